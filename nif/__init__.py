@@ -1,0 +1,1 @@
+"""New Industry Focus: an independent newsroom and its newsletters."""

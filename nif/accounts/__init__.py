@@ -1,0 +1,1 @@
+"""Editors and admins: who they are and what they may do."""

@@ -1,0 +1,1 @@
+"""Editions: one digest or newsletter each, from its slot to how it reads as mail."""

@@ -1,0 +1,142 @@
+"""Digests: editions that compose themselves of what was published since the last one."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.database import insert_into
+from nif.editions.models import Edition, EditionItem, EditionState
+from nif.editions.scheduling import Slot, next_slot, read_schedule, slots
+from nif.editions.writing import Desk, digest_message
+from nif.mail.message import Message
+from nif.stories import reading
+from nif.stories.models import Revision
+from nif.subscriptions.models import MailingList
+
+CATCH_UP = timedelta(hours=12)
+"""A digest that could not be made in time is still made this much later, and then no more."""
+
+LOOK_BACK = timedelta(days=8)
+"""How far back slots are looked for which nobody was there to keep."""
+
+REACH = timedelta(days=60)
+"""How old news may be when a list gets it at last: after a long break, or a flood of stories."""
+
+MOST_STORIES = 24
+"""In one digest, so that no mail program clips it; what is over comes in the next one."""
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What a digest would say now: the stories, and the message where there are any."""
+
+    stories: Sequence[Revision]
+    message: Message | None
+
+
+def due_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> list[Slot]:
+    """The slots of a list that have come and for which there is no edition yet."""
+    schedule, zone = read_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone)
+    since = max(mailing_list.created_at, now - LOOK_BACK)
+    come = list(slots(schedule, zone, after=since, until=now))
+    kept = set(
+        session.scalars(
+            select(Edition.slot).where(
+                Edition.list_id == mailing_list.id,
+                Edition.slot.in_([slot.day for slot in come]),
+            )
+        )
+    )
+    return [slot for slot in come if slot.day not in kept]
+
+
+def keep_slot(
+    session: Session, mailing_list: MailingList, slot: Slot, desk: Desk, *, now: datetime
+) -> Edition | None:
+    """Make the edition of a slot; None where someone else made it first.
+
+    Too late, it is noted as missed; without news, as empty; else it is frozen: its stories pinned
+    to revisions, its message rendered and hashed.
+    """
+    edition_id = session.scalar(
+        insert_into(session, Edition)
+        .values(
+            list_id=mailing_list.id,
+            slot=slot.day,
+            due_at=slot.due_at,
+            made_at=now,
+            state=EditionState.MISSED,
+        )
+        .on_conflict_do_nothing(index_elements=[Edition.list_id, Edition.slot])
+        .returning(Edition.id)
+    )
+    if edition_id is None:
+        return None
+    edition = session.get_one(Edition, edition_id)
+    if now - slot.due_at <= CATCH_UP:
+        _fill(session, edition, mailing_list, desk, now)
+    return edition
+
+
+def compose(
+    session: Session, mailing_list: MailingList, day: Slot, desk: Desk, *, now: datetime
+) -> Digest:
+    """The digest that the list would get now, without keeping it."""
+    stories = _news(session, mailing_list, now)
+    message = digest_message(desk, mailing_list, day, stories) if stories else None
+    return Digest(stories, message)
+
+
+def upcoming(mailing_list: MailingList, *, now: datetime) -> Slot:
+    """The next slot of a list."""
+    return next_slot(read_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone), after=now)
+
+
+def _fill(
+    session: Session, edition: Edition, mailing_list: MailingList, desk: Desk, now: datetime
+) -> None:
+    digest = compose(session, mailing_list, Slot(edition.slot, edition.due_at), desk, now=now)
+    if digest.message is None:
+        edition.state = EditionState.EMPTY
+        return
+    edition.state = EditionState.FROZEN
+    edition.message = asdict(digest.message)
+    edition.content_hash = hash_of(digest.message)
+    for position, revision in enumerate(digest.stories, start=1):
+        session.add(
+            EditionItem(
+                edition_id=edition.id,
+                position=position,
+                list_id=mailing_list.id,
+                story_id=revision.story_id,
+                revision_id=revision.id,
+            )
+        )
+    session.flush()
+
+
+def hash_of(message: Message) -> str:
+    """SHA-256 over all that a reader sees: subject, text and HTML."""
+    whole = "\0".join((message.subject, message.text, message.html))
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _news(session: Session, mailing_list: MailingList, now: datetime) -> Sequence[Revision]:
+    """The stories that the list has not had, newest first.
+
+    Not a window between two editions: a story that was published just before one and committed
+    just after would fall between them.
+    """
+    first_window = timedelta(days=1 if mailing_list.schedule.startswith("daily") else 7)
+    had = select(EditionItem.story_id).where(EditionItem.list_id == mailing_list.id)
+    return reading.not_among(
+        session,
+        had,
+        since=max(mailing_list.created_at - first_window, now - REACH),
+        most=MOST_STORIES,
+    )

@@ -1,0 +1,62 @@
+"""An edition of a list's newsletter, frozen with its stories before anyone is mailed."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from nif.database import Base, BigId
+from nif.mail.message import Message
+from nif.stories.models import Revision, Story
+from nif.subscriptions.models import MailingList
+
+
+class EditionState(StrEnum):
+    FROZEN = "frozen"
+    EMPTY = "empty"
+    MISSED = "missed"
+
+
+class Edition(Base):
+    """What became of one slot of a list.
+
+    There is one for each (list, local date of the slot), whatever happened: frozen with its
+    content, empty because there was no news, or missed because NIF was down for too long. So
+    five schedulers, or a restart at digest time, make one edition.
+    """
+
+    __tablename__ = "edition"
+    __table_args__ = (UniqueConstraint("list_id", "slot"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id))
+    slot: Mapped[date]
+    due_at: Mapped[datetime]
+    made_at: Mapped[datetime]
+    state: Mapped[EditionState]
+    message: Mapped[dict[str, Any] | None]
+    content_hash: Mapped[str | None]
+
+    mailing_list: Mapped[MailingList] = relationship()
+    items: Mapped[list["EditionItem"]] = relationship(order_by="EditionItem.position")
+
+    def as_message(self) -> Message:
+        """The frozen message. Only a frozen edition has one."""
+        return Message(**(self.message or {}))
+
+
+class EditionItem(Base):
+    """A story in an edition, pinned to the revision that is mailed. A list gets a story once."""
+
+    __tablename__ = "edition_item"
+    __table_args__ = (UniqueConstraint("list_id", "story_id"),)
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey(Edition.id), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id))
+    story_id: Mapped[int] = mapped_column(ForeignKey(Story.id))
+    revision_id: Mapped[int] = mapped_column(ForeignKey(Revision.id))
+
+    revision: Mapped[Revision] = relationship()

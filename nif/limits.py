@@ -1,0 +1,58 @@
+"""How often one may ask: counted in the database, so that it holds across processes."""
+
+import hashlib
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, ip_address, ip_network
+
+from sqlalchemy import String, case, delete
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from nif.database import Base, insert_into
+
+
+class Tally(Base):
+    """How often `key` was counted since `began_at`."""
+
+    __tablename__ = "tally"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    began_at: Mapped[datetime] = mapped_column(index=True)
+    count: Mapped[int]
+
+
+def allow(
+    session: Session, what: str, who: str, *, most: int, per: timedelta, now: datetime
+) -> bool:
+    """Count one more `what` by `who`; say whether that is at most `most` within a window `per`.
+
+    The window is fixed and begins with the first count. `who` is kept as a hash only.
+    """
+    key = hashlib.sha256(f"{what}\0{who}".encode()).hexdigest()
+    over = Tally.began_at <= now - per
+    count = session.scalar(
+        insert_into(session, Tally)
+        .values(key=key, began_at=now, count=1)
+        .on_conflict_do_update(
+            index_elements=[Tally.key],
+            set_={
+                "count": case((over, 1), else_=Tally.count + 1),
+                "began_at": case((over, now), else_=Tally.began_at),
+            },
+        )
+        .returning(Tally.count)
+    )
+    return count is not None and count <= most
+
+
+def forget(session: Session, *, before: datetime) -> None:
+    """Drop the tallies whose window began before `before`."""
+    session.execute(delete(Tally).where(Tally.began_at < before))
+
+
+def network_of(address: str) -> str:
+    """The network that an address is counted under: its /24 (IPv4) or /48 (IPv6)."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ip_network((ip, 24 if isinstance(ip, IPv4Address) else 48), strict=False))

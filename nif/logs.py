@@ -1,0 +1,64 @@
+"""Logs: JSON lines in production, readable ones in development; never an address or a token."""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+
+from nif.settings import Settings
+
+_ADDRESS = re.compile(r"[^\s@<>\"'/:=,;(]+@[^\s@<>\"'/,;)]+")
+_TOKEN = re.compile(r"(/(?:confirm|preferences|unsubscribe|reset|verify)/)[^\s/?\"']+")
+_KEY = re.compile(r"SG\.[\w.-]+|(?<=Bearer )\S+")
+
+
+def redact(text: str) -> str:
+    """`text` without email addresses, the tokens of our links, and keys."""
+    return _KEY.sub("[key]", _TOKEN.sub(r"\1[token]", _ADDRESS.sub("[address]", text)))
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Send every library's log through one redacting formatter to standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _redacted,
+    ]
+    last = (
+        structlog.processors.JSONRenderer()
+        if settings.in_production
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    for noisy in ("apscheduler", "huey", "werkzeug", "python_http_client", "urllib3", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _redacted(_logger: Any, _name: str, event: Any) -> Any:
+    return {key: _clean(value) for key, value in event.items()}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    return value if isinstance(value, int | float | bool | type(None)) else _other(value)
+
+
+def _other(value: Any) -> Any:
+    # structlog carries its own objects through the chain under keys that it removes itself.
+    return value if type(value).__module__.split(".")[0] in {"logging", "builtins"} else str(value)

@@ -1,0 +1,1 @@
+"""One message, and handing messages to a provider."""

@@ -1,0 +1,96 @@
+"""The seam to whoever carries the mail, and the four ways in which a request can end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nif.errors import NifError
+from nif.mail.message import Copy, Message
+
+LARGEST_POST = 1000
+"""Copies in one request: SendGrid takes no more (v3 Mail Send, personalizations)."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A request ready to go: packed before, so that posting is nothing but the network."""
+
+    attempt: str
+    size: int
+    content: object
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that the provider found wrong.
+
+    `field` is what it named, `copy` the index of the copy that this is about, where it is one.
+    """
+
+    message: str
+    field: str | None = None
+    copy: int | None = None
+
+
+class Mailer(Protocol):
+    """Carries messages. A parcel is taken as a whole or not at all."""
+
+    def pack(self, message: Message, copies: Sequence[Copy], *, attempt: str) -> Parcel: ...
+
+    def post(self, parcel: Parcel) -> str | None:
+        """Hand a parcel over; returns the provider's own id for it, where it gave one.
+
+        Raises Refused, Unavailable or Locked when it was certainly not taken, and Uncertain when
+        nobody can know.
+        """
+        ...
+
+    def took(self, attempt: str) -> bool | None:
+        """Was the parcel of this attempt taken? None where only events can tell."""
+        ...
+
+
+class NotTaken(NifError):
+    """The parcel was certainly not taken."""
+
+
+@dataclass
+class Refused(NotTaken):
+    """This parcel will never be taken as it is: 400, 413 and their like."""
+
+    status: int
+    problems: list[Problem] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "; ".join(p.message for p in self.problems) or f"refused with status {self.status}"
+
+
+@dataclass
+class Unavailable(NotTaken):
+    """Nobody takes parcels now: no connection, or too many requests. `wait` is in seconds."""
+
+    why: str
+    wait: float | None = None
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass
+class Locked(NotTaken):
+    """The account may not send: its key, its sender, its credits. A person has to act."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass
+class Uncertain(NifError):
+    """The parcel may have been taken or not: no answer, a broken one, or any 5xx."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why

@@ -1,0 +1,112 @@
+"""The mailer of development: mail stays on this machine, where /outbox shows it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import ForeignKey, insert, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from nif.clock import utc_now
+from nif.database import Base, BigId, Transaction
+from nif.errors import NotFound
+from nif.mail.mailer import Parcel
+from nif.mail.message import Copy, Message, fill
+
+
+class OutboxPost(Base):
+    """One parcel, as it was handed over."""
+
+    __tablename__ = "outbox_post"
+
+    attempt: Mapped[str] = mapped_column(primary_key=True)
+    posted_at: Mapped[datetime]
+    message: Mapped[dict[str, Any]]
+
+
+class OutboxMail(Base):
+    """One reader's copy in a parcel."""
+
+    __tablename__ = "outbox_mail"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    attempt: Mapped[str] = mapped_column(ForeignKey(OutboxPost.attempt), index=True)
+    address: Mapped[str] = mapped_column(index=True)
+    copy: Mapped[dict[str, Any]]
+
+    post: Mapped[OutboxPost] = relationship(lazy="joined")
+
+    @property
+    def subject(self) -> str:
+        return fill(self.post.message["subject"], self.copy["values"])
+
+    @property
+    def text(self) -> str:
+        return fill(self.post.message["text"], self.copy["values"])
+
+    @property
+    def html(self) -> str:
+        return fill(self.post.message["html"], self.copy["values"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Every header of the copy, in the order in which a mail would carry them."""
+        message = self.post.message
+        return {
+            "From": f"{message['from_name']} <{message['from_address']}>",
+            "To": self.address,
+            "Subject": self.subject,
+            "Date": self.post.posted_at.strftime("%a, %d %b %Y %H:%M:%S +0000"),
+            **message["headers"],
+            **self.copy["headers"],
+        }
+
+
+class OutboxMailer:
+    """Keeps parcels in the database, each in one transaction: taken as a whole or not at all."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def pack(self, message: Message, copies: Sequence[Copy], *, attempt: str) -> Parcel:
+        return Parcel(attempt, len(copies), (message, copies))
+
+    def post(self, parcel: Parcel) -> str | None:
+        message, copies = cast("tuple[Message, Sequence[Copy]]", parcel.content)
+        with self._transaction() as session:
+            session.add(
+                OutboxPost(
+                    attempt=parcel.attempt,
+                    posted_at=utc_now(),
+                    message={**vars(message), "headers": dict(message.headers)},
+                )
+            )
+            session.flush()
+            session.execute(insert(OutboxMail), [_row(parcel.attempt, copy) for copy in copies])
+        return None
+
+    def took(self, attempt: str) -> bool | None:
+        with self._transaction() as session:
+            return session.get(OutboxPost, attempt) is not None
+
+
+def _row(attempt: str, copy: Copy) -> dict[str, Any]:
+    return {"attempt": attempt, "address": copy.address, "copy": copy._asdict()}
+
+
+def newest_mails(
+    session: Session, *, before: int | None = None, most: int = 50
+) -> list[OutboxMail]:
+    """The newest mails first, those with an id below `before` where it is given."""
+    query = select(OutboxMail).order_by(OutboxMail.id.desc()).limit(most)
+    if before is not None:
+        query = query.where(OutboxMail.id < before)
+    return list(session.scalars(query))
+
+
+def get_mail(session: Session, mail_id: int) -> OutboxMail:
+    """Raises NotFound."""
+    mail = session.get(OutboxMail, mail_id)
+    if mail is None:
+        raise NotFound("There is no such mail in the outbox.")
+    return mail

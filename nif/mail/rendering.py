@@ -1,0 +1,68 @@
+"""Turning the templates of a mail into a message: subject, text, and HTML by way of MJML."""
+
+from pathlib import Path
+from typing import Any
+
+import mrml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from nif.errors import NifError
+from nif.mail.message import Message
+from nif.settings import PROJECT, Settings
+from nif.typography import typeset
+
+TEMPLATES = PROJECT / "templates" / "emails"
+LARGEST_HTML = 100_000
+"""Bytes. Gmail clips a mail over about 102 KB, and with it the link to leave."""
+
+
+class TooLarge(NifError):
+    """The mail would be clipped by its reader's mail program."""
+
+
+class Stationery:
+    """Writes mails in the house's name, from `templates/emails/<name>/`."""
+
+    def __init__(self, settings: Settings, folder: Path = TEMPLATES) -> None:
+        self._settings = settings
+        self._plain = _environment(folder, escape=False)
+        self._marked_up = _environment(folder, escape=True)
+
+    def write(self, name: str, *, headers: dict[str, str] | None = None, **words: Any) -> Message:
+        """The mail called `name`, with `words` for its templates.
+
+        Raises TooLarge where the HTML would be clipped.
+        """
+        words = {"house": self._settings, **words}
+        subject = self._plain.get_template(f"{name}/subject.txt").render(words)
+        html = _from_mjml(self._marked_up.get_template(f"{name}/body.mjml").render(words))
+        return Message(
+            from_address=self._settings.mail_from,
+            from_name=self._settings.mail_from_name,
+            subject=" ".join(subject.split()),
+            text=self._plain.get_template(f"{name}/body.txt").render(words).strip() + "\n",
+            html=html,
+            headers=headers or {},
+        )
+
+
+def _environment(folder: Path, *, escape: bool) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=escape,  # noqa: S701  (subject and text are no HTML)
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["typeset"] = typeset
+    return environment
+
+
+def _from_mjml(source: str) -> str:
+    html = mrml.to_html(source).content
+    if "<mj-" in html:
+        # The compiler lets tags through that it does not know.
+        raise NifError("a mail template holds a tag that MJML does not know")
+    if len(html.encode()) > LARGEST_HTML:
+        raise TooLarge(f"The mail has {len(html.encode()):,} bytes of HTML; mail programs cut it.")
+    return html

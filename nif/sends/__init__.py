@@ -1,0 +1,1 @@
+"""An edition going to a list: never twice to anyone, nobody skipped, always explained."""

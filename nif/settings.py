@@ -1,0 +1,191 @@
+"""The environment, read once into one frozen object and checked before anything starts."""
+
+import secrets
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from nif.errors import Misconfigured
+
+PROJECT = Path(__file__).resolve().parent.parent
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+    TESTING = "testing"
+
+
+class MailerName(StrEnum):
+    OUTBOX = "outbox"
+    SENDGRID = "sendgrid"
+
+
+class Settings(BaseSettings):
+    """What can be set, under the prefix `NIF_`. docs/operators/settings.md explains each one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NIF_", env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    env: Environment = Environment.DEVELOPMENT
+    instance_dir: Path = PROJECT / "instance"
+    database_url: str = ""
+    queue_url: str = ""
+    secret_key: SecretStr = SecretStr("")
+    secret_key_fallbacks: Words = ()
+    base_url: str = "http://127.0.0.1:8000"
+
+    mailer: MailerName = MailerName.OUTBOX
+    sendgrid_api_key: SecretStr = SecretStr("")
+    sendgrid_host: str = "https://api.sendgrid.com"
+    sendgrid_webhook_public_keys: Words = ()
+    mail_from: str = "news@example.com"
+    mail_from_name: str = "New Industry Focus"
+    postal_address: str = "New Industry Focus, 1 Demo Street, London E1 0AA, United Kingdom"
+
+    site_name: str = "New Industry Focus"
+    site_short_name: str = "NIF"
+    time_zone: str = "Europe/London"
+    language: str = "en"
+    media_dir: Path = PROJECT / "instance" / "media"
+
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    trusted_hosts: Words = ()
+    ratelimit_storage_uri: str = "memory://"
+
+    send_concurrency: int = Field(default=8, ge=1, le=64)
+    send_quiet_period: timedelta = timedelta(minutes=30)
+    send_lease: timedelta = timedelta(seconds=90)
+    send_fence: bool = False
+
+    @field_validator(
+        "secret_key_fallbacks", "sendgrid_webhook_public_keys", "trusted_hosts", mode="before"
+    )
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("send_quiet_period", "send_lease", mode="before")
+    @classmethod
+    def _seconds(cls, value: object) -> object:
+        return (
+            timedelta(seconds=float(value))
+            if isinstance(value, str) and _is_number(value)
+            else value
+        )
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ValueError("must be an address such as https://news.example.com")
+        return value.rstrip("/")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("must be the name of a time zone, such as Europe/London") from error
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if value.startswith("postgres://"):
+            value = value.replace("postgres://", "postgresql://", 1)
+        if value and not value.startswith(("postgresql://", "sqlite:///")):
+            raise ValueError("must begin with postgresql:// or sqlite:///")
+        return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @model_validator(mode="after")
+    def _mailer_has_its_key(self) -> Self:
+        if self.mailer is MailerName.SENDGRID and not self.sendgrid_api_key.get_secret_value():
+            raise ValueError(
+                "NIF_MAILER is sendgrid, so NIF_SENDGRID_API_KEY must hold a key (SG.…); "
+                "NIF_MAILER=outbox keeps mail on this machine"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _production_is_deliberate(self) -> Self:
+        if self.env is not Environment.PRODUCTION:
+            return self
+        given = self.model_fields_set
+        if len(self.secret_key.get_secret_value()) < 32:
+            raise ValueError("NIF_SECRET_KEY must be set in production, to 32 characters or more")
+        if "base_url" not in given or not self.base_url.startswith("https://"):
+            raise ValueError("NIF_BASE_URL must be set in production, to an https:// address")
+        if self.mailer is MailerName.OUTBOX:
+            raise ValueError("NIF_MAILER must be sendgrid in production: the outbox mails nobody")
+        if not {"postal_address", "mail_from"} <= given:
+            raise ValueError("NIF_POSTAL_ADDRESS and NIF_MAIL_FROM must be set in production")
+        return self
+
+    @property
+    def in_production(self) -> bool:
+        return self.env is Environment.PRODUCTION
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address of the database."""
+        return self.database_url or f"sqlite:///{self.instance_dir / 'nif.db'}"
+
+    @property
+    def queue(self) -> str:
+        """Where wake-ups are kept: a PostgreSQL address, or the path of a SQLite file."""
+        if self.queue_url:
+            return self.queue_url.removeprefix("sqlite:///")
+        if self.database.startswith("postgresql"):
+            return self.database.replace("+psycopg", "", 1)
+        return self.database.removeprefix("sqlite:///") + "-queue"
+
+    @cached_property
+    def keys(self) -> tuple[bytes, ...]:
+        """The secret keys, the one that signs first; older ones still open what they signed."""
+        own = self.secret_key.get_secret_value() or _generated_key(self.instance_dir)
+        return tuple(key.encode() for key in (own, *self.secret_key_fallbacks))
+
+
+def load_settings(**given: object) -> Settings:
+    """Read the environment and `.env`; arguments win.
+
+    Raises Misconfigured with one sentence that names what is wrong.
+    """
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise Misconfigured(_in_a_sentence(error)) from None
+
+
+def _in_a_sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    words = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"{words}."
+    return f"NIF_{str(first['loc'][0]).upper()} {words[0].lower()}{words[1:]}."
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
+def _generated_key(folder: Path) -> str:
+    """A development key, made once, so that links in mail outlive a restart."""
+    path = folder / "secret_key"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48))
+    return path.read_text().strip()

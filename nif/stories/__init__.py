@@ -1,0 +1,1 @@
+"""What the newsroom publishes: drafting, disclosing, publishing, reading."""

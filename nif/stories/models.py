@@ -1,0 +1,171 @@
+"""A story as it is worked on, the records behind its transparency block, and what was published."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from nif.accounts.models import Account
+from nif.database import Base, BigId
+
+
+class StoryType(StrEnum):
+    BRIEF = "brief"
+    REPORT = "report"
+    ANALYSIS = "analysis"
+    EXPLAINER = "explainer"
+    INTERVIEW = "interview"
+    OPINION = "opinion"
+
+
+class StoryState(StrEnum):
+    DRAFT = "draft"
+    PUBLISHED = "published"
+
+
+class SourceKind(StrEnum):
+    PUBLICATION = "publication"
+    PRESS_RELEASE = "press_release"
+    COURT_FILING = "court_filing"
+    COMPANY_FILING = "company_filing"
+    INTERVIEW = "interview"
+    DATASET = "dataset"
+    OWN_REPORTING = "own_reporting"
+
+
+class ReasonCode(StrEnum):
+    TOPIC_NEWS = "topic_news"
+    PUBLIC_INTEREST = "public_interest"
+    EXCLUSIVE = "exclusive"
+    FOLLOWUP = "followup"
+    READER_REQUEST = "reader_request"
+    DATA_RELEASE = "data_release"
+    UNDERREPORTED = "underreported"
+    ACCOUNTABILITY = "accountability"
+    CALENDAR = "calendar"
+    OWN_GROUP = "own_group"
+
+
+story_tag = Table(
+    "story_tag",
+    Base.metadata,
+    Column("story_id", ForeignKey("story.id"), primary_key=True),
+    Column("tag_id", ForeignKey("tag.id"), primary_key=True, index=True),
+)
+
+
+class Tag(Base):
+    __tablename__ = "tag"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+
+
+class Story(Base):
+    """The working copy. Readers see its `current` revision, never this.
+
+    `sections` is a list of {"label": str, "bullets": [str, …]}.
+    """
+
+    __tablename__ = "story"
+    __table_args__ = (Index("ix_story_newest", "first_published_at", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[StoryState] = mapped_column(default=StoryState.DRAFT)
+    story_type: Mapped[StoryType] = mapped_column(default=StoryType.BRIEF)
+    headline: Mapped[str]
+    dek: Mapped[str] = mapped_column(default="")
+    lead: Mapped[str] = mapped_column(default="")
+    sections: Mapped[list[Any]] = mapped_column(default=list)
+    byline: Mapped[str] = mapped_column(default="")
+    author_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
+    reason_code: Mapped[ReasonCode | None]
+    reason_subject: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime] = mapped_column(index=True)
+    edits: Mapped[int] = mapped_column(default=0)
+    first_published_at: Mapped[datetime | None]
+    # No foreign key: revisions point to their story, and a circle helps nobody.
+    current_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+
+    sources: Mapped[list["Source"]] = relationship(
+        order_by="Source.position", cascade="all, delete-orphan", back_populates="story"
+    )
+    tags: Mapped[list[Tag]] = relationship(secondary=story_tag, order_by=Tag.name)
+
+
+class Source(Base):
+    """Where a story came from: what was taken from it, and whether NIF saw it itself."""
+
+    __tablename__ = "source"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    story_id: Mapped[int] = mapped_column(ForeignKey(Story.id), index=True)
+    position: Mapped[int]
+    kind: Mapped[SourceKind]
+    publisher: Mapped[str] = mapped_column(default="")
+    title: Mapped[str] = mapped_column(default="")
+    url: Mapped[str] = mapped_column(default="")
+    taken: Mapped[str] = mapped_column(default="")
+    seen_by_us: Mapped[bool] = mapped_column(default=True)
+
+    story: Mapped[Story] = relationship(back_populates="sources")
+
+
+class Revision(Base):
+    """One published state of a story: frozen, whole, and all that its page needs.
+
+    `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text"}]}; `block` a list of
+    {"kind", "text", "links": [[words, address], …]}; `tags` a list of [slug, name]; `sources` a
+    list of the records behind the block.
+    """
+
+    __tablename__ = "revision"
+    __table_args__ = (UniqueConstraint("story_id", "n"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    story_id: Mapped[int] = mapped_column(ForeignKey(Story.id))
+    n: Mapped[int]
+    slug: Mapped[str]
+    story_type: Mapped[StoryType]
+    headline: Mapped[str]
+    dek: Mapped[str]
+    lead: Mapped[str]
+    sections: Mapped[list[Any]]
+    byline: Mapped[str]
+    block: Mapped[list[Any]]
+    sources: Mapped[list[Any]]
+    tags: Mapped[list[Any]]
+    words: Mapped[int]
+    published_at: Mapped[datetime]
+    first_published_at: Mapped[datetime]
+    published_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
+    content_hash: Mapped[str]
+
+    @property
+    def minutes(self) -> int:
+        """Reading time in minutes at 238 words a minute (Brysbaert 2019), rounded half up."""
+        return max(1, int(self.words / 238 + 0.5))
+
+
+class Shelf(Base):
+    """One row whose number grows with every change that a reader could see."""
+
+    __tablename__ = "shelf"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[int]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the transparency block; `links` pairs words in it with their addresses."""
+
+    kind: str
+    text: str
+    links: tuple[tuple[str, str], ...] = ()

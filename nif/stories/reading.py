@@ -1,0 +1,123 @@
+"""What readers' pages ask for: one story, the newest ones, those under a tag, related ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from nif.errors import NotFound
+from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
+
+RELATED = 4
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some stories, newest first, and where the next page begins."""
+
+    stories: Sequence[Revision]
+    after: str | None
+
+
+def get_published(session: Session, slug: str) -> Revision:
+    """The current revision of a published story. Raises NotFound."""
+    revision = session.scalar(_current().where(Story.slug == slug))
+    if revision is None:
+        raise NotFound("There is no story at this address.")
+    return revision
+
+
+def newest(session: Session, *, after: str | None = None, size: int = 20) -> Page:
+    """A page of the newest stories; `after` is the `after` of the page before."""
+    return _page(session, _current(), after, size)
+
+
+def tagged(session: Session, tag: Tag, *, after: str | None = None, size: int = 20) -> Page:
+    """A page of the stories under a tag, newest first."""
+    query = _current().join(story_tag).where(story_tag.c.tag_id == tag.id)
+    return _page(session, query, after, size)
+
+
+def get_tag(session: Session, slug: str) -> Tag:
+    """Raises NotFound."""
+    tag = session.scalar(select(Tag).where(Tag.slug == slug))
+    if tag is None:
+        raise NotFound("There is no such topic.")
+    return tag
+
+
+def related(session: Session, revision: Revision) -> Sequence[Revision]:
+    """Stories that share tags with this one: most shared first, then newest.
+
+    No clicks and no profiles, so that the choice can be told in one sentence.
+    """
+    own = aliased(story_tag)
+    shared = (
+        select(story_tag.c.story_id, func.count().label("count"))
+        .join(own, own.c.tag_id == story_tag.c.tag_id)
+        .where(own.c.story_id == revision.story_id, story_tag.c.story_id != revision.story_id)
+        .group_by(story_tag.c.story_id)
+        .subquery()
+    )
+    query = (
+        select(Revision)
+        .join(Story, Story.current_id == Revision.id)
+        .join(shared, shared.c.story_id == Story.id)
+        .where(Story.state == StoryState.PUBLISHED)
+        .order_by(shared.c.count.desc(), Story.first_published_at.desc(), Story.id.desc())
+    )
+    return session.scalars(query.limit(RELATED)).all()
+
+
+def not_among(
+    session: Session, known: Select[int], *, since: datetime, most: int
+) -> Sequence[Revision]:
+    """Current revisions of stories first published at or after `since`, newest first.
+
+    Stories whose ids `known` selects are left out; where there are more than `most`, the oldest
+    are taken, so that asking again brings the rest.
+    """
+    query = (
+        _current()
+        .where(Story.first_published_at >= since, Story.id.not_in(known))
+        .order_by(Story.first_published_at, Story.id)
+    )
+    return session.scalars(query.limit(most)).all()[::-1]
+
+
+def _current() -> Select[Revision]:
+    return (
+        select(Revision)
+        .join(Story, Story.current_id == Revision.id)
+        .where(Story.state == StoryState.PUBLISHED)
+    )
+
+
+def _page(session: Session, query: Select[Revision], after: str | None, size: int) -> Page:
+    query = query.order_by(Story.first_published_at.desc(), Story.id.desc()).limit(size + 1)
+    if after:
+        moment, story_id = _place(after)
+        query = query.where(
+            or_(
+                Story.first_published_at < moment,
+                (Story.first_published_at == moment) & (Story.id < story_id),
+            )
+        )
+    found = session.scalars(query).all()
+    last = found[size - 1] if len(found) > size else None
+    after = f"{last.first_published_at.isoformat()}~{last.story_id}" if last else None
+    return Page(found[:size], after)
+
+
+def _place(after: str) -> tuple[datetime, int]:
+    """Raises NotFound for a place that no page of ours named."""
+    moment, _, story_id = after.partition("~")
+    try:
+        place = datetime.fromisoformat(moment), int(story_id)
+    except ValueError:
+        raise NotFound("There is no such page.") from None
+    if place[0].tzinfo is None or place[1] >= 2**63:
+        raise NotFound("There is no such page.")
+    return place

@@ -1,0 +1,31 @@
+"""The last part of a story's address."""
+
+import re
+import unicodedata
+
+LONGEST = 90
+
+
+def slugify(text: str) -> str:
+    """Lower-case ASCII in which each run of other characters is one hyphen, apostrophes too.
+
+    At most 90 characters, cut at a word's edge. Accents are folded: "Beyoncé" is "beyonce".
+    """
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    # The typographic apostrophe is no ASCII, and must leave a hyphen all the same.
+    if "’" in text:
+        return slugify(text.replace("’", "'"))
+    slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")
+    if len(slug) > LONGEST:
+        slug = slug[: LONGEST + 1].rpartition("-")[0] or slug[:LONGEST]
+    return slug or "untitled"
+
+
+def free_slug(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or with the first of -2, -3, … that is not taken."""
+    if wanted not in taken:
+        return wanted
+    n = 2
+    while f"{wanted}-{n}" in taken:
+        n += 1
+    return f"{wanted}-{n}"

@@ -1,0 +1,1 @@
+"""Mailing lists, and the people who asked to be on them."""

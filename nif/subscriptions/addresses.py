@@ -1,0 +1,61 @@
+"""What counts as an address, and which spellings of it are the same."""
+
+from typing import NamedTuple
+
+from email_validator import EmailNotValidError, validate_email
+
+from nif.errors import Invalid
+
+LONGEST = 254
+SLIPS = {
+    "gmial.com": "gmail.com",
+    "gmai.com": "gmail.com",
+    "gmail.con": "gmail.com",
+    "gmail.co": "gmail.com",
+    "hotmial.com": "hotmail.com",
+    "hotmail.con": "hotmail.com",
+    "yaho.com": "yahoo.com",
+    "yahoo.con": "yahoo.com",
+    "outlok.com": "outlook.com",
+    "outlook.con": "outlook.com",
+    "iclod.com": "icloud.com",
+    "icloud.con": "icloud.com",
+}
+"""Domains that people type for others. A hint, never a refusal: somebody may own them."""
+
+
+class Address(NamedTuple):
+    """An address as it is written to, and the form that decides who is who."""
+
+    written: str
+    canonical: str
+
+
+def read_address(typed: str) -> Address:
+    """The address that someone typed.
+
+    The domain is put in lower case and IDNA; the local part is kept, and compared without case.
+    DNS is not asked: a resolver that is down would turn real people away.
+
+    Raises Invalid, with a sentence for the field `email`.
+    """
+    typed = typed.strip()
+    if not typed:
+        raise Invalid({"email": "Type your email address, so that we know where to write."})
+    if len(typed) > LONGEST:
+        raise Invalid({"email": f"An email address has at most {LONGEST} characters."})
+    try:
+        found = validate_email(typed, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise Invalid({"email": f"This does not look like an email address. {error}"}) from None
+    if found.ascii_email is None:
+        raise Invalid(
+            {"email": "We cannot write to addresses with such letters before the @ yet, sorry."}
+        )
+    return Address(found.ascii_email, found.ascii_email.lower())
+
+
+def likely_slip(address: Address) -> str | None:
+    """The address that was probably meant, where the domain is a well-known slip of the finger."""
+    local, _, domain = address.written.rpartition("@")
+    return f"{local}@{SLIPS[domain]}" if domain in SLIPS else None

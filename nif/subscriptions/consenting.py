@@ -1,0 +1,51 @@
+"""Writing down who agreed to what, when, where, and in which words."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from nif.database import insert_into
+from nif.subscriptions.models import Consent, ConsentAction, Subscription, Wording
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where a wish came from: the page, the network (never the whole address), the words shown."""
+
+    source: str
+    network: str = "unknown"
+    wording: str | None = None
+
+
+def record(
+    session: Session,
+    subscription: Subscription,
+    action: ConsentAction,
+    where: Circumstances,
+    *,
+    now: datetime,
+) -> None:
+    """Append to the record. Nothing is ever changed in it."""
+    session.add(
+        Consent(
+            subscriber_id=subscription.subscriber_id,
+            list_id=subscription.list_id,
+            action=action,
+            at=now,
+            wording=_keep(session, where.wording, now) if where.wording else None,
+            source=where.source[:300],
+            network=where.network,
+        )
+    )
+
+
+def _keep(session: Session, text: str, now: datetime) -> str:
+    version = hashlib.sha256(text.encode()).hexdigest()[:16]
+    session.execute(
+        insert_into(session, Wording)
+        .values(version=version, text=text, first_used_at=now)
+        .on_conflict_do_nothing()
+    )
+    return version

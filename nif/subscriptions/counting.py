@@ -1,0 +1,26 @@
+"""A list's counters, moved in the transaction that moves a subscription."""
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from nif.subscriptions.models import MailingList, Subscription, SubscriptionState
+
+
+def move(session: Session, subscription: Subscription, state: SubscriptionState | None) -> None:
+    """Put a subscription into `state` and count it there; None first counts a new one."""
+    change: dict[str, object] = {}
+    if state is not None:
+        change |= _by(subscription.state, -1)
+        subscription.state = state
+    change |= _by(subscription.state, 1)
+    session.execute(
+        update(MailingList)
+        .where(MailingList.id == subscription.list_id)
+        .values(change)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _by(state: SubscriptionState, step: int) -> dict[str, object]:
+    name = f"{state.value}_count"
+    return {name: getattr(MailingList, name) + step}

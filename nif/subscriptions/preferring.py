@@ -1,0 +1,99 @@
+"""A reader's own page: the lists to be on, reached by a link that only their inbox holds."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.errors import NotFound
+from nif.subscriptions.consenting import Circumstances
+from nif.subscriptions.counting import move
+from nif.subscriptions.joining import all_lists, enter
+from nif.subscriptions.leaving import leave
+from nif.subscriptions.models import (
+    MailingList,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+from nif.tokens import Purpose, Tokens
+
+
+def preferences_token(subscriber_id: int, tokens: Tokens) -> str:
+    """What the link to a reader's own page carries. It never expires."""
+    return tokens.make(Purpose.PREFERENCES, subscriber_id)
+
+
+def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
+    """Raises NotFound."""
+    subscriber_id, _ = tokens.open(Purpose.PREFERENCES, token)
+    subscriber = session.get(Subscriber, subscriber_id)
+    if subscriber is None:
+        raise NotFound("This link is not one that we gave out.")
+    return subscriber
+
+
+def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingList, bool]]:
+    """Every list, and whether the subscriber is on it."""
+    on = set(
+        session.scalars(
+            select(Subscription.list_id).where(
+                Subscription.subscriber_id == subscriber.id,
+                Subscription.state == SubscriptionState.CONFIRMED,
+            )
+        )
+    )
+    return [(mailing_list, mailing_list.id in on) for mailing_list in all_lists(session)]
+
+
+def prefer(
+    session: Session,
+    subscriber: Subscriber,
+    wanted: Collection[str],
+    where: Circumstances,
+    *,
+    now: datetime,
+) -> None:
+    """Put a subscriber on the lists whose slugs are `wanted` and take them off all others.
+
+    Joining here needs no second mail: who holds the link holds the inbox.
+    """
+    for mailing_list, on in choices(session, subscriber):
+        wants = mailing_list.slug in wanted
+        if on and not wants:
+            leave(session, _get(session, subscriber, mailing_list), where, now=now)
+        elif wants and not on:
+            subscription = _find(session, subscriber, mailing_list)
+            if subscription is None:
+                subscription = _ask(session, subscriber, mailing_list, now)
+            enter(session, subscription, where, now=now)
+
+
+def _ask(
+    session: Session, subscriber: Subscriber, mailing_list: MailingList, now: datetime
+) -> Subscription:
+    subscription = Subscription(
+        subscriber_id=subscriber.id,
+        list_id=mailing_list.id,
+        state=SubscriptionState.PENDING,
+        asked_at=now,
+    )
+    session.add(subscription)
+    session.flush()
+    move(session, subscription, None)
+    return subscription
+
+
+def _find(
+    session: Session, subscriber: Subscriber, mailing_list: MailingList
+) -> Subscription | None:
+    key = {"subscriber_id": subscriber.id, "list_id": mailing_list.id}
+    return session.get(Subscription, key, with_for_update={"of": Subscription})
+
+
+def _get(session: Session, subscriber: Subscriber, mailing_list: MailingList) -> Subscription:
+    subscription = _find(session, subscriber, mailing_list)
+    if subscription is None:
+        raise NotFound("You are not on this list.")
+    return subscription

@@ -1,0 +1,1 @@
+"""The web's doors: readers, newsroom, admin desk, machines."""

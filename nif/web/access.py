@@ -1,0 +1,69 @@
+"""Who may call a view. Each view says so itself; one that says nothing answers nobody."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from flask import Flask, abort, current_app, request
+from flask_login import current_user
+from flask_wtf import CSRFProtect
+
+from nif.accounts.models import RoleName
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Access(StrEnum):
+    """`TOKEN` views prove by the link itself who calls; `MACHINE` views by a signature or none."""
+
+    PUBLIC = "public"
+    TOKEN = "token"  # noqa: S105
+    MACHINE = "machine"
+    EDITOR = "editor"
+    ADMIN = "admin"
+
+
+def open_to(access: Access) -> Callable[[View], View]:
+    """Say who may call a view."""
+
+    def mark(view: View) -> View:
+        view.access = access  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+# The sign-in library's own views guard themselves; static files are for everyone.
+ELSEWHERE = ("security.", "static")
+
+
+def access_of(endpoint: str, view: object) -> Access | None:
+    """What a view says of itself; None where it says nothing."""
+    if endpoint.startswith(ELSEWHERE):
+        return Access.PUBLIC
+    return cast("Access | None", getattr(view, "access", None))
+
+
+def guard(app: Flask, csrf: CSRFProtect) -> None:
+    """Refuse, before any view runs, whoever may not call it.
+
+    Forms of staff carry a CSRF token. Readers have no session that could be ridden: their forms
+    are signed tickets, and their links are tokens.
+    """
+
+    @app.before_request
+    def check() -> Any:
+        endpoint = request.endpoint
+        if endpoint is None:
+            return None
+        access = access_of(endpoint, app.view_functions[endpoint])
+        if access is None:
+            abort(500, f"{endpoint} does not say who may call it")
+        if access in {Access.EDITOR, Access.ADMIN}:
+            if not current_user.is_authenticated:
+                return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+            if not current_user.may(RoleName(access.value)):
+                abort(403)
+            csrf.protect()
+        return None
+

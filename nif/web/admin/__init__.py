@@ -1,0 +1,1 @@
+"""Where admins manage lists and sends."""

@@ -1,0 +1,32 @@
+"""Is this process alive, and can it serve?"""
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError
+
+from nif.errors import Misconfigured
+from nif.schema import is_current
+from nif.web.access import Access, open_to
+from nif.web.current import parts
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+@open_to(Access.MACHINE)
+def alive() -> ResponseReturnValue:
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+@open_to(Access.MACHINE)
+def ready() -> ResponseReturnValue:
+    database = parts().database
+    try:
+        database.check_reachable()
+        current = is_current(database)
+    except (Misconfigured, OperationalError):
+        return jsonify(status="unavailable", why="the database does not answer"), 503
+    if not current:
+        return jsonify(status="unavailable", why="the database is not migrated"), 503
+    return jsonify(status="ok")

@@ -1,0 +1,31 @@
+"""SendGrid's event webhook: checked over the raw bytes, kept, and answered at once."""
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from nif.clock import utc_now
+from nif.errors import Invalid
+from nif.mail.sendgrid import SIGNATURE, TIMESTAMP, is_signed
+from nif.sends import feedback
+from nif.web.access import Access, open_to
+from nif.web.current import parts, settings, transaction
+
+blueprint = Blueprint("sendgrid_events", __name__)
+
+
+@blueprint.post("/webhooks/sendgrid/events")
+@open_to(Access.MACHINE)
+def receive() -> ResponseReturnValue:
+    """204 once the post is kept; 403 for what is not signed by a key of ours, and for no key."""
+    body = request.get_data(cache=False)
+    signature = request.headers.get(SIGNATURE, "")
+    timestamp = request.headers.get(TIMESTAMP, "")
+    if not is_signed(body, signature, timestamp, settings().sendgrid_webhook_public_keys):
+        return "", 403
+    try:
+        with transaction() as session:
+            feedback.receive(session, body, now=utc_now())
+    except Invalid:
+        return "", 400
+    parts().queue.wake("events")
+    return "", 204

@@ -1,0 +1,114 @@
+"""Signing in: Flask-Security on Flask-Login, over our own accounts and our own engine."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, request
+from flask_security import LoginForm, MailUtil, Security, SQLAlchemyUserDatastore, UserMixin
+from flask_security.recoverable import generate_reset_password_token
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine
+
+from nif.accounts.models import Account, Role
+from nif.clock import utc_now
+from nif.database import Base
+from nif.limits import allow, network_of
+from nif.mail.posting import write_letter
+from nif.parts import Parts
+from nif.web.current import links, parts, transaction
+
+TRIES = 10
+TRIES_WITHIN = timedelta(minutes=15)
+
+
+class SignedIn(UserMixin, Account):  # type: ignore[misc]
+    """An account with what Flask-Security asks of one. The same table, and no column more."""
+
+
+class ThrottledLogin(LoginForm):  # type: ignore[misc]
+    """Ten tries in a quarter of an hour for an account from a network; the owner elsewhere is
+    not locked out."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        who = f"{str(self.email.data).lower()} {network_of(request.remote_addr or '')}"
+        with transaction() as session:
+            allowed = allow(
+                session, "login", who, most=TRIES, per=TRIES_WITHIN, now=utc_now()
+            )
+        if not allowed:
+            self.form_errors.append("Too many tries. Wait a quarter of an hour, then try again.")
+            return False
+        return bool(super().validate(**kwargs))
+
+
+class Letters(MailUtil):  # type: ignore[misc]
+    """The library's mails as letters of ours, with links that no request can bend."""
+
+    def send_mail(self, template: str, subject: str, recipient: str, *_: Any, **kwargs: Any) -> None:
+        message = parts().stationery.write(
+            "reset_password", link=links().reset_password(kwargs["reset_token"])
+        )
+        with transaction() as session:
+            write_letter(session, recipient, message, now=utc_now())
+        parts().queue.wake("letters")
+
+
+class OurEngine(SQLAlchemy):
+    """Flask-SQLAlchemy's session per request, over the one engine that NIF has."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        super().__init__(model_class=Base, disable_autonaming=True)
+
+    def _make_engine(self, *_: Any) -> Engine:
+        return self._engine
+
+
+def set_up_login(app: Flask, own: Parts) -> None:
+    """Passwords (argon2), sessions and resets, all by the library; the templates are ours."""
+    app.config.update(
+        SECURITY_PASSWORD_SALT="nif-passwords",  # noqa: S106  (argon2 salts each one itself)
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106
+        SECURITY_PASSWORD_SCHEMES=["argon2"],
+        SECURITY_PASSWORD_HASH_OPTIONS={
+            # OWASP's choice for a server that signs people in: 19 MiB, two passes.
+            "argon2__memory_cost": 19456, "argon2__time_cost": 2, "argon2__parallelism": 1,
+        },
+        SECURITY_PASSWORD_LENGTH_MIN=10,
+        SECURITY_RECOVERABLE=True,
+        SECURITY_RESET_PASSWORD_WITHIN="3 days",  # noqa: S106
+        SECURITY_SEND_REGISTER_EMAIL=False,
+        SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
+        SECURITY_SEND_PASSWORD_RESET_NOTICE_EMAIL=False,
+        SECURITY_JOIN_USER_ROLES=False,
+        SECURITY_RETURN_GENERIC_RESPONSES=True,
+        SECURITY_POST_LOGIN_VIEW="/newsroom/",
+        SECURITY_POST_LOGOUT_VIEW="/",
+        SECURITY_POST_RESET_VIEW="/newsroom/",
+        SECURITY_LOGIN_USER_TEMPLATE="security/login.html",
+        SECURITY_FORGOT_PASSWORD_TEMPLATE="security/forgot.html",  # noqa: S106
+        SECURITY_RESET_PASSWORD_TEMPLATE="security/reset.html",  # noqa: S106
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=own.settings.base_url.startswith("https://"),
+        PERMANENT_SESSION_LIFETIME=timedelta(days=7),
+        SQLALCHEMY_DATABASE_URI=own.settings.database,
+    )
+    engine = own.database.engine.execution_options(sqlite_begin="DEFERRED")
+    store = SQLAlchemyUserDatastore(_session(app, engine), SignedIn, Role)
+    app.extensions["nif_security"] = Security(
+        app, store, login_form=ThrottledLogin, mail_util_cls=Letters
+    )
+
+
+def _session(app: Flask, engine: Engine) -> SQLAlchemy:
+    database = OurEngine(engine)
+    database.init_app(app)
+    return database
+
+
+def password_link(app: Flask, email: str) -> str:
+    """A link with which the person behind an account sets a password."""
+    with app.test_request_context():
+        user = app.extensions["nif_security"].datastore.find_user(email=email)
+        return links().reset_password(generate_reset_password_token(user))

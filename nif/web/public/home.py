@@ -1,0 +1,35 @@
+"""The front page and the pages of topics."""
+
+from flask import Blueprint, Response, render_template, request
+
+from nif.stories import reading as stories
+from nif.web.access import Access, open_to
+from nif.web.current import reading
+from nif.web.public.caching import kept
+
+blueprint = Blueprint("home", __name__)
+
+
+@blueprint.get("/")
+@open_to(Access.PUBLIC)
+def front() -> Response:
+    return kept(_front)
+
+
+@blueprint.get("/tags/<slug>")
+@open_to(Access.PUBLIC)
+def tag(slug: str) -> Response:
+    return kept(lambda: _tag(slug))
+
+
+def _front() -> str:
+    with reading() as session:
+        page = stories.newest(session, after=request.args.get("after"))
+    return render_template("public/home/front.html", page=page)
+
+
+def _tag(slug: str) -> str:
+    with reading() as session:
+        found = stories.get_tag(session, slug)
+        page = stories.tagged(session, found, after=request.args.get("after"))
+    return render_template("public/home/tag.html", tag=found, page=page)

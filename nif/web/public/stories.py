@@ -1,0 +1,30 @@
+"""A story's page."""
+
+from flask import Blueprint, Response, render_template
+
+from nif.stories import reading as stories
+from nif.web.access import Access, open_to
+from nif.web.current import links, reading, settings
+from nif.web.public.caching import kept
+from nif.web.public.structured import news_article
+
+blueprint = Blueprint("stories", __name__)
+
+
+@blueprint.get("/articles/<slug>")
+@open_to(Access.PUBLIC)
+def story(slug: str) -> Response:
+    return kept(lambda: _story(slug))
+
+
+def _story(slug: str) -> str:
+    with reading() as session:
+        revision = stories.get_published(session, slug)
+        related = stories.related(session, revision)
+    return render_template(
+        "public/stories/story.html",
+        story=revision,
+        related=related,
+        address=links().story(slug),
+        structured=news_article(revision, links(), settings()),
+    )

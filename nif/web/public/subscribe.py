@@ -1,0 +1,179 @@
+"""Joining: the form, the answer that is the same for everyone, and the confirmation."""
+
+from dataclasses import dataclass
+from time import time
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from nif.clock import utc_now
+from nif.errors import Invalid, NotFound
+from nif.mail.message import Message
+from nif.mail.posting import write_letter
+from nif.editions.composing import upcoming
+from nif.subscriptions import joining
+from nif.subscriptions.addresses import Address, likely_slip, read_address
+from nif.subscriptions.models import MailingList
+from nif.subscriptions.preferring import preferences_token
+from nif.tokens import Purpose
+from nif.web.access import Access, open_to
+from nif.web.current import circumstances, links, parts, reading, settings, tokens, transaction
+from nif.web.public.caching import ticket
+
+blueprint = Blueprint("subscribe", __name__)
+
+LEAST_SECONDS = 2
+LONGEST_SECONDS = 30 * 24 * 3600
+
+WORDING = (
+    "I would like {site} to mail me “{list}” at this address. "
+    "I can leave at any time, with one click in every mail."
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a form said: kept as it was typed, so that nobody has to type it again."""
+
+    email: str = ""
+    list_slug: str = ""
+    keep: str = ""
+
+
+@blueprint.get("/subscribe")
+@blueprint.get("/subscribe/<list_slug>")
+@open_to(Access.PUBLIC)
+def ask(list_slug: str = "") -> ResponseReturnValue:
+    return _form(Wish(list_slug=list_slug))
+
+
+@blueprint.post("/subscribe")
+@blueprint.post("/subscribe/<list_slug>")
+@open_to(Access.PUBLIC)
+def join(list_slug: str = "") -> ResponseReturnValue:
+    wish = Wish(
+        email=request.form.get("email", ""),
+        list_slug=request.form.get("list", list_slug),
+        keep=request.form.get("keep", ""),
+    )
+    if request.form.get("website"):
+        # A field that no person sees. Whoever fills it in is told what everyone is told.
+        return redirect(url_for(".check_your_inbox"), 303)
+    try:
+        address = read_address(wish.email)
+    except Invalid as error:
+        return _form(wish, problem=error.problems["email"])
+    if problem := _problem_with_ticket(request.form.get("ticket", "")):
+        return _form(wish, problem=problem)
+    if (slip := likely_slip(address)) and wish.keep != wish.email:
+        return _form(wish, slip=slip)
+    _take_down(address, wish.list_slug)
+    return redirect(url_for(".check_your_inbox"), 303)
+
+
+@blueprint.get("/subscribe/check-your-inbox")
+@open_to(Access.PUBLIC)
+def check_your_inbox() -> ResponseReturnValue:
+    return render_template("public/subscribe/check_your_inbox.html")
+
+
+@blueprint.get("/confirm/<token>")
+@open_to(Access.TOKEN)
+def confirm(token: str) -> ResponseReturnValue:
+    with reading() as session:
+        subscription = joining.find_by_token(session, token, tokens(), now=utc_now())
+        mailing_list = subscription.mailing_list
+    return render_template(
+        "public/subscribe/confirm.html", mailing_list=mailing_list, state=subscription.state
+    )
+
+
+@blueprint.post("/confirm/<token>")
+@open_to(Access.TOKEN)
+def confirmed(token: str) -> ResponseReturnValue:
+    with transaction() as session:
+        subscription = joining.confirm(session, token, tokens(), circumstances(), now=utc_now())
+        slug = subscription.mailing_list.slug
+    return redirect(url_for(".welcome", list_slug=slug), 303)
+
+
+@blueprint.get("/subscribe/<list_slug>/welcome")
+@open_to(Access.PUBLIC)
+def welcome(list_slug: str) -> ResponseReturnValue:
+    with reading() as session:
+        mailing_list = joining.get_list(session, list_slug)
+    return render_template(
+        "public/subscribe/welcome.html",
+        mailing_list=mailing_list,
+        next_slot=upcoming(mailing_list, now=utc_now()),
+    )
+
+
+def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
+    with reading() as session:
+        lists = joining.all_lists(session)
+    chosen = next((one for one in lists if one.slug == wish.list_slug), None)
+    if wish.list_slug and chosen is None:
+        problem = problem or "There is no newsletter of that name. Choose one of these."
+    page = render_template(
+        "public/subscribe/ask.html",
+        wish=wish,
+        lists=lists,
+        chosen=chosen or (lists[0] if lists else None),
+        problem=problem,
+        slip=slip,
+        form_ticket=ticket(),
+    )
+    return page, 422 if problem or slip else 200
+
+
+def _problem_with_ticket(given: str) -> str:
+    """Why a form came back too soon, or not from us; empty where all is well."""
+    try:
+        handed_out, _ = tokens().open(Purpose.FORM, given)
+    except NotFound:
+        return "This form did not reach us whole. Nothing was lost: press the button once more."
+    age = time() - handed_out
+    if age < LEAST_SECONDS:
+        return "That was quick! Press the button once more, so that we know you are a person."
+    if age > LONGEST_SECONDS:
+        return "This page was open for a long time. Press the button once more."
+    return ""
+
+
+def _take_down(address: Address, list_slug: str) -> None:
+    now = utc_now()
+    with transaction() as session:
+        mailing_list = _list(session, list_slug)
+        wording = WORDING.format(site=settings().site_name, list=mailing_list.title)
+        asked = joining.ask_to_join(
+            session, mailing_list, address, circumstances(wording), now=now
+        )
+        if message := _reply(asked, mailing_list):
+            write_letter(session, address.written, message, now=now)
+    parts().queue.wake("letters")
+
+
+def _list(session: Session, slug: str) -> MailingList:
+    if slug:
+        return joining.get_list(session, slug)
+    lists = joining.all_lists(session)
+    if not lists:
+        raise NotFound("There is no newsletter to subscribe to yet.")
+    return lists[0]
+
+
+def _reply(asked: joining.Asked, mailing_list: MailingList) -> Message | None:
+    """The one mail that a wish calls for, if any."""
+    if asked.pending is not None:
+        token = joining.confirmation_token(asked.pending, tokens())
+        return parts().stationery.write(
+            "confirm", link=links().confirm(token), mailing_list=mailing_list
+        )
+    if asked.known is not None:
+        token = preferences_token(asked.known.id, tokens())
+        return parts().stationery.write(
+            "already_subscribed", link=links().preferences(token), mailing_list=mailing_list
+        )
+    return None

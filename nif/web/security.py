@@ -1,0 +1,68 @@
+"""The headers of every answer, and how far proxies and hosts are trusted."""
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response
+from secure import (
+    ContentSecurityPolicy,
+    PermissionsPolicy,
+    ReferrerPolicy,
+    Secure,
+    StrictTransportSecurity,
+    XContentTypeOptions,
+    XFrameOptions,
+)
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from nif.settings import Settings
+
+
+def protect(app: Flask, settings: Settings) -> None:
+    """Set what browsers are told, and whom we believe."""
+    headers = _headers(settings)
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    app.config["TRUSTED_HOSTS"] = list(_hosts(settings))
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+
+
+def _hosts(settings: Settings) -> tuple[str, ...]:
+    own = urlsplit(settings.base_url).hostname or "localhost"
+    local = () if settings.in_production else ("localhost", "127.0.0.1")
+    return (own, *local, *settings.trusted_hosts)
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    policy = (
+        ContentSecurityPolicy()
+        .default_src("'none'")
+        .style_src("'self'")
+        .script_src("'self'")
+        .img_src("'self'", "data:")
+        .connect_src("'self'")
+        .frame_src("'self'")
+        .form_action("'self'")
+        .frame_ancestors("'none'")
+        .base_uri("'none'")
+    )
+    secure = Secure(
+        csp=policy,
+        xcto=XContentTypeOptions().nosniff(),
+        xfo=XFrameOptions().deny(),
+        referrer=ReferrerPolicy().no_referrer(),
+        permissions=PermissionsPolicy().camera().microphone().geolocation(),
+        hsts=StrictTransportSecurity().max_age(31536000)
+        if settings.base_url.startswith("https://")
+        else None,
+    )
+    return dict(secure.headers)
+

@@ -1,0 +1,128 @@
+"""What every test may ask for. Each one that takes `database` runs on SQLite and on PostgreSQL."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from nif import app as nif_app
+from nif import schema
+from nif.database import Base, Database
+from nif.parts import Parts, assemble
+from nif.settings import Settings, load_settings
+from tests import postgres
+from tests.fakes import FakeMailer
+
+pytest_plugins = ["tests.skips"]
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    postgres.controller_start(config)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOON
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "nif.db"
+    database = Database(f"sqlite:///{path}")
+    schema.upgrade(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_url() -> str:
+    try:
+        server = postgres.shared()
+    except postgres.Unavailable as error:
+        pytest.skip(f"PostgreSQL: {error}")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = f"nif_test_{worker}"
+    server.drop_database(name)
+    database = Database(load_settings(database_url=server.create_database(name)).database)
+    schema.upgrade(database)
+    database.close()
+    return server.url(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database with the newest schema."""
+    if request.param == "sqlite":
+        path = tmp_path / "nif.db"
+        shutil.copy(request.getfixturevalue("_sqlite_template"), path)
+        return f"sqlite:///{path}"
+    url: str = request.getfixturevalue("_postgres_url")
+    _empty(load_settings(database_url=url).database)
+    return url
+
+
+def _empty(url: str) -> None:
+    database = Database(url)
+    names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    with database.engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    database.close()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return load_settings(
+        _env_file=None,
+        env="testing",
+        database_url=database_url,
+        queue_url=str(tmp_path / "queue.db"),
+        instance_dir=tmp_path,
+        secret_key="a key for tests that is quite long enough",
+    )
+
+
+@pytest.fixture
+def parts(settings: Settings) -> Iterator[Parts]:
+    parts = assemble(settings)
+    yield parts
+    parts.database.close()
+
+
+@pytest.fixture
+def database(parts: Parts) -> Database:
+    return parts.database
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    """A session in a transaction that is thrown away; use it for rules that take a session."""
+    with Session(database.engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def mailer() -> FakeMailer:
+    return FakeMailer()
+
+
+@pytest.fixture
+def app(parts: Parts) -> Flask:
+    app = nif_app.join(parts)
+    app.config["TESTING"] = True
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

@@ -1,0 +1,125 @@
+"""Things to test with. Every argument has a default."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from nif.accounts.enrolling import enrol
+from nif.accounts.models import Account, RoleName
+from nif.editions.composing import keep_slot
+from nif.editions.models import Edition
+from nif.editions.scheduling import Slot
+from nif.parts import Parts
+from nif.sends.models import Send
+from nif.sends.planning import plan
+from nif.stories.drafting import SourceCopy, StoryCopy, draft
+from nif.stories.models import ReasonCode, Revision, SourceKind, Story
+from nif.stories.publishing import backdate, publish
+from nif.subscriptions.consenting import Circumstances
+from nif.subscriptions.counting import move
+from nif.subscriptions.establishing import Charter, establish
+from nif.subscriptions.models import (
+    MailingList,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+from tests.conftest import NOON
+
+_number = count(1)
+HERE = Circumstances(source="/subscribe", network="192.0.2.0/24")
+
+
+def a_list(session: Session, slug: str = "daily", **given: Any) -> MailingList:
+    charter = {"title": "NIF Daily", "schedule": "daily 07:30", "zone": "Europe/London", **given}
+    created = charter.pop("created_at", NOON - timedelta(days=30))
+    return establish(session, Charter(slug=slug, **charter), now=created)
+
+
+def a_subscription(
+    session: Session,
+    mailing_list: MailingList,
+    address: str | None = None,
+    state: SubscriptionState = SubscriptionState.CONFIRMED,
+) -> Subscription:
+    address = address or f"reader{next(_number)}@example.com"
+    subscriber = Subscriber(address=address, canonical=address.lower(), created_at=NOON)
+    session.add(subscriber)
+    session.flush()
+    subscription = Subscription(
+        subscriber_id=subscriber.id,
+        list_id=mailing_list.id,
+        state=state,
+        asked_at=NOON - timedelta(days=1),
+        confirmed_at=NOON if state is SubscriptionState.CONFIRMED else None,
+    )
+    session.add(subscription)
+    session.flush()
+    move(session, subscription, None)
+    return subscription
+
+
+def story_copy(**given: Any) -> StoryCopy:
+    words: dict[str, Any] = {
+        "headline": f"Palisade Records Sells Its Catalogue, Part {next(_number)}",
+        "dek": "The buyer is not named",
+        "lead": "Palisade Records has sold its catalogue.",
+        "sections": [("Why it matters:", ["It is the largest sale of the year."])],
+        "sources": [
+            SourceCopy(
+                SourceKind.PUBLICATION, "The Turntable Gazette", "Sale", "https://example.com/sale"
+            )
+        ],
+        "reason_code": ReasonCode.TOPIC_NEWS,
+        "reason_subject": "catalogue sales",
+        "byline": "Jo Reyes",
+        "tags": ["Deals"],
+        **given,
+    }
+    return StoryCopy(**words)
+
+
+def a_draft(session: Session, **given: Any) -> Story:
+    return draft(session, story_copy(**given), author_id=None, now=NOON)
+
+
+def a_story(session: Session, *, at: datetime = NOON, **given: Any) -> Revision:
+    """A published story; `at` is when."""
+    story = a_draft(session, **given)
+    revision = publish(session, story, by=None, now=at)
+    backdate(session, story, moment=at)
+    return revision
+
+
+def an_edition(
+    session: Session, parts: Parts, mailing_list: MailingList, *, now: datetime = NOON
+) -> Edition:
+    """A frozen edition of today's slot, with a story of its own."""
+    a_story(session, at=now - timedelta(hours=1))
+    edition = keep_slot(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
+    assert edition is not None
+    return edition
+
+
+def a_send(session: Session, parts: Parts, *addresses: str, now: datetime = NOON) -> Send:
+    """A planned send of a fresh list to these addresses."""
+    mailing_list = a_list(session, slug=f"list-{next(_number)}")
+    for address in addresses:
+        a_subscription(session, mailing_list, address)
+    send = plan(session, an_edition(session, parts, mailing_list, now=now), now=now)
+    assert send is not None
+    return send
+
+
+def an_account(
+    session: Session, role: RoleName = RoleName.EDITOR, email: str = "ed@example.com"
+) -> Account:
+    return enrol(session, email, "Ed Itor", role, now=NOON)
+
+
+def texts(sentences: Sequence[Any]) -> list[str]:
+    """The words of a block's sentences."""
+    return [s["text"] if isinstance(s, dict) else s.text for s in sentences]

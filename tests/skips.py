@@ -1,0 +1,46 @@
+"""A pytest plugin that ends every run by saying what was skipped and why.
+
+Where NIF_REQUIRE names things ("postgresql browser", as .ci/run does), a skip whose reason speaks
+of one of them fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Generator
+
+import pytest
+
+
+# Tried first, this wrapper is the outermost, and speaks after pytest's own last line.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    yield
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None:  # A worker of xdist, whose controller hears of everything.
+        return
+    skipped = count_reasons(terminal.stats.get("skipped", []))
+    for reason, count in skipped.most_common():
+        terminal.write_line(f"Skipped: {count} — {reason}")
+    if not skipped:
+        terminal.write_line("Nothing was skipped.")
+    if missing := required_but_missing(skipped):
+        terminal.write_line(f"This run needs {' and '.join(missing)} (NIF_REQUIRE).", red=True)
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def count_reasons(reports: list[pytest.TestReport | pytest.CollectReport]) -> Counter[str]:
+    """How often each reason was given. Every worker reports a skipped module; that counts once."""
+    skips = {(report.nodeid, reason(report)) for report in reports}
+    return Counter(reason for _, reason in skips)
+
+
+def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+def required_but_missing(reasons: Counter[str]) -> list[str]:
+    required = os.environ.get("NIF_REQUIRE", "").casefold().split()
+    return [thing for thing in required if any(thing in given.casefold() for given in reasons)]
