@@ -28,7 +28,7 @@ class Queue:
         self._task = self.huey.task(name="handle")(self._handle)
 
     def wake(self, what: str, *ids: int) -> None:
-        """Have a worker do `what` soon. Never fails: the worker looks by itself every few seconds."""
+        """Have a worker do `what` soon. Never fails: workers look by themselves, too."""
         try:
             self._task(what, *ids)
         except Exception:

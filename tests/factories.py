@@ -5,13 +5,16 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from nif.accounts.enrolling import enrol
 from nif.accounts.models import Account, RoleName
 from nif.editions.composing import keep_slot
-from nif.editions.models import Edition
+from nif.editions.models import Edition, EditionState
 from nif.editions.scheduling import Slot
+from nif.editions.writing import UNSUBSCRIBE_TAG
+from nif.mail.message import Message
 from nif.parts import Parts
 from nif.sends.models import Send
 from nif.sends.planning import plan
@@ -110,6 +113,55 @@ def a_send(session: Session, parts: Parts, *addresses: str, now: datetime = NOON
     for address in addresses:
         a_subscription(session, mailing_list, address)
     send = plan(session, an_edition(session, parts, mailing_list, now=now), now=now)
+    assert send is not None
+    return send
+
+
+def subscriptions(session: Session, mailing_list: MailingList, count: int) -> list[int]:
+    """As many confirmed subscriptions, written in bulk; the ids of their subscribers, in order."""
+    names = [f"reader{next(_number)}@example.com" for _ in range(count)]
+    people = [{"address": name, "canonical": name, "created_at": NOON} for name in names]
+    ids = sorted(session.scalars(insert(Subscriber).returning(Subscriber.id), people))
+    rows = [{"subscriber_id": each, "list_id": mailing_list.id} for each in ids]
+    same = {"state": SubscriptionState.CONFIRMED, "asked_at": NOON, "confirmed_at": NOON}
+    session.execute(insert(Subscription), [{**row, **same} for row in rows])
+    mailing_list.confirmed_count += count
+    session.flush()
+    return ids
+
+
+def a_plain_edition(
+    session: Session, mailing_list: MailingList, *, now: datetime = NOON
+) -> Edition:
+    """A frozen edition that no template and no story had a part in."""
+    link = UNSUBSCRIBE_TAG
+    message = Message(
+        "news@example.com", "NIF", "News", f"Leave: {link}\n", f'<a href="{link}">Leave</a>'
+    )
+    edition = Edition(
+        list_id=mailing_list.id,
+        slot=now.date(),
+        due_at=now,
+        made_at=now,
+        state=EditionState.FROZEN,
+        message=vars(message),
+        content_hash="0" * 64,
+    )
+    session.add(edition)
+    session.flush()
+    return edition
+
+
+def a_plain_send(
+    session: Session, *addresses: str, count: int = 0, now: datetime = NOON
+) -> Send:
+    """A planned send of a plain edition to these addresses, and to `count` more readers."""
+    mailing_list = a_list(session, slug=f"list-{next(_number)}")
+    for address in addresses:
+        a_subscription(session, mailing_list, address)
+    if count:
+        subscriptions(session, mailing_list, count)
+    send = plan(session, a_plain_edition(session, mailing_list, now=now), now=now)
     assert send is not None
     return send
 

@@ -11,7 +11,9 @@ from nif.errors import NotFound
 from nif.subscriptions.models import MailingList
 
 
-def newest_sent(session: Session, mailing_list: MailingList, *, most: int = 30) -> Sequence[Edition]:
+def newest_sent(
+    session: Session, mailing_list: MailingList, *, most: int = 30
+) -> Sequence[Edition]:
     """The newest editions of a list that had news, newest first."""
     return session.scalars(
         select(Edition)

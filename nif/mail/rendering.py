@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nif.errors import NifError
 from nif.mail.message import Message
 from nif.settings import PROJECT, Settings
-from nif.typography import typeset
+from nif.typography import linked, typeset
 
 TEMPLATES = PROJECT / "templates" / "emails"
 LARGEST_HTML = 100_000
@@ -54,7 +54,7 @@ def _environment(folder: Path, *, escape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["typeset"] = typeset
+    environment.filters.update(typeset=typeset, linked=linked)
     return environment
 
 

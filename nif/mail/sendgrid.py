@@ -42,7 +42,7 @@ class SendGridMailer:
     def __init__(self, api_key: str, host: str, connections: int) -> None:
         client = SendGridAPIClient(api_key, host=host)
         self._url = f"{client.host}/v3/mail/send"
-        self._headers = dict(client.client.request_headers)
+        self._headers = {**client.client.request_headers, "Content-Type": "application/json"}
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),

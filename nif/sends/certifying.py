@@ -7,7 +7,9 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from nif.errors import NotFound
 from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
+from nif.subscriptions.models import Subscriber
 
 
 @dataclass(frozen=True)
@@ -118,3 +120,36 @@ def sends_of_list(session: Session, list_id: int, *, most: int = 30) -> Sequence
     """The newest sends of a list, newest first."""
     query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
     return session.scalars(query).all()
+
+
+def look_up(session: Session, send_id: int) -> Send:
+    """A send, to look at: without the lock that changing it takes. Raises NotFound."""
+    send = session.get(Send, send_id)
+    if send is None:
+        raise NotFound("There is no such send.")
+    return send
+
+
+def troubled_sends(session: Session, *, most: int = 20) -> Sequence[Send]:
+    """The sends that do not go on, or go on only later: the newest first."""
+    held = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.HELD)
+    query = select(Send).where(
+        Send.state.in_([SendState.SENDING, SendState.PAUSED]),
+        or_(Send.state == SendState.PAUSED, Send.trouble.is_not(None), held.exists()),
+    )
+    return session.scalars(query.order_by(Send.id.desc()).limit(most)).all()
+
+
+def refused_people(
+    session: Session, send: Send, *, most: int = 50
+) -> Sequence[tuple[str | None, str | None]]:
+    """Whom the provider refused, and why; no address where the person was forgotten since."""
+    query = (
+        select(Subscriber.address, Delivery.why)
+        .select_from(Delivery)
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(Delivery.send_id == send.id, Delivery.outcome == Outcome.REFUSED)
+        .order_by(Delivery.subscriber_id)
+        .limit(most)
+    )
+    return session.execute(query).tuples().all()

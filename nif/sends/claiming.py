@@ -100,7 +100,7 @@ def _fate(row: Row[Any]) -> tuple[Outcome, str | None] | None:
     return None
 
 
-def _deliveries(batch: Batch) -> Select[Any]:
+def _deliveries(batch: Batch) -> Select[*tuple[Any, ...]]:
     """The batch's open deliveries with what decides about them.
 
     The range bounds both sides of the join: bounded on one only, PostgreSQL reads the other whole.

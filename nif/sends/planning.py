@@ -55,7 +55,7 @@ def _write_deliveries(session: Session, send: Send) -> int:
 _BATCH_COLUMNS = ["send_id", "first", "last", "size", "dropped", "refused", "state"]
 
 
-def _ranges(send_id: int) -> Select[Any]:
+def _ranges(send_id: int) -> Select[*tuple[Any, ...]]:
     number = func.row_number().over(order_by=Delivery.subscriber_id) - 1
     numbered = (
         select(Delivery.subscriber_id, (number // LARGEST_POST).label("n"))

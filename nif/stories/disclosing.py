@@ -22,6 +22,9 @@ CLAUSES = {
 }
 """What follows "We covered it because": {subject} is what the editor names."""
 
+OUR_OWN = frozenset({SourceKind.OWN_REPORTING, SourceKind.INTERVIEW})
+"""What NIF found out itself: an interview is asked by us, whoever answers."""
+
 WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
 
 
@@ -41,7 +44,7 @@ def reason_clause(story: Story) -> str:
 
 
 def _sources_sentence(sources: Sequence[Source]) -> Sentence:
-    outside = [source for source in sources if source.kind is not SourceKind.OWN_REPORTING]
+    outside = [source for source in sources if source.kind not in OUR_OWN]
     names = list(dict.fromkeys(_named(source) for source in outside))
     links = tuple(dict.fromkeys((_named(source), source.url) for source in outside if source.url))
     if not outside:

@@ -13,12 +13,11 @@ from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.errors import Conflict, Invalid
-from nif.stories.disclosing import WITHOUT_SUBJECT, block
-from nif.stories.models import Revision, Shelf, Source, SourceKind, Story, StoryState
+from nif.stories.disclosing import OUR_OWN, WITHOUT_SUBJECT, block
+from nif.stories.models import Revision, Shelf, Source, Story, StoryState
 from nif.stories.slugs import free_slug, slugify
 
 LONGEST_HEADLINE = 110
-UNPUBLISHED_KINDS = frozenset({SourceKind.OWN_REPORTING, SourceKind.INTERVIEW})
 
 
 def problems(story: Story) -> dict[str, str]:
@@ -78,11 +77,11 @@ def _source_gates(sources: list[Source]) -> Iterator[tuple[str, str]]:
             "Say where this came from: at least one source, our own reporting included.",
         )
     for n, source in enumerate(sources, start=1):
-        if source.kind is SourceKind.OWN_REPORTING:
+        if source.kind in OUR_OWN:
             continue
         if not (source.publisher.strip() or source.title.strip()):
             yield "sources", f"Source {n} needs a name: who published it, or what it is."
-        elif source.kind not in UNPUBLISHED_KINDS and not _is_address(source.url):
+        elif not _is_address(source.url):
             yield "sources", f"Source {n} needs its exact address, beginning with https://."
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from nif.errors import NotFound
 from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
@@ -18,6 +18,14 @@ class Page:
     """Some stories, newest first, and where the next page begins."""
 
     stories: Sequence[Revision]
+    after: str | None
+
+
+@dataclass(frozen=True)
+class DeskPage:
+    """Some working copies, the last saved first, and where the next page begins."""
+
+    stories: Sequence[Story]
     after: str | None
 
 
@@ -85,6 +93,25 @@ def not_among(
         .order_by(Story.first_published_at, Story.id)
     )
     return session.scalars(query.limit(most)).all()[::-1]
+
+
+def on_the_desk(
+    session: Session, state: StoryState, *, after: str | None = None, size: int = 20
+) -> DeskPage:
+    """A page of the working copies in a state, with their sources, for those who write them."""
+    query = (
+        select(Story)
+        .where(Story.state == state)
+        .order_by(Story.updated_at.desc(), Story.id.desc())
+        .options(selectinload(Story.sources))
+    )
+    if after:
+        moment, story_id = _place(after)
+        same = (Story.updated_at == moment) & (Story.id < story_id)
+        query = query.where(or_(Story.updated_at < moment, same))
+    found = session.scalars(query.limit(size + 1)).all()
+    last = found[size - 1] if len(found) > size else None
+    return DeskPage(found[:size], f"{last.updated_at.isoformat()}~{last.id}" if last else None)
 
 
 def _current() -> Select[Revision]:

@@ -10,6 +10,14 @@ from nif.database import insert_into
 from nif.subscriptions.models import Consent, ConsentAction, Subscription, Wording
 
 
+def wording(site: str, newsletter: str) -> str:
+    """The words beside the form: what a reader agrees to, as it is shown and as it is recorded."""
+    return (
+        f"I would like {site} to mail me {newsletter} at this address. "
+        "I can leave at any time, with one click in every mail."
+    )
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """Where a wish came from: the page, the network (never the whole address), the words shown."""

@@ -25,6 +25,9 @@ class Charter:
     description: str = ""
 
 
+NO_SUCH_ZONE = "Give a time zone by its name, such as Europe/London."
+
+
 def establish(session: Session, charter: Charter, *, now: datetime) -> MailingList:
     """A new list.
 
@@ -36,7 +39,7 @@ def establish(session: Session, charter: Charter, *, now: datetime) -> MailingLi
     if not charter.title.strip():
         problems["title"] = "A list needs a title."
     if charter.zone not in available_timezones():
-        problems["zone"] = "Give a time zone by its name, such as Europe/London."
+        problems["zone"] = NO_SUCH_ZONE
     if problems:
         raise Invalid(problems)
     if session.scalar(select(MailingList.id).where(MailingList.slug == charter.slug)):
@@ -45,3 +48,13 @@ def establish(session: Session, charter: Charter, *, now: datetime) -> MailingLi
     session.add(mailing_list)
     session.flush()
     return mailing_list
+
+
+def reschedule(mailing_list: MailingList, schedule: str, zone: str) -> None:
+    """Give a list another schedule, one that the editions can read, or another clock.
+
+    Raises Invalid for a zone that there is not.
+    """
+    if zone not in available_timezones():
+        raise Invalid({"zone": NO_SUCH_ZONE})
+    mailing_list.schedule, mailing_list.zone = schedule, zone

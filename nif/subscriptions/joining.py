@@ -133,8 +133,13 @@ def get_list(session: Session, slug: str) -> MailingList:
 
 
 def all_lists(session: Session) -> Sequence[MailingList]:
-    """The house's lists, the oldest first: the first one is what the site's form offers."""
+    """The house's lists, the oldest first."""
     return session.scalars(select(MailingList).order_by(MailingList.id)).all()
+
+
+def find_first_list(session: Session) -> MailingList | None:
+    """The list that the site's form offers, where there is one."""
+    return session.scalar(select(MailingList).order_by(MailingList.id).limit(1))
 
 
 def _may_be_mailed(session: Session, address: Address, network: str, now: datetime) -> bool:

@@ -66,4 +66,3 @@ def guard(app: Flask, csrf: CSRFProtect) -> None:
                 abort(403)
             csrf.protect()
         return None
-

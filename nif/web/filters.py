@@ -1,15 +1,17 @@
 """What templates can say."""
 
+from calendar import day_name
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask
-from markupsafe import Markup, escape
 
+from nif.editions.scheduling import read_schedule
 from nif.settings import Settings
-from nif.typography import typeset
+from nif.subscriptions.consenting import wording
+from nif.subscriptions.models import MailingList
+from nif.typography import linked, typeset
 
 STATIC = Path(__file__).parent / "static"
 
@@ -27,12 +29,34 @@ def register_filters(app: Flask, settings: Settings) -> None:
         return f"{local.day} {local:%b %Y, %H:%M %Z}"
 
     app.jinja_env.filters.update(
-        typeset=typeset, day=day, minute=minute, linked=linked, number=number, iso=iso
+        typeset=typeset,
+        day=day,
+        minute=minute,
+        linked=linked,
+        number=number,
+        iso=iso,
+        when_due=when_due,
+        local=local_moment,
     )
     versions = {path.name: str(int(path.stat().st_mtime)) for path in STATIC.glob("*.*")}
     app.jinja_env.globals.update(
-        house=settings, asset=lambda name: f"/static/{name}?v={versions.get(name, '0')}"
+        house=settings,
+        wording=lambda newsletter: wording(settings.site_name, newsletter),
+        asset=lambda name: f"/static/{name}?v={versions.get(name, '0')}",
     )
+
+
+def when_due(mailing_list: MailingList) -> str:
+    """A list's schedule in words."""
+    schedule = read_schedule(mailing_list.schedule)
+    days = "Every day" if schedule.weekday is None else f"Every {day_name[schedule.weekday]}"
+    return f"{days} at {schedule.at:%H:%M}, {mailing_list.zone.replace('_', ' ')} time"
+
+
+def local_moment(moment: datetime, zone: str) -> str:
+    """A moment on a list's own clock: "Friday 27 November, 08:00"."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%A} {local.day} {local:%B, %H:%M}"
 
 
 def iso(moment: datetime) -> str:
@@ -43,12 +67,3 @@ def iso(moment: datetime) -> str:
 def number(count: int) -> str:
     """12345 as 12,345."""
     return f"{count:,}"
-
-
-def linked(sentence: dict[str, Any]) -> Markup:
-    """A sentence of a transparency block, with its names linked to their addresses."""
-    html = escape(typeset(sentence["text"]))
-    for words, address in sentence["links"]:
-        name = escape(typeset(words))
-        html = html.replace(name, Markup('<a href="{}">{}</a>').format(address, name), 1)
-    return html

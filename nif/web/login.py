@@ -25,31 +25,38 @@ class SignedIn(UserMixin, Account):  # type: ignore[misc]
     """An account with what Flask-Security asks of one. The same table, and no column more."""
 
 
-class ThrottledLogin(LoginForm):  # type: ignore[misc]
+class ThrottledLogin(LoginForm):
     """Ten tries in a quarter of an hour for an account from a network; the owner elsewhere is
     not locked out."""
 
     def validate(self, **kwargs: Any) -> bool:
         who = f"{str(self.email.data).lower()} {network_of(request.remote_addr or '')}"
         with transaction() as session:
-            allowed = allow(
-                session, "login", who, most=TRIES, per=TRIES_WITHIN, now=utc_now()
-            )
+            allowed = allow(session, "login", who, most=TRIES, per=TRIES_WITHIN, now=utc_now())
         if not allowed:
             self.form_errors.append("Too many tries. Wait a quarter of an hour, then try again.")
             return False
         return bool(super().validate(**kwargs))
 
 
-class Letters(MailUtil):  # type: ignore[misc]
+class Letters(MailUtil):
     """The library's mails as letters of ours, with links that no request can bend."""
 
-    def send_mail(self, template: str, subject: str, recipient: str, *_: Any, **kwargs: Any) -> None:
+    def send_mail(  # noqa: PLR0913  (the library's own signature)
+        self,
+        template: str,
+        subject: str,
+        recipient: str | tuple[str, str],
+        sender: str | tuple[str, str],
+        body: str | None,
+        html: str | None,
+        **kwargs: Any,
+    ) -> None:
         message = parts().stationery.write(
             "reset_password", link=links().reset_password(kwargs["reset_token"])
         )
         with transaction() as session:
-            write_letter(session, recipient, message, now=utc_now())
+            write_letter(session, str(recipient), message, now=utc_now())
         parts().queue.wake("letters")
 
 
@@ -58,7 +65,7 @@ class OurEngine(SQLAlchemy):
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        super().__init__(model_class=Base, disable_autonaming=True)
+        super().__init__(metadata=Base.metadata)
 
     def _make_engine(self, *_: Any) -> Engine:
         return self._engine
@@ -72,7 +79,9 @@ def set_up_login(app: Flask, own: Parts) -> None:
         SECURITY_PASSWORD_SCHEMES=["argon2"],
         SECURITY_PASSWORD_HASH_OPTIONS={
             # OWASP's choice for a server that signs people in: 19 MiB, two passes.
-            "argon2__memory_cost": 19456, "argon2__time_cost": 2, "argon2__parallelism": 1,
+            "argon2__memory_cost": 19456,
+            "argon2__time_cost": 2,
+            "argon2__parallelism": 1,
         },
         SECURITY_PASSWORD_LENGTH_MIN=10,
         SECURITY_RECOVERABLE=True,
@@ -95,7 +104,7 @@ def set_up_login(app: Flask, own: Parts) -> None:
         SQLALCHEMY_DATABASE_URI=own.settings.database,
     )
     engine = own.database.engine.execution_options(sqlite_begin="DEFERRED")
-    store = SQLAlchemyUserDatastore(_session(app, engine), SignedIn, Role)
+    store = SQLAlchemyUserDatastore(_session(app, engine), SignedIn, Role)  # type: ignore[arg-type]
     app.extensions["nif_security"] = Security(
         app, store, login_form=ThrottledLogin, mail_util_cls=Letters
     )
@@ -111,4 +120,4 @@ def password_link(app: Flask, email: str) -> str:
     """A link with which the person behind an account sets a password."""
     with app.test_request_context():
         user = app.extensions["nif_security"].datastore.find_user(email=email)
-        return links().reset_password(generate_reset_password_token(user))
+        return links().reset_password(generate_reset_password_token(user))  # type: ignore[no-untyped-call]

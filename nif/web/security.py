@@ -65,4 +65,3 @@ def _headers(settings: Settings) -> dict[str, str]:
         else None,
     )
     return dict(secure.headers)
-

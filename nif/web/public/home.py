@@ -3,9 +3,10 @@
 from flask import Blueprint, Response, render_template, request
 
 from nif.stories import reading as stories
+from nif.subscriptions.joining import find_first_list
 from nif.web.access import Access, open_to
 from nif.web.current import reading
-from nif.web.public.caching import kept
+from nif.web.public.caching import TICKET, kept
 
 blueprint = Blueprint("home", __name__)
 
@@ -25,7 +26,14 @@ def tag(slug: str) -> Response:
 def _front() -> str:
     with reading() as session:
         page = stories.newest(session, after=request.args.get("after"))
-    return render_template("public/home/front.html", page=page)
+        offer = find_first_list(session)
+    return render_template(
+        "public/home/front.html",
+        page=page,
+        offer=offer,
+        form_ticket=TICKET,
+        later="after" in request.args,
+    )
 
 
 def _tag(slug: str) -> str:

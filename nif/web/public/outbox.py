@@ -1,4 +1,4 @@
-"""Development: the mails that would have gone out, newest first. There is no outbox in production."""
+"""Development only: the mails that would have gone out, newest first."""
 
 from flask import Blueprint, Response, render_template, request
 

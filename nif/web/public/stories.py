@@ -3,9 +3,10 @@
 from flask import Blueprint, Response, render_template
 
 from nif.stories import reading as stories
+from nif.subscriptions.joining import find_first_list
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
-from nif.web.public.caching import kept
+from nif.web.public.caching import TICKET, kept
 from nif.web.public.structured import news_article
 
 blueprint = Blueprint("stories", __name__)
@@ -21,10 +22,13 @@ def _story(slug: str) -> str:
     with reading() as session:
         revision = stories.get_published(session, slug)
         related = stories.related(session, revision)
+        offer = find_first_list(session)
     return render_template(
         "public/stories/story.html",
         story=revision,
         related=related,
+        offer=offer,
+        form_ticket=TICKET,
         address=links().story(slug),
         structured=news_article(revision, links(), settings()),
     )

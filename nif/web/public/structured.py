@@ -1,4 +1,6 @@
-"""A story for machines: schema.org's NewsArticle as JSON-LD (schema.org 30, Google's article rules).
+"""A story for machines: schema.org's NewsArticle as JSON-LD.
+
+It follows schema.org 30 and Google's rules for articles.
 
 The transparency block travels as `backstory`, the property for why and how a story was made.
 """
@@ -7,7 +9,8 @@ from typing import Any
 
 from nif.links import Links
 from nif.settings import Settings
-from nif.stories.models import Revision, SourceKind, StoryType
+from nif.stories.disclosing import OUR_OWN
+from nif.stories.models import Revision, StoryType
 from nif.typography import typeset
 from nif.web.filters import iso
 
@@ -49,7 +52,7 @@ def news_article(story: Revision, links: Links, settings: Settings) -> dict[str,
             "alternateName": settings.site_short_name,
             "url": links.home(),
         },
-        "isBasedOn": [_source(s) for s in story.sources if s["kind"] != SourceKind.OWN_REPORTING],
+        "isBasedOn": [_source(s) for s in story.sources if s["kind"] not in OUR_OWN],
         "backstory": {
             "@type": "CreativeWork",
             "@id": f"{address}#transparency",

@@ -8,12 +8,13 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
+from nif.editions.composing import upcoming
 from nif.errors import Invalid, NotFound
 from nif.mail.message import Message
 from nif.mail.posting import write_letter
-from nif.editions.composing import upcoming
 from nif.subscriptions import joining
 from nif.subscriptions.addresses import Address, likely_slip, read_address
+from nif.subscriptions.consenting import wording
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.preferring import preferences_token
 from nif.tokens import Purpose
@@ -25,11 +26,6 @@ blueprint = Blueprint("subscribe", __name__)
 
 LEAST_SECONDS = 2
 LONGEST_SECONDS = 30 * 24 * 3600
-
-WORDING = (
-    "I would like {site} to mail me “{list}” at this address. "
-    "I can leave at any time, with one click in every mail."
-)
 
 
 @dataclass(frozen=True)
@@ -146,10 +142,8 @@ def _take_down(address: Address, list_slug: str) -> None:
     now = utc_now()
     with transaction() as session:
         mailing_list = _list(session, list_slug)
-        wording = WORDING.format(site=settings().site_name, list=mailing_list.title)
-        asked = joining.ask_to_join(
-            session, mailing_list, address, circumstances(wording), now=now
-        )
+        words = wording(settings().site_name, mailing_list.title)
+        asked = joining.ask_to_join(session, mailing_list, address, circumstances(words), now=now)
         if message := _reply(asked, mailing_list):
             write_letter(session, address.written, message, now=now)
     parts().queue.wake("letters")

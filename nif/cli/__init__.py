@@ -1,0 +1,1 @@
+"""`nif …`: commands for operators."""

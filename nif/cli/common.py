@@ -1,0 +1,49 @@
+"""What commands share: the parts to work with, and how results are printed."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from nif.app import check_database
+from nif.logs import set_up_logs
+from nif.parts import Parts, assemble
+from nif.settings import load_settings
+
+as_json = click.option("--json", "in_json", is_flag=True, help="One line of JSON.")
+
+
+def parts_of_this_house(*, checked: bool = True) -> Parts:
+    """The parts by the environment's settings. Raises Misconfigured."""
+    settings = load_settings()
+    set_up_logs(settings)
+    parts = assemble(settings)
+    if checked:
+        check_database(parts)
+    return parts
+
+
+def show(result: dict[str, Any], *, in_json: bool) -> None:
+    """Print a result: a line of JSON, or a line for each of its entries."""
+    if in_json:
+        click.echo(json.dumps(result, default=str))
+        return
+    width = max(map(len, result), default=0)
+    for name, value in result.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {value}")
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment as RFC 3339, such as 2026-11-22T07:30:00Z; without a zone it is UTC."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value} is not a moment such as 2026-11-22T07:30:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,34 @@
+"""The command `nif`, and what all its commands share."""
+
+import sys
+
+import click
+
+from nif.cli import accounts, demo, digests, lists, processes, schema, sends
+from nif.errors import NifError
+
+
+class Commands(click.Group):
+    """Ends with one sentence and status 1 where a rule refuses."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except NifError as error:
+            click.echo(f"nif: {error}", err=True)
+            context.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def nif() -> None:
+    """New Industry Focus: stories that disclose, mail that arrives once."""
+
+
+for module in (processes, schema, demo, accounts, lists, digests, sends):
+    for command in module.COMMANDS:
+        nif.add_command(command)
+
+
+def main() -> None:
+    """The entry point; its standard output is for results, standard error for everything else."""
+    sys.exit(nif())

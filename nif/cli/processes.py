@@ -1,0 +1,153 @@
+"""nif run, nif serve, nif worker: the processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from http.client import HTTPConnection, HTTPException
+
+import click
+
+from nif import schema
+from nif.cli.common import parts_of_this_house
+from nif.cli.demo import load_once
+from nif.demo.loading import PASSWORD, PEOPLE, SEED
+from nif.errors import Misconfigured
+from nif.jobs import work
+from nif.parts import Parts
+from nif.settings import PROJECT, Settings
+from nif.web.filters import STATIC
+
+DEFAULT_PORT = 8000
+
+
+@click.command()
+def run() -> None:
+    """Development: migrate, load the demo newsroom, serve and work, all in one."""
+    port = _port()
+    os.environ.setdefault("NIF_BASE_URL", f"http://127.0.0.1:{port}")
+    _expect_free(port)
+    parts = parts_of_this_house(checked=False)
+    if parts.settings.in_production:
+        raise Misconfigured("`nif run` is for development; use `nif serve` and `nif worker`.")
+    parts.database.check_reachable()
+    schema.upgrade(parts.database)
+    load_once(parts)
+    processes = [subprocess.Popen([sys.executable, "-m", "nif", name]) for name in RUN]  # noqa: S603
+    try:
+        _wait_for_page(port, processes)
+        _welcome(parts)
+        _wait_for_end(processes)
+    finally:
+        _end(processes)
+
+
+RUN = ("serve", "worker")
+
+
+@click.command()
+def serve() -> None:
+    """The web process: granian, on PORT (8000)."""
+    parts = parts_of_this_house()
+    port = _port()
+    _expect_free(port)
+    os.chdir(PROJECT)
+    os.execv(sys.executable, [sys.executable, *_granian(parts.settings, port)])  # noqa: S606
+
+
+@click.command()
+def worker() -> None:
+    """The scheduler's ticks and the background work."""
+    work(parts_of_this_house())
+
+
+def _granian(settings: Settings, port: int) -> list[str]:
+    """The arguments of the web server.
+
+    Without a kill time-out granian hangs for ever where it is told to stop while it starts.
+    """
+    host = "0.0.0.0" if settings.in_production else "127.0.0.1"  # noqa: S104
+    workers = os.environ.get("WEB_CONCURRENCY", "2")
+    return [
+        *("-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)),
+        *("--workers", workers, "--blocking-threads", "4", "--workers-kill-timeout", "15"),
+        *("--respawn-failed-workers", "--backpressure", "64", "--no-access-log"),
+        *("--static-path-mount", str(STATIC), "--static-path-route", "/static"),
+        *("--log-level", "warning", "wsgi:app"),
+    ]
+
+
+def _port() -> int:
+    given = os.environ.get("PORT", str(DEFAULT_PORT))
+    if not given.isdigit() or not 0 < int(given) < 65536:
+        raise Misconfigured(f"PORT is {given}; it must be a number from 1 to 65535.")
+    return int(given)
+
+
+def _expect_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Misconfigured(
+                f"Port {port} cannot be had ({error.strerror}). Stop what uses it, or choose "
+                f"another: PORT={port + 1} make run"
+            ) from None
+
+
+def _wait_for_page(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
+    for _ in range(600):
+        if any(process.poll() is not None for process in processes):
+            raise Misconfigured("A process ended as it started; its last words stand above.")
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=2)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except (OSError, HTTPException):
+            time.sleep(0.1)
+    raise Misconfigured("The web process did not answer within a minute.")
+
+
+def _welcome(parts: Parts) -> None:
+    base = parts.settings.base_url
+    click.echo(f"\n  {parts.settings.site_name} is at {base}/\n")
+    click.echo(f"  The real story    {base}/articles/{SEED}")
+    click.echo(f"  Subscribe         {base}/subscribe")
+    click.echo(f"  The outbox        {base}/outbox   (all mail lands here)")
+    click.echo(f"  The newsroom      {base}/newsroom/")
+    click.echo(f"  The admin desk    {base}/admin/\n")
+    for email, _, role in PEOPLE:
+        click.echo(f"  Sign in as {role.value:<7} {email}   {PASSWORD}")
+    click.echo("\n  Ctrl-C ends it. Your data stay in instance/.\n")
+
+
+def _wait_for_end(processes: list[subprocess.Popen[bytes]]) -> None:
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.3)
+        raise Misconfigured("A process ended by itself; its last words stand above.")
+    except KeyboardInterrupt:
+        click.echo("\nEnding…", err=True)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+COMMANDS = (run, serve, worker)

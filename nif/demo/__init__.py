@@ -1,0 +1,1 @@
+"""The demo newsroom: one real story, a dozen plainly fictional ones, and two lists."""

@@ -1,0 +1,98 @@
+"""Putting the demo newsroom into an empty database, once."""
+
+import tomllib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.accounts.enrolling import enrol
+from nif.accounts.models import Account, RoleName
+from nif.stories.drafting import SourceCopy, StoryCopy, draft
+from nif.stories.models import ReasonCode, SourceKind, Story, StoryType
+from nif.stories.publishing import backdate, publish
+from nif.subscriptions.establishing import Charter, establish
+from nif.subscriptions.models import MailingList
+
+FOLDER = Path(__file__).parent
+SEED = "nvidia-accused-of-training-its-ai-on-anna-s-archive"
+PASSWORD = "demo-newsroom"  # noqa: S105  (it is printed at every start, and never in production)
+PEOPLE = (
+    ("editor@example.com", "Jo Reyes", RoleName.EDITOR),
+    ("admin@example.com", "Sam Okafor", RoleName.ADMIN),
+)
+FIRST_DIGEST_IN = timedelta(minutes=4)
+
+
+def load(session: Session, *, password_hash: str, now: datetime) -> bool:
+    """Fill an empty newsroom; False, and nothing done, where there is anything already.
+
+    The stories are dated by the day on which they are loaded, the real one newest, and the daily
+    digest is due for the first time some minutes later, so that it can be seen to come by itself.
+    """
+    if _is_inhabited(session):
+        return False
+    for email, name, role in PEOPLE:
+        enrol(session, email, name, role, now=now).password = password_hash
+    stories = [_read(path) for path in sorted((FOLDER / "stories").glob("*.toml"))]
+    newest = max(datetime.fromisoformat(story["published"]) for story in stories)
+    shift = timedelta(days=(now - newest).days)
+    for story in stories:
+        moment = datetime.fromisoformat(story["published"]) + shift
+        if story["slug"] == SEED:
+            moment = now - timedelta(minutes=20)
+        _publish(session, story, min(moment, now - timedelta(hours=1)))
+    for charter in _read(FOLDER / "lists.toml")["lists"]:
+        establish(session, _due_soon(Charter(**charter), now), now=now - timedelta(minutes=1))
+    return True
+
+
+def _is_inhabited(session: Session) -> bool:
+    return any(
+        session.scalar(select(model.id).limit(1)) is not None
+        for model in (Account, Story, MailingList)
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return {**tomllib.loads(path.read_text(encoding="utf-8")), "slug": path.stem}
+
+
+def _publish(session: Session, story: dict[str, Any], moment: datetime) -> None:
+    draft_ = draft(session, _copy(story), author_id=None, now=moment)
+    publish(session, draft_, by=None, now=moment)
+    backdate(session, draft_, moment=moment)
+
+
+def _copy(story: dict[str, Any]) -> StoryCopy:
+    reason = story["reason"]
+    subject = reason["subject"]
+    if "date" in reason:
+        subject = f"{subject} takes place on {reason['date']}"
+    return StoryCopy(
+        headline=story["headline"],
+        dek=story["dek"],
+        lead=story["lead"],
+        sections=[(section["label"], section["bullets"]) for section in story["sections"]],
+        sources=[_source(source) for source in story["sources"]],
+        reason_code=ReasonCode(reason["code"]),
+        reason_subject=subject,
+        byline=story["byline"],
+        story_type=StoryType(story["story_type"]),
+        tags=story["tags"],
+    )
+
+
+def _source(source: dict[str, Any]) -> SourceCopy:
+    return SourceCopy(**{**source, "kind": SourceKind(source["kind"])})
+
+
+def _due_soon(charter: Charter, now: datetime) -> Charter:
+    """The charter, with a daily digest moved to a few minutes from now."""
+    if not charter.schedule.startswith("daily"):
+        return charter
+    soon = (now + FIRST_DIGEST_IN).astimezone(ZoneInfo(charter.zone))
+    return Charter(**{**vars(charter), "schedule": f"daily {soon:%H:%M}"})

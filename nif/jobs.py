@@ -1,0 +1,179 @@
+"""What runs by itself, and how often: in the worker process only.
+
+The scheduler ticks and the queue wakes; neither decides anything. Each job asks the database what
+is due, so that any number of workers may run them all.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from huey.consumer import Consumer
+
+from nif import limits
+from nif.clock import utc_now
+from nif.editions.composing import due_slots, keep_slot
+from nif.editions.models import EditionState
+from nif.mail.posting import forget_letters, post_letters
+from nif.parts import Parts
+from nif.sends import feedback
+from nif.sends.certifying import deliverable_sends
+from nif.sends.delivering import deliver
+from nif.sends.planning import plan
+from nif.sends.reconciling import reconcile
+from nif.subscriptions.joining import all_lists, get_list
+
+log = structlog.get_logger(__name__)
+
+KEEP_TALLIES = timedelta(days=31)
+KEEP_LETTERS = timedelta(days=30)
+
+Job = Callable[[], None]
+
+
+class Worker:
+    """The jobs over one set of parts, and how they are set going."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._delivering: dict[int, threading.Lock] = {}
+
+    def letters(self) -> None:
+        post_letters(self._parts.database.transaction, self._parts.mailer, now=utc_now())
+
+    def digests(self) -> None:
+        self.keep_slots(utc_now())
+
+    def keep_slots(self, now: datetime) -> list[dict[str, Any]]:
+        """Keep every slot that has come by `now`; returns what became of each.
+
+        One list's trouble is not another's.
+        """
+        with self._parts.database.reading() as session:
+            slugs = [mailing_list.slug for mailing_list in all_lists(session)]
+        kept: list[dict[str, Any]] = []
+        for slug in slugs:
+            try:
+                kept += self._keep_slots_of(slug, now)
+            except Exception:
+                log.exception("a digest could not be made", list=slug)
+        return kept
+
+    def sends(self) -> None:
+        """Hand every send of which something can be posted to the queue."""
+        with self._parts.database.reading() as session:
+            ready = deliverable_sends(session, now=utc_now())
+        for send_id in ready:
+            if not self._lock(send_id).locked():
+                self._parts.queue.wake("deliver", send_id)
+
+    def deliver(self, send_id: int) -> None:
+        """Deliver a send, unless this process is at it already."""
+        lock = self._lock(send_id)
+        if lock.acquire(blocking=False):
+            try:
+                deliver(self._parts.courier, send_id)
+            finally:
+                lock.release()
+
+    def events(self) -> None:
+        """Empty the webhook's tray."""
+        while True:
+            with self._parts.database.transaction() as session:
+                if feedback.process(session, now=utc_now()) == 0:
+                    return
+
+    def reconcile(self) -> None:
+        reconcile(
+            self._parts.database.transaction,
+            self._parts.mailer,
+            quiet_period=self._parts.settings.send_quiet_period,
+            now=utc_now(),
+        )
+
+    def forget(self) -> None:
+        """Drop what is kept for no longer than it is needed."""
+        now = utc_now()
+        with self._parts.database.transaction() as session:
+            limits.forget(session, before=now - KEEP_TALLIES)
+            forget_letters(session, before=now - KEEP_LETTERS)
+
+    def _keep_slots_of(self, slug: str, now: datetime) -> list[dict[str, Any]]:
+        kept = []
+        with self._parts.database.transaction() as session:
+            mailing_list = get_list(session, slug)
+            for slot in due_slots(session, mailing_list, now=now):
+                edition = keep_slot(session, mailing_list, slot, self._parts.desk, now=now)
+                if edition is None:
+                    continue
+                send = None
+                if edition.state is EditionState.FROZEN:
+                    send = plan(session, edition, now=now)
+                kept.append(
+                    {
+                        "list": slug,
+                        "slot": slot.day,
+                        "state": edition.state.value,
+                        "audience": send.audience if send else 0,
+                    }
+                )
+        for one in kept:
+            log.info("a slot came", **one)
+        return kept
+
+    def _lock(self, send_id: int) -> threading.Lock:
+        return self._delivering.setdefault(send_id, threading.Lock())
+
+
+SCHEDULE = (
+    ("letters", timedelta(seconds=2)),
+    ("digests", timedelta(seconds=5)),
+    ("sends", timedelta(seconds=2)),
+    ("events", timedelta(seconds=2)),
+    ("reconcile", timedelta(seconds=5)),
+    ("forget", timedelta(hours=1)),
+)
+"""What ticks, and how often. The queue wakes the same jobs sooner."""
+
+
+def work(parts: Parts) -> None:
+    """Run the scheduler and the queue until the process is told to stop."""
+    worker = Worker(parts)
+    parts.queue.handlers.update(
+        letters=worker.letters,
+        sends=worker.sends,
+        deliver=worker.deliver,
+        events=worker.events,
+    )
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    for name, every in SCHEDULE:
+        scheduler.add_job(
+            _careful(name, getattr(worker, name)), "interval", seconds=every.total_seconds()
+        )
+    scheduler.start()
+    log.info("the worker is at work")
+    try:
+        # SIGTERM lets what is under way settle; the ledger bears whatever is stronger.
+        Consumer(
+            parts.queue.huey, workers=4, periodic=False, graceful_signal="TERM", initial_delay=0.05
+        ).run()
+    finally:
+        scheduler.shutdown()
+
+
+def _careful(name: str, job: Job) -> Job:
+    """A job whose failure is noted and ends nothing: the next tick tries again."""
+
+    def run() -> None:
+        try:
+            job()
+        except Exception:
+            log.exception("a job failed", job=name)
+
+    return run

@@ -1,0 +1,41 @@
+"""What the tests of sends share: a clock moved by hand, and a courier of the fake mailer."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from nif.parts import Parts
+from nif.sends.delivering import Courier
+from tests.fakes import FakeMailer
+
+
+class Clock:
+    """Tells the time that it was set to."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> datetime:
+        self.now += timedelta(**by)
+        return self.now
+
+
+@pytest.fixture
+def clock(now: datetime) -> Clock:
+    return Clock(now)
+
+
+@pytest.fixture
+def courier(parts: Parts, mailer: FakeMailer, clock: Clock) -> Courier:
+    """Posts through the fake mailer, one batch at a time."""
+    return replace(parts.courier, mailer=mailer, clock=clock, concurrency=1)
+
+
+@pytest.fixture
+def by_sevens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of seven readers, where a thousand would only take longer."""
+    monkeypatch.setattr("nif.sends.planning.LARGEST_POST", 7)

@@ -1,0 +1,157 @@
+"""What goes wrong between a client and SendGrid: scripted request by request, or by a seed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from . import messages
+from .messages import Refusal
+from .rules import refusal, refuse
+from .wire import Answer, html_answer, json_answer
+
+ELSEWHERE = "https://api.sendgrid.com/v3/mail/send"
+TOO_MANY = {"errors": [{"field": None, "message": messages.TOO_MANY_REQUESTS}]}
+SECONDS = {"accept_then_hang": 60.0, "slow": 5.0, "too_many_requests": 1.0}
+
+
+@dataclass(slots=True)
+class Fault:
+    """One thing to go wrong, `times` times after `skip` requests that go well.
+
+    `index` is for bad_personalization, `address` for bad_address, `seconds` for the length of a
+    hang, the delay of slow, and how far away the reset of a 429 is.
+    """
+
+    kind: str
+    times: int = 1
+    skip: int = 0
+    index: int = 0
+    address: str = ""
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.seconds = self.seconds or SECONDS.get(self.kind, 0.0)
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind} is none of {', '.join(sorted(KINDS))}")
+
+
+def _too_many(fault: Fault) -> Answer:
+    return json_answer(
+        429,
+        TOO_MANY,
+        {
+            "X-RateLimit-Limit": "600",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(int(time.time() + fault.seconds)),
+        },
+    )
+
+
+def _bad_address(place: str) -> Answer:
+    return refusal(400, Refusal(f"{place}.to.0.email", messages.INVALID_ADDRESS))
+
+
+# Nothing is accepted: the connection breaks before the body is read, or in the middle of it.
+BREAKS = frozenset({"refuse_unread", "reset_mid_body"})
+
+# Nothing is accepted, and the answer says so.
+REFUSALS: dict[str, Callable[[Fault], Answer]] = {
+    "too_many_requests": _too_many,
+    "too_many_requests_bare": lambda _fault: json_answer(429, TOO_MANY),
+    "credits_used_up": lambda _fault: refuse(401, messages.NO_CREDITS),
+    "key_revoked": lambda _fault: refuse(401, messages.REVOKED),
+    "from_not_verified": lambda _fault: refuse(403, messages.UNVERIFIED_SENDER, "from"),
+    "bad_personalization": lambda fault: _bad_address(f"personalizations.{fault.index}"),
+    "redirect": lambda _fault: Answer(301, headers={"Location": ELSEWHERE}),
+    "refuse_500": lambda _fault: refuse(500, "Internal Server Error"),
+    "refuse_502": lambda _fault: html_answer(502),
+    "refuse_503": lambda _fault: html_answer(503),
+}
+
+# Everything is accepted and logged, but the answer denies it.
+LIES: dict[str, Callable[[Fault], Answer]] = {
+    "accept_then_500": REFUSALS["refuse_500"],
+    "accept_then_502": REFUSALS["refuse_502"],
+    "accept_then_503": REFUSALS["refuse_503"],
+    "accept_then_504": lambda _fault: html_answer(504),
+}
+
+# Everything is accepted and logged, but the 202 suffers on its way.
+MISHAPS = frozenset(
+    {"accept_then_drop", "accept_then_hang", "truncated", "slow", "no_message_id", "close_idle"}
+)
+KINDS = BREAKS | REFUSALS.keys() | LIES.keys() | MISHAPS | {"bad_address"}
+
+
+class Faults:
+    """The faults that are due: one queue, a random profile, and addresses always refused."""
+
+    def __init__(self) -> None:
+        self.made: Counter[str] = Counter()
+        self.clear()
+
+    def clear(self) -> None:
+        self._queue: deque[Fault] = deque()
+        self._addresses: list[Fault] = []
+        self._rates: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+        self._random = random.Random(0)
+
+    def push(self, script: list[dict[str, Any]] | dict[str, Any]) -> None:
+        """Add scripted faults, or set a profile {"seed": n, "rates": {kind: probability}}.
+
+        A profile may also have {"seconds": {kind: seconds}}. Raises KeyError, TypeError or
+        ValueError for what is no fault.
+        """
+        if isinstance(script, dict):
+            if unknown := script["rates"].keys() - (KINDS - {"bad_address"}):
+                raise ValueError(f"no such faults: {sorted(unknown)}")
+            self._random = random.Random(script.get("seed", 0))
+            self._rates = script["rates"]
+            self._seconds = script.get("seconds", {})
+            return
+        for fault in [Fault(**each) for each in script]:
+            (self._addresses if fault.kind == "bad_address" else self._queue).append(fault)
+
+    def draw(self) -> Fault | None:
+        """The fault of the next request; scripted ones come in order and before random ones."""
+        fault = self._next_scripted() if self._queue else self._next_random()
+        if fault:
+            self.made[fault.kind] += 1
+        return fault
+
+    def refuse_address(self, addresses: Iterable[str]) -> Answer | None:
+        """The 400 for every personalization (by position) that has a refused address."""
+        refused = {fault.address.lower(): fault for fault in self._addresses if fault.times}
+        if not refused:
+            return None
+        hits = [(n, refused[a.lower()]) for n, a in enumerate(addresses) if a.lower() in refused]
+        for _place, fault in hits:
+            fault.times -= 1
+            self.made[fault.kind] += 1
+        places = [f"personalizations.{place}.to.0.email" for place, _fault in hits]
+        errors = [Refusal(place, messages.INVALID_ADDRESS) for place in places]
+        return refusal(400, *errors) if errors else None
+
+    def _next_scripted(self) -> Fault | None:
+        fault = self._queue[0]
+        if fault.skip:
+            fault.skip -= 1
+            return None
+        fault.times -= 1
+        if not fault.times:
+            self._queue.popleft()
+        return fault
+
+    def _next_random(self) -> Fault | None:
+        dice = self._random.random() if self._rates else 1.0
+        for kind, rate in self._rates.items():
+            dice -= rate
+            if dice < 0:
+                return Fault(kind, seconds=self._seconds.get(kind, 0.0))
+        return None

@@ -1,0 +1,147 @@
+"""What is asked before the rules: path, method, key, size and form of the body."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from . import messages
+from .sample import mail, reader
+from .server import SEND, Standin
+from .wire import LARGEST_MAIL, Answer, Request
+
+HEADERS = {"authorization": "Bearer SG.standin", "content-type": "application/json"}
+
+
+@pytest.fixture
+def standin(tmp_path: Path) -> Iterator[Standin]:
+    standin = Standin(tmp_path / "accepted.jsonl")
+    yield standin
+    standin.ledger.close()
+
+
+def ask(
+    standin: Standin,
+    body: bytes = b"{}",
+    headers: dict[str, str] | None = None,
+    method: str = "POST",
+    path: str = SEND,
+) -> Answer:
+    return standin.answer(Request(method, path, {}, {**HEADERS, **(headers or {})}, body))
+
+
+def only_error(answer: Answer) -> dict[str, Any]:
+    (error,) = orjson.loads(answer.body)["errors"]
+    return error
+
+
+def test_an_unknown_path_is_404_and_a_wrong_method_405(standin: Standin) -> None:
+    assert ask(standin, path="/v3/mail").status == 404
+    assert ask(standin, method="GET").status == 405
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "message"),
+    [
+        ("", 401, messages.WRONG_CREDENTIALS),
+        ("Basic c3RhbmRpbg==", 401, messages.WRONG_CREDENTIALS),
+        ("Bearer SG.other", 401, messages.REVOKED),
+        ("Bearer SG.readonly", 403, messages.FORBIDDEN),
+    ],
+)
+def test_a_key_has_to_be_known_and_allowed(
+    standin: Standin, authorization: str, status: int, message: str
+) -> None:
+    standin.account.change({"keys": {"SG.standin": ["mail.send"], "SG.readonly": ["stats.read"]}})
+
+    answer = ask(standin, headers={"authorization": authorization})
+
+    assert answer.status == status
+    assert only_error(answer) == {"message": message, "field": None, "help": None}
+
+
+def test_a_revoked_key_is_refused(standin: Standin) -> None:
+    standin.account.change({"key_revoked": True})
+
+    assert only_error(ask(standin))["message"] == messages.REVOKED
+
+
+def test_a_body_beyond_30_megabytes_is_answered_by_nginx(standin: Standin) -> None:
+    answer = ask(standin, b" " * (LARGEST_MAIL + 1))
+
+    assert answer.status == 413
+    assert answer.headers["Content-Type"] == "text/html"
+    assert b"<title>413 Request Entity Too Large</title>" in answer.body
+
+
+def test_a_body_has_to_be_called_json(standin: Standin) -> None:
+    answer = ask(standin, headers={"content-type": "text/plain"})
+
+    assert answer.status == 415
+    assert only_error(answer)["message"] == messages.NOT_JSON
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        orjson.dumps(mail(content={"type": "text/plain", "value": "x"})),
+        orjson.dumps(mail(headers={"X-A": 1})),
+        orjson.dumps(mail({**reader(1), "custom_args": {"nif_d": 1}})),
+        orjson.dumps(mail({**reader(1), "substitutions": {"%nif.name%": None}})),
+        orjson.dumps(mail({**reader(1), "to": "ann@example.com"})),
+    ],
+)
+def test_wrong_json_types_are_a_bad_request(standin: Standin, body: bytes) -> None:
+    answer = ask(standin, body)
+
+    assert answer.status == 400
+    assert only_error(answer) == {"message": "Bad Request", "field": None, "help": None}
+
+
+def test_a_body_has_to_be_utf8(standin: Standin) -> None:
+    assert only_error(ask(standin, b'{"subject": "\xff"}'))["message"] == messages.INVALID_UTF8
+
+
+def test_gzip_is_understood_only_where_the_account_has_it(standin: Standin) -> None:
+    body = gzip.compress(orjson.dumps(mail()))
+    refused = ask(standin, body, {"content-encoding": "gzip"})
+    standin.account.change({"gzip": True})
+
+    assert refused.status == 400
+    assert ask(standin, body, {"content-encoding": "gzip"}).status == 202
+
+
+def test_nothing_is_stored_unless_all_of_it_is_fine(standin: Standin) -> None:
+    assert ask(standin, orjson.dumps(mail(reader(1), reader(2, "nobody")))).status == 400
+
+    assert standin.ledger.path.read_bytes() == b""
+    assert standin.mailbox.find() == []
+
+
+def test_the_sandbox_answers_200_and_sends_nothing(standin: Standin) -> None:
+    standin.account.change({"credits": 1})
+    body = orjson.dumps(mail(mail_settings={"sandbox_mode": {"enable": True}}))
+
+    assert ask(standin, body).status == 200
+    assert standin.account.credits == 1
+    assert standin.ledger.recipients == 0
+
+
+def test_credits_are_spent_by_the_recipient(standin: Standin) -> None:
+    standin.account.change({"credits": 3})
+    statuses = [ask(standin, orjson.dumps(mail(reader(n), reader(n + 9)))).status for n in (1, 2)]
+
+    assert statuses == [202, 401]
+
+
+def test_the_key_of_the_webhook_is_served(standin: Standin) -> None:
+    answer = ask(standin, method="GET", path="/v3/user/webhooks/event/settings/signed/1")
+
+    assert orjson.loads(answer.body) == {"public_key": standin.emitter.signer.public_key}

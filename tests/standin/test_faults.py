@@ -1,0 +1,141 @@
+"""Faults do what they say, and the log tells what was accepted in spite of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import urllib3
+
+from .client import Standin
+from .conftest import Post
+from .faults import KINDS, Faults
+from .sample import mail, reader
+
+BROKEN = urllib3.exceptions.HTTPError
+
+
+def accepted(standin: Standin) -> int:
+    return standin.stats()["accepted_requests"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "words"),
+    [
+        ("too_many_requests", 429, "too many requests"),
+        ("too_many_requests_bare", 429, "too many requests"),
+        ("credits_used_up", 401, "Maximum credits exceeded"),
+        ("key_revoked", 401, "invalid, expired, or revoked"),
+        ("from_not_verified", 403, "does not match a verified Sender Identity"),
+        ("redirect", 301, ""),
+        ("refuse_500", 500, "Internal Server Error"),
+        ("refuse_502", 502, "<title>502 Bad Gateway</title>"),
+        ("refuse_503", 503, "<title>503 Service Unavailable</title>"),
+    ],
+)
+def test_a_refusal_accepts_nothing(
+    standin: Standin, post: Post, kind: str, status: int, words: str
+) -> None:
+    before = accepted(standin)
+    standin.push_fault(kind)
+
+    answer = post(mail())
+
+    assert (answer.status, accepted(standin)) == (status, before)
+    assert words in answer.data.decode()
+    assert ("X-RateLimit-Reset" in answer.headers) == (kind == "too_many_requests")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_lie_accepts_and_denies_it(standin: Standin, post: Post, status: int) -> None:
+    before = accepted(standin)
+    standin.push_fault(f"accept_then_{status}")
+
+    assert post(mail()).status == status
+    assert accepted(standin) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "count"),
+    [
+        ("accept_then_drop", {}, 1),
+        ("accept_then_hang", {"seconds": 0.1}, 1),
+        ("truncated", {}, 1),
+        ("refuse_unread", {}, 0),
+        ("reset_mid_body", {}, 0),
+    ],
+)
+def test_a_broken_connection_leaves_the_client_in_doubt(
+    standin: Standin, post: Post, kind: str, options: dict[str, Any], count: int
+) -> None:
+    before = accepted(standin)
+    standin.push_fault(kind, **options)
+
+    with pytest.raises(BROKEN):
+        post(mail())
+    assert accepted(standin) == before + count
+
+
+@pytest.mark.parametrize("kind", ["slow", "no_message_id"])
+def test_a_mishap_is_a_202_all_the_same(standin: Standin, post: Post, kind: str) -> None:
+    standin.push_fault(kind, seconds=0.05)
+
+    answer = post(mail())
+
+    assert answer.status == 202
+    assert ("X-Message-Id" in answer.headers) == (kind != "no_message_id")
+
+
+def test_a_connection_kept_alive_is_closed_while_idle(standin: Standin, post: Post) -> None:
+    standin.push_fault("close_idle")
+    before = standin.stats()["connections"]
+
+    first = post(mail())
+    time.sleep(0.05)
+    second = post(mail())
+
+    assert (first.status, first.headers["Connection"]) == (202, "keep-alive")
+    assert second.status == 202
+    assert standin.stats()["connections"] == before + 2
+
+
+def test_one_personalization_is_refused_by_its_index(standin: Standin, post: Post) -> None:
+    standin.push_fault("bad_personalization", index=1)
+
+    (error,) = post(mail(reader(1), reader(2))).json()["errors"]
+
+    assert error["field"] == "personalizations.1.to.0.email"
+    assert error["message"] == "Does not contain a valid address."
+
+
+def test_an_address_is_refused_wherever_it_stands(standin: Standin, post: Post) -> None:
+    standin.push_fault("bad_address", address="Bad@example.com", times=2)
+    without, with_it = mail(reader(1)), mail(reader(2), reader(3, "bad@example.com"))
+
+    statuses = [post(body).status for body in (without, with_it, with_it, with_it)]
+
+    assert statuses == [202, 400, 400, 202]
+
+
+def test_faults_wait_their_turn(standin: Standin, post: Post) -> None:
+    standin.push_fault("refuse_503", skip=1, times=2)
+    standin.push_fault("refuse_500")
+
+    assert [post(mail()).status for _ in range(5)] == [202, 503, 503, 500, 202]
+
+
+def test_random_faults_repeat_with_their_seed() -> None:
+    def drawn(seed: int) -> list[str | None]:
+        faults = Faults()
+        faults.push({"seed": seed, "rates": {"slow": 0.3, "refuse_500": 0.3}})
+        return [fault and fault.kind for fault in (faults.draw() for _ in range(100))]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert set(drawn(1)) == {None, "slow", "refuse_500"}
+
+
+def test_an_unknown_fault_is_told(standin: Standin) -> None:
+    with pytest.raises(ValueError, match="explode is none of"):
+        standin.push_fault("explode")
+    assert "explode" not in KINDS

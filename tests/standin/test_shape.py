@@ -1,0 +1,32 @@
+"""Light checks are quicker than the rules, and no more lenient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from . import rules, shape
+from .account import Account
+from .sample import mail, reader
+from .test_rules import CASES
+
+
+def test_mail_as_nif_posts_it_is_plain() -> None:
+    assert shape.is_plain(mail(*(reader(n) for n in range(1000))))
+
+
+def test_values_that_may_be_too_large_are_not_plain() -> None:
+    assert not shape.is_plain(mail({**reader(1), "custom_args": {"key": "v" * 201}}))
+    assert not shape.is_plain(mail(reader(1), custom_args={"key": "v" * 201}))
+
+
+@pytest.mark.parametrize(("body", "field", "_message"), CASES)
+def test_light_checks_refuse_what_full_checks_refuse(
+    body: dict[str, Any], field: str | None, _message: str
+) -> None:
+    answer = rules.check_mail(body, Account(asm_groups={1}), light=True)
+
+    assert answer is not None
+    assert field in {error["field"] for error in orjson.loads(answer.body)["errors"]}

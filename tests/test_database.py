@@ -1,0 +1,171 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from threading import Barrier
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from nif.database import Database, insert_into
+from nif.errors import Misconfigured
+from nif.limits import Tally
+from nif.settings import load_settings
+from nif.stories.models import Shelf, Tag
+from nif.stories.publishing import restock, shelf_version
+from nif.subscriptions.models import Consent, ConsentAction
+from tests.conftest import NOON
+
+
+def names(database):
+    with database.reading() as session:
+        return list(session.scalars(select(Tag.name).order_by(Tag.name)))
+
+
+def test_a_moment_without_a_zone_is_refused(session):
+    naive = NOON.replace(tzinfo=None)
+    session.add(Tally(key="a", began_at=naive, count=1))
+
+    with pytest.raises(StatementError, match="a moment without a zone cannot be stored"):
+        session.flush()
+
+
+def test_a_moment_of_another_zone_comes_back_as_the_same_moment_in_utc(database):
+    there = timezone(timedelta(hours=5, minutes=30))
+    moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=there)
+    with database.transaction() as session:
+        session.add(Tally(key="a", began_at=moment, count=1))
+        session.add(Tally(key="noise", began_at=NOON, count=1))
+
+    with database.reading() as session:
+        found = session.get_one(Tally, "a").began_at
+        also = session.scalars(select(Tally.key).where(Tally.began_at == moment)).all()
+
+    assert found == moment
+    assert found.utcoffset() == timedelta(0)
+    assert also == ["a"]
+
+
+def test_a_transaction_that_ends_well_commits(database):
+    with database.transaction() as session:
+        session.add(Tag(slug="ai", name="AI"))
+
+    assert names(database) == ["AI"]
+
+
+def test_a_transaction_that_ends_badly_leaves_nothing(database):
+    with database.transaction() as session:
+        session.add(Tag(slug="ai", name="AI"))
+
+    with pytest.raises(ZeroDivisionError), database.transaction() as session:
+        session.add(Tag(slug="deals", name="Deals"))
+        session.flush()
+        _ = 1 / 0
+
+    assert names(database) == ["AI"]
+
+
+def test_what_changes_while_reading_is_thrown_away(database):
+    with database.reading() as session:
+        session.add(Tag(slug="ai", name="AI"))
+        session.flush()
+
+    assert names(database) == []
+
+
+def test_a_reader_does_not_wait_for_a_writer_and_sees_what_was_before(database):
+    with database.transaction() as session:
+        session.add(Tag(slug="ai", name="AI"))
+
+    with database.transaction() as session:
+        session.add(Tag(slug="deals", name="Deals"))
+        session.flush()
+        assert names(database) == ["AI"]
+
+    assert names(database) == ["AI", "Deals"]
+
+
+def test_writers_who_read_first_wait_for_each_other(database):
+    """On SQLite a transaction that begins deferred would fail here, whatever its timeout."""
+    writers, rounds = 4, 5
+    together = Barrier(writers)
+
+    def write(_):
+        for _ in range(rounds):
+            together.wait(timeout=30)
+            with database.transaction() as session:
+                session.scalar(select(Shelf.version))
+                restock(session)
+
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write, range(writers)))
+
+    with database.reading() as session:
+        assert shelf_version(session) == writers * rounds
+
+
+def test_foreign_keys_hold(session):
+    session.add(
+        Consent(
+            subscriber_id=404,
+            list_id=404,
+            action=ConsentAction.ASKED,
+            at=NOON,
+            source="/",
+            network="",
+        )
+    )
+
+    with pytest.raises(IntegrityError):
+        session.flush()
+
+
+def test_an_insert_knows_on_conflict_in_either_dialect(session):
+    for _ in range(2):
+        session.execute(
+            insert_into(session, Tag).values(slug="ai", name="AI").on_conflict_do_nothing()
+        )
+
+    assert session.scalars(select(Tag.name)).all() == ["AI"]
+
+
+def test_sqlite_keeps_what_it_said_through_a_power_cut(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/new/nif.db")
+
+    with database.reading() as session:
+        found = {
+            name: session.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+
+    database.close()
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 15000,
+    }
+
+
+def test_a_database_that_answers_is_reachable(database):
+    database.check_reachable()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://nif:hunter2@127.0.0.1:1/nif",
+        "sqlite:///{folder}",
+        "sqlite:///{folder}/no-database.txt",
+        "sqlite:///{folder}/no-database.txt/nif.db",
+    ],
+)
+def test_an_unreachable_database_is_one_sentence_without_the_password(tmp_path, url):
+    (tmp_path / "no-database.txt").write_text("This is not a database. " * 100)
+    url = load_settings(_env_file=None, database_url=url.format(folder=tmp_path)).database
+
+    with pytest.raises(Misconfigured) as refusal:
+        Database(url).check_reachable()
+
+    assert str(refusal.value).startswith("The database at ")
+    assert "\n" not in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)

@@ -1,0 +1,34 @@
+from datetime import date
+
+import pytest
+
+from nif.links import Links
+
+LINKS = {
+    "home": ((), "/"),
+    "story": (("anna-s-archive",), "/articles/anna-s-archive"),
+    "tag": (("deals",), "/tags/deals"),
+    "list": (("daily",), "/newsletters/daily/"),
+    "edition": (("daily", date(2026, 3, 1)), "/newsletters/daily/2026-03-01"),
+    "subscribe": ((), "/subscribe"),
+    "confirm": (("t0ken",), "/confirm/t0ken"),
+    "preferences": (("t0ken",), "/preferences/t0ken"),
+    "unsubscribe": (("t0ken",), "/unsubscribe/t0ken"),
+    "reset_password": (("t0ken",), "/reset/t0ken"),
+    "sign_in": ((), "/login"),
+    "admin_send": ((7,), "/admin/sends/7"),
+}
+
+
+@pytest.mark.parametrize("base_url", ["https://news.example.com", "https://example.com/news"])
+@pytest.mark.parametrize("name", LINKS)
+def test_a_link_is_the_base_url_and_the_address_that_people_hold_on_to(name, base_url):
+    arguments, path = LINKS[name]
+
+    assert getattr(Links(base_url), name)(*arguments) == base_url + path
+
+
+def test_no_link_is_forgotten_here():
+    made = {name for name in vars(Links) if not name.startswith("_")}
+
+    assert made - {"base_url"} == set(LINKS)

@@ -1,0 +1,141 @@
+import json
+import logging
+
+import pytest
+import structlog
+
+from nif.logs import redact, set_up_logs
+from nif.settings import load_settings
+
+DEVELOPMENT = {"env": "development"}
+PRODUCTION = {
+    "env": "production",
+    "secret_key": "a secret of production, forty characters.",
+    "base_url": "https://news.example.com",
+    "mailer": "sendgrid",
+    "sendgrid_api_key": "SG.key",
+    "mail_from": "news@example.com",
+    "postal_address": "1 Real Street, London",
+}
+SECRETS = {
+    "an address": ("ann@example.com", "[address]"),
+    "a token": ("https://news.example.com/confirm/AbC-_123", "/confirm/[token]"),
+    "a key": ("SG.abc-DEF_12.xyz", "[key]"),
+}
+
+
+@pytest.fixture(params=[DEVELOPMENT, PRODUCTION], ids=["console", "json"])
+def log(request, capsys):
+    """A logger of a library, set up as NIF does it; logging is put back afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers, root.level
+    settings = structlog.get_config()
+    set_up_logs(load_settings(_env_file=None, **request.param))
+    yield logging.getLogger("some.library")
+    root.handlers = before
+    root.setLevel(level)
+    structlog.configure(**settings)
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def written(log, capsys):
+    def read():
+        output = capsys.readouterr()
+        return output.out + output.err
+
+    return read
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_nothing_secret_is_logged(log, written, what):
+    secret, instead = SECRETS[what]
+
+    log.warning("while mailing %s, which was third", secret)
+
+    line = written()
+    assert secret not in line
+    assert instead in line
+    assert "there was trouble" in line
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_nothing_secret_is_in_a_logged_exception(log, written, what):
+    secret, instead = SECRETS[what]
+    try:
+        raise ValueError(f"refused: {secret}")
+    except ValueError:
+        log.exception("a mail failed")
+
+    output = written()
+    assert secret not in output
+    assert "ValueError" in output
+    assert instead in output
+
+
+@pytest.mark.parametrize("wrap", [str, lambda secret: [secret], lambda secret: {"in": secret}])
+@pytest.mark.parametrize("what", SECRETS)
+def test_nothing_secret_is_in_what_a_request_has_bound(log, written, what, wrap):
+    secret, _ = SECRETS[what]
+    structlog.contextvars.bind_contextvars(value=wrap(secret))
+
+    log.warning("a request failed")
+
+    output = written()
+    assert "a request failed" in output
+    assert secret not in output
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_nothing_secret_is_in_what_our_own_loggers_say(log, written, what):
+    secret, _ = SECRETS[what]
+
+    structlog.get_logger("nif.web.errors").error("a request failed", path=secret)
+
+    output = written()
+    assert "a request failed" in output
+    assert secret not in output
+
+
+@pytest.mark.parametrize("log", [PRODUCTION], ids=["json"], indirect=True)
+def test_in_production_each_entry_is_one_line_of_json(log, written):
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        log.exception("first")
+    structlog.contextvars.bind_contextvars(request_id="abc123")
+    log.info("second")
+
+    first, second = map(json.loads, written().splitlines())
+    assert (first["event"], first["level"], first["logger"]) == ("first", "error", "some.library")
+    assert "two\nlines" in first["exception"]
+    assert (second["event"], second["request_id"]) == ("second", "abc123")
+
+
+def test_chatty_libraries_are_heard_only_when_something_is_wrong(log, written):
+    logging.getLogger("urllib3").info("chatter")
+    logging.getLogger("urllib3").warning("trouble")
+
+    output = written()
+    assert "trouble" in output
+    assert "chatter" not in output
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("mailto:ann+news@example.com", "mailto:[address]"),
+        ("Ann <ann@example.com>, bob", "Ann <[address]>, bob"),
+        ('{"to": "ann@example.com"}', '{"to": "[address]"}'),
+        ("to=ann@bücher.example", "to=[address]"),
+        ("GET /v3/suppression/bounces/ann%40example.com", "GET /v3/suppression/bounces/[address]"),
+        ("POST /unsubscribe/AbC123?x=1", "POST /unsubscribe/[token]?x=1"),
+        ("/preferences/AbC123 /reset/AbC123", "/preferences/[token] /reset/[token]"),
+        ("Authorization: Bearer SG.abc.def", "Authorization: Bearer [key]"),
+        ("at 12:00, 3 of 4 batches", "at 12:00, 3 of 4 batches"),
+        ("GET /articles/anna-s-archive", "GET /articles/anna-s-archive"),
+        ("/unsubscribe and /preferences", "/unsubscribe and /preferences"),
+    ],
+)
+def test_addresses_tokens_and_keys_are_redacted_and_nothing_else(text, redacted):
+    assert redact(text) == redacted

@@ -1,0 +1,176 @@
+import os
+import stat
+
+import pytest
+from pydantic import ValidationError
+
+from nif.errors import Misconfigured
+from nif.settings import MailerName, Settings, load_settings
+
+LIVE = {
+    "env": "production",
+    "secret_key": "a secret of production, forty characters.",
+    "base_url": "https://news.example.com",
+    "mailer": "sendgrid",
+    "sendgrid_api_key": "SG.key",
+    "mail_from": "news@example.com",
+    "postal_address": "1 Real Street, London",
+}
+
+WRONG = {
+    "NIF_ENV": ["staging"],
+    "NIF_MAILER": ["pigeon", "sendgrid"],
+    "NIF_BASE_URL": ["news.example.com", "ftp://news.example.com", "http://[::1", "/news"],
+    "NIF_DATABASE_URL": ["mysql://nif:hunter2@localhost/nif", "nif.db", "sqlite://"],
+    "NIF_TIME_ZONE": ["Mars/Olympus", "Europe", "../etc/passwd"],
+    "NIF_TRUSTED_PROXIES": ["-1", "11", "many"],
+    "NIF_SEND_CONCURRENCY": ["0", "65", "some"],
+    "NIF_SEND_QUIET_PERIOD": ["half an hour", "-5"],
+    "NIF_SEND_FENCE": ["perhaps"],
+}
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch, tmp_path):
+    """Neither this machine's environment nor its `.env` counts."""
+    for name in [name for name in os.environ if name.upper().startswith("NIF_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in WRONG.items() for v in values])
+def test_a_wrong_setting_is_one_sentence_that_names_it(monkeypatch, name, value):
+    monkeypatch.setenv("NIF_SITE_NAME", "Noise")
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Misconfigured) as refusal:
+        load_settings()
+
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"{name} ")
+    assert sentence.endswith(".")
+    assert not sentence.endswith("..")
+    assert "\n" not in sentence
+    assert "hunter2" not in sentence
+
+
+def test_sendgrid_without_a_key_is_told_what_would_be_right():
+    with pytest.raises(Misconfigured, match=r"NIF_SENDGRID_API_KEY must hold a key .*outbox"):
+        load_settings(mailer="sendgrid")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["postgres://nif:pw@db/news", "postgresql://nif:pw@db/news"],
+)
+def test_a_postgres_address_is_understood_in_both_spellings(given):
+    settings = load_settings(database_url=given)
+
+    assert settings.database == "postgresql+psycopg://nif:pw@db/news"
+    assert settings.queue == "postgresql://nif:pw@db/news"
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_queue_of_its_own_is_understood_in_both_spellings(scheme):
+    assert load_settings(queue_url=f"{scheme}://db/queue").queue == "postgresql://db/queue"
+
+
+def test_without_a_word_everything_is_beside_each_other_in_the_instance_folder(tmp_path):
+    settings = load_settings(instance_dir=tmp_path)
+
+    assert settings.database == f"sqlite:///{tmp_path}/nif.db"
+    assert settings.queue == f"{tmp_path}/nif.db-queue"
+    assert settings.mailer is MailerName.OUTBOX
+
+
+def test_the_environment_and_the_env_file_are_read(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("NIF_SITE_NAME=Of The File\nNIF_SITE_SHORT_NAME=FILE\n")
+    monkeypatch.setenv("NIF_SITE_NAME", "Of The Environment")
+    monkeypatch.setenv("NIF_LANGUAGE", "")
+    monkeypatch.setenv("SITE_SHORT_NAME", "Noise")
+
+    settings = load_settings()
+
+    assert (settings.site_name, settings.site_short_name) == ("Of The Environment", "FILE")
+    assert settings.language == "en"
+
+
+def test_settings_are_frozen():
+    settings = load_settings()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.site_name = "Another"
+
+
+def test_a_production_with_everything_set_starts():
+    assert load_settings(**LIVE).in_production
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"secret_key": None}, "NIF_SECRET_KEY"),
+        ({"secret_key": "short"}, "NIF_SECRET_KEY"),
+        ({"base_url": None}, "NIF_BASE_URL"),
+        ({"base_url": "http://news.example.com"}, "NIF_BASE_URL"),
+        ({"mailer": None}, "NIF_MAILER"),
+        ({"mailer": "outbox"}, "NIF_MAILER"),
+        ({"postal_address": None}, "NIF_POSTAL_ADDRESS"),
+        ({"postal_address": " "}, "NIF_POSTAL_ADDRESS"),
+        ({"mail_from": None}, "NIF_MAIL_FROM"),
+    ],
+)
+def test_production_refuses_what_development_may_leave_open(change, named):
+    given = {name: value for name, value in {**LIVE, **change}.items() if value is not None}
+
+    with pytest.raises(Misconfigured) as refusal:
+        load_settings(**given)
+
+    assert named in str(refusal.value)
+    assert "Traceback" not in str(refusal.value)
+
+
+def test_the_generated_key_is_stable_and_for_its_owner_only(tmp_path):
+    first = load_settings(instance_dir=tmp_path / "new").keys
+    second = load_settings(instance_dir=tmp_path / "new").keys
+    elsewhere = load_settings(instance_dir=tmp_path / "other").keys
+
+    assert first == second != elsewhere
+    assert len(first[0]) >= 32
+    mode = (tmp_path / "new" / "secret_key").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_a_key_file_that_was_left_empty_is_no_key(tmp_path):
+    (tmp_path / "secret_key").touch(mode=0o600)
+
+    assert len(load_settings(instance_dir=tmp_path).keys[0]) >= 32
+
+
+def test_a_given_key_signs_and_older_ones_stand_behind_it(tmp_path):
+    settings = load_settings(
+        instance_dir=tmp_path, secret_key="new", secret_key_fallbacks="old, older oldest"
+    )
+
+    assert settings.keys == (b"new", b"old", b"older", b"oldest")
+    assert not (tmp_path / "secret_key").exists()
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("90", 90), ("1.5", 1.5), ("0", 0), ("PT5M", 300)])
+def test_the_quiet_period_is_given_in_seconds(monkeypatch, given, seconds):
+    monkeypatch.setenv("NIF_SEND_QUIET_PERIOD", given)
+
+    assert load_settings().send_quiet_period.total_seconds() == seconds
+
+
+def test_a_base_url_loses_its_last_slash():
+    assert load_settings(base_url="https://example.com/news/").base_url == (
+        "https://example.com/news"
+    )
+
+
+def test_no_secret_is_shown_where_settings_are_printed():
+    settings = load_settings(secret_key="hush hush", sendgrid_api_key="SG.hush")
+
+    assert isinstance(settings, Settings)
+    assert "hush" not in repr(settings)

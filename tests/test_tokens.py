@@ -1,0 +1,82 @@
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nif.errors import NotFound
+from nif.tokens import Purpose, Tokens
+
+TOKENS = Tokens([b"the key of today"])
+NUMBERS = st.integers(min_value=0, max_value=2**64 - 1)
+GIVEN_OUT = TOKENS.make(Purpose.CONFIRM, 7, 11)
+
+
+@given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(Purpose))
+def test_a_token_opens_to_what_went_into_it(first, second, purpose):
+    token = TOKENS.make(purpose, first, second)
+
+    assert len(token) == 40
+    assert TOKENS.open(purpose, token) == (first, second)
+
+
+@pytest.mark.parametrize("other", [p for p in Purpose if p is not Purpose.CONFIRM])
+def test_a_token_of_another_purpose_is_refused(other):
+    with pytest.raises(NotFound):
+        TOKENS.open(other, GIVEN_OUT)
+
+
+@given(at=st.integers(0, 39), put=st.sampled_from("ABCDwxyz0189-_"))
+def test_a_token_with_a_changed_character_is_refused(at, put):
+    assume(GIVEN_OUT[at] != put)
+
+    with pytest.raises(NotFound):
+        TOKENS.open(Purpose.CONFIRM, GIVEN_OUT[:at] + put + GIVEN_OUT[at + 1 :])
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "",
+        "=",
+        "abc",
+        "A" * 40,
+        "jürgen" * 8,
+        "\ud800",
+        "\0" * 40,
+        "../../etc/passwd",
+        GIVEN_OUT[:-1],
+        GIVEN_OUT[:-4],
+        GIVEN_OUT * 2,
+        "A" * 1_000_000,
+    ],
+    ids=range(12),
+)
+def test_junk_is_refused(junk):
+    with pytest.raises(NotFound):
+        TOKENS.open(Purpose.CONFIRM, junk)
+
+
+@pytest.mark.parametrize("more", ["!", "\n", " ", "=", "====", "."])
+@pytest.mark.parametrize("at", [0, 20, 40])
+def test_a_token_with_something_added_is_refused(more, at):
+    with pytest.raises(NotFound):
+        TOKENS.open(Purpose.CONFIRM, GIVEN_OUT[:at] + more + GIVEN_OUT[at:])
+
+
+@given(junk=st.text())
+def test_no_text_but_a_token_opens(junk):
+    assume(junk != GIVEN_OUT)
+
+    with pytest.raises(NotFound):
+        TOKENS.open(Purpose.CONFIRM, junk)
+
+
+def test_an_older_key_still_opens_what_it_signed():
+    tokens = Tokens([b"the key of tomorrow", b"noise", b"the key of today"])
+
+    assert tokens.open(Purpose.CONFIRM, GIVEN_OUT) == (7, 11)
+    assert tokens.make(Purpose.CONFIRM, 7, 11) != GIVEN_OUT
+
+
+def test_a_key_that_was_dropped_opens_nothing():
+    with pytest.raises(NotFound):
+        Tokens([b"the key of tomorrow"]).open(Purpose.CONFIRM, GIVEN_OUT)
