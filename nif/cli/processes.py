@@ -13,12 +13,15 @@ import click
 from nif import schema
 from nif.cli.common import parts_of_this_house
 from nif.cli.demo import load_once
+from nif.clock import utc_now
 from nif.demo.loading import PASSWORD, PEOPLE, SEED
+from nif.editions.composing import upcoming
 from nif.errors import Misconfigured
 from nif.jobs import work
 from nif.parts import Parts
 from nif.settings import PROJECT, Settings
-from nif.web.filters import STATIC
+from nif.subscriptions.joining import all_lists
+from nif.web.filters import STATIC, local_moment
 
 DEFAULT_PORT = 8000
 
@@ -120,6 +123,12 @@ def _welcome(parts: Parts) -> None:
     click.echo(f"  The outbox        {base}/outbox   (all mail lands here)")
     click.echo(f"  The newsroom      {base}/newsroom/")
     click.echo(f"  The admin desk    {base}/admin/\n")
+    with parts.database.reading() as session:
+        for mailing_list in all_lists(session):
+            due = upcoming(mailing_list, now=utc_now()).due_at
+            local = local_moment(due, mailing_list.zone)
+            click.echo(f"  {mailing_list.title:<16}  is due on {local}, {mailing_list.zone} time")
+    click.echo()
     for email, _, role in PEOPLE:
         click.echo(f"  Sign in as {role.value:<7} {email}   {PASSWORD}")
     click.echo("\n  Ctrl-C ends it. Your data stay in instance/.\n")

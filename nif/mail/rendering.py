@@ -59,7 +59,8 @@ def _environment(folder: Path, *, escape: bool) -> Environment:
 
 
 def _from_mjml(source: str) -> str:
-    html = mrml.to_html(source).content
+    # Left alone, the compiler has mail programs fetch web fonts from another house.
+    html = mrml.to_html(source, render_options=mrml.RenderOptions(fonts={})).content
     if "<mj-" in html:
         # The compiler lets tags through that it does not know.
         raise NifError("a mail template holds a tag that MJML does not know")

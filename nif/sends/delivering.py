@@ -15,12 +15,9 @@ from nif.mail.message import Copy, Message
 from nif.sends import settling
 from nif.sends.claiming import Claim, claim
 from nif.sends.models import Send
-from nif.subscriptions.leaving import unsubscribe_token
+from nif.subscriptions.leaving import unsubscribe_token, way_out
 from nif.subscriptions.preferring import preferences_token
 from nif.tokens import Tokens
-
-ONE_CLICK = "List-Unsubscribe=One-Click"
-"""RFC 8058 section 3.1, to the letter."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def _copy(courier: Courier, load: Load, subscriber_id: int, address: str) -> Cop
     return Copy(
         address,
         {"nif_d": f"{load.send_id}.{subscriber_id}"},
-        {"List-Unsubscribe": f"<{leave}>", "List-Unsubscribe-Post": ONE_CLICK},
+        way_out(leave),
         {
             UNSUBSCRIBE_TAG: leave,
             PREFERENCES_TAG: courier.links.preferences(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased, selectinload
 from nif.errors import NotFound
 from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
 
-RELATED = 4
+RELATED = 3
 
 
 @dataclass(frozen=True)

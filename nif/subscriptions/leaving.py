@@ -1,7 +1,9 @@
 """Leaving a list: at once, without a question, and as often as the button is pressed."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.errors import Expired, NotFound
@@ -11,7 +13,13 @@ from nif.subscriptions.joining import enter
 from nif.subscriptions.models import ConsentAction, Subscription, SubscriptionState
 from nif.tokens import Purpose, Tokens
 
+EVERY_LIST = 0
+"""In a token, in place of a list: the way out of mail that belongs to no single one."""
+
 UNDO_WITHIN = timedelta(hours=1)
+
+ONE_CLICK = "List-Unsubscribe=One-Click"
+"""RFC 8058 section 3.1, to the letter."""
 
 
 def unsubscribe_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
@@ -19,20 +27,30 @@ def unsubscribe_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
     return tokens.make(Purpose.UNSUBSCRIBE, subscriber_id, list_id)
 
 
-def find_by_token(session: Session, token: str, tokens: Tokens) -> Subscription:
-    """The subscription that a link to leave is about. Raises NotFound."""
+def way_out(link: str) -> dict[str, str]:
+    """The headers that let a mail program leave with one click (RFC 2369, RFC 8058)."""
+    return {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": ONE_CLICK}
+
+
+def find_by_token(session: Session, token: str, tokens: Tokens) -> Sequence[Subscription]:
+    """The subscriptions that a link to leave is about: one, or all of a subscriber.
+
+    Raises NotFound for a token that we never gave out, and where there is none.
+    """
     subscriber_id, list_id = tokens.open(Purpose.UNSUBSCRIBE, token)
-    key = {"subscriber_id": subscriber_id, "list_id": list_id}
-    subscription = session.get(Subscription, key, with_for_update={"of": Subscription})
-    if subscription is None:
+    query = select(Subscription).where(Subscription.subscriber_id == subscriber_id)
+    if list_id != EVERY_LIST:
+        query = query.where(Subscription.list_id == list_id)
+    found = session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()
+    if not found:
         raise NotFound("This link is not one that we gave out.")
-    return subscription
+    return found
 
 
 def leave(
     session: Session, subscription: Subscription, where: Circumstances, *, now: datetime
 ) -> bool:
-    """Take a subscriber off a list; False where they had left before."""
+    """Take a subscriber off a list, confirmed or not; False where they had left before."""
     if subscription.state is SubscriptionState.LEFT:
         return False
     move(session, subscription, SubscriptionState.LEFT)
@@ -44,12 +62,14 @@ def leave(
 def come_back(
     session: Session, subscription: Subscription, where: Circumstances, *, now: datetime
 ) -> None:
-    """Undo a leaving that was a slip: within the hour, by whoever just left.
+    """Undo a leaving that was a slip: within the hour, by whoever was confirmed and just left.
 
-    Raises Expired later than that: a link to leave must not become one to join.
+    Raises Expired otherwise: a link to leave must not become one to join.
     """
     if subscription.state is SubscriptionState.CONFIRMED:
         return
-    if subscription.left_at is None or now - subscription.left_at > UNDO_WITHIN:
+    was_confirmed = subscription.confirmed_at is not None
+    left_at = subscription.left_at
+    if not was_confirmed or left_at is None or now - left_at > UNDO_WITHIN:
         raise Expired("It is too late to undo this here. Subscribe again, and confirm by mail.")
     enter(session, subscription, where, now=now)

@@ -42,7 +42,7 @@ class ThrottledLogin(LoginForm):
 class Letters(MailUtil):
     """The library's mails as letters of ours, with links that no request can bend."""
 
-    def send_mail(  # noqa: PLR0913  (the library's own signature)
+    def send_mail(
         self,
         template: str,
         subject: str,

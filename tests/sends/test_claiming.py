@@ -36,7 +36,8 @@ def fate(session: Session, address: str) -> tuple[Outcome | None, str | None]:
     query = select(Delivery.outcome, Delivery.why).join(
         Subscriber, Subscriber.id == Delivery.subscriber_id
     )
-    return session.execute(query.where(Subscriber.address == address)).tuples().one()
+    outcome, why = session.execute(query.where(Subscriber.address == address)).one()
+    return outcome, why
 
 
 def test_a_claim_names_the_readers_of_one_batch(session: Session, by_sevens: None) -> None:

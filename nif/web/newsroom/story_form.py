@@ -1,17 +1,14 @@
-"""The form of a story: what an editor typed, and the copy that it makes.
+"""The form of a story: what an editor typed, kept as it was typed until it can be saved.
 
 It works without script, so it is read group by group: `section-2-bullets`, `source-1-url`.
-Everything is kept as it was typed until it is saved, so that no mistake costs anyone their text.
+Nothing is refused here, so that no mistake costs anyone their text; `story_copy` judges it.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count, takewhile
 
-from nif.errors import Invalid
-from nif.stories.drafting import SourceCopy, StoryCopy
-from nif.stories.models import ReasonCode, Source, SourceKind, Story, StoryType
-from nif.web.newsroom.story_checks import checked, is_address
+from nif.stories.models import Story, StoryType
 
 SHOWN_AT_FIRST = 3
 MOST_SECTIONS = 20
@@ -32,7 +29,7 @@ class SectionRow:
     @property
     def lines(self) -> list[str]:
         """The bullets, without the marks that editors paste along with them."""
-        lines = (_line(line.strip().lstrip("•*-–").strip()) for line in self.bullets.split("\n"))
+        lines = (" ".join(line.strip().lstrip("•*-–").split()) for line in self.bullets.split("\n"))
         return [line for line in lines if line]
 
 
@@ -134,66 +131,6 @@ def grown(form: StoryForm, what: str) -> StoryForm:
     return form
 
 
-def problems(form: StoryForm) -> dict[str, str]:
-    """What keeps a form from being saved: a field, and a sentence about it."""
-    return dict(checked(form))
-
-
-def copy_of(form: StoryForm) -> StoryCopy:
-    """What is to be saved; groups that were left empty are dropped. Raises Invalid."""
-    if found := problems(form):
-        raise Invalid(found)
-    return _copy(form)
-
-
-def sketch(form: StoryForm) -> Story:
-    """The story that a form would make, in no database: to show its block and its gates."""
-    copy = _copy(form)
-    return Story(
-        headline=copy.headline,
-        lead=copy.lead,
-        byline=copy.byline,
-        sections=[{"label": label, "bullets": bullets} for label, bullets in copy.sections],
-        sources=[Source(**vars(source)) for source in copy.sources],
-        reason_code=copy.reason_code,
-        reason_subject=copy.reason_subject,
-    )
-
-
-def _copy(form: StoryForm) -> StoryCopy:
-    """The copy of all that makes sense in a form."""
-    return StoryCopy(
-        headline=_line(form.headline),
-        dek=_line(form.dek),
-        lead=_line(form.lead),
-        byline=_line(form.byline),
-        story_type=_member(StoryType, form.story_type) or StoryType.BRIEF,
-        tags=[name for name in map(_line, form.tags.split(",")) if name],
-        reason_code=_member(ReasonCode, form.reason_code),
-        reason_subject=_line(form.reason_subject).rstrip("."),
-        sections=[(_line(row.label), row.lines) for row in form.sections if not row.is_empty],
-        sources=list(_sources(form)),
-    )
-
-
-def _sources(form: StoryForm) -> Iterator[SourceCopy]:
-    for row in form.sources:
-        if kind := _member(SourceKind, row.kind):
-            url = row.url.strip()
-            yield SourceCopy(
-                kind=kind,
-                publisher=_line(row.publisher),
-                title=_line(row.title),
-                url=url if is_address(url) else "",
-                taken=_line(row.taken),
-                seen_by_us=row.seen,
-            )
-
-
-def _member[E: (StoryType, ReasonCode, SourceKind)](kind: type[E], value: str) -> E | None:
-    return next((member for member in kind if member.value == value), None)
-
-
 def _numbers(values: Mapping[str, str], name: str, most: int) -> Iterator[int]:
     """The groups that a form came with, counted from 1."""
     return takewhile(lambda n: n <= most and name.format(n) in values, count(1))
@@ -203,7 +140,3 @@ def _clean(text: str) -> str:
     """Text as typed, but for line ends and the control characters that no database keeps."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in lines if c in "\n\t" or c.isprintable() or c.isspace())
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())

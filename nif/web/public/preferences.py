@@ -7,10 +7,12 @@ from sqlalchemy import select
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.limits import allow
+from nif.mail.message import Message
 from nif.mail.posting import write_letter
 from nif.subscriptions import preferring
 from nif.subscriptions.addresses import Address, read_address
 from nif.subscriptions.joining import DAY, HOUR, MAILS_PER_NETWORK
+from nif.subscriptions.leaving import EVERY_LIST, unsubscribe_token, way_out
 from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
 from nif.web.current import circumstances, links, parts, reading, tokens, transaction
@@ -74,7 +76,15 @@ def _write(address: Address) -> None:
             select(Subscriber).where(Subscriber.canonical == address.canonical)
         )
         if allowed and subscriber is not None:
-            link = links().preferences(preferring.preferences_token(subscriber.id, tokens()))
-            message = parts().stationery.write("preferences", link=link)
-            write_letter(session, subscriber.address, message, now=now)
+            write_letter(session, subscriber.address, _letter(subscriber), now=now)
     parts().queue.wake("letters")
+
+
+def _letter(subscriber: Subscriber) -> Message:
+    leave = links().unsubscribe(unsubscribe_token(subscriber.id, EVERY_LIST, tokens()))
+    return parts().stationery.write(
+        "preferences",
+        headers=way_out(leave),
+        link=links().preferences(preferring.preferences_token(subscriber.id, tokens())),
+        unsubscribe=leave,
+    )

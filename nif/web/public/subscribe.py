@@ -15,6 +15,7 @@ from nif.mail.posting import write_letter
 from nif.subscriptions import joining
 from nif.subscriptions.addresses import Address, likely_slip, read_address
 from nif.subscriptions.consenting import wording
+from nif.subscriptions.leaving import unsubscribe_token, way_out
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.preferring import preferences_token
 from nif.tokens import Purpose
@@ -162,12 +163,13 @@ def _reply(asked: joining.Asked, mailing_list: MailingList) -> Message | None:
     """The one mail that a wish calls for, if any."""
     if asked.pending is not None:
         token = joining.confirmation_token(asked.pending, tokens())
-        return parts().stationery.write(
-            "confirm", link=links().confirm(token), mailing_list=mailing_list
-        )
-    if asked.known is not None:
+        name, link, reader = "confirm", links().confirm(token), asked.pending.subscriber_id
+    elif asked.known is not None:
         token = preferences_token(asked.known.id, tokens())
-        return parts().stationery.write(
-            "already_subscribed", link=links().preferences(token), mailing_list=mailing_list
-        )
-    return None
+        name, link, reader = "already_subscribed", links().preferences(token), asked.known.id
+    else:
+        return None
+    leave = links().unsubscribe(unsubscribe_token(reader, mailing_list.id, tokens()))
+    return parts().stationery.write(
+        name, headers=way_out(leave), link=link, unsubscribe=leave, mailing_list=mailing_list
+    )

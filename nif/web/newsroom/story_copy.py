@@ -1,0 +1,170 @@
+"""From what an editor typed to the copy that is saved, or to the sentences that say why not.
+
+What keeps a story from being *published* is not judged here: a draft may be unfinished.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from nif.errors import Invalid
+from nif.stories.drafting import SourceCopy, StoryCopy
+from nif.stories.models import ReasonCode, Source, SourceKind, Story, StoryType
+from nif.stories.slugs import slugify
+from nif.web.newsroom.story_form import SectionRow, SourceRow, StoryForm
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+LONGEST = {"headline": 200, "dek": 300, "lead": 2000, "byline": 200, "reason_subject": 300}
+LONGEST_IN_SOURCE = {"publisher": 200, "title": 300, "url": 2000, "taken": 500}
+LONGEST_LABEL = 100
+LONGEST_BULLET = 1000
+MOST_BULLETS = 40
+LONGEST_TAG = 50
+MOST_TAGS = 12
+
+
+def problems(form: StoryForm) -> dict[str, str]:
+    """What keeps a form from being saved: a field, and a sentence about it."""
+    return dict(_problems(form))
+
+
+def copy_of(form: StoryForm) -> StoryCopy:
+    """What is to be saved; groups that were left empty are dropped. Raises Invalid."""
+    if found := problems(form):
+        raise Invalid(found)
+    return _copy(form)
+
+
+def sketch(form: StoryForm, gap: str = "") -> Story:
+    """The story that a form would make, in no database: to show its block and its gates.
+
+    `gap` stands where a sentence of the block has a blank that is not filled in yet.
+    """
+    copy = _copy(form)
+    sources = [
+        Source(**{**vars(source), "publisher": source.publisher or ("" if source.title else gap)})
+        for source in copy.sources
+    ]
+    return Story(
+        headline=copy.headline,
+        lead=copy.lead,
+        byline=copy.byline,
+        sections=[{"label": label, "bullets": bullets} for label, bullets in copy.sections],
+        sources=sources,
+        reason_code=copy.reason_code,
+        reason_subject=copy.reason_subject or gap,
+    )
+
+
+def is_address(text: str) -> bool:
+    """Is this an address on the web that a reader could open?"""
+    if any(c.isspace() for c in text):
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _copy(form: StoryForm) -> StoryCopy:
+    """The copy of all that makes sense in a form."""
+    return StoryCopy(
+        headline=_line(form.headline),
+        dek=_line(form.dek),
+        lead=_line(form.lead),
+        byline=_line(form.byline),
+        story_type=_member(StoryType, form.story_type) or StoryType.BRIEF,
+        tags=_tags(form),
+        reason_code=_member(ReasonCode, form.reason_code),
+        reason_subject=_line(form.reason_subject).rstrip("."),
+        sections=[(_line(row.label), row.lines) for row in form.sections if not row.is_empty],
+        sources=[
+            _source(row, kind)
+            for row in form.sources
+            if (kind := _member(SourceKind, row.kind)) is not None
+        ],
+    )
+
+
+def _source(row: SourceRow, kind: SourceKind) -> SourceCopy:
+    url = row.url.strip()
+    return SourceCopy(
+        kind=kind,
+        publisher=_line(row.publisher),
+        title=_line(row.title),
+        url=url if is_address(url) else "",
+        taken=_line(row.taken),
+        seen_by_us=row.seen,
+    )
+
+
+def _problems(form: StoryForm) -> Iterator[tuple[str, str]]:
+    if not form.headline.strip():
+        yield "headline", "A draft needs a headline to be found by. It can change later."
+    yield from _too_long({name: getattr(form, name) for name in LONGEST}, LONGEST)
+    if form.reason_code and _member(ReasonCode, form.reason_code) is None:
+        yield "reason_code", "Choose one of the reasons in the list."
+    if _member(StoryType, form.story_type) is None:
+        yield "story_type", "Choose one of the types in the list."
+    yield from _tag_problems(_tags(form))
+    for n, section in enumerate(form.sections, start=1):
+        if not section.is_empty:
+            yield from _section_problems(f"section-{n}-", section)
+    for n, source in enumerate(form.sources, start=1):
+        if not source.is_empty:
+            yield from _source_problems(f"source-{n}-", source)
+
+
+def _too_long(
+    texts: Mapping[str, str], longest: Mapping[str, int], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    for name, most in longest.items():
+        if len(texts[name].strip()) > most:
+            yield prefix + name, f"Make this shorter: {most:,} characters are the most."
+
+
+def _tag_problems(tags: list[str]) -> Iterator[tuple[str, str]]:
+    if len(tags) > MOST_TAGS:
+        yield "tags", f"{MOST_TAGS} tags are the most; here are {len(tags)}."
+    for tag in tags:
+        if len(tag) > LONGEST_TAG:
+            yield "tags", f"A tag has at most {LONGEST_TAG} characters: “{tag[:30]}…” has more."
+        elif slugify(tag) == "untitled":
+            yield (
+                "tags",
+                f"A tag needs letters from a to z, or digits: “{tag}” has none.",
+            )
+
+
+def _section_problems(prefix: str, row: SectionRow) -> Iterator[tuple[str, str]]:
+    yield from _too_long({"label": row.label}, {"label": LONGEST_LABEL}, prefix)
+    if not row.label.strip():
+        yield prefix + "label", "Give these bullets a label, such as “Why it matters:”."
+    if len(row.lines) > MOST_BULLETS:
+        yield prefix + "bullets", f"{MOST_BULLETS} bullets are the most in one section."
+    for n, line in enumerate(row.lines, start=1):
+        if len(line) > LONGEST_BULLET:
+            yield prefix + "bullets", f"Line {n} is longer than {LONGEST_BULLET:,} characters."
+
+
+def _source_problems(prefix: str, row: SourceRow) -> Iterator[tuple[str, str]]:
+    yield from _too_long(vars(row), LONGEST_IN_SOURCE, prefix)
+    if _member(SourceKind, row.kind) is None:
+        yield prefix + "kind", "Choose what kind of source this is."
+    if row.url.strip() and not is_address(row.url.strip()):
+        yield prefix + "url", "Give the whole address, beginning with https:// or http://."
+
+
+def _member(kind: type[Choice], value: str) -> Choice | None:
+    return next((member for member in kind if member.value == value), None)
+
+
+def _tags(form: StoryForm) -> list[str]:
+    return [name for name in map(_line, form.tags.split(",")) if name]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,280 @@
+import hashlib
+import json
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from nif.errors import Conflict, Invalid
+from nif.settings import PROJECT
+from nif.stories.drafting import SourceCopy, get_story, redraft
+from nif.stories.models import ReasonCode, Revision, SourceKind, StoryState
+from nif.stories.publishing import backdate, preview, problems, publish, restock, shelf_version
+from tests.conftest import NOON
+from tests.factories import a_draft, a_story, an_account, story_copy
+
+SEED = PROJECT / "nif/demo/stories/nvidia-accused-of-training-its-ai-on-anna-s-archive.toml"
+HASHED = (
+    *("slug", "story_type", "headline", "dek", "lead", "sections"),
+    *("byline", "block", "sources", "tags"),
+)
+
+
+def a_seed_story(session):
+    seed = tomllib.loads(SEED.read_text())
+    return a_draft(
+        session,
+        headline=seed["headline"],
+        lead=seed["lead"],
+        sections=[(section["label"], section["bullets"]) for section in seed["sections"]],
+        tags=seed["tags"],
+        sources=[SourceCopy(**source) for source in seed["sources"]],
+        reason_code=ReasonCode(seed["reason"]["code"]),
+        reason_subject=seed["reason"]["subject"],
+    )
+
+
+def a_source(kind=SourceKind.PUBLICATION, name="", title="", url="https://example.com/"):
+    return [SourceCopy(kind, name, title, url)]
+
+
+NAMELESS = "Source 1 needs a name: who published it, or what it is."
+NOWHERE = "Source 1 needs its exact address, beginning with https://."
+
+GATES = [
+    ({"headline": " "}, "headline", "A story needs a headline."),
+    ({"headline": "x" * 111}, "headline", "A headline has at most 110 characters."),
+    (
+        {"lead": "\n"},
+        "lead",
+        "A story needs a lead: the paragraph that says what happened.",
+    ),
+    ({"sections": []}, "sections", "A story needs at least one section with a bullet."),
+    (
+        {"sections": [("Why:", []), ("How:", [])]},
+        "sections",
+        "A story needs at least one section with a bullet.",
+    ),
+    ({"byline": ""}, "byline", "Readers are told who wrote a story: give a byline."),
+    (
+        {"sources": []},
+        "sources",
+        "Say where this came from: at least one source, our own reporting included.",
+    ),
+    ({"sources": a_source()}, "sources", NAMELESS),
+    ({"sources": a_source(SourceKind.DATASET, " ", " ")}, "sources", NAMELESS),
+    ({"sources": a_source(name="DMN", url="")}, "sources", NOWHERE),
+    ({"sources": a_source(name="DMN", url="example.com/sale")}, "sources", NOWHERE),
+    ({"sources": a_source(name="DMN", url="javascript:alert(1)")}, "sources", NOWHERE),
+    ({"sources": a_source(name="DMN", url="https://")}, "sources", NOWHERE),
+    ({"sources": a_source(name="DMN", url="https://[broken")}, "sources", NOWHERE),
+    (
+        {"reason_code": None},
+        "reason_code",
+        "Say why NIF covers this: readers were promised an answer.",
+    ),
+    (
+        {"reason_subject": " "},
+        "reason_subject",
+        "Finish the sentence “We covered it because …”.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "field", "sentence"), GATES)
+def test_a_story_that_lacks_something_is_told_what(session, given, field, sentence):
+    story = a_draft(session, **given)
+
+    with pytest.raises(Invalid) as refusal:
+        publish(session, story, by=None, now=NOON)
+
+    assert refusal.value.problems == {field: sentence}
+    assert story.state is StoryState.DRAFT
+    assert session.scalar(select(func.count()).select_from(Revision)) == 0
+    assert shelf_version(session) == 0
+
+
+def test_everything_that_is_missing_is_said_at_once(session):
+    story = a_draft(session, lead="", byline="", sources=[], reason_code=None)
+
+    assert list(problems(story)) == ["lead", "byline", "sources", "reason_code"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"headline": "x" * 110},
+        {"sources": [SourceCopy(SourceKind.OWN_REPORTING)]},
+        {"sources": [SourceCopy(SourceKind.INTERVIEW, "Jo Reyes")]},
+        {"sources": a_source(SourceKind.COURT_FILING, title="Doe v. NVIDIA")},
+        {"reason_code": ReasonCode.EXCLUSIVE, "reason_subject": ""},
+        {"reason_code": ReasonCode.OWN_GROUP, "reason_subject": ""},
+        {"dek": "", "tags": []},
+    ],
+)
+def test_a_story_with_all_that_is_needed_passes(session, given):
+    assert problems(a_draft(session, **given)) == {}
+
+
+def test_publishing_freezes_the_story_for_readers(session):
+    editor = an_account(session)
+    story = a_draft(session, headline="As Published", tags=["Deals", "AI"])
+
+    revision = publish(session, story, by=editor.id, now=NOON)
+
+    assert (story.state, story.current_id) == (StoryState.PUBLISHED, revision.id)
+    assert story.first_published_at == story.updated_at == NOON
+    assert (revision.n, revision.story_id, revision.published_by_id) == (1, story.id, editor.id)
+    assert revision.published_at == revision.first_published_at == NOON
+    assert revision.tags == [["ai", "AI"], ["deals", "Deals"]]
+    assert [source["publisher"] for source in revision.sources] == ["The Turntable Gazette"]
+
+
+def test_a_revision_does_not_change_with_the_working_copy(session):
+    story = a_draft(session, headline="As Published")
+    revision = publish(session, story, by=None, now=NOON)
+    session.flush()
+
+    story.headline, story.sections = "Afterwards", []
+    story.sources[0].publisher = "Somebody Else"
+    story.tags[0].name = "Renamed"
+    session.flush()
+    session.expire_all()
+
+    assert revision.headline == "As Published"
+    assert revision.sections[0]["bullets"][0]["text"] == "It is the largest sale of the year."
+    assert "The Turntable Gazette" in revision.block[0]["text"]
+    assert revision.tags == [["deals", "Deals"]]
+
+
+def test_the_hash_can_be_computed_again_from_what_is_stored(session):
+    revision = publish(session, a_seed_story(session), by=None, now=NOON)
+    session.flush()
+    session.expire_all()
+
+    content = {name: getattr(revision, name) for name in HASHED}
+    again = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    assert revision.content_hash == again
+
+
+def test_the_hash_is_of_the_words_and_not_of_the_moment(session):
+    story = a_draft(session)
+    first = preview(story, now=NOON).content_hash
+    later = preview(story, now=NOON + timedelta(days=1)).content_hash
+
+    redraft(session, story, story_copy(headline=story.headline, lead="Else."), edits=0, now=NOON)
+
+    assert first == later
+    assert preview(story, now=NOON).content_hash != first
+
+
+def test_a_preview_puts_nothing_before_readers(session):
+    story = a_draft(session)
+
+    shown = preview(story, now=NOON)
+    session.flush()
+
+    assert shown.headline == story.headline
+    assert session.scalar(select(func.count()).select_from(Revision)) == 0
+    assert shelf_version(session) == 0
+
+
+def test_publishing_twice_is_a_conflict(session):
+    story = a_draft(session)
+    publish(session, story, by=None, now=NOON)
+
+    with pytest.raises(Conflict, match="published already"):
+        publish(session, story, by=None, now=NOON)
+
+    assert session.scalar(select(func.count()).select_from(Revision)) == 1
+
+
+def test_of_two_editors_who_publish_at_once_one_is_told(database):
+    with database.transaction() as session:
+        story_id = a_draft(session).id
+
+    def press(_):
+        try:
+            with database.transaction() as session:
+                publish(session, get_story(session, story_id, lock=True), by=None, now=NOON)
+        except Conflict:
+            return "told"
+        return "published"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(press, range(2))) == ["published", "told"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["Backstory:", "Why it matters:"],
+        ["Backstory:", "Backstory", "backstory"],
+        ["", "音楽", ":"],
+        ["Why", "Why b1", "Why b2"],
+        ["Why", "Why 2", "Why"],
+    ],
+)
+def test_every_anchor_on_a_page_is_unique(session, labels):
+    sections = [(label, ["One.", "Two."]) for label in labels]
+
+    revision = preview(a_draft(session, sections=sections), now=NOON)
+
+    anchors = [section["anchor"] for section in revision.sections]
+    anchors += [bullet["anchor"] for part in revision.sections for bullet in part["bullets"]]
+    assert len(anchors) == len(labels) * 3
+    assert len(set(anchors)) == len(anchors)
+
+
+def test_anchors_say_what_they_lead_to(session):
+    sections = [("Why it matters:", ["One."]), ("Why it matters:", ["Two."])]
+
+    revision = preview(a_draft(session, sections=sections), now=NOON)
+
+    assert [section["anchor"] for section in revision.sections] == [
+        "why-it-matters",
+        "why-it-matters-2",
+    ]
+    assert revision.sections[0]["bullets"] == [{"anchor": "why-it-matters-b1", "text": "One."}]
+
+
+def test_the_seed_story_has_224_words_and_takes_a_minute(session):
+    revision = publish(session, a_seed_story(session), by=None, now=NOON)
+
+    assert (revision.words, revision.minutes) == (224, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "minutes"),
+    [(0, 1), (1, 1), (224, 1), (356, 1), (357, 2), (594, 2), (595, 3), (2380, 10)],
+)
+def test_reading_time_is_rounded_half_up_and_at_least_a_minute(words, minutes):
+    assert Revision(words=words).minutes == minutes
+
+
+def test_the_shelf_grows_with_every_change_that_readers_see(session):
+    versions = [shelf_version(session)]
+    a_draft(session)
+    versions.append(shelf_version(session))
+    a_story(session)
+    versions.append(shelf_version(session))
+    restock(session)
+    versions.append(shelf_version(session))
+
+    assert versions == [0, 0, 1, 2]
+
+
+def test_a_story_can_be_given_an_earlier_moment_and_others_keep_theirs(session):
+    other, revision = a_story(session), a_story(session)
+    story = get_story(session, revision.story_id)
+    earlier = NOON - timedelta(days=300)
+
+    backdate(session, story, moment=earlier)
+    session.flush()
+    session.expire_all()
+
+    assert story.first_published_at == story.updated_at == earlier
+    assert revision.published_at == revision.first_published_at == earlier
+    assert other.first_published_at == NOON
