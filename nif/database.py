@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -113,7 +113,7 @@ class Database:
         try:
             with self.reading() as session:
                 session.execute(text("SELECT 1"))
-        except OperationalError as error:
+        except DBAPIError as error:
             where = self.engine.url.render_as_string(hide_password=True)
             why = str(error.orig).strip().splitlines()[0]
             raise Misconfigured(f"The database at {where} cannot be reached: {why}") from None
@@ -142,7 +142,9 @@ def make_engine(url: str) -> Engine:
 def _sqlite(url: str) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        # Where this cannot be, opening the file says so, and in words.
+        with suppress(OSError):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url, connect_args={"isolation_level": None, "timeout": 15}, pool_size=10, max_overflow=10
     )

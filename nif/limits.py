@@ -55,4 +55,5 @@ def network_of(address: str) -> str:
         ip = ip_address(address)
     except ValueError:
         return "unknown"
+    ip = getattr(ip, "ipv4_mapped", None) or ip
     return str(ip_network((ip, 24 if isinstance(ip, IPv4Address) else 48), strict=False))

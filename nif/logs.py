@@ -3,13 +3,14 @@
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
 from nif.settings import Settings
 
-_ADDRESS = re.compile(r"[^\s@<>\"'/:=,;(]+@[^\s@<>\"'/,;)]+")
+_ADDRESS = re.compile(r"[^\s@%<>\"'/:=,;(]+(?:@|%40)[^\s@<>\"'/,;)]+", re.IGNORECASE)
 _TOKEN = re.compile(r"(/(?:confirm|preferences|unsubscribe|reset|verify)/)[^\s/?\"']+")
 _KEY = re.compile(r"SG\.[\w.-]+|(?<=Bearer )\S+")
 
@@ -35,6 +36,11 @@ def set_up_logs(settings: Settings) -> None:
         if settings.in_production
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -56,9 +62,11 @@ def _redacted(_logger: Any, _name: str, event: Any) -> Any:
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
-    return value if isinstance(value, int | float | bool | type(None)) else _other(value)
-
-
-def _other(value: Any) -> Any:
-    # structlog carries its own objects through the chain under keys that it removes itself.
-    return value if type(value).__module__.split(".")[0] in {"logging", "builtins"} else str(value)
+    if isinstance(value, Mapping):
+        return {key: _clean(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(one) for one in value]
+    if isinstance(value, int | float | type(None) | logging.LogRecord):
+        # structlog carries the record itself through the chain, and takes it off at the end.
+        return value
+    return redact(str(value))

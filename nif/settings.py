@@ -1,6 +1,7 @@
 """The environment, read once into one frozen object and checked before anything starts."""
 
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -96,7 +97,7 @@ class Settings(BaseSettings):
     def _zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("must be the name of a time zone, such as Europe/London") from error
         return value
 
@@ -129,9 +130,15 @@ class Settings(BaseSettings):
             raise ValueError("NIF_BASE_URL must be set in production, to an https:// address")
         if self.mailer is MailerName.OUTBOX:
             raise ValueError("NIF_MAILER must be sendgrid in production: the outbox mails nobody")
-        if not {"postal_address", "mail_from"} <= given:
+        stands = {"postal_address", "mail_from"} <= given
+        if not (stands and self.postal_address.strip() and self.mail_from.strip()):
             raise ValueError("NIF_POSTAL_ADDRESS and NIF_MAIL_FROM must be set in production")
         return self
+
+    @field_validator("queue_url")
+    @classmethod
+    def _queue(cls, value: str) -> str:
+        return value.replace("postgres://", "postgresql://", 1)
 
     @property
     def in_production(self) -> bool:
@@ -184,8 +191,19 @@ def _is_number(text: str) -> bool:
 def _generated_key(folder: Path) -> str:
     """A development key, made once, so that links in mail outlive a restart."""
     path = folder / "secret_key"
-    if not path.exists():
+    if not path.exists() or not path.read_text().strip():
         folder.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48))
+        whole = folder / f"secret_key.{secrets.token_hex(4)}"
+        whole.touch(mode=0o600)
+        whole.write_text(secrets.token_urlsafe(48))
+        _put_first(whole, path)
     return path.read_text().strip()
+
+
+def _put_first(whole: Path, path: Path) -> None:
+    """Move a whole key into place, unless another process was first: both must read the same."""
+    if path.exists() and not path.read_text().strip():
+        path.unlink(missing_ok=True)
+    with suppress(FileExistsError):
+        path.hardlink_to(whole)
+    whole.unlink()

@@ -45,6 +45,9 @@ class Tokens:
             raw = urlsafe_b64decode(token.encode("ascii"))
         except ValueError:
             raw = b""
+        if urlsafe_b64encode(raw).decode() != token:
+            # The decoder passes over what does not belong; each token has one spelling only.
+            raw = b""
         numbers, mac = raw[: _NUMBERS.size], raw[_NUMBERS.size :]
         if len(raw) == _NUMBERS.size + _MAC_BYTES and any(
             hmac.compare_digest(mac, _mac(key, purpose, numbers)) for key in self.keys

@@ -152,9 +152,7 @@ def a_plain_edition(
     return edition
 
 
-def a_plain_send(
-    session: Session, *addresses: str, count: int = 0, now: datetime = NOON
-) -> Send:
+def a_plain_send(session: Session, *addresses: str, count: int = 0, now: datetime = NOON) -> Send:
     """A planned send of a plain edition to these addresses, and to `count` more readers."""
     mailing_list = a_list(session, slug=f"list-{next(_number)}")
     for address in addresses:

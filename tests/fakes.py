@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-from nif.mail.mailer import Parcel, Problem, Refused
+from nif.mail.mailer import Parcel, Problem, Refused, Uncertain
 from nif.mail.message import Copy, Message
 
 
@@ -11,7 +11,7 @@ class FakeMailer:
     """Takes parcels whole, refuses addresses in `refuses`, and raises what stands in `raises`.
 
     Each entry of `raises` serves one parcel: an exception to raise, or None to take it. With
-    `takes_and_raises` the parcel is taken first, as when an answer is lost on its way.
+    `takes_and_raises` a parcel whose end is Uncertain is taken, as when an answer is lost.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class FakeMailer:
         message, copies = parcel.content
         error = self.raises.popleft() if self.raises else None
         if error is not None:
-            if self.takes_and_raises:
+            if self.takes_and_raises and isinstance(error, Uncertain):
                 self.posted.append((parcel.attempt, message, copies))
             raise error
         self._check(copies)

@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("received_at", MOMENT, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_event_post"),
     )
     op.create_index("ix_event_post_received_at", "event_post", ["received_at"])
@@ -102,6 +103,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(), nullable=False),
         sa.Column("schedule", sa.String(), nullable=False),
         sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("scheduled_at", MOMENT, nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("pending_count", sa.Integer(), nullable=False),
         sa.Column("confirmed_count", sa.Integer(), nullable=False),
@@ -302,6 +304,7 @@ def upgrade() -> None:
         sa.Column("not_before", MOMENT, nullable=True),
         sa.Column("trouble", sa.String(), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("refusals", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name="fk_send_edition_id_edition"),
         sa.ForeignKeyConstraint(
             ["list_id"], ["mailing_list.id"], name="fk_send_list_id_mailing_list"

@@ -20,6 +20,9 @@ class Role(NamedTuple):
     name: str
     permissions: frozenset[str] = frozenset()
 
+    def get_permissions(self) -> frozenset[str]:
+        return self.permissions
+
 
 class Account(Base):
     """An editor or an admin. `password` is a hash, or None until the person has set one."""

@@ -14,6 +14,7 @@ from nif.editions.models import Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot, next_slot, read_schedule, slots
 from nif.editions.writing import Desk, digest_message
 from nif.mail.message import Message
+from nif.mail.rendering import TooLarge
 from nif.stories import reading
 from nif.stories.models import Revision
 from nif.subscriptions.models import MailingList
@@ -42,7 +43,8 @@ class Digest:
 def due_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> list[Slot]:
     """The slots of a list that have come and for which there is no edition yet."""
     schedule, zone = read_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone)
-    since = max(mailing_list.created_at, now - LOOK_BACK)
+    # A schedule keeps no slots from before it was set.
+    since = max(mailing_list.scheduled_at, now - LOOK_BACK)
     come = list(slots(schedule, zone, after=since, until=now))
     kept = set(
         session.scalars(
@@ -86,10 +88,19 @@ def keep_slot(
 def compose(
     session: Session, mailing_list: MailingList, day: Slot, desk: Desk, *, now: datetime
 ) -> Digest:
-    """The digest that the list would get now, without keeping it."""
+    """The digest that the list would get now, without keeping it.
+
+    Where all the news would make a mail that is cut short, the newer half waits for the next one.
+    """
     stories = _news(session, mailing_list, now)
-    message = digest_message(desk, mailing_list, day, stories) if stories else None
-    return Digest(stories, message)
+    while stories:
+        try:
+            return Digest(stories, digest_message(desk, mailing_list, day, stories))
+        except TooLarge:
+            if len(stories) == 1:
+                raise
+            stories = stories[len(stories) // 2 :]
+    return Digest([], None)
 
 
 def upcoming(mailing_list: MailingList, *, now: datetime) -> Slot:

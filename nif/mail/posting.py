@@ -81,6 +81,9 @@ def _post(transaction: Transaction, mailer: Mailer, letter: Letter, now: datetim
         trouble, final = str(error), True
     except (Unavailable, Locked, Uncertain) as error:
         trouble, final = str(error), now - letter.written_at > GIVE_UP_AFTER
+    except Exception as error:
+        # A fault of ours: the letter behind this one is posted all the same.
+        trouble, final = type(error).__name__, now - letter.written_at > GIVE_UP_AFTER
     with transaction() as session:
         _note(session.get_one(Letter, letter.id), trouble, final, now)
     return trouble is None
@@ -94,7 +97,9 @@ def _note(letter: Letter, trouble: str | None, final: bool, now: datetime) -> No
         # The letter holds a link that proves who its reader is; nobody needs it any more.
         letter.next_try_at, letter.message = None, None
     else:
-        letter.next_try_at = now + min(timedelta(seconds=5 * 2**letter.tries), LONGEST_WAIT)
+        letter.next_try_at = now + min(
+            timedelta(seconds=5 * 2 ** min(letter.tries, 12)), LONGEST_WAIT
+        )
 
 
 def forget_letters(session: Session, *, before: datetime) -> None:

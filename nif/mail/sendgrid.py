@@ -7,6 +7,8 @@ connection for each call and knows no timeout, so requests themselves go through
 import time
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from math import isfinite
 from ssl import SSLCertVerificationError
 from typing import Any
 
@@ -19,6 +21,7 @@ from sendgrid import SendGridAPIClient
 from sendgrid.helpers.eventwebhook import EventWebhook
 from sendgrid.helpers.eventwebhook.eventwebhook_header import EventWebhookHeader
 
+from nif.logs import redact
 from nif.mail.mailer import Locked, Parcel, Problem, Refused, Unavailable, Uncertain
 from nif.mail.message import Copy, Message
 
@@ -111,7 +114,8 @@ def _plain_name(name: str) -> str:
 def _never_connected(error: Exception) -> bool:
     """Did it fail before a byte of the request could leave? A broken TLS stream may be later."""
     if isinstance(error, urllib3.exceptions.SSLError):
-        return isinstance(error.__cause__, SSLCertVerificationError)
+        causes = (error.__cause__, error.__context__, *error.args)
+        return any(isinstance(cause, SSLCertVerificationError) for cause in causes)
     return isinstance(
         error,
         (
@@ -142,7 +146,7 @@ def _problems(body: bytes) -> list[Problem]:
     try:
         errors = orjson.loads(body)["errors"]
         return [
-            Problem(str(e["message"])[:500], e.get("field"), _copy_index(e.get("field")))
+            Problem(redact(str(e["message"])[:500]), e.get("field"), _copy_index(e.get("field")))
             for e in errors
         ]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
@@ -152,19 +156,37 @@ def _problems(body: bytes) -> list[Problem]:
 def _copy_index(field: object) -> int | None:
     """The N of `personalizations.N.to.0.email`."""
     parts = field.split(".") if isinstance(field, str) else []
-    if len(parts) > 1 and parts[0] == "personalizations" and parts[1].isdigit():
+    if len(parts) > 1 and parts[0] == "personalizations" and parts[1].isdecimal():
         return int(parts[1])
     return None
 
 
 def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """Until `X-RateLimit-Reset` (Unix seconds), or for `Retry-After`; at most a quarter hour."""
-    for name, origin in (("X-RateLimit-Reset", time.time()), ("Retry-After", 0.0)):
-        try:
-            return min(max(float(headers[name]) - origin, 1.0), 900.0)
-        except (KeyError, ValueError):
-            continue
+    """Until `X-RateLimit-Reset` (Unix seconds), or for `Retry-After` (seconds, or a date).
+
+    At least a second and at most a quarter of an hour; None where neither can be read.
+    """
+    reset, after = headers.get("X-RateLimit-Reset"), headers.get("Retry-After")
+    for wait in (_number(reset, -time.time()), _number(after), _until(after)):
+        if wait is not None:
+            return min(max(wait, 1.0), 900.0)
     return None
+
+
+def _number(text: str | None, plus: float = 0.0) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value + plus if isfinite(value) else None
+
+
+def _until(text: str | None) -> float | None:
+    """The seconds until an HTTP date (RFC 9110 section 5.6.7)."""
+    try:
+        return parsedate_to_datetime(text or "").timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 SIGNATURE = EventWebhookHeader.SIGNATURE

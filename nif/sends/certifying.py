@@ -35,9 +35,7 @@ def tally(session: Session, send: Send) -> Tally:
     by_state = dict(
         session.execute(
             select(Batch.state, mailed).where(Batch.send_id == send.id).group_by(Batch.state)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     dropped, refused = session.execute(
         select(func.sum(Batch.dropped), func.sum(Batch.refused)).where(Batch.send_id == send.id)
@@ -70,9 +68,7 @@ def recount(session: Session, send: Send) -> Tally:
             select(Delivery.outcome, func.count())
             .where(Delivery.send_id == send.id)
             .group_by(Delivery.outcome)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
 
     def in_states(*states: BatchState) -> int:
@@ -101,19 +97,15 @@ def deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
 
 def open_batches(session: Session, send: Send) -> Sequence[tuple[Batch, Attempt]]:
     """The batches about which nobody knows, with the attempt in question."""
-    return (
-        session.execute(
-            select(Batch, Attempt)
-            .join(Attempt, Attempt.id == Batch.attempt_id)
-            .where(
-                Batch.send_id == send.id,
-                Batch.state.in_([BatchState.UNCERTAIN, BatchState.HELD]),
-            )
-            .order_by(Batch.first)
+    return session.execute(
+        select(Batch, Attempt)
+        .join(Attempt, Attempt.id == Batch.attempt_id)
+        .where(
+            Batch.send_id == send.id,
+            Batch.state.in_([BatchState.UNCERTAIN, BatchState.HELD]),
         )
-        .tuples()
-        .all()
-    )
+        .order_by(Batch.first)
+    ).all()
 
 
 def sends_of_list(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
@@ -152,4 +144,4 @@ def refused_people(
         .order_by(Delivery.subscriber_id)
         .limit(most)
     )
-    return session.execute(query).tuples().all()
+    return session.execute(query).all()

@@ -78,9 +78,9 @@ def _readers(session: Session, batch: Batch) -> list[tuple[int, str]]:
     dropped: dict[tuple[Outcome, str | None], list[int]] = {}
     for row in session.execute(_deliveries(batch)):
         if fate := _fate(row):
-            dropped.setdefault(fate, []).append(row.id)
+            dropped.setdefault(fate, []).append(row.subscriber_id)
         else:
-            readers.append((row.id, row.address))
+            readers.append((row.subscriber_id, row.address))
     for (outcome, why), ids in dropped.items():
         session.execute(
             update(Delivery)
@@ -106,10 +106,14 @@ def _deliveries(batch: Batch) -> Select[*tuple[Any, ...]]:
     The range bounds both sides of the join: bounded on one only, PostgreSQL reads the other whole.
     """
     return (
-        select(Subscriber.id, Subscriber.address, Subscription.state, Suppression.reason)
+        select(Delivery.subscriber_id, Subscriber.address, Subscription.state, Suppression.reason)
         .select_from(Delivery)
         .join(Send, Send.id == Delivery.send_id)
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(
+            Subscriber,
+            (Subscriber.id == Delivery.subscriber_id)
+            & Subscriber.id.between(batch.first, batch.last),
+        )
         .outerjoin(
             Subscription,
             (Subscription.subscriber_id == Subscriber.id) & (Subscription.list_id == Send.list_id),
@@ -118,7 +122,6 @@ def _deliveries(batch: Batch) -> Select[*tuple[Any, ...]]:
         .where(
             Delivery.send_id == batch.send_id,
             Delivery.subscriber_id.between(batch.first, batch.last),
-            Subscriber.id.between(batch.first, batch.last),
             Delivery.outcome.is_(None),
         )
         .order_by(Delivery.subscriber_id)

@@ -53,7 +53,7 @@ def deliver(courier: Courier, send_id: int) -> None:
     load = _load(courier, send_id)
     under_way: dict[Posting, Claim] = {}
     with ThreadPoolExecutor(courier.concurrency, thread_name_prefix="post") as pool:
-        room = courier.concurrency
+        room = 1
         while True:
             while len(under_way) < room and (taken := _take(courier, send_id)):
                 parcel = _pack(courier, load, taken)
@@ -62,7 +62,7 @@ def deliver(courier: Courier, send_id: int) -> None:
                 break
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             well = _settle(courier, {posting: under_way.pop(posting) for posting in done})
-            # After a failure one batch is enough to find out whether it is over.
+            # One batch is enough to find out whether the mail is taken, or a failure over.
             room = courier.concurrency if well else 1
     with courier.transaction() as session:
         settling.finish_if_done(session, send_id, now=courier.clock())

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 LARGEST_POST = 2_000_000
 """Bytes. SendGrid posts at 768 kB."""
+
+CHUNK = 1000
+"""Events in one INSERT: PostgreSQL takes 65,535 parameters."""
 
 _DROPS = {
     "Bounced Address": SuppressionReason.BOUNCED,
@@ -59,11 +63,20 @@ def receive(session: Session, body: bytes, *, now: datetime) -> None:
 def process(session: Session, *, now: datetime, most: int = 20) -> int:
     """Understand up to `most` waiting posts, oldest first; returns how many there were."""
     posts = session.scalars(
-        select(EventPost).order_by(EventPost.id).limit(most).with_for_update(skip_locked=True)
+        select(EventPost)
+        .where(EventPost.trouble.is_(None))
+        .order_by(EventPost.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
     ).all()
     for post in posts:
-        _take_in(session, list(_read(post.body)), now)
-        session.delete(post)
+        try:
+            with session.begin_nested():
+                _take_in(session, list(_read(post.body)), now)
+                session.delete(post)
+        except SQLAlchemyError as error:
+            log.warning("a post of events was set aside: %s", type(error).__name__)
+            post.trouble = type(error).__name__
     return len(posts)
 
 
@@ -77,11 +90,12 @@ def _take_in(session: Session, reports: list[Report], now: datetime) -> None:
     )
     names = ("id", "kind", "attempt_id", "subscriber_id", "happened_at", "detail")
     rows = [{name: getattr(report, name) for name in names} for report in reports]
-    new = set(
-        session.scalars(
-            insert_into(session, Event).values(rows).on_conflict_do_nothing().returning(Event.id)
-        )
-    )
+    statement = insert_into(session, Event).on_conflict_do_nothing().returning(Event.id)
+    new = {
+        event_id
+        for chunk in (rows[n : n + CHUNK] for n in range(0, len(rows), CHUNK))
+        for event_id in session.scalars(statement.values(chunk))
+    }
     for report in reports:
         if report.id in new and report.suppresses and report.attempt_id in ours:
             _suppress(session, report, now)
@@ -103,7 +117,7 @@ def _read(body: bytes) -> Iterator[Report]:
     for item in orjson.loads(body):
         try:
             yield _report(item)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             log.warning("an event could not be read and was passed over")
 
 
@@ -111,21 +125,21 @@ def _report(item: dict[str, Any]) -> Report:
     delivery = str(item.get("nif_d") or "")
     _, _, subscriber = delivery.partition(".")
     return Report(
-        id=str(item["sg_event_id"])[:100],
-        kind=str(item["event"])[:40],
-        attempt_id=str(item["nif_a"])[:64] if item.get("nif_a") else None,
-        subscriber_id=int(subscriber) if subscriber.isdigit() and len(subscriber) < 19 else None,
+        id=_clean(str(item["sg_event_id"]), 100) or "",
+        kind=_clean(str(item["event"]), 40) or "",
+        attempt_id=_clean(item.get("nif_a"), 64),
+        subscriber_id=int(subscriber) if subscriber.isdecimal() and len(subscriber) < 19 else None,
         happened_at=datetime.fromtimestamp(int(item["timestamp"]), UTC),
         detail=_clean(item.get("reason") or item.get("response")),
         suppresses=_reason(item),
     )
 
 
-def _clean(text: object) -> str | None:
+def _clean(text: object, longest: int = 500) -> str | None:
     """Text from the world outside, shortened and without control characters."""
     if not isinstance(text, str):
         return None
-    return "".join(ch if ch.isprintable() else " " for ch in text[:500])
+    return "".join(ch if ch.isprintable() else " " for ch in text[:longest])
 
 
 def _reason(item: dict[str, Any]) -> SuppressionReason | None:

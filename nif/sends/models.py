@@ -64,6 +64,7 @@ class Send(Base):
     not_before: Mapped[datetime | None]
     trouble: Mapped[str | None]
     failures: Mapped[int] = mapped_column(default=0)
+    refusals: Mapped[int] = mapped_column(default=0)
 
     edition: Mapped[Edition] = relationship()
     mailing_list: Mapped[MailingList] = relationship()
@@ -123,13 +124,18 @@ class Attempt(Base):
 
 
 class EventPost(Base):
-    """What the provider's webhook posted, as it came, until it is processed."""
+    """What the provider's webhook posted, as it came, until it is processed.
+
+    One that cannot be is kept with its `trouble`. It may hold the proof that a batch was taken, so
+    while there is one, no batch is released for lack of proof.
+    """
 
     __tablename__ = "event_post"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(index=True)
     body: Mapped[bytes]
+    trouble: Mapped[str | None]
 
 
 class Event(Base):

@@ -6,7 +6,7 @@ been given to another, changes nothing.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from nif.mail.mailer import Locked, NotTaken, Refused, Unavailable, Uncertain
@@ -28,7 +28,7 @@ LONGEST_WAIT = timedelta(minutes=10)
 LOCKED_WAIT = timedelta(minutes=5)
 FAILURES_IN_A_ROW = 5
 REFUSALS_IN_A_ROW = 12
-"""Halving 1,000 down to one takes ten; more refusals without a success mean the content."""
+"""Halving 1,000 down to one takes ten; more in a row that name nobody mean the content."""
 
 
 def accepted(session: Session, attempt_id: str, message_id: str | None, *, now: datetime) -> bool:
@@ -39,9 +39,9 @@ def accepted(session: Session, attempt_id: str, message_id: str | None, *, now: 
     batch.state, batch.settled_at, batch.message_id = BatchState.ACCEPTED, now, message_id
     session.execute(
         update(Send)
-        .where(Send.id == batch.send_id, (Send.not_before.is_(None)) | (Send.not_before <= now))
-        .where(Send.failures > 0)
-        .values(failures=0, trouble=None, not_before=None)
+        .where(Send.id == batch.send_id, or_(Send.not_before.is_(None), Send.not_before <= now))
+        .where(Send.state == SendState.SENDING, or_(Send.failures > 0, Send.refusals > 0))
+        .values(failures=0, refusals=0, trouble=None, not_before=None)
     )
     return True
 
@@ -57,31 +57,34 @@ def released(session: Session, attempt_id: str, why: str, *, now: datetime) -> b
 
 def uncertain(session: Session, attempt_id: str, why: str, *, now: datetime) -> None:
     """Nobody can know: the batch waits for proof and is not posted again until there is some."""
-    batch = _end(session, attempt_id, AttemptResult.UNCERTAIN, why, now)
-    if batch is not None and batch.state is BatchState.INTENT:
-        batch.state, batch.lease_until = BatchState.UNCERTAIN, None
+    _doubt(_end(session, attempt_id, AttemptResult.UNCERTAIN, why, now))
 
 
 def failed(session: Session, claim: Claim, error: NotTaken | Uncertain, *, now: datetime) -> None:
     """The attempt ended badly: settle its batch, and say what that means for the send."""
+    batch = _end(session, claim.attempt_id, _result(error), str(error), now)
     send = session.get_one(Send, claim.send_id, with_for_update={"of": Send})
     send.failures += 1
     if isinstance(error, Uncertain):
-        uncertain(session, claim.attempt_id, str(error), now=now)
+        _doubt(batch)
         if send.failures >= FAILURES_IN_A_ROW:
             _wait(send, f"{error}, {send.failures} times in a row", FIRST_WAIT * 12, now)
-    elif isinstance(error, Refused):
-        _refused(session, send, claim, error, now)
-    else:
-        released(session, claim.attempt_id, str(error), now=now)
-        if isinstance(error, Unavailable):
-            _wait(send, str(error), _pause(error, send.failures), now)
-        elif isinstance(error, Locked):
-            _wait(send, str(error), LOCKED_WAIT, now)
+        return
+    if batch is not None:
+        _replan(batch)
+    if isinstance(error, Refused) and batch is not None:
+        _refused(session, send, batch, claim.readers, error)
+    elif isinstance(error, Unavailable):
+        _wait(send, str(error), _pause(error, send.failures), now)
+    elif isinstance(error, Locked):
+        _wait(send, str(error), LOCKED_WAIT, now)
 
 
 def finish_if_done(session: Session, send_id: int, *, now: datetime) -> bool:
-    """Close a send whose batches are all settled; AssertionError where it does not balance."""
+    """Close a send whose batches are all settled.
+
+    One that does not balance is never called finished: it is paused, and says so.
+    """
     send = session.get_one(Send, send_id, with_for_update={"of": Send})
     open_batches = select(Batch.id).where(
         Batch.send_id == send_id, Batch.state != BatchState.ACCEPTED
@@ -90,19 +93,33 @@ def finish_if_done(session: Session, send_id: int, *, now: datetime) -> bool:
         return False
     planned = session.scalar(select(func.sum(Batch.size)).where(Batch.send_id == send_id)) or 0
     if planned != send.audience:
-        raise AssertionError(f"send {send_id}: {planned} in batches, {send.audience} in all")
+        send.state = SendState.PAUSED
+        send.trouble = f"The ledger does not balance: {planned} in batches, {send.audience} in all."
+        return False
     send.state, send.finished_at = SendState.FINISHED, now
-    send.trouble, send.not_before, send.failures = None, None, 0
+    send.trouble, send.not_before, send.failures, send.refusals = None, None, 0, 0
     return True
+
+
+def _result(error: NotTaken | Uncertain) -> AttemptResult:
+    if isinstance(error, Uncertain):
+        return AttemptResult.UNCERTAIN
+    return AttemptResult.REFUSED if isinstance(error, Refused) else AttemptResult.NOT_TAKEN
 
 
 def _end(
     session: Session, attempt_id: str, result: AttemptResult, why: str | None, now: datetime
 ) -> Batch | None:
-    """Note how an attempt ended; its batch, locked, where it is still this attempt's."""
+    """Note how an attempt ended; its batch, locked, where it is still this attempt's.
+
+    That it was accepted is never taken back: doubt may come later than proof.
+    """
     session.execute(
         update(Attempt)
-        .where(Attempt.id == attempt_id)
+        .where(
+            Attempt.id == attempt_id,
+            or_(Attempt.result.is_(None), Attempt.result != AttemptResult.ACCEPTED),
+        )
         .values(result=result, why=why, ended_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -112,6 +129,11 @@ def _end(
         .where(Attempt.id == attempt_id, Batch.attempt_id == attempt_id, Batch.state.in_(OPEN))
         .with_for_update(of=Batch)
     )
+
+
+def _doubt(batch: Batch | None) -> None:
+    if batch is not None and batch.state is BatchState.INTENT:
+        batch.state, batch.lease_until = BatchState.UNCERTAIN, None
 
 
 def _replan(batch: Batch) -> None:
@@ -128,29 +150,35 @@ def _pause(error: Unavailable, failures: int) -> timedelta:
     return min(FIRST_WAIT * (1 << min(failures - 1, 10)), LONGEST_WAIT)
 
 
-def _refused(session: Session, send: Send, claim: Claim, error: Refused, now: datetime) -> None:
-    batch = _end(session, claim.attempt_id, AttemptResult.REFUSED, str(error), now)
-    if batch is None:
-        return
-    _replan(batch)
-    readers = claim.readers
+def _refused(
+    session: Session, send: Send, batch: Batch, readers: list[tuple[int, str]], error: Refused
+) -> None:
+    """Find out who or what was refused: the readers that are named, one of a half, or the mail."""
     bad = {
         p.copy: p.message for p in error.problems if p.copy is not None and p.copy < len(readers)
     }
-    about_all = any(
-        p.field and p.copy is None and p.field != "personalizations" for p in error.problems
-    )
-    if about_all or send.failures >= REFUSALS_IN_A_ROW:
-        send.state, send.trouble = SendState.PAUSED, f"The mail itself was refused: {error}"
+    if any(p.field and p.copy is None and p.field != "personalizations" for p in error.problems):
+        _stop(send, f"The mail itself was refused: {error}")
     elif bad:
         for index, message in bad.items():
             _refuse_one(session, batch, readers[index][0], message)
+        send.refusals = 0
     elif len(readers) > 1:
+        send.refusals += 1
         _split(session, batch, readers[len(readers) // 2][0])
+        if send.refusals >= REFUSALS_IN_A_ROW:
+            _stop(send, f"The mail itself seems to be refused: {error}")
     elif error.status == 413:
-        send.state, send.trouble = SendState.PAUSED, "The mail is too large for the provider."
+        _stop(send, "The mail is too large for the provider.")
     else:
         _refuse_one(session, batch, readers[0][0], str(error))
+        send.refusals = 0
+
+
+def _stop(send: Send, why: str) -> None:
+    """Pause a send for its content; one that was paused or cancelled meanwhile stays so."""
+    if send.state is SendState.SENDING:
+        send.state, send.trouble = SendState.PAUSED, why
 
 
 def _refuse_one(session: Session, batch: Batch, subscriber_id: int, why: str) -> None:
@@ -183,9 +211,7 @@ def _recount(session: Session, batch: Batch) -> None:
                 Delivery.subscriber_id.between(batch.first, batch.last),
             )
             .group_by(Delivery.outcome)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     batch.size = sum(counts.values())
     batch.refused = counts.get(Outcome.REFUSED, 0)

@@ -27,7 +27,8 @@ def pause(session: Session, send: Send) -> None:
 def resume(session: Session, send: Send) -> None:
     """Go on, and try at once where the send was waiting. Raises Conflict."""
     _expect(send, SendState.SENDING, SendState.PAUSED)
-    send.state, send.trouble, send.not_before, send.failures = SendState.SENDING, None, None, 0
+    send.state, send.trouble, send.not_before = SendState.SENDING, None, None
+    send.failures = send.refusals = 0
 
 
 def cancel(session: Session, send: Send, *, now: datetime) -> None:

@@ -40,7 +40,7 @@ def reason_clause(story: Story) -> str:
     """The clause of the reason, without a full stop; empty where no reason was given."""
     if story.reason_code is None:
         return ""
-    return CLAUSES[story.reason_code].format(subject=story.reason_subject)
+    return CLAUSES[story.reason_code].format(subject=story.reason_subject.strip().rstrip("."))
 
 
 def _sources_sentence(sources: Sequence[Source]) -> Sentence:

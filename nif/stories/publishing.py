@@ -61,6 +61,9 @@ def _gates(story: Story) -> Iterator[tuple[str, str]]:
         yield "lead", "A story needs a lead: the paragraph that says what happened."
     if not any(section["bullets"] for section in story.sections):
         yield "sections", "A story needs at least one section with a bullet."
+    for section in story.sections:
+        if not section["bullets"]:
+            yield "sections", f"The section “{section['label']}” has no bullet yet."
     if not story.byline.strip():
         yield "byline", "Readers are told who wrote a story: give a byline."
     yield from _source_gates(story.sources)
@@ -86,7 +89,10 @@ def _source_gates(sources: list[Source]) -> Iterator[tuple[str, str]]:
 
 
 def _is_address(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
@@ -102,7 +108,7 @@ def _freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
         "byline": story.byline,
         "block": [asdict(sentence) for sentence in block(story)],
         "sources": [_record(source) for source in story.sources],
-        "tags": [[tag.slug, tag.name] for tag in story.tags],
+        "tags": sorted([tag.slug, tag.name] for tag in story.tags),
     }
     return Revision(
         story_id=story.id,
@@ -130,7 +136,9 @@ def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
         taken.add(anchor)
         bullets = []
         for n, text in enumerate(section["bullets"], start=1):
-            bullets.append({"anchor": f"{anchor}-b{n}", "text": text})
+            own = free_slug(f"{anchor}-b{n}", taken)
+            taken.add(own)
+            bullets.append({"anchor": own, "text": text})
         anchored.append({"anchor": anchor, "label": section["label"], "bullets": bullets})
     return anchored
 

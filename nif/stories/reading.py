@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased, selectinload
@@ -142,9 +142,10 @@ def _place(after: str) -> tuple[datetime, int]:
     """Raises NotFound for a place that no page of ours named."""
     moment, _, story_id = after.partition("~")
     try:
-        place = datetime.fromisoformat(moment), int(story_id)
-    except ValueError:
+        named = datetime.fromisoformat(moment)
+        place = named.astimezone(UTC), int(story_id)
+    except (ValueError, OverflowError):
         raise NotFound("There is no such page.") from None
-    if place[0].tzinfo is None or place[1] >= 2**63:
+    if named.tzinfo is None or not 0 <= place[1] < 2**63:
         raise NotFound("There is no such page.")
     return place

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from unicodedata import combining
 
 LONGEST = 90
 
@@ -11,11 +12,8 @@ def slugify(text: str) -> str:
 
     At most 90 characters, cut at a word's edge. Accents are folded: "Beyoncé" is "beyonce".
     """
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    # The typographic apostrophe is no ASCII, and must leave a hyphen all the same.
-    if "’" in text:
-        return slugify(text.replace("’", "'"))
-    slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")
+    plain = "".join(ch for ch in unicodedata.normalize("NFKD", text) if not combining(ch))
+    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
     if len(slug) > LONGEST:
         slug = slug[: LONGEST + 1].rpartition("-")[0] or slug[:LONGEST]
     return slug or "untitled"

@@ -45,7 +45,7 @@ def read_address(typed: str) -> Address:
     if len(typed) > LONGEST:
         raise Invalid({"email": f"An email address has at most {LONGEST} characters."})
     try:
-        found = validate_email(typed, check_deliverability=False)
+        found = validate_email(typed, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         raise Invalid({"email": f"This does not look like an email address. {error}"}) from None
     if found.ascii_email is None:

@@ -44,13 +44,13 @@ def establish(session: Session, charter: Charter, *, now: datetime) -> MailingLi
         raise Invalid(problems)
     if session.scalar(select(MailingList.id).where(MailingList.slug == charter.slug)):
         raise Conflict(f"There is a list called {charter.slug} already.")
-    mailing_list = MailingList(**vars(charter), created_at=now)
+    mailing_list = MailingList(**vars(charter), created_at=now, scheduled_at=now)
     session.add(mailing_list)
     session.flush()
     return mailing_list
 
 
-def reschedule(mailing_list: MailingList, schedule: str, zone: str) -> None:
+def reschedule(mailing_list: MailingList, schedule: str, zone: str, *, now: datetime) -> None:
     """Give a list another schedule, one that the editions can read, or another clock.
 
     Raises Invalid for a zone that there is not.
@@ -58,3 +58,4 @@ def reschedule(mailing_list: MailingList, schedule: str, zone: str) -> None:
     if zone not in available_timezones():
         raise Invalid({"zone": NO_SUCH_ZONE})
     mailing_list.schedule, mailing_list.zone = schedule, zone
+    mailing_list.scheduled_at = now

@@ -53,8 +53,8 @@ def ask_to_join(
 ) -> Asked:
     """Note that an address would like to join a list, and say which mail that calls for.
 
-    One confirmation mail a day goes to an address, three at most until one is confirmed, thirty
-    an hour to one network's wishes. Addresses that bounced or complained are not mailed.
+    One mail a day goes to an address and three in thirty days, whatever it asks for; thirty an
+    hour to one network's wishes. Addresses that bounced or complained are not mailed.
     """
     if not _may_be_mailed(session, address, where.network, now):
         return Asked(None)
@@ -65,6 +65,7 @@ def ask_to_join(
     subscription.asked_at = now
     if subscription.state is SubscriptionState.LEFT:
         move(session, subscription, SubscriptionState.PENDING)
+        subscription.confirmed_at = None
     record(session, subscription, ConsentAction.ASKED, where, now=now)
     return Asked(subscription)
 
@@ -111,7 +112,6 @@ def confirm(
     subscription = find_by_token(session, token, tokens, now=now)
     if subscription.state is SubscriptionState.PENDING:
         enter(session, subscription, where, now=now)
-        _revive(session, subscription.subscriber)
     return subscription
 
 
@@ -122,6 +122,7 @@ def enter(
     move(session, subscription, SubscriptionState.CONFIRMED)
     subscription.confirmed_at, subscription.left_at = now, None
     record(session, subscription, ConsentAction.CONFIRMED, where, now=now)
+    _revive(session, session.get_one(Subscriber, subscription.subscriber_id))
 
 
 def get_list(session: Session, slug: str) -> MailingList:

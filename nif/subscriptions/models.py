@@ -40,6 +40,7 @@ class MailingList(Base):
     description: Mapped[str] = mapped_column(default="")
     schedule: Mapped[str]
     zone: Mapped[str]
+    scheduled_at: Mapped[datetime]
     created_at: Mapped[datetime]
     pending_count: Mapped[int] = mapped_column(default=0)
     confirmed_count: Mapped[int] = mapped_column(default=0)

@@ -8,24 +8,30 @@ from sqlalchemy.orm import Session
 from nif.database import insert_into
 from nif.subscriptions.models import Suppression, SuppressionReason
 
+GRAVITY = (
+    SuppressionReason.UNSUBSCRIBED,
+    SuppressionReason.MANUAL,
+    SuppressionReason.INVALID,
+    SuppressionReason.BOUNCED,
+    SuppressionReason.COMPLAINED,
+)
+"""The gravest reason stays, in whatever order they become known."""
+
 
 def suppress(
     session: Session, canonical: str, reason: SuppressionReason, *, source: str, now: datetime
 ) -> None:
-    """Never mail this address again. The first reason stays, unless a graver one comes."""
-    graver = reason in {SuppressionReason.COMPLAINED, SuppressionReason.BOUNCED}
-    statement = insert_into(session, Suppression).values(
-        canonical=canonical, reason=reason, source=source, at=now
-    )
-    if graver:
-        statement = statement.on_conflict_do_update(
+    """Never mail this address again. A reason gives way to a graver one only."""
+    lighter = GRAVITY[: GRAVITY.index(reason)]
+    session.execute(
+        insert_into(session, Suppression)
+        .values(canonical=canonical, reason=reason, source=source, at=now)
+        .on_conflict_do_update(
             index_elements=[Suppression.canonical],
             set_={"reason": reason, "source": source, "at": now},
-            where=Suppression.reason == SuppressionReason.UNSUBSCRIBED,
+            where=Suppression.reason.in_(lighter),
         )
-    else:
-        statement = statement.on_conflict_do_nothing()
-    session.execute(statement)
+    )
 
 
 def is_suppressed(session: Session, canonical: str) -> bool:

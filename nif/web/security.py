@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response
+from flask import Flask, Response, abort, request
 from secure import (
     ContentSecurityPolicy,
     PermissionsPolicy,
@@ -28,6 +28,13 @@ def protect(app: Flask, settings: Settings) -> None:
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         return response
+
+    @app.before_request
+    def refuse_nuls() -> None:
+        # No person types one, and PostgreSQL stores none.
+        values = (*request.args.values(), *request.form.values())
+        if "\0" in request.path or any("\0" in value for value in values):
+            abort(400)
 
     app.config["TRUSTED_HOSTS"] = list(_hosts(settings))
     if settings.trusted_proxies:

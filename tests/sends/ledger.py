@@ -53,7 +53,9 @@ def attempts(database: Database, send_id: int) -> list[Attempt]:
     """The attempts of a send, oldest first."""
     with database.reading() as session:
         query = select(Attempt).join(Batch, Batch.id == Attempt.batch_id)
-        return list(session.scalars(query.where(Batch.send_id == send_id).order_by(Attempt.begun_at)))
+        return list(
+            session.scalars(query.where(Batch.send_id == send_id).order_by(Attempt.begun_at))
+        )
 
 
 def outcomes(database: Database, send_id: int) -> dict[str, str]:

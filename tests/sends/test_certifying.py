@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from nif.database import Database
 from nif.mail.mailer import Locked, Refused, Unavailable, Uncertain
-from nif.sends import settling
+from nif.sends import settling, steering
 from nif.sends.certifying import (
     Tally,
     deliverable_sends,
@@ -44,7 +44,12 @@ def tell_what_was_taken(database: Database, mailer: FakeMailer) -> None:
     report(database, *(event(attempt) for attempt, _, _ in mailer.posted))
 
 
-@pytest.mark.parametrize("seed", range(8))
+def go_on(database: Database, send_id: int) -> None:
+    with database.transaction() as session:
+        steering.resume(session, steering.get_send(session, send_id))
+
+
+@pytest.mark.parametrize("seed", range(6))
 def test_the_batches_say_what_the_deliveries_say(
     courier: Courier,
     database: Database,
@@ -54,37 +59,36 @@ def test_the_batches_say_what_the_deliveries_say(
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    send_id = planned(database, count=60)
+    send_id = planned(database, count=45)
     everyone = readers(database)
     mailer.names_the_bad_one = seed % 2 == 0
     mailer.refuses.update(chance.sample(everyone, 6))
     mailer.takes_and_raises = seed % 3 == 0
-    for _ in range(6):
+    for _ in range(4):
         drop(database, chance.sample(everyone, 2))
         mailer.raises.extend(chance.choices(ENDS, k=3))
         deliver(courier, send_id)
-        assert count(database, send_id).audience == 60
+        assert count(database, send_id).audience == 45
         clock.advance(minutes=11)
 
     mailer.raises.clear()
     tell_what_was_taken(database, mailer)
     mailer.knows = True
     for _ in range(8):
+        if get(database, send_id).state is SendState.PAUSED:
+            go_on(database, send_id)
         reconcile(database.transaction, mailer, quiet_period=timedelta(minutes=5), now=clock())
         deliver(courier, send_id)
         clock.advance(minutes=11)
 
     told = count(database, send_id)
     assert (told.uncertain, told.pending, get(database, send_id).state) == (0, 0, "finished")
-    mailed = [a for a in mailer.addresses() if a not in mailer.refuses]
-    assert len(mailed) == len(set(mailed))
+    assert len(mailer.addresses()) == len(set(mailer.addresses())) == told.accepted
 
 
 def test_a_tally_that_is_one_off_does_not_balance() -> None:
     assert Tally(audience=6, accepted=2, dropped=1, refused=1, uncertain=1, pending=1).balances
-    assert not Tally(
-        audience=7, accepted=2, dropped=1, refused=1, uncertain=1, pending=1
-    ).balances
+    assert not Tally(audience=7, accepted=2, dropped=1, refused=1, uncertain=1, pending=1).balances
 
 
 def test_a_tally_sees_each_state(database: Database, by_sevens: None) -> None:

@@ -185,9 +185,7 @@ def test_eight_claimers_never_get_the_same_batch(database: Database, by_sevens: 
         assert session.scalar(select(func.count()).select_from(Attempt)) == 24
 
 
-def test_a_batch_in_an_open_transaction_is_passed_over(
-    database: Database, by_sevens: None
-) -> None:
+def test_a_batch_in_an_open_transaction_is_passed_over(database: Database, by_sevens: None) -> None:
     if database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     send_id = planned(database, count=14)

@@ -133,7 +133,7 @@ def test_a_refused_address_is_recorded_and_the_rest_still_go(
     assert get(database, send_id).trouble is None
 
 
-@pytest.mark.parametrize("place", [0, 1, 499, 500, 998, 999])
+@pytest.mark.parametrize("place", [0, 499, 999])
 def test_an_unnamed_refusal_is_found_by_halving(
     courier: Courier, database: Database, mailer: FakeMailer, place: int
 ) -> None:
@@ -149,7 +149,7 @@ def test_an_unnamed_refusal_is_found_by_halving(
     assert (count(database, send_id).accepted, count(database, send_id).refused) == (999, 1)
 
 
-@pytest.mark.parametrize("place", [0, 100, 998])
+@pytest.mark.parametrize("place", [0, 998])
 def test_two_unnamed_refusals_side_by_side_are_both_found(
     courier: Courier, database: Database, mailer: FakeMailer, place: int
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from nif.database import Database
 from nif.errors import Conflict, NotFound
+from nif.mail.mailer import Problem, Refused
 from nif.sends import settling, steering
 from nif.sends.delivering import Courier, deliver
 from nif.sends.models import SendState
@@ -93,6 +94,17 @@ def test_a_cancelled_send_mails_nobody_more(
     assert mailer.posts == 0
     assert (get(database, send_id).state, get(database, send_id).finished_at) == (S.CANCELLED, NOON)
     assert (count(database, send_id).accepted, count(database, send_id).pending) == (7, 7)
+
+
+def test_a_refusal_that_was_under_way_does_not_undo_a_cancelling(database: Database) -> None:
+    taken = claimed(database, planned(database, count=3))
+    cancel(database, taken.send_id)
+
+    error = Refused(400, [Problem("The content must not be empty.", "content")])
+    with database.transaction() as session:
+        settling.failed(session, taken, error, now=NOON)
+
+    assert get(database, taken.send_id).state is S.CANCELLED
 
 
 @pytest.mark.parametrize(

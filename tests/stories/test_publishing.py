@@ -120,7 +120,7 @@ def test_a_story_with_all_that_is_needed_passes(session, given):
 
 def test_publishing_freezes_the_story_for_readers(session):
     editor = an_account(session)
-    story = a_draft(session, headline="As Published", tags=["Deals", "AI"])
+    story = a_draft(session, headline="As Published", tags=["AI", "Deals"])
 
     revision = publish(session, story, by=editor.id, now=NOON)
 
@@ -168,6 +168,14 @@ def test_the_hash_is_of_the_words_and_not_of_the_moment(session):
 
     assert first == later
     assert preview(story, now=NOON).content_hash != first
+
+
+def test_the_hash_is_the_same_for_a_story_just_written_and_one_read_again(session):
+    story = a_draft(session, tags=["Venues", "AI", "Deals"])
+    written = preview(story, now=NOON).content_hash
+    session.expire_all()
+
+    assert preview(story, now=NOON).content_hash == written
 
 
 def test_a_preview_puts_nothing_before_readers(session):

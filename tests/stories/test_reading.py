@@ -6,6 +6,7 @@ from sqlalchemy import select
 from nif.errors import NotFound
 from nif.stories.models import Story, Tag
 from nif.stories.reading import (
+    RELATED,
     get_published,
     get_tag,
     newest,
@@ -117,7 +118,7 @@ def test_a_published_story_is_found_by_its_address(session):
     assert get_published(session, "palisade-sells").id == story.id
 
 
-@pytest.mark.parametrize("slug", ["a-draft", "nothing", "", "PALISADE", "a\0b", "\ud800"])
+@pytest.mark.parametrize("slug", ["a-draft", "nothing", "", "PALISADE", "a\0b"])
 def test_an_address_without_a_published_story_is_not_found(session, slug):
     a_draft(session, headline="A Draft")
     a_story(session, headline="Palisade")
@@ -141,22 +142,20 @@ def test_related_stories_share_most_tags_first_and_are_newest_then(session):
     a_story(session, headline="One, Old", tags=["AI"], at=NOON - timedelta(days=2))
     a_story(session, headline="Three, Old", tags=["AI", "Deals", "Law"], at=NOON - timedelta(9))
     a_story(session, headline="One, New", tags=["Law", "Venues"], at=NOON)
-    a_story(session, headline="Two", tags=["AI", "Deals"], at=NOON - timedelta(days=5))
     own = a_story(session, headline="Own", tags=["AI", "Deals", "Law"])
 
     assert [each.headline for each in related(session, own)] == [
         "Three, Old",
-        "Two",
         "One, New",
         "One, Old",
     ]
 
 
-def test_at_most_four_related_stories_are_named(session):
-    for _ in range(6):
+def test_only_a_few_related_stories_are_named(session):
+    for _ in range(RELATED + 2):
         a_story(session, tags=["AI"])
 
-    assert len(related(session, a_story(session, tags=["AI"]))) == 4
+    assert len(related(session, a_story(session, tags=["AI"]))) == RELATED
 
 
 def test_a_story_without_tags_has_no_related_ones(session):

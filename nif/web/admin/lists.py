@@ -1,5 +1,146 @@
-"""To be written."""
+"""The lists: their counters and schedules, what the next digest would hold, what has gone out."""
 
-from flask import Blueprint
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from nif.clock import utc_now
+from nif.editions.archive import newest_slots
+from nif.editions.composing import compose, upcoming
+from nif.errors import Conflict, Invalid
+from nif.sends.certifying import Tally, sends_of_list, tally, troubled_sends
+from nif.sends.models import Send
+from nif.stories.publishing import restock
+from nif.subscriptions.establishing import establish, reschedule
+from nif.subscriptions.joining import all_lists, get_list
+from nif.web.access import Access, open_to
+from nif.web.admin import words
+from nif.web.admin.list_form import OFTEN, ListForm, charter_of, filled, read, schedule_of, zones
+from nif.web.current import parts, reading, settings, transaction
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
+
+SENDS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class SendRow:
+    """A send as one line shows it."""
+
+    send: Send
+    subject: str
+    list_title: str
+    slot: Any
+    state: str
+    tally: Tally
+    trouble: words.Trouble | None
+
+
+@blueprint.get("/")
+@open_to(Access.ADMIN)
+def overview() -> ResponseReturnValue:
+    now = utc_now()
+    with reading() as session:
+        troubled = [_row(session, send) for send in troubled_sends(session)]
+        lists = [
+            (one, upcoming(one, now=now), _last_sends(session, one.id, SENDS_SHOWN))
+            for one in all_lists(session)
+        ]
+    return render_template("admin/lists/overview.html", troubled=troubled, lists=lists)
+
+
+@blueprint.get("/lists/<slug>")
+@open_to(Access.ADMIN)
+def one(slug: str) -> ResponseReturnValue:
+    return _page(slug)
+
+
+@blueprint.post("/lists/<slug>/schedule")
+@open_to(Access.ADMIN)
+def schedule(slug: str) -> ResponseReturnValue:
+    form = read(request.form)
+    try:
+        with transaction() as session:
+            reschedule(get_list(session, slug), schedule_of(form), form.zone, now=utc_now())
+            restock(session)
+    except Invalid as error:
+        return _page(slug, form=form, problems=error.problems), 422
+    flash("The schedule is changed. The next digest follows it.", "good")
+    return redirect(url_for(".one", slug=slug), 303)
+
+
+@blueprint.get("/lists/new")
+@open_to(Access.ADMIN)
+def begin() -> ResponseReturnValue:
+    return _new(ListForm(zone=settings().time_zone))
+
+
+@blueprint.post("/lists/new")
+@open_to(Access.ADMIN)
+def create() -> ResponseReturnValue:
+    form = read(request.form)
+    try:
+        with transaction() as session:
+            slug = establish(session, charter_of(form), now=utc_now()).slug
+            restock(session)
+    except Invalid as error:
+        return _new(form, error.problems), 422
+    except Conflict as error:
+        return _new(form, {"slug": f"{error} Choose another short name."}), 422
+    flash("The list is there. People can subscribe to it from now on.", "good")
+    return redirect(url_for(".one", slug=slug), 303)
+
+
+def _new(form: ListForm, problems: dict[str, str] | None = None) -> str:
+    return render_template(
+        "admin/lists/new.html",
+        form=form,
+        problems=problems or {},
+        often=OFTEN,
+        zones=zones(),
+    )
+
+
+def _page(
+    slug: str, *, form: ListForm | None = None, problems: dict[str, str] | None = None
+) -> str:
+    now = utc_now()
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        next_slot = upcoming(mailing_list, now=now)
+        digest = compose(session, mailing_list, next_slot, parts().desk, now=now)
+        sends = {row.send.edition_id: row for row in _last_sends(session, mailing_list.id, 30)}
+        editions = newest_slots(session, mailing_list)
+    return render_template(
+        "admin/lists/list.html",
+        mailing_list=mailing_list,
+        next_slot=next_slot,
+        digest=digest,
+        editions=editions,
+        sends=sends,
+        slot_words=words.SLOTS,
+        form=form or filled(mailing_list),
+        problems=problems or {},
+        often=OFTEN,
+        zones=zones(),
+    )
+
+
+def _last_sends(session: Session, list_id: int, most: int) -> list[SendRow]:
+    return [_row(session, send) for send in sends_of_list(session, list_id, most=most)]
+
+
+def _row(session: Session, send: Send) -> SendRow:
+    counted = tally(session, send)
+    return SendRow(
+        send=send,
+        subject=send.edition.as_message().subject,
+        list_title=send.mailing_list.title,
+        slot=send.edition.slot,
+        state=words.state(send, counted, now=utc_now()),
+        tally=counted,
+        trouble=words.trouble(send),
+    )

@@ -153,7 +153,7 @@ def _form(form: StoryForm, **given: Any) -> str:
         "newsroom/stories/form.html",
         form=form,
         missing=publishing.problems(sketch(form)),
-        sentences=[asdict(sentence) for sentence in block(sketch(form, gap="…"))],
+        sentences=[asdict(sentence) for sentence in block(sketch(form, gap="[…]"))],
         words=words,
         **given,
     )

@@ -84,7 +84,7 @@ def _copy(form: StoryForm) -> StoryCopy:
         sources=[
             _source(row, kind)
             for row in form.sources
-            if (kind := _member(SourceKind, row.kind)) is not None
+            if not row.is_empty and (kind := _member(SourceKind, row.kind)) is not None
         ],
     )
 
@@ -110,12 +110,12 @@ def _problems(form: StoryForm) -> Iterator[tuple[str, str]]:
     if _member(StoryType, form.story_type) is None:
         yield "story_type", "Choose one of the types in the list."
     yield from _tag_problems(_tags(form))
-    for n, section in enumerate(form.sections, start=1):
+    for n, section in enumerate(form.sections):
         if not section.is_empty:
-            yield from _section_problems(f"section-{n}-", section)
-    for n, source in enumerate(form.sources, start=1):
+            yield from _section_problems(f"sections-{n}-", section)
+    for n, source in enumerate(form.sources):
         if not source.is_empty:
-            yield from _source_problems(f"source-{n}-", source)
+            yield from _source_problems(f"sources-{n}-", source)
 
 
 def _too_long(

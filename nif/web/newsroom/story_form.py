@@ -1,6 +1,6 @@
 """The form of a story: what an editor typed, kept as it was typed until it can be saved.
 
-It works without script, so it is read group by group: `section-2-bullets`, `source-1-url`.
+It works without script, so it is read group by group: `sections-1-bullets`, `sources-0-url`.
 Nothing is refused here, so that no mistake costs anyone their text; `story_copy` judges it.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count, takewhile
 
-from nif.stories.models import Story, StoryType
+from nif.stories.models import SourceKind, Story, StoryType
 
 SHOWN_AT_FIRST = 3
 MOST_SECTIONS = 20
@@ -37,7 +37,7 @@ class SectionRow:
 class SourceRow:
     """A source as typed."""
 
-    kind: str = ""
+    kind: str = SourceKind.PUBLICATION.value
     publisher: str = ""
     title: str = ""
     url: str = ""
@@ -46,8 +46,8 @@ class SourceRow:
 
     @property
     def is_empty(self) -> bool:
-        texts = (self.kind, self.publisher, self.title, self.url, self.taken)
-        return not any(text.strip() for text in texts)
+        texts = (self.publisher, self.title, self.url, self.taken)
+        return self.kind == SourceRow.kind and not any(text.strip() for text in texts)
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,22 @@ def read(values: Mapping[str, str]) -> StoryForm:
 
     edits = text("edits")
     return StoryForm(
-        **{name: text(name) for name in ("headline", "dek", "lead", "byline", "story_type")},
-        **{name: text(name) for name in ("tags", "reason_code", "reason_subject")},
+        **{name: text(name) for name in ("headline", "dek", "lead", "byline", "tags")},
+        **{name: text(name) for name in ("reason_code", "reason_subject")},
+        story_type=text("story_type") or StoryForm.story_type,
         sections=[
-            SectionRow(text(f"section-{n}-label"), text(f"section-{n}-bullets"))
-            for n in _numbers(values, "section-{}-label", MOST_SECTIONS)
+            SectionRow(text(f"sections-{n}-label"), text(f"sections-{n}-bullets"))
+            for n in _numbers(values, "sections-{}-label", MOST_SECTIONS)
         ],
         sources=[
             SourceRow(
                 **{
-                    name: text(f"source-{n}-{name}")
+                    name: text(f"sources-{n}-{name}")
                     for name in ("kind", "publisher", "title", "url", "taken")
                 },
-                seen=f"source-{n}-seen" in values,
+                seen=f"sources-{n}-seen" in values,
             )
-            for n in _numbers(values, "source-{}-kind", MOST_SOURCES)
+            for n in _numbers(values, "sources-{}-kind", MOST_SOURCES)
         ],
         edits=int(edits) if edits.isdecimal() and len(edits) < 10 else 0,
     )
@@ -132,8 +133,8 @@ def grown(form: StoryForm, what: str) -> StoryForm:
 
 
 def _numbers(values: Mapping[str, str], name: str, most: int) -> Iterator[int]:
-    """The groups that a form came with, counted from 1."""
-    return takewhile(lambda n: n <= most and name.format(n) in values, count(1))
+    """The groups that a form came with, counted from 0."""
+    return takewhile(lambda n: n < most and name.format(n) in values, count())
 
 
 def _clean(text: str) -> str:

@@ -1,6 +1,6 @@
 """How the newsroom names things to the people who work in it."""
 
-from nif.stories.disclosing import CLAUSES, WITHOUT_SUBJECT
+from nif.stories.disclosing import CLAUSES
 from nif.stories.models import ReasonCode, SourceKind, StoryType
 
 KINDS = {
@@ -30,7 +30,3 @@ GATES = (
 def reasons() -> dict[ReasonCode, str]:
     """Each reason as the clause that readers will see, with a gap where the subject goes."""
     return {code: clause.format(subject="…") for code, clause in CLAUSES.items()}
-
-
-def needs_subject(code: str) -> bool:
-    return code not in {reason.value for reason in WITHOUT_SUBJECT}

@@ -1,0 +1,1 @@
+"""What is measured of NIF, and how to measure it again."""

@@ -1,0 +1,59 @@
+"""A figure, and the mark that it is held against."""
+
+import json
+from dataclasses import asdict, dataclass
+
+LARGE_SEND = 100_000
+"""The marks of sends are for this many recipients and more: a smaller one is mostly starting up."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a figure has to reach, or, where it is `at_most`, must stay under."""
+
+    value: float
+    at_most: bool = False
+
+
+PAGE_MARKS = {"story.requests_per_second": Mark(1_000)}
+SEND_MARKS = {
+    "send.recipients_per_second": Mark(20_000),
+    "send.peak_megabytes": Mark(200, at_most=True),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One thing that was measured. Pages have no `size`."""
+
+    figure: str
+    database: str
+    size: int | None
+    value: float
+    unit: str
+
+    @property
+    def mark(self) -> Mark | None:
+        if self.size is None:
+            return PAGE_MARKS.get(self.figure)
+        return SEND_MARKS.get(self.figure) if self.size >= LARGE_SEND else None
+
+    @property
+    def holds(self) -> bool:
+        """Is the mark kept? Where there is none, nothing is missed."""
+        if self.mark is None:
+            return True
+        if self.mark.at_most:
+            return self.value < self.mark.value
+        return self.value >= self.mark.value
+
+    def in_json(self) -> str:
+        """A line for machines."""
+        mark = self.mark.value if self.mark else None
+        value = round(self.value) if self.value >= 1000 else round(self.value, 3)
+        return json.dumps({**asdict(self), "value": value, "mark": mark, "holds": self.holds})
+
+    def in_words(self) -> str:
+        """The value with its unit, for people."""
+        digits = 0 if self.value >= 1000 else 1 if self.value >= 10 else 2
+        return f"{self.value:,.{digits}f} {'/s' if self.unit == '1/s' else self.unit}"

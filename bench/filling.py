@@ -1,0 +1,122 @@
+"""What a send needs: a list of many readers, and an edition of it."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, case, insert, literal, select, text
+from sqlalchemy.orm import Session
+
+from bench.choosing import Wrong
+from nif.clock import utc_now
+from nif.database import Database
+from nif.editions.composing import keep_slot
+from nif.editions.models import Edition
+from nif.editions.scheduling import Slot
+from nif.editions.writing import Desk
+from nif.stories.drafting import SourceCopy, StoryCopy, draft
+from nif.stories.models import ReasonCode, SourceKind
+from nif.stories.publishing import publish
+from nif.subscriptions.establishing import Charter, establish
+from nif.subscriptions.models import (
+    MailingList,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+
+LIST = Charter("daily", "NIF Daily", "daily 07:30", "Europe/London")
+CHUNK = 10_000
+EVERY = 101
+"""Each so-many-th subscriber has asked and never confirmed: they get nothing."""
+
+STORIES = 5
+PARAGRAPH = (
+    "The buyer, which already holds the rights to some 60,000 recordings, did not say what it "
+    "paid; two people who saw the offer put it at nine times the catalogue's yearly income."
+)
+
+
+def fill(database: Database, size: int) -> int:
+    """A list with `size` confirmed subscribers, and some who are not; returns its id."""
+    now = utc_now()
+    total = size + size // (EVERY - 1)
+    with database.transaction() as session:
+        mailing_list = establish(session, LIST, now=now - timedelta(days=30))
+        for first in range(1, total + 1, CHUNK):
+            numbers = range(first, min(first + CHUNK, total + 1))
+            session.execute(insert(Subscriber), [_person(number, now) for number in numbers])
+        columns = ["subscriber_id", "list_id", "state", "asked_at", "confirmed_at"]
+        rows = _subscriptions(mailing_list.id, now)
+        session.execute(insert(Subscription).from_select(columns, rows))
+        mailing_list.confirmed_count, mailing_list.pending_count = size, total - size
+    _gather_statistics(database)
+    return mailing_list.id
+
+
+def expected(session: Session, list_id: int, size: int) -> set[int]:
+    """The ids of those who are to be mailed. Raises Wrong where they are not `size`."""
+    query = select(Subscription.subscriber_id).where(
+        Subscription.list_id == list_id, Subscription.state == SubscriptionState.CONFIRMED
+    )
+    ids = set(session.scalars(query))
+    if len(ids) != size:
+        raise Wrong(f"{len(ids)} are confirmed, and {size} should be")
+    return ids
+
+
+def an_edition(session: Session, list_id: int, desk: Desk, *, days: int) -> Edition:
+    """A frozen edition, of stories that are published for it, for a slot so many days from now."""
+    now = utc_now()
+    for number in range(STORIES):
+        story = draft(session, _story(days, number), author_id=None, now=now)
+        publish(session, story, by=None, now=now)
+    mailing_list = session.get_one(MailingList, list_id)
+    slot = Slot(now.date() + timedelta(days=days), now)
+    edition = keep_slot(session, mailing_list, slot, desk, now=now)
+    if edition is None or edition.message is None:
+        raise Wrong("no edition came of the stories")
+    return edition
+
+
+def _person(number: int, now: datetime) -> dict[str, object]:
+    address = f"reader.{number:07}@example.com"
+    return {"address": address, "canonical": address, "created_at": now}
+
+
+def _subscriptions(list_id: int, now: datetime) -> Select[tuple[int, int, str, datetime, datetime]]:
+    pending = Subscriber.id % EVERY == 0
+    kind = Subscription.__table__.c.state.type
+    moment = Subscription.__table__.c.asked_at.type
+    return select(
+        Subscriber.id,
+        literal(list_id),
+        case(
+            (pending, literal(SubscriptionState.PENDING, kind)),
+            else_=literal(SubscriptionState.CONFIRMED, kind),
+        ),
+        literal(now, moment),
+        case((pending, None), else_=literal(now, moment)),
+    )
+
+
+def _gather_statistics(database: Database) -> None:
+    """Do what PostgreSQL does by itself within a minute."""
+    if database.engine.dialect.name == "postgresql":
+        with database.engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(text("VACUUM ANALYZE"))
+
+
+def _story(day: int, number: int) -> StoryCopy:
+    return StoryCopy(
+        headline=f"Palisade Records Sells Part {number + 1} of Its Catalogue, Day {day + 1}",
+        dek="The buyer is not named",
+        lead=PARAGRAPH,
+        sections=[("Why it matters:", [PARAGRAPH] * 3), ("What is next:", [PARAGRAPH] * 2)],
+        sources=[
+            SourceCopy(SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale")
+        ],
+        reason_code=ReasonCode.TOPIC_NEWS,
+        reason_subject="catalogue sales",
+        byline="Jo Reyes",
+        tags=["Deals"],
+    )

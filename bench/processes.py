@@ -1,0 +1,90 @@
+"""Processes that the bench starts: measured from outside, and ended whatever happens."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TextIO
+
+from bench.choosing import Wrong
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 30
+"""Seconds within which a process has to be ready, or to end."""
+
+
+@contextmanager
+def process(
+    command: list[str], environment: dict[str, str], *, stdout: int | TextIO
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in this repository that is ended, with all its children, when the block is left.
+
+    It is a session of its own: a Ctrl-C is for the bench, which then ends it in good order.
+    """
+    started = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        start_new_session=True,
+    )
+    try:
+        yield started
+    finally:
+        _end(started)
+
+
+def _end(started: subprocess.Popen[bytes]) -> None:
+    if started.returncode is None:
+        started.terminate()
+        try:
+            started.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+    for pipe in (started.stdin, started.stdout):
+        if pipe:
+            pipe.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_well(port: int, started: subprocess.Popen[bytes]) -> None:
+    """Wait until /healthz answers 200. Raises Wrong where it never does."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and started.poll() is None:
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=2)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except (OSError, HTTPException):
+            time.sleep(0.05)
+    raise Wrong("the web process did not come up")
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes: the most that a running process has had in memory at any time.
+
+    Not ru_maxrss, which knows no less than what the process that started it had.
+    """
+    status = Path(f"/proc/{pid}/status").read_text()
+    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(kibibytes) * 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a running process, in user and in kernel mode, since it began."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,117 @@
+"""How fast an edition goes out: planned here, delivered by a worker, taken by the stand-in."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench.choosing import Choices, Wrong
+from bench.figures import Figure
+from bench.filling import an_edition, expected, fill
+from bench.houses import Ground, House
+from bench.printing import Report
+from bench.working import FOR_LOAD, Work, deliver_to
+from nif.clock import utc_now
+from nif.editions.models import Edition
+from nif.parts import Parts, assemble
+from nif.sends.certifying import Tally, recount
+from nif.sends.models import Send, SendState
+from nif.sends.planning import plan
+from tests.standin.client import Standin
+
+BASE = "https://news.example.com"
+HOW = (
+    "Sends: to the SendGrid stand-in on the same cores, which checks lightly (`--check light`). "
+    "The rate is that of delivering alone; CPU is that of the worker's process, its start "
+    "included; memory is its peak (VmHWM). Each subscriber was taken exactly once."
+)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One send: the seconds that planning took, and the worker's."""
+
+    plan_seconds: float
+    work: Work
+
+
+def measure_sends(ground: Ground, choices: Choices, report: Report) -> None:
+    """Rate, CPU and memory of sends of every size. Raises Wrong unless all was taken once."""
+    report.note(HOW)
+    for size in choices.sizes:
+        report.going_on(f"a list of {size:,} on {ground.database}")
+        with ground.house(base_url=BASE) as house, _parts(house) as parts:
+            list_id = fill(parts.database, size)
+            rounds = []
+            for number in range(choices.rounds):
+                report.going_on(f"send {number + 1} of {choices.rounds} to {size:,}")
+                rounds.append(_round(house, parts, list_id, number, size))
+        for figure in _figures(ground.database, size, rounds):
+            report.add(figure)
+        report.note(_about_the_standin(ground.database, size, rounds))
+
+
+@contextmanager
+def _parts(house: House) -> Iterator[Parts]:
+    parts = assemble(house.settings())
+    try:
+        yield parts
+    finally:
+        parts.database.close()
+
+
+def _round(house: House, parts: Parts, list_id: int, number: int, size: int) -> Round:
+    with parts.database.transaction() as session:
+        edition_id = an_edition(session, list_id, parts.desk, days=number).id
+    began = time.perf_counter()
+    send_id = _plan(parts, edition_id)
+    plan_seconds = time.perf_counter() - began
+    with Standin(*FOR_LOAD) as standin:
+        work = deliver_to(standin, house, send_id)
+        _expect_once(standin, parts, send_id, size)
+    return Round(plan_seconds, work)
+
+
+def _plan(parts: Parts, edition_id: int) -> int:
+    with parts.database.transaction() as session:
+        send = plan(session, session.get_one(Edition, edition_id), now=utc_now())
+        if send is None:
+            raise Wrong("the edition had been sent before")
+        return send.id
+
+
+def _expect_once(standin: Standin, parts: Parts, send_id: int, size: int) -> None:
+    """Hold the stand-in's log and the ledger against the list. Raises Wrong."""
+    with parts.database.reading() as session:
+        send = session.get_one(Send, send_id)
+        ids = expected(session, send.list_id, size)
+        found = recount(session, send)
+        finished = send.state is SendState.FINISHED
+    once = Counter(f"{send_id}.{subscriber_id}" for subscriber_id in ids)
+    if standin.deliveries() != once or set(standin.recipients().values()) != {1}:
+        raise Wrong(f"send {send_id}: not everyone was taken exactly once")
+    if not finished or found != Tally(size, size, 0, 0, 0, 0):
+        raise Wrong(f"send {send_id}: the ledger does not balance: {found}")
+    if problems := standin.problems():
+        raise Wrong(f"send {send_id}: the stand-in took offence: {problems[0]}")
+
+
+def _figures(database: str, size: int, rounds: list[Round]) -> list[Figure]:
+    works = [each.work for each in rounds]
+    rate = statistics.median(size / work.seconds for work in works)
+    cpu = statistics.median(work.cpu_seconds for work in works)
+    peak = max(work.peak_bytes for work in works) / 1e6
+    planning = statistics.median(each.plan_seconds for each in rounds)
+    return [
+        Figure("send.plan_seconds", database, size, planning, "s"),
+        Figure("send.recipients_per_second", database, size, rate, "1/s"),
+        Figure("send.cpu_seconds", database, size, cpu, "s"),
+        Figure("send.peak_megabytes", database, size, peak, "MB"),
+    ]
+
+
+def _about_the_standin(database: str, size: int, rounds: list[Round]) -> str:
+    rate = statistics.median(size / each.work.standins_cpu for each in rounds)
+    return f"The stand-in took {rate:,.0f} recipients of {size:,} a second of its CPU ({database})."

@@ -1,0 +1,47 @@
+"""A start that cannot work stops with one sentence."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.house import House
+
+UNREACHABLE = "postgresql://nobody:secret@127.0.0.1:1/none"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"mailer": "sendgrid"}, "NIF_SENDGRID_API_KEY"),
+        ({"base_url": "nif.example"}, "NIF_BASE_URL"),
+        ({"database_url": UNREACHABLE}, "cannot be reached"),
+        ({"time_zone": "Mars/Olympus"}, "NIF_TIME_ZONE"),
+        ({"env": "production"}, "NIF_SECRET_KEY"),
+        ({}, "nif db upgrade"),
+    ],
+)
+@pytest.mark.parametrize("process", ["serve", "worker"])
+def test_a_wrong_setting_stops_the_start_with_a_sentence(
+    tmp_path: Path, settings: dict[str, str], said: str, process: str
+) -> None:
+    settings = {"database_url": f"sqlite:///{tmp_path}/empty.db", **settings}
+    with House(tmp_path, **settings) as house:
+        ended = house.run(process)
+
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in ended.stderr
+    assert "secret" not in ended.stderr.lower().replace("nif_secret_key", "")
+
+
+def test_a_taken_port_is_named_with_a_way_round(tmp_path: Path) -> None:
+    with House(tmp_path, f"sqlite:///{tmp_path}/nif.db") as house, socket.socket() as taken:
+        taken.bind(("127.0.0.1", house.port))
+        taken.listen()
+        ended = house.run("run")
+
+    assert ended.returncode == 1
+    assert f"Port {house.port}" in ended.stderr
+    assert f"PORT={house.port + 1} make run" in ended.stderr

@@ -1,0 +1,103 @@
+"""The main job, end to end, as a reader and an editor live it."""
+
+import re
+import time
+from datetime import datetime, timedelta
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import Page
+
+from nif.demo.loading import PASSWORD, SEED
+from tests.journeys.house import House, until
+
+READER = "ann@example.org"
+
+
+@pytest.mark.browser
+def test_a_story_a_reader_a_digest_and_a_way_out(page: Page, house: House) -> None:
+    house.start("worker")
+    subscribe_under_the_story(page, house)
+    confirm_from_the_mail(page, house)
+    publish_a_story(page, house)
+
+    due = let_the_slot_come(house)
+    subject = "Lumen Sync Opens Its Books"
+    until(lambda: mail_about(page, house, subject), "the digest is in the outbox")
+    page.get_by_role("link", name=re.compile(subject)).first.click()
+    text = page.locator("pre").inner_text()
+    assert "This story was written with information from The Turntable Gazette." in text
+    assert "We covered it because it's news regarding royalty audits." in text
+    leave_with_one_click(page)
+
+    publish_a_story(page, house, "Palisade Records Hires an Auditor")
+    house.run("digest", "due", "--now", (due + timedelta(days=1)).isoformat())
+    time.sleep(3)
+    assert not mail_about(page, house, "Palisade Records Hires an Auditor")
+
+
+def subscribe_under_the_story(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/articles/{SEED}")
+    assert "Anna’s Archive" in page.get_by_role("heading", level=1).inner_text()
+    time.sleep(2.1)
+    page.get_by_label("Your email address").fill(READER)
+    page.get_by_role("button", name="Subscribe").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Check your inbox"
+
+
+def confirm_from_the_mail(page: Page, house: House) -> None:
+    until(lambda: mail_about(page, house, "Confirm: NIF Daily"), "the confirmation came")
+    page.get_by_role("link", name="Confirm: NIF Daily").click()
+    # As the reader does: by the button in the mail itself.
+    with page.expect_popup() if False else page.expect_navigation():
+        page.goto(re.search(r"http\S+/confirm/\S+", page.locator("pre").inner_text())[0])
+    page.get_by_role("button", name="Yes, subscribe me").click()
+    assert "Welcome" in page.get_by_role("heading", level=1).inner_text()
+
+
+def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens Its Books") -> None:
+    sign_in(page, house)
+    page.goto(f"{house.url}/newsroom/stories/new")
+    page.get_by_label("Headline").fill(headline)
+    page.get_by_label("Lead").fill("Lumen Sync has let auditors in.")
+    page.locator("[name='sections-0-label']").fill("Why it matters:")
+    page.locator("[name='sections-0-bullets']").fill("Nobody had before.")
+    page.locator("[name='sources-0-publisher']").fill("The Turntable Gazette")
+    page.locator("[name='sources-0-url']").fill("https://example.com/lumen")
+    page.locator("[name='reason_code']").select_option("topic_news")
+    page.locator("[name='reason_subject']").fill("royalty audits")
+    page.get_by_role("button", name="Save").first.click()
+    page.get_by_role("button", name=re.compile("Publish")).first.click()
+    if page.get_by_role("button", name=re.compile("Publish")).count():
+        page.get_by_role("button", name=re.compile("Publish")).first.click()
+    assert headline in page.locator("main").inner_text()
+
+
+def sign_in(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/login")
+    if page.get_by_label("Email").count():
+        page.get_by_label("Email").fill("editor@example.com")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name=re.compile("Sign in|Log in|Login")).click()
+
+
+def let_the_slot_come(house: House) -> datetime:
+    """Ask for the digest as if it were its time, and say when that is."""
+    preview = house.run("digest", "preview", "--list", "daily").stdout
+    due = datetime.fromisoformat(re.search(r"^due +(.+)$", preview, re.M)[1])
+    assert "frozen" in house.run("digest", "due", "--now", due.isoformat()).stdout
+    return due
+
+
+def mail_about(page: Page, house: House, subject: str) -> bool:
+    page.goto(f"{house.url}/outbox")
+    return subject in page.locator("main").inner_text()
+
+
+def leave_with_one_click(page: Page) -> None:
+    """As a mail program does (RFC 8058): a POST without cookies, answered without a redirect."""
+    headers = page.locator(".mail-headers").inner_text()
+    address = re.search(r"<(http\S+/unsubscribe/\S+)>", headers)[1]
+    answer = urlopen(Request(address, data=b"List-Unsubscribe=One-Click", method="POST"))
+    assert (answer.status, answer.url) == (200, address)
+    assert answer.headers["Set-Cookie"] is None

@@ -1,0 +1,130 @@
+"""The seed story's page: its parts in their order, its weight, its manners."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+from urllib.request import urlopen
+
+import html5lib
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from nif.demo.loading import SEED
+from tests.journeys.house import House
+
+PARTS = (
+    "1 min read",
+    "NVIDIA Accused of Training Its AI on Anna’s Archive",
+    "The allegation follows its “responsible AI” deal with UMG",
+    "Leading chip-making company NVIDIA has been accused of training its AI",
+    "Backstory:",
+    "As per Digital Music News (DMN), the accusations have surfaced",
+    "The initial suit claimed the company’s AI models",
+    "Alleged collaboration:",
+    "The authors cite several internal NVIDIA emails",
+    "This despite being warned by Anna’s Archive",
+    "Why it matters:",
+    "The news comes weeks after UMG and NVIDIA announced",
+    "Anna’s Archive is being sued by Spotify",
+    "As DMN points out, while UMG may not have known",
+    "Disclosures & Transparency Block",
+    "This story was written with information from Digital Music News.",
+    "We covered it because it’s news regarding AI training on copyrighted material.",
+    "Subscribe to NIF",
+    "Get news dropped in your inbox",
+    "Related Articles",
+)
+WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.mark.browser
+def test_every_part_of_the_seed_stands_in_its_order_and_once(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/articles/{SEED}")
+    text = page.locator("main").inner_text()
+
+    places = [text.index(part) for part in PARTS]
+    assert places == sorted(places)
+    assert [text.count(part) for part in PARTS] == [1] * len(PARTS)
+    assert page.locator("time").first.inner_text()
+    assert "By Jo Reyes" in text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_readers_pages_are_open_to_everyone(
+    browser: Browser, house: House, width: int, scheme: str
+) -> None:
+    for path in (
+        "/",
+        f"/articles/{SEED}",
+        "/tags/ai-training",
+        "/newsletters/",
+        "/newsletters/daily/",
+        "/subscribe",
+        "/subscribe/check-your-inbox",
+        "/subscribe/daily/welcome",
+        "/preferences",
+        "/outbox",
+        "/login",
+        "/nowhere",
+    ):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page = context.new_page()
+        page.goto(house.url + path)
+        found = Axe().run(page, options={"runOnly": WCAG_22_AA}).response["violations"]
+        assert [(path, one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        context.close()
+
+
+@pytest.mark.browser
+def test_reading_and_subscribing_need_no_script(browser: Browser, house: House) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{house.url}/articles/{SEED}")
+    page.wait_for_timeout(2100)
+    page.fill("#email", "no-script@example.org")
+    page.click("form.join button")
+    assert page.url.endswith("/subscribe/check-your-inbox")
+    assert context.cookies() == []
+    context.close()
+
+
+def test_the_page_is_light_valid_and_asks_no_other_house(house: House) -> None:
+    html = urlopen(f"{house.url}/articles/{SEED}").read().decode()
+
+    assert len(gzip.compress(html.encode())) < 30_000
+    html5lib.HTMLParser(strict=True).parse(html)
+    loaded = re.findall(r"<(?:img|script|iframe|link)[^>]+(?:src|href)=\"([^\"]+)", html)
+    own = (house.url, "/")
+    assert [address for address in loaded if not address.startswith(own)] == []
+    assert "<script" not in html.replace('<script type="application/ld+json">', "")
+
+
+def test_the_story_for_machines_says_what_the_page_says(house: House) -> None:
+    html = urlopen(f"{house.url}/articles/{SEED}").read().decode()
+    story = json.loads(re.search(r'ld\+json">(.+?)</script>', html)[1])
+
+    assert story["@type"] == "NewsArticle"
+    assert story["headline"] == PARTS[1]
+    assert story["url"] == f"{house.url}/articles/{SEED}"
+    assert story["wordCount"] == 224
+    assert story["timeRequired"] == "PT1M"
+    assert story["author"] == [{"@type": "Person", "name": "Jo Reyes"}]
+    assert story["backstory"]["text"] == f"{PARTS[15]} {PARTS[16]}"
+    assert story["isBasedOn"][0]["publisher"]["name"] == "Digital Music News"
+    assert story["datePublished"] in html
+
+
+def test_the_seed_is_the_captured_story_to_the_letter(house: House) -> None:
+    seed = Path(__file__).parents[3] / "shared" / "seed" / "story.txt"
+    if not seed.exists():
+        pytest.skip("the captured story is not beside this repository")
+    page = urlopen(f"{house.url}/articles/{SEED}").read().decode()
+    words = re.sub(r"<[^>]+>", " ", page)
+    for line in seed.read_text().splitlines():
+        line = line.strip(" •👋📨👇\u00a0").replace("'", "’")
+        assert line.replace("&", "&amp;") in words

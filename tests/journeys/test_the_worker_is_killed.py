@@ -1,0 +1,103 @@
+"""kill -9 in the middle of a send, told by the stand-in's own log."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.editions.composing import keep_slot
+from nif.editions.scheduling import Slot
+from nif.parts import assemble
+from nif.sends.certifying import recount, tally
+from nif.sends.models import Send, SendState
+from nif.sends.planning import plan
+from nif.settings import load_settings
+from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
+from tests.factories import a_list, a_story
+from tests.journeys.house import House, until
+from tests.standin.client import Standin
+
+READERS = 5000
+
+
+@pytest.mark.parametrize("kills", [2])
+def test_everyone_has_exactly_one_mail(
+    tmp_path: Path, database_url: str, house_database: Database, kills: int
+) -> None:
+    with (
+        Standin("--latency-ms", "150") as standin,
+        a_house(tmp_path, database_url, standin) as house,
+    ):
+        house.start("serve")
+        standin.emit_to(f"{house.url}/webhooks/sendgrid/events", "normal", interval=0.5)
+        send_id = plan_a_send(house_database, house)
+        house.start("worker")
+        for n in range(1, kills + 1):
+            until(lambda n=n: len(standin.deliveries()) >= n * 1000, "some are accepted")
+            house.kill("worker")
+            house.start("worker")
+        until(lambda: is_finished(house_database, send_id), "the send is finished", seconds=60)
+
+        assert set(standin.recipients().values()) == {1}
+        assert len(standin.recipients()) == READERS
+        assert standin.problems() == []
+        with house_database.reading() as session:
+            send = session.get_one(Send, send_id)
+            assert tally(session, send) == recount(session, send)
+            assert tally(session, send).accepted == READERS
+
+
+def a_house(tmp_path: Path, database_url: str, standin: Standin) -> House:
+    return House(
+        tmp_path,
+        database_url,
+        mailer="sendgrid",
+        sendgrid_api_key=standin.api_key,
+        sendgrid_host=standin.url,
+        sendgrid_webhook_public_keys=standin.public_key,
+        send_concurrency="1",
+        send_lease="3",
+        send_quiet_period="6",
+    )
+
+
+def plan_a_send(database: Database, house: House) -> int:
+    now = utc_now()
+    parts = assemble(load_settings(base_url=house.url, secret_key=secret_of(house)))
+    with database.transaction() as session:
+        mailing_list = a_list(session, created_at=now - timedelta(days=2))
+        fill(session, mailing_list)
+        a_story(session, at=now - timedelta(hours=1))
+        edition = keep_slot(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
+        assert edition is not None
+        send = plan(session, edition, now=now)
+        assert send is not None
+        return send.id
+
+
+def secret_of(house: House) -> str:
+    return (Path(house.environment["NIF_INSTANCE_DIR"]) / "secret_key").read_text()
+
+
+def fill(session, mailing_list: MailingList) -> None:  # type: ignore[no-untyped-def]
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    addresses = [f"reader{n}@example.com" for n in range(READERS)]
+    session.execute(
+        insert(Subscriber),
+        [{"address": a, "canonical": a, "created_at": moment} for a in addresses],
+    )
+    ids = session.scalars(select(Subscriber.id)).all()
+    state = {"state": SubscriptionState.CONFIRMED, "asked_at": moment, "confirmed_at": moment}
+    session.execute(
+        insert(Subscription),
+        [{"subscriber_id": one, "list_id": mailing_list.id, **state} for one in ids],
+    )
+    session.execute(update(MailingList).values(confirmed_count=READERS))
+
+
+def is_finished(database: Database, send_id: int) -> bool:
+    with database.reading() as session:
+        return session.get_one(Send, send_id).state is SendState.FINISHED

@@ -1,0 +1,111 @@
+"""The mailer of development keeps what it is given, whole, and shows it as its reader gets it."""
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from nif.database import Database
+from nif.errors import NotFound
+from nif.mail.message import Copy, Message
+from nif.mail.outbox import OutboxMail, OutboxMailer, get_mail, newest_mails
+
+MESSAGE = Message(
+    from_address="news@example.com",
+    from_name="NIF",
+    subject="Hello %name%",
+    text="Leave: %leave%\n",
+    html='<a href="%leave%">Leave</a>',
+    headers={"List-Id": "<daily.example.com>"},
+)
+ATTEMPT = "a" * 32
+
+
+def copy(name: str) -> Copy:
+    return Copy(
+        f"{name}@example.com",
+        {"nif_d": "1.2"},
+        {"List-Unsubscribe": f"<https://example.com/{name}>"},
+        {"%name%": name, "%leave%": f"https://example.com/{name}"},
+    )
+
+
+@pytest.fixture
+def outbox(database: Database) -> OutboxMailer:
+    return OutboxMailer(database.transaction)
+
+
+def post(outbox: OutboxMailer, *names: str, attempt: str = ATTEMPT) -> None:
+    copies = [copy(name) for name in names]
+    assert outbox.post(outbox.pack(MESSAGE, copies, attempt=attempt)) is None
+
+
+def test_each_reader_gets_a_copy_with_their_own_values(
+    outbox: OutboxMailer, database: Database
+) -> None:
+    post(outbox, "ann", "bea")
+
+    with database.reading() as session:
+        bea, ann = newest_mails(session)
+    assert (ann.address, ann.subject) == ("ann@example.com", "Hello ann")
+    assert bea.text == "Leave: https://example.com/bea\n"
+    assert ann.html == '<a href="https://example.com/ann">Leave</a>'
+
+
+def test_a_copy_shows_the_headers_of_the_message_and_its_own(
+    outbox: OutboxMailer, database: Database
+) -> None:
+    post(outbox, "ann")
+
+    with database.reading() as session:
+        headers = newest_mails(session)[0].headers
+    assert list(headers)[:4] == ["From", "To", "Subject", "Date"]
+    assert headers["From"] == "NIF <news@example.com>"
+    assert headers["List-Id"] == "<daily.example.com>"
+    assert headers["List-Unsubscribe"] == "<https://example.com/ann>"
+
+
+def test_it_knows_what_it_took(outbox: OutboxMailer) -> None:
+    assert outbox.took(ATTEMPT) is False
+    post(outbox, "ann")
+
+    assert outbox.took(ATTEMPT) is True
+    assert outbox.took("b" * 32) is False
+
+
+def test_a_parcel_posted_twice_is_taken_once(outbox: OutboxMailer, database: Database) -> None:
+    post(outbox, "ann", "bea")
+
+    with pytest.raises(IntegrityError):
+        post(outbox, "cy")
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(OutboxMail)) == 2
+
+
+def test_a_parcel_is_taken_whole_or_not_at_all(outbox: OutboxMailer, database: Database) -> None:
+    broken = copy("bea")._replace(address=None)
+    parcel = outbox.pack(MESSAGE, [copy("ann"), broken], attempt=ATTEMPT)
+
+    with pytest.raises(IntegrityError):
+        outbox.post(parcel)
+    assert outbox.took(ATTEMPT) is False
+    with database.reading() as session:
+        assert newest_mails(session) == []
+
+
+def test_mails_are_listed_in_pages_newest_first(outbox: OutboxMailer, database: Database) -> None:
+    post(outbox, "ann", "bea", "cy")
+
+    with database.reading() as session:
+        first = newest_mails(session, most=2)
+        rest = newest_mails(session, before=first[-1].id)
+    assert [mail.address[:3] for mail in first] == ["cy@", "bea"]
+    assert [mail.address[:3] for mail in rest] == ["ann"]
+
+
+def test_a_mail_is_found_by_its_number(outbox: OutboxMailer, database: Database) -> None:
+    post(outbox, "ann")
+
+    with database.reading() as session:
+        assert get_mail(session, newest_mails(session)[0].id).address == "ann@example.com"
+        with pytest.raises(NotFound):
+            get_mail(session, 404)

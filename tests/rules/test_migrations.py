@@ -1,0 +1,196 @@
+import ast
+import enum
+import os
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from nif import schema
+from nif.database import Base, Database, UtcDateTime
+from nif.settings import PROJECT, load_settings
+from tests import postgres
+from tests.conftest import NOON
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+VERSIONS = sorted((PROJECT / "migrations/versions").glob("*.py"))
+SAMPLES = {str: "x", bytes: b"x", bool: True, date: NOON.date(), int: 1}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request, tmp_path):
+    """Makes empty databases, by name."""
+    made = []
+
+    def make(name):
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path}/{name}.db"
+        else:
+            url = cluster().create_database(f"nif_test_migrations_{name}_{WORKER}")
+        made.append(Database(load_settings(_env_file=None, database_url=url).database))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.close()
+        if request.param == "postgresql":
+            cluster().drop_database(database.engine.url.database)
+
+
+def cluster():
+    try:
+        return postgres.shared()
+    except postgres.Unavailable as problem:
+        pytest.skip(f"PostgreSQL: {problem}")
+
+
+@pytest.fixture
+def migrated(new_database):
+    database = new_database("migrated")
+    schema.upgrade(database)
+    return database
+
+
+def alembic_config(database):
+    config = Config(toml_file=PROJECT / "pyproject.toml")
+    config.attributes["engine"] = database.engine
+    return config
+
+
+def described(database):
+    """All that the database says about its tables, in an order that does not depend on it."""
+    inspector = sa.inspect(database.engine)
+    return {
+        table: {
+            "columns": {c["name"]: (str(c["type"]), c["nullable"]) for c in columns},
+            "key": inspector.get_pk_constraint(table)["constrained_columns"],
+            "foreign": named(inspector.get_foreign_keys(table)),
+            "unique": named(inspector.get_unique_constraints(table)),
+            "indexes": named(inspector.get_indexes(table)),
+            "rowid": inspector.get_table_options(table).get("sqlite_with_rowid", True),
+        }
+        for (_, table), columns in inspector.get_multi_columns().items()
+        if table != "alembic_version"
+    }
+
+
+def named(things):
+    return {thing["name"]: {k: v for k, v in thing.items() if k != "name"} for thing in things}
+
+
+def a_row(table, made):
+    """Values for every column that the database does not number by itself."""
+    return {
+        column.name: made[next(iter(column.foreign_keys)).target_fullname]
+        if column.foreign_keys
+        else a_value(column.type)
+        for column in table.columns
+        if column is not table.autoincrement_column
+    }
+
+
+def a_value(kind):
+    if isinstance(kind, UtcDateTime):
+        return NOON
+    if isinstance(kind, sa.Enum):
+        return next(iter(kind.enum_class))
+    if isinstance(kind, sa.JSON):
+        return {"any": ["thing"]}
+    return SAMPLES[kind.python_type]
+
+
+def test_migrations_build_what_the_models_describe(migrated):
+    with migrated.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrations_build_nothing_else_either(migrated, new_database):
+    """What compare_metadata passes over: keys, names, the length of words, tables without rowid."""
+    modelled = new_database("modelled")
+    Base.metadata.create_all(modelled.engine)
+
+    assert described(migrated) == described(modelled)
+
+
+def test_every_table_takes_a_row(migrated):
+    made = {}
+    with migrated.transaction() as session:
+        for table in Base.metadata.sorted_tables:
+            row = a_row(table, made)
+            key = session.execute(sa.insert(table).values(row)).inserted_primary_key
+            row |= dict(zip(table.primary_key.columns.keys(), key, strict=True))
+            made |= {f"{table.name}.{name}": value for name, value in row.items()}
+
+    with migrated.reading() as session:
+        counts = [
+            session.scalar(sa.select(sa.func.count()).select_from(table))
+            for table in Base.metadata.sorted_tables
+        ]
+    assert counts == [1] * len(Base.metadata.sorted_tables)
+
+
+def test_every_word_of_ours_fits_its_column():
+    kinds = {
+        column.type
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, sa.Enum)
+    }
+
+    assert kinds
+    for kind in kinds:
+        assert issubclass(kind.enum_class, enum.Enum)
+        assert max(len(member.value) for member in kind.enum_class) <= kind.length
+
+
+def test_going_all_the_way_back_leaves_nothing(migrated):
+    command.downgrade(alembic_config(migrated), "base")
+
+    assert set(sa.inspect(migrated.engine).get_table_names()) <= {"alembic_version"}
+    assert not schema.is_current(migrated)
+
+
+def test_going_back_and_forth_ends_where_it_began(migrated):
+    before = described(migrated)
+
+    command.downgrade(alembic_config(migrated), "base")
+    for _ in range(2):
+        schema.upgrade(migrated)
+
+    assert described(migrated) == before
+    assert schema.is_current(migrated)
+
+
+def test_an_empty_database_is_not_current(new_database):
+    assert not schema.is_current(new_database("empty"))
+
+
+@pytest.mark.parametrize("path", VERSIONS, ids=lambda path: path.name)
+def test_a_migration_imports_nothing_from_nif(path):
+    tree = ast.parse(path.read_text())
+    imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported += [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    ]
+
+    assert imported
+    assert [name for name in imported if name.partition(".")[0] == "nif"] == []
+
+
+def test_migrations_are_numbered_and_one_after_the_other():
+    scripts = ScriptDirectory.from_config(Config(toml_file=PROJECT / "pyproject.toml"))
+    line = [script.revision for script in scripts.walk_revisions()][::-1]
+
+    assert line == [f"{n:04}" for n in range(1, len(VERSIONS) + 1)]
+    assert [path.name[:5] for path in VERSIONS] == [f"{revision}_" for revision in line]

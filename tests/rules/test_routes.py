@@ -1,0 +1,99 @@
+"""Who may call what, and what looking may change."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from nif.links import Links
+from nif.settings import PROJECT
+from nif.web.access import Access, access_of
+
+VIEWS = PROJECT / "nif" / "web"
+TEMPLATES = PROJECT / "templates"
+STAFF = {Access.EDITOR, Access.ADMIN}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """These rules are not the database's: once is enough."""
+    path = tmp_path / "nif.db"
+    path.write_bytes(request.getfixturevalue("_sqlite_template").read_bytes())
+    return f"sqlite:///{path}"
+
+
+def test_every_route_says_who_may_call_it(app: Flask) -> None:
+    silent = [e for e, view in app.view_functions.items() if access_of(e, view) is None]
+
+    assert silent == []
+
+
+def test_a_stranger_is_sent_to_sign_in_by_every_door_of_the_staff(
+    app: Flask, client: FlaskClient
+) -> None:
+    doors = [
+        (rule, method)
+        for rule in app.url_map.iter_rules()
+        if access_of(rule.endpoint, app.view_functions[rule.endpoint]) in STAFF
+        for method in rule.methods - {"OPTIONS", "HEAD"}
+    ]
+    assert len(doors) >= 10
+    for rule, method in doors:
+        with app.test_request_context():
+            address = app.url_map.bind("127.0.0.1").build(
+                rule.endpoint, dict.fromkeys(rule.arguments, "1"), method=method
+            )
+        answer = client.open(address, method=method)
+        assert (rule.rule, answer.status_code) == (rule.rule, 302)
+        assert "/login" in answer.location
+
+
+def test_staff_live_under_their_own_addresses(app: Flask) -> None:
+    for rule in app.url_map.iter_rules():
+        access = access_of(rule.endpoint, app.view_functions[rule.endpoint])
+        if access is Access.EDITOR:
+            assert rule.rule.startswith("/newsroom")
+        if access is Access.ADMIN:
+            assert rule.rule.startswith("/admin")
+
+
+def test_no_view_of_a_get_opens_a_transaction() -> None:
+    """A view that only looks uses reading(), whose changes are thrown away."""
+    for path in VIEWS.rglob("*.py"):
+        for part in path.read_text().split("@blueprint.")[1:]:
+            if part.startswith("get("):
+                body = part.split("\n@")[0].split("\ndef ", 2)
+                assert "transaction()" not in body[1], path
+
+
+def test_every_template_sits_where_its_view_is() -> None:
+    for path in VIEWS.rglob("*.py"):
+        face, module = path.parent.name, path.stem
+        for line in path.read_text().splitlines():
+            if '.html"' in line and "security/" not in line:
+                name = line.split('"')[1]
+                assert (TEMPLATES / name).exists(), name
+                wanted = "errors/" if module == "errors" else f"{face}/{module}/"
+                assert name.startswith(wanted), (name, path)
+
+
+def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
+    links = Links("http://127.0.0.1")
+    made = [
+        links.home(),
+        links.story("a-story"),
+        links.tag("a-tag"),
+        links.list("daily"),
+        links.subscribe(),
+        links.confirm("t"),
+        links.preferences("t"),
+        links.unsubscribe("t"),
+        links.reset_password("t"),
+        links.sign_in(),
+        links.admin_send(1),
+        f"{links.base_url}/newsletters/daily/2026-11-22",
+    ]
+    adapter = app.url_map.bind("127.0.0.1")
+    for link in made:
+        assert adapter.match(link.removeprefix(links.base_url))

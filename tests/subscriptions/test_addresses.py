@@ -1,0 +1,120 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nif.errors import Invalid
+from nif.subscriptions.addresses import Address, likely_slip, read_address
+
+LOCAL_64 = "l" * 64
+DOMAIN_189 = ".".join(["d" * 63, "d" * 62, "d" * 62])
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("ann@example.com", "ann@example.com"),
+        ("  ann@example.com\n", "ann@example.com"),
+        ("Ann.Lee@Example.COM", "Ann.Lee@example.com"),
+        ("ann+news@example.com", "ann+news@example.com"),
+        ("o'hara_1-2@news.example.co.uk", "o'hara_1-2@news.example.co.uk"),
+        ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+        ("ann@BÜCHER.example", "ann@xn--bcher-kva.example"),
+        ("ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"),
+        ("ann@faß.example", "ann@xn--fa-hia.example"),
+        ("ann@ｅxample.com", "ann@example.com"),
+        (f"{LOCAL_64}@{DOMAIN_189}", f"{LOCAL_64}@{DOMAIN_189}"),
+    ],
+)
+def test_an_address_is_kept_as_it_is_written_to(typed, written):
+    assert read_address(typed) == Address(written, written.lower())
+
+
+@pytest.mark.parametrize("spelling", ["ANN@example.com", "ann@EXAMPLE.com", " Ann@Example.Com"])
+def test_spellings_of_one_address_are_the_same(spelling):
+    assert read_address(spelling).canonical == read_address("ann@example.com").canonical
+
+
+@pytest.mark.parametrize("other", ["ann+news@example.com", "a.nn@example.com", "ann@example.org"])
+def test_other_addresses_are_others(other):
+    assert read_address(other).canonical != read_address("ann@example.com").canonical
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "   ",
+        "ann",
+        "ann@",
+        "@example.com",
+        "ann@@example.com",
+        "ann@example",
+        "ann@localhost",
+        "ann@[127.0.0.1]",
+        "ann@127.0.0.1",
+        "ann@example..com",
+        "ann@example.com.",
+        "ann@-example.com",
+        "ann@exam ple.com",
+        ".ann@example.com",
+        "a..nn@example.com",
+        "ann lee@example.com",
+        '"ann lee"@example.com',
+        "Ann <ann@example.com>",
+        "ann@example.com, bob@example.com",
+        "ann@example.com\nBcc: bob@example.com",
+        "ann\0@example.com",
+        "ann@example.invalid",
+        f"{LOCAL_64}l@example.com",
+        f"{LOCAL_64}@{DOMAIN_189}d",
+        "a" * 1_000_000,
+        "ann@" + "ü." * 120 + "example",
+    ],
+    ids=range(27),
+)
+def test_what_cannot_be_an_address_is_refused_in_a_sentence(typed):
+    with pytest.raises(Invalid) as refusal:
+        read_address(typed)
+
+    [sentence] = refusal.value.problems.values()
+    assert list(refusal.value.problems) == ["email"]
+    assert sentence[0].isupper()
+    assert sentence.endswith(".")
+    assert len(sentence) < 300
+
+
+@pytest.mark.parametrize(
+    "typed", ["jürgen@example.com", "пример@пример.example", "ａnn@example.com"]
+)
+def test_letters_that_need_smtputf8_are_refused_by_name(typed):
+    with pytest.raises(Invalid, match="such letters before the @"):
+        read_address(typed)
+
+
+@given(st.text(max_size=40) | st.emails() | st.from_regex(r"\S+@\S+\.\S+", fullmatch=True))
+def test_whatever_is_typed_is_refused_or_reads_to_itself(typed):
+    try:
+        address = read_address(typed)
+    except Invalid:
+        return
+
+    assert read_address(address.written) == address
+    assert read_address(address.canonical).canonical == address.canonical
+    assert address.written.isascii()
+    assert address.written.isprintable()
+    assert " " not in address.written
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("ann@gmial.com", "ann@gmail.com"),
+        ("Ann@GMAIL.CON", "Ann@gmail.com"),
+        ("ann@hotmial.com", "ann@hotmail.com"),
+        ("ann@gmail.com", None),
+        ("gmial.com@example.com", None),
+        ("ann@news.gmial.com", None),
+    ],
+)
+def test_a_slip_of_the_finger_is_a_hint_and_no_refusal(typed, meant):
+    assert likely_slip(read_address(typed)) == meant

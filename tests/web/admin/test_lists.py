@@ -1,0 +1,157 @@
+"""The desk of whoever runs the lists."""
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.editions.models import Edition, EditionState
+from nif.sends.models import SendState
+from nif.sends.planning import plan
+from nif.stories.publishing import shelf_version
+from nif.subscriptions.models import MailingList
+from tests.factories import a_list, a_plain_edition, a_plain_send, a_story, subscriptions
+from tests.web.newsroom.staff import text_of
+
+CHARTER = {
+    "title": "NIF Weekly",
+    "slug": "weekly",
+    "description": "The week in one mail.",
+    "often": "fri",
+    "at": "08:00",
+    "zone": "Europe/London",
+}
+
+
+def test_a_house_without_lists_is_told_how_to_found_one(admin: FlaskClient) -> None:
+    assert "There is no list yet. Found the first one" in text_of(admin.get("/admin/").text)
+
+
+def test_the_overview_shows_counters_schedule_and_trouble(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_list(session).pending_count = 37
+        send = a_plain_send(session, count=3)
+        send.mailing_list.confirmed_count = 4321
+        send.state, send.trouble = SendState.PAUSED, "Paused by hand."
+        a_plain_send(session, count=1)
+
+    page = text_of(admin.get("/admin/").text)
+
+    assert "A send needs attention" in page
+    assert page.index("Paused by hand.") < page.index("NIF Daily Every day at 07:30")
+    assert "Confirmed 4,321" in page
+    assert "Pending 37" in page
+    assert "Nothing has been sent to this list yet." in page
+    assert "0 of 3 accepted" in page
+
+
+def test_a_list_is_founded_and_the_site_offers_it(admin: FlaskClient, database: Database) -> None:
+    with database.reading() as session:
+        before = shelf_version(session)
+
+    answer = admin.post("/admin/lists/new", data=CHARTER, follow_redirects=True)
+
+    assert "The list is there." in answer.text
+    assert "Every Friday at 08:00" in answer.text
+    with database.reading() as session:
+        assert session.scalars(select(MailingList.schedule)).all() == ["weekly fri 08:00"]
+        assert shelf_version(session) > before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"title": " "}, "title"),
+        ({"title": "x" * 101}, "title"),
+        ({"slug": "Not A Slug"}, "slug"),
+        ({"slug": "new"}, "slug"),
+        ({"slug": "daily"}, "slug"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+        ({"at": "25:00"}, "at"),
+        ({"often": "someday"}, "often"),
+    ],
+)
+def test_a_wrong_charter_is_told_beside_its_field(
+    admin: FlaskClient, database: Database, wrong: dict[str, str], name: str
+) -> None:
+    with database.transaction() as session:
+        a_list(session)
+
+    page = admin.post("/admin/lists/new", data=CHARTER | wrong)
+
+    assert page.status_code == 422
+    assert f'id="{name}-problem"' in page.text
+    assert "The week in one mail." in page.text
+
+
+def test_a_list_shows_what_its_next_digest_would_hold(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_list(session, created_at=utc_now() - timedelta(days=30))
+    page = text_of(admin.get("/admin/lists/daily").text)
+    assert "Nothing new: as things stand, nothing will be sent." in page
+    assert "No slot has come yet." in page
+
+    with database.transaction() as session:
+        a_story(session, at=utc_now() - timedelta(hours=1), headline="Fresh From the Press")
+    page = admin.get("/admin/lists/daily").text
+    assert "Subject" in page
+    assert "Fresh From the Press" in page
+    with database.reading() as session:
+        assert session.scalars(select(Edition)).all() == []
+
+
+def test_a_list_shows_what_became_of_its_slots(admin: FlaskClient, database: Database) -> None:
+    now = utc_now()
+    with database.transaction() as session:
+        mailing_list = a_list(session)
+        subscriptions(session, mailing_list, 2)
+        plan(session, a_plain_edition(session, mailing_list, now=now), now=now)
+        for days, state in ((1, EditionState.EMPTY), (2, EditionState.MISSED)):
+            due = now - timedelta(days=days)
+            session.add(
+                Edition(
+                    list_id=mailing_list.id, slot=due.date(), due_at=due, made_at=now, state=state
+                )
+            )
+
+    html = admin.get("/admin/lists/daily").text
+    page = text_of(html)
+
+    assert "Nothing new, so nothing was sent" in page
+    assert "Missed because NIF was down" in page
+    assert 'href="/admin/sends/1"' in html
+    assert f'href="/newsletters/daily/{now.date()}"' in html
+
+
+def test_a_schedule_is_changed_and_a_wrong_one_changes_nothing(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_list(session)
+
+    done = admin.post(
+        "/admin/lists/daily/schedule",
+        data={"often": "mon", "at": "09:15", "zone": "America/New_York"},
+        follow_redirects=True,
+    )
+    assert "Every Monday at 09:15, America/New York time" in done.text
+
+    for wrong in ({"at": "9"}, {"zone": "Nowhere"}, {"often": ""}):
+        data = {"often": "daily", "at": "07:30", "zone": "Europe/London", **wrong}
+        page = admin.post("/admin/lists/daily/schedule", data=data)
+        assert page.status_code == 422
+        assert f'id="{next(iter(wrong))}-problem"' in page.text
+    with database.reading() as session:
+        assert session.scalars(select(MailingList.schedule)).all() == ["weekly mon 09:15"]
+
+
+def test_a_list_that_is_not_there_is_a_page(admin: FlaskClient) -> None:
+    assert admin.get("/admin/lists/none").status_code == 404
+    assert admin.post("/admin/lists/none/schedule", data=CHARTER).status_code == 404

@@ -1,0 +1,24 @@
+"""Alive and ready are two things."""
+
+from pathlib import Path
+
+from flask.testing import FlaskClient
+
+from nif.app import join
+from nif.parts import assemble
+from nif.settings import load_settings
+
+
+def test_a_house_in_order_is_alive_and_ready(client: FlaskClient) -> None:
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").json == {"status": "ok"}
+
+
+def test_a_database_without_tables_is_not_ready(tmp_path: Path) -> None:
+    parts = assemble(load_settings(_env_file=None, instance_dir=tmp_path))
+    client = join(parts).test_client()
+
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    assert "not migrated" in client.get("/readyz").text
+    parts.database.close()

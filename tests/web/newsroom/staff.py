@@ -1,0 +1,51 @@
+"""Signing in as the house's staff, for the tests of the newsroom and of the admin desk."""
+
+import re
+
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_security import hash_password
+
+from nif.accounts.models import RoleName
+from nif.database import Database
+from tests.factories import an_account
+
+PASSWORD = "correct horse battery"
+_hashes: list[str] = []
+
+
+def without_tokens(app: Flask) -> Flask:
+    """An app that asks for no CSRF token: one test of its own proves that it otherwise does."""
+    app.config.update(WTF_CSRF_ENABLED=False, WTF_CSRF_METHODS=set())
+    return app
+
+
+def enrolled(app: Flask, database: Database, role: RoleName) -> str:
+    """The address of a new account of that role; argon2 is slow, so it is asked once."""
+    if not _hashes:
+        with app.app_context():
+            _hashes.append(hash_password(PASSWORD))
+    with database.transaction() as session:
+        account = an_account(session, role, email=f"{role.value}@example.com")
+        account.password = _hashes[0]
+    return account.email
+
+
+def sign_in(app: Flask, email: str, password: str = PASSWORD) -> FlaskClient:
+    client = app.test_client()
+    answer = client.post("/login", data={"email": email, "password": password})
+    assert answer.status_code == 302, text_of(answer.text)
+    return client
+
+
+def signed_in(app: Flask, database: Database, role: RoleName) -> FlaskClient:
+    return sign_in(app, enrolled(app, database, role))
+
+
+def text_of(html: str) -> str:
+    """What a page says, without its markup."""
+    main = html.partition("<main")[2] or html
+    plain = re.sub(r"<[^>]+>", " ", main.partition(">")[2])
+    for name, char in (("&#39;", "'"), ("&#34;", '"'), ("&amp;", "&"), ("&gt;", ">")):
+        plain = plain.replace(name, char)
+    return " ".join(plain.split())

@@ -1,0 +1,224 @@
+"""From a blank form to a published story."""
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.stories.models import Story, StoryState
+from tests.conftest import NOON
+from tests.factories import a_draft, a_story
+from tests.web.newsroom.staff import text_of
+
+WHOLE = {
+    "headline": "Lumen Sync Opens Its Books",
+    "dek": "Auditors may look",
+    "lead": "Lumen Sync has let auditors in.",
+    "byline": "Jo Reyes",
+    "story_type": "report",
+    "tags": "Deals, Royalties",
+    "sections-0-label": "Why it matters:",
+    "sections-0-bullets": "- Nobody had before.\r\n\r\n• It may spread.",
+    "sections-1-label": "",
+    "sections-1-bullets": "",
+    "sources-0-kind": "publication",
+    "sources-0-publisher": "The Turntable Gazette",
+    "sources-0-url": "https://example.com/lumen",
+    "sources-0-seen": "1",
+    "sources-1-kind": "publication",
+    "sources-1-publisher": "",
+    "reason_code": "topic_news",
+    "reason_subject": "royalty audits",
+}
+
+
+def saved(desk: FlaskClient, **changes: str) -> str:
+    """The address of a draft that was saved from the form."""
+    answer = desk.post("/newsroom/stories/new", data={**WHOLE, **changes})
+    assert answer.status_code == 303, text_of(answer.text)
+    return answer.location
+
+
+def the_story(database: Database) -> Story:
+    with database.reading() as session:
+        story = session.scalars(select(Story)).one()
+        assert [len(story.sources), len(story.tags)]
+        return story
+
+
+def test_the_desk_says_what_to_do_where_nothing_is_written(desk: FlaskClient) -> None:
+    page = text_of(desk.get("/newsroom/").text)
+
+    assert "No drafts. Write a story" in page
+    assert "Nothing is published yet." in page
+
+
+def test_drafts_come_first_and_say_what_is_missing(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        a_story(session, headline="Before readers")
+        a_draft(session, headline="Whole")
+        a_draft(session, headline="Half", lead="", sources=[])
+
+    page = text_of(desk.get("/newsroom/").text)
+
+    assert page.index("Half") < page.index("Whole") < page.index("Before readers")
+    assert "2 things missing" in page
+    assert "Ready to publish" in page
+
+
+def test_older_stories_are_on_further_pages(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        for n in range(21):
+            a_draft(session, headline=f"Draft {n:02}").updated_at = NOON + timedelta(minutes=n)
+
+    first = desk.get("/newsroom/")
+    assert "Draft 20" in first.text
+    assert "Draft 00" not in first.text
+    older = first.text.partition('href="/newsroom/?')[2].partition('"')[0]
+    second = desk.get(f"/newsroom/?{older}")
+    assert "Draft 00" in second.text
+    assert "Draft 01" not in second.text
+    assert desk.get("/newsroom/?draft=nonsense").status_code == 404
+
+
+def test_a_story_is_drafted_looked_at_and_published(desk: FlaskClient, database: Database) -> None:
+    address = saved(desk)
+    story = the_story(database)
+    assert story.sections == [
+        {"label": "Why it matters:", "bullets": ["Nobody had before.", "It may spread."]}
+    ]
+    assert [(s.publisher, s.seen_by_us) for s in story.sources] == [("The Turntable Gazette", True)]
+    assert [tag.name for tag in story.tags] == ["Deals", "Royalties"]
+
+    preview = desk.get(f"{address}/preview")
+    assert "It is not public." in preview.text
+    assert "We covered it because it’s news regarding royalty audits." in preview.text
+    assert desk.get(f"/articles/{story.slug}").status_code == 404
+
+    assert "Publish this story?" in desk.get(f"{address}/publish").text
+    published = desk.post(f"{address}/publish", data={"edits": "0"}, follow_redirects=True)
+    assert f'<a href="/articles/{story.slug}">' in published.text
+    assert "Lumen Sync Opens Its Books" in desk.get(f"/articles/{story.slug}").text
+
+
+def test_a_draft_may_be_unfinished_and_each_gate_links_to_its_field(desk: FlaskClient) -> None:
+    address = saved(desk, lead="", **{"sources-0-publisher": "", "sources-0-url": ""})
+
+    refused = desk.post(f"{address}/publish")
+
+    assert refused.status_code == 422
+    assert f'href="{address}#lead"' in refused.text
+    assert "A story needs a lead" in refused.text
+    assert f'href="{address}#sources"' in refused.text
+    assert 'id="sources"' in desk.get(address).text
+
+
+@pytest.mark.parametrize(("then", "place"), [("preview", "/preview"), ("publish", "/publish")])
+def test_saving_leads_on_to_where_the_button_says(desk: FlaskClient, then: str, place: str) -> None:
+    assert saved(desk, then=then).endswith(place)
+
+
+@pytest.mark.parametrize("what", ["section", "source"])
+def test_one_more_group_loses_nothing_and_saves_nothing(
+    desk: FlaskClient, database: Database, what: str
+) -> None:
+    page = desk.post("/newsroom/stories/new", data={**WHOLE, "add": what}).text
+
+    assert f'name="{what}s-2-' in page
+    assert "It may spread." in page
+    assert "Lumen Sync has let auditors in." in page
+    assert "https://example.com/lumen" in page
+    assert "autofocus" in page
+    with database.reading() as session:
+        assert session.scalars(select(Story)).all() == []
+
+
+def test_the_block_is_shown_as_it_would_read(desk: FlaskClient) -> None:
+    page = text_of(desk.post("/newsroom/stories/new", data={**WHOLE, "add": "source"}).text)
+
+    assert "This story was written with information from The Turntable Gazette ." in page
+    assert "We covered it because it’s news regarding royalty audits." in page
+
+
+def test_a_mistake_is_told_beside_its_field_and_nothing_is_lost(desk: FlaskClient) -> None:
+    wrong = {**WHOLE, "headline": " ", "sources-0-url": "javascript:alert(1)"}
+
+    page = desk.post("/newsroom/stories/new", data=wrong)
+
+    assert page.status_code == 422
+    assert 'id="headline-problem"' in page.text
+    assert 'aria-describedby="sources-0-url-problem"' in page.text
+    assert "beginning with https://" in page.text
+    assert "It may spread." in page.text
+    assert "javascript:alert(1)" in page.text
+
+
+def test_a_draft_that_someone_else_saved_meanwhile_keeps_both(
+    desk: FlaskClient, database: Database
+) -> None:
+    address = saved(desk)
+    desk.post(address, data={**WHOLE, "edits": "0", "lead": "Theirs."})
+
+    page = desk.post(address, data={**WHOLE, "edits": "0", "lead": "Mine."})
+    assert page.status_code == 409
+    assert "Someone else saved this story while you were writing." in page.text
+    assert "Mine." in page.text
+    assert the_story(database).lead == "Theirs."
+
+    assert 'name="edits" value="1"' in page.text
+    assert desk.post(address, data={**WHOLE, "edits": "1", "lead": "Mine."}).status_code == 303
+    assert the_story(database).lead == "Mine."
+
+
+def test_a_story_published_meanwhile_keeps_what_was_typed(desk: FlaskClient) -> None:
+    address = saved(desk)
+    desk.post(f"{address}/publish")
+
+    page = desk.post(address, data={**WHOLE, "edits": "0", "lead": "Too late."})
+
+    assert page.status_code == 409
+    assert "This story was published while you were writing." in page.text
+    assert "Too late." in page.text
+    assert "Save draft</button>\n    <button" not in page.text
+
+
+def test_a_second_click_on_publish_is_told_kindly(desk: FlaskClient, database: Database) -> None:
+    address = saved(desk)
+    desk.post(f"{address}/publish")
+
+    again = desk.post(f"{address}/publish", follow_redirects=True)
+
+    assert again.status_code == 200
+    assert "published already" in again.text
+    assert f'href="/articles/{the_story(database).slug}"' in again.text
+    assert "Published already" in desk.get(f"{address}/publish").text
+
+
+def test_publishing_what_changed_under_ones_eyes_asks_to_read_again(
+    desk: FlaskClient, database: Database
+) -> None:
+    address = saved(desk)
+    desk.post(address, data={**WHOLE, "edits": "0", "lead": "Changed."})
+
+    page = desk.post(f"{address}/publish", data={"edits": "0"}, follow_redirects=True)
+
+    assert "Read it once more." in page.text
+    assert the_story(database).state is StoryState.DRAFT
+
+
+def test_a_published_story_is_read_only(desk: FlaskClient) -> None:
+    address = saved(desk)
+    desk.post(f"{address}/publish")
+
+    page = desk.get(address).text
+
+    assert "<textarea" not in page
+    assert "revisions come later" in page
+
+
+@pytest.mark.parametrize("place", ["", "/preview", "/publish"])
+@pytest.mark.parametrize("story_id", ["999", "9223372036854775807", "99999999999999999999", "x"])
+def test_a_story_that_is_not_there_is_a_page(desk: FlaskClient, story_id: str, place: str) -> None:
+    assert desk.get(f"/newsroom/stories/{story_id}{place}").status_code == 404

@@ -1,0 +1,104 @@
+"""Reading and judging the form, without a request."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nif.errors import Invalid
+from nif.stories.models import ReasonCode, SourceKind
+from nif.web.newsroom.story_copy import copy_of, is_address, problems, sketch
+from nif.web.newsroom.story_form import MOST_SECTIONS, SectionRow, blank, grown, read
+
+LEAST = {"headline": "A headline"}
+
+
+def test_groups_are_read_in_order_and_empty_ones_are_dropped() -> None:
+    form = read(
+        LEAST
+        | {"sections-0-label": "", "sections-1-label": "B:", "sections-1-bullets": "one\ntwo"}
+        | {"sources-0-kind": "own_reporting", "sources-1-kind": "publication"}
+    )
+
+    copy = copy_of(form)
+
+    assert copy.sections == [("B:", ["one", "two"])]
+    assert [source.kind for source in copy.sources] == [SourceKind.OWN_REPORTING]
+
+
+def test_what_editors_paste_is_tidied() -> None:
+    form = read(
+        {
+            "headline": "  Two\n words\x00 ",
+            "sections-0-label": " A: ",
+            "sections-0-bullets": "\t- first\r\n  * second\r\n–\r\n",
+            "reason_code": "topic_news",
+            "reason_subject": "audits.",
+            "tags": "Deals, ,  Live  music,",
+        }
+    )
+
+    copy = copy_of(form)
+
+    assert copy.headline == "Two words"
+    assert copy.sections == [("A:", ["first", "second"])]
+    assert copy.reason_code is ReasonCode.TOPIC_NEWS
+    assert copy.reason_subject == "audits"
+    assert copy.tags == ["Deals", "Live music"]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"headline": "x" * 201}, "headline"),
+        ({"headline": ""}, "headline"),
+        ({"lead": "x" * 2001}, "lead"),
+        ({"tags": ",".join("abcdefghijklm")}, "tags"),
+        ({"tags": "!!!"}, "tags"),
+        ({"tags": "x" * 51}, "tags"),
+        ({"story_type": "poem"}, "story_type"),
+        ({"reason_code": "because"}, "reason_code"),
+        ({"sections-0-label": "", "sections-0-bullets": "one"}, "sections-0-label"),
+        ({"sections-0-label": "A", "sections-0-bullets": "x\n" * 41}, "sections-0-bullets"),
+        ({"sections-0-label": "A", "sections-0-bullets": "x" * 1001}, "sections-0-bullets"),
+        ({"sources-0-kind": "rumour"}, "sources-0-kind"),
+        ({"sources-0-kind": "dataset", "sources-0-url": "example.com"}, "sources-0-url"),
+        ({"sources-0-kind": "dataset", "sources-0-title": "x" * 301}, "sources-0-title"),
+    ],
+)
+def test_what_cannot_be_saved_is_named_by_its_field(given: dict[str, str], name: str) -> None:
+    form = read(LEAST | given)
+
+    assert list(problems(form)) == [name]
+    with pytest.raises(Invalid):
+        copy_of(form)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["javascript:alert(1)", "ftp://a.b/", "//a.b", "https://", "http://[", "https://a b", "a.b/c"],
+)
+def test_only_addresses_on_the_web_are_addresses(text: str) -> None:
+    assert not is_address(text)
+
+
+def test_groups_grow_up_to_a_limit() -> None:
+    form = blank("Jo")
+    for _ in range(MOST_SECTIONS + 5):
+        form = grown(form, "section")
+
+    assert len(form.sections) == MOST_SECTIONS
+    assert grown(form, "nonsense") is form
+
+
+NAMES = ("headline", "tags", "reason_code", "reason_subject", "edits", "sections-0-label")
+MORE = ("sections-0-bullets", "sources-0-kind", "sources-0-url", "sources-0-publisher")
+
+
+@settings(deadline=None)
+@given(st.fixed_dictionaries({}, optional={name: st.text() for name in NAMES + MORE}))
+def test_whatever_comes_in_is_read_judged_and_drawn(values: dict[str, str]) -> None:
+    form = read(values)
+
+    assert all(problems(form).values())
+    assert "\x00" not in sketch(form, gap="…").headline
+    assert all(isinstance(row, SectionRow) for row in form.sections)

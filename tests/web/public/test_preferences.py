@@ -1,0 +1,74 @@
+"""A reader's own page."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.parts import Parts
+from nif.subscriptions.models import Subscription
+from nif.subscriptions.preferring import choices, get_subscriber, preferences_token
+from tests.factories import a_list, a_subscription
+from tests.web.public.forms import letters, link_in
+
+
+@pytest.fixture
+def subscription(database: Database) -> Subscription:
+    with database.transaction() as session:
+        daily = a_list(session)
+        a_list(session, "weekly", title="NIF Weekly", schedule="weekly fri 08:00")
+        return a_subscription(session, daily, "ann@example.com")
+
+
+@pytest.fixture
+def token(subscription: Subscription, parts: Parts) -> str:
+    return preferences_token(subscription.subscriber_id, parts.tokens)
+
+
+def lists_of(session: Session, token: str, parts: Parts) -> list[str]:
+    session.rollback()
+    subscriber = get_subscriber(session, token, parts.tokens)
+    return [one.slug for one, on in choices(session, subscriber) if on]
+
+
+def test_a_reader_changes_lists_and_is_told_so(
+    client: FlaskClient, session: Session, token: str, parts: Parts
+) -> None:
+    assert "ann@example.com" in client.get(f"/preferences/{token}").text
+    saved = client.post(f"/preferences/{token}", data={"list": "weekly"}, follow_redirects=True)
+
+    assert "Saved" in saved.text
+    assert lists_of(session, token, parts) == ["weekly"]
+
+
+def test_one_button_leaves_everything(
+    client: FlaskClient, session: Session, token: str, parts: Parts
+) -> None:
+    client.post(f"/preferences/{token}", data={"list": ["daily", "weekly"], "none": "1"})
+
+    assert lists_of(session, token, parts) == []
+
+
+def test_the_link_is_mailed_to_who_is_known_and_the_page_never_tells(
+    client: FlaskClient, session: Session, subscription: Subscription, token: str
+) -> None:
+    known = client.post("/preferences", data={"email": "Ann@example.com"})
+    unknown = client.post("/preferences", data={"email": "bea@example.com"})
+
+    assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
+    assert [letter.address for letter in letters(session)] == ["ann@example.com"]
+    assert link_in(letters(session)[0], "preferences") == f"/preferences/{token}"
+
+
+def test_a_token_for_leaving_does_not_open_the_page(
+    client: FlaskClient, subscription: Subscription
+) -> None:
+    assert client.get("/preferences/" + "B" * 40).status_code == 404
+
+
+def test_an_unknown_list_in_the_form_is_passed_over(
+    client: FlaskClient, session: Session, token: str, parts: Parts
+) -> None:
+    client.post(f"/preferences/{token}", data={"list": ["daily", "nope"]})
+
+    assert lists_of(session, token, parts) == ["daily"]

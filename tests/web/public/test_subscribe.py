@@ -1,0 +1,213 @@
+"""Joining, as a reader and as a machine would try it."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.parts import Parts
+from nif.subscriptions.models import (
+    Consent,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    SuppressionReason,
+)
+from nif.subscriptions.suppressing import suppress
+from tests.conftest import NOON
+from tests.factories import a_list, a_subscription
+from tests.web.public.forms import letters, link_in, subscribe, ticket
+
+
+@pytest.fixture(autouse=True)
+def _lists(database: Database) -> None:
+    with database.transaction() as session:
+        a_subscription(session, a_list(session), "known@example.com")
+        a_list(session, "weekly", title="NIF Weekly", schedule="weekly fri 08:00")
+
+
+def states(session: Session, address: str) -> list[SubscriptionState]:
+    query = select(Subscription.state).join(Subscriber).where(Subscriber.canonical == address)
+    return list(session.scalars(query))
+
+
+def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Parts, session: Session) -> None:
+    assert subscribe(client, parts, "ann@example.com").location == "/subscribe/check-your-inbox"
+    link = link_in(letters(session)[0], "confirm")
+
+    assert b"Yes, subscribe me" in client.get(link).data
+    assert states(session, "ann@example.com") == [SubscriptionState.PENDING]
+    session.rollback()
+
+    assert client.post(link).location == "/subscribe/daily/welcome"
+    assert b"Welcome" in client.get("/subscribe/daily/welcome").data
+    assert states(session, "ann@example.com") == [SubscriptionState.CONFIRMED]
+
+
+def test_confirming_again_says_that_it_is_done(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    subscribe(client, parts, "ann@example.com")
+    link = link_in(letters(session)[0], "confirm")
+    client.post(link)
+
+    assert client.post(link).status_code == 303
+    assert b"You are subscribed" in client.get(link).data
+
+
+def test_the_consent_keeps_the_words_that_the_form_showed(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    page = client.get("/newsletters/daily/").text
+    subscribe(client, parts, "ann@example.com")
+
+    consent = session.scalars(select(Consent)).one()
+    words = session.connection().exec_driver_sql("SELECT text FROM wording").scalar()
+    assert words in page
+    assert consent.source == "/subscribe"
+    assert consent.network == "127.0.0.0/24"
+
+
+@pytest.mark.parametrize("address", ["new@example.com", "known@example.com", "bounced@example.com"])
+def test_the_answer_is_the_same_whatever_the_address(
+    client: FlaskClient, parts: Parts, database: Database, address: str
+) -> None:
+    with database.transaction() as session:
+        suppress(session, "bounced@example.com", SuppressionReason.BOUNCED, source="test", now=NOON)
+    answer = subscribe(client, parts, address)
+
+    assert (answer.status_code, answer.location) == (303, "/subscribe/check-your-inbox")
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_who_is_subscribed_is_told_by_mail_only(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    subscribe(client, parts, "Known@Example.com")
+
+    assert [letter.message["subject"] for letter in letters(session)] == [
+        "You are subscribed to NIF Daily"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("email", "said"),
+    [
+        ("", "Type your email address"),
+        ("ann", "does not look like an email address"),
+        ("ann@@example.com", "does not look like an email address"),
+        ("a" * 300 + "@example.com", "at most 254 characters"),
+        ("ann@gmial.com", "ann@gmail.com"),
+    ],
+)
+def test_a_slip_is_answered_beside_the_field(
+    client: FlaskClient, parts: Parts, session: Session, email: str, said: str
+) -> None:
+    answer = subscribe(client, parts, email)
+
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert f'value="{email}"' in answer.text
+    assert letters(session) == []
+
+
+def test_an_address_that_looks_like_a_slip_is_taken_when_it_is_meant(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    subscribe(client, parts, "ann@gmial.com", keep="ann@gmial.com")
+
+    assert letters(session)[0].address == "ann@gmial.com"
+
+
+def test_an_unknown_list_is_answered_with_the_ones_there_are(
+    client: FlaskClient, parts: Parts
+) -> None:
+    assert subscribe(client, parts, "ann@example.com", list="nope").status_code == 404
+    page = client.get("/subscribe/nope")
+    assert page.status_code == 422
+    assert "NIF Weekly" in page.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ticket": ""}, "did not reach us whole"),
+        ({"ticket": "x" * 40}, "did not reach us whole"),
+    ],
+)
+def test_a_form_that_is_not_ours_is_handed_out_again(
+    client: FlaskClient, parts: Parts, session: Session, fields: dict[str, str], said: str
+) -> None:
+    answer = subscribe(client, parts, "ann@example.com", **fields)
+
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert letters(session) == []
+
+
+def test_a_form_that_comes_back_at_once_or_after_months_is_handed_out_again(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    quick = subscribe(client, parts, "ann@example.com", ticket=ticket(parts, age=0))
+    late = subscribe(client, parts, "ann@example.com", ticket=ticket(parts, age=10**7))
+
+    assert "That was quick" in quick.text
+    assert "open for a long time" in late.text
+    assert letters(session) == []
+
+
+def test_a_machine_that_fills_in_every_field_changes_nothing(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    answer = subscribe(client, parts, "bot@example.com", website="https://example.com")
+
+    assert answer.location == "/subscribe/check-your-inbox"
+    assert states(session, "bot@example.com") == []
+
+
+def test_one_mail_a_day_goes_to_an_address_and_thirty_an_hour_to_a_network(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    for _ in range(3):
+        subscribe(client, parts, "victim@example.com")
+    assert len(letters(session)) == 1
+    session.rollback()
+
+    for n in range(40):
+        subscribe(client, parts, f"many{n}@example.com")
+    assert len(letters(session)) <= 30
+
+
+def test_a_forged_link_is_answered_in_a_sentence(client: FlaskClient) -> None:
+    answer = client.get("/confirm/" + "A" * 40)
+
+    assert answer.status_code == 404
+    assert "not one that we gave out" in answer.text
+
+
+def test_the_host_of_a_request_never_reaches_a_mail(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    client.post(
+        "/subscribe",
+        data={"email": "ann@example.com", "ticket": ticket(parts), "list": "daily"},
+        headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"},
+    )
+    subscribe(client, parts, "bea@example.com")
+
+    assert [letter.address for letter in letters(session)] == ["bea@example.com"]
+    assert "evil" not in str(letters(session)[0].message)
+
+
+def test_every_letter_has_a_way_out_that_works(
+    client: FlaskClient, parts: Parts, session: Session
+) -> None:
+    subscribe(client, parts, "ann@example.com")
+    letter = letters(session)[0]
+    link = link_in(letter, "unsubscribe")
+    session.rollback()
+
+    assert letter.message["headers"]["List-Unsubscribe"].endswith(f"{link}>")
+    assert client.post(link, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert states(session, "ann@example.com") == [SubscriptionState.LEFT]

@@ -1,0 +1,99 @@
+"""Leaving: one click from a mail program, one press by hand, and nothing by looking."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.parts import Parts
+from nif.subscriptions.leaving import EVERY_LIST, unsubscribe_token
+from nif.subscriptions.models import Consent, MailingList, Subscription, SubscriptionState
+from nif.subscriptions.preferring import preferences_token
+from tests.factories import a_list, a_subscription
+
+
+@pytest.fixture
+def subscription(database: Database) -> Subscription:
+    with database.transaction() as session:
+        daily = a_list(session)
+        a_subscription(session, daily, "noise@example.com")
+        return a_subscription(session, daily, "ann@example.com")
+
+
+@pytest.fixture
+def link(subscription: Subscription, parts: Parts) -> str:
+    token = unsubscribe_token(subscription.subscriber_id, subscription.list_id, parts.tokens)
+    return f"/unsubscribe/{token}"
+
+
+def state_of(session: Session, subscription: Subscription) -> SubscriptionState:
+    session.rollback()
+    key = {"subscriber_id": subscription.subscriber_id, "list_id": subscription.list_id}
+    return session.get_one(Subscription, key, populate_existing=True).state
+
+
+@pytest.mark.parametrize("multipart", [True, False])
+def test_one_click_leaves_without_cookie_token_or_redirect(
+    client: FlaskClient, session: Session, subscription: Subscription, link: str, multipart: bool
+) -> None:
+    kind = "multipart/form-data" if multipart else "application/x-www-form-urlencoded"
+    answer = client.post(link, data={"List-Unsubscribe": "One-Click"}, content_type=kind)
+
+    assert (answer.status_code, answer.mimetype) == (200, "text/plain")
+    assert "Set-Cookie" not in answer.headers
+    assert state_of(session, subscription) is SubscriptionState.LEFT
+    assert session.scalars(select(MailingList.confirmed_count)).all() == [1]
+
+
+def test_one_click_may_come_fifty_times_and_is_recorded_once(
+    client: FlaskClient, session: Session, link: str
+) -> None:
+    for _ in range(50):
+        assert client.post(link, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+
+    assert len(session.scalars(select(Consent)).all()) == 1
+
+
+def test_a_scanner_that_opens_everything_changes_nothing(
+    client: FlaskClient, session: Session, subscription: Subscription, link: str, parts: Parts
+) -> None:
+    preferences = f"/preferences/{preferences_token(subscription.subscriber_id, parts.tokens)}"
+    for address in (link, preferences):
+        for method in ("GET", "HEAD", "OPTIONS"):
+            assert client.open(address, method=method).status_code == 200
+
+    assert state_of(session, subscription) is SubscriptionState.CONFIRMED
+    assert session.scalars(select(Consent)).all() == []
+
+
+def test_an_unknown_token_is_answered_like_any_other(client: FlaskClient) -> None:
+    answer = client.post("/unsubscribe/nonsense", data={"List-Unsubscribe": "One-Click"})
+
+    assert answer.status_code == 200
+    assert client.get("/unsubscribe/nonsense").status_code == 404
+
+
+def test_leaving_by_hand_can_be_undone_at_once(
+    client: FlaskClient, session: Session, subscription: Subscription, link: str
+) -> None:
+    assert b"Leave NIF Daily?" in client.get(link).data
+    assert b"That was a slip" in client.post(link, data={"by_hand": "1"}).data
+    assert state_of(session, subscription) is SubscriptionState.LEFT
+
+    back = client.post(link, data={"by_hand": "1", "back": "1"})
+    assert b"You are back" in back.data
+    assert state_of(session, subscription) is SubscriptionState.CONFIRMED
+
+
+def test_a_link_for_every_list_leaves_them_all(
+    client: FlaskClient,
+    database: Database,
+    session: Session,
+    subscription: Subscription,
+    parts: Parts,
+) -> None:
+    token = unsubscribe_token(subscription.subscriber_id, EVERY_LIST, parts.tokens)
+    client.post(f"/unsubscribe/{token}", data={"List-Unsubscribe": "One-Click"})
+
+    assert state_of(session, subscription) is SubscriptionState.LEFT
