@@ -13,7 +13,7 @@ from nif.parts import Parts, assemble
 from nif.schema import is_current
 from nif.settings import PROJECT, MailerName, Settings
 from nif.web import routes
-from nif.web.access import guard
+from nif.web.access import guard, spare_readers
 from nif.web.errors import register_errors
 from nif.web.filters import STATIC, register_filters
 from nif.web.login import set_up_login
@@ -66,6 +66,7 @@ def join(parts: Parts) -> Flask:
     app.extensions["nif_pages"] = PageCache()
     _name_requests(app)
     protect(app, settings)
+    spare_readers(app)
     set_up_login(app, parts)
     guard(app, CSRFProtect(app))
     register_errors(app)

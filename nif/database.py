@@ -16,6 +16,7 @@ from sqlalchemy import (
     Enum,
     Integer,
     MetaData,
+    Select,
     create_engine,
     event,
     make_url,
@@ -107,6 +108,11 @@ class Database:
         """A session whose changes are thrown away; on SQLite it never waits for a writer."""
         with Session(self._readers, expire_on_commit=False) as session:
             yield session
+
+    def look_up(self, query: Select[Any]) -> Any:
+        """The first value of a query, without the cost of a session: for what every page asks."""
+        with self._readers.connect() as connection:
+            return connection.scalar(query)
 
     def check_reachable(self) -> None:
         """Raises Misconfigured where the database does not answer."""

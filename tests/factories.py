@@ -20,7 +20,7 @@ from nif.sends.models import Send
 from nif.sends.planning import plan
 from nif.stories.drafting import SourceCopy, StoryCopy, draft
 from nif.stories.models import ReasonCode, Revision, SourceKind, Story
-from nif.stories.publishing import backdate, publish
+from nif.stories.publishing import SHELF_VERSION, backdate, publish
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.counting import move
 from nif.subscriptions.establishing import Charter, establish
@@ -173,3 +173,8 @@ def an_account(
 def texts(sentences: Sequence[Any]) -> list[str]:
     """The words of a block's sentences."""
     return [s["text"] if isinstance(s, dict) else s.text for s in sentences]
+
+
+def shelf_version(session: Session) -> int:
+    """The number of the last change that a reader could see."""
+    return session.scalar(SHELF_VERSION) or 0

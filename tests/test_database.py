@@ -11,9 +11,10 @@ from nif.errors import Misconfigured
 from nif.limits import Tally
 from nif.settings import load_settings
 from nif.stories.models import Shelf, Tag
-from nif.stories.publishing import restock, shelf_version
+from nif.stories.publishing import restock
 from nif.subscriptions.models import Consent, ConsentAction
 from tests.conftest import NOON
+from tests.factories import shelf_version
 
 
 def names(database):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Select, or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
@@ -76,11 +76,12 @@ def _readers(session: Session, batch: Batch) -> list[tuple[int, str]]:
     """Who of the batch is still to be mailed; the others are marked with the reason."""
     readers = []
     dropped: dict[tuple[Outcome, str | None], list[int]] = {}
-    for row in session.execute(_deliveries(batch)):
-        if fate := _fate(row):
-            dropped.setdefault(fate, []).append(row.subscriber_id)
+    for subscriber_id, address, state, reason in session.execute(_deliveries(batch)):
+        if reason is None and state is SubscriptionState.CONFIRMED and address is not None:
+            readers.append((subscriber_id, address))
         else:
-            readers.append((row.subscriber_id, row.address))
+            fate = (Outcome.LEFT, None) if reason is None else (Outcome.SUPPRESSED, reason.value)
+            dropped.setdefault(fate, []).append(subscriber_id)
     for (outcome, why), ids in dropped.items():
         session.execute(
             update(Delivery)
@@ -90,14 +91,6 @@ def _readers(session: Session, batch: Batch) -> list[tuple[int, str]]:
         )
         batch.dropped += len(ids)
     return readers
-
-
-def _fate(row: Row[Any]) -> tuple[Outcome, str | None] | None:
-    if row.reason is not None:
-        return Outcome.SUPPRESSED, row.reason
-    if row.state is not SubscriptionState.CONFIRMED:
-        return Outcome.LEFT, None
-    return None
 
 
 def _deliveries(batch: Batch) -> Select[*tuple[Any, ...]]:

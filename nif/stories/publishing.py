@@ -43,6 +43,10 @@ def publish(session: Session, story: Story, *, by: int | None, now: datetime) ->
     return revision
 
 
+SHELF_VERSION = select(Shelf.version).where(Shelf.id == 1)
+"""The number that grows with every change that a reader could see; none before the first."""
+
+
 def restock(session: Session) -> None:
     """Say that something changed which readers can see, so that no page is served from before."""
     session.execute(
@@ -53,24 +57,32 @@ def restock(session: Session) -> None:
 
 
 def _gates(story: Story) -> Iterator[tuple[str, str]]:
+    yield from _text_gates(story)
+    yield from _section_gates(story)
+    yield from _source_gates(story.sources)
+    if story.reason_code is None:
+        yield "reason_code", "Say why NIF covers this: readers were promised an answer."
+    elif story.reason_code not in WITHOUT_SUBJECT and not story.reason_subject.strip():
+        yield "reason_subject", "Finish the sentence “We covered it because …”."
+
+
+def _text_gates(story: Story) -> Iterator[tuple[str, str]]:
     if not story.headline.strip():
         yield "headline", "A story needs a headline."
     elif len(story.headline) > LONGEST_HEADLINE:
         yield "headline", f"A headline has at most {LONGEST_HEADLINE} characters."
     if not story.lead.strip():
         yield "lead", "A story needs a lead: the paragraph that says what happened."
-    if not any(section["bullets"] for section in story.sections):
-        yield "sections", "A story needs at least one section with a bullet."
-    for section in story.sections:
-        if not section["bullets"]:
-            yield "sections", f"The section “{section['label']}” has no bullet yet."
     if not story.byline.strip():
         yield "byline", "Readers are told who wrote a story: give a byline."
-    yield from _source_gates(story.sources)
-    if story.reason_code is None:
-        yield "reason_code", "Say why NIF covers this: readers were promised an answer."
-    elif story.reason_code not in WITHOUT_SUBJECT and not story.reason_subject.strip():
-        yield "reason_subject", "Finish the sentence “We covered it because …”."
+
+
+def _section_gates(story: Story) -> Iterator[tuple[str, str]]:
+    empty = [section["label"] for section in story.sections if not section["bullets"]]
+    if len(empty) == len(story.sections):
+        yield "sections", "A story needs at least one section with a bullet."
+    elif empty:
+        yield "sections", f"The section “{empty[0]}” has no bullet yet."
 
 
 def _source_gates(sources: list[Source]) -> Iterator[tuple[str, str]]:
@@ -164,8 +176,3 @@ def backdate(session: Session, story: Story, *, moment: datetime) -> None:
         .where(Revision.id == story.current_id)
         .values(published_at=moment, first_published_at=moment)
     )
-
-
-def shelf_version(session: Session) -> int:
-    """The number that grows with every change that a reader could see."""
-    return session.scalar(select(Shelf.version).where(Shelf.id == 1)) or 0

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from flask import Flask, abort, current_app, request
-from flask_login import current_user
+from flask import Flask, abort, current_app, g, request
+from flask_login import AnonymousUserMixin, current_user
 from flask_wtf import CSRFProtect
 
 from nif.accounts.models import RoleName
@@ -42,6 +42,23 @@ def access_of(endpoint: str, view: object) -> Access | None:
     if endpoint.startswith(ELSEWHERE):
         return Access.PUBLIC
     return cast("Access | None", getattr(view, "access", None))
+
+
+def spare_readers(app: Flask) -> None:
+    """Keep the sign-in library away from requests that are nobody's: readers' and machines'.
+
+    Has to be called before the library is set up, for it looks at every request.
+    """
+
+    @app.before_request
+    def nobody() -> None:
+        endpoint = request.endpoint
+        if endpoint is None or endpoint == "static":
+            access: Access | None = Access.PUBLIC
+        else:
+            access = getattr(app.view_functions[endpoint], "access", None)
+        if access in {Access.PUBLIC, Access.TOKEN, Access.MACHINE}:
+            g._login_user = AnonymousUserMixin()
 
 
 def guard(app: Flask, csrf: CSRFProtect) -> None:

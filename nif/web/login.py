@@ -126,6 +126,8 @@ def set_up_login(app: Flask, own: Parts) -> None:
     app.extensions["nif_security"] = Security(
         app, store, login_form=ThrottledLogin, mail_util_cls=Letters
     )
+    # The library would look for a token in the body of every request; nobody here has one.
+    app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
 
 
 def _session(app: Flask, engine: Engine) -> SQLAlchemy:

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .account import API_KEY
-from .server import Standin
+from tests.standin.account import API_KEY
+from tests.standin.server import Standin
 
 
 def arguments() -> argparse.Namespace:

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import urllib3
 
-from .client import Standin
-from .sample import mail, reader
+from tests.standin.client import Standin
+from tests.standin.sample import mail, reader
 
 CONNECTIONS = 8
 RECIPIENTS = 1_000

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import urllib3
 
-from . import ledger
+from tests.standin import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import urllib3
 
-from .client import Standin
+from tests.standin.client import Standin
 
 Post = Callable[..., urllib3.BaseHTTPResponse]
 

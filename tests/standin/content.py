@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from . import messages, shape
-from .account import Account
-from .messages import OWN, Refusal
-from .recipients import LARGEST, check_address, check_headers, check_send_at
+from tests.standin import messages, shape
+from tests.standin.account import Account
+from tests.standin.messages import OWN, Refusal
+from tests.standin.recipients import LARGEST, check_address, check_headers, check_send_at
 
 KEYS = frozenset(shape.TYPES["properties"])
 ORDER = {"text/plain": 0, "text/html": 1}

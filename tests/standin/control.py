@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from .wire import Answer, Request, json_answer
+from tests.standin.wire import Answer, Request, json_answer
 
 if TYPE_CHECKING:
-    from .server import Standin
+    from tests.standin.server import Standin
 
 
 def answer(standin: Standin, request: Request) -> Answer:

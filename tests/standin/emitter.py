@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 import urllib3
 
-from .account import Account
-from .events import SUPPRESSING, Event, Message, events_of, outcome_of
-from .signing import Signer
+from tests.standin.account import Account
+from tests.standin.events import SUPPRESSING, Event, Message, events_of, outcome_of
+from tests.standin.signing import Signer
 
 LARGEST_BATCH = 768_000
 WAITING = 10_000

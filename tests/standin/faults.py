@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from . import messages
-from .messages import Refusal
-from .rules import refusal, refuse
-from .wire import Answer, html_answer, json_answer
+from tests.standin import messages
+from tests.standin.messages import Refusal
+from tests.standin.rules import refusal, refuse
+from tests.standin.wire import Answer, html_answer, json_answer
 
 ELSEWHERE = "https://api.sendgrid.com/v3/mail/send"
 TOO_MANY = {"errors": [{"field": None, "message": messages.TOO_MANY_REQUESTS}]}

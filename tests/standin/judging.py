@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .rendering import Mail, https_uris
+from tests.standin.rendering import Mail, https_uris
 
 # Gmail clips a message whose html is larger.
 LARGEST_HTML = 102_400

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import judging
-from .account import Account
-from .ledger import edition_of
-from .rendering import Mail, Template
+from tests.standin import judging
+from tests.standin.account import Account
+from tests.standin.ledger import edition_of
+from tests.standin.rendering import Mail, Template
 
 KEPT = 10_000
 SENTENCES = 1_000

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from . import messages, shape
-from .account import Account
-from .messages import OWN, Refusal
+from tests.standin import messages, shape
+from tests.standin.account import Account
+from tests.standin.messages import OWN, Refusal
 
 LARGEST = 10_000
 KINDS = ("to", "cc", "bcc")

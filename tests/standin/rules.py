@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from . import content, messages, recipients, shape
-from .account import Account
-from .messages import Refusal
-from .wire import Answer, Request, html_answer, json_answer
+from tests.standin import content, messages, recipients, shape
+from tests.standin.account import Account
+from tests.standin.messages import Refusal
+from tests.standin.wire import Answer, Request, html_answer, json_answer
 
 
 def refusal(status: int, *refusals: Refusal) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import urllib3
 
-from .rendering import https_uris
+from tests.standin.rendering import https_uris
 
 BOUNDARY = "standin"
 ONE_CLICK = "List-Unsubscribe=One-Click"

@@ -9,13 +9,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import control, rules
-from .account import Account
-from .emitter import Emitter
-from .faults import BREAKS, LIES, REFUSALS, Fault, Faults
-from .ledger import Ledger
-from .mailbox import Mailbox
-from .wire import (
+from tests.standin import control, rules
+from tests.standin.account import Account
+from tests.standin.emitter import Emitter
+from tests.standin.faults import BREAKS, LIES, REFUSALS, Fault, Faults
+from tests.standin.ledger import Ledger
+from tests.standin.mailbox import Mailbox
+from tests.standin.wire import (
     BUFFER,
     Answer,
     Request,

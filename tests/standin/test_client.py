@@ -9,10 +9,10 @@ from pathlib import Path
 
 import orjson
 
-from .client import Standin
-from .conftest import Post, Webhook
-from .sample import mail, reader
-from .scanner import links, one_click, scan
+from tests.standin.client import Standin
+from tests.standin.conftest import Post, Webhook
+from tests.standin.sample import mail, reader
+from tests.standin.scanner import links, one_click, scan
 
 
 def test_what_is_accepted_is_logged_before_the_answer(standin: Standin, post: Post) -> None:

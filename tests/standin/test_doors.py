@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 
-from . import messages
-from .sample import mail, reader
-from .server import SEND, Standin
-from .wire import LARGEST_MAIL, Answer, Request
+from tests.standin import messages
+from tests.standin.sample import mail, reader
+from tests.standin.server import SEND, Standin
+from tests.standin.wire import LARGEST_MAIL, Answer, Request
 
 HEADERS = {"authorization": "Bearer SG.standin", "content-type": "application/json"}
 

@@ -10,11 +10,11 @@ import orjson
 import pytest
 from sendgrid.helpers.eventwebhook import EventWebhook
 
-from .client import Standin
-from .conftest import Post, Webhook
-from .events import Event, Message, events_of
-from .sample import mail, reader
-from .signing import SIGNATURE, TIMESTAMP, Signer
+from tests.standin.client import Standin
+from tests.standin.conftest import Post, Webhook
+from tests.standin.events import Event, Message, events_of
+from tests.standin.sample import mail, reader
+from tests.standin.signing import SIGNATURE, TIMESTAMP, Signer
 
 FAST = {"interval": 0.02, "speed": 864_000.0}
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import urllib3
 
-from .client import Standin
-from .conftest import Post
-from .faults import KINDS, Faults
-from .sample import mail, reader
+from tests.standin.client import Standin
+from tests.standin.conftest import Post
+from tests.standin.faults import KINDS, Faults
+from tests.standin.sample import mail, reader
 
 BROKEN = urllib3.exceptions.HTTPError
 

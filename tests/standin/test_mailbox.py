@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from .account import Account
-from .mailbox import Mailbox
-from .sample import HTML, LEAVE, POSTAL_ADDRESS, TEXT, TRACKING_OFF, mail, reader
+from tests.standin.account import Account
+from tests.standin.mailbox import Mailbox
+from tests.standin.sample import HTML, LEAVE, POSTAL_ADDRESS, TEXT, TRACKING_OFF, mail, reader
 
 
 def problems(*bodies: dict[str, Any], **state: Any) -> list[str]:

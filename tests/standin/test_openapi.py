@@ -14,9 +14,9 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from . import rules
-from .account import Account
-from .sample import mail, reader
+from tests.standin import rules
+from tests.standin.account import Account
+from tests.standin.sample import mail, reader
 
 SPEC = Path(__file__).parents[3] / "shared/sendgrid-openapi/tsg_mail_v3.json"
 BODY = "#/components/requestBodies/PostMailSend/content/application~1json/schema"

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from . import messages, rules, shape
-from .account import Account
-from .recipients import RESERVED_HEADERS
-from .sample import mail, reader
+from tests.standin import messages, rules, shape
+from tests.standin.account import Account
+from tests.standin.recipients import RESERVED_HEADERS
+from tests.standin.sample import mail, reader
 
 EMAIL = {"email": "ann@example.com"}
 

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from . import rules, shape
-from .account import Account
-from .sample import mail, reader
-from .test_rules import CASES
+from tests.standin import rules, shape
+from tests.standin.account import Account
+from tests.standin.sample import mail, reader
+from tests.standin.test_rules import CASES
 
 
 def test_mail_as_nif_posts_it_is_plain() -> None:

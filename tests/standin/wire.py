@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes = b""
-    headers: dict[str, str] = {}  # noqa: RUF012 -- Nobody writes to it.
+    headers: dict[str, str] = {}
 
 
 @dataclass(slots=True)

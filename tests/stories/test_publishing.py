@@ -11,9 +11,9 @@ from nif.errors import Conflict, Invalid
 from nif.settings import PROJECT
 from nif.stories.drafting import SourceCopy, get_story, redraft
 from nif.stories.models import ReasonCode, Revision, SourceKind, StoryState
-from nif.stories.publishing import backdate, preview, problems, publish, restock, shelf_version
+from nif.stories.publishing import backdate, preview, problems, publish, restock
 from tests.conftest import NOON
-from tests.factories import a_draft, a_story, an_account, story_copy
+from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
 
 SEED = PROJECT / "nif/demo/stories/nvidia-accused-of-training-its-ai-on-anna-s-archive.toml"
 HASHED = (

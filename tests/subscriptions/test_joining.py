@@ -293,7 +293,7 @@ def test_lists_are_found_by_their_slug_and_named_oldest_first(session):
     assert find_first_list(session) is second
 
 
-@pytest.mark.parametrize("slug", ["", "Daily", "dail", "a\0b"])
+@pytest.mark.parametrize("slug", ["", "Daily", "dail"])
 def test_a_list_that_is_not_there_is_not_found(session, daily, slug):
     with pytest.raises(NotFound):
         get_list(session, slug)

@@ -14,9 +14,9 @@ from time import time
 
 from flask import Response, current_app, request
 
-from nif.stories.publishing import shelf_version
+from nif.stories.publishing import SHELF_VERSION
 from nif.tokens import Purpose
-from nif.web.current import reading, tokens
+from nif.web.current import parts, tokens
 
 MOST_PAGES = 1000
 TICKET = "form-ticket-goes-here"
@@ -57,8 +57,7 @@ class PageCache:
 def kept(render: Callable[[], str]) -> Response:
     """The answer for this request's page: from memory, or 304 where the reader has it."""
     cache: PageCache = current_app.extensions["nif_pages"]
-    with reading() as session:
-        version = shelf_version(session)
+    version = parts().database.look_up(SHELF_VERSION) or 0
     page = cache.get((request.full_path, version), render)
     response = Response(mimetype="text/html")
     response.set_etag(page.etag, weak=True)

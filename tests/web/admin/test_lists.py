@@ -11,9 +11,15 @@ from nif.database import Database
 from nif.editions.models import Edition, EditionState
 from nif.sends.models import SendState
 from nif.sends.planning import plan
-from nif.stories.publishing import shelf_version
 from nif.subscriptions.models import MailingList
-from tests.factories import a_list, a_plain_edition, a_plain_send, a_story, subscriptions
+from tests.factories import (
+    a_list,
+    a_plain_edition,
+    a_plain_send,
+    a_story,
+    shelf_version,
+    subscriptions,
+)
 from tests.web.newsroom.staff import text_of
 
 CHARTER = {

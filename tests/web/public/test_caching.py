@@ -53,6 +53,12 @@ def test_a_page_that_is_not_there_is_not_kept(client: FlaskClient, database: Dat
     assert client.get("/articles/the-third").status_code == 200
 
 
+def test_a_nul_in_an_address_or_a_form_is_refused(client: FlaskClient) -> None:
+    for path in ("/articles/a%00b", "/tags/a%00b", "/newsletters/a%00b/", "/?after=%00"):
+        assert client.get(path).status_code == 400
+    assert client.post("/subscribe", data={"email": "ann\0@example.com"}).status_code == 400
+
+
 def test_an_empty_newsroom_says_so(client: FlaskClient) -> None:
     assert "Nothing is published yet" in client.get("/").text
     assert "no newsletter" in client.get("/subscribe").text

@@ -17,7 +17,7 @@ from nif.subscriptions.models import (
 from nif.subscriptions.suppressing import suppress
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
-from tests.web.public.forms import letters, link_in, subscribe, ticket
+from tests.web.public.forms import let_go, letters, link_in, subscribe, ticket
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,9 @@ def _lists(database: Database) -> None:
 
 def states(session: Session, address: str) -> list[SubscriptionState]:
     query = select(Subscription.state).join(Subscriber).where(Subscriber.canonical == address)
-    return list(session.scalars(query))
+    found = list(session.scalars(query))
+    let_go(session)
+    return found
 
 
 def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Parts, session: Session) -> None:
@@ -38,7 +40,6 @@ def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Parts, session: 
 
     assert b"Yes, subscribe me" in client.get(link).data
     assert states(session, "ann@example.com") == [SubscriptionState.PENDING]
-    session.rollback()
 
     assert client.post(link).location == "/subscribe/daily/welcome"
     assert b"Welcome" in client.get("/subscribe/daily/welcome").data
@@ -172,7 +173,6 @@ def test_one_mail_a_day_goes_to_an_address_and_thirty_an_hour_to_a_network(
     for _ in range(3):
         subscribe(client, parts, "victim@example.com")
     assert len(letters(session)) == 1
-    session.rollback()
 
     for n in range(40):
         subscribe(client, parts, f"many{n}@example.com")
@@ -206,7 +206,6 @@ def test_every_letter_has_a_way_out_that_works(
     subscribe(client, parts, "ann@example.com")
     letter = letters(session)[0]
     link = link_in(letter, "unsubscribe")
-    session.rollback()
 
     assert letter.message["headers"]["List-Unsubscribe"].endswith(f"{link}>")
     assert client.post(link, data={"List-Unsubscribe": "One-Click"}).status_code == 200

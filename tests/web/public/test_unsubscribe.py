@@ -11,6 +11,7 @@ from nif.subscriptions.leaving import EVERY_LIST, unsubscribe_token
 from nif.subscriptions.models import Consent, MailingList, Subscription, SubscriptionState
 from nif.subscriptions.preferring import preferences_token
 from tests.factories import a_list, a_subscription
+from tests.web.public.forms import let_go
 
 
 @pytest.fixture
@@ -28,9 +29,10 @@ def link(subscription: Subscription, parts: Parts) -> str:
 
 
 def state_of(session: Session, subscription: Subscription) -> SubscriptionState:
-    session.rollback()
     key = {"subscriber_id": subscription.subscriber_id, "list_id": subscription.list_id}
-    return session.get_one(Subscription, key, populate_existing=True).state
+    state = session.get_one(Subscription, key).state
+    let_go(session)
+    return state
 
 
 @pytest.mark.parametrize("multipart", [True, False])
