@@ -24,7 +24,7 @@ PEOPLE = (
     ("editor@example.com", "Jo Reyes", RoleName.EDITOR),
     ("admin@example.com", "Sam Okafor", RoleName.ADMIN),
 )
-FIRST_DIGEST_IN = timedelta(minutes=4)
+FIRST_DIGEST_IN = timedelta(minutes=6)
 
 
 def load(session: Session, *, password_hash: str, now: datetime) -> bool:

@@ -20,9 +20,7 @@ class House:
     """`serve`, `worker` and commands over one database; everything ends with the block."""
 
     def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = (folder / "house.log").open("ab")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -93,6 +91,12 @@ class House:
                 process.kill()
                 process.wait()
         self._log.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], object], what: str, *, seconds: float = 60) -> None:

@@ -55,7 +55,7 @@ _KEY = Trouble(
     "Retrying",
     "SendGrid does not know our key. It took nothing, so nobody is mailed twice.",
     "Check NIF_SENDGRID_API_KEY: it may be mistyped, deleted, or of another account. Set it, "
-    "restart the worker, then press “Try again now”. “nif doctor” tests it.",
+    "restart the worker, then press “Try again now”.",
 )
 _FORBIDDEN = Trouble(
     "Retrying",
@@ -78,7 +78,7 @@ _NO_ANSWER = Trouble(
 _OTHER = Trouble(
     "Retrying",
     "A request did not go through. Nothing was lost.",
-    "Nothing to do at first: it tries again by itself. If it lasts, “nif doctor” looks for why.",
+    "Nothing to do at first: it tries again by itself. If it lasts, look at the worker’s log.",
 )
 
 _SIGNS = (

@@ -1,0 +1,202 @@
+"""What SendGrid may answer, over real HTTP, and what the admin page then says."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from threading import Thread
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pydantic import SecretStr
+from sqlalchemy.orm import Session
+from werkzeug.serving import make_server
+
+from nif.accounts.models import RoleName
+from nif.clock import utc_now
+from nif.database import Database
+from nif.parts import Parts, assemble
+from nif.sends import feedback, steering
+from nif.sends.certifying import recount, tally
+from nif.sends.delivering import Courier, deliver
+from nif.sends.models import Send
+from nif.sends.reconciling import reconcile
+from nif.settings import MailerName, Settings
+from nif.subscriptions.models import Consent
+from tests.factories import a_send
+from tests.journeys.house import free_port
+from tests.standin.client import Standin
+from tests.standin.scanner import one_click, scan
+from tests.web.newsroom.staff import signed_in, without_tokens
+
+READERS = [f"reader{n}@example.com" for n in range(12)]
+
+
+@pytest.fixture
+def standin() -> Iterator[Standin]:
+    with Standin() as standin:
+        yield standin
+
+
+@pytest.fixture
+def settings(settings: Settings, standin: Standin) -> Settings:
+    return settings.model_copy(
+        update={
+            "base_url": f"http://127.0.0.1:{free_port()}",
+            "mailer": MailerName.SENDGRID,
+            "sendgrid_api_key": SecretStr(standin.api_key),
+            "sendgrid_host": standin.url,
+            "sendgrid_webhook_public_keys": (standin.public_key,),
+        }
+    )
+
+
+@pytest.fixture
+def site(app: Flask, settings: Settings) -> Iterator[str]:
+    """The address at which the app is really served."""
+    port = urlsplit(settings.base_url).port or 0
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield settings.base_url
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def send(database: Database, parts: Parts) -> Send:
+    with database.transaction() as session:
+        return a_send(session, parts, *READERS, now=utc_now() - timedelta(minutes=5))
+
+
+@pytest.fixture
+def admin(app: Flask, database: Database) -> FlaskClient:
+    return signed_in(without_tokens(app), database, RoleName.ADMIN)
+
+
+@pytest.fixture
+def courier(parts: Parts, standin: Standin) -> Iterator[Courier]:
+    """A courier after whom nobody has two mails."""
+    yield replace(parts.courier, concurrency=2)
+    assert set(standin.recipients().values()) <= {1}
+
+
+def go_on(database: Database, courier: Courier, send: Send) -> None:
+    with database.transaction() as session:
+        steering.resume(session, steering.get_send(session, send.id))
+    deliver(courier, send.id)
+
+
+def accepted(database: Database, send: Send) -> int:
+    with database.reading() as session:
+        found = session.get_one(Send, send.id)
+        assert tally(session, found) == recount(session, found)
+        return tally(session, found).accepted
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("key_revoked", "does not know our key"),
+        ("credits_used_up", "credits"),
+        ("from_not_verified", "verify the sender"),
+        ("too_many_requests", "faster than SendGrid allows"),
+    ],
+)
+def test_a_refusal_of_all_waits_says_why_and_goes_on(
+    kind: str,
+    said: str,
+    standin: Standin,
+    database: Database,
+    courier: Courier,
+    send: Send,
+    admin: FlaskClient,
+) -> None:
+    standin.push_fault(kind)
+    deliver(courier, send.id)
+
+    assert said in admin.get(f"/admin/sends/{send.id}").text
+    assert accepted(database, send) == 0
+    go_on(database, courier, send)
+    assert accepted(database, send) == len(READERS)
+
+
+def test_one_refused_address_does_not_cost_the_others(
+    standin: Standin, database: Database, courier: Courier, send: Send, admin: FlaskClient
+) -> None:
+    standin.push_fault("bad_address", address=READERS[4], times=1)
+    deliver(courier, send.id)
+
+    page = admin.get(f"/admin/sends/{send.id}").text
+    assert READERS[4] in page
+    assert accepted(database, send) == len(READERS) - 1
+
+
+def test_nobody_listening_is_told_from_an_answer_that_is_missing(
+    database: Database, courier: Courier, parts: Parts, send: Send, admin: FlaskClient
+) -> None:
+    nobody = assemble(parts.settings.model_copy(update={"sendgrid_host": "http://127.0.0.1:9"}))
+    deliver(replace(courier, mailer=nobody.mailer), send.id)
+    nobody.database.close()
+
+    assert "No connection to SendGrid" in admin.get(f"/admin/sends/{send.id}").text
+    go_on(database, courier, send)
+    assert accepted(database, send) == len(READERS)
+
+
+@pytest.mark.parametrize("kind", ["accept_then_500", "accept_then_drop", "truncated"])
+def test_what_was_taken_without_an_answer_is_settled_by_an_event(
+    kind: str,
+    standin: Standin,
+    database: Database,
+    courier: Courier,
+    send: Send,
+    admin: FlaskClient,
+    site: str,
+) -> None:
+    standin.push_fault(kind)
+    deliver(courier, send.id)
+    assert "Uncertain" in admin.get(f"/admin/sends/{send.id}").text
+    deliver(courier, send.id)
+    if kind != "truncated":
+        assert accepted(database, send) == 0
+
+    standin.emit_to(f"{site}/webhooks/sendgrid/events")
+    standin.wait_for_events()
+    with database.transaction() as session:
+        feedback.process(session, now=utc_now())
+    settle(courier, quiet=timedelta(hours=1))
+    assert accepted(database, send) == len(READERS)
+
+
+def settle(courier: Courier, *, quiet: timedelta) -> None:
+    reconcile(courier.transaction, courier.mailer, quiet_period=quiet, now=utc_now())
+
+
+def test_every_mail_is_as_it_must_be_and_a_scanner_changes_nothing(
+    standin: Standin, database: Database, courier: Courier, send: Send, site: str
+) -> None:
+    deliver(courier, send.id)
+    mails = [standin.mails(address)[-1] for address in READERS]
+
+    assert standin.problems() == []
+    visits = [visit for mail in mails[:3] for visit in scan(mail, only=site)]
+    assert len(visits) >= 12
+    assert {visit.status for visit in visits} <= {200, 404}
+    assert consents(database) == 0
+
+    for multipart in (True, False):
+        answer = one_click(mails[0], multipart)
+        assert answer.status == 200
+    assert consents(database) == 1
+
+
+def consents(database: Database) -> int:
+    with database.reading() as session:
+        return len(rows(session))
+
+
+def rows(session: Session) -> list[Consent]:
+    return list(session.query(Consent))
