@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from flask import Flask, abort, current_app, g, request
+from flask import Flask, Response, abort, current_app, g, request, session
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf import CSRFProtect
 
@@ -59,6 +59,15 @@ def spare_readers(app: Flask) -> None:
             access = getattr(app.view_functions[endpoint], "access", None)
         if access in {Access.PUBLIC, Access.TOKEN, Access.MACHINE}:
             g._login_user = AnonymousUserMixin()
+            g.is_for_everyone = True
+
+    @app.after_request
+    def nobodys_answer(response: Response) -> Response:
+        # The library looks into the session all the same, and a cache would then keep a copy of
+        # the page for each cookie.
+        if g.get("is_for_everyone"):
+            session.accessed = False
+        return response
 
 
 def guard(app: Flask, csrf: CSRFProtect) -> None:

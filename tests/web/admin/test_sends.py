@@ -78,7 +78,7 @@ def test_a_finished_send_has_nothing_to_press(admin: FlaskClient, database: Data
         ("SendGrid cannot be reached (NewConnectionError)", "Retrying", "network"),
         ("SendGrid answered 500, 5 times in a row", "Retrying", "status.sendgrid.com"),
         ("no whole answer came from SendGrid (X), 5 times in a row", "Retrying", "events"),
-        ("the worker was held up", "Retrying", "nif doctor"),
+        ("the worker was held up", "Retrying", "worker’s log"),
     ],
 )
 def test_a_send_in_trouble_says_which_what_it_means_and_when_it_goes_on(

@@ -18,6 +18,8 @@ def test_a_page_that_the_reader_has_is_not_sent_again(
     again = client.get(f"/articles/{slug}", headers={"If-None-Match": first.headers["ETag"]})
 
     assert (again.status_code, again.data) == (304, b"")
+    assert "Vary" not in first.headers
+    assert "Set-Cookie" not in first.headers
 
 
 def test_publishing_is_seen_by_the_next_request(client: FlaskClient, database: Database) -> None:
