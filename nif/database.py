@@ -134,6 +134,7 @@ def make_engine(url: str) -> Engine:
         return _sqlite(url)
     return create_engine(
         url,
+        hide_parameters=True,
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=10,
@@ -152,7 +153,11 @@ def _sqlite(url: str) -> Engine:
         with suppress(OSError):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        url, connect_args={"isolation_level": None, "timeout": 15}, pool_size=10, max_overflow=10
+        url,
+        hide_parameters=True,
+        connect_args={"isolation_level": None, "timeout": 15},
+        pool_size=10,
+        max_overflow=10,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -5,12 +5,15 @@ is due, so that any number of workers may run them all.
 """
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from huey import Huey
 from huey.consumer import Consumer
 
 from nif import limits
@@ -28,6 +31,9 @@ from nif.subscriptions.joining import all_lists, get_list
 
 log = structlog.get_logger(__name__)
 
+WAKE_AGAIN_AFTER = 30.0
+"""Seconds after which a wake-up counts as lost."""
+
 KEEP_TALLIES = timedelta(days=31)
 KEEP_LETTERS = timedelta(days=30)
 
@@ -40,9 +46,11 @@ class Worker:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._delivering: dict[int, threading.Lock] = {}
+        self._woken: dict[int, float] = {}
+        self.stopping = threading.Event()
 
     def letters(self) -> None:
-        post_letters(self._parts.database.transaction, self._parts.mailer, now=utc_now())
+        post_letters(self._parts.database.transaction, self._parts.mailer, clock=utc_now)
 
     def digests(self) -> None:
         self.keep_slots(utc_now())
@@ -63,21 +71,34 @@ class Worker:
         return kept
 
     def sends(self) -> None:
-        """Hand every send of which something can be posted to the queue."""
+        """Have every send delivered of which something can be posted.
+
+        By way of the queue, so that a short tick is never held up; where the queue is broken, here
+        and now.
+        """
         with self._parts.database.reading() as session:
             ready = deliverable_sends(session, now=utc_now())
         for send_id in ready:
-            if not self._lock(send_id).locked():
-                self._parts.queue.wake("deliver", send_id)
+            if self._is_at_it(send_id):
+                continue
+            self._woken[send_id] = time.monotonic()
+            if not self._parts.queue.wake("deliver", send_id):
+                self.deliver(send_id)
 
     def deliver(self, send_id: int) -> None:
         """Deliver a send, unless this process is at it already."""
+        self._woken.pop(send_id, None)
         lock = self._lock(send_id)
         if lock.acquire(blocking=False):
             try:
-                deliver(self._parts.courier, send_id)
+                deliver(replace(self._parts.courier, stopping=self.stopping), send_id)
             finally:
                 lock.release()
+
+    def _is_at_it(self, send_id: int) -> bool:
+        """Is the send under way in this process, or was the queue asked for it just now?"""
+        woken = self._woken.get(send_id, -WAKE_AGAIN_AFTER)
+        return self._lock(send_id).locked() or time.monotonic() - woken < WAKE_AGAIN_AFTER
 
     def events(self) -> None:
         """Empty the webhook's tray."""
@@ -160,11 +181,23 @@ def work(parts: Parts) -> None:
     log.info("the worker is at work")
     try:
         # SIGTERM lets what is under way settle; the ledger bears whatever is stronger.
-        Consumer(
-            parts.queue.huey, workers=4, periodic=False, graceful_signal="TERM", initial_delay=0.05
+        PoliteConsumer(
+            parts.queue.huey, worker.stopping, workers=4, periodic=False, graceful_signal="TERM"
         ).run()
     finally:
         scheduler.shutdown()
+
+
+class PoliteConsumer(Consumer):  # type: ignore[misc]
+    """Tells deliveries to claim no more before it waits for them."""
+
+    def __init__(self, huey: Huey, stopping: threading.Event, **options: Any) -> None:
+        super().__init__(huey, initial_delay=0.05, **options)
+        self._stopping = stopping
+
+    def stop(self, graceful: bool = False) -> None:
+        self._stopping.set()
+        super().stop(graceful=graceful)
 
 
 def _careful(name: str, job: Job) -> Job:

@@ -27,12 +27,14 @@ class Queue:
         self.handlers: dict[str, Handler] = {}
         self._task = self.huey.task(name="handle")(self._handle)
 
-    def wake(self, what: str, *ids: int) -> None:
-        """Have a worker do `what` soon. Never fails: workers look by themselves, too."""
+    def wake(self, what: str, *ids: int) -> bool:
+        """Have a worker do `what` soon; False where the queue is broken, and never an error."""
         try:
             self._task(what, *ids)
         except Exception:
             log.warning("a wake-up could not be queued; the next tick will find the work")
+            return False
+        return True
 
     def _handle(self, what: str, *ids: int) -> None:
         self.handlers[what](*ids)

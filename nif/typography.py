@@ -15,9 +15,17 @@ def typeset(text: str) -> str:
 
 
 def linked(sentence: Mapping[str, Any]) -> Markup:
-    """A sentence of a transparency block, with its names linked to their addresses."""
-    html = escape(typeset(sentence["text"]))
-    for words, address in sentence["links"]:
-        name = escape(typeset(words))
-        html = html.replace(name, Markup('<a href="{}">{}</a>').format(address, name), 1)
+    """A sentence of a transparency block, with its names linked to their addresses.
+
+    One pass over the plain words, the longest names first: a name may be part of another's name,
+    or of its address.
+    """
+    addresses = dict(sentence["links"])
+    names = "|".join(map(re.escape, sorted(addresses, key=len, reverse=True)))
+    parts = re.split(f"({names})", sentence["text"]) if names else [sentence["text"]]
+    html = Markup("")
+    for part in parts:
+        words = escape(typeset(part))
+        address = addresses.pop(part, None)
+        html += Markup('<a href="{}">{}</a>').format(address, words) if address else words
     return html

@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("attempt_id", sa.String(), nullable=True),
         sa.Column("subscriber_id", sa.BigInteger(), nullable=True),
         sa.Column("happened_at", MOMENT, nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
         sa.Column("detail", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_event"),
     )

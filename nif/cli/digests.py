@@ -7,6 +7,7 @@ import click
 from nif.cli.common import Moment, as_json, parts_of_this_house, show
 from nif.clock import utc_now
 from nif.editions.composing import compose, upcoming
+from nif.errors import NotAllowed
 from nif.jobs import Worker
 from nif.subscriptions.joining import get_list
 
@@ -21,7 +22,10 @@ def digest() -> None:
 @as_json
 def due(moment: datetime | None, in_json: bool) -> None:
     """Compose and freeze what is due; a worker sends it."""
-    kept = Worker(parts_of_this_house()).keep_slots(moment or utc_now())
+    parts = parts_of_this_house()
+    if moment and moment > utc_now() and parts.settings.in_production:
+        raise NotAllowed("Slots to come would be written off: --now may not be later than now.")
+    kept = Worker(parts).keep_slots(moment or utc_now())
     if not kept and not in_json:
         click.echo("No slot has come.")
     for edition in kept:

@@ -7,7 +7,7 @@ import click
 from nif.cli.common import as_json, parts_of_this_house, show
 from nif.clock import utc_now
 from nif.jobs import Worker
-from nif.sends import certifying, steering
+from nif.sends import certifying, feedback, steering
 
 
 @click.group("send")
@@ -63,7 +63,9 @@ def resolve(send_id: int, batch_id: int, as_: str) -> None:
     """Decide about a batch of which nobody knows whether it was taken."""
     with parts_of_this_house().database.transaction() as session:
         found = steering.get_send(session, send_id)
-        steering.resolve(session, found, batch_id, accepted=as_ == "accepted", now=utc_now())
+        attempt_id = certifying.attempt_in_doubt(session, found, batch_id)
+        accepted = as_ == "accepted"
+        steering.resolve(session, found, batch_id, attempt_id, accepted=accepted, now=utc_now())
     click.echo("Noted.")
 
 
@@ -75,7 +77,10 @@ def events() -> None:
 @events.command()
 def drain() -> None:
     """Process what the webhook has taken in."""
-    Worker(parts_of_this_house()).events()
+    parts = parts_of_this_house()
+    with parts.database.transaction() as session:
+        feedback.take_up_again(session)
+    Worker(parts).events()
     click.echo("The tray is empty.")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.enrolling import enrol
 from nif.accounts.models import Account, RoleName
+from nif.editions.scheduling import read_schedule
 from nif.stories.drafting import SourceCopy, StoryCopy, draft
 from nif.stories.models import ReasonCode, SourceKind, Story, StoryType
 from nif.stories.publishing import backdate, publish
@@ -92,7 +93,7 @@ def _source(source: dict[str, Any]) -> SourceCopy:
 
 def _due_soon(charter: Charter, now: datetime) -> Charter:
     """The charter, with a daily digest moved to a few minutes from now."""
-    if not charter.schedule.startswith("daily"):
+    if read_schedule(charter.schedule).weekday is not None:
         return charter
     soon = (now + FIRST_DIGEST_IN).astimezone(ZoneInfo(charter.zone))
     return Charter(**{**vars(charter), "schedule": f"daily {soon:%H:%M}"})

@@ -1,6 +1,7 @@
 """Digests: editions that compose themselves of what was published since the last one."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ from nif.mail.rendering import TooLarge
 from nif.stories import reading
 from nif.stories.models import Revision
 from nif.subscriptions.models import MailingList
+
+log = logging.getLogger(__name__)
 
 CATCH_UP = timedelta(hours=12)
 """A digest that could not be made in time is still made this much later, and then no more."""
@@ -97,10 +100,20 @@ def compose(
         try:
             return Digest(stories, digest_message(desk, mailing_list, day, stories))
         except TooLarge:
-            if len(stories) == 1:
-                raise
-            stories = stories[len(stories) // 2 :]
+            stories = stories[len(stories) // 2 :] if len(stories) > 1 else []
+        except Exception:
+            # One story that cannot be written must not keep the others from their readers.
+            stories = [one for one in stories if _can_be_written(desk, mailing_list, day, one)]
     return Digest([], None)
+
+
+def _can_be_written(desk: Desk, mailing_list: MailingList, day: Slot, story: Revision) -> bool:
+    try:
+        digest_message(desk, mailing_list, day, [story])
+    except Exception:
+        log.exception("a story cannot be written as mail: revision %s", story.id)
+        return False
+    return True
 
 
 def upcoming(mailing_list: MailingList, *, now: datetime) -> Slot:
@@ -143,7 +156,7 @@ def _news(session: Session, mailing_list: MailingList, now: datetime) -> Sequenc
     Not a window between two editions: a story that was published just before one and committed
     just after would fall between them.
     """
-    first_window = timedelta(days=1 if mailing_list.schedule.startswith("daily") else 7)
+    first_window = timedelta(days=1 if read_schedule(mailing_list.schedule).weekday is None else 7)
     had = select(EditionItem.story_id).where(EditionItem.list_id == mailing_list.id)
     return reading.not_among(
         session,

@@ -48,5 +48,5 @@ def digest_message(
 def list_id(links: Links, mailing_list: MailingList) -> str:
     """The list's name for mail programs (RFC 2919): stable, and the same for every reader."""
     host = urlsplit(links.base_url).hostname or "localhost"
-    title = mailing_list.title.encode("ascii", "ignore").decode().replace('"', "")
+    title = mailing_list.title.encode("ascii", "ignore").decode().replace('"', "").replace("\\", "")
     return f'"{title}" <{mailing_list.slug}.{host}>'

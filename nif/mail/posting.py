@@ -5,6 +5,7 @@ neither a slow provider nor a crash loses it. Twice is harmless here and never i
 whose end is uncertain is made again.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from nif.database import Base, BigId, Transaction
 from nif.mail.mailer import Locked, Mailer, Refused, Unavailable, Uncertain
 from nif.mail.message import Copy, Message
 
+Clock = Callable[[], datetime]
 LEASE = timedelta(minutes=2)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=2)
@@ -43,17 +45,15 @@ def write_letter(session: Session, address: str, message: Message, *, now: datet
     session.add(Letter(address=address, message=content, written_at=now, next_try_at=now))
 
 
-def post_letters(
-    transaction: Transaction, mailer: Mailer, *, now: datetime, most: int = 100
-) -> int:
+def post_letters(transaction: Transaction, mailer: Mailer, *, clock: Clock, most: int = 100) -> int:
     """Post the letters that are due; returns how many were taken."""
     taken = 0
     for _ in range(most):
         with transaction() as session:
-            letter = _claim(session, now)
+            letter = _claim(session, clock())
         if letter is None:
             break
-        taken += _post(transaction, mailer, letter, now)
+        taken += _post(transaction, mailer, letter, clock)
     return taken
 
 
@@ -71,21 +71,23 @@ def _claim(session: Session, now: datetime) -> Letter | None:
     return letter
 
 
-def _post(transaction: Transaction, mailer: Mailer, letter: Letter, now: datetime) -> int:
+def _post(transaction: Transaction, mailer: Mailer, letter: Letter, clock: Clock) -> int:
     copy = Copy(letter.address, {"nif_l": str(letter.id)}, {}, {})
-    trouble, final = None, False
+    trouble = None
+    is_late = clock() - letter.written_at > GIVE_UP_AFTER
+    final = False
     try:
         message = Message(**(letter.message or {}))
         mailer.post(mailer.pack(message, [copy], attempt=uuid4().hex))
     except Refused as error:
         trouble, final = str(error), True
     except (Unavailable, Locked, Uncertain) as error:
-        trouble, final = str(error), now - letter.written_at > GIVE_UP_AFTER
+        trouble, final = str(error), is_late
     except Exception as error:
         # A fault of ours: the letter behind this one is posted all the same.
-        trouble, final = type(error).__name__, now - letter.written_at > GIVE_UP_AFTER
+        trouble, final = type(error).__name__, is_late
     with transaction() as session:
-        _note(session.get_one(Letter, letter.id), trouble, final, now)
+        _note(session.get_one(Letter, letter.id), trouble, final, clock())
     return trouble is None
 
 

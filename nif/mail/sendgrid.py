@@ -136,7 +136,7 @@ def _understood(status: int, headers: Mapping[str, str], body: bytes) -> str | N
         raise Refused(status, problems)
     if status == 429:
         raise Unavailable("SendGrid asked us to slow down (429)", wait=_seconds_to_wait(headers))
-    if status < 500:
+    if 300 <= status < 500:
         raise Locked(f"SendGrid answered {status}: {said}")
     raise Uncertain(f"SendGrid answered {status}")
 
@@ -154,9 +154,13 @@ def _problems(body: bytes) -> list[Problem]:
 
 
 def _copy_index(field: object) -> int | None:
-    """The N of `personalizations.N.to.0.email`."""
+    """The N of `personalizations.N.to.0.email`; None where it is not the address that is wrong.
+
+    Headers, substitutions and arguments stand under a copy too, but are the mail's own fault.
+    """
     parts = field.split(".") if isinstance(field, str) else []
-    if len(parts) > 1 and parts[0] == "personalizations" and parts[1].isdecimal():
+    about_address = len(parts) == 2 or parts[2:3] == ["to"]
+    if about_address and parts[0] == "personalizations" and parts[1].isdecimal():
         return int(parts[1])
     return None
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from nif.errors import NotFound
 from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
 from nif.subscriptions.models import Subscriber
 
@@ -114,14 +113,6 @@ def sends_of_list(session: Session, list_id: int, *, most: int = 30) -> Sequence
     return session.scalars(query).all()
 
 
-def look_up(session: Session, send_id: int) -> Send:
-    """A send, to look at: without the lock that changing it takes. Raises NotFound."""
-    send = session.get(Send, send_id)
-    if send is None:
-        raise NotFound("There is no such send.")
-    return send
-
-
 def troubled_sends(session: Session, *, most: int = 20) -> Sequence[Send]:
     """The sends that do not go on, or go on only later: the newest first."""
     held = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.HELD)
@@ -145,3 +136,9 @@ def refused_people(
         .limit(most)
     )
     return session.execute(query).all()
+
+
+def attempt_in_doubt(session: Session, send: Send, batch_id: int) -> str:
+    """The attempt that a batch of a send is in doubt about; empty where it is not."""
+    known = {batch.id: attempt.id for batch, attempt in open_batches(session, send)}
+    return known.get(batch_id, "")

@@ -9,7 +9,17 @@ from uuid import uuid4
 from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
-from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
+from nif.sends.models import (
+    Attempt,
+    AttemptResult,
+    Batch,
+    BatchState,
+    Delivery,
+    Event,
+    Outcome,
+    Send,
+    SendState,
+)
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, Suppression
 
 SAFE_PART = 0.6
@@ -28,10 +38,15 @@ class Claim:
     attempt_id: str
     readers: list[tuple[int, str]]
     post_before: float
+    post_before_by_wall: datetime
 
-    def is_fresh(self) -> bool:
-        """May it still be posted? By the monotonic clock, which no time server moves."""
-        return time.monotonic() < self.post_before
+    def is_fresh(self, now: datetime) -> bool:
+        """May it still be posted?
+
+        By the monotonic clock, which no time server moves, and by the wall's, which goes on while
+        a machine sleeps.
+        """
+        return time.monotonic() < self.post_before and now < self.post_before_by_wall
 
 
 def claim(session: Session, send_id: int, *, lease: timedelta, now: datetime) -> Claim | None:
@@ -41,6 +56,10 @@ def claim(session: Session, send_id: int, *, lease: timedelta, now: datetime) ->
     records the attempt. None where there is nothing to take, or the send is not to go on now.
     """
     while (batch := _next_batch(session, send_id, now)) is not None:
+        if _was_taken_after_all(session, batch):
+            batch.state, batch.settled_at = BatchState.ACCEPTED, now
+            session.flush()
+            continue
         post_before = time.monotonic() + lease.total_seconds() * SAFE_PART
         readers = _readers(session, batch)
         if not readers:
@@ -52,7 +71,7 @@ def claim(session: Session, send_id: int, *, lease: timedelta, now: datetime) ->
         batch.state, batch.attempt_id = BatchState.INTENT, attempt.id
         batch.lease_until = now + lease
         session.flush()
-        return Claim(send_id, batch.id, attempt.id, readers, post_before)
+        return Claim(send_id, batch.id, attempt.id, readers, post_before, now + lease * SAFE_PART)
     return None
 
 
@@ -70,6 +89,16 @@ def _next_batch(session: Session, send_id: int, now: datetime) -> Batch | None:
         .limit(1)
         .with_for_update(of=Batch, skip_locked=True)
     )
+
+
+def _was_taken_after_all(session: Session, batch: Batch) -> bool:
+    """Has proof come for an earlier attempt, after the batch had been released?"""
+    reported = select(Event.id).where(Event.attempt_id == Attempt.id)
+    proof = select(Attempt.id).where(
+        Attempt.batch_id == batch.id,
+        or_(Attempt.result == AttemptResult.ACCEPTED, reported.exists()),
+    )
+    return session.scalar(proof.limit(1)) is not None
 
 
 def _readers(session: Session, batch: Batch) -> list[tuple[int, str]]:

@@ -10,14 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import select, update
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.errors import Invalid
 from nif.sends.models import Attempt, Event, EventPost
-from nif.subscriptions.models import Subscriber, SuppressionReason
+from nif.subscriptions.consenting import Circumstances
+from nif.subscriptions.leaving import leave
+from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
 from nif.subscriptions.suppressing import suppress
 
 log = logging.getLogger(__name__)
@@ -74,10 +76,15 @@ def process(session: Session, *, now: datetime, most: int = 20) -> int:
             with session.begin_nested():
                 _take_in(session, list(_read(post.body)), now)
                 session.delete(post)
-        except SQLAlchemyError as error:
+        except (DataError, IntegrityError) as error:
             log.warning("a post of events was set aside: %s", type(error).__name__)
             post.trouble = type(error).__name__
     return len(posts)
+
+
+def take_up_again(session: Session) -> None:
+    """Let posts that were set aside be processed once more."""
+    session.execute(update(EventPost).values(trouble=None))
 
 
 def _take_in(session: Session, reports: list[Report], now: datetime) -> None:
@@ -89,7 +96,11 @@ def _take_in(session: Session, reports: list[Report], now: datetime) -> None:
         )
     )
     names = ("id", "kind", "attempt_id", "subscriber_id", "happened_at", "detail")
-    rows = [{name: getattr(report, name) for name in names} for report in reports]
+    # In one order, so that two posts with the same events cannot wait for each other.
+    reports = sorted(reports, key=lambda report: report.id)
+    rows = [
+        {name: getattr(report, name) for name in names} | {"received_at": now} for report in reports
+    ]
     statement = insert_into(session, Event).on_conflict_do_nothing().returning(Event.id)
     new = {
         event_id
@@ -103,14 +114,15 @@ def _take_in(session: Session, reports: list[Report], now: datetime) -> None:
 
 def _suppress(session: Session, report: Report, now: datetime) -> None:
     subscriber = session.get(Subscriber, report.subscriber_id or 0)
-    if subscriber is not None and report.suppresses is not None:
-        suppress(
-            session,
-            subscriber.canonical,
-            report.suppresses,
-            source=f"event {report.kind}",
-            now=now,
-        )
+    if subscriber is None or report.suppresses is None:
+        return
+    source = f"event {report.kind}"
+    suppress(session, subscriber.canonical, report.suppresses, source=source, now=now)
+    if report.suppresses is SuppressionReason.UNSUBSCRIBED:
+        # The wish was told to the provider; it is ours to keep, and to end, all the same.
+        mine = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
+        for subscription in session.scalars(mine.with_for_update()):
+            leave(session, subscription, Circumstances(source), now=now)
 
 
 def _read(body: bytes) -> Iterator[Report]:

@@ -148,4 +148,5 @@ class Event(Base):
     attempt_id: Mapped[str | None] = mapped_column(index=True)
     subscriber_id: Mapped[int | None] = mapped_column(BigInteger)
     happened_at: Mapped[datetime] = mapped_column(index=True)
+    received_at: Mapped[datetime]
     detail: Mapped[str | None]

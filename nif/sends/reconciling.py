@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from nif.database import Transaction
 from nif.mail.mailer import Mailer
@@ -13,6 +13,10 @@ from nif.sends.models import Attempt, Batch, BatchState, Event, EventPost, Send,
 
 HOLD_AFTER = timedelta(hours=24)
 """SendGrid repeats its events for a day; what they have not told by then they never will."""
+
+
+PROMPT = timedelta(minutes=5)
+"""SendGrid posts its events every half minute."""
 
 
 def reconcile(
@@ -60,11 +64,15 @@ def _settle(
     session: Session, attempt_id: str, known: bool | None, quiet_period: timedelta, now: datetime
 ) -> None:
     attempt = session.get_one(Attempt, attempt_id)
-    if known is True or _has_event(session, attempt_id):
+    # The quiet period begins with the doubt, not with the attempt: where the clock jumps, or a
+    # machine slept, both would otherwise be over at once.
+    in_doubt_since = attempt.ended_at or now
+    is_quiet = now - in_doubt_since > quiet_period
+    if known is True or has_event(session, attempt_id):
         settling.accepted(session, attempt_id, None, now=now)
     elif known is False:
         settling.released(session, attempt_id, "the provider has no trace of it", now=now)
-    elif now - attempt.begun_at > quiet_period and _stream_is_alive(session, attempt):
+    elif is_quiet and _was_alive(session, attempt, before=now - quiet_period):
         settling.released(session, attempt_id, "no event came, though later ones did", now=now)
     elif now - attempt.begun_at > HOLD_AFTER:
         session.execute(
@@ -74,19 +82,27 @@ def _settle(
         )
 
 
-def _has_event(session: Session, attempt_id: str) -> bool:
+def has_event(session: Session, attempt_id: str) -> bool:
+    """Did the provider report anything about an attempt? Then it took the whole of it."""
     query = select(Event.id).where(Event.attempt_id == attempt_id).limit(1)
     return session.scalar(query) is not None
 
 
-def _stream_is_alive(session: Session, attempt: Attempt) -> bool:
-    """Did an event come for an attempt that began later, and is none left unread?"""
-    later = aliased(Attempt)
-    seen = (
-        select(Event.id)
-        .join(later, later.id == Event.attempt_id)
-        .where(later.begun_at > attempt.begun_at)
-        .limit(1)
+def _was_alive(session: Session, attempt: Attempt, *, before: datetime) -> bool:
+    """Was the stream of events alive for later attempts, a quiet period ago, with none unread?
+
+    Alive is a stream that tells of an attempt promptly. After an outage of the webhook the first
+    events are new ones, and those that were missed come hours later.
+    """
+    first = func.min(Event.received_at)
+    seen = session.execute(
+        select(Attempt.begun_at, first)
+        .join(Event, Event.attempt_id == Attempt.id)
+        .where(Attempt.begun_at > attempt.begun_at)
+        .group_by(Attempt.id, Attempt.begun_at)
+        .having(first <= before)
+        .limit(1000)
     )
-    unread = select(EventPost.id).limit(1)
-    return session.scalar(seen) is not None and session.scalar(unread) is None
+    if not any(received - begun <= PROMPT for begun, received in seen):
+        return False
+    return session.scalar(select(EventPost.id).limit(1)) is None

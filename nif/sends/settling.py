@@ -27,8 +27,9 @@ FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
 LOCKED_WAIT = timedelta(minutes=5)
 FAILURES_IN_A_ROW = 5
-REFUSALS_IN_A_ROW = 12
-"""Halving 1,000 down to one takes ten; more in a row that name nobody mean the content."""
+REFUSALS_IN_A_ROW = 25
+"""Halving 1,000 down to one takes ten, two bad ones side by side take some more. So many in a row
+that name nobody, without one acceptance, mean that nobody was at fault."""
 
 
 def accepted(session: Session, attempt_id: str, message_id: str | None, *, now: datetime) -> bool:
@@ -141,7 +142,9 @@ def _replan(batch: Batch) -> None:
 
 
 def _wait(send: Send, why: str, how_long: timedelta, now: datetime) -> None:
-    send.trouble, send.not_before = why, now + how_long
+    """Let a send wait; one that a person paused or cancelled meanwhile keeps its own reason."""
+    if send.state is SendState.SENDING:
+        send.trouble, send.not_before = why, now + how_long
 
 
 def _pause(error: Unavailable, failures: int) -> timedelta:
@@ -162,17 +165,17 @@ def _refused(
     elif bad:
         for index, message in bad.items():
             _refuse_one(session, batch, readers[index][0], message)
-        send.refusals = 0
-    elif len(readers) > 1:
-        send.refusals += 1
-        _split(session, batch, readers[len(readers) // 2][0])
-        if send.refusals >= REFUSALS_IN_A_ROW:
-            _stop(send, f"The mail itself seems to be refused: {error}")
-    elif error.status == 413:
+    elif error.status == 413 and len(readers) == 1:
         _stop(send, "The mail is too large for the provider.")
     else:
-        _refuse_one(session, batch, readers[0][0], str(error))
-        send.refusals = 0
+        send.refusals += 1
+        if send.refusals >= REFUSALS_IN_A_ROW:
+            _take_back(session, send, str(error))
+            _stop(send, f"The mail itself seems to be refused: {error}")
+        elif len(readers) > 1:
+            _split(session, batch, readers[len(readers) // 2][0])
+        else:
+            _refuse_one(session, batch, readers[0][0], str(error))
 
 
 def _stop(send: Send, why: str) -> None:
@@ -189,6 +192,31 @@ def _refuse_one(session: Session, batch: Batch, subscriber_id: int, why: str) ->
         .execution_options(synchronize_session=False)
     )
     batch.refused += 1
+
+
+def _take_back(session: Session, send: Send, why: str) -> None:
+    """Nobody was at fault: those who were refused for the same reason are to be mailed yet."""
+    wrongly = (
+        Delivery.send_id == send.id,
+        Delivery.outcome == Outcome.REFUSED,
+        Delivery.why == why,
+    )
+    ids = session.scalars(select(Delivery.subscriber_id).where(*wrongly)).all()
+    session.execute(
+        update(Delivery)
+        .where(*wrongly)
+        .values(outcome=None, why=None)
+        .execution_options(synchronize_session=False)
+    )
+    for subscriber_id in ids:
+        batch = session.scalars(
+            select(Batch).where(
+                Batch.send_id == send.id, Batch.first <= subscriber_id, Batch.last >= subscriber_id
+            )
+        ).one()
+        _recount(session, batch)
+        if batch.state is BatchState.ACCEPTED and batch.attempt_id is None:
+            batch.state, batch.settled_at = BatchState.PLANNED, None
 
 
 def _split(session: Session, batch: Batch, middle: int) -> None:

@@ -12,7 +12,7 @@ from nif.sends.models import Batch, BatchState, Send, SendState
 
 def get_send(session: Session, send_id: int) -> Send:
     """Raises NotFound."""
-    send = session.get(Send, send_id, with_for_update={"of": Send})
+    send = session.get(Send, send_id)
     if send is None:
         raise NotFound("There is no such send.")
     return send
@@ -20,40 +20,45 @@ def get_send(session: Session, send_id: int) -> Send:
 
 def pause(session: Session, send: Send) -> None:
     """Claim no more batches. What is under way settles. Raises Conflict."""
-    _expect(send, SendState.SENDING)
+    _expect(session, send, SendState.SENDING)
     send.state, send.trouble = SendState.PAUSED, "Paused by hand."
 
 
 def resume(session: Session, send: Send) -> None:
     """Go on, and try at once where the send was waiting. Raises Conflict."""
-    _expect(send, SendState.SENDING, SendState.PAUSED)
+    _expect(session, send, SendState.SENDING, SendState.PAUSED)
     send.state, send.trouble, send.not_before = SendState.SENDING, None, None
     send.failures = send.refusals = 0
 
 
 def cancel(session: Session, send: Send, *, now: datetime) -> None:
     """Mail nobody more. What has left has left. Raises Conflict."""
-    _expect(send, SendState.SENDING, SendState.PAUSED)
+    _expect(session, send, SendState.SENDING, SendState.PAUSED)
     send.state, send.finished_at = SendState.CANCELLED, now
     send.trouble, send.not_before = "Cancelled by hand.", None
 
 
-def resolve(session: Session, send: Send, batch_id: int, *, accepted: bool, now: datetime) -> None:
-    """Decide about an uncertain batch, where no proof has come: it was mailed, or it was not.
+def resolve(
+    session: Session, send: Send, batch_id: int, attempt_id: str, *, accepted: bool, now: datetime
+) -> None:
+    """Decide about an attempt of which no proof has come: it was taken, or it was not.
 
-    Raises NotFound, and Conflict where the batch is not uncertain any more.
+    Raises NotFound, and Conflict where the batch is not in doubt about that attempt any more.
     """
     batch = session.scalar(select(Batch).where(Batch.id == batch_id, Batch.send_id == send.id))
     if batch is None:
         raise NotFound("There is no such batch in this send.")
-    if batch.state not in {BatchState.UNCERTAIN, BatchState.HELD} or batch.attempt_id is None:
+    in_doubt = batch.state in {BatchState.UNCERTAIN, BatchState.HELD}
+    if not in_doubt or batch.attempt_id != attempt_id:
         raise Conflict("This batch is not uncertain any more.")
     if accepted:
-        settling.accepted(session, batch.attempt_id, None, now=now)
+        settling.accepted(session, attempt_id, None, now=now)
     else:
-        settling.released(session, batch.attempt_id, "a person decided so", now=now)
+        settling.released(session, attempt_id, "a person decided so", now=now)
 
 
-def _expect(send: Send, *states: SendState) -> None:
+def _expect(session: Session, send: Send, *states: SendState) -> None:
+    """Look at the send once more, and keep it: a batch may have settled meanwhile."""
+    session.refresh(send, with_for_update=True)
     if send.state not in states:
         raise Conflict(f"This send is {send.state.value} already.")

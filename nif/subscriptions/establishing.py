@@ -38,6 +38,8 @@ def establish(session: Session, charter: Charter, *, now: datetime) -> MailingLi
         problems["slug"] = "A slug has lower-case letters, digits and single hyphens only."
     if not charter.title.strip():
         problems["title"] = "A list needs a title."
+    elif not (charter.title + charter.description).isprintable():
+        problems["title"] = "Title and description are one line each, of plain characters."
     if charter.zone not in available_timezones():
         problems["zone"] = NO_SUCH_ZONE
     if problems:
@@ -57,5 +59,6 @@ def reschedule(mailing_list: MailingList, schedule: str, zone: str, *, now: date
     """
     if zone not in available_timezones():
         raise Invalid({"zone": NO_SUCH_ZONE})
-    mailing_list.schedule, mailing_list.zone = schedule, zone
-    mailing_list.scheduled_at = now
+    if (mailing_list.schedule, mailing_list.zone) != (schedule, zone):
+        mailing_list.schedule, mailing_list.zone = schedule, zone
+        mailing_list.scheduled_at = now

@@ -53,10 +53,10 @@ def ask_to_join(
 ) -> Asked:
     """Note that an address would like to join a list, and say which mail that calls for.
 
-    One mail a day goes to an address and three in thirty days, whatever it asks for; thirty an
-    hour to one network's wishes. Addresses that bounced or complained are not mailed.
+    One mail a day goes to an address for a list and three in thirty days, whatever it asks for;
+    thirty an hour to one network's wishes. Addresses that bounced or complained are not mailed.
     """
-    if not _may_be_mailed(session, address, where.network, now):
+    if not _may_be_mailed(session, address, mailing_list.id, where.network, now):
         return Asked(None)
     subscriber = _subscriber(session, address, now)
     subscription = _subscription(session, subscriber, mailing_list, now)
@@ -143,7 +143,9 @@ def find_first_list(session: Session) -> MailingList | None:
     return session.scalar(select(MailingList).order_by(MailingList.id).limit(1))
 
 
-def _may_be_mailed(session: Session, address: Address, network: str, now: datetime) -> bool:
+def _may_be_mailed(
+    session: Session, address: Address, list_id: int, network: str, now: datetime
+) -> bool:
     reason = session.scalar(
         select(Suppression.reason).where(Suppression.canonical == address.canonical)
     )
@@ -153,7 +155,8 @@ def _may_be_mailed(session: Session, address: Address, network: str, now: dateti
         session, "join.network", network, most=MAILS_PER_NETWORK, per=HOUR, now=now
     ):
         return False
-    return limits.allow(session, "join.day", address.canonical, most=1, per=DAY, now=now) and (
+    here = f"{address.canonical} {list_id}"
+    return limits.allow(session, "join.day", here, most=1, per=DAY, now=now) and (
         limits.allow(
             session, "join.month", address.canonical, most=MAILS_PER_ADDRESS, per=30 * DAY, now=now
         )

@@ -10,7 +10,13 @@ from nif.errors import Expired, NotFound
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import move
 from nif.subscriptions.joining import enter
-from nif.subscriptions.models import ConsentAction, Subscription, SubscriptionState
+from nif.subscriptions.models import (
+    ConsentAction,
+    Subscription,
+    SubscriptionState,
+    SuppressionReason,
+)
+from nif.subscriptions.suppressing import suppress
 from nif.tokens import Purpose, Tokens
 
 EVERY_LIST = 0
@@ -50,9 +56,21 @@ def find_by_token(session: Session, token: str, tokens: Tokens) -> Sequence[Subs
 def leave(
     session: Session, subscription: Subscription, where: Circumstances, *, now: datetime
 ) -> bool:
-    """Take a subscriber off a list, confirmed or not; False where they had left before."""
+    """Take a subscriber off a list; False where they had left before.
+
+    Who never confirmed says by it that somebody else had asked: that address is not to be asked
+    again.
+    """
     if subscription.state is SubscriptionState.LEFT:
         return False
+    if subscription.state is SubscriptionState.PENDING and subscription.confirmed_at is None:
+        suppress(
+            session,
+            subscription.subscriber.canonical,
+            SuppressionReason.MANUAL,
+            source="declined by who reads there",
+            now=now,
+        )
     move(session, subscription, SubscriptionState.LEFT)
     subscription.left_at = now
     record(session, subscription, ConsentAction.LEFT, where, now=now)

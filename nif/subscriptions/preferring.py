@@ -6,10 +6,19 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif import limits
 from nif.errors import NotFound
+from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.counting import move
-from nif.subscriptions.joining import all_lists, enter
+from nif.subscriptions.joining import (
+    DAY,
+    HOUR,
+    MAILS_PER_ADDRESS,
+    MAILS_PER_NETWORK,
+    all_lists,
+    enter,
+)
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
     MailingList,
@@ -17,6 +26,7 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
 )
+from nif.subscriptions.suppressing import is_suppressed
 from nif.tokens import Purpose, Tokens
 
 
@@ -31,6 +41,41 @@ def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     subscriber = session.get(Subscriber, subscriber_id)
     if subscriber is None:
         raise NotFound("This link is not one that we gave out.")
+    return subscriber
+
+
+def may_be_sent_the_link(
+    session: Session, address: Address, network: str, *, now: datetime
+) -> Subscriber | None:
+    """Who gets the link to their own page when it is asked for at this address; None for nobody.
+
+    Somebody who confirmed once, whose address is not suppressed, and not more than three times a
+    day: whoever types an address into a form is not always who reads there.
+    """
+    asked = (
+        ("preferences.network", network, MAILS_PER_NETWORK, HOUR),
+        (
+            "preferences",
+            address.canonical,
+            MAILS_PER_ADDRESS,
+            DAY,
+        ),
+    )
+    if not all(
+        limits.allow(session, what, who, most=most, per=per, now=now)
+        for what, who, most, per in asked
+    ):
+        return None
+    confirmed_once = (
+        select(Subscription.subscriber_id)
+        .where(Subscription.subscriber_id == Subscriber.id, Subscription.confirmed_at.is_not(None))
+        .exists()
+    )
+    subscriber = session.scalar(
+        select(Subscriber).where(Subscriber.canonical == address.canonical, confirmed_once)
+    )
+    if subscriber is None or is_suppressed(session, subscriber.canonical):
+        return None
     return subscriber
 
 

@@ -38,10 +38,14 @@ def tokens() -> Tokens:
     return parts().tokens
 
 
-def circumstances(wording: str | None = None) -> Circumstances:
-    """Where this request comes from, as a consent is recorded: the network, not the address."""
+def circumstances(wording: str | None = None, *, page: str = "") -> Circumstances:
+    """Where this request comes from, as a consent is recorded: the network, not the address.
+
+    `page` is where the form stood; else it is what was asked for, without the token in it.
+    """
+    own = request.path.rstrip("/").rsplit("/", 1)[0] if request.view_args else request.path
     return Circumstances(
-        source=request.path.rstrip("/").rsplit("/", 1)[0] if request.view_args else request.path,
+        source=page if page.startswith("/") and page.isprintable() else own,
         network=network_of(request.remote_addr or ""),
         wording=wording,
     )

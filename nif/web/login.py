@@ -45,9 +45,12 @@ class ThrottledLogin(LoginForm):
     not locked out."""
 
     def validate(self, **kwargs: Any) -> bool:
-        who = f"{str(self.email.data).lower()} {network_of(request.remote_addr or '')}"
+        network = network_of(request.remote_addr or "")
+        who = f"{str(self.email.data).lower()} {network}"
         with transaction() as session:
-            allowed = allow(session, "login", who, most=TRIES, per=TRIES_WITHIN, now=utc_now())
+            allowed = allow(
+                session, "login.network", network, most=10 * TRIES, per=TRIES_WITHIN, now=utc_now()
+            ) and allow(session, "login", who, most=TRIES, per=TRIES_WITHIN, now=utc_now())
         if not allowed:
             self.form_errors.append("Too many tries. Wait a quarter of an hour, then try again.")
             return False
@@ -70,8 +73,10 @@ class Letters(MailUtil):
         message = parts().stationery.write(
             "reset_password", link=links().reset_password(kwargs["reset_token"])
         )
+        now = utc_now()
         with transaction() as session:
-            write_letter(session, str(recipient), message, now=utc_now())
+            if allow(session, "reset", str(recipient), most=3, per=timedelta(hours=1), now=now):
+                write_letter(session, str(recipient), message, now=now)
         parts().queue.wake("letters")
 
 
@@ -115,6 +120,9 @@ def set_up_login(app: Flask, own: Parts) -> None:
         SECURITY_LOGIN_USER_TEMPLATE="security/login.html",
         SECURITY_FORGOT_PASSWORD_TEMPLATE="security/forgot.html",  # noqa: S106
         SECURITY_RESET_PASSWORD_TEMPLATE="security/reset.html",  # noqa: S106
+        REMEMBER_COOKIE_DURATION=timedelta(days=30),
+        REMEMBER_COOKIE_SAMESITE="Lax",
+        REMEMBER_COOKIE_SECURE=own.settings.base_url.startswith("https://"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=own.settings.base_url.startswith("https://"),

@@ -65,7 +65,7 @@ def _headers(settings: Settings) -> dict[str, str]:
         csp=policy,
         xcto=XContentTypeOptions().nosniff(),
         xfo=XFrameOptions().deny(),
-        referrer=ReferrerPolicy().no_referrer(),
+        referrer=ReferrerPolicy().same_origin(),
         permissions=PermissionsPolicy().camera().microphone().geolocation(),
         hsts=StrictTransportSecurity().max_age(31536000)
         if settings.base_url.startswith("https://")

@@ -25,7 +25,7 @@ def write(database: Database, *addresses: str, now: datetime = NOON) -> None:
 
 
 def post(database: Database, mailer: FakeMailer, now: datetime = NOON) -> int:
-    return post_letters(database.transaction, mailer, now=now)
+    return post_letters(database.transaction, mailer, clock=lambda: now)
 
 
 def letters(database: Database) -> list[Letter]:
@@ -179,7 +179,7 @@ def test_a_letter_under_way_is_nobody_elses(database: Database) -> None:
 
     class Nosy(FakeMailer):
         def post(self, parcel: Parcel) -> str | None:
-            seen.append(post_letters(database.transaction, FakeMailer(), now=NOON))
+            seen.append(post_letters(database.transaction, FakeMailer(), clock=lambda: NOON))
             return super().post(parcel)
 
     write(database, ANN)
@@ -191,7 +191,7 @@ def test_a_letter_under_way_is_nobody_elses(database: Database) -> None:
 def test_a_run_takes_no_more_than_it_was_told(database: Database, mailer: FakeMailer) -> None:
     write(database, *(f"reader{n}@example.com" for n in range(5)))
 
-    assert post_letters(database.transaction, mailer, now=NOON, most=2) == 2
+    assert post_letters(database.transaction, mailer, clock=lambda: NOON, most=2) == 2
     assert mailer.posts == 2
 
 

@@ -24,9 +24,16 @@ def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 def test_every_route_says_who_may_call_it(app: Flask) -> None:
-    silent = [e for e, view in app.view_functions.items() if access_of(e, view) is None]
+    silent = {e for e, view in app.view_functions.items() if access_of(e, view) is None}
 
-    assert silent == []
+    assert {endpoint for endpoint in silent if not endpoint.startswith("security.")} == set()
+
+
+def test_what_the_sign_in_library_offers_and_nif_does_not_is_not_there(
+    client: FlaskClient,
+) -> None:
+    for address in ("/verify", "/fs-static/js/webauthn.js"):
+        assert client.get(address).status_code == 404
 
 
 def test_a_stranger_is_sent_to_sign_in_by_every_door_of_the_staff(

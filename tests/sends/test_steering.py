@@ -9,7 +9,7 @@ from nif.errors import Conflict, NotFound
 from nif.mail.mailer import Problem, Refused
 from nif.sends import settling, steering
 from nif.sends.delivering import Courier, deliver
-from nif.sends.models import SendState
+from nif.sends.models import Batch, SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.ledger import claimed, count, get, planned, states
@@ -37,10 +37,14 @@ def cancel(database: Database, send_id: int) -> None:
         steering.cancel(session, steering.get_send(session, send_id), now=NOON)
 
 
-def resolve(database: Database, send_id: int, batch_id: int, *, accepted: bool) -> None:
+def resolve(
+    database: Database, send_id: int, batch_id: int, *, accepted: bool, attempt_id: str = ""
+) -> None:
     with database.transaction() as session:
         send = steering.get_send(session, send_id)
-        steering.resolve(session, send, batch_id, accepted=accepted, now=NOON)
+        batch = session.get_one(Batch, batch_id)
+        attempt_id = attempt_id or batch.attempt_id or ""
+        steering.resolve(session, send, batch_id, attempt_id, accepted=accepted, now=NOON)
 
 
 def test_a_paused_send_claims_nothing_until_it_is_resumed(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.errors import Conflict
 from nif.sends import steering
-from nif.sends.certifying import look_up, open_batches, refused_people, tally
+from nif.sends.certifying import open_batches, refused_people, tally
 from nif.sends.models import Send, SendState
 from nif.web.access import Access, open_to
 from nif.web.admin import words
@@ -28,7 +28,7 @@ RESOLUTIONS = {"accepted": True, "unsent": False}
 def show(send_id: int) -> ResponseReturnValue:
     now, still = utc_now(), "still" in request.args
     with reading() as session:
-        send = look_up(session, send_id)
+        send = steering.get_send(session, send_id)
         counted = tally(session, send)
         page = render_template(
             "admin/sends/send.html",
@@ -69,7 +69,7 @@ def resume(send_id: int) -> ResponseReturnValue:
 @open_to(Access.ADMIN)
 def ask_to_cancel(send_id: int) -> ResponseReturnValue:
     with reading() as session:
-        send = look_up(session, send_id)
+        send = steering.get_send(session, send_id)
         return render_template(
             "admin/sends/cancel.html",
             send=send,
@@ -97,7 +97,8 @@ def resolve(send_id: int, batch_id: int) -> ResponseReturnValue:
         return redirect(url_for(".show", send_id=send_id), 303)
 
     def decide(session: Session, send: Send, now: datetime) -> None:
-        steering.resolve(session, send, batch_id, accepted=accepted, now=now)
+        attempt_id = request.form.get("attempt", "")
+        steering.resolve(session, send, batch_id, attempt_id, accepted=accepted, now=now)
 
     noted = "Noted as mailed." if accepted else "Noted as not mailed: it is sent again."
     return _steer(send_id, decide, noted)

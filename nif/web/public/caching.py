@@ -57,8 +57,10 @@ class PageCache:
 def kept(render: Callable[[], str]) -> Response:
     """The answer for this request's page: from memory, or 304 where the reader has it."""
     cache: PageCache = current_app.extensions["nif_pages"]
+    # Whatever else stands behind the question mark makes no other page.
+    address = f"{request.path}?{request.args.get('after', '')}"
     version = parts().database.look_up(SHELF_VERSION) or 0
-    page = cache.get((request.full_path, version), render)
+    page = cache.get((address, version), render)
     response = Response(mimetype="text/html")
     response.set_etag(page.etag, weak=True)
     response.headers["Cache-Control"] = FRESH

@@ -6,19 +6,20 @@ from nif.mail import outbox
 from nif.web.access import Access, open_to
 from nif.web.current import reading
 
+LARGEST_ID = 2**63 - 1
 blueprint = Blueprint("outbox", __name__, url_prefix="/outbox")
 
 
 @blueprint.get("")
 @open_to(Access.PUBLIC)
 def index() -> str:
-    before = request.args.get("before", type=int)
+    before = min(request.args.get("before", LARGEST_ID, type=int), LARGEST_ID)
     with reading() as session:
         mails = outbox.newest_mails(session, before=before)
         return render_template("public/outbox/index.html", mails=mails)
 
 
-@blueprint.get("/<int:mail_id>")
+@blueprint.get(f"/<int(max={LARGEST_ID}):mail_id>")
 @open_to(Access.PUBLIC)
 def mail(mail_id: int) -> str:
     with reading() as session:
@@ -26,7 +27,7 @@ def mail(mail_id: int) -> str:
         return render_template("public/outbox/mail.html", mail=found)
 
 
-@blueprint.get("/<int:mail_id>/body")
+@blueprint.get(f"/<int(max={LARGEST_ID}):mail_id>/body")
 @open_to(Access.PUBLIC)
 def body(mail_id: int) -> Response:
     """The HTML part alone, for the frame: it may carry its own styles and run nothing."""

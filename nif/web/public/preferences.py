@@ -2,16 +2,13 @@
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.limits import allow
 from nif.mail.message import Message
 from nif.mail.posting import write_letter
 from nif.subscriptions import preferring
 from nif.subscriptions.addresses import Address, read_address
-from nif.subscriptions.joining import DAY, HOUR, MAILS_PER_NETWORK
 from nif.subscriptions.leaving import EVERY_LIST, unsubscribe_token, way_out
 from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
@@ -65,17 +62,13 @@ def save(token: str) -> ResponseReturnValue:
 
 
 def _write(address: Address) -> None:
-    """Mail the link, where somebody we know asked and not too often. The page never tells."""
+    """Mail the link, where there is somebody to mail it to. The page never tells."""
     now = utc_now()
     with transaction() as session:
-        network = circumstances().network
-        allowed = allow(
-            session, "preferences.network", network, most=MAILS_PER_NETWORK, per=HOUR, now=now
-        ) and allow(session, "preferences", address.canonical, most=3, per=DAY, now=now)
-        subscriber = session.scalar(
-            select(Subscriber).where(Subscriber.canonical == address.canonical)
+        subscriber = preferring.may_be_sent_the_link(
+            session, address, circumstances().network, now=now
         )
-        if allowed and subscriber is not None:
+        if subscriber is not None:
             write_letter(session, subscriber.address, _letter(subscriber), now=now)
     parts().queue.wake("letters")
 

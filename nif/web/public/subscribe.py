@@ -29,6 +29,10 @@ LEAST_SECONDS = 2
 LONGEST_SECONDS = 30 * 24 * 3600
 
 
+CHOSEN = "the newsletter that I chose"
+"""In the words beside a form with several lists, in place of a title."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """What a form said: kept as it was typed, so that nobody has to type it again."""
@@ -36,6 +40,8 @@ class Wish:
     email: str = ""
     list_slug: str = ""
     keep: str = ""
+    page: str = ""
+    chosen: bool = False
 
 
 @blueprint.get("/subscribe")
@@ -53,6 +59,8 @@ def join(list_slug: str = "") -> ResponseReturnValue:
         email=request.form.get("email", ""),
         list_slug=request.form.get("list", list_slug),
         keep=request.form.get("keep", ""),
+        page=request.form.get("page", "")[:200],
+        chosen="chosen" in request.form,
     )
     if request.form.get("website"):
         # A field that no person sees. Whoever fills it in is told what everyone is told.
@@ -61,11 +69,13 @@ def join(list_slug: str = "") -> ResponseReturnValue:
         address = read_address(wish.email)
     except Invalid as error:
         return _form(wish, problem=error.problems["email"])
+    if wish.list_slug and not _exists(wish.list_slug):
+        return _form(wish)
     if problem := _problem_with_ticket(request.form.get("ticket", "")):
         return _form(wish, problem=problem)
     if (slip := likely_slip(address)) and wish.keep != wish.email:
         return _form(wish, slip=slip)
-    _take_down(address, wish.list_slug)
+    _take_down(address, wish)
     return redirect(url_for(".check_your_inbox"), 303)
 
 
@@ -90,7 +100,9 @@ def confirm(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def confirmed(token: str) -> ResponseReturnValue:
     with transaction() as session:
-        subscription = joining.confirm(session, token, tokens(), circumstances(), now=utc_now())
+        title = joining.find_by_token(session, token, tokens(), now=utc_now()).mailing_list.title
+        where = circumstances(wording(settings().site_name, title))
+        subscription = joining.confirm(session, token, tokens(), where, now=utc_now())
         slug = subscription.mailing_list.slug
     return redirect(url_for(".welcome", list_slug=slug), 303)
 
@@ -120,6 +132,7 @@ def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
         chosen=chosen or (lists[0] if lists else None),
         problem=problem,
         slip=slip,
+        chosen_words=CHOSEN,
         form_ticket=ticket(),
     )
     return page, 422 if problem or slip else 200
@@ -139,15 +152,21 @@ def _problem_with_ticket(given: str) -> str:
     return ""
 
 
-def _take_down(address: Address, list_slug: str) -> None:
+def _take_down(address: Address, wish: Wish) -> None:
     now = utc_now()
     with transaction() as session:
-        mailing_list = _list(session, list_slug)
-        words = wording(settings().site_name, mailing_list.title)
-        asked = joining.ask_to_join(session, mailing_list, address, circumstances(words), now=now)
+        mailing_list = _list(session, wish.list_slug)
+        words = wording(settings().site_name, CHOSEN if wish.chosen else mailing_list.title)
+        where = circumstances(words, page=wish.page)
+        asked = joining.ask_to_join(session, mailing_list, address, where, now=now)
         if message := _reply(asked, mailing_list):
             write_letter(session, address.written, message, now=now)
     parts().queue.wake("letters")
+
+
+def _exists(slug: str) -> bool:
+    with reading() as session:
+        return any(one.slug == slug for one in joining.all_lists(session))
 
 
 def _list(session: Session, slug: str) -> MailingList:

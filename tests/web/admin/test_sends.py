@@ -8,8 +8,17 @@ from sqlalchemy import select, update
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.sends.certifying import look_up, tally
-from nif.sends.models import Attempt, AttemptResult, Batch, BatchState, Delivery, Outcome, SendState
+from nif.sends.certifying import tally
+from nif.sends.models import (
+    Attempt,
+    AttemptResult,
+    Batch,
+    BatchState,
+    Delivery,
+    Outcome,
+    Send,
+    SendState,
+)
 from tests.conftest import NOON
 from tests.factories import a_plain_send
 from tests.web.newsroom.staff import text_of
@@ -39,7 +48,7 @@ def unsettled(database: Database) -> int:
 
 def state_of(database: Database) -> SendState:
     with database.reading() as session:
-        return look_up(session, 1).state
+        return session.get_one(Send, 1).state
 
 
 def test_a_send_under_way_renews_itself_unless_it_is_kept_still(
@@ -150,18 +159,24 @@ def test_a_person_decides_about_an_uncertain_batch(
 ) -> None:
     address = planned(database)
     batch = unsettled(database)
-    page = text_of(admin.get(address).text)
+    shown = admin.get(address).text
+    attempt = shown.partition('name="attempt" value="')[2].partition('"')[0]
+    page = text_of(shown)
     assert "3 copies" in page
     assert "no whole answer came" in page
     assert "yours to decide" in page
     assert "gets it twice" in page or "get it twice" in page
 
-    noted = admin.post(f"{address}/batches/{batch}", data={"as": button}, follow_redirects=True)
+    noted = admin.post(
+        f"{address}/batches/{batch}", data={"as": button, "attempt": attempt}, follow_redirects=True
+    )
 
     assert "Noted as" in noted.text
     with database.reading() as session:
-        assert tally(session, look_up(session, 1)).accepted == accepted
-    again = admin.post(f"{address}/batches/{batch}", data={"as": button}, follow_redirects=True)
+        assert tally(session, session.get_one(Send, 1)).accepted == accepted
+    again = admin.post(
+        f"{address}/batches/{batch}", data={"as": button, "attempt": attempt}, follow_redirects=True
+    )
     assert "not uncertain any more" in again.text
 
 
@@ -175,7 +190,7 @@ def test_a_decision_that_says_nothing_changes_nothing(
 
     assert "Nothing was changed" in page.text
     with database.reading() as session:
-        assert tally(session, look_up(session, 1)).uncertain == 3
+        assert tally(session, session.get_one(Send, 1)).uncertain == 3
 
 
 def test_whoever_was_refused_is_listed_with_the_reason(
