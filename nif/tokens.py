@@ -14,6 +14,11 @@ from struct import Struct
 
 from nif.errors import NotFound
 
+NOT_OURS = (
+    "This link is not one that we gave out. Perhaps it was cut off: copy the whole of it from the "
+    "mail, or ask for a new one."
+)
+
 _NUMBERS = Struct(">QQ")
 _MAC_BYTES = 14
 
@@ -54,7 +59,7 @@ class Tokens:
         ):
             first, second = _NUMBERS.unpack(numbers)
             return first, second
-        raise NotFound("This link is not one that we gave out.")
+        raise NotFound(NOT_OURS)
 
 
 def _mac(key: bytes, purpose: Purpose, numbers: bytes) -> bytes:

@@ -38,7 +38,7 @@ def run() -> None:
     parts.database.check_reachable()
     schema.upgrade(parts.database)
     load_once(parts)
-    processes = [subprocess.Popen([sys.executable, "-m", "nif", name]) for name in RUN]  # noqa: S603
+    processes = [_start(name) for name in RUN]
     try:
         _wait_for_page(port, processes)
         _welcome(parts)
@@ -48,6 +48,12 @@ def run() -> None:
 
 
 RUN = ("serve", "worker")
+
+
+def _start(name: str) -> subprocess.Popen[bytes]:
+    """In a session of its own: a Ctrl-C is for us alone, and each process is told to end once."""
+    command = [sys.executable, "-m", "nif", name]
+    return subprocess.Popen(command, start_new_session=True)  # noqa: S603
 
 
 @click.command()

@@ -30,8 +30,9 @@ WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
 
 def block(story: Story) -> list[Sentence]:
     """The sentences of a story's block, in their fixed order."""
-    sentences = [_sources_sentence(story.sources)] if story.sources else []
-    if story.reason_code is not None:
+    named = [source for source in story.sources if source.kind in OUR_OWN or _named(source)]
+    sentences = [_sources_sentence(named)] if named else []
+    if story.reason_code in WITHOUT_SUBJECT or (story.reason_code and story.reason_subject.strip()):
         sentences.append(Sentence("reason", f"We covered it because {reason_clause(story)}."))
     return sentences
 

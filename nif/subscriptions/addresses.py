@@ -39,7 +39,7 @@ def read_address(typed: str) -> Address:
 
     Raises Invalid, with a sentence for the field `email`.
     """
-    typed = typed.strip()
+    typed = typed.strip().removeprefix("mailto:").strip("<> ")
     if not typed:
         raise Invalid({"email": "Type your email address, so that we know where to write."})
     if len(typed) > LONGEST:

@@ -22,7 +22,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
-from nif.tokens import Purpose, Tokens
+from nif.tokens import NOT_OURS, Purpose, Tokens
 
 CONFIRM_WITHIN = timedelta(days=7)
 MAILS_PER_ADDRESS = 3
@@ -89,7 +89,7 @@ def find_by_token(session: Session, token: str, tokens: Tokens, *, now: datetime
     key = {"subscriber_id": who >> 20, "list_id": who & 0xFFFFF}
     subscription = session.get(Subscription, key, with_for_update={"of": Subscription})
     if subscription is None:
-        raise NotFound("This link is not one that we gave out.")
+        raise NotFound(NOT_OURS)
     if subscription.state is SubscriptionState.CONFIRMED:
         return subscription
     same = int(subscription.asked_at.timestamp()) == asked

@@ -17,7 +17,7 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 from nif.subscriptions.suppressing import suppress
-from nif.tokens import Purpose, Tokens
+from nif.tokens import NOT_OURS, Purpose, Tokens
 
 EVERY_LIST = 0
 """In a token, in place of a list: the way out of mail that belongs to no single one."""
@@ -49,7 +49,7 @@ def find_by_token(session: Session, token: str, tokens: Tokens) -> Sequence[Subs
         query = query.where(Subscription.list_id == list_id)
     found = session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()
     if not found:
-        raise NotFound("This link is not one that we gave out.")
+        raise NotFound(NOT_OURS)
     return found
 
 
@@ -77,6 +77,13 @@ def leave(
     return True
 
 
+def may_come_back(subscription: Subscription, *, now: datetime) -> bool:
+    """Was this left within the hour, by somebody who had confirmed it?"""
+    left_at = subscription.left_at
+    was_confirmed = subscription.confirmed_at is not None
+    return was_confirmed and left_at is not None and now - left_at <= UNDO_WITHIN
+
+
 def come_back(
     session: Session, subscription: Subscription, where: Circumstances, *, now: datetime
 ) -> None:
@@ -86,8 +93,6 @@ def come_back(
     """
     if subscription.state is SubscriptionState.CONFIRMED:
         return
-    was_confirmed = subscription.confirmed_at is not None
-    left_at = subscription.left_at
-    if not was_confirmed or left_at is None or now - left_at > UNDO_WITHIN:
+    if not may_come_back(subscription, now=now):
         raise Expired("It is too late to undo this here. Subscribe again, and confirm by mail.")
     enter(session, subscription, where, now=now)

@@ -27,7 +27,7 @@ from nif.subscriptions.models import (
     SubscriptionState,
 )
 from nif.subscriptions.suppressing import is_suppressed
-from nif.tokens import Purpose, Tokens
+from nif.tokens import NOT_OURS, Purpose, Tokens
 
 
 def preferences_token(subscriber_id: int, tokens: Tokens) -> str:
@@ -40,7 +40,7 @@ def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     subscriber_id, _ = tokens.open(Purpose.PREFERENCES, token)
     subscriber = session.get(Subscriber, subscriber_id)
     if subscriber is None:
-        raise NotFound("This link is not one that we gave out.")
+        raise NotFound(NOT_OURS)
     return subscriber
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 from flask import Flask, Response, abort, current_app, g, request, session
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError
 
 from nif.accounts.models import RoleName
 
@@ -78,6 +79,12 @@ def spare_readers(app: Flask) -> None:
         return response
 
 
+def comes_from_our_own_page() -> bool:
+    """Does the browser say that a form of this very site was sent? Only browsers can say so."""
+    same = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return same and request.method == "POST"
+
+
 def guard(app: Flask, csrf: CSRFProtect) -> None:
     """Refuse, before any view runs, whoever may not call it.
 
@@ -95,6 +102,9 @@ def guard(app: Flask, csrf: CSRFProtect) -> None:
             # Also what the library offers and NIF does not.
             abort(404)
         if access in {Access.EDITOR, Access.ADMIN}:
+            if not current_user.is_authenticated and comes_from_our_own_page():
+                # What was written is not to be lost to a session that has ended.
+                raise CSRFError("signed out")
             if not current_user.is_authenticated:
                 return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
             if not current_user.may(RoleName(access.value)):

@@ -3,11 +3,13 @@
 import structlog
 from flask import Flask, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
+from nif.web.access import comes_from_our_own_page
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +30,21 @@ def register_errors(app: Flask) -> None:
     """Turn domain errors and HTTP errors into pages."""
     for kind, status in STATUSES:
         app.register_error_handler(kind, _domain_page(status))
-    app.register_error_handler(CSRFError, lambda error: _page(400, None, str(error.description)))
+    app.register_error_handler(CSRFError, _once_more)
     app.register_error_handler(HTTPException, _http_page)
     app.register_error_handler(OperationalError, _database_page)
+
+
+def _once_more(_error: Exception) -> ResponseReturnValue:
+    """A form whose token is not this session's: whoever wrote it did not write it in vain.
+
+    Only a page of our own may have a form sent once more with a fresh token.
+    """
+    if not comes_from_our_own_page():
+        return _page(400)
+    sent = request.form.items(multi=True)
+    fields = [(name, value) for name, value in sent if name != "csrf_token"]
+    return render_template("errors/once_more.html", fields=fields), 400
 
 
 def _domain_page(status: int):  # type: ignore[no-untyped-def]
@@ -61,5 +75,11 @@ def _page(status: int, title: str | None = None, text: str | None = None) -> tup
         known = ("This link is too old", known[1])
     elif status == 409:
         known = ("Something has moved on", known[1])
-    page = render_template("errors/error.html", title=title or known[0], text=text or known[1])
+    at_the_desk = request.path.startswith(("/newsroom", "/admin")) and current_user.is_authenticated
+    page = render_template(
+        "errors/error.html",
+        title=title or known[0],
+        text=text or known[1],
+        layout="layouts/desk.html" if at_the_desk else "layouts/public.html",
+    )
     return page, status

@@ -34,7 +34,7 @@ def send_link() -> ResponseReturnValue:
         page = render_template("public/preferences/ask.html", email=typed, problem=problem)
         return page, 422
     _write(address)
-    return redirect(url_for("subscribe.check_your_inbox"), 303)
+    return redirect(url_for("subscribe.check_your_inbox", link=1), 303)
 
 
 @blueprint.get("/<token>")

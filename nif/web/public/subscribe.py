@@ -56,7 +56,7 @@ def ask(list_slug: str = "") -> ResponseReturnValue:
 @open_to(Access.PUBLIC)
 def join(list_slug: str = "") -> ResponseReturnValue:
     wish = Wish(
-        email=request.form.get("email", ""),
+        email=request.form.get("use") or request.form.get("email", ""),
         list_slug=request.form.get("list", list_slug),
         keep=request.form.get("keep", ""),
         page=request.form.get("page", "")[:200],
@@ -82,7 +82,8 @@ def join(list_slug: str = "") -> ResponseReturnValue:
 @blueprint.get("/subscribe/check-your-inbox")
 @open_to(Access.PUBLIC)
 def check_your_inbox() -> ResponseReturnValue:
-    return render_template("public/subscribe/check_your_inbox.html")
+    is_link = "link" in request.args
+    return render_template("public/subscribe/check_your_inbox.html", is_link=is_link)
 
 
 @blueprint.get("/confirm/<token>")
@@ -123,8 +124,7 @@ def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
     with reading() as session:
         lists = joining.all_lists(session)
     chosen = next((one for one in lists if one.slug == wish.list_slug), None)
-    if wish.list_slug and chosen is None:
-        problem = problem or "There is no newsletter of that name. Choose one of these."
+    no_list = bool(wish.list_slug) and chosen is None
     page = render_template(
         "public/subscribe/ask.html",
         wish=wish,
@@ -133,9 +133,10 @@ def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
         problem=problem,
         slip=slip,
         chosen_words=CHOSEN,
+        no_list=no_list,
         form_ticket=ticket(),
     )
-    return page, 422 if problem or slip else 200
+    return page, 422 if problem or slip or no_list else 200
 
 
 def _problem_with_ticket(given: str) -> str:

@@ -22,7 +22,10 @@ def ask(token: str) -> ResponseReturnValue:
     with reading() as session:
         found = leaving.find_by_token(session, token, tokens())
         titles = [one.mailing_list.title for one in found]
-    return render_template("public/unsubscribe/ask.html", titles=titles, left=_are_left(found))
+        undoable = _is_undoable(found)
+    return render_template(
+        "public/unsubscribe/ask.html", titles=titles, left=_are_left(found), undoable=undoable
+    )
 
 
 @blueprint.post("/unsubscribe/<token>")
@@ -45,10 +48,14 @@ def _by_hand(token: str, *, back: bool) -> ResponseReturnValue:
         for subscription in found:
             change(session, subscription, circumstances(), now=utc_now())
         titles = [one.mailing_list.title for one in found]
-        undoable = all(one.confirmed_at for one in found)
+        undoable = _is_undoable(found)
     return render_template(
         "public/unsubscribe/done.html", titles=titles, left=_are_left(found), undoable=undoable
     )
+
+
+def _is_undoable(subscriptions: Sequence[Subscription]) -> bool:
+    return all(leaving.may_come_back(one, now=utc_now()) for one in subscriptions)
 
 
 def _are_left(subscriptions: Sequence[Subscription]) -> bool:

@@ -1,0 +1,47 @@
+"""What was written is not lost to a session that ended."""
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from nif.accounts.models import RoleName
+from nif.database import Database
+from tests.web.newsroom.staff import enrolled, sign_in
+
+OURS = {"Sec-Fetch-Site": "same-origin"}
+DRAFT = {"headline": "Half a story & more", "lead": "It was written for an hour."}
+
+
+def test_who_was_signed_out_finds_every_word_again(client: FlaskClient) -> None:
+    page = client.post("/newsroom/stories/new", data=DRAFT, headers=OURS)
+
+    assert page.status_code == 400
+    assert "You were signed out while you wrote" in page.text
+    assert 'value="Half a story &amp; more"' in page.text
+
+
+def test_a_stale_token_is_replaced_and_the_form_sent_once_more(
+    app: Flask, database: Database
+) -> None:
+    client = signed_in_with_tokens(app, database)
+    page = client.post("/newsroom/stories/new", data={**DRAFT, "csrf_token": "stale"}, headers=OURS)
+    token = page.text.split('name="csrf_token" value="')[1].split('"')[0]
+
+    assert "Your sign-in was renewed" in page.text
+    again = client.post("/newsroom/stories/new", data={**DRAFT, "csrf_token": token})
+    assert again.status_code == 303
+
+
+def test_another_site_gets_no_form_with_a_token(app: Flask, database: Database) -> None:
+    client = signed_in_with_tokens(app, database)
+    for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
+        page = client.post("/newsroom/stories/new", data=DRAFT, headers=headers)
+        assert page.status_code == 400
+        assert "Half a story" not in page.text
+
+
+def signed_in_with_tokens(app: Flask, database: Database) -> FlaskClient:
+    """Signed in while no token is asked for; from then on it is."""
+    app.config["WTF_CSRF_ENABLED"] = False
+    client = sign_in(app, enrolled(app, database, RoleName.EDITOR))
+    app.config["WTF_CSRF_ENABLED"] = True
+    return client
