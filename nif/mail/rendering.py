@@ -1,5 +1,6 @@
 """Turning the templates of a mail into a message: subject, text, and HTML by way of MJML."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Stationery:
         )
 
 
+@cache
 def _environment(folder: Path, *, escape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folder),

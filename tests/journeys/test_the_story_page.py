@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -40,11 +40,15 @@ PARTS = (
 WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-@pytest.fixture
-def database_url(tmp_path: Path, _sqlite_template: Path) -> str:
-    """How a page looks is not the database's matter: once is enough."""
-    shutil.copy(_sqlite_template, tmp_path / "nif.db")
-    return f"sqlite:///{tmp_path}/nif.db"
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One house for all of these tests: they only look, and any database will do."""
+    folder = tmp_path_factory.mktemp("house")
+    with House(folder, f"sqlite:///{folder}/nif.db") as house:
+        assert house.run("db", "upgrade").returncode == 0
+        assert house.run("demo", "load").returncode == 0
+        house.start("serve")
+        yield house
 
 
 def fetched(house: House) -> str:
@@ -66,8 +70,7 @@ def test_every_part_of_the_seed_stands_in_its_order_and_once(page: Page, house: 
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_readers_pages_are_open_to_everyone(
     browser: Browser, house: House, width: int, scheme: str
 ) -> None:
