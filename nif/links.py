@@ -14,17 +14,8 @@ class Links:
     def story(self, slug: str) -> str:
         return f"{self.base_url}/articles/{slug}"
 
-    def tag(self, slug: str) -> str:
-        return f"{self.base_url}/tags/{slug}"
-
-    def list(self, slug: str) -> str:
-        return f"{self.base_url}/newsletters/{slug}/"
-
     def edition(self, list_slug: str, day: date) -> str:
         return f"{self.base_url}/newsletters/{list_slug}/{day.isoformat()}"
-
-    def subscribe(self) -> str:
-        return f"{self.base_url}/subscribe"
 
     def confirm(self, token: str) -> str:
         return f"{self.base_url}/confirm/{token}"
@@ -37,9 +28,3 @@ class Links:
 
     def reset_password(self, token: str) -> str:
         return f"{self.base_url}/reset/{token}"
-
-    def sign_in(self) -> str:
-        return f"{self.base_url}/login"
-
-    def admin_send(self, send_id: int) -> str:
-        return f"{self.base_url}/admin/sends/{send_id}"

@@ -7,16 +7,11 @@ from nif.links import Links
 LINKS = {
     "home": ((), "/"),
     "story": (("anna-s-archive",), "/articles/anna-s-archive"),
-    "tag": (("deals",), "/tags/deals"),
-    "list": (("daily",), "/newsletters/daily/"),
     "edition": (("daily", date(2026, 3, 1)), "/newsletters/daily/2026-03-01"),
-    "subscribe": ((), "/subscribe"),
     "confirm": (("t0ken",), "/confirm/t0ken"),
     "preferences": (("t0ken",), "/preferences/t0ken"),
     "unsubscribe": (("t0ken",), "/unsubscribe/t0ken"),
     "reset_password": (("t0ken",), "/reset/t0ken"),
-    "sign_in": ((), "/login"),
-    "admin_send": ((7,), "/admin/sends/7"),
 }
 
 

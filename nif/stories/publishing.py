@@ -96,16 +96,19 @@ def _source_gates(sources: list[Source]) -> Iterator[tuple[str, str]]:
             continue
         if not (source.publisher.strip() or source.title.strip()):
             yield "sources", f"Source {n} needs a name: who published it, or what it is."
-        elif not _is_address(source.url):
+        elif not is_address(source.url):
             yield "sources", f"Source {n} needs its exact address, beginning with https://."
 
 
-def _is_address(url: str) -> bool:
+def is_address(text: str) -> bool:
+    """Is this an address on the web that a reader could open?"""
+    if any(ch.isspace() for ch in text):
+        return False
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
 def _freeze(story: Story, *, by: int | None, now: datetime) -> Revision:

@@ -90,15 +90,10 @@ def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
     made = [
         links.home(),
         links.story("a-story"),
-        links.tag("a-tag"),
-        links.list("daily"),
-        links.subscribe(),
         links.confirm("t"),
         links.preferences("t"),
         links.unsubscribe("t"),
         links.reset_password("t"),
-        links.sign_in(),
-        links.admin_send(1),
         f"{links.base_url}/newsletters/daily/2026-11-22",
     ]
     adapter = app.url_map.bind("127.0.0.1")

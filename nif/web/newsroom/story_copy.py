@@ -6,11 +6,11 @@ What keeps a story from being *published* is not judged here: a draft may be unf
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from nif.errors import Invalid
 from nif.stories.drafting import SourceCopy, StoryCopy
 from nif.stories.models import ReasonCode, Source, SourceKind, Story, StoryType
+from nif.stories.publishing import is_address
 from nif.stories.slugs import slugify
 from nif.web.newsroom.story_form import SectionRow, SourceRow, StoryForm
 
@@ -56,17 +56,6 @@ def sketch(form: StoryForm, gap: str = "") -> Story:
         reason_code=copy.reason_code,
         reason_subject=copy.reason_subject or gap,
     )
-
-
-def is_address(text: str) -> bool:
-    """Is this an address on the web that a reader could open?"""
-    if any(c.isspace() for c in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        return False
 
 
 def _copy(form: StoryForm) -> StoryCopy:

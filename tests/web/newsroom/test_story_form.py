@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from nif.errors import Invalid
 from nif.stories.models import ReasonCode, SourceKind
-from nif.web.newsroom.story_copy import copy_of, is_address, problems, sketch
+from nif.stories.publishing import is_address
+from nif.web.newsroom.story_copy import copy_of, problems, sketch
 from nif.web.newsroom.story_form import MOST_SECTIONS, SectionRow, blank, grown, read
 
 LEAST = {"headline": "A headline"}
