@@ -64,4 +64,5 @@ async def run(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     # A parsed body is thousands of dicts without a cycle: looking for one costs more than parsing.
     gc.set_threshold(200_000, 50, 100)
+    gc.freeze()
     asyncio.run(run(arguments()))

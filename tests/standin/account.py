@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.standin.suppressions import Suppressions
+
 API_KEY = "SG.standin"
-SCOPES = frozenset({"mail.send", "suppression.read", "user.webhooks.event.settings.read"})
-DROP_REASONS = {
-    "bounces": "Bounced Address",
-    "spam_reports": "Spam Reporting Address",
-    "unsubscribes": "Unsubscribed Address",
-    "invalid_emails": "Invalid",
-}
-BYPASSES = {
-    "bypass_list_management": frozenset(DROP_REASONS),
-    "bypass_bounce_management": frozenset({"bounces"}),
-    "bypass_spam_management": frozenset({"spam_reports"}),
-    "bypass_unsubscribe_management": frozenset({"unsubscribes"}),
-}
+SCOPES = frozenset(
+    {
+        "mail.send",
+        "mail.batch.create",
+        "mail.batch.read",
+        "user.scheduled_sends.create",
+        "user.scheduled_sends.read",
+        "user.scheduled_sends.update",
+        "user.scheduled_sends.delete",
+        "suppression.create",
+        "suppression.read",
+        "suppression.delete",
+        "user.webhooks.event.settings.read",
+    }
+)
 
 
 @dataclass
@@ -29,6 +32,10 @@ class Account:
     `credits` is the number of messages left, None for no limit. `confirmed` are the addresses
     that may be mailed, None for any. `ramp` is the most recipients in `ramp_seconds`. `told` are
     suppressed addresses whose event the webhook has acknowledged.
+
+    At most `most_cancelled` batches can have a status at once. A status that comes less than
+    `cancel_margin` seconds before send_at works with the probability `late_cancel_works`. Mail
+    that is paused expires `pause_seconds` after its send_at.
     """
 
     keys: dict[str, frozenset[str]] = field(default_factory=lambda: {API_KEY: SCOPES})
@@ -47,18 +54,22 @@ class Account:
     postal_address: str | None = None
     ramp: int | None = None
     ramp_seconds: float = 3600.0
-    suppressions: dict[str, str] = field(default_factory=dict)
+    most_cancelled: int = 10
+    cancel_margin: float = 600.0
+    late_cancel_works: float = 0.0
+    pause_seconds: float = 72 * 3600.0
+    suppressions: Suppressions = field(default_factory=Suppressions)
     told: set[str] = field(default_factory=set)
 
     def change(self, state: dict[str, Any]) -> None:
-        """Take over named values; `suppress` maps a list's name to the addresses to add to it.
+        """Take over named values; `suppress` maps a list's name to what Suppressions.add() takes.
 
         Raises KeyError for a name that the account does not have.
         """
         for name, value in state.items():
             if name == "suppress":
                 for suppression, addresses in value.items():
-                    self.suppress(addresses, suppression)
+                    self.suppressions.add(suppression, addresses)
             elif name == "keys":
                 self.keys = {key: frozenset(scopes) for key, scopes in value.items()}
             elif name in self.__dataclass_fields__:
@@ -68,22 +79,11 @@ class Account:
             else:
                 raise KeyError(name)
 
-    def suppress(self, addresses: Iterable[str], suppression: str) -> None:
-        """Put addresses on one of the lists in DROP_REASONS; the first list wins."""
-        if suppression not in DROP_REASONS:
-            raise KeyError(suppression)
-        for address in addresses:
-            self.suppressions.setdefault(address.lower(), suppression)
-
-    def drop_reason(self, address: str, mail_settings: dict[str, Any]) -> str | None:
-        """Why SendGrid would drop mail to the address, or None where it would deliver."""
-        suppression = self.suppressions.get(address.lower())
-        if suppression is None:
-            return None
-        for setting, lists in BYPASSES.items():
-            if suppression in lists and mail_settings.get(setting, {}).get("enable"):
-                return None
-        return DROP_REASONS[suppression]
+    def unsuppress(self, name: str, addresses: list[str] | None) -> None:
+        """Take addresses off a list, or all for None; who is on no other may be mailed again."""
+        for address in self.suppressions.remove(name, addresses):
+            if not self.suppressions.drop_reason(address, {}):
+                self.told.discard(address)
 
     def spend(self, recipients: int) -> None:
         if self.credits is not None:

@@ -7,7 +7,6 @@ over keep-alive connections by threads of this process; the stand-in is a proces
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Iterable
@@ -54,16 +53,17 @@ def main() -> None:
     options = parser.parse_args()
     posts = bodies(options.requests)
     with Standin("--check", options.check) as standin:
+        before = standin.stats()["cpu_seconds"]
         began = time.perf_counter()
         post_all(standin, posts)
         seconds = time.perf_counter() - began
         stats = standin.stats()
-    cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
-    busy = cpu.ru_utime + cpu.ru_stime
+    busy = stats["cpu_seconds"] - before
     count = stats["recipients"]
     sys.stdout.write(
         f"{options.check}: {count:,} recipients in {seconds:.2f} s, {count / seconds:,.0f}/s; "
-        f"one core of the stand-in takes {count / busy:,.0f}/s; {stats['problem_count']} problems\n"
+        f"{busy / count * 1e6:.1f} ms of the stand-in's CPU for 1,000; "
+        f"{stats['problem_count']} problems\n"
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,19 +64,28 @@ class Standin:
         self._process.communicate()
 
     def accepted(self) -> Iterator[dict[str, Any]]:
-        """The records of the log (see ledger.Ledger), oldest first."""
+        """The acceptances in the log (see ledger.Ledger), oldest first, discarded ones too."""
         return ledger.read(self.log)
 
+    def mailed(self) -> Iterator[dict[str, Any]]:
+        """The acceptances that are not discarded as of now."""
+        return ledger.read_fate(self.log, discarded=False)
+
     def recipients(self) -> Counter[str]:
-        """How often each address was accepted."""
-        return Counter(
-            address for record in self.accepted() for _id, address in record["deliveries"]
-        )
+        """How often each address was accepted in mail that is not discarded."""
+        return Counter(address for record in self.mailed() for _id, address in record["deliveries"])
 
     def deliveries(self) -> Counter[str]:
-        """How often each delivery id was accepted; single letters have none."""
-        ids = (each[0] for record in self.accepted() for each in record["deliveries"])
-        return Counter(delivery for delivery in ids if delivery is not None)
+        """How often each delivery id was accepted, as in recipients(); single letters have none."""
+        return _delivery_ids(self.mailed())
+
+    def discarded(self) -> Counter[str]:
+        """How often each delivery id was accepted in mail that is discarded."""
+        return _delivery_ids(ledger.read_fate(self.log, discarded=True))
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What became of scheduled mail, oldest first; see ledger.Ledger.note."""
+        return list(ledger.notes(self.log))
 
     def mails(self, to: str | None = None) -> list[dict[str, Any]]:
         """The rendered mails kept for an address: headers, subject, text, html, custom_args."""
@@ -113,6 +122,14 @@ class Standin:
             time.sleep(0.02)
         return counts
 
+    def wait_until_sent(self, seconds: float = 10.0) -> None:
+        """Wait until no mail is held for its send_at. Raises TimeoutError."""
+        end = time.monotonic() + seconds
+        while (counts := self.stats()["scheduled"])["held"]:
+            if time.monotonic() > end:
+                raise TimeoutError(f"mail is still held: {counts}")
+            time.sleep(0.02)
+
     def account(self, **state: Any) -> None:
         """Flip states of the account; see account.Account for their names."""
         self._control("POST", "account", json=state)
@@ -122,3 +139,8 @@ class Standin:
         if answer.status != 200:
             raise ValueError(answer.data.decode())
         return answer.json()
+
+
+def _delivery_ids(records: Iterable[dict[str, Any]]) -> Counter[str]:
+    ids = (each[0] for record in records for each in record["deliveries"])
+    return Counter(delivery for delivery in ids if delivery is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,9 @@ def _stats(standin: Standin, _request: Request) -> dict[str, Any]:
         "max_in_flight": traffic.max_in_flight,
         "refusals": {str(status): count for status, count in traffic.refusals.items()},
         "faults": standin.faults.made,
+        "scheduled": standin.schedule.counts(),
         "events": standin.emitter.counts(),
+        "cpu_seconds": time.process_time(),
         "problem_count": mailbox.problem_count,
         "problems": mailbox.problems,
         "warnings": mailbox.warnings,

@@ -9,13 +9,13 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 import urllib3
 
+from tests.standin.accepted import Accepted
 from tests.standin.account import Account
-from tests.standin.events import SUPPRESSING, Event, Message, events_of, outcome_of
+from tests.standin.events import Event, events_of, listing_of
 from tests.standin.signing import Signer
 
 LARGEST_BATCH = 768_000
@@ -25,26 +25,31 @@ DAY = 86_400.0
 FIRST_RETRY = 10.0
 LOSS = 0.5
 MOST_COPIES = 46
-MODES = frozenset({"normal", "duplicate", "shuffled", "delayed", "lost", "strange"})
+MODES = frozenset({"normal", "duplicate", "shuffled", "delayed", "lost", "dead", "strange"})
+# Why messages are dropped, by their number in the request.
+Dropped = dict[int, str]
+# Otherwise the events of a request stay together.
+SCATTERING = frozenset({"duplicate", "shuffled", "delayed"})
 TELLING = frozenset({"bounce", "dropped", "spamreport"})
 
 
 class Emitter:
     """Turns accepted messages into events, and posts what is due while there is a webhook.
 
-    The last 10,000 messages accepted without a webhook wait for one. `speed` makes SendGrid's
+    About the last 10,000 messages accepted without a webhook wait for one. `speed` makes SendGrid's
     clock run: at 86,400 its day of delays and retries passes in a second.
     """
 
     def __init__(self, account: Account) -> None:
         self.signer = Signer()
         self._account = account
-        self._waiting: deque[tuple[Message, str | None]] = deque(maxlen=WAITING)
-        self._due: list[tuple[float, int, Event]] = []
+        self._waiting: deque[tuple[Accepted, Dropped]] = deque()
+        self._waiting_messages = 0
+        self._due: list[tuple[float, int, list[Event]]] = []
         self._order = itertools.count()
         self._posting: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter(pending=0)
         self._http = urllib3.PoolManager(retries=False, timeout=ANSWER_SECONDS, maxsize=8)
         self.start(None)
 
@@ -56,54 +61,97 @@ class Emitter:
         seed: int = 0,
         speed: float = 1.0,
         interval: float = 0.1,
+        late: float = 0.0,
+        late_seconds: float = 0.0,
     ) -> None:
         """Post to a url from now on, every `interval` seconds; None stops.
 
         `mode` is one of MODES, or several of them joined by plus signs; ValueError for others.
+        All events of a share `late` of the requests come `late_seconds` later, however `speed`
+        runs. A dead emitter makes events and never posts them: they count as lost.
         """
         self._modes = frozenset(mode.split("+"))
         if not self._modes <= MODES:
             raise ValueError(f"{mode} is none of {', '.join(sorted(MODES))}")
         self._url, self._speed, self._interval = url, speed, interval
         self._random = random.Random(seed)
+        self._late, self._late_seconds = late, late_seconds
         if url and self._loop is None:
             self._loop = asyncio.get_running_loop().create_task(self._run())
         while url and self._waiting:
             self._schedule(*self._waiting.popleft())
+            self._waiting_messages = 0
 
-    def take(self, body: dict[str, Any], message_id: str) -> None:
-        """Decide what becomes of every message of an accepted request."""
-        settings, shared = body.get("mail_settings", {}), body.get("custom_args", {})
-        categories = body.get("categories", [])
-        for number, block in enumerate(body["personalizations"]):
-            address = block["to"][0]["email"]
-            own = block.get("custom_args", {})
-            args = {**shared, **own} if shared else own
-            message = Message(address, number, message_id, args, categories)
-            dropped = self._account.drop_reason(address, settings)
-            if not dropped and (suppression := SUPPRESSING.get(outcome_of(address))):
-                self._account.suppress([address], suppression)
-            if self._url:
-                self._schedule(message, dropped)
-            else:
-                self._waiting.append((message, dropped))
+    def take(self, accepted: Accepted) -> None:
+        """Decide what becomes of every message of a request whose time has come."""
+        dropped = self._drop(accepted)
+        if self._url:
+            self._schedule(accepted, dropped)
+            return
+        self._waiting.append((accepted, dropped))
+        self._waiting_messages += accepted.size
+        while self._waiting_messages > WAITING and len(self._waiting) > 1:
+            self._waiting_messages -= self._waiting.popleft()[0].size
+
+    def _drop(self, accepted: Accepted) -> Dropped:
+        """Why SendGrid drops which messages; what bounces or complains is on a list from now on.
+
+        Only an address with a plus asks for an outcome that does so.
+        """
+        dropped: Dropped = {}
+        lists = self._account.suppressions
+        if not lists and b"+" not in accepted.packed:
+            return dropped
+        for message in accepted.messages():
+            reason = lists.drop_reason(message.address, accepted.settings)
+            if reason:
+                dropped[message.number] = reason
+            elif listing := listing_of(message):
+                lists.add(listing[0], [listing[1]])
+        return dropped
 
     def counts(self) -> dict[str, int]:
-        """Events made, lost, pending, posted (acknowledged), given_up; posts and refused_posts."""
-        return {**self._counts, "pending": self._counts["pending"] + len(self._due)}
+        """Events made, lost, pending, posted (acknowledged), given_up; posts and refused_posts.
 
-    def _schedule(self, message: Message, drop_reason: str | None) -> None:
-        now, dice, modes = time.monotonic(), self._random, self._modes
+        `waiting` are messages that wait for a webhook, `late_groups` requests whose events come
+        late.
+        """
+        return {**self._counts, "waiting": self._waiting_messages}
+
+    def _schedule(self, accepted: Accepted, dropped: Dropped) -> None:
+        begin = time.monotonic()
+        if self._late and self._random.random() < self._late:
+            self._counts["late_groups"] += 1
+            begin += self._late_seconds
+        told = [
+            event
+            for message in accepted.messages()
+            for event in events_of(message, dropped.get(message.number))
+        ]
+        kept = [event for event in told if not self._loses()]
+        self._counts["made"] += len(told)
+        self._counts["lost"] += len(told) - len(kept)
+        if self._modes & SCATTERING:
+            for event in kept:
+                self._scatter(event, begin)
+        else:
+            self._wait(begin, kept)
+
+    def _loses(self) -> bool:
+        if "dead" in self._modes:
+            return True
+        return "lost" in self._modes and self._random.random() < LOSS
+
+    def _scatter(self, event: Event, begin: float) -> None:
+        dice, modes = self._random, self._modes
         spread = self._interval * 5 if modes & {"shuffled", "duplicate"} else 0.0
         delay = DAY / self._speed if "delayed" in modes else 0.0
-        for event in events_of(message, drop_reason):
-            self._counts["made"] += 1
-            if "lost" in modes and dice.random() < LOSS:
-                self._counts["lost"] += 1
-                continue
-            for _copy in range(dice.randint(1, MOST_COPIES) if "duplicate" in modes else 1):
-                due = now + dice.uniform(0, spread) + dice.uniform(0, delay)
-                heapq.heappush(self._due, (due, next(self._order), event))
+        for _copy in range(dice.randint(1, MOST_COPIES) if "duplicate" in modes else 1):
+            self._wait(begin + dice.uniform(0, spread) + dice.uniform(0, delay), [event])
+
+    def _wait(self, due: float, events: list[Event]) -> None:
+        self._counts["pending"] += len(events)
+        heapq.heappush(self._due, (due, next(self._order), events))
 
     async def _run(self) -> None:
         while True:
@@ -112,14 +160,16 @@ class Emitter:
                 self._post_due(self._url)
 
     def _post_due(self, url: str) -> None:
-        events, now = [], time.monotonic()
+        events: list[Event] = []
+        now = time.monotonic()
         while self._due and self._due[0][0] <= now:
-            events.append(heapq.heappop(self._due)[2])
+            events += heapq.heappop(self._due)[2]
         if "shuffled" in self._modes:
             self._random.shuffle(events)
         if "strange" in self._modes and events:
-            events += _strange_events()
-        self._counts["pending"] += len(events)
+            strange = _strange_events()
+            self._counts["pending"] += len(strange)
+            events += strange
         for batch, body in _batches(events):
             task = asyncio.get_running_loop().create_task(self._deliver(url, batch, body))
             self._posting.add(task)

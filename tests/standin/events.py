@@ -26,11 +26,12 @@ class Message:
     message_id: str
     custom_args: dict[str, str]
     categories: list[str]
+    send_at: int = 0
 
     def event(self, kind: str, **details: Any) -> Event:
         """An event of now; custom arguments lose against SendGrid's own keys."""
         at = int(time.time())
-        event = {
+        event: Event = {
             **self.custom_args,
             "email": self.address,
             "timestamp": at,
@@ -39,15 +40,17 @@ class Message:
             "sg_message_id": f"{self.message_id}.{HOST}-{at:08X}-1A.{self.number}",
             **details,
         }
-        return {**event, "category": self.categories} if self.categories else event
+        if self.categories:
+            event["category"] = self.categories
+        return event
 
     def smtp(self, kind: str, **details: Any) -> Event:
         """An event from the delivery itself, which knows the id of the SMTP session."""
-        session = {"smtp-id": f"<{self.message_id}@geopod-ismtpd-0>"}
-        return self.event(kind, **session, **details)
+        details["smtp-id"] = f"<{self.message_id}@geopod-ismtpd-0>"
+        return self.event(kind, **details)
 
     def processed(self) -> Event:
-        return self.smtp("processed", send_at=0)
+        return self.smtp("processed", send_at=self.send_at)
 
     def delivered(self) -> Event:
         return self.smtp("delivered", response="250 OK", ip="127.0.0.1", tls=1)
@@ -130,13 +133,31 @@ OUTCOMES: dict[str, Callable[[Message], list[Event]]] = {
     "spam": _spam,
     "mpp": _machine_open,
 }
-SUPPRESSING = {"hard": "bounces", "s5110": "bounces", "async": "bounces", "spam": "spam_reports"}
+LISTING = {
+    "hard": "bounces",
+    "s5110": "bounces",
+    "async": "bounces",
+    "soft": "blocks",
+    "noresolve": "blocks",
+    "spam": "spam_reports",
+}
 
 
 def outcome_of(address: str) -> str:
     """The name of the outcome that an address asks for, or nothing for a delivery."""
     name, plus, _rest = address.partition("+")
     return name.lower() if plus else ""
+
+
+def listing_of(message: Message) -> tuple[str, dict[str, str]] | None:
+    """The suppression list that a message brings its address on, and the item to add to it."""
+    name = LISTING.get(outcome_of(message.address))
+    if name is None:
+        return None
+    last, item = events_of(message, None)[-1], {"email": message.address}
+    if last["event"] == "bounce":
+        item |= {"reason": last["reason"], "status": last.get("status", "")}
+    return name, item
 
 
 def events_of(message: Message, drop_reason: str | None) -> list[Event]:

@@ -12,11 +12,11 @@ from typing import Any
 from tests.standin import messages
 from tests.standin.messages import Refusal
 from tests.standin.rules import refusal, refuse
-from tests.standin.wire import Answer, html_answer, json_answer
+from tests.standin.wire import SEND, Answer, html_answer, json_answer
 
 ELSEWHERE = "https://api.sendgrid.com/v3/mail/send"
 TOO_MANY = {"errors": [{"field": None, "message": messages.TOO_MANY_REQUESTS}]}
-SECONDS = {"accept_then_hang": 60.0, "slow": 5.0, "too_many_requests": 1.0}
+SECONDS = {"accept_then_hang": 60.0, "accept_late": 60.0, "slow": 5.0, "too_many_requests": 1.0}
 
 
 @dataclass(slots=True)
@@ -24,7 +24,8 @@ class Fault:
     """One thing to go wrong, `times` times after `skip` requests that go well.
 
     `index` is for bad_personalization, `address` for bad_address, `seconds` for the length of a
-    hang, the delay of slow, and how far away the reset of a 429 is.
+    hang, the delay of slow and accept_late, and how far away the reset of a 429 is. `path` is the
+    endpoint that it meets, with everything below it.
     """
 
     kind: str
@@ -33,11 +34,15 @@ class Fault:
     index: int = 0
     address: str = ""
     seconds: float = 0.0
+    path: str = SEND
 
     def __post_init__(self) -> None:
         self.seconds = self.seconds or SECONDS.get(self.kind, 0.0)
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind} is none of {', '.join(sorted(KINDS))}")
+
+    def covers(self, path: str) -> bool:
+        return f"{path}/".startswith(f"{self.path}/")
 
 
 def _too_many(fault: Fault) -> Answer:
@@ -81,15 +86,28 @@ LIES: dict[str, Callable[[Fault], Answer]] = {
     "accept_then_504": lambda _fault: html_answer(504),
 }
 
-# Everything is accepted and logged, but the 202 suffers on its way.
+# Everything is accepted and logged, but the answer suffers on its way; accept_late does not even
+# accept before the client has waited in vain, and then answers nothing.
 MISHAPS = frozenset(
-    {"accept_then_drop", "accept_then_hang", "truncated", "slow", "no_message_id", "close_idle"}
+    {
+        "accept_late",
+        "accept_then_drop",
+        "accept_then_hang",
+        "truncated",
+        "slow",
+        "no_message_id",
+        "close_idle",
+    }
 )
+UNANSWERED = frozenset({"accept_late", "accept_then_drop", "accept_then_hang"})
 KINDS = BREAKS | REFUSALS.keys() | LIES.keys() | MISHAPS | {"bad_address"}
 
 
 class Faults:
-    """The faults that are due: one queue, a random profile, and addresses always refused."""
+    """The faults that are due: one queue, a random profile, and addresses always refused.
+
+    The profile and the addresses are those of mail; scripted faults name their endpoint.
+    """
 
     def __init__(self) -> None:
         self.made: Counter[str] = Counter()
@@ -118,9 +136,13 @@ class Faults:
         for fault in [Fault(**each) for each in script]:
             (self._addresses if fault.kind == "bad_address" else self._queue).append(fault)
 
-    def draw(self) -> Fault | None:
+    def draw(self, path: str = SEND) -> Fault | None:
         """The fault of the next request; scripted ones come in order and before random ones."""
-        fault = self._next_scripted() if self._queue else self._next_random()
+        scripted = next((fault for fault in self._queue if fault.covers(path)), None)
+        if scripted:
+            fault = self._advance(scripted)
+        else:
+            fault = self._next_random() if path == SEND else None
         if fault:
             self.made[fault.kind] += 1
         return fault
@@ -138,14 +160,13 @@ class Faults:
         errors = [Refusal(place, messages.INVALID_ADDRESS) for place in places]
         return refusal(400, *errors) if errors else None
 
-    def _next_scripted(self) -> Fault | None:
-        fault = self._queue[0]
+    def _advance(self, fault: Fault) -> Fault | None:
         if fault.skip:
             fault.skip -= 1
             return None
         fault.times -= 1
         if not fault.times:
-            self._queue.popleft()
+            self._queue.remove(fault)
         return fault
 
     def _next_random(self) -> Fault | None:

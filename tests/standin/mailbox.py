@@ -11,6 +11,7 @@ from tests.standin import judging
 from tests.standin.account import Account
 from tests.standin.ledger import edition_of
 from tests.standin.rendering import Mail, Template
+from tests.standin.repeats import Repeats
 
 KEPT = 10_000
 SENTENCES = 1_000
@@ -20,42 +21,65 @@ SAMPLE = 100
 class Mailbox:
     """Keeps the last 10,000 mails and a sentence for every problem found in them.
 
-    Light, it renders the first mail of a request and every hundredth after it, and leaves it to
+    Light, it sees only the first mail of a request and every hundredth after it, and leaves it to
     the ledger to tell what was accepted twice.
     """
 
     def __init__(self, account: Account, light: bool = False) -> None:
-        self.problem_count = 0
-        self.problems: list[str] = []
+        self._problem_count = 0
+        self._problems: list[str] = []
         self.warnings: list[str] = []
         self._account = account
         self._step = SAMPLE if light else 1
         self._kept: deque[tuple[Template, dict[str, Any]]] = deque(maxlen=KEPT)
-        self._deliveries: set[str] = set()
-        self._readers: set[tuple[str | None, str]] = set()
+        self._repeats = Repeats()
         self._owners: dict[str, str] = {}
         self._recent: deque[tuple[float, int]] = deque()
 
-    def take(self, body: dict[str, Any], message_id: str) -> None:
-        """Keep and judge the mails of one accepted request."""
-        template = Template(body, message_id)
-        blocks = body["personalizations"]
+    @property
+    def problems(self) -> list[str]:
+        return [*self._problems, *self._repeats.problems()][:SENTENCES]
+
+    @property
+    def problem_count(self) -> int:
+        return self._problem_count + len(self._repeats.problems())
+
+    def take(self, body: dict[str, Any], message_id: str, *, discarded: bool = False) -> None:
+        """Keep and judge the mails of one accepted request; its batch may be cancelled already."""
+        if discarded:
+            self._repeats.discard(message_id)
+        scheduled = message_id if "send_at" in body else None
+        self._note(self._judge_pace(len(body["personalizations"])))
+        blocks = body["personalizations"][:: self._step]
+        sample = {**body, "personalizations": blocks}
+        template = Template(sample, message_id)
         first = template.render(blocks[0])
-        self._note(judging.judge_request(body))
+        self._note(judging.judge_request(sample))
         self._note(judging.judge_shared(first, self._account.postal_address))
-        self._note(self._judge_pace(len(blocks)))
         self._note_warnings(judging.warn(first))
-        for block in blocks[:: self._step]:
+        for block in blocks:
             self._kept.append((template, block))
             mail = template.render(block)
             self._note(judging.judge_mail(mail))
             self._note(self._judge_reader(mail))
+            self._count(mail, scheduled)
+
+    def discard(self, message_id: str, gone: bool = True) -> None:
+        """What a request held is thrown away, or not thrown away after all."""
+        if gone:
+            self._repeats.discard(message_id)
+        else:
+            self._repeats.restore(message_id)
 
     def find(self, to: str | None = None) -> list[dict[str, Any]]:
-        """The kept mails to an address, ignoring case, or all; oldest first."""
+        """The kept mails to an address, ignoring case, or all; oldest first.
+
+        Mail that is discarded has no reader, and is left out.
+        """
         return [
             template.render(block).as_json()
             for template, block in self._kept
+            if not self._repeats.is_discarded(template.message_id)
             if to is None or to.lower() in {each["email"].lower() for each in block["to"]}
         ]
 
@@ -68,16 +92,21 @@ class Mailbox:
             return
         if self._account.confirmed is not None and address not in self._account.confirmed:
             yield f"{address}: mailed although it never confirmed"
-        if args["nif_d"] in self._deliveries:
-            yield f"{address}: delivery {args['nif_d']} accepted twice"
-        self._deliveries.add(args["nif_d"])
-        edition = edition_of(args)
-        if edition is not None and (edition, address) in self._readers:
-            yield f"{address}: edition {edition} accepted twice"
-        self._readers.add((edition, address))
         link = mail.headers.get("List-Unsubscribe", address)
         if self._owners.setdefault(link, address) != address:
             yield f"{address}: shares its unsubscribe link with {self._owners[link]}"
+
+    def _count(self, mail: Mail, scheduled: str | None) -> None:
+        """What may be accepted once: a delivery, and an edition for each address."""
+        address, delivery = mail.address.lower(), mail.custom_args.get("nif_d")
+        if delivery is None:
+            return
+        sentence = f"{address}: delivery {delivery} accepted twice"
+        self._repeats.add(delivery, sentence, scheduled)
+        edition = edition_of(mail.custom_args)
+        if edition is not None:
+            sentence = f"{address}: edition {edition} accepted twice"
+            self._repeats.add((edition, address), sentence, scheduled)
 
     def _judge_pace(self, recipients: int) -> Iterator[str]:
         ramp, now = self._account.ramp, time.monotonic()
@@ -93,9 +122,9 @@ class Mailbox:
 
     def _note(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:
-            self.problem_count += 1
-            if len(self.problems) < SENTENCES:
-                self.problems.append(sentence)
+            self._problem_count += 1
+            if len(self._problems) < SENTENCES:
+                self._problems.append(sentence)
 
     def _note_warnings(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:

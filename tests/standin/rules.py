@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,7 +24,7 @@ def refuse(status: int, message: str, field: str | None = None) -> Answer:
 def check_request(request: Request, account: Account) -> Answer | None:
     """What the doors in front of the rules answer: method, key, scope, size, type of the body."""
     if request.method != "POST":
-        return refuse(405, "POST method allowed only")
+        return refuse(405, messages.WRONG_METHOD)
     if denied := check_key(request, account, "mail.send"):
         return denied
     if request.too_large:
@@ -45,8 +45,15 @@ def check_key(request: Request, account: Account, scope: str) -> Answer | None:
     return None
 
 
-def parse(data: bytes) -> dict[str, Any] | Answer:
-    """The body as JSON with the right types, or the answer to what is neither."""
+class Parsed(NamedTuple):
+    """A body with the right JSON types; `plain` where shape.is_plain() clears its recipients."""
+
+    body: dict[str, Any]
+    plain: bool
+
+
+def parse(data: bytes, light: bool = False) -> Parsed | Answer:
+    """The body of a mail, or the answer to what is none; plain bodies are told if `light`."""
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -55,18 +62,21 @@ def parse(data: bytes) -> dict[str, Any] | Answer:
         except UnicodeDecodeError:
             return refuse(400, messages.INVALID_UTF8)
         return refuse(400, messages.BAD_REQUEST)
-    return refuse(400, messages.BAD_REQUEST) if shape.has_wrong_types(body) else body
+    plain = light and shape.is_plain(body)
+    if shape.has_wrong_types(body, plain):
+        return refuse(400, messages.BAD_REQUEST)
+    return Parsed(body, plain)
 
 
-def check_mail(body: dict[str, Any], account: Account, light: bool = False) -> Answer | None:
+def check_mail(body: dict[str, Any], account: Account, plain: bool = False) -> Answer | None:
     """The refusal of a whole body, all its errors in one answer, or None where it is fine.
 
-    Light checks let personalizations pass unseen that shape.is_plain() has cleared.
+    Personalizations pass unseen that are plain, but for addresses that stand there twice.
     """
     now = time.time()
     refusals = [
         *content.check(body, account, now),
-        *recipients.check(body, account, now, skip_blocks=light and shape.is_plain(body)),
+        *recipients.check(body, account, now, plain=plain),
     ]
     if refusals:
         return refusal(400, *refusals)

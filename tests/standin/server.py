@@ -5,30 +5,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
-from tests.standin import control, rules
+from tests.standin import control, endpoints, rules
+from tests.standin.accepted import Accepted
 from tests.standin.account import Account
 from tests.standin.emitter import Emitter
-from tests.standin.faults import BREAKS, LIES, REFUSALS, Fault, Faults
+from tests.standin.faults import BREAKS, LIES, REFUSALS, UNANSWERED, Fault, Faults
 from tests.standin.ledger import Ledger
 from tests.standin.mailbox import Mailbox
+from tests.standin.schedule import Schedule
 from tests.standin.wire import (
     BUFFER,
+    SEND,
     Answer,
     Request,
     Traffic,
     encode,
-    json_answer,
     read_body,
     read_head,
 )
 
 GONE = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
-SEND = "/v3/mail/send"
-SIGNED = "/v3/user/webhooks/event/settings/signed"
 
 
 class Standin:
@@ -47,8 +48,10 @@ class Standin:
         self.ledger = Ledger(log)
         self.mailbox = Mailbox(self.account, light)
         self.emitter = Emitter(self.account)
+        self.schedule = Schedule(self.account, self.ledger, self.mailbox, self.emitter)
 
     async def listen(self, port: int) -> asyncio.Server:
+        self._releasing = asyncio.create_task(self.schedule.run())
         return await asyncio.start_server(
             self._serve, "127.0.0.1", port, limit=BUFFER, backlog=1024
         )
@@ -74,7 +77,7 @@ class Standin:
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Read one body, answer it, and tell whether the connection stays open."""
-        fault = self.faults.draw() if request.path == SEND else None
+        fault = self.faults.draw(request.path)
         if fault and fault.kind in BREAKS:
             if fault.kind == "reset_mid_body":
                 await reader.readexactly(request.length // 2)
@@ -83,10 +86,12 @@ class Standin:
         await read_body(request, reader, writer)
         if self.latency:
             await asyncio.sleep(self.latency)
+        if fault and fault.kind == "accept_late":
+            await asyncio.sleep(fault.seconds)
         answer = self.answer(request, fault)
         if answer.status >= 300 and request.path == SEND:
             self.traffic.refuse(answer.status)
-        return await self._deliver(answer, request, writer, fault if answer.status == 202 else None)
+        return await self._deliver(answer, request, writer, fault if answer.status < 300 else None)
 
     async def _deliver(
         self, answer: Answer, request: Request, writer: asyncio.StreamWriter, fault: Fault | None
@@ -94,12 +99,14 @@ class Standin:
         kind = fault.kind if fault else None
         if fault and kind in ("accept_then_hang", "slow"):
             await asyncio.sleep(fault.seconds)
-        if kind in ("accept_then_drop", "accept_then_hang"):
+        if kind in UNANSWERED:
             return False
         if kind == "no_message_id":
             answer = answer._replace(headers={"Content-Type": "text/plain; charset=utf-8"})
         if kind == "truncated":
-            answer = answer._replace(headers={**answer.headers, "Content-Length": "64"})
+            answer = answer._replace(
+                headers={**answer.headers, "Content-Length": str(len(answer.body) + 64)}
+            )
         writer.write(encode(answer, request.keeps_alive))
         await writer.drain()
         return request.keeps_alive and kind not in ("truncated", "close_idle")
@@ -110,11 +117,11 @@ class Standin:
             return control.answer(self, request)
         if request.path == SEND:
             return self._send(request, fault)
-        if request.path.startswith(SIGNED) and request.method == "GET":
-            scope = "user.webhooks.event.settings.read"
-            denied = rules.check_key(request, self.account, scope)
-            return denied or json_answer(200, {"public_key": self.emitter.signer.public_key})
-        return rules.refuse(404, "Not Found")
+        if fault and fault.kind in REFUSALS:
+            return REFUSALS[fault.kind](fault)
+        answer = endpoints.answer(self, request)
+        lies = fault and fault.kind in LIES and answer.status < 300
+        return LIES[fault.kind](fault) if fault and lies else answer
 
     def _send(self, request: Request, fault: Fault | None) -> Answer:
         if refused := rules.check_request(request, self.account):
@@ -122,10 +129,11 @@ class Standin:
         data = request.body
         if self.account.gzip and request.headers.get("content-encoding") == "gzip":
             data = gzip.decompress(data)
-        body = rules.parse(data)
-        if isinstance(body, Answer):
-            return body
-        if refused := rules.check_mail(body, self.account, self.light):
+        parsed = rules.parse(data, self.light)
+        if isinstance(parsed, Answer):
+            return parsed
+        body = parsed.body
+        if refused := rules.check_mail(body, self.account, parsed.plain):
             return refused
         if fault and fault.kind in REFUSALS:
             return REFUSALS[fault.kind](fault)
@@ -139,9 +147,14 @@ class Standin:
 
     def _accept(self, body: dict[str, Any]) -> Answer:
         message_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        self.ledger.record(body, message_id)
-        self.mailbox.take(body, message_id)
-        self.emitter.take(body, message_id)
+        accepted = Accepted.of(body, message_id)
+        stop = self.schedule.stop_of(accepted)
+        self.ledger.record(body, message_id, discarded=stop == "cancel")
+        self.mailbox.take(body, message_id, discarded=stop == "cancel")
+        if stop or accepted.send_at > time.time():
+            self.schedule.hold(accepted, stop)
+        else:
+            self.emitter.take(accepted)
         self.account.spend(len(body["personalizations"]))
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Message-Id": message_id}
         return Answer(202, headers=headers)

@@ -32,7 +32,7 @@ PERSONALIZATION = {
         "send_at": ANY,
     },
 }
-TYPES = {
+TYPES: dict[str, Any] = {
     "type": "object",
     "properties": {
         "personalizations": {"type": "array", "items": PERSONALIZATION},
@@ -68,10 +68,11 @@ PLAIN_ADDRESS = {
     },
     "additionalProperties": False,
 }
+ONE_LINE = {"type": "string", "pattern": r"^[^\r\n]*$"}
 PLAIN_HEADERS = {
     "type": "object",
-    "propertyNames": {"enum": ["List-Id", "List-Unsubscribe", "List-Unsubscribe-Post"]},
-    "additionalProperties": {"type": "string", "pattern": r"^[^\r\n]*$"},
+    "properties": dict.fromkeys(("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post"), ONE_LINE),
+    "additionalProperties": False,
 }
 
 
@@ -102,6 +103,7 @@ PLAIN_PERSONALIZATION = {
 }
 PLAIN = {
     "type": "object",
+    "required": ["personalizations"],
     "not": {"required": ["template_id"]},
     "properties": {
         "custom_args": _short_strings(3, 200),
@@ -115,14 +117,18 @@ PLAIN = {
 }
 
 _types = jsonschema_rs.validator_for(TYPES)
+_shared_types = jsonschema_rs.validator_for(
+    {**TYPES, "properties": {**TYPES["properties"], "personalizations": ANY}}
+)
 _plain = jsonschema_rs.validator_for(PLAIN)
 
 
-def has_wrong_types(body: Any) -> bool:
-    return not _types.is_valid(body)
+def has_wrong_types(body: Any, plain: bool = False) -> bool:
+    """Whether a body is a Bad Request; personalizations that are plain need no second look."""
+    return not (_shared_types if plain else _types).is_valid(body)
 
 
-def is_plain(body: dict[str, Any]) -> bool:
+def is_plain(body: Any) -> bool:
     """Whether the personalizations keep every rule but uniqueness of addresses.
 
     The rest of the body is looked at only as far as their rules go.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
+import urllib3
 
 from tests.standin.client import Standin
 from tests.standin.conftest import Post, Webhook
@@ -125,3 +127,38 @@ def test_a_scanner_opens_every_link_and_a_provider_unsubscribes(
     assert (method, path) == ("POST", "/unsubscribe/token?a=1&b=2")
     assert body == b"List-Unsubscribe=One-Click"
     assert b'name="List-Unsubscribe"\r\n\r\nOne-Click\r\n' in form
+
+
+def told_of(webhook: Webhook, *deliveries: str) -> list[tuple[str, int]]:
+    """Delivery and send_at of the processed events; earlier tests left some of others."""
+    return [
+        (event["nif_d"], event["send_at"])
+        for event in webhook.events()
+        if event["event"] == "processed" and event.get("nif_d") in deliveries
+    ]
+
+
+def test_scheduled_mail_goes_at_its_time_unless_it_is_cancelled(
+    standin: Standin, post: Post, webhook: Webhook
+) -> None:
+    standin.account(batch_ids=["kept", "stopped"], cancel_margin=0.5)
+    standin.emit_to(webhook.url, interval=0.02)
+    send_at = int(time.time()) + 2
+    for number, batch_id in enumerate(["kept", "stopped"], 501):
+        post(mail(reader(number), batch_id=batch_id, send_at=send_at))
+    stop = {"batch_id": "stopped", "status": "cancel"}
+    headers = {"Authorization": f"Bearer {standin.api_key}"}
+    with urllib3.PoolManager(retries=False) as http:
+        url = f"{standin.url}/v3/user/scheduled_sends"
+        assert http.request("POST", url, json=stop, headers=headers).status == 201
+    before = told_of(webhook, "501", "502")
+    standin.wait_until_sent()
+    standin.wait_for_events()
+
+    assert (before, time.time() >= send_at) == ([], True)
+    assert told_of(webhook, "501", "502") == [("501", send_at)]
+    assert "502" not in standin.deliveries()
+    assert standin.deliveries()["501"] == 1
+    assert standin.discarded() == Counter({"502": 1})
+    assert "reader502@example.com" not in standin.recipients()
+    assert [note["cancelled"] for note in standin.notes()] == ["stopped"]

@@ -12,8 +12,8 @@ import pytest
 
 from tests.standin import messages
 from tests.standin.sample import mail, reader
-from tests.standin.server import SEND, Standin
-from tests.standin.wire import LARGEST_MAIL, Answer, Request
+from tests.standin.server import Standin
+from tests.standin.wire import LARGEST_MAIL, SEND, Answer, Request
 
 HEADERS = {"authorization": "Bearer SG.standin", "content-type": "application/json"}
 

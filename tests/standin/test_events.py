@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -160,6 +161,32 @@ def test_lost_events_are_never_told(standin: Standin, post: Post, webhook: Webho
 
     assert 0 < lost < 60
     assert standin.stats()["events"]["lost"] == lost
+
+
+def test_dead_events_are_made_and_never_posted(
+    standin: Standin, post: Post, webhook: Webhook
+) -> None:
+    post(mail(reader(1)))
+
+    assert told(standin, webhook, "dead") == []
+    assert webhook.requests == []
+    assert (standin.stats()["events"]["made"], standin.stats()["events"]["lost"]) == (2, 2)
+
+
+def test_all_events_of_some_requests_come_late(
+    standin: Standin, post: Post, webhook: Webhook
+) -> None:
+    for request in range(20):
+        post(mail(reader(2 * request), reader(2 * request + 1)))
+    standin.emit_to(webhook.url, late=0.4, late_seconds=0.6, seed=3, interval=0.02)
+    time.sleep(0.4)
+    early = Counter(event["sg_message_id"].split(".")[0] for event in webhook.events())
+    counts = standin.wait_for_events()
+
+    assert 0 < counts["late_groups"] < 20
+    assert len(early) == 20 - counts["late_groups"]
+    assert set(early.values()) == {4}
+    assert len(webhook.events()) == 80
 
 
 def test_delayed_and_strange_events_arrive(standin: Standin, post: Post, webhook: Webhook) -> None:

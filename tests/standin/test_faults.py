@@ -139,3 +139,45 @@ def test_an_unknown_fault_is_told(standin: Standin) -> None:
     with pytest.raises(ValueError, match="explode is none of"):
         standin.push_fault("explode")
     assert "explode" not in KINDS
+
+
+def test_mail_accepted_late_is_accepted_after_the_client_gave_up(
+    standin: Standin, post: Post
+) -> None:
+    before = accepted(standin)
+    standin.push_fault("accept_late", seconds=0.3)
+    url, headers = f"{standin.url}/v3/mail/send", {"Authorization": f"Bearer {standin.api_key}"}
+    headers["Content-Type"] = "application/json"
+
+    with pytest.raises(BROKEN):
+        urllib3.request(
+            "POST", url, json=mail(), headers=headers, timeout=0.1, retries=False, redirect=False
+        )
+    in_doubt = accepted(standin)
+    time.sleep(0.4)
+
+    assert (in_doubt, accepted(standin)) == (before, before + 1)
+
+
+def test_a_fault_can_meet_another_endpoint(standin: Standin, post: Post) -> None:
+    path = "/v3/user/scheduled_sends"
+    standin.account(batch_ids=["b"])
+    for kind in ("refuse_503", "accept_then_500"):
+        standin.push_fault(kind, path=path)
+    standin.push_fault("accept_then_drop", path=path)
+    headers = {"Authorization": f"Bearer {standin.api_key}"}
+
+    def call(method: str, path: str, body: Any = None) -> urllib3.BaseHTTPResponse:
+        url = standin.url + path
+        return urllib3.request(method, url, json=body, headers=headers, retries=False)
+
+    statuses = [
+        call("POST", path, {"batch_id": "b", "status": "cancel"}).status,
+        post(mail()).status,
+        call("POST", path, {"batch_id": "b", "status": "cancel"}).status,
+    ]
+    with pytest.raises(BROKEN):
+        call("PATCH", f"{path}/b", {"status": "pause"})
+
+    assert statuses == [503, 202, 500]
+    assert call("GET", path).json() == [{"batch_id": "b", "status": "pause"}]

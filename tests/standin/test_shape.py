@@ -26,7 +26,7 @@ def test_values_that_may_be_too_large_are_not_plain() -> None:
 def test_light_checks_refuse_what_full_checks_refuse(
     body: dict[str, Any], field: str | None, _message: str
 ) -> None:
-    answer = rules.check_mail(body, Account(asm_groups={1}), light=True)
+    answer = rules.check_mail(body, Account(asm_groups={1}), plain=shape.is_plain(body))
 
     assert answer is not None
     assert field in {error["field"] for error in orjson.loads(answer.body)["errors"]}

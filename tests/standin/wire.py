@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 BUFFER = 1 << 20
+SEND = "/v3/mail/send"
 LARGEST_MAIL = 30_000_000
 
 
@@ -75,6 +76,15 @@ def json_answer(status: int, value: Any, headers: dict[str, str] | None = None) 
     return Answer(
         status, orjson.dumps(value), {"Content-Type": "application/json", **(headers or {})}
     )
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """The object in a body; an empty one for whatever else it holds."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def html_answer(status: int) -> Answer:
