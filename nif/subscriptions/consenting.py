@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
@@ -47,6 +48,17 @@ def record(
             network=where.network,
         )
     )
+
+
+def has_ever_confirmed(session: Session, subscriber_id: int) -> bool:
+    """Did this person confirm anything at any time? Who did is the reader of their address."""
+    recorded = select(Consent.id).where(
+        Consent.subscriber_id == subscriber_id, Consent.action == ConsentAction.CONFIRMED
+    )
+    standing = select(Subscription.list_id).where(
+        Subscription.subscriber_id == subscriber_id, Subscription.confirmed_at.is_not(None)
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in (recorded, standing))
 
 
 def _keep(session: Session, text: str, now: datetime) -> str:

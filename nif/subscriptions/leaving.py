@@ -1,13 +1,13 @@
 """Leaving a list: at once, without a question, and as often as the button is pressed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.errors import Expired, NotFound
-from nif.subscriptions.consenting import Circumstances, record
+from nif.subscriptions.consenting import Circumstances, has_ever_confirmed, record
 from nif.subscriptions.counting import move
 from nif.subscriptions.joining import enter
 from nif.subscriptions.models import (
@@ -31,6 +31,11 @@ ONE_CLICK = "List-Unsubscribe=One-Click"
 def unsubscribe_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
     """What the link to leave carries. It never expires and reads nothing."""
     return tokens.make(Purpose.UNSUBSCRIBE, subscriber_id, list_id)
+
+
+def unsubscribe_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
+    """The same in bulk: a function from a subscriber's id to the token for one list."""
+    return tokens.maker(Purpose.UNSUBSCRIBE, list_id)
 
 
 def way_out(link: str) -> dict[str, str]:
@@ -63,7 +68,8 @@ def leave(
     """
     if subscription.state is SubscriptionState.LEFT:
         return False
-    if subscription.state is SubscriptionState.PENDING and subscription.confirmed_at is None:
+    pending = subscription.state is SubscriptionState.PENDING
+    if pending and not has_ever_confirmed(session, subscription.subscriber_id):
         suppress(
             session,
             subscription.subscriber.canonical,

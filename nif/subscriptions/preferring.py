@@ -1,6 +1,6 @@
 """A reader's own page: the lists to be on, reached by a link that only their inbox holds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from nif import limits
 from nif.errors import NotFound
 from nif.subscriptions.addresses import Address
-from nif.subscriptions.consenting import Circumstances
+from nif.subscriptions.consenting import Circumstances, has_ever_confirmed
 from nif.subscriptions.counting import move
 from nif.subscriptions.joining import (
     DAY,
@@ -33,6 +33,11 @@ from nif.tokens import NOT_OURS, Purpose, Tokens
 def preferences_token(subscriber_id: int, tokens: Tokens) -> str:
     """What the link to a reader's own page carries. It never expires."""
     return tokens.make(Purpose.PREFERENCES, subscriber_id)
+
+
+def preferences_tokens(tokens: Tokens) -> Callable[[int], str]:
+    """The same in bulk: a function from a subscriber's id to the token."""
+    return tokens.maker(Purpose.PREFERENCES)
 
 
 def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
@@ -66,17 +71,11 @@ def may_be_sent_the_link(
         for what, who, most, per in asked
     ):
         return None
-    confirmed_once = (
-        select(Subscription.subscriber_id)
-        .where(Subscription.subscriber_id == Subscriber.id, Subscription.confirmed_at.is_not(None))
-        .exists()
-    )
-    subscriber = session.scalar(
-        select(Subscriber).where(Subscriber.canonical == address.canonical, confirmed_once)
-    )
-    if subscriber is None or is_suppressed(session, subscriber.canonical):
+    known = select(Subscriber).where(Subscriber.canonical == address.canonical)
+    subscriber = session.scalar(known)
+    if subscriber is None or not has_ever_confirmed(session, subscriber.id):
         return None
-    return subscriber
+    return None if is_suppressed(session, subscriber.canonical) else subscriber
 
 
 def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingList, bool]]:

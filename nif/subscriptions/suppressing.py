@@ -1,5 +1,6 @@
 """The one list of addresses that are never to be mailed again."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
@@ -18,20 +19,42 @@ GRAVITY = (
 """The gravest reason stays, in whatever order they become known."""
 
 
+AT_ONCE = 500
+"""Rows in one INSERT: PostgreSQL takes 65,535 parameters."""
+
+
 def suppress(
     session: Session, canonical: str, reason: SuppressionReason, *, source: str, now: datetime
 ) -> None:
     """Never mail this address again. A reason gives way to a graver one only."""
+    suppress_all(session, [canonical], reason, source=source, now=now)
+
+
+def suppress_all(
+    session: Session,
+    canonicals: Iterable[str],
+    reason: SuppressionReason,
+    *,
+    source: str,
+    now: datetime,
+) -> None:
+    """Never mail any of these addresses again."""
+    # In one order, so that two who do this at once cannot wait for each other.
+    rows = [
+        {"canonical": canonical, "reason": reason, "source": source, "at": now}
+        for canonical in sorted(set(canonicals))
+    ]
     lighter = GRAVITY[: GRAVITY.index(reason)]
-    session.execute(
-        insert_into(session, Suppression)
-        .values(canonical=canonical, reason=reason, source=source, at=now)
-        .on_conflict_do_update(
-            index_elements=[Suppression.canonical],
-            set_={"reason": reason, "source": source, "at": now},
-            where=Suppression.reason.in_(lighter),
+    for page in (rows[n : n + AT_ONCE] for n in range(0, len(rows), AT_ONCE)):
+        session.execute(
+            insert_into(session, Suppression)
+            .values(page)
+            .on_conflict_do_update(
+                index_elements=[Suppression.canonical],
+                set_={"reason": reason, "source": source, "at": now},
+                where=Suppression.reason.in_(lighter),
+            )
         )
-    )
 
 
 def is_suppressed(session: Session, canonical: str) -> bool:
