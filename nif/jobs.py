@@ -22,10 +22,11 @@ from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
 from nif.mail.posting import forget_letters, post_letters
 from nif.parts import Parts
-from nif.sends import feedback
-from nif.sends.certifying import deliverable_sends
+from nif.sends import feedback, leasing
 from nif.sends.delivering import deliver
+from nif.sends.mirroring import pull_if_due
 from nif.sends.planning import plan
+from nif.sends.reading import deliverable_sends
 from nif.sends.reconciling import reconcile
 from nif.subscriptions.joining import all_lists, get_list
 
@@ -47,6 +48,7 @@ class Worker:
         self._parts = parts
         self._delivering: dict[int, threading.Lock] = {}
         self._woken: dict[int, float] = {}
+        self._watch = leasing.Watch(parts.settings.send_lease)
         self.stopping = threading.Event()
 
     def letters(self) -> None:
@@ -104,16 +106,21 @@ class Worker:
         """Empty the webhook's tray."""
         while True:
             with self._parts.database.transaction() as session:
-                if feedback.process(session, now=utc_now()) == 0:
+                if not feedback.process(session, now=utc_now()):
                     return
 
     def reconcile(self) -> None:
         reconcile(
             self._parts.database.transaction,
             self._parts.mailer,
-            quiet_period=self._parts.settings.send_quiet_period,
+            self._watch,
+            self._parts.patience,
             now=utc_now(),
         )
+
+    def suppressions(self) -> None:
+        """Once a day, mirror the provider's own lists of whom it mails no more."""
+        pull_if_due(self._parts.database.transaction, self._parts.mailer, now=utc_now())
 
     def forget(self) -> None:
         """Drop what is kept for no longer than it is needed."""
@@ -132,7 +139,9 @@ class Worker:
                     continue
                 send = None
                 if edition.state is EditionState.FROZEN:
-                    send = plan(session, edition, now=now)
+                    # A slot may be kept ahead of its time; its send begins by the real clock.
+                    begun_at = min(now, utc_now())
+                    send = plan(session, edition, self._parts.terms, now=begun_at)
                 kept.append(
                     {
                         "list": slug,
@@ -155,6 +164,7 @@ SCHEDULE = (
     ("sends", timedelta(seconds=2)),
     ("events", timedelta(seconds=2)),
     ("reconcile", timedelta(seconds=5)),
+    ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
 )
 """What ticks, and how often. The queue wakes the same jobs sooner."""

@@ -1,6 +1,6 @@
 """What every door works with, made once from the settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nif.clock import utc_now
 from nif.database import Database
@@ -12,6 +12,9 @@ from nif.mail.rendering import Stationery
 from nif.mail.sendgrid import SendGridMailer
 from nif.queue import Queue
 from nif.sends.delivering import Courier
+from nif.sends.pacing import Limits
+from nif.sends.planning import Terms
+from nif.sends.reconciling import Patience
 from nif.settings import MailerName, Settings
 from nif.tokens import Tokens
 
@@ -40,6 +43,25 @@ class Parts:
             clock=utc_now,
             concurrency=self.settings.send_concurrency,
             lease=self.settings.send_lease,
+            limits=Limits(
+                self.settings.send_rate, self.settings.send_per_day, self.settings.send_warm_up_from
+            ),
+            fence_ahead=self.settings.send_fence_ahead if self.settings.send_fence else None,
+        )
+
+    @property
+    def terms(self) -> Terms:
+        """How a send goes that nobody has to press a button for."""
+        return Terms(self.settings.send_batch_size, within=self.settings.send_within)
+
+    @property
+    def terms_by_hand(self) -> Terms:
+        return replace(self.terms, undo=self.settings.send_undo)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(
+            self.settings.send_quiet_period, recall_before=self.settings.send_recall_before
         )
 
 

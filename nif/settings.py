@@ -2,7 +2,7 @@
 
 import secrets
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,14 @@ class Settings(BaseSettings):
     send_quiet_period: timedelta = timedelta(minutes=30)
     send_lease: timedelta = timedelta(seconds=90)
     send_fence: bool = False
+    send_fence_ahead: timedelta = timedelta(minutes=15)
+    send_recall_before: timedelta = timedelta(minutes=11)
+    send_batch_size: int = Field(default=1000, ge=1, le=1000)
+    send_rate: float | None = Field(default=None, gt=0)
+    send_per_day: int | None = Field(default=None, gt=0)
+    send_warm_up_from: date | None = None
+    send_within: timedelta = timedelta(hours=24)
+    send_undo: timedelta = timedelta(seconds=30)
 
     @field_validator(
         "secret_key_fallbacks", "sendgrid_webhook_public_keys", "trusted_hosts", mode="before"
@@ -77,7 +85,15 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
-    @field_validator("send_quiet_period", "send_lease", mode="before")
+    @field_validator(
+        "send_quiet_period",
+        "send_lease",
+        "send_fence_ahead",
+        "send_recall_before",
+        "send_within",
+        "send_undo",
+        mode="before",
+    )
     @classmethod
     def _seconds(cls, value: object) -> object:
         return (
@@ -121,12 +137,14 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("send_fence")
-    @classmethod
-    def _fence(cls, value: bool) -> bool:
-        if value:
-            raise ValueError("cannot be switched on yet: sends are settled by events alone")
-        return value
+    @model_validator(mode="after")
+    def _fence_can_be_used(self) -> Self:
+        if self.send_fence and self.send_fence_ahead <= self.send_recall_before:
+            raise ValueError(
+                "NIF_SEND_FENCE_AHEAD must be longer than NIF_SEND_RECALL_BEFORE: a batch can be "
+                "recalled only until then"
+            )
+        return self
 
     @model_validator(mode="after")
     def _production_is_deliberate(self) -> Self:

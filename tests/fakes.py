@@ -1,9 +1,10 @@
 """A mailer that keeps what it is given and fails as it is told."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from nif.mail.mailer import Parcel, Problem, Refused, Uncertain
+from nif.mail.mailer import Blocked, Fence, Parcel, Problem, Refused, Uncertain
 from nif.mail.message import Copy, Message
 
 
@@ -12,6 +13,7 @@ class FakeMailer:
 
     Each entry of `raises` serves one parcel: an exception to raise, or None to take it. With
     `takes_and_raises` a parcel whose end is Uncertain is taken, as when an answer is lost.
+    `breaks`, where set, is raised by all that is not posting.
     """
 
     def __init__(self) -> None:
@@ -22,8 +24,29 @@ class FakeMailer:
         self.posted: list[tuple[str, Message, Sequence[Copy]]] = []
         self.posts = 0
         self.knows = False
+        self.unwritable: set[str] = set()
+        self.breaks: Exception | None = None
+        self.fences = 0
+        self.fenced: dict[str, str] = {}
+        self.recalls = True
+        self.recall_asks = 0
+        self.recalled: list[str] = []
+        self.pages: list[Sequence[Blocked]] = []
+        self.pulls: list[datetime] = []
 
-    def pack(self, message: Message, copies: Sequence[Copy], *, attempt: str) -> Parcel:
+    def pack(
+        self,
+        message: Message,
+        copies: Sequence[Copy],
+        *,
+        attempt: str,
+        fence: Fence | None = None,
+    ) -> Parcel:
+        for copy in copies:
+            if copy.address in self.unwritable:
+                raise ValueError(copy.address)
+        if fence:
+            self.fenced[fence.id] = attempt
         return Parcel(attempt, len(copies), (message, copies))
 
     def post(self, parcel: Parcel) -> str | None:
@@ -35,15 +58,43 @@ class FakeMailer:
                 self.posted.append((parcel.attempt, message, copies))
             raise error
         self._check(copies)
-        self.posted.append((parcel.attempt, message, copies))
+        if parcel.attempt not in {self.fenced.get(fence_id) for fence_id in self.recalled}:
+            self.posted.append((parcel.attempt, message, copies))
         return f"id-{parcel.attempt[:8]}"
 
     def took(self, attempt: str) -> bool | None:
         return attempt in {one for one, _, _ in self.posted} if self.knows else None
 
+    def fence_id(self) -> str | None:
+        self._break()
+        self.fences += 1
+        return f"fence-{self.fences}"
+
+    def recall(self, fence_id: str) -> bool:
+        self.recall_asks += 1
+        self._break()
+        if not self.recalls:
+            return False
+        self.recalled.append(fence_id)
+        self.posted = [one for one in self.posted if one[0] != self.fenced.get(fence_id)]
+        return True
+
+    def forget_fence(self, fence_id: str) -> None:
+        self._break()
+        self.recalled.remove(fence_id)
+
+    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
+        self.pulls.append(since)
+        yield from self.pages
+        self._break()
+
     def addresses(self) -> list[str]:
         """Everyone who was mailed, once for each mail."""
         return [copy.address for _, _, copies in self.posted for copy in copies]
+
+    def _break(self) -> None:
+        if self.breaks:
+            raise self.breaks
 
     def _check(self, copies: Sequence[Copy]) -> None:
         for index, copy in enumerate(copies):

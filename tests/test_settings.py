@@ -1,5 +1,6 @@
 import os
 import stat
+from datetime import date
 
 import pytest
 from pydantic import ValidationError
@@ -27,6 +28,11 @@ WRONG = {
     "NIF_SEND_CONCURRENCY": ["0", "65", "some"],
     "NIF_SEND_QUIET_PERIOD": ["half an hour", "-5"],
     "NIF_SEND_FENCE": ["perhaps"],
+    "NIF_SEND_FENCE_AHEAD": ["soon"],
+    "NIF_SEND_BATCH_SIZE": ["0", "1001"],
+    "NIF_SEND_RATE": ["0", "-1", "fast"],
+    "NIF_SEND_PER_DAY": ["0", "1.5"],
+    "NIF_SEND_WARM_UP_FROM": ["tomorrow", "2026-13-01"],
 }
 
 
@@ -118,6 +124,8 @@ def test_a_production_with_everything_set_starts():
         ({"postal_address": None}, "NIF_POSTAL_ADDRESS"),
         ({"postal_address": " "}, "NIF_POSTAL_ADDRESS"),
         ({"mail_from": None}, "NIF_MAIL_FROM"),
+        ({"send_lease": "89"}, "NIF_SEND_LEASE"),
+        ({"send_quiet_period": "299"}, "NIF_SEND_QUIET_PERIOD"),
     ],
 )
 def test_production_refuses_what_development_may_leave_open(change, named):
@@ -156,11 +164,41 @@ def test_a_given_key_signs_and_older_ones_stand_behind_it(tmp_path):
     assert not (tmp_path / "secret_key").exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "send_quiet_period",
+        "send_lease",
+        "send_fence_ahead",
+        "send_recall_before",
+        "send_within",
+        "send_undo",
+    ],
+)
 @pytest.mark.parametrize(("given", "seconds"), [("90", 90), ("1.5", 1.5), ("0", 0), ("PT5M", 300)])
-def test_the_quiet_period_is_given_in_seconds(monkeypatch, given, seconds):
-    monkeypatch.setenv("NIF_SEND_QUIET_PERIOD", given)
+def test_times_are_given_in_seconds(monkeypatch, name, given, seconds):
+    monkeypatch.setenv(f"NIF_{name.upper()}", given)
 
-    assert load_settings().send_quiet_period.total_seconds() == seconds
+    assert getattr(load_settings(), name).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("before", ["900", "901"])
+def test_a_fence_that_leaves_no_time_to_recall_is_refused(before):
+    given = {"send_fence_ahead": "900", "send_recall_before": before}
+    assert not load_settings(**given).send_fence
+
+    with pytest.raises(Misconfigured, match="NIF_SEND_FENCE_AHEAD must be longer"):
+        load_settings(send_fence="yes", **given)
+    assert load_settings(send_fence="yes", send_fence_ahead="900").send_fence
+
+
+def test_a_warm_up_begins_on_a_day(monkeypatch):
+    monkeypatch.setenv("NIF_SEND_WARM_UP_FROM", "2026-11-20")
+    monkeypatch.setenv("NIF_SEND_RATE", "2.5")
+
+    settings = load_settings()
+    assert (settings.send_warm_up_from, settings.send_rate) == (date(2026, 11, 20), 2.5)
+    assert settings.send_per_day is None
 
 
 def test_a_base_url_loses_its_last_slash():

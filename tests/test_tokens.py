@@ -80,3 +80,20 @@ def test_an_older_key_still_opens_what_it_signed():
 def test_a_key_that_was_dropped_opens_nothing():
     with pytest.raises(NotFound):
         Tokens([b"the key of tomorrow"]).open(Purpose.CONFIRM, GIVEN_OUT)
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 63, 64, 65, 200])
+@given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(Purpose))
+def test_tokens_made_in_bulk_are_those_made_one_by_one(length, first, second, purpose):
+    tokens = Tokens([b"k" * length, b"another"])
+
+    assert tokens.maker(purpose, second)(first) == tokens.make(purpose, first, second)
+
+
+def test_a_maker_makes_any_number_of_tokens_that_open():
+    make = TOKENS.maker(Purpose.UNSUBSCRIBE, 11)
+
+    made = [make(number) for number in range(1000)]
+    assert [TOKENS.open(Purpose.UNSUBSCRIBE, one) for one in made] == [
+        (number, 11) for number in range(1000)
+    ]

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.editions.models import Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot, next_slot, read_schedule, slots
 from nif.editions.writing import Desk, digest_message
+from nif.errors import Conflict
 from nif.mail.message import Message
 from nif.mail.rendering import TooLarge
 from nif.stories import reading
@@ -30,6 +31,8 @@ LOOK_BACK = timedelta(days=8)
 
 REACH = timedelta(days=60)
 """How old news may be when a list gets it at last: after a long break, or a flood of stories."""
+
+HAD_ITS_EDITION = "This list has had its edition today."
 
 MOST_STORIES = 24
 """In one digest, so that no mail program clips it; what is over comes in the next one."""
@@ -68,6 +71,16 @@ def keep_slot(
     Too late, it is noted as missed; without news, as empty; else it is frozen: its stories pinned
     to revisions, its message rendered and hashed.
     """
+    edition = _first_to_make(session, mailing_list, slot, now)
+    if edition is not None and now - slot.due_at <= CATCH_UP:
+        _fill(session, edition, mailing_list, desk, now)
+    return edition
+
+
+def _first_to_make(
+    session: Session, mailing_list: MailingList, slot: Slot, now: datetime
+) -> Edition | None:
+    """The edition of a slot, with nothing in it yet; None where someone else made it first."""
     edition_id = session.scalar(
         insert_into(session, Edition)
         .values(
@@ -80,12 +93,44 @@ def keep_slot(
         .on_conflict_do_nothing(index_elements=[Edition.list_id, Edition.slot])
         .returning(Edition.id)
     )
-    if edition_id is None:
-        return None
-    edition = session.get_one(Edition, edition_id)
-    if now - slot.due_at <= CATCH_UP:
-        _fill(session, edition, mailing_list, desk, now)
+    return None if edition_id is None else session.get_one(Edition, edition_id)
+
+
+def make_now(session: Session, mailing_list: MailingList, desk: Desk, *, now: datetime) -> Edition:
+    """Make today's edition by hand, in place of the one that its slot would make.
+
+    Raises Conflict where today has had one, or there is nothing new to tell.
+    """
+    session.refresh(mailing_list, with_for_update=True)
+    slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
+    edition = session.scalar(
+        select(Edition).where(Edition.list_id == mailing_list.id, Edition.slot == slot.day)
+    )
+    if edition is not None and edition.state is EditionState.FROZEN:
+        raise Conflict(HAD_ITS_EDITION)
+    digest = compose(session, mailing_list, slot, desk, now=now)
+    if digest.message is None:
+        raise Conflict("There is nothing new to send.")
+    if edition is None:
+        edition = _first_to_make(session, mailing_list, slot, now)
+    if edition is None:
+        raise Conflict(HAD_ITS_EDITION)
+    edition.due_at = edition.made_at = now
+    _fill(session, edition, mailing_list, desk, now)
     return edition
+
+
+def withdraw(session: Session, edition: Edition, *, now: datetime) -> None:
+    """Take an edition back of which nobody has had anything: its stories are news again.
+
+    Where its slot is yet to come, it is as if it had never been made.
+    """
+    session.execute(delete(EditionItem).where(EditionItem.edition_id == edition.id))
+    session.expire(edition, ["items"])
+    if upcoming(edition.mailing_list, now=now).day == edition.slot:
+        session.delete(edition)
+        return
+    edition.state, edition.message, edition.content_hash = EditionState.WITHDRAWN, None, None
 
 
 def compose(

@@ -17,14 +17,16 @@ class EditionState(StrEnum):
     FROZEN = "frozen"
     EMPTY = "empty"
     MISSED = "missed"
+    WITHDRAWN = "withdrawn"
 
 
 class Edition(Base):
     """What became of one slot of a list.
 
     There is one for each (list, local date of the slot), whatever happened: frozen with its
-    content, empty because there was no news, or missed because NIF was down for too long. So
-    five schedulers, or a restart at digest time, make one edition.
+    content, empty because there was no news, missed because NIF was down for too long, or
+    withdrawn by a person before anyone was mailed. So five schedulers, or a restart at digest
+    time, make one edition.
     """
 
     __tablename__ = "edition"

@@ -1,8 +1,9 @@
 """The seam to whoever carries the mail, and the four ways in which a request can end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from nif.errors import NifError
 from nif.mail.message import Copy, Message
@@ -32,10 +33,33 @@ class Problem:
     copy: int | None = None
 
 
+@dataclass(frozen=True)
+class Fence:
+    """Has a parcel wait at the provider until `goes_out_at`: so long it can be recalled by `id`."""
+
+    id: str
+    goes_out_at: datetime
+
+
+class Blocked(NamedTuple):
+    """An address on one of the provider's own lists, where it mails nobody any more."""
+
+    address: str
+    kind: str
+    since: datetime
+
+
 class Mailer(Protocol):
     """Carries messages. A parcel is taken as a whole or not at all."""
 
-    def pack(self, message: Message, copies: Sequence[Copy], *, attempt: str) -> Parcel: ...
+    def pack(
+        self,
+        message: Message,
+        copies: Sequence[Copy],
+        *,
+        attempt: str,
+        fence: Fence | None = None,
+    ) -> Parcel: ...
 
     def post(self, parcel: Parcel) -> str | None:
         """Hand a parcel over; returns the provider's own id for it, where it gave one.
@@ -47,6 +71,25 @@ class Mailer(Protocol):
 
     def took(self, attempt: str) -> bool | None:
         """Was the parcel of this attempt taken? None where only events can tell."""
+        ...
+
+    def fence_id(self) -> str | None:
+        """A new id for a fence; None where the provider has none. Raises as `post` does."""
+        ...
+
+    def recall(self, fence_id: str) -> bool:
+        """Have everything under a fence thrown away, come what may; False where that is refused.
+
+        It is in time only while the provider says so: SendGrid asks for ten minutes.
+        """
+        ...
+
+    def forget_fence(self, fence_id: str) -> None:
+        """Give back the place that a recall took, long after everything under it is gone."""
+        ...
+
+    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
+        """The provider's own lists from `since` on, in pages. Raises NotTaken or Uncertain."""
         ...
 
 
@@ -67,10 +110,14 @@ class Refused(NotTaken):
 
 @dataclass
 class Unavailable(NotTaken):
-    """Nobody takes parcels now: no connection, or too many requests. `wait` is in seconds."""
+    """Nobody takes parcels now: no connection, or too many requests.
+
+    `wait` is in seconds, where the provider said for how long.
+    """
 
     why: str
     wait: float | None = None
+    is_limit: bool = False
 
     def __str__(self) -> str:
         return self.why
@@ -81,6 +128,7 @@ class Locked(NotTaken):
     """The account may not send: its key, its sender, its credits. A person has to act."""
 
     why: str
+    status: int = 403
 
     def __str__(self) -> str:
         return self.why

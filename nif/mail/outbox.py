@@ -1,6 +1,6 @@
 """The mailer of development: mail stays on this machine, where /outbox shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from nif.clock import utc_now
 from nif.database import Base, BigId, Transaction
 from nif.errors import NotFound
-from nif.mail.mailer import Parcel
+from nif.mail.mailer import Blocked, Fence, Parcel
 from nif.mail.message import Copy, Message, fill
 
 
@@ -68,7 +68,14 @@ class OutboxMailer:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def pack(self, message: Message, copies: Sequence[Copy], *, attempt: str) -> Parcel:
+    def pack(
+        self,
+        message: Message,
+        copies: Sequence[Copy],
+        *,
+        attempt: str,
+        fence: Fence | None = None,
+    ) -> Parcel:
         return Parcel(attempt, len(copies), (message, copies))
 
     def post(self, parcel: Parcel) -> str | None:
@@ -88,6 +95,18 @@ class OutboxMailer:
     def took(self, attempt: str) -> bool | None:
         with self._transaction() as session:
             return session.get(OutboxPost, attempt) is not None
+
+    def fence_id(self) -> str | None:
+        return None
+
+    def recall(self, fence_id: str) -> bool:
+        return False
+
+    def forget_fence(self, fence_id: str) -> None:
+        pass
+
+    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
+        return iter(())
 
 
 def _row(attempt: str, copy: Copy) -> dict[str, Any]:

@@ -5,7 +5,7 @@ neither a slow provider nor a crash loses it. Twice is harmless here and never i
 whose end is uncertain is made again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -102,6 +102,17 @@ def _note(letter: Letter, trouble: str | None, final: bool, now: datetime) -> No
         letter.next_try_at = now + min(
             timedelta(seconds=5 * 2 ** min(letter.tries, 12)), LONGEST_WAIT
         )
+
+
+def given_up(session: Session, since: datetime, *, most: int = 20) -> Sequence[Letter]:
+    """The letters written since then that nobody took and nobody tries again, newest first."""
+    query = select(Letter).where(
+        Letter.written_at >= since,
+        Letter.next_try_at.is_(None),
+        Letter.sent_at.is_(None),
+        Letter.trouble.is_not(None),
+    )
+    return session.scalars(query.order_by(Letter.id.desc()).limit(most)).all()
 
 
 def forget_letters(session: Session, *, before: datetime) -> None:

@@ -5,30 +5,29 @@ connection for each call and knows no timeout, so requests themselves go through
 """
 
 import time
-from base64 import b64decode
-from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
-from math import isfinite
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from ssl import SSLCertVerificationError
 from typing import Any
 
 import orjson
 import urllib3
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.hashes import SHA256
 from sendgrid import SendGridAPIClient
-from sendgrid.helpers.eventwebhook import EventWebhook
-from sendgrid.helpers.eventwebhook.eventwebhook_header import EventWebhookHeader
 
-from nif.logs import redact
-from nif.mail.mailer import Locked, Parcel, Problem, Refused, Unavailable, Uncertain
+from nif.mail import answers
+from nif.mail.mailer import Blocked, Fence, Locked, Parcel, Refused, Unavailable, Uncertain
 from nif.mail.message import Copy, Message
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 IDLE_SECONDS = 25
 """A connection that was idle for longer may be half closed, and would make an answer uncertain."""
+
+SCHEDULED = "/v3/user/scheduled_sends"
+SUPPRESSION_LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes")
+"""Where SendGrid mails nobody any more. Blocks are for a while, and not among them."""
+
+LARGEST_PAGE = 500
 
 # Left out, a setting falls back to the account's own default: so each one is said.
 TRACKING_OFF = {
@@ -44,7 +43,7 @@ class SendGridMailer:
 
     def __init__(self, api_key: str, host: str, connections: int) -> None:
         client = SendGridAPIClient(api_key, host=host)
-        self._url = f"{client.host}/v3/mail/send"
+        self._host = client.host
         self._headers = {**client.client.request_headers, "Content-Type": "application/json"}
         self._pool = urllib3.PoolManager(
             maxsize=connections,
@@ -52,9 +51,16 @@ class SendGridMailer:
         )
         self._used = time.monotonic()
 
-    def pack(self, message: Message, copies: Sequence[Copy], *, attempt: str) -> Parcel:
+    def pack(
+        self,
+        message: Message,
+        copies: Sequence[Copy],
+        *,
+        attempt: str,
+        fence: Fence | None = None,
+    ) -> Parcel:
         """One request body: a personalization with exactly one `to` for each copy."""
-        body = {
+        body: dict[str, Any] = {
             "personalizations": [_personalization(copy) for copy in copies],
             "from": {"email": message.from_address, "name": _plain_name(message.from_name)},
             "subject": message.subject,
@@ -67,15 +73,70 @@ class SendGridMailer:
         }
         if message.headers:
             body["headers"] = dict(message.headers)
+        if fence:
+            body |= {"batch_id": fence.id, "send_at": int(fence.goes_out_at.timestamp())}
         return Parcel(attempt, len(copies), orjson.dumps(body))
 
     def post(self, parcel: Parcel) -> str | None:
+        answer = self._ask("POST", "/v3/mail/send", parcel.content)
+        return answer.headers.get("X-Message-Id")
+
+    def took(self, attempt: str) -> bool | None:
+        return None
+
+    def fence_id(self) -> str | None:
+        answer = self._ask("POST", "/v3/mail/batch", b"")
+        try:
+            return str(orjson.loads(answer.data)["batch_id"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise Uncertain("SendGrid's answer makes no sense") from error
+
+    def recall(self, fence_id: str) -> bool:
+        """Asked for again, SendGrid refuses what it has done: then it tells what it holds."""
+        try:
+            body = orjson.dumps({"batch_id": fence_id, "status": "cancel"})
+            self._ask("POST", SCHEDULED, body)
+        except Refused:
+            try:
+                held = orjson.loads(self._ask("GET", f"{SCHEDULED}/{fence_id}").data)
+            except (Locked, ValueError):
+                return False
+            return {"batch_id": fence_id, "status": "cancel"} in held
+        return True
+
+    def forget_fence(self, fence_id: str) -> None:
+        try:
+            self._ask("DELETE", f"{SCHEDULED}/{fence_id}")
+        except Locked as error:
+            if error.status != 404:
+                raise
+
+    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
+        for kind in SUPPRESSION_LISTS:
+            offset = 0
+            while page := self._page(kind, since, offset):
+                yield page
+                offset += LARGEST_PAGE
+
+    def _page(self, kind: str, since: datetime, offset: int) -> list[Blocked]:
+        query = f"limit={LARGEST_PAGE}&offset={offset}&start_time={int(since.timestamp())}"
+        answer = self._ask("GET", f"/v3/suppression/{kind}?{query}")
+        try:
+            return [
+                Blocked(str(one["email"]), kind, datetime.fromtimestamp(int(one["created"]), UTC))
+                for one in orjson.loads(answer.data)
+            ]
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise Uncertain("SendGrid's answer makes no sense") from error
+
+    def _ask(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
+        """Ask SendGrid for something. Raises NotTaken or Uncertain for all but a 2xx."""
         self._drop_idle_connections()
         try:
             answer = self._pool.request(
-                "POST",
-                self._url,
-                body=parcel.content,  # type: ignore[arg-type]
+                method,
+                self._host + path,
+                body=body,  # type: ignore[arg-type]
                 headers=self._headers,
                 retries=False,
                 redirect=False,
@@ -85,10 +146,8 @@ class SendGridMailer:
             if _never_connected(error):
                 raise Unavailable(f"SendGrid cannot be reached ({name})") from error
             raise Uncertain(f"no whole answer came from SendGrid ({name})") from error
-        return _understood(answer.status, answer.headers, answer.data)
-
-    def took(self, attempt: str) -> bool | None:
-        return None
+        answers.check(answer.status, answer.headers, answer.data)
+        return answer
 
     def _drop_idle_connections(self) -> None:
         now = time.monotonic()
@@ -124,93 +183,3 @@ def _never_connected(error: Exception) -> bool:
             urllib3.exceptions.LocationValueError,
         ),
     )
-
-
-def _understood(status: int, headers: Mapping[str, str], body: bytes) -> str | None:
-    """The message id of an acceptance; everything else raised as what it means."""
-    if status in {200, 202}:
-        return headers.get("X-Message-Id")
-    problems = _problems(body)
-    said = "; ".join(problem.message for problem in problems) or f"status {status}"
-    if status in {400, 413}:
-        raise Refused(status, problems)
-    if status == 429:
-        raise Unavailable("SendGrid asked us to slow down (429)", wait=_seconds_to_wait(headers))
-    if 300 <= status < 500:
-        raise Locked(f"SendGrid answered {status}: {said}")
-    raise Uncertain(f"SendGrid answered {status}")
-
-
-def _problems(body: bytes) -> list[Problem]:
-    """What the answer names; nothing where it is not the documented JSON (413 and 502 are HTML)."""
-    try:
-        errors = orjson.loads(body)["errors"]
-        return [
-            Problem(redact(str(e["message"])[:500]), e.get("field"), _copy_index(e.get("field")))
-            for e in errors
-        ]
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return []
-
-
-def _copy_index(field: object) -> int | None:
-    """The N of `personalizations.N.to.0.email`; None where it is not the address that is wrong.
-
-    Headers, substitutions and arguments stand under a copy too, but are the mail's own fault.
-    """
-    parts = field.split(".") if isinstance(field, str) else []
-    about_address = len(parts) == 2 or parts[2:3] == ["to"]
-    if about_address and parts[0] == "personalizations" and parts[1].isdecimal():
-        return int(parts[1])
-    return None
-
-
-def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """Until `X-RateLimit-Reset` (Unix seconds), or for `Retry-After` (seconds, or a date).
-
-    At least a second and at most a quarter of an hour; None where neither can be read.
-    """
-    reset, after = headers.get("X-RateLimit-Reset"), headers.get("Retry-After")
-    for wait in (_number(reset, -time.time()), _number(after), _until(after)):
-        if wait is not None:
-            return min(max(wait, 1.0), 900.0)
-    return None
-
-
-def _number(text: str | None, plus: float = 0.0) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value + plus if isfinite(value) else None
-
-
-def _until(text: str | None) -> float | None:
-    """The seconds until an HTTP date (RFC 9110 section 5.6.7)."""
-    try:
-        return parsedate_to_datetime(text or "").timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-SIGNATURE = EventWebhookHeader.SIGNATURE
-TIMESTAMP = EventWebhookHeader.TIMESTAMP
-
-
-def is_signed(body: bytes, signature: str, timestamp: str, public_keys: Sequence[str]) -> bool:
-    """Is `body` signed by one of `public_keys` (base64 SPKI, ECDSA P-256 over timestamp + body)?
-
-    The raw bytes count, the trailing CRLF too. False for whatever is malformed, and for no key.
-    """
-    return any(_is_signed_with(key, body, signature, timestamp) for key in public_keys)
-
-
-def _is_signed_with(key: str, body: bytes, signature: str, timestamp: str) -> bool:
-    try:
-        public = EventWebhook(key).public_key
-        public.verify(
-            b64decode(signature, validate=True), timestamp.encode() + body, ECDSA(SHA256())
-        )
-    except (InvalidSignature, ValueError, TypeError, AttributeError):
-        return False
-    return True

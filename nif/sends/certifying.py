@@ -1,13 +1,17 @@
-"""What became of a send, in figures that add up."""
+"""What became of a send: figures that add up, and the certificate that they do."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
+from nif.database import Database
+from nif.sends.guarding import reported
+from nif.sends.models import Batch, BatchState, Delivery, Send
 from nif.subscriptions.models import Subscriber
 
 
@@ -19,126 +23,204 @@ class Tally:
     accepted: int
     dropped: int
     refused: int
+    unwritable: int
     uncertain: int
     pending: int
 
     @property
     def balances(self) -> bool:
-        parts = self.accepted + self.dropped + self.refused + self.uncertain + self.pending
-        return parts == self.audience
+        not_mailed = self.dropped + self.refused + self.unwritable
+        return self.accepted + not_mailed + self.uncertain + self.pending == self.audience
 
 
 def tally(session: Session, send: Send) -> Tally:
     """How far a send is."""
-    mailed = func.sum(Batch.size - Batch.dropped - Batch.refused)
-    by_state = dict(
-        session.execute(
-            select(Batch.state, mailed).where(Batch.send_id == send.id).group_by(Batch.state)
-        ).all()
-    )
-    dropped, refused = session.execute(
-        select(func.sum(Batch.dropped), func.sum(Batch.refused)).where(Batch.send_id == send.id)
-    ).one()
-    count = {state: int(by_state.get(state) or 0) for state in BatchState}
+    mailed = Batch.size - Batch.dropped - Batch.refused - Batch.unwritable
+    rows = session.execute(
+        select(
+            Batch.state,
+            func.sum(mailed),
+            func.sum(Batch.dropped),
+            func.sum(Batch.refused),
+            func.sum(Batch.unwritable),
+        )
+        .where(Batch.send_id == send.id)
+        .group_by(Batch.state)
+    ).all()
+    count = dict.fromkeys(BatchState, 0) | {row[0]: int(row[1]) for row in rows}
     return Tally(
         audience=send.audience,
         accepted=count[BatchState.ACCEPTED],
-        dropped=int(dropped or 0),
-        refused=int(refused or 0),
+        dropped=sum(int(row[2]) for row in rows),
+        refused=sum(int(row[3]) for row in rows),
+        unwritable=sum(int(row[4]) for row in rows),
         uncertain=count[BatchState.UNCERTAIN] + count[BatchState.HELD],
         pending=count[BatchState.PLANNED] + count[BatchState.INTENT],
     )
 
 
-def recount(session: Session, send: Send) -> Tally:
-    """The same figures from every delivery row: slow, and proof that the batches say the truth."""
-    accepted = (
-        select(func.count())
-        .select_from(Delivery)
-        .join(
-            Batch,
-            (Batch.send_id == Delivery.send_id)
-            & Delivery.subscriber_id.between(Batch.first, Batch.last),
+class Fate(NamedTuple):
+    """What became of one delivery. `address` is None where the person was forgotten since."""
+
+    subscriber_id: int
+    address: str | None
+    fate: str
+    why: str | None
+    attempt_id: str | None
+
+
+@dataclass
+class Certificate:
+    """What became of every single delivery, counted from the rows themselves.
+
+    `people` is a SHA-256 over a line for each, in the order of their ids, so that whoever holds
+    the list of people can tell that it belongs to this certificate.
+    """
+
+    send_id: int
+    list_slug: str
+    slot: str
+    content_hash: str | None
+    state: str
+    audience: int
+    made_at: datetime
+    accepted: int = 0
+    suppressed: dict[str, int] = field(default_factory=dict)
+    left: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    unwritable: int = 0
+    held: int = 0
+    pending: int = 0
+    people: str = ""
+    reported: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def counted(self) -> int:
+        not_mailed = sum(self.suppressed.values()) + self.left + sum(self.refused.values())
+        return self.accepted + not_mailed + self.unwritable + self.held + self.pending
+
+    @property
+    def is_complete(self) -> bool:
+        """Does everyone's fate stand, and does it all add up?"""
+        return not self.faults and self.held == 0 and self.pending == 0
+
+
+def certify(database: Database, send_id: int, *, now: datetime) -> Certificate:
+    """Go through every row of a send. Memory does not grow with its size."""
+    with database.snapshot() as session:
+        send = session.get_one(Send, send_id)
+        told = tally(session, send)
+        made = Certificate(
+            send_id=send.id,
+            list_slug=send.mailing_list.slug,
+            slot=send.edition.slot.isoformat(),
+            content_hash=send.edition.content_hash,
+            state=send.state.value,
+            audience=send.audience,
+            made_at=now,
+            reported=reported(session, send_id),
         )
-        .where(Delivery.send_id == send.id, Delivery.outcome.is_(None))
-    )
-    outcomes = dict(
-        session.execute(
-            select(Delivery.outcome, func.count())
-            .where(Delivery.send_id == send.id)
-            .group_by(Delivery.outcome)
-        ).all()
-    )
-
-    def in_states(*states: BatchState) -> int:
-        return session.scalar(accepted.where(Batch.state.in_(states))) or 0
-
-    return Tally(
-        audience=sum(outcomes.values()),
-        accepted=in_states(BatchState.ACCEPTED),
-        dropped=outcomes.get(Outcome.LEFT, 0) + outcomes.get(Outcome.SUPPRESSED, 0),
-        refused=outcomes.get(Outcome.REFUSED, 0),
-        uncertain=in_states(BatchState.UNCERTAIN, BatchState.HELD),
-        pending=in_states(BatchState.PLANNED, BatchState.INTENT),
-    )
+        digest = hashlib.sha256()
+        made.faults = _overlaps(session, send_id)
+        for one in people(session, send_id):
+            _count(made, one)
+            digest.update(f"{one.subscriber_id} {one.fate} {one.attempt_id or '-'}\n".encode())
+        rows = select(func.count()).select_from(Delivery).where(Delivery.send_id == send_id)
+        deliveries = session.scalar(rows) or 0
+    made.people = digest.hexdigest()
+    made.faults += _faults(made, told, deliveries)
+    return made
 
 
-def deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
-    """The sends of which a batch can be posted now."""
-    planned = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.PLANNED)
-    query = select(Send.id).where(
-        Send.state == SendState.SENDING,
-        or_(Send.not_before.is_(None), Send.not_before <= now),
-        planned.exists(),
-    )
-    return session.scalars(query.order_by(Send.id)).all()
+def people(session: Session, send_id: int, *, after: int = 0) -> Iterator[Fate]:
+    """What became of each delivery of a send, in the order of their subscribers' ids.
+
+    Batch by batch: a join over ranges would look through all batches for each delivery.
+    """
+    while batch := session.execute(_batch_beyond(send_id, after)).first():
+        for row in session.execute(_deliveries_of(send_id, batch, after)):
+            yield fate_of(row, batch.state, batch.attempt_id)
+        after = batch.last
 
 
-def open_batches(session: Session, send: Send) -> Sequence[tuple[Batch, Attempt]]:
-    """The batches about which nobody knows, with the attempt in question."""
-    return session.execute(
-        select(Batch, Attempt)
-        .join(Attempt, Attempt.id == Batch.attempt_id)
-        .where(
-            Batch.send_id == send.id,
-            Batch.state.in_([BatchState.UNCERTAIN, BatchState.HELD]),
-        )
+def _batch_beyond(send_id: int, after: int) -> Select[*tuple[Any, ...]]:
+    """The first batch of a send that reaches beyond an id."""
+    return (
+        select(Batch.first, Batch.last, Batch.state, Batch.attempt_id)
+        .where(Batch.send_id == send_id, Batch.last > after)
         .order_by(Batch.first)
-    ).all()
-
-
-def sends_of_list(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
-    """The newest sends of a list, newest first."""
-    query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
-    return session.scalars(query).all()
-
-
-def troubled_sends(session: Session, *, most: int = 20) -> Sequence[Send]:
-    """The sends that do not go on, or go on only later: the newest first."""
-    held = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.HELD)
-    query = select(Send).where(
-        Send.state.in_([SendState.SENDING, SendState.PAUSED]),
-        or_(Send.state == SendState.PAUSED, Send.trouble.is_not(None), held.exists()),
+        .limit(1)
     )
-    return session.scalars(query.order_by(Send.id.desc()).limit(most)).all()
 
 
-def refused_people(
-    session: Session, send: Send, *, most: int = 50
-) -> Sequence[tuple[str | None, str | None]]:
-    """Whom the provider refused, and why; no address where the person was forgotten since."""
-    query = (
-        select(Subscriber.address, Delivery.why)
-        .select_from(Delivery)
-        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(Delivery.send_id == send.id, Delivery.outcome == Outcome.REFUSED)
+def _deliveries_of(send_id: int, batch: Row[Any], after: int) -> Select[*tuple[Any, ...]]:
+    beyond = max(batch.first, after + 1)
+    return (
+        select(Delivery.subscriber_id, Subscriber.address, Delivery.outcome, Delivery.why)
+        .outerjoin(
+            Subscriber,
+            (Subscriber.id == Delivery.subscriber_id) & Subscriber.id.between(beyond, batch.last),
+        )
+        .where(Delivery.send_id == send_id, Delivery.subscriber_id.between(beyond, batch.last))
         .order_by(Delivery.subscriber_id)
-        .limit(most)
     )
-    return session.execute(query).all()
 
 
-def attempt_in_doubt(session: Session, send: Send, batch_id: int) -> str:
-    """The attempt that a batch of a send is in doubt about; empty where it is not."""
-    known = {batch.id: attempt.id for batch, attempt in open_batches(session, send)}
-    return known.get(batch_id, "")
+_IN_WORDS = {
+    BatchState.ACCEPTED: "accepted",
+    BatchState.UNCERTAIN: "held",
+    BatchState.HELD: "held",
+    BatchState.PLANNED: "pending",
+    BatchState.INTENT: "pending",
+}
+
+
+def fate_of(delivery: Row[Any], state: BatchState, attempt_id: str | None) -> Fate:
+    """What a delivery's own row and its batch say together."""
+    who, outcome = (delivery.subscriber_id, delivery.address), delivery.outcome
+    if outcome is not None:
+        return Fate(*who, outcome.value, delivery.why, None)
+    return Fate(*who, _IN_WORDS[state], None, attempt_id)
+
+
+def _overlaps(session: Session, send_id: int) -> list[str]:
+    """Batches that share a reader: each belongs to one alone."""
+    ranges = select(Batch.first, Batch.last).where(Batch.send_id == send_id).order_by(Batch.first)
+    last, faults = 0, []
+    for first, its_last in session.execute(ranges):
+        if first <= last:
+            faults.append(f"two batches hold reader {first}")
+        last = max(last, its_last)
+    return faults
+
+
+def _count(made: Certificate, one: Fate) -> None:
+    match one.fate:
+        case "accepted" | "held" | "pending" | "left" | "unwritable":
+            setattr(made, one.fate, getattr(made, one.fate) + 1)
+        case "suppressed" | "refused":
+            by_reason = getattr(made, one.fate)
+            why = one.why or "no reason given"
+            by_reason[why] = by_reason.get(why, 0) + 1
+
+
+def _faults(made: Certificate, told: Tally, deliveries: int) -> list[str]:
+    """Where the rows contradict each other, or what was told before."""
+    faults = []
+    if made.counted != deliveries:
+        faults.append(f"{deliveries} deliveries, and {made.counted} of them in a batch")
+    if made.counted != made.audience:
+        faults.append(f"{made.counted} fates for an audience of {made.audience}")
+    counted = Tally(
+        audience=made.audience,
+        accepted=made.accepted,
+        dropped=made.left + sum(made.suppressed.values()),
+        refused=sum(made.refused.values()),
+        unwritable=made.unwritable,
+        uncertain=made.held,
+        pending=made.pending,
+    )
+    if counted != told:
+        faults.append(f"the batches tell {told}, the deliveries {counted}")
+    return faults

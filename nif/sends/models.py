@@ -9,7 +9,7 @@ ids; splitting one is splitting its range.
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId
@@ -22,6 +22,19 @@ class SendState(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+
+
+class Cause(StrEnum):
+    """Why a send is paused or over: what a person has to know before they decide."""
+
+    BY_HAND = "by_hand"
+    CONTENT = "content"
+    TOO_LARGE = "too_large"
+    TOO_LATE = "too_late"
+    COMPLAINTS = "complaints"
+    BOUNCES = "bounces"
+    FAULT = "fault"
+    UNBALANCED = "unbalanced"
 
 
 class BatchState(StrEnum):
@@ -40,17 +53,26 @@ class Outcome(StrEnum):
     SUPPRESSED = "suppressed"
     LEFT = "left"
     REFUSED = "refused"
+    UNWRITABLE = "unwritable"
 
 
 class AttemptResult(StrEnum):
+    """CANCELLED is an attempt that its fence stopped before the provider mailed anyone."""
+
     ACCEPTED = "accepted"
     REFUSED = "refused"
     NOT_TAKEN = "not_taken"
     UNCERTAIN = "uncertain"
+    CANCELLED = "cancelled"
 
 
 class Send(Base):
-    """An edition going out to those who were confirmed when it was frozen."""
+    """An edition going out to those who were confirmed when it was frozen.
+
+    Nothing is posted before `starts_at`, so that a person can take it back, and nothing after
+    `not_after`, so that a late machine holds old news. One that a person let go on in spite of its
+    bounces or complaints is `tolerated`.
+    """
 
     __tablename__ = "send"
 
@@ -60,11 +82,13 @@ class Send(Base):
     state: Mapped[SendState] = mapped_column(index=True)
     audience: Mapped[int]
     created_at: Mapped[datetime]
+    starts_at: Mapped[datetime]
+    not_after: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    not_before: Mapped[datetime | None]
+    cause: Mapped[Cause | None]
     trouble: Mapped[str | None]
-    failures: Mapped[int] = mapped_column(default=0)
     refusals: Mapped[int] = mapped_column(default=0)
+    tolerated: Mapped[bool] = mapped_column(default=False)
 
     edition: Mapped[Edition] = relationship()
     mailing_list: Mapped[MailingList] = relationship()
@@ -76,24 +100,31 @@ class Delivery(Base):
     __tablename__ = "delivery"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    send_id: Mapped[int] = mapped_column(ForeignKey(Send.id), primary_key=True)
-    # No foreign key: the ledger keeps its rows when a subscriber is erased.
+    # No foreign keys: they would double the time of planning, and the ledger keeps its rows when a
+    # subscriber is erased.
+    send_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     outcome: Mapped[Outcome | None]
     why: Mapped[str | None]
+
+
+OPEN = text("state IN ('intent', 'uncertain', 'held')")
+RECALLED = text("result = 'cancelled' AND fence IS NOT NULL")
 
 
 class Batch(Base):
     """Up to 1,000 deliveries: those of a send whose subscriber ids are in [first, last].
 
     `size` counts them all, `dropped` those not mailed because they left or were suppressed,
-    `refused` those that the provider refused; so size - dropped - refused is what is mailed.
+    `refused` those that the provider refused, `unwritable` those whose copy could not be made; so
+    size less those three is what is mailed. `tries` counts its attempts.
     """
 
     __tablename__ = "batch"
     __table_args__ = (
         UniqueConstraint("send_id", "first"),
-        Index("ix_batch_send_id_state", "send_id", "state"),
+        Index("ix_batch_send_id_state", "send_id", "state", "first"),
+        Index("ix_batch_open", "state", sqlite_where=OPEN, postgresql_where=OPEN),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -103,50 +134,56 @@ class Batch(Base):
     size: Mapped[int]
     dropped: Mapped[int] = mapped_column(default=0)
     refused: Mapped[int] = mapped_column(default=0)
+    unwritable: Mapped[int] = mapped_column(default=0)
     state: Mapped[BatchState] = mapped_column(default=BatchState.PLANNED)
+    tries: Mapped[int] = mapped_column(default=0)
     attempt_id: Mapped[str | None]
-    lease_until: Mapped[datetime | None]
     message_id: Mapped[str | None]
     settled_at: Mapped[datetime | None]
 
 
-class Attempt(Base):
-    """One posting of a batch, recorded before a byte leaves."""
+class Lease(Base):
+    """A worker at a send, alive as long as its heart beats. An ended lease never comes back."""
 
-    __tablename__ = "attempt"
+    __tablename__ = "lease"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    batch_id: Mapped[int] = mapped_column(ForeignKey(Batch.id), index=True)
+    send_id: Mapped[int] = mapped_column(ForeignKey(Send.id))
+    holder: Mapped[str]
+    beats: Mapped[int] = mapped_column(default=0)
+    taken_at: Mapped[datetime]
+    beaten_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class Attempt(Base):
+    """One posting of a batch, recorded before a byte leaves.
+
+    It keeps the range that it was for, because its batch may be cut in two later. With a fence the
+    provider is to mail nobody before `goes_out_at`, and can be told until then to forget
+    everything posted under `fence`. `heard_at` is when it first reported anything about the
+    attempt, which proves that it took the whole of it.
+    """
+
+    __tablename__ = "attempt"
+    __table_args__ = (
+        Index("ix_attempt_send_id_first", "send_id", "first"),
+        Index(
+            "ix_attempt_recalled", "goes_out_at", sqlite_where=RECALLED, postgresql_where=RECALLED
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    send_id: Mapped[int] = mapped_column(ForeignKey(Send.id))
+    batch_id: Mapped[int] = mapped_column(ForeignKey(Batch.id))
+    lease_id: Mapped[str]
+    first: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    copies: Mapped[int]
     begun_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     result: Mapped[AttemptResult | None]
     why: Mapped[str | None]
-
-
-class EventPost(Base):
-    """What the provider's webhook posted, as it came, until it is processed.
-
-    One that cannot be is kept with its `trouble`. It may hold the proof that a batch was taken, so
-    while there is one, no batch is released for lack of proof.
-    """
-
-    __tablename__ = "event_post"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    received_at: Mapped[datetime] = mapped_column(index=True)
-    body: Mapped[bytes]
-    trouble: Mapped[str | None]
-
-
-class Event(Base):
-    """One thing that the provider reported, once, however often it was posted."""
-
-    __tablename__ = "event"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    kind: Mapped[str]
-    attempt_id: Mapped[str | None] = mapped_column(index=True)
-    subscriber_id: Mapped[int | None] = mapped_column(BigInteger)
-    happened_at: Mapped[datetime] = mapped_column(index=True)
-    received_at: Mapped[datetime]
-    detail: Mapped[str | None]
+    fence: Mapped[str | None]
+    goes_out_at: Mapped[datetime | None]
+    heard_at: Mapped[datetime | None]

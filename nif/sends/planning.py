@@ -1,9 +1,10 @@
 """Turning a frozen edition into a send: who gets it, in which batches."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select
+from sqlalchemy import Select, func, insert, literal, select, text
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
@@ -14,8 +15,29 @@ from nif.sends.models import Batch, BatchState, Delivery, Send, SendState
 from nif.subscriptions.models import Subscription, SubscriptionState
 
 
-def plan(session: Session, edition: Edition, *, now: datetime) -> Send | None:
-    """Write down a delivery for everyone who is confirmed now, in batches of up to 1,000.
+@dataclass(frozen=True)
+class Terms:
+    """How a send is to go: what a batch holds, and between which moments it may be posted.
+
+    For the length of `undo` it can be taken back; `within` is how long after its edition was due
+    it may still be posted without asking.
+    """
+
+    batch_size: int = LARGEST_POST
+    undo: timedelta = timedelta(0)
+    within: timedelta = timedelta(hours=24)
+
+
+AT_ONCE = Terms()
+
+MANY = 10_000
+"""So many new rows make PostgreSQL's old idea of the table too wrong to read it quickly."""
+
+
+def plan(
+    session: Session, edition: Edition, terms: Terms = AT_ONCE, *, now: datetime
+) -> Send | None:
+    """Write down a delivery for everyone who is confirmed now, in batches.
 
     The audience is frozen here: who joins later gets the next edition. None where the edition has
     a send already. Raises Conflict for one that was never frozen.
@@ -29,9 +51,11 @@ def plan(session: Session, edition: Edition, *, now: datetime) -> Send | None:
             list_id=edition.list_id,
             state=SendState.SENDING,
             audience=0,
-            failures=0,
             refusals=0,
+            tolerated=False,
             created_at=now,
+            starts_at=now + terms.undo,
+            not_after=edition.due_at + terms.within,
         )
         .on_conflict_do_nothing(index_elements=[Send.edition_id])
         .returning(Send.id)
@@ -40,7 +64,11 @@ def plan(session: Session, edition: Edition, *, now: datetime) -> Send | None:
         return None
     send = session.get_one(Send, send_id)
     send.audience = _write_deliveries(session, send)
-    session.execute(insert(Batch).from_select(_BATCH_COLUMNS, _ranges(send.id)))
+    if send.audience >= MANY and session.get_bind().dialect.name == "postgresql":
+        # PostgreSQL would find out by itself, but only after the send.
+        session.execute(text("ANALYZE delivery"))
+    ranges = _ranges(send.id, terms.batch_size)
+    session.execute(insert(Batch).from_select(_BATCH_COLUMNS, ranges))
     if send.audience == 0:
         send.state, send.finished_at = SendState.FINISHED, now
     return send
@@ -57,13 +85,23 @@ def _write_deliveries(session: Session, send: Send) -> int:
     return session.scalar(count) or 0
 
 
-_BATCH_COLUMNS = ["send_id", "first", "last", "size", "dropped", "refused", "state"]
+_BATCH_COLUMNS = [
+    "send_id",
+    "first",
+    "last",
+    "size",
+    "dropped",
+    "refused",
+    "unwritable",
+    "tries",
+    "state",
+]
 
 
-def _ranges(send_id: int) -> Select[*tuple[Any, ...]]:
+def _ranges(send_id: int, batch_size: int) -> Select[*tuple[Any, ...]]:
     number = func.row_number().over(order_by=Delivery.subscriber_id) - 1
     numbered = (
-        select(Delivery.subscriber_id, (number // LARGEST_POST).label("n"))
+        select(Delivery.subscriber_id, (number // batch_size).label("n"))
         .where(Delivery.send_id == send_id)
         .subquery()
     )
@@ -73,6 +111,8 @@ def _ranges(send_id: int) -> Select[*tuple[Any, ...]]:
             func.min(numbered.c.subscriber_id),
             func.max(numbered.c.subscriber_id),
             func.count(),
+            literal(0),
+            literal(0),
             literal(0),
             literal(0),
             literal(BatchState.PLANNED, Batch.state.type),

@@ -1,79 +1,137 @@
 """Settling what is uncertain by proof: the provider's own record, its events, or their absence."""
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nif.database import Transaction
-from nif.mail.mailer import Mailer
+from nif.mail.mailer import Mailer, NotTaken, Uncertain
 from nif.sends import settling
-from nif.sends.models import Attempt, Batch, BatchState, Event, EventPost, Send, SendState
+from nif.sends.events import EventPost, Pulse
+from nif.sends.leasing import Watch
+from nif.sends.models import Attempt, AttemptResult, Batch, BatchState, Lease, Send, SendState
 
 HOLD_AFTER = timedelta(hours=24)
 """SendGrid repeats its events for a day; what they have not told by then they never will."""
 
+RECALL_BEFORE = timedelta(minutes=11)
+"""SendGrid takes a scheduled batch back until ten minutes before its time; one is for the way."""
 
-PROMPT = timedelta(minutes=5)
-"""SendGrid posts its events every half minute."""
+
+KEEP_RECALLS = timedelta(hours=1)
+"""SendGrid has room for ten recalls at a time, so they are given back when they have done."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for proof.
+
+    `quiet` is how long nothing may have been heard of an attempt before it counts as not taken;
+    `recall_before` how long before a fenced attempt goes out it can still be recalled, and
+    `keep_recalls` how long after that time a recall stays in force.
+    """
+
+    quiet: timedelta
+    recall_before: timedelta = RECALL_BEFORE
+    keep_recalls: timedelta = KEEP_RECALLS
 
 
 def reconcile(
-    transaction: Transaction, mailer: Mailer, *, quiet_period: timedelta, now: datetime
+    transaction: Transaction, mailer: Mailer, watch: Watch, patience: Patience, *, now: datetime
 ) -> None:
     """Settle every uncertain batch about which something is known by now.
 
-    A batch is released only when the quiet period has passed without an event for its attempt
-    *and* events of later attempts prove that the stream is alive; without such proof it is held
-    for a person after a day.
+    A batch is released only when its fence was recalled, or when the quiet period has passed
+    without an event for its attempt *and* later events prove that the stream is alive; without
+    such proof it is held for a person after a day.
     """
     with transaction() as session:
+        watch.look(session, now=now)
         _note_the_vanished(session, now)
         waiting = _waiting(session)
-    for attempt_id in waiting:
-        known = mailer.took(attempt_id)
+    began = time.monotonic()
+    for attempt in waiting:
+        known = mailer.took(attempt.id)
+        by_now = now + timedelta(seconds=time.monotonic() - began)
+        recalled = known is None and _recall(mailer, attempt, patience, by_now)
         with transaction() as session:
-            _settle(session, attempt_id, known, quiet_period, now)
+            _settle(session, attempt.id, False if recalled else known, patience, now)
+    _forget_fences(transaction, mailer, before=now - patience.keep_recalls)
     with transaction() as session:
         for send_id in _sending(session):
             settling.finish_if_done(session, send_id, now=now)
 
 
 def _note_the_vanished(session: Session, now: datetime) -> None:
-    """A worker that holds a batch past its lease is dead, or must behave as if it were."""
-    for attempt_id in session.scalars(
-        select(Batch.attempt_id).where(Batch.state == BatchState.INTENT, Batch.lease_until < now)
-    ).all():
-        if attempt_id is not None:
-            settling.uncertain(session, attempt_id, "the worker vanished", now=now)
-
-
-def _waiting(session: Session) -> Sequence[str]:
-    query = select(Batch.attempt_id).where(
-        Batch.state.in_([BatchState.UNCERTAIN, BatchState.HELD]), Batch.attempt_id.is_not(None)
+    """Whoever holds a batch under a lease that has ended is dead, or has to behave so."""
+    vanished = (
+        select(Attempt.id)
+        .join(Batch, Batch.attempt_id == Attempt.id)
+        .join(Lease, Lease.id == Attempt.lease_id)
+        .where(Batch.state == BatchState.INTENT, Lease.ended_at.is_not(None))
     )
-    return [attempt_id for attempt_id in session.scalars(query) if attempt_id is not None]
+    for attempt_id in session.scalars(vanished).all():
+        settling.uncertain(session, attempt_id, "the worker vanished", now=now)
+
+
+def _waiting(session: Session) -> Sequence[Attempt]:
+    query = (
+        select(Attempt)
+        .join(Batch, Batch.attempt_id == Attempt.id)
+        .where(Batch.state.in_(settling.IN_DOUBT))
+        .order_by(Attempt.begun_at)
+    )
+    return session.scalars(query).all()
 
 
 def _sending(session: Session) -> Sequence[int]:
     return session.scalars(select(Send.id).where(Send.state == SendState.SENDING)).all()
 
 
+def _recall(mailer: Mailer, attempt: Attempt, patience: Patience, now: datetime) -> bool:
+    """Throw away at the provider what may have been taken, while that is surely in time."""
+    if attempt.fence is None or attempt.goes_out_at is None or attempt.heard_at is not None:
+        return False
+    if now >= attempt.goes_out_at - patience.recall_before:
+        return False
+    try:
+        return mailer.recall(attempt.fence)
+    except (NotTaken, Uncertain):
+        return False
+
+
+def _forget_fences(transaction: Transaction, mailer: Mailer, *, before: datetime) -> None:
+    """Give back the recalls whose mail would have gone out before `before`: it is long gone."""
+    over = select(Attempt).where(
+        Attempt.result == AttemptResult.CANCELLED,
+        Attempt.fence.is_not(None),
+        Attempt.goes_out_at < before,
+    )
+    with transaction() as session:
+        found = session.scalars(over.limit(20)).all()
+    for attempt in found:
+        with suppress(NotTaken, Uncertain):
+            mailer.forget_fence(attempt.fence or "")
+            with transaction() as session:
+                session.get_one(Attempt, attempt.id).fence = None
+
+
 def _settle(
-    session: Session, attempt_id: str, known: bool | None, quiet_period: timedelta, now: datetime
+    session: Session, attempt_id: str, known: bool | None, patience: Patience, now: datetime
 ) -> None:
-    attempt = session.get_one(Attempt, attempt_id)
-    # The quiet period begins with the doubt, not with the attempt: where the clock jumps, or a
-    # machine slept, both would otherwise be over at once.
-    in_doubt_since = attempt.ended_at or now
-    is_quiet = now - in_doubt_since > quiet_period
-    if known is True or has_event(session, attempt_id):
-        settling.accepted(session, attempt_id, None, now=now)
-    elif known is False:
-        settling.released(session, attempt_id, "the provider has no trace of it", now=now)
-    elif is_quiet and _was_alive(session, attempt, before=now - quiet_period):
-        settling.released(session, attempt_id, "no event came, though later ones did", now=now)
+    attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
+    if known is False:
+        _release(session, attempt, now)
+    elif known is True or attempt.heard_at is not None:
+        settling.proven(session, attempt_id, now=now)
+    elif _is_quiet(attempt, patience, now) and _was_alive(session, attempt, patience, now):
+        why = "no event came, though later ones did"
+        settling.released(session, attempt_id, why, now=now)
     elif now - attempt.begun_at > HOLD_AFTER:
         session.execute(
             update(Batch)
@@ -82,27 +140,40 @@ def _settle(
         )
 
 
-def has_event(session: Session, attempt_id: str) -> bool:
-    """Did the provider report anything about an attempt? Then it took the whole of it."""
-    query = select(Event.id).where(Event.attempt_id == attempt_id).limit(1)
-    return session.scalar(query) is not None
+def _release(session: Session, attempt: Attempt, now: datetime) -> None:
+    if attempt.fence is None:
+        settling.released(session, attempt.id, "the provider has no trace of it", now=now)
+        return
+    result = AttemptResult.CANCELLED
+    settling.released(session, attempt.id, "recalled before it went out", result=result, now=now)
 
 
-def _was_alive(session: Session, attempt: Attempt, *, before: datetime) -> bool:
-    """Was the stream of events alive for later attempts, a quiet period ago, with none unread?
+def _silent_since(attempt: Attempt, now: datetime) -> datetime:
+    """From when on an attempt should have been heard of.
 
-    Alive is a stream that tells of an attempt promptly. After an outage of the webhook the first
-    events are new ones, and those that were missed come hours later.
+    That begins with the doubt, not with the attempt: where the clock jumps, or a machine slept,
+    both would otherwise be over at once. What waits behind a fence is not heard of before.
     """
-    first = func.min(Event.received_at)
-    seen = session.execute(
-        select(Attempt.begun_at, first)
-        .join(Event, Event.attempt_id == Attempt.id)
-        .where(Attempt.begun_at > attempt.begun_at)
-        .group_by(Attempt.id, Attempt.begun_at)
-        .having(first <= before)
-        .limit(1000)
+    in_doubt_since = attempt.ended_at or now
+    return max(in_doubt_since, attempt.goes_out_at or in_doubt_since)
+
+
+def _is_quiet(attempt: Attempt, patience: Patience, now: datetime) -> bool:
+    return now - _silent_since(attempt, now) > patience.quiet
+
+
+def _was_alive(session: Session, attempt: Attempt, patience: Patience, now: datetime) -> bool:
+    """Did events of what happened later come in promptly, a quiet period ago, with none unread?
+
+    After an outage of the webhook the first events are new ones, and those that were missed come
+    hours later; hence the time that has to pass between the sign of life and its use.
+    """
+    since = int(_silent_since(attempt, now).timestamp())
+    alive = (
+        select(Pulse.second)
+        .where(Pulse.second > since, Pulse.received_at <= now - patience.quiet)
+        .limit(1)
     )
-    if not any(received - begun <= PROMPT for begun, received in seen):
+    if session.scalar(alive) is None:
         return False
     return session.scalar(select(EventPost.id).limit(1)) is None

@@ -4,55 +4,52 @@ Every rule here is conditional on the attempt. A worker that wakes up late, afte
 been given to another, changes nothing.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from nif.mail.mailer import Locked, NotTaken, Refused, Unavailable, Uncertain
+from nif.database import table_of
+from nif.mail.mailer import NotTaken, Refused, Uncertain
+from nif.sends import braking, pacing, refusing
 from nif.sends.claiming import Claim
-from nif.sends.models import (
-    Attempt,
-    AttemptResult,
-    Batch,
-    BatchState,
-    Delivery,
-    Outcome,
-    Send,
-    SendState,
-)
+from nif.sends.models import Attempt, AttemptResult, Batch, BatchState, Cause, Send, SendState
 
-OPEN = (BatchState.INTENT, BatchState.UNCERTAIN, BatchState.HELD)
-FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(minutes=10)
-LOCKED_WAIT = timedelta(minutes=5)
-FAILURES_IN_A_ROW = 5
-REFUSALS_IN_A_ROW = 25
-"""Halving 1,000 down to one takes ten, two bad ones side by side take some more. So many in a row
-that name nobody, without one acceptance, mean that nobody was at fault."""
+IN_DOUBT = (BatchState.UNCERTAIN, BatchState.HELD)
+UNSETTLED = (BatchState.INTENT, *IN_DOUBT)
 
 
-def accepted(session: Session, attempt_id: str, message_id: str | None, *, now: datetime) -> bool:
+class HeldUp(NotTaken):
+    """The worker itself was too late to post safely; nothing has left."""
+
+
+def accepted(session: Session, claim: Claim, message_id: str | None, *, now: datetime) -> bool:
     """The provider took the attempt's batch. False where the batch is not this attempt's now."""
-    batch = _end(session, attempt_id, AttemptResult.ACCEPTED, None, now)
-    if batch is None:
-        return False
-    batch.state, batch.settled_at, batch.message_id = BatchState.ACCEPTED, now, message_id
-    session.execute(
-        update(Send)
-        .where(Send.id == batch.send_id, or_(Send.not_before.is_(None), Send.not_before <= now))
-        .where(Send.state == SendState.SENDING, or_(Send.failures > 0, Send.refusals > 0))
-        .values(failures=0, refusals=0, trouble=None, not_before=None)
-    )
-    return True
+    braking.note_success(session, claim.begun_at)
+    session.execute(_NOBODY_REFUSED, {"the_send": claim.send_id})
+    return _accept(session, claim.attempt_id, claim.batch_id, message_id, now)
 
 
-def released(session: Session, attempt_id: str, why: str, *, now: datetime) -> bool:
-    """It was certainly not taken: the batch may be posted again, by another attempt."""
-    batch = _end(session, attempt_id, AttemptResult.NOT_TAKEN, why, now)
+def proven(session: Session, attempt_id: str, *, now: datetime) -> bool:
+    """It turned out that the provider had taken it. False where that changes nothing any more."""
+    attempt = session.get_one(Attempt, attempt_id)
+    return _accept(session, attempt_id, attempt.batch_id, None, now)
+
+
+def released(
+    session: Session,
+    attempt_id: str,
+    why: str,
+    *,
+    result: AttemptResult = AttemptResult.NOT_TAKEN,
+    now: datetime,
+) -> bool:
+    """It was certainly not mailed: the batch may be posted again, by another attempt."""
+    batch = _end(session, attempt_id, result, why, now)
     if batch is None:
         return False
-    _replan(batch)
+    _replan(session, batch, now)
     return True
 
 
@@ -62,23 +59,40 @@ def uncertain(session: Session, attempt_id: str, why: str, *, now: datetime) -> 
 
 
 def failed(session: Session, claim: Claim, error: NotTaken | Uncertain, *, now: datetime) -> None:
-    """The attempt ended badly: settle its batch, and say what that means for the send."""
+    """The attempt ended badly: settle its batch, and say what that means for send and house."""
     batch = _end(session, claim.attempt_id, _result(error), str(error), now)
-    send = session.get_one(Send, claim.send_id, with_for_update={"of": Send})
-    send.failures += 1
     if isinstance(error, Uncertain):
         _doubt(batch)
-        if send.failures >= FAILURES_IN_A_ROW:
-            _wait(send, f"{error}, {send.failures} times in a row", FIRST_WAIT * 12, now)
-        return
+    elif batch is not None:
+        _replan(session, batch, now)
+        if isinstance(error, Refused):
+            refusing.refused(session, claim, batch, error)
+    if isinstance(error, Refused):
+        # Whoever reads a mail so closely is there, and knows our key.
+        braking.note_success(session, claim.begun_at)
+    elif isinstance(error, HeldUp):
+        braking.give_probe_back(session)
+    else:
+        braking.note_failure(session, error, now=now)
+
+
+def at_fault(session: Session, claim: Claim, fault: BaseException, *, now: datetime) -> None:
+    """NIF itself stumbled, perhaps after the request had left: stop this send, and no other."""
+    what = f"{type(fault).__name__}: {fault}"
+    braking.give_probe_back(session)
+    _doubt(_end(session, claim.attempt_id, AttemptResult.UNCERTAIN, what, now))
+    refusing.stop(session, claim.send_id, Cause.FAULT, f"A fault in NIF itself. {what}")
+
+
+def unwritable(
+    session: Session, claim: Claim, bad: Sequence[tuple[int, str]], *, now: datetime
+) -> None:
+    """Some copies could not be made, so nothing was posted: the others are to be, without them."""
+    braking.give_probe_back(session)
+    batch = _end(session, claim.attempt_id, AttemptResult.NOT_TAKEN, "not written", now)
     if batch is not None:
-        _replan(batch)
-    if isinstance(error, Refused) and batch is not None:
-        _refused(session, send, batch, claim.readers, error)
-    elif isinstance(error, Unavailable):
-        _wait(send, str(error), _pause(error, send.failures), now)
-    elif isinstance(error, Locked):
-        _wait(send, str(error), LOCKED_WAIT, now)
+        _replan(session, batch, now)
+        refusing.set_aside(session, claim, batch, bad)
 
 
 def finish_if_done(session: Session, send_id: int, *, now: datetime) -> bool:
@@ -86,19 +100,17 @@ def finish_if_done(session: Session, send_id: int, *, now: datetime) -> bool:
 
     One that does not balance is never called finished: it is paused, and says so.
     """
-    send = session.get_one(Send, send_id, with_for_update={"of": Send})
-    open_batches = select(Batch.id).where(
-        Batch.send_id == send_id, Batch.state != BatchState.ACCEPTED
-    )
-    if send.state is not SendState.SENDING or session.scalar(open_batches.limit(1)):
+    send = session.get(Send, send_id, with_for_update={"of": Send}, populate_existing=True)
+    unsettled = select(Batch.id).where(Batch.send_id == send_id, Batch.state != BatchState.ACCEPTED)
+    if send is None or send.state is not SendState.SENDING or session.scalar(unsettled.limit(1)):
         return False
     planned = session.scalar(select(func.sum(Batch.size)).where(Batch.send_id == send_id)) or 0
     if planned != send.audience:
-        send.state = SendState.PAUSED
-        send.trouble = f"The ledger does not balance: {planned} in batches, {send.audience} in all."
+        what = f"The ledger does not balance: {planned} in batches, {send.audience} in all."
+        refusing.stop(session, send_id, Cause.UNBALANCED, what)
         return False
     send.state, send.finished_at = SendState.FINISHED, now
-    send.trouble, send.not_before, send.failures, send.refusals = None, None, 0, 0
+    send.cause, send.trouble, send.refusals = None, None, 0
     return True
 
 
@@ -108,139 +120,75 @@ def _result(error: NotTaken | Uncertain) -> AttemptResult:
     return AttemptResult.REFUSED if isinstance(error, Refused) else AttemptResult.NOT_TAKEN
 
 
+def _accept(
+    session: Session, attempt_id: str, batch_id: int, message_id: str | None, now: datetime
+) -> bool:
+    _note(session, attempt_id, AttemptResult.ACCEPTED, None, now)
+    changed = session.execute(
+        _TO_ACCEPTED,
+        {"the_batch": batch_id, "attempt": attempt_id, "now": now, "given": message_id},
+    )
+    return changed.first() is not None
+
+
+# Put together once: for each batch anew it would cost as much as the database takes.
+_TO_ACCEPTED = (
+    update(table_of(Batch))
+    .where(
+        Batch.id == bindparam("the_batch"),
+        Batch.attempt_id == bindparam("attempt"),
+        Batch.state.in_(UNSETTLED),
+    )
+    .values(state=BatchState.ACCEPTED, settled_at=bindparam("now"), message_id=bindparam("given"))
+    .returning(Batch.id)
+)
+_NOBODY_REFUSED = (
+    update(table_of(Send))
+    .where(Send.id == bindparam("the_send"), Send.refusals > 0)
+    .values(refusals=0)
+)
+_ENDED = (
+    update(table_of(Attempt))
+    .where(
+        Attempt.id == bindparam("attempt"),
+        or_(
+            Attempt.result.is_(None),
+            Attempt.result.not_in((AttemptResult.ACCEPTED, AttemptResult.CANCELLED)),
+        ),
+    )
+    .values(result=bindparam("how"), why=bindparam("because"), ended_at=bindparam("now"))
+)
+
+
 def _end(
     session: Session, attempt_id: str, result: AttemptResult, why: str | None, now: datetime
 ) -> Batch | None:
-    """Note how an attempt ended; its batch, locked, where it is still this attempt's.
-
-    That it was accepted is never taken back: doubt may come later than proof.
-    """
-    session.execute(
-        update(Attempt)
-        .where(
-            Attempt.id == attempt_id,
-            or_(Attempt.result.is_(None), Attempt.result != AttemptResult.ACCEPTED),
-        )
-        .values(result=result, why=why, ended_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    """Note how an attempt ended; its batch, locked, where it is still this attempt's."""
+    _note(session, attempt_id, result, why, now)
     return session.scalar(
         select(Batch)
         .join(Attempt, Attempt.batch_id == Batch.id)
-        .where(Attempt.id == attempt_id, Batch.attempt_id == attempt_id, Batch.state.in_(OPEN))
+        .where(Attempt.id == attempt_id, Batch.attempt_id == attempt_id, Batch.state.in_(UNSETTLED))
         .with_for_update(of=Batch)
+        .execution_options(populate_existing=True)
     )
+
+
+def _note(
+    session: Session, attempt_id: str, result: AttemptResult, why: str | None, now: datetime
+) -> None:
+    """That it was accepted, or recalled, is never taken back: doubt may come later than proof."""
+    values = {"attempt": attempt_id, "how": result, "because": why, "now": now}
+    session.execute(_ENDED, values)
 
 
 def _doubt(batch: Batch | None) -> None:
     if batch is not None and batch.state is BatchState.INTENT:
-        batch.state, batch.lease_until = BatchState.UNCERTAIN, None
+        batch.state = BatchState.UNCERTAIN
 
 
-def _replan(batch: Batch) -> None:
-    batch.state, batch.attempt_id, batch.lease_until = BatchState.PLANNED, None, None
-
-
-def _wait(send: Send, why: str, how_long: timedelta, now: datetime) -> None:
-    """Let a send wait; one that a person paused or cancelled meanwhile keeps its own reason."""
-    if send.state is SendState.SENDING:
-        send.trouble, send.not_before = why, now + how_long
-
-
-def _pause(error: Unavailable, failures: int) -> timedelta:
-    if error.wait is not None:
-        return timedelta(seconds=error.wait)
-    return min(FIRST_WAIT * (1 << min(failures - 1, 10)), LONGEST_WAIT)
-
-
-def _refused(
-    session: Session, send: Send, batch: Batch, readers: list[tuple[int, str]], error: Refused
-) -> None:
-    """Find out who or what was refused: the readers that are named, one of a half, or the mail."""
-    bad = {
-        p.copy: p.message for p in error.problems if p.copy is not None and p.copy < len(readers)
-    }
-    if any(p.field and p.copy is None and p.field != "personalizations" for p in error.problems):
-        _stop(send, f"The mail itself was refused: {error}")
-    elif bad:
-        for index, message in bad.items():
-            _refuse_one(session, batch, readers[index][0], message)
-    elif error.status == 413 and len(readers) == 1:
-        _stop(send, "The mail is too large for the provider.")
-    else:
-        send.refusals += 1
-        if send.refusals >= REFUSALS_IN_A_ROW:
-            _take_back(session, send, str(error))
-            _stop(send, f"The mail itself seems to be refused: {error}")
-        elif len(readers) > 1:
-            _split(session, batch, readers[len(readers) // 2][0])
-        else:
-            _refuse_one(session, batch, readers[0][0], str(error))
-
-
-def _stop(send: Send, why: str) -> None:
-    """Pause a send for its content; one that was paused or cancelled meanwhile stays so."""
-    if send.state is SendState.SENDING:
-        send.state, send.trouble = SendState.PAUSED, why
-
-
-def _refuse_one(session: Session, batch: Batch, subscriber_id: int, why: str) -> None:
-    session.execute(
-        update(Delivery)
-        .where(Delivery.send_id == batch.send_id, Delivery.subscriber_id == subscriber_id)
-        .values(outcome=Outcome.REFUSED, why=why)
-        .execution_options(synchronize_session=False)
-    )
-    batch.refused += 1
-
-
-def _take_back(session: Session, send: Send, why: str) -> None:
-    """Nobody was at fault: those who were refused for the same reason are to be mailed yet."""
-    wrongly = (
-        Delivery.send_id == send.id,
-        Delivery.outcome == Outcome.REFUSED,
-        Delivery.why == why,
-    )
-    ids = session.scalars(select(Delivery.subscriber_id).where(*wrongly)).all()
-    session.execute(
-        update(Delivery)
-        .where(*wrongly)
-        .values(outcome=None, why=None)
-        .execution_options(synchronize_session=False)
-    )
-    for subscriber_id in ids:
-        batch = session.scalars(
-            select(Batch).where(
-                Batch.send_id == send.id, Batch.first <= subscriber_id, Batch.last >= subscriber_id
-            )
-        ).one()
-        _recount(session, batch)
-        if batch.state is BatchState.ACCEPTED and batch.attempt_id is None:
-            batch.state, batch.settled_at = BatchState.PLANNED, None
-
-
-def _split(session: Session, batch: Batch, middle: int) -> None:
-    """Cut a batch in two: from `middle` on, its deliveries belong to a new one."""
-    upper = Batch(
-        send_id=batch.send_id, first=middle, last=batch.last, size=0, dropped=0, refused=0
-    )
-    batch.last = middle - 1
-    session.add(upper)
-    for half in (batch, upper):
-        _recount(session, half)
-
-
-def _recount(session: Session, batch: Batch) -> None:
-    counts = dict(
-        session.execute(
-            select(Delivery.outcome, func.count())
-            .where(
-                Delivery.send_id == batch.send_id,
-                Delivery.subscriber_id.between(batch.first, batch.last),
-            )
-            .group_by(Delivery.outcome)
-        ).all()
-    )
-    batch.size = sum(counts.values())
-    batch.refused = counts.get(Outcome.REFUSED, 0)
-    batch.dropped = batch.size - batch.refused - counts.get(None, 0)
+def _replan(session: Session, batch: Batch, now: datetime) -> None:
+    """Nobody of the batch was mailed, so it does not count against the house's pace either."""
+    attempt = session.get_one(Attempt, batch.attempt_id)
+    pacing.give_back(session, attempt.copies, attempt.begun_at, now=now)
+    batch.state, batch.attempt_id = BatchState.PLANNED, None

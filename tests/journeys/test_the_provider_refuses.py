@@ -17,11 +17,12 @@ from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.database import Database
 from nif.parts import Parts, assemble
-from nif.sends import feedback, steering
-from nif.sends.certifying import recount, tally
+from nif.sends import braking, feedback
+from nif.sends.certifying import certify
 from nif.sends.delivering import Courier, deliver
+from nif.sends.leasing import Watch
 from nif.sends.models import Send
-from nif.sends.reconciling import reconcile
+from nif.sends.reconciling import Patience, reconcile
 from nif.settings import MailerName, Settings
 from nif.subscriptions.models import Consent
 from tests.factories import a_send
@@ -85,15 +86,14 @@ def courier(parts: Parts, standin: Standin) -> Iterator[Courier]:
 
 def go_on(database: Database, courier: Courier, send: Send) -> None:
     with database.transaction() as session:
-        steering.resume(session, steering.get_send(session, send.id))
+        braking.try_now(session, now=utc_now())
     deliver(courier, send.id)
 
 
 def accepted(database: Database, send: Send) -> int:
-    with database.reading() as session:
-        found = session.get_one(Send, send.id)
-        assert tally(session, found) == recount(session, found)
-        return tally(session, found).accepted
+    made = certify(database, send.id, now=utc_now())
+    assert made.faults == []
+    return made.accepted
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,17 @@ def test_what_was_taken_without_an_answer_is_settled_by_an_event(
 
     standin.emit_to(f"{site}/webhooks/sendgrid/events")
     standin.wait_for_events()
-    with database.transaction() as session:
-        feedback.process(session, now=utc_now())
+    is_waiting = True
+    while is_waiting:
+        with database.transaction() as session:
+            is_waiting = feedback.process(session, now=utc_now())
     settle(courier, quiet=timedelta(hours=1))
     assert accepted(database, send) == len(READERS)
 
 
 def settle(courier: Courier, *, quiet: timedelta) -> None:
-    reconcile(courier.transaction, courier.mailer, quiet_period=quiet, now=utc_now())
+    watch = Watch(courier.lease)
+    reconcile(courier.transaction, courier.mailer, watch, Patience(quiet), now=utc_now())
 
 
 def test_every_mail_is_as_it_must_be_and_a_scanner_changes_nothing(

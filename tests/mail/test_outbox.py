@@ -8,6 +8,7 @@ from nif.database import Database
 from nif.errors import NotFound
 from nif.mail.message import Copy, Message
 from nif.mail.outbox import OutboxMail, OutboxMailer, get_mail, newest_mails
+from tests.conftest import NOON
 
 MESSAGE = Message(
     from_address="news@example.com",
@@ -70,6 +71,12 @@ def test_it_knows_what_it_took(outbox: OutboxMailer) -> None:
 
     assert outbox.took(ATTEMPT) is True
     assert outbox.took("b" * 32) is False
+
+
+def test_it_has_neither_fences_nor_lists(outbox: OutboxMailer) -> None:
+    assert outbox.fence_id() is None
+    assert not outbox.recall("a fence")
+    assert list(outbox.blocked(NOON)) == []
 
 
 def test_a_parcel_posted_twice_is_taken_once(outbox: OutboxMailer, database: Database) -> None:

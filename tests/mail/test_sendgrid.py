@@ -1,58 +1,19 @@
 """What is said to SendGrid, and what its answers mean, over real HTTP on loopback."""
 
-import logging
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
-from cryptography.x509.oid import NameOID
 
-from nif.mail.mailer import Locked, NotTaken, Parcel, Refused, Unavailable, Uncertain
+from nif.mail.mailer import Locked, Refused, Unavailable, Uncertain
 from nif.mail.message import Copy, Message
 from nif.mail.sendgrid import SendGridMailer
+from tests.mail.sendgrid import ATTEMPT, MESSAGE, Odd, answering, copy, parcel
 from tests.standin.client import Standin
 
 KEY = "SG.a-secret-of-ours"
-ATTEMPT = "0a" * 16
-MESSAGE = Message(
-    from_address="news@example.com",
-    from_name="New Industry Focus",
-    subject="News",
-    text="Leave: %nif.unsubscribe%\n",
-    html='<a href="%nif.unsubscribe%">Leave</a>',
-    headers={"List-Id": "<daily.example.com>"},
-)
-
-
-def copy(name: str, **given: Any) -> Copy:
-    leave = f"https://news.example.com/unsubscribe/{name}"
-    one_click = {
-        "List-Unsubscribe": f"<{leave}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-    }
-    mine = Copy(
-        f"{name}@example.com", {"nif_d": f"1.{len(name)}"}, one_click, {"%nif.unsubscribe%": leave}
-    )
-    return mine._replace(**given)
-
-
-def parcel(mailer: SendGridMailer, *names: str) -> Parcel:
-    return mailer.pack(MESSAGE, [copy(name) for name in names or ("ann",)], attempt=ATTEMPT)
 
 
 def body(*copies: Copy, **given: str) -> dict[str, Any]:
@@ -79,45 +40,10 @@ def mailer(standin: Standin) -> SendGridMailer:
     return SendGridMailer(standin.api_key, standin.url, connections=2)
 
 
-class Odd(ThreadingHTTPServer):
-    """Gives one answer to everything: a status, headers and a body."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answering)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.answer: tuple[int, dict[str, str], bytes] = (202, {}, b"")
-        self.seen: list[dict[str, str]] = []
-
-    def errors(self, status: int, *errors: Any, **headers: str) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.answer = (status, named, orjson.dumps({"errors": errors}))
-
-
-class _Answering(BaseHTTPRequestHandler):
-    server: Odd
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.seen.append(dict(self.headers))
-        status, headers, said = self.server.answer
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(said))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(said)
-
-    def log_message(self, *_: object) -> None:
-        """Tests are quiet."""
-
-
 @pytest.fixture
 def odd() -> Iterator[Odd]:
-    with Odd() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    with answering() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
@@ -255,45 +181,6 @@ def test_a_fault_of_the_content_is_named_by_its_field(mailer: SendGridMailer) ->
     assert (problem.field, problem.copy) == ("content.0.value", None)
 
 
-@pytest.mark.parametrize(
-    ("field", "index"),
-    [
-        ("personalizations.12.to.0.email", 12),
-        ("personalizations.0", 0),
-        ("personalizations", None),
-        ("personalizations.x", None),
-        ("personalizations.²", None),
-        ("content.0.value", None),
-        ("", None),
-        (None, None),
-        (7, None),
-    ],
-)
-def test_a_field_names_a_copy_or_none(
-    odd: Odd, ask: Callable[[], str | None], field: object, index: int | None
-) -> None:
-    odd.errors(400, {"message": "Bad.", "field": field})
-
-    with pytest.raises(Refused) as told:
-        ask()
-    assert [problem.copy for problem in told.value.problems] == [index]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [b"", b"<html>413</html>", b"[]", b"{}", b'{"errors": null}', b'{"errors": [1]}', b"\xff"],
-)
-@pytest.mark.parametrize("status", [400, 413])
-def test_a_refusal_in_other_words_is_one_all_the_same(
-    odd: Odd, ask: Callable[[], str | None], status: int, said: bytes
-) -> None:
-    odd.answer = (status, {"Content-Type": "text/html"}, said)
-
-    with pytest.raises(Refused) as told:
-        ask()
-    assert (told.value.status, told.value.problems) == (status, [])
-
-
 def test_a_body_too_large_is_refused(standin: Standin, mailer: SendGridMailer) -> None:
     huge = Message(**{**vars(MESSAGE), "html": "x" * 31_000_000})
 
@@ -316,17 +203,6 @@ def test_an_account_that_may_not_send_is_locked(
     assert standin.stats()["requests"] == before + 1
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 406, 415, 301, 302, 307, 308])
-def test_what_only_a_person_can_mend_is_locked(
-    odd: Odd, ask: Callable[[], str | None], status: int
-) -> None:
-    odd.errors(status, {"message": "No.", "field": None}, Location="http://127.0.0.1:1/elsewhere")
-
-    with pytest.raises(Locked, match=str(status)):
-        ask()
-    assert len(odd.seen) == 1
-
-
 def test_too_many_requests_wait_for_the_reset(standin: Standin, mailer: SendGridMailer) -> None:
     standin.push_fault("too_many_requests", seconds=60)
 
@@ -344,40 +220,6 @@ def test_too_many_requests_without_a_reset_leave_the_wait_open(
     with pytest.raises(Unavailable) as told:
         mailer.post(parcel(mailer))
     assert told.value.wait is None
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait"),
-    [
-        ({"Retry_After": "30"}, 30),
-        ({"Retry_After": "0"}, 1),
-        ({"Retry_After": "-5"}, 1),
-        ({"Retry_After": "86400"}, 900),
-        ({"Retry_After": "soon"}, None),
-        ({"Retry_After": "nan"}, None),
-        ({"X_RateLimit_Reset": "0"}, 1),
-        ({"X_RateLimit_Reset": "99999999999"}, 900),
-        ({"X_RateLimit_Reset": "soon", "Retry_After": "7"}, 7),
-    ],
-)
-def test_a_wait_is_between_a_second_and_a_quarter_of_an_hour(
-    odd: Odd, ask: Callable[[], str | None], headers: dict[str, str], wait: float | None
-) -> None:
-    odd.errors(429, **headers)
-
-    with pytest.raises(Unavailable) as told:
-        ask()
-    assert told.value.wait == wait
-
-
-def test_a_wait_may_be_given_as_a_date(odd: Odd, ask: Callable[[], str | None]) -> None:
-    later = datetime.now(UTC) + timedelta(seconds=60)
-    odd.errors(429, Retry_After=later.strftime("%a, %d %b %Y %H:%M:%S GMT"))
-
-    with pytest.raises(Unavailable) as told:
-        ask()
-    assert told.value.wait is not None
-    assert 50 < told.value.wait <= 60
 
 
 @pytest.mark.parametrize("fault", ["refuse_500", "refuse_502", "refuse_503"])
@@ -431,71 +273,5 @@ def test_where_nobody_listens_nothing_was_taken() -> None:
     assert told.value.wait is None
 
 
-@pytest.fixture
-def stranger(odd: Odd, tmp_path: Path) -> str:
-    """The address of an HTTPS server with a certificate that nobody signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    today = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "key.pem"
-    path.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        + certificate.public_bytes(Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    odd.socket = context.wrap_socket(odd.socket, server_side=True)
-    return odd.url.replace("http:", "https:")
-
-
-def test_a_stranger_in_the_providers_place_is_told_nothing(stranger: str, odd: Odd) -> None:
-    mailer = SendGridMailer(KEY, stranger, connections=1)
-
-    with pytest.raises(Unavailable):
-        mailer.post(parcel(mailer))
-    assert odd.seen == []
-
-
 def test_it_cannot_say_what_was_taken(mailer: SendGridMailer) -> None:
     assert mailer.took(ATTEMPT) is None
-
-
-ECHO = {
-    "message": "Each unique email address should only be included once: ann@example.com",
-    "field": None,
-}
-
-
-@pytest.mark.parametrize("status", [202, 400, 401, 403, 413, 429, 500])
-def test_neither_the_key_nor_an_address_gets_into_errors_and_logs(
-    odd: Odd, ask: Callable[[], str | None], caplog: pytest.LogCaptureFixture, status: int
-) -> None:
-    odd.errors(status, ECHO)
-    said = ""
-    with caplog.at_level(logging.DEBUG):
-        try:
-            ask()
-        except (NotTaken, Uncertain) as error:
-            said = f"{error} {error!r}"
-
-    assert "SG.a-secret" not in said + caplog.text
-    assert "ann@example.com" not in said + caplog.text
-
-
-@pytest.mark.parametrize("fault", ["reset_mid_body", "truncated", "refuse_unread"])
-def test_a_broken_connection_tells_no_secret(
-    standin: Standin, mailer: SendGridMailer, caplog: pytest.LogCaptureFixture, fault: str
-) -> None:
-    standin.push_fault(fault)
-    with caplog.at_level(logging.DEBUG), pytest.raises(Uncertain) as told:
-        mailer.post(parcel(mailer))
-
-    said = f"{told.value} {told.value.__cause__!r} {caplog.text}"
-    assert standin.api_key not in said
-    assert "ann@example.com" not in said

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from nif.mail.sendgrid import SIGNATURE, TIMESTAMP, is_signed
+from nif.mail.signatures import SIGNATURE, TIMESTAMP, is_signed
 from tests.standin.signing import Signer
 
 BODY = b'[{"event":"processed"}]\r\n'

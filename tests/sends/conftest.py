@@ -6,8 +6,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from nif.parts import Parts
+from nif.sends import planning
 from nif.sends.delivering import Courier
 from tests.fakes import FakeMailer
+
+AHEAD = timedelta(minutes=15)
+"""So long an attempt waits behind its fence."""
 
 
 class Clock:
@@ -36,6 +40,12 @@ def courier(parts: Parts, mailer: FakeMailer, clock: Clock) -> Courier:
 
 
 @pytest.fixture
+def fenced(courier: Courier) -> Courier:
+    """The same, but each attempt waits at the provider."""
+    return replace(courier, fence_ahead=AHEAD)
+
+
+@pytest.fixture
 def by_sevens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of seven readers, where a thousand would only take longer."""
-    monkeypatch.setattr("nif.sends.planning.LARGEST_POST", 7)
+    monkeypatch.setattr(planning.plan, "__defaults__", (planning.Terms(batch_size=7),))

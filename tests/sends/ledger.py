@@ -8,15 +8,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.sends import feedback
-from nif.sends.certifying import Tally, recount, tally
-from nif.sends.claiming import Claim, claim
-from nif.sends.models import Attempt, Batch, Delivery, Send
+from nif.mail.mailer import Mailer, NotTaken, Uncertain
+from nif.sends import braking, feedback, leasing, settling, steering
+from nif.sends.braking import Brake
+from nif.sends.certifying import Tally, certify, tally
+from nif.sends.claiming import Claim, Terms, claim
+from nif.sends.leasing import Watch
+from nif.sends.models import Attempt, Batch, Delivery, Lease, Send
+from nif.sends.reconciling import Patience, reconcile
 from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_plain_send
 
 LEASE = timedelta(seconds=90)
+QUIET = timedelta(minutes=30)
 
 
 def planned(database: Database, *addresses: str, count: int = 0, now: datetime = NOON) -> int:
@@ -25,17 +30,99 @@ def planned(database: Database, *addresses: str, count: int = 0, now: datetime =
         return a_plain_send(session, *addresses, count=count, now=now).id
 
 
+def claim_next(database: Database, send_id: int, *, now: datetime = NOON, **given: Any) -> Any:
+    """What a worker of its own gets that asks for the next batch of a send."""
+    with database.transaction() as session:
+        return take(session, send_id, now=now, **given)
+
+
+def take(session: Session, send_id: int, *, now: datetime = NOON, **given: Any) -> Any:
+    """The same within a transaction."""
+    lease_id = leasing.begin(session, send_id, now=now)
+    return claim(session, send_id, Terms(lease_id, LEASE, **given), now=now)
+
+
 def claimed(database: Database, send_id: int, *, now: datetime = NOON) -> Claim:
     """The next batch of a send, claimed."""
-    with database.transaction() as session:
-        taken = claim(session, send_id, lease=LEASE, now=now)
-    assert taken is not None
+    taken = claim_next(database, send_id, now=now)
+    assert isinstance(taken, Claim)
     return taken
+
+
+def accept(database: Database, taken: Claim, *, now: datetime = NOON) -> bool:
+    """The provider answers a claim's request with 202."""
+    with database.transaction() as session:
+        return settling.accepted(session, taken, "an id", now=now)
+
+
+def fail(
+    database: Database, taken: Claim, error: NotTaken | Uncertain, *, now: datetime = NOON
+) -> None:
+    """It answers with something else, or not at all."""
+    with database.transaction() as session:
+        settling.failed(session, taken, error, now=now)
+
+
+def doubt(database: Database, taken: Claim, *, now: datetime = NOON) -> None:
+    with database.transaction() as session:
+        settling.uncertain(session, taken.attempt_id, "no answer", now=now)
+
+
+def release(database: Database, taken: Claim, *, now: datetime = NOON) -> None:
+    with database.transaction() as session:
+        settling.released(session, taken.attempt_id, "a person decided so", now=now)
+
+
+def uncertain(database: Database, *, now: datetime = NOON, count: int = 3) -> Claim:
+    """A claim of a send of its own whose posting got no answer."""
+    taken = claimed(database, planned(database, count=count, now=now), now=now)
+    doubt(database, taken, now=now)
+    return taken
+
+
+def bury(database: Database, taken: Claim, *, now: datetime = NOON) -> None:
+    """The worker that made a claim is found dead."""
+    with database.transaction() as session:
+        lease_id = session.get_one(Attempt, taken.attempt_id).lease_id
+        session.get_one(Lease, lease_id).ended_at = now
+
+
+def look(
+    database: Database, mailer: Mailer, now: datetime, watch: Watch | None = None, **given: Any
+) -> None:
+    """Reconcile as a worker does; without a `watch` nobody is thought dead."""
+    patience = Patience(QUIET, **given)
+    reconcile(database.transaction, mailer, watch or Watch(LEASE), patience, now=now)
 
 
 def get(database: Database, send_id: int) -> Send:
     with database.reading() as session:
         return session.get_one(Send, send_id)
+
+
+def change(database: Database, send_id: int, **values: Any) -> None:
+    """Set columns of a send."""
+    with database.transaction() as session:
+        send = session.get_one(Send, send_id)
+        for name, value in values.items():
+            setattr(send, name, value)
+
+
+def resume(database: Database, send_id: int, *, now: datetime = NOON) -> None:
+    """A person lets a paused send go on."""
+    with database.transaction() as session:
+        steering.resume(session, steering.get_send(session, send_id), now=now)
+
+
+def brake(database: Database) -> Brake | None:
+    with database.reading() as session:
+        return braking.find_brake(session)
+
+
+def audience(database: Database) -> list[str]:
+    """The addresses of all subscribers, oldest first."""
+    with database.reading() as session:
+        return list(session.scalars(select(Subscriber.address).order_by(Subscriber.id)))
 
 
 def batches(database: Database, send_id: int) -> list[Batch]:
@@ -78,8 +165,8 @@ def count(database: Database, send_id: int) -> Tally:
     """The tally of a send, after a look at every row of it has proved it right."""
     with database.reading() as session:
         send = session.get_one(Send, send_id)
-        told, counted = tally(session, send), recount(session, send)
-    assert told == counted
+        told = tally(session, send)
+    assert certify(database, send_id, now=NOON).faults == []
     assert told.balances
     return told
 
@@ -89,7 +176,7 @@ def event(attempt_id: str | None, subscriber_id: int = 1, **given: Any) -> dict[
     kind = given.get("event", "processed")
     known = {
         "email": "reader@example.com",
-        "timestamp": int(NOON.timestamp()),
+        "timestamp": int(given.pop("at", NOON).timestamp()),
         "event": kind,
         "sg_event_id": f"{kind}-{attempt_id}-{subscriber_id}",
         "nif_a": attempt_id,
@@ -102,7 +189,8 @@ def take_in(session: Session, *events: Any, now: datetime = NOON) -> None:
     """Receive a post of events and process it."""
     feedback.receive(session, orjson.dumps(events), now=now)
     session.flush()
-    feedback.process(session, now=now)
+    while feedback.process(session, now=now):
+        pass
 
 
 def report(database: Database, *events: Any, now: datetime = NOON) -> None:

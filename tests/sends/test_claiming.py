@@ -1,8 +1,6 @@
 """Taking a batch: what is recorded, who is dropped, and that it is never taken twice."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,8 +8,17 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.sends.claiming import claim
-from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
+from nif.sends.models import (
+    Attempt,
+    Batch,
+    BatchState,
+    Cause,
+    Delivery,
+    Lease,
+    Outcome,
+    Send,
+    SendState,
+)
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
     Subscriber,
@@ -22,7 +29,19 @@ from nif.subscriptions.models import (
 from nif.subscriptions.suppressing import suppress
 from tests.conftest import NOON
 from tests.factories import HERE, a_plain_send
-from tests.sends.ledger import LEASE, batches, claimed, count, outcomes, planned, states
+from tests.sends.ledger import (
+    batches,
+    change,
+    claim_next,
+    claimed,
+    count,
+    get,
+    outcomes,
+    planned,
+    resume,
+    states,
+    take,
+)
 
 ANN, BEA, CY = "ann@example.com", "Bea@example.com", "cy@example.com"
 
@@ -43,7 +62,7 @@ def fate(session: Session, address: str) -> tuple[Outcome | None, str | None]:
 def test_a_claim_names_the_readers_of_one_batch(session: Session, by_sevens: None) -> None:
     send = a_plain_send(session, ANN, BEA, count=9)
 
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
+    taken = take(session, send.id)
 
     assert taken is not None
     assert [address for _, address in taken.readers[:2]] == [ANN, BEA]
@@ -58,17 +77,18 @@ def test_an_attempt_is_recorded_before_anything_is_posted(database: Database) ->
 
     (batch,) = batches(database, send_id)
     assert (batch.state, batch.attempt_id) == (BatchState.INTENT, taken.attempt_id)
-    assert batch.lease_until == NOON + LEASE
     with database.reading() as session:
         attempt = session.get_one(Attempt, taken.attempt_id)
+        assert session.get_one(Lease, attempt.lease_id).send_id == send_id
     assert (attempt.batch_id, attempt.begun_at, attempt.result) == (batch.id, NOON, None)
+    assert (attempt.first, attempt.last, attempt.copies) == (batch.first, batch.last, 2)
 
 
 def test_who_left_since_is_dropped(session: Session) -> None:
     send = a_plain_send(session, ANN, BEA)
     leave(session, subscription(session, send, ANN), HERE, now=NOON)
 
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
+    taken = take(session, send.id)
 
     assert taken is not None
     assert [address for _, address in taken.readers] == [BEA]
@@ -80,7 +100,7 @@ def test_who_has_to_confirm_again_is_dropped(session: Session) -> None:
     send = a_plain_send(session, ANN, BEA)
     subscription(session, send, ANN).state = SubscriptionState.PENDING
 
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
+    taken = take(session, send.id)
 
     assert taken is not None
     assert [address for _, address in taken.readers] == [BEA]
@@ -94,7 +114,7 @@ def test_who_is_suppressed_is_dropped_with_the_reason(
     send = a_plain_send(session, ANN, BEA)
     suppress(session, BEA.lower(), reason, source="test", now=NOON)
 
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
+    taken = take(session, send.id)
 
     assert taken is not None
     assert [address for _, address in taken.readers] == [ANN]
@@ -105,7 +125,7 @@ def test_leaving_another_list_drops_nobody(session: Session) -> None:
     send, other = a_plain_send(session, ANN), a_plain_send(session, CY)
     leave(session, subscription(session, other, CY), HERE, now=NOON)
 
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
+    taken = take(session, send.id)
 
     assert taken is not None
     assert [address for _, address in taken.readers] == [ANN]
@@ -117,7 +137,7 @@ def test_who_was_erased_since_counts_as_dropped(session: Session) -> None:
     session.execute(delete(Subscription).where(Subscription.subscriber_id == gone))
     session.execute(delete(Subscriber).where(Subscriber.id == gone))
 
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
+    taken = take(session, send.id)
 
     assert taken is not None
     assert [address for _, address in taken.readers] == [BEA]
@@ -131,7 +151,7 @@ def test_dropping_and_claiming_are_one_transaction(database: Database) -> None:
         suppress(session, ANN, SuppressionReason.BOUNCED, source="test", now=NOON)
 
     with database.reading() as session:
-        assert claim(session, send_id, lease=LEASE, now=NOON)
+        assert take(session, send_id)
 
     assert states(database, send_id) == ["planned"]
     assert outcomes(database, send_id) == {ANN: "planned", BEA: "planned"}
@@ -161,24 +181,20 @@ def test_batches_are_claimed_in_order_until_there_is_none(
     taken = [claimed(database, send_id) for _ in range(3)]
 
     assert [each.batch_id for each in taken] == [one.id for one in batches(database, send_id)]
-    with database.transaction() as session:
-        assert claim(session, send_id, lease=LEASE, now=NOON) is None
+    assert claim_next(database, send_id) is None
 
 
 def test_eight_claimers_never_get_the_same_batch(database: Database, by_sevens: None) -> None:
     send_id = planned(database, count=7 * 24)
 
-    def take(_: int) -> list[int]:
+    def work(_: int) -> list[int]:
         mine = []
-        while True:
-            with database.transaction() as session:
-                taken = claim(session, send_id, lease=LEASE, now=NOON)
-            if taken is None:
-                return mine
+        while (taken := claim_next(database, send_id)) is not None:
             mine.append(taken.batch_id)
+        return mine
 
     with ThreadPoolExecutor(8) as threads:
-        taken = [batch for mine in threads.map(take, range(8)) for batch in mine]
+        taken = [batch for mine in threads.map(work, range(8)) for batch in mine]
 
     assert sorted(taken) == sorted(batch.id for batch in batches(database, send_id))
     with database.reading() as session:
@@ -190,41 +206,40 @@ def test_a_batch_in_an_open_transaction_is_passed_over(database: Database, by_se
         pytest.skip("SQLite has one writer at a time")
     send_id = planned(database, count=14)
     with database.transaction() as first, database.transaction() as second:
-        taken = [claim(one, send_id, lease=LEASE, now=NOON) for one in (first, second)]
+        taken = [take(one, send_id) for one in (first, second)]
 
     assert [each.batch_id for each in taken if each] == [b.id for b in batches(database, send_id)]
 
 
-def test_a_send_is_not_claimed_from_before_its_time(session: Session) -> None:
-    send = a_plain_send(session, count=1)
-    send.not_before = NOON + timedelta(seconds=1)
-    session.flush()
+def test_a_send_is_not_claimed_from_before_its_time(database: Database) -> None:
+    send_id, soon = planned(database, count=1), NOON + timedelta(seconds=1)
+    change(database, send_id, starts_at=soon)
 
-    assert claim(session, send.id, lease=LEASE, now=NOON) is None
-    assert claim(session, send.id, lease=LEASE, now=NOON + timedelta(seconds=1)) is not None
+    assert claim_next(database, send_id) is None
+    assert claim_next(database, send_id, now=soon) is not None
+
+
+def test_what_is_too_late_is_held_for_a_person_who_may_let_it_go(
+    database: Database, by_sevens: None
+) -> None:
+    send_id, late = planned(database, count=14), NOON + timedelta(hours=1, seconds=1)
+    change(database, send_id, not_after=NOON + timedelta(hours=1))
+    assert claim_next(database, send_id, now=NOON + timedelta(hours=1)) is not None
+    assert claim_next(database, send_id, now=late) is None
+    send = get(database, send_id)
+    assert (send.state, send.cause) == (SendState.PAUSED, Cause.TOO_LATE)
+    assert "not to be sent after its time" in str(send.trouble)
+
+    resume(database, send_id, now=late)
+    assert claim_next(database, send_id, now=late) is not None
 
 
 @pytest.mark.parametrize("state", [s for s in SendState if s is not SendState.SENDING])
 def test_nothing_is_claimed_from_a_send_that_is_not_going(
-    session: Session, state: SendState
+    database: Database, state: SendState
 ) -> None:
-    a_plain_send(session, count=1)
-    send = a_plain_send(session, count=1)
-    send.state = state
-    session.flush()
+    planned(database, count=1)
+    send_id = planned(database, count=1)
+    change(database, send_id, state=state)
 
-    assert claim(session, send.id, lease=LEASE, now=NOON) is None
-
-
-def test_a_claim_is_fresh_for_part_of_its_lease(session: Session) -> None:
-    send = a_plain_send(session, count=1)
-    before = time.monotonic()
-
-    taken = claim(session, send.id, lease=timedelta(seconds=100), now=NOON)
-
-    assert taken is not None
-    assert taken.is_fresh(NOON + timedelta(seconds=59))
-    assert 59 < taken.post_before - before < 70
-    assert not replace(taken, post_before=time.monotonic()).is_fresh(NOON)
-    # A machine that slept did not count the seconds; the clock on the wall did.
-    assert not taken.is_fresh(NOON + timedelta(seconds=61))
+    assert claim_next(database, send_id) is None

@@ -1,11 +1,15 @@
 """Posting a send: everyone once, whatever the provider answers."""
 
-import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count as numbers
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.editions.writing import (
@@ -14,24 +18,17 @@ from nif.editions.writing import (
     READER_TAG,
     UNSUBSCRIBE_TAG,
 )
-from nif.mail.mailer import Locked, Problem, Refused, Unavailable, Uncertain
-from nif.sends import steering
+from nif.mail.mailer import Parcel, Uncertain
+from nif.sends import delivering
 from nif.sends.delivering import Courier, deliver
 from nif.sends.models import SendState
-from nif.subscriptions.models import Subscriber
 from nif.tokens import Purpose
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import Clock
-from tests.sends.ledger import attempts, batches, count, get, outcomes, planned, states
+from tests.sends.ledger import attempts, audience, batches, count, get, planned, states
 
-ANN, BAD, CY = "ann@example.com", "bad@example.com", "cy@example.com"
-NO_CONTENT = Refused(400, [Problem("The content value must be a string.", "content.0.value")])
-
-
-def audience(database: Database) -> list[str]:
-    with database.reading() as session:
-        return list(session.scalars(select(Subscriber.address).order_by(Subscriber.id)))
+ANN, CY = "ann@example.com", "cy@example.com"
 
 
 def everyone_once(database: Database, mailer: FakeMailer) -> bool:
@@ -119,185 +116,6 @@ def test_an_address_is_escaped_for_html_and_not_for_text(
     assert copy.values[READER_HTML_TAG] == "d&#x27;arcy&amp;co@example.com"
 
 
-def test_a_refused_address_is_recorded_and_the_rest_still_go(
-    courier: Courier, database: Database, mailer: FakeMailer
-) -> None:
-    send_id = planned(database, ANN, BAD, CY)
-    mailer.refuses.add(BAD)
-
-    deliver(courier, send_id)
-
-    assert outcomes(database, send_id) == {ANN: "accepted", BAD: "refused", CY: "accepted"}
-    assert mailer.posts == 2
-    assert get(database, send_id).state is SendState.FINISHED
-    assert get(database, send_id).trouble is None
-
-
-@pytest.mark.parametrize("place", [0, 499, 999])
-def test_an_unnamed_refusal_is_found_by_halving(
-    courier: Courier, database: Database, mailer: FakeMailer, place: int
-) -> None:
-    send_id = planned(database, count=1000)
-    bad = audience(database)[place]
-    mailer.refuses.add(bad)
-    mailer.names_the_bad_one = False
-
-    deliver(courier, send_id)
-
-    assert mailer.posts <= 21
-    assert sorted([*mailer.addresses(), bad]) == sorted(audience(database))
-    assert (count(database, send_id).accepted, count(database, send_id).refused) == (999, 1)
-
-
-@pytest.mark.parametrize("place", [0, 998])
-def test_two_unnamed_refusals_side_by_side_are_both_found(
-    courier: Courier, database: Database, mailer: FakeMailer, place: int
-) -> None:
-    send_id = planned(database, count=1000)
-    mailer.refuses.update(audience(database)[place : place + 2])
-    mailer.names_the_bad_one = False
-
-    deliver(courier, send_id)
-
-    assert get(database, send_id).state is SendState.FINISHED
-    assert (count(database, send_id).accepted, count(database, send_id).refused) == (998, 2)
-
-
-def test_many_addresses_named_one_after_the_other_do_not_stop_a_send(
-    courier: Courier, database: Database, mailer: FakeMailer
-) -> None:
-    send_id = planned(database, count=100)
-    mailer.refuses.update(random.Random(1).sample(audience(database), 15))
-
-    deliver(courier, send_id)
-
-    assert get(database, send_id).trouble is None
-    assert (count(database, send_id).accepted, count(database, send_id).refused) == (85, 15)
-
-
-def test_a_refusal_of_the_content_pauses_the_send(
-    courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None
-) -> None:
-    send_id = planned(database, count=40)
-    mailer.raises.extend([NO_CONTENT] * 10)
-
-    deliver(replace(courier, concurrency=2), send_id)
-
-    send = get(database, send_id)
-    assert mailer.posts <= 2
-    assert send.state is SendState.PAUSED
-    assert "The content value must be a string." in str(send.trouble)
-    assert set(outcomes(database, send_id).values()) == {"planned"}
-
-
-def test_a_send_that_was_paused_for_its_content_goes_on_when_told(
-    courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None
-) -> None:
-    send_id = planned(database, count=20)
-    mailer.raises.append(NO_CONTENT)
-    deliver(courier, send_id)
-
-    with database.transaction() as session:
-        steering.resume(session, steering.get_send(session, send_id))
-    deliver(courier, send_id)
-
-    assert everyone_once(database, mailer)
-
-
-def test_a_mail_too_large_for_one_reader_pauses_the_send(
-    courier: Courier, database: Database, mailer: FakeMailer
-) -> None:
-    send_id = planned(database, count=4)
-    mailer.raises.extend([Refused(413)] * 10)
-
-    deliver(courier, send_id)
-
-    assert get(database, send_id).state is SendState.PAUSED
-    assert get(database, send_id).trouble == "The mail is too large for the provider."
-    assert count(database, send_id).pending == 4
-
-
-def test_a_request_too_large_is_halved(
-    courier: Courier, database: Database, mailer: FakeMailer
-) -> None:
-    send_id = planned(database, count=4)
-    mailer.raises.append(Refused(413))
-
-    deliver(courier, send_id)
-
-    assert everyone_once(database, mailer)
-    assert mailer.posts == 3
-
-
-def test_a_locked_account_makes_the_send_wait_and_fails_nobody(
-    courier: Courier, database: Database, mailer: FakeMailer, clock: Clock, by_sevens: None
-) -> None:
-    send_id = planned(database, count=20)
-    mailer.raises.append(Locked("SendGrid answered 401"))
-    deliver(courier, send_id)
-    deliver(courier, send_id)
-
-    send = get(database, send_id)
-    assert mailer.posts == 1
-    assert (send.state, send.trouble) == (SendState.SENDING, "SendGrid answered 401")
-    assert send.not_before == NOON + timedelta(minutes=5)
-    assert set(outcomes(database, send_id).values()) == {"planned"}
-
-    clock.advance(minutes=5)
-    deliver(courier, send_id)
-    assert everyone_once(database, mailer)
-    assert get(database, send_id).trouble is None
-
-
-def test_an_unavailable_provider_is_waited_for_as_long_as_it_asks(
-    courier: Courier, database: Database, mailer: FakeMailer, clock: Clock
-) -> None:
-    send_id = planned(database, count=3)
-    mailer.raises.append(Unavailable("slow down", wait=42.0))
-    deliver(courier, send_id)
-    clock.advance(seconds=41.9)
-    deliver(courier, send_id)
-
-    assert mailer.posts == 1
-    assert get(database, send_id).not_before == NOON + timedelta(seconds=42)
-
-    clock.advance(seconds=0.1)
-    deliver(courier, send_id)
-    assert everyone_once(database, mailer)
-
-
-def test_waits_grow_up_to_ten_minutes(
-    courier: Courier, database: Database, mailer: FakeMailer, clock: Clock
-) -> None:
-    send_id = planned(database, count=3)
-    mailer.raises.extend([Unavailable("no connection")] * 9)
-    waits = []
-    for _ in range(9):
-        deliver(courier, send_id)
-        not_before = get(database, send_id).not_before
-        assert not_before is not None
-        waits.append((not_before - clock.now).total_seconds())
-        clock.now = not_before
-
-    assert waits == [5, 10, 20, 40, 80, 160, 320, 600, 600]
-
-
-def test_a_long_outage_is_not_taken_for_a_refusal_of_the_mail(
-    courier: Courier, database: Database, mailer: FakeMailer, clock: Clock
-) -> None:
-    send_id = planned(database, ANN, BAD, CY)
-    mailer.raises.extend([Unavailable("no connection")] * 14)
-    for _ in range(14):
-        deliver(courier, send_id)
-        clock.advance(minutes=10)
-    mailer.refuses.add(BAD)
-
-    deliver(courier, send_id)
-
-    assert get(database, send_id).trouble is None
-    assert outcomes(database, send_id) == {ANN: "accepted", BAD: "refused", CY: "accepted"}
-
-
 @pytest.mark.parametrize("taken", [True, False])
 def test_an_uncertain_batch_is_not_posted_again(
     courier: Courier,
@@ -320,52 +138,72 @@ def test_an_uncertain_batch_is_not_posted_again(
     assert count(database, send_id).uncertain == 7
 
 
-def test_after_five_uncertain_answers_in_a_row_a_send_waits(
+@pytest.mark.parametrize("taken", [True, False])
+def test_an_answer_that_drips_in_for_too_long_is_none(
+    courier: Courier, database: Database, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    class Dripping(FakeMailer):
+        def post(self, parcel: Parcel) -> str | None:
+            time.sleep(0.3)
+            return super().post(parcel)
+
+    monkeypatch.setattr(delivering, "LONGEST_REQUEST", timedelta(seconds=0.1 if taken else 5))
+    send_id = planned(database, count=3)
+    deliver(replace(courier, mailer=Dripping()), send_id)
+
+    assert states(database, send_id) == ["uncertain" if taken else "accepted"]
+
+
+def test_answers_are_written_down_though_the_ledger_failed_in_between(
+    courier: Courier,
+    database: Database,
+    mailer: FakeMailer,
+    by_sevens: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send_id, calls = planned(database, count=21), numbers(1)
+
+    @contextmanager
+    def failing() -> Iterator[Session]:
+        if next(calls) in {4, 7, 9}:
+            raise OperationalError("commit", {}, Exception("locked"))
+        with database.transaction() as session:
+            yield session
+
+    monkeypatch.setattr(delivering, "PAUSES", (0.0, 0.0))
+    for _ in range(3):
+        with suppress(OperationalError):
+            deliver(replace(courier, transaction=failing), send_id)
+
+    assert next(calls) > 9
+    assert everyone_once(database, mailer)
+    assert states(database, send_id) == ["accepted"] * 3
+
+
+def test_a_worker_that_is_told_to_stop_claims_no_more(
     courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None
 ) -> None:
-    send_id = planned(database, count=70)
-    mailer.raises.extend([Uncertain("SendGrid answered 500")] * 10)
-
-    deliver(courier, send_id)
+    send_id = planned(database, count=21)
+    courier.stopping.set()
     deliver(courier, send_id)
 
-    send = get(database, send_id)
-    assert mailer.posts == 5
-    assert send.not_before == NOON + timedelta(minutes=1)
-    assert send.trouble == "SendGrid answered 500, 5 times in a row"
+    assert (mailer.posts, attempts(database, send_id)) == (0, [])
+    assert states(database, send_id) == ["planned"] * 3
 
 
-def test_four_uncertain_answers_and_a_good_one_are_no_row(
-    courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None
+def test_one_batch_goes_first_and_only_its_acceptance_opens_the_way_for_more(
+    courier: Courier, database: Database, by_sevens: None
 ) -> None:
-    send_id = planned(database, count=70)
-    mailer.raises.extend([*[Uncertain("a 500")] * 4, None] * 2)
+    class Watched(FakeMailer):
+        """Notes how many batches are claimed while it posts."""
 
-    deliver(courier, send_id)
+        def post(self, parcel: Parcel) -> str | None:
+            seen.append(states(database, send_id).count("intent"))
+            return super().post(parcel)
 
-    assert mailer.posts == 10
-    assert get(database, send_id).not_before is None
+    seen: list[int] = []
+    send_id, mailer = planned(database, count=21), Watched()
+    mailer.raises.extend([Uncertain("a 500"), Uncertain("a 500")])
+    deliver(replace(courier, mailer=mailer, concurrency=8), send_id)
 
-
-def test_a_fault_of_our_own_while_posting_leaves_the_batch_uncertain(
-    courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None
-) -> None:
-    send_id = planned(database, count=8)
-    mailer.raises.append(ValueError("a bug"))
-
-    deliver(courier, send_id)
-
-    assert states(database, send_id) == ["uncertain", "accepted"]
-    assert {attempt.why for attempt in attempts(database, send_id)} == {None, "ValueError: a bug"}
-
-
-def test_one_sends_trouble_is_not_anothers(
-    courier: Courier, database: Database, mailer: FakeMailer
-) -> None:
-    ill, well = planned(database, ANN), planned(database, CY)
-    mailer.raises.append(NO_CONTENT)
-    deliver(courier, ill)
-    deliver(courier, well)
-
-    assert mailer.addresses() == [CY]
-    assert get(database, well).state is SendState.FINISHED
+    assert seen == [1, 1, 1]

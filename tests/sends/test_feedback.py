@@ -1,6 +1,9 @@
-"""What the provider's events do: each once, in any order, and only for what we posted."""
+"""What the provider reports: kept as it came, counted once, the same in any order."""
 
+import random
+from datetime import timedelta
 from itertools import permutations
+from threading import Thread
 from typing import Any
 
 import orjson
@@ -11,83 +14,50 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.errors import Invalid
 from nif.sends import feedback
-from nif.sends.claiming import Claim, claim
-from nif.sends.models import Event, EventPost
+from nif.sends.events import Event, EventPost, Pulse, Report
+from nif.sends.guarding import reported
+from nif.sends.models import Attempt
 from nif.subscriptions.models import Suppression, SuppressionReason
 from tests.conftest import NOON
 from tests.factories import a_plain_send
-from tests.sends.ledger import LEASE, claimed, event, planned, report, take_in
+from tests.sends.ledger import claimed, event, planned, report, take, take_in
 
-ANN = "ann@example.com"
-JUNK = [
-    None,
-    "bounce",
-    7,
-    [],
-    {},
-    {"event": "bounce"},
-    {"sg_event_id": "x", "event": "bounce"},
-    {"sg_event_id": "x", "event": "bounce", "timestamp": "noon"},
-    {"sg_event_id": "x", "event": "bounce", "timestamp": None},
-    {"sg_event_id": "x", "event": "bounce", "timestamp": 10**15},
-    {"sg_event_id": "x", "event": "bounce", "timestamp": 2**60},
-    {"sg_event_id": "x", "event": "bounce", "timestamp": -(2**60)},
-    {"sg_event_id": "x", "event": ["bounce"], "timestamp": 1},
-]
-ODD = [
-    {"sg_event_id": "a\x00b"},
-    {"event": "bou\x00nce"},
-    {"nif_a": "\x00"},
-    {"nif_a": {"a": 1}, "nif_d": [1, 2]},
-    {"nif_d": "1." + "9" * 40},
-    {"nif_d": "1.²"},
-    {"sg_event_id": "x" * 5000, "reason": "y\x00" * 5000},
-    {"timestamp": 0},
-]
-
-
-def ours(session: Session) -> Claim:
-    """A claim of a send to one reader."""
-    send = a_plain_send(session, ANN)
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
-    assert taken is not None
-    return taken
-
-
-def about(taken: Claim, **given: Any) -> dict[str, Any]:
-    return event(taken.attempt_id, taken.readers[0][0], **given)
-
-
-def suppressed(session: Session) -> dict[str, SuppressionReason]:
-    return {one.canonical: one.reason for one in session.scalars(select(Suppression))}
+KINDS = ["processed", "deferred", "delivered", "open", "bounce", "spamreport", "unsubscribe"]
 
 
 def kept(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Event)) or 0
 
 
-def test_an_event_posted_again_is_kept_once(session: Session) -> None:
-    taken = ours(session)
-    processed = about(taken)
+def suppressed(session: Session) -> dict[str, SuppressionReason]:
+    return {one.canonical: one.reason for one in session.scalars(select(Suppression))}
 
-    take_in(session, processed, processed)
-    take_in(session, processed, about(taken, event="delivered"))
 
-    assert kept(session) == 2
+def test_an_event_posted_again_is_kept_and_counted_once(database: Database) -> None:
+    taken = claimed(database, planned(database, count=1))
+    for _ in range(3):
+        report(database, event(taken.attempt_id), event(taken.attempt_id))
+    report(database, event(taken.attempt_id), event(taken.attempt_id, event="delivered"))
+
+    with database.reading() as session:
+        assert kept(session) == 2
+        assert reported(session, taken.send_id) == {"processed": 1, "delivered": 1}
 
 
 def test_what_is_received_waits_until_it_is_processed(session: Session) -> None:
-    for _ in range(3):
+    for _ in range(2):
         feedback.receive(session, b"[]", now=NOON)
     session.flush()
 
-    assert feedback.process(session, now=NOON, most=2) == 2
-    assert feedback.process(session, now=NOON, most=2) == 1
-    assert feedback.process(session, now=NOON) == 0
+    assert [feedback.process(session, now=NOON) for _ in range(3)] == [True, True, False]
     assert session.scalar(select(func.count()).select_from(EventPost)) == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"null", b"[", b"\xff", b'"events"'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"null", b"[", b"\xff", b'"events"', b"[" * 100_000 + b"]" * 100_000],
+    ids=lambda body: repr(body)[:20],
+)
 def test_a_post_that_is_no_list_is_not_received(session: Session, body: bytes) -> None:
     with pytest.raises(Invalid):
         feedback.receive(session, body, now=NOON)
@@ -96,152 +66,147 @@ def test_a_post_that_is_no_list_is_not_received(session: Session, body: bytes) -
     assert session.scalar(select(func.count()).select_from(EventPost)) == 0
 
 
-@pytest.mark.parametrize("junk", JUNK, ids=repr)
-def test_junk_between_events_is_passed_over(session: Session, junk: object) -> None:
-    taken = ours(session)
+@pytest.mark.parametrize("field", ["sg_event_id", "nif_a", "nif_d"])
+def test_a_post_as_large_as_we_take_is_taken_in_whole(session: Session, field: str) -> None:
+    """However many different events, attempts or readers there are in it."""
+    least = {"sg_event_id": "", "timestamp": 1, "event": "bounce", "nif_a": "", "nif_d": ""}
+    marked = {**least, "sg_event_id": "0" * 22, field: "0" * 22}
+    size = feedback.LARGEST_POST // len(orjson.dumps(marked) + b",")
+    events = ({**least, "sg_event_id": f"{n:022}"} | {field: f"{n:022}"} for n in range(size))
 
-    take_in(session, about(taken), junk, about(taken, event="delivered"))
-
-    assert kept(session) == 2
-    assert suppressed(session) == {}
-
-
-@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:40])
-def test_no_event_can_block_the_ones_behind_it(session: Session, odd: dict[str, Any]) -> None:
-    taken = ours(session)
-
-    take_in(session, about(taken, **odd))
-    take_in(session, about(taken, event="delivered"))
-
-    assert session.get(Event, about(taken, event="delivered")["sg_event_id"]) is not None
-
-
-def test_a_post_as_large_as_we_take_is_taken_in_whole(session: Session) -> None:
-    least = {"timestamp": 1, "event": "open", "nif_a": "f" * 32, "nif_d": "1.1000000"}
-    size = feedback.LARGEST_POST // len(orjson.dumps([{**least, "sg_event_id": "e" * 22}]))
-
-    take_in(session, *({**least, "sg_event_id": f"{n:022}"} for n in range(size)))
+    take_in(session, *events)
 
     assert kept(session) == size
 
 
-def test_a_hard_bounce_suppresses(session: Session) -> None:
-    taken = ours(session)
+def test_an_event_before_the_answer_was_stored_counts(database: Database) -> None:
+    taken = claimed(database, planned(database, "ann@example.com"))
+    report(database, event(taken.attempt_id, taken.readers[0][0], event="spamreport"))
 
-    take_in(session, about(taken, event="bounce", type="bounce", reason="550 no such user"))
-
-    assert suppressed(session) == {ANN: SuppressionReason.BOUNCED}
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"event": "bounce", "type": "blocked"},
-        {"event": "deferred", "response": "450 later"},
-        {"event": "processed"},
-        {"event": "delivered"},
-        {"event": "open"},
-        {"event": "dropped", "reason": "Spam Content"},
-        {"event": "dropped"},
-        {"event": "something new"},
-    ],
-)
-def test_what_may_pass_suppresses_nobody(session: Session, given: dict[str, str]) -> None:
-    take_in(session, about(ours(session), **given))
-
-    assert suppressed(session) == {}
-
-
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        ({"event": "spamreport"}, SuppressionReason.COMPLAINED),
-        ({"event": "unsubscribe"}, SuppressionReason.UNSUBSCRIBED),
-        ({"event": "group_unsubscribe"}, SuppressionReason.UNSUBSCRIBED),
-        ({"event": "dropped", "reason": "Bounced Address"}, SuppressionReason.BOUNCED),
-        ({"event": "dropped", "reason": "Spam Reporting Address"}, SuppressionReason.COMPLAINED),
-        ({"event": "dropped", "reason": "Unsubscribed Address"}, SuppressionReason.UNSUBSCRIBED),
-        ({"event": "dropped", "reason": "Invalid"}, SuppressionReason.INVALID),
-    ],
-)
-def test_what_lasts_suppresses_with_its_reason(
-    session: Session, given: dict[str, str], reason: SuppressionReason
-) -> None:
-    take_in(session, about(ours(session), **given))
-
-    assert suppressed(session) == {ANN: reason}
+    with database.reading() as session:
+        assert suppressed(session) == {"ann@example.com": SuppressionReason.COMPLAINED}
+        assert session.get_one(Attempt, taken.attempt_id).heard_at == NOON
 
 
 @pytest.mark.parametrize("attempt_id", [None, "", "f" * 32])
-def test_foreign_events_suppress_nobody(session: Session, attempt_id: str | None) -> None:
-    reader, _ = ours(session).readers[0]
-
-    take_in(session, event(attempt_id, reader, event="bounce"), event(attempt_id, reader))
-
-    assert suppressed(session) == {}
-
-
-@pytest.mark.parametrize("mark", [None, "", "1.", "1.999", "1.-1", ".", "ann@example.com"])
-def test_an_event_about_nobody_we_know_suppresses_nobody(
-    session: Session, mark: str | None
+def test_what_we_did_not_post_is_kept_and_does_nothing(
+    session: Session, attempt_id: str | None
 ) -> None:
-    take_in(session, about(ours(session), event="bounce", nif_d=mark))
+    reader, _ = take(session, a_plain_send(session, count=1).id).readers[0]
+    take_in(session, event(attempt_id, reader, event="bounce", email=""), event(attempt_id, reader))
 
+    assert kept(session) == 2
     assert suppressed(session) == {}
+    assert session.scalars(select(Report)).all() == []
+
+
+def test_an_attempt_is_heard_of_from_its_first_event_on(database: Database) -> None:
+    taken, other = (claimed(database, planned(database, count=1)) for _ in range(2))
+    for minutes, kind in enumerate(KINDS[:3]):
+        later = NOON + timedelta(minutes=minutes)
+        report(database, event(taken.attempt_id, event=kind), now=later)
+
+    with database.reading() as session:
+        assert session.get_one(Attempt, taken.attempt_id).heard_at == NOON
+        assert session.get_one(Attempt, other.attempt_id).heard_at is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "prompt"), [(-1, False), (0, True), (30, True), (300, True), (301, False)]
+)
+def test_the_stream_is_alive_where_events_come_in_promptly(
+    session: Session, seconds: int, prompt: bool
+) -> None:
+    take_in(session, event(None, at=NOON), now=NOON + timedelta(seconds=seconds))
+
+    pulses = [(one.second, one.received_at) for one in session.scalars(select(Pulse))]
+    came = NOON + timedelta(seconds=seconds)
+    assert pulses == ([(int(NOON.timestamp()), came)] if prompt else [])
+
+
+def test_an_event_that_is_repeated_promptly_is_no_new_sign_of_life(session: Session) -> None:
+    take_in(session, event(None, at=NOON), now=NOON + timedelta(hours=1))
+    take_in(session, event(None, at=NOON), now=NOON)
+
+    assert session.scalars(select(Pulse)).all() == []
 
 
 def test_events_mean_the_same_in_any_order(session: Session) -> None:
     orders = list(permutations(["bounce", "unsubscribe", "spamreport", "delivered"]))
-    send = a_plain_send(session, count=len(orders))
-    taken = claim(session, send.id, lease=LEASE, now=NOON)
-    assert taken is not None
-
+    taken = take(session, a_plain_send(session, count=len(orders)).id)
     for (reader, _), order in zip(taken.readers, orders, strict=True):
         take_in(session, *(event(taken.attempt_id, reader, event=kind) for kind in order))
 
+    assert set(suppressed(session).values()) == {SuppressionReason.COMPLAINED}
     assert len(suppressed(session)) == len(orders)
-    assert len(set(suppressed(session).values())) == 1
 
 
-def test_nothing_unsuppresses(session: Session) -> None:
-    taken = ours(session)
-    take_in(session, about(taken, event="bounce"))
-
-    take_in(session, about(taken, event="delivered"), about(taken, event="group_resubscribe"))
-
-    assert suppressed(session) == {ANN: SuppressionReason.BOUNCED}
-
-
-def test_an_event_before_the_answer_was_stored_counts(database: Database) -> None:
-    taken = claimed(database, planned(database, ANN))
-
-    report(database, event(taken.attempt_id, taken.readers[0][0], event="spamreport"))
-
-    with database.reading() as session:
-        assert suppressed(session) == {ANN: SuppressionReason.COMPLAINED}
-        assert session.scalar(select(Event.attempt_id)) == taken.attempt_id
+def some_events(session: Session) -> list[dict[str, Any]]:
+    """Many kinds of events about two sends, one of them to readers of the other."""
+    events = []
+    for _ in range(2):
+        taken = take(session, a_plain_send(session, count=2).id)
+        for reader, address in taken.readers:
+            about = {"email": address.upper()}
+            events += [event(taken.attempt_id, reader, event=kind, **about) for kind in KINDS]
+            events.append(event(taken.attempt_id, reader, event="dropped", reason="Invalid"))
+        events.append(event(None, sg_event_id=f"late-{address}", event="bounce", **about))
+    return [*events, event("f" * 32), event(None), event(None, event="something new")]
 
 
-def test_what_a_mail_server_says_is_kept_short_and_printable(session: Session) -> None:
-    take_in(session, about(ours(session), event="deferred", response="450\r\n\x1b[31m" + "x" * 600))
+def what_is_known(session: Session) -> tuple[Any, ...]:
+    session.expire_all()
+    heard = session.execute(select(Attempt.id, Attempt.heard_at).order_by(Attempt.id)).all()
+    counts = session.execute(select(Report.send_id, Report.kind, Report.count)).all()
+    return sorted(suppressed(session).items()), heard, sorted(map(tuple, counts)), kept(session)
 
-    detail = session.scalar(select(Event.detail))
-    assert detail is not None
-    assert len(detail) == 500
-    assert detail.isprintable()
+
+def test_events_shuffled_repeated_and_split_into_posts_mean_the_same(session: Session) -> None:
+    chance = random.Random(20)
+    events = some_events(session)
+    with session.begin_nested() as in_order:
+        take_in(session, *events)
+        expected = what_is_known(session)
+        in_order.rollback()
+    assert len(expected[0]) == 4
+
+    for _ in range(200 if session.get_bind().dialect.name == "sqlite" else 40):
+        shuffled = events + chance.choices(events, k=20)
+        chance.shuffle(shuffled)
+        with session.begin_nested() as one_way:
+            while shuffled:
+                post = [shuffled.pop() for _ in range(min(len(shuffled), chance.randint(1, 40)))]
+                take_in(session, *post)
+            assert what_is_known(session) == expected
+            one_way.rollback()
 
 
 def test_two_who_process_take_in_each_post_once(database: Database) -> None:
     if database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     with database.transaction() as session:
-        for number in range(4):
-            body = orjson.dumps([event("f" * 32, sg_event_id=f"e{number}")])
+        for second in range(2):  # In one second, the second one would wait for the first.
+            at = NOON - timedelta(seconds=second)
+            body = orjson.dumps([event("f" * 32, sg_event_id=f"e{second}", at=at)])
             feedback.receive(session, body, now=NOON)
 
     with database.transaction() as first, database.transaction() as second:
-        done = [feedback.process(one, now=NOON, most=3) for one in (first, second)]
+        done = [feedback.process(one, now=NOON) for one in (first, second, first, second)]
 
-    assert done == [3, 1]
+    assert done == [True, True, False, False]
     with database.reading() as session:
-        assert kept(session) == 4
+        assert kept(session) == 2
+
+
+def test_two_who_take_in_the_same_events_do_not_set_a_post_aside(database: Database) -> None:
+    taken = claimed(database, planned(database, count=3))
+    events = [event(taken.attempt_id, sg_event_id=f"e{n}") for n in range(500)]
+    threads = [Thread(target=report, args=(database, *post)) for post in (events, events[::-1]) * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with database.reading() as session:
+        assert session.scalars(select(EventPost)).all() == []
+        assert reported(session, taken.send_id) == {"processed": 500}

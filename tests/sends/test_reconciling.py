@@ -1,50 +1,45 @@
 """Settling what is uncertain: by an event, by their absence, by the provider, or not at all."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from nif.database import Database
 from nif.sends import feedback, settling
-from nif.sends.claiming import Claim
+from nif.sends.events import EventPost
 from nif.sends.models import AttemptResult, SendState
-from nif.sends.reconciling import reconcile
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.ledger import (
-    LEASE,
+    QUIET,
+    accept,
     attempts,
+    bury,
+    change,
+    claim_next,
     claimed,
     count,
     event,
     get,
+    look,
     planned,
+    release,
     report,
     states,
+    uncertain,
 )
 
-QUIET = timedelta(minutes=30)
-SOON = NOON + timedelta(minutes=2)
-AFTER_QUIET = NOON + QUIET + timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+SOON = NOON + 2 * MINUTE
+AFTER_QUIET = SOON + QUIET
 NEXT_DAY = NOON + timedelta(hours=24, seconds=1)
 
 
-def uncertain(database: Database, *, now: datetime = NOON) -> Claim:
-    """A claim of a send of its own whose posting got no answer."""
-    taken = claimed(database, planned(database, count=3, now=now), now=now)
-    with database.transaction() as session:
-        settling.uncertain(session, taken.attempt_id, "no answer", now=now)
-    return taken
-
-
-def look(database: Database, mailer: FakeMailer, now: datetime) -> None:
-    reconcile(database.transaction, mailer, quiet_period=QUIET, now=now)
-
-
 def prove_the_stream_alive(database: Database) -> None:
-    """Another send, later, with an event."""
+    """Another send, a little later, of which an event comes in at once."""
     later = claimed(database, planned(database, count=1), now=SOON)
-    report(database, event(later.attempt_id))
+    report(database, event(later.attempt_id, at=SOON), now=SOON)
 
 
 def test_an_event_of_the_attempt_settles_its_batch(database: Database, mailer: FakeMailer) -> None:
@@ -82,22 +77,12 @@ def test_quiet_with_later_events_releases_a_batch(database: Database, mailer: Fa
     taken = uncertain(database)
     prove_the_stream_alive(database)
 
-    look(database, mailer, AFTER_QUIET)
-
-    assert states(database, taken.send_id) == ["planned"]
-    (attempt,) = attempts(database, taken.send_id)
-    assert attempt.result is AttemptResult.NOT_TAKEN
-
-
-def test_before_the_quiet_period_is_over_nothing_is_released(
-    database: Database, mailer: FakeMailer
-) -> None:
-    taken = uncertain(database)
-    prove_the_stream_alive(database)
-
-    look(database, mailer, NOON + QUIET)
-
+    look(database, mailer, AFTER_QUIET - timedelta(seconds=1))
     assert states(database, taken.send_id) == ["uncertain"]
+
+    look(database, mailer, AFTER_QUIET)
+    assert states(database, taken.send_id) == ["planned"]
+    assert [one.result for one in attempts(database, taken.send_id)] == [AttemptResult.NOT_TAKEN]
 
 
 def test_quiet_without_later_events_releases_nothing(
@@ -110,12 +95,50 @@ def test_quiet_without_later_events_releases_nothing(
     assert states(database, taken.send_id) == ["uncertain"]
 
 
-def test_events_of_an_earlier_attempt_are_no_proof(database: Database, mailer: FakeMailer) -> None:
-    earlier = claimed(database, planned(database, count=1), now=NOON - timedelta(minutes=1))
+def test_events_of_what_happened_before_the_doubt_are_no_sign_of_life(
+    database: Database, mailer: FakeMailer
+) -> None:
     taken = uncertain(database)
-    report(database, event(earlier.attempt_id), now=AFTER_QUIET)
+    report(database, event("f" * 32, at=NOON), now=NOON + MINUTE)
 
-    look(database, mailer, AFTER_QUIET)
+    look(database, mailer, NOON + timedelta(hours=5))
+
+    assert states(database, taken.send_id) == ["uncertain"]
+
+
+def test_a_backlog_that_comes_in_late_is_no_sign_of_life(
+    database: Database, mailer: FakeMailer
+) -> None:
+    taken = uncertain(database)
+    report(database, event("f" * 32, at=SOON), now=NOON + timedelta(hours=3))
+
+    look(database, mailer, NOON + timedelta(hours=6))
+
+    assert states(database, taken.send_id) == ["uncertain"]
+
+
+def test_news_after_an_outage_of_the_webhook_releases_nothing_at_once(
+    database: Database, mailer: FakeMailer
+) -> None:
+    taken = uncertain(database)
+    evening = NOON + timedelta(hours=6)
+    report(database, event("f" * 32, at=evening), now=evening + MINUTE)
+
+    look(database, mailer, evening + 2 * MINUTE)
+    assert states(database, taken.send_id) == ["uncertain"]
+    look(database, mailer, evening + MINUTE + QUIET)
+    assert states(database, taken.send_id) == ["planned"]
+
+
+def test_the_quiet_is_counted_from_when_the_worker_was_found_dead(
+    database: Database, mailer: FakeMailer
+) -> None:
+    taken = claimed(database, planned(database, count=3))
+    bury(database, taken)
+    prove_the_stream_alive(database)
+
+    look(database, mailer, NOON + timedelta(hours=1))
+    look(database, mailer, NOON + timedelta(hours=1, minutes=40))
 
     assert states(database, taken.send_id) == ["uncertain"]
 
@@ -146,17 +169,38 @@ def test_an_unread_inbox_blocks_a_release(database: Database, mailer: FakeMailer
     assert states(database, taken.send_id) == ["planned"]
 
 
-def test_a_lease_that_ran_out_leaves_the_batch_uncertain(
+def test_a_post_that_was_set_aside_blocks_a_release_until_it_is_understood(
     database: Database, mailer: FakeMailer
 ) -> None:
-    taken = claimed(database, planned(database, count=3))
+    taken = uncertain(database)
+    prove_the_stream_alive(database)
+    with database.transaction() as session:
+        feedback.receive(session, b"[]", now=NOON)
+        session.flush()
+        session.execute(update(EventPost).values(trouble="DataError"))
+        assert not feedback.process(session, now=NOON)
 
-    look(database, mailer, NOON + LEASE)
-    assert states(database, taken.send_id) == ["intent"]
-
-    look(database, mailer, NOON + LEASE + timedelta(seconds=1))
+    look(database, mailer, AFTER_QUIET)
     assert states(database, taken.send_id) == ["uncertain"]
-    assert [attempt.why for attempt in attempts(database, taken.send_id)] == ["the worker vanished"]
+
+    with database.transaction() as session:
+        feedback.take_up_again(session)
+        assert feedback.process(session, now=NOON)
+    look(database, mailer, AFTER_QUIET)
+    assert states(database, taken.send_id) == ["planned"]
+
+
+@pytest.mark.parametrize("proof", ["event", "answer"])
+def test_proof_that_comes_after_the_release_still_counts(database: Database, proof: str) -> None:
+    taken = uncertain(database)
+    release(database, taken)
+    if proof == "event":
+        report(database, event(taken.attempt_id))
+    else:
+        accept(database, taken)
+
+    assert claim_next(database, taken.send_id) is None
+    assert states(database, taken.send_id) == ["accepted"]
 
 
 @pytest.mark.parametrize(("taken", "state"), [(True, "accepted"), (False, "planned")])
@@ -181,7 +225,7 @@ def test_no_transaction_is_open_while_the_provider_is_asked(
     class Nosy(FakeMailer):
         def took(self, attempt: str) -> bool | None:
             with database.transaction() as session:  # On SQLite, a second writer would wait.
-                settling.accepted(session, attempt, "from elsewhere", now=SOON)
+                settling.proven(session, attempt, now=SOON)
             return False
 
     look(database, Nosy(), SOON)
@@ -193,8 +237,7 @@ def test_a_send_whose_last_batch_is_settled_is_finished(
     database: Database, mailer: FakeMailer
 ) -> None:
     taken = claimed(database, planned(database, count=3))
-    with database.transaction() as session:
-        settling.accepted(session, taken.attempt_id, None, now=NOON)
+    accept(database, taken)
 
     look(database, mailer, SOON)
 
@@ -205,10 +248,9 @@ def test_a_send_that_does_not_balance_does_not_hold_up_another(
     database: Database, mailer: FakeMailer
 ) -> None:
     ill, well = (claimed(database, planned(database, count=3)) for _ in range(2))
-    with database.transaction() as session:
-        for taken in (ill, well):
-            settling.accepted(session, taken.attempt_id, None, now=NOON)
-        session.merge(get(database, ill.send_id)).audience = 99
+    for taken in (ill, well):
+        accept(database, taken)
+    change(database, ill.send_id, audience=99)
 
     look(database, mailer, SOON)
 
@@ -221,8 +263,7 @@ def test_the_uncertain_batches_of_a_cancelled_send_are_settled_too(
 ) -> None:
     taken = uncertain(database)
     report(database, event(taken.attempt_id))
-    with database.transaction() as session:
-        session.merge(get(database, taken.send_id)).state = SendState.CANCELLED
+    change(database, taken.send_id, state=SendState.CANCELLED)
 
     look(database, mailer, SOON)
 

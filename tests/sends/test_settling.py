@@ -8,12 +8,25 @@ from nif.database import Database
 from nif.mail.mailer import Locked, Problem, Refused, Uncertain
 from nif.sends import settling
 from nif.sends.claiming import Claim
-from nif.sends.models import Attempt, AttemptResult, BatchState, SendState
+from nif.sends.models import Attempt, AttemptResult, BatchState, Cause, SendState
 from tests.conftest import NOON
-from tests.sends.ledger import batches, claimed, count, get, outcomes, planned, states
+from tests.sends.ledger import (
+    accept,
+    batches,
+    change,
+    claimed,
+    count,
+    doubt,
+    fail,
+    get,
+    outcomes,
+    planned,
+    release,
+    states,
+)
 
 LATER = NOON + timedelta(minutes=5)
-ANN, BEA, CY = "ann@example.com", "bea@example.com", "cy@example.com"
+ANN, BEA = "ann@example.com", "bea@example.com"
 NO_CONTENT = Refused(400, [Problem("The content must not be empty.", "content")])
 
 
@@ -21,30 +34,14 @@ def given_to_another(database: Database) -> tuple[Claim, Claim]:
     """A claim whose worker was thought dead, and the one that has its batch now."""
     send_id = planned(database, ANN, BEA)
     first = claimed(database, send_id)
-    with database.transaction() as session:
-        settling.uncertain(session, first.attempt_id, "the worker vanished", now=NOON)
-        settling.released(session, first.attempt_id, "a person decided so", now=NOON)
+    doubt(database, first)
+    release(database, first)
     return first, claimed(database, send_id)
 
 
 def result(database: Database, attempt_id: str) -> AttemptResult | None:
     with database.reading() as session:
         return session.get_one(Attempt, attempt_id).result
-
-
-def accept(database: Database, taken: Claim) -> bool:
-    with database.transaction() as session:
-        return settling.accepted(session, taken.attempt_id, "an id", now=LATER)
-
-
-def fail(database: Database, taken: Claim, error: Uncertain | Refused | Locked) -> None:
-    with database.transaction() as session:
-        settling.failed(session, taken, error, now=LATER)
-
-
-def doubt(database: Database, taken: Claim) -> None:
-    with database.transaction() as session:
-        settling.uncertain(session, taken.attempt_id, "the worker vanished", now=NOON)
 
 
 def finish(database: Database, send_id: int) -> bool:
@@ -116,80 +113,36 @@ def test_a_late_doubt_does_not_undo_an_acceptance(database: Database) -> None:
     assert result(database, taken.attempt_id) is AttemptResult.ACCEPTED
 
 
-def test_an_uncertain_batch_has_no_lease_and_keeps_its_attempt(database: Database) -> None:
+def test_an_uncertain_batch_keeps_its_attempt(database: Database) -> None:
     taken = claimed(database, planned(database, ANN))
     fail(database, taken, Uncertain("no answer"))
 
     (batch,) = batches(database, taken.send_id)
-    assert (batch.state, batch.lease_until) == (BatchState.UNCERTAIN, None)
-    assert batch.attempt_id == taken.attempt_id
+    assert (batch.state, batch.attempt_id) == (BatchState.UNCERTAIN, taken.attempt_id)
     assert result(database, taken.attempt_id) is AttemptResult.UNCERTAIN
+
+
+@pytest.mark.parametrize("now_held_by", ["nobody", "another"])
+def test_proof_counts_for_the_attempt_whoever_has_its_batch(
+    database: Database, now_held_by: str
+) -> None:
+    first, second = given_to_another(database)
+    if now_held_by == "nobody":
+        release(database, second)
+    with database.transaction() as session:
+        assert not settling.proven(session, first.attempt_id, now=LATER)
+
+    assert result(database, first.attempt_id) is AttemptResult.ACCEPTED
+    assert states(database, first.send_id) == ["planned" if now_held_by == "nobody" else "intent"]
 
 
 def test_a_released_batch_is_as_if_never_claimed(database: Database) -> None:
     taken = claimed(database, planned(database, ANN))
-    with database.transaction() as session:
-        assert settling.released(session, taken.attempt_id, "no connection", now=LATER)
+    release(database, taken)
 
     (batch,) = batches(database, taken.send_id)
     assert (batch.state, batch.attempt_id) == (BatchState.PLANNED, None)
     assert result(database, taken.attempt_id) is AttemptResult.NOT_TAKEN
-
-
-def test_the_named_copies_are_refused_with_their_reasons(database: Database) -> None:
-    taken = claimed(database, planned(database, ANN, BEA, CY))
-    bad = [Problem(f"Bad {n}.", f"personalizations.{n}.to.0.email", n) for n in (0, 2)]
-
-    fail(database, taken, Refused(400, bad))
-
-    assert outcomes(database, taken.send_id) == {ANN: "refused", BEA: "planned", CY: "refused"}
-    assert batches(database, taken.send_id)[0].refused == 2
-
-
-def test_a_copy_that_was_not_in_the_parcel_refuses_nobody(database: Database) -> None:
-    taken = claimed(database, planned(database, ANN, BEA))
-
-    fail(database, taken, Refused(400, [Problem("Bad.", "personalizations.9.to.0.email", 9)]))
-
-    assert set(outcomes(database, taken.send_id).values()) == {"planned"}
-    assert len(batches(database, taken.send_id)) == 2
-
-
-def test_both_halves_of_a_split_batch_count_what_they_hold(database: Database) -> None:
-    taken = claimed(database, planned(database, ANN, BEA, CY))
-    fail(database, taken, Refused(400, [Problem("Bad.", "personalizations.0.to.0.email", 0)]))
-    taken = claimed(database, taken.send_id)
-
-    fail(database, taken, Refused(400))
-
-    sizes = [(batch.size, batch.refused) for batch in batches(database, taken.send_id)]
-    assert sizes == [(2, 1), (1, 0)]
-    assert count(database, taken.send_id).pending == 2
-
-
-def test_an_acceptance_ends_a_wait_that_is_over(database: Database) -> None:
-    send_id = planned(database, ANN)
-    with database.transaction() as session:
-        send = session.merge(get(database, send_id))
-        send.failures, send.trouble, send.not_before = 3, "no connection", NOON
-    accept(database, claimed(database, send_id))
-
-    send = get(database, send_id)
-    assert (send.failures, send.trouble, send.not_before) == (0, None, None)
-
-
-def test_an_acceptance_does_not_end_a_wait_that_goes_on(
-    database: Database, by_sevens: None
-) -> None:
-    send_id = planned(database, count=14)
-    first, second = claimed(database, send_id), claimed(database, send_id)
-    fail(database, first, Locked("SendGrid answered 401"))
-
-    accept(database, second)
-
-    send = get(database, send_id)
-    assert (send.failures, send.trouble) == (1, "SendGrid answered 401")
-    assert send.not_before == LATER + timedelta(minutes=5)
 
 
 def test_an_acceptance_does_not_wipe_out_why_a_send_was_paused(
@@ -202,7 +155,7 @@ def test_an_acceptance_does_not_wipe_out_why_a_send_was_paused(
     accept(database, second)
 
     send = get(database, send_id)
-    assert send.state is SendState.PAUSED
+    assert (send.state, send.cause) == (SendState.PAUSED, Cause.CONTENT)
     assert send.trouble == "The mail itself was refused: The content must not be empty."
 
 
@@ -233,13 +186,13 @@ def test_a_settled_send_finishes_once(database: Database) -> None:
 def test_a_send_that_does_not_balance_is_paused_and_says_so(database: Database, slip: int) -> None:
     send_id = planned(database, ANN, BEA)
     accept(database, claimed(database, send_id))
-    with database.transaction() as session:
-        session.merge(get(database, send_id)).audience += slip
+    change(database, send_id, audience=2 + slip)
 
     assert not finish(database, send_id)
 
     send = get(database, send_id)
-    assert (send.state, send.finished_at) == (SendState.PAUSED, None)
+    assert (send.state, send.cause) == (SendState.PAUSED, Cause.UNBALANCED)
+    assert send.finished_at is None
     assert f"2 in batches, {2 + slip} in all" in str(send.trouble)
 
 
@@ -247,7 +200,6 @@ def test_a_send_that_does_not_balance_is_paused_and_says_so(database: Database, 
 def test_only_a_send_that_is_going_finishes(database: Database, state: SendState) -> None:
     send_id = planned(database, ANN)
     accept(database, claimed(database, send_id))
-    with database.transaction() as session:
-        session.merge(get(database, send_id)).state = state
+    change(database, send_id, state=state)
 
     assert not finish(database, send_id)

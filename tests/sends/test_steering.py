@@ -1,25 +1,35 @@
 """A person's hand on a send."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
 from nif.database import Database
 from nif.errors import Conflict, NotFound
-from nif.mail.mailer import Problem, Refused
-from nif.sends import settling, steering
+from nif.mail.mailer import NotTaken, Problem, Refused, Unavailable
+from nif.sends import steering
 from nif.sends.delivering import Courier, deliver
-from nif.sends.models import Batch, SendState
+from nif.sends.models import Batch, Cause, SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
-from tests.sends.ledger import claimed, count, get, planned, states
+from tests.sends.conftest import Clock
+from tests.sends.ledger import (
+    accept,
+    change,
+    claimed,
+    count,
+    fail,
+    get,
+    planned,
+    resume,
+    states,
+    uncertain,
+)
 
-S = SendState
-
-
-def steer(database: Database, send_id: int, state: SendState) -> None:
-    with database.transaction() as session:
-        session.merge(get(database, send_id)).state = state
+S, C = SendState, Cause
+Action = Callable[[Database, int], None]
+NO_CONTENT = Refused(400, [Problem("The content must not be empty.", "content")])
 
 
 def pause(database: Database, send_id: int) -> None:
@@ -27,14 +37,19 @@ def pause(database: Database, send_id: int) -> None:
         steering.pause(session, steering.get_send(session, send_id))
 
 
-def resume(database: Database, send_id: int) -> None:
-    with database.transaction() as session:
-        steering.resume(session, steering.get_send(session, send_id))
-
-
 def cancel(database: Database, send_id: int) -> None:
     with database.transaction() as session:
         steering.cancel(session, steering.get_send(session, send_id), now=NOON)
+
+
+def take_back(database: Database, send_id: int, now: datetime = NOON) -> None:
+    with database.transaction() as session:
+        steering.take_back(session, steering.get_send(session, send_id), now=now)
+
+
+def hold_after(database: Database, send_id: int, moment: datetime | None = NOON) -> None:
+    with database.transaction() as session:
+        steering.hold_after(session, steering.get_send(session, send_id), moment)
 
 
 def resolve(
@@ -65,24 +80,24 @@ def test_what_was_under_way_when_a_send_was_paused_settles(database: Database) -
     taken = claimed(database, planned(database, count=3))
     pause(database, taken.send_id)
 
-    with database.transaction() as session:
-        assert settling.accepted(session, taken.attempt_id, None, now=NOON)
-
+    assert accept(database, taken)
     assert states(database, taken.send_id) == ["accepted"]
     assert get(database, taken.send_id).state is S.PAUSED
 
 
-def test_resuming_ends_a_wait(database: Database) -> None:
-    send_id = planned(database, count=3)
-    with database.transaction() as session:
-        send = session.merge(get(database, send_id))
-        send.not_before, send.failures = NOON + timedelta(minutes=5), 4
-        send.trouble = "SendGrid answered 401"
+@pytest.mark.parametrize("action", [pause, cancel])
+@pytest.mark.parametrize("error", [Unavailable("nobody there"), NO_CONTENT])
+def test_a_late_failure_does_not_contradict_a_person(
+    database: Database, action: Action, error: NotTaken
+) -> None:
+    taken = claimed(database, planned(database, count=3))
+    action(database, taken.send_id)
+    before = get(database, taken.send_id)
+    fail(database, taken, error)
 
-    resume(database, send_id)
-
-    send = get(database, send_id)
-    assert (send.not_before, send.failures, send.trouble) == (None, 0, None)
+    send = get(database, taken.send_id)
+    assert (send.state, send.cause, send.trouble) == (before.state, C.BY_HAND, before.trouble)
+    assert states(database, taken.send_id) == ["planned"]
 
 
 def test_a_cancelled_send_mails_nobody_more(
@@ -91,8 +106,7 @@ def test_a_cancelled_send_mails_nobody_more(
     send_id = planned(database, count=14)
     first = claimed(database, send_id)
     cancel(database, send_id)
-    with database.transaction() as session:
-        settling.accepted(session, first.attempt_id, None, now=NOON)
+    accept(database, first)
     deliver(courier, send_id)
 
     assert mailer.posts == 0
@@ -100,15 +114,28 @@ def test_a_cancelled_send_mails_nobody_more(
     assert (count(database, send_id).accepted, count(database, send_id).pending) == (7, 7)
 
 
-def test_a_refusal_that_was_under_way_does_not_undo_a_cancelling(database: Database) -> None:
-    taken = claimed(database, planned(database, count=3))
-    cancel(database, taken.send_id)
+def test_a_send_may_be_told_to_hold_what_is_late(
+    database: Database, courier: Courier, mailer: FakeMailer, clock: Clock
+) -> None:
+    send_id = planned(database, count=3)
+    hold_after(database, send_id, NOON + timedelta(minutes=10))
+    clock.advance(minutes=11)
+    deliver(courier, send_id)
+    assert mailer.posts == 0
+    assert (get(database, send_id).state, get(database, send_id).cause) == (S.PAUSED, C.TOO_LATE)
 
-    error = Refused(400, [Problem("The content must not be empty.", "content")])
-    with database.transaction() as session:
-        settling.failed(session, taken, error, now=NOON)
+    hold_after(database, send_id, None)
+    resume(database, send_id, now=clock())
+    deliver(courier, send_id)
+    assert len(mailer.addresses()) == 3
 
-    assert get(database, taken.send_id).state is S.CANCELLED
+
+def test_resuming_in_time_keeps_the_time_after_which_it_is_held(database: Database) -> None:
+    send_id = planned(database, count=3)
+    pause(database, send_id)
+    resume(database, send_id)
+
+    assert get(database, send_id).not_after == NOON + timedelta(hours=24)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +148,17 @@ def test_a_refusal_that_was_under_way_does_not_undo_a_cancelling(database: Datab
         (S.CANCELLED, resume),
         (S.FINISHED, cancel),
         (S.CANCELLED, cancel),
+        (S.FINISHED, take_back),
+        (S.CANCELLED, take_back),
+        (S.FINISHED, hold_after),
+        (S.CANCELLED, hold_after),
     ],
 )
-def test_what_a_send_is_past_is_a_conflict(database: Database, state: SendState, action) -> None:
+def test_what_a_send_is_past_is_a_conflict(
+    database: Database, state: SendState, action: Action
+) -> None:
     send_id = planned(database, count=1)
-    steer(database, send_id, state)
+    change(database, send_id, state=state)
 
     with pytest.raises(Conflict, match=f"This send is {state.value} already."):
         action(database, send_id)
@@ -136,10 +169,7 @@ def test_what_a_send_is_past_is_a_conflict(database: Database, state: SendState,
 def test_a_person_decides_about_an_uncertain_batch(
     database: Database, accepted: bool, state: str
 ) -> None:
-    taken = claimed(database, planned(database, count=3))
-    with database.transaction() as session:
-        settling.uncertain(session, taken.attempt_id, "no answer", now=NOON)
-
+    taken = uncertain(database)
     resolve(database, taken.send_id, taken.batch_id, accepted=accepted)
 
     assert states(database, taken.send_id) == [state]
@@ -154,9 +184,7 @@ def test_what_is_not_uncertain_is_nobodys_to_decide(database: Database) -> None:
 
 
 def test_a_batch_of_another_send_is_not_found(database: Database) -> None:
-    taken, other = (claimed(database, planned(database, count=1)) for _ in range(2))
-    with database.transaction() as session:
-        settling.uncertain(session, other.attempt_id, "no answer", now=NOON)
+    taken, other = (uncertain(database) for _ in range(2))
 
     with pytest.raises(NotFound):
         resolve(database, taken.send_id, other.batch_id, accepted=True)

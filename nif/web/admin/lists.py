@@ -1,27 +1,36 @@
 """The lists: their counters and schedules, what the next digest would hold, what has gone out."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.editions.archive import newest_slots
 from nif.editions.composing import compose, upcoming
+from nif.editions.models import Edition
+from nif.editions.scheduling import Slot
 from nif.errors import Conflict, Invalid
-from nif.sends.certifying import Tally, sends_of_list, tally, troubled_sends
+from nif.sends.certifying import Tally, tally
 from nif.sends.models import Send
+from nif.sends.reading import sends_of_list, troubled_sends
 from nif.stories.publishing import restock
 from nif.subscriptions.establishing import establish, reschedule
 from nif.subscriptions.joining import all_lists, get_list
+from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to
-from nif.web.admin import words
+from nif.web.admin import editions, house, words
 from nif.web.admin.list_form import OFTEN, ListForm, charter_of, filled, read, schedule_of, zones
 from nif.web.current import parts, reading, settings, transaction
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
+blueprint.context_processor(house.banner)
+blueprint.register_blueprint(house.blueprint)
+blueprint.register_blueprint(editions.blueprint)
 
 SENDS_SHOWN = 3
 
@@ -46,10 +55,13 @@ def overview() -> ResponseReturnValue:
     with reading() as session:
         troubled = [_row(session, send) for send in troubled_sends(session)]
         lists = [
-            (one, upcoming(one, now=now), _last_sends(session, one.id, SENDS_SHOWN))
+            (one, _next_slot(session, one, now), _last_sends(session, one.id, SENDS_SHOWN))
             for one in all_lists(session)
         ]
-    return render_template("admin/lists/overview.html", troubled=troubled, lists=lists)
+        matters = house.matters(session, now=now)
+    return render_template(
+        "admin/lists/overview.html", troubled=troubled, lists=lists, matters=matters
+    )
 
 
 @blueprint.get("/lists/<slug>")
@@ -69,7 +81,7 @@ def schedule(slug: str) -> ResponseReturnValue:
     except Invalid as error:
         return _page(slug, form=form, problems=error.problems), 422
     flash("The schedule is changed. The next digest follows it.", "good")
-    return redirect(url_for(".one", slug=slug), 303)
+    return redirect(url_for("admin_lists.one", slug=slug), 303)
 
 
 @blueprint.get("/lists/new")
@@ -91,7 +103,7 @@ def create() -> ResponseReturnValue:
     except Conflict as error:
         return _new(form, {"slug": f"{error} Choose another short name."}), 422
     flash("The list is there. People can subscribe to it from now on.", "good")
-    return redirect(url_for(".one", slug=slug), 303)
+    return redirect(url_for("admin_lists.one", slug=slug), 303)
 
 
 def _new(form: ListForm, problems: dict[str, str] | None = None) -> str:
@@ -110,16 +122,16 @@ def _page(
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
-        next_slot = upcoming(mailing_list, now=now)
+        next_slot = _next_slot(session, mailing_list, now)
         digest = compose(session, mailing_list, next_slot, parts().desk, now=now)
         sends = {row.send.edition_id: row for row in _last_sends(session, mailing_list.id, 30)}
-        editions = newest_slots(session, mailing_list)
+        past = newest_slots(session, mailing_list)
     return render_template(
         "admin/lists/list.html",
         mailing_list=mailing_list,
         next_slot=next_slot,
         digest=digest,
-        editions=editions,
+        editions=past,
         sends=sends,
         slot_words=words.SLOTS,
         form=form or filled(mailing_list),
@@ -127,6 +139,13 @@ def _page(
         often=OFTEN,
         zones=zones(),
     )
+
+
+def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
+    """The next slot that will be kept: today's may have been filled by hand."""
+    slot = upcoming(mailing_list, now=now)
+    made = select(Edition.id).where(Edition.list_id == mailing_list.id, Edition.slot == slot.day)
+    return upcoming(mailing_list, now=slot.due_at) if session.scalar(made) else slot
 
 
 def _last_sends(session: Session, list_id: int, most: int) -> list[SendRow]:

@@ -1,18 +1,38 @@
-"""What the state of a send and of a slot means to a person, and what they can do about it."""
+"""What the state of a send, of a slot and of the house means to a person, and what they can do."""
 
-import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from nif.editions.models import EditionState
-from nif.sends.certifying import Tally
-from nif.sends.models import Send, SendState
+from nif.sends.braking import Brake, BrakeCause
+from nif.sends.certifying import Certificate, Tally
+from nif.sends.models import Cause, Send, SendState
+from nif.sends.pacing import Limits
 
 SLOTS = {
-    EditionState.FROZEN: "Sent",
-    EditionState.EMPTY: "Nothing new, so nothing was sent",
-    EditionState.MISSED: "Missed because NIF was down",
+    EditionState.FROZEN: ("About to be sent", "About to be sent"),
+    EditionState.EMPTY: ("Nothing new, so nothing was sent", "Nothing new"),
+    EditionState.MISSED: ("Missed because NIF was down", "Missed"),
+    EditionState.WITHDRAWN: ("Taken back before anyone was mailed", "Taken back"),
 }
+"""What became of a slot, in a sentence and in a word or two."""
+
+REPORTED = {
+    "processed": ("Processed", "taken in hand by SendGrid"),
+    "delivered": ("Delivered", "taken by the reader’s own provider"),
+    "deferred": ("Deferred", "put off for a while; SendGrid tries for three days"),
+    "bounce": ("Bounced", "the address does not exist; suppressed from now on"),
+    "blocked": ("Blocked", "turned away for now; not suppressed"),
+    "dropped": ("Dropped", "on one of SendGrid’s own lists, so not mailed"),
+    "spamreport": ("Complained", "called it spam; suppressed from now on"),
+    "unsubscribe": ("Unsubscribed", "left by way of SendGrid"),
+    "group_unsubscribe": ("Unsubscribed", "left by way of SendGrid’s groups"),
+    "open": ("Opened", "only where tracking was turned on at SendGrid"),
+    "machine_open": ("Opened by a machine", "a mail program’s own look, and no person’s"),
+    "click": ("Clicked", "only where tracking was turned on at SendGrid"),
+}
+"""SendGrid's names of events: what to call them, and what they mean. In the order of a mail."""
 
 
 @dataclass(frozen=True)
@@ -24,90 +44,163 @@ class Trouble:
     todo: str
 
 
-_BY_HAND = Trouble(
-    "Paused",
-    "Someone paused this send. Nobody more is mailed, and nothing is lost.",
-    "Go on when you like: it continues where it stopped.",
-)
-_CONTENT = Trouble(
-    "Deciding",
-    "SendGrid refused the mail itself, so every copy would be refused. Nobody more is mailed.",
-    "Put right what it names, often the sender’s address, then go on. If the edition itself is at "
-    "fault, cancel this send: its text is frozen.",
-)
-_TOO_LARGE = Trouble(
-    "Deciding",
-    "SendGrid takes no mail of this size. Nobody more is mailed.",
-    "Cancel this send. Fewer or shorter stories make a smaller digest.",
-)
-_SLOWER = Trouble(
-    "Waiting",
-    "We post faster than SendGrid allows just now. Nothing was lost.",
-    "Nothing to do: it goes on by itself.",
-)
-_UNREACHABLE = Trouble(
-    "Retrying",
-    "No connection to SendGrid. Nothing has left, and nothing was lost.",
-    "Nothing to do at first: it tries again by itself. If it lasts, look at this machine’s network "
-    "and at status.sendgrid.com.",
-)
-_KEY = Trouble(
-    "Retrying",
-    "SendGrid does not know our key. It took nothing, so nobody is mailed twice.",
-    "Check NIF_SENDGRID_API_KEY: it may be mistyped, deleted, or of another account. Set it, "
-    "restart the worker, then press “Try again now”.",
-)
-_FORBIDDEN = Trouble(
-    "Retrying",
-    "SendGrid knows the key, but does not let it send. It took nothing.",
-    "In SendGrid, give the key the permission “Mail Send”, verify the sender’s address or domain, "
-    "and look whether the account is suspended or out of credits. Then press “Try again now”.",
-)
-_LOCKED = Trouble(
-    "Retrying",
-    "SendGrid does not take mail from our account as it is. It took nothing.",
-    "Look at the account in SendGrid: its plan, credits, settings. Then press “Try again now”.",
-)
-_NO_ANSWER = Trouble(
-    "Retrying",
-    "SendGrid fails to answer, or fails inside. What was under way is listed below as uncertain; "
-    "it is not posted again until there is proof.",
-    "Nothing to do at first: it tries again by itself, and events from SendGrid settle what is "
-    "uncertain. If it lasts, look at status.sendgrid.com.",
-)
-_OTHER = Trouble(
-    "Retrying",
-    "A request did not go through. Nothing was lost.",
-    "Nothing to do at first: it tries again by itself. If it lasts, look at the worker’s log.",
-)
+_CAUSES = {
+    Cause.BY_HAND: Trouble(
+        "Paused",
+        "Someone paused this send. Nobody more is mailed, and nothing is lost.",
+        "Go on when you like: it continues where it stopped.",
+    ),
+    Cause.CONTENT: Trouble(
+        "Deciding",
+        "SendGrid refused the mail itself, so every copy would be refused. Nobody more is mailed.",
+        "Put right what it names, often the sender’s address, then go on. If the edition itself is "
+        "at fault, cancel this send: its text is frozen.",
+    ),
+    Cause.TOO_LARGE: Trouble(
+        "Deciding",
+        "SendGrid takes no mail of this size. Nobody more is mailed.",
+        "Cancel this send. Fewer or shorter stories make a smaller digest.",
+    ),
+    Cause.TOO_LATE: Trouble(
+        "Deciding",
+        "This was not to go out after its time. What has not left is kept, and nothing is lost.",
+        "If the news still stands, go on: no time limit holds then, unless you set a new one "
+        "below. If it is old news by now, cancel.",
+    ),
+    Cause.COMPLAINTS: Trouble(
+        "Deciding",
+        "So many complaints cost the whole house its good name: Gmail refuses mail at 0.3\u00a0%. "
+        "Nobody more is mailed.",
+        "Find out first why readers did not expect this mail: what they signed up for, and when. "
+        "Then cancel, or go on if you are sure.",
+    ),
+    Cause.BOUNCES: Trouble(
+        "Deciding",
+        "So many addresses that do not exist come only of a list that was not asked. They are "
+        "suppressed already. Nobody more is mailed.",
+        "Find out where the list came from. Then cancel, or go on if you are sure.",
+    ),
+    Cause.FAULT: Trouble(
+        "Deciding",
+        "NIF itself stumbled over this send and stopped it; other sends go on. Nothing is lost: "
+        "what may have left is listed below as uncertain, and is not mailed again by itself.",
+        "Look for these words in the worker’s log and report them. Then go on: whoever was "
+        "accepted is not mailed again.",
+    ),
+    Cause.UNBALANCED: Trouble(
+        "Deciding",
+        "The ledger of this send contradicts itself, so it is not called finished.",
+        "Report this together with the certificate, which names what does not add up. Do not go "
+        "on before someone has looked.",
+    ),
+}
 
-_SIGNS = (
-    ("Paused by hand", _BY_HAND),
-    ("The mail itself was refused", _CONTENT),
-    ("The mail is too large", _TOO_LARGE),
-    (r"\(429\)", _SLOWER),
-    ("cannot be reached", _UNREACHABLE),
-    (r"answered 401\b", _KEY),
-    (r"answered 403\b", _FORBIDDEN),
-    (r"answered 4\d\d\b", _LOCKED),
-    (r"answered 5\d\d\b|no whole answer|times in a row", _NO_ANSWER),
-)
+_BRAKES = {
+    BrakeCause.SLOWER: Trouble(
+        "Waiting",
+        "We post faster than SendGrid allows just now. Nothing was lost.",
+        "Nothing to do: it goes on by itself.",
+    ),
+    BrakeCause.UNREACHABLE: Trouble(
+        "Retrying",
+        "No connection to SendGrid. What was to go out has not left, and nothing was lost.",
+        "Nothing to do at first: it tries again by itself. If it lasts, look at this machine’s "
+        "network and at status.sendgrid.com.",
+    ),
+    BrakeCause.KEY: Trouble(
+        "Deciding",
+        "SendGrid does not know our key. It took nothing, so nobody is mailed twice, and no "
+        "reader is marked as failed.",
+        "Check NIF_SENDGRID_API_KEY: it may be mistyped, deleted, or of another account. Set it, "
+        "restart the worker, then press “Try now”.",
+    ),
+    BrakeCause.LOCKED: Trouble(
+        "Deciding",
+        "SendGrid does not let this account or this key send. It took nothing, and no reader is "
+        "marked as failed.",
+        "In SendGrid, give the key the permission “Mail Send”, verify the sender’s address or "
+        "domain, and look whether the account is suspended or out of credits. Then press "
+        "“Try now”.",
+    ),
+    BrakeCause.FAILING: Trouble(
+        "Retrying",
+        "SendGrid fails to answer, or fails inside. What was under way is kept as uncertain, and "
+        "is not posted again until there is proof.",
+        "Nothing to do at first: it tries again by itself, and events from SendGrid settle what "
+        "is uncertain. If it lasts, look at status.sendgrid.com.",
+    ),
+}
 
 
 def trouble(send: Send) -> Trouble | None:
-    """What the send's trouble means; None where there is none, or nothing more to do."""
-    if send.trouble is None or send.state in {SendState.FINISHED, SendState.CANCELLED}:
+    """What stopped a send; None where nothing did, or nothing is left to do about it."""
+    if send.state is not SendState.PAUSED:
         return None
-    found = (meaning for sign, meaning in _SIGNS if re.search(sign, send.trouble))
-    return next(found, _OTHER if send.state is SendState.SENDING else _BY_HAND)
+    return _CAUSES[send.cause or Cause.BY_HAND]
 
 
-def state(send: Send, tally: Tally, *, now: datetime) -> str:
+def brake(found: Brake) -> Trouble:
+    """What the brake of the house means."""
+    return _BRAKES[found.cause or BrakeCause.FAILING]
+
+
+def state(send: Send, tally: Tally, *, braked: bool = False, now: datetime) -> str:
     """What the send is doing, in a few words."""
     if send.state is not SendState.SENDING:
         return send.state.value.capitalize()
-    if send.not_before is not None and send.not_before > now:
-        return "Waiting to try again"
+    if send.starts_at > now:
+        return "About to begin"
     if tally.pending == 0 and tally.uncertain > 0:
         return "Waiting for proof"
-    return "Sending"
+    return "Waiting for SendGrid" if braked else "Sending"
+
+
+def limited(limits: Limits, today: date) -> list[str]:
+    """What the house itself has set for its pace, as it holds today."""
+    hourly = limits.per_hour(today)
+    said = []
+    if limits.per_second is not None:
+        said.append(f"at most {limits.per_second:g} a second")
+    if hourly is not None:
+        said.append(f"at most {hourly:,} an hour while the sender’s address warms up")
+    if limits.per_day is not None:
+        said.append(f"at most {limits.per_day:,} a day")
+    return said
+
+
+def had_left(tally: Tally) -> str:
+    """How many copies are out of our hands, exactly."""
+    sentence = f"{tally.accepted + tally.uncertain:,} of {tally.audience:,} copies had left"
+    return (
+        f"{sentence}, {tally.uncertain:,} of them uncertain." if tally.uncertain else sentence + "."
+    )
+
+
+def not_complete(made: Certificate) -> list[str]:
+    """Why a certificate is not called complete; nothing where it is."""
+    said = []
+    if made.held:
+        said.append(
+            f"{made.held:,} {'is' if made.held == 1 else 'are'} held: accepted or not, nobody can "
+            "know yet. Their batches wait for proof, or for a person to decide."
+        )
+    if made.pending and made.state == SendState.CANCELLED:
+        said.append(
+            f"{made.pending:,} {'was' if made.pending == 1 else 'were'} not mailed, because the "
+            "send was cancelled before their turn."
+        )
+    elif made.pending:
+        said.append(f"{made.pending:,} {'waits' if made.pending == 1 else 'wait'} for their turn.")
+    return said + [f"The rows do not add up: {fault}. Please report this." for fault in made.faults]
+
+
+def reported(counts: dict[str, int]) -> list[tuple[str, str, int]]:
+    """What came in about a send: what to call each kind, what it means, and how many."""
+    unknown = sorted(counts.keys() - REPORTED.keys())
+    kinds = [kind for kind in REPORTED if kind in counts] + unknown
+    return [(*REPORTED.get(kind, (kind, "")), counts[kind]) for kind in kinds]
+
+
+def clock(moment: datetime, zone: str) -> str:
+    """A time of day to the second, on a list's own clock."""
+    return f"{moment.astimezone(ZoneInfo(zone)):%H:%M:%S}"

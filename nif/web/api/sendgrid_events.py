@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.mail.sendgrid import SIGNATURE, TIMESTAMP, is_signed
+from nif.mail.signatures import SIGNATURE, TIMESTAMP, is_signed
 from nif.sends import feedback
 from nif.web.access import Access, open_to
 from nif.web.current import parts, settings, transaction

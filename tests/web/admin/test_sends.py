@@ -1,20 +1,27 @@
 """A send on the desk: its figures, its trouble, and a person's hand on it."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from nif.clock import utc_now
 from nif.database import Database
+from nif.parts import Parts
+from nif.sends import splitting
 from nif.sends.certifying import tally
+from nif.sends.events import Report
 from nif.sends.models import (
     Attempt,
     AttemptResult,
     Batch,
     BatchState,
+    Cause,
     Delivery,
+    Lease,
     Outcome,
     Send,
     SendState,
@@ -34,12 +41,23 @@ def planned(database: Database, *addresses: str, **changes: object) -> str:
 
 
 def unsettled(database: Database) -> int:
-    """Make the only batch an uncertain one; its id."""
+    """Make the only batch a held one; its id."""
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
-        why = "no whole answer came"
+        session.add(
+            Lease(id="l", send_id=batch.send_id, holder="mail-2/81", taken_at=NOON, beaten_at=NOON)
+        )
         attempt = Attempt(
-            id="a" * 32, batch_id=batch.id, begun_at=NOON, result=AttemptResult.UNCERTAIN, why=why
+            id="a" * 32,
+            send_id=batch.send_id,
+            batch_id=batch.id,
+            lease_id="l",
+            first=batch.first,
+            last=batch.last,
+            copies=batch.size,
+            begun_at=NOON,
+            result=AttemptResult.UNCERTAIN,
+            why="no whole answer came",
         )
         session.add(attempt)
         batch.state, batch.attempt_id = BatchState.HELD, attempt.id
@@ -57,12 +75,112 @@ def test_a_send_under_way_renews_itself_unless_it_is_kept_still(
     address = planned(database)
 
     moving = admin.get(address)
-    assert moving.headers["Refresh"] == "5"
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in moving.text
+    assert f'data-from="{address}/progress"' in moving.text
     assert "Waiting 3" in text_of(moving.text)
     assert "Audience 3" in text_of(moving.text)
     still = admin.get(f"{address}?still=1")
-    assert "Refresh" not in still.headers
+    assert "refresh" not in still.text
+    assert "<script" not in still.text
     assert "This page stays as it is." in still.text
+
+
+def test_whoever_watches_gets_the_progress_only_where_it_has_changed(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = f"{planned(database)}/progress"
+    first = admin.get(address)
+    assert "<html" not in first.text
+    assert "0 of 3 accepted." in first.text
+
+    known = {"If-None-Match": first.headers["ETag"]}
+    same = admin.get(address, headers=known)
+    assert (same.status_code, same.data) == (304, b"")
+    with database.transaction() as session:
+        session.execute(update(Batch).values(state=BatchState.ACCEPTED, settled_at=utc_now()))
+    assert "3 of 3 accepted." in admin.get(address, headers=known).text
+
+
+def test_a_send_that_has_not_begun_can_be_taken_back(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = planned(database, starts_at=utc_now() + timedelta(seconds=30))
+    page = text_of(admin.get(address).text)
+    assert "About to begin" in page
+    assert "Nothing has left. Until the first batch is posted" in page
+
+    done = admin.post(f"{address}/take-back", follow_redirects=True)
+
+    assert "nobody was mailed, and its stories are news again" in done.text
+    assert "Taken back" in text_of(done.text)
+    assert admin.get(address).status_code == 404
+    assert admin.post(f"{address}/take-back").status_code == 404
+
+
+def test_what_has_left_cannot_be_taken_back(admin: FlaskClient, database: Database) -> None:
+    address = planned(database)
+    unsettled(database)
+
+    assert "Take it back" not in admin.get(address).text
+    told = admin.post(f"{address}/take-back", follow_redirects=True)
+    assert "It is too late to take it back" in text_of(told.text)
+    assert state_of(database) is SendState.SENDING
+
+
+def test_an_estimate_is_given_only_where_it_is_honest(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = planned(database, "a@example.com", "b@example.com")
+    assert "No honest estimate yet." in admin.get(address).text
+
+    with database.transaction() as session:
+        batch = session.scalars(select(Batch)).one()
+        splitting.split(session, batch.id, batch.last)
+        done = session.get_one(Batch, batch.id, populate_existing=True)
+        done.state, done.settled_at = BatchState.ACCEPTED, utc_now() - timedelta(seconds=60)
+
+    assert "it is through at about" in admin.get(address).text
+
+
+def test_the_houses_own_limits_are_said_and_end_the_guessing(
+    app: Flask, admin: FlaskClient, database: Database, parts: Parts
+) -> None:
+    limited = parts.settings.model_copy(update={"send_rate": 14.0, "send_per_day": 2000})
+    app.extensions["nif"] = replace(parts, settings=limited)
+
+    page = text_of(admin.get(planned(database)).text)
+
+    assert "The house limits its own pace: at most 14 a second, at most 2,000 a day." in page
+    assert "estimate" not in page
+
+
+def test_a_time_limit_is_set_on_the_clock_of_the_list(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = planned(database)
+
+    admin.post(f"{address}/hold-after", data={"moment": "2099-07-01T09:30"})
+    with database.reading() as session:
+        assert session.get_one(Send, 1).not_after == datetime(2099, 7, 1, 8, 30, tzinfo=UTC)
+    assert 'value="2099-07-01T09:30"' in admin.get(address).text
+
+    admin.post(f"{address}/hold-after", data={"moment": ""})
+    with database.reading() as session:
+        assert session.get_one(Send, 1).not_after is None
+
+
+@pytest.mark.parametrize("typed", ["soon", "2001-01-01T10:00", "9999-12-31T23:59", "0001-01-01"])
+def test_a_wrong_time_limit_is_told_beside_its_field(
+    admin: FlaskClient, database: Database, typed: str
+) -> None:
+    address = planned(database)
+
+    page = admin.post(f"{address}/hold-after", data={"moment": typed})
+
+    assert page.status_code == 422
+    assert 'id="moment-problem"' in page.text
+    assert f'value="{typed}"' in page.text
+    assert "refresh" not in page.text
 
 
 def test_a_finished_send_has_nothing_to_press(admin: FlaskClient, database: Database) -> None:
@@ -72,56 +190,49 @@ def test_a_finished_send_has_nothing_to_press(admin: FlaskClient, database: Data
 
     page = admin.get(address)
 
-    assert "Refresh" not in page.headers
+    assert "refresh" not in page.text
     assert "Accepted 3" in text_of(page.text)
     assert f"{address}/pause" not in page.text
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind", "todo"),
+    ("cause", "kind", "todo"),
     [
-        ("SendGrid answered 401: bad key", "Retrying", "Check NIF_SENDGRID_API_KEY"),
-        ("SendGrid answered 403: no", "Retrying", "Mail Send"),
-        ("SendGrid answered 402: pay", "Retrying", "credits"),
-        ("SendGrid asked us to slow down (429)", "Waiting", "Nothing to do"),
-        ("SendGrid cannot be reached (NewConnectionError)", "Retrying", "network"),
-        ("SendGrid answered 500, 5 times in a row", "Retrying", "status.sendgrid.com"),
-        ("no whole answer came from SendGrid (X), 5 times in a row", "Retrying", "events"),
-        ("the worker was held up", "Retrying", "worker’s log"),
+        (Cause.BY_HAND, "Paused", "it continues where it stopped"),
+        (Cause.CONTENT, "Deciding", "its text is frozen"),
+        (Cause.TOO_LARGE, "Deciding", "smaller digest"),
+        (Cause.TOO_LATE, "Deciding", "If it is old news by now, cancel"),
+        (Cause.COMPLAINTS, "Deciding", "why readers did not expect this mail"),
+        (Cause.BOUNCES, "Deciding", "where the list came from"),
+        (Cause.FAULT, "Deciding", "worker’s log"),
+        (Cause.UNBALANCED, "Deciding", "Report this"),
+        (None, "Paused", "it continues where it stopped"),
     ],
 )
-def test_a_send_in_trouble_says_which_what_it_means_and_when_it_goes_on(
-    admin: FlaskClient, database: Database, trouble: str, kind: str, todo: str
+def test_a_paused_send_says_why_what_to_do_and_can_go_on(
+    admin: FlaskClient, database: Database, cause: Cause | None, kind: str, todo: str
 ) -> None:
-    soon = utc_now() + timedelta(minutes=5)
-    page = text_of(admin.get(planned(database, trouble=trouble, not_before=soon)).text)
-
-    assert f"{kind}: {trouble}" in page
-    assert todo in page
-    assert "Next try:" in page
-    assert "Waiting to try again" in page
-    assert "Try again now" in page
-
-
-@pytest.mark.parametrize(
-    ("trouble", "kind"),
-    [
-        ("The mail itself was refused: no from", "Deciding"),
-        ("The mail is too large for the provider.", "Deciding"),
-        ("Paused by hand.", "Paused"),
-    ],
-)
-def test_a_paused_send_says_why_and_can_go_on(
-    admin: FlaskClient, database: Database, trouble: str, kind: str
-) -> None:
-    address = planned(database, state=SendState.PAUSED, trouble=trouble)
+    address = planned(database, state=SendState.PAUSED, cause=cause, trouble="What happened.")
 
     page = admin.get(address)
 
-    assert f"{kind}: {trouble}" in text_of(page.text)
-    assert "Refresh" not in page.headers
+    assert f"{kind}: What happened." in text_of(page.text)
+    assert todo in text_of(page.text)
+    assert "refresh" not in page.text
     assert f'action="{address}/resume"' in page.text
     assert f'action="{address}/pause"' not in page.text
+
+
+def test_what_was_done_is_told_with_the_exact_count_of_what_had_left(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = planned(database)
+    unsettled(database)
+
+    for button, said in (("pause", "Paused."), ("resume", "It goes on"), ("cancel", "Cancelled.")):
+        page = text_of(admin.post(f"{address}/{button}", follow_redirects=True).text)
+        assert said in page
+        assert "3 of 3 copies had left, 3 of them uncertain." in page
 
 
 def test_a_send_is_paused_goes_on_and_a_second_click_is_told(
@@ -162,9 +273,17 @@ def test_a_person_decides_about_an_uncertain_batch(
     shown = admin.get(address).text
     attempt = shown.partition('name="attempt" value="')[2].partition('"')[0]
     page = text_of(shown)
-    assert "3 copies" in page
-    assert "no whole answer came" in page
-    assert "yours to decide" in page
+    for fact in (
+        "3 copies yours to decide",
+        "by mail-2/81",
+        "Answer no whole answer came",
+        "no: no event about it has come in",
+        "Stream of events silent",
+        "after 30 minutes",
+        "Fence none",
+        "@example.com , ",
+    ):
+        assert fact in page
     assert "gets it twice" in page or "get it twice" in page
 
     noted = admin.post(
@@ -210,6 +329,22 @@ def test_whoever_was_refused_is_listed_with_the_reason(
     assert "bad@example.com Does not contain a valid address." in page
     assert "good@example.com" not in page
     assert "Refused 1" in page
+
+
+def test_what_the_provider_reported_is_shown_with_a_warning_where_it_is_too_much(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = planned(database)
+    with database.transaction() as session:
+        for kind, count in (("delivered", 2000), ("bounce", 60), ("a_new_kind", 3)):
+            session.add(Report(send_id=1, kind=kind, count=count))
+
+    page = text_of(admin.get(address).text)
+
+    assert "Bounced 60" in page
+    assert "a_new_kind 3" in page
+    assert "Higher than it should be:" in page
+    assert "2.9&nbsp;% bounces" in page
 
 
 @pytest.mark.parametrize("where", ["999", f"{2**63 - 1}", "99999999999999999999", "1x"])

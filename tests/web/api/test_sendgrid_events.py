@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nif.sends.models import EventPost
+from nif.sends.events import EventPost
 from nif.settings import Settings
 from tests.standin.signing import Signer
 

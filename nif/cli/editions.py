@@ -1,0 +1,117 @@
+"""nif edition …: an edition sent, or tested, by hand."""
+
+import html
+from dataclasses import replace
+from datetime import datetime
+
+import click
+from sqlalchemy.orm import Session
+
+from nif.cli.common import Moment, as_json, parts_of_this_house, show
+from nif.clock import utc_now
+from nif.editions.composing import make_now
+from nif.editions.models import Edition, EditionState
+from nif.editions.writing import (
+    PREFERENCES_TAG,
+    READER_HTML_TAG,
+    READER_TAG,
+    UNSUBSCRIBE_TAG,
+)
+from nif.errors import Conflict, NotFound
+from nif.links import Links
+from nif.mail.message import Message, fill
+from nif.mail.posting import write_letter
+from nif.parts import Parts
+from nif.sends.models import Send
+from nif.sends.planning import plan
+from nif.subscriptions.addresses import read_address
+from nif.subscriptions.joining import get_list
+
+
+@click.group("edition")
+def edition() -> None:
+    """Editions, by hand."""
+
+
+@edition.command()
+@click.argument("edition_id", type=int, metavar="[ID]", required=False)
+@click.option("--list", "slug", help="Make today's edition of this list, and send that.")
+@click.option("--at", type=Moment(), default=None, help="post nothing before this moment")
+@as_json
+def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json: bool) -> None:
+    """Send a list its edition now, or a frozen edition that has not been sent."""
+    if (edition_id is None) == (slug is None):
+        raise click.UsageError("Give the id of an edition, or a list by --list, and not both.")
+    parts, now = parts_of_this_house(), utc_now()
+    with parts.database.transaction() as session:
+        if slug is not None:
+            found = make_now(session, get_list(session, slug), parts.desk, now=now)
+        else:
+            found = _get_edition(session, edition_id or 0)
+        planned = _plan(session, parts, found, at or now, now)
+        result = {
+            "send": planned.id,
+            "edition": found.id,
+            "audience": planned.audience,
+            "starts_at": planned.starts_at,
+        }
+    parts.queue.wake("sends")
+    show(result, in_json=in_json)
+
+
+@edition.command()
+@click.argument("edition_id", type=int, metavar="ID")
+@click.option("--to", "address", required=True, help="whom to send the one copy to")
+@as_json
+def test(edition_id: int, address: str, in_json: bool) -> None:
+    """Send one copy of a frozen edition to one address; its links are nobody's."""
+    to = read_address(address).written
+    parts = parts_of_this_house()
+    with parts.database.transaction() as session:
+        message = _tested(_get_edition(session, edition_id), to, parts.links)
+        write_letter(session, to, message, now=utc_now())
+    parts.queue.wake("letters")
+    show({"edition": edition_id, "to": to, "subject": message.subject}, in_json=in_json)
+
+
+def _get_edition(session: Session, edition_id: int) -> Edition:
+    """A frozen edition. Raises NotFound and Conflict."""
+    found = session.get(Edition, edition_id)
+    if found is None:
+        raise NotFound("There is no such edition.")
+    if found.state is not EditionState.FROZEN:
+        raise Conflict(f"This edition is {found.state.value}: there is nothing in it to send.")
+    return found
+
+
+def _plan(session: Session, parts: Parts, found: Edition, at: datetime, now: datetime) -> Send:
+    """Plan a send by hand. Raises Conflict where the edition has one, or nobody to go to."""
+    if found.mailing_list.confirmed_count == 0:
+        raise Conflict("Nobody has confirmed a subscription to this list. Nothing was sent.")
+    terms = parts.terms_by_hand
+    planned = plan(session, found, replace(terms, undo=max(terms.undo, at - now)), now=now)
+    if planned is None:
+        raise Conflict("This edition has a send already. Nothing more was sent.")
+    # By hand it is news from the moment at which a person wants it to go out.
+    planned.not_after = planned.starts_at + terms.within
+    return planned
+
+
+def _tested(found: Edition, to: str, links: Links) -> Message:
+    """The edition as one reader would get it, but for links that would change something."""
+    message = found.as_message()
+    values = {
+        UNSUBSCRIBE_TAG: links.home(),
+        PREFERENCES_TAG: links.home(),
+        READER_TAG: to,
+        READER_HTML_TAG: html.escape(to),
+    }
+    return replace(
+        message,
+        subject=f"[Test] {message.subject}",
+        text=fill(message.text, values),
+        html=fill(message.html, values),
+    )
+
+
+COMMANDS = (edition,)

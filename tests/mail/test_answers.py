@@ -1,0 +1,123 @@
+"""What SendGrid's answers mean."""
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+
+from nif.mail.answers import check
+from nif.mail.mailer import Locked, Problem, Refused, Unavailable, Uncertain
+
+
+def errors(*problems: object) -> bytes:
+    return orjson.dumps({"errors": problems})
+
+
+def waits(headers: dict[str, str]) -> float | None:
+    with pytest.raises(Unavailable) as told:
+        check(429, headers, b"")
+    assert told.value.is_limit
+    return told.value.wait
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_all_is_well_between_200_and_299(status: int) -> None:
+    assert check(status, {}, errors({"message": "Never mind."})) is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize(
+    ("field", "index"),
+    [
+        ("personalizations.12.to.0.email", 12),
+        ("personalizations.0", 0),
+        ("personalizations.3.to", 3),
+        ("personalizations", None),
+        ("personalizations.x", None),
+        ("personalizations.²", None),
+        ("personalizations.0.headers.List-Unsubscribe", None),
+        ("personalizations.0.substitutions", None),
+        ("personalizations.0.custom_args.nif_d", None),
+        ("content.0.value", None),
+        ("", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_a_field_names_a_copy_or_none(field: object, index: int | None) -> None:
+    with pytest.raises(Refused) as told:
+        check(400, {}, errors({"message": "Bad.", "field": field}))
+
+    assert told.value.problems == [Problem("Bad.", field, index)]  # type: ignore[arg-type]
+    assert str(told.value) == "Bad."
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"<html>413</html>", b"[]", b"{}", b'{"errors": null}', b'{"errors": [1]}', b"\xff"],
+)
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_refusal_in_other_words_is_one_all_the_same(status: int, said: bytes) -> None:
+    with pytest.raises(Refused, match=f"refused with status {status}") as told:
+        check(status, {"Content-Type": "text/html"}, said)
+
+    assert (told.value.status, told.value.problems) == (status, [])
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 406, 415, 301, 302, 307, 308])
+@pytest.mark.parametrize(("said", "why"), [(errors({"message": "No."}), "No."), (b"<p>", "status")])
+def test_what_only_a_person_can_mend_is_locked(status: int, said: bytes, why: str) -> None:
+    with pytest.raises(Locked, match=f"{status}: {why}") as told:
+        check(status, {}, said)
+
+    assert told.value.status == status
+
+
+@pytest.mark.parametrize("status", [100, 500, 502, 503, 504, 599])
+def test_all_else_leaves_it_uncertain(status: int) -> None:
+    with pytest.raises(Uncertain, match=str(status)):
+        check(status, {}, errors({"message": "Oops."}))
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": "0"}, 1),
+        ({"Retry-After": "-5"}, 1),
+        ({"Retry-After": "86400"}, 900),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"X-RateLimit-Reset": "0"}, 1),
+        ({"X-RateLimit-Reset": "99999999999"}, 900),
+        ({"X-RateLimit-Reset": "soon", "Retry-After": "7"}, 7),
+    ],
+)
+def test_a_wait_is_between_a_second_and_a_quarter_of_an_hour(
+    headers: dict[str, str], wait: float | None
+) -> None:
+    assert waits(headers) == wait
+
+
+def test_a_wait_may_be_given_as_a_date() -> None:
+    later = datetime.now(UTC) + timedelta(seconds=60)
+    wait = waits({"Retry-After": later.strftime("%a, %d %b %Y %H:%M:%S GMT")})
+
+    assert wait is not None
+    assert 50 < wait <= 60
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 99 Nov 2026 12:00:00 GMT", "Fri, 20 Nov 99999 12:00:00 GMT"]
+)
+def test_a_date_that_there_is_not_is_no_wait(date: str) -> None:
+    assert waits({"Retry-After": date}) is None
+
+
+def test_an_address_in_a_message_is_not_passed_on() -> None:
+    with pytest.raises(Refused) as told:
+        check(400, {}, errors({"message": "Twice: ann@example.com" + "x" * 9000, "field": None}))
+
+    assert "ann@example.com" not in str(told.value)
+    assert len(str(told.value)) <= 520

@@ -1,0 +1,239 @@
+"""What is read out of a post: hostile until it is known to be ours, and never in anyone's way."""
+
+import logging
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from nif.sends import feedback
+from nif.sends.events import Event, EventPost
+from nif.sends.guarding import reported
+from nif.sends.understanding import read
+from nif.subscriptions.models import Suppression, SuppressionReason
+from tests.conftest import NOON
+from tests.factories import a_plain_send
+from tests.sends.ledger import event, take, take_in
+
+R = SuppressionReason
+LONG = "x" * 1_000_000
+JUNK = [
+    None,
+    "bounce",
+    7,
+    True,
+    [],
+    {},
+    [[[[]]]],
+    {"event": "bounce"},
+    {"sg_event_id": "x", "event": "bounce"},
+    *(
+        {"sg_event_id": "x", "event": "bounce", "timestamp": moment}
+        for moment in ("noon", None, 10**15, 2**60, -(2**60), -1, 1e30, {}, [1], "9" * 5000)
+    ),
+    {"sg_event_id": "x", "event": ["bounce"], "timestamp": 1},
+    {"sg_event_id": "x", "event": "bounce", "type": ["bounce"], "timestamp": 1},
+    {"sg_event_id": True, "event": "bounce", "timestamp": 1},
+    {"sg_event_id": "x", "event": {"event": "bounce"}, "timestamp": 1},
+]
+ODD = [
+    {"sg_event_id": "a\x00b"},
+    {"event": "bou\x00nce"},
+    {"event": LONG},
+    {"event": ""},
+    {"nif_a": "\x00"},
+    {"nif_a": {"a": 1}, "nif_d": [1, 2]},
+    {"nif_a": LONG, "nif_d": LONG},
+    {"nif_d": "1." + "9" * 40},
+    {"nif_d": "1.²"},
+    {"nif_d": True},
+    {"sg_event_id": LONG, "reason": "y\x00" * 500_000},
+    {"event": "bounce", "email": "\x00ann@example.com", "nif_a": None},
+    {"event": "bounce", "email": LONG, "nif_a": None},
+    {"event": "bounce", "email": {"a": "b"}, "nif_a": None, "reason": {"a": [None]}},
+    {"event": "bounce", "nif_l": None, "email": "%_@example.com"},
+    {"timestamp": 0},
+    {"timestamp": 253402300799},
+    {"timestamp": True},
+    {"timestamp": 1.5},
+]
+UNREADABLE = {
+    "a lone surrogate in a reason": rb'"reason": "550 \ud800 no"',
+    "a lone surrogate in a mark": rb'"nif_a": "\udfff"',
+    "a lone surrogate in a name": rb'"\ud800": 1',
+    "a number that is none": rb'"timestamp": 1e999',
+    "a huge number": b'"timestamp": 1' + b"0" * 30,
+    "an endless number": b'"timestamp": 1' + b"0" * 5000,
+    "much in each other": b'"x": ' + b"[" * 500 + b"]" * 500,
+}
+
+
+def ours(session: Session) -> dict[str, Any]:
+    """An event of a send to one reader that is all right."""
+    taken = take(session, a_plain_send(session, "ann@example.com").id)
+    return event(taken.attempt_id, taken.readers[0][0])
+
+
+def suppressed(session: Session) -> dict[str, SuppressionReason]:
+    return {one.canonical: one.reason for one in session.scalars(select(Suppression))}
+
+
+def kept(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Event)) or 0
+
+
+def troubles(session: Session) -> list[str | None]:
+    return list(session.scalars(select(EventPost.trouble)))
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:60])
+def test_junk_between_events_is_passed_over(
+    session: Session, caplog: pytest.LogCaptureFixture, junk: object
+) -> None:
+    good = ours(session)
+    with caplog.at_level(logging.WARNING):
+        take_in(session, good, junk, {**good, "sg_event_id": "another"})
+
+    assert (kept(session), suppressed(session), troubles(session)) == (2, {}, [])
+    assert "1 events could not be read" in caplog.text
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:60])
+def test_no_event_can_block_the_ones_beside_it(session: Session, odd: dict[str, Any]) -> None:
+    good = ours(session)
+    take_in(session, {**good, "sg_event_id": "odd", **odd}, good)
+
+    assert session.get(Event, good["sg_event_id"]) is not None
+    assert troubles(session) == []
+
+
+@pytest.mark.parametrize("said", UNREADABLE)
+def test_what_no_reader_takes_costs_that_event_at_most(session: Session, said: str) -> None:
+    good = ours(session)
+    odd = b'{"sg_event_id": "odd", "event": "bounce", "timestamp": 1, ' + UNREADABLE[said] + b"}"
+    feedback.receive(session, b"[" + orjson.dumps(good) + b"," + odd + b"]", now=NOON)
+    session.flush()
+
+    assert feedback.process(session, now=NOON)
+    assert session.get(Event, good["sg_event_id"]) is not None
+    assert troubles(session) == []
+
+
+def test_what_a_mail_server_says_is_kept_short_and_printable(session: Session) -> None:
+    said = "450\r\n\x1b[31m" + "x" * 600
+    take_in(session, {**ours(session), "event": "deferred", "response": said})
+
+    detail = session.scalar(select(Event.detail))
+    assert detail is not None
+    assert len(detail) == 500
+    assert detail.isprintable()
+
+
+def test_what_nobody_has_heard_of_is_kept_and_counted(session: Session) -> None:
+    good = ours(session)
+    take_in(session, {**good, "event": "something new", "reason": "why not"})
+
+    found = session.scalars(select(Event)).one()
+    assert (found.kind, found.attempt_id, found.detail) == (
+        "something new",
+        good["nif_a"],
+        "why not",
+    )
+    assert reported(session, 1) == {"something new": 1}
+    assert suppressed(session) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"event": "open", "sg_machine_open": True}, "machine_open"),
+        ({"event": "open", "sg_machine_open": False}, "open"),
+        ({"event": "open"}, "open"),
+        ({"event": "click", "sg_machine_open": True}, "click"),
+        ({"event": "bounce", "type": "blocked"}, "blocked"),
+        ({"event": "bounce", "type": "bounce"}, "bounce"),
+        ({"event": "bounce"}, "bounce"),
+    ],
+)
+def test_what_is_told_apart_by_a_field_has_a_name_of_its_own(
+    session: Session, given: dict[str, Any], kind: str
+) -> None:
+    take_in(session, {**ours(session), **given})
+
+    assert reported(session, 1) == {kind: 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"event": "bounce", "type": "bounce", "reason": "550 no such user"}, R.BOUNCED),
+        ({"event": "spamreport"}, R.COMPLAINED),
+        ({"event": "unsubscribe"}, R.UNSUBSCRIBED),
+        ({"event": "group_unsubscribe"}, R.UNSUBSCRIBED),
+        ({"event": "dropped", "reason": "Bounced Address"}, R.BOUNCED),
+        ({"event": "dropped", "reason": "Spam Reporting Address"}, R.COMPLAINED),
+        ({"event": "dropped", "reason": "Unsubscribed Address"}, R.UNSUBSCRIBED),
+        ({"event": "dropped", "reason": "Invalid"}, R.INVALID),
+        ({"event": "bounce", "type": "blocked", "reason": "452 over quota"}, None),
+        ({"event": "deferred", "response": "450 later"}, None),
+        ({"event": "processed"}, None),
+        ({"event": "delivered"}, None),
+        ({"event": "open"}, None),
+        ({"event": "dropped", "reason": "Spam Content"}, None),
+        ({"event": "dropped"}, None),
+        ({"event": "group_resubscribe"}, None),
+    ],
+)
+def test_what_lasts_suppresses_and_what_passes_does_not(
+    session: Session, given: dict[str, str], reason: SuppressionReason | None
+) -> None:
+    take_in(session, {**ours(session), **given})
+
+    assert suppressed(session) == ({"ann@example.com": reason} if reason else {})
+
+
+def test_nothing_unsuppresses(session: Session) -> None:
+    good = ours(session)
+    take_in(session, {**good, "event": "bounce"})
+    take_in(
+        session,
+        *(
+            {**good, "event": kind, "sg_event_id": kind}
+            for kind in ("delivered", "group_resubscribe")
+        ),
+    )
+
+    assert suppressed(session) == {"ann@example.com": R.BOUNCED}
+
+
+@pytest.mark.parametrize(
+    ("mark", "subscriber"),
+    [
+        ("12.34", 34),
+        ("34", 34),
+        ("1.2.3", 3),
+        ("1.", None),
+        ("1.-1", None),
+        ("1. 2", None),
+        (".", None),
+        ("", None),
+        (None, None),
+        (34, None),
+        ("1.٣", None),
+        ("1." + "9" * 18, 10**18 - 1),
+        ("1." + "9" * 19, None),
+    ],
+)
+def test_a_mark_names_a_subscriber_or_nobody(mark: object, subscriber: int | None) -> None:
+    (told,) = read(orjson.dumps([{**event("a" * 32), "nif_d": mark}]))
+
+    assert told.subscriber_id == subscriber
+
+
+def test_the_events_of_a_post_come_each_once_and_in_one_order() -> None:
+    ids = ["b", "a", "c", "a"]
+
+    told = read(orjson.dumps([event("a" * 32, sg_event_id=one) for one in ids]))
+    assert [one.id for one in told] == ["a", "b", "c"]

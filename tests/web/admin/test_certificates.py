@@ -1,0 +1,132 @@
+"""The certificate of a send, and its people one by one."""
+
+import csv
+import io
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import insert, select, update
+
+from nif.database import Database
+from nif.sends.certifying import Fate
+from nif.sends.events import Event
+from nif.sends.exporting import csv_of
+from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
+from tests.conftest import NOON
+from tests.factories import a_plain_send
+from tests.web.newsroom.staff import text_of
+
+
+def settled(database: Database, *addresses: str, count: int = 0) -> str:
+    """The page of a send all of which was accepted, but for its first reader, who was refused."""
+    with database.transaction() as session:
+        send = a_plain_send(session, *addresses, count=count)
+        batch = session.scalars(select(Batch)).one()
+        ends = {"first": batch.first, "last": batch.last, "copies": batch.size}
+        own = {"id": "a" * 32, "send_id": send.id, "batch_id": batch.id, "lease_id": "l"}
+        session.execute(insert(Attempt).values(begun_at=NOON, **ends, **own))
+        refused = {"outcome": Outcome.REFUSED, "why": "No such mailbox."}
+        one = Delivery.subscriber_id == batch.first
+        session.execute(update(Delivery).where(one).values(refused))
+        batch.state, batch.attempt_id, batch.refused = BatchState.ACCEPTED, "a" * 32, 1
+        send.state = SendState.FINISHED
+        return f"/admin/sends/{send.id}"
+
+
+def test_a_certificate_is_complete_where_everyones_fate_stands(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = settled(database, "bad@example.com", count=4)
+
+    page = text_of(admin.get(f"{address}/certificate").text)
+
+    assert "Complete. Of 5 readers" in page
+    assert "Refused the provider refused the address 1 No such mailbox. 1" in page
+    assert "Not complete" not in page
+    told = admin.get(f"{address}/certificate.json").json
+    assert told is not None
+    assert (told["complete"], told["accepted"], told["counted"]) == (True, 4, 5)
+    assert told["people"] in page
+
+
+def test_a_certificate_that_is_not_complete_says_why(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = settled(database, count=3)
+    for state, said in (
+        (BatchState.HELD, "2 are held"),
+        (BatchState.PLANNED, "2 wait for their turn."),
+    ):
+        with database.transaction() as session:
+            session.execute(update(Batch).values(state=state))
+        page = text_of(admin.get(f"{address}/certificate").text)
+        assert "Not complete." in page
+        assert said in page
+        assert "Complete. Of" not in page
+
+    with database.transaction() as session:
+        session.execute(update(Send).values(state=SendState.CANCELLED))
+        session.execute(update(Batch).values(refused=0))
+    page = text_of(admin.get(f"{address}/certificate").text)
+    assert "because the send was cancelled" in page
+    assert "The rows do not add up" in page
+
+
+def test_the_people_come_as_a_file_in_which_no_cell_is_a_formula(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = settled(database, "+bad@example.com", "good@example.com")
+
+    answer = admin.get(f"{address}/people.csv")
+
+    assert answer.mimetype == "text/csv"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["address"], row["fate"], row["why"]) for row in rows] == [
+        ("'+bad@example.com", "refused", "No such mailbox."),
+        ("good@example.com", "accepted", ""),
+    ]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
+def test_whatever_begins_like_a_formula_is_made_harmless(cell: str) -> None:
+    text = "".join(csv_of([Fate(1, cell, "refused", cell, None)]))
+
+    row = list(csv.reader(io.StringIO(text, newline="")))[1]
+    assert row == ["1", f"'{cell}", "refused", f"'{cell}", ""]
+
+
+def test_the_people_are_paged_by_their_ids(admin: FlaskClient, database: Database) -> None:
+    address = settled(database, count=130)
+
+    first = admin.get(f"{address}/people").text
+    assert first.count('<td class="address">') == 100
+    following = first.partition(f'href="{address}/people?after=')[2].partition('"')[0]
+    second = admin.get(f"{address}/people?after={following}").text
+    assert second.count('<td class="address">') == 30
+    assert "The next 100" not in second
+    assert admin.get(f"{address}/people?after=99999999999999999999").status_code == 200
+
+
+def test_one_person_is_found_with_what_was_reported_about_them(
+    admin: FlaskClient, database: Database
+) -> None:
+    address = settled(database, "bad@example.com", "Good@example.com")
+    with database.transaction() as session:
+        good = session.scalars(select(Batch.last)).one()
+        about = {"attempt_id": "a" * 32, "happened_at": NOON, "received_at": NOON}
+        session.add(Event(id="1", kind="delivered", subscriber_id=good, **about))
+        session.add(Event(id="2", kind="bounce", subscriber_id=good - 1, **about))
+
+    page = text_of(admin.get(f"{address}/people?address=good@EXAMPLE.com").text)
+    assert "Good@example.com Accepted" in page
+    assert "Delivered" in page
+    assert "Bounced" not in page
+    assert "bad@example.com" not in page
+    nobody = admin.get(f"{address}/people?address=nobody@example.com").text
+    assert "nobody@example.com was not in the audience" in nobody
+    assert "does not look like" in admin.get(f"{address}/people?address=x").text
+
+
+@pytest.mark.parametrize("page", ["certificate", "certificate.json", "people", "people.csv"])
+def test_a_send_that_is_not_there_has_no_certificate(admin: FlaskClient, page: str) -> None:
+    assert admin.get(f"/admin/sends/999/{page}").status_code == 404
