@@ -1,0 +1,118 @@
+"""Every proof in its long form: python -m tests.prove, or make prove. One line of JSON for each.
+
+ROUNDS and SIZE say how much of it, DATABASE on which database alone, PROOF which proof alone.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+from nif import schema
+from nif.database import Database
+from nif.parts import assemble
+from nif.settings import load_settings
+from tests import postgres
+from tests.prove.kills import Plan, prove_kills
+from tests.prove.looking_back import prove_look_back
+from tests.prove.sending import prove_sending
+from tests.prove.stage import Scale
+from tests.prove.subscribing import prove_subscribing
+from tests.prove.sweep import prove_sweep
+from tests.prove.workers import prove_workers
+from tests.prove.zones import prove_zones
+
+DATABASES = ("sqlite", "postgresql")
+FENCED = Scale(fence_ahead=6.0, recall_before=3.0)
+SEED = 20261122
+TWO_YEARS = 730
+
+Proof = Callable[[], dict[str, Any]]
+
+
+def proofs(databases: tuple[str, ...], rounds: int, size: int) -> dict[str, list[Proof]]:
+    """What there is to be proven, by name; the short ones first."""
+    late = Plan(rounds=max(1, rounds // 10), seed=SEED, late=0.2)
+    return {
+        "sweep": [lambda kind=kind: _sweep(kind) for kind in databases],
+        "sending": [lambda: prove_sending(examples=rounds * 10, steps=40, seed=SEED)],
+        "subscribing": [lambda: prove_subscribing(examples=rounds * 10, steps=50, seed=SEED)],
+        "zones": [
+            lambda: prove_zones(zones=sorted(available_timezones()), days=TWO_YEARS, seed=SEED)
+        ],
+        "look_back": [lambda kind=kind: _look_back(kind) for kind in databases],
+        "workers": [lambda kind=kind: prove_workers(kind, recipients=size) for kind in databases],
+        "kills": [
+            lambda kind=kind: prove_kills(kind, Plan(rounds=rounds, seed=SEED))
+            for kind in databases
+        ],
+        "late": [lambda kind=kind: prove_kills(kind, late) for kind in databases],
+        "fenced": [lambda kind=kind: prove_kills(kind, late, FENCED) for kind in databases],
+    }
+
+
+def main(environment: dict[str, str]) -> int:
+    """0: everything holds; 1: something does not; 2: what was asked for is not there."""
+    only, chosen = environment.get("PROOF"), environment.get("DATABASE")
+    if chosen and chosen not in DATABASES:
+        print("DATABASE must be sqlite or postgresql", file=sys.stderr)
+        return 2
+    rounds = int(environment.get("ROUNDS") or 200)
+    size = int(environment.get("SIZE") or 1_000_000)
+    found = proofs((chosen,) if chosen else DATABASES, rounds, size)
+    if only and only not in found:
+        print(f"PROOF must be one of {', '.join(found)}", file=sys.stderr)
+        return 2
+    holds = True
+    for name, runs in found.items():
+        for run in runs if name == (only or name) else []:
+            told = run()
+            print(json.dumps(told, default=str), flush=True)
+            # Of events that come too late it is told how many doubles they make; without a fence
+            # there will be some.
+            holds = holds and (name == "late" or _holds(told))
+    return 0 if holds else 1
+
+
+def _holds(told: dict[str, Any]) -> bool:
+    return bool(told.get("holds", not (told.get("wrong") or told.get("broken"))))
+
+
+def _sweep(kind: str) -> dict[str, Any]:
+    with _a_database(kind) as database:
+        parts = assemble(load_settings(_env_file=None, secret_key="for proofs only " * 3))
+        found = prove_sweep(database, parts.courier)
+        parts.database.close()
+        return found
+
+
+def _look_back(kind: str) -> dict[str, Any]:
+    with _a_database(kind) as database:
+        return prove_look_back(database, days=TWO_YEARS, seed=SEED)
+
+
+@contextmanager
+def _a_database(kind: str) -> Iterator[Database]:
+    """An empty one of this kind, with the newest schema."""
+    with tempfile.TemporaryDirectory(prefix="nif-prove-") as folder:
+        if kind == "sqlite":
+            database = Database(f"sqlite:///{Path(folder) / 'nif.db'}")
+            schema.upgrade(database)
+            yield database
+            database.close()
+            return
+        with postgres.cluster() as cluster:
+            url = load_settings(database_url=cluster.create_database("nif_test_prove")).database
+            database = Database(url)
+            schema.upgrade(database)
+            yield database
+            database.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(dict(os.environ)))

@@ -1,0 +1,155 @@
+"""Asking to join, confirming, and asking for the link to one's own page."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, multiple, precondition, rule
+
+from nif.errors import Expired, NotFound
+from nif.subscriptions import joining, preferring
+from nif.subscriptions.addresses import read_address
+from nif.subscriptions.consenting import Circumstances
+from nif.tokens import Purpose, Tokens
+from tests.prove.machine import EDGE, NETWORK, PAUSE, SLUG, TOKENS, TYPED, Machine
+from tests.prove.promises import HOUR, NETWORK_AN_HOUR, Asking, Key
+
+WEEK = timedelta(days=7)
+FORGED = st.sampled_from(["cut", "in other letters", "of another key", "for another purpose"])
+
+
+class Link(NamedTuple):
+    """A link in a confirmation mail."""
+
+    key: Key
+    asked_at: datetime
+    token: str
+
+
+class Askers(Machine):
+    """Whoever types an address into a form, and whoever reads the mail that comes of it."""
+
+    links = Bundle("links")
+    strangers = 0
+
+    @rule(target=links, typed=TYPED, slug=SLUG, network=NETWORK, pause=PAUSE)
+    def ask_to_join(self, typed, slug, network, pause):
+        """A mail goes to whoever is named, within the limits; it asks, or tells who is on it."""
+        self.wait(pause)
+        before = self.promises.standing((typed[0], slug)).state
+        link = self._ask(*typed, slug, network)
+        is_answered = self.promises.wishes[-1].answered
+        self.note(f"{before} asks" if is_answered else f"{before} asks in vain")
+        return multiple() if link is None else link
+
+    @rule(target=links, typed=TYPED, slug=SLUG, network=NETWORK, pause=PAUSE)
+    def join(self, typed, slug, network, pause):
+        """Most readers press the link soon; it stays in their inbox."""
+        link = self._ask(*typed, slug, network)
+        self.note("joins" if link else "joins in vain")
+        if link is None:
+            return multiple()
+        self.wait(pause)
+        self._press_one_or_more_times(link, 1)
+        return link
+
+    def _ask(self, who: str, typed: str, slug: str, network: str) -> Link | None:
+        before, address = self.promises.standing((who, slug)).state, read_address(typed)
+        where = Circumstances("/subscribe", network, "I would like to be mailed.")
+        assert address.canonical == who
+        with self.database.transaction() as session:
+            newsletter = joining.get_list(session, slug)
+            asked = joining.ask_to_join(session, newsletter, address, where, now=self.now)
+            named = asked.pending.subscriber if asked.pending else asked.known
+        wish = Asking(who, slug, network, self.now, named is not None)
+        assert self.promises.may_answer(wish) or not wish.answered, "mailed beyond the limits"
+        assert wish.answered or not self.promises.must_answer(wish), "a wish was lost"
+        self.promises.wishes.append(wish)
+        if named is None:
+            return None
+        assert named.canonical == who, "somebody else is mailed"
+        is_on = (asked.pending is None, asked.known is not None)
+        assert is_on == (before == "confirmed",) * 2, "the wrong mail"
+        self.promises.spelled.setdefault(who, address.written)
+        if asked.pending is None:
+            return None
+        assert asked.pending.list_id == self.ids[slug], "the wrong list"
+        self.promises.say((who, slug), "asked")
+        return Link((who, slug), self.now, joining.confirmation_token(asked.pending, TOKENS))
+
+    @precondition(lambda self: not self.strangers and len(self.promises.wishes) > 2)
+    @rule(network=NETWORK, slug=SLUG, size=st.integers(28, 33))
+    def a_crowd_asks(self, network, slug, size):
+        """Of many wishes at once from one network, thirty are answered."""
+        is_first = not any(
+            wish.network == network and self.now - wish.at < HOUR for wish in self.promises.wishes
+        )
+        names = [f"reader{self.strangers + n}@crowd.example" for n in range(size)]
+        answered = [self._ask(name, name, slug, network) is not None for name in names]
+        self.strangers += size
+        most = min(size, NETWORK_AN_HOUR)
+        is_right = sum(answered) == most if is_first else sum(answered) <= most
+        assert is_right, f"{sum(answered)} of {size} were answered"
+        self.note("a crowd asks")
+
+    @rule(link=links, times=st.integers(1, 3), edge=EDGE, forged=FORGED)
+    def press_confirm(self, link, times, edge, forged):
+        """The newest link is good once and for seven days; who is on the list is told so."""
+        if edge is not None:
+            self.wait_until(link.asked_at + WEEK + edge)
+        self._press_forged(link, forged)
+        state = self.promises.standing(link.key).state
+        fresh = self._press_one_or_more_times(link, times)
+        self.note(f"{state} presses a {'fresh' if fresh else 'stale'} link")
+
+    def _press_one_or_more_times(self, link: Link, times: int) -> bool:
+        standing = self.promises.standing(link.key)
+        fresh = standing.asked_at == link.asked_at and self.now - link.asked_at <= WEEK
+        is_good = standing.state == "confirmed" or (standing.state == "pending" and fresh)
+        for _ in range(times):
+            came_out = self._press(link.token)
+            assert came_out == ("confirmed" if is_good else "expired"), came_out
+        if is_good and standing.state == "pending":
+            self.promises.say(link.key, "confirmed")
+        return fresh
+
+    def _press(self, token: str) -> str:
+        where = Circumstances("/confirm", "192.0.2.0/24", "I would like to be mailed.")
+        try:
+            with self.database.transaction() as session:
+                return joining.confirm(session, token, TOKENS, where, now=self.now).state.value
+        except Expired:
+            return "expired"
+
+    def _press_forged(self, link: Link, how: str) -> None:
+        """A link that was never given out is good for nothing."""
+        numbers = TOKENS.open(Purpose.CONFIRM, link.token)
+        token = {
+            "cut": link.token[:-1],
+            "in other letters": link.token.swapcase(),
+            "of another key": Tokens([b"another key"]).make(Purpose.CONFIRM, *numbers),
+            "for another purpose": TOKENS.make(Purpose.UNSUBSCRIBE, *numbers),
+        }[how]
+        with suppress(NotFound):
+            self._press(token)
+            raise AssertionError(f"a link {how} is good for something")
+
+    @precondition(lambda self: self.promises.standings)
+    @rule(typed=TYPED, network=NETWORK, times=st.integers(1, 7))
+    def ask_for_the_own_page(self, typed, network, times):
+        """The link to a reader's own page is mailed to who confirmed once, and to nobody else."""
+        is_answered = [self._ask_for_the_own_page(*typed, network) for _ in range(times)]
+        self.note("asks for the own page" + ("" if any(is_answered) else " in vain"))
+
+    def _ask_for_the_own_page(self, who: str, typed: str, network: str) -> bool:
+        with self.database.transaction() as session:
+            found = preferring.may_be_sent_the_link(
+                session, read_address(typed), network, now=self.now
+            )
+        request = Asking(who, "", network, self.now, found is not None)
+        assert self.promises.may_send_link(request) or not request.answered, "mailed too much"
+        assert request.answered or not self.promises.must_send_link(request), "a link was lost"
+        assert found is None or found.canonical == who, "somebody else's page"
+        self.promises.requests.append(request)
+        return request.answered

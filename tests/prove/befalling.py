@@ -1,0 +1,188 @@
+"""What can befall a send, in any order, and what has to be true all along and at the end."""
+
+from collections import Counter
+from contextlib import AbstractContextManager, suppress
+from datetime import timedelta
+
+from hypothesis import strategies
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.errors import Conflict
+from nif.mail.mailer import Locked, Problem, Refused, Unavailable, Uncertain
+from nif.sends import braking, steering
+from nif.sends.models import Send, SendState
+from nif.sends.reading import open_batches
+from nif.subscriptions.leaving import leave
+from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
+from nif.subscriptions.suppressing import suppress as suppress_address
+from tests.factories import HERE
+from tests.prove.world import Sleeper, World
+
+ENDS = (
+    None,
+    None,
+    None,
+    Uncertain("no answer"),
+    Unavailable("no connection"),
+    Unavailable("slower", wait=30.0, is_limit=True),
+    Locked("SendGrid answered 401", 401),
+    Refused(413),
+    Refused(400, [Problem("Bad Request")]),
+    Refused(400, [Problem("Bad.", "personalizations.0.to.0.email", 0)]),
+)
+LONGEST_END = 60
+
+some_send = strategies.integers(0, 9)
+some_reader = strategies.integers(0, 10)
+has_sends = precondition(lambda self: self.world.sends)
+
+
+class Befalling(RuleBasedStateMachine):
+    """A world to which things happen. Each rule is one thing."""
+
+    def __init__(self, opening: AbstractContextManager[Database], came_up: Counter[str]) -> None:
+        super().__init__()
+        self.world, self.came_up = World(opening), came_up
+        self.sleepers: list[Sleeper] = []
+        came_up["examples"] += 1
+
+    @precondition(lambda self: len(self.world.sends) < 4)
+    @rule(undo=strategies.sampled_from([0, 30]))
+    def a_send_is_planned(self, undo: int) -> None:
+        self.world.plan(timedelta(seconds=undo))
+
+    @has_sends
+    @rule(
+        ends=strategies.lists(strategies.sampled_from(ENDS), max_size=6),
+        taken=strategies.booleans(),
+    )
+    def a_worker_posts(self, ends: list[Exception | None], taken: bool) -> None:
+        self.world.mailer.raises.extend(ends)
+        self.world.mailer.takes_and_raises = taken
+        self._count("posts", self.world.deliver() > 0)
+        self.world.mailer.raises.clear()
+
+    @has_sends
+    @rule(after_posting=strategies.booleans())
+    def a_worker_falls_asleep(self, after_posting: bool) -> None:
+        sleeper = self.world.fall_asleep(after_posting=after_posting)
+        self._count("asleep", sleeper is not None)
+        if sleeper:
+            self.sleepers.append(sleeper)
+
+    @precondition(lambda self: self.sleepers)
+    @rule(dies=strategies.booleans())
+    def it_wakes_or_dies(self, dies: bool) -> None:
+        sleeper = self.sleepers.pop(0)
+        self._count("deaths", dies)
+        if not dies:
+            self.world.wake(sleeper)
+
+    @rule(seconds=strategies.sampled_from([5, 50, 120, 600, 1200]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.pass_by(seconds)
+
+    @rule()
+    def a_look_is_taken(self) -> None:
+        self.world.look()
+
+    @precondition(lambda self: self.world.is_stream_alive and self.world.posted_at)
+    @rule(data=strategies.data(), times=strategies.integers(1, 3))
+    def events_come(self, data: strategies.DataObject, times: int) -> None:
+        some = data.draw(strategies.lists(strategies.sampled_from(sorted(self.world.posted_at))))
+        self.world.hear(some, times=times)
+
+    @rule()
+    def the_stream_dies_or_comes_back(self) -> None:
+        world = self.world
+        world.is_stream_alive, world.stream_since = not world.is_stream_alive, world.ticks
+        self._count("outages", not world.is_stream_alive)
+
+    @rule(number=some_reader)
+    def a_reader_leaves(self, number: int) -> None:
+        reader = self.world.readers[number]
+        with self.world.database.transaction() as session:
+            mine = select(Subscription).where(Subscription.subscriber_id == reader)
+            leave(session, session.scalars(mine).one(), HERE, now=self.world.clock())
+        self.world.left.add(reader)
+        self.world.gone.setdefault(reader, self.world.ticks)
+
+    @rule(number=some_reader, reason=strategies.sampled_from(SuppressionReason))
+    def a_reader_is_suppressed(self, number: int, reason: SuppressionReason) -> None:
+        reader, now = self.world.readers[number], self.world.clock()
+        with self.world.database.transaction() as session:
+            canonical = session.get_one(Subscriber, reader).canonical
+            suppress_address(session, canonical, reason, source="a proof", now=now)
+        self.world.gone.setdefault(reader, self.world.ticks)
+
+    @has_sends
+    @rule(number=some_send, what=strategies.sampled_from(["pause", "resume", "cancel"]))
+    def a_person_steers(self, number: int, what: str) -> None:
+        send_id = self.world.sends[number % len(self.world.sends)]
+        with suppress(Conflict), self.world.database.transaction() as session:
+            send = session.get_one(Send, send_id)
+            if what == "pause":
+                steering.pause(session, send)
+            elif what == "resume":
+                steering.resume(session, send, now=self.world.clock())
+            else:
+                steering.cancel(session, send, now=self.world.clock())
+            self._count(what, True)
+
+    @has_sends
+    @rule(number=some_send)
+    def a_person_decides(self, number: int) -> None:
+        """With the truth in front of them: unless somebody who sleeps may yet change it."""
+        asleep = {sleeper.taken.attempt_id for sleeper in self.sleepers}
+        send_id = self.world.sends[number % len(self.world.sends)]
+        with self.world.database.transaction() as session:
+            send = session.get_one(Send, send_id)
+            for batch, attempt in open_batches(session, send):
+                if attempt.id not in asleep:
+                    taken, now = attempt.id in self.world.posted_at, self.world.clock()
+                    steering.resolve(session, send, batch.id, attempt.id, accepted=taken, now=now)
+                    self._count("decisions", True)
+
+    @invariant()
+    def nobody_is_mailed_twice_and_all_adds_up(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        """In the end all is settled, and each one's fate is what the ledger says."""
+        try:
+            self._end()
+        finally:
+            self.world.stack.close()
+
+    def _end(self) -> None:
+        world = self.world
+        world.is_stream_alive, world.stream_since = True, world.ticks
+        for _ in range(LONGEST_END):
+            world.pass_by(1000)
+            world.look()
+            self._go_on()
+            world.deliver()
+            if not world.unfinished() and not self._in_doubt():
+                break
+        assert not world.unfinished()
+        world.check()
+        world.check_the_end()
+
+    def _go_on(self) -> None:
+        with self.world.database.transaction() as session:
+            braking.try_now(session, now=self.world.clock())
+            for send_id in self.world.unfinished():
+                send = session.get_one(Send, send_id)
+                if send.state is SendState.PAUSED:
+                    steering.resume(session, send, now=self.world.clock())
+
+    def _in_doubt(self) -> bool:
+        with self.world.database.reading() as session:
+            return any(
+                open_batches(session, session.get_one(Send, send)) for send in self.world.sends
+            )
+
+    def _count(self, what: str, happened: bool) -> None:
+        self.came_up[what] += happened

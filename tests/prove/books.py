@@ -1,0 +1,124 @@
+"""What the database says of lists and readers, and whether it agrees with itself and a model."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.subscriptions.models import (
+    Consent,
+    MailingList,
+    Subscriber,
+    Subscription,
+    Suppression,
+)
+from tests.prove.promises import GRAVER, OWN_WISH, Key, Promises
+
+STATES = ("pending", "confirmed", "left")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line in the record of consent."""
+
+    id: int
+    key: Key
+    action: str
+    at: datetime
+    wording: str | None
+    source: str
+    network: str
+
+
+@dataclass(frozen=True)
+class Books:
+    states: dict[Key, str]
+    counters: dict[str, tuple[int, ...]]
+    consents: list[Entry]
+    suppressed: dict[str, tuple[str, datetime]]
+    spelled: dict[str, str]
+
+
+def read_books(session: Session) -> Books:
+    """All that there is, read by plain queries and not by the rules that are tried."""
+    lists = {one.id: one for one in session.scalars(select(MailingList))}
+    people = {one.id: one for one in session.scalars(select(Subscriber))}
+
+    def key(one: Subscription | Consent) -> Key:
+        return people[one.subscriber_id].canonical, lists[one.list_id].slug
+
+    return Books(
+        states={key(one): one.state.value for one in session.scalars(select(Subscription))},
+        counters={
+            one.slug: (one.pending_count, one.confirmed_count, one.left_count)
+            for one in lists.values()
+        },
+        consents=[
+            Entry(one.id, key(one), one.action.value, one.at, one.wording, one.source, one.network)
+            for one in session.scalars(select(Consent).order_by(Consent.id))
+        ],
+        suppressed={
+            one.canonical: (one.reason.value, one.at)
+            for one in session.scalars(select(Suppression))
+        },
+        spelled={one.canonical: one.address for one in people.values()},
+    )
+
+
+def disagreements(books: Books, promises: Promises) -> list[str]:
+    """Where the books say something else than was promised, or than they say themselves."""
+    told: dict[Key, list[tuple[str, datetime]]] = {}
+    for entry in books.consents:
+        told.setdefault(entry.key, []).append((entry.action, entry.at))
+    standings = promises.standings.items()
+    recount = Counter((slug, state) for (_, slug), state in books.states.items())
+    counted = {slug: tuple(recount[slug, state] for state in STATES) for slug in books.counters}
+    agree = {
+        "states": books.states == {key: one.state for key, one in standings},
+        "record of consent": told == {key: one.said for key, one in standings},
+        "suppressions": books.suppressed == promises.suppressed,
+        "spellings": {**books.spelled, **promises.spelled} == books.spelled,
+        "counters": books.counters == counted,
+        "consent of everyone on a list": all(
+            _has_agreed(told.get(key, []))
+            for key, state in books.states.items()
+            if state == "confirmed"
+        ),
+    }
+    return [what for what, is_so in agree.items() if not is_so]
+
+
+def _has_agreed(said: list[tuple[str, datetime]]) -> bool:
+    """Did someone confirm, and not leave since?"""
+    decisive = [action for action, _ in said if action in {"confirmed", "left"}]
+    return decisive[-1:] == ["confirmed"]
+
+
+class Growth:
+    """The books as they were after the step before, to see what became of them since."""
+
+    def __init__(self) -> None:
+        self._consents: list[Entry] = []
+        self._suppressed: dict[str, tuple[str, datetime]] = {}
+
+    def offences(self, books: Books) -> list[str]:
+        """What was done since the last look that must never be done."""
+        before = len(self._consents)
+        fresh = {one.key[0] for one in books.consents[before:] if one.action == "confirmed"}
+        lost = [] if books.consents[:before] == self._consents else ["a record was changed"]
+        lost += [
+            f"{who}, suppressed as {reason}, is so no more"
+            for who, (reason, _) in self._suppressed.items()
+            if _is_lighter(books.suppressed.get(who), reason, who in fresh)
+        ]
+        self._consents, self._suppressed = books.consents, books.suppressed
+        return lost
+
+
+def _is_lighter(now: tuple[str, datetime] | None, before: str, came_back: bool) -> bool:
+    """Only a fresh confirmation ends a suppression, and only one that was the reader's wish."""
+    if now is None:
+        return not (before == OWN_WISH and came_back)
+    return GRAVER.index(now[0]) < GRAVER.index(before)

@@ -1,0 +1,101 @@
+"""Databases of a proof's own: new, with the newest schema, and gone when it ends."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, event
+from sqlalchemy.orm import Session
+
+from nif import schema
+from nif.database import Database, Transaction
+
+
+class Opened(Protocol):
+    """What a proof needs of a database."""
+
+    @property
+    def transaction(self) -> Transaction: ...
+
+    @property
+    def reading(self) -> Transaction: ...
+
+
+@contextmanager
+def a_database() -> Iterator[Database]:
+    """An empty SQLite database."""
+    with TemporaryDirectory() as folder:
+        database = _open(Path(folder, "nif.db"))
+        try:
+            schema.upgrade(database)
+            yield database
+        finally:
+            database.close()
+
+
+@contextmanager
+def a_template() -> Iterator[Path]:
+    """The file of an empty database, to be copied: far faster than to run the migrations again."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "template.db")
+        database = Database(f"sqlite:///{path}")
+        schema.upgrade(database)
+        database.close()  # The last connection to close writes the log into the file.
+        yield path
+
+
+@contextmanager
+def a_copy(template: Path) -> Iterator[Database]:
+    with TemporaryDirectory(dir=template.parent) as folder:
+        database = _open(Path(shutil.copy(template, Path(folder, "nif.db"))))
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+@contextmanager
+def rolled_back(database: Database) -> Iterator[Opened]:
+    """A database in one transaction that is thrown away; each of its own is a part of it."""
+    with database.engine.connect() as connection:
+        outer = connection.begin()
+        try:
+            yield _Inside(connection)
+        finally:
+            outer.rollback()
+
+
+class _Inside:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with self._session() as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with self._session() as session:
+            yield session
+
+    def _session(self) -> Session:
+        return Session(
+            self._connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        )
+
+
+def _open(path: Path) -> Database:
+    database = Database(f"sqlite:///{path}")
+    event.listen(database.engine, "connect", _hurry)
+    return database
+
+
+def _hurry(connection: sqlite3.Connection, _record: Any) -> None:
+    # What is proved with these databases is not what a power cut leaves of them.
+    connection.execute("PRAGMA synchronous=OFF")

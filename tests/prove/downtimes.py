@@ -1,0 +1,147 @@
+"""A house whose worker is often down, and has five schedulers when it is up."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from threading import Barrier
+
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.editions import composing
+from nif.editions.models import Edition
+from nif.editions.scheduling import Schedule, Slot
+from nif.editions.writing import Desk
+from nif.links import Links
+from nif.mail.rendering import Stationery
+from nif.settings import load_settings
+from nif.stories.drafting import SourceCopy, StoryCopy, draft
+from nif.stories.models import ReasonCode, SourceKind
+from nif.stories.publishing import publish
+from nif.subscriptions.establishing import Charter, establish
+from nif.subscriptions.models import MailingList
+from tests.prove.wall import DAY, moment
+
+SCHEDULERS = 5
+MINUTE = 60
+
+Keep = Callable[..., Edition | None]
+
+
+@dataclass(frozen=True)
+class House:
+    """The lists, and what its schedulers work with."""
+
+    database: Database
+    desk: Desk
+    list_ids: Sequence[int]
+    keep: Keep
+
+
+@dataclass(frozen=True)
+class Past:
+    """What happened: when the schedulers looked, five together, and when stories came out."""
+
+    looks: Sequence[Sequence[datetime]]
+    stories: dict[int, datetime]
+
+
+def found(
+    database: Database, lists: Sequence[tuple[Schedule, str]], keep: Keep, *, now: datetime
+) -> House:
+    settings = load_settings(
+        _env_file=None, env="testing", secret_key="a key for proofs that is quite long enough"
+    )
+    desk = Desk(Stationery(settings), Links(settings.base_url))
+    with database.transaction() as session:
+        ids = [
+            establish(session, Charter(f"list-{n}", "NIF", str(schedule), zone), now=now).id
+            for n, (schedule, zone) in enumerate(lists)
+        ]
+    return House(database, desk, ids, keep)
+
+
+def ticks(dues: Sequence[int], start: int, end: int, random: Random) -> Iterator[int]:
+    """When the schedulers tick: at each start of the worker, and at what is due while it is up.
+
+    A scheduler ticks every five seconds; the ticks at which nothing can be due are left out, but
+    for some. The worker is up for minutes or days, and then down for minutes or up to three days.
+    """
+    last = 0
+    while start < end:
+        stop = min(end, start + _some(10 * MINUTE, 6 * DAY, random))
+        idle = random.randrange(start, stop)
+        due = [due + random.randrange(5) for due in dues if start < due < stop]
+        for tick in [start, *sorted([idle, *due])]:
+            if tick >= last + 5:
+                yield tick
+                last = tick
+        start = stop + _some(2 * MINUTE, 3 * DAY, random)
+    yield end + 3 * DAY
+
+
+def _some(least: int, most: int, random: Random) -> int:
+    """Seconds between two bounds, minutes as likely as days."""
+    return int(least * (most / least) ** random.random())
+
+
+def live(house: House, moments: Sequence[int], random: Random) -> Past:
+    looks = [[moment(tick + random.randrange(5)) for _ in range(SCHEDULERS)] for tick in moments]
+    stories: dict[int, datetime] = {}
+    fresh = moments[0] + _some(MINUTE, 9 * DAY, random)
+    with ThreadPoolExecutor(SCHEDULERS) as threads:
+        for tick, five in zip(moments, looks, strict=True):
+            while fresh < tick:
+                stories[_publish(house.database, moment(fresh))] = moment(fresh)
+                fresh += _some(MINUTE, 9 * DAY, random)
+            _tick_together(house, five, threads)
+    return Past(looks, stories)
+
+
+def _tick_together(house: House, five: Sequence[datetime], threads: ThreadPoolExecutor) -> None:
+    """Let the schedulers tick at once; none writes before all have seen what is due."""
+    all_have_looked = Barrier(SCHEDULERS)
+
+    def tick(now: datetime) -> None:
+        with house.database.reading() as session:
+            due = {
+                list_id: composing.due_slots(
+                    session, session.get_one(MailingList, list_id), now=now
+                )
+                for list_id in house.list_ids
+            }
+        all_have_looked.wait(timeout=60)
+        for list_id, slots in due.items():
+            if slots:
+                with house.database.transaction() as session:
+                    _keep(session, house, list_id, slots, now)
+
+    list(threads.map(tick, five))
+
+
+def _keep(
+    session: Session, house: House, list_id: int, slots: Sequence[Slot], now: datetime
+) -> None:
+    mailing_list = session.get_one(MailingList, list_id)
+    for slot in slots:
+        house.keep(session, mailing_list, slot, house.desk, now=now)
+
+
+def _publish(database: Database, now: datetime) -> int:
+    copy = StoryCopy(
+        headline=f"Palisade Records Sells Its Catalogue, {now:%d %B %Y at %H:%M:%S}",
+        dek="The buyer is not named",
+        lead="Palisade Records has sold its catalogue.",
+        sections=[("Why it matters:", ["It is the largest sale of the year."])],
+        sources=[SourceCopy(SourceKind.PUBLICATION, "Gazette", "Sale", "https://example.com/s")],
+        reason_code=ReasonCode.TOPIC_NEWS,
+        reason_subject="catalogue sales",
+        byline="Jo Reyes",
+        tags=["Deals"],
+    )
+    with database.transaction() as session:
+        story = draft(session, copy, author_id=None, now=now)
+        publish(session, story, by=None, now=now)
+        return story.id

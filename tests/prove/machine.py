@@ -1,0 +1,103 @@
+"""Readers on two lists and a clock that is moved by hand, beside a model of what is promised."""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif import limits
+from nif.subscriptions import leaving
+from nif.subscriptions.models import MailingList, Subscriber, Subscription
+from nif.tokens import Tokens
+from tests.prove.books import Books, Growth, disagreements, read_books
+from tests.prove.databases import Opened
+from tests.prove.promises import Key, Promises
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+TOKENS = Tokens([b"a key"])
+SLUGS = ("daily", "weekly")
+SPELLINGS = {
+    "ann@example.com": ["ann@example.com", "Ann@Example.COM", " <ANN@example.com> "],
+    "bob@example.com": ["bob@example.com", "mailto:BOB@example.com"],
+    "cy@xn--bcher-kva.example": ["cy@bücher.example", "Cy@xn--BCHER-kva.example"],
+    "di@example.com": ["di@example.com", "DI@example.com"],
+    "ed@example.com": ["ed@example.com"],
+}
+EVERY = "every list"
+
+WHO, SLUG = st.sampled_from(sorted(SPELLINGS)), st.sampled_from(SLUGS)
+TYPED = st.sampled_from([(who, typed) for who in SPELLINGS for typed in SPELLINGS[who]])
+PAUSE = st.sampled_from([0, 20, 60, 61, 24 * 60]).map(lambda minutes: timedelta(minutes=minutes))
+EDGE = st.sampled_from([None, None, timedelta(0), timedelta(seconds=1)])
+"""None for at once; else so much later than the last moment at which something is allowed."""
+NETWORK = st.sampled_from(["192.0.2.0/24", "2001:db8:1::/48"])
+
+
+class Machine(RuleBasedStateMachine):
+    """Two lists, nobody on them yet. `came_up` is counted over all histories of a proof."""
+
+    def __init__(self, opening: AbstractContextManager[Opened], came_up: Counter[str]) -> None:
+        super().__init__()
+        self.opening, self.came_up = opening, came_up
+        self.database = opening.__enter__()
+        self.promises = Promises(START)
+        self.growth = Growth()
+        came_up["examples"] += 1
+        with self.database.transaction() as session:
+            self.ids = {slug: _found(session, slug) for slug in SLUGS}
+
+    def teardown(self) -> None:
+        self.opening.__exit__(None, None, None)
+
+    @property
+    def now(self) -> datetime:
+        return self.promises.now
+
+    def wait(self, time: timedelta) -> None:
+        """What limits no longer need is forgotten meanwhile, and nobody notices."""
+        self.promises.now += time
+        with self.database.transaction() as session:
+            limits.forget(session, before=self.now - timedelta(days=31))
+
+    def wait_until(self, moment: datetime) -> None:
+        """Nothing where the moment is over."""
+        self.wait(max(moment - self.now, timedelta(0)))
+
+    def note(self, what: str) -> None:
+        self.came_up["steps"] += 1
+        self.came_up[what] += 1
+
+    def keys(self, who: str, slug: str) -> list[Key]:
+        """What a link to leave is about, as far as is known."""
+        return [key for key in self.promises.of(who) if slug in {key[1], EVERY}]
+
+    def by_link(self, session: Session, who: str, slug: str) -> Sequence[Subscription]:
+        list_id = leaving.EVERY_LIST if slug == EVERY else self.ids[slug]
+        token = leaving.unsubscribe_token(self.id_of(session, who), list_id, TOKENS)
+        return leaving.find_by_token(session, token, TOKENS)
+
+    def id_of(self, session: Session, who: str) -> int:
+        return session.scalars(select(Subscriber.id).where(Subscriber.canonical == who)).one()
+
+    def books(self) -> Books:
+        with self.database.reading() as session:
+            return read_books(session)
+
+    @invariant()
+    def the_books_say_what_was_promised(self) -> None:
+        books = self.books()
+        wrong = disagreements(books, self.promises) + self.growth.offences(books)
+        assert not wrong, wrong
+
+
+def _found(session: Session, slug: str) -> int:
+    words = {"title": "NIF", "schedule": "daily 07:30", "zone": "Europe/London"}
+    mailing_list = MailingList(slug=slug, **words, created_at=START, scheduled_at=START)
+    session.add(mailing_list)
+    session.flush()
+    return mailing_list.id

@@ -1,0 +1,156 @@
+"""What readers are promised about lists, in plain Python: beside it NIF's own rules are tried.
+
+A model and no copy: where a promise leaves room, as in when a limit begins to count, the model
+says what must not happen and what must, and takes either between the two.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MONTH = 30 * DAY
+NETWORK_AN_HOUR = 30
+THREE = 3
+
+OWN_WISH = "unsubscribed"
+GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained")
+"""Reasons never to mail an address, each graver than the one before it."""
+
+Key = tuple[str, str]
+"""Who, by the canonical form of their address, and the slug of a list."""
+
+
+@dataclass
+class Standing:
+    """How someone stands with a list, and all that was ever said about it, in order."""
+
+    state: str = "new"
+    asked_at: datetime | None = None
+    left_at: datetime | None = None
+    said: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def may_come_back(self, now: datetime) -> bool:
+        """Within the hour, whoever was confirmed and just left."""
+        whole = [action for action, _ in self.said[-2:]] == ["confirmed", "left"]
+        return self.state == "left" and whole and now - (self.left_at or now) <= HOUR
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Someone typed an address into a form, for a list or for the link to their own page."""
+
+    who: str
+    slug: str
+    network: str
+    at: datetime
+    answered: bool
+
+
+@dataclass
+class Promises:
+    now: datetime
+    standings: dict[Key, Standing] = field(default_factory=dict)
+    suppressed: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    spelled: dict[str, str] = field(default_factory=dict)
+    wishes: list[Asking] = field(default_factory=list)
+    requests: list[Asking] = field(default_factory=list)
+
+    def standing(self, key: Key) -> Standing:
+        return self.standings.get(key, Standing())
+
+    def of(self, who: str) -> list[Key]:
+        return sorted(key for key in self.standings if key[0] == who)
+
+    def has_confirmed(self, who: str) -> bool:
+        return any("confirmed" in dict(self.standings[key].said) for key in self.of(who))
+
+    def say(self, key: Key, action: str) -> None:
+        """Someone asks, confirms or leaves, and it is written down."""
+        standing = self.standings.setdefault(key, Standing())
+        standing.said.append((action, self.now))
+        standing.state = "pending" if action == "asked" else action
+        if action == "asked":
+            standing.asked_at = self.now
+        if action == "left":
+            standing.left_at = self.now
+        if action == "confirmed" and self.reason(key[0]) == OWN_WISH:
+            del self.suppressed[key[0]]
+
+    def leave(self, key: Key) -> None:
+        """Out at once; who did not confirm this asking is not to be asked again."""
+        if self.standings[key].state == "pending":
+            self.suppress(key[0], "manual")
+        if self.standings[key].state != "left":
+            self.say(key, "left")
+
+    def suppress(self, who: str, reason: str) -> None:
+        """A reason gives way to a graver one only."""
+        known = self.reason(who)
+        if known is None or GRAVER.index(reason) > GRAVER.index(known):
+            self.suppressed[who] = (reason, self.now)
+
+    def reason(self, who: str) -> str | None:
+        return self.suppressed.get(who, (None, None))[0]
+
+    def may_answer(self, wish: Asking) -> bool:
+        """One mail a day for a list, three in thirty days, thirty an hour to a network's wishes.
+
+        A window begins with the first mail in it, so the last of one and the first of the next
+        may lie close together. Only who unsubscribed may be asked whether they want to come back.
+        """
+        letters = [one for one in self.wishes if one.answered]
+        mine = [one for one in letters if one.who == wish.who]
+        return (
+            self.reason(wish.who) in {None, OWN_WISH}
+            and not _since(wish.at - DAY, (one for one in mine if one.slug == wish.slug))
+            and _in_window(mine, MONTH, wish.at) < THREE
+            and len(_since(wish.at - HOUR, _through(wish, letters))) < 2 * NETWORK_AN_HOUR - 1
+        )
+
+    def must_answer(self, wish: Asking) -> bool:
+        """Nothing stands against it, however the limits are counted."""
+        mine = [one for one in self.wishes if one.who == wish.who]
+        return (
+            self.reason(wish.who) in {None, OWN_WISH}
+            and not _since(wish.at - DAY, (one for one in mine if one.slug == wish.slug))
+            and len(_since(wish.at - MONTH, mine)) < THREE
+            and len(_since(wish.at - HOUR, _through(wish, self.wishes))) < NETWORK_AN_HOUR
+        )
+
+    def may_send_link(self, request: Asking) -> bool:
+        """To who confirmed once and is not suppressed, three times a day."""
+        letters = [one for one in self.requests if one.answered and one.who == request.who]
+        return (
+            self.has_confirmed(request.who)
+            and self.reason(request.who) is None
+            and len(_since(request.at - DAY, letters)) < 2 * THREE - 1
+        )
+
+    def must_send_link(self, request: Asking) -> bool:
+        mine = [one for one in self.requests if one.who == request.who]
+        through = _since(request.at - HOUR, _through(request, self.requests))
+        return (
+            any(self.standings[key].state == "confirmed" for key in self.of(request.who))
+            and self.reason(request.who) is None
+            and len(_since(request.at - DAY, mine)) < THREE
+            and len(through) < NETWORK_AN_HOUR
+        )
+
+
+def _through(asking: Asking, earlier: Iterable[Asking]) -> list[Asking]:
+    return [one for one in earlier if one.network == asking.network]
+
+
+def _since(moment: datetime, askings: Iterable[Asking]) -> list[Asking]:
+    return [one for one in askings if one.at > moment]
+
+
+def _in_window(letters: Iterable[Asking], length: timedelta, now: datetime) -> int:
+    """How many letters there were in the window that is open now, each begun by a letter."""
+    began, count = None, 0
+    for letter in letters:
+        if began is None or letter.at - began >= length:
+            began, count = letter.at, 0
+        count += 1
+    return count if began is not None and now - began < length else 0

@@ -1,0 +1,110 @@
+"""All that readers and providers may do to a list, and the time that passes in between."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from nif.errors import Expired, NotFound
+from nif.subscriptions import leaving, preferring, suppressing
+from nif.subscriptions.consenting import Circumstances
+from nif.subscriptions.models import SuppressionReason
+from tests.prove.asking import WEEK, Askers
+from tests.prove.machine import EDGE, EVERY, SLUG, SLUGS, TOKENS, WHO
+from tests.prove.promises import DAY, HOUR, OWN_WISH
+
+SECOND = timedelta(seconds=1)
+TIME = st.one_of(
+    st.sampled_from([HOUR - SECOND, HOUR, HOUR + SECOND, DAY - SECOND, DAY, WEEK, WEEK + SECOND]),
+    st.integers(1, 10 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes)),
+)
+REASON = st.sampled_from(SuppressionReason)
+REPORTED = st.sampled_from(["ann@example.com", "cy@xn--bcher-kva.example"])
+"""The others live longer without a report, so that more can become of them."""
+
+
+class Readers(Askers):
+    """Whoever is or was on a list, and what a provider says of them."""
+
+    @rule(who=WHO, wanted=st.sets(SLUG))
+    def choose_on_the_own_page(self, who, wanted):
+        """On the lists that are wanted, off all others; a wish that is not confirmed stays."""
+        if not self.promises.has_confirmed(who):
+            return
+        where = Circumstances("/preferences", "192.0.2.0/24")
+        with self.database.transaction() as session:
+            token = preferring.preferences_token(self.id_of(session, who), TOKENS)
+            subscriber = preferring.get_subscriber(session, token, TOKENS)
+            preferring.prefer(session, subscriber, wanted, where, now=self.now)
+        for slug in SLUGS:
+            is_on = self.promises.standing((who, slug)).state == "confirmed"
+            if is_on and slug not in wanted:
+                self.promises.leave((who, slug))
+            if slug in wanted and not is_on:
+                self.promises.say((who, slug), "confirmed")
+        self.note("chooses")
+
+    @rule(who=WHO, slug=st.sampled_from([*SLUGS, EVERY]), clicks=st.integers(1, 4))
+    def leave_with_one_click(self, who, slug, clicks):
+        """Out at once, of one list or all, and as often as the button is pressed."""
+        keys = self.keys(who, slug)
+        if not self.promises.of(who):
+            return
+        for _ in range(clicks):
+            with suppress(NotFound), self.database.transaction() as session:
+                for one in self.by_link(session, who, slug):
+                    leaving.leave(session, one, Circumstances("/unsubscribe"), now=self.now)
+        for key in keys:
+            self.note(f"{self.promises.standings[key].state} leaves")
+            self.promises.leave(key)
+
+    @rule(who=WHO, slug=st.sampled_from([*SLUGS, EVERY]), edge=EDGE)
+    def come_back(self, who, slug, edge):
+        """Within the hour, by whoever was confirmed and just left; all of them or none."""
+        keys = self.keys(who, slug)
+        if not keys:
+            return
+        standings = [self.promises.standings[key] for key in keys]
+        if edge is not None and (left := [one.left_at for one in standings if one.left_at]):
+            self.wait_until(max(left) + HOUR + edge)
+        may = all(one.state == "confirmed" or one.may_come_back(self.now) for one in standings)
+        try:
+            with self.database.transaction() as session:
+                for one in self.by_link(session, who, slug):
+                    leaving.come_back(session, one, Circumstances("/unsubscribe"), now=self.now)
+        except Expired:
+            assert not may, "who left a moment ago may not come back"
+        else:
+            assert may, "a link to leave became one to join"
+        for key, standing in zip(keys, standings, strict=True):
+            if may and standing.state == "left":
+                self.promises.say(key, "confirmed")
+        self.note("comes back" if may else "comes back too late")
+
+    @rule(who=REPORTED, reason=REASON)
+    def be_suppressed(self, who, reason):
+        """In whatever order reasons become known, the gravest stays, and the first of equals."""
+        with self.database.transaction() as session:
+            suppressing.suppress(session, who, reason, source="event", now=self.now)
+        self.promises.suppress(who, reason.value)
+        self.note(f"is {reason.value}")
+
+    @rule(who=WHO)
+    def unsubscribe_at_the_provider(self, who):
+        """Never to be mailed by one's own wish, and off every list."""
+        reason = SuppressionReason(OWN_WISH)
+        with self.database.transaction() as session:
+            suppressing.suppress(session, who, reason, source="event", now=self.now)
+            if keys := self.promises.of(who):
+                for one in self.by_link(session, who, EVERY):
+                    leaving.leave(session, one, Circumstances("event"), now=self.now)
+        self.promises.suppress(who, reason.value)
+        for key in keys:
+            self.promises.leave(key)
+        self.note("unsubscribes at the provider")
+
+    @rule(time=TIME)
+    def let_time_pass(self, time):
+        self.wait(time)
+        self.note("time passes")

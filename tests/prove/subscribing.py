@@ -1,0 +1,71 @@
+"""Whatever readers and providers do, in whatever order: what is promised about lists is kept."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck
+from hypothesis.stateful import run_state_machine_as_test
+
+from nif.database import Database
+from tests.prove.databases import Opened, a_copy, a_template, rolled_back
+from tests.prove.readers import Readers
+
+Open = Callable[[], AbstractContextManager[Opened]]
+
+
+def prove_subscribing(
+    *,
+    examples: int,
+    steps: int,
+    seed: int,
+    database: Database | None = None,
+    readers: type[Readers] = Readers,
+) -> dict[str, Any]:
+    """Live through `examples` histories of up to `steps` steps, each in an empty database.
+
+    That is a new one of SQLite each time, or `database`, which has to be empty and is again
+    afterwards. `broken` counts the ways in which a promise was broken; `told` has the shortest
+    history that leads there. `came_up` counts what became of the steps.
+    """
+    began, came_up = perf_counter(), Counter[str]()
+    with ExitStack() as stack:
+        opening: Open = partial(rolled_back, database) if database else _copies(stack)
+        told = _break(lambda: readers(opening(), came_up), examples, steps, seed)
+    return {
+        "proof": "subscribing",
+        "database": database.engine.dialect.name if database else "sqlite",
+        "seed": seed,
+        "examples": came_up.pop("examples"),
+        "steps": came_up.pop("steps"),
+        "came_up": dict(sorted(came_up.items())),
+        "broken": len(told),
+        "told": told,
+        "seconds": round(perf_counter() - began, 1),
+    }
+
+
+def _copies(stack: ExitStack) -> Open:
+    return partial(a_copy, stack.enter_context(a_template()))
+
+
+def _break(machine: Callable[[], Readers], examples: int, steps: int, seed: int) -> list[str]:
+    """Try to break a promise; returns how, in the fewest steps, for each way that was found."""
+    settings = hypothesis.settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=settings)
+    except Exception as error:
+        found = error.exceptions if isinstance(error, ExceptionGroup) else [error]
+        return ["\n".join([repr(one), *getattr(one, "__notes__", [])]) for one in found]
+    return []

@@ -1,0 +1,162 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis.stateful import rule
+from sqlalchemy import update
+
+from nif.subscriptions.models import MailingList
+from tests.prove.books import Books, Entry, Growth, disagreements
+from tests.prove.machine import START
+from tests.prove.promises import DAY, HOUR, MONTH, Asking, Promises
+from tests.prove.readers import Readers
+from tests.prove.subscribing import prove_subscribing
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+LATER = START + timedelta(minutes=1)
+PLACE = (None, "/subscribe", "192.0.2.0/24")
+
+
+class Miscounting(Readers):
+    """A house that counts somebody twice."""
+
+    @rule()
+    def count_once_more(self):
+        with self.database.transaction() as session:
+            session.execute(update(MailingList).values(confirmed_count=1))
+
+
+def history():
+    """Ann confirmed and Bob left: what was promised, and the books that say so."""
+    promises = Promises(START)
+    for who in (ANN, BOB):
+        promises.say((who, "daily"), "asked")
+        promises.say((who, "daily"), "confirmed")
+        promises.spelled[who] = who
+    promises.now = LATER
+    promises.say((BOB, "daily"), "left")
+    promises.suppress(BOB, "unsubscribed")
+    said = [(key, *words) for key in promises.standings for words in promises.standings[key].said]
+    books = Books(
+        states={(ANN, "daily"): "confirmed", (BOB, "daily"): "left"},
+        counters={"daily": (0, 1, 1), "weekly": (0, 0, 0)},
+        consents=[Entry(n, key, action, at, *PLACE) for n, (key, action, at) in enumerate(said)],
+        suppressed={BOB: ("unsubscribed", LATER)},
+        spelled={ANN: ANN, BOB: BOB},
+    )
+    return promises, books
+
+
+def test_whatever_readers_and_providers_do_promises_are_kept():
+    result = prove_subscribing(examples=25, steps=30, seed=1)
+
+    assert (result["broken"], result["told"]) == (0, [])
+    assert {"joins", "comes back", "confirmed leaves", "a crowd asks"} <= set(result["came_up"])
+
+
+def test_they_are_kept_on_each_database(database):
+    result = prove_subscribing(examples=10, steps=20, seed=2, database=database)
+
+    assert (result["broken"], result["told"]) == (0, [])
+    assert result["database"] == database.engine.dialect.name
+
+
+def test_a_house_that_miscounts_is_found_out():
+    result = prove_subscribing(examples=20, steps=5, seed=1, readers=Miscounting)
+
+    assert result["broken"] > 0
+    assert "['counters']" in result["told"][0]
+    assert "count_once_more" in result["told"][0]
+
+
+def test_books_that_say_what_was_promised_have_no_offence_in_them():
+    promises, books = history()
+
+    assert disagreements(books, promises) == []
+    assert Growth().offences(books) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("counters", {"daily": (0, 2, 1), "weekly": (0, 0, 0)}, "counters"),
+        ("suppressed", {}, "suppressions"),
+        ("suppressed", {BOB: ("bounced", LATER)}, "suppressions"),
+        ("spelled", {ANN: "ANN@example.com", BOB: BOB}, "spellings"),
+        ("states", {(ANN, "daily"): "confirmed"}, "states"),
+        ("states", {(ANN, "daily"): "confirmed", (BOB, "daily"): "confirmed"}, "consent"),
+        ("consents", [], "record of consent"),
+    ],
+)
+def test_books_that_say_something_else_are_found_out(field, value, told):
+    promises, books = history()
+
+    found = disagreements(replace(books, **{field: value}), promises)
+
+    assert any(what.startswith(told) for what in found)
+
+
+@pytest.mark.parametrize("reason", ["bounced", "manual"])
+def test_a_suppression_that_was_no_wish_ends_for_nothing(reason):
+    _, books = history()
+    growth = Growth()
+    growth.offences(replace(books, suppressed={BOB: (reason, LATER)}, consents=[]))
+
+    back = Entry(99, (BOB, "daily"), "confirmed", LATER, *PLACE)
+    assert growth.offences(replace(books, suppressed={}, consents=[back]))
+
+
+def test_a_wish_not_to_be_mailed_ends_with_a_fresh_confirmation_only():
+    _, books = history()
+    back = Entry(99, (BOB, "daily"), "confirmed", LATER, *PLACE)
+    for consents, offences in (([], 1), ([back], 0)):
+        growth = Growth()
+        growth.offences(books)
+        found = growth.offences(
+            replace(books, suppressed={}, consents=[*books.consents, *consents])
+        )
+        assert len(found) == offences
+
+
+def test_a_suppression_that_becomes_lighter_is_found_out():
+    _, books = history()
+    growth = Growth()
+    growth.offences(replace(books, suppressed={BOB: ("complained", LATER)}))
+
+    assert growth.offences(replace(books, suppressed={BOB: ("bounced", LATER)}))
+
+
+def test_a_record_that_was_changed_is_found_out():
+    _, books = history()
+    growth = Growth()
+    growth.offences(books)
+    first, *others = books.consents
+
+    assert growth.offences(replace(books, consents=[replace(first, network="none"), *others]))
+
+
+@pytest.mark.parametrize(
+    ("days", "may", "must"),
+    [
+        ([0], False, False),
+        ([1], True, True),
+        ([1, 2, 3], False, False),
+        ([29, 30, 31], True, True),
+        ([31, 32, 33], True, True),
+    ],
+)
+def test_a_limit_has_room_only_where_its_window_may_have_begun_anew(days, may, must):
+    promises = Promises(START + MONTH + 3 * DAY)
+    for ago in sorted(days, reverse=True):
+        wish = Asking(ANN, "daily", "here", promises.now - ago * DAY, answered=True)
+        promises.wishes.append(wish)
+    wish = Asking(ANN, "daily", "here", promises.now, answered=False)
+
+    assert (promises.may_answer(wish), promises.must_answer(wish)) == (may, must)
+
+
+@pytest.mark.parametrize(("after", "may"), [(HOUR, True), (HOUR + timedelta(seconds=1), False)])
+def test_who_was_confirmed_may_come_back_within_the_hour(after, may):
+    promises, _ = history()
+
+    assert promises.standings[BOB, "daily"].may_come_back(LATER + after) is may

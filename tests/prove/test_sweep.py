@@ -1,0 +1,27 @@
+"""Whatever single operation goes wrong, and however: everyone is mailed once."""
+
+import pytest
+
+from nif.database import Database
+from nif.parts import Parts
+from tests.prove.sweep import COMMITS, REQUESTS, sweep
+
+
+@pytest.mark.parametrize("turn", COMMITS)
+def test_whatever_happens_at_a_commit_everyone_is_mailed_once(
+    database: Database, parts: Parts, turn: str
+) -> None:
+    found = sweep(database, parts.courier, "commit", turn)
+
+    assert found.pop("places") > 10
+    assert not any(found[name] for name in found.keys() - {"at", "turn"})
+
+
+@pytest.mark.parametrize("turn", REQUESTS)
+def test_whatever_happens_to_a_request_everyone_is_mailed_once(
+    database: Database, parts: Parts, turn: str
+) -> None:
+    found = sweep(database, parts.courier, "request", turn)
+
+    assert found.pop("places") == 3
+    assert not any(found[name] for name in found.keys() - {"at", "turn"})

@@ -1,0 +1,107 @@
+"""Workers to be killed: real processes, forked from one that has everything imported already.
+
+python -m tests.prove.worker, with the settings and the scale as JSON on the first line of its
+standard input. Each further line has one worker start, whose process id is printed; at the end of
+the input all of it ends.
+
+Time is scaled down, or a night would pass with each lost answer: what takes half an hour with
+SendGrid takes some seconds here. The rules are the same, and so is their order.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from nif.clock import utc_now
+from nif.jobs import Worker
+from nif.mail import sendgrid
+from nif.parts import Parts, assemble
+from nif.sends import braking, delivering, reconciling
+from nif.sends.reading import deliverable_sends
+from nif.settings import Settings, load_settings
+
+TICK = 0.05
+
+
+def main() -> None:
+    given = json.loads(sys.stdin.readline())
+    settings = load_settings(_env_file=None, **given["settings"])
+    _scale(given["request_seconds"])
+    worker = _made_ready(settings)
+    # Nobody waits for the children, so that the dead ones do not stay as zombies.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    children = []
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.close(0)
+            _work(worker)
+        children.append(child)
+        print(child, flush=True)
+    for child in children:
+        _end(child)
+
+
+def _end(child: int) -> None:
+    try:
+        os.kill(child, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _scale(request_seconds: float) -> None:
+    """Shorten what is fixed in real life: how long answers and providers are waited for."""
+    sendgrid.READ_SECONDS = request_seconds
+    delivering.LONGEST_REQUEST = timedelta(seconds=request_seconds * 1.5)
+    delivering.PAUSES = (0.05, 0.2, 0.5)
+    braking.FIRST_WAIT = timedelta(seconds=0.1)
+    braking.LOCKED_WAIT = braking.OUTAGE_WAIT = timedelta(seconds=0.3)
+    braking.LONGEST_WAIT = timedelta(seconds=1)
+    reconciling.KEEP_RECALLS = timedelta(seconds=5)
+
+
+def _made_ready(settings: Settings) -> Worker:
+    """A worker to inherit: with its statements compiled, and without a connection."""
+    worker = Worker(parts := assemble(settings))
+    worker.events()
+    worker.reconcile()
+    _deliver(worker, parts)
+    parts.database.close()
+    return worker
+
+
+def _deliver(worker: Worker, parts: Parts) -> None:
+    with parts.database.reading() as session:
+        ready = deliverable_sends(session, now=utc_now())
+    for send_id in ready:
+        worker.deliver(send_id)
+
+
+def _work(worker: Worker) -> None:
+    """What a worker does, in two threads that tick faster than the real one's clock."""
+
+    def deliver() -> None:
+        _deliver(worker, worker._parts)
+
+    threading.Thread(target=_for_ever, args=(deliver,), daemon=True).start()
+    _for_ever(worker.events, worker.reconcile)
+
+
+def _for_ever(*jobs: Callable[[], Any]) -> None:
+    while True:
+        for job in jobs:
+            try:
+                job()
+            except Exception as error:
+                print(f"{job.__name__}: {type(error).__name__}: {error}"[:300], file=sys.stderr)
+        time.sleep(TICK)
+
+
+if __name__ == "__main__":
+    main()

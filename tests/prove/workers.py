@@ -1,0 +1,88 @@
+"""Four workers in four processes share one send; one of them is killed, and one falls asleep."""
+
+import os
+import signal
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from nif.clock import utc_now
+from nif.sends.certifying import certify
+from nif.sends.models import Attempt, BatchState, Lease, Send
+from tests.prove.stage import Scale, Stage, Troupe, a_full_list, a_stage
+
+SCALE = Scale(lease=3.0, quiet=8.0, request=2.0)
+NAP = 6.0
+PATIENCE = 900.0
+
+
+def prove_workers(database: str, *, recipients: int, workers: int = 4) -> dict[str, Any]:
+    """Let them share a send of that size; the figures of it, by the stand-in's log."""
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="nif-prove-") as folder,
+        a_stage(database, Path(folder), SCALE) as (stage, _),
+    ):
+        stage.standin.emit_to(stage.webhook, speed=20.0)
+        troupe = Troupe(stage, SCALE, Path(folder) / "workers.log")
+        try:
+            return {
+                "proof": "workers",
+                "database": database,
+                **_play(stage, troupe, recipients, workers),
+                "seconds": round(time.monotonic() - began, 1),
+            }
+        finally:
+            troupe.close()
+
+
+def _play(stage: Stage, troupe: Troupe, recipients: int, workers: int) -> dict[str, Any]:
+    list_id, ids = a_full_list(stage, "all", recipients)
+    small_id, few = a_full_list(stage, "few", 3)
+    send = stage.plan(list_id, batch_size=1000)
+    for _ in range(workers):
+        troupe.spawn()
+    _wait(lambda: stage.unsettled(BatchState.ACCEPTED) > recipients // 5000)
+    killed, asleep = troupe.alive[:2]
+    troupe.kill(killed)
+    os.kill(asleep, signal.SIGSTOP)
+    time.sleep(NAP)
+    with suppress(ProcessLookupError):
+        os.kill(asleep, signal.SIGCONT)
+    readers = {send: ids}
+    while not stage.all_finished():
+        readers[stage.plan(small_id, batch_size=100)] = few
+        time.sleep(2.0)
+    made = certify(stage.database, send, now=utc_now())
+    found = stage.check(readers)
+    return {
+        "recipients": recipients,
+        "workers": _who_posted(stage, send),
+        "killed": 1,
+        "asleep": 1,
+        **found,
+        "accepted": made.accepted,
+        "complete": made.is_complete,
+        "holds": made.is_complete and not any(found.values()),
+    }
+
+
+def _who_posted(stage: Stage, send_id: int) -> int:
+    """How many processes had a part in a send."""
+    query = (
+        select(func.count(Lease.holder.distinct()))
+        .join(Attempt, Attempt.lease_id == Lease.id)
+        .join(Send, Send.id == Attempt.send_id)
+        .where(Send.id == send_id)
+    )
+    return int(stage.look(query))
+
+
+def _wait(until: Any) -> None:
+    end = time.monotonic() + PATIENCE
+    while not until() and time.monotonic() < end:
+        time.sleep(0.2)

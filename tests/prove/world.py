@@ -1,0 +1,204 @@
+"""A list, its sends, a provider and a clock: the world in which sends are proven."""
+
+from collections import Counter
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.links import Links
+from nif.mail.mailer import Parcel
+from nif.sends import leasing, settling
+from nif.sends.certifying import certify, people
+from nif.sends.claiming import Claim, Terms, claim
+from nif.sends.copying import copyist
+from nif.sends.delivering import Courier, deliver
+from nif.sends.leasing import SAFE_PART, Watch
+from nif.sends.models import Send, SendState
+from nif.sends.planning import Terms as Planned
+from nif.sends.planning import plan
+from nif.sends.reading import deliverable_sends
+from nif.sends.reconciling import Patience, reconcile
+from nif.subscriptions.models import MailingList
+from nif.tokens import Tokens
+from tests.conftest import NOON
+from tests.factories import a_list, a_plain_edition, subscriptions
+from tests.fakes import FakeMailer
+from tests.sends import ledger
+
+READERS, BATCH = 11, 4
+HEARD_WITHIN = 15 * 60
+"""Seconds: the provider is assumed to tell of what it took within half a quiet period."""
+
+STOPPED_WITHIN = 60
+"""Seconds after which nobody who left is mailed any more, not even by who had begun before."""
+
+_number = count(1)
+
+
+@dataclass
+class Sleeper:
+    """A worker that sleeps with a batch in its hands, which it may have posted or not."""
+
+    taken: Claim
+    since: float
+    has_posted: bool
+
+
+class World:
+    """What the promises are about. `mailed` counts the copies taken, by send and reader."""
+
+    def __init__(self, opening: AbstractContextManager[Database]) -> None:
+        self.stack = ExitStack()
+        self.database = self.stack.enter_context(opening)
+        self.mailer = FakeMailer()
+        self.courier = Courier(
+            self.database.transaction,
+            self.mailer,
+            Tokens([b"a key for proofs that is long enough"]),
+            Links("https://news.example.com"),
+            clock=self.clock,
+            concurrency=1,
+        )
+        self.watch = Watch(ledger.LEASE, ticks=lambda: self.ticks)
+        self.patience = Patience(ledger.QUIET)
+        self.ticks, self.stream_since = 0.0, 0.0
+        self.is_stream_alive = True
+        self.posted_at: dict[str, float] = {}
+        self.told: set[str] = set()
+        self.gone: dict[int, float] = {}
+        self.left: set[int] = set()
+        self.audiences: dict[int, set[int]] = {}
+        with self.database.transaction() as session:
+            mailing_list = a_list(session, slug=f"world-{next(_number)}")
+            self.readers = subscriptions(session, mailing_list, READERS)
+            self.list_id = mailing_list.id
+
+    @property
+    def sends(self) -> list[int]:
+        return list(self.audiences)
+
+    def clock(self) -> datetime:
+        return NOON + timedelta(seconds=self.ticks)
+
+    def plan(self, undo: timedelta) -> None:
+        with self.database.transaction() as session:
+            day = NOON + timedelta(days=len(self.sends))
+            mailing_list = session.get_one(MailingList, self.list_id)
+            edition = a_plain_edition(session, mailing_list, now=day)
+            terms = Planned(BATCH, undo=undo, within=timedelta(days=9999))
+            sent = plan(session, edition, terms, now=self.clock())
+            assert sent is not None
+            self.audiences[sent.id] = set(self.readers) - self.left
+
+    def deliver(self) -> int:
+        """A worker's turn; how many sends it found."""
+        with self.database.reading() as session:
+            ready = deliverable_sends(session, now=self.clock())
+        for send_id in ready:
+            deliver(self.courier, send_id)
+        self.note_posts()
+        return len(ready)
+
+    def fall_asleep(self, *, after_posting: bool) -> Sleeper | None:
+        """A worker claims a batch, posts it perhaps, and is not heard of for a while."""
+        for send_id in self.sends:
+            with self.database.transaction() as session:
+                lease_id = leasing.begin(session, send_id, now=self.clock())
+                terms = Terms(lease_id, ledger.LEASE)
+                taken = claim(session, send_id, terms, now=self.clock())
+            if isinstance(taken, Claim):
+                if after_posting:
+                    FakeMailer.post(self.mailer, self._parcel(taken))
+                    self.note_posts()
+                return Sleeper(taken, self.ticks, after_posting)
+        return None
+
+    def wake(self, sleeper: Sleeper) -> None:
+        """It goes on where it stopped: posts, if it thinks that safe, and writes down the end."""
+        safe = self.ticks - sleeper.since < ledger.LEASE.total_seconds() * SAFE_PART
+        if not sleeper.has_posted and safe:
+            FakeMailer.post(self.mailer, self._parcel(sleeper.taken))
+            self.note_posts()
+        with self.database.transaction() as session:
+            if sleeper.has_posted or safe:
+                settling.accepted(session, sleeper.taken, None, now=self.clock())
+            else:
+                late = settling.HeldUp("too late")
+                settling.failed(session, sleeper.taken, late, now=self.clock())
+
+    def note_posts(self) -> None:
+        """Remember when each parcel was taken, and that no copy went to who had long left."""
+        for attempt, _, copies in self.mailer.posted:
+            if attempt in self.posted_at:
+                continue
+            self.posted_at[attempt] = self.ticks
+            for copy in copies:
+                reader = int(copy.marks["nif_d"].partition(".")[2])
+                late = self.ticks - self.gone.get(reader, self.ticks)
+                assert late <= STOPPED_WITHIN, f"{reader} had left {late} s before"
+
+    def hear(self, attempts: list[str], *, times: int = 1) -> None:
+        """Events about these attempts come in, perhaps more than once."""
+        self.told.update(attempts)
+        events = [ledger.event(attempt, at=self.clock()) for attempt in attempts * times]
+        alive = ledger.event(None, sg_event_id=f"alive-{self.ticks}", at=self.clock())
+        ledger.report(self.database, *events, alive, now=self.clock())
+
+    def pass_by(self, seconds: float) -> None:
+        """Time passes; the provider tells in time of all that it took."""
+        self.ticks += seconds
+        due = [
+            attempt
+            for attempt, at in self.posted_at.items()
+            if attempt not in self.told and self.ticks - max(at, self.stream_since) >= HEARD_WITHIN
+        ]
+        if self.is_stream_alive:
+            self.hear(due)
+
+    def look(self) -> None:
+        reconcile(
+            self.database.transaction,
+            self.mailer,
+            self.watch,
+            self.patience,
+            now=self.clock(),
+        )
+
+    def mailed(self) -> Counter[tuple[int, int]]:
+        """How often each reader of each send was mailed, by the provider's own record."""
+        marks = (copy.marks["nif_d"] for _, _, copies in self.mailer.posted for copy in copies)
+        return Counter(
+            (int(send), int(reader)) for send, _, reader in (m.partition(".") for m in marks)
+        )
+
+    def unfinished(self) -> list[int]:
+        over = (SendState.FINISHED, SendState.CANCELLED)
+        with self.database.reading() as session:
+            query = select(Send.id).where(Send.id.in_(self.sends), Send.state.not_in(over))
+            return list(session.scalars(query))
+
+    def check(self) -> None:
+        """Nobody twice, and what the ledger says of each is what the provider did."""
+        mailed = self.mailed()
+        assert not [one for one, times in mailed.items() if times > 1]
+        for send_id in self.sends:
+            assert certify(self.database, send_id, now=self.clock()).faults == []
+
+    def check_the_end(self) -> None:
+        mailed = self.mailed()
+        for send_id in self.sends:
+            with self.database.reading() as session:
+                fates = {one.subscriber_id: one.fate for one in people(session, send_id)}
+            assert set(fates) == self.audiences[send_id]
+            for reader, fate in fates.items():
+                assert mailed[send_id, reader] == (fate == "accepted"), (send_id, reader, fate)
+
+    def _parcel(self, taken: Claim) -> Parcel:
+        with self.database.reading() as session:
+            message = session.get_one(Send, taken.send_id).edition.as_message()
+        make = copyist(taken.send_id, self.list_id, self.courier.links, self.courier.tokens)
+        return self.mailer.pack(message, make(taken.readers), attempt=taken.attempt_id)
