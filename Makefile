@@ -26,9 +26,15 @@ bench:  ## pages and sends of 10,000 and 100,000, measured (JSON=1 for machines)
 bench-send:  ## sends alone, measured
 	$(BOOTSTRAP) bench-send
 
+bench-events:  ## the event webhook, measured (SECONDS=600 of a stream)
+	$(BOOTSTRAP) bench-events
+
+prove:  ## kill loops, sweeps, state machines, all time zones: an hour or two (ROUNDS=, SIZE=, PROOF=, DATABASE=)
+	$(BOOTSTRAP) prove
+
 lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --output-file locks/run.txt
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test check lint bench bench-send lock
+.PHONY: help run test check lint bench bench-send bench-events prove lock

@@ -6,7 +6,9 @@ Commands:
   lint        ruff, mypy and import-linter
   check       lint, then test
   bench       the figures of pages and sends
-  bench-send  the figures of sends
+  bench-send    the figures of sends
+  bench-events  the figures of the event webhook
+  prove         the proofs of sending, in their long form
   setup       set up, and no more
 """
 
@@ -47,6 +49,8 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "check": [*LINT, TEST],
     "bench": [[PYTHON, "-m", "bench"]],
     "bench-send": [[PYTHON, "-m", "bench.sends"]],
+    "bench-events": [[PYTHON, "-m", "bench.events"]],
+    "prove": [[PYTHON, "-m", "tests.prove"]],
     "setup": [],
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 DATABASES = ("sqlite", "postgresql")
 SIZES = "10000,100000"
+LARGE_SIZES = "100000,1000000"
 ROUNDS = "3"
 
 
@@ -20,19 +21,21 @@ class Choices:
     sizes: tuple[int, ...]
     rounds: int
     as_json: bool
+    seconds: int = 600
 
 
-def choices_of(environment: Mapping[str, str]) -> Choices:
-    """Read SIZE (numbers, joined by commas), DATABASE, ROUNDS and JSON. Raises Wrong."""
+def choices_of(environment: Mapping[str, str], sizes: str = SIZES) -> Choices:
+    """Read SIZE (numbers, joined by commas), DATABASE, ROUNDS, SECONDS and JSON. Raises Wrong."""
     database = environment.get("DATABASE", "")
     if database and database not in DATABASES:
         raise Wrong(f"DATABASE is {database}; it must be sqlite or postgresql.")
-    sizes = (environment.get("SIZE") or SIZES).split(",")
+    chosen = (environment.get("SIZE") or sizes).split(",")
     return Choices(
         databases=(database,) if database else DATABASES,
-        sizes=tuple(_number("SIZE", size) for size in sizes),
+        sizes=tuple(_number("SIZE", size) for size in chosen),
         rounds=_number("ROUNDS", environment.get("ROUNDS") or ROUNDS),
         as_json=environment.get("JSON", "") not in {"", "0"},
+        seconds=_number("SECONDS", environment.get("SECONDS") or "600"),
     )
 
 

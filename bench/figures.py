@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 LARGE_SEND = 100_000
 """The marks of sends are for this many recipients and more: a smaller one is mostly starting up."""
 
+LARGEST_SEND = 1_000_000
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -19,6 +21,20 @@ PAGE_MARKS = {"story.requests_per_second": Mark(1_000)}
 SEND_MARKS = {
     "send.recipients_per_second": Mark(20_000),
     "send.peak_megabytes": Mark(200, at_most=True),
+}
+LARGEST_SEND_MARKS = {
+    "send.plan_seconds": Mark(10, at_most=True),
+    "send.recipients_per_second": Mark(50_000),
+    "send.recipients_per_second_at_100_ms": Mark(40_000),
+    "send.peak_megabytes": Mark(150, at_most=True),
+    "send.memory_growth_percent": Mark(10, at_most=True),
+    "leaving.p99_milliseconds": Mark(150, at_most=True),
+    "leaving.last_acceptance_seconds": Mark(60, at_most=True),
+    "events.seconds": Mark(60, at_most=True),
+}
+EVENT_MARKS = {
+    "events.lost": Mark(1, at_most=True),
+    "events.p99_milliseconds": Mark(250, at_most=True),
 }
 
 
@@ -36,6 +52,10 @@ class Figure:
     def mark(self) -> Mark | None:
         if self.size is None:
             return PAGE_MARKS.get(self.figure)
+        if self.figure in EVENT_MARKS:
+            return EVENT_MARKS[self.figure]
+        if self.size >= LARGEST_SEND:
+            return LARGEST_SEND_MARKS.get(self.figure)
         return SEND_MARKS.get(self.figure) if self.size >= LARGE_SEND else None
 
     @property

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench.choosing import Choices, Wrong, choices_of
+from bench.choosing import SIZES, Choices, Wrong, choices_of
 from bench.houses import Ground, ground
 from bench.machine import facts
 from bench.printing import Report
@@ -14,11 +14,11 @@ from tests.postgres import Unavailable
 Measure = Callable[[Ground, Choices, Report], None]
 
 
-def run(*measures: Measure) -> int:
+def run(*measures: Measure, sizes: str = SIZES) -> int:
     """Measure and print. 0: every mark is kept; 1: one is missed; 2: there are no figures."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _run(measures, choices_of(os.environ))
+        return _run(measures, choices_of(os.environ, sizes))
     except Wrong as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return 2

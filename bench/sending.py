@@ -16,12 +16,13 @@ from bench.working import FOR_LOAD, Work, deliver_to
 from nif.clock import utc_now
 from nif.editions.models import Edition
 from nif.parts import Parts, assemble
-from nif.sends.certifying import Tally, recount
+from nif.sends.certifying import certify
 from nif.sends.models import Send, SendState
 from nif.sends.planning import plan
 from tests.standin.client import Standin
 
 BASE = "https://news.example.com"
+FAR_AWAY = ("--latency", "0.1")
 HOW = (
     "Sends: to the SendGrid stand-in on the same cores, which checks lightly (`--check light`). "
     "The rate is that of delivering alone; CPU is that of the worker's process, its start "
@@ -40,6 +41,7 @@ class Round:
 def measure_sends(ground: Ground, choices: Choices, report: Report) -> None:
     """Rate, CPU and memory of sends of every size. Raises Wrong unless all was taken once."""
     report.note(HOW)
+    peaks: dict[int, int] = {}
     for size in choices.sizes:
         report.going_on(f"a list of {size:,} on {ground.database}")
         with ground.house(base_url=BASE) as house, _parts(house) as parts:
@@ -48,9 +50,18 @@ def measure_sends(ground: Ground, choices: Choices, report: Report) -> None:
             for number in range(choices.rounds):
                 report.going_on(f"send {number + 1} of {choices.rounds} to {size:,}")
                 rounds.append(_round(house, parts, list_id, number, size))
+            slow = _round(house, parts, list_id, choices.rounds, size, *FAR_AWAY)
         for figure in _figures(ground.database, size, rounds):
             report.add(figure)
+        rate = size / slow.work.seconds
+        name = "send.recipients_per_second_at_100_ms"
+        report.add(Figure(name, ground.database, size, rate, "1/s"))
+        peaks[size] = max(each.work.peak_bytes for each in rounds)
         report.note(_about_the_standin(ground.database, size, rounds))
+    if len(peaks) > 1:
+        growth = (peaks[max(peaks)] / peaks[min(peaks)] - 1) * 100
+        name = "send.memory_growth_percent"
+        report.add(Figure(name, ground.database, max(peaks), max(growth, 0.0), "%"))
 
 
 @contextmanager
@@ -62,13 +73,15 @@ def _parts(house: House) -> Iterator[Parts]:
         parts.database.close()
 
 
-def _round(house: House, parts: Parts, list_id: int, number: int, size: int) -> Round:
+def _round(
+    house: House, parts: Parts, list_id: int, number: int, size: int, *options: str
+) -> Round:
     with parts.database.transaction() as session:
         edition_id = an_edition(session, list_id, parts.desk, days=number).id
     began = time.perf_counter()
     send_id = _plan(parts, edition_id)
     plan_seconds = time.perf_counter() - began
-    with Standin(*FOR_LOAD) as standin:
+    with Standin(*FOR_LOAD, *options) as standin:
         work = deliver_to(standin, house, send_id)
         _expect_once(standin, parts, send_id, size)
     return Round(plan_seconds, work)
@@ -87,13 +100,13 @@ def _expect_once(standin: Standin, parts: Parts, send_id: int, size: int) -> Non
     with parts.database.reading() as session:
         send = session.get_one(Send, send_id)
         ids = expected(session, send.list_id, size)
-        found = recount(session, send)
         finished = send.state is SendState.FINISHED
+    found = certify(parts.database, send_id, now=utc_now())
     once = Counter(f"{send_id}.{subscriber_id}" for subscriber_id in ids)
     if standin.deliveries() != once or set(standin.recipients().values()) != {1}:
         raise Wrong(f"send {send_id}: not everyone was taken exactly once")
-    if not finished or found != Tally(size, size, 0, 0, 0, 0):
-        raise Wrong(f"send {send_id}: the ledger does not balance: {found}")
+    if not finished or not found.is_complete or found.accepted != size:
+        raise Wrong(f"send {send_id}: the certificate is not complete: {found}")
     if problems := standin.problems():
         raise Wrong(f"send {send_id}: the stand-in took offence: {problems[0]}")
 
