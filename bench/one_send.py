@@ -9,11 +9,12 @@ import sys
 import time
 
 from nif.cli.common import parts_of_this_house
-from nif.jobs import Worker
+from nif.jobs import Worker, spare_the_collector
 
 
 def main(send_id: int) -> None:
     worker = Worker(parts := parts_of_this_house())
+    spare_the_collector()
     began = time.perf_counter()
     worker.deliver(send_id)
     seconds = time.perf_counter() - began

@@ -4,6 +4,7 @@ The scheduler ticks and the queue wakes; neither decides anything. Each job asks
 is due, so that any number of workers may run them all.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -170,9 +171,20 @@ SCHEDULE = (
 """What ticks, and how often. The queue wakes the same jobs sooner."""
 
 
+def spare_the_collector() -> None:
+    """Have Python look for garbage in circles seldom, and never among what was there at the start.
+
+    Making the copies of a batch leaves none, and the looking took a sixth of a send's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+
+
 def work(parts: Parts) -> None:
     """Run the scheduler and the queue until the process is told to stop."""
     worker = Worker(parts)
+    spare_the_collector()
     parts.queue.handlers.update(
         letters=worker.letters,
         sends=worker.sends,
