@@ -57,12 +57,16 @@ class Outcome(StrEnum):
 
 
 class AttemptResult(StrEnum):
-    """CANCELLED is an attempt that its fence stopped before the provider mailed anyone."""
+    """CANCELLED is an attempt that its fence stopped before the provider mailed anyone.
+
+    While that is being tried it is RECALLING, and an answer that comes late proves nothing.
+    """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     NOT_TAKEN = "not_taken"
     UNCERTAIN = "uncertain"
+    RECALLING = "recalling"
     CANCELLED = "cancelled"
 
 

@@ -58,7 +58,11 @@ def reconcile(
     for attempt in waiting:
         known = mailer.took(attempt.id)
         by_now = now + timedelta(seconds=time.monotonic() - began)
-        recalled = known is None and _recall(mailer, attempt, patience, by_now)
+        recalled = (
+            known is None
+            and _may_recall(attempt, patience, by_now)
+            and _recall(transaction, mailer, attempt)
+        )
         with transaction() as session:
             _settle(session, attempt.id, False if recalled else known, patience, now)
     _forget_fences(transaction, mailer, before=now - patience.keep_recalls)
@@ -93,16 +97,40 @@ def _sending(session: Session) -> Sequence[int]:
     return session.scalars(select(Send.id).where(Send.state == SendState.SENDING)).all()
 
 
-def _recall(mailer: Mailer, attempt: Attempt, patience: Patience, now: datetime) -> bool:
-    """Throw away at the provider what may have been taken, while that is surely in time."""
+def _may_recall(attempt: Attempt, patience: Patience, now: datetime) -> bool:
+    """Is there still time to throw away at the provider what may have been taken?"""
     if attempt.fence is None or attempt.goes_out_at is None or attempt.heard_at is not None:
         return False
-    if now >= attempt.goes_out_at - patience.recall_before:
-        return False
+    return now < attempt.goes_out_at - patience.recall_before
+
+
+def _recall(transaction: Transaction, mailer: Mailer, attempt: Attempt) -> bool:
+    """Recall an attempt. That this is tried is written down first: an answer may still come."""
+    in_doubt = select(Batch.id).where(
+        Batch.attempt_id == attempt.id, Batch.state.in_(settling.IN_DOUBT)
+    )
+    not_settled = (AttemptResult.UNCERTAIN, AttemptResult.RECALLING)
+    with transaction() as session:
+        begun = session.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt.id, Attempt.result.in_(not_settled), in_doubt.exists())
+            .values(result=AttemptResult.RECALLING)
+            .execution_options(synchronize_session=False)
+            .returning(Attempt.id)
+        ).first()
     try:
-        return mailer.recall(attempt.fence)
+        if begun is None or mailer.recall(attempt.fence or ""):
+            return begun is not None
     except (NotTaken, Uncertain):
+        # It may have been recalled or not: what comes of it decides.
         return False
+    with transaction() as session:
+        session.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt.id, Attempt.result == AttemptResult.RECALLING)
+            .values(result=AttemptResult.UNCERTAIN)
+        )
+    return False
 
 
 def _forget_fences(transaction: Transaction, mailer: Mailer, *, before: datetime) -> None:

@@ -28,12 +28,16 @@ def accepted(session: Session, claim: Claim, message_id: str | None, *, now: dat
     """The provider took the attempt's batch. False where the batch is not this attempt's now."""
     braking.note_success(session, claim.begun_at)
     session.execute(_NOBODY_REFUSED, {"the_send": claim.send_id})
+    values = {"attempt": claim.attempt_id, "how": AttemptResult.ACCEPTED, "because": None}
+    if session.execute(_ANSWERED, {**values, "now": now}).first() is None:
+        return False
     return _accept(session, claim.attempt_id, claim.batch_id, message_id, now)
 
 
 def proven(session: Session, attempt_id: str, *, now: datetime) -> bool:
     """It turned out that the provider had taken it. False where that changes nothing any more."""
     attempt = session.get_one(Attempt, attempt_id)
+    _note(session, attempt_id, AttemptResult.ACCEPTED, None, now)
     return _accept(session, attempt_id, attempt.batch_id, None, now)
 
 
@@ -123,7 +127,6 @@ def _result(error: NotTaken | Uncertain) -> AttemptResult:
 def _accept(
     session: Session, attempt_id: str, batch_id: int, message_id: str | None, now: datetime
 ) -> bool:
-    _note(session, attempt_id, AttemptResult.ACCEPTED, None, now)
     changed = session.execute(
         _TO_ACCEPTED,
         {"the_batch": batch_id, "attempt": attempt_id, "now": now, "given": message_id},
@@ -146,6 +149,19 @@ _NOBODY_REFUSED = (
     update(table_of(Send))
     .where(Send.id == bindparam("the_send"), Send.refusals > 0)
     .values(refusals=0)
+)
+# An attempt that is being recalled is settled by what comes of that, and not by a late answer.
+_ANSWERED = (
+    update(table_of(Attempt))
+    .where(
+        Attempt.id == bindparam("attempt"),
+        or_(
+            Attempt.result.is_(None),
+            Attempt.result.not_in((AttemptResult.RECALLING, AttemptResult.CANCELLED)),
+        ),
+    )
+    .values(result=bindparam("how"), why=bindparam("because"), ended_at=bindparam("now"))
+    .returning(Attempt.id)
 )
 _ENDED = (
     update(table_of(Attempt))

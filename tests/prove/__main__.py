@@ -28,7 +28,7 @@ from tests.prove.workers import prove_workers
 from tests.prove.zones import prove_zones
 
 DATABASES = ("sqlite", "postgresql")
-FENCED = Scale(fence_ahead=6.0, recall_before=3.0)
+FENCED = Scale(fence_ahead=12.0, recall_before=3.0)
 SEED = 20261122
 TWO_YEARS = 730
 

@@ -7,11 +7,20 @@ from sqlalchemy import select
 from nif.database import Database
 from nif.mail.mailer import Locked
 from nif.sends.delivering import Courier, deliver
-from nif.sends.models import Attempt
+from nif.sends.models import Attempt, AttemptResult
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import AHEAD, Clock
-from tests.sends.ledger import attempts, audience, brake, planned, states
+from tests.sends.ledger import (
+    accept,
+    attempts,
+    audience,
+    brake,
+    claimed,
+    doubt,
+    planned,
+    states,
+)
 
 
 def test_each_attempt_waits_behind_a_fence_of_its_own(
@@ -62,6 +71,24 @@ def test_where_no_fence_is_to_be_had_nothing_is_posted_and_the_house_waits(
     assert (on.why, mailer.posts, states(database, send_id)) == ("no such key", 0, ["planned"])
     with database.reading() as session:
         assert session.scalars(select(Attempt)).all() == []
+
+
+def test_an_answer_that_comes_while_it_is_recalled_proves_nothing(
+    fenced: Courier, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = planned(database, count=3)
+    taken = claimed(database, send_id)
+    doubt(database, taken)
+    change_attempt(database, taken.attempt_id, result=AttemptResult.RECALLING)
+
+    assert not accept(database, taken)
+    assert states(database, send_id) == ["uncertain"]
+
+
+def change_attempt(database: Database, attempt_id: str, **values: object) -> None:
+    with database.transaction() as session:
+        for name, value in values.items():
+            setattr(session.get_one(Attempt, attempt_id), name, value)
 
 
 def test_with_the_brake_on_no_fence_is_asked_for(
