@@ -22,7 +22,7 @@ class House:
     def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = (folder / "house.log").open("ab")
+        self._log = (folder / "house.log").open("a+b")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NIF_")},
@@ -90,6 +90,9 @@ class House:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._log.seek(0)
+        # Pytest shows it beside a test that failed.
+        print(self._log.read().decode(errors="replace"))
         self._log.close()
 
 
