@@ -11,7 +11,7 @@ from nif.mail.outbox import OutboxMailer
 from nif.mail.rendering import Stationery
 from nif.mail.sendgrid import SendGridMailer
 from nif.queue import Queue
-from nif.sends.delivering import Courier
+from nif.sends.courier import Courier
 from nif.sends.pacing import Limits
 from nif.sends.planning import Terms
 from nif.sends.reconciling import Patience

@@ -21,9 +21,7 @@ from nif.errors import Conflict, NotFound
 from nif.links import Links
 from nif.mail.message import Message, fill
 from nif.mail.posting import write_letter
-from nif.parts import Parts
-from nif.sends.models import Send
-from nif.sends.planning import plan
+from nif.sends.planning import plan_by_hand
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.joining import get_list
 
@@ -48,7 +46,7 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json:
             found = make_now(session, get_list(session, slug), parts.desk, now=now)
         else:
             found = _get_edition(session, edition_id or 0)
-        planned = _plan(session, parts, found, at or now, now)
+        planned = plan_by_hand(session, found, parts.terms_by_hand, at=at or now, now=now)
         result = {
             "send": planned.id,
             "edition": found.id,
@@ -82,19 +80,6 @@ def _get_edition(session: Session, edition_id: int) -> Edition:
     if found.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {found.state.value}: there is nothing in it to send.")
     return found
-
-
-def _plan(session: Session, parts: Parts, found: Edition, at: datetime, now: datetime) -> Send:
-    """Plan a send by hand. Raises Conflict where the edition has one, or nobody to go to."""
-    if found.mailing_list.confirmed_count == 0:
-        raise Conflict("Nobody has confirmed a subscription to this list. Nothing was sent.")
-    terms = parts.terms_by_hand
-    planned = plan(session, found, replace(terms, undo=max(terms.undo, at - now)), now=now)
-    if planned is None:
-        raise Conflict("This edition has a send already. Nothing more was sent.")
-    # By hand it is news from the moment at which a person wants it to go out.
-    planned.not_after = planned.starts_at + terms.within
-    return planned
 
 
 def _tested(found: Edition, to: str, links: Links) -> Message:

@@ -1,6 +1,6 @@
 """Turning a frozen edition into a send: who gets it, in which batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,8 @@ class Terms:
     undo: timedelta = timedelta(0)
     within: timedelta = timedelta(hours=24)
 
+
+NOBODY = "Nobody has confirmed a subscription to this list yet, so there is nobody to mail."
 
 AT_ONCE = Terms()
 
@@ -71,6 +73,22 @@ def plan(
     session.execute(insert(Batch).from_select(_BATCH_COLUMNS, ranges))
     if send.audience == 0:
         send.state, send.finished_at = SendState.FINISHED, now
+    return send
+
+
+def plan_by_hand(
+    session: Session, edition: Edition, terms: Terms, *, at: datetime, now: datetime
+) -> Send:
+    """Plan a send that a person asked for, to begin at `at` or when it cannot be undone any more.
+
+    It is news from then on. Raises Conflict where nobody would get it, or it has a send.
+    """
+    if edition.mailing_list.confirmed_count == 0:
+        raise Conflict(NOBODY)
+    send = plan(session, edition, replace(terms, undo=max(terms.undo, at - now)), now=now)
+    if send is None:
+        raise Conflict("This edition has a send already. Nothing more was sent.")
+    send.not_after = send.starts_at + terms.within
     return send
 
 

@@ -19,7 +19,8 @@ from nif.database import Database
 from nif.parts import Parts, assemble
 from nif.sends import braking, feedback
 from nif.sends.certifying import certify
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.leasing import Watch
 from nif.sends.models import Send
 from nif.sends.reconciling import Patience, reconcile

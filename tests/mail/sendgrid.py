@@ -12,6 +12,7 @@ from nif.mail.mailer import Parcel
 from nif.mail.message import Copy, Message
 from nif.mail.sendgrid import SendGridMailer
 
+KEY = "SG.a-secret-of-ours"
 ATTEMPT = "0a" * 16
 MESSAGE = Message(
     from_address="news@example.com",

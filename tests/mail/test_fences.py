@@ -22,19 +22,14 @@ def standin() -> Iterator[Standin]:
         yield standin
 
 
-@pytest.fixture
-def mailer(standin: Standin) -> SendGridMailer:
-    return SendGridMailer(standin.api_key, standin.url, connections=2)
-
-
-def post(mailer: SendGridMailer, fence_id: str, name: str, *, ahead: float = 1.5) -> None:
+def post(sendgrid: SendGridMailer, fence_id: str, name: str, *, ahead: float = 1.5) -> None:
     """Post a parcel of one copy that waits behind a fence for so many seconds."""
     fence = Fence(fence_id, datetime.now(UTC) + timedelta(seconds=ahead))
-    mailer.post(mailer.pack(MESSAGE, [copy(name)], attempt=ATTEMPT, fence=fence))
+    sendgrid.post(sendgrid.pack(MESSAGE, [copy(name)], attempt=ATTEMPT, fence=fence))
 
 
-def new_fence(mailer: SendGridMailer) -> str:
-    fence_id = mailer.fence_id()
+def new_fence(sendgrid: SendGridMailer) -> str:
+    fence_id = sendgrid.fence_id()
     assert fence_id is not None
     return fence_id
 
@@ -45,14 +40,14 @@ def everyone_mailed(standin: Standin) -> list[str]:
     return sorted(standin.recipients())
 
 
-def test_each_fence_has_an_id_of_its_own(mailer: SendGridMailer) -> None:
-    assert len({new_fence(mailer) for _ in range(3)}) == 3
+def test_each_fence_has_an_id_of_its_own(sendgrid: SendGridMailer) -> None:
+    assert len({new_fence(sendgrid) for _ in range(3)}) == 3
 
 
-def test_a_parcel_says_its_fence_and_when_it_goes_out(mailer: SendGridMailer) -> None:
+def test_a_parcel_says_its_fence_and_when_it_goes_out(sendgrid: SendGridMailer) -> None:
     out = datetime(2026, 11, 20, 12, 15, 0, 900_000, tzinfo=UTC)
-    parcel = mailer.pack(MESSAGE, [copy("ann")], attempt=ATTEMPT, fence=Fence("a fence", out))
-    plain = mailer.pack(MESSAGE, [copy("ann")], attempt=ATTEMPT)
+    parcel = sendgrid.pack(MESSAGE, [copy("ann")], attempt=ATTEMPT, fence=Fence("a fence", out))
+    plain = sendgrid.pack(MESSAGE, [copy("ann")], attempt=ATTEMPT)
 
     said = orjson.loads(parcel.content)  # type: ignore[arg-type]
     assert (said["batch_id"], said["send_at"]) == ("a fence", 1795176900)
@@ -61,107 +56,109 @@ def test_a_parcel_says_its_fence_and_when_it_goes_out(mailer: SendGridMailer) ->
 
 @pytest.mark.parametrize("first", ["post", "recall"])
 def test_what_is_recalled_mails_nobody_whichever_came_first(
-    standin: Standin, mailer: SendGridMailer, first: str
+    standin: Standin, sendgrid: SendGridMailer, first: str
 ) -> None:
-    recalled, kept = new_fence(mailer), new_fence(mailer)
+    recalled, kept = new_fence(sendgrid), new_fence(sendgrid)
     if first == "post":
-        post(mailer, recalled, "ann")
-    assert mailer.recall(recalled)
+        post(sendgrid, recalled, "ann")
+    assert sendgrid.recall(recalled)
     if first == "recall":
-        post(mailer, recalled, "ann")
-    post(mailer, kept, "bea")
+        post(sendgrid, recalled, "ann")
+    post(sendgrid, kept, "bea")
 
     assert everyone_mailed(standin) == ["bea@example.com"]
     assert sum(standin.discarded().values()) == 1
 
 
-def test_a_recall_that_was_asked_for_before_is_one_still(mailer: SendGridMailer) -> None:
-    fence_id = new_fence(mailer)
+def test_a_recall_that_was_asked_for_before_is_one_still(sendgrid: SendGridMailer) -> None:
+    fence_id = new_fence(sendgrid)
 
-    assert [mailer.recall(fence_id) for _ in range(3)] == [True] * 3
+    assert [sendgrid.recall(fence_id) for _ in range(3)] == [True] * 3
 
 
 def test_a_recall_whose_answer_was_lost_is_found_when_asked_for_again(
-    standin: Standin, mailer: SendGridMailer
+    standin: Standin, sendgrid: SendGridMailer
 ) -> None:
-    fence_id = new_fence(mailer)
+    fence_id = new_fence(sendgrid)
     standin.push_fault("accept_then_500", path="/v3/user/scheduled_sends")
     with pytest.raises(Uncertain):
-        mailer.recall(fence_id)
+        sendgrid.recall(fence_id)
 
-    assert mailer.recall(fence_id)
+    assert sendgrid.recall(fence_id)
 
 
 def test_where_there_is_no_room_for_a_recall_it_is_refused(
-    standin: Standin, mailer: SendGridMailer
+    standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.account(most_cancelled=1)
-    first, second = new_fence(mailer), new_fence(mailer)
-    assert mailer.recall(first)
-    assert not mailer.recall(second)
+    first, second = new_fence(sendgrid), new_fence(sendgrid)
+    assert sendgrid.recall(first)
+    assert not sendgrid.recall(second)
 
-    mailer.forget_fence(first)
-    assert mailer.recall(second)
+    sendgrid.forget_fence(first)
+    assert sendgrid.recall(second)
 
 
-def test_a_fence_that_only_pauses_is_not_recalled(standin: Standin, mailer: SendGridMailer) -> None:
-    fence_id = new_fence(mailer)
-    mailer._ask(
+def test_a_fence_that_only_pauses_is_not_recalled(
+    standin: Standin, sendgrid: SendGridMailer
+) -> None:
+    fence_id = new_fence(sendgrid)
+    sendgrid._ask(
         "POST",
         "/v3/user/scheduled_sends",
         orjson.dumps({"batch_id": fence_id, "status": "pause"}),
     )
 
-    assert not mailer.recall(fence_id)
+    assert not sendgrid.recall(fence_id)
 
 
-def test_a_recall_is_forgotten_however_often_it_is_asked_for(mailer: SendGridMailer) -> None:
-    fence_id = new_fence(mailer)
-    mailer.recall(fence_id)
-    mailer.forget_fence(fence_id)
+def test_a_recall_is_forgotten_however_often_it_is_asked_for(sendgrid: SendGridMailer) -> None:
+    fence_id = new_fence(sendgrid)
+    sendgrid.recall(fence_id)
+    sendgrid.forget_fence(fence_id)
 
-    mailer.forget_fence(fence_id)
+    sendgrid.forget_fence(fence_id)
 
 
-def test_every_list_is_read_in_pages(standin: Standin, mailer: SendGridMailer) -> None:
+def test_every_list_is_read_in_pages(standin: Standin, sendgrid: SendGridMailer) -> None:
     many = [f"reader{number}@example.com" for number in range(LARGEST_PAGE * 2 + 1)]
     standin.account(suppress={"bounces": many, "spam_reports": ["ed@example.com"]})
 
-    pages = list(mailer.blocked(LONG_AGO))
+    pages = list(sendgrid.blocked(LONG_AGO))
     assert [len(page) for page in pages] == [LARGEST_PAGE, LARGEST_PAGE, 1, 1]
     assert sorted(one.address for page in pages[:3] for one in page) == sorted(many)
     assert (pages[3][0].address, pages[3][0].kind) == ("ed@example.com", "spam_reports")
 
 
 def test_each_list_has_its_kind_and_blocks_are_not_among_them(
-    standin: Standin, mailer: SendGridMailer
+    standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     moment = int(time.time()) - 60
     item = {"email": "ann@example.com", "created": moment}
     standin.account(suppress={kind: [item] for kind in (*SUPPRESSION_LISTS, "blocks")})
 
     since = datetime.fromtimestamp(moment, UTC)
-    found = [one for page in mailer.blocked(since) for one in page]
+    found = [one for page in sendgrid.blocked(since) for one in page]
     assert found == [Blocked("ann@example.com", kind, since) for kind in SUPPRESSION_LISTS]
 
 
-def test_only_what_is_newer_is_read(standin: Standin, mailer: SendGridMailer) -> None:
+def test_only_what_is_newer_is_read(standin: Standin, sendgrid: SendGridMailer) -> None:
     items = [{"email": f"reader{n}@example.com", "created": 1_700_000_000 + n} for n in range(4)]
     standin.account(suppress={"bounces": items})
 
-    pages = list(mailer.blocked(datetime.fromtimestamp(1_700_000_002, UTC)))
+    pages = list(sendgrid.blocked(datetime.fromtimestamp(1_700_000_002, UTC)))
     assert sorted(one.address[:7] for page in pages for one in page) == ["reader2", "reader3"]
 
 
 def test_a_key_that_may_not_read_the_lists_is_locked(
-    standin: Standin, mailer: SendGridMailer
+    standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.account(key_revoked=True)
 
     with pytest.raises(Locked):
-        list(mailer.blocked(LONG_AGO))
+        list(sendgrid.blocked(LONG_AGO))
     with pytest.raises(Locked):
-        mailer.fence_id()
+        sendgrid.fence_id()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import logging
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,40 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from nif.mail.mailer import NotTaken, Unavailable, Uncertain
 from nif.mail.sendgrid import SendGridMailer
-from tests.mail.sendgrid import Odd, answering, parcel
+from tests.mail.sendgrid import KEY, Odd, parcel
 from tests.standin.client import Standin
-
-KEY = "SG.a-secret-of-ours"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Standin]:
-    with Standin() as standin:
-        yield standin
-
-
-@pytest.fixture
-def standin(running: Standin) -> Iterator[Standin]:
-    yield running
-    running.clear_faults()
-
-
-@pytest.fixture
-def mailer(standin: Standin) -> SendGridMailer:
-    return SendGridMailer(standin.api_key, standin.url, connections=2)
-
-
-@pytest.fixture
-def odd() -> Iterator[Odd]:
-    with answering() as server:
-        yield server
-
-
-@pytest.fixture
-def ask(odd: Odd) -> Callable[[], str | None]:
-    """Posts a parcel of two copies to the odd server."""
-    mailer = SendGridMailer(KEY, odd.url, connections=1)
-    return lambda: mailer.post(parcel(mailer, "ann", "bea"))
 
 
 @pytest.fixture
@@ -110,11 +78,11 @@ def test_neither_the_key_nor_an_address_gets_into_errors_and_logs(
 
 @pytest.mark.parametrize("fault", ["reset_mid_body", "truncated", "refuse_unread"])
 def test_a_broken_connection_tells_no_secret(
-    standin: Standin, mailer: SendGridMailer, caplog: pytest.LogCaptureFixture, fault: str
+    standin: Standin, sendgrid: SendGridMailer, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     standin.push_fault(fault)
     with caplog.at_level(logging.DEBUG), pytest.raises(Uncertain) as told:
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
 
     said = f"{told.value} {told.value.__cause__!r} {caplog.text}"
     assert standin.api_key not in said

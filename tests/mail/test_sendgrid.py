@@ -1,7 +1,7 @@
 """What is said to SendGrid, and what its answers mean, over real HTTP on loopback."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -10,10 +10,8 @@ import pytest
 from nif.mail.mailer import Locked, Refused, Unavailable, Uncertain
 from nif.mail.message import Copy, Message
 from nif.mail.sendgrid import SendGridMailer
-from tests.mail.sendgrid import ATTEMPT, MESSAGE, Odd, answering, copy, parcel
+from tests.mail.sendgrid import ATTEMPT, KEY, MESSAGE, Odd, copy, parcel
 from tests.standin.client import Standin
-
-KEY = "SG.a-secret-of-ours"
 
 
 def body(*copies: Copy, **given: str) -> dict[str, Any]:
@@ -23,52 +21,22 @@ def body(*copies: Copy, **given: str) -> dict[str, Any]:
     return orjson.loads(packed.content)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Standin]:
-    with Standin() as standin:
-        yield standin
-
-
-@pytest.fixture
-def standin(running: Standin) -> Iterator[Standin]:
-    yield running
-    running.clear_faults()
-
-
-@pytest.fixture
-def mailer(standin: Standin) -> SendGridMailer:
-    return SendGridMailer(standin.api_key, standin.url, connections=2)
-
-
-@pytest.fixture
-def odd() -> Iterator[Odd]:
-    with answering() as server:
-        yield server
-
-
-@pytest.fixture
-def ask(odd: Odd) -> Callable[[], str | None]:
-    """Posts a parcel of two copies to the odd server."""
-    mailer = SendGridMailer(KEY, odd.url, connections=1)
-    return lambda: mailer.post(parcel(mailer, "ann", "bea"))
-
-
-def test_an_acceptance_gives_the_message_id(standin: Standin, mailer: SendGridMailer) -> None:
-    message_id = mailer.post(parcel(mailer, "ann", "bea"))
+def test_an_acceptance_gives_the_message_id(standin: Standin, sendgrid: SendGridMailer) -> None:
+    message_id = sendgrid.post(parcel(sendgrid, "ann", "bea"))
 
     record = list(standin.accepted())[-1]
     assert (record["message_id"], record["attempt"]) == (message_id, ATTEMPT)
     assert record["deliveries"] == [["1.3", "ann@example.com"], ["1.3", "bea@example.com"]]
 
 
-def test_an_acceptance_without_an_id_is_one(standin: Standin, mailer: SendGridMailer) -> None:
+def test_an_acceptance_without_an_id_is_one(standin: Standin, sendgrid: SendGridMailer) -> None:
     standin.push_fault("no_message_id")
 
-    assert mailer.post(parcel(mailer)) is None
+    assert sendgrid.post(parcel(sendgrid)) is None
 
 
-def test_a_reader_gets_what_was_meant_for_them(standin: Standin, mailer: SendGridMailer) -> None:
-    mailer.post(parcel(mailer, "dot", "eve"))
+def test_a_reader_gets_what_was_meant_for_them(standin: Standin, sendgrid: SendGridMailer) -> None:
+    sendgrid.post(parcel(sendgrid, "dot", "eve"))
 
     (mail,) = standin.mails("eve@example.com")
     leave = "https://news.example.com/unsubscribe/eve"
@@ -79,9 +47,9 @@ def test_a_reader_gets_what_was_meant_for_them(standin: Standin, mailer: SendGri
     assert leave in mail["html"]
 
 
-def test_a_thousand_copies_go_in_one_request(standin: Standin, mailer: SendGridMailer) -> None:
+def test_a_thousand_copies_go_in_one_request(standin: Standin, sendgrid: SendGridMailer) -> None:
     before = standin.stats()
-    mailer.post(parcel(mailer, *(f"reader{n}" for n in range(1000))))
+    sendgrid.post(parcel(sendgrid, *(f"reader{n}" for n in range(1000))))
     after = standin.stats()
 
     assert after["accepted_requests"] - before["accepted_requests"] == 1
@@ -144,48 +112,48 @@ def test_the_key_and_the_type_are_said(odd: Odd, ask: Callable[[], str | None]) 
     assert headers["Content-Type"] == "application/json"
 
 
-def test_connections_are_kept(standin: Standin, mailer: SendGridMailer) -> None:
+def test_connections_are_kept(standin: Standin, sendgrid: SendGridMailer) -> None:
     before = standin.stats()["connections"]
     for _ in range(5):
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
 
     assert standin.stats()["connections"] == before + 1
 
 
 def test_a_connection_that_was_closed_while_idle_makes_no_doubt(
-    standin: Standin, mailer: SendGridMailer
+    standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.push_fault("close_idle")
-    mailer.post(parcel(mailer))
+    sendgrid.post(parcel(sendgrid))
     time.sleep(0.05)
 
-    assert mailer.post(parcel(mailer)) is not None
+    assert sendgrid.post(parcel(sendgrid)) is not None
 
 
-def test_a_bad_address_is_named_by_its_place(standin: Standin, mailer: SendGridMailer) -> None:
+def test_a_bad_address_is_named_by_its_place(standin: Standin, sendgrid: SendGridMailer) -> None:
     standin.push_fault("bad_address", address="bea@example.com")
 
     with pytest.raises(Refused) as told:
-        mailer.post(parcel(mailer, "ann", "bea", "cy"))
+        sendgrid.post(parcel(sendgrid, "ann", "bea", "cy"))
     (problem,) = told.value.problems
     assert (told.value.status, problem.copy) == (400, 1)
     assert problem.message == "Does not contain a valid address."
 
 
-def test_a_fault_of_the_content_is_named_by_its_field(mailer: SendGridMailer) -> None:
-    empty = mailer.pack(Message(**{**vars(MESSAGE), "text": ""}), [copy("ann")], attempt=ATTEMPT)
+def test_a_fault_of_the_content_is_named_by_its_field(sendgrid: SendGridMailer) -> None:
+    empty = sendgrid.pack(Message(**{**vars(MESSAGE), "text": ""}), [copy("ann")], attempt=ATTEMPT)
 
     with pytest.raises(Refused) as told:
-        mailer.post(empty)
+        sendgrid.post(empty)
     (problem,) = told.value.problems
     assert (problem.field, problem.copy) == ("content.0.value", None)
 
 
-def test_a_body_too_large_is_refused(standin: Standin, mailer: SendGridMailer) -> None:
+def test_a_body_too_large_is_refused(standin: Standin, sendgrid: SendGridMailer) -> None:
     huge = Message(**{**vars(MESSAGE), "html": "x" * 31_000_000})
 
     with pytest.raises(Refused) as told:
-        mailer.post(mailer.pack(huge, [copy("ann")], attempt=ATTEMPT))
+        sendgrid.post(sendgrid.pack(huge, [copy("ann")], attempt=ATTEMPT))
     assert told.value.status == 413
 
 
@@ -193,66 +161,66 @@ def test_a_body_too_large_is_refused(standin: Standin, mailer: SendGridMailer) -
     "fault", ["credits_used_up", "key_revoked", "from_not_verified", "redirect"]
 )
 def test_an_account_that_may_not_send_is_locked(
-    standin: Standin, mailer: SendGridMailer, fault: str
+    standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     before = standin.stats()["requests"]
     standin.push_fault(fault)
 
     with pytest.raises(Locked):
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
     assert standin.stats()["requests"] == before + 1
 
 
-def test_too_many_requests_wait_for_the_reset(standin: Standin, mailer: SendGridMailer) -> None:
+def test_too_many_requests_wait_for_the_reset(standin: Standin, sendgrid: SendGridMailer) -> None:
     standin.push_fault("too_many_requests", seconds=60)
 
     with pytest.raises(Unavailable) as told:
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
     assert told.value.wait is not None
     assert 50 < told.value.wait <= 60
 
 
 def test_too_many_requests_without_a_reset_leave_the_wait_open(
-    standin: Standin, mailer: SendGridMailer
+    standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.push_fault("too_many_requests_bare")
 
     with pytest.raises(Unavailable) as told:
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
     assert told.value.wait is None
 
 
 @pytest.mark.parametrize("fault", ["refuse_500", "refuse_502", "refuse_503"])
 def test_a_fault_of_the_server_leaves_it_uncertain(
-    standin: Standin, mailer: SendGridMailer, fault: str
+    standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     standin.push_fault(fault)
 
     with pytest.raises(Uncertain, match=fault[-3:]):
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
 
 
 @pytest.mark.parametrize("fault", ["accept_then_500", "accept_then_drop", "truncated"])
 def test_an_acceptance_that_was_lost_is_uncertain_and_not_posted_again(
-    standin: Standin, mailer: SendGridMailer, fault: str
+    standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     before = standin.stats()["accepted_requests"]
     standin.push_fault(fault)
 
     with pytest.raises(Uncertain):
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
     assert standin.stats()["accepted_requests"] == before + 1
 
 
 @pytest.mark.parametrize("fault", ["refuse_unread", "reset_mid_body"])
 def test_a_connection_that_breaks_is_uncertain_and_not_tried_again(
-    standin: Standin, mailer: SendGridMailer, fault: str
+    standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     before = standin.stats()["accepted_requests"]
     standin.push_fault(fault)
 
     with pytest.raises(Uncertain):
-        mailer.post(parcel(mailer))
+        sendgrid.post(parcel(sendgrid))
     assert standin.stats()["accepted_requests"] == before
 
 
@@ -273,5 +241,5 @@ def test_where_nobody_listens_nothing_was_taken() -> None:
     assert told.value.wait is None
 
 
-def test_it_cannot_say_what_was_taken(mailer: SendGridMailer) -> None:
-    assert mailer.took(ATTEMPT) is None
+def test_it_cannot_say_what_was_taken(sendgrid: SendGridMailer) -> None:
+    assert sendgrid.took(ATTEMPT) is None

@@ -7,13 +7,12 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck, Phase
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import Phase
 
 from nif.database import Database
 from tests.prove.befalling import Befalling
 from tests.prove.databases import a_copy, a_template
+from tests.prove.histories import try_to_break
 
 Open = Callable[[], AbstractContextManager[Database]]
 
@@ -34,17 +33,13 @@ def prove_sending(
     began, came_up = perf_counter(), Counter[str]()
     with ExitStack() as stack:
         opening: Open = partial(a_copy, stack.enter_context(a_template()))
-        settings = hypothesis.settings(
-            max_examples=examples,
-            stateful_step_count=steps,
+        told = try_to_break(
+            lambda: machine(opening(), came_up),
+            examples=examples,
+            steps=steps,
+            seed=seed,
             phases=phases,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
         )
-        told = _break(lambda: machine(opening(), came_up), settings, seed)
     return {
         "proof": "sending",
         "database": "sqlite",
@@ -56,12 +51,3 @@ def prove_sending(
         "holds": not told,
         "seconds": round(perf_counter() - began, 1),
     }
-
-
-def _break(machine: Callable[[], Befalling], settings: hypothesis.settings, seed: int) -> list[str]:
-    try:
-        run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=settings)
-    except Exception as error:
-        found = error.exceptions if isinstance(error, ExceptionGroup) else [error]
-        return ["\n".join([repr(one), *getattr(one, "__notes__", [])]) for one in found]
-    return []

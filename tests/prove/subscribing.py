@@ -7,12 +7,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck
-from hypothesis.stateful import run_state_machine_as_test
-
 from nif.database import Database
 from tests.prove.databases import Opened, a_copy, a_template, rolled_back
+from tests.prove.histories import try_to_break
 from tests.prove.readers import Readers
 
 Open = Callable[[], AbstractContextManager[Opened]]
@@ -35,7 +32,9 @@ def prove_subscribing(
     began, came_up = perf_counter(), Counter[str]()
     with ExitStack() as stack:
         opening: Open = partial(rolled_back, database) if database else _copies(stack)
-        told = _break(lambda: readers(opening(), came_up), examples, steps, seed)
+        told = try_to_break(
+            lambda: readers(opening(), came_up), examples=examples, steps=steps, seed=seed
+        )
     return {
         "proof": "subscribing",
         "database": database.engine.dialect.name if database else "sqlite",
@@ -51,21 +50,3 @@ def prove_subscribing(
 
 def _copies(stack: ExitStack) -> Open:
     return partial(a_copy, stack.enter_context(a_template()))
-
-
-def _break(machine: Callable[[], Readers], examples: int, steps: int, seed: int) -> list[str]:
-    """Try to break a promise; returns how, in the fewest steps, for each way that was found."""
-    settings = hypothesis.settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    try:
-        run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=settings)
-    except Exception as error:
-        found = error.exceptions if isinstance(error, ExceptionGroup) else [error]
-        return ["\n".join([repr(one), *getattr(one, "__notes__", [])]) for one in found]
-    return []

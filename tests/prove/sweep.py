@@ -22,7 +22,8 @@ from nif.database import Database
 from nif.editions.models import Edition
 from nif.mail.mailer import Parcel, Unavailable, Uncertain
 from nif.sends.certifying import certify
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.leasing import Watch
 from nif.sends.models import Send, SendState
 from nif.sends.planning import Terms, plan

@@ -15,7 +15,8 @@ from nif.sends import leasing, settling
 from nif.sends.certifying import certify, people
 from nif.sends.claiming import Claim, Terms, claim
 from nif.sends.copying import copyist
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.leasing import SAFE_PART, Watch
 from nif.sends.models import Send, SendState
 from nif.sends.planning import Terms as Planned

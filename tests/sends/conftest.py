@@ -7,7 +7,7 @@ import pytest
 
 from nif.parts import Parts
 from nif.sends import planning
-from nif.sends.delivering import Courier
+from nif.sends.courier import Courier
 from tests.fakes import FakeMailer
 
 AHEAD = timedelta(minutes=15)

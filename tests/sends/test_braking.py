@@ -10,7 +10,8 @@ from nif.mail.mailer import Locked, NotTaken, Problem, Refused, Unavailable, Unc
 from nif.sends import braking, settling
 from nif.sends.braking import BrakeCause
 from nif.sends.claiming import Claim
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from nif.database import Database
 from nif.mail.mailer import Locked, Refused, Unavailable, Uncertain
 from nif.sends.certifying import Certificate, Tally, certify, people, tally
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import BatchState, SendState
 from nif.subscriptions.models import SuppressionReason
 from nif.subscriptions.suppressing import suppress

@@ -20,7 +20,8 @@ from nif.editions.writing import (
 )
 from nif.mail.mailer import Parcel, Uncertain
 from nif.sends import delivering
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import SendState
 from nif.tokens import Purpose
 from tests.conftest import NOON

@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from nif.database import Database
 from nif.mail.mailer import Locked
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import Attempt, AttemptResult
 from tests.conftest import NOON
 from tests.fakes import FakeMailer

@@ -6,7 +6,8 @@ import pytest
 
 from nif.database import Database
 from nif.sends.claiming import Claim
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.guarding import rates, reported
 from nif.sends.models import Cause, SendState
 from tests.fakes import FakeMailer

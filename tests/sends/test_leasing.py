@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.mail.mailer import Parcel
 from nif.sends import leasing
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.leasing import Heart, Watch
 from nif.sends.models import AttemptResult, Lease
 from tests.conftest import NOON

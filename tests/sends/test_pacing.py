@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.mail.mailer import Parcel, Unavailable
 from nif.sends.claiming import Claim, Later
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.pacing import NO_LIMITS, Limits, give_back, spend
 from nif.sends.settling import HeldUp
 from tests.conftest import NOON

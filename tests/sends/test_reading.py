@@ -7,7 +7,8 @@ import pytest
 from nif.database import Database
 from nif.sends import reading
 from nif.sends.certifying import tally
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import BatchState, SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer

@@ -9,7 +9,8 @@ import pytest
 from nif.database import Database
 from nif.mail.mailer import Locked, NotTaken, Uncertain
 from nif.sends.claiming import Claim
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import Attempt, AttemptResult, SendState
 from nif.sends.reconciling import RECALL_BEFORE
 from tests.conftest import NOON

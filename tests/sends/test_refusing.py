@@ -8,7 +8,8 @@ import pytest
 from nif.database import Database
 from nif.mail.mailer import Problem, Refused
 from nif.sends import refusing
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import Cause, SendState
 from tests.fakes import FakeMailer
 from tests.sends.ledger import (

@@ -9,7 +9,8 @@ from nif.database import Database
 from nif.errors import Conflict, NotFound
 from nif.mail.mailer import NotTaken, Problem, Refused, Unavailable
 from nif.sends import steering
-from nif.sends.delivering import Courier, deliver
+from nif.sends.courier import Courier
+from nif.sends.delivering import deliver
 from nif.sends.models import Batch, Cause, SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer

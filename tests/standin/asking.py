@@ -10,6 +10,9 @@ from tests.standin.account import API_KEY
 from tests.standin.server import Standin
 from tests.standin.wire import Answer, Request
 
+BATCH = "/v3/mail/batch"
+SCHEDULED = "/v3/user/scheduled_sends"
+
 
 def ask(
     standin: Standin, method: str, path: str, body: Any = None, key: str = API_KEY, **query: str
@@ -17,3 +20,11 @@ def ask(
     """The answer to a request with a JSON body; `query` is its query string."""
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     return standin.answer(Request(method, path, query, headers, orjson.dumps(body)))
+
+
+def new_batch(standin: Standin) -> str:
+    return str(orjson.loads(ask(standin, "POST", BATCH).body)["batch_id"])
+
+
+def stop(standin: Standin, batch_id: str, status: str = "cancel") -> Answer:
+    return ask(standin, "POST", SCHEDULED, {"batch_id": batch_id, "status": status})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import urllib3
 
+from tests.standin import server
 from tests.standin.client import Standin
 
 Post = Callable[..., urllib3.BaseHTTPResponse]
@@ -28,6 +30,14 @@ def standin(running: Standin) -> Iterator[Standin]:
     yield running
     running.clear_faults()
     running.emit_to(None)
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Iterator[server.Standin]:
+    """A stand-in inside the test's own process, without a connection."""
+    standin = server.Standin(tmp_path / "accepted.jsonl")
+    yield standin
+    standin.ledger.close()
 
 
 @pytest.fixture

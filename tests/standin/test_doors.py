@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,21 +16,14 @@ from tests.standin.wire import LARGEST_MAIL, SEND, Answer, Request
 HEADERS = {"authorization": "Bearer SG.standin", "content-type": "application/json"}
 
 
-@pytest.fixture
-def standin(tmp_path: Path) -> Iterator[Standin]:
-    standin = Standin(tmp_path / "accepted.jsonl")
-    yield standin
-    standin.ledger.close()
-
-
 def ask(
-    standin: Standin,
+    inside: Standin,
     body: bytes = b"{}",
     headers: dict[str, str] | None = None,
     method: str = "POST",
     path: str = SEND,
 ) -> Answer:
-    return standin.answer(Request(method, path, {}, {**HEADERS, **(headers or {})}, body))
+    return inside.answer(Request(method, path, {}, {**HEADERS, **(headers or {})}, body))
 
 
 def only_error(answer: Answer) -> dict[str, Any]:
@@ -40,9 +31,9 @@ def only_error(answer: Answer) -> dict[str, Any]:
     return error
 
 
-def test_an_unknown_path_is_404_and_a_wrong_method_405(standin: Standin) -> None:
-    assert ask(standin, path="/v3/mail").status == 404
-    assert ask(standin, method="GET").status == 405
+def test_an_unknown_path_is_404_and_a_wrong_method_405(inside: Standin) -> None:
+    assert ask(inside, path="/v3/mail").status == 404
+    assert ask(inside, method="GET").status == 405
 
 
 @pytest.mark.parametrize(
@@ -55,32 +46,32 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(standin: Standin) -> None
     ],
 )
 def test_a_key_has_to_be_known_and_allowed(
-    standin: Standin, authorization: str, status: int, message: str
+    inside: Standin, authorization: str, status: int, message: str
 ) -> None:
-    standin.account.change({"keys": {"SG.standin": ["mail.send"], "SG.readonly": ["stats.read"]}})
+    inside.account.change({"keys": {"SG.standin": ["mail.send"], "SG.readonly": ["stats.read"]}})
 
-    answer = ask(standin, headers={"authorization": authorization})
+    answer = ask(inside, headers={"authorization": authorization})
 
     assert answer.status == status
     assert only_error(answer) == {"message": message, "field": None, "help": None}
 
 
-def test_a_revoked_key_is_refused(standin: Standin) -> None:
-    standin.account.change({"key_revoked": True})
+def test_a_revoked_key_is_refused(inside: Standin) -> None:
+    inside.account.change({"key_revoked": True})
 
-    assert only_error(ask(standin))["message"] == messages.REVOKED
+    assert only_error(ask(inside))["message"] == messages.REVOKED
 
 
-def test_a_body_beyond_30_megabytes_is_answered_by_nginx(standin: Standin) -> None:
-    answer = ask(standin, b" " * (LARGEST_MAIL + 1))
+def test_a_body_beyond_30_megabytes_is_answered_by_nginx(inside: Standin) -> None:
+    answer = ask(inside, b" " * (LARGEST_MAIL + 1))
 
     assert answer.status == 413
     assert answer.headers["Content-Type"] == "text/html"
     assert b"<title>413 Request Entity Too Large</title>" in answer.body
 
 
-def test_a_body_has_to_be_called_json(standin: Standin) -> None:
-    answer = ask(standin, headers={"content-type": "text/plain"})
+def test_a_body_has_to_be_called_json(inside: Standin) -> None:
+    answer = ask(inside, headers={"content-type": "text/plain"})
 
     assert answer.status == 415
     assert only_error(answer)["message"] == messages.NOT_JSON
@@ -98,50 +89,50 @@ def test_a_body_has_to_be_called_json(standin: Standin) -> None:
         orjson.dumps(mail({**reader(1), "to": "ann@example.com"})),
     ],
 )
-def test_wrong_json_types_are_a_bad_request(standin: Standin, body: bytes) -> None:
-    answer = ask(standin, body)
+def test_wrong_json_types_are_a_bad_request(inside: Standin, body: bytes) -> None:
+    answer = ask(inside, body)
 
     assert answer.status == 400
     assert only_error(answer) == {"message": "Bad Request", "field": None, "help": None}
 
 
-def test_a_body_has_to_be_utf8(standin: Standin) -> None:
-    assert only_error(ask(standin, b'{"subject": "\xff"}'))["message"] == messages.INVALID_UTF8
+def test_a_body_has_to_be_utf8(inside: Standin) -> None:
+    assert only_error(ask(inside, b'{"subject": "\xff"}'))["message"] == messages.INVALID_UTF8
 
 
-def test_gzip_is_understood_only_where_the_account_has_it(standin: Standin) -> None:
+def test_gzip_is_understood_only_where_the_account_has_it(inside: Standin) -> None:
     body = gzip.compress(orjson.dumps(mail()))
-    refused = ask(standin, body, {"content-encoding": "gzip"})
-    standin.account.change({"gzip": True})
+    refused = ask(inside, body, {"content-encoding": "gzip"})
+    inside.account.change({"gzip": True})
 
     assert refused.status == 400
-    assert ask(standin, body, {"content-encoding": "gzip"}).status == 202
+    assert ask(inside, body, {"content-encoding": "gzip"}).status == 202
 
 
-def test_nothing_is_stored_unless_all_of_it_is_fine(standin: Standin) -> None:
-    assert ask(standin, orjson.dumps(mail(reader(1), reader(2, "nobody")))).status == 400
+def test_nothing_is_stored_unless_all_of_it_is_fine(inside: Standin) -> None:
+    assert ask(inside, orjson.dumps(mail(reader(1), reader(2, "nobody")))).status == 400
 
-    assert standin.ledger.path.read_bytes() == b""
-    assert standin.mailbox.find() == []
+    assert inside.ledger.path.read_bytes() == b""
+    assert inside.mailbox.find() == []
 
 
-def test_the_sandbox_answers_200_and_sends_nothing(standin: Standin) -> None:
-    standin.account.change({"credits": 1})
+def test_the_sandbox_answers_200_and_sends_nothing(inside: Standin) -> None:
+    inside.account.change({"credits": 1})
     body = orjson.dumps(mail(mail_settings={"sandbox_mode": {"enable": True}}))
 
-    assert ask(standin, body).status == 200
-    assert standin.account.credits == 1
-    assert standin.ledger.recipients == 0
+    assert ask(inside, body).status == 200
+    assert inside.account.credits == 1
+    assert inside.ledger.recipients == 0
 
 
-def test_credits_are_spent_by_the_recipient(standin: Standin) -> None:
-    standin.account.change({"credits": 3})
-    statuses = [ask(standin, orjson.dumps(mail(reader(n), reader(n + 9)))).status for n in (1, 2)]
+def test_credits_are_spent_by_the_recipient(inside: Standin) -> None:
+    inside.account.change({"credits": 3})
+    statuses = [ask(inside, orjson.dumps(mail(reader(n), reader(n + 9)))).status for n in (1, 2)]
 
     assert statuses == [202, 401]
 
 
-def test_the_key_of_the_webhook_is_served(standin: Standin) -> None:
-    answer = ask(standin, method="GET", path="/v3/user/webhooks/event/settings/signed/1")
+def test_the_key_of_the_webhook_is_served(inside: Standin) -> None:
+    answer = ask(inside, method="GET", path="/v3/user/webhooks/event/settings/signed/1")
 
-    assert orjson.loads(answer.body) == {"public_key": standin.emitter.signer.public_key}
+    assert orjson.loads(answer.body) == {"public_key": inside.emitter.signer.public_key}

@@ -15,7 +15,7 @@ from nif.editions.models import Edition, EditionState
 from nif.editions.scheduling import Slot
 from nif.errors import Conflict
 from nif.sends.models import Send
-from nif.sends.planning import plan
+from nif.sends.planning import NOBODY, plan_by_hand
 from nif.subscriptions.joining import get_list
 from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to
@@ -24,7 +24,6 @@ from nif.web.current import parts, reading, transaction
 
 blueprint = Blueprint("editions", __name__)
 
-NOBODY = "Nobody has confirmed a subscription to this list yet, so there is nobody to mail."
 ON_ITS_WAY = "This list has its edition of today already: this is it. Nothing more was sent."
 
 
@@ -69,16 +68,10 @@ def send_now(slug: str) -> ResponseReturnValue:
 def _make_and_plan(slug: str, seen: str, now: datetime) -> int:
     """Make today's edition and its send. Raises Conflict, and then nothing was made."""
     with transaction() as session:
-        mailing_list = get_list(session, slug)
-        if mailing_list.confirmed_count == 0:
-            raise Conflict(NOBODY)
-        edition = make_now(session, mailing_list, parts().desk, now=now)
+        edition = make_now(session, get_list(session, slug), parts().desk, now=now)
         if edition.content_hash != seen:
             raise Changed
-        send = plan(session, edition, parts().terms_by_hand, now=now)
-        if send is None:
-            raise Conflict(ON_ITS_WAY)
-        return send.id
+        return plan_by_hand(session, edition, parts().terms_by_hand, at=now, now=now).id
 
 
 def _had_already(slug: str, error: Conflict) -> ResponseReturnValue:

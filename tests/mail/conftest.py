@@ -1,0 +1,39 @@
+"""What the mailer's tests share: a stand-in, a mailer for it, and a server with odd answers."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nif.mail.sendgrid import SendGridMailer
+from tests.mail.sendgrid import KEY, Odd, answering, parcel
+from tests.standin.client import Standin
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Standin]:
+    with Standin() as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(running: Standin) -> Iterator[Standin]:
+    yield running
+    running.clear_faults()
+
+
+@pytest.fixture
+def sendgrid(standin: Standin) -> SendGridMailer:
+    return SendGridMailer(standin.api_key, standin.url, connections=2)
+
+
+@pytest.fixture
+def odd() -> Iterator[Odd]:
+    with answering() as server:
+        yield server
+
+
+@pytest.fixture
+def ask(odd: Odd) -> Callable[[], str | None]:
+    """Posts a parcel of two copies to the odd server."""
+    mailer = SendGridMailer(KEY, odd.url, connections=1)
+    return lambda: mailer.post(parcel(mailer, "ann", "bea"))
