@@ -28,25 +28,29 @@ def prove_workers(database: str, *, recipients: int, workers: int = 4) -> dict[s
         a_stage(database, Path(folder), SCALE) as (stage, _),
     ):
         stage.standin.emit_to(stage.webhook, speed=20.0)
+        # Before the workers come: they cannot write while such a list is written.
+        everyone = a_full_list(stage, "all", recipients)
         troupe = Troupe(stage, SCALE, Path(folder) / "workers.log")
         try:
             return {
                 "proof": "workers",
                 "database": database,
-                **_play(stage, troupe, recipients, workers),
+                **_play(stage, troupe, everyone, workers),
                 "seconds": round(time.monotonic() - began, 1),
             }
         finally:
             troupe.close()
 
 
-def _play(stage: Stage, troupe: Troupe, recipients: int, workers: int) -> dict[str, Any]:
-    list_id, ids = a_full_list(stage, "all", recipients)
+def _play(
+    stage: Stage, troupe: Troupe, everyone: tuple[int, list[int]], workers: int
+) -> dict[str, Any]:
+    list_id, ids = everyone
     small_id, few = a_full_list(stage, "few", 3)
     send = stage.plan(list_id, batch_size=1000)
     for _ in range(workers):
         troupe.spawn()
-    _wait(lambda: stage.unsettled(BatchState.ACCEPTED) > recipients // 5000)
+    _wait(lambda: stage.unsettled(BatchState.ACCEPTED) > len(ids) // 5000)
     killed, asleep = troupe.alive[:2]
     troupe.kill(killed)
     os.kill(asleep, signal.SIGSTOP)
@@ -60,7 +64,7 @@ def _play(stage: Stage, troupe: Troupe, recipients: int, workers: int) -> dict[s
     made = certify(stage.database, send, now=utc_now())
     found = stage.check(readers)
     return {
-        "recipients": recipients,
+        "recipients": len(ids),
         "workers": _who_posted(stage, send),
         "killed": 1,
         "asleep": 1,
