@@ -12,8 +12,9 @@ from nif.database import Database
 from nif.errors import Conflict
 from nif.mail.mailer import Locked, Problem, Refused, Unavailable, Uncertain
 from nif.sends import braking, steering
-from nif.sends.models import Send, SendState
+from nif.sends.models import Batch, BatchState, Send, SendState
 from nif.sends.reading import open_batches
+from nif.sends.settling import IN_DOUBT
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
 from nif.subscriptions.suppressing import suppress as suppress_address
@@ -179,10 +180,10 @@ class Befalling(RuleBasedStateMachine):
                     steering.resume(session, send, now=self.world.clock())
 
     def _in_doubt(self) -> bool:
+        """Also what was taken and not settled, as of a send that was cancelled since."""
+        unknown = select(Batch.id).where(Batch.state.in_([BatchState.INTENT, *IN_DOUBT]))
         with self.world.database.reading() as session:
-            return any(
-                open_batches(session, session.get_one(Send, send)) for send in self.world.sends
-            )
+            return session.scalar(unknown.limit(1)) is not None
 
     def _count(self, what: str, happened: bool) -> None:
         self.came_up[what] += happened
