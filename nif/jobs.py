@@ -29,6 +29,8 @@ from nif.sends.mirroring import pull_if_due
 from nif.sends.planning import plan
 from nif.sends.reading import deliverable_sends
 from nif.sends.reconciling import reconcile
+from nif.stories.drafting import get_story
+from nif.stories.reviewing import due_stories, publish_due
 from nif.subscriptions.joining import all_lists, get_list
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,16 @@ class Worker:
 
     def letters(self) -> None:
         post_letters(self._parts.database.transaction, self._parts.mailer, clock=utc_now)
+
+    def stories(self) -> None:
+        """Publish what is scheduled and due, each in a transaction of its own."""
+        with self._parts.database.reading() as session:
+            due = due_stories(session, now=utc_now())
+        for story_id in due:
+            with self._parts.database.transaction() as session:
+                story = get_story(session, story_id, lock=True)
+                revision = publish_due(session, story, now=utc_now())
+            log.info("a story's time came", story=story_id, published=revision is not None)
 
     def digests(self) -> None:
         self.keep_slots(utc_now())
@@ -161,6 +173,7 @@ class Worker:
 
 SCHEDULE = (
     ("letters", timedelta(seconds=2)),
+    ("stories", timedelta(seconds=5)),
     ("digests", timedelta(seconds=5)),
     ("sends", timedelta(seconds=2)),
     ("events", timedelta(seconds=2)),

@@ -18,6 +18,7 @@ from nif.mail.message import Message
 from nif.parts import Parts
 from nif.sends.models import Send
 from nif.sends.planning import plan
+from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
 from nif.stories.drafting import SourceCopy, StoryCopy, draft
 from nif.stories.models import ReasonCode, Revision, SourceKind, Story
 from nif.stories.publishing import SHELF_VERSION, backdate, publish
@@ -32,6 +33,12 @@ from nif.subscriptions.models import (
 )
 from tests.conftest import NOON
 
+NOTHING_TO_DECLARE = {
+    Question.ORIGIN: Given(Origin.MONITORING),
+    Question.RELATIONSHIPS: Given(Relations.NONE),
+    Question.MONEY: Given(Money.NONE),
+    Question.AI: Given(AiUse.NONE),
+}
 _number = count(1)
 HERE = Circumstances(source="/subscribe", network="192.0.2.0/24")
 
@@ -80,6 +87,7 @@ def story_copy(**given: Any) -> StoryCopy:
         "reason_subject": "catalogue sales",
         "byline": "Jo Reyes",
         "tags": ["Deals"],
+        "answers": NOTHING_TO_DECLARE,
         **given,
     }
     return StoryCopy(**words)

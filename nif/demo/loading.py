@@ -12,8 +12,16 @@ from sqlalchemy.orm import Session
 from nif.accounts.enrolling import enrol
 from nif.accounts.models import Account, RoleName
 from nif.editions.scheduling import read_schedule
+from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
 from nif.stories.drafting import SourceCopy, StoryCopy, draft
-from nif.stories.models import ReasonCode, SourceKind, Story, StoryType
+from nif.stories.models import (
+    BlockStyle,
+    Checked,
+    ReasonCode,
+    SourceKind,
+    Story,
+    StoryType,
+)
 from nif.stories.publishing import backdate, publish
 from nif.subscriptions.establishing import Charter, establish
 from nif.subscriptions.models import MailingList
@@ -25,6 +33,12 @@ PEOPLE = (
     ("editor@example.com", "Jo Reyes", RoleName.EDITOR),
     ("admin@example.com", "Sam Okafor", RoleName.ADMIN),
 )
+NOTHING_TO_DECLARE = {
+    Question.ORIGIN: Origin.MONITORING,
+    Question.RELATIONSHIPS: Relations.NONE,
+    Question.MONEY: Money.NONE,
+    Question.AI: AiUse.NONE,
+}
 FIRST_DIGEST_IN = timedelta(minutes=6)
 
 
@@ -84,11 +98,24 @@ def _copy(story: dict[str, Any]) -> StoryCopy:
         byline=story["byline"],
         story_type=StoryType(story["story_type"]),
         tags=story["tags"],
+        answers=_answers(story),
+        block_style=BlockStyle(story.get("style", BlockStyle.FULL)),
     )
 
 
+def _answers(story: dict[str, Any]) -> dict[Question, Given]:
+    """The story's own answers; where it gives none, there is nothing to declare."""
+    plain = {question: {"value": value} for question, value in NOTHING_TO_DECLARE.items()}
+    given = {**plain, **{Question(name): one for name, one in story.get("answers", {}).items()}}
+    return {
+        question: Given(one["value"], {k: v for k, v in one.items() if k != "value"})
+        for question, one in given.items()
+    }
+
+
 def _source(source: dict[str, Any]) -> SourceCopy:
-    return SourceCopy(**{**source, "kind": SourceKind(source["kind"])})
+    checked = Checked(source["checked"]) if "checked" in source else None
+    return SourceCopy(**{**source, "kind": SourceKind(source["kind"]), "checked": checked})
 
 
 def _due_soon(charter: Charter, now: datetime) -> Charter:

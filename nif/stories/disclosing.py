@@ -4,9 +4,18 @@ Sources come first, then why the story was covered. Nobody types these sentences
 the records, and page, mail, text and JSON-LD print what follows from them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from nif.stories.models import ReasonCode, Sentence, Source, SourceKind, Story
+from nif.stories.declaring import declared, listed, what_there_is_not
+from nif.stories.models import (
+    BlockStyle,
+    Checked,
+    ReasonCode,
+    Source,
+    SourceKind,
+    Story,
+)
+from nif.stories.sentences import Sentence
 
 CLAUSES = {
     ReasonCode.TOPIC_NEWS: "it's news regarding {subject}",
@@ -25,16 +34,38 @@ CLAUSES = {
 OUR_OWN = frozenset({SourceKind.OWN_REPORTING, SourceKind.INTERVIEW})
 """What NIF found out itself: an interview is asked by us, whoever answers."""
 
+CHECKED = {
+    Checked.YES: "We checked it independently.",
+    Checked.PARTLY: "We checked part of it.",
+    Checked.NO: "We have not checked it independently.",
+}
+
 WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
 
 
-def block(story: Story) -> list[Sentence]:
-    """The sentences of a story's block, in their fixed order."""
-    named = [source for source in story.sources if source.kind in OUR_OWN or _named(source)]
-    sentences = [_sources_sentence(named)] if named else []
+def block(story: Story, *, same_person: bool = False) -> list[Sentence]:
+    """The sentences of a story's block, in their fixed order.
+
+    What is declared is said in either style; `FULL` adds what was taken on trust, and what there
+    is not. `same_person` is whether its author publishes it.
+    """
+    return list(_sentences(story, same_person=same_person))
+
+
+def _sentences(story: Story, *, same_person: bool) -> Iterator[Sentence]:
+    is_full = story.block_style is BlockStyle.FULL
+    named = [source for source in story.sources if _is_named(source)]
+    if named:
+        yield _sources_sentence(named)
+    if is_full:
+        yield from _taken_on_trust(story.sources)
     if story.reason_code in WITHOUT_SUBJECT or (story.reason_code and story.reason_subject.strip()):
-        sentences.append(Sentence("reason", f"We covered it because {reason_clause(story)}."))
-    return sentences
+        yield Sentence("reason", f"We covered it because {reason_clause(story)}.")
+    yield from declared(story.answers or {})
+    if same_person:
+        yield Sentence("desk", "The same person wrote and edited this story.")
+    if is_full:
+        yield from what_there_is_not(story.answers or {})
 
 
 def reason_clause(story: Story) -> str:
@@ -51,20 +82,36 @@ def _sources_sentence(sources: Sequence[Source]) -> Sentence:
     if not outside:
         return Sentence("sources", "This story is based on our own reporting.")
     if len(outside) < len(sources):
-        text = f"This story combines our own reporting with information from {_listed(names)}."
+        text = f"This story combines our own reporting with information from {listed(names)}."
     elif all(source.kind is SourceKind.PRESS_RELEASE for source in outside):
-        text = f"This story is based on a press release from {_listed(names)}."
+        text = f"This story is based on a press release from {listed(names)}."
     else:
-        text = f"This story was written with information from {_listed(names)}."
-    return Sentence("sources", text, links)
+        text = f"This story was written with information from {listed(names)}."
+    return Sentence("sources", f"{text}{_checked(outside)}", links)
+
+
+def _checked(sources: Sequence[Source]) -> str:
+    """How far press releases were checked, as long as that is one answer for all of them."""
+    said = {source.checked for source in sources if source.kind is SourceKind.PRESS_RELEASE}
+    known = said.pop() if len(said) == 1 else None
+    return f" {CHECKED[known]}" if known else ""
+
+
+def _taken_on_trust(sources: Sequence[Source]) -> Iterator[Sentence]:
+    by_position = {source.position: source for source in sources}
+    for source in sources:
+        teller = by_position.get(source.relied_on or 0)
+        if source.seen_by_us or teller is None:
+            continue
+        what = source.title or source.publisher
+        text = f"We did not see {what} ourselves; we relied on {_named(teller)}'s account of it."
+        yield Sentence("sources_via", text)
+
+
+def _is_named(source: Source) -> bool:
+    """Is this one that the first sentence names? What others saw for us is told after it."""
+    return source.kind in OUR_OWN or bool(source.seen_by_us and _named(source))
 
 
 def _named(source: Source) -> str:
     return source.publisher or source.title
-
-
-def _listed(names: Sequence[str]) -> str:
-    """A, B, and C: with the comma before "and" where there are three or more."""
-    if len(names) < 3:
-        return " and ".join(names)
-    return f"{', '.join(names[:-1])}, and {names[-1]}"

@@ -1,6 +1,6 @@
 """Writing a story: its text, the sources behind it and the reason for covering it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.accounts.models import Account
 from nif.errors import Conflict, NotFound
+from nif.stories.answers import Given, Question, sign
 from nif.stories.models import (
+    BlockStyle,
+    Checked,
     ReasonCode,
     Source,
     SourceKind,
@@ -31,11 +35,16 @@ class SourceCopy:
     url: str = ""
     taken: str = ""
     seen_by_us: bool = True
+    relied_on: int | None = None
+    checked: Checked | None = None
 
 
 @dataclass(frozen=True)
 class StoryCopy:
-    """A story, as an editor gives it. `sections` pairs a label with its bullets."""
+    """A story, as an editor gives it. `sections` pairs a label with its bullets.
+
+    `answers` are those to the questions that were answered. Moments are in UTC.
+    """
 
     headline: str
     dek: str = ""
@@ -47,6 +56,9 @@ class StoryCopy:
     byline: str = ""
     story_type: StoryType = StoryType.BRIEF
     tags: Sequence[str] = field(default_factory=list)
+    answers: Mapping[Question, Given] = field(default_factory=dict)
+    block_style: BlockStyle = BlockStyle.CLASSIC
+    embargo_until: datetime | None = None
 
 
 def draft(session: Session, copy: StoryCopy, *, author_id: int | None, now: datetime) -> Story:
@@ -59,23 +71,33 @@ def draft(session: Session, copy: StoryCopy, *, author_id: int | None, now: date
         updated_at=now,
     )
     session.add(story)
-    _write(session, story, copy)
+    _write(session, story, copy, by_id=author_id, now=now)
     session.flush()
     return story
 
 
-def redraft(session: Session, story: Story, copy: StoryCopy, *, edits: int, now: datetime) -> None:
+def redraft(
+    session: Session,
+    story: Story,
+    copy: StoryCopy,
+    *,
+    edits: int,
+    by_id: int | None = None,
+    now: datetime,
+) -> None:
     """Replace what a draft says. `edits` is the count that the editor saw when they began.
 
-    Raises Conflict where someone else has saved in between, or the story is published already.
+    Raises Conflict where someone else has saved in between, or it is not a draft any more.
     """
-    if story.state is not StoryState.DRAFT:
+    if story.state is StoryState.SCHEDULED:
+        raise Conflict("This story is scheduled. Take it off the schedule to change it.")
+    if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published. Changing it needs a revision, which comes later.")
     if story.edits != edits:
         raise Conflict("Someone else saved this story while you were writing.")
     if story.headline != copy.headline:
         story.slug = _free_slug(session, copy.headline, own=story.slug)
-    _write(session, story, copy)
+    _write(session, story, copy, by_id=by_id, now=now)
     story.edits += 1
     story.updated_at = now
 
@@ -88,7 +110,9 @@ def get_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
     return story
 
 
-def _write(session: Session, story: Story, copy: StoryCopy) -> None:
+def _write(
+    session: Session, story: Story, copy: StoryCopy, *, by_id: int | None, now: datetime
+) -> None:
     story.headline, story.dek, story.lead = copy.headline, copy.dek, copy.lead
     story.sections = [_section(label, bullets) for label, bullets in copy.sections]
     story.sources = [
@@ -97,6 +121,10 @@ def _write(session: Session, story: Story, copy: StoryCopy) -> None:
     story.reason_code, story.reason_subject = copy.reason_code, copy.reason_subject
     story.byline, story.story_type = copy.byline, copy.story_type
     story.tags = _tags(session, copy.tags)
+    story.block_style, story.embargo_until = copy.block_style, copy.embargo_until
+    account = session.get(Account, by_id) if by_id else None
+    signed_by = account.name if account else copy.byline
+    story.answers = sign(story.answers or {}, copy.answers, by=signed_by, by_id=by_id, now=now)
 
 
 def _section(label: str, bullets: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A story as it is worked on, the records behind its transparency block, and what was published."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -23,7 +22,24 @@ class StoryType(StrEnum):
 
 class StoryState(StrEnum):
     DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    SCHEDULED = "scheduled"
     PUBLISHED = "published"
+
+
+class BlockStyle(StrEnum):
+    """`CLASSIC` says what has to be said; `FULL` also what was taken on trust, and what is not."""
+
+    CLASSIC = "classic"
+    FULL = "full"
+
+
+class Checked(StrEnum):
+    """Did NIF check a press release?"""
+
+    NO = "no"
+    PARTLY = "partly"
+    YES = "yes"
 
 
 class SourceKind(StrEnum):
@@ -49,6 +65,14 @@ class ReasonCode(StrEnum):
     OWN_GROUP = "own_group"
 
 
+class Verdict(StrEnum):
+    """What became of a story in review."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    SENT_BACK = "sent_back"
+
+
 story_tag = Table(
     "story_tag",
     Base.metadata,
@@ -68,7 +92,8 @@ class Tag(Base):
 class Story(Base):
     """The working copy. Readers see its `current` revision, never this.
 
-    `sections` is a list of {"label": str, "bullets": [str, …]}.
+    `sections` is a list of {"label": str, "bullets": [str, …]}, each bullet as it was typed: see
+    `markup`. `answers` are those of `nif.stories.answers`, by question.
     """
 
     __tablename__ = "story"
@@ -86,6 +111,10 @@ class Story(Base):
     author_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     reason_code: Mapped[ReasonCode | None]
     reason_subject: Mapped[str] = mapped_column(default="")
+    answers: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    block_style: Mapped[BlockStyle] = mapped_column(default=BlockStyle.CLASSIC)
+    publish_at: Mapped[datetime | None] = mapped_column(index=True)
+    embargo_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime] = mapped_column(index=True)
     edits: Mapped[int] = mapped_column(default=0)
@@ -100,7 +129,10 @@ class Story(Base):
 
 
 class Source(Base):
-    """Where a story came from: what was taken from it, and whether NIF saw it itself."""
+    """Where a story came from: what was taken from it, and whether NIF saw it itself.
+
+    Where it did not, `relied_on` is the position of the source whose account of it was taken.
+    """
 
     __tablename__ = "source"
 
@@ -113,6 +145,8 @@ class Source(Base):
     url: Mapped[str] = mapped_column(default="")
     taken: Mapped[str] = mapped_column(default="")
     seen_by_us: Mapped[bool] = mapped_column(default=True)
+    relied_on: Mapped[int | None]
+    checked: Mapped[Checked | None]
 
     story: Mapped[Story] = relationship(back_populates="sources")
 
@@ -120,9 +154,9 @@ class Source(Base):
 class Revision(Base):
     """One published state of a story: frozen, whole, and all that its page needs.
 
-    `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text"}]}; `block` a list of
-    {"kind", "text", "links": [[words, address], …]}; `tags` a list of [slug, name]; `sources` a
-    list of the records behind the block.
+    `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text", "sources": [n, …]}]};
+    `block` a list of {"kind", "text", "links": [[words, address], …]}; `tags` a list of
+    [slug, name]; `sources` and `answers` are the records behind the block.
     """
 
     __tablename__ = "revision"
@@ -140,6 +174,7 @@ class Revision(Base):
     byline: Mapped[str]
     block: Mapped[list[Any]]
     sources: Mapped[list[Any]]
+    answers: Mapped[dict[str, Any]] = mapped_column(default=dict)
     tags: Mapped[list[Any]]
     words: Mapped[int]
     published_at: Mapped[datetime]
@@ -153,6 +188,36 @@ class Revision(Base):
         return max(1, int(self.words / 238 + 0.5))
 
 
+class Review(Base):
+    """A second pair of eyes on one saved state of a story: `edits` says on which."""
+
+    __tablename__ = "review"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    story_id: Mapped[int] = mapped_column(ForeignKey(Story.id), index=True)
+    edits: Mapped[int]
+    verdict: Mapped[Verdict]
+    remark: Mapped[str] = mapped_column(default="")
+    by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
+    by: Mapped[str]
+    at: Mapped[datetime]
+
+
+class Override(Base):
+    """A gate that was passed by decision: who took it, and why. Readers see how many there are."""
+
+    __tablename__ = "override"
+    __table_args__ = (UniqueConstraint("story_id", "code"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    story_id: Mapped[int] = mapped_column(ForeignKey(Story.id))
+    code: Mapped[str]
+    reason: Mapped[str]
+    by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
+    by: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Shelf(Base):
     """One row whose number grows with every change that a reader could see."""
 
@@ -160,12 +225,3 @@ class Shelf(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int]
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence of the transparency block; `links` pairs words in it with their addresses."""
-
-    kind: str
-    text: str
-    links: tuple[tuple[str, str], ...] = ()

@@ -2,45 +2,46 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.errors import Conflict, Invalid
-from nif.stories.disclosing import OUR_OWN, WITHOUT_SUBJECT, block
+from nif.stories.disclosing import block
+from nif.stories.gates.finding import Case
+from nif.stories.gating import by_field, check, decided_codes, in_the_way
+from nif.stories.markup import plain, with_sources
 from nif.stories.models import Revision, Shelf, Source, Story, StoryState
 from nif.stories.slugs import free_slug, slugify
-
-LONGEST_HEADLINE = 110
-
-
-def problems(story: Story) -> dict[str, str]:
-    """What stands between a story and its readers: a field, and a sentence about it."""
-    return dict(_gates(story))
 
 
 def publish(session: Session, story: Story, *, by: int | None, now: datetime) -> Revision:
     """Freeze the draft as its first revision and put it before readers.
 
-    Raises Invalid where a gate is not passed, Conflict where the story is published already.
+    Raises Invalid where a gate is in the way, Conflict where the story is published already.
     """
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
-    if failed := problems(story):
-        raise Invalid(failed)
-    revision = _freeze(story, by=by, now=now)
+    pass_gates(session, story, now=now)
+    revision = freeze(story, by=by, now=now)
     session.add(revision)
     session.flush()
     story.state, story.current_id = StoryState.PUBLISHED, revision.id
     story.first_published_at = story.updated_at = now
+    story.publish_at = None
     restock(session)
     return revision
+
+
+def pass_gates(session: Session, story: Story, *, now: datetime) -> None:
+    """Raises Invalid where something is in the way of a story."""
+    findings = check(Case(story, now=now))
+    if found := in_the_way(findings, decided_codes(session, story)):
+        raise Invalid(by_field(found))
 
 
 SHELF_VERSION = select(Shelf.version).where(Shelf.id == 1)
@@ -56,63 +57,10 @@ def restock(session: Session) -> None:
     )
 
 
-def _gates(story: Story) -> Iterator[tuple[str, str]]:
-    yield from _text_gates(story)
-    yield from _section_gates(story)
-    yield from _source_gates(story.sources)
-    if story.reason_code is None:
-        yield "reason_code", "Say why NIF covers this: readers were promised an answer."
-    elif story.reason_code not in WITHOUT_SUBJECT and not story.reason_subject.strip():
-        yield "reason_subject", "Finish the sentence “We covered it because …”."
-
-
-def _text_gates(story: Story) -> Iterator[tuple[str, str]]:
-    if not story.headline.strip():
-        yield "headline", "A story needs a headline."
-    elif len(story.headline) > LONGEST_HEADLINE:
-        yield "headline", f"A headline has at most {LONGEST_HEADLINE} characters."
-    if not story.lead.strip():
-        yield "lead", "A story needs a lead: the paragraph that says what happened."
-    if not story.byline.strip():
-        yield "byline", "Readers are told who wrote a story: give a byline."
-
-
-def _section_gates(story: Story) -> Iterator[tuple[str, str]]:
-    empty = [section["label"] for section in story.sections if not section["bullets"]]
-    if len(empty) == len(story.sections):
-        yield "sections", "A story needs at least one section with a bullet."
-    elif empty:
-        yield "sections", f"The section “{empty[0]}” has no bullet yet."
-
-
-def _source_gates(sources: list[Source]) -> Iterator[tuple[str, str]]:
-    if not sources:
-        yield (
-            "sources",
-            "Say where this came from: at least one source, our own reporting included.",
-        )
-    for n, source in enumerate(sources, start=1):
-        if source.kind in OUR_OWN:
-            continue
-        if not (source.publisher.strip() or source.title.strip()):
-            yield "sources", f"Source {n} needs a name: who published it, or what it is."
-        elif not is_address(source.url):
-            yield "sources", f"Source {n} needs its exact address, beginning with https://."
-
-
-def is_address(text: str) -> bool:
-    """Is this an address on the web that a reader could open?"""
-    if any(ch.isspace() for ch in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        return False
-
-
-def _freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
+def freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
+    """The revision that publishing makes of a draft, in no session yet."""
     sections = _anchored(story.sections)
+    same_person = by is not None and by == story.author_id
     content: dict[str, Any] = {
         "slug": story.slug,
         "story_type": story.story_type,
@@ -121,8 +69,9 @@ def _freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
         "lead": story.lead,
         "sections": sections,
         "byline": story.byline,
-        "block": [asdict(sentence) for sentence in block(story)],
+        "block": [asdict(sentence) for sentence in block(story, same_person=same_person)],
         "sources": [_record(source) for source in story.sources],
+        "answers": story.answers,
         "tags": sorted([tag.slug, tag.name] for tag in story.tags),
     }
     return Revision(
@@ -137,11 +86,6 @@ def _freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
     )
 
 
-def preview(story: Story, *, now: datetime) -> Revision:
-    """The revision that publishing would make, without making it."""
-    return _freeze(story, by=None, now=now)
-
-
 def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
     """The sections with an anchor each, and one for each bullet: `why-it-matters`, `…-2`."""
     taken: set[str] = set()
@@ -153,13 +97,14 @@ def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
         for n, text in enumerate(section["bullets"], start=1):
             own = free_slug(f"{anchor}-b{n}", taken)
             taken.add(own)
-            bullets.append({"anchor": own, "text": text})
+            line, sources = with_sources(text)
+            bullets.append({"anchor": own, "text": line, "sources": sources})
         anchored.append({"anchor": anchor, "label": section["label"], "bullets": bullets})
     return anchored
 
 
 def _record(source: Source) -> dict[str, Any]:
-    names = ("kind", "publisher", "title", "url", "taken", "seen_by_us")
+    names = ("kind", "publisher", "title", "url", "taken", "seen_by_us", "relied_on", "checked")
     return {name: getattr(source, name) for name in names}
 
 
@@ -167,7 +112,7 @@ def _count_words(lead: str, sections: list[dict[str, Any]]) -> int:
     """The words of lead, labels and bullets: what a reader reads under the headline."""
     parts = [lead]
     for section in sections:
-        parts += [section["label"], *(bullet["text"] for bullet in section["bullets"])]
+        parts += [section["label"], *(plain(bullet["text"]) for bullet in section["bullets"])]
     return sum(len(part.split()) for part in parts)
 
 

@@ -9,6 +9,7 @@ from flask import Flask
 
 from nif.editions.scheduling import read_schedule
 from nif.settings import Settings
+from nif.stories import markup
 from nif.subscriptions.consenting import wording
 from nif.subscriptions.models import MailingList
 from nif.typography import linked, typeset
@@ -30,6 +31,7 @@ def register_filters(app: Flask, settings: Settings) -> None:
 
     app.jinja_env.filters.update(
         typeset=typeset,
+        inline=markup.html,
         day=day,
         minute=minute,
         linked=linked,

@@ -12,6 +12,7 @@ from nif.demo.loading import PASSWORD, SEED
 from tests.journeys.house import House, until
 
 READER = "ann@example.org"
+ANSWERS = {"origin": "monitoring", "relationships": "none", "money": "none", "ai": "none"}
 
 
 @pytest.mark.browser
@@ -64,6 +65,8 @@ def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens 
     page.locator("[name='sources-0-url']").fill("https://example.com/lumen")
     page.locator("[name='reason_code']").select_option("topic_news")
     page.locator("[name='reason_subject']").fill("royalty audits")
+    for question, answer in ANSWERS.items():
+        page.locator(f"[name='{question}'][value='{answer}']").check()
     page.get_by_role("button", name="Save").first.click()
     page.get_by_role("button", name=re.compile("Publish")).first.click()
     if page.get_by_role("button", name=re.compile("Publish")).count():

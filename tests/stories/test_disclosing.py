@@ -7,7 +7,9 @@ DMN = "Digital Music News"
 
 
 def a_source(publisher="", kind=SourceKind.PUBLICATION, **given):
-    return Source(kind=kind, publisher=publisher, **{"title": "", "url": "", **given})
+    return Source(
+        kind=kind, publisher=publisher, **{"title": "", "url": "", "seen_by_us": True, **given}
+    )
 
 
 def own():

@@ -10,16 +10,22 @@ from sqlalchemy import func, select
 from nif.errors import Conflict, Invalid
 from nif.settings import PROJECT
 from nif.stories.drafting import SourceCopy, get_story, redraft
+from nif.stories.gates.finding import Case
+from nif.stories.gating import by_field, check, in_the_way
 from nif.stories.models import ReasonCode, Revision, SourceKind, StoryState
-from nif.stories.publishing import backdate, preview, problems, publish, restock
+from nif.stories.publishing import backdate, freeze, publish, restock
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
 
 SEED = PROJECT / "nif/demo/stories/nvidia-accused-of-training-its-ai-on-anna-s-archive.toml"
 HASHED = (
     *("slug", "story_type", "headline", "dek", "lead", "sections"),
-    *("byline", "block", "sources", "tags"),
+    *("byline", "block", "sources", "answers", "tags"),
 )
+
+
+def problems(story):
+    return by_field(in_the_way(check(Case(story))))
 
 
 def a_seed_story(session):
@@ -63,13 +69,13 @@ GATES = [
         "sources",
         "Say where this came from: at least one source, our own reporting included.",
     ),
-    ({"sources": a_source()}, "sources", NAMELESS),
-    ({"sources": a_source(SourceKind.DATASET, " ", " ")}, "sources", NAMELESS),
-    ({"sources": a_source(name="DMN", url="")}, "sources", NOWHERE),
-    ({"sources": a_source(name="DMN", url="example.com/sale")}, "sources", NOWHERE),
-    ({"sources": a_source(name="DMN", url="javascript:alert(1)")}, "sources", NOWHERE),
-    ({"sources": a_source(name="DMN", url="https://")}, "sources", NOWHERE),
-    ({"sources": a_source(name="DMN", url="https://[broken")}, "sources", NOWHERE),
+    ({"sources": a_source()}, "sources-0-publisher", NAMELESS),
+    ({"sources": a_source(SourceKind.DATASET, " ", " ")}, "sources-0-publisher", NAMELESS),
+    ({"sources": a_source(name="DMN", url="")}, "sources-0-url", NOWHERE),
+    ({"sources": a_source(name="DMN", url="example.com/sale")}, "sources-0-url", NOWHERE),
+    ({"sources": a_source(name="DMN", url="javascript:alert(1)")}, "sources-0-url", NOWHERE),
+    ({"sources": a_source(name="DMN", url="https://")}, "sources-0-url", NOWHERE),
+    ({"sources": a_source(name="DMN", url="https://[broken")}, "sources-0-url", NOWHERE),
     (
         {"reason_code": None},
         "reason_code",
@@ -161,27 +167,27 @@ def test_the_hash_can_be_computed_again_from_what_is_stored(session):
 
 def test_the_hash_is_of_the_words_and_not_of_the_moment(session):
     story = a_draft(session)
-    first = preview(story, now=NOON).content_hash
-    later = preview(story, now=NOON + timedelta(days=1)).content_hash
+    first = freeze(story, by=None, now=NOON).content_hash
+    later = freeze(story, by=None, now=NOON + timedelta(days=1)).content_hash
 
     redraft(session, story, story_copy(headline=story.headline, lead="Else."), edits=0, now=NOON)
 
     assert first == later
-    assert preview(story, now=NOON).content_hash != first
+    assert freeze(story, by=None, now=NOON).content_hash != first
 
 
 def test_the_hash_is_the_same_for_a_story_just_written_and_one_read_again(session):
     story = a_draft(session, tags=["Venues", "AI", "Deals"])
-    written = preview(story, now=NOON).content_hash
+    written = freeze(story, by=None, now=NOON).content_hash
     session.expire_all()
 
-    assert preview(story, now=NOON).content_hash == written
+    assert freeze(story, by=None, now=NOON).content_hash == written
 
 
 def test_a_preview_puts_nothing_before_readers(session):
     story = a_draft(session)
 
-    shown = preview(story, now=NOON)
+    shown = freeze(story, by=None, now=NOON)
     session.flush()
 
     assert shown.headline == story.headline
@@ -228,7 +234,7 @@ def test_of_two_editors_who_publish_at_once_one_is_told(database):
 def test_every_anchor_on_a_page_is_unique(session, labels):
     sections = [(label, ["One.", "Two."]) for label in labels]
 
-    revision = preview(a_draft(session, sections=sections), now=NOON)
+    revision = freeze(a_draft(session, sections=sections), by=None, now=NOON)
 
     anchors = [section["anchor"] for section in revision.sections]
     anchors += [bullet["anchor"] for part in revision.sections for bullet in part["bullets"]]
@@ -239,13 +245,15 @@ def test_every_anchor_on_a_page_is_unique(session, labels):
 def test_anchors_say_what_they_lead_to(session):
     sections = [("Why it matters:", ["One."]), ("Why it matters:", ["Two."])]
 
-    revision = preview(a_draft(session, sections=sections), now=NOON)
+    revision = freeze(a_draft(session, sections=sections), by=None, now=NOON)
 
     assert [section["anchor"] for section in revision.sections] == [
         "why-it-matters",
         "why-it-matters-2",
     ]
-    assert revision.sections[0]["bullets"] == [{"anchor": "why-it-matters-b1", "text": "One."}]
+    assert revision.sections[0]["bullets"] == [
+        {"anchor": "why-it-matters-b1", "text": "One.", "sources": []}
+    ]
 
 
 def test_the_seed_story_has_224_words_and_takes_a_minute(session):

@@ -1,4 +1,4 @@
-"""The desk: the stories by state, the form that drafts one, its preview, and publishing it."""
+"""The desk: the stories by state, the form that drafts one, and its preview."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -6,15 +6,17 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from markupsafe import Markup
 
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.stories import drafting, publishing
 from nif.stories.disclosing import block
 from nif.stories.drafting import get_story
-from nif.stories.models import Story, StoryState
+from nif.stories.gates.finding import Case
+from nif.stories.gating import check, in_the_way
+from nif.stories.models import StoryState
 from nif.stories.reading import get_published, on_the_desk
+from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import words
@@ -22,6 +24,9 @@ from nif.web.newsroom.story_copy import copy_of, sketch
 from nif.web.newsroom.story_form import StoryForm, blank, filled, grown, read
 
 blueprint = Blueprint("newsroom_stories", __name__, url_prefix="/newsroom")
+
+NEXT = {"preview": ".preview", "publish": "newsroom_publishing.check"}
+"""Where a button of the form leads once the draft is saved."""
 
 ONE = f"/stories/<int(max={2**63 - 1}):story_id>"
 
@@ -34,7 +39,11 @@ def desk() -> ResponseReturnValue:
         for state in StoryState:
             after = request.args.get(state.value)
             pages[state.value] = on_the_desk(session, state, after=after)
-        missing = {one.id: publishing.problems(one) for one in pages["draft"].stories}
+        missing = {
+            one.id: len(in_the_way(check(Case(one))))
+            for state in OPEN
+            for one in pages[state.value].stories
+        }
     only = next((state.value for state in StoryState if state.value in request.args), None)
     return render_template("newsroom/stories/desk.html", pages=pages, missing=missing, only=only)
 
@@ -82,7 +91,8 @@ def redraft(story_id: int) -> ResponseReturnValue:
         copy = copy_of(form)
         with transaction() as session:
             found = get_story(session, story_id, lock=True)
-            drafting.redraft(session, found, copy, edits=form.edits, now=utc_now())
+            me = current_user.id
+            drafting.redraft(session, found, copy, edits=form.edits, by_id=me, now=utc_now())
     except Invalid as error:
         return _form(form, story_id=story_id, problems=error.problems), 422
     except Conflict:
@@ -95,48 +105,14 @@ def redraft(story_id: int) -> ResponseReturnValue:
 def preview(story_id: int) -> ResponseReturnValue:
     with reading() as session:
         found = get_story(session, story_id)
-        revision = publishing.preview(found, now=utc_now())
+        revision = publishing.freeze(found, by=current_user.id, now=utc_now())
     return render_template("newsroom/stories/preview.html", story=found, body=revision)
-
-
-@blueprint.get(f"{ONE}/publish")
-@open_to(Access.EDITOR)
-def check(story_id: int) -> ResponseReturnValue:
-    return _checklist(story_id)
-
-
-@blueprint.post(f"{ONE}/publish")
-@open_to(Access.EDITOR)
-def publish(story_id: int) -> ResponseReturnValue:
-    try:
-        with transaction() as session:
-            found = get_story(session, story_id, lock=True)
-            if _was_changed(found):
-                flash("This draft was saved again after you opened this page. Read it once more.")
-                return redirect(url_for(".check", story_id=story_id), 303)
-            revision = publishing.publish(session, found, by=current_user.id, now=utc_now())
-    except Invalid:
-        return _checklist(story_id), 422
-    except Conflict:
-        flash("This story is published already; nothing was done twice.")
-        return redirect(url_for(".story", story_id=story_id), 303)
-    page = Markup('Published: <a href="/articles/{}">{}</a>').format(
-        revision.slug, revision.headline
-    )
-    flash(page, "good")
-    return redirect(url_for(".desk"), 303)
-
-
-def _was_changed(story: Story) -> bool:
-    """Was the draft saved since the page that asks for publishing was shown?"""
-    seen = request.form.get("edits")
-    return story.state is StoryState.DRAFT and seen is not None and seen != str(story.edits)
 
 
 def _saved(story_id: int) -> ResponseReturnValue:
     """On to where the button said; the draft is safe."""
     flash("Draft saved.", "good")
-    then = {"preview": ".preview", "publish": ".check"}.get(request.form.get("then", ""), ".story")
+    then = NEXT.get(request.form.get("then", ""), ".story")
     return redirect(url_for(then, story_id=story_id), 303)
 
 
@@ -152,22 +128,8 @@ def _form(form: StoryForm, **given: Any) -> str:
     return render_template(
         "newsroom/stories/form.html",
         form=form,
-        missing=publishing.problems(sketch(form)),
+        findings=check(Case(sketch(form))),
         sentences=[asdict(sentence) for sentence in block(sketch(form, gap="[…]"))],
         words=words,
         **given,
-    )
-
-
-def _checklist(story_id: int) -> str:
-    with reading() as session:
-        found = get_story(session, story_id)
-        missing = publishing.problems(found)
-        sentences = [asdict(sentence) for sentence in block(found)]
-    return render_template(
-        "newsroom/stories/publish.html",
-        story=found,
-        missing=missing,
-        sentences=sentences,
-        words=words,
     )

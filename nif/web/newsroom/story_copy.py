@@ -4,15 +4,28 @@ What keeps a story from being *published* is not judged here: a draft may be unf
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nif.errors import Invalid
+from nif.stories.answers import sign
 from nif.stories.drafting import SourceCopy, StoryCopy
-from nif.stories.models import ReasonCode, Source, SourceKind, Story, StoryType
-from nif.stories.publishing import is_address
+from nif.stories.fingerprints import fingerprint
+from nif.stories.markup import is_address
+from nif.stories.models import (
+    BlockStyle,
+    Checked,
+    ReasonCode,
+    Source,
+    SourceKind,
+    Story,
+    StoryType,
+)
 from nif.stories.slugs import slugify
-from nif.web.newsroom.story_form import SectionRow, SourceRow, StoryForm
+from nif.web.newsroom import answer_form
+from nif.web.newsroom.story_form import MOST_SOURCES, SectionRow, SourceRow, StoryForm
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -23,6 +36,9 @@ LONGEST_BULLET = 1000
 MOST_BULLETS = 40
 LONGEST_TAG = 50
 MOST_TAGS = 12
+POSITIONS = frozenset(str(n) for n in range(1, MOST_SOURCES + 1))
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""When a sketch is signed: it is shown, and not kept."""
 
 
 def problems(form: StoryForm) -> dict[str, str]:
@@ -44,22 +60,41 @@ def sketch(form: StoryForm, gap: str = "") -> Story:
     """
     copy = _copy(form)
     sources = [
-        Source(**{**vars(source), "publisher": source.publisher or ("" if source.title else gap)})
-        for source in copy.sources
+        Source(
+            **{**vars(source), "publisher": source.publisher or ("" if source.title else gap)},
+            position=n,
+        )
+        for n, source in enumerate(copy.sources, start=1)
     ]
     return Story(
-        headline=copy.headline,
-        lead=copy.lead,
+        **_text(copy),
         byline=copy.byline,
-        sections=[{"label": label, "bullets": bullets} for label, bullets in copy.sections],
+        story_type=copy.story_type,
         sources=sources,
         reason_code=copy.reason_code,
         reason_subject=copy.reason_subject or gap,
+        answers=sign({}, copy.answers, by=copy.byline or gap, by_id=None, now=NEVER),
+        block_style=copy.block_style,
     )
+
+
+def _text(copy: StoryCopy) -> dict[str, Any]:
+    return {
+        "headline": copy.headline,
+        "dek": copy.dek,
+        "lead": copy.lead,
+        "sections": [{"label": label, "bullets": bullets} for label, bullets in copy.sections],
+    }
 
 
 def _copy(form: StoryForm) -> StoryCopy:
     """The copy of all that makes sense in a form."""
+    copy = _copy_without_answers(form)
+    given = answer_form.given(form.answers, fingerprint(Story(**_text(copy))))
+    return replace(copy, answers=given)
+
+
+def _copy_without_answers(form: StoryForm) -> StoryCopy:
     return StoryCopy(
         headline=_line(form.headline),
         dek=_line(form.dek),
@@ -69,6 +104,7 @@ def _copy(form: StoryForm) -> StoryCopy:
         tags=_tags(form),
         reason_code=_member(ReasonCode, form.reason_code),
         reason_subject=_line(form.reason_subject).rstrip("."),
+        block_style=_member(BlockStyle, form.block_style) or BlockStyle.CLASSIC,
         sections=[(_line(row.label), row.lines) for row in form.sections if not row.is_empty],
         sources=[
             _source(row, kind)
@@ -86,7 +122,9 @@ def _source(row: SourceRow, kind: SourceKind) -> SourceCopy:
         title=_line(row.title),
         url=url if is_address(url) else "",
         taken=_line(row.taken),
-        seen_by_us=row.seen,
+        seen_by_us=not row.relied_on,
+        relied_on=int(row.relied_on) if row.relied_on in POSITIONS else None,
+        checked=_member(Checked, row.checked),
     )
 
 
@@ -99,6 +137,7 @@ def _problems(form: StoryForm) -> Iterator[tuple[str, str]]:
     if _member(StoryType, form.story_type) is None:
         yield "story_type", "Choose one of the types in the list."
     yield from _tag_problems(_tags(form))
+    yield from answer_form.problems(form.answers)
     for n, section in enumerate(form.sections):
         if not section.is_empty:
             yield from _section_problems(f"sections-{n}-", section)
@@ -143,6 +182,8 @@ def _source_problems(prefix: str, row: SourceRow) -> Iterator[tuple[str, str]]:
     yield from _too_long(vars(row), LONGEST_IN_SOURCE, prefix)
     if _member(SourceKind, row.kind) is None:
         yield prefix + "kind", "Choose what kind of source this is."
+    if row.relied_on and row.relied_on not in POSITIONS:
+        yield prefix + "relied_on", "Choose the source whose account of it we rely on."
     if row.url.strip() and not is_address(row.url.strip()):
         yield prefix + "url", "Give the whole address, beginning with https:// or http://."
 

@@ -5,10 +5,12 @@ Nothing is refused here, so that no mistake costs anyone their text; `story_copy
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import count, takewhile
 
-from nif.stories.models import SourceKind, Story, StoryType
+from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
+from nif.web.newsroom import answer_form
+from nif.web.newsroom.answer_form import AnswerForm
 
 SHOWN_AT_FIRST = 3
 MOST_SECTIONS = 20
@@ -42,12 +44,16 @@ class SourceRow:
     title: str = ""
     url: str = ""
     taken: str = ""
-    seen: bool = False
+    relied_on: str = ""
+    checked: str = ""
 
     @property
     def is_empty(self) -> bool:
         texts = (self.publisher, self.title, self.url, self.taken)
         return self.kind == SourceRow.kind and not any(text.strip() for text in texts)
+
+
+SOURCE_FIELDS = tuple(one.name for one in fields(SourceRow))
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class StoryForm:
     reason_subject: str = ""
     sections: list[SectionRow] = field(default_factory=list)
     sources: list[SourceRow] = field(default_factory=list)
+    answers: AnswerForm = field(default_factory=AnswerForm)
+    block_style: str = BlockStyle.CLASSIC.value
     edits: int = 0
 
 
@@ -75,8 +83,16 @@ def filled(story: Story) -> StoryForm:
     """The form of a story that was saved before."""
     sections = [SectionRow(s["label"], "\n".join(s["bullets"])) for s in story.sections]
     sources = [
-        SourceRow(s.kind.value, s.publisher, s.title, s.url, s.taken, s.seen_by_us)
-        for s in story.sources
+        SourceRow(
+            kind=source.kind.value,
+            publisher=source.publisher,
+            title=source.title,
+            url=source.url,
+            taken=source.taken,
+            relied_on="" if source.seen_by_us else str(source.relied_on or ""),
+            checked=source.checked.value if source.checked else "",
+        )
+        for source in story.sources
     ]
     missing = SHOWN_AT_FIRST - len(sections)
     return StoryForm(
@@ -90,6 +106,8 @@ def filled(story: Story) -> StoryForm:
         reason_subject=story.reason_subject,
         sections=sections + [SectionRow()] * missing,
         sources=sources or [SourceRow()],
+        answers=answer_form.filled(story.answers),
+        block_style=story.block_style.value,
         edits=story.edits,
     )
 
@@ -110,15 +128,11 @@ def read(values: Mapping[str, str]) -> StoryForm:
             for n in _numbers(values, "sections-{}-label", MOST_SECTIONS)
         ],
         sources=[
-            SourceRow(
-                **{
-                    name: text(f"sources-{n}-{name}")
-                    for name in ("kind", "publisher", "title", "url", "taken")
-                },
-                seen=f"sources-{n}-seen" in values,
-            )
+            SourceRow(**{name: text(f"sources-{n}-{name}") for name in SOURCE_FIELDS})
             for n in _numbers(values, "sources-{}-kind", MOST_SOURCES)
         ],
+        answers=AnswerForm(**{name: text(name) for name in answer_form.NAMES}),
+        block_style=text("block_style") or StoryForm.block_style,
         edits=int(edits) if edits.isdecimal() and len(edits) < 10 else 0,
     )
 

@@ -1,7 +1,16 @@
 """How the newsroom names things to the people who work in it."""
 
+from nif.stories.answers import AiUse, Money, Origin, Relations
 from nif.stories.disclosing import CLAUSES
-from nif.stories.models import ReasonCode, SourceKind, StoryType
+from nif.stories.models import (
+    BlockStyle,
+    Checked,
+    ReasonCode,
+    SourceKind,
+    StoryState,
+    StoryType,
+    Verdict,
+)
 
 KINDS = {
     SourceKind.PUBLICATION: "A publication",
@@ -15,16 +24,57 @@ KINDS = {
 
 TYPES = {kind: kind.value.capitalize() for kind in StoryType}
 
-GATES = (
-    ("headline", "Headline"),
-    ("lead", "Lead"),
-    ("sections", "Sections"),
-    ("byline", "Byline"),
-    ("sources", "Sources"),
-    ("reason_code", "Reason"),
-    ("reason_subject", "Reason, in full"),
-)
-"""The fields that stand between a story and its readers, in the order of the form."""
+STATES = {
+    StoryState.DRAFT: "Draft",
+    StoryState.IN_REVIEW: "In review",
+    StoryState.SCHEDULED: "Scheduled",
+    StoryState.PUBLISHED: "Published",
+}
+
+VERDICTS = {
+    Verdict.ASKED: "asked for review",
+    Verdict.APPROVED: "approved it",
+    Verdict.SENT_BACK: "sent it back",
+}
+
+CHECKED = {
+    Checked.NO: "We have not checked it",
+    Checked.PARTLY: "We checked part of it",
+    Checked.YES: "We checked it independently",
+}
+
+STYLES = {
+    BlockStyle.CLASSIC: "Short: sources, reason, and all that is declared",
+    BlockStyle.FULL: "Full: also what we took on trust, and what there is not",
+}
+
+ORIGINS = {
+    Origin.OWN_IDEA: "Our own idea",
+    Origin.MONITORING: "We saw it in what others publish",
+    Origin.READER_TIP: "A reader’s tip",
+    Origin.PRESS_RELEASE: "A press release",
+    Origin.PITCHED: "It was pitched to us",
+    Origin.COMMERCIAL: "Our commercial team",
+    Origin.OWNER: "Our owner",
+}
+
+RELATIONS = {
+    Relations.NONE: "None: I know of nothing between us and anyone in it",
+    Relations.DECLARED: "Yes, and readers are told",
+}
+
+MONEY = {
+    Money.NONE: "Nobody",
+    Money.GRANT: "A grant, without any say",
+    Money.PAID: "Somebody paid for it",
+}
+
+AI = {
+    AiUse.NONE: "None",
+    AiUse.TOOLING: "To transcribe, search or find misspellings: every word is ours",
+    AiUse.ASSISTED: "Part of the text was written or reworded by AI",
+    AiUse.GENERATED: "AI wrote the first version",
+}
 
 
 def reasons() -> dict[ReasonCode, str]:

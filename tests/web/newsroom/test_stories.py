@@ -17,7 +17,7 @@ WHOLE = {
     "dek": "Auditors may look",
     "lead": "Lumen Sync has let auditors in.",
     "byline": "Jo Reyes",
-    "story_type": "report",
+    "story_type": "brief",
     "tags": "Deals, Royalties",
     "sections-0-label": "Why it matters:",
     "sections-0-bullets": "- Nobody had before.\r\n\r\n• It may spread.",
@@ -26,11 +26,14 @@ WHOLE = {
     "sources-0-kind": "publication",
     "sources-0-publisher": "The Turntable Gazette",
     "sources-0-url": "https://example.com/lumen",
-    "sources-0-seen": "1",
     "sources-1-kind": "publication",
     "sources-1-publisher": "",
     "reason_code": "topic_news",
     "reason_subject": "royalty audits",
+    "origin": "monitoring",
+    "relationships": "none",
+    "money": "none",
+    "ai": "none",
 }
 
 

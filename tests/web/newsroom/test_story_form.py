@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nif.errors import Invalid
+from nif.stories.markup import is_address
 from nif.stories.models import ReasonCode, SourceKind
-from nif.stories.publishing import is_address
 from nif.web.newsroom.story_copy import copy_of, problems, sketch
 from nif.web.newsroom.story_form import MOST_SECTIONS, SectionRow, blank, grown, read
 

@@ -1,0 +1,127 @@
+"""The questions that every story answers, and what an answer is.
+
+Silence is no answer: each one is declared, or affirmed as none by a named person.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Question(StrEnum):
+    """What is asked, in the order of the block."""
+
+    ORIGIN = "origin"
+    RELATIONSHIPS = "relationships"
+    MONEY = "money"
+    AI = "ai"
+
+
+class Origin(StrEnum):
+    """Where the idea came from."""
+
+    OWN_IDEA = "own_idea"
+    MONITORING = "monitoring"
+    READER_TIP = "reader_tip"
+    PRESS_RELEASE = "press_release"
+    PITCHED = "pitched"
+    COMMERCIAL = "commercial"
+    OWNER = "owner"
+
+
+class Relations(StrEnum):
+    """Is there anything between NIF, its owner or its people and whom the story is about?"""
+
+    NONE = "none"
+    DECLARED = "declared"
+
+
+class Money(StrEnum):
+    """Did anybody pay for the story? NIF publishes none that was paid for."""
+
+    NONE = "none"
+    GRANT = "grant"
+    PAID = "paid"
+
+
+class AiUse(StrEnum):
+    """What generative AI did. Under `TOOLING` every word is a person's: it transcribed, or looked
+    for misspellings."""
+
+    NONE = "none"
+    TOOLING = "tooling"
+    ASSISTED = "assisted"
+    GENERATED = "generated"
+
+
+VALUES: Mapping[Question, type[StrEnum]] = {
+    Question.ORIGIN: Origin,
+    Question.RELATIONSHIPS: Relations,
+    Question.MONEY: Money,
+    Question.AI: AiUse,
+}
+
+BROUGHT = frozenset({Origin.PITCHED, Origin.PRESS_RELEASE})
+"""Ideas that somebody brought, who is named."""
+
+WROTE = frozenset({AiUse.ASSISTED, AiUse.GENERATED})
+"""Uses of AI that readers are told of, and that a person has to check and answer for."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer as an editor gives it. `details` says more, by question:
+
+    origin: `by`, who brought it. relationships: `sentences`, a list. money: `by`, the payer, and
+    `say`, what say they had. ai: `tasks`, `tools`, and `checked`, the fingerprint of the text that
+    the person answering has checked and answers for.
+    """
+
+    value: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer on record: what was given, by whom, and when."""
+
+    value: str
+    details: Mapping[str, Any]
+    by: str
+    by_id: int | None
+    at: str
+
+
+def read(answers: Mapping[str, Any], question: Question) -> Answer | None:
+    """The answer on record to a question; None where nobody has answered."""
+    found = answers.get(question)
+    return Answer(**found) if found else None
+
+
+def sign(
+    before: Mapping[str, Any],
+    given: Mapping[Question, Given],
+    *,
+    by: str,
+    by_id: int | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """The answers on record after someone gave these; what is as it was stays as it was signed."""
+    signed: dict[str, Any] = {}
+    for question, one in given.items():
+        old = before.get(question)
+        details = dict(one.details)
+        if old and (old["value"], old["details"]) == (one.value, details):
+            signed[question] = old
+        else:
+            at = now.isoformat(timespec="seconds")
+            signed[question] = {
+                "value": one.value,
+                "details": details,
+                "by": by,
+                "by_id": by_id,
+                "at": at,
+            }
+    return signed

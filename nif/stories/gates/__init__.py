@@ -1,0 +1,1 @@
+"""The named checks that stand between a story and its readers."""

@@ -1,0 +1,44 @@
+"""What a gate finds."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from nif.stories.models import Story
+
+
+class Weight(StrEnum):
+    """`BLOCK` stops a story. `DECIDE` stops it too, until a standards editor decides otherwise, for
+    a reason that is kept and counted in public. `WARN` only says so."""
+
+    BLOCK = "block"
+    DECIDE = "decide"
+    WARN = "warn"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is amiss: the gate's code, the field to go to, and a sentence about it."""
+
+    code: str
+    field: str
+    text: str
+    weight: Weight = Weight.BLOCK
+
+
+@dataclass(frozen=True)
+class Case:
+    """A story, and what a gate has to know of the world around it.
+
+    `undecided` names the parties in the story with whom something is on record that nobody has
+    decided about yet; `parties` are the ids of all parties in it.
+    """
+
+    story: Story
+    undecided: tuple[str, ...] = ()
+    parties: frozenset[int] = field(default_factory=frozenset)
+    now: datetime | None = None
+
+
+Gate = Callable[[Case], Iterator[Finding]]

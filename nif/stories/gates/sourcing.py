@@ -1,0 +1,106 @@
+"""Gates for the sources: named, exact, told first-hand or by whom, and under every claim."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from nif.stories.disclosing import OUR_OWN
+from nif.stories.gates.finding import Case, Finding, Weight
+from nif.stories.markup import is_address, with_sources
+from nif.stories.models import Source, SourceKind, StoryType
+
+QUOTATION = re.compile(r"[“”\"«»]")
+NUMBER = re.compile(r"\d")
+ALLEGATION = re.compile(r"\b(?:alleg\w+|accus\w+|fraud\w*|sued|lawsuit)\b", re.IGNORECASE)
+
+
+def named(case: Case) -> Iterator[Finding]:
+    """G04: at least one source, each with a name and its exact address."""
+    if not case.story.sources:
+        text = "Say where this came from: at least one source, our own reporting included."
+        yield Finding("G04", "sources", text)
+    for n, source in _numbered(case):
+        if source.kind in OUR_OWN:
+            continue
+        if not (source.publisher.strip() or source.title.strip()):
+            text = f"Source {n} needs a name: who published it, or what it is."
+            yield Finding("G04", _at(n), text)
+        elif source.seen_by_us and not is_address(source.url):
+            text = f"Source {n} needs its exact address, beginning with https://."
+            yield Finding("G04", _at(n, "url"), text)
+        elif is_address(source.url) and urlsplit(source.url).path in ("", "/"):
+            text = f"Source {n} leads to a front page. Where exactly did you read it?"
+            yield Finding("G04", _at(n, "url"), text, Weight.WARN)
+
+
+def used(case: Case) -> Iterator[Finding]:
+    """G05: what was taken from each."""
+    for n, source in _numbered(case):
+        if source.kind not in OUR_OWN and not source.taken.strip():
+            text = f"Say what was taken from source {n}: facts, quotes, figures."
+            yield Finding("G05", _at(n, "taken"), text, Weight.WARN)
+
+
+def borne_out(case: Case) -> Iterator[Finding]:
+    """G06: a quotation, a number or an accusation rests on a source that is named.
+
+    Where there is one source only, everything rests on it.
+    """
+    sources = case.story.sources
+    for s, section in enumerate(case.story.sections):
+        for b, bullet in enumerate(section["bullets"], start=1):
+            line, numbers = with_sources(bullet)
+            field, where = f"sections-{s}-bullets", f"Bullet {b} of “{section['label']}”"
+            if unknown := [n for n in numbers if not 1 <= n <= len(sources)]:
+                yield Finding("G06", field, f"{where} names source {unknown[0]}; there is none.")
+            if numbers or len(sources) < 2:
+                continue
+            if QUOTATION.search(line):
+                text = f"{where} quotes someone: end it with the source’s number, as in [1]."
+                yield Finding("G06", field, text, Weight.DECIDE)
+            elif NUMBER.search(line) or ALLEGATION.search(line):
+                text = f"{where} has a number or an accusation: which source is it from? End it "
+                yield Finding("G06", field, f"{text}with its number, as in [1].", Weight.WARN)
+
+
+def first_hand(case: Case) -> Iterator[Finding]:
+    """G07: what we did not see ourselves, somebody told us who did."""
+    by_position = dict(_numbered(case))
+    for n, source in by_position.items():
+        if source.seen_by_us:
+            continue
+        teller = by_position.get(source.relied_on or 0)
+        if teller is None or teller is source:
+            text = f"We did not see source {n} ourselves. Say whose account of it we rely on."
+            yield Finding("G07", _at(n, "relied_on"), text)
+        elif not teller.seen_by_us:
+            text = f"Source {n} rests on source {source.relied_on}, which we did not see either."
+            yield Finding("G07", _at(n, "relied_on"), text)
+
+
+def releases_checked(case: Case) -> Iterator[Finding]:
+    """G09: a press release was checked, or not, and readers are told."""
+    for n, source in _numbered(case):
+        if source.kind is SourceKind.PRESS_RELEASE and source.checked is None:
+            text = f"Source {n} is a press release. Say how far we checked it."
+            yield Finding("G09", _at(n, "checked"), text)
+
+
+def true_to_type(case: Case) -> Iterator[Finding]:
+    """G03: own reporting says so, and nothing else does."""
+    own = any(source.kind in OUR_OWN for source in case.story.sources)
+    if case.story.story_type is StoryType.REPORT and not own:
+        text = "A report needs reporting of our own among its sources. Otherwise it is a brief."
+        yield Finding("G03", "story_type", text)
+    elif case.story.story_type is StoryType.BRIEF and own:
+        text = "A brief sums up what others reported; this one has reporting of our own."
+        yield Finding("G03", "story_type", text, Weight.WARN)
+
+
+def _numbered(case: Case) -> Iterator[tuple[int, Source]]:
+    return enumerate(case.story.sources, start=1)
+
+
+def _at(n: int, field: str = "publisher") -> str:
+    """The form's field of the n-th source."""
+    return f"sources-{n - 1}-{field}"

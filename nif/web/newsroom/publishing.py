@@ -1,0 +1,184 @@
+"""From a draft to readers: the gates, a second pair of eyes, now or at a time."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from nif.accounts.models import Account, RoleName
+from nif.clock import utc_now
+from nif.editions.scheduling import moment_of
+from nif.errors import Conflict, Invalid, NotAllowed
+from nif.stories import gating, reviewing
+from nif.stories.disclosing import block
+from nif.stories.drafting import get_story
+from nif.stories.gates.finding import Case
+from nif.stories.models import Story, StoryState
+from nif.web.access import Access, open_to
+from nif.web.current import reading, settings, transaction
+from nif.web.newsroom import words
+
+blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")
+
+ONE = f"/stories/<int(max={2**63 - 1}):story_id>"
+SAVED_AGAIN = "This draft was saved again after you opened this page. Read it once more."
+
+
+@blueprint.get(f"{ONE}/publish")
+@open_to(Access.EDITOR)
+def check(story_id: int) -> ResponseReturnValue:
+    return _page(story_id)
+
+
+@blueprint.post(f"{ONE}/publish")
+@open_to(Access.EDITOR)
+def publish(story_id: int) -> ResponseReturnValue:
+    try:
+        with transaction() as session:
+            story = _seen(session, story_id)
+            revision = reviewing.approve(session, story, by=_me(session), now=utc_now())
+    except Invalid:
+        return _page(story_id), 422
+    except Conflict as error:
+        return _back(story_id, error)
+    page = Markup('Published: <a href="/articles/{}">{}</a>').format(
+        revision.slug, revision.headline
+    )
+    flash(page, "good")
+    return redirect(url_for("newsroom_stories.desk"), 303)
+
+
+@blueprint.post(f"{ONE}/schedule")
+@open_to(Access.EDITOR)
+def schedule(story_id: int) -> ResponseReturnValue:
+    try:
+        with transaction() as session:
+            story = _seen(session, story_id)
+            at = _moment(request.form.get("publish_at", ""))
+            reviewing.schedule(session, story, at, by=_me(session), now=utc_now())
+    except Invalid as error:
+        return _page(story_id, problems=error.problems), 422
+    except Conflict as error:
+        return _back(story_id, error)
+    flash("Scheduled. It stays as it is until then; you can take it off the schedule.", "good")
+    return redirect(url_for(".check", story_id=story_id), 303)
+
+
+@blueprint.post(f"{ONE}/take-off")
+@open_to(Access.EDITOR)
+def take_off(story_id: int) -> ResponseReturnValue:
+    try:
+        with transaction() as session:
+            reviewing.take_off(get_story(session, story_id, lock=True))
+    except Conflict as error:
+        return _back(story_id, error)
+    flash("Taken off the schedule. Nothing was published.", "good")
+    return redirect(url_for(".check", story_id=story_id), 303)
+
+
+@blueprint.post(f"{ONE}/review")
+@open_to(Access.EDITOR)
+def ask(story_id: int) -> ResponseReturnValue:
+    try:
+        with transaction() as session:
+            story = get_story(session, story_id, lock=True)
+            reviewing.ask_for_review(session, story, by=_me(session), now=utc_now())
+    except Conflict as error:
+        return _back(story_id, error)
+    flash("It is with the editors now. You can go on writing.", "good")
+    return redirect(url_for("newsroom_stories.story", story_id=story_id), 303)
+
+
+@blueprint.post(f"{ONE}/send-back")
+@open_to(Access.EDITOR)
+def send_back(story_id: int) -> ResponseReturnValue:
+    try:
+        with transaction() as session:
+            story = get_story(session, story_id, lock=True)
+            remark = request.form.get("remark", "")
+            reviewing.send_back(session, story, remark, by=_me(session), now=utc_now())
+    except Invalid as error:
+        return _page(story_id, problems=error.problems), 422
+    except Conflict as error:
+        return _back(story_id, error)
+    flash("Sent back with your remark.", "good")
+    return redirect(url_for("newsroom_stories.desk"), 303)
+
+
+@blueprint.post(f"{ONE}/override")
+@open_to(Access.EDITOR)
+def override(story_id: int) -> ResponseReturnValue:
+    if not current_user.may(RoleName.ADMIN):
+        raise NotAllowed("A standards editor or an admin decides this.")
+    code, reason = request.form.get("code", ""), request.form.get("reason", "")
+    try:
+        with transaction() as session:
+            story = get_story(session, story_id, lock=True)
+            gating.override(session, story, code, reason, by=_me(session), now=utc_now())
+    except Invalid as error:
+        return _page(story_id, problems=error.problems, about=code), 422
+    flash("Decided, and written down with your name and reason.", "good")
+    return redirect(url_for(".check", story_id=story_id), 303)
+
+
+def _me(session: Session) -> Account:
+    return session.get_one(Account, current_user.id)
+
+
+def _seen(session: Session, story_id: int) -> Story:
+    """The story, if it is still as it was when the page was shown. Raises Conflict."""
+    story = get_story(session, story_id, lock=True)
+    seen = request.form.get("edits")
+    if story.state is not StoryState.PUBLISHED and seen is not None and seen != str(story.edits):
+        raise Conflict(SAVED_AGAIN)
+    return story
+
+
+def _moment(text: str) -> datetime:
+    """A moment on the newsroom's own clock. Raises Invalid."""
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid({"publish_at": "Give a day and a time."}) from None
+    try:
+        return moment_of(local.date(), local.time(), ZoneInfo(settings().time_zone))
+    except (OverflowError, ValueError):
+        raise Invalid({"publish_at": "Give a day and a time of this century."}) from None
+
+
+def _back(story_id: int, error: Conflict) -> ResponseReturnValue:
+    flash(str(error))
+    return redirect(url_for(".check", story_id=story_id), 303)
+
+
+def _page(story_id: int, *, problems: dict[str, str] | None = None, about: str = "") -> str:
+    with reading() as session:
+        story = get_story(session, story_id)
+        findings = gating.check(Case(story, now=utc_now()))
+        decided = gating.decided_codes(session, story)
+        return render_template(
+            "newsroom/publishing/check.html",
+            story=story,
+            findings=findings,
+            blocked=gating.in_the_way(findings, decided),
+            decided=decided,
+            sentences=[asdict(one) for one in _block(story)],
+            reviews=reviewing.reviews(session, story_id),
+            problems=problems or {},
+            about=about,
+            typed=request.form,
+            words=words,
+            zone=settings().time_zone,
+            may_decide=current_user.may(RoleName.ADMIN),
+        )
+
+
+def _block(story: Story) -> list[Any]:
+    same_person = story.author_id is not None and story.author_id == current_user.id
+    return cast("list[Any]", block(story, same_person=same_person))

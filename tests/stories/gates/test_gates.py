@@ -1,0 +1,235 @@
+"""Each gate: what trips it, and what passes it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
+from nif.stories.drafting import SourceCopy
+from nif.stories.fingerprints import fingerprint
+from nif.stories.gates.finding import Case, Weight
+from nif.stories.gating import GATES, check
+from nif.stories.models import Checked, ReasonCode, SourceKind, StoryType
+from tests.conftest import NOON
+from tests.factories import NOTHING_TO_DECLARE, a_draft
+
+GAZETTE = SourceCopy(
+    SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale", "facts"
+)
+FILING = SourceCopy(
+    SourceKind.COURT_FILING, "", "the complaint", "https://example.com/complaint", "claims"
+)
+OWN = SourceCopy(SourceKind.OWN_REPORTING)
+RELEASE = SourceCopy(
+    SourceKind.PRESS_RELEASE, "Palisade", "", "https://example.com/release", "facts"
+)
+WHY = "Why it matters:"
+
+
+def bullets(*lines: str) -> dict[str, Any]:
+    return {"sections": [(WHY, list(lines))]}
+
+
+def answer(question: Question, value: str, **details: Any) -> dict[str, Any]:
+    return {"answers": {**NOTHING_TO_DECLARE, question: Given(value, details)}}
+
+
+def without(question: Question) -> dict[str, Any]:
+    return {"answers": {q: one for q, one in NOTHING_TO_DECLARE.items() if q is not question}}
+
+
+def unseen(relied_on: int | None) -> SourceCopy:
+    return replace(FILING, seen_by_us=False, relied_on=relied_on)
+
+
+TWO = {"sources": [GAZETTE, FILING]}
+
+TRIPPED: Mapping[str, tuple[str, str, Weight, dict[str, Any]]] = {
+    "no headline": ("G01", "headline", Weight.BLOCK, {"headline": " "}),
+    "a headline too long": ("G01", "headline", Weight.BLOCK, {"headline": "x" * 111}),
+    "no lead": ("G01", "lead", Weight.BLOCK, {"lead": ""}),
+    "no sections": ("G01", "sections", Weight.BLOCK, {"sections": []}),
+    "an empty section": ("G01", "sections", Weight.BLOCK, {"sections": [("A", ["a"]), ("B", [])]}),
+    "no byline": ("G02", "byline", Weight.BLOCK, {"byline": ""}),
+    "a report without reporting": (
+        *("G03", "story_type", Weight.BLOCK),
+        {"story_type": StoryType.REPORT},
+    ),
+    "a brief with reporting": ("G03", "story_type", Weight.WARN, {"sources": [OWN]}),
+    "no source": ("G04", "sources", Weight.BLOCK, {"sources": []}),
+    "a source without a name": (
+        *("G04", "sources-0-publisher", Weight.BLOCK),
+        {"sources": [replace(GAZETTE, publisher="", title="")]},
+    ),
+    "a source without an address": (
+        *("G04", "sources-0-url", Weight.BLOCK),
+        {"sources": [replace(GAZETTE, url="")]},
+    ),
+    "a front page": (
+        *("G04", "sources-0-url", Weight.WARN),
+        {"sources": [replace(GAZETTE, url="https://example.com/")]},
+    ),
+    "nothing taken": (
+        *("G05", "sources-0-taken", Weight.WARN),
+        {"sources": [replace(GAZETTE, taken="")]},
+    ),
+    "a quotation on no source": (
+        *("G06", "sections-0-bullets", Weight.DECIDE),
+        {**TWO, **bullets("It is “unfair”.")},
+    ),
+    "a number on no source": (
+        *("G06", "sections-0-bullets", Weight.WARN),
+        {**TWO, **bullets("It sold 12.")},
+    ),
+    "an accusation on no source": (
+        *("G06", "sections-0-bullets", Weight.WARN),
+        {**TWO, **bullets("It is accused.")},
+    ),
+    "a source that is not there": (
+        *("G06", "sections-0-bullets", Weight.BLOCK),
+        bullets("It sold. [4]"),
+    ),
+    "not seen and nobody relied on": (
+        *("G07", "sources-1-relied_on", Weight.BLOCK),
+        {"sources": [GAZETTE, unseen(None)]},
+    ),
+    "relying on itself": (
+        *("G07", "sources-1-relied_on", Weight.BLOCK),
+        {"sources": [GAZETTE, unseen(2)]},
+    ),
+    "relying on what was not seen": (
+        *("G07", "sources-0-relied_on", Weight.BLOCK),
+        {"sources": [unseen(2), replace(GAZETTE, seen_by_us=False, relied_on=1)]},
+    ),
+    "a release, checked or not": ("G09", "sources-0-checked", Weight.BLOCK, {"sources": [RELEASE]}),
+    "no reason": ("G10", "reason_code", Weight.BLOCK, {"reason_code": None}),
+    "half a reason": ("G10", "reason_subject", Weight.BLOCK, {"reason_subject": " "}),
+    "a long reason": ("G10", "reason_subject", Weight.BLOCK, {"reason_subject": "x" * 161}),
+    "praise": ("G10", "reason_subject", Weight.WARN, {"reason_subject": "an exciting deal"}),
+    "no origin": ("G11", "origin", Weight.BLOCK, without(Question.ORIGIN)),
+    "pitched by nobody": (
+        *("G11", "origin_by", Weight.BLOCK),
+        answer(Question.ORIGIN, Origin.PITCHED),
+    ),
+    "our commercial team": (
+        *("G11", "origin", Weight.DECIDE),
+        answer(Question.ORIGIN, Origin.COMMERCIAL),
+    ),
+    "our owner": ("G11", "origin", Weight.DECIDE, answer(Question.ORIGIN, Origin.OWNER)),
+    "a headline that states it": (
+        *("G12", "headline", Weight.WARN),
+        {"headline": "Palisade Stole It", "lead": "Palisade allegedly stole it."},
+    ),
+    "no word on relationships": (
+        *("G16", "relationships", Weight.BLOCK),
+        without(Question.RELATIONSHIPS),
+    ),
+    "declared, but what": (
+        *("G16", "relationship_sentences", Weight.BLOCK),
+        answer(Question.RELATIONSHIPS, Relations.DECLARED),
+    ),
+    "no word on money": ("G19", "money", Weight.BLOCK, without(Question.MONEY)),
+    "paid": ("G19", "money", Weight.BLOCK, answer(Question.MONEY, Money.PAID)),
+    "a grant by nobody": ("G19", "money_by", Weight.BLOCK, answer(Question.MONEY, Money.GRANT)),
+    "no word on AI": ("G21", "ai", Weight.BLOCK, without(Question.AI)),
+    "AI for what": (
+        *("G21", "ai_tasks", Weight.BLOCK),
+        answer(Question.AI, AiUse.ASSISTED, tools="Scribe 2"),
+    ),
+    "AI by what": (
+        *("G21", "ai_tools", Weight.BLOCK),
+        answer(Question.AI, AiUse.GENERATED),
+    ),
+    "AI that nobody checked": (
+        *("G21", "ai_checked", Weight.BLOCK),
+        answer(Question.AI, AiUse.GENERATED, tools="Scribe 2"),
+    ),
+    "AI checked before it changed": (
+        *("G21", "ai_checked", Weight.BLOCK),
+        answer(Question.AI, AiUse.GENERATED, tools="Scribe 2", checked="0" * 16),
+    ),
+    "to come": ("G33", "lead", Weight.BLOCK, {"lead": "It sold for TK million."}),
+}
+
+PASSED: Mapping[str, dict[str, Any]] = {
+    "as it is": {},
+    "a headline of 110": {"headline": "x" * 110},
+    "a report with reporting": {"story_type": StoryType.REPORT, "sources": [OWN]},
+    "one source bears everything": bullets("It is “unfair”, and sold 12."),
+    "each on its source": {**TWO, **bullets("It is “unfair”. [1]", "It sold 12. [1, 2]")},
+    "plain words need none": {**TWO, **bullets("It may spread.")},
+    "told by whom": {"sources": [GAZETTE, replace(unseen(1), url="")]},
+    "a release we did not check": {"sources": [replace(RELEASE, checked=Checked.NO)]},
+    "a reason that needs no subject": {"reason_code": ReasonCode.EXCLUSIVE, "reason_subject": ""},
+    "pitched by someone": answer(Question.ORIGIN, Origin.PITCHED, by="Palisade"),
+    "declared in a sentence": answer(
+        Question.RELATIONSHIPS, Relations.DECLARED, sentences=["Palisade pays our owner."]
+    ),
+    "a grant by someone": answer(Question.MONEY, Money.GRANT, by="The Fund"),
+    "AI as a tool": answer(Question.AI, AiUse.TOOLING),
+    "a hedged headline": {"headline": "Palisade Accused", "lead": "It allegedly stole."},
+    "a word with TK in it": {"lead": "The TKO Agency and Atkins agree."},
+}
+
+
+def copy_of(given: dict[str, Any]) -> dict[str, Any]:
+    return {"sources": [GAZETTE], **given}
+
+
+@pytest.mark.parametrize("name", TRIPPED)
+def test_what_is_amiss_trips_its_gate(session, name: str) -> None:
+    code, field, weight, given = TRIPPED[name]
+
+    found = check(Case(a_draft(session, **copy_of(given)), now=NOON))
+
+    assert (code, field, weight) in [(one.code, one.field, one.weight) for one in found]
+    assert all(one.text.endswith((".", "?")) for one in found)
+
+
+@pytest.mark.parametrize("name", PASSED)
+def test_what_is_right_passes_every_gate(session, name: str) -> None:
+    found = check(Case(a_draft(session, **copy_of(PASSED[name])), now=NOON))
+
+    assert [one for one in found if one.weight is not Weight.WARN] == []
+
+
+def test_every_gate_is_tripped_by_something_above(session) -> None:
+    """So that no gate is written that nothing has ever closed."""
+    cases = [Case(a_draft(session, **copy_of(given)), now=NOON) for *_, given in TRIPPED.values()]
+    cases += [embargoed(session), about_someone_new(session)]
+
+    assert [gate.__name__ for gate in GATES if not any(list(gate(case)) for case in cases)] == []
+
+
+def embargoed(session) -> Case:
+    return Case(a_draft(session, embargo_until=NOON + timedelta(hours=1)), now=NOON)
+
+
+def about_someone_new(session) -> Case:
+    return Case(a_draft(session), parties=frozenset({7}), undecided=("Palisade",), now=NOON)
+
+
+def test_an_embargo_holds_until_it_has_passed(session) -> None:
+    case = embargoed(session)
+
+    assert [one.code for one in check(case) if one.weight is Weight.BLOCK] == ["G29"]
+    assert check(replace(case, now=NOON + timedelta(hours=1))) == check(
+        Case(a_draft(session), now=NOON)
+    )
+
+
+def test_who_is_new_in_a_story_opens_the_question_of_relationships_again(session) -> None:
+    found = check(about_someone_new(session))
+
+    assert {one.code for one in found} >= {"G14", "G16"}
+
+
+def test_a_text_that_was_checked_as_it_is_passes(session) -> None:
+    story = a_draft(session, sources=[GAZETTE])
+    given = answer(Question.AI, AiUse.GENERATED, tools="Scribe 2", checked=fingerprint(story))
+    same = a_draft(session, **copy_of({**given, "headline": story.headline}))
+
+    assert "G21" not in {one.code for one in check(Case(same, now=NOON))}
