@@ -19,7 +19,7 @@ def said(story, **given):
 
 
 def test_an_answer_is_signed_by_who_gave_it_and_not_by_who_saved_it_again(session):
-    ann, bea = an_account(session), an_account(session, email="bea@example.com", name="Bea")
+    ann, bea = an_account(session), an_account(session, email="bea@example.com")
     story = a_draft(session)
     redraft(session, story, story_copy(), edits=0, by_id=ann.id, now=NOON)
     first = read(story.answers, Question.MONEY)
