@@ -44,16 +44,18 @@ def used(case: Case) -> Iterator[Finding]:
 def borne_out(case: Case) -> Iterator[Finding]:
     """G06: a quotation, a number or an accusation rests on a source that is named.
 
-    Where there is one source only, everything rests on it.
+    Where there is one source only, everything rests on it; where some of the reporting is our own,
+    what names no other source is ours. A bullet may also name its source in its words.
     """
     sources = case.story.sources
+    is_clear = len(sources) < 2 or any(source.kind in OUR_OWN for source in sources)
     for s, section in enumerate(case.story.sections):
         for b, bullet in enumerate(section["bullets"], start=1):
             line, numbers = with_sources(bullet)
             field, where = f"sections-{s}-bullets", f"Bullet {b} of “{section['label']}”"
             if unknown := [n for n in numbers if not 1 <= n <= len(sources)]:
                 yield Finding("G06", field, f"{where} names source {unknown[0]}; there is none.")
-            if numbers or len(sources) < 2:
+            if numbers or is_clear or any(_is_named_in(line, source) for source in sources):
                 continue
             if QUOTATION.search(line):
                 text = f"{where} quotes someone: end it with the source’s number, as in [1]."
@@ -99,6 +101,10 @@ def true_to_type(case: Case) -> Iterator[Finding]:
 
 def _numbered(case: Case) -> Iterator[tuple[int, Source]]:
     return enumerate(case.story.sources, start=1)
+
+
+def _is_named_in(line: str, source: Source) -> bool:
+    return bool(source.publisher) and source.publisher.casefold() in line.casefold()
 
 
 def _at(n: int, field: str = "publisher") -> str:

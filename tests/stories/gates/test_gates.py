@@ -160,6 +160,12 @@ PASSED: Mapping[str, dict[str, Any]] = {
     "a report with reporting": {"story_type": StoryType.REPORT, "sources": [OWN]},
     "one source bears everything": bullets("It is “unfair”, and sold 12."),
     "each on its source": {**TWO, **bullets("It is “unfair”. [1]", "It sold 12. [1, 2]")},
+    "named in its words": {**TWO, **bullets("It is “unfair”, the gazette says.")},
+    "what is our own bears what names nobody": {
+        "story_type": StoryType.REPORT,
+        "sources": [OWN, GAZETTE],
+        **bullets("It is “unfair”."),
+    },
     "plain words need none": {**TWO, **bullets("It may spread.")},
     "told by whom": {"sources": [GAZETTE, replace(unseen(1), url="")]},
     "a release we did not check": {"sources": [replace(RELEASE, checked=Checked.NO)]},
