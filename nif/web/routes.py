@@ -12,6 +12,7 @@ from nif.web.public import (
     home,
     newsletters,
     outbox,
+    policies,
     preferences,
     stories,
     subscribe,
@@ -22,6 +23,8 @@ from nif.web.public import (
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
+        yield module.blueprint
+    for module in (policies,):
         yield module.blueprint
     for module in (newsroom_stories, admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
