@@ -9,6 +9,7 @@ from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
+    feeds,
     home,
     newsletters,
     outbox,
@@ -24,7 +25,7 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
-    for module in (policies,):
+    for module in (feeds, policies):
         yield module.blueprint
     for module in (newsroom_stories, admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
