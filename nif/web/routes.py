@@ -15,6 +15,7 @@ from nif.web.public import (
     outbox,
     policies,
     preferences,
+    sitemaps,
     stories,
     subscribe,
     unsubscribe,
@@ -25,7 +26,7 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
-    for module in (feeds, policies):
+    for module in (feeds, sitemaps, policies):
         yield module.blueprint
     for module in (newsroom_stories, admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
