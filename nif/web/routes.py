@@ -12,6 +12,7 @@ from nif.web.public import (
     feeds,
     home,
     newsletters,
+    notices,
     outbox,
     policies,
     preferences,
@@ -26,7 +27,7 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
-    for module in (feeds, sitemaps, policies):
+    for module in (feeds, sitemaps, notices, policies):
         yield module.blueprint
     for module in (newsroom_stories, admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
