@@ -85,10 +85,10 @@ def first_slugs(session: Session, stories: Sequence[Revision]) -> dict[int, str]
     An address may change, and the old one then leads to the new; what names a story for good, as
     in a feed, is the first.
     """
-    ids = [story.story_id for story in stories]
+    slugs = {story.story_id: story.slug for story in stories}
     first = select(Revision.story_id, Revision.slug).where(Revision.n == 1)
-    rows = session.execute(first.where(Revision.story_id.in_(ids)))
-    return {row.story_id: row.slug for row in rows}
+    rows = session.execute(first.where(Revision.story_id.in_(list(slugs))))
+    return slugs | {row.story_id: row.slug for row in rows}
 
 
 def not_among(
