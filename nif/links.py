@@ -1,4 +1,7 @@
-"""Every address that appears in mail, built from the base URL and never from a request."""
+"""Every address that leaves the house, in mail, in feeds, in sitemaps.
+
+They are built from the base URL, and never from a request.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +16,23 @@ class Links:
 
     def story(self, slug: str) -> str:
         return f"{self.base_url}/articles/{slug}"
+
+    def record(self, slug: str) -> str:
+        return f"{self.base_url}/articles/{slug}/transparency.json"
+
+    def tag(self, slug: str) -> str:
+        return f"{self.base_url}/tags/{slug}"
+
+    def tag_feed(self, slug: str) -> str:
+        return f"{self.base_url}/tags/{slug}/feed.xml"
+
+    def policy(self, slug: str) -> str:
+        """The manifesto has an address of its own."""
+        return self.page("/manifesto" if slug == "manifesto" else f"/policies/{slug}")
+
+    def page(self, path: str) -> str:
+        """A page that is always there, such as `/feed.xml`."""
+        return f"{self.base_url}{path}"
 
     def edition(self, list_slug: str, day: date) -> str:
         return f"{self.base_url}/newsletters/{list_slug}/{day.isoformat()}"

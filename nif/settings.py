@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nif.errors import Misconfigured
@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     site_short_name: str = "NIF"
     time_zone: str = "Europe/London"
     language: str = "en"
+    parent_url: HttpUrl | None = None
 
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     trusted_hosts: Words = ()

@@ -7,6 +7,11 @@ from nif.links import Links
 LINKS = {
     "home": ((), "/"),
     "story": (("anna-s-archive",), "/articles/anna-s-archive"),
+    "record": (("anna-s-archive",), "/articles/anna-s-archive/transparency.json"),
+    "tag": (("ai-training",), "/tags/ai-training"),
+    "tag_feed": (("ai-training",), "/tags/ai-training/feed.xml"),
+    "policy": (("ethics",), "/policies/ethics"),
+    "page": (("/feed.xml",), "/feed.xml"),
     "edition": (("daily", date(2026, 3, 1)), "/newsletters/daily/2026-03-01"),
     "confirm": (("t0ken",), "/confirm/t0ken"),
     "preferences": (("t0ken",), "/preferences/t0ken"),

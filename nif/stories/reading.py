@@ -79,6 +79,18 @@ def related(session: Session, revision: Revision) -> Sequence[Revision]:
     return session.scalars(query.limit(RELATED)).all()
 
 
+def first_slugs(session: Session, stories: Sequence[Revision]) -> dict[int, str]:
+    """The slug that each story had when it was first published, by its id.
+
+    An address may change, and the old one then leads to the new; what names a story for good, as
+    in a feed, is the first.
+    """
+    slugs = {story.story_id: story.slug for story in stories}
+    first = select(Revision.story_id, Revision.slug).where(Revision.n == 1)
+    rows = session.execute(first.where(Revision.story_id.in_(list(slugs))))
+    return slugs | {row.story_id: row.slug for row in rows}
+
+
 def not_among(
     session: Session, known: Select[int], *, since: datetime, most: int
 ) -> Sequence[Revision]:

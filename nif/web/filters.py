@@ -1,7 +1,7 @@
 """What templates can say."""
 
 from calendar import day_name
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,9 @@ def register_filters(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters.update(
         typeset=typeset,
         inline=markup.html,
+        plain=markup.plain,
         day=day,
+        date=date_in_words,
         minute=minute,
         linked=linked,
         number=number,
@@ -59,6 +61,11 @@ def local_moment(moment: datetime, zone: str) -> str:
     """A moment on a list's own clock: "Friday 27 November, 08:00"."""
     local = moment.astimezone(ZoneInfo(zone))
     return f"{local:%A} {local.day} {local:%B, %H:%M}"
+
+
+def date_in_words(day: date) -> str:
+    """A date as readers write it: "22 November 2026"."""
+    return f"{day.day} {day:%B %Y}"
 
 
 def iso(moment: datetime) -> str:

@@ -10,10 +10,14 @@ from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
+    feeds,
     home,
     newsletters,
+    notices,
     outbox,
+    policies,
     preferences,
+    sitemaps,
     stories,
     subscribe,
     unsubscribe,
@@ -23,6 +27,8 @@ from nif.web.public import (
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
+        yield module.blueprint
+    for module in (feeds, sitemaps, notices, policies):
         yield module.blueprint
     for module in (newsroom_stories, newsroom_publishing):
         yield module.blueprint

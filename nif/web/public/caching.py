@@ -54,20 +54,26 @@ class PageCache:
         return page
 
 
-def kept(render: Callable[[], str]) -> Response:
-    """The answer for this request's page: from memory, or 304 where the reader has it."""
+def kept(
+    render: Callable[[], str], mimetype: str = "text/html", *, by: str | None = None
+) -> Response:
+    """The answer for this request's page: from memory, or 304 where the reader has it.
+
+    `by` is what else tells pages at one address apart; where it is not given, the `after` behind
+    the question mark. Whatever else stands there makes no other page.
+    """
     cache: PageCache = current_app.extensions["nif_pages"]
-    # Whatever else stands behind the question mark makes no other page.
-    address = f"{request.path}?{request.args.get('after', '')}"
+    address = f"{request.path}?{request.args.get('after', '') if by is None else by}"
     version = parts().database.look_up(SHELF_VERSION) or 0
     page = cache.get((address, version), render)
-    response = Response(mimetype="text/html")
+    response = Response(mimetype=mimetype)
     response.set_etag(page.etag, weak=True)
     response.headers["Cache-Control"] = FRESH
     if request.if_none_match.contains_weak(page.etag):
         response.status_code = 304
         return response
-    response.data = page.body.replace(TICKET.encode(), ticket().encode())
+    has_form = mimetype == "text/html"
+    response.data = page.body.replace(TICKET.encode(), ticket().encode()) if has_form else page.body
     return response
 
 

@@ -7,6 +7,7 @@ from nif.subscriptions.joining import find_first_list
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.public.caching import TICKET, kept
+from nif.web.public.records import as_json
 from nif.web.public.structured import news_article
 
 blueprint = Blueprint("stories", __name__)
@@ -16,6 +17,18 @@ blueprint = Blueprint("stories", __name__)
 @open_to(Access.PUBLIC)
 def story(slug: str) -> Response:
     return kept(lambda: _story(slug))
+
+
+@blueprint.get("/articles/<slug>/transparency.json")
+@open_to(Access.PUBLIC)
+def record(slug: str) -> Response:
+    return kept(lambda: _record(slug), "application/json", by="")
+
+
+def _record(slug: str) -> str:
+    with reading() as session:
+        revision = stories.get_published(session, slug)
+    return as_json(revision, links())
 
 
 def _story(slug: str) -> str:
@@ -30,5 +43,6 @@ def _story(slug: str) -> str:
         offer=offer,
         form_ticket=TICKET,
         address=links().story(slug),
+        record=links().record(slug),
         structured=news_article(revision, links(), settings()),
     )

@@ -2,9 +2,11 @@
 
 It follows schema.org 30 and Google's rules for articles.
 
-The transparency block travels as `backstory`, the property for why and how a story was made.
+The transparency block travels as `backstory`, the property for why and how a story was made; the
+record behind it is linked with its hash. Relationships have no term of their own there.
 """
 
+from hashlib import sha256
 from typing import Any
 
 from nif.links import Links
@@ -13,6 +15,8 @@ from nif.stories.disclosing import OUR_OWN
 from nif.stories.models import Revision, StoryType
 from nif.typography import typeset
 from nif.web.filters import iso
+from nif.web.public.policy_texts import POLICIES
+from nif.web.public.records import as_json
 
 PRECISE_TYPE = {
     StoryType.REPORT: "ReportageNewsArticle",
@@ -22,14 +26,27 @@ PRECISE_TYPE = {
     StoryType.OPINION: "OpinionNewsArticle",
 }
 
+POLICY_PROPERTIES = {
+    "publishingPrinciples": "manifesto",
+    "missionCoveragePrioritiesPolicy": "manifesto",
+    "ethicsPolicy": "ethics",
+    "correctionsPolicy": "corrections",
+    "ownershipFundingInfo": "ownership-and-funding",
+    "verificationFactCheckingPolicy": "verification",
+    "unnamedSourcesPolicy": "unnamed-sources",
+    "actionableFeedbackPolicy": "feedback",
+    "noBylinesPolicy": "bylines",
+}
+
+PARENT = "The ROSTR Group"
+
 
 def news_article(story: Revision, links: Links, settings: Settings) -> dict[str, Any]:
     """The JSON-LD of a story; what the page does not show is not in it."""
     address = links.story(story.slug)
-    precise = PRECISE_TYPE.get(story.story_type)
     return {
         "@context": "https://schema.org",
-        "@type": ["NewsArticle", precise] if precise else "NewsArticle",
+        "@type": _types(story),
         "@id": f"{address}#article",
         "url": address,
         "mainEntityOfPage": {"@type": "WebPage", "@id": address},
@@ -45,19 +62,53 @@ def news_article(story: Revision, links: Links, settings: Settings) -> dict[str,
         "timeRequired": f"PT{story.minutes}M",
         "isAccessibleForFree": True,
         "author": [{"@type": "Person", "name": story.byline}],
-        "publisher": {
-            "@type": "NewsMediaOrganization",
-            "@id": f"{links.home()}#org",
-            "name": settings.site_name,
-            "alternateName": settings.site_short_name,
-            "url": links.home(),
-        },
+        "publisher": _publisher(links, settings),
+        "publishingPrinciples": links.policy("manifesto"),
+        "usageInfo": links.policy("ai-and-reuse"),
         "isBasedOn": [_source(s) for s in story.sources if s["kind"] not in OUR_OWN],
-        "backstory": {
-            "@type": "CreativeWork",
-            "@id": f"{address}#transparency",
-            "name": "Disclosures & Transparency Block",
-            "text": typeset(" ".join(sentence["text"] for sentence in story.block)),
+        "backstory": _backstory(story, links),
+    }
+
+
+def _types(story: Revision) -> str | list[str]:
+    """Google knows NewsArticle, others the precise type. Only what we found out is reportage."""
+    precise = PRECISE_TYPE.get(story.story_type)
+    if precise == "ReportageNewsArticle" and not any(s["kind"] in OUR_OWN for s in story.sources):
+        precise = None
+    return ["NewsArticle", precise] if precise else "NewsArticle"
+
+
+def _publisher(links: Links, settings: Settings) -> dict[str, Any]:
+    parent = {"@type": "Organization", "name": PARENT}
+    if settings.parent_url:
+        parent["url"] = str(settings.parent_url)
+    policies = {
+        name: links.policy(slug) for name, slug in POLICY_PROPERTIES.items() if slug in POLICIES
+    }
+    return {
+        "@type": "NewsMediaOrganization",
+        "@id": f"{links.home()}#org",
+        "name": settings.site_name,
+        "alternateName": settings.site_short_name,
+        "url": links.home(),
+        "parentOrganization": parent,
+        **policies,
+    }
+
+
+def _backstory(story: Revision, links: Links) -> dict[str, Any]:
+    address = f"{links.story(story.slug)}#transparency"
+    return {
+        "@type": "CreativeWork",
+        "@id": address,
+        "name": "Disclosures & Transparency Block",
+        "url": address,
+        "text": typeset(" ".join(sentence["text"] for sentence in story.block)),
+        "encoding": {
+            "@type": "DataDownload",
+            "encodingFormat": "application/json",
+            "contentUrl": links.record(story.slug),
+            "sha256": sha256(as_json(story, links).encode()).hexdigest(),
         },
     }
 

@@ -1,0 +1,36 @@
+"""XML that every parser can read, whatever a story says.
+
+Feeds and sitemaps are trees that the standard library writes: nobody glues tags together.
+"""
+
+import re
+from collections.abc import Mapping
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What is no Char of XML 1.0: most control characters, halves of pairs, U+FFFE and U+FFFF."""
+
+
+def legible(text: str) -> str:
+    """`text` with U+FFFD for each character that XML cannot hold, not even escaped."""
+    return NOT_IN_XML.sub("\ufffd", text)
+
+
+def root(tag: str, attributes: Mapping[str, str]) -> Element:
+    return Element(tag, dict(attributes))
+
+
+def add(
+    parent: Element, tag: str, text: str = "", attributes: Mapping[str, str] | None = None
+) -> Element:
+    """A new last child of `parent`."""
+    clean = {name: legible(value) for name, value in (attributes or {}).items()}
+    child = SubElement(parent, tag, clean)
+    child.text = legible(text)
+    return child
+
+
+def document(tree: Element) -> str:
+    """The whole file, with its declaration."""
+    written: bytes = tostring(tree, encoding="utf-8", xml_declaration=True)
+    return written.decode()

@@ -1,0 +1,71 @@
+"""All that is published, in parts that stay what they are."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from nif.stories import listing
+from tests.conftest import NOON
+from tests.factories import a_draft, a_story
+
+
+def test_no_story_ever_moves_to_another_part(session: Session) -> None:
+    stories = [a_story(session, headline=f"Story {n}") for n in range(7)]
+    before = parts_of(session)
+    stories += [a_story(session, headline=f"Later {n}") for n in range(5)]
+    after = parts_of(session)
+
+    assert sorted(slug for part in after.values() for slug in part) == sorted(
+        story.slug for story in stories
+    )
+    assert all(len(part) <= 3 for part in after.values())
+    for number, slugs in before.items():
+        assert after[number][: len(slugs)] == slugs
+    full = [number for number, slugs in before.items() if number != max(before)]
+    assert all(after[number] == before[number] for number in full)
+
+
+def parts_of(session: Session) -> dict[int, list[str]]:
+    return {
+        number: [one.slug for one in listing.stories_of(session, number, size=3)]
+        for number, _ in listing.story_parts(session, size=3)
+    }
+
+
+def test_a_part_without_a_published_story_is_not_listed(session: Session) -> None:
+    for n in range(6):
+        a_draft(session, headline=f"Draft {n}")
+    only = a_story(session)
+
+    (part,) = listing.story_parts(session, size=2)
+    assert part.changed_at == NOON
+    assert [one.slug for one in listing.stories_of(session, part.number, size=2)] == [only.slug]
+    assert [number for number, _ in listing.topic_parts(session)] == [1]
+    assert [one.slug for one in listing.topics_of(session, 1)] == ["deals"]
+
+
+def test_a_file_asks_one_question_however_many_stories_there_are(session: Session) -> None:
+    for _ in range(9):
+        a_story(session)
+    asked: list[str] = []
+    event.listen(session.get_bind(), "before_cursor_execute", lambda *given: asked.append(given[2]))
+    listing.stories_of(session, 1)
+    listing.story_parts(session)
+
+    assert len(asked) == 2
+    assert not [one for one in asked if "OFFSET" in one or "count(" in one.lower()]
+
+
+def test_news_is_cut_at_a_thousand_and_at_its_moment(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST_NEWS", 2)
+    for hours in range(4):
+        a_story(session, headline=f"Story {hours}", at=NOON - timedelta(hours=hours))
+
+    found = listing.news(session, since=NOON - timedelta(hours=1))
+    assert [one.headline for one in found] == ["Story 0", "Story 1"]
+    assert len(listing.news(session, since=NOON - timedelta(hours=9))) == 2
+    assert listing.news(session, since=datetime(2030, 1, 1, tzinfo=UTC)) == []

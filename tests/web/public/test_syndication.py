@@ -1,0 +1,100 @@
+"""Feeds that every parser can read, whatever stands in a story."""
+
+import json
+from datetime import timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nif.web.public.markup import add, document, legible, root
+from nif.web.public.syndication import Feed, Item, atom, json_feed, rss
+from tests.conftest import NOON
+from tests.web.public.channels import ATOM, CONTENT
+
+# All that there is, halves of pairs included; and often what hurts.
+ANYTHING = st.text(st.characters(), max_size=30) | st.text(
+    st.sampled_from("\0\x08\x0b\x1f\x7f\x85\ud800\udfff\ufffe\uffff\U0001f44b<>&\"']/ \t\r\n"),
+    max_size=30,
+)
+ITEMS = st.builds(
+    Item,
+    guid=ANYTHING,
+    address=ANYTHING,
+    title=ANYTHING,
+    summary=ANYTHING,
+    html=ANYTHING,
+    text=ANYTHING,
+    author=ANYTHING,
+    topics=st.lists(ANYTHING, max_size=2),
+    sources=st.lists(st.tuples(ANYTHING, ANYTHING), max_size=2),
+    transparency=st.dictionaries(ANYTHING, ANYTHING, max_size=2),
+    published=st.just(NOON),
+    updated=st.just(NOON + timedelta(hours=1)),
+)
+FEEDS = st.builds(
+    Feed, *[ANYTHING] * 3, language=st.just("en"), home=ANYTHING, address=ANYTHING,
+    items=st.lists(ITEMS, max_size=2),
+)  # fmt: skip
+
+
+def as_read(text: str) -> str:
+    """What an XML parser gives back of a text: what XML cannot hold is marked, line ends are LF."""
+    return legible(text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+@given(FEEDS)
+def test_rss_is_well_formed_for_any_text(feed: Feed) -> None:
+    channel = ET.fromstring(rss(feed).encode()).find("channel")
+
+    assert (channel.findtext("title") or "") == as_read(feed.title)
+    for found, item in zip(channel.findall("item"), feed.items, strict=True):
+        assert (found.findtext("title") or "") == as_read(item.title)
+        assert (found.findtext(f"{CONTENT}encoded") or "") == as_read(item.html)
+        assert [one.text or "" for one in found.findall("category")] == [
+            as_read(topic) for topic in item.topics
+        ]
+
+
+@given(FEEDS)
+def test_atom_is_well_formed_for_any_text(feed: Feed) -> None:
+    tree = ET.fromstring(atom(feed).encode())
+
+    for found, item in zip(tree.findall(f"{ATOM}entry"), feed.items, strict=True):
+        assert (found.findtext(f"{ATOM}content") or "") == as_read(item.html)
+        via = [link for link in found.findall(f"{ATOM}link") if link.get("rel") == "via"]
+        assert len(via) == len(item.sources)
+
+
+@given(FEEDS)
+def test_a_json_feed_is_json_for_any_text(feed: Feed) -> None:
+    found = json.loads(json_feed(feed).encode())
+
+    # JSON can hold control characters, escaped; only what is no character at all is marked.
+    texts = [legible(item["content_text"]) for item in found["items"]]
+    assert texts == [legible(item.text) for item in feed.items]
+
+
+@pytest.mark.parametrize("text", ["a]]>b", "<script>", "&amp;", "👋", "“it’s”", "\u0085", '"'])
+def test_what_xml_can_hold_comes_out_as_it_went_in(text: str) -> None:
+    tree = root("r", {})
+    add(tree, "e", text, {"a": text})
+    found = ET.fromstring(document(tree).encode())
+
+    assert found.findtext("e") == text
+    assert found.find("e").get("a") == text
+
+
+def test_a_feed_changed_when_its_last_story_did() -> None:
+    old, new = (an_item(NOON + timedelta(hours=hours)) for hours in (5, 1))
+
+    assert a_feed([old, new]).updated == NOON + timedelta(hours=5)
+
+
+def an_item(updated) -> Item:
+    return Item("g", "a", "t", "s", "<p>h</p>", "t", "Jo", (), (), {}, NOON, updated)
+
+
+def a_feed(items) -> Feed:
+    return Feed("NIF", "News", "NIF", "en", "http://x/", "http://x/feed.xml", items)
