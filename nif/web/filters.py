@@ -1,7 +1,7 @@
 """What templates can say."""
 
 from calendar import day_name
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,7 @@ def register_filters(app: Flask, settings: Settings) -> None:
         number=number,
         iso=iso,
         when_due=when_due,
+        calendar_day=calendar_day,
         local=local_moment,
     )
     versions = {path.name: str(int(path.stat().st_mtime)) for path in STATIC.glob("*.*")}
@@ -57,6 +58,11 @@ def local_moment(moment: datetime, zone: str) -> str:
     """A moment on a list's own clock: "Friday 27 November, 08:00"."""
     local = moment.astimezone(ZoneInfo(zone))
     return f"{local:%A} {local.day} {local:%B, %H:%M}"
+
+
+def calendar_day(day: date) -> str:
+    """A date that is the same in every zone: "22 November 2026"."""
+    return f"{day.day} {day:%B %Y}"
 
 
 def iso(moment: datetime) -> str:

@@ -7,12 +7,14 @@ from flask import Blueprint
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
+from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     home,
     newsletters,
     outbox,
     preferences,
+    relationships,
     stories,
     subscribe,
     unsubscribe,
@@ -23,6 +25,7 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
+    yield from (relationships.blueprint, newsroom_register.blueprint)
     for module in (newsroom_stories, admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
     if outbox_is_open:
