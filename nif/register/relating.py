@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
@@ -110,6 +111,18 @@ def end(session: Session, relationship: Relationship, until: date, pen: Pen) -> 
     """
     copy = replace(copy_of(relationship), until=until)
     change(session, relationship, copy, pen, version=relationship.version)
+
+
+def delete(session: Session, relationship: Relationship) -> None:
+    """Take away what never stood. Raises Conflict where a story has decided about it."""
+    try:
+        with session.begin_nested():
+            session.delete(relationship)
+            session.flush()
+    except IntegrityError:
+        raise Conflict(
+            "Stories have decided about this relationship, so it stays on record: end it instead."
+        ) from None
 
 
 def copy_of(relationship: Relationship) -> RelationshipCopy:

@@ -18,6 +18,7 @@ from nif.register.models import (
     Relationship,
     Visibility,
 )
+from nif.register.natures import NATURES
 from nif.register.relating import BY_NATURE, RelationshipCopy
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -103,7 +104,21 @@ def read_relationship(values: Mapping[str, str]) -> RelationshipForm:
 
 
 def relationship_filled(relationship: Relationship) -> RelationshipForm:
-    months = relationship.lookback_months
+    """The form of what was saved; what is as usual for its nature stays so if that changes."""
+    terms = NATURES[relationship.nature]
+    months, until = relationship.lookback_months, relationship.until
+    if terms.once and until == relationship.since:
+        until = None
+    as_usual = {
+        "lookback_months": months == terms.lookback_months,
+        "materiality": relationship.materiality is terms.materiality,
+        "visibility": relationship.visibility is terms.visibility,
+    }
+    told = {
+        "lookback_months": UNLIMITED if months is None else str(months),
+        "materiality": relationship.materiality.value,
+        "visibility": relationship.visibility.value,
+    }
     return RelationshipForm(
         nature=relationship.nature.value,
         ours=relationship.ours.value,
@@ -111,14 +126,12 @@ def relationship_filled(relationship: Relationship) -> RelationshipForm:
         account_id=str(relationship.account_id or ""),
         detail=relationship.detail,
         since=relationship.since.isoformat() if relationship.since else "",
-        until=relationship.until.isoformat() if relationship.until else "",
-        lookback_months=UNLIMITED if months is None else str(months),
-        materiality=relationship.materiality.value,
+        until=until.isoformat() if until else "",
         amount_band=relationship.amount_band.value,
-        visibility=relationship.visibility.value,
         wording=relationship.wording,
         evidence_url=relationship.evidence_url,
         version=str(relationship.version),
+        **{name: "" if as_usual[name] else value for name, value in told.items()},
     )
 
 

@@ -70,8 +70,13 @@ def add(party_id: int) -> ResponseReturnValue:
 def edit(relationship_id: int) -> ResponseReturnValue:
     with reading() as session:
         found = get_relationship(session, relationship_id)
-    given = {"relationship_id": relationship_id, "shown": (found.sentence, found.afterwards)}
-    return _form(found.party, relationship_filled(found), **given)
+    return _form(
+        found.party,
+        relationship_filled(found),
+        relationship_id=relationship_id,
+        shown=(found.sentence, found.afterwards),
+        saved=found,
+    )
 
 
 @blueprint.post(ONE)
@@ -116,6 +121,21 @@ def end(relationship_id: int) -> ResponseReturnValue:
     return redirect(url_for("newsroom_register.party", party_id=known.party_id), 303)
 
 
+@blueprint.post(f"{ONE}/delete")
+@open_to(Access.EDITOR)
+def delete(relationship_id: int) -> ResponseReturnValue:
+    try:
+        with transaction() as session:
+            found = get_relationship(session, relationship_id, lock=True)
+            relating.delete(session, found)
+    except Conflict as error:
+        flash(str(error))
+        address = url_for("newsroom_register.relationships.edit", relationship_id=relationship_id)
+        return redirect(address, 303)
+    flash("It is taken away.", "good")
+    return redirect(url_for("newsroom_register.party", party_id=found.party_id), 303)
+
+
 def _pen() -> Pen:
     return Pen(house(), current_user.id, utc_now())
 
@@ -138,6 +158,7 @@ def _form(party: Party, form: RelationshipForm, **given: Any) -> str:
         "problems": {},
         "overtaken": "",
         "shown": None,
+        "saved": None,
         "today": utc_now().date(),
         **given,
     }

@@ -7,7 +7,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.register.models import Materiality, Nature, Relationship, Visibility
+from nif.register.deciding import disclose
+from nif.register.models import Materiality, Nature, Party, Relationship, Visibility
+from tests.conftest import NOON
 from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import text_of
 
@@ -157,3 +159,31 @@ def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None
     ended = the_relationship(database)
     assert ended is not None
     assert (ended.until, ended.last_day) == (date(2024, 5, 1), date(2025, 5, 1))
+
+
+def test_what_is_as_usual_follows_a_change_of_its_nature(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_relationship(session, a_party(session, "Y"), Nature.GIFT, detail="a lamp")
+
+    page = desk.get("/newsroom/register/relationships/1").text
+
+    assert page.count('<option value="">As usual</option>') == 3
+    assert 'name="until" value=""' in page
+    assert "Y gave us a lamp." in page
+    assert page.count("selected>") == 3  # Its nature, its side and its worth.
+
+
+def test_only_what_never_stood_is_taken_away(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        told = a_relationship(session, a_party(session, "Y"))
+        a_relationship(session, session.get(Party, 2), Nature.SPONSOR)
+        disclose(session, 7, told, by=None, now=NOON)
+
+    kept = desk.post("/newsroom/register/relationships/1/delete", follow_redirects=True)
+    gone = desk.post("/newsroom/register/relationships/2/delete", follow_redirects=True)
+
+    assert "it stays on record: end it instead." in kept.text
+    assert "It is taken away." in gone.text
+    assert the_relationship(database) is not None
