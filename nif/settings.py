@@ -59,6 +59,7 @@ class Settings(BaseSettings):
 
     site_name: str = "New Industry Focus"
     site_short_name: str = "NIF"
+    owner_name: str = "The ROSTR Group"
     time_zone: str = "Europe/London"
     language: str = "en"
     parent_url: HttpUrl | None = None

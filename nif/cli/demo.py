@@ -9,6 +9,7 @@ from nif.clock import utc_now
 from nif.demo.loading import PASSWORD, load
 from nif.errors import NotAllowed
 from nif.parts import Parts
+from nif.register.wording import House
 
 
 @click.group("demo")
@@ -31,8 +32,9 @@ def load_once(parts: Parts) -> bool:
         raise NotAllowed("The demo newsroom has public sign-ins; it is not for production.")
     with join(parts).app_context():
         hashed = hash_password(PASSWORD)
+    house = House(parts.settings.site_short_name, parts.settings.owner_name)
     with parts.database.transaction() as session:
-        return load(session, password_hash=hashed, now=utc_now())
+        return load(session, password_hash=hashed, house=house, now=utc_now())
 
 
 COMMANDS = (demo,)

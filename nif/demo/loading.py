@@ -11,7 +11,11 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.enrolling import enrol
 from nif.accounts.models import Account, RoleName
+from nif.demo.registering import fill
 from nif.editions.scheduling import read_schedule
+from nif.register.models import Party
+from nif.register.relating import Pen
+from nif.register.wording import House
 from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
 from nif.stories.drafting import SourceCopy, StoryCopy, draft
 from nif.stories.models import (
@@ -42,7 +46,7 @@ NOTHING_TO_DECLARE = {
 FIRST_DIGEST_IN = timedelta(minutes=6)
 
 
-def load(session: Session, *, password_hash: str, now: datetime) -> bool:
+def load(session: Session, *, password_hash: str, house: House, now: datetime) -> bool:
     """Fill an empty newsroom; False, and nothing done, where there is anything already.
 
     The stories are dated by the day on which they are loaded, the real one newest, and the daily
@@ -50,8 +54,12 @@ def load(session: Session, *, password_hash: str, now: datetime) -> bool:
     """
     if _is_inhabited(session):
         return False
+    people = {}
     for email, name, role in PEOPLE:
-        enrol(session, email, name, role, now=now).password = password_hash
+        account = enrol(session, email, name, role, now=now)
+        account.password, people[email] = password_hash, account.id
+    parties = _read(FOLDER / "register.toml")["parties"]
+    fill(session, parties, people, Pen(house, None, now))
     stories = [_read(path) for path in sorted((FOLDER / "stories").glob("*.toml"))]
     newest = max(datetime.fromisoformat(story["published"]) for story in stories)
     shift = timedelta(days=(now - newest).days)
@@ -68,7 +76,7 @@ def load(session: Session, *, password_hash: str, now: datetime) -> bool:
 def _is_inhabited(session: Session) -> bool:
     return any(
         session.scalar(select(model.id).limit(1)) is not None
-        for model in (Account, Story, MailingList)
+        for model in (Account, Story, MailingList, Party)
     )
 
 

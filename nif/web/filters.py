@@ -34,12 +34,13 @@ def register_filters(app: Flask, settings: Settings) -> None:
         inline=markup.html,
         plain=markup.plain,
         day=day,
-        date=date_in_words,
+        date=calendar_day,
         minute=minute,
         linked=linked,
         number=number,
         iso=iso,
         when_due=when_due,
+        calendar_day=calendar_day,
         local=local_moment,
     )
     versions = {path.name: str(int(path.stat().st_mtime)) for path in STATIC.glob("*.*")}
@@ -63,8 +64,8 @@ def local_moment(moment: datetime, zone: str) -> str:
     return f"{local:%A} {local.day} {local:%B, %H:%M}"
 
 
-def date_in_words(day: date) -> str:
-    """A date as readers write it: "22 November 2026"."""
+def calendar_day(day: date) -> str:
+    """A date that is the same in every zone: "22 November 2026"."""
     return f"{day.day} {day:%B %Y}"
 
 

@@ -8,6 +8,7 @@ from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import publishing as newsroom_publishing
+from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     feeds,
@@ -17,6 +18,7 @@ from nif.web.public import (
     outbox,
     policies,
     preferences,
+    relationships,
     sitemaps,
     stories,
     subscribe,
@@ -28,9 +30,9 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
-    for module in (feeds, sitemaps, notices, policies):
+    for module in (feeds, sitemaps, notices, policies, relationships):
         yield module.blueprint
-    for module in (newsroom_stories, newsroom_publishing):
+    for module in (newsroom_stories, newsroom_publishing, newsroom_register):
         yield module.blueprint
     for module in (admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint

@@ -99,9 +99,12 @@ def in_words(value):
 
 
 def a_row(table, made):
-    """Values for every column that the database does not number by itself."""
+    """Values for every column that the database does not number by itself.
+
+    A first row has no other of its own table to point to.
+    """
     return {
-        column.name: made[next(iter(column.foreign_keys)).target_fullname]
+        column.name: made.get(next(iter(column.foreign_keys)).target_fullname)
         if column.foreign_keys
         else a_value(column.type)
         for column in table.columns

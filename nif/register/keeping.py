@@ -1,0 +1,245 @@
+"""Keeping the parties: adding one, changing it, merging two, taking away what was a mistake."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from nif.database import insert_into
+from nif.errors import Conflict, Invalid, NotFound
+from nif.register.models import Alias, Party, PartyKind, RegisterStamp, Relationship
+from nif.register.naming import folded, is_name, plain
+from nif.register.wording import House, write
+
+LONGEST_NAME = 200
+LONGEST_ADDRESS = 2000
+MOST = 50
+LONGEST_SLUG = 90
+_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
+
+
+@dataclass(frozen=True)
+class PartyCopy:
+    """A party, as an editor gives it."""
+
+    name: str
+    kind: PartyKind = PartyKind.COMPANY
+    aliases: Sequence[str] = ()
+    domains: Sequence[str] = ()
+    same_as: Sequence[str] = ()
+    parent_id: int | None = None
+
+
+def get_party(session: Session, party_id: int, *, lock: bool = False) -> Party:
+    """Raises NotFound. A party that was merged is still there: see `merged_into_id`."""
+    party = session.get(Party, party_id, with_for_update={"of": Party} if lock else None)
+    if party is None:
+        raise NotFound("There is no such party in the register.")
+    return party
+
+
+def find_by_name(session: Session, name: str) -> Party | None:
+    """The party of this very name, or the only one with this alias."""
+    key = folded(name)
+    if own := session.scalar(select(Party).where(Party.folded == key)):
+        return own
+    known = select(Alias.party_id).where(Alias.folded == key)
+    found = session.scalars(select(Party).where(Party.id.in_(known)).limit(2)).all()
+    return found[0] if len(found) == 1 else None
+
+
+def add_party(session: Session, copy: PartyCopy, *, now: datetime) -> Party:
+    """Raises Invalid."""
+    _check(session, copy, None)
+    party = Party(slug=_free_slug(session, copy.name), created_at=now)
+    _write(party, copy)
+    session.add(party)
+    session.flush()
+    _stamp(session)
+    return party
+
+
+def change_party(
+    session: Session, party: Party, copy: PartyCopy, *, version: int, house: House
+) -> None:
+    """Replace what the register says of a party; the sentences about it follow its name.
+
+    `version` is the one that the editor saw. Raises Invalid; Conflict where someone else has
+    changed the party in between, or it was merged. Its slug stays: others may have kept it.
+    """
+    if party.merged_into_id is not None:
+        raise Conflict(f"{party.name} was merged into another party.")
+    if party.version != version:
+        raise Conflict("Someone else changed this party while you were writing.")
+    _check(session, copy, party)
+    _write(party, copy)
+    party.version += 1
+    _tell_anew(session, party, house)
+    session.flush()
+    _stamp(session)
+
+
+def merge(session: Session, party: Party, into: Party, *, house: House) -> None:
+    """Make two parties one: names, relationships and parts of `party` move over to `into`.
+
+    `party` stays as a signpost, for the stories that named it. Raises Conflict where the two
+    cannot be one.
+    """
+    if party.id == into.id:
+        raise Conflict("A party cannot be merged into itself.")
+    if party.merged_into_id is not None or into.merged_into_id is not None:
+        raise Conflict("One of the two was merged already.")
+    if party.id in _line(session, into.parent_id):
+        raise Conflict(f"{into.name} is part of {party.name}: merge it the other way round.")
+    for name in (party.name, *(alias.name for alias in party.aliases)):
+        _also_called(into, name)
+    into.domains = list(dict.fromkeys([*into.domains, *party.domains]))
+    into.same_as = list(dict.fromkeys([*into.same_as, *party.same_as]))
+    party.aliases, party.folded = [], None
+    party.merged_into_id, party.parent_id = into.id, None
+    for model, column in (
+        (Relationship, Relationship.party_id),
+        (Party, Party.parent_id),
+        (Party, Party.merged_into_id),
+    ):
+        moved = update(model).where(column == party.id).values({column: into.id})
+        session.execute(moved, execution_options={"synchronize_session": "fetch"})
+    party.version, into.version = party.version + 1, into.version + 1
+    session.flush()
+    _tell_anew(session, into, house)
+    session.flush()
+    _stamp(session)
+
+
+def delete_party(session: Session, party: Party) -> None:
+    """Take a party away that was entered by mistake.
+
+    Raises Conflict where anything still holds on to it: a story that names it, a relationship, a
+    part of it. The database's own keys say so, those of tables above the register too.
+    """
+    name = party.name
+    try:
+        with session.begin_nested():
+            session.delete(party)
+            session.flush()
+    except IntegrityError:
+        raise Conflict(
+            f"{name} is named in stories, has relationships or has parts of its own, so it cannot "
+            "be taken away. If it is here twice, merge the two."
+        ) from None
+    _stamp(session)
+
+
+def _check(session: Session, copy: PartyCopy, party: Party | None) -> None:
+    if found := dict(_problems(session, copy, party)):
+        raise Invalid(found)
+
+
+def _problems(session: Session, copy: PartyCopy, party: Party | None) -> Iterator[tuple[str, str]]:
+    own = party.id if party else None
+    yield from _name_problems(copy)
+    twin = session.scalar(select(Party.id).where(Party.folded == folded(copy.name)))
+    if twin is not None and twin != own:
+        yield (
+            "name",
+            f"“{copy.name}” is in the register already. Tell the two apart by their names.",
+        )
+    for domain in copy.domains:
+        if not _DOMAIN.fullmatch(domain.lower()):
+            yield "domains", f"“{domain}” is no domain, such as example.com."
+    if any(not is_address(address) for address in copy.same_as):
+        yield "same_as", "Give whole addresses, beginning with https:// or http://."
+    if copy.parent_id is not None:
+        line = _line(session, copy.parent_id)
+        if not line:
+            yield "parent", "There is no such party in the register."
+        elif own in line:
+            yield "parent", "A party cannot be part of itself, nor of its own parts."
+
+
+def _name_problems(copy: PartyCopy) -> Iterator[tuple[str, str]]:
+    if not is_name(copy.name):
+        yield "name", "Give a name, with at least one letter or digit."
+    elif len(copy.name) > LONGEST_NAME:
+        yield "name", f"Make this shorter: {LONGEST_NAME} characters are the most."
+    if any(not is_name(alias) or len(alias) > LONGEST_NAME for alias in copy.aliases):
+        yield "aliases", f"Each has a letter or digit, and at most {LONGEST_NAME} characters."
+    for field in ("aliases", "domains", "same_as"):
+        if len(getattr(copy, field)) > MOST:
+            yield field, f"These are too many: {MOST} are the most."
+
+
+def is_address(text: str) -> bool:
+    """Is this an address on the web that a reader could open?"""
+    if any(ch.isspace() for ch in text) or len(text) > LONGEST_ADDRESS:
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _line(session: Session, party_id: int | None) -> set[int]:
+    """A party and all that it is part of."""
+    line: set[int] = set()
+    while party_id is not None and party_id not in line:
+        found = session.execute(
+            select(Party.id, Party.parent_id).where(Party.id == party_id)
+        ).first()
+        if found is None:
+            break
+        line.add(found.id)
+        party_id = found.parent_id
+    return line
+
+
+def _write(party: Party, copy: PartyCopy) -> None:
+    party.kind, party.name, party.folded = copy.kind, copy.name, folded(copy.name)
+    party.domains = list(dict.fromkeys(domain.lower() for domain in copy.domains))
+    party.same_as = list(dict.fromkeys(copy.same_as))
+    party.parent_id = copy.parent_id
+    wanted = {folded(alias): alias for alias in copy.aliases if folded(alias) != party.folded}
+    party.aliases = [alias for alias in party.aliases if alias.folded in wanted]
+    for alias in party.aliases:
+        alias.name = wanted.pop(alias.folded)
+    party.aliases += [Alias(name=name, folded=key) for key, name in wanted.items()]
+
+
+def _also_called(party: Party, name: str) -> None:
+    key = folded(name)
+    if key != party.folded and all(alias.folded != key for alias in party.aliases):
+        party.aliases.append(Alias(name=name, folded=key))
+
+
+def _tell_anew(session: Session, party: Party, house: House) -> None:
+    """Write the sentences about a party again; one that changed counts as a new version."""
+    known = select(Relationship).where(Relationship.party_id == party.id)
+    for relationship in session.scalars(known.execution_options(populate_existing=True)).all():
+        before = relationship.sentence, relationship.afterwards
+        write(relationship, party, house)
+        if before != (relationship.sentence, relationship.afterwards):
+            relationship.version += 1
+
+
+def _free_slug(session: Session, name: str) -> str:
+    wanted = re.sub(r"[^a-z0-9]+", "-", plain(name).lower()).strip("-")[:LONGEST_SLUG] or "party"
+    taken = set(session.scalars(select(Party.slug).where(Party.slug.startswith(wanted))))
+    numbered = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
+    return wanted if wanted not in taken else next(slug for slug in numbered if slug not in taken)
+
+
+def _stamp(session: Session) -> None:
+    """Say that names have changed, so that no text is matched with those of before."""
+    stamp = uuid4().hex
+    session.execute(
+        insert_into(session, RegisterStamp)
+        .values(id=1, stamp=stamp)
+        .on_conflict_do_update(index_elements=[RegisterStamp.id], set_={"stamp": stamp})
+    )

@@ -1,0 +1,80 @@
+from datetime import date, timedelta
+
+from sqlalchemy import event
+
+from nif.register.keeping import PartyCopy, change_party
+from nif.register.models import Nature, Ours
+from nif.register.standing import in_force
+from tests.factories import an_account
+from tests.register.entries import HOUSE, TODAY, a_party, a_relationship
+
+A_DAY = timedelta(days=1)
+
+
+def test_what_stands_or_is_within_its_look_back_is_in_force(session):
+    party, noise = a_party(session), a_party(session, "Noise")
+    a_relationship(session, noise)
+    standing = a_relationship(session, party, since=None)
+    ended = a_relationship(session, party, until=date(2025, 11, 20))
+    a_relationship(session, party, until=date(2025, 11, 19))
+    a_relationship(session, party, since=TODAY + A_DAY)
+
+    assert in_force(session, [party.id], on=TODAY) == [standing, ended]
+    assert in_force(session, [party.id], on=ended.last_day + A_DAY)[:1] == [standing]
+    assert in_force(session, [], on=TODAY) == []
+
+
+def test_what_must_be_told_comes_first(session):
+    party, account = a_party(session), an_account(session)
+    person = {"ours": Ours.ACCOUNT, "account_id": account.id, "until": TODAY}
+    context = a_relationship(session, party, Nature.FORMER_COLLEAGUE, **person)
+    default = a_relationship(session, party, Nature.COMPETITOR)
+    always = a_relationship(session, party)
+
+    assert in_force(session, [party.id], on=TODAY) == [always, default, context]
+
+
+def test_a_party_brings_up_all_that_it_is_part_of_but_not_its_parts(session):
+    group = a_party(session, "Group")
+    label = a_party(session, "Label", parent_id=group.id)
+    imprint = a_party(session, "Imprint", parent_id=label.id)
+    above, own = a_relationship(session, group), a_relationship(session, imprint)
+
+    assert in_force(session, [imprint.id], on=TODAY) == [above, own]
+    assert in_force(session, [imprint.id, group.id, label.id], on=TODAY) == [above, own]
+    assert in_force(session, [group.id], on=TODAY) == [above]
+
+
+def test_a_circle_is_no_trap(session):
+    one = a_party(session, "One")
+    two = a_party(session, "Two", parent_id=one.id)
+    one.parent_id = two.id
+    session.flush()
+
+    assert in_force(session, [one.id], on=TODAY) == []
+
+
+def test_it_is_one_query(session):
+    group = a_party(session, "Group")
+    parties = [a_party(session, f"Label {n}", parent_id=group.id) for n in range(5)]
+    for party in parties:
+        a_relationship(session, party)
+    session.flush()
+    session.expunge_all()
+    asked = []
+    event.listen(session.get_bind(), "before_cursor_execute", lambda *all_: asked.append(all_[2]))
+
+    names = [each.party.name for each in in_force(session, range(1, 7), on=TODAY)]
+
+    assert names == [f"Label {n}" for n in range(5)]
+    assert len(asked) == 1
+
+
+def test_a_party_that_leaves_its_group_brings_up_the_group_no_more(session):
+    group = a_party(session, "Group")
+    label = a_party(session, "Label", parent_id=group.id)
+    a_relationship(session, group)
+
+    change_party(session, label, PartyCopy("Label"), version=1, house=HOUSE)
+
+    assert in_force(session, [label.id], on=TODAY) == []

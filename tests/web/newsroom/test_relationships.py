@@ -1,0 +1,189 @@
+"""What stands between a party and us, written down at the desk."""
+
+from datetime import date
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.register.deciding import disclose
+from nif.register.models import Materiality, Nature, Party, Relationship, Visibility
+from tests.conftest import NOON
+from tests.register.entries import a_party, a_relationship
+from tests.web.newsroom.staff import text_of
+
+NEW = "/newsroom/register/1/relationships/new"
+WHOLE = {
+    "nature": "customer",
+    "ours": "product",
+    "ours_label": "ROSTR",
+    "since": "2024-03-01",
+    "amount_band": "none",
+}
+
+
+@pytest.fixture(autouse=True)
+def _party(database: Database) -> None:
+    with database.transaction() as session:
+        a_party(session, "X")
+
+
+def the_relationship(database: Database) -> Relationship | None:
+    with database.reading() as session:
+        return session.scalars(select(Relationship)).one_or_none()
+
+
+def test_a_relationship_is_written_down_with_the_terms_of_its_nature(
+    desk: FlaskClient, database: Database
+) -> None:
+    assert "A new relationship" in desk.get(NEW).text
+
+    page = text_of(desk.post(NEW, data=WHOLE, follow_redirects=True).text)
+
+    assert "X pays for ROSTR, which our parent company owns." in page
+    assert "since 1 March 2024" in page
+    made = the_relationship(database)
+    assert made is not None
+    assert made.changed_by_id is not None
+    assert (made.materiality, made.visibility, made.lookback_months) == (
+        Materiality.DEFAULT,
+        Visibility.MATCH_ONLY,
+        12,
+    )
+
+
+def test_the_sentence_can_be_seen_before_anything_is_saved(
+    desk: FlaskClient, database: Database
+) -> None:
+    page = text_of(desk.post(NEW, data={**WHOLE, "until": "2025-01-01", "show": "1"}).text)
+
+    assert "X pays for ROSTR, which our parent company owns." in page
+    assert "Until 2025, X paid for ROSTR, which our parent company owns." in page
+    assert the_relationship(database) is None
+    wrong = desk.post(NEW, data={**WHOLE, "ours_label": "", "show": "1"})
+    assert wrong.status_code == 422
+    assert 'id="ours_label-problem"' in wrong.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"nature": ""}, "nature"),
+        ({"nature": "rumour"}, "nature"),
+        ({"ours": "owner"}, "ours"),
+        ({"ours_label": ""}, "ours_label"),
+        ({"nature": "board", "ours": "account"}, "account_id"),
+        ({"nature": "board", "ours": "account", "account_id": "9x"}, "account_id"),
+        ({"nature": "gift", "ours": "nif"}, "detail"),
+        ({"nature": "other"}, "wording"),
+        ({"since": "yesterday"}, "since"),
+        ({"until": "2020-01-01"}, "until"),
+        ({"lookback_months": "ten"}, "lookback_months"),
+        ({"materiality": "never"}, "materiality"),
+        ({"visibility": "secret"}, "visibility"),
+        ({"amount_band": "much"}, "amount_band"),
+        ({"evidence_url": "ftp://example.com"}, "evidence_url"),
+    ],
+)
+def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
+    desk: FlaskClient, database: Database, wrong: dict[str, str], field: str
+) -> None:
+    page = desk.post(NEW, data={**WHOLE, "wording": "", "detail": "", **wrong})
+
+    assert page.status_code == 422
+    assert f'id="{field}-problem"' in page.text
+    if "since" not in wrong:
+        assert 'value="2024-03-01"' in page.text
+    assert the_relationship(database) is None
+
+
+def test_it_is_changed_and_keeps_what_the_form_showed(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        party = a_party(session, "Y")
+        a_relationship(session, party, lookback_months=None, wording="<i>Y</i> is known to us.")
+
+    page = desk.get("/newsroom/register/relationships/1").text
+    assert '<option value="unlimited" selected>' in page
+    assert "&lt;i&gt;Y&lt;/i&gt; is known to us." in page
+    answer = desk.post(
+        "/newsroom/register/relationships/1",
+        data={
+            "nature": "sponsor",
+            "ours": "nif",
+            "amount_band": "none",
+            "version": "1",
+            "lookback_months": "24",
+        },
+    )
+
+    assert answer.status_code == 303
+    changed = the_relationship(database)
+    assert changed is not None
+    assert (changed.nature, changed.sentence) == (Nature.SPONSOR, "Y sponsors us.")
+    assert (changed.version, changed.lookback_months) == (2, 24)
+
+
+def test_who_was_overtaken_finds_every_word_again(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        a_relationship(session, a_party(session, "Y")).version = 3
+    data = {**WHOLE, "ours_label": "Jobs by ROSTR", "version": "2"}
+
+    page = desk.post("/newsroom/register/relationships/1", data=data)
+
+    assert page.status_code == 409
+    assert 'value="Jobs by ROSTR"' in page.text
+    assert 'name="version" value="3"' in page.text
+
+
+def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        a_relationship(session, a_party(session, "Y"))
+    assert "End it" in desk.get("/newsroom/register/relationships/1").text
+
+    for wrong in ("", "2019-01-01", "soon"):
+        page = desk.post("/newsroom/register/relationships/1/end", data={"ended": wrong})
+        assert page.status_code == 422
+        assert 'id="until-problem"' in page.text
+    done = desk.post(
+        "/newsroom/register/relationships/1/end",
+        data={"ended": "2024-05-01"},
+        follow_redirects=True,
+    )
+
+    page = text_of(done.text)
+    assert "Nothing that we know of." in page
+    assert "What has ended Until 2024, Y advertised with us." in page
+    ended = the_relationship(database)
+    assert ended is not None
+    assert (ended.until, ended.last_day) == (date(2024, 5, 1), date(2025, 5, 1))
+
+
+def test_what_is_as_usual_follows_a_change_of_its_nature(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_relationship(session, a_party(session, "Y"), Nature.GIFT, detail="a lamp")
+
+    page = desk.get("/newsroom/register/relationships/1").text
+
+    assert page.count('<option value="">As usual</option>') == 3
+    assert 'name="until" value=""' in page
+    assert "Y gave us a lamp." in page
+    assert page.count("selected>") == 3  # Its nature, its side and its worth.
+
+
+def test_only_what_never_stood_is_taken_away(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        told = a_relationship(session, a_party(session, "Y"))
+        a_relationship(session, session.get(Party, 2), Nature.SPONSOR)
+        disclose(session, 7, told, by=None, now=NOON)
+
+    kept = desk.post("/newsroom/register/relationships/1/delete", follow_redirects=True)
+    gone = desk.post("/newsroom/register/relationships/2/delete", follow_redirects=True)
+
+    assert "it stays on record: end it instead." in kept.text
+    assert "It is taken away." in gone.text
+    assert the_relationship(database) is not None

@@ -1,0 +1,89 @@
+"""What readers may see of the register."""
+
+from datetime import date
+
+from flask.testing import FlaskClient
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.register.deciding import confirm_waiver, waive
+from nif.register.models import Nature, Ours
+from tests.factories import a_draft, a_story, an_account
+from tests.register.entries import a_party, a_relationship
+from tests.web.newsroom.staff import text_of
+
+PRODUCT = {"ours": Ours.PRODUCT, "ours_label": "ROSTR"}
+REASON = "The story only lists it among <forty> others."
+
+
+def fill(database: Database) -> None:
+    with database.transaction() as session:
+        ann, bob = (an_account(session, email=f"{who}@example.com").id for who in ("ann", "bob"))
+        party = a_party(session, "<b>Rival</b>")
+        rival = a_relationship(session, party, Nature.COMPETITOR, **PRODUCT)
+        a_relationship(session, a_party(session, "Secret Client"), Nature.CUSTOMER, **PRODUCT)
+        a_relationship(session, a_party(session, "Long Ago"), until=date(2021, 1, 1))
+        a_relationship(session, a_party(session, "The Owner"), Nature.OWNER, since=None)
+        for story_id in (a_story(session).story_id, a_draft(session).id):
+            decision = waive(session, story_id, rival, REASON, by=ann, now=utc_now())
+            confirm_waiver(session, decision, by=bob, now=utc_now())
+
+
+def test_an_empty_register_says_so(client: FlaskClient) -> None:
+    page = text_of(client.get("/relationships").text)
+
+    assert "We know of none that stands today." in page
+    assert "No relationship has been waived so far." in page
+    assert 'href="/relationships"' in client.get("/newsletters/").text
+
+
+def test_the_public_sees_what_is_public_and_how_much_is_not(
+    client: FlaskClient, database: Database
+) -> None:
+    fill(database)
+
+    html = client.get("/relationships").text
+    page = text_of(html)
+
+    assert page.index("NIF The Owner owns NIF.") < page.index(
+        "ROSTR <b>Rival</b>".replace("<", "&lt;")
+    )
+    assert "&lt;b&gt;Rival&lt;/b&gt; competes with ROSTR, which our parent company owns." in html
+    assert "since 1 January 2020" in page
+    assert "<b>Rival" not in html
+    assert "Secret Client" not in html
+    assert "Long Ago" not in html
+    assert "1 further relationship is told only under stories that name the party" in page
+    assert "&lt;forty&gt;" in html
+    # The waiver of the draft is no reader's matter yet.
+    assert "commercial (competitor): 1 time" in page
+
+
+def test_it_is_there_as_data_too(client: FlaskClient, database: Database) -> None:
+    fill(database)
+
+    answer = client.get("/relationships.json")
+
+    assert answer.mimetype == "application/json"
+    data = answer.get_json()
+    assert data["withheld"] == 1
+    assert [side["ours"]["name"] for side in data["relationships"]] == ["NIF", "ROSTR"]
+    assert data["relationships"][1]["with"] == [
+        {
+            "party": {"name": "<b>Rival</b>", "kind": "company"},
+            "nature": "competitor",
+            "since": "2020-01-01",
+            "until": None,
+            "sentence": "<b>Rival</b> competes with ROSTR, which our parent company owns.",
+        }
+    ]
+    month = f"{utc_now():%Y-%m}"
+    assert data["waivers"] == [
+        {"month": month, "nature": "competitor", "reason": REASON, "count": 1}
+    ]
+    assert "Secret Client" not in answer.text
+
+
+def test_readers_get_no_cookie(client: FlaskClient) -> None:
+    for address in ("/relationships", "/relationships.json"):
+        assert "Set-Cookie" not in client.get(address).headers
