@@ -10,6 +10,7 @@ from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     home,
+    ledger,
     newsletters,
     outbox,
     preferences,
@@ -21,7 +22,7 @@ from nif.web.public import (
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
-    for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
+    for module in (home, stories, newsletters, subscribe, unsubscribe, preferences, ledger):
         yield module.blueprint
     for module in (newsroom_stories, admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
