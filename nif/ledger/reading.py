@@ -30,7 +30,7 @@ COLUMNS = (
     Entry.commitment,
     Entry.entry_hash,
     Entry.salt,
-    # As it is written: orjson reads it five times as fast.
+    # As it is written: orjson reads it faster, and nothing that is no JSON.
     cast(Entry.payload, Text),
 )
 
