@@ -29,6 +29,9 @@ bench-send:  ## sends alone, measured
 bench-events:  ## the event webhook, measured (SECONDS=600 of a stream)
 	$(BOOTSTRAP) bench-events
 
+bench-ledger:  ## the public ledger of 50,000 entries, verified and measured
+	$(BOOTSTRAP) bench-ledger
+
 prove:  ## kill loops, sweeps, state machines, all time zones: an hour or two (ROUNDS=, SIZE=, PROOF=, DATABASE=)
 	$(BOOTSTRAP) prove
 
@@ -37,4 +40,4 @@ lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test check lint bench bench-send bench-events prove lock
+.PHONY: help run test check lint bench bench-send bench-events bench-ledger prove lock

@@ -36,6 +36,8 @@ EVENT_MARKS = {
     "events.lost": Mark(1, at_most=True),
     "events.p99_milliseconds": Mark(250, at_most=True),
 }
+LEDGER_MARKS = {"ledger.verify_seconds": Mark(10, at_most=True)}
+MARKS_OF_ANY_SIZE = {**EVENT_MARKS, **LEDGER_MARKS}
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Figure:
     def mark(self) -> Mark | None:
         if self.size is None:
             return PAGE_MARKS.get(self.figure)
-        if self.figure in EVENT_MARKS:
-            return EVENT_MARKS[self.figure]
+        if self.figure in MARKS_OF_ANY_SIZE:
+            return MARKS_OF_ANY_SIZE[self.figure]
         if self.size >= LARGEST_SEND:
             return LARGEST_SEND_MARKS.get(self.figure)
         return SEND_MARKS.get(self.figure) if self.size >= LARGE_SEND else None

@@ -21,6 +21,7 @@ from nif import limits
 from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
+from nif.ledger.checkpointing import checkpoint
 from nif.mail.posting import forget_letters, post_letters
 from nif.parts import Parts
 from nif.sends import feedback, leasing
@@ -135,6 +136,13 @@ class Worker:
         """Once a day, mirror the provider's own lists of whom it mails no more."""
         pull_if_due(self._parts.database.transaction, self._parts.mailer, now=utc_now())
 
+    def checkpoint(self) -> None:
+        """Sign the ledger where it has grown."""
+        settings, now = self._parts.settings, utc_now()
+        with self._parts.database.transaction() as session:
+            may_make = not settings.in_production
+            checkpoint(session, settings.ledger_key, may_make_key=may_make, now=now)
+
     def forget(self) -> None:
         """Drop what is kept for no longer than it is needed."""
         now = utc_now()
@@ -180,6 +188,7 @@ SCHEDULE = (
     ("reconcile", timedelta(seconds=5)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
+    ("checkpoint", timedelta(hours=1)),
 )
 """What ticks, and how often. The queue wakes the same jobs sooner."""
 

@@ -37,6 +37,9 @@ class Links:
     def edition(self, list_slug: str, day: date) -> str:
         return f"{self.base_url}/newsletters/{list_slug}/{day.isoformat()}"
 
+    def ledger(self) -> str:
+        return f"{self.base_url}/transparency/ledger"
+
     def confirm(self, token: str) -> str:
         return f"{self.base_url}/confirm/{token}"
 

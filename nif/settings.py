@@ -43,6 +43,7 @@ class Settings(BaseSettings):
 
     env: Environment = Environment.DEVELOPMENT
     instance_dir: Path = PROJECT / "instance"
+    ledger_key_file: Path | None = None
     database_url: str = ""
     queue_url: str = ""
     secret_key: SecretStr = SecretStr("")
@@ -182,6 +183,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy address of the database."""
         return self.database_url or f"sqlite:///{self.instance_dir / 'nif.db'}"
+
+    @property
+    def ledger_key(self) -> Path:
+        """Where the key is kept that signs the ledger's checkpoints."""
+        return self.ledger_key_file or self.instance_dir / "ledger_key.pem"
 
     @property
     def queue(self) -> str:

@@ -1,6 +1,7 @@
 import os
 import stat
 from datetime import date
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -153,6 +154,11 @@ def test_a_key_file_that_was_left_empty_is_no_key(tmp_path):
     (tmp_path / "secret_key").touch(mode=0o600)
 
     assert len(load_settings(instance_dir=tmp_path).keys[0]) >= 32
+
+
+def test_the_ledgers_key_stands_in_the_instance_unless_it_is_named(tmp_path):
+    assert load_settings(instance_dir=tmp_path).ledger_key == tmp_path / "ledger_key.pem"
+    assert load_settings(ledger_key_file="/keys/own.pem").ledger_key == Path("/keys/own.pem")
 
 
 def test_a_given_key_signs_and_older_ones_stand_behind_it(tmp_path):

@@ -4,7 +4,18 @@ import sys
 
 import click
 
-from nif.cli import accounts, demo, digests, editions, events, lists, processes, schema, sends
+from nif.cli import (
+    accounts,
+    demo,
+    digests,
+    editions,
+    events,
+    ledger,
+    lists,
+    processes,
+    schema,
+    sends,
+)
 from nif.errors import NifError
 
 
@@ -24,7 +35,7 @@ def nif() -> None:
     """New Industry Focus: stories that disclose, mail that arrives once."""
 
 
-for module in (processes, schema, demo, accounts, lists, digests, editions, sends, events):
+for module in (processes, schema, demo, accounts, lists, digests, editions, sends, events, ledger):
     for command in module.COMMANDS:
         nif.add_command(command)
 

@@ -15,6 +15,7 @@ from nif.editions.models import Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot, next_slot, read_schedule, slots
 from nif.editions.writing import Desk, digest_message
 from nif.errors import Conflict
+from nif.ledger.reading import footer_root
 from nif.mail.message import Message
 from nif.mail.rendering import TooLarge
 from nif.stories import reading
@@ -140,10 +141,10 @@ def compose(
 
     Where all the news would make a mail that is cut short, the newer half waits for the next one.
     """
-    stories = _news(session, mailing_list, now)
+    stories, root = _news(session, mailing_list, now), footer_root(session)
     while stories:
         try:
-            return Digest(stories, digest_message(desk, mailing_list, day, stories))
+            return Digest(stories, digest_message(desk, mailing_list, day, stories, root))
         except TooLarge:
             stories = stories[len(stories) // 2 :] if len(stories) > 1 else []
         except Exception:

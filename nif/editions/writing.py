@@ -28,15 +28,23 @@ class Desk:
 
 
 def digest_message(
-    desk: Desk, mailing_list: MailingList, slot: Slot, stories: Sequence[Revision]
+    desk: Desk,
+    mailing_list: MailingList,
+    slot: Slot,
+    stories: Sequence[Revision],
+    root: str | None = None,
 ) -> Message:
-    """The digest of a slot, with the tags that each reader's copy replaces."""
+    """The digest of a slot, with the tags that each reader's copy replaces.
+
+    `root` is what the foot says of the ledger: each inbox is then a witness of what it was.
+    """
     return desk.stationery.write(
         "digest",
         headers={"List-Id": list_id(desk.links, mailing_list)},
         mailing_list=mailing_list,
         slot=slot,
         stories=stories,
+        root=root,
         links=desk.links,
         unsubscribe=UNSUBSCRIBE_TAG,
         preferences=PREFERENCES_TAG,

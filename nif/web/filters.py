@@ -34,7 +34,6 @@ def register_filters(app: Flask, settings: Settings) -> None:
         inline=markup.html,
         plain=markup.plain,
         day=day,
-        date=calendar_day,
         minute=minute,
         linked=linked,
         number=number,

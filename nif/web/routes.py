@@ -13,6 +13,7 @@ from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     feeds,
     home,
+    ledger,
     newsletters,
     notices,
     outbox,
@@ -28,7 +29,7 @@ from nif.web.public import (
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
-    for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
+    for module in (home, stories, newsletters, subscribe, unsubscribe, preferences, ledger):
         yield module.blueprint
     for module in (feeds, sitemaps, notices, policies, relationships):
         yield module.blueprint

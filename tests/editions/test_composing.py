@@ -13,6 +13,8 @@ from nif.editions import composing
 from nif.editions.composing import compose, due_slots, hash_of, keep_slot, upcoming
 from nif.editions.models import Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot
+from nif.ledger.chaining import append
+from nif.ledger.models import Kind
 from nif.mail.message import Message
 from nif.parts import Parts
 from nif.stories.models import Revision, Story
@@ -75,6 +77,20 @@ def test_a_hash_tells_messages_apart(field: str) -> None:
 
     assert hash_of(Message(**words, **same)) == hash_of(Message(**words, **same))
     assert hash_of(Message(**words, **same)) != hash_of(Message(**words, **{**same, field: "x"}))
+
+
+def test_an_edition_bears_witness_to_the_ledger(session: Session, parts: Parts) -> None:
+    mailing_list = a_list(session)
+    a_story(session, at=NOON - HOUR)
+    entry = append(session, Kind.PUBLISH, {"headline": "H"}, now=NOON - HOUR)
+
+    edition = keep(session, parts, mailing_list)
+    append(session, Kind.UPDATE, {"headline": "H2"}, now=NOON)
+
+    message = edition.as_message()
+    assert f"Ledger {entry.entry_hash[:16]}" in message.text
+    assert f"Ledger {entry.entry_hash[:16]}" in message.html
+    assert edition.content_hash == hash_of(message)
 
 
 def test_a_slot_without_news_is_empty(session: Session, parts: Parts) -> None:

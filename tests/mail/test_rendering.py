@@ -150,3 +150,18 @@ def test_a_lists_name_for_mail_programs_is_plain(session: Session, parts: Parts)
     assert list_id(Links("https://news.example.com"), mailing_list) == (
         '"The Caf List" <daily.news.example.com>'
     )
+
+
+def test_the_foot_of_a_digest_tells_where_the_ledger_stood(session: Session, parts: Parts) -> None:
+    root = "3f2a3f2a3f2a3f2a"
+    found: MailingList = a_list(session)
+
+    with_it = digest_message(parts.desk, found, SLOT, [a_story(session)], root)
+    without = digest_message(parts.desk, found, SLOT, [a_story(session)])
+
+    for part in (with_it.text, with_it.html):
+        assert f"Ledger {root}" in part
+        assert parts.links.ledger() in part
+    for part in (without.text, without.html):
+        assert "Ledger" not in part
+        assert parts.links.ledger() not in part

@@ -90,6 +90,7 @@ def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
     made = [
         links.home(),
         links.story("a-story"),
+        links.ledger(),
         links.confirm("t"),
         links.preferences("t"),
         links.unsubscribe("t"),

@@ -1,0 +1,144 @@
+"""The figures of the public ledger: python -m bench.ledger, or make bench-ledger."""
+
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from bench.choosing import Choices, Wrong
+from bench.figures import Figure
+from bench.filling import PARAGRAPH
+from bench.houses import Ground
+from bench.printing import Report
+from bench.running import run
+from nif.clock import utc_now
+from nif.database import Database
+from nif.ledger import outside
+from nif.ledger.chaining import THE_HEAD, Act, link
+from nif.ledger.checking import Line, Verdict
+from nif.ledger.checkpointing import checkpoint
+from nif.ledger.hashing import GENESIS
+from nif.ledger.models import Head, Kind
+from nif.ledger.reading import in_json, known_keys, stretch
+from nif.ledger.verifying import verify
+from nif.parts import assemble
+
+CHUNK = 1_000
+CHECKPOINTS = 50
+
+
+def measure_ledger(ground: Ground, choices: Choices, report: Report) -> None:
+    """The seconds in which a whole ledger is verified. Raises Wrong where it is not found whole."""
+    size = max(choices.sizes)
+    report.going_on(f"a ledger of {size:,} entries on {ground.database}")
+    with ground.house() as house:
+        parts = assemble(house.settings())
+        try:
+            _fill(parts.database, size, house.settings().ledger_key)
+            inside, live, without = [], [], []
+            for number in range(choices.rounds):
+                report.going_on(f"verifying {number + 1} of {choices.rounds}")
+                inside.append(_seconds(parts.database, size, None))
+                live.append(_seconds(parts.database, size, _live))
+                without.append(_seconds_outside(parts.database, size))
+        finally:
+            parts.database.close()
+    for name, times in (
+        ("ledger.verify_seconds", inside),
+        ("ledger.verify_live_seconds", live),
+        ("ledger.verify_export_seconds", without),
+    ):
+        report.add(Figure(name, ground.database, size, statistics.median(times), "s"))
+    report.note(
+        f"The ledger: entries of {len(in_json(_a_line())):,} bytes as published, each with its "
+        f"payload and salt, and {CHECKPOINTS} checkpoints. `live` compares every entry with a live "
+        "record as well; `export` makes the export, and verifies it with the keys alone."
+    )
+
+
+def _fill(database: Database, size: int, key_file: Any) -> None:
+    """A ledger of so many entries, signed on the way."""
+    now = utc_now() - timedelta(seconds=size)
+    seq, root = 0, GENESIS
+    every = max(1, size // CHECKPOINTS)
+    while seq < size:
+        with database.transaction() as session:
+            until = min(size, (seq // every + 1) * every, seq + CHUNK)
+            while seq < until:
+                entry = link(seq + 1, root, _act(seq + 1), now=now + timedelta(seconds=seq))
+                session.add(entry)
+                seq, root = seq + 1, entry.entry_hash
+            session.merge(Head(id=THE_HEAD, seq=seq, entry_hash=root))
+            session.flush()
+            if seq % every == 0:
+                checkpoint(session, key_file, may_make_key=True, now=now)
+
+
+def _act(number: int) -> Act:
+    """A story's revision as publishing would write it down."""
+    kind = Kind.PUBLISH if number % 3 else Kind.UPDATE
+    return Act(kind, _payload(number), f"a-story-{number // 3}", number % 3 + 1)
+
+
+def _payload(number: int) -> dict[str, Any]:
+    bullets = [{"anchor": f"b{n}", "text": PARAGRAPH} for n in range(5)]
+    return {
+        "headline": f"Palisade Records Sells Part {number} of Its Catalogue",
+        "dek": "The buyer is not named",
+        "lead": PARAGRAPH,
+        "sections": [{"anchor": "s1", "label": "Why it matters:", "bullets": bullets}],
+        "sources": [{"publisher": "The Gazette", "title": "Sale", "seen_by_us": True}],
+        "tags": [["deals", "Deals"]],
+        "words": 210,
+    }
+
+
+def _a_line() -> Line:
+    entry = link(1, GENESIS, _act(1), now=datetime.fromisoformat("2026-01-20T15:00:00Z"))
+    values = [entry.seq, entry.prev, entry.kind, entry.story, entry.revision, "x" * 20]
+    return Line(*values, entry.commitment, entry.entry_hash, entry.salt, entry.payload)
+
+
+def _live(lines: Sequence[Line]) -> Iterable[tuple[int, dict[str, Any]]]:
+    return ((line.seq, _payload(line.seq)) for line in lines)
+
+
+def _seconds(database: Database, size: int, records: Any) -> float:
+    began = time.perf_counter()
+    with database.snapshot() as session:
+        verdict = verify(session, records)
+    seconds = time.perf_counter() - began
+    _expect_whole(verdict, size)
+    if verdict.compared != (size if records else 0):
+        raise Wrong(f"{verdict.compared:,} of {size:,} entries were compared")
+    return seconds
+
+
+def _seconds_outside(database: Database, size: int) -> float:
+    began = time.perf_counter()
+    with database.snapshot() as session:
+        verdict = outside.verify(_export(session), known_keys(session))
+    seconds = time.perf_counter() - began
+    _expect_whole(verdict, size)
+    return seconds
+
+
+def _export(session: Session) -> Iterator[bytes]:
+    after, is_last = 0, False
+    while not is_last:
+        part = stretch(session, after=after)
+        yield from map(in_json, part.in_order())
+        after, is_last = part.lines[-1].seq if part.lines else after, part.is_last
+
+
+def _expect_whole(verdict: Verdict, size: int) -> None:
+    if not verdict.is_whole or verdict.entries != size or not verdict.checkpoints:
+        raise Wrong(f"the ledger was not found whole: {verdict}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(measure_ledger, sizes="50000"))

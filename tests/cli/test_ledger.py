@@ -1,0 +1,125 @@
+"""The ledger from the command line."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from nif.database import Database
+from nif.ledger.reading import all_keys
+from nif.ledger.signing import as_jwk
+from nif.settings import Settings
+from tests.cli.conftest import Run
+from tests.ledger.conftest import export_of, some_entries
+
+
+@pytest.fixture(autouse=True)
+def three_entries(database: Database) -> None:
+    with database.transaction() as session:
+        some_entries(session, 3)
+
+
+@pytest.fixture
+def files(run: Run, database: Database, tmp_path: Path) -> tuple[Path, Path]:
+    """The export of a signed ledger, and the file of keys."""
+    assert run("ledger", "checkpoint").status == 0
+    export, key = tmp_path / "ledger.jsonl", tmp_path / "keys.json"
+    export.write_bytes(b"".join(export_of(database)))
+    with database.reading() as session:
+        jwks = [as_jwk(one.key_id, one.public_key) for one in all_keys(session)]
+    key.write_bytes(orjson.dumps({"keys": jwks}))
+    return export, key
+
+
+def break_entry_2(database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(text("UPDATE ledger_entry SET story = 'another' WHERE seq = 2"))
+
+
+def test_a_whole_ledger_ends_well(run: Run) -> None:
+    ended = run("ledger", "verify", "--json")
+
+    assert (ended.status, ended.error) == (0, "")
+    assert (ended.told["whole"], ended.told["entries"], ended.told["broken"]) == (True, 3, None)
+    assert "entries      3" in run("ledger", "verify").text
+
+
+def test_a_broken_one_names_its_first_broken_entry(run: Run, database: Database) -> None:
+    break_entry_2(database)
+
+    ended = run("ledger", "verify", "--json")
+
+    assert (ended.status, ended.told["whole"], ended.told["broken"]) == (1, False, 2)
+    assert ended.error == (
+        "nif: The ledger is broken. Entry 2: it was changed: its hash is that of another entry.\n"
+    )
+    assert run("ledger", "verify").status == 1
+
+
+def test_a_checkpoint_is_signed_once(run: Run, settings: Settings) -> None:
+    first, again = run("ledger", "checkpoint", "--json"), run("ledger", "checkpoint", "--json")
+
+    assert (first.status, first.told["signed"], first.told["size"]) == (0, True, 3)
+    assert (again.status, again.told["signed"]) == (0, False)
+    assert settings.ledger_key.exists()
+    assert run("ledger", "verify", "--json").told["signed"] == 3
+
+
+def test_a_broken_ledger_is_not_signed(run: Run, database: Database) -> None:
+    break_entry_2(database)
+
+    ended = run("ledger", "checkpoint")
+
+    assert ended.status == 1
+    assert ended.error.startswith("nif: The ledger is broken, and was not signed. Entry 2:")
+
+
+def test_an_export_is_verified_without_a_database(
+    run: Run, database: Database, files: tuple[Path, Path]
+) -> None:
+    export, key = map(str, files)
+    break_entry_2(database)
+
+    ended = run("ledger", "verify", "--export", export, "--key", key, "--json")
+
+    assert (ended.status, ended.told["entries"], ended.told["signed"]) == (0, 3, 3)
+
+
+def test_an_export_that_was_changed_is_broken(run: Run, files: tuple[Path, Path]) -> None:
+    export, key = files
+    export.write_bytes(export.read_bytes().replace(b'"revision":2', b'"revision":7', 1))
+
+    ended = run("ledger", "verify", "--export", str(export), "--key", str(key))
+
+    assert ended.status == 1
+    assert "Entry 2:" in ended.error
+
+
+def test_what_is_no_file_of_keys_is_one_sentence(run: Run, files: tuple[Path, Path]) -> None:
+    export = str(files[0])
+
+    ended = run("ledger", "verify", "--export", export, "--key", export)
+
+    assert (ended.status, ended.error.count("\n")) == (1, 1)
+    assert ended.error.startswith("nif: The file of keys is not what")
+
+
+@pytest.mark.parametrize("option", ["--export", "--key"])
+def test_an_export_and_a_key_belong_together(run: Run, tmp_path: Path, option: str) -> None:
+    (tmp_path / "a").touch()
+
+    assert run("ledger", "verify", option, str(tmp_path / "a")).status == 2
+
+
+def test_a_new_key_takes_over(run: Run, database: Database, settings: Settings) -> None:
+    old = run("ledger", "checkpoint", "--json").told["key_id"]
+
+    told = run("ledger", "new-key", "--yes", "--json").told
+    with database.transaction() as session:
+        some_entries(session, 1)
+    again = run("ledger", "checkpoint", "--json").told
+
+    assert again["key_id"] == told["key_id"] != old
+    assert Path(told["old_key_file"]).name == f"ledger_key.{old}.pem"
+    assert run("ledger", "verify", "--json").told["checkpoints"] == 2

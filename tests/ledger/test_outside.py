@@ -1,0 +1,115 @@
+"""What an outsider can tell with an export and a key alone."""
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.orm import Session
+
+from nif.errors import NifError
+from nif.ledger.checking import PUBLISHED
+from nif.ledger.forgetting import drop_payload
+from nif.ledger.outside import verify
+from nif.ledger.reading import all_keys, in_json, stretch
+from nif.ledger.signing import PublicKeys, as_jwk, key_id_of, read_jwks
+from tests.ledger.conftest import Sign, some_entries
+
+
+@pytest.fixture
+def export(session: Session, sign: Sign) -> list[bytes]:
+    """Two entries, a checkpoint, two more entries of which one was dropped, a checkpoint."""
+    some_entries(session, 2)
+    sign()
+    some_entries(session, 2)
+    drop_payload(session, 4)
+    sign()
+    return [in_json(one) for one in stretch(session, after=0).in_order()]
+
+
+@pytest.fixture
+def keys(session: Session, export: list[bytes]) -> PublicKeys:
+    jwks = [as_jwk(key.key_id, key.public_key) for key in all_keys(session)]
+    return read_jwks(orjson.dumps({"keys": jwks}))
+
+
+def test_an_export_is_whole(export: list[bytes], keys: PublicKeys) -> None:
+    verdict = verify(export, keys)
+
+    assert (verdict.is_whole, verdict.entries, verdict.checkpoints) == (True, 4, 2)
+    assert (verdict.dropped, verdict.signed) == (1, 4)
+    assert verify([*export, b"\n"], keys) == verdict
+
+
+def test_every_change_of_every_value_is_found(export: list[bytes], keys: PublicKeys) -> None:
+    for number, text in enumerate(export):
+        for name in orjson.loads(text):
+            if name == "signed_at":
+                continue  # The time of signing is not signed: the entries' own times are.
+            for value in (None, "x", 7, True, [], {"a": 1}):
+                line = {**orjson.loads(text)}
+                if line[name] == value and type(line[name]) is type(value):
+                    continue
+                line[name] = value
+                changed = [*export[:number], orjson.dumps(line), *export[number + 1 :]]
+                assert not verify(changed, keys).is_whole, (number, name, value)
+
+
+def test_every_line_that_is_missing_twice_or_moved_is_found(
+    export: list[bytes], keys: PublicKeys
+) -> None:
+    for number in range(len(export)):
+        rest = [*export[:number], *export[number + 1 :]]
+        is_entry = b'"size"' not in export[number]
+        if is_entry:
+            assert not verify(rest, keys).is_whole
+            assert not verify([*rest, export[number]], keys).is_whole or number == 4
+            assert not verify([*export, export[number]], keys).is_whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        orjson.dumps(list(PUBLISHED)),
+        b"{",
+        b"[]",
+        b"7",
+        b'"size"',
+        b"{}",
+        b'{"size": 1}',
+        b"[" * 900,
+        b"\xff",
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(
+    export: list[bytes], keys: PublicKeys, text: bytes
+) -> None:
+    verdict = verify([*export[:2], text], keys)
+
+    assert (verdict.broken, verdict.why) == (3, "line 3 of the export cannot be read.")
+
+
+def test_a_checkpoint_of_a_key_that_we_do_not_have_is_refused(export: list[bytes]) -> None:
+    stranger = Ed25519PrivateKey.generate().public_key()
+
+    verdict = verify(export, {key_id_of(stranger): stranger})
+
+    assert verdict.broken == 2
+    assert "unknown key" in str(verdict.why)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"null",
+        b'{"keys": 7}',
+        b'{"keys": [{}]}',
+        b'{"keys": [{"crv": "Ed25519", "x": "AA"}]}',
+        b'{"keys": [{"crv": "Ed25519", "x": 7}]}',
+        b'{"keys": [{"crv": "P-256", "x": "AA"}]}',
+    ],
+)
+def test_a_file_that_holds_no_keys_is_refused(text: bytes) -> None:
+    with pytest.raises(NifError, match="file of keys"):
+        read_jwks(text)

@@ -1,0 +1,137 @@
+"""The ledger for everyone: a page, an export, the keys."""
+
+import orjson
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from nif.database import Database
+from nif.jobs import SCHEDULE, Worker
+from nif.ledger import outside
+from nif.ledger import reading as chain
+from nif.ledger.forgetting import drop_payload
+from nif.ledger.models import Checkpoint, Entry
+from nif.ledger.signing import read_jwks
+from nif.parts import Parts
+from nif.web.public import ledger
+from tests.ledger.conftest import export_of, payload, some_entries
+
+PAGE, EXPORT = "/transparency/ledger", "/transparency/ledger.jsonl"
+KEYS = "/.well-known/nif-transparency-key.json"
+
+
+@pytest.fixture
+def signed(database: Database, parts: Parts) -> None:
+    """Three entries and a checkpoint, as the worker makes it."""
+    with database.transaction() as session:
+        some_entries(session, 3)
+    Worker(parts).checkpoint()
+
+
+def test_an_empty_ledger_says_so(client: FlaskClient) -> None:
+    page = client.get(PAGE)
+
+    assert page.status_code == 200
+    assert "There is no entry yet." in page.text
+    assert client.get(EXPORT).data == b""
+    assert client.get(KEYS).json == {"keys": []}
+
+
+@pytest.mark.usefixtures("signed")
+def test_the_page_tells_how_long_the_ledger_is_and_who_signed_it(
+    client: FlaskClient, database: Database
+) -> None:
+    text = client.get(PAGE).text
+
+    with database.reading() as session:
+        end, checkpoint = chain.find_end(session), chain.find_checkpoint(session)
+    assert end is not None
+    assert checkpoint is not None
+    for words in ("3 entries", end.root, "up to entry 3", checkpoint.key_id, EXPORT, KEYS):
+        assert words in text
+    assert text.count('href="/articles/a-story"') == 3
+    assert text.index('id="entry-3"') < text.index('id="entry-1"')
+    assert "Older entries" not in text
+
+
+def test_the_page_goes_back_by_keys(
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "ENTRIES_A_PAGE", 2)
+    with database.transaction() as session:
+        some_entries(session, 5)
+
+    first, last = client.get(PAGE).text, client.get(f"{PAGE}?before=2").text
+
+    assert 'id="entry-4"' in first
+    assert 'id="entry-3"' not in first
+    assert f'href="{PAGE}?before=4"' in first
+    assert last.count('id="entry-') == 1
+    assert "Not signed yet" in first
+
+
+@pytest.mark.parametrize("before", ["0", "-7", "x", "", str(2**70)])
+def test_a_page_from_nowhere_is_still_a_page(
+    client: FlaskClient, database: Database, before: str
+) -> None:
+    with database.transaction() as session:
+        some_entries(session, 1)
+
+    assert client.get(f"{PAGE}?before={before}").status_code == 200
+    assert client.get(f"{EXPORT}?after={before}").status_code == 200
+
+
+def test_what_stands_in_an_entry_is_never_markup(client: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        some_entries(session, 1)
+        session.execute(update(Entry).values(story='"><script>'))
+
+    assert "<script>" not in client.get(PAGE).text
+
+
+@pytest.mark.usefixtures("signed")
+def test_a_deleted_content_is_told(client: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        drop_payload(session, 2)
+
+    assert client.get(PAGE).text.count("was deleted because") == 1
+
+
+@pytest.mark.usefixtures("signed")
+def test_whoever_has_the_export_and_the_keys_can_verify_it(client: FlaskClient) -> None:
+    export, keys = client.get(EXPORT), client.get(KEYS)
+
+    verdict = outside.verify(export.data.splitlines(), read_jwks(keys.data))
+
+    assert export.mimetype == "application/jsonl"
+    assert (verdict.is_whole, verdict.entries, verdict.signed) == (True, 3, 3)
+    first = orjson.loads(export.data.splitlines()[0])
+    assert (first["v"], first["payload"]) == (1, payload(1))
+    assert len(first["salt"]) == 32
+
+
+@pytest.mark.usefixtures("signed")
+def test_what_came_later_can_be_fetched_alone(
+    client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "PAGE", 1)
+
+    early, later = client.get(EXPORT).data, client.get(f"{EXPORT}?after=2").data
+
+    assert early == b"".join(export_of(database))
+    assert early.endswith(later)
+    assert ["size" in orjson.loads(line) for line in later.splitlines()] == [False, True]
+
+
+def test_the_worker_signs_when_the_ledger_has_grown(parts: Parts, database: Database) -> None:
+    assert "checkpoint" in dict(SCHEDULE)
+    Worker(parts).checkpoint()
+    with database.transaction() as session:
+        assert session.get(Checkpoint, 1) is None
+        some_entries(session, 1)
+
+    for _ in range(2):
+        Worker(parts).checkpoint()
+
+    with database.reading() as session:
+        assert session.get(Checkpoint, 1) is not None
