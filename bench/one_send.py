@@ -9,7 +9,8 @@ import sys
 import time
 
 from nif.cli.common import parts_of_this_house
-from nif.jobs import Worker, spare_the_collector
+from nif.jobs.clockwork import spare_the_collector
+from nif.jobs.worker import Worker
 
 
 def main(send_id: int) -> None:

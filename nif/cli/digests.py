@@ -8,7 +8,7 @@ from nif.cli.common import Moment, as_json, parts_of_this_house, show
 from nif.clock import utc_now
 from nif.editions.composing import compose, upcoming
 from nif.errors import NotAllowed
-from nif.jobs import Worker
+from nif.jobs.worker import Worker
 from nif.subscriptions.joining import get_list
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 
 from nif.cli.common import as_json, parts_of_this_house, show
 from nif.clock import utc_now
-from nif.jobs import Worker
+from nif.jobs.worker import Worker
 from nif.sends import feedback, mirroring
 from nif.sends.events import EventPost
 

@@ -17,7 +17,7 @@ from nif.clock import utc_now
 from nif.demo.loading import PASSWORD, PEOPLE, SEED
 from nif.editions.composing import upcoming
 from nif.errors import Misconfigured
-from nif.jobs import work
+from nif.jobs.clockwork import work
 from nif.parts import Parts
 from nif.settings import PROJECT, Settings
 from nif.subscriptions.joining import all_lists

@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import Any
 
 from nif.clock import utc_now
-from nif.jobs import Worker
+from nif.jobs.worker import Worker
 from nif.mail import sendgrid
 from nif.parts import Parts, assemble
 from nif.sends import braking, delivering, reconciling

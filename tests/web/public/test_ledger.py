@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from nif.database import Database
-from nif.jobs import SCHEDULE, Worker
+from nif.jobs.clockwork import SCHEDULE
+from nif.jobs.worker import Worker
 from nif.ledger import outside
 from nif.ledger import reading as chain
 from nif.ledger.forgetting import drop_payload

@@ -1,21 +1,13 @@
-"""What runs by itself, and how often: in the worker process only.
+"""The jobs. Each asks the database what is due, so that any number of workers may run them all."""
 
-The scheduler ticks and the queue wakes; neither decides anything. Each job asks the database what
-is due, so that any number of workers may run them all.
-"""
-
-import gc
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
-from huey import Huey
-from huey.consumer import Consumer
 
 from nif import limits
 from nif.clock import utc_now
@@ -177,80 +169,3 @@ class Worker:
 
     def _lock(self, send_id: int) -> threading.Lock:
         return self._delivering.setdefault(send_id, threading.Lock())
-
-
-SCHEDULE = (
-    ("letters", timedelta(seconds=2)),
-    ("stories", timedelta(seconds=5)),
-    ("digests", timedelta(seconds=5)),
-    ("sends", timedelta(seconds=2)),
-    ("events", timedelta(seconds=2)),
-    ("reconcile", timedelta(seconds=5)),
-    ("suppressions", timedelta(minutes=10)),
-    ("forget", timedelta(hours=1)),
-    ("checkpoint", timedelta(hours=1)),
-)
-"""What ticks, and how often. The queue wakes the same jobs sooner."""
-
-
-def spare_the_collector() -> None:
-    """Have Python look for garbage in circles seldom, and never among what was there at the start.
-
-    Making the copies of a batch leaves none, and the looking took a sixth of a send's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
-
-
-def work(parts: Parts) -> None:
-    """Run the scheduler and the queue until the process is told to stop."""
-    worker = Worker(parts)
-    spare_the_collector()
-    parts.queue.handlers.update(
-        letters=worker.letters,
-        sends=worker.sends,
-        deliver=worker.deliver,
-        events=worker.events,
-    )
-    scheduler = BackgroundScheduler(
-        timezone=UTC,
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-    )
-    for name, every in SCHEDULE:
-        scheduler.add_job(
-            _careful(name, getattr(worker, name)), "interval", seconds=every.total_seconds()
-        )
-    scheduler.start()
-    log.info("the worker is at work")
-    try:
-        # SIGTERM lets what is under way settle; the ledger bears whatever is stronger.
-        PoliteConsumer(
-            parts.queue.huey, worker.stopping, workers=4, periodic=False, graceful_signal="TERM"
-        ).run()
-    finally:
-        scheduler.shutdown()
-
-
-class PoliteConsumer(Consumer):  # type: ignore[misc]
-    """Tells deliveries to claim no more before it waits for them."""
-
-    def __init__(self, huey: Huey, stopping: threading.Event, **options: Any) -> None:
-        super().__init__(huey, initial_delay=0.05, **options)
-        self._stopping = stopping
-
-    def stop(self, graceful: bool = False) -> None:
-        self._stopping.set()
-        super().stop(graceful=graceful)
-
-
-def _careful(name: str, job: Job) -> Job:
-    """A job whose failure is noted and ends nothing: the next tick tries again."""
-
-    def run() -> None:
-        try:
-            job()
-        except Exception:
-            log.exception("a job failed", job=name)
-
-    return run

@@ -1,0 +1,1 @@
+"""What runs by itself, and how often: in the worker process only."""
