@@ -132,8 +132,18 @@ def _add_decisions() -> None:
         "ix_disclosure_decision_relationship_id", "disclosure_decision", ["relationship_id"]
     )
     op.create_index("ix_disclosure_decision_decision", "disclosure_decision", ["decision"])
+    op.create_table(
+        "story_party",
+        sa.Column("story_id", ID, nullable=False),
+        sa.Column("party_id", ID, nullable=False),
+        sa.PrimaryKeyConstraint("story_id", "party_id", name="pk_story_party"),
+        sa.ForeignKeyConstraint(["story_id"], ["story.id"], name="fk_story_party_story_id_story"),
+        sa.ForeignKeyConstraint(["party_id"], ["party.id"], name="fk_story_party_party_id_party"),
+    )
+    op.create_index("ix_story_party_party_id", "story_party", ["party_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("story_party")
     for table in TABLES:
         op.drop_table(table)

@@ -13,6 +13,7 @@ from nif.accounts.enrolling import enrol
 from nif.accounts.models import Account, RoleName
 from nif.demo.registering import fill
 from nif.editions.scheduling import read_schedule
+from nif.register import deciding
 from nif.register.models import Party
 from nif.register.relating import Pen
 from nif.register.wording import House
@@ -26,6 +27,7 @@ from nif.stories.models import (
     Story,
     StoryType,
 )
+from nif.stories.parties import look_up
 from nif.stories.publishing import backdate, publish
 from nif.subscriptions.establishing import Charter, establish
 from nif.subscriptions.models import MailingList
@@ -86,6 +88,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _publish(session: Session, story: dict[str, Any], moment: datetime) -> None:
     draft_ = draft(session, _copy(story), author_id=None, now=moment)
+    for each in look_up(session, draft_, story_id=draft_.id, now=moment).undecided:
+        deciding.disclose(session, draft_.id, each, by=None, now=moment)
     publish(session, draft_, by=None, now=moment)
     backdate(session, draft_, moment=moment)
 

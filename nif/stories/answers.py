@@ -3,7 +3,7 @@
 Silence is no answer: each one is declared, or affirmed as none by a named person.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -107,16 +107,22 @@ def sign(
     by: str,
     by_id: int | None,
     now: datetime,
+    parties: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """The answers on record after someone gave these; what is as it was stays as it was signed."""
+    """The answers on record after someone gave these; what is as it was stays as it was signed.
+
+    `parties` are those in the story: an answer about relationships is one about them.
+    """
     signed: dict[str, Any] = {}
     for question, one in given.items():
         old = before.get(question)
         details = dict(one.details)
-        if old and (old["value"], old["details"]) == (one.value, details):
+        if old and (old["value"], _without_parties(old["details"])) == (one.value, details):
             signed[question] = old
         else:
             at = now.isoformat(timespec="seconds")
+            if question is Question.RELATIONSHIPS and parties:
+                details["parties"] = list(parties)
             signed[question] = {
                 "value": one.value,
                 "details": details,
@@ -125,3 +131,17 @@ def sign(
                 "at": at,
             }
     return signed
+
+
+def affirm_again(
+    answers: Mapping[str, Any], parties: Sequence[int], *, by: str, by_id: int, now: datetime
+) -> dict[str, Any]:
+    """The answers, with the one about relationships signed anew for those who are in it now."""
+    old = answers[Question.RELATIONSHIPS]
+    given = Given(old["value"], _without_parties(old["details"]))
+    signed = sign({}, {Question.RELATIONSHIPS: given}, by=by, by_id=by_id, now=now, parties=parties)
+    return {**answers, **signed}
+
+
+def _without_parties(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: detail for name, detail in details.items() if name != "parties"}

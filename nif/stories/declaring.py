@@ -27,14 +27,17 @@ NOTHING = {
 }
 
 
-def declared(given: Mapping[str, Any]) -> Iterator[Sentence]:
-    """The sentences that follow from what was answered, in the order of the block."""
+def declared(given: Mapping[str, Any], on_record: Sequence[str]) -> Iterator[Sentence]:
+    """The sentences that follow from what was answered, in the order of the block.
+
+    `on_record` is what the register tells of the parties in the story.
+    """
     if (origin := answers.read(given, Question.ORIGIN)) and (said := _origin(origin)):
         yield Sentence("origin", said)
     related = answers.read(given, Question.RELATIONSHIPS)
-    if related and related.value == Relations.DECLARED:
-        for said in related.details.get("sentences", ()):
-            yield Sentence("relationship", said)
+    told = related.details.get("sentences", ()) if related else ()
+    for said in dict.fromkeys([*on_record, *told]):
+        yield Sentence("relationship", said)
     money = answers.read(given, Question.MONEY)
     if money and money.value == Money.GRANT and (payer := money.details.get("by")):
         text = f"{payer} supported this story with a grant and had no say over it."
@@ -43,13 +46,14 @@ def declared(given: Mapping[str, Any]) -> Iterator[Sentence]:
         yield Sentence("ai", said)
 
 
-def what_there_is_not(given: Mapping[str, Any]) -> Iterator[Sentence]:
-    """One line of what there is not: of that only what was affirmed."""
+def what_there_is_not(given: Mapping[str, Any], on_record: Sequence[str]) -> Iterator[Sentence]:
+    """One line of what there is not: of that only what was affirmed, and what no record denies."""
     found = [answers.read(given, question) for question, _ in NOTHING]
     clauses = [
         clause
         for (clause_key, clause), answer in zip(NOTHING.items(), found, strict=True)
         if answer and answer.value == clause_key[1]
+        if not (on_record and clause_key[0] is Question.RELATIONSHIPS)
     ]
     if clauses:
         text = listed(clauses)

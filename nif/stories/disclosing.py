@@ -43,16 +43,18 @@ CHECKED = {
 WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
 
 
-def block(story: Story, *, same_person: bool = False) -> list[Sentence]:
+def block(
+    story: Story, *, same_person: bool = False, on_record: Sequence[str] = ()
+) -> list[Sentence]:
     """The sentences of a story's block, in their fixed order.
 
     What is declared is said in either style; `FULL` adds what was taken on trust, and what there
-    is not. `same_person` is whether its author publishes it.
+    is not. `same_person` is whether its author publishes it, `on_record` what the register tells.
     """
-    return list(_sentences(story, same_person=same_person))
+    return list(_sentences(story, same_person, on_record))
 
 
-def _sentences(story: Story, *, same_person: bool) -> Iterator[Sentence]:
+def _sentences(story: Story, same_person: bool, on_record: Sequence[str]) -> Iterator[Sentence]:
     is_full = story.block_style is BlockStyle.FULL
     named = [source for source in story.sources if _is_named(source)]
     if named:
@@ -61,11 +63,11 @@ def _sentences(story: Story, *, same_person: bool) -> Iterator[Sentence]:
         yield from _taken_on_trust(story.sources)
     if story.reason_code in WITHOUT_SUBJECT or (story.reason_code and story.reason_subject.strip()):
         yield Sentence("reason", f"We covered it because {reason_clause(story)}.")
-    yield from declared(story.answers or {})
+    yield from declared(story.answers or {}, on_record)
     if same_person:
         yield Sentence("desk", "The same person wrote and edited this story.")
     if is_full:
-        yield from what_there_is_not(story.answers or {})
+        yield from what_there_is_not(story.answers or {}, on_record)
 
 
 def reason_clause(story: Story) -> str:

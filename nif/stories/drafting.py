@@ -22,6 +22,7 @@ from nif.stories.models import (
     StoryType,
     Tag,
 )
+from nif.stories.parties import named_in
 from nif.stories.slugs import free_slug, slugify
 
 
@@ -124,7 +125,10 @@ def _write(
     story.block_style, story.embargo_until = copy.block_style, copy.embargo_until
     account = session.get(Account, by_id) if by_id else None
     signed_by = account.name if account else copy.byline
-    story.answers = sign(story.answers or {}, copy.answers, by=signed_by, by_id=by_id, now=now)
+    parties = named_in(session, story)
+    story.answers = sign(
+        story.answers or {}, copy.answers, by=signed_by, by_id=by_id, now=now, parties=parties
+    )
 
 
 def _section(label: str, bullets: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.accounts.models import Account
 from nif.database import Base, BigId
+from nif.register.models import Party
 
 
 class StoryType(StrEnum):
@@ -78,6 +79,14 @@ story_tag = Table(
     Base.metadata,
     Column("story_id", ForeignKey("story.id"), primary_key=True),
     Column("tag_id", ForeignKey("tag.id"), primary_key=True, index=True),
+)
+
+
+story_party = Table(
+    "story_party",
+    Base.metadata,
+    Column("story_id", ForeignKey("story.id"), primary_key=True),
+    Column("party_id", ForeignKey(Party.id), primary_key=True, index=True),
 )
 
 

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from nif.database import insert_into
 from nif.errors import Conflict, Invalid
 from nif.stories.disclosing import block
-from nif.stories.gates.finding import Case
 from nif.stories.gating import by_field, check, decided_codes, in_the_way
 from nif.stories.markup import plain, with_sources
 from nif.stories.models import Revision, Shelf, Source, Story, StoryState
+from nif.stories.parties import OnRecord, keep, look_up
 from nif.stories.slugs import free_slug, slugify
 
 
@@ -26,8 +26,9 @@ def publish(session: Session, story: Story, *, by: int | None, now: datetime) ->
     """
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
-    pass_gates(session, story, now=now)
-    revision = freeze(story, by=by, now=now)
+    on_record = pass_gates(session, story, now=now)
+    keep(session, story, on_record, now=now)
+    revision = freeze(session, story, by=by, now=now)
     session.add(revision)
     session.flush()
     story.state, story.current_id = StoryState.PUBLISHED, revision.id
@@ -37,11 +38,13 @@ def publish(session: Session, story: Story, *, by: int | None, now: datetime) ->
     return revision
 
 
-def pass_gates(session: Session, story: Story, *, now: datetime) -> None:
-    """Raises Invalid where something is in the way of a story."""
-    findings = check(Case(story, now=now))
+def pass_gates(session: Session, story: Story, *, now: datetime) -> OnRecord:
+    """What is on record about a story. Raises Invalid where something is in its way."""
+    on_record = look_up(session, story, story_id=story.id, now=now)
+    findings = check(on_record.case(story, now=now))
     if found := in_the_way(findings, decided_codes(session, story)):
         raise Invalid(by_field(found))
+    return on_record
 
 
 SHELF_VERSION = select(Shelf.version).where(Shelf.id == 1)
@@ -57,10 +60,12 @@ def restock(session: Session) -> None:
     )
 
 
-def freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
+def freeze(session: Session, story: Story, *, by: int | None, now: datetime) -> Revision:
     """The revision that publishing makes of a draft, in no session yet."""
     sections = _anchored(story.sections)
     same_person = by is not None and by == story.author_id
+    told = look_up(session, story, story_id=story.id, now=now).sentences
+    sentences = block(story, same_person=same_person, on_record=told)
     content: dict[str, Any] = {
         "slug": story.slug,
         "story_type": story.story_type,
@@ -69,7 +74,7 @@ def freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
         "lead": story.lead,
         "sections": sections,
         "byline": story.byline,
-        "block": [asdict(sentence) for sentence in block(story, same_person=same_person)],
+        "block": [asdict(sentence) for sentence in sentences],
         "sources": [_record(source) for source in story.sources],
         "answers": story.answers,
         "tags": sorted([tag.slug, tag.name] for tag in story.tags),

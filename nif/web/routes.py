@@ -7,6 +7,7 @@ from flask import Blueprint
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
+from nif.web.newsroom import deciding as newsroom_deciding
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
@@ -33,7 +34,7 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
         yield module.blueprint
     for module in (feeds, sitemaps, notices, policies, relationships):
         yield module.blueprint
-    for module in (newsroom_stories, newsroom_publishing, newsroom_register):
+    for module in (newsroom_stories, newsroom_publishing, newsroom_deciding, newsroom_register):
         yield module.blueprint
     for module in (admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint

@@ -167,27 +167,27 @@ def test_the_hash_can_be_computed_again_from_what_is_stored(session):
 
 def test_the_hash_is_of_the_words_and_not_of_the_moment(session):
     story = a_draft(session)
-    first = freeze(story, by=None, now=NOON).content_hash
-    later = freeze(story, by=None, now=NOON + timedelta(days=1)).content_hash
+    first = freeze(session, story, by=None, now=NOON).content_hash
+    later = freeze(session, story, by=None, now=NOON + timedelta(days=1)).content_hash
 
     redraft(session, story, story_copy(headline=story.headline, lead="Else."), edits=0, now=NOON)
 
     assert first == later
-    assert freeze(story, by=None, now=NOON).content_hash != first
+    assert freeze(session, story, by=None, now=NOON).content_hash != first
 
 
 def test_the_hash_is_the_same_for_a_story_just_written_and_one_read_again(session):
     story = a_draft(session, tags=["Venues", "AI", "Deals"])
-    written = freeze(story, by=None, now=NOON).content_hash
+    written = freeze(session, story, by=None, now=NOON).content_hash
     session.expire_all()
 
-    assert freeze(story, by=None, now=NOON).content_hash == written
+    assert freeze(session, story, by=None, now=NOON).content_hash == written
 
 
 def test_a_preview_puts_nothing_before_readers(session):
     story = a_draft(session)
 
-    shown = freeze(story, by=None, now=NOON)
+    shown = freeze(session, story, by=None, now=NOON)
     session.flush()
 
     assert shown.headline == story.headline
@@ -234,7 +234,7 @@ def test_of_two_editors_who_publish_at_once_one_is_told(database):
 def test_every_anchor_on_a_page_is_unique(session, labels):
     sections = [(label, ["One.", "Two."]) for label in labels]
 
-    revision = freeze(a_draft(session, sections=sections), by=None, now=NOON)
+    revision = freeze(session, a_draft(session, sections=sections), by=None, now=NOON)
 
     anchors = [section["anchor"] for section in revision.sections]
     anchors += [bullet["anchor"] for part in revision.sections for bullet in part["bullets"]]
@@ -245,7 +245,7 @@ def test_every_anchor_on_a_page_is_unique(session, labels):
 def test_anchors_say_what_they_lead_to(session):
     sections = [("Why it matters:", ["One."]), ("Why it matters:", ["Two."])]
 
-    revision = freeze(a_draft(session, sections=sections), by=None, now=NOON)
+    revision = freeze(session, a_draft(session, sections=sections), by=None, now=NOON)
 
     assert [section["anchor"] for section in revision.sections] == [
         "why-it-matters",

@@ -18,8 +18,8 @@ from nif.errors import Conflict, Invalid, NotAllowed
 from nif.stories import gating, reviewing
 from nif.stories.disclosing import block
 from nif.stories.drafting import get_story
-from nif.stories.gates.finding import Case
 from nif.stories.models import Story, StoryState
+from nif.stories.parties import OnRecord, look_up
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
 from nif.web.newsroom import words
@@ -33,7 +33,7 @@ SAVED_AGAIN = "This draft was saved again after you opened this page. Read it on
 @blueprint.get(f"{ONE}/publish")
 @open_to(Access.EDITOR)
 def check(story_id: int) -> ResponseReturnValue:
-    return _page(story_id)
+    return page(story_id)
 
 
 @blueprint.post(f"{ONE}/publish")
@@ -44,13 +44,13 @@ def publish(story_id: int) -> ResponseReturnValue:
             story = _seen(session, story_id)
             revision = reviewing.approve(session, story, by=_me(session), now=utc_now())
     except Invalid:
-        return _page(story_id), 422
+        return page(story_id), 422
     except Conflict as error:
         return _back(story_id, error)
-    page = Markup('Published: <a href="/articles/{}">{}</a>').format(
+    link = Markup('Published: <a href="/articles/{}">{}</a>').format(
         revision.slug, revision.headline
     )
-    flash(page, "good")
+    flash(link, "good")
     return redirect(url_for("newsroom_stories.desk"), 303)
 
 
@@ -63,7 +63,7 @@ def schedule(story_id: int) -> ResponseReturnValue:
             at = _moment(request.form.get("publish_at", ""))
             reviewing.schedule(session, story, at, by=_me(session), now=utc_now())
     except Invalid as error:
-        return _page(story_id, problems=error.problems), 422
+        return page(story_id, problems=error.problems), 422
     except Conflict as error:
         return _back(story_id, error)
     flash("Scheduled. It stays as it is until then; you can take it off the schedule.", "good")
@@ -104,7 +104,7 @@ def send_back(story_id: int) -> ResponseReturnValue:
             remark = request.form.get("remark", "")
             reviewing.send_back(session, story, remark, by=_me(session), now=utc_now())
     except Invalid as error:
-        return _page(story_id, problems=error.problems), 422
+        return page(story_id, problems=error.problems), 422
     except Conflict as error:
         return _back(story_id, error)
     flash("Sent back with your remark.", "good")
@@ -122,7 +122,7 @@ def override(story_id: int) -> ResponseReturnValue:
             story = get_story(session, story_id, lock=True)
             gating.override(session, story, code, reason, by=_me(session), now=utc_now())
     except Invalid as error:
-        return _page(story_id, problems=error.problems, about=code), 422
+        return page(story_id, problems=error.problems, about=code), 422
     flash("Decided, and written down with your name and reason.", "good")
     return redirect(url_for(".check", story_id=story_id), 303)
 
@@ -157,10 +157,11 @@ def _back(story_id: int, error: Conflict) -> ResponseReturnValue:
     return redirect(url_for(".check", story_id=story_id), 303)
 
 
-def _page(story_id: int, *, problems: dict[str, str] | None = None, about: str = "") -> str:
+def page(story_id: int, *, problems: dict[str, str] | None = None, about: str = "") -> str:
     with reading() as session:
-        story = get_story(session, story_id)
-        findings = gating.check(Case(story, now=utc_now()))
+        story, now = get_story(session, story_id), utc_now()
+        on_record = look_up(session, story, story_id=story_id, now=now)
+        findings = gating.check(on_record.case(story, now=now))
         decided = gating.decided_codes(session, story)
         return render_template(
             "newsroom/publishing/check.html",
@@ -168,7 +169,9 @@ def _page(story_id: int, *, problems: dict[str, str] | None = None, about: str =
             findings=findings,
             blocked=gating.in_the_way(findings, decided),
             decided=decided,
-            sentences=[asdict(one) for one in _block(story)],
+            sentences=[asdict(one) for one in _block(story, on_record)],
+            on_record=on_record,
+            today=now.date(),
             reviews=reviewing.reviews(session, story_id),
             problems=problems or {},
             about=about,
@@ -179,6 +182,7 @@ def _page(story_id: int, *, problems: dict[str, str] | None = None, about: str =
         )
 
 
-def _block(story: Story) -> list[Any]:
+def _block(story: Story, on_record: OnRecord) -> list[Any]:
     same_person = story.author_id is not None and story.author_id == current_user.id
-    return cast("list[Any]", block(story, same_person=same_person))
+    told = on_record.sentences
+    return cast("list[Any]", block(story, same_person=same_person, on_record=told))

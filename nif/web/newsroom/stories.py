@@ -15,6 +15,7 @@ from nif.stories.drafting import get_story
 from nif.stories.gates.finding import Case
 from nif.stories.gating import check, in_the_way
 from nif.stories.models import StoryState
+from nif.stories.parties import look_up
 from nif.stories.reading import get_published, on_the_desk
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
@@ -105,7 +106,7 @@ def redraft(story_id: int) -> ResponseReturnValue:
 def preview(story_id: int) -> ResponseReturnValue:
     with reading() as session:
         found = get_story(session, story_id)
-        revision = publishing.freeze(found, by=current_user.id, now=utc_now())
+        revision = publishing.freeze(session, found, by=current_user.id, now=utc_now())
     return render_template("newsroom/stories/preview.html", story=found, body=revision)
 
 
@@ -124,12 +125,17 @@ def _overtaken(form: StoryForm, story_id: int) -> str:
 
 
 def _form(form: StoryForm, **given: Any) -> str:
+    story = sketch(form)
+    with reading() as session:
+        on_record = look_up(session, story, story_id=given.get("story_id"), now=utc_now())
+        findings = check(on_record.case(story, now=utc_now()))
+        sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences)
     given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
     return render_template(
         "newsroom/stories/form.html",
         form=form,
-        findings=check(Case(sketch(form))),
-        sentences=[asdict(sentence) for sentence in block(sketch(form, gap="[…]"))],
+        findings=findings,
+        sentences=[asdict(sentence) for sentence in sentences],
         words=words,
         **given,
     )

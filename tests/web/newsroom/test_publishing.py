@@ -9,7 +9,9 @@ from sqlalchemy import select
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.database import Database
+from nif.register.models import Nature
 from nif.stories.models import Override, Story, StoryState
+from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import text_of
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
 
@@ -149,3 +151,39 @@ def test_answers_come_back_as_they_were_given(desk: FlaskClient) -> None:
     assert desk.get(f"{address}/publish").text.count("check it as it is now") == 0
     desk.post(address, data={**WHOLE, **given, "edits": "0", "lead": "Else.", "ai_checked": "0000"})
     assert "check it as it is now" in desk.get(f"{address}/publish").text
+
+
+def test_what_is_on_record_is_decided_on_the_page(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        party = a_party(session, "Lumen Sync")
+        relationship = a_relationship(session, party, Nature.COMPETITOR).id
+    address = saved(desk)
+    of = f"{address}/relationships/{relationship}"
+
+    before = desk.get(f"{address}/publish").text
+    short = desk.post(f"{of}/waive", data={"reason": "no"})
+    desk.post(f"{of}/waive", data={"reason": "It only says that they exist."})
+    alone = desk.post(f"{of}/agree", follow_redirects=True).text
+    desk.post(f"{of}/disclose")
+    desk.post(f"{address}/publish")
+
+    assert "not decided yet" in before
+    assert "Publish now" not in before
+    assert short.status_code == 422
+    assert 'value="no"' in short.text
+    assert "A waiver needs a second person" in alone
+    page = desk.get(f"/articles/{the_story(database).slug}").text
+    assert 'data-disclosure="relationship"' in page
+
+
+def test_a_new_name_asks_for_the_answer_once_more(desk: FlaskClient, database: Database) -> None:
+    address = saved(desk)
+    with database.transaction() as session:
+        a_party(session, "Lumen Sync")
+
+    stale = desk.get(f"{address}/publish").text
+    desk.post(f"{address}/affirm")
+
+    assert "I have looked again" in stale
+    assert "Publish now" not in stale
+    assert "Publish now" in desk.get(f"{address}/publish").text
