@@ -7,6 +7,7 @@ from datetime import date
 @dataclass(frozen=True)
 class Links:
     base_url: str
+    media_base_url: str = ""
 
     def home(self) -> str:
         return f"{self.base_url}/"
@@ -16,6 +17,10 @@ class Links:
 
     def edition(self, list_slug: str, day: date) -> str:
         return f"{self.base_url}/newsletters/{list_slug}/{day.isoformat()}"
+
+    def picture(self, name: str) -> str:
+        """A file of a picture: NIF's own, or where a network of caches stands before them."""
+        return f"{self.media_base_url or self.base_url + '/media'}/{name}"
 
     def confirm(self, token: str) -> str:
         return f"{self.base_url}/confirm/{token}"
