@@ -22,6 +22,7 @@ from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
 from nif.mail.posting import forget_letters, post_letters
+from nif.media.preparing import due, prepare
 from nif.parts import Parts
 from nif.sends import feedback, leasing
 from nif.sends.delivering import deliver
@@ -119,6 +120,16 @@ class Worker:
             now=utc_now(),
         )
 
+    def pictures(self) -> None:
+        """Have the queue make the files that pictures lack: it takes longer than a tick."""
+        if self._parts.database.look_up(due(now=utc_now())) is None:
+            return
+        if not self._parts.queue.wake("prepare"):
+            self.prepare()
+
+    def prepare(self) -> None:
+        prepare(self._parts.database.transaction, self._parts.storage, clock=utc_now)
+
     def suppressions(self) -> None:
         """Once a day, mirror the provider's own lists of whom it mails no more."""
         pull_if_due(self._parts.database.transaction, self._parts.mailer, now=utc_now())
@@ -165,6 +176,7 @@ SCHEDULE = (
     ("sends", timedelta(seconds=2)),
     ("events", timedelta(seconds=2)),
     ("reconcile", timedelta(seconds=5)),
+    ("pictures", timedelta(seconds=5)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
 )
@@ -190,6 +202,7 @@ def work(parts: Parts) -> None:
         sends=worker.sends,
         deliver=worker.deliver,
         events=worker.events,
+        prepare=worker.prepare,
     )
     scheduler = BackgroundScheduler(
         timezone=UTC,

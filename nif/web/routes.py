@@ -7,9 +7,11 @@ from flask import Blueprint
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
+from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     home,
+    media,
     newsletters,
     outbox,
     preferences,
@@ -21,9 +23,10 @@ from nif.web.public import (
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
-    for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
+    for module in (home, stories, media, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
     for module in (newsroom_stories, admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
+    yield newsroom_pictures.blueprint
     if outbox_is_open:
         yield outbox.blueprint
