@@ -19,6 +19,7 @@ from nif.web.filters import STATIC, register_filters
 from nif.web.login import set_up_login
 from nif.web.public.caching import PageCache
 from nif.web.security import protect
+from nif.web.uploads import receive_files
 
 LARGEST_REQUEST = 2_500_000
 """Bytes. The webhook's posts are the largest that we expect."""
@@ -65,6 +66,7 @@ def join(parts: Parts) -> Flask:
     app.url_map.strict_slashes = False
     app.extensions["nif_pages"] = PageCache()
     _name_requests(app)
+    receive_files(app, settings)
     protect(app, settings)
     spare_readers(app)
     set_up_login(app, parts)

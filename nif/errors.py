@@ -21,6 +21,10 @@ class Conflict(NifError):
     """The state of things has moved on; nothing was changed."""
 
 
+class TooLarge(NifError):
+    """More was sent than is taken; nothing of it was kept."""
+
+
 class Invalid(NifError):
     """Something a person gave is wrong.
 

@@ -10,6 +10,7 @@ from datetime import date
 @dataclass(frozen=True)
 class Links:
     base_url: str
+    media_base_url: str = ""
 
     def home(self) -> str:
         return f"{self.base_url}/"
@@ -39,6 +40,10 @@ class Links:
 
     def ledger(self) -> str:
         return f"{self.base_url}/transparency/ledger"
+
+    def picture(self, name: str) -> str:
+        """A file of a picture: NIF's own, or where a network of caches stands before them."""
+        return f"{self.media_base_url or self.base_url + '/media'}/{name}"
 
     def confirm(self, token: str) -> str:
         return f"{self.base_url}/confirm/{token}"

@@ -10,6 +10,7 @@ from nif.mail.mailer import Mailer
 from nif.mail.outbox import OutboxMailer
 from nif.mail.rendering import Stationery
 from nif.mail.sendgrid import SendGridMailer
+from nif.media.storing import Storage, open_storage
 from nif.queue import Queue
 from nif.sends.courier import Courier
 from nif.sends.pacing import Limits
@@ -28,6 +29,7 @@ class Parts:
     stationery: Stationery
     links: Links
     tokens: Tokens
+    storage: Storage
 
     @property
     def desk(self) -> Desk:
@@ -74,8 +76,9 @@ def assemble(settings: Settings) -> Parts:
         queue=Queue(settings.queue, settings.keys[0]),
         mailer=_mailer(settings, database),
         stationery=Stationery(settings),
-        links=Links(settings.base_url),
+        links=Links(settings.base_url, settings.media_base_url),
         tokens=Tokens(settings.keys),
+        storage=open_storage(settings),
     )
 
 

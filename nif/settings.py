@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     language: str = "en"
     parent_url: HttpUrl | None = None
 
+    media_dir: Path | None = None
+    media_url: str = ""
+    media_base_url: str = ""
+    media_largest: int = Field(default=25_000_000, ge=100_000, le=1_000_000_000)
+
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     trusted_hosts: Words = ()
 

@@ -13,6 +13,7 @@ LINKS = {
     "policy": (("ethics",), "/policies/ethics"),
     "page": (("/feed.xml",), "/feed.xml"),
     "edition": (("daily", date(2026, 3, 1)), "/newsletters/daily/2026-03-01"),
+    "picture": (("ab12.jpg",), "/media/ab12.jpg"),
     "confirm": (("t0ken",), "/confirm/t0ken"),
     "preferences": (("t0ken",), "/preferences/t0ken"),
     "unsubscribe": (("t0ken",), "/unsubscribe/t0ken"),
@@ -31,4 +32,4 @@ def test_a_link_is_the_base_url_and_the_address_that_people_hold_on_to(name, bas
 def test_no_link_is_forgotten_here():
     made = {name for name in vars(Links) if not name.startswith("_")}
 
-    assert made - {"base_url"} == set(LINKS)
+    assert made - {"base_url", "media_base_url"} == set(LINKS)

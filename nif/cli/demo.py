@@ -7,6 +7,7 @@ from nif.app import join
 from nif.cli.common import parts_of_this_house
 from nif.clock import utc_now
 from nif.demo.loading import PASSWORD, load
+from nif.demo.pictures import hang
 from nif.errors import NotAllowed
 from nif.parts import Parts
 from nif.register.wording import House
@@ -32,9 +33,12 @@ def load_once(parts: Parts) -> bool:
         raise NotAllowed("The demo newsroom has public sign-ins; it is not for production.")
     with join(parts).app_context():
         hashed = hash_password(PASSWORD)
-    house = House(parts.settings.site_short_name, parts.settings.owner_name)
+    house, now = House(parts.settings.site_short_name, parts.settings.owner_name), utc_now()
     with parts.database.transaction() as session:
-        return load(session, password_hash=hashed, house=house, now=utc_now())
+        loaded = load(session, password_hash=hashed, house=house, now=now)
+        if loaded:
+            hang(session, parts.storage, now=now)
+    return loaded
 
 
 COMMANDS = (demo,)

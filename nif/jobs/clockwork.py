@@ -22,6 +22,7 @@ SCHEDULE = (
     ("sends", timedelta(seconds=2)),
     ("events", timedelta(seconds=2)),
     ("reconcile", timedelta(seconds=5)),
+    ("pictures", timedelta(seconds=5)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
     ("checkpoint", timedelta(hours=1)),
@@ -48,6 +49,7 @@ def work(parts: Parts) -> None:
         sends=worker.sends,
         deliver=worker.deliver,
         events=worker.events,
+        prepare=worker.prepare,
     )
     scheduler = BackgroundScheduler(
         timezone=UTC,

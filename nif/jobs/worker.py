@@ -15,6 +15,7 @@ from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
 from nif.ledger.checkpointing import checkpoint
 from nif.mail.posting import forget_letters, post_letters
+from nif.media.preparing import due, prepare
 from nif.parts import Parts
 from nif.sends import feedback, leasing
 from nif.sends.delivering import deliver
@@ -123,6 +124,16 @@ class Worker:
             self._parts.patience,
             now=utc_now(),
         )
+
+    def pictures(self) -> None:
+        """Have the queue make the files that pictures lack: it takes longer than a tick."""
+        if self._parts.database.look_up(due(now=utc_now())) is None:
+            return
+        if not self._parts.queue.wake("prepare"):
+            self.prepare()
+
+    def prepare(self) -> None:
+        prepare(self._parts.database.transaction, self._parts.storage, clock=utc_now)
 
     def suppressions(self) -> None:
         """Once a day, mirror the provider's own lists of whom it mails no more."""

@@ -8,7 +8,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
+from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound, TooLarge
 from nif.web.access import comes_from_our_own_page
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,14 @@ WORDS = {
     503: ("We are catching our breath", "Nothing was lost. Try again in a minute."),
 }
 
-STATUSES = ((NotFound, 404), (Expired, 410), (NotAllowed, 403), (Conflict, 409), (Invalid, 422))
+STATUSES = (
+    (NotFound, 404),
+    (Expired, 410),
+    (NotAllowed, 403),
+    (Conflict, 409),
+    (TooLarge, 413),
+    (Invalid, 422),
+)
 
 
 def register_errors(app: Flask) -> None:

@@ -46,6 +46,7 @@ def register_filters(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals.update(
         house=settings,
         wording=lambda newsletter: wording(settings.site_name, newsletter),
+        media=lambda name: f"{settings.media_base_url or '/media'}/{name}",
         asset=lambda name: f"/static/{name}?v={versions.get(name, '0')}",
     )
 

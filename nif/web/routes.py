@@ -8,6 +8,7 @@ from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import deciding as newsroom_deciding
+from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
@@ -15,6 +16,7 @@ from nif.web.public import (
     feeds,
     home,
     ledger,
+    media,
     newsletters,
     notices,
     outbox,
@@ -30,11 +32,13 @@ from nif.web.public import (
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
-    for module in (home, stories, newsletters, subscribe, unsubscribe, preferences, ledger):
+    for module in (home, stories, media, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
-    for module in (feeds, sitemaps, notices, policies, relationships):
+    for module in (feeds, sitemaps, notices, policies, relationships, ledger):
         yield module.blueprint
-    for module in (newsroom_stories, newsroom_publishing, newsroom_deciding, newsroom_register):
+    for module in (newsroom_stories, newsroom_publishing, newsroom_deciding):
+        yield module.blueprint
+    for module in (newsroom_register, newsroom_pictures):
         yield module.blueprint
     for module in (admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint

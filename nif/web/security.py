@@ -48,13 +48,19 @@ def _hosts(settings: Settings) -> tuple[str, ...]:
     return (own, *local, *settings.trusted_hosts)
 
 
+def _elsewhere(settings: Settings) -> tuple[str, ...]:
+    """Where the files of pictures come from, if not from here."""
+    parts = urlsplit(settings.media_base_url)
+    return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
+
+
 def _headers(settings: Settings) -> dict[str, str]:
     policy = (
         ContentSecurityPolicy()
         .default_src("'none'")
         .style_src("'self'")
         .script_src("'self'")
-        .img_src("'self'", "data:")
+        .img_src("'self'", "data:", *_elsewhere(settings))
         .connect_src("'self'")
         .frame_src("'self'")
         .form_action("'self'")

@@ -27,7 +27,7 @@ for module in pkgutil.walk_packages(nif.__path__, "nif."):
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 VERSIONS = sorted((PROJECT / "migrations/versions").glob("*.py"))
-SAMPLES = {str: "x", bytes: b"x", bool: True, date: NOON.date(), int: 1}
+SAMPLES = {str: "x", bytes: b"x", bool: True, date: NOON.date(), int: 1, float: 0.5}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

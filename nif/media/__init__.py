@@ -1,0 +1,1 @@
+"""Pictures: receiving them, cleaning them, cutting them to shape, keeping and showing them."""

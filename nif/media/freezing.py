@@ -1,0 +1,42 @@
+"""A picture as a revision of a story keeps it: whole, whatever becomes of it in the library."""
+
+from typing import Any
+
+from nif.errors import Conflict
+from nif.media.models import Picture
+
+PLAIN = (
+    "id",
+    "alt",
+    "is_decorative",
+    "caption",
+    "credit",
+    "credit_url",
+    "licence",
+    "licence_url",
+    "width",
+    "height",
+    "had_provenance",
+)
+
+
+def frozen(picture: Picture) -> dict[str, Any]:
+    """All that a page needs to show a picture, for JSON.
+
+    {"id", "alt", …, "ai_use": "none" | "assisted" | "generated", "source_type",
+     "shapes": {shape: {format: [[name, width, height], …]}}}, the narrowest first.
+
+    Raises Conflict before its files were made for the first time.
+    """
+    if not picture.made:
+        raise Conflict("This picture is still being prepared. Try again in a few seconds.")
+    shapes: dict[str, dict[str, list[list[Any]]]] = {}
+    for one in sorted(picture.renditions, key=lambda each: each.width):
+        files = shapes.setdefault(one.shape.value, {}).setdefault(one.format.value, [])
+        files.append([one.name, one.width, one.height])
+    return {
+        **{name: getattr(picture, name) for name in PLAIN},
+        "ai_use": picture.ai_use.value,
+        "source_type": picture.source_type.value,
+        "shapes": shapes,
+    }

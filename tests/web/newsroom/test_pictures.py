@@ -1,0 +1,350 @@
+"""An editor's way with pictures: adding, finding, describing, cutting, deleting."""
+
+import re
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.media.keeping import use
+from nif.media.models import Picture, SourceType
+from nif.media.preparing import CLAIM, MOST_TRIES, prepare
+from nif.parts import Parts
+from tests.conftest import NOON
+from tests.media.drawing import Endless, a_bomb, a_file, with_exif
+from tests.media.pictures import kept
+from tests.web.newsroom.staff import text_of
+
+NEW = "/newsroom/pictures/new"
+WORDS = {
+    "alt": "A red wall",
+    "credit": "Ana Ruiz/NIF",
+    "licence": "CC BY 4.0",
+    "source_type": "capture",
+}
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+PARTS = "multipart/form-data; boundary=x"
+HOSTILE = "\"><script>alert('x')</script><img src=x onerror=alert(1)>{{7*7}}"
+
+
+def send(desk: FlaskClient, data: bytes, name: str = "wall.jpg", **words: str) -> TestResponse:
+    fields: dict[str, Any] = {**WORDS, **words, "file": (BytesIO(data), name)}
+    return desk.post(NEW, data=fields, content_type="multipart/form-data")
+
+
+def added(desk: FlaskClient, parts: Parts, **words: str) -> str:
+    """The address of a picture whose files are made."""
+    answer = send(desk, a_file(), **words)
+    assert answer.status_code == 303, text_of(answer.text)
+    prepare(parts.database.transaction, parts.storage, clock=utc_now)
+    return answer.location
+
+
+def the_picture(database: Database) -> Picture:
+    with database.reading() as session:
+        return session.scalars(select(Picture)).one()
+
+
+def edit(**changes: str) -> dict[str, str]:
+    return {**WORDS, "focus_x": "50", "focus_y": "50", "edits": "0", **changes}
+
+
+def test_the_empty_library_says_what_to_do(desk: FlaskClient) -> None:
+    assert "There is no picture yet. Add the first one" in text_of(
+        desk.get("/newsroom/pictures/").text
+    )
+
+
+def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, parts: Parts) -> None:
+    answer = send(desk, with_exif(6))
+    assert answer.status_code == 303
+    waiting = desk.get(answer.location)
+    assert "Being prepared." in waiting.text
+    assert "Being prepared" in desk.get("/newsroom/pictures/").text
+
+    prepare(parts.database.transaction, parts.storage, clock=utc_now)
+
+    page = desk.get(answer.location)
+    assert "Being prepared." not in page.text
+    assert "Picture: Ana Ruiz/NIF, CC BY 4.0" in text_of(page.text).replace(" ,", ",")
+    sources = re.findall(r"/media/[0-9a-f]{40}\.(?:avif|webp|jpg)", page.text)
+    assert {source.rpartition(".")[2] for source in sources} == {"avif", "webp", "jpg"}
+    for source in set(sources):
+        file = desk.get(source)
+        assert file.status_code == 200
+        assert b"Secret" not in file.data
+    assert 'width="600" height="900" alt="A red wall"' in page.text
+    assert sources[0] not in desk.get("/newsroom/pictures/").text  # A card stands there.
+    assert "/media/" in desk.get("/newsroom/pictures/").text
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "This file is empty."),
+        (SVG, "This is SVG, HTML or XML"),
+        (a_bomb(), "too many pixels"),
+        (a_file()[:3000], "broken or not whole"),
+        (a_file(comment=b"<script>alert(1)</script>"), "hidden in this file"),
+        (b"\xff\xd8\xff" + b"\0" * 400_000, "too large: 0.3 MB are the most"),
+    ],
+    ids=["empty", "svg", "bomb", "truncated", "polyglot", "large"],
+)
+def test_a_file_that_is_not_taken_is_told_beside_its_field(
+    app: Flask, desk: FlaskClient, parts: Parts, data: bytes, words: str
+) -> None:
+    object.__setattr__(parts.settings, "media_largest", 300_000)
+
+    answer = send(desk, data, "holiday.jpg", caption="Typed & kept")
+
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert 'id="file-problem"' in answer.text
+    assert "Typed &amp; kept" in answer.text
+    with parts.database.reading() as session:
+        assert session.scalars(select(Picture)).all() == []
+    assert not list(parts.settings.instance_dir.glob("media/**/*.*"))
+
+
+def test_no_file_and_no_words_are_told_at_once(desk: FlaskClient) -> None:
+    answer = desk.post(NEW, data={"alt": ""}, content_type="multipart/form-data")
+
+    assert answer.status_code == 422
+    for name in ("file", "source_type"):
+        assert f'id="{name}-problem"' in answer.text
+
+
+def test_ten_gigabytes_are_refused_before_they_are_read(desk: FlaskClient) -> None:
+    endless = Endless()
+
+    answer = desk.post(
+        NEW,
+        content_type=PARTS,
+        environ_overrides={"wsgi.input": endless, "CONTENT_LENGTH": "10000000000"},
+    )
+
+    assert answer.status_code == 413
+    assert "25 MB are the most" in answer.text
+    assert endless.read_so_far == 0
+
+
+def test_a_body_without_an_end_is_cut_off(desk: FlaskClient) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    endless = Endless(head)
+
+    answer = desk.post(
+        NEW,
+        content_type=PARTS,
+        environ_overrides={
+            "wsgi.input": endless,
+            "wsgi.input_terminated": True,
+            "CONTENT_LENGTH": "",
+        },
+    )
+
+    assert answer.status_code == 413
+    assert "25 MB are the most" in answer.text
+    assert endless.read_so_far < 26_000_000
+
+
+def test_nothing_is_read_for_a_stranger(client: FlaskClient) -> None:
+    endless = Endless()
+
+    answer = client.post(
+        NEW,
+        content_type=PARTS,
+        environ_overrides={"wsgi.input": endless, "CONTENT_LENGTH": "1000000"},
+    )
+
+    assert answer.status_code == 302
+    assert "/login" in answer.location
+    assert endless.read_so_far == 0
+
+
+def test_no_other_form_may_be_that_large(desk: FlaskClient) -> None:
+    endless = Endless()
+
+    answer = desk.post(
+        "/newsroom/stories/new",
+        content_type=PARTS,
+        environ_overrides={"wsgi.input": endless, "CONTENT_LENGTH": "3000000"},
+    )
+
+    assert answer.status_code == 413
+    assert endless.read_so_far == 0
+
+
+def test_the_same_file_leads_to_where_it_is(desk: FlaskClient, database: Database) -> None:
+    first = send(desk, a_file()).location
+
+    again = send(desk, a_file(), "renamed.png", alt="Another")
+
+    assert again.location == first
+    assert "in the library already" in desk.get(first).text
+    assert the_picture(database).alt == "A red wall"
+
+
+def test_what_an_editor_types_is_never_markup(desk: FlaskClient, parts: Parts) -> None:
+    words = dict.fromkeys(("alt", "credit", "licence", "caption"), HOSTILE)
+    address = added(desk, parts, **words, credit_url="https://example.com/?q=%22><script>")
+
+    for place in (address, "/newsroom/pictures/", f"{address}/delete"):
+        page = desk.get(place).text
+        assert "<script>" not in page
+        assert "<img src=x" not in page
+        assert "{{7*7}}" in page
+    refused = send(desk, b"", **dict.fromkeys(words, HOSTILE), credit_url=HOSTILE)
+    assert "<script>" not in refused.text
+    found = desk.get("/newsroom/pictures/", query_string={"q": HOSTILE}).text
+    assert "<script>" not in found
+
+
+def test_older_pictures_are_on_further_pages_and_words_find_some(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        for n in range(26):
+            kept(session, alt=f"Picture {n:02}", caption="even" if n % 2 == 0 else "odd")
+
+    first = desk.get("/newsroom/pictures/").text
+    assert "Picture 25" in first
+    assert "Picture 01" not in first
+    older = first.partition('href="/newsroom/pictures/?')[2].partition('"')[0]
+    second = desk.get(f"/newsroom/pictures/?{older}").text
+    assert "Picture 01" in second
+    assert "Picture 02" not in second
+    found = desk.get("/newsroom/pictures/?q=ODD picture").text
+    assert "Picture 25" in found
+    assert "Picture 24" not in found
+    assert "Nothing has all of these words" in desk.get("/newsroom/pictures/?q=nowhere").text
+    assert desk.get("/newsroom/pictures/?after=nonsense").status_code == 404
+
+
+def test_a_picture_is_described_and_cut_anew(
+    desk: FlaskClient, parts: Parts, database: Database
+) -> None:
+    address = added(desk, parts)
+    before = desk.get(address).text
+
+    changes = edit(alt="A wall in two colours", focus_x="12.5", focus_y="0", source_type="by_ai")
+    crop = {"card-by_hand": "1", "card-left": "10", "card-top": "20", "card-width": "30,5"}
+    saved = desk.post(address, data={**changes, **crop})
+
+    assert saved.status_code == 303
+    picture = the_picture(database)
+    assert (picture.focus_x, picture.focus_y, picture.edits) == (0.125, 0, 1)
+    assert picture.crops == {"card": [0.1, 0.2, 0.305]}
+    assert "Being cut anew." in desk.get(address).text
+    prepare(parts.database.transaction, parts.storage, clock=utc_now)
+    after = desk.get(address).text
+    assert "Made by AI." in after
+    assert 'value="30.5"' in after
+    for name in set(re.findall(r"/media/[0-9a-f]{40}\.\w+", before)):
+        assert desk.get(name).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"alt": ""}, "alt"),
+        ({"focus_x": "101"}, "focus_x"),
+        ({"focus_y": "nan"}, "focus_y"),
+        ({"focus_x": "-3"}, "focus_x"),
+        ({"wide-by_hand": "1", "wide-left": "5", "wide-top": "5", "wide-width": "0"}, "wide"),
+        ({"wide-by_hand": "1", "wide-left": "1e999"}, "wide"),
+        ({"source_type": "nonsense"}, "source_type"),
+        ({"credit_url": "javascript:alert(1)"}, "credit_url"),
+    ],
+)
+def test_a_mistake_is_told_beside_its_field_and_nothing_is_lost(
+    desk: FlaskClient, database: Database, changes: dict[str, str], name: str
+) -> None:
+    with database.transaction() as session:
+        address = f"/newsroom/pictures/{kept(session).id}"
+
+    answer = desk.post(address, data=edit(caption="Typed & kept", **changes))
+
+    assert answer.status_code == 422
+    assert f'id="{name}-problem"' in answer.text
+    assert "Typed &amp; kept" in answer.text
+    assert the_picture(database).edits == 0
+
+
+def test_a_picture_that_someone_else_saved_meanwhile_keeps_both(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        address = f"/newsroom/pictures/{kept(session).id}"
+    desk.post(address, data=edit(alt="Theirs"))
+
+    page = desk.post(address, data=edit(alt="Mine"))
+
+    assert page.status_code == 409
+    assert "Mine" in page.text
+    assert the_picture(database).alt == "Theirs"
+    assert 'name="edits" value="1"' in page.text
+    assert desk.post(address, data=edit(alt="Mine", edits="1")).status_code == 303
+
+
+def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, parts: Parts) -> None:
+    address = added(desk, parts)
+    name = re.findall(r"/media/[0-9a-f]{40}\.\w+", desk.get(address).text)[0]
+    assert "Delete this picture?" in desk.get(f"{address}/delete").text
+
+    answer = desk.post(f"{address}/delete", follow_redirects=True)
+
+    assert "The picture is deleted." in answer.text
+    assert desk.get(address).status_code == 404
+    assert desk.get(name).status_code == 404
+    assert not list(parts.settings.instance_dir.glob("media/**/*.*"))
+
+
+def test_a_picture_that_a_story_shows_stays(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        picture = kept(session)
+        use(session, picture.id)
+    address = f"/newsroom/pictures/{picture.id}"
+
+    assert "It cannot be deleted" in desk.get(f"{address}/delete").text
+    answer = desk.post(f"{address}/delete", follow_redirects=True)
+
+    assert "shown in a story" in answer.text
+    assert the_picture(database).id == picture.id
+
+
+def test_what_could_not_be_made_can_be_tried_again(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        picture = kept(session)
+        picture.tries, picture.claimed_at = MOST_TRIES, NOON - CLAIM
+    address = f"/newsroom/pictures/{picture.id}"
+    assert "could not be made" in desk.get(address).text
+
+    assert desk.post(f"{address}/again").status_code == 303
+
+    assert the_picture(database).tries == 0
+    assert "Being prepared." in desk.get(address).text
+
+
+def test_content_credentials_are_spoken_of(desk: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        picture = kept(session)
+        picture.had_provenance = True
+        picture.source_type = SourceType.WITH_AI
+
+    page = text_of(desk.get(f"/newsroom/pictures/{picture.id}").text)
+
+    assert "They are not carried over" in page
+
+
+@pytest.mark.parametrize("place", ["", "/delete"])
+@pytest.mark.parametrize("picture_id", ["999", "9223372036854775807", "99999999999999999999", "x"])
+def test_a_picture_that_is_not_there_is_a_page(
+    desk: FlaskClient, picture_id: str, place: str
+) -> None:
+    assert desk.get(f"/newsroom/pictures/{picture_id}{place}").status_code == 404

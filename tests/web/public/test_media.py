@@ -1,0 +1,76 @@
+"""The files of pictures, as browsers ask for them."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from nif import app as nif_app
+from nif.media.storing import name_of
+from nif.parts import Parts, assemble
+from nif.settings import Settings
+
+NAME = name_of(b"a file", "webp", of="x")
+
+
+@pytest.fixture
+def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """No row is asked for here: once is enough."""
+    path = tmp_path / "nif.db"
+    path.write_bytes(request.getfixturevalue("_sqlite_template").read_bytes())
+    return f"sqlite:///{path}"
+
+
+def test_a_file_is_kept_by_whoever_has_it_and_runs_nothing(
+    client: FlaskClient, parts: Parts
+) -> None:
+    parts.storage.put(NAME, b"a file")
+
+    answer = client.get(f"/media/{NAME}")
+
+    assert (answer.status_code, answer.data) == (200, b"a file")
+    assert answer.headers["Content-Type"] == "image/webp"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "Set-Cookie" not in answer.headers
+    assert "Vary" not in answer.headers
+    again = client.get(f"/media/{NAME}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        NAME,
+        "../nif.db",
+        "..%2f..%2fnif.db",
+        "%2e%2e/nif.db",
+        f"{NAME}%00.jpg",
+        f"{NAME[:2]}/{NAME}",
+        NAME.upper(),
+        NAME.replace(".webp", ".svg"),
+        NAME.replace(".webp", ".master"),
+    ],
+)
+def test_nothing_else_is_served(client: FlaskClient, parts: Parts, name: str) -> None:
+    parts.storage.put(NAME.replace(".webp", ".master"), b"a master")
+
+    answer = client.get(f"/media/{name}")
+
+    assert answer.status_code in {400, 404}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_pictures_from_elsewhere_are_let_in_by_the_setting_alone(settings: Settings) -> None:
+    base = "https://media.example.com/nif"
+    parts = assemble(settings.model_copy(update={"media_base_url": base}))
+    app = nif_app.join(parts)
+
+    policy = app.test_client().get("/healthz").headers["Content-Security-Policy"]
+    with app.app_context():
+        address = app.jinja_env.globals["media"](NAME)
+    parts.database.close()
+
+    assert "img-src 'self' data: https://media.example.com;" in policy
+    assert address == parts.links.picture(NAME) == f"{base}/{NAME}"
