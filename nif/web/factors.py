@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from datetime import timedelta
 from typing import Any
 
+from flask import current_app
 from flask_security import Totp, WebauthnUtil
 from flask_security.forms import TwoFactorVerifyCodeForm
 from flask_security.recovery_codes import MfRecoveryForm
@@ -110,7 +111,7 @@ class Apps(Totp):
         try:
             return bool(super().verify_totp(token, totp_secret, user, window))
         except (KeyError, ValueError):
-            # The key that encrypted the secret is gone: a recovery code still opens the door.
+            # The key that encrypted the secret is gone; an admin can clear what is left of it.
             return False
 
     def generate_qrcode(self, username: str, totp: str) -> str:
@@ -170,6 +171,8 @@ class Counted:
                 per=TRIES_WITHIN,
                 now=utc_now(),
             )
+        # The library has read by now, and on SQLite could not write after what was just written.
+        current_app.extensions["nif_security"].datastore.db.session.rollback()
         if not allowed:
             self.form_errors.append(TOO_MANY)  # type: ignore[attr-defined]
             return False

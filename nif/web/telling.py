@@ -1,9 +1,9 @@
 """What the sign-in library says, in our words, and what it tells us, as acts."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from flask import Flask, current_app, session
+from flask import Flask, Response, current_app, g, session
 from flask_security import MfRecoveryCodesUtil
 from flask_security.signals import (
     password_changed,
@@ -17,6 +17,7 @@ from flask_security.signals import (
 
 from nif.accounts.auditing import note
 from nif.clock import utc_now
+from nif.web.current import transaction
 
 WORDS = (
     (
@@ -94,6 +95,11 @@ FACTOR_CHANGES = {
 }
 
 
+class Somebody(NamedTuple):
+    id: int
+    name: str
+
+
 class NotedCodes(MfRecoveryCodesUtil):
     """Recovery codes, encrypted at rest; making and using them is written down."""
 
@@ -103,18 +109,26 @@ class NotedCodes(MfRecoveryCodesUtil):
         return codes
 
     def delete_recovery_code(self, user: Any, code: str) -> bool:
+        """Each is opened by itself: one whose key is gone must not shift the others' places."""
         _note(user, "recovery_code_used")
-        return bool(super().delete_recovery_code(user, code))
+        for place, kept in enumerate(user.mf_recovery_codes or ()):
+            if self._decrypt_codes([kept]) == [code]:
+                return bool(_store().mf_delete_recovery_code(user, place))
+        return False
 
 
 def listen(app: Flask) -> None:
-    """Write down what people do at the library's own pages, in its own transaction.
+    """Write down what people do at the library's own pages.
+
+    What changes an account is noted in the library's transaction. Signing in is noted after it:
+    it changes nothing, and on SQLite whoever reads first and writes later may find the way barred.
 
     A second factor that is added or removed ends the account's sessions but this one; a changed
     password does so by itself.
     """
+    user_authenticated.connect(_came_in, app)
+    app.after_request(_note_who_came_in)
     for signal, what in (
-        (user_authenticated, "signed_in"),
         (password_reset, "password_set"),
         (password_changed, "password_set"),
         (tf_profile_changed, "authenticator_added"),
@@ -127,15 +141,26 @@ def listen(app: Flask) -> None:
 
 def _hearer(what: str) -> Callable[..., None]:
     def hear(_app: Flask, user: Any, **more: Any) -> None:
-        if more.get("authn_via") == ["change"]:
-            # The session goes on under the new password; nobody came in.
-            return
         _note(user, what, {"name": more["name"]} if "name" in more else None)
         if what in FACTOR_CHANGES:
             _store().set_uniquifier(user)
             session["_user_id"] = user.fs_uniquifier
 
     return hear
+
+
+def _came_in(_app: Flask, user: Any, authn_via: list[str] | None = None, **_more: Any) -> None:
+    if authn_via != ["change"]:
+        # With a changed password the session only goes on.
+        g.came_in = Somebody(user.id, user.name)
+
+
+def _note_who_came_in(response: Response) -> Response:
+    if who := g.pop("came_in", None):
+        now = utc_now()
+        with transaction() as own:
+            note(own, who, "signed_in", kind="account", subject=who.id, now=now)
+    return response
 
 
 def _note(user: Any, what: str, detail: dict[str, Any] | None = None) -> None:
