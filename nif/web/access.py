@@ -1,6 +1,7 @@
 """Who may call a view. Each view says so itself; one that says nothing answers nobody."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
@@ -8,6 +9,7 @@ from flask import Flask, Response, abort, current_app, g, redirect, request, ses
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 
 from nif.accounts import managing
 from nif.accounts.models import Account, RoleName
@@ -151,5 +153,6 @@ def _check_staff(role: RoleName, csrf: CSRFProtect) -> Any:
 def _was_here(account: Account) -> None:
     today = utc_now().date()
     if account.last_seen_on != today:
-        with transaction() as session:
+        # A busy database is no reason to keep anyone from a page; the next one notes it.
+        with suppress(OperationalError), transaction() as session:
             managing.seen(session, account.id, today)

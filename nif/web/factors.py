@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 from flask import current_app
+from flask_login import current_user
 from flask_security import Totp, WebauthnUtil
-from flask_security.forms import TwoFactorVerifyCodeForm
+from flask_security.forms import ChangePasswordForm, TwoFactorVerifyCodeForm, VerifyForm
 from flask_security.recovery_codes import MfRecoveryForm
+from flask_security.webauthn import WebAuthnSigninResponseForm
 from markupsafe import Markup
 from passlib.totp import TOTP, AppWallet, TotpMatch
 from qrcode.constants import ERROR_CORRECT_M
@@ -157,9 +159,10 @@ class Passkeys(WebauthnUtil):
 
 
 class Counted:
-    """Ten tries in a quarter of an hour for an account: codes are short enough to be guessed."""
+    """Ten tries in a quarter of an hour for an account: codes are short enough to be guessed, and
+    whoever found a desk unlocked could try passwords."""
 
-    user: Account | None
+    user: Any
 
     def validate(self, **kwargs: Any) -> bool:
         with transaction() as session:
@@ -179,14 +182,33 @@ class Counted:
         return bool(super().validate(**kwargs))  # type: ignore[misc]
 
 
-class CountedCode(Counted, TwoFactorVerifyCodeForm):  # type: ignore[misc]
+class CountedCode(Counted, TwoFactorVerifyCodeForm):
     pass
 
 
-class CountedRecovery(Counted, MfRecoveryForm):  # type: ignore[misc]
+class CountedRecovery(Counted, MfRecoveryForm):
     def validate(self, **kwargs: Any) -> bool:
         self.code.data = "".join((self.code.data or "").split()).lower()
         return super().validate(**kwargs)
+
+
+class CountedAgain(Counted, VerifyForm):
+    pass
+
+
+class CountedChange(Counted, ChangePasswordForm):
+    @property
+    def user(self) -> Any:
+        return current_user
+
+
+class SeenOwner(WebAuthnSigninResponseForm):
+    """The answer of a passkey. Alone it has to have seen its owner, whatever was asked of it."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        if not (self.is_secondary or self.is_verify):
+            self.user_verification = True
+        return bool(super().validate(**kwargs) and self.user and self.user.is_active)
 
 
 def _derived(key: bytes, purpose: bytes) -> str:

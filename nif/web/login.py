@@ -29,9 +29,12 @@ from nif.web.factors import (
     TRIES,
     TRIES_WITHIN,
     Apps,
+    CountedAgain,
+    CountedChange,
     CountedCode,
     CountedRecovery,
     Passkeys,
+    SeenOwner,
     config_of_factors,
 )
 from nif.web.telling import WORDS, NotedCodes, listen
@@ -160,6 +163,9 @@ def set_up_login(app: Flask, own: Parts) -> None:
         login_form=ThrottledLogin,
         two_factor_verify_code_form=CountedCode,
         mf_recovery_form=CountedRecovery,
+        verify_form=CountedAgain,
+        change_password_form=CountedChange,
+        wan_signin_response_form=SeenOwner,
         mail_util_cls=Letters,
         mf_recovery_codes_util_cls=NotedCodes,
         totp_cls=Apps,

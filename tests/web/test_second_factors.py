@@ -224,3 +224,30 @@ def test_strangers_learn_nothing_from_wrong_sign_ins(
 
     assert len(set(pages)) == 1
     assert "do not match" in pages[0][1]
+
+
+def test_the_library_s_pages_take_no_form_without_its_token(
+    app: Flask, database: Database, editor: FlaskClient
+) -> None:
+    app.config.update(WTF_CSRF_ENABLED=True, WTF_CSRF_METHODS={"POST"})
+
+    for path, data in (
+        ("/account/authenticator", {"setup": "authenticator"}),
+        ("/account/authenticator/x", {"code": "123456"}),
+        ("/account/password", {"password": PASSWORD}),
+        ("/account/passkeys", {"name": "laptop"}),
+        ("/account/passkeys/x", {"credential": "{}"}),
+        ("/account/passkeys/remove", {"name": "laptop"}),
+        ("/account/recovery-codes", {"generate_new_codes": "1"}),
+        ("/login/again", {"password": PASSWORD}),
+    ):
+        assert (path, editor.post(path, data=data).status_code) == (path, 400)
+    with database.reading() as session:
+        assert session.scalars(select(Account)).one().mf_recovery_codes is None
+
+
+def test_passwords_cannot_be_tried_at_an_unlocked_desk(editor: FlaskClient) -> None:
+    for _ in range(11):
+        page = editor.post("/login/again", data={"password": "a wrong guess"})
+
+    assert "Too many tries" in text_of(page.text)
