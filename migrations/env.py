@@ -8,7 +8,7 @@ from nif.database import Base, make_engine
 from nif.settings import PROJECT, load_settings
 
 for path in (PROJECT / "nif").rglob("*.py"):
-    if path.stem in {"models", "limits", "posting", "outbox"}:
+    if path.stem in {"models", "limits", "posting", "outbox", "auditing"}:
         importlib.import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts))
 
 

@@ -56,3 +56,6 @@ class Links:
 
     def reset_password(self, token: str) -> str:
         return f"{self.base_url}/reset/{token}"
+
+    def invitation(self, token: str) -> str:
+        return f"{self.base_url}/invitation/{token}"

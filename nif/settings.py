@@ -34,6 +34,14 @@ class MailerName(StrEnum):
     SENDGRID = "sendgrid"
 
 
+class SecondFactor(StrEnum):
+    """Who has to prove by a second thing that it is them."""
+
+    NONE = "none"
+    ADMINS = "admins"
+    EVERYONE = "everyone"
+
+
 class Settings(BaseSettings):
     """What can be set, under the prefix `NIF_`. docs/operators/settings.md explains each one."""
 
@@ -72,6 +80,7 @@ class Settings(BaseSettings):
 
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     trusted_hosts: Words = ()
+    require_second_factor: SecondFactor = SecondFactor.NONE
 
     send_concurrency: int = Field(default=8, ge=1, le=64)
     send_quiet_period: timedelta = timedelta(minutes=30)

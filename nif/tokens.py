@@ -33,6 +33,7 @@ class Purpose(StrEnum):
     PREFERENCES = "preferences"
     UNSUBSCRIBE = "unsubscribe"
     FORM = "form"
+    INVITATION = "invitation"
 
 
 @dataclass(frozen=True)

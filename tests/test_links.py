@@ -18,6 +18,7 @@ LINKS = {
     "preferences": (("t0ken",), "/preferences/t0ken"),
     "unsubscribe": (("t0ken",), "/unsubscribe/t0ken"),
     "reset_password": (("t0ken",), "/reset/t0ken"),
+    "invitation": (("t0ken",), "/invitation/t0ken"),
 }
 
 

@@ -26,6 +26,7 @@ WRONG = {
     "NIF_DATABASE_URL": ["mysql://nif:hunter2@localhost/nif", "nif.db", "sqlite://"],
     "NIF_TIME_ZONE": ["Mars/Olympus", "Europe", "../etc/passwd"],
     "NIF_TRUSTED_PROXIES": ["-1", "11", "many"],
+    "NIF_REQUIRE_SECOND_FACTOR": ["some"],
     "NIF_SEND_CONCURRENCY": ["0", "65", "some"],
     "NIF_SEND_QUIET_PERIOD": ["half an hour", "-5"],
     "NIF_SEND_FENCE": ["perhaps"],

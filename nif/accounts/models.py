@@ -1,17 +1,34 @@
 """Accounts of the people who work at NIF. How they prove who they are is the door's matter."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy.ext.mutable import MutableList
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from nif.database import Base, BigId
+from nif.database import Base, BigId, Json
 
 
 class RoleName(StrEnum):
+    """Each may all that those before it may."""
+
+    AUTHOR = "author"
     EDITOR = "editor"
+    STANDARDS = "standards"
     ADMIN = "admin"
+
+
+RANKS = list(RoleName)
+
+
+class AccountState(StrEnum):
+    """`INVITED` until its person has set a password for the first time."""
+
+    INVITED = "invited"
+    ACTIVE = "active"
+    OFF = "off"
 
 
 class Role(NamedTuple):
@@ -25,7 +42,11 @@ class Role(NamedTuple):
 
 
 class Account(Base):
-    """An editor or an admin. `password` is a hash, or None until the person has set one."""
+    """Someone who works here. `password` is a hash, or None until the person has set one.
+
+    Sessions and remember cookies name an account by its `fs_uniquifier`: a new one ends them all.
+    The names of what proves a second factor are those that Flask-Security asks for.
+    """
 
     __tablename__ = "account"
 
@@ -37,12 +58,101 @@ class Account(Base):
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime]
+    invited_at: Mapped[datetime | None]
+    last_seen_on: Mapped[date | None]
+
+    tf_primary_method: Mapped[str | None]
+    tf_totp_secret: Mapped[str | None]
+    totp_counter: Mapped[int | None]
+    mf_recovery_codes: Mapped[list[Any] | None] = mapped_column(MutableList.as_mutable(Json.copy()))
+    fs_webauthn_user_handle: Mapped[str | None] = mapped_column(unique=True, index=True)
+
+    webauthn: Mapped[list["Passkey"]] = relationship(
+        order_by="Passkey.id", cascade="all, delete-orphan"
+    )
 
     @property
     def roles(self) -> list[Role]:
-        """An admin is an editor too."""
-        names = [RoleName.EDITOR] if self.role is RoleName.EDITOR else list(RoleName)
-        return [Role(name.value) for name in names]
+        """The own role, and all below it."""
+        return [Role(name.value) for name in RANKS[: RANKS.index(self.role) + 1]]
+
+    @property
+    def state(self) -> AccountState:
+        if not self.active:
+            return AccountState.OFF
+        return AccountState.INVITED if self.password is None else AccountState.ACTIVE
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.has_authenticator or bool(self.webauthn)
+
+    @property
+    def has_authenticator(self) -> bool:
+        return bool(self.tf_primary_method and self.tf_totp_secret)
 
     def may(self, role: RoleName) -> bool:
-        return self.active and any(role == held.name for held in self.roles)
+        return self.active and RANKS.index(self.role) >= RANKS.index(RoleName(role))
+
+
+class EitherUse(str):
+    """A passkey of ours serves after a password as well as without one.
+
+    The library keeps them apart by asking whether a passkey's use is among those it looks for.
+    """
+
+    __slots__ = ()
+    USES = frozenset({"first", "secondary"})
+
+    def __eq__(self, other: object) -> bool:
+        return other in self.USES
+
+    __hash__ = str.__hash__
+
+
+class Passkey(Base):
+    """What a browser or a security key made for an account (WebAuthn level 2)."""
+
+    __tablename__ = "passkey"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id), index=True)
+    name: Mapped[str]
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int]
+    transports: Mapped[list[Any] | None]
+    backup_state: Mapped[bool]
+    device_type: Mapped[str]
+    extensions: Mapped[str | None]
+    lastuse_datetime: Mapped[datetime]
+
+    @property
+    def usage(self) -> str:
+        return EitherUse("secondary")
+
+    @usage.setter
+    def usage(self, _value: str) -> None:
+        """The library sets one; ours have no other."""
+
+    def get_user_mapping(self) -> dict[str, int]:
+        """Whose it is, as the library asks."""
+        return {"id": self.account_id}
+
+
+class Profile(Base):
+    """What readers are told about a person, once that person says so (`is_public`).
+
+    The slug is given when the profile first becomes public, and stays.
+    """
+
+    __tablename__ = "profile"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id), primary_key=True)
+    slug: Mapped[str | None] = mapped_column(unique=True)
+    is_public: Mapped[bool] = mapped_column(default=False)
+    job_title: Mapped[str] = mapped_column(default="")
+    bio: Mapped[str] = mapped_column(default="")
+    contact: Mapped[str] = mapped_column(default="")
+    location: Mapped[str] = mapped_column(default="")
+    languages: Mapped[str] = mapped_column(default="")
+    expertise: Mapped[str] = mapped_column(default="")

@@ -2,6 +2,7 @@
 
 import click
 
+from nif.accounts.auditing import Nobody, note
 from nif.accounts.enrolling import enrol
 from nif.accounts.models import RoleName
 from nif.app import join
@@ -12,7 +13,7 @@ from nif.web.login import password_link
 
 @click.group("account")
 def account() -> None:
-    """Editors and admins."""
+    """The people who work here."""
 
 
 @account.command()
@@ -23,7 +24,17 @@ def create(email: str, role: str, name: str) -> None:
     """Take someone on; prints a link with which they set a password."""
     parts = parts_of_this_house()
     with parts.database.transaction() as session:
-        new = enrol(session, email, name or email.partition("@")[0], RoleName(role), now=utc_now())
+        now = utc_now()
+        new = enrol(session, email, name or email.partition("@")[0], RoleName(role), now=now)
+        note(
+            session,
+            Nobody("the command line"),
+            "account_created",
+            kind="account",
+            subject=new.id,
+            detail={"role": role},
+            now=now,
+        )
     click.echo(password_link(join(parts), new.email))
 
 

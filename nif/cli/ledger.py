@@ -10,6 +10,7 @@ from nif.clock import utc_now
 from nif.ledger import checkpointing, outside, verifying
 from nif.ledger.checking import Verdict
 from nif.ledger.signing import read_jwks
+from nif.stories.recording import LiveRevisions
 
 a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -69,7 +70,7 @@ def new_key(in_json: bool) -> None:
 
 def _of_this_house() -> Verdict:
     with parts_of_this_house().database.snapshot() as session:
-        return verifying.verify(session)
+        return verifying.verify(session, LiveRevisions(session))
 
 
 def _from_outside(export: Path, key: Path) -> Verdict:

@@ -29,7 +29,7 @@ def csv_of(people: Iterable[Fate]) -> Iterator[str]:
     writer = csv.writer(page)
     writer.writerow(HEADINGS)
     for number, one in enumerate(people, start=1):
-        writer.writerow([_harmless(cell) for cell in one])
+        writer.writerow([harmless(cell) for cell in one])
         if number % LINES_AT_ONCE == 0:
             yield _taken(page)
     yield _taken(page)
@@ -42,7 +42,7 @@ def _taken(page: StringIO) -> str:
     return text
 
 
-def _harmless(cell: object) -> str:
+def harmless(cell: object) -> str:
     """Spreadsheets run cells that begin like a formula (OWASP, CSV injection)."""
     text = "" if cell is None else str(cell)
     return f"'{text}" if text.startswith(FORMULAS) else text

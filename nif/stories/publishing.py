@@ -11,11 +11,14 @@ from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.errors import Conflict, Invalid
+from nif.ledger.chaining import append
+from nif.ledger.models import Kind
 from nif.stories.disclosing import block
 from nif.stories.gating import by_field, check, decided_codes, in_the_way
 from nif.stories.markup import plain, with_sources
 from nif.stories.models import Revision, Shelf, Source, Story, StoryState
 from nif.stories.parties import OnRecord, keep, look_up
+from nif.stories.recording import payload
 from nif.stories.slugs import free_slug, slugify
 
 
@@ -35,6 +38,9 @@ def publish(session: Session, story: Story, *, by: int | None, now: datetime) ->
     story.first_published_at = story.updated_at = now
     story.publish_at = None
     restock(session)
+    append(
+        session, Kind.PUBLISH, payload(revision), story=revision.slug, revision=revision.n, now=now
+    )
     return revision
 
 

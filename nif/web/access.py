@@ -1,15 +1,21 @@
 """Who may call a view. Each view says so itself; one that says nothing answers nobody."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Response, abort, current_app, g, request, session
+from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 
-from nif.accounts.models import RoleName
+from nif.accounts import managing
+from nif.accounts.models import Account, RoleName
+from nif.clock import utc_now
+from nif.web.current import settings, transaction
+from nif.web.factors import lacks_required
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -20,8 +26,14 @@ class Access(StrEnum):
     PUBLIC = "public"
     TOKEN = "token"  # noqa: S105
     MACHINE = "machine"
+    AUTHOR = "author"
     EDITOR = "editor"
+    STANDARDS = "standards"
     ADMIN = "admin"
+
+
+STAFF = frozenset({Access.AUTHOR, Access.EDITOR, Access.STANDARDS, Access.ADMIN})
+"""Whoever may call a view of one role may call it with any above. `AUTHOR` is all who work here."""
 
 
 def open_to(access: Access) -> Callable[[View], View]:
@@ -42,8 +54,26 @@ ELSEWHERE = frozenset(
         "security.logout",
         "security.forgot_password",
         "security.reset_password",
+        "security.change_password",
+        "security.verify",
+        "security.tf_select",
+        "security.two_factor_setup",
+        "security.two_factor_setup_validate",
+        "security.two_factor_token_validation",
+        "security.mf_recovery",
+        "security.mf_recovery_codes",
+        "security.wan_register",
+        "security.wan_register_response",
+        "security.wan_signin",
+        "security.wan_signin_response",
+        "security.wan_delete",
+        "security.wan_verify",
+        "security.wan_verify_response",
     }
 )
+
+SECOND_FACTOR_PAGE = "account.second_factor"
+"""Where those are led who need a second factor and have none: nothing else is open to them."""
 
 
 def access_of(endpoint: str, view: object) -> Access | None:
@@ -101,13 +131,28 @@ def guard(app: Flask, csrf: CSRFProtect) -> None:
         if access is None:
             # Also what the library offers and NIF does not.
             abort(404)
-        if access in {Access.EDITOR, Access.ADMIN}:
-            if not current_user.is_authenticated and comes_from_our_own_page():
-                # What was written is not to be lost to a session that has ended.
-                raise CSRFError("signed out")
-            if not current_user.is_authenticated:
-                return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
-            if not current_user.may(RoleName(access.value)):
-                abort(403)
-            csrf.protect()
-        return None
+        return _check_staff(RoleName(access.value), csrf) if access in STAFF else None
+
+
+def _check_staff(role: RoleName, csrf: CSRFProtect) -> Any:
+    """None where whoever asks may go on; else the answer that they get instead."""
+    if not current_user.is_authenticated and comes_from_our_own_page():
+        # What was written is not to be lost to a session that has ended.
+        raise CSRFError("signed out")
+    if not current_user.is_authenticated:
+        return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+    if request.endpoint != SECOND_FACTOR_PAGE and lacks_required(current_user, settings()):
+        return redirect(url_for(SECOND_FACTOR_PAGE), 303)
+    if not current_user.may(role):
+        abort(403)
+    csrf.protect()
+    _was_here(current_user)
+    return None
+
+
+def _was_here(account: Account) -> None:
+    today = utc_now().date()
+    if account.last_seen_on != today:
+        # A busy database is no reason to keep anyone from a page; the next one notes it.
+        with suppress(OperationalError), transaction() as session:
+            managing.seen(session, account.id, today)

@@ -82,7 +82,8 @@ def _page(status: int, title: str | None = None, text: str | None = None) -> tup
         known = ("This link is too old", known[1])
     elif status == 409:
         known = ("Something has moved on", known[1])
-    at_the_desk = request.path.startswith(("/newsroom", "/admin")) and current_user.is_authenticated
+    of_the_desk = request.path.startswith(("/newsroom", "/admin", "/account"))
+    at_the_desk = of_the_desk and current_user.is_authenticated
     page = render_template(
         "errors/error.html",
         title=title or known[0],

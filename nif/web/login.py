@@ -3,41 +3,53 @@
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, request
-from flask_security import LoginForm, MailUtil, Security, SQLAlchemyUserDatastore, UserMixin
+from flask import Flask, current_app, request
+from flask_security import (
+    LoginForm,
+    MailUtil,
+    Security,
+    SQLAlchemyUserDatastore,
+    UserMixin,
+    hash_password,
+)
 from flask_security.recoverable import generate_reset_password_token
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine
 
-from nif.accounts.models import Account, Role
+from nif.accounts.auditing import count_failed_sign_in
+from nif.accounts.models import Account, Passkey, Role
 from nif.clock import utc_now
 from nif.database import Base
 from nif.limits import allow, network_of
 from nif.mail.posting import write_letter
 from nif.parts import Parts
 from nif.web.current import links, parts, transaction
-
-TRIES = 10
-TRIES_WITHIN = timedelta(minutes=15)
-
-
-WORDS = (
-    (
-        "GENERIC_AUTHN_FAILED",
-        "error",
-        "That address and password do not match. Check both, or set a new password.",
-    ),
-    ("UNAUTHENTICATED", "info", "Sign in to open that page."),
-    ("PASSWORD_RESET_REQUEST", "info", "If %(email)s has an account, a link is on its way."),
-    ("PASSWORD_RESET_NO_LOGIN", "success", "Your password is set. Sign in with it."),
-    ("INVALID_RESET_PASSWORD_TOKEN", "error", "This link is not one that we gave out."),
-    ("PASSWORD_RESET_EXPIRED", "error", "This link is too old. Ask for a new one."),
+from nif.web.factors import (
+    TOO_MANY,
+    TRIES,
+    TRIES_WITHIN,
+    Apps,
+    CountedAgain,
+    CountedChange,
+    CountedCode,
+    CountedRecovery,
+    Passkeys,
+    SeenOwner,
+    config_of_factors,
 )
-"""What the library says, in our words."""
+from nif.web.telling import WORDS, NotedCodes, listen
 
 
 class SignedIn(UserMixin, Account):  # type: ignore[misc]
     """An account with what Flask-Security asks of one. The same table, and no column more."""
+
+    tf_phone_number = None
+
+    def track_failed_authn(self, auth_type: str, tfa: bool = False) -> None:
+        """A wrong code, passkey or password, of someone whom the library knows by now."""
+        if tfa or auth_type == "passkey":
+            with transaction() as session:
+                count_failed_sign_in(session, self.id, now=utc_now())
 
 
 class ThrottledLogin(LoginForm):
@@ -52,9 +64,13 @@ class ThrottledLogin(LoginForm):
                 session, "login.network", network, most=10 * TRIES, per=TRIES_WITHIN, now=utc_now()
             ) and allow(session, "login", who, most=TRIES, per=TRIES_WITHIN, now=utc_now())
         if not allowed:
-            self.form_errors.append("Too many tries. Wait a quarter of an hour, then try again.")
+            self.form_errors.append(TOO_MANY)
             return False
-        return bool(super().validate(**kwargs))
+        if super().validate(**kwargs):
+            return True
+        with transaction() as session:
+            count_failed_sign_in(session, self.user.id if self.user else None, now=utc_now())
+        return False
 
 
 class Letters(MailUtil):
@@ -117,6 +133,11 @@ def set_up_login(app: Flask, own: Parts) -> None:
         # A resolver that is down must not keep an editor out.
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
         **{f"SECURITY_MSG_{name}": (said, kind) for name, kind, said in WORDS},
+        **config_of_factors(own.settings),
+        SECURITY_CHANGEABLE=True,
+        SECURITY_CHANGE_URL="/account/password",
+        SECURITY_POST_CHANGE_VIEW="/account/",
+        SECURITY_CHANGE_PASSWORD_TEMPLATE="security/password.html",  # noqa: S106
         SECURITY_LOGIN_USER_TEMPLATE="security/login.html",
         SECURITY_FORGOT_PASSWORD_TEMPLATE="security/forgot.html",  # noqa: S106
         SECURITY_RESET_PASSWORD_TEMPLATE="security/reset.html",  # noqa: S106
@@ -130,10 +151,30 @@ def set_up_login(app: Flask, own: Parts) -> None:
         SQLALCHEMY_DATABASE_URI=own.settings.database,
     )
     engine = own.database.engine.execution_options(sqlite_begin="DEFERRED")
-    store = SQLAlchemyUserDatastore(_session(app, engine), SignedIn, Role)  # type: ignore[arg-type]
-    app.extensions["nif_security"] = Security(
-        app, store, login_form=ThrottledLogin, mail_util_cls=Letters
+    store = SQLAlchemyUserDatastore(
+        _session(app, engine),
+        SignedIn,
+        Role,  # type: ignore[arg-type]
+        Passkey,  # type: ignore[arg-type]
     )
+    security = Security(
+        app,
+        store,
+        login_form=ThrottledLogin,
+        two_factor_verify_code_form=CountedCode,
+        mf_recovery_form=CountedRecovery,
+        verify_form=CountedAgain,
+        change_password_form=CountedChange,
+        wan_signin_response_form=SeenOwner,
+        mail_util_cls=Letters,
+        mf_recovery_codes_util_cls=NotedCodes,
+        totp_cls=Apps,
+        webauthn_util_cls=Passkeys,
+    )
+    # Its answers in JSON are a door that nobody here uses.
+    security.want_json(lambda _request: False)
+    app.extensions["nif_security"] = security
+    listen(app)
     # The library would look for a token in the body of every request; nobody here has one.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
 
@@ -149,3 +190,10 @@ def password_link(app: Flask, email: str) -> str:
     with app.test_request_context():
         user = app.extensions["nif_security"].datastore.find_user(email=email)
         return links().reset_password(generate_reset_password_token(user))  # type: ignore[no-untyped-call]
+
+
+def judged_password(password: str) -> tuple[list[str], str]:
+    """What is wrong with a new password, and its hash."""
+    security = current_app.extensions["nif_security"]
+    wrong, plain = security.password_util.validate(password, False)
+    return wrong or [], "" if wrong else hash_password(plain)

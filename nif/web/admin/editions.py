@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.accounts.auditing import note
 from nif.clock import utc_now
 from nif.editions.composing import Digest, compose, hash_of, make_now, upcoming
 from nif.editions.models import Edition, EditionState
@@ -71,7 +73,18 @@ def _make_and_plan(slug: str, seen: str, now: datetime) -> int:
         edition = make_now(session, get_list(session, slug), parts().desk, now=now)
         if edition.content_hash != seen:
             raise Changed
-        return plan_by_hand(session, edition, parts().terms_by_hand, at=now, now=now).id
+        send = plan_by_hand(session, edition, parts().terms_by_hand, at=now, now=now)
+        detail = {"list": slug}
+        note(
+            session,
+            current_user,
+            "send_begun",
+            kind="send",
+            subject=send.id,
+            detail=detail,
+            now=now,
+        )
+        return send.id
 
 
 def _had_already(slug: str, error: Conflict) -> ResponseReturnValue:

@@ -6,9 +6,11 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from nif.accounts.auditing import note
 from nif.clock import utc_now
 from nif.mail.posting import Letter, given_up
 from nif.sends import braking, chores, feedback, mirroring
@@ -51,7 +53,9 @@ class Matters:
 @open_to(Access.ADMIN)
 def try_now() -> ResponseReturnValue:
     with transaction() as session:
-        braking.try_now(session, now=utc_now())
+        now = utc_now()
+        braking.try_now(session, now=now)
+        note(session, current_user, "brake_tried", kind="house", subject="mail", now=now)
     parts().queue.wake("sends")
     flash("One batch is tried at once; the answer decides whether all goes on.", "good")
     return redirect(_where_from(), 303)
@@ -62,6 +66,8 @@ def try_now() -> ResponseReturnValue:
 def events_again() -> ResponseReturnValue:
     with transaction() as session:
         feedback.take_up_again(session)
+        now = utc_now()
+        note(session, current_user, "events_taken_up", kind="house", subject="events", now=now)
     parts().queue.wake("events")
     flash("They are processed once more. What fails again is set aside again.", "good")
     return redirect(_where_from(), 303)

@@ -6,9 +6,11 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.accounts.auditing import changed, note
 from nif.clock import utc_now
 from nif.editions.archive import newest_slots
 from nif.editions.composing import compose, upcoming
@@ -76,7 +78,11 @@ def schedule(slug: str) -> ResponseReturnValue:
     form = read(request.form)
     try:
         with transaction() as session:
-            reschedule(get_list(session, slug), schedule_of(form), form.zone, now=utc_now())
+            now, mailing_list = utc_now(), get_list(session, slug)
+            before = f"{mailing_list.schedule}, {mailing_list.zone}"
+            reschedule(mailing_list, schedule_of(form), form.zone, now=now)
+            after = f"{mailing_list.schedule}, {mailing_list.zone}"
+            _note(session, "schedule_changed", slug, now, {"schedule": changed(before, after)})
             restock(session)
     except Invalid as error:
         return _page(slug, form=form, problems=error.problems), 422
@@ -96,7 +102,9 @@ def create() -> ResponseReturnValue:
     form = read(request.form)
     try:
         with transaction() as session:
-            slug = establish(session, charter_of(form), now=utc_now()).slug
+            now = utc_now()
+            slug = establish(session, charter_of(form), now=now).slug
+            _note(session, "list_created", slug, now, {"title": form.title})
             restock(session)
     except Invalid as error:
         return _new(form, error.problems), 422
@@ -104,6 +112,10 @@ def create() -> ResponseReturnValue:
         return _new(form, {"slug": f"{error} Choose another short name."}), 422
     flash("The list is there. People can subscribe to it from now on.", "good")
     return redirect(url_for("admin_lists.one", slug=slug), 303)
+
+
+def _note(session: Session, what: str, slug: str, now: datetime, detail: dict[str, Any]) -> None:
+    note(session, current_user, what, kind="list", subject=slug, detail=detail, now=now)
 
 
 def _new(form: ListForm, problems: dict[str, str] | None = None) -> str:

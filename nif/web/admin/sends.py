@@ -6,8 +6,10 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from sqlalchemy.orm import Session
 
+from nif.accounts.auditing import note
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.sends import guarding, steering
@@ -54,7 +56,9 @@ def progress_only(send_id: int) -> ResponseReturnValue:
 @open_to(Access.ADMIN)
 def pause(send_id: int) -> ResponseReturnValue:
     after = "Paused. {left} What is under way settles; nobody else is mailed until you go on."
-    return _steer(send_id, lambda session, send, now: steering.pause(session, send), after)
+    return _steer(
+        send_id, "send_paused", lambda session, send, now: steering.pause(session, send), after
+    )
 
 
 @blueprint.post(f"{ONE}/resume")
@@ -62,7 +66,10 @@ def pause(send_id: int) -> ResponseReturnValue:
 def resume(send_id: int) -> ResponseReturnValue:
     after = "It goes on where it stopped. {left}"
     return _steer(
-        send_id, lambda session, send, now: steering.resume(session, send, now=now), after
+        send_id,
+        "send_resumed",
+        lambda session, send, now: steering.resume(session, send, now=now),
+        after,
     )
 
 
@@ -80,7 +87,10 @@ def ask_to_cancel(send_id: int) -> ResponseReturnValue:
 def cancel(send_id: int) -> ResponseReturnValue:
     after = "Cancelled. {left} Nobody more is mailed."
     return _steer(
-        send_id, lambda session, send, now: steering.cancel(session, send, now=now), after
+        send_id,
+        "send_cancelled",
+        lambda session, send, now: steering.cancel(session, send, now=now),
+        after,
     )
 
 
@@ -91,7 +101,9 @@ def take_back(send_id: int) -> ResponseReturnValue:
         with transaction() as session:
             send = steering.get_send(session, send_id)
             slug = send.mailing_list.slug
-            steering.take_back(session, send, now=utc_now())
+            now = utc_now()
+            _note(session, "send_taken_back", send, now)
+            steering.take_back(session, send, now=now)
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
@@ -108,8 +120,9 @@ def hold_after(send_id: int) -> ResponseReturnValue:
         moment = _moment(typed, send.mailing_list.zone, now)
         steering.hold_after(session, send, moment)
 
+    after = "The time limit is set." if typed else "No limit holds now."
     try:
-        return _steer(send_id, hold, "The time limit is set." if typed else "No limit holds now.")
+        return _steer(send_id, "send_limited", hold, after)
     except Invalid as error:
         return _page(send_id, typed=typed, problems=error.problems), 422
 
@@ -127,7 +140,7 @@ def resolve(send_id: int, batch_id: int) -> ResponseReturnValue:
         steering.resolve(session, send, batch_id, attempt_id, accepted=accepted, now=now)
 
     noted = "Noted as mailed." if accepted else "Noted as not mailed: it is sent again."
-    return _steer(send_id, decide, noted)
+    return _steer(send_id, "batch_resolved", decide, noted)
 
 
 def _page(send_id: int, *, typed: str | None = None, problems: dict[str, str] | None = None) -> str:
@@ -152,7 +165,15 @@ def _page(send_id: int, *, typed: str | None = None, problems: dict[str, str] | 
         )
 
 
-def _steer(send_id: int, act: Act, after: str) -> ResponseReturnValue:
+def _note(session: Session, what: str, send: Send, now: datetime) -> None:
+    """What was typed or chosen with it stands beside: a time limit, or how a batch was decided."""
+    given = {k: request.form[k] for k in ("moment", "as") if request.form.get(k)}
+    if "batch_id" in (request.view_args or {}):
+        given["batch"] = str((request.view_args or {})["batch_id"])
+    note(session, current_user, what, kind="send", subject=send.id, detail=given, now=now)
+
+
+def _steer(send_id: int, what: str, act: Act, after: str) -> ResponseReturnValue:
     """Do something to a send, say so, and wake the workers; a second click is told kindly.
 
     `{left}` in the words stands for how many copies had left, as of that very moment.
@@ -160,7 +181,9 @@ def _steer(send_id: int, act: Act, after: str) -> ResponseReturnValue:
     try:
         with transaction() as session:
             send = steering.get_send(session, send_id)
-            act(session, send, utc_now())
+            now = utc_now()
+            act(session, send, now)
+            _note(session, what, send, now)
             left = words.had_left(tally(session, send))
     except Conflict as error:
         flash(f"{error} Nothing was changed.")

@@ -11,6 +11,7 @@ from flask_login import current_user
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
+from nif.accounts.auditing import note
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.editions.scheduling import moment_of
@@ -43,6 +44,7 @@ def publish(story_id: int) -> ResponseReturnValue:
         with transaction() as session:
             story = _seen(session, story_id)
             revision = reviewing.approve(session, story, by=_me(session), now=utc_now())
+            _note(session, "story_published", story)
     except Invalid:
         return page(story_id), 422
     except Conflict as error:
@@ -62,6 +64,7 @@ def schedule(story_id: int) -> ResponseReturnValue:
             story = _seen(session, story_id)
             at = _moment(request.form.get("publish_at", ""))
             reviewing.schedule(session, story, at, by=_me(session), now=utc_now())
+            _note(session, "story_scheduled", story)
     except Invalid as error:
         return page(story_id, problems=error.problems), 422
     except Conflict as error:
@@ -75,7 +78,9 @@ def schedule(story_id: int) -> ResponseReturnValue:
 def take_off(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            reviewing.take_off(get_story(session, story_id, lock=True))
+            story = get_story(session, story_id, lock=True)
+            reviewing.take_off(story)
+            _note(session, "story_taken_off", story)
     except Conflict as error:
         return _back(story_id, error)
     flash("Taken off the schedule. Nothing was published.", "good")
@@ -83,11 +88,13 @@ def take_off(story_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(f"{ONE}/review")
-@open_to(Access.EDITOR)
+@open_to(Access.AUTHOR)
 def ask(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
+            if not (current_user.may(RoleName.EDITOR) or story.author_id == current_user.id):
+                raise NotAllowed("This draft is someone else’s: its author asks for its review.")
             reviewing.ask_for_review(session, story, by=_me(session), now=utc_now())
     except Conflict as error:
         return _back(story_id, error)
@@ -103,6 +110,7 @@ def send_back(story_id: int) -> ResponseReturnValue:
             story = get_story(session, story_id, lock=True)
             remark = request.form.get("remark", "")
             reviewing.send_back(session, story, remark, by=_me(session), now=utc_now())
+            _note(session, "story_sent_back", story)
     except Invalid as error:
         return page(story_id, problems=error.problems), 422
     except Conflict as error:
@@ -114,13 +122,14 @@ def send_back(story_id: int) -> ResponseReturnValue:
 @blueprint.post(f"{ONE}/override")
 @open_to(Access.EDITOR)
 def override(story_id: int) -> ResponseReturnValue:
-    if not current_user.may(RoleName.ADMIN):
+    if not current_user.may(RoleName.STANDARDS):
         raise NotAllowed("A standards editor or an admin decides this.")
     code, reason = request.form.get("code", ""), request.form.get("reason", "")
     try:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
             gating.override(session, story, code, reason, by=_me(session), now=utc_now())
+            _note(session, "gate_overridden", story, code=code, reason=reason.strip())
     except Invalid as error:
         return page(story_id, problems=error.problems, about=code), 422
     flash("Decided, and written down with your name and reason.", "good")
@@ -129,6 +138,12 @@ def override(story_id: int) -> ResponseReturnValue:
 
 def _me(session: Session) -> Account:
     return session.get_one(Account, current_user.id)
+
+
+def _note(session: Session, what: str, story: Story, **more: str) -> None:
+    detail = {"headline": story.headline, **more}
+    now = utc_now()
+    note(session, current_user, what, kind="story", subject=story.id, detail=detail, now=now)
 
 
 def _seen(session: Session, story_id: int) -> Story:
@@ -178,7 +193,7 @@ def page(story_id: int, *, problems: dict[str, str] | None = None, about: str = 
             typed=request.form,
             words=words,
             zone=settings().time_zone,
-            may_decide=current_user.may(RoleName.ADMIN),
+            may_decide=current_user.may(RoleName.STANDARDS),
         )
 
 

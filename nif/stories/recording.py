@@ -1,0 +1,42 @@
+"""What the ledger holds of a revision, and whether live revisions still say it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from nif.ledger.checking import Line
+from nif.stories.models import Revision
+
+WORDS = ("headline", "dek", "lead", "byline", "slug", "n")
+LISTS = ("sections", "block", "sources", "tags")
+
+
+def payload(revision: Revision) -> dict[str, Any]:
+    """All that readers saw, and nobody's number: answers are signed by name."""
+    answers = {
+        question: {name: value for name, value in answer.items() if name != "by_id"}
+        for question, answer in revision.answers.items()
+    }
+    return {
+        **{name: getattr(revision, name) for name in WORDS + LISTS},
+        "story_type": revision.story_type.value,
+        "answers": answers,
+        "content_hash": revision.content_hash,
+    }
+
+
+class LiveRevisions:
+    """Answers for entries about revisions: what the live row says, or that it is gone."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __call__(self, lines: Sequence[Line]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
+        about = {(line.story, line.revision): line.seq for line in lines if line.revision}
+        named = tuple_(Revision.slug, Revision.n).in_(list(about))
+        found = self._session.scalars(select(Revision).where(named)) if about else ()
+        live = {(revision.slug, revision.n): payload(revision) for revision in found}
+        for key, seq in about.items():
+            yield seq, live.get(key)

@@ -1,0 +1,119 @@
+"""Every door and every role, by real requests: who may, may, and nothing breaks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.routing import Rule
+
+from nif.accounts.models import RANKS, Account, RoleName
+from nif.accounts.profiling import ProfileCopy, write
+from nif.database import Database
+from nif.parts import Parts
+from nif.stories.drafting import draft
+from nif.web.access import ELSEWHERE, STAFF, Access, access_of
+from tests.conftest import NOON
+from tests.factories import a_send, a_story, an_account, story_copy
+from tests.web.newsroom.staff import enrolled, sign_in, without_tokens
+
+ENDING = {"account.sign_out_everywhere"}
+"""It ends the session that the others need, and so do some of the library's doors."""
+
+
+@pytest.fixture
+def samples(database: Database, parts: Parts) -> dict[str, Any]:
+    """Something for every kind of argument in an address."""
+    with database.transaction() as session:
+        colleague = an_account(session, email="colleague@example.com")
+        write(session, colleague, ProfileCopy("Ed", is_public=True), wanted="ed")
+        story = draft(session, story_copy(), author_id=None, now=NOON)
+        send = a_send(session, parts, "ann@example.com")
+        published = a_story(session)
+        return {
+            "story_id": story.id,
+            "send_id": send.id,
+            "batch_id": 1,
+            "account_id": colleague.id,
+            "list_slug": send.mailing_list.slug,
+            "admin_lists.slug": send.mailing_list.slug,
+            "people.slug": "ed",
+            "slug": published.slug,
+            "token": "x",
+            "mail_id": 1,
+            "day": "2026-11-20",
+            "filename": "desk.css",
+        }
+
+
+def _comes_last(rule: Rule) -> tuple[bool, bool]:
+    return rule.endpoint in ELSEWHERE, rule.endpoint in ENDING
+
+
+def doors(app: Flask) -> Iterator[tuple[Rule, str]]:
+    for rule in sorted(app.url_map.iter_rules(), key=_comes_last):
+        for method in sorted(rule.methods & {"GET", "POST"}):
+            yield rule, method
+
+
+def address(app: Flask, rule: Rule, samples: dict[str, Any]) -> str:
+    blueprint = rule.endpoint.partition(".")[0]
+    values = {
+        name: samples.get(f"{blueprint}.{name}", samples.get(name, 1)) for name in rule.arguments
+    }
+    return app.url_map.bind("127.0.0.1").build(rule.endpoint, values)
+
+
+def expected(access: Access | None, role: RoleName | None) -> str:
+    """What a declared access means for a role."""
+    if access is None:
+        return "not there"
+    if access not in STAFF:
+        return "open"
+    if role is None:
+        return "sign in"
+    needed = RoleName(access.value)
+    return "open" if RANKS.index(role) >= RANKS.index(needed) else "refused"
+
+
+def given(client: FlaskClient, method: str, where: str) -> tuple[str, int]:
+    answer = client.open(where, method=method, buffered=True)
+    status = answer.status_code
+    if status == 302 and "/login?next=" in answer.location:
+        return "sign in", status
+    if status == 403:
+        return "refused", status
+    return "open" if status < 500 else "broken", status
+
+
+@pytest.mark.parametrize("role", [None, *RoleName], ids=str)
+def test_every_door_opens_to_whom_it_says(
+    app: Flask, database: Database, samples: dict[str, Any], role: RoleName | None
+) -> None:
+    without_tokens(app)
+    client = sign_in(app, enrolled(app, database, role)) if role else app.test_client()
+    if role is RoleName.AUTHOR:
+        # Authors change drafts of their own; a test of the newsroom says so.
+        with database.transaction() as session:
+            own = draft(session, story_copy(), author_id=_id_of(session, role), now=NOON)
+            samples["story_id"] = own.id
+    wrong = []
+    for rule, method in doors(app):
+        access = access_of(rule.endpoint, app.view_functions[rule.endpoint])
+        got, status = given(client, method, address(app, rule, samples))
+        wants = expected(access, role)
+        if access not in STAFF:
+            # Who guards itself may refuse, but it answers.
+            got = "not there" if status == 404 else "broken" if got == "broken" else "open"
+            wants = wants if wants == "not there" or got == "broken" else got
+        if got != wants:
+            wrong.append((rule.rule, method, status, wants))
+
+    assert wrong == []
+
+
+def _id_of(session: Session, role: RoleName) -> int | None:
+    return session.scalar(select(Account.id).where(Account.role == role))
