@@ -1,7 +1,5 @@
 """The environment, read once into one frozen object and checked before anything starts."""
 
-import secrets
-from contextlib import suppress
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -14,6 +12,7 @@ from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nif.errors import Misconfigured
+from nif.keyfiles import generated_key
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHORTEST_LEASE = timedelta(seconds=90)
@@ -215,7 +214,7 @@ class Settings(BaseSettings):
     @cached_property
     def keys(self) -> tuple[bytes, ...]:
         """The secret keys, the one that signs first; older ones still open what they signed."""
-        own = self.secret_key.get_secret_value() or _generated_key(self.instance_dir)
+        own = self.secret_key.get_secret_value() or generated_key(self.instance_dir)
         return tuple(key.encode() for key in (own, *self.secret_key_fallbacks))
 
 
@@ -240,24 +239,3 @@ def _in_a_sentence(error: ValidationError) -> str:
 
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdigit()
-
-
-def _generated_key(folder: Path) -> str:
-    """A development key, made once, so that links in mail outlive a restart."""
-    path = folder / "secret_key"
-    if not path.exists() or not path.read_text().strip():
-        folder.mkdir(parents=True, exist_ok=True)
-        whole = folder / f"secret_key.{secrets.token_hex(4)}"
-        whole.touch(mode=0o600)
-        whole.write_text(secrets.token_urlsafe(48))
-        _put_first(whole, path)
-    return path.read_text().strip()
-
-
-def _put_first(whole: Path, path: Path) -> None:
-    """Move a whole key into place, unless another process was first: both must read the same."""
-    if path.exists() and not path.read_text().strip():
-        path.unlink(missing_ok=True)
-    with suppress(FileExistsError):
-        path.hardlink_to(whole)
-    whole.unlink()

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.ledger.checking import Line
-from nif.stories.models import Revision
+from nif.stories.models import Revision, Story
 
 WORDS = ("headline", "dek", "lead", "byline", "slug", "n")
 LISTS = ("sections", "block", "sources", "tags")
@@ -35,8 +35,13 @@ class LiveRevisions:
 
     def __call__(self, lines: Sequence[Line]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
         about = {(line.story, line.revision): line.seq for line in lines if line.revision}
-        named = tuple_(Revision.slug, Revision.n).in_(list(about))
-        found = self._session.scalars(select(Revision).where(named)) if about else ()
-        live = {(revision.slug, revision.n): payload(revision) for revision in found}
+        slugs = {slug for slug, _ in about}
+        query = select(Story.slug, Revision).join(Story, Story.id == Revision.story_id)
+        rows = self._session.execute(query.where(Story.slug.in_(slugs))) if about else ()
+        live: dict[tuple[str | None, int | None], dict[str, Any]] = {
+            (slug, revision.n): payload(revision)
+            for slug, revision in rows
+            if (slug, revision.n) in about
+        }
         for key, seq in about.items():
             yield seq, live.get(key)

@@ -11,13 +11,15 @@ from nif.ledger.reading import all_keys
 from nif.ledger.signing import as_jwk
 from nif.settings import Settings
 from tests.cli.conftest import Run
-from tests.ledger.conftest import export_of, some_entries
+from tests.factories import a_story
+from tests.ledger.conftest import export_of
 
 
 @pytest.fixture(autouse=True)
 def three_entries(database: Database) -> None:
     with database.transaction() as session:
-        some_entries(session, 3)
+        for _ in range(3):
+            a_story(session)
 
 
 @pytest.fixture
@@ -123,3 +125,19 @@ def test_a_new_key_takes_over(run: Run, database: Database, settings: Settings) 
     assert again["key_id"] == told["key_id"] != old
     assert Path(told["old_key_file"]).name == f"ledger_key.{old}.pem"
     assert run("ledger", "verify", "--json").told["checkpoints"] == 2
+
+
+def test_a_revision_that_was_changed_in_place_is_found(run: Run, database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(text("UPDATE revision SET headline = 'Nothing Happened' WHERE id = 2"))
+
+    ended = run("ledger", "verify", "--json")
+
+    assert (ended.status, ended.told["broken"]) == (1, 2)
+
+
+def test_a_revision_that_was_taken_away_is_found(run: Run, database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(text("UPDATE revision SET n = 9 WHERE id = 3"))
+
+    assert run("ledger", "verify", "--json").told["broken"] == 3
