@@ -90,7 +90,8 @@ def test_an_export_is_verified_without_a_database(
 
 def test_an_export_that_was_changed_is_broken(run: Run, files: tuple[Path, Path]) -> None:
     export, key = files
-    export.write_bytes(export.read_bytes().replace(b'"revision":2', b'"revision":7', 1))
+    first, second, *rest = export.read_bytes().splitlines(keepends=True)
+    export.write_bytes(b"".join([first, second.replace(b'"revision":1', b'"revision":7', 1), *rest]))
 
     ended = run("ledger", "verify", "--export", str(export), "--key", str(key))
 
@@ -119,7 +120,7 @@ def test_a_new_key_takes_over(run: Run, database: Database, settings: Settings) 
 
     told = run("ledger", "new-key", "--yes", "--json").told
     with database.transaction() as session:
-        some_entries(session, 1)
+        a_story(session)
     again = run("ledger", "checkpoint", "--json").told
 
     assert again["key_id"] == told["key_id"] != old
