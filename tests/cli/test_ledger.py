@@ -91,7 +91,9 @@ def test_an_export_is_verified_without_a_database(
 def test_an_export_that_was_changed_is_broken(run: Run, files: tuple[Path, Path]) -> None:
     export, key = files
     first, second, *rest = export.read_bytes().splitlines(keepends=True)
-    export.write_bytes(b"".join([first, second.replace(b'"revision":1', b'"revision":7', 1), *rest]))
+    export.write_bytes(
+        b"".join([first, second.replace(b'"revision":1', b'"revision":7', 1), *rest])
+    )
 
     ended = run("ledger", "verify", "--export", str(export), "--key", str(key))
 
