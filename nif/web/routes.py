@@ -7,6 +7,7 @@ from flask import Blueprint
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
+from nif.web.newsroom import autosaving, merging, previewing
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
@@ -24,7 +25,7 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
     for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
         yield module.blueprint
-    for module in (newsroom_stories, newsroom_publishing):
+    for module in (newsroom_stories, newsroom_publishing, autosaving, merging, previewing):
         yield module.blueprint
     for module in (admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint
