@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from nif.stories.markup import runs, with_sources
-from tests.journeys.house import House
+from tests.journeys.house import House, until
 
 PASSWORD = "a few words to remember"
 WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -86,7 +86,11 @@ def test_a_new_editor_publishes_a_whole_story(invite: Invite, house: House) -> N
     page.keyboard.press("Control+b")
     page.keyboard.type(" done it.")
     page.keyboard.press("Enter")
-    page.keyboard.type("It may spread. [1]")
+    page.keyboard.type("It may spread.")
+    page.get_by_role("button", name="Rests on source 1").first.click()
+    expect(page.locator("textarea[name=sections-0-bullets]")).to_have_value(
+        "Nobody had **ever** done it.\nIt may spread. [1]"
+    )
     page.fill("#sources-0-publisher", "The Turntable Gazette")
     page.fill("#sources-0-url", "https://example.com/lumen")
     page.fill("#sources-0-taken", "The facts")
@@ -115,8 +119,12 @@ def test_a_closed_tab_loses_nothing(invite: Invite, house: House) -> None:
     page.fill("#headline", "Closed at Once")
     page.close(run_before_unload=True)
     desk = page.context.new_page()
-    desk.goto(f"{house.url}/newsroom/?mine=1")
-    expect(desk.locator("main")).to_contain_text("Closed at Once")
+
+    def has_it() -> bool:
+        desk.goto(f"{house.url}/newsroom/?mine=1")
+        return "Closed at Once" in desk.inner_text("main")
+
+    until(has_it, "the last words are there", seconds=20)
 
 
 def test_what_was_typed_without_a_network_is_there_again(invite: Invite, house: House) -> None:

@@ -34,6 +34,7 @@ NEXT = {"preview": ".preview", "publish": "newsroom_publishing.check"}
 
 ONE = f"/stories/<int(max={2**63 - 1}):story_id>"
 LONGEST_SEARCH = 100
+AT_A_GLANCE = 10
 
 
 @blueprint.get("/")
@@ -49,7 +50,7 @@ def desk() -> ResponseReturnValue:
             only = states[0] if asked and states else None
             pages = {"found": find(session, state=only, after=after, **given)}
         else:
-            pages = {state.value: find(session, state=state) for state in states}
+            pages = {state.value: find(session, state=state, size=AT_A_GLANCE) for state in states}
         shown = [one for page in pages.values() for one in page.stories]
         facts = {one.id: _facts(one) for one in shown}
     return render_template(

@@ -36,6 +36,26 @@ const runsIn = (item) => {
   return runs;
 };
 
+const REFERENCES = /\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]\s*$/;
+
+// The sources of the bullet in which the cursor stands, and where in it they are named.
+const restsOn = ({ selection: { $from } }) => {
+  const text = $from.parent.textContent;
+  const found = REFERENCES.exec(text);
+  const numbers = found ? found[1].split(",").map(Number) : [];
+  const start = $from.start();
+  return { numbers, from: start + (found ? found.index : text.length), to: start + text.length };
+};
+
+const toggleSource = (editor, n) => {
+  const { numbers, from, to } = restsOn(editor.state);
+  const left = numbers.includes(n) ? numbers.filter((one) => one !== n) : [...numbers, n];
+  const { tr, schema } = editor.state;
+  const words = ` [${left.sort((a, b) => a - b).join(", ")}]`;
+  editor.view.dispatch(left.length ? tr.replaceWith(from, to, schema.text(words)) : tr.delete(from, to));
+  editor.commands.focus();
+};
+
 const button = (bar, words, label, press) => {
   const made = document.createElement("button");
   Object.assign(made, { type: "button", textContent: words });
@@ -68,6 +88,7 @@ export const enrich = (area, form) => {
 
   let askForLink = () => {};
   let marks = [];
+  const sources = [];
   const Keys = Extension.create({
     name: "keys",
     addKeyboardShortcuts: () => ({
@@ -119,6 +140,11 @@ export const enrich = (area, form) => {
     [button(bar, "I", "Emphasis", set("toggleItalic")), "italic"],
     [button(bar, "Link", "Link", () => askForLink()), "link"],
   ];
+  const count = form.querySelectorAll('[name^="sources-"][name$="-kind"]').length;
+  for (let n = 1; n <= count; n += 1) {
+    const press = () => toggleSource(editor, n);
+    sources.push([button(bar, `[${n}]`, `Rests on source ${n}`, press), n]);
+  }
   const address = document.createElement("input");
   Object.assign(address, { type: "url", hidden: true, placeholder: "https://…" });
   address.setAttribute("aria-label", "Address of the link; Enter sets it, empty takes it away");
@@ -146,6 +172,9 @@ export const enrich = (area, form) => {
   });
 
   function shown() {
+    if (!marks.length) return;
+    const { numbers } = restsOn(editor.state);
+    for (const [one, n] of sources) one.setAttribute("aria-pressed", String(numbers.includes(n)));
     for (const [one, name] of marks) one.setAttribute("aria-pressed", String(editor.isActive(name)));
   }
   label.addEventListener("click", () => editor.commands.focus());

@@ -86,7 +86,7 @@ export const startSaving = (form, { say, stash }) => {
     }
   };
 
-  async function save({ outlives = false, asked = false } = {}) {
+  async function save({ outlives = false, leaving = false, asked = false } = {}) {
     clearTimeout(timer);
     if (stopped) return;
     if (!isDirty()) {
@@ -94,8 +94,9 @@ export const startSaving = (form, { say, stash }) => {
       return;
     }
     if (underWay) {
-      // A story that is just being made must not be made twice.
-      if (outlives && form.elements.story.value) send(true);
+      // A story that is just being made must not be made twice. Of a page that is
+      // left the last words are kept, though the draft may refuse them.
+      if (leaving && form.elements.story.value) send(true);
       else await underWay.then(() => (isDirty() ? save() : undefined));
       return;
     }
@@ -118,7 +119,7 @@ export const startSaving = (form, { say, stash }) => {
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") save({ outlives: true });
   });
-  addEventListener("pagehide", () => save({ outlives: true }));
+  addEventListener("pagehide", () => save({ outlives: true, leaving: true }));
   addEventListener("online", () => save());
 
   // What the form carries on its way is safe before it goes.
