@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import Account
 from nif.errors import Conflict, NotFound
 from nif.stories.answers import Given, Question, sign
+from nif.stories.desk.searching import index
 from nif.stories.models import (
     BlockStyle,
     Checked,
@@ -73,7 +74,7 @@ def draft(session: Session, copy: StoryCopy, *, author_id: int | None, now: date
     )
     session.add(story)
     _write(session, story, copy, by_id=author_id, now=now)
-    session.flush()
+    index(session, story)
     return story
 
 
@@ -101,6 +102,7 @@ def redraft(
     _write(session, story, copy, by_id=by_id, now=now)
     story.edits += 1
     story.updated_at = now
+    index(session, story)
 
 
 def get_story(session: Session, story_id: int, *, lock: bool = False) -> Story:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from nif.accounts.models import Account
 from nif.database import Base, BigId
 from nif.register.models import Party
+from nif.stories.measuring import minutes
 
 
 class StoryType(StrEnum):
@@ -106,7 +107,11 @@ class Story(Base):
     """
 
     __tablename__ = "story"
-    __table_args__ = (Index("ix_story_newest", "first_published_at", "id"),)
+    __table_args__ = (
+        Index("ix_story_newest", "first_published_at", "id"),
+        Index("ix_story_desk", "state", "updated_at", "id"),
+        Index("ix_story_mine", "author_id", "updated_at", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     slug: Mapped[str] = mapped_column(unique=True)
@@ -193,8 +198,8 @@ class Revision(Base):
 
     @property
     def minutes(self) -> int:
-        """Reading time in minutes at 238 words a minute (Brysbaert 2019), rounded half up."""
-        return max(1, int(self.words / 238 + 0.5))
+        """Reading time in minutes."""
+        return minutes(self.words)
 
 
 class Review(Base):

@@ -15,7 +15,8 @@ from nif.ledger.chaining import append
 from nif.ledger.models import Kind
 from nif.stories.disclosing import block
 from nif.stories.gating import by_field, check, decided_codes, in_the_way
-from nif.stories.markup import plain, with_sources
+from nif.stories.markup import with_sources
+from nif.stories.measuring import count_words
 from nif.stories.models import Revision, Shelf, Source, Story, StoryState
 from nif.stories.parties import OnRecord, keep, look_up
 from nif.stories.recording import payload
@@ -88,7 +89,7 @@ def freeze(session: Session, story: Story, *, by: int | None, now: datetime) -> 
     return Revision(
         story_id=story.id,
         n=1,
-        words=_count_words(story.lead, sections),
+        words=count_words(story.lead, story.sections),
         published_at=now,
         first_published_at=now,
         published_by_id=by,
@@ -117,14 +118,6 @@ def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
 def _record(source: Source) -> dict[str, Any]:
     names = ("kind", "publisher", "title", "url", "taken", "seen_by_us", "relied_on", "checked")
     return {name: getattr(source, name) for name in names}
-
-
-def _count_words(lead: str, sections: list[dict[str, Any]]) -> int:
-    """The words of lead, labels and bullets: what a reader reads under the headline."""
-    parts = [lead]
-    for section in sections:
-        parts += [section["label"], *(plain(bullet["text"]) for bullet in section["bullets"])]
-    return sum(len(part.split()) for part in parts)
 
 
 def backdate(session: Session, story: Story, *, moment: datetime) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session, aliased, selectinload
+from sqlalchemy.orm import Session, aliased
 
 from nif.errors import NotFound
 from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
@@ -107,25 +107,6 @@ def not_among(
     return session.scalars(query.limit(most)).all()[::-1]
 
 
-def on_the_desk(
-    session: Session, state: StoryState, *, after: str | None = None, size: int = 20
-) -> DeskPage:
-    """A page of the working copies in a state, with their sources, for those who write them."""
-    query = (
-        select(Story)
-        .where(Story.state == state)
-        .order_by(Story.updated_at.desc(), Story.id.desc())
-        .options(selectinload(Story.sources))
-    )
-    if after:
-        moment, story_id = _place(after)
-        same = (Story.updated_at == moment) & (Story.id < story_id)
-        query = query.where(or_(Story.updated_at < moment, same))
-    found = session.scalars(query.limit(size + 1)).all()
-    last = found[size - 1] if len(found) > size else None
-    return DeskPage(found[:size], f"{last.updated_at.isoformat()}~{last.id}" if last else None)
-
-
 def _current() -> Select[Revision]:
     return (
         select(Revision)
@@ -137,7 +118,7 @@ def _current() -> Select[Revision]:
 def _page(session: Session, query: Select[Revision], after: str | None, size: int) -> Page:
     query = query.order_by(Story.first_published_at.desc(), Story.id.desc()).limit(size + 1)
     if after:
-        moment, story_id = _place(after)
+        moment, story_id = place_of(after)
         query = query.where(
             or_(
                 Story.first_published_at < moment,
@@ -150,7 +131,7 @@ def _page(session: Session, query: Select[Revision], after: str | None, size: in
     return Page(found[:size], after)
 
 
-def _place(after: str) -> tuple[datetime, int]:
+def place_of(after: str) -> tuple[datetime, int]:
     """Raises NotFound for a place that no page of ours named."""
     moment, _, story_id = after.partition("~")
     try:

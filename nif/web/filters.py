@@ -43,6 +43,9 @@ def register_filters(app: Flask, settings: Settings) -> None:
         local=local_moment,
     )
     versions = {path.name: str(int(path.stat().st_mtime)) for path in STATIC.glob("*.*")}
+    # Scripts ask for their parts with their own version: they all have the newest one's.
+    scripts = [name for name in versions if name.endswith(".js")]
+    versions |= dict.fromkeys(scripts, max(versions[name] for name in scripts))
     app.jinja_env.globals.update(
         house=settings,
         wording=lambda newsletter: wording(settings.site_name, newsletter),

@@ -9,7 +9,7 @@ from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
-from nif.web.newsroom import account
+from nif.web.newsroom import account, autosaving, merging, previewing
 from nif.web.newsroom import deciding as newsroom_deciding
 from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
@@ -41,9 +41,9 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
         yield module.blueprint
     for module in (feeds, sitemaps, notices, policies, relationships, ledger):
         yield module.blueprint
-    for module in (newsroom_stories, newsroom_publishing, newsroom_deciding):
+    for module in (newsroom_stories, autosaving, merging, previewing):
         yield module.blueprint
-    for module in (newsroom_register, newsroom_pictures):
+    for module in (newsroom_publishing, newsroom_deciding, newsroom_register, newsroom_pictures):
         yield module.blueprint
     for module in (admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint

@@ -24,6 +24,7 @@ from nif.stories.parties import OnRecord, look_up
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
 from nif.web.newsroom import words
+from nif.web.newsroom.rights import get_own_story
 
 blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")
 
@@ -92,9 +93,7 @@ def take_off(story_id: int) -> ResponseReturnValue:
 def ask(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            story = get_story(session, story_id, lock=True)
-            if not (current_user.may(RoleName.EDITOR) or story.author_id == current_user.id):
-                raise NotAllowed("This draft is someone else’s: its author asks for its review.")
+            story = get_own_story(session, story_id, lock=True)
             reviewing.ask_for_review(session, story, by=_me(session), now=utc_now())
     except Conflict as error:
         return _back(story_id, error)

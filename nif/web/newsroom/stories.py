@@ -10,54 +10,72 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from nif.accounts.auditing import note
-from nif.accounts.models import RoleName
+from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
-from nif.errors import Conflict, Invalid, NotAllowed
-from nif.stories import drafting, publishing
+from nif.errors import Conflict, Invalid
+from nif.stories import drafting, measuring, publishing, reviewing
+from nif.stories.desk import keeping
+from nif.stories.desk.searching import find
 from nif.stories.disclosing import block
 from nif.stories.drafting import get_story
 from nif.stories.gates.finding import Case
 from nif.stories.gating import check, in_the_way
 from nif.stories.models import Story, StoryState
 from nif.stories.parties import look_up
-from nif.stories.reading import get_published, on_the_desk
+from nif.stories.reading import get_published
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import words
+from nif.web.newsroom.rights import get_own_story, may_change
 from nif.web.newsroom.story_copy import copy_of, sketch
-from nif.web.newsroom.story_form import StoryForm, blank, filled, grown, read
+from nif.web.newsroom.story_form import StoryForm, blank, filled, flat, grown, read
 
 blueprint = Blueprint("newsroom_stories", __name__, url_prefix="/newsroom")
 
 NEXT = {"preview": ".preview", "publish": "newsroom_publishing.check"}
 """Where a button of the form leads once the draft is saved."""
 
-OTHERS = "This draft is someone else’s: authors change their own. Nothing was changed."
 ONE = f"/stories/<int(max={2**63 - 1}):story_id>"
+LONGEST_SEARCH = 100
+AT_A_GLANCE = 10
 
 
 @blueprint.get("/")
 @open_to(Access.AUTHOR)
 def desk() -> ResponseReturnValue:
-    pages: dict[str, Any] = {}
+    asked = request.args.get("state", "")
+    states = [state for state in StoryState if asked in ("", state.value)]
+    mine, q = bool(request.args.get("mine")), request.args.get("q", "").strip()[:LONGEST_SEARCH]
+    after = request.args.get("after")
+    given: dict[str, Any] = {"author_id": current_user.id if mine else None, "words": q}
     with reading() as session:
-        for state in StoryState:
-            after = request.args.get(state.value)
-            pages[state.value] = on_the_desk(session, state, after=after)
-        missing = {
-            one.id: len(in_the_way(check(Case(one))))
-            for state in OPEN
-            for one in pages[state.value].stories
-        }
-    only = next((state.value for state in StoryState if state.value in request.args), None)
-    return render_template("newsroom/stories/desk.html", pages=pages, missing=missing, only=only)
+        if asked or mine or q or after:
+            only = states[0] if asked and states else None
+            pages = {"found": find(session, state=only, after=after, **given)}
+        else:
+            pages = {state.value: find(session, state=state, size=AT_A_GLANCE) for state in states}
+        shown = [one for page in pages.values() for one in page.stories]
+        facts = {one.id: _facts(one) for one in shown}
+    return render_template(
+        "newsroom/stories/desk.html",
+        pages=pages,
+        facts=facts,
+        asked={"state": asked if len(states) == 1 else "", "mine": "1" if mine else "", "q": q},
+        words=words,
+    )
+
+
+def _facts(story: Story) -> dict[str, int]:
+    count = measuring.count_words(story.lead, story.sections)
+    missing = len(in_the_way(check(Case(story)))) if story.state in OPEN else 0
+    return {"missing": missing, "words": count, "minutes": measuring.minutes(count)}
 
 
 @blueprint.get("/stories/new")
 @open_to(Access.AUTHOR)
 def begin() -> ResponseReturnValue:
-    return _form(blank(current_user.name))
+    return form_page(blank(current_user.name))
 
 
 @blueprint.post("/stories/new")
@@ -65,31 +83,36 @@ def begin() -> ResponseReturnValue:
 def draft() -> ResponseReturnValue:
     form = read(request.form)
     if what := request.form.get("add"):
-        return _form(grown(form, what), added=what)
+        return form_page(grown(form, what), added=what)
     try:
         copy = copy_of(form)
     except Invalid as error:
-        return _form(form, problems=error.problems), 422
+        return form_page(form, problems=error.problems), 422
     with transaction() as session:
         now = utc_now()
         story = drafting.draft(session, copy, author_id=current_user.id, now=now)
         _note(session, "story_drafted", story, now)
+        _keep(session, story.id, form, edits=story.edits)
     return _saved(story.id)
 
 
 @blueprint.get(ONE)
 @open_to(Access.AUTHOR)
 def story(story_id: int) -> ResponseReturnValue:
+    version = request.args.get("version", default=0, type=int)
     with reading() as session:
         found = get_story(session, story_id)
         if found.state is StoryState.PUBLISHED:
             revision = get_published(session, found.slug)
             return render_template("newsroom/stories/published.html", story=found, body=revision)
-        if not _may_change(found):
+        if not may_change(found):
             revision = publishing.freeze(session, found, by=current_user.id, now=utc_now())
             return render_template("newsroom/stories/read_only.html", story=found, body=revision)
-        form = filled(found)
-    return _form(form, story_id=story_id)
+        form, brought = filled(found), None
+        if version:
+            brought = keeping.get_kept(session, story_id, version)
+            form = replace(read(brought.form), edits=found.edits)
+    return form_page(form, story_id=story_id, brought=brought)
 
 
 @blueprint.post(ONE)
@@ -97,19 +120,18 @@ def story(story_id: int) -> ResponseReturnValue:
 def redraft(story_id: int) -> ResponseReturnValue:
     form = read(request.form)
     if what := request.form.get("add"):
-        return _form(grown(form, what), story_id=story_id, added=what)
+        return form_page(grown(form, what), story_id=story_id, added=what)
     try:
         copy = copy_of(form)
         with transaction() as session:
-            found = get_story(session, story_id, lock=True)
-            if not _may_change(found):
-                raise NotAllowed(OTHERS)
+            found = get_own_story(session, story_id, lock=True)
             me = current_user.id
             drafting.redraft(session, found, copy, edits=form.edits, by_id=me, now=utc_now())
+            _keep(session, story_id, form, edits=found.edits)
     except Invalid as error:
-        return _form(form, story_id=story_id, problems=error.problems), 422
+        return form_page(form, story_id=story_id, problems=error.problems), 422
     except Conflict:
-        return _overtaken(form, story_id), 409
+        return overtaken_page(form, story_id), 409
     return _saved(story_id)
 
 
@@ -122,18 +144,20 @@ def preview(story_id: int) -> ResponseReturnValue:
     return render_template("newsroom/stories/preview.html", story=found, body=revision)
 
 
-def _may_change(story: Story) -> bool:
-    """Editors change every draft, authors their own."""
-    return bool(current_user.may(RoleName.EDITOR) or story.author_id == current_user.id)
-
-
 def _note(session: Session, what: str, story: Story, now: datetime) -> None:
     detail = {"headline": story.headline}
     note(session, current_user, what, kind="story", subject=story.id, detail=detail, now=now)
 
 
+def _keep(session: Session, story_id: int, form: StoryForm, *, edits: int) -> None:
+    me = session.get_one(Account, current_user.id)
+    keeping.keep(session, story_id, flat(form), edits=edits, by=me, now=utc_now())
+
+
 def _saved(story_id: int) -> ResponseReturnValue:
     """On to where the button said; the draft is safe."""
+    if request.form.get("then") == "review":
+        return _asked_for_review(story_id)
     flash("Draft saved.", "good")
     then = NEXT.get(request.form.get("then", ""), ".story")
     if then == NEXT["publish"] and not current_user.may(RoleName.EDITOR):
@@ -141,25 +165,40 @@ def _saved(story_id: int) -> ResponseReturnValue:
     return redirect(url_for(then, story_id=story_id), 303)
 
 
-def _overtaken(form: StoryForm, story_id: int) -> str:
+def _asked_for_review(story_id: int) -> ResponseReturnValue:
+    with transaction() as session:
+        story = get_own_story(session, story_id, lock=True)
+        me = session.get_one(Account, current_user.id)
+        reviewing.ask_for_review(session, story, by=me, now=utc_now())
+    flash("Saved, and with the editors now. You can go on writing.", "good")
+    return redirect(url_for(".story", story_id=story_id), 303)
+
+
+def overtaken_page(form: StoryForm, story_id: int) -> str:
     """The form again, with what was typed; saving it from here replaces what others saved."""
     with reading() as session:
         found = get_story(session, story_id)
-    return _form(replace(form, edits=found.edits), story_id=story_id, overtaken=found)
+        theirs = keeping.saved_by(session, story_id, found.edits)
+    mine = replace(form, edits=found.edits)
+    return form_page(mine, story_id=story_id, overtaken=found, theirs=theirs)
 
 
-def _form(form: StoryForm, **given: Any) -> str:
+def form_page(form: StoryForm, **given: Any) -> str:
+    """The form with what was typed. `given` says whose story it is, and what happened to it."""
+    given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
+    given = {"theirs": None, "brought": None, **given}
     story = sketch(form)
     with reading() as session:
-        on_record = look_up(session, story, story_id=given.get("story_id"), now=utc_now())
+        on_record = look_up(session, story, story_id=given["story_id"], now=utc_now())
         findings = check(on_record.case(story, now=utc_now()))
         sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences)
-    given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
     return render_template(
         "newsroom/stories/form.html",
         form=form,
         findings=findings,
         sentences=[asdict(sentence) for sentence in sentences],
+        count=measuring.count_words(story.lead, story.sections),
+        minutes=measuring.minutes,
         words=words,
         **given,
     )

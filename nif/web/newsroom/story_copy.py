@@ -22,6 +22,7 @@ from nif.stories.models import (
     SourceKind,
     Story,
     StoryType,
+    Tag,
 )
 from nif.stories.slugs import slugify
 from nif.web.newsroom import answer_form
@@ -68,9 +69,11 @@ def sketch(form: StoryForm, gap: str = "") -> Story:
     ]
     return Story(
         **_text(copy),
+        slug=slugify(copy.headline),
         byline=copy.byline,
         story_type=copy.story_type,
         sources=sources,
+        tags=[Tag(slug=slugify(name), name=name) for name in copy.tags],
         reason_code=copy.reason_code,
         reason_subject=copy.reason_subject or gap,
         answers=sign({}, copy.answers, by=copy.byline or gap, by_id=None, now=NEVER),

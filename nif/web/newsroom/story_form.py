@@ -4,6 +4,7 @@ It works without script, so it is read group by group: `sections-1-bullets`, `so
 Nothing is refused here, so that no mistake costs anyone their text; `story_copy` judges it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import count, takewhile
@@ -11,6 +12,9 @@ from itertools import count, takewhile
 from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
 from nif.web.newsroom import answer_form
 from nif.web.newsroom.answer_form import AnswerForm
+
+MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")
+"""What stands before a bullet that was pasted. A star without a space begins emphasis."""
 
 SHOWN_AT_FIRST = 3
 MOST_SECTIONS = 20
@@ -31,7 +35,7 @@ class SectionRow:
     @property
     def lines(self) -> list[str]:
         """The bullets, without the marks that editors paste along with them."""
-        lines = (" ".join(line.strip().lstrip("•*-–").split()) for line in self.bullets.split("\n"))
+        lines = (MARK.sub("", " ".join(line.split())) for line in self.bullets.split("\n"))
         return [line for line in lines if line]
 
 
@@ -73,6 +77,29 @@ class StoryForm:
     answers: AnswerForm = field(default_factory=AnswerForm)
     block_style: str = BlockStyle.CLASSIC.value
     edits: int = 0
+
+
+TEXTS = (
+    "headline",
+    "dek",
+    "lead",
+    "byline",
+    "story_type",
+    "tags",
+    "reason_code",
+    "reason_subject",
+    "block_style",
+)
+
+
+def flat(form: StoryForm) -> dict[str, str]:
+    """The form field by field, for `read` to read again; without the count of savings."""
+    values = {name: getattr(form, name) for name in TEXTS}
+    for n, section in enumerate(form.sections):
+        values |= {f"sections-{n}-{name}": text for name, text in vars(section).items()}
+    for n, source in enumerate(form.sources):
+        values |= {f"sources-{n}-{name}": text for name, text in vars(source).items()}
+    return values | vars(form.answers)
 
 
 def blank(byline: str) -> StoryForm:

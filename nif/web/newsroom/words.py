@@ -80,3 +80,35 @@ AI = {
 def reasons() -> dict[ReasonCode, str]:
     """Each reason as the clause that readers will see, with a gap where the subject goes."""
     return {code: clause.format(subject="…") for code, clause in CLAUSES.items()}
+
+
+FIELDS = {
+    "headline": "Headline",
+    "dek": "Dek",
+    "lead": "Lead",
+    "byline": "Byline",
+    "story_type": "Type",
+    "tags": "Tags",
+    "reason_code": "Reason",
+    "reason_subject": "What stands for “…” in the reason",
+    "block_style": "How much the block says",
+    "origin": "Where the idea came from",
+    "origin_by": "Who brought it",
+    "relationships": "What stands between us and them",
+    "relationship_sentences": "What readers are told of it",
+    "money": "Who paid",
+    "money_by": "Who gave the grant",
+    "ai": "What AI did",
+    "ai_tasks": "What AI was used for",
+    "ai_tools": "With which tools",
+    "ai_checked": "What AI wrote was checked",
+}
+
+
+def field_name(name: str) -> str:
+    """A field of the form in words: `sections-0-bullets` is "Section 1, bullets"."""
+    group, _, rest = name.partition("-")
+    n, _, what = rest.partition("-")
+    if not what:
+        return FIELDS[name]
+    return f"{group[:-1].capitalize()} {int(n) + 1}, {what.replace('_', ' ')}"

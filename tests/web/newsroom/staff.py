@@ -20,13 +20,13 @@ def without_tokens(app: Flask) -> Flask:
     return app
 
 
-def enrolled(app: Flask, database: Database, role: RoleName) -> str:
+def enrolled(app: Flask, database: Database, role: RoleName, email: str = "") -> str:
     """The address of a new account of that role; argon2 is slow, so it is asked once."""
     if not _hashes:
         with app.app_context():
             _hashes.append(hash_password(PASSWORD))
     with database.transaction() as session:
-        account = an_account(session, role, email=f"{role.value}@example.com")
+        account = an_account(session, role, email=email or f"{role.value}@example.com")
         account.password = _hashes[0]
     return account.email
 

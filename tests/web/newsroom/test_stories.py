@@ -79,11 +79,11 @@ def test_older_stories_are_on_further_pages(desk: FlaskClient, database: Databas
     first = desk.get("/newsroom/")
     assert "Draft 20" in first.text
     assert "Draft 00" not in first.text
-    older = first.text.partition('href="/newsroom/?')[2].partition('"')[0]
-    second = desk.get(f"/newsroom/?{older}")
+    older = first.text.partition('href="/newsroom/?after')[2].partition('"')[0]
+    second = desk.get(f"/newsroom/?after{older.replace('&amp;', '&')}")
     assert "Draft 00" in second.text
-    assert "Draft 01" not in second.text
-    assert desk.get("/newsroom/?draft=nonsense").status_code == 404
+    assert "Draft 11" not in second.text
+    assert desk.get("/newsroom/?after=nonsense").status_code == 404
 
 
 def test_a_story_is_drafted_looked_at_and_published(desk: FlaskClient, database: Database) -> None:
@@ -225,3 +225,27 @@ def test_a_published_story_is_read_only(desk: FlaskClient) -> None:
 @pytest.mark.parametrize("story_id", ["999", "9223372036854775807", "99999999999999999999", "x"])
 def test_a_story_that_is_not_there_is_a_page(desk: FlaskClient, story_id: str, place: str) -> None:
     assert desk.get(f"/newsroom/stories/{story_id}{place}").status_code == 404
+
+
+def test_the_desk_is_sieved_by_state_author_and_words(
+    desk: FlaskClient, database: Database
+) -> None:
+    saved(desk)
+    with database.transaction() as session:
+        a_story(session, headline="Somebody Else’s Story", tags=["Vinyl"])
+
+    assert "Somebody Else" not in text_of(desk.get("/newsroom/?mine=1").text)
+    assert "Lumen Sync" in text_of(desk.get("/newsroom/?mine=1&state=draft").text)
+    assert "Lumen Sync" not in text_of(desk.get("/newsroom/?state=published").text)
+    found = text_of(desk.get("/newsroom/?q=viny").text)
+    assert "Somebody Else" in found
+    assert "Published" in found
+    nothing = desk.get("/newsroom/?q=<b>x&state=draft").text
+    assert "&lt;b&gt;x" in nothing
+    assert "Look among all stories" in nothing
+
+
+def test_a_row_says_how_long_it_is(desk: FlaskClient) -> None:
+    saved(desk)
+
+    assert "15 words, 1 min" in text_of(desk.get("/newsroom/").text)

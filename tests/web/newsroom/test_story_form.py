@@ -1,5 +1,7 @@
 """Reading and judging the form, without a request."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 from nif.errors import Invalid
 from nif.stories.markup import is_address
 from nif.stories.models import ReasonCode, SourceKind
+from nif.web.newsroom.answer_form import AnswerForm
 from nif.web.newsroom.story_copy import copy_of, problems, sketch
-from nif.web.newsroom.story_form import MOST_SECTIONS, SectionRow, blank, grown, read
+from nif.web.newsroom.story_form import MOST_SECTIONS, SectionRow, blank, flat, grown, read
 
 LEAST = {"headline": "A headline"}
 
@@ -103,3 +106,31 @@ def test_whatever_comes_in_is_read_judged_and_drawn(values: dict[str, str]) -> N
     assert all(problems(form).values())
     assert "\x00" not in sketch(form, gap="…").headline
     assert all(isinstance(row, SectionRow) for row in form.sections)
+
+
+@pytest.mark.parametrize(
+    ("typed", "bullet"),
+    [
+        ("**Bold** first", "**Bold** first"),
+        ("*Emphasis* first", "*Emphasis* first"),
+        ("* a star", "a star"),
+        ("- a dash", "a dash"),
+        ("•no space", "no space"),
+        ("– • both", "both"),
+        ("-5% in a year", "-5% in a year"),
+        ("*", ""),
+    ],
+)
+def test_the_mark_before_a_bullet_is_none_of_its_words(typed: str, bullet: str) -> None:
+    assert SectionRow("A:", typed).lines == ([bullet] if bullet else [])
+
+
+def test_a_form_field_by_field_is_read_as_the_same_form() -> None:
+    form = replace(
+        grown(blank("Jo Reyes"), "source"),
+        lead="Words",
+        sections=[SectionRow("A:", "one\ntwo"), SectionRow()],
+        answers=AnswerForm(origin="pitched", origin_by="Palisade"),
+    )
+
+    assert read(flat(form)) == form

@@ -1,0 +1,11 @@
+export { Editor, Extension } from "@tiptap/core";
+export { default as Document } from "@tiptap/extension-document";
+export { default as Paragraph } from "@tiptap/extension-paragraph";
+export { default as Text } from "@tiptap/extension-text";
+export { default as Bold } from "@tiptap/extension-bold";
+export { default as Italic } from "@tiptap/extension-italic";
+export { default as Link } from "@tiptap/extension-link";
+export { BulletList, ListItem } from "@tiptap/extension-list";
+export { UndoRedo } from "@tiptap/extensions";
+export { Slice, Fragment } from "@tiptap/pm/model";
+export { default as MarkdownIt } from "markdown-it";

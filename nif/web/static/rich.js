@@ -1,0 +1,184 @@
+// A list in place of a textarea of bullets. The textarea stays the form's field, and says the same.
+import {
+  Bold, BulletList, Document, Editor, Extension, Fragment, Italic, Link, ListItem, Paragraph,
+  Slice, Text, UndoRedo,
+} from "./vendor/nif-editor-1.js";
+
+const version = new URL(import.meta.url).search;
+const { isAddress, lineOf, runsOf } = await import(`./marks.js${version}`);
+const { cleanHtml, linesOf } = await import(`./paste.js${version}`);
+
+const markOf = (name) => ({ type: name === "em" ? "italic" : "bold" });
+
+const nodeOf = (line) => ({
+  type: "listItem",
+  content: [{
+    type: "paragraph",
+    content: runsOf(line).map(([text, marks, address]) => ({
+      type: "text",
+      text,
+      marks: [
+        ...marks.split(" ").filter(Boolean).map(markOf),
+        ...(address ? [{ type: "link", attrs: { href: address } }] : []),
+      ],
+    })),
+  }],
+});
+
+const runsIn = (item) => {
+  const runs = [];
+  item.firstChild.forEach((node) => {
+    const names = node.marks.map((mark) => mark.type.name);
+    const marks = [names.includes("italic") && "em", names.includes("bold") && "strong"];
+    const link = node.marks.find((mark) => mark.type.name === "link");
+    runs.push([node.text, marks.filter(Boolean).join(" "), link ? link.attrs.href : null]);
+  });
+  return runs;
+};
+
+const REFERENCES = /\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]\s*$/;
+
+// The sources of the bullet in which the cursor stands, and where in it they are named.
+const restsOn = ({ selection: { $from } }) => {
+  const text = $from.parent.textContent;
+  const found = REFERENCES.exec(text);
+  const numbers = found ? found[1].split(",").map(Number) : [];
+  const start = $from.start();
+  return { numbers, from: start + (found ? found.index : text.length), to: start + text.length };
+};
+
+const toggleSource = (editor, n) => {
+  const { numbers, from, to } = restsOn(editor.state);
+  const left = numbers.includes(n) ? numbers.filter((one) => one !== n) : [...numbers, n];
+  const { tr, schema } = editor.state;
+  const words = ` [${left.sort((a, b) => a - b).join(", ")}]`;
+  editor.view.dispatch(left.length ? tr.replaceWith(from, to, schema.text(words)) : tr.delete(from, to));
+  editor.commands.focus();
+};
+
+const button = (bar, words, label, press) => {
+  const made = document.createElement("button");
+  Object.assign(made, { type: "button", textContent: words });
+  made.setAttribute("aria-label", label);
+  made.addEventListener("mousedown", (event) => event.preventDefault());
+  made.addEventListener("click", press);
+  bar.append(made);
+  return made;
+};
+
+export const enrich = (area, form) => {
+  const label = form.querySelector(`label[for="${area.id}"]`);
+  label.id = `${area.name}-label`;
+  const own = area.value.split("\n").map((line) => line.trim()).filter(Boolean);
+  // A line that nobody touches stays as it was typed, to the letter.
+  const known = new Map(own.map((line) => [JSON.stringify(runsOf(line)), line]));
+  const write = (item) => {
+    const runs = runsIn(item);
+    return known.get(JSON.stringify(runs)) ?? lineOf(runs);
+  };
+
+  const box = document.createElement("div");
+  box.className = "rich";
+  const bar = document.createElement("div");
+  bar.className = "rich-bar";
+  bar.setAttribute("role", "toolbar");
+  bar.setAttribute("aria-label", `Marks for ${label.textContent.toLowerCase()}`);
+  box.append(bar);
+  area.after(box);
+
+  let askForLink = () => {};
+  let marks = [];
+  const sources = [];
+  const Keys = Extension.create({
+    name: "keys",
+    addKeyboardShortcuts: () => ({
+      "Mod-k": () => {
+        askForLink();
+        return true;
+      },
+    }),
+  });
+  const list = (content) => ({ type: "doc", content: [{ type: "bulletList", content }] });
+  const attributes = { role: "textbox", "aria-multiline": "true", "aria-labelledby": label.id, id: area.id };
+  for (const name of ["aria-invalid", "aria-describedby"]) {
+    if (area.hasAttribute(name)) attributes[name] = area.getAttribute(name);
+  }
+  area.id = `${area.id}-plain`;
+  const editor = new Editor({
+    element: box,
+    injectCSS: false,
+    extensions: [
+      Document.extend({ content: "bulletList" }), Paragraph, Text, Bold, Italic, BulletList, Keys,
+      ListItem.extend({ content: "paragraph" }), UndoRedo,
+      Link.configure({
+        autolink: false, linkOnPaste: true, openOnClick: false, isAllowedUri: (url) => isAddress(url),
+        HTMLAttributes: { target: null, rel: null },
+      }),
+    ],
+    content: list((own.length ? own : [""]).map(nodeOf)),
+    editorProps: {
+      attributes,
+      transformPastedHTML: (html) => (html.includes("data-pm-slice") ? html : cleanHtml(html)),
+      clipboardTextParser: (text, _at, _plain, view) => {
+        const schema = view.state.schema;
+        const items = linesOf(text).map((line) => schema.nodeFromJSON(nodeOf(line)));
+        return new Slice(Fragment.from(schema.nodes.bulletList.create(null, items)), 3, 3);
+      },
+    },
+    onUpdate: () => {
+      const lines = [];
+      editor.state.doc.firstChild.forEach((item) => lines.push(write(item)));
+      area.value = lines.filter(Boolean).join("\n");
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+    },
+    onTransaction: () => shown(),
+  });
+
+  const set = (name) => () => editor.chain().focus()[name]().run();
+  marks = [
+    [button(bar, "B", "Bold", set("toggleBold")), "bold"],
+    [button(bar, "I", "Emphasis", set("toggleItalic")), "italic"],
+    [button(bar, "Link", "Link", () => askForLink()), "link"],
+  ];
+  const count = form.querySelectorAll('[name^="sources-"][name$="-kind"]').length;
+  for (let n = 1; n <= count; n += 1) {
+    const press = () => toggleSource(editor, n);
+    sources.push([button(bar, `[${n}]`, `Rests on source ${n}`, press), n]);
+  }
+  const address = document.createElement("input");
+  Object.assign(address, { type: "url", hidden: true, placeholder: "https://…" });
+  address.setAttribute("aria-label", "Address of the link; Enter sets it, empty takes it away");
+  bar.append(address);
+
+  askForLink = () => {
+    address.hidden = false;
+    address.value = editor.getAttributes("link").href || "";
+    address.focus();
+  };
+  address.addEventListener("input", (event) => event.stopPropagation());
+  address.addEventListener("keydown", (event) => {
+    if (!["Enter", "Escape"].includes(event.key)) return;
+    event.preventDefault();
+    const href = address.value.trim();
+    if (event.key === "Enter" && href && !isAddress(href)) {
+      address.setAttribute("aria-invalid", "true");
+      return;
+    }
+    address.removeAttribute("aria-invalid");
+    address.hidden = true;
+    const chain = editor.chain().focus().extendMarkRange("link");
+    if (event.key === "Enter") (href ? chain.setLink({ href }) : chain.unsetLink()).run();
+    else editor.commands.focus();
+  });
+
+  function shown() {
+    if (!marks.length) return;
+    const { numbers } = restsOn(editor.state);
+    for (const [one, n] of sources) one.setAttribute("aria-pressed", String(numbers.includes(n)));
+    for (const [one, name] of marks) one.setAttribute("aria-pressed", String(editor.isActive(name)));
+  }
+  label.addEventListener("click", () => editor.commands.focus());
+  area.hidden = true;
+  box.append(editor.view.dom);
+  return editor;
+};

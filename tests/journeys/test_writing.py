@@ -1,0 +1,265 @@
+"""From an invitation to a published story; and whatever happens on the way, no word is lost."""
+
+import random
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from nif.stories.markup import runs, with_sources
+from tests.journeys.house import House, until
+
+PASSWORD = "a few words to remember"
+WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+READY = "html[data-writing=ready]"
+pytestmark = pytest.mark.browser
+Invite = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One house for all of these tests; any database will do."""
+    folder = tmp_path_factory.mktemp("house")
+    with House(folder, f"sqlite:///{folder}/nif.db") as house:
+        assert house.run("db", "upgrade").returncode == 0
+        house.start("serve")
+        yield house
+
+
+@pytest.fixture
+def invite(browser: Browser, house: House) -> Iterator[Invite]:
+    """New editors, each in a window of their own, signed in by the link of their invitation."""
+    contexts = []
+    complaints: list[str] = []
+
+    def come(name: str, **given: object) -> Page:
+        email = f"{name.lower()}{random.randrange(10**9)}@example.com"
+        told = house.run("account", "create", "--email", email, "--role", "editor", "--name", name)
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **given})
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console",
+            lambda one: complaints.append(one.text) if "Content Security" in one.text else None,
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(re.search(r"https?://\S+/reset/\S+", told.stdout)[0])
+        page.fill("#password", PASSWORD)
+        page.fill("#password_confirm", PASSWORD)
+        page.click("main button")
+        if "/login" in page.url:
+            page.fill("#email", email)
+            page.fill("#password", PASSWORD)
+            page.click("main button")
+        return page
+
+    yield come
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def new_story(page: Page, house: House, headline: str) -> None:
+    """A form that the newsroom has saved by itself."""
+    page.goto(f"{house.url}/newsroom/stories/new")
+    page.wait_for_selector(READY)
+    page.fill("#headline", headline)
+    expect(page.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+
+
+def test_a_new_editor_publishes_a_whole_story(invite: Invite, house: House) -> None:
+    page = invite("Nia")
+    page.goto(f"{house.url}/newsroom/")
+    page.click("text=Write a story")
+    page.wait_for_selector(READY)
+    page.fill("#headline", "Lumen Sync Opens Its Books")
+    page.fill("#dek", "Auditors may look")
+    page.fill("#lead", "Lumen Sync has let auditors in.")
+    page.fill("#sections-0-label", "Why it matters:")
+    bullets = page.get_by_role("textbox", name="Bullets, one on each line").first
+    bullets.click()
+    page.keyboard.type("Nobody had ")
+    page.keyboard.press("Control+b")
+    page.keyboard.type("ever")
+    page.keyboard.press("Control+b")
+    page.keyboard.type(" done it.")
+    page.keyboard.press("Enter")
+    page.keyboard.type("It may spread.")
+    page.get_by_role("button", name="Rests on source 1").first.click()
+    expect(page.locator("textarea[name=sections-0-bullets]")).to_have_value(
+        "Nobody had **ever** done it.\nIt may spread. [1]"
+    )
+    page.fill("#sources-0-publisher", "The Turntable Gazette")
+    page.fill("#sources-0-url", "https://example.com/lumen")
+    page.fill("#sources-0-taken", "The facts")
+    page.select_option("#reason_code", "topic_news")
+    page.fill("#reason_subject", "royalty audits")
+    expect(page.locator("#origin_by")).to_be_hidden()
+    page.check("#origin-pitched")
+    page.fill("#origin_by", "Lumen Sync")
+    for answer in ("#origin-monitoring", "#relationships-none", "#money-none", "#ai-none"):
+        page.check(answer)
+    expect(page.locator("[data-place=checks]")).to_contain_text("Nothing stands", timeout=15000)
+    page.keyboard.press("Control+Shift+P")
+    expect(page.locator("#live strong")).to_have_text("ever")
+    expect(page.locator("#live [data-place=card]")).to_contain_text("Auditors may look")
+    page.click("text=Publish…")
+    page.click("text=Publish now")
+    page.click("main .notice a")
+    expect(page.locator("main")).to_contain_text("We covered it because it’s news regarding")
+    assert page.locator("main strong").inner_text() == "ever"
+
+
+def test_a_closed_tab_loses_nothing(invite: Invite, house: House) -> None:
+    page = invite("Cy")
+    page.goto(f"{house.url}/newsroom/stories/new")
+    page.wait_for_selector(READY)
+    page.fill("#headline", "Closed at Once")
+    page.close(run_before_unload=True)
+    desk = page.context.new_page()
+
+    def has_it() -> bool:
+        desk.goto(f"{house.url}/newsroom/?mine=1")
+        return "Closed at Once" in desk.inner_text("main")
+
+    until(has_it, "the last words are there", seconds=20)
+
+
+def test_what_was_typed_without_a_network_is_there_again(invite: Invite, house: House) -> None:
+    page = invite("Dee")
+    new_story(page, house, "Far From the Mast")
+    address = page.url
+    assert re.search(r"/stories/\d+$", address)
+    page.context.set_offline(True)
+    page.fill("#lead", "Typed in a tunnel.")
+    expect(page.locator("#saying")).to_contain_text("Offline", timeout=15000)
+    page.close()
+    page.context.set_offline(False)
+    again = page.context.new_page()
+    again.goto(address)
+    expect(again.locator("#lead")).to_have_value("")
+    again.click("text=Bring them back")
+    again.wait_for_selector(READY)
+    expect(again.locator("#lead")).to_have_value("Typed in a tunnel.")
+    expect(again.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+
+
+def test_two_tabs_are_told_and_merge(invite: Invite, house: House) -> None:
+    first = invite("Eve")
+    new_story(first, house, "Two Tabs")
+    second = first.context.new_page()
+    second.goto(first.url)
+    second.wait_for_selector(READY)
+    second.fill("#dek", "Second’s dek")
+    expect(second.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    first.fill("#lead", "First’s lead.")
+    notice = first.locator("#word-of-others")
+    expect(notice).to_contain_text("You have saved this story in another tab", timeout=15000)
+    notice.get_by_role("button", name="Merge field by field").click()
+    first.check("#theirs-dek")
+    first.click("text=Save the merged story")
+    first.wait_for_selector(READY)
+    expect(first.locator("#dek")).to_have_value("Second’s dek")
+    expect(first.locator("#lead")).to_have_value("First’s lead.")
+
+
+def test_a_second_editor_is_named_and_taken_over_from(invite: Invite, house: House) -> None:
+    ann, bea = invite("Ann"), invite("Bea")
+    new_story(ann, house, "Two Editors")
+    bea.goto(ann.url)
+    bea.wait_for_selector(READY)
+    expect(bea.locator("#presence")).to_contain_text("Ann is editing this", timeout=20000)
+    bea.fill("#lead", "Bea’s lead.")
+    expect(bea.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    ann.fill("#lead", "Ann’s lead.")
+    expect(ann.locator("#word-of-others")).to_contain_text("Bea saved this", timeout=20000)
+    ann.get_by_role("button", name="Take over with mine").click()
+    expect(ann.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    ann.click("text=Versions of this story")
+    expect(ann.locator("main")).to_contain_text("Bea")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_the_newsroom_is_open_to_everyone(
+    invite: Invite, house: House, width: int, scheme: str
+) -> None:
+    page = invite("Fay", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    new_story(page, house, "For Everyone")
+    address = page.url
+    for path in (address, f"{address}/versions", f"{house.url}/newsroom/?q=every&state=draft"):
+        page.goto(path)
+        page.wait_for_timeout(500)
+        if path == address:
+            page.wait_for_selector(READY)
+            page.click("#show-live")
+            expect(page.locator("#live")).to_contain_text("For Everyone")
+        found = Axe().run(page, options={"runOnly": WCAG_22_AA}).response["violations"]
+        assert [(path, one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+PASTED = """<html><body><!--StartFragment-->
+<p class=MsoListParagraph style='mso-list:l0 level1 lfo1'><span style='mso-list:Ignore'>·<span
+style='font:7.0pt "Times New Roman"'>&nbsp;&nbsp; </span></span>First <b>point</b><o:p></o:p></p>
+<b style="font-weight:normal" id="docs-internal-guid-1"><ul><li style="list-style-type:disc">
+<p><span style="font-weight:700">Second</span><span style="color:red"> is </span><a
+href="https://example.com/a"><span style="font-style:italic">linked</span></a></p></li></ul></b>
+<p><a href="javascript:alert(1)">Third</a><script>bad()</script><br>Fourth</p>
+<!--EndFragment--></body></html>"""
+
+
+def test_what_is_pasted_from_a_document_comes_clean(invite: Invite, house: House) -> None:
+    page = invite("Gus")
+    new_story(page, house, "Pasted")
+    page.get_by_role("textbox", name="Bullets, one on each line").first.click()
+    page.evaluate(
+        """(html) => {
+            const data = new DataTransfer();
+            data.setData("text/html", html);
+            data.setData("text/plain", "unused");
+            const event = new ClipboardEvent("paste",
+              { clipboardData: data, bubbles: true, cancelable: true });
+            document.activeElement.dispatchEvent(event);
+        }""",
+        PASTED,
+    )
+    expect(page.locator("textarea[name=sections-0-bullets]")).to_have_value(
+        "First **point**\n**Second** is [*linked*](https://example.com/a)\nThird\nFourth"
+    )
+
+
+def letters(line: str) -> list[tuple[str, str, str | None]]:
+    """What a line reads as, letter by letter; spaces carry no marks."""
+    body, numbers = with_sources(line)
+    found = [
+        (letter, "" if letter == " " else " ".join(sorted(run.marks)), run.address)
+        if letter != " "
+        else (" ", "", None)
+        for run in runs(body)
+        for letter in run.text
+    ]
+    return [*found, (str(numbers), "", None)]
+
+
+def some_lines(count: int) -> list[str]:
+    chance = random.Random(7)
+    parts = [*"ab *_[]()\\<>!`1é", "**", "***", "word ", "[x](https://e.com/a_b)", "\\*", " [1, 2]"]
+    made = ("".join(chance.choices(parts, k=chance.randint(1, 12))) for _ in range(count))
+    return [" ".join(line.split()) for line in made if line.strip()]
+
+
+def test_a_line_comes_back_from_the_editor_as_it_reads(invite: Invite, house: House) -> None:
+    page = invite("Hal")
+    page.goto(f"{house.url}/newsroom/")
+    lines = some_lines(3000)
+    back = page.evaluate(
+        """async (lines) => {
+            const { lineOf, runsOf } = await import("/static/marks.js");
+            return lines.map((line) => lineOf(runsOf(line)));
+        }""",
+        lines,
+    )
+    wrong = [(a, b) for a, b in zip(lines, back, strict=True) if letters(a) != letters(b)]
+    assert wrong[:10] == []
