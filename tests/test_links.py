@@ -13,6 +13,7 @@ LINKS = {
     "policy": (("ethics",), "/policies/ethics"),
     "page": (("/feed.xml",), "/feed.xml"),
     "edition": (("daily", date(2026, 3, 1)), "/newsletters/daily/2026-03-01"),
+    "ledger": ((), "/transparency/ledger"),
     "picture": (("ab12.jpg",), "/media/ab12.jpg"),
     "confirm": (("t0ken",), "/confirm/t0ken"),
     "preferences": (("t0ken",), "/preferences/t0ken"),

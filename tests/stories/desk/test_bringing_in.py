@@ -20,7 +20,7 @@ def test_older_stories_are_found_by_the_same_words(database: Database) -> None:
 
     config = Config(toml_file=PROJECT / "pyproject.toml")
     config.attributes["engine"] = database.engine
-    command.downgrade(config, "0009-1")
+    command.downgrade(config, "0008-1")
     schema.upgrade(database)
 
     with database.reading() as session:

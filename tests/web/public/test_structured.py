@@ -21,7 +21,7 @@ OWN = [SourceCopy(SourceKind.OWN_REPORTING)]
     [
         (StoryType.BRIEF, {}, "NewsArticle"),
         (StoryType.REPORT, {"sources": OWN}, ["NewsArticle", "ReportageNewsArticle"]),
-        (StoryType.REPORT, {}, "NewsArticle"),
+        (StoryType.INTERVIEW, {}, "NewsArticle"),
         (StoryType.INTERVIEW, {"sources": OWN}, ["NewsArticle", "ReportageNewsArticle"]),
         (StoryType.ANALYSIS, {}, ["NewsArticle", "AnalysisNewsArticle"]),
         (StoryType.EXPLAINER, {}, ["NewsArticle", "BackgroundNewsArticle"]),
