@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.accounts.models import Account
 from nif.database import Base, BigId
+from nif.stories.kinds import ChangeKind, Standing
 
 
 class StoryType(StrEnum):
@@ -71,6 +72,7 @@ class Verdict(StrEnum):
     ASKED = "asked"
     APPROVED = "approved"
     SENT_BACK = "sent_back"
+    CONFIRMED = "confirmed"
 
 
 story_tag = Table(
@@ -156,7 +158,9 @@ class Revision(Base):
 
     `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text", "sources": [n, …]}]};
     `block` a list of {"kind", "text", "links": [[words, address], …]}; `tags` a list of
-    [slug, name]; `sources` and `answers` are the records behind the block.
+    [slug, name]; `sources` and `answers` are the records behind the block. `kind` and `summary`
+    say what changed since the one before, `changed` by how many characters, and `confirmed_by` who
+    else found that it is style. `modified_at` is when the story last said something else.
     """
 
     __tablename__ = "revision"
@@ -181,6 +185,17 @@ class Revision(Base):
     first_published_at: Mapped[datetime]
     published_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     content_hash: Mapped[str]
+    kind: Mapped[ChangeKind] = mapped_column(default=ChangeKind.PUBLISH)
+    summary: Mapped[str] = mapped_column(default="")
+    changed: Mapped[int] = mapped_column(default=0)
+    confirmed_by: Mapped[str] = mapped_column(default="")
+    standing: Mapped[Standing] = mapped_column(default=Standing.SOUND)
+    modified_at: Mapped[datetime]
+
+    @property
+    def label(self) -> str:
+        """What is said before the headline; empty for a story that stands as it is."""
+        return "" if self.standing is Standing.SOUND else self.standing.value.capitalize()
 
     @property
     def minutes(self) -> int:

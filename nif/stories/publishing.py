@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from nif.errors import Conflict, Invalid
 from nif.stories.disclosing import block
 from nif.stories.gates.finding import Case
 from nif.stories.gating import by_field, check, decided_codes, in_the_way
+from nif.stories.kinds import ChangeKind, Standing
 from nif.stories.markup import plain, with_sources
 from nif.stories.models import Revision, Shelf, Source, Story, StoryState
 from nif.stories.slugs import free_slug, slugify
@@ -57,10 +59,17 @@ def restock(session: Session) -> None:
     )
 
 
-def freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
-    """The revision that publishing makes of a draft, in no session yet."""
+def freeze(
+    story: Story, *, by: int | None, now: datetime, before: Revision | None = None
+) -> Revision:
+    """The revision that publishing makes of the working copy, in no session yet.
+
+    `before` is the one that it follows; who wrote and edited the story is told as it was there.
+    """
     sections = _anchored(story.sections)
     same_person = by is not None and by == story.author_id
+    if before is not None:
+        same_person = any(sentence["kind"] == "desk" for sentence in before.block)
     content: dict[str, Any] = {
         "slug": story.slug,
         "story_type": story.story_type,
@@ -76,14 +85,22 @@ def freeze(story: Story, *, by: int | None, now: datetime) -> Revision:
     }
     return Revision(
         story_id=story.id,
-        n=1,
+        n=before.n + 1 if before else 1,
         words=_count_words(story.lead, sections),
         published_at=now,
-        first_published_at=now,
+        first_published_at=before.first_published_at if before else now,
         published_by_id=by,
-        content_hash=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        content_hash=hash_of(content),
+        kind=ChangeKind.PUBLISH,
+        standing=before.standing if before else Standing.SOUND,
+        modified_at=now,
         **content,
     )
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 over what a revision says, and not over the moment at which it says so."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
@@ -122,5 +139,5 @@ def backdate(session: Session, story: Story, *, moment: datetime) -> None:
     session.execute(
         update(Revision)
         .where(Revision.id == story.current_id)
-        .values(published_at=moment, first_published_at=moment)
+        .values(published_at=moment, first_published_at=moment, modified_at=moment)
     )

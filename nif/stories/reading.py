@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from nif.errors import NotFound
+from nif.stories.kinds import Standing
 from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
 
 RELATED = 3
@@ -84,12 +85,16 @@ def not_among(
 ) -> Sequence[Revision]:
     """Current revisions of stories first published at or after `since`, newest first.
 
-    Stories whose ids `known` selects are left out; where there are more than `most`, the oldest
-    are taken, so that asking again brings the rest.
+    Stories whose ids `known` selects are left out, and what no longer stands is no news. Where
+    there are more than `most`, the oldest are taken, so that asking again brings the rest.
     """
     query = (
         _current()
-        .where(Story.first_published_at >= since, Story.id.not_in(known))
+        .where(
+            Story.first_published_at >= since,
+            Story.id.not_in(known),
+            Revision.standing.in_((Standing.SOUND, Standing.CORRECTED)),
+        )
         .order_by(Story.first_published_at, Story.id)
     )
     return session.scalars(query.limit(most)).all()[::-1]

@@ -35,6 +35,7 @@ VERDICTS = {
     Verdict.ASKED: "asked for review",
     Verdict.APPROVED: "approved it",
     Verdict.SENT_BACK: "sent it back",
+    Verdict.CONFIRMED: "confirmed that the change is style",
 }
 
 CHECKED = {
