@@ -10,6 +10,8 @@ from nif.database import Base, BigId
 from nif.stories.kinds import LABELS, ChangeKind, Place, Severity, place_of
 from nif.stories.models import Story
 
+_AFTER_HEADING = " UTC: "
+
 
 class Note(Base):
     """`text` is the whole sentence as readers have it.
@@ -50,9 +52,14 @@ class Note(Base):
         return LABELS[self.kind]
 
     @property
+    def heading(self) -> str:
+        """The label and the moment, with which the text begins."""
+        return f"{self.text.partition(_AFTER_HEADING)[0]} UTC"
+
+    @property
     def sentence(self) -> str:
-        """The text without the label and the date that it begins with."""
-        return self.text.partition(" UTC: ")[2]
+        """The text behind its heading."""
+        return self.text.partition(_AFTER_HEADING)[2]
 
 
 def sentence_of(kind: ChangeKind, said: str, *, by_a_reader: bool, now: datetime) -> str:

@@ -111,7 +111,7 @@ def on_the_desk(
         .options(selectinload(Story.sources))
     )
     if after:
-        moment, story_id = _place(after)
+        moment, story_id = place(after)
         same = (Story.updated_at == moment) & (Story.id < story_id)
         query = query.where(or_(Story.updated_at < moment, same))
     found = session.scalars(query.limit(size + 1)).all()
@@ -130,7 +130,7 @@ def _current() -> Select[Revision]:
 def _page(session: Session, query: Select[Revision], after: str | None, size: int) -> Page:
     query = query.order_by(Story.first_published_at.desc(), Story.id.desc()).limit(size + 1)
     if after:
-        moment, story_id = _place(after)
+        moment, story_id = place(after)
         query = query.where(
             or_(
                 Story.first_published_at < moment,
@@ -143,7 +143,7 @@ def _page(session: Session, query: Select[Revision], after: str | None, size: in
     return Page(found[:size], after)
 
 
-def _place(after: str) -> tuple[datetime, int]:
+def place(after: str) -> tuple[datetime, int]:
     """Raises NotFound for a place that no page of ours named."""
     moment, _, story_id = after.partition("~")
     try:

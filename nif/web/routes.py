@@ -8,8 +8,11 @@ from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import publishing as newsroom_publishing
+from nif.web.newsroom import revising as newsroom_revising
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
+    corrections,
+    history,
     home,
     newsletters,
     outbox,
@@ -22,9 +25,18 @@ from nif.web.public import (
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
-    for module in (home, stories, newsletters, subscribe, unsubscribe, preferences):
+    for module in (
+        home,
+        stories,
+        history,
+        corrections,
+        newsletters,
+        subscribe,
+        unsubscribe,
+        preferences,
+    ):
         yield module.blueprint
-    for module in (newsroom_stories, newsroom_publishing):
+    for module in (newsroom_stories, newsroom_publishing, newsroom_revising):
         yield module.blueprint
     for module in (admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint

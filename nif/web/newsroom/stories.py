@@ -14,8 +14,8 @@ from nif.stories.disclosing import block
 from nif.stories.drafting import get_story
 from nif.stories.gates.finding import Case
 from nif.stories.gating import check, in_the_way
-from nif.stories.models import StoryState
-from nif.stories.reading import get_published, on_the_desk
+from nif.stories.models import Story, StoryState
+from nif.stories.reading import on_the_desk
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
@@ -25,7 +25,11 @@ from nif.web.newsroom.story_form import StoryForm, blank, filled, grown, read
 
 blueprint = Blueprint("newsroom_stories", __name__, url_prefix="/newsroom")
 
-NEXT = {"preview": ".preview", "publish": "newsroom_publishing.check"}
+NEXT = {
+    "preview": ".preview",
+    "publish": "newsroom_publishing.check",
+    "revise": "newsroom_revising.look",
+}
 """Where a button of the form leads once the draft is saved."""
 
 ONE = f"/stories/<int(max={2**63 - 1}):story_id>"
@@ -74,11 +78,8 @@ def draft() -> ResponseReturnValue:
 def story(story_id: int) -> ResponseReturnValue:
     with reading() as session:
         found = get_story(session, story_id)
-        if found.state is StoryState.PUBLISHED:
-            revision = get_published(session, found.slug)
-            return render_template("newsroom/stories/published.html", story=found, body=revision)
         form = filled(found)
-    return _form(form, story_id=story_id)
+    return _form(form, story_id=story_id, published=_if_published(found))
 
 
 @blueprint.post(ONE)
@@ -86,7 +87,7 @@ def story(story_id: int) -> ResponseReturnValue:
 def redraft(story_id: int) -> ResponseReturnValue:
     form = read(request.form)
     if what := request.form.get("add"):
-        return _form(grown(form, what), story_id=story_id, added=what)
+        return _form(grown(form, what), story_id=story_id, added=what, **_standing(story_id))
     try:
         copy = copy_of(form)
         with transaction() as session:
@@ -94,10 +95,11 @@ def redraft(story_id: int) -> ResponseReturnValue:
             me = current_user.id
             drafting.redraft(session, found, copy, edits=form.edits, by_id=me, now=utc_now())
     except Invalid as error:
-        return _form(form, story_id=story_id, problems=error.problems), 422
+        given = {"problems": error.problems, **_standing(story_id)}
+        return _form(form, story_id=story_id, **given), 422
     except Conflict:
         return _overtaken(form, story_id), 409
-    return _saved(story_id)
+    return _saved(story_id, is_public=found.state is StoryState.PUBLISHED)
 
 
 @blueprint.get(f"{ONE}/preview")
@@ -109,9 +111,19 @@ def preview(story_id: int) -> ResponseReturnValue:
     return render_template("newsroom/stories/preview.html", story=found, body=revision)
 
 
-def _saved(story_id: int) -> ResponseReturnValue:
-    """On to where the button said; the draft is safe."""
-    flash("Draft saved.", "good")
+def _if_published(story: Story) -> Story | None:
+    return story if story.state is StoryState.PUBLISHED else None
+
+
+def _standing(story_id: int) -> dict[str, Any]:
+    with reading() as session:
+        return {"published": _if_published(get_story(session, story_id))}
+
+
+def _saved(story_id: int, *, is_public: bool = False) -> ResponseReturnValue:
+    """On to where the button said; the text is safe."""
+    saved = "Saved. Readers see the version from before until you publish this one."
+    flash(saved if is_public else "Draft saved.", "good")
     then = NEXT.get(request.form.get("then", ""), ".story")
     return redirect(url_for(then, story_id=story_id), 303)
 
@@ -120,11 +132,13 @@ def _overtaken(form: StoryForm, story_id: int) -> str:
     """The form again, with what was typed; saving it from here replaces what others saved."""
     with reading() as session:
         found = get_story(session, story_id)
-    return _form(replace(form, edits=found.edits), story_id=story_id, overtaken=found)
+    given = {"overtaken": found, "published": _if_published(found)}
+    return _form(replace(form, edits=found.edits), story_id=story_id, **given)
 
 
 def _form(form: StoryForm, **given: Any) -> str:
     given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
+    given.setdefault("published", None)
     return render_template(
         "newsroom/stories/form.html",
         form=form,

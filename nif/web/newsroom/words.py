@@ -2,6 +2,7 @@
 
 from nif.stories.answers import AiUse, Money, Origin, Relations
 from nif.stories.disclosing import CLAUSES
+from nif.stories.kinds import ChangeKind, Severity
 from nif.stories.models import (
     BlockStyle,
     Checked,
@@ -75,6 +76,24 @@ AI = {
     AiUse.TOOLING: "To transcribe, search or find misspellings: every word is ours",
     AiUse.ASSISTED: "Part of the text was written or reworded by AI",
     AiUse.GENERATED: "AI wrote the first version",
+}
+
+CHANGES = {
+    ChangeKind.STYLE: "Style: a misspelling, a repaired link. No note",
+    ChangeKind.UPDATE: "Update: the news moved on",
+    ChangeKind.CORRECTION: "Correction: a fact was wrong",
+    ChangeKind.CLARIFICATION: "Clarification: true, but it could mislead. Standards editors decide",
+    ChangeKind.LATE_DISCLOSURE: "Disclosure added: readers should have been told before",
+    ChangeKind.RIGHT_OF_REPLY: "Response added: someone answered us later",
+    ChangeKind.EDITORS_NOTE: "Editor’s note: something about how we worked",
+    ChangeKind.RETRACTION: "Retraction: the story no longer stands. Its text stays, and says so",
+    ChangeKind.REMOVAL: "Removal: law or safety forbids the text. Its page says why",
+}
+
+SEVERITIES = {
+    Severity.MINOR: "Minor: readers would conclude the same. Its note stands under the story",
+    Severity.SIGNIFICANT: "Significant: a name, a number, a quotation. Its note stands on top",
+    Severity.SERIOUS: "Serious: headline, premise, somebody’s good name. Said on top",
 }
 
 
