@@ -32,6 +32,7 @@ def upgrade() -> None:
             revisions.alter_column(column, server_default=None)
         revisions.alter_column("modified_at", nullable=False)
     _add_notes()
+    _add_reports()
 
 
 def _add_notes() -> None:
@@ -56,7 +57,27 @@ def _add_notes() -> None:
     op.create_index("ix_note_severity", "note", ["severity", "at"])
 
 
+def _add_reports() -> None:
+    op.create_table(
+        "reader_report",
+        sa.Column("id", ID, primary_key=True),
+        sa.Column("story_id", ID, sa.ForeignKey("story.id"), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("kind", WORD, nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("contact", sa.String(), nullable=True),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("verdict", WORD, nullable=True),
+        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("answered_at", MOMENT, nullable=True),
+        sa.Column("answered_by_id", ID, sa.ForeignKey("account.id"), nullable=True),
+    )
+    op.create_index("ix_reader_report_story_id", "reader_report", ["story_id"])
+    op.create_index("ix_reader_report_verdict", "reader_report", ["verdict", "id"])
+
+
 def downgrade() -> None:
+    op.drop_table("reader_report")
     op.drop_table("note")
     with op.batch_alter_table("revision") as revisions:
         for column in (*FILLED, "modified_at"):

@@ -56,6 +56,7 @@ class Told:
     note: Note
     slug: str
     headline: str
+    standing: Standing
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def notes_of(session: Session, story_id: int) -> Sequence[Note]:
 def newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:
     """A page of what was set right, newest first; `after` is the `after` of the page before."""
     query = (
-        select(Note, Story.slug, Revision.headline)
+        select(Note, Story.slug, Revision.headline, Revision.standing)
         .join(Story, Story.id == Note.story_id)
         .join(Revision, Revision.id == Story.current_id)
         .where(Note.kind.in_(CORRECTIVE))

@@ -8,6 +8,7 @@ from nif.web.admin import lists as admin_lists
 from nif.web.admin import sends as admin_sends
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import publishing as newsroom_publishing
+from nif.web.newsroom import reports as newsroom_reports
 from nif.web.newsroom import revising as newsroom_revising
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
@@ -17,6 +18,7 @@ from nif.web.public import (
     newsletters,
     outbox,
     preferences,
+    reports,
     stories,
     subscribe,
     unsubscribe,
@@ -34,9 +36,10 @@ def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
         subscribe,
         unsubscribe,
         preferences,
+        reports,
     ):
         yield module.blueprint
-    for module in (newsroom_stories, newsroom_publishing, newsroom_revising):
+    for module in (newsroom_stories, newsroom_publishing, newsroom_revising, newsroom_reports):
         yield module.blueprint
     for module in (admin_lists, admin_sends, health, sendgrid_events):
         yield module.blueprint

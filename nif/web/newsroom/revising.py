@@ -7,6 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
 from nif.clock import utc_now
@@ -17,6 +18,7 @@ from nif.stories.drafting import get_story
 from nif.stories.guarding import touched
 from nif.stories.kinds import ChangeKind, Severity
 from nif.stories.publishing import freeze
+from nif.stories.reporting import RIGHT, ReaderReport, get_report
 from nif.stories.revising import Change, NoteCopy
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
@@ -113,11 +115,21 @@ def _page(story_id: int, *, problems: dict[str, str] | None = None) -> str:
             changed=changed(passages),
             touches=touched(current, next_one),
             confirmed=confirmed,
+            report=_report(session, story_id),
             problems=problems or {},
             typed=request.form,
             words=words,
             **_chosen(),
         )
+
+
+def _report(session: Session, story_id: int) -> ReaderReport | None:
+    """The reader's report that this change answers, where one was named."""
+    report_id = _number(request.values.get("report", ""))
+    report = get_report(session, report_id) if report_id else None
+    if report is None or report.story_id != story_id or report.verdict not in RIGHT:
+        return None
+    return report
 
 
 def _chosen() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from nif.stories.models import (
     StoryType,
     Verdict,
 )
+from nif.stories.reporting import ReportKind, ReportVerdict
 
 KINDS = {
     SourceKind.PUBLICATION: "A publication",
@@ -94,6 +95,20 @@ SEVERITIES = {
     Severity.MINOR: "Minor: readers would conclude the same. Its note stands under the story",
     Severity.SIGNIFICANT: "Significant: a name, a number, a quotation. Its note stands on top",
     Severity.SERIOUS: "Serious: headline, premise, somebody’s good name. Said on top",
+}
+
+REPORTS = {
+    ReportKind.ERROR: "An error",
+    ReportKind.RELATIONSHIP: "An undisclosed relationship",
+    ReportKind.AI: "About AI",
+    ReportKind.OTHER: "Something else",
+}
+
+REPORT_VERDICTS = {
+    ReportVerdict.UPHELD: "Upheld: the reader is right",
+    ReportVerdict.PARTLY: "Partly upheld",
+    ReportVerdict.NOT_UPHELD: "Not upheld",
+    ReportVerdict.DUPLICATE: "We knew already",
 }
 
 
