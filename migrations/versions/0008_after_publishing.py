@@ -33,6 +33,13 @@ def upgrade() -> None:
         revisions.alter_column("modified_at", nullable=False)
     _add_notes()
     _add_reports()
+    op.create_table(
+        "note_delivery",
+        sa.Column("note_id", ID, sa.ForeignKey("note.id"), primary_key=True),
+        sa.Column("list_id", ID, sa.ForeignKey("mailing_list.id"), primary_key=True),
+        sa.Column("edition_id", ID, sa.ForeignKey("edition.id"), nullable=False),
+    )
+    op.create_index("ix_note_delivery_edition_id", "note_delivery", ["edition_id"])
 
 
 def _add_notes() -> None:
@@ -77,6 +84,7 @@ def _add_reports() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("note_delivery")
     op.drop_table("reader_report")
     op.drop_table("note")
     with op.batch_alter_table("revision") as revisions:

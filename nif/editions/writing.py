@@ -8,6 +8,7 @@ from nif.editions.scheduling import Slot
 from nif.links import Links
 from nif.mail.message import Message
 from nif.mail.rendering import Stationery
+from nif.stories.history import Told
 from nif.stories.models import Revision
 from nif.subscriptions.models import MailingList
 
@@ -28,15 +29,23 @@ class Desk:
 
 
 def digest_message(
-    desk: Desk, mailing_list: MailingList, slot: Slot, stories: Sequence[Revision]
+    desk: Desk,
+    mailing_list: MailingList,
+    slot: Slot,
+    stories: Sequence[Revision],
+    corrections: Sequence[Told] = (),
 ) -> Message:
-    """The digest of a slot, with the tags that each reader's copy replaces."""
+    """The digest of a slot, with the tags that each reader's copy replaces.
+
+    Corrections stand before the news; there may be nothing else.
+    """
     return desk.stationery.write(
         "digest",
         headers={"List-Id": list_id(desk.links, mailing_list)},
         mailing_list=mailing_list,
         slot=slot,
         stories=stories,
+        corrections=corrections,
         links=desk.links,
         unsubscribe=UNSUBSCRIBE_TAG,
         preferences=PREFERENCES_TAG,

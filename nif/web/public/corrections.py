@@ -6,11 +6,12 @@ from xml.etree import ElementTree as ET
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
+from nif.sends.reaching import reached
 from nif.stories.history import Told, newest_notes
 from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
-from nif.web.public.caching import FRESH, kept
+from nif.web.public.caching import FRESH
 
 blueprint = Blueprint("corrections", __name__)
 
@@ -18,7 +19,11 @@ blueprint = Blueprint("corrections", __name__)
 @blueprint.get("/corrections")
 @open_to(Access.PUBLIC)
 def page() -> ResponseReturnValue:
-    return kept(_page)
+    # Not kept in memory: how many were reached grows while an edition goes out.
+    with reading() as session:
+        found = newest_notes(session, after=request.args.get("after"))
+        counts = reached(session, [told.note.id for told in found.notes])
+    return render_template("public/corrections/page.html", page=found, reached=counts)
 
 
 @blueprint.get("/corrections.xml")
@@ -36,12 +41,6 @@ def feed() -> ResponseReturnValue:
         _add_item(channel, told)
     body = ET.tostring(rss, encoding="utf-8", xml_declaration=True)
     return Response(body, mimetype="application/rss+xml", headers={"Cache-Control": FRESH})
-
-
-def _page() -> str:
-    with reading() as session:
-        found = newest_notes(session, after=request.args.get("after"))
-    return render_template("public/corrections/page.html", page=found)
 
 
 def _add_item(channel: ET.Element, told: Told) -> None:
