@@ -79,7 +79,9 @@ def pieces(before: str, after: str) -> list[Piece]:
     """The words of two texts: those they share, and those that only one of them has."""
     old, new = _WORDS.findall(before), _WORDS.findall(after)
     found = []
-    for what, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    # In long texts words that come often are matched by their neighbours only: else a line of full
+    # stops would take seconds.
+    for what, i, j, k, m in SequenceMatcher(None, old, new).get_opcodes():
         if what == "equal":
             found.append(Piece(Fate.SAME, "".join(old[i:j])))
             continue

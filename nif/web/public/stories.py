@@ -33,5 +33,5 @@ def _story(slug: str) -> str:
         offer=offer,
         form_ticket=TICKET,
         address=links().story(slug),
-        structured=news_article(revision, links(), settings()),
+        structured=news_article(revision, links(), settings(), notes),
     )

@@ -5,12 +5,15 @@ It follows schema.org 30 and Google's rules for articles.
 The transparency block travels as `backstory`, the property for why and how a story was made.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from nif.links import Links
 from nif.settings import Settings
 from nif.stories.disclosing import OUR_OWN
+from nif.stories.history import CORRECTIVE
 from nif.stories.models import Revision, StoryType
+from nif.stories.notes import Note
 from nif.typography import typeset
 from nif.web.filters import iso
 
@@ -23,8 +26,10 @@ PRECISE_TYPE = {
 }
 
 
-def news_article(story: Revision, links: Links, settings: Settings) -> dict[str, Any]:
-    """The JSON-LD of a story; what the page does not show is not in it."""
+def news_article(
+    story: Revision, links: Links, settings: Settings, notes: Sequence[Note] = ()
+) -> dict[str, Any]:
+    """The JSON-LD of a story with its notes; what the page does not show is not in it."""
     address = links.story(story.slug)
     precise = PRECISE_TYPE.get(story.story_type)
     return {
@@ -53,12 +58,22 @@ def news_article(story: Revision, links: Links, settings: Settings) -> dict[str,
             "url": links.home(),
         },
         "isBasedOn": [_source(s) for s in story.sources if s["kind"] not in OUR_OWN],
+        "correction": [_correction(note, address) for note in notes if note.kind in CORRECTIVE],
         "backstory": {
             "@type": "CreativeWork",
             "@id": f"{address}#transparency",
             "name": "Disclosures & Transparency Block",
             "text": typeset(" ".join(sentence["text"] for sentence in story.block)),
         },
+    }
+
+
+def _correction(note: Note, address: str) -> dict[str, Any]:
+    return {
+        "@type": "CorrectionComment",
+        "@id": f"{address}#note-{note.id}",
+        "text": typeset(note.text),
+        "datePublished": iso(note.at),
     }
 
 

@@ -1,5 +1,6 @@
 """What readers may look up: every version, what changed, and what was set right."""
 
+import json
 from datetime import timedelta
 from itertools import count
 from xml.etree import ElementTree as ET
@@ -203,3 +204,18 @@ def test_corrections_have_a_feed(client: FlaskClient, database: Database, story_
     assert item.findtext("title") == "Correction: Palisade Sells"
     assert item.findtext("guid", "").startswith(f"http://127.0.0.1:8000{AT}#note-")
     assert "It was £4m." in item.findtext("description", "")
+
+
+def test_machines_are_told_of_corrections_and_of_when_the_story_changed(
+    client: FlaskClient, database: Database, story_id: int
+) -> None:
+    with database.transaction() as session:
+        changed(session, story_id)
+        last = changed(session, story_id, ChangeKind.UPDATE)
+
+    script = client.get(AT).text.partition('<script type="application/ld+json">')[2]
+    told = json.loads(script.partition("</script>")[0])
+
+    assert [one["@type"] for one in told["correction"]] == ["CorrectionComment"]
+    assert "An earlier version" in told["correction"][0]["text"]
+    assert (told["version"], told["dateModified"]) == (3, last.published_at.isoformat())
