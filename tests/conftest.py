@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from flask import Flask
@@ -41,6 +42,31 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     schema.upgrade(database)
     database.close()  # The last connection to close writes the log into the file.
     return path
+
+
+BY_TURNS = (
+    "tests/web/",
+    "tests/cli/",
+    "tests/journeys/test_writing",
+    "tests/journeys/test_passkeys",
+)
+"""Doors are tried on one of the two databases each: which, follows from the test's name. The rules
+behind them are tried on both, and so is everything where NIF_TEST_ON=both."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("NIF_TEST_ON") == "both":
+        return
+    items[:] = [item for item in items if not _is_the_others_turn(item)]
+
+
+def _is_the_others_turn(item: pytest.Item) -> bool:
+    chosen = getattr(item, "callspec", None)
+    database = chosen.params.get("database_url") if chosen else None
+    if database is None or not item.nodeid.startswith(BY_TURNS):
+        return False
+    name = item.nodeid.replace(database, "").encode()
+    return database != ("sqlite", "postgresql")[crc32(name) % 2]
 
 
 @pytest.fixture(scope="session")

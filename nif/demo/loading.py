@@ -19,14 +19,8 @@ from nif.register.relating import Pen
 from nif.register.wording import House
 from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
 from nif.stories.drafting import SourceCopy, StoryCopy, draft
-from nif.stories.models import (
-    BlockStyle,
-    Checked,
-    ReasonCode,
-    SourceKind,
-    Story,
-    StoryType,
-)
+from nif.stories.kinds import Checked
+from nif.stories.models import BlockStyle, ReasonCode, SourceKind, Story, StoryType
 from nif.stories.parties import look_up
 from nif.stories.publishing import backdate, publish
 from nif.subscriptions.establishing import Charter, establish

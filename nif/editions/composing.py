@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
+from nif.editions.correcting import carry, carry_none, corrections_due
 from nif.editions.models import Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot, next_slot, read_schedule, slots
 from nif.editions.writing import Desk, digest_message
@@ -19,6 +20,7 @@ from nif.ledger.reading import footer_root
 from nif.mail.message import Message
 from nif.mail.rendering import TooLarge
 from nif.stories import reading
+from nif.stories.history import Told
 from nif.stories.models import Revision
 from nif.subscriptions.models import MailingList
 
@@ -41,10 +43,12 @@ MOST_STORIES = 24
 
 @dataclass(frozen=True)
 class Digest:
-    """What a digest would say now: the stories, and the message where there are any."""
+    """What a digest would say now: the stories, what is set right, and the message where there is
+    anything to say."""
 
     stories: Sequence[Revision]
     message: Message | None
+    corrections: Sequence[Told] = ()
 
 
 def due_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> list[Slot]:
@@ -69,8 +73,8 @@ def keep_slot(
 ) -> Edition | None:
     """Make the edition of a slot; None where someone else made it first.
 
-    Too late, it is noted as missed; without news, as empty; else it is frozen: its stories pinned
-    to revisions, its message rendered and hashed.
+    Too late, it is noted as missed; without news or corrections, as empty; else it is frozen: its
+    stories pinned to revisions, its message rendered and hashed.
     """
     edition = _first_to_make(session, mailing_list, slot, now)
     if edition is not None and now - slot.due_at <= CATCH_UP:
@@ -127,6 +131,7 @@ def withdraw(session: Session, edition: Edition, *, now: datetime) -> None:
     Where its slot is yet to come, it is as if it had never been made.
     """
     session.execute(delete(EditionItem).where(EditionItem.edition_id == edition.id))
+    carry_none(session, edition)
     session.expire(edition, ["items"])
     if upcoming(edition.mailing_list, now=now).day == edition.slot:
         session.delete(edition)
@@ -140,14 +145,21 @@ def compose(
     """The digest that the list would get now, without keeping it.
 
     Where all the news would make a mail that is cut short, the newer half waits for the next one.
+    No edition leaves without the corrections that are due: where they cannot be written, it raises.
     """
     stories, root = _news(session, mailing_list, now), footer_root(session)
-    while stories:
+    corrections = corrections_due(session, mailing_list, now=now)
+    while stories or corrections:
         try:
-            return Digest(stories, digest_message(desk, mailing_list, day, stories, root))
+            message = digest_message(desk, mailing_list, day, stories, root, corrections)
+            return Digest(stories, message, corrections)
         except TooLarge:
+            if not stories:
+                raise
             stories = stories[len(stories) // 2 :] if len(stories) > 1 else []
         except Exception:
+            if not stories:
+                raise
             # One story that cannot be written must not keep the others from their readers.
             stories = [one for one in stories if _can_be_written(desk, mailing_list, day, one)]
     return Digest([], None)
@@ -187,7 +199,7 @@ def _fill(
                 revision_id=revision.id,
             )
         )
-    session.flush()
+    carry(session, edition, digest.corrections)
 
 
 def hash_of(message: Message) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from nif.database import Base, BigId
 from nif.mail.message import Message
 from nif.stories.models import Revision, Story
+from nif.stories.notes import Note
 from nif.subscriptions.models import MailingList
 
 
@@ -62,3 +63,13 @@ class EditionItem(Base):
     revision_id: Mapped[int] = mapped_column(ForeignKey(Revision.id))
 
     revision: Mapped[Revision] = relationship()
+
+
+class NoteDelivery(Base):
+    """A note that an edition carries to the readers of a list that had mailed the error. Once."""
+
+    __tablename__ = "note_delivery"
+
+    note_id: Mapped[int] = mapped_column(ForeignKey(Note.id), primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
+    edition_id: Mapped[int] = mapped_column(ForeignKey(Edition.id), index=True)

@@ -8,6 +8,7 @@ from nif.editions.scheduling import Slot
 from nif.links import Links
 from nif.mail.message import Message
 from nif.mail.rendering import Stationery
+from nif.stories.history import Told
 from nif.stories.models import Revision
 from nif.subscriptions.models import MailingList
 
@@ -33,10 +34,12 @@ def digest_message(
     slot: Slot,
     stories: Sequence[Revision],
     root: str | None = None,
+    corrections: Sequence[Told] = (),
 ) -> Message:
     """The digest of a slot, with the tags that each reader's copy replaces.
 
-    `root` is what the foot says of the ledger: each inbox is then a witness of what it was.
+    Corrections stand before the news; there may be nothing else. `root` is what the foot says of
+    the ledger: each inbox is then a witness of what it was.
     """
     return desk.stationery.write(
         "digest",
@@ -45,6 +48,7 @@ def digest_message(
         slot=slot,
         stories=stories,
         root=root,
+        corrections=corrections,
         links=desk.links,
         unsubscribe=UNSUBSCRIBE_TAG,
         preferences=PREFERENCES_TAG,

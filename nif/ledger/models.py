@@ -19,6 +19,7 @@ class Kind(StrEnum):
     CORRECTION = "correction"
     CLARIFICATION = "clarification"
     LATE_DISCLOSURE = "late_disclosure"
+    RIGHT_OF_REPLY = "right_of_reply"
     EDITORS_NOTE = "editors_note"
     RETRACTION = "retraction"
     REMOVAL = "removal"

@@ -7,14 +7,8 @@ the records, and page, mail, text and JSON-LD print what follows from them.
 from collections.abc import Iterator, Sequence
 
 from nif.stories.declaring import declared, listed, what_there_is_not
-from nif.stories.models import (
-    BlockStyle,
-    Checked,
-    ReasonCode,
-    Source,
-    SourceKind,
-    Story,
-)
+from nif.stories.kinds import Checked
+from nif.stories.models import BlockStyle, ReasonCode, Source, SourceKind, Story
 from nif.stories.sentences import Sentence
 
 CLAUSES = {

@@ -12,9 +12,9 @@ from nif.accounts.models import Account
 from nif.errors import Conflict, NotFound
 from nif.stories.answers import Given, Question, sign
 from nif.stories.desk.searching import index
+from nif.stories.kinds import Checked
 from nif.stories.models import (
     BlockStyle,
-    Checked,
     ReasonCode,
     Source,
     SourceKind,
@@ -87,17 +87,16 @@ def redraft(
     by_id: int | None = None,
     now: datetime,
 ) -> None:
-    """Replace what a draft says. `edits` is the count that the editor saw when they began.
+    """Replace what a working copy says. `edits` is the count that the editor saw when they began.
 
-    Raises Conflict where someone else has saved in between, or it is not a draft any more.
+    Of a published story readers go on seeing the current revision, at the address that it has.
+    Raises Conflict where someone else has saved in between, or it is scheduled.
     """
     if story.state is StoryState.SCHEDULED:
         raise Conflict("This story is scheduled. Take it off the schedule to change it.")
-    if story.state is StoryState.PUBLISHED:
-        raise Conflict("This story is published. Changing it needs a revision, which comes later.")
     if story.edits != edits:
         raise Conflict("Someone else saved this story while you were writing.")
-    if story.headline != copy.headline:
+    if story.headline != copy.headline and story.state is not StoryState.PUBLISHED:
         story.slug = _free_slug(session, copy.headline, own=story.slug)
     _write(session, story, copy, by_id=by_id, now=now)
     story.edits += 1

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from nif.accounts.models import Account
 from nif.database import Base, BigId
 from nif.register.models import Party
+from nif.stories.kinds import ChangeKind, Checked, Standing, Verdict
 from nif.stories.measuring import minutes
 
 
@@ -36,14 +37,6 @@ class BlockStyle(StrEnum):
     FULL = "full"
 
 
-class Checked(StrEnum):
-    """Did NIF check a press release?"""
-
-    NO = "no"
-    PARTLY = "partly"
-    YES = "yes"
-
-
 class SourceKind(StrEnum):
     PUBLICATION = "publication"
     PRESS_RELEASE = "press_release"
@@ -65,14 +58,6 @@ class ReasonCode(StrEnum):
     ACCOUNTABILITY = "accountability"
     CALENDAR = "calendar"
     OWN_GROUP = "own_group"
-
-
-class Verdict(StrEnum):
-    """What became of a story in review."""
-
-    ASKED = "asked"
-    APPROVED = "approved"
-    SENT_BACK = "sent_back"
 
 
 story_tag = Table(
@@ -170,7 +155,9 @@ class Revision(Base):
 
     `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text", "sources": [n, …]}]};
     `block` a list of {"kind", "text", "links": [[words, address], …]}; `tags` a list of
-    [slug, name]; `sources` and `answers` are the records behind the block.
+    [slug, name]; `sources` and `answers` are the records behind the block. `kind` and `summary`
+    say what changed since the one before, `changed` by how many characters, and `confirmed_by` who
+    else found that it is style. `modified_at` is when the story last said something else.
     """
 
     __tablename__ = "revision"
@@ -195,6 +182,17 @@ class Revision(Base):
     first_published_at: Mapped[datetime]
     published_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     content_hash: Mapped[str]
+    kind: Mapped[ChangeKind] = mapped_column(default=ChangeKind.PUBLISH)
+    summary: Mapped[str] = mapped_column(default="")
+    changed: Mapped[int] = mapped_column(default=0)
+    confirmed_by: Mapped[str] = mapped_column(default="")
+    standing: Mapped[Standing] = mapped_column(default=Standing.SOUND)
+    modified_at: Mapped[datetime]
+
+    @property
+    def label(self) -> str:
+        """What is said before the headline; empty for a story that stands as it is."""
+        return "" if self.standing is Standing.SOUND else self.standing.value.capitalize()
 
     @property
     def minutes(self) -> int:

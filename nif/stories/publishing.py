@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,15 +12,14 @@ from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.errors import Conflict, Invalid
-from nif.ledger.chaining import append
-from nif.ledger.models import Kind
 from nif.stories.disclosing import block
 from nif.stories.gating import by_field, check, decided_codes, in_the_way
+from nif.stories.kinds import ChangeKind, Standing
 from nif.stories.markup import with_sources
 from nif.stories.measuring import count_words
 from nif.stories.models import Revision, Shelf, Source, Story, StoryState
 from nif.stories.parties import OnRecord, keep, look_up
-from nif.stories.recording import payload
+from nif.stories.recording import write_down
 from nif.stories.slugs import free_slug, slugify
 
 
@@ -38,10 +38,10 @@ def publish(session: Session, story: Story, *, by: int | None, now: datetime) ->
     story.state, story.current_id = StoryState.PUBLISHED, revision.id
     story.first_published_at = story.updated_at = now
     story.publish_at = None
+    # Whoever still has the draft open is told that it is a draft no more.
+    story.edits += 1
     restock(session)
-    append(
-        session, Kind.PUBLISH, payload(revision), story=revision.slug, revision=revision.n, now=now
-    )
+    write_down(session, revision)
     return revision
 
 
@@ -67,10 +67,22 @@ def restock(session: Session) -> None:
     )
 
 
-def freeze(session: Session, story: Story, *, by: int | None, now: datetime) -> Revision:
-    """The revision that publishing makes of a draft, in no session yet."""
+def freeze(
+    session: Session,
+    story: Story,
+    *,
+    by: int | None,
+    now: datetime,
+    before: Revision | None = None,
+) -> Revision:
+    """The revision that publishing makes of the working copy, in no session yet.
+
+    `before` is the one that it follows; who wrote and edited the story is told as it was there.
+    """
     sections = _anchored(story.sections)
     same_person = by is not None and by == story.author_id
+    if before is not None:
+        same_person = any(sentence["kind"] == "desk" for sentence in before.block)
     told = look_up(session, story, story_id=story.id, now=now).sentences
     sentences = block(story, same_person=same_person, on_record=told)
     content: dict[str, Any] = {
@@ -88,14 +100,22 @@ def freeze(session: Session, story: Story, *, by: int | None, now: datetime) -> 
     }
     return Revision(
         story_id=story.id,
-        n=1,
+        n=before.n + 1 if before else 1,
         words=count_words(story.lead, story.sections),
         published_at=now,
-        first_published_at=now,
+        first_published_at=before.first_published_at if before else now,
         published_by_id=by,
-        content_hash=hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        content_hash=hash_of(content),
+        kind=ChangeKind.PUBLISH,
+        standing=before.standing if before else Standing.SOUND,
+        modified_at=now,
         **content,
     )
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 over what a revision says, and not over the moment at which it says so."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
@@ -126,5 +146,5 @@ def backdate(session: Session, story: Story, *, moment: datetime) -> None:
     session.execute(
         update(Revision)
         .where(Revision.id == story.current_id)
-        .values(published_at=moment, first_published_at=moment)
+        .values(published_at=moment, first_published_at=moment, modified_at=moment)
     )

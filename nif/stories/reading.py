@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from nif.errors import NotFound
+from nif.stories.kinds import Standing
 from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
 
 RELATED = 3
@@ -96,12 +97,16 @@ def not_among(
 ) -> Sequence[Revision]:
     """Current revisions of stories first published at or after `since`, newest first.
 
-    Stories whose ids `known` selects are left out; where there are more than `most`, the oldest
-    are taken, so that asking again brings the rest.
+    Stories whose ids `known` selects are left out, and what no longer stands is no news. Where
+    there are more than `most`, the oldest are taken, so that asking again brings the rest.
     """
     query = (
         _current()
-        .where(Story.first_published_at >= since, Story.id.not_in(known))
+        .where(
+            Story.first_published_at >= since,
+            Story.id.not_in(known),
+            Revision.standing.in_((Standing.SOUND, Standing.CORRECTED)),
+        )
         .order_by(Story.first_published_at, Story.id)
     )
     return session.scalars(query.limit(most)).all()[::-1]
@@ -118,7 +123,7 @@ def _current() -> Select[Revision]:
 def _page(session: Session, query: Select[Revision], after: str | None, size: int) -> Page:
     query = query.order_by(Story.first_published_at.desc(), Story.id.desc()).limit(size + 1)
     if after:
-        moment, story_id = place_of(after)
+        moment, story_id = place(after)
         query = query.where(
             or_(
                 Story.first_published_at < moment,
@@ -131,7 +136,7 @@ def _page(session: Session, query: Select[Revision], after: str | None, size: in
     return Page(found[:size], after)
 
 
-def place_of(after: str) -> tuple[datetime, int]:
+def place(after: str) -> tuple[datetime, int]:
     """Raises NotFound for a place that no page of ours named."""
     moment, _, story_id = after.partition("~")
     try:

@@ -6,7 +6,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.ledger.chaining import append
 from nif.ledger.checking import Line
+from nif.ledger.forgetting import drop_payload
+from nif.ledger.models import Entry, Kind
+from nif.stories.kinds import ChangeKind
 from nif.stories.models import Revision, Story
 
 WORDS = ("headline", "dek", "lead", "byline", "slug", "n")
@@ -22,9 +26,30 @@ def payload(revision: Revision) -> dict[str, Any]:
     return {
         **{name: getattr(revision, name) for name in WORDS + LISTS},
         "story_type": revision.story_type.value,
+        "kind": revision.kind.value,
+        "summary": revision.summary,
         "answers": answers,
         "content_hash": revision.content_hash,
     }
+
+
+def write_down(session: Session, revision: Revision) -> None:
+    """Put a revision at the end of the ledger, last thing in its transaction.
+
+    What was removed is deleted there too, for everybody can read it; the chain stays whole.
+    """
+    if revision.kind is ChangeKind.REMOVAL:
+        query = select(Entry.seq).where(Entry.story == revision.slug)
+        for seq in session.scalars(query).all():
+            drop_payload(session, seq)
+    append(
+        session,
+        Kind(revision.kind.value),
+        payload(revision),
+        story=revision.slug,
+        revision=revision.n,
+        now=revision.published_at,
+    )
 
 
 class LiveRevisions:

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
 from nif.errors import Conflict, Invalid
-from nif.stories.models import Review, Revision, Story, StoryState, Verdict
+from nif.stories.kinds import Verdict
+from nif.stories.models import Review, Revision, Story, StoryState
 from nif.stories.publishing import pass_gates, publish
 
 OPEN = (StoryState.DRAFT, StoryState.IN_REVIEW)
@@ -36,9 +37,8 @@ def approve(session: Session, story: Story, *, by: Account, now: datetime) -> Re
     """Publish a story now: who did, and what they saw, is kept. Raises Invalid and Conflict."""
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
-    revision = publish(session, story, by=by.id, now=now)
     _note(session, story, Verdict.APPROVED, by=by, now=now)
-    return revision
+    return publish(session, story, by=by.id, now=now)
 
 
 def schedule(session: Session, story: Story, at: datetime, *, by: Account, now: datetime) -> None:

@@ -14,9 +14,13 @@ from nif.web.newsroom import deciding as newsroom_deciding
 from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import register as newsroom_register
+from nif.web.newsroom import reports as newsroom_reports
+from nif.web.newsroom import revising as newsroom_revising
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
+    corrections,
     feeds,
+    history,
     home,
     invitation,
     ledger,
@@ -28,26 +32,29 @@ from nif.web.public import (
     policies,
     preferences,
     relationships,
+    reports,
     sitemaps,
     stories,
     subscribe,
     unsubscribe,
 )
 
+FOR_READERS = (
+    *(home, stories, history, corrections, reports, media, newsletters),
+    *(subscribe, unsubscribe, preferences, relationships, people, policies, ledger),
+)
+FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
+FOR_THE_NEWSROOM = (
+    *(newsroom_stories, autosaving, merging, previewing, newsroom_publishing),
+    *(newsroom_deciding, newsroom_revising, newsroom_reports),
+    *(newsroom_register, newsroom_pictures),
+)
+FOR_ADMINS = (admin_lists, admin_sends, admin_people, audit, account, invitation)
+
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
-    for module in (home, stories, media, newsletters, subscribe, unsubscribe, preferences):
-        yield module.blueprint
-    for module in (feeds, sitemaps, notices, policies, relationships, ledger):
-        yield module.blueprint
-    for module in (newsroom_stories, autosaving, merging, previewing):
-        yield module.blueprint
-    for module in (newsroom_publishing, newsroom_deciding, newsroom_register, newsroom_pictures):
-        yield module.blueprint
-    for module in (admin_lists, admin_sends, health, sendgrid_events):
-        yield module.blueprint
-    for module in (account, people, invitation, admin_people, audit):
+    for module in (*FOR_READERS, *FOR_MACHINES, *FOR_THE_NEWSROOM, *FOR_ADMINS):
         yield module.blueprint
     if outbox_is_open:
         yield outbox.blueprint

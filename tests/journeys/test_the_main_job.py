@@ -60,7 +60,9 @@ def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens 
     page.get_by_label("Headline").fill(headline)
     page.get_by_label("Lead").fill("Lumen Sync has let auditors in.")
     page.locator("[name='sections-0-label']").fill("Why it matters:")
-    page.locator("[name='sections-0-bullets']").fill("Nobody had before.")
+    bullets = page.get_by_role("textbox", name="Bullets, one on each line").first
+    bullets.click()
+    page.keyboard.type("Nobody had before.")
     page.locator("[name='sources-0-publisher']").fill("The Turntable Gazette")
     page.locator("[name='sources-0-url']").fill("https://example.com/lumen")
     page.locator("[name='reason_code']").select_option("topic_news")

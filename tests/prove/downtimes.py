@@ -17,11 +17,11 @@ from nif.editions.writing import Desk
 from nif.links import Links
 from nif.mail.rendering import Stationery
 from nif.settings import load_settings
-from nif.stories.drafting import SourceCopy, StoryCopy, draft
-from nif.stories.models import ReasonCode, SourceKind
+from nif.stories.drafting import draft
 from nif.stories.publishing import publish
 from nif.subscriptions.establishing import Charter, establish
 from nif.subscriptions.models import MailingList
+from tests.factories import story_copy
 from tests.prove.wall import DAY, moment
 
 SCHEDULERS = 5
@@ -130,17 +130,7 @@ def _keep(
 
 
 def _publish(database: Database, now: datetime) -> int:
-    copy = StoryCopy(
-        headline=f"Palisade Records Sells Its Catalogue, {now:%d %B %Y at %H:%M:%S}",
-        dek="The buyer is not named",
-        lead="Palisade Records has sold its catalogue.",
-        sections=[("Why it matters:", ["It is the largest sale of the year."])],
-        sources=[SourceCopy(SourceKind.PUBLICATION, "Gazette", "Sale", "https://example.com/s")],
-        reason_code=ReasonCode.TOPIC_NEWS,
-        reason_subject="catalogue sales",
-        byline="Jo Reyes",
-        tags=["Deals"],
-    )
+    copy = story_copy(headline=f"Palisade Records Sells Its Catalogue, {now:%d %B %Y at %H:%M:%S}")
     with database.transaction() as session:
         story = draft(session, copy, author_id=None, now=now)
         publish(session, story, by=None, now=now)

@@ -7,7 +7,8 @@ import pytest
 from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations, read
 from nif.stories.disclosing import block
 from nif.stories.drafting import SourceCopy, redraft
-from nif.stories.models import BlockStyle, Checked, SourceKind
+from nif.stories.kinds import Checked
+from nif.stories.models import BlockStyle, SourceKind
 from tests.conftest import NOON
 from tests.factories import NOTHING_TO_DECLARE, a_draft, an_account, story_copy
 

@@ -72,14 +72,22 @@ def test_an_editor_may_save_again_and_again(session):
     assert (story.headline, story.edits) == ("Save 2", 3)
 
 
-def test_a_published_story_is_not_redrafted(session):
+def test_the_working_copy_of_a_published_story_may_change_and_its_address_does_not(session):
     story = a_draft(session, headline="As Published")
-    publish(session, story, by=None, now=NOON)
+    revision = publish(session, story, by=None, now=NOON)
 
-    with pytest.raises(Conflict, match="published"):
+    redraft(session, story, story_copy(headline="Afterwards"), edits=1, now=NOON)
+
+    assert (story.headline, story.slug, story.edits) == ("Afterwards", "as-published", 2)
+    assert (story.current_id, revision.headline) == (revision.id, "As Published")
+
+
+def test_a_scheduled_story_is_not_redrafted(session):
+    story = a_draft(session)
+    story.state = StoryState.SCHEDULED
+
+    with pytest.raises(Conflict, match="schedule"):
         redraft(session, story, story_copy(headline="Afterwards"), edits=0, now=NOON)
-
-    assert story.headline == "As Published"
 
 
 def test_tags_are_reused_however_they_are_typed(session):

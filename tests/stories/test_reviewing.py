@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 
 from nif.errors import Conflict, Invalid
 from nif.stories.drafting import get_story, redraft
-from nif.stories.models import Revision, StoryState, Verdict
+from nif.stories.kinds import Verdict
+from nif.stories.models import Revision, StoryState
 from nif.stories.reviewing import (
     approve,
     ask_for_review,

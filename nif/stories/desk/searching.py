@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, selectinload
 from nif.database import insert_into
 from nif.stories.desk.models import StorySearch
 from nif.stories.models import Story, StoryState
-from nif.stories.reading import DeskPage, place_of
+from nif.stories.reading import DeskPage, place
 
 MOST_WORDS = 8
 
@@ -47,7 +47,7 @@ def find(
     if author_id is not None:
         query = query.where(Story.author_id == author_id)
     if after:
-        moment, story_id = place_of(after)
+        moment, story_id = place(after)
         same = (Story.updated_at == moment) & (Story.id < story_id)
         query = query.where(or_(Story.updated_at < moment, same))
     query = _holding(query, fold(words).split()[:MOST_WORDS])

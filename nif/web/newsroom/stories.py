@@ -22,7 +22,6 @@ from nif.stories.gates.finding import Case
 from nif.stories.gating import check, in_the_way
 from nif.stories.models import Story, StoryState
 from nif.stories.parties import look_up
-from nif.stories.reading import get_published
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
@@ -33,7 +32,11 @@ from nif.web.newsroom.story_form import StoryForm, blank, filled, flat, grown, r
 
 blueprint = Blueprint("newsroom_stories", __name__, url_prefix="/newsroom")
 
-NEXT = {"preview": ".preview", "publish": "newsroom_publishing.check"}
+NEXT = {
+    "preview": ".preview",
+    "publish": "newsroom_publishing.check",
+    "revise": "newsroom_revising.look",
+}
 """Where a button of the form leads once the draft is saved."""
 
 ONE = f"/stories/<int(max={2**63 - 1}):story_id>"
@@ -102,9 +105,6 @@ def story(story_id: int) -> ResponseReturnValue:
     version = request.args.get("version", default=0, type=int)
     with reading() as session:
         found = get_story(session, story_id)
-        if found.state is StoryState.PUBLISHED:
-            revision = get_published(session, found.slug)
-            return render_template("newsroom/stories/published.html", story=found, body=revision)
         if not may_change(found):
             revision = publishing.freeze(session, found, by=current_user.id, now=utc_now())
             return render_template("newsroom/stories/read_only.html", story=found, body=revision)
@@ -132,7 +132,7 @@ def redraft(story_id: int) -> ResponseReturnValue:
         return form_page(form, story_id=story_id, problems=error.problems), 422
     except Conflict:
         return overtaken_page(form, story_id), 409
-    return _saved(story_id)
+    return _saved(story_id, is_public=found.state is StoryState.PUBLISHED)
 
 
 @blueprint.get(f"{ONE}/preview")
@@ -154,11 +154,12 @@ def _keep(session: Session, story_id: int, form: StoryForm, *, edits: int) -> No
     keeping.keep(session, story_id, flat(form), edits=edits, by=me, now=utc_now())
 
 
-def _saved(story_id: int) -> ResponseReturnValue:
-    """On to where the button said; the draft is safe."""
+def _saved(story_id: int, *, is_public: bool = False) -> ResponseReturnValue:
+    """On to where the button said; the text is safe."""
     if request.form.get("then") == "review":
         return _asked_for_review(story_id)
-    flash("Draft saved.", "good")
+    saved = "Saved. Readers see the version from before until you publish this one."
+    flash(saved if is_public else "Draft saved.", "good")
     then = NEXT.get(request.form.get("then", ""), ".story")
     if then == NEXT["publish"] and not current_user.may(RoleName.EDITOR):
         then = ".story"
@@ -186,9 +187,12 @@ def overtaken_page(form: StoryForm, story_id: int) -> str:
 def form_page(form: StoryForm, **given: Any) -> str:
     """The form with what was typed. `given` says whose story it is, and what happened to it."""
     given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
-    given = {"theirs": None, "brought": None, **given}
+    given = {"theirs": None, "brought": None, "published": None, **given}
     story = sketch(form)
     with reading() as session:
+        if given["story_id"]:
+            kept = get_story(session, given["story_id"])
+            given["published"] = kept if kept.state is StoryState.PUBLISHED else None
         on_record = look_up(session, story, story_id=given["story_id"], now=utc_now())
         findings = check(on_record.case(story, now=utc_now()))
         sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences)

@@ -13,17 +13,9 @@ from nif.errors import Invalid
 from nif.stories.answers import sign
 from nif.stories.drafting import SourceCopy, StoryCopy
 from nif.stories.fingerprints import fingerprint
+from nif.stories.kinds import Checked
 from nif.stories.markup import is_address
-from nif.stories.models import (
-    BlockStyle,
-    Checked,
-    ReasonCode,
-    Source,
-    SourceKind,
-    Story,
-    StoryType,
-    Tag,
-)
+from nif.stories.models import BlockStyle, ReasonCode, Source, SourceKind, Story, StoryType, Tag
 from nif.stories.slugs import slugify
 from nif.web.newsroom import answer_form
 from nif.web.newsroom.story_form import MOST_SOURCES, SectionRow, SourceRow, StoryForm

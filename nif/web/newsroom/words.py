@@ -2,15 +2,9 @@
 
 from nif.stories.answers import AiUse, Money, Origin, Relations
 from nif.stories.disclosing import CLAUSES
-from nif.stories.models import (
-    BlockStyle,
-    Checked,
-    ReasonCode,
-    SourceKind,
-    StoryState,
-    StoryType,
-    Verdict,
-)
+from nif.stories.kinds import ChangeKind, Checked, Severity, Verdict
+from nif.stories.models import BlockStyle, ReasonCode, SourceKind, StoryState, StoryType
+from nif.stories.reporting import ReportKind, ReportVerdict
 
 KINDS = {
     SourceKind.PUBLICATION: "A publication",
@@ -35,6 +29,7 @@ VERDICTS = {
     Verdict.ASKED: "asked for review",
     Verdict.APPROVED: "approved it",
     Verdict.SENT_BACK: "sent it back",
+    Verdict.CONFIRMED: "confirmed that the change is style",
 }
 
 CHECKED = {
@@ -74,6 +69,38 @@ AI = {
     AiUse.TOOLING: "To transcribe, search or find misspellings: every word is ours",
     AiUse.ASSISTED: "Part of the text was written or reworded by AI",
     AiUse.GENERATED: "AI wrote the first version",
+}
+
+CHANGES = {
+    ChangeKind.STYLE: "Style: a misspelling, a repaired link. No note",
+    ChangeKind.UPDATE: "Update: the news moved on",
+    ChangeKind.CORRECTION: "Correction: a fact was wrong",
+    ChangeKind.CLARIFICATION: "Clarification: true, but it could mislead. Standards editors decide",
+    ChangeKind.LATE_DISCLOSURE: "Disclosure added: readers should have been told before",
+    ChangeKind.RIGHT_OF_REPLY: "Response added: someone answered us later",
+    ChangeKind.EDITORS_NOTE: "Editor’s note: something about how we worked",
+    ChangeKind.RETRACTION: "Retraction: the story no longer stands. Its text stays, and says so",
+    ChangeKind.REMOVAL: "Removal: law or safety forbids the text. Its page says why",
+}
+
+SEVERITIES = {
+    Severity.MINOR: "Minor: readers would conclude the same. Its note stands under the story",
+    Severity.SIGNIFICANT: "Significant: a name, a number, a quotation. Its note stands on top",
+    Severity.SERIOUS: "Serious: headline, premise, somebody’s good name. Said on top",
+}
+
+REPORTS = {
+    ReportKind.ERROR: "An error",
+    ReportKind.RELATIONSHIP: "An undisclosed relationship",
+    ReportKind.AI: "About AI",
+    ReportKind.OTHER: "Something else",
+}
+
+REPORT_VERDICTS = {
+    ReportVerdict.UPHELD: "Upheld: the reader is right",
+    ReportVerdict.PARTLY: "Partly upheld",
+    ReportVerdict.NOT_UPHELD: "Not upheld",
+    ReportVerdict.DUPLICATE: "We knew already",
 }
 
 

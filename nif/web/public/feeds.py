@@ -91,7 +91,7 @@ def _item(story: Revision, first_slug: str) -> Item:
         sources=_sources(story),
         transparency={"record": words["record"], **record(story, links())},
         published=story.first_published_at,
-        updated=story.published_at,
+        updated=story.modified_at,
     )
 
 

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from nif.clock import utc_now
 from nif.editions.archive import get_sent, newest_sent
 from nif.editions.composing import upcoming
+from nif.editions.correcting import carried
 from nif.errors import NotFound
 from nif.subscriptions.joining import all_lists, get_list
 from nif.web.access import Access, open_to
@@ -53,11 +54,13 @@ def edition(list_slug: str, day: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, list_slug)
         found = get_sent(session, mailing_list, slot)
+        corrections = carried(session, found)
         stories = [item.revision for item in found.items]
     return render_template(
         "public/newsletters/edition.html",
         mailing_list=mailing_list,
         edition=found,
         stories=stories,
+        corrections=corrections,
         form_ticket=ticket(),
     )

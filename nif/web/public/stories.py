@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, render_template
 
 from nif.stories import reading as stories
+from nif.stories.history import notes_of
 from nif.subscriptions.joining import find_first_list
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
@@ -34,15 +35,17 @@ def _record(slug: str) -> str:
 def _story(slug: str) -> str:
     with reading() as session:
         revision = stories.get_published(session, slug)
+        notes = notes_of(session, revision.story_id)
         related = stories.related(session, revision)
         offer = find_first_list(session)
     return render_template(
         "public/stories/story.html",
         story=revision,
+        notes=notes,
         related=related,
         offer=offer,
         form_ticket=TICKET,
         address=links().story(slug),
         record=links().record(slug),
-        structured=news_article(revision, links(), settings()),
+        structured=news_article(revision, links(), settings(), notes),
     )

@@ -6,13 +6,16 @@ The transparency block travels as `backstory`, the property for why and how a st
 record behind it is linked with its hash. Relationships have no term of their own there.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
 from nif.links import Links
 from nif.settings import Settings
 from nif.stories.disclosing import OUR_OWN
+from nif.stories.history import CORRECTIVE
 from nif.stories.models import Revision, StoryType
+from nif.stories.notes import Note
 from nif.typography import typeset
 from nif.web.filters import iso
 from nif.web.public.policy_texts import POLICIES
@@ -41,8 +44,10 @@ POLICY_PROPERTIES = {
 PARENT = "The ROSTR Group"
 
 
-def news_article(story: Revision, links: Links, settings: Settings) -> dict[str, Any]:
-    """The JSON-LD of a story; what the page does not show is not in it."""
+def news_article(
+    story: Revision, links: Links, settings: Settings, notes: Sequence[Note] = ()
+) -> dict[str, Any]:
+    """The JSON-LD of a story with its notes; what the page does not show is not in it."""
     address = links.story(story.slug)
     return {
         "@context": "https://schema.org",
@@ -54,7 +59,7 @@ def news_article(story: Revision, links: Links, settings: Settings) -> dict[str,
         "description": typeset(story.dek),
         "inLanguage": settings.language,
         "datePublished": iso(story.first_published_at),
-        "dateModified": iso(story.published_at),
+        "dateModified": iso(story.modified_at),
         "version": story.n,
         "genre": story.story_type.value.capitalize(),
         "keywords": [name for _, name in story.tags],
@@ -66,6 +71,7 @@ def news_article(story: Revision, links: Links, settings: Settings) -> dict[str,
         "publishingPrinciples": links.policy("manifesto"),
         "usageInfo": links.policy("ai-and-reuse"),
         "isBasedOn": [_source(s) for s in story.sources if s["kind"] not in OUR_OWN],
+        "correction": [_correction(note, address) for note in notes if note.kind in CORRECTIVE],
         "backstory": _backstory(story, links),
     }
 
@@ -110,6 +116,15 @@ def _backstory(story: Revision, links: Links) -> dict[str, Any]:
             "contentUrl": links.record(story.slug),
             "sha256": sha256(as_json(story, links).encode()).hexdigest(),
         },
+    }
+
+
+def _correction(note: Note, address: str) -> dict[str, Any]:
+    return {
+        "@type": "CorrectionComment",
+        "@id": f"{address}#note-{note.id}",
+        "text": typeset(note.text),
+        "datePublished": iso(note.at),
     }
 
 

@@ -71,7 +71,7 @@ def join(list_slug: str = "") -> ResponseReturnValue:
         return _form(wish, problem=error.problems["email"])
     if wish.list_slug and not _exists(wish.list_slug):
         return _form(wish)
-    if problem := _problem_with_ticket(request.form.get("ticket", "")):
+    if problem := problem_with_ticket(request.form.get("ticket", "")):
         return _form(wish, problem=problem)
     if (slip := likely_slip(address)) and wish.keep != wish.email:
         return _form(wish, slip=slip)
@@ -139,7 +139,7 @@ def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
     return page, 422 if problem or slip or no_list else 200
 
 
-def _problem_with_ticket(given: str) -> str:
+def problem_with_ticket(given: str) -> str:
     """Why a form came back too soon, or not from us; empty where all is well."""
     try:
         handed_out, _ = tokens().open(Purpose.FORM, given)

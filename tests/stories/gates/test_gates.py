@@ -12,7 +12,8 @@ from nif.stories.drafting import SourceCopy
 from nif.stories.fingerprints import fingerprint
 from nif.stories.gates.finding import Case, Weight
 from nif.stories.gating import GATES, check
-from nif.stories.models import Checked, ReasonCode, SourceKind, StoryType
+from nif.stories.kinds import Checked
+from nif.stories.models import ReasonCode, SourceKind, StoryType
 from tests.conftest import NOON
 from tests.factories import NOTHING_TO_DECLARE, a_draft
 

@@ -175,16 +175,17 @@ def test_a_draft_that_someone_else_saved_meanwhile_keeps_both(
     assert the_story(database).lead == "Mine."
 
 
-def test_a_story_published_meanwhile_keeps_what_was_typed(desk: FlaskClient) -> None:
+def test_what_was_typed_while_a_story_was_published_is_kept_and_told(
+    desk: FlaskClient, database: Database
+) -> None:
     address = saved(desk)
     desk.post(f"{address}/publish")
 
     page = desk.post(address, data={**WHOLE, "edits": "0", "lead": "Too late."})
 
     assert page.status_code == 409
-    assert "This story was published while you were writing." in page.text
     assert "Too late." in page.text
-    assert "Save draft</button>\n    <button" not in page.text
+    assert "Too late." not in desk.get(f"/articles/{the_story(database).slug}").text
 
 
 def test_a_second_click_on_publish_is_told_kindly(desk: FlaskClient, database: Database) -> None:
@@ -211,14 +212,26 @@ def test_publishing_what_changed_under_ones_eyes_asks_to_read_again(
     assert the_story(database).state is StoryState.DRAFT
 
 
-def test_a_published_story_is_read_only(desk: FlaskClient) -> None:
+def test_a_published_story_has_the_same_form(desk: FlaskClient) -> None:
     address = saved(desk)
     desk.post(f"{address}/publish")
 
     page = desk.get(address).text
 
-    assert "<textarea" not in page
-    assert "revisions come later" in page
+    assert "Lumen Sync has let auditors in.</textarea>" in page
+    assert "This story is before readers" in text_of(page)
+    assert "Publish the change…" in page
+    assert desk.post(address, data={**WHOLE, "edits": "1", "then": "revise"}).location.endswith(
+        "/revise"
+    )
+
+
+def test_more_groups_and_mistakes_leave_a_published_story_what_it_is(desk: FlaskClient) -> None:
+    address = saved(desk)
+    desk.post(f"{address}/publish")
+
+    for changes in ({"add": "source"}, {"headline": " "}):
+        assert "Publish the change…" in desk.post(address, data={**WHOLE, **changes}).text
 
 
 @pytest.mark.parametrize("place", ["", "/preview", "/publish"])

@@ -124,7 +124,7 @@ def test_a_story_keeps_its_name_for_good_and_tells_when_it_changed(
 ) -> None:
     with database.transaction() as session:
         first = a_story(session, byline="Jo O'Hara")
-        later = revised(first, slug="another-address", published_at=NOON + timedelta(hours=3))
+        later = revised(first, slug="another-address", modified_at=NOON + timedelta(hours=3))
         session.add(later)
         session.flush()
         point_to(session, later)

@@ -16,7 +16,8 @@ from nif.editions.composing import compose
 from nif.editions.scheduling import Slot
 from nif.parts import Parts
 from nif.stories.drafting import SourceCopy
-from nif.stories.models import Checked, ReasonCode, Revision, SourceKind
+from nif.stories.kinds import Checked
+from nif.stories.models import ReasonCode, Revision, SourceKind
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, texts
 from tests.web.public.channels import (

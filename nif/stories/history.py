@@ -1,0 +1,129 @@
+"""What readers may look up of a story: its revisions, and the notes that came with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from nif.accounts.models import Account, RoleName
+from nif.errors import NotFound
+from nif.stories.kinds import LABELS, ChangeKind, Standing
+from nif.stories.models import Revision, Story
+from nif.stories.notes import Note
+from nif.stories.reading import place
+
+CORRECTIVE = tuple(
+    kind
+    for kind in ChangeKind
+    if kind
+    not in {
+        ChangeKind.PUBLISH,
+        ChangeKind.STYLE,
+        ChangeKind.UPDATE,
+        ChangeKind.RIGHT_OF_REPLY,
+    }
+)
+"""The notes that say that something was not right."""
+
+
+NAMES = {ChangeKind.PUBLISH: "Published", ChangeKind.STYLE: "Style", **LABELS}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a story's history: enough to list a revision, without its text."""
+
+    n: int
+    at: datetime
+    kind: ChangeKind
+    summary: str
+    changed: int
+    confirmed_by: str
+    content_hash: str
+    role: RoleName | None
+
+    @property
+    def label(self) -> str:
+        return NAMES[self.kind]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A note, with the story that it is about as it is now."""
+
+    note: Note
+    slug: str
+    headline: str
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class NotesPage:
+    """Some notes, newest first, and where the next page begins."""
+
+    notes: Sequence[Told]
+    after: str | None
+
+
+def entries(
+    session: Session, story_id: int, *, before: int | None = None, size: int = 100
+) -> list[Entry]:
+    """The newest revisions of a story first; those with a number below `before` where given."""
+    query = (
+        select(
+            Revision.n,
+            Revision.published_at,
+            Revision.kind,
+            Revision.summary,
+            Revision.changed,
+            Revision.confirmed_by,
+            Revision.content_hash,
+            Account.role,
+        )
+        .outerjoin(Account, Account.id == Revision.published_by_id)
+        .where(Revision.story_id == story_id)
+        .order_by(Revision.n.desc())
+        .limit(size)
+    )
+    if before is not None:
+        query = query.where(Revision.n < before)
+    return [Entry(*row) for row in session.execute(query)]
+
+
+def get_revision(session: Session, current: Revision, n: int) -> Revision:
+    """A revision of a story by its number. Raises NotFound, also for what was removed."""
+    if n == current.n:
+        return current
+    if current.standing is Standing.REMOVED:
+        raise NotFound("The text of this story was removed. Its page says why.")
+    query = select(Revision).where(Revision.story_id == current.story_id, Revision.n == n)
+    revision = session.scalar(query)
+    if revision is None:
+        raise NotFound("This story has no version of that number.")
+    return revision
+
+
+def notes_of(session: Session, story_id: int) -> Sequence[Note]:
+    """The notes on a story, newest first."""
+    query = select(Note).where(Note.story_id == story_id).order_by(Note.to_n.desc())
+    return session.scalars(query).all()
+
+
+def newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:
+    """A page of what was set right, newest first; `after` is the `after` of the page before."""
+    query = (
+        select(Note, Story.slug, Revision.headline, Revision.standing)
+        .join(Story, Story.id == Note.story_id)
+        .join(Revision, Revision.id == Story.current_id)
+        .where(Note.kind.in_(CORRECTIVE))
+        .order_by(Note.at.desc(), Note.id.desc())
+    )
+    if after:
+        moment, note_id = place(after)
+        same = (Note.at == moment) & (Note.id < note_id)
+        query = query.where(or_(Note.at < moment, same))
+    found = [Told(*row) for row in session.execute(query.limit(size + 1))]
+    last = found[size - 1].note if len(found) > size else None
+    return NotesPage(found[:size], f"{last.at.isoformat()}~{last.id}" if last else None)
