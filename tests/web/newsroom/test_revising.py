@@ -20,7 +20,7 @@ CORRECTION = {
     "severity": "significant",
     "from_n": "1",
     "seen_n": "1",
-    "seen_edits": "1",
+    "seen_edits": "2",
     "cause": "Misread our notes",
 }
 
@@ -32,7 +32,7 @@ def address(database: Database) -> str:
         revision = a_story(session, headline="Palisade Sells", lead=LEAD)
         story = get_story(session, revision.story_id)
         copy = story_copy(headline="Palisade Sells", lead="Palisade has sold 4,200 songs.")
-        redraft(session, story, copy, edits=0, now=NOON)
+        redraft(session, story, copy, edits=1, now=NOON)
     return f"/newsroom/stories/{story.id}"
 
 
@@ -81,7 +81,7 @@ def test_what_is_missing_is_told_beside_its_field_and_nothing_is_lost(
     assert LEAD in client.get("/articles/palisade-sells").text
 
 
-@pytest.mark.parametrize("changes", [{"seen_n": "2"}, {"seen_edits": "0"}])
+@pytest.mark.parametrize("changes", [{"seen_n": "2"}, {"seen_edits": "1"}])
 def test_a_change_that_someone_else_overtook_is_not_published(
     desk: FlaskClient, address: str, changes: dict[str, str]
 ) -> None:
@@ -96,9 +96,9 @@ def test_a_second_person_confirms_and_the_history_says_so(
     app: Flask, desk: FlaskClient, database: Database, address: str
 ) -> None:
     style = {**CORRECTION, "kind": "style"}
-    stale = desk.post(f"{address}/confirm-style", data={"seen_edits": "0"})
+    stale = desk.post(f"{address}/confirm-style", data={"seen_edits": "1"})
     assert stale.status_code == 409
-    desk.post(f"{address}/confirm-style", data={"seen_edits": "1"})
+    desk.post(f"{address}/confirm-style", data={"seen_edits": "2"})
     assert desk.post(f"{address}/revise", data=style).status_code == 422
 
     other = signed_in(app, database, RoleName.ADMIN)
