@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from nif.stories.markup import runs, with_sources
 from tests.journeys.house import House, until
@@ -110,6 +110,44 @@ def test_a_new_editor_publishes_a_whole_story(invite: Invite, house: House) -> N
     page.click("main .notice a")
     expect(page.locator("main")).to_contain_text("We covered it because it’s news regarding")
     assert page.locator("main strong").inner_text() == "ever"
+
+
+def test_whoever_types_before_the_scripts_are_there_goes_on_typing(
+    invite: Invite, house: House
+) -> None:
+    page = invite("Fay")
+    held: list[Route] = []
+    page.route("**/rich.js*", lambda route: held.append(route))
+    with page.expect_request("**/rich.js*"):
+        page.goto(f"{house.url}/newsroom/stories/new", wait_until="commit")
+    page.fill("#headline", "Faster Than Scripts")
+    page.fill("#sections-0-label", "Why it matters:")
+    page.click("textarea#sections-0-bullets")
+    page.keyboard.type("Typed at once")
+    held[0].continue_()
+    page.wait_for_selector(READY)
+    expect(page.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    page.keyboard.type(", and on.")
+    area = page.locator("textarea[name=sections-0-bullets]")
+    expect(area).to_have_value("Typed at once, and on.")
+
+
+def test_pressing_two_buttons_at_once_saves_once_and_does_the_second(
+    invite: Invite, house: House
+) -> None:
+    page = invite("Gil")
+    new_story(page, house, "Two Buttons")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.fill("#lead", "Typed just now.")
+    page.evaluate(
+        "['stay', 'publish', 'publish'].forEach((name) =>"
+        " document.querySelector(`.bar [name=then][value=${name}]`).click())"
+    )
+    page.wait_for_url("**/publish")
+    assert sent.count("POST") == 2, "the words and the form, once each"
+    page.go_back()
+    expect(page.locator("#lead")).to_have_value("Typed just now.")
 
 
 def test_a_closed_tab_loses_nothing(invite: Invite, house: House) -> None:

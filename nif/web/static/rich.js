@@ -178,7 +178,9 @@ export const enrich = (area, form) => {
     for (const [one, name] of marks) one.setAttribute("aria-pressed", String(editor.isActive(name)));
   }
   label.addEventListener("click", () => editor.commands.focus());
+  const isTyping = document.activeElement === area;
   area.hidden = true;
   box.append(editor.view.dom);
+  if (isTyping) editor.commands.focus("end");
   return editor;
 };

@@ -18,14 +18,22 @@ export const wordsOf = (fields) => {
   return words.toString();
 };
 
-export const startSaving = (form, { say, stash }) => {
+// Whether the form says something else than when it came: scripts may be slower than fingers.
+export const wasTyped = (form) => {
+  const asItCame = form.cloneNode(true);
+  asItCame.reset();
+  return wordsOf(fieldsOf(form)) !== wordsOf(fieldsOf(asItCame));
+};
+
+export const startSaving = (form, { say, stash, typed }) => {
   const token = form.elements.csrf_token.value;
   const words = () => wordsOf(fieldsOf(form));
-  let saved = "unsaved" in form.dataset ? null : words();
+  let saved = typed || "unsaved" in form.dataset ? null : words();
   let stopped = "overtaken" in form.dataset || "locked" in form.dataset;
   let underWay = null;
   let timer = 0;
-  let passing = false;
+  let pressed;
+  let hasGone = false;
 
   const isDirty = () => words() !== saved;
   const address = () =>
@@ -122,20 +130,32 @@ export const startSaving = (form, { say, stash }) => {
   addEventListener("pagehide", () => save({ outlives: true, leaving: true }));
   addEventListener("online", () => save());
 
-  // What the form carries on its way is safe before it goes.
+  // What the form carries on its way is safe before it goes. While it is being saved, the button
+  // that was pressed last counts; once the form has gone, pressing again sends nothing twice.
   form.addEventListener("submit", async (event) => {
+    if (hasGone) return event.preventDefault();
     const merges = event.submitter?.formAction.endsWith("/merge");
-    if (passing || stopped || merges || (!isDirty() && !underWay)) {
+    if (stopped || merges || (!isDirty() && !underWay)) {
+      hasGone = true;
       stopped = true;
       clearTimeout(timer);
-      return;
+      return undefined;
     }
     event.preventDefault();
+    const isWaiting = pressed !== undefined;
+    pressed = event.submitter;
+    if (isWaiting) return undefined;
     await underWay;
     await save();
-    if (stopped) return;
-    passing = true;
-    form.requestSubmit(event.submitter);
+    const button = pressed;
+    pressed = undefined;
+    if (stopped) return undefined;
+    saved = words(); // What could not be saved by itself is told by the page that comes.
+    form.requestSubmit(button);
+    return undefined;
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
   });
   if (saved === null && !stopped) timer = setTimeout(save, PAUSE);
 

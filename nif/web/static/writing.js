@@ -8,19 +8,20 @@ const say = (words) => {
   if (saying.textContent !== words) saying.textContent = words;
 };
 
-const [{ startSaving }, { startStash }, { startOthers }, { startLive }] = await Promise.all(
+const [{ startSaving, wasTyped }, { startStash }, { startOthers }, { startLive }] = await Promise.all(
   ["saving", "stash", "others", "live"].map(part),
 );
-// First, so that what it puts into the fields is what is compared from then on.
+const rich = await part("rich").catch(console.error);
+const typed = wasTyped(form);
+// Before saving starts, so that what it puts into the fields is what is compared from then on.
 try {
-  const { enrich } = await part("rich");
-  for (const area of form.querySelectorAll('textarea[name$="-bullets"]')) enrich(area, form);
+  for (const area of form.querySelectorAll('textarea[name$="-bullets"]')) rich?.enrich(area, form);
 } catch (error) {
   console.error(error); // The textareas are still there.
 }
 
 const stash = startStash(form);
-const saving = startSaving(form, { say, stash });
+const saving = startSaving(form, { say, stash, typed });
 startOthers(form, saving);
 const live = startLive(form);
 
