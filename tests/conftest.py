@@ -2,15 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from nif import app as nif_app
@@ -21,7 +22,7 @@ from nif.settings import Settings, load_settings
 from tests import postgres
 from tests.fakes import FakeMailer
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.skips", "tests.speed"]
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -70,18 +71,30 @@ def _is_the_others_turn(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def _postgres_url() -> str:
+def _postgres() -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the database of this worker."""
     try:
         server = postgres.shared()
     except postgres.Unavailable as error:
         pytest.skip(f"PostgreSQL: {error}")
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    name = f"nif_test_{worker}"
-    server.drop_database(name)
+    name = f"nif_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     database = Database(load_settings(database_url=server.create_database(name)).database)
     schema.upgrade(database)
     database.close()
-    return server.url(name)
+    with psycopg.connect(server.url(name), autocommit=True) as connection:
+        connection.execute(_emptying())
+        yield connection
+
+
+def _emptying() -> str:
+    """A function that empties every table and begins to count anew: no TRUNCATE is as fast."""
+    tables = [table.name for table in Base.metadata.sorted_tables]
+    return f"""
+        CREATE FUNCTION pg_temp.empty() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+            SET LOCAL session_replication_role = replica;
+            {"".join(f'DELETE FROM "{table}";' for table in tables)}
+            PERFORM setval(seqrelid::regclass, 1, false) FROM pg_sequence;
+        END $$"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -91,21 +104,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         path = tmp_path / "nif.db"
         shutil.copy(request.getfixturevalue("_sqlite_template"), path)
         return f"sqlite:///{path}"
-    url: str = request.getfixturevalue("_postgres_url")
-    _empty(load_settings(database_url=url).database)
-    return url
-
-
-def _empty(url: str) -> None:
-    """Empty every table and begin to count anew: four times faster than TRUNCATE here."""
-    database = Database(url)
-    statements = ["SET LOCAL session_replication_role = replica"]
-    statements += [f'DELETE FROM "{table.name}"' for table in Base.metadata.sorted_tables]
-    restart = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql(";".join(statements))
-        connection.execute(text(restart))
-    database.close()
+    connection: psycopg.Connection[Any] = request.getfixturevalue("_postgres")
+    connection.execute("SELECT pg_temp.empty()")
+    return postgres.shared().url(connection.info.dbname)
 
 
 @pytest.fixture
@@ -145,10 +146,10 @@ def mailer() -> FakeMailer:
 
 
 @pytest.fixture
-def app(parts: Parts) -> Flask:
+def app(parts: Parts, quick: Callable[[Flask], Flask]) -> Flask:
     app = nif_app.join(parts)
     app.config["TESTING"] = True
-    return app
+    return quick(app)
 
 
 @pytest.fixture
