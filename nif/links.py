@@ -5,6 +5,7 @@ They are built from the base URL, and never from a request.
 
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,14 @@ class Links:
 
     def invitation(self, token: str) -> str:
         return f"{self.base_url}/invitation/{token}"
+
+
+def is_address(text: str) -> bool:
+    """Is this an address on the web that a reader could open?"""
+    if any(ch.isspace() for ch in text):
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False

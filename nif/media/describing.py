@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from nif.errors import Invalid
+from nif.links import is_address
 from nif.media.models import SourceType
 
 LONGEST = {
@@ -56,7 +56,7 @@ def _problems(said: Description, source_told: str) -> Iterator[tuple[str, str]]:
     if not said.credit:
         yield "credit", "Say whose picture it is. Readers are told under it."
     for name in ("credit_url", "licence_url"):
-        if (address := getattr(said, name)) and not _is_address(address):
+        if (address := getattr(said, name)) and not is_address(address):
             yield name, "Give the whole address, beginning with https:// or http://."
     allowed = AI_TERMS.get(source_told)
     if allowed and said.source_type not in allowed:
@@ -71,14 +71,3 @@ def _alt_problems(said: Description) -> Iterator[tuple[str, str]]:
         yield "alt", "A decorative picture is passed over by screen readers: leave this empty."
     elif not said.is_decorative and not said.alt:
         yield "alt", "Say what the picture shows, for whoever cannot see it, or mark it decorative."
-
-
-def _is_address(text: str) -> bool:
-    """Is this an address on the web that a reader could open?"""
-    if any(ch.isspace() for ch in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        return False

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from sqlalchemy import select, update
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.errors import Conflict, Invalid, NotFound
+from nif.links import is_address
 from nif.register.models import Alias, Party, PartyKind, RegisterStamp, Relationship
 from nif.register.naming import folded, is_name, plain
 from nif.register.wording import House, write
@@ -153,7 +153,7 @@ def _problems(session: Session, copy: PartyCopy, party: Party | None) -> Iterato
     for domain in copy.domains:
         if not _DOMAIN.fullmatch(domain.lower()):
             yield "domains", f"“{domain}” is no domain, such as example.com."
-    if any(not is_address(address) for address in copy.same_as):
+    if any(not is_address(one) or len(one) > LONGEST_ADDRESS for one in copy.same_as):
         yield "same_as", "Give whole addresses, beginning with https:// or http://."
     if copy.parent_id is not None:
         line = _line(session, copy.parent_id)
@@ -173,17 +173,6 @@ def _name_problems(copy: PartyCopy) -> Iterator[tuple[str, str]]:
     for field in ("aliases", "domains", "same_as"):
         if len(getattr(copy, field)) > MOST:
             yield field, f"These are too many: {MOST} are the most."
-
-
-def is_address(text: str) -> bool:
-    """Is this an address on the web that a reader could open?"""
-    if any(ch.isspace() for ch in text) or len(text) > LONGEST_ADDRESS:
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        return False
 
 
 def _line(session: Session, party_id: int | None) -> set[int]:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
 from nif.errors import Conflict, Invalid, NotFound
-from nif.register.keeping import is_address
+from nif.links import is_address
+from nif.register.keeping import LONGEST_ADDRESS
 from nif.register.models import (
     AmountBand,
     Direction,
@@ -26,7 +27,7 @@ from nif.register.natures import NATURES, Terms
 from nif.register.wording import House, write
 
 BY_NATURE: Final = -1
-LONGEST = {"ours_label": 100, "detail": 200, "wording": 400}
+LONGEST = {"ours_label": 100, "detail": 200, "wording": 400, "evidence_url": LONGEST_ADDRESS}
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
+from nif.links import is_address
 from nif.typography import typeset
 
 _MARKDOWN = MarkdownIt("zero").enable(["emphasis", "link", "escape"])
@@ -65,17 +65,6 @@ def with_sources(bullet: str) -> tuple[str, list[int]]:
     if found is None:
         return bullet, []
     return bullet[: found.start()], sorted({int(n) for n in found[1].split(",")})
-
-
-def is_address(text: str) -> bool:
-    """Is this an address on the web that a reader could open?"""
-    if any(ch.isspace() for ch in text):
-        return False
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        return False
 
 
 def _runs(text: str) -> Iterator[Run]:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from nif.links import is_address
 from nif.stories.disclosing import OUR_OWN
 from nif.stories.gates.finding import Case, Finding, Weight
-from nif.stories.markup import is_address, with_sources
+from nif.stories.markup import with_sources
 from nif.stories.models import Source, SourceKind, StoryType
 
 QUOTATION = re.compile(r"[“”\"«»]")

@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from nif.errors import Invalid
+from nif.links import is_address
 from nif.stories.answers import sign
 from nif.stories.drafting import SourceCopy, StoryCopy
 from nif.stories.fingerprints import fingerprint
 from nif.stories.kinds import Checked
-from nif.stories.markup import is_address
 from nif.stories.models import BlockStyle, ReasonCode, Source, SourceKind, Story, StoryType, Tag
 from nif.stories.slugs import slugify
 from nif.web.newsroom import answer_form

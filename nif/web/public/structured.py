@@ -41,8 +41,6 @@ POLICY_PROPERTIES = {
     "noBylinesPolicy": "bylines",
 }
 
-PARENT = "The ROSTR Group"
-
 
 def news_article(
     story: Revision, links: Links, settings: Settings, notes: Sequence[Note] = ()
@@ -85,7 +83,7 @@ def _types(story: Revision) -> str | list[str]:
 
 
 def _publisher(links: Links, settings: Settings) -> dict[str, Any]:
-    parent = {"@type": "Organization", "name": PARENT}
+    parent = {"@type": "Organization", "name": settings.owner_name}
     if settings.parent_url:
         parent["url"] = str(settings.parent_url)
     policies = {

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nif.errors import Invalid
-from nif.stories.markup import is_address
+from nif.links import is_address
 from nif.stories.models import ReasonCode, SourceKind
 from nif.web.newsroom.answer_form import AnswerForm
 from nif.web.newsroom.story_copy import copy_of, problems, sketch
