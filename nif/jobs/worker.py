@@ -29,7 +29,7 @@ from nif.subscriptions.joining import all_lists, get_list
 
 log = structlog.get_logger(__name__)
 
-WAKE_AGAIN_AFTER = 10.0
+WAKE_AGAIN_AFTER = 30.0
 """Seconds after which a wake-up counts as lost."""
 
 KEEP_TALLIES = timedelta(days=31)
@@ -90,12 +90,8 @@ class Worker:
         for send_id in ready:
             if self._is_at_it(send_id):
                 continue
-            was_lost = send_id in self._woken
             self._woken[send_id] = time.monotonic()
-            if was_lost:
-                # The queue was asked and nothing came of it: it is not asked twice.
-                threading.Thread(target=self.deliver, args=(send_id,), name="deliver").start()
-            elif not self._parts.queue.wake("deliver", send_id):
+            if not self._parts.queue.wake("deliver", send_id):
                 self.deliver(send_id)
 
     def deliver(self, send_id: int) -> None:
