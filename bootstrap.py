@@ -36,7 +36,8 @@ BIN = VENV / "bin"
 PYTHON = str(BIN / "python")
 STAMP = VENV / "nif-is-set-up"
 
-TEST = [PYTHON, "-m", "pytest", "-n", str(min(4, os.cpu_count() or 1))]
+# One more than there are cores: what drives a browser or a house mostly waits.
+TEST = [PYTHON, "-m", "pytest", "-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "worksteal"]
 LINT = [
     [str(BIN / "ruff"), "check", "."],
     [str(BIN / "ruff"), "format", "--check", "."],

@@ -78,8 +78,8 @@ class Promises:
             del self.suppressed[key[0]]
 
     def leave(self, key: Key) -> None:
-        """Out at once; who did not confirm this asking is not to be asked again."""
-        if self.standings[key].state == "pending":
+        """Out at once; who never confirmed anything is not to be asked again."""
+        if self.standings[key].state == "pending" and not self.has_confirmed(key[0]):
             self.suppress(key[0], "manual")
         if self.standings[key].state != "left":
             self.say(key, "left")

@@ -110,7 +110,7 @@ class Readers(RuleBasedStateMachine):
         key, subscription = (who, slug), self.find(who, slug)
         if subscription is None:
             return
-        was_on = "confirmed" in self.said[key]
+        was_on = self.said[key][-2:] == ["confirmed", "left"]
         in_time = was_on and key in self.left and self.now - self.left[key] <= UNDO_WITHIN
         try:
             come_back(self.session, subscription, HERE, now=self.now)
