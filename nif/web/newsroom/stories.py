@@ -94,13 +94,13 @@ def draft() -> ResponseReturnValue:
         return form_page(grown(form, what), added=what)
     try:
         copy = copy_of(form)
+        with transaction() as session:
+            now = utc_now()
+            story = drafting.draft(session, copy, author_id=current_user.id, now=now)
+            _note(session, "story_drafted", story, now)
+            _keep(session, story.id, form, edits=story.edits)
     except Invalid as error:
         return form_page(form, problems=error.problems), 422
-    with transaction() as session:
-        now = utc_now()
-        story = drafting.draft(session, copy, author_id=current_user.id, now=now)
-        _note(session, "story_drafted", story, now)
-        _keep(session, story.id, form, edits=story.edits)
     return _saved(story.id)
 
 
