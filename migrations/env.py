@@ -1,8 +1,11 @@
 """Runs migrations on the engine that it is handed; `alembic` alone takes it from the settings."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from alembic import context
+from sqlalchemy import Connection
 
 from nif.database import Base, make_engine
 from nif.settings import PROJECT, load_settings
@@ -17,10 +20,38 @@ def is_ours(name: str | None, kind: str, _parents: object) -> bool:
     return not (kind == "table" and (name or "").startswith("huey_"))
 
 
+@contextmanager
+def free_to_rebuild(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by building it anew, which no row that points to it may hinder.
+
+    It follows SQLite's own advice (https://sqlite.org/lang_altertable.html, section 7): keys are
+    not enforced meanwhile, and all of them are checked before anything is kept.
+    """
+    raw = connection.connection.dbapi_connection
+    if connection.dialect.name != "sqlite" or raw is None:
+        yield
+        return
+    raw.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys=ON")
+
+
+def check_keys(connection: Connection) -> None:
+    """Raises where a row points to nothing, so that nothing is kept."""
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise RuntimeError(
+                f"after migrating, {len(broken)} rows point to nothing: {broken[:3]}"
+            )
+
+
 def run() -> None:
     """Apply the migrations in one transaction."""
     engine = context.config.attributes.get("engine") or make_engine(load_settings().database)
-    with engine.connect() as connection:
+    with engine.connect() as connection, free_to_rebuild(connection):
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
@@ -30,6 +61,7 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+            check_keys(connection)
         connection.commit()
 
 

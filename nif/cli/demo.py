@@ -7,7 +7,6 @@ from nif.app import join
 from nif.cli.common import parts_of_this_house
 from nif.clock import utc_now
 from nif.demo.loading import PASSWORD, load
-from nif.demo.pictures import hang
 from nif.errors import NotAllowed
 from nif.parts import Parts
 from nif.register.wording import House
@@ -35,10 +34,7 @@ def load_once(parts: Parts) -> bool:
         hashed = hash_password(PASSWORD)
     house, now = House(parts.settings.site_short_name, parts.settings.owner_name), utc_now()
     with parts.database.transaction() as session:
-        loaded = load(session, password_hash=hashed, house=house, now=now)
-        if loaded:
-            hang(session, parts.storage, now=now)
-    return loaded
+        return load(session, password_hash=hashed, house=house, now=now, storage=parts.storage)
 
 
 COMMANDS = (demo,)

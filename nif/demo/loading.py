@@ -1,6 +1,7 @@
 """Putting the demo newsroom into an empty database, once."""
 
 import tomllib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.enrolling import enrol
 from nif.accounts.models import Account, RoleName
+from nif.demo.pictures import hang
 from nif.demo.registering import fill
 from nif.editions.scheduling import read_schedule
+from nif.media.storing import Storage
 from nif.register import deciding
 from nif.register.models import Party
 from nif.register.relating import Pen
 from nif.register.wording import House
 from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
-from nif.stories.drafting import SourceCopy, StoryCopy, draft
+from nif.stories.drafting import SectionCopy, SourceCopy, StoryCopy, draft
 from nif.stories.kinds import Checked
 from nif.stories.models import BlockStyle, ReasonCode, SourceKind, Story, StoryType
 from nif.stories.parties import look_up
@@ -42,8 +45,17 @@ NOTHING_TO_DECLARE = {
 FIRST_DIGEST_IN = timedelta(minutes=6)
 
 
-def load(session: Session, *, password_hash: str, house: House, now: datetime) -> bool:
+def load(
+    session: Session,
+    *,
+    password_hash: str,
+    house: House,
+    now: datetime,
+    storage: Storage | None = None,
+) -> bool:
     """Fill an empty newsroom; False, and nothing done, where there is anything already.
+
+    Without a storage its stories have no pictures.
 
     The stories are dated by the day on which they are loaded, the real one newest, and the daily
     digest is due for the first time some minutes later, so that it can be seen to come by itself.
@@ -56,6 +68,7 @@ def load(session: Session, *, password_hash: str, house: House, now: datetime) -
         account.password, people[email] = password_hash, account.id
     parties = _read(FOLDER / "register.toml")["parties"]
     fill(session, parties, people, Pen(house, None, now))
+    pictures = hang(session, storage, now=now) if storage else {}
     stories = [_read(path) for path in sorted((FOLDER / "stories").glob("*.toml"))]
     newest = max(datetime.fromisoformat(story["published"]) for story in stories)
     shift = timedelta(days=(now - newest).days)
@@ -63,7 +76,7 @@ def load(session: Session, *, password_hash: str, house: House, now: datetime) -
         moment = datetime.fromisoformat(story["published"]) + shift
         if story["slug"] == SEED:
             moment = now - timedelta(minutes=20)
-        _publish(session, story, min(moment, now - timedelta(hours=1)))
+        _publish(session, _copy(story, pictures), min(moment, now - timedelta(hours=1)))
     for charter in _read(FOLDER / "lists.toml")["lists"]:
         establish(session, _due_soon(Charter(**charter), now), now=now - timedelta(minutes=1))
     return True
@@ -80,15 +93,16 @@ def _read(path: Path) -> dict[str, Any]:
     return {**tomllib.loads(path.read_text(encoding="utf-8")), "slug": path.stem}
 
 
-def _publish(session: Session, story: dict[str, Any], moment: datetime) -> None:
-    draft_ = draft(session, _copy(story), author_id=None, now=moment)
+def _publish(session: Session, copy: StoryCopy, moment: datetime) -> None:
+    draft_ = draft(session, copy, author_id=None, now=moment)
     for each in look_up(session, draft_, story_id=draft_.id, now=moment).undecided:
         deciding.disclose(session, draft_.id, each, by=None, now=moment)
     publish(session, draft_, by=None, now=moment)
     backdate(session, draft_, moment=moment)
 
 
-def _copy(story: dict[str, Any]) -> StoryCopy:
+def _copy(story: dict[str, Any], pictures: Mapping[str, int]) -> StoryCopy:
+    """A story of the demo; `pictures` has the ids of those that it may name."""
     reason = story["reason"]
     subject = reason["subject"]
     if "date" in reason:
@@ -97,7 +111,11 @@ def _copy(story: dict[str, Any]) -> StoryCopy:
         headline=story["headline"],
         dek=story["dek"],
         lead=story["lead"],
-        sections=[(section["label"], section["bullets"]) for section in story["sections"]],
+        picture_id=pictures.get(story.get("picture", "")),
+        sections=[
+            SectionCopy(one["label"], one["bullets"], pictures.get(one.get("picture", "")))
+            for one in story["sections"]
+        ],
         sources=[_source(source) for source in story["sources"]],
         reason_code=ReasonCode(reason["code"]),
         reason_subject=subject,

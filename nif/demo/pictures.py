@@ -10,6 +10,7 @@ from nif.media.describing import Description
 from nif.media.keeping import Framing, Taken, change, keep
 from nif.media.models import SourceType
 from nif.media.opening import clean, master_of
+from nif.media.preparing import prepare_one
 from nif.media.receiving import receive
 from nif.media.storing import Storage, name_of
 
@@ -17,12 +18,14 @@ CREDIT = "Drawn by code/NIF demo"
 LARGEST = 25_000_000
 PICTURES = (
     (
+        "waveform",
         a_waveform,
         Framing(0.66, 0.5),
         "The waveform of a track as a row of dark bars; one phrase of it is marked in red.",
         "A phrase that was sampled is marked. This is a drawing of the demo, not of a real track.",
     ),
     (
+        "record",
         a_record,
         Framing(0.675, 0.48),
         "A vinyl record with a red label, seen from above.",
@@ -31,9 +34,10 @@ PICTURES = (
 )
 
 
-def hang(session: Session, storage: Storage, *, now: datetime) -> None:
-    """Put the demo's pictures into the library; the worker makes their files."""
-    for draw, framing, alt, caption in PICTURES:
+def hang(session: Session, storage: Storage, *, now: datetime) -> dict[str, int]:
+    """Put the demo's pictures into the library, with their files; returns their ids by name."""
+    hung = {}
+    for name, draw, framing, alt, caption in PICTURES:
         said = Description(
             alt=alt,
             caption=caption,
@@ -44,6 +48,9 @@ def hang(session: Session, storage: Storage, *, now: datetime) -> None:
         )
         picture = keep(session, _taken(draw(), storage), said, by=None, now=now)
         change(session, picture, said, framing, edits=0, now=now)
+        prepare_one(session, storage, picture)
+        hung[name] = picture.id
+    return hung
 
 
 def _taken(data: bytes, storage: Storage) -> Taken:

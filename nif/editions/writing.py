@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from nif.editions.scheduling import Slot
 from nif.links import Links
 from nif.mail.message import Message
 from nif.mail.rendering import Stationery
+from nif.media.freezing import AI_LABELS, file_of
+from nif.media.models import Shape
 from nif.stories.history import Told
 from nif.stories.models import Revision
 from nif.subscriptions.models import MailingList
@@ -18,6 +21,10 @@ READER_TAG = "%nif.reader%"
 READER_HTML_TAG = "%nif.reader_html%"
 """What each copy replaces: the two links, and the address that it goes to. Providers do not
 escape what they put in, so the address comes in two forms."""
+
+
+PICTURE_WIDTH = 960
+"""Pixels of the file; it is shown at half of them, so that it is sharp on a telephone."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ def digest_message(
 ) -> Message:
     """The digest of a slot, with the tags that each reader's copy replaces.
 
-    Corrections stand before the news; there may be nothing else. `root` is what the foot says of
+    Corrections stand before the news; there may be nothing else. The first story shows the picture
+    that leads it, in the HTML alone. `root` is what the foot says of
     the ledger: each inbox is then a witness of what it was.
     """
     return desk.stationery.write(
@@ -49,12 +57,24 @@ def digest_message(
         stories=stories,
         root=root,
         corrections=corrections,
+        picture=_picture(desk.links, stories[0]) if stories else None,
         links=desk.links,
         unsubscribe=UNSUBSCRIBE_TAG,
         preferences=PREFERENCES_TAG,
         reader=READER_TAG,
         reader_html=READER_HTML_TAG,
     )
+
+
+def _picture(links: Links, story: Revision) -> dict[str, Any] | None:
+    """What the mail shows of a story's picture: {"address", "alt", "label", "credit"}."""
+    record = story.picture
+    if not record:
+        return None
+    name, _, _ = file_of(record, Shape.WIDE, width=PICTURE_WIDTH)
+    label = AI_LABELS.get(record["ai_use"], "")
+    facts = {"alt": record["alt"], "label": label, "credit": record["credit"]}
+    return {"address": links.picture(name), **facts}
 
 
 def list_id(links: Links, mailing_list: MailingList) -> str:

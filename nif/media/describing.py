@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nif.errors import Invalid
 from nif.links import is_address
-from nif.media.models import SourceType
+from nif.media.models import Picture, SourceType
 
 LONGEST = {
     "alt": 500,
@@ -51,6 +51,12 @@ def words_of(said: Description) -> str:
     return " ".join((said.alt, said.credit, said.caption)).casefold()
 
 
+def is_mislabelled(said: Description | Picture, source_told: str) -> bool:
+    """Does the file itself say that AI had a part in it, and we do not?"""
+    allowed = AI_TERMS.get(source_told)
+    return allowed is not None and said.source_type not in allowed
+
+
 def _problems(said: Description, source_told: str) -> Iterator[tuple[str, str]]:
     yield from _alt_problems(said)
     if not said.credit:
@@ -58,8 +64,7 @@ def _problems(said: Description, source_told: str) -> Iterator[tuple[str, str]]:
     for name in ("credit_url", "licence_url"):
         if (address := getattr(said, name)) and not is_address(address):
             yield name, "Give the whole address, beginning with https:// or http://."
-    allowed = AI_TERMS.get(source_told)
-    if allowed and said.source_type not in allowed:
+    if is_mislabelled(said, source_told):
         yield "source_type", "The file itself says that AI had a part in it. Say so here."
     for name, most in LONGEST.items():
         if len(getattr(said, name)) > most:

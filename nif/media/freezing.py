@@ -1,9 +1,10 @@
 """A picture as a revision of a story keeps it: whole, whatever becomes of it in the library."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from nif.errors import Conflict
-from nif.media.models import Picture
+from nif.media.models import Format, Picture, Shape
 
 PLAIN = (
     "id",
@@ -18,6 +19,17 @@ PLAIN = (
     "height",
     "had_provenance",
 )
+
+
+AI_LABELS = {"generated": "Made by AI", "assisted": "Partly made with AI"}
+"""What readers are told beside a picture, by its `ai_use`."""
+
+
+def file_of(record: Mapping[str, Any], shape: Shape, *, width: int) -> tuple[str, int, int]:
+    """The JPEG of a frozen picture that is nearest to `width`: its name, width and height."""
+    files = record["shapes"][shape.value][Format.JPEG.value]
+    name, wide, high = min(files, key=lambda each: abs(each[1] - width))
+    return name, wide, high
 
 
 def frozen(picture: Picture) -> dict[str, Any]:

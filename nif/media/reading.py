@@ -1,9 +1,9 @@
-"""What the desk asks for: the library, newest first, and what is found in it by words."""
+"""What the desk asks for: the library, newest first, what is found in it, what is chosen of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from nif.errors import NotFound
@@ -31,6 +31,22 @@ def library(
         query = query.where(Picture.id < _place(after))
     found = session.scalars(query.options(selectinload(Picture.renditions))).all()
     return PicturePage(found[:size], str(found[size - 1].id) if len(found) > size else None)
+
+
+def choices(session: Session, chosen: Collection[int], *, most: int = 50) -> Sequence[Picture]:
+    """The newest pictures to choose among, with those that are chosen, newest first."""
+    newest = select(Picture.id).order_by(Picture.id.desc()).limit(most).scalar_subquery()
+    query = select(Picture).where(or_(Picture.id.in_(newest), Picture.id.in_(list(chosen))))
+    return session.scalars(query.order_by(Picture.id.desc())).all()
+
+
+def by_id(session: Session, ids: Collection[int]) -> dict[int, Picture]:
+    """These pictures with their files, as far as there are such."""
+    if not ids:
+        return {}
+    query = select(Picture).where(Picture.id.in_(list(ids)))
+    found = session.scalars(query.options(selectinload(Picture.renditions)))
+    return {picture.id: picture for picture in found}
 
 
 def _place(after: str) -> int:

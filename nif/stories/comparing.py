@@ -1,17 +1,23 @@
 """What changed from one revision to another, line by line and word by word."""
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import zip_longest
+from typing import Any
 
+from nif.media.freezing import AI_LABELS
 from nif.stories.markup import addresses, plain
 from nif.stories.models import Revision
 
 # Each word takes the space behind it along: spaces alone would be compared with one another.
 _WORDS = re.compile(r"\w+(?:['’.,:-]\w+)*\s*|[^\w\s]\s*|\s+")
+
+
+PICTURE = "Picture"
 
 
 class Fate(StrEnum):
@@ -48,6 +54,13 @@ class Passage:
     def where(self) -> str:
         line = self.after or self.before
         return line.where if line else ""
+
+    @property
+    def what(self) -> str:
+        """What became of the line: of a picture it is told also where no word differs."""
+        if self.before and self.after:
+            return "changed"
+        return "added" if self.after else "removed"
 
     @property
     def pieces(self) -> Sequence[Piece]:
@@ -108,11 +121,16 @@ def _lines(revision: Revision) -> Iterator[Line]:
         "Type": revision.story_type.value,
         "Lead": revision.lead,
     }
+    lead = texts.pop("Lead")
     yield from (Line(where, text, text) for where, text in texts.items() if text)
+    yield from _picture(revision.picture)
+    if lead:
+        yield Line("Lead", lead, lead)
     for section in revision.sections:
         yield Line("Section", section["label"], section["label"])
         for bullet in section["bullets"]:
             yield _bullet(section["label"], bullet["text"], tuple(bullet["sources"]))
+        yield from _picture(section.get("picture"))
     for sentence in revision.block:
         yield Line("Transparency block", sentence["text"], sentence["text"])
     for source in revision.sources:
@@ -121,6 +139,16 @@ def _lines(revision: Revision) -> Iterator[Line]:
         yield Line("Source", f"{said}, {source['url']}" if source["url"] else said, said)
     for _, name in revision.tags:
         yield Line("Topic", name)
+
+
+def _picture(record: Mapping[str, Any] | None) -> Iterator[Line]:
+    """What is told of a picture; its words name its files too, so that another cut is a change."""
+    if record:
+        shown = record["caption"] or record["alt"] or "A decorative picture"
+        label = AI_LABELS.get(record["ai_use"], "")
+        told = [shown, record["alt"], label, record["credit"], record["licence"]]
+        text = " · ".join(dict.fromkeys(part for part in told if part))
+        yield Line(PICTURE, text, json.dumps(record, sort_keys=True))
 
 
 def _bullet(label: str, text: str, sources: tuple[int, ...]) -> Line:

@@ -1,8 +1,10 @@
 """What the answers of a story say in its block: what there is, and what there is not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from nif.media.models import AiUse as PictureAi
+from nif.media.models import Picture
 from nif.stories import answers
 from nif.stories.answers import AiUse, Answer, Money, Origin, Question, Relations
 from nif.stories.sentences import Sentence
@@ -18,6 +20,11 @@ ORIGINS = {
 AI = {
     AiUse.ASSISTED: "AI was used for {tasks} ({tools}).",
     AiUse.GENERATED: "AI wrote the first version of this story ({tools}).",
+}
+
+PICTURES = {
+    PictureAi.GENERATED: "AI made",
+    PictureAi.ASSISTED: "AI was used to make",
 }
 
 NOTHING = {
@@ -46,14 +53,30 @@ def declared(given: Mapping[str, Any], on_record: Sequence[str]) -> Iterator[Sen
         yield Sentence("ai", said)
 
 
-def what_there_is_not(given: Mapping[str, Any], on_record: Sequence[str]) -> Iterator[Sentence]:
-    """One line of what there is not: of that only what was affirmed, and what no record denies."""
+def of_pictures(pictures: Collection[Picture]) -> Iterator[Sentence]:
+    """What AI made of what a story shows; the credit says with which tools."""
+    for use, done in PICTURES.items():
+        found = [one for one in pictures if one.ai_use is use]
+        if found:
+            many = "a picture" if len(found) == 1 else f"{len(found)} pictures"
+            credits = listed(list(dict.fromkeys(one.credit for one in found)))
+            yield Sentence("ai", f"{done} {many} in this story ({credits}).")
+
+
+def what_there_is_not(
+    given: Mapping[str, Any], on_record: Sequence[str], *, shows_ai: bool = False
+) -> Iterator[Sentence]:
+    """One line of what there is not: of that only what was affirmed, and what no record denies.
+
+    `shows_ai` is whether AI had a part in one of its pictures.
+    """
+    denied = {Question.RELATIONSHIPS: bool(on_record), Question.AI: shows_ai}
     found = [answers.read(given, question) for question, _ in NOTHING]
     clauses = [
         clause
         for (clause_key, clause), answer in zip(NOTHING.items(), found, strict=True)
         if answer and answer.value == clause_key[1]
-        if not (on_record and clause_key[0] is Question.RELATIONSHIPS)
+        if not denied.get(clause_key[0])
     ]
     if clauses:
         text = listed(clauses)

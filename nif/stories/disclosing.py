@@ -4,9 +4,10 @@ Sources come first, then why the story was covered. Nobody types these sentences
 the records, and page, mail, text and JSON-LD print what follows from them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from nif.stories.declaring import declared, listed, what_there_is_not
+from nif.media.models import Picture
+from nif.stories.declaring import declared, listed, of_pictures, what_there_is_not
 from nif.stories.kinds import Checked
 from nif.stories.models import BlockStyle, ReasonCode, Source, SourceKind, Story
 from nif.stories.sentences import Sentence
@@ -38,17 +39,24 @@ WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
 
 
 def block(
-    story: Story, *, same_person: bool = False, on_record: Sequence[str] = ()
+    story: Story,
+    *,
+    same_person: bool = False,
+    on_record: Sequence[str] = (),
+    pictures: Collection[Picture] = (),
 ) -> list[Sentence]:
     """The sentences of a story's block, in their fixed order.
 
     What is declared is said in either style; `FULL` adds what was taken on trust, and what there
-    is not. `same_person` is whether its author publishes it, `on_record` what the register tells.
+    is not. `same_person` is whether its author publishes it, `on_record` what the register tells,
+    `pictures` are those that it shows.
     """
-    return list(_sentences(story, same_person, on_record))
+    return list(_sentences(story, same_person, on_record, pictures))
 
 
-def _sentences(story: Story, same_person: bool, on_record: Sequence[str]) -> Iterator[Sentence]:
+def _sentences(
+    story: Story, same_person: bool, on_record: Sequence[str], pictures: Collection[Picture]
+) -> Iterator[Sentence]:
     is_full = story.block_style is BlockStyle.FULL
     named = [source for source in story.sources if _is_named(source)]
     if named:
@@ -58,10 +66,12 @@ def _sentences(story: Story, same_person: bool, on_record: Sequence[str]) -> Ite
     if story.reason_code in WITHOUT_SUBJECT or (story.reason_code and story.reason_subject.strip()):
         yield Sentence("reason", f"We covered it because {reason_clause(story)}.")
     yield from declared(story.answers or {}, on_record)
+    made_by_ai = list(of_pictures(pictures))
+    yield from made_by_ai
     if same_person:
         yield Sentence("desk", "The same person wrote and edited this story.")
     if is_full:
-        yield from what_there_is_not(story.answers or {}, on_record)
+        yield from what_there_is_not(story.answers or {}, on_record, shows_ai=bool(made_by_ai))
 
 
 def reason_clause(story: Story) -> str:

@@ -1,9 +1,10 @@
 """Writing a story: its text, the sources behind it and the reason for covering it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,6 +25,7 @@ from nif.stories.models import (
     Tag,
 )
 from nif.stories.parties import named_in
+from nif.stories.picturing import Places, count, places_in
 from nif.stories.slugs import free_slug, slugify
 
 
@@ -41,17 +43,27 @@ class SourceCopy:
     checked: Checked | None = None
 
 
+class SectionCopy(NamedTuple):
+    """A section, as an editor gives it: its label, its bullets, and the picture after them."""
+
+    label: str
+    bullets: Sequence[str]
+    picture_id: int | None = None
+
+
 @dataclass(frozen=True)
 class StoryCopy:
-    """A story, as an editor gives it. `sections` pairs a label with its bullets.
+    """A story, as an editor gives it. A section without a picture may be a pair.
 
-    `answers` are those to the questions that were answered. Moments are in UTC.
+    `picture_id` is the one that leads it. `answers` are those to the questions that were answered.
+    Moments are in UTC.
     """
 
     headline: str
     dek: str = ""
     lead: str = ""
-    sections: Sequence[tuple[str, Sequence[str]]] = ()
+    sections: Sequence[SectionCopy | tuple[str, Sequence[str]]] = ()
+    picture_id: int | None = None
     sources: Sequence[SourceCopy] = ()
     reason_code: ReasonCode | None = None
     reason_subject: str = ""
@@ -64,7 +76,8 @@ class StoryCopy:
 
 
 def draft(session: Session, copy: StoryCopy, *, author_id: int | None, now: datetime) -> Story:
-    """A new draft, with an address of its own from the start."""
+    """A new draft, with an address of its own from the start. Raises Invalid as `redraft` does."""
+    count(session, before=Counter(), after=_places(copy))
     story = Story(
         slug=_free_slug(session, copy.headline),
         headline=copy.headline,
@@ -90,12 +103,14 @@ def redraft(
     """Replace what a working copy says. `edits` is the count that the editor saw when they began.
 
     Of a published story readers go on seeing the current revision, at the address that it has.
-    Raises Conflict where someone else has saved in between, or it is scheduled.
+    Raises Conflict where someone else has saved in between, or it is scheduled, and Invalid for
+    `pictures` where one that it is to show is gone.
     """
     if story.state is StoryState.SCHEDULED:
         raise Conflict("This story is scheduled. Take it off the schedule to change it.")
     if story.edits != edits:
         raise Conflict("Someone else saved this story while you were writing.")
+    count(session, before=places_in(story), after=_places(copy))
     if story.headline != copy.headline and story.state is not StoryState.PUBLISHED:
         story.slug = _free_slug(session, copy.headline, own=story.slug)
     _write(session, story, copy, by_id=by_id, now=now)
@@ -116,7 +131,8 @@ def _write(
     session: Session, story: Story, copy: StoryCopy, *, by_id: int | None, now: datetime
 ) -> None:
     story.headline, story.dek, story.lead = copy.headline, copy.dek, copy.lead
-    story.sections = [_section(label, bullets) for label, bullets in copy.sections]
+    story.sections = [_section(SectionCopy(*section)) for section in copy.sections]
+    story.picture_id = copy.picture_id
     story.sources = [
         Source(position=n, **vars(source)) for n, source in enumerate(copy.sources, start=1)
     ]
@@ -132,8 +148,13 @@ def _write(
     )
 
 
-def _section(label: str, bullets: Sequence[str]) -> dict[str, Any]:
-    return {"label": label, "bullets": list(bullets)}
+def _section(copy: SectionCopy) -> dict[str, Any]:
+    return {"label": copy.label, "bullets": list(copy.bullets), "picture": copy.picture_id}
+
+
+def _places(copy: StoryCopy) -> Places:
+    shown = (copy.picture_id, *(SectionCopy(*section).picture_id for section in copy.sections))
+    return Counter(picture_id for picture_id in shown if picture_id is not None)
 
 
 def _tags(session: Session, names: Sequence[str]) -> list[Tag]:

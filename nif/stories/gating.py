@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
 from nif.errors import Invalid
-from nif.stories.gates import asking, copy, sourcing
+from nif.stories.gates import asking, copy, picturing, sourcing
 from nif.stories.gates.finding import Case, Finding, Gate, Weight
 from nif.stories.models import Override, Story
 
@@ -18,6 +18,7 @@ GATES: Sequence[Gate] = (
     copy.finished,
     copy.not_too_loud,
     copy.in_time,
+    picturing.told,
     sourcing.named,
     sourcing.used,
     sourcing.borne_out,

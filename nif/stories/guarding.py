@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from nif.stories.comparing import Passage, compare
+from nif.stories.comparing import PICTURE, Passage, compare
 from nif.stories.models import Revision
 
 MOST_CHARACTERS = 40
@@ -96,6 +96,7 @@ PLACES = {
     "Type": "the type of the story",
     "Transparency block": "the transparency block",
     "Source": "a source",
+    PICTURE: "a picture",
 }
 """Places in which every word counts. Where only the address of a link changed, no word did."""
 

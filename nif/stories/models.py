@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.accounts.models import Account
 from nif.database import Base, BigId
+from nif.media.models import Picture
 from nif.register.models import Party
 from nif.stories.kinds import ChangeKind, Checked, Standing, Verdict
 from nif.stories.measuring import minutes
@@ -87,8 +88,9 @@ class Tag(Base):
 class Story(Base):
     """The working copy. Readers see its `current` revision, never this.
 
-    `sections` is a list of {"label": str, "bullets": [str, …]}, each bullet as it was typed: see
-    `markup`. `answers` are those of `nif.stories.answers`, by question.
+    `sections` is a list of {"label": str, "bullets": [str, …], "picture": id or None}, each bullet
+    as it was typed: see `markup`. Sections from before there were pictures have no "picture".
+    `answers` are those of `nif.stories.answers`, by question.
     """
 
     __tablename__ = "story"
@@ -106,6 +108,7 @@ class Story(Base):
     dek: Mapped[str] = mapped_column(default="")
     lead: Mapped[str] = mapped_column(default="")
     sections: Mapped[list[Any]] = mapped_column(default=list)
+    picture_id: Mapped[int | None] = mapped_column(ForeignKey(Picture.id), index=True)
     byline: Mapped[str] = mapped_column(default="")
     author_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     reason_code: Mapped[ReasonCode | None]
@@ -153,7 +156,8 @@ class Source(Base):
 class Revision(Base):
     """One published state of a story: frozen, whole, and all that its page needs.
 
-    `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text", "sources": [n, …]}]};
+    `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text", "sources": [n, …]}]},
+    with a "picture" where one stands after it; that and `picture` are as `media.freezing` has it;
     `block` a list of {"kind", "text", "links": [[words, address], …]}; `tags` a list of
     [slug, name]; `sources` and `answers` are the records behind the block. `kind` and `summary`
     say what changed since the one before, `changed` by how many characters, and `confirmed_by` who
@@ -172,6 +176,7 @@ class Revision(Base):
     dek: Mapped[str]
     lead: Mapped[str]
     sections: Mapped[list[Any]]
+    picture: Mapped[dict[str, Any] | None]
     byline: Mapped[str]
     block: Mapped[list[Any]]
     sources: Mapped[list[Any]]

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
+from nif.media.models import Picture
 from nif.register import deciding
 from nif.register.matching import matcher
 from nif.register.models import DisclosureDecision, Materiality, Relationship
@@ -15,6 +16,7 @@ from nif.stories.fingerprints import lines_of
 from nif.stories.gates.finding import Case
 from nif.stories.markup import plain, with_sources
 from nif.stories.models import Story, story_party
+from nif.stories.picturing import pictures_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class OnRecord:
     """The parties that a story names, and what is on record about them.
 
     `undecided` are the relationships that keep the story from its readers; `sentences` what its
-    block tells of the others.
+    block tells of the others. `pictures` are those that it shows, by id.
     """
 
     parties: Sequence[int] = ()
@@ -30,11 +32,18 @@ class OnRecord:
     undecided: Sequence[Relationship] = ()
     sentences: Sequence[str] = ()
     decisions: Mapping[int, DisclosureDecision] = field(default_factory=dict)
+    pictures: Mapping[int, Picture] = field(default_factory=dict)
 
     def case(self, story: Story, *, now: datetime) -> Case:
         """The story as its gates look at it."""
         names = dict.fromkeys(one.party.name for one in self.undecided)
-        return Case(story, undecided=tuple(names), parties=frozenset(self.parties), now=now)
+        return Case(
+            story,
+            undecided=tuple(names),
+            parties=frozenset(self.parties),
+            now=now,
+            pictures=self.pictures,
+        )
 
 
 def named_in(session: Session, story: Story) -> list[int]:
@@ -46,10 +55,10 @@ def named_in(session: Session, story: Story) -> list[int]:
 
 def look_up(session: Session, story: Story, *, story_id: int | None, now: datetime) -> OnRecord:
     """What is on record about whom a story names. What must be told needs nobody's decision."""
-    parties = named_in(session, story)
+    parties, pictures = named_in(session, story), pictures_of(session, [story])
     found = in_force(session, parties, on=now.date())
     if not found:
-        return OnRecord(parties)
+        return OnRecord(parties, pictures=pictures)
     known = deciding.decisions(session, story_id, found) if story_id else {}
     must = [one for one in found if one.materiality is Materiality.ALWAYS and one.id not in known]
     told = deciding.sentences(session, story_id, found) if story_id else []
@@ -60,6 +69,7 @@ def look_up(session: Session, story: Story, *, story_id: int | None, now: dateti
         undecided=[one for one in open_ if one not in must],
         sentences=list(dict.fromkeys([*(one.says(now.date()) for one in must), *told])),
         decisions=known,
+        pictures=pictures,
     )
 
 

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.errors import Conflict, Invalid
+from nif.media.keeping import use_all
+from nif.media.models import Picture
 from nif.stories.disclosing import block
 from nif.stories.gating import by_field, check, decided_codes, in_the_way
 from nif.stories.kinds import ChangeKind, Standing
@@ -19,6 +21,7 @@ from nif.stories.markup import with_sources
 from nif.stories.measuring import count_words
 from nif.stories.models import Revision, Shelf, Source, Story, StoryState
 from nif.stories.parties import OnRecord, keep, look_up
+from nif.stories.picturing import kept_of, places_of
 from nif.stories.recording import write_down
 from nif.stories.slugs import free_slug, slugify
 
@@ -35,6 +38,7 @@ def publish(session: Session, story: Story, *, by: int | None, now: datetime) ->
     revision = freeze(session, story, by=by, now=now)
     session.add(revision)
     session.flush()
+    use_all(session, places_of(revision))
     story.state, story.current_id = StoryState.PUBLISHED, revision.id
     story.first_published_at = story.updated_at = now
     story.publish_at = None
@@ -78,26 +82,32 @@ def freeze(
     """The revision that publishing makes of the working copy, in no session yet.
 
     `before` is the one that it follows; who wrote and edited the story is told as it was there.
+    Pictures of which there is no file yet are left out: no gate lets them pass.
     """
-    sections = _anchored(story.sections)
     same_person = by is not None and by == story.author_id
     if before is not None:
         same_person = any(sentence["kind"] == "desk" for sentence in before.block)
-    told = look_up(session, story, story_id=story.id, now=now).sentences
-    sentences = block(story, same_person=same_person, on_record=told)
+    known = look_up(session, story, story_id=story.id, now=now)
+    pictures = known.pictures
+    sentences = block(
+        story, same_person=same_person, on_record=known.sentences, pictures=pictures.values()
+    )
     content: dict[str, Any] = {
         "slug": story.slug,
         "story_type": story.story_type,
         "headline": story.headline,
         "dek": story.dek,
         "lead": story.lead,
-        "sections": sections,
+        "sections": _anchored(story.sections, pictures),
         "byline": story.byline,
         "block": [asdict(sentence) for sentence in sentences],
         "sources": [_record(source) for source in story.sources],
         "answers": story.answers,
         "tags": sorted([tag.slug, tag.name] for tag in story.tags),
     }
+    if lead := kept_of(pictures, story.picture_id):
+        # Not where there is none: what a story without pictures says keeps its hash.
+        content["picture"] = lead
     return Revision(
         story_id=story.id,
         n=before.n + 1 if before else 1,
@@ -118,10 +128,10 @@ def hash_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
+def _anchored(sections: list[Any], pictures: Mapping[int, Picture]) -> list[dict[str, Any]]:
     """The sections with an anchor each, and one for each bullet: `why-it-matters`, `…-2`."""
     taken: set[str] = set()
-    anchored = []
+    anchored: list[dict[str, Any]] = []
     for section in sections:
         anchor = free_slug(slugify(section["label"]), taken)
         taken.add(anchor)
@@ -131,7 +141,10 @@ def _anchored(sections: list[Any]) -> list[dict[str, Any]]:
             taken.add(own)
             line, sources = with_sources(text)
             bullets.append({"anchor": own, "text": line, "sources": sources})
-        anchored.append({"anchor": anchor, "label": section["label"], "bullets": bullets})
+        told = {"anchor": anchor, "label": section["label"], "bullets": bullets}
+        if picture := kept_of(pictures, section.get("picture")):
+            told["picture"] = picture
+        anchored.append(told)
     return anchored
 
 

@@ -18,7 +18,10 @@ LISTS = ("sections", "block", "sources", "tags")
 
 
 def payload(revision: Revision) -> dict[str, Any]:
-    """All that readers saw, and nobody's number: answers are signed by name."""
+    """All that readers saw, and nobody's number: answers are signed by name.
+
+    A picture is named only where there is one, so that entries from before still verify.
+    """
     answers = {
         question: {name: value for name, value in answer.items() if name != "by_id"}
         for question, answer in revision.answers.items()
@@ -30,6 +33,7 @@ def payload(revision: Revision) -> dict[str, Any]:
         "summary": revision.summary,
         "answers": answers,
         "content_hash": revision.content_hash,
+        **({"picture": revision.picture} if revision.picture else {}),
     }
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, RoleName
 from nif.errors import Conflict, Invalid, NotAllowed
+from nif.media.keeping import use_all
 from nif.stories.comparing import changed, compare
 from nif.stories.guarding import refusal, touched
 from nif.stories.kinds import (
@@ -24,6 +25,7 @@ from nif.stories.kinds import (
 from nif.stories.models import Review, Revision, Story
 from nif.stories.notes import Note, as_sentence, put_right, sentence_of
 from nif.stories.parties import keep
+from nif.stories.picturing import places_of
 from nif.stories.publishing import freeze, hash_of, pass_gates, restock
 from nif.stories.recording import write_down
 
@@ -191,7 +193,7 @@ def _empty(revision: Revision) -> None:
     kept = {name: getattr(revision, name) for name in names}
     for name, nothing in EMPTIED.items():
         setattr(revision, name, nothing)
-    revision.words = 0
+    revision.words, revision.picture = 0, None
     revision.content_hash = hash_of({**kept, **EMPTIED})
 
 
@@ -210,6 +212,7 @@ def _put(
         revision.modified_at = current.modified_at
     session.add(revision)
     session.flush()
+    use_all(session, places_of(revision))
     if change.kind in LABELS:
         note = _note(story, change, revision, by)
         session.add(note)

@@ -37,6 +37,7 @@ PARTS = (
     "Get news dropped in your inbox",
     "Related Articles",
 )
+PICTURED = "palisade-records-buys-4-100-song-quillfeather-catalogue"
 WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -77,6 +78,7 @@ def test_readers_pages_are_open_to_everyone(
     for path in (
         "/",
         f"/articles/{SEED}",
+        f"/articles/{PICTURED}",
         "/tags/ai-training",
         "/newsletters/",
         "/newsletters/daily/",

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from nif.errors import NotFound
 from nif.media.describing import Description
 from nif.media.keeping import Taken, keep
-from nif.media.models import Picture, SourceType
+from nif.media.models import Format, Picture, Rendition, Shape, SourceType
 from nif.media.opening import master_of
-from nif.media.storing import Storage, name_of
+from nif.media.processing import formats, sizes
+from nif.media.storing import ENDINGS, Storage, name_of
 from tests.conftest import NOON
 from tests.media.drawing import a_picture
 
@@ -65,6 +66,33 @@ def taken(storage: Storage, image: Image.Image | None = None, **given: Any) -> T
 def kept(session: Session, storage: Storage | None = None, **given: Any) -> Picture:
     """A picture in the library whose files were not made yet."""
     return keep(session, taken(storage or Drawer()), said(**given), by=None, now=NOON)
+
+
+def ready(session: Session, **given: Any) -> Picture:
+    """A picture in the library with all its files on record, though nobody drew them."""
+    picture = kept(session, **given)
+    for shape in Shape:
+        for size in sizes(shape, 900, 600):
+            for format_ in formats(shape):
+                session.add(_a_file(picture, shape, format_, size))
+    picture.made = picture.wanted
+    session.flush()
+    session.expire(picture, ["renditions"])
+    return picture
+
+
+def _a_file(picture: Picture, shape: Shape, format_: Format, size: tuple[int, int]) -> Rendition:
+    name = name_of(repr((shape, format_, size)).encode(), ENDINGS[format_], of=picture.sha256)
+    return Rendition(
+        picture_id=picture.id,
+        cut=picture.wanted,
+        shape=shape,
+        format=format_,
+        width=size[0],
+        height=size[1],
+        size=1000,
+        name=name,
+    )
 
 
 def look_at(data: bytes) -> Image.Image:

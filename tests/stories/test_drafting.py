@@ -20,7 +20,11 @@ def test_a_draft_keeps_what_its_editor_gave(session):
     assert (story.slug, story.state) == ("palisade-sells", StoryState.DRAFT)
     assert (story.headline, story.lead, story.author_id) == (copy.headline, copy.lead, editor.id)
     assert story.sections == [
-        {"label": "Why it matters:", "bullets": ["It is the largest sale of the year."]}
+        {
+            "label": "Why it matters:",
+            "bullets": ["It is the largest sale of the year."],
+            "picture": None,
+        }
     ]
     assert [source.publisher for source in story.sources] == ["The Turntable Gazette"]
     assert [tag.slug for tag in story.tags] == ["catalogues", "deals"]

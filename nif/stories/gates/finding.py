@@ -1,10 +1,11 @@
 """What a gate finds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from nif.media.models import Picture
 from nif.stories.models import Story
 
 
@@ -32,13 +33,14 @@ class Case:
     """A story, and what a gate has to know of the world around it.
 
     `undecided` names the parties in the story with whom something is on record that nobody has
-    decided about yet; `parties` are the ids of all parties in it.
+    decided about yet; `parties` are the ids of all parties in it, `pictures` those that it shows.
     """
 
     story: Story
     undecided: tuple[str, ...] = ()
     parties: frozenset[int] = field(default_factory=frozenset)
     now: datetime | None = None
+    pictures: Mapping[int, Picture] = field(default_factory=dict)
 
 
 Gate = Callable[[Case], Iterator[Finding]]

@@ -22,6 +22,7 @@ from nif.web.filters import iso
 from nif.web.newsroom.rights import get_own_story
 from nif.web.newsroom.story_copy import copy_of, problems
 from nif.web.newsroom.story_form import StoryForm, flat, read
+from nif.web.newsroom.story_pictures import gone
 
 blueprint = Blueprint("newsroom_autosaving", __name__, url_prefix="/newsroom")
 
@@ -38,7 +39,7 @@ def begin() -> ResponseReturnValue:
     with transaction() as session:
         me = session.get_one(Account, current_user.id)
         whole = _titled(form, UNTITLED)
-        open_problems = problems(whole)
+        open_problems = problems(whole) | gone(session, whole)
         copy = copy_of(StoryForm(headline=UNTITLED) if open_problems else whole)
         story = drafting.draft(session, copy, author_id=me.id, now=now)
         edits = None if open_problems else story.edits
@@ -56,7 +57,7 @@ def save(story_id: int) -> ResponseReturnValue:
         me = session.get_one(Account, current_user.id)
         story = get_own_story(session, story_id, lock=True)
         whole = _titled(form, story.headline)
-        open_problems = problems(whole)
+        open_problems = problems(whole) | gone(session, whole)
         edits, conflict = None, ""
         try:
             if not open_problems:

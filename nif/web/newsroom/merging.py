@@ -17,6 +17,7 @@ from nif.web.newsroom.rights import get_own_story
 from nif.web.newsroom.stories import form_page, overtaken_page
 from nif.web.newsroom.story_copy import copy_of
 from nif.web.newsroom.story_form import filled, flat, read
+from nif.web.newsroom.story_pictures import shelf_for
 from nif.web.newsroom.words import field_name
 
 blueprint = Blueprint("newsroom_merging", __name__, url_prefix="/newsroom")
@@ -33,6 +34,10 @@ def compare(story_id: int) -> ResponseReturnValue:
         story = get_own_story(session, story_id)
         theirs = flat(filled(story))
         saved = keeping.saved_by(session, story_id, story.edits)
+        pictures = {
+            **shelf_for(session, read(request.form)).names,
+            **shelf_for(session, filled(story)).names,
+        }
     names = [name for name in {**theirs, **mine} if _differs(mine, theirs, name)]
     return render_template(
         "newsroom/merging/merge.html",
@@ -42,6 +47,8 @@ def compare(story_id: int) -> ResponseReturnValue:
         saved=saved,
         names=names,
         field_name=field_name,
+        pictures=pictures,
+        is_picture=is_picture,
     )
 
 
@@ -73,6 +80,11 @@ def merge(story_id: int) -> ResponseReturnValue:
         return overtaken_page(form, story_id), 409
     flash("Merged and saved. Both texts are kept under “Versions”.", "good")
     return redirect(url_for("newsroom_stories.story", story_id=story_id), 303)
+
+
+def is_picture(name: str) -> bool:
+    """Is this a field that chooses a picture?"""
+    return name == "picture_id" or name.endswith("-picture")
 
 
 def _differs(mine: dict[str, str], theirs: dict[str, str], name: str) -> bool:

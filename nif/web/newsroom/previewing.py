@@ -16,6 +16,7 @@ from nif.web.access import Access, open_to
 from nif.web.current import reading
 from nif.web.newsroom.story_copy import sketch
 from nif.web.newsroom.story_form import read
+from nif.web.newsroom.story_pictures import shelf_for
 
 blueprint = Blueprint("newsroom_previewing", __name__, url_prefix="/newsroom")
 
@@ -33,11 +34,16 @@ def preview() -> ResponseReturnValue:
         number = request.form.get("story", default=0, type=int)
         on_record = look_up(session, story, story_id=number or None, now=now)
         body = freeze(session, story, by=current_user.id, now=now)
+        shelf = shelf_for(session, form)
+    shown_pictures = on_record.pictures.values()
+    sentences = block(shown, on_record=on_record.sentences, pictures=shown_pictures)
     return render_template(
         "newsroom/previewing/live.html",
         body=body,
         findings=check(on_record.case(story, now=now)),
-        sentences=[asdict(one) for one in block(shown, on_record=on_record.sentences)],
+        sentences=[asdict(one) for one in sentences],
+        form=form,
+        shelf=shelf,
     )
 
 

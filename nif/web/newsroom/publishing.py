@@ -196,5 +196,6 @@ def page(story_id: int, *, problems: dict[str, str] | None = None, about: str = 
 
 def _block(story: Story, on_record: OnRecord) -> list[Any]:
     same_person = story.author_id is not None and story.author_id == current_user.id
-    told = on_record.sentences
-    return cast("list[Any]", block(story, same_person=same_person, on_record=told))
+    told, pictures = on_record.sentences, on_record.pictures.values()
+    sentences = block(story, same_person=same_person, on_record=told, pictures=pictures)
+    return cast("list[Any]", sentences)

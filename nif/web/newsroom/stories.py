@@ -1,5 +1,6 @@
 """The desk: the stories by state, the form that drafts one, and its preview."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from nif.accounts.auditing import note
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
+from nif.media.models import Picture
 from nif.stories import drafting, measuring, publishing, reviewing
 from nif.stories.desk import keeping
 from nif.stories.desk.searching import find
@@ -22,6 +24,7 @@ from nif.stories.gates.finding import Case
 from nif.stories.gating import check, in_the_way
 from nif.stories.models import Story, StoryState
 from nif.stories.parties import look_up
+from nif.stories.picturing import pictures_of
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
@@ -29,6 +32,7 @@ from nif.web.newsroom import words
 from nif.web.newsroom.rights import get_own_story, may_change
 from nif.web.newsroom.story_copy import copy_of, sketch
 from nif.web.newsroom.story_form import StoryForm, blank, filled, flat, grown, read
+from nif.web.newsroom.story_pictures import shelf_for
 
 blueprint = Blueprint("newsroom_stories", __name__, url_prefix="/newsroom")
 
@@ -59,7 +63,8 @@ def desk() -> ResponseReturnValue:
         else:
             pages = {state.value: find(session, state=state, size=AT_A_GLANCE) for state in states}
         shown = [one for page in pages.values() for one in page.stories]
-        facts = {one.id: _facts(one) for one in shown}
+        pictures = pictures_of(session, shown)
+        facts = {one.id: _facts(one, pictures) for one in shown}
     return render_template(
         "newsroom/stories/desk.html",
         pages=pages,
@@ -69,9 +74,9 @@ def desk() -> ResponseReturnValue:
     )
 
 
-def _facts(story: Story) -> dict[str, int]:
+def _facts(story: Story, pictures: Mapping[int, Picture]) -> dict[str, int]:
     count = measuring.count_words(story.lead, story.sections)
-    missing = len(in_the_way(check(Case(story)))) if story.state in OPEN else 0
+    missing = len(in_the_way(check(Case(story, pictures=pictures)))) if story.state in OPEN else 0
     return {"missing": missing, "words": count, "minutes": measuring.minutes(count)}
 
 
@@ -89,13 +94,13 @@ def draft() -> ResponseReturnValue:
         return form_page(grown(form, what), added=what)
     try:
         copy = copy_of(form)
+        with transaction() as session:
+            now = utc_now()
+            story = drafting.draft(session, copy, author_id=current_user.id, now=now)
+            _note(session, "story_drafted", story, now)
+            _keep(session, story.id, form, edits=story.edits)
     except Invalid as error:
         return form_page(form, problems=error.problems), 422
-    with transaction() as session:
-        now = utc_now()
-        story = drafting.draft(session, copy, author_id=current_user.id, now=now)
-        _note(session, "story_drafted", story, now)
-        _keep(session, story.id, form, edits=story.edits)
     return _saved(story.id)
 
 
@@ -195,7 +200,13 @@ def form_page(form: StoryForm, **given: Any) -> str:
             given["published"] = kept if kept.state is StoryState.PUBLISHED else None
         on_record = look_up(session, story, story_id=given["story_id"], now=utc_now())
         findings = check(on_record.case(story, now=utc_now()))
-        sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences)
+        shown = on_record.pictures.values()
+        sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences, pictures=shown)
+        shelf = shelf_for(session, form)
+    if given["problems"] or shelf.gone:
+        # What the rule says of pictures as a whole stands beside each field that is meant.
+        given["problems"] = {**given["problems"], **shelf.gone}
+        given["problems"].pop("pictures", None)
     return render_template(
         "newsroom/stories/form.html",
         form=form,
@@ -204,5 +215,6 @@ def form_page(form: StoryForm, **given: Any) -> str:
         count=measuring.count_words(story.lead, story.sections),
         minutes=measuring.minutes,
         words=words,
+        shelf=shelf,
         **given,
     )

@@ -12,13 +12,19 @@ from typing import Any, TypeVar
 from nif.errors import Invalid
 from nif.links import is_address
 from nif.stories.answers import sign
-from nif.stories.drafting import SourceCopy, StoryCopy
+from nif.stories.drafting import SectionCopy, SourceCopy, StoryCopy
 from nif.stories.fingerprints import fingerprint
 from nif.stories.kinds import Checked
 from nif.stories.models import BlockStyle, ReasonCode, Source, SourceKind, Story, StoryType, Tag
 from nif.stories.slugs import slugify
 from nif.web.newsroom import answer_form
-from nif.web.newsroom.story_form import MOST_SOURCES, SectionRow, SourceRow, StoryForm
+from nif.web.newsroom.story_form import (
+    MOST_SOURCES,
+    SectionRow,
+    SourceRow,
+    StoryForm,
+    picture_id,
+)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -78,7 +84,11 @@ def _text(copy: StoryCopy) -> dict[str, Any]:
         "headline": copy.headline,
         "dek": copy.dek,
         "lead": copy.lead,
-        "sections": [{"label": label, "bullets": bullets} for label, bullets in copy.sections],
+        "picture_id": copy.picture_id,
+        "sections": [
+            {"label": one.label, "bullets": one.bullets, "picture": one.picture_id}
+            for one in (SectionCopy(*section) for section in copy.sections)
+        ],
     }
 
 
@@ -94,13 +104,18 @@ def _copy_without_answers(form: StoryForm) -> StoryCopy:
         headline=_line(form.headline),
         dek=_line(form.dek),
         lead=_line(form.lead),
+        picture_id=picture_id(form.picture_id),
         byline=_line(form.byline),
         story_type=_member(StoryType, form.story_type) or StoryType.BRIEF,
         tags=_tags(form),
         reason_code=_member(ReasonCode, form.reason_code),
         reason_subject=_line(form.reason_subject).rstrip("."),
         block_style=_member(BlockStyle, form.block_style) or BlockStyle.CLASSIC,
-        sections=[(_line(row.label), row.lines) for row in form.sections if not row.is_empty],
+        sections=[
+            SectionCopy(_line(row.label), row.lines, picture_id(row.picture))
+            for row in form.sections
+            if not row.is_empty
+        ],
         sources=[
             _source(row, kind)
             for row in form.sources
@@ -131,6 +146,7 @@ def _problems(form: StoryForm) -> Iterator[tuple[str, str]]:
         yield "reason_code", "Choose one of the reasons in the list."
     if _member(StoryType, form.story_type) is None:
         yield "story_type", "Choose one of the types in the list."
+    yield from _picture_problems("picture_id", form.picture_id)
     yield from _tag_problems(_tags(form))
     yield from answer_form.problems(form.answers)
     for n, section in enumerate(form.sections):
@@ -162,10 +178,16 @@ def _tag_problems(tags: list[str]) -> Iterator[tuple[str, str]]:
             )
 
 
+def _picture_problems(name: str, chosen: str) -> Iterator[tuple[str, str]]:
+    if chosen and picture_id(chosen) is None:
+        yield name, "Choose one of the pictures in the list, or none."
+
+
 def _section_problems(prefix: str, row: SectionRow) -> Iterator[tuple[str, str]]:
     yield from _too_long({"label": row.label}, {"label": LONGEST_LABEL}, prefix)
     if not row.label.strip():
         yield prefix + "label", "Give these bullets a label, such as “Why it matters:”."
+    yield from _picture_problems(prefix + "picture", row.picture)
     if len(row.lines) > MOST_BULLETS:
         yield prefix + "bullets", f"{MOST_BULLETS} bullets are the most in one section."
     for n, line in enumerate(row.lines, start=1):

@@ -23,14 +23,15 @@ MOST_SOURCES = 30
 
 @dataclass(frozen=True)
 class SectionRow:
-    """A section as typed: its label, and a bullet on each line."""
+    """A section as typed: its label, a bullet on each line, and the picture chosen for it."""
 
     label: str = ""
     bullets: str = ""
+    picture: str = ""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.label.strip() or self.bullets.strip())
+        return not (self.label.strip() or self.bullets.strip() or self.picture)
 
     @property
     def lines(self) -> list[str]:
@@ -57,6 +58,7 @@ class SourceRow:
         return self.kind == SourceRow.kind and not any(text.strip() for text in texts)
 
 
+SECTION_FIELDS = tuple(one.name for one in fields(SectionRow))
 SOURCE_FIELDS = tuple(one.name for one in fields(SourceRow))
 
 
@@ -67,6 +69,7 @@ class StoryForm:
     headline: str = ""
     dek: str = ""
     lead: str = ""
+    picture_id: str = ""
     byline: str = ""
     story_type: str = StoryType.BRIEF.value
     tags: str = ""
@@ -83,6 +86,7 @@ TEXTS = (
     "headline",
     "dek",
     "lead",
+    "picture_id",
     "byline",
     "story_type",
     "tags",
@@ -108,7 +112,10 @@ def blank(byline: str) -> StoryForm:
 
 def filled(story: Story) -> StoryForm:
     """The form of a story that was saved before."""
-    sections = [SectionRow(s["label"], "\n".join(s["bullets"])) for s in story.sections]
+    sections = [
+        SectionRow(s["label"], "\n".join(s["bullets"]), str(s.get("picture") or ""))
+        for s in story.sections
+    ]
     sources = [
         SourceRow(
             kind=source.kind.value,
@@ -126,6 +133,7 @@ def filled(story: Story) -> StoryForm:
         headline=story.headline,
         dek=story.dek,
         lead=story.lead,
+        picture_id=str(story.picture_id or ""),
         byline=story.byline,
         story_type=story.story_type.value,
         tags=", ".join(tag.name for tag in story.tags),
@@ -148,10 +156,10 @@ def read(values: Mapping[str, str]) -> StoryForm:
     edits = text("edits")
     return StoryForm(
         **{name: text(name) for name in ("headline", "dek", "lead", "byline", "tags")},
-        **{name: text(name) for name in ("reason_code", "reason_subject")},
+        **{name: text(name) for name in ("reason_code", "reason_subject", "picture_id")},
         story_type=text("story_type") or StoryForm.story_type,
         sections=[
-            SectionRow(text(f"sections-{n}-label"), text(f"sections-{n}-bullets"))
+            SectionRow(**{name: text(f"sections-{n}-{name}") for name in SECTION_FIELDS})
             for n in _numbers(values, "sections-{}-label", MOST_SECTIONS)
         ],
         sources=[
@@ -162,6 +170,12 @@ def read(values: Mapping[str, str]) -> StoryForm:
         block_style=text("block_style") or StoryForm.block_style,
         edits=int(edits) if edits.isdecimal() and len(edits) < 10 else 0,
     )
+
+
+def picture_id(text: str) -> int | None:
+    """The picture that a field names; None where it names none that could be."""
+    is_id = text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0
+    return int(text) if is_id else None
 
 
 def grown(form: StoryForm, what: str) -> StoryForm:

@@ -113,6 +113,7 @@ FIELDS = {
     "headline": "Headline",
     "dek": "Dek",
     "lead": "Lead",
+    "picture_id": "Lead picture",
     "byline": "Byline",
     "story_type": "Type",
     "tags": "Tags",

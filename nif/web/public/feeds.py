@@ -11,6 +11,7 @@ from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.public.caching import kept
+from nif.web.public.illustrating import in_feed
 from nif.web.public.markup import legible
 from nif.web.public.records import record
 from nif.web.public.syndication import ATOM, JSON_FEED, RSS, Feed, Item, atom, json_feed, rss
@@ -78,6 +79,7 @@ def _item(story: Revision, first_slug: str) -> Item:
         "story": story,
         "address": links().story(story.slug),
         "record": links().record(story.slug),
+        "picture_in": lambda one: in_feed(one, links()),
     }
     return Item(
         guid=links().story(first_slug),
@@ -92,6 +94,7 @@ def _item(story: Revision, first_slug: str) -> Item:
         transparency={"record": words["record"], **record(story, links())},
         published=story.first_published_at,
         updated=story.modified_at,
+        image=in_feed(story.picture, links()),
     )
 
 

@@ -8,6 +8,7 @@ from nif.subscriptions.joining import find_first_list
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.public.caching import TICKET, kept
+from nif.web.public.illustrating import share_image
 from nif.web.public.records import as_json
 from nif.web.public.structured import news_article
 
@@ -47,5 +48,6 @@ def _story(slug: str) -> str:
         form_ticket=TICKET,
         address=links().story(slug),
         record=links().record(slug),
+        preview_image=share_image(revision, links()),
         structured=news_article(revision, links(), settings(), notes),
     )

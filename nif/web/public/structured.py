@@ -18,6 +18,7 @@ from nif.stories.models import Revision, StoryType
 from nif.stories.notes import Note
 from nif.typography import typeset
 from nif.web.filters import iso
+from nif.web.public.illustrating import images
 from nif.web.public.policy_texts import POLICIES
 from nif.web.public.records import as_json
 
@@ -47,6 +48,7 @@ def news_article(
 ) -> dict[str, Any]:
     """The JSON-LD of a story with its notes; what the page does not show is not in it."""
     address = links.story(story.slug)
+    pictures = images(story, links)
     return {
         "@context": "https://schema.org",
         "@type": _types(story),
@@ -64,6 +66,7 @@ def news_article(
         "wordCount": story.words,
         "timeRequired": f"PT{story.minutes}M",
         "isAccessibleForFree": True,
+        **({"image": pictures} if pictures else {}),
         "author": [{"@type": "Person", "name": story.byline}],
         "publisher": _publisher(links, settings),
         "publishingPrinciples": links.policy("manifesto"),

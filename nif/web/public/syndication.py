@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from nif.web.filters import iso
+from nif.web.public.illustrating import ShownImage
 from nif.web.public.markup import add, document, legible, root
 
 RSS = "application/rss+xml"
@@ -26,6 +27,7 @@ RSS_WORDS = {
     "xmlns:atom": "http://www.w3.org/2005/Atom",
     "xmlns:content": "http://purl.org/rss/1.0/modules/content/",
     "xmlns:dc": "http://purl.org/dc/elements/1.1/",
+    "xmlns:media": "http://search.yahoo.com/mrss/",
 }
 
 
@@ -33,7 +35,8 @@ RSS_WORDS = {
 class Item:
     """A story in a feed. `guid` stays the same for good; `html` and `text` are the whole story.
 
-    `sources` pairs names with addresses; `transparency` is the record behind the block.
+    `sources` pairs names with addresses; `transparency` is the record behind the block; `image` is
+    the picture that leads the story.
     """
 
     guid: str
@@ -48,6 +51,7 @@ class Item:
     transparency: Mapping[str, Any]
     published: datetime
     updated: datetime
+    image: ShownImage | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,18 @@ def _rss_item(entry: Element, item: Item) -> None:
         add(entry, "category", topic)
     add(entry, "description", item.summary)
     add(entry, "content:encoded", item.html)
+    if item.image:
+        _media(entry, item.image)
+
+
+def _media(entry: Element, image: ShownImage) -> None:
+    """Media RSS, for `<enclosure>` wants a length in bytes and has no place for alt and credit."""
+    size = {"width": str(image.width), "height": str(image.height)}
+    facts = {"url": image.address, "type": image.kind, "medium": "image", **size}
+    content = add(entry, "media:content", "", facts)
+    if image.alt:
+        add(content, "media:description", image.alt, {"type": "plain"})
+    add(content, "media:credit", image.credit)
 
 
 def atom(feed: Feed) -> str:
@@ -116,6 +132,8 @@ def _atom_entry(entry: Element, item: Item) -> None:
     add(entry, "link", "", {"rel": "alternate", "type": "text/html", "href": item.address})
     for name, address in item.sources:
         add(entry, "link", "", {"rel": "via", "title": name, "href": address})
+    if item.image:
+        add(entry, "link", "", _enclosure(item.image))
     add(entry, "published", iso(item.published))
     add(entry, "updated", iso(item.updated))
     add(add(entry, "author"), "name", item.author)
@@ -123,6 +141,12 @@ def _atom_entry(entry: Element, item: Item) -> None:
         add(entry, "category", "", {"term": topic})
     add(entry, "summary", item.summary)
     add(entry, "content", item.html, {"type": "html"})
+
+
+def _enclosure(image: ShownImage) -> dict[str, str]:
+    """The picture as a related file: RFC 4287, 4.2.7.2."""
+    named = {"title": image.alt} if image.alt else {}
+    return {"rel": "enclosure", "type": image.kind, "href": image.address, **named}
 
 
 def json_feed(feed: Feed) -> str:
@@ -153,5 +177,6 @@ def _json_item(item: Item) -> dict[str, Any]:
         "date_modified": iso(item.updated),
         "authors": [{"name": item.author}],
         "tags": list(item.topics),
+        **({"image": item.image.address} if item.image else {}),
         "_nif_transparency": dict(item.transparency),
     }

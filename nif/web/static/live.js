@@ -43,7 +43,7 @@ export const startLive = (form) => {
       });
       if (!answer.ok) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const name of ["checks", "block", "measure", "page", "digest", "card"]) put(name, fresh);
+      for (const one of fresh.querySelectorAll("[data-live]")) put(one.dataset.live, fresh);
       const hint = document.getElementById("as-of");
       if (hint) hint.hidden = true;
     } catch {

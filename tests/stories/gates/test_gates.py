@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nif.media.models import SourceType
 from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
 from nif.stories.drafting import SourceCopy
 from nif.stories.fingerprints import fingerprint
@@ -14,8 +15,10 @@ from nif.stories.gates.finding import Case, Weight
 from nif.stories.gating import GATES, check
 from nif.stories.kinds import Checked
 from nif.stories.models import ReasonCode, SourceKind, StoryType
+from nif.stories.parties import look_up
 from tests.conftest import NOON
 from tests.factories import NOTHING_TO_DECLARE, a_draft
+from tests.media.pictures import ready
 
 GAZETTE = SourceCopy(
     SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale", "facts"
@@ -206,9 +209,44 @@ def test_what_is_right_passes_every_gate(session, name: str) -> None:
 def test_every_gate_is_tripped_by_something_above(session) -> None:
     """So that no gate is written that nothing has ever closed."""
     cases = [Case(a_draft(session, **copy_of(given)), now=NOON) for *_, given in TRIPPED.values()]
-    cases += [embargoed(session), about_someone_new(session)]
+    cases += [embargoed(session), about_someone_new(session), showing(session, credit="")]
 
     assert [gate.__name__ for gate in GATES if not any(list(gate(case)) for case in cases)] == []
+
+
+def showing(session, **given: Any) -> Case:
+    picture = ready(session)
+    story = a_draft(session, picture_id=picture.id, sources=[GAZETTE])
+    for name, value in given.items():
+        setattr(picture, name, value)
+    session.flush()
+    return look_up(session, story, story_id=story.id, now=NOON).case(story, now=NOON)
+
+
+AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}
+
+
+@pytest.mark.parametrize(
+    ("given", "weight"),
+    [
+        ({"alt": " "}, Weight.BLOCK),
+        ({"credit": ""}, Weight.BLOCK),
+        ({"wanted": 2}, Weight.BLOCK),
+        (AI_SAYS_THE_FILE, Weight.BLOCK),
+        ({"licence": "", "licence_url": ""}, Weight.WARN),
+    ],
+)
+def test_a_picture_that_lacks_something_trips_its_gate(session, given, weight) -> None:
+    (found,) = check(showing(session, **given))
+
+    assert (found.code, found.field, found.weight) == ("G24", "picture_id", weight)
+
+
+def test_a_picture_with_all_that_is_told_of_it_passes(session) -> None:
+    decorative = {"alt": "", "is_decorative": True}
+    by_ai = {**AI_SAYS_THE_FILE, "source_type": SourceType.BY_AI}
+
+    assert [check(showing(session, **given)) for given in ({}, decorative, by_ai)] == [[], [], []]
 
 
 def embargoed(session) -> Case:

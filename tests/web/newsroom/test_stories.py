@@ -89,9 +89,8 @@ def test_older_stories_are_on_further_pages(desk: FlaskClient, database: Databas
 def test_a_story_is_drafted_looked_at_and_published(desk: FlaskClient, database: Database) -> None:
     address = saved(desk)
     story = the_story(database)
-    assert story.sections == [
-        {"label": "Why it matters:", "bullets": ["Nobody had before.", "It may spread."]}
-    ]
+    bullets = ["Nobody had before.", "It may spread."]
+    assert story.sections == [{"label": "Why it matters:", "bullets": bullets, "picture": None}]
     assert [(s.publisher, s.seen_by_us) for s in story.sources] == [("The Turntable Gazette", True)]
     assert [tag.name for tag in story.tags] == ["Deals", "Royalties"]
 

@@ -25,7 +25,7 @@ def test_groups_are_read_in_order_and_empty_ones_are_dropped() -> None:
 
     copy = copy_of(form)
 
-    assert copy.sections == [("B:", ["one", "two"])]
+    assert copy.sections == [("B:", ["one", "two"], None)]
     assert [source.kind for source in copy.sources] == [SourceKind.OWN_REPORTING]
 
 
@@ -44,7 +44,7 @@ def test_what_editors_paste_is_tidied() -> None:
     copy = copy_of(form)
 
     assert copy.headline == "Two words"
-    assert copy.sections == [("A:", ["first", "second"])]
+    assert copy.sections == [("A:", ["first", "second"], None)]
     assert copy.reason_code is ReasonCode.TOPIC_NEWS
     assert copy.reason_subject == "audits"
     assert copy.tags == ["Deals", "Live music"]
@@ -64,6 +64,8 @@ def test_what_editors_paste_is_tidied() -> None:
         ({"sections-0-label": "", "sections-0-bullets": "one"}, "sections-0-label"),
         ({"sections-0-label": "A", "sections-0-bullets": "x\n" * 41}, "sections-0-bullets"),
         ({"sections-0-label": "A", "sections-0-bullets": "x" * 1001}, "sections-0-bullets"),
+        ({"picture_id": "the red one"}, "picture_id"),
+        ({"sections-0-label": "A", "sections-0-picture": "9" * 19}, "sections-0-picture"),
         ({"sources-0-kind": "rumour"}, "sources-0-kind"),
         ({"sources-0-kind": "dataset", "sources-0-url": "example.com"}, "sources-0-url"),
         ({"sources-0-kind": "dataset", "sources-0-title": "x" * 301}, "sources-0-title"),
@@ -129,7 +131,8 @@ def test_a_form_field_by_field_is_read_as_the_same_form() -> None:
     form = replace(
         grown(blank("Jo Reyes"), "source"),
         lead="Words",
-        sections=[SectionRow("A:", "one\ntwo"), SectionRow()],
+        picture_id="7",
+        sections=[SectionRow("A:", "one\ntwo", "8"), SectionRow()],
         answers=AnswerForm(origin="pitched", origin_by="Palisade"),
     )
 
