@@ -12,6 +12,7 @@ from itertools import count, takewhile
 from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
 from nif.web.newsroom import answer_form
 from nif.web.newsroom.answer_form import AnswerForm
+from nif.web.newsroom.moments import as_typed
 
 MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")
 """What stands before a bullet that was pasted. A star without a space begins emphasis."""
@@ -76,6 +77,7 @@ class StoryForm:
     sources: list[SourceRow] = field(default_factory=list)
     answers: AnswerForm = field(default_factory=AnswerForm)
     block_style: str = BlockStyle.CLASSIC.value
+    embargo_until: str = ""
     edits: int = 0
 
 
@@ -89,6 +91,7 @@ TEXTS = (
     "reason_code",
     "reason_subject",
     "block_style",
+    "embargo_until",
 )
 
 
@@ -135,6 +138,7 @@ def filled(story: Story) -> StoryForm:
         sources=sources or [SourceRow()],
         answers=answer_form.filled(story.answers),
         block_style=story.block_style.value,
+        embargo_until=as_typed(story.embargo_until) if story.embargo_until else "",
         edits=story.edits,
     )
 
@@ -148,7 +152,7 @@ def read(values: Mapping[str, str]) -> StoryForm:
     edits = text("edits")
     return StoryForm(
         **{name: text(name) for name in ("headline", "dek", "lead", "byline", "tags")},
-        **{name: text(name) for name in ("reason_code", "reason_subject")},
+        **{name: text(name) for name in ("reason_code", "reason_subject", "embargo_until")},
         story_type=text("story_type") or StoryForm.story_type,
         sections=[
             SectionRow(text(f"sections-{n}-label"), text(f"sections-{n}-bullets"))

@@ -187,3 +187,29 @@ def test_a_new_name_asks_for_the_answer_once_more(desk: FlaskClient, database: D
     assert "I have looked again" in stale
     assert "Publish now" not in stale
     assert "Publish now" in desk.get(f"{address}/publish").text
+
+
+def test_an_embargo_holds_now_and_on_the_schedule(desk: FlaskClient, database: Database) -> None:
+    address = saved(desk, embargo_until=in_days(2))
+
+    form, page = desk.get(address).text, desk.get(f"{address}/publish").text
+    now = desk.post(f"{address}/publish", data={"edits": "0"})
+    early = desk.post(f"{address}/schedule", data={"publish_at": in_days(1), "edits": "0"})
+
+    assert f'name="embargo_until" value="{in_days(2)}"' in form
+    assert "Under embargo" in page
+    assert "Publish now" not in page
+    assert f'name="publish_at" value="{in_days(2)}"' in page
+    assert now.status_code == early.status_code == 422
+    assert "Its embargo ends later." in early.text
+    assert the_story(database).state is StoryState.DRAFT
+    desk.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
+    assert the_story(database).state is StoryState.SCHEDULED
+
+
+def test_an_embargo_that_is_none_is_told_beside_its_field(desk: FlaskClient) -> None:
+    answer = desk.post("/newsroom/stories/new", data={**WHOLE, "embargo_until": "at noon"})
+
+    assert answer.status_code == 422
+    assert 'id="embargo_until-problem"' in answer.text
+    assert 'value="at noon"' in answer.text
