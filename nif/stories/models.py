@@ -76,6 +76,14 @@ story_party = Table(
 )
 
 
+story_byline = Table(
+    "story_byline",
+    Base.metadata,
+    Column("story_id", ForeignKey("story.id"), primary_key=True),
+    Column("account_id", ForeignKey(Account.id), primary_key=True, index=True),
+)
+
+
 class Tag(Base):
     __tablename__ = "tag"
 

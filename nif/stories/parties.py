@@ -11,6 +11,7 @@ from nif.register import deciding
 from nif.register.matching import matcher
 from nif.register.models import DisclosureDecision, Materiality, Relationship
 from nif.register.standing import in_force
+from nif.stories import bylines
 from nif.stories.fingerprints import lines_of
 from nif.stories.gates.finding import Case
 from nif.stories.markup import plain, with_sources
@@ -22,7 +23,7 @@ class OnRecord:
     """The parties that a story names, and what is on record about them.
 
     `undecided` are the relationships that keep the story from its readers; `sentences` what its
-    block tells of the others.
+    block tells of the others. `strangers` are the names in its byline that nobody can look up.
     """
 
     parties: Sequence[int] = ()
@@ -30,11 +31,18 @@ class OnRecord:
     undecided: Sequence[Relationship] = ()
     sentences: Sequence[str] = ()
     decisions: Mapping[int, DisclosureDecision] = field(default_factory=dict)
+    strangers: Sequence[str] = ()
 
     def case(self, story: Story, *, now: datetime) -> Case:
         """The story as its gates look at it."""
         names = dict.fromkeys(one.party.name for one in self.undecided)
-        return Case(story, undecided=tuple(names), parties=frozenset(self.parties), now=now)
+        return Case(
+            story,
+            undecided=tuple(names),
+            parties=frozenset(self.parties),
+            strangers=tuple(self.strangers),
+            now=now,
+        )
 
 
 def named_in(session: Session, story: Story) -> list[int]:
@@ -48,8 +56,9 @@ def look_up(session: Session, story: Story, *, story_id: int | None, now: dateti
     """What is on record about whom a story names. What must be told needs nobody's decision."""
     parties = named_in(session, story)
     found = in_force(session, parties, on=now.date())
+    strangers = bylines.strangers(session, story.byline)
     if not found:
-        return OnRecord(parties)
+        return OnRecord(parties, strangers=strangers)
     known = deciding.decisions(session, story_id, found) if story_id else {}
     must = [one for one in found if one.materiality is Materiality.ALWAYS and one.id not in known]
     told = deciding.sentences(session, story_id, found) if story_id else []
@@ -60,11 +69,13 @@ def look_up(session: Session, story: Story, *, story_id: int | None, now: dateti
         undecided=[one for one in open_ if one not in must],
         sentences=list(dict.fromkeys([*(one.says(now.date()) for one in must), *told])),
         decisions=known,
+        strangers=strangers,
     )
 
 
 def keep(session: Session, story: Story, on_record: OnRecord, *, now: datetime) -> None:
-    """Write down who is in a story, and that what must be told is told."""
+    """Write down who is in a story and who wrote it, and that what must be told is told."""
+    bylines.keep(session, story)
     deciding.disclose_by_rule(session, story.id, on_record.relationships, now=now)
     session.execute(delete(story_party).where(story_party.c.story_id == story.id))
     if on_record.parties:

@@ -32,13 +32,15 @@ class Case:
     """A story, and what a gate has to know of the world around it.
 
     `undecided` names the parties in the story with whom something is on record that nobody has
-    decided about yet; `parties` are the ids of all parties in it.
+    decided about yet; `parties` are the ids of all parties in it;
+    `strangers` the names in its byline that readers cannot look up.
     """
 
     story: Story
     undecided: tuple[str, ...] = ()
     parties: frozenset[int] = field(default_factory=frozenset)
     now: datetime | None = None
+    strangers: tuple[str, ...] = ()
 
 
 Gate = Callable[[Case], Iterator[Finding]]

@@ -35,8 +35,8 @@ ORIGINS = {
     UNANSWERED: "Not recorded",
 }
 AI = {
-    AiUse.NONE: "None",
-    AiUse.TOOLING: "To transcribe, search or find misspellings",
+    AiUse.NONE: "Nothing",
+    AiUse.TOOLING: "Transcribing, searching, finding misspellings",
     AiUse.ASSISTED: "Part of the text",
     AiUse.GENERATED: "The first version",
     UNANSWERED: "Not recorded",
