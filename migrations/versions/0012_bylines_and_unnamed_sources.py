@@ -1,4 +1,4 @@
-"""Whose stories they are, by account."""
+"""Whose stories they are, by account; sources who are not named, why, and who knows the name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,8 @@ branch_labels = None
 depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+OF_THE_UNNAMED = ("unnamed_because", "known_to")
 
 OF_ONE_NAME = """
 INSERT INTO story_byline (story_id, account_id)
@@ -30,7 +32,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_story_byline_account_id", "story_byline", ["account_id"])
     op.execute(sa.text(OF_ONE_NAME))
+    with op.batch_alter_table("source") as source:
+        for column in OF_THE_UNNAMED:
+            source.add_column(sa.Column(column, sa.String(), nullable=False, server_default=""))
+    with op.batch_alter_table("source") as source:
+        # What the models say; the defaults were for the rows that were there.
+        for column in OF_THE_UNNAMED:
+            source.alter_column(column, server_default=None)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("source") as source:
+        for column in OF_THE_UNNAMED:
+            source.drop_column(column)
     op.drop_table("story_byline")

@@ -3,16 +3,25 @@
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Column, ForeignKey, Table, delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from nif.accounts.models import Account, Profile
+from nif.accounts.models import Account, Profile, RoleName
+from nif.database import Base
 from nif.register.keeping import find_by_name
 from nif.register.models import PartyKind
-from nif.stories.models import Story, story_byline
+from nif.stories.models import Story
 
 _BETWEEN = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*", re.IGNORECASE)
 _OF_A_HOUSE = re.compile(r"\b(?:staff|newsroom|desk|editors|team)\b", re.IGNORECASE)
+
+
+story_byline = Table(
+    "story_byline",
+    Base.metadata,
+    Column("story_id", ForeignKey(Story.id), primary_key=True),
+    Column("account_id", ForeignKey(Account.id), primary_key=True, index=True),
+)
 
 
 def names_in(byline: str) -> list[str]:
@@ -30,6 +39,14 @@ def strangers(session: Session, byline: str) -> list[str]:
     query = query.where(Account.name.in_(names), Profile.is_public.is_(True))
     known = set(session.scalars(query)) if names else set()
     return [name for name in names if name not in known and not _is_an_organisation(session, name)]
+
+
+def knowers(session: Session, *, besides: int | None = None) -> Sequence[str]:
+    """The editors who may know the name of an unnamed source: all but who wrote the story."""
+    query = select(Account.name).where(Account.role != RoleName.AUTHOR, Account.active.is_(True))
+    if besides is not None:
+        query = query.where(Account.id != besides)
+    return session.scalars(query.order_by(Account.name)).all()
 
 
 def keep(session: Session, story: Story) -> None:

@@ -23,7 +23,8 @@ class OnRecord:
     """The parties that a story names, and what is on record about them.
 
     `undecided` are the relationships that keep the story from its readers; `sentences` what its
-    block tells of the others. `strangers` are the names in its byline that nobody can look up.
+    block tells of the others. `knowers` may know an unnamed source; `strangers` are the names in
+    its byline that nobody can look up.
     """
 
     parties: Sequence[int] = ()
@@ -32,6 +33,7 @@ class OnRecord:
     sentences: Sequence[str] = ()
     decisions: Mapping[int, DisclosureDecision] = field(default_factory=dict)
     strangers: Sequence[str] = ()
+    knowers: Sequence[str] | None = None
 
     def case(self, story: Story, *, now: datetime) -> Case:
         """The story as its gates look at it."""
@@ -41,6 +43,7 @@ class OnRecord:
             undecided=tuple(names),
             parties=frozenset(self.parties),
             strangers=tuple(self.strangers),
+            knowers=None if self.knowers is None else frozenset(self.knowers),
             now=now,
         )
 
@@ -57,8 +60,9 @@ def look_up(session: Session, story: Story, *, story_id: int | None, now: dateti
     parties = named_in(session, story)
     found = in_force(session, parties, on=now.date())
     strangers = bylines.strangers(session, story.byline)
+    knowers = bylines.knowers(session, besides=story.author_id)
     if not found:
-        return OnRecord(parties, strangers=strangers)
+        return OnRecord(parties, strangers=strangers, knowers=knowers)
     known = deciding.decisions(session, story_id, found) if story_id else {}
     must = [one for one in found if one.materiality is Materiality.ALWAYS and one.id not in known]
     told = deciding.sentences(session, story_id, found) if story_id else []
@@ -70,6 +74,7 @@ def look_up(session: Session, story: Story, *, story_id: int | None, now: dateti
         sentences=list(dict.fromkeys([*(one.says(now.date()) for one in must), *told])),
         decisions=known,
         strangers=strangers,
+        knowers=knowers,
     )
 
 

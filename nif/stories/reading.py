@@ -8,8 +8,9 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from nif.errors import NotFound
+from nif.stories.bylines import story_byline
 from nif.stories.kinds import Standing
-from nif.stories.models import Revision, Story, StoryState, Tag, story_byline, story_tag
+from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
 
 RELATED = 3
 

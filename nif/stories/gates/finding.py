@@ -33,7 +33,8 @@ class Case:
 
     `undecided` names the parties in the story with whom something is on record that nobody has
     decided about yet; `parties` are the ids of all parties in it;
-    `strangers` the names in its byline that readers cannot look up.
+    `strangers` the names in its byline that readers cannot look up;
+    `knowers` the editors who may know an unnamed source, None where nobody has looked.
     """
 
     story: Story
@@ -41,6 +42,7 @@ class Case:
     parties: frozenset[int] = field(default_factory=frozenset)
     now: datetime | None = None
     strangers: tuple[str, ...] = ()
+    knowers: frozenset[str] | None = None
 
 
 Gate = Callable[[Case], Iterator[Finding]]

@@ -13,7 +13,7 @@ from nif.accounts.auditing import note
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
-from nif.stories import drafting, measuring, publishing, reviewing
+from nif.stories import bylines, drafting, measuring, publishing, reviewing
 from nif.stories.desk import keeping
 from nif.stories.desk.searching import find
 from nif.stories.disclosing import block
@@ -189,13 +189,16 @@ def form_page(form: StoryForm, **given: Any) -> str:
     given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
     given = {"theirs": None, "brought": None, "published": None, **given}
     story = sketch(form)
+    story.author_id = current_user.id
     with reading() as session:
         if given["story_id"]:
             kept = get_story(session, given["story_id"])
             given["published"] = kept if kept.state is StoryState.PUBLISHED else None
+            story.author_id = kept.author_id
         on_record = look_up(session, story, story_id=given["story_id"], now=utc_now())
         findings = check(on_record.case(story, now=utc_now()))
         sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences)
+        editors = bylines.knowers(session, besides=story.author_id)
     return render_template(
         "newsroom/stories/form.html",
         form=form,
@@ -204,5 +207,6 @@ def form_page(form: StoryForm, **given: Any) -> str:
         count=measuring.count_words(story.lead, story.sections),
         minutes=measuring.minutes,
         words=words,
+        editors=editors,
         **given,
     )

@@ -24,7 +24,10 @@ from nif.web.newsroom.story_form import MOST_SOURCES, SectionRow, SourceRow, Sto
 Choice = TypeVar("Choice", bound=StrEnum)
 
 LONGEST = {"headline": 200, "dek": 300, "lead": 2000, "byline": 200, "reason_subject": 300}
-LONGEST_IN_SOURCE = {"publisher": 200, "title": 300, "url": 2000, "taken": 500}
+LONGEST_IN_SOURCE = {
+    **{"publisher": 200, "title": 300, "url": 2000, "taken": 500},
+    **{"unnamed_because": 300, "known_to": 200},
+}
 LONGEST_LABEL = 100
 LONGEST_BULLET = 1000
 MOST_BULLETS = 40
@@ -123,6 +126,8 @@ def _source(row: SourceRow, kind: SourceKind) -> SourceCopy:
         seen_by_us=not row.relied_on,
         relied_on=int(row.relied_on) if row.relied_on in POSITIONS else None,
         checked=_member(Checked, row.checked),
+        unnamed_because=_line(row.unnamed_because).rstrip("."),
+        known_to=_line(row.known_to),
     )
 
 

@@ -51,10 +51,12 @@ class SourceRow:
     taken: str = ""
     relied_on: str = ""
     checked: str = ""
+    unnamed_because: str = ""
+    known_to: str = ""
 
     @property
     def is_empty(self) -> bool:
-        texts = (self.publisher, self.title, self.url, self.taken)
+        texts = (self.publisher, self.title, self.url, self.taken, self.unnamed_because)
         return self.kind == SourceRow.kind and not any(text.strip() for text in texts)
 
 
@@ -121,6 +123,8 @@ def filled(story: Story) -> StoryForm:
             taken=source.taken,
             relied_on="" if source.seen_by_us else str(source.relied_on or ""),
             checked=source.checked.value if source.checked else "",
+            unnamed_because=source.unnamed_because,
+            known_to=source.known_to,
         )
         for source in story.sources
     ]

@@ -11,6 +11,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.register.models import Nature
 from nif.stories.models import Override, Story, StoryState
+from tests.factories import an_account
 from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import text_of
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
@@ -213,3 +214,35 @@ def test_an_embargo_that_is_none_is_told_beside_its_field(desk: FlaskClient) -> 
     assert answer.status_code == 422
     assert 'id="embargo_until-problem"' in answer.text
     assert 'value="at noon"' in answer.text
+
+
+def test_an_unnamed_source_is_known_to_another_editor_and_named_nowhere(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        me = session.scalars(select(Account)).one().name
+        an_account(session, RoleName.EDITOR, email="bea@example.com").name = "Bea Ito"
+        an_account(session, RoleName.AUTHOR, email="cy@example.com").name = "Cy Sand"
+    shy = {
+        "sources-1-kind": "interview",
+        "sources-1-publisher": "A manager at a label",
+        "sources-1-unnamed_because": "they could lose their job.",
+    }
+
+    address = saved(desk, story_type="report", **shy, **{"sources-1-known_to": me})
+    own = desk.get(f"{address}/publish").text
+    form = desk.get(address).text
+    other = {**WHOLE, **shy, "story_type": "report", "sources-1-known_to": "Bea Ito"}
+    desk.post(address, data={**other, "edits": "0"})
+    desk.post(f"{address}/publish", data={"edits": "1"})
+
+    assert "another one has to know" in own
+    assert "<option>Bea Ito</option>" in form
+    assert "Cy Sand" not in form
+    slug = the_story(database).slug
+    page = desk.get(f"/articles/{slug}").text
+    data = desk.get(f"/articles/{slug}/transparency.json").text
+    said = "One of our sources asked not to be named because they could lose their job."
+    assert f'<li data-disclosure="sources_unnamed">{said}' in page
+    assert "A manager at a label" in data
+    assert "Bea Ito" not in page + data
