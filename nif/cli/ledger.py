@@ -7,10 +7,12 @@ import click
 
 from nif.cli.common import as_json, parts_of_this_house, show
 from nif.clock import utc_now
-from nif.ledger import checkpointing, outside, verifying
+from nif.ledger import checkpointing, outside, policies, verifying
 from nif.ledger.checking import Verdict
 from nif.ledger.signing import read_jwks
+from nif.parts import Parts
 from nif.stories.recording import LiveRevisions
+from nif.web.public.policy_texts import POLICIES, for_the_ledger
 
 a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -66,6 +68,19 @@ def new_key(in_json: bool) -> None:
         key_id, away = checkpointing.renew_key(session, path, now=utc_now())
     result = {"key_id": key_id, "key_file": path, "old_key_file": away or "none"}
     show(result, in_json=in_json)
+
+
+@ledger.command("policies")
+@as_json
+def write_policies(in_json: bool) -> None:
+    """Write down the policies whose text is new; a worker does it by itself when it starts."""
+    show({"written": record_policies(parts_of_this_house())}, in_json=in_json)
+
+
+def record_policies(parts: Parts) -> int:
+    """How many versions of policies the ledger did not have yet."""
+    with parts.database.transaction() as session:
+        return policies.write_down(session, for_the_ledger(POLICIES), now=utc_now())
 
 
 def _of_this_house() -> Verdict:

@@ -13,6 +13,7 @@ import click
 from nif import schema
 from nif.cli.common import parts_of_this_house
 from nif.cli.demo import load_once
+from nif.cli.ledger import record_policies
 from nif.clock import utc_now
 from nif.demo.loading import PASSWORD, PEOPLE, SEED
 from nif.editions.composing import upcoming
@@ -69,7 +70,9 @@ def serve() -> None:
 @click.command()
 def worker() -> None:
     """The scheduler's ticks and the background work."""
-    work(parts_of_this_house())
+    parts = parts_of_this_house()
+    record_policies(parts)
+    work(parts)
 
 
 def _granian(settings: Settings, port: int) -> list[str]:

@@ -1,6 +1,6 @@
 """What pages, mails and verifiers read of the ledger."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import String, Text, cast, select, type_coerce
+from sqlalchemy import String, Text, case, cast, select, type_coerce
 from sqlalchemy.orm import Session
 
 from nif.ledger.checking import Line, Seal
@@ -61,7 +61,7 @@ class End(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An entry in a list of entries."""
+    """An entry in a list of entries; `said` is its payload where that is about no revision."""
 
     seq: int
     kind: str
@@ -70,6 +70,7 @@ class Row(NamedTuple):
     at: datetime
     entry_hash: str
     is_dropped: bool
+    said: Mapping[str, Any]
 
 
 def find_end(session: Session) -> End | None:
@@ -94,11 +95,12 @@ def find_checkpoint(session: Session) -> Checkpoint | None:
 
 def newest(session: Session, *, before: int | None, most: int) -> Sequence[Row]:
     """The newest entries, or those before entry `before`, newest first."""
-    columns = (*COLUMNS[:1], *COLUMNS[2:6], Entry.entry_hash, Entry.salt.is_(None))
+    said = case((Entry.revision.is_(None), COLUMNS[-1]))
+    columns = (*COLUMNS[:1], *COLUMNS[2:6], Entry.entry_hash, Entry.salt.is_(None), said)
     query = select(*columns).order_by(Entry.seq.desc()).limit(most)
     if before is not None:
         query = query.where(Entry.seq < before)
-    return [Row(*row) for row in session.execute(query)]
+    return [Row(*row)._replace(said=_said(row[-1])) for row in session.execute(query)]
 
 
 def all_keys(session: Session) -> Sequence[Key]:
@@ -137,6 +139,14 @@ def in_json(one: Line | Seal) -> bytes:
     """A line of the export."""
     said = one.published() if isinstance(one, Line) else one
     return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _said(text: str | None) -> Mapping[str, Any]:
+    """A payload as it is written; nothing where it was deleted, or is none any more."""
+    with suppress(ValueError):
+        said = orjson.loads(text or "{}")
+        return said if isinstance(said, dict) else {}
+    return {}
 
 
 def _line(row: Any) -> Line:

@@ -98,3 +98,9 @@ def withheld(session: Session, *, on: date) -> int:
     """How many are told on a day only where a story names the party."""
     query = told_on(on).where(Relationship.visibility == Visibility.MATCH_ONLY)
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def listed(session: Session, *, on: date) -> int:
+    """How many stand on the public list on a day."""
+    query = told_on(on).where(Relationship.visibility == Visibility.PUBLIC)
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0

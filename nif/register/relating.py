@@ -24,6 +24,7 @@ from nif.register.models import (
     Visibility,
 )
 from nif.register.natures import NATURES, Terms
+from nif.register.recording import in_public, withdraw, write_down
 from nif.register.wording import House, write
 
 BY_NATURE: Final = -1
@@ -73,7 +74,10 @@ def get_relationship(session: Session, relationship_id: int, *, lock: bool = Fal
 
 
 def relate(session: Session, party: Party, copy: RelationshipCopy, pen: Pen) -> Relationship:
-    """Raises Invalid; Conflict for a party that was merged into another."""
+    """Begin one; the ledger tells of it where it is public.
+
+    Raises Invalid; Conflict for a party that was merged into another.
+    """
     if party.merged_into_id is not None:
         raise Conflict(f"{party.name} was merged into another party.")
     relationship = Relationship(party=party, changed_by_id=pen.by, changed_at=pen.now)
@@ -81,6 +85,7 @@ def relate(session: Session, party: Party, copy: RelationshipCopy, pen: Pen) -> 
         _write(session, relationship, copy, pen.house)
     session.add(relationship)
     session.flush()
+    write_down(session, relationship, None, pen.house, now=pen.now)
     return relationship
 
 
@@ -99,10 +104,12 @@ def change(
     """
     if relationship.version != version:
         raise Conflict("Someone else changed this relationship while you were writing.")
+    before = in_public(relationship, pen.house, pen.now.date())
     _write(session, relationship, copy, pen.house)
     relationship.version += 1
     relationship.changed_by_id, relationship.changed_at = pen.by, pen.now
     session.flush()
+    write_down(session, relationship, before, pen.house, now=pen.now)
 
 
 def end(session: Session, relationship: Relationship, until: date, pen: Pen) -> None:
@@ -114,8 +121,12 @@ def end(session: Session, relationship: Relationship, until: date, pen: Pen) -> 
     change(session, relationship, copy, pen, version=relationship.version)
 
 
-def delete(session: Session, relationship: Relationship) -> None:
-    """Take away what never stood. Raises Conflict where a story has decided about it."""
+def delete(session: Session, relationship: Relationship, pen: Pen) -> None:
+    """Take away what never stood. Raises Conflict where a story has decided about it.
+
+    That it was on the public list until then stays in the ledger.
+    """
+    was_public = in_public(relationship, pen.house, pen.now.date()) is not None
     try:
         with session.begin_nested():
             session.delete(relationship)
@@ -124,6 +135,8 @@ def delete(session: Session, relationship: Relationship) -> None:
         raise Conflict(
             "Stories have decided about this relationship, so it stays on record: end it instead."
         ) from None
+    if was_public:
+        withdraw(session, relationship, now=pen.now)
 
 
 def copy_of(relationship: Relationship) -> RelationshipCopy:

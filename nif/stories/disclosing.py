@@ -4,6 +4,7 @@ Sources come first, then why the story was covered. Nobody types these sentences
 the records, and page, mail, text and JSON-LD print what follows from them.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from nif.media.models import Picture
@@ -35,6 +36,8 @@ CHECKED = {
     Checked.NO: "We have not checked it independently.",
 }
 
+COUNTED = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
 WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
 
 
@@ -63,6 +66,7 @@ def _sentences(
         yield _sources_sentence(named)
     if is_full:
         yield from _taken_on_trust(story.sources)
+    yield from _unnamed(story.sources)
     if story.reason_code in WITHOUT_SUBJECT or (story.reason_code and story.reason_subject.strip()):
         yield Sentence("reason", f"We covered it because {reason_clause(story)}.")
     yield from declared(story.answers or {}, on_record)
@@ -112,6 +116,18 @@ def _taken_on_trust(sources: Sequence[Source]) -> Iterator[Sentence]:
         what = source.title or source.publisher
         text = f"We did not see {what} ourselves; we relied on {_named(teller)}'s account of it."
         yield Sentence("sources_via", text)
+
+
+def _unnamed(sources: Sequence[Source]) -> Iterator[Sentence]:
+    """Those who are not named, once for each reason."""
+    reasons = Counter(
+        source.unnamed_because.strip().rstrip(".") for source in sources if source.unnamed_because
+    )
+    for because, count in reasons.items():
+        many = COUNTED[count] if count < len(COUNTED) else str(count)
+        who = "they are" if count > 1 else "this is"
+        text = f"{many} of our sources asked not to be named because {because}."
+        yield Sentence("sources_unnamed", f"{text} An editor knows who {who}.")
 
 
 def _is_named(source: Source) -> bool:

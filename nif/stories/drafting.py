@@ -41,6 +41,8 @@ class SourceCopy:
     seen_by_us: bool = True
     relied_on: int | None = None
     checked: Checked | None = None
+    unnamed_because: str = ""
+    known_to: str = ""
 
 
 class SectionCopy(NamedTuple):

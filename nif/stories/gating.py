@@ -24,6 +24,7 @@ GATES: Sequence[Gate] = (
     sourcing.borne_out,
     sourcing.first_hand,
     sourcing.releases_checked,
+    sourcing.unnamed,
     sourcing.true_to_type,
     asking.why,
     asking.answered,

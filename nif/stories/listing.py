@@ -23,7 +23,7 @@ MOST_NEWS = 1000
 
 
 class Part(NamedTuple):
-    """A part with something in it; `changed_at` is when a reader last saw a change in it."""
+    """A part with something in it; `changed_at` is when a story in it last said something else."""
 
     number: int
     changed_at: datetime
@@ -43,14 +43,14 @@ class News(NamedTuple):
 def story_parts(session: Session, *, size: int = PART) -> Sequence[Part]:
     """The parts that hold a published story, in their order."""
     number = _number(Story.id, size)
-    query = _published(number, func.max(Revision.published_at))
+    query = _published(number, func.max(Revision.modified_at))
     rows = session.execute(query.group_by(number).order_by(number))
     return [Part(*row) for row in rows]
 
 
 def stories_of(session: Session, part: int, *, size: int = PART) -> Sequence[Listed]:
     """The published stories of a part, oldest first; none where there is no such part."""
-    query = _published(Story.slug, Revision.published_at)
+    query = _published(Story.slug, Revision.modified_at)
     rows = session.execute(query.where(*_within(Story.id, part, size)).order_by(Story.id))
     return [Listed(*row) for row in rows]
 
@@ -58,14 +58,14 @@ def stories_of(session: Session, part: int, *, size: int = PART) -> Sequence[Lis
 def topic_parts(session: Session, *, size: int = PART) -> Sequence[Part]:
     """The parts that hold a topic with a published story."""
     number = _number(Tag.id, size)
-    query = _under_a_topic(number, func.max(Revision.published_at))
+    query = _under_a_topic(number, func.max(Revision.modified_at))
     rows = session.execute(query.group_by(number).order_by(number))
     return [Part(*row) for row in rows]
 
 
 def topics_of(session: Session, part: int, *, size: int = PART) -> Sequence[Listed]:
     """The topics of a part that have a published story, and when one of these last changed."""
-    query = _under_a_topic(Tag.slug, func.max(Revision.published_at))
+    query = _under_a_topic(Tag.slug, func.max(Revision.modified_at))
     query = query.where(*_within(Tag.id, part, size))
     return [Listed(*row) for row in session.execute(query.group_by(Tag.id).order_by(Tag.id))]
 

@@ -134,6 +134,8 @@ class Source(Base):
     """Where a story came from: what was taken from it, and whether NIF saw it itself.
 
     Where it did not, `relied_on` is the position of the source whose account of it was taken.
+    A person who is not named has `unnamed_because`, a clause for readers, and `known_to`, the name
+    of the editor who knows who it is: that stays in the newsroom.
     """
 
     __tablename__ = "source"
@@ -149,8 +151,14 @@ class Source(Base):
     seen_by_us: Mapped[bool] = mapped_column(default=True)
     relied_on: Mapped[int | None]
     checked: Mapped[Checked | None]
+    unnamed_because: Mapped[str] = mapped_column(default="")
+    known_to: Mapped[str] = mapped_column(default="")
 
     story: Mapped[Story] = relationship(back_populates="sources")
+
+    @property
+    def is_unnamed(self) -> bool:
+        return bool(self.unnamed_because or self.known_to)
 
 
 class Revision(Base):

@@ -149,8 +149,12 @@ def _anchored(sections: list[Any], pictures: Mapping[int, Picture]) -> list[dict
 
 
 def _record(source: Source) -> dict[str, Any]:
+    """A source as everyone may know it: of one who is not named, nothing that could name them."""
     names = ("kind", "publisher", "title", "url", "taken", "seen_by_us", "relied_on", "checked")
-    return {name: getattr(source, name) for name in names}
+    said = {name: getattr(source, name) for name in names}
+    if source.is_unnamed:
+        said |= {"title": "", "url": "", "unnamed_because": source.unnamed_because}
+    return said
 
 
 def backdate(session: Session, story: Story, *, moment: datetime) -> None:

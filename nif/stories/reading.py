@@ -8,6 +8,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from nif.errors import NotFound
+from nif.stories.bylines import story_byline
 from nif.stories.kinds import Standing
 from nif.stories.models import Revision, Story, StoryState, Tag, story_tag
 
@@ -46,6 +47,14 @@ def newest(session: Session, *, after: str | None = None, size: int = 20) -> Pag
 def tagged(session: Session, tag: Tag, *, after: str | None = None, size: int = 20) -> Page:
     """A page of the stories under a tag, newest first."""
     query = _current().join(story_tag).where(story_tag.c.tag_id == tag.id)
+    return _page(session, query, after, size)
+
+
+def by_person(
+    session: Session, account_id: int, *, after: str | None = None, size: int = 20
+) -> Page:
+    """A page of the stories whose byline names a person, newest first."""
+    query = _current().join(story_byline).where(story_byline.c.account_id == account_id)
     return _page(session, query, after, size)
 
 

@@ -43,7 +43,7 @@ def write_down(session: Session, revision: Revision) -> None:
     What was removed is deleted there too, for everybody can read it; the chain stays whole.
     """
     if revision.kind is ChangeKind.REMOVAL:
-        query = select(Entry.seq).where(Entry.story == revision.slug)
+        query = select(Entry.seq).where(Entry.story == revision.slug, Entry.revision.is_not(None))
         for seq in session.scalars(query).all():
             drop_payload(session, seq)
     append(

@@ -1,6 +1,6 @@
 """What readers report about a story, and what they are answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from nif.accounts.models import Account
 from nif.database import Base, BigId
 from nif.errors import Conflict, Invalid, NotFound
+from nif.ledger.chaining import append
+from nif.ledger.models import Kind
 from nif.stories.models import Revision, Story
 
 
@@ -64,12 +66,16 @@ def report(
     contact: str | None,
     now: datetime,
 ) -> ReaderReport:
-    """Write down what a reader reports about the story as they saw it."""
+    """Write down what a reader reports about the story as they saw it.
+
+    The ledger says that there was a report, of which kind and the how manieth; no word of it.
+    """
     made = ReaderReport(
         story_id=revision.story_id, n=revision.n, kind=kind, text=text, contact=contact, at=now
     )
     session.add(made)
     session.flush()
+    _write_down(session, made, revision.slug, {"act": "received"}, now=now)
     return made
 
 
@@ -96,7 +102,17 @@ def answer(
     found.verdict, found.answer = verdict, text.strip()
     found.answered_at, found.answered_by_id = now, by.id
     session.flush()
+    said = {"act": "answered", "verdict": verdict.value}
+    _write_down(session, found, found.story.slug, said, now=now)
     return found, contact
+
+
+def _write_down(
+    session: Session, report: ReaderReport, slug: str, said: Mapping[str, str], *, now: datetime
+) -> None:
+    """Put it at the end of the ledger, last in its transaction. A report's number is its count."""
+    payload = {**said, "report": report.id, "kind": report.kind.value, "version": report.n}
+    append(session, Kind.REPORT, payload, story=slug, now=now)
 
 
 def get_report(session: Session, report_id: int, *, lock: bool = False) -> ReaderReport:

@@ -36,12 +36,13 @@ from nif.web.public import (
     sitemaps,
     stories,
     subscribe,
+    transparency,
     unsubscribe,
 )
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, unsubscribe, preferences, relationships, people, policies, ledger),
+    *(subscribe, unsubscribe, preferences, relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
 FOR_THE_NEWSROOM = (

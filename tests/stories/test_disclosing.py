@@ -1,7 +1,12 @@
 import pytest
 
 from nif.stories.disclosing import WITHOUT_SUBJECT, block, reason_clause
+from nif.stories.drafting import SourceCopy
 from nif.stories.models import ReasonCode, Source, SourceKind, Story
+from nif.stories.publishing import freeze
+from nif.stories.recording import payload
+from tests.conftest import NOON
+from tests.factories import a_draft
 
 DMN = "Digital Music News"
 
@@ -120,3 +125,28 @@ def test_every_reason_makes_a_whole_sentence(reason):
     assert said.endswith(".")
     assert ("SUBJECT {odd}" in said) is (reason not in WITHOUT_SUBJECT)
     assert "{subject}" not in said
+
+
+def test_who_is_not_named_is_told_with_the_reason_and_never_with_a_name(session) -> None:
+    def shy(because: str) -> SourceCopy:
+        return SourceCopy(
+            SourceKind.INTERVIEW,
+            "A manager at a label",
+            "Talk with Wren Callowpike",
+            "https://example.com/wren",
+            unnamed_because=because,
+            known_to="Sam Okafor",
+        )
+
+    job, suit = "they could lose their job", "they were threatened with a suit"
+    story = a_draft(session, sources=[shy(job), shy(suit), shy(job)])
+    revision = freeze(session, story, by=None, now=NOON)
+
+    told = [one["text"] for one in revision.block if one["kind"] == "sources_unnamed"]
+    assert told == [
+        f"Two of our sources asked not to be named because {job}. An editor knows who they are.",
+        f"One of our sources asked not to be named because {suit}. An editor knows who this is.",
+    ]
+    public = str([revision.sources, revision.block, payload(revision)])
+    assert "A manager at a label" in public
+    assert not [name for name in ("Wren", "wren", "Okafor", "known_to") if name in public]

@@ -37,6 +37,9 @@ def signed(case: Case) -> Iterator[Finding]:
     if not case.story.byline.strip():
         text = "Readers are told who wrote a story: give a byline."
         yield Finding("G02", "byline", text)
+    for name in case.strangers:
+        text = f"Readers cannot look up {name}: there is no public profile of that name."
+        yield Finding("G02", "byline", text, Weight.WARN)
 
 
 def finished(case: Case) -> Iterator[Finding]:

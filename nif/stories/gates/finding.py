@@ -33,7 +33,9 @@ class Case:
     """A story, and what a gate has to know of the world around it.
 
     `undecided` names the parties in the story with whom something is on record that nobody has
-    decided about yet; `parties` are the ids of all parties in it, `pictures` those that it shows.
+    decided about yet; `parties` are the ids of all parties in it, `pictures` those that it shows;
+    `strangers` the names in its byline that readers cannot look up;
+    `knowers` the editors who may know an unnamed source, None where nobody has looked.
     """
 
     story: Story
@@ -41,6 +43,8 @@ class Case:
     parties: frozenset[int] = field(default_factory=frozenset)
     now: datetime | None = None
     pictures: Mapping[int, Picture] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+    knowers: frozenset[str] | None = None
 
 
 Gate = Callable[[Case], Iterator[Finding]]

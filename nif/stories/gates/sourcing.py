@@ -12,6 +12,7 @@ from nif.stories.models import Source, SourceKind, StoryType
 
 QUOTATION = re.compile(r"[“”\"«»]")
 NUMBER = re.compile(r"\d")
+LONGEST_CLAUSE = 160
 ALLEGATION = re.compile(r"\b(?:alleg\w+|accus\w+|fraud\w*|sued|lawsuit)\b", re.IGNORECASE)
 
 
@@ -87,6 +88,39 @@ def releases_checked(case: Case) -> Iterator[Finding]:
         if source.kind is SourceKind.PRESS_RELEASE and source.checked is None:
             text = f"Source {n} is a press release. Say how far we checked it."
             yield Finding("G09", _at(n, "checked"), text)
+
+
+def unnamed(case: Case) -> Iterator[Finding]:
+    """G08: a source without a name has a reason and an editor who knows it, and is not alone."""
+    sources = case.story.sources
+    for n, source in _numbered(case):
+        if not source.is_unnamed:
+            continue
+        if source.kind not in OUR_OWN:
+            text = f"Source {n} is not named: it is somebody who spoke to us, so an interview."
+            yield Finding("G08", _at(n, "kind"), text)
+        if not source.publisher.strip():
+            text = f"Say what readers may know of source {n}: how they are placed to know."
+            yield Finding("G08", _at(n), text)
+        if len(source.unnamed_because) > LONGEST_CLAUSE:
+            text = f"Make this shorter: {LONGEST_CLAUSE} characters are the most."
+            yield Finding("G08", _at(n, "unnamed_because"), text)
+        elif not source.unnamed_because:
+            text = f"Say why source {n} is not named: readers are told."
+            yield Finding("G08", _at(n, "unnamed_because"), text)
+        yield from _known_to(case, n, source)
+    if sources and all(source.is_unnamed for source in sources):
+        text = "All of it rests on people who are not named: a standards editor decides."
+        yield Finding("G08", "sources", text, Weight.DECIDE)
+
+
+def _known_to(case: Case, n: int, source: Source) -> Iterator[Finding]:
+    if not source.known_to:
+        text = f"An editor who did not write the story has to know who source {n} is."
+        yield Finding("G08", _at(n, "known_to"), text)
+    elif case.knowers is not None and source.known_to not in case.knowers:
+        text = f"{source.known_to} wrote this story, or is no editor: another one has to know."
+        yield Finding("G08", _at(n, "known_to"), text)
 
 
 def true_to_type(case: Case) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,7 +13,6 @@ from sqlalchemy.orm import Session
 from nif.accounts.auditing import note
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
-from nif.editions.scheduling import moment_of
 from nif.errors import Conflict, Invalid
 from nif.stories import gating, reviewing
 from nif.stories.disclosing import block
@@ -24,6 +22,7 @@ from nif.stories.parties import OnRecord, look_up
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
 from nif.web.newsroom import words
+from nif.web.newsroom.moments import as_typed, moment_typed
 from nif.web.newsroom.rights import get_own_story
 
 blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")
@@ -67,7 +66,7 @@ def schedule(story_id: int) -> ResponseReturnValue:
             reviewing.schedule(session, story, at, by=_me(session), now=utc_now())
             _note(session, "story_scheduled", story)
     except Invalid as error:
-        return page(story_id, problems=error.problems), 422
+        return page(story_id, problems=_of_the_schedule(error.problems)), 422
     except Conflict as error:
         return _back(story_id, error)
     flash("Scheduled. It stays as it is until then; you can take it off the schedule.", "good")
@@ -154,14 +153,17 @@ def _seen(session: Session, story_id: int) -> Story:
 
 def _moment(text: str) -> datetime:
     """A moment on the newsroom's own clock. Raises Invalid."""
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError:
-        raise Invalid({"publish_at": "Give a day and a time."}) from None
-    try:
-        return moment_of(local.date(), local.time(), ZoneInfo(settings().time_zone))
-    except (OverflowError, ValueError):
-        raise Invalid({"publish_at": "Give a day and a time of this century."}) from None
+    moment = moment_typed(text)
+    if moment is None:
+        raise Invalid({"publish_at": "Give a day and a time of this century."})
+    return moment
+
+
+def _of_the_schedule(problems: dict[str, str]) -> dict[str, str]:
+    """An embargo is told beside the time that was given: that is what has to change."""
+    if "embargo_until" not in problems:
+        return problems
+    return {"publish_at": "Its embargo ends later. Give a time at which it has passed.", **problems}
 
 
 def _back(story_id: int, error: Conflict) -> ResponseReturnValue:
@@ -175,15 +177,19 @@ def page(story_id: int, *, problems: dict[str, str] | None = None, about: str = 
         on_record = look_up(session, story, story_id=story_id, now=now)
         findings = gating.check(on_record.case(story, now=now))
         decided = gating.decided_codes(session, story)
+        blocked = gating.in_the_way(findings, decided)
         return render_template(
             "newsroom/publishing/check.html",
             story=story,
             findings=findings,
-            blocked=gating.in_the_way(findings, decided),
+            blocked=blocked,
+            waits=bool(blocked) and all(one.code == "G29" for one in blocked),
+            at_first=as_typed(story.embargo_until) if story.embargo_until else "",
             decided=decided,
             sentences=[asdict(one) for one in _block(story, on_record)],
             on_record=on_record,
             today=now.date(),
+            embargoed=story.embargo_until is not None and story.embargo_until > now,
             reviews=reviewing.reviews(session, story_id),
             problems=problems or {},
             about=about,

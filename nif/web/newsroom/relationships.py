@@ -127,7 +127,7 @@ def delete(relationship_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = get_relationship(session, relationship_id, lock=True)
-            relating.delete(session, found)
+            relating.delete(session, found, _pen())
     except Conflict as error:
         flash(str(error))
         address = url_for("newsroom_register.relationships.edit", relationship_id=relationship_id)

@@ -15,7 +15,7 @@ from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.media.models import Picture
-from nif.stories import drafting, measuring, publishing, reviewing
+from nif.stories import bylines, drafting, measuring, publishing, reviewing
 from nif.stories.desk import keeping
 from nif.stories.desk.searching import find
 from nif.stories.disclosing import block
@@ -194,15 +194,18 @@ def form_page(form: StoryForm, **given: Any) -> str:
     given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
     given = {"theirs": None, "brought": None, "published": None, **given}
     story = sketch(form)
+    story.author_id = current_user.id
     with reading() as session:
         if given["story_id"]:
             kept = get_story(session, given["story_id"])
             given["published"] = kept if kept.state is StoryState.PUBLISHED else None
+            story.author_id = kept.author_id
         on_record = look_up(session, story, story_id=given["story_id"], now=utc_now())
         findings = check(on_record.case(story, now=utc_now()))
         shown = on_record.pictures.values()
         sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences, pictures=shown)
         shelf = shelf_for(session, form)
+        editors = bylines.knowers(session, besides=story.author_id)
     if given["problems"] or shelf.gone:
         # What the rule says of pictures as a whole stands beside each field that is meant.
         given["problems"] = {**given["problems"], **shelf.gone}
@@ -216,5 +219,6 @@ def form_page(form: StoryForm, **given: Any) -> str:
         minutes=measuring.minutes,
         words=words,
         shelf=shelf,
+        editors=editors,
         **given,
     )

@@ -18,6 +18,7 @@ from nif.stories.kinds import Checked
 from nif.stories.models import BlockStyle, ReasonCode, Source, SourceKind, Story, StoryType, Tag
 from nif.stories.slugs import slugify
 from nif.web.newsroom import answer_form
+from nif.web.newsroom.moments import moment_typed
 from nif.web.newsroom.story_form import (
     MOST_SOURCES,
     SectionRow,
@@ -29,7 +30,10 @@ from nif.web.newsroom.story_form import (
 Choice = TypeVar("Choice", bound=StrEnum)
 
 LONGEST = {"headline": 200, "dek": 300, "lead": 2000, "byline": 200, "reason_subject": 300}
-LONGEST_IN_SOURCE = {"publisher": 200, "title": 300, "url": 2000, "taken": 500}
+LONGEST_IN_SOURCE = {
+    **{"publisher": 200, "title": 300, "url": 2000, "taken": 500},
+    **{"unnamed_because": 300, "known_to": 200},
+}
 LONGEST_LABEL = 100
 LONGEST_BULLET = 1000
 MOST_BULLETS = 40
@@ -76,6 +80,7 @@ def sketch(form: StoryForm, gap: str = "") -> Story:
         reason_subject=copy.reason_subject or gap,
         answers=sign({}, copy.answers, by=copy.byline or gap, by_id=None, now=NEVER),
         block_style=copy.block_style,
+        embargo_until=copy.embargo_until,
     )
 
 
@@ -111,6 +116,7 @@ def _copy_without_answers(form: StoryForm) -> StoryCopy:
         reason_code=_member(ReasonCode, form.reason_code),
         reason_subject=_line(form.reason_subject).rstrip("."),
         block_style=_member(BlockStyle, form.block_style) or BlockStyle.CLASSIC,
+        embargo_until=moment_typed(form.embargo_until) if form.embargo_until.strip() else None,
         sections=[
             SectionCopy(_line(row.label), row.lines, picture_id(row.picture))
             for row in form.sections
@@ -135,6 +141,8 @@ def _source(row: SourceRow, kind: SourceKind) -> SourceCopy:
         seen_by_us=not row.relied_on,
         relied_on=int(row.relied_on) if row.relied_on in POSITIONS else None,
         checked=_member(Checked, row.checked),
+        unnamed_because=_line(row.unnamed_because).rstrip("."),
+        known_to=_line(row.known_to),
     )
 
 
@@ -142,11 +150,8 @@ def _problems(form: StoryForm) -> Iterator[tuple[str, str]]:
     if not form.headline.strip():
         yield "headline", "A draft needs a headline to be found by. It can change later."
     yield from _too_long({name: getattr(form, name) for name in LONGEST}, LONGEST)
-    if form.reason_code and _member(ReasonCode, form.reason_code) is None:
-        yield "reason_code", "Choose one of the reasons in the list."
-    if _member(StoryType, form.story_type) is None:
-        yield "story_type", "Choose one of the types in the list."
     yield from _picture_problems("picture_id", form.picture_id)
+    yield from _choice_problems(form)
     yield from _tag_problems(_tags(form))
     yield from answer_form.problems(form.answers)
     for n, section in enumerate(form.sections):
@@ -155,6 +160,15 @@ def _problems(form: StoryForm) -> Iterator[tuple[str, str]]:
     for n, source in enumerate(form.sources):
         if not source.is_empty:
             yield from _source_problems(f"sources-{n}-", source)
+
+
+def _choice_problems(form: StoryForm) -> Iterator[tuple[str, str]]:
+    if form.reason_code and _member(ReasonCode, form.reason_code) is None:
+        yield "reason_code", "Choose one of the reasons in the list."
+    if _member(StoryType, form.story_type) is None:
+        yield "story_type", "Choose one of the types in the list."
+    if form.embargo_until.strip() and moment_typed(form.embargo_until) is None:
+        yield "embargo_until", "Give the day and the time at which it ends, or leave it empty."
 
 
 def _too_long(

@@ -12,6 +12,7 @@ from itertools import count, takewhile
 from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
 from nif.web.newsroom import answer_form
 from nif.web.newsroom.answer_form import AnswerForm
+from nif.web.newsroom.moments import as_typed
 
 MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")
 """What stands before a bullet that was pasted. A star without a space begins emphasis."""
@@ -51,10 +52,12 @@ class SourceRow:
     taken: str = ""
     relied_on: str = ""
     checked: str = ""
+    unnamed_because: str = ""
+    known_to: str = ""
 
     @property
     def is_empty(self) -> bool:
-        texts = (self.publisher, self.title, self.url, self.taken)
+        texts = (self.publisher, self.title, self.url, self.taken, self.unnamed_because)
         return self.kind == SourceRow.kind and not any(text.strip() for text in texts)
 
 
@@ -79,6 +82,7 @@ class StoryForm:
     sources: list[SourceRow] = field(default_factory=list)
     answers: AnswerForm = field(default_factory=AnswerForm)
     block_style: str = BlockStyle.CLASSIC.value
+    embargo_until: str = ""
     edits: int = 0
 
 
@@ -93,6 +97,7 @@ TEXTS = (
     "reason_code",
     "reason_subject",
     "block_style",
+    "embargo_until",
 )
 
 
@@ -125,6 +130,8 @@ def filled(story: Story) -> StoryForm:
             taken=source.taken,
             relied_on="" if source.seen_by_us else str(source.relied_on or ""),
             checked=source.checked.value if source.checked else "",
+            unnamed_because=source.unnamed_because,
+            known_to=source.known_to,
         )
         for source in story.sources
     ]
@@ -143,6 +150,7 @@ def filled(story: Story) -> StoryForm:
         sources=sources or [SourceRow()],
         answers=answer_form.filled(story.answers),
         block_style=story.block_style.value,
+        embargo_until=as_typed(story.embargo_until) if story.embargo_until else "",
         edits=story.edits,
     )
 
@@ -156,7 +164,8 @@ def read(values: Mapping[str, str]) -> StoryForm:
     edits = text("edits")
     return StoryForm(
         **{name: text(name) for name in ("headline", "dek", "lead", "byline", "tags")},
-        **{name: text(name) for name in ("reason_code", "reason_subject", "picture_id")},
+        **{name: text(name) for name in ("reason_code", "reason_subject")},
+        **{name: text(name) for name in ("picture_id", "embargo_until")},
         story_type=text("story_type") or StoryForm.story_type,
         sections=[
             SectionRow(**{name: text(f"sections-{n}-{name}") for name in SECTION_FIELDS})

@@ -120,6 +120,7 @@ FIELDS = {
     "reason_code": "Reason",
     "reason_subject": "What stands for “…” in the reason",
     "block_style": "How much the block says",
+    "embargo_until": "Under embargo until",
     "origin": "Where the idea came from",
     "origin_by": "Who brought it",
     "relationships": "What stands between us and them",

@@ -99,8 +99,9 @@ def _item(story: Revision, first_slug: str) -> Item:
 
 
 def labelled(story: Revision) -> str:
-    """The headline; what is an opinion says so wherever it is met without its page."""
-    return f"Opinion: {story.headline}" if story.story_type is StoryType.OPINION else story.headline
+    """The headline; what is an opinion, or does not stand as it was, says so without its page."""
+    opinion = "Opinion" if story.story_type is StoryType.OPINION else ""
+    return ": ".join(filter(None, (story.label, opinion, story.headline)))
 
 
 def _sources(story: Revision) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """The public ledger: for people, for programs, and the keys that it is signed with."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -8,9 +10,10 @@ from flask.typing import ResponseReturnValue
 from nif.database import Database
 from nif.ledger import reading as chain
 from nif.ledger.hashing import moment_in_words
+from nif.ledger.models import Kind
 from nif.ledger.signing import as_jwk
 from nif.web.access import Access, open_to
-from nif.web.current import parts, reading
+from nif.web.current import links, parts, reading
 
 blueprint = Blueprint("ledger", __name__)
 
@@ -31,7 +34,7 @@ def ledger() -> ResponseReturnValue:
             "public/ledger/ledger.html",
             end=chain.find_end(session),
             checkpoint=chain.find_checkpoint(session),
-            entries=entries,
+            entries=[(entry, told(entry)) for entry in entries],
             older=entries[-1].seq if len(rows) > ENTRIES_A_PAGE else None,
             is_later=before is not None,
         )
@@ -57,6 +60,49 @@ def keys() -> ResponseReturnValue:
     )
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
+
+
+RELATIONSHIPS = {
+    "added": "Relationship declared",
+    "changed": "Relationship changed",
+    "ended": "Relationship ended",
+    "withdrawn": "Relationship taken off the public list",
+}
+REPORTS = {"received": "Report received", "answered": "Report answered"}
+VERDICTS = {
+    "upheld": "the reader was right",
+    "partly": "the reader was right in part",
+    "not_upheld": "the story stands",
+    "duplicate": "it was known already",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an entry says to people: what was done, about what, and where that can be read."""
+
+    act: str
+    about: str = ""
+    link: str = ""
+
+
+def told(entry: chain.Row) -> Told:
+    """An entry in words; one that says nothing we know is called by its kind."""
+    said = {name: str(value) for name, value in entry.said.items()}
+    if entry.kind == Kind.RELATIONSHIP and said:
+        act = RELATIONSHIPS.get(said.get("act", ""), "Relationship")
+        return Told(act, said.get("sentence", ""), "/relationships")
+    if entry.kind == Kind.POLICY and said:
+        slug, version = said.get("policy", ""), said.get("version", "")
+        link = f"{links().policy(quote(slug, safe=''))}?{urlencode({'version': version})}"
+        return Told("Policy", f"{said.get('title', slug)}, version {version}", link)
+    act = entry.kind.replace("_", " ").capitalize()
+    if entry.kind == Kind.REPORT and said:
+        act = REPORTS.get(said.get("act", ""), act)
+        if verdict := VERDICTS.get(said.get("verdict", "")):
+            act = f"{act}, {verdict}"
+    about = f"{entry.story}, revision {entry.revision}" if entry.revision else entry.story or ""
+    return Told(act, about, f"/articles/{quote(entry.story, safe='')}" if entry.story else "")
 
 
 def _lines(database: Database, after: int) -> Iterator[bytes]:

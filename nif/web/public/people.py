@@ -1,8 +1,9 @@
 """Who makes NIF: the people who have made their profile public."""
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 
 from nif.accounts import profiling
+from nif.stories.reading import by_person
 from nif.web.access import Access, open_to
 from nif.web.current import reading
 from nif.web.public.caching import kept
@@ -31,4 +32,5 @@ def _masthead() -> str:
 def _person(slug: str) -> str:
     with reading() as session:
         profile, name = profiling.get_public(session, slug)
-    return render_template("public/people/person.html", profile=profile, name=name)
+        page = by_person(session, profile.account_id, after=request.args.get("after"))
+    return render_template("public/people/person.html", profile=profile, name=name, page=page)

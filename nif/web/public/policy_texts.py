@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from nif.ledger.policies import Policy
 from nif.settings import PROJECT
 
 MANIFESTO = "manifesto"
@@ -37,6 +38,16 @@ def read_texts(folder: Path) -> Mapping[str, Sequence[Text]]:
         for path in sorted(folder.iterdir(), key=lambda path: (path.name != MANIFESTO, path.name))
         if path.is_dir()
     }
+
+
+def for_the_ledger(policies: Mapping[str, Sequence[Text]]) -> list[Policy]:
+    """Every version of every policy, in the order in which they came into force."""
+    said = [
+        Policy(slug, text.version, text.title, text.change, text.effective_from, text.body)
+        for slug, versions in policies.items()
+        for text in reversed(versions)
+    ]
+    return sorted(said, key=lambda policy: policy.effective_from)
 
 
 def _read(path: Path) -> Text:

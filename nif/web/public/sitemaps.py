@@ -109,7 +109,7 @@ def _some(found: Sequence[Listed]) -> Sequence[Listed]:
 def _pages() -> str:
     with reading() as session:
         lists = all_lists(session)
-    fixed = ("/newsletters/", "/subscribe", "/policies/")
+    fixed = ("/newsletters/", "/subscribe", "/policies/", "/transparency")
     addresses = [links().home(), *(links().page(path) for path in fixed)]
     addresses += [links().page(f"/newsletters/{one.slug}/") for one in lists]
     addresses += [links().policy(slug) for slug in POLICIES]

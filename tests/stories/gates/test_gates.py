@@ -210,6 +210,7 @@ def test_every_gate_is_tripped_by_something_above(session) -> None:
     """So that no gate is written that nothing has ever closed."""
     cases = [Case(a_draft(session, **copy_of(given)), now=NOON) for *_, given in TRIPPED.values()]
     cases += [embargoed(session), about_someone_new(session), showing(session, credit="")]
+    cases += [Case(a_draft(session, sources=[replace(SHY, known_to="")]))]
 
     assert [gate.__name__ for gate in GATES if not any(list(gate(case)) for case in cases)] == []
 
@@ -270,6 +271,49 @@ def test_who_is_new_in_a_story_opens_the_question_of_relationships_again(session
     found = check(about_someone_new(session))
 
     assert {one.code for one in found} >= {"G14", "G16"}
+
+
+SHY = SourceCopy(
+    SourceKind.INTERVIEW,
+    "A manager at a label",
+    unnamed_because="they could lose their job",
+    known_to="Sam Okafor",
+)
+
+
+def test_an_unnamed_source_that_an_editor_knows_passes(session) -> None:
+    story = a_draft(session, sources=[GAZETTE, SHY])
+
+    found = check(Case(story, knowers=frozenset({"Sam Okafor"})))
+
+    assert [one for one in found if one.code == "G08"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"kind": SourceKind.PUBLICATION}, "kind"),
+        ({"publisher": ""}, "publisher"),
+        ({"unnamed_because": ""}, "unnamed_because"),
+        ({"unnamed_because": "x" * 161}, "unnamed_because"),
+        ({"known_to": ""}, "known_to"),
+        ({"known_to": "Jo Reyes"}, "known_to"),
+    ],
+)
+def test_an_unnamed_source_needs_a_reason_and_someone_who_knows(session, given, field) -> None:
+    story = a_draft(session, sources=[GAZETTE, replace(SHY, **given)])
+
+    found = check(Case(story, knowers=frozenset({"Sam Okafor"})))
+
+    told = [(one.field, one.weight) for one in found if one.code == "G08"]
+    assert told == [(f"sources-1-{field}", Weight.BLOCK)]
+
+
+def test_unnamed_sources_alone_are_for_a_standards_editor(session) -> None:
+    found = check(Case(a_draft(session, sources=[SHY, SHY])))
+
+    told = [(one.field, one.weight) for one in found if one.code == "G08"]
+    assert told == [("sources", Weight.DECIDE)]
 
 
 def test_a_text_that_was_checked_as_it_is_passes(session) -> None:

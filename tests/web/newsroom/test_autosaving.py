@@ -1,5 +1,7 @@
 """Saving while someone writes: nothing is lost, and nobody is overwritten unasked."""
 
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -148,19 +150,23 @@ def test_two_texts_are_merged_field_by_field(
     desk: FlaskClient, other: FlaskClient, database: Database
 ) -> None:
     address = saved(desk)
-    other.post(address, data={**WHOLE, "edits": 0, "lead": "Bea's.", "dek": "Bea's dek"})
+    hers = {"lead": "Bea's.", "dek": "Bea's dek", "embargo_until": "2027-01-04T09:00"}
+    other.post(address, data={**WHOLE, "edits": 0, **hers})
     mine = {**WHOLE, "edits": 0, "lead": "Mine.", "tags": "Mine"}
 
     page = desk.post(f"{address}/merge", data=mine)
     shown = text_of(page.text)
     assert [word in shown for word in ("Lead", "Dek", "Tags", "Bea saved it on")] == [True] * 4
+    assert "Under embargo until" in shown
     assert 'name="take-headline"' not in page.text
     assert the_story(database).lead == "Bea's."
 
-    merged = desk.post(f"{address}/merged", data={**mine, "edits": 1, "take-dek": "theirs"})
+    taken = {"take-dek": "theirs", "take-embargo_until": "theirs"}
+    merged = desk.post(f"{address}/merged", data={**mine, "edits": 1, **taken})
     assert merged.status_code == 303
     story = the_story(database)
     assert (story.lead, story.dek) == ("Mine.", "Bea's dek")
+    assert story.embargo_until == datetime(2027, 1, 4, 9, tzinfo=UTC)
     assert [tag.name for tag in story.tags] == ["Mine"]
     again = desk.post(f"{address}/merged", data={**mine, "edits": 1})
     assert again.status_code == 409

@@ -11,6 +11,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.register.models import Nature
 from nif.stories.models import Override, Story, StoryState
+from tests.factories import an_account
 from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import text_of
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
@@ -187,3 +188,61 @@ def test_a_new_name_asks_for_the_answer_once_more(desk: FlaskClient, database: D
     assert "I have looked again" in stale
     assert "Publish now" not in stale
     assert "Publish now" in desk.get(f"{address}/publish").text
+
+
+def test_an_embargo_holds_now_and_on_the_schedule(desk: FlaskClient, database: Database) -> None:
+    address = saved(desk, embargo_until=in_days(2))
+
+    form, page = desk.get(address).text, desk.get(f"{address}/publish").text
+    now = desk.post(f"{address}/publish", data={"edits": "0"})
+    early = desk.post(f"{address}/schedule", data={"publish_at": in_days(1), "edits": "0"})
+
+    assert f'name="embargo_until" value="{in_days(2)}"' in form
+    assert "Under embargo" in page
+    assert "Publish now" not in page
+    assert f'name="publish_at" value="{in_days(2)}"' in page
+    assert now.status_code == early.status_code == 422
+    assert "Its embargo ends later." in early.text
+    assert the_story(database).state is StoryState.DRAFT
+    desk.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
+    assert the_story(database).state is StoryState.SCHEDULED
+
+
+def test_an_embargo_that_is_none_is_told_beside_its_field(desk: FlaskClient) -> None:
+    answer = desk.post("/newsroom/stories/new", data={**WHOLE, "embargo_until": "at noon"})
+
+    assert answer.status_code == 422
+    assert 'id="embargo_until-problem"' in answer.text
+    assert 'value="at noon"' in answer.text
+
+
+def test_an_unnamed_source_is_known_to_another_editor_and_named_nowhere(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        me = session.scalars(select(Account)).one().name
+        an_account(session, RoleName.EDITOR, email="bea@example.com").name = "Bea Ito"
+        an_account(session, RoleName.AUTHOR, email="cy@example.com").name = "Cy Sand"
+    shy = {
+        "sources-1-kind": "interview",
+        "sources-1-publisher": "A manager at a label",
+        "sources-1-unnamed_because": "they could lose their job.",
+    }
+
+    address = saved(desk, story_type="report", **shy, **{"sources-1-known_to": me})
+    own = desk.get(f"{address}/publish").text
+    form = desk.get(address).text
+    other = {**WHOLE, **shy, "story_type": "report", "sources-1-known_to": "Bea Ito"}
+    desk.post(address, data={**other, "edits": "0"})
+    desk.post(f"{address}/publish", data={"edits": "1"})
+
+    assert "another one has to know" in own
+    assert "<option>Bea Ito</option>" in form
+    assert "Cy Sand" not in form
+    slug = the_story(database).slug
+    page = desk.get(f"/articles/{slug}").text
+    data = desk.get(f"/articles/{slug}/transparency.json").text
+    said = "One of our sources asked not to be named because they could lose their job."
+    assert f'<li data-disclosure="sources_unnamed">{said}' in page
+    assert "A manager at a label" in data
+    assert "Bea Ito" not in page + data

@@ -10,14 +10,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.database import Database
 from nif.stories.drafting import get_story
+from nif.stories.kinds import ChangeKind
 from nif.stories.models import Revision, StoryType
 from nif.stories.publishing import restock
+from nif.stories.revising import Change, NoteCopy, revise
 from nif.typography import typeset
 from tests.conftest import NOON
-from tests.factories import a_draft, a_story
+from tests.factories import a_draft, a_story, an_account
 from tests.web.public.channels import (
     ATOM,
     CONTENT,
@@ -243,3 +246,21 @@ def test_titles_are_typeset_as_on_the_page(client: FlaskClient, database: Databa
     assert rss_items(client)[0].findtext("title") == title
     assert title in fetched(client, "/sitemaps/news.xml")
     assert addresses(client, "/sitemaps/news.xml") == [f"{BASE}/articles/{story.slug}"]
+
+
+def test_what_was_retracted_says_so_before_its_headline(
+    client: FlaskClient, database: Database
+) -> None:
+    later = NOON + timedelta(hours=5)
+    with database.transaction() as session:
+        made = a_story(session, headline="Palisade Sells", story_type=StoryType.OPINION)
+        story = get_story(session, made.story_id)
+        change = Change(ChangeKind.RETRACTION, "Retracted", NoteCopy(text="It is not so."))
+        revise(session, story, change, by=an_account(session, RoleName.STANDARDS), now=later)
+
+    title = "Retracted: Opinion: Palisade Sells"
+    (rss,), (atom,), (item,) = rss_items(client), atom_entries(client), json_items(client)
+    assert {rss.findtext("title"), atom.findtext(f"{ATOM}title"), item["title"]} == {title}
+    assert rss.findtext(f"{ATOM}updated") == atom.findtext(f"{ATOM}updated")
+    assert atom.findtext(f"{ATOM}updated") == item["date_modified"] == later.isoformat()
+    assert atom.findtext(f"{ATOM}published") == NOON.isoformat()

@@ -5,6 +5,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from nif.accounts.models import RoleName
+from nif.cli.ledger import record_policies
 from nif.database import Database
 from nif.jobs.clockwork import SCHEDULE
 from nif.jobs.worker import Worker
@@ -13,9 +15,15 @@ from nif.ledger import reading as chain
 from nif.ledger.forgetting import drop_payload
 from nif.ledger.models import Checkpoint, Entry
 from nif.ledger.signing import read_jwks
+from nif.ledger.verifying import verify
 from nif.parts import Parts
+from nif.stories.recording import LiveRevisions
+from nif.stories.reporting import ReportKind, ReportVerdict, answer, report
 from nif.web.public import ledger
+from tests.conftest import NOON
+from tests.factories import a_story, an_account
 from tests.ledger.conftest import export_of, payload, some_entries
+from tests.register.entries import a_party, a_relationship
 
 PAGE, EXPORT = "/transparency/ledger", "/transparency/ledger.jsonl"
 KEYS = "/.well-known/nif-transparency-key.json"
@@ -88,6 +96,37 @@ def test_what_stands_in_an_entry_is_never_markup(client: FlaskClient, database: 
         session.execute(update(Entry).values(story='"><script>'))
 
     assert "<script>" not in client.get(PAGE).text
+
+
+def test_what_is_about_no_story_is_named(
+    client: FlaskClient, database: Database, parts: Parts
+) -> None:
+    record_policies(parts)
+    with database.transaction() as session:
+        a_relationship(session, a_party(session, "Lumen <b>Sync</b>"))
+        revision = a_story(session, headline="Palisade Sells")
+        made = report(session, revision, ReportKind.ERROR, "My words", contact="me@x.eu", now=NOON)
+        answer(
+            session,
+            made.id,
+            ReportVerdict.UPHELD,
+            "Thank you",
+            by=an_account(session, RoleName.EDITOR),
+            now=NOON,
+        )
+
+    page, export = client.get(PAGE).text, client.get(EXPORT).text
+
+    assert "/policies/corrections?version=1" in page
+    assert "Corrections policy, version 1" in page
+    assert "Relationship declared" in page
+    assert "Lumen &lt;b&gt;Sync&lt;/b&gt; advertises with us." in page
+    assert 'Report received: <a href="/articles/palisade-sells">' in page
+    assert "Report answered, the reader was right" in page
+    for private in ("My words", "me@x.eu", "Thank you"):
+        assert private not in page + export
+    with database.reading() as session:
+        assert verify(session, LiveRevisions(session)).is_whole
 
 
 @pytest.mark.usefixtures("signed")

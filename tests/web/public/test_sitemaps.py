@@ -3,14 +3,20 @@
 from datetime import datetime, timedelta
 
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 
+from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.database import Database
+from nif.stories.drafting import get_story
+from nif.stories.kinds import ChangeKind
+from nif.stories.revising import Change, NoteCopy, revise
 from tests.conftest import NOON
-from tests.factories import a_draft, a_list, a_story
+from tests.factories import a_draft, a_list, a_story, an_account
 from tests.web.public.channels import MAP, NEWS, addresses, fetched, tree
 
 BASE = "http://127.0.0.1:8000"
+HOURS = timedelta(hours=1)
 
 
 def test_the_index_leads_to_every_story_topic_and_page(
@@ -71,3 +77,32 @@ def test_the_news_sitemap_has_the_stories_of_two_days(
 def test_a_news_sitemap_without_news_is_a_sitemap(client: FlaskClient) -> None:
     assert addresses(client, "/sitemaps/news.xml") == []
     assert fetched(client, "/sitemaps/news.xml").startswith("<?xml version='1.0'")
+
+
+def test_a_file_tells_when_a_story_last_said_something_else(
+    client: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        revised(session, "Style", ChangeKind.STYLE, "It sold its catalogue.", at=HOURS)
+        revised(session, "News", ChangeKind.UPDATE, "The buyer is named: Lumen Sync.", at=2 * HOURS)
+    (index, *_) = [
+        entry.findtext(f"{MAP}lastmod")
+        for entry in tree(client, "/sitemap.xml")
+        if "articles-1" in (entry.findtext(f"{MAP}loc") or "")
+    ]
+
+    lastmod = [one.text for one in tree(client, "/sitemaps/articles-1.xml").iter(f"{MAP}lastmod")]
+
+    assert lastmod == ["2026-11-20T12:00:00+00:00", "2026-11-20T14:00:00+00:00"]
+    assert index == lastmod[1]
+    assert lastmod[1] in fetched(client, "/sitemaps/topics-1.xml")
+
+
+def revised(session: Session, headline: str, kind: ChangeKind, lead: str, at: timedelta) -> None:
+    story = get_story(
+        session, a_story(session, headline=headline, lead="It sold its cataloge.").story_id
+    )
+    story.lead = lead
+    note = None if kind is ChangeKind.STYLE else NoteCopy(text="The buyer is named.")
+    editor = an_account(session, RoleName.STANDARDS, email=f"{headline}@example.com")
+    revise(session, story, Change(kind, "Changed", note), by=editor, now=NOON + at)

@@ -1,0 +1,52 @@
+"""Each text of a policy is written down once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
+
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.ledger.models import Entry
+from nif.ledger.policies import Policy, write_down
+from nif.ledger.verifying import verify
+from tests.conftest import NOON
+
+FIRST = Policy("ethics", 1, "Ethics", "The first version.", date(2026, 1, 1), "Be fair.")
+SECOND = replace(FIRST, version=2, change="Gifts.", text="Be fair. Take no gifts.")
+
+
+def test_a_version_is_written_down_once_and_a_changed_text_again(session) -> None:
+    assert write_down(session, [FIRST], now=NOON) == 1
+    assert write_down(session, [FIRST], now=NOON) == 0
+    assert write_down(session, [FIRST, SECOND], now=NOON) == 1
+    edited = replace(FIRST, text="Be kind.")
+    assert write_down(session, [edited, SECOND], now=NOON) == 1
+    assert write_down(session, [edited, SECOND], now=NOON) == 0
+
+    told = session.scalars(select(Entry.payload).order_by(Entry.seq)).all()
+    assert [(each["policy"], each["version"]) for each in told] == [
+        ("ethics", 1),
+        ("ethics", 2),
+        ("ethics", 1),
+    ]
+    assert len({each["sha256"] for each in told}) == 3
+    assert verify(session).is_whole
+
+
+def test_no_policy_leaves_the_ledger_empty(session) -> None:
+    assert write_down(session, [], now=NOON) == 0
+    assert verify(session).entries == 0
+
+
+def test_two_that_start_at_once_write_it_down_once(database: Database) -> None:
+    def start(_: int) -> int:
+        with database.transaction() as session:
+            return write_down(session, [FIRST, SECOND], now=NOON)
+
+    with ThreadPoolExecutor(4) as threads:
+        written = list(threads.map(start, range(4)))
+
+    assert sorted(written) == [0, 0, 0, 2]
+    with database.reading() as session:
+        assert verify(session).entries == 2

@@ -1,0 +1,64 @@
+"""The ledger tells of public relationships, and of no others."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from nif.ledger.models import Entry
+from nif.ledger.verifying import verify
+from nif.register.models import Nature, Visibility
+from nif.register.relating import change, copy_of, delete, end
+from tests.register.entries import PEN, TODAY, a_party, a_relationship
+
+
+def said(session) -> list[dict[str, Any]]:
+    assert verify(session).is_whole
+    return list(session.scalars(select(Entry.payload).order_by(Entry.seq)))
+
+
+def changed(session, relationship, **given: Any) -> None:
+    copy = replace(copy_of(relationship), **given)
+    change(session, relationship, copy, PEN, version=relationship.version)
+
+
+def test_a_public_relationship_is_told_from_its_beginning_to_its_end(session) -> None:
+    one = a_relationship(session, a_party(session), Nature.ADVERTISER)
+    changed(session, one, wording="Palisade Records buys our space.")
+    changed(session, one)
+    end(session, one, TODAY, PEN)
+
+    told = said(session)
+
+    assert [each["act"] for each in told] == ["added", "changed", "ended"]
+    assert {each["relationship"] for each in told} == {one.id}
+    assert told[1]["sentence"] == "Palisade Records buys our space."
+    assert told[2]["until"] == TODAY.isoformat()
+    assert told[0]["ours"] == {"kind": "nif", "name": "NIF"}
+    assert told[0]["party"] == {"name": "Palisade Records", "kind": "company"}
+
+
+def test_one_that_is_over_at_once_is_told_to_have_ended(session) -> None:
+    one = a_relationship(session, a_party(session), Nature.LITIGATION)
+
+    end(session, one, TODAY - timedelta(days=400), PEN)
+
+    assert [each["act"] for each in said(session)] == ["added", "ended"]
+
+
+def test_what_is_on_no_list_stays_out_and_what_leaves_it_is_told_without_a_word(session) -> None:
+    hidden = a_relationship(session, a_party(session), visibility=Visibility.MATCH_ONLY)
+    assert said(session) == []
+
+    changed(session, hidden, visibility=Visibility.PUBLIC)
+    changed(session, hidden, visibility=Visibility.MATCH_ONLY)
+    public = a_relationship(session, a_party(session, "Lumen Sync"))
+    number = public.id
+    delete(session, public, PEN)
+    delete(session, hidden, PEN)
+
+    told = said(session)
+    assert [each["act"] for each in told] == ["added", "withdrawn", "added", "withdrawn"]
+    assert told[1] == {"act": "withdrawn", "relationship": hidden.id}
+    assert told[3] == {"act": "withdrawn", "relationship": number}

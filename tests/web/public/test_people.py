@@ -1,0 +1,31 @@
+"""A person's page lists what they wrote."""
+
+from flask.testing import FlaskClient
+
+from nif.accounts import profiling
+from nif.accounts.models import RoleName
+from nif.accounts.profiling import ProfileCopy
+from nif.database import Database
+from tests.factories import a_story, an_account
+
+
+def test_a_persons_page_lists_their_stories_page_by_page(
+    client: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        account = an_account(session, RoleName.EDITOR)
+        profiling.write(session, account, ProfileCopy("Jo Reyes", is_public=True), wanted="jo")
+        for n in range(21):
+            a_story(session, headline=f"By Jo {n:02}", byline="Jo Reyes")
+        a_story(session, headline="By another", byline="Sam Okafor")
+
+    first = client.get("/people/jo").text
+    older = first.partition('href="/people/jo?after=')[2].partition('"')[0]
+    second = client.get(f"/people/jo?after={older}").text
+
+    assert "Stories by Jo Reyes" in first
+    assert "By Jo 20" in first
+    assert "By Jo 00" not in first
+    assert "By Jo 00" in second
+    assert "By another" not in first + second
+    assert client.get("/people/jo?after=nonsense").status_code == 404
