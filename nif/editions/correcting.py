@@ -74,18 +74,24 @@ def corrections_due(session: Session, mailing_list: MailingList, *, now: datetim
     return [Told(*row) for row in session.execute(_mailed_wrong(query))]
 
 
-def serious_notes(*, now: datetime) -> Select[*tuple[Any, ...]]:
-    """The notes that are to go out by themselves: rows of a note, a list that is owed it, and the
-    edition in which that list has what was wrong. Few notes are serious, so this asks little."""
+def recent_and_serious(*, now: datetime) -> Select[*tuple[int]]:
+    """The ids of the notes that go out by themselves, whether or not they are owed to anyone."""
+    return select(Note.id).where(
+        Note.severity == Severity.SERIOUS,
+        Note.at >= now - REACH,
+        Note.kind.in_(CORRECTIVE),
+    )
+
+
+def owed_to_lists(note_id: int) -> Select[*tuple[Any, ...]]:
+    """The lists that are owed a note, each with the edition in which it has what was wrong."""
     told = select(NoteDelivery.note_id).where(
         NoteDelivery.note_id == Note.id, NoteDelivery.list_id == MailingList.id
     )
     own = aliased(Edition)
     made = select(own.id).where(own.note_id == Note.id, own.list_id == MailingList.id)
-    query = select(Note, MailingList, Edition).where(
-        Note.severity == Severity.SERIOUS,
-        Note.at >= now - REACH,
-        Note.kind.in_(CORRECTIVE),
+    query = select(MailingList, Edition).where(
+        Note.id == note_id,
         MailingList.id == EditionItem.list_id,
         ~told.exists(),
         ~made.exists(),

@@ -1,7 +1,6 @@
 """Serious corrections go to exactly those who were mailed the error, in a mail of their own."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -9,7 +8,13 @@ from typing import Any
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from nif.editions.correcting import Owed, freeze_correction, serious_notes, told_now
+from nif.editions.correcting import (
+    Owed,
+    freeze_correction,
+    owed_to_lists,
+    recent_and_serious,
+    told_now,
+)
 from nif.editions.models import Edition
 from nif.editions.writing import Desk
 from nif.sends.models import Batch, BatchState, Delivery, Send, SendState
@@ -18,19 +23,15 @@ from nif.stories.notes import Note
 from nif.subscriptions.models import MailingList
 
 
-@dataclass(frozen=True)
-class _Wrong:
-    """A list that is owed a note, and the send of what was wrong."""
-
-    mailing_list: MailingList
-    edition: Edition
-    send: Send
-
-
 def notes_to_mail(session: Session, *, now: datetime) -> Sequence[int]:
-    """The serious notes that some list is still owed, oldest first."""
-    query = _owed(now).with_only_columns(Note.id, maintain_column_froms=True)
-    return session.scalars(query.distinct().order_by(Note.id)).all()
+    """The serious notes that some list is still owed, oldest first.
+
+    There are few in the time that matters, and an index finds them. Each is asked about by itself:
+    from a note a database finds its way to the lists, and from all that was ever mailed it would
+    be a long one.
+    """
+    serious = session.scalars(recent_and_serious(now=now).order_by(Note.id)).all()
+    return [one for one in serious if session.execute(_owed(one, now).limit(1)).first()]
 
 
 def mail_note(
@@ -43,32 +44,30 @@ def mail_note(
     """
     note = session.get_one(Note, note_id, with_for_update={"of": Note}, populate_existing=True)
     told, sends = told_now(session, note), []
-    for wrong in _wrong_sends(session, note, now):
-        owed = Owed(told, wrong.mailing_list, wrong.edition)
+    for mailing_list, mailed, wrong in session.execute(_owed(note_id, now)).all():
+        owed = Owed(told, mailing_list, mailed)
         edition = freeze_correction(session, owed, desk, now=now)
         if edition is None:
             continue
-        readers = _had_it_wrong(session, wrong.send, told_already=_sends_of(session, note))
+        readers = _had_it_wrong(session, wrong, told_already=_sends_of(session, note))
         send = plan(session, edition, terms, among=readers, now=now)
         if send is not None:
             sends.append(send)
     return sends
 
 
-def _owed(now: datetime) -> Select[*tuple[Any, ...]]:
-    """What is owed, where the send of what was wrong has begun: before, it can be taken back."""
+def _owed(note_id: int, now: datetime) -> Select[*tuple[Any, ...]]:
+    """What is owed, where the send of what was wrong has begun: before, it can be taken back.
+
+    Oldest list first: always in the same order.
+    """
     return (
-        serious_notes(now=now)
+        owed_to_lists(note_id)
         .join(Send, Send.edition_id == Edition.id)
         .where(Send.starts_at <= now)
         .add_columns(Send)
+        .order_by(MailingList.id)
     )
-
-
-def _wrong_sends(session: Session, note: Note, now: datetime) -> list[_Wrong]:
-    """The lists that are owed a note, oldest first: always in the same order."""
-    query = _owed(now).where(Note.id == note.id).order_by(MailingList.id)
-    return [_Wrong(*row[1:]) for row in session.execute(query)]
 
 
 def _sends_of(session: Session, note: Note) -> Sequence[int]:
