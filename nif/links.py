@@ -39,6 +39,10 @@ class Links:
     def edition(self, list_slug: str, day: date) -> str:
         return f"{self.base_url}/newsletters/{list_slug}/{day.isoformat()}"
 
+    def correction(self, list_slug: str, day: date, note_id: int) -> str:
+        """The edition that set one thing right."""
+        return f"{self.edition(list_slug, day)}/correction-{note_id}"
+
     def ledger(self) -> str:
         return f"{self.base_url}/transparency/ledger"
 

@@ -62,7 +62,7 @@ def cancel(send_id: int, in_json: bool) -> None:
 @the_send
 @as_json
 def take_back(send_id: int, in_json: bool) -> None:
-    """Undo a send of which nothing has left: its stories are news again."""
+    """Undo a send of which nothing has left: its stories, or its note, wait for the next digest."""
     with parts_of_this_house().database.transaction() as session:
         steering.take_back(session, steering.get_send(session, send_id), now=utc_now())
     show({"send": send_id, "state": "taken back", "had_left": 0}, in_json=in_json)
@@ -127,6 +127,7 @@ def _status(session: Session, found: Send, now: datetime) -> dict[str, Any]:
         "send": found.id,
         "list": found.mailing_list.slug,
         "slot": found.edition.slot,
+        "occasion": found.edition.occasion,
         "state": found.state.value,
         **asdict(told),
         "balances": told.balances,

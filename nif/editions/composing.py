@@ -1,6 +1,5 @@
 """Digests: editions that compose themselves of what was published since the last one."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.editions.correcting import carry, carry_none, corrections_due
-from nif.editions.models import Edition, EditionItem, EditionState
+from nif.editions.models import DIGEST, Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot, next_slot, read_schedule, slots
-from nif.editions.writing import Desk, digest_message
+from nif.editions.writing import Desk, digest_message, hash_of
 from nif.errors import Conflict
 from nif.ledger.reading import footer_root
 from nif.mail.message import Message
@@ -61,6 +60,7 @@ def due_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> 
         session.scalars(
             select(Edition.slot).where(
                 Edition.list_id == mailing_list.id,
+                Edition.occasion == DIGEST,
                 Edition.slot.in_([slot.day for slot in come]),
             )
         )
@@ -85,7 +85,7 @@ def keep_slot(
 def _first_to_make(
     session: Session, mailing_list: MailingList, slot: Slot, now: datetime
 ) -> Edition | None:
-    """The edition of a slot, with nothing in it yet; None where someone else made it first."""
+    """The digest of a slot, with nothing in it yet; None where someone else made it first."""
     edition_id = session.scalar(
         insert_into(session, Edition)
         .values(
@@ -94,8 +94,9 @@ def _first_to_make(
             due_at=slot.due_at,
             made_at=now,
             state=EditionState.MISSED,
+            occasion=DIGEST,
         )
-        .on_conflict_do_nothing(index_elements=[Edition.list_id, Edition.slot])
+        .on_conflict_do_nothing(index_elements=[Edition.list_id, Edition.slot, Edition.occasion])
         .returning(Edition.id)
     )
     return None if edition_id is None else session.get_one(Edition, edition_id)
@@ -109,7 +110,11 @@ def make_now(session: Session, mailing_list: MailingList, desk: Desk, *, now: da
     session.refresh(mailing_list, with_for_update=True)
     slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
     edition = session.scalar(
-        select(Edition).where(Edition.list_id == mailing_list.id, Edition.slot == slot.day)
+        select(Edition).where(
+            Edition.list_id == mailing_list.id,
+            Edition.slot == slot.day,
+            Edition.occasion == DIGEST,
+        )
     )
     if edition is not None and edition.state is EditionState.FROZEN:
         raise Conflict(HAD_ITS_EDITION)
@@ -128,12 +133,14 @@ def make_now(session: Session, mailing_list: MailingList, desk: Desk, *, now: da
 def withdraw(session: Session, edition: Edition, *, now: datetime) -> None:
     """Take an edition back of which nobody has had anything: its stories are news again.
 
-    Where its slot is yet to come, it is as if it had never been made.
+    A digest whose slot is yet to come is as if it had never been made. What the edition of a note
+    would have said is told by the list's next digest.
     """
     session.execute(delete(EditionItem).where(EditionItem.edition_id == edition.id))
     carry_none(session, edition)
     session.expire(edition, ["items"])
-    if upcoming(edition.mailing_list, now=now).day == edition.slot:
+    is_digest = edition.occasion == DIGEST
+    if is_digest and upcoming(edition.mailing_list, now=now).day == edition.slot:
         session.delete(edition)
         return
     edition.state, edition.message, edition.content_hash = EditionState.WITHDRAWN, None, None
@@ -200,12 +207,6 @@ def _fill(
             )
         )
     carry(session, edition, digest.corrections)
-
-
-def hash_of(message: Message) -> str:
-    """SHA-256 over all that a reader sees: subject, text and HTML."""
-    whole = "\0".join((message.subject, message.text, message.html))
-    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def _news(session: Session, mailing_list: MailingList, now: datetime) -> Sequence[Revision]:

@@ -21,17 +21,30 @@ class EditionState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Edition(Base):
-    """What became of one slot of a list.
+DIGEST = "digest"
+"""The occasion of the edition that a slot makes."""
 
-    There is one for each (list, local date of the slot), whatever happened: frozen with its
+
+def occasion_of(note_id: int) -> str:
+    """The occasion of an edition that sets one thing right."""
+    return f"note-{note_id}"
+
+
+class Edition(Base):
+    """What became of one slot of a list, or a note that goes out by itself.
+
+    There is one digest for each (list, local date of the slot), whatever happened: frozen with its
     content, empty because there was no news, missed because NIF was down for too long, or
     withdrawn by a person before anyone was mailed. So five schedulers, or a restart at digest
-    time, make one edition.
+    time, make one edition. Of a note there is one for each list, whatever the date; its slot is
+    the local date on which it was made.
     """
 
     __tablename__ = "edition"
-    __table_args__ = (UniqueConstraint("list_id", "slot"),)
+    __table_args__ = (
+        UniqueConstraint("list_id", "slot", "occasion"),
+        UniqueConstraint("note_id", "list_id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id))
@@ -41,9 +54,16 @@ class Edition(Base):
     state: Mapped[EditionState]
     message: Mapped[dict[str, Any] | None]
     content_hash: Mapped[str | None]
+    occasion: Mapped[str] = mapped_column(default=DIGEST)
+    note_id: Mapped[int | None] = mapped_column(ForeignKey(Note.id))
 
     mailing_list: Mapped[MailingList] = relationship()
     items: Mapped[list["EditionItem"]] = relationship(order_by="EditionItem.position")
+
+    @property
+    def path(self) -> str:
+        """Its address below that of its list's archive."""
+        return f"{self.slot}/correction-{self.note_id}" if self.note_id else str(self.slot)
 
     def as_message(self) -> Message:
         """The frozen message. Only a frozen edition has one."""

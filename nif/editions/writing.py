@@ -1,10 +1,12 @@
 """How an edition reads as mail."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from nif.editions.models import Edition
 from nif.editions.scheduling import Slot
 from nif.links import Links
 from nif.mail.message import Message
@@ -12,7 +14,9 @@ from nif.mail.rendering import Stationery
 from nif.media.freezing import AI_LABELS, file_of
 from nif.media.models import Shape
 from nif.stories.history import Told
+from nif.stories.kinds import ChangeKind
 from nif.stories.models import Revision
+from nif.stories.notes import as_sentence
 from nif.subscriptions.models import MailingList
 
 UNSUBSCRIBE_TAG = "%nif.unsubscribe%"
@@ -21,6 +25,15 @@ READER_TAG = "%nif.reader%"
 READER_HTML_TAG = "%nif.reader_html%"
 """What each copy replaces: the two links, and the address that it goes to. Providers do not
 escape what they put in, so the address comes in two forms."""
+
+CALLED = {ChangeKind.RETRACTION: "Retraction"}
+"""What a mail about a note is called, where that is not the note's own label."""
+
+SINCE = {
+    ChangeKind.RETRACTION: "and have retracted it since",
+    ChangeKind.REMOVAL: "and have removed it since",
+}
+"""What became of a story that was mailed, where it was not corrected."""
 
 
 PICTURE_WIDTH = 960
@@ -75,6 +88,41 @@ def _picture(links: Links, story: Revision) -> dict[str, Any] | None:
     label = AI_LABELS.get(record["ai_use"], "")
     facts = {"alt": record["alt"], "label": label, "credit": record["credit"]}
     return {"address": links.picture(name), **facts}
+
+
+def correction_message(
+    desk: Desk,
+    mailing_list: MailingList,
+    slot: Slot,
+    told: Told,
+    mailed: Edition,
+    root: str | None = None,
+) -> Message:
+    """The mail that sets one thing right; `mailed` is the edition that had it wrong."""
+    return desk.stationery.write(
+        "correction",
+        headers={"List-Id": list_id(desk.links, mailing_list)},
+        mailing_list=mailing_list,
+        slot=slot,
+        told=told,
+        called=CALLED.get(told.note.kind, told.note.label),
+        since=SINCE.get(told.note.kind, "and it was seriously wrong"),
+        wrong=as_sentence(told.note.was),
+        right=as_sentence(told.note.now_),
+        mailed=mailed,
+        root=root,
+        links=desk.links,
+        unsubscribe=UNSUBSCRIBE_TAG,
+        preferences=PREFERENCES_TAG,
+        reader=READER_TAG,
+        reader_html=READER_HTML_TAG,
+    )
+
+
+def hash_of(message: Message) -> str:
+    """SHA-256 over all that a reader sees: subject, text and HTML."""
+    whole = "\0".join((message.subject, message.text, message.html))
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def list_id(links: Links, mailing_list: MailingList) -> str:

@@ -19,6 +19,7 @@ SCHEDULE = (
     ("letters", timedelta(seconds=2)),
     ("stories", timedelta(seconds=5)),
     ("digests", timedelta(seconds=5)),
+    ("corrections", timedelta(seconds=5)),
     ("sends", timedelta(seconds=2)),
     ("events", timedelta(seconds=2)),
     ("reconcile", timedelta(seconds=5)),

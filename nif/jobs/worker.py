@@ -17,7 +17,7 @@ from nif.ledger.checkpointing import checkpoint
 from nif.mail.posting import forget_letters, post_letters
 from nif.media.preparing import due, prepare
 from nif.parts import Parts
-from nif.sends import feedback, leasing
+from nif.sends import correcting, feedback, leasing
 from nif.sends.delivering import deliver
 from nif.sends.mirroring import pull_if_due
 from nif.sends.planning import plan
@@ -78,6 +78,23 @@ class Worker:
             except Exception:
                 log.exception("a digest could not be made", list=slug)
         return kept
+
+    def corrections(self) -> None:
+        """Mail what was seriously wrong to those who had it, each note in its own transaction."""
+        now = utc_now()
+        with self._parts.database.reading() as session:
+            due = correcting.notes_to_mail(session, now=now)
+        for note_id in due:
+            try:
+                with self._parts.database.transaction() as session:
+                    made = correcting.mail_note(
+                        session, note_id, self._parts.desk, self._parts.terms_by_hand, now=now
+                    )
+            except Exception:
+                log.exception("a correction could not be mailed", note=note_id)
+                continue
+            for send in made:
+                log.info("a correction goes out", note=note_id, send=send.id, to=send.audience)
 
     def sends(self) -> None:
         """Have every send delivered of which something can be posted.

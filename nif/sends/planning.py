@@ -37,12 +37,18 @@ MANY = 10_000
 
 
 def plan(
-    session: Session, edition: Edition, terms: Terms = AT_ONCE, *, now: datetime
+    session: Session,
+    edition: Edition,
+    terms: Terms = AT_ONCE,
+    *,
+    among: Select[*tuple[int]] | None = None,
+    now: datetime,
 ) -> Send | None:
     """Write down a delivery for everyone who is confirmed now, in batches.
 
-    The audience is frozen here: who joins later gets the next edition. None where the edition has
-    a send already. Raises Conflict for one that was never frozen.
+    Where `among` is given, only for those whose ids it selects. The audience is frozen here: who
+    joins later gets the next edition. None where the edition has a send already. Raises Conflict
+    for one that was never frozen.
     """
     if edition.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {edition.state.value}: there is nothing to send.")
@@ -65,7 +71,7 @@ def plan(
     if send_id is None:
         return None
     send = session.get_one(Send, send_id)
-    send.audience = _write_deliveries(session, send)
+    send.audience = _write_deliveries(session, send, among)
     if send.audience >= MANY and session.get_bind().dialect.name == "postgresql":
         # PostgreSQL would find out by itself, but only after the send.
         session.execute(text("ANALYZE delivery"))
@@ -92,12 +98,14 @@ def plan_by_hand(
     return send
 
 
-def _write_deliveries(session: Session, send: Send) -> int:
+def _write_deliveries(session: Session, send: Send, among: Select[*tuple[int]] | None) -> int:
     """One delivery for each confirmed subscriber; returns how many there are now."""
     confirmed = select(literal(send.id), Subscription.subscriber_id).where(
         Subscription.list_id == send.list_id,
         Subscription.state == SubscriptionState.CONFIRMED,
     )
+    if among is not None:
+        confirmed = confirmed.where(Subscription.subscriber_id.in_(among))
     session.execute(insert(Delivery).from_select(["send_id", "subscriber_id"], confirmed))
     count = select(func.count()).select_from(Delivery).where(Delivery.send_id == send.id)
     return session.scalar(count) or 0

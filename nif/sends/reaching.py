@@ -7,11 +7,19 @@ from sqlalchemy.orm import Session
 
 from nif.editions.models import NoteDelivery
 from nif.sends.models import Batch, BatchState, Send
+from nif.stories.publishing import restock
+
+
+def publish_reach(session: Session, send: Send) -> None:
+    """A send is over: the pages of the stories whose notes it carried say how many it reached."""
+    carries = select(NoteDelivery.note_id).where(NoteDelivery.edition_id == send.edition_id)
+    if session.scalar(carries.limit(1)) is not None:
+        restock(session)
 
 
 def reached(session: Session, note_ids: Sequence[int]) -> dict[int, int]:
     """For each note that was mailed: how many copies of the editions that carried it the provider
-    accepted. A reader of two lists that told it counts twice."""
+    accepted. A reader of two lists whose digests told it counts twice."""
     mailed = Batch.size - Batch.dropped - Batch.refused - Batch.unwritable
     query = (
         select(NoteDelivery.note_id, func.sum(mailed))

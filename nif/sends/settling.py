@@ -15,6 +15,7 @@ from nif.mail.mailer import NotTaken, Refused, Uncertain
 from nif.sends import braking, pacing, refusing
 from nif.sends.claiming import Claim
 from nif.sends.models import Attempt, AttemptResult, Batch, BatchState, Cause, Send, SendState
+from nif.sends.reaching import publish_reach
 
 IN_DOUBT = (BatchState.UNCERTAIN, BatchState.HELD)
 UNSETTLED = (BatchState.INTENT, *IN_DOUBT)
@@ -115,6 +116,7 @@ def finish_if_done(session: Session, send_id: int, *, now: datetime) -> bool:
         return False
     send.state, send.finished_at = SendState.FINISHED, now
     send.cause, send.trouble, send.refusals = None, None, 0
+    publish_reach(session, send)
     return True
 
 

@@ -9,6 +9,7 @@ from nif.editions.composing import withdraw
 from nif.errors import Conflict, NotFound
 from nif.sends import settling
 from nif.sends.models import Attempt, Batch, Cause, Delivery, Lease, Send, SendState
+from nif.sends.reaching import publish_reach
 
 
 def get_send(session: Session, send_id: int) -> Send:
@@ -40,13 +41,14 @@ def cancel(session: Session, send: Send, *, now: datetime) -> None:
     _expect(session, send, SendState.SENDING, SendState.PAUSED)
     send.state, send.finished_at = SendState.CANCELLED, now
     send.cause, send.trouble = Cause.BY_HAND, "Cancelled by hand."
+    publish_reach(session, send)
 
 
 def take_back(session: Session, send: Send, *, now: datetime) -> None:
     """Undo a send of which nothing has been posted yet, as if it had never been begun.
 
-    Its stories come back for the next edition, and its slot can be filled again by hand. Raises
-    Conflict once a batch was claimed.
+    Its stories come back for the next edition, and its slot can be filled again by hand; the note
+    of an edition of its own goes into the next digest. Raises Conflict once a batch was claimed.
     """
     _expect(session, send, SendState.SENDING, SendState.PAUSED)
     # With the batches in hand nobody can claim one meanwhile.

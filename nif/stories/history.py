@@ -13,6 +13,7 @@ from nif.stories.kinds import LABELS, ChangeKind, Standing
 from nif.stories.models import Revision, Story
 from nif.stories.notes import Note
 from nif.stories.reading import place
+from nif.stories.reporting import ReaderReport
 
 CORRECTIVE = tuple(
     kind
@@ -109,6 +110,16 @@ def notes_of(session: Session, story_id: int) -> Sequence[Note]:
     """The notes on a story, newest first."""
     query = select(Note).where(Note.story_id == story_id).order_by(Note.to_n.desc())
     return session.scalars(query).all()
+
+
+def notes_about(session: Session, report_id: int) -> Sequence[Note]:
+    """The notes that a reader's report led to, oldest first."""
+    query = (
+        select(Note)
+        .join(ReaderReport, ReaderReport.story_id == Note.story_id)
+        .where(ReaderReport.id == report_id, Note.report_id == report_id)
+    )
+    return session.scalars(query.order_by(Note.to_n)).all()
 
 
 def newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:

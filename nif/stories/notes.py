@@ -9,6 +9,7 @@ from nif.accounts.models import Account
 from nif.database import Base, BigId
 from nif.stories.kinds import LABELS, ChangeKind, Place, Severity, place_of
 from nif.stories.models import Story
+from nif.stories.reporting import ReaderReport
 
 _AFTER_HEADING = " UTC: "
 
@@ -17,7 +18,7 @@ class Note(Base):
     """`text` is the whole sentence as readers have it.
 
     The revisions from `from_n` up to `to_n`, which is the first one that is right and is not one of
-    them, said what was wrong.
+    them, said what was wrong. `report_id` is the reader's report that led to it, where one did.
     """
 
     __tablename__ = "note"
@@ -36,6 +37,7 @@ class Note(Base):
     text: Mapped[str]
     cause: Mapped[str] = mapped_column(default="")
     reported_by_reader: Mapped[bool] = mapped_column(default=False)
+    report_id: Mapped[int | None] = mapped_column(ForeignKey(ReaderReport.id))
     at: Mapped[datetime]
     from_n: Mapped[int]
     to_n: Mapped[int]
@@ -66,7 +68,7 @@ def sentence_of(kind: ChangeKind, said: str, *, by_a_reader: bool, now: datetime
     """What readers are told: the label, which cannot be softened, the moment in UTC, the words."""
     moment = now.astimezone(UTC)
     when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-    told = " A reader told us." if by_a_reader else ""
+    told = " Reported by a reader." if by_a_reader else ""
     return f"{LABELS[kind]}, {when}: {said}{told}"
 
 

@@ -39,8 +39,8 @@ EMPTIED = {"dek": "", "lead": "", "sections": [], "block": [], "sources": [], "t
 class NoteCopy:
     """A note as an editor gives it: of a correction what `was` wrong and what is right `now_`.
 
-    `from_n` is the first revision that was wrong; `cause` is for the newsroom. Texts are single
-    lines without space around them.
+    `from_n` is the first revision that was wrong; `cause` is for the newsroom; `report_id` is the
+    reader's report that it answers. Texts are single lines without space around them.
     """
 
     text: str = ""
@@ -50,6 +50,7 @@ class NoteCopy:
     cause: str = ""
     from_n: int = 1
     reported_by_reader: bool = False
+    report_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -229,15 +230,17 @@ def _note(story: Story, change: Change, revision: Revision, by: Account) -> Note
     is_correction = kind is ChangeKind.CORRECTION
     said = put_right(copy.was, copy.now_) if is_correction else as_sentence(copy.text)
     at = revision.published_at
+    by_a_reader = copy.reported_by_reader or copy.report_id is not None
     return Note(
         story_id=story.id,
         kind=kind,
         severity=severity_of(kind, copy.severity),
         was=copy.was,
         now_=copy.now_,
-        text=sentence_of(kind, said, by_a_reader=copy.reported_by_reader, now=at),
+        text=sentence_of(kind, said, by_a_reader=by_a_reader, now=at),
         cause=copy.cause,
-        reported_by_reader=copy.reported_by_reader,
+        reported_by_reader=by_a_reader,
+        report_id=copy.report_id,
         at=at,
         from_n=copy.from_n,
         to_n=revision.n,

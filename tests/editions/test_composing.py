@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.editions import composing
-from nif.editions.composing import compose, due_slots, hash_of, keep_slot, upcoming
+from nif.editions.composing import compose, due_slots, keep_slot, upcoming
 from nif.editions.models import Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot
+from nif.editions.writing import hash_of
 from nif.ledger.chaining import append
 from nif.ledger.models import Kind
 from nif.mail.message import Message

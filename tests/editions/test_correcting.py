@@ -107,13 +107,13 @@ def test_a_list_is_told_once(
     [
         (Severity.MINOR, ChangeKind.CORRECTION, False),
         (Severity.SIGNIFICANT, ChangeKind.CORRECTION, True),
-        (Severity.SERIOUS, ChangeKind.CORRECTION, True),
+        (Severity.SERIOUS, ChangeKind.CORRECTION, False),
         (Severity.SERIOUS, ChangeKind.UPDATE, False),
-        (Severity.MINOR, ChangeKind.RETRACTION, True),
+        (Severity.MINOR, ChangeKind.RETRACTION, False),
         (Severity.MINOR, ChangeKind.LATE_DISCLOSURE, True),
     ],
 )
-def test_only_what_is_significant_is_told_by_mail(
+def test_only_what_is_significant_waits_for_the_digest(
     session: Session,
     daily: MailingList,
     wrong: Revision,

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from nif.database import Database
 from nif.editions import composing
-from nif.editions.models import Edition, EditionItem, EditionState
+from nif.editions.models import DIGEST, Edition, EditionItem, EditionState
 from nif.editions.scheduling import Schedule, Slot
 from tests.prove.downtimes import SCHEDULERS, Keep, Past, found, live, ticks
 from tests.prove.wall import DAY, QUARTERS, as_shown, first_shown, moment
@@ -94,9 +94,10 @@ def _slots(schedule: Schedule, zone: str, days: int) -> list[Slot]:
 
 
 def _account(database: Database, list_id: int) -> list[tuple[Edition, set[int]]]:
-    """The editions of a list, each with the ids of its stories."""
+    """The digests of a list, each with the ids of its stories."""
     with database.reading() as session:
-        editions = session.scalars(select(Edition).where(Edition.list_id == list_id)).all()
+        digests = select(Edition).where(Edition.list_id == list_id, Edition.occasion == DIGEST)
+        editions = session.scalars(digests).all()
         items = session.execute(
             select(EditionItem.edition_id, EditionItem.story_id).where(
                 EditionItem.list_id == list_id

@@ -187,6 +187,40 @@ def test_going_back_and_forth_ends_where_it_began(migrated):
     assert schema.is_current(migrated)
 
 
+def test_rows_outlive_the_migration_of_corrections_in_both_directions(migrated):
+    """The tables that it makes anew on SQLite are referred to by others."""
+    with migrated.transaction() as session:
+        made = {}
+        for table in Base.metadata.sorted_tables:
+            row = a_row(table, made)
+            if table.name == "edition":
+                row |= {"occasion": "digest", "note_id": None}
+            key = session.execute(sa.insert(table).values(row)).inserted_primary_key
+            row |= dict(zip(table.primary_key.columns.keys(), key, strict=True))
+            made |= {f"{table.name}.{name}": value for name, value in row.items()}
+        edition = Base.metadata.tables["edition"]
+        other = {**session.execute(sa.select(edition)).mappings().one(), "occasion": "note-1"}
+        session.execute(sa.insert(edition).values({**other, "id": 99, "note_id": 1}))
+    before = rows_around_editions(migrated)
+
+    script = ScriptDirectory.from_config(alembic_config(migrated)).get_revision("0011")
+    command.downgrade(alembic_config(migrated), script.down_revision)
+    schema.upgrade(migrated)
+
+    before["edition"].pop()
+    before["note"][0]["report_id"] = None
+    assert rows_around_editions(migrated) == before
+
+
+def rows_around_editions(database):
+    tables = map(Base.metadata.tables.get, ("note", "edition", "edition_item", "send"))
+    with database.reading() as session:
+        return {
+            table.name: [dict(row) for row in session.execute(sa.select(table)).mappings()]
+            for table in tables
+        }
+
+
 def test_an_empty_database_is_not_current(new_database):
     assert not schema.is_current(new_database("empty"))
 

@@ -1,5 +1,6 @@
 """Who may call what, and what looking may change."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
         links.reset_password("t"),
         links.invitation("t"),
         f"{links.base_url}/newsletters/daily/2026-11-22",
+        links.correction("daily", date(2026, 11, 22), 7),
     ]
     adapter = app.url_map.bind("127.0.0.1")
     for link in made:

@@ -141,7 +141,7 @@ def test_a_correction_says_what_was_wrong_and_what_is_right(session):
     (note,) = notes(session)
     assert note.text == (
         "Correction, 20 November 2026, 13:00 UTC: An earlier version of this story said it was "
-        "sold for £3m. It was sold for £4m. A reader told us."
+        "sold for £3m. It was sold for £4m. Reported by a reader."
     )
     assert note.sentence.startswith("An earlier version")
     assert (note.kind, note.severity, note.from_n, note.to_n) == ("correction", "minor", 1, 2)

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.auditing import note
 from nif.clock import utc_now
-from nif.editions.composing import Digest, compose, hash_of, make_now, upcoming
-from nif.editions.models import Edition, EditionState
+from nif.editions.composing import Digest, compose, make_now, upcoming
+from nif.editions.models import DIGEST, Edition, EditionState
 from nif.editions.scheduling import Slot
+from nif.editions.writing import hash_of
 from nif.errors import Conflict
 from nif.sends.models import Send
 from nif.sends.planning import NOBODY, plan_by_hand
@@ -130,10 +131,11 @@ def _preview(session: Session, mailing_list: MailingList, now: datetime) -> Prev
 
 
 def _todays(session: Session, mailing_list: MailingList, now: datetime) -> Edition | None:
-    """The edition that a list has had today."""
+    """The digest that a list has had today."""
     return session.scalar(
         select(Edition).where(
             Edition.list_id == mailing_list.id,
+            Edition.occasion == DIGEST,
             Edition.slot == now.astimezone(ZoneInfo(mailing_list.zone)).date(),
             Edition.state == EditionState.FROZEN,
         )

@@ -14,7 +14,7 @@ from nif.accounts.auditing import changed, note
 from nif.clock import utc_now
 from nif.editions.archive import newest_slots
 from nif.editions.composing import compose, upcoming
-from nif.editions.models import Edition
+from nif.editions.models import DIGEST, Edition
 from nif.editions.scheduling import Slot
 from nif.errors import Conflict, Invalid
 from nif.sends.certifying import Tally, tally
@@ -156,7 +156,11 @@ def _page(
 def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
     """The next slot that will be kept: today's may have been filled by hand."""
     slot = upcoming(mailing_list, now=now)
-    made = select(Edition.id).where(Edition.list_id == mailing_list.id, Edition.slot == slot.day)
+    made = select(Edition.id).where(
+        Edition.list_id == mailing_list.id,
+        Edition.slot == slot.day,
+        Edition.occasion == DIGEST,
+    )
     return upcoming(mailing_list, now=slot.due_at) if session.scalar(made) else slot
 
 

@@ -100,14 +100,15 @@ def take_back(send_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             send = steering.get_send(session, send_id)
-            slug = send.mailing_list.slug
+            slug, of_a_note = send.mailing_list.slug, send.edition.note_id is not None
             now = utc_now()
             _note(session, "send_taken_back", send, now)
             steering.take_back(session, send, now=now)
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-    flash("Taken back: nobody was mailed, and its stories are news again.", "good")
+    then = "the next digest tells it instead" if of_a_note else "its stories are news again"
+    flash(f"Taken back: nobody was mailed, and {then}.", "good")
     return redirect(url_for("admin_lists.one", slug=slug), 303)
 
 

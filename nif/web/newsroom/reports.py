@@ -9,6 +9,7 @@ from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.mail.posting import write_letter
 from nif.stories import reporting
+from nif.stories.history import notes_about
 from nif.stories.reporting import RIGHT, ReaderReport, ReportVerdict
 from nif.web.access import Access, open_to
 from nif.web.current import links, parts, reading, transaction
@@ -97,6 +98,7 @@ def _page(report_id: int, problems: dict[str, str]) -> str:
             report=found,
             story=found.story,
             is_right=found.verdict in RIGHT,
+            led_to=notes_about(session, report_id),
             problems=problems,
             typed=request.form,
             words=words,

@@ -1,6 +1,7 @@
 """Publishing a change to a story that readers have: what changed, of what kind, and the note."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -44,6 +45,7 @@ def revise(story_id: int) -> ResponseReturnValue:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
             me = session.get_one(Account, current_user.id)
+            change = _answering(change, _report(session, story_id))
             revision = revising.revise(session, story, change, by=me, now=utc_now())
     except Invalid as error:
         return _page(story_id, problems=error.problems), 422
@@ -94,6 +96,13 @@ def _change(form: Mapping[str, str]) -> Change:
         reported_by_reader="reported_by_reader" in form,
     )
     return Change(kind, line("summary"), note, seen=(seen_n, seen_edits))
+
+
+def _answering(change: Change, report: ReaderReport | None) -> Change:
+    """The change, whose note remembers the reader's report that it answers, if any."""
+    if report is None or change.note is None:
+        return change
+    return replace(change, note=replace(change.note, report_id=report.id))
 
 
 def _number(text: str) -> int:

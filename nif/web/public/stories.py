@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, render_template
 
+from nif.sends.reaching import reached
 from nif.stories import reading as stories
 from nif.stories.history import notes_of
 from nif.subscriptions.joining import find_first_list
@@ -37,12 +38,15 @@ def _story(slug: str) -> str:
     with reading() as session:
         revision = stories.get_published(session, slug)
         notes = notes_of(session, revision.story_id)
+        # Kept with the page: when a send that carried a note is over, the shelf changes.
+        counts = reached(session, [note.id for note in notes]) if notes else {}
         related = stories.related(session, revision)
         offer = find_first_list(session)
     return render_template(
         "public/stories/story.html",
         story=revision,
         notes=notes,
+        reached=counts,
         related=related,
         offer=offer,
         form_ticket=TICKET,

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from nif.clock import utc_now
 from nif.database import Database
+from nif.editions.correcting import corrections_due
 from nif.parts import Parts
 from nif.sends import splitting
 from nif.sends.certifying import tally
@@ -27,7 +28,15 @@ from nif.sends.models import (
     SendState,
 )
 from tests.conftest import NOON
-from tests.factories import a_plain_send
+from tests.factories import a_list, a_plain_send, a_story
+from tests.sends.test_correcting import (
+    HOUR,
+    LATER,
+    corrected,
+    mail_what_is_due,
+    mailed,
+    readers,
+)
 from tests.web.newsroom.staff import text_of
 
 
@@ -353,3 +362,31 @@ def test_a_send_that_is_not_there_is_a_page(admin: FlaskClient, where: str) -> N
     assert admin.get(f"/admin/sends/{where}/cancel").status_code == 404
     assert admin.post(f"/admin/sends/{where}/pause").status_code == 404
     assert admin.post(f"/admin/sends/1/batches/{where}", data={"as": "unsent"}).status_code == 404
+
+
+def test_a_correction_that_is_taken_back_is_left_to_the_next_digest(
+    admin: FlaskClient, database: Database, parts: Parts
+) -> None:
+    with database.transaction() as session:
+        daily = a_list(session)
+        readers(session, daily, "ann", "bob")
+        wrong = a_story(session, at=NOON - HOUR)
+        mailed(session, parts, daily)
+        corrected(session, wrong)
+        (send,) = mail_what_is_due(session, parts)
+        path = send.edition.path
+    address = f"/admin/sends/{send.id}"
+
+    page = admin.get(address)
+    assert "the list’s next digest tells it instead" in page.text
+    assert f'href="/newsletters/daily/{path}"' in page.text
+    assert "Audience 2 were mailed what was wrong" in text_of(page.text)
+    assert "no digest tells this correction" in text_of(admin.get(f"{address}/cancel").text)
+    assert admin.get(f"{address}/certificate").status_code == 200
+
+    taken = admin.post(f"{address}/take-back", follow_redirects=True)
+
+    assert "nobody was mailed, and the next digest tells it instead" in taken.text
+    assert "Taken back before anyone was mailed" in taken.text
+    with database.reading() as session:
+        assert len(corrections_due(session, daily, now=LATER)) == 1

@@ -3,10 +3,14 @@
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from nif.accounts.models import RoleName
 from nif.database import Database
 from nif.stories.drafting import get_story, redraft
+from nif.stories.models import Revision
+from nif.stories.notes import Note
+from nif.stories.reporting import ReportKind, report
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, story_copy
 from tests.web.newsroom.staff import signed_in, text_of
@@ -111,3 +115,38 @@ def test_a_draft_has_nothing_to_revise(desk: FlaskClient, database: Database) ->
         story = a_draft(session)
 
     assert desk.get(f"/newsroom/stories/{story.id}/revise").status_code == 409
+
+
+def test_a_note_remembers_the_report_that_led_to_it_and_names_nobody(
+    desk: FlaskClient, client: FlaskClient, database: Database, address: str
+) -> None:
+    with database.transaction() as session:
+        revision = session.scalars(select(Revision)).one()
+        told = report(
+            session, revision, ReportKind.ERROR, "4,200!", contact="a@b.example", now=NOON
+        )
+        elsewhere = report(session, a_story(session), ReportKind.ERROR, "x", contact=None, now=NOON)
+    desk.post(f"/newsroom/reports/{told.id}", data={"verdict": "upheld", "answer": "Right."})
+    desk.post(f"/newsroom/reports/{elsewhere.id}", data={"verdict": "upheld", "answer": "Right."})
+
+    desk.post(f"{address}/revise", data={**CORRECTION, "report": str(told.id)})
+    desk.post(
+        f"{address}/revise",
+        data={
+            **CORRECTION,
+            "kind": "editors_note",
+            "text": "More",
+            "seen_n": "2",
+            "report": str(elsewhere.id),
+        },
+    )
+
+    with database.reading() as session:
+        notes = session.scalars(select(Note).order_by(Note.id)).all()
+    assert [note.report_id for note in notes] == [told.id, None]
+    for page in (client.get("/articles/palisade-sells"), client.get("/corrections")):
+        assert text_of(page.text).count("Reported by a reader.") == 1
+        assert "a@b.example" not in page.text
+    assert f'href="/articles/palisade-sells#note-{notes[0].id}"' in (
+        desk.get(f"/newsroom/reports/{told.id}").text
+    )

@@ -1,0 +1,126 @@
+"""The archive: what was mailed, what was set right since, and the mails that set it right."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.parts import Parts
+from nif.sends import settling
+from nif.sends.models import Batch, BatchState, Send
+from nif.stories.kinds import ChangeKind, Severity
+from tests.factories import a_list, a_story
+from tests.sends.test_correcting import (
+    HOUR,
+    LATER,
+    NOON,
+    corrected,
+    mail_what_is_due,
+    mailed,
+    readers,
+)
+from tests.web.newsroom.staff import text_of
+
+DIGEST = "/newsletters/daily/2026-11-20"
+LEAD = "Palisade has sold 4,100 songs."
+
+
+@pytest.fixture
+def digest(database: Database, parts: Parts) -> str:
+    """The address of a digest to two readers with a story that is wrong, and one that is not."""
+    with database.transaction() as session:
+        daily = a_list(session)
+        readers(session, daily, "ann", "bob")
+        a_story(session, headline="Palisade Sells", lead=LEAD, at=NOON - HOUR)
+        a_story(session, headline="All Is Well", at=NOON - 2 * HOUR)
+        mailed(session, parts, daily)
+    return DIGEST
+
+
+def set_right(database: Database, parts: Parts, kind: ChangeKind, severity: Severity) -> str:
+    """Correct the story, and send what is to go out by itself; the anchor of the note."""
+    with database.transaction() as session:
+        revision = session.get_one(Send, 1).edition.items[0].revision
+        note = corrected(session, revision, kind, severity)
+        sends = mail_what_is_due(session, parts, now=LATER)
+        send_off(session, sends)
+        return f"note-{note.id}"
+
+
+def send_off(session: Session, sends: list[Send]) -> None:
+    for send in sends:
+        accepted = update(Batch).where(Batch.send_id == send.id)
+        session.execute(accepted.values(state=BatchState.ACCEPTED))
+        assert settling.finish_if_done(session, send.id, now=LATER)
+
+
+def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
+    client: FlaskClient, database: Database, parts: Parts, digest: str
+) -> None:
+    assert client.get(f"{LATER:/newsletters/daily/%Y-%m-%d}/correction-1").status_code == 404
+    anchor = set_right(database, parts, ChangeKind.CORRECTION, Severity.SERIOUS)
+    archive = client.get("/newsletters/daily/").text
+
+    address = "/newsletters/daily/2026-11-21/correction-1"
+    assert f'<a href="{address}">Correction: Palisade Sells Nothing</a>' in archive
+    assert f'<a href="{DIGEST}">' in archive
+    page = client.get(address).text
+    assert f"#{anchor}" in page
+    assert f'href="{digest}"' in page
+    assert "said it was sold. It was not sold. Mailed to 2 readers of" in text_of(page)
+    for wrong in ("2026-11-21/correction-2", "2026-11-20/correction-1", "x/correction-1"):
+        assert client.get(f"/newsletters/daily/{wrong}").status_code == 404
+
+
+def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
+    client: FlaskClient, database: Database, parts: Parts, digest: str
+) -> None:
+    assert "Set right" not in client.get(digest).text
+    anchor = set_right(database, parts, ChangeKind.CORRECTION, Severity.MINOR)
+
+    page = client.get(digest).text
+
+    assert page.count("Set right after this was sent.") == 1
+    assert f'href="/articles/palisade-sells#{anchor}"' in page
+    assert LEAD in page
+
+
+def test_what_was_removed_is_not_read_in_the_archive_either(
+    client: FlaskClient, database: Database, parts: Parts, digest: str
+) -> None:
+    set_right(database, parts, ChangeKind.REMOVAL, Severity.SERIOUS)
+
+    page = client.get(digest).text
+
+    assert LEAD not in page
+    assert "Set right after this was sent." in page
+    assert "Palisade Sells" in page
+    assert "All Is Well" in page
+
+
+def test_the_story_says_how_many_were_told(
+    client: FlaskClient, database: Database, parts: Parts, digest: str
+) -> None:
+    assert "Mailed to" not in client.get("/articles/palisade-sells").text
+
+    set_right(database, parts, ChangeKind.CORRECTION, Severity.SERIOUS)
+
+    for address in ("/articles/palisade-sells", "/corrections"):
+        page = client.get(address, follow_redirects=True).text
+        assert "Mailed to 2 readers of the newsletters that had carried the error." in page
+
+
+def test_retracted_text_is_struck_and_says_so_to_those_who_cannot_see_it(
+    client: FlaskClient, database: Database, parts: Parts, digest: str
+) -> None:
+    assert "<del" not in client.get("/articles/palisade-sells").text
+    set_right(database, parts, ChangeKind.RETRACTION, Severity.SERIOUS)
+
+    page = client.get("/articles/palisade-sells", follow_redirects=True).text
+    notice, begins = page.index("We no longer stand by it"), page.index("Retracted text begins")
+    struck, lead = page.index('<del class="retracted">'), page.index("It was not sold")
+    ends = page.index("Retracted text ends")
+
+    assert notice < begins < struck < lead < page.index("</del>") < ends
+    assert ends < page.index('id="transparency"')
