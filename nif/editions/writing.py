@@ -1,5 +1,6 @@
 """How an edition reads as mail."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -18,6 +19,10 @@ READER_TAG = "%nif.reader%"
 READER_HTML_TAG = "%nif.reader_html%"
 """What each copy replaces: the two links, and the address that it goes to. Providers do not
 escape what they put in, so the address comes in two forms."""
+
+
+_NOT_IN_NAME = re.compile(r"[^!#-\[\]-~]")
+"""All but what can stand between the quotes of a header without being escaped."""
 
 
 @dataclass(frozen=True)
@@ -60,5 +65,6 @@ def digest_message(
 def list_id(links: Links, mailing_list: MailingList) -> str:
     """The list's name for mail programs (RFC 2919): stable, and the same for every reader."""
     host = urlsplit(links.base_url).hostname or "localhost"
-    title = mailing_list.title.encode("ascii", "ignore").decode().replace('"', "").replace("\\", "")
+    words = mailing_list.title.split()
+    title = " ".join(filter(None, (_NOT_IN_NAME.sub("", word) for word in words)))
     return f'"{title}" <{mailing_list.slug}.{host}>'
