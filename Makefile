@@ -32,6 +32,9 @@ bench-events:  ## the event webhook, measured (SECONDS=600 of a stream)
 bench-ledger:  ## the public ledger of 50,000 entries, verified and measured
 	$(BOOTSTRAP) bench-ledger
 
+bench-newsroom:  ## every page of a newsroom of 10,000 stories of five revisions, measured
+	$(BOOTSTRAP) bench-newsroom
+
 prove:  ## kill loops, sweeps, state machines, all time zones: an hour or two (ROUNDS=, SIZE=, PROOF=, DATABASE=)
 	$(BOOTSTRAP) prove
 
@@ -40,4 +43,4 @@ lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test check lint bench bench-send bench-events bench-ledger prove lock
+.PHONY: help run test check lint bench bench-send bench-events bench-ledger bench-newsroom prove lock

@@ -48,7 +48,7 @@ def fill(database: Database, size: int) -> int:
         rows = _subscriptions(mailing_list.id, now)
         session.execute(insert(Subscription).from_select(columns, rows))
         mailing_list.confirmed_count, mailing_list.pending_count = size, total - size
-    _gather_statistics(database)
+    gather_statistics(database)
     return mailing_list.id
 
 
@@ -98,7 +98,7 @@ def _subscriptions(list_id: int, now: datetime) -> Select[tuple[int, int, str, d
     )
 
 
-def _gather_statistics(database: Database) -> None:
+def gather_statistics(database: Database) -> None:
     """Do what PostgreSQL does by itself within a minute."""
     if database.engine.dialect.name == "postgresql":
         with database.engine.connect() as connection:

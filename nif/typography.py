@@ -6,7 +6,15 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What is no Char of XML 1.0: most control characters, halves of pairs, U+FFFE and U+FFFF."""
+
 _OPENING = re.compile(r"(^|[\s(\[“‘—–-])'(?=\S)")
+
+
+def legible(text: str) -> str:
+    """`text` with U+FFFD for each character that XML cannot hold, not even escaped."""
+    return NOT_IN_XML.sub("\ufffd", text)
 
 
 def typeset(text: str) -> str:

@@ -1,11 +1,7 @@
 """Corrections by mail: a slot may have a digest and editions of notes; a note names its report."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import sqlalchemy as sa
 from alembic import op
-from alembic.operations.base import BatchOperations
 
 revision = "0011"
 down_revision = "0010"
@@ -17,12 +13,12 @@ WORD = sa.String()
 
 
 def upgrade() -> None:
-    with _others_may_wait(), _anew("note") as notes:
+    with op.batch_alter_table("note") as notes:
         notes.add_column(sa.Column("report_id", ID, nullable=True))
         notes.create_foreign_key(
             "fk_note_report_id_reader_report", "reader_report", ["report_id"], ["id"]
         )
-    with _others_may_wait(), _anew("edition") as editions:
+    with op.batch_alter_table("edition") as editions:
         editions.add_column(sa.Column("occasion", WORD, nullable=False, server_default="digest"))
         editions.add_column(sa.Column("note_id", ID, nullable=True))
         editions.create_foreign_key("fk_edition_note_id_note", "note", ["note_id"], ["id"])
@@ -31,7 +27,7 @@ def upgrade() -> None:
             "uq_edition_list_id_slot_occasion", ["list_id", "slot", "occasion"]
         )
         editions.create_unique_constraint("uq_edition_note_id_list_id", ["note_id", "list_id"])
-    with _others_may_wait(), _anew("edition") as editions:
+    with op.batch_alter_table("edition") as editions:
         # What the models say; the default was for the rows that were there.
         editions.alter_column("occasion", existing_type=WORD, server_default=None)
 
@@ -39,14 +35,14 @@ def upgrade() -> None:
 def downgrade() -> None:
     """The editions of notes go, with their sends: the table has room for one edition of a slot."""
     _forget_editions_of_notes()
-    with _others_may_wait(), _anew("edition") as editions:
+    with op.batch_alter_table("edition") as editions:
         editions.drop_constraint("uq_edition_note_id_list_id", type_="unique")
         editions.drop_constraint("uq_edition_list_id_slot_occasion", type_="unique")
         editions.create_unique_constraint("uq_edition_list_id_slot", ["list_id", "slot"])
         editions.drop_constraint("fk_edition_note_id_note", type_="foreignkey")
         editions.drop_column("note_id")
         editions.drop_column("occasion")
-    with _others_may_wait(), _anew("note") as notes:
+    with op.batch_alter_table("note") as notes:
         notes.drop_constraint("fk_note_report_id_reader_report", type_="foreignkey")
         notes.drop_column("report_id")
 
@@ -59,34 +55,3 @@ def _forget_editions_of_notes() -> None:
     for table in ("send", "note_delivery"):
         op.execute(f"DELETE FROM {table} WHERE edition_id IN ({editions})")  # noqa: S608
     op.execute("DELETE FROM edition WHERE occasion <> 'digest'")
-
-
-@contextmanager
-def _others_may_wait() -> Iterator[None]:
-    """References are looked at when all is done, not while a table is away."""
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute("PRAGMA defer_foreign_keys = ON")
-    yield
-
-
-@contextmanager
-def _anew(table: str) -> Iterator[BatchOperations]:
-    """Change a table that others refer to.
-
-    SQLite makes it anew and drops the old one. Dropping a row that is referred to counts as a
-    fault for good, putting it back does not: so the rows are taken out before, and put back after.
-    """
-    bind = op.get_bind()
-    if bind.dialect.name != "sqlite":
-        with op.batch_alter_table(table) as batch:
-            yield batch
-        return
-    columns = [column["name"] for column in sa.inspect(bind).get_columns(table)]
-    op.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table}")  # noqa: S608
-    op.execute(f"DELETE FROM {table}")  # noqa: S608
-    with op.batch_alter_table(table) as batch:
-        yield batch
-    stay = {column["name"] for column in sa.inspect(bind).get_columns(table)}
-    names = ", ".join(name for name in columns if name in stay)
-    op.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM kept")  # noqa: S608
-    op.execute("DROP TABLE kept")

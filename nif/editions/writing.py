@@ -1,6 +1,7 @@
 """How an edition reads as mail."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,10 @@ SINCE = {
 
 PICTURE_WIDTH = 960
 """Pixels of the file; it is shown at half of them, so that it is sharp on a telephone."""
+
+
+_NOT_IN_NAME = re.compile(r"[^!#-\[\]-~]")
+"""All but what can stand between the quotes of a header without being escaped."""
 
 
 @dataclass(frozen=True)
@@ -128,5 +133,6 @@ def hash_of(message: Message) -> str:
 def list_id(links: Links, mailing_list: MailingList) -> str:
     """The list's name for mail programs (RFC 2919): stable, and the same for every reader."""
     host = urlsplit(links.base_url).hostname or "localhost"
-    title = mailing_list.title.encode("ascii", "ignore").decode().replace('"', "").replace("\\", "")
+    words = mailing_list.title.split()
+    title = " ".join(filter(None, (_NOT_IN_NAME.sub("", word) for word in words)))
     return f'"{title}" <{mailing_list.slug}.{host}>'

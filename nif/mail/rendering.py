@@ -1,20 +1,26 @@
 """Turning the templates of a mail into a message: subject, text, and HTML by way of MJML."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import mrml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from nif.errors import NifError
 from nif.mail.message import Message
 from nif.settings import PROJECT, Settings
-from nif.typography import linked, typeset
+from nif.typography import legible, linked, typeset
 
 TEMPLATES = PROJECT / "templates" / "emails"
 LARGEST_HTML = 100_000
 """Bytes. Gmail clips a mail over about 102 KB, and with it the link to leave."""
+
+PLAIN = "!#$%&'()*+,/:;=?@[]~"
+"""What stands in an address as it is, beside letters and digits."""
 
 
 class TooLarge(NifError):
@@ -55,9 +61,21 @@ def _environment(folder: Path, *, escape: bool) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_legible,
     )
-    environment.filters.update(typeset=typeset, linked=linked)
+    environment.filters.update(typeset=typeset, linked=_linked)
     return environment
+
+
+def _legible(value: object) -> object:
+    """A value without what MJML, which is XML, cannot hold: one such letter would stop a mail."""
+    return type(value)(legible(value)) if isinstance(value, str) else value
+
+
+def _linked(sentence: Mapping[str, Any]) -> Markup:
+    """A sentence with its links, in plain ASCII: the MJML compiler spoils all else in addresses."""
+    links = [[words, quote(address, safe=PLAIN)] for words, address in sentence["links"]]
+    return linked({**sentence, "links": links})
 
 
 def _from_mjml(source: str) -> str:

@@ -7,6 +7,7 @@ are NIF's to say. Nothing of the upload's own metadata is passed on.
 from xml.sax.saxutils import escape
 
 from nif.media.models import Picture, SourceType
+from nif.typography import legible
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
@@ -50,4 +51,4 @@ def label(picture: Picture) -> bytes:
             '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">'
             f"{escape(picture.licence)}</rdf:li></rdf:Alt></dc:rights>"
         )
-    return PACKET.format(properties="\n".join(lines)).encode()
+    return PACKET.format(properties=legible("\n".join(lines))).encode()

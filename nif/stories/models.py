@@ -62,16 +62,14 @@ class ReasonCode(StrEnum):
 
 
 story_tag = Table(
-    "story_tag",
-    Base.metadata,
+    *("story_tag", Base.metadata),
     Column("story_id", ForeignKey("story.id"), primary_key=True),
     Column("tag_id", ForeignKey("tag.id"), primary_key=True, index=True),
 )
 
 
 story_party = Table(
-    "story_party",
-    Base.metadata,
+    *("story_party", Base.metadata),
     Column("story_id", ForeignKey("story.id"), primary_key=True),
     Column("party_id", ForeignKey(Party.id), primary_key=True, index=True),
 )

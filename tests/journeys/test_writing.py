@@ -1,4 +1,4 @@
-"""From an invitation to a published story; and whatever happens on the way, no word is lost."""
+"""Writing: whatever happens on the way, no word is lost."""
 
 import random
 import re
@@ -85,49 +85,6 @@ def new_story(page: Page, house: House, headline: str) -> None:
     page.wait_for_selector(READY)
     page.fill("#headline", headline)
     expect(page.locator("#saying")).to_contain_text("Saved at", timeout=15000)
-
-
-def test_a_new_editor_publishes_a_whole_story(invite: Invite, house: House) -> None:
-    page = invite("Nia")
-    page.goto(f"{house.url}/newsroom/")
-    page.click("text=Write a story")
-    page.wait_for_selector(READY)
-    page.fill("#headline", "Lumen Sync Opens Its Books")
-    page.fill("#dek", "Auditors may look")
-    page.fill("#lead", "Lumen Sync has let auditors in.")
-    page.fill("#sections-0-label", "Why it matters:")
-    bullets = page.get_by_role("textbox", name="Bullets, one on each line").first
-    bullets.click()
-    page.keyboard.type("Nobody had ")
-    page.keyboard.press("Control+b")
-    page.keyboard.type("ever")
-    page.keyboard.press("Control+b")
-    page.keyboard.type(" done it.")
-    page.keyboard.press("Enter")
-    page.keyboard.type("It may spread.")
-    page.get_by_role("button", name="Rests on source 1").first.click()
-    expect(page.locator("textarea[name=sections-0-bullets]")).to_have_value(
-        "Nobody had **ever** done it.\nIt may spread. [1]"
-    )
-    page.fill("#sources-0-publisher", "The Turntable Gazette")
-    page.fill("#sources-0-url", "https://example.com/lumen")
-    page.fill("#sources-0-taken", "The facts")
-    page.select_option("#reason_code", "topic_news")
-    page.fill("#reason_subject", "royalty audits")
-    expect(page.locator("#origin_by")).to_be_hidden()
-    page.check("#origin-pitched")
-    page.fill("#origin_by", "Lumen Sync")
-    for answer in ("#origin-monitoring", "#relationships-none", "#money-none", "#ai-none"):
-        page.check(answer)
-    expect(page.locator("[data-place=checks]")).to_contain_text("Nothing stands", timeout=15000)
-    page.keyboard.press("Control+Shift+P")
-    expect(page.locator("#live strong")).to_have_text("ever")
-    expect(page.locator("#live [data-place=card]")).to_contain_text("Auditors may look")
-    page.click("text=Publish…")
-    page.click("text=Publish now")
-    page.click("main .notice a")
-    expect(page.locator("main")).to_contain_text("We covered it because it’s news regarding")
-    assert page.locator("main strong").inner_text() == "ever"
 
 
 def test_whoever_types_before_the_scripts_are_there_goes_on_typing(

@@ -1,12 +1,17 @@
 """How a form would read as it stands: its page, its lines in a digest, its card where shared."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
+from typing import Any
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
+from nif.stories.answers import Given, Question, sign
 from nif.stories.disclosing import block
 from nif.stories.gating import check
 from nif.stories.models import Story
@@ -33,6 +38,7 @@ def preview() -> ResponseReturnValue:
     with reading() as session:
         number = request.form.get("story", default=0, type=int)
         on_record = look_up(session, story, story_id=number or None, now=now)
+        story.answers = _signed(session, story, number, on_record.parties, now)
         body = freeze(session, story, by=current_user.id, now=now)
         shelf = shelf_for(session, form)
     shown_pictures = on_record.pictures.values()
@@ -54,3 +60,17 @@ def _author_of(story_id: int) -> int | None:
     with reading() as session:
         story = session.get(Story, story_id)
         return story.author_id if story else int(current_user.id)
+
+
+def _signed(
+    session: Session, story: Story, story_id: int, parties: Sequence[int], now: datetime
+) -> dict[str, Any]:
+    """The answers as saving would sign them: those that were saved before stay as they were, and
+    new ones are about whom the text names now."""
+    saved = session.get(Story, story_id) if 0 < story_id < 2**63 else None
+    given = {
+        Question(name): Given(answer["value"], answer["details"])
+        for name, answer in story.answers.items()
+    }
+    before = saved.answers if saved else {}
+    return sign(before or {}, given, by=story.byline, by_id=None, now=now, parties=parties)

@@ -1,7 +1,7 @@
 """What was set right, in the house's stories: a page, and a feed of it."""
 
 from email.utils import format_datetime
-from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element
 
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -12,6 +12,7 @@ from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.public.caching import FRESH
+from nif.web.public.markup import add, document, root
 
 blueprint = Blueprint("corrections", __name__)
 
@@ -31,27 +32,22 @@ def page() -> ResponseReturnValue:
 def feed() -> ResponseReturnValue:
     with reading() as session:
         found = newest_notes(session).notes
-    rss = ET.Element("rss", version="2.0")
-    channel = ET.SubElement(rss, "channel")
-    _say(channel, "title", f"{settings().site_name}: corrections")
-    _say(channel, "link", f"{links().home()}corrections")
-    _say(channel, "description", "What was wrong in our stories, and what is right.")
-    _say(channel, "language", settings().language)
+    rss = root("rss", {"version": "2.0"})
+    channel = add(rss, "channel")
+    add(channel, "title", f"{settings().site_name}: corrections")
+    add(channel, "link", f"{links().home()}corrections")
+    add(channel, "description", "What was wrong in our stories, and what is right.")
+    add(channel, "language", settings().language)
     for told in found:
         _add_item(channel, told)
-    body = ET.tostring(rss, encoding="utf-8", xml_declaration=True)
-    return Response(body, mimetype="application/rss+xml", headers={"Cache-Control": FRESH})
+    return Response(document(rss), mimetype="application/rss+xml", headers={"Cache-Control": FRESH})
 
 
-def _add_item(channel: ET.Element, told: Told) -> None:
+def _add_item(channel: Element, told: Told) -> None:
     address = f"{links().story(told.slug)}#note-{told.note.id}"
-    item = ET.SubElement(channel, "item")
-    _say(item, "title", f"{told.note.label}: {typeset(told.headline)}")
-    _say(item, "link", address)
-    _say(item, "guid", address)
-    _say(item, "pubDate", format_datetime(told.note.at))
-    _say(item, "description", typeset(told.note.text))
-
-
-def _say(parent: ET.Element, name: str, text: str) -> None:
-    ET.SubElement(parent, name).text = text
+    item = add(channel, "item")
+    add(item, "title", f"{told.note.label}: {typeset(told.headline)}")
+    add(item, "link", address)
+    add(item, "guid", address)
+    add(item, "pubDate", format_datetime(told.note.at))
+    add(item, "description", typeset(told.note.text))

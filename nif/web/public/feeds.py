@@ -7,12 +7,11 @@ from flask import Blueprint, Response, render_template
 
 from nif.stories import reading as stories
 from nif.stories.models import Revision, StoryType
-from nif.typography import typeset
+from nif.typography import legible, typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.public.caching import kept
 from nif.web.public.illustrating import in_feed
-from nif.web.public.markup import legible
 from nif.web.public.records import record
 from nif.web.public.syndication import ATOM, JSON_FEED, RSS, Feed, Item, atom, json_feed, rss
 

@@ -3,17 +3,10 @@
 Feeds and sitemaps are trees that the standard library writes: nobody glues tags together.
 """
 
-import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What is no Char of XML 1.0: most control characters, halves of pairs, U+FFFE and U+FFFF."""
-
-
-def legible(text: str) -> str:
-    """`text` with U+FFFD for each character that XML cannot hold, not even escaped."""
-    return NOT_IN_XML.sub("\ufffd", text)
+from nif.typography import legible
 
 
 def root(tag: str, attributes: Mapping[str, str]) -> Element:

@@ -5,8 +5,8 @@ from typing import Any
 
 from nif.links import Links
 from nif.stories.models import Revision
+from nif.typography import legible
 from nif.web.filters import iso
-from nif.web.public.markup import legible
 
 VERSION = "1.0"
 

@@ -11,9 +11,10 @@ from email.utils import format_datetime
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from nif.typography import legible
 from nif.web.filters import iso
 from nif.web.public.illustrating import ShownImage
-from nif.web.public.markup import add, document, legible, root
+from nif.web.public.markup import add, document, root
 
 RSS = "application/rss+xml"
 ATOM = "application/atom+xml"

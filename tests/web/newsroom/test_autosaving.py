@@ -11,6 +11,7 @@ from nif.accounts.models import Account, RoleName
 from nif.database import Database
 from nif.stories.desk.models import Autosave
 from nif.stories.models import Story
+from tests.register.entries import a_party
 from tests.web.newsroom.staff import enrolled, sign_in, text_of
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
 
@@ -200,3 +201,16 @@ def test_saving_by_itself_asks_for_the_token_of_the_page(app: Flask, desk: Flask
     assert desk.post(address, data=words).status_code == 400
     assert desk.post(address, data=words, headers={"X-CSRFToken": "x"}).status_code == 400
     assert desk.post(address, data=words, headers={"X-CSRFToken": token}).status_code == 201
+
+
+def test_the_preview_asks_again_only_who_answered_before_a_name_came_in(
+    desk: FlaskClient, database: Database
+) -> None:
+    stale = "Someone new is named in the story"
+    address = saved(desk)
+    with database.transaction() as session:
+        a_party(session, "Lumen Sync")
+
+    assert stale not in desk.post("/newsroom/preview", data=WHOLE).text
+    number = address.rpartition("/")[2]
+    assert stale in desk.post("/newsroom/preview", data={**WHOLE, "story": number}).text

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nif.web.public.markup import add, document, legible, root
+from nif.typography import legible
+from nif.web.public.markup import add, document, root
 from nif.web.public.syndication import Feed, Item, atom, json_feed, rss
 from tests.conftest import NOON
 from tests.web.public.channels import ATOM, CONTENT

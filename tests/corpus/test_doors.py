@@ -1,0 +1,164 @@
+"""Every form of the house, filled with the corpus: no answer breaks, and what it shows is text."""
+
+from collections.abc import Mapping
+from itertools import count
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from nif.accounts.models import RoleName
+from nif.database import Database
+from nif.parts import Parts
+from tests.corpus import NUL, in_sets, payloads
+from tests.corpus.looking import is_harmless, look, trouble
+from tests.corpus.world import furnish
+from tests.web.newsroom.staff import signed_in, without_tokens
+from tests.web.newsroom.test_stories import WHOLE
+from tests.web.public.forms import ticket
+
+TEXTS_OF_A_STORY = (
+    *("headline", "dek", "lead", "byline", "tags", "reason_subject", "origin_by"),
+    *("relationship_sentences", "money_by", "ai_tasks", "ai_tools", "sections-0-label"),
+    *("sections-0-bullets", "sources-0-publisher", "sources-0-title", "sources-0-url"),
+    *("sources-0-taken", "story_type", "reason_code", "origin", "money", "ai", "block_style"),
+    *("edits", "sources-0-kind", "sources-0-relied_on", "sources-0-checked", "ai_checked"),
+)
+STORY = {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY, "")}
+PROFILE = dict.fromkeys(
+    ("name", "job_title", "bio", "contact", "location", "languages", "expertise"), ""
+)
+RELATIONSHIP = dict.fromkeys(
+    (
+        *("nature", "ours", "ours_label", "account_id", "detail", "since", "until", "wording"),
+        *("lookback_months", "materiality", "amount_band", "visibility", "evidence_url"),
+    ),
+    "",
+)
+PARTY = dict.fromkeys(("name", "kind", "aliases", "domains", "same_as", "parent", "version"), "")
+PICTURE = dict.fromkeys(
+    ("alt", "credit", "credit_url", "licence", "licence_url", "caption", "source_type"), ""
+)
+NOTE = dict.fromkeys(("kind", "summary", "text", "was", "now_", "cause", "severity", "from_n"), "")
+SAVED: Mapping[str, Mapping[str, str]] = {
+    "/newsroom/stories/new": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
+    "/newsroom/stories/autosave": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
+    "/newsroom/stories/1/revise": {**NOTE, "kind": "update", "seen_n": "2", "from_n": "1"},
+    "/newsroom/stories/3/send-back": {"remark": ""},
+    "/newsroom/stories/3/override": {"code": "G11", "reason": ""},
+    "/newsroom/reports/2": {"verdict": "not_upheld", "answer": ""},
+    "/newsroom/register/new": {"name": "", "kind": "company", "aliases": "", "version": "0"},
+    "/newsroom/register/1/relationships/new": {
+        **{"nature": "advertiser", "ours": "nif", "since": "2020-01-01", "amount_band": "none"},
+        **{"wording": "", "detail": "", "ours_label": ""},
+    },
+    "/newsroom/pictures/1": {**PICTURE, "source_type": "capture", "edits": "0"}
+    | dict.fromkeys(("credit_url", "licence_url"), "https://example.com/"),
+    "/account/profile": {**PROFILE, "is_public": "1"},
+    "/admin/lists/new": {
+        **{"title": "", "description": "", "slug": "s-{n}"},
+        **{"often": "daily", "at": "07:30", "zone": "Europe/London"},
+    },
+    "/admin/people": {"email": "p{n}@example.com", "name": "", "role": "editor"},
+    "/articles/said-1/report": {"kind": "error", "text": "", "email": ""},
+}
+"""Forms whose texts are kept: sets that fit into every one of their fields, of what a database or
+a format may choke on. How they are shown is asked elsewhere."""
+
+_number = count(1)
+DOORS: Mapping[str, Mapping[str, str]] = {
+    "/newsroom/stories/new": STORY,
+    "/newsroom/stories/1": STORY,
+    "/newsroom/preview": STORY,
+    "/newsroom/stories/1/merge": STORY,
+    "/newsroom/stories/1/revise": NOTE,
+    "/newsroom/stories/2/send-back": {"remark": ""},
+    "/newsroom/stories/2/override": {"code": "", "reason": ""},
+    "/newsroom/stories/2/schedule": {"publish_at": "", "edits": ""},
+    "/newsroom/reports/2": {"verdict": "", "answer": ""},
+    "/newsroom/register/new": PARTY,
+    "/newsroom/register/1/edit": PARTY,
+    "/newsroom/register/1/merge": {"into": ""},
+    "/newsroom/register/1/relationships/new": RELATIONSHIP,
+    "/newsroom/register/relationships/1": RELATIONSHIP,
+    "/newsroom/register/relationships/1/end": {"ended": ""},
+    "/newsroom/pictures/1": PICTURE,
+    "/account/profile": PROFILE,
+    "/admin/lists/new": dict.fromkeys(("title", "slug", "description", "often", "at", "zone"), ""),
+    "/admin/lists/list-1/schedule": dict.fromkeys(("often", "at", "zone"), ""),
+    "/admin/people": {"email": "", "name": "", "role": ""},
+    "/articles/said-1/report": {"kind": "", "text": "", "email": ""},
+    "/subscribe": {"email": "", "list": ""},
+    "/preferences": {"email": ""},
+    "/login": {"email": "", "password": ""},
+    "/reset": {"email": ""},
+}
+SEARCHES = (
+    *("/newsroom/?q=", "/newsroom/?author=", "/newsroom/?state=", "/newsroom/?before="),
+    *("/newsroom/register/?q=", "/newsroom/register/?after=", "/newsroom/pictures/?q="),
+    *("/newsroom/reports?after=", "/admin/audit?what=", "/admin/audit?before=", "/?before="),
+    *("/relationships?after=", "/corrections?before=", "/newsroom/stories/1/revise?report="),
+    *("/admin/sends/1/people?after=", "/transparency/ledger?before=", "/subscribe?list="),
+    *("/login?next=", "/tags/x?before=", "/articles/said-1/history?before="),
+)
+
+
+@pytest.fixture
+def desk(app: Flask, database: Database) -> FlaskClient:
+    with database.transaction() as session:
+        furnish(session, "An innocent set", ["innocent"], number=1)
+    return signed_in(without_tokens(app), database, RoleName.ADMIN)
+
+
+def filled(fields: Mapping[str, str], text: str, parts: Parts) -> dict[str, str]:
+    """A form with `text` in every field that has no value of its own."""
+    given = {name: value.format(n=next(_number)) or text for name, value in fields.items()}
+    return {**given, "ticket": ticket(parts)}
+
+
+def test_no_form_breaks_and_what_was_typed_comes_back_as_text(
+    desk: FlaskClient, parts: Parts
+) -> None:
+    for path, fields in DOORS.items():
+        like = look(desk.post(path, data=filled(fields, "x" * 2500, parts)).text)
+        for text in (NUL, *in_sets(2500)):
+            answer = desk.post(path, data=filled(fields, text, parts))
+            assert (path, answer.status_code < 500) == (path, True), text
+            assert not any(set("\r\n\0") & set(f"{k}{v}") for k, v in answer.headers), path
+            if answer.status_code == 422 and answer.mimetype == "text/html":
+                found = trouble(look(answer.text), like, like.shapes)
+                assert (path, found) == (path, [])
+
+
+def test_what_a_form_keeps_or_refuses_breaks_nothing(desk: FlaskClient, parts: Parts) -> None:
+    odd = [one for one in payloads() if not one.isprintable() or "\\" in one or "%" in one]
+    for path, fields in SAVED.items():
+        for text in (NUL, *in_sets(95, of=odd)):
+            answer = desk.post(path, data=filled(fields, text, parts))
+            assert (path, answer.status_code < 500) == (path, True), text
+
+
+def test_no_search_breaks(desk: FlaskClient) -> None:
+    for path in SEARCHES:
+        like = look(desk.get(path).text)
+        name = path.partition("?")[2].rstrip("=")
+        for text in (NUL, *in_sets(1900)):
+            answer = desk.get(path.partition("?")[0], query_string={name: text})
+            assert (path, answer.status_code < 500) == (path, True), text
+            assert is_harmless(answer.headers.get("Location", "")), (path, text)
+            if answer.status_code == 200:
+                page = look(answer.text)
+                assert [one for one in page.addresses if not is_harmless(one[2])] == []
+                assert page.active["script"] <= like.active["script"] + 1
+
+
+def test_an_address_that_is_none_is_refused_wherever_one_is_asked_for(desk: FlaskClient) -> None:
+    """One row of a form for each, so that a payload that is let in is found by itself."""
+    for start in range(0, len(payloads()), 30):
+        some = payloads()[start : start + 30]
+        rows = {f"sources-{n}-kind": "publication" for n, _ in enumerate(some)}
+        rows |= {f"sources-{n}-url": text for n, text in enumerate(some)}
+        page = desk.post("/newsroom/stories/new", data={**WHOLE, **rows}).text
+        for n, text in enumerate(some):
+            refused = f'id="sources-{n}-url-problem"' in page
+            assert refused or not text.strip() or is_harmless(text), text

@@ -1,0 +1,202 @@
+"""From the letter that invites a new editor to a published story with a whole block.
+
+No manual: each step's page says what the next one is. With NIF_SHOTS=<folder> each step is saved as
+a picture at two widths, and what the way costs is printed: see docs/editors/first-story.md.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from nif.demo.loading import PASSWORD as DEMO_PASSWORD
+from tests.journeys.house import House, until
+
+PASSWORD = "a few words to remember"
+READY = "html[data-writing=ready]"
+WIDTHS = (1280, 390)
+SOON = 15000
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(tmp_path, f"sqlite:///{tmp_path}/nif.db") as house:
+        assert house.run("db", "upgrade").returncode == 0
+        assert house.run("demo", "load").returncode == 0
+        house.start("serve")
+        house.start("worker")
+        yield house
+
+
+class Hand:
+    """Does what a person does, and counts it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.clicks = self.fields = self.steps = 0
+        self.began = time.monotonic()
+
+    def click(self, selector: str) -> None:
+        self.page.click(selector)
+        self.clicks += 1
+
+    def write(self, selector: str, words: str) -> None:
+        self.page.fill(selector, words)
+        self.fields += 1
+
+    def choose(self, selector: str, value: str = "") -> None:
+        if value:
+            self.page.select_option(selector, value)
+        else:
+            self.page.check(selector)
+        self.fields += 1
+
+    def step(self, name: str, says: str) -> None:
+        """The page says this: what to do next."""
+        expect(self.page.locator("body")).to_contain_text(says, timeout=SOON)
+        self.steps += 1
+        if folder := os.environ.get("NIF_SHOTS"):
+            save(self.page, Path(folder), f"{self.steps:02}-{name}")
+
+    def cost(self) -> str:
+        seconds = time.monotonic() - self.began
+        counted = f"{self.clicks} clicks, {self.fields} fields, {self.steps} steps"
+        return f"{counted}, {seconds:.1f} seconds by a script"
+
+
+def save(page: Page, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    before = page.viewport_size
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        picture = Image.open(BytesIO(page.screenshot()))
+        few = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE).convert("RGB")
+        few.save(folder / f"{name}-{width}.webp", lossless=True, method=4)
+    page.set_viewport_size(before)
+
+
+def invited(browser: Browser, house: House) -> str:
+    """The address in the outbox of the letter that an admin's invitation made."""
+    page = browser.new_page()
+    page.goto(f"{house.url}/login")
+    page.fill("#email", "admin@example.com")
+    page.fill("#password", DEMO_PASSWORD)
+    page.click("main button")
+    page.wait_for_url(lambda url: "/login" not in url)
+    page.goto(f"{house.url}/admin/people")
+    page.fill("#name", "Nia Otieno")
+    page.fill("#email", "nia@example.com")
+    page.select_option("#role", "editor")
+    page.click("section[aria-labelledby=invite] button")
+    expect(page.locator("main")).to_contain_text("The letter is on its way")
+
+    def has_come() -> bool:
+        page.goto(f"{house.url}/outbox")
+        return page.locator("main li", has_text="nia@example.com").count() > 0
+
+    until(has_come, "the letter is in the outbox", seconds=30)
+    page.locator("main li", has_text="nia@example.com").locator("a").click()
+    address = page.url
+    page.close()
+    return address
+
+
+def test_a_new_editor_publishes_a_whole_story(browser: Browser, house: House) -> None:
+    letter = invited(browser, house)
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    hand = Hand(context.new_page())
+    comes_in(hand, house, letter)
+    writes(hand)
+    answers(hand)
+    publishes(hand)
+    print(hand.cost())
+    assert hand.clicks <= 12
+    assert hand.fields <= 30
+    context.close()
+
+
+def comes_in(hand: Hand, house: House, letter: str) -> None:
+    page = hand.page
+    page.goto(letter)
+    hand.step("letter", "Accept the invitation")
+    hand.click("pre a[href*='/invitation/']")
+    hand.step("welcome", "Choose a password")
+    hand.write("#password", PASSWORD)
+    hand.write("#again", PASSWORD)
+    hand.click("main button")
+    hand.step("password-set", "Sign in with it")
+    hand.click("main a.button")
+    hand.write("#email", "nia@example.com")
+    hand.write("#password", PASSWORD)
+    hand.step("sign-in", "Sign in")
+    hand.click("main button")
+    hand.step("second-factor", "second factor")
+    page.goto(f"{house.url}/newsroom/")
+    hand.step("newsroom", "Write a story")
+    hand.click("text=Write a story")
+
+
+def writes(hand: Hand) -> None:
+    page = hand.page
+    page.wait_for_selector(READY)
+    hand.step("blank", "Headline")
+    hand.write("#headline", "Ombra Sound Opens Its Books")
+    hand.write("#dek", "Auditors may look")
+    hand.write("#lead", "Ombra Sound has let auditors in.")
+    hand.write("#sections-0-label", "Why it matters:")
+    page.get_by_role("textbox", name="Bullets, one on each line").first.click()
+    page.keyboard.type("Nobody had ")
+    page.keyboard.press("Control+b")
+    page.keyboard.type("ever")
+    page.keyboard.press("Control+b")
+    page.keyboard.type(" done it.")
+    page.keyboard.press("Enter")
+    page.keyboard.type("It may spread.")
+    hand.fields += 1
+    page.get_by_role("button", name="Rests on source 1").first.click()
+    hand.clicks += 1
+    expect(page.locator("textarea[name=sections-0-bullets]")).to_have_value(
+        "Nobody had **ever** done it.\nIt may spread. [1]"
+    )
+    hand.step("text", "Saved at")
+    hand.write("#sources-0-publisher", "The Turntable Gazette")
+    hand.write("#sources-0-url", "https://example.com/ombra")
+    hand.write("#sources-0-taken", "The facts")
+    page.locator("#sources-0-publisher").scroll_into_view_if_needed()
+    hand.step("sources", "Sources")
+
+
+def answers(hand: Hand) -> None:
+    page = hand.page
+    hand.choose("#reason_code", "topic_news")
+    hand.write("#reason_subject", "royalty audits")
+    expect(page.locator("#origin_by")).to_be_hidden()
+    hand.choose("#origin-pitched")
+    hand.write("#origin_by", "Ombra Sound")
+    for answer in ("#origin-monitoring", "#relationships-none", "#money-none", "#ai-none"):
+        hand.choose(answer)
+    page.locator("#ai-none").scroll_into_view_if_needed()
+    hand.step("answers", "Nothing stands")
+    page.keyboard.press("Control+Shift+P")
+    expect(page.locator("#live strong")).to_have_text("ever")
+    expect(page.locator("#live [data-place=card]")).to_contain_text("Auditors may look")
+
+
+def publishes(hand: Hand) -> None:
+    page = hand.page
+    hand.click("text=Publish…")
+    hand.step("check", "Publish this story?")
+    hand.click("text=Publish now")
+    page.wait_for_selector("main .notice a")
+    hand.step("published", "Ombra Sound Opens Its Books")
+    hand.click("main .notice a")
+    expect(page.locator("main")).to_contain_text("We covered it because it’s news regarding")
+    assert page.locator("main strong").inner_text() == "ever"
+    page.locator("#transparency, [data-block], .transparency").first.scroll_into_view_if_needed()
+    hand.step("story", "Disclosures & Transparency Block")
