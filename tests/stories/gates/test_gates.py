@@ -221,7 +221,8 @@ def showing(session, **given: Any) -> Case:
     for name, value in given.items():
         setattr(picture, name, value)
     session.flush()
-    return look_up(session, story, story_id=story.id, now=NOON).case(story, now=NOON)
+    case = look_up(session, story, story_id=story.id, now=NOON).case(story, now=NOON)
+    return replace(case, strangers=())
 
 
 AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}

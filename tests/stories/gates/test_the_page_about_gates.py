@@ -15,6 +15,8 @@ def row(gate: Gate) -> str:
     """A row of the table: codes, what is asked, and what it does."""
     codes, _, asked = (inspect.getdoc(gate) or "").partition("\n")[0].partition(": ")
     source = inspect.getsource(gate)
+    for helper in re.findall(r"\b(_[a-z_]+)\(", source):
+        source += inspect.getsource(getattr(inspect.getmodule(gate), helper))
     found = {name for name in MEANS if f"Weight.{name}" in source}
     calls = re.findall(r"Finding\((?:[^()]|\([^()]*\))*\)", source)
     if any("Weight." not in call for call in calls) or not calls:
