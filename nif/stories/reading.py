@@ -79,14 +79,16 @@ def related(session: Session, revision: Revision) -> Sequence[Revision]:
         .group_by(story_tag.c.story_id)
         .subquery()
     )
+    # Their ids first: whole revisions of all that share a tag would be sorted to keep a few.
     query = (
-        select(Revision)
-        .join(Story, Story.current_id == Revision.id)
+        select(Story.current_id)
         .join(shared, shared.c.story_id == Story.id)
         .where(Story.state == StoryState.PUBLISHED)
         .order_by(shared.c.count.desc(), Story.first_published_at.desc(), Story.id.desc())
     )
-    return session.scalars(query.limit(RELATED)).all()
+    ids = list(session.scalars(query.limit(RELATED)))
+    found = session.scalars(select(Revision).where(Revision.id.in_(ids)))
+    return sorted(found, key=lambda one: ids.index(one.id))
 
 
 def first_slugs(session: Session, stories: Sequence[Revision]) -> dict[int, str]:
