@@ -59,7 +59,7 @@ def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens 
     page.goto(f"{house.url}/newsroom/stories/new")
     page.wait_for_selector("html[data-writing=ready]")
     page.get_by_label("Headline").fill(headline)
-    page.get_by_label("Lead").fill("Lumen Sync has let auditors in.")
+    page.get_by_label("Lead", exact=True).fill("Lumen Sync has let auditors in.")
     page.locator("[name='sections-0-label']").fill("Why it matters:")
     bullets = page.get_by_role("textbox", name="Bullets, one on each line").first
     bullets.click()

@@ -115,7 +115,7 @@ def test_a_refusal_of_all_waits_says_why_and_goes_on(
     send: Send,
     admin: FlaskClient,
 ) -> None:
-    standin.push_fault(kind)
+    standin.push_fault(kind, seconds=30)
     deliver(courier, send.id)
 
     assert said in admin.get(f"/admin/sends/{send.id}").text
