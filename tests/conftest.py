@@ -48,7 +48,7 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 BY_TURNS = (
     "tests/web/",
     "tests/cli/",
-    "tests/corpus/",
+    "tests/corpus/test_it_comes_out_as_text",
     "tests/journeys/test_the_main_job",
     "tests/journeys/test_writing",
     "tests/journeys/test_passkeys",
