@@ -1,5 +1,6 @@
 """The environment, read once into one frozen object and checked before anything starts."""
 
+import os
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -15,6 +16,7 @@ from nif.errors import Misconfigured
 from nif.keyfiles import generated_key
 
 PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_PORT = 8000
 SHORTEST_LEASE = timedelta(seconds=90)
 """Three fifths of it may pass before a request begins, which may then take 35 seconds."""
 
@@ -41,6 +43,12 @@ class SecondFactor(StrEnum):
     EVERYONE = "everyone"
 
 
+def own_address() -> str:
+    """Where development is served: PORT moves every process and command of a house alike."""
+    port = os.environ.get("PORT", "")
+    return f"http://127.0.0.1:{port if port.isdecimal() else DEFAULT_PORT}"
+
+
 class Settings(BaseSettings):
     """What can be set, under the prefix `NIF_`. docs/operators/settings.md explains each one."""
 
@@ -55,7 +63,7 @@ class Settings(BaseSettings):
     queue_url: str = ""
     secret_key: SecretStr = SecretStr("")
     secret_key_fallbacks: Words = ()
-    base_url: str = "http://127.0.0.1:8000"
+    base_url: str = Field(default_factory=own_address)
 
     mailer: MailerName = MailerName.OUTBOX
     sendgrid_api_key: SecretStr = SecretStr("")

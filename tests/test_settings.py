@@ -219,3 +219,10 @@ def test_no_secret_is_shown_where_settings_are_printed():
 
     assert isinstance(settings, Settings)
     assert "hush" not in repr(settings)
+
+
+def test_a_port_moves_the_address_of_every_process_and_command(monkeypatch):
+    monkeypatch.setenv("PORT", "8951")
+    assert Settings(_env_file=None).base_url == "http://127.0.0.1:8951"
+    monkeypatch.setenv("NIF_BASE_URL", "http://127.0.0.1:9000")
+    assert Settings(_env_file=None).base_url == "http://127.0.0.1:9000"

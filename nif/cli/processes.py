@@ -20,18 +20,15 @@ from nif.editions.composing import upcoming
 from nif.errors import Misconfigured
 from nif.jobs.clockwork import work
 from nif.parts import Parts
-from nif.settings import PROJECT, Settings
+from nif.settings import DEFAULT_PORT, PROJECT, Settings
 from nif.subscriptions.joining import all_lists
 from nif.web.filters import STATIC, local_moment
-
-DEFAULT_PORT = 8000
 
 
 @click.command()
 def run() -> None:
     """Development: migrate, load the demo newsroom, serve and work, all in one."""
     port = _port()
-    os.environ.setdefault("NIF_BASE_URL", f"http://127.0.0.1:{port}")
     _expect_free(port)
     parts = parts_of_this_house(checked=False)
     if parts.settings.in_production:

@@ -57,6 +57,12 @@ class ReaderReport(Base):
     story: Mapped[Story] = relationship()
 
 
+def headline_seen(session: Session, report: ReaderReport) -> str:
+    """The headline of the version that a report is about: no reader saw a later draft."""
+    of_it = (Revision.story_id == report.story_id) & (Revision.n == report.n)
+    return session.scalars(select(Revision.headline).where(of_it)).one()
+
+
 def report(
     session: Session,
     revision: Revision,

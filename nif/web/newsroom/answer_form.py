@@ -1,7 +1,7 @@
 """The questions in the form of a story: what was typed, and the answers that it makes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nif.stories import answers
@@ -56,6 +56,12 @@ def filled(given: Mapping[str, Any]) -> AnswerForm:
             elif f"{question.value}_{name}" in NAMES:
                 values[f"{question.value}_{name}"] = str(detail)
     return AnswerForm(**values)
+
+
+def without_old_tick(form: AnswerForm, fingerprint: str) -> AnswerForm:
+    """The form to be shown beside a text: a tick that was set beside another one is off."""
+    is_old = form.ai_checked not in ("", NOW, fingerprint)
+    return replace(form, ai_checked="") if is_old else form
 
 
 def problems(form: AnswerForm) -> Iterator[tuple[str, str]]:

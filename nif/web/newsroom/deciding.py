@@ -58,7 +58,7 @@ def agree(story_id: int, relationship_id: int) -> ResponseReturnValue:
             raise Conflict("There is nothing here to agree with any more.")
         deciding.confirm_waiver(session, decision, by=current_user.id, now=utc_now())
 
-    return _decided(story_id, decide, "Waived: its reason is counted in public.")
+    return _decided(story_id, decide, "Waived. Readers can read the reason at /relationships.")
 
 
 @blueprint.post(f"{ONE}/affirm")

@@ -55,7 +55,7 @@ def answer(report_id: int) -> ResponseReturnValue:
             if contact:
                 message = parts().stationery.write(
                     "report_answered",
-                    headline=found.story.headline,
+                    headline=reporting.headline_seen(session, found),
                     link=links().story(found.story.slug),
                     answer=found.answer,
                 )
@@ -97,6 +97,7 @@ def _page(report_id: int, problems: dict[str, str]) -> str:
             "newsroom/reports/report.html",
             report=found,
             story=found.story,
+            headline=reporting.headline_seen(session, found),
             is_right=found.verdict in RIGHT,
             led_to=notes_about(session, report_id),
             problems=problems,

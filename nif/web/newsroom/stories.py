@@ -1,7 +1,7 @@
 """The desk: the stories by state, the form that drafts one, and its preview."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,21 +18,20 @@ from nif.media.models import Picture
 from nif.stories import bylines, drafting, measuring, publishing, reviewing
 from nif.stories.desk import keeping
 from nif.stories.desk.searching import find
-from nif.stories.disclosing import block
 from nif.stories.drafting import get_story
+from nif.stories.fingerprints import fingerprint
 from nif.stories.gates.finding import Case
 from nif.stories.gating import check, in_the_way
 from nif.stories.models import Story, StoryState
-from nif.stories.parties import look_up
 from nif.stories.picturing import pictures_of
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
-from nif.web.newsroom import words
+from nif.web.newsroom import answer_form, words
+from nif.web.newsroom.looking import look
 from nif.web.newsroom.rights import get_own_story, may_change
-from nif.web.newsroom.story_copy import copy_of, sketch
+from nif.web.newsroom.story_copy import copy_of
 from nif.web.newsroom.story_form import StoryForm, blank, filled, flat, grown, read
-from nif.web.newsroom.story_pictures import shelf_for
 
 blueprint = Blueprint("newsroom_stories", __name__, url_prefix="/newsroom")
 
@@ -110,7 +109,7 @@ def story(story_id: int) -> ResponseReturnValue:
     version = request.args.get("version", default=0, type=int)
     with reading() as session:
         found = get_story(session, story_id)
-        if not may_change(found):
+        if not may_change(found) or found.state is StoryState.SCHEDULED:
             revision = publishing.freeze(session, found, by=current_user.id, now=utc_now())
             return render_template("newsroom/stories/read_only.html", story=found, body=revision)
         form, brought = filled(found), None
@@ -193,32 +192,25 @@ def form_page(form: StoryForm, **given: Any) -> str:
     """The form with what was typed. `given` says whose story it is, and what happened to it."""
     given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
     given = {"theirs": None, "brought": None, "published": None, **given}
-    story = sketch(form)
-    story.author_id = current_user.id
     with reading() as session:
-        if given["story_id"]:
-            kept = get_story(session, given["story_id"])
-            given["published"] = kept if kept.state is StoryState.PUBLISHED else None
-            story.author_id = kept.author_id
-        on_record = look_up(session, story, story_id=given["story_id"], now=utc_now())
-        findings = check(on_record.case(story, now=utc_now()))
-        shown = on_record.pictures.values()
-        sentences = block(sketch(form, gap="[…]"), on_record=on_record.sentences, pictures=shown)
-        shelf = shelf_for(session, form)
-        editors = bylines.knowers(session, besides=story.author_id)
-    if given["problems"] or shelf.gone:
+        seen = look(session, form, given["story_id"], now=utc_now())
+        editors = bylines.knowers(session, besides=seen.story.author_id)
+    if seen.saved and seen.saved.state is StoryState.PUBLISHED:
+        given["published"] = seen.saved
+    if given["problems"] or seen.shelf.gone:
         # What the rule says of pictures as a whole stands beside each field that is meant.
-        given["problems"] = {**given["problems"], **shelf.gone}
+        given["problems"] = {**given["problems"], **seen.shelf.gone}
         given["problems"].pop("pictures", None)
+    answers = answer_form.without_old_tick(form.answers, fingerprint(seen.story))
     return render_template(
         "newsroom/stories/form.html",
-        form=form,
-        findings=findings,
-        sentences=[asdict(sentence) for sentence in sentences],
-        count=measuring.count_words(story.lead, story.sections),
+        form=replace(form, answers=answers),
+        findings=seen.findings,
+        sentences=seen.sentences,
+        count=measuring.count_words(seen.story.lead, seen.story.sections),
         minutes=measuring.minutes,
         words=words,
-        shelf=shelf,
+        shelf=seen.shelf,
         editors=editors,
         **given,
     )

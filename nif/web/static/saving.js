@@ -122,6 +122,10 @@ export const startSaving = (form, { say, stash, typed }) => {
     return undefined;
   };
 
+  // Whoever sets it again has checked the text of now.
+  form.elements.ai_checked?.addEventListener("change", ({ target }) => {
+    target.value = "now";
+  });
   form.addEventListener("input", note);
   form.addEventListener("change", note);
   document.addEventListener("visibilitychange", () => {

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from nif.database import Database
 from nif.mail.posting import Letter
+from nif.stories.drafting import get_story
 from nif.stories.reporting import ReaderReport, ReportKind, report
 from tests.conftest import NOON
 from tests.factories import a_story
@@ -103,3 +104,16 @@ def test_half_an_answer_is_refused_and_nothing_is_lost(
 def test_a_report_that_is_not_there_is_a_page(desk: FlaskClient) -> None:
     assert desk.get("/newsroom/reports/9").status_code == 404
     assert desk.post("/newsroom/reports/9", data=ANSWER).status_code == 404
+
+
+def test_the_answer_names_the_story_as_its_reader_saw_it(
+    desk: FlaskClient, database: Database
+) -> None:
+    made = a_report(database)
+    with database.transaction() as session:
+        get_story(session, made.story_id).headline = "Nobody Has Read This Yet"
+
+    page = desk.get(f"/newsroom/reports/{made.id}").text
+    desk.post(f"/newsroom/reports/{made.id}", data=ANSWER)
+
+    assert "Nobody Has Read This Yet" not in page + str(letters(database)[0].message)

@@ -1,5 +1,6 @@
 """From a blank form to a published story."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from nif.database import Database
 from nif.stories.models import Story, StoryState
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story
+from tests.register.entries import a_party
 from tests.web.newsroom.staff import text_of
 
 WHOLE = {
@@ -67,7 +69,7 @@ def test_drafts_come_first_and_say_what_is_missing(desk: FlaskClient, database: 
     page = text_of(desk.get("/newsroom/").text)
 
     assert page.index("Half") < page.index("Whole") < page.index("Before readers")
-    assert "2 things missing" in page
+    assert "Not ready yet" in page
     assert "Ready to publish" in page
 
 
@@ -261,3 +263,45 @@ def test_a_row_says_how_long_it_is(desk: FlaskClient) -> None:
     saved(desk)
 
     assert "15 words, 1 min" in text_of(desk.get("/newsroom/").text)
+
+
+def test_a_tick_for_an_older_text_is_off_and_may_be_set_again(desk: FlaskClient) -> None:
+    wrote = {"ai": "assisted", "ai_tasks": "the lead", "ai_tools": "Scribe 2"}
+    address = saved(desk, **wrote, ai_checked="now")
+    tick = 'id="ai_checked_tick" name="ai_checked" value="now">'
+    kept = re.search(r'name="ai_checked" value="(\w{16})" checked>', desk.get(address).text)
+    assert kept
+
+    changes = {**wrote, "lead": "Auditors left again.", "edits": "0", "ai_checked": kept[1]}
+    assert desk.post(address, data={**WHOLE, **changes}).status_code == 303
+
+    page = desk.get(address).text
+    assert tick in page
+    assert "check it as it is now" in text_of(page)
+    changes |= {"edits": "1", "ai_checked": "now"}
+    desk.post(address, data={**WHOLE, **changes})
+    assert "check it as it is now" not in text_of(desk.get(address).text)
+
+
+def test_the_form_and_the_page_before_publishing_ask_for_the_same(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_party(session, name="Lumen Sync")
+    address = saved(desk, tags="Deals")
+
+    for page in (desk.get(address).text, desk.get(f"{address}/publish").text):
+        assert "answer it once more" not in text_of(page)
+
+
+def test_a_scheduled_story_is_read_and_not_written(desk: FlaskClient, database: Database) -> None:
+    address = saved(desk)
+    with database.transaction() as session:
+        story = session.scalars(select(Story)).one()
+        story.state, story.publish_at = StoryState.SCHEDULED, NOON
+
+    page = desk.get(address).text
+
+    assert "Scheduled for" in text_of(page)
+    assert f'href="{address}/publish"' in page
+    assert "<textarea" not in page

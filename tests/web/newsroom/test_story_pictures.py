@@ -82,7 +82,7 @@ def test_a_picture_that_is_not_ready_keeps_the_story_back_with_a_link_to_its_fie
 
     assert f'href="{address}#sections-0-picture"' in page
     assert "The picture of section 1 is still being prepared." in text_of(page)
-    assert "1 thing missing" in text_of(desk.get("/newsroom/").text)
+    assert "Not ready yet" in text_of(desk.get("/newsroom/").text)
     assert desk.post(f"{address}/publish").status_code == 422
 
 

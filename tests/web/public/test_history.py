@@ -7,8 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.accounts.models import RoleName
 from nif.database import Database
 from nif.stories.drafting import get_story, redraft
 from nif.stories.kinds import ChangeKind, Severity
@@ -219,3 +221,14 @@ def test_machines_are_told_of_corrections_and_of_when_the_story_changed(
     assert [one["@type"] for one in told["correction"]] == ["CorrectionComment"]
     assert "An earlier version" in told["correction"][0]["text"]
     assert (told["version"], told["dateModified"]) == (3, last.published_at.isoformat())
+
+
+@pytest.mark.parametrize("role", list(RoleName))
+def test_whoever_published_a_version_the_history_opens(
+    client: FlaskClient, database: Database, story_id: int, role: RoleName
+) -> None:
+    with database.transaction() as session:
+        revision = session.scalars(select(Revision).where(Revision.story_id == story_id)).one()
+        revision.published_by_id = an_account(session, role).id
+
+    assert client.get(f"{AT}/history").status_code == 200
