@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     media_base_url: str = ""
     media_largest: int = Field(default=25_000_000, ge=100_000, le=1_000_000_000)
 
+    import_largest: int = Field(default=500_000_000, ge=100_000, le=10_000_000_000)
+
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     trusted_hosts: Words = ()
     require_second_factor: SecondFactor = SecondFactor.NONE
@@ -201,6 +203,11 @@ class Settings(BaseSettings):
     def ledger_key(self) -> Path:
         """Where the key is kept that signs the ledger's checkpoints."""
         return self.ledger_key_file or self.instance_dir / "ledger_key.pem"
+
+    @property
+    def imports(self) -> Path:
+        """Where the files of imports are kept."""
+        return self.instance_dir / "imports"
 
     @property
     def queue(self) -> str:

@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.Column("counts", JSON, nullable=False),
         sa.Column("expected", JSON, nullable=False),
         sa.Column("reasons", JSON, nullable=False),
-        sa.Column("worked", sa.Float(), nullable=False),
+        sa.Column("worked", sa.Double(), nullable=False),
         sa.Column("trouble", sa.String(), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT, nullable=True),

@@ -1,17 +1,13 @@
 """Writing a piece of a file into the house: a table in passing, and from there set by set."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    MetaData,
+    CursorResult,
     String,
-    Table,
     case,
     delete,
     func,
@@ -26,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import UtcDateTime, insert_into, table_of
 from nif.importing.models import ImportRow, ImportRun
-from nif.subscriptions.addresses import Address
+from nif.importing.staging import UNTOUCHED, Change, fill_stage, find_the_others, stage
 from nif.subscriptions.consenting import keep_wording
 from nif.subscriptions.counting import move_many
 from nif.subscriptions.models import (
@@ -44,35 +40,6 @@ CONFIRMED, PENDING, LEFT = (
     SubscriptionState.PENDING,
     SubscriptionState.LEFT,
 )
-_State = table_of(Subscription).c.state.type
-
-stage = Table(
-    "import_stage",
-    MetaData(),
-    Column("person", BigInteger),
-    Column("made", Boolean),
-    Column("address", String),
-    Column("canonical", String),
-    Column("before", _State),
-    Column("after", _State),
-    Column("since", UtcDateTime),
-    Column("ended", UtcDateTime),
-)
-_PLAIN = {"synchronize_session": False, "preserve_rowcount": True}
-_MOMENT_LONG = len("2026-01-01 12:00:00.000000")
-_WORDS = {None: None, **{state: state.value for state in SubscriptionState}}
-_COLUMNS = ", ".join(column.name for column in stage.c)
-
-
-class Change(NamedTuple):
-    """What is to become of one person's subscription."""
-
-    person: int | None
-    address: Address
-    before: SubscriptionState | None
-    after: SubscriptionState
-    since: datetime | None
-    ended: datetime | None
 
 
 @dataclass
@@ -91,82 +58,32 @@ def merge(session: Session, run: ImportRun, changes: Changes, *, now: datetime) 
     _suppress(session, run, changes.suppressed, now)
     if not changes.people:
         return
-    _fill_stage(session, changes.people)
+    fill_stage(session, changes.people)
     fresh = sum(one.person is None for one in changes.people)
-    if session.execute(_people(session, now), execution_options=_PLAIN).rowcount < fresh:
-        _find_the_others(session)
+    if _written(session, _people(session, now)) < fresh:
+        find_the_others(session)
     steps: dict[SubscriptionState, int] = dict.fromkeys(SubscriptionState, 0)
     done = 0
     for state in {one.after for one in changes.people if one.before is None}:
-        made = session.execute(
-            _subscriptions(session, run, state, now), execution_options=_PLAIN
-        ).rowcount
+        made = _written(session, _subscriptions(session, run, state, now))
         steps[state] += made
         done += made
     for before, after in {(o.before, o.after) for o in changes.people if o.before is not None}:
-        moved = session.execute(_moves(run, before, after, now), execution_options=_PLAIN).rowcount
+        moved = _written(session, _moves(run, before, after, now))
         steps[before] -= moved
         steps[after] += moved
         done += moved
     if done < len(changes.people):
-        session.execute(_forget_who_moved(run), execution_options=_PLAIN)
+        session.execute(_forget_who_moved(run), execution_options=UNTOUCHED)
     session.execute(_consents(session, run, now))
     session.execute(_rows(session, run))
     move_many(session, run.list_id, steps)
 
 
-def _fill_stage(session: Session, people: Sequence[Change]) -> None:
-    """Fresh people get their ids here, so that nothing has to be joined to learn them."""
-    ids = iter(_fresh_ids(session, sum(one.person is None for one in people)))
-    rows = [
-        (
-            next(ids) if one.person is None else one.person,
-            one.person is None,
-            one.address.written,
-            one.address.canonical,
-            _WORDS[one.before],
-            _WORDS[one.after],
-            one.since,
-            one.ended,
-        )
-        for one in people
-    ]
-    connection = session.connection()
-    if session.get_bind().dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            f"CREATE TEMPORARY TABLE IF NOT EXISTS import_stage ({_COLUMNS})"
-        )
-        connection.exec_driver_sql("DELETE FROM import_stage")
-        marks = ", ".join("?" * len(stage.c))
-        connection.exec_driver_sql(
-            f"INSERT INTO import_stage VALUES ({marks})",
-            [(*row[:6], _in_sqlite(row[6]), _in_sqlite(row[7])) for row in rows],
-        )
-        return
-    connection.exec_driver_sql(
-        "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage (person bigint, made boolean, "
-        "address text, canonical text, before text, after text, since timestamptz, "
-        "ended timestamptz) ON COMMIT DELETE ROWS"
-    )
-    cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY import_stage ({_COLUMNS}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _fresh_ids(session: Session, count: int) -> Collection[int]:
-    """Ids that nobody has: on SQLite we are the only one who writes."""
-    if session.get_bind().dialect.name == "sqlite":
-        last = session.scalar(select(func.max(Subscriber.id))) or 0
-        return range(last + 1, last + 1 + count)
-    sequence = func.pg_get_serial_sequence("subscriber", "id")
-    each = func.generate_series(1, count).table_valued("value")
-    return session.scalars(select(func.nextval(sequence)).select_from(each)).all()
-
-
-def _in_sqlite(moment: datetime | None) -> str | None:
-    """A moment in UTC as SQLAlchemy writes it into SQLite."""
-    return None if moment is None else moment.isoformat(" ", "microseconds")[:_MOMENT_LONG]
+def _written(session: Session, statement: Any) -> int:
+    """Write rows; returns how many there were."""
+    result = session.execute(statement, execution_options=UNTOUCHED)
+    return cast("CursorResult[Any]", result).rowcount
 
 
 def _ignoring(session: Session, model: Any, columns: Sequence[str], rows: Any) -> Any:
@@ -182,18 +99,6 @@ def _people(session: Session, now: datetime) -> Any:
         .order_by(stage.c.canonical)
     )
     return _ignoring(session, Subscriber, ["id", "address", "canonical", "created_at"], rows)
-
-
-def _find_the_others(session: Session) -> None:
-    """Who joined in this very moment by themselves has another id than we had meant to give."""
-    theirs = (
-        select(Subscriber.id).where(Subscriber.canonical == stage.c.canonical).scalar_subquery()
-    )
-    ours = select(Subscriber.id).where(Subscriber.id == stage.c.person).exists()
-    session.execute(
-        update(stage).where(stage.c.made, ~ours).values(person=theirs, made=False),
-        execution_options=_PLAIN,
-    )
 
 
 def _subscriptions(

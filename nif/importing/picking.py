@@ -88,10 +88,11 @@ def row_of(record: Record, columns: Columns) -> Row:
 
 def address_in(cell: str) -> Address | None:
     """The address in a cell, also behind a name, or as we make it safe for spreadsheets."""
+    cell = unquoted(cell)
     try:
         return read_address(cell)
     except Invalid:
-        cell = unquoted(cell.strip(INVISIBLE))
+        cell = cell.strip(INVISIBLE)
     inside = _IN_BRACKETS.search(cell)
     try:
         return read_address(inside[1] if inside else cell)

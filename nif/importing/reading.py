@@ -5,7 +5,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from nif.importing.recognising import Encoding, Form
 
@@ -155,7 +155,7 @@ def _split(file: IO[bytes]) -> Iterator[tuple[bytes | None, int]]:
 
 
 def _wide(file: IO[bytes], encoding: Encoding, newline: str) -> Iterator[tuple[str | None, int]]:
-    text = io.TextIOWrapper(_Kept(file), encoding, "replace", newline)
+    text = io.TextIOWrapper(cast("BinaryIO", _Kept(file)), encoding, "replace", newline)
     while line := text.readline(LONGEST_LINE):
         size = len(line.encode(encoding, "surrogatepass"))
         if len(line) < LONGEST_LINE:

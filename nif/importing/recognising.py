@@ -125,7 +125,7 @@ def _expect_text(head: bytes) -> None:
             raise Invalid({"file": f"{called}, not a CSV file. {SAVE_AS_CSV}"})
     if not head.startswith(tuple(bom for bom, _ in BOMS)) and _without_bom(head) is None:
         strange = sum(head.count(byte) for byte in b"\0\1\2\3\4\5\6\7\x0e\x0f\x10\x11\x12")
-        if strange > len(head) / 100 + 2:
+        if strange > len(head) / 50 + 20:
             raise Invalid({"file": f"This is no text that we can read. {SAVE_AS_CSV}"})
 
 

@@ -23,6 +23,7 @@ PREVIEWED = 20
 KEPT_FOR = timedelta(days=30)
 SHORTEST_BASIS, LONGEST_BASIS = 20, 2000
 PREPARING = frozenset({RunState.READ, RunState.CHECKED})
+BEGUN = "This import has begun: how it is read cannot be changed any more."
 MORE_CELLS = 60
 """Columns that are shown. More are not meant."""
 
@@ -97,7 +98,7 @@ def choose(
     run: ImportRun, encoding: str, separator: str, has_header: bool, columns: Columns
 ) -> None:
     """Read the file otherwise from now on. Raises Invalid, Conflict."""
-    _expect(run, PREPARING, "This import has begun: how it is read cannot be changed any more.")
+    _expect(run, PREPARING, BEGUN)
     problems = {}
     if encoding not in set(Encoding):
         problems["encoding"] = "Choose one of these encodings."
@@ -107,6 +108,12 @@ def choose(
         raise Invalid(problems)
     run.encoding, run.separator, run.has_header = encoding, separator, has_header
     run.columns = columns.stored()
+    run.state, run.expected = RunState.READ, {}
+
+
+def reread(run: ImportRun) -> None:
+    """Back to the choices. Raises Conflict."""
+    _expect(run, PREPARING, BEGUN)
     run.state, run.expected = RunState.READ, {}
 
 

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from nif.importing.judging import UNKNOWN, Standing, judge
 from nif.importing.knowing import standings, with_own_word
-from nif.importing.merging import Change, Changes
+from nif.importing.merging import Changes
 from nif.importing.models import ImportRun, Verdict
 from nif.importing.naming import GRAVE
 from nif.importing.picking import Row, shortened
 from nif.importing.rehearsing import Rehearsal
+from nif.importing.staging import Change
 
 
 class Problem(NamedTuple):
