@@ -10,9 +10,9 @@ EXPORTS = {
         "Email Address,First Name,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LAST_CHANGED,LEID,EUID,"
         "TAGS,UNSUB_TIME,CLEAN_TIME",
         {
-            "a@x.com,A,2,2020-01-01 10:00:00,2020-01-02 10:00:00,,1,a,,,": Kind.SUBSCRIBED,
-            "b@x.com,B,2,2020-01-01 10:00:00,2020-01-01 10:00:00,,1,a,,2021-05-05 10:00:00,": Kind.LEFT,
-            "c@x.com,C,2,2020-01-01 10:00:00,2020-01-01 10:00:00,,1,a,,,2021-05-05 10:00:00": Kind.BOUNCED,
+            "a@x.com,A,2,2020-01-01,2020-01-02,,1,a,,,": Kind.SUBSCRIBED,
+            "b@x.com,B,2,2020-01-01,2020-01-01,,1,a,,2021-05-05 10:00:00,": Kind.LEFT,
+            "c@x.com,C,2,2020-01-01,2020-01-01,,1,a,,,2021-05-05 10:00:00": Kind.BOUNCED,
         },
     ),
     "Substack": (
