@@ -36,10 +36,16 @@ def standings(session: Session, list_id: int, canonicals: Collection[str]) -> di
         .where(_suppression.canonical == address)
         .correlate_except(table_of(Suppression))
     ).scalar_subquery()
+    looked_up = select(
+        address.label("address"), person.label("person"), reason.label("reason")
+    ).cte()
     found = {
         row[0]: Standing(person=row[1], suppressed=row[2])
-        for row in session.execute(select(address, person, reason))
-        if row[1] is not None or row[2] is not None
+        for row in session.execute(
+            select(looked_up).where(
+                looked_up.c.person.is_not(None) | looked_up.c.reason.is_not(None)
+            )
+        )
     }
     return _with_states(session, list_id, found)
 

@@ -88,7 +88,8 @@ def row_of(record: Record, columns: Columns) -> Row:
 
 def address_in(cell: str) -> Address | None:
     """The address in a cell, also behind a name, or as we make it safe for spreadsheets."""
-    cell = unquoted(cell)
+    if cell.startswith("'"):
+        cell = unquoted(cell)
     try:
         return read_address(cell)
     except Invalid:

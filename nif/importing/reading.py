@@ -111,8 +111,7 @@ def _pieces(file: IO[bytes], encoding: Encoding, position: int) -> Iterator[tupl
     file.seek(position)
     if encoding in WIDE:
         return _wide(file, encoding, newline)
-    raw = _split(file) if newline == "\r" else _narrow(file)
-    return _decoded(raw, encoding)
+    return _split(file, encoding) if newline == "\r" else _narrow(file, encoding)
 
 
 def _newline(file: IO[bytes], encoding: Encoding) -> str:
@@ -123,35 +122,29 @@ def _newline(file: IO[bytes], encoding: Encoding) -> str:
     return "\r" if "\r" in head and "\n" not in head else "\n"
 
 
-def _decoded(
-    raw: Iterator[tuple[bytes | None, int]], encoding: Encoding
-) -> Iterator[tuple[str | None, int]]:
-    for line, size in raw:
-        yield (None if line is None else line.decode(encoding, "replace")), size
-
-
-def _narrow(file: IO[bytes]) -> Iterator[tuple[bytes | None, int]]:
+def _narrow(file: IO[bytes], encoding: Encoding) -> Iterator[tuple[str | None, int]]:
     while line := file.readline(LONGEST_LINE):
         size = len(line)
         if size < LONGEST_LINE:
-            yield line, size
+            yield line.decode(encoding, "replace"), size
             continue
         while not line.endswith(b"\n") and (line := file.readline(BLOCK)):
             size += len(line)
         yield None, size
 
 
-def _split(file: IO[bytes]) -> Iterator[tuple[bytes | None, int]]:
+def _split(file: IO[bytes], encoding: Encoding) -> Iterator[tuple[str | None, int]]:
     rest, skipped = b"", 0
     while block := file.read(BLOCK):
         *lines, rest = (rest + block).split(b"\r")
         for line in lines:
             size, skipped = skipped + len(line) + 1, 0
-            yield (line + b"\n" if size < LONGEST_LINE else None), size
+            text = f"{line.decode(encoding, 'replace')}\n" if size < LONGEST_LINE else None
+            yield text, size
         if skipped + len(rest) >= LONGEST_LINE:
             rest, skipped = b"", skipped + len(rest)
     if rest or skipped:
-        yield (rest if not skipped else None), skipped + len(rest)
+        yield (None if skipped else rest.decode(encoding, "replace")), skipped + len(rest)
 
 
 def _wide(file: IO[bytes], encoding: Encoding, newline: str) -> Iterator[tuple[str | None, int]]:

@@ -7,7 +7,6 @@ to hold it do no harm: one of them loses its piece.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -125,15 +124,11 @@ def begin_anew(session: Session, run: ImportRun) -> None:
 
 
 def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsal | None) -> None:
-    # While the database is at one piece, the next one is read.
-    with opened(bench.folder, run.stored) as file, ThreadPoolExecutor(1) as ahead:
+    with opened(bench.folder, run.stored) as file:
         pieces = _pieces(file, run)
-        coming = ahead.submit(next, pieces)
         while not bench.stopping.is_set():
             began = time.monotonic()
-            piece = coming.result()
-            if not piece.is_last:
-                coming = ahead.submit(next, pieces)
+            piece = next(pieces)
             with bench.transaction() as session:
                 run = claiming.held(
                     session, hold.run_id, hold.holder, hold.state, now=bench.clock()

@@ -91,7 +91,7 @@ def _fresh_ids(session: Session, count: int) -> Collection[int]:
         return range(last + 1, last + 1 + count)
     sequence = func.pg_get_serial_sequence("subscriber", "id")
     each = func.generate_series(1, count).table_valued("value")
-    return session.scalars(select(func.nextval(sequence)).select_from(each)).all()
+    return session.scalar(select(func.array_agg(func.nextval(sequence))).select_from(each)) or ()
 
 
 def _in_sqlite(moment: datetime | None) -> str | None:
