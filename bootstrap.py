@@ -8,6 +8,7 @@ Commands:
   bench       the figures of pages and sends
   bench-send    the figures of sends
   bench-events  the figures of the event webhook
+  bench-import  the figures of imports and exports
   bench-ledger  the figures of the public ledger
   prove         the proofs of sending, in their long form
   setup       set up, and no more
@@ -51,6 +52,7 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "bench": [[PYTHON, "-m", "bench"]],
     "bench-send": [[PYTHON, "-m", "bench.sends"]],
     "bench-events": [[PYTHON, "-m", "bench.events"]],
+    "bench-import": [[PYTHON, "-m", "bench.importing"]],
     "bench-ledger": [[PYTHON, "-m", "bench.ledger"]],
     "prove": [[PYTHON, "-m", "tests.prove"]],
     "setup": [],

@@ -15,6 +15,7 @@ from nif.importing import keeping, steering, telling
 from nif.importing.exporting import export
 from nif.importing.models import ImportRun, RunState
 from nif.importing.running import Bench, go_on
+from nif.jobs.clockwork import spare_the_collector
 from nif.parts import Parts
 from nif.subscriptions.joining import get_list
 
@@ -116,6 +117,7 @@ def _begin(parts: Parts, file: BinaryIO, slug: str, basis: str, *, confirmed: bo
 
 def _finish(parts: Parts, run_id: int, *, in_json: bool) -> None:
     """Work until it is done, show how far it is, and report. Status 1 where it did not end."""
+    spare_the_collector()
     voice = _Voice()
     bench = Bench(parts.database.transaction, parts.settings.imports, utc_now, tell=voice.tell)
     if not go_on(bench, run_id):

@@ -4,7 +4,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    MetaData,
+    String,
+    Table,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from nif.database import UtcDateTime, table_of
@@ -31,6 +42,7 @@ stage = Table(
 _MOMENT_LONG = len("2026-01-01 12:00:00.000000")
 _WORDS: dict[Any, str | None] = {None: None, **{state: state.value for state in SubscriptionState}}
 
+_NEXT_IDS = text("SELECT array_agg(nextval('subscriber_id_seq')) FROM generate_series(1, :count)")
 _MAKE_IN_SQLITE = (
     "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage "
     "(person, made, address, canonical, before, after, since, ended)"
@@ -89,9 +101,7 @@ def _fresh_ids(session: Session, count: int) -> Collection[int]:
     if session.get_bind().dialect.name == "sqlite":
         last = session.scalar(select(func.max(Subscriber.id))) or 0
         return range(last + 1, last + 1 + count)
-    sequence = func.pg_get_serial_sequence("subscriber", "id")
-    each = func.generate_series(1, count).table_valued("value")
-    return session.scalar(select(func.array_agg(func.nextval(sequence))).select_from(each)) or ()
+    return session.scalar(_NEXT_IDS, {"count": count}) or ()
 
 
 def _in_sqlite(moment: datetime | None) -> str | None:
