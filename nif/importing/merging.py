@@ -8,6 +8,7 @@ from typing import Any, cast
 from sqlalchemy import (
     CursorResult,
     String,
+    bindparam,
     case,
     delete,
     func,
@@ -68,8 +69,8 @@ def merge(session: Session, run: ImportRun, changes: Changes, *, now: datetime) 
         made = _written(session, _subscriptions(session, run, state, now))
         steps[state] += made
         done += made
-    for before, after in {(o.before, o.after) for o in changes.people if o.before is not None}:
-        moved = _written(session, _moves(run, before, after, now))
+    for (before, after), people in _by_move(changes.people).items():
+        moved = _move(session, run, people, now)
         steps[before] -= moved
         steps[after] += moved
         done += moved
@@ -80,9 +81,21 @@ def merge(session: Session, run: ImportRun, changes: Changes, *, now: datetime) 
     move_many(session, run.list_id, steps)
 
 
-def _written(session: Session, statement: Any) -> int:
+def _by_move(
+    people: Sequence[Change],
+) -> dict[tuple[SubscriptionState, SubscriptionState], list[Change]]:
+    moves: dict[tuple[SubscriptionState, SubscriptionState], list[Change]] = {}
+    for one in people:
+        if one.before is not None:
+            moves.setdefault((one.before, one.after), []).append(one)
+    return moves
+
+
+def _written(
+    session: Session, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None
+) -> int:
     """Write rows; returns how many there were."""
-    result = session.execute(statement, execution_options=UNTOUCHED)
+    result = session.execute(statement, rows, execution_options=UNTOUCHED)
     return cast("CursorResult[Any]", result).rowcount
 
 
@@ -122,27 +135,28 @@ def _subscriptions(
     return _ignoring(session, Subscription, columns, rows)
 
 
-def _moves(
-    run: ImportRun, before: SubscriptionState, after: SubscriptionState, now: datetime
-) -> Any:
-    """Only from the state in which they were found: who has moved since has the last word."""
-    theirs, at = table_of(Subscription), literal(now, UtcDateTime)
-    values: dict[str, Any] = {"state": after}
-    if after is LEFT:
-        values["left_at"] = func.coalesce(stage.c.ended, at)
-    if after is CONFIRMED:
-        values["confirmed_at"] = func.coalesce(stage.c.since, at)
-    return (
+def _move(session: Session, run: ImportRun, people: Sequence[Change], now: datetime) -> int:
+    """Move people from one state to another; returns how many there were.
+
+    Only from the state in which they were found: who has moved since has the last word. One by
+    one, because PostgreSQL takes a join with a table in passing for cheap, and reads the whole.
+    """
+    theirs, after = table_of(Subscription), people[0].after
+    moment = "left_at" if after is LEFT else "confirmed_at"
+    statement = (
         update(theirs)
         .where(
-            theirs.c.subscriber_id == stage.c.person,
+            theirs.c.subscriber_id == bindparam("person"),
             theirs.c.list_id == run.list_id,
-            theirs.c.state == before,
-            stage.c.before == before,
-            stage.c.after == after,
+            theirs.c.state == people[0].before,
         )
-        .values(values)
+        .values({"state": after, moment: bindparam("at")})
     )
+    rows = [
+        {"person": one.person, "at": (one.ended if after is LEFT else one.since) or now}
+        for one in people
+    ]
+    return _written(session, statement, rows)
 
 
 def _forget_who_moved(run: ImportRun) -> Any:

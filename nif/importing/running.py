@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import IO, NamedTuple
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, text
 from sqlalchemy.orm import Session
 
 from nif.database import Transaction
@@ -33,6 +33,9 @@ from nif.importing.weighing import Problem, changes_of, weigh
 
 PIECE = 5_000
 """Rows in one transaction: a fifth of a second, in which others wait on SQLite."""
+
+MANY = 10_000
+"""So many new rows make PostgreSQL's old idea of the tables too wrong to read them quickly."""
 
 MOST_PROBLEMS = 10_000
 """Problems that are kept with their lines; all are counted."""
@@ -137,7 +140,7 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
                 run.position, run.line = piece.position, piece.line
                 run.worked += time.monotonic() - began
                 if piece.is_last:
-                    _finish(run, now=bench.clock())
+                    _finish(session, run, now=bench.clock())
             bench.tell(run)
             if piece.is_last:
                 return
@@ -187,11 +190,14 @@ def _added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]
     return {str(key): counts.get(key, 0) + more.get(key, 0) for key in {*counts, *more}}
 
 
-def _finish(run: ImportRun, *, now: datetime) -> None:
+def _finish(session: Session, run: ImportRun, *, now: datetime) -> None:
     if run.state is RunState.CHECKING:
         run.state, run.expected = RunState.CHECKED, run.counts
-    else:
-        run.state, run.finished_at = RunState.DONE, now
+        return
+    run.state, run.finished_at = RunState.DONE, now
+    if run.rows >= MANY and session.get_bind().dialect.name == "postgresql":
+        # PostgreSQL would find out by itself, but perhaps only after the next send.
+        session.execute(text("ANALYZE subscriber, subscription, consent"))
 
 
 def _undo(bench: Bench, hold: _Hold) -> None:
