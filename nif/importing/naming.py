@@ -36,7 +36,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         *("left_at", "unsub_time", "unsubscribed_at", "unsubscription_date", "unsubscribed"),
         *("email_disabled", "unsubscribe date"),
     ),
-    "bounced": ("clean_time", "bounced_at", "bounced", "undeliverable_at"),
+    "bounced": ("clean_time", "bounced_at", "bounced", "undeliverable_at", "suppressed"),
 }
 """The names of columns, in lower case; where a file has several, the first of these counts."""
 
