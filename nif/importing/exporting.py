@@ -3,8 +3,9 @@
 import csv
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, select, type_coerce
 from sqlalchemy.orm import Session
 
 from nif.database import table_of
@@ -38,8 +39,7 @@ def export(session: Session, list_id: int) -> Iterator[str]:
         for row in rows:
             address = row[1]
             safe = f"'{address}" if address.startswith(FORMULAS) else address
-            moments = [moment and moment.isoformat() for moment in row[3:6]]
-            writer.writerow((safe, row[2].value, *moments, row[6] and row[6].value, row[7]))
+            writer.writerow((safe, row[2], *map(_moment, row[3:6]), row[6], row[7]))
         text = page.getvalue()
         if text:
             yield text
@@ -50,17 +50,22 @@ def export(session: Session, list_id: int) -> Iterator[str]:
         page.truncate()
 
 
-def _people(list_id: int, after: int):  # type: ignore[no-untyped-def]
+def _moment(stored: str | None) -> str:
+    """A moment as both databases write it in UTC, in the form of RFC 3339, to the second."""
+    return f"{stored[:10]}T{stored[11:19]}Z" if stored else ""
+
+
+def _people(list_id: int, after: int) -> Any:
     """A page of people; suppressed ones too, so that whoever reads it elsewhere leaves them be."""
     return (
         select(
             _subscription.subscriber_id,
             _one.address,
-            _subscription.state,
-            _subscription.asked_at,
-            _subscription.confirmed_at,
-            _subscription.left_at,
-            _suppression.reason,
+            type_coerce(_subscription.state, String),
+            cast(_subscription.asked_at, String),
+            cast(_subscription.confirmed_at, String),
+            cast(_subscription.left_at, String),
+            type_coerce(_suppression.reason, String),
             _suppression.source,
         )
         .join_from(

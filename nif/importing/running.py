@@ -5,6 +5,7 @@ A run is held by one worker. A piece is only written by who holds it, so that tw
 to hold it do no harm: one of them loses its piece.
 """
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ from nif.importing.weighing import Problem, changes_of, weigh
 PIECE = 5_000
 """Rows in one transaction: a fifth of a second, in which others wait on SQLite."""
 
+TIDY_EVERY = 20
+"""Pieces. A statement with its rows is garbage in a circle, which Python would find too late."""
+
 MANY = 10_000
 """So many new rows make PostgreSQL's old idea of the tables too wrong to read them quickly."""
 
@@ -62,12 +66,16 @@ class _Hold:
 
 
 class _Piece(NamedTuple):
-    """Some rows, and where the next begin: so many bytes and lines into the file."""
+    """Some rows, and where the next begin: so many bytes and lines into the file.
+
+    `seconds` is how long they took to read.
+    """
 
     rows: list[Row]
     position: int
     line: int
     is_last: bool
+    seconds: float
 
 
 def work(bench: Bench) -> None:
@@ -128,10 +136,10 @@ def begin_anew(session: Session, run: ImportRun) -> None:
 
 def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsal | None) -> None:
     with opened(bench.folder, run.stored) as file:
-        pieces = _pieces(file, run)
-        while not bench.stopping.is_set():
-            began = time.monotonic()
-            piece = next(pieces)
+        for number, piece in enumerate(_pieces(file, run), start=1):
+            began = time.monotonic() - piece.seconds
+            if number % TIDY_EVERY == 0:
+                gc.collect()
             with bench.transaction() as session:
                 run = claiming.held(
                     session, hold.run_id, hold.holder, hold.state, now=bench.clock()
@@ -142,7 +150,7 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
                 if piece.is_last:
                     _finish(session, run, now=bench.clock())
             bench.tell(run)
-            if piece.is_last:
+            if piece.is_last or bench.stopping.is_set():
                 return
 
 
@@ -154,8 +162,10 @@ def _pieces(file: IO[bytes], run: ImportRun) -> Iterator[_Piece]:
     if run.has_header and run.line == 0:
         next(reader, None)
     while True:
+        began = time.monotonic()
         rows = [row_of(record, columns) for record in islice(reader, PIECE)]
-        yield _Piece(rows, lines.position, lines.line, len(rows) < PIECE)
+        seconds = time.monotonic() - began
+        yield _Piece(rows, lines.position, lines.line, len(rows) < PIECE, seconds)
 
 
 def _take(
