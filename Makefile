@@ -29,6 +29,9 @@ bench-send:  ## sends alone, measured
 bench-events:  ## the event webhook, measured (SECONDS=600 of a stream)
 	$(BOOTSTRAP) bench-events
 
+bench-import:  ## a file of 1,000,000 readers taken in, killed on the way, and given out again, measured
+	$(BOOTSTRAP) bench-import
+
 bench-ledger:  ## the public ledger of 50,000 entries, verified and measured
 	$(BOOTSTRAP) bench-ledger
 
@@ -43,4 +46,4 @@ lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test check lint bench bench-send bench-events bench-ledger bench-newsroom prove lock
+.PHONY: help run test check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom prove lock

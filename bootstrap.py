@@ -8,6 +8,7 @@ Commands:
   bench       the figures of pages and sends
   bench-send    the figures of sends
   bench-events  the figures of the event webhook
+  bench-import  the figures of imports and exports
   bench-ledger  the figures of the public ledger
   bench-newsroom  the figures of the newsroom's pages
   prove         the proofs of sending, in their long form
@@ -53,6 +54,7 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "bench": [[PYTHON, "-m", "bench"]],
     "bench-send": [[PYTHON, "-m", "bench.sends"]],
     "bench-events": [[PYTHON, "-m", "bench.events"]],
+    "bench-import": [[PYTHON, "-m", "bench.importing"]],
     "bench-ledger": [[PYTHON, "-m", "bench.ledger"]],
     "bench-newsroom": [[PYTHON, "-m", "bench.newsroom"]],
     "prove": [[PYTHON, "-m", "tests.prove"]],

@@ -31,7 +31,12 @@ LARGEST_SEND_MARKS = {
     "leaving.p99_milliseconds": Mark(150, at_most=True),
     "leaving.last_acceptance_seconds": Mark(60, at_most=True),
     "events.seconds": Mark(60, at_most=True),
+    "import.seconds": Mark(60, at_most=True),
+    "import.peak_megabytes": Mark(200, at_most=True),
+    "export.seconds": Mark(60, at_most=True),
+    "export.peak_megabytes": Mark(200, at_most=True),
 }
+IMPORT_MARKS = {"import.differences_after_kills": Mark(1, at_most=True)}
 EVENT_MARKS = {
     "events.lost": Mark(1, at_most=True),
     "events.p99_milliseconds": Mark(250, at_most=True),
@@ -41,7 +46,7 @@ DESK_PAGE = Mark(150, at_most=True)
 HISTORY_PAGE = Mark(100, at_most=True)
 """In milliseconds, for 95 of 100 pages of a newsroom of many years."""
 
-MARKS_OF_ANY_SIZE = {**EVENT_MARKS, **LEDGER_MARKS}
+MARKS_OF_ANY_SIZE = {**EVENT_MARKS, **LEDGER_MARKS, **IMPORT_MARKS}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from nif.errors import Misconfigured
 from nif.keyfiles import generated_key
 
 PROJECT = Path(__file__).resolve().parent.parent
-DEFAULT_PORT = 8000
+OWN_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
 SHORTEST_LEASE = timedelta(seconds=90)
 """Three fifths of it may pass before a request begins, which may then take 35 seconds."""
 
@@ -43,12 +43,6 @@ class SecondFactor(StrEnum):
     EVERYONE = "everyone"
 
 
-def own_address() -> str:
-    """Where development is served: PORT moves every process and command of a house alike."""
-    port = os.environ.get("PORT", "")
-    return f"http://127.0.0.1:{port if port.isdecimal() else DEFAULT_PORT}"
-
-
 class Settings(BaseSettings):
     """What can be set, under the prefix `NIF_`. docs/operators/settings.md explains each one."""
 
@@ -63,7 +57,8 @@ class Settings(BaseSettings):
     queue_url: str = ""
     secret_key: SecretStr = SecretStr("")
     secret_key_fallbacks: Words = ()
-    base_url: str = Field(default_factory=own_address)
+    # PORT moves every process and command of a house alike.
+    base_url: str = Field(default_factory=lambda: OWN_HOST + os.environ.get("PORT", DEFAULT_PORT))
 
     mailer: MailerName = MailerName.OUTBOX
     sendgrid_api_key: SecretStr = SecretStr("")
@@ -84,6 +79,8 @@ class Settings(BaseSettings):
     media_url: str = ""
     media_base_url: str = ""
     media_largest: int = Field(default=25_000_000, ge=100_000, le=1_000_000_000)
+
+    import_largest: int = Field(default=500_000_000, ge=100_000, le=10_000_000_000)
 
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     trusted_hosts: Words = ()
@@ -209,6 +206,11 @@ class Settings(BaseSettings):
     def ledger_key(self) -> Path:
         """Where the key is kept that signs the ledger's checkpoints."""
         return self.ledger_key_file or self.instance_dir / "ledger_key.pem"
+
+    @property
+    def imports(self) -> Path:
+        """Where the files of imports are kept."""
+        return self.instance_dir / "imports"
 
     @property
     def queue(self) -> str:

@@ -15,6 +15,7 @@ from nif.cli import (
     processes,
     schema,
     sends,
+    subscribers,
 )
 from nif.errors import NifError
 
@@ -35,7 +36,10 @@ def nif() -> None:
     """New Industry Focus: stories that disclose, mail that arrives once."""
 
 
-for module in (processes, schema, demo, accounts, lists, digests, editions, sends, events, ledger):
+OF_THE_HOUSE = (processes, schema, demo, accounts, ledger)
+OF_MAIL = (lists, subscribers, digests, editions, sends, events)
+
+for module in (*OF_THE_HOUSE, *OF_MAIL):
     for command in module.COMMANDS:
         nif.add_command(command)
 

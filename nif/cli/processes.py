@@ -89,7 +89,7 @@ def _granian(settings: Settings, port: int) -> list[str]:
 
 
 def _port() -> int:
-    given = os.environ.get("PORT", str(DEFAULT_PORT))
+    given = os.environ.get("PORT", DEFAULT_PORT)
     if not given.isdigit() or not 0 < int(given) < 65536:
         raise Misconfigured(f"PORT is {given}; it must be a number from 1 to 65535.")
     return int(given)

@@ -24,6 +24,7 @@ SCHEDULE = (
     ("events", timedelta(seconds=2)),
     ("reconcile", timedelta(seconds=5)),
     ("pictures", timedelta(seconds=5)),
+    ("imports", timedelta(seconds=2)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
     ("checkpoint", timedelta(hours=1)),
@@ -51,6 +52,7 @@ def work(parts: Parts) -> None:
         deliver=worker.deliver,
         events=worker.events,
         prepare=worker.prepare,
+        run_imports=worker.run_imports,
     )
     scheduler = BackgroundScheduler(
         timezone=UTC,

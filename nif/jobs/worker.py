@@ -13,6 +13,8 @@ from nif import limits
 from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
+from nif.importing import claiming, keeping, steering
+from nif.importing.running import Bench, work
 from nif.ledger.checkpointing import checkpoint
 from nif.mail.posting import forget_letters, post_letters
 from nif.media.preparing import due, prepare
@@ -47,6 +49,9 @@ class Worker:
         self._woken: dict[int, float] = {}
         self._watch = leasing.Watch(parts.settings.send_lease)
         self.stopping = threading.Event()
+        self._importing = threading.Lock()
+        folder = parts.settings.imports
+        self._bench = Bench(parts.database.transaction, folder, utc_now, self.stopping)
 
     def letters(self) -> None:
         post_letters(self._parts.database.transaction, self._parts.mailer, clock=utc_now)
@@ -152,6 +157,22 @@ class Worker:
     def prepare(self) -> None:
         prepare(self._parts.database.transaction, self._parts.storage, clock=utc_now)
 
+    def imports(self) -> None:
+        """Have the queue do what is to be done on imports: it takes longer than a tick."""
+        with self._parts.database.reading() as session:
+            if claiming.due(session, now=utc_now()) is None:
+                return
+        if not self._importing.locked() and not self._parts.queue.wake("run_imports"):
+            self.run_imports()
+
+    def run_imports(self) -> None:
+        """Unless this process is at it already."""
+        if self._importing.acquire(blocking=False):
+            try:
+                work(self._bench)
+            finally:
+                self._importing.release()
+
     def suppressions(self) -> None:
         """Once a day, mirror the provider's own lists of whom it mails no more."""
         pull_if_due(self._parts.database.transaction, self._parts.mailer, now=utc_now())
@@ -169,6 +190,9 @@ class Worker:
         with self._parts.database.transaction() as session:
             limits.forget(session, before=now - KEEP_TALLIES)
             forget_letters(session, before=now - KEEP_LETTERS)
+            files = steering.forget_files(session, now=now)
+        for name in files:
+            keeping.forget(self._parts.settings.imports, name)
 
     def _keep_slots_of(self, slug: str, now: datetime) -> list[dict[str, Any]]:
         kept = []

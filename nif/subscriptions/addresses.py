@@ -1,8 +1,10 @@
 """What counts as an address, and which spellings of it are the same."""
 
+import re
 from typing import NamedTuple
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from nif.errors import Invalid
 
@@ -24,6 +26,19 @@ SLIPS = {
 """Domains that people type for others. A hint, never a refusal: somebody may own them."""
 
 
+_PLAIN = re.compile(
+    r"([A-Za-z0-9_+'-]+(?:\.[A-Za-z0-9_+'-]+)*)"
+    r"@([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\.([A-Za-z]{2,}))"
+)
+"""What nearly all addresses look like. Whatever it lets pass, the library lets pass alike; a test
+holds the two against each other. It takes a thirtieth of the time, which imports need."""
+
+_SHORT = 64
+"""Within it, no part of an address can be longer than it may."""
+
+_NO_REAL_ENDS = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
+
+
 class Address(NamedTuple):
     """An address as it is written to, and the form that decides who is who."""
 
@@ -39,11 +54,31 @@ def read_address(typed: str) -> Address:
 
     Raises Invalid, with a sentence for the field `email`.
     """
+    plain = _plain(typed)
+    if plain is not None:
+        return plain
     typed = typed.strip().removeprefix("mailto:").strip("<> ")
     if not typed:
         raise Invalid({"email": "Type your email address, so that we know where to write."})
     if len(typed) > LONGEST:
         raise Invalid({"email": f"An email address has at most {LONGEST} characters."})
+    return _plain(typed) or _by_the_library(typed)
+
+
+def _plain(typed: str) -> Address | None:
+    """None where the library has to judge; never for what it would refuse."""
+    match = _PLAIN.fullmatch(typed) if len(typed) <= _SHORT else None
+    if match is None or match[3].lower() in _NO_REAL_ENDS:
+        return None
+    lowered = typed.lower()
+    if lowered == typed:
+        return Address(typed, typed)
+    if match[1].lower() in CASE_INSENSITIVE_MAILBOX_NAMES:
+        return Address(lowered, lowered)
+    return Address(f"{match[1]}@{match[2].lower()}", lowered)
+
+
+def _by_the_library(typed: str) -> Address:
     try:
         found = validate_email(typed, check_deliverability=False, strict=True)
     except EmailNotValidError as error:

@@ -43,7 +43,7 @@ def record(
             list_id=subscription.list_id,
             action=action,
             at=now,
-            wording=_keep(session, where.wording, now) if where.wording else None,
+            wording=keep_wording(session, where.wording, now=now) if where.wording else None,
             source=where.source[:300],
             network=where.network,
         )
@@ -61,7 +61,8 @@ def has_ever_confirmed(session: Session, subscriber_id: int) -> bool:
     return any(session.scalar(query.limit(1)) is not None for query in (recorded, standing))
 
 
-def _keep(session: Session, text: str, now: datetime) -> str:
+def keep_wording(session: Session, text: str, *, now: datetime) -> str:
+    """Keep the words that somebody agreed to; returns the version that stands for them."""
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     session.execute(
         insert_into(session, Wording)

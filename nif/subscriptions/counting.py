@@ -1,5 +1,7 @@
 """A list's counters, moved in the transaction that moves a subscription."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
@@ -19,6 +21,21 @@ def move(session: Session, subscription: Subscription, state: SubscriptionState 
         .values(change)
         .execution_options(synchronize_session=False)
     )
+
+
+def move_many(session: Session, list_id: int, steps: Mapping[SubscriptionState, int]) -> None:
+    """Count many changes of a list at once: how many more, or fewer, are in each state."""
+    change: dict[str, object] = {}
+    for state, step in steps.items():
+        if step:
+            change |= _by(state, step)
+    if change:
+        session.execute(
+            update(MailingList)
+            .where(MailingList.id == list_id)
+            .values(change)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _by(state: SubscriptionState, step: int) -> dict[str, object]:

@@ -19,6 +19,7 @@ class ConsentAction(StrEnum):
     ASKED = "asked"
     CONFIRMED = "confirmed"
     LEFT = "left"
+    IMPORTED = "imported"
 
 
 class SuppressionReason(StrEnum):

@@ -1,5 +1,6 @@
 """Views that take a file: more than other requests may bring, and from staff alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, current_app, request
@@ -7,6 +8,7 @@ from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from nif.errors import TooLarge
+from nif.importing.keeping import too_large
 from nif.media.receiving import largest
 from nif.settings import Settings
 from nif.web.access import View
@@ -14,10 +16,21 @@ from nif.web.access import View
 TEXTS = 200_000
 """Bytes of a form that are not its file."""
 
+Limit = tuple[Callable[[Settings], int], Callable[[int], str]]
+PICTURES: Limit = (lambda settings: settings.media_largest, largest)
+LISTS: Limit = (lambda settings: settings.import_largest, too_large)
+"""How large a file may be, and the sentence for one that is larger."""
+
 
 def takes_files(view: View) -> View:
-    """Say that a view takes a file."""
-    view.takes_files = True  # type: ignore[attr-defined]
+    """Say that a view takes the file of a picture."""
+    view.takes_files = PICTURES  # type: ignore[attr-defined]
+    return view
+
+
+def takes_lists(view: View) -> View:
+    """Say that a view takes a file of subscribers."""
+    view.takes_files = LISTS  # type: ignore[attr-defined]
     return view
 
 
@@ -31,13 +44,15 @@ def receive_files(app: Flask, settings: Settings) -> None:
     @app.before_request
     def receive() -> Any:
         view = app.view_functions.get(request.endpoint or "")
-        if request.method != "POST" or not getattr(view, "takes_files", False):
+        limit: Limit | None = getattr(view, "takes_files", None)
+        if request.method != "POST" or limit is None:
             return None
         if not current_user.is_authenticated:
             return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
-        request.max_content_length = settings.media_largest + TEXTS
+        most, sentence = limit
+        request.max_content_length = most(settings) + TEXTS
         try:
             request.files  # noqa: B018  (asking for it reads it)
         except RequestEntityTooLarge:
-            raise TooLarge(largest(settings.media_largest)) from None
+            raise TooLarge(sentence(most(settings))) from None
         return None

@@ -3,7 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nif.errors import Invalid
-from nif.subscriptions.addresses import Address, likely_slip, read_address
+from nif.subscriptions.addresses import (
+    Address,
+    _by_the_library,
+    _plain,
+    likely_slip,
+    read_address,
+)
 
 LOCAL_64 = "l" * 64
 DOMAIN_189 = ".".join(["d" * 63, "d" * 62, "d" * 62])
@@ -118,3 +124,28 @@ def test_whatever_is_typed_is_refused_or_reads_to_itself(typed):
 )
 def test_a_slip_of_the_finger_is_a_hint_and_no_refusal(typed, meant):
     assert likely_slip(read_address(typed)) == meant
+
+
+LETTERS = "aBz09_+'-."
+WORDS = st.text(LETTERS, max_size=70)
+LABELS = st.one_of(
+    st.text("aBz09-", min_size=1, max_size=66),
+    st.sampled_from(["com", "test", "LOCAL", "onion", "arpa", "xn--bcher-kva", "ab--c", "c1"]),
+)
+PLAIN = st.builds(
+    lambda local, labels: f"{local}@{'.'.join(labels)}",
+    st.one_of(WORDS, st.sampled_from(["Info", "POSTMASTER", "abuse", "a", "l" * 64, "l" * 65])),
+    st.lists(LABELS, min_size=1, max_size=5),
+)
+
+
+@given(PLAIN)
+def test_the_short_way_says_nothing_that_the_library_does_not(typed):
+    quick = _plain(typed)
+
+    assert quick is None or quick == _by_the_library(typed)
+
+
+def test_the_short_way_is_the_common_one():
+    for typed in ("ann@example.com", "Ann.Lee+news@Mail.Example.co.uk", "INFO@example.org"):
+        assert _plain(typed) == _by_the_library(typed)

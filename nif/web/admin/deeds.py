@@ -45,6 +45,9 @@ DEEDS = {
     "send_limited": "set the time limit of",
     "batch_resolved": "decided about a batch of",
     "brake_tried": "tried whether mail leaves again",
+    "import_begun": "began an import into",
+    "import_undone": "undid an import into",
+    "list_exported": "took out the readers of",
     "events_taken_up": "had events processed again",
 }
 """A verb's code, and what stands between who did it and what it was done to."""

@@ -1,0 +1,1 @@
+"""Readers brought in from files, judged before anything happens, and taken out again."""

@@ -1,0 +1,219 @@
+"""Writing a piece of a file into the house: a table in passing, and from there set by set."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    CursorResult,
+    String,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from nif.database import UtcDateTime, insert_into, table_of
+from nif.importing.models import ImportRow, ImportRun
+from nif.importing.staging import UNTOUCHED, Change, fill_stage, find_the_others, stage
+from nif.subscriptions.consenting import keep_wording
+from nif.subscriptions.counting import move_many
+from nif.subscriptions.models import (
+    Consent,
+    ConsentAction,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+    SuppressionReason,
+)
+
+CONFIRMED, PENDING, LEFT = (
+    SubscriptionState.CONFIRMED,
+    SubscriptionState.PENDING,
+    SubscriptionState.LEFT,
+)
+
+
+@dataclass
+class Changes:
+    """What a piece of a file does: to subscriptions, and who is to be suppressed why."""
+
+    people: list[Change] = field(default_factory=list)
+    suppressed: dict[str, SuppressionReason] = field(default_factory=dict)
+
+
+def merge(session: Session, run: ImportRun, changes: Changes, *, now: datetime) -> None:
+    """Write it all, and count it on the list.
+
+    Whatever has moved since it was looked up stays as it is.
+    """
+    _suppress(session, run, changes.suppressed, now)
+    if not changes.people:
+        return
+    fill_stage(session, changes.people)
+    fresh = sum(one.person is None for one in changes.people)
+    if _written(session, _people(session, now)) < fresh:
+        find_the_others(session)
+    steps: dict[SubscriptionState, int] = dict.fromkeys(SubscriptionState, 0)
+    done = 0
+    for state in {one.after for one in changes.people if one.before is None}:
+        made = _written(session, _subscriptions(session, run, state, now))
+        steps[state] += made
+        done += made
+    for (before, after), people in _by_move(changes.people).items():
+        moved = _move(session, run, people, now)
+        steps[before] -= moved
+        steps[after] += moved
+        done += moved
+    if done < len(changes.people):
+        session.execute(_forget_who_moved(run), execution_options=UNTOUCHED)
+    session.execute(_consents(session, run, now))
+    session.execute(_rows(session, run))
+    move_many(session, run.list_id, steps)
+
+
+def _by_move(
+    people: Sequence[Change],
+) -> dict[tuple[SubscriptionState, SubscriptionState], list[Change]]:
+    moves: dict[tuple[SubscriptionState, SubscriptionState], list[Change]] = {}
+    for one in people:
+        if one.before is not None:
+            moves.setdefault((one.before, one.after), []).append(one)
+    return moves
+
+
+def _written(
+    session: Session, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None
+) -> int:
+    """Write rows; returns how many there were."""
+    result = session.execute(statement, rows, execution_options=UNTOUCHED)
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def _ignoring(session: Session, model: Any, columns: Sequence[str], rows: Any) -> Any:
+    """An INSERT of rows that passes over those that are there."""
+    return insert_into(session, model).from_select(columns, rows).on_conflict_do_nothing()
+
+
+def _people(session: Session, now: datetime) -> Any:
+    rows = (
+        select(stage.c.person, stage.c.address, stage.c.canonical, literal(now, UtcDateTime))
+        .where(stage.c.made)
+        # In one order, so that two who do this at once cannot wait for each other.
+        .order_by(stage.c.canonical)
+    )
+    return _ignoring(session, Subscriber, ["id", "address", "canonical", "created_at"], rows)
+
+
+def _subscriptions(
+    session: Session, run: ImportRun, state: SubscriptionState, now: datetime
+) -> Any:
+    at = literal(now, UtcDateTime)
+    since = func.coalesce(stage.c.since, at)
+    rows = (
+        select(
+            stage.c.person,
+            literal(run.list_id),
+            stage.c.after,
+            since,
+            since if state is CONFIRMED else null(),
+            func.coalesce(stage.c.ended, at) if state is LEFT else null(),
+        )
+        .where(stage.c.before.is_(None), stage.c.after == state)
+        .order_by(stage.c.person)
+    )
+    columns = ["subscriber_id", "list_id", "state", "asked_at", "confirmed_at", "left_at"]
+    return _ignoring(session, Subscription, columns, rows)
+
+
+def _move(session: Session, run: ImportRun, people: Sequence[Change], now: datetime) -> int:
+    """Move people from one state to another; returns how many there were.
+
+    Only from the state in which they were found: who has moved since has the last word. One by
+    one, because PostgreSQL takes a join with a table in passing for cheap, and reads the whole.
+    """
+    theirs, after = table_of(Subscription), people[0].after
+    moment = "left_at" if after is LEFT else "confirmed_at"
+    statement = (
+        update(theirs)
+        .where(
+            theirs.c.subscriber_id == bindparam("person"),
+            theirs.c.list_id == run.list_id,
+            theirs.c.state == people[0].before,
+        )
+        .values({"state": after, moment: bindparam("at")})
+    )
+    rows = [
+        {"person": one.person, "at": (one.ended if after is LEFT else one.since) or now}
+        for one in people
+    ]
+    return _written(session, statement, rows)
+
+
+def _forget_who_moved(run: ImportRun) -> Any:
+    """Take those off the stage who have, in this very moment, done something themselves."""
+    theirs = table_of(Subscription).c
+    as_meant = (
+        select(theirs.state)
+        .where(
+            theirs.subscriber_id == stage.c.person,
+            theirs.list_id == run.list_id,
+            theirs.state == stage.c.after,
+        )
+        .exists()
+    )
+    return delete(stage).where(~as_meant)
+
+
+def _consents(session: Session, run: ImportRun, now: datetime) -> Any:
+    kind = table_of(Consent).c.action.type
+    version = keep_wording(session, run.basis, now=now) if run.basis else None
+    left = stage.c.after == LEFT
+    rows = select(
+        stage.c.person,
+        literal(run.list_id),
+        case(
+            (left, literal(ConsentAction.LEFT, kind)), else_=literal(ConsentAction.IMPORTED, kind)
+        ),
+        literal(now, UtcDateTime),
+        case((left, null()), else_=literal(version, String)),
+        literal(run.source),
+        literal("unknown"),
+    ).order_by(stage.c.person)
+    columns = ["subscriber_id", "list_id", "action", "at", "wording", "source", "network"]
+    return insert(Consent).from_select(columns, rows)
+
+
+def _rows(session: Session, run: ImportRun) -> Any:
+    rows = select(
+        literal(run.id), stage.c.person, stage.c.made, stage.c.before, stage.c.after
+    ).order_by(stage.c.person)
+    # Without a condition SQLite would take ON CONFLICT for that of a join.
+    rows = rows.where(text("true"))
+    made = insert_into(session, ImportRow).from_select(
+        ["run_id", "subscriber_id", "made", "before", "after"], rows
+    )
+    return made.on_conflict_do_update(
+        index_elements=[ImportRow.run_id, ImportRow.subscriber_id],
+        set_={"after": made.excluded.after},
+    )
+
+
+def _suppress(
+    session: Session, run: ImportRun, reasons: Mapping[str, SuppressionReason], now: datetime
+) -> None:
+    rows = [
+        {"canonical": canonical, "reason": reason, "source": run.source, "at": now}
+        for canonical, reason in sorted(reasons.items())
+    ]
+    if rows:
+        session.execute(insert_into(session, Suppression).on_conflict_do_nothing(), rows)

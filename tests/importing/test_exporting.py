@@ -1,0 +1,55 @@
+"""Lists as files, and back."""
+
+import csv
+from io import StringIO
+
+from nif.importing import exporting
+from nif.importing.exporting import export
+from nif.importing.models import RunState
+from nif.subscriptions.joining import get_list
+from nif.subscriptions.leaving import leave
+from nif.subscriptions.models import SubscriptionState, SuppressionReason
+from nif.subscriptions.suppressing import suppress
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_subscription
+
+
+def rows_of(desk, slug="daily"):
+    with desk.database.snapshot() as session:
+        text = "".join(export(session, get_list(session, slug).id))
+    return text, list(csv.DictReader(StringIO(text)))
+
+
+def test_an_export_holds_everyone_and_no_cell_that_a_spreadsheet_runs(desk, monkeypatch):
+    monkeypatch.setattr(exporting, "AT_ONCE", 2)
+    with desk.database.transaction() as session:
+        daily = get_list(session, "daily")
+        for address in ("=ann@example.com", "+bea@example.com", "cy@example.com"):
+            a_subscription(session, daily, address)
+        a_subscription(session, daily, "dee@example.com", SubscriptionState.PENDING)
+        leave(session, a_subscription(session, daily, "eve@example.com"), HERE, now=NOON)
+        suppress(session, "cy@example.com", SuppressionReason.BOUNCED, source="x", now=NOON)
+        a_subscription(session, a_list(session, "weekly"), "other@example.com")
+
+    text, rows = rows_of(desk)
+
+    assert [(row["address"], row["state"], row["suppressed"]) for row in rows] == [
+        ("'=ann@example.com", "confirmed", ""),
+        ("'+bea@example.com", "confirmed", ""),
+        ("cy@example.com", "confirmed", "bounced"),
+        ("dee@example.com", "pending", ""),
+        ("eve@example.com", "left", ""),
+    ]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+
+    with desk.database.transaction() as session:
+        desk.list_id = get_list(session, "weekly").id
+    run = desk.bring_in(text.encode())
+    assert run.state is RunState.DONE
+    assert desk.people() == {
+        "=ann@example.com": "confirmed",
+        "+bea@example.com": "confirmed",
+        "dee@example.com": "pending",
+        "eve@example.com": "left",
+        "other@example.com": "confirmed",
+    }

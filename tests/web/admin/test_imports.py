@@ -1,0 +1,151 @@
+"""Readers from a file, by the pages of the desk."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.accounts.auditing import Act
+from nif.database import Database
+from nif.importing.models import ImportRun
+from nif.jobs.worker import Worker
+from nif.parts import Parts
+from nif.settings import Settings
+from nif.subscriptions.joining import get_list
+from tests.factories import a_list
+from tests.web.newsroom.staff import text_of
+
+FILE = b"E-Mail;Status\nann@example.com;active\nbea@example.com;unsubscribed\nnobody;active\n"
+BASIS = "They signed up on our old site, with a confirmation by mail."
+AT = "/admin/lists/daily/import"
+CHOSEN = {
+    "encoding": "utf-8",
+    "separator": "semicolon",
+    "has_header": "on",
+    "column_email": "0",
+    "column_state": "1",
+    "basis": BASIS,
+    "confirmed": "yes",
+}
+
+
+@pytest.fixture
+def daily(database: Database) -> None:
+    with database.transaction() as session:
+        a_list(session)
+
+
+def send(admin: FlaskClient, data: bytes, name: str = "readers.csv") -> str:
+    """Where an uploaded file is looked at."""
+    answer = admin.post(AT, data={"file": (BytesIO(data), name)})
+    assert answer.status_code == 303, text_of(answer.text)
+    return str(answer.location)
+
+
+@pytest.mark.usefixtures("daily")
+def test_a_file_is_looked_at_checked_imported_reported_and_undone(
+    admin: FlaskClient, database: Database, parts: Parts
+) -> None:
+    worker = Worker(parts)
+    at = send(admin, FILE)
+    page = admin.get(at).text
+    assert "Semicolon ;" in page
+    assert "Nothing has happened yet" in page
+
+    checked = admin.post(at, data={**CHOSEN, "check": "1"}, follow_redirects=True)
+    assert "Being checked" in checked.text
+    worker.run_imports()
+    told = text_of(admin.get(at).text)
+    assert "What would happen The rows of the file New 1" in told
+    assert "Kept off 1" in told
+    assert "nobody Line 4" in told
+
+    assert "Under way" in admin.post(f"{at}/start", follow_redirects=True).text
+    assert admin.get(f"{at}/progress").text.lstrip().startswith("<div data-phase")
+    worker.run_imports()
+    assert "What happened The rows of the file New 1" in text_of(admin.get(at).text)
+    assert "4,nobody," in admin.get(f"{at}/report.csv").text
+    exported = admin.post("/admin/lists/daily/export.csv")
+    assert exported.text.count("@example.com") == 2
+    assert "attachment" in exported.headers["Content-Disposition"]
+
+    assert "Being undone" in admin.post(f"{at}/undo", follow_redirects=True).text
+    worker.run_imports()
+    assert "2 people are as they were before it" in text_of(admin.get(at).text)
+    with database.reading() as session:
+        assert get_list(session, "daily").confirmed_count == 0
+        assert session.scalars(select(Act.what).order_by(Act.id)).all()[-3:] == [
+            "import_begun",
+            "list_exported",
+            "import_undone",
+        ]
+    assert "Undone" in admin.get(AT).text
+
+
+@pytest.mark.usefixtures("daily")
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"basis": "short"}, "basis"),
+        ({"confirmed": ""}, "confirmed"),
+        ({"encoding": "ebcdic"}, "encoding"),
+        ({"separator": "x"}, "separator"),
+        ({"column_email": ""}, "column_email"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_it_and_what_was_typed_stays(
+    admin: FlaskClient, wrong: dict[str, str], field: str
+) -> None:
+    at = send(admin, FILE)
+
+    answer = admin.post(at, data={**CHOSEN, **wrong, "check": "1"})
+
+    assert answer.status_code == 422
+    assert f'id="{field}-problem"' in answer.text
+    assert wrong.get("basis", BASIS) in answer.text
+
+
+@pytest.mark.usefixtures("daily")
+def test_choices_are_shown_again_before_anything_is_checked(
+    admin: FlaskClient, database: Database
+) -> None:
+    at = send(admin, "email,name\nzoe@example.com,Zoë\n".encode("cp1252"))
+    assert "Zoë" in admin.get(at).text
+
+    answer = admin.post(at, data={**CHOSEN, "encoding": "utf-16-le", "column_state": ""})
+
+    assert answer.status_code == 200
+    assert "Zoë" not in answer.text
+    with database.reading() as session:
+        assert session.scalars(select(ImportRun.encoding)).one() == "utf-16-le"
+
+
+@pytest.mark.usefixtures("daily")
+def test_what_is_no_table_is_refused_and_not_kept(admin: FlaskClient, settings: Settings) -> None:
+    for data, words in (
+        (b"PK\x03\x04..", "Excel workbook"),
+        (b"", "empty"),
+        (b"Hello", "no column"),
+    ):
+        answer = admin.post(AT, data={"file": (BytesIO(data), "x.csv")})
+        assert answer.status_code == 422
+        assert words in answer.text
+    assert "Choose a file." in admin.post(AT, data={}).text
+    assert not any(Path(settings.imports).glob("*"))
+
+
+@pytest.mark.usefixtures("daily")
+def test_nothing_starts_unchecked_and_no_list_shows_the_import_of_another(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_list(session, "weekly")
+    at = send(admin, b"email\nann@example.com\n", "<b>x</b>.csv")
+
+    answer = admin.post(f"{at}/start", follow_redirects=True)
+
+    assert "has to be checked first. Nothing was changed." in answer.text
+    assert "<b>x</b>" not in answer.text
+    assert admin.get(at.replace("daily", "weekly")).status_code == 404
