@@ -17,9 +17,8 @@ from nif.keyfiles import generated_key
 
 PROJECT = Path(__file__).resolve().parent.parent
 OWN_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
+# Three fifths of a lease may pass before a request begins, which may then take 35 seconds.
 SHORTEST_LEASE = timedelta(seconds=90)
-"""Three fifths of it may pass before a request begins, which may then take 35 seconds."""
-
 SHORTEST_QUIET = timedelta(minutes=5)
 Words = Annotated[tuple[str, ...], NoDecode]
 
