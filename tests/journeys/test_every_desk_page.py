@@ -6,12 +6,15 @@ example, or a reason why it cannot be opened.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from nif.app import join
 from nif.clock import utc_now
@@ -19,7 +22,8 @@ from nif.database import Database
 from nif.demo.loading import PASSWORD
 from nif.editions.composing import keep_slot
 from nif.editions.scheduling import Slot
-from nif.parts import assemble
+from nif.importing import keeping, steering
+from nif.parts import Parts, assemble
 from nif.sends.planning import plan
 from nif.settings import load_settings
 from nif.stories.models import Revision, Story
@@ -32,6 +36,8 @@ from tests.journeys.house import House
 WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NO_PAGES = {
     "admin_audit.download": "a file of commas",
+    "imports.progress": "a part of the page of an import, which is looked at",
+    "imports.exports.report": "a file of commas",
     "admin_sends.certificates.certificate_as_json": "JSON",
     "admin_sends.certificates.people_as_csv": "a file of commas",
     "admin_sends.progress_only": "a part of the page of a send, which is looked at",
@@ -42,6 +48,7 @@ EXAMPLES = {
     "party_id": "1",
     "relationship_id": "1",
     "report_id": "1",
+    "run_id": "1",
     "account_id": "1",
     "send_id": "1",
     "slug": "daily",
@@ -81,7 +88,7 @@ def pages(house: House) -> list[str]:
     return found
 
 
-def something_everywhere(database: Database, parts: object) -> tuple[int, int]:
+def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
     """A draft, a report and a send besides what the demo has; the ids of a draft and a story."""
     now = utc_now()
     with database.transaction() as session:
@@ -94,7 +101,16 @@ def something_everywhere(database: Database, parts: object) -> tuple[int, int]:
         slot = Slot((now - timedelta(days=1)).date(), now)
         edition = keep_slot(session, newsletter, slot, parts.desk, now=now)
         assert plan(session, edition, now=now) is not None
+        bring_a_file(session, newsletter, parts.settings.imports)
         return draft.id, story.id
+
+
+def bring_a_file(session: Session, newsletter: MailingList, folder: Path) -> None:
+    """An import whose columns are still to be chosen."""
+    stored = keeping.keep(BytesIO(b"Email,Name\nbo@example.com,Bo\n"), folder, most=1000)
+    with keeping.opened(folder, stored.name) as file:
+        proposed = steering.propose_form(file)
+    steering.begin(session, newsletter, stored, "readers.csv", proposed, now=utc_now())
 
 
 def addresses(app: Flask, draft_id: int, story_id: int) -> Iterator[str]:
