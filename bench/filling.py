@@ -22,6 +22,7 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
 )
+from tests.factories import NOTHING_TO_DECLARE
 
 LIST = Charter("daily", "NIF Daily", "daily 07:30", "Europe/London")
 CHUNK = 10_000
@@ -119,4 +120,5 @@ def _story(day: int, number: int) -> StoryCopy:
         reason_subject="catalogue sales",
         byline="Jo Reyes",
         tags=["Deals"],
+        answers=NOTHING_TO_DECLARE,
     )
