@@ -17,6 +17,7 @@ from nif.stories import revising
 from nif.stories.comparing import changed, compare
 from nif.stories.drafting import get_story
 from nif.stories.guarding import touched
+from nif.stories.history import NAMES
 from nif.stories.kinds import ChangeKind, Severity
 from nif.stories.publishing import freeze
 from nif.stories.reporting import RIGHT, ReaderReport, get_report
@@ -24,6 +25,7 @@ from nif.stories.revising import Change, NoteCopy
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import words
+from nif.web.newsroom.noting import note_story
 
 blueprint = Blueprint("newsroom_revising", __name__, url_prefix="/newsroom")
 
@@ -47,6 +49,8 @@ def revise(story_id: int) -> ResponseReturnValue:
             me = session.get_one(Account, current_user.id)
             change = _answering(change, _report(session, story_id))
             revision = revising.revise(session, story, change, by=me, now=utc_now())
+            said = {"kind": NAMES[revision.kind], "summary": revision.summary}
+            note_story(session, "story_revised", story, **said, version=revision.n)
     except Invalid as error:
         return _page(story_id, problems=error.problems), 422
     except NotAllowed as error:
@@ -70,6 +74,7 @@ def confirm(story_id: int) -> ResponseReturnValue:
                 raise Conflict("Someone else saved this story meanwhile. Read it again.")
             me = session.get_one(Account, current_user.id)
             revising.confirm_style(session, story, by=me, now=utc_now())
+            note_story(session, "style_confirmed", story)
     except Conflict as error:
         return _page(story_id, problems={"seen": str(error)}), 409
     flash("Confirmed with your name. Someone else can publish it as style now.", "good")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -10,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from nif.accounts.auditing import note
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
@@ -29,6 +27,7 @@ from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import words
+from nif.web.newsroom.noting import note_story
 from nif.web.newsroom.rights import get_own_story, may_change
 from nif.web.newsroom.story_copy import copy_of, sketch
 from nif.web.newsroom.story_form import StoryForm, blank, filled, flat, grown, read
@@ -97,7 +96,7 @@ def draft() -> ResponseReturnValue:
         with transaction() as session:
             now = utc_now()
             story = drafting.draft(session, copy, author_id=current_user.id, now=now)
-            _note(session, "story_drafted", story, now)
+            note_story(session, "story_drafted", story)
             _keep(session, story.id, form, edits=story.edits)
     except Invalid as error:
         return form_page(form, problems=error.problems), 422
@@ -149,11 +148,6 @@ def preview(story_id: int) -> ResponseReturnValue:
     return render_template("newsroom/stories/preview.html", story=found, body=revision)
 
 
-def _note(session: Session, what: str, story: Story, now: datetime) -> None:
-    detail = {"headline": story.headline}
-    note(session, current_user, what, kind="story", subject=story.id, detail=detail, now=now)
-
-
 def _keep(session: Session, story_id: int, form: StoryForm, *, edits: int) -> None:
     me = session.get_one(Account, current_user.id)
     keeping.keep(session, story_id, flat(form), edits=edits, by=me, now=utc_now())
@@ -175,7 +169,8 @@ def _asked_for_review(story_id: int) -> ResponseReturnValue:
     with transaction() as session:
         story = get_own_story(session, story_id, lock=True)
         me = session.get_one(Account, current_user.id)
-        reviewing.ask_for_review(session, story, by=me, now=utc_now())
+        if reviewing.ask_for_review(session, story, by=me, now=utc_now()):
+            note_story(session, "review_asked", story)
     flash("Saved, and with the editors now. You can go on writing.", "good")
     return redirect(url_for(".story", story_id=story_id), 303)
 
