@@ -11,6 +11,7 @@ from nif.accounts.models import Account, RoleName
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.media.keeping import use_all
 from nif.stories.comparing import changed, compare
+from nif.stories.desk.keeping import typed_since
 from nif.stories.guarding import refusal, touched
 from nif.stories.kinds import (
     LABELS,
@@ -100,8 +101,12 @@ def revise(
 
 
 def confirm_style(session: Session, story: Story, *, by: Account, now: datetime) -> None:
-    """A second person finds that the change, as it is saved now, is style. Readers are told."""
-    get_current(session, story)
+    """A second person finds that the change, as it is saved now, is style. Readers are told.
+
+    Raises NotAllowed for who had a hand in the change.
+    """
+    if not may_confirm(session, story, by=by.id):
+        raise NotAllowed("You had a hand in this change: someone else has to confirm it.")
     session.add(
         Review(
             story_id=story.id,
@@ -112,6 +117,12 @@ def confirm_style(session: Session, story: Story, *, by: Account, now: datetime)
             at=now,
         )
     )
+
+
+def may_confirm(session: Session, story: Story, *, by: int) -> bool:
+    """Is this a second person: one who typed nothing since readers got what they have?"""
+    current = get_current(session, story)
+    return not typed_since(session, story.id, by, current.published_at)
 
 
 def confirmation(session: Session, story: Story, *, besides: int) -> Review | None:

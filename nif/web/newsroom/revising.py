@@ -75,6 +75,8 @@ def confirm(story_id: int) -> ResponseReturnValue:
             me = session.get_one(Account, current_user.id)
             revising.confirm_style(session, story, by=me, now=utc_now())
             note_story(session, "style_confirmed", story)
+    except NotAllowed as error:
+        return _page(story_id, problems={"seen": str(error)}), 422
     except Conflict as error:
         return _page(story_id, problems={"seen": str(error)}), 409
     flash("Confirmed with your name. Someone else can publish it as style now.", "good")
@@ -129,6 +131,7 @@ def _page(story_id: int, *, problems: dict[str, str] | None = None) -> str:
             changed=changed(passages),
             touches=touched(current, next_one),
             confirmed=confirmed,
+            may_confirm=revising.may_confirm(session, story, by=current_user.id),
             report=_report(session, story_id),
             problems=problems or {},
             typed=request.form,
