@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from nif.accounts.models import RoleName
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.stories import revising
+from nif.stories.confirming import confirm_style
 from nif.stories.desk.keeping import keep
 from nif.stories.drafting import get_story, redraft
 from nif.stories.kinds import ChangeKind, Place, Severity, Standing
@@ -17,7 +18,7 @@ from nif.stories.models import Revision
 from nif.stories.notes import Note
 from nif.stories.publishing import hash_of, publish
 from nif.stories.reading import get_published, not_among
-from nif.stories.revising import Change, NoteCopy, confirm_style, revise
+from nif.stories.revising import Change, NoteCopy, revise
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
 
