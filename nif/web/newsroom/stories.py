@@ -23,6 +23,7 @@ from nif.stories.gating import check, in_the_way
 from nif.stories.models import Story, StoryState
 from nif.stories.parties import look_up
 from nif.stories.picturing import pictures_of
+from nif.stories.reading import before_readers
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
@@ -64,10 +65,12 @@ def desk() -> ResponseReturnValue:
         shown = [one for page in pages.values() for one in page.stories]
         pictures = pictures_of(session, shown)
         facts = {one.id: _facts(one, pictures) for one in shown}
+        became = before_readers(session, shown)
     return render_template(
         "newsroom/stories/desk.html",
         pages=pages,
         facts=facts,
+        became=became,
         asked={"state": asked if len(states) == 1 else "", "mine": "1" if mine else "", "q": q},
         words=words,
     )
