@@ -201,11 +201,6 @@ class Revision(Base):
     modified_at: Mapped[datetime]
 
     @property
-    def stands(self) -> bool:
-        """Do we still stand by it?"""
-        return self.standing in {Standing.SOUND, Standing.CORRECTED}
-
-    @property
     def label(self) -> str:
         """What is said before the headline; empty for a story that stands as it is."""
         return "" if self.standing is Standing.SOUND else self.standing.value.capitalize()

@@ -43,7 +43,7 @@ def _front() -> str:
 
 def _lead(stories: Sequence[Revision]) -> Revision | None:
     """The newest story that stands: what does not is never shown largest."""
-    return next((one for one in stories if one.stands), None)
+    return next((one for one in stories if one.standing.stands), None)
 
 
 def _tag(slug: str) -> str:
