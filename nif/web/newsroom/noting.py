@@ -1,4 +1,4 @@
-"""Writing down who did what to a story, in the transaction of the deed itself."""
+"""Writing down who did what in the newsroom, in the transaction of the deed itself."""
 
 from typing import Any
 
@@ -10,8 +10,11 @@ from nif.clock import utc_now
 from nif.stories.models import Story
 
 
-def note_story(session: Session, what: str, story: Story, **more: Any) -> None:
+def note_story(session: Session, what: str, story: Story, /, **more: Any) -> None:
     """Note that whoever asks did `what` to a story; `more` are short values for the detail."""
-    detail = {"headline": story.headline, **more}
-    now = utc_now()
-    note(session, current_user, what, kind="story", subject=story.id, detail=detail, now=now)
+    note_that(session, what, "story", story.id, headline=story.headline, **more)
+
+
+def note_that(session: Session, what: str, kind: str, subject: int, /, **detail: Any) -> None:
+    """Note that whoever asks did `what` to the `kind` of thing that `subject` is the id of."""
+    note(session, current_user, what, kind=kind, subject=subject, detail=detail, now=utc_now())

@@ -103,3 +103,26 @@ def test_what_is_done_to_a_published_story_is_noted(
     assert "published a change to story 1" in page
     assert "kind: Correction; summary: The number of songs; version: 2" in page
     assert 'href="/newsroom/reports/1"' in admin.get("/admin/audit").text
+
+
+def test_what_is_done_to_the_register_is_noted(
+    admin: FlaskClient, ann: FlaskClient, rival: int, database: Database
+) -> None:
+    of = f"/newsroom/register/relationships/{rival}"
+    ann.post("/newsroom/register/new", data={"kind": "company", "name": "Ombra"})
+    ann.post("/newsroom/register/2/edit", data={"kind": "company", "name": "Ombra", "version": "9"})
+    ann.post("/newsroom/register/2/edit", data={"kind": "company", "name": "O", "version": "1"})
+    ann.post("/newsroom/register/2/delete")
+    ann.post(f"{of}/end", data={"ended": "2021-01-01"})
+    ann.post(f"{of}/delete")
+
+    assert deeds(database) == [
+        "party_added",
+        "party_changed",
+        "party_deleted",
+        "relationship_ended",
+        "relationship_deleted",
+    ]
+    page = text_of(admin.get("/admin/audit").text)
+    assert "took away a relationship of party 1" in page
+    assert "name: Lumen Sync; says:" in page
