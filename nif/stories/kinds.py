@@ -35,6 +35,11 @@ class Standing(StrEnum):
     RETRACTED = "retracted"
     REMOVED = "removed"
 
+    @property
+    def stands(self) -> bool:
+        """Do we still stand by it?"""
+        return self in {Standing.SOUND, Standing.CORRECTED}
+
 
 class Place(StrEnum):
     """Where a note stands on the page of its story."""

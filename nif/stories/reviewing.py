@@ -15,13 +15,14 @@ from nif.stories.publishing import pass_gates, publish
 OPEN = (StoryState.DRAFT, StoryState.IN_REVIEW)
 
 
-def ask_for_review(session: Session, story: Story, *, by: Account, now: datetime) -> None:
-    """Put a draft before the editors. Asking twice is no error. Raises Conflict."""
+def ask_for_review(session: Session, story: Story, *, by: Account, now: datetime) -> bool:
+    """Put a draft before the editors; False where it is before them already. Raises Conflict."""
     if story.state is StoryState.IN_REVIEW:
-        return
+        return False
     _expect(story, (StoryState.DRAFT,))
     story.state = StoryState.IN_REVIEW
     _note(session, story, Verdict.ASKED, by=by, now=now)
+    return True
 
 
 def send_back(session: Session, story: Story, remark: str, *, by: Account, now: datetime) -> None:

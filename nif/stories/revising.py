@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, RoleName
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.media.keeping import use_all
 from nif.stories.comparing import changed, compare
+from nif.stories.confirming import confirmation, get_current
 from nif.stories.guarding import refusal, touched
 from nif.stories.kinds import (
     LABELS,
@@ -18,11 +18,10 @@ from nif.stories.kinds import (
     ChangeKind,
     Severity,
     Standing,
-    Verdict,
     severity_of,
     standing_after,
 )
-from nif.stories.models import Review, Revision, Story
+from nif.stories.models import Revision, Story
 from nif.stories.notes import Note, as_sentence, put_right, sentence_of
 from nif.stories.parties import keep
 from nif.stories.picturing import places_of
@@ -64,14 +63,6 @@ class Change:
     seen: tuple[int, int] | None = None
 
 
-def get_current(session: Session, story: Story) -> Revision:
-    """The revision that readers see. Raises Conflict for a story that is not published."""
-    revision = session.get(Revision, story.current_id) if story.current_id else None
-    if revision is None:
-        raise Conflict("This story is not published yet: it has no revision to follow.")
-    return revision
-
-
 def revise(
     session: Session, story: Story, change: Change, *, by: Account, now: datetime
 ) -> Revision:
@@ -97,36 +88,6 @@ def revise(
     if change.kind is ChangeKind.REMOVAL:
         _empty(revision)
     return _put(session, story, current, revision, change, by)
-
-
-def confirm_style(session: Session, story: Story, *, by: Account, now: datetime) -> None:
-    """A second person finds that the change, as it is saved now, is style. Readers are told."""
-    get_current(session, story)
-    session.add(
-        Review(
-            story_id=story.id,
-            edits=story.edits,
-            verdict=Verdict.CONFIRMED,
-            by_id=by.id,
-            by=by.name,
-            at=now,
-        )
-    )
-
-
-def confirmation(session: Session, story: Story, *, besides: int) -> Review | None:
-    """Who, other than `besides`, confirmed that what is saved now is style."""
-    return session.scalar(
-        select(Review)
-        .where(
-            Review.story_id == story.id,
-            Review.verdict == Verdict.CONFIRMED,
-            Review.edits == story.edits,
-            Review.by_id != besides,
-        )
-        .order_by(Review.id.desc())
-        .limit(1)
-    )
 
 
 def _expect(story: Story, current: Revision, change: Change) -> None:

@@ -23,6 +23,9 @@ WORDS = {
     503: ("We are catching our breath", "Nothing was lost. Try again in a minute."),
 }
 
+LOOKING = frozenset({"GET", "HEAD"})
+"""Who only looked sent nothing that could be lost."""
+
 STATUSES = (
     (NotFound, 404),
     (Expired, 410),
@@ -80,6 +83,8 @@ def _page(status: int, title: str | None = None, text: str | None = None) -> tup
     known = WORDS.get(status, WORDS[404] if status == 410 else WORDS[400])
     if status == 410:
         known = ("This link is too old", known[1])
+    elif status == 500 and request.method in LOOKING:
+        known = (known[0], "You did nothing wrong. It has been noted; try again in a minute.")
     elif status == 409:
         known = ("Something has moved on", known[1])
     of_the_desk = request.path.startswith(("/newsroom", "/admin", "/account"))

@@ -10,13 +10,15 @@ from sqlalchemy import func, select
 from nif.accounts.models import RoleName
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.stories import revising
+from nif.stories.confirming import confirm_style
+from nif.stories.desk.keeping import keep
 from nif.stories.drafting import get_story, redraft
 from nif.stories.kinds import ChangeKind, Place, Severity, Standing
 from nif.stories.models import Revision
 from nif.stories.notes import Note
 from nif.stories.publishing import hash_of, publish
 from nif.stories.reading import get_published, not_among
-from nif.stories.revising import Change, NoteCopy, confirm_style, revise
+from nif.stories.revising import Change, NoteCopy, revise
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
 
@@ -123,6 +125,20 @@ def test_a_second_person_may_confirm_that_it_is_style_and_readers_are_told(sessi
     assert "kind" in problems(session, story, ChangeKind.STYLE, by=one)
     revision = change(session, story, ChangeKind.STYLE, by=other)
     assert revision.confirmed_by == one.name
+
+
+def test_who_made_a_change_is_no_second_person_for_it(session):
+    story = published(session)
+    one, other = (an_account(session, email=f"{name}@example.com") for name in ("a", "b"))
+    keep(session, story.id, {"lead": LEAD}, edits=0, by=other, now=NOON - timedelta(hours=1))
+    edit(session, story, lead=LEAD.replace("£3m", "£4m"))
+    keep(session, story.id, {"lead": "x"}, edits=story.edits, by=one, now=LATER)
+
+    with pytest.raises(NotAllowed):
+        confirm_style(session, story, by=one, now=LATER)
+
+    confirm_style(session, story, by=other, now=LATER)
+    assert change(session, story, ChangeKind.STYLE, by=one).confirmed_by == other.name
 
 
 def test_a_confirmation_is_of_what_was_saved_then(session):

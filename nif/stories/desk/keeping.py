@@ -75,6 +75,14 @@ def at_it(
     return list(last.items())
 
 
+def typed_since(session: Session, story_id: int, account_id: int, moment: datetime) -> bool:
+    """Has somebody typed in a story after a moment? What they typed last is always kept."""
+    query = select(Autosave.id).where(
+        Autosave.story_id == story_id, Autosave.by_id == account_id, Autosave.at > moment
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
 def _of(story_id: int, by_id: int):  # type: ignore[no-untyped-def]
     query = select(Autosave).where(Autosave.story_id == story_id, Autosave.by_id == by_id)
     return query.order_by(Autosave.id.desc())

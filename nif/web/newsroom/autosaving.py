@@ -19,6 +19,7 @@ from nif.stories.models import Story
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.filters import iso
+from nif.web.newsroom.noting import note_story
 from nif.web.newsroom.rights import get_own_story
 from nif.web.newsroom.story_copy import copy_of, problems
 from nif.web.newsroom.story_form import StoryForm, flat, read
@@ -42,6 +43,7 @@ def begin() -> ResponseReturnValue:
         open_problems = problems(whole) | gone(session, whole)
         copy = copy_of(StoryForm(headline=UNTITLED) if open_problems else whole)
         story = drafting.draft(session, copy, author_id=me.id, now=now)
+        note_story(session, "story_drafted", story)
         edits = None if open_problems else story.edits
         keeping.keep(session, story.id, flat(form), edits=edits, by=me, now=now)
         return jsonify(_answer(story, open_problems)), 201

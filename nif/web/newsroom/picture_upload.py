@@ -10,6 +10,7 @@ from nif.media.opening import clean, master_of
 from nif.media.receiving import Received, receive, refused
 from nif.media.storing import name_of
 from nif.web.current import parts, reading, settings, transaction
+from nif.web.newsroom.noting import note_that
 from nif.web.newsroom.picture_form import PictureForm, description_of
 
 
@@ -34,7 +35,9 @@ def _take_in(received: Received, form: PictureForm, by: int) -> int:
         expect_new(session, received.sha256)
     taken = _stored(received)
     with transaction() as session:
-        return keep(session, taken, said, by=by, now=utc_now()).id
+        kept = keep(session, taken, said, by=by, now=utc_now())
+        note_that(session, "picture_added", "picture", kept.id, alt=kept.alt)
+        return kept.id
 
 
 def _stored(received: Received) -> Taken:

@@ -15,6 +15,7 @@ from nif.media.preparing import given_up
 from nif.media.reading import library
 from nif.web.access import Access, open_to
 from nif.web.current import parts, reading, settings, transaction
+from nif.web.newsroom.noting import note_that
 from nif.web.newsroom.picture_form import (
     HOW_MADE,
     SHAPES,
@@ -80,6 +81,7 @@ def change(picture_id: int) -> ResponseReturnValue:
         with transaction() as session:
             found = get_picture(session, picture_id, lock=True)
             keeping.change(session, found, said, framing, edits=form.edits, now=utc_now())
+            note_that(session, "picture_changed", "picture", picture_id, alt=found.alt)
     except Invalid as error:
         return _page(picture_id, form, problems=error.problems), 422
     except Conflict:
@@ -114,7 +116,9 @@ def ask(picture_id: int) -> ResponseReturnValue:
 def delete(picture_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            names = keeping.let_go(session, get_picture(session, picture_id, lock=True))
+            found = get_picture(session, picture_id, lock=True)
+            note_that(session, "picture_deleted", "picture", picture_id, alt=found.alt)
+            names = keeping.let_go(session, found)
     except Conflict as error:
         flash(str(error))
         return redirect(url_for(".picture", picture_id=picture_id), 303)

@@ -10,7 +10,6 @@ from flask_login import current_user
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from nif.accounts.auditing import note
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
@@ -23,6 +22,7 @@ from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
 from nif.web.newsroom import words
 from nif.web.newsroom.moments import as_typed, moment_typed
+from nif.web.newsroom.noting import note_story
 from nif.web.newsroom.rights import get_own_story
 
 blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")
@@ -44,7 +44,7 @@ def publish(story_id: int) -> ResponseReturnValue:
         with transaction() as session:
             story = _seen(session, story_id)
             revision = reviewing.approve(session, story, by=_me(session), now=utc_now())
-            _note(session, "story_published", story)
+            note_story(session, "story_published", story)
     except Invalid:
         return page(story_id), 422
     except Conflict as error:
@@ -64,7 +64,7 @@ def schedule(story_id: int) -> ResponseReturnValue:
             story = _seen(session, story_id)
             at = _moment(request.form.get("publish_at", ""))
             reviewing.schedule(session, story, at, by=_me(session), now=utc_now())
-            _note(session, "story_scheduled", story)
+            note_story(session, "story_scheduled", story)
     except Invalid as error:
         return page(story_id, problems=_of_the_schedule(error.problems)), 422
     except Conflict as error:
@@ -80,7 +80,7 @@ def take_off(story_id: int) -> ResponseReturnValue:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
             reviewing.take_off(story)
-            _note(session, "story_taken_off", story)
+            note_story(session, "story_taken_off", story)
     except Conflict as error:
         return _back(story_id, error)
     flash("Taken off the schedule. Nothing was published.", "good")
@@ -93,7 +93,8 @@ def ask(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             story = get_own_story(session, story_id, lock=True)
-            reviewing.ask_for_review(session, story, by=_me(session), now=utc_now())
+            if reviewing.ask_for_review(session, story, by=_me(session), now=utc_now()):
+                note_story(session, "review_asked", story)
     except Conflict as error:
         return _back(story_id, error)
     flash("It is with the editors now. You can go on writing.", "good")
@@ -108,7 +109,7 @@ def send_back(story_id: int) -> ResponseReturnValue:
             story = get_story(session, story_id, lock=True)
             remark = request.form.get("remark", "")
             reviewing.send_back(session, story, remark, by=_me(session), now=utc_now())
-            _note(session, "story_sent_back", story)
+            note_story(session, "story_sent_back", story)
     except Invalid as error:
         return page(story_id, problems=error.problems), 422
     except Conflict as error:
@@ -125,7 +126,7 @@ def override(story_id: int) -> ResponseReturnValue:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
             gating.override(session, story, code, reason, by=_me(session), now=utc_now())
-            _note(session, "gate_overridden", story, code=code, reason=reason.strip())
+            note_story(session, "gate_overridden", story, code=code, reason=reason.strip())
     except Invalid as error:
         return page(story_id, problems=error.problems, about=code), 422
     flash("Decided, and written down with your name and reason.", "good")
@@ -134,12 +135,6 @@ def override(story_id: int) -> ResponseReturnValue:
 
 def _me(session: Session) -> Account:
     return session.get_one(Account, current_user.id)
-
-
-def _note(session: Session, what: str, story: Story, **more: str) -> None:
-    detail = {"headline": story.headline, **more}
-    now = utc_now()
-    note(session, current_user, what, kind="story", subject=story.id, detail=detail, now=now)
 
 
 def _seen(session: Session, story_id: int) -> Story:

@@ -17,6 +17,7 @@ from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import register_words as words
 from nif.web.newsroom import relationships
+from nif.web.newsroom.noting import note_that
 from nif.web.newsroom.register_form import (
     PartyForm,
     cleaned,
@@ -58,6 +59,7 @@ def add() -> ResponseReturnValue:
     try:
         with transaction() as session:
             party = keeping.add_party(session, _copy(session, form), now=utc_now())
+            note_that(session, "party_added", "party", party.id, name=party.name)
     except Invalid as error:
         return _form(form, problems=error.problems), 422
     flash("The party is in the register. What stands between it and us comes next.", "good")
@@ -100,6 +102,7 @@ def change(party_id: int) -> ResponseReturnValue:
             found = get_party(session, party_id, lock=True)
             copy, seen = _copy(session, form), number(form.version)
             keeping.change_party(session, found, copy, version=seen, house=relationships.house())
+            note_that(session, "party_changed", "party", party_id, name=found.name)
     except Invalid as error:
         return _form(form, party_id=party_id, problems=error.problems), 422
     except Conflict as error:
@@ -127,7 +130,9 @@ def merge(party_id: int) -> ResponseReturnValue:
             # Locked in one order, so that two merges never wait for each other.
             ids = sorted({party_id, into.id})
             found = {each: get_party(session, each, lock=True) for each in ids}
+            said = {"name": found[party_id].name, "into": into.name}
             keeping.merge(session, found[party_id], found[into.id], house=relationships.house())
+            note_that(session, "parties_merged", "party", into.id, **said)
     except Conflict as error:
         return _merging(party_id, name, str(error)), 409
     flash("The two are one now.", "good")
@@ -140,6 +145,7 @@ def delete(party_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = get_party(session, party_id, lock=True)
+            note_that(session, "party_deleted", "party", party_id, name=found.name)
             keeping.delete_party(session, found)
     except Conflict as error:
         flash(str(error))

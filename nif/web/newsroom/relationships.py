@@ -6,18 +6,20 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.register import relating
 from nif.register.keeping import get_party
-from nif.register.models import Party
+from nif.register.models import Party, Relationship
 from nif.register.reading import people
 from nif.register.relating import Pen, get_relationship
 from nif.register.wording import House
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
 from nif.web.newsroom import register_words as words
+from nif.web.newsroom.noting import note_that
 from nif.web.newsroom.register_form import (
     RelationshipForm,
     cleaned,
@@ -58,7 +60,8 @@ def add(party_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = get_party(session, party_id, lock=True)
-            relating.relate(session, found, relationship_copy(form), _pen())
+            made = relating.relate(session, found, relationship_copy(form), _pen())
+            _note(session, "relationship_added", made)
     except Invalid as error:
         return _form(party, form, problems=error.problems), 422
     flash("Written down. Stories that name the party are told of it from now on.", "good")
@@ -92,6 +95,7 @@ def change(relationship_id: int) -> ResponseReturnValue:
             found = get_relationship(session, relationship_id, lock=True)
             copy, seen = relationship_copy(form), number(form.version)
             relating.change(session, found, copy, _pen(), version=seen)
+            _note(session, "relationship_changed", found)
     except Invalid as error:
         given = {"relationship_id": relationship_id, "problems": error.problems}
         return _form(known.party, form, **given), 422
@@ -113,6 +117,7 @@ def end(relationship_id: int) -> ResponseReturnValue:
         with transaction() as session:
             found = get_relationship(session, relationship_id, lock=True)
             relating.end(session, found, read_day(typed, "until"), _pen())
+            _note(session, "relationship_ended", found)
     except Invalid as error:
         form = replace(relationship_filled(known), until=typed)
         given = {"relationship_id": relationship_id, "problems": error.problems}
@@ -127,6 +132,7 @@ def delete(relationship_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = get_relationship(session, relationship_id, lock=True)
+            _note(session, "relationship_deleted", found)
             relating.delete(session, found, _pen())
     except Conflict as error:
         flash(str(error))
@@ -134,6 +140,11 @@ def delete(relationship_id: int) -> ResponseReturnValue:
         return redirect(address, 303)
     flash("It is taken away.", "good")
     return redirect(url_for("newsroom_register.party", party_id=found.party_id), 303)
+
+
+def _note(session: Session, what: str, one: Relationship) -> None:
+    said = {"name": one.party.name, "says": one.sentence}
+    note_that(session, what, "party", one.party_id, **said)
 
 
 def _pen() -> Pen:

@@ -4,6 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from nif.accounts.auditing import note
 from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
@@ -52,6 +53,9 @@ def answer(report_id: int) -> ResponseReturnValue:
         with transaction() as session:
             me, now = session.get_one(Account, current_user.id), utc_now()
             found, contact = reporting.answer(session, report_id, verdict, text, by=me, now=now)
+            said = {"story": found.story.headline, "verdict": words.REPORT_VERDICTS[verdict]}
+            what = "report_answered"
+            note(session, me, what, kind="report", subject=report_id, detail=said, now=now)
             if contact:
                 message = parts().stationery.write(
                     "report_answered",

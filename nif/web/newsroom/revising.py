@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NotAllowed
-from nif.stories import revising
+from nif.stories import confirming, revising
 from nif.stories.comparing import changed, compare
 from nif.stories.drafting import get_story
 from nif.stories.guarding import touched
+from nif.stories.history import NAMES
 from nif.stories.kinds import ChangeKind, Severity
 from nif.stories.publishing import freeze
 from nif.stories.reporting import RIGHT, ReaderReport, get_report
@@ -24,6 +25,7 @@ from nif.stories.revising import Change, NoteCopy
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import words
+from nif.web.newsroom.noting import note_story
 
 blueprint = Blueprint("newsroom_revising", __name__, url_prefix="/newsroom")
 
@@ -47,6 +49,8 @@ def revise(story_id: int) -> ResponseReturnValue:
             me = session.get_one(Account, current_user.id)
             change = _answering(change, _report(session, story_id))
             revision = revising.revise(session, story, change, by=me, now=utc_now())
+            said = {"kind": NAMES[revision.kind], "summary": revision.summary}
+            note_story(session, "story_revised", story, **said, version=revision.n)
     except Invalid as error:
         return _page(story_id, problems=error.problems), 422
     except NotAllowed as error:
@@ -69,7 +73,10 @@ def confirm(story_id: int) -> ResponseReturnValue:
             if str(story.edits) != request.form.get("seen_edits"):
                 raise Conflict("Someone else saved this story meanwhile. Read it again.")
             me = session.get_one(Account, current_user.id)
-            revising.confirm_style(session, story, by=me, now=utc_now())
+            confirming.confirm_style(session, story, by=me, now=utc_now())
+            note_story(session, "style_confirmed", story)
+    except NotAllowed as error:
+        return _page(story_id, problems={"seen": str(error)}), 422
     except Conflict as error:
         return _page(story_id, problems={"seen": str(error)}), 409
     flash("Confirmed with your name. Someone else can publish it as style now.", "good")
@@ -112,10 +119,10 @@ def _number(text: str) -> int:
 def _page(story_id: int, *, problems: dict[str, str] | None = None) -> str:
     with reading() as session:
         story = get_story(session, story_id)
-        current = revising.get_current(session, story)
+        current = confirming.get_current(session, story)
         next_one = freeze(session, story, by=current_user.id, now=utc_now(), before=current)
         passages = compare(current, next_one)
-        confirmed = revising.confirmation(session, story, besides=current_user.id)
+        confirmed = confirming.confirmation(session, story, besides=current_user.id)
         return render_template(
             "newsroom/revising/look.html",
             story=story,
@@ -124,6 +131,7 @@ def _page(story_id: int, *, problems: dict[str, str] | None = None) -> str:
             changed=changed(passages),
             touches=touched(current, next_one),
             confirmed=confirmed,
+            may_confirm=confirming.may_confirm(session, story, by=current_user.id),
             report=_report(session, story_id),
             problems=problems or {},
             typed=request.form,

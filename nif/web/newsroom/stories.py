@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -10,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from nif.accounts.auditing import note
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
@@ -24,11 +22,13 @@ from nif.stories.gates.finding import Case
 from nif.stories.gating import check, in_the_way
 from nif.stories.models import Story, StoryState
 from nif.stories.picturing import pictures_of
+from nif.stories.reading import before_readers
 from nif.stories.reviewing import OPEN
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import answer_form, words
 from nif.web.newsroom.looking import look
+from nif.web.newsroom.noting import note_story
 from nif.web.newsroom.rights import get_own_story, may_change
 from nif.web.newsroom.story_copy import copy_of
 from nif.web.newsroom.story_form import StoryForm, blank, filled, flat, grown, read
@@ -64,10 +64,12 @@ def desk() -> ResponseReturnValue:
         shown = [one for page in pages.values() for one in page.stories]
         pictures = pictures_of(session, shown)
         facts = {one.id: _facts(one, pictures) for one in shown}
+        became = before_readers(session, shown)
     return render_template(
         "newsroom/stories/desk.html",
         pages=pages,
         facts=facts,
+        became=became,
         asked={"state": asked if len(states) == 1 else "", "mine": "1" if mine else "", "q": q},
         words=words,
     )
@@ -96,7 +98,7 @@ def draft() -> ResponseReturnValue:
         with transaction() as session:
             now = utc_now()
             story = drafting.draft(session, copy, author_id=current_user.id, now=now)
-            _note(session, "story_drafted", story, now)
+            note_story(session, "story_drafted", story)
             _keep(session, story.id, form, edits=story.edits)
     except Invalid as error:
         return form_page(form, problems=error.problems), 422
@@ -148,11 +150,6 @@ def preview(story_id: int) -> ResponseReturnValue:
     return render_template("newsroom/stories/preview.html", story=found, body=revision)
 
 
-def _note(session: Session, what: str, story: Story, now: datetime) -> None:
-    detail = {"headline": story.headline}
-    note(session, current_user, what, kind="story", subject=story.id, detail=detail, now=now)
-
-
 def _keep(session: Session, story_id: int, form: StoryForm, *, edits: int) -> None:
     me = session.get_one(Account, current_user.id)
     keeping.keep(session, story_id, flat(form), edits=edits, by=me, now=utc_now())
@@ -174,7 +171,8 @@ def _asked_for_review(story_id: int) -> ResponseReturnValue:
     with transaction() as session:
         story = get_own_story(session, story_id, lock=True)
         me = session.get_one(Account, current_user.id)
-        reviewing.ask_for_review(session, story, by=me, now=utc_now())
+        if reviewing.ask_for_review(session, story, by=me, now=utc_now()):
+            note_story(session, "review_asked", story)
     flash("Saved, and with the editors now. You can go on writing.", "good")
     return redirect(url_for(".story", story_id=story_id), 303)
 

@@ -56,7 +56,7 @@ def news_article(
         "url": address,
         "mainEntityOfPage": {"@type": "WebPage", "@id": address},
         "headline": typeset(story.headline),
-        "description": typeset(story.dek),
+        **({"description": typeset(story.dek)} if story.standing.stands else {}),
         "inLanguage": settings.language,
         "datePublished": iso(story.first_published_at),
         "dateModified": iso(story.modified_at),

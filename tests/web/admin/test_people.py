@@ -35,7 +35,8 @@ def test_an_invitation_leads_to_a_password_and_then_to_a_second_factor(
     assert admin.post("/admin/people", data=WHO).status_code == 303
     page = admin.get("/admin/people").text
     assert "New &lt;b&gt;Hand&lt;/b&gt;" in page
-    assert "Invited" in text_of(page)
+    assert "new@example.com invited never here" in text_of(page)
+    assert "the standards editor also opens gates" in text_of(page)
 
     guest, link = app.test_client(), the_link(database)
     assert "Welcome, New" in text_of(guest.get(link).text)

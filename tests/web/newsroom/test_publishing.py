@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -13,7 +14,7 @@ from nif.register.models import Nature
 from nif.stories.models import Override, Story, StoryState
 from tests.factories import an_account
 from tests.register.entries import a_party, a_relationship
-from tests.web.newsroom.staff import text_of
+from tests.web.newsroom.staff import signed_in, text_of
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
 
 OURS = {"origin": "owner"}
@@ -154,7 +155,9 @@ def test_answers_come_back_as_they_were_given(desk: FlaskClient) -> None:
     assert "check it as it is now" in desk.get(f"{address}/publish").text
 
 
-def test_what_is_on_record_is_decided_on_the_page(desk: FlaskClient, database: Database) -> None:
+def test_what_is_on_record_is_decided_on_the_page(
+    app: Flask, desk: FlaskClient, database: Database
+) -> None:
     with database.transaction() as session:
         party = a_party(session, "Lumen Sync")
         relationship = a_relationship(session, party, Nature.COMPETITOR).id
@@ -164,6 +167,8 @@ def test_what_is_on_record_is_decided_on_the_page(desk: FlaskClient, database: D
     before = desk.get(f"{address}/publish").text
     short = desk.post(f"{of}/waive", data={"reason": "no"})
     desk.post(f"{of}/waive", data={"reason": "It only says that they exist."})
+    mine = desk.get(f"{address}/publish").text
+    theirs = signed_in(app, database, RoleName.ADMIN).get(f"{address}/publish").text
     alone = desk.post(f"{of}/agree", follow_redirects=True).text
     desk.post(f"{of}/disclose")
     desk.post(f"{address}/publish")
@@ -172,6 +177,8 @@ def test_what_is_on_record_is_decided_on_the_page(desk: FlaskClient, database: D
     assert "Publish now" not in before
     assert short.status_code == 422
     assert 'value="no"' in short.text
+    assert "Agree with the waiver" not in mine
+    assert "Agree with the waiver" in theirs
     assert "A waiver needs a second person" in alone
     page = desk.get(f"/articles/{the_story(database).slug}").text
     assert 'data-disclosure="relationship"' in page

@@ -14,6 +14,7 @@ from nif.stories.reporting import ReportKind, report
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, story_copy
 from tests.web.newsroom.staff import signed_in, text_of
+from tests.web.newsroom.test_stories import WHOLE
 
 LEAD = "Palisade has sold 4,100 songs."
 CORRECTION = {
@@ -108,6 +109,23 @@ def test_a_second_person_confirms_and_the_history_says_so(
     other = signed_in(app, database, RoleName.ADMIN)
     assert other.post(f"{address}/revise", data=style).status_code == 303
     assert "confirmed that this is style only" in other.get("/articles/palisade-sells/history").text
+
+
+def test_who_made_the_change_is_not_asked_to_be_the_second_person(
+    app: Flask, desk: FlaskClient, database: Database, address: str
+) -> None:
+    lead = "Palisade has sold 4,300 songs."
+    desk.post(address, data={**WHOLE, "headline": "Palisade Sells", "lead": lead, "edits": "2"})
+    offer = "I am the second person"
+
+    assert offer not in desk.get(f"{address}/revise").text
+    refused = desk.post(f"{address}/confirm-style", data={"seen_edits": "3"})
+
+    assert refused.status_code == 422
+    assert "You had a hand in this change" in refused.text
+    other = signed_in(app, database, RoleName.ADMIN)
+    assert offer in other.get(f"{address}/revise").text
+    assert other.post(f"{address}/confirm-style", data={"seen_edits": "3"}).status_code == 303
 
 
 def test_a_draft_has_nothing_to_revise(desk: FlaskClient, database: Database) -> None:

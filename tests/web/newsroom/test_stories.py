@@ -8,9 +8,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from nif.database import Database
+from nif.stories.drafting import get_story, redraft
+from nif.stories.kinds import ChangeKind
 from nif.stories.models import Story, StoryState
+from nif.stories.revising import Change, NoteCopy, revise
 from tests.conftest import NOON
-from tests.factories import a_draft, a_story
+from tests.factories import a_draft, a_story, an_account, story_copy
 from tests.register.entries import a_party
 from tests.web.newsroom.staff import text_of
 
@@ -305,3 +308,24 @@ def test_a_scheduled_story_is_read_and_not_written(desk: FlaskClient, database: 
     assert "Scheduled for" in text_of(page)
     assert f'href="{address}/publish"' in page
     assert "<textarea" not in page
+
+
+def test_the_desk_says_what_became_of_a_published_story(
+    desk: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        editor = an_account(session, email="sam@example.com")
+        for kind in (ChangeKind.RETRACTION, ChangeKind.REMOVAL, None):
+            story = get_story(session, a_story(session, headline=f"Was {kind}").story_id)
+            if kind:
+                change = Change(kind, "Why", NoteCopy(text="It was not so."))
+                revise(session, story, change, by=editor, now=NOON + timedelta(minutes=5))
+        copy = story_copy(headline="Was changed")
+        redraft(session, story, copy, edits=story.edits, now=NOON + timedelta(minutes=6))
+
+    for address in ("/newsroom/", "/newsroom/?state=published"):
+        page = text_of(desk.get(address).text)
+        assert page.count("changed, not published yet") == 1
+        assert page.count("Retracted") == page.count("Removed") == 1
+        assert page.index("Was changed") < page.index("changed, not published yet")
+        assert page.index("changed, not published yet") < page.index("Was removal")
