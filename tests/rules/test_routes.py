@@ -22,6 +22,11 @@ TEMPLATES = PROJECT / "templates"
 KEPT = "every text that is saved is kept with the name of who typed it"
 MADE = "it only shows; nothing is saved"
 NOT_NOTED = {
+    "imports.take": "a file is looked at; what it does to a list is noted when it begins",
+    "imports.choose": "how the file is read",
+    "imports.reread": "how the file is read",
+    "imports.stop": "the import is noted when it begins and when it is undone; it tells of pauses",
+    "imports.resume": "as stopping it",
     "newsroom_autosaving.save": KEPT,
     "newsroom_merging.merge": KEPT,
     "newsroom_merging.compare": MADE,
