@@ -1,7 +1,7 @@
 """A pytest plugin that ends every run by saying what was skipped and why.
 
-Where NIF_REQUIRE names things ("postgresql browser", as .ci/run does), a skip whose reason speaks
-of one of them fails the run.
+Where NIF_REQUIRE names things ("postgresql browser", as .ci/run does), a skip whose reason begins
+with one of them and a colon fails the run.
 """
 
 from __future__ import annotations
@@ -43,4 +43,5 @@ def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 def required_but_missing(reasons: Counter[str]) -> list[str]:
     required = os.environ.get("NIF_REQUIRE", "").casefold().split()
-    return [thing for thing in required if any(thing in given.casefold() for given in reasons)]
+    given = [reason.casefold() for reason in reasons]
+    return [thing for thing in required if any(one.startswith(f"{thing}:") for one in given)]

@@ -25,7 +25,7 @@ def cluster():
         with postgres.cluster() as own:
             yield own
     except postgres.Unavailable as problem:
-        pytest.skip(str(problem))
+        pytest.skip(f"PostgreSQL: {problem}")
 
 
 def test_a_database_outlives_a_crash_of_its_server(cluster):

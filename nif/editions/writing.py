@@ -69,18 +69,12 @@ def digest_message(
     """
     return desk.stationery.write(
         "digest",
-        headers={"List-Id": list_id(desk.links, mailing_list)},
-        mailing_list=mailing_list,
         slot=slot,
         stories=stories,
         root=root,
         corrections=corrections,
         picture=_picture(desk.links, stories[0]) if stories else None,
-        links=desk.links,
-        unsubscribe=UNSUBSCRIBE_TAG,
-        preferences=PREFERENCES_TAG,
-        reader=READER_TAG,
-        reader_html=READER_HTML_TAG,
+        **_addressed(desk.links, mailing_list),
     )
 
 
@@ -106,8 +100,6 @@ def correction_message(
     """The mail that sets one thing right; `mailed` is the edition that had it wrong."""
     return desk.stationery.write(
         "correction",
-        headers={"List-Id": list_id(desk.links, mailing_list)},
-        mailing_list=mailing_list,
         slot=slot,
         told=told,
         called=CALLED.get(told.note.kind, told.note.label),
@@ -116,12 +108,21 @@ def correction_message(
         right=as_sentence(told.note.now_),
         mailed=mailed,
         root=root,
-        links=desk.links,
-        unsubscribe=UNSUBSCRIBE_TAG,
-        preferences=PREFERENCES_TAG,
-        reader=READER_TAG,
-        reader_html=READER_HTML_TAG,
+        **_addressed(desk.links, mailing_list),
     )
+
+
+def _addressed(links: Links, mailing_list: MailingList) -> dict[str, Any]:
+    """What every mail to a list has: whose it is, and what each copy replaces."""
+    return {
+        "headers": {"List-Id": list_id(links, mailing_list)},
+        "mailing_list": mailing_list,
+        "links": links,
+        "unsubscribe": UNSUBSCRIBE_TAG,
+        "preferences": PREFERENCES_TAG,
+        "reader": READER_TAG,
+        "reader_html": READER_HTML_TAG,
+    }
 
 
 def hash_of(message: Message) -> str:

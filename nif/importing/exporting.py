@@ -1,15 +1,13 @@
 """A list as CSV: streamed, whole, and harmless in a spreadsheet."""
 
-import csv
 from collections.abc import Iterator
-from io import StringIO
 from typing import Any
 
 from sqlalchemy import String, cast, select, type_coerce
 from sqlalchemy.orm import Session
 
 from nif.database import table_of
-from nif.sends.exporting import FORMULAS
+from nif.spreadsheets import written
 from nif.subscriptions.models import Subscriber, Subscription, Suppression
 
 HEADINGS = (
@@ -30,24 +28,15 @@ def export(session: Session, list_id: int) -> Iterator[str]:
 
     To be given a session that sees one moment only.
     """
-    page = StringIO()
-    writer = csv.writer(page)
-    writer.writerow(HEADINGS)
+    return written(HEADINGS, _rows(session, list_id))
+
+
+def _rows(session: Session, list_id: int) -> Iterator[tuple[object, ...]]:
     after = 0
-    while True:
-        rows = session.execute(_people(list_id, after)).all()
+    while rows := session.execute(_people(list_id, after)).all():
         for row in rows:
-            address = row[1]
-            safe = f"'{address}" if address.startswith(FORMULAS) else address
-            writer.writerow((safe, row[2], *map(_moment, row[3:6]), row[6], row[7]))
-        text = page.getvalue()
-        if text:
-            yield text
-        if len(rows) < AT_ONCE:
-            return
+            yield (row[1], row[2], *map(_moment, row[3:6]), row[6], row[7])
         after = rows[-1][0]
-        page.seek(0)
-        page.truncate()
 
 
 def _moment(stored: str | None) -> str:

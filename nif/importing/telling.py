@@ -1,15 +1,13 @@
 """What became of the rows of an import, in words and as a file."""
 
-import csv
 from collections.abc import Iterator
-from io import StringIO
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.errors import Invalid
 from nif.importing.models import ImportProblem, ImportRun, Verdict
-from nif.sends.exporting import harmless
+from nif.spreadsheets import written
 from nif.subscriptions.addresses import read_address
 
 VERDICTS = {
@@ -60,22 +58,9 @@ def problems(
 
 def report(session: Session, run: ImportRun) -> Iterator[str]:
     """Every row that was not taken and is kept, as CSV: line, what stood there, why."""
-    page = StringIO()
-    writer = csv.writer(page)
-    writer.writerow(("line", "cell", "problem"))
     query = select(ImportProblem).where(ImportProblem.run_id == run.id)
     found = session.scalars(
         query.order_by(ImportProblem.line), execution_options={"yield_per": 1000}
     )
-    for number, one in enumerate(found, start=1):
-        writer.writerow((one.line, harmless(one.cell), why(one.code, one.cell)))
-        if number % 1000 == 0:
-            yield _taken(page)
-    yield _taken(page)
-
-
-def _taken(page: StringIO) -> str:
-    text = page.getvalue()
-    page.seek(0)
-    page.truncate()
-    return text
+    rows = ((one.line, one.cell, why(one.code, one.cell)) for one in found)
+    return written(("line", "cell", "problem"), rows)

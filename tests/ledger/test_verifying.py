@@ -171,7 +171,7 @@ def test_a_key_that_is_none_any_more_knows_no_checkpoint(
 )
 def test_a_row_that_cannot_be_read_is_named(database: Database, change: str) -> None:
     if database.engine.dialect.name == "postgresql":
-        pytest.skip("PostgreSQL takes no such thing")
+        pytest.skip("only SQLite takes such things")
     with Session(database.engine) as session:
         some_entries(session, 4)
         session.execute(text(f"UPDATE ledger_entry SET {change} WHERE seq = 3"))

@@ -1,9 +1,7 @@
 """Who did this: the acts, by person, by kind and by day."""
 
-import csv
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from io import StringIO
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +12,7 @@ from nif.accounts import auditing, managing
 from nif.accounts.auditing import Act, Sought
 from nif.clock import utc_now
 from nif.database import Database
-from nif.sends.exporting import harmless
+from nif.spreadsheets import written
 from nif.web.access import Access, open_to
 from nif.web.admin import house
 from nif.web.admin.deeds import DEEDS, PLACES
@@ -103,16 +101,11 @@ def _day(typed: str) -> datetime | None:
 
 def _lines(database: Database, sought: Sought) -> Iterator[str]:
     """Read while it is sent, in a session of its own: the request's is over by then."""
-    yield _line(HEADINGS)
     with database.snapshot() as session:
-        for act in auditing.all_acts(session, sought):
-            moment = act.at.isoformat(timespec="seconds")
-            who = (moment, act.account_id, act.account_name)
-            subject = (act.subject_kind, act.subject_id)
-            yield _line((*who, act.what, *subject, in_words(act.detail)))
+        yield from written(HEADINGS, map(_cells, auditing.all_acts(session, sought)))
 
 
-def _line(cells: tuple[object, ...]) -> str:
-    page = StringIO()
-    csv.writer(page).writerow([harmless(cell) for cell in cells])
-    return page.getvalue()
+def _cells(act: Act) -> tuple[object, ...]:
+    moment = act.at.isoformat(timespec="seconds")
+    who = (moment, act.account_id, act.account_name)
+    return (*who, act.what, act.subject_kind, act.subject_id, in_words(act.detail))

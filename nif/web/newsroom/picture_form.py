@@ -9,6 +9,7 @@ from nif.media.cropping import RATIOS
 from nif.media.describing import Description
 from nif.media.keeping import Framing
 from nif.media.models import Picture, Shape, SourceType
+from nif.web.typed import number
 
 HOW_MADE = {
     SourceType.CAPTURE: "A photograph",
@@ -89,7 +90,7 @@ def read(values: Mapping[str, str]) -> PictureForm:
             )
             for shape in RATIOS
         },
-        edits=int(edits) if edits.isdecimal() and len(edits) < 10 else 0,
+        edits=number(edits),
     )
 
 

@@ -21,11 +21,11 @@ from nif.web.newsroom.noting import note_that
 from nif.web.newsroom.register_form import (
     PartyForm,
     cleaned,
-    number,
     party_copy,
     party_filled,
     read_party,
 )
+from nif.web.typed import number
 
 blueprint = Blueprint("newsroom_register", __name__, url_prefix="/newsroom/register")
 blueprint.register_blueprint(relationships.blueprint)

@@ -20,6 +20,7 @@ from nif.register.models import (
 )
 from nif.register.natures import NATURES
 from nif.register.relating import BY_NATURE, RelationshipCopy
+from nif.web.typed import number
 
 Choice = TypeVar("Choice", bound=StrEnum)
 UNLIMITED = "unlimited"
@@ -152,11 +153,6 @@ def relationship_copy(form: RelationshipForm) -> RelationshipCopy:
         wording=form.wording,
         evidence_url=form.evidence_url,
     )
-
-
-def number(text: str) -> int:
-    """A number of ours that came back with a form; 0 for anything else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def read_day(text: str, field: str) -> date:

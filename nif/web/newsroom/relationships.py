@@ -23,12 +23,12 @@ from nif.web.newsroom.noting import note_that
 from nif.web.newsroom.register_form import (
     RelationshipForm,
     cleaned,
-    number,
     read_day,
     read_relationship,
     relationship_copy,
     relationship_filled,
 )
+from nif.web.typed import number
 
 blueprint = Blueprint("relationships", __name__)
 

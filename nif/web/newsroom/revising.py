@@ -26,6 +26,7 @@ from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import words
 from nif.web.newsroom.noting import note_story
+from nif.web.typed import number
 
 blueprint = Blueprint("newsroom_revising", __name__, url_prefix="/newsroom")
 
@@ -92,7 +93,7 @@ def _change(form: Mapping[str, str]) -> Change:
     kind = next((one for one in words.CHANGES if one.value == form.get("kind")), None)
     if kind is None:
         raise Invalid({"kind": "Say what kind of change this is."})
-    seen_n, seen_edits, from_n = (_number(form.get(name, "")) for name in NUMBERS)
+    seen_n, seen_edits, from_n = (number(form.get(name, "")) for name in NUMBERS)
     note = NoteCopy(
         text=line("text"),
         was=line("was"),
@@ -110,10 +111,6 @@ def _answering(change: Change, report: ReaderReport | None) -> Change:
     if report is None or change.note is None:
         return change
     return replace(change, note=replace(change.note, report_id=report.id))
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def _page(story_id: int, *, problems: dict[str, str] | None = None) -> str:
@@ -142,7 +139,7 @@ def _page(story_id: int, *, problems: dict[str, str] | None = None) -> str:
 
 def _report(session: Session, story_id: int) -> ReaderReport | None:
     """The reader's report that this change answers, where one was named."""
-    report_id = _number(request.values.get("report", ""))
+    report_id = number(request.values.get("report", ""))
     report = get_report(session, report_id) if report_id else None
     if report is None or report.story_id != story_id or report.verdict not in RIGHT:
         return None

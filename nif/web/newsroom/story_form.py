@@ -13,6 +13,7 @@ from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
 from nif.web.newsroom import answer_form
 from nif.web.newsroom.answer_form import AnswerForm
 from nif.web.newsroom.moments import as_typed
+from nif.web.typed import number
 
 MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")
 """What stands before a bullet that was pasted. A star without a space begins emphasis."""
@@ -177,14 +178,13 @@ def read(values: Mapping[str, str]) -> StoryForm:
         ],
         answers=AnswerForm(**{name: text(name) for name in answer_form.NAMES}),
         block_style=text("block_style") or StoryForm.block_style,
-        edits=int(edits) if edits.isdecimal() and len(edits) < 10 else 0,
+        edits=number(edits),
     )
 
 
 def picture_id(text: str) -> int | None:
     """The picture that a field names; None where it names none that could be."""
-    is_id = text.isascii() and text.isdecimal() and len(text) < 19 and int(text) > 0
-    return int(text) if is_id else None
+    return number(text, digits=18) or None
 
 
 def grown(form: StoryForm, what: str) -> StoryForm:
