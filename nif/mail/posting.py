@@ -87,7 +87,9 @@ def _post(transaction: Transaction, mailer: Mailer, letter: Letter, clock: Clock
         # A fault of ours: the letter behind this one is posted all the same.
         trouble, final = type(error).__name__, is_late
     with transaction() as session:
-        _note(session.get_one(Letter, letter.id), trouble, final, clock())
+        # Whoever it went to may have been forgotten meanwhile, and the letter with them.
+        if (still_there := session.get(Letter, letter.id)) is not None:
+            _note(still_there, trouble, final, clock())
     return trouble is None
 
 

@@ -11,6 +11,7 @@ from nif.errors import NotFound
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances, has_ever_confirmed
 from nif.subscriptions.counting import move
+from nif.subscriptions.forgetting import GONE
 from nif.subscriptions.joining import (
     DAY,
     HOUR,
@@ -27,7 +28,7 @@ from nif.subscriptions.models import (
     SubscriptionState,
 )
 from nif.subscriptions.suppressing import is_suppressed
-from nif.tokens import NOT_OURS, Purpose, Tokens
+from nif.tokens import Purpose, Tokens
 
 
 def preferences_token(subscriber_id: int, tokens: Tokens) -> str:
@@ -45,7 +46,7 @@ def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     subscriber_id, _ = tokens.open(Purpose.PREFERENCES, token)
     subscriber = session.get(Subscriber, subscriber_id)
     if subscriber is None:
-        raise NotFound(NOT_OURS)
+        raise NotFound(GONE)
     return subscriber
 
 

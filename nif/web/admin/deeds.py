@@ -45,6 +45,7 @@ DEEDS = {
     "send_limited": "set the time limit of",
     "batch_resolved": "decided about a batch of",
     "brake_tried": "tried whether mail leaves again",
+    "subscriber_erased": "erased a reader,",
     "events_taken_up": "had events processed again",
 }
 """A verb's code, and what stands between who did it and what it was done to."""
