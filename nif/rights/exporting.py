@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from nif.rights.catalogue import HOLDINGS
 from nif.rights.holdings import Rows
 from nif.rights.people import Person
+from nif.rights.receipts import receipts
 from nif.subscriptions.forgetting import is_erased
 
 
@@ -34,6 +35,12 @@ def as_data(session: Session, person: Person, *, now: datetime) -> dict[str, Any
         "known": any(found.values()),
         "holdings": found,
     }
+
+
+def receipts_as_data(session: Session, person: Person, *, now: datetime) -> dict[str, Any]:
+    """The receipts alone, as one document."""
+    found = [_plain(one) for one in receipts(session, person.id)]
+    return {"address": person.canonical, "exported_at": _as_text(now), "receipts": found}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
