@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     trusted_hosts: Words = ()
     require_second_factor: SecondFactor = SecondFactor.NONE
 
+    keep_unconfirmed_days: int = Field(default=30, ge=8, le=3650)
+    keep_events_days: int = Field(default=395, ge=31, le=3650)
+    keep_networks_days: int = Field(default=730, ge=1, le=3650)
+
     send_concurrency: int = Field(default=8, ge=1, le=64)
     send_quiet_period: timedelta = timedelta(minutes=30)
     send_lease: timedelta = timedelta(seconds=90)

@@ -13,6 +13,7 @@ from nif.cli import (
     ledger,
     lists,
     processes,
+    retention,
     schema,
     sends,
     subscribers,
@@ -38,7 +39,7 @@ def nif() -> None:
 
 for module in (
     *(processes, schema, demo, accounts, lists, digests, editions, sends, events, ledger),
-    *(subscribers,),
+    *(subscribers, retention),
 ):
     for command in module.COMMANDS:
         nif.add_command(command)

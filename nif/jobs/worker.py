@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from nif.ledger.checkpointing import checkpoint
 from nif.mail.posting import forget_letters, post_letters
 from nif.media.preparing import due, prepare
 from nif.parts import Parts
+from nif.rights.retaining import KEEP_LETTERS, KEEP_TALLIES, run_if_due
 from nif.sends import correcting, feedback, leasing
 from nif.sends.delivering import deliver
 from nif.sends.mirroring import pull_if_due
@@ -31,9 +32,6 @@ log = structlog.get_logger(__name__)
 
 WAKE_AGAIN_AFTER = 30.0
 """Seconds after which a wake-up counts as lost."""
-
-KEEP_TALLIES = timedelta(days=31)
-KEEP_LETTERS = timedelta(days=30)
 
 Job = Callable[[], None]
 
@@ -169,6 +167,14 @@ class Worker:
         with self._parts.database.transaction() as session:
             limits.forget(session, before=now - KEEP_TALLIES)
             forget_letters(session, before=now - KEEP_LETTERS)
+        # What was deleted stands in SQLite's log until somebody clears it.
+        self._parts.database.clear_log()
+
+    def retain(self) -> None:
+        """Once a day, let go what has had its time."""
+        gone = run_if_due(self._parts.database.transaction, self._parts.times, now=utc_now())
+        if gone and any(gone.values()):
+            log.info("what had its time is gone", **gone)
 
     def _keep_slots_of(self, slug: str, now: datetime) -> list[dict[str, Any]]:
         kept = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from nif.rights import holdings
+from nif.rights import holdings, mailings
 from nif.rights.holdings import Rows, nothing
 from nif.rights.people import Person
 from nif.sends.chores import Chore
@@ -46,45 +46,45 @@ HOLDINGS = (
     Holding(
         *("delivery", "The mails that were planned for you"),
         "kept without anybody behind its number, so that past sends still add up",
-        *(holdings.show_deliveries, holdings.forget_deliveries),
+        *(mailings.show_deliveries, mailings.forget_deliveries),
     ),
     Holding(
         *("event", "What our mail provider reported about those mails"),
         "kept without what it says, under a number with nobody behind it",
-        *(holdings.show_events, holdings.forget_events),
+        *(mailings.show_events, mailings.forget_events),
     ),
     Holding(
         *("event_post", "Reports of the mail provider that wait to be read"),
         "the address is taken out",
-        *(nothing, holdings.forget_posts),
+        *(nothing, mailings.forget_posts),
     ),
     Holding(
         *("letter", "Single mails that we wrote to you in the last 30 days", "deleted"),
-        *(holdings.show_letters, holdings.forget_letters),
+        *(mailings.show_letters, mailings.forget_letters),
     ),
     Holding(
         *("outbox_mail", "Mails in the outbox of a trial installation", "deleted"),
-        *(holdings.show_outbox, holdings.forget_outbox),
+        *(mailings.show_outbox, mailings.forget_outbox),
     ),
     Holding(
         *("reader_report", "Errors you told us of, with your address to answer to"),
         "kept without the address",
-        *(holdings.show_reports, holdings.forget_reports),
+        *(mailings.show_reports, mailings.forget_reports),
     ),
     Holding(
         *("attempt", "Words of the mail provider about a whole batch"),
         "the address is taken out",
-        *(nothing, holdings.forget_troubles(Attempt.why)),
+        *(nothing, mailings.forget_troubles(Attempt.why)),
     ),
     Holding(
         *("send", "Why a send was stopped"),
         "the address is taken out",
-        *(nothing, holdings.forget_troubles(Send.trouble)),
+        *(nothing, mailings.forget_troubles(Send.trouble)),
     ),
     Holding(
         *("chore", "Why a daily task failed"),
         "the address is taken out",
-        *(nothing, holdings.forget_troubles(Chore.trouble)),
+        *(nothing, mailings.forget_troubles(Chore.trouble)),
     ),
     Holding(
         *("tally", "How often something was asked for, under a hash", "deleted"),
