@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.database import Base, BigId, Transaction
@@ -115,6 +115,13 @@ def given_up(session: Session, since: datetime, *, most: int = 20) -> Sequence[L
         Letter.trouble.is_not(None),
     )
     return session.scalars(query.order_by(Letter.id.desc()).limit(most)).all()
+
+
+def forget_letters_to(session: Session, canonical: str, *, also_waiting: bool) -> None:
+    """Drop the traces of letters to an address; those that are under way only where asked to."""
+    theirs = func.lower(Letter.address) == canonical
+    done = Letter.next_try_at.is_(None)
+    session.execute(delete(Letter).where(theirs if also_waiting else theirs & done))
 
 
 def forget_letters(session: Session, *, before: datetime) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from nif.rights import holdings, mailings
-from nif.rights.holdings import Rows, nothing
+from nif.rights.holdings import Rows
 from nif.rights.people import Person
 from nif.sends.chores import Chore
 from nif.sends.models import Attempt, Send
@@ -20,13 +20,15 @@ from nif.sends.models import Attempt, Send
 class Holding:
     """`show` gives what an export shows of a person, `forget` does what erasure does.
 
+    What has an address only in passing, among words about something else or hashed, shows nothing.
+
     `table` is where it is kept, `what` names it for the reader, `erasure` says what is done.
     """
 
     table: str
     what: str
     erasure: str
-    show: Callable[[Session, Person], Rows]
+    show: Callable[[Session, Person], Rows] | None
     forget: Callable[[Session, Person], None]
 
 
@@ -56,7 +58,7 @@ HOLDINGS = (
     Holding(
         *("event_post", "Reports of the mail provider that wait to be read"),
         "the address is taken out",
-        *(nothing, mailings.forget_posts),
+        *(None, mailings.forget_posts),
     ),
     Holding(
         *("letter", "Single mails that we wrote to you in the last 30 days", "deleted"),
@@ -74,21 +76,21 @@ HOLDINGS = (
     Holding(
         *("attempt", "Words of the mail provider about a whole batch"),
         "the address is taken out",
-        *(nothing, mailings.forget_troubles(Attempt.why)),
+        *(None, mailings.forget_troubles(Attempt.why)),
     ),
     Holding(
         *("send", "Why a send was stopped"),
         "the address is taken out",
-        *(nothing, mailings.forget_troubles(Send.trouble)),
+        *(None, mailings.forget_troubles(Send.trouble)),
     ),
     Holding(
         *("chore", "Why a daily task failed"),
         "the address is taken out",
-        *(nothing, mailings.forget_troubles(Chore.trouble)),
+        *(None, mailings.forget_troubles(Chore.trouble)),
     ),
     Holding(
         *("tally", "How often something was asked for, under a hash", "deleted"),
-        *(nothing, holdings.forget_tallies),
+        *(None, holdings.forget_tallies),
     ),
     Holding(
         *("suppression", "Whether and why we must not write to you"),

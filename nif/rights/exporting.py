@@ -21,8 +21,17 @@ class Section:
 
 
 def everything(session: Session, person: Person) -> list[Section]:
-    """What each table holds of a person; those with nothing too, for that is an answer as well."""
-    return [Section(one.table, one.what, one.show(session, person)) for one in reversed(HOLDINGS)]
+    """What each table holds of a person; those with nothing too, for that is an answer as well.
+
+    Not those that hold an address in passing and by no person: `in_passing` names them.
+    """
+    shown = ((one, one.show) for one in reversed(HOLDINGS))
+    return [Section(one.table, one.what, show(session, person)) for one, show in shown if show]
+
+
+def in_passing() -> list[str]:
+    """Where an address may stand for a while, in words or hashed, and cannot be shown."""
+    return [one.what for one in reversed(HOLDINGS) if one.show is None]
 
 
 def as_data(session: Session, person: Person, *, now: datetime) -> dict[str, Any]:
@@ -34,6 +43,7 @@ def as_data(session: Session, person: Person, *, now: datetime) -> dict[str, Any
         "erased": is_erased(session, person.canonical),
         "known": any(found.values()),
         "holdings": found,
+        "in_passing": in_passing(),
     }
 
 

@@ -24,10 +24,6 @@ from nif.subscriptions.models import (
 Rows = list[dict[str, Any]]
 
 
-def nothing(_session: Session, _person: Person) -> Rows:
-    return []
-
-
 def show_subscriber(session: Session, person: Person) -> Rows:
     one = session.get(Subscriber, person.id)
     if one is None:

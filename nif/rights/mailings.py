@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from nif.mail import outbox, posting
 from nif.mail.outbox import OutboxMail
 from nif.mail.posting import Letter
 from nif.rights.holdings import Rows
@@ -113,7 +114,7 @@ def show_letters(session: Session, person: Person) -> Rows:
 
 
 def forget_letters(session: Session, person: Person) -> None:
-    session.execute(delete(Letter).where(func.lower(Letter.address) == person.canonical))
+    posting.forget_letters_to(session, person.canonical, also_waiting=True)
     _scrub(session, person, Letter.trouble)
 
 
@@ -126,7 +127,7 @@ def show_outbox(session: Session, person: Person) -> Rows:
 
 
 def forget_outbox(session: Session, person: Person) -> None:
-    session.execute(delete(OutboxMail).where(func.lower(OutboxMail.address) == person.canonical))
+    outbox.forget_mails_to(session, person.canonical)
 
 
 def show_reports(session: Session, person: Person) -> Rows:

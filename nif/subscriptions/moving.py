@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from nif import limits
 from nif.database import insert_into
 from nif.errors import Expired, NotFound
+from nif.mail import outbox, posting
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import move, uncount
@@ -115,6 +116,9 @@ def move_address(
     other = session.scalar(at_new.with_for_update())
     if other is not None:
         _take_over(session, reader, other)
+    # What was mailed to the old address would else be nobody's, and outlive its reader's erasure.
+    posting.forget_letters_to(session, reader.canonical, also_waiting=False)
+    outbox.forget_mails_to(session, reader.canonical)
     reader.address, reader.canonical = change.address, change.canonical
     session.delete(change)
     session.flush()

@@ -14,7 +14,7 @@ NETWORK_AN_HOUR = 30
 THREE = 3
 
 OWN_WISH = "unsubscribed"
-GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained")
+GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained", "erased")
 """Reasons never to mail an address, each graver than the one before it."""
 
 Key = tuple[str, str]

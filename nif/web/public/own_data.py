@@ -28,6 +28,7 @@ def known(token: str) -> ResponseReturnValue:
         address=subscriber.address,
         held=[one for one in sections if one.rows and one.table != "consent"],
         empty=[one for one in sections if not one.rows],
+        in_passing=exporting.in_passing(),
     )
 
 
