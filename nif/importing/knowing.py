@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import table_of
 from nif.importing.judging import Standing
+from nif.subscriptions.forgetting import is_erased_many
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -16,6 +17,7 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
     Suppression,
+    SuppressionReason,
 )
 
 _subscriber, _suppression = table_of(Subscriber).c, table_of(Suppression).c
@@ -47,6 +49,8 @@ def standings(session: Session, list_id: int, canonicals: Collection[str]) -> di
             )
         )
     }
+    for canonical in is_erased_many(session, canonicals):
+        found[canonical] = Standing(suppressed=SuppressionReason.ERASED)
     return _with_states(session, list_id, found)
 
 

@@ -27,6 +27,7 @@ SCHEDULE = (
     ("imports", timedelta(seconds=2)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
+    ("retain", timedelta(minutes=30)),
     ("checkpoint", timedelta(hours=1)),
 )
 """What ticks, and how often. The queue wakes the same jobs sooner."""

@@ -87,6 +87,7 @@ class Certificate:
     accepted: int = 0
     suppressed: dict[str, int] = field(default_factory=dict)
     left: int = 0
+    paused: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     unwritable: int = 0
     held: int = 0
@@ -97,7 +98,8 @@ class Certificate:
 
     @property
     def counted(self) -> int:
-        not_mailed = sum(self.suppressed.values()) + self.left + sum(self.refused.values())
+        not_mailed = sum(self.suppressed.values()) + self.left + self.paused
+        not_mailed += sum(self.refused.values())
         return self.accepted + not_mailed + self.unwritable + self.held + self.pending
 
     @property
@@ -197,7 +199,7 @@ def _overlaps(session: Session, send_id: int) -> list[str]:
 
 def _count(made: Certificate, one: Fate) -> None:
     match one.fate:
-        case "accepted" | "held" | "pending" | "left" | "unwritable":
+        case "accepted" | "held" | "pending" | "left" | "paused" | "unwritable":
             setattr(made, one.fate, getattr(made, one.fate) + 1)
         case "suppressed" | "refused":
             by_reason = getattr(made, one.fate)
@@ -215,7 +217,7 @@ def _faults(made: Certificate, told: Tally, deliveries: int) -> list[str]:
     counted = Tally(
         audience=made.audience,
         accepted=made.accepted,
-        dropped=made.left + sum(made.suppressed.values()),
+        dropped=made.left + made.paused + sum(made.suppressed.values()),
         refused=sum(made.refused.values()),
         unwritable=made.unwritable,
         uncertain=made.held,

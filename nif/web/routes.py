@@ -25,9 +25,11 @@ from nif.web.public import (
     invitation,
     ledger,
     media,
+    new_address,
     newsletters,
     notices,
     outbox,
+    own_data,
     people,
     policies,
     preferences,
@@ -42,7 +44,8 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, unsubscribe, preferences, relationships, people, policies, ledger, transparency),
+    *(subscribe, unsubscribe, preferences, new_address, own_data),
+    *(relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
 FOR_THE_NEWSROOM = (

@@ -67,6 +67,7 @@ DEEDS = {
     "import_begun": "began an import into",
     "import_undone": "undid an import into",
     "list_exported": "took out the readers of",
+    "subscriber_erased": "erased a reader,",
     "events_taken_up": "had events processed again",
 }
 """A verb's code, and what stands between who did it and what it was done to."""
