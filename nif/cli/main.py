@@ -15,6 +15,7 @@ from nif.cli import (
     processes,
     schema,
     sends,
+    subscribers,
 )
 from nif.errors import NifError
 
@@ -35,7 +36,10 @@ def nif() -> None:
     """New Industry Focus: stories that disclose, mail that arrives once."""
 
 
-for module in (processes, schema, demo, accounts, lists, digests, editions, sends, events, ledger):
+for module in (
+    *(processes, schema, demo, accounts, lists, subscribers),
+    *(digests, editions, sends, events, ledger),
+):
     for command in module.COMMANDS:
         nif.add_command(command)
 

@@ -24,6 +24,7 @@ SCHEDULE = (
     ("events", timedelta(seconds=2)),
     ("reconcile", timedelta(seconds=5)),
     ("pictures", timedelta(seconds=5)),
+    ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
     ("checkpoint", timedelta(hours=1)),

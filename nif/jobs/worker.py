@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from nif import limits
+from nif.audience.indexing import catch_up
 from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
@@ -162,6 +163,10 @@ class Worker:
         with self._parts.database.transaction() as session:
             may_make = not settings.in_production
             checkpoint(session, settings.ledger_key, may_make_key=may_make, now=now)
+
+    def addresses(self) -> None:
+        """Make those who came since findable by parts of their address."""
+        catch_up(self._parts.database.transaction, now=utc_now())
 
     def forget(self) -> None:
         """Drop what is kept for no longer than it is needed."""

@@ -51,6 +51,7 @@ class Subscriber(Base):
     """A person with an address. `canonical` is what makes two spellings of it the same."""
 
     __tablename__ = "subscriber"
+    __table_args__ = (Index(None, "created_at", "id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     address: Mapped[str]
@@ -89,6 +90,7 @@ class Consent(Base):
     """One change of someone's mind, with all that proves it (GDPR Art. 7(1)). Only appended."""
 
     __tablename__ = "consent"
+    __table_args__ = (Index(None, "source", "subscriber_id"), Index(None, "at", "subscriber_id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), index=True)
