@@ -194,6 +194,7 @@ def _read(after: str) -> Place:
         place = (datetime.fromisoformat(moment) if moment else None, int(number))
     except ValueError:
         raise NotFound("There is no such page.") from None
-    if not 0 < place[1] < 2**63 or (place[0] and place[0].tzinfo is None):
+    of_an_age = place[0] is None or (place[0].tzinfo is not None and 1970 <= place[0].year < 9999)
+    if not 0 < place[1] < 2**63 or not of_an_age:
         raise NotFound("There is no such page.")
     return place

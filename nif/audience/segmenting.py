@@ -1,7 +1,9 @@
 """Segments: conditions saved under a name, with the size that was last counted."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -35,37 +37,44 @@ def conditions_of(segment: Segment, ground: Ground) -> Conditions:
     return asking.parse(segment.conditions, lists=ground.lists.keys())
 
 
-def save(  # noqa: PLR0913  (a segment, what it says, and who says it when)
-    session: Session,
-    segment: Segment | None,
-    name: str,
-    asked: Conditions,
-    ground: Ground,
-    *,
-    by: Doer,
-    now: datetime,
+@dataclass(frozen=True)
+class Draft:
+    """What a segment is to be, with the size that was just counted."""
+
+    name: str
+    asked: Conditions
+    size: int
+
+
+def save(
+    session: Session, segment: Segment | None, draft: Draft, *, by: Doer, now: datetime
 ) -> Segment:
-    """Keep conditions under a name, and count them. Without a segment a new one is made.
+    """Keep conditions under a name, with their size. Without a segment a new one is made.
 
     Raises Invalid for a name that is none or taken, and where there is no condition.
     """
-    _check(session, segment, name, asked)
+    check(session, segment.id if segment else None, draft.name, draft.asked)
     is_new = segment is None
     if segment is None:
         segment = Segment(made_by=by.name, at=now)
         session.add(segment)
-    segment.name, segment.conditions = name, asked.as_data()
-    segment.size, segment.counted_at = counting.size(session, asked, ground), now
+    segment.name, segment.conditions = draft.name, draft.asked.as_data()
+    segment.size, segment.counted_at = draft.size, now
     session.flush()
-    what = "segment_made" if is_new else "segment_changed"
-    note(session, by, what, kind="segment", subject=segment.id, detail={"name": name}, now=now)
+    what, detail = "segment_made" if is_new else "segment_changed", {"name": draft.name}
+    note(session, by, what, kind="segment", subject=segment.id, detail=detail, now=now)
     return segment
 
 
-def count_again(session: Session, segment: Segment, ground: Ground, *, now: datetime) -> None:
-    """Count a segment as it is now. Raises Invalid where its conditions cannot be any more."""
-    asked = conditions_of(segment, ground)
-    segment.size, segment.counted_at = counting.size(session, asked, ground), now
+def count(session: Session, segment: Segment, ground: Ground) -> int:
+    """How many are in a segment now. Raises Invalid where its conditions cannot be any more."""
+    return counting.size(session, conditions_of(segment, ground), ground)
+
+
+def keep_size(segment: Segment, conditions: dict[str, Any], size: int, *, now: datetime) -> None:
+    """Keep what was counted, unless the segment asks for something else by now."""
+    if segment.conditions == conditions:
+        segment.size, segment.counted_at = size, now
 
 
 def drop(session: Session, segment: Segment, *, by: Doer, now: datetime) -> None:
@@ -75,15 +84,14 @@ def drop(session: Session, segment: Segment, *, by: Doer, now: datetime) -> None
     session.delete(segment)
 
 
-def _check(session: Session, segment: Segment | None, name: str, asked: Conditions) -> None:
-    """Raises Invalid."""
+def check(session: Session, segment_id: int | None, name: str, asked: Conditions) -> None:
+    """Raises Invalid where conditions cannot be saved under this name."""
     if not name:
         raise Invalid({"name": "Give the segment a name, to find it again."})
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise Invalid({"name": f"A name has at most {LONGEST_NAME} plain characters."})
     if not asked.rows:
         raise Invalid({"conditions": "Choose at least one condition: without one it is everyone."})
-    with session.no_autoflush:
-        taken = session.scalar(select(Segment.id).where(Segment.name == name))
-    if taken is not None and (segment is None or taken != segment.id):
+    taken = session.scalar(select(Segment.id).where(Segment.name == name))
+    if taken is not None and taken != segment_id:
         raise Invalid({"name": "There is a segment of this name already."})

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
 from nif.app import join
+from nif.audience.models import Segment
 from nif.clock import utc_now
 from nif.database import Database
 from nif.demo.loading import PASSWORD
@@ -44,7 +45,19 @@ EXAMPLES = {
     "report_id": "1",
     "account_id": "1",
     "send_id": "1",
+    "subscriber_id": "1",
+    "segment_id": "1",
     "slug": "daily",
+}
+SEGMENT = {
+    "match": "all",
+    "conditions": [
+        {"field": "list", "operator": "confirmed", "value": "daily"},
+        {"field": "joined", "operator": "since", "value": "2026-01-01"},
+        {"field": "address", "operator": "contains", "value": "ann@"},
+        {"field": "source", "operator": "is_not", "value": "/subscribe"},
+        {"field": "suppressed", "operator": "not_because", "value": "any"},
+    ],
 }
 PUBLISHED_ONLY = {"newsroom_revising.look"}
 pytestmark = pytest.mark.browser
@@ -94,6 +107,7 @@ def something_everywhere(database: Database, parts: object) -> tuple[int, int]:
         slot = Slot((now - timedelta(days=1)).date(), now)
         edition = keep_slot(session, newsletter, slot, parts.desk, now=now)
         assert plan(session, edition, now=now) is not None
+        session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
         return draft.id, story.id
 
 

@@ -37,6 +37,12 @@ DEEDS = {
     "gate_overridden": "let a gate pass for",
     "list_created": "founded the list",
     "schedule_changed": "changed the schedule of",
+    "subscriber_taken_off": "took off a list",
+    "subscriber_suppressed": "suppressed by hand",
+    "suppression_lifted": "lifted the suppression of",
+    "segment_made": "made the segment",
+    "segment_changed": "changed the segment",
+    "segment_dropped": "dropped the segment",
     "send_begun": "sent by hand",
     "send_paused": "paused",
     "send_resumed": "went on with",
@@ -54,5 +60,7 @@ PLACES = {
     "story": "/newsroom/stories/{}",
     "list": "/admin/lists/{}",
     "send": "/admin/sends/{}",
+    "subscriber": "/admin/subscribers/{}",
+    "segment": "/admin/segments/{}",
 }
 """Where a thing of some kind is looked at."""
