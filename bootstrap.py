@@ -9,6 +9,7 @@ Commands:
   bench-send    the figures of sends
   bench-events  the figures of the event webhook
   bench-ledger  the figures of the public ledger
+  bench-audience  the figures of a million subscribers on the desk
   bench-newsroom  the figures of the newsroom's pages
   prove         the proofs of sending, in their long form
   setup       set up, and no more
@@ -54,6 +55,7 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "bench-send": [[PYTHON, "-m", "bench.sends"]],
     "bench-events": [[PYTHON, "-m", "bench.events"]],
     "bench-ledger": [[PYTHON, "-m", "bench.ledger"]],
+    "bench-audience": [[PYTHON, "-m", "bench.audience"]],
     "bench-newsroom": [[PYTHON, "-m", "bench.newsroom"]],
     "prove": [[PYTHON, "-m", "tests.prove"]],
     "setup": [],

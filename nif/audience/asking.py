@@ -100,7 +100,7 @@ def parse(data: Any, *, lists: Collection[str]) -> Conditions:
     if not isinstance(data, dict) or data.keys() != {"match", "conditions"}:
         raise Invalid({"conditions": "A segment is an object with “match” and “conditions”."})
     match, rows = data["match"], data["conditions"]
-    if match not in set(Match):
+    if not isinstance(match, str) or match not in set(Match):
         raise Invalid({"conditions": "“match” is either “all” or “any”."})
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Invalid({"conditions": "“conditions” is a list of objects."})
