@@ -37,6 +37,9 @@ CLICK = "click"
 _Who = aliased(Subscriber)
 """A subscriber's row, looked up by an id that comes from elsewhere."""
 
+OWN_ROW = Subscriber.__table__.c.id
+"""The id of a row of subscribers that is at hand: what stands in it need not be looked up."""
+
 Ids = Select[Any]
 
 
@@ -96,6 +99,8 @@ def _addresses(condition: Condition, ground: Ground) -> Ids:
 
 
 def _has_address(condition: Condition, who: Any, ground: Ground) -> ColumnElement[bool]:
+    if who is OWN_ROW:
+        return Subscriber.canonical.contains(condition.value, autoescape=True)
     part = _Who.canonical.contains(condition.value, autoescape=True)
     return select(_Who.id).where(_Who.id == who, part).exists()
 
@@ -136,6 +141,8 @@ def _joined(condition: Condition, ground: Ground) -> Ids:
 
 
 def _has_joined(condition: Condition, who: Any, ground: Ground) -> ColumnElement[bool]:
+    if who is OWN_ROW:
+        return joined_in(condition, Subscriber.created_at, ground)
     then = joined_in(condition, _Who.created_at, ground)
     return select(_Who.id).where(_Who.id == who, then).exists()
 
@@ -183,8 +190,11 @@ def _suppressed(condition: Condition, ground: Ground) -> Ids:
 
 
 def _is_suppressed(condition: Condition, who: Any, ground: Ground) -> ColumnElement[bool]:
-    known = Suppression.canonical == _Who.canonical
-    found = select(_Who.id).join(Suppression, known).where(_Who.id == who)
+    if who is OWN_ROW:
+        found = select(Suppression.at).where(Suppression.canonical == Subscriber.canonical)
+    else:
+        known = Suppression.canonical == _Who.canonical
+        found = select(Suppression.at).join(_Who, known).where(_Who.id == who)
     return (found if condition.value == ANY_REASON else found.where(_reason(condition))).exists()
 
 

@@ -5,17 +5,28 @@ page looks through ten thousand at most: where few fit, it says how far it came,
 on from there. So no page waits for a million rows, whatever is asked.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from nif.audience import indexing
 from nif.audience.asking import Condition, Conditions, Match
-from nif.audience.compiling import Ground, comes_twice, holds, ids_of, joined_in
+from nif.audience.compiling import OWN_ROW, Ground, comes_twice, holds, ids_of, joined_in
 from nif.errors import NotFound
 from nif.subscriptions.models import (
     MailingList,
@@ -145,16 +156,24 @@ def _fitting(
     ground: Ground,
 ) -> set[int]:
     """Of which of a few ids the conditions hold."""
-    who = Subscriber.__table__.c.id
     tests: list[ColumnElement[bool]] = [
-        holds(row, who, ground)
+        holds(row, OWN_ROW, ground)
         for row in asked.rows
         if row is not begin and not (begin and begin.field == row.field == "joined")
     ]
     if not tests:
         return set(ids)
     joined = and_(*tests) if asked.match is Match.ALL else or_(*tests)
-    return set(session.scalars(select(who).where(who.in_(ids), joined)))
+    query = select(OWN_ROW).where(_is_among(ids, ground), joined)
+    return set(session.scalars(query))
+
+
+def _is_among(ids: Sequence[int], ground: Ground) -> ColumnElement[bool]:
+    """Is a subscriber one of these? All in one parameter: thousands take longer than the search."""
+    if not ground.on_sqlite:
+        return OWN_ROW.bool_op("=")(func.any(literal(list(ids), ARRAY(BigInteger))))
+    given = func.json_each(literal(json.dumps(list(ids)))).table_valued("value")
+    return OWN_ROW.in_(select(given.c.value))
 
 
 def _described(session: Session, places: Sequence[Place]) -> list[Found]:
