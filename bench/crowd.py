@@ -25,7 +25,7 @@ DOMAINS = ["gmail.com", "example.com", "example.org", "mail.example.net", "label
 SERIES = {
     "sqlite": "(WITH RECURSIVE n(i) AS (SELECT :a UNION ALL SELECT i + 1 FROM n WHERE i < :b) "
     "SELECT i FROM n) AS n",
-    "postgresql": "generate_series(CAST(:a AS int), CAST(:b AS int)) AS n(i)",
+    "postgresql": "generate_series(CAST(:a AS bigint), CAST(:b AS bigint)) AS n(i)",
 }
 # The moment of the i-th: as old as its number is small.
 MOMENT = {
