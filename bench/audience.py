@@ -65,7 +65,8 @@ def measure_audience(ground: Ground, choices: Choices, report: Report) -> None:
                 report.add(Figure(f"audience.{name}", ground.database, size, value, "ms"))
             for name, value in _segments(database, size):
                 report.add(Figure(f"audience.segment.{name}", ground.database, size, value, "s"))
-            scans = _scans(database, client, [paths[-1] for _, paths in _pages(who, size)])
+            asked = (*_pages(who, size), *_searches(size))
+            scans = _scans(database, client, [paths[-1] for _, paths in asked])
             for scan in scans:
                 report.going_on(f"a scan: {scan}")
             if ground.database == "postgresql":
