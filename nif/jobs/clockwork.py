@@ -25,6 +25,7 @@ SCHEDULE = (
     ("reconcile", timedelta(seconds=5)),
     ("pictures", timedelta(seconds=5)),
     ("imports", timedelta(seconds=2)),
+    ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
     ("retain", timedelta(minutes=30)),

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from nif.audience.indexing import catch_up
 from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
@@ -180,6 +181,10 @@ class Worker:
         with self._parts.database.transaction() as session:
             may_make = not settings.in_production
             checkpoint(session, settings.ledger_key, may_make_key=may_make, now=now)
+
+    def addresses(self) -> None:
+        """Make those who came since findable by parts of their address."""
+        catch_up(self._parts.database.transaction, now=utc_now())
 
     def forget(self) -> None:
         """Delete the files of imports that nobody needs any more."""

@@ -79,6 +79,11 @@ HOLDINGS = (
         *(None, mailings.forget_troubles(ImportProblem.cell)),
     ),
     Holding(
+        *("segment", "Conditions that staff saved to find readers by"),
+        "the address is taken out",
+        *(None, mailings.forget_segments),
+    ),
+    Holding(
         *("reader_report", "Errors you told us of, with your address to answer to"),
         "kept without the address",
         *(mailings.show_reports, mailings.forget_reports),

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from nif.audience.models import Segment
 from nif.mail import outbox, posting
 from nif.mail.outbox import OutboxMail
 from nif.mail.posting import Letter
@@ -144,6 +145,13 @@ def forget_reports(session: Session, person: Person) -> None:
     )
     for column in (ReaderReport.text, ReaderReport.answer):
         _scrub(session, person, column)
+
+
+def forget_segments(session: Session, person: Person) -> None:
+    """Somebody may have looked for exactly this reader, and saved it."""
+    for segment in session.scalars(select(Segment)):
+        segment.name = person.spellings.sub(ERASED, segment.name)
+        segment.conditions = _cleaned(segment.conditions, person.spellings)
 
 
 def forget_troubles(column: Any) -> Callable[[Session, Person], None]:

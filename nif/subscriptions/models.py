@@ -68,6 +68,7 @@ class Subscriber(Base):
 
     __tablename__ = "subscriber"
     __table_args__ = (
+        Index(None, "created_at", "id"),
         Index(
             "ix_subscriber_paused_until",
             "paused_until",
@@ -115,6 +116,7 @@ class Consent(Base):
     """One change of someone's mind, with all that proves it (GDPR Art. 7(1)). Only appended."""
 
     __tablename__ = "consent"
+    __table_args__ = (Index(None, "source", "subscriber_id"), Index(None, "at", "subscriber_id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), index=True)

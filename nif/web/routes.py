@@ -7,7 +7,9 @@ from flask import Blueprint
 from nif.web.admin import audit, imports
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
+from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
+from nif.web.admin import subscribers as admin_subscribers
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosaving, merging, previewing
 from nif.web.newsroom import deciding as newsroom_deciding
@@ -53,7 +55,10 @@ FOR_THE_NEWSROOM = (
     *(newsroom_deciding, newsroom_revising, newsroom_reports),
     *(newsroom_register, newsroom_pictures),
 )
-FOR_ADMINS = (admin_lists, imports, admin_sends, admin_people, audit, account, invitation)
+FOR_ADMINS = (
+    *(admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
+    *(admin_subscribers, admin_segments),
+)
 
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:

@@ -3,18 +3,20 @@
 import pytest
 
 from nif.database import Database
+from nif.parts import Parts
 from tests.cli.conftest import Run
-from tests.factories import a_list, a_subscription
+from tests.factories import a_list, a_send, a_subscription
 
 ANN = "Ann@example.com"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def ann(database: Database) -> None:
     with database.transaction() as session:
         a_subscription(session, a_list(session), ANN)
 
 
+@pytest.mark.usefixtures("ann")
 def test_a_reader_is_exported_and_erased_and_then_nothing_is_known(run: Run) -> None:
     before = run("subscriber", "export", "ann@example.com")
     erased = run("subscriber", "erase", ANN, "--json")
@@ -35,3 +37,21 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run) -> None:
 
     assert (told.status, told.told["unconfirmed"], told.told["dry_run"]) == (0, 0, True)
     assert run("retention", "run", "--json").told["dry_run"] is False
+
+
+def test_a_subscriber_is_told_as_on_their_page(run: Run, database: Database, parts: Parts) -> None:
+    with database.transaction() as session:
+        a_send(session, parts, "Ann@example.com", "bob@example.com")
+
+    told = run("subscriber", "show", "ann@EXAMPLE.com", "--json").told
+    assert (told["id"], told["address"], told["suppressed"]) == (1, "Ann@example.com", None)
+    assert [one["state"] for one in told["lists"]] == ["confirmed"]
+    assert [(one["fate"], one["events"]) for one in told["editions"]] == [("pending", [])]
+    text = run("subscriber", "show", "ann@example.com").text
+    assert "fate: pending" in text
+    assert "bob" not in text
+
+    for wrong in ("cy@example.com", "nobody"):
+        ended = run("subscriber", "show", wrong)
+        assert (ended.status, ended.text) == (1, "")
+        assert wrong not in ended.error

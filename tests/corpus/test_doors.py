@@ -62,6 +62,10 @@ SAVED: Mapping[str, Mapping[str, str]] = {
         **{"title": "", "description": "", "slug": "s-{n}"},
         **{"often": "daily", "at": "07:30", "zone": "Europe/London"},
     },
+    "/admin/segments/new": {
+        **{"name": "n{n}", "match": "all", "what-0": "source.is", "value-0": ""},
+    },
+    "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/people": {"email": "p{n}@example.com", "name": "", "role": "editor"},
     "/articles/said-1/report": {"kind": "error", "text": "", "email": ""},
 }
@@ -89,6 +93,10 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/account/profile": PROFILE,
     "/admin/lists/new": dict.fromkeys(("title", "slug", "description", "often", "at", "zone"), ""),
     "/admin/lists/list-1/schedule": dict.fromkeys(("often", "at", "zone"), ""),
+    "/admin/subscribers/1/suppress": {"reason": ""},
+    "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}
+    | {"what-1": "list.left", "value-1": "", "what-2": "joined.since", "value-2": ""}
+    | {"what-3": "source.is", "value-3": "", "what-4": "suppressed.because", "value-4": ""},
     "/admin/people": {"email": "", "name": "", "role": ""},
     "/articles/said-1/report": {"kind": "", "text": "", "email": ""},
     "/subscribe": {"email": "", "list": ""},
@@ -104,6 +112,8 @@ SEARCHES = (
     *("/newsroom/reports?after=", "/admin/audit?what=", "/admin/audit?before=", "/?before="),
     *("/relationships?after=", "/corrections?before=", "/newsroom/stories/1/revise?report="),
     *("/admin/sends/1/people?after=", "/transparency/ledger?before=", "/subscribe?list="),
+    *("/admin/subscribers?part=", "/admin/subscribers?source=", "/admin/subscribers?from="),
+    *("/admin/subscribers?list=", "/admin/subscribers?after=", "/admin/segments/new?what-0="),
     *("/login?next=", "/tags/x?before=", "/articles/said-1/history?before="),
 )
 

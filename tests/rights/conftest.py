@@ -6,6 +6,8 @@ import orjson
 import pytest
 from sqlalchemy import select, update
 
+from nif.audience.indexing import catch_up
+from nif.audience.models import Segment
 from nif.database import Database
 from nif.importing import steering
 from nif.importing.keeping import Stored
@@ -59,6 +61,7 @@ def send_id(database: Database, parts: Parts) -> int:
     with database.transaction() as session:
         ann = session.scalars(select(Subscriber).where(Subscriber.address == ANN)).one()
         _say_everything(session, ann, mailing_list.id)
+    assert catch_up(database.transaction, now=NOON + timedelta(hours=1))
     return send_id
 
 
@@ -93,6 +96,9 @@ def _say_everything(session, ann, list_id):
     wish = {"address": ANN, "canonical": ANN.lower(), "asked_at": NOON}
     session.add(AddressChange(subscriber_id=other.subscriber_id, **wish))
     _was_imported(session, ann, list_id)
+    sought = {"field": "address", "operator": "contains", "value": ANN.lower()}
+    conditions = {"match": "all", "conditions": [sought]}
+    session.add(Segment(name=f"Where is {ANN}?", conditions=conditions, made_by="Ed", at=NOON))
     story: Story = a_draft(session)
     report = {"story_id": story.id, "n": 1, "kind": ReportKind.ERROR, "at": NOON}
     session.add(ReaderReport(**report, text=f"Write to {ANN}, please.", contact=ANN))

@@ -56,6 +56,12 @@ DEEDS = {
     "picture_deleted": "deleted",
     "list_created": "founded the list",
     "schedule_changed": "changed the schedule of",
+    "subscriber_taken_off": "took off a list",
+    "subscriber_suppressed": "suppressed by hand",
+    "suppression_lifted": "lifted the suppression of",
+    "segment_made": "made the segment",
+    "segment_changed": "changed the segment",
+    "segment_dropped": "dropped the segment",
     "send_begun": "sent by hand",
     "send_paused": "paused",
     "send_resumed": "went on with",
@@ -80,5 +86,7 @@ PLACES = {
     "picture": "/newsroom/pictures/{}",
     "list": "/admin/lists/{}",
     "send": "/admin/sends/{}",
+    "subscriber": "/admin/subscribers/{}",
+    "segment": "/admin/segments/{}",
 }
 """Where a thing of some kind is looked at."""
