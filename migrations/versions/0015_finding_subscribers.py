@@ -17,6 +17,7 @@ depends_on = None
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 MOMENT = sa.DateTime(timezone=True)
+OWN = sa.text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')")
 CLICKS = sa.text("kind = 'click'")
 
 ON_SQLITE = (
@@ -73,7 +74,13 @@ BACK_ON_POSTGRESQL = (
 def upgrade() -> None:
     op.create_index("ix_subscriber_created_at_id", "subscriber", ["created_at", "id"])
     op.create_index("ix_consent_source_subscriber_id", "consent", ["source", "subscriber_id"])
-    op.create_index("ix_consent_at_subscriber_id", "consent", ["at", "subscriber_id"])
+    op.create_index(
+        "ix_consent_own",
+        "consent",
+        ["at", "subscriber_id"],
+        sqlite_where=OWN,
+        postgresql_where=OWN,
+    )
     for name, columns in (
         ("ix_event_clicks", ["happened_at", "subscriber_id"]),
         ("ix_event_clicks_of", ["subscriber_id", "happened_at"]),
@@ -108,7 +115,7 @@ def downgrade() -> None:
     op.drop_index("ix_act_subject", "act")
     op.drop_index("ix_event_clicks_of", "event")
     op.drop_index("ix_event_clicks", "event")
-    op.drop_index("ix_consent_at_subscriber_id", "consent")
+    op.drop_index("ix_consent_own", "consent")
     op.drop_index("ix_consent_source_subscriber_id", "consent")
     op.drop_index("ix_subscriber_created_at_id", "subscriber")
 

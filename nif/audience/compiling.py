@@ -10,15 +10,15 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from nif.audience import indexing
 from nif.audience.asking import ANY_REASON, Condition
 from nif.sends.events import Event
 from nif.subscriptions.models import (
+    OWN_ACTS,
     Consent,
-    ConsentAction,
     MailingList,
     Subscriber,
     Subscription,
@@ -27,15 +27,7 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 
-OWN_ACTS = (
-    ConsentAction.CONFIRMED,
-    ConsentAction.LEFT,
-    ConsentAction.CHANGED,
-    ConsentAction.PAUSED,
-    ConsentAction.RESUMED,
-)
-"""What only who reads at an address can do; anyone can ask in their name."""
-
+IMPORTED = "import:"
 BY_ADMINS = "/admin/subscribers"
 """The source of what an admin did here; it is no sign of the reader's life."""
 
@@ -166,8 +158,9 @@ def _is_by_source(condition: Condition, who: Any, ground: Ground) -> ColumnEleme
 
 
 def of_their_own() -> ColumnElement[bool]:
-    """Was a consent recorded for what the reader did, and nobody else?"""
-    return Consent.action.in_(OWN_ACTS) & (Consent.source != BY_ADMINS)
+    """Was a consent recorded for what the reader did here, and nobody else or elsewhere?"""
+    elsewhere = (Consent.source == BY_ADMINS) | Consent.source.startswith(IMPORTED)
+    return and_(OWN_ACTS, ~elsewhere)
 
 
 def _alive(condition: Condition, ground: Ground) -> Ids:

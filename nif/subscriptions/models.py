@@ -25,6 +25,12 @@ class ConsentAction(StrEnum):
     RESUMED = "resumed"
 
 
+OWN_ACTS = text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')")
+"""Of a consent: what only who reads at an address does. Anyone can ask in their name.
+
+A text, because an index holds these alone, and databases compare it with what is asked."""
+
+
 class SuppressionReason(StrEnum):
     BOUNCED = "bounced"
     COMPLAINED = "complained"
@@ -113,17 +119,27 @@ class Wording(Base):
 
 
 class Consent(Base):
-    """One change of someone's mind, with all that proves it (GDPR Art. 7(1)). Only appended."""
+    """One change of someone's mind, with all that proves it (GDPR Art. 7(1)). Only appended.
+
+    It has no foreign keys: see docs/decisions/0018.
+    """
 
     __tablename__ = "consent"
-    __table_args__ = (Index(None, "source", "subscriber_id"), Index(None, "at", "subscriber_id"))
+    __table_args__ = (
+        Index(None, "source", "subscriber_id"),
+        Index(
+            *("ix_consent_own", "at", "subscriber_id"),
+            sqlite_where=OWN_ACTS,
+            postgresql_where=OWN_ACTS,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), index=True)
-    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id))
+    subscriber_id: Mapped[int] = mapped_column(BigId, index=True)
+    list_id: Mapped[int] = mapped_column(BigId)
     action: Mapped[ConsentAction]
     at: Mapped[datetime]
-    wording: Mapped[str | None] = mapped_column(ForeignKey(Wording.version))
+    wording: Mapped[str | None]
     source: Mapped[str]
     network: Mapped[str]
 
