@@ -1,6 +1,8 @@
 """What makes the suite quick: things that are costly, and the same for each test of a run."""
 
+import functools
 import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,23 +10,45 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from werkzeug.routing import Rule
 
-_builders: dict[str, Any] = {}
-_compile = Rule._compile_builder
+from nif.queue import Queue
+from nif.subscriptions import establishing
+from tests.sharing import set_up_queues_once
+
+_rules: dict[str, dict[str, Any]] = {}
+_compile = Rule.compile
 
 
 def pytest_collection_finish() -> None:
     """What is there for the whole run is not looked through for garbage again and again."""
     gc.collect()
     gc.freeze()
-    Rule._compile_builder = _compile_once
+    Rule.compile = _compile_once
+    establishing.available_timezones = functools.cache(establishing.available_timezones)
+    set_up_queues_once()
 
 
-def _compile_once(rule: Rule, append_unknown: bool = True) -> Any:
+MADE = ("_parts", "_trace", "_converters", "arguments")
+BUILT = ("_build", "_build_unknown")
+
+
+def _compile_once(rule: Rule) -> None:
     """Routes are turned into code once for a run, and not again for each app."""
-    key = repr((rule.rule, rule.defaults, rule._trace, append_unknown))
-    if key not in _builders:
-        _builders[key] = _compile(rule, append_unknown)
-    return _builders[key]
+    key = repr((rule.rule, rule.defaults, rule.subdomain, rule.host, rule.merge_slashes))
+    if key not in _rules:
+        _compile(rule)
+        made = {name: getattr(rule, name) for name in MADE}
+        _rules[key] = made | {name: getattr(rule, name).__func__ for name in BUILT}
+        return
+    vars(rule).update(_rules[key])
+    for name in BUILT:
+        setattr(rule, name, _rules[key][name].__get__(rule))
+
+
+@pytest.fixture(scope="session")
+def queue_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "queue.db"
+    Queue(str(path), b"any key")
+    return path
 
 
 @pytest.fixture(scope="session")
