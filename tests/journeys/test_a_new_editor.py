@@ -5,6 +5,7 @@ a picture at two widths, and what the way costs is printed: see docs/editors/fir
 """
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -25,10 +26,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(demo: Path, tmp_path: Path) -> Iterator[House]:
+    shutil.copytree(demo, tmp_path, dirs_exist_ok=True)
     with House(tmp_path, f"sqlite:///{tmp_path}/nif.db") as house:
-        assert house.run("db", "upgrade").returncode == 0
-        assert house.run("demo", "load").returncode == 0
         house.start("serve")
         house.start("worker")
         yield house
