@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,50 @@ from nif.queue import Queue
 from nif.subscriptions import establishing
 from tests.sharing import set_up_queues_once
 
+LONG = {
+    "tests/journeys/test_writing.py": 60,
+    "tests/journeys/test_the_worker_is_killed.py": 60,
+    "tests/journeys/test_every_desk_page.py": 45,
+    "tests/journeys/test_the_story_page.py": 25,
+    "tests/journeys/test_a_new_editor.py": 20,
+    "tests/journeys/test_the_main_job.py": 20,
+    "tests/journeys/test_the_provider_refuses.py": 15,
+    "tests/journeys/test_passkeys.py": 10,
+    "tests/journeys/test_starting.py": 5,
+}
+"""Seconds that whole modules take, about. They come first, each in one worker, so that none of them
+is alone at the end, and a house is set up once."""
+
 _rules: dict[str, dict[str, Any]] = {}
 _compile = Rule.compile
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        items[:] = deal(items, workers)
+
+
+def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Long modules first, in the order in which xdist cuts a run into one piece for each worker."""
+    heads: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    weights = [0] * workers
+    for path, weight in sorted(LONG.items(), key=lambda one: -one[1]):
+        lightest = weights.index(min(weights))
+        heads[lightest] += [item for item in items if _path(item) == path]
+        weights[lightest] += weight
+    rest = [item for item in items if _path(item) not in LONG]
+    dealt: list[pytest.Item] = []
+    for n, head in enumerate(heads):
+        more = max(0, (len(items) - len(dealt)) // (workers - n) - len(head))
+        dealt += [*head, *rest[:more]]
+        del rest[:more]
+    return [*dealt, *rest]
+
+
+def _path(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 def pytest_collection_finish() -> None:
