@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from nif.queue import Queue
 from nif.subscriptions import establishing
-from tests.sharing import set_up_queues_once
+from tests.sharing import made_once, set_up_queues_once
 
 LONG = {
     "tests/journeys/test_writing.py": 60,
@@ -96,7 +96,8 @@ def queue_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    folder = made_once(tmp_path_factory, "templates", lambda empty: None)
+    return FileSystemBytecodeCache(str(folder))
 
 
 @pytest.fixture
