@@ -8,6 +8,7 @@ from nif.web.admin import audit, imports
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
 from nif.web.admin import sends as admin_sends
+from nif.web.admin import sign_ups as admin_sign_ups
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosaving, merging, previewing
 from nif.web.newsroom import deciding as newsroom_deciding
@@ -26,6 +27,7 @@ from nif.web.public import (
     ledger,
     media,
     newsletters,
+    not_me,
     notices,
     outbox,
     people,
@@ -42,7 +44,17 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, unsubscribe, preferences, relationships, people, policies, ledger, transparency),
+    *(
+        subscribe,
+        unsubscribe,
+        not_me,
+        preferences,
+        relationships,
+        people,
+        policies,
+        ledger,
+        transparency,
+    ),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
 FOR_THE_NEWSROOM = (
@@ -50,7 +62,16 @@ FOR_THE_NEWSROOM = (
     *(newsroom_deciding, newsroom_revising, newsroom_reports),
     *(newsroom_register, newsroom_pictures),
 )
-FOR_ADMINS = (admin_lists, imports, admin_sends, admin_people, audit, account, invitation)
+FOR_ADMINS = (
+    admin_lists,
+    imports,
+    admin_sends,
+    admin_people,
+    audit,
+    account,
+    invitation,
+    admin_sign_ups,
+)
 
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:

@@ -67,6 +67,9 @@ DEEDS = {
     "import_begun": "began an import into",
     "import_undone": "undid an import into",
     "list_exported": "took out the readers of",
+    "sign_ups_let_through": "let through what was held of",
+    "sign_ups_thrown_away": "threw away what was held of",
+    "attack_mode_set": "set whether forms ask for proof at the",
     "events_taken_up": "had events processed again",
 }
 """A verb's code, and what stands between who did it and what it was done to."""
