@@ -27,8 +27,10 @@ SCHEDULE = (
     ("pictures", timedelta(seconds=5)),
     ("imports", timedelta(seconds=2)),
     ("doors", timedelta(seconds=30)),
+    ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
+    ("retain", timedelta(minutes=30)),
     ("checkpoint", timedelta(hours=1)),
 )
 """What ticks, and how often. The queue wakes the same jobs sooner."""

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from nif import limits
 from nif.database import insert_into
-from nif.signups import proving, watching
 from nif.signups.models import HeldTally, SignUp, Why
 from nif.subscriptions.budgeting import DAY
 
@@ -75,13 +74,21 @@ def throw_away(session: Session, why: Why, ids: Collection[int] | None) -> int:
     return gone
 
 
-def forget(session: Session, *, now: datetime) -> None:
-    """Let go what nobody has decided about for thirty days, and what nobody needs any more."""
-    proving.forget(session, now=now)
-    watching.forget(session, now=now)
-    for why in Why:
-        step = delete(SignUp).where(SignUp.asked_at < now - KEEP)
-        _settle(session, step, why, None)
+def expire(session: Session, before: datetime) -> int:
+    """Let go what was held before then and nobody has decided about; returns how many."""
+    return sum(
+        _settle(session, delete(SignUp).where(SignUp.asked_at < before), why, None) for why in Why
+    )
+
+
+def drop_wishes_of(session: Session, canonical: str) -> None:
+    """Delete whatever was asked for in somebody's name, held or not."""
+    mine = SignUp.canonical == canonical
+    kinds = session.scalars(select(SignUp.why).where(mine, SignUp.why.is_not(None)).distinct())
+    for why in kinds.all():
+        if why is not None:
+            _settle(session, delete(SignUp).where(mine), why, None)
+    session.execute(delete(SignUp).where(mine))
 
 
 def trickle(session: Session, *, now: datetime) -> int:

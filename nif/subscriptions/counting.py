@@ -38,6 +38,16 @@ def move_many(session: Session, list_id: int, steps: Mapping[SubscriptionState, 
         )
 
 
+def uncount(session: Session, subscription: Subscription) -> None:
+    """Count a subscription no more, because its row is about to go."""
+    session.execute(
+        update(MailingList)
+        .where(MailingList.id == subscription.list_id)
+        .values(_by(subscription.state, -1))
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _by(state: SubscriptionState, step: int) -> dict[str, object]:
     name = f"{state.value}_count"
     return {name: getattr(MailingList, name) + step}

@@ -14,6 +14,7 @@ from nif.subscriptions.addresses import Address
 from nif.subscriptions.budgeting import DAY, may_ask, may_mail
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import move
+from nif.subscriptions.forgetting import GONE, is_erased
 from nif.subscriptions.models import (
     ConsentAction,
     MailingList,
@@ -24,7 +25,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
-from nif.tokens import NOT_OURS, Purpose, Tokens
+from nif.tokens import Purpose, Tokens
 
 CONFIRM_WITHIN = timedelta(days=7)
 
@@ -99,7 +100,7 @@ def find_by_token(session: Session, token: str, tokens: Tokens, *, now: datetime
     key = {"subscriber_id": who >> 20, "list_id": who & 0xFFFFF}
     subscription = session.get(Subscription, key, with_for_update={"of": Subscription})
     if subscription is None:
-        raise NotFound(NOT_OURS)
+        raise NotFound(GONE)
     if subscription.state is SubscriptionState.CONFIRMED:
         return subscription
     same = int(subscription.asked_at.timestamp()) == asked
@@ -158,6 +159,8 @@ def _may_be_mailed(session: Session, address: Address) -> bool:
         select(Suppression.reason).where(Suppression.canonical == address.canonical)
     )
     if reason not in {None, SuppressionReason.UNSUBSCRIBED}:
+        return False
+    if is_erased(session, address.canonical):
         return False
     return session.get(Refusal, address.canonical) is None
 

@@ -7,8 +7,10 @@ from flask import Blueprint
 from nif.web.admin import audit, imports
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
+from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
 from nif.web.admin import sign_ups as admin_sign_ups
+from nif.web.admin import subscribers as admin_subscribers
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosaving, merging, previewing
 from nif.web.newsroom import deciding as newsroom_deciding
@@ -26,10 +28,12 @@ from nif.web.public import (
     invitation,
     ledger,
     media,
+    new_address,
     newsletters,
     not_me,
     notices,
     outbox,
+    own_data,
     people,
     policies,
     preferences,
@@ -44,17 +48,8 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(
-        subscribe,
-        unsubscribe,
-        not_me,
-        preferences,
-        relationships,
-        people,
-        policies,
-        ledger,
-        transparency,
-    ),
+    *(subscribe, unsubscribe, not_me, preferences, new_address, own_data),
+    *(relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
 FOR_THE_NEWSROOM = (
@@ -63,14 +58,8 @@ FOR_THE_NEWSROOM = (
     *(newsroom_register, newsroom_pictures),
 )
 FOR_ADMINS = (
-    admin_lists,
-    imports,
-    admin_sends,
-    admin_people,
-    audit,
-    account,
-    invitation,
-    admin_sign_ups,
+    *(admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
+    *(admin_subscribers, admin_segments, admin_sign_ups),
 )
 
 

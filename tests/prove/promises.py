@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONTH = 30 * DAY
-NETWORK_AN_HOUR = 30
+NETWORK_AN_HOUR, DOMAIN_AN_HOUR = 20, 100
 THREE = 3
 
 OWN_WISH = "unsubscribed"
-GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained")
+GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained", "erased")
 """Reasons never to mail an address, each graver than the one before it."""
 
 Key = tuple[str, str]
@@ -32,7 +32,8 @@ class Standing:
 
     def may_come_back(self, now: datetime) -> bool:
         """Within the hour, whoever was confirmed and just left."""
-        whole = [action for action, _ in self.said[-2:]] == ["confirmed", "left"]
+        said = [action for action, _ in self.said if action not in {"paused", "resumed"}]
+        whole = said[-2:] == ["confirmed", "left"]
         return self.state == "left" and whole and now - (self.left_at or now) <= HOUR
 
 
@@ -55,6 +56,7 @@ class Promises:
     spelled: dict[str, str] = field(default_factory=dict)
     wishes: list[Asking] = field(default_factory=list)
     requests: list[Asking] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
 
     def standing(self, key: Key) -> Standing:
         return self.standings.get(key, Standing())
@@ -84,17 +86,33 @@ class Promises:
         if self.standings[key].state != "left":
             self.say(key, "left")
 
+    def mention(self, who: str, action: str) -> None:
+        """Someone pauses or goes on: written down for each list that they are on, and no more."""
+        for key in self.of(who):
+            if self.standings[key].state == "confirmed":
+                self.standings[key].said.append((action, self.now))
+
+    def forget(self, who: str) -> None:
+        """Nothing is known of them any more, and they are never mailed again."""
+        for key in self.of(who):
+            del self.standings[key]
+        self.suppressed.pop(who, None)
+        self.spelled.pop(who, None)
+        self.erased.add(who)
+
     def suppress(self, who: str, reason: str) -> None:
-        """A reason gives way to a graver one only."""
+        """A reason gives way to a graver one only; of the erased nothing is written down."""
+        if who in self.erased:
+            return
         known = self.reason(who)
         if known is None or GRAVER.index(reason) > GRAVER.index(known):
             self.suppressed[who] = (reason, self.now)
 
     def reason(self, who: str) -> str | None:
-        return self.suppressed.get(who, (None, None))[0]
+        return "erased" if who in self.erased else self.suppressed.get(who, (None, None))[0]
 
     def may_answer(self, wish: Asking) -> bool:
-        """One mail a day for a list, three in thirty days, thirty an hour to a network's wishes.
+        """One mail a day from any door, three in thirty days, twenty an hour of a network's wishes.
 
         A window begins with the first mail in it, so the last of one and the first of the next
         may lie close together. Only who unsubscribed may be asked whether they want to come back.
@@ -103,9 +121,8 @@ class Promises:
         mine = [one for one in letters if one.who == wish.who]
         return (
             self.reason(wish.who) in {None, OWN_WISH}
-            and not _since(wish.at - DAY, (one for one in mine if one.slug == wish.slug))
+            and self._may_be_mailed(wish)
             and _in_window(mine, MONTH, wish.at) < THREE
-            and len(_since(wish.at - HOUR, _through(wish, letters))) < 2 * NETWORK_AN_HOUR - 1
         )
 
     def must_answer(self, wish: Asking) -> bool:
@@ -113,28 +130,39 @@ class Promises:
         mine = [one for one in self.wishes if one.who == wish.who]
         return (
             self.reason(wish.who) in {None, OWN_WISH}
-            and not _since(wish.at - DAY, (one for one in mine if one.slug == wish.slug))
+            and self._must_be_mailed(wish)
             and len(_since(wish.at - MONTH, mine)) < THREE
-            and len(_since(wish.at - HOUR, _through(wish, self.wishes))) < NETWORK_AN_HOUR
         )
 
     def may_send_link(self, request: Asking) -> bool:
-        """To who confirmed once and is not suppressed, three times a day."""
-        letters = [one for one in self.requests if one.answered and one.who == request.who]
+        """To who confirmed once and is not suppressed, in the same budget."""
         return (
             self.has_confirmed(request.who)
             and self.reason(request.who) is None
-            and len(_since(request.at - DAY, letters)) < 2 * THREE - 1
+            and self._may_be_mailed(request)
         )
 
     def must_send_link(self, request: Asking) -> bool:
-        mine = [one for one in self.requests if one.who == request.who]
-        through = _since(request.at - HOUR, _through(request, self.requests))
         return (
             any(self.standings[key].state == "confirmed" for key in self.of(request.who))
             and self.reason(request.who) is None
-            and len(_since(request.at - DAY, mine)) < THREE
-            and len(through) < NETWORK_AN_HOUR
+            and self._must_be_mailed(request)
+        )
+
+    def _may_be_mailed(self, asking: Asking) -> bool:
+        letters = [one for one in (*self.wishes, *self.requests) if one.answered]
+        mine = [one for one in letters if one.who == asking.who]
+        lately = _since(asking.at - HOUR, _through(asking, letters))
+        return not _since(asking.at - DAY, mine) and len(lately) < 2 * NETWORK_AN_HOUR - 1
+
+    def _must_be_mailed(self, asking: Asking) -> bool:
+        all_ = [*self.wishes, *self.requests]
+        mine = [one for one in all_ if one.who == asking.who]
+        lately = _since(asking.at - HOUR, all_)
+        return (
+            not _since(asking.at - DAY, mine)
+            and len(_through(asking, lately)) < NETWORK_AN_HOUR
+            and len(lately) < DOMAIN_AN_HOUR
         )
 
 

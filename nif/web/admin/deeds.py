@@ -56,6 +56,12 @@ DEEDS = {
     "picture_deleted": "deleted",
     "list_created": "founded the list",
     "schedule_changed": "changed the schedule of",
+    "subscriber_taken_off": "took off a list",
+    "subscriber_suppressed": "suppressed by hand",
+    "suppression_lifted": "lifted the suppression of",
+    "segment_made": "made the segment",
+    "segment_changed": "changed the segment",
+    "segment_dropped": "dropped the segment",
     "send_begun": "sent by hand",
     "send_paused": "paused",
     "send_resumed": "went on with",
@@ -70,6 +76,7 @@ DEEDS = {
     "sign_ups_let_through": "let through what was held of",
     "sign_ups_thrown_away": "threw away what was held of",
     "attack_mode_set": "set whether forms ask for proof at the",
+    "subscriber_erased": "erased a reader,",
     "events_taken_up": "had events processed again",
 }
 """A verb's code, and what stands between who did it and what it was done to."""
@@ -82,5 +89,7 @@ PLACES = {
     "picture": "/newsroom/pictures/{}",
     "list": "/admin/lists/{}",
     "send": "/admin/sends/{}",
+    "subscriber": "/admin/subscribers/{}",
+    "segment": "/admin/segments/{}",
 }
 """Where a thing of some kind is looked at."""
