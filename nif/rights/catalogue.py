@@ -105,7 +105,8 @@ HOLDINGS = (
     ),
     Holding(
         *("sign_up", "What was asked for in your name at our forms, and not answered yet"),
-        *("deleted", holdings.show_sign_ups, holdings.forget_sign_ups),
+        "deleted",
+        *(holdings.show_sign_ups, holdings.forget_sign_ups),
     ),
     Holding(
         *("sign_up_refusal", "That you said it was not you who asked", "deleted"),

@@ -43,8 +43,8 @@ def ask_to_move(
 
     Gives whether the old address is to be told, and the change that is to be confirmed from the
     new one, or None where that is not to be mailed: because it is suppressed or erased, said that
-    it was not them, or was written to today or three times in thirty days. Whoever asks is told the same in each case. A reader may
-    ask three times a day.
+    it was not them, or was written to today or three times in thirty days. Whoever asks is told
+    the same in each case. A reader may ask three times a day.
     """
     if find_excess(session, to.canonical, where.network, now=now) or not limits.allow(
         session, "move", str(subscriber.id), most=A_DAY, per=DAY, now=now

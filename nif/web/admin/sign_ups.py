@@ -116,7 +116,7 @@ def switch() -> ResponseReturnValue:
             session,
             "attack_mode_set",
             "proof",
-            {"proof": wish, "hours": "" if wish == "auto" else hours},
+            {"wish": wish, "hours": hours},
         )
     flash("It is set. Forms that are open already are not changed by it.", "good")
     return redirect(url_for(".look"), 303)
