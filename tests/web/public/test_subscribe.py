@@ -102,9 +102,9 @@ def test_a_slip_is_answered_beside_the_field(
 def test_an_address_that_looks_like_a_slip_is_taken_when_it_is_meant(
     client: FlaskClient, parts: Parts, session: Session
 ) -> None:
-    subscribe(client, parts, "ann@gmial.com", keep="ann@gmial.com")
+    subscribe(client, parts, "ann@gmai.com", keep="ann@gmai.com")
 
-    assert letters(session)[0].address == "ann@gmial.com"
+    assert letters(session)[0].address == "ann@gmai.com"
 
 
 def test_an_unknown_list_is_answered_with_the_ones_there_are(
