@@ -28,8 +28,12 @@ QUICK = "That was quick! Press the button once more, so that we know you are a p
 
 
 def form_fields() -> dict[str, str]:
-    """What a form that asks for mail is made with; `challenge` is empty where none is asked for."""
-    given = ticket()
+    """What a form that asks for mail is made with; `challenge` is empty where none is asked for.
+
+    A form that is handed out once more keeps its ticket: whoever presses again at once was not
+    too quick.
+    """
+    given = ticket() if problem_with_form() else request.form["ticket"]
     is_asked = is_under_attack()
     made = proving.challenge(tokens().keys, given, now=utc_now()) if is_asked else ""
     return {"form_ticket": given, "challenge": made}

@@ -151,8 +151,9 @@ def test_in_an_attack_a_form_without_a_challenge_is_handed_out_once_more(
     assert answer.status_code == 200
     assert 'value="ann@example.com"' in answer.text
     assert "Unusually many sign-ups" in answer.text
-    assert "altcha-widget" in answer.text
     assert held(session) == []
+    assert seen(send(client, parts, path, "ann", **proof_of(answer.text)))[0] == 303
+    assert held(session) == [None], "who presses again at once is not too quick"
 
 
 def test_a_challenge_costs_no_row_and_calm_pages_have_none(
