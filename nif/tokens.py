@@ -34,6 +34,7 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     FORM = "form"
     INVITATION = "invitation"
+    NOT_ME = "not_me"
     ADDRESS = "address"
 
 

@@ -104,6 +104,15 @@ HOLDINGS = (
         *(None, mailings.forget_troubles(Chore.trouble)),
     ),
     Holding(
+        *("sign_up", "What was asked for in your name at our forms, and not answered yet"),
+        "deleted",
+        *(holdings.show_sign_ups, holdings.forget_sign_ups),
+    ),
+    Holding(
+        *("sign_up_refusal", "That you said it was not you who asked", "deleted"),
+        *(holdings.show_refusal, holdings.forget_refusal),
+    ),
+    Holding(
         *("tally", "How often something was asked for, under a hash", "deleted"),
         *(None, holdings.forget_tallies),
     ),

@@ -177,3 +177,15 @@ class Suppression(Base):
     reason: Mapped[SuppressionReason]
     source: Mapped[str]
     at: Mapped[datetime]
+
+
+class Refusal(Base):
+    """Who reads at an address says that they did not ask: nobody's sign-up is mailed there again.
+
+    What they are subscribed to goes on.
+    """
+
+    __tablename__ = "sign_up_refusal"
+
+    canonical: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]

@@ -11,14 +11,15 @@ from nif.database import insert_into
 from nif.errors import Expired, NotFound
 from nif.mail import outbox, posting
 from nif.subscriptions.addresses import Address
+from nif.subscriptions.budgeting import DAY, MONTH, find_excess, may_mail
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import move, uncount
 from nif.subscriptions.forgetting import GONE
-from nif.subscriptions.joining import DAY, HOUR, MAILS_PER_NETWORK
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
     ConsentAction,
+    Refusal,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -41,23 +42,16 @@ def ask_to_move(
     """Note a wish to be mailed at another address.
 
     Gives whether the old address is to be told, and the change that is to be confirmed from the
-    new one, or None where that is not to be mailed: because it is suppressed or erased, or was
-    written to three times in thirty days. Whoever asks is told the same in each case. A reader may
-    ask three times a day.
+    new one, or None where that is not to be mailed: because it is suppressed or erased, said that
+    it was not them, or was written to today or three times in thirty days. Whoever asks is told
+    the same in each case. A reader may ask three times a day.
     """
-    asked = (
-        ("move.network", where.network, MAILS_PER_NETWORK, HOUR),
-        ("move", str(subscriber.id), A_DAY, DAY),
-    )
-    if not all(
-        limits.allow(session, what, who, most=most, per=per, now=now)
-        for what, who, most, per in asked
+    if find_excess(session, to.canonical, where.network, now=now) or not limits.allow(
+        session, "move", str(subscriber.id), most=A_DAY, per=DAY, now=now
     ):
         return False, None
     is_told = not is_suppressed(session, subscriber.canonical)
-    if is_suppressed(session, to.canonical) or not limits.allow(
-        session, "move.to", to.canonical, most=A_MONTH, per=30 * DAY, now=now
-    ):
+    if not _may_be_mailed(session, to.canonical, now):
         return is_told, None
     new = {"address": to.written, "canonical": to.canonical, "asked_at": now}
     session.execute(
@@ -67,6 +61,15 @@ def ask_to_move(
     )
     change = session.get_one(AddressChange, subscriber.id, populate_existing=True)
     return is_told, change
+
+
+def _may_be_mailed(session: Session, canonical: str, now: datetime) -> bool:
+    """Whoever reads at the new address has proved nothing yet: the doors' own budget holds."""
+    if is_suppressed(session, canonical) or session.get(Refusal, canonical) is not None:
+        return False
+    return limits.allow(
+        session, "move.to", canonical, most=A_MONTH, per=MONTH, now=now
+    ) and may_mail(session, canonical, now=now)
 
 
 def stay(session: Session, subscriber: Subscriber) -> None:

@@ -7,20 +7,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif import limits
 from nif.errors import NotFound
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances, has_ever_confirmed
 from nif.subscriptions.counting import move
 from nif.subscriptions.forgetting import GONE
-from nif.subscriptions.joining import (
-    DAY,
-    HOUR,
-    MAILS_PER_ADDRESS,
-    MAILS_PER_NETWORK,
-    all_lists,
-    enter,
-)
+from nif.subscriptions.joining import all_lists, enter
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
     MailingList,
@@ -51,28 +43,11 @@ def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     return subscriber
 
 
-def may_be_sent_the_link(
-    session: Session, address: Address, network: str, *, now: datetime
-) -> Subscriber | None:
+def find_reader(session: Session, address: Address) -> Subscriber | None:
     """Who gets the link to their own page when it is asked for at this address; None for nobody.
 
-    Somebody who confirmed once, whose address is not suppressed, and not more than three times a
-    day: whoever types an address into a form is not always who reads there.
+    Somebody who confirmed once and whose address is not suppressed.
     """
-    asked = (
-        ("preferences.network", network, MAILS_PER_NETWORK, HOUR),
-        (
-            "preferences",
-            address.canonical,
-            MAILS_PER_ADDRESS,
-            DAY,
-        ),
-    )
-    if not all(
-        limits.allow(session, what, who, most=most, per=per, now=now)
-        for what, who, most, per in asked
-    ):
-        return None
     known = select(Subscriber).where(Subscriber.canonical == address.canonical)
     subscriber = session.scalar(known)
     if subscriber is None or not has_ever_confirmed(session, subscriber.id):

@@ -62,6 +62,7 @@ def _headers(settings: Settings) -> dict[str, str]:
         .script_src("'self'")
         .img_src("'self'", "data:", *_elsewhere(settings))
         .connect_src("'self'")
+        .worker_src("'self'")
         .frame_src("'self'")
         .form_action("'self'")
         .frame_ancestors("'none'")

@@ -101,6 +101,9 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/articles/said-1/report": {"kind": "", "text": "", "email": ""},
     "/subscribe": {"email": "", "list": ""},
     "/preferences": {"email": ""},
+    "/admin/sign-ups/let-through": {"why": "", "id": ""},
+    "/admin/sign-ups/throw-away": {"why": "", "id": ""},
+    "/admin/sign-ups/proof": {"wish": "", "hours": ""},
     "/preferences/{own}/address": {"email": ""},
     "/preferences/{own}/pause": {"until": ""},
     "/login": {"email": "", "password": ""},
@@ -114,6 +117,7 @@ SEARCHES = (
     *("/admin/sends/1/people?after=", "/transparency/ledger?before=", "/subscribe?list="),
     *("/admin/subscribers?part=", "/admin/subscribers?source=", "/admin/subscribers?from="),
     *("/admin/subscribers?list=", "/admin/subscribers?after=", "/admin/segments/new?what-0="),
+    *("/admin/sign-ups?why=", "/admin/sign-ups?before="),
     *("/login?next=", "/tags/x?before=", "/articles/said-1/history?before="),
 )
 

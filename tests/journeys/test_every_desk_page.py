@@ -27,11 +27,15 @@ from nif.importing import keeping, steering
 from nif.parts import Parts, assemble
 from nif.sends.planning import plan
 from nif.settings import load_settings
+from nif.signups import watching
+from nif.signups.models import Door, Why
+from nif.signups.taking import Wish, take
 from nif.stories.models import Revision, Story
 from nif.stories.reporting import ReportKind, report
+from nif.subscriptions.addresses import read_address
 from nif.subscriptions.models import MailingList
 from nif.web.access import STAFF, access_of
-from tests.factories import a_draft, a_subscription
+from tests.factories import HERE, a_draft, a_subscription
 from tests.journeys.house import House
 from tests.journeys.open_to_all import obstacles
 
@@ -114,6 +118,9 @@ def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
         edition = keep_slot(session, newsletter, slot, parts.desk, now=now)
         assert plan(session, edition, now=now) is not None
         bring_a_file(session, newsletter, parts.settings.imports)
+        held = Wish(Door.JOIN, read_address("bo@example.com"), HERE, newsletter.id, Why.TRAP)
+        take(session, held, now=now)
+        watching.switch_on(session, until=now + timedelta(days=1), who="Ada", now=now)
         session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
         return draft.id, story.id
 

@@ -126,7 +126,7 @@ def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> 
     with database.transaction() as session:
         daily = a_list(session)
         asked = joining.ask_to_join(session, daily, read_address(ANN), HERE, now=LATER)
-        link = preferring.may_be_sent_the_link(session, read_address(ANN), "n", now=LATER)
+        link = preferring.find_reader(session, read_address(ANN))
         suppress(session, ANN.lower(), SuppressionReason.BOUNCED, source="event", now=LATER)
         assert (asked.pending, asked.known, link) == (None, None, None)
         assert is_suppressed(session, ANN.lower())

@@ -74,6 +74,9 @@ class Readers(RuleBasedStateMachine):
         key, address = (who, slug), read_address(who)
         asked = ask_to_join(self.session, self.lists[slug], address, HERE, now=self.now)
         assert asked.known is None or self.states[key] is CONFIRMED
+        if asked.joined is not None:
+            self.become(key, PENDING)
+            self.newest[key] = self.now
         if asked.pending is None:
             return multiple()
         self.become(key, PENDING)

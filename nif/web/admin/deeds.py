@@ -74,6 +74,9 @@ DEEDS = {
     "import_undone": "undid an import into",
     "digest_tested": "mailed themselves a copy of the next digest of",
     "list_exported": "took out the readers of",
+    "sign_ups_let_through": "let through what was held of",
+    "sign_ups_thrown_away": "threw away what was held of",
+    "attack_mode_set": "set whether forms ask for proof at the",
     "subscriber_erased": "erased a reader,",
     "events_taken_up": "had events processed again",
 }

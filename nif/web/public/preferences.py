@@ -8,15 +8,13 @@ from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.mail.message import Message
-from nif.mail.posting import write_letter
+from nif.signups.models import Door
 from nif.subscriptions import pausing, preferring
-from nif.subscriptions.addresses import Address, read_address
+from nif.subscriptions.addresses import read_address
 from nif.subscriptions.consenting import wording_of_choices
-from nif.subscriptions.leaving import EVERY_LIST, unsubscribe_token, way_out
-from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
-from nif.web.current import circumstances, links, parts, reading, settings, tokens, transaction
+from nif.web.current import circumstances, reading, settings, tokens, transaction
+from nif.web.public import doors
 
 blueprint = Blueprint("preferences", __name__, url_prefix="/preferences")
 
@@ -24,7 +22,7 @@ blueprint = Blueprint("preferences", __name__, url_prefix="/preferences")
 @blueprint.get("")
 @open_to(Access.PUBLIC)
 def ask() -> ResponseReturnValue:
-    return render_template("public/preferences/ask.html", email="", problem="")
+    return _form()
 
 
 @blueprint.post("")
@@ -34,10 +32,12 @@ def send_link() -> ResponseReturnValue:
     try:
         address = read_address(typed)
     except Invalid as error:
-        problem = error.problems["email"]
-        page = render_template("public/preferences/ask.html", email=typed, problem=problem)
-        return page, 422
-    _write(address)
+        return _form(typed, error.problems["email"]), 422
+    if problem := doors.problem_with_form():
+        return _form(typed, problem), 422
+    if doors.has_to_ask_for_proof():
+        return _form(typed)
+    doors.take(Door.LINK, address, circumstances())
     return redirect(url_for("subscribe.check_your_inbox", link=1), 303)
 
 
@@ -106,23 +106,7 @@ def _page(
     )
 
 
-def _write(address: Address) -> None:
-    """Mail the link, where there is somebody to mail it to. The page never tells."""
-    now = utc_now()
-    with transaction() as session:
-        subscriber = preferring.may_be_sent_the_link(
-            session, address, circumstances().network, now=now
-        )
-        if subscriber is not None:
-            write_letter(session, subscriber.address, _letter(subscriber), now=now)
-    parts().queue.wake("letters")
-
-
-def _letter(subscriber: Subscriber) -> Message:
-    leave = links().unsubscribe(unsubscribe_token(subscriber.id, EVERY_LIST, tokens()))
-    return parts().stationery.write(
-        "preferences",
-        headers=way_out(leave),
-        link=links().preferences(preferring.preferences_token(subscriber.id, tokens())),
-        unsubscribe=leave,
+def _form(email: str = "", problem: str = "") -> str:
+    return render_template(
+        "public/preferences/ask.html", email=email, problem=problem, **doors.form_fields()
     )

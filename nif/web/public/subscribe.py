@@ -1,33 +1,25 @@
 """Joining: the form, the answer that is the same for everyone, and the confirmation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from time import time
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.editions.composing import upcoming
 from nif.errors import Invalid, NotFound
-from nif.mail.message import Message
-from nif.mail.posting import write_letter
+from nif.signups.models import Door
 from nif.subscriptions import joining
-from nif.subscriptions.addresses import Address, likely_slip, read_address
+from nif.subscriptions.addresses import likely_slip, read_address
 from nif.subscriptions.consenting import wording
-from nif.subscriptions.leaving import unsubscribe_token, way_out
 from nif.subscriptions.models import MailingList
-from nif.subscriptions.preferring import preferences_token
-from nif.tokens import Purpose
+from nif.subscriptions.offering import also_asked
 from nif.web.access import Access, open_to
-from nif.web.current import circumstances, links, parts, reading, settings, tokens, transaction
-from nif.web.public.caching import ticket
+from nif.web.current import circumstances, reading, settings, tokens, transaction
+from nif.web.public import doors
 
 blueprint = Blueprint("subscribe", __name__)
-
-LEAST_SECONDS = 2
-LONGEST_SECONDS = 30 * 24 * 3600
-
 
 CHOSEN = "the newsletter that I chose"
 """In the words beside a form with several lists, in place of a title."""
@@ -62,20 +54,24 @@ def join(list_slug: str = "") -> ResponseReturnValue:
         page=request.form.get("page", "")[:200],
         chosen="chosen" in request.form,
     )
-    if request.form.get("website"):
-        # A field that no person sees. Whoever fills it in is told what everyone is told.
-        return redirect(url_for(".check_your_inbox"), 303)
     try:
         address = read_address(wish.email)
     except Invalid as error:
         return _form(wish, problem=error.problems["email"])
-    if wish.list_slug and not _exists(wish.list_slug):
+    with reading() as session:
+        lists = joining.all_lists(session)
+    if not lists:
+        raise NotFound("There is no newsletter to subscribe to yet.")
+    if (chosen := _chosen(lists, wish.list_slug)) is None:
         return _form(wish)
-    if problem := problem_with_ticket(request.form.get("ticket", "")):
+    if problem := doors.problem_with_form():
         return _form(wish, problem=problem)
     if (slip := likely_slip(address)) and wish.keep != wish.email:
         return _form(wish, slip=slip)
-    _take_down(address, wish)
+    if doors.has_to_ask_for_proof():
+        return _form(wish)
+    words = wording(settings().site_name, CHOSEN if wish.chosen else chosen.title)
+    doors.take(Door.JOIN, address, circumstances(words, page=wish.page), chosen.id)
     return redirect(url_for(".check_your_inbox"), 303)
 
 
@@ -90,10 +86,15 @@ def check_your_inbox() -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def confirm(token: str) -> ResponseReturnValue:
     with reading() as session:
-        subscription = joining.find_by_token(session, token, tokens(), now=utc_now())
+        now = utc_now()
+        subscription = joining.find_by_token(session, token, tokens(), now=now)
         mailing_list = subscription.mailing_list
+        others = [one.mailing_list for one in also_asked(session, subscription, now=now)]
     return render_template(
-        "public/subscribe/confirm.html", mailing_list=mailing_list, state=subscription.state
+        "public/subscribe/confirm.html",
+        mailing_list=mailing_list,
+        state=subscription.state,
+        others=others,
     )
 
 
@@ -101,9 +102,14 @@ def confirm(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def confirmed(token: str) -> ResponseReturnValue:
     with transaction() as session:
-        title = joining.find_by_token(session, token, tokens(), now=utc_now()).mailing_list.title
-        where = circumstances(wording(settings().site_name, title))
-        subscription = joining.confirm(session, token, tokens(), where, now=utc_now())
+        now, site = utc_now(), settings().site_name
+        title = joining.find_by_token(session, token, tokens(), now=now).mailing_list.title
+        where = circumstances(wording(site, title))
+        subscription = joining.confirm(session, token, tokens(), where, now=now)
+        if "all" in request.form:
+            for other in also_asked(session, subscription, now=now):
+                where = circumstances(wording(site, other.mailing_list.title))
+                joining.enter(session, other, where, now=now)
         slug = subscription.mailing_list.slug
     return redirect(url_for(".welcome", list_slug=slug), 303)
 
@@ -123,8 +129,8 @@ def welcome(list_slug: str) -> ResponseReturnValue:
 def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
     with reading() as session:
         lists = joining.all_lists(session)
-    chosen = next((one for one in lists if one.slug == wish.list_slug), None)
-    no_list = bool(wish.list_slug) and chosen is None
+    chosen = _chosen(lists, wish.list_slug)
+    no_list = chosen is None and bool(lists)
     page = render_template(
         "public/subscribe/ask.html",
         wish=wish,
@@ -134,62 +140,11 @@ def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
         slip=slip,
         chosen_words=CHOSEN,
         no_list=no_list,
-        form_ticket=ticket(),
+        **doors.form_fields(),
     )
     return page, 422 if problem or slip or no_list else 200
 
 
-def problem_with_ticket(given: str) -> str:
-    """Why a form came back too soon, or not from us; empty where all is well."""
-    try:
-        handed_out, _ = tokens().open(Purpose.FORM, given)
-    except NotFound:
-        return "This form did not reach us whole. Nothing was lost: press the button once more."
-    age = time() - handed_out
-    if age < LEAST_SECONDS:
-        return "That was quick! Press the button once more, so that we know you are a person."
-    if age > LONGEST_SECONDS:
-        return "This page was open for a long time. Press the button once more."
-    return ""
-
-
-def _take_down(address: Address, wish: Wish) -> None:
-    now = utc_now()
-    with transaction() as session:
-        mailing_list = _list(session, wish.list_slug)
-        words = wording(settings().site_name, CHOSEN if wish.chosen else mailing_list.title)
-        where = circumstances(words, page=wish.page)
-        asked = joining.ask_to_join(session, mailing_list, address, where, now=now)
-        if message := _reply(asked, mailing_list):
-            write_letter(session, address.written, message, now=now)
-    parts().queue.wake("letters")
-
-
-def _exists(slug: str) -> bool:
-    with reading() as session:
-        return any(one.slug == slug for one in joining.all_lists(session))
-
-
-def _list(session: Session, slug: str) -> MailingList:
-    if slug:
-        return joining.get_list(session, slug)
-    lists = joining.all_lists(session)
-    if not lists:
-        raise NotFound("There is no newsletter to subscribe to yet.")
-    return lists[0]
-
-
-def _reply(asked: joining.Asked, mailing_list: MailingList) -> Message | None:
-    """The one mail that a wish calls for, if any."""
-    if asked.pending is not None:
-        token = joining.confirmation_token(asked.pending, tokens())
-        name, link, reader = "confirm", links().confirm(token), asked.pending.subscriber_id
-    elif asked.known is not None:
-        token = preferences_token(asked.known.id, tokens())
-        name, link, reader = "already_subscribed", links().preferences(token), asked.known.id
-    else:
-        return None
-    leave = links().unsubscribe(unsubscribe_token(reader, mailing_list.id, tokens()))
-    return parts().stationery.write(
-        name, headers=way_out(leave), link=link, unsubscribe=leave, mailing_list=mailing_list
-    )
+def _chosen(lists: Sequence[MailingList], slug: str) -> MailingList | None:
+    """The list of that slug; the first one where none is named."""
+    return next((one for one in lists if not slug or one.slug == slug), None)

@@ -9,7 +9,7 @@ from nif.parts import Parts
 from nif.subscriptions.models import Subscription
 from nif.subscriptions.preferring import choices, get_subscriber, preferences_token
 from tests.factories import a_list, a_subscription
-from tests.web.public.forms import letters, link_in
+from tests.web.public.forms import ask_for_link, letters, link_in
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ def test_one_button_leaves_everything(
 
 
 def test_the_link_is_mailed_to_who_is_known_and_the_page_never_tells(
-    client: FlaskClient, session: Session, subscription: Subscription, token: str
+    client: FlaskClient, session: Session, subscription: Subscription, token: str, parts: Parts
 ) -> None:
-    known = client.post("/preferences", data={"email": "Ann@example.com"})
-    unknown = client.post("/preferences", data={"email": "bea@example.com"})
+    known = ask_for_link(client, parts, "Ann@example.com")
+    unknown = ask_for_link(client, parts, "bea@example.com")
 
     assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
     assert [letter.address for letter in letters(session)] == ["ann@example.com"]
