@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     FORM = "form"
     INVITATION = "invitation"
     ADDRESS = "address"
+    EMBED = "embed"
 
 
 @dataclass(frozen=True)

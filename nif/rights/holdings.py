@@ -19,6 +19,7 @@ from nif.subscriptions.models import (
     MailingList,
     Subscriber,
     Subscription,
+    SubscriptionTopic,
     Suppression,
 )
 
@@ -57,6 +58,20 @@ def forget_subscriptions(session: Session, person: Person) -> None:
         uncount(session, one)
         session.delete(one)
     session.flush()
+
+
+def show_topics(session: Session, person: Person) -> Rows:
+    mine = (
+        select(MailingList.slug, SubscriptionTopic.tag)
+        .join(MailingList, MailingList.id == SubscriptionTopic.list_id)
+        .where(SubscriptionTopic.subscriber_id == person.id)
+        .order_by(MailingList.id, SubscriptionTopic.tag)
+    )
+    return [{"list": slug, "topic": tag} for slug, tag in session.execute(mine)]
+
+
+def forget_topics(session: Session, person: Person) -> None:
+    session.execute(delete(SubscriptionTopic).where(SubscriptionTopic.subscriber_id == person.id))
 
 
 def show_consents(session: Session, person: Person) -> Rows:

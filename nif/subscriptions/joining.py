@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from nif import limits
 from nif.database import insert_into
 from nif.errors import Expired, NotFound
 from nif.subscriptions.addresses import Address
+from nif.subscriptions.choosing import forget_topics
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import move
 from nif.subscriptions.forgetting import GONE, is_erased
@@ -106,12 +107,13 @@ def confirm(
     """Turn a pending subscription into a confirmed one, and write down the consent.
 
     A token works once and for 7 days. Confirming twice is no error: the reader who presses the
-    button again is told that they are subscribed.
+    button again is told that they are subscribed. Who had chosen topics once joins all of it.
 
     Raises NotFound for a token that we never gave out, Expired for one that is too old.
     """
     subscription = find_by_token(session, token, tokens, now=now)
     if subscription.state is SubscriptionState.PENDING:
+        forget_topics(session, subscription)
         enter(session, subscription, where, now=now)
     return subscription
 
@@ -139,9 +141,29 @@ def all_lists(session: Session) -> Sequence[MailingList]:
     return session.scalars(select(MailingList).order_by(MailingList.id)).all()
 
 
+def offered_lists(session: Session) -> Sequence[MailingList]:
+    """The lists that everyone is offered, the oldest first: neither hidden nor archived."""
+    return session.scalars(_offered()).all()
+
+
+def ended_lists(session: Session) -> Sequence[MailingList]:
+    """The lists that everyone was offered once and that are archived, the oldest first."""
+    ended = select(MailingList).where(
+        MailingList.is_shown.is_(True), MailingList.archived_at.is_not(None)
+    )
+    return session.scalars(ended.order_by(MailingList.id)).all()
+
+
 def find_first_list(session: Session) -> MailingList | None:
     """The list that the site's form offers, where there is one."""
-    return session.scalar(select(MailingList).order_by(MailingList.id).limit(1))
+    return session.scalar(_offered().limit(1))
+
+
+def _offered() -> Select[MailingList]:
+    offered = select(MailingList).where(
+        MailingList.is_shown.is_(True), MailingList.archived_at.is_(None)
+    )
+    return offered.order_by(MailingList.id)
 
 
 def _may_be_mailed(

@@ -81,7 +81,10 @@ def may_be_sent_the_link(
 
 
 def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingList, bool]]:
-    """Every list, and whether the subscriber is on it."""
+    """The lists that everyone is offered and those that the subscriber is on, and which these are.
+
+    One that is hidden or archived is there for those who are on it, and for nobody else.
+    """
     on = set(
         session.scalars(
             select(Subscription.list_id).where(
@@ -90,7 +93,11 @@ def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingL
             )
         )
     )
-    return [(mailing_list, mailing_list.id in on) for mailing_list in all_lists(session)]
+    return [
+        (one, one.id in on)
+        for one in all_lists(session)
+        if one.id in on or (one.is_shown and one.archived_at is None)
+    ]
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,15 @@ def prefer(
             if subscription is None:
                 subscription = _ask(session, subscriber, mailing_list, now)
             enter(session, subscription, where, now=now)
+
+
+def subscriptions_of(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
+    """What a subscriber is confirmed on, in the order of the lists."""
+    query = select(Subscription).where(
+        Subscription.subscriber_id == subscriber.id,
+        Subscription.state == SubscriptionState.CONFIRMED,
+    )
+    return session.scalars(query.order_by(Subscription.list_id)).all()
 
 
 def _ask(

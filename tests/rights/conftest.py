@@ -31,6 +31,7 @@ from nif.subscriptions.models import (
     Subscriber,
     Subscription,
     SubscriptionState,
+    SubscriptionTopic,
     SuppressionReason,
 )
 from nif.subscriptions.suppressing import suppress
@@ -92,6 +93,7 @@ def _say_everything(session, ann, list_id):
     session.add(AddressChange(subscriber_id=ann.id, **change))
     wish = {"address": ANN, "canonical": ANN.lower(), "asked_at": NOON}
     session.add(AddressChange(subscriber_id=other.subscriber_id, **wish))
+    session.add(SubscriptionTopic(list_id=list_id, subscriber_id=ann.id, tag="deals"))
     _was_imported(session, ann, list_id)
     story: Story = a_draft(session)
     report = {"story_id": story.id, "n": 1, "kind": ReportKind.ERROR, "at": NOON}
