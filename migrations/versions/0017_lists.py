@@ -42,6 +42,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Hidden and archived lists are lists like all others then: they send, and are offered."""
     op.drop_table("subscription_topic")
     with op.batch_alter_table("mailing_list") as lists:
         for name in ("archived_at", *(name for name, _, _ in reversed(NEW))):

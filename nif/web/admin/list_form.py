@@ -11,6 +11,7 @@ from nif.editions.scheduling import DAYS, read_schedule
 from nif.errors import Invalid
 from nif.stories.topics import named, read_topics
 from nif.subscriptions.establishing import Charter, problems_of
+from nif.subscriptions.languages import LANGUAGES
 from nif.subscriptions.models import MailingList
 from nif.web.typed import number
 
@@ -140,4 +141,5 @@ def _differ(form: ListForm, kept: ListForm, name: str) -> bool:
 def _in_words(name: str, value: str) -> str:
     if name == "is_shown":
         return "ticked." if value else "not ticked."
-    return OFTEN.get(value, value) + "." if value else "nothing."
+    said = LANGUAGES if name == "language" else OFTEN if name == "often" else {}
+    return f"“{said.get(value, value)}”" if value else "nothing."

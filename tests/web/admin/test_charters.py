@@ -129,7 +129,7 @@ def test_the_second_of_two_admins_is_told_and_decides(
     assert late.status_code == 409
     page = text_of(late.text)
     assert "Somebody else changed this list while you were at it" in page
-    assert "Kept now: The first." in page
+    assert "Kept now: “The first”" in page
     assert 'value="The second"' in late.text
     assert "family-problem" not in late.text
     done = admin.post(EDIT, data=CHANGED | {"title": "The second", "edits": "1"})
