@@ -102,7 +102,7 @@ def _claim(session: Session, now: datetime) -> SignUp | None:
 
 def _join(session: Session, sign_up: SignUp, pen: Pen, now: datetime) -> Over | None:
     mailing_list = session.get(MailingList, sign_up.list_id)
-    if mailing_list is None:
+    if mailing_list is None or mailing_list.archived_at is not None:
         return None
     asked = ask_to_join(
         session,
@@ -141,6 +141,8 @@ def _reply(asked: Asked, mailing_list: MailingList, pen: Pen) -> Message | None:
     return pen.stationery.write(
         name,
         headers=way_out(leave),
+        sender=mailing_list.sender_name,
+        language=mailing_list.language,
         link=link,
         unsubscribe=leave,
         not_me=pen.links.not_me(not_me_token(reader, pen.tokens)),
