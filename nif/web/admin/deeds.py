@@ -72,6 +72,7 @@ DEEDS = {
     "brake_tried": "tried whether mail leaves again",
     "import_begun": "began an import into",
     "import_undone": "undid an import into",
+    "digest_tested": "mailed themselves a copy of the next digest of",
     "list_exported": "took out the readers of",
     "sign_ups_let_through": "let through what was held of",
     "sign_ups_thrown_away": "threw away what was held of",

@@ -26,7 +26,7 @@ from nif.subscriptions.establishing import establish, reschedule
 from nif.subscriptions.joining import all_lists, get_list
 from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to
-from nif.web.admin import editions, house, words
+from nif.web.admin import editions, house, previews, words
 from nif.web.admin.list_form import OFTEN, ListForm, charter_of, filled, read, schedule_of, zones
 from nif.web.current import parts, reading, settings, transaction
 
@@ -34,6 +34,7 @@ blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
 blueprint.context_processor(house.banner)
 blueprint.register_blueprint(house.blueprint)
 blueprint.register_blueprint(editions.blueprint)
+blueprint.register_blueprint(previews.blueprint)
 
 SENDS_SHOWN = 3
 
