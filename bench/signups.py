@@ -116,12 +116,10 @@ def _open_house(ground: Ground) -> Iterator[tuple[Parts, str]]:
         worker = [sys.executable, "-m", "nif", "worker"]
         quiet = subprocess.DEVNULL
         try:
-            with (
-                process(web, environment, stdout=quiet) as served,
-                process(worker, environment, stdout=quiet),
-            ):
+            with process(web, environment, stdout=quiet) as served:
                 wait_until_well(port, served)
-                yield parts, url
+                with process(worker, environment, stdout=quiet):
+                    yield parts, url
         finally:
             parts.database.close()
 
