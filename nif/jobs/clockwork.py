@@ -16,7 +16,7 @@ from nif.parts import Parts
 log = structlog.get_logger(__name__)
 
 SCHEDULE = (
-    ("sign_ups", timedelta(seconds=1)),
+    ("sign_ups", timedelta(seconds=2)),
     ("letters", timedelta(seconds=2)),
     ("stories", timedelta(seconds=5)),
     ("digests", timedelta(seconds=5)),
