@@ -56,8 +56,11 @@ def ask_to_join(
     """Note that an address would like to join a list, and say which mail that calls for.
 
     One mail a day goes to an address for a list and three in thirty days, whatever it asks for;
-    thirty an hour to one network's wishes. Addresses that bounced or complained are not mailed.
+    thirty an hour to one network's wishes. Addresses that bounced or complained are not mailed, and
+    nobody joins a list that is archived.
     """
+    if mailing_list.archived_at is not None:
+        return Asked(None)
     if not _may_be_mailed(session, address, mailing_list.id, where.network, now):
         return Asked(None)
     subscriber = _subscriber(session, address, now)
