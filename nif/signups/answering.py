@@ -102,7 +102,7 @@ def _claim(session: Session, now: datetime) -> SignUp | None:
 
 def _join(session: Session, sign_up: SignUp, pen: Pen, now: datetime) -> Over | None:
     mailing_list = session.get(MailingList, sign_up.list_id)
-    if mailing_list is None or mailing_list.archived_at is not None:
+    if mailing_list is None:
         return None
     asked = ask_to_join(
         session,

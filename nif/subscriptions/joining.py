@@ -65,9 +65,10 @@ def ask_to_join(
 
     One mail a day goes to an address, and three confirmations in thirty days unless a person let
     the wish through. A second list within the day joins what is pending: the link that is out
-    offers it too. Addresses that bounced, complained or said that it was not them are not mailed.
+    offers it too. Addresses that bounced, complained or said that it was not them are not mailed,
+    and nobody joins a list that is archived.
     """
-    if not _may_be_mailed(session, address):
+    if mailing_list.archived_at is not None or not _may_be_mailed(session, address):
         return Asked(None)
     if not may_mail(session, address.canonical, now=now):
         return _without_a_mail(session, mailing_list, address, where, now)

@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from nif.errors import Conflict
+from nif.subscriptions.addresses import read_address
 from nif.subscriptions.archiving import archive, delete, history_of, take_back
+from nif.subscriptions.joining import Asked, ask_to_join
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.preferring import choices, prefer
 from nif.subscriptions.reading import ended_lists, find_first_list, offered_lists
@@ -25,6 +27,8 @@ def test_an_archived_list_is_offered_nowhere_until_it_is_taken_back(session):
     assert find_first_list(session) is weekly
     with pytest.raises(Conflict):
         archive(session, daily, now=NOON)
+    asked = ask_to_join(session, daily, read_address("ann@example.com"), HERE, now=NOON)
+    assert (asked, history_of(session, daily)) == (Asked(None), [])
 
     take_back(session, daily, now=LATER)
     session.flush()
