@@ -4,9 +4,10 @@ import enum
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     JSON,
@@ -65,6 +66,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+ZONE = "nif_zone"
+"""The option of an engine that names the house's time zone, so that rules know its days."""
+
+
+def day_of(session: Session, moment: datetime) -> date:
+    """The day on which something happened, by the clock of the house."""
+    zone = session.get_bind().get_execution_options().get(ZONE, "UTC")
+    return moment.astimezone(ZoneInfo(zone)).date()
+
+
 def _values(kind: type[enum.Enum]) -> list[str]:
     return [member.value for member in kind]
 
@@ -100,8 +111,10 @@ class Transaction(Protocol):
 class Database:
     """An engine and the two ways to use it: `transaction()` to change, `reading()` to look."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, zone: str = "UTC") -> None:
+        """`zone` is the house's: it decides on which day something is counted."""
         self.engine = make_engine(url)
+        self.engine.update_execution_options(**{ZONE: zone})
         self._readers = self.engine.execution_options(sqlite_begin="DEFERRED")
 
     @contextmanager

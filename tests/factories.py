@@ -68,7 +68,7 @@ def a_subscription(
     )
     session.add(subscription)
     session.flush()
-    move(session, subscription, None)
+    move(session, subscription, None, source=HERE.source, now=NOON)
     return subscription
 
 

@@ -1,9 +1,9 @@
 """Mailing lists, subscribers, what joins them, and the record of every consent."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import Date, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId
@@ -110,3 +110,48 @@ class Suppression(Base):
     reason: Mapped[SuppressionReason]
     source: Mapped[str]
     at: Mapped[datetime]
+
+
+class Happening(StrEnum):
+    """What happens on a list, as its days count it.
+
+    JOINED and LEFT are the deeds of readers, IMPORTED and REMOVED those of the house: by a file,
+    or by undoing one. ERASED are those who were forgotten while they were on it. So what is
+    confirmed on a list is JOINED and IMPORTED less LEFT, REMOVED and ERASED, of all its days. The
+    others are asked for, or reported by the provider, and move nobody.
+    """
+
+    ASKED = "asked"
+    JOINED = "joined"
+    IMPORTED = "imported"
+    LEFT = "left"
+    REMOVED = "removed"
+    ERASED = "erased"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
+class DayCount(Base):
+    """How often something happened on a list on a day of the house's clock. No person is in it."""
+
+    __tablename__ = "day_count"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    what: Mapped[Happening] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
+class SourceCount(Base):
+    """The same by where it came from, for joining and leaving: a page, a file, the provider."""
+
+    __tablename__ = "source_count"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
+    what: Mapped[Happening] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
