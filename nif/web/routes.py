@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint
 
-from nif.web.admin import audit, imports
+from nif.web.admin import audit, figures, imports
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
 from nif.web.admin import sends as admin_sends
@@ -50,7 +50,9 @@ FOR_THE_NEWSROOM = (
     *(newsroom_deciding, newsroom_revising, newsroom_reports),
     *(newsroom_register, newsroom_pictures),
 )
-FOR_ADMINS = (admin_lists, imports, admin_sends, admin_people, audit, account, invitation)
+FOR_ADMINS = (
+    *(figures, admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
+)
 
 
 def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:

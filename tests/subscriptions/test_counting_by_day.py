@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from random import Random
+from threading import Thread
 
 import pytest
 from alembic import command
@@ -18,7 +19,7 @@ from nif.errors import Expired
 from nif.settings import PROJECT
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.consenting import Circumstances
-from nif.subscriptions.counting import gone
+from nif.subscriptions.counting import count_days, gone
 from nif.subscriptions.joining import ask_to_join, confirm, confirmation_token
 from nif.subscriptions.leaving import come_back, leave
 from nif.subscriptions.models import (
@@ -33,6 +34,7 @@ from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
 
 TOKENS = Tokens([b"a key"])
+READERS, ROUNDS = 4, 4
 PAGES = ["/", "/articles/one", "/newsletters/daily", "/subscribe"]
 
 
@@ -137,3 +139,48 @@ def a_random_history(session: Session, chance: Random) -> None:
             now += timedelta(minutes=5)
             with suppress(Expired):
                 come_back(session, one, where, now=now)
+
+
+def test_those_who_count_at_once_wait_for_each_other_and_lose_nothing(database: Database) -> None:
+    """Joining and leaving on two lists in any order of lists, while events are counted in sets."""
+    with database.transaction() as session:
+        ids = [a_list(session, slug=slug).id for slug in ("daily", "weekly")]
+        people = [
+            a_subscription(session, session.get_one(MailingList, list_id))
+            for list_id in ids
+            for _ in range(READERS)
+        ]
+        keys = [(one.subscriber_id, one.list_id) for one in people]
+    troubles: list[Exception] = []
+
+    def come_and_go(number: int) -> None:
+        try:
+            for _ in range(ROUNDS):
+                with database.transaction() as session:
+                    heard = ((one, NOON.date(), Happening.DELIVERED) for one in ids)
+                    count_days(session, dict.fromkeys(heard, 10))
+                    one = session.get_one(Subscription, keys[number], with_for_update=True)
+                    leave(session, one, Circumstances("/unsubscribe"), now=NOON)
+                with database.transaction() as session:
+                    one = session.get_one(Subscription, keys[number], with_for_update=True)
+                    come_back(session, one, Circumstances("/unsubscribe"), now=NOON)
+        except Exception as error:
+            troubles.append(error)
+
+    threads = [Thread(target=come_and_go, args=(number,)) for number in range(len(keys))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert troubles == []
+    with database.reading() as session:
+        assert days(session) == {
+            (one, NOON.date(), what): count
+            for one in ids
+            for what, count in (
+                (Happening.DELIVERED, 2 * READERS * ROUNDS * 10),
+                (Happening.JOINED, READERS + READERS * ROUNDS),
+                (Happening.LEFT, READERS * ROUNDS),
+            )
+        }
