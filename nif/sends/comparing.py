@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from nif.database import day_of
@@ -57,16 +57,8 @@ def compare(
     """The newest sends of some lists that have begun, newest first."""
     titles = {one.id: one.title for one in lists}
     rows = session.execute(
-        select(
-            Send.id,
-            Send.list_id,
-            Send.starts_at,
-            Send.state,
-            Send.audience,
-            Edition.message["subject"].as_string(),
-        )
-        .join(Edition, Edition.id == Send.edition_id)
-        .where(Send.list_id.in_(titles), Send.starts_at <= now)
+        select(Send.id, Send.edition_id, Send.list_id, Send.starts_at, Send.state, Send.audience)
+        .where(_of(list(titles)), Send.starts_at <= now)
         .order_by(Send.id.desc())
         .limit(most)
     ).all()
@@ -74,11 +66,12 @@ def compare(
         return []
     ids = [row.id for row in rows]
     mailed, reported = _mailed(session, ids), _reported(session, ids)
+    subjects = _subjects(session, [row.edition_id for row in rows])
     days = {row.id: day_of(session, row.starts_at) for row in rows}
     left = _left(session, titles, min(days.values()))
     ends: dict[int, date] = {}
     found = []
-    for send_id, list_id, starts_at, state, audience, subject in rows:
+    for send_id, edition_id, list_id, starts_at, state, audience in rows:
         day, end = days[send_id], ends.get(list_id, date.max)
         ends[list_id] = day
         found.append(
@@ -86,7 +79,7 @@ def compare(
                 send_id,
                 list_id,
                 titles[list_id],
-                subject or "",
+                subjects.get(edition_id) or "",
                 starts_at,
                 day,
                 state,
@@ -97,6 +90,19 @@ def compare(
             )
         )
     return found
+
+
+def _of(list_ids: Sequence[int]) -> ColumnElement[bool]:
+    """Of several lists the newest sends are found by their ids: else SQLite would sort them all."""
+    if len(list_ids) == 1:
+        return Send.list_id == list_ids[0]
+    return (Send.list_id + 0).in_(list_ids)
+
+
+def _subjects(session: Session, edition_ids: Sequence[int]) -> dict[int, str]:
+    """Without the rest of the messages, which is a hundred times as long."""
+    query = select(Edition.id, Edition.message["subject"].as_string())
+    return dict(session.execute(query.where(Edition.id.in_(edition_ids))).all())
 
 
 def _between(left: dict[date, int], first: date, end: date) -> int:

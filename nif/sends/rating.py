@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from itertools import accumulate
 
 from nif.sends.guarding import ENOUGH
-from nif.subscriptions.growing import Span, together
+from nif.subscriptions.growing import Span
 from nif.subscriptions.models import Happening
 
 WEEK = 7
@@ -81,8 +82,10 @@ def of_reports(reported: Mapping[str, int]) -> Rates:
 
 def rolling(days: Sequence[Span], first: date, *, width: int = WEEK) -> list[tuple[date, Rates]]:
     """For each day from `first` on, the rates of the `width` days that end with it."""
+    kinds = (Happening.DELIVERED, Happening.BOUNCED, Happening.COMPLAINED)
+    sums = [[0, *accumulate(one.of(kind) for one in days)] for kind in kinds]
     return [
-        (one.last, of_span(together(days[max(0, n - width + 1) : n + 1])))
+        (one.last, rates_of(*(of[n + 1] - of[max(0, n + 1 - width)] for of in sums)))
         for n, one in enumerate(days)
         if one.first >= first
     ]

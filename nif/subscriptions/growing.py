@@ -86,9 +86,17 @@ def by(size: int, spans: Sequence[Span]) -> list[Span]:
 
 
 def sources(
-    session: Session, lists: Sequence[MailingList], what: Collection[Happening], first: date
+    session: Session,
+    lists: Sequence[MailingList],
+    what: Collection[Happening],
+    first: date,
+    *,
+    most: int | None = None,
 ) -> dict[str, int]:
-    """Where those came from, or went by, since a day: by source, the most first."""
+    """Where those came from, or went by, since a day: by source, the most first.
+
+    At most so many sources, where `most` is given.
+    """
     count = func.sum(SourceCount.count)
     query = (
         select(SourceCount.source, count)
@@ -99,5 +107,6 @@ def sources(
         )
         .group_by(SourceCount.source)
         .order_by(count.desc(), SourceCount.source)
+        .limit(most)
     )
     return {source: int(number) for source, number in session.execute(query)}

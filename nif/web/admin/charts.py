@@ -1,5 +1,6 @@
 """The charts of the figures: how many there are, who came and went, and how healthy the mail is."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import date
 
@@ -102,9 +103,9 @@ def rates(
     sends: Sequence[tuple[Compared, Rate]],
     limit: Limit,
 ) -> Chart:
-    """A rate of the last seven days, day by day, the sends as dots, and the limits as lines."""
-    place = {day: n for n, (day, _) in enumerate(days)}
-    shown = [(one, rate) for one, rate in sends if one.day in place and rate.share is not None]
+    """A rate of seven days, for each of some days, the sends as dots, and the limits as lines."""
+    ends = [day for day, _ in days]
+    shown = [(one, rate) for one, rate in sends if one.day >= ends[0] and rate.share is not None]
     shares = [rate.share for _, rate in days]
     highest = max((share for share in [*shares, *(r.share for _, r in shown)] if share), default=0)
     frame, lines = framed(len(days), 0, max(highest, limit.most) * 1.05, least=limit.wanted / 100)
@@ -117,7 +118,7 @@ def rates(
         if known
         else f"Too few mails for a rate. Wanted: below {percent(limit.wanted)}.",
         scale=scale(frame, lines, percent),
-        foot=foot(frame, [_day(day, len(days)) for day, _ in days]),
+        foot=foot(frame, [_day(day, (ends[-1] - ends[0]).days) for day in ends]),
         zero=frame.y(0),
         curves=frame.curves(shares, "line"),
         spots=frame.spots([_share(day, rate) for day, rate in days]),
@@ -134,7 +135,9 @@ def rates(
     for one, rate in shown:
         kind = "send" if rate.standing(limit) is Standing.GOOD else "send high"
         words = f"{one.subject}, {_day(one.day, 0)}: {percent(rate.share or 0)}"
-        made.dots.append(Dot(frame.x(place[one.day]), frame.y(rate.share or 0), kind, words))
+        made.dots.append(
+            Dot(frame.x(bisect_left(ends, one.day)), frame.y(rate.share or 0), kind, words)
+        )
     return made
 
 

@@ -17,7 +17,7 @@ from nif.web.current import reading
 
 blueprint = Blueprint("files", __name__)
 
-EDITIONS = 500
+EDITIONS = SOURCES = 500
 EVENTS = ("delivered", "deferred", "blocked", "bounce", "dropped", "spamreport")
 TRACKED = ("open", "machine_open", "click")
 
@@ -77,7 +77,7 @@ def everything() -> ResponseReturnValue:
         seen = sight.read(session, now)
         past = sight.past(session, seen)
         compared = compare(session, seen.lists, most=EDITIONS, now=now)
-        came = sources(session, seen.lists, CAME, seen.first)
+        came = sources(session, seen.lists, CAME, seen.first, most=SOURCES)
         went = sources(session, seen.lists, [Happening.LEFT], seen.first)
     month = sight.last_month(past)
     return jsonify(

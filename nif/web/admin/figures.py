@@ -38,23 +38,24 @@ def page() -> ResponseReturnValue:
             return render_template("admin/figures/page.html", sight=None)
         past = sight.past(session, seen)
         compared = compare(session, seen.lists, most=EDITIONS_SHOWN, now=now)
-        came = sources(session, seen.lists, CAME, seen.first)
+        came = sources(session, seen.lists, CAME, seen.first, most=SOURCES_SHOWN)
         went = sources(session, seen.lists, [Happening.LEFT], seen.first)
-    shown = past[-seen.period :]
-    spans = by(7, shown) if seen.period > BY_WEEK_FROM else shown
-    rolling = rating.rolling(past, seen.first)
+    shown, step = past[-seen.period :], 7 if seen.period > BY_WEEK_FROM else 1
+    whole, spans = together(shown), by(step, shown)
+    rolling = rating.rolling(past, seen.first)[::-step][::-1]
+    week, sends = rolling[-1][1], [one.rates for one in compared]
     return render_template(
         "admin/figures/page.html",
         sight=seen,
         periods=sight.PERIODS,
-        whole=together(shown),
+        whole=whole,
         before=past[-seen.period - 1].confirmed,
         spans=spans,
         when=charts.when,
-        came=_told(came),
-        went=_told(went),
+        came=_told(came, whole.came),
+        went=_told(went, whole.of(Happening.LEFT)),
         one_click=went.get(BY_ONE_CLICK, 0),
-        verdicts=figure_words.verdicts(sight.last_month(past)),
+        verdicts=figure_words.verdicts(sight.last_month(past), week, sends),
         rolling=rolling,
         limits={"complaints": COMPLAINTS, "bounces": BOUNCES},
         compared=compared,
@@ -83,9 +84,9 @@ def _drawn(
     return drawn
 
 
-def _told(counts: dict[str, int]) -> list[tuple[figure_words.Source, int]]:
-    """The sources in words, the most first; the rest of many together."""
-    told = [(figure_words.source(source), count) for source, count in counts.items()]
-    rest = sum(count for _, count in told[SOURCES_SHOWN:])
-    others = [(figure_words.Source(f"{len(told) - SOURCES_SHOWN} others"), rest)] if rest else []
-    return told[:SOURCES_SHOWN] + others
+def _told(counts: dict[str, int], whole: int) -> list[tuple[figure_words.Source, int]]:
+    """The sources in words, the most first; all others together."""
+    shown = list(counts.items())[:SOURCES_SHOWN]
+    told = [(figure_words.source(source), count) for source, count in shown]
+    rest = whole - sum(count for _, count in told)
+    return [*told, (figure_words.Source("Elsewhere"), rest)] if rest > 0 else told

@@ -16,9 +16,11 @@ from nif.clock import utc_now
 from nif.database import Database, day_of
 from nif.sends.events import Report
 from nif.sends.models import Batch, BatchState
+from nif.sends.rating import rates_of
 from nif.subscriptions.counting import count_days, happened
 from nif.subscriptions.leaving import BY_ONE_CLICK
 from nif.subscriptions.models import Happening
+from nif.web.admin.figure_words import verdicts
 from tests.factories import a_list, a_plain_send
 from tests.web.newsroom.staff import text_of
 
@@ -66,7 +68,7 @@ def test_a_new_house_is_told_what_will_be_counted(admin: FlaskClient, database: 
         "Nobody came or went in these days.",
         "Nobody joined in these days.",
         "Nothing has been sent yet.",
-        "Complaints Too few mails to say",
+        "Complaints Too few mails to say Nothing was delivered in the last 30 days.",
         "Neither is tracked",
     ):
         assert words in page
@@ -84,6 +86,7 @@ def test_growth_sources_health_and_editions_are_shown(admin: FlaskClient, histor
         "A story /articles/one",
         "One click in the mail program",
         "0.15% of the mails delivered in the last 30 days were called spam: 3 of 2,000. Gmail",
+        "before the next edition. The last send had more than is wanted.",
         "10 of 2,010. Below 2% nobody minds.",
         "Of the 2 who left in these days, 2 left so.",
         "Neither is tracked",
@@ -118,6 +121,27 @@ def test_opens_are_shown_only_where_somebody_was_tracked_and_no_machine_is_among
     assert "opened by a machine is left out" in page
     assert "55" in page
     assert "777" not in page
+
+
+@pytest.mark.parametrize(
+    ("month", "week", "send", "tag", "words"),
+    [
+        (0, 0, 0, "As it should be", "0% of the mails"),
+        (9, 1, 0, "As it should be", "Gmail and Yahoo want less than 0.1%."),
+        (9, 1, 1, "Too high at times", "The last send had more than is wanted."),
+        (9, 2, 1, "Too high", "Of the last seven days it is 0.2%."),
+        (40, 1, 1, "At the limit", "refuse mail, Gmail until it was lower for seven days"),
+    ],
+)
+def test_a_verdict_is_the_worse_one_of_a_month_and_of_a_week(
+    month: int, week: int, send: int, tag: str, words: str
+) -> None:
+    of_month, of_week = rates_of(10_000, 0, month), rates_of(1_001 if week == 1 else 1000, 0, week)
+
+    verdict = verdicts(of_month, of_week, [rates_of(1000, 0, send)])["complaints"]
+
+    assert verdict.words == tag
+    assert words in verdict.means
 
 
 def test_every_table_is_a_file_too(admin: FlaskClient, history: str) -> None:
