@@ -38,6 +38,9 @@ bench-ledger:  ## the public ledger of 50,000 entries, verified and measured
 bench-newsroom:  ## every page of a newsroom of 10,000 stories of five revisions, measured
 	$(BOOTSTRAP) bench-newsroom
 
+bench-audience:  ## the desk of 1,000,000 subscribers on 20 lists: pages, searching, segments (SIZE=)
+	$(BOOTSTRAP) bench-audience
+
 prove:  ## kill loops, sweeps, state machines, all time zones: an hour or two (ROUNDS=, SIZE=, PROOF=, DATABASE=)
 	$(BOOTSTRAP) prove
 
@@ -46,4 +49,4 @@ lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom prove lock
+.PHONY: help run test check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom bench-audience prove lock

@@ -10,6 +10,7 @@ Commands:
   bench-events  the figures of the event webhook
   bench-import  the figures of imports and exports
   bench-ledger  the figures of the public ledger
+  bench-audience  the figures of a million subscribers on the desk
   bench-newsroom  the figures of the newsroom's pages
   prove         the proofs of sending, in their long form
   setup       set up, and no more
@@ -56,6 +57,7 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "bench-events": [[PYTHON, "-m", "bench.events"]],
     "bench-import": [[PYTHON, "-m", "bench.importing"]],
     "bench-ledger": [[PYTHON, "-m", "bench.ledger"]],
+    "bench-audience": [[PYTHON, "-m", "bench.audience"]],
     "bench-newsroom": [[PYTHON, "-m", "bench.newsroom"]],
     "prove": [[PYTHON, "-m", "tests.prove"]],
     "setup": [],

@@ -46,6 +46,14 @@ DESK_PAGE = Mark(150, at_most=True)
 HISTORY_PAGE = Mark(100, at_most=True)
 """In milliseconds, for 95 of 100 pages of a newsroom of many years."""
 
+AUDIENCE_MARKS = {
+    "audience.page.": Mark(200, at_most=True),
+    "audience.search.": Mark(300, at_most=True),
+    "audience.segment.": Mark(1, at_most=True),
+    "audience.scans": Mark(1, at_most=True),
+}
+"""By how their names begin: milliseconds for 95 of 100 pages, seconds for a segment's size."""
+
 MARKS_OF_ANY_SIZE = {**EVENT_MARKS, **LEDGER_MARKS, **IMPORT_MARKS}
 
 
@@ -63,6 +71,9 @@ class Figure:
     def mark(self) -> Mark | None:
         if self.size is None:
             return PAGE_MARKS.get(self.figure)
+        if self.figure.startswith("audience."):
+            marks = AUDIENCE_MARKS.items()
+            return next((mark for name, mark in marks if self.figure.startswith(name)), None)
         if self.figure.endswith(".p95"):
             return HISTORY_PAGE if self.figure.startswith("public.") else DESK_PAGE
         if self.figure in MARKS_OF_ANY_SIZE:

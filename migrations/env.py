@@ -16,8 +16,8 @@ for path in (PROJECT / "nif").rglob("*.py"):
 
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """The queue makes its own tables, and may do so in this database."""
-    return not (kind == "table" and (name or "").startswith("huey_"))
+    """The queue makes its own tables, and may do so in this database; a search is no model's."""
+    return not (kind == "table" and (name or "").startswith(("huey_", "subscriber_search")))
 
 
 @contextmanager

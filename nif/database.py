@@ -2,7 +2,7 @@
 
 import enum
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -66,6 +66,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+KEYS = "nif_keys"
+"""The option of an engine that holds the house's secret keys, so that rules can ask for them."""
+
+
+def keys_of(session: Session) -> tuple[bytes, ...]:
+    """The house's secret keys, the one that signs first; none where the house has none."""
+    keys: tuple[bytes, ...] = session.get_bind().get_execution_options().get(KEYS, ())
+    return keys
+
+
 ZONE = "nif_zone"
 """The option of an engine that names the house's time zone, so that rules know its days."""
 
@@ -111,10 +121,13 @@ class Transaction(Protocol):
 class Database:
     """An engine and the two ways to use it: `transaction()` to change, `reading()` to look."""
 
-    def __init__(self, url: str, *, zone: str = "UTC") -> None:
-        """`zone` is the house's: it decides on which day something is counted."""
+    def __init__(self, url: str, keys: Sequence[bytes] = (), *, zone: str = "UTC") -> None:
+        """`keys` are those of the settings: what is kept of the erased is hashed with them.
+
+        `zone` is the house's: it decides on which day something is counted.
+        """
         self.engine = make_engine(url)
-        self.engine.update_execution_options(**{ZONE: zone})
+        self.engine.update_execution_options(**{KEYS: tuple(keys), ZONE: zone})
         self._readers = self.engine.execution_options(sqlite_begin="DEFERRED")
 
     @contextmanager
@@ -151,6 +164,18 @@ class Database:
             where = self.engine.url.render_as_string(hide_password=True)
             why = str(error.orig).strip().splitlines()[0]
             raise Misconfigured(f"The database at {where} cannot be reached: {why}") from None
+
+    def clear_log(self) -> None:
+        """Write SQLite's log into its file and empty it, as far as nobody is reading.
+
+        What was deleted stands in the log until then. PostgreSQL looks after itself.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            if raw is not None:
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -223,6 +248,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "foreign_keys=ON",
         "cache_size=-8192",
         "temp_store=MEMORY",
+        # What is deleted is overwritten: an address that was forgotten is in no free page.
+        "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,6 +1,7 @@
 """How often one may ask: counted in the database, so that it holds across processes."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 
@@ -27,7 +28,7 @@ def allow(
 
     The window is fixed and begins with the first count. `who` is kept as a hash only.
     """
-    key = hashlib.sha256(f"{what}\0{who}".encode()).hexdigest()
+    key = _key(what, who)
     over = Tally.began_at <= now - per
     count = session.scalar(
         insert_into(session, Tally)
@@ -42,6 +43,16 @@ def allow(
         .returning(Tally.count)
     )
     return count is not None and count <= most
+
+
+def forget_who(session: Session, asked: Iterable[tuple[str, str]]) -> None:
+    """Drop the tallies of these pairs of `what` and `who`."""
+    keys = [_key(what, who) for what, who in asked]
+    session.execute(delete(Tally).where(Tally.key.in_(keys)))
+
+
+def _key(what: str, who: str) -> str:
+    return hashlib.sha256(f"{what}\0{who}".encode()).hexdigest()
 
 
 def forget(session: Session, *, before: datetime) -> None:

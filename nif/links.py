@@ -56,6 +56,12 @@ class Links:
     def preferences(self, token: str) -> str:
         return f"{self.base_url}/preferences/{token}"
 
+    def change_of_address(self, token: str) -> str:
+        return f"{self.base_url}/preferences/{token}/address"
+
+    def new_address(self, token: str) -> str:
+        return f"{self.base_url}/new-address/{token}"
+
     def unsubscribe(self, token: str) -> str:
         return f"{self.base_url}/unsubscribe/{token}"
 

@@ -1,6 +1,7 @@
 """What every door works with, made once from the settings."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from nif.clock import utc_now
 from nif.database import Database
@@ -12,6 +13,7 @@ from nif.mail.rendering import Stationery
 from nif.mail.sendgrid import SendGridMailer
 from nif.media.storing import Storage, open_storage
 from nif.queue import Queue
+from nif.rights.retaining import Times
 from nif.sends.courier import Courier
 from nif.sends.pacing import Limits
 from nif.sends.planning import Terms
@@ -61,6 +63,15 @@ class Parts:
         return replace(self.terms, undo=self.settings.send_undo)
 
     @property
+    def times(self) -> Times:
+        """How long is kept what belongs to readers."""
+        return Times(
+            unconfirmed=timedelta(days=self.settings.keep_unconfirmed_days),
+            events=timedelta(days=self.settings.keep_events_days),
+            networks=timedelta(days=self.settings.keep_networks_days),
+        )
+
+    @property
     def patience(self) -> Patience:
         return Patience(
             self.settings.send_quiet_period, recall_before=self.settings.send_recall_before
@@ -69,7 +80,7 @@ class Parts:
 
 def assemble(settings: Settings) -> Parts:
     """Join the parts. Nothing is started, and nothing is asked of the network."""
-    database = Database(settings.database, zone=settings.time_zone)
+    database = Database(settings.database, settings.keys, zone=settings.time_zone)
     return Parts(
         settings=settings,
         database=database,

@@ -9,7 +9,15 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nif.errors import Misconfigured
@@ -20,7 +28,20 @@ OWN_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
 # Three fifths of a lease may pass before a request begins, which may then take 35 seconds.
 SHORTEST_LEASE = timedelta(seconds=90)
 SHORTEST_QUIET = timedelta(minutes=5)
-Words = Annotated[tuple[str, ...], NoDecode]
+
+
+def _split(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _in_seconds(value: object) -> object:
+    is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
+    return timedelta(seconds=float(str(value))) if is_number else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Span = Annotated[timedelta, BeforeValidator(_in_seconds)]
+"""ISO 8601, or a number of seconds."""
 
 
 class Environment(StrEnum):
@@ -85,42 +106,22 @@ class Settings(BaseSettings):
     trusted_hosts: Words = ()
     require_second_factor: SecondFactor = SecondFactor.NONE
 
+    keep_unconfirmed_days: int = Field(default=30, ge=8, le=3650)
+    keep_events_days: int = Field(default=395, ge=31, le=3650)
+    keep_networks_days: int = Field(default=730, ge=1, le=3650)
+
     send_concurrency: int = Field(default=8, ge=1, le=64)
-    send_quiet_period: timedelta = timedelta(minutes=30)
-    send_lease: timedelta = timedelta(seconds=90)
+    send_quiet_period: Span = timedelta(minutes=30)
+    send_lease: Span = timedelta(seconds=90)
     send_fence: bool = False
-    send_fence_ahead: timedelta = timedelta(minutes=15)
-    send_recall_before: timedelta = timedelta(minutes=11)
+    send_fence_ahead: Span = timedelta(minutes=15)
+    send_recall_before: Span = timedelta(minutes=11)
     send_batch_size: int = Field(default=1000, ge=1, le=1000)
     send_rate: float | None = Field(default=None, gt=0)
     send_per_day: int | None = Field(default=None, gt=0)
     send_warm_up_from: date | None = None
-    send_within: timedelta = timedelta(hours=24)
-    send_undo: timedelta = timedelta(seconds=30)
-
-    @field_validator(
-        "secret_key_fallbacks", "sendgrid_webhook_public_keys", "trusted_hosts", mode="before"
-    )
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-    @field_validator(
-        "send_quiet_period",
-        "send_lease",
-        "send_fence_ahead",
-        "send_recall_before",
-        "send_within",
-        "send_undo",
-        mode="before",
-    )
-    @classmethod
-    def _seconds(cls, value: object) -> object:
-        return (
-            timedelta(seconds=float(value))
-            if isinstance(value, str) and _is_number(value)
-            else value
-        )
+    send_within: Span = timedelta(hours=24)
+    send_undo: Span = timedelta(seconds=30)
 
     @field_validator("base_url")
     @classmethod
@@ -244,7 +245,3 @@ def _in_a_sentence(error: ValidationError) -> str:
     if not first["loc"]:
         return f"{words}."
     return f"NIF_{str(first['loc'][0]).upper()} {words[0].lower()}{words[1:]}."
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit()

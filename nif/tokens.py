@@ -34,6 +34,7 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     FORM = "form"
     INVITATION = "invitation"
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Tokens:
 
         The hash's state after the key is the same for all of them, so it is made once and copied.
         """
-        inner, outer = _hmac_states(self.keys[0])
+        inner, outer = hmac_states(self.keys[0])
         inner.update(_PREFIX + purpose.encode() + b":")
         pack = _NUMBERS.pack
 
@@ -91,7 +92,7 @@ def _mac(key: bytes, purpose: Purpose, numbers: bytes) -> bytes:
     return hmac.digest(key, _PREFIX + purpose.encode() + b":" + numbers, "sha256")[:_MAC_BYTES]
 
 
-def _hmac_states(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
+def hmac_states(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
     """SHA-256 after the inner and after the outer block of the key (RFC 2104 section 4)."""
     if len(key) > _BLOCK:
         key = hashlib.sha256(key).digest()

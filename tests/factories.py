@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.enrolling import enrol
@@ -25,7 +25,9 @@ from nif.stories.publishing import SHELF_VERSION, backdate, publish
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.counting import move
 from nif.subscriptions.establishing import Charter, establish
+from nif.subscriptions.growing import CAME, WENT
 from nif.subscriptions.models import (
+    DayCount,
     MailingList,
     Subscriber,
     Subscription,
@@ -186,3 +188,11 @@ def texts(sentences: Sequence[Any]) -> list[str]:
 def shelf_version(session: Session) -> int:
     """The number of the last change that a reader could see."""
     return session.scalar(SHELF_VERSION) or 0
+
+
+def confirmed_by_day(session: Session, mailing_list: MailingList) -> int:
+    """How many are on a list by what its days have counted: who came, less who went."""
+    query = select(DayCount.what, func.sum(DayCount.count)).group_by(DayCount.what)
+    counts = dict(session.execute(query.where(DayCount.list_id == mailing_list.id)).all())
+    came, went = (sum(counts.get(what, 0) for what in of) for of in (CAME, WENT))
+    return int(came - went)

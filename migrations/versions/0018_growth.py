@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0013"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
@@ -26,6 +26,7 @@ FILLINGS = (
                 FROM consent AS earlier
                 WHERE earlier.subscriber_id = consent.subscriber_id
                 AND earlier.list_id = consent.list_id AND earlier.id < consent.id
+                AND earlier.action IN ('asked', 'confirmed', 'imported', 'left')
                 ORDER BY earlier.id DESC LIMIT 1),
             source) AS source
         FROM consent WHERE action = 'confirmed') AS found
@@ -39,6 +40,7 @@ FILLINGS = (
             (SELECT earlier.action FROM consent AS earlier
                 WHERE earlier.subscriber_id = consent.subscriber_id
                 AND earlier.list_id = consent.list_id AND earlier.id < consent.id
+                AND earlier.action IN ('asked', 'confirmed', 'imported', 'left')
                 ORDER BY earlier.id DESC LIMIT 1) AS before
         FROM consent WHERE action = 'left' AND source NOT LIKE 'import:%') AS found
     WHERE before IN ('confirmed', 'imported')

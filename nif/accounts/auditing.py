@@ -22,7 +22,11 @@ class Act(Base):
     for an act outlives what it was done to."""
 
     __tablename__ = "act"
-    __table_args__ = (Index(None, "account_id", "id"), Index(None, "what", "id"))
+    __table_args__ = (
+        Index(None, "account_id", "id"),
+        Index(None, "what", "id"),
+        Index("ix_act_subject", "subject_kind", "subject_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)

@@ -1,7 +1,5 @@
 """nif edition …: an edition sent, or tested, by hand."""
 
-import html
-from dataclasses import replace
 from datetime import datetime
 
 import click
@@ -11,15 +9,8 @@ from nif.cli.common import Moment, as_json, parts_of_this_house, show
 from nif.clock import utc_now
 from nif.editions.composing import make_now
 from nif.editions.models import Edition, EditionState
-from nif.editions.writing import (
-    PREFERENCES_TAG,
-    READER_HTML_TAG,
-    READER_TAG,
-    UNSUBSCRIBE_TAG,
-)
+from nif.editions.testing import as_test
 from nif.errors import Conflict, NotFound
-from nif.links import Links
-from nif.mail.message import Message, fill
 from nif.mail.posting import write_letter
 from nif.sends.planning import plan_by_hand
 from nif.subscriptions.addresses import read_address
@@ -66,7 +57,7 @@ def test(edition_id: int, address: str, in_json: bool) -> None:
     to = read_address(address).written
     parts = parts_of_this_house()
     with parts.database.transaction() as session:
-        message = _tested(_get_edition(session, edition_id), to, parts.links)
+        message = as_test(_get_edition(session, edition_id).as_message(), to, parts.links)
         write_letter(session, to, message, now=utc_now())
     parts.queue.wake("letters")
     show({"edition": edition_id, "to": to, "subject": message.subject}, in_json=in_json)
@@ -80,23 +71,6 @@ def _get_edition(session: Session, edition_id: int) -> Edition:
     if found.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {found.state.value}: there is nothing in it to send.")
     return found
-
-
-def _tested(found: Edition, to: str, links: Links) -> Message:
-    """The edition as one reader would get it, but for links that would change something."""
-    message = found.as_message()
-    values = {
-        UNSUBSCRIBE_TAG: links.home(),
-        PREFERENCES_TAG: links.home(),
-        READER_TAG: to,
-        READER_HTML_TAG: html.escape(to),
-    }
-    return replace(
-        message,
-        subject=f"[Test] {message.subject}",
-        text=fill(message.text, values),
-        html=fill(message.html, values),
-    )
 
 
 COMMANDS = (edition,)

@@ -20,6 +20,7 @@ def list_() -> None:
 @click.option("--title", required=True)
 @click.option("--schedule", required=True, help="'daily 07:30' or 'weekly fri 08:00'")
 @click.option("--zone", required=True, help="a time zone, such as Europe/London")
+@click.option("--family", help="lists of one family are offered as one choice of how often")
 @as_json
 def create(in_json: bool, **charter: str) -> None:
     """Found a mailing list."""

@@ -13,8 +13,10 @@ from nif.cli import (
     ledger,
     lists,
     processes,
+    retention,
     schema,
     sends,
+    subscriber,
     subscribers,
 )
 from nif.errors import NifError
@@ -37,9 +39,10 @@ def nif() -> None:
 
 
 OF_THE_HOUSE = (processes, schema, demo, accounts, ledger)
-OF_MAIL = (lists, subscribers, digests, editions, sends, events)
+OF_READERS = (lists, subscriber, subscribers, retention)
+OF_MAIL = (digests, editions, sends, events)
 
-for module in (*OF_THE_HOUSE, *OF_MAIL):
+for module in (*OF_THE_HOUSE, *OF_READERS, *OF_MAIL):
     for command in module.COMMANDS:
         nif.add_command(command)
 

@@ -43,6 +43,8 @@ def judge(
     `ended` is since when the file says that they have left or bounced; `confirmed` that they are
     said to have confirmed elsewhere.
     """
+    if known.suppressed is SuppressionReason.ERASED:
+        return Verdict.SUPPRESSED, known
     if kind in GRAVE:
         return _put_off(known, kind, ended)
     if known.suppressed is not None:

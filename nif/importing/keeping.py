@@ -60,7 +60,7 @@ def too_large(most: int) -> str:
 def opened(folder: Path, name: str | None) -> Iterator[IO[bytes]]:
     """Raises NotFound where the file has gone."""
     try:
-        with _path(folder, name).open("rb") as file:
+        with path_of(folder, name).open("rb") as file:
             yield file
     except FileNotFoundError:
         raise NotFound(GONE) from None
@@ -69,10 +69,11 @@ def opened(folder: Path, name: str | None) -> Iterator[IO[bytes]]:
 def forget(folder: Path, name: str | None) -> None:
     """Delete a file; what is not there is no error."""
     if name is not None:
-        _path(folder, name).unlink(missing_ok=True)
+        path_of(folder, name).unlink(missing_ok=True)
 
 
-def _path(folder: Path, name: str | None) -> Path:
+def path_of(folder: Path, name: str | None) -> Path:
+    """Where a file is kept. Raises NotFound for a name that is none of ours."""
     if name is None or not _OURS.fullmatch(name):
         raise NotFound(GONE)
     return folder / name

@@ -4,11 +4,24 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import JSON, String, bindparam, cast, func, select, type_coerce
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    ColumnElement,
+    String,
+    any_,
+    bindparam,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
 from nif.database import table_of
 from nif.importing.judging import Standing
+from nif.subscriptions.forgetting import is_erased_many
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -16,6 +29,7 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
     Suppression,
+    SuppressionReason,
 )
 
 _subscriber, _suppression = table_of(Subscriber).c, table_of(Suppression).c
@@ -47,6 +61,8 @@ def standings(session: Session, list_id: int, canonicals: Collection[str]) -> di
             )
         )
     }
+    for canonical in is_erased_many(session, canonicals):
+        found[canonical] = Standing(suppressed=SuppressionReason.ERASED)
     return _with_states(session, list_id, found)
 
 
@@ -64,7 +80,7 @@ def with_own_word(
     latest = (
         select(_consent.subscriber_id, func.max(_consent.at))
         .where(
-            _consent.subscriber_id.in_(_ids(session, by_person)),
+            _among(session, _consent.subscriber_id, by_person),
             _consent.list_id == list_id,
             _consent.action == ConsentAction.CONFIRMED,
         )
@@ -80,9 +96,7 @@ def _with_states(session: Session, list_id: int, found: dict[str, Standing]) -> 
         return found
     subscriptions = select(
         _subscription.subscriber_id, _subscription.state, _subscription.left_at
-    ).where(
-        _subscription.list_id == list_id, _subscription.subscriber_id.in_(_ids(session, people))
-    )
+    ).where(_subscription.list_id == list_id, _among(session, _subscription.subscriber_id, people))
     states = {row[0]: row for row in session.execute(subscriptions)}
     for canonical, one in found.items():
         row = states.get(one.person)
@@ -101,9 +115,10 @@ def _each(session: Session, values: Iterable[Any]) -> Any:
     return type_coerce(each.c.value, String)
 
 
-def _ids(session: Session, people: Iterable[int | None]) -> Any:
-    packed = bindparam(None, json.dumps(list(people)), type_=String)
+def _among(session: Session, column: ColumnElement[int], people: Iterable[int | None]) -> Any:
+    """Is it one of these? Each is looked up in an index, whatever the planner thinks of it."""
+    listed = list(people)
     if session.get_bind().dialect.name == "sqlite":
-        return select(func.json_each(packed).table_valued("value").c.value)
-    texts = func.json_array_elements_text(cast(packed, JSON)).table_valued("value")
-    return select(cast(texts.c.value, _subscriber.id.type))
+        packed = bindparam(None, json.dumps(listed), type_=String)
+        return column.in_(select(func.json_each(packed).table_valued("value").c.value))
+    return column == any_(bindparam(None, listed, type_=ARRAY(BigInteger)))

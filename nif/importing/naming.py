@@ -80,6 +80,14 @@ STATES: Mapping[str, Kind] = {
     **dict.fromkeys(("complained", "spam", "spammy", "abuse", "spam_report"), Kind.COMPLAINED),
 }
 
+CLEAR = frozenset(
+    {
+        *("subscribed", "unsubscribed", "non-subscribed", "unconfirmed", "pending"),
+        *("cleaned", "bounced", "complained"),
+    }
+)
+"""Words that tell a column of states by themselves, whatever its name."""
+
 
 def vendor_of(header: Sequence[str]) -> str | None:
     """Whose export has such a header, where it is known."""

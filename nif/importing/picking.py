@@ -1,13 +1,13 @@
 """Which columns mean what, by the names that other programs give them, and what a row says."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from nif.errors import Invalid
-from nif.importing.naming import INVISIBLE, NAMES, NO, Kind, plain, state_of
+from nif.importing.naming import CLEAR, INVISIBLE, NAMES, NO, Kind, plain, state_of
 from nif.importing.reading import Broken, Record
 from nif.subscriptions.addresses import Address, read_address
 
@@ -64,10 +64,24 @@ def propose(rows: Sequence[Sequence[str]]) -> tuple[Columns, bool]:
     if "state" in found and not any(state_of(_cell(row, found["state"])) for row in others):
         # Some other kind of state, or of type.
         del found["state"]
+    if "state" not in found:
+        found |= _state_by_its_words(others, set(found.values()))
     email = _email_column(others, found.get("email"))
     if email is None:
         raise Invalid({"file": "There is no column of email addresses in this file."})
     return Columns(**{**found, "email": email}), has_header
+
+
+def _state_by_its_words(rows: Sequence[Sequence[str]], taken: Collection[int]) -> dict[str, int]:
+    """A column that holds nothing but states, under a name that we do not know.
+
+    Without it those who left elsewhere would come in as readers.
+    """
+    for column in set(range(max(map(len, rows), default=0))) - set(taken):
+        words = {plain(_cell(row, column)) for row in rows} - {""}
+        if words & CLEAR and all(map(state_of, words)):
+            return {"state": column}
+    return {}
 
 
 def row_of(record: Record, columns: Columns) -> Row:

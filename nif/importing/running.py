@@ -7,7 +7,8 @@ to hold it do no harm: one of them loses its piece.
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -26,6 +27,7 @@ from nif.importing.keeping import forget, opened
 from nif.importing.merging import merge
 from nif.importing.models import ImportProblem, ImportRun, RunState
 from nif.importing.picking import Columns, Row, row_of
+from nif.importing.prefetching import ahead
 from nif.importing.reading import Lines, records
 from nif.importing.recognising import as_chosen
 from nif.importing.rehearsing import Rehearsal
@@ -56,26 +58,27 @@ class Bench:
     tell: Callable[[ImportRun], None] = lambda _run: None
 
 
-@dataclass(frozen=True)
-class _Hold:
-    """A run that we hold, and the state that it is in as long as we do."""
-
-    run_id: int
-    holder: str
-    state: RunState
-
-
 class _Piece(NamedTuple):
-    """Some rows, and where the next begin: so many bytes and lines into the file.
-
-    `seconds` is how long they took to read.
-    """
+    """Some rows, and where the next begin: so many bytes and lines into the file."""
 
     rows: list[Row]
     position: int
     line: int
     is_last: bool
-    seconds: float
+
+
+@dataclass(frozen=True)
+class _Hold:
+    """A run that we hold, and the state that it is in as long as we do.
+
+    `ahead` is how its pieces are read: while PostgreSQL works, the next one; with SQLite, which
+    works in our own process, two threads would only be in each other's way.
+    """
+
+    run_id: int
+    holder: str
+    state: RunState
+    ahead: Callable[[Generator[_Piece]], Generator[_Piece]]
 
 
 def work(bench: Bench) -> None:
@@ -95,9 +98,10 @@ def go_on(bench: Bench, run_id: int) -> bool:
     holder = claiming.new_holder()
     with bench.transaction() as session:
         run = claiming.claim(session, run_id, holder, now=bench.clock())
+        is_elsewhere = session.get_bind().dialect.name == "postgresql"
     if run is None:
         return False
-    hold = _Hold(run_id, holder, run.state)
+    hold = _Hold(run_id, holder, run.state, ahead if is_elsewhere else iter)
     try:
         if run.state is RunState.UNDOING:
             _undo(bench, hold)
@@ -135,9 +139,12 @@ def begin_anew(session: Session, run: ImportRun) -> None:
 
 
 def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsal | None) -> None:
-    with opened(bench.folder, run.stored) as file:
-        for number, piece in enumerate(_pieces(file, run), start=1):
-            began = time.monotonic() - piece.seconds
+    began = time.monotonic()
+    with (
+        opened(bench.folder, run.stored) as file,
+        closing(hold.ahead(_pieces(file, run))) as pieces,
+    ):
+        for number, piece in enumerate(pieces, start=1):
             if number % TIDY_EVERY == 0:
                 gc.collect()
             with bench.transaction() as session:
@@ -146,7 +153,8 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
                 )
                 _take(session, run, piece.rows, rehearsal, now=bench.clock())
                 run.position, run.line = piece.position, piece.line
-                run.worked += time.monotonic() - began
+                ended = time.monotonic()
+                run.worked, began = run.worked + ended - began, ended
                 if piece.is_last:
                     _finish(session, run, now=bench.clock())
             bench.tell(run)
@@ -154,7 +162,7 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
                 return
 
 
-def _pieces(file: IO[bytes], run: ImportRun) -> Iterator[_Piece]:
+def _pieces(file: IO[bytes], run: ImportRun) -> Generator[_Piece]:
     """The rest of a file from where the run stands; the last piece has less than the others."""
     columns = Columns.of(run.columns)
     lines = Lines(file, as_chosen(file, run.encoding, run.separator), run.position, run.line)
@@ -162,10 +170,8 @@ def _pieces(file: IO[bytes], run: ImportRun) -> Iterator[_Piece]:
     if run.has_header and run.line == 0:
         next(reader, None)
     while True:
-        began = time.monotonic()
         rows = [row_of(record, columns) for record in islice(reader, PIECE)]
-        seconds = time.monotonic() - began
-        yield _Piece(rows, lines.position, lines.line, len(rows) < PIECE, seconds)
+        yield _Piece(rows, lines.position, lines.line, len(rows) < PIECE)
 
 
 def _take(

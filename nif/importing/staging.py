@@ -11,7 +11,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    func,
     select,
     text,
     update,
@@ -43,6 +42,7 @@ _MOMENT_LONG = len("2026-01-01 12:00:00.000000")
 _WORDS: dict[Any, str | None] = {None: None, **{state: state.value for state in SubscriptionState}}
 
 _NEXT_IDS = text("SELECT array_agg(nextval('subscriber_id_seq')) FROM generate_series(1, :count)")
+_LAST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")
 _MAKE_IN_SQLITE = (
     "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage "
     "(person, made, address, canonical, before, after, since, ended)"
@@ -97,9 +97,9 @@ def fill_stage(session: Session, people: Sequence[Change]) -> None:
 
 
 def _fresh_ids(session: Session, count: int) -> Collection[int]:
-    """Ids that nobody has: on SQLite we are the only one who writes."""
+    """Ids that nobody has or had: on SQLite we are the only one who writes."""
     if session.get_bind().dialect.name == "sqlite":
-        last = session.scalar(select(func.max(Subscriber.id))) or 0
+        last = session.scalar(_LAST_ID) or 0
         return range(last + 1, last + 1 + count)
     return session.scalar(_NEXT_IDS, {"count": count}) or ()
 

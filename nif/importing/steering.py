@@ -22,6 +22,7 @@ from nif.subscriptions.models import MailingList
 PREVIEWED = 20
 KEPT_FOR = timedelta(days=30)
 SHORTEST_BASIS, LONGEST_BASIS = 20, 2000
+ENDED = (RunState.DONE, RunState.UNDONE)
 PREPARING = frozenset({RunState.READ, RunState.CHECKED})
 BEGUN = "This import has begun: how it is read cannot be changed any more."
 MORE_CELLS = 60
@@ -196,7 +197,7 @@ def forget_files(session: Session, *, now: datetime) -> list[str]:
     waiting = ImportRun.state.in_((RunState.RUNNING, RunState.CHECKING, RunState.UNDOING))
     old = select(ImportRun).where(
         ImportRun.stored.is_not(None),
-        or_(ImportRun.created_at <= now - KEPT_FOR, ImportRun.state == RunState.UNDONE),
+        or_(ImportRun.created_at <= now - KEPT_FOR, ImportRun.state.in_(ENDED)),
         ~waiting,
     )
     names = []

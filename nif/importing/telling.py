@@ -33,6 +33,7 @@ REASONS = {
     "suppressed_complained": "Suppressed: its reader complained.",
     "suppressed_unsubscribed": "Suppressed: its reader wants no more mail of ours.",
     "suppressed_invalid": "Suppressed: the mail provider says that there is no such address.",
+    "suppressed_erased": "Suppressed: its reader asked us to forget them.",
     "suppressed_manual": "Suppressed: its reader never asked for mail, or the house decided so.",
 }
 PROBLEMS_SHOWN = 20

@@ -16,6 +16,8 @@ from nif.importing.naming import GRAVE
 from nif.importing.picking import Row, shortened
 from nif.importing.rehearsing import Rehearsal
 from nif.importing.staging import Change
+from nif.subscriptions.forgetting import ERASED
+from nif.subscriptions.models import SuppressionReason
 
 
 class Problem(NamedTuple):
@@ -58,7 +60,9 @@ def weigh(
             weighed.said[canonical] = row
         elif verdict is Verdict.SUPPRESSED or verdict is Verdict.LEFT:
             code = f"suppressed_{standing.suppressed}" if standing.suppressed else "left"
-            weighed.problems.append(Problem(row.line, code, shortened(row.address.written)))
+            was_erased = standing.suppressed is SuppressionReason.ERASED
+            cell = ERASED if was_erased else shortened(row.address.written)
+            weighed.problems.append(Problem(row.line, code, cell))
     return weighed
 
 

@@ -25,8 +25,10 @@ SCHEDULE = (
     ("reconcile", timedelta(seconds=5)),
     ("pictures", timedelta(seconds=5)),
     ("imports", timedelta(seconds=2)),
+    ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),
+    ("retain", timedelta(minutes=30)),
     ("checkpoint", timedelta(hours=1)),
 )
 """What ticks, and how often. The queue wakes the same jobs sooner."""

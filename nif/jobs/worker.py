@@ -4,21 +4,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
 
-from nif import limits
+from nif.audience.indexing import catch_up
 from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
 from nif.importing import claiming, keeping, steering
 from nif.importing.running import Bench, work
 from nif.ledger.checkpointing import checkpoint
-from nif.mail.posting import forget_letters, post_letters
+from nif.mail.posting import post_letters
 from nif.media.preparing import due, prepare
 from nif.parts import Parts
+from nif.rights.retaining import run_if_due
 from nif.sends import correcting, feedback, leasing
 from nif.sends.delivering import deliver
 from nif.sends.mirroring import pull_if_due
@@ -33,9 +34,6 @@ log = structlog.get_logger(__name__)
 
 WAKE_AGAIN_AFTER = 30.0
 """Seconds after which a wake-up counts as lost."""
-
-KEEP_TALLIES = timedelta(days=31)
-KEEP_LETTERS = timedelta(days=30)
 
 Job = Callable[[], None]
 
@@ -184,15 +182,24 @@ class Worker:
             may_make = not settings.in_production
             checkpoint(session, settings.ledger_key, may_make_key=may_make, now=now)
 
+    def addresses(self) -> None:
+        """Make those who came since findable by parts of their address."""
+        catch_up(self._parts.database.transaction, now=utc_now())
+
     def forget(self) -> None:
-        """Drop what is kept for no longer than it is needed."""
-        now = utc_now()
+        """Delete the files of imports that nobody needs any more."""
         with self._parts.database.transaction() as session:
-            limits.forget(session, before=now - KEEP_TALLIES)
-            forget_letters(session, before=now - KEEP_LETTERS)
-            files = steering.forget_files(session, now=now)
+            files = steering.forget_files(session, now=utc_now())
         for name in files:
             keeping.forget(self._parts.settings.imports, name)
+        # What was deleted stands in SQLite's log until somebody clears it.
+        self._parts.database.clear_log()
+
+    def retain(self) -> None:
+        """Once a day, let go what has had its time."""
+        gone = run_if_due(self._parts.database.transaction, self._parts.times, now=utc_now())
+        if gone and any(gone.values()):
+            log.info("what had its time is gone", **gone)
 
     def _keep_slots_of(self, slug: str, now: datetime) -> list[dict[str, Any]]:
         kept = []

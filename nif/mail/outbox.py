@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ForeignKey, insert, select
+from sqlalchemy import ForeignKey, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from nif.clock import utc_now
@@ -121,6 +121,11 @@ def newest_mails(
     if before is not None:
         query = query.where(OutboxMail.id < before)
     return list(session.scalars(query))
+
+
+def forget_mails_to(session: Session, canonical: str) -> None:
+    """Drop the copies that went to an address."""
+    session.execute(delete(OutboxMail).where(func.lower(OutboxMail.address) == canonical))
 
 
 def get_mail(session: Session, mail_id: int) -> OutboxMail:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.database import Base, BigId, Transaction
@@ -87,7 +87,9 @@ def _post(transaction: Transaction, mailer: Mailer, letter: Letter, clock: Clock
         # A fault of ours: the letter behind this one is posted all the same.
         trouble, final = type(error).__name__, is_late
     with transaction() as session:
-        _note(session.get_one(Letter, letter.id), trouble, final, clock())
+        # Whoever it went to may have been forgotten meanwhile, and the letter with them.
+        if (still_there := session.get(Letter, letter.id)) is not None:
+            _note(still_there, trouble, final, clock())
     return trouble is None
 
 
@@ -113,6 +115,13 @@ def given_up(session: Session, since: datetime, *, most: int = 20) -> Sequence[L
         Letter.trouble.is_not(None),
     )
     return session.scalars(query.order_by(Letter.id.desc()).limit(most)).all()
+
+
+def forget_letters_to(session: Session, canonical: str, *, also_waiting: bool) -> None:
+    """Drop the traces of letters to an address; those that are under way only where asked to."""
+    theirs = func.lower(Letter.address) == canonical
+    done = Letter.next_try_at.is_(None)
+    session.execute(delete(Letter).where(theirs if also_waiting else theirs & done))
 
 
 def forget_letters(session: Session, *, before: datetime) -> None:

@@ -1,7 +1,7 @@
 """What became of a send: figures that add up, and the certificate that they do."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -35,18 +35,31 @@ class Tally:
 
 def tally(session: Session, send: Send) -> Tally:
     """How far a send is."""
+    return tallies(session, [send])[send.id]
+
+
+def tallies(session: Session, sends: Sequence[Send]) -> dict[int, Tally]:
+    """How far some sends are, by their ids, in one statement."""
     mailed = Batch.size - Batch.dropped - Batch.refused - Batch.unwritable
-    rows = session.execute(
+    found = session.execute(
         select(
+            Batch.send_id,
             Batch.state,
             func.sum(mailed),
             func.sum(Batch.dropped),
             func.sum(Batch.refused),
             func.sum(Batch.unwritable),
         )
-        .where(Batch.send_id == send.id)
-        .group_by(Batch.state)
+        .where(Batch.send_id.in_([send.id for send in sends]))
+        .group_by(Batch.send_id, Batch.state)
     ).all()
+    of: dict[int, list[Any]] = {send.id: [] for send in sends}
+    for send_id, *row in found:
+        of[send_id].append(row)
+    return {send.id: _tally(send, of[send.id]) for send in sends}
+
+
+def _tally(send: Send, rows: Sequence[Any]) -> Tally:
     count = dict.fromkeys(BatchState, 0) | {row[0]: int(row[1]) for row in rows}
     return Tally(
         audience=send.audience,
@@ -87,6 +100,7 @@ class Certificate:
     accepted: int = 0
     suppressed: dict[str, int] = field(default_factory=dict)
     left: int = 0
+    paused: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     unwritable: int = 0
     held: int = 0
@@ -97,7 +111,8 @@ class Certificate:
 
     @property
     def counted(self) -> int:
-        not_mailed = sum(self.suppressed.values()) + self.left + sum(self.refused.values())
+        not_mailed = sum(self.suppressed.values()) + self.left + self.paused
+        not_mailed += sum(self.refused.values())
         return self.accepted + not_mailed + self.unwritable + self.held + self.pending
 
     @property
@@ -197,7 +212,7 @@ def _overlaps(session: Session, send_id: int) -> list[str]:
 
 def _count(made: Certificate, one: Fate) -> None:
     match one.fate:
-        case "accepted" | "held" | "pending" | "left" | "unwritable":
+        case "accepted" | "held" | "pending" | "left" | "paused" | "unwritable":
             setattr(made, one.fate, getattr(made, one.fate) + 1)
         case "suppressed" | "refused":
             by_reason = getattr(made, one.fate)
@@ -215,7 +230,7 @@ def _faults(made: Certificate, told: Tally, deliveries: int) -> list[str]:
     counted = Tally(
         audience=made.audience,
         accepted=made.accepted,
-        dropped=made.left + sum(made.suppressed.values()),
+        dropped=made.left + made.paused + sum(made.suppressed.values()),
         refused=sum(made.refused.values()),
         unwritable=made.unwritable,
         uncertain=made.held,

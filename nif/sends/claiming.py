@@ -66,8 +66,8 @@ def claim(
 ) -> Claim | Later | None:
     """Take the next batch of a send: record the attempt, and drop who is not to be mailed.
 
-    Who left, is not confirmed any more or was suppressed is dropped in the same transaction that
-    records the attempt. None where there is nothing to take, or the send is not to go on now.
+    Who left, paused, is not confirmed any more or was suppressed is dropped in the same transaction
+    that records the attempt. None where there is nothing to take, or the send is not to go on now.
     """
     while (batch := _next_batch(session, send_id, now)) is not None:
         if batch.not_after is not None and batch.not_after < now:
@@ -76,7 +76,7 @@ def claim(
         if batch.tries and _was_taken_after_all(session, batch):
             _close(session, batch.id, now)
             continue
-        readers = eligible.take(session, batch)
+        readers = eligible.take(session, batch, now=now)
         if not readers:
             _close(session, batch.id, now)
             continue

@@ -1,13 +1,20 @@
 """Who of a batch is to be mailed now, and who is not any more."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, bindparam, select, update
+from sqlalchemy import BindParameter, Row, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from nif.database import table_of
 from nif.sends.models import Batch, Delivery, Outcome
-from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, Suppression
+from nif.subscriptions.models import (
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+    SuppressionReason,
+)
 
 _delivery, _subscriber = table_of(Delivery).c, table_of(Subscriber).c
 _subscription, _suppression = table_of(Subscription).c, table_of(Suppression).c
@@ -26,6 +33,7 @@ _ON_SUBSCRIPTION = (
     & _subscription.subscriber_id.between(_FIRST, _LAST)
     & (_subscription.list_id == bindparam("list_id"))
 )
+_HAS_PAUSED = _subscriber.paused_until > bindparam("now", type_=_subscriber.paused_until.type)
 _TO_BE_MAILED = (
     select(_delivery.subscriber_id, _subscriber.address)
     .join_from(table_of(Delivery), table_of(Subscriber), _ON_SUBSCRIBER)
@@ -35,23 +43,28 @@ _TO_BE_MAILED = (
         *_OPEN,
         _subscription.state == SubscriptionState.CONFIRMED,
         _suppression.canonical.is_(None),
+        or_(_subscriber.paused_until.is_(None), ~_HAS_PAUSED),
     )
     .order_by(_delivery.subscriber_id)
 )
+_IS_CONFIRMED = _subscription.state == SubscriptionState.CONFIRMED
 _ALL_OPEN = (
-    select(_delivery.subscriber_id, _suppression.reason)
+    select(_delivery.subscriber_id, _suppression.reason, _IS_CONFIRMED & _HAS_PAUSED)
     .join_from(table_of(Delivery), table_of(Subscriber), _ON_SUBSCRIBER, isouter=True)
+    .outerjoin(table_of(Subscription), _ON_SUBSCRIPTION)
     .outerjoin(table_of(Suppression), _suppression.canonical == _subscriber.canonical)
     .where(*_OPEN)
 )
 
 
-def take(session: Session, batch: Row[Any]) -> list[tuple[int, str]]:
+def take(session: Session, batch: Row[Any], *, now: datetime) -> list[tuple[int, str]]:
     """The ids and addresses of those of a batch who are still to be mailed, by id.
 
-    The others, who left, are not confirmed any more or were suppressed, are marked with that.
+    The others, who left, paused, were erased, are not confirmed any more or were suppressed, are
+    marked with that.
     """
     values = {name: getattr(batch, name) for name in ("send_id", "first", "last", "list_id")}
+    values["now"] = now
     found = [(row[0], row[1]) for row in session.execute(_TO_BE_MAILED, values).all()]
     if len(found) != batch.open:
         _drop_the_others(session, batch, values, {subscriber_id for subscriber_id, _ in found})
@@ -62,10 +75,9 @@ def _drop_the_others(
     session: Session, batch: Row[Any], values: dict[str, Any], to_be_mailed: set[int]
 ) -> None:
     fates: dict[tuple[Outcome, str | None], list[int]] = {}
-    for subscriber_id, reason in session.execute(_ALL_OPEN, values):
+    for subscriber_id, reason, has_paused in session.execute(_ALL_OPEN, values):
         if subscriber_id not in to_be_mailed:
-            fate = (Outcome.SUPPRESSED, reason.value) if reason else (Outcome.LEFT, None)
-            fates.setdefault(fate, []).append(subscriber_id)
+            fates.setdefault(_fate(reason, has_paused), []).append(subscriber_id)
     for (outcome, why), ids in fates.items():
         session.execute(
             update(Delivery)
@@ -79,3 +91,9 @@ def _drop_the_others(
         .values(dropped=Batch.dropped + sum(map(len, fates.values())))
         .execution_options(synchronize_session=False)
     )
+
+
+def _fate(reason: SuppressionReason | None, has_paused: bool | None) -> tuple[Outcome, str | None]:
+    if reason:
+        return Outcome.SUPPRESSED, reason.value
+    return (Outcome.PAUSED if has_paused else Outcome.LEFT), None

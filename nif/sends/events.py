@@ -1,12 +1,16 @@
 """What the provider reports, as it is kept: the tray, the events, and what they add up to."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index
+from sqlalchemy import BigInteger, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from nif.database import Base, BigId
 from nif.sends.models import Send
+
+CLICKS: dict[str, Any] = dict.fromkeys(("sqlite_where", "postgresql_where"), text("kind = 'click'"))
+"""What a person did: nothing is written here where tracking is off, as it is by default."""
 
 
 class EventPost(Base):
@@ -32,7 +36,11 @@ class Event(Base):
     """
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_attempt_id_subscriber_id", "attempt_id", "subscriber_id"),)
+    __table_args__ = (
+        Index("ix_event_attempt_id_subscriber_id", "attempt_id", "subscriber_id"),
+        Index("ix_event_clicks", "happened_at", "subscriber_id", **CLICKS),
+        Index("ix_event_clicks_of", "subscriber_id", "happened_at", **CLICKS),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]

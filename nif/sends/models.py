@@ -54,6 +54,7 @@ class Outcome(StrEnum):
     LEFT = "left"
     REFUSED = "refused"
     UNWRITABLE = "unwritable"
+    PAUSED = "paused"
 
 
 class AttemptResult(StrEnum):
@@ -119,7 +120,7 @@ RECALLED = text("result = 'cancelled' AND fence IS NOT NULL")
 class Batch(Base):
     """Up to 1,000 deliveries: those of a send whose subscriber ids are in [first, last].
 
-    `size` counts them all, `dropped` those not mailed because they left or were suppressed,
+    `size` counts them all, `dropped` those not mailed because they left, paused or were suppressed,
     `refused` those that the provider refused, `unwritable` those whose copy could not be made; so
     size less those three is what is mailed. `tries` counts its attempts.
     """

@@ -4,15 +4,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select, text
+from sqlalchemy import Select, case, func, insert, literal, select, text
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.editions.models import Edition, EditionState
 from nif.errors import Conflict
 from nif.mail.mailer import LARGEST_POST
-from nif.sends.models import Batch, BatchState, Delivery, Send, SendState
-from nif.subscriptions.models import Subscription, SubscriptionState
+from nif.sends.models import Batch, BatchState, Delivery, Outcome, Send, SendState
+from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def plan(
 ) -> Send | None:
     """Write down a delivery for everyone who is confirmed now, in batches.
 
-    Where `among` is given, only for those whose ids it selects. The audience is frozen here: who
-    joins later gets the next edition. None where the edition has a send already. Raises Conflict
-    for one that was never frozen.
+    Who has paused has one too, which says so, and is not mailed. Where `among` is given, only for
+    those whose ids it selects. The audience is frozen here: who joins later gets the next edition.
+    None where the edition has a send already. Raises Conflict for one that was never frozen.
     """
     if edition.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {edition.state.value}: there is nothing to send.")
@@ -71,7 +71,7 @@ def plan(
     if send_id is None:
         return None
     send = session.get_one(Send, send_id)
-    send.audience = _write_deliveries(session, send, among)
+    send.audience = _write_deliveries(session, send, among, now)
     if send.audience >= MANY and session.get_bind().dialect.name == "postgresql":
         # PostgreSQL would find out by itself, but only after the send.
         session.execute(text("ANALYZE delivery"))
@@ -98,19 +98,25 @@ def plan_by_hand(
     return send
 
 
-def _write_deliveries(session: Session, send: Send, among: Select[*tuple[int]] | None) -> int:
+def _write_deliveries(
+    session: Session, send: Send, among: Select[*tuple[int]] | None, now: datetime
+) -> int:
     """One delivery for each confirmed subscriber; returns how many there are now."""
-    confirmed = select(literal(send.id), Subscription.subscriber_id).where(
+    paused = select(Subscriber.id).where(Subscriber.paused_until > now)
+    has_paused = Subscription.subscriber_id.in_(paused)
+    outcome = case((has_paused, literal(Outcome.PAUSED, Delivery.outcome.type)))
+    confirmed = select(literal(send.id), Subscription.subscriber_id, outcome).where(
         Subscription.list_id == send.list_id,
         Subscription.state == SubscriptionState.CONFIRMED,
     )
     if among is not None:
         confirmed = confirmed.where(Subscription.subscriber_id.in_(among))
-    session.execute(insert(Delivery).from_select(["send_id", "subscriber_id"], confirmed))
+    session.execute(insert(Delivery).from_select(_DELIVERY_COLUMNS, confirmed))
     count = select(func.count()).select_from(Delivery).where(Delivery.send_id == send.id)
     return session.scalar(count) or 0
 
 
+_DELIVERY_COLUMNS = ["send_id", "subscriber_id", "outcome"]
 _BATCH_COLUMNS = [
     "send_id",
     "first",
@@ -127,7 +133,7 @@ _BATCH_COLUMNS = [
 def _ranges(send_id: int, batch_size: int) -> Select[*tuple[Any, ...]]:
     number = func.row_number().over(order_by=Delivery.subscriber_id) - 1
     numbered = (
-        select(Delivery.subscriber_id, (number // batch_size).label("n"))
+        select(Delivery.subscriber_id, Delivery.outcome, (number // batch_size).label("n"))
         .where(Delivery.send_id == send_id)
         .subquery()
     )
@@ -137,7 +143,7 @@ def _ranges(send_id: int, batch_size: int) -> Select[*tuple[Any, ...]]:
             func.min(numbered.c.subscriber_id),
             func.max(numbered.c.subscriber_id),
             func.count(),
-            literal(0),
+            func.count(numbered.c.outcome),
             literal(0),
             literal(0),
             literal(0),

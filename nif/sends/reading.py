@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, defer, joinedload
 
 from nif.sends.certifying import Tally
 from nif.sends.events import Event, EventPost
@@ -40,7 +40,8 @@ def open_batches(session: Session, send: Send) -> Sequence[tuple[Batch, Attempt]
 def sends_of_list(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
     """The newest sends of a list, newest first."""
     query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
-    return session.scalars(query).all()
+    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
+    return session.scalars(query.options(*whole)).all()
 
 
 def troubled_sends(session: Session, *, most: int = 20) -> Sequence[Send]:

@@ -5,6 +5,8 @@ from sqlalchemy.orm import Session
 
 from nif.sends.models import Batch, BatchState, Delivery, Outcome
 
+DROPPED = (Outcome.LEFT, Outcome.PAUSED, Outcome.SUPPRESSED)
+
 
 def split(session: Session, batch_id: int, middle: int) -> None:
     """From `middle` on, the deliveries of a batch belong to a new one, which is planned."""
@@ -42,4 +44,4 @@ def count_again(session: Session, batch: Batch) -> None:
     batch.size = sum(counts.values())
     batch.refused = counts.get(Outcome.REFUSED, 0)
     batch.unwritable = counts.get(Outcome.UNWRITABLE, 0)
-    batch.dropped = counts.get(Outcome.LEFT, 0) + counts.get(Outcome.SUPPRESSED, 0)
+    batch.dropped = sum(counts.get(outcome, 0) for outcome in DROPPED)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from nif.logs import redact
 from nif.subscriptions.models import SuppressionReason
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def _told(item: dict[str, Any]) -> Told:
         _text(get("nif_a"), 64),
         _subscriber(get("nif_d")),
         happened_at,
-        None if kind in _GOES_WELL else _text(get("reason") or get("response"), LONGEST_DETAIL),
+        None if kind in _GOES_WELL else _detail(get("reason") or get("response")),
         _DROPS.get(str(get("reason"))) if kind == "dropped" else _SUPPRESSING.get(kind),
         None if kind in _GOES_WELL else _text(get("email"), LONGEST_ADDRESS),
         "nif_l" in item,
@@ -134,6 +135,11 @@ def _clean(text: str, longest: int) -> str:
     if text.isprintable() and len(text) <= longest:
         return text
     return "".join(ch if ch.isprintable() else " " for ch in text[:longest])
+
+
+def _detail(value: object) -> str | None:
+    """What the provider says happened, without the reader's address, which it likes to repeat."""
+    return redact(value[:LONGEST_DETAIL]) if (value := _text(value, LONGEST_DETAIL)) else None
 
 
 def _text(value: object, longest: int) -> str | None:

@@ -19,6 +19,14 @@ def wording(site: str, newsletter: str) -> str:
     )
 
 
+def wording_of_choices(site: str) -> str:
+    """The same on a reader's own page, beside all that can be ticked there."""
+    return (
+        f"I would like {site} to mail me what I have chosen here. "
+        "I can leave at any time, with one click in every mail."
+    )
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """Where a wish came from: the page, the network (never the whole address), the words shown."""

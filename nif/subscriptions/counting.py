@@ -41,12 +41,27 @@ def move(
 
     `source` is where a reader did it who joins or leaves by this.
     """
+    told = _told(shift(session, subscription, state), Happening.JOINED, Happening.LEFT)
+    happened(session, subscription.list_id, told, now=now, source=source)
+
+
+def shift(
+    session: Session, subscription: Subscription, state: SubscriptionState | None
+) -> Mapping[Move, int]:
+    """The same where nobody joins or leaves by it, so that no day counts it.
+
+    As where one person's subscription passes from one row of theirs to another.
+    """
     before = None if state is None else subscription.state
     subscription.state = state or subscription.state
     steps: dict[Move, int] = {(before, subscription.state): 1}
     _count(session, subscription.list_id, steps)
-    told = _told(steps, Happening.JOINED, Happening.LEFT)
-    happened(session, subscription.list_id, told, now=now, source=source)
+    return steps
+
+
+def uncount(session: Session, subscription: Subscription) -> None:
+    """Count a subscription no more, because its row is about to go. By day nothing is counted."""
+    _count(session, subscription.list_id, {(subscription.state, None): 1})
 
 
 def move_many(

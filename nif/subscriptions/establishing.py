@@ -23,6 +23,7 @@ class Charter:
     schedule: str
     zone: str
     description: str = ""
+    family: str | None = None
 
 
 NO_SUCH_ZONE = "Give a time zone by its name, such as Europe/London."
@@ -31,7 +32,8 @@ NO_SUCH_ZONE = "Give a time zone by its name, such as Europe/London."
 def establish(session: Session, charter: Charter, *, now: datetime) -> MailingList:
     """A new list.
 
-    Raises Invalid for a slug, title or zone that cannot be, Conflict for a slug that is taken.
+    Raises Invalid for a slug, title, family or zone that cannot be, Conflict for a slug that is
+    taken.
     """
     problems = {}
     if not _SLUG.fullmatch(charter.slug):
@@ -40,6 +42,8 @@ def establish(session: Session, charter: Charter, *, now: datetime) -> MailingLi
         problems["title"] = "A list needs a title."
     elif not (charter.title + charter.description).isprintable():
         problems["title"] = "Title and description are one line each, of plain characters."
+    if charter.family is not None and not _SLUG.fullmatch(charter.family):
+        problems["family"] = "A family has lower-case letters, digits and single hyphens only."
     if charter.zone not in available_timezones():
         problems["zone"] = NO_SUCH_ZONE
     if problems:

@@ -13,6 +13,7 @@ from nif.errors import Expired, NotFound
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import happened, move
+from nif.subscriptions.forgetting import GONE, is_erased
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -24,7 +25,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
-from nif.tokens import NOT_OURS, Purpose, Tokens
+from nif.tokens import Purpose, Tokens
 
 CONFIRM_WITHIN = timedelta(days=7)
 MAILS_PER_ADDRESS = 3
@@ -92,7 +93,7 @@ def find_by_token(session: Session, token: str, tokens: Tokens, *, now: datetime
     key = {"subscriber_id": who >> 20, "list_id": who & 0xFFFFF}
     subscription = session.get(Subscription, key, with_for_update={"of": Subscription})
     if subscription is None:
-        raise NotFound(NOT_OURS)
+        raise NotFound(GONE)
     if subscription.state is SubscriptionState.CONFIRMED:
         return subscription
     same = int(subscription.asked_at.timestamp()) == asked
@@ -154,6 +155,8 @@ def _may_be_mailed(
         select(Suppression.reason).where(Suppression.canonical == address.canonical)
     )
     if reason not in {None, SuppressionReason.UNSUBSCRIBED}:
+        return False
+    if is_erased(session, address.canonical):
         return False
     if not limits.allow(
         session, "join.network", network, most=MAILS_PER_NETWORK, per=HOUR, now=now

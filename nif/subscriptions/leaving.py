@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from nif.errors import Expired, NotFound
 from nif.subscriptions.consenting import Circumstances, has_ever_confirmed, record
 from nif.subscriptions.counting import move
+from nif.subscriptions.forgetting import GONE
 from nif.subscriptions.joining import enter
 from nif.subscriptions.models import (
     ConsentAction,
@@ -17,7 +18,7 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 from nif.subscriptions.suppressing import suppress
-from nif.tokens import NOT_OURS, Purpose, Tokens
+from nif.tokens import Purpose, Tokens
 
 EVERY_LIST = 0
 """In a token, in place of a list: the way out of mail that belongs to no single one."""
@@ -57,7 +58,7 @@ def find_by_token(session: Session, token: str, tokens: Tokens) -> Sequence[Subs
         query = query.where(Subscription.list_id == list_id)
     found = session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()
     if not found:
-        raise NotFound(NOT_OURS)
+        raise NotFound(GONE)
     return found
 
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import Date, ForeignKey, Index
+from sqlalchemy import Date, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId
@@ -20,6 +20,15 @@ class ConsentAction(StrEnum):
     CONFIRMED = "confirmed"
     LEFT = "left"
     IMPORTED = "imported"
+    CHANGED = "changed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+
+
+OWN_ACTS = text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')")
+"""Of a consent: what only who reads at an address does. Anyone can ask in their name.
+
+A text, because an index holds these alone, and databases compare it with what is asked."""
 
 
 class SuppressionReason(StrEnum):
@@ -28,10 +37,14 @@ class SuppressionReason(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
     INVALID = "invalid"
     MANUAL = "manual"
+    ERASED = "erased"
 
 
 class MailingList(Base):
-    """A list that people join. Its counters are kept by the rules that change them."""
+    """A list that people join. Its counters are kept by the rules that change them.
+
+    Lists of one `family` tell the same at different paces: a reader chooses one of them.
+    """
 
     __tablename__ = "mailing_list"
 
@@ -41,6 +54,7 @@ class MailingList(Base):
     description: Mapped[str] = mapped_column(default="")
     schedule: Mapped[str]
     zone: Mapped[str]
+    family: Mapped[str | None]
     scheduled_at: Mapped[datetime]
     created_at: Mapped[datetime]
     pending_count: Mapped[int] = mapped_column(default=0)
@@ -48,15 +62,33 @@ class MailingList(Base):
     left_count: Mapped[int] = mapped_column(default=0)
 
 
+PAUSED = text("paused_until IS NOT NULL")
+
+
 class Subscriber(Base):
-    """A person with an address. `canonical` is what makes two spellings of it the same."""
+    """A person with an address. `canonical` is what makes two spellings of it the same.
+
+    Nothing is mailed before `paused_until`. Ids are never given again, on SQLite neither: links in
+    old mails and the rows of past sends hold those of people who were forgotten.
+    """
 
     __tablename__ = "subscriber"
+    __table_args__ = (
+        Index(None, "created_at", "id"),
+        Index(
+            "ix_subscriber_paused_until",
+            "paused_until",
+            sqlite_where=PAUSED,
+            postgresql_where=PAUSED,
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     address: Mapped[str]
     canonical: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime]
+    paused_until: Mapped[datetime | None]
 
 
 class Subscription(Base):
@@ -87,22 +119,57 @@ class Wording(Base):
 
 
 class Consent(Base):
-    """One change of someone's mind, with all that proves it (GDPR Art. 7(1)). Only appended."""
+    """One change of someone's mind, with all that proves it (GDPR Art. 7(1)). Only appended.
+
+    It has no foreign keys: see docs/decisions/0018.
+    """
 
     __tablename__ = "consent"
+    __table_args__ = (
+        Index(None, "source", "subscriber_id"),
+        Index(
+            *("ix_consent_own", "at", "subscriber_id"),
+            sqlite_where=OWN_ACTS,
+            postgresql_where=OWN_ACTS,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), index=True)
-    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id))
+    subscriber_id: Mapped[int] = mapped_column(BigId, index=True)
+    list_id: Mapped[int] = mapped_column(BigId)
     action: Mapped[ConsentAction]
     at: Mapped[datetime]
-    wording: Mapped[str | None] = mapped_column(ForeignKey(Wording.version))
+    wording: Mapped[str | None]
     source: Mapped[str]
     network: Mapped[str]
 
 
+class AddressChange(Base):
+    """A reader's wish to be mailed at another address, until it is confirmed from there."""
+
+    __tablename__ = "address_change"
+
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
+    address: Mapped[str]
+    canonical: Mapped[str]
+    asked_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Lapse(Base):
+    """How many rows of a kind were let go on a day, because their time was over."""
+
+    __tablename__ = "lapse"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    count: Mapped[int]
+
+
 class Suppression(Base):
-    """An address that is never to be mailed again, on any list, and why."""
+    """An address that is never to be mailed again, on any list, and why.
+
+    Of who was erased nothing is kept but a keyed hash, in the place of the address.
+    """
 
     __tablename__ = "suppression"
 
@@ -115,10 +182,11 @@ class Suppression(Base):
 class Happening(StrEnum):
     """What happens on a list, as its days count it.
 
-    JOINED and LEFT are the deeds of readers, IMPORTED and REMOVED those of the house: by a file,
-    or by undoing one. ERASED are those who were forgotten while they were on it. So what is
-    confirmed on a list is JOINED and IMPORTED less LEFT, REMOVED and ERASED, of all its days. The
-    others are asked for, or reported by the provider, and move nobody.
+    JOINED and LEFT are the deeds of readers, IMPORTED and REMOVED those of the house: by a file, by
+    undoing one, or because two addresses were one person's. ERASED are those who were forgotten
+    while they were on it. So what is confirmed on a list is JOINED and IMPORTED less LEFT, REMOVED
+    and ERASED, of all its days. The others are asked for, or reported by the provider, and move
+    nobody.
     """
 
     ASKED = "asked"

@@ -1,6 +1,7 @@
 """A reader's own page: the lists to be on, reached by a link that only their inbox holds."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,6 +12,7 @@ from nif.errors import NotFound
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances, has_ever_confirmed
 from nif.subscriptions.counting import move
+from nif.subscriptions.forgetting import GONE
 from nif.subscriptions.joining import (
     DAY,
     HOUR,
@@ -27,7 +29,7 @@ from nif.subscriptions.models import (
     SubscriptionState,
 )
 from nif.subscriptions.suppressing import is_suppressed
-from nif.tokens import NOT_OURS, Purpose, Tokens
+from nif.tokens import Purpose, Tokens
 
 
 def preferences_token(subscriber_id: int, tokens: Tokens) -> str:
@@ -45,7 +47,7 @@ def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     subscriber_id, _ = tokens.open(Purpose.PREFERENCES, token)
     subscriber = session.get(Subscriber, subscriber_id)
     if subscriber is None:
-        raise NotFound(NOT_OURS)
+        raise NotFound(GONE)
     return subscriber
 
 
@@ -91,6 +93,31 @@ def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingL
     return [(mailing_list, mailing_list.id in on) for mailing_list in all_lists(session)]
 
 
+@dataclass(frozen=True)
+class Family:
+    """Lists of which a reader chooses one: the same news at different paces."""
+
+    slug: str
+    lists: Sequence[tuple[MailingList, bool]]
+
+    @property
+    def chosen(self) -> str:
+        """The slug of the list that the reader is on; empty for none."""
+        return next((one.slug for one, on in self.lists if on), "")
+
+
+def by_family(
+    choices: Sequence[tuple[MailingList, bool]],
+) -> tuple[list[tuple[MailingList, bool]], list[Family]]:
+    """The lists that stand for themselves, and the families of two lists and more."""
+    families: dict[str, list[tuple[MailingList, bool]]] = {}
+    for one in choices:
+        families.setdefault(one[0].family or "", []).append(one)
+    whole = {name: of for name, of in families.items() if name and len(of) > 1}
+    alone = [one for one in choices if one[0].family not in whole]
+    return alone, [Family(name, of) for name, of in sorted(whole.items())]
+
+
 def prefer(
     session: Session,
     subscriber: Subscriber,
@@ -101,9 +128,14 @@ def prefer(
 ) -> None:
     """Put a subscriber on the lists whose slugs are `wanted` and take them off all others.
 
-    Joining here needs no second mail: who holds the link holds the inbox.
+    Of a family the first that is wanted counts, and the others are left. Joining here needs no
+    second mail: who holds the link holds the inbox.
     """
-    for mailing_list, on in choices(session, subscriber):
+    offered = choices(session, subscriber)
+    for family in by_family(offered)[1]:
+        mine = [one.slug for one, _ in family.lists if one.slug in wanted]
+        wanted = set(wanted) - set(mine[1:])
+    for mailing_list, on in offered:
         wants = mailing_list.slug in wanted
         if on and not wants:
             leave(session, _get(session, subscriber, mailing_list), where, now=now)

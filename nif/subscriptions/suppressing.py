@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
+from nif.subscriptions.forgetting import is_erased, is_erased_many
 from nif.subscriptions.models import Suppression, SuppressionReason
 
 GRAVITY = (
@@ -15,6 +16,7 @@ GRAVITY = (
     SuppressionReason.INVALID,
     SuppressionReason.BOUNCED,
     SuppressionReason.COMPLAINED,
+    SuppressionReason.ERASED,
 )
 """The gravest reason stays, in whatever order they become known."""
 
@@ -38,11 +40,13 @@ def suppress_all(
     source: str,
     now: datetime,
 ) -> None:
-    """Never mail any of these addresses again."""
+    """Never mail any of these addresses again. Who was erased is not written down anew for it."""
+    canonicals = set(canonicals)
+    canonicals -= is_erased_many(session, canonicals)
     # In one order, so that two who do this at once cannot wait for each other.
     rows = [
         {"canonical": canonical, "reason": reason, "source": source, "at": now}
-        for canonical in sorted(set(canonicals))
+        for canonical in sorted(canonicals)
     ]
     lighter = GRAVITY[: GRAVITY.index(reason)]
     for page in (rows[n : n + AT_ONCE] for n in range(0, len(rows), AT_ONCE)):
@@ -60,4 +64,4 @@ def suppress_all(
 def is_suppressed(session: Session, canonical: str) -> bool:
     """Is this address never to be mailed?"""
     found = select(Suppression.canonical).where(Suppression.canonical == canonical)
-    return session.scalar(found) is not None
+    return session.scalar(found) is not None or is_erased(session, canonical)

@@ -7,7 +7,9 @@ from flask import Blueprint
 from nif.web.admin import audit, figures, imports
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
+from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
+from nif.web.admin import subscribers as admin_subscribers
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosaving, merging, previewing
 from nif.web.newsroom import deciding as newsroom_deciding
@@ -25,9 +27,11 @@ from nif.web.public import (
     invitation,
     ledger,
     media,
+    new_address,
     newsletters,
     notices,
     outbox,
+    own_data,
     people,
     policies,
     preferences,
@@ -42,7 +46,8 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, unsubscribe, preferences, relationships, people, policies, ledger, transparency),
+    *(subscribe, unsubscribe, preferences, new_address, own_data),
+    *(relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
 FOR_THE_NEWSROOM = (
@@ -52,6 +57,7 @@ FOR_THE_NEWSROOM = (
 )
 FOR_ADMINS = (
     *(figures, admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
+    *(admin_subscribers, admin_segments),
 )
 
 

@@ -75,3 +75,21 @@ def test_an_export_of_others_is_understood(vendor):
 def test_a_column_called_type_that_holds_something_else_is_no_state():
     columns, _ = propose([["email", "type"], ["a@x.com", "html"], ["b@x.com", "text"]])
     assert columns.state is None
+
+
+@pytest.mark.parametrize(
+    ("words", "proposed"),
+    [
+        (["subscribed", "Unsubscribed", ""], 2),
+        (["cleaned", "active"], 2),
+        (["active", "free"], None),
+        (["subscribed", "whatever"], None),
+        (["", ""], None),
+    ],
+)
+def test_a_column_of_states_is_known_by_its_words(words: list[str], proposed: int | None) -> None:
+    rows = [["n", "email", "MEMBER"], *([str(n), f"a{n}@b.com", w] for n, w in enumerate(words))]
+
+    columns, has_header = propose(rows)
+
+    assert (columns.email, columns.state, has_header) == (1, proposed, True)

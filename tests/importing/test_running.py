@@ -147,7 +147,9 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
         assert mailed_no_more["dead@example.com"] is SuppressionReason.BOUNCED
         assert mailed_no_more["cross@example.com"] is SuppressionReason.COMPLAINED
         new = session.scalars(
-            select(Consent).join(Subscriber).where(Subscriber.canonical == "new@example.com")
+            select(Consent)
+            .join(Subscriber, Subscriber.id == Consent.subscriber_id)
+            .where(Subscriber.canonical == "new@example.com")
         ).one()
         assert (new.action, new.source) == (ConsentAction.IMPORTED, f"import:{run.id}")
         assert session.scalar(text("SELECT text FROM wording")).startswith("They signed up")

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.app import join
+from nif.audience.models import Segment
 from nif.clock import utc_now
 from nif.database import Database
 from nif.demo.loading import PASSWORD
@@ -44,6 +45,7 @@ NO_PAGES = {
     "admin_figures.files.everything": "JSON",
     "imports.progress": "a part of the page of an import, which is looked at",
     "imports.exports.report": "a file of commas",
+    "admin_subscribers.erasing.everything": "JSON",
     "admin_sends.certificates.certificate_as_json": "JSON",
     "admin_sends.certificates.people_as_csv": "a file of commas",
     "admin_sends.progress_only": "a part of the page of a send, which is looked at",
@@ -57,7 +59,19 @@ EXAMPLES = {
     "run_id": "1",
     "account_id": "1",
     "send_id": "1",
+    "subscriber_id": "1",
+    "segment_id": "1",
     "slug": "daily",
+}
+SEGMENT = {
+    "match": "all",
+    "conditions": [
+        {"field": "list", "operator": "confirmed", "value": "daily"},
+        {"field": "joined", "operator": "since", "value": "2026-01-01"},
+        {"field": "address", "operator": "contains", "value": "ann@"},
+        {"field": "source", "operator": "is_not", "value": "/subscribe"},
+        {"field": "suppressed", "operator": "not_because", "value": "any"},
+    ],
 }
 PUBLISHED_ONLY = {"newsroom_revising.look"}
 pytestmark = pytest.mark.browser
@@ -109,6 +123,7 @@ def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
         assert plan(session, edition, now=now) is not None
         bring_a_file(session, newsletter, parts.settings.imports)
         a_busy_month(session, newsletter)
+        session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
         return draft.id, story.id
 
 

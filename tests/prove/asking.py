@@ -107,6 +107,11 @@ class Askers(Machine):
         standing = self.promises.standing(link.key)
         fresh = standing.asked_at == link.asked_at and self.now - link.asked_at <= WEEK
         is_good = standing.state == "confirmed" or (standing.state == "pending" and fresh)
+        if link.key[0] in self.promises.erased:
+            with suppress(NotFound):
+                self._press(link.token)
+                raise AssertionError("a link of somebody who was erased is good for something")
+            return False
         for _ in range(times):
             came_out = self._press(link.token)
             assert came_out == ("confirmed" if is_good else "expired"), came_out

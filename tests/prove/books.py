@@ -1,12 +1,14 @@
 """What the database says of lists and readers, and whether it agrees with itself and a model."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.subscriptions.forgetting import PREFIX
 from nif.subscriptions.models import (
     Consent,
     MailingList,
@@ -39,6 +41,7 @@ class Books:
     consents: list[Entry]
     suppressed: dict[str, tuple[str, datetime]]
     spelled: dict[str, str]
+    hashes: int = 0
 
 
 def read_books(session: Session) -> Books:
@@ -62,7 +65,9 @@ def read_books(session: Session) -> Books:
         suppressed={
             one.canonical: (one.reason.value, one.at)
             for one in session.scalars(select(Suppression))
+            if not one.canonical.startswith(PREFIX)
         },
+        hashes=session.query(Suppression).where(Suppression.canonical.startswith(PREFIX)).count(),
         spelled={one.canonical: one.address for one in people.values()},
     )
 
@@ -79,6 +84,7 @@ def disagreements(books: Books, promises: Promises) -> list[str]:
         "states": books.states == {key: one.state for key, one in standings},
         "record of consent": told == {key: one.said for key, one in standings},
         "suppressions": books.suppressed == promises.suppressed,
+        "hashes of the erased": books.hashes == len(promises.erased),
         "spellings": {**books.spelled, **promises.spelled} == books.spelled,
         "counters": books.counters == counted,
         "consent of everyone on a list": all(
@@ -103,15 +109,16 @@ class Growth:
         self._consents: list[Entry] = []
         self._suppressed: dict[str, tuple[str, datetime]] = {}
 
-    def offences(self, books: Books) -> list[str]:
-        """What was done since the last look that must never be done."""
+    def offences(self, books: Books, erased: Collection[str] = ()) -> list[str]:
+        """What was done since the last look that must never be done, but by erasing somebody."""
+        self._consents = [one for one in self._consents if one.key[0] not in erased]
         before = len(self._consents)
         fresh = {one.key[0] for one in books.consents[before:] if one.action == "confirmed"}
         lost = [] if books.consents[:before] == self._consents else ["a record was changed"]
         lost += [
             f"{who}, suppressed as {reason}, is so no more"
             for who, (reason, _) in self._suppressed.items()
-            if _is_lighter(books.suppressed.get(who), reason, who in fresh)
+            if who not in erased and _is_lighter(books.suppressed.get(who), reason, who in fresh)
         ]
         self._consents, self._suppressed = books.consents, books.suppressed
         return lost

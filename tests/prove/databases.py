@@ -91,7 +91,7 @@ class _Inside:
 
 
 def _open(path: Path) -> Database:
-    database = Database(f"sqlite:///{path}")
+    database = Database(f"sqlite:///{path}", [b"a key"])
     event.listen(database.engine, "connect", _hurry)
     return database
 

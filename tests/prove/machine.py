@@ -91,7 +91,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_books_say_what_was_promised(self) -> None:
         books = self.books()
-        wrong = disagreements(books, self.promises) + self.growth.offences(books)
+        wrong = disagreements(books, self.promises) + self.growth.offences(
+            books, self.promises.erased
+        )
         assert not wrong, wrong
 
 

@@ -14,7 +14,7 @@ NETWORK_AN_HOUR = 30
 THREE = 3
 
 OWN_WISH = "unsubscribed"
-GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained")
+GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained", "erased")
 """Reasons never to mail an address, each graver than the one before it."""
 
 Key = tuple[str, str]
@@ -32,7 +32,8 @@ class Standing:
 
     def may_come_back(self, now: datetime) -> bool:
         """Within the hour, whoever was confirmed and just left."""
-        whole = [action for action, _ in self.said[-2:]] == ["confirmed", "left"]
+        said = [action for action, _ in self.said if action not in {"paused", "resumed"}]
+        whole = said[-2:] == ["confirmed", "left"]
         return self.state == "left" and whole and now - (self.left_at or now) <= HOUR
 
 
@@ -55,6 +56,7 @@ class Promises:
     spelled: dict[str, str] = field(default_factory=dict)
     wishes: list[Asking] = field(default_factory=list)
     requests: list[Asking] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
 
     def standing(self, key: Key) -> Standing:
         return self.standings.get(key, Standing())
@@ -84,14 +86,30 @@ class Promises:
         if self.standings[key].state != "left":
             self.say(key, "left")
 
+    def mention(self, who: str, action: str) -> None:
+        """Someone pauses or goes on: written down for each list that they are on, and no more."""
+        for key in self.of(who):
+            if self.standings[key].state == "confirmed":
+                self.standings[key].said.append((action, self.now))
+
+    def forget(self, who: str) -> None:
+        """Nothing is known of them any more, and they are never mailed again."""
+        for key in self.of(who):
+            del self.standings[key]
+        self.suppressed.pop(who, None)
+        self.spelled.pop(who, None)
+        self.erased.add(who)
+
     def suppress(self, who: str, reason: str) -> None:
-        """A reason gives way to a graver one only."""
+        """A reason gives way to a graver one only; of the erased nothing is written down."""
+        if who in self.erased:
+            return
         known = self.reason(who)
         if known is None or GRAVER.index(reason) > GRAVER.index(known):
             self.suppressed[who] = (reason, self.now)
 
     def reason(self, who: str) -> str | None:
-        return self.suppressed.get(who, (None, None))[0]
+        return "erased" if who in self.erased else self.suppressed.get(who, (None, None))[0]
 
     def may_answer(self, wish: Asking) -> bool:
         """One mail a day for a list, three in thirty days, thirty an hour to a network's wishes.

@@ -4,12 +4,15 @@ from contextlib import suppress
 from datetime import timedelta
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from nif.errors import Expired, NotFound
-from nif.subscriptions import leaving, preferring, suppressing
+from nif.rights.erasing import erase
+from nif.rights.people import find_person
+from nif.subscriptions import leaving, pausing, preferring, suppressing
+from nif.subscriptions.addresses import read_address
 from nif.subscriptions.consenting import Circumstances
-from nif.subscriptions.models import SuppressionReason
+from nif.subscriptions.models import Subscriber, SuppressionReason
 from tests.prove.asking import WEEK, Askers
 from tests.prove.machine import EDGE, EVERY, SLUG, SLUGS, TOKENS, WHO
 from tests.prove.promises import DAY, HOUR, OWN_WISH
@@ -22,6 +25,9 @@ TIME = st.one_of(
 REASON = st.sampled_from(SuppressionReason)
 REPORTED = st.sampled_from(["ann@example.com", "cy@xn--bcher-kva.example"])
 """The others live longer without a report, so that more can become of them."""
+
+FORGETTABLE = ("di@example.com", "ed@example.com")
+"""Nor are they erased, but for these, and only once one of them was on a list."""
 
 
 class Readers(Askers):
@@ -103,6 +109,35 @@ class Readers(Askers):
         for key in keys:
             self.promises.leave(key)
         self.note("unsubscribes at the provider")
+
+    @precondition(lambda self: self.promises.standings)
+    @rule(who=WHO, days=st.sampled_from([0, 7, 28]))
+    def pause(self, who, days):
+        """For some days, or going on where it is none: no list is left for it."""
+        if not self.promises.of(who):
+            return
+        where = Circumstances("/preferences", "192.0.2.0/24")
+        with self.database.transaction() as session:
+            reader = session.get_one(Subscriber, self.id_of(session, who))
+            was_paused = pausing.is_paused(reader, now=self.now)
+            if days:
+                until = self.now + timedelta(days=days)
+                pausing.pause(session, reader, until, where, now=self.now)
+            else:
+                pausing.go_on(session, reader, where, now=self.now)
+        if days or was_paused:
+            self.promises.mention(who, "paused" if days else "resumed")
+        self.note("pauses" if days else "goes on")
+
+    @precondition(lambda self: any(map(self.promises.has_confirmed, FORGETTABLE)))
+    @rule(who=st.sampled_from(FORGETTABLE))
+    def be_erased(self, who):
+        """Nothing of them is left but a hash, and no door brings them back."""
+        with self.database.transaction() as session:
+            person = find_person(session, read_address(who))
+            erase(session, person, source="the reader's own page", now=self.now)
+        self.promises.forget(who)
+        self.note("is erased")
 
     @rule(time=TIME)
     def let_time_pass(self, time):

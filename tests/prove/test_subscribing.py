@@ -48,10 +48,11 @@ def history():
 
 
 def test_whatever_readers_and_providers_do_promises_are_kept():
-    result = prove_subscribing(examples=25, steps=30, seed=1)
+    result = prove_subscribing(examples=25, steps=30, seed=4)
 
     assert (result["broken"], result["told"]) == (0, [])
-    assert {"joins", "comes back", "confirmed leaves", "a crowd asks"} <= set(result["came_up"])
+    least = {"joins", "comes back", "confirmed leaves", "a crowd asks", "pauses", "is erased"}
+    assert least <= set(result["came_up"])
 
 
 def test_they_are_kept_on_each_database(database):

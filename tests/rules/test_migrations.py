@@ -27,6 +27,9 @@ for module in pkgutil.walk_packages(nif.__path__, "nif."):
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 VERSIONS = sorted((PROJECT / "migrations/versions").glob("*.py"))
+NOT_MODELLED = "subscriber_search"
+"""What finds addresses by their parts differs by database; tests/audience tries it."""
+
 SAMPLES = {str: "x", bytes: b"x", bool: True, date: NOON.date(), int: 1, float: 0.5}
 
 
@@ -83,7 +86,7 @@ def described(database):
             "rowid": inspector.get_table_options(table).get("sqlite_with_rowid", True),
         }
         for (_, table), columns in inspector.get_multi_columns().items()
-        if table != "alembic_version"
+        if table != "alembic_version" and not table.startswith(NOT_MODELLED)
     }
 
 
@@ -125,7 +128,12 @@ def a_value(kind):
 def test_migrations_build_what_the_models_describe(migrated):
     with migrated.engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_name": lambda name, kind, _: not (name or "").startswith(NOT_MODELLED),
+            },
         )
         assert compare_metadata(context, Base.metadata) == []
 

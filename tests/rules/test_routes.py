@@ -27,6 +27,7 @@ NOT_NOTED = {
     "imports.reread": "how the file is read",
     "imports.stop": "the import is noted when it begins and when it is undone; it tells of pauses",
     "imports.resume": "as stopping it",
+    "admin_segments.count": "a figure is counted anew",
     "newsroom_autosaving.save": KEPT,
     "newsroom_merging.merge": KEPT,
     "newsroom_merging.compare": MADE,

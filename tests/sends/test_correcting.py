@@ -213,7 +213,7 @@ def test_whoever_was_or_may_have_been_or_will_be_mailed_is_told(
 def test_whoever_was_certainly_not_mailed_or_is_no_reader_any_more_is_not_told(
     session: Session, parts: Parts, daily: MailingList, wrong: Revision
 ) -> None:
-    readers(session, daily, *"abcde")
+    readers(session, daily, *"abcdef")
     gone = a_subscription(session, daily, "gone@example.com")
     send = mailed(session, parts, daily)
     readers(session, daily, "late")
@@ -224,7 +224,7 @@ def test_whoever_was_certainly_not_mailed_or_is_no_reader_any_more_is_not_told(
     gone.state = SubscriptionState.LEFT
     corrected(session, wrong)
 
-    assert audience(session, *mail_what_is_due(session, parts)) == ["e@example.com"]
+    assert audience(session, *mail_what_is_due(session, parts)) == ["f@example.com"]
 
 
 def test_who_had_it_by_two_lists_is_told_by_one(

@@ -10,7 +10,13 @@ from nif.subscriptions.models import (
     SubscriptionState,
     SuppressionReason,
 )
-from nif.subscriptions.preferring import choices, get_subscriber, prefer, preferences_token
+from nif.subscriptions.preferring import (
+    by_family,
+    choices,
+    get_subscriber,
+    prefer,
+    preferences_token,
+)
 from nif.subscriptions.suppressing import is_suppressed, suppress
 from nif.tokens import Purpose, Tokens
 from tests.conftest import NOON
@@ -145,3 +151,17 @@ def test_wanting_a_list_again_takes_back_ones_own_unsubscribing_and_nothing_else
 
     forgiven = reason is SuppressionReason.UNSUBSCRIBED
     assert is_suppressed(session, ann.canonical) is not forgiven
+
+
+def test_of_a_family_one_list_is_chosen_and_the_others_are_left(session, ann, daily, weekly):
+    daily.family = weekly.family = "news"
+    alone, (family,) = by_family(choices(session, ann))
+    assert (alone, family.chosen) == ([], "daily")
+
+    prefer(session, ann, {"weekly"}, HERE, now=LATER)
+
+    assert states(session, ann) == {"daily": LEFT, "weekly": CONFIRMED}
+    assert (counts(session, daily), counts(session, weekly)) == ((0, 1, 1), (0, 2, 0))
+    assert record(session) == [(daily.id, "left", LATER), (weekly.id, "confirmed", LATER)]
+    prefer(session, ann, {"weekly", "daily"}, HERE, now=LATER)
+    assert states(session, ann) == {"daily": CONFIRMED, "weekly": LEFT}

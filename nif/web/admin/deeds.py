@@ -56,6 +56,12 @@ DEEDS = {
     "picture_deleted": "deleted",
     "list_created": "founded the list",
     "schedule_changed": "changed the schedule of",
+    "subscriber_taken_off": "took off a list",
+    "subscriber_suppressed": "suppressed by hand",
+    "suppression_lifted": "lifted the suppression of",
+    "segment_made": "made the segment",
+    "segment_changed": "changed the segment",
+    "segment_dropped": "dropped the segment",
     "send_begun": "sent by hand",
     "send_paused": "paused",
     "send_resumed": "went on with",
@@ -66,7 +72,9 @@ DEEDS = {
     "brake_tried": "tried whether mail leaves again",
     "import_begun": "began an import into",
     "import_undone": "undid an import into",
+    "digest_tested": "mailed themselves a copy of the next digest of",
     "list_exported": "took out the readers of",
+    "subscriber_erased": "erased a reader,",
     "events_taken_up": "had events processed again",
 }
 """A verb's code, and what stands between who did it and what it was done to."""
@@ -79,5 +87,7 @@ PLACES = {
     "picture": "/newsroom/pictures/{}",
     "list": "/admin/lists/{}",
     "send": "/admin/sends/{}",
+    "subscriber": "/admin/subscribers/{}",
+    "segment": "/admin/segments/{}",
 }
 """Where a thing of some kind is looked at."""

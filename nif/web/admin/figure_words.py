@@ -24,6 +24,7 @@ PAGES = {
     "/preferences": "Readers’ own pages",
     "/tags": "The stories of a subject",
     "/confirm": "The link in a confirmation",
+    "/admin": "Taken off by an admin",
     "/unsubscribe": "The page to leave on",
 }
 """Pages by how their addresses begin."""

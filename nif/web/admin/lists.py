@@ -1,5 +1,6 @@
 """The lists: their counters and schedules, what the next digest would hold, what has gone out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from nif.editions.composing import compose, upcoming
 from nif.editions.models import DIGEST, Edition
 from nif.editions.scheduling import Slot
 from nif.errors import Conflict, Invalid
-from nif.sends.certifying import Tally, tally
+from nif.sends.certifying import Tally, tallies
 from nif.sends.models import Send
 from nif.sends.reading import sends_of_list, troubled_sends
 from nif.stories.publishing import restock
@@ -25,7 +26,7 @@ from nif.subscriptions.establishing import establish, reschedule
 from nif.subscriptions.joining import all_lists, get_list
 from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to
-from nif.web.admin import editions, house, words
+from nif.web.admin import editions, house, previews, words
 from nif.web.admin.list_form import OFTEN, ListForm, charter_of, filled, read, schedule_of, zones
 from nif.web.current import parts, reading, settings, transaction
 
@@ -33,6 +34,7 @@ blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
 blueprint.context_processor(house.banner)
 blueprint.register_blueprint(house.blueprint)
 blueprint.register_blueprint(editions.blueprint)
+blueprint.register_blueprint(previews.blueprint)
 
 SENDS_SHOWN = 3
 
@@ -55,10 +57,15 @@ class SendRow:
 def overview() -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
-        troubled = [_row(session, send) for send in troubled_sends(session)]
+        troubled = _rows(session, troubled_sends(session))
+        founded = all_lists(session)
+        last = [sends_of_list(session, one.id, most=SENDS_SHOWN) for one in founded]
+        rows = {
+            row.send.id: row for row in _rows(session, [send for some in last for send in some])
+        }
         lists = [
-            (one, _next_slot(session, one, now), _last_sends(session, one.id, SENDS_SHOWN))
-            for one in all_lists(session)
+            (one, _next_slot(session, one, now), [rows[send.id] for send in some])
+            for one, some in zip(founded, last, strict=True)
         ]
         matters = house.matters(session, now=now)
     return render_template(
@@ -165,17 +172,21 @@ def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Sl
 
 
 def _last_sends(session: Session, list_id: int, most: int) -> list[SendRow]:
-    return [_row(session, send) for send in sends_of_list(session, list_id, most=most)]
+    return _rows(session, sends_of_list(session, list_id, most=most))
 
 
-def _row(session: Session, send: Send) -> SendRow:
-    counted = tally(session, send)
-    return SendRow(
-        send=send,
-        subject=send.edition.as_message().subject,
-        list_title=send.mailing_list.title,
-        slot=send.edition.slot,
-        state=words.state(send, counted, now=utc_now()),
-        tally=counted,
-        trouble=words.trouble(send),
-    )
+def _rows(session: Session, sends: Sequence[Send]) -> list[SendRow]:
+    """Some sends as lines show them; how far they are is asked for all of them at once."""
+    counted, now = tallies(session, sends), utc_now()
+    return [
+        SendRow(
+            send=send,
+            subject=send.edition.as_message().subject,
+            list_title=send.mailing_list.title,
+            slot=send.edition.slot,
+            state=words.state(send, counted[send.id], now=now),
+            tally=counted[send.id],
+            trouble=words.trouble(send),
+        )
+        for send in sends
+    ]

@@ -5,6 +5,7 @@ from flask import Blueprint, Response, render_template, request
 from nif.mail import outbox
 from nif.web.access import Access, open_to
 from nif.web.current import reading
+from nif.web.framing import in_a_frame
 
 LARGEST_ID = 2**63 - 1
 blueprint = Blueprint("outbox", __name__, url_prefix="/outbox")
@@ -30,12 +31,6 @@ def mail(mail_id: int) -> str:
 @blueprint.get(f"/<int(max={LARGEST_ID}):mail_id>/body")
 @open_to(Access.PUBLIC)
 def body(mail_id: int) -> Response:
-    """The HTML part alone, for the frame: it may carry its own styles and run nothing."""
     with reading() as session:
         html = outbox.get_mail(session, mail_id).html
-    response = Response(html, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'self'"
-    )
-    response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    return response
+    return in_a_frame(html)

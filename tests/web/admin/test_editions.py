@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -10,18 +9,10 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.editions.models import Edition
 from nif.sends.models import Send
-from tests.factories import a_list, a_story, subscriptions
+from tests.factories import a_list, a_story
 from tests.web.newsroom.staff import text_of
 
 PAGE = "/admin/lists/daily/send"
-
-
-@pytest.fixture
-def news(database: Database) -> None:
-    """A list with two readers, and a story that it has not had."""
-    with database.transaction() as session:
-        subscriptions(session, a_list(session), 2)
-        a_story(session, at=utc_now() - timedelta(hours=1), headline="Fresh From the Press")
 
 
 def seen(admin: FlaskClient) -> dict[str, str]:

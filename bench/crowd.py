@@ -1,0 +1,172 @@
+"""A million subscribers on twenty lists, put in by sets, with what became of years of editions."""
+
+from datetime import timedelta
+
+from sqlalchemy import Engine, text
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.editions.models import Edition, EditionState
+from nif.mail.message import Message
+from nif.sends.models import Batch, BatchState, Send, SendState
+from nif.subscriptions.establishing import Charter, establish
+from nif.subscriptions.models import MailingList
+
+LISTS = 20
+SENDS = 50
+"""Sends of each list; with 50,000 readers each they stand for 50,000,000 deliveries."""
+
+BATCHES = 50
+CHUNK = 100_000
+YEARS = timedelta(days=3 * 365)
+WORDS = ["maria", "jo", "reyes", "palisade", "turntable", "samira", "kofi", "lin"]
+DOMAINS = ["gmail.com", "example.com", "example.org", "mail.example.net", "label.example"]
+
+SERIES = {
+    "sqlite": "(WITH RECURSIVE n(i) AS (SELECT :a UNION ALL SELECT i + 1 FROM n WHERE i < :b) "
+    "SELECT i FROM n) AS n",
+    "postgresql": "generate_series(CAST(:a AS bigint), CAST(:b AS bigint)) AS n(i)",
+}
+# The moment of the i-th: as old as its number is small.
+MOMENT = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%S.000000', :now, '-' || ((:size - i) * :step) "
+    "|| ' seconds')",
+    "postgresql": "CAST(:now AS timestamptz) - make_interval(secs => (:size - i) * :step)",
+}
+PEOPLE = """
+INSERT INTO subscriber (id, address, canonical, created_at)
+SELECT i, address, address, at FROM (SELECT i, {moment} AS at,
+    CASE i % 8 {words} END || '.' || (i * 7919 % 1000003) || '.' || i || '@'
+    || CASE i % 5 {domains} END AS address FROM {series}) AS people
+"""
+FIRST = """
+INSERT INTO subscription (subscriber_id, list_id, state, asked_at, confirmed_at, left_at)
+SELECT i, 1 + i % 20, CASE i % 10 WHEN 3 THEN 'pending' WHEN 4 THEN 'left' ELSE 'confirmed' END,
+    at, CASE i % 10 WHEN 3 THEN NULL ELSE at END, CASE i % 10 WHEN 4 THEN at END
+FROM (SELECT i, {moment} AS at FROM {series}) AS people
+"""
+SECOND = """
+INSERT INTO subscription (subscriber_id, list_id, state, asked_at, confirmed_at)
+SELECT i, 1 + (i + 7) % 20, 'confirmed', at, at
+FROM (SELECT i, {moment} AS at FROM {series}) AS people WHERE i % 2 = 0
+"""
+CONSENTS = """
+INSERT INTO consent (subscriber_id, list_id, action, at, source, network)
+SELECT subscriber_id, list_id, {action}, {column},
+    CASE subscriber_id % 40 WHEN 0 THEN '/preferences' WHEN 1 THEN '/newsletters' ELSE '/subscribe'
+    END, '192.0.2.0/24'
+FROM subscription WHERE subscriber_id BETWEEN :a AND :b AND {column} IS NOT NULL
+"""
+SUPPRESSED = """
+INSERT INTO suppression (canonical, reason, source, at)
+SELECT canonical, 'bounced', 'event bounce', created_at FROM subscriber
+WHERE id BETWEEN :a AND :b AND id % 50 = 0
+"""
+DELIVERED = """
+INSERT INTO delivery (send_id, subscriber_id)
+SELECT send.id, subscription.subscriber_id FROM send
+JOIN subscription ON subscription.list_id = send.list_id WHERE subscriber_id % :every = 1
+"""
+REPORTED = """
+INSERT INTO event (id, kind, subscriber_id, happened_at, received_at)
+SELECT 'e' || id, CASE id % 30 WHEN 0 THEN 'click' ELSE 'delivered' END, id, created_at, created_at
+FROM subscriber WHERE id BETWEEN :a AND :b
+"""
+COUNTED = """
+UPDATE mailing_list SET {state}_count = (SELECT COUNT(*) FROM subscription
+    WHERE subscription.list_id = mailing_list.id AND subscription.state = '{state}')
+"""
+
+
+def fill(database: Database, size: int) -> None:
+    """Lists, subscribers, subscriptions, consents and suppressions."""
+    now = utc_now()
+    with database.transaction() as session:
+        for number in range(1, LISTS + 1):
+            charter = Charter(f"list-{number}", f"List {number}", "daily 07:30", "Europe/London")
+            establish(session, charter, now=now - YEARS)
+    parts = {
+        "words": _cases(WORDS),
+        "domains": _cases(DOMAINS),
+        "series": SERIES[database.engine.dialect.name],
+        "moment": MOMENT[database.engine.dialect.name],
+    }
+    given = {"now": str(now.replace(microsecond=0, tzinfo=None)), "size": size}
+    given["step"] = max(1, int(YEARS.total_seconds()) // size)
+    consents = [
+        CONSENTS.format(action=f"'{action}'", column=column)
+        for action, column in (("asked", "asked_at"), ("confirmed", "confirmed_at"))
+    ]
+    for first in range(1, size + 1, CHUNK):
+        rows = {**given, "a": first, "b": min(size, first + CHUNK - 1)}
+        people = [one.format(**parts) for one in (PEOPLE, FIRST, SECOND)]
+        _run(database.engine, [*people, *consents, SUPPRESSED, REPORTED], rows)
+    states = ("pending", "confirmed", "left")
+    _run(database.engine, [COUNTED.format(state=state) for state in states], {})
+    if database.engine.dialect.name == "postgresql":
+        numbered = "SELECT setval(pg_get_serial_sequence('subscriber', 'id'), :size)"
+        _run(database.engine, [numbered], {"size": size})
+
+
+def send_editions(database: Database, size: int, every: int) -> None:
+    """Years of finished sends by their batches; deliveries of one in `every`."""
+    now = utc_now()
+    plain = Message("news@example.com", "NIF", "The news of the day", "Text\n", "<p>Text</p>")
+    audience = size // LISTS
+    with database.transaction() as session:
+        for mailing_list in session.query(MailingList).all():
+            for number in range(SENDS):
+                at = now - timedelta(days=number + 1)
+                edition = Edition(
+                    list_id=mailing_list.id,
+                    slot=at.date(),
+                    due_at=at,
+                    made_at=at,
+                    state=EditionState.FROZEN,
+                    message=vars(plain),
+                    content_hash="0" * 64,
+                )
+                session.add(edition)
+                session.flush()
+                send = Send(
+                    edition_id=edition.id,
+                    list_id=mailing_list.id,
+                    state=SendState.FINISHED,
+                    audience=audience,
+                    created_at=at,
+                    starts_at=at,
+                    finished_at=at,
+                )
+                session.add(send)
+                session.flush()
+                session.add_all(_batches(send, size, audience))
+            session.flush()
+            session.expire_all()
+    _run(database.engine, [DELIVERED], {"every": every})
+
+
+def _batches(send: Send, size: int, audience: int) -> list[Batch]:
+    width = max(1, size // BATCHES)
+    return [
+        Batch(
+            send_id=send.id,
+            first=1 + n * width,
+            last=(n + 1) * width if n < BATCHES - 1 else size,
+            size=audience // BATCHES,
+            state=BatchState.ACCEPTED,
+            settled_at=send.created_at,
+        )
+        for n in range(BATCHES)
+    ]
+
+
+def _cases(words: list[str]) -> str:
+    return " ".join(f"WHEN {n} THEN '{word}'" for n, word in enumerate(words))
+
+
+def _run(engine: Engine, statements: list[str], given: dict[str, object]) -> None:
+    with engine.begin() as connection:
+        for statement in statements:
+            found = text(statement)
+            wanted = {name: given[name] for name in found._bindparams}
+            connection.execute(found, wanted)

@@ -1,0 +1,59 @@
+"""Receipts of consent: the words agreed to, when, from where, and how it was confirmed."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.subscriptions.models import Consent, ConsentAction, MailingList, Wording
+
+WHAT = {
+    ConsentAction.ASKED: "asked to join",
+    ConsentAction.CONFIRMED: "agreed to get",
+    ConsentAction.LEFT: "left",
+    ConsentAction.IMPORTED: "was brought with a file to",
+    ConsentAction.CHANGED: "changed the address of",
+    ConsentAction.PAUSED: "paused",
+    ConsentAction.RESUMED: "went on with",
+}
+
+HOW = (
+    ("/confirm", "by the link in a mail that was sent to the address"),
+    ("/preferences", "on the reader\u2019s own page, whose link was only mailed to the address"),
+    ("/unsubscribe", "by the link to leave, which was only mailed to the address"),
+    ("/new-address", "by the link in a mail that was sent to the new address"),
+    ("event", "as the mail provider reported"),
+)
+
+
+def receipts(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
+    """Every change of a reader's mind, the oldest first, with all that proves it."""
+    query = (
+        select(Consent, MailingList, Wording)
+        .join(MailingList, MailingList.id == Consent.list_id)
+        .outerjoin(Wording, Wording.version == Consent.wording)
+        .where(Consent.subscriber_id == subscriber_id)
+        .order_by(Consent.id)
+    )
+    return [
+        {
+            "number": consent.id,
+            "at": consent.at,
+            "action": consent.action.value,
+            "in_words": f"{WHAT.get(consent.action, consent.action.value)} {of.title}",
+            "list": of.slug,
+            "words": words.text if words else None,
+            "words_version": consent.wording,
+            "page": consent.source,
+            "network": consent.network,
+            "how": how(consent),
+        }
+        for consent, of, words in session.execute(query)
+    ]
+
+
+def how(consent: Consent) -> str:
+    """How it is known that it was the reader who said so."""
+    if consent.action is ConsentAction.ASKED:
+        return "by the form; nobody was subscribed by it before the address was confirmed"
+    return next((words for page, words in HOW if consent.source.startswith(page)), "as recorded")

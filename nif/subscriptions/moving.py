@@ -1,0 +1,173 @@
+"""Changing one's address: asked for on the own page, done by the link in a mail to the new one."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from nif import limits
+from nif.database import insert_into
+from nif.errors import Expired, NotFound
+from nif.mail import outbox, posting
+from nif.subscriptions.addresses import Address
+from nif.subscriptions.consenting import Circumstances, record
+from nif.subscriptions.counting import happened, shift, uncount
+from nif.subscriptions.forgetting import GONE
+from nif.subscriptions.joining import DAY, HOUR, MAILS_PER_NETWORK
+from nif.subscriptions.models import (
+    AddressChange,
+    Consent,
+    ConsentAction,
+    Happening,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+from nif.subscriptions.suppressing import is_suppressed
+from nif.tokens import Purpose, Tokens
+
+CONFIRM_WITHIN = timedelta(days=7)
+A_DAY = 3
+A_MONTH = 3
+
+TOO_OLD = (
+    "This link is too old, was used, or a newer one has replaced it. Your address is as it was."
+)
+
+
+def ask_to_move(
+    session: Session, subscriber: Subscriber, to: Address, where: Circumstances, *, now: datetime
+) -> tuple[bool, AddressChange | None]:
+    """Note a wish to be mailed at another address.
+
+    Gives whether the old address is to be told, and the change that is to be confirmed from the
+    new one, or None where that is not to be mailed: because it is suppressed or erased, or was
+    written to three times in thirty days. Whoever asks is told the same in each case. A reader may
+    ask three times a day.
+    """
+    asked = (
+        ("move.network", where.network, MAILS_PER_NETWORK, HOUR),
+        ("move", str(subscriber.id), A_DAY, DAY),
+    )
+    if not all(
+        limits.allow(session, what, who, most=most, per=per, now=now)
+        for what, who, most, per in asked
+    ):
+        return False, None
+    is_told = not is_suppressed(session, subscriber.canonical)
+    if is_suppressed(session, to.canonical) or not limits.allow(
+        session, "move.to", to.canonical, most=A_MONTH, per=30 * DAY, now=now
+    ):
+        return is_told, None
+    new = {"address": to.written, "canonical": to.canonical, "asked_at": now}
+    session.execute(
+        insert_into(session, AddressChange)
+        .values(subscriber_id=subscriber.id, **new)
+        .on_conflict_do_update(index_elements=[AddressChange.subscriber_id], set_=new)
+    )
+    change = session.get_one(AddressChange, subscriber.id, populate_existing=True)
+    return is_told, change
+
+
+def stay(session: Session, subscriber: Subscriber) -> None:
+    """Take back a wish to be mailed at another address; nothing where there is none."""
+    mine = AddressChange.subscriber_id == subscriber.id
+    session.execute(delete(AddressChange).where(mine))
+
+
+def move_token(change: AddressChange, tokens: Tokens) -> str:
+    """What the link in the mail to the new address carries: good for this asking only."""
+    asked = int(change.asked_at.timestamp())
+    return tokens.make(Purpose.ADDRESS, change.subscriber_id, asked)
+
+
+def find_change(session: Session, token: str, tokens: Tokens, *, now: datetime) -> AddressChange:
+    """The change that a link is about.
+
+    Raises NotFound for a token that we never gave out or whose reader was forgotten, Expired for
+    one that is too old, was used, was replaced, or whose address must not be mailed any more.
+    """
+    subscriber_id, asked = tokens.open(Purpose.ADDRESS, token)
+    if session.get(Subscriber, subscriber_id, with_for_update=True) is None:
+        raise NotFound(GONE)
+    change = session.get(AddressChange, subscriber_id)
+    too_old = now - datetime.fromtimestamp(asked, UTC) > CONFIRM_WITHIN
+    if too_old or change is None or int(change.asked_at.timestamp()) != asked:
+        raise Expired(TOO_OLD)
+    if is_suppressed(session, change.canonical):
+        raise Expired(TOO_OLD)
+    return change
+
+
+def move_address(
+    session: Session, token: str, tokens: Tokens, where: Circumstances, *, now: datetime
+) -> Subscriber:
+    """Mail a reader at their new address from now on.
+
+    Whoever is a subscriber there already is the same person, for both inboxes are theirs: what
+    they were on and agreed to comes along, and the reader of the old address stays the one whose
+    links work. Raises NotFound and Expired as `find_change` does.
+    """
+    change = find_change(session, token, tokens, now=now)
+    reader = session.get_one(Subscriber, change.subscriber_id)
+    at_new = select(Subscriber).where(
+        Subscriber.canonical == change.canonical, Subscriber.id != reader.id
+    )
+    other = session.scalar(at_new.with_for_update())
+    if other is not None:
+        _take_over(session, reader, other, now=now)
+    # What was mailed to the old address would else be nobody's, and outlive its reader's erasure.
+    posting.forget_letters_to(session, reader.canonical, also_waiting=False)
+    outbox.forget_mails_to(session, reader.canonical)
+    reader.address, reader.canonical = change.address, change.canonical
+    session.delete(change)
+    session.flush()
+    for one in _subscriptions(session, reader):
+        if one.state is SubscriptionState.CONFIRMED:
+            record(session, one, ConsentAction.CHANGED, where, now=now)
+    return reader
+
+
+def _take_over(session: Session, reader: Subscriber, other: Subscriber, *, now: datetime) -> None:
+    """Give a reader the subscriptions and the record of another, who then is nobody.
+
+    Who was on a list by both addresses is one less there from then on.
+    """
+    mine = {one.list_id: one for one in _subscriptions(session, reader)}
+    for theirs in _subscriptions(session, other):
+        uncount(session, theirs)
+        own = mine.get(theirs.list_id)
+        values = {
+            "state": theirs.state,
+            "asked_at": theirs.asked_at,
+            "confirmed_at": theirs.confirmed_at,
+            "left_at": theirs.left_at,
+        }
+        list_id = theirs.list_id
+        session.delete(theirs)
+        if own is None:
+            own = Subscription(subscriber_id=reader.id, list_id=list_id, **values)
+            session.add(own)
+            session.flush()
+            shift(session, own, None)
+        elif theirs.state is SubscriptionState.CONFIRMED is not own.state:
+            shift(session, own, SubscriptionState.CONFIRMED)
+            own.confirmed_at, own.left_at = theirs.confirmed_at, None
+        elif theirs.state is SubscriptionState.CONFIRMED:
+            happened(session, list_id, {Happening.REMOVED: 1}, now=now)
+    session.flush()
+    session.execute(
+        update(Consent)
+        .where(Consent.subscriber_id == other.id)
+        .values(subscriber_id=reader.id)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(delete(AddressChange).where(AddressChange.subscriber_id == other.id))
+    session.delete(other)
+    session.flush()
+
+
+def _subscriptions(session: Session, subscriber: Subscriber) -> Iterator[Subscription]:
+    mine = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
+    yield from session.scalars(mine.order_by(Subscription.list_id).with_for_update()).all()

@@ -1,0 +1,66 @@
+"""A pause: how long it may be, that it ends by itself, and what the record says of it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from nif.errors import Invalid
+from nif.subscriptions.models import Consent, SubscriptionState
+from nif.subscriptions.pausing import after_weeks, go_on, is_paused, pause, until_day
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_subscription
+
+WEEK = timedelta(weeks=1)
+
+
+@pytest.fixture
+def ann(session):
+    """On one list, and not on another any more."""
+    ann = a_subscription(session, a_list(session), "ann@example.com").subscriber
+    other = a_subscription(session, a_list(session, "weekly"), state=SubscriptionState.LEFT)
+    other.subscriber_id = ann.id
+    session.flush()
+    return ann
+
+
+def record(session):
+    return [str(one.action) for one in session.scalars(select(Consent).order_by(Consent.id))]
+
+
+def test_a_pause_ends_by_itself(session, ann):
+    pause(session, ann, NOON + WEEK, HERE, now=NOON)
+
+    assert is_paused(ann, now=NOON + WEEK - timedelta(seconds=1))
+    assert not is_paused(ann, now=NOON + WEEK)
+
+
+def test_a_pause_can_be_ended_and_the_record_has_both_for_the_list_that_one_is_on(session, ann):
+    pause(session, ann, NOON + WEEK, HERE, now=NOON)
+    for _ in range(2):
+        go_on(session, ann, HERE, now=NOON)
+
+    assert not is_paused(ann, now=NOON)
+    assert record(session) == ["paused", "resumed"]
+
+
+def test_a_day_begins_where_the_house_is():
+    assert until_day("2026-12-01", "Europe/London", now=NOON) == datetime(2026, 12, 1, tzinfo=UTC)
+    assert until_day("2027-07-01 ", "Europe/London", now=NOON).astimezone(UTC).hour == 23
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "soon", "2026-11-20", "2026-11-19", "2028-01-01", "9999-12-31", "2026-02-30"]
+)
+def test_a_day_that_cannot_be_is_refused_in_words(typed):
+    with pytest.raises(Invalid) as error:
+        until_day(typed, "Europe/London", now=NOON)
+
+    assert set(error.value.problems) == {"until"}
+
+
+def test_only_the_weeks_that_are_offered_are_taken():
+    assert after_weeks("2", now=NOON) == NOON + 2 * WEEK
+    for typed in ("3", "0", "-1", "x", "1e9"):
+        with pytest.raises(Invalid):
+            after_weeks(typed, now=NOON)

@@ -1,0 +1,205 @@
+"""The subscribers desk: finding, one person's story, acts, and segments by a form."""
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.accounts.auditing import Act
+from nif.audience.models import Segment
+from nif.database import Database
+from nif.parts import Parts
+from nif.subscriptions.consenting import Circumstances, record
+from nif.subscriptions.forgetting import is_erased
+from nif.subscriptions.models import (
+    Consent,
+    ConsentAction,
+    MailingList,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+)
+from tests.audience.crowd import a_crowd
+from tests.conftest import NOON
+from tests.factories import a_send
+from tests.web.newsroom.staff import text_of
+
+
+@pytest.fixture
+def crowd(database: Database) -> None:
+    with database.transaction() as session:
+        a_crowd(session)
+
+
+def found(admin: FlaskClient, query: str) -> list[str]:
+    return re.findall(r'class="address" href="[^"]+">([a-zA-Z]+)', admin.get(query).text)
+
+
+@pytest.mark.usefixtures("crowd")
+def test_subscribers_are_found_by_what_is_asked_and_a_wrong_filter_says_so(
+    admin: FlaskClient,
+) -> None:
+    where = "/admin/subscribers"
+    assert found(admin, where) == ["dee", "cy", "bob", "Ann"]
+    assert found(admin, f"{where}?part=TWO.ex") == ["cy", "bob"]
+    assert found(admin, f"{where}?list=weekly&state=pending") == ["cy"]
+    assert found(admin, f"{where}?list=daily&before=2026-01-01") == ["bob"]
+    assert found(admin, f"{where}?source=/subscribe&alive=2026-11-01") == ["Ann"]
+    assert found(admin, f"{where}?mail=no") == ["dee"]
+    assert "Nobody fits" in text_of(admin.get(f"{where}?part=nobody").text)
+
+    wrong = admin.get(f"{where}?part=ab&from=yesterday&list=nowhere")
+    assert wrong.status_code == 422
+    for words in ("at least 3 characters", "Give a day, such as", "Choose one of the lists"):
+        assert words in text_of(wrong.text)
+    assert 'value="ab"' in wrong.text
+    assert admin.get(f"{where}?after=nowhere").status_code == 404
+
+
+def test_an_empty_house_says_how_subscribers_come(admin: FlaskClient) -> None:
+    assert "Nobody has subscribed yet" in text_of(admin.get("/admin/subscribers").text)
+    assert "No segment is saved yet" in text_of(admin.get("/admin/segments").text)
+
+
+def test_a_subscribers_page_tells_their_story(
+    admin: FlaskClient, database: Database, parts: Parts
+) -> None:
+    with database.transaction() as session:
+        send = a_send(session, parts, "ann@example.com")
+        on = session.scalars(select(Subscription)).one()
+        agreed = Circumstances("/subscribe", "192.0.2.0/24", "I would like mail.")
+        record(session, on, ConsentAction.CONFIRMED, agreed, now=NOON)
+        subject = send.edition.as_message().subject
+
+    page = text_of(admin.get("/admin/subscribers/1").text)
+
+    for words in ("ann@example.com", "by way of /subscribe, from 192.0.2.0/24", subject):
+        assert words in page
+    assert "“I would like mail.”" in page
+    assert "Pending" in page
+    assert admin.get("/admin/subscribers/99").status_code == 404
+
+
+def test_acts_are_asked_about_recorded_and_shown(
+    admin: FlaskClient, database: Database, parts: Parts
+) -> None:
+    with database.transaction() as session:
+        slug = a_send(session, parts, "ann@example.com").mailing_list.slug
+    one = "/admin/subscribers/1"
+    assert "Take off this list?" in admin.get(f"{one}/leave/{slug}").text
+    admin.post(f"{one}/leave/{slug}")
+    assert "Give the reason" in admin.post(f"{one}/suppress", data={"reason": " "}).text
+    admin.post(f"{one}/suppress", data={"reason": "She asked by telephone."})
+    page = text_of(admin.get(one).text)
+
+    assert "by hand: She asked by telephone." in page
+    for words in ("took off a list", "suppressed by hand", "by way of /admin/subscribers"):
+        assert words in page
+    assert "Lift this suppression?" in admin.get(f"{one}/lift").text
+    admin.post(f"{one}/lift")
+    with database.reading() as session:
+        assert session.scalars(select(Suppression)).all() == []
+        assert session.scalars(select(Subscription.state)).one() is SubscriptionState.LEFT
+        assert session.scalars(select(MailingList.left_count)).one() == 1
+        assert session.scalars(select(Consent.action)).all() == [ConsentAction.LEFT]
+        told = session.execute(select(Act.what, Act.detail).where(Act.subject_kind == "subscriber"))
+        acts = told.all()
+        assert [act.what for act in acts][-1] == "suppression_lifted"
+        assert not any("ann" in str(act) for act in acts)
+        assert session.scalars(select(Subscriber.address)).one() == "ann@example.com"
+
+
+@pytest.mark.usefixtures("crowd")
+def test_who_asks_an_admin_is_shown_all_and_forgotten(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.reading() as session:
+        ann = session.scalars(select(Subscriber).where(Subscriber.address.like("Ann%"))).one()
+    one = f"/admin/subscribers/{ann.id}"
+    file = admin.get(f"{one}/everything.json")
+    assert file.get_json()["holdings"]["subscriber"][0]["address"] == ann.address
+    assert "attachment" in file.headers["Content-Disposition"]
+    assert "It cannot be undone" in admin.get(f"{one}/erase").text
+
+    after = admin.post(f"{one}/erase", follow_redirects=True)
+
+    assert "Erased." in after.text
+    assert "Ann" not in found(admin, "/admin/subscribers")
+    assert admin.get(one).status_code == 404
+    with database.reading() as session:
+        assert is_erased(session, ann.canonical)
+        acts = session.execute(select(Act.what, Act.subject_id, Act.detail)).all()
+    assert ("subscriber_erased", str(ann.id), None) in [tuple(act) for act in acts]
+
+
+@pytest.mark.usefixtures("crowd")
+def test_what_the_provider_suppressed_is_not_lifted_and_not_covered_by_hand(
+    admin: FlaskClient, database: Database
+) -> None:
+    assert "This cannot be lifted here" in admin.get("/admin/subscribers/4/lift").text
+    for act in ("lift", "suppress"):
+        answer = admin.post(
+            f"/admin/subscribers/4/{act}", data={"reason": "x"}, follow_redirects=True
+        )
+        assert "Nothing was changed." in answer.text
+    with database.reading() as session:
+        assert session.scalars(select(Suppression.source)).all() == ["event"]
+
+
+@pytest.mark.usefixtures("crowd")
+def test_a_segment_is_built_row_by_row_counted_and_looked_at(
+    admin: FlaskClient, database: Database
+) -> None:
+    new = "/admin/segments/new"
+    form = {"name": "Two", "match": "all", "what-0": "address.contains"}
+    longer = admin.post(new, data={**form, "do": "add"})
+    assert all(f'id="{name}"' in longer.text for name in ("value-0", "what-1"))
+    assert "at least 3 characters" in admin.post(new, data={**form, "value-0": "t"}).text
+    form |= {"value-0": "TWO.example", "what-3": "list.confirmed", "value-3": "weekly"}
+    assert "Give the segment a name" in admin.post(new, data={**form, "name": ""}).text
+
+    kept = admin.post(new, data=form)
+
+    assert (kept.status_code, kept.location) == (303, "/admin/segments/1")
+    page = text_of(admin.get("/admin/segments/1").text)
+    assert "1 subscriber as counted on" in page
+    assert "Address contains two.example" in page
+    assert "Is confirmed on the list NIF Daily" in page
+    assert found(admin, "/admin/segments/1") == ["bob"]
+    assert "of this name already" in admin.post(new, data=form).text
+    changed = {**admin_form(admin), "match": "any"}
+    admin.post("/admin/segments/1/edit", data=changed)
+    with database.transaction() as session:
+        segment = session.get_one(Segment, 1)
+        assert (segment.size, segment.conditions["match"]) == (2, "any")
+        segment.size = 77
+    admin.post("/admin/segments/1/count")
+    assert "2 subscribers as counted on" in text_of(admin.get("/admin/segments/1").text)
+    admin.post("/admin/segments/1/drop")
+    assert admin.get("/admin/segments/1").status_code == 404
+
+
+def admin_form(admin: FlaskClient) -> dict[str, str]:
+    """The form that changes the segment, as it stands."""
+    page = admin.get("/admin/segments/1/edit").text
+    chosen = re.findall(
+        r'<select id="([^"]+)"(?:(?!</select>).)*?value="([^"]*)" selected', page, re.DOTALL
+    )
+    texts = re.findall(r'<input type="text" id="([^"]+)" name="[^"]+" value="([^"]*)"', page)
+    return dict(chosen + texts)
+
+
+@pytest.mark.usefixtures("crowd")
+def test_a_segment_of_a_list_that_is_gone_says_so(admin: FlaskClient, database: Database) -> None:
+    row = {"field": "list", "operator": "left", "value": "gone"}
+    with database.transaction() as session:
+        given = {"match": "all", "conditions": [row]}
+        session.add(Segment(name="Old", conditions=given, made_by="Ed", at=NOON))
+    page = admin.get("/admin/segments/1")
+    assert (page.status_code, "not there any more" in page.text) == (200, True)
+    assert (
+        "Change the segment first"
+        in admin.post("/admin/segments/1/count", follow_redirects=True).text
+    )
