@@ -4,10 +4,9 @@ import enum
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     JSON,
@@ -66,24 +65,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-KEYS = "nif_keys"
-"""The option of an engine that holds the house's secret keys, so that rules can ask for them."""
+KEYS, ZONE = "nif_keys", "nif_zone"
+"""The options of an engine with the house's secret keys and time zone, so that rules know them."""
 
 
 def keys_of(session: Session) -> tuple[bytes, ...]:
     """The house's secret keys, the one that signs first; none where the house has none."""
     keys: tuple[bytes, ...] = session.get_bind().get_execution_options().get(KEYS, ())
     return keys
-
-
-ZONE = "nif_zone"
-"""The option of an engine that names the house's time zone, so that rules know its days."""
-
-
-def day_of(session: Session, moment: datetime) -> date:
-    """The day on which something happened, by the clock of the house."""
-    zone = session.get_bind().get_execution_options().get(ZONE, "UTC")
-    return moment.astimezone(ZoneInfo(zone)).date()
 
 
 def _values(kind: type[enum.Enum]) -> list[str]:
@@ -122,10 +111,7 @@ class Database:
     """An engine and the two ways to use it: `transaction()` to change, `reading()` to look."""
 
     def __init__(self, url: str, keys: Sequence[bytes] = (), *, zone: str = "UTC") -> None:
-        """`keys` are those of the settings: what is kept of the erased is hashed with them.
-
-        `zone` is the house's: it decides on which day something is counted.
-        """
+        """`keys` hash what is kept of the erased, `zone` says on which day a thing is counted."""
         self.engine = make_engine(url)
         self.engine.update_execution_options(**{KEYS: tuple(keys), ZONE: zone})
         self._readers = self.engine.execution_options(sqlite_begin="DEFERRED")

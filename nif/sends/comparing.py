@@ -7,11 +7,11 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from nif.database import day_of
 from nif.editions.models import Edition
 from nif.sends.events import Report
 from nif.sends.models import Batch, BatchState, Send, SendState
 from nif.sends.rating import Rates, of_reports
+from nif.subscriptions.days import day_of
 from nif.subscriptions.models import DayCount, Happening, MailingList
 
 TRACKED = ("open", "click")

@@ -14,13 +14,14 @@ from sqlalchemy import bindparam, or_, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from nif.database import day_of, insert_into, table_of
+from nif.database import insert_into, table_of
 from nif.errors import Invalid
 from nif.sends import guarding, matching, understanding
 from nif.sends.events import Event, EventPost, Pulse, Report
 from nif.sends.models import Attempt, Send
 from nif.sends.understanding import Told
 from nif.subscriptions.counting import count_days
+from nif.subscriptions.days import day_of
 from nif.subscriptions.models import Happening
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from nif.database import day_of, insert_into
+from nif.database import insert_into
+from nif.subscriptions.days import day_of
 from nif.subscriptions.models import (
     DayCount,
     Happening,

@@ -7,9 +7,9 @@ from datetime import date, datetime, timedelta
 from flask import request
 from sqlalchemy.orm import Session
 
-from nif.database import day_of
 from nif.sends import rating
 from nif.sends.rating import Rates
+from nif.subscriptions.days import day_of
 from nif.subscriptions.growing import Span, days, together
 from nif.subscriptions.joining import all_lists
 from nif.subscriptions.models import MailingList

@@ -13,11 +13,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from nif.clock import utc_now
-from nif.database import Database, day_of
+from nif.database import Database
 from nif.sends.events import Report
 from nif.sends.models import Batch, BatchState
 from nif.sends.rating import rates_of
 from nif.subscriptions.counting import count_days, happened
+from nif.subscriptions.days import day_of
 from nif.subscriptions.leaving import BY_ONE_CLICK
 from nif.subscriptions.models import Happening
 from nif.web.admin.figure_words import verdicts
