@@ -35,6 +35,9 @@ bench-import:  ## a file of 1,000,000 readers taken in, killed on the way, and g
 bench-ledger:  ## the public ledger of 50,000 entries, verified and measured
 	$(BOOTSTRAP) bench-ledger
 
+bench-signups:  ## a flood of sign-ups, and whether the time of an answer tells whose address it is
+	$(BOOTSTRAP) bench-signups
+
 bench-newsroom:  ## every page of a newsroom of 10,000 stories of five revisions, measured
 	$(BOOTSTRAP) bench-newsroom
 
@@ -49,4 +52,4 @@ lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom bench-audience prove lock
+.PHONY: help run test check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom bench-audience bench-signups prove lock

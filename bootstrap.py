@@ -11,6 +11,7 @@ Commands:
   bench-import  the figures of imports and exports
   bench-ledger  the figures of the public ledger
   bench-audience  the figures of a million subscribers on the desk
+  bench-signups   the figures of the sign-up doors
   bench-newsroom  the figures of the newsroom's pages
   prove         the proofs of sending, in their long form
   setup       set up, and no more
@@ -58,6 +59,7 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "bench-import": [[PYTHON, "-m", "bench.importing"]],
     "bench-ledger": [[PYTHON, "-m", "bench.ledger"]],
     "bench-audience": [[PYTHON, "-m", "bench.audience"]],
+    "bench-signups": [[PYTHON, "-m", "bench.signups"]],
     "bench-newsroom": [[PYTHON, "-m", "bench.newsroom"]],
     "prove": [[PYTHON, "-m", "tests.prove"]],
     "setup": [],

@@ -54,7 +54,12 @@ AUDIENCE_MARKS = {
 }
 """By how their names begin: milliseconds for 95 of 100 pages, seconds for a segment's size."""
 
-MARKS_OF_ANY_SIZE = {**EVENT_MARKS, **LEDGER_MARKS, **IMPORT_MARKS}
+SIGNUP_MARKS = {
+    "signup.mails_to_an_address": Mark(2, at_most=True),
+    "signup.same_time.p": Mark(0.01),
+    "signup.same_time.apart": Mark(2, at_most=True),
+}
+MARKS_OF_ANY_SIZE = {**SIGNUP_MARKS, **EVENT_MARKS, **LEDGER_MARKS, **IMPORT_MARKS}
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from nif.editions.models import Edition, EditionState
 from nif.parts import assemble
 from nif.sends.events import Report as SendReport
 from nif.sends.models import Batch, BatchState, Send, SendState
+from nif.subscriptions.days import DayCount, Happening, SourceCount
 from nif.subscriptions.establishing import Charter, establish
-from nif.subscriptions.models import DayCount, Happening, SourceCount
 from tests.web.newsroom.staff import signed_in, without_tokens
 
 LISTS = 20

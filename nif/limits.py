@@ -68,3 +68,12 @@ def network_of(address: str) -> str:
         return "unknown"
     ip = getattr(ip, "ipv4_mapped", None) or ip
     return str(ip_network((ip, 24 if isinstance(ip, IPv4Address) else 48), strict=False))
+
+
+def surroundings_of(network: str) -> str:
+    """What a network of `network_of` lies in: a /16 (IPv4) or a /32 (IPv6)."""
+    try:
+        inner = ip_network(network)
+    except ValueError:
+        return network
+    return str(inner.supernet(new_prefix=16 if inner.version == 4 else 32))

@@ -19,6 +19,7 @@ from nif.sends.pacing import Limits
 from nif.sends.planning import Terms
 from nif.sends.reconciling import Patience
 from nif.settings import MailerName, Settings
+from nif.signups.answering import Pen
 from nif.tokens import Tokens
 
 
@@ -36,6 +37,10 @@ class Parts:
     @property
     def desk(self) -> Desk:
         return Desk(self.stationery, self.links)
+
+    @property
+    def pen(self) -> Pen:
+        return Pen(self.stationery, self.links, self.tokens)
 
     @property
     def courier(self) -> Courier:

@@ -34,7 +34,9 @@ class Purpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     FORM = "form"
     INVITATION = "invitation"
+    NOT_ME = "not_me"
     ADDRESS = "address"
+    EMBED = "embed"
 
 
 @dataclass(frozen=True)

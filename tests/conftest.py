@@ -21,9 +21,11 @@ from nif.parts import Parts, assemble
 from nif.settings import Settings, load_settings
 from tests import postgres
 from tests.fakes import FakeMailer
+from tests.sharing import copy_queue, hurry, let_go, made_once, remember
 
 pytest_plugins = ["tests.skips", "tests.speed"]
 
+TEMPLATE = "nif_test_template"
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -38,11 +40,19 @@ def now() -> datetime:
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "nif.db"
+    made = made_once(tmp_path_factory, "sqlite", _migrate_sqlite)
+    path = Path(shutil.copy(made / "nif.db", tmp_path_factory.mktemp("template")))
     database = Database(f"sqlite:///{path}")
+    database.check_reachable()
+    remember(database)
+    database.close()
+    return path
+
+
+def _migrate_sqlite(folder: Path) -> None:
+    database = Database(f"sqlite:///{folder}/nif.db")
     schema.upgrade(database)
     database.close()  # The last connection to close writes the log into the file.
-    return path
 
 
 BY_TURNS = (
@@ -73,15 +83,31 @@ def _is_the_others_turn(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def _postgres() -> Iterator[psycopg.Connection[Any]]:
-    """A connection to the database of this worker."""
+def _postgres_template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of an empty database with the newest schema, to which nobody is connected."""
     try:
         server = postgres.shared()
     except postgres.Unavailable as error:
         pytest.skip(f"PostgreSQL: {error}")
+
+    def migrate(_folder: Path) -> None:
+        database = Database(load_settings(database_url=server.create_database(TEMPLATE)).database)
+        schema.upgrade(database)
+        database.close()
+
+    made_once(tmp_path_factory, "postgresql", migrate)
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def _postgres(_postgres_template: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the database of this worker."""
+    server = postgres.shared()
     name = f"nif_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    database = Database(load_settings(database_url=server.create_database(name)).database)
-    schema.upgrade(database)
+    url = server.create_database(name, template=_postgres_template)
+    database = Database(load_settings(database_url=url).database)
+    database.check_reachable()
+    remember(database)
     database.close()
     with psycopg.connect(server.url(name), autocommit=True) as connection:
         connection.execute(_emptying())
@@ -124,10 +150,12 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def parts(settings: Settings) -> Iterator[Parts]:
+def parts(settings: Settings, queue_template: Path) -> Iterator[Parts]:
+    copy_queue(queue_template, settings.queue)
     parts = assemble(settings)
+    hurry(parts.database)
     yield parts
-    parts.database.close()
+    let_go(parts.database)
 
 
 @pytest.fixture

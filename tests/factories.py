@@ -24,15 +24,10 @@ from nif.stories.models import ReasonCode, Revision, SourceKind, Story
 from nif.stories.publishing import SHELF_VERSION, backdate, publish
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.counting import move
+from nif.subscriptions.days import DayCount
 from nif.subscriptions.establishing import Charter, establish
 from nif.subscriptions.growing import CAME, WENT
-from nif.subscriptions.models import (
-    DayCount,
-    MailingList,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-)
+from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
 from tests.conftest import NOON
 
 NOTHING_TO_DECLARE = {

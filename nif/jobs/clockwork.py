@@ -16,6 +16,7 @@ from nif.parts import Parts
 log = structlog.get_logger(__name__)
 
 SCHEDULE = (
+    ("sign_ups", timedelta(seconds=1)),
     ("letters", timedelta(seconds=2)),
     ("stories", timedelta(seconds=5)),
     ("digests", timedelta(seconds=5)),
@@ -25,6 +26,7 @@ SCHEDULE = (
     ("reconcile", timedelta(seconds=5)),
     ("pictures", timedelta(seconds=5)),
     ("imports", timedelta(seconds=2)),
+    ("doors", timedelta(seconds=30)),
     ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),

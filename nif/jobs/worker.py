@@ -26,9 +26,10 @@ from nif.sends.mirroring import pull_if_due
 from nif.sends.planning import plan
 from nif.sends.reading import deliverable_sends
 from nif.sends.reconciling import reconcile
+from nif.signups import answering, holding, proving, watching
 from nif.stories.drafting import get_story
 from nif.stories.reviewing import due_stories, publish_due
-from nif.subscriptions.joining import all_lists, get_list
+from nif.subscriptions.reading import all_lists, get_list
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,16 @@ class Worker:
         self._importing = threading.Lock()
         folder = parts.settings.imports
         self._bench = Bench(parts.database.transaction, folder, utc_now, self.stopping)
+
+    def sign_ups(self) -> None:
+        """Answer what was asked for at the doors; the letters go with the next tick of theirs."""
+        answering.answer_all(self._parts.database.transaction, self._parts.pen, clock=utc_now)
+
+    def doors(self) -> None:
+        """Have them ask for proof while unusually many come, and answer who could give none."""
+        with self._parts.database.transaction() as session:
+            answering.watch(session, self._parts.pen, now=utc_now())
+            holding.trickle(session, now=utc_now())
 
     def letters(self) -> None:
         post_letters(self._parts.database.transaction, self._parts.mailer, clock=utc_now)
@@ -187,9 +198,12 @@ class Worker:
         catch_up(self._parts.database.transaction, now=utc_now())
 
     def forget(self) -> None:
-        """Delete the files of imports that nobody needs any more."""
+        """Drop used proofs, old rates, and the files of imports that nobody needs any more."""
+        now = utc_now()
         with self._parts.database.transaction() as session:
-            files = steering.forget_files(session, now=utc_now())
+            proving.forget(session, now=now)
+            watching.forget(session, now=now)
+            files = steering.forget_files(session, now=now)
         for name in files:
             keeping.forget(self._parts.settings.imports, name)
         # What was deleted stands in SQLite's log until somebody clears it.

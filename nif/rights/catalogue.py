@@ -43,6 +43,10 @@ HOLDINGS = (
         *(holdings.show_subscriptions, holdings.forget_subscriptions),
     ),
     Holding(
+        *("subscription_topic", "The topics you chose of them", "deleted"),
+        *(holdings.show_topics, holdings.forget_topics),
+    ),
+    Holding(
         *("address_change", "A new address that waits to be confirmed", "deleted"),
         *(holdings.show_address_change, holdings.forget_address_change),
     ),
@@ -102,6 +106,15 @@ HOLDINGS = (
         *("chore", "Why a daily task failed"),
         "the address is taken out",
         *(None, mailings.forget_troubles(Chore.trouble)),
+    ),
+    Holding(
+        *("sign_up", "What was asked for in your name at our forms, and not answered yet"),
+        "deleted",
+        *(holdings.show_sign_ups, holdings.forget_sign_ups),
+    ),
+    Holding(
+        *("sign_up_refusal", "That you said it was not you who asked", "deleted"),
+        *(holdings.show_refusal, holdings.forget_refusal),
     ),
     Holding(
         *("tally", "How often something was asked for, under a hash", "deleted"),

@@ -10,8 +10,9 @@ from nif.importing.blanking import blank
 from nif.rights.catalogue import HOLDINGS
 from nif.rights.people import Person
 from nif.subscriptions.counting import gone
+from nif.subscriptions.days import Happening
 from nif.subscriptions.forgetting import remember_erased
-from nif.subscriptions.models import Happening, Subscriber
+from nif.subscriptions.models import Subscriber
 
 
 def erase(session: Session, person: Person, folder: Path, *, source: str, now: datetime) -> None:

@@ -12,13 +12,17 @@ from nif import limits
 from nif.importing.models import ImportRow, ImportRun
 from nif.rights.people import Person
 from nif.rights.receipts import receipts
+from nif.signups.holding import drop_wishes_of
+from nif.signups.models import SignUp
 from nif.subscriptions.counting import uncount
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
     MailingList,
+    Refusal,
     Subscriber,
     Subscription,
+    SubscriptionTopic,
     Suppression,
 )
 
@@ -57,6 +61,20 @@ def forget_subscriptions(session: Session, person: Person) -> None:
         uncount(session, one)
         session.delete(one)
     session.flush()
+
+
+def show_topics(session: Session, person: Person) -> Rows:
+    mine = (
+        select(MailingList.slug, SubscriptionTopic.tag)
+        .join(MailingList, MailingList.id == SubscriptionTopic.list_id)
+        .where(SubscriptionTopic.subscriber_id == person.id)
+        .order_by(MailingList.id, SubscriptionTopic.tag)
+    )
+    return [{"list": slug, "topic": tag} for slug, tag in session.execute(mine)]
+
+
+def forget_topics(session: Session, person: Person) -> None:
+    session.execute(delete(SubscriptionTopic).where(SubscriptionTopic.subscriber_id == person.id))
 
 
 def show_consents(session: Session, person: Person) -> Rows:
@@ -115,10 +133,29 @@ def forget_suppression(session: Session, person: Person) -> None:
     session.execute(delete(Suppression).where(Suppression.canonical == person.canonical))
 
 
+def show_sign_ups(session: Session, person: Person) -> Rows:
+    mine = select(SignUp).where(SignUp.canonical == person.canonical).order_by(SignUp.id)
+    return [
+        {"asked_for": one.door.value, "asked_at": one.asked_at, "times": one.times}
+        for one in session.scalars(mine)
+    ]
+
+
+def forget_sign_ups(session: Session, person: Person) -> None:
+    drop_wishes_of(session, person.canonical)
+
+
+def show_refusal(session: Session, person: Person) -> Rows:
+    one = session.get(Refusal, person.canonical)
+    return [{"said_at": one.at}] if one else []
+
+
+def forget_refusal(session: Session, person: Person) -> None:
+    session.execute(delete(Refusal).where(Refusal.canonical == person.canonical))
+
+
 def forget_tallies(session: Session, person: Person) -> None:
     """Hashes of an address without a key: who knows the address could tell them."""
-    lists = session.scalars(select(MailingList.id)).all()
-    who = [("join.month", person.canonical), ("preferences", person.canonical)]
+    who = [("door.day", person.canonical), ("door.month", person.canonical)]
     who += [("move.to", person.canonical), ("move", str(person.id))]
-    who += [("join.day", f"{person.canonical} {list_id}") for list_id in lists]
     limits.forget_who(session, who)

@@ -13,6 +13,8 @@ from nif.mail import posting
 from nif.mail.posting import Letter
 from nif.sends.events import Event, EventPost
 from nif.sends.models import Attempt
+from nif.signups.models import SignUp
+from nif.subscriptions.choosing import forget_topics
 from nif.subscriptions.counting import shift, uncount
 from nif.subscriptions.models import (
     AddressChange,
@@ -76,6 +78,7 @@ def let_unconfirmed_go(session: Session, before: datetime) -> int:
         )
         session.execute(delete(Consent).where(*its_record))
         uncount(session, one)
+        forget_topics(session, one)
         session.delete(one)
     session.flush()
     known = [
@@ -97,6 +100,10 @@ def _was_confirmed(session: Session, subscription: Subscription) -> bool:
         Consent.action == ConsentAction.CONFIRMED,
     )
     return session.scalar(query.limit(1)) is not None
+
+
+def held_before(before: datetime) -> ColumnElement[bool]:
+    return and_(SignUp.why.is_not(None), SignUp.asked_at < before)
 
 
 def changes_before(before: datetime) -> ColumnElement[bool]:

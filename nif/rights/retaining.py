@@ -16,6 +16,8 @@ from nif.mail.posting import Letter
 from nif.rights import lapsing
 from nif.sends import chores
 from nif.sends.events import Event, EventPost
+from nif.signups import holding
+from nif.signups.models import SignUp
 from nif.subscriptions import moving
 from nif.subscriptions.models import AddressChange, Consent, Lapse, Subscription
 
@@ -109,6 +111,14 @@ def rules(times: Times) -> tuple[Rule, ...]:
             then="deleted",
             due=lapsing.count_of(AddressChange, lapsing.changes_before),
             let_go=lapsing.deletion_of(AddressChange, lapsing.changes_before),
+        ),
+        Rule(
+            name="held_sign_ups",
+            what="Sign-ups that were held, and that nobody decided about",
+            time=holding.KEEP,
+            then="deleted",
+            due=lapsing.count_of(SignUp, lapsing.held_before),
+            let_go=holding.expire,
         ),
         Rule(
             name="letters",

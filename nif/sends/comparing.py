@@ -11,8 +11,8 @@ from nif.editions.models import Edition
 from nif.sends.events import Report
 from nif.sends.models import Batch, BatchState, Send, SendState
 from nif.sends.rating import Rates, of_reports
-from nif.subscriptions.days import day_of
-from nif.subscriptions.models import DayCount, Happening, MailingList
+from nif.subscriptions.days import DayCount, Happening, day_of
+from nif.subscriptions.models import MailingList
 
 TRACKED = ("open", "click")
 

@@ -21,8 +21,7 @@ from nif.sends.events import Event, EventPost, Pulse, Report
 from nif.sends.models import Attempt, Send
 from nif.sends.understanding import Told
 from nif.subscriptions.counting import count_days
-from nif.subscriptions.days import day_of
-from nif.subscriptions.models import Happening
+from nif.subscriptions.days import Happening, day_of
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from enum import StrEnum
 from itertools import accumulate
 
 from nif.sends.guarding import ENOUGH
+from nif.subscriptions.days import Happening
 from nif.subscriptions.growing import Span
-from nif.subscriptions.models import Happening
 
 WEEK = 7
 

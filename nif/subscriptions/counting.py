@@ -14,15 +14,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
-from nif.subscriptions.days import day_of
-from nif.subscriptions.models import (
-    DayCount,
-    Happening,
-    MailingList,
-    SourceCount,
-    Subscription,
-    SubscriptionState,
-)
+from nif.subscriptions.days import DayCount, Happening, SourceCount, day_of
+from nif.subscriptions.models import MailingList, Subscription, SubscriptionState
 
 LONGEST_SOURCE = 120
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nif.subscriptions.models import DayCount, Happening, MailingList, SourceCount
+from nif.subscriptions.days import DayCount, Happening, SourceCount
+from nif.subscriptions.models import MailingList
 
 CAME = (Happening.JOINED, Happening.IMPORTED)
 WENT = (Happening.LEFT, Happening.REMOVED, Happening.ERASED)

@@ -1,24 +1,26 @@
 """Asking to join a list, and confirming that it was really oneself who asked."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from nif import limits
 from nif.database import insert_into
 from nif.errors import Expired, NotFound
 from nif.subscriptions.addresses import Address
+from nif.subscriptions.budgeting import DAY, may_ask, may_mail
+from nif.subscriptions.choosing import forget_topics
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import happened, move
+from nif.subscriptions.days import Happening
 from nif.subscriptions.forgetting import GONE, is_erased
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
-    Happening,
     MailingList,
+    Refusal,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -28,10 +30,13 @@ from nif.subscriptions.models import (
 from nif.tokens import Purpose, Tokens
 
 CONFIRM_WITHIN = timedelta(days=7)
-MAILS_PER_ADDRESS = 3
-MAILS_PER_NETWORK = 30
-DAY = timedelta(days=1)
-HOUR = timedelta(hours=1)
+
+
+class Over(StrEnum):
+    """Of what an address has had its share: of a day's mail, or of a month's confirmations."""
+
+    DAY = "day"
+    MONTH = "month"
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,14 @@ class Asked:
     """What became of a wish to join.
 
     `pending` is who must confirm, or None where nothing should be mailed; `known` says that the
-    address is on the list already. The page never shows the difference, only a mail may.
+    address is on the list already. `joined` waits for a link that is out already, and `over` says
+    that a mail would be one too many. The page never shows the difference, only a mail may.
     """
 
     pending: Subscription | None
     known: Subscriber | None = None
+    joined: Subscription | None = None
+    over: Over | None = None
 
 
 def ask_to_join(
@@ -53,24 +61,25 @@ def ask_to_join(
     where: Circumstances,
     *,
     now: datetime,
+    let_through: bool = False,
 ) -> Asked:
     """Note that an address would like to join a list, and say which mail that calls for.
 
-    One mail a day goes to an address for a list and three in thirty days, whatever it asks for;
-    thirty an hour to one network's wishes. Addresses that bounced or complained are not mailed.
+    One mail a day goes to an address, and three confirmations in thirty days unless a person let
+    the wish through. A second list within the day joins what is pending: the link that is out
+    offers it too. Addresses that bounced, complained or said that it was not them are not mailed.
     """
-    if not _may_be_mailed(session, address, mailing_list.id, where.network, now):
+    if not _may_be_mailed(session, address):
         return Asked(None)
+    if not may_mail(session, address.canonical, now=now):
+        return _without_a_mail(session, mailing_list, address, where, now)
+    if not (may_ask(session, address.canonical, now=now) or let_through):
+        return Asked(None, over=Over.MONTH)
     subscriber = _subscriber(session, address, now)
     subscription = _subscription(session, subscriber, mailing_list, now)
     if subscription.state is SubscriptionState.CONFIRMED:
         return Asked(None, known=subscriber)
-    subscription.asked_at = now
-    if subscription.state is SubscriptionState.LEFT:
-        move(session, subscription, SubscriptionState.PENDING, source=where.source, now=now)
-        subscription.confirmed_at = None
-    happened(session, mailing_list.id, {Happening.ASKED: 1}, now=now)
-    record(session, subscription, ConsentAction.ASKED, where, now=now)
+    _wait_for_confirmation(session, subscription, where, now)
     return Asked(subscription)
 
 
@@ -109,12 +118,13 @@ def confirm(
     """Turn a pending subscription into a confirmed one, and write down the consent.
 
     A token works once and for 7 days. Confirming twice is no error: the reader who presses the
-    button again is told that they are subscribed.
+    button again is told that they are subscribed. Who had chosen topics once joins all of it.
 
     Raises NotFound for a token that we never gave out, Expired for one that is too old.
     """
     subscription = find_by_token(session, token, tokens, now=now)
     if subscription.state is SubscriptionState.PENDING:
+        forget_topics(session, subscription)
         enter(session, subscription, where, now=now)
     return subscription
 
@@ -130,27 +140,7 @@ def enter(
     _revive(session, session.get_one(Subscriber, subscription.subscriber_id))
 
 
-def get_list(session: Session, slug: str) -> MailingList:
-    """Raises NotFound."""
-    found = session.scalar(select(MailingList).where(MailingList.slug == slug))
-    if found is None:
-        raise NotFound("There is no such newsletter.")
-    return found
-
-
-def all_lists(session: Session) -> Sequence[MailingList]:
-    """The house's lists, the oldest first."""
-    return session.scalars(select(MailingList).order_by(MailingList.id)).all()
-
-
-def find_first_list(session: Session) -> MailingList | None:
-    """The list that the site's form offers, where there is one."""
-    return session.scalar(select(MailingList).order_by(MailingList.id).limit(1))
-
-
-def _may_be_mailed(
-    session: Session, address: Address, list_id: int, network: str, now: datetime
-) -> bool:
+def _may_be_mailed(session: Session, address: Address) -> bool:
     reason = session.scalar(
         select(Suppression.reason).where(Suppression.canonical == address.canonical)
     )
@@ -158,16 +148,45 @@ def _may_be_mailed(
         return False
     if is_erased(session, address.canonical):
         return False
-    if not limits.allow(
-        session, "join.network", network, most=MAILS_PER_NETWORK, per=HOUR, now=now
-    ):
-        return False
-    here = f"{address.canonical} {list_id}"
-    return limits.allow(session, "join.day", here, most=1, per=DAY, now=now) and (
-        limits.allow(
-            session, "join.month", address.canonical, most=MAILS_PER_ADDRESS, per=30 * DAY, now=now
-        )
-    )
+    return session.get(Refusal, address.canonical) is None
+
+
+def _without_a_mail(
+    session: Session,
+    mailing_list: MailingList,
+    address: Address,
+    where: Circumstances,
+    now: datetime,
+) -> Asked:
+    """What becomes of a wish for which no mail may go out today."""
+    mine = select(Subscription).join(Subscriber).where(Subscriber.canonical == address.canonical)
+    known = {one.list_id: one for one in session.scalars(mine)}
+    here = known.get(mailing_list.id)
+    if here is not None and here.state is SubscriptionState.CONFIRMED:
+        return Asked(None)
+    out = [one for one in known.values() if _is_pending(one, since=now - DAY)]
+    if not out:
+        return Asked(None, over=Over.DAY)
+    if here is not None and _is_pending(here, since=now - CONFIRM_WITHIN):
+        return Asked(None)
+    subscription = _subscription(session, out[0].subscriber, mailing_list, now)
+    _wait_for_confirmation(session, subscription, where, now)
+    return Asked(None, joined=subscription)
+
+
+def _is_pending(subscription: Subscription, *, since: datetime) -> bool:
+    return subscription.state is SubscriptionState.PENDING and subscription.asked_at > since
+
+
+def _wait_for_confirmation(
+    session: Session, subscription: Subscription, where: Circumstances, now: datetime
+) -> None:
+    subscription.asked_at = now
+    if subscription.state is SubscriptionState.LEFT:
+        move(session, subscription, SubscriptionState.PENDING, source=where.source, now=now)
+        subscription.confirmed_at = None
+    happened(session, subscription.list_id, {Happening.ASKED: 1}, now=now)
+    record(session, subscription, ConsentAction.ASKED, where, now=now)
 
 
 def _subscriber(session: Session, address: Address, now: datetime) -> Subscriber:
@@ -216,7 +235,8 @@ def _asked_at(session: Session, subscription: Subscription) -> str | None:
 
 
 def _revive(session: Session, subscriber: Subscriber) -> None:
-    """A fresh confirmation ends a suppression that was the reader's own wish, and no other."""
+    """A fresh confirmation ends what was the reader's own wish, and no other suppression."""
+    session.execute(delete(Refusal).where(Refusal.canonical == subscriber.canonical))
     suppression = session.get(Suppression, subscriber.canonical)
     if suppression is not None and suppression.reason is SuppressionReason.UNSUBSCRIBED:
         session.delete(suppression)

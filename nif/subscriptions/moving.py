@@ -1,6 +1,6 @@
 """Changing one's address: asked for on the own page, done by the link in a mail to the new one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
@@ -11,15 +11,17 @@ from nif.database import insert_into
 from nif.errors import Expired, NotFound
 from nif.mail import outbox, posting
 from nif.subscriptions.addresses import Address
+from nif.subscriptions.budgeting import DAY, MONTH, find_excess, may_mail
+from nif.subscriptions.choosing import take_topics_over
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import happened, shift, uncount
+from nif.subscriptions.days import Happening
 from nif.subscriptions.forgetting import GONE
-from nif.subscriptions.joining import DAY, HOUR, MAILS_PER_NETWORK
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
     ConsentAction,
-    Happening,
+    Refusal,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -42,23 +44,16 @@ def ask_to_move(
     """Note a wish to be mailed at another address.
 
     Gives whether the old address is to be told, and the change that is to be confirmed from the
-    new one, or None where that is not to be mailed: because it is suppressed or erased, or was
-    written to three times in thirty days. Whoever asks is told the same in each case. A reader may
-    ask three times a day.
+    new one, or None where that is not to be mailed: because it is suppressed or erased, said that
+    it was not them, or was written to today or three times in thirty days. Whoever asks is told
+    the same in each case. A reader may ask three times a day.
     """
-    asked = (
-        ("move.network", where.network, MAILS_PER_NETWORK, HOUR),
-        ("move", str(subscriber.id), A_DAY, DAY),
-    )
-    if not all(
-        limits.allow(session, what, who, most=most, per=per, now=now)
-        for what, who, most, per in asked
+    if find_excess(session, to.canonical, where.network, now=now) or not limits.allow(
+        session, "move", str(subscriber.id), most=A_DAY, per=DAY, now=now
     ):
         return False, None
     is_told = not is_suppressed(session, subscriber.canonical)
-    if is_suppressed(session, to.canonical) or not limits.allow(
-        session, "move.to", to.canonical, most=A_MONTH, per=30 * DAY, now=now
-    ):
+    if not _may_be_mailed(session, to.canonical, now):
         return is_told, None
     new = {"address": to.written, "canonical": to.canonical, "asked_at": now}
     session.execute(
@@ -68,6 +63,15 @@ def ask_to_move(
     )
     change = session.get_one(AddressChange, subscriber.id, populate_existing=True)
     return is_told, change
+
+
+def _may_be_mailed(session: Session, canonical: str, now: datetime) -> bool:
+    """Whoever reads at the new address has proved nothing yet: the doors' own budget holds."""
+    if is_suppressed(session, canonical) or session.get(Refusal, canonical) is not None:
+        return False
+    return limits.allow(
+        session, "move.to", canonical, most=A_MONTH, per=MONTH, now=now
+    ) and may_mail(session, canonical, now=now)
 
 
 def stay(session: Session, subscriber: Subscriber) -> None:
@@ -135,6 +139,7 @@ def _take_over(session: Session, reader: Subscriber, other: Subscriber, *, now: 
     Who was on a list by both addresses is one less there from then on.
     """
     mine = {one.list_id: one for one in _subscriptions(session, reader)}
+    take_topics_over(session, of=other.id, to=reader.id, lists=_won(session, mine, other))
     for theirs in _subscriptions(session, other):
         uncount(session, theirs)
         own = mine.get(theirs.list_id)
@@ -166,6 +171,16 @@ def _take_over(session: Session, reader: Subscriber, other: Subscriber, *, now: 
     session.execute(delete(AddressChange).where(AddressChange.subscriber_id == other.id))
     session.delete(other)
     session.flush()
+
+
+def _won(session: Session, mine: Mapping[int, Subscription], other: Subscriber) -> list[int]:
+    """The lists on which what counts from now on is how the other was on them."""
+    confirmed = SubscriptionState.CONFIRMED
+    return [
+        theirs.list_id
+        for theirs in _subscriptions(session, other)
+        if (own := mine.get(theirs.list_id)) is None or theirs.state is confirmed is not own.state
+    ]
 
 
 def _subscriptions(session: Session, subscriber: Subscriber) -> Iterator[Subscription]:

@@ -7,20 +7,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif import limits
 from nif.errors import NotFound
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances, has_ever_confirmed
 from nif.subscriptions.counting import move
 from nif.subscriptions.forgetting import GONE
-from nif.subscriptions.joining import (
-    DAY,
-    HOUR,
-    MAILS_PER_ADDRESS,
-    MAILS_PER_NETWORK,
-    all_lists,
-    enter,
-)
+from nif.subscriptions.joining import enter
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
     MailingList,
@@ -28,6 +20,7 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
 )
+from nif.subscriptions.reading import all_lists
 from nif.subscriptions.suppressing import is_suppressed
 from nif.tokens import Purpose, Tokens
 
@@ -51,28 +44,11 @@ def get_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     return subscriber
 
 
-def may_be_sent_the_link(
-    session: Session, address: Address, network: str, *, now: datetime
-) -> Subscriber | None:
+def find_reader(session: Session, address: Address) -> Subscriber | None:
     """Who gets the link to their own page when it is asked for at this address; None for nobody.
 
-    Somebody who confirmed once, whose address is not suppressed, and not more than three times a
-    day: whoever types an address into a form is not always who reads there.
+    Somebody who confirmed once and whose address is not suppressed.
     """
-    asked = (
-        ("preferences.network", network, MAILS_PER_NETWORK, HOUR),
-        (
-            "preferences",
-            address.canonical,
-            MAILS_PER_ADDRESS,
-            DAY,
-        ),
-    )
-    if not all(
-        limits.allow(session, what, who, most=most, per=per, now=now)
-        for what, who, most, per in asked
-    ):
-        return None
     known = select(Subscriber).where(Subscriber.canonical == address.canonical)
     subscriber = session.scalar(known)
     if subscriber is None or not has_ever_confirmed(session, subscriber.id):
@@ -81,7 +57,10 @@ def may_be_sent_the_link(
 
 
 def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingList, bool]]:
-    """Every list, and whether the subscriber is on it."""
+    """The lists that everyone is offered and those that the subscriber is on, and which these are.
+
+    One that is hidden or archived is there for those who are on it, and for nobody else.
+    """
     on = set(
         session.scalars(
             select(Subscription.list_id).where(
@@ -90,7 +69,11 @@ def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingL
             )
         )
     )
-    return [(mailing_list, mailing_list.id in on) for mailing_list in all_lists(session)]
+    return [
+        (one, one.id in on)
+        for one in all_lists(session)
+        if one.id in on or (one.is_shown and one.archived_at is None)
+    ]
 
 
 @dataclass(frozen=True)
@@ -144,6 +127,15 @@ def prefer(
             if subscription is None:
                 subscription = _ask(session, subscriber, mailing_list, now)
             enter(session, subscription, where, now=now)
+
+
+def subscriptions_of(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
+    """What a subscriber is confirmed on, in the order of the lists."""
+    query = select(Subscription).where(
+        Subscription.subscriber_id == subscriber.id,
+        Subscription.state == SubscriptionState.CONFIRMED,
+    )
+    return session.scalars(query.order_by(Subscription.list_id)).all()
 
 
 def _ask(

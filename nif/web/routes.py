@@ -9,6 +9,7 @@ from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
 from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
+from nif.web.admin import sign_ups as admin_sign_ups
 from nif.web.admin import subscribers as admin_subscribers
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosaving, merging, previewing
@@ -21,6 +22,7 @@ from nif.web.newsroom import revising as newsroom_revising
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     corrections,
+    embedding,
     feeds,
     history,
     home,
@@ -29,6 +31,7 @@ from nif.web.public import (
     media,
     new_address,
     newsletters,
+    not_me,
     notices,
     outbox,
     own_data,
@@ -46,7 +49,7 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, unsubscribe, preferences, new_address, own_data),
+    *(subscribe, embedding, unsubscribe, not_me, preferences, new_address, own_data),
     *(relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
@@ -57,7 +60,7 @@ FOR_THE_NEWSROOM = (
 )
 FOR_ADMINS = (
     *(figures, admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
-    *(admin_subscribers, admin_segments),
+    *(admin_subscribers, admin_segments, admin_sign_ups),
 )
 
 

@@ -13,20 +13,19 @@ from nif.importing import claiming, keeping, steering, telling
 from nif.importing.models import ImportRun, RunState
 from nif.importing.running import Bench, go_on
 from nif.sends.planning import plan
-from nif.subscriptions.joining import confirm, confirmation_token, get_list
+from nif.subscriptions.days import DayCount, Happening, SourceCount
+from nif.subscriptions.joining import confirm, confirmation_token
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
-    DayCount,
-    Happening,
-    SourceCount,
     Subscriber,
     Subscription,
     SubscriptionState,
     Suppression,
     SuppressionReason,
 )
+from nif.subscriptions.reading import get_list
 from nif.subscriptions.suppressing import suppress
 from tests.conftest import NOON
 from tests.factories import HERE, a_plain_edition, a_subscription

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from nif.database import Database
 from nif.settings import load_settings
 from tests.journeys.house import House
+from tests.sharing import made_once
 
 QUIET = (
     "--no-sandbox",
@@ -60,6 +61,18 @@ def house(tmp_path: Path, database_url: str) -> Iterator[House]:
         assert house.run("demo", "load").returncode == 0
         house.start("serve")
         yield house
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The instance folder of a house with the demo newsroom, on SQLite, to be copied."""
+
+    def load(folder: Path) -> None:
+        with House(folder, f"sqlite:///{folder}/nif.db") as house:
+            assert house.run("db", "upgrade").returncode == 0
+            assert house.run("demo", "load").returncode == 0
+
+    return made_once(tmp_path_factory, "demo", load)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A whole NIF in processes of its own, as an operator would run it."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -10,10 +11,15 @@ from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
+from nif.cli.main import main
 from nif.settings import PROJECT
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([__name__])
 
 
 class House:
@@ -54,16 +60,18 @@ class House:
         process.wait()
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run `nif …` to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "nif", *command],
-            cwd=PROJECT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        """Run `nif …` to its end, in a process of its own that need not first read its modules."""
+        with TemporaryDirectory() as folder:
+            said = (Path(folder, "stdout"), Path(folder, "stderr"))
+            process = FORKS.Process(target=_run, args=(command, self.environment, *said))
+            process.start()
+            process.join(60)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+                raise subprocess.TimeoutExpired(command, 60)
+            texts = [path.read_text() for path in said]
+            return subprocess.CompletedProcess(command, process.exitcode, *texts)
 
     def _answers(self) -> bool:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=2)) as connection:
@@ -96,6 +104,17 @@ class House:
         self._log.close()
 
 
+def _run(command: tuple[str, ...], environment: dict[str, str], out: Path, err: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(PROJECT)
+    for number, path in ((1, out), (2, err)):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), number)
+    sys.argv[:] = ["nif", *command]
+    main()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -104,8 +123,15 @@ def free_port() -> int:
 
 def until(true: Callable[[], object], what: str, *, seconds: float = 60) -> None:
     """Wait until something is true; fails with `what` where it does not become so in time."""
+    if not comes_true(true, seconds=seconds):
+        raise AssertionError(f"in {seconds} seconds it did not come true that {what}")
+
+
+def comes_true(true: Callable[[], object], *, seconds: float) -> bool:
+    """Wait until something is true, and no longer than that; did it become so?"""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
-            raise AssertionError(f"in {seconds} seconds it did not come true that {what}")
+            return False
         time.sleep(0.1)
+    return True

@@ -4,6 +4,7 @@ No manual: each step's page says what the next one is. With NIF_SHOTS=<folder> e
 a picture at two widths, and what the way costs is printed: see docs/editors/first-story.md.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(demo: Path, tmp_path: Path) -> Iterator[House]:
+    shutil.copytree(demo, tmp_path, dirs_exist_ok=True)
     with House(tmp_path, f"sqlite:///{tmp_path}/nif.db") as house:
-        assert house.run("db", "upgrade").returncode == 0
-        assert house.run("demo", "load").returncode == 0
         house.start("serve")
         house.start("worker")
         yield house

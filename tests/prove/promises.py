@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MONTH = 30 * DAY
-NETWORK_AN_HOUR = 30
+NETWORK_AN_HOUR, DOMAIN_AN_HOUR = 20, 100
 THREE = 3
 
 OWN_WISH = "unsubscribed"
@@ -112,7 +112,7 @@ class Promises:
         return "erased" if who in self.erased else self.suppressed.get(who, (None, None))[0]
 
     def may_answer(self, wish: Asking) -> bool:
-        """One mail a day for a list, three in thirty days, thirty an hour to a network's wishes.
+        """One mail a day from any door, three in thirty days, twenty an hour of a network's wishes.
 
         A window begins with the first mail in it, so the last of one and the first of the next
         may lie close together. Only who unsubscribed may be asked whether they want to come back.
@@ -121,9 +121,8 @@ class Promises:
         mine = [one for one in letters if one.who == wish.who]
         return (
             self.reason(wish.who) in {None, OWN_WISH}
-            and not _since(wish.at - DAY, (one for one in mine if one.slug == wish.slug))
+            and self._may_be_mailed(wish)
             and _in_window(mine, MONTH, wish.at) < THREE
-            and len(_since(wish.at - HOUR, _through(wish, letters))) < 2 * NETWORK_AN_HOUR - 1
         )
 
     def must_answer(self, wish: Asking) -> bool:
@@ -131,28 +130,39 @@ class Promises:
         mine = [one for one in self.wishes if one.who == wish.who]
         return (
             self.reason(wish.who) in {None, OWN_WISH}
-            and not _since(wish.at - DAY, (one for one in mine if one.slug == wish.slug))
+            and self._must_be_mailed(wish)
             and len(_since(wish.at - MONTH, mine)) < THREE
-            and len(_since(wish.at - HOUR, _through(wish, self.wishes))) < NETWORK_AN_HOUR
         )
 
     def may_send_link(self, request: Asking) -> bool:
-        """To who confirmed once and is not suppressed, three times a day."""
-        letters = [one for one in self.requests if one.answered and one.who == request.who]
+        """To who confirmed once and is not suppressed, in the same budget."""
         return (
             self.has_confirmed(request.who)
             and self.reason(request.who) is None
-            and len(_since(request.at - DAY, letters)) < 2 * THREE - 1
+            and self._may_be_mailed(request)
         )
 
     def must_send_link(self, request: Asking) -> bool:
-        mine = [one for one in self.requests if one.who == request.who]
-        through = _since(request.at - HOUR, _through(request, self.requests))
         return (
             any(self.standings[key].state == "confirmed" for key in self.of(request.who))
             and self.reason(request.who) is None
-            and len(_since(request.at - DAY, mine)) < THREE
-            and len(through) < NETWORK_AN_HOUR
+            and self._must_be_mailed(request)
+        )
+
+    def _may_be_mailed(self, asking: Asking) -> bool:
+        letters = [one for one in (*self.wishes, *self.requests) if one.answered]
+        mine = [one for one in letters if one.who == asking.who]
+        lately = _since(asking.at - HOUR, _through(asking, letters))
+        return not _since(asking.at - DAY, mine) and len(lately) < 2 * NETWORK_AN_HOUR - 1
+
+    def _must_be_mailed(self, asking: Asking) -> bool:
+        all_ = [*self.wishes, *self.requests]
+        mine = [one for one in all_ if one.who == asking.who]
+        lately = _since(asking.at - HOUR, all_)
+        return (
+            not _since(asking.at - DAY, mine)
+            and len(_through(asking, lately)) < NETWORK_AN_HOUR
+            and len(lately) < DOMAIN_AN_HOUR
         )
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -28,6 +29,8 @@ REPORTED = st.sampled_from(["ann@example.com", "cy@xn--bcher-kva.example"])
 
 FORGETTABLE = ("di@example.com", "ed@example.com")
 """Nor are they erased, but for these, and only once one of them was on a list."""
+
+NO_FILES = Path("no imports here")
 
 
 class Readers(Askers):
@@ -135,7 +138,7 @@ class Readers(Askers):
         """Nothing of them is left but a hash, and no door brings them back."""
         with self.database.transaction() as session:
             person = find_person(session, read_address(who))
-            erase(session, person, source="the reader's own page", now=self.now)
+            erase(session, person, NO_FILES, source="the reader's own page", now=self.now)
         self.promises.forget(who)
         self.note("is erased")
 

@@ -22,17 +22,21 @@ from nif.rights.people import Person, find_person
 from nif.sends import chores, feedback
 from nif.sends.events import Event
 from nif.sends.models import Attempt, Delivery, Send
+from nif.signups.models import Door, Why
+from nif.signups.taking import Wish, take
 from nif.stories.models import Story
 from nif.stories.reporting import ReaderReport, ReportKind
-from nif.subscriptions import joining, preferring
+from nif.subscriptions import joining
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.models import (
     AddressChange,
     MailingList,
+    Refusal,
     Subscriber,
     Subscription,
     SubscriptionState,
+    SubscriptionTopic,
     SuppressionReason,
 )
 from nif.subscriptions.suppressing import suppress
@@ -70,7 +74,10 @@ def _say_everything(session, ann, list_id):
         session, session.get_one(MailingList, list_id), read_address(ANN), FORM, now=NOON
     )
     other = a_subscription(session, session.get_one(MailingList, list_id), "cy@example.com")
-    preferring.may_be_sent_the_link(session, read_address(ANN), "192.0.2.0/24", now=NOON)
+    for why in (None, Why.TRAP):
+        wish = Wish(Door.LINK, read_address(ANN), FORM, list_id if why else 0, why)
+        take(session, wish, now=NOON)
+    session.add(Refusal(canonical=ANN.lower(), at=NOON))
     for who in (ANN, BEA):
         write_letter(session, who, MAIL, now=NOON)
     session.flush()
@@ -95,6 +102,7 @@ def _say_everything(session, ann, list_id):
     session.add(AddressChange(subscriber_id=ann.id, **change))
     wish = {"address": ANN, "canonical": ANN.lower(), "asked_at": NOON}
     session.add(AddressChange(subscriber_id=other.subscriber_id, **wish))
+    session.add(SubscriptionTopic(list_id=list_id, subscriber_id=ann.id, tag="deals"))
     _was_imported(session, ann, list_id)
     sought = {"field": "address", "operator": "contains", "value": ANN.lower()}
     conditions = {"match": "all", "conditions": [sought]}

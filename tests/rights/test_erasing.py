@@ -26,6 +26,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
+from nif.subscriptions.reading import get_list
 from nif.subscriptions.suppressing import is_suppressed, suppress
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_plain_send, a_subscription, confirmed_by_day
@@ -128,7 +129,7 @@ def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> 
     with database.transaction() as session:
         daily = a_list(session)
         asked = joining.ask_to_join(session, daily, read_address(ANN), HERE, now=LATER)
-        link = preferring.may_be_sent_the_link(session, read_address(ANN), "n", now=LATER)
+        link = preferring.find_reader(session, read_address(ANN))
         suppress(session, ANN.lower(), SuppressionReason.BOUNCED, source="event", now=LATER)
         assert (asked.pending, asked.known, link) == (None, None, None)
         assert is_suppressed(session, ANN.lower())
@@ -157,7 +158,7 @@ def test_the_number_of_an_erased_reader_is_never_given_again(database: Database)
     with database.transaction() as session:
         erase(session, Person(ANN.lower(), gone), FOLDER, source="test", now=NOON)
     with database.transaction() as session:
-        mailing_list = joining.get_list(session, "daily")
+        mailing_list = get_list(session, "daily")
         assert a_subscription(session, mailing_list, BEA).subscriber_id > gone
         assert session.get(Subscriber, gone) is None
 

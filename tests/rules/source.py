@@ -1,12 +1,14 @@
 """The source of NIF as a tree, for tests that police how it is written."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 from nif.settings import PROJECT
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     """Every module of nif/, by its path from the project's folder."""
     return {

@@ -11,7 +11,7 @@ JUSTIFIED = {
     ("nif/mail/answers.py", "time.time"),
     # A form's ticket is dated and read by the same clock, in the door.
     ("nif/web/public/caching.py", "time"),
-    ("nif/web/public/subscribe.py", "time"),
+    ("nif/web/public/doors.py", "time"),
 }
 
 

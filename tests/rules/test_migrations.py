@@ -3,6 +3,7 @@ import enum
 import importlib
 import os
 import pkgutil
+import shutil
 from datetime import date
 
 import pytest
@@ -35,14 +36,19 @@ SAMPLES = {str: "x", bytes: b"x", bool: True, date: NOON.date(), int: 1, float: 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_database(request, tmp_path):
-    """Makes empty databases, by name."""
+    """Makes databases, by name: empty ones, or copies of one that all migrations have built."""
     made = []
 
-    def make(name):
+    def make(name, *, migrated=False):
         if request.param == "sqlite":
             url = f"sqlite:///{tmp_path}/{name}.db"
+            if migrated:
+                template = request.getfixturevalue("_sqlite_template")
+                shutil.copy(template, tmp_path / f"{name}.db")
         else:
-            url = cluster().create_database(f"nif_test_migrations_{name}_{WORKER}")
+            name = f"nif_test_migrations_{name}_{WORKER}"
+            names = {"template": request.getfixturevalue("_postgres_template")} if migrated else {}
+            url = cluster().create_database(name, **names)
         made.append(Database(load_settings(_env_file=None, database_url=url).database))
         return made[-1]
 
@@ -62,9 +68,7 @@ def cluster():
 
 @pytest.fixture
 def migrated(new_database):
-    database = new_database("migrated")
-    schema.upgrade(database)
-    return database
+    return new_database("migrated", migrated=True)
 
 
 def alembic_config(database):

@@ -122,6 +122,7 @@ def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
         links.unsubscribe("t"),
         links.reset_password("t"),
         links.invitation("t"),
+        links.not_me("t"),
         f"{links.base_url}/newsletters/daily/2026-11-22",
         links.correction("daily", date(2026, 11, 22), 7),
     ]

@@ -12,8 +12,9 @@ from nif.sends.models import Batch, BatchState, Send
 from nif.sends.planning import plan
 from nif.sends.rating import BOUNCES, COMPLAINTS, Limit, Rate, Standing, rates_of, rolling
 from nif.subscriptions.counting import count_days
+from nif.subscriptions.days import Happening
 from nif.subscriptions.growing import Span
-from nif.subscriptions.models import Happening, MailingList
+from nif.subscriptions.models import MailingList
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_edition, subscriptions
 

@@ -17,7 +17,8 @@ from nif.sends import feedback
 from nif.sends.events import Event, EventPost, Pulse, Report
 from nif.sends.guarding import reported
 from nif.sends.models import Attempt
-from nif.subscriptions.models import DayCount, Suppression, SuppressionReason
+from nif.subscriptions.days import DayCount
+from nif.subscriptions.models import Suppression, SuppressionReason
 from tests.conftest import NOON
 from tests.factories import a_plain_send
 from tests.sends.ledger import claimed, event, planned, report, take, take_in

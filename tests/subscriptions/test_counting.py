@@ -19,15 +19,13 @@ from sqlalchemy import select
 
 from nif.errors import Expired
 from nif.subscriptions.addresses import read_address
+from nif.subscriptions.days import DayCount, Happening, SourceCount
 from nif.subscriptions.joining import ask_to_join, confirm, confirmation_token
 from nif.subscriptions.leaving import UNDO_WITHIN, come_back, leave
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
-    DayCount,
-    Happening,
     MailingList,
-    SourceCount,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -86,6 +84,9 @@ class Readers(RuleBasedStateMachine):
         key, address = (who, slug), read_address(who)
         asked = ask_to_join(self.session, self.lists[slug], address, HERE, now=self.now)
         assert asked.known is None or self.states[key] is CONFIRMED
+        if asked.joined is not None:
+            self.become(key, PENDING)
+            self.newest[key] = self.now
         if asked.pending is None:
             return multiple()
         self.become(key, PENDING)

@@ -20,15 +20,10 @@ from nif.settings import PROJECT
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.counting import count_days, gone
+from nif.subscriptions.days import DayCount, Happening, SourceCount
 from nif.subscriptions.joining import ask_to_join, confirm, confirmation_token
 from nif.subscriptions.leaving import come_back, leave
-from nif.subscriptions.models import (
-    DayCount,
-    Happening,
-    MailingList,
-    SourceCount,
-    Subscription,
-)
+from nif.subscriptions.models import MailingList, Subscription
 from nif.tokens import Tokens
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
@@ -113,7 +108,7 @@ def test_the_migration_counts_what_the_rules_had_counted(far_away: Database) -> 
     assert {key[2] for key in counted[0]} == {Happening.ASKED, Happening.JOINED, Happening.LEFT}
     assert len(counted[0]) > 50
 
-    command.downgrade(config, "0018-1")
+    command.downgrade(config, "0018")
     schema.upgrade(far_away)
 
     with far_away.reading() as session:

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from sqlalchemy.orm import Session
 
 from nif.subscriptions.counting import count_days, happened
+from nif.subscriptions.days import Happening
 from nif.subscriptions.growing import CAME, Span, by, days, sources, together
-from nif.subscriptions.models import Happening
 from tests.conftest import NOON
 from tests.factories import a_list
 

@@ -8,14 +8,12 @@ from sqlalchemy import func, select
 from nif.errors import Expired, NotFound
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.joining import (
-    MAILS_PER_NETWORK,
-    all_lists,
+    Asked,
+    Over,
     ask_to_join,
     confirm,
     confirmation_token,
     find_by_token,
-    find_first_list,
-    get_list,
 )
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
@@ -26,6 +24,8 @@ from nif.subscriptions.models import (
     SuppressionReason,
     Wording,
 )
+from nif.subscriptions.offering import also_asked
+from nif.subscriptions.reading import all_lists, find_first_list, get_list
 from nif.subscriptions.suppressing import is_suppressed, suppress
 from nif.tokens import Purpose, Tokens
 from tests.conftest import NOON
@@ -208,14 +208,51 @@ def test_asking_in_vain_keeps_the_link_that_is_out(session, daily):
     assert confirm(session, token, TOKENS, HERE, now=NOON + SECOND).state is CONFIRMED
 
 
-def test_a_network_has_so_many_wishes_an_hour(session, daily):
-    elsewhere = replace(HERE, network="198.51.100.0/24")
-    asked = [ask(session, daily, f"r{n}@example.com") for n in range(MAILS_PER_NETWORK + 2)]
+def test_three_confirmations_are_the_most_unless_a_person_lets_a_fourth_through(session, daily):
+    for day in range(3):
+        ask(session, daily, now=NOON + day * DAY)
+    address, later = read_address(ANN), NOON + 3 * DAY
 
-    assert [each.pending is None for each in asked[-3:]] == [False, True, True]
-    assert ask(session, daily, "late@example.com").pending is None
-    assert ask(session, daily, "else@example.com", elsewhere).pending
-    assert ask(session, daily, "next@example.com", now=NOON + timedelta(hours=1)).pending
+    assert ask(session, daily, now=later).over is Over.MONTH
+    asked = ask_to_join(session, daily, address, HERE, now=later + DAY, let_through=True)
+    assert asked.pending
+
+
+def test_a_second_list_on_the_same_day_joins_the_link_that_is_out(session, daily):
+    weekly = a_list(session, slug="weekly")
+    first = ask(session, daily).pending
+
+    again = ask(session, weekly, now=NOON + SECOND)
+
+    assert (again.pending, again.over) == (None, None)
+    assert again.joined.state is PENDING
+    assert also_asked(session, first, now=NOON + SECOND) == [again.joined]
+    assert counts(session, weekly) == (1, 0, 0)
+    assert actions(session) == ["asked", "asked"]
+    assert ask(session, weekly, now=NOON + 2 * SECOND) == Asked(None), "it is answered already"
+
+
+def test_a_second_list_waits_where_no_link_is_out(session, daily):
+    weekly = a_list(session, slug="weekly")
+    ask_and_confirm(session, daily)
+
+    assert ask(session, weekly, now=NOON + SECOND).over is Over.DAY
+    assert ask(session, daily, now=NOON + SECOND) == Asked(None), "there is nothing to confirm"
+    assert counts(session, weekly) == (0, 0, 0)
+    assert ask(session, weekly, now=NOON + DAY).pending
+
+
+def test_a_link_offers_nothing_that_is_old_confirmed_or_somebody_elses(session, daily):
+    lists = [a_list(session, slug=slug) for slug in ("old", "own", "other")]
+    ask(session, lists[0])
+    confirmed = ask_and_confirm(session, lists[1], now=NOON + DAY)
+    ask(session, lists[2], "bob@example.com", now=NOON + 8 * DAY)
+
+    asked = ask(session, daily, now=NOON + 8 * DAY)
+
+    assert asked.pending
+    assert confirmed.state is CONFIRMED
+    assert also_asked(session, asked.pending, now=NOON + 8 * DAY) == []
 
 
 @pytest.mark.parametrize("reason", [r for r in SuppressionReason if r != "unsubscribed"])

@@ -6,8 +6,8 @@ from datetime import date
 
 from nif.sends.comparing import Compared
 from nif.sends.rating import Limit, Rate, Standing
+from nif.subscriptions.days import Happening
 from nif.subscriptions.growing import Span
-from nif.subscriptions.models import Happening
 from nif.web.admin.charting import (
     Chart,
     Dot,

@@ -9,8 +9,8 @@ from nif.clock import utc_now
 from nif.sends.comparing import Compared, compare
 from nif.sends.rating import Rates, rolling
 from nif.spreadsheets import written
+from nif.subscriptions.days import Happening
 from nif.subscriptions.growing import CAME, sources
-from nif.subscriptions.models import Happening
 from nif.web.access import Access, open_to
 from nif.web.admin import figure_words, sight
 from nif.web.current import reading

@@ -10,9 +10,9 @@ from nif.clock import utc_now
 from nif.sends import rating
 from nif.sends.comparing import Compared, compare
 from nif.sends.rating import BOUNCES, COMPLAINTS, Rates
+from nif.subscriptions.days import Happening
 from nif.subscriptions.growing import CAME, Span, by, sources, together
 from nif.subscriptions.leaving import BY_ONE_CLICK
-from nif.subscriptions.models import Happening
 from nif.web.access import Access, open_to
 from nif.web.admin import charts, figure_files, figure_words, house, sight
 from nif.web.admin.charting import Chart, percent

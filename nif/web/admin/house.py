@@ -17,6 +17,7 @@ from nif.sends import braking, chores, feedback, mirroring
 from nif.sends.chores import Chore
 from nif.sends.events import EventPost
 from nif.sends.reading import posts_set_aside
+from nif.signups import watching
 from nif.web.access import Access, open_to
 from nif.web.admin import words
 from nif.web.admin.words import Trouble
@@ -74,14 +75,16 @@ def events_again() -> ResponseReturnValue:
 
 
 def banner() -> dict[str, Any]:
-    """For every page of the desk: the brake, where it is on."""
+    """For every page of the desk: the brake and the attack mode, where they are on."""
+    now = utc_now()
     try:
         with reading() as session:
             found = braking.find_brake(session)
+            attack = watching.find_attack(session, now=now)
     except OperationalError:
         # The page that says that the database does not answer is made with this too.
-        found = None
-    return {"brake": _banner(found, utc_now()) if found else None}
+        found = attack = None
+    return {"brake": _banner(found, now) if found else None, "attack": attack}
 
 
 @blueprint.app_template_filter("second")

@@ -11,8 +11,8 @@ from nif.sends import rating
 from nif.sends.rating import Rates
 from nif.subscriptions.days import day_of
 from nif.subscriptions.growing import Span, days, together
-from nif.subscriptions.joining import all_lists
 from nif.subscriptions.models import MailingList
+from nif.subscriptions.reading import all_lists
 
 PERIODS = {30: "30 days", 90: "90 days", 364: "52 weeks"}
 MONTH = 30

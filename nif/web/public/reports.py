@@ -15,7 +15,7 @@ from nif.subscriptions.addresses import read_address
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.public.caching import ticket
-from nif.web.public.subscribe import problem_with_ticket
+from nif.web.public.doors import problem_with_ticket
 
 blueprint = Blueprint("reports", __name__, url_prefix="/articles/<slug>/report")
 

@@ -18,9 +18,8 @@ from nif.sends.events import Report
 from nif.sends.models import Batch, BatchState
 from nif.sends.rating import rates_of
 from nif.subscriptions.counting import count_days, happened
-from nif.subscriptions.days import day_of
+from nif.subscriptions.days import Happening, day_of
 from nif.subscriptions.leaving import BY_ONE_CLICK
-from nif.subscriptions.models import Happening
 from nif.web.admin.figure_words import verdicts
 from tests.factories import a_list, a_plain_send
 from tests.web.newsroom.staff import text_of

@@ -8,8 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from nif.clock import utc_now
 from nif.mail.posting import Letter
 from nif.parts import Parts
+from nif.signups.answering import answer_all
 from nif.tokens import Purpose
 
 
@@ -18,8 +20,23 @@ def ticket(parts: Parts, *, age: int = 10) -> str:
 
 
 def subscribe(client: FlaskClient, parts: Parts, email: str, **fields: str) -> TestResponse:
+    """Send the form, and have the worker answer it."""
     form = {"email": email, "list": "daily", "ticket": ticket(parts), **fields}
-    return client.post("/subscribe", data=form)
+    answer = client.post("/subscribe", data=form)
+    have_answered(parts)
+    return answer
+
+
+def have_answered(parts: Parts) -> None:
+    """Have the worker answer what was asked for at the doors."""
+    answer_all(parts.database.transaction, parts.pen, clock=utc_now)
+
+
+def ask_for_link(client: FlaskClient, parts: Parts, email: str) -> TestResponse:
+    """The same for the link to a reader's own page."""
+    answer = client.post("/preferences", data={"email": email, "ticket": ticket(parts)})
+    have_answered(parts)
+    return answer
 
 
 def letters(session: Session) -> list[Letter]:

@@ -2,14 +2,18 @@
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.parts import Parts
-from nif.subscriptions.models import Subscription
+from nif.subscriptions.archiving import archive
+from nif.subscriptions.models import Subscription, SubscriptionTopic
 from nif.subscriptions.preferring import choices, get_subscriber, preferences_token
-from tests.factories import a_list, a_subscription
-from tests.web.public.forms import letters, link_in
+from nif.subscriptions.reading import get_list
+from tests.conftest import NOON
+from tests.factories import a_list, a_story, a_subscription
+from tests.web.public.forms import ask_for_link, letters, link_in
 
 
 @pytest.fixture
@@ -50,10 +54,10 @@ def test_one_button_leaves_everything(
 
 
 def test_the_link_is_mailed_to_who_is_known_and_the_page_never_tells(
-    client: FlaskClient, session: Session, subscription: Subscription, token: str
+    client: FlaskClient, session: Session, subscription: Subscription, token: str, parts: Parts
 ) -> None:
-    known = client.post("/preferences", data={"email": "Ann@example.com"})
-    unknown = client.post("/preferences", data={"email": "bea@example.com"})
+    known = ask_for_link(client, parts, "Ann@example.com")
+    unknown = ask_for_link(client, parts, "bea@example.com")
 
     assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
     assert [letter.address for letter in letters(session)] == ["ann@example.com"]
@@ -72,3 +76,40 @@ def test_an_unknown_list_in_the_form_is_passed_over(
     client.post(f"/preferences/{token}", data={"list": ["daily", "nope"]})
 
     assert lists_of(session, token, parts) == ["daily"]
+
+
+def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
+    client: FlaskClient, database: Database, session: Session, token: str
+) -> None:
+    with database.transaction() as writing:
+        a_story(writing, tags=["AI", "Deals"])
+        a_list(writing, "narrow", topics=("ai",))
+    own = f"/preferences/{token}"
+    assert 'value="deals"' in client.get(own).text
+    assert "topic-narrow" not in client.get(own).text
+
+    choice = {"list": ["daily", "narrow"], "topics": ["daily", "narrow"], "topic-daily": "deals"}
+    client.post(own, data={**choice, "topic-weekly": "deals", "topic-narrow": "ai"})
+    client.post(own, data={"list": "daily"})
+
+    page = client.get(own).text
+    assert 'name="topic-daily" value="deals" checked' in page
+    assert 'name="topic-daily" value="ai">' in page
+    rows = session.scalars(select(SubscriptionTopic)).all()
+    assert [(one.list_id, one.tag) for one in rows] == [(1, "deals")]
+    records = client.get(f"{own}/receipts").text
+    assert "changed what comes of NIF Daily" in records
+    assert "NIF Daily only when there is something about: Deals." in records
+
+
+def test_who_is_on_a_list_that_ended_is_told_and_can_leave(
+    client: FlaskClient, database: Database, session: Session, token: str, parts: Parts
+) -> None:
+    with database.transaction() as writing:
+        archive(writing, get_list(writing, "daily"), now=NOON)
+
+    assert "It ended on 20 November 2026" in client.get(f"/preferences/{token}").text
+    client.post(f"/preferences/{token}", data={"list": "weekly"})
+
+    assert lists_of(session, token, parts) == ["weekly"]
+    assert "NIF Daily" not in client.get(f"/preferences/{token}").text
