@@ -51,7 +51,7 @@ def measure_newsroom(ground: Ground, choices: Choices, report: Report) -> None:
             first = fill(parts.database, size, me)
             gather_statistics(parts.database)
             for name, paths in _pages(app, first, size):
-                milliseconds = _p95(client, paths)
+                milliseconds = p95(client, paths)
                 report.add(Figure(name, ground.database, size, milliseconds, "ms"))
         finally:
             parts.database.close()
@@ -89,7 +89,7 @@ def _pages(app: Flask, first: int, size: int) -> Iterator[tuple[str, list[str]]]
         yield f"{path}.p95", [path] * ASKED
 
 
-def _p95(client: FlaskClient, paths: list[str]) -> float:
+def p95(client: FlaskClient, paths: list[str]) -> float:
     """Raises Wrong where one is not answered as it should be."""
     client.get(paths[-1])
     times = []

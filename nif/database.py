@@ -65,8 +65,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-KEYS = "nif_keys"
-"""The option of an engine that holds the house's secret keys, so that rules can ask for them."""
+KEYS, ZONE = "nif_keys", "nif_zone"
+"""The options of an engine with the house's secret keys and time zone, so that rules know them."""
 
 
 def keys_of(session: Session) -> tuple[bytes, ...]:
@@ -110,10 +110,10 @@ class Transaction(Protocol):
 class Database:
     """An engine and the two ways to use it: `transaction()` to change, `reading()` to look."""
 
-    def __init__(self, url: str, keys: Sequence[bytes] = ()) -> None:
-        """`keys` are those of the settings: what is kept of the erased is hashed with them."""
+    def __init__(self, url: str, keys: Sequence[bytes] = (), *, zone: str = "UTC") -> None:
+        """`keys` hash what is kept of the erased, `zone` says on which day a thing is counted."""
         self.engine = make_engine(url)
-        self.engine.update_execution_options(**{KEYS: tuple(keys)})
+        self.engine.update_execution_options(**{KEYS: tuple(keys), ZONE: zone})
         self._readers = self.engine.execution_options(sqlite_begin="DEFERRED")
 
     @contextmanager

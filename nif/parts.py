@@ -85,7 +85,7 @@ class Parts:
 
 def assemble(settings: Settings) -> Parts:
     """Join the parts. Nothing is started, and nothing is asked of the network."""
-    database = Database(settings.database, settings.keys)
+    database = Database(settings.database, settings.keys, zone=settings.time_zone)
     return Parts(
         settings=settings,
         database=database,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.enrolling import enrol
@@ -24,13 +24,10 @@ from nif.stories.models import ReasonCode, Revision, SourceKind, Story
 from nif.stories.publishing import SHELF_VERSION, backdate, publish
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.counting import move
+from nif.subscriptions.days import DayCount
 from nif.subscriptions.establishing import Charter, establish
-from nif.subscriptions.models import (
-    MailingList,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-)
+from nif.subscriptions.growing import CAME, WENT
+from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
 from tests.conftest import NOON
 
 NOTHING_TO_DECLARE = {
@@ -68,7 +65,7 @@ def a_subscription(
     )
     session.add(subscription)
     session.flush()
-    move(session, subscription, None)
+    move(session, subscription, None, source=HERE.source, now=NOON)
     return subscription
 
 
@@ -186,3 +183,11 @@ def texts(sentences: Sequence[Any]) -> list[str]:
 def shelf_version(session: Session) -> int:
     """The number of the last change that a reader could see."""
     return session.scalar(SHELF_VERSION) or 0
+
+
+def confirmed_by_day(session: Session, mailing_list: MailingList) -> int:
+    """How many are on a list by what its days have counted: who came, less who went."""
+    query = select(DayCount.what, func.sum(DayCount.count)).group_by(DayCount.what)
+    counts = dict(session.execute(query.where(DayCount.list_id == mailing_list.id)).all())
+    came, went = (sum(counts.get(what, 0) for what in of) for of in (CAME, WENT))
+    return int(came - went)

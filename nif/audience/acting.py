@@ -55,7 +55,7 @@ def take_off(
     )
     if subscription.state is SubscriptionState.LEFT:
         raise Conflict("This subscriber has left that list already.")
-    move(session, subscription, SubscriptionState.LEFT)
+    move(session, subscription, SubscriptionState.LEFT, source=BY_ADMINS, now=now)
     subscription.left_at = now
     record(session, subscription, ConsentAction.LEFT, Circumstances(BY_ADMINS), now=now)
     _note(session, by, "subscriber_taken_off", subscriber, {"list": slug}, now)

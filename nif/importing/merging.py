@@ -25,7 +25,7 @@ from nif.database import UtcDateTime, insert_into, table_of
 from nif.importing.models import ImportRow, ImportRun
 from nif.importing.staging import UNTOUCHED, Change, fill_stage, find_the_others, stage
 from nif.subscriptions.consenting import keep_wording
-from nif.subscriptions.counting import move_many
+from nif.subscriptions.counting import Move, move_many
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -63,22 +63,16 @@ def merge(session: Session, run: ImportRun, changes: Changes, *, now: datetime) 
     fresh = sum(one.person is None for one in changes.people)
     if _written(session, _people(session, now)) < fresh:
         find_the_others(session)
-    steps: dict[SubscriptionState, int] = dict.fromkeys(SubscriptionState, 0)
-    done = 0
+    moves: dict[Move, int] = {}
     for state in {one.after for one in changes.people if one.before is None}:
-        made = _written(session, _subscriptions(session, run, state, now))
-        steps[state] += made
-        done += made
+        moves[None, state] = _written(session, _subscriptions(session, run, state, now))
     for (before, after), people in _by_move(changes.people).items():
-        moved = _move(session, run, people, now)
-        steps[before] -= moved
-        steps[after] += moved
-        done += moved
-    if done < len(changes.people):
+        moves[before, after] = _move(session, run, people, now)
+    if sum(moves.values()) < len(changes.people):
         session.execute(_forget_who_moved(run), execution_options=UNTOUCHED)
     session.execute(_consents(session, run, now))
     session.execute(_rows(session, run))
-    move_many(session, run.list_id, steps)
+    move_many(session, run.list_id, moves, source=run.source, now=now)
 
 
 def _by_move(

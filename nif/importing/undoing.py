@@ -3,6 +3,7 @@
 Who has done anything themselves since, or was mailed, stays as they are.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from nif.importing.models import ImportRow, ImportRun, RunState
 from nif.sends.models import Delivery, Send
-from nif.subscriptions.counting import move_many
+from nif.subscriptions.counting import Move, move_many
 from nif.subscriptions.models import (
     Consent,
     Subscriber,
@@ -40,12 +41,7 @@ def undo_piece(session: Session, run: ImportRun, size: int, *, now: datetime) ->
         return True
     first, last = rows[0].subscriber_id, rows[-1].subscriber_id
     undone = set(session.scalars(_as_it_was_left(run, first, last)))
-    steps: dict[SubscriptionState, int] = dict.fromkeys(SubscriptionState, 0)
-    for row in rows:
-        if row.subscriber_id in undone:
-            steps[row.after] -= 1
-            if row.before is not None:
-                steps[row.before] += 1
+    moves = Counter[Move]((row.after, row.before) for row in rows if row.subscriber_id in undone)
     for before, after in {(row.before, row.after) for row in rows}:
         ids = [
             row.subscriber_id
@@ -55,7 +51,7 @@ def undo_piece(session: Session, run: ImportRun, size: int, *, now: datetime) ->
         _put_back(session, run.list_id, ids, before, after)
     _forget_consents(session, run, undone)
     _forget_people(session, [r.subscriber_id for r in rows if r.made and r.subscriber_id in undone])
-    move_many(session, run.list_id, steps)
+    move_many(session, run.list_id, moves, source=run.source, now=now)
     run.cursor = last
     told = {"undone": len(undone), "kept": len(rows) - len(undone)}
     run.expected = {key: run.expected.get(key, 0) + told[key] for key in told}

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from nif.importing.blanking import blank
 from nif.rights.catalogue import HOLDINGS
 from nif.rights.people import Person
+from nif.subscriptions.counting import gone
+from nif.subscriptions.days import Happening
 from nif.subscriptions.forgetting import remember_erased
 from nif.subscriptions.models import Subscriber
 
@@ -28,6 +30,7 @@ def erase(session: Session, person: Person, folder: Path, *, source: str, now: d
     # With the row in hand nobody can write down anything more that refers to it.
     session.scalar(select(Subscriber.id).where(Subscriber.id == person.id).with_for_update())
     remember_erased(session, person.canonical, source=source, now=now)
+    gone(session, person.id, Happening.ERASED, now=now)
     for holding in HOLDINGS:
         holding.forget(session, person)
     blank(session, folder, person.canonical)

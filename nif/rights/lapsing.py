@@ -15,7 +15,7 @@ from nif.sends.events import Event, EventPost
 from nif.sends.models import Attempt
 from nif.signups.models import SignUp
 from nif.subscriptions.choosing import forget_topics
-from nif.subscriptions.counting import move, uncount
+from nif.subscriptions.counting import shift, uncount
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -69,7 +69,7 @@ def let_unconfirmed_go(session: Session, before: datetime) -> int:
     session.execute(locked.with_for_update()).all()
     for one in found:
         if _was_confirmed(session, one):
-            move(session, one, SubscriptionState.LEFT)
+            shift(session, one, SubscriptionState.LEFT)
             one.left_at = one.left_at or one.asked_at
             continue
         its_record = (

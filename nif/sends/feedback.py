@@ -6,7 +6,7 @@ Every rule here gives the same state for any order and any repetition of the sam
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -18,8 +18,10 @@ from nif.database import insert_into, table_of
 from nif.errors import Invalid
 from nif.sends import guarding, matching, understanding
 from nif.sends.events import Event, EventPost, Pulse, Report
-from nif.sends.models import Attempt
+from nif.sends.models import Attempt, Send
 from nif.sends.understanding import Told
+from nif.subscriptions.counting import count_days
+from nif.subscriptions.days import Happening, day_of
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ def _take_in(session: Session, told: list[Told], received_at: datetime, now: dat
     _note_heard(session, ours, received_at)
     counts = Counter((sends[one.attempt_id], one.kind) for one in ours if one.attempt_id)
     _count(session, counts)
+    _count_days(session, sends, ours, received_at)
     matching.suppress(session, [one for one in ours if one.suppresses], now=now)
     guarding.check(session, {send_id for send_id, _ in counts})
 
@@ -126,6 +129,41 @@ def _note_pulse(session: Session, new: Iterable[Told], received_at: datetime) ->
     if seconds:
         rows = [{"second": second, "received_at": received_at} for second in sorted(seconds)]
         session.execute(insert_into(session, Pulse).on_conflict_do_nothing(), rows)
+
+
+DAILY = {
+    "delivered": Happening.DELIVERED,
+    "bounce": Happening.BOUNCED,
+    "spamreport": Happening.COMPLAINED,
+}
+"""The events that are counted by list and day too."""
+
+QUARTER = 900
+"""Seconds. All clocks of the world change their day at a whole quarter of an hour."""
+
+
+def _count_days(
+    session: Session, sends: dict[str, int], ours: Iterable[Told], received_at: datetime
+) -> None:
+    """By the day on which it happened, which is never later than the one on which it was told."""
+    latest = int(received_at.timestamp())
+    quarters = Counter(
+        (sends[one.attempt_id], min(one.happened_at, latest) // QUARTER, DAILY[one.kind])
+        for one in ours
+        if one.attempt_id and one.kind in DAILY
+    )
+    if not quarters:
+        return
+    of_sends = select(Send.id, Send.list_id).where(Send.id.in_({key[0] for key in quarters}))
+    lists = dict(session.execute(of_sends).all())
+    days = {
+        quarter: day_of(session, datetime.fromtimestamp(quarter * QUARTER, UTC))
+        for quarter in {key[1] for key in quarters}
+    }
+    counts = Counter[tuple[int, date, Happening]]()
+    for (send_id, quarter, what), count in quarters.items():
+        counts[lists[send_id], days[quarter], what] += count
+    count_days(session, counts)
 
 
 def _sends_of(session: Session, attempt_ids: Collection[str]) -> dict[str, int]:

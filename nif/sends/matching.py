@@ -51,7 +51,9 @@ def leave_everything(
 ) -> None:
     """The wish was told to the provider; it is ours to keep, and to end, all the same."""
     mine = select(Subscription).where(Subscription.subscriber_id.in_(subscriber_ids))
-    for subscription in session.scalars(mine.with_for_update()):
+    # In one order, so that two who do this at once cannot wait for each other.
+    in_order = mine.order_by(Subscription.list_id, Subscription.subscriber_id)
+    for subscription in session.scalars(in_order.with_for_update()).all():
         leave(session, subscription, Circumstances(source), now=now)
 
 

@@ -13,9 +13,11 @@ from nif.subscriptions.addresses import Address
 from nif.subscriptions.budgeting import DAY, may_ask, may_mail
 from nif.subscriptions.choosing import forget_topics
 from nif.subscriptions.consenting import Circumstances, record
-from nif.subscriptions.counting import move
+from nif.subscriptions.counting import happened, move
+from nif.subscriptions.days import Happening
 from nif.subscriptions.forgetting import GONE, is_erased
 from nif.subscriptions.models import (
+    Consent,
     ConsentAction,
     MailingList,
     Refusal,
@@ -132,7 +134,8 @@ def enter(
     session: Session, subscription: Subscription, where: Circumstances, *, now: datetime
 ) -> None:
     """Confirm a subscription whose owner has just proved to hold the address."""
-    move(session, subscription, SubscriptionState.CONFIRMED)
+    source = _asked_at(session, subscription) or where.source
+    move(session, subscription, SubscriptionState.CONFIRMED, source=source, now=now)
     subscription.confirmed_at, subscription.left_at = now, None
     record(session, subscription, ConsentAction.CONFIRMED, where, now=now)
     _revive(session, session.get_one(Subscriber, subscription.subscriber_id))
@@ -181,8 +184,9 @@ def _wait_for_confirmation(
 ) -> None:
     subscription.asked_at = now
     if subscription.state is SubscriptionState.LEFT:
-        move(session, subscription, SubscriptionState.PENDING)
+        move(session, subscription, SubscriptionState.PENDING, source=where.source, now=now)
         subscription.confirmed_at = None
+    happened(session, subscription.list_id, {Happening.ASKED: 1}, now=now)
     record(session, subscription, ConsentAction.ASKED, where, now=now)
 
 
@@ -215,8 +219,20 @@ def _subscription(
     key = {"subscriber_id": subscriber.id, "list_id": mailing_list.id}
     subscription = session.get_one(Subscription, key, with_for_update={"of": Subscription})
     if made is not None:
-        move(session, subscription, None)
+        move(session, subscription, None, source="", now=now)
     return subscription
+
+
+def _asked_at(session: Session, subscription: Subscription) -> str | None:
+    """The page on which somebody asked for what they confirm now; None where nobody waits."""
+    if subscription.state is not SubscriptionState.PENDING:
+        return None
+    asked = select(Consent.source).where(
+        Consent.subscriber_id == subscription.subscriber_id,
+        Consent.list_id == subscription.list_id,
+        Consent.action == ConsentAction.ASKED,
+    )
+    return session.scalar(asked.order_by(Consent.id.desc()).limit(1))
 
 
 def _revive(session: Session, subscriber: Subscriber) -> None:

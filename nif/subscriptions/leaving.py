@@ -28,6 +28,9 @@ UNDO_WITHIN = timedelta(hours=1)
 ONE_CLICK = "List-Unsubscribe=One-Click"
 """RFC 8058 section 3.1, to the letter."""
 
+BY_ONE_CLICK = "/unsubscribe, one click"
+"""What the record names as the source where a mail program left for its reader."""
+
 
 def unsubscribe_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
     """What the link to leave carries. It never expires and reads nothing."""
@@ -78,7 +81,7 @@ def leave(
             source="declined by who reads there",
             now=now,
         )
-    move(session, subscription, SubscriptionState.LEFT)
+    move(session, subscription, SubscriptionState.LEFT, source=where.source, now=now)
     subscription.left_at = now
     record(session, subscription, ConsentAction.LEFT, where, now=now)
     return True

@@ -14,7 +14,8 @@ from nif.subscriptions.addresses import Address
 from nif.subscriptions.budgeting import DAY, MONTH, find_excess, may_mail
 from nif.subscriptions.choosing import take_topics_over
 from nif.subscriptions.consenting import Circumstances, record
-from nif.subscriptions.counting import move, uncount
+from nif.subscriptions.counting import happened, shift, uncount
+from nif.subscriptions.days import Happening
 from nif.subscriptions.forgetting import GONE
 from nif.subscriptions.models import (
     AddressChange,
@@ -119,7 +120,7 @@ def move_address(
     )
     other = session.scalar(at_new.with_for_update())
     if other is not None:
-        _take_over(session, reader, other)
+        _take_over(session, reader, other, now=now)
     # What was mailed to the old address would else be nobody's, and outlive its reader's erasure.
     posting.forget_letters_to(session, reader.canonical, also_waiting=False)
     outbox.forget_mails_to(session, reader.canonical)
@@ -132,8 +133,11 @@ def move_address(
     return reader
 
 
-def _take_over(session: Session, reader: Subscriber, other: Subscriber) -> None:
-    """Give a reader the subscriptions and the record of another, who then is nobody."""
+def _take_over(session: Session, reader: Subscriber, other: Subscriber, *, now: datetime) -> None:
+    """Give a reader the subscriptions and the record of another, who then is nobody.
+
+    Who was on a list by both addresses is one less there from then on.
+    """
     mine = {one.list_id: one for one in _subscriptions(session, reader)}
     take_topics_over(session, of=other.id, to=reader.id, lists=_won(session, mine, other))
     for theirs in _subscriptions(session, other):
@@ -151,10 +155,12 @@ def _take_over(session: Session, reader: Subscriber, other: Subscriber) -> None:
             own = Subscription(subscriber_id=reader.id, list_id=list_id, **values)
             session.add(own)
             session.flush()
-            move(session, own, None)
+            shift(session, own, None)
         elif theirs.state is SubscriptionState.CONFIRMED is not own.state:
-            move(session, own, SubscriptionState.CONFIRMED)
+            shift(session, own, SubscriptionState.CONFIRMED)
             own.confirmed_at, own.left_at = theirs.confirmed_at, None
+        elif theirs.state is SubscriptionState.CONFIRMED:
+            happened(session, list_id, {Happening.REMOVED: 1}, now=now)
     session.flush()
     session.execute(
         update(Consent)

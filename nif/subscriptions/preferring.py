@@ -149,7 +149,7 @@ def _ask(
     )
     session.add(subscription)
     session.flush()
-    move(session, subscription, None)
+    move(session, subscription, None, source="", now=now)
     return subscription
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint
 
-from nif.web.admin import audit, imports
+from nif.web.admin import audit, figures, imports
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
 from nif.web.admin import segments as admin_segments
@@ -59,7 +59,7 @@ FOR_THE_NEWSROOM = (
     *(newsroom_register, newsroom_pictures),
 )
 FOR_ADMINS = (
-    *(admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
+    *(figures, admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
     *(admin_subscribers, admin_segments, admin_sign_ups),
 )
 

@@ -6,13 +6,14 @@ from io import BytesIO
 from itertools import count
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from nif.errors import Conflict, Invalid, NotFound
 from nif.importing import claiming, keeping, steering, telling
 from nif.importing.models import ImportRun, RunState
 from nif.importing.running import Bench, go_on
 from nif.sends.planning import plan
+from nif.subscriptions.days import DayCount, Happening, SourceCount
 from nif.subscriptions.joining import confirm, confirmation_token
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
@@ -93,6 +94,24 @@ def whole(database, run):
             session.execute(text(query), {k: v for k, v in given.items() if f":{k}" in query}).all()
             for query in (people, suppressed, problems)
         ]
+
+
+def moves(database):
+    """Who came and went by a file, as the days and the sources have counted it."""
+    house = (Happening.IMPORTED, Happening.REMOVED)
+    with database.reading() as session:
+        by_day, by_source = (
+            dict(
+                session.execute(
+                    select(model.what, func.sum(model.count))
+                    .where(model.what.in_(house))
+                    .group_by(model.what)
+                ).all()
+            )
+            for model in (DayCount, SourceCount)
+        )
+    assert by_day == by_source
+    return {what.value: count for what, count in by_day.items()}
 
 
 def count_of(database):
@@ -269,8 +288,13 @@ def test_a_stopped_run_goes_on_where_it_was(house, small_pieces):
 def test_undoing_takes_back_what_is_as_it_was_left(house):
     before, counters, rows = house.people(), house.counters(), count_of(house.database)
     run = house.bring_in(MIXED)
+    moved, confirmed = moves(house.database), house.counters()["confirmed"]
+    assert moved == {"imported": 2, "removed": 1}
+    assert confirmed == counters["confirmed"] + 2 - 1
 
     undone = house.do("undo", run.id)
+
+    assert moves(house.database) == {"imported": 3, "removed": 3}
 
     assert (undone.state, undone.expected) == (RunState.UNDONE, {"undone": 4, "kept": 0})
     assert (house.people(), house.counters()) == (before, counters)

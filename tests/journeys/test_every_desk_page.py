@@ -33,6 +33,8 @@ from nif.signups.taking import Wish, take
 from nif.stories.models import Revision, Story
 from nif.stories.reporting import ReportKind, report
 from nif.subscriptions.addresses import read_address
+from nif.subscriptions.counting import happened
+from nif.subscriptions.days import Happening
 from nif.subscriptions.models import MailingList
 from nif.web.access import STAFF, access_of
 from tests.factories import HERE, a_draft, a_subscription
@@ -41,6 +43,11 @@ from tests.journeys.open_to_all import obstacles
 
 NO_PAGES = {
     "admin_audit.download": "a file of commas",
+    "admin_figures.files.growth": "a file of commas",
+    "admin_figures.files.where_from": "a file of commas",
+    "admin_figures.files.health": "a file of commas",
+    "admin_figures.files.editions": "a file of commas",
+    "admin_figures.files.everything": "JSON",
     "imports.progress": "a part of the page of an import, which is looked at",
     "imports.exports.report": "a file of commas",
     "admin_subscribers.erasing.everything": "JSON",
@@ -118,11 +125,28 @@ def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
         edition = keep_slot(session, newsletter, slot, parts.desk, now=now)
         assert plan(session, edition, now=now) is not None
         bring_a_file(session, newsletter, parts.settings.imports)
+        a_busy_month(session, newsletter)
         held = Wish(Door.JOIN, read_address("bo@example.com"), HERE, newsletter.id, Why.TRAP)
         take(session, held, now=now)
         watching.switch_on(session, until=now + timedelta(days=1), who="Ada", now=now)
         session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
         return draft.id, story.id
+
+
+def a_busy_month(session: Session, newsletter: MailingList) -> None:
+    """Enough of everything that all charts have something to draw."""
+    counts = {
+        Happening.JOINED: 20,
+        Happening.LEFT: 3,
+        Happening.BOUNCED: 90,
+        Happening.COMPLAINED: 3,
+        Happening.DELIVERED: 900,
+        Happening.IMPORTED: 100,
+    }
+    for number in range(30):
+        at = utc_now() - timedelta(days=number)
+        happened(session, newsletter.id, counts, source="/articles/some-story", now=at)
+    newsletter.confirmed_count += 30 * 117
 
 
 def bring_a_file(session: Session, newsletter: MailingList, folder: Path) -> None:

@@ -29,7 +29,7 @@ from nif.subscriptions.models import (
 from nif.subscriptions.reading import get_list
 from nif.subscriptions.suppressing import is_suppressed, suppress
 from tests.conftest import NOON
-from tests.factories import HERE, a_list, a_plain_send, a_subscription
+from tests.factories import HERE, a_list, a_plain_send, a_subscription, confirmed_by_day
 from tests.rights.conftest import ANN, BEA
 from tests.sends.ledger import claimed, count, planned
 
@@ -105,6 +105,8 @@ def test_certificates_and_counters_of_the_past_still_add_up(
         kept = session.scalar(select(func.count()).select_from(Subscription))
         total = MailingList.pending_count + MailingList.confirmed_count + MailingList.left_count
         assert session.scalar(select(func.sum(total))) == kept
+        for one in session.scalars(select(MailingList)):
+            assert confirmed_by_day(session, one) == one.confirmed_count
 
 
 def test_who_is_erased_while_a_send_is_under_way_is_dropped_at_the_claim(

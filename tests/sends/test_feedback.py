@@ -17,6 +17,7 @@ from nif.sends import feedback
 from nif.sends.events import Event, EventPost, Pulse, Report
 from nif.sends.guarding import reported
 from nif.sends.models import Attempt
+from nif.subscriptions.days import DayCount
 from nif.subscriptions.models import Suppression, SuppressionReason
 from tests.conftest import NOON
 from tests.factories import a_plain_send
@@ -210,3 +211,27 @@ def test_two_who_take_in_the_same_events_do_not_set_a_post_aside(database: Datab
     with database.reading() as session:
         assert session.scalars(select(EventPost)).all() == []
         assert reported(session, taken.send_id) == {"processed": 500}
+
+
+def test_mails_bounces_and_complaints_are_counted_by_day_once(database: Database) -> None:
+    taken = claimed(database, planned(database, count=3), now=NOON)
+    tomorrow = NOON + timedelta(days=1)
+    happened = [("delivered", NOON), ("delivered", tomorrow), ("bounce", NOON), ("open", NOON)]
+    # What a clock elsewhere puts into the future is counted on the day on which it was told.
+    happened += [("spamreport", tomorrow + timedelta(days=400))]
+    events = [
+        event(taken.attempt_id, number, event=kind, at=at)
+        for number, (kind, at) in enumerate(happened)
+    ]
+    for _ in range(2):
+        report(database, *events, now=tomorrow)
+
+    with database.reading() as session:
+        query = select(DayCount.day, DayCount.what, DayCount.count)
+        found = {(day, what.value): count for day, what, count in session.execute(query)}
+    assert found == {
+        (NOON.date(), "delivered"): 1,
+        (NOON.date(), "bounced"): 1,
+        (tomorrow.date(), "delivered"): 1,
+        (tomorrow.date(), "complained"): 1,
+    }

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import hypothesis
 from hypothesis import strategies as st
@@ -18,10 +19,12 @@ from sqlalchemy import select
 
 from nif.errors import Expired
 from nif.subscriptions.addresses import read_address
+from nif.subscriptions.days import DayCount, Happening, SourceCount
 from nif.subscriptions.joining import ask_to_join, confirm, confirmation_token
 from nif.subscriptions.leaving import UNDO_WITHIN, come_back, leave
 from nif.subscriptions.models import (
     Consent,
+    ConsentAction,
     MailingList,
     Subscriber,
     Subscription,
@@ -38,6 +41,13 @@ TOKENS = Tokens([b"a key"])
 PENDING, CONFIRMED, LEFT = SubscriptionState
 WORD = {PENDING: "asked", CONFIRMED: "confirmed", LEFT: "left"}
 SLUGS = ("daily", "weekly")
+LONDON = ZoneInfo("Europe/London")
+DEEDS = {
+    ConsentAction.ASKED: Happening.ASKED,
+    ConsentAction.CONFIRMED: Happening.JOINED,
+    ConsentAction.LEFT: Happening.LEFT,
+}
+STEP = {Happening.JOINED: 1, Happening.LEFT: -1}
 WHO = st.sampled_from(["ann@example.com", "bob@example.com"])
 SLUG = st.sampled_from(SLUGS)
 
@@ -169,6 +179,41 @@ class Readers(RuleBasedStateMachine):
         for consent, who in rows:
             told.setdefault((who, slugs[consent.list_id]), []).append(str(consent.action))
         assert told == self.said
+
+    @invariant()
+    def the_days_equal_a_recount_of_the_record(self):
+        days, last = Counter(), {}
+        for one in self.session.scalars(select(Consent).order_by(Consent.id)):
+            key = (one.subscriber_id, one.list_id)
+            what = DEEDS[one.action]
+            if what is not Happening.LEFT or last.get(key) is ConsentAction.CONFIRMED:
+                days[one.list_id, one.at.astimezone(LONDON).date(), what] += 1
+            last[key] = one.action
+        assert day_counts(self.session) == days
+
+    @invariant()
+    def who_came_less_who_went_is_who_is_there(self):
+        net = Counter()
+        for (list_id, _, what), count in day_counts(self.session).items():
+            net[list_id] += count * STEP.get(what, 0)
+        for mailing_list_id, confirmed in self.session.execute(
+            select(MailingList.id, MailingList.confirmed_count)
+        ):
+            assert net[mailing_list_id] == confirmed
+
+    @invariant()
+    def every_joining_and_leaving_has_a_source(self):
+        by_source = Counter()
+        for one in self.session.scalars(select(SourceCount)):
+            assert one.source == HERE.source
+            by_source[one.list_id, one.day, one.what] += one.count
+        moved = day_counts(self.session).items()
+        assert by_source == {key: count for key, count in moved if key[2] in STEP}
+
+
+def day_counts(session):
+    rows = session.execute(select(DayCount.list_id, DayCount.day, DayCount.what, DayCount.count))
+    return {(list_id, day, what): count for list_id, day, what, count in rows}
 
 
 def test_counters_states_and_consents_agree_whatever_readers_do(session):

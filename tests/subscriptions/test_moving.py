@@ -21,7 +21,7 @@ from nif.subscriptions.moving import ask_to_move, find_change, move_address, mov
 from nif.subscriptions.suppressing import suppress
 from nif.tokens import Purpose, Tokens
 from tests.conftest import NOON
-from tests.factories import HERE, a_list, a_subscription
+from tests.factories import HERE, a_list, a_subscription, confirmed_by_day
 
 TOKENS = Tokens([b"a key"])
 NEW = read_address("New@example.org")
@@ -48,6 +48,7 @@ def asked(session, ann, now=NOON):
 
 def counts(session, one):
     session.refresh(one)
+    assert confirmed_by_day(session, one) == one.confirmed_count
     return (one.pending_count, one.confirmed_count, one.left_count)
 
 

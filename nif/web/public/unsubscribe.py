@@ -35,9 +35,10 @@ def leave(token: str) -> ResponseReturnValue:
     if "by_hand" in request.form:
         return _by_hand(token, back="back" in request.form)
     # No mail program can do anything with a 404, and nobody should learn from one.
+    where = circumstances(page=leaving.BY_ONE_CLICK)
     with suppress(NotFound), transaction() as session:
         for subscription in leaving.find_by_token(session, token, tokens()):
-            leaving.leave(session, subscription, circumstances(), now=utc_now())
+            leaving.leave(session, subscription, where, now=utc_now())
     return Response("You will get no more of these.\n", mimetype="text/plain")
 
 
