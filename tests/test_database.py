@@ -12,7 +12,7 @@ from nif.limits import Tally
 from nif.settings import load_settings
 from nif.stories.models import Shelf, Tag
 from nif.stories.publishing import restock
-from nif.subscriptions.models import Consent, ConsentAction
+from nif.subscriptions.models import Subscription, SubscriptionState
 from tests.conftest import NOON
 from tests.factories import shelf_version
 
@@ -110,16 +110,8 @@ def test_writers_who_read_first_wait_for_each_other(database):
 
 
 def test_foreign_keys_hold(session):
-    session.add(
-        Consent(
-            subscriber_id=404,
-            list_id=404,
-            action=ConsentAction.ASKED,
-            at=NOON,
-            source="/",
-            network="",
-        )
-    )
+    pending = SubscriptionState.PENDING
+    session.add(Subscription(subscriber_id=404, list_id=404, state=pending, asked_at=NOON))
 
     with pytest.raises(IntegrityError):
         session.flush()
