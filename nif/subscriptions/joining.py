@@ -119,13 +119,12 @@ def confirm(
     """Turn a pending subscription into a confirmed one, and write down the consent.
 
     A token works once and for 7 days. Confirming twice is no error: the reader who presses the
-    button again is told that they are subscribed. Who had chosen topics once joins all of it.
+    button again is told that they are subscribed.
 
     Raises NotFound for a token that we never gave out, Expired for one that is too old.
     """
     subscription = find_by_token(session, token, tokens, now=now)
     if subscription.state is SubscriptionState.PENDING:
-        forget_topics(session, subscription)
         enter(session, subscription, where, now=now)
     return subscription
 
@@ -133,8 +132,13 @@ def confirm(
 def enter(
     session: Session, subscription: Subscription, where: Circumstances, *, now: datetime
 ) -> None:
-    """Confirm a subscription whose owner has just proved to hold the address."""
+    """Confirm a subscription whose owner has just proved to hold the address.
+
+    Who had chosen topics once and joins anew joins all of it.
+    """
     source = _asked_at(session, subscription) or where.source
+    if subscription.state is SubscriptionState.PENDING:
+        forget_topics(session, subscription)
     move(session, subscription, SubscriptionState.CONFIRMED, source=source, now=now)
     subscription.confirmed_at, subscription.left_at = now, None
     record(session, subscription, ConsentAction.CONFIRMED, where, now=now)

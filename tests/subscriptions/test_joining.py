@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from nif.errors import Expired, NotFound
 from nif.subscriptions.addresses import read_address
+from nif.subscriptions.archiving import archive
 from nif.subscriptions.joining import (
     Asked,
     Over,
@@ -230,6 +231,8 @@ def test_a_second_list_on_the_same_day_joins_the_link_that_is_out(session, daily
     assert counts(session, weekly) == (1, 0, 0)
     assert actions(session) == ["asked", "asked"]
     assert ask(session, weekly, now=NOON + 2 * SECOND) == Asked(None), "it is answered already"
+    archive(session, weekly, now=NOON)
+    assert also_asked(session, first, now=NOON + SECOND) == [], "what has ended is not offered"
 
 
 def test_a_second_list_waits_where_no_link_is_out(session, daily):

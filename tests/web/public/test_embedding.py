@@ -1,14 +1,18 @@
 """Signing up from other sites: in a frame, and by plain HTML."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
+from nif.clock import utc_now
 from nif.database import Database
 from nif.parts import Parts
+from nif.signups import watching
 from nif.subscriptions.archiving import archive
 from nif.subscriptions.models import Consent
 from nif.subscriptions.reading import get_list
@@ -77,7 +81,7 @@ def test_the_frame_has_the_defences_of_the_form(
     assert letters(session) == []
 
 
-def embedded(client: FlaskClient, parts: Parts, database: Database, **given: str) -> object:
+def embedded(client: FlaskClient, parts: Parts, database: Database, **given: str) -> TestResponse:
     """What the plain form of a list posts."""
     with database.reading() as session:
         key = parts.tokens.make(Purpose.EMBED, get_list(session, "daily").id)
@@ -107,6 +111,24 @@ def test_the_plain_form_opens_no_other_door(
 ) -> None:
     embedded(client, parts, database, **given)
 
+    assert letters(session) == []
+
+
+def test_in_an_attack_both_forms_ask_for_proof_on_a_page_of_ours(
+    client: FlaskClient, parts: Parts, database: Database, session: Session
+) -> None:
+    with database.transaction() as writing:
+        now = utc_now()
+        watching.switch_on(writing, until=now + timedelta(hours=1), who="Ada", now=now)
+
+    framed = client.post(FRAME, data={"email": "ann@example.com", "ticket": ticket(parts)})
+    have_answered(parts)
+
+    for page in (client.get(FRAME), framed, embedded(client, parts, database)):
+        assert page.status_code == 200
+        assert 'name="challenged"' in page.text
+    assert "frame-ancestors *" in framed.headers["Content-Security-Policy"]
+    assert 'value="ann@example.com"' in framed.text
     assert letters(session) == []
 
 
