@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from nif.accounts.auditing import Doer, note
@@ -19,7 +18,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
-from nif.subscriptions.suppressing import suppress
+from nif.subscriptions.suppressing import end, suppress
 
 BY_HAND = "by hand: "
 """What the source of a suppression begins with that an admin made; only such a one is lifted."""
@@ -97,13 +96,7 @@ def lift(session: Session, subscriber: Subscriber, *, by: Doer, now: datetime) -
     )
     if not may_lift(standing):
         raise Conflict("Only a suppression that an admin made by hand can be lifted.")
-    session.execute(
-        delete(Suppression).where(
-            Suppression.canonical == subscriber.canonical,
-            Suppression.reason == SuppressionReason.MANUAL,
-            Suppression.source.startswith(BY_HAND, autoescape=True),
-        )
-    )
+    end(session, Suppression.canonical == subscriber.canonical, now=now)
     _note(session, by, "suppression_lifted", subscriber, None, now)
 
 

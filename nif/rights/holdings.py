@@ -12,11 +12,13 @@ from nif import limits
 from nif.importing.models import ImportRow, ImportRun
 from nif.rights.people import Person
 from nif.rights.receipts import receipts
+from nif.subscriptions import relaying, suppressing
 from nif.subscriptions.counting import uncount
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
     MailingList,
+    Relay,
     Subscriber,
     Subscription,
     Suppression,
@@ -112,7 +114,18 @@ def show_suppression(session: Session, person: Person) -> Rows:
 
 
 def forget_suppression(session: Session, person: Person) -> None:
-    session.execute(delete(Suppression).where(Suppression.canonical == person.canonical))
+    suppressing.forget(session, person.canonical)
+
+
+def show_relay(session: Session, person: Person) -> Rows:
+    one = session.get(Relay, person.canonical)
+    if one is None:
+        return []
+    return [{"not_to_be_mailed": one.suppressed, "since": one.changed_at, "told_at": one.told_at}]
+
+
+def forget_relay(session: Session, person: Person) -> None:
+    relaying.forget(session, person.canonical)
 
 
 def forget_tallies(session: Session, person: Person) -> None:

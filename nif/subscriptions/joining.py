@@ -23,6 +23,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
+from nif.subscriptions.suppressing import end
 from nif.tokens import Purpose, Tokens
 
 CONFIRM_WITHIN = timedelta(days=7)
@@ -123,7 +124,7 @@ def enter(
     move(session, subscription, SubscriptionState.CONFIRMED)
     subscription.confirmed_at, subscription.left_at = now, None
     record(session, subscription, ConsentAction.CONFIRMED, where, now=now)
-    _revive(session, session.get_one(Subscriber, subscription.subscriber_id))
+    _revive(session, session.get_one(Subscriber, subscription.subscriber_id), now)
 
 
 def get_list(session: Session, slug: str) -> MailingList:
@@ -199,8 +200,11 @@ def _subscription(
     return subscription
 
 
-def _revive(session: Session, subscriber: Subscriber) -> None:
+def _revive(session: Session, subscriber: Subscriber, now: datetime) -> None:
     """A fresh confirmation ends a suppression that was the reader's own wish, and no other."""
-    suppression = session.get(Suppression, subscriber.canonical)
-    if suppression is not None and suppression.reason is SuppressionReason.UNSUBSCRIBED:
-        session.delete(suppression)
+    end(
+        session,
+        Suppression.canonical == subscriber.canonical,
+        Suppression.reason == SuppressionReason.UNSUBSCRIBED,
+        now=now,
+    )

@@ -165,6 +165,10 @@ class Lapse(Base):
     count: Mapped[int]
 
 
+NOT_ERASED = text("reason != 'erased'")
+"""Of a suppression: an address, and not a hash. A text, for the same reason as OWN_ACTS."""
+
+
 class Suppression(Base):
     """An address that is never to be mailed again, on any list, and why.
 
@@ -172,8 +176,68 @@ class Suppression(Base):
     """
 
     __tablename__ = "suppression"
+    __table_args__ = (
+        Index(
+            *("ix_suppression_newest", "at", "canonical"),
+            sqlite_where=NOT_ERASED,
+            postgresql_where=NOT_ERASED,
+        ),
+        Index(None, "reason", "at", "canonical"),
+        # Whatever the language of the database is: it finds addresses by how they begin.
+        Index(
+            *("ix_suppression_beginning", "canonical"),
+            sqlite_where=NOT_ERASED,
+            postgresql_where=NOT_ERASED,
+            postgresql_ops={"canonical": "text_pattern_ops"},
+        ),
+    )
 
     canonical: Mapped[str] = mapped_column(primary_key=True)
     reason: Mapped[SuppressionReason]
     source: Mapped[str]
     at: Mapped[datetime]
+
+
+class SuppressionStep(Base):
+    """By how many suppressions of a reason there were more, or fewer, after some change.
+
+    What they add up to is how many there are; the worker adds them up now and then. A single row
+    for each reason would have everyone wait for everyone.
+    """
+
+    __tablename__ = "suppression_step"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    reason: Mapped[SuppressionReason]
+    step: Mapped[int]
+
+
+WAITS = text("next_try_at IS NOT NULL")
+
+
+class Relay(Base):
+    """What the provider's own list is to say of an address of ours, and whether it does.
+
+    `suppressed` is what it is to say, since `changed_at`. While `next_try_at` is set it is still to
+    be told, from then on; `told_at` is when it last took it. What it lists with a date from
+    `posted_from` to `posted_until` may be our own word. `refused` is why it will not take it.
+    """
+
+    __tablename__ = "suppression_relay"
+    __table_args__ = (
+        Index(
+            *("ix_suppression_relay_next_try_at", "next_try_at"),
+            sqlite_where=WAITS,
+            postgresql_where=WAITS,
+        ),
+        Index(None, "suppressed", "told_at"),
+    )
+
+    canonical: Mapped[str] = mapped_column(primary_key=True)
+    suppressed: Mapped[bool]
+    changed_at: Mapped[datetime]
+    next_try_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]
+    posted_from: Mapped[datetime | None]
+    posted_until: Mapped[datetime | None]
+    refused: Mapped[str | None]
