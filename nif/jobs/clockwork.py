@@ -27,6 +27,7 @@ SCHEDULE = (
     ("imports", timedelta(seconds=2)),
     ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
+    ("tell", timedelta(seconds=15)),
     ("forget", timedelta(hours=1)),
     ("retain", timedelta(minutes=30)),
     ("checkpoint", timedelta(hours=1)),

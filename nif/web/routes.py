@@ -10,6 +10,7 @@ from nif.web.admin import people as admin_people
 from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
 from nif.web.admin import subscribers as admin_subscribers
+from nif.web.admin import suppressions as admin_suppressions
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosaving, merging, previewing
 from nif.web.newsroom import deciding as newsroom_deciding
@@ -57,7 +58,7 @@ FOR_THE_NEWSROOM = (
 )
 FOR_ADMINS = (
     *(admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
-    *(admin_subscribers, admin_segments),
+    *(admin_subscribers, admin_segments, admin_suppressions),
 )
 
 

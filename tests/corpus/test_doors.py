@@ -66,6 +66,7 @@ SAVED: Mapping[str, Mapping[str, str]] = {
         **{"name": "n{n}", "match": "all", "what-0": "source.is", "value-0": ""},
     },
     "/admin/subscribers/1/suppress": {"reason": ""},
+    "/admin/suppressions/add": {"addresses": "p{n}@example.com", "reason": ""},
     "/admin/people": {"email": "p{n}@example.com", "name": "", "role": "editor"},
     "/articles/said-1/report": {"kind": "error", "text": "", "email": ""},
 }
@@ -97,6 +98,8 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}
     | {"what-1": "list.left", "value-1": "", "what-2": "joined.since", "value-2": ""}
     | {"what-3": "source.is", "value-3": "", "what-4": "suppressed.because", "value-4": ""},
+    "/admin/suppressions/add": {"addresses": "", "reason": ""},
+    "/admin/suppressions/lift": {"address": ""},
     "/admin/people": {"email": "", "name": "", "role": ""},
     "/articles/said-1/report": {"kind": "", "text": "", "email": ""},
     "/subscribe": {"email": "", "list": ""},
@@ -114,7 +117,9 @@ SEARCHES = (
     *("/admin/sends/1/people?after=", "/transparency/ledger?before=", "/subscribe?list="),
     *("/admin/subscribers?part=", "/admin/subscribers?source=", "/admin/subscribers?from="),
     *("/admin/subscribers?list=", "/admin/subscribers?after=", "/admin/segments/new?what-0="),
-    *("/login?next=", "/tags/x?before=", "/articles/said-1/history?before="),
+    *("/admin/suppressions?begins=", "/admin/suppressions?reason="),
+    *("/admin/suppressions?after=", "/login?next="),
+    *("/tags/x?before=", "/articles/said-1/history?before="),
 )
 
 

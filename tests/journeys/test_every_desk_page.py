@@ -5,7 +5,7 @@ example, or a reason why it cannot be opened.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -29,7 +29,10 @@ from nif.sends.planning import plan
 from nif.settings import load_settings
 from nif.stories.models import Revision, Story
 from nif.stories.reporting import ReportKind, report
+from nif.subscriptions.forgetting import remember_erased
 from nif.subscriptions.models import MailingList
+from nif.subscriptions.models import SuppressionReason as Reason
+from nif.subscriptions.suppressing import suppress
 from nif.web.access import STAFF, access_of
 from tests.factories import a_draft, a_subscription
 from tests.journeys.house import House
@@ -116,8 +119,18 @@ def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
         edition = keep_slot(session, newsletter, slot, parts.desk, now=now)
         assert plan(session, edition, now=now) is not None
         bring_a_file(session, newsletter, parts.settings.imports)
+        some_suppressed(session, now)
         session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
         return draft.id, story.id
+
+
+def some_suppressed(session: Session, now: datetime) -> None:
+    """A subscriber and others, by a person, by an import and by the provider."""
+    suppress(session, "ann@example.com", Reason.MANUAL, source="by hand: She asked.", now=now)
+    listed = "SendGrid's list of bounces"
+    suppress(session, "bo@example.com", Reason.BOUNCED, source=listed, now=now)
+    suppress(session, f"{'c' * 60}@example.com", Reason.COMPLAINED, source="import:1", now=now)
+    remember_erased(session, "di@example.com", source="test", now=now)
 
 
 def bring_a_file(session: Session, newsletter: MailingList, folder: Path) -> None:
