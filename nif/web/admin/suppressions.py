@@ -15,7 +15,7 @@ from nif.spreadsheets import written
 from nif.subscriptions import tallying
 from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
-from nif.web.admin import house
+from nif.web.admin import house, words
 from nif.web.current import parts, reading, transaction
 
 blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppressions")
@@ -31,12 +31,14 @@ REASONS = {
 """What each reason is called, and what it means."""
 
 KNOWN = {
-    Known.THEIRS: "SendGrid told us",
+    Known.THEIRS: "",
     Known.TOLD: "SendGrid was told",
     Known.WAITS: "SendGrid is yet to be told",
     Known.REFUSED: "SendGrid does not take it",
     Known.NOT_TOLD: "SendGrid is not told",
 }
+"""Does SendGrid know? Where it told us itself, the source says so."""
+
 HEADINGS = ("address", "reason", "source", "since", "provider", "told_at")
 
 
@@ -64,6 +66,7 @@ def look() -> ResponseReturnValue:
         after=after,
         reasons=REASONS,
         known=KNOWN,
+        in_words=_in_words,
         has_provider=parts().mailer.keeps_lists,
     ), 422 if problems else 200
 
@@ -92,8 +95,9 @@ def add() -> ResponseReturnValue:
     if not pasted.wrong:
         flash(said, "good")
         return redirect(url_for(".look"), 303)
-    none = _counted(len(pasted.wrong), "is no address and stays", "are no addresses and stay")
-    problem = {"addresses": f"{said} {none} below."}
+    flash(said, "good")
+    none = _counted(len(pasted.wrong), "is no address", "are no addresses")
+    problem = {"addresses": f"{none}: put that right, or leave it out."}
     return _add_page({**typed, "addresses": "\n".join(pasted.wrong)}, problem), 422
 
 
@@ -144,8 +148,19 @@ def _cells(row: Barred) -> tuple[object, ...]:
 
 def _said(added: Added) -> str:
     new = _counted(added.new, "address is suppressed now", "addresses are suppressed now")
-    there = _counted(added.there, "was already", "were already")
+    new = new if added.new else "No address is new"
+    there = _counted(added.there, "was suppressed already", "were suppressed already")
     return f"{new}; {there}." if added.there else f"{new}."
+
+
+def _in_words(source: str) -> str:
+    """Where a suppression comes from, as people call it."""
+    kind = source.removeprefix("event ")
+    if kind != source:
+        name = words.REPORTED.get(kind, (kind,))[0].lower()
+        return f"reported by SendGrid: {name}"
+    number = source.removeprefix("import:")
+    return source if number == source else f"import {number}"
 
 
 def _counted(number: int, one: str, many: str) -> str:

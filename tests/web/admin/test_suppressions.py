@@ -71,8 +71,8 @@ def test_a_pasted_list_is_checked_one_by_one(admin: FlaskClient, database: Datab
     some = admin.post(new, data={"addresses": pasted, "reason": "They wrote a letter."})
 
     said = text_of(some.text)
-    assert "1 address is suppressed now; 2 were already." in said
-    assert "2 are no addresses and stay below." in said
+    assert "1 address is suppressed now; 2 were suppressed already." in said
+    assert "2 are no addresses: put that right" in said
     assert ">\nnobody\nb</textarea>" in some.text
     with database.reading() as session:
         di = session.get_one(Suppression, "di@example.com")
