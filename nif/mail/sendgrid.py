@@ -31,6 +31,10 @@ SUPPRESSION_LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes"
 
 LARGEST_PAGE = 500
 
+LETTER_MARK = "nif_l"
+"""What marks a single mail that its reader has just asked for. It reaches also who had unsubscribed
+from everything at SendGrid: else they could never confirm that they want mail again."""
+
 # Left out, a setting falls back to the account's own default: so each one is said.
 TRACKING_OFF = {
     "click_tracking": {"enable": False, "enable_text": False},
@@ -75,6 +79,8 @@ class SendGridMailer:
             "custom_args": {"nif_a": attempt},
             "tracking_settings": TRACKING_OFF,
         }
+        if all(LETTER_MARK in copy.marks for copy in copies):
+            body["mail_settings"] = {"bypass_unsubscribe_management": {"enable": True}}
         if message.headers:
             body["headers"] = dict(message.headers)
         if fence:
