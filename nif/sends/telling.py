@@ -40,13 +40,13 @@ def tell_if_due(transaction: Transaction, mailer: Mailer, *, clock: Clock) -> To
 
     What keeps the provider from hearing it is written down, and tried again by itself.
     """
-    if not mailer.keeps_lists:
-        return None
     with transaction() as session:
         if not chores.begin(session, CHORE, every=EVERY, now=clock()):
             return None
         tallying.add_up(session)
         relaying.let_go(session, now=clock())
+    if not mailer.keeps_lists:
+        return None
     try:
         return tell(transaction, mailer, clock=clock)
     except (NotTaken, Uncertain):

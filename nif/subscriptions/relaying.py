@@ -84,8 +84,7 @@ def want(
     for page in pages(sorted(canonicals)):
         differs = Relay.suppressed.is_not(suppressed)
         if only_known:
-            theirs = update(Relay).where(Relay.canonical.in_(page), differs).values(changed)
-            session.execute(theirs, execution_options=UNTOUCHED)
+            _change(session, (Relay.canonical.in_(page), differs), changed)
             continue
         rows = [
             {"canonical": one, "suppressed": suppressed, "changed_at": now, "next_try_at": now}
@@ -148,8 +147,16 @@ def refuse(session: Session, load: Load, why: str, *, now: datetime) -> None:
 
 def _update(session: Session, load: Load, values: Mapping[str, object]) -> None:
     for page in pages(load.canonicals):
-        ours = (Relay.canonical.in_(page), Relay.next_try_at == load.until)
-        session.execute(update(Relay).where(*ours).values(values), execution_options=UNTOUCHED)
+        _change(session, (Relay.canonical.in_(page), Relay.next_try_at == load.until), values)
+
+
+def _change(
+    session: Session, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
+) -> None:
+    """Change some rows, held in one order first: else two who do this could wait for each other."""
+    held = select(Relay.canonical).where(*which).order_by(Relay.canonical).with_for_update()
+    session.execute(held).all()
+    session.execute(update(Relay).where(*which).values(values), execution_options=UNTOUCHED)
 
 
 def waiting(session: Session, *, most: int = 1000) -> int:
@@ -204,7 +211,7 @@ def let_go(session: Session, *, now: datetime, most: int = 5000) -> None:
     """Forget some of whom the provider took off its list long ago."""
     over: ColumnElement[bool] = Relay.told_at <= now - KEEP
     done = (Relay.suppressed.is_(False), Relay.next_try_at.is_(None), over)
-    some = select(Relay.canonical).where(*done).limit(most)
+    some = select(Relay.canonical).where(*done).limit(most).with_for_update(skip_locked=True)
     session.execute(delete(Relay).where(Relay.canonical.in_(some)), execution_options=UNTOUCHED)
 
 

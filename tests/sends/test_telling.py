@@ -1,6 +1,7 @@
 """Telling the provider of our suppressions: over HTTP, with all that may go wrong on the way."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress as quietly
 from datetime import datetime, timedelta
 from random import Random
@@ -16,7 +17,7 @@ from nif.mail.outbox import OutboxMailer
 from nif.mail.sendgrid import CONNECT_SECONDS, READ_SECONDS, SendGridMailer
 from nif.sends import chores, matching, mirroring, telling, understanding
 from nif.sends.telling import CHORE, EVERY, LOCKED_WAIT, REQUESTS, Told
-from nif.subscriptions import relaying
+from nif.subscriptions import relaying, tallying
 from nif.subscriptions.forgetting import remember_erased
 from nif.subscriptions.joining import enter
 from nif.subscriptions.models import (
@@ -183,6 +184,34 @@ def test_a_page_that_was_read_before_does_not_undo_what_came_after(
     assert mailer.blocklist == {ANN}
 
 
+def test_who_comes_back_while_a_page_is_mirrored_stays(
+    database: Database, mailer: FakeMailer, clock: Clock
+) -> None:
+    """Whichever of the two is first, the other waits, and neither for ever."""
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    wish = Blocked(ANN, "unsubscribes", clock())
+    with database.transaction() as session:
+        key = a_subscription(session, a_list(session), ANN)
+    mailer.pages = [[wish]]
+    mirroring.pull(database.transaction, mailer, now=clock())
+    clock.advance(minutes=10)
+    with ThreadPoolExecutor(1) as pool, database.transaction() as session:
+        back = session.get_one(Subscription, (key.subscriber_id, key.list_id))
+        enter(session, back, HERE, now=clock())
+        session.flush()
+        pulled = pool.submit(mirroring.pull, database.transaction, mailer, now=clock())
+        with quietly(TimeoutError):
+            pulled.result(timeout=0.3)
+        assert not pulled.done()
+        session.commit()
+        pulled.result(timeout=20)
+
+    with database.reading() as session:
+        assert session.scalars(select(Subscription.state)).all() == [SubscriptionState.CONFIRMED]
+    assert suppressed(database) == set()
+
+
 def test_our_own_word_on_their_list_takes_nobody_off_our_lists(
     database: Database, sendgrid: SendGridMailer, clock: Clock
 ) -> None:
@@ -328,6 +357,8 @@ def test_an_outbox_is_told_nothing_and_forgets_nothing(
     outbox = OutboxMailer(database.transaction)
     assert telling.tell_if_due(database.transaction, outbox, clock=clock) is None
     assert tell(database, outbox, clock) == Told()
+    with database.reading() as session:
+        assert tallying.counts(session)[R.MANUAL] == 1
 
     assert tell(database, mailer, clock) == Told(put_on=1)
 
