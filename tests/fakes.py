@@ -16,6 +16,8 @@ class FakeMailer:
     `breaks`, where set, is raised by all that is not posting.
     """
 
+    keeps_lists = True
+
     def __init__(self) -> None:
         self.refuses: set[str] = set()
         self.raises: deque[Exception | None] = deque()
@@ -33,6 +35,8 @@ class FakeMailer:
         self.recalled: list[str] = []
         self.pages: list[Sequence[Blocked]] = []
         self.pulls: list[datetime] = []
+        self.blocklist: set[str] = set()
+        self.tellings = 0
 
     def pack(
         self,
@@ -88,9 +92,22 @@ class FakeMailer:
         yield from self.pages
         self._break()
 
+    def block(self, addresses: Sequence[str]) -> None:
+        self._tell()
+        self.blocklist |= set(addresses)
+
+    def unblock(self, address: str) -> None:
+        self._tell()
+        self.blocklist.discard(address)
+
     def addresses(self) -> list[str]:
         """Everyone who was mailed, once for each mail."""
         return [copy.address for _, _, copies in self.posted for copy in copies]
+
+    def _tell(self) -> None:
+        self.tellings += 1
+        if self.breaks:
+            raise self.breaks
 
     def _break(self) -> None:
         if self.breaks:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from nif.accounts.auditing import Doer, note
@@ -19,7 +18,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
-from nif.subscriptions.suppressing import suppress
+from nif.subscriptions.suppressing import end, suppress
 
 BY_HAND = "by hand: "
 """What the source of a suppression begins with that an admin made; only such a one is lifted."""
@@ -69,17 +68,23 @@ def suppress_by_hand(
     Raises Invalid for a reason that is none; Conflict where they are suppressed already, so that
     lifting it later can never lift what the reader or the provider said.
     """
-    reason = " ".join(reason.split())
-    if not reason:
-        raise Invalid({"reason": "Give the reason: whoever looks later has to understand it."})
-    if len(reason) > LONGEST_REASON or not reason.isprintable():
-        raise Invalid({"reason": f"A reason has at most {LONGEST_REASON} plain characters."})
+    reason = reason_by_hand(reason)
     standing = session.get(Suppression, subscriber.canonical, with_for_update=True)
     if standing is not None:
         raise Conflict("This subscriber is suppressed already.")
     manual, source = SuppressionReason.MANUAL, f"{BY_HAND}{reason}"
     suppress(session, subscriber.canonical, manual, source=source, now=now)
     _note(session, by, "subscriber_suppressed", subscriber, None, now)
+
+
+def reason_by_hand(typed: str) -> str:
+    """The reason for which an admin suppresses an address, in one line. Raises Invalid."""
+    reason = " ".join(typed.split())
+    if not reason:
+        raise Invalid({"reason": "Give the reason: whoever looks later has to understand it."})
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise Invalid({"reason": f"A reason has at most {LONGEST_REASON} plain characters."})
+    return reason
 
 
 def may_lift(suppression: Suppression | None) -> bool:
@@ -97,13 +102,7 @@ def lift(session: Session, subscriber: Subscriber, *, by: Doer, now: datetime) -
     )
     if not may_lift(standing):
         raise Conflict("Only a suppression that an admin made by hand can be lifted.")
-    session.execute(
-        delete(Suppression).where(
-            Suppression.canonical == subscriber.canonical,
-            Suppression.reason == SuppressionReason.MANUAL,
-            Suppression.source.startswith(BY_HAND, autoescape=True),
-        )
-    )
+    end(session, Suppression.canonical == subscriber.canonical, now=now)
     _note(session, by, "suppression_lifted", subscriber, None, now)
 
 

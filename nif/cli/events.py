@@ -1,12 +1,11 @@
-"""nif events …, nif suppressions …: what the provider knows, taken over."""
+"""nif events …: what the provider reports, taken over."""
 
 import click
 from sqlalchemy import func, select
 
 from nif.cli.common import as_json, parts_of_this_house, show
-from nif.clock import utc_now
 from nif.jobs.worker import Worker
-from nif.sends import feedback, mirroring
+from nif.sends import feedback
 from nif.sends.events import EventPost
 
 
@@ -29,18 +28,4 @@ def drain(in_json: bool) -> None:
     show({"posts": before, "processed": before - aside, "set_aside": aside}, in_json=in_json)
 
 
-@click.group("suppressions")
-def suppressions() -> None:
-    """Who is never to be mailed again."""
-
-
-@suppressions.command()
-@as_json
-def pull(in_json: bool) -> None:
-    """Fetch the provider's own lists of whom it mails no more, and keep to them."""
-    parts = parts_of_this_house()
-    seen = mirroring.pull(parts.database.transaction, parts.mailer, now=utc_now())
-    show({"looked_at": seen}, in_json=in_json)
-
-
-COMMANDS = (events, suppressions)
+COMMANDS = (events,)

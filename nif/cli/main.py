@@ -18,6 +18,7 @@ from nif.cli import (
     sends,
     subscriber,
     subscribers,
+    suppressions,
 )
 from nif.errors import NifError
 
@@ -40,7 +41,7 @@ def nif() -> None:
 
 OF_THE_HOUSE = (processes, schema, demo, accounts, ledger)
 OF_READERS = (lists, subscriber, subscribers, retention)
-OF_MAIL = (digests, editions, sends, events)
+OF_MAIL = (digests, editions, sends, events, suppressions)
 
 for module in (*OF_THE_HOUSE, *OF_READERS, *OF_MAIL):
     for command in module.COMMANDS:

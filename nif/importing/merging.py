@@ -32,9 +32,9 @@ from nif.subscriptions.models import (
     Subscriber,
     Subscription,
     SubscriptionState,
-    Suppression,
     SuppressionReason,
 )
+from nif.subscriptions.suppressing import add
 
 CONFIRMED, PENDING, LEFT = (
     SubscriptionState.CONFIRMED,
@@ -56,7 +56,7 @@ def merge(session: Session, run: ImportRun, changes: Changes, *, now: datetime) 
 
     Whatever has moved since it was looked up stays as it is.
     """
-    _suppress(session, run, changes.suppressed, now)
+    add(session, changes.suppressed, source=run.source, now=now)
     if not changes.people:
         return
     fill_stage(session, changes.people)
@@ -200,14 +200,3 @@ def _rows(session: Session, run: ImportRun) -> Any:
         index_elements=[ImportRow.run_id, ImportRow.subscriber_id],
         set_={"after": made.excluded.after},
     )
-
-
-def _suppress(
-    session: Session, run: ImportRun, reasons: Mapping[str, SuppressionReason], now: datetime
-) -> None:
-    rows = [
-        {"canonical": canonical, "reason": reason, "source": run.source, "at": now}
-        for canonical, reason in sorted(reasons.items())
-    ]
-    if rows:
-        session.execute(insert_into(session, Suppression).on_conflict_do_nothing(), rows)

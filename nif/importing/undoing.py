@@ -21,6 +21,7 @@ from nif.subscriptions.models import (
     SubscriptionState,
     Suppression,
 )
+from nif.subscriptions.suppressing import end
 
 UNTOUCHED = {"synchronize_session": False}
 
@@ -138,8 +139,7 @@ def _forget_people(session: Session, ids: Collection[int]) -> None:
 
 
 def _end(session: Session, run: ImportRun, now: datetime) -> None:
-    gone = delete(Suppression).where(Suppression.source == run.source)
-    session.execute(gone, execution_options=UNTOUCHED)
+    end(session, Suppression.source == run.source, now=now)
     session.execute(delete(ImportRow).where(ImportRow.run_id == run.id))
     run.state, run.finished_at = RunState.UNDONE, now
 

@@ -29,6 +29,7 @@ SCHEDULE = (
     ("doors", timedelta(seconds=30)),
     ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
+    ("tell", timedelta(seconds=15)),
     ("forget", timedelta(hours=1)),
     ("retain", timedelta(minutes=30)),
     ("checkpoint", timedelta(hours=1)),

@@ -26,6 +26,7 @@ from nif.sends.mirroring import pull_if_due
 from nif.sends.planning import plan
 from nif.sends.reading import deliverable_sends
 from nif.sends.reconciling import reconcile
+from nif.sends.telling import tell_if_due
 from nif.signups import answering, holding, proving, watching
 from nif.stories.drafting import get_story
 from nif.stories.reviewing import due_stories, publish_due
@@ -185,6 +186,10 @@ class Worker:
     def suppressions(self) -> None:
         """Once a day, mirror the provider's own lists of whom it mails no more."""
         pull_if_due(self._parts.database.transaction, self._parts.mailer, now=utc_now())
+
+    def tell(self) -> None:
+        """Tell the provider whom the house mails no more, and whom it mails again."""
+        tell_if_due(self._parts.database.transaction, self._parts.mailer, clock=utc_now)
 
     def checkpoint(self) -> None:
         """Sign the ledger where it has grown."""

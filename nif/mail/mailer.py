@@ -50,7 +50,12 @@ class Blocked(NamedTuple):
 
 
 class Mailer(Protocol):
-    """Carries messages. A parcel is taken as a whole or not at all."""
+    """Carries messages. A parcel is taken as a whole or not at all.
+
+    `keeps_lists` says that the provider has a list of its own of whom it mails no more.
+    """
+
+    keeps_lists: bool
 
     def pack(
         self,
@@ -90,6 +95,17 @@ class Mailer(Protocol):
 
     def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
         """The provider's own lists from `since` on, in pages. Raises NotTaken or Uncertain."""
+        ...
+
+    def block(self, addresses: Sequence[str]) -> None:
+        """Put up to 500 addresses on the provider's list of unsubscribes, all or none.
+
+        Who is on it stays so. Raises as `post` does.
+        """
+        ...
+
+    def unblock(self, address: str) -> None:
+        """Take an address off that list, and off no other; nothing where it is not on it."""
         ...
 
 

@@ -65,6 +65,8 @@ class OutboxMail(Base):
 class OutboxMailer:
     """Keeps parcels in the database, each in one transaction: taken as a whole or not at all."""
 
+    keeps_lists = False
+
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
@@ -107,6 +109,12 @@ class OutboxMailer:
 
     def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
         return iter(())
+
+    def block(self, addresses: Sequence[str]) -> None:
+        pass
+
+    def unblock(self, address: str) -> None:
+        pass
 
 
 def _row(attempt: str, copy: Copy) -> dict[str, Any]:

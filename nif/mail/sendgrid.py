@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from ssl import SSLCertVerificationError
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import urllib3
@@ -24,10 +25,15 @@ IDLE_SECONDS = 25
 """A connection that was idle for longer may be half closed, and would make an answer uncertain."""
 
 SCHEDULED = "/v3/user/scheduled_sends"
+UNSUBSCRIBES = "/v3/asm/suppressions/global"
 SUPPRESSION_LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes")
 """Where SendGrid mails nobody any more. Blocks are for a while, and not among them."""
 
 LARGEST_PAGE = 500
+
+LETTER_MARK = "nif_l"
+"""What marks a single mail that its reader has just asked for. It reaches also who had unsubscribed
+from everything at SendGrid: else they could never confirm that they want mail again."""
 
 # Left out, a setting falls back to the account's own default: so each one is said.
 TRACKING_OFF = {
@@ -40,6 +46,8 @@ TRACKING_OFF = {
 
 class SendGridMailer:
     """A mailer that posts to SendGrid, or to a stand-in at another `host`."""
+
+    keeps_lists = True
 
     def __init__(self, api_key: str, host: str, connections: int) -> None:
         client = SendGridAPIClient(api_key, host=host)
@@ -71,6 +79,8 @@ class SendGridMailer:
             "custom_args": {"nif_a": attempt},
             "tracking_settings": TRACKING_OFF,
         }
+        if all(LETTER_MARK in copy.marks for copy in copies):
+            body["mail_settings"] = {"bypass_unsubscribe_management": {"enable": True}}
         if message.headers:
             body["headers"] = dict(message.headers)
         if fence:
@@ -117,6 +127,16 @@ class SendGridMailer:
             while page := self._page(kind, since, offset):
                 yield page
                 offset += LARGEST_PAGE
+
+    def block(self, addresses: Sequence[str]) -> None:
+        self._ask("POST", UNSUBSCRIBES, orjson.dumps({"recipient_emails": list(addresses)}))
+
+    def unblock(self, address: str) -> None:
+        try:
+            self._ask("DELETE", f"{UNSUBSCRIBES}/{quote(address, safe='')}")
+        except Locked as error:
+            if error.status != 404:
+                raise
 
     def _page(self, kind: str, since: datetime, offset: int) -> list[Blocked]:
         query = f"limit={LARGEST_PAGE}&offset={offset}&start_time={int(since.timestamp())}"

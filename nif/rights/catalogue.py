@@ -126,6 +126,10 @@ HOLDINGS = (
         *(holdings.show_suppression, holdings.forget_suppression),
     ),
     Holding(
+        *("suppression_relay", "What our mail provider was told of that", "deleted"),
+        *(holdings.show_relay, holdings.forget_relay),
+    ),
+    Holding(
         *("subscriber", "Your address, since when we have it, and your pause", "deleted"),
         *(holdings.show_subscriber, holdings.forget_subscriber),
     ),

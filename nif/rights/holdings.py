@@ -14,6 +14,7 @@ from nif.rights.people import Person
 from nif.rights.receipts import receipts
 from nif.signups.holding import drop_wishes_of
 from nif.signups.models import SignUp
+from nif.subscriptions import relaying, suppressing
 from nif.subscriptions.counting import uncount
 from nif.subscriptions.models import (
     AddressChange,
@@ -25,6 +26,7 @@ from nif.subscriptions.models import (
     SubscriptionTopic,
     Suppression,
 )
+from nif.subscriptions.relays import Relay
 
 Rows = list[dict[str, Any]]
 
@@ -130,7 +132,18 @@ def show_suppression(session: Session, person: Person) -> Rows:
 
 
 def forget_suppression(session: Session, person: Person) -> None:
-    session.execute(delete(Suppression).where(Suppression.canonical == person.canonical))
+    suppressing.forget(session, person.canonical)
+
+
+def show_relay(session: Session, person: Person) -> Rows:
+    one = session.get(Relay, person.canonical)
+    if one is None:
+        return []
+    return [{"not_to_be_mailed": one.suppressed, "since": one.changed_at, "told_at": one.told_at}]
+
+
+def forget_relay(session: Session, person: Person) -> None:
+    relaying.forget(session, person.canonical)
 
 
 def show_sign_ups(session: Session, person: Person) -> Rows:

@@ -44,5 +44,13 @@ def note(session: Session, name: str, trouble: str | None, *, now: datetime) -> 
     session.execute(update(Chore).where(Chore.name == name).values(**values))
 
 
+def put_off(
+    session: Session, name: str, until: datetime, *, every: timedelta, now: datetime
+) -> None:
+    """Let nobody begin it before `until`, where that is later than it would be anyway."""
+    begun_at = max(now, until - every)
+    session.execute(update(Chore).where(Chore.name == name).values(begun_at=begun_at))
+
+
 def find(session: Session, name: str) -> Chore | None:
     return session.get(Chore, name)

@@ -1,8 +1,8 @@
 """Whom an event is about, and what follows for them. What we did not mail is not ours to judge."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 from nif.mail.posting import Letter
 from nif.sends.models import Batch, BatchState, Delivery, Send
 from nif.sends.understanding import Told
+from nif.subscriptions import relaying
 from nif.subscriptions.consenting import Circumstances
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
-from nif.subscriptions.suppressing import suppress_all
+from nif.subscriptions.suppressing import lock, suppress_all
 
+DROPPED = "dropped"
 LOOK_BACK = timedelta(days=30)
 """How long after its mail a bounce without any mark is still taken for that mail's."""
 
@@ -34,27 +36,47 @@ def match(session: Session, told: list[Told], *, now: datetime) -> list[Told]:
 
 def suppress(session: Session, told: Iterable[Told], *, now: datetime) -> None:
     """Never mail again whom these events are about."""
-    ids: dict[tuple[SuppressionReason, str], set[int]] = defaultdict(set)
+    moments: dict[tuple[SuppressionReason, str], dict[int, datetime]] = defaultdict(dict)
     for one in told:
         if one.subscriber_id and one.suppresses:
-            ids[one.suppresses, one.kind].add(one.subscriber_id)
-    for (reason, kind), subscriber_ids in sorted(ids.items()):
+            moments[one.suppresses, one.kind][one.subscriber_id] = _moment(one)
+    for (reason, kind), by_id in sorted(moments.items()):
         source = f"event {kind}"
-        query = select(Subscriber.canonical).where(Subscriber.id.in_(subscriber_ids))
-        suppress_all(session, session.scalars(query).all(), reason, source=source, now=now)
+        query = select(Subscriber.canonical, Subscriber.id).where(Subscriber.id.in_(by_id))
+        by_address = {row[0]: by_id[row[1]] for row in session.execute(query)}
         if reason is SuppressionReason.UNSUBSCRIBED:
-            leave_everything(session, subscriber_ids, source, now=now)
+            is_drop = kind == DROPPED
+            take_in_wishes(session, by_address, source, is_drop=is_drop, now=now)
+        else:
+            suppress_all(session, by_address, reason, source=source, now=now)
 
 
-def leave_everything(
-    session: Session, subscriber_ids: Iterable[int], source: str, *, now: datetime
+def take_in_wishes(
+    session: Session,
+    wishes: Mapping[str, datetime],
+    source: str,
+    *,
+    is_drop: bool = False,
+    now: datetime,
 ) -> None:
-    """The wish was told to the provider; it is ours to keep, and to end, all the same."""
-    mine = select(Subscription).where(Subscription.subscriber_id.in_(subscriber_ids))
-    # In one order, so that two who do this at once cannot wait for each other.
-    in_order = mine.order_by(Subscription.list_id, Subscription.subscriber_id)
-    for subscription in session.scalars(in_order.with_for_update()).all():
-        leave(session, subscription, Circumstances(source), now=now)
+    """These told the provider that they want no mail, at these moments; ours to keep all the same.
+
+    Not those who have come back since, and not those whom only we told the provider of. Whoever
+    comes back in this very moment holds their subscription and their suppression, in this order:
+    so we wait for them before we look, or they for us.
+    """
+    theirs = select(Subscriber.id).where(Subscriber.canonical.in_(wishes))
+    mine = select(Subscription).where(Subscription.subscriber_id.in_(theirs))
+    keys = (Subscription.subscriber_id, Subscription.list_id)
+    locked = mine.order_by(*keys).with_for_update(of=Subscription)
+    subscriptions = session.scalars(locked.execution_options(populate_existing=True)).all()
+    lock(session, wishes)
+    new = wishes.keys() - relaying.echoes(session, wishes, is_drop=is_drop)
+    suppress_all(session, new, SuppressionReason.UNSUBSCRIBED, source=source, now=now)
+    # List by list, so that two who do this at once cannot wait for each other.
+    for one in sorted(subscriptions, key=lambda one: (one.list_id, one.subscriber_id)):
+        if one.subscriber.canonical in new:
+            leave(session, one, Circumstances(source), now=now)
 
 
 def _matched(session: Session, one: Told, canonical: str, now: datetime) -> Told:
@@ -66,10 +88,22 @@ def _matched(session: Session, one: Told, canonical: str, now: datetime) -> Told
         attempt_id = _last_attempt(session, subscriber_id, since=now - LOOK_BACK)
         if attempt_id is not None:
             return one._replace(attempt_id=attempt_id, subscriber_id=subscriber_id)
-    if _had_a_letter(session, canonical):
+    if _had_a_letter(session, canonical) and not _is_echo(session, canonical, one):
         source = f"event {one.kind}"
         suppress_all(session, [canonical], one.suppresses, source=source, now=now)
     return one
+
+
+def _is_echo(session: Session, canonical: str, one: Told) -> bool:
+    """Does it tell of a wish that was taken back since, or that only we told the provider of?"""
+    if one.suppresses is not SuppressionReason.UNSUBSCRIBED:
+        return False
+    wish = {canonical: _moment(one)}
+    return bool(relaying.echoes(session, wish, is_drop=one.kind == DROPPED))
+
+
+def _moment(one: Told) -> datetime:
+    return datetime.fromtimestamp(one.happened_at, UTC)
 
 
 def _last_attempt(session: Session, subscriber_id: int, *, since: datetime) -> str | None:

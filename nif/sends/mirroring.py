@@ -4,14 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Transaction
 from nif.mail.mailer import Blocked, Mailer, NotTaken, Uncertain
 from nif.sends import chores, matching
 from nif.sends.chores import Chore
-from nif.subscriptions.models import Subscriber, SuppressionReason
+from nif.subscriptions.models import SuppressionReason
 from nif.subscriptions.suppressing import suppress_all
 
 CHORE = "suppressions"
@@ -67,13 +66,12 @@ def _since(chore: Chore | None, now: datetime) -> datetime:
 
 
 def _mirror(session: Session, page: Sequence[Blocked], now: datetime) -> None:
-    by_kind: dict[str, set[str]] = defaultdict(set)
+    by_kind: dict[str, dict[str, datetime]] = defaultdict(dict)
     for one in page:
-        by_kind[one.kind].add(one.address.lower())
+        by_kind[one.kind][one.address.lower()] = one.since
     for kind, addresses in sorted(by_kind.items()):
         source = f"SendGrid's list of {kind.replace('_', ' ')}"
-        suppress_all(session, addresses, _REASONS[kind], source=source, now=now)
         if kind == "unsubscribes":
-            query = select(Subscriber.id).where(Subscriber.canonical.in_(addresses))
-            ids = session.scalars(query).all()
-            matching.leave_everything(session, ids, source, now=now)
+            matching.take_in_wishes(session, addresses, source, now=now)
+        else:
+            suppress_all(session, addresses, _REASONS[kind], source=source, now=now)

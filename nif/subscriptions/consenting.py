@@ -8,7 +8,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
-from nif.subscriptions.models import Consent, ConsentAction, Subscription, Wording
+from nif.subscriptions.models import (
+    Consent,
+    ConsentAction,
+    Subscription,
+    SubscriptionState,
+    Wording,
+)
 
 
 def wording(site: str, newsletter: str) -> str:
@@ -78,3 +84,15 @@ def keep_wording(session: Session, text: str, *, now: datetime) -> str:
         .on_conflict_do_nothing()
     )
     return version
+
+
+def asked_where(session: Session, subscription: Subscription) -> str | None:
+    """The page on which somebody asked for what they confirm now; None where nobody waits."""
+    if subscription.state is not SubscriptionState.PENDING:
+        return None
+    asked = select(Consent.source).where(
+        Consent.subscriber_id == subscription.subscriber_id,
+        Consent.list_id == subscription.list_id,
+        Consent.action == ConsentAction.ASKED,
+    )
+    return session.scalar(asked.order_by(Consent.id.desc()).limit(1))

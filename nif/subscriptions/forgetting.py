@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import insert_into, keys_of
 from nif.errors import Misconfigured
+from nif.subscriptions import tallying
 from nif.subscriptions.models import Suppression, SuppressionReason
 from nif.tokens import hmac_states
 
@@ -40,7 +41,7 @@ def remember_erased(session: Session, canonical: str, *, source: str, now: datet
         raise Misconfigured("Without the secret key nobody can be erased: set NIF_SECRET_KEY.")
     if is_erased(session, canonical):
         return
-    session.execute(
+    made = session.scalar(
         insert_into(session, Suppression)
         .values(
             canonical=_marks(keys[0], [canonical])[0],
@@ -49,7 +50,10 @@ def remember_erased(session: Session, canonical: str, *, source: str, now: datet
             at=now,
         )
         .on_conflict_do_nothing()
+        .returning(Suppression.canonical)
     )
+    if made is not None:
+        tallying.count(session, {SuppressionReason.ERASED: 1})
 
 
 def is_erased(session: Session, canonical: str) -> bool:

@@ -12,12 +12,11 @@ from nif.errors import Expired, NotFound
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.budgeting import DAY, may_ask, may_mail
 from nif.subscriptions.choosing import forget_topics
-from nif.subscriptions.consenting import Circumstances, record
+from nif.subscriptions.consenting import Circumstances, asked_where, record
 from nif.subscriptions.counting import happened, move
 from nif.subscriptions.days import Happening
 from nif.subscriptions.forgetting import GONE, is_erased
 from nif.subscriptions.models import (
-    Consent,
     ConsentAction,
     MailingList,
     Refusal,
@@ -27,6 +26,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
+from nif.subscriptions.suppressing import end
 from nif.tokens import Purpose, Tokens
 
 CONFIRM_WITHIN = timedelta(days=7)
@@ -136,13 +136,13 @@ def enter(
 
     Who had chosen topics once and joins anew joins all of it.
     """
-    source = _asked_at(session, subscription) or where.source
+    source = asked_where(session, subscription) or where.source
     if subscription.state is SubscriptionState.PENDING:
         forget_topics(session, subscription)
     move(session, subscription, SubscriptionState.CONFIRMED, source=source, now=now)
     subscription.confirmed_at, subscription.left_at = now, None
     record(session, subscription, ConsentAction.CONFIRMED, where, now=now)
-    _revive(session, session.get_one(Subscriber, subscription.subscriber_id))
+    _revive(session, session.get_one(Subscriber, subscription.subscriber_id), now)
 
 
 def _may_be_mailed(session: Session, address: Address) -> bool:
@@ -227,21 +227,12 @@ def _subscription(
     return subscription
 
 
-def _asked_at(session: Session, subscription: Subscription) -> str | None:
-    """The page on which somebody asked for what they confirm now; None where nobody waits."""
-    if subscription.state is not SubscriptionState.PENDING:
-        return None
-    asked = select(Consent.source).where(
-        Consent.subscriber_id == subscription.subscriber_id,
-        Consent.list_id == subscription.list_id,
-        Consent.action == ConsentAction.ASKED,
-    )
-    return session.scalar(asked.order_by(Consent.id.desc()).limit(1))
-
-
-def _revive(session: Session, subscriber: Subscriber) -> None:
+def _revive(session: Session, subscriber: Subscriber, now: datetime) -> None:
     """A fresh confirmation ends what was the reader's own wish, and no other suppression."""
     session.execute(delete(Refusal).where(Refusal.canonical == subscriber.canonical))
-    suppression = session.get(Suppression, subscriber.canonical)
-    if suppression is not None and suppression.reason is SuppressionReason.UNSUBSCRIBED:
-        session.delete(suppression)
+    end(
+        session,
+        Suppression.canonical == subscriber.canonical,
+        Suppression.reason == SuppressionReason.UNSUBSCRIBED,
+        now=now,
+    )

@@ -188,6 +188,10 @@ class Lapse(Base):
     count: Mapped[int]
 
 
+NOT_ERASED = text("reason != 'erased'")
+"""Of a suppression: an address, and not a hash. A text, for the same reason as OWN_ACTS."""
+
+
 class Suppression(Base):
     """An address that is never to be mailed again, on any list, and why.
 
@@ -195,6 +199,21 @@ class Suppression(Base):
     """
 
     __tablename__ = "suppression"
+    __table_args__ = (
+        Index(
+            *("ix_suppression_newest", "at", "canonical"),
+            sqlite_where=NOT_ERASED,
+            postgresql_where=NOT_ERASED,
+        ),
+        Index(None, "reason", "at", "canonical"),
+        # Whatever the language of the database is: it finds addresses by how they begin.
+        Index(
+            *("ix_suppression_beginning", "canonical"),
+            sqlite_where=NOT_ERASED,
+            postgresql_where=NOT_ERASED,
+            postgresql_ops={"canonical": "text_pattern_ops"},
+        ),
+    )
 
     canonical: Mapped[str] = mapped_column(primary_key=True)
     reason: Mapped[SuppressionReason]
@@ -212,3 +231,17 @@ class Refusal(Base):
 
     canonical: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]
+
+
+class SuppressionStep(Base):
+    """By how many suppressions of a reason there were more, or fewer, after some change.
+
+    What they add up to is how many there are; the worker adds them up now and then. A single row
+    for each reason would have everyone wait for everyone.
+    """
+
+    __tablename__ = "suppression_step"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    reason: Mapped[SuppressionReason]
+    step: Mapped[int]

@@ -11,6 +11,7 @@ from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
 from nif.web.admin import sign_ups as admin_sign_ups
 from nif.web.admin import subscribers as admin_subscribers
+from nif.web.admin import suppressions as admin_suppressions
 from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosaving, merging, previewing
 from nif.web.newsroom import deciding as newsroom_deciding
@@ -60,7 +61,7 @@ FOR_THE_NEWSROOM = (
 )
 FOR_ADMINS = (
     *(figures, admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
-    *(admin_subscribers, admin_segments, admin_sign_ups),
+    *(admin_subscribers, admin_segments, admin_sign_ups, admin_suppressions),
 )
 
 

@@ -73,6 +73,7 @@ SAVED: Mapping[str, Mapping[str, str]] = {
         **{"name": "n{n}", "match": "all", "what-0": "source.is", "value-0": ""},
     },
     "/admin/subscribers/1/suppress": {"reason": ""},
+    "/admin/suppressions/add": {"addresses": "p{n}@example.com", "reason": ""},
     "/admin/people": {"email": "p{n}@example.com", "name": "", "role": "editor"},
     "/articles/said-1/report": {"kind": "error", "text": "", "email": ""},
 }
@@ -105,6 +106,8 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/admin/lists/new": {"slug": "", **CHARTER},
     "/admin/lists/list-1/edit": CHARTER,
     "/embed/list-1": {"email": ""},
+    "/admin/suppressions/add": {"addresses": "", "reason": ""},
+    "/admin/suppressions/lift": {"address": ""},
     "/admin/people": {"email": "", "name": "", "role": ""},
     "/articles/said-1/report": {"kind": "", "text": "", "email": ""},
     "/subscribe": {"email": "", "list": "", "key": ""},
@@ -126,7 +129,9 @@ SEARCHES = (
     *("/admin/subscribers?part=", "/admin/subscribers?source=", "/admin/subscribers?from="),
     *("/admin/subscribers?list=", "/admin/subscribers?after=", "/admin/segments/new?what-0="),
     *("/admin/sign-ups?why=", "/admin/sign-ups?before="),
-    *("/login?next=", "/tags/x?before=", "/articles/said-1/history?before="),
+    *("/admin/suppressions?begins=", "/admin/suppressions?reason="),
+    *("/admin/suppressions?after=", "/login?next="),
+    *("/tags/x?before=", "/articles/said-1/history?before="),
 )
 
 

@@ -6,7 +6,7 @@ example, or a reason why it cannot be opened.
 
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -35,7 +35,10 @@ from nif.stories.reporting import ReportKind, report
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.counting import happened
 from nif.subscriptions.days import Happening
+from nif.subscriptions.forgetting import remember_erased
 from nif.subscriptions.models import MailingList
+from nif.subscriptions.models import SuppressionReason as Reason
+from nif.subscriptions.suppressing import suppress
 from nif.web.access import STAFF, access_of
 from tests.factories import HERE, a_draft, a_subscription
 from tests.journeys.house import House
@@ -48,6 +51,7 @@ NO_PAGES = {
     "admin_figures.files.health": "a file of commas",
     "admin_figures.files.editions": "a file of commas",
     "admin_figures.files.everything": "JSON",
+    "admin_lists.previews.body": "the mail by itself, in a frame of its page",
     "imports.progress": "a part of the page of an import, which is looked at",
     "imports.exports.report": "a file of commas",
     "admin_subscribers.erasing.everything": "JSON",
@@ -129,6 +133,7 @@ def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
         held = Wish(Door.JOIN, read_address("bo@example.com"), HERE, newsletter.id, Why.TRAP)
         take(session, held, now=now)
         watching.switch_on(session, until=now + timedelta(days=1), who="Ada", now=now)
+        some_suppressed(session, now)
         session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
         return draft.id, story.id
 
@@ -147,6 +152,15 @@ def a_busy_month(session: Session, newsletter: MailingList) -> None:
         at = utc_now() - timedelta(days=number)
         happened(session, newsletter.id, counts, source="/articles/some-story", now=at)
     newsletter.confirmed_count += 30 * 117
+
+
+def some_suppressed(session: Session, now: datetime) -> None:
+    """A subscriber and others, by a person, by an import and by the provider."""
+    suppress(session, "ann@example.com", Reason.MANUAL, source="by hand: She asked.", now=now)
+    listed = "SendGrid's list of bounces"
+    suppress(session, "bo@example.com", Reason.BOUNCED, source=listed, now=now)
+    suppress(session, f"{'c' * 60}@example.com", Reason.COMPLAINED, source="import:1", now=now)
+    remember_erased(session, "di@example.com", source="test", now=now)
 
 
 def bring_a_file(session: Session, newsletter: MailingList, folder: Path) -> None:

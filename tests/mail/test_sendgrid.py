@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -243,3 +244,30 @@ def test_where_nobody_listens_nothing_was_taken() -> None:
 
 def test_it_cannot_say_what_was_taken(sendgrid: SendGridMailer) -> None:
     assert sendgrid.took(ATTEMPT) is None
+
+
+def test_whom_the_house_mails_no_more_is_put_on_their_list_and_taken_off(
+    standin: Standin, sendgrid: SendGridMailer
+) -> None:
+    odd = "o/d+%25@example.com"
+    sendgrid.block(["ann@example.com", odd])
+    for _ in range(2):
+        sendgrid.unblock(odd)
+    pages = sendgrid.blocked(datetime(2020, 1, 1, tzinfo=UTC))
+
+    assert [one.address for page in pages for one in page] == ["ann@example.com"]
+    with pytest.raises(Refused):
+        sendgrid.block(["nobody"])
+    sendgrid.unblock("ann@example.com")
+
+
+def test_a_letter_reaches_who_had_unsubscribed_there_and_an_edition_does_not(
+    standin: Standin, sendgrid: SendGridMailer
+) -> None:
+    """Whoever wants mail again gets the letter that asks them to confirm it."""
+    letter = Copy("ann@example.com", {"nif_l": "1"}, {}, {})
+    bodies = [body(letter), body(copy("ann")), body(letter, copy("ann"))]
+
+    bypass = {"bypass_unsubscribe_management": {"enable": True}}
+    assert [one.get("mail_settings") for one in bodies] == [bypass, None, None]
+    assert sendgrid.post(sendgrid.pack(MESSAGE, [letter], attempt=ATTEMPT))

@@ -97,6 +97,7 @@ def _say_everything(session, ann, list_id):
         feedback.receive(session, body, now=NOON)
     chores.begin(session, "x", every=timedelta(1), now=NOON)
     chores.note(session, "x", said, now=NOON)
+    suppress(session, ANN.lower(), SuppressionReason.MANUAL, source="by hand: asked", now=NOON)
     suppress(session, ANN.lower(), SuppressionReason.BOUNCED, source="event bounce", now=NOON)
     change = {"address": "new@example.com", "canonical": "new@example.com", "asked_at": NOON}
     session.add(AddressChange(subscriber_id=ann.id, **change))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from tests.standin.wire import Answer, Request, json_answer, json_object
 if TYPE_CHECKING:
     from tests.standin.server import Standin
 
+# The format that Twilio's OpenAPI file asks for, as far as anybody can tell it from outside.
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 Act = Callable[["Standin", Request, str], Answer]
 LARGEST_PAGE = 500
 GLOBAL = "unsubscribes"
@@ -75,8 +78,10 @@ def one_off(name: str) -> Act:
 
 def add_global(standin: Standin, request: Request, _address: str) -> Answer:
     emails = json_object(request.body).get("recipient_emails")
-    if not isinstance(emails, list) or not _are_texts(emails):
+    if not _are_texts(emails):
         return refuse(400, messages.BAD_REQUEST)
+    if not emails or not all(map(ADDRESS.fullmatch, emails)):
+        return refuse(400, messages.NOT_ADDRESSES, "recipient_emails")
     standin.account.suppressions.add(GLOBAL, emails)
     return json_answer(201, {"recipient_emails": emails})
 

@@ -46,6 +46,7 @@ STATUS_UNKNOWN = OWN + "the status is neither pause nor cancel"
 TOO_MANY_STOPPED = "max limit reached"
 PAGE_TOO_LARGE = OWN + "limit is from 1 to 500"
 NOT_A_NUMBER = OWN + "{} is not a number"
+NOT_ADDRESSES = OWN + "recipient_emails holds something that is no address"
 DELETE_WHAT = OWN + "either emails or delete_all has to be given, and not both"
 UNVERIFIED_SENDER = (
     "The from address does not match a verified Sender Identity. Mail cannot be sent until this "

@@ -117,6 +117,9 @@ def test_global_unsubscribes_have_a_path_of_their_own(inside: Standin) -> None:
     assert (found, in_list) == ({"recipient_email": ANN}, [ANN])
     assert listed(inside, f"{GLOBAL}/{ANN}") == {}
     assert ask(inside, "POST", GLOBAL, {"emails": [ANN]}).status == 400
+    for wrong in ([], [ANN, "nobody"], ANN):
+        assert ask(inside, "POST", GLOBAL, {"recipient_emails": wrong}).status == 400
+    assert emails(inside, "/v3/suppression/unsubscribes") == []
 
 
 @pytest.mark.parametrize("name", DETAILS)

@@ -1,10 +1,14 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from random import Random
 
 import pytest
 from sqlalchemy import func, select
 
-from nif.subscriptions.models import Suppression, SuppressionReason
-from nif.subscriptions.suppressing import is_suppressed, suppress
+from nif.subscriptions import tallying
+from nif.subscriptions.forgetting import is_erased_many, remember_erased
+from nif.subscriptions.models import Suppression, SuppressionReason, SuppressionStep
+from nif.subscriptions.suppressing import add, end, forget, is_suppressed, suppress, suppress_all
 from tests.conftest import NOON
 
 ANN = "ann@example.com"
@@ -60,3 +64,60 @@ def test_otherwise_the_first_reason_stays(session, first, second):
     found = session.get_one(Suppression, ANN)
     assert (found.reason, found.source, found.at) == (first, "first", NOON)
     assert session.scalar(select(func.count()).select_from(Suppression)) == 1
+
+
+def recounted(session):
+    found = dict.fromkeys(Reason, 0)
+    rows = select(Suppression.reason, func.count()).group_by(Suppression.reason)
+    return found | dict(session.execute(rows).all())
+
+
+def happen(session, dice):
+    """One of all that makes and ends suppressions."""
+    some = dice.sample([f"r{n}@example.com" for n in range(12)], 4)
+    reason, wish = dice.choice(list(Reason)[:5]), Suppression.reason == Reason.UNSUBSCRIBED
+    source = dice.choice(["event bounce", "by hand: x"])
+    match dice.choice(["suppress", "add", "end", "revive", "erase"]):
+        case "suppress":
+            suppress_all(session, some, reason, source=source, now=NOON)
+        case "add":
+            fresh = set(some) - is_erased_many(session, some)
+            add(session, dict.fromkeys(fresh, reason), source="import:1", now=NOON)
+        case "end":
+            end(session, Suppression.source == "import:1", now=NOON)
+        case "revive":
+            end(session, Suppression.canonical == some[0], wish, now=NOON)
+        case "erase":
+            remember_erased(session, some[0], source="test", now=NOON)
+            forget(session, some[0])
+
+
+def test_kept_counters_equal_a_recount_after_any_history(database):
+    dice = Random(3)
+    for _ in range(6):
+        with database.transaction() as session:
+            for _ in range(15):
+                happen(session, dice)
+                assert tallying.counts(session) == recounted(session)
+            tallying.add_up(session)
+            assert tallying.counts(session) == recounted(session)
+    with database.reading() as session:
+        assert len(session.scalars(select(SuppressionStep)).all()) <= len(Reason)
+
+
+def test_two_who_suppress_the_same_address_at_once_count_it_once(database):
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    with database.transaction() as first, ThreadPoolExecutor(1) as pool:
+        suppress(first, ANN, Reason.MANUAL, source="one", now=NOON)
+
+        def second():
+            with database.transaction() as session:
+                suppress(session, ANN, Reason.BOUNCED, source="two", now=NOON)
+
+        waits = pool.submit(second)
+        first.commit()
+        waits.result(timeout=20)
+    with database.reading() as session:
+        assert tallying.counts(session) == recounted(session)
+        assert session.get_one(Suppression, ANN).reason is Reason.BOUNCED

@@ -59,6 +59,9 @@ DEEDS = {
     "subscriber_taken_off": "took off a list",
     "subscriber_suppressed": "suppressed by hand",
     "suppression_lifted": "lifted the suppression of",
+    "suppressions_added": "added addresses to the",
+    "suppressions_exported": "took out the",
+    "address_lifted": "lifted an address from the",
     "segment_made": "made the segment",
     "segment_changed": "changed the segment",
     "segment_dropped": "dropped the segment",
@@ -96,5 +99,6 @@ PLACES = {
     "send": "/admin/sends/{}",
     "subscriber": "/admin/subscribers/{}",
     "segment": "/admin/segments/{}",
+    "suppression": "/admin/suppressions",
 }
 """Where a thing of some kind is looked at."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.auditing import note
 from nif.clock import utc_now
 from nif.mail.posting import Letter, given_up
-from nif.sends import braking, chores, feedback, mirroring
+from nif.sends import braking, chores, feedback, mirroring, telling
 from nif.sends.chores import Chore
 from nif.sends.events import EventPost
 from nif.sends.reading import posts_set_aside
@@ -44,10 +44,11 @@ class Matters:
 
     posts: list[EventPost]
     pull: Chore | None
+    push: Chore | None
     letters: list[Letter]
 
     def __bool__(self) -> bool:
-        return bool(self.posts or self.pull or self.letters)
+        return bool(self.posts or self.pull or self.push or self.letters)
 
 
 @blueprint.post("/sending/try")
@@ -96,9 +97,11 @@ def second(moment: datetime) -> str:
 def matters(session: Session, *, now: datetime) -> Matters:
     """What an admin should look at, beside the sends."""
     pull = chores.find(session, mirroring.CHORE)
+    push = chores.find(session, telling.CHORE)
     return Matters(
         posts=list(posts_set_aside(session)),
         pull=pull if pull and pull.trouble else None,
+        push=push if push and push.trouble else None,
         letters=list(given_up(session, now - LETTERS_SINCE)),
     )
 
