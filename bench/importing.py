@@ -23,7 +23,7 @@ from nif.database import Database
 from nif.importing import keeping, steering
 from nif.importing.models import ImportRun, RunState
 from nif.subscriptions.establishing import establish
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.reading import get_list
 
 BASIS = "They signed up on the old site, with a confirmation by mail."
 LIFE = 3.0

@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     INVITATION = "invitation"
     NOT_ME = "not_me"
     ADDRESS = "address"
+    EMBED = "embed"
 
 
 @dataclass(frozen=True)

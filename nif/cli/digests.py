@@ -6,10 +6,10 @@ import click
 
 from nif.cli.common import Moment, as_json, parts_of_this_house, show
 from nif.clock import utc_now
-from nif.editions.composing import compose, upcoming
-from nif.errors import NotAllowed
+from nif.editions.composing import ARCHIVED, compose, upcoming
+from nif.errors import Conflict, NotAllowed
 from nif.jobs.worker import Worker
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.reading import get_list
 
 
 @click.group("digest")
@@ -41,6 +41,8 @@ def preview(slug: str, in_json: bool) -> None:
     now = utc_now()
     with parts.database.reading() as session:
         mailing_list = get_list(session, slug)
+        if mailing_list.archived_at is not None:
+            raise Conflict(ARCHIVED)
         slot = upcoming(mailing_list, now=now)
         draft = compose(session, mailing_list, slot, parts.desk, now=now)
     result = {

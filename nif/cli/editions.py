@@ -14,7 +14,7 @@ from nif.errors import Conflict, NotFound
 from nif.mail.posting import write_letter
 from nif.sends.planning import plan_by_hand
 from nif.subscriptions.addresses import read_address
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.reading import get_list
 
 
 @click.group("edition")

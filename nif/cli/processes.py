@@ -21,7 +21,7 @@ from nif.errors import Misconfigured
 from nif.jobs.clockwork import work
 from nif.parts import Parts
 from nif.settings import DEFAULT_PORT, PROJECT, Settings
-from nif.subscriptions.joining import all_lists
+from nif.subscriptions.reading import offered_lists
 from nif.web.filters import STATIC, local_moment
 
 
@@ -130,7 +130,7 @@ def _welcome(parts: Parts) -> None:
     click.echo(f"  The newsroom      {base}/newsroom/")
     click.echo(f"  The admin desk    {base}/admin/\n")
     with parts.database.reading() as session:
-        for mailing_list in all_lists(session):
+        for mailing_list in offered_lists(session):
             due = upcoming(mailing_list, now=utc_now()).due_at
             local = local_moment(due, mailing_list.zone)
             click.echo(f"  {mailing_list.title:<16}  is due on {local}, {mailing_list.zone} time")

@@ -17,7 +17,7 @@ from nif.importing.models import ImportRun, RunState
 from nif.importing.running import Bench, go_on
 from nif.jobs.clockwork import spare_the_collector
 from nif.parts import Parts
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.reading import get_list
 
 OPERATOR = Nobody("the command line")
 SAY_EVERY = 5.0

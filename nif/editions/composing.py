@@ -36,6 +36,8 @@ REACH = timedelta(days=60)
 
 HAD_ITS_EDITION = "This list has had its edition today."
 
+ARCHIVED = "This list is archived: no digest of it goes out any more."
+
 MOST_STORIES = 24
 """In one digest, so that no mail program clips it; what is over comes in the next one."""
 
@@ -51,7 +53,12 @@ class Digest:
 
 
 def due_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> list[Slot]:
-    """The slots of a list that have come and for which there is no edition yet."""
+    """The slots of a list that have come and for which there is no edition yet.
+
+    An archived list keeps none.
+    """
+    if mailing_list.archived_at is not None:
+        return []
     schedule, zone = read_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone)
     # A schedule keeps no slots from before it was set.
     since = max(mailing_list.scheduled_at, now - LOOK_BACK)
@@ -105,9 +112,11 @@ def _first_to_make(
 def make_now(session: Session, mailing_list: MailingList, desk: Desk, *, now: datetime) -> Edition:
     """Make today's edition by hand, in place of the one that its slot would make.
 
-    Raises Conflict where today has had one, or there is nothing new to tell.
+    Raises Conflict where today has had one, there is nothing new to tell, or the list is archived.
     """
     session.refresh(mailing_list, with_for_update=True)
+    if mailing_list.archived_at is not None:
+        raise Conflict(ARCHIVED)
     slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
     edition = session.scalar(
         select(Edition).where(
@@ -210,7 +219,7 @@ def _fill(
 
 
 def _news(session: Session, mailing_list: MailingList, now: datetime) -> Sequence[Revision]:
-    """The stories that the list has not had, newest first.
+    """The stories about the list's topics that it has not had, newest first.
 
     Not a window between two editions: a story that was published just before one and committed
     just after would fall between them.
@@ -220,6 +229,7 @@ def _news(session: Session, mailing_list: MailingList, now: datetime) -> Sequenc
     return reading.not_among(
         session,
         had,
-        since=max(mailing_list.created_at - first_window, now - REACH),
+        since=max(mailing_list.news_from - first_window, now - REACH),
         most=MOST_STORIES,
+        about=mailing_list.topics,
     )

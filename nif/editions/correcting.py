@@ -115,6 +115,17 @@ def _mailed_wrong(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     )
 
 
+def editions_set_right(session: Session, edition_id: int) -> Sequence[int]:
+    """The editions of the same list that had wrong what an edition sets right."""
+    own = aliased(NoteDelivery)
+    query = select(Edition.id).where(
+        own.note_id == Note.id,
+        own.edition_id == edition_id,
+        EditionItem.list_id == own.list_id,
+    )
+    return session.scalars(_mailed_wrong(query)).all()
+
+
 def told_now(session: Session, note: Note) -> Told:
     """A note, with its story as it is now."""
     query = (

@@ -116,6 +116,8 @@ def _addressed(links: Links, mailing_list: MailingList) -> dict[str, Any]:
     """What every mail to a list has: whose it is, and what each copy replaces."""
     return {
         "headers": {"List-Id": list_id(links, mailing_list)},
+        "sender": mailing_list.sender_name,
+        "language": mailing_list.language,
         "mailing_list": mailing_list,
         "links": links,
         "unsubscribe": UNSUBSCRIBE_TAG,

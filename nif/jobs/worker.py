@@ -29,7 +29,7 @@ from nif.sends.reconciling import reconcile
 from nif.signups import answering, holding, proving, watching
 from nif.stories.drafting import get_story
 from nif.stories.reviewing import due_stories, publish_due
-from nif.subscriptions.joining import all_lists, get_list
+from nif.subscriptions.reading import all_lists, get_list
 
 log = structlog.get_logger(__name__)
 

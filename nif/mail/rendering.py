@@ -35,17 +35,27 @@ class Stationery:
         self._plain = _environment(folder, escape=False)
         self._marked_up = _environment(folder, escape=True)
 
-    def write(self, name: str, *, headers: dict[str, str] | None = None, **words: Any) -> Message:
+    def write(
+        self,
+        name: str,
+        *,
+        headers: dict[str, str] | None = None,
+        sender: str = "",
+        language: str = "",
+        **words: Any,
+    ) -> Message:
         """The mail called `name`, with `words` for its templates.
 
-        Raises TooLarge where the HTML would be clipped.
+        `sender` is the name that it comes from and `language` its BCP 47 tag, where they are not
+        the house's. Raises TooLarge where the HTML would be clipped.
         """
-        words = {"house": self._settings, **words}
+        house = self._settings
+        words = {"house": house, "language": language or house.language, **words}
         subject = self._plain.get_template(f"{name}/subject.txt").render(words)
         html = _from_mjml(self._marked_up.get_template(f"{name}/body.mjml").render(words))
         return Message(
-            from_address=self._settings.mail_from,
-            from_name=self._settings.mail_from_name,
+            from_address=house.mail_from,
+            from_name=" ".join(legible(sender).split()) or house.mail_from_name,
             subject=" ".join(subject.split()),
             text=self._plain.get_template(f"{name}/body.txt").render(words).strip() + "\n",
             html=html,

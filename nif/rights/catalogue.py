@@ -43,6 +43,10 @@ HOLDINGS = (
         *(holdings.show_subscriptions, holdings.forget_subscriptions),
     ),
     Holding(
+        *("subscription_topic", "The topics you chose of them", "deleted"),
+        *(holdings.show_topics, holdings.forget_topics),
+    ),
+    Holding(
         *("address_change", "A new address that waits to be confirmed", "deleted"),
         *(holdings.show_address_change, holdings.forget_address_change),
     ),

@@ -18,9 +18,11 @@ from nif.subscriptions.counting import uncount
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
+    MailingList,
     Refusal,
     Subscriber,
     Subscription,
+    SubscriptionTopic,
     Suppression,
 )
 
@@ -59,6 +61,20 @@ def forget_subscriptions(session: Session, person: Person) -> None:
         uncount(session, one)
         session.delete(one)
     session.flush()
+
+
+def show_topics(session: Session, person: Person) -> Rows:
+    mine = (
+        select(MailingList.slug, SubscriptionTopic.tag)
+        .join(MailingList, MailingList.id == SubscriptionTopic.list_id)
+        .where(SubscriptionTopic.subscriber_id == person.id)
+        .order_by(MailingList.id, SubscriptionTopic.tag)
+    )
+    return [{"list": slug, "topic": tag} for slug, tag in session.execute(mine)]
+
+
+def forget_topics(session: Session, person: Person) -> None:
+    session.execute(delete(SubscriptionTopic).where(SubscriptionTopic.subscriber_id == person.id))
 
 
 def show_consents(session: Session, person: Person) -> Rows:

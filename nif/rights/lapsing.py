@@ -14,6 +14,7 @@ from nif.mail.posting import Letter
 from nif.sends.events import Event, EventPost
 from nif.sends.models import Attempt
 from nif.signups.models import SignUp
+from nif.subscriptions.choosing import forget_topics
 from nif.subscriptions.counting import move, uncount
 from nif.subscriptions.models import (
     AddressChange,
@@ -77,6 +78,7 @@ def let_unconfirmed_go(session: Session, before: datetime) -> int:
         )
         session.execute(delete(Consent).where(*its_record))
         uncount(session, one)
+        forget_topics(session, one)
         session.delete(one)
     session.flush()
     known = [

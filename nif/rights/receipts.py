@@ -12,10 +12,12 @@ WHAT = {
     ConsentAction.CONFIRMED: "agreed to get",
     ConsentAction.LEFT: "left",
     ConsentAction.IMPORTED: "was brought with a file to",
-    ConsentAction.CHANGED: "changed the address of",
+    ConsentAction.CHANGED: "changed what comes of",
     ConsentAction.PAUSED: "paused",
     ConsentAction.RESUMED: "went on with",
 }
+
+NEW_ADDRESS = "changed the address of"
 
 HOW = (
     ("/confirm", "by the link in a mail that was sent to the address"),
@@ -40,7 +42,7 @@ def receipts(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
             "number": consent.id,
             "at": consent.at,
             "action": consent.action.value,
-            "in_words": f"{WHAT.get(consent.action, consent.action.value)} {of.title}",
+            "in_words": f"{_what(consent)} {of.title}",
             "list": of.slug,
             "words": words.text if words else None,
             "words_version": consent.wording,
@@ -50,6 +52,12 @@ def receipts(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
         }
         for consent, of, words in session.execute(query)
     ]
+
+
+def _what(consent: Consent) -> str:
+    if consent.action is ConsentAction.CHANGED and consent.source.startswith("/new-address"):
+        return NEW_ADDRESS
+    return WHAT.get(consent.action, consent.action.value)
 
 
 def how(consent: Consent) -> str:

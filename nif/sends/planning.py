@@ -8,10 +8,13 @@ from sqlalchemy import Select, case, func, insert, literal, select, text
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
+from nif.editions.composing import ARCHIVED
 from nif.editions.models import Edition, EditionState
 from nif.errors import Conflict
 from nif.mail.mailer import LARGEST_POST
 from nif.sends.models import Batch, BatchState, Delivery, Outcome, Send, SendState
+from nif.sends.wanting import wanted_by
+from nif.subscriptions.choosing import has_choosers
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState
 
 
@@ -46,9 +49,11 @@ def plan(
 ) -> Send | None:
     """Write down a delivery for everyone who is confirmed now, in batches.
 
-    Who has paused has one too, which says so, and is not mailed. Where `among` is given, only for
-    those whose ids it selects. The audience is frozen here: who joins later gets the next edition.
-    None where the edition has a send already. Raises Conflict for one that was never frozen.
+    Who has paused has one too, which says so, and is not mailed. Who chose topics has none where
+    the edition has nothing about them. Where `among` is given, only those have one whose ids it
+    selects, whatever they chose. The audience is frozen here: who joins later gets the next
+    edition. None where the edition has a send already. Raises Conflict for one that was never
+    frozen.
     """
     if edition.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {edition.state.value}: there is nothing to send.")
@@ -87,8 +92,11 @@ def plan_by_hand(
 ) -> Send:
     """Plan a send that a person asked for, to begin at `at` or when it cannot be undone any more.
 
-    It is news from then on. Raises Conflict where nobody would get it, or it has a send.
+    It is news from then on. Raises Conflict where nobody would get it, it has a send, or its list
+    is archived.
     """
+    if edition.mailing_list.archived_at is not None:
+        raise Conflict(ARCHIVED)
     if edition.mailing_list.confirmed_count == 0:
         raise Conflict(NOBODY)
     send = plan(session, edition, replace(terms, undo=max(terms.undo, at - now)), now=now)
@@ -111,6 +119,8 @@ def _write_deliveries(
     )
     if among is not None:
         confirmed = confirmed.where(Subscription.subscriber_id.in_(among))
+    elif has_choosers(session, send.list_id):
+        confirmed = confirmed.where(wanted_by(session, send.edition_id, send.list_id))
     session.execute(insert(Delivery).from_select(_DELIVERY_COLUMNS, confirmed))
     count = select(func.count()).select_from(Delivery).where(Delivery.send_id == send.id)
     return session.scalar(count) or 0

@@ -44,6 +44,14 @@ def sends_of_list(session: Session, list_id: int, *, most: int = 30) -> Sequence
     return session.scalars(query.options(*whole)).all()
 
 
+def sends_under_way(session: Session, list_id: int) -> Sequence[Send]:
+    """The sends of a list that still mail somebody, or would if they went on; oldest first."""
+    query = select(Send).where(
+        Send.list_id == list_id, Send.state.in_([SendState.SENDING, SendState.PAUSED])
+    )
+    return session.scalars(query.order_by(Send.id)).all()
+
+
 def troubled_sends(session: Session, *, most: int = 20) -> Sequence[Send]:
     """The sends that do not go on, or wait for a decision: the newest first."""
     held = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.HELD)

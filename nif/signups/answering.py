@@ -141,6 +141,8 @@ def _reply(asked: Asked, mailing_list: MailingList, pen: Pen) -> Message | None:
     return pen.stationery.write(
         name,
         headers=way_out(leave),
+        sender=mailing_list.sender_name,
+        language=mailing_list.language,
         link=link,
         unsubscribe=leave,
         not_me=pen.links.not_me(not_me_token(reader, pen.tokens)),

@@ -1,6 +1,6 @@
 """What readers' pages ask for: one story, the newest ones, those under a tag, related ones."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -123,12 +123,18 @@ def first_slugs(session: Session, stories: Sequence[Revision]) -> dict[int, str]
 
 
 def not_among(
-    session: Session, known: Select[int], *, since: datetime, most: int
+    session: Session,
+    known: Select[int],
+    *,
+    since: datetime,
+    most: int,
+    about: Collection[str] = (),
 ) -> Sequence[Revision]:
     """Current revisions of stories first published at or after `since`, newest first.
 
-    Stories whose ids `known` selects are left out, and what no longer stands is no news. Where
-    there are more than `most`, the oldest are taken, so that asking again brings the rest.
+    `about` are slugs of tags of which a story has to have one; without any, all will do. Stories
+    whose ids `known` selects are left out, and what no longer stands is no news. Where there are
+    more than `most`, the oldest are taken, so that asking again brings the rest.
     """
     query = (
         _current()
@@ -139,6 +145,10 @@ def not_among(
         )
         .order_by(Story.first_published_at, Story.id)
     )
+    if about:
+        tagged_so = select(story_tag.c.tag_id).join(Tag, Tag.id == story_tag.c.tag_id)
+        tagged_so = tagged_so.where(story_tag.c.story_id == Story.id, Tag.slug.in_(about))
+        query = query.where(tagged_so.exists())
     return session.scalars(query.limit(most)).all()[::-1]
 
 

@@ -1,6 +1,5 @@
 """Asking to join a list, and confirming that it was really oneself who asked."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,6 +11,7 @@ from nif.database import insert_into
 from nif.errors import Expired, NotFound
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.budgeting import DAY, may_ask, may_mail
+from nif.subscriptions.choosing import forget_topics
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import move
 from nif.subscriptions.forgetting import GONE, is_erased
@@ -65,9 +65,10 @@ def ask_to_join(
 
     One mail a day goes to an address, and three confirmations in thirty days unless a person let
     the wish through. A second list within the day joins what is pending: the link that is out
-    offers it too. Addresses that bounced, complained or said that it was not them are not mailed.
+    offers it too. Addresses that bounced, complained or said that it was not them are not mailed,
+    and nobody joins a list that is archived.
     """
-    if not _may_be_mailed(session, address):
+    if mailing_list.archived_at is not None or not _may_be_mailed(session, address):
         return Asked(None)
     if not may_mail(session, address.canonical, now=now):
         return _without_a_mail(session, mailing_list, address, where, now)
@@ -116,12 +117,13 @@ def confirm(
     """Turn a pending subscription into a confirmed one, and write down the consent.
 
     A token works once and for 7 days. Confirming twice is no error: the reader who presses the
-    button again is told that they are subscribed.
+    button again is told that they are subscribed. Who had chosen topics once joins all of it.
 
     Raises NotFound for a token that we never gave out, Expired for one that is too old.
     """
     subscription = find_by_token(session, token, tokens, now=now)
     if subscription.state is SubscriptionState.PENDING:
+        forget_topics(session, subscription)
         enter(session, subscription, where, now=now)
     return subscription
 
@@ -134,24 +136,6 @@ def enter(
     subscription.confirmed_at, subscription.left_at = now, None
     record(session, subscription, ConsentAction.CONFIRMED, where, now=now)
     _revive(session, session.get_one(Subscriber, subscription.subscriber_id))
-
-
-def get_list(session: Session, slug: str) -> MailingList:
-    """Raises NotFound."""
-    found = session.scalar(select(MailingList).where(MailingList.slug == slug))
-    if found is None:
-        raise NotFound("There is no such newsletter.")
-    return found
-
-
-def all_lists(session: Session) -> Sequence[MailingList]:
-    """The house's lists, the oldest first."""
-    return session.scalars(select(MailingList).order_by(MailingList.id)).all()
-
-
-def find_first_list(session: Session) -> MailingList | None:
-    """The list that the site's form offers, where there is one."""
-    return session.scalar(select(MailingList).order_by(MailingList.id).limit(1))
 
 
 def _may_be_mailed(session: Session, address: Address) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Date, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -43,7 +44,10 @@ class SuppressionReason(StrEnum):
 class MailingList(Base):
     """A list that people join. Its counters are kept by the rules that change them.
 
-    Lists of one `family` tell the same at different paces: a reader chooses one of them.
+    Lists of one `family` tell the same at different paces: a reader chooses one of them. `topics`
+    are the slugs of the tags that it carries, all stories where there are none; nothing that was
+    published a period before `news_from` is news for it. An empty `sender_name` or `language` is
+    the house's. `edits` counts the changes of what people set, so that two do not undo each other.
     """
 
     __tablename__ = "mailing_list"
@@ -60,6 +64,13 @@ class MailingList(Base):
     pending_count: Mapped[int] = mapped_column(default=0)
     confirmed_count: Mapped[int] = mapped_column(default=0)
     left_count: Mapped[int] = mapped_column(default=0)
+    sender_name: Mapped[str] = mapped_column(default="")
+    language: Mapped[str] = mapped_column(default="")
+    is_shown: Mapped[bool] = mapped_column(default=True)
+    topics: Mapped[list[Any]] = mapped_column(default=list)
+    news_from: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+    edits: Mapped[int] = mapped_column(default=0)
 
 
 PAUSED = text("paused_until IS NOT NULL")
@@ -106,6 +117,18 @@ class Subscription(Base):
 
     subscriber: Mapped[Subscriber] = relationship()
     mailing_list: Mapped[MailingList] = relationship()
+
+
+class SubscriptionTopic(Base):
+    """A topic without which a reader wants no edition of a list; who has none wants every one."""
+
+    __tablename__ = "subscription_topic"
+
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
+    subscriber_id: Mapped[int] = mapped_column(
+        ForeignKey(Subscriber.id), primary_key=True, index=True
+    )
+    tag: Mapped[str] = mapped_column(primary_key=True)
 
 
 class Wording(Base):

@@ -1,6 +1,6 @@
 """Changing one's address: asked for on the own page, done by the link in a mail to the new one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
@@ -12,6 +12,7 @@ from nif.errors import Expired, NotFound
 from nif.mail import outbox, posting
 from nif.subscriptions.addresses import Address
 from nif.subscriptions.budgeting import DAY, MONTH, find_excess, may_mail
+from nif.subscriptions.choosing import take_topics_over
 from nif.subscriptions.consenting import Circumstances, record
 from nif.subscriptions.counting import move, uncount
 from nif.subscriptions.forgetting import GONE
@@ -134,6 +135,7 @@ def move_address(
 def _take_over(session: Session, reader: Subscriber, other: Subscriber) -> None:
     """Give a reader the subscriptions and the record of another, who then is nobody."""
     mine = {one.list_id: one for one in _subscriptions(session, reader)}
+    take_topics_over(session, of=other.id, to=reader.id, lists=_won(session, mine, other))
     for theirs in _subscriptions(session, other):
         uncount(session, theirs)
         own = mine.get(theirs.list_id)
@@ -163,6 +165,16 @@ def _take_over(session: Session, reader: Subscriber, other: Subscriber) -> None:
     session.execute(delete(AddressChange).where(AddressChange.subscriber_id == other.id))
     session.delete(other)
     session.flush()
+
+
+def _won(session: Session, mine: Mapping[int, Subscription], other: Subscriber) -> list[int]:
+    """The lists on which what counts from now on is how the other was on them."""
+    confirmed = SubscriptionState.CONFIRMED
+    return [
+        theirs.list_id
+        for theirs in _subscriptions(session, other)
+        if (own := mine.get(theirs.list_id)) is None or theirs.state is confirmed is not own.state
+    ]
 
 
 def _subscriptions(session: Session, subscriber: Subscriber) -> Iterator[Subscription]:

@@ -12,7 +12,7 @@ from nif.subscriptions.addresses import Address
 from nif.subscriptions.consenting import Circumstances, has_ever_confirmed
 from nif.subscriptions.counting import move
 from nif.subscriptions.forgetting import GONE
-from nif.subscriptions.joining import all_lists, enter
+from nif.subscriptions.joining import enter
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
     MailingList,
@@ -20,6 +20,7 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
 )
+from nif.subscriptions.reading import all_lists
 from nif.subscriptions.suppressing import is_suppressed
 from nif.tokens import Purpose, Tokens
 
@@ -56,7 +57,10 @@ def find_reader(session: Session, address: Address) -> Subscriber | None:
 
 
 def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingList, bool]]:
-    """Every list, and whether the subscriber is on it."""
+    """The lists that everyone is offered and those that the subscriber is on, and which these are.
+
+    One that is hidden or archived is there for those who are on it, and for nobody else.
+    """
     on = set(
         session.scalars(
             select(Subscription.list_id).where(
@@ -65,7 +69,11 @@ def choices(session: Session, subscriber: Subscriber) -> Sequence[tuple[MailingL
             )
         )
     )
-    return [(mailing_list, mailing_list.id in on) for mailing_list in all_lists(session)]
+    return [
+        (one, one.id in on)
+        for one in all_lists(session)
+        if one.id in on or (one.is_shown and one.archived_at is None)
+    ]
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,15 @@ def prefer(
             if subscription is None:
                 subscription = _ask(session, subscriber, mailing_list, now)
             enter(session, subscription, where, now=now)
+
+
+def subscriptions_of(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
+    """What a subscriber is confirmed on, in the order of the lists."""
+    query = select(Subscription).where(
+        Subscription.subscriber_id == subscriber.id,
+        Subscription.state == SubscriptionState.CONFIRMED,
+    )
+    return session.scalars(query.order_by(Subscription.list_id)).all()
 
 
 def _ask(

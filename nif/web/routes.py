@@ -22,6 +22,7 @@ from nif.web.newsroom import revising as newsroom_revising
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     corrections,
+    embedding,
     feeds,
     history,
     home,
@@ -48,7 +49,7 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, unsubscribe, not_me, preferences, new_address, own_data),
+    *(subscribe, embedding, unsubscribe, not_me, preferences, new_address, own_data),
     *(relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, abort, g, request
 from secure import (
     ContentSecurityPolicy,
     PermissionsPolicy,
@@ -19,11 +19,12 @@ from nif.settings import Settings
 
 def protect(app: Flask, settings: Settings) -> None:
     """Set what browsers are told, and whom we believe."""
-    headers = _headers(settings)
+    headers, framed = _headers(settings), _headers(settings, framed=True)
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        for name, value in headers.items():
+        chosen = framed if g.get("may_be_framed") else headers
+        for name, value in chosen.items():
             response.headers.setdefault(name, value)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
@@ -42,6 +43,15 @@ def protect(app: Flask, settings: Settings) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
 
+def let_be_framed() -> None:
+    """Let the page that answers this request stand in a frame on any site.
+
+    No other page may. There is nothing in it that a trick with frames could make anyone do: it
+    knows no cookie, and what it asks for is confirmed by mail.
+    """
+    g.may_be_framed = True
+
+
 def _hosts(settings: Settings) -> tuple[str, ...]:
     own = urlsplit(settings.base_url).hostname or "localhost"
     local = () if settings.in_production else ("localhost", "127.0.0.1")
@@ -54,7 +64,7 @@ def _elsewhere(settings: Settings) -> tuple[str, ...]:
     return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
 
 
-def _headers(settings: Settings) -> dict[str, str]:
+def _headers(settings: Settings, *, framed: bool = False) -> dict[str, str]:
     policy = (
         ContentSecurityPolicy()
         .default_src("'none'")
@@ -65,13 +75,13 @@ def _headers(settings: Settings) -> dict[str, str]:
         .worker_src("'self'")
         .frame_src("'self'")
         .form_action("'self'")
-        .frame_ancestors("'none'")
+        .frame_ancestors("*" if framed else "'none'")
         .base_uri("'none'")
     )
     secure = Secure(
         csp=policy,
         xcto=XContentTypeOptions().nosniff(),
-        xfo=XFrameOptions().deny(),
+        xfo=None if framed else XFrameOptions().deny(),
         referrer=ReferrerPolicy().same_origin(),
         permissions=PermissionsPolicy().camera().microphone().geolocation(),
         hsts=StrictTransportSecurity().max_age(31536000)

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from nif.accounts.models import RoleName
 from nif.database import Database
 from nif.parts import Parts
-from nif.subscriptions.joining import get_list
 from nif.subscriptions.preferring import preferences_token
+from nif.subscriptions.reading import get_list
 from tests.corpus import NUL, in_sets, payloads
 from tests.corpus.looking import is_harmless, look, trouble
 from tests.corpus.world import furnish
@@ -43,6 +43,13 @@ PICTURE = dict.fromkeys(
     ("alt", "credit", "credit_url", "licence", "licence_url", "caption", "source_type"), ""
 )
 NOTE = dict.fromkeys(("kind", "summary", "text", "was", "now_", "cause", "severity", "from_n"), "")
+CHARTER = dict.fromkeys(
+    (
+        *("title", "description", "sender_name", "language", "topics", "family", "is_shown"),
+        *("often", "at", "zone", "edits"),
+    ),
+    "",
+)
 SAVED: Mapping[str, Mapping[str, str]] = {
     "/newsroom/stories/new": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
     "/newsroom/stories/autosave": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
@@ -59,7 +66,7 @@ SAVED: Mapping[str, Mapping[str, str]] = {
     | dict.fromkeys(("credit_url", "licence_url"), "https://example.com/"),
     "/account/profile": {**PROFILE, "is_public": "1"},
     "/admin/lists/new": {
-        **{"title": "", "description": "", "slug": "s-{n}"},
+        **{"title": "", "description": "", "slug": "s-{n}", "sender_name": ""},
         **{"often": "daily", "at": "07:30", "zone": "Europe/London"},
     },
     "/admin/segments/new": {
@@ -91,15 +98,16 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/newsroom/register/relationships/1/end": {"ended": ""},
     "/newsroom/pictures/1": PICTURE,
     "/account/profile": PROFILE,
-    "/admin/lists/new": dict.fromkeys(("title", "slug", "description", "often", "at", "zone"), ""),
-    "/admin/lists/list-1/schedule": dict.fromkeys(("often", "at", "zone"), ""),
     "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}
     | {"what-1": "list.left", "value-1": "", "what-2": "joined.since", "value-2": ""}
     | {"what-3": "source.is", "value-3": "", "what-4": "suppressed.because", "value-4": ""},
+    "/admin/lists/new": {"slug": "", **CHARTER},
+    "/admin/lists/list-1/edit": CHARTER,
+    "/embed/list-1": {"email": ""},
     "/admin/people": {"email": "", "name": "", "role": ""},
     "/articles/said-1/report": {"kind": "", "text": "", "email": ""},
-    "/subscribe": {"email": "", "list": ""},
+    "/subscribe": {"email": "", "list": "", "key": ""},
     "/preferences": {"email": ""},
     "/admin/sign-ups/let-through": {"why": "", "id": ""},
     "/admin/sign-ups/throw-away": {"why": "", "id": ""},

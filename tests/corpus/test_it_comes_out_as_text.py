@@ -59,7 +59,10 @@ OF_A_NUMBER = (
     "/people/ed-{n}",
     "/newsletters/list-{n}/",
     "/subscribe/list-{n}",
+    "/embed/list-{n}",
     "/admin/lists/list-{n}",
+    "/admin/lists/list-{n}/edit",
+    "/admin/lists/list-{n}/embed",
 )
 OF_THE_HOUSE = (
     *("/", "/corrections", "/relationships", "/people", "/newsletters/", "/subscribe"),

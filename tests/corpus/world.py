@@ -53,7 +53,7 @@ def furnish(session: Session, text: str, parts: Sequence[str], *, number: int) -
     made = kept(session, alt="x", credit="x", caption="x")
     made.alt = made.credit = made.caption = made.licence = text
     founded = a_list(session, slug=f"list-{number}", title="x", created_at=now)
-    founded.title = founded.description = text
+    founded.title = founded.description = founded.sender_name = text
     detail = {"name": text, "title": [text, text]}
     note(session, ed, "list_created", kind="list", subject=founded.slug, detail=detail, now=now)
     restock(session)

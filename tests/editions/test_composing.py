@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -10,15 +11,18 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.editions import composing
-from nif.editions.composing import compose, due_slots, keep_slot, upcoming
+from nif.editions.composing import compose, due_slots, keep_slot, make_now, upcoming
 from nif.editions.models import Edition, EditionItem, EditionState
 from nif.editions.scheduling import Slot
 from nif.editions.writing import hash_of
+from nif.errors import Conflict
 from nif.ledger.chaining import append
 from nif.ledger.models import Kind
 from nif.mail.message import Message
 from nif.parts import Parts
 from nif.stories.models import Revision, Story
+from nif.subscriptions.archiving import archive, take_back
+from nif.subscriptions.establishing import charter_of, recharter
 from nif.subscriptions.models import MailingList
 from tests.conftest import NOON
 from tests.factories import a_draft, a_list, a_story
@@ -262,6 +266,57 @@ def test_the_first_digest_reaches_back_one_period(
     a_story(session, at=NOON - days * DAY - timedelta(seconds=1))
 
     assert stories(session, keep(session, parts, mailing_list)) == [inside.story_id]
+
+
+def test_a_list_of_topics_carries_stories_about_one_of_them(session: Session, parts: Parts) -> None:
+    mailing_list = a_list(session, topics=("ai", "touring"))
+    about = a_story(session, at=NOON - 3 * HOUR, tags=["AI", "Deals"])
+    a_story(session, at=NOON - 2 * HOUR, tags=["Deals"])
+    a_story(session, at=NOON - HOUR, tags=[])
+
+    assert stories(session, keep(session, parts, mailing_list)) == [about.story_id]
+    assert keep(session, parts, mailing_list, NOON + DAY).state is EditionState.EMPTY
+
+
+def test_a_list_that_carries_everything_again_is_not_flooded(
+    session: Session, parts: Parts
+) -> None:
+    mailing_list = a_list(session, topics=("ai",))
+    a_story(session, at=NOON - 9 * DAY, tags=["Deals"])
+    fresh = a_story(session, at=NOON - HOUR, tags=["Deals"])
+    wide = replace(charter_of(mailing_list), topics=())
+    recharter(session, mailing_list, wide, edits=0, now=NOON)
+
+    assert stories(session, keep(session, parts, mailing_list)) == [fresh.story_id]
+
+
+def test_an_archived_list_keeps_no_slot_and_goes_on_with_the_next(
+    session: Session, parts: Parts
+) -> None:
+    mailing_list = a_list(session)
+    a_story(session, at=NOON - 2 * DAY)
+    archive(session, mailing_list, now=NOON - 3 * DAY)
+
+    assert due_slots(session, mailing_list, now=NOON) == []
+    with pytest.raises(Conflict, match="archived"):
+        make_now(session, mailing_list, parts.desk, now=NOON)
+
+    take_back(session, mailing_list, now=NOON)
+    assert due_slots(session, mailing_list, now=NOON + HOUR) == []
+    assert len(due_slots(session, mailing_list, now=NOON + DAY)) == 1
+    assert keep(session, parts, mailing_list, NOON + DAY).state is EditionState.EMPTY
+
+
+def test_a_digest_comes_from_its_list_in_its_language(session: Session, parts: Parts) -> None:
+    a_story(session, at=NOON - HOUR)
+    own = a_list(session, sender_name="NIF Morgen", language="de")
+    plain = a_list(session, slug="plain")
+
+    german, house = (keep(session, parts, one).as_message() for one in (own, plain))
+
+    assert (german.from_name, house.from_name) == ("NIF Morgen", "New Industry Focus")
+    assert german.from_address == house.from_address
+    assert ('lang="de"' in german.html, 'lang="en"' in house.html) == (True, True)
 
 
 def test_news_of_more_than_sixty_days_ago_is_none(session: Session, parts: Parts) -> None:

@@ -6,9 +6,9 @@ from io import StringIO
 from nif.importing import exporting
 from nif.importing.exporting import export
 from nif.importing.models import RunState
-from nif.subscriptions.joining import get_list
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import SubscriptionState, SuppressionReason
+from nif.subscriptions.reading import get_list
 from nif.subscriptions.suppressing import suppress
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription

@@ -13,7 +13,7 @@ from nif.importing import claiming, keeping, steering, telling
 from nif.importing.models import ImportRun, RunState
 from nif.importing.running import Bench, go_on
 from nif.sends.planning import plan
-from nif.subscriptions.joining import confirm, confirmation_token, get_list
+from nif.subscriptions.joining import confirm, confirmation_token
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
     Consent,
@@ -24,6 +24,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
+from nif.subscriptions.reading import get_list
 from nif.subscriptions.suppressing import suppress
 from tests.conftest import NOON
 from tests.factories import HERE, a_plain_edition, a_subscription

@@ -5,7 +5,10 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.request import urlopen
 
 import html5lib
@@ -78,6 +81,7 @@ def test_readers_pages_are_open_to_everyone(
     for path in (
         "/",
         f"/articles/{SEED}",
+        "/embed/daily",
         f"/articles/{PICTURED}",
         "/tags/ai-training",
         "/newsletters/",
@@ -147,3 +151,32 @@ def test_the_seed_is_the_captured_story_to_the_letter(house: House) -> None:
     for line in seed.read_text().splitlines():
         line = line.strip(" •👋📨👇\u00a0").replace("'", "’")
         assert line.replace("&", "&amp;") in words
+
+
+@pytest.fixture
+def another_site(house: House, tmp_path: Path) -> Iterator[str]:
+    """The address of a site that shows pages of ours in frames: "form" and "page"."""
+    shown = {"form": "/embed/daily", "page": "/subscribe/daily"}
+    frames = [f'<iframe name="{k}" src="{house.url}{path}"></iframe>' for k, path in shown.items()]
+    (tmp_path / "index.html").write_text("".join(frames))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/index.html"
+        server.shutdown()
+
+
+@pytest.mark.browser
+def test_another_site_can_frame_the_form_of_a_list_and_no_other_page(
+    page: Page, another_site: str
+) -> None:
+    page.goto(another_site)
+
+    form = page.frame_locator("[name=form]")
+    form.locator("#email").fill("ann")
+    form.get_by_role("button").click()
+
+    form.locator("#email-problem").wait_for()
+    assert form.locator("#email").input_value() == "ann"
+    assert page.frame_locator("[name=page]").locator("#email").count() == 0
+    assert page.context.cookies() == []

@@ -12,6 +12,7 @@ from nif.subscriptions import joining, preferring
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.budgeting import find_excess, may_mail
 from nif.subscriptions.consenting import Circumstances
+from nif.subscriptions.reading import get_list
 from nif.tokens import Purpose, Tokens
 from tests.prove.machine import EDGE, NETWORK, PAUSE, SLUG, TOKENS, TYPED, Machine
 from tests.prove.promises import HOUR, NETWORK_AN_HOUR, Asking, Key
@@ -61,7 +62,7 @@ class Askers(Machine):
         assert address.canonical == who
         asked = joining.Asked(None)
         with self.database.transaction() as session:
-            newsletter = joining.get_list(session, slug)
+            newsletter = get_list(session, slug)
             if find_excess(session, who, network, now=self.now) is None:
                 asked = joining.ask_to_join(session, newsletter, address, where, now=self.now)
             named = asked.pending.subscriber if asked.pending else asked.known

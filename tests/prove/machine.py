@@ -99,7 +99,8 @@ class Machine(RuleBasedStateMachine):
 
 def _found(session: Session, slug: str) -> int:
     words = {"title": "NIF", "schedule": "daily 07:30", "zone": "Europe/London"}
-    mailing_list = MailingList(slug=slug, **words, created_at=START, scheduled_at=START)
+    times = dict.fromkeys(("created_at", "scheduled_at", "news_from"), START)
+    mailing_list = MailingList(slug=slug, **words, **times)
     session.add(mailing_list)
     session.flush()
     return mailing_list.id

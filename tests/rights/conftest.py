@@ -36,6 +36,7 @@ from nif.subscriptions.models import (
     Subscriber,
     Subscription,
     SubscriptionState,
+    SubscriptionTopic,
     SuppressionReason,
 )
 from nif.subscriptions.suppressing import suppress
@@ -101,6 +102,7 @@ def _say_everything(session, ann, list_id):
     session.add(AddressChange(subscriber_id=ann.id, **change))
     wish = {"address": ANN, "canonical": ANN.lower(), "asked_at": NOON}
     session.add(AddressChange(subscriber_id=other.subscriber_id, **wish))
+    session.add(SubscriptionTopic(list_id=list_id, subscriber_id=ann.id, tag="deals"))
     _was_imported(session, ann, list_id)
     sought = {"field": "address", "operator": "contains", "value": ANN.lower()}
     conditions = {"match": "all", "conditions": [sought]}

@@ -26,6 +26,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
+from nif.subscriptions.reading import get_list
 from nif.subscriptions.suppressing import is_suppressed, suppress
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_plain_send, a_subscription
@@ -155,7 +156,7 @@ def test_the_number_of_an_erased_reader_is_never_given_again(database: Database)
     with database.transaction() as session:
         erase(session, Person(ANN.lower(), gone), FOLDER, source="test", now=NOON)
     with database.transaction() as session:
-        mailing_list = joining.get_list(session, "daily")
+        mailing_list = get_list(session, "daily")
         assert a_subscription(session, mailing_list, BEA).subscriber_id > gone
         assert session.get(Subscriber, gone) is None
 

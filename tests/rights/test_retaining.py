@@ -26,6 +26,7 @@ from nif.subscriptions.models import (
     Subscriber,
     Subscription,
     SubscriptionState,
+    SubscriptionTopic,
 )
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
@@ -60,6 +61,10 @@ def test_a_wish_that_nobody_confirmed_goes_with_all_that_was_known(database: Dat
         kept = a_subscription(session, weekly, "ann@example.com")
         joining.ask_to_join(session, daily, read_address("ann@example.com"), HERE, now=NOON)
         kept_id = kept.subscriber_id
+        for one in session.scalars(select(Subscription).where(Subscription.state == PENDING)):
+            # As of somebody who was brought with a file, chose, left, and asked anew.
+            key = {"list_id": one.list_id, "subscriber_id": one.subscriber_id}
+            session.add(SubscriptionTopic(**key, tag="deals"))
 
     assert gone(database, NOON + 30 * DAY) == {}
     later = gone(database, NOON + 30 * DAY + SECOND)
@@ -68,6 +73,7 @@ def test_a_wish_that_nobody_confirmed_goes_with_all_that_was_known(database: Dat
     with database.reading() as session:
         assert session.scalars(select(Subscriber.id)).all() == [kept_id]
         assert session.scalar(select(func.count()).select_from(Consent)) == 0
+        assert session.scalars(select(SubscriptionTopic)).all() == []
         left = session.scalars(select(Subscription)).one()
         assert (left.list_id, left.state) == (weekly.id, CONFIRMED)
         counts = select(MailingList.pending_count, MailingList.confirmed_count)

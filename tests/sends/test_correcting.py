@@ -29,8 +29,8 @@ from nif.stories.models import Revision
 from nif.stories.notes import Note
 from nif.stories.revising import Change, NoteCopy, revise
 from nif.subscriptions import leaving
-from nif.subscriptions.joining import get_list
 from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
+from nif.subscriptions.reading import get_list
 from tests.conftest import NOON
 from tests.factories import (
     HERE,

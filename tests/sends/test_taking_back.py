@@ -15,7 +15,7 @@ from nif.parts import Parts
 from nif.sends import leasing, steering
 from nif.sends.models import Batch, Delivery, Lease, Send
 from nif.sends.planning import Terms, plan
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.reading import get_list
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, subscriptions
 from tests.sends.ledger import claim_next, claimed, get, release

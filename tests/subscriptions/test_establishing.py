@@ -1,11 +1,16 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import func, select
 
 from nif.errors import Conflict, Invalid
-from nif.subscriptions.establishing import Charter, establish, reschedule
+from nif.subscriptions.establishing import Charter, charter_of, establish, recharter
 from nif.subscriptions.models import MailingList
 from tests.conftest import NOON
 from tests.factories import a_list
+
+LATER = NOON + timedelta(days=1)
 
 
 def a_charter(**given):
@@ -67,22 +72,79 @@ def test_a_slug_is_given_once(session):
     assert session.scalar(select(func.count()).select_from(MailingList)) == 2
 
 
-def test_a_list_is_given_another_schedule_and_clock(session):
+def rechartered(session, mailing_list, *, edits=0, now=LATER, **given):
+    charter = replace(charter_of(mailing_list), **given)
+    return recharter(session, mailing_list, charter, edits=edits, now=now)
+
+
+def test_a_list_is_changed_and_each_field_that_changed_is_told(session):
     noise, daily = a_list(session, slug="noise"), a_list(session)
 
-    reschedule(daily, "weekly Friday 18:00", "America/New_York", now=NOON)
-    session.flush()
+    found = rechartered(
+        session, daily, title="News", language="de", schedule="weekly fri 18:00", is_shown=False
+    )
     session.expire_all()
 
-    assert (daily.schedule, daily.zone) == ("weekly Friday 18:00", "America/New_York")
-    assert (noise.schedule, noise.zone) == ("daily 07:30", "Europe/London")
+    assert found == {
+        "title": ("NIF Daily", "News"),
+        "schedule": ("daily 07:30", "weekly fri 18:00"),
+        "language": ("", "de"),
+        "is_shown": (True, False),
+    }
+    assert (daily.title, daily.language, daily.is_shown, daily.edits) == ("News", "de", False, 1)
+    assert daily.scheduled_at == LATER
+    assert (noise.title, noise.schedule, noise.edits) == ("NIF Daily", "daily 07:30", 0)
 
 
-def test_a_clock_that_there_is_not_changes_nothing(session):
+def test_the_short_name_never_changes_and_saving_what_is_so_is_no_change(session):
+    daily = a_list(session)
+
+    assert rechartered(session, daily, slug="other") == {}
+    assert (daily.slug, daily.edits) == ("daily", 0)
+
+
+def test_who_began_with_an_older_state_is_told(session):
+    daily = a_list(session)
+    rechartered(session, daily, title="First")
+
+    with pytest.raises(Conflict, match="Somebody else"):
+        rechartered(session, daily, title="Second")
+
+    assert daily.title == "First"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "begins"),
+    [(("ai",), (), True), (("ai",), ("deals",), True), (("ai", "deals"), ("ai",), False),
+     ((), ("ai",), False)],
+)  # fmt: skip
+def test_a_list_that_carries_more_begins_with_the_news_of_a_period(session, before, after, begins):
+    daily = a_list(session, topics=before)
+
+    rechartered(session, daily, topics=after)
+
+    assert (daily.news_from == LATER) is begins
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("zone", "Mars/Olympus"),
+        ("title", "Two\nlines"),
+        ("description", "Bcc:\r\nall@example.com"),
+        ("sender_name", "NIF\r\nBcc: all@example.com"),
+        ("sender_name", "NIF <other@example.com>"),
+        ("sender_name", "x" * 81),
+        ("language", "xx"),
+        ("family", "No Family"),
+        ("topics", tuple(map(str, range(51)))),
+    ],
+)
+def test_what_a_list_cannot_be_changes_nothing(session, field, value):
     daily = a_list(session)
 
     with pytest.raises(Invalid) as refusal:
-        reschedule(daily, "weekly Friday 18:00", "Mars/Olympus", now=NOON)
+        rechartered(session, daily, **{field: value})
 
-    assert list(refusal.value.problems) == ["zone"]
-    assert (daily.schedule, daily.zone) == ("daily 07:30", "Europe/London")
+    assert list(refusal.value.problems) == [field]
+    assert (daily.title, daily.edits) == ("NIF Daily", 0)

@@ -10,13 +10,10 @@ from nif.subscriptions.addresses import read_address
 from nif.subscriptions.joining import (
     Asked,
     Over,
-    all_lists,
     ask_to_join,
     confirm,
     confirmation_token,
     find_by_token,
-    find_first_list,
-    get_list,
 )
 from nif.subscriptions.leaving import leave
 from nif.subscriptions.models import (
@@ -28,6 +25,7 @@ from nif.subscriptions.models import (
     Wording,
 )
 from nif.subscriptions.offering import also_asked
+from nif.subscriptions.reading import all_lists, find_first_list, get_list
 from nif.subscriptions.suppressing import is_suppressed, suppress
 from nif.tokens import Purpose, Tokens
 from tests.conftest import NOON

@@ -19,8 +19,9 @@ from nif.editions.writing import hash_of
 from nif.errors import Conflict
 from nif.sends.models import Send
 from nif.sends.planning import NOBODY, plan_by_hand
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.choosing import has_choosers
 from nif.subscriptions.models import MailingList
+from nif.subscriptions.reading import get_list
 from nif.web.access import Access, open_to
 from nif.web.admin import words
 from nif.web.current import parts, reading, transaction
@@ -108,6 +109,7 @@ def _page(slug: str, *, changed: bool = False) -> str:
             mailing_list=shown.mailing_list,
             undo=parts().terms_by_hand.undo,
             nobody=NOBODY,
+            choosers=has_choosers(session, shown.mailing_list.id),
             changed=changed,
         )
 
@@ -116,7 +118,8 @@ def _preview(session: Session, mailing_list: MailingList, now: datetime) -> Prev
     had = _todays(session, mailing_list, now)
     today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
     slot, desk = Slot(today, now), parts().desk
-    digest = Digest([], None) if had else compose(session, mailing_list, slot, desk, now=now)
+    is_over = had or mailing_list.archived_at is not None
+    digest = Digest([], None) if is_over else compose(session, mailing_list, slot, desk, now=now)
     next_slot = upcoming(mailing_list, now=now)
     return Preview(
         mailing_list=mailing_list,

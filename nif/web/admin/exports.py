@@ -12,7 +12,7 @@ from nif.database import Database
 from nif.importing import steering, telling
 from nif.importing.exporting import export
 from nif.importing.models import ImportRun
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.reading import get_list
 from nif.web.access import Access, open_to
 from nif.web.current import parts, reading, transaction
 

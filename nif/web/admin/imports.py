@@ -22,8 +22,8 @@ from nif.errors import Conflict, Invalid, NotFound
 from nif.importing import keeping, steering, telling
 from nif.importing.models import AT_WORK, ImportRun, RunState
 from nif.importing.naming import vendor_of
-from nif.subscriptions.joining import get_list
 from nif.subscriptions.models import MailingList
+from nif.subscriptions.reading import get_list
 from nif.web.access import Access, open_to
 from nif.web.admin import exports, house, import_form
 from nif.web.current import parts, reading, settings, transaction

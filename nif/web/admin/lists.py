@@ -5,36 +5,33 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.accounts.auditing import changed, note
 from nif.clock import utc_now
 from nif.editions.archive import newest_slots
-from nif.editions.composing import compose, upcoming
+from nif.editions.composing import Digest, compose, upcoming
 from nif.editions.models import DIGEST, Edition
 from nif.editions.scheduling import Slot
-from nif.errors import Conflict, Invalid
 from nif.sends.certifying import Tally, tallies
 from nif.sends.models import Send
 from nif.sends.reading import sends_of_list, troubled_sends
-from nif.stories.publishing import restock
-from nif.subscriptions.establishing import establish, reschedule
-from nif.subscriptions.joining import all_lists, get_list
+from nif.stories.topics import named
+from nif.subscriptions.languages import LANGUAGES
 from nif.subscriptions.models import MailingList
+from nif.subscriptions.reading import all_lists, get_list
 from nif.web.access import Access, open_to
-from nif.web.admin import editions, house, previews, words
-from nif.web.admin.list_form import OFTEN, ListForm, charter_of, filled, read, schedule_of, zones
-from nif.web.current import parts, reading, settings, transaction
+from nif.web.admin import archiving, charters, editions, embedding, house, previews, words
+from nif.web.current import parts, reading
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
 blueprint.context_processor(house.banner)
 blueprint.register_blueprint(house.blueprint)
 blueprint.register_blueprint(editions.blueprint)
-blueprint.register_blueprint(previews.blueprint)
+for part in (charters, archiving, embedding, previews):
+    blueprint.register_blueprint(part.blueprint)
 
 SENDS_SHOWN = 3
 
@@ -76,75 +73,14 @@ def overview() -> ResponseReturnValue:
 @blueprint.get("/lists/<slug>")
 @open_to(Access.ADMIN)
 def one(slug: str) -> ResponseReturnValue:
-    return _page(slug)
-
-
-@blueprint.post("/lists/<slug>/schedule")
-@open_to(Access.ADMIN)
-def schedule(slug: str) -> ResponseReturnValue:
-    form = read(request.form)
-    try:
-        with transaction() as session:
-            now, mailing_list = utc_now(), get_list(session, slug)
-            before = f"{mailing_list.schedule}, {mailing_list.zone}"
-            reschedule(mailing_list, schedule_of(form), form.zone, now=now)
-            after = f"{mailing_list.schedule}, {mailing_list.zone}"
-            _note(session, "schedule_changed", slug, now, {"schedule": changed(before, after)})
-            restock(session)
-    except Invalid as error:
-        return _page(slug, form=form, problems=error.problems), 422
-    flash("The schedule is changed. The next digest follows it.", "good")
-    return redirect(url_for("admin_lists.one", slug=slug), 303)
-
-
-@blueprint.get("/lists/new")
-@open_to(Access.ADMIN)
-def begin() -> ResponseReturnValue:
-    return _new(ListForm(zone=settings().time_zone))
-
-
-@blueprint.post("/lists/new")
-@open_to(Access.ADMIN)
-def create() -> ResponseReturnValue:
-    form = read(request.form)
-    try:
-        with transaction() as session:
-            now = utc_now()
-            slug = establish(session, charter_of(form), now=now).slug
-            _note(session, "list_created", slug, now, {"title": form.title})
-            restock(session)
-    except Invalid as error:
-        return _new(form, error.problems), 422
-    except Conflict as error:
-        return _new(form, {"slug": f"{error} Choose another short name."}), 422
-    flash("The list is there. People can subscribe to it from now on.", "good")
-    return redirect(url_for("admin_lists.one", slug=slug), 303)
-
-
-def _note(session: Session, what: str, slug: str, now: datetime, detail: dict[str, Any]) -> None:
-    note(session, current_user, what, kind="list", subject=slug, detail=detail, now=now)
-
-
-def _new(form: ListForm, problems: dict[str, str] | None = None) -> str:
-    return render_template(
-        "admin/lists/new.html",
-        form=form,
-        problems=problems or {},
-        often=OFTEN,
-        zones=zones(),
-    )
-
-
-def _page(
-    slug: str, *, form: ListForm | None = None, problems: dict[str, str] | None = None
-) -> str:
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
         next_slot = _next_slot(session, mailing_list, now)
-        digest = compose(session, mailing_list, next_slot, parts().desk, now=now)
+        digest = _next_digest(session, mailing_list, next_slot, now)
         sends = {row.send.edition_id: row for row in _last_sends(session, mailing_list.id, 30)}
         past = newest_slots(session, mailing_list)
+        topics = list(named(session, mailing_list.topics).values())
     return render_template(
         "admin/lists/list.html",
         mailing_list=mailing_list,
@@ -153,11 +89,15 @@ def _page(
         editions=past,
         sends=sends,
         slot_words=words.SLOTS,
-        form=form or filled(mailing_list),
-        problems=problems or {},
-        often=OFTEN,
-        zones=zones(),
+        topics=topics,
+        languages=LANGUAGES,
     )
+
+
+def _next_digest(session: Session, mailing_list: MailingList, slot: Slot, now: datetime) -> Digest:
+    if mailing_list.archived_at is not None:
+        return Digest([], None)
+    return compose(session, mailing_list, slot, parts().desk, now=now)
 
 
 def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:

@@ -13,8 +13,8 @@ from nif.editions.composing import Digest, compose, upcoming
 from nif.editions.testing import as_read_by, as_test
 from nif.errors import NotFound
 from nif.mail.posting import write_letter
-from nif.subscriptions.joining import get_list
 from nif.subscriptions.models import MailingList
+from nif.subscriptions.reading import get_list
 from nif.web.access import Access, open_to
 from nif.web.current import links, parts, reading, transaction
 from nif.web.framing import in_a_frame
@@ -66,4 +66,6 @@ def test(slug: str) -> ResponseReturnValue:
 
 
 def _composed(session: Session, mailing_list: MailingList, now: datetime) -> Digest:
+    if mailing_list.archived_at is not None:
+        return Digest([], None)
     return compose(session, mailing_list, upcoming(mailing_list, now=now), parts().desk, now=now)

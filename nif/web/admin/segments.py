@@ -13,7 +13,7 @@ from nif.audience.finding import Page
 from nif.audience.sources import known_sources
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.subscriptions.joining import all_lists
+from nif.subscriptions.reading import all_lists
 from nif.web.access import Access, open_to
 from nif.web.admin import condition_form, house
 from nif.web.admin.condition_form import ADD, ConditionForm, Row

@@ -18,8 +18,8 @@ from nif.audience.sources import known_sources
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.subscriptions import pausing
-from nif.subscriptions.joining import all_lists
 from nif.subscriptions.models import SubscriptionState, Suppression
+from nif.subscriptions.reading import all_lists
 from nif.web.access import Access, open_to
 from nif.web.admin import condition_form, erasing, house, words
 from nif.web.admin.audit import in_words

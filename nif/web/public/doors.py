@@ -53,12 +53,22 @@ def has_to_ask_for_proof() -> bool:
     return "challenged" not in request.form and is_under_attack()
 
 
-def take(door: Door, address: Address, where: Circumstances, list_id: int = NO_LIST) -> None:
+def take(
+    door: Door,
+    address: Address,
+    where: Circumstances,
+    list_id: int = NO_LIST,
+    *,
+    has_key: bool = False,
+) -> None:
     """Lay what was asked for into the tray. The worker is not woken: its next look comes soon,
-    and what it then does has nothing to do with this request's time."""
+    and what it then does has nothing to do with this request's time.
+
+    `has_key` says that the form stood on another site, where it cannot tell when it was shown.
+    """
     now = utc_now()
     with transaction() as session:
-        odd = _odd()
+        odd = _odd(has_key=has_key)
         if odd is None and watching.find_attack(session, now=now) is not None:
             given, proof = request.form.get("ticket", ""), request.form.get("altcha", "")
             is_proved = proving.accept(session, tokens().keys, given, proof, now=now)
@@ -84,11 +94,13 @@ def problem_with_ticket(given: str) -> str:
     return TOO_OLD if age > LONGEST_SECONDS else ""
 
 
-def _odd() -> Why | None:
+def _odd(*, has_key: bool) -> Why | None:
     """What a form gives away by how it was filled in."""
     if request.form.get("website"):
         # A field that no person sees.
         return Why.TRAP
+    if has_key:
+        return None
     age = _age(request.form.get("ticket", ""))
     return Why.HASTE if age is None or age < LEAST_SECONDS else None
 

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, render_template, request
 
 from nif.stories import reading as stories
 from nif.stories.models import Revision
-from nif.subscriptions.joining import find_first_list
+from nif.subscriptions.reading import find_first_list
 from nif.web.access import Access, open_to
 from nif.web.current import reading
 from nif.web.public.caching import TICKET, kept

@@ -5,16 +5,18 @@ from datetime import datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.signups.models import Door
-from nif.subscriptions import pausing, preferring
+from nif.subscriptions import choosing, pausing, preferring
 from nif.subscriptions.addresses import read_address
 from nif.subscriptions.consenting import wording_of_choices
+from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
 from nif.web.current import circumstances, reading, settings, tokens, transaction
-from nif.web.public import doors
+from nif.web.public import doors, topics
 
 blueprint = Blueprint("preferences", __name__, url_prefix="/preferences")
 
@@ -56,7 +58,24 @@ def save(token: str) -> ResponseReturnValue:
     with transaction() as session:
         subscriber = preferring.get_subscriber(session, token, tokens())
         preferring.prefer(session, subscriber, wanted, where, now=utc_now())
+        if "none" not in request.form:
+            _choose_topics(session, subscriber)
     return redirect(url_for(".choose", token=token, saved="lists"), 303)
+
+
+def _choose_topics(session: Session, subscriber: Subscriber) -> None:
+    """Keep the topics of each list whose topics the form asked about."""
+    asked = request.form.getlist("topics")
+    offers = topics.offers(session, subscriber)
+    for one in preferring.subscriptions_of(session, subscriber):
+        offer = offers.get(one.list_id)
+        if offer is None or one.mailing_list.slug not in asked:
+            continue
+        ticked = request.form.getlist(f"topic-{one.mailing_list.slug}")
+        names = {tag: name for tag, name in offer.names.items() if tag in ticked}
+        title, site = one.mailing_list.title, settings().site_name
+        where = circumstances(choosing.wording_of_topics(site, title, names.values()))
+        choosing.choose_topics(session, one, names.keys(), where, now=utc_now())
 
 
 @blueprint.post("/<token>/pause")
@@ -89,12 +108,14 @@ def _page(
     with reading() as session:
         subscriber = preferring.get_subscriber(session, token, tokens())
         choices = preferring.choices(session, subscriber)
+        offers = topics.offers(session, subscriber)
     alone, families = preferring.by_family(choices)
     return render_template(
         "public/preferences/choose.html",
         token=token,
         subscriber=subscriber,
         choices=choices,
+        topics=offers,
         alone=alone,
         families=families,
         paused=pausing.is_paused(subscriber, now=utc_now()),

@@ -9,7 +9,7 @@ from nif.clock import utc_now
 from nif.errors import NotFound
 from nif.stories import listing
 from nif.stories.listing import Listed, News, Part
-from nif.subscriptions.joining import all_lists
+from nif.subscriptions.reading import ended_lists, offered_lists
 from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
@@ -108,7 +108,7 @@ def _some(found: Sequence[Listed]) -> Sequence[Listed]:
 
 def _pages() -> str:
     with reading() as session:
-        lists = all_lists(session)
+        lists = [*offered_lists(session), *ended_lists(session)]
     fixed = ("/newsletters/", "/subscribe", "/policies/", "/transparency")
     addresses = [links().home(), *(links().page(path) for path in fixed)]
     addresses += [links().page(f"/newsletters/{one.slug}/") for one in lists]

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, render_template
 from nif.sends.reaching import reached
 from nif.stories import reading as stories
 from nif.stories.history import notes_of
-from nif.subscriptions.joining import find_first_list
+from nif.subscriptions.reading import find_first_list
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.public.caching import TICKET, kept

@@ -1,23 +1,27 @@
 """Joining: the form, the answer that is the same for everyone, and the confirmation."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.editions.composing import upcoming
 from nif.errors import Invalid, NotFound
 from nif.signups.models import Door
 from nif.subscriptions import joining
-from nif.subscriptions.addresses import likely_slip, read_address
+from nif.subscriptions.addresses import Address, likely_slip, read_address
 from nif.subscriptions.consenting import wording
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.offering import also_asked
+from nif.subscriptions.reading import find_first_list, get_list, offered_lists
 from nif.web.access import Access, open_to
 from nif.web.current import circumstances, reading, settings, tokens, transaction
 from nif.web.public import doors
+from nif.web.public.elsewhere import opens, other_site
+from nif.web.public.ended import ended
 
 blueprint = Blueprint("subscribe", __name__)
 
@@ -27,13 +31,24 @@ CHOSEN = "the newsletter that I chose"
 
 @dataclass(frozen=True)
 class Wish:
-    """What a form said: kept as it was typed, so that nobody has to type it again."""
+    """What a form said: kept as it was typed, so that nobody has to type it again.
+
+    `page` is where on our site it stood, `origin` the other site where it did not, such as
+    `https://example.com`.
+    """
 
     email: str = ""
     list_slug: str = ""
     keep: str = ""
     page: str = ""
     chosen: bool = False
+    origin: str = ""
+
+
+class Show(Protocol):
+    """Shows a form again with what was typed, and what is to be put right or asked."""
+
+    def __call__(self, wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue: ...
 
 
 @blueprint.get("/subscribe")
@@ -47,32 +62,45 @@ def ask(list_slug: str = "") -> ResponseReturnValue:
 @blueprint.post("/subscribe/<list_slug>")
 @open_to(Access.PUBLIC)
 def join(list_slug: str = "") -> ResponseReturnValue:
-    wish = Wish(
+    return answer(read_wish(list_slug), _form, url_for(".check_your_inbox"))
+
+
+def read_wish(list_slug: str) -> Wish:
+    """What the form of this request said."""
+    return Wish(
         email=request.form.get("use") or request.form.get("email", ""),
         list_slug=request.form.get("list", list_slug),
         keep=request.form.get("keep", ""),
         page=request.form.get("page", "")[:200],
         chosen="chosen" in request.form,
+        origin=other_site(),
     )
+
+
+def answer(wish: Wish, show: Show, thanks: str) -> ResponseReturnValue:
+    """Do what a form asked for, wherever it stands: on our site, in a frame, on another site.
+
+    `thanks` is the address of the page that says the same to everyone.
+    """
     try:
         address = read_address(wish.email)
     except Invalid as error:
-        return _form(wish, problem=error.problems["email"])
+        return show(wish, problem=error.problems["email"])
     with reading() as session:
-        lists = joining.all_lists(session)
-    if not lists:
+        wanted = _find_list(session, wish.list_slug)
+    if wanted is None and not wish.list_slug:
         raise NotFound("There is no newsletter to subscribe to yet.")
-    if (chosen := _chosen(lists, wish.list_slug)) is None:
-        return _form(wish)
-    if problem := doors.problem_with_form():
-        return _form(wish, problem=problem)
+    if wanted is None or wanted.archived_at is not None:
+        return show(wish)
+    has_key = opens(request.form.get("key", ""), wanted)
+    if not has_key and (problem := doors.problem_with_form()):
+        return show(wish, problem=problem)
     if (slip := likely_slip(address)) and wish.keep != wish.email:
-        return _form(wish, slip=slip)
+        return show(wish, slip=slip)
     if doors.has_to_ask_for_proof():
-        return _form(wish)
-    words = wording(settings().site_name, CHOSEN if wish.chosen else chosen.title)
-    doors.take(Door.JOIN, address, circumstances(words, page=wish.page), chosen.id)
-    return redirect(url_for(".check_your_inbox"), 303)
+        return show(wish)
+    _lay_down(wish, address, wanted, has_key=has_key)
+    return redirect(thanks, 303)
 
 
 @blueprint.get("/subscribe/check-your-inbox")
@@ -90,6 +118,8 @@ def confirm(token: str) -> ResponseReturnValue:
         subscription = joining.find_by_token(session, token, tokens(), now=now)
         mailing_list = subscription.mailing_list
         others = [one.mailing_list for one in also_asked(session, subscription, now=now)]
+    if mailing_list.archived_at is not None:
+        return ended(mailing_list)
     return render_template(
         "public/subscribe/confirm.html",
         mailing_list=mailing_list,
@@ -102,23 +132,19 @@ def confirm(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def confirmed(token: str) -> ResponseReturnValue:
     with transaction() as session:
-        now, site = utc_now(), settings().site_name
-        title = joining.find_by_token(session, token, tokens(), now=now).mailing_list.title
-        where = circumstances(wording(site, title))
-        subscription = joining.confirm(session, token, tokens(), where, now=now)
-        if "all" in request.form:
-            for other in also_asked(session, subscription, now=now):
-                where = circumstances(wording(site, other.mailing_list.title))
-                joining.enter(session, other, where, now=now)
-        slug = subscription.mailing_list.slug
-    return redirect(url_for(".welcome", list_slug=slug), 303)
+        mailing_list = joining.find_by_token(session, token, tokens(), now=utc_now()).mailing_list
+        if mailing_list.archived_at is None:
+            _confirm(session, token, mailing_list)
+    return redirect(url_for(".welcome", list_slug=mailing_list.slug), 303)
 
 
 @blueprint.get("/subscribe/<list_slug>/welcome")
 @open_to(Access.PUBLIC)
 def welcome(list_slug: str) -> ResponseReturnValue:
     with reading() as session:
-        mailing_list = joining.get_list(session, list_slug)
+        mailing_list = get_list(session, list_slug)
+    if mailing_list.archived_at is not None:
+        return ended(mailing_list)
     return render_template(
         "public/subscribe/welcome.html",
         mailing_list=mailing_list,
@@ -126,11 +152,43 @@ def welcome(list_slug: str) -> ResponseReturnValue:
     )
 
 
+def _confirm(session: Session, token: str, mailing_list: MailingList) -> None:
+    now, site = utc_now(), settings().site_name
+    where = circumstances(wording(site, mailing_list.title))
+    subscription = joining.confirm(session, token, tokens(), where, now=now)
+    if "all" in request.form:
+        for other in also_asked(session, subscription, now=now):
+            where = circumstances(wording(site, other.mailing_list.title))
+            joining.enter(session, other, where, now=now)
+
+
+def _lay_down(wish: Wish, address: Address, wanted: MailingList, *, has_key: bool) -> None:
+    words = wording(settings().site_name, CHOSEN if wish.chosen else wanted.title)
+    where = circumstances(words, page=wish.page)
+    where = replace(where, source=wish.origin or where.source)
+    doors.take(Door.JOIN, address, where, wanted.id, has_key=has_key)
+
+
+def _find_list(session: Session, slug: str) -> MailingList | None:
+    """The list that a form names, or the one that the site's form offers where it names none."""
+    if not slug:
+        return find_first_list(session)
+    try:
+        return get_list(session, slug)
+    except NotFound:
+        return None
+
+
 def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
     with reading() as session:
-        lists = joining.all_lists(session)
-    chosen = _chosen(lists, wish.list_slug)
-    no_list = chosen is None and bool(lists)
+        lists = offered_lists(session)
+        chosen = _find_list(session, wish.list_slug)
+    no_list = bool(wish.list_slug) and chosen is None
+    if chosen is not None and chosen.archived_at is not None:
+        return ended(chosen)
+    if chosen is not None and not chosen.is_shown:
+        # Whoever has its link is asked about nothing else.
+        lists = [chosen]
     page = render_template(
         "public/subscribe/ask.html",
         wish=wish,
@@ -143,8 +201,3 @@ def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
         **doors.form_fields(),
     )
     return page, 422 if problem or slip or no_list else 200
-
-
-def _chosen(lists: Sequence[MailingList], slug: str) -> MailingList | None:
-    """The list of that slug; the first one where none is named."""
-    return next((one for one in lists if not slug or one.slug == slug), None)

@@ -13,7 +13,7 @@ from nif.importing.models import ImportRun
 from nif.jobs.worker import Worker
 from nif.parts import Parts
 from nif.settings import Settings
-from nif.subscriptions.joining import get_list
+from nif.subscriptions.reading import get_list
 from tests.factories import a_list
 from tests.web.newsroom.staff import text_of
 

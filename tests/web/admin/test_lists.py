@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -11,25 +10,14 @@ from nif.database import Database
 from nif.editions.models import Edition, EditionState
 from nif.sends.models import SendState
 from nif.sends.planning import plan
-from nif.subscriptions.models import MailingList
 from tests.factories import (
     a_list,
     a_plain_edition,
     a_plain_send,
     a_story,
-    shelf_version,
     subscriptions,
 )
 from tests.web.newsroom.staff import text_of
-
-CHARTER = {
-    "title": "NIF Weekly",
-    "slug": "weekly",
-    "description": "The week in one mail.",
-    "often": "fri",
-    "at": "08:00",
-    "zone": "Europe/London",
-}
 
 
 def test_a_house_without_lists_is_told_how_to_found_one(admin: FlaskClient) -> None:
@@ -54,45 +42,6 @@ def test_the_overview_shows_counters_schedule_and_trouble(
     assert "Pending 37" in page
     assert "Nothing has been sent to this list yet." in page
     assert "0 of 3 accepted" in page
-
-
-def test_a_list_is_founded_and_the_site_offers_it(admin: FlaskClient, database: Database) -> None:
-    with database.reading() as session:
-        before = shelf_version(session)
-
-    answer = admin.post("/admin/lists/new", data=CHARTER, follow_redirects=True)
-
-    assert "The list is there." in answer.text
-    assert "Every Friday at 08:00" in answer.text
-    with database.reading() as session:
-        assert session.scalars(select(MailingList.schedule)).all() == ["weekly fri 08:00"]
-        assert shelf_version(session) > before
-
-
-@pytest.mark.parametrize(
-    ("wrong", "name"),
-    [
-        ({"title": " "}, "title"),
-        ({"title": "x" * 101}, "title"),
-        ({"slug": "Not A Slug"}, "slug"),
-        ({"slug": "new"}, "slug"),
-        ({"slug": "daily"}, "slug"),
-        ({"zone": "Mars/Olympus"}, "zone"),
-        ({"at": "25:00"}, "at"),
-        ({"often": "someday"}, "often"),
-    ],
-)
-def test_a_wrong_charter_is_told_beside_its_field(
-    admin: FlaskClient, database: Database, wrong: dict[str, str], name: str
-) -> None:
-    with database.transaction() as session:
-        a_list(session)
-
-    page = admin.post("/admin/lists/new", data=CHARTER | wrong)
-
-    assert page.status_code == 422
-    assert f'id="{name}-problem"' in page.text
-    assert "The week in one mail." in page.text
 
 
 def test_a_list_shows_what_its_next_digest_would_hold(
@@ -136,28 +85,24 @@ def test_a_list_shows_what_became_of_its_slots(admin: FlaskClient, database: Dat
     assert f'href="/newsletters/daily/{now.date()}"' in html
 
 
-def test_a_schedule_is_changed_and_a_wrong_one_changes_nothing(
-    admin: FlaskClient, database: Database
-) -> None:
+def test_a_list_shows_how_readers_see_it(admin: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
-        a_list(session)
+        a_story(session, tags=["AI"])
+        given = {"sender_name": "NIF Morgen", "language": "de", "topics": ("ai",)}
+        a_list(session, description="All of it.", is_shown=False, **given)
 
-    done = admin.post(
-        "/admin/lists/daily/schedule",
-        data={"often": "mon", "at": "09:15", "zone": "America/New_York"},
-        follow_redirects=True,
-    )
-    assert "Every Monday at 09:15, America/New York time" in done.text
+    page = text_of(admin.get("/admin/lists/daily").text)
 
-    for wrong in ({"at": "9"}, {"zone": "Nowhere"}, {"often": ""}):
-        data = {"often": "daily", "at": "07:30", "zone": "Europe/London", **wrong}
-        page = admin.post("/admin/lists/daily/schedule", data=data)
-        assert page.status_code == 422
-        assert f'id="{next(iter(wrong))}-problem"' in page.text
-    with database.reading() as session:
-        assert session.scalars(select(MailingList.schedule)).all() == ["weekly mon 09:15"]
+    assert "NIF Morgen news@" in page
+    assert "All of it." in page
+    assert "Stories about AI." in page
+    assert "Language German" in page
+    assert "hidden: only who has the link to its form can join" in page
 
 
 def test_a_list_that_is_not_there_is_a_page(admin: FlaskClient) -> None:
-    assert admin.get("/admin/lists/none").status_code == 404
-    assert admin.post("/admin/lists/none/schedule", data=CHARTER).status_code == 404
+    for path in ("", "/edit", "/archive", "/delete", "/embed"):
+        assert admin.get(f"/admin/lists/none{path}").status_code == 404
+    for path in ("edit", "archive", "take-back", "delete"):
+        data = {"title": "x", "often": "daily", "at": "07:30", "zone": "UTC"}
+        assert admin.post(f"/admin/lists/none/{path}", data=data).status_code == 404

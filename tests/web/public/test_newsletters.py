@@ -10,6 +10,8 @@ from nif.parts import Parts
 from nif.sends import settling
 from nif.sends.models import Batch, BatchState, Send
 from nif.stories.kinds import ChangeKind, Severity
+from nif.subscriptions.archiving import archive
+from nif.subscriptions.reading import get_list
 from tests.factories import a_list, a_story
 from tests.sends.test_correcting import (
     HOUR,
@@ -124,3 +126,22 @@ def test_retracted_text_is_struck_and_says_so_to_those_who_cannot_see_it(
 
     assert notice < begins < struck < lead < page.index("</del>") < ends
     assert ends < page.index('id="transparency"')
+
+
+def test_the_pages_of_a_list_that_ended_stay_and_offer_another(
+    client: FlaskClient, database: Database, digest: str
+) -> None:
+    with database.transaction() as session:
+        a_list(session, "weekly", title="NIF Weekly", topics=("deals",), language="de")
+        archive(session, get_list(session, "daily"), now=NOON)
+
+    index = text_of(client.get("/newsletters/").text)
+    assert "Stories about Deals." in index
+    assert index.index("Newsletters that ended NIF Daily") > index.index("NIF Weekly")
+    own, edition = client.get("/newsletters/daily/"), client.get(digest)
+    assert "This newsletter ended on 20 November 2026." in own.text
+    for page in (own, edition):
+        assert page.status_code == 200
+        assert 'name="list" value="weekly"' in page.text
+    assert '<html lang="de">' in client.get("/newsletters/weekly/").text
+    assert "/newsletters/daily/" in client.get("/sitemaps/pages.xml").text

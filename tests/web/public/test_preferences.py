@@ -2,13 +2,17 @@
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.parts import Parts
-from nif.subscriptions.models import Subscription
+from nif.subscriptions.archiving import archive
+from nif.subscriptions.models import Subscription, SubscriptionTopic
 from nif.subscriptions.preferring import choices, get_subscriber, preferences_token
-from tests.factories import a_list, a_subscription
+from nif.subscriptions.reading import get_list
+from tests.conftest import NOON
+from tests.factories import a_list, a_story, a_subscription
 from tests.web.public.forms import ask_for_link, letters, link_in
 
 
@@ -72,3 +76,40 @@ def test_an_unknown_list_in_the_form_is_passed_over(
     client.post(f"/preferences/{token}", data={"list": ["daily", "nope"]})
 
     assert lists_of(session, token, parts) == ["daily"]
+
+
+def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
+    client: FlaskClient, database: Database, session: Session, token: str
+) -> None:
+    with database.transaction() as writing:
+        a_story(writing, tags=["AI", "Deals"])
+        a_list(writing, "narrow", topics=("ai",))
+    own = f"/preferences/{token}"
+    assert 'value="deals"' in client.get(own).text
+    assert "topic-narrow" not in client.get(own).text
+
+    choice = {"list": ["daily", "narrow"], "topics": ["daily", "narrow"], "topic-daily": "deals"}
+    client.post(own, data={**choice, "topic-weekly": "deals", "topic-narrow": "ai"})
+    client.post(own, data={"list": "daily"})
+
+    page = client.get(own).text
+    assert 'name="topic-daily" value="deals" checked' in page
+    assert 'name="topic-daily" value="ai">' in page
+    rows = session.scalars(select(SubscriptionTopic)).all()
+    assert [(one.list_id, one.tag) for one in rows] == [(1, "deals")]
+    records = client.get(f"{own}/receipts").text
+    assert "changed what comes of NIF Daily" in records
+    assert "NIF Daily only when there is something about: Deals." in records
+
+
+def test_who_is_on_a_list_that_ended_is_told_and_can_leave(
+    client: FlaskClient, database: Database, session: Session, token: str, parts: Parts
+) -> None:
+    with database.transaction() as writing:
+        archive(writing, get_list(writing, "daily"), now=NOON)
+
+    assert "It ended on 20 November 2026" in client.get(f"/preferences/{token}").text
+    client.post(f"/preferences/{token}", data={"list": "weekly"})
+
+    assert lists_of(session, token, parts) == ["weekly"]
+    assert "NIF Daily" not in client.get(f"/preferences/{token}").text

@@ -8,12 +8,15 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.parts import Parts
 from nif.signups.models import SignUp, Why
+from nif.subscriptions.archiving import archive
 from nif.subscriptions.models import (
     Consent,
     Subscriber,
     Subscription,
     SubscriptionState,
 )
+from nif.subscriptions.reading import get_list
+from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
 from tests.web.public.forms import let_go, letters, link_in, subscribe, ticket
 
@@ -204,3 +207,34 @@ def test_every_letter_has_a_way_out_that_works(
     assert letter.message["headers"]["List-Unsubscribe"].endswith(f"{link}>")
     assert client.post(link, data={"List-Unsubscribe": "One-Click"}).status_code == 200
     assert states(session, "ann@example.com") == [SubscriptionState.LEFT]
+
+
+def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(
+    client: FlaskClient, parts: Parts, database: Database, session: Session
+) -> None:
+    with database.transaction() as writing:
+        a_list(writing, "private", title="NIF Private", is_shown=False)
+
+    for page in ("/", "/subscribe", "/newsletters/", "/sitemap.xml", "/sitemaps/pages.xml"):
+        assert "private" not in client.get(page).text.lower()
+    own = client.get("/subscribe/private").text
+    assert ("NIF Private" in own, "NIF Weekly" in own) == (True, False)
+
+    subscribe(client, parts, "ann@example.com", list="private")
+    link = link_in(letters(session)[0], "confirm")
+    assert client.post(link).location == "/subscribe/private/welcome"
+
+
+def test_a_list_that_ended_meanwhile_is_not_joined(
+    client: FlaskClient, parts: Parts, database: Database, session: Session
+) -> None:
+    subscribe(client, parts, "ann@example.com")
+    link = link_in(letters(session)[0], "confirm")
+    with database.transaction() as writing:
+        archive(writing, get_list(writing, "daily"), now=NOON)
+
+    assert client.get(link).status_code == 410
+    assert "has ended" in client.post(link, follow_redirects=True).text
+    assert states(session, "ann@example.com") == [SubscriptionState.PENDING]
+    home = client.get("/").text
+    assert ("NIF Weekly" in home, "NIF Daily" in home) == (True, False)

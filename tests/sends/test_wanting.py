@@ -1,0 +1,119 @@
+"""Who chose topics is planned for an edition that has one of them, and for corrections."""
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
+
+from nif.editions.composing import keep_slot
+from nif.editions.models import Edition
+from nif.editions.scheduling import Slot
+from nif.parts import Parts
+from nif.sends.models import Delivery, Send
+from nif.sends.planning import plan
+from nif.stories.kinds import ChangeKind, Severity
+from nif.stories.models import Revision
+from nif.subscriptions.choosing import choose_topics
+from nif.subscriptions.models import MailingList, Subscriber, Subscription
+from tests.factories import HERE, a_list, a_story, a_subscription
+from tests.sends.test_correcting import DAY, HOUR, LATER, NOON, corrected, mail_what_is_due
+
+
+@pytest.fixture
+def daily(session: Session) -> MailingList:
+    return a_list(session)
+
+
+def a_reader(session: Session, daily: MailingList, name: str, *tags: str) -> Subscription:
+    made = a_subscription(session, daily, f"{name}@example.com")
+    choose_topics(session, made, tags, HERE, now=NOON)
+    return made
+
+
+def sent(session: Session, parts: Parts, daily: MailingList, *, now: object = NOON) -> Send:
+    edition = keep_slot(session, daily, Slot(now.date(), now), parts.desk, now=now)
+    send = plan(session, session.get_one(Edition, edition.id), now=now)
+    assert send is not None
+    return send
+
+
+def readers(session: Session, send: Send) -> list[str]:
+    query = select(Subscriber.address).join(Delivery, Delivery.subscriber_id == Subscriber.id)
+    found = session.scalars(query.where(Delivery.send_id == send.id).order_by(Subscriber.id))
+    return [address.partition("@")[0] for address in found]
+
+
+def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
+    session: Session, parts: Parts, daily: MailingList
+) -> None:
+    a_reader(session, daily, "all")
+    a_reader(session, daily, "ai", "ai")
+    a_reader(session, daily, "deals", "deals")
+    a_reader(session, daily, "both", "ai", "deals")
+    other = a_list(session, slug="other")
+    both = session.scalars(select(Subscriber).where(Subscriber.address == "ai@example.com")).one()
+    elsewhere = Subscription(
+        subscriber_id=both.id, list_id=other.id, state="confirmed", asked_at=NOON
+    )
+    session.add(elsewhere)
+    session.flush()
+    choose_topics(session, elsewhere, ["deals"], HERE, now=NOON)
+    a_story(session, at=NOON - HOUR, tags=["Deals"])
+
+    send = sent(session, parts, daily)
+
+    assert readers(session, send) == ["all", "deals", "both"]
+    assert send.audience == 3
+    assert readers(session, sent(session, parts, other)) == ["ai"]
+
+
+def test_what_counts_is_what_the_story_is_about_as_it_is_pinned(
+    session: Session, parts: Parts, daily: MailingList
+) -> None:
+    a_reader(session, daily, "ai", "ai")
+    story = a_story(session, at=NOON - HOUR, tags=["AI"])
+    edition = keep_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
+    session.get_one(Revision, story.id).tags = [["deals", "Deals"]]
+
+    send = plan(session, edition, now=NOON)
+
+    assert send is not None
+    assert (send.audience, str(send.state)) == (0, "finished")
+
+
+def test_corrections_go_to_whoever_was_mailed_the_error(
+    session: Session, parts: Parts, daily: MailingList
+) -> None:
+    """A significant one in a digest, a serious one by itself, whatever was chosen since."""
+    had_it = a_reader(session, daily, "had-it")
+    a_reader(session, daily, "never", "touring")
+    story, another = (a_story(session, at=NOON - HOUR, tags=["AI"]) for _ in range(2))
+    first = sent(session, parts, daily)
+    assert readers(session, first) == ["had-it"]
+    choose_topics(session, had_it, ["touring"], HERE, now=NOON)
+
+    corrected(session, story, ChangeKind.CORRECTION, Severity.SIGNIFICANT)
+    second = sent(session, parts, daily, now=NOON + DAY)
+    assert readers(session, second) == ["had-it"]
+
+    corrected(session, another, ChangeKind.RETRACTION, Severity.SERIOUS)
+    (third,) = mail_what_is_due(session, parts, now=LATER + DAY)
+    assert readers(session, third) == ["had-it"]
+
+
+def test_where_nobody_chose_the_plan_asks_one_question_more(
+    session: Session, parts: Parts, daily: MailingList
+) -> None:
+    a_reader(session, daily, "all")
+    a_story(session, at=NOON - HOUR)
+    edition = keep_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
+    asked: list[str] = []
+    event.listen(
+        session.connection(),
+        "before_cursor_execute",
+        lambda *args: asked.append(args[2]) if "subscription_topic" in args[2] else None,
+    )
+
+    plan(session, edition, now=NOON)
+
+    assert len(asked) == 1
+    assert "LIMIT" in asked[0]

@@ -1,0 +1,57 @@
+"""Ending a list at the desk."""
+
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.accounts.auditing import Act
+from nif.database import Database
+from nif.subscriptions.models import MailingList
+from tests.factories import a_list, a_plain_send
+from tests.web.newsroom.staff import text_of
+
+
+def test_a_list_with_readers_is_archived_taken_back_and_never_deleted(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        send = a_plain_send(session, count=3)
+        at = f"/admin/lists/{send.mailing_list.slug}"
+
+    asked = admin.get(f"{at}/archive")
+    assert "The 3 readers who are on it stay as they are" in text_of(asked.text)
+    assert "A send is under way, and archiving does not stop it." in text_of(asked.text)
+    assert f'href="/admin/sends/{send.id}"' in asked.text
+
+    page = text_of(admin.post(f"{at}/archive", follow_redirects=True).text)
+    assert "The list is archived." in page
+    assert "An archived list has no next digest." in page
+    assert "Archived since" in text_of(admin.get("/admin/").text)
+    assert "archived" in text_of(admin.get(f"{at}/send").text)
+    assert "No digest of it goes out any more" in text_of(
+        admin.post(f"{at}/send", follow_redirects=True).text
+    ).replace("no digest", "No digest")
+    again = admin.post(f"{at}/archive", follow_redirects=True)
+    assert "archived already. Nothing was changed." in text_of(again.text)
+
+    refused = text_of(admin.get(f"{at}/delete").text)
+    assert "cannot be deleted" in refused
+    assert "people who are on it or were, editions" in refused
+    admin.post(f"{at}/delete")
+    assert "The list goes on" in admin.post(f"{at}/take-back", follow_redirects=True).text
+    with database.reading() as session:
+        assert session.scalars(select(MailingList.archived_at)).one() is None
+        acts = session.scalars(select(Act.what).where(Act.subject_kind == "list")).all()
+    assert acts == ["list_archived", "list_taken_back"]
+
+
+def test_a_list_that_nobody_ever_joined_is_deleted(admin: FlaskClient, database: Database) -> None:
+    with database.transaction() as session:
+        a_list(session)
+
+    assert "Nobody ever joined it" in text_of(admin.get("/admin/lists/daily/delete").text)
+    page = admin.post("/admin/lists/daily/delete", follow_redirects=True)
+
+    assert "NIF Daily is deleted." in page.text
+    assert admin.get("/admin/lists/daily").status_code == 404
+    with database.reading() as session:
+        assert session.scalars(select(Act.what).order_by(Act.id.desc())).first() == "list_deleted"

@@ -1,0 +1,136 @@
+"""Founding a list and changing what it stands for, each on one form."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.accounts.auditing import Act
+from nif.database import Database
+from nif.subscriptions.models import MailingList
+from tests.factories import a_list, a_story, shelf_version
+from tests.web.newsroom.staff import text_of
+
+CHARTER = {
+    "title": "NIF Weekly",
+    "slug": "weekly",
+    "description": "The week in one mail.",
+    "often": "fri",
+    "at": "08:00",
+    "zone": "Europe/London",
+    "is_shown": "1",
+}
+EDIT = "/admin/lists/daily/edit"
+CHANGED = {
+    **{"title": "News", "description": "In short.", "sender_name": "NIF News", "language": "de"},
+    **{"topics": "deals, AI", "family": "news", "often": "mon", "at": "09:15"},
+    **{"zone": "America/New_York", "edits": "0", "slug": "hijacked"},
+}
+
+
+def test_a_list_is_founded_and_the_site_offers_it(admin: FlaskClient, database: Database) -> None:
+    with database.reading() as session:
+        before = shelf_version(session)
+
+    answer = admin.post("/admin/lists/new", data=CHARTER, follow_redirects=True)
+
+    assert "The list is there." in answer.text
+    assert "Every Friday at 08:00" in answer.text
+    with database.reading() as session:
+        assert session.scalars(select(MailingList.schedule)).all() == ["weekly fri 08:00"]
+        assert shelf_version(session) > before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"title": " "}, "title"),
+        ({"title": "x" * 101}, "title"),
+        ({"slug": "Not A Slug"}, "slug"),
+        ({"slug": "new"}, "slug"),
+        ({"slug": "daily"}, "slug"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+        ({"at": "25:00"}, "at"),
+        ({"often": "someday"}, "often"),
+        ({"sender_name": "NIF <other@example.com>"}, "sender_name"),
+        ({"language": "xx"}, "language"),
+        ({"topics": "Gardening"}, "topics"),
+        ({"family": "No Family"}, "family"),
+    ],
+)
+def test_a_wrong_charter_is_told_beside_its_field(
+    admin: FlaskClient, database: Database, wrong: dict[str, str], name: str
+) -> None:
+    with database.transaction() as session:
+        a_list(session)
+
+    page = admin.post("/admin/lists/new", data=CHARTER | wrong)
+
+    assert page.status_code == 422
+    assert f'id="{name}-problem"' in page.text
+    assert "The week in one mail." in page.text
+
+
+def test_all_of_a_list_is_changed_on_one_form_but_its_short_name(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_list(session)
+        a_story(session, tags=["AI", "Deals"])
+        before = shelf_version(session)
+    assert "It never changes" in text_of(admin.get(EDIT).text)
+
+    page = text_of(admin.post(EDIT, data=CHANGED, follow_redirects=True).text)
+
+    assert "Saved." in page
+    assert "Every Monday at 09:15, America/New York time" in page
+    with database.reading() as session:
+        daily = session.scalars(select(MailingList)).one()
+        act = session.scalars(select(Act).where(Act.what == "list_changed")).one()
+        assert shelf_version(session) > before
+    assert (daily.slug, daily.topics, daily.family) == ("daily", ["ai", "deals"], "news")
+    assert (daily.sender_name, daily.language, daily.is_shown) == ("NIF News", "de", False)
+    assert act.detail["title"] == {"before": "NIF Daily", "after": "News"}
+    assert act.detail["topics"] == {"before": "", "after": "ai, deals"}
+    assert act.detail.keys() == {
+        *("title", "description", "sender_name", "language", "topics", "family", "schedule"),
+        *("zone", "is_shown"),
+    }
+
+
+def test_a_slip_is_told_beside_its_field_and_nothing_is_lost(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_list(session)
+
+    wrong = {"topics": "Gardening", "at": "9", "zone": "Nowhere", "sender_name": "a@b"}
+    answer = admin.post(EDIT, data=CHANGED | wrong)
+
+    assert answer.status_code == 422
+    for name in wrong:
+        assert f'id="{name}-problem"' in answer.text
+    assert 'value="Gardening"' in answer.text
+    assert "In short." in answer.text
+    with database.reading() as session:
+        assert session.scalars(select(MailingList.title)).one() == "NIF Daily"
+        assert session.scalars(select(Act).where(Act.what == "list_changed")).all() == []
+
+
+def test_the_second_of_two_admins_is_told_and_decides(
+    admin: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_list(session)
+        a_story(session, tags=["AI", "Deals"])
+    admin.post(EDIT, data=CHANGED | {"title": "The first"})
+
+    late = admin.post(EDIT, data=CHANGED | {"title": "The second"})
+
+    assert late.status_code == 409
+    page = text_of(late.text)
+    assert "Somebody else changed this list while you were at it" in page
+    assert "Kept now: “The first”" in page
+    assert 'value="The second"' in late.text
+    assert "family-problem" not in late.text
+    done = admin.post(EDIT, data=CHANGED | {"title": "The second", "edits": "1"})
+    assert done.status_code == 303
