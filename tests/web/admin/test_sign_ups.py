@@ -79,7 +79,7 @@ def test_the_ticked_are_let_through_and_the_rest_thrown_away(
 def test_the_attack_mode_is_switched_by_hand_and_told_on_every_page(
     admin: FlaskClient, database: Database
 ) -> None:
-    said = "Unusually many sign-ups:"
+    said = "Forms ask for proof of work"
     assert said not in admin.get("/admin/").text
 
     admin.post("/admin/sign-ups/proof", data={"wish": "on", "hours": "6"})
