@@ -65,6 +65,9 @@ class Links:
     def unsubscribe(self, token: str) -> str:
         return f"{self.base_url}/unsubscribe/{token}"
 
+    def stay(self, token: str) -> str:
+        return f"{self.base_url}/stay/{token}"
+
     def reset_password(self, token: str) -> str:
         return f"{self.base_url}/reset/{token}"
 

@@ -25,6 +25,7 @@ SCHEDULE = (
     ("reconcile", timedelta(seconds=5)),
     ("pictures", timedelta(seconds=5)),
     ("imports", timedelta(seconds=2)),
+    ("askings", timedelta(seconds=30)),
     ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
     ("forget", timedelta(hours=1)),

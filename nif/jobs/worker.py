@@ -20,7 +20,8 @@ from nif.mail.posting import post_letters
 from nif.media.preparing import due, prepare
 from nif.parts import Parts
 from nif.rights.retaining import run_if_due
-from nif.sends import correcting, feedback, leasing
+from nif.sends import asking, correcting, feedback, leasing
+from nif.sends.askings import Asking
 from nif.sends.delivering import deliver
 from nif.sends.mirroring import pull_if_due
 from nif.sends.planning import plan
@@ -170,6 +171,15 @@ class Worker:
                 work(self._bench)
             finally:
                 self._importing.release()
+
+    def askings(self) -> None:
+        """Count anew how many have answered, each asking in a transaction of its own."""
+        now = utc_now()
+        with self._parts.database.reading() as session:
+            due = asking.to_count(session, now=now)
+        for asking_id in due:
+            with self._parts.database.transaction() as session:
+                asking.count_answers(session, session.get_one(Asking, asking_id), now=now)
 
     def suppressions(self) -> None:
         """Once a day, mirror the provider's own lists of whom it mails no more."""

@@ -1,6 +1,6 @@
 """Asking to join a list, and confirming that it was really oneself who asked."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -71,11 +71,28 @@ def ask_to_join(
     return Asked(subscription)
 
 
+def note_asked(
+    session: Session, canonicals: Collection[str], list_id: int, *, now: datetime
+) -> None:
+    """They are mailed the question whether they want this list, without having asked for it.
+
+    It counts as the mail of the day that an address gets for a list.
+    """
+    here = [f"{canonical} {list_id}" for canonical in canonicals]
+    limits.count_all(session, "join.day", here, per=DAY, now=now)
+    limits.count_all(session, "join.month", canonicals, per=30 * DAY, now=now)
+
+
+def confirmation_key(subscriber_id: int, list_id: int) -> int:
+    """Whom and what a confirmation is about, as one number."""
+    return subscriber_id << 20 | list_id
+
+
 def confirmation_token(subscription: Subscription, tokens: Tokens) -> str:
     """What the link in the confirmation mail carries: good for this asking only."""
     return tokens.make(
         Purpose.CONFIRM,
-        subscription.subscriber_id << 20 | subscription.list_id,
+        confirmation_key(subscription.subscriber_id, subscription.list_id),
         int(subscription.asked_at.timestamp()),
     )
 

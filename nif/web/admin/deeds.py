@@ -71,6 +71,7 @@ DEEDS = {
     "batch_resolved": "decided about a batch of",
     "brake_tried": "tried whether mail leaves again",
     "import_begun": "began an import into",
+    "import_asked": "asked to confirm whom an import brought into",
     "import_undone": "undid an import into",
     "list_exported": "took out the readers of",
     "subscriber_erased": "erased a reader,",
