@@ -10,6 +10,7 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
+UNDER_WAY = sa.text("kind = 'stay' AND state IN ('open', 'letting_go')")
 
 
 def upgrade() -> None:
@@ -44,6 +45,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_asking_list_id", "asking", ["list_id"])
     op.create_index("ix_asking_state", "asking", ["state"])
+    op.create_index(
+        "uq_asking_open",
+        "asking",
+        ["list_id"],
+        unique=True,
+        sqlite_where=UNDER_WAY,
+        postgresql_where=UNDER_WAY,
+    )
     op.create_table(
         "quiet_figures",
         sa.Column("list_id", ID, primary_key=True),
@@ -59,6 +68,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("quiet_figures")
+    op.drop_index("uq_asking_open", "asking")
     op.drop_index("ix_asking_state", "asking")
     op.drop_index("ix_asking_list_id", "asking")
     op.drop_table("asking")

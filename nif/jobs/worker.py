@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from nif.audience import parting
 from nif.audience.indexing import catch_up
 from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
@@ -173,8 +174,12 @@ class Worker:
                 self._importing.release()
 
     def askings(self) -> None:
-        """Count anew how many have answered, each asking in a transaction of its own."""
+        """Let go who did not answer, and count anew who did, each asking by itself."""
         now = utc_now()
+        with self._parts.database.reading() as session:
+            silent = parting.due(session)
+        for asking_id in silent:
+            parting.let_all_go(self._parts.database.transaction, asking_id, now=now)
         with self._parts.database.reading() as session:
             due = asking.to_count(session, now=now)
         for asking_id in due:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from nif.database import insert_into
 from nif.editions.models import Edition
 from nif.errors import Conflict
 from nif.links import Links
@@ -27,6 +28,9 @@ LEAST_AN_HOUR = 20
 MOST_AN_HOUR = 20_000
 PIECES_AN_HOUR = 12
 """Into so many batches an hour's share is cut: one every five minutes."""
+
+ASKED = "They are being asked already. Nothing more was sent."
+NOTHING_YET = dict.fromkeys(("answered", "gone", "let_go", "cursor"), 0)
 
 COUNT_EVERY = timedelta(minutes=2)
 COUNTED_FOR = timedelta(days=180)
@@ -67,28 +71,34 @@ def ask(
     It is no news, so it never gets too old to be sent.
     """
     size = min(terms.batch_size, max(1, question.per_hour // PIECES_AN_HOUR))
-    asking = Asking(
-        edition_id=edition.id,
-        list_id=edition.list_id,
-        state=AskingState.OPEN,
-        made_at=now,
-        free_at=now,
-        **vars(question),
+    asking_id = session.scalar(
+        insert_into(session, Asking)
+        .values(
+            edition_id=edition.id,
+            list_id=edition.list_id,
+            state=AskingState.OPEN,
+            made_at=now,
+            free_at=now,
+            **NOTHING_YET,
+            **vars(question),
+        )
+        .on_conflict_do_nothing()
+        .returning(Asking.id)
     )
-    session.add(asking)
-    session.flush()
+    if asking_id is None:
+        raise Conflict(ASKED)
     state = STATE_OF[question.kind]
     send = plan(
         session, edition, replace(terms, batch_size=size), among=among, state=state, now=now
     )
     if send is None:
-        raise Conflict("This has been asked already. Nothing more was sent.")
+        raise Conflict(ASKED)
     send.not_after = None
     if question.kind is AskingKind.CONFIRM:
         # They wait for our question now, and what is never confirmed lapses by when it was asked.
         planned = select(Delivery.subscriber_id).where(Delivery.send_id == send.id)
         _asked_at(session, send.list_id, Subscription.subscriber_id.in_(planned), now)
-    return asking
+    return session.get_one(Asking, asking_id)
 
 
 def find_of_run(session: Session, run_id: int) -> Asking | None:
@@ -99,6 +109,15 @@ def find_of_run(session: Session, run_id: int) -> Asking | None:
 def send_of(session: Session, asking: Asking) -> Send:
     """The send by which an asking goes out."""
     return session.scalars(select(Send).where(Send.edition_id == asking.edition_id)).one()
+
+
+def end(session: Session, edition: Edition, *, now: datetime) -> None:
+    """An edition was cancelled: nobody is let go because of it."""
+    session.execute(
+        update(Asking)
+        .where(Asking.edition_id == edition.id, Asking.state == AskingState.OPEN)
+        .values(state=AskingState.STOPPED, ended_at=now)
+    )
 
 
 def forget(session: Session, edition: Edition) -> None:

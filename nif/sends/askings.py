@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId
@@ -27,6 +27,10 @@ class AskingState(StrEnum):
     STOPPED = "stopped"
 
 
+UNDER_WAY = text("kind = 'stay' AND state IN ('open', 'letting_go')")
+"""A list asks its quiet readers once at a time."""
+
+
 class Asking(Base):
     """A question to a frozen audience, which goes out as an edition's send, so many an hour.
 
@@ -38,7 +42,17 @@ class Asking(Base):
     """
 
     __tablename__ = "asking"
-    __table_args__ = (UniqueConstraint("edition_id"), UniqueConstraint("run_id"))
+    __table_args__ = (
+        UniqueConstraint("edition_id"),
+        UniqueConstraint("run_id"),
+        Index(
+            "uq_asking_open",
+            "list_id",
+            unique=True,
+            sqlite_where=UNDER_WAY,
+            postgresql_where=UNDER_WAY,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     edition_id: Mapped[int] = mapped_column(ForeignKey(Edition.id))

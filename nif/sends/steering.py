@@ -41,6 +41,7 @@ def cancel(session: Session, send: Send, *, now: datetime) -> None:
     _expect(session, send, SendState.SENDING, SendState.PAUSED)
     send.state, send.finished_at = SendState.CANCELLED, now
     send.cause, send.trouble = Cause.BY_HAND, "Cancelled by hand."
+    asking.end(session, send.edition, now=now)
     publish_reach(session, send)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint
 
-from nif.web.admin import audit, imports
+from nif.web.admin import audit, imports, quiet
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
 from nif.web.admin import segments as admin_segments
@@ -38,6 +38,7 @@ from nif.web.public import (
     relationships,
     reports,
     sitemaps,
+    staying,
     stories,
     subscribe,
     transparency,
@@ -46,7 +47,7 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, unsubscribe, preferences, new_address, own_data),
+    *(subscribe, unsubscribe, preferences, new_address, own_data, staying),
     *(relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
@@ -57,7 +58,7 @@ FOR_THE_NEWSROOM = (
 )
 FOR_ADMINS = (
     *(admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
-    *(admin_subscribers, admin_segments),
+    *(admin_subscribers, admin_segments, quiet),
 )
 
 
