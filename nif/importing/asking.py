@@ -27,7 +27,7 @@ AN_HOUR = 500
 """What is proposed: a young sender's address bears that much after ten days of warming up."""
 
 AT_MOST = timedelta(days=14)
-"""So long an asking may take. Who is pending lapses some weeks after being asked."""
+"""So long an asking takes at most."""
 
 NOT_DONE = "Only who was brought in can be asked: this import is not done."
 CONFIRMED = "They have confirmed elsewhere, as this import says: there is nothing to ask."
@@ -50,10 +50,18 @@ def to_ask(session: Session, run: ImportRun) -> int:
     return session.scalar(select(func.count()).select_from(people)) or 0
 
 
-def least_an_hour(people: int) -> int:
-    """The slowest pace that so many can be asked at."""
-    hours = AT_MOST.total_seconds() / 3600
-    return max(LEAST_AN_HOUR, -int(-people // hours))
+def longest(unconfirmed: timedelta) -> timedelta:
+    """How long an asking may take where pending people lapse so long after being asked.
+
+    Half of that: nobody is to lapse while they wait for their turn, even if it pauses for a while.
+    """
+    return min(AT_MOST, unconfirmed / 2)
+
+
+def least_an_hour(people: int, within: timedelta) -> int:
+    """The slowest pace that so many can be asked at in that time."""
+    hours = within.total_seconds() / 3600
+    return min(MOST_AN_HOUR, max(LEAST_AN_HOUR, -int(-people // hours)))
 
 
 def letter(desk: Desk, run: ImportRun) -> Message:
@@ -66,15 +74,16 @@ def ask_to_confirm(
 ) -> Asking:
     """Ask everyone of an import who is pending, once. Their time to answer begins with their mail.
 
-    `run` is locked. Who is suppressed, has left, or has asked by themselves is not asked. Raises
-    Conflict where they cannot be asked, Invalid for a pace that is too slow or too fast.
+    `run` is locked, and `terms.within` is how long the whole may take. Who is suppressed, has left,
+    or has asked by themselves is not asked. Raises Conflict where they cannot be asked, Invalid for
+    a pace that is too slow or too fast.
     """
     if problem := why_not(session, run):
         raise Conflict(problem)
     people = to_ask(session, run)
     if not people:
         raise Conflict(NOBODY)
-    check_pace(per_hour, people)
+    check_pace(per_hour, people, terms.within)
     mailing_list = session.get_one(MailingList, run.list_id)
     edition = freeze_asking(session, mailing_list, letter(desk, run), now=now)
     if edition is None:
@@ -85,14 +94,12 @@ def ask_to_confirm(
     return ask(session, edition, question, terms, among=_waiting(run), now=now)
 
 
-def check_pace(per_hour: int, people: int) -> None:
+def check_pace(per_hour: int, people: int, within: timedelta) -> None:
     """Raises Invalid, for the field `per_hour`."""
-    least = least_an_hour(people)
-    if least > MOST_AN_HOUR:
-        least = MOST_AN_HOUR
+    least = least_an_hour(people, within)
     if per_hour < least:
         why = (
-            f"At fewer than {least:,} an hour it would take over {AT_MOST.days} days."
+            f"At fewer than {least:,} an hour it would take over {within.days} days."
             if least > LEAST_AN_HOUR
             else f"Choose {LEAST_AN_HOUR} an hour or more."
         )

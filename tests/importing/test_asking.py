@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from nif.errors import Conflict, Expired, Invalid
-from nif.importing.asking import ask_to_confirm, why_not
+from nif.importing.asking import ask_to_confirm, check_pace, longest, why_not
 from nif.importing.models import ImportRun
 from nif.mail.mailer import Unavailable, Uncertain
 from nif.parts import Parts
@@ -181,6 +181,8 @@ def test_a_pace_that_would_take_too_long_is_refused_and_so_is_who_confirmed_else
 ) -> None:
     with pytest.raises(Invalid, match="20 an hour or more"):
         ask(parts, run, per_hour=1)
+    with pytest.raises(Invalid, match="fewer than 28 an hour it would take over 14 days"):
+        check_pace(27, 9_300, longest(30 * DAY))
     with pytest.raises(Invalid, match="At most"):
         ask(parts, run, per_hour=1_000_000)
     sure = desk.bring_in(b"Email\nsure@example.com\n", confirmed=True)

@@ -1,5 +1,8 @@
 """Asking those of an import who are pending to confirm: what they would get, and how fast."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from flask import Blueprint, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -32,7 +35,8 @@ def ask(slug: str, run_id: int) -> ResponseReturnValue:
         with transaction() as session:
             now = utc_now()
             run = steering.get_run(session, get_list(session, slug).id, run_id, lock=True)
-            terms, per_hour = parts().terms_by_hand, _number(typed)
+            per_hour = _number(typed)
+            terms = replace(parts().terms_by_hand, within=_within())
             asked = asking.ask_to_confirm(session, run, parts().desk, per_hour, terms, now=now)
             detail = {"import": run.id, "asking": asked.id, "an_hour": per_hour}
             note(
@@ -52,6 +56,10 @@ def ask(slug: str, run_id: int) -> ResponseReturnValue:
         flash("They are asked from now on, each once. You can pause it at any time.", "good")
         parts().queue.wake("sends")
     return redirect(f"/admin/lists/{slug}/import/{run_id}", 303)
+
+
+def _within() -> timedelta:
+    return asking.longest(parts().times.unconfirmed)
 
 
 def _hours(people: int, per_hour: str) -> float | None:
@@ -76,7 +84,7 @@ def _page(
         run = steering.get_run(session, get_list(session, slug).id, run_id)
         why_not = asking.why_not(session, run)
         people = 0 if why_not else asking.to_ask(session, run)
-        least = asking.least_an_hour(people)
+        least = asking.least_an_hour(people, _within())
         per_hour = str(max(asking.AN_HOUR, least)) if typed is None else typed
         return render_template(
             "admin/import_asking/ask.html",
