@@ -11,7 +11,7 @@ from sqlalchemy import Select, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from nif.audience.quieting import Grown, over_at
-from nif.database import Transaction
+from nif.database import Transaction, table_of
 from nif.errors import Conflict
 from nif.sends.asking import send_of
 from nif.sends.askings import Asking, AskingState
@@ -133,7 +133,9 @@ def _let_go(session: Session, asking: Asking, ids: Any, now: datetime) -> None:
         "source": why,
         "network": "unknown",
     }
-    session.execute(insert(Consent), [{"subscriber_id": one, **record} for one in sorted(gone)])
+    session.execute(
+        insert(table_of(Consent)), [{"subscriber_id": one, **record} for one in sorted(gone)]
+    )
     steps = {SubscriptionState.CONFIRMED: -len(gone), SubscriptionState.LEFT: len(gone)}
     move_many(session, asking.list_id, steps)
     asking.let_go += len(gone)
