@@ -141,6 +141,7 @@ def test_chatty_libraries_are_heard_only_when_something_is_wrong(start, written)
         ("to=ann@bücher.example", "to=[address]"),
         ("GET /v3/suppression/bounces/ann%40example.com", "GET /v3/suppression/bounces/[address]"),
         ("POST /unsubscribe/AbC123?x=1", "POST /unsubscribe/[token]?x=1"),
+        ("GET /stay/AbC123", "GET /stay/[token]"),
         ("/preferences/AbC123 /reset/AbC123", "/preferences/[token] /reset/[token]"),
         ("Authorization: Bearer SG.abc.def", "Authorization: Bearer [key]"),
         ("at 12:00, 3 of 4 batches", "at 12:00, 3 of 4 batches"),
