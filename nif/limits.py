@@ -1,7 +1,7 @@
 """How often one may ask: counted in the database, so that it holds across processes."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 
@@ -43,6 +43,29 @@ def allow(
         .returning(Tally.count)
     )
     return count is not None and count <= most
+
+
+def count_all(
+    session: Session, what: str, whos: Collection[str], *, per: timedelta, now: datetime
+) -> None:
+    """Count one more `what` by each of `whos`, whatever they are allowed: it has happened."""
+    over = Tally.began_at <= now - per
+    # In one order, so that two who do this at once cannot wait for each other.
+    rows = [
+        {"key": key, "began_at": now, "count": 1}
+        for key in sorted({_key(what, who) for who in whos})
+    ]
+    if rows:
+        session.execute(
+            insert_into(session, Tally).on_conflict_do_update(
+                index_elements=[Tally.key],
+                set_={
+                    "count": case((over, 1), else_=Tally.count + 1),
+                    "began_at": case((over, now), else_=Tally.began_at),
+                },
+            ),
+            rows,
+        )
 
 
 def forget_who(session: Session, asked: Iterable[tuple[str, str]]) -> None:

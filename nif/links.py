@@ -68,6 +68,9 @@ class Links:
     def not_me(self, token: str) -> str:
         return f"{self.base_url}/not-me/{token}"
 
+    def stay(self, token: str) -> str:
+        return f"{self.base_url}/stay/{token}"
+
     def reset_password(self, token: str) -> str:
         return f"{self.base_url}/reset/{token}"
 

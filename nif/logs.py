@@ -11,7 +11,8 @@ import structlog
 from nif.settings import Settings
 
 _ADDRESS = re.compile(r"[^\s@%<>\":/=,;()]+(?:@|%40)[^\s@<>\"'/,;)]+", re.IGNORECASE)
-_TOKEN = re.compile(r"(/(?:confirm|preferences|unsubscribe|new-address|reset|verify)/)[^\s/?\"']+")
+_LINKS = "confirm|preferences|unsubscribe|stay|not-me|new-address|reset|verify|invitation"
+_TOKEN = re.compile(rf"(/(?:{_LINKS})/)[^\s/?\"']+")
 _KEY = re.compile(r"SG\.[\w.-]+|(?<=Bearer )\S+")
 
 

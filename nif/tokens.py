@@ -32,6 +32,7 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     PREFERENCES = "preferences"
     UNSUBSCRIBE = "unsubscribe"
+    STAY = "stay"
     FORM = "form"
     INVITATION = "invitation"
     NOT_ME = "not_me"

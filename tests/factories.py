@@ -14,6 +14,7 @@ from nif.editions.composing import keep_slot
 from nif.editions.models import Edition, EditionState
 from nif.editions.scheduling import Slot
 from nif.editions.writing import UNSUBSCRIBE_TAG
+from nif.importing.models import ImportRow, ImportRun, RunState
 from nif.mail.message import Message
 from nif.parts import Parts
 from nif.sends.models import Send
@@ -67,6 +68,32 @@ def a_subscription(
     session.flush()
     move(session, subscription, None, source=HERE.source, now=NOON)
     return subscription
+
+
+def an_import(session: Session, mailing_list: MailingList, *addresses: str) -> ImportRun:
+    """A finished import that brought in these, who have not confirmed elsewhere."""
+    form = {"size": 1, "encoding": "utf-8", "separator": ",", "has_header": True, "columns": {}}
+    far = {"position": 1, "line": 1, "cursor": 0, "worked": 0.0, "expected": {}, "reasons": {}}
+    run = ImportRun(
+        **{**form, **far},
+        list_id=mailing_list.id,
+        file_name="old.csv",
+        basis="From <b>our</b> shop.",
+        confirmed=False,
+        state=RunState.DONE,
+        counts={"new": len(addresses)},
+        created_at=NOON,
+        started_at=NOON,
+    )
+    session.add(run)
+    session.flush()
+    pending = SubscriptionState.PENDING
+    for address in addresses:
+        one = a_subscription(session, mailing_list, address, pending)
+        row = {"run_id": run.id, "subscriber_id": one.subscriber_id, "made": True, "before": None}
+        session.add(ImportRow(**row, after=pending))
+    session.flush()
+    return run
 
 
 def story_copy(**given: Any) -> StoryCopy:

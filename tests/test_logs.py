@@ -1,11 +1,18 @@
+import inspect
 import json
 import logging
 
 import pytest
 import structlog
 
+from nif.links import Links
 from nif.logs import redact, set_up_logs
 from nif.settings import load_settings
+
+
+def _parameters_of(make):
+    return inspect.signature(make).parameters if inspect.isfunction(make) else ()
+
 
 DEVELOPMENT = {"env": "development"}
 PRODUCTION = {
@@ -141,6 +148,7 @@ def test_chatty_libraries_are_heard_only_when_something_is_wrong(start, written)
         ("to=ann@bücher.example", "to=[address]"),
         ("GET /v3/suppression/bounces/ann%40example.com", "GET /v3/suppression/bounces/[address]"),
         ("POST /unsubscribe/AbC123?x=1", "POST /unsubscribe/[token]?x=1"),
+        ("GET /stay/AbC123", "GET /stay/[token]"),
         ("/preferences/AbC123 /reset/AbC123", "/preferences/[token] /reset/[token]"),
         ("Authorization: Bearer SG.abc.def", "Authorization: Bearer [key]"),
         ("at 12:00, 3 of 4 batches", "at 12:00, 3 of 4 batches"),
@@ -150,3 +158,12 @@ def test_chatty_libraries_are_heard_only_when_something_is_wrong(start, written)
 )
 def test_addresses_tokens_and_keys_are_redacted_and_nothing_else(text, redacted):
     assert redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, make in vars(Links).items() if "token" in _parameters_of(make)]
+)
+def test_no_token_of_a_link_is_logged(name):
+    link = getattr(Links("https://news.example.com"), name)("AbC-_123")
+
+    assert "AbC" not in redact(f"GET {link} HTTP/1.1")

@@ -5,9 +5,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from nif.accounts.auditing import Doer, note
-from nif.audience.compiling import BY_ADMINS
 from nif.errors import Conflict, Invalid, NotFound
-from nif.subscriptions.consenting import Circumstances, record
+from nif.subscriptions.consenting import BY_ADMINS, Circumstances, record
 from nif.subscriptions.counting import move
 from nif.subscriptions.models import (
     ConsentAction,

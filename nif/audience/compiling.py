@@ -10,14 +10,15 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from nif.audience import indexing
 from nif.audience.asking import ANY_REASON, Condition
 from nif.sends.events import Event
+from nif.sends.living import CLICK, shown_life
+from nif.subscriptions.consenting import of_their_own
 from nif.subscriptions.models import (
-    OWN_ACTS,
     Consent,
     MailingList,
     Subscriber,
@@ -27,11 +28,6 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 
-IMPORTED = "import:"
-BY_ADMINS = "/admin/subscribers"
-"""The source of what an admin did here; it is no sign of the reader's life."""
-
-CLICK = "click"
 _Who = aliased(Subscriber)
 """A subscriber's row, looked up by an id that comes from elsewhere."""
 
@@ -157,12 +153,6 @@ def _is_by_source(condition: Condition, who: Any, ground: Ground) -> ColumnEleme
     )
 
 
-def of_their_own() -> ColumnElement[bool]:
-    """Was a consent recorded for what the reader did here, and nobody else or elsewhere?"""
-    elsewhere = (Consent.source == BY_ADMINS) | Consent.source.startswith(IMPORTED)
-    return and_(OWN_ACTS, ~elsewhere)
-
-
 def _alive(condition: Condition, ground: Ground) -> Ids:
     at = _midnight(condition, ground)
     acts = select(Consent.subscriber_id.label("id")).where(Consent.at >= at, of_their_own())
@@ -173,12 +163,7 @@ def _alive(condition: Condition, ground: Ground) -> Ids:
 
 
 def _is_alive(condition: Condition, who: Any, ground: Ground) -> ColumnElement[bool]:
-    at = _midnight(condition, ground)
-    acts = select(Consent.id).where(Consent.subscriber_id == who, Consent.at >= at, of_their_own())
-    clicks = select(Event.id).where(
-        Event.kind == CLICK, Event.subscriber_id == who, Event.happened_at >= at
-    )
-    return or_(acts.exists(), clicks.exists())
+    return shown_life(who, _midnight(condition, ground))
 
 
 def _suppressed(condition: Condition, ground: Ground) -> Ids:

@@ -9,13 +9,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.auditing import Act
-from nif.audience.compiling import CLICK, of_their_own
 from nif.editions.models import Edition
 from nif.errors import NotFound
 from nif.sends.certifying import fate_of
 from nif.sends.events import Event
+from nif.sends.living import CLICK
 from nif.sends.models import Attempt, Batch, Delivery, Send
 from nif.subscriptions.addresses import read_address
+from nif.subscriptions.consenting import of_their_own
 from nif.subscriptions.models import (
     Consent,
     MailingList,

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.editions.correcting import told_now
-from nif.editions.models import DIGEST, Edition, EditionItem, EditionState, occasion_of
+from nif.editions.models import ASKING, DIGEST, Edition, EditionItem, EditionState, occasion_of
 from nif.errors import NotFound
 from nif.stories.history import CORRECTIVE, Told
 from nif.stories.kinds import Standing
@@ -22,7 +22,11 @@ def newest_sent(
     """The newest editions of a list that went out, newest first: digests and corrections."""
     return session.scalars(
         select(Edition)
-        .where(Edition.list_id == mailing_list.id, Edition.state == EditionState.FROZEN)
+        .where(
+            Edition.list_id == mailing_list.id,
+            Edition.state == EditionState.FROZEN,
+            ~Edition.occasion.startswith(ASKING),
+        )
         .order_by(Edition.slot.desc(), Edition.id.desc())
         .limit(most)
     ).all()

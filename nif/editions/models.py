@@ -30,6 +30,10 @@ def occasion_of(note_id: int) -> str:
     return f"note-{note_id}"
 
 
+ASKING = "asking-"
+"""How the occasion of an edition begins that asks its readers something, each of them alone."""
+
+
 class Edition(Base):
     """What became of one slot of a list, or a note that goes out by itself.
 
@@ -64,6 +68,11 @@ class Edition(Base):
     def path(self) -> str:
         """Its address below that of its list's archive."""
         return f"{self.slot}/correction-{self.note_id}" if self.note_id else str(self.slot)
+
+    @property
+    def is_asking(self) -> bool:
+        """Does it ask its readers something? Then nobody else is to look at it."""
+        return self.occasion.startswith(ASKING)
 
     def as_message(self) -> Message:
         """The frozen message. Only a frozen edition has one."""

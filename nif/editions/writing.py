@@ -23,9 +23,10 @@ from nif.subscriptions.models import MailingList
 UNSUBSCRIBE_TAG = "%nif.unsubscribe%"
 PREFERENCES_TAG = "%nif.preferences%"
 READER_TAG = "%nif.reader%"
+ANSWER_TAG = "%nif.answer%"
 READER_HTML_TAG = "%nif.reader_html%"
-"""What each copy replaces: the two links, and the address that it goes to. Providers do not
-escape what they put in, so the address comes in two forms."""
+"""What each copy replaces: the two links, where something is asked the link to answer by, and the
+address that it goes to. Providers do not escape what they put in, so that comes in two forms."""
 
 CALLED = {ChangeKind.RETRACTION: "Retraction"}
 """What a mail about a note is called, where that is not the note's own label."""
@@ -108,6 +109,32 @@ def correction_message(
         right=as_sentence(told.note.now_),
         mailed=mailed,
         root=root,
+        **_addressed(desk.links, mailing_list),
+    )
+
+
+def confirmation_message(desk: Desk, mailing_list: MailingList, basis: str) -> Message:
+    """The question whether an address really wants a list, to people whom staff brought in.
+
+    `basis` is what staff said of where the addresses came from.
+    """
+    return desk.stationery.write(
+        "confirm",
+        link=ANSWER_TAG,
+        basis=" ".join(basis.split()),
+        **_addressed(desk.links, mailing_list),
+    )
+
+
+def staying_message(
+    desk: Desk, mailing_list: MailingList, *, months: int, wait_days: int
+) -> Message:
+    """The question whether a reader still wants a list, after so many months without a sign."""
+    return desk.stationery.write(
+        "staying",
+        link=ANSWER_TAG,
+        months=months,
+        wait_days=wait_days,
         **_addressed(desk.links, mailing_list),
     )
 

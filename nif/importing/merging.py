@@ -113,12 +113,14 @@ def _subscriptions(
 ) -> Any:
     at = literal(now, UtcDateTime)
     since = func.coalesce(stage.c.since, at)
+    # Who is pending has yet to be asked, and waits for that from now on.
+    asked_at = at if state is PENDING else since
     rows = (
         select(
             stage.c.person,
             literal(run.list_id),
             stage.c.after,
-            since,
+            asked_at,
             since if state is CONFIRMED else null(),
             func.coalesce(stage.c.ended, at) if state is LEFT else null(),
         )

@@ -27,6 +27,7 @@ SCHEDULE = (
     ("pictures", timedelta(seconds=5)),
     ("imports", timedelta(seconds=2)),
     ("doors", timedelta(seconds=30)),
+    ("askings", timedelta(seconds=5)),
     ("addresses", timedelta(minutes=1)),
     ("suppressions", timedelta(minutes=10)),
     ("tell", timedelta(seconds=15)),

@@ -9,25 +9,21 @@ from typing import Any
 
 import structlog
 
-from nif.audience.indexing import catch_up
 from nif.clock import utc_now
 from nif.editions.composing import due_slots, keep_slot
 from nif.editions.models import EditionState
-from nif.importing import claiming, keeping, steering
+from nif.importing import claiming
 from nif.importing.running import Bench, work
+from nif.jobs.rounds import Rounds
 from nif.ledger.checkpointing import checkpoint
 from nif.mail.posting import post_letters
 from nif.media.preparing import due, prepare
 from nif.parts import Parts
-from nif.rights.retaining import run_if_due
 from nif.sends import correcting, feedback, leasing
 from nif.sends.delivering import deliver
-from nif.sends.mirroring import pull_if_due
 from nif.sends.planning import plan
 from nif.sends.reading import deliverable_sends
 from nif.sends.reconciling import reconcile
-from nif.sends.telling import tell_if_due
-from nif.signups import answering, holding, proving, watching
 from nif.stories.drafting import get_story
 from nif.stories.reviewing import due_stories, publish_due
 from nif.subscriptions.reading import all_lists, get_list
@@ -40,11 +36,11 @@ WAKE_AGAIN_AFTER = 30.0
 Job = Callable[[], None]
 
 
-class Worker:
+class Worker(Rounds):
     """The jobs over one set of parts, and how they are set going."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+        super().__init__(parts)
         self._delivering: dict[int, threading.Lock] = {}
         self._woken: dict[int, float] = {}
         self._watch = leasing.Watch(parts.settings.send_lease)
@@ -52,16 +48,6 @@ class Worker:
         self._importing = threading.Lock()
         folder = parts.settings.imports
         self._bench = Bench(parts.database.transaction, folder, utc_now, self.stopping)
-
-    def sign_ups(self) -> None:
-        """Answer what was asked for at the doors; the letters go with the next tick of theirs."""
-        answering.answer_all(self._parts.database.transaction, self._parts.pen, clock=utc_now)
-
-    def doors(self) -> None:
-        """Have them ask for proof while unusually many come, and answer who could give none."""
-        with self._parts.database.transaction() as session:
-            answering.watch(session, self._parts.pen, now=utc_now())
-            holding.trickle(session, now=utc_now())
 
     def letters(self) -> None:
         post_letters(self._parts.database.transaction, self._parts.mailer, clock=utc_now)
@@ -183,42 +169,12 @@ class Worker:
             finally:
                 self._importing.release()
 
-    def suppressions(self) -> None:
-        """Once a day, mirror the provider's own lists of whom it mails no more."""
-        pull_if_due(self._parts.database.transaction, self._parts.mailer, now=utc_now())
-
-    def tell(self) -> None:
-        """Tell the provider whom the house mails no more, and whom it mails again."""
-        tell_if_due(self._parts.database.transaction, self._parts.mailer, clock=utc_now)
-
     def checkpoint(self) -> None:
         """Sign the ledger where it has grown."""
         settings, now = self._parts.settings, utc_now()
         with self._parts.database.transaction() as session:
             may_make = not settings.in_production
             checkpoint(session, settings.ledger_key, may_make_key=may_make, now=now)
-
-    def addresses(self) -> None:
-        """Make those who came since findable by parts of their address."""
-        catch_up(self._parts.database.transaction, now=utc_now())
-
-    def forget(self) -> None:
-        """Drop used proofs, old rates, and the files of imports that nobody needs any more."""
-        now = utc_now()
-        with self._parts.database.transaction() as session:
-            proving.forget(session, now=now)
-            watching.forget(session, now=now)
-            files = steering.forget_files(session, now=now)
-        for name in files:
-            keeping.forget(self._parts.settings.imports, name)
-        # What was deleted stands in SQLite's log until somebody clears it.
-        self._parts.database.clear_log()
-
-    def retain(self) -> None:
-        """Once a day, let go what has had its time."""
-        gone = run_if_due(self._parts.database.transaction, self._parts.times, now=utc_now())
-        if gone and any(gone.values()):
-            log.info("what had its time is gone", **gone)
 
     def _keep_slots_of(self, slug: str, now: datetime) -> list[dict[str, Any]]:
         kept = []

@@ -101,6 +101,7 @@ class Certificate:
     suppressed: dict[str, int] = field(default_factory=dict)
     left: int = 0
     paused: int = 0
+    spoke: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     unwritable: int = 0
     held: int = 0
@@ -111,7 +112,7 @@ class Certificate:
 
     @property
     def counted(self) -> int:
-        not_mailed = sum(self.suppressed.values()) + self.left + self.paused
+        not_mailed = sum(self.suppressed.values()) + self.left + self.paused + self.spoke
         not_mailed += sum(self.refused.values())
         return self.accepted + not_mailed + self.unwritable + self.held + self.pending
 
@@ -212,7 +213,7 @@ def _overlaps(session: Session, send_id: int) -> list[str]:
 
 def _count(made: Certificate, one: Fate) -> None:
     match one.fate:
-        case "accepted" | "held" | "pending" | "left" | "paused" | "unwritable":
+        case "accepted" | "held" | "pending" | "left" | "paused" | "spoke" | "unwritable":
             setattr(made, one.fate, getattr(made, one.fate) + 1)
         case "suppressed" | "refused":
             by_reason = getattr(made, one.fate)
@@ -230,7 +231,7 @@ def _faults(made: Certificate, told: Tally, deliveries: int) -> list[str]:
     counted = Tally(
         audience=made.audience,
         accepted=made.accepted,
-        dropped=made.left + made.paused + sum(made.suppressed.values()),
+        dropped=made.left + made.paused + made.spoke + sum(made.suppressed.values()),
         refused=sum(made.refused.values()),
         unwritable=made.unwritable,
         uncertain=made.held,

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from nif.database import table_of
 from nif.mail.mailer import Fence
-from nif.sends import braking, eligible, pacing, splitting
+from nif.sends import asking, braking, eligible, pacing, splitting
+from nif.sends.askings import Asking
 from nif.sends.models import (
     Attempt,
     AttemptResult,
@@ -40,7 +41,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Later:
-    """The pace of the house allows nothing now; from `at` on it is worth asking again."""
+    """The pace of the house, or of an asking, allows nothing now; from `at` on it may again."""
 
     at: datetime
 
@@ -76,6 +77,8 @@ def claim(
         if batch.tries and _was_taken_after_all(session, batch):
             _close(session, batch.id, now)
             continue
+        if its_turn := asking.its_turn(session, batch, now=now):
+            return Later(its_turn)
         readers = eligible.take(session, batch, now=now)
         if not readers:
             _close(session, batch.id, now)
@@ -119,8 +122,13 @@ _NEXT = (
         (Batch.size - Batch.dropped - Batch.refused - Batch.unwritable).label("open"),
         Send.list_id,
         Send.not_after,
+        Asking.id.label("asking_id"),
+        Asking.kind.label("asking_kind"),
+        Asking.since,
+        Asking.per_hour,
     )
     .join(Send, Send.id == Batch.send_id)
+    .outerjoin(Asking, Asking.edition_id == Send.edition_id)
     .where(
         Batch.send_id == bindparam("send_id"),
         Batch.state == BatchState.PLANNED,
@@ -195,6 +203,7 @@ def _record(session: Session, attempt: _Attempt, lease_id: str, now: datetime) -
     }
     session.execute(_NEW_ATTEMPT, values)
     session.execute(_TO_INTENT, {"the_batch": batch.id, "attempt": attempt_id})
+    asking.note_begun(session, batch, readers, now=now)
     return Claim(batch.send_id, batch.id, attempt_id, now, readers, fence)
 
 

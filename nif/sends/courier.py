@@ -10,6 +10,7 @@ from nif.editions.models import Edition
 from nif.links import Links
 from nif.mail.mailer import Mailer
 from nif.mail.message import Message
+from nif.sends.asking import answers_to
 from nif.sends.claiming import Terms
 from nif.sends.copying import Copyist, copyist
 from nif.sends.leasing import Heart
@@ -54,6 +55,11 @@ def take_on(courier: Courier, send_id: int, heart: Heart) -> Load:
     with courier.transaction() as session:
         send = session.get_one(Send, send_id)
         message = session.get_one(Edition, send.edition_id).as_message()
-        copies = copyist(send_id, send.list_id, courier.links, courier.tokens)
+        copies = copyist(
+            (send_id, send.list_id),
+            courier.links,
+            courier.tokens,
+            answers_to(session, send, courier.links, courier.tokens),
+        )
     terms = Terms(heart.lease_id, courier.lease, courier.limits)
     return Load(send_id, message, copies, heart, terms)

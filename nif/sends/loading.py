@@ -59,7 +59,10 @@ def pack(courier: Courier, load: Load, taken: Claim) -> Parcel | None:
 
 def _pack_for(courier: Courier, load: Load, taken: Claim, readers: list[Reader]) -> Parcel:
     return courier.mailer.pack(
-        load.message, load.copies(readers), attempt=taken.attempt_id, fence=taken.fence
+        load.message,
+        load.copies(readers, taken.begun_at),
+        attempt=taken.attempt_id,
+        fence=taken.fence,
     )
 
 

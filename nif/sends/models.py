@@ -48,13 +48,17 @@ class BatchState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a delivery apart from its batch: it was not mailed, and this is why."""
+    """What became of a delivery apart from its batch: it was not mailed, and this is why.
+
+    SPOKE is who was to be asked something, and has given the answer before by what they did.
+    """
 
     SUPPRESSED = "suppressed"
     LEFT = "left"
     REFUSED = "refused"
     UNWRITABLE = "unwritable"
     PAUSED = "paused"
+    SPOKE = "spoke"
 
 
 class AttemptResult(StrEnum):
@@ -120,7 +124,8 @@ RECALLED = text("result = 'cancelled' AND fence IS NOT NULL")
 class Batch(Base):
     """Up to 1,000 deliveries: those of a send whose subscriber ids are in [first, last].
 
-    `size` counts them all, `dropped` those not mailed because they left, paused or were suppressed,
+    `size` counts them all, `dropped` those not mailed because they left, paused, had spoken or
+    were suppressed,
     `refused` those that the provider refused, `unwritable` those whose copy could not be made; so
     size less those three is what is mailed. `tries` counts its attempts.
     """

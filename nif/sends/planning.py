@@ -45,9 +45,10 @@ def plan(
     terms: Terms = AT_ONCE,
     *,
     among: Select[*tuple[int]] | None = None,
+    state: SubscriptionState = SubscriptionState.CONFIRMED,
     now: datetime,
 ) -> Send | None:
-    """Write down a delivery for everyone who is confirmed now, in batches.
+    """Write down a delivery for everyone who is confirmed now, or in another `state`, in batches.
 
     Who has paused has one too, which says so, and is not mailed. Who chose topics has none where
     the edition has nothing about them. Where `among` is given, only those have one whose ids it
@@ -76,7 +77,7 @@ def plan(
     if send_id is None:
         return None
     send = session.get_one(Send, send_id)
-    send.audience = _write_deliveries(session, send, among, now)
+    send.audience = _write_deliveries(session, send, among, state, now)
     if send.audience >= MANY and session.get_bind().dialect.name == "postgresql":
         # PostgreSQL would find out by itself, but only after the send.
         session.execute(text("ANALYZE delivery"))
@@ -107,21 +108,25 @@ def plan_by_hand(
 
 
 def _write_deliveries(
-    session: Session, send: Send, among: Select[*tuple[int]] | None, now: datetime
+    session: Session,
+    send: Send,
+    among: Select[*tuple[int]] | None,
+    state: SubscriptionState,
+    now: datetime,
 ) -> int:
-    """One delivery for each confirmed subscriber; returns how many there are now."""
+    """One delivery for each subscriber in that state; returns how many there are now."""
     paused = select(Subscriber.id).where(Subscriber.paused_until > now)
     has_paused = Subscription.subscriber_id.in_(paused)
     outcome = case((has_paused, literal(Outcome.PAUSED, Delivery.outcome.type)))
-    confirmed = select(literal(send.id), Subscription.subscriber_id, outcome).where(
+    found = select(literal(send.id), Subscription.subscriber_id, outcome).where(
         Subscription.list_id == send.list_id,
-        Subscription.state == SubscriptionState.CONFIRMED,
+        Subscription.state == state,
     )
     if among is not None:
-        confirmed = confirmed.where(Subscription.subscriber_id.in_(among))
+        found = found.where(Subscription.subscriber_id.in_(among))
     elif has_choosers(session, send.list_id):
-        confirmed = confirmed.where(wanted_by(session, send.edition_id, send.list_id))
-    session.execute(insert(Delivery).from_select(_DELIVERY_COLUMNS, confirmed))
+        found = found.where(wanted_by(session, send.edition_id, send.list_id))
+    session.execute(insert(Delivery).from_select(_DELIVERY_COLUMNS, found))
     count = select(func.count()).select_from(Delivery).where(Delivery.send_id == send.id)
     return session.scalar(count) or 0
 

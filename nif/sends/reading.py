@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
+from nif.sends.askings import Asking
 from nif.sends.certifying import Tally
 from nif.sends.events import Event, EventPost
 from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
@@ -21,8 +22,12 @@ ENOUGH = timedelta(seconds=20)
 def deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
     """The sends of which a batch can be posted now."""
     planned = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.PLANNED)
+    waits = select(Asking.id).where(Asking.edition_id == Send.edition_id, Asking.free_at > now)
     query = select(Send.id).where(
-        Send.state == SendState.SENDING, Send.starts_at <= now, planned.exists()
+        Send.state == SendState.SENDING,
+        Send.starts_at <= now,
+        planned.exists(),
+        ~waits.exists(),
     )
     return session.scalars(query.order_by(Send.id)).all()
 

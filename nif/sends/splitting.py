@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from nif.sends.models import Batch, BatchState, Delivery, Outcome
 
-DROPPED = (Outcome.LEFT, Outcome.PAUSED, Outcome.SUPPRESSED)
+DROPPED = (Outcome.LEFT, Outcome.PAUSED, Outcome.SUPPRESSED, Outcome.SPOKE)
 
 
 def split(session: Session, batch_id: int, middle: int) -> None:

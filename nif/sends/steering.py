@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from nif.editions.composing import withdraw
 from nif.errors import Conflict, NotFound
-from nif.sends import settling
+from nif.sends import asking, settling
 from nif.sends.models import Attempt, Batch, Cause, Delivery, Lease, Send, SendState
 from nif.sends.reaching import publish_reach
 
@@ -41,6 +41,7 @@ def cancel(session: Session, send: Send, *, now: datetime) -> None:
     _expect(session, send, SendState.SENDING, SendState.PAUSED)
     send.state, send.finished_at = SendState.CANCELLED, now
     send.cause, send.trouble = Cause.BY_HAND, "Cancelled by hand."
+    asking.end(session, send.edition, now=now)
     publish_reach(session, send)
 
 
@@ -59,6 +60,7 @@ def take_back(session: Session, send: Send, *, now: datetime) -> None:
     for model in (Delivery, Batch, Lease):
         session.execute(delete(model).where(model.send_id == send.id))
     session.delete(send)
+    asking.forget(session, edition)
     session.flush()
     withdraw(session, edition, now=now)
 

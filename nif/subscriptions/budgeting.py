@@ -5,6 +5,7 @@ for the network, the domain and the house that it came from and would go to, and
 counts for the address: one mail a day, whatever was asked for and however often.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -77,3 +78,9 @@ def may_ask(session: Session, canonical: str, *, now: datetime) -> bool:
     return limits.allow(
         session, "door.month", canonical, most=A_MONTH_TO_AN_ADDRESS, per=MONTH, now=now
     )
+
+
+def note_asked(session: Session, canonicals: Collection[str], *, now: datetime) -> None:
+    """Count that these are mailed the question whether they want a list, without having asked."""
+    limits.count_all(session, "door.day", canonicals, per=DAY, now=now)
+    limits.count_all(session, "door.month", canonicals, per=MONTH, now=now)

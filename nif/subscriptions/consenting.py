@@ -4,17 +4,25 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from nif.database import insert_into
 from nif.subscriptions.models import (
+    OWN_ACTS,
     Consent,
     ConsentAction,
     Subscription,
     SubscriptionState,
     Wording,
 )
+
+IMPORTED = "import:"
+LET_GO = "asked:"
+"""How the source of a leaving begins that was ours: a reader was asked, and did not answer."""
+
+BY_ADMINS = "/admin/subscribers"
+"""The source of what an admin did here; it is no sign of the reader's life."""
 
 
 def wording(site: str, newsletter: str) -> str:
@@ -62,6 +70,16 @@ def record(
             network=where.network,
         )
     )
+
+
+def of_their_own() -> ColumnElement[bool]:
+    """Was a consent recorded for what the reader did here, and nobody else or elsewhere?"""
+    elsewhere = (
+        (Consent.source == BY_ADMINS)
+        | Consent.source.startswith(IMPORTED)
+        | Consent.source.startswith(LET_GO)
+    )
+    return and_(OWN_ACTS, ~elsewhere)
 
 
 def has_ever_confirmed(session: Session, subscriber_id: int) -> bool:

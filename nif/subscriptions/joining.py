@@ -84,11 +84,16 @@ def ask_to_join(
     return Asked(subscription)
 
 
+def confirmation_key(subscriber_id: int, list_id: int) -> int:
+    """Whom and what a confirmation is about, as one number."""
+    return subscriber_id << 20 | list_id
+
+
 def confirmation_token(subscription: Subscription, tokens: Tokens) -> str:
     """What the link in the confirmation mail carries: good for this asking only."""
     return tokens.make(
         Purpose.CONFIRM,
-        subscription.subscriber_id << 20 | subscription.list_id,
+        confirmation_key(subscription.subscriber_id, subscription.list_id),
         int(subscription.asked_at.timestamp()),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint
 
-from nif.web.admin import audit, figures, imports
+from nif.web.admin import audit, figures, imports, quiet
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import people as admin_people
 from nif.web.admin import segments as admin_segments
@@ -42,6 +42,7 @@ from nif.web.public import (
     relationships,
     reports,
     sitemaps,
+    staying,
     stories,
     subscribe,
     transparency,
@@ -50,7 +51,7 @@ from nif.web.public import (
 
 FOR_READERS = (
     *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, embedding, unsubscribe, not_me, preferences, new_address, own_data),
+    *(subscribe, embedding, unsubscribe, not_me, preferences, new_address, own_data, staying),
     *(relationships, people, policies, ledger, transparency),
 )
 FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
@@ -61,7 +62,7 @@ FOR_THE_NEWSROOM = (
 )
 FOR_ADMINS = (
     *(figures, admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
-    *(admin_subscribers, admin_segments, admin_sign_ups, admin_suppressions),
+    *(admin_subscribers, admin_segments, admin_sign_ups, admin_suppressions, quiet),
 )
 
 

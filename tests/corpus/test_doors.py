@@ -15,7 +15,7 @@ from nif.subscriptions.reading import get_list
 from tests.corpus import NUL, in_sets, payloads
 from tests.corpus.looking import is_harmless, look, trouble
 from tests.corpus.world import furnish
-from tests.factories import a_subscription
+from tests.factories import a_subscription, an_import
 from tests.web.newsroom.staff import signed_in, without_tokens
 from tests.web.newsroom.test_stories import WHOLE
 from tests.web.public.forms import ticket
@@ -99,6 +99,11 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/newsroom/register/relationships/1/end": {"ended": ""},
     "/newsroom/pictures/1": PICTURE,
     "/account/profile": PROFILE,
+    "/admin/lists/list-1/quiet/ask": dict.fromkeys(
+        ("months", "wait_days", "per_hour", "people"), ""
+    ),
+    "/admin/lists/list-1/quiet/let-go": {"people": ""},
+    "/admin/lists/list-1/import/1/ask": {"per_hour": ""},
     "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}
     | {"what-1": "list.left", "value-1": "", "what-2": "joined.since", "value-2": ""}
@@ -128,6 +133,7 @@ SEARCHES = (
     *("/admin/sends/1/people?after=", "/transparency/ledger?before=", "/subscribe?list="),
     *("/admin/subscribers?part=", "/admin/subscribers?source=", "/admin/subscribers?from="),
     *("/admin/subscribers?list=", "/admin/subscribers?after=", "/admin/segments/new?what-0="),
+    *("/admin/lists/list-1/quiet/ask?months=", "/admin/lists/list-1/quiet/ask?per_hour="),
     *("/admin/sign-ups?why=", "/admin/sign-ups?before="),
     *("/admin/suppressions?begins=", "/admin/suppressions?reason="),
     *("/admin/suppressions?after=", "/login?next="),
@@ -140,6 +146,7 @@ def desk(app: Flask, database: Database) -> FlaskClient:
     with database.transaction() as session:
         furnish(session, "An innocent set", ["innocent"], number=1)
         a_subscription(session, get_list(session, "list-1"))
+        an_import(session, get_list(session, "list-1"), "brought@example.com")
     return signed_in(without_tokens(app), database, RoleName.ADMIN)
 
 

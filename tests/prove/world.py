@@ -201,5 +201,7 @@ class World:
     def _parcel(self, taken: Claim) -> Parcel:
         with self.database.reading() as session:
             message = session.get_one(Send, taken.send_id).edition.as_message()
-        make = copyist(taken.send_id, self.list_id, self.courier.links, self.courier.tokens)
-        return self.mailer.pack(message, make(taken.readers), attempt=taken.attempt_id)
+        make = copyist((taken.send_id, self.list_id), self.courier.links, self.courier.tokens)
+        return self.mailer.pack(
+            message, make(taken.readers, taken.begun_at), attempt=taken.attempt_id
+        )

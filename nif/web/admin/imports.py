@@ -19,19 +19,22 @@ from sqlalchemy.orm import Session
 from nif.accounts.auditing import note
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NotFound
-from nif.importing import keeping, steering, telling
+from nif.importing import asking, keeping, steering, telling
 from nif.importing.models import AT_WORK, ImportRun, RunState
 from nif.importing.naming import vendor_of
+from nif.sends.asking import find_of_run
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.reading import get_list
 from nif.web.access import Access, open_to
-from nif.web.admin import exports, house, import_form
+from nif.web.admin import exports, house, import_asking, import_form
+from nif.web.admin.askings import progress_of
 from nif.web.current import parts, reading, settings, transaction
 from nif.web.uploads import takes_lists
 
 blueprint = Blueprint("imports", __name__, url_prefix="/admin/lists/<slug>")
 blueprint.context_processor(house.banner)
 blueprint.register_blueprint(exports.blueprint)
+blueprint.register_blueprint(import_asking.blueprint)
 
 ONE = f"/import/<int(max={2**63 - 1}):run_id>"
 Deed = Callable[[Session, ImportRun, datetime], None]
@@ -216,6 +219,8 @@ def _page(
             problems=telling.problems(session, run),
             why=telling.why,
             can_be_undone=steering.can_be_undone(session, run),
+            can_be_asked=asking.why_not(session, run) is None and bool(run.counts.get("new")),
+            asked=progress_of(session, find_of_run(session, run.id), now=utc_now()),
         )
 
 

@@ -100,14 +100,13 @@ def take_back(send_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             send = steering.get_send(session, send_id)
-            slug, of_a_note = send.mailing_list.slug, send.edition.note_id is not None
+            slug, then = send.mailing_list.slug, _afterwards(send)
             now = utc_now()
             _note(session, "send_taken_back", send, now)
             steering.take_back(session, send, now=now)
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-    then = "the next digest tells it instead" if of_a_note else "its stories are news again"
     flash(f"Taken back: nobody was mailed, and {then}.", "good")
     return redirect(url_for("admin_lists.one", slug=slug), 303)
 
@@ -142,6 +141,14 @@ def resolve(send_id: int, batch_id: int) -> ResponseReturnValue:
 
     noted = "Noted as mailed." if accepted else "Noted as not mailed: it is sent again."
     return _steer(send_id, "batch_resolved", decide, noted)
+
+
+def _afterwards(send: Send) -> str:
+    """What becomes of what a send would have said, once it is taken back."""
+    if send.edition.is_asking:
+        return "nobody is asked"
+    told_later = send.edition.note_id is not None
+    return "the next digest tells it instead" if told_later else "its stories are news again"
 
 
 def _page(send_id: int, *, typed: str | None = None, problems: dict[str, str] | None = None) -> str:

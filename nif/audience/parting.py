@@ -1,0 +1,192 @@
+"""Letting go those who were asked whether they still read, and gave no sign: in sets, by a worker.
+
+They leave the list, with a record that says why. They are not suppressed: they can come back, even
+by the link in the mail that asked them.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, case, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from nif.audience.quieting import Grown, over_at
+from nif.database import Transaction, table_of
+from nif.errors import Conflict
+from nif.sends.asking import send_of
+from nif.sends.askings import Asking, AskingState
+from nif.sends.events import Event
+from nif.sends.living import shown_none
+from nif.sends.models import Attempt, Delivery
+from nif.subscriptions.consenting import LET_GO
+from nif.subscriptions.counting import Move, move_many
+from nif.subscriptions.models import (
+    Consent,
+    ConsentAction,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    Suppression,
+)
+
+PIECE = 2_000
+"""Of those who were asked; a transaction each."""
+
+NOT_REACHED = ("bounce", "blocked", "dropped")
+LARGEST_ID = 2**63 - 1
+
+Span = tuple[int, int]
+
+
+def count(session: Session, asking: Asking, *, now: datetime) -> int:
+    """How many would be let go now."""
+    send_id = send_of(session, asking).id
+    people = _unanswered(asking, send_id, (0, LARGEST_ID), now).subquery()
+    return session.scalar(select(func.count()).select_from(people)) or 0
+
+
+def begin(session: Session, asking: Asking, *, expected: int, now: datetime) -> None:
+    """Have a worker let them go.
+
+    Raises Conflict before their time to answer is over, and where it is under way or over; Grown
+    where they are more than `expected`.
+    """
+    session.refresh(asking, with_for_update=True)
+    if asking.state is not AskingState.OPEN:
+        raise Conflict("This is under way, or over, already.")
+    over = over_at(session, asking)
+    if over is None or over > now:
+        raise Conflict("Their time to answer is not over yet.")
+    people = count(session, asking, now=now)
+    if people > expected:
+        raise Grown(f"There are {people:,} of them by now.")
+    asking.state, asking.cursor = AskingState.LETTING_GO, 0
+
+
+def due(session: Session) -> list[int]:
+    """The askings of which some are to be let go."""
+    query = select(Asking.id).where(Asking.state == AskingState.LETTING_GO)
+    return list(session.scalars(query.order_by(Asking.id)))
+
+
+def let_all_go(transaction: Transaction, asking_id: int, *, now: datetime) -> None:
+    """Go on until nobody is left, or somebody stops it: each piece is kept by itself."""
+    more = True
+    while more:
+        with transaction() as session:
+            more = let_go_piece(session, asking_id, now=now)
+
+
+def let_go_piece(session: Session, asking_id: int, *, now: datetime) -> bool:
+    """Let go the next of those who were asked and did not answer; False where there are none.
+
+    Their subscriptions are locked before anyone looks for an answer, so that who answers in this
+    very moment either counts as having answered, or comes back by it.
+    """
+    asking = session.scalar(
+        select(Asking)
+        .where(Asking.id == asking_id, Asking.state == AskingState.LETTING_GO)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    if asking is None:
+        return False
+    send_id = send_of(session, asking).id
+    ids = session.scalars(
+        select(Delivery.subscriber_id)
+        .where(Delivery.send_id == send_id, Delivery.subscriber_id > asking.cursor)
+        .order_by(Delivery.subscriber_id)
+        .limit(PIECE)
+    ).all()
+    if not ids:
+        asking.state, asking.ended_at = AskingState.DONE, now
+        return False
+    theirs = (Subscription.list_id == asking.list_id, Subscription.subscriber_id.in_(ids))
+    locked = select(Subscription.subscriber_id).where(*theirs)
+    session.execute(locked.order_by(Subscription.subscriber_id).with_for_update()).all()
+    quiet = session.scalars(_unanswered(asking, send_id, (ids[0], ids[-1]), now)).all()
+    _let_go(session, asking, quiet, now)
+    asking.cursor = ids[-1]
+    return True
+
+
+def _let_go(session: Session, asking: Asking, ids: Any, now: datetime) -> None:
+    gone = session.scalars(
+        update(Subscription)
+        .where(
+            Subscription.list_id == asking.list_id,
+            Subscription.subscriber_id.in_(ids),
+            Subscription.state == SubscriptionState.CONFIRMED,
+        )
+        .values(state=SubscriptionState.LEFT, left_at=now)
+        .returning(Subscription.subscriber_id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if not gone:
+        return
+    why = f"{LET_GO}{asking.id}, no answer in {asking.wait_days} days"
+    record = {
+        "list_id": asking.list_id,
+        "action": ConsentAction.LEFT,
+        "at": now,
+        "wording": None,
+        "source": why,
+        "network": "unknown",
+    }
+    session.execute(
+        insert(table_of(Consent)), [{"subscriber_id": one, **record} for one in sorted(gone)]
+    )
+    moves: dict[Move, int] = {(SubscriptionState.CONFIRMED, SubscriptionState.LEFT): len(gone)}
+    source = f"{LET_GO}{asking.id}"
+    move_many(session, asking.list_id, moves, source=source, now=now)
+    asking.let_go += len(gone)
+
+
+def _unanswered(asking: Asking, send_id: int, span: Span, now: datetime) -> Select[*tuple[int]]:
+    """Of those of a span of ids who were asked: on the list still, reached, and without a sign.
+
+    The send is finished, so that each delivery without an outcome of its own was accepted. Who
+    has paused, came back since, is suppressed or could not be reached is not let go.
+    """
+    return (
+        select(Delivery.subscriber_id)
+        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .join(
+            Subscription,
+            (Subscription.subscriber_id == Delivery.subscriber_id)
+            & (Subscription.list_id == asking.list_id),
+        )
+        .outerjoin(Suppression, Suppression.canonical == Subscriber.canonical)
+        .where(
+            Delivery.send_id == send_id,
+            Delivery.subscriber_id.between(*span),
+            Delivery.outcome.is_(None),
+            Subscription.state == SubscriptionState.CONFIRMED,
+            func.coalesce(Subscription.confirmed_at, Subscription.asked_at) <= asking.made_at,
+            or_(Subscriber.paused_until.is_(None), Subscriber.paused_until <= now),
+            Suppression.canonical.is_(None),
+            shown_none(Delivery.subscriber_id, asking.since),
+            Delivery.subscriber_id.not_in(_not_reached(send_id, span)),
+        )
+    )
+
+
+def _not_reached(send_id: int, span: Span) -> Select[*tuple[int | None]]:
+    """Whose copy came back, for good or for a while, or was put off and then never delivered."""
+    first, last = span
+
+    def was(*kinds: str) -> Any:
+        return func.max(case((Event.kind.in_(kinds), 1), else_=0))
+
+    return (
+        select(Event.subscriber_id)
+        .join(Attempt, Attempt.id == Event.attempt_id)
+        .where(
+            Attempt.send_id == send_id,
+            Attempt.first <= last,
+            Attempt.last >= first,
+            Event.subscriber_id.between(first, last),
+        )
+        .group_by(Event.subscriber_id)
+        .having(or_(was(*NOT_REACHED) == 1, and_(was("deferred") == 1, was("delivered") == 0)))
+    )
