@@ -5,8 +5,8 @@ from typing import IO, Any
 import click
 
 from nif.accounts.auditing import Nobody
-from nif.audience import barring
-from nif.audience.barring import SHOWN, Barred
+from nif.audience import barring, listing
+from nif.audience.listing import SHOWN, Barred
 from nif.cli.common import as_json, parts_of_this_house, show
 from nif.clock import utc_now
 from nif.errors import Invalid
@@ -31,9 +31,9 @@ def suppressions() -> None:
 @as_json
 def list_some(reason: str | None, begins: str, most: int, after: str | None, in_json: bool) -> None:
     """The newest first, with how many there are for each reason."""
-    asked = barring.sought(reason or "", begins)
+    asked = listing.sought(reason or "", begins)
     with parts_of_this_house().database.reading() as session:
-        page = barring.page(session, asked, after=after, most=most)
+        page = listing.page(session, asked, after=after, most=most)
         counts = {one.value: count for one, count in tallying.counts(session).items()}
     rows = [_as_data(row) for row in page.rows]
     if in_json:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from nif.audience import barring
-from nif.audience.barring import Known, Page
+from nif.audience import barring, listing
+from nif.audience.listing import Known, Page
 from nif.database import Database
 from nif.errors import Invalid
 from nif.sends import telling
@@ -20,7 +20,7 @@ FIRST, SECOND = "first-1@example.com", "first2@example.com"
 
 def page(database: Database, reason: str = "", begins: str = "", after: str | None = None) -> Page:
     with database.reading() as session:
-        return barring.page(session, barring.sought(reason, begins), after=after)
+        return listing.page(session, listing.sought(reason, begins), after=after)
 
 
 def names(found: Page) -> list[str]:
@@ -28,7 +28,7 @@ def names(found: Page) -> list[str]:
 
 
 def test_pages_follow_each_other_to_the_end(database: Database) -> None:
-    there = {f"r{n:03}@example.com" for n in range(2 * barring.PAGE + 3)}
+    there = {f"r{n:03}@example.com" for n in range(2 * listing.PAGE + 3)}
     with database.transaction() as session:
         add(session, dict.fromkeys(there, Reason.BOUNCED), source="import:1", now=NOON)
         remember_erased(session, "r0@example.com", source="test", now=NOON)
@@ -74,7 +74,7 @@ def test_addresses_are_found_by_how_they_begin_and_hashes_by_nothing(
 )
 def test_what_cannot_be_looked_for_is_refused(reason: str, begins: str) -> None:
     with pytest.raises(Invalid):
-        barring.sought(reason, begins)
+        listing.sought(reason, begins)
 
 
 def test_it_says_what_the_provider_knows(database: Database, mailer: FakeMailer) -> None:

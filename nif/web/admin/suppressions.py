@@ -6,8 +6,9 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from nif.audience import acting, barring
-from nif.audience.barring import Added, Barred, Known, Page, Sought
+from nif.audience import acting, barring, listing
+from nif.audience.barring import Added
+from nif.audience.listing import Barred, Known, Page, Sought
 from nif.clock import utc_now
 from nif.database import Database
 from nif.errors import Conflict, Invalid
@@ -50,8 +51,8 @@ def look() -> ResponseReturnValue:
     problems: dict[str, str] = {}
     with reading() as session:
         try:
-            asked = barring.sought(typed["reason"], typed["begins"])
-            page = barring.page(session, asked, after=after)
+            asked = listing.sought(typed["reason"], typed["begins"])
+            page = listing.page(session, asked, after=after)
         except Invalid as error:
             problems, page = error.problems, Page([], None)
         counts = tallying.counts(session)
@@ -105,7 +106,7 @@ def add() -> ResponseReturnValue:
 @open_to(Access.ADMIN)
 def lift() -> ResponseReturnValue:
     """Asks first, and lifts with `sure`: an address does not belong into that of a page."""
-    canonical = request.form.get("address", "")[: barring.LONGEST].replace("\0", "")
+    canonical = request.form.get("address", "")[: listing.LONGEST].replace("\0", "")
     try:
         if not request.form.get("sure"):
             with reading() as session:
@@ -124,7 +125,7 @@ def lift() -> ResponseReturnValue:
 @open_to(Access.ADMIN)
 def export() -> ResponseReturnValue:
     """A POST, so that no link and no prefetching browser takes out the list unasked."""
-    asked = barring.sought(request.form.get("reason", ""), request.form.get("begins", ""))
+    asked = listing.sought(request.form.get("reason", ""), request.form.get("begins", ""))
     with transaction() as session:
         barring.note_export(session, by=current_user, now=utc_now())
     response = Response(_lines(parts().database, asked), mimetype="text/csv")
@@ -136,7 +137,7 @@ def export() -> ResponseReturnValue:
 def _lines(database: Database, asked: Sought) -> Iterator[str]:
     """Read while it is sent, in a session of its own: the request's is over by then."""
     with database.snapshot() as session:
-        yield from written(HEADINGS, map(_cells, barring.everything(session, asked)))
+        yield from written(HEADINGS, map(_cells, listing.everything(session, asked)))
 
 
 def _cells(row: Barred) -> tuple[object, ...]:
