@@ -11,7 +11,9 @@ import structlog
 from nif.settings import Settings
 
 _ADDRESS = re.compile(r"[^\s@%<>\":/=,;()]+(?:@|%40)[^\s@<>\"'/,;)]+", re.IGNORECASE)
-_TOKEN = re.compile(r"(/(?:confirm|preferences|unsubscribe|stay|new-address|reset|verify)/)[^\s/?\"']+")
+_TOKEN = re.compile(
+    r"(/(?:confirm|preferences|unsubscribe|stay|new-address|reset|verify)/)[^\s/?\"']+"
+)
 _KEY = re.compile(r"SG\.[\w.-]+|(?<=Bearer )\S+")
 
 
