@@ -13,12 +13,12 @@ from nif.database import UtcDateTime
 from nif.errors import Invalid, NotFound
 from nif.subscriptions.models import (
     NOT_ERASED,
-    Relay,
     Subscriber,
     Suppression,
     SuppressionReason,
 )
 from nif.subscriptions.relaying import came_from_provider
+from nif.subscriptions.relays import Relay
 
 PAGE = 50
 SHORTEST = 3

@@ -16,7 +16,7 @@ from nif.errors import Conflict
 from nif.sends.asking import send_of
 from nif.sends.askings import Asking, AskingState
 from nif.sends.events import Event
-from nif.sends.living import shown_none
+from nif.sends.living import none_within, shown_none
 from nif.sends.models import Attempt, Delivery
 from nif.subscriptions.consenting import LET_GO
 from nif.subscriptions.counting import Move, move_many
@@ -33,15 +33,16 @@ PIECE = 2_000
 """Of those who were asked; a transaction each."""
 
 NOT_REACHED = ("bounce", "blocked", "dropped")
-LARGEST_ID = 2**63 - 1
 
 Span = tuple[int, int]
+EVERYONE: Span = (0, 2**63 - 1)
 
 
 def count(session: Session, asking: Asking, *, now: datetime) -> int:
     """How many would be let go now."""
     send_id = send_of(session, asking).id
-    people = _unanswered(asking, send_id, (0, LARGEST_ID), now).subquery()
+    silent = shown_none(Delivery.subscriber_id, asking.since)
+    people = _unanswered(asking, send_id, EVERYONE, now).where(silent).subquery()
     return session.scalar(select(func.count()).select_from(people)) or 0
 
 
@@ -104,7 +105,9 @@ def let_go_piece(session: Session, asking_id: int, *, now: datetime) -> bool:
     theirs = (Subscription.list_id == asking.list_id, Subscription.subscriber_id.in_(ids))
     locked = select(Subscription.subscriber_id).where(*theirs)
     session.execute(locked.order_by(Subscription.subscriber_id).with_for_update()).all()
-    quiet = session.scalars(_unanswered(asking, send_id, (ids[0], ids[-1]), now)).all()
+    span = (ids[0], ids[-1])
+    silent = none_within(Delivery.subscriber_id, span, asking.since)
+    quiet = session.scalars(_unanswered(asking, send_id, span, now).where(silent)).all()
     _let_go(session, asking, quiet, now)
     asking.cursor = ids[-1]
     return True
@@ -143,7 +146,8 @@ def _let_go(session: Session, asking: Asking, ids: Any, now: datetime) -> None:
 
 
 def _unanswered(asking: Asking, send_id: int, span: Span, now: datetime) -> Select[*tuple[int]]:
-    """Of those of a span of ids who were asked: on the list still, reached, and without a sign.
+    """Of those of a span of ids who were asked: on the list still, and reached. Whether
+    they have shown a sign is still to be asked.
 
     The send is finished, so that each delivery without an outcome of its own was accepted. Who
     has paused, came back since, is suppressed or could not be reached is not let go.
@@ -159,13 +163,15 @@ def _unanswered(asking: Asking, send_id: int, span: Span, now: datetime) -> Sele
         .outerjoin(Suppression, Suppression.canonical == Subscriber.canonical)
         .where(
             Delivery.send_id == send_id,
+            # Bounded on one side only, PostgreSQL reads the others whole.
             Delivery.subscriber_id.between(*span),
+            Subscriber.id.between(*span),
+            Subscription.subscriber_id.between(*span),
             Delivery.outcome.is_(None),
             Subscription.state == SubscriptionState.CONFIRMED,
             func.coalesce(Subscription.confirmed_at, Subscription.asked_at) <= asking.made_at,
             or_(Subscriber.paused_until.is_(None), Subscriber.paused_until <= now),
             Suppression.canonical.is_(None),
-            shown_none(Delivery.subscriber_id, asking.since),
             Delivery.subscriber_id.not_in(_not_reached(send_id, span)),
         )
     )

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.subscriptions.consenting import LET_GO
 from nif.subscriptions.models import Consent, ConsentAction, MailingList, Wording
 
 WHAT = {
@@ -24,6 +25,8 @@ HOW = (
     ("/preferences", "on the reader\u2019s own page, whose link was only mailed to the address"),
     ("/unsubscribe", "by the link to leave, which was only mailed to the address"),
     ("/new-address", "by the link in a mail that was sent to the new address"),
+    ("/stay", "by the link in a mail that asked the reader whether they still want it"),
+    (LET_GO, "by us: the reader was asked whether they still want it, and did not answer"),
     ("event", "as the mail provider reported"),
 )
 

@@ -22,6 +22,20 @@ def shown_none(who: Any, since: Any) -> ColumnElement[bool]:
     return and_(~acts, ~clicks)
 
 
+def none_within(who: Any, span: tuple[int, int], since: Any) -> ColumnElement[bool]:
+    """The same of the ids of a span: what they did is read once for all of them.
+
+    Asked for one by one, PostgreSQL may look through all that anybody did since, for each.
+    """
+    acts = select(Consent.subscriber_id).where(
+        Consent.subscriber_id.between(*span), Consent.at >= since, of_their_own()
+    )
+    clicks = select(Event.subscriber_id).where(
+        Event.kind == CLICK, Event.subscriber_id.between(*span), Event.happened_at >= since
+    )
+    return and_(who.not_in(acts), who.not_in(clicks))
+
+
 def _signs(who: Any, since: Any) -> tuple[Exists, Exists]:
     acts = select(Consent.id).where(
         Consent.subscriber_id == who, Consent.at >= since, of_their_own()

@@ -1,6 +1,7 @@
 """Quiet readers: who counts as one, who is asked, and who is let go after all that."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from nif.audience.quieting import Grown, Plan
 from nif.editions.archive import newest_sent
 from nif.errors import Conflict, Expired, Invalid
 from nif.parts import Parts
+from nif.rights.receipts import receipts
 from nif.sends import planning
 from nif.sends.asking import count_answers, send_of
 from nif.sends.askings import Asking, AskingState
@@ -257,6 +259,8 @@ def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
     with parts.database.transaction() as session:
         late = staying.find_by_token(session, tokens["silent"], parts.tokens)
         assert late.state is SubscriptionState.LEFT
+        told = receipts(session, late.subscriber_id)[-1]
+        assert told["how"].startswith("by us: the reader was asked")
         staying.stay(session, late, BY_LINK, now=NOON + 30 * DAY)
         leaves = staying.find_by_token(session, tokens["leaves"], parts.tokens)
         with pytest.raises(Expired):
@@ -298,6 +302,36 @@ def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
         assert (found.let_go, found.state) == (5, AskingState.DONE)
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.left_count) == (1, 5)
+
+
+def test_who_answers_in_the_very_moment_of_being_let_go_is_a_reader_in_the_end(
+    parts: Parts, courier: Courier, clock: Clock
+) -> None:
+    asking = asked(parts, "ann")
+    mail_all(courier, clock)
+    then = NOON + 20 * DAY
+    with again(parts, asking) as (session, found):
+        parting.begin(session, found, expected=1, now=then)
+        token = staying.stay_token(
+            session.scalars(select(Subscriber.id)).one(), found.list_id, parts.tokens
+        )
+
+    def answer() -> None:
+        with parts.database.transaction() as session:
+            mine = staying.find_by_token(session, token, parts.tokens)
+            staying.stay(session, mine, BY_LINK, now=then)
+
+    with ThreadPoolExecutor(1) as pool:
+        with parts.database.transaction() as session:
+            parting.let_go_piece(session, asking.id, now=then)
+            # It waits for the row, and finds itself let go.
+            answering = pool.submit(answer)
+        answering.result()
+
+    with parts.database.transaction() as session:
+        assert states(session) == {"ann": "confirmed"}
+        daily = get_list(session, "daily")
+        assert (daily.confirmed_count, daily.left_count) == (1, 0)
 
 
 def test_stopping_lets_nobody_go_and_then_it_can_be_begun_anew(
