@@ -58,7 +58,7 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "bench-events": [[PYTHON, "-m", "bench.events"]],
     "bench-import": [[PYTHON, "-m", "bench.importing"]],
     "bench-ledger": [[PYTHON, "-m", "bench.ledger"]],
-    "bench-audience": [[PYTHON, "-m", "bench.audience"]],
+    "bench-audience": [[PYTHON, "-m", "bench.audience"], [PYTHON, "-m", "bench.growth"]],
     "bench-signups": [[PYTHON, "-m", "bench.signups"]],
     "bench-newsroom": [[PYTHON, "-m", "bench.newsroom"]],
     "prove": [[PYTHON, "-m", "tests.prove"]],

@@ -24,6 +24,7 @@ LINKS = {
     "unsubscribe": (("t0ken",), "/unsubscribe/t0ken"),
     "change_of_address": (("t0ken",), "/preferences/t0ken/address"),
     "new_address": (("t0ken",), "/new-address/t0ken"),
+    "stay": (("t0ken",), "/stay/t0ken"),
     "not_me": (("t0ken",), "/not-me/t0ken"),
     "reset_password": (("t0ken",), "/reset/t0ken"),
     "invitation": (("t0ken",), "/invitation/t0ken"),
