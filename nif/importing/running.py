@@ -37,6 +37,9 @@ from nif.importing.weighing import Problem, changes_of, weigh
 PIECE = 5_000
 """Rows in one transaction: a fifth of a second, in which others wait on SQLite."""
 
+PIECE_ELSEWHERE = 10_000
+"""The same with PostgreSQL, where nobody waits for it."""
+
 TIDY_EVERY = 20
 """Pieces. A statement with its rows is garbage in a circle, which Python would find too late."""
 
@@ -79,6 +82,7 @@ class _Hold:
     holder: str
     state: RunState
     ahead: Callable[[Generator[_Piece]], Generator[_Piece]]
+    piece: int
 
 
 def work(bench: Bench) -> None:
@@ -101,7 +105,8 @@ def go_on(bench: Bench, run_id: int) -> bool:
         is_elsewhere = session.get_bind().dialect.name == "postgresql"
     if run is None:
         return False
-    hold = _Hold(run_id, holder, run.state, ahead if is_elsewhere else iter)
+    pace = (ahead, PIECE_ELSEWHERE) if is_elsewhere else (iter, PIECE)
+    hold = _Hold(run_id, holder, run.state, *pace)
     try:
         if run.state is RunState.UNDOING:
             _undo(bench, hold)
@@ -142,7 +147,7 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
     began = time.monotonic()
     with (
         opened(bench.folder, run.stored) as file,
-        closing(hold.ahead(_pieces(file, run))) as pieces,
+        closing(hold.ahead(_pieces(file, run, hold.piece))) as pieces,
     ):
         for number, piece in enumerate(pieces, start=1):
             if number % TIDY_EVERY == 0:
@@ -162,7 +167,7 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
                 return
 
 
-def _pieces(file: IO[bytes], run: ImportRun) -> Generator[_Piece]:
+def _pieces(file: IO[bytes], run: ImportRun, size: int) -> Generator[_Piece]:
     """The rest of a file from where the run stands; the last piece has less than the others."""
     columns = Columns.of(run.columns)
     lines = Lines(file, as_chosen(file, run.encoding, run.separator), run.position, run.line)
@@ -170,8 +175,8 @@ def _pieces(file: IO[bytes], run: ImportRun) -> Generator[_Piece]:
     if run.has_header and run.line == 0:
         next(reader, None)
     while True:
-        rows = [row_of(record, columns) for record in islice(reader, PIECE)]
-        yield _Piece(rows, lines.position, lines.line, len(rows) < PIECE)
+        rows = [row_of(record, columns) for record in islice(reader, size)]
+        yield _Piece(rows, lines.position, lines.line, len(rows) < size)
 
 
 def _take(

@@ -53,7 +53,8 @@ def delete(session: Session, mailing_list: MailingList) -> None:
 def history_of(session: Session, mailing_list: MailingList) -> list[str]:
     """The names of the tables in which something refers to a list.
 
-    They are found by their foreign keys, so that one that is yet to come is not forgotten.
+    They are found by their foreign keys, or their column's name where a record has none, so that
+    one that is yet to come is not forgotten.
     """
     return [
         table.name
@@ -65,7 +66,6 @@ def history_of(session: Session, mailing_list: MailingList) -> list[str]:
 def _references() -> Iterator[tuple[Table, Column[int]]]:
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
-            if any(
-                key.column.table.name == MailingList.__tablename__ for key in column.foreign_keys
-            ):
+            names = {key.column.table.name for key in column.foreign_keys}
+            if MailingList.__tablename__ in names or column.name == "list_id":
                 yield table, column

@@ -94,4 +94,8 @@ def desk(database: Database, tmp_path: Path) -> Desk:
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    return lambda size: monkeypatch.setattr(running, "PIECE", size)
+    def cut(size: int) -> None:
+        monkeypatch.setattr(running, "PIECE", size)
+        monkeypatch.setattr(running, "PIECE_ELSEWHERE", size)
+
+    return cut

@@ -28,6 +28,7 @@ HISTORY = {
     "consent": "records of consent",
     "edition": "editions",
     "import_run": "imports",
+    "day_count": "counts of what happened on it",
 }
 """What refers to a list, in words; anything else is other records."""
 
