@@ -27,7 +27,7 @@ from nif.importing.keeping import forget, opened
 from nif.importing.merging import merge
 from nif.importing.models import ImportProblem, ImportRun, RunState
 from nif.importing.picking import Columns, Row, row_of
-from nif.importing.prefetching import ahead
+from nif.importing.prefetching import Ahead, InTurn, Pieces
 from nif.importing.reading import Lines, records
 from nif.importing.recognising import as_chosen
 from nif.importing.rehearsing import Rehearsal
@@ -74,15 +74,15 @@ class _Piece(NamedTuple):
 class _Hold:
     """A run that we hold, and the state that it is in as long as we do.
 
-    `ahead` is how its pieces are read: while PostgreSQL works, the next one; with SQLite, which
-    works in our own process, two threads would only be in each other's way.
+    `reading` is how its pieces are read, of `size` rows: while PostgreSQL works, the next one; with
+    SQLite, which works in our own process, each in its turn.
     """
 
     run_id: int
     holder: str
     state: RunState
-    ahead: Callable[[Generator[_Piece]], Generator[_Piece]]
-    piece: int
+    reading: Callable[[Generator[_Piece]], Pieces[_Piece]]
+    size: int
 
 
 def work(bench: Bench) -> None:
@@ -105,8 +105,11 @@ def go_on(bench: Bench, run_id: int) -> bool:
         is_elsewhere = session.get_bind().dialect.name == "postgresql"
     if run is None:
         return False
-    pace = (ahead, PIECE_ELSEWHERE) if is_elsewhere else (iter, PIECE)
-    hold = _Hold(run_id, holder, run.state, *pace)
+    hold = (
+        _Hold(run_id, holder, run.state, Ahead, PIECE_ELSEWHERE)
+        if is_elsewhere
+        else _Hold(run_id, holder, run.state, InTurn, PIECE)
+    )
     try:
         if run.state is RunState.UNDOING:
             _undo(bench, hold)
@@ -147,7 +150,7 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
     began = time.monotonic()
     with (
         opened(bench.folder, run.stored) as file,
-        closing(hold.ahead(_pieces(file, run, hold.piece))) as pieces,
+        closing(hold.reading(_pieces(file, run, hold.size))) as pieces,
     ):
         for number, piece in enumerate(pieces, start=1):
             if number % TIDY_EVERY == 0:
@@ -156,7 +159,7 @@ def _read_through(bench: Bench, hold: _Hold, run: ImportRun, rehearsal: Rehearsa
                 run = claiming.held(
                     session, hold.run_id, hold.holder, hold.state, now=bench.clock()
                 )
-                _take(session, run, piece.rows, rehearsal, now=bench.clock())
+                _take(session, run, piece.rows, rehearsal, pieces.begin, now=bench.clock())
                 run.position, run.line = piece.position, piece.line
                 ended = time.monotonic()
                 run.worked, began = run.worked + ended - began, ended
@@ -184,10 +187,12 @@ def _take(
     run: ImportRun,
     rows: list[Row],
     rehearsal: Rehearsal | None,
+    begin: Callable[[], None],
     *,
     now: datetime,
 ) -> None:
     weighed = weigh(session, run, rows, rehearsal)
+    begin()
     if rehearsal is None:
         merge(session, run, changes_of(weighed, now=now), now=now)
     else:
