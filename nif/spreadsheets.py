@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULAS = frozenset("=+-@\t\r")
 LINES_AT_ONCE = 1000
 
 
@@ -20,10 +20,9 @@ def written(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterat
     yield _taken(page)
 
 
-def harmless(cell: object) -> str:
+def harmless(cell: object) -> object:
     """Spreadsheets run cells that begin like a formula (OWASP, CSV injection)."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(FORMULAS) else text
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULAS else cell
 
 
 def _taken(page: StringIO) -> str:
