@@ -53,7 +53,7 @@ def measure_growth(ground: Ground, choices: Choices, report: Report) -> None:
             client = signed_in(without_tokens(join(parts)), parts.database, RoleName.ADMIN)
             for name, path in _pages():
                 value = p95(client, [path] * ASKED)
-                report.add(Figure(f"figures.{name}.p95", ground.database, size, value, "ms"))
+                report.add(Figure(f"audience.page.figures.{name}.p95", ground.database, size, value, "ms"))
         finally:
             parts.database.close()
     report.note(
@@ -67,7 +67,7 @@ def _pages() -> Iterator[tuple[str, str]]:
     for days in (30, 90, 364):
         yield f"all_lists_{days}_days", f"/admin/figures?days={days}"
     yield "one_list_364_days", "/admin/figures?days=364&list=list-7"
-    for name in ("growth.csv", "sources.csv", "health.csv", "editions.csv", "figures.json"):
+    for name in ("growth.csv", "sources.csv", "health.csv", "editions.csv"):
         yield name, f"/admin/figures/{name}?days=364"
 
 
