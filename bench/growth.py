@@ -53,7 +53,9 @@ def measure_growth(ground: Ground, choices: Choices, report: Report) -> None:
             client = signed_in(without_tokens(join(parts)), parts.database, RoleName.ADMIN)
             for name, path in _pages():
                 value = p95(client, [path] * ASKED)
-                report.add(Figure(f"audience.page.figures.{name}.p95", ground.database, size, value, "ms"))
+                report.add(
+                    Figure(f"audience.page.figures.{name}.p95", ground.database, size, value, "ms")
+                )
         finally:
             parts.database.close()
     report.note(
