@@ -14,6 +14,7 @@ from bench.crowd import fill, send_editions
 from bench.figures import Figure
 from bench.filling import gather_statistics
 from bench.houses import Ground
+from bench.newsroom import p95
 from bench.printing import Report
 from bench.running import run
 from nif.accounts.models import RoleName
@@ -61,7 +62,7 @@ def measure_audience(ground: Ground, choices: Choices, report: Report) -> None:
             gather_statistics(database)
             client = signed_in(without_tokens(join(parts)), database, RoleName.ADMIN)
             for name, paths in (*_pages(who, size), *_searches(size)):
-                value = _p95(client, paths)
+                value = p95(client, paths)
                 report.add(Figure(f"audience.{name}", ground.database, size, value, "ms"))
             for name, value in _segments(database, size):
                 report.add(Figure(f"audience.segment.{name}", ground.database, size, value, "s"))
@@ -171,20 +172,6 @@ def _seconds(do: object) -> float:
     began = time.perf_counter()
     do()  # type: ignore[operator]
     return time.perf_counter() - began
-
-
-def _p95(client: FlaskClient, paths: list[str]) -> float:
-    """Raises Wrong where one is not answered as it should be."""
-    client.get(paths[-1])
-    times = []
-    for path in paths:
-        began = time.perf_counter()
-        answer = client.get(path)
-        answer.get_data()
-        times.append((time.perf_counter() - began) * 1000)
-        if answer.status_code != 200:
-            raise Wrong(f"{path} was answered with {answer.status_code}")
-    return sorted(times)[max(0, int(len(times) * 0.95) - 1)]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ def harmless(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULAS else cell
 
 
+def unquoted(cell: str) -> str:
+    """A cell without the apostrophe that keeps spreadsheets from running it."""
+    return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULAS else cell
+
+
 def _taken(page: StringIO) -> str:
     text = page.getvalue()
     page.seek(0)

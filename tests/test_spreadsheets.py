@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 
-from nif.spreadsheets import LINES_AT_ONCE, written
+from nif.spreadsheets import LINES_AT_ONCE, unquoted, written
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
@@ -13,6 +13,12 @@ def test_a_cell_that_begins_like_a_formula_is_text(cell: str) -> None:
     _, row = csv.reader(StringIO("".join(written(["cell"], [[cell]])), newline=""))
 
     assert row == [f"'{cell}"]
+    assert unquoted(row[0]) == cell
+
+
+@pytest.mark.parametrize("cell", ["'", "'s", "", "a"])
+def test_no_other_apostrophe_is_taken_off(cell: str) -> None:
+    assert unquoted(cell) == cell
 
 
 def test_a_long_file_comes_in_pieces_and_whole() -> None:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, Self
 from nif.errors import Invalid
 from nif.importing.naming import CLEAR, INVISIBLE, NAMES, NO, Kind, plain, state_of
 from nif.importing.reading import Broken, Record
+from nif.spreadsheets import unquoted
 from nif.subscriptions.addresses import Address, read_address
 
 SHOWN = 80
 """Characters of a cell that stand in a report."""
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _TO_THE_SECOND = len("2026-01-01 12:00:00")
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*\Z")
 
@@ -113,11 +113,6 @@ def address_in(cell: str) -> Address | None:
         return read_address(inside[1] if inside else cell)
     except Invalid:
         return None
-
-
-def unquoted(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from running it."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULAS) else cell
 
 
 def moment_of(text: str) -> datetime | None:

@@ -58,7 +58,7 @@ def _hosts(settings: Settings) -> tuple[str, ...]:
     return (own, *local, *settings.trusted_hosts)
 
 
-def _elsewhere(settings: Settings) -> tuple[str, ...]:
+def elsewhere(settings: Settings) -> tuple[str, ...]:
     """Where the files of pictures come from, if not from here."""
     parts = urlsplit(settings.media_base_url)
     return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
@@ -70,7 +70,7 @@ def _headers(settings: Settings, *, framed: bool = False) -> dict[str, str]:
         .default_src("'none'")
         .style_src("'self'")
         .script_src("'self'")
-        .img_src("'self'", "data:", *_elsewhere(settings))
+        .img_src("'self'", "data:", *elsewhere(settings))
         .connect_src("'self'")
         .worker_src("'self'")
         .frame_src("'self'")

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from nif.accounts import auditing, managing
@@ -17,6 +17,7 @@ from nif.web.access import Access, open_to
 from nif.web.admin import house
 from nif.web.admin.deeds import DEEDS, PLACES
 from nif.web.current import parts, reading, settings
+from nif.web.downloads import as_file
 
 blueprint = Blueprint("admin_audit", __name__, url_prefix="/admin")
 blueprint.context_processor(house.banner)
@@ -51,9 +52,7 @@ def look() -> ResponseReturnValue:
 @blueprint.get("/audit.csv")
 @open_to(Access.ADMIN)
 def download() -> ResponseReturnValue:
-    response = Response(_lines(parts().database, _sought(_typed())), mimetype="text/csv")
-    response.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
-    return response
+    return as_file(_lines(parts().database, _sought(_typed())), "audit.csv")
 
 
 def place_of(act: Act) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
 from nif.web.admin import words
 from nif.web.current import parts, reading
+from nif.web.downloads import as_file
 
 blueprint = Blueprint("certificates", __name__)
 
@@ -84,9 +85,7 @@ def people(send_id: int) -> ResponseReturnValue:
 def people_as_csv(send_id: int) -> ResponseReturnValue:
     with reading() as session:
         steering.get_send(session, send_id)
-    response = Response(_lines(parts().database, send_id), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="send-{send_id}-people.csv"'
-    return response
+    return as_file(_lines(parts().database, send_id), f"send-{send_id}-people.csv")
 
 
 def _certify(send_id: int) -> Certificate:

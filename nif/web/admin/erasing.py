@@ -2,7 +2,7 @@
 
 import json
 
-from flask import Blueprint, Response, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -13,6 +13,7 @@ from nif.rights import erasing, exporting
 from nif.rights.people import person_of
 from nif.web.access import Access, open_to
 from nif.web.current import parts, reading, transaction
+from nif.web.downloads import as_file
 
 blueprint = Blueprint("erasing", __name__)
 
@@ -25,10 +26,7 @@ def everything(subscriber_id: int) -> ResponseReturnValue:
     with reading() as session:
         known = telling.get_subscriber(session, subscriber_id)
         found = exporting.as_data(session, person_of(known), now=utc_now())
-    response = Response(json.dumps(found, indent=2), mimetype="application/json")
-    name = f"subscriber-{subscriber_id}.json"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return as_file(json.dumps(found, indent=2), f"subscriber-{subscriber_id}.json")
 
 
 @blueprint.get(f"{ONE}/erase")

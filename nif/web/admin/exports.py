@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Response
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -15,6 +15,7 @@ from nif.importing.models import ImportRun
 from nif.subscriptions.reading import get_list
 from nif.web.access import Access, open_to
 from nif.web.current import parts, reading, transaction
+from nif.web.downloads import as_file
 
 blueprint = Blueprint("exports", __name__)
 
@@ -26,7 +27,7 @@ ONE = f"/import/<int(max={2**63 - 1}):run_id>"
 def report(slug: str, run_id: int) -> ResponseReturnValue:
     with reading() as session:
         run = steering.get_run(session, get_list(session, slug).id, run_id)
-    return _file(_report(parts().database, run), f"import-{run_id}-report.csv")
+    return as_file(_report(parts().database, run), f"import-{run_id}-report.csv")
 
 
 @blueprint.post("/export.csv")
@@ -36,7 +37,7 @@ def everyone(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         list_id = get_list(session, slug).id
         note(session, current_user, "list_exported", kind="list", subject=slug, now=utc_now())
-    return _file(_everyone(parts().database, list_id), f"{slug}-{utc_now():%Y-%m-%d}.csv")
+    return as_file(_everyone(parts().database, list_id), f"{slug}-{utc_now():%Y-%m-%d}.csv")
 
 
 def _report(database: Database, run: ImportRun) -> Iterator[str]:
@@ -48,9 +49,3 @@ def _everyone(database: Database, list_id: int) -> Iterator[str]:
     """Read while it is sent, in a session of its own: the request's is over by then."""
     with database.snapshot() as session:
         yield from export(session, list_id)
-
-
-def _file(lines: Iterator[str], name: str) -> Response:
-    response = Response(lines, mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
@@ -14,6 +14,7 @@ from nif.subscriptions.growing import CAME, sources
 from nif.web.access import Access, open_to
 from nif.web.admin import figure_words, sight
 from nif.web.current import reading
+from nif.web.downloads import as_file
 
 blueprint = Blueprint("files", __name__)
 
@@ -117,7 +118,7 @@ def _edition(one: Compared) -> dict[str, object]:
     }
 
 
-def _file(headings: Sequence[str], rows: Iterable[Sequence[object]], name: str) -> Response:
-    response = Response(written(headings, rows), mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return response
+def _file(
+    headings: Sequence[str], rows: Iterable[Sequence[object]], name: str
+) -> ResponseReturnValue:
+    return as_file(written(headings, rows), f"{name}.csv")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -18,6 +18,7 @@ from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
 from nif.web.admin import house, words
 from nif.web.current import parts, reading, transaction
+from nif.web.downloads import as_file
 
 blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppressions")
 blueprint.context_processor(house.banner)
@@ -128,10 +129,8 @@ def export() -> ResponseReturnValue:
     asked = listing.sought(request.form.get("reason", ""), request.form.get("begins", ""))
     with transaction() as session:
         barring.note_export(session, by=current_user, now=utc_now())
-    response = Response(_lines(parts().database, asked), mimetype="text/csv")
     name = f"suppressions-{utc_now():%Y-%m-%d}.csv"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    return as_file(_lines(parts().database, asked), name)
 
 
 def _lines(database: Database, asked: Sought) -> Iterator[str]:

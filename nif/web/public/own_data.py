@@ -1,9 +1,8 @@
 """What we know of a reader, as a page and as a file; the receipts; and forgetting them."""
 
 import json
-from typing import Any
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
@@ -12,6 +11,7 @@ from nif.rights.people import person_of
 from nif.subscriptions import preferring
 from nif.web.access import Access, open_to
 from nif.web.current import parts, reading, tokens, transaction
+from nif.web.downloads import as_file
 
 blueprint = Blueprint("own_data", __name__, url_prefix="/preferences/<token>")
 
@@ -38,7 +38,7 @@ def known_as_json(token: str) -> ResponseReturnValue:
     with reading() as session:
         subscriber = preferring.get_subscriber(session, token, tokens())
         found = exporting.as_data(session, person_of(subscriber), now=utc_now())
-    return _file(found, "what-we-know.json")
+    return as_file(json.dumps(found, indent=2), "what-we-know.json")
 
 
 @blueprint.get("/receipts")
@@ -58,7 +58,7 @@ def receipts_as_json(token: str) -> ResponseReturnValue:
     with reading() as session:
         subscriber = preferring.get_subscriber(session, token, tokens())
         found = exporting.receipts_as_data(session, person_of(subscriber), now=utc_now())
-    return _file(found, "receipts.json")
+    return as_file(json.dumps(found, indent=2), "receipts.json")
 
 
 @blueprint.get("/forget")
@@ -79,9 +79,3 @@ def forget(token: str) -> ResponseReturnValue:
         erasing.erase(session, person, folder, source="the reader's own page", now=now)
     parts().database.clear_log()
     return render_template("public/own_data/forgotten.html")
-
-
-def _file(data: dict[str, Any], name: str) -> Response:
-    response = Response(json.dumps(data, indent=2), mimetype="application/json")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
