@@ -12,27 +12,34 @@ from bench.filling import PARAGRAPH
 from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.database import Database
-from nif.register.keeping import PartyCopy, add_party
-from nif.register.models import Nature, Ours
-from nif.register.relating import Pen, RelationshipCopy, relate
-from nif.register.wording import House
-from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
-from nif.stories.desk.models import StorySearch
-from nif.stories.drafting import SourceCopy, StoryCopy, draft, get_story, redraft
-from nif.stories.kinds import ChangeKind, Severity
+from nif.register.models import OurSide, RelationshipType
+from nif.register.parties import PartyInput, add_party
+from nif.register.relationship_types import PublisherNames
+from nif.register.relationships import RegisterContext, RelationshipInput, add_relationship
+from nif.stories.autosave import StorySearchIndex
+from nif.stories.corrections import NoteInput, StoryChange, StoryNote, revise_story
+from nif.stories.declarations import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+)
+from nif.stories.drafts import SourceInput, StoryInput, create_draft, get_story, save_draft
 from nif.stories.models import (
+    ChangeKind,
+    NoteSeverity,
     ReasonCode,
     Revision,
-    Source,
     SourceKind,
     Story,
+    StorySource,
     StoryState,
     story_party,
     story_tag,
 )
-from nif.stories.notes import Note
-from nif.stories.publishing import publish
-from nif.stories.revising import Change, NoteCopy, revise
+from nif.stories.publishing import publish_story
 
 REVISIONS = 5
 PARTIES = 200
@@ -41,20 +48,20 @@ DRAFT_IN = 10
 
 CHUNK = 500
 ANSWERS = {
-    Question.ORIGIN: Given(Origin.MONITORING),
-    Question.RELATIONSHIPS: Given(Relations.NONE),
-    Question.MONEY: Given(Money.NONE),
-    Question.AI: Given(AiUse.NONE),
+    DeclarationQuestion.ORIGIN: AnswerInput(StoryOrigin.MONITORING),
+    DeclarationQuestion.RELATIONSHIPS: AnswerInput(RelationshipDeclaration.NONE),
+    DeclarationQuestion.MONEY: AnswerInput(StoryFunding.NONE),
+    DeclarationQuestion.AI: AnswerInput(StoryAiUse.NONE),
 }
-COPY = StoryCopy(
+COPY = StoryInput(
     headline="Palisade Records Sells Part 0 of Its Catalogue",
     dek="The buyer is not named",
     lead=PARAGRAPH,
     sections=[("Why it matters:", [PARAGRAPH] * 3), ("What is next:", [PARAGRAPH] * 2)],
     sources=[
-        SourceCopy(SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale"),
-        SourceCopy(SourceKind.COURT_FILING, "A court", "Filing", "https://example.com/filing"),
-        SourceCopy(SourceKind.PUBLICATION, "The Herald", "Sold", "https://example.com/sold"),
+        SourceInput(SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale"),
+        SourceInput(SourceKind.COURT_FILING, "A court", "Filing", "https://example.com/filing"),
+        SourceInput(SourceKind.PUBLICATION, "The Herald", "Sold", "https://example.com/sold"),
     ],
     reason_code=ReasonCode.TOPIC_NEWS,
     reason_subject="catalogue sales",
@@ -85,25 +92,32 @@ def fill(database: Database, size: int, by_id: int) -> int:
 
 def _register(session: Session) -> list[int]:
     now = utc_now()
-    pen = Pen(House("NIF", "The ROSTR Group"), None, now)
+    pen = RegisterContext(PublisherNames("NIF", "The ROSTR Group"), None, now)
     found = []
     for n in range(PARTIES):
-        party = add_party(session, PartyCopy(f"Quillfeather {n} Music"), now=now)
+        party = add_party(session, PartyInput(f"Quillfeather {n} Music"), now=now)
         since = date(2020, 1, 1)
-        relate(session, party, RelationshipCopy(Ours.NIF, Nature.ADVERTISER, since=since), pen)
+        add_relationship(
+            session,
+            party,
+            RelationshipInput(OurSide.NIF, RelationshipType.ADVERTISER, since=since),
+            pen,
+        )
         found.append(party.id)
     return found
 
 
 def _first(session: Session, by_id: int) -> Story:
     now, me = utc_now(), session.get_one(Account, by_id)
-    story = draft(session, COPY, author_id=by_id, now=now)
-    publish(session, story, by=by_id, now=now)
+    story = create_draft(session, COPY, author_id=by_id, now=now)
+    publish_story(session, story, by=by_id, now=now)
     for n in range(1, REVISIONS):
         words = replace(COPY, lead=f"{PARAGRAPH} It was the {n + 1}th sale.")
-        redraft(session, story, words, edits=story.edits, by_id=by_id, now=now)
-        note = NoteCopy(was=f"sale {n}", now_=f"sale {n + 1}", severity=Severity.MINOR)
-        revise(session, story, Change(ChangeKind.CORRECTION, "Sale", note), by=me, now=now)
+        save_draft(session, story, words, edits=story.edits, by_id=by_id, now=now)
+        note = NoteInput(was=f"sale {n}", now_=f"sale {n + 1}", severity=NoteSeverity.MINOR)
+        revise_story(
+            session, story, StoryChange(ChangeKind.CORRECTION, "Sale", note), by=me, now=now
+        )
     session.flush()
     return get_story(session, story.id)
 
@@ -111,7 +125,7 @@ def _first(session: Session, by_id: int) -> Story:
 def _rows(session: Session, story: Story) -> dict[Table, list[dict[str, Any]]]:
     """What the database holds of a story, table by table."""
     found: dict[Table, list[dict[str, Any]]] = {}
-    for model in (Story, Source, Revision, Note, StorySearch):
+    for model in (Story, StorySource, Revision, StoryNote, StorySearchIndex):
         table: Any = model.__table__
         key = table.c.id if model is Story else table.c.story_id
         query = select(table).where(key == story.id).order_by(*table.primary_key)

@@ -18,13 +18,13 @@ from bench.newsroom import p95
 from bench.printing import Report
 from bench.running import run
 from nif.accounts.models import RoleName
-from nif.app import join
-from nif.audience import asking, counting
-from nif.audience.compiling import survey
-from nif.audience.indexing import SETTLED, catch_up
+from nif.app import build_app
 from nif.clock import utc_now
 from nif.database import Database
-from nif.parts import assemble
+from nif.services import build_services
+from nif.subscribers import segment_conditions, segment_queries
+from nif.subscribers.address_index import SETTLED_AFTER, index_new_addresses
+from nif.subscribers.segment_queries import load_segment_context
 from tests.web.newsroom.staff import signed_in, without_tokens
 
 ASKED = 40
@@ -46,7 +46,7 @@ def measure_audience(ground: Ground, choices: Choices, report: Report) -> None:
     """The times of the pages of subscribers, of searching, and of counting a segment."""
     size = max(choices.sizes)
     with ground.house() as house:
-        parts = assemble(house.settings())
+        parts = build_services(house.settings())
         try:
             database = parts.database
             report.going_on(f"{size:,} subscribers on {ground.database}")
@@ -56,11 +56,11 @@ def measure_audience(ground: Ground, choices: Choices, report: Report) -> None:
             send_editions(database, size, every)
             who = [1 + n * every * (size // every // ASKED) for n in range(ASKED)]
             report.going_on("the search is filled")
-            later = utc_now() + 2 * SETTLED
-            took = _seconds(lambda: catch_up(database.transaction, now=later))
+            later = utc_now() + 2 * SETTLED_AFTER
+            took = _seconds(lambda: index_new_addresses(database.transaction, now=later))
             report.add(Figure("audience.fill_search_seconds", ground.database, size, took, "s"))
             gather_statistics(database)
-            client = signed_in(without_tokens(join(parts)), database, RoleName.ADMIN)
+            client = signed_in(without_tokens(build_app(parts)), database, RoleName.ADMIN)
             for name, paths in (*_pages(who, size), *_searches(size)):
                 value = p95(client, paths)
                 report.add(Figure(f"audience.{name}", ground.database, size, value, "ms"))
@@ -136,9 +136,11 @@ def _segments(database: Database, size: int) -> Iterator[tuple[str, float]]:
 
 
 def _count(session: Session, match: str, rows: list[dict[str, str]]) -> None:
-    ground = survey(session, "Europe/London")
-    asked = asking.parse({"match": match, "conditions": rows}, lists=ground.lists)
-    if not counting.size(session, asked, ground):
+    ground = load_segment_context(session, "Europe/London")
+    asked = segment_conditions.parse_conditions(
+        {"match": match, "conditions": rows}, lists=ground.lists
+    )
+    if not segment_queries.count_matching(session, asked, ground):
         raise Wrong(f"nobody is in {rows}")
 
 

@@ -9,7 +9,7 @@ from nif.database import Database
 from nif.editions.models import Edition, EditionState
 from nif.mail.message import Message
 from nif.sends.models import Batch, BatchState, Send, SendState
-from nif.subscriptions.establishing import Charter, establish
+from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import MailingList
 
 LISTS = 20
@@ -83,8 +83,10 @@ def fill(database: Database, size: int) -> None:
     now = utc_now()
     with database.transaction() as session:
         for number in range(1, LISTS + 1):
-            charter = Charter(f"list-{number}", f"List {number}", "daily 07:30", "Europe/London")
-            establish(session, charter, now=now - YEARS)
+            charter = ListSettings(
+                f"list-{number}", f"List {number}", "daily 07:30", "Europe/London"
+            )
+            create_list(session, charter, now=now - YEARS)
     parts = {
         "words": _cases(WORDS),
         "domains": _cases(DOMAINS),

@@ -8,23 +8,18 @@ from sqlalchemy.orm import Session
 from bench.choosing import Wrong
 from nif.clock import utc_now
 from nif.database import Database
-from nif.editions.composing import keep_slot
+from nif.editions.digest import make_digest_of_slot
+from nif.editions.messages import MailWriter
 from nif.editions.models import Edition
-from nif.editions.scheduling import Slot
-from nif.editions.writing import Desk
-from nif.stories.drafting import SourceCopy, StoryCopy, draft
+from nif.editions.schedule import Slot
+from nif.stories.drafts import SourceInput, StoryInput, create_draft
 from nif.stories.models import ReasonCode, SourceKind
-from nif.stories.publishing import publish
-from nif.subscriptions.establishing import Charter, establish
-from nif.subscriptions.models import (
-    MailingList,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-)
+from nif.stories.publishing import publish_story
+from nif.subscriptions.lists import ListSettings, create_list
+from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
 from tests.factories import NOTHING_TO_DECLARE
 
-LIST = Charter("daily", "NIF Daily", "daily 07:30", "Europe/London")
+LIST = ListSettings("daily", "NIF Daily", "daily 07:30", "Europe/London")
 CHUNK = 10_000
 EVERY = 101
 """Each so-many-th subscriber has asked and never confirmed: they get nothing."""
@@ -41,7 +36,7 @@ def fill(database: Database, size: int) -> int:
     now = utc_now()
     total = size + size // (EVERY - 1)
     with database.transaction() as session:
-        mailing_list = establish(session, LIST, now=now - timedelta(days=30))
+        mailing_list = create_list(session, LIST, now=now - timedelta(days=30))
         for first in range(1, total + 1, CHUNK):
             numbers = range(first, min(first + CHUNK, total + 1))
             session.execute(insert(Subscriber), [_person(number, now) for number in numbers])
@@ -64,15 +59,15 @@ def expected(session: Session, list_id: int, size: int) -> set[int]:
     return ids
 
 
-def an_edition(session: Session, list_id: int, desk: Desk, *, days: int) -> Edition:
+def an_edition(session: Session, list_id: int, desk: MailWriter, *, days: int) -> Edition:
     """A frozen edition, of stories that are published for it, for a slot so many days from now."""
     now = utc_now()
     for number in range(STORIES):
-        story = draft(session, _story(days, number), author_id=None, now=now)
-        publish(session, story, by=None, now=now)
+        story = create_draft(session, _story(days, number), author_id=None, now=now)
+        publish_story(session, story, by=None, now=now)
     mailing_list = session.get_one(MailingList, list_id)
     slot = Slot(now.date() + timedelta(days=days), now)
-    edition = keep_slot(session, mailing_list, slot, desk, now=now)
+    edition = make_digest_of_slot(session, mailing_list, slot, desk, now=now)
     if edition is None or edition.message is None:
         raise Wrong("no edition came of the stories")
     return edition
@@ -107,14 +102,14 @@ def gather_statistics(database: Database) -> None:
             connection.execute(text("VACUUM ANALYZE"))
 
 
-def _story(day: int, number: int) -> StoryCopy:
-    return StoryCopy(
+def _story(day: int, number: int) -> StoryInput:
+    return StoryInput(
         headline=f"Palisade Records Sells Part {number + 1} of Its Catalogue, Day {day + 1}",
         dek="The buyer is not named",
         lead=PARAGRAPH,
         sections=[("Why it matters:", [PARAGRAPH] * 3), ("What is next:", [PARAGRAPH] * 2)],
         sources=[
-            SourceCopy(SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale")
+            SourceInput(SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale")
         ],
         reason_code=ReasonCode.TOPIC_NEWS,
         reason_subject="catalogue sales",

@@ -14,15 +14,15 @@ from bench.newsroom import ASKED, p95
 from bench.printing import Report
 from bench.running import run
 from nif.accounts.models import RoleName
-from nif.app import join
+from nif.app import build_app
 from nif.clock import utc_now
 from nif.database import Database
 from nif.editions.models import Edition, EditionState
-from nif.parts import assemble
-from nif.sends.events import Report as SendReport
 from nif.sends.models import Batch, BatchState, Send, SendState
-from nif.subscriptions.days import DayCount, Happening, SourceCount
-from nif.subscriptions.establishing import Charter, establish
+from nif.sends.models import SendEventCount as SendReport
+from nif.services import build_services
+from nif.subscriptions.lists import ListSettings, create_list
+from nif.subscriptions.models import DailyListCount, DailySourceCount, ListMetric
 from tests.web.newsroom.staff import signed_in, without_tokens
 
 LISTS = 20
@@ -45,12 +45,12 @@ def measure_growth(ground: Ground, choices: Choices, report: Report) -> None:
     """The times of the page of figures and of its files, of all lists and of one, by period."""
     size = max(choices.sizes)
     with ground.house() as house:
-        parts = assemble(house.settings())
+        parts = build_services(house.settings())
         try:
             report.going_on(f"years of counters for {size:,} subscribers on {ground.database}")
             fill(parts.database, size)
             gather_statistics(parts.database)
-            client = signed_in(without_tokens(join(parts)), parts.database, RoleName.ADMIN)
+            client = signed_in(without_tokens(build_app(parts)), parts.database, RoleName.ADMIN)
             for name, path in _pages():
                 value = p95(client, [path] * ASKED)
                 report.add(
@@ -77,20 +77,22 @@ def fill(database: Database, size: int) -> None:
     """Lists with all that is counted of their days and of their sends."""
     now, each = utc_now(), size // LISTS
     days = [now.date() - timedelta(days=n) for n in range(DAYS)]
-    counts = dict.fromkeys(Happening, 1) | {Happening.JOINED: 90, Happening.DELIVERED: each}
+    counts = dict.fromkeys(ListMetric, 1) | {ListMetric.JOINED: 90, ListMetric.DELIVERED: each}
     with database.transaction() as session:
         for number in range(1, LISTS + 1):
-            charter = Charter(f"list-{number}", f"List {number}", "daily 07:30", "Europe/London")
-            one = establish(session, charter, now=now)
+            charter = ListSettings(
+                f"list-{number}", f"List {number}", "daily 07:30", "Europe/London"
+            )
+            one = create_list(session, charter, now=now)
             one.confirmed_count = each
             rows = [
                 {"list_id": one.id, "day": day, "what": what, "count": count}
                 for day in days
                 for what, count in counts.items()
             ]
-            session.execute(insert(DayCount), rows)
+            session.execute(insert(DailyListCount), rows)
             sources = [row for day in days for row in _sources(one.id, day)]
-            session.execute(insert(SourceCount), sources)
+            session.execute(insert(DailySourceCount), sources)
             for n in range(SENDS):
                 at = now - timedelta(days=n + 1)
                 edition = Edition(
@@ -121,8 +123,8 @@ def fill(database: Database, size: int) -> None:
 
 def _sources(list_id: int, day: date) -> Iterator[dict[str, object]]:
     stories = [f"/articles/palisade-sells-part-{day.toordinal()}-{n}" for n in range(STORIES)]
-    pages = {Happening.JOINED: [*stories, "/", "/subscribe", "/preferences"]}
-    pages[Happening.LEFT] = ["/unsubscribe", "/unsubscribe, one click", "/preferences"]
+    pages = {ListMetric.JOINED: [*stories, "/", "/subscribe", "/preferences"]}
+    pages[ListMetric.LEFT] = ["/unsubscribe", "/unsubscribe, one click", "/preferences"]
     for what, sources in pages.items():
         for source in sources:
             given = {"list_id": list_id, "what": what, "day": day}

@@ -23,12 +23,12 @@ from bench.processes import free_port, process, wait_until_well
 from bench.working import FOR_LOAD
 from nif.clock import utc_now
 from nif.editions.models import Edition
-from nif.parts import Parts, assemble
-from nif.sends import leasing, settling
-from nif.sends.claiming import Claim, Terms, claim
-from nif.sends.events import Event, EventPost
-from nif.sends.planning import Terms as Planned
-from nif.sends.planning import plan
+from nif.sends import leases, outcomes
+from nif.sends.batches import ClaimedBatch, ClaimTerms, claim_batch
+from nif.sends.models import ProviderEvent, ProviderEventPost
+from nif.sends.planning import SendTerms as Planned
+from nif.sends.planning import plan_send
+from nif.services import Services, build_services
 from tests.standin.client import Standin
 from tests.standin.signing import Signer
 
@@ -44,7 +44,7 @@ PATIENCE = 300
 class Stage:
     """A house with its web process and its worker, and where its webhook is."""
 
-    parts: Parts
+    parts: Services
     house: House
     signer: Signer
     url: str
@@ -112,7 +112,7 @@ def _stage(ground: Ground, standin: Standin | None = None, rate: str = "") -> It
             "send_rate": rate,
         }
     with ground.house(**given) as house:
-        parts = assemble(house.settings())
+        parts = build_services(house.settings())
         command = [sys.executable, "-m", "nif", "serve"]
         environment = house.environment(PORT=str(port))
         try:
@@ -130,29 +130,31 @@ def _worker(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _accepted_send(parts: Parts) -> list[tuple[str, list[int]]]:
+def _accepted_send(parts: Services) -> list[tuple[str, list[int]]]:
     """A send of which everything was accepted: its attempts, with the readers of each."""
     list_id = fill(parts.database, READERS)
     with parts.database.transaction() as session:
         edition_id = an_edition(session, list_id, parts.desk, days=0).id
-        sent = plan(session, session.get_one(Edition, edition_id), now=utc_now())
+        sent = plan_send(session, session.get_one(Edition, edition_id), now=utc_now())
         assert sent is not None
-        lease_id = leasing.begin(session, sent.id, now=utc_now())
-        terms = Terms(lease_id, parts.settings.send_lease)
+        lease_id = leases.begin_lease(session, sent.id, now=utc_now())
+        terms = ClaimTerms(lease_id, parts.settings.send_lease)
         attempts = []
-        while isinstance(taken := claim(session, sent.id, terms, now=utc_now()), Claim):
-            settling.accepted(session, taken, None, now=utc_now())
+        while isinstance(
+            taken := claim_batch(session, sent.id, terms, now=utc_now()), ClaimedBatch
+        ):
+            outcomes.record_accepted(session, taken, None, now=utc_now())
             attempts.append((taken.attempt_id, [reader for reader, _ in taken.readers]))
-        settling.finish_if_done(session, sent.id, now=utc_now())
-        leasing.end(session, lease_id, now=utc_now())
+        outcomes.finish_send_if_done(session, sent.id, now=utc_now())
+        leases.end_lease(session, lease_id, now=utc_now())
     return attempts
 
 
-def _send_beside(parts: Parts) -> None:
+def _send_beside(parts: Services) -> None:
     with parts.database.transaction() as session:
         edition_id = an_edition(session, 1, parts.desk, days=1).id
         terms = Planned(batch_size=200)
-        plan(session, session.get_one(Edition, edition_id), terms, now=utc_now())
+        plan_send(session, session.get_one(Edition, edition_id), terms, now=utc_now())
 
 
 def _events(attempts: list[tuple[str, list[int]]]) -> Iterator[dict[str, object]]:
@@ -231,18 +233,18 @@ def _stream(stage: Stage, events: Iterator[dict[str, object]], seconds: int) -> 
     return times
 
 
-def _wait_for(parts: Parts, size: int) -> None:
+def _wait_for(parts: Services, size: int) -> None:
     """Wait until the tray is empty, and all events are in the ledger. Raises Wrong."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with parts.database.reading() as session:
-            waiting = session.scalar(select(EventPost.id).limit(1))
+            waiting = session.scalar(select(ProviderEventPost.id).limit(1))
         if waiting is None and _count(parts) >= size:
             return
         time.sleep(0.2)
     raise Wrong(f"{_count(parts):,} of {size:,} events are in the ledger")
 
 
-def _count(parts: Parts) -> int:
+def _count(parts: Services) -> int:
     with parts.database.reading() as session:
-        return session.scalar(select(func.count()).select_from(Event)) or 0
+        return session.scalar(select(func.count()).select_from(ProviderEvent)) or 0

@@ -20,10 +20,9 @@ from bench.processes import peak_memory, process
 from bench.running import run
 from nif.clock import utc_now
 from nif.database import Database
-from nif.importing import keeping, steering
-from nif.importing.models import ImportRun, RunState
-from nif.subscriptions.establishing import establish
-from nif.subscriptions.reading import get_list
+from nif.imports import files, imports
+from nif.imports.models import ImportRun, ImportState
+from nif.subscriptions.lists import create_list, get_list
 
 BASIS = "They signed up on the old site, with a confirmation by mail."
 LIFE = 3.0
@@ -73,7 +72,7 @@ def _kill_and_compare(ground: Ground, size: int, report: Report, plain: list[str
         _found(database)
         run_id = _begin(house, database, file)
         kills = 0
-        while _state(database, run_id) is RunState.RUNNING:
+        while _state(database, run_id) is ImportState.RUNNING:
             kills += _live_and_die(house, database, run_id)
             report.going_on(f"killed {kills} times, at {_position(database, run_id):,} bytes")
         _expect_done(database, size)
@@ -117,20 +116,20 @@ def _database(house: House) -> Database:
 
 def _found(database: Database) -> None:
     with database.transaction() as session:
-        establish(session, LIST, now=utc_now())
+        create_list(session, LIST, now=utc_now())
 
 
 def _begin(house: House, database: Database, file: Path) -> int:
     folder = house.settings().imports
     with file.open("rb") as data:
-        stored = keeping.keep(data, folder, most=file.stat().st_size)
-    with keeping.opened(folder, stored.name) as data:
-        proposed = steering.propose_form(data)
+        stored = files.store_import_file(data, folder, most=file.stat().st_size)
+    with files.open_import_file(folder, stored.name) as data:
+        proposed = imports.detect_file_layout(data)
     with database.transaction() as session:
         daily = get_list(session, LIST.slug)
-        made = steering.begin(session, daily, stored, file.name, proposed, now=utc_now())
-        steering.state_basis(made, BASIS, confirmed=True)
-        steering.start(session, made, now=utc_now())
+        made = imports.create_import(session, daily, stored, file.name, proposed, now=utc_now())
+        imports.set_consent_source(made, BASIS, confirmed=True)
+        imports.start_import(session, made, now=utc_now())
         return made.id
 
 
@@ -176,7 +175,7 @@ def _position(database: Database, run_id: int) -> int:
     return int(database.look_up(select(ImportRun.position).where(ImportRun.id == run_id)))
 
 
-def _state(database: Database, run_id: int) -> RunState:
+def _state(database: Database, run_id: int) -> ImportState:
     with database.reading() as session:
         return session.get_one(ImportRun, run_id).state
 
@@ -199,7 +198,11 @@ def _expect_done(database: Database, size: int) -> None:
         daily = get_list(session, LIST.slug)
         on_list = "SELECT count(*) FROM subscription WHERE state = 'confirmed'"
         confirmed = session.scalar(text(on_list))
-    if made.state is not RunState.DONE or made.rows != size or daily.confirmed_count != confirmed:
+    if (
+        made.state is not ImportState.DONE
+        or made.rows != size
+        or daily.confirmed_count != confirmed
+    ):
         raise Wrong(f"the import is not what it should be: {made.state}, {made.counts}")
 
 

@@ -18,9 +18,9 @@ from bench.processes import free_port, process, wait_until_well
 from bench.working import FOR_LOAD, deliver_to
 from nif.clock import utc_now
 from nif.editions.models import Edition
-from nif.parts import Parts, assemble
-from nif.sends.planning import plan
-from nif.subscriptions.leaving import ONE_CLICK, unsubscribe_token
+from nif.sends.planning import plan_send
+from nif.services import Services, build_services
+from nif.subscriptions.unsubscribe import ONE_CLICK, unsubscribe_token
 from tests.standin.client import Standin
 
 CLICKS_PER_SECOND = 40
@@ -40,7 +40,7 @@ def measure_leaving(ground: Ground, choices: Choices, report: Report) -> None:
     report.going_on(f"leaving during a send to {size:,} on {ground.database}")
     base = f"http://127.0.0.1:{(port := free_port())}"
     with ground.house(base_url=base) as house:
-        parts = assemble(house.settings())
+        parts = build_services(house.settings())
         try:
             list_id = fill(parts.database, size)
             send_id = _planned(parts, list_id)
@@ -61,16 +61,16 @@ def measure_leaving(ground: Ground, choices: Choices, report: Report) -> None:
     )
 
 
-def _planned(parts: Parts, list_id: int) -> int:
+def _planned(parts: Services, list_id: int) -> int:
     with parts.database.transaction() as session:
         edition_id = an_edition(session, list_id, parts.desk, days=0).id
-        send = plan(session, session.get_one(Edition, edition_id), now=utc_now())
+        send = plan_send(session, session.get_one(Edition, edition_id), now=utc_now())
         assert send is not None
         return send.id
 
 
 def _send_and_leave(
-    house: House, parts: Parts, send_id: int, list_id: int, size: int
+    house: House, parts: Services, send_id: int, list_id: int, size: int
 ) -> tuple[Clicks, float]:
     clicks, over = Clicks(), threading.Event()
     clicker = threading.Thread(target=_click, args=(parts, list_id, size, clicks, over))
@@ -87,7 +87,7 @@ def _send_and_leave(
     return clicks, late
 
 
-def _click(parts: Parts, list_id: int, size: int, clicks: Clicks, over: threading.Event) -> None:
+def _click(parts: Services, list_id: int, size: int, clicks: Clicks, over: threading.Event) -> None:
     http, dice = urllib3.PoolManager(maxsize=1), random.Random(1)
     while not over.wait(1 / CLICKS_PER_SECOND):
         reader = dice.randrange(1, size)

@@ -17,15 +17,14 @@ from bench.printing import Report
 from bench.running import run
 from nif.clock import utc_now
 from nif.database import Database
-from nif.ledger import outside
-from nif.ledger.chaining import THE_HEAD, Act, link
-from nif.ledger.checking import Line, Verdict
-from nif.ledger.checkpointing import checkpoint
-from nif.ledger.hashing import GENESIS
-from nif.ledger.models import Head, Kind
-from nif.ledger.reading import in_json, known_keys, stretch
-from nif.ledger.verifying import verify
-from nif.parts import assemble
+from nif.ledger import verification
+from nif.ledger.chain import HEAD_ID, LedgerVerdict, PublicAct, PublishedEntry, build_entry
+from nif.ledger.checkpoints import create_checkpoint
+from nif.ledger.hashes import GENESIS_HASH
+from nif.ledger.models import LedgerEntryKind, LedgerHead
+from nif.ledger.queries import encode_export_line, load_ledger_slice, load_public_keys
+from nif.ledger.verification import verify_ledger
+from nif.services import build_services
 
 CHUNK = 1_000
 CHECKPOINTS = 50
@@ -36,7 +35,7 @@ def measure_ledger(ground: Ground, choices: Choices, report: Report) -> None:
     size = max(choices.sizes)
     report.going_on(f"a ledger of {size:,} entries on {ground.database}")
     with ground.house() as house:
-        parts = assemble(house.settings())
+        parts = build_services(house.settings())
         try:
             _fill(parts.database, size, house.settings().ledger_key)
             inside, live, without = [], [], []
@@ -54,7 +53,8 @@ def measure_ledger(ground: Ground, choices: Choices, report: Report) -> None:
     ):
         report.add(Figure(name, ground.database, size, statistics.median(times), "s"))
     report.note(
-        f"The ledger: entries of {len(in_json(_a_line())):,} bytes as published, each with its "
+        f"The ledger: entries of {len(encode_export_line(_a_line())):,} bytes as published, "
+        f"each with its "
         f"payload and salt, and {CHECKPOINTS} checkpoints. `live` compares every entry with a live "
         "record as well; `export` makes the export, and verifies it with the keys alone."
     )
@@ -63,25 +63,25 @@ def measure_ledger(ground: Ground, choices: Choices, report: Report) -> None:
 def _fill(database: Database, size: int, key_file: Any) -> None:
     """A ledger of so many entries, signed on the way."""
     now = utc_now() - timedelta(seconds=size)
-    seq, root = 0, GENESIS
+    seq, root = 0, GENESIS_HASH
     every = max(1, size // CHECKPOINTS)
     while seq < size:
         with database.transaction() as session:
             until = min(size, (seq // every + 1) * every, seq + CHUNK)
             while seq < until:
-                entry = link(seq + 1, root, _act(seq + 1), now=now + timedelta(seconds=seq))
+                entry = build_entry(seq + 1, root, _act(seq + 1), now=now + timedelta(seconds=seq))
                 session.add(entry)
                 seq, root = seq + 1, entry.entry_hash
-            session.merge(Head(id=THE_HEAD, seq=seq, entry_hash=root))
+            session.merge(LedgerHead(id=HEAD_ID, seq=seq, entry_hash=root))
             session.flush()
             if seq % every == 0:
-                checkpoint(session, key_file, may_make_key=True, now=now)
+                create_checkpoint(session, key_file, may_make_key=True, now=now)
 
 
-def _act(number: int) -> Act:
+def _act(number: int) -> PublicAct:
     """A story's revision as publishing would write it down."""
-    kind = Kind.PUBLISH if number % 3 else Kind.UPDATE
-    return Act(kind, _payload(number), f"a-story-{number // 3}", number % 3 + 1)
+    kind = LedgerEntryKind.PUBLISH if number % 3 else LedgerEntryKind.UPDATE
+    return PublicAct(kind, _payload(number), f"a-story-{number // 3}", number % 3 + 1)
 
 
 def _payload(number: int) -> dict[str, Any]:
@@ -97,20 +97,22 @@ def _payload(number: int) -> dict[str, Any]:
     }
 
 
-def _a_line() -> Line:
-    entry = link(1, GENESIS, _act(1), now=datetime.fromisoformat("2026-01-20T15:00:00Z"))
+def _a_line() -> PublishedEntry:
+    entry = build_entry(
+        1, GENESIS_HASH, _act(1), now=datetime.fromisoformat("2026-01-20T15:00:00Z")
+    )
     values = [entry.seq, entry.prev, entry.kind, entry.story, entry.revision, "x" * 20]
-    return Line(*values, entry.commitment, entry.entry_hash, entry.salt, entry.payload)
+    return PublishedEntry(*values, entry.commitment, entry.entry_hash, entry.salt, entry.payload)
 
 
-def _live(lines: Sequence[Line]) -> Iterable[tuple[int, dict[str, Any]]]:
+def _live(lines: Sequence[PublishedEntry]) -> Iterable[tuple[int, dict[str, Any]]]:
     return ((line.seq, _payload(line.seq)) for line in lines)
 
 
 def _seconds(database: Database, size: int, records: Any) -> float:
     began = time.perf_counter()
     with database.snapshot() as session:
-        verdict = verify(session, records)
+        verdict = verify_ledger(session, records)
     seconds = time.perf_counter() - began
     _expect_whole(verdict, size)
     if verdict.compared != (size if records else 0):
@@ -121,7 +123,7 @@ def _seconds(database: Database, size: int, records: Any) -> float:
 def _seconds_outside(database: Database, size: int) -> float:
     began = time.perf_counter()
     with database.snapshot() as session:
-        verdict = outside.verify(_export(session), known_keys(session))
+        verdict = verification.verify_export(_export(session), load_public_keys(session))
     seconds = time.perf_counter() - began
     _expect_whole(verdict, size)
     return seconds
@@ -130,12 +132,12 @@ def _seconds_outside(database: Database, size: int) -> float:
 def _export(session: Session) -> Iterator[bytes]:
     after, is_last = 0, False
     while not is_last:
-        part = stretch(session, after=after)
-        yield from map(in_json, part.in_order())
+        part = load_ledger_slice(session, after=after)
+        yield from map(encode_export_line, part.in_order())
         after, is_last = part.lines[-1].seq if part.lines else after, part.is_last
 
 
-def _expect_whole(verdict: Verdict, size: int) -> None:
+def _expect_whole(verdict: LedgerVerdict, size: int) -> None:
     if not verdict.is_whole or verdict.entries != size or not verdict.checkpoints:
         raise Wrong(f"the ledger was not found whole: {verdict}")
 

@@ -17,9 +17,9 @@ from bench.houses import Ground
 from bench.printing import Report
 from bench.running import run
 from nif.accounts.models import Account, RoleName
-from nif.app import join
-from nif.parts import assemble
-from nif.web.access import STAFF, access_of
+from nif.app import build_app
+from nif.services import build_services
+from nif.web.access import STAFF_ACCESS, access_of_view
 from tests.web.newsroom.staff import signed_in, without_tokens
 
 ASKED = 40
@@ -41,9 +41,9 @@ def measure_newsroom(ground: Ground, choices: Choices, report: Report) -> None:
     """The time of every page of the newsroom, and of a story's history, as the server takes it."""
     size = max(choices.sizes)
     with ground.house() as house:
-        parts = assemble(house.settings())
+        parts = build_services(house.settings())
         try:
-            app = without_tokens(join(parts))
+            app = without_tokens(build_app(parts))
             client = signed_in(app, parts.database, RoleName.ADMIN)
             report.going_on(f"a newsroom of {size:,} stories on {ground.database}")
             with parts.database.reading() as session:
@@ -74,12 +74,12 @@ def _pages(app: Flask, first: int, size: int) -> Iterator[tuple[str, list[str]]]
     adapter = app.url_map.bind("127.0.0.1")
     unpublished = list(islice(drafts(first, size), ASKED))
     for rule in app.url_map.iter_rules():
-        access = access_of(rule.endpoint, app.view_functions[rule.endpoint])
-        is_page = access in STAFF and "GET" in (rule.methods or ())
+        access = access_of_view(rule.endpoint, app.view_functions[rule.endpoint])
+        is_page = access in STAFF_ACCESS and "GET" in (rule.methods or ())
         if not (is_page and rule.rule.startswith("/newsroom")) or rule.arguments & NEEDS_MORE:
             continue
         if "story_id" in rule.arguments:
-            of_readers = rule.endpoint == "newsroom_revising.look"
+            of_readers = rule.endpoint == "newsroom_revisions.new"
             ids = [first + n for n in some] if of_readers else unpublished
             given = [{"story_id": one} for one in ids]
         else:

@@ -8,14 +8,13 @@ import json
 import sys
 import time
 
-from nif.cli.common import parts_of_this_house
-from nif.jobs.clockwork import spare_the_collector
-from nif.jobs.worker import Worker
+from nif.cli.common import load_services
+from nif.jobs.worker import Worker, tune_garbage_collector
 
 
 def main(send_id: int) -> None:
-    worker = Worker(parts := parts_of_this_house())
-    spare_the_collector()
+    worker = Worker(parts := load_services())
+    tune_garbage_collector()
     began = time.perf_counter()
     worker.deliver(send_id)
     seconds = time.perf_counter() - began

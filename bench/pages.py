@@ -14,12 +14,12 @@ from bench.figures import Figure
 from bench.houses import Ground
 from bench.printing import Report
 from bench.processes import free_port, process, wait_until_well
-from nif.demo.loading import SEED
+from nif.demo.loader import REAL_STORY_SLUG
 
 SECONDS = 5
 WARM_UP = 2
 PROBES = 20
-STORY = f"/articles/{SEED}"
+STORY = f"/articles/{REAL_STORY_SLUG}"
 
 
 @dataclass(frozen=True)

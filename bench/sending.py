@@ -15,10 +15,10 @@ from bench.printing import Report
 from bench.working import FOR_LOAD, Work, deliver_to
 from nif.clock import utc_now
 from nif.editions.models import Edition
-from nif.parts import Parts, assemble
-from nif.sends.certifying import certify
+from nif.sends.certificates import certify_send
 from nif.sends.models import Send, SendState
-from nif.sends.planning import plan
+from nif.sends.planning import plan_send
+from nif.services import Services, build_services
 from tests.standin.client import Standin
 
 BASE = "https://news.example.com"
@@ -65,8 +65,8 @@ def measure_sends(ground: Ground, choices: Choices, report: Report) -> None:
 
 
 @contextmanager
-def _parts(house: House) -> Iterator[Parts]:
-    parts = assemble(house.settings())
+def _parts(house: House) -> Iterator[Services]:
+    parts = build_services(house.settings())
     try:
         yield parts
     finally:
@@ -74,7 +74,7 @@ def _parts(house: House) -> Iterator[Parts]:
 
 
 def _round(
-    house: House, parts: Parts, list_id: int, number: int, size: int, *options: str
+    house: House, parts: Services, list_id: int, number: int, size: int, *options: str
 ) -> Round:
     with parts.database.transaction() as session:
         edition_id = an_edition(session, list_id, parts.desk, days=number).id
@@ -87,21 +87,21 @@ def _round(
     return Round(plan_seconds, work)
 
 
-def _plan(parts: Parts, edition_id: int) -> int:
+def _plan(parts: Services, edition_id: int) -> int:
     with parts.database.transaction() as session:
-        send = plan(session, session.get_one(Edition, edition_id), now=utc_now())
+        send = plan_send(session, session.get_one(Edition, edition_id), now=utc_now())
         if send is None:
             raise Wrong("the edition had been sent before")
         return send.id
 
 
-def _expect_once(standin: Standin, parts: Parts, send_id: int, size: int) -> None:
+def _expect_once(standin: Standin, parts: Services, send_id: int, size: int) -> None:
     """Hold the stand-in's log and the ledger against the list. Raises Wrong."""
     with parts.database.reading() as session:
         send = session.get_one(Send, send_id)
         ids = expected(session, send.list_id, size)
         finished = send.state is SendState.FINISHED
-    found = certify(parts.database, send_id, now=utc_now())
+    found = certify_send(parts.database, send_id, now=utc_now())
     once = Counter(f"{send_id}.{subscriber_id}" for subscriber_id in ids)
     if standin.deliveries() != once or set(standin.recipients().values()) != {1}:
         raise Wrong(f"send {send_id}: not everyone was taken exactly once")

@@ -23,12 +23,12 @@ from bench.printing import Report
 from bench.processes import free_port, process, wait_until_well
 from bench.running import run
 from nif.clock import utc_now
-from nif.limits import Tally
+from nif.limits import RateLimitCount
 from nif.mail.outbox import OutboxMail
-from nif.mail.posting import Letter
-from nif.parts import Parts, assemble
-from nif.signups import watching
-from nif.signups.models import SignUp
+from nif.mail.transactional import TransactionalEmail
+from nif.services import Services, build_services
+from nif.signups import attack_mode
+from nif.signups.models import Signup
 from nif.subscriptions.models import (
     MailingList,
     Subscriber,
@@ -37,7 +37,7 @@ from nif.subscriptions.models import (
     Suppression,
     SuppressionReason,
 )
-from nif.tokens import Purpose
+from nif.tokens import TokenPurpose
 
 VICTIMS, NETWORKS = 100, 500
 AT_ONCE = 12
@@ -62,7 +62,7 @@ def measure_flood(ground: Ground, choices: Choices, report: Report) -> None:
         _wait_until_answered(parts)
         with parts.database.reading() as session:
             mails = Counter(session.scalars(select(OutboxMail.address)))
-            held = len(session.scalars(select(SignUp.id).where(SignUp.why.is_not(None))).all())
+            held = len(session.scalars(select(Signup.id).where(Signup.why.is_not(None))).all())
     if not mails:
         raise Wrong("nobody was mailed at all")
     most = max(mails.values())
@@ -100,17 +100,17 @@ def measure_times(ground: Ground, choices: Choices, report: Report) -> None:
 
 
 @contextmanager
-def _open_house(ground: Ground) -> Iterator[tuple[Parts, str]]:
+def _open_house(ground: Ground) -> Iterator[tuple[Services, str]]:
     """A house with one list, served and worked, that believes one proxy."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with ground.house(base_url=url, trusted_proxies="1") as house:
         house.nif("list", "create", "--slug", "daily", "--title", "Daily", "--schedule",
                   "daily 07:30", "--zone", "Europe/London")  # fmt: skip
-        parts = assemble(house.settings())
+        parts = build_services(house.settings())
         with parts.database.transaction() as session:
             # What is measured is what holds without it: in an attack hardly anybody is mailed.
-            watching.switch_off(session, until=utc_now() + timedelta(days=1))
+            attack_mode.disable_attack_mode(session, until=utc_now() + timedelta(days=1))
         environment = house.environment(PORT=str(port))
         web = [sys.executable, "-m", "nif", "serve"]
         worker = [sys.executable, "-m", "nif", "worker"]
@@ -124,9 +124,9 @@ def _open_house(ground: Ground) -> Iterator[tuple[Parts, str]]:
             parts.database.close()
 
 
-def _post(http: urllib3.PoolManager, parts: Parts, url: str, who: str, network: str) -> float:
+def _post(http: urllib3.PoolManager, parts: Services, url: str, who: str, network: str) -> float:
     """Seconds until the answer. Raises Wrong for another answer than everyone's."""
-    ticket = parts.tokens.make(Purpose.FORM, int(time.time()) - 60)
+    ticket = parts.tokens.make(TokenPurpose.FORM, int(time.time()) - 60)
     form = {"email": who, "list": "daily", "ticket": ticket, "challenged": "1"}
     began = time.perf_counter()
     answer = http.request_encode_body(
@@ -144,7 +144,7 @@ def _post(http: urllib3.PoolManager, parts: Parts, url: str, who: str, network: 
     return seconds
 
 
-def _flood(parts: Parts, url: str, asked: Sequence[tuple[str, str]]) -> float:
+def _flood(parts: Services, url: str, asked: Sequence[tuple[str, str]]) -> float:
     """Seconds for all of them, some at a time."""
     began = time.perf_counter()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -154,17 +154,19 @@ def _flood(parts: Parts, url: str, asked: Sequence[tuple[str, str]]) -> float:
     return time.perf_counter() - began
 
 
-def _press(parts: Parts, url: str, asked: Sequence[tuple[str, str]]) -> None:
+def _press(parts: Services, url: str, asked: Sequence[tuple[str, str]]) -> None:
     http = urllib3.PoolManager(maxsize=1)
     for who, network in asked:
         _post(http, parts, url, who, network)
 
 
-def _wait_until_answered(parts: Parts) -> None:
+def _wait_until_answered(parts: Services) -> None:
     """Raises Wrong where the worker never comes to an end."""
     end = time.monotonic() + PATIENCE
-    due = select(SignUp.id).where(SignUp.why.is_(None), SignUp.next_at <= utc_now()).limit(1)
-    letters = select(Letter.id).where(Letter.next_try_at.is_not(None)).limit(1)
+    due = select(Signup.id).where(Signup.why.is_(None), Signup.next_at <= utc_now()).limit(1)
+    letters = (
+        select(TransactionalEmail.id).where(TransactionalEmail.next_try_at.is_not(None)).limit(1)
+    )
     while time.monotonic() < end:
         if parts.database.look_up(due) is None and parts.database.look_up(letters) is None:
             return
@@ -172,7 +174,7 @@ def _wait_until_answered(parts: Parts) -> None:
     raise Wrong("the worker did not answer all that waited")
 
 
-def _know(parts: Parts, each: int) -> None:
+def _know(parts: Services, each: int) -> None:
     """Readers who are pending and confirmed, and addresses that are suppressed."""
     with parts.database.transaction() as session:
         now, list_id = utc_now(), session.scalars(select(MailingList.id)).one()
@@ -191,7 +193,7 @@ def _know(parts: Parts, each: int) -> None:
         session.execute(insert(Suppression), rows)
 
 
-def _time(parts: Parts, url: str, each: int) -> dict[str, list[float]]:
+def _time(parts: Services, url: str, each: int) -> dict[str, list[float]]:
     """Seconds of every answer, by the state of the address."""
     order = [(state, n) for state in STATES for n in range(each)]
     random.Random(2).shuffle(order)
@@ -200,7 +202,7 @@ def _time(parts: Parts, url: str, each: int) -> dict[str, list[float]]:
     for n, (state, number) in enumerate(order):
         if n % BEFORE_A_CEILING == 0:
             with parts.database.transaction() as session:
-                session.execute(delete(Tally))
+                session.execute(delete(RateLimitCount))
         times[state].append(_post(http, parts, url, _name(state, number), _network(n)))
     return times
 

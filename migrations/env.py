@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from alembic import context
 from sqlalchemy import Connection
 
-from nif.database import Base, make_engine
+from nif.database import Base, create_database_engine
 from nif.settings import PROJECT, load_settings
 
 for path in (PROJECT / "nif").rglob("*.py"):
@@ -50,7 +50,9 @@ def check_keys(connection: Connection) -> None:
 
 def run() -> None:
     """Apply the migrations in one transaction."""
-    engine = context.config.attributes.get("engine") or make_engine(load_settings().database)
+    engine = context.config.attributes.get("engine") or create_database_engine(
+        load_settings().database
+    )
     with engine.connect() as connection, free_to_rebuild(connection):
         context.configure(
             connection=connection,

@@ -8,20 +8,20 @@ from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 
 from nif.errors import Misconfigured
-from nif.logs import set_up_logs
-from nif.parts import Parts, assemble
-from nif.schema import is_current
+from nif.logs import configure_logging
+from nif.schema import is_schema_current
+from nif.services import Services, build_services
 from nif.settings import PROJECT, MailerName, Settings
 from nif.web import routes
-from nif.web.access import guard, spare_readers
-from nif.web.errors import register_errors
-from nif.web.filters import STATIC, register_filters
+from nif.web.access import enforce_access, skip_login_for_public_views
+from nif.web.errors import register_error_handlers
+from nif.web.filters import STATIC_FOLDER, register_filters
 from nif.web.login import set_up_login
-from nif.web.public.caching import PageCache
-from nif.web.security import protect
-from nif.web.uploads import receive_files
+from nif.web.public.page_cache import PageCache
+from nif.web.security import configure_security
+from nif.web.uploads import enforce_upload_limits
 
-LARGEST_REQUEST = 2_500_000
+MAX_REQUEST_BYTES = 2_500_000
 """Bytes. The webhook's posts are the largest that we expect."""
 
 
@@ -31,32 +31,32 @@ def create_app(settings: Settings, *, check: bool = True) -> Flask:
     With `check`, raises Misconfigured unless the database can be reached and has the schema that
     this code expects.
     """
-    set_up_logs(settings)
-    parts = assemble(settings)
+    configure_logging(settings)
+    parts = build_services(settings)
     if check:
         check_database(parts)
-    return join(parts)
+    return build_app(parts)
 
 
-def check_database(parts: Parts) -> None:
+def check_database(parts: Services) -> None:
     """Raises Misconfigured, with the sentence that says what to do."""
     parts.database.check_reachable()
-    if not is_current(parts.database):
+    if not is_schema_current(parts.database):
         raise Misconfigured(
             "The database has not the tables that this version of NIF expects: "
             "run `nif db upgrade` first."
         )
 
 
-def join(parts: Parts) -> Flask:
+def build_app(parts: Services) -> Flask:
     """The application around parts that were made before."""
     settings = parts.settings
-    app = Flask("nif", template_folder=str(PROJECT / "templates"), static_folder=str(STATIC))
+    app = Flask("nif", template_folder=str(PROJECT / "templates"), static_folder=str(STATIC_FOLDER))
     app.extensions["nif"] = parts
     app.config.update(
         SECRET_KEY=settings.keys[0],
         SECRET_KEY_FALLBACKS=list(settings.keys[1:]),
-        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,
         SEND_FILE_MAX_AGE_DEFAULT=31536000,
@@ -65,20 +65,20 @@ def join(parts: Parts) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.strict_slashes = False
     app.extensions["nif_pages"] = PageCache()
-    _name_requests(app)
-    receive_files(app, settings)
-    protect(app, settings)
-    spare_readers(app)
+    _tag_requests_with_ids(app)
+    enforce_upload_limits(app, settings)
+    configure_security(app, settings)
+    skip_login_for_public_views(app)
     set_up_login(app, parts)
-    guard(app, CSRFProtect(app))
-    register_errors(app)
+    enforce_access(app, CSRFProtect(app))
+    register_error_handlers(app)
     register_filters(app, settings)
-    for blueprint in routes.blueprints(outbox_is_open=settings.mailer is MailerName.OUTBOX):
+    for blueprint in routes.list_blueprints(outbox_is_open=settings.mailer is MailerName.OUTBOX):
         app.register_blueprint(blueprint)
     return app
 
 
-def _name_requests(app: Flask) -> None:
+def _tag_requests_with_ids(app: Flask) -> None:
     """Give each request an id that stands in each of its log lines and in its answer."""
 
     @app.before_request

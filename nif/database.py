@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeDecorator
 
 from nif.errors import Misconfigured
 
-NAMES = {
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -65,27 +65,27 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-KEYS, ZONE = "nif_keys", "nif_zone"
+SECRET_KEYS_OPTION, TIME_ZONE_OPTION = "nif_keys", "nif_zone"
 """The options of an engine with the house's secret keys and time zone, so that rules know them."""
 
 
-def keys_of(session: Session) -> tuple[bytes, ...]:
+def secret_keys_of(session: Session) -> tuple[bytes, ...]:
     """The house's secret keys, the one that signs first; none where the house has none."""
-    keys: tuple[bytes, ...] = session.get_bind().get_execution_options().get(KEYS, ())
+    keys: tuple[bytes, ...] = session.get_bind().get_execution_options().get(SECRET_KEYS_OPTION, ())
     return keys
 
 
-def _values(kind: type[enum.Enum]) -> list[str]:
+def _enum_values(kind: type[enum.Enum]) -> list[str]:
     return [member.value for member in kind]
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map = {
         datetime: UtcDateTime,
         dict[str, Any]: Json,
         list[Any]: Json,
-        enum.Enum: Enum(enum.Enum, native_enum=False, length=32, values_callable=_values),
+        enum.Enum: Enum(enum.Enum, native_enum=False, length=32, values_callable=_enum_values),
     }
 
 
@@ -94,7 +94,7 @@ def table_of(model: type[Base]) -> Table:
     return cast("Table", model.__table__)
 
 
-def insert_into(session: Session, model: type[Base]) -> Any:
+def conflict_aware_insert(session: Session, model: type[Base]) -> Any:
     """An INSERT that knows ON CONFLICT, in the dialect of the session's database."""
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(model)
@@ -112,8 +112,10 @@ class Database:
 
     def __init__(self, url: str, keys: Sequence[bytes] = (), *, zone: str = "UTC") -> None:
         """`keys` hash what is kept of the erased, `zone` says on which day a thing is counted."""
-        self.engine = make_engine(url)
-        self.engine.update_execution_options(**{KEYS: tuple(keys), ZONE: zone})
+        self.engine = create_database_engine(url)
+        self.engine.update_execution_options(
+            **{SECRET_KEYS_OPTION: tuple(keys), TIME_ZONE_OPTION: zone}
+        )
         self._readers = self.engine.execution_options(sqlite_begin="DEFERRED")
 
     @contextmanager
@@ -167,10 +169,10 @@ class Database:
         self.engine.dispose()
 
 
-def make_engine(url: str) -> Engine:
+def create_database_engine(url: str) -> Engine:
     """An engine with the settings that NIF's promises rest on."""
     if url.startswith("sqlite"):
-        return _sqlite(url)
+        return _create_sqlite_engine(url)
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -182,22 +184,25 @@ def make_engine(url: str) -> Engine:
             "options": "-c statement_timeout=60000 -c timezone=UTC",
         },
     )
-    _ping_after_a_rest(engine)
+    _ping_idle_connections(engine)
     return engine
 
 
-RESTED = 1.0
+PING_AFTER_IDLE_SECONDS = 1.0
 """Seconds after which a connection may have been cut without anybody noticing."""
 
 
-def _ping_after_a_rest(engine: Engine) -> None:
+def _ping_idle_connections(engine: Engine) -> None:
     """Try out a connection that was not used for a while: for each use it would cost too much."""
 
     def lay_down(_connection: Any, record: Any) -> None:
         record.info["rests_since"] = time.monotonic()
 
     def take_up(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < RESTED:
+        if (
+            time.monotonic() - record.info.get("rests_since", time.monotonic())
+            < PING_AFTER_IDLE_SECONDS
+        ):
             return
         try:
             engine.dialect.do_ping(connection)
@@ -208,7 +213,7 @@ def _ping_after_a_rest(engine: Engine) -> None:
     event.listen(engine, "checkout", take_up)
 
 
-def _sqlite(url: str) -> Engine:
+def _create_sqlite_engine(url: str) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
         # Where this cannot be, opening the file says so, and in words.
@@ -221,12 +226,12 @@ def _sqlite(url: str) -> Engine:
         pool_size=10,
         max_overflow=10,
     )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "connect", _set_sqlite_pragmas)
+    event.listen(engine, "begin", _begin_sqlite_transaction)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
     # A power cut must not undo the note that a request was about to be made: hence FULL.
     for pragma in (
         "journal_mode=WAL",
@@ -240,7 +245,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_sqlite(connection: Any) -> None:
+def _begin_sqlite_transaction(connection: Any) -> None:
     # Reading first and writing later in a deferred transaction fails at once under another
     # writer, whatever the busy timeout says; so writers take their place in the queue first.
     kind = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")

@@ -21,7 +21,7 @@ class Conflict(NifError):
     """The state of things has moved on; nothing was changed."""
 
 
-class TooLarge(NifError):
+class UploadTooLarge(NifError):
     """More was sent than is taken; nothing of it was kept."""
 
 

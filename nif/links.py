@@ -78,7 +78,7 @@ class Links:
         return f"{self.base_url}/invitation/{token}"
 
 
-def is_address(text: str) -> bool:
+def is_web_address(text: str) -> bool:
     """Is this an address on the web that a reader could open?"""
     if any(ch.isspace() for ch in text):
         return False

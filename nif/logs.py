@@ -10,18 +10,20 @@ import structlog
 
 from nif.settings import Settings
 
-_ADDRESS = re.compile(r"[^\s@%<>\":/=,;()]+(?:@|%40)[^\s@<>\"'/,;)]+", re.IGNORECASE)
-_LINKS = "confirm|preferences|unsubscribe|stay|not-me|new-address|reset|verify|invitation"
-_TOKEN = re.compile(rf"(/(?:{_LINKS})/)[^\s/?\"']+")
+_EMAIL_ADDRESS = re.compile(r"[^\s@%<>\":/=,;()]+(?:@|%40)[^\s@<>\"'/,;)]+", re.IGNORECASE)
+_LINKS_WITH_TOKENS = (
+    "confirm|preferences|unsubscribe|stay|not-me|new-address|reset|verify|invitation"
+)
+_TOKEN = re.compile(rf"(/(?:{_LINKS_WITH_TOKENS})/)[^\s/?\"']+")
 _KEY = re.compile(r"SG\.[\w.-]+|(?<=Bearer )\S+")
 
 
 def redact(text: str) -> str:
     """`text` without email addresses, the tokens of our links, and keys."""
-    return _KEY.sub("[key]", _TOKEN.sub(r"\1[token]", _ADDRESS.sub("[address]", text)))
+    return _KEY.sub("[key]", _TOKEN.sub(r"\1[token]", _EMAIL_ADDRESS.sub("[address]", text)))
 
 
-def set_up_logs(settings: Settings) -> None:
+def configure_logging(settings: Settings) -> None:
     """Send every library's log through one redacting formatter to standard error."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +32,7 @@ def set_up_logs(settings: Settings) -> None:
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _redacted,
+        _redact_event,
     ]
     last = (
         structlog.processors.JSONRenderer()
@@ -56,17 +58,17 @@ def set_up_logs(settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def _redacted(_logger: Any, _name: str, event: Any) -> Any:
-    return {key: _clean(value) for key, value in event.items()}
+def _redact_event(_logger: Any, _name: str, event: Any) -> Any:
+    return {key: _redact_value(value) for key, value in event.items()}
 
 
-def _clean(value: Any) -> Any:
+def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {key: _clean(one) for key, one in value.items()}
+        return {key: _redact_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_clean(one) for one in value]
+        return [_redact_value(one) for one in value]
     if isinstance(value, int | float | type(None) | logging.LogRecord):
         # structlog carries the record itself through the chain, and takes it off at the end.
         return value

@@ -8,10 +8,10 @@ from huey.serializer import SignedSerializer
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[..., None]
+WakeHandler = Callable[..., None]
 
 
-class Queue:
+class WakeQueue:
     """Carries `wake` from any process to the handlers of a worker.
 
     `where` is a PostgreSQL address or the path of a SQLite file. Only names and ids travel, in a
@@ -24,7 +24,7 @@ class Queue:
             self.huey: Huey = PostgresHuey("nif", dsn=where, serializer=serializer, results=False)
         else:
             self.huey = SqliteHuey("nif", filename=where, serializer=serializer, results=False)
-        self.handlers: dict[str, Handler] = {}
+        self.handlers: dict[str, WakeHandler] = {}
         self._task = self.huey.task(name="handle")(self._handle)
 
     def wake(self, what: str, *ids: int) -> bool:

@@ -9,19 +9,19 @@ from nif.database import Database
 from nif.settings import PROJECT
 
 
-def upgrade(database: Database) -> None:
+def upgrade_schema(database: Database) -> None:
     """Run the migrations that are missing, on the database's own engine."""
-    config = _config()
+    config = _alembic_config()
     config.attributes["engine"] = database.engine
     command.upgrade(config, "head")
 
 
-def is_current(database: Database) -> bool:
+def is_schema_current(database: Database) -> bool:
     """Is the schema what this code expects?"""
     with database.reading() as session:
         found = MigrationContext.configure(session.connection()).get_current_revision()
-    return found == ScriptDirectory.from_config(_config()).get_current_head()
+    return found == ScriptDirectory.from_config(_alembic_config()).get_current_head()
 
 
-def _config() -> Config:
+def _alembic_config() -> Config:
     return Config(toml_file=PROJECT / "pyproject.toml")

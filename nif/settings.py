@@ -21,26 +21,26 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from nif.errors import Misconfigured
-from nif.keyfiles import generated_key
+from nif.keyfiles import read_or_create_key
 
 PROJECT = Path(__file__).resolve().parent.parent
-OWN_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
+LOCAL_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
 # Three fifths of a lease may pass before a request begins, which may then take 35 seconds.
-SHORTEST_LEASE = timedelta(seconds=90)
-SHORTEST_QUIET = timedelta(minutes=5)
+MIN_SEND_LEASE = timedelta(seconds=90)
+MIN_SEND_QUIET_PERIOD = timedelta(minutes=5)
 
 
-def _split(value: object) -> object:
+def _split_words(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-def _in_seconds(value: object) -> object:
+def _parse_seconds(value: object) -> object:
     is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
     return timedelta(seconds=float(str(value))) if is_number else value
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Span = Annotated[timedelta, BeforeValidator(_in_seconds)]
+WordList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+Duration = Annotated[timedelta, BeforeValidator(_parse_seconds)]
 """ISO 8601, or a number of seconds."""
 
 
@@ -55,7 +55,7 @@ class MailerName(StrEnum):
     SENDGRID = "sendgrid"
 
 
-class SecondFactor(StrEnum):
+class SecondFactorRequirement(StrEnum):
     """Who has to prove by a second thing that it is them."""
 
     NONE = "none"
@@ -76,14 +76,14 @@ class Settings(BaseSettings):
     database_url: str = ""
     queue_url: str = ""
     secret_key: SecretStr = SecretStr("")
-    secret_key_fallbacks: Words = ()
+    secret_key_fallbacks: WordList = ()
     # PORT moves every process and command of a house alike.
-    base_url: str = Field(default_factory=lambda: OWN_HOST + os.environ.get("PORT", DEFAULT_PORT))
+    base_url: str = Field(default_factory=lambda: LOCAL_HOST + os.environ.get("PORT", DEFAULT_PORT))
 
     mailer: MailerName = MailerName.OUTBOX
     sendgrid_api_key: SecretStr = SecretStr("")
     sendgrid_host: str = "https://api.sendgrid.com"
-    sendgrid_webhook_public_keys: Words = ()
+    sendgrid_webhook_public_keys: WordList = ()
     mail_from: str = "news@example.com"
     mail_from_name: str = "New Industry Focus"
     postal_address: str = "New Industry Focus, 1 Demo Street, London E1 0AA, United Kingdom"
@@ -103,25 +103,25 @@ class Settings(BaseSettings):
     import_largest: int = Field(default=500_000_000, ge=100_000, le=10_000_000_000)
 
     trusted_proxies: int = Field(default=0, ge=0, le=10)
-    trusted_hosts: Words = ()
-    require_second_factor: SecondFactor = SecondFactor.NONE
+    trusted_hosts: WordList = ()
+    require_second_factor: SecondFactorRequirement = SecondFactorRequirement.NONE
 
     keep_unconfirmed_days: int = Field(default=30, ge=8, le=3650)
     keep_events_days: int = Field(default=395, ge=31, le=3650)
     keep_networks_days: int = Field(default=730, ge=1, le=3650)
 
     send_concurrency: int = Field(default=8, ge=1, le=64)
-    send_quiet_period: Span = timedelta(minutes=30)
-    send_lease: Span = timedelta(seconds=90)
+    send_quiet_period: Duration = timedelta(minutes=30)
+    send_lease: Duration = timedelta(seconds=90)
     send_fence: bool = False
-    send_fence_ahead: Span = timedelta(minutes=15)
-    send_recall_before: Span = timedelta(minutes=11)
+    send_fence_ahead: Duration = timedelta(minutes=15)
+    send_recall_before: Duration = timedelta(minutes=11)
     send_batch_size: int = Field(default=1000, ge=1, le=1000)
     send_rate: float | None = Field(default=None, gt=0)
     send_per_day: int | None = Field(default=None, gt=0)
     send_warm_up_from: date | None = None
-    send_within: Span = timedelta(hours=24)
-    send_undo: Span = timedelta(seconds=30)
+    send_within: Duration = timedelta(hours=24)
+    send_undo: Duration = timedelta(seconds=30)
 
     @field_validator("base_url")
     @classmethod
@@ -176,7 +176,7 @@ class Settings(BaseSettings):
             raise ValueError("NIF_SECRET_KEY must be set in production, to 32 characters or more")
         if "base_url" not in given or not self.base_url.startswith("https://"):
             raise ValueError("NIF_BASE_URL must be set in production, to an https:// address")
-        if self.send_lease < SHORTEST_LEASE or self.send_quiet_period < SHORTEST_QUIET:
+        if self.send_lease < MIN_SEND_LEASE or self.send_quiet_period < MIN_SEND_QUIET_PERIOD:
             raise ValueError(
                 "NIF_SEND_LEASE must be 90 seconds or more and NIF_SEND_QUIET_PERIOD 300 or more: "
                 "shorter ones would call a slow answer a lost one, and mail people twice"
@@ -224,7 +224,7 @@ class Settings(BaseSettings):
     @cached_property
     def keys(self) -> tuple[bytes, ...]:
         """The secret keys, the one that signs first; older ones still open what they signed."""
-        own = self.secret_key.get_secret_value() or generated_key(self.instance_dir)
+        own = self.secret_key.get_secret_value() or read_or_create_key(self.instance_dir)
         return tuple(key.encode() for key in (own, *self.secret_key_fallbacks))
 
 
@@ -236,10 +236,10 @@ def load_settings(**given: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise Misconfigured(_in_a_sentence(error)) from None
+        raise Misconfigured(_describe_error(error)) from None
 
 
-def _in_a_sentence(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     words = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:

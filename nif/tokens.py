@@ -16,7 +16,7 @@ from struct import Struct
 
 from nif.errors import NotFound
 
-NOT_OURS = (
+UNKNOWN_LINK = (
     "This link is not one that we gave out. Perhaps it was cut off: copy the whole of it from the "
     "mail, or ask for a new one."
 )
@@ -24,11 +24,11 @@ NOT_OURS = (
 _NUMBERS = Struct(">QQ")
 _MAC_BYTES = 14
 _PREFIX = b"nif:"
-_BLOCK = 64
+_HMAC_BLOCK_BYTES = 64
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
-class Purpose(StrEnum):
+class TokenPurpose(StrEnum):
     CONFIRM = "confirm"
     PREFERENCES = "preferences"
     UNSUBSCRIBE = "unsubscribe"
@@ -46,12 +46,12 @@ class Tokens:
 
     keys: Sequence[bytes]
 
-    def make(self, purpose: Purpose, first: int, second: int = 0) -> str:
+    def make(self, purpose: TokenPurpose, first: int, second: int = 0) -> str:
         """A token of 40 characters over two numbers below 2**64."""
         numbers = _NUMBERS.pack(first, second)
         return urlsafe_b64encode(numbers + _mac(self.keys[0], purpose, numbers)).decode()
 
-    def maker(self, purpose: Purpose, second: int = 0) -> Callable[[int], str]:
+    def maker(self, purpose: TokenPurpose, second: int = 0) -> Callable[[int], str]:
         """A function from the first number to its token: `make` in bulk, three times as fast.
 
         The hash's state after the key is the same for all of them, so it is made once and copied.
@@ -70,7 +70,7 @@ class Tokens:
 
         return make
 
-    def open(self, purpose: Purpose, token: str) -> tuple[int, int]:
+    def open(self, purpose: TokenPurpose, token: str) -> tuple[int, int]:
         """The two numbers inside.
 
         Raises NotFound for anything that we never gave out for this purpose.
@@ -88,18 +88,18 @@ class Tokens:
         ):
             first, second = _NUMBERS.unpack(numbers)
             return first, second
-        raise NotFound(NOT_OURS)
+        raise NotFound(UNKNOWN_LINK)
 
 
-def _mac(key: bytes, purpose: Purpose, numbers: bytes) -> bytes:
+def _mac(key: bytes, purpose: TokenPurpose, numbers: bytes) -> bytes:
     return hmac.digest(key, _PREFIX + purpose.encode() + b":" + numbers, "sha256")[:_MAC_BYTES]
 
 
 def hmac_states(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
     """SHA-256 after the inner and after the outer block of the key (RFC 2104 section 4)."""
-    if len(key) > _BLOCK:
+    if len(key) > _HMAC_BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
-    block = key.ljust(_BLOCK, b"\0")
+    block = key.ljust(_HMAC_BLOCK_BYTES, b"\0")
     return (
         hashlib.sha256(bytes(byte ^ 0x36 for byte in block)),
         hashlib.sha256(bytes(byte ^ 0x5C for byte in block)),

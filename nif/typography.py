@@ -12,7 +12,7 @@ NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _OPENING = re.compile(r"(^|[\s(\[“‘—–-])'(?=\S)")
 
 
-def legible(text: str) -> str:
+def replace_invalid_xml(text: str) -> str:
     """`text` with U+FFFD for each character that XML cannot hold, not even escaped."""
     return NOT_IN_XML.sub("\ufffd", text)
 
@@ -22,7 +22,7 @@ def typeset(text: str) -> str:
     return _OPENING.sub("\\1‘", text).replace("'", "’")
 
 
-def linked(sentence: Mapping[str, Any]) -> Markup:
+def link_names(sentence: Mapping[str, Any]) -> Markup:
     """A sentence of a transparency block, with its names linked to their addresses.
 
     One pass over the plain words, the longest names first: a name may be part of another's name,

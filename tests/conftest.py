@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from nif import app as nif_app
 from nif import schema
 from nif.database import Base, Database
-from nif.parts import Parts, assemble
+from nif.services import Services, build_services
 from nif.settings import Settings, load_settings
 from tests import postgres
 from tests.fakes import FakeMailer
@@ -51,7 +51,7 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _migrate_sqlite(folder: Path) -> None:
     database = Database(f"sqlite:///{folder}/nif.db")
-    schema.upgrade(database)
+    schema.upgrade_schema(database)
     database.close()  # The last connection to close writes the log into the file.
 
 
@@ -92,7 +92,7 @@ def _postgres_template(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     def migrate(_folder: Path) -> None:
         database = Database(load_settings(database_url=server.create_database(TEMPLATE)).database)
-        schema.upgrade(database)
+        schema.upgrade_schema(database)
         database.close()
 
     made_once(tmp_path_factory, "postgresql", migrate)
@@ -150,16 +150,16 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def parts(settings: Settings, queue_template: Path) -> Iterator[Parts]:
+def parts(settings: Settings, queue_template: Path) -> Iterator[Services]:
     copy_queue(queue_template, settings.queue)
-    parts = assemble(settings)
+    parts = build_services(settings)
     hurry(parts.database)
     yield parts
     let_go(parts.database)
 
 
 @pytest.fixture
-def database(parts: Parts) -> Database:
+def database(parts: Services) -> Database:
     return parts.database
 
 
@@ -176,8 +176,8 @@ def mailer() -> FakeMailer:
 
 
 @pytest.fixture
-def app(parts: Parts, quick: Callable[[Flask], Flask]) -> Flask:
-    app = nif_app.join(parts)
+def app(parts: Services, quick: Callable[[Flask], Flask]) -> Flask:
+    app = nif_app.build_app(parts)
     app.config["TESTING"] = True
     return quick(app)
 

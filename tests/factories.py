@@ -8,43 +8,54 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from nif.accounts.enrolling import enrol
+from nif.accounts.accounts import create_account
 from nif.accounts.models import Account, RoleName
-from nif.editions.composing import keep_slot
+from nif.editions.digest import make_digest_of_slot
+from nif.editions.messages import UNSUBSCRIBE_PLACEHOLDER
 from nif.editions.models import Edition, EditionState
-from nif.editions.scheduling import Slot
-from nif.editions.writing import UNSUBSCRIBE_TAG
-from nif.importing.models import ImportRow, ImportRun, RunState
+from nif.editions.schedule import Slot
+from nif.imports.models import ImportedSubscription, ImportRun, ImportState
 from nif.mail.message import Message
-from nif.parts import Parts
 from nif.sends.models import Send
-from nif.sends.planning import plan
-from nif.stories.answers import AiUse, Given, Money, Origin, Question, Relations
-from nif.stories.drafting import SourceCopy, StoryCopy, draft
+from nif.sends.planning import plan_send
+from nif.services import Services
+from nif.stories.declarations import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryFunding,
+    StoryOrigin,
+)
+from nif.stories.drafts import SourceInput, StoryInput, create_draft
 from nif.stories.models import ReasonCode, Revision, SourceKind, Story
-from nif.stories.publishing import SHELF_VERSION, backdate, publish
-from nif.subscriptions.consenting import Circumstances
-from nif.subscriptions.counting import move
-from nif.subscriptions.days import DayCount
-from nif.subscriptions.establishing import Charter, establish
-from nif.subscriptions.growing import CAME, WENT
-from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
+from nif.stories.publishing import PAGE_VERSION, backdate_story, publish_story
+from nif.subscriptions.consent import ConsentContext
+from nif.subscriptions.lists import ListSettings, create_list
+from nif.subscriptions.models import (
+    DailyListCount,
+    MailingList,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+)
+from nif.subscriptions.statistics import ARRIVALS, DEPARTURES, change_subscription_state
 from tests.conftest import NOON
 
 NOTHING_TO_DECLARE = {
-    Question.ORIGIN: Given(Origin.MONITORING),
-    Question.RELATIONSHIPS: Given(Relations.NONE),
-    Question.MONEY: Given(Money.NONE),
-    Question.AI: Given(AiUse.NONE),
+    DeclarationQuestion.ORIGIN: AnswerInput(StoryOrigin.MONITORING),
+    DeclarationQuestion.RELATIONSHIPS: AnswerInput(RelationshipDeclaration.NONE),
+    DeclarationQuestion.MONEY: AnswerInput(StoryFunding.NONE),
+    DeclarationQuestion.AI: AnswerInput(StoryAiUse.NONE),
 }
 _number = count(1)
-HERE = Circumstances(source="/subscribe", network="192.0.2.0/24")
+HERE = ConsentContext(source="/subscribe", network="192.0.2.0/24")
 
 
 def a_list(session: Session, slug: str = "daily", **given: Any) -> MailingList:
     charter = {"title": "NIF Daily", "schedule": "daily 07:30", "zone": "Europe/London", **given}
     created = charter.pop("created_at", NOON - timedelta(days=30))
-    return establish(session, Charter(slug=slug, **charter), now=created)
+    return create_list(session, ListSettings(slug=slug, **charter), now=created)
 
 
 def a_subscription(
@@ -66,7 +77,7 @@ def a_subscription(
     )
     session.add(subscription)
     session.flush()
-    move(session, subscription, None, source=HERE.source, now=NOON)
+    change_subscription_state(session, subscription, None, source=HERE.source, now=NOON)
     return subscription
 
 
@@ -80,7 +91,7 @@ def an_import(session: Session, mailing_list: MailingList, *addresses: str) -> I
         file_name="old.csv",
         basis="From <b>our</b> shop.",
         confirmed=False,
-        state=RunState.DONE,
+        state=ImportState.DONE,
         counts={"new": len(addresses)},
         created_at=NOON,
         started_at=NOON,
@@ -91,19 +102,19 @@ def an_import(session: Session, mailing_list: MailingList, *addresses: str) -> I
     for address in addresses:
         one = a_subscription(session, mailing_list, address, pending)
         row = {"run_id": run.id, "subscriber_id": one.subscriber_id, "made": True, "before": None}
-        session.add(ImportRow(**row, after=pending))
+        session.add(ImportedSubscription(**row, after=pending))
     session.flush()
     return run
 
 
-def story_copy(**given: Any) -> StoryCopy:
+def story_copy(**given: Any) -> StoryInput:
     words: dict[str, Any] = {
         "headline": f"Palisade Records Sells Its Catalogue, Part {next(_number)}",
         "dek": "The buyer is not named",
         "lead": "Palisade Records has sold its catalogue.",
         "sections": [("Why it matters:", ["It is the largest sale of the year."])],
         "sources": [
-            SourceCopy(
+            SourceInput(
                 SourceKind.PUBLICATION, "The Turntable Gazette", "Sale", "https://example.com/sale"
             )
         ],
@@ -114,37 +125,37 @@ def story_copy(**given: Any) -> StoryCopy:
         "answers": NOTHING_TO_DECLARE,
         **given,
     }
-    return StoryCopy(**words)
+    return StoryInput(**words)
 
 
 def a_draft(session: Session, **given: Any) -> Story:
-    return draft(session, story_copy(**given), author_id=None, now=NOON)
+    return create_draft(session, story_copy(**given), author_id=None, now=NOON)
 
 
 def a_story(session: Session, *, at: datetime = NOON, **given: Any) -> Revision:
     """A published story; `at` is when."""
     story = a_draft(session, **given)
-    revision = publish(session, story, by=None, now=at)
-    backdate(session, story, moment=at)
+    revision = publish_story(session, story, by=None, now=at)
+    backdate_story(session, story, moment=at)
     return revision
 
 
 def an_edition(
-    session: Session, parts: Parts, mailing_list: MailingList, *, now: datetime = NOON
+    session: Session, parts: Services, mailing_list: MailingList, *, now: datetime = NOON
 ) -> Edition:
     """A frozen edition of today's slot, with a story of its own."""
     a_story(session, at=now - timedelta(hours=1))
-    edition = keep_slot(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
+    edition = make_digest_of_slot(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
     assert edition is not None
     return edition
 
 
-def a_send(session: Session, parts: Parts, *addresses: str, now: datetime = NOON) -> Send:
+def a_send(session: Session, parts: Services, *addresses: str, now: datetime = NOON) -> Send:
     """A planned send of a fresh list to these addresses."""
     mailing_list = a_list(session, slug=f"list-{next(_number)}")
     for address in addresses:
         a_subscription(session, mailing_list, address)
-    send = plan(session, an_edition(session, parts, mailing_list, now=now), now=now)
+    send = plan_send(session, an_edition(session, parts, mailing_list, now=now), now=now)
     assert send is not None
     return send
 
@@ -166,7 +177,7 @@ def a_plain_edition(
     session: Session, mailing_list: MailingList, *, now: datetime = NOON
 ) -> Edition:
     """A frozen edition that no template and no story had a part in."""
-    link = UNSUBSCRIBE_TAG
+    link = UNSUBSCRIBE_PLACEHOLDER
     message = Message(
         "news@example.com", "NIF", "News", f"Leave: {link}\n", f'<a href="{link}">Leave</a>'
     )
@@ -191,7 +202,7 @@ def a_plain_send(session: Session, *addresses: str, count: int = 0, now: datetim
         a_subscription(session, mailing_list, address)
     if count:
         subscriptions(session, mailing_list, count)
-    send = plan(session, a_plain_edition(session, mailing_list, now=now), now=now)
+    send = plan_send(session, a_plain_edition(session, mailing_list, now=now), now=now)
     assert send is not None
     return send
 
@@ -199,7 +210,7 @@ def a_plain_send(session: Session, *addresses: str, count: int = 0, now: datetim
 def an_account(
     session: Session, role: RoleName = RoleName.EDITOR, email: str = "ed@example.com"
 ) -> Account:
-    return enrol(session, email, "Ed Itor", role, now=NOON)
+    return create_account(session, email, "Ed Itor", role, now=NOON)
 
 
 def texts(sentences: Sequence[Any]) -> list[str]:
@@ -209,12 +220,14 @@ def texts(sentences: Sequence[Any]) -> list[str]:
 
 def shelf_version(session: Session) -> int:
     """The number of the last change that a reader could see."""
-    return session.scalar(SHELF_VERSION) or 0
+    return session.scalar(PAGE_VERSION) or 0
 
 
 def confirmed_by_day(session: Session, mailing_list: MailingList) -> int:
     """How many are on a list by what its days have counted: who came, less who went."""
-    query = select(DayCount.what, func.sum(DayCount.count)).group_by(DayCount.what)
-    counts = dict(session.execute(query.where(DayCount.list_id == mailing_list.id)).all())
-    came, went = (sum(counts.get(what, 0) for what in of) for of in (CAME, WENT))
+    query = select(DailyListCount.what, func.sum(DailyListCount.count)).group_by(
+        DailyListCount.what
+    )
+    counts = dict(session.execute(query.where(DailyListCount.list_id == mailing_list.id)).all())
+    came, went = (sum(counts.get(what, 0) for what in of) for of in (ARRIVALS, DEPARTURES))
     return int(came - went)

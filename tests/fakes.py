@@ -4,8 +4,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from nif.mail.mailer import Blocked, Fence, Parcel, Problem, Refused, Uncertain
-from nif.mail.message import Copy, Message
+from nif.mail.message import Message, MessageCopy
+from nif.mail.provider import (
+    BatchRequest,
+    Fence,
+    ProviderProblem,
+    ProviderSuppression,
+    Refused,
+    Uncertain,
+)
 
 
 class FakeMailer:
@@ -23,7 +30,7 @@ class FakeMailer:
         self.raises: deque[Exception | None] = deque()
         self.takes_and_raises = False
         self.names_the_bad_one = True
-        self.posted: list[tuple[str, Message, Sequence[Copy]]] = []
+        self.posted: list[tuple[str, Message, Sequence[MessageCopy]]] = []
         self.posts = 0
         self.knows = False
         self.unwritable: set[str] = set()
@@ -33,7 +40,7 @@ class FakeMailer:
         self.recalls = True
         self.recall_asks = 0
         self.recalled: list[str] = []
-        self.pages: list[Sequence[Blocked]] = []
+        self.pages: list[Sequence[ProviderSuppression]] = []
         self.pulls: list[datetime] = []
         self.blocklist: set[str] = set()
         self.tellings = 0
@@ -41,19 +48,19 @@ class FakeMailer:
     def pack(
         self,
         message: Message,
-        copies: Sequence[Copy],
+        copies: Sequence[MessageCopy],
         *,
         attempt: str,
         fence: Fence | None = None,
-    ) -> Parcel:
+    ) -> BatchRequest:
         for copy in copies:
             if copy.address in self.unwritable:
                 raise ValueError(copy.address)
         if fence:
             self.fenced[fence.id] = attempt
-        return Parcel(attempt, len(copies), (message, copies))
+        return BatchRequest(attempt, len(copies), (message, copies))
 
-    def post(self, parcel: Parcel) -> str | None:
+    def post(self, parcel: BatchRequest) -> str | None:
         self.posts += 1
         message, copies = parcel.content
         error = self.raises.popleft() if self.raises else None
@@ -87,7 +94,7 @@ class FakeMailer:
         self._break()
         self.recalled.remove(fence_id)
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
+    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         self.pulls.append(since)
         yield from self.pages
         self._break()
@@ -113,9 +120,11 @@ class FakeMailer:
         if self.breaks:
             raise self.breaks
 
-    def _check(self, copies: Sequence[Copy]) -> None:
+    def _check(self, copies: Sequence[MessageCopy]) -> None:
         for index, copy in enumerate(copies):
             if copy.address in self.refuses:
                 where = index if self.names_the_bad_one else None
                 field = f"personalizations.{index}.to.0.email" if self.names_the_bad_one else None
-                raise Refused(400, [Problem("Does not contain a valid address.", field, where)])
+                raise Refused(
+                    400, [ProviderProblem("Does not contain a valid address.", field, where)]
+                )

@@ -11,8 +11,8 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from werkzeug.routing import Rule
 
-from nif.queue import Queue
-from nif.subscriptions import establishing
+from nif.queue import WakeQueue
+from nif.subscriptions import lists
 from tests.sharing import made_once, set_up_queues_once
 
 LONG = {
@@ -67,7 +67,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     Rule.compile = _compile_once
-    establishing.available_timezones = functools.cache(establishing.available_timezones)
+    lists.available_timezones = functools.cache(lists.available_timezones)
     set_up_queues_once()
 
 
@@ -91,7 +91,7 @@ def _compile_once(rule: Rule) -> None:
 @pytest.fixture(scope="session")
 def queue_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "queue.db"
-    Queue(str(path), b"any key")
+    WakeQueue(str(path), b"any key")
     return path
 
 

@@ -2,12 +2,12 @@
 
 from bench import archive, filling
 from nif.database import Database
-from nif.parts import Parts
+from nif.services import Services
 from tests.factories import an_account
 
 
 def test_a_send_to_be_measured_has_its_readers_and_its_stories(
-    database: Database, parts: Parts
+    database: Database, parts: Services
 ) -> None:
     list_id = filling.fill(database, 20)
 

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from nif.database import Database, insert_into
+from nif.database import Database, conflict_aware_insert
 from nif.errors import Misconfigured
-from nif.limits import Tally
+from nif.limits import RateLimitCount
 from nif.settings import load_settings
-from nif.stories.models import Shelf, Tag
-from nif.stories.publishing import restock
+from nif.stories.models import PageVersion, Tag
+from nif.stories.publishing import invalidate_pages
 from nif.subscriptions.models import Subscription, SubscriptionState
 from tests.conftest import NOON
 from tests.factories import shelf_version
@@ -31,7 +31,7 @@ def write_and_stumble(database):
 
 def test_a_moment_without_a_zone_is_refused(session):
     naive = NOON.replace(tzinfo=None)
-    session.add(Tally(key="a", began_at=naive, count=1))
+    session.add(RateLimitCount(key="a", began_at=naive, count=1))
 
     with pytest.raises(StatementError, match="a moment without a zone cannot be stored"):
         session.flush()
@@ -41,12 +41,14 @@ def test_a_moment_of_another_zone_comes_back_as_the_same_moment_in_utc(database)
     there = timezone(timedelta(hours=5, minutes=30))
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=there)
     with database.transaction() as session:
-        session.add(Tally(key="a", began_at=moment, count=1))
-        session.add(Tally(key="noise", began_at=NOON, count=1))
+        session.add(RateLimitCount(key="a", began_at=moment, count=1))
+        session.add(RateLimitCount(key="noise", began_at=NOON, count=1))
 
     with database.reading() as session:
-        found = session.get_one(Tally, "a").began_at
-        also = session.scalars(select(Tally.key).where(Tally.began_at == moment)).all()
+        found = session.get_one(RateLimitCount, "a").began_at
+        also = session.scalars(
+            select(RateLimitCount.key).where(RateLimitCount.began_at == moment)
+        ).all()
 
     assert found == moment
     assert found.utcoffset() == timedelta(0)
@@ -99,8 +101,8 @@ def test_writers_who_read_first_wait_for_each_other(database):
         for _ in range(rounds):
             together.wait(timeout=30)
             with database.transaction() as session:
-                session.scalar(select(Shelf.version))
-                restock(session)
+                session.scalar(select(PageVersion.version))
+                invalidate_pages(session)
 
     with ThreadPoolExecutor(writers) as pool:
         list(pool.map(write, range(writers)))
@@ -120,7 +122,9 @@ def test_foreign_keys_hold(session):
 def test_an_insert_knows_on_conflict_in_either_dialect(session):
     for _ in range(2):
         session.execute(
-            insert_into(session, Tag).values(slug="ai", name="AI").on_conflict_do_nothing()
+            conflict_aware_insert(session, Tag)
+            .values(slug="ai", name="AI")
+            .on_conflict_do_nothing()
         )
 
     assert session.scalars(select(Tag.name)).all() == ["AI"]

@@ -4,14 +4,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from nif.limits import Tally, allow, forget, network_of
+from nif.limits import RateLimitCount, allow_attempt, delete_attempts_before, network_of
 from tests.conftest import NOON
 
 HOUR = timedelta(hours=1)
 
 
 def ask(session, who="ann", what="join", *, most=2, now=NOON):
-    return allow(session, what, who, most=most, per=HOUR, now=now)
+    return allow_attempt(session, what, who, most=most, per=HOUR, now=now)
 
 
 def test_at_most_so_many_are_allowed_within_a_window(session):
@@ -52,7 +52,7 @@ def test_a_window_begins_with_the_first_count_and_asking_on_does_not_lengthen_it
 def test_who_asked_is_kept_as_a_hash_only(session):
     ask(session, "ann@example.com")
 
-    [key] = session.scalars(select(Tally.key))
+    [key] = session.scalars(select(RateLimitCount.key))
     assert len(key) == 64
     assert set(key) <= set("0123456789abcdef")
 
@@ -66,7 +66,7 @@ def test_counting_at_the_same_time_counts_exactly(database):
         allowed = list(pool.map(count, range(20)))
 
     with database.reading() as session:
-        assert session.scalars(select(Tally.count)).all() == [20]
+        assert session.scalars(select(RateLimitCount.count)).all() == [20]
     assert allowed.count(True) == 7
 
 
@@ -75,9 +75,9 @@ def test_tallies_of_old_windows_are_forgotten(session):
     ask(session, "bob", now=NOON - HOUR)
     ask(session, "cy", now=NOON)
 
-    forget(session, before=NOON - HOUR)
+    delete_attempts_before(session, before=NOON - HOUR)
 
-    begun = session.scalars(select(Tally.began_at).order_by(Tally.began_at)).all()
+    begun = session.scalars(select(RateLimitCount.began_at).order_by(RateLimitCount.began_at)).all()
     assert begun == [NOON - HOUR, NOON]
 
 

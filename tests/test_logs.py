@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from nif.links import Links
-from nif.logs import redact, set_up_logs
+from nif.logs import configure_logging, redact
 from nif.settings import load_settings
 
 
@@ -42,7 +42,7 @@ def start(request):
     before, level = root.handlers, root.level
 
     def start():
-        set_up_logs(load_settings(_env_file=None, **request.param))
+        configure_logging(load_settings(_env_file=None, **request.param))
         return logging.getLogger("some.library")
 
     yield start

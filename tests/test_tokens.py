@@ -3,14 +3,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nif.errors import NotFound
-from nif.tokens import Purpose, Tokens
+from nif.tokens import TokenPurpose, Tokens
 
 TOKENS = Tokens([b"the key of today"])
 NUMBERS = st.integers(min_value=0, max_value=2**64 - 1)
-GIVEN_OUT = TOKENS.make(Purpose.CONFIRM, 7, 11)
+GIVEN_OUT = TOKENS.make(TokenPurpose.CONFIRM, 7, 11)
 
 
-@given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(Purpose))
+@given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(TokenPurpose))
 def test_a_token_opens_to_what_went_into_it(first, second, purpose):
     token = TOKENS.make(purpose, first, second)
 
@@ -18,7 +18,7 @@ def test_a_token_opens_to_what_went_into_it(first, second, purpose):
     assert TOKENS.open(purpose, token) == (first, second)
 
 
-@pytest.mark.parametrize("other", [p for p in Purpose if p is not Purpose.CONFIRM])
+@pytest.mark.parametrize("other", [p for p in TokenPurpose if p is not TokenPurpose.CONFIRM])
 def test_a_token_of_another_purpose_is_refused(other):
     with pytest.raises(NotFound):
         TOKENS.open(other, GIVEN_OUT)
@@ -29,7 +29,7 @@ def test_a_token_with_a_changed_character_is_refused(at, put):
     assume(GIVEN_OUT[at] != put)
 
     with pytest.raises(NotFound):
-        TOKENS.open(Purpose.CONFIRM, GIVEN_OUT[:at] + put + GIVEN_OUT[at + 1 :])
+        TOKENS.open(TokenPurpose.CONFIRM, GIVEN_OUT[:at] + put + GIVEN_OUT[at + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_a_token_with_a_changed_character_is_refused(at, put):
 )
 def test_junk_is_refused(junk):
     with pytest.raises(NotFound):
-        TOKENS.open(Purpose.CONFIRM, junk)
+        TOKENS.open(TokenPurpose.CONFIRM, junk)
 
 
 @pytest.mark.parametrize("more", ["!", "\n", " ", "=", "====", "."])
 @pytest.mark.parametrize("at", [0, 20, 40])
 def test_a_token_with_something_added_is_refused(more, at):
     with pytest.raises(NotFound):
-        TOKENS.open(Purpose.CONFIRM, GIVEN_OUT[:at] + more + GIVEN_OUT[at:])
+        TOKENS.open(TokenPurpose.CONFIRM, GIVEN_OUT[:at] + more + GIVEN_OUT[at:])
 
 
 @given(junk=st.text())
@@ -67,23 +67,23 @@ def test_no_text_but_a_token_opens(junk):
     assume(junk != GIVEN_OUT)
 
     with pytest.raises(NotFound):
-        TOKENS.open(Purpose.CONFIRM, junk)
+        TOKENS.open(TokenPurpose.CONFIRM, junk)
 
 
 def test_an_older_key_still_opens_what_it_signed():
     tokens = Tokens([b"the key of tomorrow", b"noise", b"the key of today"])
 
-    assert tokens.open(Purpose.CONFIRM, GIVEN_OUT) == (7, 11)
-    assert tokens.make(Purpose.CONFIRM, 7, 11) != GIVEN_OUT
+    assert tokens.open(TokenPurpose.CONFIRM, GIVEN_OUT) == (7, 11)
+    assert tokens.make(TokenPurpose.CONFIRM, 7, 11) != GIVEN_OUT
 
 
 def test_a_key_that_was_dropped_opens_nothing():
     with pytest.raises(NotFound):
-        Tokens([b"the key of tomorrow"]).open(Purpose.CONFIRM, GIVEN_OUT)
+        Tokens([b"the key of tomorrow"]).open(TokenPurpose.CONFIRM, GIVEN_OUT)
 
 
 @pytest.mark.parametrize("length", [0, 1, 31, 63, 64, 65, 200])
-@given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(Purpose))
+@given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(TokenPurpose))
 def test_tokens_made_in_bulk_are_those_made_one_by_one(length, first, second, purpose):
     tokens = Tokens([b"k" * length, b"another"])
 
@@ -91,9 +91,9 @@ def test_tokens_made_in_bulk_are_those_made_one_by_one(length, first, second, pu
 
 
 def test_a_maker_makes_any_number_of_tokens_that_open():
-    make = TOKENS.maker(Purpose.UNSUBSCRIBE, 11)
+    make = TOKENS.maker(TokenPurpose.UNSUBSCRIBE, 11)
 
     made = [make(number) for number in range(1000)]
-    assert [TOKENS.open(Purpose.UNSUBSCRIBE, one) for one in made] == [
+    assert [TOKENS.open(TokenPurpose.UNSUBSCRIBE, one) for one in made] == [
         (number, 11) for number in range(1000)
     ]

@@ -20,7 +20,7 @@ class RoleName(StrEnum):
     ADMIN = "admin"
 
 
-RANKS = list(RoleName)
+ROLE_RANKS = list(RoleName)
 
 
 class AccountState(StrEnum):
@@ -31,7 +31,7 @@ class AccountState(StrEnum):
     OFF = "off"
 
 
-class Role(NamedTuple):
+class SecurityRole(NamedTuple):
     """A role as Flask-Security looks at one."""
 
     name: str
@@ -72,9 +72,9 @@ class Account(Base):
     )
 
     @property
-    def roles(self) -> list[Role]:
+    def roles(self) -> list[SecurityRole]:
         """The own role, and all below it."""
-        return [Role(name.value) for name in RANKS[: RANKS.index(self.role) + 1]]
+        return [SecurityRole(name.value) for name in ROLE_RANKS[: ROLE_RANKS.index(self.role) + 1]]
 
     @property
     def state(self) -> AccountState:
@@ -91,10 +91,10 @@ class Account(Base):
         return bool(self.tf_primary_method and self.tf_totp_secret)
 
     def may(self, role: RoleName) -> bool:
-        return self.active and RANKS.index(self.role) >= RANKS.index(RoleName(role))
+        return self.active and ROLE_RANKS.index(self.role) >= ROLE_RANKS.index(RoleName(role))
 
 
-class EitherUse(str):
+class PasskeyUsage(str):
     """A passkey of ours serves after a password as well as without one.
 
     The library keeps them apart by asking whether a passkey's use is among those it looks for.
@@ -128,7 +128,7 @@ class Passkey(Base):
 
     @property
     def usage(self) -> str:
-        return EitherUse("secondary")
+        return PasskeyUsage("secondary")
 
     @usage.setter
     def usage(self, _value: str) -> None:

@@ -2,13 +2,13 @@
 
 import click
 
-from nif.accounts.auditing import Nobody, note
-from nif.accounts.enrolling import enrol
+from nif.accounts.accounts import create_account
+from nif.accounts.audit_log import SystemActor, record_audit_entry
 from nif.accounts.models import RoleName
-from nif.app import join
-from nif.cli.common import parts_of_this_house
+from nif.app import build_app
+from nif.cli.common import load_services
 from nif.clock import utc_now
-from nif.web.login import password_link
+from nif.web.login import create_password_link
 
 
 @click.group("account")
@@ -22,20 +22,22 @@ def account() -> None:
 @click.option("--name", default="", help="As it stands in bylines; else taken from the address.")
 def create(email: str, role: str, name: str) -> None:
     """Take someone on; prints a link with which they set a password."""
-    parts = parts_of_this_house()
+    parts = load_services()
     with parts.database.transaction() as session:
         now = utc_now()
-        new = enrol(session, email, name or email.partition("@")[0], RoleName(role), now=now)
-        note(
+        new = create_account(
+            session, email, name or email.partition("@")[0], RoleName(role), now=now
+        )
+        record_audit_entry(
             session,
-            Nobody("the command line"),
+            SystemActor("the command line"),
             "account_created",
             kind="account",
             subject=new.id,
             detail={"role": role},
             now=now,
         )
-    click.echo(password_link(join(parts), new.email))
+    click.echo(create_password_link(build_app(parts), new.email))
 
 
 COMMANDS = (account,)

@@ -7,24 +7,24 @@ from typing import Any
 import click
 
 from nif.app import check_database
-from nif.logs import set_up_logs
-from nif.parts import Parts, assemble
+from nif.logs import configure_logging
+from nif.services import Services, build_services
 from nif.settings import load_settings
 
-as_json = click.option("--json", "in_json", is_flag=True, help="One line of JSON.")
+json_option = click.option("--json", "in_json", is_flag=True, help="One line of JSON.")
 
 
-def parts_of_this_house(*, checked: bool = True) -> Parts:
+def load_services(*, checked: bool = True) -> Services:
     """The parts by the environment's settings. Raises Misconfigured."""
     settings = load_settings()
-    set_up_logs(settings)
-    parts = assemble(settings)
+    configure_logging(settings)
+    parts = build_services(settings)
     if checked:
         check_database(parts)
     return parts
 
 
-def show(result: dict[str, Any], *, in_json: bool) -> None:
+def print_result(result: dict[str, Any], *, in_json: bool) -> None:
     """Print a result: a line of JSON, or a line for each of its entries."""
     if in_json:
         click.echo(json.dumps(result, default=str))
@@ -34,7 +34,7 @@ def show(result: dict[str, Any], *, in_json: bool) -> None:
         click.echo(f"{name.replace('_', ' '):<{width}}  {value}")
 
 
-class Moment(click.ParamType[datetime]):
+class MomentType(click.ParamType[datetime]):
     """A moment as RFC 3339, such as 2026-11-22T07:30:00Z; without a zone it is UTC."""
 
     name = "moment"

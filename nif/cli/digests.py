@@ -4,12 +4,12 @@ from datetime import datetime
 
 import click
 
-from nif.cli.common import Moment, as_json, parts_of_this_house, show
+from nif.cli.common import MomentType, json_option, load_services, print_result
 from nif.clock import utc_now
-from nif.editions.composing import ARCHIVED, compose, upcoming
+from nif.editions.digest import LIST_IS_ARCHIVED, compose_digest, next_slot_of_list
 from nif.errors import Conflict, NotAllowed
 from nif.jobs.worker import Worker
-from nif.subscriptions.reading import get_list
+from nif.subscriptions.lists import get_list
 
 
 @click.group("digest")
@@ -18,39 +18,39 @@ def digest() -> None:
 
 
 @digest.command()
-@click.option("--now", "moment", type=Moment(), default=None, help="as if it were this moment")
-@as_json
+@click.option("--now", "moment", type=MomentType(), default=None, help="as if it were this moment")
+@json_option
 def due(moment: datetime | None, in_json: bool) -> None:
     """Compose and freeze what is due; a worker sends it."""
-    parts = parts_of_this_house()
+    parts = load_services()
     if moment and moment > utc_now() and parts.settings.in_production:
         raise NotAllowed("Slots to come would be written off: --now may not be later than now.")
     kept = Worker(parts).keep_slots(moment or utc_now())
     if not kept and not in_json:
         click.echo("No slot has come.")
     for edition in kept:
-        show(edition, in_json=in_json)
+        print_result(edition, in_json=in_json)
 
 
 @digest.command()
 @click.option("--list", "slug", required=True)
-@as_json
+@json_option
 def preview(slug: str, in_json: bool) -> None:
     """Show what the next digest of a list would hold by now."""
-    parts = parts_of_this_house()
+    parts = load_services()
     now = utc_now()
     with parts.database.reading() as session:
         mailing_list = get_list(session, slug)
         if mailing_list.archived_at is not None:
-            raise Conflict(ARCHIVED)
-        slot = upcoming(mailing_list, now=now)
-        draft = compose(session, mailing_list, slot, parts.desk, now=now)
+            raise Conflict(LIST_IS_ARCHIVED)
+        slot = next_slot_of_list(mailing_list, now=now)
+        draft = compose_digest(session, mailing_list, slot, parts.desk, now=now)
     result = {
         "due": slot.due_at,
         "subject": draft.message.subject if draft.message else "nothing new: nothing will be sent",
         "stories": [story.headline for story in draft.stories],
     }
-    show(result, in_json=in_json)
+    print_result(result, in_json=in_json)
 
 
 COMMANDS = (digest,)

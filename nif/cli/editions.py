@@ -5,16 +5,16 @@ from datetime import datetime
 import click
 from sqlalchemy.orm import Session
 
-from nif.cli.common import Moment, as_json, parts_of_this_house, show
+from nif.cli.common import MomentType, json_option, load_services, print_result
 from nif.clock import utc_now
-from nif.editions.composing import make_now
+from nif.editions.digest import make_digest_now
+from nif.editions.messages import build_test_message
 from nif.editions.models import Edition, EditionState
-from nif.editions.testing import as_test
 from nif.errors import Conflict, NotFound
-from nif.mail.posting import write_letter
-from nif.sends.planning import plan_by_hand
-from nif.subscriptions.addresses import read_address
-from nif.subscriptions.reading import get_list
+from nif.mail.transactional import queue_transactional_email
+from nif.sends.planning import plan_manual_send
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.lists import get_list
 
 
 @click.group("edition")
@@ -25,19 +25,19 @@ def edition() -> None:
 @edition.command()
 @click.argument("edition_id", type=int, metavar="[ID]", required=False)
 @click.option("--list", "slug", help="Make today's edition of this list, and send that.")
-@click.option("--at", type=Moment(), default=None, help="post nothing before this moment")
-@as_json
+@click.option("--at", type=MomentType(), default=None, help="post nothing before this moment")
+@json_option
 def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json: bool) -> None:
     """Send a list its edition now, or a frozen edition that has not been sent."""
     if (edition_id is None) == (slug is None):
         raise click.UsageError("Give the id of an edition, or a list by --list, and not both.")
-    parts, now = parts_of_this_house(), utc_now()
+    parts, now = load_services(), utc_now()
     with parts.database.transaction() as session:
         if slug is not None:
-            found = make_now(session, get_list(session, slug), parts.desk, now=now)
+            found = make_digest_now(session, get_list(session, slug), parts.desk, now=now)
         else:
             found = _get_edition(session, edition_id or 0)
-        planned = plan_by_hand(session, found, parts.terms_by_hand, at=at or now, now=now)
+        planned = plan_manual_send(session, found, parts.terms_by_hand, at=at or now, now=now)
         result = {
             "send": planned.id,
             "edition": found.id,
@@ -45,22 +45,24 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json:
             "starts_at": planned.starts_at,
         }
     parts.queue.wake("sends")
-    show(result, in_json=in_json)
+    print_result(result, in_json=in_json)
 
 
 @edition.command()
 @click.argument("edition_id", type=int, metavar="ID")
 @click.option("--to", "address", required=True, help="whom to send the one copy to")
-@as_json
+@json_option
 def test(edition_id: int, address: str, in_json: bool) -> None:
     """Send one copy of a frozen edition to one address; its links are nobody's."""
-    to = read_address(address).written
-    parts = parts_of_this_house()
+    to = parse_address(address).written
+    parts = load_services()
     with parts.database.transaction() as session:
-        message = as_test(_get_edition(session, edition_id).as_message(), to, parts.links)
-        write_letter(session, to, message, now=utc_now())
+        message = build_test_message(
+            _get_edition(session, edition_id).as_message(), to, parts.links
+        )
+        queue_transactional_email(session, to, message, now=utc_now())
     parts.queue.wake("letters")
-    show({"edition": edition_id, "to": to, "subject": message.subject}, in_json=in_json)
+    print_result({"edition": edition_id, "to": to, "subject": message.subject}, in_json=in_json)
 
 
 def _get_edition(session: Session, edition_id: int) -> Edition:

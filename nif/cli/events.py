@@ -3,10 +3,10 @@
 import click
 from sqlalchemy import func, select
 
-from nif.cli.common import as_json, parts_of_this_house, show
+from nif.cli.common import json_option, load_services, print_result
 from nif.jobs.worker import Worker
-from nif.sends import feedback
-from nif.sends.events import EventPost
+from nif.sends import provider_events
+from nif.sends.models import ProviderEventPost
 
 
 @click.group("events")
@@ -15,17 +15,19 @@ def events() -> None:
 
 
 @events.command()
-@as_json
+@json_option
 def drain(in_json: bool) -> None:
     """Process what the webhook has taken in, and once more what was set aside."""
-    parts = parts_of_this_house()
-    count = select(func.count()).select_from(EventPost)
+    parts = load_services()
+    count = select(func.count()).select_from(ProviderEventPost)
     before = parts.database.look_up(count)
     with parts.database.transaction() as session:
-        feedback.take_up_again(session)
+        provider_events.retry_failed_event_posts(session)
     Worker(parts).events()
-    aside = parts.database.look_up(count.where(EventPost.trouble.is_not(None)))
-    show({"posts": before, "processed": before - aside, "set_aside": aside}, in_json=in_json)
+    aside = parts.database.look_up(count.where(ProviderEventPost.trouble.is_not(None)))
+    print_result(
+        {"posts": before, "processed": before - aside, "set_aside": aside}, in_json=in_json
+    )
 
 
 COMMANDS = (events,)

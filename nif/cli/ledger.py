@@ -5,16 +5,16 @@ from typing import Any
 
 import click
 
-from nif.cli.common import as_json, parts_of_this_house, show
+from nif.cli.common import json_option, load_services, print_result
 from nif.clock import utc_now
-from nif.ledger import checkpointing, outside, policies, verifying
-from nif.ledger.checking import Verdict
-from nif.ledger.signing import read_jwks
-from nif.parts import Parts
-from nif.stories.recording import LiveRevisions
-from nif.web.public.policy_texts import POLICIES, for_the_ledger
+from nif.ledger import checkpoints, policies, verification
+from nif.ledger.chain import LedgerVerdict
+from nif.ledger.signatures import parse_jwks
+from nif.services import Services
+from nif.stories.ledger_entries import LiveRevisions
+from nif.web.public.policies import POLICIES, ledger_policies
 
-a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("ledger")
@@ -23,77 +23,79 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.option("--export", type=a_file, help="A ledger.jsonl to verify, without any database.")
-@click.option("--key", type=a_file, help="The nif-transparency-key.json to verify it with.")
-@as_json
+@click.option(
+    "--export", type=existing_file, help="A ledger.jsonl to verify, without any database."
+)
+@click.option("--key", type=existing_file, help="The nif-transparency-key.json to verify it with.")
+@json_option
 def verify(export: Path | None, key: Path | None, in_json: bool) -> None:
     """Follow the whole ledger; status 1 where it is broken, naming the first entry."""
     if (export is None) != (key is None):
         raise click.UsageError("--export and --key belong together.")
-    found = _of_this_house() if export is None or key is None else _from_outside(export, key)
-    show(_told(found) if not in_json else found.in_words(), in_json=in_json)
+    found = _verify_own_ledger() if export is None or key is None else _verify_export(export, key)
+    print_result(_without_missing(found) if not in_json else found.in_words(), in_json=in_json)
     if not found.is_whole:
         click.echo(f"nif: The ledger is broken. Entry {found.broken}: {found.why}", err=True)
         raise SystemExit(1)
 
 
 @ledger.command()
-@as_json
+@json_option
 def checkpoint(in_json: bool) -> None:
     """Sign the ledger now, where it has grown."""
-    parts = parts_of_this_house()
+    parts = load_services()
     settings = parts.settings
     with parts.database.transaction() as session:
-        made = checkpointing.checkpoint(
+        made = checkpoints.create_checkpoint(
             session,
             settings.ledger_key,
             may_make_key=not settings.in_production,
             now=utc_now(),
         )
     if made is None:
-        show({"signed": False, "why": "the ledger has not grown"}, in_json=in_json)
+        print_result({"signed": False, "why": "the ledger has not grown"}, in_json=in_json)
         return
     result = {"signed": True, "size": made.size, "root": made.root, "key_id": made.key_id}
-    show(result, in_json=in_json)
+    print_result(result, in_json=in_json)
 
 
 @ledger.command("new-key")
 @click.confirmation_option(prompt="Sign the ledger with a new key from now on?")
-@as_json
+@json_option
 def new_key(in_json: bool) -> None:
     """Make the key that signs checkpoints; one that was there is put aside, and stays published."""
-    parts = parts_of_this_house()
+    parts = load_services()
     path = parts.settings.ledger_key
     with parts.database.transaction() as session:
-        key_id, away = checkpointing.renew_key(session, path, now=utc_now())
+        key_id, away = checkpoints.renew_signing_key(session, path, now=utc_now())
     result = {"key_id": key_id, "key_file": path, "old_key_file": away or "none"}
-    show(result, in_json=in_json)
+    print_result(result, in_json=in_json)
 
 
 @ledger.command("policies")
-@as_json
+@json_option
 def write_policies(in_json: bool) -> None:
     """Write down the policies whose text is new; a worker does it by itself when it starts."""
-    show({"written": record_policies(parts_of_this_house())}, in_json=in_json)
+    print_result({"written": record_policies(load_services())}, in_json=in_json)
 
 
-def record_policies(parts: Parts) -> int:
+def record_policies(parts: Services) -> int:
     """How many versions of policies the ledger did not have yet."""
     with parts.database.transaction() as session:
-        return policies.write_down(session, for_the_ledger(POLICIES), now=utc_now())
+        return policies.record_policies(session, ledger_policies(POLICIES), now=utc_now())
 
 
-def _of_this_house() -> Verdict:
-    with parts_of_this_house().database.snapshot() as session:
-        return verifying.verify(session, LiveRevisions(session))
+def _verify_own_ledger() -> LedgerVerdict:
+    with load_services().database.snapshot() as session:
+        return verification.verify_ledger(session, LiveRevisions(session))
 
 
-def _from_outside(export: Path, key: Path) -> Verdict:
+def _verify_export(export: Path, key: Path) -> LedgerVerdict:
     with export.open("rb") as lines:
-        return outside.verify(lines, read_jwks(key.read_bytes()))
+        return verification.verify_export(lines, parse_jwks(key.read_bytes()))
 
 
-def _told(found: Verdict) -> dict[str, Any]:
+def _without_missing(found: LedgerVerdict) -> dict[str, Any]:
     """What a person wants to know, without what is not there."""
     return {name: value for name, value in found.in_words().items() if value is not None}
 

@@ -6,6 +6,7 @@ import click
 
 from nif.cli import (
     accounts,
+    database,
     demo,
     digests,
     editions,
@@ -14,7 +15,6 @@ from nif.cli import (
     lists,
     processes,
     retention,
-    schema,
     sends,
     subscriber,
     subscribers,
@@ -23,7 +23,7 @@ from nif.cli import (
 from nif.errors import NifError
 
 
-class Commands(click.Group):
+class NifGroup(click.Group):
     """Ends with one sentence and status 1 where a rule refuses."""
 
     def invoke(self, context: click.Context) -> object:
@@ -34,16 +34,16 @@ class Commands(click.Group):
             context.exit(1)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=NifGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def nif() -> None:
     """New Industry Focus: stories that disclose, mail that arrives once."""
 
 
-OF_THE_HOUSE = (processes, schema, demo, accounts, ledger)
-OF_READERS = (lists, subscriber, subscribers, retention)
-OF_MAIL = (digests, editions, sends, events, suppressions)
+INSTALLATION_MODULES = (processes, database, demo, accounts, ledger)
+SUBSCRIBER_MODULES = (lists, subscriber, subscribers, retention)
+MAIL_MODULES = (digests, editions, sends, events, suppressions)
 
-for module in (*OF_THE_HOUSE, *OF_READERS, *OF_MAIL):
+for module in (*INSTALLATION_MODULES, *SUBSCRIBER_MODULES, *MAIL_MODULES):
     for command in module.COMMANDS:
         nif.add_command(command)
 

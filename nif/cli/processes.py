@@ -11,44 +11,44 @@ from http.client import HTTPConnection, HTTPException
 import click
 
 from nif import schema
-from nif.cli.common import parts_of_this_house
-from nif.cli.demo import load_once
+from nif.cli.common import load_services
+from nif.cli.demo import load_demo_once
 from nif.cli.ledger import record_policies
 from nif.clock import utc_now
-from nif.demo.loading import PASSWORD, PEOPLE, SEED
-from nif.editions.composing import upcoming
+from nif.demo.loader import DEMO_ACCOUNTS, DEMO_PASSWORD, REAL_STORY_SLUG
+from nif.editions.digest import next_slot_of_list
 from nif.errors import Misconfigured
-from nif.jobs.clockwork import work
-from nif.parts import Parts
+from nif.jobs.worker import run_worker
+from nif.services import Services
 from nif.settings import DEFAULT_PORT, PROJECT, Settings
-from nif.subscriptions.reading import offered_lists
-from nif.web.filters import STATIC, local_moment
+from nif.subscriptions.lists import offered_lists
+from nif.web.filters import STATIC_FOLDER, format_local_datetime
 
 
 @click.command()
 def run() -> None:
     """Development: migrate, load the demo newsroom, serve and work, all in one."""
-    port = _port()
-    _expect_free(port)
-    parts = parts_of_this_house(checked=False)
+    port = _read_port()
+    _check_port_is_free(port)
+    parts = load_services(checked=False)
     if parts.settings.in_production:
         raise Misconfigured("`nif run` is for development; use `nif serve` and `nif worker`.")
     parts.database.check_reachable()
-    schema.upgrade(parts.database)
-    load_once(parts)
-    processes = [_start(name) for name in RUN]
+    schema.upgrade_schema(parts.database)
+    load_demo_once(parts)
+    processes = [_start_process(name) for name in DEVELOPMENT_PROCESSES]
     try:
         _wait_for_page(port, processes)
-        _welcome(parts)
+        _print_welcome(parts)
         _wait_for_end(processes)
     finally:
-        _end(processes)
+        _end_processes(processes)
 
 
-RUN = ("serve", "worker")
+DEVELOPMENT_PROCESSES = ("serve", "worker")
 
 
-def _start(name: str) -> subprocess.Popen[bytes]:
+def _start_process(name: str) -> subprocess.Popen[bytes]:
     """In a session of its own: a Ctrl-C is for us alone, and each process is told to end once."""
     command = [sys.executable, "-m", "nif", name]
     return subprocess.Popen(command, start_new_session=True)  # noqa: S603
@@ -57,22 +57,22 @@ def _start(name: str) -> subprocess.Popen[bytes]:
 @click.command()
 def serve() -> None:
     """The web process: granian, on PORT (8000)."""
-    parts = parts_of_this_house()
-    port = _port()
-    _expect_free(port)
+    parts = load_services()
+    port = _read_port()
+    _check_port_is_free(port)
     os.chdir(PROJECT)
-    os.execv(sys.executable, [sys.executable, *_granian(parts.settings, port)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *_granian_arguments(parts.settings, port)])  # noqa: S606
 
 
 @click.command()
 def worker() -> None:
     """The scheduler's ticks and the background work."""
-    parts = parts_of_this_house()
+    parts = load_services()
     record_policies(parts)
-    work(parts)
+    run_worker(parts)
 
 
-def _granian(settings: Settings, port: int) -> list[str]:
+def _granian_arguments(settings: Settings, port: int) -> list[str]:
     """The arguments of the web server.
 
     Without a kill time-out granian hangs for ever where it is told to stop while it starts.
@@ -83,19 +83,19 @@ def _granian(settings: Settings, port: int) -> list[str]:
         *("-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)),
         *("--workers", workers, "--blocking-threads", "4", "--workers-kill-timeout", "5"),
         *("--respawn-failed-workers", "--backpressure", "64", "--no-access-log"),
-        *("--static-path-mount", str(STATIC), "--static-path-route", "/static"),
+        *("--static-path-mount", str(STATIC_FOLDER), "--static-path-route", "/static"),
         *("--log-level", "warning", "wsgi:app"),
     ]
 
 
-def _port() -> int:
+def _read_port() -> int:
     given = os.environ.get("PORT", DEFAULT_PORT)
     if not given.isdigit() or not 0 < int(given) < 65536:
         raise Misconfigured(f"PORT is {given}; it must be a number from 1 to 65535.")
     return int(given)
 
 
-def _expect_free(port: int) -> None:
+def _check_port_is_free(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -121,22 +121,22 @@ def _wait_for_page(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
     raise Misconfigured("The web process did not answer within a minute.")
 
 
-def _welcome(parts: Parts) -> None:
+def _print_welcome(parts: Services) -> None:
     base = parts.settings.base_url
     click.echo(f"\n  {parts.settings.site_name} is at {base}/\n")
-    click.echo(f"  The real story    {base}/articles/{SEED}")
+    click.echo(f"  The real story    {base}/articles/{REAL_STORY_SLUG}")
     click.echo(f"  Subscribe         {base}/subscribe")
     click.echo(f"  The outbox        {base}/outbox   (all mail lands here)")
     click.echo(f"  The newsroom      {base}/newsroom/")
     click.echo(f"  The admin desk    {base}/admin/\n")
     with parts.database.reading() as session:
         for mailing_list in offered_lists(session):
-            due = upcoming(mailing_list, now=utc_now()).due_at
-            local = local_moment(due, mailing_list.zone)
+            due = next_slot_of_list(mailing_list, now=utc_now()).due_at
+            local = format_local_datetime(due, mailing_list.zone)
             click.echo(f"  {mailing_list.title:<16}  is due on {local}, {mailing_list.zone} time")
     click.echo()
-    for email, _, role in PEOPLE:
-        click.echo(f"  Sign in as {role.value:<7} {email}   {PASSWORD}")
+    for email, _, role in DEMO_ACCOUNTS:
+        click.echo(f"  Sign in as {role.value:<7} {email}   {DEMO_PASSWORD}")
     click.echo("\n  Ctrl-C ends it. Your data stay in instance/.\n")
 
 
@@ -154,7 +154,7 @@ def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+def _end_processes(processes: list[subprocess.Popen[bytes]]) -> None:
     for process in processes:
         if process.poll() is None:
             process.terminate()

@@ -2,9 +2,9 @@
 
 import click
 
-from nif.cli.common import as_json, parts_of_this_house, show
+from nif.cli.common import json_option, load_services, print_result
 from nif.clock import utc_now
-from nif.rights import retaining
+from nif.privacy.retention import count_due_rows, run_retention
 
 
 @click.group("retention")
@@ -14,17 +14,17 @@ def retention() -> None:
 
 @retention.command()
 @click.option("--dry-run", is_flag=True, help="Only count what would go.")
-@as_json
+@json_option
 def run(dry_run: bool, in_json: bool) -> None:
     """Let go what has had its time. The worker does so once a day by itself."""
-    parts, now = parts_of_this_house(), utc_now()
+    parts, now = load_services(), utc_now()
     if dry_run:
         with parts.database.reading() as session:
-            gone = retaining.due(session, parts.times, now=now)
+            gone = count_due_rows(session, parts.times, now=now)
     else:
-        gone = retaining.run(parts.database.transaction, parts.times, now=now)
+        gone = run_retention(parts.database.transaction, parts.times, now=now)
         parts.database.clear_log()
-    show({**gone, "dry_run": dry_run}, in_json=in_json)
+    print_result({**gone, "dry_run": dry_run}, in_json=in_json)
 
 
 COMMANDS = (retention,)

@@ -8,14 +8,14 @@ from typing import Any, TextIO
 import click
 from sqlalchemy.orm import Session
 
-from nif.cli.common import as_json, parts_of_this_house, show
+from nif.cli.common import json_option, load_services, print_result
 from nif.clock import utc_now
-from nif.sends import braking, certifying, guarding, reading, steering
-from nif.sends.exporting import csv_of, figures
+from nif.sends import certificates, circuit_breaker, control, reports, reputation
+from nif.sends.certificates import certificate_as_json, delivery_statuses_as_csv
 from nif.sends.models import Send
 
-Act = Callable[[Session, Send, datetime], None]
-the_send = click.argument("send_id", type=int, metavar="ID")
+SendAction = Callable[[Session, Send, datetime], None]
+send_argument = click.argument("send_id", type=int, metavar="ID")
 
 
 @click.group("send")
@@ -24,105 +24,113 @@ def send() -> None:
 
 
 @send.command()
-@the_send
-@as_json
-def status(send_id: int, in_json: bool) -> None:
+@send_argument
+@json_option
+def show(send_id: int, in_json: bool) -> None:
     """How far a send is, in figures that add up."""
-    with parts_of_this_house().database.reading() as session:
-        found = steering.get_send(session, send_id)
-        show(_status(session, found, utc_now()), in_json=in_json)
+    with load_services().database.reading() as session:
+        found = control.get_send(session, send_id)
+        print_result(_send_as_data(session, found, utc_now()), in_json=in_json)
 
 
 @send.command()
-@the_send
-@as_json
+@send_argument
+@json_option
 def pause(send_id: int, in_json: bool) -> None:
     """Post no more batches; what is under way settles."""
-    _steer(send_id, lambda session, send, now: steering.pause(session, send), in_json)
+    _control_send(send_id, lambda session, send, now: control.pause_send(session, send), in_json)
 
 
 @send.command()
-@the_send
-@as_json
+@send_argument
+@json_option
 def resume(send_id: int, in_json: bool) -> None:
     """Go on with a send that is paused, where it stopped."""
-    _steer(send_id, lambda session, send, now: steering.resume(session, send, now=now), in_json)
+    _control_send(
+        send_id, lambda session, send, now: control.resume_send(session, send, now=now), in_json
+    )
 
 
 @send.command()
-@the_send
+@send_argument
 @click.confirmation_option(prompt="Mail nobody more of this send?")
-@as_json
+@json_option
 def cancel(send_id: int, in_json: bool) -> None:
     """End a send for good; what has left has left."""
-    _steer(send_id, lambda session, send, now: steering.cancel(session, send, now=now), in_json)
+    _control_send(
+        send_id, lambda session, send, now: control.cancel_send(session, send, now=now), in_json
+    )
 
 
 @send.command("take-back")
-@the_send
-@as_json
-def take_back(send_id: int, in_json: bool) -> None:
+@send_argument
+@json_option
+def undo(send_id: int, in_json: bool) -> None:
     """Undo a send of which nothing has left: its stories, or its note, wait for the next digest."""
-    with parts_of_this_house().database.transaction() as session:
-        steering.take_back(session, steering.get_send(session, send_id), now=utc_now())
-    show({"send": send_id, "state": "taken back", "had_left": 0}, in_json=in_json)
+    with load_services().database.transaction() as session:
+        control.undo_send(session, control.get_send(session, send_id), now=utc_now())
+    print_result({"send": send_id, "state": "taken back", "had_left": 0}, in_json=in_json)
 
 
 @send.command()
-@the_send
+@send_argument
 @click.option("--batch", "batch_id", type=int, required=True)
 @click.option("--as", "as_", type=click.Choice(["accepted", "unsent"]), required=True)
-@as_json
+@json_option
 def resolve(send_id: int, batch_id: int, as_: str, in_json: bool) -> None:
     """Decide about a batch of which nobody knows whether it was taken."""
 
     def decide(session: Session, send: Send, now: datetime) -> None:
-        attempt_id = reading.attempt_in_doubt(session, send, batch_id)
+        attempt_id = reports.undecided_attempt_of(session, send, batch_id)
         accepted = as_ == "accepted"
-        steering.resolve(session, send, batch_id, attempt_id, accepted=accepted, now=now)
+        control.resolve_undecided_batch(
+            session, send, batch_id, attempt_id, accepted=accepted, now=now
+        )
 
-    _steer(send_id, decide, in_json)
+    _control_send(send_id, decide, in_json)
 
 
 @send.command("try-now")
-@as_json
-def try_now(in_json: bool) -> None:
+@json_option
+def probe(in_json: bool) -> None:
     """Where nothing may leave the house, have one batch tried at once."""
-    parts = parts_of_this_house()
+    parts = load_services()
     with parts.database.transaction() as session:
-        brake = braking.find_brake(session)
+        brake = circuit_breaker.find_tripped_breaker(session)
         why = brake.why if brake else "nothing: mail may leave"
-        braking.try_now(session, now=utc_now())
+        circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
     parts.queue.wake("sends")
-    show({"tried": brake is not None, "stopped_by": why}, in_json=in_json)
+    print_result({"tried": brake is not None, "stopped_by": why}, in_json=in_json)
 
 
 @send.command()
-@the_send
+@send_argument
 @click.option(
     "--people",
     type=click.File("w", encoding="utf-8", lazy=True),
     help="Write everyone to this file, as CSV.",
 )
-@as_json
+@json_option
 def certificate(send_id: int, people: TextIO | None, in_json: bool) -> None:
     """What became of everyone, counted from every row; status 1 where it is not complete."""
-    parts = parts_of_this_house()
+    parts = load_services()
     with parts.database.reading() as session:
-        steering.get_send(session, send_id)
-    made = certifying.certify(parts.database, send_id, now=utc_now())
+        control.get_send(session, send_id)
+    made = certificates.certify_send(parts.database, send_id, now=utc_now())
     if people is not None:
         with parts.database.snapshot() as session:
-            people.writelines(csv_of(certifying.people(session, send_id)))
-    show(figures(made), in_json=in_json)
+            people.writelines(
+                delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
+            )
+    print_result(certificate_as_json(made), in_json=in_json)
     if not made.is_complete:
         raise SystemExit(1)
 
 
-def _status(session: Session, found: Send, now: datetime) -> dict[str, Any]:
-    told = certifying.tally(session, found)
-    pace = reading.pace(session, found, told, now=now)
-    brake = braking.find_brake(session)
+def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any]:
+    told = certificates.count_deliveries(session, found)
+    pace = reports.estimate_send_speed(session, found, told, now=now)
+    brake = circuit_breaker.find_tripped_breaker(session)
     return {
         "send": found.id,
         "list": found.mailing_list.slug,
@@ -140,22 +148,24 @@ def _status(session: Session, found: Send, now: datetime) -> dict[str, Any]:
         "trouble": found.trouble or "",
         "brake": brake.why if brake else None,
         "next_try_at": brake.closed_until if brake else None,
-        "reported": guarding.reported(session, found.id),
+        "reported": reputation.count_send_events(session, found.id),
     }
 
 
-def _steer(send_id: int, act: Act, in_json: bool) -> None:
+def _control_send(send_id: int, act: SendAction, in_json: bool) -> None:
     """Do something to a send, wake the workers, and tell exactly how many copies had left."""
-    parts = parts_of_this_house()
+    parts = load_services()
     with parts.database.transaction() as session:
-        found = steering.get_send(session, send_id)
+        found = control.get_send(session, send_id)
         act(session, found, utc_now())
         session.flush()
-        told = certifying.tally(session, found)
+        told = certificates.count_deliveries(session, found)
         state = found.state.value
     parts.queue.wake("sends")
     left = {"had_left": told.accepted + told.uncertain, "uncertain": told.uncertain}
-    show({"send": send_id, "state": state, **left, "audience": told.audience}, in_json=in_json)
+    print_result(
+        {"send": send_id, "state": state, **left, "audience": told.audience}, in_json=in_json
+    )
 
 
 COMMANDS = (send,)

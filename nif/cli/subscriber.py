@@ -5,18 +5,18 @@ from typing import Any
 
 import click
 
-from nif.accounts import auditing
-from nif.accounts.auditing import Nobody
-from nif.audience import telling
-from nif.audience.telling import Life, Mailings
-from nif.cli.common import as_json, parts_of_this_house, show
+from nif.accounts import audit_log
+from nif.accounts.audit_log import SystemActor
+from nif.cli.common import json_option, load_services, print_result
 from nif.clock import utc_now
-from nif.rights import erasing, exporting
-from nif.rights.people import find_person
-from nif.sends.events import Event
-from nif.subscriptions.addresses import read_address
+from nif.privacy import erasure, export
+from nif.privacy.person import person_at_address
+from nif.sends.models import ProviderEvent
+from nif.subscribers import profile
+from nif.subscribers.profile import MailedEditions, SubscriberProfile
+from nif.subscriptions.email_address import parse_address
 
-BY = Nobody("the command line")
+OPERATOR = SystemActor("the command line")
 
 
 @click.group("subscriber")
@@ -27,54 +27,54 @@ def subscriber() -> None:
 @subscriber.command("show")
 @click.argument("address")
 @click.option("--before", type=int, help="Editions of sends below this number.")
-@as_json
-def show_one(address: str, before: int | None, in_json: bool) -> None:
+@json_option
+def show(address: str, before: int | None, in_json: bool) -> None:
     """Tell everything that is known of a subscriber, as their page does."""
-    with parts_of_this_house().database.reading() as session:
-        known = telling.by_address(session, address)
-        told = as_data(telling.tell(session, known))
-        told |= _editions(telling.mailings(session, known, before=before))
+    with load_services().database.reading() as session:
+        known = profile.get_subscriber_by_address(session, address)
+        told = subscriber_as_data(profile.load_subscriber_profile(session, known))
+        told |= _editions_as_data(profile.list_mailed_editions(session, known, before=before))
     if in_json:
-        show(told, in_json=True)
+        print_result(told, in_json=True)
         return
-    show({name: _line(value) for name, value in told.items()}, in_json=False)
+    print_result({name: _as_line(value) for name, value in told.items()}, in_json=False)
 
 
 @subscriber.command("export")
 @click.argument("email")
-def export_one(email: str) -> None:
+def data(email: str) -> None:
     """Print everything that is known about E as JSON, with the receipts of every consent."""
-    parts = parts_of_this_house()
-    address = read_address(email)
+    parts = load_services()
+    address = parse_address(email)
     with parts.database.reading() as session:
-        found = exporting.as_data(session, find_person(session, address), now=utc_now())
+        found = export.export_person(session, person_at_address(session, address), now=utc_now())
     click.echo(json.dumps(found, indent=2))
 
 
 @subscriber.command("erase")
 @click.argument("email")
-@as_json
-def erase_one(email: str, in_json: bool) -> None:
+@json_option
+def erase(email: str, in_json: bool) -> None:
     """Forget E, and never mail them again: a keyed hash of the address is all that stays."""
-    parts = parts_of_this_house()
-    address, now = read_address(email), utc_now()
+    parts = load_services()
+    address, now = parse_address(email), utc_now()
     with parts.database.transaction() as session:
-        person = find_person(session, address)
+        person = person_at_address(session, address)
         folder = parts.settings.imports
-        erasing.erase(session, person, folder, source="nif subscriber erase", now=now)
-        auditing.note(
+        erasure.erase_person(session, person, folder, source="nif subscriber erase", now=now)
+        audit_log.record_audit_entry(
             session,
-            BY,
+            OPERATOR,
             "subscriber_erased",
             kind="subscriber",
             subject=person.id,
             now=now,
         )
     parts.database.clear_log()
-    show({"was_known": person.id != 0, "erased": True}, in_json=in_json)
+    print_result({"was_known": person.id != 0, "erased": True}, in_json=in_json)
 
 
-def as_data(life: Life) -> dict[str, Any]:
+def subscriber_as_data(life: SubscriberProfile) -> dict[str, Any]:
     """A subscriber's life as JSON says it."""
     held = life.suppression
     return {
@@ -111,7 +111,7 @@ def as_data(life: Life) -> dict[str, Any]:
     }
 
 
-def _editions(found: Mailings) -> dict[str, Any]:
+def _editions_as_data(found: MailedEditions) -> dict[str, Any]:
     editions = [
         {
             "send": one.send_id,
@@ -120,23 +120,23 @@ def _editions(found: Mailings) -> dict[str, Any]:
             "at": one.at,
             "fate": one.fate,
             "why": one.why,
-            "events": [_event(event) for event in one.events],
+            "events": [_event_as_data(event) for event in one.events],
         }
         for one in found.editions
     ]
     return {"editions": editions, "more_before": found.before}
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event_as_data(event: ProviderEvent) -> dict[str, Any]:
     return {"kind": event.kind, "at": event.happened_at, "detail": event.detail}
 
 
-def _line(value: Any) -> Any:
+def _as_line(value: Any) -> Any:
     """A value for people: each row of a table on a line of its own."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_line(one)}" for name, one in value.items() if one)
+        return ", ".join(f"{name}: {_as_line(one)}" for name, one in value.items() if one)
     if isinstance(value, list):
-        return "".join(f"\n  {_line(one)}" for one in value) or "none"
+        return "".join(f"\n  {_as_line(one)}" for one in value) or "none"
     return "none" if value is None else value
 
 

@@ -7,135 +7,145 @@ from typing import BinaryIO, TextIO
 
 import click
 
-from nif.accounts.auditing import Nobody, note
-from nif.cli.common import as_json, parts_of_this_house, show
+from nif.accounts.audit_log import SystemActor, record_audit_entry
+from nif.cli.common import json_option, load_services, print_result
 from nif.clock import utc_now
 from nif.errors import Conflict
-from nif.importing import keeping, steering, telling
-from nif.importing.exporting import export
-from nif.importing.models import ImportRun, RunState
-from nif.importing.running import Bench, go_on
-from nif.jobs.clockwork import spare_the_collector
-from nif.parts import Parts
-from nif.subscriptions.reading import get_list
+from nif.imports import files, imports, reports
+from nif.imports.models import ImportRun, ImportState
+from nif.imports.reports import stream_list_export
+from nif.imports.runner import ImportContext, run_import
+from nif.jobs.worker import tune_garbage_collector
+from nif.services import Services
+from nif.subscriptions.lists import get_list
 
-OPERATOR = Nobody("the command line")
-SAY_EVERY = 5.0
+OPERATOR = SystemActor("the command line")
+SECONDS_BETWEEN_LINES = 5.0
 
 
 @click.group("subscribers")
-def subscribers() -> None:
+def imports_group() -> None:
     """The readers of a list, as files."""
 
 
-@subscribers.command("import")
+@imports_group.command("import")
 @click.argument("file", type=click.File("rb"))
 @click.option("--list", "slug", required=True, help="the list's short name")
 @click.option("--basis", required=True, help="why these people may be mailed, in a sentence")
 @click.option("--ask", is_flag=True, help="They have not confirmed elsewhere: all are pending.")
 @click.option("--dry-run", is_flag=True, help="Count what would happen, and do nothing.")
-@as_json
-def import_(file: BinaryIO, slug: str, basis: str, ask: bool, dry_run: bool, in_json: bool) -> None:
+@json_option
+def import_file(
+    file: BinaryIO, slug: str, basis: str, ask: bool, dry_run: bool, in_json: bool
+) -> None:
     """Bring the subscribers of a CSV file onto a list; nobody is mailed by it.
 
     Killed on the way, it is finished by the worker, or by `nif subscribers resume`.
     """
-    parts = parts_of_this_house()
-    run_id = _begin(parts, file, slug, basis, confirmed=not ask)
+    parts = load_services()
+    run_id = _begin_import(parts, file, slug, basis, confirmed=not ask)
     with parts.database.transaction() as session:
         run = session.get_one(ImportRun, run_id)
         if dry_run:
-            steering.check(session, run)
+            imports.start_dry_run(session, run)
         else:
             now = utc_now()
-            steering.start(session, run, now=now)
-            note(session, OPERATOR, "import_begun", kind="list", subject=slug, now=now)
-    _finish(parts, run_id, in_json=in_json)
+            imports.start_import(session, run, now=now)
+            record_audit_entry(
+                session, OPERATOR, "import_begun", kind="list", subject=slug, now=now
+            )
+    _finish_import(parts, run_id, in_json=in_json)
 
 
-@subscribers.command()
+@imports_group.command()
 @click.argument("run_id", type=int, metavar="ID")
-@as_json
-def resume(run_id: int, in_json: bool) -> None:
+@json_option
+def resume_import(run_id: int, in_json: bool) -> None:
     """Go on with an import that was stopped or killed."""
-    parts = parts_of_this_house()
+    parts = load_services()
     with parts.database.transaction() as session:
         run = session.get(ImportRun, run_id)
-        if run is not None and run.state in {RunState.STOPPED, RunState.FAILED}:
-            steering.resume(run)
-    _finish(parts, run_id, in_json=in_json)
+        if run is not None and run.state in {ImportState.STOPPED, ImportState.FAILED}:
+            imports.resume_import(run)
+    _finish_import(parts, run_id, in_json=in_json)
 
 
-@subscribers.command()
+@imports_group.command()
 @click.argument("run_id", type=int, metavar="ID")
 @click.confirmation_option(prompt="Take out again what this import brought in?")
-@as_json
-def undo(run_id: int, in_json: bool) -> None:
+@json_option
+def undo_import(run_id: int, in_json: bool) -> None:
     """Undo an import; who was mailed or did something themselves since stays."""
-    parts = parts_of_this_house()
+    parts = load_services()
     with parts.database.transaction() as session:
         run = session.get(ImportRun, run_id)
         if run is None:
             raise Conflict("There is no such import.")
         slug, now = run.mailing_list.slug, utc_now()
-        steering.undo(run)
-        note(session, OPERATOR, "import_undone", kind="list", subject=slug, now=now)
-    _finish(parts, run_id, in_json=in_json)
+        imports.start_undo(run)
+        record_audit_entry(session, OPERATOR, "import_undone", kind="list", subject=slug, now=now)
+    _finish_import(parts, run_id, in_json=in_json)
 
 
-@subscribers.command("export")
+@imports_group.command("export")
 @click.option("--list", "slug", required=True, help="the list's short name")
 @click.option("--to", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="a file")
-def export_(slug: str, to: TextIO) -> None:
+def export_list(slug: str, to: TextIO) -> None:
     """Everyone who is or was on a list, as CSV."""
-    database = parts_of_this_house().database
+    database = load_services().database
     with database.reading() as session:
         list_id = get_list(session, slug).id
     with database.snapshot() as session:
-        for text in export(session, list_id):
+        for text in stream_list_export(session, list_id):
             to.write(text.replace("\r\n", "\n"))
 
 
-def _begin(parts: Parts, file: BinaryIO, slug: str, basis: str, *, confirmed: bool) -> int:
+def _begin_import(
+    parts: Services, file: BinaryIO, slug: str, basis: str, *, confirmed: bool
+) -> int:
     folder, most = parts.settings.imports, parts.settings.import_largest
     with parts.database.reading() as session:
         get_list(session, slug)
-    stored = keeping.keep(file, folder, most=most)
+    stored = files.store_import_file(file, folder, most=most)
     try:
-        with keeping.opened(folder, stored.name) as kept:
-            proposed = steering.propose_form(kept)
+        with files.open_import_file(folder, stored.name) as kept:
+            proposed = imports.detect_file_layout(kept)
         with parts.database.transaction() as session:
             mailing_list = get_list(session, slug)
             name = Path(file.name).name
-            run = steering.begin(session, mailing_list, stored, name, proposed, now=utc_now())
-            steering.state_basis(run, basis, confirmed=confirmed)
+            run = imports.create_import(
+                session, mailing_list, stored, name, proposed, now=utc_now()
+            )
+            imports.set_consent_source(run, basis, confirmed=confirmed)
             return run.id
     except BaseException:
-        keeping.forget(folder, stored.name)
+        files.delete_import_file(folder, stored.name)
         raise
 
 
-def _finish(parts: Parts, run_id: int, *, in_json: bool) -> None:
+def _finish_import(parts: Services, run_id: int, *, in_json: bool) -> None:
     """Work until it is done, show how far it is, and report. Status 1 where it did not end."""
-    spare_the_collector()
-    voice = _Voice()
-    bench = Bench(parts.database.transaction, parts.settings.imports, utc_now, tell=voice.tell)
-    if not go_on(bench, run_id):
+    tune_garbage_collector()
+    voice = _ProgressBar()
+    bench = ImportContext(
+        parts.database.transaction, parts.settings.imports, utc_now, tell=voice.tell
+    )
+    if not run_import(bench, run_id):
         raise Conflict("There is nothing to do on this import, or a worker is at it already.")
     voice.end()
     with parts.database.reading() as session:
         run = session.get_one(ImportRun, run_id)
-        show(_told(run), in_json=in_json)
+        print_result(_import_as_data(run), in_json=in_json)
         if not in_json:
-            for one in telling.problems(session, run):
-                why = telling.why(one.code, one.cell)
+            for one in reports.list_import_problems(session, run):
+                why = reports.explain_problem(one.code, one.cell)
                 click.echo(f"line {one.line}: {one.cell or '(empty)'}: {why}", err=True)
-    if run.state not in {RunState.CHECKED, RunState.DONE, RunState.UNDONE}:
+    if run.state not in {ImportState.CHECKED, ImportState.DONE, ImportState.UNDONE}:
         raise SystemExit(1)
 
 
-def _told(run: ImportRun) -> dict[str, object]:
-    counts = {verdict.value: run.counts.get(verdict, 0) for verdict in telling.VERDICTS}
+def _import_as_data(run: ImportRun) -> dict[str, object]:
+    counts = {verdict.value: run.counts.get(verdict, 0) for verdict in reports.OUTCOME_WORDS}
     undone: dict[str, object] = {
         key: run.expected[key] for key in ("undone", "kept") if key in run.expected
     }
@@ -152,7 +162,7 @@ def _told(run: ImportRun) -> dict[str, object]:
     }
 
 
-class _Voice:
+class _ProgressBar:
     """A line that renews itself on a terminal, and a plain one now and then elsewhere."""
 
     def __init__(self) -> None:
@@ -165,7 +175,7 @@ class _Voice:
         if self._on_terminal:
             bar = "#" * round(part * 30)
             click.echo(f"\r[{bar:<30}] {words}  ", nl=False, err=True)
-        elif time.monotonic() - self._said >= SAY_EVERY:
+        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
             click.echo(words.strip(), err=True)
 
@@ -174,4 +184,4 @@ class _Voice:
             click.echo(err=True)
 
 
-COMMANDS = (subscribers,)
+COMMANDS = (imports_group,)

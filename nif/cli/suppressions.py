@@ -4,18 +4,18 @@ from typing import IO, Any
 
 import click
 
-from nif.accounts.auditing import Nobody
-from nif.audience import barring, listing
-from nif.audience.listing import SHOWN, Barred
-from nif.cli.common import as_json, parts_of_this_house, show
+from nif.accounts.audit_log import SystemActor
+from nif.cli.common import json_option, load_services, print_result
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.sends import mirroring, telling
-from nif.subscriptions import relaying, tallying
+from nif.sends import suppression_sync
+from nif.subscribers import manual_suppressions, suppression_search
+from nif.subscribers.suppression_search import SHOWN_REASONS, ListedSuppression
+from nif.subscriptions import suppression_list, suppression_outbox
 
-BY = Nobody("the command line")
-AT_A_TIME = 1000
-MANY_REQUESTS = 10_000
+OPERATOR = SystemActor("the command line")
+MAX_PER_PAGE = 1000
+MAX_PUSH_REQUESTS = 10_000
 
 
 @click.group("suppressions")
@@ -24,22 +24,26 @@ def suppressions() -> None:
 
 
 @suppressions.command("list")
-@click.option("--reason", type=click.Choice([one.value for one in SHOWN]), default=None)
+@click.option("--reason", type=click.Choice([one.value for one in SHOWN_REASONS]), default=None)
 @click.option("--begins", default="", help="Only addresses that begin like this.")
-@click.option("--most", type=click.IntRange(1, AT_A_TIME), default=50, show_default=True)
+@click.option("--most", type=click.IntRange(1, MAX_PER_PAGE), default=50, show_default=True)
 @click.option("--after", help="Go on after this place, which the last page told.")
-@as_json
-def list_some(reason: str | None, begins: str, most: int, after: str | None, in_json: bool) -> None:
+@json_option
+def list_suppressions(
+    reason: str | None, begins: str, most: int, after: str | None, in_json: bool
+) -> None:
     """The newest first, with how many there are for each reason."""
-    asked = listing.sought(reason or "", begins)
-    with parts_of_this_house().database.reading() as session:
-        page = listing.page(session, asked, after=after, most=most)
-        counts = {one.value: count for one, count in tallying.counts(session).items()}
-    rows = [_as_data(row) for row in page.rows]
+    asked = suppression_search.parse_suppression_filter(reason or "", begins)
+    with load_services().database.reading() as session:
+        page = suppression_search.search_suppressions(session, asked, after=after, most=most)
+        counts = {
+            one.value: count for one, count in suppression_list.count_suppressions(session).items()
+        }
+    rows = [_suppression_as_data(row) for row in page.rows]
     if in_json:
-        show({"counts": counts, "suppressions": rows, "after": page.after}, in_json=True)
+        print_result({"counts": counts, "suppressions": rows, "after": page.after}, in_json=True)
         return
-    show(counts, in_json=False)
+    print_result(counts, in_json=False)
     for row in rows:
         click.echo("  ".join(str(cell) for cell in row.values() if cell is not None))
     if page.after:
@@ -50,41 +54,47 @@ def list_some(reason: str | None, begins: str, most: int, after: str | None, in_
 @click.argument("addresses", nargs=-1)
 @click.option("--file", "file", type=click.File(), help="Addresses, one a line; - is the input.")
 @click.option("--reason", required=True, help="It stands beside each of them.")
-@as_json
+@json_option
 def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str, in_json: bool) -> None:
     """Never mail these addresses again."""
     text = "\n".join(addresses) + "\n" + (file.read() if file else "")
-    pasted = barring.read_pasted(text)
+    pasted = manual_suppressions.parse_pasted_addresses(text)
     if not pasted.canonicals:
         raise Invalid({"addresses": "None of these is an address."})
-    with parts_of_this_house().database.transaction() as session:
-        added = barring.add(session, pasted.canonicals, reason, by=BY, now=utc_now())
+    with load_services().database.transaction() as session:
+        added = manual_suppressions.add_manual_suppressions(
+            session, pasted.canonicals, reason, by=OPERATOR, now=utc_now()
+        )
     told = {"new": added.new, "there_already": added.there, "no_addresses": len(pasted.wrong)}
-    show(told, in_json=in_json)
+    print_result(told, in_json=in_json)
 
 
 @suppressions.command()
-@as_json
+@json_option
 def pull(in_json: bool) -> None:
     """Fetch the provider's own lists of whom it mails no more, and keep to them."""
-    parts = parts_of_this_house()
-    seen = mirroring.pull(parts.database.transaction, parts.mailer, now=utc_now())
-    show({"looked_at": seen}, in_json=in_json)
+    parts = load_services()
+    seen = suppression_sync.pull_suppressions(
+        parts.database.transaction, parts.mailer, now=utc_now()
+    )
+    print_result({"looked_at": seen}, in_json=in_json)
 
 
 @suppressions.command()
-@as_json
+@json_option
 def push(in_json: bool) -> None:
     """Tell the provider whom the house mails no more, and whom it mails again, all at once."""
-    parts = parts_of_this_house()
+    parts = load_services()
     database = parts.database
-    told = telling.tell(database.transaction, parts.mailer, clock=utc_now, most=MANY_REQUESTS)
+    told = suppression_sync.push_suppressions(
+        database.transaction, parts.mailer, clock=utc_now, most=MAX_PUSH_REQUESTS
+    )
     with database.reading() as session:
-        waiting = relaying.waiting(session)
-    show({**vars(told), "waiting": waiting}, in_json=in_json)
+        waiting = suppression_outbox.count_unpushed_suppressions(session)
+    print_result({**vars(told), "waiting": waiting}, in_json=in_json)
 
 
-def _as_data(row: Barred) -> dict[str, Any]:
+def _suppression_as_data(row: ListedSuppression) -> dict[str, Any]:
     one = row.suppression
     return {
         "address": one.canonical,

@@ -1,62 +1,113 @@
-"""The pictures of the demo newsroom: received, cleaned and kept as an editor's would be."""
+"""The pictures of the demo newsroom: received, cleaned and kept as an editor's would be.
+
+Two pictures for the demo newsroom, drawn by code, so that no file of anybody's is needed.
+"""
 
 from datetime import datetime
 from io import BytesIO
+from math import cos, pi, sin
 
+from PIL import Image, ImageDraw
 from sqlalchemy.orm import Session
 
-from nif.demo.drawing import a_record, a_waveform
-from nif.media.describing import Description
-from nif.media.keeping import Framing, Taken, change, keep
-from nif.media.models import SourceType
-from nif.media.opening import clean, master_of
-from nif.media.preparing import prepare_one
-from nif.media.receiving import receive
-from nif.media.storing import Storage, name_of
+from nif.media.library import (
+    PictureDescription,
+    PictureFraming,
+    StoredUpload,
+    add_picture,
+    change_picture,
+)
+from nif.media.models import DigitalSourceType
+from nif.media.renditions import make_renditions_of
+from nif.media.storage import MediaStorage, content_file_name
+from nif.media.uploads import clean_picture, encode_master, receive_upload
+
+DRAWING_SIZE = (2000, 1333)
+STORED_SIZE = (1280, 853)
+"""As large as a page shows it: making the files of more would keep `make run` waiting."""
+
+PAPER, INK, ACCENT = "#f6efe9", "#1b1a17", "#b3261e"
+
+
+def draw_waveform() -> bytes:
+    """A track as a row of bars, one phrase of it marked. A PNG."""
+    image, pen = _blank_image()
+    middle = DRAWING_SIZE[1] // 2
+    for n in range(100):
+        swell = sin(n / 100 * pi) * (0.45 + 0.3 * sin(n / 3.1) + 0.25 * cos(n / 1.7))
+        half = 30 + abs(swell) * 480
+        left = n * 20
+        colour = ACCENT if 58 <= n < 74 else INK
+        pen.rounded_rectangle((left + 4, middle - half, left + 16, middle + half), 6, fill=colour)
+    return _as_png(image)
+
+
+def draw_record() -> bytes:
+    """A record seen from above, larger than the sheet, its label in one colour. A PNG."""
+    image, pen = _blank_image()
+    x, y = 1350, 640
+    for radius in range(760, 240, -20):
+        shade = INK if radius // 20 % 2 else "#2e2c27"
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=shade)
+    for radius, colour in ((240, ACCENT), (26, PAPER)):
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    return _as_png(image)
+
+
+def _blank_image() -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    image = Image.new("RGB", DRAWING_SIZE, PAPER)
+    return image, ImageDraw.Draw(image)
+
+
+def _as_png(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.resize(STORED_SIZE, Image.Resampling.LANCZOS).save(buffer, "PNG")
+    return buffer.getvalue()
+
 
 CREDIT = "Drawn by code/NIF demo"
-LARGEST = 25_000_000
-PICTURES = (
+MAX_PICTURE_BYTES = 25_000_000
+DEMO_PICTURES = (
     (
         "waveform",
-        a_waveform,
-        Framing(0.66, 0.5),
+        draw_waveform,
+        PictureFraming(0.66, 0.5),
         "The waveform of a track as a row of dark bars; one phrase of it is marked in red.",
         "A phrase that was sampled is marked. This is a drawing of the demo, not of a real track.",
     ),
     (
         "record",
-        a_record,
-        Framing(0.675, 0.48),
+        draw_record,
+        PictureFraming(0.675, 0.48),
         "A vinyl record with a red label, seen from above.",
         "A drawing of the demo.",
     ),
 )
 
 
-def hang(session: Session, storage: Storage, *, now: datetime) -> dict[str, int]:
+def add_demo_pictures(session: Session, storage: MediaStorage, *, now: datetime) -> dict[str, int]:
     """Put the demo's pictures into the library, with their files; returns their ids by name."""
     hung = {}
-    for name, draw, framing, alt, caption in PICTURES:
-        said = Description(
+    for name, draw, framing, alt, caption in DEMO_PICTURES:
+        said = PictureDescription(
             alt=alt,
             caption=caption,
             credit=CREDIT,
             licence="CC0 1.0",
             licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
-            source_type=SourceType.CREATION,
+            source_type=DigitalSourceType.CREATION,
         )
-        picture = keep(session, _taken(draw(), storage), said, by=None, now=now)
-        change(session, picture, said, framing, edits=0, now=now)
-        prepare_one(session, storage, picture)
+        picture = add_picture(session, _store_master(draw(), storage), said, by=None, now=now)
+        change_picture(session, picture, said, framing, edits=0, now=now)
+        make_renditions_of(session, storage, picture)
         hung[name] = picture.id
     return hung
 
 
-def _taken(data: bytes, storage: Storage) -> Taken:
-    with receive(BytesIO(data), most=LARGEST) as received:
-        image = clean(received.file, received.kind)
-    master = master_of(image)
-    name = name_of(master, "master", of=received.sha256)
+def _store_master(data: bytes, storage: MediaStorage) -> StoredUpload:
+    with receive_upload(BytesIO(data), most=MAX_PICTURE_BYTES) as received:
+        image = clean_picture(received.file, received.kind)
+    master = encode_master(image)
+    name = content_file_name(master, "master", of=received.sha256)
     storage.put(name, master)
-    return Taken(received.sha256, name, image.width, image.height, had_provenance=False)
+    return StoredUpload(received.sha256, name, image.width, image.height, had_provenance=False)

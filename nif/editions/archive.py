@@ -6,17 +6,23 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.editions.correcting import told_now
-from nif.editions.models import ASKING, DIGEST, Edition, EditionItem, EditionState, occasion_of
+from nif.editions.correction_editions import load_note_in_context
+from nif.editions.models import (
+    DIGEST_OCCASION,
+    REPERMISSION_OCCASION_PREFIX,
+    Edition,
+    EditionItem,
+    EditionState,
+    correction_occasion_of,
+)
 from nif.errors import NotFound
-from nif.stories.history import CORRECTIVE, Told
-from nif.stories.kinds import Standing
-from nif.stories.models import Revision, Story
-from nif.stories.notes import Note
+from nif.stories.corrections import StoryNote
+from nif.stories.history import CORRECTIVE_KINDS, NoteInContext
+from nif.stories.models import Revision, Story, StoryStanding
 from nif.subscriptions.models import MailingList
 
 
-def newest_sent(
+def list_sent_editions(
     session: Session, mailing_list: MailingList, *, most: int = 30
 ) -> Sequence[Edition]:
     """The newest editions of a list that went out, newest first: digests and corrections."""
@@ -25,14 +31,14 @@ def newest_sent(
         .where(
             Edition.list_id == mailing_list.id,
             Edition.state == EditionState.FROZEN,
-            ~Edition.occasion.startswith(ASKING),
+            ~Edition.occasion.startswith(REPERMISSION_OCCASION_PREFIX),
         )
         .order_by(Edition.slot.desc(), Edition.id.desc())
         .limit(most)
     ).all()
 
 
-def newest_slots(
+def list_recent_editions(
     session: Session, mailing_list: MailingList, *, most: int = 14
 ) -> Sequence[Edition]:
     """What became of a list's newest slots and of its corrections, newest first."""
@@ -44,21 +50,23 @@ def newest_slots(
     ).all()
 
 
-def get_sent(session: Session, mailing_list: MailingList, day: date) -> Edition:
+def get_sent_digest(session: Session, mailing_list: MailingList, day: date) -> Edition:
     """The digest of a day. Raises NotFound."""
-    return _get(session, mailing_list, day, DIGEST, "There is no edition of that day.")
+    return _get_edition(
+        session, mailing_list, day, DIGEST_OCCASION, "There is no edition of that day."
+    )
 
 
-def get_correction(
+def get_sent_correction(
     session: Session, mailing_list: MailingList, day: date, note_id: int
-) -> tuple[Edition, Told]:
+) -> tuple[Edition, NoteInContext]:
     """The edition of a day that told one note, and the note. Raises NotFound."""
     missing = "There is no such correction."
-    edition = _get(session, mailing_list, day, occasion_of(note_id), missing)
-    return edition, told_now(session, session.get_one(Note, note_id))
+    edition = _get_edition(session, mailing_list, day, correction_occasion_of(note_id), missing)
+    return edition, load_note_in_context(session, session.get_one(StoryNote, note_id))
 
 
-def find_wrong(session: Session, edition: Edition, note: Note) -> Edition | None:
+def find_corrected_digest(session: Session, edition: Edition, note: StoryNote) -> Edition | None:
     """The digest by which the list of an edition of a note had mailed what was wrong."""
     return session.scalar(
         select(Edition)
@@ -71,37 +79,37 @@ def find_wrong(session: Session, edition: Edition, note: Note) -> Edition | None
     )
 
 
-def set_right_since(session: Session, edition: Edition) -> dict[int, list[Note]]:
+def list_notes_since_edition(session: Session, edition: Edition) -> dict[int, list[StoryNote]]:
     """The notes on what an edition had mailed wrong, by the id of the story, oldest first."""
-    found: dict[int, list[Note]] = {}
+    found: dict[int, list[StoryNote]] = {}
     query = (
-        select(Note)
-        .join(EditionItem, EditionItem.story_id == Note.story_id)
+        select(StoryNote)
+        .join(EditionItem, EditionItem.story_id == StoryNote.story_id)
         .join(Revision, Revision.id == EditionItem.revision_id)
         .where(
             EditionItem.edition_id == edition.id,
-            Note.kind.in_(CORRECTIVE),
-            Revision.n >= Note.from_n,
-            Revision.n < Note.to_n,
+            StoryNote.kind.in_(CORRECTIVE_KINDS),
+            Revision.n >= StoryNote.from_n,
+            Revision.n < StoryNote.to_n,
         )
     )
-    for note in session.scalars(query.order_by(Note.to_n)):
+    for note in session.scalars(query.order_by(StoryNote.to_n)):
         found.setdefault(note.story_id, []).append(note)
     return found
 
 
-def removed_since(session: Session, edition: Edition) -> set[int]:
+def find_removed_story_ids(session: Session, edition: Edition) -> set[int]:
     """The ids of an edition's stories whose text nobody is to read any more."""
     query = (
         select(EditionItem.story_id)
         .join(Story, Story.id == EditionItem.story_id)
         .join(Revision, Revision.id == Story.current_id)
-        .where(EditionItem.edition_id == edition.id, Revision.standing == Standing.REMOVED)
+        .where(EditionItem.edition_id == edition.id, Revision.standing == StoryStanding.REMOVED)
     )
     return set(session.scalars(query))
 
 
-def _get(
+def _get_edition(
     session: Session, mailing_list: MailingList, day: date, occasion: str, missing: str
 ) -> Edition:
     edition = session.scalar(

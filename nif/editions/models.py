@@ -9,8 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId
 from nif.mail.message import Message
+from nif.stories.corrections import StoryNote
 from nif.stories.models import Revision, Story
-from nif.stories.notes import Note
 from nif.subscriptions.models import MailingList
 
 
@@ -21,16 +21,16 @@ class EditionState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-DIGEST = "digest"
+DIGEST_OCCASION = "digest"
 """The occasion of the edition that a slot makes."""
 
 
-def occasion_of(note_id: int) -> str:
+def correction_occasion_of(note_id: int) -> str:
     """The occasion of an edition that sets one thing right."""
     return f"note-{note_id}"
 
 
-ASKING = "asking-"
+REPERMISSION_OCCASION_PREFIX = "asking-"
 """How the occasion of an edition begins that asks its readers something, each of them alone."""
 
 
@@ -58,8 +58,8 @@ class Edition(Base):
     state: Mapped[EditionState]
     message: Mapped[dict[str, Any] | None]
     content_hash: Mapped[str | None]
-    occasion: Mapped[str] = mapped_column(default=DIGEST)
-    note_id: Mapped[int | None] = mapped_column(ForeignKey(Note.id))
+    occasion: Mapped[str] = mapped_column(default=DIGEST_OCCASION)
+    note_id: Mapped[int | None] = mapped_column(ForeignKey(StoryNote.id))
 
     mailing_list: Mapped[MailingList] = relationship()
     items: Mapped[list["EditionItem"]] = relationship(order_by="EditionItem.position")
@@ -72,7 +72,7 @@ class Edition(Base):
     @property
     def is_asking(self) -> bool:
         """Does it ask its readers something? Then nobody else is to look at it."""
-        return self.occasion.startswith(ASKING)
+        return self.occasion.startswith(REPERMISSION_OCCASION_PREFIX)
 
     def as_message(self) -> Message:
         """The frozen message. Only a frozen edition has one."""
@@ -94,11 +94,11 @@ class EditionItem(Base):
     revision: Mapped[Revision] = relationship()
 
 
-class NoteDelivery(Base):
+class EditionNote(Base):
     """A note that an edition carries to the readers of a list that had mailed the error. Once."""
 
     __tablename__ = "note_delivery"
 
-    note_id: Mapped[int] = mapped_column(ForeignKey(Note.id), primary_key=True)
+    note_id: Mapped[int] = mapped_column(ForeignKey(StoryNote.id), primary_key=True)
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
     edition_id: Mapped[int] = mapped_column(ForeignKey(Edition.id), index=True)

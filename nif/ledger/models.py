@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from nif.database import Base, BigId
 
 
-class Kind(StrEnum):
+class LedgerEntryKind(StrEnum):
     """What NIF did in public."""
 
     PUBLISH = "publish"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     REPORT = "report"
 
 
-class Entry(Base):
+class LedgerEntry(Base):
     """One public act, and its place in the chain. `at` has whole seconds.
 
     `story` is the slug by which the story went at that time. `salt` and `payload` are None where a
@@ -40,7 +40,7 @@ class Entry(Base):
 
     seq: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     prev: Mapped[str] = mapped_column(String(64), unique=True)
-    kind: Mapped[Kind]
+    kind: Mapped[LedgerEntryKind]
     story: Mapped[str | None]
     revision: Mapped[int | None]
     at: Mapped[datetime]
@@ -51,7 +51,7 @@ class Entry(Base):
     payload: Mapped[dict[str, Any] | None]
 
 
-class Head(Base):
+class LedgerHead(Base):
     """One row: the end of the chain. Whoever appends holds it, so appends come one by one."""
 
     __tablename__ = "ledger_head"
@@ -61,7 +61,7 @@ class Head(Base):
     entry_hash: Mapped[str] = mapped_column(String(64))
 
 
-class Checkpoint(Base):
+class LedgerCheckpoint(Base):
     """A signature over the first `size` entries, whose last one has the hash `root`.
 
     There is no foreign key to the keys: to name a key that nobody knows is for verifying.
@@ -76,7 +76,7 @@ class Checkpoint(Base):
     signature: Mapped[str]
 
 
-class Key(Base):
+class LedgerKey(Base):
     """A public key that signs checkpoints, or did. It stays published for good."""
 
     __tablename__ = "ledger_key"

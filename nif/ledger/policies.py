@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.database import insert_into
-from nif.ledger.chaining import THE_HEAD, append
-from nif.ledger.hashing import GENESIS
-from nif.ledger.models import Entry, Head, Kind
+from nif.database import conflict_aware_insert
+from nif.ledger.chain import HEAD_ID, append_entry
+from nif.ledger.hashes import GENESIS_HASH
+from nif.ledger.models import LedgerEntry, LedgerEntryKind, LedgerHead
 
 
 @dataclass(frozen=True)
-class Policy:
+class PolicyVersion:
     """One version of a policy: what it is called, since when it is in force, and its text."""
 
     slug: str
@@ -37,7 +37,7 @@ class Policy:
         }
 
 
-def write_down(session: Session, policies: Sequence[Policy], *, now: datetime) -> int:
+def record_policies(session: Session, policies: Sequence[PolicyVersion], *, now: datetime) -> int:
     """Put those versions into the ledger that are not there yet; how many there were.
 
     A text that was changed under its old number is one of them: the ledger then holds both. Two
@@ -45,25 +45,27 @@ def write_down(session: Session, policies: Sequence[Policy], *, now: datetime) -
     """
     if not policies:
         return 0
-    _hold_the_end(session)
+    _lock_chain_end(session)
     kept = session.execute(
-        select(Entry.payload).where(Entry.kind == Kind.POLICY).order_by(Entry.seq)
+        select(LedgerEntry.payload)
+        .where(LedgerEntry.kind == LedgerEntryKind.POLICY)
+        .order_by(LedgerEntry.seq)
     ).scalars()
     known = {(each["policy"], each["version"]): each for each in kept if each}
-    new = [policy for policy in policies if known.get(_key(policy)) != policy.payload()]
+    new = [policy for policy in policies if known.get(_policy_key(policy)) != policy.payload()]
     for policy in new:
-        append(session, Kind.POLICY, policy.payload(), now=now)
+        append_entry(session, LedgerEntryKind.POLICY, policy.payload(), now=now)
     return len(new)
 
 
-def _key(policy: Policy) -> tuple[str, int]:
+def _policy_key(policy: PolicyVersion) -> tuple[str, int]:
     return policy.slug, policy.version
 
 
-def _hold_the_end(session: Session) -> None:
+def _lock_chain_end(session: Session) -> None:
     """Have nobody else append until the transaction ends, in an empty ledger too."""
     session.execute(
-        insert_into(session, Head)
-        .values(id=THE_HEAD, seq=0, entry_hash=GENESIS)
-        .on_conflict_do_update(index_elements=[Head.id], set_={"seq": Head.seq})
+        conflict_aware_insert(session, LedgerHead)
+        .values(id=HEAD_ID, seq=0, entry_hash=GENESIS_HASH)
+        .on_conflict_do_update(index_elements=[LedgerHead.id], set_={"seq": LedgerHead.seq})
     )

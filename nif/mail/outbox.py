@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from nif.clock import utc_now
 from nif.database import Base, BigId, Transaction
 from nif.errors import NotFound
-from nif.mail.mailer import Blocked, Fence, Parcel
-from nif.mail.message import Copy, Message, fill
+from nif.mail.message import Message, MessageCopy, fill_placeholders
+from nif.mail.provider import BatchRequest, Fence, ProviderSuppression
 
 
 class OutboxPost(Base):
@@ -38,15 +38,15 @@ class OutboxMail(Base):
 
     @property
     def subject(self) -> str:
-        return fill(self.post.message["subject"], self.copy["values"])
+        return fill_placeholders(self.post.message["subject"], self.copy["values"])
 
     @property
     def text(self) -> str:
-        return fill(self.post.message["text"], self.copy["values"])
+        return fill_placeholders(self.post.message["text"], self.copy["values"])
 
     @property
     def html(self) -> str:
-        return fill(self.post.message["html"], self.copy["values"])
+        return fill_placeholders(self.post.message["html"], self.copy["values"])
 
     @property
     def headers(self) -> dict[str, str]:
@@ -73,15 +73,15 @@ class OutboxMailer:
     def pack(
         self,
         message: Message,
-        copies: Sequence[Copy],
+        copies: Sequence[MessageCopy],
         *,
         attempt: str,
         fence: Fence | None = None,
-    ) -> Parcel:
-        return Parcel(attempt, len(copies), (message, copies))
+    ) -> BatchRequest:
+        return BatchRequest(attempt, len(copies), (message, copies))
 
-    def post(self, parcel: Parcel) -> str | None:
-        message, copies = cast("tuple[Message, Sequence[Copy]]", parcel.content)
+    def post(self, parcel: BatchRequest) -> str | None:
+        message, copies = cast("tuple[Message, Sequence[MessageCopy]]", parcel.content)
         with self._transaction() as session:
             session.add(
                 OutboxPost(
@@ -91,7 +91,9 @@ class OutboxMailer:
                 )
             )
             session.flush()
-            session.execute(insert(OutboxMail), [_row(parcel.attempt, copy) for copy in copies])
+            session.execute(
+                insert(OutboxMail), [_outbox_row(parcel.attempt, copy) for copy in copies]
+            )
         return None
 
     def took(self, attempt: str) -> bool | None:
@@ -107,7 +109,7 @@ class OutboxMailer:
     def forget_fence(self, fence_id: str) -> None:
         pass
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
+    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         return iter(())
 
     def block(self, addresses: Sequence[str]) -> None:
@@ -117,11 +119,11 @@ class OutboxMailer:
         pass
 
 
-def _row(attempt: str, copy: Copy) -> dict[str, Any]:
+def _outbox_row(attempt: str, copy: MessageCopy) -> dict[str, Any]:
     return {"attempt": attempt, "address": copy.address, "copy": copy._asdict()}
 
 
-def newest_mails(
+def list_outbox_mails(
     session: Session, *, before: int | None = None, most: int = 50
 ) -> list[OutboxMail]:
     """The newest mails first, those with an id below `before` where it is given."""
@@ -131,12 +133,12 @@ def newest_mails(
     return list(session.scalars(query))
 
 
-def forget_mails_to(session: Session, canonical: str) -> None:
+def delete_outbox_mails_to(session: Session, canonical: str) -> None:
     """Drop the copies that went to an address."""
     session.execute(delete(OutboxMail).where(func.lower(OutboxMail.address) == canonical))
 
 
-def get_mail(session: Session, mail_id: int) -> OutboxMail:
+def get_outbox_mail(session: Session, mail_id: int) -> OutboxMail:
     """Raises NotFound."""
     mail = session.get(OutboxMail, mail_id)
     if mail is None:

@@ -2,36 +2,128 @@
 
 The `sendgrid` library knows hosts, headers and the webhook's key format; its HTTP client opens a
 connection for each call and knows no timeout, so requests themselves go through urllib3.
+
+What SendGrid's answers mean: taken, refused, not now, not at all, or nobody can know.
+
+The signature of SendGrid's event webhook: ECDSA over the timestamp and the raw body.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import isfinite
 from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 import urllib3
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
 from sendgrid import SendGridAPIClient
+from sendgrid.helpers.eventwebhook import EventWebhook
+from sendgrid.helpers.eventwebhook.eventwebhook_header import EventWebhookHeader
 
-from nif.mail import answers
-from nif.mail.mailer import Blocked, Fence, Locked, Parcel, Refused, Unavailable, Uncertain
-from nif.mail.message import Copy, Message
+from nif.logs import redact
+from nif.mail.message import Message, MessageCopy
+from nif.mail.provider import (
+    AccountLocked,
+    BatchRequest,
+    Fence,
+    ProviderProblem,
+    ProviderSuppression,
+    Refused,
+    Unavailable,
+    Uncertain,
+)
+
+
+def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Return for any 2xx. Raises Refused, Unavailable, Locked or Uncertain for all the rest."""
+    if 200 <= status < 300:
+        return
+    problems = _read_problems(body)
+    said = "; ".join(problem.message for problem in problems) or f"status {status}"
+    if status in {400, 413}:
+        raise Refused(status, problems)
+    if status == 429:
+        wait = _seconds_to_wait(headers)
+        raise Unavailable("SendGrid asked us to slow down (429)", wait, is_limit=True)
+    if 300 <= status < 500:
+        raise AccountLocked(f"SendGrid answered {status}: {said}", status)
+    raise Uncertain(f"SendGrid answered {status}")
+
+
+def _read_problems(body: bytes) -> list[ProviderProblem]:
+    """What the answer names; nothing where it is not the documented JSON (413 and 502 are HTML)."""
+    try:
+        errors = orjson.loads(body)["errors"]
+        return [
+            ProviderProblem(
+                redact(str(e["message"])[:500]), e.get("field"), _copy_index(e.get("field"))
+            )
+            for e in errors
+        ]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _copy_index(field: object) -> int | None:
+    """The N of `personalizations.N.to.0.email`; None where it is not the address that is wrong.
+
+    Headers, substitutions and arguments stand under a copy too, but are the mail's own fault.
+    """
+    parts = field.split(".") if isinstance(field, str) else []
+    about_address = len(parts) == 2 or parts[2:3] == ["to"]
+    if about_address and parts[0] == "personalizations" and parts[1].isdecimal():
+        return int(parts[1])
+    return None
+
+
+def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Until `X-RateLimit-Reset` (Unix seconds), or for `Retry-After` (seconds, or a date).
+
+    At least a second and at most a quarter of an hour; None where neither can be read.
+    """
+    reset, after = headers.get("X-RateLimit-Reset"), headers.get("Retry-After")
+    for wait in (_read_number(reset, -time.time()), _read_number(after), _seconds_until(after)):
+        if wait is not None:
+            return min(max(wait, 1.0), 900.0)
+    return None
+
+
+def _read_number(text: str | None, plus: float = 0.0) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value + plus if isfinite(value) else None
+
+
+def _seconds_until(text: str | None) -> float | None:
+    """The seconds until an HTTP date (RFC 9110 section 5.6.7)."""
+    try:
+        return parsedate_to_datetime(text or "").timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 IDLE_SECONDS = 25
 """A connection that was idle for longer may be half closed, and would make an answer uncertain."""
 
-SCHEDULED = "/v3/user/scheduled_sends"
-UNSUBSCRIBES = "/v3/asm/suppressions/global"
+SCHEDULED_SENDS_PATH = "/v3/user/scheduled_sends"
+UNSUBSCRIBES_PATH = "/v3/asm/suppressions/global"
 SUPPRESSION_LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes")
 """Where SendGrid mails nobody any more. Blocks are for a while, and not among them."""
 
-LARGEST_PAGE = 500
+PAGE_SIZE = 500
 
-LETTER_MARK = "nif_l"
+TRANSACTIONAL_MARK = "nif_l"
 """What marks a single mail that its reader has just asked for. It reaches also who had unsubscribed
 from everything at SendGrid: else they could never confirm that they want mail again."""
 
@@ -62,15 +154,15 @@ class SendGridMailer:
     def pack(
         self,
         message: Message,
-        copies: Sequence[Copy],
+        copies: Sequence[MessageCopy],
         *,
         attempt: str,
         fence: Fence | None = None,
-    ) -> Parcel:
+    ) -> BatchRequest:
         """One request body: a personalization with exactly one `to` for each copy."""
         body: dict[str, Any] = {
             "personalizations": [_personalization(copy) for copy in copies],
-            "from": {"email": message.from_address, "name": _plain_name(message.from_name)},
+            "from": {"email": message.from_address, "name": _without_separators(message.from_name)},
             "subject": message.subject,
             "content": [
                 {"type": "text/plain", "value": message.text},
@@ -79,15 +171,15 @@ class SendGridMailer:
             "custom_args": {"nif_a": attempt},
             "tracking_settings": TRACKING_OFF,
         }
-        if all(LETTER_MARK in copy.marks for copy in copies):
+        if all(TRANSACTIONAL_MARK in copy.marks for copy in copies):
             body["mail_settings"] = {"bypass_unsubscribe_management": {"enable": True}}
         if message.headers:
             body["headers"] = dict(message.headers)
         if fence:
             body |= {"batch_id": fence.id, "send_at": int(fence.goes_out_at.timestamp())}
-        return Parcel(attempt, len(copies), orjson.dumps(body))
+        return BatchRequest(attempt, len(copies), orjson.dumps(body))
 
-    def post(self, parcel: Parcel) -> str | None:
+    def post(self, parcel: BatchRequest) -> str | None:
         answer = self._ask("POST", "/v3/mail/send", parcel.content)
         return answer.headers.get("X-Message-Id")
 
@@ -105,45 +197,47 @@ class SendGridMailer:
         """Asked for again, SendGrid refuses what it has done: then it tells what it holds."""
         try:
             body = orjson.dumps({"batch_id": fence_id, "status": "cancel"})
-            self._ask("POST", SCHEDULED, body)
+            self._ask("POST", SCHEDULED_SENDS_PATH, body)
         except Refused:
             try:
-                held = orjson.loads(self._ask("GET", f"{SCHEDULED}/{fence_id}").data)
-            except (Locked, ValueError):
+                held = orjson.loads(self._ask("GET", f"{SCHEDULED_SENDS_PATH}/{fence_id}").data)
+            except (AccountLocked, ValueError):
                 return False
             return {"batch_id": fence_id, "status": "cancel"} in held
         return True
 
     def forget_fence(self, fence_id: str) -> None:
         try:
-            self._ask("DELETE", f"{SCHEDULED}/{fence_id}")
-        except Locked as error:
+            self._ask("DELETE", f"{SCHEDULED_SENDS_PATH}/{fence_id}")
+        except AccountLocked as error:
             if error.status != 404:
                 raise
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
+    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         for kind in SUPPRESSION_LISTS:
             offset = 0
             while page := self._page(kind, since, offset):
                 yield page
-                offset += LARGEST_PAGE
+                offset += PAGE_SIZE
 
     def block(self, addresses: Sequence[str]) -> None:
-        self._ask("POST", UNSUBSCRIBES, orjson.dumps({"recipient_emails": list(addresses)}))
+        self._ask("POST", UNSUBSCRIBES_PATH, orjson.dumps({"recipient_emails": list(addresses)}))
 
     def unblock(self, address: str) -> None:
         try:
-            self._ask("DELETE", f"{UNSUBSCRIBES}/{quote(address, safe='')}")
-        except Locked as error:
+            self._ask("DELETE", f"{UNSUBSCRIBES_PATH}/{quote(address, safe='')}")
+        except AccountLocked as error:
             if error.status != 404:
                 raise
 
-    def _page(self, kind: str, since: datetime, offset: int) -> list[Blocked]:
-        query = f"limit={LARGEST_PAGE}&offset={offset}&start_time={int(since.timestamp())}"
+    def _page(self, kind: str, since: datetime, offset: int) -> list[ProviderSuppression]:
+        query = f"limit={PAGE_SIZE}&offset={offset}&start_time={int(since.timestamp())}"
         answer = self._ask("GET", f"/v3/suppression/{kind}?{query}")
         try:
             return [
-                Blocked(str(one["email"]), kind, datetime.fromtimestamp(int(one["created"]), UTC))
+                ProviderSuppression(
+                    str(one["email"]), kind, datetime.fromtimestamp(int(one["created"]), UTC)
+                )
                 for one in orjson.loads(answer.data)
             ]
         except (ValueError, TypeError, KeyError, OverflowError) as error:
@@ -166,7 +260,7 @@ class SendGridMailer:
             if _never_connected(error):
                 raise Unavailable(f"SendGrid cannot be reached ({name})") from error
             raise Uncertain(f"no whole answer came from SendGrid ({name})") from error
-        answers.check(answer.status, answer.headers, answer.data)
+        raise_for_status(answer.status, answer.headers, answer.data)
         return answer
 
     def _drop_idle_connections(self) -> None:
@@ -176,7 +270,7 @@ class SendGridMailer:
         self._used = now
 
 
-def _personalization(copy: Copy) -> dict[str, Any]:
+def _personalization(copy: MessageCopy) -> dict[str, Any]:
     part: dict[str, Any] = {"to": [{"email": copy.address}], "custom_args": copy.marks}
     if copy.headers:
         part["headers"] = copy.headers
@@ -185,7 +279,7 @@ def _personalization(copy: Copy) -> dict[str, Any]:
     return part
 
 
-def _plain_name(name: str) -> str:
+def _without_separators(name: str) -> str:
     """A name without `;` and `,`: mail with them has been dropped in silence."""
     return name.replace(";", " ").replace(",", " ")
 
@@ -203,3 +297,28 @@ def _never_connected(error: Exception) -> bool:
             urllib3.exceptions.LocationValueError,
         ),
     )
+
+
+SIGNATURE_HEADER = EventWebhookHeader.SIGNATURE
+TIMESTAMP_HEADER = EventWebhookHeader.TIMESTAMP
+
+
+def is_webhook_signed(
+    body: bytes, signature: str, timestamp: str, public_keys: Sequence[str]
+) -> bool:
+    """Is `body` signed by one of `public_keys` (base64 SPKI, ECDSA P-256 over timestamp + body)?
+
+    The raw bytes count, the trailing CRLF too. False for whatever is malformed, and for no key.
+    """
+    return any(_is_signed_with(key, body, signature, timestamp) for key in public_keys)
+
+
+def _is_signed_with(key: str, body: bytes, signature: str, timestamp: str) -> bool:
+    try:
+        public = EventWebhook(key).public_key
+        public.verify(
+            b64decode(signature, validate=True), timestamp.encode() + body, ECDSA(SHA256())
+        )
+    except (InvalidSignature, ValueError, TypeError, AttributeError):
+        return False
+    return True

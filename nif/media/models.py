@@ -11,7 +11,7 @@ from nif.accounts.models import Account
 from nif.database import Base, BigId
 
 
-class Shape(StrEnum):
+class PictureShape(StrEnum):
     ORIGINAL = "original"
     WIDE = "wide"
     CARD = "card"
@@ -19,13 +19,13 @@ class Shape(StrEnum):
     SHARE = "share"
 
 
-class Format(StrEnum):
+class PictureFormat(StrEnum):
     AVIF = "avif"
     WEBP = "webp"
     JPEG = "jpeg"
 
 
-class SourceType(StrEnum):
+class DigitalSourceType(StrEnum):
     """How a picture came to be. `labelling` has the terms of the IPTC for it."""
 
     CAPTURE = "capture"
@@ -38,7 +38,7 @@ class SourceType(StrEnum):
     BY_AI = "by_ai"
 
 
-class AiUse(StrEnum):
+class PictureAiUse(StrEnum):
     NONE = "none"
     ASSISTED = "assisted"
     GENERATED = "generated"
@@ -75,7 +75,7 @@ class Picture(Base):
     licence: Mapped[str]
     licence_url: Mapped[str]
     caption: Mapped[str]
-    source_type: Mapped[SourceType]
+    source_type: Mapped[DigitalSourceType]
     source_told: Mapped[str]
     had_provenance: Mapped[bool]
     focus_x: Mapped[float] = mapped_column(default=0.5)
@@ -99,11 +99,15 @@ class Picture(Base):
     )
 
     @property
-    def ai_use(self) -> AiUse:
+    def ai_use(self) -> PictureAiUse:
         """Follows from how it came to be, so that the two never say different things."""
-        if self.source_type is SourceType.BY_AI:
-            return AiUse.GENERATED
-        return AiUse.ASSISTED if self.source_type is SourceType.WITH_AI else AiUse.NONE
+        if self.source_type is DigitalSourceType.BY_AI:
+            return PictureAiUse.GENERATED
+        return (
+            PictureAiUse.ASSISTED
+            if self.source_type is DigitalSourceType.WITH_AI
+            else PictureAiUse.NONE
+        )
 
     @property
     def is_preparing(self) -> bool:
@@ -122,8 +126,8 @@ class Rendition(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     picture_id: Mapped[int] = mapped_column(ForeignKey(Picture.id))
     cut: Mapped[int]
-    shape: Mapped[Shape]
-    format: Mapped[Format]
+    shape: Mapped[PictureShape]
+    format: Mapped[PictureFormat]
     width: Mapped[int]
     height: Mapped[int]
     size: Mapped[int]

@@ -21,7 +21,7 @@ class PartyKind(StrEnum):
     OTHER = "other"
 
 
-class Ours(StrEnum):
+class OurSide(StrEnum):
     """Who on our side a relationship is of: NIF, its owner, a product of the owner, a person."""
 
     NIF = "nif"
@@ -30,7 +30,7 @@ class Ours(StrEnum):
     ACCOUNT = "account"
 
 
-class Nature(StrEnum):
+class RelationshipType(StrEnum):
     """What stands between a party and us; natures.py says what follows from each."""
 
     SAME_GROUP = "same_group"
@@ -66,7 +66,7 @@ class Nature(StrEnum):
     OTHER = "other"
 
 
-class Direction(StrEnum):
+class RelationshipDirection(StrEnum):
     FROM_THEM = "from_them"
     TO_THEM = "to_them"
     MUTUAL = "mutual"
@@ -89,14 +89,14 @@ class AmountBand(StrEnum):
     MORE = "over_10000"
 
 
-class Visibility(StrEnum):
+class RelationshipVisibility(StrEnum):
     """`match_only` is printed under a story that names the party, and is on no list."""
 
     PUBLIC = "public"
     MATCH_ONLY = "match_only"
 
 
-class Decision(StrEnum):
+class DisclosureChoice(StrEnum):
     DISCLOSE = "disclose"
     WAIVE = "waive"
 
@@ -123,12 +123,12 @@ class Party(Base):
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
 
-    aliases: Mapped[list["Alias"]] = relationship(
-        order_by="Alias.id", cascade="all, delete-orphan", back_populates="party"
+    aliases: Mapped[list["PartyAlias"]] = relationship(
+        order_by="PartyAlias.id", cascade="all, delete-orphan", back_populates="party"
     )
 
 
-class Alias(Base):
+class PartyAlias(Base):
     """Another name of a party. Two parties may share one: a story then brings up both."""
 
     __tablename__ = "alias"
@@ -153,12 +153,12 @@ class Relationship(Base):
     __tablename__ = "relationship"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    ours: Mapped[Ours]
+    ours: Mapped[OurSide]
     ours_label: Mapped[str] = mapped_column(default="")
     account_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id), index=True)
     party_id: Mapped[int] = mapped_column(ForeignKey(Party.id), index=True)
-    nature: Mapped[Nature]
-    direction: Mapped[Direction]
+    nature: Mapped[RelationshipType]
+    direction: Mapped[RelationshipDirection]
     detail: Mapped[str] = mapped_column(default="")
     since: Mapped[date | None]
     until: Mapped[date | None]
@@ -169,7 +169,9 @@ class Relationship(Base):
     wording: Mapped[str] = mapped_column(default="")
     sentence: Mapped[str]
     afterwards: Mapped[str]
-    visibility: Mapped[Visibility] = mapped_column(default=Visibility.PUBLIC)
+    visibility: Mapped[RelationshipVisibility] = mapped_column(
+        default=RelationshipVisibility.PUBLIC
+    )
     evidence_url: Mapped[str] = mapped_column(default="")
     version: Mapped[int] = mapped_column(default=1)
     changed_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
@@ -200,7 +202,7 @@ class DisclosureDecision(Base):
     story_id: Mapped[int] = mapped_column(BigInteger)
     relationship_id: Mapped[int] = mapped_column(ForeignKey(Relationship.id), index=True)
     version: Mapped[int]
-    decision: Mapped[Decision] = mapped_column(index=True)
+    decision: Mapped[DisclosureChoice] = mapped_column(index=True)
     sentence: Mapped[str]
     reason: Mapped[str] = mapped_column(default="")
     by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
@@ -212,10 +214,10 @@ class DisclosureDecision(Base):
     @property
     def holds(self) -> bool:
         """A waiver holds only with a second person."""
-        return self.decision is Decision.DISCLOSE or self.second_by_id is not None
+        return self.decision is DisclosureChoice.DISCLOSE or self.second_by_id is not None
 
 
-class RegisterStamp(Base):
+class RegisterVersion(Base):
     """One row whose stamp changes with every change of a name.
 
     It is no number: what a transaction wrote that was rolled back must not come again.

@@ -4,10 +4,13 @@ A delivery is one subscriber in a send and has no row state of its own while its
 ordinary way: the provider takes a request as a whole or not at all, so what became of a delivery
 is what became of its batch, unless `outcome` says otherwise. A batch is a range of subscriber
 ids; splitting one is splitting its range.
+
+What the provider reports, as it is kept: the tray, the events, and what they add up to.
 """
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -24,7 +27,7 @@ class SendState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Cause(StrEnum):
+class SendStopCause(StrEnum):
     """Why a send is paused or over: what a person has to know before they decide."""
 
     BY_HAND = "by_hand"
@@ -47,7 +50,7 @@ class BatchState(StrEnum):
     HELD = "held"
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of a delivery apart from its batch: it was not mailed, and this is why.
 
     SPOKE is who was to be asked something, and has given the answer before by what they did.
@@ -94,7 +97,7 @@ class Send(Base):
     starts_at: Mapped[datetime]
     not_after: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    cause: Mapped[Cause | None]
+    cause: Mapped[SendStopCause | None]
     trouble: Mapped[str | None]
     refusals: Mapped[int] = mapped_column(default=0)
     tolerated: Mapped[bool] = mapped_column(default=False)
@@ -113,12 +116,12 @@ class Delivery(Base):
     # subscriber is erased.
     send_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    outcome: Mapped[Outcome | None]
+    outcome: Mapped[DeliveryOutcome | None]
     why: Mapped[str | None]
 
 
-OPEN = text("state IN ('intent', 'uncertain', 'held')")
-RECALLED = text("result = 'cancelled' AND fence IS NOT NULL")
+_UNSETTLED_BATCHES = text("state IN ('intent', 'uncertain', 'held')")
+_RECALLED_ATTEMPTS = text("result = 'cancelled' AND fence IS NOT NULL")
 
 
 class Batch(Base):
@@ -134,7 +137,12 @@ class Batch(Base):
     __table_args__ = (
         UniqueConstraint("send_id", "first"),
         Index("ix_batch_send_id_state", "send_id", "state", "first"),
-        Index("ix_batch_open", "state", sqlite_where=OPEN, postgresql_where=OPEN),
+        Index(
+            "ix_batch_open",
+            "state",
+            sqlite_where=_UNSETTLED_BATCHES,
+            postgresql_where=_UNSETTLED_BATCHES,
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -179,7 +187,10 @@ class Attempt(Base):
     __table_args__ = (
         Index("ix_attempt_send_id_first", "send_id", "first"),
         Index(
-            "ix_attempt_recalled", "goes_out_at", sqlite_where=RECALLED, postgresql_where=RECALLED
+            "ix_attempt_recalled",
+            "goes_out_at",
+            sqlite_where=_RECALLED_ATTEMPTS,
+            postgresql_where=_RECALLED_ATTEMPTS,
         ),
     )
 
@@ -197,3 +208,66 @@ class Attempt(Base):
     fence: Mapped[str | None]
     goes_out_at: Mapped[datetime | None]
     heard_at: Mapped[datetime | None]
+
+
+_CLICKS_ONLY: dict[str, Any] = dict.fromkeys(
+    ("sqlite_where", "postgresql_where"), text("kind = 'click'")
+)
+"""What a person did: nothing is written here where tracking is off, as it is by default."""
+
+
+class ProviderEventPost(Base):
+    """What the provider's webhook posted, as it came, until it is processed.
+
+    One that cannot be is kept with its `trouble`. It may hold the proof that a batch was taken, so
+    while there is one, no batch is released for lack of proof.
+    """
+
+    __tablename__ = "event_post"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    body: Mapped[bytes]
+    trouble: Mapped[str | None]
+
+
+class ProviderEvent(Base):
+    """One thing that the provider reported, once, however often it was posted.
+
+    `kind` is SendGrid's name of it, but for two that it tells apart only by a field: `blocked`, a
+    bounce for a while, and `machine_open`, the opening of a mail by no person.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("ix_event_attempt_id_subscriber_id", "attempt_id", "subscriber_id"),
+        Index("ix_event_clicks", "happened_at", "subscriber_id", **_CLICKS_ONLY),
+        Index("ix_event_clicks_of", "subscriber_id", "happened_at", **_CLICKS_ONLY),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    attempt_id: Mapped[str | None]
+    subscriber_id: Mapped[int | None] = mapped_column(BigInteger)
+    happened_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    detail: Mapped[str | None]
+
+
+class SendEventCount(Base):
+    """How many events of a kind came about a send. Kept with the events, in one transaction."""
+
+    __tablename__ = "report"
+
+    send_id: Mapped[int] = mapped_column(ForeignKey(Send.id), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
+class StreamLiveness(Base):
+    """A second of which an event came in promptly: the stream was alive then."""
+
+    __tablename__ = "pulse"
+
+    second: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    received_at: Mapped[datetime]

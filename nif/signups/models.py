@@ -9,14 +9,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from nif.database import Base, BigId
 
 
-class Door(StrEnum):
+class SignupKind(StrEnum):
     """What was asked for: to join a list, or the link to one's own page."""
 
     JOIN = "join"
     LINK = "link"
 
 
-class Why(StrEnum):
+class HoldReason(StrEnum):
     """Why a sign-up is held. The first four are the budget's ceilings, by the same names."""
 
     NETWORK = "network"
@@ -34,7 +34,7 @@ NO_LIST = 0
 """In place of a list, where a door is not about one."""
 
 
-class SignUp(Base):
+class Signup(Base):
     """What somebody asked for: waiting for the worker, or held, and then `why` says why.
 
     The same wish is one row, however often it is made. `next_at` is when the worker looks at it;
@@ -49,7 +49,7 @@ class SignUp(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    door: Mapped[Door]
+    door: Mapped[SignupKind]
     address: Mapped[str]
     canonical: Mapped[str]
     list_id: Mapped[int] = mapped_column(BigId)
@@ -58,22 +58,22 @@ class SignUp(Base):
     words: Mapped[str | None]
     asked_at: Mapped[datetime] = mapped_column(index=True)
     times: Mapped[int]
-    why: Mapped[Why | None]
+    why: Mapped[HoldReason | None]
     next_at: Mapped[datetime | None]
     let_through: Mapped[bool]
 
 
-class HeldTally(Base):
+class HeldSignupCount(Base):
     """How many sign-ups are held for a reason, and how many there was no more room for."""
 
     __tablename__ = "held_tally"
 
-    why: Mapped[Why] = mapped_column(primary_key=True)
+    why: Mapped[HoldReason] = mapped_column(primary_key=True)
     held: Mapped[int]
     beyond: Mapped[int]
 
 
-class SignUpRate(Base):
+class SignupCount(Base):
     """How many sign-ups came in within the five minutes that begin at `slot`, and were held."""
 
     __tablename__ = "sign_up_rate"
@@ -99,7 +99,7 @@ class AttackMode(Base):
     why: Mapped[str]
 
 
-class UsedProof(Base):
+class UsedProofOfWork(Base):
     """A proof of work that was used, kept until nobody could use it again anyway."""
 
     __tablename__ = "used_proof"

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, Profile, RoleName
 from nif.database import Base
-from nif.register.keeping import find_by_name
 from nif.register.models import PartyKind
+from nif.register.parties import find_party_by_name
 from nif.stories.models import Story
 
-_BETWEEN = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*", re.IGNORECASE)
-_OF_A_HOUSE = re.compile(r"\b(?:staff|newsroom|desk|editors|team)\b", re.IGNORECASE)
+_NAME_SEPARATOR = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*", re.IGNORECASE)
+_ORGANISATION_WORD = re.compile(r"\b(?:staff|newsroom|desk|editors|team)\b", re.IGNORECASE)
 
 
 story_byline = Table(
@@ -24,24 +24,24 @@ story_byline = Table(
 )
 
 
-def names_in(byline: str) -> list[str]:
+def split_byline(byline: str) -> list[str]:
     """The names of a byline: "Ann, Bea and Cy" has three."""
-    return list(dict.fromkeys(name for name in _BETWEEN.split(byline.strip()) if name))
+    return list(dict.fromkeys(name for name in _NAME_SEPARATOR.split(byline.strip()) if name))
 
 
-def strangers(session: Session, byline: str) -> list[str]:
+def list_byline_names_without_profile(session: Session, byline: str) -> list[str]:
     """The names that readers cannot look up: of no public profile, and of no organisation's.
 
     An organisation signs by a name from the register that is no person's, or as "NIF staff".
     """
-    names = names_in(byline)
+    names = split_byline(byline)
     query = select(Account.name).join(Profile, Profile.account_id == Account.id)
     query = query.where(Account.name.in_(names), Profile.is_public.is_(True))
     known = set(session.scalars(query)) if names else set()
     return [name for name in names if name not in known and not _is_an_organisation(session, name)]
 
 
-def knowers(session: Session, *, besides: int | None = None) -> Sequence[str]:
+def list_source_confidants(session: Session, *, besides: int | None = None) -> Sequence[str]:
     """The editors who may know the name of an unnamed source: all but who wrote the story."""
     query = select(Account.name).where(Account.role != RoleName.AUTHOR, Account.active.is_(True))
     if besides is not None:
@@ -49,20 +49,22 @@ def knowers(session: Session, *, besides: int | None = None) -> Sequence[str]:
     return session.scalars(query.order_by(Account.name)).all()
 
 
-def keep(session: Session, story: Story) -> None:
+def save_byline_accounts(session: Session, story: Story) -> None:
     """Write down whose story it is. A name that two people here share is the author's, or nobody's.
 
     It is kept by account, so that a person's stories stay theirs when the person changes names.
     """
     session.execute(delete(story_byline).where(story_byline.c.story_id == story.id))
-    rows = [{"story_id": story.id, "account_id": each} for each in _people(session, story)]
+    rows = [
+        {"story_id": story.id, "account_id": each} for each in _find_byline_accounts(session, story)
+    ]
     if rows:
         session.execute(insert(story_byline), rows)
 
 
-def _people(session: Session, story: Story) -> Sequence[int]:
+def _find_byline_accounts(session: Session, story: Story) -> Sequence[int]:
     query = select(Account.name, func.min(Account.id), func.count())
-    query = query.where(Account.name.in_(names_in(story.byline))).group_by(Account.name)
+    query = query.where(Account.name.in_(split_byline(story.byline))).group_by(Account.name)
     found = session.execute(query).all()
     people = [account_id for _, account_id, count in found if count == 1]
     shared = [name for name, _, count in found if count > 1]
@@ -71,7 +73,7 @@ def _people(session: Session, story: Story) -> Sequence[int]:
 
 
 def _is_an_organisation(session: Session, name: str) -> bool:
-    if _OF_A_HOUSE.search(name):
+    if _ORGANISATION_WORD.search(name):
         return True
-    party = find_by_name(session, name)
+    party = find_party_by_name(session, name)
     return party is not None and party.kind is not PartyKind.PERSON

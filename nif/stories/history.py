@@ -9,13 +9,12 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, RoleName
 from nif.errors import NotFound
-from nif.stories.kinds import LABELS, ChangeKind, Standing
-from nif.stories.models import Revision, Story
-from nif.stories.notes import Note
-from nif.stories.reading import place
-from nif.stories.reporting import ReaderReport
+from nif.stories.corrections import StoryNote
+from nif.stories.models import NOTE_LABELS, ChangeKind, Revision, Story, StoryStanding
+from nif.stories.queries import parse_page_position
+from nif.stories.reader_reports import ReaderReport
 
-CORRECTIVE = tuple(
+CORRECTIVE_KINDS = tuple(
     kind
     for kind in ChangeKind
     if kind
@@ -29,11 +28,11 @@ CORRECTIVE = tuple(
 """The notes that say that something was not right."""
 
 
-NAMES = {ChangeKind.PUBLISH: "Published", ChangeKind.STYLE: "Style", **LABELS}
+CHANGE_LABELS = {ChangeKind.PUBLISH: "Published", ChangeKind.STYLE: "Style", **NOTE_LABELS}
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """A line of a story's history: enough to list a revision, without its text."""
 
     n: int
@@ -47,30 +46,30 @@ class Entry:
 
     @property
     def label(self) -> str:
-        return NAMES[self.kind]
+        return CHANGE_LABELS[self.kind]
 
 
 @dataclass(frozen=True)
-class Told:
+class NoteInContext:
     """A note, with the story that it is about as it is now."""
 
-    note: Note
+    note: StoryNote
     slug: str
     headline: str
-    standing: Standing
+    standing: StoryStanding
 
 
 @dataclass(frozen=True)
 class NotesPage:
     """Some notes, newest first, and where the next page begins."""
 
-    notes: Sequence[Told]
+    notes: Sequence[NoteInContext]
     after: str | None
 
 
-def entries(
+def list_history(
     session: Session, story_id: int, *, before: int | None = None, size: int = 100
-) -> list[Entry]:
+) -> list[HistoryEntry]:
     """The newest revisions of a story first; those with a number below `before` where given."""
     query = (
         select(
@@ -90,14 +89,14 @@ def entries(
     )
     if before is not None:
         query = query.where(Revision.n < before)
-    return [Entry(*row) for row in session.execute(query)]
+    return [HistoryEntry(*row) for row in session.execute(query)]
 
 
-def get_revision(session: Session, current: Revision, n: int) -> Revision:
+def get_story_revision(session: Session, current: Revision, n: int) -> Revision:
     """A revision of a story by its number. Raises NotFound, also for what was removed."""
     if n == current.n:
         return current
-    if current.standing is Standing.REMOVED:
+    if current.standing is StoryStanding.REMOVED:
         raise NotFound("The text of this story was removed. Its page says why.")
     query = select(Revision).where(Revision.story_id == current.story_id, Revision.n == n)
     revision = session.scalar(query)
@@ -106,35 +105,35 @@ def get_revision(session: Session, current: Revision, n: int) -> Revision:
     return revision
 
 
-def notes_of(session: Session, story_id: int) -> Sequence[Note]:
+def notes_of_story(session: Session, story_id: int) -> Sequence[StoryNote]:
     """The notes on a story, newest first."""
-    query = select(Note).where(Note.story_id == story_id).order_by(Note.to_n.desc())
+    query = select(StoryNote).where(StoryNote.story_id == story_id).order_by(StoryNote.to_n.desc())
     return session.scalars(query).all()
 
 
-def notes_about(session: Session, report_id: int) -> Sequence[Note]:
+def notes_of_report(session: Session, report_id: int) -> Sequence[StoryNote]:
     """The notes that a reader's report led to, oldest first."""
     query = (
-        select(Note)
-        .join(ReaderReport, ReaderReport.story_id == Note.story_id)
-        .where(ReaderReport.id == report_id, Note.report_id == report_id)
+        select(StoryNote)
+        .join(ReaderReport, ReaderReport.story_id == StoryNote.story_id)
+        .where(ReaderReport.id == report_id, StoryNote.report_id == report_id)
     )
-    return session.scalars(query.order_by(Note.to_n)).all()
+    return session.scalars(query.order_by(StoryNote.to_n)).all()
 
 
-def newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:
+def list_newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:
     """A page of what was set right, newest first; `after` is the `after` of the page before."""
     query = (
-        select(Note, Story.slug, Revision.headline, Revision.standing)
-        .join(Story, Story.id == Note.story_id)
+        select(StoryNote, Story.slug, Revision.headline, Revision.standing)
+        .join(Story, Story.id == StoryNote.story_id)
         .join(Revision, Revision.id == Story.current_id)
-        .where(Note.kind.in_(CORRECTIVE))
-        .order_by(Note.at.desc(), Note.id.desc())
+        .where(StoryNote.kind.in_(CORRECTIVE_KINDS))
+        .order_by(StoryNote.at.desc(), StoryNote.id.desc())
     )
     if after:
-        moment, note_id = place(after)
-        same = (Note.at == moment) & (Note.id < note_id)
-        query = query.where(or_(Note.at < moment, same))
-    found = [Told(*row) for row in session.execute(query.limit(size + 1))]
+        moment, note_id = parse_page_position(after)
+        same = (StoryNote.at == moment) & (StoryNote.id < note_id)
+        query = query.where(or_(StoryNote.at < moment, same))
+    found = [NoteInContext(*row) for row in session.execute(query.limit(size + 1))]
     last = found[size - 1].note if len(found) > size else None
     return NotesPage(found[:size], f"{last.at.isoformat()}~{last.id}" if last else None)

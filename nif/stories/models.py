@@ -1,5 +1,12 @@
-"""A story as it is worked on, the records behind its transparency block, and what was published."""
+"""A story as it is worked on, the records behind its transparency block, and what was published.
 
+Of what kind a change to a published story is, how grave, and what that means for its place.
+
+The lines of a story's text, and a short fingerprint that changes with any of them.
+"""
+
+import hashlib
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,8 +18,128 @@ from nif.accounts.models import Account
 from nif.database import Base, BigId
 from nif.media.models import Picture
 from nif.register.models import Party
-from nif.stories.kinds import ChangeKind, Checked, Standing, Verdict
-from nif.stories.measuring import minutes
+from nif.stories.text import reading_minutes_of
+
+
+class ChangeKind(StrEnum):
+    """What a revision is. Only `STYLE` comes without a note: a misspelling, a link repaired."""
+
+    PUBLISH = "publish"
+    STYLE = "style"
+    UPDATE = "update"
+    CORRECTION = "correction"
+    CLARIFICATION = "clarification"
+    LATE_DISCLOSURE = "late_disclosure"
+    RIGHT_OF_REPLY = "right_of_reply"
+    EDITORS_NOTE = "editors_note"
+    RETRACTION = "retraction"
+    REMOVAL = "removal"
+
+
+class NoteSeverity(StrEnum):
+    """`MINOR` changes nothing that a reader would conclude; `SIGNIFICANT` a name, a number, a
+    quotation or an allegation; `SERIOUS` the headline, the premise, or somebody's good name."""
+
+    MINOR = "minor"
+    SIGNIFICANT = "significant"
+    SERIOUS = "serious"
+
+
+class StoryStanding(StrEnum):
+    """Whether a story stands. All but the first are said before its headline, wherever it is."""
+
+    SOUND = "sound"
+    CORRECTED = "corrected"
+    RETRACTED = "retracted"
+    REMOVED = "removed"
+
+    @property
+    def stands(self) -> bool:
+        """Do we still stand by it?"""
+        return self in {StoryStanding.SOUND, StoryStanding.CORRECTED}
+
+
+class NotePlacement(StrEnum):
+    """Where a note stands on the page of its story."""
+
+    TOP = "top"
+    DATELINE = "dateline"
+    FOOT = "foot"
+
+
+NOTE_LABELS = {
+    ChangeKind.CORRECTION: "Correction",
+    ChangeKind.CLARIFICATION: "Clarification",
+    ChangeKind.UPDATE: "Updated",
+    ChangeKind.LATE_DISCLOSURE: "Disclosure added",
+    ChangeKind.RIGHT_OF_REPLY: "Response added",
+    ChangeKind.EDITORS_NOTE: "Editor’s note",
+    ChangeKind.RETRACTION: "Retracted",
+    ChangeKind.REMOVAL: "Removed",
+}
+"""What each note is called. A correction is called nothing softer."""
+
+KINDS_WITHOUT_TEXT_CHANGE = frozenset(
+    {
+        ChangeKind.CLARIFICATION,
+        ChangeKind.EDITORS_NOTE,
+        ChangeKind.RETRACTION,
+        ChangeKind.REMOVAL,
+    }
+)
+"""Notes that may come to a text that stays as it is."""
+
+_DEFAULT_SEVERITY = {
+    ChangeKind.LATE_DISCLOSURE: NoteSeverity.SIGNIFICANT,
+    ChangeKind.EDITORS_NOTE: NoteSeverity.SIGNIFICANT,
+    ChangeKind.RETRACTION: NoteSeverity.SERIOUS,
+    ChangeKind.REMOVAL: NoteSeverity.SERIOUS,
+}
+
+
+def note_severity_of(kind: ChangeKind, given: NoteSeverity | None) -> NoteSeverity:
+    """How grave a note is: of a correction a person says so, the others follow from their kind."""
+    if kind is ChangeKind.CORRECTION and given is not None:
+        return given
+    return _DEFAULT_SEVERITY.get(kind, NoteSeverity.MINOR)
+
+
+def note_placement_of(kind: ChangeKind, severity: NoteSeverity) -> NotePlacement:
+    """Severity decides the place; that the news moved on is said beside the date."""
+    if severity is not NoteSeverity.MINOR:
+        return NotePlacement.TOP
+    return NotePlacement.DATELINE if kind is ChangeKind.UPDATE else NotePlacement.FOOT
+
+
+def standing_after(
+    before: StoryStanding, kind: ChangeKind, severity: NoteSeverity | None
+) -> StoryStanding:
+    """Whether a story stands after a change: what was said before its headline stays said."""
+    own = {
+        ChangeKind.RETRACTION: StoryStanding.RETRACTED,
+        ChangeKind.REMOVAL: StoryStanding.REMOVED,
+        ChangeKind.CORRECTION: StoryStanding.CORRECTED,
+    }.get(kind, StoryStanding.SOUND)
+    if own is StoryStanding.CORRECTED and severity is not NoteSeverity.SERIOUS:
+        own = StoryStanding.SOUND
+    return max(before, own, key=list(StoryStanding).index)
+
+
+class ReleaseVerification(StrEnum):
+    """Did NIF check a press release?"""
+
+    NO = "no"
+    PARTLY = "partly"
+    YES = "yes"
+
+
+class ReviewVerdict(StrEnum):
+    """What became of a story in review."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    SENT_BACK = "sent_back"
+    CONFIRMED = "confirmed"
 
 
 class StoryType(StrEnum):
@@ -88,7 +215,7 @@ class Story(Base):
 
     `sections` is a list of {"label": str, "bullets": [str, …], "picture": id or None}, each bullet
     as it was typed: see `markup`. Sections from before there were pictures have no "picture".
-    `answers` are those of `nif.stories.answers`, by question.
+    `answers` are those of `nif.stories.declarations`, by question.
     """
 
     __tablename__ = "story"
@@ -122,13 +249,13 @@ class Story(Base):
     # No foreign key: revisions point to their story, and a circle helps nobody.
     current_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
 
-    sources: Mapped[list["Source"]] = relationship(
-        order_by="Source.position", cascade="all, delete-orphan", back_populates="story"
+    sources: Mapped[list["StorySource"]] = relationship(
+        order_by="StorySource.position", cascade="all, delete-orphan", back_populates="story"
     )
     tags: Mapped[list[Tag]] = relationship(secondary=story_tag, order_by=Tag.name)
 
 
-class Source(Base):
+class StorySource(Base):
     """Where a story came from: what was taken from it, and whether NIF saw it itself.
 
     Where it did not, `relied_on` is the position of the source whose account of it was taken.
@@ -148,7 +275,7 @@ class Source(Base):
     taken: Mapped[str] = mapped_column(default="")
     seen_by_us: Mapped[bool] = mapped_column(default=True)
     relied_on: Mapped[int | None]
-    checked: Mapped[Checked | None]
+    checked: Mapped[ReleaseVerification | None]
     unnamed_because: Mapped[str] = mapped_column(default="")
     known_to: Mapped[str] = mapped_column(default="")
 
@@ -197,18 +324,18 @@ class Revision(Base):
     summary: Mapped[str] = mapped_column(default="")
     changed: Mapped[int] = mapped_column(default=0)
     confirmed_by: Mapped[str] = mapped_column(default="")
-    standing: Mapped[Standing] = mapped_column(default=Standing.SOUND)
+    standing: Mapped[StoryStanding] = mapped_column(default=StoryStanding.SOUND)
     modified_at: Mapped[datetime]
 
     @property
     def label(self) -> str:
         """What is said before the headline; empty for a story that stands as it is."""
-        return "" if self.standing is Standing.SOUND else self.standing.value.capitalize()
+        return "" if self.standing is StoryStanding.SOUND else self.standing.value.capitalize()
 
     @property
     def minutes(self) -> int:
         """Reading time in minutes."""
-        return minutes(self.words)
+        return reading_minutes_of(self.words)
 
 
 class Review(Base):
@@ -219,14 +346,14 @@ class Review(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     story_id: Mapped[int] = mapped_column(ForeignKey(Story.id), index=True)
     edits: Mapped[int]
-    verdict: Mapped[Verdict]
+    verdict: Mapped[ReviewVerdict]
     remark: Mapped[str] = mapped_column(default="")
     by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     by: Mapped[str]
     at: Mapped[datetime]
 
 
-class Override(Base):
+class CheckOverride(Base):
     """A gate that was passed by decision: who took it, and why. Readers see how many there are."""
 
     __tablename__ = "override"
@@ -241,10 +368,27 @@ class Override(Base):
     at: Mapped[datetime] = mapped_column(index=True)
 
 
-class Shelf(Base):
+class PageVersion(Base):
     """One row whose number grows with every change that a reader could see."""
 
     __tablename__ = "shelf"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int]
+
+
+def text_lines_of(story: Story) -> Iterator[tuple[str, str]]:
+    """Every line that readers will read, with the field in which it stands."""
+    yield "headline", story.headline
+    yield "dek", story.dek or ""
+    yield "lead", story.lead
+    for n, section in enumerate(story.sections):
+        yield f"sections-{n}-label", section["label"]
+        for bullet in section["bullets"]:
+            yield f"sections-{n}-bullets", bullet
+
+
+def text_fingerprint_of(story: Story) -> str:
+    """Sixteen hexadecimal digits that stand for the text as it is now."""
+    text = "\x00".join(text for _, text in text_lines_of(story))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -8,20 +8,19 @@ from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from nif.media.models import Picture
-from nif.register import deciding
-from nif.register.matching import matcher
+from nif.register import disclosure_decisions
 from nif.register.models import DisclosureDecision, Materiality, Relationship
-from nif.register.standing import in_force
+from nif.register.name_matching import get_party_matcher
+from nif.register.relationships import list_relationships_in_force
 from nif.stories import bylines
-from nif.stories.fingerprints import lines_of
-from nif.stories.gates.finding import Case
-from nif.stories.markup import plain, with_sources
-from nif.stories.models import Story, story_party
-from nif.stories.picturing import pictures_of
+from nif.stories.checks.findings import CheckContext
+from nif.stories.models import Story, story_party, text_lines_of
+from nif.stories.pictures import get_pictures_of_stories
+from nif.stories.text import split_source_references, strip_markup
 
 
 @dataclass(frozen=True)
-class OnRecord:
+class StoryRecords:
     """The parties that a story names, and what is on record about them.
 
     `undecided` are the relationships that keep the story from its readers; `sentences` what its
@@ -38,10 +37,10 @@ class OnRecord:
     strangers: Sequence[str] = ()
     knowers: Sequence[str] | None = None
 
-    def case(self, story: Story, *, now: datetime) -> Case:
+    def case(self, story: Story, *, now: datetime) -> CheckContext:
         """The story as its gates look at it."""
         names = dict.fromkeys(one.party.name for one in self.undecided)
-        return Case(
+        return CheckContext(
             story,
             undecided=tuple(names),
             parties=frozenset(self.parties),
@@ -52,26 +51,35 @@ class OnRecord:
         )
 
 
-def named_in(session: Session, story: Story) -> list[int]:
+def find_named_parties(session: Session, story: Story) -> list[int]:
     """The ids of the parties that a story names or is tagged with, in order."""
-    lines = [plain(with_sources(text)[0]) for _, text in lines_of(story)]
+    lines = [strip_markup(split_source_references(text)[0]) for _, text in text_lines_of(story)]
     tags = [tag.name for tag in story.tags]
-    return matcher(session).find("\n".join([*lines, *tags]))
+    return get_party_matcher(session).find("\n".join([*lines, *tags]))
 
 
-def look_up(session: Session, story: Story, *, story_id: int | None, now: datetime) -> OnRecord:
+def look_up_story_records(
+    session: Session, story: Story, *, story_id: int | None, now: datetime
+) -> StoryRecords:
     """What is on record about whom a story names. What must be told needs nobody's decision."""
-    parties, pictures = named_in(session, story), pictures_of(session, [story])
-    found = in_force(session, parties, on=now.date())
-    strangers = bylines.strangers(session, story.byline)
-    knowers = bylines.knowers(session, besides=story.author_id)
+    parties, pictures = (
+        find_named_parties(session, story),
+        get_pictures_of_stories(session, [story]),
+    )
+    found = list_relationships_in_force(session, parties, on=now.date())
+    strangers = bylines.list_byline_names_without_profile(session, story.byline)
+    knowers = bylines.list_source_confidants(session, besides=story.author_id)
     if not found:
-        return OnRecord(parties, pictures=pictures, strangers=strangers, knowers=knowers)
-    known = deciding.decisions(session, story_id, found) if story_id else {}
+        return StoryRecords(parties, pictures=pictures, strangers=strangers, knowers=knowers)
+    known = disclosure_decisions.map_current_decisions(session, story_id, found) if story_id else {}
     must = [one for one in found if one.materiality is Materiality.ALWAYS and one.id not in known]
-    told = deciding.sentences(session, story_id, found) if story_id else []
-    open_ = deciding.undecided(session, story_id, found) if story_id else found
-    return OnRecord(
+    told = (
+        disclosure_decisions.list_disclosed_sentences(session, story_id, found) if story_id else []
+    )
+    open_ = (
+        disclosure_decisions.list_open_disclosures(session, story_id, found) if story_id else found
+    )
+    return StoryRecords(
         parties=parties,
         relationships=found,
         undecided=[one for one in open_ if one not in must],
@@ -83,10 +91,14 @@ def look_up(session: Session, story: Story, *, story_id: int | None, now: dateti
     )
 
 
-def keep(session: Session, story: Story, on_record: OnRecord, *, now: datetime) -> None:
+def save_story_parties(
+    session: Session, story: Story, on_record: StoryRecords, *, now: datetime
+) -> None:
     """Write down who is in a story and who wrote it, and that what must be told is told."""
-    bylines.keep(session, story)
-    deciding.disclose_by_rule(session, story.id, on_record.relationships, now=now)
+    bylines.save_byline_accounts(session, story)
+    disclosure_decisions.disclose_mandatory_relationships(
+        session, story.id, on_record.relationships, now=now
+    )
     session.execute(delete(story_party).where(story_party.c.story_id == story.id))
     if on_record.parties:
         rows = [{"story_id": story.id, "party_id": party} for party in on_record.parties]

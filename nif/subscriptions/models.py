@@ -1,13 +1,17 @@
-"""Mailing lists, subscribers, what joins them, and the record of every consent."""
+"""Mailing lists, subscribers, what joins them, and the record of every consent.
+
+The days of the house, and what is counted on each of them.
+"""
 
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Date, ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from nif.database import Base, BigId
+from nif.database import TIME_ZONE_OPTION, Base, BigId
 
 
 class SubscriptionState(StrEnum):
@@ -26,7 +30,7 @@ class ConsentAction(StrEnum):
     RESUMED = "resumed"
 
 
-OWN_ACTS = text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')")
+READER_ACTIONS = text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')")
 """Of a consent: what only who reads at an address does. Anyone can ask in their name.
 
 A text, because an index holds these alone, and databases compare it with what is asked."""
@@ -73,7 +77,7 @@ class MailingList(Base):
     edits: Mapped[int] = mapped_column(default=0)
 
 
-PAUSED = text("paused_until IS NOT NULL")
+HAS_PAUSE = text("paused_until IS NOT NULL")
 
 
 class Subscriber(Base):
@@ -89,8 +93,8 @@ class Subscriber(Base):
         Index(
             "ix_subscriber_paused_until",
             "paused_until",
-            sqlite_where=PAUSED,
-            postgresql_where=PAUSED,
+            sqlite_where=HAS_PAUSE,
+            postgresql_where=HAS_PAUSE,
         ),
         {"sqlite_autoincrement": True},
     )
@@ -119,7 +123,7 @@ class Subscription(Base):
     mailing_list: Mapped[MailingList] = relationship()
 
 
-class SubscriptionTopic(Base):
+class SubscriptionTag(Base):
     """A topic without which a reader wants no edition of a list; who has none wants every one."""
 
     __tablename__ = "subscription_topic"
@@ -131,7 +135,7 @@ class SubscriptionTopic(Base):
     tag: Mapped[str] = mapped_column(primary_key=True)
 
 
-class Wording(Base):
+class ConsentWording(Base):
     """The words that someone agreed to, kept for ever; `version` is a hash of them."""
 
     __tablename__ = "wording"
@@ -152,8 +156,8 @@ class Consent(Base):
         Index(None, "source", "subscriber_id"),
         Index(
             *("ix_consent_own", "at", "subscriber_id"),
-            sqlite_where=OWN_ACTS,
-            postgresql_where=OWN_ACTS,
+            sqlite_where=READER_ACTIONS,
+            postgresql_where=READER_ACTIONS,
         ),
     )
 
@@ -178,7 +182,7 @@ class AddressChange(Base):
     asked_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class Lapse(Base):
+class RetentionRun(Base):
     """How many rows of a kind were let go on a day, because their time was over."""
 
     __tablename__ = "lapse"
@@ -221,7 +225,7 @@ class Suppression(Base):
     at: Mapped[datetime]
 
 
-class Refusal(Base):
+class SignupRefusal(Base):
     """Who reads at an address says that they did not ask: nobody's sign-up is mailed there again.
 
     What they are subscribed to goes on.
@@ -233,7 +237,7 @@ class Refusal(Base):
     at: Mapped[datetime]
 
 
-class SuppressionStep(Base):
+class SuppressionCountChange(Base):
     """By how many suppressions of a reason there were more, or fewer, after some change.
 
     What they add up to is how many there are; the worker adds them up now and then. A single row
@@ -245,3 +249,55 @@ class SuppressionStep(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     reason: Mapped[SuppressionReason]
     step: Mapped[int]
+
+
+class ListMetric(StrEnum):
+    """What happens on a list, as its days count it.
+
+    JOINED and LEFT are the deeds of readers, IMPORTED and REMOVED those of the house: by a file, by
+    undoing one, or because two addresses were one person's. ERASED are those who were forgotten
+    while they were on it. So what is confirmed on a list is JOINED and IMPORTED less LEFT, REMOVED
+    and ERASED, of all its days. The others are asked for, or reported by the provider, and move
+    nobody.
+    """
+
+    ASKED = "asked"
+    JOINED = "joined"
+    IMPORTED = "imported"
+    LEFT = "left"
+    REMOVED = "removed"
+    ERASED = "erased"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
+class DailyListCount(Base):
+    """How often something happened on a list on a day of the house's clock. No person is in it."""
+
+    __tablename__ = "day_count"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    what: Mapped[ListMetric] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
+class DailySourceCount(Base):
+    """The same by where it came from, for joining and leaving: a page, a file, the provider."""
+
+    __tablename__ = "source_count"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
+    what: Mapped[ListMetric] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
+def day_in_site_zone(session: Session, moment: datetime) -> date:
+    """The day on which something happened, by the clock of the house."""
+    zone = session.get_bind().get_execution_options().get(TIME_ZONE_OPTION, "UTC")
+    return moment.astimezone(ZoneInfo(zone)).date()

@@ -11,11 +11,11 @@ from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 
-from nif.accounts import managing
+from nif.accounts import accounts
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.web.current import settings, transaction
-from nif.web.factors import lacks_required
+from nif.web.second_factors import lacks_required_second_factor
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ class Access(StrEnum):
     ADMIN = "admin"
 
 
-STAFF = frozenset({Access.AUTHOR, Access.EDITOR, Access.STANDARDS, Access.ADMIN})
+STAFF_ACCESS = frozenset({Access.AUTHOR, Access.EDITOR, Access.STANDARDS, Access.ADMIN})
 """Whoever may call a view of one role may call it with any above. `AUTHOR` is all who work here."""
 
 
@@ -47,7 +47,7 @@ def open_to(access: Access) -> Callable[[View], View]:
 
 
 # The sign-in library's own views guard themselves; static files are for everyone.
-ELSEWHERE = frozenset(
+LIBRARY_ENDPOINTS = frozenset(
     {
         "static",
         "security.login",
@@ -76,14 +76,14 @@ SECOND_FACTOR_PAGE = "account.second_factor"
 """Where those are led who need a second factor and have none: nothing else is open to them."""
 
 
-def access_of(endpoint: str, view: object) -> Access | None:
+def access_of_view(endpoint: str, view: object) -> Access | None:
     """What a view says of itself; None where it says nothing."""
-    if endpoint in ELSEWHERE:
+    if endpoint in LIBRARY_ENDPOINTS:
         return Access.PUBLIC
     return cast("Access | None", getattr(view, "access", None))
 
 
-def spare_readers(app: Flask) -> None:
+def skip_login_for_public_views(app: Flask) -> None:
     """Keep the sign-in library away from requests that are nobody's: readers' and machines'.
 
     Has to be called before the library is set up, for it looks at every request.
@@ -109,13 +109,13 @@ def spare_readers(app: Flask) -> None:
         return response
 
 
-def comes_from_our_own_page() -> bool:
+def is_same_origin_form() -> bool:
     """Does the browser say that a form of this very site was sent? Only browsers can say so."""
     same = request.headers.get("Sec-Fetch-Site") == "same-origin"
     return same and request.method == "POST"
 
 
-def guard(app: Flask, csrf: CSRFProtect) -> None:
+def enforce_access(app: Flask, csrf: CSRFProtect) -> None:
     """Refuse, before any view runs, whoever may not call it.
 
     Forms of staff carry a CSRF token. Readers have no session that could be ridden: their forms
@@ -127,32 +127,34 @@ def guard(app: Flask, csrf: CSRFProtect) -> None:
         endpoint = request.endpoint
         if endpoint is None:
             return None
-        access = access_of(endpoint, app.view_functions[endpoint])
+        access = access_of_view(endpoint, app.view_functions[endpoint])
         if access is None:
             # Also what the library offers and NIF does not.
             abort(404)
-        return _check_staff(RoleName(access.value), csrf) if access in STAFF else None
+        return _check_staff(RoleName(access.value), csrf) if access in STAFF_ACCESS else None
 
 
 def _check_staff(role: RoleName, csrf: CSRFProtect) -> Any:
     """None where whoever asks may go on; else the answer that they get instead."""
-    if not current_user.is_authenticated and comes_from_our_own_page():
+    if not current_user.is_authenticated and is_same_origin_form():
         # What was written is not to be lost to a session that has ended.
         raise CSRFError("signed out")
     if not current_user.is_authenticated:
         return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
-    if request.endpoint != SECOND_FACTOR_PAGE and lacks_required(current_user, settings()):
+    if request.endpoint != SECOND_FACTOR_PAGE and lacks_required_second_factor(
+        current_user, settings()
+    ):
         return redirect(url_for(SECOND_FACTOR_PAGE), 303)
     if not current_user.may(role):
         abort(403)
     csrf.protect()
-    _was_here(current_user)
+    _record_last_seen(current_user)
     return None
 
 
-def _was_here(account: Account) -> None:
+def _record_last_seen(account: Account) -> None:
     today = utc_now().date()
     if account.last_seen_on != today:
         # A busy database is no reason to keep anyone from a page; the next one notes it.
         with suppress(OperationalError), transaction() as session:
-            managing.seen(session, account.id, today)
+            accounts.record_last_seen(session, account.id, today)

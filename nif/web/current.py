@@ -8,43 +8,43 @@ from sqlalchemy.orm import Session
 
 from nif.limits import network_of
 from nif.links import Links
-from nif.parts import Parts
+from nif.services import Services
 from nif.settings import Settings
-from nif.subscriptions.consenting import Circumstances
+from nif.subscriptions.consent import ConsentContext
 from nif.tokens import Tokens
 
 
-def parts() -> Parts:
-    return cast("Parts", current_app.extensions["nif"])
+def services() -> Services:
+    return cast("Services", current_app.extensions["nif"])
 
 
 def transaction() -> AbstractContextManager[Session]:
-    return parts().database.transaction()
+    return services().database.transaction()
 
 
 def reading() -> AbstractContextManager[Session]:
-    return parts().database.reading()
+    return services().database.reading()
 
 
 def settings() -> Settings:
-    return parts().settings
+    return services().settings
 
 
 def links() -> Links:
-    return parts().links
+    return services().links
 
 
 def tokens() -> Tokens:
-    return parts().tokens
+    return services().tokens
 
 
-def circumstances(wording: str | None = None, *, page: str = "") -> Circumstances:
+def consent_context(wording: str | None = None, *, page: str = "") -> ConsentContext:
     """Where this request comes from, as a consent is recorded: the network, not the address.
 
     `page` is where the form stood; else it is what was asked for, without the token in it.
     """
     own = request.path.rstrip("/").rsplit("/", 1)[0] if request.view_args else request.path
-    return Circumstances(
+    return ConsentContext(
         source=page if page.startswith("/") and page.isprintable() else own,
         network=network_of(request.remote_addr or ""),
         wording=wording,

@@ -4,71 +4,79 @@ from collections.abc import Iterator
 
 from flask import Blueprint
 
-from nif.web.admin import audit, figures, imports, quiet
+from nif.web.admin import analytics, audit_log, imports, inactive
+from nif.web.admin import held_signups as admin_sign_ups
 from nif.web.admin import lists as admin_lists
-from nif.web.admin import people as admin_people
 from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
-from nif.web.admin import sign_ups as admin_sign_ups
 from nif.web.admin import subscribers as admin_subscribers
 from nif.web.admin import suppressions as admin_suppressions
+from nif.web.admin import team as admin_people
 from nif.web.api import health, sendgrid_events
-from nif.web.newsroom import account, autosaving, merging, previewing
-from nif.web.newsroom import deciding as newsroom_deciding
+from nif.web.newsroom import account, autosave, live_preview, merge
+from nif.web.newsroom import disclosures as newsroom_deciding
 from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
+from nif.web.newsroom import reader_reports as newsroom_reports
 from nif.web.newsroom import register as newsroom_register
-from nif.web.newsroom import reports as newsroom_reports
-from nif.web.newsroom import revising as newsroom_revising
+from nif.web.newsroom import revisions as newsroom_revising
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
+    address_change,
     corrections,
-    embedding,
+    embedded_forms,
     feeds,
     history,
-    home,
-    invitation,
+    invitations,
     ledger,
     media,
-    new_address,
     newsletters,
-    not_me,
-    notices,
     outbox,
-    own_data,
     people,
+    personal_data,
     policies,
     preferences,
+    reader_reports,
     relationships,
-    reports,
+    repermission,
+    report_signup,
     sitemaps,
-    staying,
     stories,
     subscribe,
-    transparency,
+    transparency_report,
     unsubscribe,
+    well_known_files,
 )
 
-FOR_READERS = (
-    *(home, stories, history, corrections, reports, media, newsletters),
-    *(subscribe, embedding, unsubscribe, not_me, preferences, new_address, own_data, staying),
-    *(relationships, people, policies, ledger, transparency),
+READER_MODULES = (
+    *(stories, stories, history, corrections, reader_reports, media, newsletters),
+    *(
+        subscribe,
+        embedded_forms,
+        unsubscribe,
+        report_signup,
+        preferences,
+        address_change,
+        personal_data,
+        repermission,
+    ),
+    *(relationships, people, policies, ledger, transparency_report),
 )
-FOR_MACHINES = (feeds, sitemaps, notices, health, sendgrid_events)
-FOR_THE_NEWSROOM = (
-    *(newsroom_stories, autosaving, merging, previewing, newsroom_publishing),
+MACHINE_MODULES = (feeds, sitemaps, well_known_files, health, sendgrid_events)
+NEWSROOM_MODULES = (
+    *(newsroom_stories, autosave, merge, live_preview, newsroom_publishing),
     *(newsroom_deciding, newsroom_revising, newsroom_reports),
     *(newsroom_register, newsroom_pictures),
 )
-FOR_ADMINS = (
-    *(figures, admin_lists, imports, admin_sends, admin_people, audit, account, invitation),
-    *(admin_subscribers, admin_segments, admin_sign_ups, admin_suppressions, quiet),
+ADMIN_MODULES = (
+    *(analytics, admin_lists, imports, admin_sends, admin_people, audit_log, account, invitations),
+    *(admin_subscribers, admin_segments, admin_sign_ups, admin_suppressions, inactive),
 )
 
 
-def blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
+def list_blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
     """Every door; the outbox only where mail stays in it."""
-    for module in (*FOR_READERS, *FOR_MACHINES, *FOR_THE_NEWSROOM, *FOR_ADMINS):
+    for module in (*READER_MODULES, *MACHINE_MODULES, *NEWSROOM_MODULES, *ADMIN_MODULES):
         yield module.blueprint
     if outbox_is_open:
         yield outbox.blueprint

@@ -1,4 +1,7 @@
-"""The headers of every answer, and how far proxies and hosts are trusted."""
+"""The headers of every answer, and how far proxies and hosts are trusted.
+
+A mail's HTML in a frame of one of our pages: it may carry its own styles, and run nothing.
+"""
 
 from urllib.parse import urlsplit
 
@@ -15,11 +18,12 @@ from secure import (
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nif.settings import Settings
+from nif.web.current import settings
 
 
-def protect(app: Flask, settings: Settings) -> None:
+def configure_security(app: Flask, settings: Settings) -> None:
     """Set what browsers are told, and whom we believe."""
-    headers, framed = _headers(settings), _headers(settings, framed=True)
+    headers, framed = _security_headers(settings), _security_headers(settings, framed=True)
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -37,13 +41,13 @@ def protect(app: Flask, settings: Settings) -> None:
         if "\0" in request.path or any("\0" in value for value in values):
             abort(400)
 
-    app.config["TRUSTED_HOSTS"] = list(_hosts(settings))
+    app.config["TRUSTED_HOSTS"] = list(_trusted_hosts(settings))
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
 
 
-def let_be_framed() -> None:
+def allow_framing() -> None:
     """Let the page that answers this request stand in a frame on any site.
 
     No other page may. There is nothing in it that a trick with frames could make anyone do: it
@@ -52,25 +56,25 @@ def let_be_framed() -> None:
     g.may_be_framed = True
 
 
-def _hosts(settings: Settings) -> tuple[str, ...]:
+def _trusted_hosts(settings: Settings) -> tuple[str, ...]:
     own = urlsplit(settings.base_url).hostname or "localhost"
     local = () if settings.in_production else ("localhost", "127.0.0.1")
     return (own, *local, *settings.trusted_hosts)
 
 
-def elsewhere(settings: Settings) -> tuple[str, ...]:
+def media_origins(settings: Settings) -> tuple[str, ...]:
     """Where the files of pictures come from, if not from here."""
     parts = urlsplit(settings.media_base_url)
     return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
 
 
-def _headers(settings: Settings, *, framed: bool = False) -> dict[str, str]:
+def _security_headers(settings: Settings, *, framed: bool = False) -> dict[str, str]:
     policy = (
         ContentSecurityPolicy()
         .default_src("'none'")
         .style_src("'self'")
         .script_src("'self'")
-        .img_src("'self'", "data:", *elsewhere(settings))
+        .img_src("'self'", "data:", *media_origins(settings))
         .connect_src("'self'")
         .worker_src("'self'")
         .frame_src("'self'")
@@ -89,3 +93,14 @@ def _headers(settings: Settings, *, framed: bool = False) -> dict[str, str]:
         else None,
     )
     return dict(secure.headers)
+
+
+def framed_mail_response(html: str) -> Response:
+    """The page that only a page of this site may frame."""
+    pictures = " ".join(("'self'", *media_origins(settings())))
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src {pictures}; frame-ancestors 'self'"
+    )
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return response

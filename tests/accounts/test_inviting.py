@@ -5,28 +5,28 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from nif.accounts import inviting
-from nif.accounts.auditing import Nobody
+from nif.accounts import accounts
+from nif.accounts.audit_log import SystemActor
 from nif.accounts.models import Account, AccountState, RoleName
 from nif.errors import Conflict, Expired, Invalid, NotFound
-from nif.tokens import Purpose, Tokens
+from nif.tokens import TokenPurpose, Tokens
 from tests.conftest import NOON
 
-BOSS = Nobody("The boss")
+BOSS = SystemActor("The boss")
 TOKENS = Tokens([b"a key for tests"])
 
 
 def invited(session: Session, email: str = "new@example.com") -> Account:
-    return inviting.invite(session, BOSS, email, "New Hand", RoleName.AUTHOR, now=NOON)
+    return accounts.invite_colleague(session, BOSS, email, "New Hand", RoleName.AUTHOR, now=NOON)
 
 
 def opened(session: Session, token: str, **later: int) -> Account:
-    return inviting.get_invited(session, token, TOKENS, now=NOON + timedelta(**later))
+    return accounts.get_invited_account(session, token, TOKENS, now=NOON + timedelta(**later))
 
 
 def test_a_link_opens_its_own_invitation_for_three_days(session: Session) -> None:
     account, noise = invited(session), invited(session, "noise@example.com")
-    token = inviting.token_for(account, TOKENS)
+    token = accounts.make_invitation_token(account, TOKENS)
 
     assert account.state is AccountState.INVITED
     assert opened(session, token, hours=71).id == account.id != noise.id
@@ -36,9 +36,9 @@ def test_a_link_opens_its_own_invitation_for_three_days(session: Session) -> Non
 
 def test_a_link_is_used_up_by_the_password(session: Session) -> None:
     account = invited(session)
-    token, uniquifier = inviting.token_for(account, TOKENS), account.fs_uniquifier
+    token, uniquifier = accounts.make_invitation_token(account, TOKENS), account.fs_uniquifier
 
-    inviting.accept(session, account, "a hash", now=NOON)
+    accounts.accept_invitation(session, account, "a hash", now=NOON)
 
     assert account.state is AccountState.ACTIVE
     assert account.fs_uniquifier != uniquifier
@@ -48,24 +48,26 @@ def test_a_link_is_used_up_by_the_password(session: Session) -> None:
 
 def test_a_withdrawn_invitation_opens_nothing_until_it_is_made_again(session: Session) -> None:
     account = invited(session)
-    first = inviting.token_for(account, TOKENS)
-    inviting.withdraw(session, BOSS, account, now=NOON)
+    first = accounts.make_invitation_token(account, TOKENS)
+    accounts.withdraw_invitation(session, BOSS, account, now=NOON)
     assert account.state is AccountState.OFF
     with pytest.raises(Expired):
         opened(session, first)
 
-    inviting.invite_again(session, BOSS, account, now=NOON + timedelta(hours=1))
+    accounts.renew_invitation(session, BOSS, account, now=NOON + timedelta(hours=1))
 
     with pytest.raises(Expired):
         opened(session, first, hours=1)
-    assert opened(session, inviting.token_for(account, TOKENS), hours=1).id == account.id
+    assert (
+        opened(session, accounts.make_invitation_token(account, TOKENS), hours=1).id == account.id
+    )
 
 
 def test_who_has_accepted_is_neither_invited_again_nor_withdrawn(session: Session) -> None:
     account = invited(session)
-    inviting.accept(session, account, "a hash", now=NOON)
+    accounts.accept_invitation(session, account, "a hash", now=NOON)
 
-    for deed in (inviting.invite_again, inviting.withdraw):
+    for deed in (accounts.renew_invitation, accounts.withdraw_invitation):
         with pytest.raises(Conflict):
             deed(session, BOSS, account, now=NOON)
 
@@ -75,8 +77,8 @@ def test_a_token_of_another_purpose_or_of_nobody_opens_nothing(session: Session)
     session.flush()
 
     for token in (
-        TOKENS.make(Purpose.CONFIRM, account.id, 0),
-        TOKENS.make(Purpose.INVITATION, account.id + 1000, 0),
+        TOKENS.make(TokenPurpose.CONFIRM, account.id, 0),
+        TOKENS.make(TokenPurpose.INVITATION, account.id + 1000, 0),
         "x",
     ):
         with pytest.raises(NotFound):
@@ -86,4 +88,4 @@ def test_a_token_of_another_purpose_or_of_nobody_opens_nothing(session: Session)
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "Two\nlines"])
 def test_a_name_that_cannot_stand_in_a_byline_is_refused(session: Session, name: str) -> None:
     with pytest.raises(Invalid):
-        inviting.invite(session, BOSS, "a@example.com", name, RoleName.EDITOR, now=NOON)
+        accounts.invite_colleague(session, BOSS, "a@example.com", name, RoleName.EDITOR, now=NOON)

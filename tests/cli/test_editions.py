@@ -7,9 +7,8 @@ from sqlalchemy import select
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.mail.posting import Letter
-from nif.sends.events import EventPost
-from nif.sends.models import Send
+from nif.mail.transactional import TransactionalEmail
+from nif.sends.models import ProviderEventPost, Send
 from tests.cli.conftest import Run
 from tests.factories import a_list, a_plain_edition, a_story, subscriptions
 
@@ -66,7 +65,7 @@ def test_a_test_is_one_letter_without_links_that_change_anything(
     told = run("edition", "test", edition_id, "--to", "me@example.com", "--json").told
 
     with database.reading() as session:
-        letter = session.scalars(select(Letter)).one()
+        letter = session.scalars(select(TransactionalEmail)).one()
         assert session.scalars(select(Send)).all() == []
     assert told["subject"] == "[Test] News"
     assert letter.address == "me@example.com"
@@ -80,8 +79,8 @@ def test_the_tray_is_emptied_and_what_was_set_aside_is_tried_again(
     run: Run, database: Database
 ) -> None:
     with database.transaction() as session:
-        session.add(EventPost(received_at=utc_now(), body=b"[]", trouble="DataError"))
-        session.add(EventPost(received_at=utc_now(), body=b"[]"))
+        session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", trouble="DataError"))
+        session.add(ProviderEventPost(received_at=utc_now(), body=b"[]"))
 
     told = run("events", "drain", "--json").told
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from nif.database import Database
-from nif.ledger.reading import all_keys
-from nif.ledger.signing import as_jwk
+from nif.ledger.queries import list_ledger_keys
+from nif.ledger.signatures import as_jwk
 from nif.settings import Settings
 from tests.cli.conftest import Run
 from tests.factories import a_story
@@ -29,7 +29,7 @@ def files(run: Run, database: Database, tmp_path: Path) -> tuple[Path, Path]:
     export, key = tmp_path / "ledger.jsonl", tmp_path / "keys.json"
     export.write_bytes(b"".join(export_of(database)))
     with database.reading() as session:
-        jwks = [as_jwk(one.key_id, one.public_key) for one in all_keys(session)]
+        jwks = [as_jwk(one.key_id, one.public_key) for one in list_ledger_keys(session)]
     key.write_bytes(orjson.dumps({"keys": jwks}))
     return export, key
 

@@ -2,9 +2,9 @@
 
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
+from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
-from nif.subscriptions.reading import offered_lists
+from nif.subscriptions.lists import offered_lists
 from tests.cli.conftest import Run
 from tests.factories import a_story, a_subscription
 
@@ -31,7 +31,7 @@ def test_a_list_is_founded_changed_archived_and_taken_back(database: Database, r
     assert "archived" in run("digest", "preview", "--list", "daily").error
     assert run("list", "archive", "daily", "--take-back", "--json").told["archived_at"] is None
     with database.reading() as session:
-        acts = session.scalars(select(Act.what).order_by(Act.id)).all()
+        acts = session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)).all()
     assert acts == ["list_created", "list_changed", "list_archived", "list_taken_back"]
 
 

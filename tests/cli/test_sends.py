@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.sends.braking import Brake, BrakeCause
+from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
 from nif.sends.models import Batch, BatchState, Send, SendState
 from tests.cli.conftest import Run
 from tests.factories import a_plain_send
@@ -81,7 +81,7 @@ def test_trying_now_says_what_had_stopped_the_house(run: Run, database: Database
     now = utc_now()
     with database.transaction() as session:
         at = {"since": now, "closed_until": now}
-        session.add(Brake(id=1, cause=BrakeCause.KEY, why="bad key", failures=1, **at))
+        session.add(CircuitBreaker(id=1, cause=BreakerCause.KEY, why="bad key", failures=1, **at))
 
     told = run("send", "try-now", "--json").told
 

@@ -3,7 +3,7 @@
 import pytest
 
 from nif.database import Database
-from nif.parts import Parts
+from nif.services import Services
 from tests.cli.conftest import Run
 from tests.factories import a_list, a_send, a_subscription
 
@@ -39,7 +39,9 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run) -> None:
     assert run("retention", "run", "--json").told["dry_run"] is False
 
 
-def test_a_subscriber_is_told_as_on_their_page(run: Run, database: Database, parts: Parts) -> None:
+def test_a_subscriber_is_told_as_on_their_page(
+    run: Run, database: Database, parts: Services
+) -> None:
     with database.transaction() as session:
         a_send(session, parts, "Ann@example.com", "bob@example.com")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nif.database import Database
-from nif.subscriptions.reading import get_list
+from nif.subscriptions.lists import get_list
 from tests.cli.conftest import Run
 from tests.factories import a_list
 

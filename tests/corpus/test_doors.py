@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 
 from nif.accounts.models import RoleName
 from nif.database import Database
-from nif.parts import Parts
-from nif.subscriptions.preferring import preferences_token
-from nif.subscriptions.reading import get_list
+from nif.services import Services
+from nif.subscriptions.lists import get_list
+from nif.subscriptions.preferences import preferences_token
 from tests.corpus import NUL, in_sets, payloads
 from tests.corpus.looking import is_harmless, look, trouble
 from tests.corpus.world import furnish
@@ -150,14 +150,14 @@ def desk(app: Flask, database: Database) -> FlaskClient:
     return signed_in(without_tokens(app), database, RoleName.ADMIN)
 
 
-def filled(fields: Mapping[str, str], text: str, parts: Parts) -> dict[str, str]:
+def filled(fields: Mapping[str, str], text: str, parts: Services) -> dict[str, str]:
     """A form with `text` in every field that has no value of its own."""
     given = {name: value.format(n=next(_number)) or text for name, value in fields.items()}
     return {**given, "ticket": ticket(parts)}
 
 
 def test_no_form_breaks_and_what_was_typed_comes_back_as_text(
-    desk: FlaskClient, parts: Parts
+    desk: FlaskClient, parts: Services
 ) -> None:
     own = preferences_token(1, parts.tokens)
     for path, fields in ((door.replace("{own}", own), DOORS[door]) for door in DOORS):
@@ -171,7 +171,7 @@ def test_no_form_breaks_and_what_was_typed_comes_back_as_text(
                 assert (path, found) == (path, [])
 
 
-def test_what_a_form_keeps_or_refuses_breaks_nothing(desk: FlaskClient, parts: Parts) -> None:
+def test_what_a_form_keeps_or_refuses_breaks_nothing(desk: FlaskClient, parts: Services) -> None:
     odd = [one for one in payloads() if not one.isprintable() or "\\" in one or "%" in one]
     for path, fields in SAVED.items():
         for text in (NUL, *in_sets(95, of=odd)):

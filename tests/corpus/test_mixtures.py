@@ -5,9 +5,9 @@ from xml.etree import ElementTree as ET
 
 from hypothesis import given, settings
 
-from nif.stories import markup
-from nif.typography import legible, linked
-from nif.web.public.markup import add, document, root
+from nif.stories.text import render_inline_html
+from nif.typography import link_names, replace_invalid_xml
+from nif.web.public.xml_documents import add_element, new_root, write_document
 from tests.corpus import mixed
 from tests.corpus.looking import FROM_MARKS, is_harmless, look
 
@@ -17,7 +17,7 @@ EMPTY = look("")
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(mixed())
 def test_marks_make_nothing_but_what_they_may(text: str) -> None:
-    page = look(str(markup.html(text)))
+    page = look(str(render_inline_html(text)))
 
     assert page.shapes - EMPTY.shapes - FROM_MARKS == set()
     assert all(is_harmless(value) for _, _, value in page.addresses)
@@ -27,7 +27,7 @@ def test_marks_make_nothing_but_what_they_may(text: str) -> None:
 @given(mixed(), mixed(60))
 def test_a_sentence_links_its_names_and_nothing_else(text: str, name: str) -> None:
     said = {"text": f"{text} {name} {text}", "links": [[name, "https://example.com/"]]}
-    page = look(str(linked(said)))
+    page = look(str(link_names(said)))
 
     assert page.shapes - EMPTY.shapes - FROM_MARKS == set()
     assert {value for _, _, value in page.addresses} <= {"https://example.com/"}
@@ -36,10 +36,10 @@ def test_a_sentence_links_its_names_and_nothing_else(text: str, name: str) -> No
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(mixed())
 def test_a_feed_holds_it_whole(text: str) -> None:
-    tree = root("a", {})
-    add(tree, "b", text, {"c": text})
-    (child,) = ET.fromstring(document(tree))
+    tree = new_root("a", {})
+    add_element(tree, "b", text, {"c": text})
+    (child,) = ET.fromstring(write_document(tree))
 
-    told = legible(text).replace("\r\n", "\n").replace("\r", "\n")
+    told = replace_invalid_xml(text).replace("\r\n", "\n").replace("\r", "\n")
     assert (child.text or "") == told
-    assert json.loads(legible(json.dumps(text, ensure_ascii=True))) == text
+    assert json.loads(replace_invalid_xml(json.dumps(text, ensure_ascii=True))) == text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from nif.demo.loading import PASSWORD as DEMO_PASSWORD
+from nif.demo.loader import DEMO_PASSWORD
 from tests.journeys.hand import Hand
 from tests.journeys.house import House, until
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.signups import watching
-from nif.signups.models import SignUp, Why
+from nif.signups import attack_mode
+from nif.signups.models import HoldReason, Signup
 from tests.factories import a_list
 from tests.journeys.house import House
 from tests.journeys.open_to_all import obstacles
@@ -27,7 +27,9 @@ def house(tmp_path: Path) -> Iterator[House]:
         with database.transaction() as session:
             now = utc_now()
             a_list(session, created_at=now)
-            watching.switch_on(session, until=now + timedelta(hours=1), who="Ada", now=now)
+            attack_mode.enable_attack_mode(
+                session, until=now + timedelta(hours=1), who="Ada", now=now
+            )
         database.close()
         house.start("serve")
         yield house
@@ -55,7 +57,7 @@ def test_a_browser_proves_itself_and_who_has_no_script_is_held(
     assert said == []
     database = Database(house.environment["NIF_DATABASE_URL"])
     with database.reading() as session:
-        query = select(SignUp.canonical, SignUp.why).order_by(SignUp.id)
+        query = select(Signup.canonical, Signup.why).order_by(Signup.id)
         found = [tuple(row) for row in session.execute(query)]
     database.close()
-    assert found == [("script@example.org", None), ("none@example.org", Why.NO_PROOF)]
+    assert found == [("script@example.org", None), ("none@example.org", HoldReason.NO_PROOF)]

@@ -16,49 +16,47 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.app import join
-from nif.audience.models import Segment
+from nif.app import build_app
 from nif.clock import utc_now
 from nif.database import Database
-from nif.demo.loading import PASSWORD
-from nif.editions.composing import keep_slot
-from nif.editions.scheduling import Slot
-from nif.importing import keeping, steering
-from nif.parts import Parts, assemble
-from nif.sends.planning import plan
+from nif.demo.loader import DEMO_PASSWORD
+from nif.editions.digest import make_digest_of_slot
+from nif.editions.schedule import Slot
+from nif.imports import files, imports
+from nif.sends.planning import plan_send
+from nif.services import Services, build_services
 from nif.settings import load_settings
-from nif.signups import watching
-from nif.signups.models import Door, Why
-from nif.signups.taking import Wish, take
+from nif.signups import attack_mode
+from nif.signups.models import HoldReason, SignupKind
+from nif.signups.requests import SignupRequest, queue_signup
 from nif.stories.models import Revision, Story
-from nif.stories.reporting import ReportKind, report
-from nif.subscriptions.addresses import read_address
-from nif.subscriptions.counting import happened
-from nif.subscriptions.days import Happening
-from nif.subscriptions.forgetting import remember_erased
-from nif.subscriptions.models import MailingList
+from nif.stories.reader_reports import ReportKind, create_reader_report
+from nif.subscribers.models import Segment
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.models import ListMetric, MailingList
 from nif.subscriptions.models import SuppressionReason as Reason
-from nif.subscriptions.suppressing import suppress
-from nif.web.access import STAFF, access_of
+from nif.subscriptions.statistics import record_list_metrics
+from nif.subscriptions.suppression_list import record_erased_address, suppress_address
+from nif.web.access import STAFF_ACCESS, access_of_view
 from tests.factories import HERE, a_draft, a_subscription
 from tests.journeys.house import House
 from tests.journeys.open_to_all import obstacles
 
 NO_PAGES = {
-    "admin_audit.download": "a file of commas",
-    "admin_figures.files.growth": "a file of commas",
-    "admin_figures.files.where_from": "a file of commas",
-    "admin_figures.files.health": "a file of commas",
-    "admin_figures.files.editions": "a file of commas",
-    "admin_figures.files.everything": "JSON",
-    "admin_lists.previews.body": "the mail by itself, in a frame of its page",
-    "imports.progress": "a part of the page of an import, which is looked at",
-    "imports.exports.report": "a file of commas",
-    "admin_subscribers.erasing.everything": "JSON",
-    "admin_sends.certificates.certificate_as_json": "JSON",
-    "admin_sends.certificates.people_as_csv": "a file of commas",
-    "admin_sends.progress_only": "a part of the page of a send, which is looked at",
-    "newsroom_autosaving.look": "JSON",
+    "admin_audit_log.download": "a file of commas",
+    "admin_analytics.download_growth": "a file of commas",
+    "admin_analytics.download_sources": "a file of commas",
+    "admin_analytics.download_health": "a file of commas",
+    "admin_analytics.download_editions": "a file of commas",
+    "admin_analytics.download_json": "JSON",
+    "admin_lists.next_digest.body": "the mail by itself, in a frame of its page",
+    "admin_imports.show_progress": "a part of the page of an import, which is looked at",
+    "admin_imports.download_report": "a file of commas",
+    "admin_subscribers.download_data": "JSON",
+    "admin_sends.certificates.show_json": "JSON",
+    "admin_sends.certificates.download_deliveries": "a file of commas",
+    "admin_sends.show_progress": "a part of the page of a send, which is looked at",
+    "newsroom_autosave.show": "JSON",
 }
 EXAMPLES = {
     "picture_id": "1",
@@ -82,7 +80,7 @@ SEGMENT = {
         {"field": "suppressed", "operator": "not_because", "value": "any"},
     ],
 }
-PUBLISHED_ONLY = {"newsroom_revising.look"}
+PUBLISHED_ONLY = {"newsroom_revisions.new"}
 pytestmark = pytest.mark.browser
 
 
@@ -104,10 +102,10 @@ def pages(house: House) -> list[str]:
         queue_url=house.environment["NIF_QUEUE_URL"],
         instance_dir=house.environment["NIF_INSTANCE_DIR"],
     )
-    parts = assemble(settings)
+    parts = build_services(settings)
     try:
         draft_id, story_id = something_everywhere(parts.database, parts)
-        app = join(parts)
+        app = build_app(parts)
         found = list(addresses(app, draft_id, story_id))
     finally:
         parts.database.close()
@@ -115,24 +113,28 @@ def pages(house: House) -> list[str]:
     return found
 
 
-def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
+def something_everywhere(database: Database, parts: Services) -> tuple[int, int]:
     """A draft, a report and a send besides what the demo has; the ids of a draft and a story."""
     now = utc_now()
     with database.transaction() as session:
         draft = a_draft(session, headline="Half a Story", lead="")
         story = session.scalars(select(Story).where(Story.current_id.is_not(None))).first()
         revision = session.get_one(Revision, story.current_id)
-        report(session, revision, ReportKind.ERROR, "It was £4m.", contact=None, now=now)
+        create_reader_report(
+            session, revision, ReportKind.ERROR, "It was £4m.", contact=None, now=now
+        )
         newsletter = session.scalars(select(MailingList).where(MailingList.slug == "daily")).one()
         a_subscription(session, newsletter, "ann@example.com")
         slot = Slot((now - timedelta(days=1)).date(), now)
-        edition = keep_slot(session, newsletter, slot, parts.desk, now=now)
-        assert plan(session, edition, now=now) is not None
+        edition = make_digest_of_slot(session, newsletter, slot, parts.desk, now=now)
+        assert plan_send(session, edition, now=now) is not None
         bring_a_file(session, newsletter, parts.settings.imports)
         a_busy_month(session, newsletter)
-        held = Wish(Door.JOIN, read_address("bo@example.com"), HERE, newsletter.id, Why.TRAP)
-        take(session, held, now=now)
-        watching.switch_on(session, until=now + timedelta(days=1), who="Ada", now=now)
+        held = SignupRequest(
+            SignupKind.JOIN, parse_address("bo@example.com"), HERE, newsletter.id, HoldReason.TRAP
+        )
+        queue_signup(session, held, now=now)
+        attack_mode.enable_attack_mode(session, until=now + timedelta(days=1), who="Ada", now=now)
         some_suppressed(session, now)
         session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
         return draft.id, story.id
@@ -141,44 +143,48 @@ def something_everywhere(database: Database, parts: Parts) -> tuple[int, int]:
 def a_busy_month(session: Session, newsletter: MailingList) -> None:
     """Enough of everything that all charts have something to draw."""
     counts = {
-        Happening.JOINED: 20,
-        Happening.LEFT: 3,
-        Happening.BOUNCED: 90,
-        Happening.COMPLAINED: 3,
-        Happening.DELIVERED: 900,
-        Happening.IMPORTED: 100,
+        ListMetric.JOINED: 20,
+        ListMetric.LEFT: 3,
+        ListMetric.BOUNCED: 90,
+        ListMetric.COMPLAINED: 3,
+        ListMetric.DELIVERED: 900,
+        ListMetric.IMPORTED: 100,
     }
     for number in range(30):
         at = utc_now() - timedelta(days=number)
-        happened(session, newsletter.id, counts, source="/articles/some-story", now=at)
+        record_list_metrics(session, newsletter.id, counts, source="/articles/some-story", now=at)
     newsletter.confirmed_count += 30 * 117
 
 
 def some_suppressed(session: Session, now: datetime) -> None:
     """A subscriber and others, by a person, by an import and by the provider."""
-    suppress(session, "ann@example.com", Reason.MANUAL, source="by hand: She asked.", now=now)
+    suppress_address(
+        session, "ann@example.com", Reason.MANUAL, source="by hand: She asked.", now=now
+    )
     listed = "SendGrid's list of bounces"
-    suppress(session, "bo@example.com", Reason.BOUNCED, source=listed, now=now)
-    suppress(session, f"{'c' * 60}@example.com", Reason.COMPLAINED, source="import:1", now=now)
-    remember_erased(session, "di@example.com", source="test", now=now)
+    suppress_address(session, "bo@example.com", Reason.BOUNCED, source=listed, now=now)
+    suppress_address(
+        session, f"{'c' * 60}@example.com", Reason.COMPLAINED, source="import:1", now=now
+    )
+    record_erased_address(session, "di@example.com", source="test", now=now)
 
 
 def bring_a_file(session: Session, newsletter: MailingList, folder: Path) -> None:
     """An import whose columns are still to be chosen."""
-    stored = keeping.keep(BytesIO(b"Email,Name\nbo@example.com,Bo\n"), folder, most=1000)
-    with keeping.opened(folder, stored.name) as file:
-        proposed = steering.propose_form(file)
-    steering.begin(session, newsletter, stored, "readers.csv", proposed, now=utc_now())
+    stored = files.store_import_file(BytesIO(b"Email,Name\nbo@example.com,Bo\n"), folder, most=1000)
+    with files.open_import_file(folder, stored.name) as file:
+        proposed = imports.detect_file_layout(file)
+    imports.create_import(session, newsletter, stored, "readers.csv", proposed, now=utc_now())
 
 
 def addresses(app: Flask, draft_id: int, story_id: int) -> Iterator[str]:
     adapter = app.url_map.bind("127.0.0.1")
     for rule in app.url_map.iter_rules():
-        access = access_of(rule.endpoint, app.view_functions[rule.endpoint])
+        access = access_of_view(rule.endpoint, app.view_functions[rule.endpoint])
         is_own = rule.rule.startswith("/account/") and not rule.arguments
         if "GET" not in rule.methods or rule.endpoint in NO_PAGES:
             continue
-        if access not in STAFF and not is_own:
+        if access not in STAFF_ACCESS and not is_own:
             continue
         examples = {name: EXAMPLES.get(name) for name in rule.arguments}
         if "story_id" in examples:
@@ -191,7 +197,7 @@ def addresses(app: Flask, draft_id: int, story_id: int) -> Iterator[str]:
 def signed_in(page: Page, house: House) -> None:
     page.goto(f"{house.url}/login")
     page.fill("#email", "admin@example.com")
-    page.fill("#password", PASSWORD)
+    page.fill("#password", DEMO_PASSWORD)
     page.click("main button")
     page.wait_for_url(lambda url: "/login" not in url)
 

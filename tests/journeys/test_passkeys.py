@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from nif.demo.loading import PASSWORD
+from nif.demo.loader import DEMO_PASSWORD
 from tests.journeys.house import House
 
 pytestmark = pytest.mark.browser
@@ -48,7 +48,7 @@ def desk(browser: Browser, named: str) -> Iterator[Page]:
 def sign_in(page: Page) -> None:
     page.goto("/login")
     page.get_by_label("Email address").fill(EDITOR)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(DEMO_PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
 

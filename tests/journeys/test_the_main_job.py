@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Page
 
-from nif.demo.loading import PASSWORD, SEED
+from nif.demo.loader import DEMO_PASSWORD, REAL_STORY_SLUG
 from tests.journeys.house import House, until
 
 READER = "ann@example.org"
@@ -38,7 +38,7 @@ def test_a_story_a_reader_a_digest_and_a_way_out(page: Page, house: House) -> No
 
 
 def subscribe_under_the_story(page: Page, house: House) -> None:
-    page.goto(f"{house.url}/articles/{SEED}")
+    page.goto(f"{house.url}/articles/{REAL_STORY_SLUG}")
     assert "Anna’s Archive" in page.get_by_role("heading", level=1).inner_text()
     time.sleep(2.1)
     page.get_by_label("Your email address").fill(READER)
@@ -81,7 +81,7 @@ def sign_in(page: Page, house: House) -> None:
     page.goto(f"{house.url}/login")
     if page.get_by_label("Email").count():
         page.get_by_label("Email").fill("editor@example.com")
-        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("Password").fill(DEMO_PASSWORD)
         page.get_by_role("button", name=re.compile("Sign in|Log in|Login")).click()
 
 

@@ -16,14 +16,13 @@ from werkzeug.serving import make_server
 from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.database import Database
-from nif.parts import Parts, assemble
-from nif.sends import braking, feedback
-from nif.sends.certifying import certify
-from nif.sends.courier import Courier
-from nif.sends.delivering import deliver
-from nif.sends.leasing import Watch
+from nif.sends import circuit_breaker, provider_events
+from nif.sends.certificates import certify_send
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.leases import LeaseWatch
 from nif.sends.models import Send
-from nif.sends.reconciling import Patience, reconcile
+from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
+from nif.services import Services, build_services
 from nif.settings import MailerName, Settings
 from nif.subscriptions.models import Consent
 from tests.factories import a_send
@@ -68,7 +67,7 @@ def site(app: Flask, settings: Settings) -> Iterator[str]:
 
 
 @pytest.fixture
-def send(database: Database, parts: Parts) -> Send:
+def send(database: Database, parts: Services) -> Send:
     with database.transaction() as session:
         return a_send(session, parts, *READERS, now=utc_now() - timedelta(minutes=5))
 
@@ -79,20 +78,20 @@ def admin(app: Flask, database: Database) -> FlaskClient:
 
 
 @pytest.fixture
-def courier(parts: Parts, standin: Standin) -> Iterator[Courier]:
+def courier(parts: Services, standin: Standin) -> Iterator[DeliveryContext]:
     """A courier after whom nobody has two mails."""
     yield replace(parts.courier, concurrency=2)
     assert set(standin.recipients().values()) <= {1}
 
 
-def go_on(database: Database, courier: Courier, send: Send) -> None:
+def go_on(database: Database, courier: DeliveryContext, send: Send) -> None:
     with database.transaction() as session:
-        braking.try_now(session, now=utc_now())
-    deliver(courier, send.id)
+        circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
+    deliver_send(courier, send.id)
 
 
 def accepted(database: Database, send: Send) -> int:
-    made = certify(database, send.id, now=utc_now())
+    made = certify_send(database, send.id, now=utc_now())
     assert made.faults == []
     return made.accepted
 
@@ -111,12 +110,12 @@ def test_a_refusal_of_all_waits_says_why_and_goes_on(
     said: str,
     standin: Standin,
     database: Database,
-    courier: Courier,
+    courier: DeliveryContext,
     send: Send,
     admin: FlaskClient,
 ) -> None:
     standin.push_fault(kind, seconds=30)
-    deliver(courier, send.id)
+    deliver_send(courier, send.id)
 
     assert said in admin.get(f"/admin/sends/{send.id}").text
     assert accepted(database, send) == 0
@@ -125,10 +124,10 @@ def test_a_refusal_of_all_waits_says_why_and_goes_on(
 
 
 def test_one_refused_address_does_not_cost_the_others(
-    standin: Standin, database: Database, courier: Courier, send: Send, admin: FlaskClient
+    standin: Standin, database: Database, courier: DeliveryContext, send: Send, admin: FlaskClient
 ) -> None:
     standin.push_fault("bad_address", address=READERS[4], times=1)
-    deliver(courier, send.id)
+    deliver_send(courier, send.id)
 
     page = admin.get(f"/admin/sends/{send.id}").text
     assert READERS[4] in page
@@ -136,10 +135,12 @@ def test_one_refused_address_does_not_cost_the_others(
 
 
 def test_nobody_listening_is_told_from_an_answer_that_is_missing(
-    database: Database, courier: Courier, parts: Parts, send: Send, admin: FlaskClient
+    database: Database, courier: DeliveryContext, parts: Services, send: Send, admin: FlaskClient
 ) -> None:
-    nobody = assemble(parts.settings.model_copy(update={"sendgrid_host": "http://127.0.0.1:9"}))
-    deliver(replace(courier, mailer=nobody.mailer), send.id)
+    nobody = build_services(
+        parts.settings.model_copy(update={"sendgrid_host": "http://127.0.0.1:9"})
+    )
+    deliver_send(replace(courier, mailer=nobody.mailer), send.id)
     nobody.database.close()
 
     assert "No connection to SendGrid" in admin.get(f"/admin/sends/{send.id}").text
@@ -152,15 +153,15 @@ def test_what_was_taken_without_an_answer_is_settled_by_an_event(
     kind: str,
     standin: Standin,
     database: Database,
-    courier: Courier,
+    courier: DeliveryContext,
     send: Send,
     admin: FlaskClient,
     site: str,
 ) -> None:
     standin.push_fault(kind)
-    deliver(courier, send.id)
+    deliver_send(courier, send.id)
     assert "Uncertain" in admin.get(f"/admin/sends/{send.id}").text
-    deliver(courier, send.id)
+    deliver_send(courier, send.id)
     if kind != "truncated":
         assert accepted(database, send) == 0
 
@@ -169,20 +170,22 @@ def test_what_was_taken_without_an_answer_is_settled_by_an_event(
     is_waiting = True
     while is_waiting:
         with database.transaction() as session:
-            is_waiting = feedback.process(session, now=utc_now())
+            is_waiting = provider_events.process_next_event_post(session, now=utc_now())
     settle(courier, quiet=timedelta(hours=1))
     assert accepted(database, send) == len(READERS)
 
 
-def settle(courier: Courier, *, quiet: timedelta) -> None:
-    watch = Watch(courier.lease)
-    reconcile(courier.transaction, courier.mailer, watch, Patience(quiet), now=utc_now())
+def settle(courier: DeliveryContext, *, quiet: timedelta) -> None:
+    watch = LeaseWatch(courier.lease)
+    reconcile_batches(
+        courier.transaction, courier.mailer, watch, ReconciliationTiming(quiet), now=utc_now()
+    )
 
 
 def test_every_mail_is_as_it_must_be_and_a_scanner_changes_nothing(
-    standin: Standin, database: Database, courier: Courier, send: Send, site: str
+    standin: Standin, database: Database, courier: DeliveryContext, send: Send, site: str
 ) -> None:
-    deliver(courier, send.id)
+    deliver_send(courier, send.id)
     mails = [standin.mails(address)[-1] for address in READERS]
 
     assert standin.problems() == []

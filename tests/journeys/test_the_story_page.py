@@ -15,7 +15,7 @@ import html5lib
 import pytest
 from playwright.sync_api import Browser, Page
 
-from nif.demo.loading import SEED
+from nif.demo.loader import REAL_STORY_SLUG
 from tests.journeys.house import House
 from tests.journeys.open_to_all import obstacles
 
@@ -54,13 +54,13 @@ def house(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hous
 
 
 def fetched(house: House) -> str:
-    with urlopen(f"{house.url}/articles/{SEED}") as answer:
+    with urlopen(f"{house.url}/articles/{REAL_STORY_SLUG}") as answer:
         return answer.read().decode()
 
 
 @pytest.mark.browser
 def test_every_part_of_the_seed_stands_in_its_order_and_once(page: Page, house: House) -> None:
-    page.goto(f"{house.url}/articles/{SEED}")
+    page.goto(f"{house.url}/articles/{REAL_STORY_SLUG}")
     text = page.locator("main").inner_text()
 
     places = [text.index(part) for part in PARTS]
@@ -80,7 +80,7 @@ def test_readers_pages_are_open_to_everyone(
     page = context.new_page()
     for path in (
         "/",
-        f"/articles/{SEED}",
+        f"/articles/{REAL_STORY_SLUG}",
         "/embed/daily",
         f"/articles/{PICTURED}",
         "/tags/ai-training",
@@ -107,7 +107,7 @@ def test_readers_pages_are_open_to_everyone(
 def test_reading_and_subscribing_need_no_script(browser: Browser, house: House) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{house.url}/articles/{SEED}")
+    page.goto(f"{house.url}/articles/{REAL_STORY_SLUG}")
     page.wait_for_timeout(2100)
     page.fill("#email", "no-script@example.org")
     page.click("form.join button")
@@ -133,7 +133,7 @@ def test_the_story_for_machines_says_what_the_page_says(house: House) -> None:
 
     assert story["@type"] == "NewsArticle"
     assert story["headline"] == PARTS[1]
-    assert story["url"] == f"{house.url}/articles/{SEED}"
+    assert story["url"] == f"{house.url}/articles/{REAL_STORY_SLUG}"
     assert story["wordCount"] == 224
     assert story["timeRequired"] == "PT1M"
     assert story["author"] == [{"@type": "Person", "name": "Jo Reyes"}]

@@ -8,12 +8,12 @@ from sqlalchemy import insert, select, update
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.editions.composing import keep_slot
-from nif.editions.scheduling import Slot
-from nif.parts import assemble
-from nif.sends.certifying import certify
+from nif.editions.digest import make_digest_of_slot
+from nif.editions.schedule import Slot
+from nif.sends.certificates import certify_send
 from nif.sends.models import Send, SendState
-from nif.sends.planning import Terms, plan
+from nif.sends.planning import SendTerms, plan_send
+from nif.services import build_services
 from nif.settings import load_settings
 from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
 from tests.factories import a_list, a_story
@@ -58,7 +58,7 @@ def test_everyone_has_exactly_one_mail(
         assert set(mailed.values()) == {1}
         assert len(mailed) == READERS
         assert standin.problems() == []
-        made = certify(house_database, send_id, now=utc_now())
+        made = certify_send(house_database, send_id, now=utc_now())
         assert made.is_complete
         assert made.accepted == READERS
 
@@ -79,14 +79,16 @@ def a_house(tmp_path: Path, database_url: str, standin: Standin) -> House:
 
 def plan_a_send(database: Database, house: House) -> tuple[int, int]:
     now = utc_now()
-    parts = assemble(load_settings(base_url=house.url, secret_key=secret_of(house)))
+    parts = build_services(load_settings(base_url=house.url, secret_key=secret_of(house)))
     with database.transaction() as session:
         mailing_list = a_list(session, created_at=now - timedelta(days=2))
         fill(session, mailing_list)
         a_story(session, at=now - timedelta(hours=1))
-        edition = keep_slot(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
+        edition = make_digest_of_slot(
+            session, mailing_list, Slot(now.date(), now), parts.desk, now=now
+        )
         assert edition is not None
-        send = plan(session, edition, Terms(BATCH), now=now)
+        send = plan_send(session, edition, SendTerms(BATCH), now=now)
         assert send is not None
         return send.id, edition.id
 

@@ -10,13 +10,13 @@ import pytest
 from flask_security import hash_password
 from playwright.sync_api import Browser, Page, Route, expect
 
-from nif.accounts.enrolling import enrol
+from nif.accounts.accounts import create_account
 from nif.accounts.models import RoleName
-from nif.app import join
+from nif.app import build_app
 from nif.clock import utc_now
-from nif.parts import Parts, assemble
+from nif.services import Services, build_services
 from nif.settings import load_settings
-from nif.stories.markup import runs, with_sources
+from nif.stories.text import parse_text_runs, split_source_references
 from tests.journeys.house import House, until
 from tests.journeys.open_to_all import obstacles
 
@@ -37,20 +37,20 @@ def house(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="module")
-def parts(house: House) -> Iterator[Parts]:
-    parts = assemble(load_settings(database_url=house.environment["NIF_DATABASE_URL"]))
+def parts(house: House) -> Iterator[Services]:
+    parts = build_services(load_settings(database_url=house.environment["NIF_DATABASE_URL"]))
     yield parts
     parts.database.close()
 
 
 @pytest.fixture(scope="module")
-def _hashed(parts: Parts) -> str:
-    with join(parts).app_context():
+def _hashed(parts: Services) -> str:
+    with build_app(parts).app_context():
         return str(hash_password(PASSWORD))
 
 
 @pytest.fixture
-def invite(browser: Browser, house: House, parts: Parts, _hashed: str) -> Iterator[Invite]:
+def invite(browser: Browser, house: House, parts: Services, _hashed: str) -> Iterator[Invite]:
     """New editors, each in a window of their own whose clock can be moved on."""
     contexts = []
     complaints: list[str] = []
@@ -58,7 +58,7 @@ def invite(browser: Browser, house: House, parts: Parts, _hashed: str) -> Iterat
     def come(name: str, **given: object) -> Page:
         email = f"{name.lower()}{random.randrange(10**9)}@example.com"
         with parts.database.transaction() as session:
-            enrol(session, email, name, RoleName.EDITOR, now=utc_now()).password = _hashed
+            create_account(session, email, name, RoleName.EDITOR, now=utc_now()).password = _hashed
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **given})
         contexts.append(context)
         page = context.new_page()
@@ -257,12 +257,12 @@ def test_what_is_pasted_from_a_document_comes_clean(invite: Invite, house: House
 
 def letters(line: str) -> list[tuple[str, str, str | None]]:
     """What a line reads as, letter by letter; spaces carry no marks."""
-    body, numbers = with_sources(line)
+    body, numbers = split_source_references(line)
     found = [
         (letter, "" if letter == " " else " ".join(sorted(run.marks)), run.address)
         if letter != " "
         else (" ", "", None)
-        for run in runs(body)
+        for run in parse_text_runs(body)
         for letter in run.text
     ]
     return [*found, (str(numbers), "", None)]

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.ledger.chaining import append
-from nif.ledger.checkpointing import checkpoint
-from nif.ledger.models import Checkpoint, Kind
-from nif.ledger.reading import in_json, stretch
+from nif.ledger.chain import append_entry
+from nif.ledger.checkpoints import create_checkpoint
+from nif.ledger.models import LedgerCheckpoint, LedgerEntryKind
+from nif.ledger.queries import encode_export_line, load_ledger_slice
 from tests.conftest import NOON
 
-Sign = Callable[..., Checkpoint | None]
+Sign = Callable[..., LedgerCheckpoint | None]
 
 
 def payload(number: int) -> dict[str, Any]:
@@ -25,9 +25,9 @@ def payload(number: int) -> dict[str, Any]:
 
 def some_entries(session: Session, count: int) -> None:
     for number in range(1, count + 1):
-        append(
+        append_entry(
             session,
-            Kind.PUBLISH if number == 1 else Kind.UPDATE,
+            LedgerEntryKind.PUBLISH if number == 1 else LedgerEntryKind.UPDATE,
             payload(number),
             story="a-story",
             revision=number,
@@ -38,7 +38,10 @@ def some_entries(session: Session, count: int) -> None:
 def export_of(database: Database) -> list[bytes]:
     """The lines of the export."""
     with database.reading() as session:
-        return [in_json(one) for one in stretch(session, after=0, most=10_000).in_order()]
+        return [
+            encode_export_line(one)
+            for one in load_ledger_slice(session, after=0, most=10_000).in_order()
+        ]
 
 
 @pytest.fixture
@@ -50,8 +53,8 @@ def key_file(tmp_path: Path) -> Path:
 def sign(session: Session, key_file: Path) -> Sign:
     """Signs the ledger of the test's session."""
 
-    def sign(**given: Any) -> Checkpoint | None:
+    def sign(**given: Any) -> LedgerCheckpoint | None:
         terms = {"may_make_key": True, "now": NOON, **given}
-        return checkpoint(session, terms.pop("key_file", key_file), **terms)
+        return create_checkpoint(session, terms.pop("key_file", key_file), **terms)
 
     return sign

@@ -5,9 +5,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from nif.errors import NotFound
-from nif.ledger.forgetting import drop_payload
-from nif.ledger.models import Entry
-from nif.ledger.verifying import verify
+from nif.ledger.chain import delete_entry_payload
+from nif.ledger.models import LedgerEntry
+from nif.ledger.verification import verify_ledger
 from tests.ledger.conftest import Sign, payload, some_entries
 
 
@@ -15,10 +15,10 @@ def test_a_dropped_payload_leaves_the_chain_whole(session: Session, sign: Sign) 
     some_entries(session, 3)
     sign()
 
-    drop_payload(session, 2)
-    drop_payload(session, 2)
+    delete_entry_payload(session, 2)
+    delete_entry_payload(session, 2)
 
-    verdict = verify(session, [(2, payload(9))])
+    verdict = verify_ledger(session, [(2, payload(9))])
     assert (verdict.is_whole, verdict.entries, verdict.dropped) == (True, 3, 1)
     assert (verdict.checkpoints, verdict.compared) == (1, 0)
 
@@ -26,9 +26,11 @@ def test_a_dropped_payload_leaves_the_chain_whole(session: Session, sign: Sign) 
 def test_nothing_of_it_is_left_in_the_database(session: Session) -> None:
     some_entries(session, 2)
 
-    drop_payload(session, 2)
+    delete_entry_payload(session, 2)
 
-    rows = session.execute(select(Entry.salt, Entry.payload).order_by(Entry.seq)).all()
+    rows = session.execute(
+        select(LedgerEntry.salt, LedgerEntry.payload).order_by(LedgerEntry.seq)
+    ).all()
     assert rows[0].payload == payload(1)
     assert tuple(rows[1]) == (None, None)
     gone = text("SELECT count(*) FROM ledger_entry WHERE payload IS NULL")
@@ -40,4 +42,4 @@ def test_an_entry_that_is_not_there_cannot_be_dropped(session: Session, seq: int
     some_entries(session, 2)
 
     with pytest.raises(NotFound):
-        drop_payload(session, seq)
+        delete_entry_payload(session, seq)

@@ -6,11 +6,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
 from nif.errors import NifError
-from nif.ledger.checking import PUBLISHED
-from nif.ledger.forgetting import drop_payload
-from nif.ledger.outside import verify
-from nif.ledger.reading import all_keys, in_json, stretch
-from nif.ledger.signing import PublicKeys, as_jwk, key_id_of, read_jwks
+from nif.ledger.chain import PUBLISHED_FIELDS, delete_entry_payload
+from nif.ledger.queries import encode_export_line, list_ledger_keys, load_ledger_slice
+from nif.ledger.signatures import PublicKeys, as_jwk, key_id_of, parse_jwks
+from nif.ledger.verification import verify_export
 from tests.ledger.conftest import Sign, some_entries
 
 
@@ -20,23 +19,23 @@ def export(session: Session, sign: Sign) -> list[bytes]:
     some_entries(session, 2)
     sign()
     some_entries(session, 2)
-    drop_payload(session, 4)
+    delete_entry_payload(session, 4)
     sign()
-    return [in_json(one) for one in stretch(session, after=0).in_order()]
+    return [encode_export_line(one) for one in load_ledger_slice(session, after=0).in_order()]
 
 
 @pytest.fixture
 def keys(session: Session, export: list[bytes]) -> PublicKeys:
-    jwks = [as_jwk(key.key_id, key.public_key) for key in all_keys(session)]
-    return read_jwks(orjson.dumps({"keys": jwks}))
+    jwks = [as_jwk(key.key_id, key.public_key) for key in list_ledger_keys(session)]
+    return parse_jwks(orjson.dumps({"keys": jwks}))
 
 
 def test_an_export_is_whole(export: list[bytes], keys: PublicKeys) -> None:
-    verdict = verify(export, keys)
+    verdict = verify_export(export, keys)
 
     assert (verdict.is_whole, verdict.entries, verdict.checkpoints) == (True, 4, 2)
     assert (verdict.dropped, verdict.signed) == (1, 4)
-    assert verify([*export, b"\n"], keys) == verdict
+    assert verify_export([*export, b"\n"], keys) == verdict
 
 
 def test_every_change_of_every_value_is_found(export: list[bytes], keys: PublicKeys) -> None:
@@ -50,7 +49,7 @@ def test_every_change_of_every_value_is_found(export: list[bytes], keys: PublicK
                     continue
                 line[name] = value
                 changed = [*export[:number], orjson.dumps(line), *export[number + 1 :]]
-                assert not verify(changed, keys).is_whole, (number, name, value)
+                assert not verify_export(changed, keys).is_whole, (number, name, value)
 
 
 def test_every_line_that_is_missing_twice_or_moved_is_found(
@@ -60,15 +59,15 @@ def test_every_line_that_is_missing_twice_or_moved_is_found(
         rest = [*export[:number], *export[number + 1 :]]
         is_entry = b'"size"' not in export[number]
         if is_entry:
-            assert not verify(rest, keys).is_whole
-            assert not verify([*rest, export[number]], keys).is_whole or number == 4
-            assert not verify([*export, export[number]], keys).is_whole
+            assert not verify_export(rest, keys).is_whole
+            assert not verify_export([*rest, export[number]], keys).is_whole or number == 4
+            assert not verify_export([*export, export[number]], keys).is_whole
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        orjson.dumps(list(PUBLISHED)),
+        orjson.dumps(list(PUBLISHED_FIELDS)),
         b"{",
         b"[]",
         b"7",
@@ -82,7 +81,7 @@ def test_every_line_that_is_missing_twice_or_moved_is_found(
 def test_a_line_that_cannot_be_read_is_named(
     export: list[bytes], keys: PublicKeys, text: bytes
 ) -> None:
-    verdict = verify([*export[:2], text], keys)
+    verdict = verify_export([*export[:2], text], keys)
 
     assert (verdict.broken, verdict.why) == (3, "line 3 of the export cannot be read.")
 
@@ -90,7 +89,7 @@ def test_a_line_that_cannot_be_read_is_named(
 def test_a_checkpoint_of_a_key_that_we_do_not_have_is_refused(export: list[bytes]) -> None:
     stranger = Ed25519PrivateKey.generate().public_key()
 
-    verdict = verify(export, {key_id_of(stranger): stranger})
+    verdict = verify_export(export, {key_id_of(stranger): stranger})
 
     assert verdict.broken == 2
     assert "unknown key" in str(verdict.why)
@@ -112,4 +111,4 @@ def test_a_checkpoint_of_a_key_that_we_do_not_have_is_refused(export: list[bytes
 )
 def test_a_file_that_holds_no_keys_is_refused(text: bytes) -> None:
     with pytest.raises(NifError, match="file of keys"):
-        read_jwks(text)
+        parse_jwks(text)

@@ -7,46 +7,46 @@ from datetime import date
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.ledger.models import Entry
-from nif.ledger.policies import Policy, write_down
-from nif.ledger.verifying import verify
+from nif.ledger.models import LedgerEntry
+from nif.ledger.policies import PolicyVersion, record_policies
+from nif.ledger.verification import verify_ledger
 from tests.conftest import NOON
 
-FIRST = Policy("ethics", 1, "Ethics", "The first version.", date(2026, 1, 1), "Be fair.")
+FIRST = PolicyVersion("ethics", 1, "Ethics", "The first version.", date(2026, 1, 1), "Be fair.")
 SECOND = replace(FIRST, version=2, change="Gifts.", text="Be fair. Take no gifts.")
 
 
 def test_a_version_is_written_down_once_and_a_changed_text_again(session) -> None:
-    assert write_down(session, [FIRST], now=NOON) == 1
-    assert write_down(session, [FIRST], now=NOON) == 0
-    assert write_down(session, [FIRST, SECOND], now=NOON) == 1
+    assert record_policies(session, [FIRST], now=NOON) == 1
+    assert record_policies(session, [FIRST], now=NOON) == 0
+    assert record_policies(session, [FIRST, SECOND], now=NOON) == 1
     edited = replace(FIRST, text="Be kind.")
-    assert write_down(session, [edited, SECOND], now=NOON) == 1
-    assert write_down(session, [edited, SECOND], now=NOON) == 0
+    assert record_policies(session, [edited, SECOND], now=NOON) == 1
+    assert record_policies(session, [edited, SECOND], now=NOON) == 0
 
-    told = session.scalars(select(Entry.payload).order_by(Entry.seq)).all()
+    told = session.scalars(select(LedgerEntry.payload).order_by(LedgerEntry.seq)).all()
     assert [(each["policy"], each["version"]) for each in told] == [
         ("ethics", 1),
         ("ethics", 2),
         ("ethics", 1),
     ]
     assert len({each["sha256"] for each in told}) == 3
-    assert verify(session).is_whole
+    assert verify_ledger(session).is_whole
 
 
 def test_no_policy_leaves_the_ledger_empty(session) -> None:
-    assert write_down(session, [], now=NOON) == 0
-    assert verify(session).entries == 0
+    assert record_policies(session, [], now=NOON) == 0
+    assert verify_ledger(session).entries == 0
 
 
 def test_two_that_start_at_once_write_it_down_once(database: Database) -> None:
     def start(_: int) -> int:
         with database.transaction() as session:
-            return write_down(session, [FIRST, SECOND], now=NOON)
+            return record_policies(session, [FIRST, SECOND], now=NOON)
 
     with ThreadPoolExecutor(4) as threads:
         written = list(threads.map(start, range(4)))
 
     assert sorted(written) == [0, 0, 0, 2]
     with database.reading() as session:
-        assert verify(session).entries == 2
+        assert verify_ledger(session).entries == 2

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from nif.mail.mailer import Parcel
-from nif.mail.message import Copy, Message
+from nif.mail.message import Message, MessageCopy
+from nif.mail.provider import BatchRequest
 from nif.mail.sendgrid import SendGridMailer
 
 KEY = "SG.a-secret-of-ours"
@@ -24,19 +24,19 @@ MESSAGE = Message(
 )
 
 
-def copy(name: str, **given: Any) -> Copy:
+def copy(name: str, **given: Any) -> MessageCopy:
     leave = f"https://news.example.com/unsubscribe/{name}"
     one_click = {
         "List-Unsubscribe": f"<{leave}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-    mine = Copy(
+    mine = MessageCopy(
         f"{name}@example.com", {"nif_d": f"1.{len(name)}"}, one_click, {"%nif.unsubscribe%": leave}
     )
     return mine._replace(**given)
 
 
-def parcel(mailer: SendGridMailer, *names: str) -> Parcel:
+def parcel(mailer: SendGridMailer, *names: str) -> BatchRequest:
     return mailer.pack(MESSAGE, [copy(name) for name in names or ("ann",)], attempt=ATTEMPT)
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from nif.mail.answers import check
-from nif.mail.mailer import Locked, Problem, Refused, Unavailable, Uncertain
+from nif.mail.provider import AccountLocked, ProviderProblem, Refused, Unavailable, Uncertain
+from nif.mail.sendgrid import raise_for_status
 
 
 def errors(*problems: object) -> bytes:
@@ -15,14 +15,14 @@ def errors(*problems: object) -> bytes:
 
 def waits(headers: dict[str, str]) -> float | None:
     with pytest.raises(Unavailable) as told:
-        check(429, headers, b"")
+        raise_for_status(429, headers, b"")
     assert told.value.is_limit
     return told.value.wait
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_all_is_well_between_200_and_299(status: int) -> None:
-    assert check(status, {}, errors({"message": "Never mind."})) is None  # type: ignore[func-returns-value]
+    assert raise_for_status(status, {}, errors({"message": "Never mind."})) is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_all_is_well_between_200_and_299(status: int) -> None:
 )
 def test_a_field_names_a_copy_or_none(field: object, index: int | None) -> None:
     with pytest.raises(Refused) as told:
-        check(400, {}, errors({"message": "Bad.", "field": field}))
+        raise_for_status(400, {}, errors({"message": "Bad.", "field": field}))
 
-    assert told.value.problems == [Problem("Bad.", field, index)]  # type: ignore[arg-type]
+    assert told.value.problems == [ProviderProblem("Bad.", field, index)]  # type: ignore[arg-type]
     assert str(told.value) == "Bad."
 
 
@@ -58,7 +58,7 @@ def test_a_field_names_a_copy_or_none(field: object, index: int | None) -> None:
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_refusal_in_other_words_is_one_all_the_same(status: int, said: bytes) -> None:
     with pytest.raises(Refused, match=f"refused with status {status}") as told:
-        check(status, {"Content-Type": "text/html"}, said)
+        raise_for_status(status, {"Content-Type": "text/html"}, said)
 
     assert (told.value.status, told.value.problems) == (status, [])
 
@@ -66,8 +66,8 @@ def test_a_refusal_in_other_words_is_one_all_the_same(status: int, said: bytes) 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 406, 415, 301, 302, 307, 308])
 @pytest.mark.parametrize(("said", "why"), [(errors({"message": "No."}), "No."), (b"<p>", "status")])
 def test_what_only_a_person_can_mend_is_locked(status: int, said: bytes, why: str) -> None:
-    with pytest.raises(Locked, match=f"{status}: {why}") as told:
-        check(status, {}, said)
+    with pytest.raises(AccountLocked, match=f"{status}: {why}") as told:
+        raise_for_status(status, {}, said)
 
     assert told.value.status == status
 
@@ -75,7 +75,7 @@ def test_what_only_a_person_can_mend_is_locked(status: int, said: bytes, why: st
 @pytest.mark.parametrize("status", [100, 500, 502, 503, 504, 599])
 def test_all_else_leaves_it_uncertain(status: int) -> None:
     with pytest.raises(Uncertain, match=str(status)):
-        check(status, {}, errors({"message": "Oops."}))
+        raise_for_status(status, {}, errors({"message": "Oops."}))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,9 @@ def test_a_date_that_there_is_not_is_no_wait(date: str) -> None:
 
 def test_an_address_in_a_message_is_not_passed_on() -> None:
     with pytest.raises(Refused) as told:
-        check(400, {}, errors({"message": "Twice: ann@example.com" + "x" * 9000, "field": None}))
+        raise_for_status(
+            400, {}, errors({"message": "Twice: ann@example.com" + "x" * 9000, "field": None})
+        )
 
     assert "ann@example.com" not in str(told.value)
     assert len(str(told.value)) <= 520

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from nif.mail.mailer import Blocked, Fence, Locked, Uncertain
-from nif.mail.sendgrid import LARGEST_PAGE, SUPPRESSION_LISTS, SendGridMailer
+from nif.mail.provider import AccountLocked, Fence, ProviderSuppression, Uncertain
+from nif.mail.sendgrid import PAGE_SIZE, SUPPRESSION_LISTS, SendGridMailer
 from tests.mail.sendgrid import ATTEMPT, MESSAGE, answering, copy
 from tests.standin.client import Standin
 
@@ -121,11 +121,11 @@ def test_a_recall_is_forgotten_however_often_it_is_asked_for(sendgrid: SendGridM
 
 
 def test_every_list_is_read_in_pages(standin: Standin, sendgrid: SendGridMailer) -> None:
-    many = [f"reader{number}@example.com" for number in range(LARGEST_PAGE * 2 + 1)]
+    many = [f"reader{number}@example.com" for number in range(PAGE_SIZE * 2 + 1)]
     standin.account(suppress={"bounces": many, "spam_reports": ["ed@example.com"]})
 
     pages = list(sendgrid.blocked(LONG_AGO))
-    assert [len(page) for page in pages] == [LARGEST_PAGE, LARGEST_PAGE, 1, 1]
+    assert [len(page) for page in pages] == [PAGE_SIZE, PAGE_SIZE, 1, 1]
     assert sorted(one.address for page in pages[:3] for one in page) == sorted(many)
     assert (pages[3][0].address, pages[3][0].kind) == ("ed@example.com", "spam_reports")
 
@@ -139,7 +139,9 @@ def test_each_list_has_its_kind_and_blocks_are_not_among_them(
 
     since = datetime.fromtimestamp(moment, UTC)
     found = [one for page in sendgrid.blocked(since) for one in page]
-    assert found == [Blocked("ann@example.com", kind, since) for kind in SUPPRESSION_LISTS]
+    assert found == [
+        ProviderSuppression("ann@example.com", kind, since) for kind in SUPPRESSION_LISTS
+    ]
 
 
 def test_only_what_is_newer_is_read(standin: Standin, sendgrid: SendGridMailer) -> None:
@@ -155,9 +157,9 @@ def test_a_key_that_may_not_read_the_lists_is_locked(
 ) -> None:
     standin.account(key_revoked=True)
 
-    with pytest.raises(Locked):
+    with pytest.raises(AccountLocked):
         list(sendgrid.blocked(LONG_AGO))
-    with pytest.raises(Locked):
+    with pytest.raises(AccountLocked):
         sendgrid.fence_id()
 
 

@@ -6,8 +6,8 @@ from sqlalchemy.exc import IntegrityError
 
 from nif.database import Database
 from nif.errors import NotFound
-from nif.mail.message import Copy, Message
-from nif.mail.outbox import OutboxMail, OutboxMailer, get_mail, newest_mails
+from nif.mail.message import Message, MessageCopy
+from nif.mail.outbox import OutboxMail, OutboxMailer, get_outbox_mail, list_outbox_mails
 from tests.conftest import NOON
 
 MESSAGE = Message(
@@ -21,8 +21,8 @@ MESSAGE = Message(
 ATTEMPT = "a" * 32
 
 
-def copy(name: str) -> Copy:
-    return Copy(
+def copy(name: str) -> MessageCopy:
+    return MessageCopy(
         f"{name}@example.com",
         {"nif_d": "1.2"},
         {"List-Unsubscribe": f"<https://example.com/{name}>"},
@@ -46,7 +46,7 @@ def test_each_reader_gets_a_copy_with_their_own_values(
     post(outbox, "ann", "bea")
 
     with database.reading() as session:
-        bea, ann = newest_mails(session)
+        bea, ann = list_outbox_mails(session)
     assert (ann.address, ann.subject) == ("ann@example.com", "Hello ann")
     assert bea.text == "Leave: https://example.com/bea\n"
     assert ann.html == '<a href="https://example.com/ann">Leave</a>'
@@ -58,7 +58,7 @@ def test_a_copy_shows_the_headers_of_the_message_and_its_own(
     post(outbox, "ann")
 
     with database.reading() as session:
-        headers = newest_mails(session)[0].headers
+        headers = list_outbox_mails(session)[0].headers
     assert list(headers)[:4] == ["From", "To", "Subject", "Date"]
     assert headers["From"] == "NIF <news@example.com>"
     assert headers["List-Id"] == "<daily.example.com>"
@@ -96,15 +96,15 @@ def test_a_parcel_is_taken_whole_or_not_at_all(outbox: OutboxMailer, database: D
         outbox.post(parcel)
     assert outbox.took(ATTEMPT) is False
     with database.reading() as session:
-        assert newest_mails(session) == []
+        assert list_outbox_mails(session) == []
 
 
 def test_mails_are_listed_in_pages_newest_first(outbox: OutboxMailer, database: Database) -> None:
     post(outbox, "ann", "bea", "cy")
 
     with database.reading() as session:
-        first = newest_mails(session, most=2)
-        rest = newest_mails(session, before=first[-1].id)
+        first = list_outbox_mails(session, most=2)
+        rest = list_outbox_mails(session, before=first[-1].id)
     assert [mail.address[:3] for mail in first] == ["cy@", "bea"]
     assert [mail.address[:3] for mail in rest] == ["ann"]
 
@@ -113,6 +113,8 @@ def test_a_mail_is_found_by_its_number(outbox: OutboxMailer, database: Database)
     post(outbox, "ann")
 
     with database.reading() as session:
-        assert get_mail(session, newest_mails(session)[0].id).address == "ann@example.com"
+        assert (
+            get_outbox_mail(session, list_outbox_mails(session)[0].id).address == "ann@example.com"
+        )
         with pytest.raises(NotFound):
-            get_mail(session, 404)
+            get_outbox_mail(session, 404)

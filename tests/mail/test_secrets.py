@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from nif.mail.mailer import NotTaken, Unavailable, Uncertain
+from nif.mail.provider import NotAccepted, Unavailable, Uncertain
 from nif.mail.sendgrid import SendGridMailer
 from tests.mail.sendgrid import KEY, Odd, parcel
 from tests.standin.client import Standin
@@ -69,7 +69,7 @@ def test_neither_the_key_nor_an_address_gets_into_errors_and_logs(
     with caplog.at_level(logging.DEBUG):
         try:
             ask()
-        except (NotTaken, Uncertain) as error:
+        except (NotAccepted, Uncertain) as error:
             said = f"{error} {error!r}"
 
     assert "SG.a-secret" not in said + caplog.text

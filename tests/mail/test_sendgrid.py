@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 import pytest
 
-from nif.mail.mailer import Locked, Refused, Unavailable, Uncertain
-from nif.mail.message import Copy, Message
+from nif.mail.message import Message, MessageCopy
+from nif.mail.provider import AccountLocked, Refused, Unavailable, Uncertain
 from nif.mail.sendgrid import SendGridMailer
 from tests.mail.sendgrid import ATTEMPT, KEY, MESSAGE, Odd, copy, parcel
 from tests.standin.client import Standin
 
 
-def body(*copies: Copy, **given: str) -> dict[str, Any]:
+def body(*copies: MessageCopy, **given: str) -> dict[str, Any]:
     """What is posted, as JSON."""
     message = Message(**{**vars(MESSAGE), **given})
     packed = SendGridMailer(KEY, "http://127.0.0.1:1", 1).pack(message, copies, attempt=ATTEMPT)
@@ -167,7 +167,7 @@ def test_an_account_that_may_not_send_is_locked(
     before = standin.stats()["requests"]
     standin.push_fault(fault)
 
-    with pytest.raises(Locked):
+    with pytest.raises(AccountLocked):
         sendgrid.post(parcel(sendgrid))
     assert standin.stats()["requests"] == before + 1
 
@@ -265,7 +265,7 @@ def test_a_letter_reaches_who_had_unsubscribed_there_and_an_edition_does_not(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     """Whoever wants mail again gets the letter that asks them to confirm it."""
-    letter = Copy("ann@example.com", {"nif_l": "1"}, {}, {})
+    letter = MessageCopy("ann@example.com", {"nif_l": "1"}, {}, {})
     bodies = [body(letter), body(copy("ann")), body(letter, copy("ann"))]
 
     bypass = {"bypass_unsubscribe_management": {"enable": True}}

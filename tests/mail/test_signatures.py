@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from nif.mail.signatures import SIGNATURE, TIMESTAMP, is_signed
+from nif.mail.sendgrid import SIGNATURE_HEADER, TIMESTAMP_HEADER, is_webhook_signed
 from tests.standin.signing import Signer
 
 BODY = b'[{"event":"processed"}]\r\n'
@@ -15,7 +15,7 @@ SIGNER = Signer()
 
 def signed(body: bytes = BODY, signer: Signer = SIGNER) -> tuple[str, str]:
     headers = signer.headers(body, at=1_700_000_000)
-    return headers[SIGNATURE], headers[TIMESTAMP]
+    return headers[SIGNATURE_HEADER], headers[TIMESTAMP_HEADER]
 
 
 def spki(key) -> str:
@@ -25,18 +25,18 @@ def spki(key) -> str:
 
 
 def test_what_the_key_signed_is_signed() -> None:
-    assert is_signed(BODY, *signed(), [SIGNER.public_key])
+    assert is_webhook_signed(BODY, *signed(), [SIGNER.public_key])
 
 
 def test_any_key_of_the_list_will_do() -> None:
     keys = [Signer().public_key, SIGNER.public_key, Signer().public_key]
 
-    assert is_signed(BODY, *signed(), keys)
-    assert not is_signed(BODY, *signed(), keys[::2])
+    assert is_webhook_signed(BODY, *signed(), keys)
+    assert not is_webhook_signed(BODY, *signed(), keys[::2])
 
 
 def test_a_broken_key_does_not_shadow_a_good_one() -> None:
-    assert is_signed(BODY, *signed(), ["", "not a key", SIGNER.public_key])
+    assert is_webhook_signed(BODY, *signed(), ["", "not a key", SIGNER.public_key])
 
 
 @pytest.mark.parametrize("place", range(0, len(BODY), 5))
@@ -44,40 +44,40 @@ def test_a_changed_byte_is_not_signed(place: int) -> None:
     changed = bytearray(BODY)
     changed[place] ^= 1
 
-    assert not is_signed(bytes(changed), *signed(), [SIGNER.public_key])
+    assert not is_webhook_signed(bytes(changed), *signed(), [SIGNER.public_key])
 
 
 @pytest.mark.parametrize(
     "body", [BODY.rstrip(), BODY[:-1], BODY + b"\n", b"", BODY.replace(b":", b": ")]
 )
 def test_the_raw_bytes_count_to_the_last_line_break(body: bytes) -> None:
-    assert not is_signed(body, *signed(), [SIGNER.public_key])
+    assert not is_webhook_signed(body, *signed(), [SIGNER.public_key])
 
 
 @pytest.mark.parametrize("timestamp", ["", "1700000001", "01700000000", "\ud800", "nön"])
 def test_the_timestamp_is_signed_too(timestamp: str) -> None:
     signature, _ = signed()
 
-    assert not is_signed(BODY, signature, timestamp, [SIGNER.public_key])
+    assert not is_webhook_signed(BODY, signature, timestamp, [SIGNER.public_key])
 
 
 @pytest.mark.parametrize(
     "signature", ["", "=", "!!!!", "AAAA", "é", "\x00", "A" * 10_000, "MEUCIQ=="]
 )
 def test_junk_is_no_signature(signature: str) -> None:
-    assert not is_signed(BODY, signature, "1700000000", [SIGNER.public_key])
+    assert not is_webhook_signed(BODY, signature, "1700000000", [SIGNER.public_key])
 
 
 def test_junk_around_a_signature_spoils_it() -> None:
     signature, timestamp = signed()
 
-    assert not is_signed(BODY, f"{signature}\n", timestamp, [SIGNER.public_key])
-    assert not is_signed(BODY, f"!{signature}", timestamp, [SIGNER.public_key])
+    assert not is_webhook_signed(BODY, f"{signature}\n", timestamp, [SIGNER.public_key])
+    assert not is_webhook_signed(BODY, f"!{signature}", timestamp, [SIGNER.public_key])
 
 
 def test_without_a_key_nothing_is_signed() -> None:
-    assert not is_signed(BODY, *signed(), [])
-    assert not is_signed(BODY, *signed(), [""])
+    assert not is_webhook_signed(BODY, *signed(), [])
+    assert not is_webhook_signed(BODY, *signed(), [""])
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_without_a_key_nothing_is_signed() -> None:
     ids=["ed25519", "rsa", "p384", "letters", "zeros"],
 )
 def test_a_key_of_another_kind_opens_nothing(key: str) -> None:
-    assert not is_signed(BODY, *signed(), [key])
+    assert not is_webhook_signed(BODY, *signed(), [key])

@@ -9,12 +9,11 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from nif.errors import NotFound
-from nif.media.describing import Description
-from nif.media.keeping import Taken, keep
-from nif.media.models import Format, Picture, Rendition, Shape, SourceType
-from nif.media.opening import master_of
-from nif.media.processing import formats, sizes
-from nif.media.storing import ENDINGS, Storage, name_of
+from nif.media.library import PictureDescription, StoredUpload, add_picture
+from nif.media.models import DigitalSourceType, Picture, PictureFormat, PictureShape, Rendition
+from nif.media.renditions import rendition_formats_of, rendition_sizes_of
+from nif.media.storage import EXTENSIONS, MediaStorage, content_file_name
+from nif.media.uploads import encode_master
 from tests.conftest import NOON
 from tests.media.drawing import a_picture
 
@@ -40,40 +39,40 @@ class Drawer:
             self.files.pop(name, None)
 
 
-def said(**given: Any) -> Description:
+def said(**given: Any) -> PictureDescription:
     words = {
         "alt": "A red wall beside a blue one",
         "credit": "Ana Ruiz/NIF",
         "licence": "CC BY 4.0",
         "licence_url": "https://creativecommons.org/licenses/by/4.0/",
-        "source_type": SourceType.CAPTURE,
+        "source_type": DigitalSourceType.CAPTURE,
         **given,
     }
-    return Description(**words)
+    return PictureDescription(**words)
 
 
-def taken(storage: Storage, image: Image.Image | None = None, **given: Any) -> Taken:
+def taken(storage: MediaStorage, image: Image.Image | None = None, **given: Any) -> StoredUpload:
     """A picture whose master is in the storage."""
     image = image or a_picture()
     sha256 = f"{next(_number):064x}"
-    master = master_of(image)
-    name = name_of(master, "master", of=sha256)
+    master = encode_master(image)
+    name = content_file_name(master, "master", of=sha256)
     storage.put(name, master)
     facts: dict[str, Any] = {"had_provenance": False, **given}
-    return Taken(sha256, name, image.width, image.height, **facts)
+    return StoredUpload(sha256, name, image.width, image.height, **facts)
 
 
-def kept(session: Session, storage: Storage | None = None, **given: Any) -> Picture:
+def kept(session: Session, storage: MediaStorage | None = None, **given: Any) -> Picture:
     """A picture in the library whose files were not made yet."""
-    return keep(session, taken(storage or Drawer()), said(**given), by=None, now=NOON)
+    return add_picture(session, taken(storage or Drawer()), said(**given), by=None, now=NOON)
 
 
 def ready(session: Session, **given: Any) -> Picture:
     """A picture in the library with all its files on record, though nobody drew them."""
     picture = kept(session, **given)
-    for shape in Shape:
-        for size in sizes(shape, 900, 600):
-            for format_ in formats(shape):
+    for shape in PictureShape:
+        for size in rendition_sizes_of(shape, 900, 600):
+            for format_ in rendition_formats_of(shape):
                 session.add(_a_file(picture, shape, format_, size))
     picture.made = picture.wanted
     session.flush()
@@ -81,8 +80,12 @@ def ready(session: Session, **given: Any) -> Picture:
     return picture
 
 
-def _a_file(picture: Picture, shape: Shape, format_: Format, size: tuple[int, int]) -> Rendition:
-    name = name_of(repr((shape, format_, size)).encode(), ENDINGS[format_], of=picture.sha256)
+def _a_file(
+    picture: Picture, shape: PictureShape, format_: PictureFormat, size: tuple[int, int]
+) -> Rendition:
+    name = content_file_name(
+        repr((shape, format_, size)).encode(), EXTENSIONS[format_], of=picture.sha256
+    )
     return Rendition(
         picture_id=picture.id,
         cut=picture.wanted,

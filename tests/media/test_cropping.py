@@ -2,12 +2,12 @@
 
 import pytest
 
-from nif.media.cropping import RATIOS, box
-from nif.media.models import Shape
+from nif.media.models import PictureShape
+from nif.media.renditions import SHAPE_RATIOS, compute_crop_box
 
 
 def test_the_original_is_all_of_it() -> None:
-    assert box((900, 600), Shape.ORIGINAL, (0.1, 0.1), {}) == (0, 0, 900, 600)
+    assert compute_crop_box((900, 600), PictureShape.ORIGINAL, (0.1, 0.1), {}) == (0, 0, 900, 600)
 
 
 @pytest.mark.parametrize(
@@ -22,23 +22,28 @@ def test_the_original_is_all_of_it() -> None:
 def test_a_shape_lies_around_the_focus_and_within_the_edges(
     focus: tuple[float, float], cut: tuple[int, int, int, int]
 ) -> None:
-    assert box((900, 600), Shape.SQUARE, focus, {}) == cut
+    assert compute_crop_box((900, 600), PictureShape.SQUARE, focus, {}) == cut
 
 
-@pytest.mark.parametrize("shape", RATIOS)
+@pytest.mark.parametrize("shape", SHAPE_RATIOS)
 @pytest.mark.parametrize("size", [(200, 200), (3840, 200), (200, 3840), (901, 599)])
-def test_every_shape_fits_into_every_picture(shape: Shape, size: tuple[int, int]) -> None:
+def test_every_shape_fits_into_every_picture(shape: PictureShape, size: tuple[int, int]) -> None:
     for crops in ({}, {shape.value: [0.9, 0.99, 0.6]}, {shape.value: [0, 0, 0.001]}):
-        left, top, right, bottom = box(size, shape, (0.9, 0.2), crops)
+        left, top, right, bottom = compute_crop_box(size, shape, (0.9, 0.2), crops)
         assert 0 <= left < right <= size[0]
         assert 0 <= top < bottom <= size[1]
-    width, height = RATIOS[shape]
-    left, top, right, bottom = box(size, shape, (0.9, 0.2), {})
+    width, height = SHAPE_RATIOS[shape]
+    left, top, right, bottom = compute_crop_box(size, shape, (0.9, 0.2), {})
     assert (right - left) / (bottom - top) == pytest.approx(width / height, rel=0.02)
 
 
 def test_a_crop_by_hand_goes_before_the_focus() -> None:
     crops = {"square": [0.1, 0.5, 1 / 3]}
 
-    assert box((900, 600), Shape.SQUARE, (0.9, 0.9), crops) == (90, 300, 390, 600)
-    assert box((900, 600), Shape.WIDE, (0.5, 0.5), crops)[0] == 0
+    assert compute_crop_box((900, 600), PictureShape.SQUARE, (0.9, 0.9), crops) == (
+        90,
+        300,
+        390,
+        600,
+    )
+    assert compute_crop_box((900, 600), PictureShape.WIDE, (0.5, 0.5), crops)[0] == 0

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from nif.errors import Invalid
-from nif.media.opening import MASTER_EDGE, clean, master_of
+from nif.media.uploads import MASTER_EDGE, clean_picture, encode_master
 from tests.media.drawing import a_bomb, a_file, a_moving_gif, a_picture, with_exif
 
 
 def opened(data: bytes, kind: str = "JPEG") -> Image.Image:
-    return clean(BytesIO(data), kind)
+    return clean_picture(BytesIO(data), kind)
 
 
 def refusal(data: bytes, kind: str) -> str:
@@ -143,7 +143,7 @@ def test_ink_and_grey_of_sixteen_bits_and_what_is_seen_through_are_read() -> Non
 
 
 def test_the_master_holds_nothing_but_pixels() -> None:
-    master = master_of(opened(with_exif(6)))
+    master = encode_master(opened(with_exif(6)))
 
     assert b"Secret" not in master
     assert b"Exif" not in master

@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 
 from nif import schema
 from nif.database import Database
-from nif.parts import assemble
+from nif.services import build_services
 from nif.settings import load_settings
 from tests import postgres
 from tests.prove.kills import Plan, prove_kills
@@ -85,7 +85,7 @@ def _holds(told: dict[str, Any]) -> bool:
 
 def _sweep(kind: str) -> dict[str, Any]:
     with _a_database(kind) as database:
-        parts = assemble(load_settings(_env_file=None, secret_key="for proofs only " * 3))
+        parts = build_services(load_settings(_env_file=None, secret_key="for proofs only " * 3))
         found = prove_sweep(database, parts.courier)
         parts.database.close()
         return found
@@ -102,14 +102,14 @@ def _a_database(kind: str) -> Iterator[Database]:
     with tempfile.TemporaryDirectory(prefix="nif-prove-") as folder:
         if kind == "sqlite":
             database = Database(f"sqlite:///{Path(folder) / 'nif.db'}")
-            schema.upgrade(database)
+            schema.upgrade_schema(database)
             yield database
             database.close()
             return
         with postgres.cluster() as cluster:
             url = load_settings(database_url=cluster.create_database("nif_test_prove")).database
             database = Database(url)
-            schema.upgrade(database)
+            schema.upgrade_schema(database)
             yield database
             database.close()
 

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple, precondition, rule
 
 from nif.errors import Expired, NotFound
-from nif.subscriptions import joining, preferring
-from nif.subscriptions.addresses import read_address
-from nif.subscriptions.budgeting import find_excess, may_mail
-from nif.subscriptions.consenting import Circumstances
-from nif.subscriptions.reading import get_list
-from nif.tokens import Purpose, Tokens
+from nif.subscriptions import double_opt_in, preferences
+from nif.subscriptions.consent import ConsentContext
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.lists import get_list
+from nif.subscriptions.signup_limits import allow_mail, find_exceeded_limit
+from nif.tokens import TokenPurpose, Tokens
 from tests.prove.machine import EDGE, NETWORK, PAUSE, SLUG, TOKENS, TYPED, Machine
 from tests.prove.promises import HOUR, NETWORK_AN_HOUR, Asking, Key
 
@@ -57,14 +57,16 @@ class Askers(Machine):
         return link
 
     def _ask(self, who: str, typed: str, slug: str, network: str) -> Link | None:
-        before, address = self.promises.standing((who, slug)).state, read_address(typed)
-        where = Circumstances("/subscribe", network, "I would like to be mailed.")
+        before, address = self.promises.standing((who, slug)).state, parse_address(typed)
+        where = ConsentContext("/subscribe", network, "I would like to be mailed.")
         assert address.canonical == who
-        asked = joining.Asked(None)
+        asked = double_opt_in.SubscriptionRequestResult(None)
         with self.database.transaction() as session:
             newsletter = get_list(session, slug)
-            if find_excess(session, who, network, now=self.now) is None:
-                asked = joining.ask_to_join(session, newsletter, address, where, now=self.now)
+            if find_exceeded_limit(session, who, network, now=self.now) is None:
+                asked = double_opt_in.request_subscription(
+                    session, newsletter, address, where, now=self.now
+                )
             named = asked.pending.subscriber if asked.pending else asked.known
         wish = Asking(who, slug, network, self.now, named is not None)
         assert self.promises.may_answer(wish) or not wish.answered, "mailed beyond the limits"
@@ -84,7 +86,7 @@ class Askers(Machine):
             return None
         assert asked.pending.list_id == self.ids[slug], "the wrong list"
         self.promises.say((who, slug), "asked")
-        return Link((who, slug), self.now, joining.confirmation_token(asked.pending, TOKENS))
+        return Link((who, slug), self.now, double_opt_in.confirmation_token(asked.pending, TOKENS))
 
     @precondition(lambda self: not self.strangers and len(self.promises.wishes) > 2)
     @rule(network=NETWORK, slug=SLUG, size=st.integers(28, 33))
@@ -127,21 +129,23 @@ class Askers(Machine):
         return fresh
 
     def _press(self, token: str) -> str:
-        where = Circumstances("/confirm", "192.0.2.0/24", "I would like to be mailed.")
+        where = ConsentContext("/confirm", "192.0.2.0/24", "I would like to be mailed.")
         try:
             with self.database.transaction() as session:
-                return joining.confirm(session, token, TOKENS, where, now=self.now).state.value
+                return double_opt_in.confirm_subscription(
+                    session, token, TOKENS, where, now=self.now
+                ).state.value
         except Expired:
             return "expired"
 
     def _press_forged(self, link: Link, how: str) -> None:
         """A link that was never given out is good for nothing."""
-        numbers = TOKENS.open(Purpose.CONFIRM, link.token)
+        numbers = TOKENS.open(TokenPurpose.CONFIRM, link.token)
         token = {
             "cut": link.token[:-1],
             "in other letters": link.token.swapcase(),
-            "of another key": Tokens([b"another key"]).make(Purpose.CONFIRM, *numbers),
-            "for another purpose": TOKENS.make(Purpose.UNSUBSCRIBE, *numbers),
+            "of another key": Tokens([b"another key"]).make(TokenPurpose.CONFIRM, *numbers),
+            "for another purpose": TOKENS.make(TokenPurpose.UNSUBSCRIBE, *numbers),
         }[how]
         with suppress(NotFound):
             self._press(token)
@@ -157,9 +161,9 @@ class Askers(Machine):
     def _ask_for_the_own_page(self, who: str, typed: str, network: str) -> bool:
         with self.database.transaction() as session:
             found = None
-            if find_excess(session, who, network, now=self.now) is None:
-                found = preferring.find_reader(session, read_address(typed))
-            if found is not None and not may_mail(session, who, now=self.now):
+            if find_exceeded_limit(session, who, network, now=self.now) is None:
+                found = preferences.find_mailable_subscriber(session, parse_address(typed))
+            if found is not None and not allow_mail(session, who, now=self.now):
                 found = None
         request = Asking(who, "", network, self.now, found is not None)
         assert self.promises.may_send_link(request) or not request.answered, "mailed too much"

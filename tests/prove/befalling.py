@@ -10,14 +10,14 @@ from sqlalchemy import select
 
 from nif.database import Database
 from nif.errors import Conflict
-from nif.mail.mailer import Locked, Problem, Refused, Unavailable, Uncertain
-from nif.sends import braking, steering
+from nif.mail.provider import AccountLocked, ProviderProblem, Refused, Unavailable, Uncertain
+from nif.sends import circuit_breaker, control
 from nif.sends.models import Batch, BatchState, Send, SendState
-from nif.sends.reading import open_batches
-from nif.sends.settling import IN_DOUBT
-from nif.subscriptions.leaving import leave
+from nif.sends.outcomes import UNDECIDED_STATES
+from nif.sends.reports import list_undecided_batches
 from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
-from nif.subscriptions.suppressing import suppress as suppress_address
+from nif.subscriptions.suppression_list import suppress_address
+from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.factories import HERE
 from tests.prove.world import Sleeper, World
 
@@ -28,10 +28,10 @@ ENDS = (
     Uncertain("no answer"),
     Unavailable("no connection"),
     Unavailable("slower", wait=30.0, is_limit=True),
-    Locked("SendGrid answered 401", 401),
+    AccountLocked("SendGrid answered 401", 401),
     Refused(413),
-    Refused(400, [Problem("Bad Request")]),
-    Refused(400, [Problem("Bad.", "personalizations.0.to.0.email", 0)]),
+    Refused(400, [ProviderProblem("Bad Request")]),
+    Refused(400, [ProviderProblem("Bad.", "personalizations.0.to.0.email", 0)]),
 )
 LONGEST_END = 60
 
@@ -106,7 +106,9 @@ class Befalling(RuleBasedStateMachine):
         reader = self.world.readers[number]
         with self.world.database.transaction() as session:
             mine = select(Subscription).where(Subscription.subscriber_id == reader)
-            leave(session, session.scalars(mine).one(), HERE, now=self.world.clock())
+            unsubscribe_from_list(
+                session, session.scalars(mine).one(), HERE, now=self.world.clock()
+            )
         self.world.left.add(reader)
         self.world.gone.setdefault(reader, self.world.ticks)
 
@@ -125,11 +127,11 @@ class Befalling(RuleBasedStateMachine):
         with suppress(Conflict), self.world.database.transaction() as session:
             send = session.get_one(Send, send_id)
             if what == "pause":
-                steering.pause(session, send)
+                control.pause_send(session, send)
             elif what == "resume":
-                steering.resume(session, send, now=self.world.clock())
+                control.resume_send(session, send, now=self.world.clock())
             else:
-                steering.cancel(session, send, now=self.world.clock())
+                control.cancel_send(session, send, now=self.world.clock())
             self._count(what, True)
 
     @has_sends
@@ -140,10 +142,12 @@ class Befalling(RuleBasedStateMachine):
         send_id = self.world.sends[number % len(self.world.sends)]
         with self.world.database.transaction() as session:
             send = session.get_one(Send, send_id)
-            for batch, attempt in open_batches(session, send):
+            for batch, attempt in list_undecided_batches(session, send):
                 if attempt.id not in asleep:
                     taken, now = attempt.id in self.world.posted_at, self.world.clock()
-                    steering.resolve(session, send, batch.id, attempt.id, accepted=taken, now=now)
+                    control.resolve_undecided_batch(
+                        session, send, batch.id, attempt.id, accepted=taken, now=now
+                    )
                     self._count("decisions", True)
 
     @invariant()
@@ -173,15 +177,15 @@ class Befalling(RuleBasedStateMachine):
 
     def _go_on(self) -> None:
         with self.world.database.transaction() as session:
-            braking.try_now(session, now=self.world.clock())
+            circuit_breaker.allow_breaker_probe_now(session, now=self.world.clock())
             for send_id in self.world.unfinished():
                 send = session.get_one(Send, send_id)
                 if send.state is SendState.PAUSED:
-                    steering.resume(session, send, now=self.world.clock())
+                    control.resume_send(session, send, now=self.world.clock())
 
     def _in_doubt(self) -> bool:
         """Also what was taken and not settled, as of a send that was cancelled since."""
-        unknown = select(Batch.id).where(Batch.state.in_([BatchState.INTENT, *IN_DOUBT]))
+        unknown = select(Batch.id).where(Batch.state.in_([BatchState.INTENT, *UNDECIDED_STATES]))
         with self.world.database.reading() as session:
             return session.scalar(unknown.limit(1)) is not None
 

@@ -8,14 +8,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.subscriptions.forgetting import PREFIX
-from nif.subscriptions.models import (
-    Consent,
-    MailingList,
-    Subscriber,
-    Subscription,
-    Suppression,
-)
+from nif.subscriptions.models import Consent, MailingList, Subscriber, Subscription, Suppression
+from nif.subscriptions.suppression_list import ERASED_HASH_PREFIX
 from tests.prove.promises import GRAVER, OWN_WISH, Key, Promises
 
 STATES = ("pending", "confirmed", "left")
@@ -65,9 +59,11 @@ def read_books(session: Session) -> Books:
         suppressed={
             one.canonical: (one.reason.value, one.at)
             for one in session.scalars(select(Suppression))
-            if not one.canonical.startswith(PREFIX)
+            if not one.canonical.startswith(ERASED_HASH_PREFIX)
         },
-        hashes=session.query(Suppression).where(Suppression.canonical.startswith(PREFIX)).count(),
+        hashes=session.query(Suppression)
+        .where(Suppression.canonical.startswith(ERASED_HASH_PREFIX))
+        .count(),
         spelled={one.canonical: one.address for one in people.values()},
     )
 

@@ -31,7 +31,7 @@ def a_database() -> Iterator[Database]:
     with TemporaryDirectory() as folder:
         database = _open(Path(folder, "nif.db"))
         try:
-            schema.upgrade(database)
+            schema.upgrade_schema(database)
             yield database
         finally:
             database.close()
@@ -43,7 +43,7 @@ def a_template() -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         path = Path(folder, "template.db")
         database = Database(f"sqlite:///{path}")
-        schema.upgrade(database)
+        schema.upgrade_schema(database)
         database.close()  # The last connection to close writes the log into the file.
         yield path
 

@@ -10,16 +10,16 @@ from threading import Barrier
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.editions import composing
+from nif.editions import digest
+from nif.editions.messages import MailWriter
 from nif.editions.models import Edition
-from nif.editions.scheduling import Schedule, Slot
-from nif.editions.writing import Desk
+from nif.editions.schedule import DigestSchedule, Slot
 from nif.links import Links
-from nif.mail.rendering import Stationery
+from nif.mail.message import TemplateRenderer
 from nif.settings import load_settings
-from nif.stories.drafting import draft
-from nif.stories.publishing import publish
-from nif.subscriptions.establishing import Charter, establish
+from nif.stories.drafts import create_draft
+from nif.stories.publishing import publish_story
+from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import MailingList
 from tests.factories import story_copy
 from tests.prove.wall import DAY, moment
@@ -35,7 +35,7 @@ class House:
     """The lists, and what its schedulers work with."""
 
     database: Database
-    desk: Desk
+    desk: MailWriter
     list_ids: Sequence[int]
     keep: Keep
 
@@ -49,15 +49,15 @@ class Past:
 
 
 def found(
-    database: Database, lists: Sequence[tuple[Schedule, str]], keep: Keep, *, now: datetime
+    database: Database, lists: Sequence[tuple[DigestSchedule, str]], keep: Keep, *, now: datetime
 ) -> House:
     settings = load_settings(
         _env_file=None, env="testing", secret_key="a key for proofs that is quite long enough"
     )
-    desk = Desk(Stationery(settings), Links(settings.base_url))
+    desk = MailWriter(TemplateRenderer(settings), Links(settings.base_url))
     with database.transaction() as session:
         ids = [
-            establish(session, Charter(f"list-{n}", "NIF", str(schedule), zone), now=now).id
+            create_list(session, ListSettings(f"list-{n}", "NIF", str(schedule), zone), now=now).id
             for n, (schedule, zone) in enumerate(lists)
         ]
     return House(database, desk, ids, keep)
@@ -107,7 +107,7 @@ def _tick_together(house: House, five: Sequence[datetime], threads: ThreadPoolEx
     def tick(now: datetime) -> None:
         with house.database.reading() as session:
             due = {
-                list_id: composing.due_slots(
+                list_id: digest.list_due_slots(
                     session, session.get_one(MailingList, list_id), now=now
                 )
                 for list_id in house.list_ids
@@ -132,6 +132,6 @@ def _keep(
 def _publish(database: Database, now: datetime) -> int:
     copy = story_copy(headline=f"Palisade Records Sells Its Catalogue, {now:%d %B %Y at %H:%M:%S}")
     with database.transaction() as session:
-        story = draft(session, copy, author_id=None, now=now)
-        publish(session, story, by=None, now=now)
+        story = create_draft(session, copy, author_id=None, now=now)
+        publish_story(session, story, by=None, now=now)
         return story.id

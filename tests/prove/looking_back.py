@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.editions import composing
-from nif.editions.models import DIGEST, Edition, EditionItem, EditionState
-from nif.editions.scheduling import Schedule, Slot
+from nif.editions import digest
+from nif.editions.models import DIGEST_OCCASION, Edition, EditionItem, EditionState
+from nif.editions.schedule import DigestSchedule, Slot
 from tests.prove.downtimes import SCHEDULERS, Keep, Past, found, live, ticks
 from tests.prove.wall import DAY, QUARTERS, as_shown, first_shown, moment
 
@@ -28,17 +28,17 @@ MORE = 6
 """Days of slots beyond the last one, for the tick that ends the story."""
 
 LISTS = (
-    (Schedule(time(1, 30)), "Europe/London"),
-    (Schedule(time(2, 30)), "America/New_York"),
-    (Schedule(time(2, 0)), "Australia/Lord_Howe"),
-    (Schedule(time(0, 0)), "Africa/Cairo"),
-    (Schedule(time(2, 45), 6), "Pacific/Chatham"),
+    (DigestSchedule(time(1, 30)), "Europe/London"),
+    (DigestSchedule(time(2, 30)), "America/New_York"),
+    (DigestSchedule(time(2, 0)), "Australia/Lord_Howe"),
+    (DigestSchedule(time(0, 0)), "Africa/Cairo"),
+    (DigestSchedule(time(2, 45), 6), "Pacific/Chatham"),
 )
 """Each is due at a time that its clock skips once a year; two, at one that also comes twice."""
 
 
 def prove_look_back(
-    database: Database, *, days: int, seed: int, keep: Keep = composing.keep_slot
+    database: Database, *, days: int, seed: int, keep: Keep = digest.make_digest_of_slot
 ) -> dict[str, Any]:
     """Let `days` pass over an empty database; `wrong` counts what is not as promised.
 
@@ -80,7 +80,7 @@ def _sums(past: Past, accounts: Sequence[Sequence[tuple[Edition, set[int]]]]) ->
     }
 
 
-def _slots(schedule: Schedule, zone: str, days: int) -> list[Slot]:
+def _slots(schedule: DigestSchedule, zone: str, days: int) -> list[Slot]:
     """The slots of a list as the clock on its wall has them."""
     first = FIRST_DAY - timedelta(days=1)
     table = first_shown(ZoneInfo(zone), first, days + MORE)
@@ -96,7 +96,9 @@ def _slots(schedule: Schedule, zone: str, days: int) -> list[Slot]:
 def _account(database: Database, list_id: int) -> list[tuple[Edition, set[int]]]:
     """The digests of a list, each with the ids of its stories."""
     with database.reading() as session:
-        digests = select(Edition).where(Edition.list_id == list_id, Edition.occasion == DIGEST)
+        digests = select(Edition).where(
+            Edition.list_id == list_id, Edition.occasion == DIGEST_OCCASION
+        )
         editions = session.scalars(digests).all()
         items = session.execute(
             select(EditionItem.edition_id, EditionItem.story_id).where(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif import limits
-from nif.subscriptions import leaving
+from nif.subscriptions import unsubscribe
 from nif.subscriptions.models import MailingList, Subscriber, Subscription
 from nif.tokens import Tokens
 from tests.prove.books import Books, Growth, disagreements, read_books
@@ -62,7 +62,7 @@ class Machine(RuleBasedStateMachine):
         """What limits no longer need is forgotten meanwhile, and nobody notices."""
         self.promises.now += time
         with self.database.transaction() as session:
-            limits.forget(session, before=self.now - timedelta(days=31))
+            limits.delete_attempts_before(session, before=self.now - timedelta(days=31))
 
     def wait_until(self, moment: datetime) -> None:
         """Nothing where the moment is over."""
@@ -77,9 +77,9 @@ class Machine(RuleBasedStateMachine):
         return [key for key in self.promises.of(who) if slug in {key[1], EVERY}]
 
     def by_link(self, session: Session, who: str, slug: str) -> Sequence[Subscription]:
-        list_id = leaving.EVERY_LIST if slug == EVERY else self.ids[slug]
-        token = leaving.unsubscribe_token(self.id_of(session, who), list_id, TOKENS)
-        return leaving.find_by_token(session, token, TOKENS)
+        list_id = unsubscribe.ALL_LISTS if slug == EVERY else self.ids[slug]
+        token = unsubscribe.unsubscribe_token(self.id_of(session, who), list_id, TOKENS)
+        return unsubscribe.get_subscriptions_to_unsubscribe(session, token, TOKENS)
 
     def id_of(self, session: Session, who: str) -> int:
         return session.scalars(select(Subscriber.id).where(Subscriber.canonical == who)).one()

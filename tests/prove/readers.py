@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from nif.errors import Expired, NotFound
-from nif.rights.erasing import erase
-from nif.rights.people import find_person
-from nif.subscriptions import leaving, pausing, preferring, suppressing
-from nif.subscriptions.addresses import read_address
-from nif.subscriptions.consenting import Circumstances
+from nif.privacy.erasure import erase_person
+from nif.privacy.person import person_at_address
+from nif.subscriptions import preferences, suppression_list, unsubscribe
+from nif.subscriptions.consent import ConsentContext
+from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber, SuppressionReason
 from tests.prove.asking import WEEK, Askers
 from tests.prove.machine import EDGE, EVERY, SLUG, SLUGS, TOKENS, WHO
@@ -41,11 +41,11 @@ class Readers(Askers):
         """On the lists that are wanted, off all others; a wish that is not confirmed stays."""
         if not self.promises.has_confirmed(who):
             return
-        where = Circumstances("/preferences", "192.0.2.0/24")
+        where = ConsentContext("/preferences", "192.0.2.0/24")
         with self.database.transaction() as session:
-            token = preferring.preferences_token(self.id_of(session, who), TOKENS)
-            subscriber = preferring.get_subscriber(session, token, TOKENS)
-            preferring.prefer(session, subscriber, wanted, where, now=self.now)
+            token = preferences.preferences_token(self.id_of(session, who), TOKENS)
+            subscriber = preferences.get_subscriber_by_token(session, token, TOKENS)
+            preferences.save_preferences(session, subscriber, wanted, where, now=self.now)
         for slug in SLUGS:
             is_on = self.promises.standing((who, slug)).state == "confirmed"
             if is_on and slug not in wanted:
@@ -63,7 +63,9 @@ class Readers(Askers):
         for _ in range(clicks):
             with suppress(NotFound), self.database.transaction() as session:
                 for one in self.by_link(session, who, slug):
-                    leaving.leave(session, one, Circumstances("/unsubscribe"), now=self.now)
+                    unsubscribe.unsubscribe_from_list(
+                        session, one, ConsentContext("/unsubscribe"), now=self.now
+                    )
         for key in keys:
             self.note(f"{self.promises.standings[key].state} leaves")
             self.promises.leave(key)
@@ -81,7 +83,9 @@ class Readers(Askers):
         try:
             with self.database.transaction() as session:
                 for one in self.by_link(session, who, slug):
-                    leaving.come_back(session, one, Circumstances("/unsubscribe"), now=self.now)
+                    unsubscribe.undo_unsubscribe(
+                        session, one, ConsentContext("/unsubscribe"), now=self.now
+                    )
         except Expired:
             assert not may, "who left a moment ago may not come back"
         else:
@@ -95,7 +99,7 @@ class Readers(Askers):
     def be_suppressed(self, who, reason):
         """In whatever order reasons become known, the gravest stays, and the first of equals."""
         with self.database.transaction() as session:
-            suppressing.suppress(session, who, reason, source="event", now=self.now)
+            suppression_list.suppress_address(session, who, reason, source="event", now=self.now)
         self.promises.suppress(who, reason.value)
         self.note(f"is {reason.value}")
 
@@ -104,10 +108,12 @@ class Readers(Askers):
         """Never to be mailed by one's own wish, and off every list."""
         reason = SuppressionReason(OWN_WISH)
         with self.database.transaction() as session:
-            suppressing.suppress(session, who, reason, source="event", now=self.now)
+            suppression_list.suppress_address(session, who, reason, source="event", now=self.now)
             if keys := self.promises.of(who):
                 for one in self.by_link(session, who, EVERY):
-                    leaving.leave(session, one, Circumstances("event"), now=self.now)
+                    unsubscribe.unsubscribe_from_list(
+                        session, one, ConsentContext("event"), now=self.now
+                    )
         self.promises.suppress(who, reason.value)
         for key in keys:
             self.promises.leave(key)
@@ -119,15 +125,15 @@ class Readers(Askers):
         """For some days, or going on where it is none: no list is left for it."""
         if not self.promises.of(who):
             return
-        where = Circumstances("/preferences", "192.0.2.0/24")
+        where = ConsentContext("/preferences", "192.0.2.0/24")
         with self.database.transaction() as session:
             reader = session.get_one(Subscriber, self.id_of(session, who))
-            was_paused = pausing.is_paused(reader, now=self.now)
+            was_paused = preferences.is_paused(reader, now=self.now)
             if days:
                 until = self.now + timedelta(days=days)
-                pausing.pause(session, reader, until, where, now=self.now)
+                preferences.pause_mail(session, reader, until, where, now=self.now)
             else:
-                pausing.go_on(session, reader, where, now=self.now)
+                preferences.resume_mail(session, reader, where, now=self.now)
         if days or was_paused:
             self.promises.mention(who, "paused" if days else "resumed")
         self.note("pauses" if days else "goes on")
@@ -137,8 +143,8 @@ class Readers(Askers):
     def be_erased(self, who):
         """Nothing of them is left but a hash, and no door brings them back."""
         with self.database.transaction() as session:
-            person = find_person(session, read_address(who))
-            erase(session, person, NO_FILES, source="the reader's own page", now=self.now)
+            person = person_at_address(session, parse_address(who))
+            erase_person(session, person, NO_FILES, source="the reader's own page", now=self.now)
         self.promises.forget(who)
         self.note("is erased")
 

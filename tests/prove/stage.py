@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.database import Database, Transaction
-from nif.sends.certifying import certify
+from nif.sends.certificates import certify_send
 from nif.sends.models import Attempt, Batch, BatchState, Send, SendState
-from nif.sends.planning import Terms, plan
+from nif.sends.planning import SendTerms, plan_send
 from nif.settings import PROJECT, load_settings
 from nif.subscriptions.models import MailingList
 from tests import postgres
@@ -71,8 +71,8 @@ class Stage:
         def act(session: Session) -> int:
             day = FIRST_DAY + timedelta(days=next(self._days))
             edition = a_plain_edition(session, session.get_one(MailingList, list_id), now=day)
-            terms = Terms(batch_size, within=timedelta(days=9999))
-            return plan(session, edition, terms, now=utc_now()).id
+            terms = SendTerms(batch_size, within=timedelta(days=9999))
+            return plan_send(session, edition, terms, now=utc_now()).id
 
         return int(self.in_transaction(act))
 
@@ -101,7 +101,9 @@ class Stage:
         """Hold the stand-in's log against the lists: who was mailed twice, skipped, is held."""
         mailed = self.standin.deliveries()
         due = Counter(f"{send}.{reader}" for send, ids in readers.items() for reader in ids)
-        complete = [certify(self.database, send, now=utc_now()).is_complete for send in readers]
+        complete = [
+            certify_send(self.database, send, now=utc_now()).is_complete for send in readers
+        ]
         held = self.unsettled(BatchState.UNCERTAIN, BatchState.HELD)
         return {
             "twice": (mailed - due).total(),

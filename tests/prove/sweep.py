@@ -20,14 +20,13 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.editions.models import Edition
-from nif.mail.mailer import Parcel, Unavailable, Uncertain
-from nif.sends.certifying import certify
-from nif.sends.courier import Courier
-from nif.sends.delivering import deliver
-from nif.sends.leasing import Watch
+from nif.mail.provider import BatchRequest, Unavailable, Uncertain
+from nif.sends.certificates import certify_send
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.leases import LeaseWatch
 from nif.sends.models import Send, SendState
-from nif.sends.planning import Terms, plan
-from nif.sends.reconciling import Patience, reconcile
+from nif.sends.planning import SendTerms, plan_send
+from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
 from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_edition, subscriptions
@@ -36,7 +35,7 @@ from tests.sends import ledger
 
 READERS = 18
 BATCH = 7
-PATIENCE = Patience(timedelta(minutes=30))
+PATIENCE = ReconciliationTiming(timedelta(minutes=30))
 LONGEST_NIGHT = 6
 
 COMMITS = ("fails", "dies before", "dies after", "sleeps after")
@@ -79,7 +78,7 @@ class Worker:
         if turn == "sleeps after":
             self._night.sleep()
 
-    def post(self, parcel: Parcel) -> str | None:
+    def post(self, parcel: BatchRequest) -> str | None:
         self._expect_alive()
         turn = self._turn(self._requests, self._at_request)
         self._die_if(turn == "dies before")
@@ -116,7 +115,7 @@ class Worker:
 class Night:
     """A send, and the workers that see to it one after the other until it is finished."""
 
-    def __init__(self, database: Database, courier: Courier) -> None:
+    def __init__(self, database: Database, courier: DeliveryContext) -> None:
         self.database, self.mailer = database, FakeMailer()
         self._courier = replace(courier, clock=self.clock, concurrency=1)
         self._now, self._ticks, self._is_asleep = NOON, 0.0, False
@@ -139,8 +138,8 @@ class Night:
         courier = replace(self._courier, mailer=mailer, transaction=worker.transaction)
         with worker.transaction() as session:
             edition = session.get_one(Edition, self.edition_id)
-            plan(session, edition, Terms(BATCH), now=self.clock())
-        deliver(courier, self._send().id)
+            plan_send(session, edition, SendTerms(BATCH), now=self.clock())
+        deliver_send(courier, self._send().id)
         self._hear()
         self._look(worker, mailer)
 
@@ -149,7 +148,7 @@ class Night:
         if self._is_asleep:
             return
         self._is_asleep = True
-        watch = Watch(ledger.LEASE, ticks=lambda: self._ticks)
+        watch = LeaseWatch(ledger.LEASE, ticks=lambda: self._ticks)
         other = Worker(self, (0, ""), (0, ""))
         for _ in range(2):
             with self.database.transaction() as session:
@@ -169,7 +168,7 @@ class Night:
             mailed = select(Subscriber.address).where(Subscriber.id.in_(self.readers))
             due = Counter(session.scalars(mailed).all())
         found = Counter(self.mailer.addresses())
-        complete = certify(self.database, self._send().id, now=self.clock()).is_complete
+        complete = certify_send(self.database, self._send().id, now=self.clock()).is_complete
         return {
             "twice": (found - due).total(),
             "skipped": (due - found).total(),
@@ -191,14 +190,14 @@ class Night:
         ledger.report(self.database, *events, now=self._now)
 
     def _look(self, worker: Worker, mailer: FakeMailer) -> None:
-        watch = Watch(ledger.LEASE, ticks=lambda: self._ticks)
+        watch = LeaseWatch(ledger.LEASE, ticks=lambda: self._ticks)
         with self.database.transaction() as session:
             watch.look(session, now=self.clock())
         self.pass_by(seconds=100)
-        reconcile(worker.transaction, mailer, watch, PATIENCE, now=self.clock())
+        reconcile_batches(worker.transaction, mailer, watch, PATIENCE, now=self.clock())
 
 
-def sweep(database: Database, courier: Courier, at: str, turn: str) -> dict[str, Any]:
+def sweep(database: Database, courier: DeliveryContext, at: str, turn: str) -> dict[str, Any]:
     """Let one thing happen at the first commit or request, the second, and so on for every n."""
     worst = Counter[str]()
     for n in count(1):
@@ -224,7 +223,7 @@ def _one_night(night: Night, first: Worker) -> dict[str, int]:
     return {"unfinished": 1}
 
 
-def prove_sweep(database: Database, courier: Courier) -> dict[str, Any]:
+def prove_sweep(database: Database, courier: DeliveryContext) -> dict[str, Any]:
     """Every turn at every place; the figures of it."""
     began = time.monotonic()
     turns = [("commit", turn) for turn in COMMITS] + [("request", turn) for turn in REQUESTS]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nif.sends.reconciling import Patience
+from nif.sends.reconciliation import ReconciliationTiming
 from tests.prove.befalling import Befalling
 from tests.prove.databases import a_copy, a_template
 from tests.prove.sending import prove_sending
@@ -19,7 +19,7 @@ class Hasty(Befalling):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.world.patience = Patience(timedelta(0))
+        self.world.patience = ReconciliationTiming(timedelta(0))
 
 
 def test_whatever_befalls_a_send_nobody_is_mailed_twice_and_nobody_skipped() -> None:

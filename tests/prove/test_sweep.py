@@ -3,13 +3,13 @@
 import pytest
 
 from nif.database import Database
-from nif.parts import Parts
+from nif.services import Services
 from tests.prove.sweep import COMMITS, REQUESTS, sweep
 
 
 @pytest.mark.parametrize("turn", COMMITS)
 def test_whatever_happens_at_a_commit_everyone_is_mailed_once(
-    database: Database, parts: Parts, turn: str
+    database: Database, parts: Services, turn: str
 ) -> None:
     found = sweep(database, parts.courier, "commit", turn)
 
@@ -19,7 +19,7 @@ def test_whatever_happens_at_a_commit_everyone_is_mailed_once(
 
 @pytest.mark.parametrize("turn", REQUESTS)
 def test_whatever_happens_to_a_request_everyone_is_mailed_once(
-    database: Database, parts: Parts, turn: str
+    database: Database, parts: Services, turn: str
 ) -> None:
     found = sweep(database, parts.courier, "request", turn)
 

@@ -3,8 +3,8 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from nif.editions.composing import keep_slot
-from nif.editions.scheduling import Slot, slots
+from nif.editions.digest import make_digest_of_slot
+from nif.editions.schedule import Slot, iterate_slots
 from tests.prove.databases import a_database
 from tests.prove.looking_back import prove_look_back
 from tests.prove.zones import ODD_DAYS, prove_zones
@@ -32,25 +32,25 @@ ZONES = [
 
 def without_care(schedule, zone, *, after, until):
     """A skipped time is read with the offset from before the gap, as Python does by itself."""
-    for slot in slots(schedule, zone, after=after - timedelta(days=2), until=until):
+    for slot in iterate_slots(schedule, zone, after=after - timedelta(days=2), until=until):
         due_at = datetime.combine(slot.day, schedule.at, zone).astimezone(UTC)
         if after < due_at <= until:
             yield Slot(slot.day, due_at)
 
 
 def with_both_ends(schedule, zone, *, after, until):
-    return slots(schedule, zone, after=after - timedelta(seconds=1), until=until)
+    return iterate_slots(schedule, zone, after=after - timedelta(seconds=1), until=until)
 
 
 def only_once_a_day(schedule, zone, *, after, until):
     """Nothing is looked back for that was due before the last midnight."""
     midnight = until.replace(hour=0, minute=0, second=0)
-    return slots(schedule, zone, after=max(after, midnight), until=until)
+    return iterate_slots(schedule, zone, after=max(after, midnight), until=until)
 
 
 def keep_late(session, mailing_list, slot, desk, *, now):
     in_time = min(now, slot.due_at + timedelta(hours=12))
-    edition = keep_slot(session, mailing_list, slot, desk, now=in_time)
+    edition = make_digest_of_slot(session, mailing_list, slot, desk, now=in_time)
     if edition is not None:
         edition.made_at = now
     return edition
@@ -59,7 +59,7 @@ def keep_late(session, mailing_list, slot, desk, *, now):
 def keep_no_trace_of_what_was_missed(session, mailing_list, slot, desk, *, now):
     if now - slot.due_at > timedelta(hours=12):
         return None
-    return keep_slot(session, mailing_list, slot, desk, now=now)
+    return make_digest_of_slot(session, mailing_list, slot, desk, now=now)
 
 
 def test_each_list_has_one_slot_on_each_date_of_each_zone():
@@ -85,7 +85,7 @@ def test_a_careless_scheduler_is_found_out(careless):
 def test_two_slots_close_together_are_found_out():
     def moved(schedule, zone, *, after, until):
         """Every date has its slot; on the tenth day of a month it is five hours late."""
-        for slot in slots(schedule, zone, after=after, until=until):
+        for slot in iterate_slots(schedule, zone, after=after, until=until):
             late = timedelta(hours=5) if slot.day.day == 10 else timedelta(0)
             yield Slot(slot.day, slot.due_at + late)
 

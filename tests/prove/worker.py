@@ -21,9 +21,9 @@ from typing import Any
 from nif.clock import utc_now
 from nif.jobs.worker import Worker
 from nif.mail import sendgrid
-from nif.parts import Parts, assemble
-from nif.sends import braking, delivering, reconciling
-from nif.sends.reading import deliverable_sends
+from nif.sends import circuit_breaker, delivery, reconciliation
+from nif.sends.reports import list_deliverable_sends
+from nif.services import Services, build_services
 from nif.settings import Settings, load_settings
 
 TICK = 0.05
@@ -58,17 +58,17 @@ def _end(child: int) -> None:
 def _scale(request_seconds: float) -> None:
     """Shorten what is fixed in real life: how long answers and providers are waited for."""
     sendgrid.READ_SECONDS = request_seconds
-    delivering.LONGEST_REQUEST = timedelta(seconds=request_seconds * 1.5)
-    delivering.PAUSES = (0.05, 0.2, 0.5)
-    braking.FIRST_WAIT = timedelta(seconds=0.1)
-    braking.LOCKED_WAIT = braking.OUTAGE_WAIT = timedelta(seconds=0.3)
-    braking.LONGEST_WAIT = timedelta(seconds=1)
-    reconciling.KEEP_RECALLS = timedelta(seconds=5)
+    delivery.MAX_REQUEST_TIME = timedelta(seconds=request_seconds * 1.5)
+    delivery.RECORD_RETRY_SECONDS = (0.05, 0.2, 0.5)
+    circuit_breaker.FIRST_WAIT = timedelta(seconds=0.1)
+    circuit_breaker.LOCKED_WAIT = circuit_breaker.OUTAGE_WAIT = timedelta(seconds=0.3)
+    circuit_breaker.LONGEST_WAIT = timedelta(seconds=1)
+    reconciliation.KEEP_RECALLS = timedelta(seconds=5)
 
 
 def _made_ready(settings: Settings) -> Worker:
     """A worker to inherit: with its statements compiled, and without a connection."""
-    worker = Worker(parts := assemble(settings))
+    worker = Worker(parts := build_services(settings))
     worker.events()
     worker.reconcile()
     _deliver(worker, parts)
@@ -76,9 +76,9 @@ def _made_ready(settings: Settings) -> Worker:
     return worker
 
 
-def _deliver(worker: Worker, parts: Parts) -> None:
+def _deliver(worker: Worker, parts: Services) -> None:
     with parts.database.reading() as session:
-        ready = deliverable_sends(session, now=utc_now())
+        ready = list_deliverable_sends(session, now=utc_now())
     for send_id in ready:
         worker.deliver(send_id)
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from nif.clock import utc_now
-from nif.sends.certifying import certify
+from nif.sends.certificates import certify_send
 from nif.sends.models import Attempt, BatchState, Lease, Send
 from tests.prove.stage import Scale, Stage, Troupe, a_full_list, a_stage
 
@@ -61,7 +61,7 @@ def _play(
     while not stage.all_finished():
         readers[stage.plan(small_id, batch_size=100)] = few
         time.sleep(2.0)
-    made = certify(stage.database, send, now=utc_now())
+    made = certify_send(stage.database, send, now=utc_now())
     found = stage.check(readers)
     return {
         "recipients": len(ids),

@@ -10,19 +10,18 @@ from sqlalchemy import select
 
 from nif.database import Database
 from nif.links import Links
-from nif.mail.mailer import Parcel
-from nif.sends import leasing, settling
-from nif.sends.certifying import certify, people
-from nif.sends.claiming import Claim, Terms, claim
-from nif.sends.copying import copyist
-from nif.sends.courier import Courier
-from nif.sends.delivering import deliver
-from nif.sends.leasing import SAFE_PART, Watch
+from nif.mail.provider import BatchRequest
+from nif.sends import leases, outcomes
+from nif.sends.batches import ClaimedBatch, ClaimTerms, claim_batch
+from nif.sends.certificates import certify_send, stream_delivery_statuses
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.leases import SAFE_PART_OF_LEASE, LeaseWatch
 from nif.sends.models import Send, SendState
-from nif.sends.planning import Terms as Planned
-from nif.sends.planning import plan
-from nif.sends.reading import deliverable_sends
-from nif.sends.reconciling import Patience, reconcile
+from nif.sends.personalization import make_personalizer
+from nif.sends.planning import SendTerms as Planned
+from nif.sends.planning import plan_send
+from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
+from nif.sends.reports import list_deliverable_sends
 from nif.subscriptions.models import MailingList
 from nif.tokens import Tokens
 from tests.conftest import NOON
@@ -44,7 +43,7 @@ _number = count(1)
 class Sleeper:
     """A worker that sleeps with a batch in its hands, which it may have posted or not."""
 
-    taken: Claim
+    taken: ClaimedBatch
     since: float
     has_posted: bool
 
@@ -56,7 +55,7 @@ class World:
         self.stack = ExitStack()
         self.database = self.stack.enter_context(opening)
         self.mailer = FakeMailer()
-        self.courier = Courier(
+        self.courier = DeliveryContext(
             self.database.transaction,
             self.mailer,
             Tokens([b"a key for proofs that is long enough"]),
@@ -64,8 +63,8 @@ class World:
             clock=self.clock,
             concurrency=1,
         )
-        self.watch = Watch(ledger.LEASE, ticks=lambda: self.ticks)
-        self.patience = Patience(ledger.QUIET)
+        self.watch = LeaseWatch(ledger.LEASE, ticks=lambda: self.ticks)
+        self.patience = ReconciliationTiming(ledger.QUIET)
         self.ticks, self.stream_since = 0.0, 0.0
         self.is_stream_alive = True
         self.posted_at: dict[str, float] = {}
@@ -91,16 +90,16 @@ class World:
             mailing_list = session.get_one(MailingList, self.list_id)
             edition = a_plain_edition(session, mailing_list, now=day)
             terms = Planned(BATCH, undo=undo, within=timedelta(days=9999))
-            sent = plan(session, edition, terms, now=self.clock())
+            sent = plan_send(session, edition, terms, now=self.clock())
             assert sent is not None
             self.audiences[sent.id] = set(self.readers) - self.left
 
     def deliver(self) -> int:
         """A worker's turn; how many sends it found."""
         with self.database.reading() as session:
-            ready = deliverable_sends(session, now=self.clock())
+            ready = list_deliverable_sends(session, now=self.clock())
         for send_id in ready:
-            deliver(self.courier, send_id)
+            deliver_send(self.courier, send_id)
         self.note_posts()
         return len(ready)
 
@@ -108,10 +107,10 @@ class World:
         """A worker claims a batch, posts it perhaps, and is not heard of for a while."""
         for send_id in self.sends:
             with self.database.transaction() as session:
-                lease_id = leasing.begin(session, send_id, now=self.clock())
-                terms = Terms(lease_id, ledger.LEASE)
-                taken = claim(session, send_id, terms, now=self.clock())
-            if isinstance(taken, Claim):
+                lease_id = leases.begin_lease(session, send_id, now=self.clock())
+                terms = ClaimTerms(lease_id, ledger.LEASE)
+                taken = claim_batch(session, send_id, terms, now=self.clock())
+            if isinstance(taken, ClaimedBatch):
                 if after_posting:
                     FakeMailer.post(self.mailer, self._parcel(taken))
                     self.note_posts()
@@ -120,16 +119,16 @@ class World:
 
     def wake(self, sleeper: Sleeper) -> None:
         """It goes on where it stopped: posts, if it thinks that safe, and writes down the end."""
-        safe = self.ticks - sleeper.since < ledger.LEASE.total_seconds() * SAFE_PART
+        safe = self.ticks - sleeper.since < ledger.LEASE.total_seconds() * SAFE_PART_OF_LEASE
         if not sleeper.has_posted and safe:
             FakeMailer.post(self.mailer, self._parcel(sleeper.taken))
             self.note_posts()
         with self.database.transaction() as session:
             if sleeper.has_posted or safe:
-                settling.accepted(session, sleeper.taken, None, now=self.clock())
+                outcomes.record_accepted(session, sleeper.taken, None, now=self.clock())
             else:
-                late = settling.HeldUp("too late")
-                settling.failed(session, sleeper.taken, late, now=self.clock())
+                late = outcomes.WorkerTooLate("too late")
+                outcomes.record_failed(session, sleeper.taken, late, now=self.clock())
 
     def note_posts(self) -> None:
         """Remember when each parcel was taken, and that no copy went to who had long left."""
@@ -161,7 +160,7 @@ class World:
             self.hear(due)
 
     def look(self) -> None:
-        reconcile(
+        reconcile_batches(
             self.database.transaction,
             self.mailer,
             self.watch,
@@ -187,21 +186,26 @@ class World:
         mailed = self.mailed()
         assert not [one for one, times in mailed.items() if times > 1]
         for send_id in self.sends:
-            assert certify(self.database, send_id, now=self.clock()).faults == []
+            assert certify_send(self.database, send_id, now=self.clock()).faults == []
 
     def check_the_end(self) -> None:
         mailed = self.mailed()
         for send_id in self.sends:
             with self.database.reading() as session:
-                fates = {one.subscriber_id: one.fate for one in people(session, send_id)}
+                fates = {
+                    one.subscriber_id: one.fate
+                    for one in stream_delivery_statuses(session, send_id)
+                }
             assert set(fates) == self.audiences[send_id]
             for reader, fate in fates.items():
                 assert mailed[send_id, reader] == (fate == "accepted"), (send_id, reader, fate)
 
-    def _parcel(self, taken: Claim) -> Parcel:
+    def _parcel(self, taken: ClaimedBatch) -> BatchRequest:
         with self.database.reading() as session:
             message = session.get_one(Send, taken.send_id).edition.as_message()
-        make = copyist((taken.send_id, self.list_id), self.courier.links, self.courier.tokens)
+        make = make_personalizer(
+            (taken.send_id, self.list_id), self.courier.links, self.courier.tokens
+        )
         return self.mailer.pack(
             message, make(taken.readers, taken.begun_at), attempt=taken.attempt_id
         )

@@ -15,8 +15,7 @@ from time import perf_counter
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from nif.editions import scheduling
-from nif.editions.scheduling import Schedule, Slot
+from nif.editions.schedule import DigestSchedule, Slot, iterate_slots
 from tests.prove.wall import (
     DAY,
     MARGIN,
@@ -95,7 +94,7 @@ class Place:
             if weekday is None or day.weekday() == weekday
         ]
 
-    def asked(self, schedule: Schedule, cuts: Sequence[int]) -> list[Slot]:
+    def asked(self, schedule: DigestSchedule, cuts: Sequence[int]) -> list[Slot]:
         """The slots as the scheduler has them, asked for from each cut to the next."""
         last = self.first + timedelta(days=len(self.table) // QUARTERS)
         return [
@@ -107,7 +106,7 @@ class Place:
 
 
 def prove_zones(
-    *, zones: Sequence[str], days: int, seed: int, slots: Slots = scheduling.slots
+    *, zones: Sequence[str], days: int, seed: int, slots: Slots = iterate_slots
 ) -> dict[str, Any]:
     """Try every slot of `days` local dates in each zone; `wrong` counts what is not as promised.
 
@@ -152,11 +151,13 @@ def _try(place: Place, random: Random, found: Found) -> None:
         _compare(place, _schedule(quarter, random.randrange(7)), _even(place, random), found)
 
 
-def _schedule(quarter: int, weekday: int | None = None) -> Schedule:
-    return Schedule(time(quarter // 4, quarter % 4 * 15), weekday)
+def _schedule(quarter: int, weekday: int | None = None) -> DigestSchedule:
+    return DigestSchedule(time(quarter // 4, quarter % 4 * 15), weekday)
 
 
-def _compare(place: Place, schedule: Schedule, cuts: Sequence[int], found: Found) -> list[Slot]:
+def _compare(
+    place: Place, schedule: DigestSchedule, cuts: Sequence[int], found: Found
+) -> list[Slot]:
     quarter = schedule.at.hour * 4 + schedule.at.minute // 15
     expected = place.due(quarter, schedule.weekday)
     got = place.asked(schedule, cuts)

@@ -5,19 +5,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from nif.register.keeping import PartyCopy, add_party
-from nif.register.models import Nature, Ours, Party, PartyKind, Relationship
-from nif.register.relating import Pen, RelationshipCopy, relate
-from nif.register.wording import House
+from nif.register.models import OurSide, Party, PartyKind, Relationship, RelationshipType
+from nif.register.parties import PartyInput, add_party
+from nif.register.relationship_types import PublisherNames
+from nif.register.relationships import RegisterContext, RelationshipInput, add_relationship
 from tests.conftest import NOON
 
-HOUSE = House("NIF", "The ROSTR Group")
-PEN = Pen(HOUSE, None, NOON)
+HOUSE = PublisherNames("NIF", "The ROSTR Group")
+PEN = RegisterContext(HOUSE, None, NOON)
 TODAY = NOON.date()
 
 
 def a_party(session: Session, name: str = "Palisade Records", **given: Any) -> Party:
-    return add_party(session, PartyCopy(name, **given), now=NOON)
+    return add_party(session, PartyInput(name, **given), now=NOON)
 
 
 def a_person(session: Session, name: str = "Wren Callowpike") -> Party:
@@ -27,10 +27,10 @@ def a_person(session: Session, name: str = "Wren Callowpike") -> Party:
 def a_relationship(
     session: Session,
     party: Party,
-    nature: Nature = Nature.ADVERTISER,
-    ours: Ours = Ours.NIF,
+    nature: RelationshipType = RelationshipType.ADVERTISER,
+    ours: OurSide = OurSide.NIF,
     **given: Any,
 ) -> Relationship:
     since = given.pop("since", date(2020, 1, 1))
-    copy = RelationshipCopy(ours=ours, nature=nature, since=since, **given)
-    return relate(session, party, copy, PEN)
+    copy = RelationshipInput(ours=ours, nature=nature, since=since, **given)
+    return add_relationship(session, party, copy, PEN)

@@ -6,28 +6,33 @@ from typing import Any
 
 from sqlalchemy import select
 
-from nif.ledger.models import Entry
-from nif.ledger.verifying import verify
-from nif.register.models import Nature, Visibility
-from nif.register.relating import change, copy_of, delete, end
+from nif.ledger.models import LedgerEntry
+from nif.ledger.verification import verify_ledger
+from nif.register.models import RelationshipType, RelationshipVisibility
+from nif.register.relationships import (
+    change_relationship,
+    delete_relationship,
+    end_relationship,
+    relationship_input_of,
+)
 from tests.register.entries import PEN, TODAY, a_party, a_relationship
 
 
 def said(session) -> list[dict[str, Any]]:
-    assert verify(session).is_whole
-    return list(session.scalars(select(Entry.payload).order_by(Entry.seq)))
+    assert verify_ledger(session).is_whole
+    return list(session.scalars(select(LedgerEntry.payload).order_by(LedgerEntry.seq)))
 
 
 def changed(session, relationship, **given: Any) -> None:
-    copy = replace(copy_of(relationship), **given)
-    change(session, relationship, copy, PEN, version=relationship.version)
+    copy = replace(relationship_input_of(relationship), **given)
+    change_relationship(session, relationship, copy, PEN, version=relationship.version)
 
 
 def test_a_public_relationship_is_told_from_its_beginning_to_its_end(session) -> None:
-    one = a_relationship(session, a_party(session), Nature.ADVERTISER)
+    one = a_relationship(session, a_party(session), RelationshipType.ADVERTISER)
     changed(session, one, wording="Palisade Records buys our space.")
     changed(session, one)
-    end(session, one, TODAY, PEN)
+    end_relationship(session, one, TODAY, PEN)
 
     told = said(session)
 
@@ -40,23 +45,23 @@ def test_a_public_relationship_is_told_from_its_beginning_to_its_end(session) ->
 
 
 def test_one_that_is_over_at_once_is_told_to_have_ended(session) -> None:
-    one = a_relationship(session, a_party(session), Nature.LITIGATION)
+    one = a_relationship(session, a_party(session), RelationshipType.LITIGATION)
 
-    end(session, one, TODAY - timedelta(days=400), PEN)
+    end_relationship(session, one, TODAY - timedelta(days=400), PEN)
 
     assert [each["act"] for each in said(session)] == ["added", "ended"]
 
 
 def test_what_is_on_no_list_stays_out_and_what_leaves_it_is_told_without_a_word(session) -> None:
-    hidden = a_relationship(session, a_party(session), visibility=Visibility.MATCH_ONLY)
+    hidden = a_relationship(session, a_party(session), visibility=RelationshipVisibility.MATCH_ONLY)
     assert said(session) == []
 
-    changed(session, hidden, visibility=Visibility.PUBLIC)
-    changed(session, hidden, visibility=Visibility.MATCH_ONLY)
+    changed(session, hidden, visibility=RelationshipVisibility.PUBLIC)
+    changed(session, hidden, visibility=RelationshipVisibility.MATCH_ONLY)
     public = a_relationship(session, a_party(session, "Lumen Sync"))
     number = public.id
-    delete(session, public, PEN)
-    delete(session, hidden, PEN)
+    delete_relationship(session, public, PEN)
+    delete_relationship(session, hidden, PEN)
 
     told = said(session)
     assert [each["act"] for each in told] == ["added", "withdrawn", "added", "withdrawn"]

@@ -2,9 +2,9 @@ from datetime import date, timedelta
 
 from sqlalchemy import event
 
-from nif.register.keeping import PartyCopy, change_party
-from nif.register.models import Nature, Ours
-from nif.register.standing import in_force
+from nif.register.models import OurSide, RelationshipType
+from nif.register.parties import PartyInput, change_party
+from nif.register.relationships import list_relationships_in_force
 from tests.factories import an_account
 from tests.register.entries import HOUSE, TODAY, a_party, a_relationship
 
@@ -19,19 +19,21 @@ def test_what_stands_or_is_within_its_look_back_is_in_force(session):
     a_relationship(session, party, until=date(2025, 11, 19))
     a_relationship(session, party, since=TODAY + A_DAY)
 
-    assert in_force(session, [party.id], on=TODAY) == [standing, ended]
-    assert in_force(session, [party.id], on=ended.last_day + A_DAY)[:1] == [standing]
-    assert in_force(session, [], on=TODAY) == []
+    assert list_relationships_in_force(session, [party.id], on=TODAY) == [standing, ended]
+    assert list_relationships_in_force(session, [party.id], on=ended.last_day + A_DAY)[:1] == [
+        standing
+    ]
+    assert list_relationships_in_force(session, [], on=TODAY) == []
 
 
 def test_what_must_be_told_comes_first(session):
     party, account = a_party(session), an_account(session)
-    person = {"ours": Ours.ACCOUNT, "account_id": account.id, "until": TODAY}
-    context = a_relationship(session, party, Nature.FORMER_COLLEAGUE, **person)
-    default = a_relationship(session, party, Nature.COMPETITOR)
+    person = {"ours": OurSide.ACCOUNT, "account_id": account.id, "until": TODAY}
+    context = a_relationship(session, party, RelationshipType.FORMER_COLLEAGUE, **person)
+    default = a_relationship(session, party, RelationshipType.COMPETITOR)
     always = a_relationship(session, party)
 
-    assert in_force(session, [party.id], on=TODAY) == [always, default, context]
+    assert list_relationships_in_force(session, [party.id], on=TODAY) == [always, default, context]
 
 
 def test_a_party_brings_up_all_that_it_is_part_of_but_not_its_parts(session):
@@ -40,9 +42,12 @@ def test_a_party_brings_up_all_that_it_is_part_of_but_not_its_parts(session):
     imprint = a_party(session, "Imprint", parent_id=label.id)
     above, own = a_relationship(session, group), a_relationship(session, imprint)
 
-    assert in_force(session, [imprint.id], on=TODAY) == [above, own]
-    assert in_force(session, [imprint.id, group.id, label.id], on=TODAY) == [above, own]
-    assert in_force(session, [group.id], on=TODAY) == [above]
+    assert list_relationships_in_force(session, [imprint.id], on=TODAY) == [above, own]
+    assert list_relationships_in_force(session, [imprint.id, group.id, label.id], on=TODAY) == [
+        above,
+        own,
+    ]
+    assert list_relationships_in_force(session, [group.id], on=TODAY) == [above]
 
 
 def test_a_circle_is_no_trap(session):
@@ -51,7 +56,7 @@ def test_a_circle_is_no_trap(session):
     one.parent_id = two.id
     session.flush()
 
-    assert in_force(session, [one.id], on=TODAY) == []
+    assert list_relationships_in_force(session, [one.id], on=TODAY) == []
 
 
 def test_it_is_one_query(session):
@@ -64,7 +69,9 @@ def test_it_is_one_query(session):
     asked = []
     event.listen(session.get_bind(), "before_cursor_execute", lambda *all_: asked.append(all_[2]))
 
-    names = [each.party.name for each in in_force(session, range(1, 7), on=TODAY)]
+    names = [
+        each.party.name for each in list_relationships_in_force(session, range(1, 7), on=TODAY)
+    ]
 
     assert names == [f"Label {n}" for n in range(5)]
     assert len(asked) == 1
@@ -75,6 +82,6 @@ def test_a_party_that_leaves_its_group_brings_up_the_group_no_more(session):
     label = a_party(session, "Label", parent_id=group.id)
     a_relationship(session, group)
 
-    change_party(session, label, PartyCopy("Label"), version=1, house=HOUSE)
+    change_party(session, label, PartyInput("Label"), version=1, house=HOUSE)
 
-    assert in_force(session, [label.id], on=TODAY) == []
+    assert list_relationships_in_force(session, [label.id], on=TODAY) == []

@@ -8,10 +8,10 @@ MODULES = {"datetime", "date", "time", "func", "dt", "pendulum"}
 JUSTIFIED = {
     ("nif/clock.py", "datetime.now"),
     # The provider tells when its limit ends in seconds of this clock.
-    ("nif/mail/answers.py", "time.time"),
+    ("nif/mail/sendgrid.py", "time.time"),
     # A form's ticket is dated and read by the same clock, in the door.
-    ("nif/web/public/caching.py", "time"),
-    ("nif/web/public/doors.py", "time"),
+    ("nif/web/public/page_cache.py", "time"),
+    ("nif/web/public/signup_guard.py", "time"),
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from nif.settings import PROJECT
 from tests.rules.source import functions, modules
 
-PROVIDER = {"nif/mail/sendgrid.py", "nif/mail/signatures.py"}
+PROVIDER = {"nif/mail/sendgrid.py"}
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 

@@ -185,7 +185,7 @@ def test_going_all_the_way_back_leaves_nothing(migrated):
     command.downgrade(alembic_config(migrated), "base")
 
     assert set(sa.inspect(migrated.engine).get_table_names()) <= {"alembic_version"}
-    assert not schema.is_current(migrated)
+    assert not schema.is_schema_current(migrated)
 
 
 def test_going_back_and_forth_ends_where_it_began(migrated):
@@ -193,10 +193,10 @@ def test_going_back_and_forth_ends_where_it_began(migrated):
 
     command.downgrade(alembic_config(migrated), "base")
     for _ in range(2):
-        schema.upgrade(migrated)
+        schema.upgrade_schema(migrated)
 
     assert described(migrated) == before
-    assert schema.is_current(migrated)
+    assert schema.is_schema_current(migrated)
 
 
 def test_rows_outlive_the_migration_of_corrections_in_both_directions(migrated):
@@ -217,7 +217,7 @@ def test_rows_outlive_the_migration_of_corrections_in_both_directions(migrated):
 
     script = ScriptDirectory.from_config(alembic_config(migrated)).get_revision("0011")
     command.downgrade(alembic_config(migrated), script.down_revision)
-    schema.upgrade(migrated)
+    schema.upgrade_schema(migrated)
 
     before["edition"].pop()
     before["note"][0]["report_id"] = None
@@ -234,7 +234,7 @@ def rows_around_editions(database):
 
 
 def test_an_empty_database_is_not_current(new_database):
-    assert not schema.is_current(new_database("empty"))
+    assert not schema.is_schema_current(new_database("empty"))
 
 
 @pytest.mark.parametrize("path", VERSIONS, ids=lambda path: path.name)

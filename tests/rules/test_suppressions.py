@@ -5,7 +5,7 @@ import re
 
 from tests.rules.source import modules
 
-DOORS = {"nif/subscriptions/suppressing.py", "nif/subscriptions/forgetting.py"}
+DOORS = {"nif/subscriptions/suppression_list.py"}
 WRITES = re.compile(
     r"\b(insert_into\(session, |insert\(|update\(|delete\()(table_of\()?Suppression\)"
     r"|[^\w.]Suppression\("

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from nif.parts import Parts
 from nif.sends import planning
-from nif.sends.courier import Courier
+from nif.sends.delivery import DeliveryContext
+from nif.services import Services
 from tests.fakes import FakeMailer
 
 AHEAD = timedelta(minutes=15)
@@ -34,13 +34,13 @@ def clock(now: datetime) -> Clock:
 
 
 @pytest.fixture
-def courier(parts: Parts, mailer: FakeMailer, clock: Clock) -> Courier:
+def courier(parts: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
     """Posts through the fake mailer, one batch at a time."""
     return replace(parts.courier, mailer=mailer, clock=clock, concurrency=1)
 
 
 @pytest.fixture
-def fenced(courier: Courier) -> Courier:
+def fenced(courier: DeliveryContext) -> DeliveryContext:
     """The same, but each attempt waits at the provider."""
     return replace(courier, fence_ahead=AHEAD)
 
@@ -48,4 +48,4 @@ def fenced(courier: Courier) -> Courier:
 @pytest.fixture
 def by_sevens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of seven readers, where a thousand would only take longer."""
-    monkeypatch.setattr(planning.plan, "__defaults__", (planning.Terms(batch_size=7),))
+    monkeypatch.setattr(planning.plan_send, "__defaults__", (planning.SendTerms(batch_size=7),))

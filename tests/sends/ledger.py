@@ -8,14 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.mail.mailer import Mailer, NotTaken, Uncertain
-from nif.sends import braking, feedback, leasing, settling, steering
-from nif.sends.braking import Brake
-from nif.sends.certifying import Tally, certify, tally
-from nif.sends.claiming import Claim, Terms, claim
-from nif.sends.leasing import Watch
+from nif.mail.provider import Mailer, NotAccepted, Uncertain
+from nif.sends import circuit_breaker, control, leases, provider_events
+from nif.sends.batches import ClaimedBatch, ClaimTerms, claim_batch
+from nif.sends.certificates import DeliveryCounts, certify_send, count_deliveries
+from nif.sends.circuit_breaker import CircuitBreaker
+from nif.sends.leases import LeaseWatch
 from nif.sends.models import Attempt, Batch, Delivery, Lease, Send
-from nif.sends.reconciling import Patience, reconcile
+from nif.sends.outcomes import record_accepted, record_failed, record_uncertain, release_batch
+from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches
 from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_plain_send
@@ -38,49 +39,49 @@ def claim_next(database: Database, send_id: int, *, now: datetime = NOON, **give
 
 def take(session: Session, send_id: int, *, now: datetime = NOON, **given: Any) -> Any:
     """The same within a transaction."""
-    lease_id = leasing.begin(session, send_id, now=now)
-    return claim(session, send_id, Terms(lease_id, LEASE, **given), now=now)
+    lease_id = leases.begin_lease(session, send_id, now=now)
+    return claim_batch(session, send_id, ClaimTerms(lease_id, LEASE, **given), now=now)
 
 
-def claimed(database: Database, send_id: int, *, now: datetime = NOON) -> Claim:
+def claimed(database: Database, send_id: int, *, now: datetime = NOON) -> ClaimedBatch:
     """The next batch of a send, claimed."""
     taken = claim_next(database, send_id, now=now)
-    assert isinstance(taken, Claim)
+    assert isinstance(taken, ClaimedBatch)
     return taken
 
 
-def accept(database: Database, taken: Claim, *, now: datetime = NOON) -> bool:
+def accept(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> bool:
     """The provider answers a claim's request with 202."""
     with database.transaction() as session:
-        return settling.accepted(session, taken, "an id", now=now)
+        return record_accepted(session, taken, "an id", now=now)
 
 
 def fail(
-    database: Database, taken: Claim, error: NotTaken | Uncertain, *, now: datetime = NOON
+    database: Database, taken: ClaimedBatch, error: NotAccepted | Uncertain, *, now: datetime = NOON
 ) -> None:
     """It answers with something else, or not at all."""
     with database.transaction() as session:
-        settling.failed(session, taken, error, now=now)
+        record_failed(session, taken, error, now=now)
 
 
-def doubt(database: Database, taken: Claim, *, now: datetime = NOON) -> None:
+def doubt(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> None:
     with database.transaction() as session:
-        settling.uncertain(session, taken.attempt_id, "no answer", now=now)
+        record_uncertain(session, taken.attempt_id, "no answer", now=now)
 
 
-def release(database: Database, taken: Claim, *, now: datetime = NOON) -> None:
+def release(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> None:
     with database.transaction() as session:
-        settling.released(session, taken.attempt_id, "a person decided so", now=now)
+        release_batch(session, taken.attempt_id, "a person decided so", now=now)
 
 
-def uncertain(database: Database, *, now: datetime = NOON, count: int = 3) -> Claim:
+def uncertain(database: Database, *, now: datetime = NOON, count: int = 3) -> ClaimedBatch:
     """A claim of a send of its own whose posting got no answer."""
     taken = claimed(database, planned(database, count=count, now=now), now=now)
     doubt(database, taken, now=now)
     return taken
 
 
-def bury(database: Database, taken: Claim, *, now: datetime = NOON) -> None:
+def bury(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> None:
     """The worker that made a claim is found dead."""
     with database.transaction() as session:
         lease_id = session.get_one(Attempt, taken.attempt_id).lease_id
@@ -88,11 +89,11 @@ def bury(database: Database, taken: Claim, *, now: datetime = NOON) -> None:
 
 
 def look(
-    database: Database, mailer: Mailer, now: datetime, watch: Watch | None = None, **given: Any
+    database: Database, mailer: Mailer, now: datetime, watch: LeaseWatch | None = None, **given: Any
 ) -> None:
     """Reconcile as a worker does; without a `watch` nobody is thought dead."""
-    patience = Patience(QUIET, **given)
-    reconcile(database.transaction, mailer, watch or Watch(LEASE), patience, now=now)
+    patience = ReconciliationTiming(QUIET, **given)
+    reconcile_batches(database.transaction, mailer, watch or LeaseWatch(LEASE), patience, now=now)
 
 
 def get(database: Database, send_id: int) -> Send:
@@ -111,12 +112,12 @@ def change(database: Database, send_id: int, **values: Any) -> None:
 def resume(database: Database, send_id: int, *, now: datetime = NOON) -> None:
     """A person lets a paused send go on."""
     with database.transaction() as session:
-        steering.resume(session, steering.get_send(session, send_id), now=now)
+        control.resume_send(session, control.get_send(session, send_id), now=now)
 
 
-def brake(database: Database) -> Brake | None:
+def brake(database: Database) -> CircuitBreaker | None:
     with database.reading() as session:
-        return braking.find_brake(session)
+        return circuit_breaker.find_tripped_breaker(session)
 
 
 def audience(database: Database) -> list[str]:
@@ -161,12 +162,12 @@ def outcomes(database: Database, send_id: int) -> dict[str, str]:
         return {address: (outcome or state).value for address, outcome, state in rows}
 
 
-def count(database: Database, send_id: int) -> Tally:
+def count(database: Database, send_id: int) -> DeliveryCounts:
     """The tally of a send, after a look at every row of it has proved it right."""
     with database.reading() as session:
         send = session.get_one(Send, send_id)
-        told = tally(session, send)
-    assert certify(database, send_id, now=NOON).faults == []
+        told = count_deliveries(session, send)
+    assert certify_send(database, send_id, now=NOON).faults == []
     assert told.balances
     return told
 
@@ -187,9 +188,9 @@ def event(attempt_id: str | None, subscriber_id: int = 1, **given: Any) -> dict[
 
 def take_in(session: Session, *events: Any, now: datetime = NOON) -> None:
     """Receive a post of events and process it."""
-    feedback.receive(session, orjson.dumps(events), now=now)
+    provider_events.store_event_post(session, orjson.dumps(events), now=now)
     session.flush()
-    while feedback.process(session, now=now):
+    while provider_events.process_next_event_post(session, now=now):
         pass
 
 

@@ -5,30 +5,20 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.mail.mailer import Locked
-from nif.sends.courier import Courier
-from nif.sends.delivering import deliver
+from nif.mail.provider import AccountLocked
+from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import Attempt, AttemptResult
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import AHEAD, Clock
-from tests.sends.ledger import (
-    accept,
-    attempts,
-    audience,
-    brake,
-    claimed,
-    doubt,
-    planned,
-    states,
-)
+from tests.sends.ledger import accept, attempts, audience, brake, claimed, doubt, planned, states
 
 
 def test_each_attempt_waits_behind_a_fence_of_its_own(
-    fenced: Courier, database: Database, mailer: FakeMailer, by_sevens: None
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, by_sevens: None
 ) -> None:
     send_id = planned(database, count=14)
-    deliver(fenced, send_id)
+    deliver_send(fenced, send_id)
 
     found = attempts(database, send_id)
     assert len({attempt.fence for attempt in found}) == 2
@@ -38,34 +28,34 @@ def test_each_attempt_waits_behind_a_fence_of_its_own(
 
 
 def test_without_the_setting_there_is_no_fence(
-    courier: Courier, database: Database, mailer: FakeMailer
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, count=3)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert (mailer.fences, attempts(database, send_id)[0].goes_out_at) == (0, None)
 
 
 def test_a_provider_without_fences_is_posted_to_without(
-    fenced: Courier, database: Database
+    fenced: DeliveryContext, database: Database
 ) -> None:
     class Fenceless(FakeMailer):
         def fence_id(self) -> str | None:
             return None
 
     send_id, mailer = planned(database, count=3), Fenceless()
-    deliver(replace(fenced, mailer=mailer), send_id)
+    deliver_send(replace(fenced, mailer=mailer), send_id)
 
     assert len(mailer.addresses()) == 3
     assert attempts(database, send_id)[0].fence is None
 
 
 def test_where_no_fence_is_to_be_had_nothing_is_posted_and_the_house_waits(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, count=3)
-    mailer.breaks = Locked("no such key", 401)
-    deliver(fenced, send_id)
+    mailer.breaks = AccountLocked("no such key", 401)
+    deliver_send(fenced, send_id)
 
     on = brake(database)
     assert on is not None
@@ -75,7 +65,7 @@ def test_where_no_fence_is_to_be_had_nothing_is_posted_and_the_house_waits(
 
 
 def test_an_answer_that_comes_while_it_is_recalled_proves_nothing(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, count=3)
     taken = claimed(database, send_id)
@@ -93,28 +83,28 @@ def change_attempt(database: Database, attempt_id: str, **values: object) -> Non
 
 
 def test_with_the_brake_on_no_fence_is_asked_for(
-    fenced: Courier, database: Database, mailer: FakeMailer, clock: Clock
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     send_id = planned(database, count=3)
-    mailer.raises.append(Locked("no such key", 401))
-    deliver(fenced, send_id)
+    mailer.raises.append(AccountLocked("no such key", 401))
+    deliver_send(fenced, send_id)
     for _ in range(5):
         clock.advance(seconds=2)
-        deliver(fenced, send_id)
+        deliver_send(fenced, send_id)
 
     assert (mailer.fences, mailer.posts) == (1, 1)
 
 
 def test_a_key_that_stays_unknown_does_not_put_the_next_try_off_for_ever(
-    fenced: Courier, database: Database, mailer: FakeMailer, clock: Clock
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     send_id = planned(database, count=3)
-    mailer.breaks = Locked("no such key", 401)
-    deliver(fenced, send_id)
+    mailer.breaks = AccountLocked("no such key", 401)
+    deliver_send(fenced, send_id)
     clock.advance(minutes=4)
-    deliver(fenced, send_id)
+    deliver_send(fenced, send_id)
     mailer.breaks = None
     clock.advance(minutes=1)
-    deliver(fenced, send_id)
+    deliver_send(fenced, send_id)
 
     assert len(mailer.addresses()) == 3

@@ -7,13 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.mail.mailer import Problem, Refused
-from nif.mail.posting import Letter
-from nif.sends.claiming import Claim
-from nif.sends.events import Event
-from nif.sends.guarding import reported
-from nif.sends.models import Attempt
-from nif.sends.planning import plan
+from nif.mail.provider import ProviderProblem, Refused
+from nif.mail.transactional import TransactionalEmail
+from nif.sends.batches import ClaimedBatch
+from nif.sends.models import Attempt, ProviderEvent
+from nif.sends.planning import plan_send
+from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import (
     Subscriber,
     Subscription,
@@ -31,7 +30,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def sends(database: Database) -> list[Claim]:
+def sends(database: Database) -> list[ClaimedBatch]:
     """Two sends to Ann and two others, a day apart, both accepted."""
     with database.transaction() as session:
         mailing_list = a_list(session)
@@ -40,11 +39,11 @@ def sends(database: Database) -> list[Claim]:
     return [mailed(database, NOON + number * DAY) for number in range(2)]
 
 
-def mailed(database: Database, now: datetime, *, end: str = "accepted") -> Claim:
+def mailed(database: Database, now: datetime, *, end: str = "accepted") -> ClaimedBatch:
     """An edition to everyone, posted now."""
     with database.transaction() as session:
         mailing_list = session.scalars(select(Subscription)).first().mailing_list  # type: ignore[union-attr]
-        send = plan(session, a_plain_edition(session, mailing_list, now=now), now=now)
+        send = plan_send(session, a_plain_edition(session, mailing_list, now=now), now=now)
         assert send is not None
     taken = claimed(database, send.id, now=now)
     if end == "accepted":
@@ -67,29 +66,29 @@ def suppressed(database: Database) -> dict[str, SuppressionReason]:
 
 def counts(database: Database, send_id: int) -> dict[str, int]:
     with database.reading() as session:
-        return reported(session, send_id)
+        return count_send_events(session, send_id)
 
 
-def heard(database: Database, taken: Claim) -> datetime | None:
+def heard(database: Database, taken: ClaimedBatch) -> datetime | None:
     with database.reading() as session:
         return session.get_one(Attempt, taken.attempt_id).heard_at
 
 
 @pytest.mark.parametrize("address", [ANN, "ann@example.com", "ANN@EXAMPLE.COM"])
 def test_a_bounce_without_a_mark_is_that_of_the_last_mail(
-    database: Database, sends: list[Claim], address: str
+    database: Database, sends: list[ClaimedBatch], address: str
 ) -> None:
     report(database, bounce(email=address), now=NOON + 2 * DAY)
 
     assert suppressed(database) == {"ann@example.com": SuppressionReason.BOUNCED}
     assert [counts(database, one.send_id) for one in sends] == [{}, {"bounce": 1}]
     with database.reading() as session:
-        kept = session.get_one(Event, "late")
+        kept = session.get_one(ProviderEvent, "late")
     assert (kept.attempt_id, kept.subscriber_id) == (sends[1].attempt_id, sends[1].readers[0][0])
 
 
 def test_posted_again_after_another_send_it_is_counted_once(
-    database: Database, sends: list[Claim]
+    database: Database, sends: list[ClaimedBatch]
 ) -> None:
     report(database, bounce(), now=NOON + 2 * DAY)
     third = mailed(database, NOON + 3 * DAY)
@@ -99,7 +98,7 @@ def test_posted_again_after_another_send_it_is_counted_once(
 
 
 def test_an_address_that_we_never_mailed_changes_nothing(
-    database: Database, sends: list[Claim]
+    database: Database, sends: list[ClaimedBatch]
 ) -> None:
     with database.transaction() as session:
         session.add(Subscriber(address="new@e.com", canonical="new@e.com", created_at=NOON))
@@ -110,7 +109,7 @@ def test_an_address_that_we_never_mailed_changes_nothing(
 
 
 def test_a_mail_of_long_ago_is_not_taken_for_the_one_that_bounced(
-    database: Database, sends: list[Claim]
+    database: Database, sends: list[ClaimedBatch]
 ) -> None:
     report(database, bounce(), now=NOON + 32 * DAY)
 
@@ -118,10 +117,10 @@ def test_a_mail_of_long_ago_is_not_taken_for_the_one_that_bounced(
 
 
 def test_who_was_not_mailed_by_the_last_send_bounced_from_the_one_before(
-    database: Database, sends: list[Claim]
+    database: Database, sends: list[ClaimedBatch]
 ) -> None:
     third = mailed(database, NOON + 2 * DAY, end="")
-    bad = Problem("Bad.", "personalizations.0.to.0.email", 0)
+    bad = ProviderProblem("Bad.", "personalizations.0.to.0.email", 0)
     fail(database, third, Refused(400, [bad]))
     accept(database, claimed(database, third.send_id, now=NOON + 2 * DAY))
     report(database, bounce(), now=NOON + 3 * DAY)
@@ -131,7 +130,7 @@ def test_who_was_not_mailed_by_the_last_send_bounced_from_the_one_before(
 
 
 def test_a_bounce_that_does_not_say_of_what_is_no_proof_of_an_attempt(
-    database: Database, mailer: FakeMailer, sends: list[Claim]
+    database: Database, mailer: FakeMailer, sends: list[ClaimedBatch]
 ) -> None:
     later = NOON + 2 * DAY
     doubted = mailed(database, later, end="uncertain")
@@ -145,7 +144,7 @@ def test_a_bounce_that_does_not_say_of_what_is_no_proof_of_an_attempt(
 
 @pytest.mark.parametrize("kind", ["delivered", "processed", "open", "deferred"])
 def test_only_what_lasts_is_looked_up_by_address(
-    database: Database, sends: list[Claim], kind: str
+    database: Database, sends: list[ClaimedBatch], kind: str
 ) -> None:
     report(database, bounce(event=kind, type=None), now=NOON + 2 * DAY)
 
@@ -153,7 +152,9 @@ def test_only_what_lasts_is_looked_up_by_address(
     assert counts(database, sends[1].send_id) == {}
 
 
-def test_a_mark_counts_for_more_than_the_address(database: Database, sends: list[Claim]) -> None:
+def test_a_mark_counts_for_more_than_the_address(
+    database: Database, sends: list[ClaimedBatch]
+) -> None:
     reader, address = sends[0].readers[1]
     marked = {"nif_a": sends[0].attempt_id, "nif_d": f"1.{reader}"}
     report(database, bounce(**marked), now=NOON + 2 * DAY)
@@ -169,16 +170,18 @@ def test_a_letter_that_bounced_suppresses_whom_it_was_sent_to(
     with database.transaction() as session:
         session.add(Subscriber(address=ANN, canonical=ANN.lower(), created_at=NOON))
         letter = {"message": None, "written_at": NOON, "sent_at": NOON if sent else None}
-        session.add(Letter(address=ANN, **letter))
+        session.add(TransactionalEmail(address=ANN, **letter))
     report(database, bounce(nif_l="1"), now=NOON)
 
     expected = {"ann@example.com": SuppressionReason.BOUNCED} if sent else {}
     assert suppressed(database) == expected
 
 
-def test_a_letters_bounce_is_not_counted_to_a_send(database: Database, sends: list[Claim]) -> None:
+def test_a_letters_bounce_is_not_counted_to_a_send(
+    database: Database, sends: list[ClaimedBatch]
+) -> None:
     with database.transaction() as session:
-        session.add(Letter(address=ANN, message=None, written_at=NOON, sent_at=NOON))
+        session.add(TransactionalEmail(address=ANN, message=None, written_at=NOON, sent_at=NOON))
     report(database, bounce(nif_l="1"), now=NOON + 2 * DAY)
 
     assert suppressed(database) == {"ann@example.com": SuppressionReason.BOUNCED}
@@ -187,7 +190,7 @@ def test_a_letters_bounce_is_not_counted_to_a_send(database: Database, sends: li
 
 @pytest.mark.parametrize("kind", ["unsubscribe", "group_unsubscribe"])
 def test_who_left_at_the_provider_has_left_our_lists(
-    database: Database, sends: list[Claim], kind: str
+    database: Database, sends: list[ClaimedBatch], kind: str
 ) -> None:
     reader, _ = sends[0].readers[0]
     with database.transaction() as session:

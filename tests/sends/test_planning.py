@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.sends.models import Batch, Delivery, Send, SendState
-from nif.sends.planning import plan
+from nif.sends.planning import plan_send
 from nif.subscriptions.models import Subscription, SubscriptionState
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_edition, a_plain_send, a_subscription, subscriptions
@@ -31,7 +31,7 @@ def test_the_audience_is_who_is_confirmed_on_this_list(session: Session) -> None
     a_subscription(session, mailing_list, state=SubscriptionState.PENDING)
     a_subscription(session, mailing_list, state=SubscriptionState.LEFT)
 
-    send = plan(session, a_plain_edition(session, mailing_list), now=NOON)
+    send = plan_send(session, a_plain_edition(session, mailing_list), now=NOON)
 
     assert send is not None
     assert (send.state, send.audience) == (SendState.SENDING, 3)
@@ -48,7 +48,7 @@ def test_2501_readers_with_gaps_between_them_make_three_batches(session: Session
         .values(state=SubscriptionState.LEFT)
     )
 
-    send = plan(session, a_plain_edition(session, mailing_list), now=NOON)
+    send = plan_send(session, a_plain_edition(session, mailing_list), now=NOON)
 
     assert send is not None
     (a, b, c) = ranges(session, send)
@@ -89,7 +89,7 @@ def test_an_edition_is_planned_once(session: Session) -> None:
     send = a_plain_send(session, count=2)
     a_subscription(session, send.mailing_list)
 
-    assert plan(session, send.edition, now=NOON) is None
+    assert plan_send(session, send.edition, now=NOON) is None
     assert session.scalar(select(func.count()).select_from(Send)) == 1
     assert len(readers(session, send)) == 2
 
@@ -102,7 +102,7 @@ def test_five_who_plan_at_once_plan_it_once(database: Database) -> None:
 
     def plan_it(_: int) -> Send | None:
         with database.transaction() as session:
-            return plan(session, edition, now=NOON)
+            return plan_send(session, edition, now=NOON)
 
     with ThreadPoolExecutor(5) as threads:
         sends = [send for send in threads.map(plan_it, range(5)) if send]

@@ -5,10 +5,9 @@ from datetime import timedelta
 import pytest
 
 from nif.database import Database
-from nif.sends import reading
-from nif.sends.certifying import tally
-from nif.sends.courier import Courier
-from nif.sends.delivering import deliver
+from nif.sends import reports
+from nif.sends.certificates import count_deliveries
+from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import BatchState, SendState
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
@@ -31,17 +30,17 @@ SECOND = timedelta(seconds=1)
 
 
 def test_only_a_send_with_a_batch_to_post_is_deliverable(
-    courier: Courier, database: Database
+    courier: DeliveryContext, database: Database
 ) -> None:
     done, waiting, paused, ready = (planned(database, count=1) for _ in range(4))
     claimed(database, planned(database, count=1))
-    deliver(courier, done)
+    deliver_send(courier, done)
     change(database, waiting, starts_at=NOON + SECOND)
     change(database, paused, state=SendState.PAUSED)
 
     with database.reading() as session:
-        assert reading.deliverable_sends(session, now=NOON) == [ready]
-        assert reading.deliverable_sends(session, now=NOON + SECOND) == [waiting, ready]
+        assert reports.list_deliverable_sends(session, now=NOON) == [ready]
+        assert reports.list_deliverable_sends(session, now=NOON + SECOND) == [waiting, ready]
 
 
 def test_open_batches_are_those_about_which_nobody_knows(
@@ -55,7 +54,7 @@ def test_open_batches_are_those_about_which_nobody_knows(
         session.merge(batches(database, send_id)[2]).state = BatchState.HELD
 
     with database.reading() as session:
-        found = reading.open_batches(session, get(database, send_id))
+        found = reports.list_undecided_batches(session, get(database, send_id))
     assert [(batch.id, attempt.id, attempt.why) for batch, attempt in found] == [
         (first.batch_id, first.attempt_id, "no answer"),
         (third.batch_id, third.attempt_id, "no answer"),
@@ -67,8 +66,8 @@ def test_the_attempt_in_doubt_is_that_of_this_send(database: Database) -> None:
 
     with database.reading() as session:
         send = get(database, taken.send_id)
-        assert reading.attempt_in_doubt(session, send, taken.batch_id) == taken.attempt_id
-        assert reading.attempt_in_doubt(session, send, other.batch_id) == ""
+        assert reports.undecided_attempt_of(session, send, taken.batch_id) == taken.attempt_id
+        assert reports.undecided_attempt_of(session, send, other.batch_id) == ""
 
 
 def test_the_sends_of_a_list_come_newest_first(database: Database) -> None:
@@ -77,8 +76,8 @@ def test_the_sends_of_a_list_come_newest_first(database: Database) -> None:
     change(database, ids[1], list_id=list_id)
 
     with database.reading() as session:
-        assert [s.id for s in reading.sends_of_list(session, list_id)] == [ids[1], ids[0]]
-        assert [s.id for s in reading.sends_of_list(session, list_id, most=1)] == [ids[1]]
+        assert [s.id for s in reports.list_sends(session, list_id)] == [ids[1], ids[0]]
+        assert [s.id for s in reports.list_sends(session, list_id, most=1)] == [ids[1]]
 
 
 def test_troubled_is_what_was_paused_or_has_a_held_batch(database: Database) -> None:
@@ -92,30 +91,30 @@ def test_troubled_is_what_was_paused_or_has_a_held_batch(database: Database) -> 
     uncertain(database)
 
     with database.reading() as session:
-        assert [send.id for send in reading.troubled_sends(session)] == [held, paused]
+        assert [send.id for send in reports.list_sends_needing_attention(session)] == [held, paused]
 
 
 def test_the_refused_are_listed_with_why(
-    courier: Courier, database: Database, mailer: FakeMailer
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, ANN, BEA, count=5)
     mailer.refuses.add(ANN)
     mailer.unwritable.add(BEA)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     with database.reading() as session:
-        found = reading.refused_people(session, get(database, send_id))
-        one = reading.refused_people(session, get(database, send_id), most=1)
+        found = reports.list_refused_deliveries(session, get(database, send_id))
+        one = reports.list_refused_deliveries(session, get(database, send_id), most=1)
     assert found == [(ANN, "Does not contain a valid address."), (BEA, "ValueError")]
     assert one == found[:1]
     assert len(audience(database)) == 7
 
 
-def foretold(database: Database, send_id: int, seconds: float) -> reading.Pace | None:
+def foretold(database: Database, send_id: int, seconds: float) -> reports.SendSpeed | None:
     with database.reading() as session:
         send = get(database, send_id)
         now = NOON + timedelta(seconds=seconds)
-        return reading.pace(session, send, tally(session, send), now=now)
+        return reports.estimate_send_speed(session, send, count_deliveries(session, send), now=now)
 
 
 def test_the_end_is_foretold_once_enough_was_seen_of_the_pace(
@@ -129,7 +128,7 @@ def test_the_end_is_foretold_once_enough_was_seen_of_the_pace(
 
     assert foretold(database, send_id, 19) is None
     told = foretold(database, send_id, 28)
-    assert told == reading.Pace(0.5, NOON + timedelta(seconds=28 + 28))
+    assert told == reports.SendSpeed(0.5, NOON + timedelta(seconds=28 + 28))
     assert foretold(database, send_id, 200) is None
 
 
@@ -156,6 +155,6 @@ def test_the_events_about_one_reader_come_in_the_order_of_their_happening(
     report(database, event(taken.attempt_id, bea), event("f" * 32, ann))
 
     with database.reading() as session:
-        found = reading.events_about(session, taken.send_id, ann)
+        found = reports.list_delivery_events(session, taken.send_id, ann)
         assert [one.kind for one in found] == ["processed", "delivered"]
-        assert len(reading.events_about(session, taken.send_id, ann, most=1)) == 1
+        assert len(reports.list_delivery_events(session, taken.send_id, ann, most=1)) == 1

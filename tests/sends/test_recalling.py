@@ -7,12 +7,11 @@ from datetime import timedelta
 import pytest
 
 from nif.database import Database
-from nif.mail.mailer import Locked, NotTaken, Uncertain
-from nif.sends.claiming import Claim
-from nif.sends.courier import Courier
-from nif.sends.delivering import deliver
+from nif.mail.provider import AccountLocked, NotAccepted, Uncertain
+from nif.sends.batches import ClaimedBatch
+from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import Attempt, AttemptResult, SendState
-from nif.sends.reconciling import RECALL_BEFORE
+from nif.sends.reconciliation import RECALL_BEFORE
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import AHEAD, Clock
@@ -38,12 +37,14 @@ OUT = NOON + AHEAD
 NO_ANSWER = Uncertain("no answer")
 
 
-def in_doubt(fenced: Courier, database: Database, mailer: FakeMailer, taken: bool = True) -> int:
+def in_doubt(
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, taken: bool = True
+) -> int:
     """A send to three whose one posting got no answer."""
     send_id = planned(database, count=3)
     mailer.raises.append(NO_ANSWER)
     mailer.takes_and_raises = taken
-    deliver(fenced, send_id)
+    deliver_send(fenced, send_id)
     return send_id
 
 
@@ -61,7 +62,7 @@ def prove_the_stream_alive(database: Database, minutes: int) -> None:
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_what_is_uncertain_is_recalled_and_posted_under_another_fence(
-    fenced: Courier, database: Database, mailer: FakeMailer, clock: Clock, taken: bool
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock, taken: bool
 ) -> None:
     send_id = in_doubt(fenced, database, mailer, taken)
     first = attempt_of(database, send_id)
@@ -71,14 +72,14 @@ def test_what_is_uncertain_is_recalled_and_posted_under_another_fence(
     assert attempt_of(database, send_id).result is AttemptResult.CANCELLED
 
     clock.advance(minutes=5)
-    deliver(fenced, send_id)
+    deliver_send(fenced, send_id)
     assert sorted(mailer.addresses()) == audience(database)
     assert attempts(database, send_id)[1].fence != first.fence
     assert get(database, send_id).state is SendState.FINISHED
 
 
 def test_a_post_that_arrives_after_its_recall_mails_nobody_twice(
-    fenced: Courier, database: Database, mailer: FakeMailer, clock: Clock
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     late: list[object] = []
 
@@ -89,18 +90,18 @@ def test_a_post_that_arrives_after_its_recall_mails_nobody_twice(
 
     slow = Paused()
     send_id = planned(database, count=3)
-    deliver(replace(fenced, mailer=slow), send_id)
+    deliver_send(replace(fenced, mailer=slow), send_id)
     mailer.fenced = slow.fenced
     look(database, mailer, SOON)
     mailer.post(*late)  # type: ignore[arg-type]
     mailer.fences = slow.fences
-    deliver(fenced, send_id)
+    deliver_send(fenced, send_id)
 
     assert sorted(mailer.addresses()) == audience(database)
 
 
 def test_too_late_to_recall_events_decide(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     look(database, mailer, TOO_LATE)
@@ -112,7 +113,7 @@ def test_too_late_to_recall_events_decide(
 
 
 def test_quiet_is_counted_from_when_it_was_to_go_out(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced, database, mailer, taken=False)
     prove_the_stream_alive(database, 10)
@@ -128,7 +129,7 @@ def test_quiet_is_counted_from_when_it_was_to_go_out(
 
 
 def test_what_was_heard_of_is_not_recalled(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     report(database, event(attempt_of(database, send_id).id))
@@ -139,25 +140,25 @@ def test_what_was_heard_of_is_not_recalled(
 
 @pytest.mark.parametrize("kind", ["dropped", "processed"])
 def test_what_is_heard_of_a_recalled_attempt_proves_nothing(
-    fenced: Courier, database: Database, mailer: FakeMailer, kind: str
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, kind: str
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     first = attempt_of(database, send_id).id
     look(database, mailer, SOON)
     report(database, event(first, event=kind), now=SOON)
-    deliver(fenced, send_id)
+    deliver_send(fenced, send_id)
 
     assert mailer.posts == 2
     assert sorted(mailer.addresses()) == audience(database)
 
 
 def test_a_late_acceptance_of_a_recalled_attempt_changes_nothing(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     first = attempt_of(database, send_id)
     look(database, mailer, SOON)
-    late = Claim(send_id, first.batch_id, first.id, first.begun_at, [])
+    late = ClaimedBatch(send_id, first.batch_id, first.id, first.begun_at, [])
 
     assert not accept(database, late, now=SOON)
     assert attempt_of(database, send_id).result is AttemptResult.CANCELLED
@@ -165,7 +166,7 @@ def test_a_late_acceptance_of_a_recalled_attempt_changes_nothing(
 
 
 def test_a_recall_that_is_refused_is_asked_for_until_it_is_too_late(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     mailer.recalls = False
@@ -178,7 +179,7 @@ def test_a_recall_that_is_refused_is_asked_for_until_it_is_too_late(
 
 
 def test_a_slow_recall_does_not_make_the_next_one_too_late(
-    fenced: Courier, database: Database
+    fenced: DeliveryContext, database: Database
 ) -> None:
     class Slow(FakeMailer):
         def recall(self, fence_id: str) -> bool:
@@ -194,9 +195,9 @@ def test_a_slow_recall_does_not_make_the_next_one_too_late(
     assert sorted(states(database, send_id)[0] for send_id in sends) == ["planned", "uncertain"]
 
 
-@pytest.mark.parametrize("error", [NO_ANSWER, Locked("no such key", 401)])
+@pytest.mark.parametrize("error", [NO_ANSWER, AccountLocked("no such key", 401)])
 def test_a_recall_that_fails_is_tried_again(
-    fenced: Courier, database: Database, mailer: FakeMailer, error: NotTaken | Uncertain
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer, error: NotAccepted | Uncertain
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     mailer.breaks = error
@@ -208,7 +209,9 @@ def test_a_recall_that_fails_is_tried_again(
     assert states(database, send_id) == ["planned"]
 
 
-def test_a_recall_whose_answer_was_lost_skips_nobody(fenced: Courier, database: Database) -> None:
+def test_a_recall_whose_answer_was_lost_skips_nobody(
+    fenced: DeliveryContext, database: Database
+) -> None:
     class Lossy(FakeMailer):
         def recall(self, fence_id: str) -> bool:
             super().recall(fence_id)
@@ -225,7 +228,7 @@ def test_a_recall_whose_answer_was_lost_skips_nobody(fenced: Courier, database: 
 
 
 def test_a_recall_is_given_back_an_hour_after_its_mail_would_have_gone_out(
-    fenced: Courier, database: Database, mailer: FakeMailer
+    fenced: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     look(database, mailer, SOON)

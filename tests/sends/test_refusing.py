@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from nif.database import Database
-from nif.mail.mailer import Problem, Refused
-from nif.sends import refusing
-from nif.sends.courier import Courier
-from nif.sends.delivering import deliver
-from nif.sends.models import Cause, SendState
+from nif.mail.provider import ProviderProblem, Refused
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.models import SendState, SendStopCause
+from nif.sends.outcomes import MAX_REFUSALS_IN_A_ROW
 from tests.fakes import FakeMailer
 from tests.sends.ledger import (
     attempts,
@@ -28,11 +27,13 @@ from tests.sends.ledger import (
 )
 
 ANN, BEA, CY = "ann@example.com", "bea@example.com", "cy@example.com"
-NO_CONTENT = Refused(400, [Problem("The content value must be a string.", "content.0.value")])
+NO_CONTENT = Refused(
+    400, [ProviderProblem("The content value must be a string.", "content.0.value")]
+)
 
 
-def about(copy: int, message: str = "Bad.") -> Problem:
-    return Problem(message, f"personalizations.{copy}.to.0.email", copy)
+def about(copy: int, message: str = "Bad.") -> ProviderProblem:
+    return ProviderProblem(message, f"personalizations.{copy}.to.0.email", copy)
 
 
 def told(database: Database, send_id: int) -> tuple[int, int, int]:
@@ -44,13 +45,18 @@ def told(database: Database, send_id: int) -> tuple[int, int, int]:
 @pytest.mark.parametrize("place", [0, 499, 500, 999])
 @pytest.mark.parametrize(("named", "most"), [(True, 2), (False, 21)])
 def test_999_of_1000_are_mailed_in_spite_of_one_bad_reader(
-    courier: Courier, database: Database, mailer: FakeMailer, place: int, named: bool, most: int
+    courier: DeliveryContext,
+    database: Database,
+    mailer: FakeMailer,
+    place: int,
+    named: bool,
+    most: int,
 ) -> None:
     send_id = planned(database, count=1000)
     bad = audience(database)[place]
     mailer.refuses.add(bad)
     mailer.names_the_bad_one = named
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert mailer.posts <= most
     assert sorted([*mailer.addresses(), bad]) == sorted(audience(database))
@@ -62,23 +68,23 @@ def test_999_of_1000_are_mailed_in_spite_of_one_bad_reader(
 
 @pytest.mark.parametrize("place", [0, 499, 998])
 def test_two_bad_neighbours_that_nobody_names_are_both_found(
-    courier: Courier, database: Database, mailer: FakeMailer, place: int
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, place: int
 ) -> None:
     send_id = planned(database, count=1000)
     mailer.refuses.update(audience(database)[place : place + 2])
     mailer.names_the_bad_one = False
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert get(database, send_id).state is SendState.FINISHED
     assert told(database, send_id) == (998, 2, 0)
 
 
 def test_many_who_are_named_one_after_the_other_do_not_stop_a_send(
-    courier: Courier, database: Database, mailer: FakeMailer
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, count=100)
     mailer.refuses.update(random.Random(1).sample(audience(database), 40))
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert get(database, send_id).trouble is None
     assert told(database, send_id) == (60, 40, 0)
@@ -114,32 +120,38 @@ def test_both_halves_of_a_split_batch_count_what_they_hold(database: Database) -
     "error",
     [
         NO_CONTENT,
-        Refused(400, [Problem("Bad header", "personalizations.0.headers.List-Unsubscribe")]),
-        Refused(400, [about(0), Problem("The from address is not verified.", "from")]),
+        Refused(
+            400, [ProviderProblem("Bad header", "personalizations.0.headers.List-Unsubscribe")]
+        ),
+        Refused(400, [about(0), ProviderProblem("The from address is not verified.", "from")]),
     ],
 )
 def test_a_refusal_of_the_mail_stops_the_edition_and_marks_nobody(
-    courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None, error: Refused
+    courier: DeliveryContext,
+    database: Database,
+    mailer: FakeMailer,
+    by_sevens: None,
+    error: Refused,
 ) -> None:
     send_id = planned(database, count=40)
     mailer.raises.extend([error] * 10)
-    deliver(replace(courier, concurrency=4), send_id)
+    deliver_send(replace(courier, concurrency=4), send_id)
 
     send = get(database, send_id)
     assert mailer.posts <= 2
-    assert (send.state, send.cause) == (SendState.PAUSED, Cause.CONTENT)
+    assert (send.state, send.cause) == (SendState.PAUSED, SendStopCause.CONTENT)
     assert str(error) in str(send.trouble)
     assert set(outcomes(database, send_id).values()) == {"planned"}
 
 
 def test_a_send_that_was_stopped_for_its_content_goes_on_when_told(
-    courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, by_sevens: None
 ) -> None:
     send_id = planned(database, count=20)
     mailer.raises.append(NO_CONTENT)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
     resume(database, send_id)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert mailer.addresses() == audience(database)
     assert (get(database, send_id).cause, get(database, send_id).trouble) == (None, None)
@@ -147,11 +159,11 @@ def test_a_send_that_was_stopped_for_its_content_goes_on_when_told(
 
 @pytest.mark.parametrize("once", [1, 3])
 def test_a_request_too_large_is_halved(
-    courier: Courier, database: Database, mailer: FakeMailer, once: int
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, once: int
 ) -> None:
     send_id = planned(database, count=8)
     mailer.raises.extend([Refused(413)] * once)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert mailer.addresses() == audience(database)
     assert [batch.size for batch in batches(database, send_id)] == [8 >> once] + [
@@ -160,42 +172,42 @@ def test_a_request_too_large_is_halved(
 
 
 def test_a_mail_too_large_for_one_reader_stops_the_edition(
-    courier: Courier, database: Database, mailer: FakeMailer
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, count=4)
     mailer.raises.extend([Refused(413)] * 10)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     send = get(database, send_id)
-    assert (send.state, send.cause) == (SendState.PAUSED, Cause.TOO_LARGE)
+    assert (send.state, send.cause) == (SendState.PAUSED, SendStopCause.TOO_LARGE)
     assert send.trouble == "The mail is too large for the provider."
     assert count(database, send_id).pending == 4
 
 
 def test_a_refusal_that_names_nobody_and_does_not_end_is_nobodys_fault(
-    courier: Courier, database: Database, mailer: FakeMailer
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, count=200)
-    mailer.raises.extend(Refused(400, [Problem("Bad Request")]) for _ in range(400))
-    deliver(courier, send_id)
+    mailer.raises.extend(Refused(400, [ProviderProblem("Bad Request")]) for _ in range(400))
+    deliver_send(courier, send_id)
     assert (get(database, send_id).state, get(database, send_id).cause) == ("paused", "content")
-    assert mailer.posts <= refusing.REFUSALS_IN_A_ROW
+    assert mailer.posts <= MAX_REFUSALS_IN_A_ROW
     assert set(outcomes(database, send_id).values()) == {"planned"}
 
     mailer.raises.clear()
     resume(database, send_id)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
     assert sorted(mailer.addresses()) == sorted(audience(database))
     assert told(database, send_id) == (200, 0, 0)
 
 
 @pytest.mark.parametrize("bad", [1, 5, 50])
 def test_readers_whose_copy_cannot_be_written_are_set_aside(
-    courier: Courier, database: Database, mailer: FakeMailer, bad: int
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, bad: int
 ) -> None:
     send_id = planned(database, count=60)
     mailer.unwritable.update(audience(database)[:bad])
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert mailer.posts == 1
     assert mailer.addresses() == audience(database)[bad:]
@@ -204,11 +216,11 @@ def test_readers_whose_copy_cannot_be_written_are_set_aside(
 
 
 def test_a_reader_who_is_alone_in_a_batch_may_be_unwritable(
-    courier: Courier, database: Database, mailer: FakeMailer
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned(database, ANN)
     mailer.unwritable.add(ANN)
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     assert (mailer.posts, outcomes(database, send_id)) == (0, {ANN: "unwritable"})
     assert get(database, send_id).state is SendState.FINISHED
@@ -216,27 +228,30 @@ def test_a_reader_who_is_alone_in_a_batch_may_be_unwritable(
 
 @pytest.mark.parametrize(("readers", "bad"), [(100, 51), (2, 2), (7, 7)])
 def test_too_many_unwritable_copies_are_a_fault_of_the_edition(
-    courier: Courier, database: Database, mailer: FakeMailer, readers: int, bad: int
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, readers: int, bad: int
 ) -> None:
     send_id = planned(database, count=readers)
     mailer.unwritable.update(audience(database)[:bad])
-    deliver(courier, send_id)
+    deliver_send(courier, send_id)
 
     send = get(database, send_id)
-    assert (mailer.posts, send.state, send.cause) == (0, SendState.PAUSED, Cause.FAULT)
+    assert (mailer.posts, send.state, send.cause) == (0, SendState.PAUSED, SendStopCause.FAULT)
     assert send.trouble == f"{bad} of {readers} copies could not be written: ValueError"
     assert told(database, send_id) == (0, 0, 0)
 
 
 def test_a_fault_of_our_own_while_posting_stops_that_send_alone(
-    courier: Courier, database: Database, mailer: FakeMailer, by_sevens: None
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, by_sevens: None
 ) -> None:
     ill, well = planned(database, count=14), planned(database, ANN)
     mailer.raises.append(ValueError("a bug"))
-    deliver(courier, ill)
-    deliver(courier, well)
+    deliver_send(courier, ill)
+    deliver_send(courier, well)
 
     assert states(database, ill) == ["uncertain", "planned"]
-    assert (get(database, ill).state, get(database, ill).cause) == (SendState.PAUSED, Cause.FAULT)
+    assert (get(database, ill).state, get(database, ill).cause) == (
+        SendState.PAUSED,
+        SendStopCause.FAULT,
+    )
     assert [attempt.why for attempt in attempts(database, ill)] == ["ValueError: a bug"]
     assert (mailer.addresses(), brake(database)) == ([ANN], None)

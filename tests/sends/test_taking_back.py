@@ -7,15 +7,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.editions import composing
+from nif.editions import digest
 from nif.editions.models import Edition, EditionState
-from nif.editions.scheduling import Slot
+from nif.editions.schedule import Slot
 from nif.errors import Conflict
-from nif.parts import Parts
-from nif.sends import leasing, steering
+from nif.sends import control, leases
 from nif.sends.models import Batch, Delivery, Lease, Send
-from nif.sends.planning import Terms, plan
-from nif.subscriptions.reading import get_list
+from nif.sends.planning import SendTerms, plan_send
+from nif.services import Services
+from nif.subscriptions.lists import get_list
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, subscriptions
 from tests.sends.ledger import claim_next, claimed, get, release
@@ -26,26 +26,26 @@ BEFORE = NOON.replace(hour=6)
 UNDO = timedelta(seconds=30)
 
 
-def made_by_hand(parts: Parts, *, now: datetime) -> int:
+def made_by_hand(parts: Services, *, now: datetime) -> int:
     """A send of an edition with two stories that a person made and sent."""
     with parts.database.transaction() as session:
         mailing_list = a_list(session)
         subscriptions(session, mailing_list, 3)
         for _ in range(2):
             a_story(session, at=now - timedelta(hours=1))
-        edition = composing.make_now(session, mailing_list, parts.desk, now=now)
-        send = plan(session, edition, Terms(undo=UNDO), now=now)
+        edition = digest.make_digest_now(session, mailing_list, parts.desk, now=now)
+        send = plan_send(session, edition, SendTerms(undo=UNDO), now=now)
         assert send is not None
         return send.id
 
 
 def take_back(database: Database, send_id: int, *, now: datetime) -> None:
     with database.transaction() as session:
-        steering.take_back(session, steering.get_send(session, send_id), now=now)
+        control.undo_send(session, control.get_send(session, send_id), now=now)
 
 
-def remake(session: Session, parts: Parts, *, now: datetime) -> Edition:
-    return composing.make_now(session, get_list(session, "daily"), parts.desk, now=now)
+def remake(session: Session, parts: Services, *, now: datetime) -> Edition:
+    return digest.make_digest_now(session, get_list(session, "daily"), parts.desk, now=now)
 
 
 def rows(database: Database) -> list[int]:
@@ -54,7 +54,7 @@ def rows(database: Database) -> list[int]:
         return [session.scalar(select(func.count()).select_from(one)) or 0 for one in kinds]
 
 
-def test_nothing_is_posted_while_it_can_be_taken_back(parts: Parts) -> None:
+def test_nothing_is_posted_while_it_can_be_taken_back(parts: Services) -> None:
     send_id = made_by_hand(parts, now=NOON)
 
     assert get(parts.database, send_id).starts_at == NOON + UNDO
@@ -62,48 +62,50 @@ def test_nothing_is_posted_while_it_can_be_taken_back(parts: Parts) -> None:
     assert claim_next(parts.database, send_id, now=NOON + UNDO) is not None
 
 
-def test_what_was_taken_back_leaves_no_trace_in_the_ledger(parts: Parts) -> None:
+def test_what_was_taken_back_leaves_no_trace_in_the_ledger(parts: Services) -> None:
     send_id = made_by_hand(parts, now=NOON)
     with parts.database.transaction() as session:
-        leasing.begin(session, send_id, now=NOON)
+        leases.begin_lease(session, send_id, now=NOON)
     assert rows(parts.database) == [1, 1, 3, 1]
 
     take_back(parts.database, send_id, now=NOON)
     assert rows(parts.database) == [0, 0, 0, 0]
 
 
-def test_after_its_slot_an_edition_is_withdrawn_and_can_be_made_again(parts: Parts) -> None:
+def test_after_its_slot_an_edition_is_withdrawn_and_can_be_made_again(parts: Services) -> None:
     take_back(parts.database, made_by_hand(parts, now=NOON), now=NOON)
 
     with parts.database.transaction() as session:
         edition = session.scalars(select(Edition)).one()
         assert edition.state is EditionState.WITHDRAWN
         assert (edition.items, edition.message, edition.content_hash) == ([], None, None)
-        due = composing.due_slots(session, edition.mailing_list, now=NOON)
+        due = digest.list_due_slots(session, edition.mailing_list, now=NOON)
         assert NOON.date() not in [slot.day for slot in due]
 
     with parts.database.transaction() as session:
         again = remake(session, parts, now=NOON + timedelta(minutes=5))
         assert (again.id, again.state, len(again.items)) == (edition.id, EditionState.FROZEN, 2)
-        assert plan(session, again, now=NOON) is not None
+        assert plan_send(session, again, now=NOON) is not None
 
 
-def test_before_its_slot_the_edition_is_gone_and_the_slot_makes_its_own(parts: Parts) -> None:
+def test_before_its_slot_the_edition_is_gone_and_the_slot_makes_its_own(parts: Services) -> None:
     take_back(parts.database, made_by_hand(parts, now=BEFORE), now=BEFORE)
 
     with parts.database.transaction() as session:
         assert session.scalars(select(Edition)).all() == []
         mailing_list = get_list(session, "daily")
-        slots = composing.due_slots(session, mailing_list, now=NOON)
+        slots = digest.list_due_slots(session, mailing_list, now=NOON)
         assert NOON.date() in [slot.day for slot in slots]
         slot = Slot(NOON.date(), NOON.replace(hour=7, minute=30))
-        edition = composing.keep_slot(session, mailing_list, slot, parts.desk, now=slot.due_at)
+        edition = digest.make_digest_of_slot(
+            session, mailing_list, slot, parts.desk, now=slot.due_at
+        )
         assert edition is not None
         assert (edition.state, len(edition.items)) == (EditionState.FROZEN, 2)
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_once_a_batch_was_claimed_it_is_too_late(parts: Parts, released: bool) -> None:
+def test_once_a_batch_was_claimed_it_is_too_late(parts: Services, released: bool) -> None:
     send_id = made_by_hand(parts, now=NOON)
     taken = claimed(parts.database, send_id, now=NOON + UNDO)
     if released:
@@ -116,13 +118,13 @@ def test_once_a_batch_was_claimed_it_is_too_late(parts: Parts, released: bool) -
         assert session.scalars(select(Edition.state)).one() is EditionState.FROZEN
 
 
-def test_the_other_sends_of_the_house_stay_as_they_are(parts: Parts) -> None:
+def test_the_other_sends_of_the_house_stay_as_they_are(parts: Services) -> None:
     send_id = made_by_hand(parts, now=NOON)
     with parts.database.transaction() as session:
         weekly = a_list(session, "weekly", schedule="weekly mon 07:30")
         subscriptions(session, weekly, 2)
-        edition = composing.make_now(session, weekly, parts.desk, now=NOON)
-        assert plan(session, edition, now=NOON) is not None
+        edition = digest.make_digest_now(session, weekly, parts.desk, now=NOON)
+        assert plan_send(session, edition, now=NOON) is not None
     take_back(parts.database, send_id, now=NOON)
 
     assert rows(parts.database) == [1, 1, 2, 0]

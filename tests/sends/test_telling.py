@@ -12,18 +12,41 @@ from sqlalchemy import select
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.mail.mailer import Blocked, Locked, NotTaken, Problem, Refused, Unavailable, Uncertain
 from nif.mail.outbox import OutboxMailer
+from nif.mail.provider import (
+    AccountLocked,
+    NotAccepted,
+    ProviderProblem,
+    ProviderSuppression,
+    Refused,
+    Unavailable,
+    Uncertain,
+)
 from nif.mail.sendgrid import CONNECT_SECONDS, READ_SECONDS, SendGridMailer
-from nif.sends import chores, matching, mirroring, telling, understanding
-from nif.sends.telling import CHORE, EVERY, LOCKED_WAIT, REQUESTS, Told
-from nif.subscriptions import relaying, tallying
-from nif.subscriptions.forgetting import remember_erased
-from nif.subscriptions.joining import enter
+from nif.sends import periodic_tasks, provider_events, suppression_sync
+from nif.sends.suppression_sync import (
+    MAX_PUSH_REQUESTS,
+    PUSH_EVERY,
+    PUSH_LOCKED_WAIT,
+    PUSH_TASK,
+    PushedSuppressions,
+)
+from nif.subscriptions import suppression_list, suppression_outbox
+from nif.subscriptions.double_opt_in import activate_subscription
 from nif.subscriptions.models import Subscription, SubscriptionState, Suppression, SuppressionReason
-from nif.subscriptions.relaying import AT_ONCE, KEEP, LEASE, SKEW
-from nif.subscriptions.relays import Relay
-from nif.subscriptions.suppressing import add, end, suppress
+from nif.subscriptions.suppression_list import (
+    add_suppressions,
+    lift_suppressions,
+    record_erased_address,
+    suppress_address,
+)
+from nif.subscriptions.suppression_outbox import (
+    CLOCK_SKEW,
+    KEEP_LIFTED,
+    PUSH_LEASE,
+    PUSH_SIZE,
+    SuppressionOutboxEntry,
+)
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
 from tests.fakes import FakeMailer
@@ -83,21 +106,21 @@ def suppressed(database: Database) -> set[str]:
 def make(database: Database, *canonicals: str, now: datetime, source: str = BY_HAND) -> None:
     with database.transaction() as session:
         for one in canonicals:
-            suppress(session, one, R.MANUAL, source=source, now=now)
+            suppress_address(session, one, R.MANUAL, source=source, now=now)
 
 
 def lift(database: Database, *canonicals: str, now: datetime) -> None:
     with database.transaction() as session:
-        end(session, Suppression.canonical.in_(canonicals), now=now)
+        lift_suppressions(session, Suppression.canonical.in_(canonicals), now=now)
 
 
-def tell(database: Database, mailer: object, clock: Clock, **given: int) -> Told:
-    return telling.tell(database.transaction, mailer, clock=clock, **given)  # type: ignore[arg-type]
+def tell(database: Database, mailer: object, clock: Clock, **given: int) -> PushedSuppressions:
+    return suppression_sync.push_suppressions(database.transaction, mailer, clock=clock, **given)  # type: ignore[arg-type]
 
 
 def trouble(database: Database) -> str | None:
     with database.reading() as session:
-        chore = chores.find(session, CHORE)
+        chore = periodic_tasks.find_task(session, PUSH_TASK)
         return chore and chore.trouble
 
 
@@ -105,12 +128,12 @@ def test_what_the_house_suppressed_is_told_and_taken_back(
     database: Database, sendgrid: SendGridMailer, clock: Clock
 ) -> None:
     make(database, ANN, BEA, CY, now=clock())
-    assert tell(database, sendgrid, clock) == Told(put_on=3)
+    assert tell(database, sendgrid, clock) == PushedSuppressions(put_on=3)
     assert listed(sendgrid) == {ANN, BEA, CY}
-    assert tell(database, sendgrid, clock) == Told()
+    assert tell(database, sendgrid, clock) == PushedSuppressions()
 
     lift(database, ANN, CY, now=clock.advance(hours=1))
-    assert tell(database, sendgrid, clock) == Told(taken_off=2)
+    assert tell(database, sendgrid, clock) == PushedSuppressions(taken_off=2)
     assert listed(sendgrid) == {BEA}
 
 
@@ -118,13 +141,15 @@ def test_only_wishes_of_the_house_are_told(
     database: Database, mailer: FakeMailer, now: datetime
 ) -> None:
     with database.transaction() as session:
-        suppress(session, "event@x.example", R.UNSUBSCRIBED, source="event unsubscribe", now=now)
+        suppress_address(
+            session, "event@x.example", R.UNSUBSCRIBED, source="event unsubscribe", now=now
+        )
         listed_as = "SendGrid's list of spam reports"
-        suppress(session, "list@x.example", R.COMPLAINED, source=listed_as, now=now)
+        suppress_address(session, "list@x.example", R.COMPLAINED, source=listed_as, now=now)
         found = {"spam@x.example": R.COMPLAINED, "bounced@x.example": R.BOUNCED}
-        add(session, found, source="import:1", now=now)
-        suppress(session, "own@x.example", R.UNSUBSCRIBED, source="/unsubscribe", now=now)
-        remember_erased(session, "erased@x.example", source="test", now=now)
+        add_suppressions(session, found, source="import:1", now=now)
+        suppress_address(session, "own@x.example", R.UNSUBSCRIBED, source="/unsubscribe", now=now)
+        record_erased_address(session, "erased@x.example", source="test", now=now)
     tell(database, mailer, Clock(now))
 
     assert mailer.blocklist == {"spam@x.example", "own@x.example"}
@@ -137,18 +162,18 @@ def test_who_unsubscribed_there_and_comes_back_is_taken_off_that_list(
     standin.account(suppress={"unsubscribes": [{"email": ANN, "created": 1_700_000_000}]})
     with database.transaction() as session:
         subscription = a_subscription(session, a_list(session), ANN)
-    mirroring.pull(database.transaction, sendgrid, now=clock())
+    suppression_sync.pull_suppressions(database.transaction, sendgrid, now=clock())
     assert suppressed(database) == {ANN}
     with database.transaction() as session:
         back = session.get_one(Subscription, (subscription.subscriber_id, subscription.list_id))
         assert back.state is SubscriptionState.LEFT
-        enter(session, back, HERE, now=clock.advance(seconds=1))
+        activate_subscription(session, back, HERE, now=clock.advance(seconds=1))
 
     # A pull between the confirmation and the word to SendGrid still finds them on its list.
-    mirroring.pull(database.transaction, sendgrid, now=clock())
+    suppression_sync.pull_suppressions(database.transaction, sendgrid, now=clock())
     assert suppressed(database) == set()
-    assert tell(database, sendgrid, clock) == Told(taken_off=1)
-    mirroring.pull(database.transaction, sendgrid, now=clock())
+    assert tell(database, sendgrid, clock) == PushedSuppressions(taken_off=1)
+    suppression_sync.pull_suppressions(database.transaction, sendgrid, now=clock())
     assert (suppressed(database), listed(sendgrid)) == (set(), set())
     with database.reading() as session:
         assert session.scalars(select(Subscription.state)).all() == [SubscriptionState.CONFIRMED]
@@ -158,22 +183,22 @@ def test_a_page_that_was_read_before_does_not_undo_what_came_after(
     database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     wish = clock()
-    page = [[Blocked(ANN, "unsubscribes", wish)]]
+    page = [[ProviderSuppression(ANN, "unsubscribes", wish)]]
 
     class Slow(FakeMailer):
         def blocked(self, since):  # type: ignore[no-untyped-def]
             yield from page
             # Before the next page is mirrored they come back, and are taken off the list.
             lift(database, ANN, now=clock.advance(minutes=1))
-            assert tell(database, self, clock) == Told(taken_off=1)
+            assert tell(database, self, clock) == PushedSuppressions(taken_off=1)
             yield from page
 
-    mirroring.pull(database.transaction, Slow(), now=clock())
+    suppression_sync.pull_suppressions(database.transaction, Slow(), now=clock())
 
     assert suppressed(database) == set()
-    newer = [Blocked(ANN, "unsubscribes", clock.advance(days=1))]
+    newer = [ProviderSuppression(ANN, "unsubscribes", clock.advance(days=1))]
     mailer.pages = [newer]
-    mirroring.pull(database.transaction, mailer, now=clock.advance(hours=1))
+    suppression_sync.pull_suppressions(database.transaction, mailer, now=clock.advance(hours=1))
     assert suppressed(database) == {ANN}
     tell(database, mailer, clock)
     assert mailer.blocklist == {ANN}
@@ -185,17 +210,19 @@ def test_who_comes_back_while_a_page_is_mirrored_stays(
     """Whichever of the two is first, the other waits, and neither for ever."""
     if database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
-    wish = Blocked(ANN, "unsubscribes", clock())
+    wish = ProviderSuppression(ANN, "unsubscribes", clock())
     with database.transaction() as session:
         key = a_subscription(session, a_list(session), ANN)
     mailer.pages = [[wish]]
-    mirroring.pull(database.transaction, mailer, now=clock())
+    suppression_sync.pull_suppressions(database.transaction, mailer, now=clock())
     clock.advance(minutes=10)
     with ThreadPoolExecutor(1) as pool, database.transaction() as session:
         back = session.get_one(Subscription, (key.subscriber_id, key.list_id))
-        enter(session, back, HERE, now=clock())
+        activate_subscription(session, back, HERE, now=clock())
         session.flush()
-        pulled = pool.submit(mirroring.pull, database.transaction, mailer, now=clock())
+        pulled = pool.submit(
+            suppression_sync.pull_suppressions, database.transaction, mailer, now=clock()
+        )
         with quietly(TimeoutError):
             pulled.result(timeout=0.3)
         assert not pulled.done()
@@ -214,7 +241,7 @@ def test_our_own_word_on_their_list_takes_nobody_off_our_lists(
         a_subscription(session, a_list(session), ANN)
     make(database, ANN, now=clock())
     tell(database, sendgrid, clock)
-    mirroring.pull(database.transaction, sendgrid, now=clock.advance(hours=1))
+    suppression_sync.pull_suppressions(database.transaction, sendgrid, now=clock.advance(hours=1))
 
     with database.reading() as session:
         assert session.scalars(select(Subscription.state)).all() == [SubscriptionState.CONFIRMED]
@@ -237,7 +264,9 @@ def test_mail_that_was_dropped_before_the_word_arrived_is_no_new_wish(
         "timestamp": int((clock() + timedelta(minutes=minutes_after)).timestamp()),
     }
     with database.transaction() as session:
-        matching.suppress(session, understanding.read(orjson.dumps([dropped])), now=clock())
+        provider_events.suppress_from_events(
+            session, provider_events.parse_events(orjson.dumps([dropped])), now=clock()
+        )
 
     assert (suppressed(database) == set()) is is_taken_back
 
@@ -270,9 +299,9 @@ def test_what_nobody_knows_is_told_again_after_a_while(
 
     # Lifted meanwhile, it is not taken back before the first word must have arrived.
     lift(database, ANN, now=clock())
-    assert tell(database, sendgrid, clock) == Told()
+    assert tell(database, sendgrid, clock) == PushedSuppressions()
     clock.advance(minutes=3)
-    assert tell(database, sendgrid, clock) == Told(taken_off=1)
+    assert tell(database, sendgrid, clock) == PushedSuppressions(taken_off=1)
     assert (listed(sendgrid), trouble(database)) == (set(), None)
 
 
@@ -282,8 +311,10 @@ def test_too_many_requests_wait_as_long_as_they_are_asked_to(
     make(database, ANN, now=clock())
     standin.push_fault("too_many_requests", path=GLOBAL, seconds=90)
 
-    def go() -> Told | None:
-        return telling.tell_if_due(database.transaction, sendgrid, clock=clock)
+    def go() -> PushedSuppressions | None:
+        return suppression_sync.push_suppressions_if_due(
+            database.transaction, sendgrid, clock=clock
+        )
 
     assert go() is None
     before = standin.stats()["requests"]
@@ -291,7 +322,7 @@ def test_too_many_requests_wait_as_long_as_they_are_asked_to(
     assert go() is None
     assert standin.stats()["requests"] == before
     clock.advance(seconds=20)
-    assert go() == Told(put_on=1)
+    assert go() == PushedSuppressions(put_on=1)
 
 
 def test_a_key_without_the_right_is_told_and_nothing_else_stops(
@@ -299,50 +330,55 @@ def test_a_key_without_the_right_is_told_and_nothing_else_stops(
 ) -> None:
     make(database, ANN, now=clock())
     standin.account(keys={standin.api_key: sorted(SCOPES - {"suppression.create"})})
-    assert telling.tell_if_due(database.transaction, sendgrid, clock=clock) is None
+    assert (
+        suppression_sync.push_suppressions_if_due(database.transaction, sendgrid, clock=clock)
+        is None
+    )
     assert "403" in (trouble(database) or "")
-    clock.advance(seconds=EVERY.total_seconds())
+    clock.advance(seconds=PUSH_EVERY.total_seconds())
     before = standin.stats()["requests"]
-    telling.tell_if_due(database.transaction, sendgrid, clock=clock)
+    suppression_sync.push_suppressions_if_due(database.transaction, sendgrid, clock=clock)
     assert standin.stats()["requests"] == before
 
     standin.account(keys={standin.api_key: sorted(SCOPES)})
-    clock.advance(seconds=LOCKED_WAIT.total_seconds())
-    assert telling.tell_if_due(database.transaction, sendgrid, clock=clock) == Told(put_on=1)
+    clock.advance(seconds=PUSH_LOCKED_WAIT.total_seconds())
+    assert suppression_sync.push_suppressions_if_due(
+        database.transaction, sendgrid, clock=clock
+    ) == PushedSuppressions(put_on=1)
     assert trouble(database) is None
 
 
 def test_sets_are_sent_and_no_more_requests_than_are_allowed(
     database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
-    names = {f"r{n}@example.com": R.MANUAL for n in range(AT_ONCE + 1)}
+    names = {f"r{n}@example.com": R.MANUAL for n in range(PUSH_SIZE + 1)}
     with database.transaction() as session:
-        add(session, names, source="import:1", now=clock())
-    assert tell(database, mailer, clock, most=1) == Told(put_on=AT_ONCE)
-    assert tell(database, mailer, clock) == Told(put_on=1)
+        add_suppressions(session, names, source="import:1", now=clock())
+    assert tell(database, mailer, clock, most=1) == PushedSuppressions(put_on=PUSH_SIZE)
+    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1)
 
     lift(database, *sorted(names)[:400], now=clock.advance(days=1))
     before = mailer.tellings
-    assert tell(database, mailer, clock) == Told(taken_off=REQUESTS)
-    assert mailer.tellings - before == REQUESTS
-    assert len(mailer.blocklist) == AT_ONCE + 1 - REQUESTS
+    assert tell(database, mailer, clock) == PushedSuppressions(taken_off=MAX_PUSH_REQUESTS)
+    assert mailer.tellings - before == MAX_PUSH_REQUESTS
+    assert len(mailer.blocklist) == PUSH_SIZE + 1 - MAX_PUSH_REQUESTS
 
 
 def test_one_that_is_refused_does_not_keep_the_others(database: Database, clock: Clock) -> None:
     class Picky(FakeMailer):
         def block(self, addresses):  # type: ignore[no-untyped-def]
             if ANN in addresses:
-                raise Refused(400, [Problem("no address")])
+                raise Refused(400, [ProviderProblem("no address")])
             super().block(addresses)
 
     mailer = Picky()
     make(database, ANN, BEA, now=clock())
 
-    assert tell(database, mailer, clock) == Told(put_on=1, refused=1)
+    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1, refused=1)
     assert mailer.blocklist == {BEA}
-    assert tell(database, mailer, clock) == Told()
+    assert tell(database, mailer, clock) == PushedSuppressions()
     with database.reading() as session:
-        assert session.get_one(Relay, ANN).refused == "no address"
+        assert session.get_one(SuppressionOutboxEntry, ANN).refused == "no address"
 
 
 def test_an_outbox_is_told_nothing_and_forgets_nothing(
@@ -350,12 +386,14 @@ def test_an_outbox_is_told_nothing_and_forgets_nothing(
 ) -> None:
     make(database, ANN, now=clock())
     outbox = OutboxMailer(database.transaction)
-    assert telling.tell_if_due(database.transaction, outbox, clock=clock) is None
-    assert tell(database, outbox, clock) == Told()
+    assert (
+        suppression_sync.push_suppressions_if_due(database.transaction, outbox, clock=clock) is None
+    )
+    assert tell(database, outbox, clock) == PushedSuppressions()
     with database.reading() as session:
-        assert tallying.counts(session)[R.MANUAL] == 1
+        assert suppression_list.count_suppressions(session)[R.MANUAL] == 1
 
-    assert tell(database, mailer, clock) == Told(put_on=1)
+    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1)
 
 
 def test_no_transaction_is_open_while_the_provider_is_told(
@@ -369,7 +407,7 @@ def test_no_transaction_is_open_while_the_provider_is_told(
 
     mailer = Nosy()
     make(database, ANN, now=clock())
-    assert tell(database, mailer, clock) == Told(put_on=1, taken_off=1)
+    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1, taken_off=1)
     assert mailer.blocklist == set()
 
 
@@ -379,11 +417,11 @@ def test_what_was_taken_back_is_forgotten_in_time(
     make(database, ANN, BEA, now=clock())
     lift(database, ANN, now=clock.advance(days=1))
     tell(database, mailer, clock)
-    clock.advance(seconds=KEEP.total_seconds() + 1)
-    telling.tell_if_due(database.transaction, mailer, clock=clock)
+    clock.advance(seconds=KEEP_LIFTED.total_seconds() + 1)
+    suppression_sync.push_suppressions_if_due(database.transaction, mailer, clock=clock)
 
     with database.reading() as session:
-        assert session.scalars(select(Relay.canonical)).all() == [BEA]
+        assert session.scalars(select(SuppressionOutboxEntry.canonical)).all() == [BEA]
 
 
 class Shaky(FakeMailer):
@@ -414,11 +452,14 @@ class Shaky(FakeMailer):
         lost = (Uncertain("500"), Killed())
         if self.dice.random() < 0.5:
             return self.dice.choice(lost)
-        before = (Unavailable("no"), Unavailable("429", 5.0, is_limit=True), Locked("403"))
+        before = (Unavailable("no"), Unavailable("429", 5.0, is_limit=True), AccountLocked("403"))
         raise self.dice.choice([*before, *lost])
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[Blocked]]:
-        yield [Blocked(one, "unsubscribes", self.since[one]) for one in sorted(self.blocklist)]
+    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
+        yield [
+            ProviderSuppression(one, "unsubscribes", self.since[one])
+            for one in sorted(self.blocklist)
+        ]
 
 
 def live_on(database: Database, mailer: Shaky, meant: set[str]) -> None:
@@ -432,10 +473,10 @@ def live_on(database: Database, mailer: Shaky, meant: set[str]) -> None:
             lift(database, name, now=now)
             meant.discard(name)
         case "tell":
-            with quietly(NotTaken, Uncertain, Killed):
+            with quietly(NotAccepted, Uncertain, Killed):
                 tell(database, mailer, mailer.clock, most=3)
         case "pull":
-            mirroring.pull(database.transaction, mailer, now=now)
+            suppression_sync.pull_suppressions(database.transaction, mailer, now=now)
 
 
 def test_whatever_breaks_and_dies_on_the_way_the_two_lists_agree_in_the_end(
@@ -452,12 +493,12 @@ def test_whatever_breaks_and_dies_on_the_way_the_two_lists_agree_in_the_end(
     clock.advance(hours=1)
     tell(database, mailer, clock)
     assert mailer.blocklist == meant
-    mirroring.pull(database.transaction, mailer, now=clock.advance(days=1))
+    suppression_sync.pull_suppressions(database.transaction, mailer, now=clock.advance(days=1))
     assert suppressed(database) == meant
     with database.reading() as session:
-        assert relaying.waiting(session) == 0
+        assert suppression_outbox.count_unpushed_suppressions(session) == 0
 
 
 def test_the_lease_is_longer_than_any_request() -> None:
-    assert 3 * timedelta(seconds=CONNECT_SECONDS + READ_SECONDS) < LEASE
-    assert SKEW > LEASE
+    assert 3 * timedelta(seconds=CONNECT_SECONDS + READ_SECONDS) < PUSH_LEASE
+    assert CLOCK_SKEW > PUSH_LEASE

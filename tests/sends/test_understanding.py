@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nif.sends import feedback
-from nif.sends.events import Event, EventPost
-from nif.sends.guarding import reported
-from nif.sends.understanding import read
+from nif.sends import provider_events
+from nif.sends.models import ProviderEvent, ProviderEventPost
+from nif.sends.provider_events import parse_events
+from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import Suppression, SuppressionReason
 from tests.conftest import NOON
 from tests.factories import a_plain_send
@@ -81,11 +81,11 @@ def suppressed(session: Session) -> dict[str, SuppressionReason]:
 
 
 def kept(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Event)) or 0
+    return session.scalar(select(func.count()).select_from(ProviderEvent)) or 0
 
 
 def troubles(session: Session) -> list[str | None]:
-    return list(session.scalars(select(EventPost.trouble)))
+    return list(session.scalars(select(ProviderEventPost.trouble)))
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:60])
@@ -105,7 +105,7 @@ def test_no_event_can_block_the_ones_beside_it(session: Session, odd: dict[str, 
     good = ours(session)
     take_in(session, {**good, "sg_event_id": "odd", **odd}, good)
 
-    assert session.get(Event, good["sg_event_id"]) is not None
+    assert session.get(ProviderEvent, good["sg_event_id"]) is not None
     assert troubles(session) == []
 
 
@@ -113,11 +113,13 @@ def test_no_event_can_block_the_ones_beside_it(session: Session, odd: dict[str, 
 def test_what_no_reader_takes_costs_that_event_at_most(session: Session, said: str) -> None:
     good = ours(session)
     odd = b'{"sg_event_id": "odd", "event": "bounce", "timestamp": 1, ' + UNREADABLE[said] + b"}"
-    feedback.receive(session, b"[" + orjson.dumps(good) + b"," + odd + b"]", now=NOON)
+    provider_events.store_event_post(
+        session, b"[" + orjson.dumps(good) + b"," + odd + b"]", now=NOON
+    )
     session.flush()
 
-    assert feedback.process(session, now=NOON)
-    assert session.get(Event, good["sg_event_id"]) is not None
+    assert provider_events.process_next_event_post(session, now=NOON)
+    assert session.get(ProviderEvent, good["sg_event_id"]) is not None
     assert troubles(session) == []
 
 
@@ -125,7 +127,7 @@ def test_what_a_mail_server_says_is_kept_short_and_printable(session: Session) -
     said = "450\r\n\x1b[31m" + "x" * 600
     take_in(session, {**ours(session), "event": "deferred", "response": said})
 
-    detail = session.scalar(select(Event.detail))
+    detail = session.scalar(select(ProviderEvent.detail))
     assert detail is not None
     assert len(detail) == 500
     assert detail.isprintable()
@@ -135,13 +137,13 @@ def test_what_nobody_has_heard_of_is_kept_and_counted(session: Session) -> None:
     good = ours(session)
     take_in(session, {**good, "event": "something new", "reason": "why not"})
 
-    found = session.scalars(select(Event)).one()
+    found = session.scalars(select(ProviderEvent)).one()
     assert (found.kind, found.attempt_id, found.detail) == (
         "something new",
         good["nif_a"],
         "why not",
     )
-    assert reported(session, 1) == {"something new": 1}
+    assert count_send_events(session, 1) == {"something new": 1}
     assert suppressed(session) == {}
 
 
@@ -162,7 +164,7 @@ def test_what_is_told_apart_by_a_field_has_a_name_of_its_own(
 ) -> None:
     take_in(session, {**ours(session), **given})
 
-    assert reported(session, 1) == {kind: 1}
+    assert count_send_events(session, 1) == {kind: 1}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_nothing_unsuppresses(session: Session) -> None:
     ],
 )
 def test_a_mark_names_a_subscriber_or_nobody(mark: object, subscriber: int | None) -> None:
-    (told,) = read(orjson.dumps([{**event("a" * 32), "nif_d": mark}]))
+    (told,) = parse_events(orjson.dumps([{**event("a" * 32), "nif_d": mark}]))
 
     assert told.subscriber_id == subscriber
 
@@ -235,5 +237,5 @@ def test_a_mark_names_a_subscriber_or_nobody(mark: object, subscriber: int | Non
 def test_the_events_of_a_post_come_each_once_and_in_one_order() -> None:
     ids = ["b", "a", "c", "a"]
 
-    told = read(orjson.dumps([event("a" * 32, sg_event_id=one) for one in ids]))
+    told = parse_events(orjson.dumps([event("a" * 32, sg_event_id=one) for one in ids]))
     assert [one.id for one in told] == ["a", "b", "c"]

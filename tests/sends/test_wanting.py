@@ -4,18 +4,18 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from nif.editions.composing import keep_slot
+from nif.editions.digest import make_digest_of_slot
 from nif.editions.models import Edition
-from nif.editions.scheduling import Slot
-from nif.parts import Parts
+from nif.editions.schedule import Slot
 from nif.sends.models import Delivery, Send
-from nif.sends.planning import plan
-from nif.stories.kinds import ChangeKind, Severity
-from nif.stories.models import Revision
-from nif.subscriptions.choosing import choose_topics
+from nif.sends.planning import plan_send
+from nif.services import Services
+from nif.stories.models import ChangeKind, NoteSeverity, Revision
 from nif.subscriptions.models import MailingList, Subscriber, Subscription
+from nif.subscriptions.tag_choices import choose_tags
+from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_story, a_subscription
-from tests.sends.test_correcting import DAY, HOUR, LATER, NOON, corrected, mail_what_is_due
+from tests.sends.test_correction_sends import DAY, HOUR, LATER, corrected, mail_what_is_due
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def daily(session: Session) -> MailingList:
 
 def a_reader(session: Session, daily: MailingList, name: str, *tags: str) -> Subscription:
     made = a_subscription(session, daily, f"{name}@example.com")
-    choose_topics(session, made, tags, HERE, now=NOON)
+    choose_tags(session, made, tags, HERE, now=NOON)
     return made
 
 
-def sent(session: Session, parts: Parts, daily: MailingList, *, now: object = NOON) -> Send:
-    edition = keep_slot(session, daily, Slot(now.date(), now), parts.desk, now=now)
-    send = plan(session, session.get_one(Edition, edition.id), now=now)
+def sent(session: Session, parts: Services, daily: MailingList, *, now: object = NOON) -> Send:
+    edition = make_digest_of_slot(session, daily, Slot(now.date(), now), parts.desk, now=now)
+    send = plan_send(session, session.get_one(Edition, edition.id), now=now)
     assert send is not None
     return send
 
@@ -43,7 +43,7 @@ def readers(session: Session, send: Send) -> list[str]:
 
 
 def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
-    session: Session, parts: Parts, daily: MailingList
+    session: Session, parts: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "all")
     a_reader(session, daily, "ai", "ai")
@@ -56,7 +56,7 @@ def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
     )
     session.add(elsewhere)
     session.flush()
-    choose_topics(session, elsewhere, ["deals"], HERE, now=NOON)
+    choose_tags(session, elsewhere, ["deals"], HERE, now=NOON)
     a_story(session, at=NOON - HOUR, tags=["Deals"])
 
     send = sent(session, parts, daily)
@@ -67,21 +67,21 @@ def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
 
 
 def test_what_counts_is_what_the_story_is_about_as_it_is_pinned(
-    session: Session, parts: Parts, daily: MailingList
+    session: Session, parts: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "ai", "ai")
     story = a_story(session, at=NOON - HOUR, tags=["AI"])
-    edition = keep_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
+    edition = make_digest_of_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
     session.get_one(Revision, story.id).tags = [["deals", "Deals"]]
 
-    send = plan(session, edition, now=NOON)
+    send = plan_send(session, edition, now=NOON)
 
     assert send is not None
     assert (send.audience, str(send.state)) == (0, "finished")
 
 
 def test_corrections_go_to_whoever_was_mailed_the_error(
-    session: Session, parts: Parts, daily: MailingList
+    session: Session, parts: Services, daily: MailingList
 ) -> None:
     """A significant one in a digest, a serious one by itself, whatever was chosen since."""
     had_it = a_reader(session, daily, "had-it")
@@ -89,23 +89,23 @@ def test_corrections_go_to_whoever_was_mailed_the_error(
     story, another = (a_story(session, at=NOON - HOUR, tags=["AI"]) for _ in range(2))
     first = sent(session, parts, daily)
     assert readers(session, first) == ["had-it"]
-    choose_topics(session, had_it, ["touring"], HERE, now=NOON)
+    choose_tags(session, had_it, ["touring"], HERE, now=NOON)
 
-    corrected(session, story, ChangeKind.CORRECTION, Severity.SIGNIFICANT)
+    corrected(session, story, ChangeKind.CORRECTION, NoteSeverity.SIGNIFICANT)
     second = sent(session, parts, daily, now=NOON + DAY)
     assert readers(session, second) == ["had-it"]
 
-    corrected(session, another, ChangeKind.RETRACTION, Severity.SERIOUS)
+    corrected(session, another, ChangeKind.RETRACTION, NoteSeverity.SERIOUS)
     (third,) = mail_what_is_due(session, parts, now=LATER + DAY)
     assert readers(session, third) == ["had-it"]
 
 
 def test_where_nobody_chose_the_plan_asks_one_question_more(
-    session: Session, parts: Parts, daily: MailingList
+    session: Session, parts: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "all")
     a_story(session, at=NOON - HOUR)
-    edition = keep_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
+    edition = make_digest_of_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
     asked: list[str] = []
     event.listen(
         session.connection(),
@@ -113,7 +113,7 @@ def test_where_nobody_chose_the_plan_asks_one_question_more(
         lambda *args: asked.append(args[2]) if "subscription_topic" in args[2] else None,
     )
 
-    plan(session, edition, now=NOON)
+    plan_send(session, edition, now=NOON)
 
     assert len(asked) == 1
     assert "LIMIT" in asked[0]

@@ -3,16 +3,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from nif.mail.posting import Letter
-from nif.signups.answering import answer, answer_all
-from nif.signups.models import Door, SignUp, Why
-from nif.signups.taking import take
+from nif.mail.transactional import TransactionalEmail
+from nif.signups.models import HoldReason, Signup, SignupKind
+from nif.signups.requests import process_signup, process_signups, queue_signup
 from nif.subscriptions.models import Subscription, SubscriptionState, SuppressionReason
-from nif.subscriptions.suppressing import suppress
+from nif.subscriptions.suppression_list import suppress_address
 from tests.conftest import NOON
 from tests.corpus import payloads
 from tests.factories import a_list, a_subscription
-from tests.signups.test_taking import tally, wish
+from tests.signups.test_requests import tally, wish
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -21,19 +20,19 @@ SECOND = timedelta(seconds=1)
 def ask(database, pen, who="ann@example.com", *, now=NOON, **given):
     """A wish is laid down, and the worker looks."""
     with database.transaction() as session:
-        take(session, wish(who, **given), now=now)
-    answer_all(database.transaction, pen, clock=lambda: now)
+        queue_signup(session, wish(who, **given), now=now)
+    process_signups(database.transaction, pen, clock=lambda: now)
 
 
 def mails(database):
     with database.reading() as session:
-        query = select(Letter).order_by(Letter.id)
+        query = select(TransactionalEmail).order_by(TransactionalEmail.id)
         return [(one.address, one.message["subject"]) for one in session.scalars(query)]
 
 
 def tray(database):
     with database.reading() as session:
-        query = select(SignUp.why, SignUp.next_at).order_by(SignUp.id)
+        query = select(Signup.why, Signup.next_at).order_by(Signup.id)
         return [tuple(row) for row in session.execute(query)]
 
 
@@ -47,11 +46,13 @@ def lists(database):
 
 def test_each_wish_gets_the_mail_that_it_calls_for(database, parts, lists):
     with database.transaction() as session:
-        suppress(session, "gone@example.com", SuppressionReason.BOUNCED, source="", now=NOON)
+        suppress_address(
+            session, "gone@example.com", SuppressionReason.BOUNCED, source="", now=NOON
+        )
     for who in ("ann", "known", "gone"):
         ask(database, parts.pen, f"{who}@example.com")
-        ask(database, parts.pen, f"{who}@example.org", door=Door.LINK, list_id=0)
-    ask(database, parts.pen, "known@example.com", door=Door.LINK, list_id=0, now=NOON + DAY)
+        ask(database, parts.pen, f"{who}@example.org", door=SignupKind.LINK, list_id=0)
+    ask(database, parts.pen, "known@example.com", door=SignupKind.LINK, list_id=0, now=NOON + DAY)
 
     assert mails(database) == [
         ("ann@example.com", "Confirm: NIF Daily"),
@@ -64,15 +65,15 @@ def test_each_wish_gets_the_mail_that_it_calls_for(database, parts, lists):
 def test_one_mail_a_day_whatever_the_door_and_what_waits_is_answered_the_next(
     database, parts, lists
 ):
-    for door, list_id in ((Door.JOIN, 1), (Door.JOIN, 2), (Door.LINK, 0)):
+    for door, list_id in ((SignupKind.JOIN, 1), (SignupKind.JOIN, 2), (SignupKind.LINK, 0)):
         ask(database, parts.pen, "known@example.com", door=door, list_id=list_id)
     assert len(mails(database)) == 1
     assert tray(database) == [(None, NOON + DAY)] * 2
 
-    answer_all(database.transaction, parts.pen, clock=lambda: NOON + DAY - SECOND)
+    process_signups(database.transaction, parts.pen, clock=lambda: NOON + DAY - SECOND)
     assert len(mails(database)) == 1
-    answer_all(database.transaction, parts.pen, clock=lambda: NOON + DAY)
-    answer_all(database.transaction, parts.pen, clock=lambda: NOON + 2 * DAY)
+    process_signups(database.transaction, parts.pen, clock=lambda: NOON + DAY)
+    process_signups(database.transaction, parts.pen, clock=lambda: NOON + 2 * DAY)
     assert [subject for _, subject in mails(database)][1:] in (
         ["Confirm: NIF Weekly", "Your subscription"],
         ["Your subscription", "Confirm: NIF Weekly"],
@@ -84,22 +85,25 @@ def test_who_confirms_none_of_three_is_held_until_a_person_decides(database, par
     for day in range(4):
         ask(database, parts.pen, now=NOON + day * DAY)
     assert len(mails(database)) == 3
-    assert tray(database) == [(Why.ADDRESS, None)]
+    assert tray(database) == [(HoldReason.ADDRESS, None)]
 
     with database.transaction() as session:
-        row = session.scalars(select(SignUp)).one()
+        row = session.scalars(select(Signup)).one()
         row.why, row.let_through = None, True
-        answer(session, row, parts.pen, now=NOON + 5 * DAY)
+        process_signup(session, row, parts.pen, now=NOON + 5 * DAY)
     assert len(mails(database)) == 4
 
 
 def test_what_is_held_is_not_mailed(database, parts, lists):
-    ask(database, parts.pen, odd=Why.TRAP)
+    ask(database, parts.pen, odd=HoldReason.TRAP)
     ask(database, parts.pen, "bob@mailinator.com")
 
     assert mails(database) == []
     with database.reading() as session:
-        assert (tally(session, Why.TRAP), tally(session, Why.DISPOSABLE)) == ((1, 0), (1, 0))
+        assert (tally(session, HoldReason.TRAP), tally(session, HoldReason.DISPOSABLE)) == (
+            (1, 0),
+            (1, 0),
+        )
         pending = Subscription.state == SubscriptionState.PENDING
         assert session.scalars(select(Subscription).where(pending)).all() == []
 
@@ -113,7 +117,7 @@ def test_what_cannot_be_answered_keeps_nobody_from_their_mail(database, parts, l
     ask(database, parts.pen, "bob@example.com", now=NOON + SECOND)
     assert [address for address, _ in mails(database)] == ["bob@example.com"]
 
-    answer_all(database.transaction, parts.pen, clock=lambda: NOON + timedelta(minutes=6))
+    process_signups(database.transaction, parts.pen, clock=lambda: NOON + timedelta(minutes=6))
     assert [address for address, _ in mails(database)] == ["bob@example.com", "ann@example.com"]
 
 
@@ -128,11 +132,11 @@ def test_nothing_that_a_stranger_typed_is_mailed(database, parts, lists):
         with database.transaction() as session:
             given = wish(f"r{n}@gmail.com", network=f"10.{n % 256}.{n // 256}.0/24")
             where = type(given.where)(text[:300], given.where.network, text)
-            take(session, type(given)(given.door, given.address, where, 1), now=NOON)
-    answer_all(database.transaction, parts.pen, clock=lambda: NOON, most=2000)
+            queue_signup(session, type(given)(given.door, given.address, where, 1), now=NOON)
+    process_signups(database.transaction, parts.pen, clock=lambda: NOON, most=2000)
 
     with database.reading() as session:
-        first, *others = session.scalars(select(Letter).order_by(Letter.id))
+        first, *others = session.scalars(select(TransactionalEmail).order_by(TransactionalEmail.id))
         assert len(others) > 50
         for other in others:
             assert other.message["subject"] == first.message["subject"]

@@ -18,16 +18,7 @@ from tests.standin.faults import BREAKS, LIES, REFUSALS, UNANSWERED, Fault, Faul
 from tests.standin.ledger import Ledger
 from tests.standin.mailbox import Mailbox
 from tests.standin.schedule import Schedule
-from tests.standin.wire import (
-    BUFFER,
-    SEND,
-    Answer,
-    Request,
-    Traffic,
-    encode,
-    read_body,
-    read_head,
-)
+from tests.standin.wire import BUFFER, SEND, Answer, Request, Traffic, encode, read_body, read_head
 
 GONE = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 

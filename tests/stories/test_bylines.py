@@ -4,16 +4,20 @@ from itertools import count
 
 import pytest
 
-from nif.accounts import profiling
+from nif.accounts import profiles
 from nif.accounts.models import Account, RoleName
-from nif.accounts.profiling import ProfileCopy
+from nif.accounts.profiles import ProfileInput
 from nif.register.models import PartyKind
-from nif.stories.bylines import keep, names_in, strangers
-from nif.stories.drafting import get_story
-from nif.stories.gates.finding import Weight
-from nif.stories.gating import check
-from nif.stories.parties import look_up
-from nif.stories.reading import by_person
+from nif.stories.bylines import (
+    list_byline_names_without_profile,
+    save_byline_accounts,
+    split_byline,
+)
+from nif.stories.checks.checks import run_checks
+from nif.stories.checks.findings import FindingLevel
+from nif.stories.drafts import get_story
+from nif.stories.parties import look_up_story_records
+from nif.stories.queries import list_stories_by_person
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account
 from tests.register.entries import a_party
@@ -23,7 +27,9 @@ _number = count(1)
 
 def a_person(session, name: str, *, is_public: bool = True) -> Account:
     account = an_account(session, RoleName.EDITOR, email=f"person{next(_number)}@example.com")
-    profiling.write(session, account, ProfileCopy(name, is_public=is_public), wanted="a-person")
+    profiles.save_profile(
+        session, account, ProfileInput(name, is_public=is_public), wanted="a-person"
+    )
     return account
 
 
@@ -38,7 +44,7 @@ def a_person(session, name: str, *, is_public: bool = True) -> Account:
     ],
 )
 def test_a_byline_names_people(byline: str, names: list[str]) -> None:
-    assert names_in(byline) == names
+    assert split_byline(byline) == names
 
 
 def test_who_cannot_be_looked_up_is_told_and_stops_nothing(session) -> None:
@@ -47,14 +53,22 @@ def test_who_cannot_be_looked_up_is_told_and_stops_nothing(session) -> None:
     a_party(session, "The Turntable Gazette")
     a_party(session, "Wren Callowpike", kind=PartyKind.PERSON)
 
-    assert strangers(session, "Jo Reyes, The Turntable Gazette and NIF staff") == []
-    assert strangers(session, "Sam Okafor and Wren Callowpike") == ["Sam Okafor", "Wren Callowpike"]
+    assert (
+        list_byline_names_without_profile(session, "Jo Reyes, The Turntable Gazette and NIF staff")
+        == []
+    )
+    assert list_byline_names_without_profile(session, "Sam Okafor and Wren Callowpike") == [
+        "Sam Okafor",
+        "Wren Callowpike",
+    ]
     found = {}
     for byline in ("Jo Reyes", "Sam Okafor"):
         story = a_draft(session, byline=byline)
-        case = look_up(session, story, story_id=story.id, now=NOON).case(story, now=NOON)
-        found[byline] = [(one.field, one.weight) for one in check(case) if one.code == "G02"]
-    assert found == {"Jo Reyes": [], "Sam Okafor": [("byline", Weight.WARN)]}
+        case = look_up_story_records(session, story, story_id=story.id, now=NOON).case(
+            story, now=NOON
+        )
+        found[byline] = [(one.field, one.weight) for one in run_checks(case) if one.code == "G02"]
+    assert found == {"Jo Reyes": [], "Sam Okafor": [("byline", FindingLevel.WARN)]}
 
 
 def test_the_stories_of_a_person_are_those_that_they_signed(session) -> None:
@@ -65,22 +79,22 @@ def test_the_stories_of_a_person_are_those_that_they_signed(session) -> None:
     a_draft(session, byline="Jo Reyes")
     sam.name = "Sam Reyes"
 
-    first = by_person(session, jo.id, size=1)
-    rest = by_person(session, jo.id, after=first.after, size=1)
+    first = list_stories_by_person(session, jo.id, size=1)
+    rest = list_stories_by_person(session, jo.id, after=first.after, size=1)
 
     assert [one.id for one in (*first.stories, *rest.stories)] == [own.id, both.id]
     assert rest.after is None
-    assert [one.id for one in by_person(session, sam.id).stories] == [both.id]
+    assert [one.id for one in list_stories_by_person(session, sam.id).stories] == [both.id]
 
 
 def test_a_name_that_two_share_is_the_authors(session) -> None:
     one, other = a_person(session, "Jo Reyes"), a_person(session, "Jo Reyes")
     revision = a_story(session, byline="Jo Reyes")
-    assert not by_person(session, one.id).stories
+    assert not list_stories_by_person(session, one.id).stories
 
     story = get_story(session, revision.story_id)
     story.author_id = other.id
-    keep(session, story)
+    save_byline_accounts(session, story)
 
-    assert not by_person(session, one.id).stories
-    assert by_person(session, other.id).stories
+    assert not list_stories_by_person(session, one.id).stories
+    assert list_stories_by_person(session, other.id).stories

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from nif.stories import listing
+from nif.stories import queries
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story
 
@@ -29,8 +29,8 @@ def test_no_story_ever_moves_to_another_part(session: Session) -> None:
 
 def parts_of(session: Session) -> dict[int, list[str]]:
     return {
-        number: [one.slug for one in listing.stories_of(session, number, size=3)]
-        for number, _ in listing.story_parts(session, size=3)
+        number: [one.slug for one in queries.list_stories_of_part(session, number, size=3)]
+        for number, _ in queries.list_story_parts(session, size=3)
     }
 
 
@@ -39,11 +39,13 @@ def test_a_part_without_a_published_story_is_not_listed(session: Session) -> Non
         a_draft(session, headline=f"Draft {n}")
     only = a_story(session)
 
-    (part,) = listing.story_parts(session, size=2)
+    (part,) = queries.list_story_parts(session, size=2)
     assert part.changed_at == NOON
-    assert [one.slug for one in listing.stories_of(session, part.number, size=2)] == [only.slug]
-    assert [number for number, _ in listing.topic_parts(session)] == [1]
-    assert [one.slug for one in listing.topics_of(session, 1)] == ["deals"]
+    assert [one.slug for one in queries.list_stories_of_part(session, part.number, size=2)] == [
+        only.slug
+    ]
+    assert [number for number, _ in queries.list_tag_parts(session)] == [1]
+    assert [one.slug for one in queries.list_tags_of_part(session, 1)] == ["deals"]
 
 
 def test_a_file_asks_one_question_however_many_stories_there_are(session: Session) -> None:
@@ -51,8 +53,8 @@ def test_a_file_asks_one_question_however_many_stories_there_are(session: Sessio
         a_story(session)
     asked: list[str] = []
     event.listen(session.get_bind(), "before_cursor_execute", lambda *given: asked.append(given[2]))
-    listing.stories_of(session, 1)
-    listing.story_parts(session)
+    queries.list_stories_of_part(session, 1)
+    queries.list_story_parts(session)
 
     assert len(asked) == 2
     assert not [one for one in asked if "OFFSET" in one or "count(" in one.lower()]
@@ -61,11 +63,11 @@ def test_a_file_asks_one_question_however_many_stories_there_are(session: Sessio
 def test_news_is_cut_at_a_thousand_and_at_its_moment(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MOST_NEWS", 2)
+    monkeypatch.setattr(queries, "MOST_NEWS_ENTRIES", 2)
     for hours in range(4):
         a_story(session, headline=f"Story {hours}", at=NOON - timedelta(hours=hours))
 
-    found = listing.news(session, since=NOON - timedelta(hours=1))
+    found = queries.list_news_entries(session, since=NOON - timedelta(hours=1))
     assert [one.headline for one in found] == ["Story 0", "Story 1"]
-    assert len(listing.news(session, since=NOON - timedelta(hours=9))) == 2
-    assert listing.news(session, since=datetime(2030, 1, 1, tzinfo=UTC)) == []
+    assert len(queries.list_news_entries(session, since=NOON - timedelta(hours=9))) == 2
+    assert queries.list_news_entries(session, since=datetime(2030, 1, 1, tzinfo=UTC)) == []

@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 
 from nif.errors import Conflict, Invalid
 from nif.settings import PROJECT
-from nif.stories.drafting import SourceCopy, get_story, redraft
-from nif.stories.gates.finding import Case
-from nif.stories.gating import by_field, check, in_the_way
+from nif.stories.checks.checks import blocking_findings_of, run_checks, sentences_by_field
+from nif.stories.checks.findings import CheckContext
+from nif.stories.drafts import SourceInput, get_story, save_draft
 from nif.stories.models import ReasonCode, Revision, SourceKind, StoryState
-from nif.stories.publishing import backdate, freeze, publish, restock
+from nif.stories.publishing import backdate_story, freeze_revision, invalidate_pages, publish_story
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
 
@@ -25,7 +25,7 @@ HASHED = (
 
 
 def problems(story):
-    return by_field(in_the_way(check(Case(story))))
+    return sentences_by_field(blocking_findings_of(run_checks(CheckContext(story))))
 
 
 def a_seed_story(session):
@@ -36,14 +36,14 @@ def a_seed_story(session):
         lead=seed["lead"],
         sections=[(section["label"], section["bullets"]) for section in seed["sections"]],
         tags=seed["tags"],
-        sources=[SourceCopy(**source) for source in seed["sources"]],
+        sources=[SourceInput(**source) for source in seed["sources"]],
         reason_code=ReasonCode(seed["reason"]["code"]),
         reason_subject=seed["reason"]["subject"],
     )
 
 
 def a_source(kind=SourceKind.PUBLICATION, name="", title="", url="https://example.com/"):
-    return [SourceCopy(kind, name, title, url)]
+    return [SourceInput(kind, name, title, url)]
 
 
 NAMELESS = "Source 1 needs a name: who published it, or what it is."
@@ -94,7 +94,7 @@ def test_a_story_that_lacks_something_is_told_what(session, given, field, senten
     story = a_draft(session, **given)
 
     with pytest.raises(Invalid) as refusal:
-        publish(session, story, by=None, now=NOON)
+        publish_story(session, story, by=None, now=NOON)
 
     assert refusal.value.problems == {field: sentence}
     assert story.state is StoryState.DRAFT
@@ -112,8 +112,8 @@ def test_everything_that_is_missing_is_said_at_once(session):
     "given",
     [
         {"headline": "x" * 110},
-        {"sources": [SourceCopy(SourceKind.OWN_REPORTING)]},
-        {"sources": [SourceCopy(SourceKind.INTERVIEW, "Jo Reyes")]},
+        {"sources": [SourceInput(SourceKind.OWN_REPORTING)]},
+        {"sources": [SourceInput(SourceKind.INTERVIEW, "Jo Reyes")]},
         {"sources": a_source(SourceKind.COURT_FILING, title="Doe v. NVIDIA")},
         {"reason_code": ReasonCode.EXCLUSIVE, "reason_subject": ""},
         {"reason_code": ReasonCode.OWN_GROUP, "reason_subject": ""},
@@ -128,7 +128,7 @@ def test_publishing_freezes_the_story_for_readers(session):
     editor = an_account(session)
     story = a_draft(session, headline="As Published", tags=["AI", "Deals"])
 
-    revision = publish(session, story, by=editor.id, now=NOON)
+    revision = publish_story(session, story, by=editor.id, now=NOON)
 
     assert (story.state, story.current_id) == (StoryState.PUBLISHED, revision.id)
     assert story.first_published_at == story.updated_at == NOON
@@ -140,7 +140,7 @@ def test_publishing_freezes_the_story_for_readers(session):
 
 def test_a_revision_does_not_change_with_the_working_copy(session):
     story = a_draft(session, headline="As Published")
-    revision = publish(session, story, by=None, now=NOON)
+    revision = publish_story(session, story, by=None, now=NOON)
     session.flush()
 
     story.headline, story.sections = "Afterwards", []
@@ -156,7 +156,7 @@ def test_a_revision_does_not_change_with_the_working_copy(session):
 
 
 def test_the_hash_can_be_computed_again_from_what_is_stored(session):
-    revision = publish(session, a_seed_story(session), by=None, now=NOON)
+    revision = publish_story(session, a_seed_story(session), by=None, now=NOON)
     session.flush()
     session.expire_all()
 
@@ -167,27 +167,27 @@ def test_the_hash_can_be_computed_again_from_what_is_stored(session):
 
 def test_the_hash_is_of_the_words_and_not_of_the_moment(session):
     story = a_draft(session)
-    first = freeze(session, story, by=None, now=NOON).content_hash
-    later = freeze(session, story, by=None, now=NOON + timedelta(days=1)).content_hash
+    first = freeze_revision(session, story, by=None, now=NOON).content_hash
+    later = freeze_revision(session, story, by=None, now=NOON + timedelta(days=1)).content_hash
 
-    redraft(session, story, story_copy(headline=story.headline, lead="Else."), edits=0, now=NOON)
+    save_draft(session, story, story_copy(headline=story.headline, lead="Else."), edits=0, now=NOON)
 
     assert first == later
-    assert freeze(session, story, by=None, now=NOON).content_hash != first
+    assert freeze_revision(session, story, by=None, now=NOON).content_hash != first
 
 
 def test_the_hash_is_the_same_for_a_story_just_written_and_one_read_again(session):
     story = a_draft(session, tags=["Venues", "AI", "Deals"])
-    written = freeze(session, story, by=None, now=NOON).content_hash
+    written = freeze_revision(session, story, by=None, now=NOON).content_hash
     session.expire_all()
 
-    assert freeze(session, story, by=None, now=NOON).content_hash == written
+    assert freeze_revision(session, story, by=None, now=NOON).content_hash == written
 
 
 def test_a_preview_puts_nothing_before_readers(session):
     story = a_draft(session)
 
-    shown = freeze(session, story, by=None, now=NOON)
+    shown = freeze_revision(session, story, by=None, now=NOON)
     session.flush()
 
     assert shown.headline == story.headline
@@ -197,10 +197,10 @@ def test_a_preview_puts_nothing_before_readers(session):
 
 def test_publishing_twice_is_a_conflict(session):
     story = a_draft(session)
-    publish(session, story, by=None, now=NOON)
+    publish_story(session, story, by=None, now=NOON)
 
     with pytest.raises(Conflict, match="published already"):
-        publish(session, story, by=None, now=NOON)
+        publish_story(session, story, by=None, now=NOON)
 
     assert session.scalar(select(func.count()).select_from(Revision)) == 1
 
@@ -212,7 +212,7 @@ def test_of_two_editors_who_publish_at_once_one_is_told(database):
     def press(_):
         try:
             with database.transaction() as session:
-                publish(session, get_story(session, story_id, lock=True), by=None, now=NOON)
+                publish_story(session, get_story(session, story_id, lock=True), by=None, now=NOON)
         except Conflict:
             return "told"
         return "published"
@@ -234,7 +234,7 @@ def test_of_two_editors_who_publish_at_once_one_is_told(database):
 def test_every_anchor_on_a_page_is_unique(session, labels):
     sections = [(label, ["One.", "Two."]) for label in labels]
 
-    revision = freeze(session, a_draft(session, sections=sections), by=None, now=NOON)
+    revision = freeze_revision(session, a_draft(session, sections=sections), by=None, now=NOON)
 
     anchors = [section["anchor"] for section in revision.sections]
     anchors += [bullet["anchor"] for part in revision.sections for bullet in part["bullets"]]
@@ -245,7 +245,7 @@ def test_every_anchor_on_a_page_is_unique(session, labels):
 def test_anchors_say_what_they_lead_to(session):
     sections = [("Why it matters:", ["One."]), ("Why it matters:", ["Two."])]
 
-    revision = freeze(session, a_draft(session, sections=sections), by=None, now=NOON)
+    revision = freeze_revision(session, a_draft(session, sections=sections), by=None, now=NOON)
 
     assert [section["anchor"] for section in revision.sections] == [
         "why-it-matters",
@@ -257,7 +257,7 @@ def test_anchors_say_what_they_lead_to(session):
 
 
 def test_the_seed_story_has_224_words_and_takes_a_minute(session):
-    revision = publish(session, a_seed_story(session), by=None, now=NOON)
+    revision = publish_story(session, a_seed_story(session), by=None, now=NOON)
 
     assert (revision.words, revision.minutes) == (224, 1)
 
@@ -276,7 +276,7 @@ def test_the_shelf_grows_with_every_change_that_readers_see(session):
     versions.append(shelf_version(session))
     a_story(session)
     versions.append(shelf_version(session))
-    restock(session)
+    invalidate_pages(session)
     versions.append(shelf_version(session))
 
     assert versions == [0, 0, 1, 2]
@@ -287,7 +287,7 @@ def test_a_story_can_be_given_an_earlier_moment_and_others_keep_theirs(session):
     story = get_story(session, revision.story_id)
     earlier = NOON - timedelta(days=300)
 
-    backdate(session, story, moment=earlier)
+    backdate_story(session, story, moment=earlier)
     session.flush()
     session.expire_all()
 

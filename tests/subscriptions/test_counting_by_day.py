@@ -17,13 +17,22 @@ from nif import schema
 from nif.database import Database
 from nif.errors import Expired
 from nif.settings import PROJECT
-from nif.subscriptions.addresses import read_address
-from nif.subscriptions.consenting import Circumstances
-from nif.subscriptions.counting import count_days, gone
-from nif.subscriptions.days import DayCount, Happening, SourceCount
-from nif.subscriptions.joining import ask_to_join, confirm, confirmation_token
-from nif.subscriptions.leaving import come_back, leave
-from nif.subscriptions.models import MailingList, Subscription
+from nif.subscriptions.consent import ConsentContext
+from nif.subscriptions.double_opt_in import (
+    confirm_subscription,
+    confirmation_token,
+    request_subscription,
+)
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.models import (
+    DailyListCount,
+    DailySourceCount,
+    ListMetric,
+    MailingList,
+    Subscription,
+)
+from nif.subscriptions.statistics import count_departures, record_daily_counts
+from nif.subscriptions.unsubscribe import undo_unsubscribe, unsubscribe_from_list
 from nif.tokens import Tokens
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
@@ -33,25 +42,29 @@ READERS, ROUNDS = 4, 4
 PAGES = ["/", "/articles/one", "/newsletters/daily", "/subscribe"]
 
 
-def days(session: Session) -> dict[tuple[int, date, Happening], int]:
-    rows = session.execute(select(DayCount.list_id, DayCount.day, DayCount.what, DayCount.count))
+def days(session: Session) -> dict[tuple[int, date, ListMetric], int]:
+    rows = session.execute(
+        select(
+            DailyListCount.list_id, DailyListCount.day, DailyListCount.what, DailyListCount.count
+        )
+    )
     return {(list_id, day, what): number for list_id, day, what, number in rows}
 
 
-def sources(session: Session) -> dict[tuple[int, Happening, date, str], int]:
-    found = session.scalars(select(SourceCount))
+def sources(session: Session) -> dict[tuple[int, ListMetric, date, str], int]:
+    found = session.scalars(select(DailySourceCount))
     return {(one.list_id, one.what, one.day, one.source): one.count for one in found}
 
 
 def join(session: Session, mailing_list: MailingList, who: str, page: str, at: datetime) -> bool:
     """Ask on a page, and confirm a minute later."""
-    where = Circumstances(page, network=who)
-    asked = ask_to_join(session, mailing_list, read_address(who), where, now=at)
+    where = ConsentContext(page, network=who)
+    asked = request_subscription(session, mailing_list, parse_address(who), where, now=at)
     if asked.pending is None:
         return False
     token = confirmation_token(asked.pending, TOKENS)
     later = at + timedelta(minutes=1)
-    confirm(session, token, TOKENS, Circumstances("/confirm"), now=later)
+    confirm_subscription(session, token, TOKENS, ConsentContext("/confirm"), now=later)
     return True
 
 
@@ -65,10 +78,10 @@ def test_a_day_is_one_of_the_house_and_a_joining_came_from_where_it_was_asked_fo
 
     in_london = date(2026, 7, 2)
     assert days(session) == {
-        (mailing_list.id, in_london, Happening.ASKED): 1,
-        (mailing_list.id, in_london, Happening.JOINED): 1,
+        (mailing_list.id, in_london, ListMetric.ASKED): 1,
+        (mailing_list.id, in_london, ListMetric.JOINED): 1,
     }
-    joined = (mailing_list.id, Happening.JOINED, in_london, "/articles/one")
+    joined = (mailing_list.id, ListMetric.JOINED, in_london, "/articles/one")
     assert sources(session) == {joined: 1}
 
 
@@ -82,10 +95,10 @@ def test_of_who_is_forgotten_the_days_keep_a_number(session: Session) -> None:
     )
     a_subscription(session, other, "bob@example.com")
 
-    gone(session, one.subscriber_id, Happening.ERASED, now=NOON)
+    count_departures(session, one.subscriber_id, ListMetric.ERASED, now=NOON)
 
-    erased = {key: n for key, n in days(session).items() if key[2] is Happening.ERASED}
-    assert erased == {(daily.id, NOON.date(), Happening.ERASED): 1}
+    erased = {key: n for key, n in days(session).items() if key[2] is ListMetric.ERASED}
+    assert erased == {(daily.id, NOON.date(), ListMetric.ERASED): 1}
 
 
 @pytest.fixture
@@ -94,7 +107,7 @@ def far_away(database: Database) -> Iterator[Database]:
     zone = "Pacific/Auckland"
     found = Database(database.engine.url.render_as_string(hide_password=False), zone=zone)
     yield found
-    schema.upgrade(found)
+    schema.upgrade_schema(found)
     found.close()
 
 
@@ -105,11 +118,11 @@ def test_the_migration_counts_what_the_rules_had_counted(far_away: Database) -> 
     with far_away.transaction() as session:
         a_random_history(session, Random(4))
         counted = days(session), sources(session)
-    assert {key[2] for key in counted[0]} == {Happening.ASKED, Happening.JOINED, Happening.LEFT}
+    assert {key[2] for key in counted[0]} == {ListMetric.ASKED, ListMetric.JOINED, ListMetric.LEFT}
     assert len(counted[0]) > 50
 
     command.downgrade(config, "0018")
-    schema.upgrade(far_away)
+    schema.upgrade_schema(far_away)
 
     with far_away.reading() as session:
         assert (days(session), sources(session)) == counted
@@ -128,12 +141,12 @@ def a_random_history(session: Session, chance: Random) -> None:
             join(session, chance.choice(lists), who, page, now)
             continue
         one = chance.choice(people)
-        where = Circumstances(page)
-        leave(session, one, where, now=now)
+        where = ConsentContext(page)
+        unsubscribe_from_list(session, one, where, now=now)
         if what == "back":
             now += timedelta(minutes=5)
             with suppress(Expired):
-                come_back(session, one, where, now=now)
+                undo_unsubscribe(session, one, where, now=now)
 
 
 def test_those_who_count_at_once_wait_for_each_other_and_lose_nothing(database: Database) -> None:
@@ -152,13 +165,13 @@ def test_those_who_count_at_once_wait_for_each_other_and_lose_nothing(database: 
         try:
             for _ in range(ROUNDS):
                 with database.transaction() as session:
-                    heard = ((one, NOON.date(), Happening.DELIVERED) for one in ids)
-                    count_days(session, dict.fromkeys(heard, 10))
+                    heard = ((one, NOON.date(), ListMetric.DELIVERED) for one in ids)
+                    record_daily_counts(session, dict.fromkeys(heard, 10))
                     one = session.get_one(Subscription, keys[number], with_for_update=True)
-                    leave(session, one, Circumstances("/unsubscribe"), now=NOON)
+                    unsubscribe_from_list(session, one, ConsentContext("/unsubscribe"), now=NOON)
                 with database.transaction() as session:
                     one = session.get_one(Subscription, keys[number], with_for_update=True)
-                    come_back(session, one, Circumstances("/unsubscribe"), now=NOON)
+                    undo_unsubscribe(session, one, ConsentContext("/unsubscribe"), now=NOON)
         except Exception as error:
             troubles.append(error)
 
@@ -174,8 +187,8 @@ def test_those_who_count_at_once_wait_for_each_other_and_lose_nothing(database: 
             (one, NOON.date(), what): count
             for one in ids
             for what, count in (
-                (Happening.DELIVERED, 2 * READERS * ROUNDS * 10),
-                (Happening.JOINED, READERS + READERS * ROUNDS),
-                (Happening.LEFT, READERS * ROUNDS),
+                (ListMetric.DELIVERED, 2 * READERS * ROUNDS * 10),
+                (ListMetric.JOINED, READERS + READERS * ROUNDS),
+                (ListMetric.LEFT, READERS * ROUNDS),
             )
         }

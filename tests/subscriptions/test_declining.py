@@ -3,13 +3,17 @@ from datetime import timedelta
 import pytest
 
 from nif.errors import NotFound
-from nif.subscriptions.addresses import read_address
-from nif.subscriptions.declining import decline, find_by_token, not_me_token
-from nif.subscriptions.joining import ask_to_join
-from nif.subscriptions.models import Refusal, Subscription, SubscriptionState
-from nif.subscriptions.preferring import prefer
-from nif.subscriptions.suppressing import is_suppressed
-from nif.tokens import Purpose, Tokens
+from nif.subscriptions.double_opt_in import request_subscription
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.models import SignupRefusal, Subscription, SubscriptionState
+from nif.subscriptions.preferences import save_preferences
+from nif.subscriptions.suppression_list import is_suppressed
+from nif.subscriptions.unsubscribe import (
+    get_refusing_subscriber,
+    refuse_signups,
+    signup_refusal_token,
+)
+from nif.tokens import TokenPurpose, Tokens
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
 
@@ -20,7 +24,7 @@ PENDING, CONFIRMED, LEFT = SubscriptionState
 
 
 def ask(session, mailing_list, now=NOON):
-    return ask_to_join(session, mailing_list, read_address(ANN), HERE, now=now)
+    return request_subscription(session, mailing_list, parse_address(ANN), HERE, now=now)
 
 
 def test_who_never_confirmed_is_never_asked_again(session):
@@ -29,13 +33,13 @@ def test_who_never_confirmed_is_never_asked_again(session):
     ask(session, weekly)
     a_subscription(session, daily, "bob@example.com")
 
-    decline(session, subscription.subscriber, HERE, now=NOON)
+    refuse_signups(session, subscription.subscriber, HERE, now=NOON)
 
     states = [one.state for one in session.query(Subscription).order_by(Subscription.list_id)]
     assert sorted(states) == [CONFIRMED, LEFT, LEFT]
     assert is_suppressed(session, ANN)
     assert not is_suppressed(session, "bob@example.com")
-    assert session.get(Refusal, ANN) is None, "lifting the suppression has to be enough"
+    assert session.get(SignupRefusal, ANN) is None, "lifting the suppression has to be enough"
     assert ask(session, daily, LATER).pending is None
 
 
@@ -44,8 +48,8 @@ def test_who_reads_another_list_keeps_it_and_is_asked_no_more(session):
     mine = a_subscription(session, daily, ANN)
     ask(session, weekly)
 
-    decline(session, mine.subscriber, HERE, now=NOON)
-    decline(session, mine.subscriber, HERE, now=NOON)
+    refuse_signups(session, mine.subscriber, HERE, now=NOON)
+    refuse_signups(session, mine.subscriber, HERE, now=NOON)
 
     assert mine.state is CONFIRMED
     assert not is_suppressed(session, ANN)
@@ -57,22 +61,22 @@ def test_who_reads_another_list_keeps_it_and_is_asked_no_more(session):
 def test_choosing_more_on_the_own_page_ends_the_refusal(session):
     daily, _ = a_list(session), a_list(session, slug="weekly")
     mine = a_subscription(session, daily, ANN)
-    decline(session, mine.subscriber, HERE, now=NOON)
+    refuse_signups(session, mine.subscriber, HERE, now=NOON)
 
-    prefer(session, mine.subscriber, {"daily", "weekly"}, HERE, now=LATER)
+    save_preferences(session, mine.subscriber, {"daily", "weekly"}, HERE, now=LATER)
 
-    assert session.get(Refusal, ANN, populate_existing=True) is None
+    assert session.get(SignupRefusal, ANN, populate_existing=True) is None
     assert ask(session, a_list(session, slug="third"), LATER).pending
 
 
 def test_only_a_link_of_its_own_kind_declines(session):
     mine = a_subscription(session, a_list(session), ANN)
-    token = not_me_token(mine.subscriber_id, TOKENS)
+    token = signup_refusal_token(mine.subscriber_id, TOKENS)
 
-    assert find_by_token(session, token, TOKENS) is mine.subscriber
+    assert get_refusing_subscriber(session, token, TOKENS) is mine.subscriber
     for forged in (
-        TOKENS.make(Purpose.PREFERENCES, mine.subscriber_id),
-        not_me_token(mine.subscriber_id + 1, TOKENS),
+        TOKENS.make(TokenPurpose.PREFERENCES, mine.subscriber_id),
+        signup_refusal_token(mine.subscriber_id + 1, TOKENS),
     ):
         with pytest.raises(NotFound):
-            find_by_token(session, forged, TOKENS)
+            get_refusing_subscriber(session, forged, TOKENS)

@@ -7,7 +7,13 @@ from sqlalchemy import select
 
 from nif.errors import Invalid
 from nif.subscriptions.models import Consent, SubscriptionState
-from nif.subscriptions.pausing import after_weeks, go_on, is_paused, pause, until_day
+from nif.subscriptions.preferences import (
+    is_paused,
+    parse_pause_end,
+    parse_pause_weeks,
+    pause_mail,
+    resume_mail,
+)
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
 
@@ -29,24 +35,26 @@ def record(session):
 
 
 def test_a_pause_ends_by_itself(session, ann):
-    pause(session, ann, NOON + WEEK, HERE, now=NOON)
+    pause_mail(session, ann, NOON + WEEK, HERE, now=NOON)
 
     assert is_paused(ann, now=NOON + WEEK - timedelta(seconds=1))
     assert not is_paused(ann, now=NOON + WEEK)
 
 
 def test_a_pause_can_be_ended_and_the_record_has_both_for_the_list_that_one_is_on(session, ann):
-    pause(session, ann, NOON + WEEK, HERE, now=NOON)
+    pause_mail(session, ann, NOON + WEEK, HERE, now=NOON)
     for _ in range(2):
-        go_on(session, ann, HERE, now=NOON)
+        resume_mail(session, ann, HERE, now=NOON)
 
     assert not is_paused(ann, now=NOON)
     assert record(session) == ["paused", "resumed"]
 
 
 def test_a_day_begins_where_the_house_is():
-    assert until_day("2026-12-01", "Europe/London", now=NOON) == datetime(2026, 12, 1, tzinfo=UTC)
-    assert until_day("2027-07-01 ", "Europe/London", now=NOON).astimezone(UTC).hour == 23
+    assert parse_pause_end("2026-12-01", "Europe/London", now=NOON) == datetime(
+        2026, 12, 1, tzinfo=UTC
+    )
+    assert parse_pause_end("2027-07-01 ", "Europe/London", now=NOON).astimezone(UTC).hour == 23
 
 
 @pytest.mark.parametrize(
@@ -54,13 +62,13 @@ def test_a_day_begins_where_the_house_is():
 )
 def test_a_day_that_cannot_be_is_refused_in_words(typed):
     with pytest.raises(Invalid) as error:
-        until_day(typed, "Europe/London", now=NOON)
+        parse_pause_end(typed, "Europe/London", now=NOON)
 
     assert set(error.value.problems) == {"until"}
 
 
 def test_only_the_weeks_that_are_offered_are_taken():
-    assert after_weeks("2", now=NOON) == NOON + 2 * WEEK
+    assert parse_pause_weeks("2", now=NOON) == NOON + 2 * WEEK
     for typed in ("3", "0", "-1", "x", "1e9"):
         with pytest.raises(Invalid):
-            after_weeks(typed, now=NOON)
+            parse_pause_weeks(typed, now=NOON)

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
-from nif.accounts.models import RANKS, Account, RoleName
-from nif.accounts.profiling import ProfileCopy, write
+from nif.accounts.models import ROLE_RANKS, Account, RoleName
+from nif.accounts.profiles import ProfileInput, save_profile
 from nif.database import Database
-from nif.parts import Parts
-from nif.stories.drafting import draft
-from nif.web.access import ELSEWHERE, STAFF, Access, access_of
+from nif.services import Services
+from nif.stories.drafts import create_draft
+from nif.web.access import LIBRARY_ENDPOINTS, STAFF_ACCESS, Access, access_of_view
 from tests.conftest import NOON
 from tests.factories import a_send, a_story, an_account, story_copy
 from tests.web.newsroom.staff import enrolled, sign_in, without_tokens
@@ -25,12 +25,12 @@ ENDING = {"account.sign_out_everywhere"}
 
 
 @pytest.fixture
-def samples(database: Database, parts: Parts) -> dict[str, Any]:
+def samples(database: Database, parts: Services) -> dict[str, Any]:
     """Something for every kind of argument in an address."""
     with database.transaction() as session:
         colleague = an_account(session, email="colleague@example.com")
-        write(session, colleague, ProfileCopy("Ed", is_public=True), wanted="ed")
-        story = draft(session, story_copy(), author_id=None, now=NOON)
+        save_profile(session, colleague, ProfileInput("Ed", is_public=True), wanted="ed")
+        story = create_draft(session, story_copy(), author_id=None, now=NOON)
         send = a_send(session, parts, "ann@example.com")
         published = a_story(session)
         return {
@@ -50,7 +50,7 @@ def samples(database: Database, parts: Parts) -> dict[str, Any]:
 
 
 def _comes_last(rule: Rule) -> tuple[bool, bool]:
-    return rule.endpoint in ELSEWHERE, rule.endpoint in ENDING
+    return rule.endpoint in LIBRARY_ENDPOINTS, rule.endpoint in ENDING
 
 
 def doors(app: Flask) -> Iterator[tuple[Rule, str]]:
@@ -71,12 +71,12 @@ def expected(access: Access | None, role: RoleName | None) -> str:
     """What a declared access means for a role."""
     if access is None:
         return "not there"
-    if access not in STAFF:
+    if access not in STAFF_ACCESS:
         return "open"
     if role is None:
         return "sign in"
     needed = RoleName(access.value)
-    return "open" if RANKS.index(role) >= RANKS.index(needed) else "refused"
+    return "open" if ROLE_RANKS.index(role) >= ROLE_RANKS.index(needed) else "refused"
 
 
 def given(client: FlaskClient, method: str, where: str) -> tuple[str, int]:
@@ -98,14 +98,14 @@ def test_every_door_opens_to_whom_it_says(
     if role is RoleName.AUTHOR:
         # Authors change drafts of their own; a test of the newsroom says so.
         with database.transaction() as session:
-            own = draft(session, story_copy(), author_id=_id_of(session, role), now=NOON)
+            own = create_draft(session, story_copy(), author_id=_id_of(session, role), now=NOON)
             samples["story_id"] = own.id
     wrong = []
     for rule, method in doors(app):
-        access = access_of(rule.endpoint, app.view_functions[rule.endpoint])
+        access = access_of_view(rule.endpoint, app.view_functions[rule.endpoint])
         got, status = given(client, method, address(app, rule, samples))
         wants = expected(access, role)
-        if access not in STAFF:
+        if access not in STAFF_ACCESS:
             # Who guards itself may refuse, but it answers.
             got = "not there" if status == 404 else "broken" if got == "broken" else "open"
             wants = wants if wants == "not there" or got == "broken" else got

@@ -9,13 +9,13 @@ from flask.testing import FlaskClient
 from passlib.totp import TOTP
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
+from nif.accounts.audit_log import AuditEntry
 from nif.accounts.models import Account, Passkey, RoleName
-from nif.app import join
+from nif.app import build_app
 from nif.clock import utc_now
 from nif.database import Database
-from nif.parts import Parts, assemble
-from nif.settings import SecondFactor
+from nif.services import Services, build_services
+from nif.settings import SecondFactorRequirement
 from tests.web.newsroom.staff import PASSWORD, enrolled, sign_in, text_of, without_tokens
 
 EMAIL = "editor@example.com"
@@ -53,7 +53,7 @@ def first_step(app: Flask, path: str = "/login") -> tuple[FlaskClient, str]:
 
 def acts(database: Database) -> list[str]:
     with database.reading() as session:
-        return list(session.scalars(select(Act.what).order_by(Act.id)))
+        return list(session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)))
 
 
 def test_with_an_app_a_password_alone_opens_nothing(
@@ -160,17 +160,17 @@ def test_factors_are_changed_only_shortly_after_signing_in(editor: FlaskClient, 
 @pytest.mark.parametrize(
     ("rule", "role", "asked"),
     [
-        (SecondFactor.NONE, RoleName.ADMIN, False),
-        (SecondFactor.ADMINS, RoleName.EDITOR, False),
-        (SecondFactor.ADMINS, RoleName.ADMIN, True),
-        (SecondFactor.EVERYONE, RoleName.AUTHOR, True),
+        (SecondFactorRequirement.NONE, RoleName.ADMIN, False),
+        (SecondFactorRequirement.ADMINS, RoleName.EDITOR, False),
+        (SecondFactorRequirement.ADMINS, RoleName.ADMIN, True),
+        (SecondFactorRequirement.EVERYONE, RoleName.AUTHOR, True),
     ],
 )
 def test_who_needs_a_second_factor_sets_it_up_before_anything_else(
-    parts: Parts, rule: SecondFactor, role: RoleName, asked: bool
+    parts: Services, rule: SecondFactorRequirement, role: RoleName, asked: bool
 ) -> None:
-    strict = assemble(parts.settings.model_copy(update={"require_second_factor": rule}))
-    app = without_tokens(join(strict))
+    strict = build_services(parts.settings.model_copy(update={"require_second_factor": rule}))
+    app = without_tokens(build_app(strict))
     client = sign_in(app, enrolled(app, strict.database, role))
 
     for path in ("/newsroom/", "/account/"):

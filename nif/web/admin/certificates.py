@@ -12,109 +12,118 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.database import Database
 from nif.errors import Invalid
-from nif.sends import certifying, steering
-from nif.sends.certifying import Certificate, Fate
-from nif.sends.events import Event
-from nif.sends.exporting import csv_of, figures
-from nif.sends.models import Send
-from nif.sends.reading import events_about
-from nif.subscriptions.addresses import read_address
+from nif.sends import certificates, control
+from nif.sends.certificates import DeliveryStatus, SendCertificate, delivery_statuses_as_csv
+from nif.sends.models import ProviderEvent, Send
+from nif.sends.reports import list_delivery_events
+from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
-from nif.web.admin import words
-from nif.web.current import parts, reading
-from nif.web.downloads import as_file
+from nif.web.admin import send_status
+from nif.web.current import reading, services
+from nif.web.downloads import download_response
 
 blueprint = Blueprint("certificates", __name__)
 
 LARGEST = 2**63 - 1
 ONE = f"/<int(max={LARGEST}):send_id>"
-PEOPLE_A_PAGE = 100
+DELIVERIES_A_PAGE = 100
 
 
 @dataclass(frozen=True)
-class Found:
+class DeliveriesPage:
     """Some people of a send; `problem` says why nobody was found, `more` where the next page is."""
 
-    people: Sequence[Fate]
-    events: Sequence[Event] = ()
+    people: Sequence[DeliveryStatus]
+    events: Sequence[ProviderEvent] = ()
     more: int | None = None
     problem: str | None = None
 
 
 @blueprint.get(f"{ONE}/certificate")
 @open_to(Access.ADMIN)
-def certificate(send_id: int) -> ResponseReturnValue:
+def show(send_id: int) -> ResponseReturnValue:
     made = _certify(send_id)
     with reading() as session:
         return render_template(
-            "admin/certificates/certificate.html",
+            "admin/certificates/show.html",
             made=made,
-            send=steering.get_send(session, send_id),
-            open_ends=words.not_complete(made),
-            reported=words.reported(made.reported),
+            send=control.get_send(session, send_id),
+            open_ends=send_status.explain_incompleteness(made),
+            reported=send_status.label_event_counts(made.reported),
         )
 
 
 @blueprint.get(f"{ONE}/certificate.json")
 @open_to(Access.ADMIN)
-def certificate_as_json(send_id: int) -> ResponseReturnValue:
-    return jsonify(figures(_certify(send_id)))
+def show_json(send_id: int) -> ResponseReturnValue:
+    return jsonify(certificates.certificate_as_json(_certify(send_id)))
 
 
 @blueprint.get(f"{ONE}/people")
 @open_to(Access.ADMIN)
-def people(send_id: int) -> ResponseReturnValue:
+def deliveries(send_id: int) -> ResponseReturnValue:
     after = min(max(request.args.get("after", 0, type=int), 0), LARGEST)
     address = request.args.get("address", "").strip()
     with reading() as session:
-        send = steering.get_send(session, send_id)
-        found = _search(session, send, address) if address else _one_page(session, send, after)
+        send = control.get_send(session, send_id)
+        found = (
+            _find_delivery(session, send, address)
+            if address
+            else _list_deliveries(session, send, after)
+        )
         return render_template(
-            "admin/certificates/people.html",
+            "admin/certificates/deliveries.html",
             send=send,
             found=found,
             address=address,
             after=after,
-            words=words.REPORTED,
+            words=send_status.EVENT_LABELS,
         )
 
 
 @blueprint.get(f"{ONE}/people.csv")
 @open_to(Access.ADMIN)
-def people_as_csv(send_id: int) -> ResponseReturnValue:
+def download_deliveries(send_id: int) -> ResponseReturnValue:
     with reading() as session:
-        steering.get_send(session, send_id)
-    return as_file(_lines(parts().database, send_id), f"send-{send_id}-people.csv")
+        control.get_send(session, send_id)
+    return download_response(_csv_lines(services().database, send_id), f"send-{send_id}-people.csv")
 
 
-def _certify(send_id: int) -> Certificate:
+def _certify(send_id: int) -> SendCertificate:
     """Raises NotFound."""
     with reading() as session:
-        steering.get_send(session, send_id)
-    return certifying.certify(parts().database, send_id, now=utc_now())
+        control.get_send(session, send_id)
+    return certificates.certify_send(services().database, send_id, now=utc_now())
 
 
-def _lines(database: Database, send_id: int) -> Iterator[str]:
+def _csv_lines(database: Database, send_id: int) -> Iterator[str]:
     """Read while it is sent, in a session of its own: the request's is over by then."""
     with database.snapshot() as session:
-        yield from csv_of(certifying.people(session, send_id))
+        yield from delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
 
 
-def _one_page(session: Session, send: Send, after: int) -> Found:
-    people = list(islice(certifying.people(session, send.id, after=after), PEOPLE_A_PAGE + 1))
-    shown = people[:PEOPLE_A_PAGE]
-    return Found(shown, more=shown[-1].subscriber_id if len(people) > PEOPLE_A_PAGE else None)
+def _list_deliveries(session: Session, send: Send, after: int) -> DeliveriesPage:
+    people = list(
+        islice(
+            certificates.stream_delivery_statuses(session, send.id, after=after),
+            DELIVERIES_A_PAGE + 1,
+        )
+    )
+    shown = people[:DELIVERIES_A_PAGE]
+    return DeliveriesPage(
+        shown, more=shown[-1].subscriber_id if len(people) > DELIVERIES_A_PAGE else None
+    )
 
 
-def _search(session: Session, send: Send, typed: str) -> Found:
+def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
     """The person with exactly this address, and what the provider reported about them."""
     try:
-        canonical = read_address(typed).canonical
+        canonical = parse_address(typed).canonical
     except Invalid as error:
-        return Found([], problem=str(error))
+        return DeliveriesPage([], problem=str(error))
     known = session.scalar(select(Subscriber.id).where(Subscriber.canonical == canonical)) or 0
-    first = next(certifying.people(session, send.id, after=known - 1), None)
+    first = next(certificates.stream_delivery_statuses(session, send.id, after=known - 1), None)
     if first is None or first.subscriber_id != known:
-        return Found([], problem=f"{typed} was not in the audience of this send.")
-    return Found([first], events_about(session, send.id, known))
+        return DeliveriesPage([], problem=f"{typed} was not in the audience of this send.")
+    return DeliveriesPage([first], list_delivery_events(session, send.id, known))

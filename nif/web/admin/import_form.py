@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nif.errors import Invalid
-from nif.importing.models import ImportRun
-from nif.importing.picking import Columns
-from nif.importing.steering import MORE_CELLS
+from nif.imports.column_mapping import ColumnMapping
+from nif.imports.imports import MAX_PREVIEW_COLUMNS
+from nif.imports.models import ImportRun
 
-ENCODINGS = {
+ENCODING_LABELS = {
     "utf-8": "UTF-8",
     "cp1252": "Western European (Windows-1252)",
     "utf-16-le": "UTF-16, little-endian",
     "utf-16-be": "UTF-16, big-endian",
 }
-SEPARATORS = {",": "Comma ,", ";": "Semicolon ;", "\t": "Tab", "|": "Bar |"}
+SEPARATOR_LABELS = {",": "Comma ,", ";": "Semicolon ;", "\t": "Tab", "|": "Bar |"}
 SEPARATOR_KEYS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
-COLUMNS = {
+COLUMN_LABELS = {
     "email": ("Address", ""),
     "state": (
         "State",
@@ -26,14 +26,14 @@ COLUMNS = {
     "left": ("Left", "A date or a yes means: has left. Nobody becomes a reader by it."),
     "bounced": ("Bounced", "A date or a yes means: mail to this address bounced."),
 }
-CONFIRMED = {
+CONFIRMED_LABELS = {
     "yes": "They confirmed elsewhere that they want this newsletter: they get the next one.",
     "no": "They did not, or nobody knows: they are pending, and get nothing until they confirm.",
 }
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ImportChoices:
     """As it was chosen; `columns` by name, as numbers in text, empty for none."""
 
     encoding: str
@@ -44,40 +44,44 @@ class Chosen:
     confirmed: str
 
 
-def filled(run: ImportRun) -> Chosen:
+def import_choices_of(run: ImportRun) -> ImportChoices:
     columns = {
-        name: "" if run.columns[name] is None else str(run.columns[name]) for name in COLUMNS
+        name: "" if run.columns[name] is None else str(run.columns[name]) for name in COLUMN_LABELS
     }
     confirmed = ("yes" if run.confirmed else "no") if run.basis else ""
-    return Chosen(run.encoding, run.separator, run.has_header, columns, run.basis, confirmed)
+    return ImportChoices(run.encoding, run.separator, run.has_header, columns, run.basis, confirmed)
 
 
-def read(values: Mapping[str, str]) -> Chosen:
-    return Chosen(
+def read_import_choices(values: Mapping[str, str]) -> ImportChoices:
+    return ImportChoices(
         encoding=values.get("encoding", ""),
         separator=SEPARATOR_KEYS.get(values.get("separator", ""), ""),
         has_header="has_header" in values,
-        columns={name: values.get(f"column_{name}", "") for name in COLUMNS},
+        columns={name: values.get(f"column_{name}", "") for name in COLUMN_LABELS},
         basis=values.get("basis", ""),
         confirmed=values.get("confirmed", ""),
     )
 
 
-def columns_of(chosen: Chosen) -> Columns:
+def read_column_mapping(chosen: ImportChoices) -> ColumnMapping:
     """Raises Invalid."""
-    numbers = {name: _number(text) for name, text in chosen.columns.items()}
+    numbers = {name: _read_column_number(text) for name, text in chosen.columns.items()}
     email = numbers.pop("email")
     if email is None:
         raise Invalid({"column_email": "Say which column holds the addresses."})
-    return Columns(email=email, **numbers)
+    return ColumnMapping(email=email, **numbers)
 
 
-def is_confirmed(chosen: Chosen) -> bool:
+def read_confirmed(chosen: ImportChoices) -> bool:
     """Raises Invalid."""
-    if chosen.confirmed not in CONFIRMED:
+    if chosen.confirmed not in CONFIRMED_LABELS:
         raise Invalid({"confirmed": "Choose one of the two: nobody can guess it."})
     return chosen.confirmed == "yes"
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 4 and int(text) < MORE_CELLS else None
+def _read_column_number(text: str) -> int | None:
+    return (
+        int(text)
+        if text.isdecimal() and len(text) < 4 and int(text) < MAX_PREVIEW_COLUMNS
+        else None
+    )

@@ -1,6 +1,9 @@
-"""Bringing readers in from a file: looked at, tried out, done, watched, reported, undone."""
+"""Bringing readers in from a file: looked at, tried out, done, watched, reported, undone.
 
-from collections.abc import Callable
+A list, and the report of an import, as files that other programs read.
+"""
+
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from flask import (
@@ -16,40 +19,78 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from nif.accounts.auditing import note
+from nif.accounts.audit_log import record_audit_entry
 from nif.clock import utc_now
+from nif.database import Database
 from nif.errors import Conflict, Invalid, NotFound
-from nif.importing import asking, keeping, steering, telling
-from nif.importing.models import AT_WORK, ImportRun, RunState
-from nif.importing.naming import vendor_of
-from nif.sends.asking import find_of_run
+from nif.imports import files, imports, repermission, reports
+from nif.imports.column_mapping import find_vendor
+from nif.imports.models import WORKER_STATES, ImportRun, ImportState
+from nif.imports.reports import stream_list_export
+from nif.sends.repermission import find_campaign_of_import
+from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import MailingList
-from nif.subscriptions.reading import get_list
 from nif.web.access import Access, open_to
-from nif.web.admin import exports, house, import_asking, import_form
-from nif.web.admin.askings import progress_of
-from nif.web.current import parts, reading, settings, transaction
-from nif.web.uploads import takes_lists
+from nif.web.admin import import_form, system_status
+from nif.web.admin.repermission import blueprint as repermission_blueprint
+from nif.web.admin.repermission import measure_repermission_progress
+from nif.web.current import reading, services, settings, transaction
+from nif.web.downloads import download_response
+from nif.web.uploads import accepts_subscriber_file
 
-blueprint = Blueprint("imports", __name__, url_prefix="/admin/lists/<slug>")
-blueprint.context_processor(house.banner)
-blueprint.register_blueprint(exports.blueprint)
-blueprint.register_blueprint(import_asking.blueprint)
+blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/lists/<slug>")
+blueprint.context_processor(system_status.status_banner)
+blueprint.register_blueprint(repermission_blueprint)
 
 ONE = f"/import/<int(max={2**63 - 1}):run_id>"
-Deed = Callable[[Session, ImportRun, datetime], None]
+
+
+@blueprint.get(f"{ONE}/report.csv")
+@open_to(Access.ADMIN)
+def download_report(slug: str, run_id: int) -> ResponseReturnValue:
+    with reading() as session:
+        run = imports.get_import(session, get_list(session, slug).id, run_id)
+    return download_response(_report_lines(services().database, run), f"import-{run_id}-report.csv")
+
+
+@blueprint.post("/export.csv")
+@open_to(Access.ADMIN)
+def export(slug: str) -> ResponseReturnValue:
+    """A POST, so that no link and no prefetching browser takes out a list unasked."""
+    with transaction() as session:
+        list_id = get_list(session, slug).id
+        record_audit_entry(
+            session, current_user, "list_exported", kind="list", subject=slug, now=utc_now()
+        )
+    return download_response(
+        _export_lines(services().database, list_id), f"{slug}-{utc_now():%Y-%m-%d}.csv"
+    )
+
+
+def _report_lines(database: Database, run: ImportRun) -> Iterator[str]:
+    with database.snapshot() as session:
+        yield from reports.stream_problem_report(session, run)
+
+
+def _export_lines(database: Database, list_id: int) -> Iterator[str]:
+    """Read while it is sent, in a session of its own: the request's is over by then."""
+    with database.snapshot() as session:
+        yield from stream_list_export(session, list_id)
+
+
+ImportAction = Callable[[Session, ImportRun, datetime], None]
 
 
 @blueprint.get("/import")
 @open_to(Access.ADMIN)
 def new(slug: str) -> ResponseReturnValue:
-    return _new(slug)
+    return _render_new(slug)
 
 
 @blueprint.post("/import")
 @open_to(Access.ADMIN)
-@takes_lists
-def take(slug: str) -> ResponseReturnValue:
+@accepts_subscriber_file
+def create(slug: str) -> ResponseReturnValue:
     file = request.files.get("file")
     folder, most = settings().imports, settings().import_largest
     with reading() as session:
@@ -57,24 +98,24 @@ def take(slug: str) -> ResponseReturnValue:
     try:
         if file is None or not file.filename:
             raise Invalid({"file": "Choose a file."})
-        stored = keeping.keep(file.stream, folder, most=most)
-        run_id = _begin(slug, stored, file.filename)
+        stored = files.store_import_file(file.stream, folder, most=most)
+        run_id = _create_run(slug, stored, file.filename)
     except Invalid as error:
-        return _new(slug, error.problems), 422
-    return redirect(url_for(".one", slug=slug, run_id=run_id), 303)
+        return _render_new(slug, error.problems), 422
+    return redirect(url_for(".show", slug=slug, run_id=run_id), 303)
 
 
 @blueprint.get(ONE)
 @open_to(Access.ADMIN)
-def one(slug: str, run_id: int) -> ResponseReturnValue:
-    return _page(slug, run_id)
+def show(slug: str, run_id: int) -> ResponseReturnValue:
+    return _render_show(slug, run_id)
 
 
 @blueprint.get(f"{ONE}/progress")
 @open_to(Access.ADMIN)
-def progress(slug: str, run_id: int) -> ResponseReturnValue:
+def show_progress(slug: str, run_id: int) -> ResponseReturnValue:
     with reading() as session:
-        run = steering.get_run(session, get_list(session, slug).id, run_id)
+        run = imports.get_import(session, get_list(session, slug).id, run_id)
         answer = make_response(render_template("admin/imports/progress.html", run=run))
     answer.add_etag()
     return answer.make_conditional(request)
@@ -82,68 +123,72 @@ def progress(slug: str, run_id: int) -> ResponseReturnValue:
 
 @blueprint.post(ONE)
 @open_to(Access.ADMIN)
-def choose(slug: str, run_id: int) -> ResponseReturnValue:
+def update(slug: str, run_id: int) -> ResponseReturnValue:
     """Take the choices; with the button for it, check the whole file by them."""
-    chosen = import_form.read(request.form)
+    chosen = import_form.read_import_choices(request.form)
     wants_check = "check" in request.form
     try:
         with transaction() as session:
-            run = _run(session, slug, run_id)
-            columns = import_form.columns_of(chosen)
-            steering.choose(run, chosen.encoding, chosen.separator, chosen.has_header, columns)
+            run = _get_run(session, slug, run_id)
+            columns = import_form.read_column_mapping(chosen)
+            imports.change_import_layout(
+                run, chosen.encoding, chosen.separator, chosen.has_header, columns
+            )
             if wants_check:
-                confirmed = import_form.is_confirmed(chosen)
-                steering.state_basis(run, chosen.basis, confirmed=confirmed)
-                steering.check(session, run)
+                confirmed = import_form.read_confirmed(chosen)
+                imports.set_consent_source(run, chosen.basis, confirmed=confirmed)
+                imports.start_dry_run(session, run)
     except Invalid as error:
-        return _page(slug, run_id, chosen, error.problems), 422
+        return _render_show(slug, run_id, chosen, error.problems), 422
     if not wants_check:
-        return _page(slug, run_id, chosen)
-    parts().queue.wake("run_imports")
-    return redirect(url_for(".one", slug=slug, run_id=run_id), 303)
+        return _render_show(slug, run_id, chosen)
+    services().queue.wake("run_imports")
+    return redirect(url_for(".show", slug=slug, run_id=run_id), 303)
 
 
 @blueprint.post(f"{ONE}/start")
 @open_to(Access.ADMIN)
 def start(slug: str, run_id: int) -> ResponseReturnValue:
     def begin(session: Session, run: ImportRun, now: datetime) -> None:
-        if run.state is not RunState.CHECKED:
+        if run.state is not ImportState.CHECKED:
             raise Conflict("What is imported has to be checked first.")
         run.account_id = current_user.id
-        steering.start(session, run, now=now)
+        imports.start_import(session, run, now=now)
         detail = {"import": run.id, "basis": run.basis}
-        note(
+        record_audit_entry(
             session, current_user, "import_begun", kind="list", subject=slug, detail=detail, now=now
         )
 
-    return _do(slug, run_id, begin)
+    return _apply_to_run(slug, run_id, begin)
 
 
 @blueprint.post(f"{ONE}/reread")
 @open_to(Access.ADMIN)
-def reread(slug: str, run_id: int) -> ResponseReturnValue:
-    return _do(slug, run_id, lambda _session, run, _now: steering.reread(run))
+def remap(slug: str, run_id: int) -> ResponseReturnValue:
+    return _apply_to_run(
+        slug, run_id, lambda _session, run, _now: imports.reopen_import_layout(run)
+    )
 
 
 @blueprint.post(f"{ONE}/stop")
 @open_to(Access.ADMIN)
 def stop(slug: str, run_id: int) -> ResponseReturnValue:
-    return _do(slug, run_id, lambda _session, run, _now: steering.stop(run))
+    return _apply_to_run(slug, run_id, lambda _session, run, _now: imports.stop_import(run))
 
 
 @blueprint.post(f"{ONE}/resume")
 @open_to(Access.ADMIN)
 def resume(slug: str, run_id: int) -> ResponseReturnValue:
-    return _do(slug, run_id, lambda _session, run, _now: steering.resume(run))
+    return _apply_to_run(slug, run_id, lambda _session, run, _now: imports.resume_import(run))
 
 
 @blueprint.post(f"{ONE}/undo")
 @open_to(Access.ADMIN)
 def undo(slug: str, run_id: int) -> ResponseReturnValue:
     def take_out(session: Session, run: ImportRun, now: datetime) -> None:
-        steering.undo(run)
+        imports.start_undo(run)
         detail = {"import": run.id}
-        note(
+        record_audit_entry(
             session,
             current_user,
             "import_undone",
@@ -153,95 +198,102 @@ def undo(slug: str, run_id: int) -> ResponseReturnValue:
             now=now,
         )
 
-    return _do(slug, run_id, take_out)
+    return _apply_to_run(slug, run_id, take_out)
 
 
-def _begin(slug: str, stored: keeping.Stored, file_name: str) -> int:
+def _create_run(slug: str, stored: files.StoredImportFile, file_name: str) -> int:
     """The id of a new run of a file; what is no table is not kept. Raises Invalid."""
     folder = settings().imports
     try:
-        with keeping.opened(folder, stored.name) as file:
-            proposed = steering.propose_form(file)
+        with files.open_import_file(folder, stored.name) as file:
+            proposed = imports.detect_file_layout(file)
         with transaction() as session:
             mailing_list = get_list(session, slug)
-            run = steering.begin(session, mailing_list, stored, file_name, proposed, now=utc_now())
+            run = imports.create_import(
+                session, mailing_list, stored, file_name, proposed, now=utc_now()
+            )
             return run.id
     except BaseException:
-        keeping.forget(folder, stored.name)
+        files.delete_import_file(folder, stored.name)
         raise
 
 
-def _run(session: Session, slug: str, run_id: int) -> ImportRun:
-    return steering.get_run(session, get_list(session, slug).id, run_id, lock=True)
+def _get_run(session: Session, slug: str, run_id: int) -> ImportRun:
+    return imports.get_import(session, get_list(session, slug).id, run_id, lock=True)
 
 
-def _do(slug: str, run_id: int, deed: Deed) -> ResponseReturnValue:
+def _apply_to_run(slug: str, run_id: int, deed: ImportAction) -> ResponseReturnValue:
     """Do something to a run and wake a worker; what may not be is told, and changes nothing."""
     try:
         with transaction() as session:
-            deed(session, _run(session, slug, run_id), utc_now())
+            deed(session, _get_run(session, slug, run_id), utc_now())
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        parts().queue.wake("run_imports")
-    return redirect(url_for(".one", slug=slug, run_id=run_id), 303)
+        services().queue.wake("run_imports")
+    return redirect(url_for(".show", slug=slug, run_id=run_id), 303)
 
 
-def _new(slug: str, problems: dict[str, str] | None = None) -> str:
+def _render_new(slug: str, problems: dict[str, str] | None = None) -> str:
     with reading() as session:
         mailing_list = get_list(session, slug)
         return render_template(
             "admin/imports/new.html",
             mailing_list=mailing_list,
-            runs=steering.runs_of_list(session, mailing_list.id),
+            runs=imports.list_imports(session, mailing_list.id),
             problems=problems or {},
             largest=settings().import_largest,
         )
 
 
-def _page(
+def _render_show(
     slug: str,
     run_id: int,
-    chosen: import_form.Chosen | None = None,
+    chosen: import_form.ImportChoices | None = None,
     problems: dict[str, str] | None = None,
 ) -> str:
     with reading() as session:
         mailing_list = get_list(session, slug)
-        run = steering.get_run(session, mailing_list.id, run_id)
-        if run.state is RunState.READ:
-            return _choices(mailing_list, run, chosen or import_form.filled(run), problems or {})
+        run = imports.get_import(session, mailing_list.id, run_id)
+        if run.state is ImportState.READ:
+            return _render_mapping(
+                mailing_list, run, chosen or import_form.import_choices_of(run), problems or {}
+            )
         return render_template(
-            "admin/imports/one.html",
+            "admin/imports/show.html",
             mailing_list=mailing_list,
             run=run,
-            moving=run.state in AT_WORK,
-            verdicts=telling.VERDICTS,
-            problems=telling.problems(session, run),
-            why=telling.why,
-            can_be_undone=steering.can_be_undone(session, run),
-            can_be_asked=asking.why_not(session, run) is None and bool(run.counts.get("new")),
-            asked=progress_of(session, find_of_run(session, run.id), now=utc_now()),
+            moving=run.state in WORKER_STATES,
+            verdicts=reports.OUTCOME_WORDS,
+            problems=reports.list_import_problems(session, run),
+            why=reports.explain_problem,
+            can_be_undone=imports.can_undo_import(session, run),
+            can_be_asked=repermission.find_repermission_obstacle(session, run) is None
+            and bool(run.counts.get("new")),
+            asked=measure_repermission_progress(
+                session, find_campaign_of_import(session, run.id), now=utc_now()
+            ),
         )
 
 
-def _choices(
+def _render_mapping(
     mailing_list: MailingList,
     run: ImportRun,
-    chosen: import_form.Chosen,
+    chosen: import_form.ImportChoices,
     problems: dict[str, str],
 ) -> str:
     try:
-        preview = steering.preview(settings().imports, run)
+        preview = imports.preview_import(settings().imports, run)
     except NotFound as error:
-        preview, problems = steering.Preview([], [], []), {**problems, "file": str(error)}
+        preview, problems = imports.ImportPreview([], [], []), {**problems, "file": str(error)}
     return render_template(
-        "admin/imports/choices.html",
+        "admin/imports/mapping.html",
         mailing_list=mailing_list,
         run=run,
         chosen=chosen,
         problems=problems,
         preview=preview,
-        vendor=vendor_of(preview.names),
-        why=telling.why,
+        vendor=find_vendor(preview.names),
+        why=reports.explain_problem,
         form=import_form,
     )

@@ -7,16 +7,15 @@ from zoneinfo import available_timezones
 
 from sqlalchemy.orm import Session
 
-from nif.editions.scheduling import DAYS, read_schedule
+from nif.editions.schedule import WEEKDAYS, parse_schedule
 from nif.errors import Invalid
-from nif.stories.topics import named, read_topics
-from nif.subscriptions.establishing import Charter, problems_of
-from nif.subscriptions.languages import LANGUAGES
+from nif.stories.tags import parse_tags, tag_names_of
+from nif.subscriptions.lists import LANGUAGES, ListSettings, list_settings_problems
 from nif.subscriptions.models import MailingList
-from nif.web.typed import number
+from nif.web.forms import parse_number
 
 EVERY_DAY = "daily"
-OFTEN = {
+FREQUENCIES = {
     EVERY_DAY: "Every day",
     "mon": "Every Monday",
     "tue": "Every Tuesday",
@@ -26,7 +25,7 @@ OFTEN = {
     "sat": "Every Saturday",
     "sun": "Every Sunday",
 }
-TAKEN = frozenset({"new"})
+RESERVED_SLUGS = frozenset({"new"})
 """Short names that addresses of the desk need for themselves."""
 
 
@@ -50,18 +49,18 @@ class ListForm:
 
 
 @cache
-def zones() -> Sequence[str]:
+def time_zone_names() -> Sequence[str]:
     """The names of all time zones."""
     return sorted(available_timezones())
 
 
-def read(values: Mapping[str, str]) -> ListForm:
+def read_list_form(values: Mapping[str, str]) -> ListForm:
     texts = {name: values.get(name, "") for name in vars(ListForm())}
     return ListForm(**{name: " ".join(text.split()) for name, text in texts.items()})
 
 
-def filled(session: Session, mailing_list: MailingList) -> ListForm:
-    schedule = read_schedule(mailing_list.schedule)
+def list_form_of(session: Session, mailing_list: MailingList) -> ListForm:
+    schedule = parse_schedule(mailing_list.schedule)
     return ListForm(
         title=mailing_list.title,
         slug=mailing_list.slug,
@@ -69,31 +68,33 @@ def filled(session: Session, mailing_list: MailingList) -> ListForm:
         sender_name=mailing_list.sender_name,
         language=mailing_list.language,
         family=mailing_list.family or "",
-        topics=", ".join(named(session, mailing_list.topics).values()),
+        topics=", ".join(tag_names_of(session, mailing_list.topics).values()),
         is_shown="1" if mailing_list.is_shown else "",
-        often=EVERY_DAY if schedule.weekday is None else DAYS[schedule.weekday],
+        often=EVERY_DAY if schedule.weekday is None else WEEKDAYS[schedule.weekday],
         at=f"{schedule.at:%H:%M}",
         zone=mailing_list.zone,
         edits=str(mailing_list.edits),
     )
 
 
-def edits_of(form: ListForm) -> int:
-    return number(form.edits)
+def read_edit_count(form: ListForm) -> int:
+    return parse_number(form.edits)
 
 
-def schedule_of(form: ListForm) -> str:
+def read_schedule_fields(form: ListForm) -> str:
     """The schedule in the words that the editions read. Raises Invalid, for the field `at`."""
     days = form.often if form.often == EVERY_DAY else f"weekly {form.often}"
     try:
-        return str(read_schedule(f"{days} {form.at}"))
+        return str(parse_schedule(f"{days} {form.at}"))
     except Invalid:
-        name = "at" if form.often in OFTEN else "often"
+        name = "at" if form.often in FREQUENCIES else "often"
         sentence = "Give a time of day such as 07:30." if name == "at" else "Choose one of these."
         raise Invalid({name: sentence}) from None
 
 
-def charter_of(session: Session, form: ListForm, *, slug: str | None = None) -> Charter:
+def read_list_settings(
+    session: Session, form: ListForm, *, slug: str | None = None
+) -> ListSettings:
     """What a list is founded with, or stands for from now on. Raises Invalid.
 
     `slug` is that of a list that there is already.
@@ -101,14 +102,14 @@ def charter_of(session: Session, form: ListForm, *, slug: str | None = None) -> 
     found: dict[str, str] = {}
     schedule, topics = "", tuple[str, ...]()
     try:
-        schedule = schedule_of(form)
+        schedule = read_schedule_fields(form)
     except Invalid as error:
         found.update(error.problems)
     try:
-        topics = read_topics(session, form.topics)
+        topics = parse_tags(session, form.topics)
     except Invalid as error:
         found.update(error.problems)
-    charter = Charter(
+    charter = ListSettings(
         slug=slug or form.slug,
         title=form.title,
         schedule=schedule,
@@ -120,26 +121,29 @@ def charter_of(session: Session, form: ListForm, *, slug: str | None = None) -> 
         is_shown=bool(form.is_shown),
         topics=topics,
     )
-    if slug is None and form.slug in TAKEN:
+    if slug is None and form.slug in RESERVED_SLUGS:
         found["slug"] = "This name is needed for a page of the desk. Choose another."
-    if found := problems_of(charter) | found:
+    if found := list_settings_problems(charter) | found:
         raise Invalid(found)
     return charter
 
 
-def differences(form: ListForm, kept: ListForm) -> dict[str, str]:
+def differing_fields(form: ListForm, kept: ListForm) -> dict[str, str]:
     """What is kept now, for each field in which it is not what was typed."""
     names = (name for name in vars(form) if name not in {"slug", "edits"})
-    differing = {name: getattr(kept, name) for name in names if _differ(form, kept, name)}
-    return {name: f"Kept now: {_in_words(name, value)}" for name, value in differing.items()}
+    differing = {name: getattr(kept, name) for name in names if _is_different(form, kept, name)}
+    return {
+        name: f"Kept now: {_stored_value_in_words(name, value)}"
+        for name, value in differing.items()
+    }
 
 
-def _differ(form: ListForm, kept: ListForm, name: str) -> bool:
+def _is_different(form: ListForm, kept: ListForm, name: str) -> bool:
     return bool(getattr(form, name) != getattr(kept, name))
 
 
-def _in_words(name: str, value: str) -> str:
+def _stored_value_in_words(name: str, value: str) -> str:
     if name == "is_shown":
         return "ticked." if value else "not ticked."
-    said = LANGUAGES if name == "language" else OFTEN if name == "often" else {}
+    said = LANGUAGES if name == "language" else FREQUENCIES if name == "often" else {}
     return f"“{said.get(value, value)}”" if value else "nothing."

@@ -1,39 +1,279 @@
-"""The lists: their counters and schedules, what the next digest would hold, what has gone out."""
+"""The lists: their counters and schedules, what the next digest would hold, what has gone out.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+What a list stands for: founding one, and changing everything but its short name.
+
+Ending a list: archiving it, taking it back, and deleting one that nobody ever joined.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.accounts.audit_log import describe_change, record_audit_entry
 from nif.clock import utc_now
-from nif.editions.archive import newest_slots
-from nif.editions.composing import Digest, compose, upcoming
-from nif.editions.models import DIGEST, Edition
-from nif.editions.scheduling import Slot
-from nif.sends.certifying import Tally, tallies
+from nif.editions.archive import list_recent_editions
+from nif.editions.digest import ComposedDigest, compose_digest, next_slot_of_list
+from nif.editions.models import DIGEST_OCCASION, Edition
+from nif.editions.schedule import Slot
+from nif.errors import Conflict, Invalid
+from nif.sends.certificates import DeliveryCounts, count_deliveries, count_deliveries_of_sends
 from nif.sends.models import Send
-from nif.sends.reading import sends_of_list, troubled_sends
-from nif.stories.topics import named
-from nif.subscriptions.languages import LANGUAGES
+from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
+from nif.stories.publishing import invalidate_pages
+from nif.stories.tags import list_most_used_tags, tag_names_of
+from nif.subscriptions.lists import (
+    LANGUAGES,
+    all_lists,
+    archive_list,
+    create_list,
+    delete_list,
+    get_list,
+    references_to_list,
+    unarchive_list,
+    update_list,
+)
 from nif.subscriptions.models import MailingList
-from nif.subscriptions.reading import all_lists, get_list
 from nif.web.access import Access, open_to
-from nif.web.admin import archiving, charters, editions, embedding, house, previews, words
-from nif.web.current import parts, reading
+from nif.web.admin import embed_form, next_digest, send_status, system_status
+from nif.web.admin.list_form import (
+    FREQUENCIES,
+    ListForm,
+    differing_fields,
+    list_form_of,
+    read_edit_count,
+    read_list_form,
+    read_list_settings,
+    time_zone_names,
+)
+from nif.web.current import reading, services, settings, transaction
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
-blueprint.context_processor(house.banner)
-blueprint.register_blueprint(house.blueprint)
-blueprint.register_blueprint(editions.blueprint)
-for part in (charters, archiving, embedding, previews):
-    blueprint.register_blueprint(part.blueprint)
+blueprint.context_processor(system_status.status_banner)
+blueprint.register_blueprint(system_status.blueprint)
+blueprint.register_blueprint(next_digest.blueprint)
+blueprint.register_blueprint(embed_form.blueprint)
 
-SENDS_SHOWN = 3
+
+@blueprint.get("/lists/new")
+@open_to(Access.ADMIN)
+def new() -> ResponseReturnValue:
+    return _render_new(ListForm(zone=settings().time_zone, is_shown="1"))
+
+
+@blueprint.post("/lists/new")
+@open_to(Access.ADMIN)
+def create() -> ResponseReturnValue:
+    form = read_list_form(request.form)
+    try:
+        with transaction() as session:
+            slug = create_list(session, read_list_settings(session, form), now=utc_now()).slug
+            _record_settings_change(session, "list_created", slug, {"title": form.title})
+            invalidate_pages(session)
+    except Invalid as error:
+        return _render_new(form, error.problems), 422
+    except Conflict as error:
+        return _render_new(form, {"slug": f"{error} Choose another short name."}), 422
+    flash("The list is there. People can subscribe to it from now on.", "good")
+    return redirect(url_for("admin_lists.show", slug=slug), 303)
+
+
+@blueprint.get("/lists/<slug>/edit")
+@open_to(Access.ADMIN)
+def edit(slug: str) -> ResponseReturnValue:
+    with reading() as session:
+        form = list_form_of(session, get_list(session, slug))
+    return _render_edit(slug, form)
+
+
+@blueprint.post("/lists/<slug>/edit")
+@open_to(Access.ADMIN)
+def update(slug: str) -> ResponseReturnValue:
+    form = read_list_form(request.form)
+    try:
+        with transaction() as session:
+            mailing_list = get_list(session, slug)
+            charter, now = read_list_settings(session, form, slug=slug), utc_now()
+            found = update_list(
+                session, mailing_list, charter, edits=read_edit_count(form), now=now
+            )
+            if found:
+                detail = {
+                    name: describe_change(*map(_audit_value, pair)) for name, pair in found.items()
+                }
+                _record_settings_change(session, "list_changed", slug, detail)
+                invalidate_pages(session)
+    except Invalid as error:
+        return _render_edit(slug, form, error.problems), 422
+    except Conflict:
+        return _render_conflict(slug, form), 409
+    flash("Saved." if found else "Nothing was changed, so nothing was saved.", "good")
+    return redirect(url_for("admin_lists.show", slug=slug), 303)
+
+
+def _render_conflict(slug: str, form: ListForm) -> str:
+    """What was typed, and beside it what somebody else has saved since."""
+    with reading() as session:
+        kept = list_form_of(session, get_list(session, slug))
+    form = replace(form, edits=kept.edits)
+    return _render_edit(slug, form, differing_fields(form, kept), is_behind=True)
+
+
+def _audit_value(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, tuple) else value
+
+
+def _record_settings_change(session: Session, what: str, slug: str, detail: dict[str, Any]) -> None:
+    record_audit_entry(
+        session, current_user, what, kind="list", subject=slug, detail=detail, now=utc_now()
+    )
+
+
+def _render_new(form: ListForm, problems: dict[str, str] | None = None) -> str:
+    return render_template("admin/lists/new.html", **_form_context(form, problems))
+
+
+def _render_edit(
+    slug: str, form: ListForm, problems: dict[str, str] | None = None, *, is_behind: bool = False
+) -> str:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+    return render_template(
+        "admin/lists/edit.html",
+        mailing_list=mailing_list,
+        is_behind=is_behind,
+        **_form_context(form, problems),
+    )
+
+
+def _form_context(form: ListForm, problems: dict[str, str] | None) -> dict[str, Any]:
+    with reading() as session:
+        topics = list_most_used_tags(session)
+    return {
+        "form": form,
+        "problems": problems or {},
+        "often": FREQUENCIES,
+        "zones": time_zone_names(),
+        "languages": LANGUAGES,
+        "topics": list(topics.values()),
+    }
+
+
+HISTORY_LABELS = {
+    "subscription": "people who are on it or were",
+    "consent": "records of consent",
+    "edition": "editions",
+    "import_run": "imports",
+    "day_count": "counts of what happened on it",
+}
+"""What refers to a list, in words; anything else is other records."""
+
+ListAction = Callable[[Session, MailingList, datetime], None]
+
+
+@blueprint.get("/lists/<slug>/archive")
+@open_to(Access.ADMIN)
+def confirm_archive(slug: str) -> ResponseReturnValue:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        under_way = []
+        for send in list_unfinished_sends(session, mailing_list.id):
+            counted = count_deliveries(session, send)
+            subject = send.edition.as_message().subject
+            under_way.append(
+                (
+                    send,
+                    subject,
+                    send_status.describe_send_state(send, counted, now=utc_now()),
+                    counted,
+                )
+            )
+    return render_template(
+        "admin/lists/confirm_archive.html", mailing_list=mailing_list, under_way=under_way
+    )
+
+
+@blueprint.post("/lists/<slug>/archive")
+@open_to(Access.ADMIN)
+def archive(slug: str) -> ResponseReturnValue:
+    def deed(session: Session, mailing_list: MailingList, now: datetime) -> None:
+        archive_list(session, mailing_list, now=now)
+        _record_list_action(session, "list_archived", slug, now)
+
+    return _apply_to_list(slug, deed, "The list is archived. Its readers stay as they are.")
+
+
+@blueprint.post("/lists/<slug>/take-back")
+@open_to(Access.ADMIN)
+def unarchive(slug: str) -> ResponseReturnValue:
+    def deed(session: Session, mailing_list: MailingList, now: datetime) -> None:
+        unarchive_list(session, mailing_list, now=now)
+        _record_list_action(session, "list_taken_back", slug, now)
+
+    return _apply_to_list(slug, deed, "The list goes on with its next slot.")
+
+
+@blueprint.get("/lists/<slug>/delete")
+@open_to(Access.ADMIN)
+def confirm_delete(slug: str) -> ResponseReturnValue:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        found = references_to_list(session, mailing_list)
+    history = [said for name, said in HISTORY_LABELS.items() if name in found]
+    return render_template(
+        "admin/lists/confirm_delete.html",
+        mailing_list=mailing_list,
+        has_history=bool(found),
+        history=history or ["other records"],
+    )
+
+
+@blueprint.post("/lists/<slug>/delete")
+@open_to(Access.ADMIN)
+def delete(slug: str) -> ResponseReturnValue:
+    now = utc_now()
+    try:
+        with transaction() as session:
+            mailing_list = get_list(session, slug)
+            title = mailing_list.title
+            delete_list(session, mailing_list)
+            _record_list_action(session, "list_deleted", slug, now, {"title": title})
+            invalidate_pages(session)
+    except Conflict as error:
+        flash(f"{error} Nothing was changed.")
+        return redirect(url_for(".confirm_delete", slug=slug), 303)
+    flash(f"{title} is deleted.", "good")
+    return redirect(url_for("admin_lists.index"), 303)
+
+
+def _apply_to_list(slug: str, deed: ListAction, after: str) -> ResponseReturnValue:
+    """Do something to a list and say so; what may not be is told, and changes nothing."""
+    try:
+        with transaction() as session:
+            deed(session, get_list(session, slug), utc_now())
+            invalidate_pages(session)
+    except Conflict as error:
+        flash(f"{error} Nothing was changed.")
+    else:
+        flash(after, "good")
+    return redirect(url_for("admin_lists.show", slug=slug), 303)
+
+
+def _record_list_action(
+    session: Session, what: str, slug: str, now: datetime, detail: dict[str, str] | None = None
+) -> None:
+    record_audit_entry(
+        session, current_user, what, kind="list", subject=slug, detail=detail, now=now
+    )
+
+
+SENDS_SHOWN_PER_LIST = 3
 
 
 @dataclass(frozen=True)
@@ -45,88 +285,91 @@ class SendRow:
     list_title: str
     slot: Any
     state: str
-    tally: Tally
-    trouble: words.Trouble | None
+    tally: DeliveryCounts
+    trouble: send_status.TroubleExplanation | None
 
 
 @blueprint.get("/")
 @open_to(Access.ADMIN)
-def overview() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
-        troubled = _rows(session, troubled_sends(session))
+        troubled = _send_rows(session, list_sends_needing_attention(session))
         founded = all_lists(session)
-        last = [sends_of_list(session, one.id, most=SENDS_SHOWN) for one in founded]
+        last = [list_sends(session, one.id, most=SENDS_SHOWN_PER_LIST) for one in founded]
         rows = {
-            row.send.id: row for row in _rows(session, [send for some in last for send in some])
+            row.send.id: row
+            for row in _send_rows(session, [send for some in last for send in some])
         }
         lists = [
             (one, _next_slot(session, one, now), [rows[send.id] for send in some])
             for one, some in zip(founded, last, strict=True)
         ]
-        matters = house.matters(session, now=now)
+        matters = system_status.find_system_warnings(session, now=now)
     return render_template(
-        "admin/lists/overview.html", troubled=troubled, lists=lists, matters=matters
+        "admin/lists/index.html", troubled=troubled, lists=lists, matters=matters
     )
 
 
 @blueprint.get("/lists/<slug>")
 @open_to(Access.ADMIN)
-def one(slug: str) -> ResponseReturnValue:
+def show(slug: str) -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
         next_slot = _next_slot(session, mailing_list, now)
         digest = _next_digest(session, mailing_list, next_slot, now)
         sends = {row.send.edition_id: row for row in _last_sends(session, mailing_list.id, 30)}
-        past = newest_slots(session, mailing_list)
-        topics = list(named(session, mailing_list.topics).values())
+        past = list_recent_editions(session, mailing_list)
+        topics = list(tag_names_of(session, mailing_list.topics).values())
     return render_template(
-        "admin/lists/list.html",
+        "admin/lists/show.html",
         mailing_list=mailing_list,
         next_slot=next_slot,
         digest=digest,
         editions=past,
         sends=sends,
-        slot_words=words.SLOTS,
+        slot_words=send_status.SLOT_LABELS,
         topics=topics,
         languages=LANGUAGES,
     )
 
 
-def _next_digest(session: Session, mailing_list: MailingList, slot: Slot, now: datetime) -> Digest:
+def _next_digest(
+    session: Session, mailing_list: MailingList, slot: Slot, now: datetime
+) -> ComposedDigest:
     if mailing_list.archived_at is not None:
-        return Digest([], None)
-    return compose(session, mailing_list, slot, parts().desk, now=now)
+        return ComposedDigest([], None)
+    return compose_digest(session, mailing_list, slot, services().desk, now=now)
 
 
 def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
     """The next slot that will be kept: today's may have been filled by hand."""
-    slot = upcoming(mailing_list, now=now)
+    slot = next_slot_of_list(mailing_list, now=now)
     made = select(Edition.id).where(
         Edition.list_id == mailing_list.id,
         Edition.slot == slot.day,
-        Edition.occasion == DIGEST,
+        Edition.occasion == DIGEST_OCCASION,
     )
-    return upcoming(mailing_list, now=slot.due_at) if session.scalar(made) else slot
+    return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(made) else slot
 
 
 def _last_sends(session: Session, list_id: int, most: int) -> list[SendRow]:
-    return _rows(session, sends_of_list(session, list_id, most=most))
+    return _send_rows(session, list_sends(session, list_id, most=most))
 
 
-def _rows(session: Session, sends: Sequence[Send]) -> list[SendRow]:
+def _send_rows(session: Session, sends: Sequence[Send]) -> list[SendRow]:
     """Some sends as lines show them; how far they are is asked for all of them at once."""
-    counted, now = tallies(session, sends), utc_now()
+    counted, now = count_deliveries_of_sends(session, sends), utc_now()
     return [
         SendRow(
             send=send,
             subject=send.edition.as_message().subject,
             list_title=send.mailing_list.title,
             slot=send.edition.slot,
-            state=words.state(send, counted[send.id], now=now),
+            state=send_status.describe_send_state(send, counted[send.id], now=now),
             tally=counted[send.id],
-            trouble=words.trouble(send),
+            trouble=send_status.explain_pause(send),
         )
         for send in sends
     ]

@@ -7,141 +7,149 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from nif.audience import asking, counting, finding, segmenting
-from nif.audience.compiling import Ground, survey
-from nif.audience.finding import Page
-from nif.audience.sources import known_sources
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.subscriptions.reading import all_lists
+from nif.subscribers import segment_conditions, segment_queries, segments
+from nif.subscribers.segment_queries import (
+    SegmentContext,
+    SubscriberPage,
+    list_consent_sources,
+    load_segment_context,
+)
+from nif.subscriptions.lists import all_lists
 from nif.web.access import Access, open_to
-from nif.web.admin import condition_form, house
-from nif.web.admin.condition_form import ADD, ConditionForm, Row
+from nif.web.admin import segment_form, system_status
+from nif.web.admin.segment_form import ADD_CONDITION, ConditionRow, SegmentForm
 from nif.web.current import reading, settings, transaction
 
 blueprint = Blueprint("admin_segments", __name__, url_prefix="/admin/segments")
-blueprint.context_processor(house.banner)
+blueprint.context_processor(system_status.status_banner)
 
 ONE = f"/<int(max={2**63 - 1}):segment_id>"
 
 
 @blueprint.get("")
 @open_to(Access.ADMIN)
-def everything() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     with reading() as session:
         return render_template(
-            "admin/segments/everything.html", segments=segmenting.all_segments(session)
+            "admin/segments/index.html", segments=segments.list_segments(session)
         )
 
 
 @blueprint.get("/new")
 @open_to(Access.ADMIN)
-def begin() -> ResponseReturnValue:
-    form = condition_form.read(request.args)
-    return _form(form if form.rows else _longer(form))
+def new() -> ResponseReturnValue:
+    form = segment_form.read_segment_form(request.args)
+    return _render_form(form if form.rows else _add_row(form))
 
 
 @blueprint.post("/new")
 @open_to(Access.ADMIN)
 def create() -> ResponseReturnValue:
-    return _save(None)
+    return _save_segment(None)
 
 
 @blueprint.get(f"{ONE}/edit")
 @open_to(Access.ADMIN)
 def edit(segment_id: int) -> ResponseReturnValue:
     with reading() as session:
-        segment = segmenting.get_segment(session, segment_id)
-    return _form(condition_form.filled(segment.name, segment.conditions), segment_id=segment_id)
+        segment = segments.get_segment(session, segment_id)
+    return _render_form(
+        segment_form.segment_form_of(segment.name, segment.conditions), segment_id=segment_id
+    )
 
 
 @blueprint.post(f"{ONE}/edit")
 @open_to(Access.ADMIN)
-def change(segment_id: int) -> ResponseReturnValue:
-    return _save(segment_id)
+def update(segment_id: int) -> ResponseReturnValue:
+    return _save_segment(segment_id)
 
 
 @blueprint.get(ONE)
 @open_to(Access.ADMIN)
-def one(segment_id: int) -> ResponseReturnValue:
+def show(segment_id: int) -> ResponseReturnValue:
     after = request.args.get("after") or None
     with reading() as session:
-        segment = segmenting.get_segment(session, segment_id)
-        ground = _ground(session)
+        segment = segments.get_segment(session, segment_id)
+        ground = _query_context(session)
         try:
-            asked = segmenting.conditions_of(segment, ground)
-            said = condition_form.in_words(asked, _titles(session))
-            page, trouble = finding.find(session, asked, ground, after=after), None
+            asked = segments.conditions_of_segment(segment, ground)
+            said = segment_form.describe_conditions(asked, _list_titles(session))
+            page, trouble = (
+                segment_queries.search_subscribers(session, asked, ground, after=after),
+                None,
+            )
         except Invalid as error:
-            page, said, trouble = Page([], None), [], str(error)
+            page, said, trouble = SubscriberPage([], None), [], str(error)
     return render_template(
-        "admin/segments/one.html",
+        "admin/segments/show.html",
         segment=segment,
         said=said,
         page=page,
         after=after,
         trouble=trouble,
-        most=finding.LOOK,
+        most=segment_queries.MAX_CANDIDATES,
     )
 
 
 @blueprint.post(f"{ONE}/count")
 @open_to(Access.ADMIN)
-def count(segment_id: int) -> ResponseReturnValue:
+def recount(segment_id: int) -> ResponseReturnValue:
     try:
         with reading() as session:
             # Counted outside of the transaction that keeps the figure: no writer waits for it.
-            segment = segmenting.get_segment(session, segment_id)
-            size, now = segmenting.count(session, segment, _ground(session)), utc_now()
+            segment = segments.get_segment(session, segment_id)
+            size, now = segments.count_segment(session, segment, _query_context(session)), utc_now()
     except Invalid as error:
         flash(f"{error} Change the segment first.")
     else:
         with transaction() as session:
-            kept = segmenting.get_segment(session, segment_id)
-            segmenting.keep_size(kept, segment.conditions, size, now=now)
+            kept = segments.get_segment(session, segment_id)
+            segments.store_segment_size(kept, segment.conditions, size, now=now)
         flash("Counted again.", "good")
-    return redirect(url_for(".one", segment_id=segment_id), 303)
+    return redirect(url_for(".show", segment_id=segment_id), 303)
 
 
 @blueprint.post(f"{ONE}/drop")
 @open_to(Access.ADMIN)
-def drop(segment_id: int) -> ResponseReturnValue:
+def delete(segment_id: int) -> ResponseReturnValue:
     with transaction() as session:
-        segment = segmenting.get_segment(session, segment_id)
+        segment = segments.get_segment(session, segment_id)
         name = segment.name
-        segmenting.drop(session, segment, by=current_user, now=utc_now())
+        segments.delete_segment(session, segment, by=current_user, now=utc_now())
     flash(f"The segment {name} is gone. Nobody who was in it is touched.", "good")
-    return redirect(url_for(".everything"), 303)
+    return redirect(url_for(".index"), 303)
 
 
-def _save(segment_id: int | None) -> ResponseReturnValue:
-    form = condition_form.read(request.form)
-    if request.form.get("do") == ADD:
-        return _form(_longer(form), segment_id=segment_id)
+def _save_segment(segment_id: int | None) -> ResponseReturnValue:
+    form = segment_form.read_segment_form(request.form)
+    if request.form.get("do") == ADD_CONDITION:
+        return _render_form(_add_row(form), segment_id=segment_id)
     try:
         with reading() as session:
-            ground = _ground(session)
-            asked = asking.parse(form.as_data(), lists=ground.lists.keys())
-            segmenting.check(session, segment_id, form.name, asked)
-            size = counting.size(session, asked, ground)
+            ground = _query_context(session)
+            asked = segment_conditions.parse_conditions(form.as_data(), lists=ground.lists.keys())
+            segments.check_segment(session, segment_id, form.name, asked)
+            size = segment_queries.count_matching(session, asked, ground)
         with transaction() as session:
-            known = segmenting.get_segment(session, segment_id) if segment_id else None
-            draft = segmenting.Draft(form.name, asked, size)
-            saved = segmenting.save(session, known, draft, by=current_user, now=utc_now())
+            known = segments.get_segment(session, segment_id) if segment_id else None
+            draft = segments.SegmentDraft(form.name, asked, size)
+            saved = segments.save_segment(session, known, draft, by=current_user, now=utc_now())
             saved_id = saved.id
     except Invalid as error:
-        return _form(form, error.problems, segment_id=segment_id), 422
+        return _render_form(form, error.problems, segment_id=segment_id), 422
     flash("The segment is saved, and counted.", "good")
-    return redirect(url_for(".one", segment_id=saved_id), 303)
+    return redirect(url_for(".show", segment_id=saved_id), 303)
 
 
-def _longer(form: ConditionForm) -> ConditionForm:
-    rows = (*form.rows, Row()) if form.may_grow else form.rows
-    return ConditionForm(form.name, form.match, rows)
+def _add_row(form: SegmentForm) -> SegmentForm:
+    rows = (*form.rows, ConditionRow()) if form.may_grow else form.rows
+    return SegmentForm(form.name, form.match, rows)
 
 
-def _form(
-    form: ConditionForm,
+def _render_form(
+    form: SegmentForm,
     problems: Mapping[str, str] | None = None,
     *,
     segment_id: int | None = None,
@@ -152,16 +160,16 @@ def _form(
             form=form,
             problems=problems or {},
             segment_id=segment_id,
-            words=condition_form.WORDS,
-            lists=_titles(session),
-            sources=known_sources(session),
-            reasons=condition_form.REASONS,
+            words=segment_form.CONDITION_LABELS,
+            lists=_list_titles(session),
+            sources=list_consent_sources(session),
+            reasons=segment_form.SUPPRESSION_REASON_LABELS,
         )
 
 
-def _ground(session: Session) -> Ground:
-    return survey(session, settings().time_zone)
+def _query_context(session: Session) -> SegmentContext:
+    return load_segment_context(session, settings().time_zone)
 
 
-def _titles(session: Session) -> dict[str, str]:
+def _list_titles(session: Session) -> dict[str, str]:
     return {one.slug: one.title for one in all_lists(session)}

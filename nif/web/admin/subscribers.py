@@ -1,5 +1,9 @@
-"""Subscribers: finding them among a million, and each one's whole story."""
+"""Subscribers: finding them among a million, and each one's whole story.
 
+What somebody asked an admin for: a copy of all that is known of them, or to be forgotten.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,29 +14,70 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from nif.audience import acting, asking, finding, telling
-from nif.audience.asking import Conditions
-from nif.audience.compiling import Ground, survey
-from nif.audience.finding import Page
-from nif.audience.sources import known_sources
+from nif.accounts.audit_log import record_audit_entry
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
-from nif.subscriptions import pausing
+from nif.privacy import erasure, export
+from nif.privacy.person import person_of_subscriber
+from nif.subscribers import profile, segment_conditions, segment_queries
+from nif.subscribers.segment_conditions import SegmentConditions
+from nif.subscribers.segment_queries import (
+    SegmentContext,
+    SubscriberPage,
+    list_consent_sources,
+    load_segment_context,
+)
+from nif.subscriptions import preferences
+from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import SubscriptionState, Suppression
-from nif.subscriptions.reading import all_lists
 from nif.web.access import Access, open_to
-from nif.web.admin import condition_form, erasing, house, words
-from nif.web.admin.audit import in_words
-from nif.web.admin.deeds import DEEDS
-from nif.web.current import reading, settings, transaction
+from nif.web.admin import segment_form, send_status, system_status
+from nif.web.admin.audit_labels import ACTION_LABELS
+from nif.web.admin.audit_log import describe_detail
+from nif.web.current import reading, services, settings, transaction
+from nif.web.downloads import download_response
 
 blueprint = Blueprint("admin_subscribers", __name__, url_prefix="/admin/subscribers")
-blueprint.context_processor(house.banner)
-blueprint.register_blueprint(erasing.blueprint)
+blueprint.context_processor(system_status.status_banner)
 
 ONE = f"/<int(max={2**63 - 1}):subscriber_id>"
-FILTERS = ("part", "list", "state", "source", "from", "before", "alive", "mail")
-STATES = {
+
+
+@blueprint.get(f"{ONE}/everything.json")
+@open_to(Access.ADMIN)
+def download_data(subscriber_id: int) -> ResponseReturnValue:
+    with reading() as session:
+        known = profile.get_subscriber(session, subscriber_id)
+        found = export.export_person(session, person_of_subscriber(known), now=utc_now())
+    return download_response(json.dumps(found, indent=2), f"subscriber-{subscriber_id}.json")
+
+
+@blueprint.get(f"{ONE}/erase")
+@open_to(Access.ADMIN)
+def confirm_erase(subscriber_id: int) -> ResponseReturnValue:
+    with reading() as session:
+        known = profile.get_subscriber(session, subscriber_id)
+    return render_template("admin/subscribers/confirm_erase.html", subscriber=known)
+
+
+@blueprint.post(f"{ONE}/erase")
+@open_to(Access.ADMIN)
+def erase(subscriber_id: int) -> ResponseReturnValue:
+    folder, now = services().settings.imports, utc_now()
+    with transaction() as session:
+        person = person_of_subscriber(profile.get_subscriber(session, subscriber_id))
+        erasure.erase_person(session, person, folder, source="an admin", now=now)
+        who = str(person.id)
+        record_audit_entry(
+            session, current_user, "subscriber_erased", kind="subscriber", subject=who, now=now
+        )
+    services().database.clear_log()
+    flash("Erased. No list, form or import can mail this reader again.", "good")
+    return redirect(url_for("admin_subscribers.index"), 303)
+
+
+FILTER_FIELDS = ("part", "list", "state", "source", "from", "before", "alive", "mail")
+STATE_LABELS = {
     SubscriptionState.CONFIRMED.value: "Confirmed",
     SubscriptionState.PENDING.value: "Not confirmed yet",
     SubscriptionState.LEFT.value: "Left",
@@ -40,7 +85,7 @@ STATES = {
 
 
 @dataclass(frozen=True)
-class Filters:
+class SubscriberFilters:
     """What was typed, and which of it a row of the language is about."""
 
     typed: Mapping[str, str]
@@ -54,84 +99,90 @@ class Filters:
 
 @blueprint.get("")
 @open_to(Access.ADMIN)
-def find() -> ResponseReturnValue:
-    filters = _filters()
+def index() -> ResponseReturnValue:
+    filters = _read_filters()
     problems: dict[str, str] = {}
     after = request.args.get("after") or None
     with reading() as session:
-        ground = survey(session, settings().time_zone)
+        ground = load_segment_context(session, settings().time_zone)
         try:
-            asked = _read(filters, ground)
+            asked = _parse_conditions(filters, ground)
         except Invalid as error:
-            asked, problems = Conditions(), filters.problems(error)
-        page = Page([], None) if problems else finding.find(session, asked, ground, after=after)
+            asked, problems = SegmentConditions(), filters.problems(error)
+        page = (
+            SubscriberPage([], None)
+            if problems
+            else segment_queries.search_subscribers(session, asked, ground, after=after)
+        )
         lists = {one.slug: one.title for one in all_lists(session)}
-        sources = known_sources(session)
+        sources = list_consent_sources(session)
     return render_template(
-        "admin/subscribers/find.html",
+        "admin/subscribers/index.html",
         page=page,
         typed=filters.typed,
         kept={name: value for name, value in filters.typed.items() if value},
         is_sought=bool(filters.rows),
-        as_segment=condition_form.in_address(asked.rows),
+        as_segment=segment_form.conditions_as_query(asked.rows),
         problems=problems,
         after=after,
         lists=lists,
-        states=STATES,
+        states=STATE_LABELS,
         sources=sources,
-        most=finding.LOOK,
+        most=segment_queries.MAX_CANDIDATES,
     ), 422 if problems else 200
 
 
 @blueprint.get(ONE)
 @open_to(Access.ADMIN)
-def one(subscriber_id: int) -> ResponseReturnValue:
+def show(subscriber_id: int) -> ResponseReturnValue:
     before = request.args.get("before", None, type=int)
     with reading() as session:
-        known = telling.get_subscriber(session, subscriber_id)
-        life = telling.tell(session, known)
-        mailings = telling.mailings(session, known, before=before)
+        known = profile.get_subscriber(session, subscriber_id)
+        life = profile.load_subscriber_profile(session, known)
+        mailings = profile.list_mailed_editions(session, known, before=before)
         return render_template(
-            "admin/subscribers/one.html",
+            "admin/subscribers/show.html",
             life=life,
             mailings=mailings,
             before=before,
-            states=STATES,
-            reasons=condition_form.REASONS,
-            may_lift=acting.may_lift(life.suppression),
-            is_paused=pausing.is_paused(known, now=utc_now()),
-            reported=words.REPORTED,
-            deeds=DEEDS,
-            in_words=in_words,
+            states=STATE_LABELS,
+            reasons=segment_form.SUPPRESSION_REASON_LABELS,
+            may_lift=profile.may_lift_suppression(life.suppression),
+            is_paused=preferences.is_paused(known, now=utc_now()),
+            reported=send_status.EVENT_LABELS,
+            deeds=ACTION_LABELS,
+            in_words=describe_detail,
         )
 
 
 @blueprint.get(f"{ONE}/leave/<slug>")
 @open_to(Access.ADMIN)
-def ask_to_take_off(subscriber_id: int, slug: str) -> ResponseReturnValue:
+def confirm_unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
     with reading() as session:
-        known = telling.get_subscriber(session, subscriber_id)
+        known = profile.get_subscriber(session, subscriber_id)
         return render_template(
-            "admin/subscribers/take_off.html",
+            "admin/subscribers/confirm_unsubscribe.html",
             subscriber=known,
-            subscription=acting.get_subscription(session, known, slug),
+            subscription=profile.get_subscription_to_list(session, known, slug),
         )
 
 
 @blueprint.post(f"{ONE}/leave/<slug>")
 @open_to(Access.ADMIN)
-def take_off(subscriber_id: int, slug: str) -> ResponseReturnValue:
+def unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
     def off(session: Session, now: datetime) -> None:
-        known = telling.get_subscriber(session, subscriber_id)
-        acting.take_off(session, known, slug, by=current_user, now=now)
+        known = profile.get_subscriber(session, subscriber_id)
+        profile.unsubscribe_as_admin(session, known, slug, by=current_user, now=now)
 
-    return _do(subscriber_id, off, "Taken off that list. What was mailed before stays on record.")
+    return _apply_to_subscriber(
+        subscriber_id, off, "Taken off that list. What was mailed before stays on record."
+    )
 
 
 @blueprint.get(f"{ONE}/suppress")
 @open_to(Access.ADMIN)
-def ask_to_suppress(subscriber_id: int) -> ResponseReturnValue:
-    return _suppress_page(subscriber_id)
+def confirm_suppress(subscriber_id: int) -> ResponseReturnValue:
+    return _render_suppress(subscriber_id)
 
 
 @blueprint.post(f"{ONE}/suppress")
@@ -140,26 +191,28 @@ def suppress(subscriber_id: int) -> ResponseReturnValue:
     reason = request.form.get("reason", "")
 
     def stop(session: Session, now: datetime) -> None:
-        known = telling.get_subscriber(session, subscriber_id)
-        acting.suppress_by_hand(session, known, reason, by=current_user, now=now)
+        known = profile.get_subscriber(session, subscriber_id)
+        profile.suppress_subscriber_as_admin(session, known, reason, by=current_user, now=now)
 
     try:
-        return _do(subscriber_id, stop, "Suppressed. No list mails this address from now on.")
+        return _apply_to_subscriber(
+            subscriber_id, stop, "Suppressed. No list mails this address from now on."
+        )
     except Invalid as error:
-        return _suppress_page(subscriber_id, reason, error.problems), 422
+        return _render_suppress(subscriber_id, reason, error.problems), 422
 
 
 @blueprint.get(f"{ONE}/lift")
 @open_to(Access.ADMIN)
-def ask_to_lift(subscriber_id: int) -> ResponseReturnValue:
+def confirm_lift(subscriber_id: int) -> ResponseReturnValue:
     with reading() as session:
-        known = telling.get_subscriber(session, subscriber_id)
+        known = profile.get_subscriber(session, subscriber_id)
         standing = session.get(Suppression, known.canonical)
         return render_template(
-            "admin/subscribers/lift.html",
+            "admin/subscribers/confirm_lift.html",
             subscriber=known,
             suppression=standing,
-            may_lift=acting.may_lift(standing),
+            may_lift=profile.may_lift_suppression(standing),
         )
 
 
@@ -167,13 +220,15 @@ def ask_to_lift(subscriber_id: int) -> ResponseReturnValue:
 @open_to(Access.ADMIN)
 def lift(subscriber_id: int) -> ResponseReturnValue:
     def raise_it(session: Session, now: datetime) -> None:
-        known = telling.get_subscriber(session, subscriber_id)
-        acting.lift(session, known, by=current_user, now=now)
+        known = profile.get_subscriber(session, subscriber_id)
+        profile.lift_subscriber_suppression(session, known, by=current_user, now=now)
 
-    return _do(subscriber_id, raise_it, "Lifted. The lists that they are on mail them again.")
+    return _apply_to_subscriber(
+        subscriber_id, raise_it, "Lifted. The lists that they are on mail them again."
+    )
 
 
-def _do(subscriber_id: int, deed: Any, after: str) -> ResponseReturnValue:
+def _apply_to_subscriber(subscriber_id: int, deed: Any, after: str) -> ResponseReturnValue:
     """Do something to a subscriber and say so. Raises NotFound, Invalid."""
     try:
         with transaction() as session:
@@ -182,27 +237,27 @@ def _do(subscriber_id: int, deed: Any, after: str) -> ResponseReturnValue:
         flash(f"{error} Nothing was changed.")
     else:
         flash(after, "good")
-    return redirect(url_for(".one", subscriber_id=subscriber_id), 303)
+    return redirect(url_for(".show", subscriber_id=subscriber_id), 303)
 
 
-def _suppress_page(
+def _render_suppress(
     subscriber_id: int, reason: str = "", problems: dict[str, str] | None = None
 ) -> str:
     with reading() as session:
-        known = telling.get_subscriber(session, subscriber_id)
+        known = profile.get_subscriber(session, subscriber_id)
         return render_template(
-            "admin/subscribers/suppress.html",
+            "admin/subscribers/confirm_suppress.html",
             subscriber=known,
             suppression=session.get(Suppression, known.canonical),
             reason=reason,
             problems=problems or {},
-            most=acting.LONGEST_REASON,
+            most=profile.MAX_REASON_LENGTH,
         )
 
 
-def _filters() -> Filters:
-    typed = {name: request.args.get(name, "").strip() for name in FILTERS}
-    state = typed["state"] if typed["state"] in STATES else SubscriptionState.CONFIRMED.value
+def _read_filters() -> SubscriberFilters:
+    typed = {name: request.args.get(name, "").strip() for name in FILTER_FIELDS}
+    state = typed["state"] if typed["state"] in STATE_LABELS else SubscriptionState.CONFIRMED.value
     suppressed = "not_because" if typed["mail"] == "yes" else "because"
     rows = (
         ("part", "address", "contains", typed["part"]),
@@ -213,13 +268,15 @@ def _filters() -> Filters:
         ("alive", "life", "since", typed["alive"]),
         ("mail", "suppressed", suppressed, "any" if typed["mail"] else ""),
     )
-    return Filters(typed, [row for row in rows if row[3]])
+    return SubscriberFilters(typed, [row for row in rows if row[3]])
 
 
-def _read(filters: Filters, ground: Ground) -> Conditions:
+def _parse_conditions(filters: SubscriberFilters, ground: SegmentContext) -> SegmentConditions:
     """Raises Invalid."""
     conditions = [
         {"field": field, "operator": operator, "value": value}
         for _, field, operator, value in filters.rows
     ]
-    return asking.parse({"match": "all", "conditions": conditions}, lists=ground.lists.keys())
+    return segment_conditions.parse_conditions(
+        {"match": "all", "conditions": conditions}, lists=ground.lists.keys()
+    )

@@ -6,24 +6,29 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from nif.audience import acting, barring, listing
-from nif.audience.barring import Added
-from nif.audience.listing import Barred, Known, Page, Sought
 from nif.clock import utc_now
 from nif.database import Database
 from nif.errors import Conflict, Invalid
-from nif.spreadsheets import written
-from nif.subscriptions import tallying
+from nif.spreadsheets import write_csv
+from nif.subscribers import manual_suppressions, profile, suppression_search
+from nif.subscribers.manual_suppressions import AddedSuppressions
+from nif.subscribers.suppression_search import (
+    ListedSuppression,
+    ProviderSync,
+    SuppressionFilter,
+    SuppressionPage,
+)
+from nif.subscriptions import suppression_list
 from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
-from nif.web.admin import house, words
-from nif.web.current import parts, reading, transaction
-from nif.web.downloads import as_file
+from nif.web.admin import send_status, system_status
+from nif.web.current import reading, services, transaction
+from nif.web.downloads import download_response
 
 blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppressions")
-blueprint.context_processor(house.banner)
+blueprint.context_processor(system_status.status_banner)
 
-REASONS = {
+REASON_LABELS = {
     SuppressionReason.UNSUBSCRIBED: ("Unsubscribed", "unsubscribed by way of SendGrid"),
     SuppressionReason.MANUAL: ("By hand", "by hand, or declined by who reads there"),
     SuppressionReason.BOUNCED: ("Bounced", "the address bounced"),
@@ -32,33 +37,33 @@ REASONS = {
 }
 """What each reason is called, and what it means."""
 
-KNOWN = {
-    Known.THEIRS: "",
-    Known.TOLD: "SendGrid was told",
-    Known.WAITS: "SendGrid is yet to be told",
-    Known.REFUSED: "SendGrid does not take it",
-    Known.NOT_TOLD: "SendGrid is not told",
+PROVIDER_STATUS_LABELS = {
+    ProviderSync.THEIRS: "",
+    ProviderSync.TOLD: "SendGrid was told",
+    ProviderSync.WAITS: "SendGrid is yet to be told",
+    ProviderSync.REFUSED: "SendGrid does not take it",
+    ProviderSync.NOT_TOLD: "SendGrid is not told",
 }
 """Does SendGrid know? Where it told us itself, the source says so."""
 
-HEADINGS = ("address", "reason", "source", "since", "provider", "told_at")
+CSV_HEADINGS = ("address", "reason", "source", "since", "provider", "told_at")
 
 
 @blueprint.get("")
 @open_to(Access.ADMIN)
-def look() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     typed = {name: request.args.get(name, "") for name in ("begins", "reason")}
     after = request.args.get("after") or None
     problems: dict[str, str] = {}
     with reading() as session:
         try:
-            asked = listing.sought(typed["reason"], typed["begins"])
-            page = listing.page(session, asked, after=after)
+            asked = suppression_search.parse_suppression_filter(typed["reason"], typed["begins"])
+            page = suppression_search.search_suppressions(session, asked, after=after)
         except Invalid as error:
-            problems, page = error.problems, Page([], None)
-        counts = tallying.counts(session)
+            problems, page = error.problems, SuppressionPage([], None)
+        counts = suppression_list.count_suppressions(session)
     return render_template(
-        "admin/suppressions/look.html",
+        "admin/suppressions/index.html",
         page=page,
         counts=counts,
         erased=counts[SuppressionReason.ERASED],
@@ -66,112 +71,122 @@ def look() -> ResponseReturnValue:
         kept={name: value for name, value in typed.items() if value},
         problems=problems,
         after=after,
-        reasons=REASONS,
-        known=KNOWN,
-        in_words=_in_words,
-        has_provider=parts().mailer.keeps_lists,
+        reasons=REASON_LABELS,
+        known=PROVIDER_STATUS_LABELS,
+        in_words=_describe_source,
+        has_provider=services().mailer.keeps_lists,
     ), 422 if problems else 200
 
 
 @blueprint.get("/add")
 @open_to(Access.ADMIN)
-def ask_to_add() -> ResponseReturnValue:
-    return _add_page({"addresses": "", "reason": ""})
+def new() -> ResponseReturnValue:
+    return _render_new({"addresses": "", "reason": ""})
 
 
 @blueprint.post("/add")
 @open_to(Access.ADMIN)
-def add() -> ResponseReturnValue:
+def create() -> ResponseReturnValue:
     typed = {name: request.form.get(name, "") for name in ("addresses", "reason")}
     try:
-        pasted = barring.read_pasted(typed["addresses"])
-        acting.reason_by_hand(typed["reason"])
-        added = Added(0, 0)
+        pasted = manual_suppressions.parse_pasted_addresses(typed["addresses"])
+        profile.parse_suppression_reason(typed["reason"])
+        added = AddedSuppressions(0, 0)
         if pasted.canonicals:
             with transaction() as session:
                 now, by = utc_now(), current_user
-                added = barring.add(session, pasted.canonicals, typed["reason"], by=by, now=now)
+                added = manual_suppressions.add_manual_suppressions(
+                    session, pasted.canonicals, typed["reason"], by=by, now=now
+                )
     except Invalid as error:
-        return _add_page(typed, error.problems), 422
-    said = _said(added)
+        return _render_new(typed, error.problems), 422
+    said = _describe_added(added)
     if not pasted.wrong:
         flash(said, "good")
-        return redirect(url_for(".look"), 303)
+        return redirect(url_for(".index"), 303)
     flash(said, "good")
-    none = _counted(len(pasted.wrong), "is no address", "are no addresses")
+    none = _count_in_words(len(pasted.wrong), "is no address", "are no addresses")
     problem = {"addresses": f"{none}: put that right, or leave it out."}
-    return _add_page({**typed, "addresses": "\n".join(pasted.wrong)}, problem), 422
+    return _render_new({**typed, "addresses": "\n".join(pasted.wrong)}, problem), 422
 
 
 @blueprint.post("/lift")
 @open_to(Access.ADMIN)
 def lift() -> ResponseReturnValue:
     """Asks first, and lifts with `sure`: an address does not belong into that of a page."""
-    canonical = request.form.get("address", "")[: listing.LONGEST].replace("\0", "")
+    canonical = request.form.get("address", "")[: suppression_search.MAX_PREFIX_LENGTH].replace(
+        "\0", ""
+    )
     try:
         if not request.form.get("sure"):
             with reading() as session:
-                found = barring.get_liftable(session, canonical)
-            return render_template("admin/suppressions/lift.html", suppression=found)
+                found = manual_suppressions.get_liftable_suppression(session, canonical)
+            return render_template("admin/suppressions/confirm_lift.html", suppression=found)
         with transaction() as session:
-            barring.lift(session, canonical, by=current_user, now=utc_now())
+            manual_suppressions.lift_manual_suppression(
+                session, canonical, by=current_user, now=utc_now()
+            )
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
         flash("Lifted. The lists that they are on mail them again.", "good")
-    return redirect(url_for(".look"), 303)
+    return redirect(url_for(".index"), 303)
 
 
 @blueprint.post("/export.csv")
 @open_to(Access.ADMIN)
 def export() -> ResponseReturnValue:
     """A POST, so that no link and no prefetching browser takes out the list unasked."""
-    asked = listing.sought(request.form.get("reason", ""), request.form.get("begins", ""))
+    asked = suppression_search.parse_suppression_filter(
+        request.form.get("reason", ""), request.form.get("begins", "")
+    )
     with transaction() as session:
-        barring.note_export(session, by=current_user, now=utc_now())
+        manual_suppressions.record_suppression_export(session, by=current_user, now=utc_now())
     name = f"suppressions-{utc_now():%Y-%m-%d}.csv"
-    return as_file(_lines(parts().database, asked), name)
+    return download_response(_csv_lines(services().database, asked), name)
 
 
-def _lines(database: Database, asked: Sought) -> Iterator[str]:
+def _csv_lines(database: Database, asked: SuppressionFilter) -> Iterator[str]:
     """Read while it is sent, in a session of its own: the request's is over by then."""
     with database.snapshot() as session:
-        yield from written(HEADINGS, map(_cells, listing.everything(session, asked)))
+        yield from write_csv(
+            CSV_HEADINGS, map(_csv_cells, suppression_search.iterate_suppressions(session, asked))
+        )
 
 
-def _cells(row: Barred) -> tuple[object, ...]:
+def _csv_cells(row: ListedSuppression) -> tuple[object, ...]:
     one = row.suppression
     told_at = row.told_at and row.told_at.isoformat(timespec="seconds")
     since = one.at.isoformat(timespec="seconds")
     return one.canonical, one.reason.value, one.source, since, row.known.value, told_at
 
 
-def _said(added: Added) -> str:
-    new = _counted(added.new, "address is suppressed now", "addresses are suppressed now")
+def _describe_added(added: AddedSuppressions) -> str:
+    new = _count_in_words(added.new, "address is suppressed now", "addresses are suppressed now")
     new = new if added.new else "No address is new"
-    there = _counted(added.there, "was suppressed already", "were suppressed already")
+    there = _count_in_words(added.there, "was suppressed already", "were suppressed already")
     return f"{new}; {there}." if added.there else f"{new}."
 
 
-def _in_words(source: str) -> str:
+def _describe_source(source: str) -> str:
     """Where a suppression comes from, as people call it."""
     kind = source.removeprefix("event ")
     if kind != source:
-        name = words.REPORTED.get(kind, (kind,))[0].lower()
+        name = send_status.EVENT_LABELS.get(kind, (kind,))[0].lower()
         return f"reported by SendGrid: {name}"
     number = source.removeprefix("import:")
     return source if number == source else f"import {number}"
 
 
-def _counted(number: int, one: str, many: str) -> str:
+def _count_in_words(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def _add_page(typed: dict[str, str], problems: dict[str, str] | None = None) -> str:
+def _render_new(typed: dict[str, str], problems: dict[str, str] | None = None) -> str:
     return render_template(
-        "admin/suppressions/add.html",
+        "admin/suppressions/new.html",
         typed=typed,
         problems=problems or {},
-        most=barring.MOST,
-        longest=acting.LONGEST_REASON,
+        most=manual_suppressions.MAX_PASTED_ADDRESSES,
+        longest=profile.MAX_REASON_LENGTH,
     )

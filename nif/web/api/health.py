@@ -5,26 +5,26 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import OperationalError
 
 from nif.errors import Misconfigured
-from nif.schema import is_current
+from nif.schema import is_schema_current
 from nif.web.access import Access, open_to
-from nif.web.current import parts
+from nif.web.current import services
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
 @open_to(Access.MACHINE)
-def alive() -> ResponseReturnValue:
+def liveness() -> ResponseReturnValue:
     return jsonify(status="ok")
 
 
 @blueprint.get("/readyz")
 @open_to(Access.MACHINE)
-def ready() -> ResponseReturnValue:
-    database = parts().database
+def readiness() -> ResponseReturnValue:
+    database = services().database
     try:
         database.check_reachable()
-        current = is_current(database)
+        current = is_schema_current(database)
     except (Misconfigured, OperationalError):
         return jsonify(status="unavailable", why="the database does not answer"), 503
     if not current:

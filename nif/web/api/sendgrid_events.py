@@ -5,10 +5,10 @@ from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.mail.signatures import SIGNATURE, TIMESTAMP, is_signed
-from nif.sends import feedback
+from nif.mail.sendgrid import SIGNATURE_HEADER, TIMESTAMP_HEADER, is_webhook_signed
+from nif.sends import provider_events
 from nif.web.access import Access, open_to
-from nif.web.current import parts, settings, transaction
+from nif.web.current import services, settings, transaction
 
 blueprint = Blueprint("sendgrid_events", __name__)
 
@@ -18,14 +18,14 @@ blueprint = Blueprint("sendgrid_events", __name__)
 def receive() -> ResponseReturnValue:
     """204 once the post is kept; 403 for what is not signed by a key of ours, and for no key."""
     body = request.get_data(cache=False)
-    signature = request.headers.get(SIGNATURE, "")
-    timestamp = request.headers.get(TIMESTAMP, "")
-    if not is_signed(body, signature, timestamp, settings().sendgrid_webhook_public_keys):
+    signature = request.headers.get(SIGNATURE_HEADER, "")
+    timestamp = request.headers.get(TIMESTAMP_HEADER, "")
+    if not is_webhook_signed(body, signature, timestamp, settings().sendgrid_webhook_public_keys):
         return "", 403
     try:
         with transaction() as session:
-            feedback.receive(session, body, now=utc_now())
+            provider_events.store_event_post(session, body, now=utc_now())
     except Invalid:
         return "", 400
-    parts().queue.wake("events")
+    services().queue.wake("events")
     return "", 204

@@ -7,43 +7,45 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from nif.accounts import managing, profiling
-from nif.accounts.auditing import changed, note
+from nif.accounts import accounts, profiles
+from nif.accounts.audit_log import describe_change, record_audit_entry
 from nif.accounts.models import Account, Profile
-from nif.accounts.profiling import LONGEST, ProfileCopy
+from nif.accounts.profiles import MAX_FIELD_LENGTHS, ProfileInput
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.stories.publishing import restock
-from nif.stories.slugs import slugify
+from nif.slugs import slugify
+from nif.stories.publishing import invalidate_pages
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
-from nif.web.factors import lacks_required
+from nif.web.second_factors import lacks_required_second_factor
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
-MULTILINE = {"bio"}
+MULTILINE_FIELDS = {"bio"}
 
 
 @blueprint.get("/")
 @open_to(Access.AUTHOR)
-def own() -> ResponseReturnValue:
-    return _page()
+def show() -> ResponseReturnValue:
+    return _account_page()
 
 
 @blueprint.post("/profile")
 @open_to(Access.AUTHOR)
-def profile() -> ResponseReturnValue:
-    copy = _read()
+def update_profile() -> ResponseReturnValue:
+    copy = _read_profile()
     try:
         with transaction() as session:
-            account = managing.get_account(session, current_user.id)
-            before = _facts(account, profiling.find(session, account.id))
-            kept = profiling.write(session, account, copy, wanted=slugify(copy.name))
-            after = _facts(account, kept)
-            detail = {k: changed(before[k], after[k]) for k in after if before[k] != after[k]}
+            account = accounts.get_account(session, current_user.id)
+            before = _profile_facts(account, profiles.find_profile(session, account.id))
+            kept = profiles.save_profile(session, account, copy, wanted=slugify(copy.name))
+            after = _profile_facts(account, kept)
+            detail = {
+                k: describe_change(before[k], after[k]) for k in after if before[k] != after[k]
+            }
             if detail:
                 subject = account.id
-                note(
+                record_audit_entry(
                     session,
                     account,
                     "profile_changed",
@@ -52,20 +54,20 @@ def profile() -> ResponseReturnValue:
                     detail=detail,
                     now=utc_now(),
                 )
-            restock(session)
+            invalidate_pages(session)
     except Invalid as error:
-        return _page(copy, error.problems), 422
+        return _account_page(copy, error.problems), 422
     flash("Saved.", "good")
-    return redirect(url_for(".own"), 303)
+    return redirect(url_for(".show"), 303)
 
 
 @blueprint.post("/sessions/end")
 @open_to(Access.AUTHOR)
 def sign_out_everywhere() -> ResponseReturnValue:
     with transaction() as session:
-        account = managing.get_account(session, current_user.id)
-        managing.end_sessions(account)
-        note(
+        account = accounts.get_account(session, current_user.id)
+        accounts.end_account_sessions(account)
+        record_audit_entry(
             session,
             account,
             "signed_out_everywhere",
@@ -82,45 +84,46 @@ def sign_out_everywhere() -> ResponseReturnValue:
 def second_factor() -> ResponseReturnValue:
     """Where those are led who need one and have none."""
     return render_template(
-        "newsroom/account/second_factor.html", required=lacks_required(current_user, settings())
+        "newsroom/account/second_factor.html",
+        required=lacks_required_second_factor(current_user, settings()),
     )
 
 
-def _page(copy: ProfileCopy | None = None, problems: dict[str, str] | None = None) -> str:
+def _account_page(copy: ProfileInput | None = None, problems: dict[str, str] | None = None) -> str:
     with reading() as session:
-        found = profiling.find(session, current_user.id)
+        found = profiles.find_profile(session, current_user.id)
     return render_template(
-        "newsroom/account/own.html",
-        form=copy or _filled(found),
+        "newsroom/account/show.html",
+        form=copy or _profile_form(found),
         slug=found.slug if found and found.is_public else None,
-        longest=LONGEST,
+        longest=MAX_FIELD_LENGTHS,
         problems=problems or {},
     )
 
 
-def _read() -> ProfileCopy:
+def _read_profile() -> ProfileInput:
     """What was typed; a profile's lines are one line each, but for the bio."""
-    texts = {field.name: request.form.get(field.name, "") for field in fields(ProfileCopy)}
+    texts = {field.name: request.form.get(field.name, "") for field in fields(ProfileInput)}
     texts.pop("is_public")
     tidied = {
-        name: _tidy_lines(text) if name in MULTILINE else " ".join(text.split())
+        name: _tidy_lines(text) if name in MULTILINE_FIELDS else " ".join(text.split())
         for name, text in texts.items()
     }
-    return ProfileCopy(**tidied, is_public="is_public" in request.form)
+    return ProfileInput(**tidied, is_public="is_public" in request.form)
 
 
 def _tidy_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def _filled(found: Profile | None) -> ProfileCopy:
+def _profile_form(found: Profile | None) -> ProfileInput:
     if found is None:
-        return ProfileCopy(current_user.name)
-    texts = {name: getattr(found, name) for name in LONGEST}
-    return ProfileCopy(current_user.name, is_public=found.is_public, **texts)
+        return ProfileInput(current_user.name)
+    texts = {name: getattr(found, name) for name in MAX_FIELD_LENGTHS}
+    return ProfileInput(current_user.name, is_public=found.is_public, **texts)
 
 
-def _facts(account: Account, found: Profile | None) -> dict[str, Any]:
+def _profile_facts(account: Account, found: Profile | None) -> dict[str, Any]:
     """What an act says of a profile: its texts in short."""
-    texts = {name: getattr(found, name) if found else "" for name in LONGEST}
+    texts = {name: getattr(found, name) if found else "" for name in MAX_FIELD_LENGTHS}
     return {"name": account.name, "is_public": bool(found and found.is_public), **texts}

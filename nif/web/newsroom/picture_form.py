@@ -5,33 +5,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nif.errors import Invalid
-from nif.media.cropping import RATIOS
-from nif.media.describing import Description
-from nif.media.keeping import Framing
-from nif.media.models import Picture, Shape, SourceType
-from nif.web.typed import number
+from nif.media.library import PictureDescription, PictureFraming
+from nif.media.models import DigitalSourceType, Picture, PictureShape
+from nif.media.renditions import SHAPE_RATIOS
+from nif.web.forms import parse_number
 
-HOW_MADE = {
-    SourceType.CAPTURE: "A photograph",
-    SourceType.CREATION: "A drawing or a graphic that a person made",
-    SourceType.DATA_DRIVEN: "A chart drawn from data",
-    SourceType.SCREEN: "A picture of a screen",
-    SourceType.PRINT: "A scan of a print or a document",
-    SourceType.COMPOSITE: "Several photographs put together",
-    SourceType.WITH_AI: "Partly made with AI",
-    SourceType.BY_AI: "Made by AI",
+SOURCE_TYPE_LABELS = {
+    DigitalSourceType.CAPTURE: "A photograph",
+    DigitalSourceType.CREATION: "A drawing or a graphic that a person made",
+    DigitalSourceType.DATA_DRIVEN: "A chart drawn from data",
+    DigitalSourceType.SCREEN: "A picture of a screen",
+    DigitalSourceType.PRINT: "A scan of a print or a document",
+    DigitalSourceType.COMPOSITE: "Several photographs put together",
+    DigitalSourceType.WITH_AI: "Partly made with AI",
+    DigitalSourceType.BY_AI: "Made by AI",
 }
 
-SHAPES = {
-    Shape.ORIGINAL: "As it is",
-    Shape.WIDE: "Wide, 16:9",
-    Shape.CARD: "Card, 4:3",
-    Shape.SQUARE: "Square, 1:1",
-    Shape.SHARE: "Shared links, 1200 by 630",
+SHAPE_LABELS = {
+    PictureShape.ORIGINAL: "As it is",
+    PictureShape.WIDE: "Wide, 16:9",
+    PictureShape.CARD: "Card, 4:3",
+    PictureShape.SQUARE: "Square, 1:1",
+    PictureShape.SHARE: "Shared links, 1200 by 630",
 }
 
-TEXTS = ("alt", "credit", "credit_url", "licence", "licence_url", "caption")
-EDGES = ("left", "top", "width")
+PICTURE_TEXT_FIELDS = ("alt", "credit", "credit_url", "licence", "licence_url", "caption")
+CROP_EDGES = ("left", "top", "width")
 
 
 @dataclass(frozen=True)
@@ -62,61 +61,64 @@ class PictureForm:
     edits: int = 0
 
 
-def filled(picture: Picture) -> PictureForm:
+def picture_form_of(picture: Picture) -> PictureForm:
     """The form of a picture in the library."""
     return PictureForm(
-        **{name: getattr(picture, name) for name in TEXTS},
+        **{name: getattr(picture, name) for name in PICTURE_TEXT_FIELDS},
         is_decorative=picture.is_decorative,
         source_type=picture.source_type.value,
         focus_x=_percent(picture.focus_x),
         focus_y=_percent(picture.focus_y),
-        crops={shape.value: _row(picture.crops.get(shape.value)) for shape in RATIOS},
+        crops={shape.value: _crop_row(picture.crops.get(shape.value)) for shape in SHAPE_RATIOS},
         edits=picture.edits,
     )
 
 
-def read(values: Mapping[str, str]) -> PictureForm:
+def read_picture_form(values: Mapping[str, str]) -> PictureForm:
     """What was typed. Nothing is refused here."""
     edits = values.get("edits", "")
     return PictureForm(
-        **{name: _line(values.get(name, "")) for name in (*TEXTS, "source_type")},
+        **{
+            name: _clean_line(values.get(name, ""))
+            for name in (*PICTURE_TEXT_FIELDS, "source_type")
+        },
         is_decorative="is_decorative" in values,
-        focus_x=_line(values.get("focus_x", "50")),
-        focus_y=_line(values.get("focus_y", "50")),
+        focus_x=_clean_line(values.get("focus_x", "50")),
+        focus_y=_clean_line(values.get("focus_y", "50")),
         crops={
             shape.value: CropRow(
                 f"{shape.value}-by_hand" in values,
-                *(_line(values.get(f"{shape.value}-{edge}", "")) for edge in EDGES),
+                *(_clean_line(values.get(f"{shape.value}-{edge}", "")) for edge in CROP_EDGES),
             )
-            for shape in RATIOS
+            for shape in SHAPE_RATIOS
         },
-        edits=number(edits),
+        edits=parse_number(edits),
     )
 
 
-def description_of(form: PictureForm) -> Description:
+def description_of(form: PictureForm) -> PictureDescription:
     """Raises Invalid where it is not said how the picture came to be."""
-    kinds = [kind for kind in SourceType if kind.value == form.source_type]
+    kinds = [kind for kind in DigitalSourceType if kind.value == form.source_type]
     if not kinds:
         raise Invalid({"source_type": "Say how this picture was made."})
-    return Description(
-        **{name: getattr(form, name) for name in TEXTS},
+    return PictureDescription(
+        **{name: getattr(form, name) for name in PICTURE_TEXT_FIELDS},
         is_decorative=form.is_decorative,
         source_type=kinds[0],
     )
 
 
-def framing_of(form: PictureForm) -> Framing:
+def framing_of(form: PictureForm) -> PictureFraming:
     """Where to cut; numbers that make no sense are outside of every picture, and refused there."""
     crops = {
-        shape: [_part(row.left), _part(row.top), _part(row.width)]
+        shape: [_fraction(row.left), _fraction(row.top), _fraction(row.width)]
         for shape, row in form.crops.items()
         if row.by_hand
     }
-    return Framing(_part(form.focus_x), _part(form.focus_y), crops)
+    return PictureFraming(_fraction(form.focus_x), _fraction(form.focus_y), crops)
 
 
-def _part(percent: str) -> float:
+def _fraction(percent: str) -> float:
     """0..1 for 0 to 100, and -1 for what is no such number."""
     whole = re.fullmatch(r"\d{1,3}(?:[.,]\d{1,4})?", percent, re.ASCII)
     return float(percent.replace(",", ".")) / 100 if whole else -1.0
@@ -126,10 +128,10 @@ def _percent(part: float) -> str:
     return f"{part * 100:.2f}".rstrip("0").rstrip(".")
 
 
-def _row(crop: list[float] | None) -> CropRow:
+def _crop_row(crop: list[float] | None) -> CropRow:
     return CropRow(True, *map(_percent, crop)) if crop else CropRow()
 
 
-def _line(text: str) -> str:
+def _clean_line(text: str) -> str:
     """Text as typed, on one line, without the characters that no database keeps."""
     return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())

@@ -1,157 +1,227 @@
-"""The library of pictures: finding, adding, describing, cutting and deleting them."""
+"""The library of pictures: finding, adding, describing, cutting and deleting them.
+
+From a file that was sent to a picture in the library, or to the sentences that say why not.
+"""
 
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from werkzeug.datastructures import FileStorage
 
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
-from nif.media import keeping
-from nif.media.freezing import frozen
-from nif.media.keeping import KnownAlready, get_picture
-from nif.media.preparing import given_up
-from nif.media.reading import library
+from nif.media import library
+from nif.media.library import (
+    DuplicatePicture,
+    StoredUpload,
+    add_picture,
+    check_not_in_library,
+    check_picture_description,
+    get_picture,
+    list_pictures,
+)
+from nif.media.renditions import has_rendering_failed
+from nif.media.snapshots import snapshot_picture
+from nif.media.storage import content_file_name
+from nif.media.uploads import (
+    ReceivedUpload,
+    build_file_error,
+    clean_picture,
+    encode_master,
+    receive_upload,
+)
 from nif.web.access import Access, open_to
-from nif.web.current import parts, reading, settings, transaction
-from nif.web.newsroom.noting import note_that
+from nif.web.current import reading, services, settings, transaction
+from nif.web.newsroom.audit import audit_action
 from nif.web.newsroom.picture_form import (
-    HOW_MADE,
-    SHAPES,
+    SHAPE_LABELS,
+    SOURCE_TYPE_LABELS,
     PictureForm,
     description_of,
-    filled,
     framing_of,
-    read,
+    picture_form_of,
+    read_picture_form,
 )
-from nif.web.newsroom.picture_upload import take_in
-from nif.web.uploads import takes_files
+from nif.web.uploads import accepts_picture_upload
+
+
+def add_uploaded_picture(file: FileStorage | None, form: PictureForm, *, by: int) -> int:
+    """The id of a new picture. Raises Invalid, KnownAlready.
+
+    No transaction is open while the file is decoded and its master is stored.
+    """
+    if file is None or not file.filename:
+        raise _with_form_problems(build_file_error("Choose the file of a picture."), form)
+    try:
+        with receive_upload(file.stream, most=settings().media_largest) as received:
+            return _add_received_picture(received, form, by)
+    except Invalid as error:
+        raise _with_form_problems(error, form) from None
+
+
+def _add_received_picture(received: ReceivedUpload, form: PictureForm, by: int) -> int:
+    said = description_of(form)
+    check_picture_description(said, source_told=received.source_told)
+    with reading() as session:
+        check_not_in_library(session, received.sha256)
+    taken = _store_master(received)
+    with transaction() as session:
+        kept = add_picture(session, taken, said, by=by, now=utc_now())
+        audit_action(session, "picture_added", "picture", kept.id, alt=kept.alt)
+        return kept.id
+
+
+def _store_master(received: ReceivedUpload) -> StoredUpload:
+    image = clean_picture(received.file, received.kind)
+    master = encode_master(image)
+    name = content_file_name(master, "master", of=received.sha256)
+    services().storage.put(name, master)
+    return StoredUpload(
+        received.sha256,
+        name,
+        image.width,
+        image.height,
+        had_provenance=received.had_provenance,
+        source_told=received.source_told,
+    )
+
+
+def _with_form_problems(error: Invalid, form: PictureForm) -> Invalid:
+    """All that is wrong at once: about the file, and about what was typed beside it."""
+    found = dict(error.problems)
+    try:
+        check_picture_description(description_of(form))
+    except Invalid as more:
+        found = {**more.problems, **found}
+    return Invalid(found)
+
 
 blueprint = Blueprint("newsroom_pictures", __name__, url_prefix="/newsroom/pictures")
 
-ONE = f"/<int(max={2**63 - 1}):picture_id>"
+PICTURE_PATH = f"/<int(max={2**63 - 1}):picture_id>"
 
 
 @blueprint.get("/")
 @open_to(Access.EDITOR)
-def shelf() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     words = request.args.get("q", "").strip()[:200]
     with reading() as session:
-        page = library(session, words=words, after=request.args.get("after"))
-        records = {one.id: frozen(one) for one in page.pictures if one.made}
-    return render_template("newsroom/pictures/shelf.html", page=page, records=records, words=words)
+        page = list_pictures(session, words=words, after=request.args.get("after"))
+        records = {one.id: snapshot_picture(one) for one in page.pictures if one.made}
+    return render_template("newsroom/pictures/index.html", page=page, records=records, words=words)
 
 
 @blueprint.get("/new")
 @open_to(Access.EDITOR)
-def choose() -> ResponseReturnValue:
-    return _upload(PictureForm(credit=f"{current_user.name}/{settings().site_short_name}"))
+def new() -> ResponseReturnValue:
+    return _upload_page(PictureForm(credit=f"{current_user.name}/{settings().site_short_name}"))
 
 
 @blueprint.post("/new")
 @open_to(Access.EDITOR)
-@takes_files
-def take() -> ResponseReturnValue:
-    form = read(request.form)
+@accepts_picture_upload
+def create() -> ResponseReturnValue:
+    form = read_picture_form(request.form)
     try:
-        picture_id = take_in(request.files.get("file"), form, by=current_user.id)
+        picture_id = add_uploaded_picture(request.files.get("file"), form, by=current_user.id)
     except Invalid as error:
-        return _upload(form, error.problems), 422
-    except KnownAlready as error:
+        return _upload_page(form, error.problems), 422
+    except DuplicatePicture as error:
         flash("This very file is in the library already: here it is. What you typed was not kept.")
-        return redirect(url_for(".picture", picture_id=error.picture_id), 303)
-    parts().queue.wake("prepare")
+        return redirect(url_for(".show", picture_id=error.picture_id), 303)
+    services().queue.wake("prepare")
     flash("The picture is in the library.", "good")
-    return redirect(url_for(".picture", picture_id=picture_id), 303)
+    return redirect(url_for(".show", picture_id=picture_id), 303)
 
 
-@blueprint.get(ONE)
+@blueprint.get(PICTURE_PATH)
 @open_to(Access.EDITOR)
-def picture(picture_id: int) -> ResponseReturnValue:
-    return _page(picture_id)
+def show(picture_id: int) -> ResponseReturnValue:
+    return _picture_page(picture_id)
 
 
-@blueprint.post(ONE)
+@blueprint.post(PICTURE_PATH)
 @open_to(Access.EDITOR)
-def change(picture_id: int) -> ResponseReturnValue:
-    form = read(request.form)
+def update(picture_id: int) -> ResponseReturnValue:
+    form = read_picture_form(request.form)
     try:
         said, framing = description_of(form), framing_of(form)
         with transaction() as session:
             found = get_picture(session, picture_id, lock=True)
-            keeping.change(session, found, said, framing, edits=form.edits, now=utc_now())
-            note_that(session, "picture_changed", "picture", picture_id, alt=found.alt)
+            library.change_picture(session, found, said, framing, edits=form.edits, now=utc_now())
+            audit_action(session, "picture_changed", "picture", picture_id, alt=found.alt)
     except Invalid as error:
-        return _page(picture_id, form, problems=error.problems), 422
+        return _picture_page(picture_id, form, problems=error.problems), 422
     except Conflict:
-        return _page(picture_id, form, overtaken=True), 409
-    parts().queue.wake("prepare")
+        return _picture_page(picture_id, form, overtaken=True), 409
+    services().queue.wake("prepare")
     flash(
         "Saved. Stories that show this picture keep it as it was when they were published.", "good"
     )
-    return redirect(url_for(".picture", picture_id=picture_id), 303)
+    return redirect(url_for(".show", picture_id=picture_id), 303)
 
 
-@blueprint.post(f"{ONE}/again")
+@blueprint.post(f"{PICTURE_PATH}/again")
 @open_to(Access.EDITOR)
-def again(picture_id: int) -> ResponseReturnValue:
+def retry(picture_id: int) -> ResponseReturnValue:
     with transaction() as session:
-        keeping.try_again(get_picture(session, picture_id, lock=True))
-    parts().queue.wake("prepare")
-    return redirect(url_for(".picture", picture_id=picture_id), 303)
+        library.retry_renditions(get_picture(session, picture_id, lock=True))
+    services().queue.wake("prepare")
+    return redirect(url_for(".show", picture_id=picture_id), 303)
 
 
-@blueprint.get(f"{ONE}/delete")
+@blueprint.get(f"{PICTURE_PATH}/delete")
 @open_to(Access.EDITOR)
-def ask(picture_id: int) -> ResponseReturnValue:
+def confirm_delete(picture_id: int) -> ResponseReturnValue:
     with reading() as session:
         found = get_picture(session, picture_id)
-        record = frozen(found) if found.made else None
-    return render_template("newsroom/pictures/delete.html", picture=found, record=record)
+        record = snapshot_picture(found) if found.made else None
+    return render_template("newsroom/pictures/confirm_delete.html", picture=found, record=record)
 
 
-@blueprint.post(f"{ONE}/delete")
+@blueprint.post(f"{PICTURE_PATH}/delete")
 @open_to(Access.EDITOR)
 def delete(picture_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = get_picture(session, picture_id, lock=True)
-            note_that(session, "picture_deleted", "picture", picture_id, alt=found.alt)
-            names = keeping.let_go(session, found)
+            audit_action(session, "picture_deleted", "picture", picture_id, alt=found.alt)
+            names = library.delete_picture(session, found)
     except Conflict as error:
         flash(str(error))
-        return redirect(url_for(".picture", picture_id=picture_id), 303)
-    parts().storage.delete(names)
+        return redirect(url_for(".show", picture_id=picture_id), 303)
+    services().storage.delete(names)
     flash("The picture is deleted.", "good")
-    return redirect(url_for(".shelf"), 303)
+    return redirect(url_for(".index"), 303)
 
 
-def _upload(form: PictureForm, problems: dict[str, str] | None = None) -> str:
+def _upload_page(form: PictureForm, problems: dict[str, str] | None = None) -> str:
     return render_template(
         "newsroom/pictures/new.html",
         form=form,
         problems=problems or {},
-        kinds=HOW_MADE,
+        kinds=SOURCE_TYPE_LABELS,
         largest=settings().media_largest,
     )
 
 
-def _page(picture_id: int, form: PictureForm | None = None, **given: Any) -> str:
+def _picture_page(picture_id: int, form: PictureForm | None = None, **given: Any) -> str:
     with reading() as session:
         found = get_picture(session, picture_id)
-        record = frozen(found) if found.made else None
+        record = snapshot_picture(found) if found.made else None
         size = sum(one.size for one in found.renditions)
     given = {"problems": {}, "overtaken": False, **given}
     return render_template(
-        "newsroom/pictures/picture.html",
+        "newsroom/pictures/show.html",
         picture=found,
         record=record,
         size=size,
-        given_up=given_up(found, now=utc_now()),
-        form=form or filled(found),
+        given_up=has_rendering_failed(found, now=utc_now()),
+        form=form or picture_form_of(found),
         saved_edits=found.edits,
-        kinds=HOW_MADE,
-        shapes=SHAPES,
+        kinds=SOURCE_TYPE_LABELS,
+        shapes=SHAPE_LABELS,
         **given,
     )

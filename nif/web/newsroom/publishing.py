@@ -13,131 +13,138 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
-from nif.stories import gating, reviewing
-from nif.stories.disclosing import block
-from nif.stories.drafting import get_story
+from nif.stories import review
+from nif.stories.checks import checks
+from nif.stories.drafts import get_story
 from nif.stories.models import Story, StoryState
-from nif.stories.parties import OnRecord, look_up
+from nif.stories.parties import StoryRecords, look_up_story_records
+from nif.stories.transparency_block import build_transparency_block
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
-from nif.web.newsroom import words
-from nif.web.newsroom.moments import as_typed, moment_typed
-from nif.web.newsroom.noting import note_story
-from nif.web.newsroom.rights import get_own_story
+from nif.web.newsroom import labels
+from nif.web.newsroom.audit import audit_story_action
+from nif.web.newsroom.datetimes import format_datetime_input, parse_local_datetime
+from nif.web.newsroom.stories import get_editable_story
 
 blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")
 
-ONE = f"/stories/<int(max={2**63 - 1}):story_id>"
+STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
 SAVED_AGAIN = "This draft was saved again after you opened this page. Read it once more."
 
 
-@blueprint.get(f"{ONE}/publish")
+@blueprint.get(f"{STORY_PATH}/publish")
 @open_to(Access.EDITOR)
-def check(story_id: int) -> ResponseReturnValue:
-    return page(story_id)
+def show(story_id: int) -> ResponseReturnValue:
+    return publishing_page(story_id)
 
 
-@blueprint.post(f"{ONE}/publish")
+@blueprint.post(f"{STORY_PATH}/publish")
 @open_to(Access.EDITOR)
 def publish(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            story = _seen(session, story_id)
-            revision = reviewing.approve(session, story, by=_me(session), now=utc_now())
-            note_story(session, "story_published", story)
+            story = _get_unchanged_story(session, story_id)
+            revision = review.approve_story(
+                session, story, by=_current_account(session), now=utc_now()
+            )
+            audit_story_action(session, "story_published", story)
     except Invalid:
-        return page(story_id), 422
+        return publishing_page(story_id), 422
     except Conflict as error:
-        return _back(story_id, error)
+        return _back_with_error(story_id, error)
     link = Markup('Published: <a href="/articles/{}">{}</a>').format(
         revision.slug, revision.headline
     )
     flash(link, "good")
-    return redirect(url_for("newsroom_stories.desk"), 303)
+    return redirect(url_for("newsroom_stories.index"), 303)
 
 
-@blueprint.post(f"{ONE}/schedule")
+@blueprint.post(f"{STORY_PATH}/schedule")
 @open_to(Access.EDITOR)
 def schedule(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            story = _seen(session, story_id)
-            at = _moment(request.form.get("publish_at", ""))
-            reviewing.schedule(session, story, at, by=_me(session), now=utc_now())
-            note_story(session, "story_scheduled", story)
+            story = _get_unchanged_story(session, story_id)
+            at = _read_publish_at(request.form.get("publish_at", ""))
+            review.schedule_story(session, story, at, by=_current_account(session), now=utc_now())
+            audit_story_action(session, "story_scheduled", story)
     except Invalid as error:
-        return page(story_id, problems=_of_the_schedule(error.problems)), 422
+        return publishing_page(story_id, problems=_schedule_problems(error.problems)), 422
     except Conflict as error:
-        return _back(story_id, error)
+        return _back_with_error(story_id, error)
     flash("Scheduled. It stays as it is until then; you can take it off the schedule.", "good")
-    return redirect(url_for(".check", story_id=story_id), 303)
+    return redirect(url_for(".show", story_id=story_id), 303)
 
 
-@blueprint.post(f"{ONE}/take-off")
+@blueprint.post(f"{STORY_PATH}/take-off")
 @open_to(Access.EDITOR)
-def take_off(story_id: int) -> ResponseReturnValue:
+def unschedule(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
-            reviewing.take_off(story)
-            note_story(session, "story_taken_off", story)
+            review.unschedule_story(story)
+            audit_story_action(session, "story_taken_off", story)
     except Conflict as error:
-        return _back(story_id, error)
+        return _back_with_error(story_id, error)
     flash("Taken off the schedule. Nothing was published.", "good")
-    return redirect(url_for(".check", story_id=story_id), 303)
+    return redirect(url_for(".show", story_id=story_id), 303)
 
 
-@blueprint.post(f"{ONE}/review")
+@blueprint.post(f"{STORY_PATH}/review")
 @open_to(Access.AUTHOR)
-def ask(story_id: int) -> ResponseReturnValue:
+def request_review(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            story = get_own_story(session, story_id, lock=True)
-            if reviewing.ask_for_review(session, story, by=_me(session), now=utc_now()):
-                note_story(session, "review_asked", story)
+            story = get_editable_story(session, story_id, lock=True)
+            if review.request_review(session, story, by=_current_account(session), now=utc_now()):
+                audit_story_action(session, "review_asked", story)
     except Conflict as error:
-        return _back(story_id, error)
+        return _back_with_error(story_id, error)
     flash("It is with the editors now. You can go on writing.", "good")
-    return redirect(url_for("newsroom_stories.story", story_id=story_id), 303)
+    return redirect(url_for("newsroom_stories.edit", story_id=story_id), 303)
 
 
-@blueprint.post(f"{ONE}/send-back")
+@blueprint.post(f"{STORY_PATH}/send-back")
 @open_to(Access.EDITOR)
 def send_back(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
             remark = request.form.get("remark", "")
-            reviewing.send_back(session, story, remark, by=_me(session), now=utc_now())
-            note_story(session, "story_sent_back", story)
+            review.send_back_story(
+                session, story, remark, by=_current_account(session), now=utc_now()
+            )
+            audit_story_action(session, "story_sent_back", story)
     except Invalid as error:
-        return page(story_id, problems=error.problems), 422
+        return publishing_page(story_id, problems=error.problems), 422
     except Conflict as error:
-        return _back(story_id, error)
+        return _back_with_error(story_id, error)
     flash("Sent back with your remark.", "good")
-    return redirect(url_for("newsroom_stories.desk"), 303)
+    return redirect(url_for("newsroom_stories.index"), 303)
 
 
-@blueprint.post(f"{ONE}/override")
+@blueprint.post(f"{STORY_PATH}/override")
 @open_to(Access.STANDARDS)
-def override(story_id: int) -> ResponseReturnValue:
+def override_check(story_id: int) -> ResponseReturnValue:
     code, reason = request.form.get("code", ""), request.form.get("reason", "")
     try:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
-            gating.override(session, story, code, reason, by=_me(session), now=utc_now())
-            note_story(session, "gate_overridden", story, code=code, reason=reason.strip())
+            checks.override_check(
+                session, story, code, reason, by=_current_account(session), now=utc_now()
+            )
+            audit_story_action(session, "gate_overridden", story, code=code, reason=reason.strip())
     except Invalid as error:
-        return page(story_id, problems=error.problems, about=code), 422
+        return publishing_page(story_id, problems=error.problems, about=code), 422
     flash("Decided, and written down with your name and reason.", "good")
-    return redirect(url_for(".check", story_id=story_id), 303)
+    return redirect(url_for(".show", story_id=story_id), 303)
 
 
-def _me(session: Session) -> Account:
+def _current_account(session: Session) -> Account:
     return session.get_one(Account, current_user.id)
 
 
-def _seen(session: Session, story_id: int) -> Story:
+def _get_unchanged_story(session: Session, story_id: int) -> Story:
     """The story, if it is still as it was when the page was shown. Raises Conflict."""
     story = get_story(session, story_id, lock=True)
     seen = request.form.get("edits")
@@ -146,57 +153,61 @@ def _seen(session: Session, story_id: int) -> Story:
     return story
 
 
-def _moment(text: str) -> datetime:
+def _read_publish_at(text: str) -> datetime:
     """A moment on the newsroom's own clock. Raises Invalid."""
-    moment = moment_typed(text)
+    moment = parse_local_datetime(text)
     if moment is None:
         raise Invalid({"publish_at": "Give a day and a time of this century."})
     return moment
 
 
-def _of_the_schedule(problems: dict[str, str]) -> dict[str, str]:
+def _schedule_problems(problems: dict[str, str]) -> dict[str, str]:
     """An embargo is told beside the time that was given: that is what has to change."""
     if "embargo_until" not in problems:
         return problems
     return {"publish_at": "Its embargo ends later. Give a time at which it has passed.", **problems}
 
 
-def _back(story_id: int, error: Conflict) -> ResponseReturnValue:
+def _back_with_error(story_id: int, error: Conflict) -> ResponseReturnValue:
     flash(str(error))
-    return redirect(url_for(".check", story_id=story_id), 303)
+    return redirect(url_for(".show", story_id=story_id), 303)
 
 
-def page(story_id: int, *, problems: dict[str, str] | None = None, about: str = "") -> str:
+def publishing_page(
+    story_id: int, *, problems: dict[str, str] | None = None, about: str = ""
+) -> str:
     with reading() as session:
         story, now = get_story(session, story_id), utc_now()
-        on_record = look_up(session, story, story_id=story_id, now=now)
-        findings = gating.check(on_record.case(story, now=now))
-        decided = gating.decided_codes(session, story)
-        blocked = gating.in_the_way(findings, decided)
+        on_record = look_up_story_records(session, story, story_id=story_id, now=now)
+        findings = checks.run_checks(on_record.case(story, now=now))
+        decided = checks.list_overridden_codes(session, story)
+        blocked = checks.blocking_findings_of(findings, decided)
         return render_template(
-            "newsroom/publishing/check.html",
+            "newsroom/publishing/show.html",
             story=story,
             findings=findings,
             blocked=blocked,
             waits=bool(blocked) and all(one.code == "G29" for one in blocked),
-            at_first=as_typed(story.embargo_until) if story.embargo_until else "",
+            at_first=format_datetime_input(story.embargo_until) if story.embargo_until else "",
             decided=decided,
-            sentences=[asdict(one) for one in _block(story, on_record)],
+            sentences=[asdict(one) for one in _block_sentences(story, on_record)],
             on_record=on_record,
             today=now.date(),
             embargoed=story.embargo_until is not None and story.embargo_until > now,
-            reviews=reviewing.reviews(session, story_id),
+            reviews=review.list_reviews(session, story_id),
             problems=problems or {},
             about=about,
             typed=request.form,
-            words=words,
+            words=labels,
             zone=settings().time_zone,
             may_decide=current_user.may(RoleName.STANDARDS),
         )
 
 
-def _block(story: Story, on_record: OnRecord) -> list[Any]:
+def _block_sentences(story: Story, on_record: StoryRecords) -> list[Any]:
     same_person = story.author_id is not None and story.author_id == current_user.id
     told, pictures = on_record.sentences, on_record.pictures.values()
-    sentences = block(story, same_person=same_person, on_record=told, pictures=pictures)
+    sentences = build_transparency_block(
+        story, same_person=same_person, on_record=told, pictures=pictures
+    )
     return cast("list[Any]", sentences)

@@ -9,38 +9,38 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
-from nif.register import keeping
-from nif.register import reading as register
-from nif.register.keeping import PartyCopy, find_by_name, get_party
+from nif.register import parties
+from nif.register import queries as register
 from nif.register.models import PartyKind
+from nif.register.parties import PartyInput, find_party_by_name, get_party
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
-from nif.web.newsroom import register_words as words
+from nif.web.forms import parse_number
+from nif.web.newsroom import labels as words
 from nif.web.newsroom import relationships
-from nif.web.newsroom.noting import note_that
-from nif.web.newsroom.register_form import (
+from nif.web.newsroom.audit import audit_action
+from nif.web.newsroom.register_forms import (
     PartyForm,
-    cleaned,
-    party_copy,
-    party_filled,
-    read_party,
+    clean_line,
+    party_copy_of,
+    party_form_of,
+    read_party_form,
 )
-from nif.web.typed import number
 
 blueprint = Blueprint("newsroom_register", __name__, url_prefix="/newsroom/register")
 blueprint.register_blueprint(relationships.blueprint)
 
-ONE = f"/<int(max={2**63 - 1}):party_id>"
+PARTY_PATH = f"/<int(max={2**63 - 1}):party_id>"
 
 
 @blueprint.get("/")
 @open_to(Access.EDITOR)
 def index() -> ResponseReturnValue:
-    text, after = cleaned(request.args.get("q", "")), cleaned(request.args.get("after", ""))
+    text, after = clean_line(request.args.get("q", "")), clean_line(request.args.get("after", ""))
     kind = next((kind for kind in PartyKind if kind == request.args.get("kind")), None)
     with reading() as session:
         today = utc_now().date()
-        page = register.parties(session, on=today, text=text, kind=kind, after=after)
+        page = register.list_parties(session, on=today, text=text, kind=kind, after=after)
     return render_template(
         "newsroom/register/index.html", page=page, text=text, kind=kind, after=after, words=words
     )
@@ -48,38 +48,38 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/new")
 @open_to(Access.EDITOR)
-def begin() -> ResponseReturnValue:
-    return _form(PartyForm(name=cleaned(request.args.get("name", ""))))
+def new() -> ResponseReturnValue:
+    return _form_page(PartyForm(name=clean_line(request.args.get("name", ""))))
 
 
 @blueprint.post("/new")
 @open_to(Access.EDITOR)
-def add() -> ResponseReturnValue:
-    form = read_party(request.form)
+def create() -> ResponseReturnValue:
+    form = read_party_form(request.form)
     try:
         with transaction() as session:
-            party = keeping.add_party(session, _copy(session, form), now=utc_now())
-            note_that(session, "party_added", "party", party.id, name=party.name)
+            party = parties.add_party(session, _read_party_copy(session, form), now=utc_now())
+            audit_action(session, "party_added", "party", party.id, name=party.name)
     except Invalid as error:
-        return _form(form, problems=error.problems), 422
+        return _form_page(form, problems=error.problems), 422
     flash("The party is in the register. What stands between it and us comes next.", "good")
-    return redirect(url_for("newsroom_register.party", party_id=party.id), 303)
+    return redirect(url_for("newsroom_register.show", party_id=party.id), 303)
 
 
-@blueprint.get(ONE)
+@blueprint.get(PARTY_PATH)
 @open_to(Access.EDITOR)
-def party(party_id: int) -> ResponseReturnValue:
+def show(party_id: int) -> ResponseReturnValue:
     today = utc_now().date()
     with reading() as session:
         found = get_party(session, party_id)
         if found.merged_into_id is not None:
-            return redirect(url_for("newsroom_register.party", party_id=found.merged_into_id))
-        known = register.relationships_of(session, found)
+            return redirect(url_for("newsroom_register.show", party_id=found.merged_into_id))
+        known = register.list_relationships_of(session, found)
         return render_template(
-            "newsroom/register/party.html",
+            "newsroom/register/show.html",
             party=found,
             parent=get_party(session, found.parent_id) if found.parent_id else None,
-            parts=register.parts_of(session, found),
+            parts=register.list_child_parties(session, found),
             standing=[each for each in known if not each.is_over(today)],
             ended=[each for each in known if each.is_over(today)],
             today=today,
@@ -87,94 +87,98 @@ def party(party_id: int) -> ResponseReturnValue:
         )
 
 
-@blueprint.get(f"{ONE}/edit")
+@blueprint.get(f"{PARTY_PATH}/edit")
 @open_to(Access.EDITOR)
 def edit(party_id: int) -> ResponseReturnValue:
-    return _form(_filled(party_id), party_id=party_id)
+    return _form_page(_saved_party_form(party_id), party_id=party_id)
 
 
-@blueprint.post(f"{ONE}/edit")
+@blueprint.post(f"{PARTY_PATH}/edit")
 @open_to(Access.EDITOR)
-def change(party_id: int) -> ResponseReturnValue:
-    form = read_party(request.form)
+def update(party_id: int) -> ResponseReturnValue:
+    form = read_party_form(request.form)
     try:
         with transaction() as session:
             found = get_party(session, party_id, lock=True)
-            copy, seen = _copy(session, form), number(form.version)
-            keeping.change_party(session, found, copy, version=seen, house=relationships.house())
-            note_that(session, "party_changed", "party", party_id, name=found.name)
+            copy, seen = _read_party_copy(session, form), parse_number(form.version)
+            parties.change_party(
+                session, found, copy, version=seen, house=relationships.organisation_names()
+            )
+            audit_action(session, "party_changed", "party", party_id, name=found.name)
     except Invalid as error:
-        return _form(form, party_id=party_id, problems=error.problems), 422
+        return _form_page(form, party_id=party_id, problems=error.problems), 422
     except Conflict as error:
-        form = replace(form, version=_filled(party_id).version)
-        return _form(form, party_id=party_id, overtaken=str(error)), 409
+        form = replace(form, version=_saved_party_form(party_id).version)
+        return _form_page(form, party_id=party_id, overtaken=str(error)), 409
     flash("Saved.", "good")
-    return redirect(url_for("newsroom_register.party", party_id=party_id), 303)
+    return redirect(url_for("newsroom_register.show", party_id=party_id), 303)
 
 
-@blueprint.get(f"{ONE}/merge")
+@blueprint.get(f"{PARTY_PATH}/merge")
 @open_to(Access.EDITOR)
-def ask_to_merge(party_id: int) -> ResponseReturnValue:
-    return _merging(party_id)
+def confirm_merge(party_id: int) -> ResponseReturnValue:
+    return _merge_page(party_id)
 
 
-@blueprint.post(f"{ONE}/merge")
+@blueprint.post(f"{PARTY_PATH}/merge")
 @open_to(Access.EDITOR)
 def merge(party_id: int) -> ResponseReturnValue:
-    name = cleaned(request.form.get("into", ""))
+    name = clean_line(request.form.get("into", ""))
     try:
         with transaction() as session:
-            into = find_by_name(session, name)
+            into = find_party_by_name(session, name)
             if into is None:
-                return _merging(party_id, name, "There is no party of this name."), 422
+                return _merge_page(party_id, name, "There is no party of this name."), 422
             # Locked in one order, so that two merges never wait for each other.
             ids = sorted({party_id, into.id})
             found = {each: get_party(session, each, lock=True) for each in ids}
             said = {"name": found[party_id].name, "into": into.name}
-            keeping.merge(session, found[party_id], found[into.id], house=relationships.house())
-            note_that(session, "parties_merged", "party", into.id, **said)
+            parties.merge_parties(
+                session, found[party_id], found[into.id], house=relationships.organisation_names()
+            )
+            audit_action(session, "parties_merged", "party", into.id, **said)
     except Conflict as error:
-        return _merging(party_id, name, str(error)), 409
+        return _merge_page(party_id, name, str(error)), 409
     flash("The two are one now.", "good")
-    return redirect(url_for("newsroom_register.party", party_id=into.id), 303)
+    return redirect(url_for("newsroom_register.show", party_id=into.id), 303)
 
 
-@blueprint.post(f"{ONE}/delete")
+@blueprint.post(f"{PARTY_PATH}/delete")
 @open_to(Access.EDITOR)
 def delete(party_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             found = get_party(session, party_id, lock=True)
-            note_that(session, "party_deleted", "party", party_id, name=found.name)
-            keeping.delete_party(session, found)
+            audit_action(session, "party_deleted", "party", party_id, name=found.name)
+            parties.delete_party(session, found)
     except Conflict as error:
         flash(str(error))
-        return redirect(url_for("newsroom_register.ask_to_merge", party_id=party_id), 303)
+        return redirect(url_for("newsroom_register.confirm_merge", party_id=party_id), 303)
     flash(f"{found.name} is no longer in the register.", "good")
     return redirect(url_for("newsroom_register.index"), 303)
 
 
-def _copy(session: Session, form: PartyForm) -> PartyCopy:
-    parent = find_by_name(session, form.parent) if form.parent else None
-    return party_copy(form, parent.id if parent else None)
+def _read_party_copy(session: Session, form: PartyForm) -> PartyInput:
+    parent = find_party_by_name(session, form.parent) if form.parent else None
+    return party_copy_of(form, parent.id if parent else None)
 
 
-def _filled(party_id: int) -> PartyForm:
+def _saved_party_form(party_id: int) -> PartyForm:
     with reading() as session:
         found = get_party(session, party_id)
         parent = get_party(session, found.parent_id).name if found.parent_id else ""
-        return party_filled(found, parent)
+        return party_form_of(found, parent)
 
 
-def _form(form: PartyForm, **given: Any) -> str:
+def _form_page(form: PartyForm, **given: Any) -> str:
     given = {"party_id": None, "problems": {}, "overtaken": "", **given}
     return render_template("newsroom/register/form.html", form=form, words=words, **given)
 
 
-def _merging(party_id: int, into: str = "", problem: str = "") -> str:
+def _merge_page(party_id: int, into: str = "", problem: str = "") -> str:
     with reading() as session:
         found = get_party(session, party_id)
     problems = {"into": problem} if problem else {}
     return render_template(
-        "newsroom/register/merge.html", party=found, into=into, problems=problems
+        "newsroom/register/confirm_merge.html", party=found, into=into, problems=problems
     )

@@ -2,25 +2,140 @@
 
 It works without script, so it is read group by group: `sections-1-bullets`, `sources-0-url`.
 Nothing is refused here, so that no mistake costs anyone their text; `story_copy` judges it.
+
+The questions in the form of a story: what was typed, and the answers that it makes.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import count, takewhile
+from typing import Any
 
+from nif.stories import declarations
+from nif.stories.declarations import ANSWER_VALUES, AnswerInput, DeclarationQuestion
 from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
-from nif.web.newsroom import answer_form
-from nif.web.newsroom.answer_form import AnswerForm
-from nif.web.newsroom.moments import as_typed
-from nif.web.typed import number
+from nif.web.forms import parse_number
+from nif.web.newsroom.datetimes import format_datetime_input
 
-MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")
+CHECKED_NOW = "now"
+"""What the tick "I have checked this text" sends when it is set for the first time. One that was
+set before sends the fingerprint of the text that was checked, so that it does not move on."""
+
+LONGEST_DECLARATION = {
+    "origin_by": 200,
+    "relationship_sentences": 2000,
+    "money_by": 200,
+    "ai_tasks": 300,
+    "ai_tools": 300,
+}
+MAX_SENTENCES = 12
+
+
+@dataclass(frozen=True)
+class DeclarationForm:
+    """The questions as they were answered, field by field; empty where they were not."""
+
+    origin: str = ""
+    origin_by: str = ""
+    relationships: str = ""
+    relationship_sentences: str = ""
+    money: str = ""
+    money_by: str = ""
+    ai: str = ""
+    ai_tasks: str = ""
+    ai_tools: str = ""
+    ai_checked: str = ""
+
+    @property
+    def sentences(self) -> list[str]:
+        lines = (" ".join(line.split()) for line in self.relationship_sentences.split("\n"))
+        return [line for line in lines if line]
+
+
+DECLARATION_FIELDS = tuple(field.name for field in fields(DeclarationForm))
+
+
+def declaration_form_of(given: Mapping[str, Any]) -> DeclarationForm:
+    """The form of answers that are on record."""
+    found = {
+        question: declarations.find_answer(given, question) for question in DeclarationQuestion
+    }
+    values = {question.value: answer.value for question, answer in found.items() if answer}
+    for question, answer in found.items():
+        for name, detail in (answer.details if answer else {}).items():
+            if name == "sentences":
+                values["relationship_sentences"] = "\n".join(detail)
+            elif f"{question.value}_{name}" in DECLARATION_FIELDS:
+                values[f"{question.value}_{name}"] = str(detail)
+    return DeclarationForm(**values)
+
+
+def clear_stale_check(form: DeclarationForm, fingerprint: str) -> DeclarationForm:
+    """The form to be shown beside a text: a tick that was set beside another one is off."""
+    is_old = form.ai_checked not in ("", CHECKED_NOW, fingerprint)
+    return replace(form, ai_checked="") if is_old else form
+
+
+def declaration_problems(form: DeclarationForm) -> Iterator[tuple[str, str]]:
+    """What keeps the answers from being saved."""
+    for question, values in ANSWER_VALUES.items():
+        value = getattr(form, question.value)
+        if value and value not in list(values):
+            yield question.value, "Choose one of the answers."
+    for name, most in LONGEST_DECLARATION.items():
+        if len(getattr(form, name).strip()) > most:
+            yield name, f"Make this shorter: {most:,} characters are the most."
+    if len(form.sentences) > MAX_SENTENCES:
+        yield "relationship_sentences", f"{MAX_SENTENCES} sentences are the most."
+
+
+def declarations_of(
+    form: DeclarationForm, fingerprint: str
+) -> dict[DeclarationQuestion, AnswerInput]:
+    """The answers that make sense in a form; `fingerprint` is that of the text beside them."""
+    made: dict[DeclarationQuestion, AnswerInput] = {}
+    for question, values in ANSWER_VALUES.items():
+        value = getattr(form, question.value)
+        if value in list(values):
+            made[question] = AnswerInput(value, _declaration_details(form, question, fingerprint))
+    return made
+
+
+def _declaration_details(
+    form: DeclarationForm, question: DeclarationQuestion, fingerprint: str
+) -> dict[str, Any]:
+    if question is DeclarationQuestion.RELATIONSHIPS:
+        told = (
+            form.sentences
+            if form.relationships == declarations.RelationshipDeclaration.DECLARED
+            else []
+        )
+        return {"sentences": [_with_full_stop(sentence) for sentence in told]} if told else {}
+    if question is DeclarationQuestion.AI and form.ai not in declarations.AI_USES_TO_DISCLOSE:
+        return {}
+    prefix = f"{question.value}_"
+    details = {
+        name.removeprefix(prefix): " ".join(getattr(form, name).split())
+        for name in DECLARATION_FIELDS
+        if name.startswith(prefix) and name != "relationship_sentences"
+    }
+    if details.get("checked") == CHECKED_NOW:
+        details["checked"] = fingerprint
+    return {name: detail for name, detail in details.items() if detail}
+
+
+def _with_full_stop(sentence: str) -> str:
+    """The sentence with an end."""
+    return sentence if sentence[-1] in ".!?”" else f"{sentence}."
+
+
+BULLET_MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")
 """What stands before a bullet that was pasted. A star without a space begins emphasis."""
 
-SHOWN_AT_FIRST = 3
-MOST_SECTIONS = 20
-MOST_SOURCES = 30
+INITIAL_SECTIONS = 3
+MAX_SECTIONS = 20
+MAX_SOURCES = 30
 
 
 @dataclass(frozen=True)
@@ -38,7 +153,7 @@ class SectionRow:
     @property
     def lines(self) -> list[str]:
         """The bullets, without the marks that editors paste along with them."""
-        lines = (MARK.sub("", " ".join(line.split())) for line in self.bullets.split("\n"))
+        lines = (BULLET_MARK.sub("", " ".join(line.split())) for line in self.bullets.split("\n"))
         return [line for line in lines if line]
 
 
@@ -81,13 +196,13 @@ class StoryForm:
     reason_subject: str = ""
     sections: list[SectionRow] = field(default_factory=list)
     sources: list[SourceRow] = field(default_factory=list)
-    answers: AnswerForm = field(default_factory=AnswerForm)
+    answers: DeclarationForm = field(default_factory=DeclarationForm)
     block_style: str = BlockStyle.CLASSIC.value
     embargo_until: str = ""
     edits: int = 0
 
 
-TEXTS = (
+STORY_TEXT_FIELDS = (
     "headline",
     "dek",
     "lead",
@@ -102,9 +217,9 @@ TEXTS = (
 )
 
 
-def flat(form: StoryForm) -> dict[str, str]:
+def flatten_story_form(form: StoryForm) -> dict[str, str]:
     """The form field by field, for `read` to read again; without the count of savings."""
-    values = {name: getattr(form, name) for name in TEXTS}
+    values = {name: getattr(form, name) for name in STORY_TEXT_FIELDS}
     for n, section in enumerate(form.sections):
         values |= {f"sections-{n}-{name}": text for name, text in vars(section).items()}
     for n, source in enumerate(form.sources):
@@ -112,11 +227,13 @@ def flat(form: StoryForm) -> dict[str, str]:
     return values | vars(form.answers)
 
 
-def blank(byline: str) -> StoryForm:
-    return StoryForm(byline=byline, sections=[SectionRow()] * SHOWN_AT_FIRST, sources=[SourceRow()])
+def blank_story_form(byline: str) -> StoryForm:
+    return StoryForm(
+        byline=byline, sections=[SectionRow()] * INITIAL_SECTIONS, sources=[SourceRow()]
+    )
 
 
-def filled(story: Story) -> StoryForm:
+def story_form_of(story: Story) -> StoryForm:
     """The form of a story that was saved before."""
     sections = [
         SectionRow(s["label"], "\n".join(s["bullets"]), str(s.get("picture") or ""))
@@ -136,7 +253,7 @@ def filled(story: Story) -> StoryForm:
         )
         for source in story.sources
     ]
-    missing = SHOWN_AT_FIRST - len(sections)
+    missing = INITIAL_SECTIONS - len(sections)
     return StoryForm(
         headline=story.headline,
         dek=story.dek,
@@ -149,18 +266,18 @@ def filled(story: Story) -> StoryForm:
         reason_subject=story.reason_subject,
         sections=sections + [SectionRow()] * missing,
         sources=sources or [SourceRow()],
-        answers=answer_form.filled(story.answers),
+        answers=declaration_form_of(story.answers),
         block_style=story.block_style.value,
-        embargo_until=as_typed(story.embargo_until) if story.embargo_until else "",
+        embargo_until=format_datetime_input(story.embargo_until) if story.embargo_until else "",
         edits=story.edits,
     )
 
 
-def read(values: Mapping[str, str]) -> StoryForm:
+def read_story_form(values: Mapping[str, str]) -> StoryForm:
     """What was typed, as it was typed. Nothing is refused here."""
 
     def text(name: str) -> str:
-        return _clean(values.get(name, ""))
+        return _clean_text(values.get(name, ""))
 
     edits = text("edits")
     return StoryForm(
@@ -170,38 +287,38 @@ def read(values: Mapping[str, str]) -> StoryForm:
         story_type=text("story_type") or StoryForm.story_type,
         sections=[
             SectionRow(**{name: text(f"sections-{n}-{name}") for name in SECTION_FIELDS})
-            for n in _numbers(values, "sections-{}-label", MOST_SECTIONS)
+            for n in _group_numbers(values, "sections-{}-label", MAX_SECTIONS)
         ],
         sources=[
             SourceRow(**{name: text(f"sources-{n}-{name}") for name in SOURCE_FIELDS})
-            for n in _numbers(values, "sources-{}-kind", MOST_SOURCES)
+            for n in _group_numbers(values, "sources-{}-kind", MAX_SOURCES)
         ],
-        answers=AnswerForm(**{name: text(name) for name in answer_form.NAMES}),
+        answers=DeclarationForm(**{name: text(name) for name in DECLARATION_FIELDS}),
         block_style=text("block_style") or StoryForm.block_style,
-        edits=number(edits),
+        edits=parse_number(edits),
     )
 
 
-def picture_id(text: str) -> int | None:
+def parse_picture_id(text: str) -> int | None:
     """The picture that a field names; None where it names none that could be."""
-    return number(text, digits=18) or None
+    return parse_number(text, digits=18) or None
 
 
-def grown(form: StoryForm, what: str) -> StoryForm:
+def add_form_group(form: StoryForm, what: str) -> StoryForm:
     """The form with one more empty group, up to as many as a story may have."""
-    if what == "section" and len(form.sections) < MOST_SECTIONS:
+    if what == "section" and len(form.sections) < MAX_SECTIONS:
         return replace(form, sections=[*form.sections, SectionRow()])
-    if what == "source" and len(form.sources) < MOST_SOURCES:
+    if what == "source" and len(form.sources) < MAX_SOURCES:
         return replace(form, sources=[*form.sources, SourceRow()])
     return form
 
 
-def _numbers(values: Mapping[str, str], name: str, most: int) -> Iterator[int]:
+def _group_numbers(values: Mapping[str, str], name: str, most: int) -> Iterator[int]:
     """The groups that a form came with, counted from 0."""
     return takewhile(lambda n: n < most and name.format(n) in values, count())
 
 
-def _clean(text: str) -> str:
+def _clean_text(text: str) -> str:
     """Text as typed, but for line ends and the control characters that no database keeps."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in lines if c in "\n\t" or c.isprintable() or c.isspace())

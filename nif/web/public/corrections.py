@@ -6,48 +6,50 @@ from xml.etree.ElementTree import Element
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from nif.sends.reaching import reached
-from nif.stories.history import Told, newest_notes
+from nif.sends.correction_sends import count_correction_reach
+from nif.stories.history import NoteInContext, list_newest_notes
 from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
-from nif.web.public.caching import FRESH
-from nif.web.public.markup import add, document, root
+from nif.web.public.page_cache import REVALIDATE
+from nif.web.public.xml_documents import add_element, new_root, write_document
 
 blueprint = Blueprint("corrections", __name__)
 
 
 @blueprint.get("/corrections")
 @open_to(Access.PUBLIC)
-def page() -> ResponseReturnValue:
+def index() -> ResponseReturnValue:
     # Not kept in memory: how many were reached grows while an edition goes out.
     with reading() as session:
-        found = newest_notes(session, after=request.args.get("after"))
-        counts = reached(session, [told.note.id for told in found.notes])
-    return render_template("public/corrections/page.html", page=found, reached=counts)
+        found = list_newest_notes(session, after=request.args.get("after"))
+        counts = count_correction_reach(session, [told.note.id for told in found.notes])
+    return render_template("public/corrections/index.html", page=found, reached=counts)
 
 
 @blueprint.get("/corrections.xml")
 @open_to(Access.PUBLIC)
-def feed() -> ResponseReturnValue:
+def show_feed() -> ResponseReturnValue:
     with reading() as session:
-        found = newest_notes(session).notes
-    rss = root("rss", {"version": "2.0"})
-    channel = add(rss, "channel")
-    add(channel, "title", f"{settings().site_name}: corrections")
-    add(channel, "link", f"{links().home()}corrections")
-    add(channel, "description", "What was wrong in our stories, and what is right.")
-    add(channel, "language", settings().language)
+        found = list_newest_notes(session).notes
+    rss = new_root("rss", {"version": "2.0"})
+    channel = add_element(rss, "channel")
+    add_element(channel, "title", f"{settings().site_name}: corrections")
+    add_element(channel, "link", f"{links().home()}corrections")
+    add_element(channel, "description", "What was wrong in our stories, and what is right.")
+    add_element(channel, "language", settings().language)
     for told in found:
-        _add_item(channel, told)
-    return Response(document(rss), mimetype="application/rss+xml", headers={"Cache-Control": FRESH})
+        _add_correction(channel, told)
+    return Response(
+        write_document(rss), mimetype="application/rss+xml", headers={"Cache-Control": REVALIDATE}
+    )
 
 
-def _add_item(channel: Element, told: Told) -> None:
+def _add_correction(channel: Element, told: NoteInContext) -> None:
     address = f"{links().story(told.slug)}#note-{told.note.id}"
-    item = add(channel, "item")
-    add(item, "title", f"{told.note.label}: {typeset(told.headline)}")
-    add(item, "link", address)
-    add(item, "guid", address)
-    add(item, "pubDate", format_datetime(told.note.at))
-    add(item, "description", typeset(told.note.text))
+    item = add_element(channel, "item")
+    add_element(item, "title", f"{told.note.label}: {typeset(told.headline)}")
+    add_element(item, "link", address)
+    add_element(item, "guid", address)
+    add_element(item, "pubDate", format_datetime(told.note.at))
+    add_element(item, "description", typeset(told.note.text))

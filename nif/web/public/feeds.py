@@ -1,109 +1,286 @@
-"""Feeds of the newest stories, and of those under a topic."""
+"""Feeds of the newest stories, and of those under a topic.
 
-from collections.abc import Callable
+Feeds: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1, each with its stories whole.
+
+One `Feed` is written in three ways, so that no reader's program gets less than another's.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from flask import Blueprint, Response, render_template
 
-from nif.stories import reading as stories
+from nif.stories import queries as stories
 from nif.stories.models import Revision, StoryType
-from nif.typography import legible, typeset
+from nif.typography import replace_invalid_xml, typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
-from nif.web.public.caching import kept
-from nif.web.public.illustrating import in_feed
-from nif.web.public.records import record
-from nif.web.public.syndication import ATOM, JSON_FEED, RSS, Feed, Item, atom, json_feed, rss
+from nif.web.filters import format_timestamp
+from nif.web.public.page_cache import cached_response
+from nif.web.public.story_metadata import ImageFile, feed_image, transparency_record
+from nif.web.public.xml_documents import add_element, new_root, write_document
 
-ITEMS = 20
-ABOUT = "Stories that say where they come from and why they are covered."
+RSS = "application/rss+xml"
+ATOM = "application/atom+xml"
+JSON_FEED = "application/feed+json"
+
+EMPTY_FEED_UPDATED = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a feed without stories changed last: Atom wants a moment, and now would be news."""
+
+RSS_ATTRIBUTES = {
+    "version": "2.0",
+    "xmlns:atom": "http://www.w3.org/2005/Atom",
+    "xmlns:content": "http://purl.org/rss/1.0/modules/content/",
+    "xmlns:dc": "http://purl.org/dc/elements/1.1/",
+    "xmlns:media": "http://search.yahoo.com/mrss/",
+}
+
+
+@dataclass(frozen=True)
+class FeedItem:
+    """A story in a feed. `guid` stays the same for good; `html` and `text` are the whole story.
+
+    `sources` pairs names with addresses; `transparency` is the record behind the block; `image` is
+    the picture that leads the story.
+    """
+
+    guid: str
+    address: str
+    title: str
+    summary: str
+    html: str
+    text: str
+    author: str
+    topics: Sequence[str]
+    sources: Sequence[tuple[str, str]]
+    transparency: Mapping[str, Any]
+    published: datetime
+    updated: datetime
+    image: ImageFile | None = None
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Stories, newest first. `address` is the feed's own, `home` that of the page it follows."""
+
+    title: str
+    description: str
+    publisher: str
+    language: str
+    home: str
+    address: str
+    items: Sequence[FeedItem]
+
+    @property
+    def updated(self) -> datetime:
+        return max((item.updated for item in self.items), default=EMPTY_FEED_UPDATED)
+
+
+def write_rss(feed: Feed) -> str:
+    """RSS 2.0, whose `<source>` is for the feed that an item was taken from, not for sources."""
+    tree = new_root("rss", RSS_ATTRIBUTES)
+    channel = add_element(tree, "channel")
+    add_element(channel, "title", feed.title)
+    add_element(channel, "link", feed.home)
+    add_element(channel, "description", feed.description)
+    add_element(channel, "language", feed.language)
+    add_element(channel, "lastBuildDate", format_datetime(feed.updated, usegmt=True))
+    add_element(channel, "atom:link", "", {"rel": "self", "type": RSS, "href": feed.address})
+    for item in feed.items:
+        _add_rss_item(add_element(channel, "item"), item)
+    return write_document(tree)
+
+
+def _add_rss_item(entry: Element, item: FeedItem) -> None:
+    add_element(entry, "title", item.title)
+    add_element(entry, "link", item.address)
+    add_element(entry, "guid", item.guid, {"isPermaLink": "true"})
+    add_element(entry, "pubDate", format_datetime(item.published, usegmt=True))
+    add_element(entry, "atom:updated", format_timestamp(item.updated))
+    add_element(entry, "dc:creator", item.author)
+    for topic in item.topics:
+        add_element(entry, "category", topic)
+    add_element(entry, "description", item.summary)
+    add_element(entry, "content:encoded", item.html)
+    if item.image:
+        _add_media_content(entry, item.image)
+
+
+def _add_media_content(entry: Element, image: ImageFile) -> None:
+    """Media RSS, for `<enclosure>` wants a length in bytes and has no place for alt and credit."""
+    size = {"width": str(image.width), "height": str(image.height)}
+    facts = {"url": image.address, "type": image.kind, "medium": "image", **size}
+    content = add_element(entry, "media:content", "", facts)
+    if image.alt:
+        add_element(content, "media:description", image.alt, {"type": "plain"})
+    add_element(content, "media:credit", image.credit)
+
+
+def write_atom(feed: Feed) -> str:
+    """Atom, in which `via` names where the information came from."""
+    tree = new_root("feed", {"xmlns": RSS_ATTRIBUTES["xmlns:atom"], "xml:lang": feed.language})
+    add_element(tree, "id", feed.address)
+    add_element(tree, "title", feed.title)
+    add_element(tree, "subtitle", feed.description)
+    add_element(tree, "updated", format_timestamp(feed.updated))
+    add_element(add_element(tree, "author"), "name", feed.publisher)
+    add_element(tree, "link", "", {"rel": "self", "type": ATOM, "href": feed.address})
+    add_element(tree, "link", "", {"rel": "alternate", "type": "text/html", "href": feed.home})
+    for item in feed.items:
+        _add_atom_entry(add_element(tree, "entry"), item)
+    return write_document(tree)
+
+
+def _add_atom_entry(entry: Element, item: FeedItem) -> None:
+    add_element(entry, "id", item.guid)
+    add_element(entry, "title", item.title)
+    add_element(entry, "link", "", {"rel": "alternate", "type": "text/html", "href": item.address})
+    for name, address in item.sources:
+        add_element(entry, "link", "", {"rel": "via", "title": name, "href": address})
+    if item.image:
+        add_element(entry, "link", "", _enclosure_attributes(item.image))
+    add_element(entry, "published", format_timestamp(item.published))
+    add_element(entry, "updated", format_timestamp(item.updated))
+    add_element(add_element(entry, "author"), "name", item.author)
+    for topic in item.topics:
+        add_element(entry, "category", "", {"term": topic})
+    add_element(entry, "summary", item.summary)
+    add_element(entry, "content", item.html, {"type": "html"})
+
+
+def _enclosure_attributes(image: ImageFile) -> dict[str, str]:
+    """The picture as a related file: RFC 4287, 4.2.7.2."""
+    named = {"title": image.alt} if image.alt else {}
+    return {"rel": "enclosure", "type": image.kind, "href": image.address, **named}
+
+
+def write_json_feed(feed: Feed) -> str:
+    """JSON Feed 1.1; `_nif_transparency` is the extension that its rules allow."""
+    whole = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": feed.title,
+        "description": feed.description,
+        "home_page_url": feed.home,
+        "feed_url": feed.address,
+        "language": feed.language,
+        "authors": [{"name": feed.publisher, "url": feed.home}],
+        "items": [_json_item(item) for item in feed.items],
+    }
+    # JSON escapes control characters by itself; halves of pairs are no text at all.
+    return replace_invalid_xml(json.dumps(whole, ensure_ascii=False))
+
+
+def _json_item(item: FeedItem) -> dict[str, Any]:
+    return {
+        "id": item.guid,
+        "url": item.address,
+        "title": item.title,
+        "summary": item.summary,
+        "content_html": item.html,
+        "content_text": item.text,
+        "date_published": format_timestamp(item.published),
+        "date_modified": format_timestamp(item.updated),
+        "authors": [{"name": item.author}],
+        "tags": list(item.topics),
+        **({"image": item.image.address} if item.image else {}),
+        "_nif_transparency": dict(item.transparency),
+    }
+
+
+ITEMS_PER_FEED = 20
+FEED_DESCRIPTION = "Stories that say where they come from and why they are covered."
 
 blueprint = Blueprint("feeds", __name__)
 
 
 @blueprint.get("/feed.xml")
 @open_to(Access.PUBLIC)
-def as_rss() -> Response:
-    return _newest(rss, RSS, "/feed.xml")
+def show_rss() -> Response:
+    return _cached_feed(write_rss, RSS, "/feed.xml")
 
 
 @blueprint.get("/feed.atom")
 @open_to(Access.PUBLIC)
-def as_atom() -> Response:
-    return _newest(atom, ATOM, "/feed.atom")
+def show_atom() -> Response:
+    return _cached_feed(write_atom, ATOM, "/feed.atom")
 
 
 @blueprint.get("/feed.json")
 @open_to(Access.PUBLIC)
-def as_json() -> Response:
-    return _newest(json_feed, JSON_FEED, "/feed.json")
+def show_json() -> Response:
+    return _cached_feed(write_json_feed, JSON_FEED, "/feed.json")
 
 
 @blueprint.get("/tags/<slug>/feed.xml")
 @open_to(Access.PUBLIC)
-def of_tag(slug: str) -> Response:
-    return kept(lambda: rss(_tagged(slug)), RSS, by="")
+def show_tag_rss(slug: str) -> Response:
+    return cached_response(lambda: write_rss(_tag_feed(slug)), RSS, by="")
 
 
-def _newest(write: Callable[[Feed], str], mimetype: str, path: str) -> Response:
-    return kept(lambda: write(_front(path)), mimetype, by="")
+def _cached_feed(write: Callable[[Feed], str], mimetype: str, path: str) -> Response:
+    return cached_response(lambda: write(_front_page_feed(path)), mimetype, by="")
 
 
-def _front(path: str) -> Feed:
+def _front_page_feed(path: str) -> Feed:
     with reading() as session:
-        found = stories.newest(session, size=ITEMS).stories
-        slugs = stories.first_slugs(session, found)
+        found = stories.list_newest_stories(session, size=ITEMS_PER_FEED).stories
+        slugs = stories.first_slugs_of(session, found)
     name = settings().site_name
-    items = [_item(story, slugs[story.story_id]) for story in found]
-    return _feed(name, links().home(), links().page(path), items)
+    items = [_feed_item(story, slugs[story.story_id]) for story in found]
+    return _make_feed(name, links().home(), links().page(path), items)
 
 
-def _tagged(slug: str) -> Feed:
+def _tag_feed(slug: str) -> Feed:
     with reading() as session:
         tag = stories.get_tag(session, slug)
-        found = stories.tagged(session, tag, size=ITEMS).stories
-        slugs = stories.first_slugs(session, found)
-    items = [_item(story, slugs[story.story_id]) for story in found]
+        found = stories.list_stories_by_tag(session, tag, size=ITEMS_PER_FEED).stories
+        slugs = stories.first_slugs_of(session, found)
+    items = [_feed_item(story, slugs[story.story_id]) for story in found]
     title = f"{tag.name} | {settings().site_name}"
-    return _feed(title, links().tag(tag.slug), links().tag_feed(tag.slug), items)
+    return _make_feed(title, links().tag(tag.slug), links().tag_feed(tag.slug), items)
 
 
-def _feed(title: str, home: str, address: str, items: list[Item]) -> Feed:
+def _make_feed(title: str, home: str, address: str, items: list[FeedItem]) -> Feed:
     house = settings()
-    return Feed(title, ABOUT, house.site_name, house.language, home, address, items)
+    return Feed(title, FEED_DESCRIPTION, house.site_name, house.language, home, address, items)
 
 
-def _item(story: Revision, first_slug: str) -> Item:
+def _feed_item(story: Revision, first_slug: str) -> FeedItem:
     words: dict[str, Any] = {
         "story": story,
         "address": links().story(story.slug),
         "record": links().record(story.slug),
-        "picture_in": lambda one: in_feed(one, links()),
+        "picture_in": lambda one: feed_image(one, links()),
     }
-    return Item(
+    return FeedItem(
         guid=links().story(first_slug),
         address=words["address"],
-        title=typeset(labelled(story)),
+        title=typeset(labelled_headline(story)),
         summary=typeset(story.dek or story.lead),
-        html=legible(render_template("public/feeds/story.html", **words)),
+        html=replace_invalid_xml(render_template("public/feeds/story.html", **words)),
         text=render_template("public/feeds/story.txt", **words),
         author=typeset(story.byline),
         topics=[name for _, name in story.tags],
-        sources=_sources(story),
-        transparency={"record": words["record"], **record(story, links())},
+        sources=_linked_sources(story),
+        transparency={"record": words["record"], **transparency_record(story, links())},
         published=story.first_published_at,
         updated=story.modified_at,
-        image=in_feed(story.picture, links()),
+        image=feed_image(story.picture, links()),
     )
 
 
-def labelled(story: Revision) -> str:
+def labelled_headline(story: Revision) -> str:
     """The headline; what is an opinion, or does not stand as it was, says so without its page."""
     opinion = "Opinion" if story.story_type is StoryType.OPINION else ""
     return ": ".join(filter(None, (story.label, opinion, story.headline)))
 
 
-def _sources(story: Revision) -> list[tuple[str, str]]:
+def _linked_sources(story: Revision) -> list[tuple[str, str]]:
     """The names and addresses that the block links, each once."""
     linked = [tuple(pair) for sentence in story.block for pair in sentence["links"]]
     return [(name, address) for name, address in dict.fromkeys(linked)]

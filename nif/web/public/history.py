@@ -8,55 +8,62 @@ from flask.typing import ResponseReturnValue
 
 from nif.errors import NotFound
 from nif.stories import history
-from nif.stories.comparing import compare
-from nif.stories.reading import get_published
+from nif.stories.diff import compare_revisions
+from nif.stories.queries import get_published_revision
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading
-from nif.web.filters import iso
-from nif.web.public.caching import FRESH, kept
+from nif.web.filters import format_timestamp
+from nif.web.public.page_cache import REVALIDATE, cached_response
 
 blueprint = Blueprint("history", __name__, url_prefix="/articles/<slug>")
 
-NUMBER = f"int(min=1, max={2**31 - 1})"
-SIZE = 100
+REVISION_NUMBER = f"int(min=1, max={2**31 - 1})"
+ENTRIES_PER_PAGE = 100
 
 
 @blueprint.get("/history")
 @open_to(Access.PUBLIC)
-def versions(slug: str) -> ResponseReturnValue:
-    return kept(lambda: _versions(slug))
+def index(slug: str) -> ResponseReturnValue:
+    return cached_response(lambda: _render_index(slug))
 
 
 @blueprint.get("/history.json")
 @open_to(Access.PUBLIC)
-def as_json(slug: str) -> ResponseReturnValue:
+def index_json(slug: str) -> ResponseReturnValue:
     with reading() as session:
-        story = get_published(session, slug)
-        entries = history.entries(session, story.story_id, before=_before(), size=SIZE)
-    told = {"story": links().story(slug), "versions": [_told(slug, one) for one in entries]}
+        story = get_published_revision(session, slug)
+        entries = history.list_history(
+            session, story.story_id, before=_read_before(), size=ENTRIES_PER_PAGE
+        )
+    told = {
+        "story": links().story(slug),
+        "versions": [_entry_as_data(slug, one) for one in entries],
+    }
     response = Response(json.dumps(told, indent=1), mimetype="application/json")
-    response.headers["Cache-Control"] = FRESH
+    response.headers["Cache-Control"] = REVALIDATE
     return response
 
 
-@blueprint.get(f"/history/<{NUMBER}:n>")
+@blueprint.get(f"/history/<{REVISION_NUMBER}:n>")
 @open_to(Access.PUBLIC)
-def version(slug: str, n: int) -> ResponseReturnValue:
-    return kept(lambda: _version(slug, n))
+def show(slug: str, n: int) -> ResponseReturnValue:
+    return cached_response(lambda: _render_revision(slug, n))
 
 
-@blueprint.get(f"/diff/<{NUMBER}:a>..<{NUMBER}:b>")
+@blueprint.get(f"/diff/<{REVISION_NUMBER}:a>..<{REVISION_NUMBER}:b>")
 @open_to(Access.PUBLIC)
 def diff(slug: str, a: int, b: int) -> ResponseReturnValue:
-    return kept(lambda: _diff(slug, a, b))
+    return cached_response(lambda: _render_diff(slug, a, b))
 
 
-def _versions(slug: str) -> str:
+def _render_index(slug: str) -> str:
     with reading() as session:
-        story = get_published(session, slug)
-        entries = history.entries(session, story.story_id, before=_before(), size=SIZE)
+        story = get_published_revision(session, slug)
+        entries = history.list_history(
+            session, story.story_id, before=_read_before(), size=ENTRIES_PER_PAGE
+        )
     return render_template(
-        "public/history/versions.html",
+        "public/history/index.html",
         story=story,
         entries=entries,
         older=entries[-1].n if entries and entries[-1].n > 1 else None,
@@ -64,33 +71,33 @@ def _versions(slug: str) -> str:
     )
 
 
-def _version(slug: str, n: int) -> str:
+def _render_revision(slug: str, n: int) -> str:
     with reading() as session:
-        current = get_published(session, slug)
-        revision = history.get_revision(session, current, n)
+        current = get_published_revision(session, slug)
+        revision = history.get_story_revision(session, current, n)
     return render_template(
-        "public/history/version.html",
+        "public/history/show.html",
         story=revision,
         current=current,
         address=links().story(slug),
     )
 
 
-def _diff(slug: str, a: int, b: int) -> str:
+def _render_diff(slug: str, a: int, b: int) -> str:
     with reading() as session:
-        current = get_published(session, slug)
-        before, after = (history.get_revision(session, current, n) for n in (a, b))
+        current = get_published_revision(session, slug)
+        before, after = (history.get_story_revision(session, current, n) for n in (a, b))
     return render_template(
         "public/history/diff.html",
         current=current,
         before=before,
         after=after,
-        passages=compare(before, after),
+        passages=compare_revisions(before, after),
         address=links().story(slug),
     )
 
 
-def _before() -> int | None:
+def _read_before() -> int | None:
     """The number that a page of the history begins below."""
     after = request.args.get("after", "")
     if after and not (after.isdecimal() and after.isascii() and len(after) < 10):
@@ -98,10 +105,10 @@ def _before() -> int | None:
     return int(after) if after else None
 
 
-def _told(slug: str, entry: history.Entry) -> dict[str, Any]:
+def _entry_as_data(slug: str, entry: history.HistoryEntry) -> dict[str, Any]:
     return {
         "version": entry.n,
-        "at": iso(entry.at),
+        "at": format_timestamp(entry.at),
         "kind": entry.kind.value,
         "summary": entry.summary,
         "characters_changed": entry.changed,

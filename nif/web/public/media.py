@@ -2,13 +2,13 @@
 
 from flask import Blueprint, Response, request
 
-from nif.media.storing import type_of
+from nif.media.storage import media_type_of
 from nif.web.access import Access, open_to
-from nif.web.current import parts
+from nif.web.current import services
 
 blueprint = Blueprint("media", __name__)
 
-HEADERS = {
+MEDIA_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     # Whoever opens a file by itself opens a picture, whatever a browser might make of it.
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -17,12 +17,12 @@ HEADERS = {
 
 @blueprint.get("/media/<name>")
 @open_to(Access.PUBLIC)
-def file(name: str) -> Response:
-    kind = type_of(name)
-    response = Response(mimetype=kind, headers=HEADERS)
+def show(name: str) -> Response:
+    kind = media_type_of(name)
+    response = Response(mimetype=kind, headers=MEDIA_HEADERS)
     response.set_etag(name.partition(".")[0])
     if name.partition(".")[0] in request.if_none_match:
         response.status_code = 304
         return response
-    response.data = parts().storage.get(name)
+    response.data = services().storage.get(name)
     return response

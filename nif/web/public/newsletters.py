@@ -8,23 +8,23 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.editions.archive import (
-    find_wrong,
-    get_correction,
-    get_sent,
-    newest_sent,
-    removed_since,
-    set_right_since,
+    find_corrected_digest,
+    find_removed_story_ids,
+    get_sent_correction,
+    get_sent_digest,
+    list_notes_since_edition,
+    list_sent_editions,
 )
-from nif.editions.composing import upcoming
-from nif.editions.correcting import carried
+from nif.editions.correction_editions import list_carried_notes
+from nif.editions.digest import next_slot_of_list
 from nif.errors import NotFound
-from nif.sends.reaching import reached
-from nif.stories.topics import named
+from nif.sends.correction_sends import count_correction_reach
+from nif.stories.tags import tag_names_of
+from nif.subscriptions.lists import archived_lists, find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
-from nif.subscriptions.reading import ended_lists, find_first_list, get_list, offered_lists
 from nif.web.access import Access, open_to
 from nif.web.current import reading
-from nif.web.public.caching import ticket
+from nif.web.public.page_cache import make_form_ticket
 
 blueprint = Blueprint("newsletters", __name__, url_prefix="/newsletters")
 
@@ -33,11 +33,11 @@ blueprint = Blueprint("newsletters", __name__, url_prefix="/newsletters")
 @open_to(Access.PUBLIC)
 def index() -> ResponseReturnValue:
     with reading() as session:
-        lists, ended = offered_lists(session), ended_lists(session)
-        topics = named(session, sorted({tag for one in lists for tag in one.topics}))
+        lists, ended = offered_lists(session), archived_lists(session)
+        topics = tag_names_of(session, sorted({tag for one in lists for tag in one.topics}))
     return render_template(
         "public/newsletters/index.html",
-        lists=[(one, upcoming(one, now=utc_now())) for one in lists],
+        lists=[(one, next_slot_of_list(one, now=utc_now())) for one in lists],
         ended=ended,
         topics=topics,
     )
@@ -45,33 +45,36 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/<list_slug>/")
 @open_to(Access.PUBLIC)
-def newsletter(list_slug: str) -> ResponseReturnValue:
+def show(list_slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, list_slug)
-        editions = newest_sent(session, mailing_list)
-        topics = named(session, mailing_list.topics)
-        offer = _offer(session, mailing_list)
+        editions = list_sent_editions(session, mailing_list)
+        topics = tag_names_of(session, mailing_list.topics)
+        offer = _find_offered_list(session, mailing_list)
     return render_template(
-        "public/newsletters/newsletter.html",
+        "public/newsletters/show.html",
         mailing_list=mailing_list,
-        next_slot=upcoming(mailing_list, now=utc_now()),
+        next_slot=next_slot_of_list(mailing_list, now=utc_now()),
         editions=editions,
         topics=topics,
         offer=offer,
-        form_ticket=ticket(),
+        form_ticket=make_form_ticket(),
     )
 
 
 @blueprint.get("/<list_slug>/<day>")
 @open_to(Access.PUBLIC)
-def edition(list_slug: str, day: str) -> ResponseReturnValue:
+def show_edition(list_slug: str, day: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, list_slug)
-        found = get_sent(session, mailing_list, _day(day))
-        corrections = carried(session, found)
+        found = get_sent_digest(session, mailing_list, _read_day(day))
+        corrections = list_carried_notes(session, found)
         stories = [item.revision for item in found.items]
-        since, removed = set_right_since(session, found), removed_since(session, found)
-        offer = _offer(session, mailing_list)
+        since, removed = (
+            list_notes_since_edition(session, found),
+            find_removed_story_ids(session, found),
+        )
+        offer = _find_offered_list(session, mailing_list)
     return render_template(
         "public/newsletters/edition.html",
         mailing_list=mailing_list,
@@ -81,19 +84,19 @@ def edition(list_slug: str, day: str) -> ResponseReturnValue:
         since=since,
         removed=removed,
         offer=offer,
-        form_ticket=ticket(),
+        form_ticket=make_form_ticket(),
     )
 
 
 @blueprint.get(f"/<list_slug>/<day>/correction-<int(max={2**63 - 1}):note_id>")
 @open_to(Access.PUBLIC)
-def correction(list_slug: str, day: str, note_id: int) -> ResponseReturnValue:
+def show_correction(list_slug: str, day: str, note_id: int) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, list_slug)
-        found, told = get_correction(session, mailing_list, _day(day), note_id)
-        wrong = find_wrong(session, found, told.note)
-        counts = reached(session, [note_id])
-        offer = _offer(session, mailing_list)
+        found, told = get_sent_correction(session, mailing_list, _read_day(day), note_id)
+        wrong = find_corrected_digest(session, found, told.note)
+        counts = count_correction_reach(session, [note_id])
+        offer = _find_offered_list(session, mailing_list)
     return render_template(
         "public/newsletters/correction.html",
         mailing_list=mailing_list,
@@ -102,16 +105,16 @@ def correction(list_slug: str, day: str, note_id: int) -> ResponseReturnValue:
         wrong=wrong,
         reached=counts,
         offer=offer,
-        form_ticket=ticket(),
+        form_ticket=make_form_ticket(),
     )
 
 
-def _offer(session: Session, mailing_list: MailingList) -> MailingList | None:
+def _find_offered_list(session: Session, mailing_list: MailingList) -> MailingList | None:
     """The list whose form stands on a list's pages: its own, or the site's where it has ended."""
-    return mailing_list if mailing_list.archived_at is None else find_first_list(session)
+    return mailing_list if mailing_list.archived_at is None else find_default_list(session)
 
 
-def _day(text: str) -> date:
+def _read_day(text: str) -> date:
     """Raises NotFound for what is no date."""
     try:
         return date.fromisoformat(text)

@@ -5,32 +5,32 @@ from flask import Blueprint, Response, render_template, request
 from nif.mail import outbox
 from nif.web.access import Access, open_to
 from nif.web.current import reading
-from nif.web.framing import in_a_frame
+from nif.web.security import framed_mail_response
 
-LARGEST_ID = 2**63 - 1
+MAX_MAIL_ID = 2**63 - 1
 blueprint = Blueprint("outbox", __name__, url_prefix="/outbox")
 
 
 @blueprint.get("")
 @open_to(Access.PUBLIC)
 def index() -> str:
-    before = min(request.args.get("before", LARGEST_ID, type=int), LARGEST_ID)
+    before = min(request.args.get("before", MAX_MAIL_ID, type=int), MAX_MAIL_ID)
     with reading() as session:
-        mails = outbox.newest_mails(session, before=before)
+        mails = outbox.list_outbox_mails(session, before=before)
         return render_template("public/outbox/index.html", mails=mails)
 
 
-@blueprint.get(f"/<int(max={LARGEST_ID}):mail_id>")
+@blueprint.get(f"/<int(max={MAX_MAIL_ID}):mail_id>")
 @open_to(Access.PUBLIC)
-def mail(mail_id: int) -> str:
+def show(mail_id: int) -> str:
     with reading() as session:
-        found = outbox.get_mail(session, mail_id)
-        return render_template("public/outbox/mail.html", mail=found)
+        found = outbox.get_outbox_mail(session, mail_id)
+        return render_template("public/outbox/show.html", mail=found)
 
 
-@blueprint.get(f"/<int(max={LARGEST_ID}):mail_id>/body")
+@blueprint.get(f"/<int(max={MAX_MAIL_ID}):mail_id>/body")
 @open_to(Access.PUBLIC)
-def body(mail_id: int) -> Response:
+def show_html(mail_id: int) -> Response:
     with reading() as session:
-        html = outbox.get_mail(session, mail_id).html
-    return in_a_frame(html)
+        html = outbox.get_outbox_mail(session, mail_id).html
+    return framed_mail_response(html)

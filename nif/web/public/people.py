@@ -2,35 +2,35 @@
 
 from flask import Blueprint, Response, render_template, request
 
-from nif.accounts import profiling
-from nif.stories.reading import by_person
+from nif.accounts import profiles
+from nif.stories.queries import list_stories_by_person
 from nif.web.access import Access, open_to
 from nif.web.current import reading
-from nif.web.public.caching import kept
+from nif.web.public.page_cache import cached_response
 
 blueprint = Blueprint("people", __name__, url_prefix="/people")
 
 
 @blueprint.get("")
 @open_to(Access.PUBLIC)
-def masthead() -> Response:
-    return kept(_masthead)
+def index() -> Response:
+    return cached_response(_render_index)
 
 
 @blueprint.get("/<slug>")
 @open_to(Access.PUBLIC)
-def person(slug: str) -> Response:
-    return kept(lambda: _person(slug))
+def show(slug: str) -> Response:
+    return cached_response(lambda: _render_person(slug))
 
 
-def _masthead() -> str:
+def _render_index() -> str:
     with reading() as session:
-        people = profiling.masthead(session)
-    return render_template("public/people/masthead.html", people=people)
+        people = profiles.list_public_profiles(session)
+    return render_template("public/people/index.html", people=people)
 
 
-def _person(slug: str) -> str:
+def _render_person(slug: str) -> str:
     with reading() as session:
-        profile, name = profiling.get_public(session, slug)
-        page = by_person(session, profile.account_id, after=request.args.get("after"))
-    return render_template("public/people/person.html", profile=profile, name=name, page=page)
+        profile, name = profiles.get_public_profile(session, slug)
+        page = list_stories_by_person(session, profile.account_id, after=request.args.get("after"))
+    return render_template("public/people/show.html", profile=profile, name=name, page=page)

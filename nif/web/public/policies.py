@@ -1,50 +1,126 @@
-"""The manifesto and the policies, as they are and as they were."""
+"""The manifesto and the policies, as they are and as they were.
+
+NIF's policies: texts of the newsroom, each version of them in a file that stays.
+
+A text lies in `templates/public/policies/texts/<slug>/<version>.html`: a few lines of TOML, a line
+`+++`, and the text as a template. A new version is a new file with the next number; nobody
+changes an old one.
+
+The crawlers that gather texts to train AI with. NIF asks them not to, and says so in one place.
+
+Those that fetch a page because a person asked for it are not among them.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 
 from flask import Blueprint, Response, current_app, render_template, request
 from markupsafe import Markup
 
 from nif.errors import NotFound
+from nif.ledger.policies import PolicyVersion
+from nif.settings import PROJECT
 from nif.web.access import Access, open_to
 from nif.web.current import links
-from nif.web.public.caching import kept
-from nif.web.public.crawlers import AS_OF, TRAINING
-from nif.web.public.policy_texts import MANIFESTO, POLICIES, Text
+from nif.web.public.page_cache import cached_response
+
+MANIFESTO = "manifesto"
+POLICY_FILES = PROJECT / "templates" / "public" / "policies" / "texts"
+HEAD_SEPARATOR = "\n+++\n"
+
+
+@dataclass(frozen=True)
+class PolicyText:
+    """One version of a policy. `change` says what is new in it; `body` is a template."""
+
+    version: int
+    title: str
+    summary: str
+    effective_from: date
+    change: str
+    body: str
+
+
+def read_policies(folder: Path) -> Mapping[str, Sequence[PolicyText]]:
+    """The policies by slug, the manifesto first, each with its versions, the newest first."""
+    return {
+        path.name: sorted(map(_read_text, path.iterdir()), key=lambda text: -text.version)
+        for path in sorted(folder.iterdir(), key=lambda path: (path.name != MANIFESTO, path.name))
+        if path.is_dir()
+    }
+
+
+def ledger_policies(policies: Mapping[str, Sequence[PolicyText]]) -> list[PolicyVersion]:
+    """Every version of every policy, in the order in which they came into force."""
+    said = [
+        PolicyVersion(slug, text.version, text.title, text.change, text.effective_from, text.body)
+        for slug, versions in policies.items()
+        for text in reversed(versions)
+    ]
+    return sorted(said, key=lambda policy: policy.effective_from)
+
+
+def _read_text(path: Path) -> PolicyText:
+    head, _, body = path.read_text(encoding="utf-8").partition(HEAD_SEPARATOR)
+    return PolicyText(version=int(path.stem), body=body, **tomllib.loads(head))
+
+
+POLICIES = read_policies(POLICY_FILES)
+
+
+TRAINING_CRAWLERS = (
+    "GPTBot",
+    "ClaudeBot",
+    "CCBot",
+    "Google-Extended",
+    "Applebot-Extended",
+    "meta-externalagent",
+    "Bytespider",
+    "Amazonbot",
+)
+
+CRAWLERS_AS_OF = date(2026, 11, 22)
+"""Their names change; the policy tells readers how old this list is."""
+
 
 blueprint = Blueprint("policies", __name__)
 
 
 @blueprint.get("/manifesto")
 @open_to(Access.PUBLIC)
-def manifesto() -> Response:
-    return _policy(MANIFESTO)
+def show_manifesto() -> Response:
+    return _cached_policy(MANIFESTO)
 
 
 @blueprint.get("/policies/")
 @open_to(Access.PUBLIC)
 def index() -> Response:
-    return kept(_index, by="")
+    return cached_response(_render_index, by="")
 
 
 @blueprint.get("/policies/<slug>")
 @open_to(Access.PUBLIC)
-def policy(slug: str) -> Response:
+def show(slug: str) -> Response:
     if slug == MANIFESTO:
         raise NotFound("The manifesto stands at /manifesto.")
-    return _policy(slug)
+    return _cached_policy(slug)
 
 
-def _index() -> str:
+def _render_index() -> str:
     newest = {slug: versions[0] for slug, versions in POLICIES.items()}
     return render_template("public/policies/index.html", policies=newest, links=links())
 
 
-def _policy(slug: str) -> Response:
+def _cached_policy(slug: str) -> Response:
     wanted = request.args.get("version", "")
-    text = _find(slug, wanted)
-    return kept(lambda: _page(slug, text), by=str(text.version))
+    text = _get_text(slug, wanted)
+    return cached_response(lambda: _render_policy(slug, text), by=str(text.version))
 
 
-def _find(slug: str, version: str) -> Text:
+def _get_text(slug: str, version: str) -> PolicyText:
     """The version asked for, or the one in force. Raises NotFound."""
     for text in POLICIES.get(slug, ()):
         if version in {"", str(text.version)}:
@@ -52,11 +128,11 @@ def _find(slug: str, version: str) -> Text:
     raise NotFound("There is no such policy." if not version else "There is no such version.")
 
 
-def _page(slug: str, text: Text) -> str:
+def _render_policy(slug: str, text: PolicyText) -> str:
     template = current_app.jinja_env.from_string(text.body)
-    body = Markup(template.render(training=TRAINING, crawlers_as_of=AS_OF))  # noqa: S704  (ours)
+    body = Markup(template.render(training=TRAINING_CRAWLERS, crawlers_as_of=CRAWLERS_AS_OF))  # noqa: S704  (ours)
     return render_template(
-        "public/policies/policy.html",
+        "public/policies/show.html",
         text=text,
         body=body,
         versions=POLICIES[slug],

@@ -1,6 +1,10 @@
-"""A reader's own page."""
+"""A reader's own page.
 
-from collections.abc import Mapping
+The topics that a reader is offered of each list, on their own page.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from datetime import datetime
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -9,22 +13,54 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.signups.models import Door
-from nif.subscriptions import choosing, pausing, preferring
-from nif.subscriptions.addresses import read_address
-from nif.subscriptions.consenting import wording_of_choices
+from nif.signups.models import SignupKind
+from nif.stories.tags import list_most_used_tags, tag_names_of
+from nif.subscriptions import preferences, tag_choices
+from nif.subscriptions.consent import wording_of_preferences
+from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber
+from nif.subscriptions.preferences import list_subscription_choices
+from nif.subscriptions.tag_choices import chosen_tags_of
 from nif.web.access import Access, open_to
-from nif.web.current import circumstances, reading, settings, tokens, transaction
-from nif.web.public import doors, topics
+from nif.web.current import consent_context, reading, settings, tokens, transaction
+from nif.web.public import signup_guard
+
+MAX_TAGS_OFFERED = 12
+
+
+@dataclass(frozen=True)
+class TagOffer:
+    """What can be ticked of a list: `names` by slug, and the slugs that are `chosen` already."""
+
+    names: Mapping[str, str]
+    chosen: Set[str]
+
+
+def tag_offers_of(session: Session, subscriber: Subscriber) -> dict[int, TagOffer]:
+    """What is offered by the id of the list: its own topics, or what the house writes about most.
+
+    What a reader chose once is offered to them for as long as they want it. A list of one topic
+    leaves nothing to choose.
+    """
+    of_the_house = list_most_used_tags(session, most=MAX_TAGS_OFFERED)
+    mine = chosen_tags_of(session, subscriber.id)
+    found: dict[int, TagOffer] = {}
+    for one, _ in list_subscription_choices(session, subscriber):
+        chosen = mine.get(one.id, set())
+        own = tag_names_of(session, one.topics[:MAX_TAGS_OFFERED]) if one.topics else of_the_house
+        kept = tag_names_of(session, sorted(chosen - own.keys()))
+        if len(own) > 1 or chosen:
+            found[one.id] = TagOffer({**own, **kept}, chosen)
+    return found
+
 
 blueprint = Blueprint("preferences", __name__, url_prefix="/preferences")
 
 
 @blueprint.get("")
 @open_to(Access.PUBLIC)
-def ask() -> ResponseReturnValue:
-    return _form()
+def request_link() -> ResponseReturnValue:
+    return _render_link_form()
 
 
 @blueprint.post("")
@@ -32,102 +68,107 @@ def ask() -> ResponseReturnValue:
 def send_link() -> ResponseReturnValue:
     typed = request.form.get("email", "")
     try:
-        address = read_address(typed)
+        address = parse_address(typed)
     except Invalid as error:
-        return _form(typed, error.problems["email"]), 422
-    if problem := doors.problem_with_form():
-        return _form(typed, problem), 422
-    if doors.has_to_ask_for_proof():
-        return _form(typed)
-    doors.take(Door.LINK, address, circumstances())
+        return _render_link_form(typed, error.problems["email"]), 422
+    if problem := signup_guard.find_form_problem():
+        return _render_link_form(typed, problem), 422
+    if signup_guard.must_ask_for_proof():
+        return _render_link_form(typed)
+    signup_guard.submit_signup(SignupKind.LINK, address, consent_context())
     return redirect(url_for("subscribe.check_your_inbox", link=1), 303)
 
 
 @blueprint.get("/<token>")
 @open_to(Access.TOKEN)
-def choose(token: str) -> ResponseReturnValue:
-    return _page(token, saved=request.args.get("saved", ""))
+def edit(token: str) -> ResponseReturnValue:
+    return _render_preferences(token, saved=request.args.get("saved", ""))
 
 
 @blueprint.post("/<token>")
 @open_to(Access.TOKEN)
-def save(token: str) -> ResponseReturnValue:
+def update(token: str) -> ResponseReturnValue:
     chosen = [value for name, value in request.form.items() if name.startswith("family-")]
     wanted = [] if "none" in request.form else request.form.getlist("list") + chosen
-    where = circumstances(wording_of_choices(settings().site_name))
+    where = consent_context(wording_of_preferences(settings().site_name))
     with transaction() as session:
-        subscriber = preferring.get_subscriber(session, token, tokens())
-        preferring.prefer(session, subscriber, wanted, where, now=utc_now())
+        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        preferences.save_preferences(session, subscriber, wanted, where, now=utc_now())
         if "none" not in request.form:
-            _choose_topics(session, subscriber)
-    return redirect(url_for(".choose", token=token, saved="lists"), 303)
+            _update_tag_choices(session, subscriber)
+    return redirect(url_for(".edit", token=token, saved="lists"), 303)
 
 
-def _choose_topics(session: Session, subscriber: Subscriber) -> None:
+def _update_tag_choices(session: Session, subscriber: Subscriber) -> None:
     """Keep the topics of each list whose topics the form asked about."""
     asked = request.form.getlist("topics")
-    offers = topics.offers(session, subscriber)
-    for one in preferring.subscriptions_of(session, subscriber):
+    offers = tag_offers_of(session, subscriber)
+    for one in preferences.confirmed_subscriptions_of(session, subscriber):
         offer = offers.get(one.list_id)
         if offer is None or one.mailing_list.slug not in asked:
             continue
         ticked = request.form.getlist(f"topic-{one.mailing_list.slug}")
         names = {tag: name for tag, name in offer.names.items() if tag in ticked}
         title, site = one.mailing_list.title, settings().site_name
-        where = circumstances(choosing.wording_of_topics(site, title, names.values()))
-        choosing.choose_topics(session, one, names.keys(), where, now=utc_now())
+        where = consent_context(tag_choices.wording_of_tag_choice(site, title, names.values()))
+        tag_choices.choose_tags(session, one, names.keys(), where, now=utc_now())
 
 
 @blueprint.post("/<token>/pause")
 @open_to(Access.TOKEN)
 def pause(token: str) -> ResponseReturnValue:
-    now, where = utc_now(), circumstances(page="/preferences")
+    now, where = utc_now(), consent_context(page="/preferences")
     try:
         with transaction() as session:
-            subscriber = preferring.get_subscriber(session, token, tokens())
+            subscriber = preferences.get_subscriber_by_token(session, token, tokens())
             if "go_on" in request.form:
-                pausing.go_on(session, subscriber, where, now=now)
+                preferences.resume_mail(session, subscriber, where, now=now)
             else:
-                pausing.pause(session, subscriber, _until(now), where, now=now)
+                preferences.pause_mail(session, subscriber, _read_pause_end(now), where, now=now)
     except Invalid as error:
-        return _page(token, problems=error.problems, until=request.form.get("until", "")), 422
-    return redirect(url_for(".choose", token=token, saved="pause"), 303)
+        return _render_preferences(
+            token, problems=error.problems, until=request.form.get("until", "")
+        ), 422
+    return redirect(url_for(".edit", token=token, saved="pause"), 303)
 
 
-def _until(now: datetime) -> datetime:
+def _read_pause_end(now: datetime) -> datetime:
     """When the pause ends that was asked for. Raises Invalid."""
     if "weeks" in request.form:
-        return pausing.after_weeks(request.form["weeks"], now=now)
-    return pausing.until_day(request.form.get("until", ""), settings().time_zone, now=now)
+        return preferences.parse_pause_weeks(request.form["weeks"], now=now)
+    return preferences.parse_pause_end(request.form.get("until", ""), settings().time_zone, now=now)
 
 
-def _page(
+def _render_preferences(
     token: str, *, saved: str = "", problems: Mapping[str, str] | None = None, until: str = ""
 ) -> str:
     """Raises NotFound."""
     with reading() as session:
-        subscriber = preferring.get_subscriber(session, token, tokens())
-        choices = preferring.choices(session, subscriber)
-        offers = topics.offers(session, subscriber)
-    alone, families = preferring.by_family(choices)
+        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        choices = preferences.list_subscription_choices(session, subscriber)
+        offers = tag_offers_of(session, subscriber)
+    alone, families = preferences.group_by_family(choices)
     return render_template(
-        "public/preferences/choose.html",
+        "public/preferences/edit.html",
         token=token,
         subscriber=subscriber,
         choices=choices,
         topics=offers,
         alone=alone,
         families=families,
-        paused=pausing.is_paused(subscriber, now=utc_now()),
-        weeks=pausing.WEEKS,
-        words=wording_of_choices(settings().site_name),
+        paused=preferences.is_paused(subscriber, now=utc_now()),
+        weeks=preferences.PAUSE_WEEKS,
+        words=wording_of_preferences(settings().site_name),
         saved=saved,
         problems=problems or {},
         until=until,
     )
 
 
-def _form(email: str = "", problem: str = "") -> str:
+def _render_link_form(email: str = "", problem: str = "") -> str:
     return render_template(
-        "public/preferences/ask.html", email=email, problem=problem, **doors.form_fields()
+        "public/preferences/request_link.html",
+        email=email,
+        problem=problem,
+        **signup_guard.signup_form_fields(),
     )

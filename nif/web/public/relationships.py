@@ -9,10 +9,14 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from nif.clock import utc_now
-from nif.register.deciding import Waived, waivers_in_public
-from nif.register.models import Ours
-from nif.register.natures import NATURES
-from nif.register.reading import Side, in_public, withheld
+from nif.register.disclosure_decisions import WaiverCount, count_waivers
+from nif.register.models import OurSide
+from nif.register.queries import (
+    OurSideRelationships,
+    count_withheld_relationships,
+    list_public_relationships,
+)
+from nif.register.relationship_types import RELATIONSHIP_TYPES
 from nif.stories.models import Story, StoryState
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings
@@ -21,28 +25,30 @@ blueprint = Blueprint("relationships", __name__)
 
 
 @dataclass(frozen=True)
-class Register:
+class PublicRegister:
     """What readers may see on a day: who on our side, how many are withheld, what was waived."""
 
     day: date
-    sides: list[tuple[str, Side]]
+    sides: list[tuple[str, OurSideRelationships]]
     withheld: int
-    waivers: list[Waived]
+    waivers: list[WaiverCount]
 
 
 @blueprint.get("/relationships")
 @open_to(Access.PUBLIC)
 def index() -> ResponseReturnValue:
-    return render_template("public/relationships/index.html", register=_register(), natures=NATURES)
+    return render_template(
+        "public/relationships/index.html", register=_read_register(), natures=RELATIONSHIP_TYPES
+    )
 
 
 @blueprint.get("/relationships.json")
 @open_to(Access.PUBLIC)
-def as_json() -> ResponseReturnValue:
-    register = _register()
+def index_json() -> ResponseReturnValue:
+    register = _read_register()
     return jsonify(
         day=register.day.isoformat(),
-        relationships=[_record(name, side) for name, side in register.sides],
+        relationships=[_side_as_data(name, side) for name, side in register.sides],
         withheld=register.withheld,
         waivers=[
             {**vars(each), "nature": each.nature.value, "count": each.count}
@@ -51,24 +57,26 @@ def as_json() -> ResponseReturnValue:
     )
 
 
-def _register() -> Register:
+def _read_register() -> PublicRegister:
     today = utc_now().date()
     published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
     with reading() as session:
-        return Register(
+        return PublicRegister(
             day=today,
-            sides=[(_name(side), side) for side in in_public(session, on=today)],
-            withheld=withheld(session, on=today),
-            waivers=waivers_in_public(session, stories=published),
+            sides=[
+                (_side_name(side), side) for side in list_public_relationships(session, on=today)
+            ],
+            withheld=count_withheld_relationships(session, on=today),
+            waivers=count_waivers(session, stories=published),
         )
 
 
-def _name(side: Side) -> str:
-    names = {Ours.NIF: settings().site_short_name, Ours.OWNER: settings().owner_name}
+def _side_name(side: OurSideRelationships) -> str:
+    names = {OurSide.NIF: settings().site_short_name, OurSide.OWNER: settings().owner_name}
     return names.get(side.ours, side.name)
 
 
-def _record(name: str, side: Side) -> dict[str, Any]:
+def _side_as_data(name: str, side: OurSideRelationships) -> dict[str, Any]:
     today = utc_now().date()
     return {
         "ours": {"kind": side.ours.value, "name": name},

@@ -7,22 +7,22 @@ from flask import Blueprint, Response
 
 from nif.clock import utc_now
 from nif.errors import NotFound
-from nif.stories import listing
-from nif.stories.listing import Listed, News, Part
-from nif.subscriptions.reading import ended_lists, offered_lists
+from nif.stories import queries
+from nif.stories.queries import NewsSitemapEntry, SitemapEntry, SitemapPart
+from nif.subscriptions.lists import archived_lists, offered_lists
 from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
-from nif.web.filters import iso
-from nif.web.public.caching import kept
-from nif.web.public.markup import add, document, root
-from nif.web.public.policy_texts import POLICIES
+from nif.web.filters import format_timestamp
+from nif.web.public.page_cache import cached_response
+from nif.web.public.policies import POLICIES
+from nif.web.public.xml_documents import add_element, new_root, write_document
 
 XML = "application/xml"
-SITEMAPS = {"xmlns": "http://www.sitemaps.org/schemas/sitemap/0.9"}
-GOOGLE_NEWS = {"xmlns:news": "http://www.google.com/schemas/sitemap-news/0.9"}
-NEWS_FOR = timedelta(days=2)
-LAST_PART = 2**63 // listing.PART
+SITEMAP_NAMESPACE = {"xmlns": "http://www.sitemaps.org/schemas/sitemap/0.9"}
+NEWS_NAMESPACE = {"xmlns:news": "http://www.google.com/schemas/sitemap-news/0.9"}
+NEWS_WINDOW = timedelta(days=2)
+MAX_PART = 2**63 // queries.SITEMAP_PART_SIZE
 
 blueprint = Blueprint("sitemaps", __name__)
 
@@ -30,112 +30,121 @@ blueprint = Blueprint("sitemaps", __name__)
 @blueprint.get("/sitemap.xml")
 @open_to(Access.PUBLIC)
 def index() -> Response:
-    return kept(_index, XML, by="")
+    return cached_response(_render_index, XML, by="")
 
 
-@blueprint.get(f"/sitemaps/articles-<int(max={LAST_PART}):part>.xml")
+@blueprint.get(f"/sitemaps/articles-<int(max={MAX_PART}):part>.xml")
 @open_to(Access.PUBLIC)
-def articles(part: int) -> Response:
-    return kept(lambda: _articles(part), XML, by="")
+def show_stories(part: int) -> Response:
+    return cached_response(lambda: _render_stories(part), XML, by="")
 
 
-@blueprint.get(f"/sitemaps/topics-<int(max={LAST_PART}):part>.xml")
+@blueprint.get(f"/sitemaps/topics-<int(max={MAX_PART}):part>.xml")
 @open_to(Access.PUBLIC)
-def topics(part: int) -> Response:
-    return kept(lambda: _topics(part), XML, by="")
+def show_tags(part: int) -> Response:
+    return cached_response(lambda: _render_tags(part), XML, by="")
 
 
 @blueprint.get("/sitemaps/pages.xml")
 @open_to(Access.PUBLIC)
-def pages() -> Response:
-    return kept(_pages, XML, by="")
+def show_pages() -> Response:
+    return cached_response(_render_pages, XML, by="")
 
 
 @blueprint.get("/sitemaps/news.xml")
 @open_to(Access.PUBLIC)
-def news() -> Response:
+def show_news() -> Response:
     """Stories grow too old for it without any change on the shelf: it is kept for a minute."""
     minute = utc_now().replace(second=0, microsecond=0)
-    with_two_days = minute - NEWS_FOR
+    with_two_days = minute - NEWS_WINDOW
 
     def render() -> str:
         with reading() as session:
-            found = listing.news(session, since=with_two_days)
-        return _written_news(found)
+            found = queries.list_news_entries(session, since=with_two_days)
+        return _write_news(found)
 
-    return kept(render, XML, by=iso(minute))
+    return cached_response(render, XML, by=format_timestamp(minute))
 
 
-def _index() -> str:
+def _render_index() -> str:
     with reading() as session:
-        stories, tags = listing.story_parts(session), listing.topic_parts(session)
-    tree = root("sitemapindex", SITEMAPS)
-    for path, changed in _files(stories, tags):
-        entry = add(tree, "sitemap")
-        add(entry, "loc", links().page(f"/sitemaps/{path}.xml"))
+        stories, tags = queries.list_story_parts(session), queries.list_tag_parts(session)
+    tree = new_root("sitemapindex", SITEMAP_NAMESPACE)
+    for path, changed in _list_files(stories, tags):
+        entry = add_element(tree, "sitemap")
+        add_element(entry, "loc", links().page(f"/sitemaps/{path}.xml"))
         if changed:
-            add(entry, "lastmod", changed)
-    return document(tree)
+            add_element(entry, "lastmod", changed)
+    return write_document(tree)
 
 
-def _files(stories: Sequence[Part], tags: Sequence[Part]) -> Iterator[tuple[str, str]]:
+def _list_files(
+    stories: Sequence[SitemapPart], tags: Sequence[SitemapPart]
+) -> Iterator[tuple[str, str]]:
     yield "news", ""
     yield "pages", ""
     for number, changed_at in stories:
-        yield f"articles-{number}", iso(changed_at)
+        yield f"articles-{number}", format_timestamp(changed_at)
     for number, changed_at in tags:
-        yield f"topics-{number}", iso(changed_at)
+        yield f"topics-{number}", format_timestamp(changed_at)
 
 
-def _articles(part: int) -> str:
+def _render_stories(part: int) -> str:
     with reading() as session:
-        found = listing.stories_of(session, part)
-    return _written([(links().story(slug), iso(changed)) for slug, changed in _some(found)])
+        found = queries.list_stories_of_part(session, part)
+    return _write_urlset(
+        [
+            (links().story(slug), format_timestamp(changed))
+            for slug, changed in _raise_if_empty(found)
+        ]
+    )
 
 
-def _topics(part: int) -> str:
+def _render_tags(part: int) -> str:
     with reading() as session:
-        found = listing.topics_of(session, part)
-    return _written([(links().tag(slug), iso(changed)) for slug, changed in _some(found)])
+        found = queries.list_tags_of_part(session, part)
+    return _write_urlset(
+        [(links().tag(slug), format_timestamp(changed)) for slug, changed in _raise_if_empty(found)]
+    )
 
 
-def _some(found: Sequence[Listed]) -> Sequence[Listed]:
+def _raise_if_empty(found: Sequence[SitemapEntry]) -> Sequence[SitemapEntry]:
     """Raises NotFound where there is nothing."""
     if not found:
         raise NotFound("There is no such sitemap.")
     return found
 
 
-def _pages() -> str:
+def _render_pages() -> str:
     with reading() as session:
-        lists = [*offered_lists(session), *ended_lists(session)]
+        lists = [*offered_lists(session), *archived_lists(session)]
     fixed = ("/newsletters/", "/subscribe", "/policies/", "/transparency")
     addresses = [links().home(), *(links().page(path) for path in fixed)]
     addresses += [links().page(f"/newsletters/{one.slug}/") for one in lists]
     addresses += [links().policy(slug) for slug in POLICIES]
-    return _written([(address, "") for address in addresses])
+    return _write_urlset([(address, "") for address in addresses])
 
 
-def _written(addresses: Sequence[tuple[str, str]]) -> str:
-    tree = root("urlset", SITEMAPS)
+def _write_urlset(addresses: Sequence[tuple[str, str]]) -> str:
+    tree = new_root("urlset", SITEMAP_NAMESPACE)
     for address, changed in addresses:
-        entry = add(tree, "url")
-        add(entry, "loc", address)
+        entry = add_element(tree, "url")
+        add_element(entry, "loc", address)
         if changed:
-            add(entry, "lastmod", changed)
-    return document(tree)
+            add_element(entry, "lastmod", changed)
+    return write_document(tree)
 
 
-def _written_news(found: Sequence[News]) -> str:
+def _write_news(found: Sequence[NewsSitemapEntry]) -> str:
     house = settings()
-    tree = root("urlset", SITEMAPS | GOOGLE_NEWS)
+    tree = new_root("urlset", SITEMAP_NAMESPACE | NEWS_NAMESPACE)
     for slug, headline, published_at in found:
-        entry = add(tree, "url")
-        add(entry, "loc", links().story(slug))
-        item = add(entry, "news:news")
-        publication = add(item, "news:publication")
-        add(publication, "news:name", house.site_name)
-        add(publication, "news:language", house.language)
-        add(item, "news:publication_date", iso(published_at))
-        add(item, "news:title", typeset(headline))
-    return document(tree)
+        entry = add_element(tree, "url")
+        add_element(entry, "loc", links().story(slug))
+        item = add_element(entry, "news:news")
+        publication = add_element(item, "news:publication")
+        add_element(publication, "news:name", house.site_name)
+        add_element(publication, "news:language", house.language)
+        add_element(item, "news:publication_date", format_timestamp(published_at))
+        add_element(item, "news:title", typeset(headline))
+    return write_document(tree)

@@ -1,4 +1,7 @@
-"""Joining: the form, the answer that is the same for everyone, and the confirmation."""
+"""Joining: the form, the answer that is the same for everyone, and the confirmation.
+
+What stands in the place of an archived list's form.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -8,29 +11,39 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
-from nif.editions.composing import upcoming
+from nif.editions.digest import next_slot_of_list
 from nif.errors import Invalid, NotFound
-from nif.signups.models import Door
-from nif.subscriptions import joining
-from nif.subscriptions.addresses import Address, likely_slip, read_address
-from nif.subscriptions.consenting import wording
+from nif.signups.models import SignupKind
+from nif.subscriptions import double_opt_in
+from nif.subscriptions.consent import wording_of_subscription
+from nif.subscriptions.double_opt_in import list_other_requests
+from nif.subscriptions.email_address import EmailAddress, parse_address, suggest_correction
+from nif.subscriptions.lists import find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
-from nif.subscriptions.offering import also_asked
-from nif.subscriptions.reading import find_first_list, get_list, offered_lists
 from nif.web.access import Access, open_to
-from nif.web.current import circumstances, reading, settings, tokens, transaction
-from nif.web.public import doors
-from nif.web.public.elsewhere import opens, other_site
-from nif.web.public.ended import ended
+from nif.web.current import consent_context, reading, settings, tokens, transaction
+from nif.web.public import signup_guard
+from nif.web.public.signup_guard import find_other_site, is_embed_key_of
+
+
+def render_archived_list(mailing_list: MailingList) -> ResponseReturnValue:
+    """The page that says that a list has ended, and what else there is."""
+    with reading() as session:
+        others = offered_lists(session)
+    page = render_template(
+        "public/subscribe/archived_list.html", mailing_list=mailing_list, others=others
+    )
+    return page, 410
+
 
 blueprint = Blueprint("subscribe", __name__)
 
-CHOSEN = "the newsletter that I chose"
+CHOSEN_LIST_WORDS = "the newsletter that I chose"
 """In the words beside a form with several lists, in place of a title."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class SubscribeForm:
     """What a form said: kept as it was typed, so that nobody has to type it again.
 
     `page` is where on our site it stood, `origin` the other site where it did not, such as
@@ -45,45 +58,51 @@ class Wish:
     origin: str = ""
 
 
-class Show(Protocol):
+class FormRenderer(Protocol):
     """Shows a form again with what was typed, and what is to be put right or asked."""
 
-    def __call__(self, wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue: ...
+    def __call__(
+        self, wish: SubscribeForm, problem: str = "", slip: str = ""
+    ) -> ResponseReturnValue: ...
 
 
 @blueprint.get("/subscribe")
 @blueprint.get("/subscribe/<list_slug>")
 @open_to(Access.PUBLIC)
-def ask(list_slug: str = "") -> ResponseReturnValue:
-    return _form(Wish(list_slug=list_slug))
+def new(list_slug: str = "") -> ResponseReturnValue:
+    return _render_form(SubscribeForm(list_slug=list_slug))
 
 
 @blueprint.post("/subscribe")
 @blueprint.post("/subscribe/<list_slug>")
 @open_to(Access.PUBLIC)
-def join(list_slug: str = "") -> ResponseReturnValue:
-    return answer(read_wish(list_slug), _form, url_for(".check_your_inbox"))
+def create(list_slug: str = "") -> ResponseReturnValue:
+    return answer_subscribe_form(
+        read_subscribe_form(list_slug), _render_form, url_for(".check_your_inbox")
+    )
 
 
-def read_wish(list_slug: str) -> Wish:
+def read_subscribe_form(list_slug: str) -> SubscribeForm:
     """What the form of this request said."""
-    return Wish(
+    return SubscribeForm(
         email=request.form.get("use") or request.form.get("email", ""),
         list_slug=request.form.get("list", list_slug),
         keep=request.form.get("keep", ""),
         page=request.form.get("page", "")[:200],
         chosen="chosen" in request.form,
-        origin=other_site(),
+        origin=find_other_site(),
     )
 
 
-def answer(wish: Wish, show: Show, thanks: str) -> ResponseReturnValue:
+def answer_subscribe_form(
+    wish: SubscribeForm, show: FormRenderer, thanks: str
+) -> ResponseReturnValue:
     """Do what a form asked for, wherever it stands: on our site, in a frame, on another site.
 
     `thanks` is the address of the page that says the same to everyone.
     """
     try:
-        address = read_address(wish.email)
+        address = parse_address(wish.email)
     except Invalid as error:
         return show(wish, problem=error.problems["email"])
     with reading() as session:
@@ -92,14 +111,14 @@ def answer(wish: Wish, show: Show, thanks: str) -> ResponseReturnValue:
         raise NotFound("There is no newsletter to subscribe to yet.")
     if wanted is None or wanted.archived_at is not None:
         return show(wish)
-    has_key = opens(request.form.get("key", ""), wanted)
-    if not has_key and (problem := doors.problem_with_form()):
+    has_key = is_embed_key_of(request.form.get("key", ""), wanted)
+    if not has_key and (problem := signup_guard.find_form_problem()):
         return show(wish, problem=problem)
-    if (slip := likely_slip(address)) and wish.keep != wish.email:
+    if (slip := suggest_correction(address)) and wish.keep != wish.email:
         return show(wish, slip=slip)
-    if doors.has_to_ask_for_proof():
+    if signup_guard.must_ask_for_proof():
         return show(wish)
-    _lay_down(wish, address, wanted, has_key=has_key)
+    _submit_request(wish, address, wanted, has_key=has_key)
     return redirect(thanks, 303)
 
 
@@ -115,11 +134,11 @@ def check_your_inbox() -> ResponseReturnValue:
 def confirm(token: str) -> ResponseReturnValue:
     with reading() as session:
         now = utc_now()
-        subscription = joining.find_by_token(session, token, tokens(), now=now)
+        subscription = double_opt_in.get_subscription_to_confirm(session, token, tokens(), now=now)
         mailing_list = subscription.mailing_list
-        others = [one.mailing_list for one in also_asked(session, subscription, now=now)]
+        others = [one.mailing_list for one in list_other_requests(session, subscription, now=now)]
     if mailing_list.archived_at is not None:
-        return ended(mailing_list)
+        return render_archived_list(mailing_list)
     return render_template(
         "public/subscribe/confirm.html",
         mailing_list=mailing_list,
@@ -130,11 +149,13 @@ def confirm(token: str) -> ResponseReturnValue:
 
 @blueprint.post("/confirm/<token>")
 @open_to(Access.TOKEN)
-def confirmed(token: str) -> ResponseReturnValue:
+def update(token: str) -> ResponseReturnValue:
     with transaction() as session:
-        mailing_list = joining.find_by_token(session, token, tokens(), now=utc_now()).mailing_list
+        mailing_list = double_opt_in.get_subscription_to_confirm(
+            session, token, tokens(), now=utc_now()
+        ).mailing_list
         if mailing_list.archived_at is None:
-            _confirm(session, token, mailing_list)
+            _confirm_subscriptions(session, token, mailing_list)
     return redirect(url_for(".welcome", list_slug=mailing_list.slug), 303)
 
 
@@ -144,60 +165,64 @@ def welcome(list_slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, list_slug)
     if mailing_list.archived_at is not None:
-        return ended(mailing_list)
+        return render_archived_list(mailing_list)
     return render_template(
         "public/subscribe/welcome.html",
         mailing_list=mailing_list,
-        next_slot=upcoming(mailing_list, now=utc_now()),
+        next_slot=next_slot_of_list(mailing_list, now=utc_now()),
     )
 
 
-def _confirm(session: Session, token: str, mailing_list: MailingList) -> None:
+def _confirm_subscriptions(session: Session, token: str, mailing_list: MailingList) -> None:
     now, site = utc_now(), settings().site_name
-    where = circumstances(wording(site, mailing_list.title))
-    subscription = joining.confirm(session, token, tokens(), where, now=now)
+    where = consent_context(wording_of_subscription(site, mailing_list.title))
+    subscription = double_opt_in.confirm_subscription(session, token, tokens(), where, now=now)
     if "all" in request.form:
-        for other in also_asked(session, subscription, now=now):
-            where = circumstances(wording(site, other.mailing_list.title))
-            joining.enter(session, other, where, now=now)
+        for other in list_other_requests(session, subscription, now=now):
+            where = consent_context(wording_of_subscription(site, other.mailing_list.title))
+            double_opt_in.activate_subscription(session, other, where, now=now)
 
 
-def _lay_down(wish: Wish, address: Address, wanted: MailingList, *, has_key: bool) -> None:
-    words = wording(settings().site_name, CHOSEN if wish.chosen else wanted.title)
-    where = circumstances(words, page=wish.page)
+def _submit_request(
+    wish: SubscribeForm, address: EmailAddress, wanted: MailingList, *, has_key: bool
+) -> None:
+    words = wording_of_subscription(
+        settings().site_name, CHOSEN_LIST_WORDS if wish.chosen else wanted.title
+    )
+    where = consent_context(words, page=wish.page)
     where = replace(where, source=wish.origin or where.source)
-    doors.take(Door.JOIN, address, where, wanted.id, has_key=has_key)
+    signup_guard.submit_signup(SignupKind.JOIN, address, where, wanted.id, has_key=has_key)
 
 
 def _find_list(session: Session, slug: str) -> MailingList | None:
     """The list that a form names, or the one that the site's form offers where it names none."""
     if not slug:
-        return find_first_list(session)
+        return find_default_list(session)
     try:
         return get_list(session, slug)
     except NotFound:
         return None
 
 
-def _form(wish: Wish, problem: str = "", slip: str = "") -> ResponseReturnValue:
+def _render_form(wish: SubscribeForm, problem: str = "", slip: str = "") -> ResponseReturnValue:
     with reading() as session:
         lists = offered_lists(session)
         chosen = _find_list(session, wish.list_slug)
     no_list = bool(wish.list_slug) and chosen is None
     if chosen is not None and chosen.archived_at is not None:
-        return ended(chosen)
+        return render_archived_list(chosen)
     if chosen is not None and not chosen.is_shown:
         # Whoever has its link is asked about nothing else.
         lists = [chosen]
     page = render_template(
-        "public/subscribe/ask.html",
+        "public/subscribe/new.html",
         wish=wish,
         lists=lists,
         chosen=chosen or (lists[0] if lists else None),
         problem=problem,
         slip=slip,
-        chosen_words=CHOSEN,
+        chosen_words=CHOSEN_LIST_WORDS,
         no_list=no_list,
-        **doors.form_fields(),
+        **signup_guard.signup_form_fields(),
     )
     return page, 422 if problem or slip or no_list else 200

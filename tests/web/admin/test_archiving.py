@@ -3,7 +3,7 @@
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
+from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
 from nif.subscriptions.models import MailingList
 from tests.factories import a_list, a_plain_send
@@ -40,7 +40,9 @@ def test_a_list_with_readers_is_archived_taken_back_and_never_deleted(
     assert "The list goes on" in admin.post(f"{at}/take-back", follow_redirects=True).text
     with database.reading() as session:
         assert session.scalars(select(MailingList.archived_at)).one() is None
-        acts = session.scalars(select(Act.what).where(Act.subject_kind == "list")).all()
+        acts = session.scalars(
+            select(AuditEntry.what).where(AuditEntry.subject_kind == "list")
+        ).all()
     assert acts == ["list_archived", "list_taken_back"]
 
 
@@ -54,4 +56,7 @@ def test_a_list_that_nobody_ever_joined_is_deleted(admin: FlaskClient, database:
     assert "NIF Daily is deleted." in page.text
     assert admin.get("/admin/lists/daily").status_code == 404
     with database.reading() as session:
-        assert session.scalars(select(Act.what).order_by(Act.id.desc())).first() == "list_deleted"
+        assert (
+            session.scalars(select(AuditEntry.what).order_by(AuditEntry.id.desc())).first()
+            == "list_deleted"
+        )

@@ -8,10 +8,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, select, update
 
 from nif.database import Database
-from nif.sends.certifying import Fate
-from nif.sends.events import Event
-from nif.sends.exporting import csv_of
-from nif.sends.models import Attempt, Batch, BatchState, Delivery, Outcome, Send, SendState
+from nif.sends.certificates import DeliveryStatus, delivery_statuses_as_csv
+from nif.sends.models import (
+    Attempt,
+    Batch,
+    BatchState,
+    Delivery,
+    DeliveryOutcome,
+    ProviderEvent,
+    Send,
+    SendState,
+)
 from tests.conftest import NOON
 from tests.factories import a_plain_send
 from tests.web.newsroom.staff import text_of
@@ -25,7 +32,7 @@ def settled(database: Database, *addresses: str, count: int = 0) -> str:
         ends = {"first": batch.first, "last": batch.last, "copies": batch.size}
         own = {"id": "a" * 32, "send_id": send.id, "batch_id": batch.id, "lease_id": "l"}
         session.execute(insert(Attempt).values(begun_at=NOON, **ends, **own))
-        refused = {"outcome": Outcome.REFUSED, "why": "No such mailbox."}
+        refused = {"outcome": DeliveryOutcome.REFUSED, "why": "No such mailbox."}
         one = Delivery.subscriber_id == batch.first
         session.execute(update(Delivery).where(one).values(refused))
         batch.state, batch.attempt_id, batch.refused = BatchState.ACCEPTED, "a" * 32, 1
@@ -89,7 +96,7 @@ def test_the_people_come_as_a_file_in_which_no_cell_is_a_formula(
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
 def test_whatever_begins_like_a_formula_is_made_harmless(cell: str) -> None:
-    text = "".join(csv_of([Fate(1, cell, "refused", cell, None)]))
+    text = "".join(delivery_statuses_as_csv([DeliveryStatus(1, cell, "refused", cell, None)]))
 
     row = list(csv.reader(io.StringIO(text, newline="")))[1]
     assert row == ["1", f"'{cell}", "refused", f"'{cell}", ""]
@@ -114,8 +121,8 @@ def test_one_person_is_found_with_what_was_reported_about_them(
     with database.transaction() as session:
         good = session.scalars(select(Batch.last)).one()
         about = {"attempt_id": "a" * 32, "happened_at": NOON, "received_at": NOON}
-        session.add(Event(id="1", kind="delivered", subscriber_id=good, **about))
-        session.add(Event(id="2", kind="bounce", subscriber_id=good - 1, **about))
+        session.add(ProviderEvent(id="1", kind="delivered", subscriber_id=good, **about))
+        session.add(ProviderEvent(id="2", kind="bounce", subscriber_id=good - 1, **about))
 
     page = text_of(admin.get(f"{address}/people?address=good@EXAMPLE.com").text)
     assert "Good@example.com Accepted" in page

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
+from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
 from nif.subscriptions.models import MailingList
 from tests.factories import a_list, a_story, shelf_version
@@ -85,7 +85,7 @@ def test_all_of_a_list_is_changed_on_one_form_but_its_short_name(
     assert "Every Monday at 09:15, America/New York time" in page
     with database.reading() as session:
         daily = session.scalars(select(MailingList)).one()
-        act = session.scalars(select(Act).where(Act.what == "list_changed")).one()
+        act = session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).one()
         assert shelf_version(session) > before
     assert (daily.slug, daily.topics, daily.family) == ("daily", ["ai", "deals"], "news")
     assert (daily.sender_name, daily.language, daily.is_shown) == ("NIF News", "de", False)
@@ -113,7 +113,9 @@ def test_a_slip_is_told_beside_its_field_and_nothing_is_lost(
     assert "In short." in answer.text
     with database.reading() as session:
         assert session.scalars(select(MailingList.title)).one() == "NIF Daily"
-        assert session.scalars(select(Act).where(Act.what == "list_changed")).all() == []
+        assert (
+            session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).all() == []
+        )
 
 
 def test_the_second_of_two_admins_is_told_and_decides(

@@ -7,13 +7,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
+from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
-from nif.importing.models import ImportRun
+from nif.imports.models import ImportRun
 from nif.jobs.worker import Worker
-from nif.parts import Parts
+from nif.services import Services
 from nif.settings import Settings
-from nif.subscriptions.reading import get_list
+from nif.subscriptions.lists import get_list
 from tests.factories import a_list
 from tests.web.newsroom.staff import text_of
 
@@ -46,7 +46,7 @@ def send(admin: FlaskClient, data: bytes, name: str = "readers.csv") -> str:
 
 @pytest.mark.usefixtures("daily")
 def test_a_file_is_looked_at_checked_imported_reported_and_undone(
-    admin: FlaskClient, database: Database, parts: Parts
+    admin: FlaskClient, database: Database, parts: Services
 ) -> None:
     worker = Worker(parts)
     at = send(admin, FILE)
@@ -76,7 +76,7 @@ def test_a_file_is_looked_at_checked_imported_reported_and_undone(
     assert "2 people are as they were before it" in text_of(admin.get(at).text)
     with database.reading() as session:
         assert get_list(session, "daily").confirmed_count == 0
-        assert session.scalars(select(Act.what).order_by(Act.id)).all()[-3:] == [
+        assert session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)).all()[-3:] == [
             "import_begun",
             "list_exported",
             "import_undone",

@@ -9,14 +9,8 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.editions.models import Edition, EditionState
 from nif.sends.models import SendState
-from nif.sends.planning import plan
-from tests.factories import (
-    a_list,
-    a_plain_edition,
-    a_plain_send,
-    a_story,
-    subscriptions,
-)
+from nif.sends.planning import plan_send
+from tests.factories import a_list, a_plain_edition, a_plain_send, a_story, subscriptions
 from tests.web.newsroom.staff import text_of
 
 
@@ -67,7 +61,7 @@ def test_a_list_shows_what_became_of_its_slots(admin: FlaskClient, database: Dat
     with database.transaction() as session:
         mailing_list = a_list(session)
         subscriptions(session, mailing_list, 2)
-        plan(session, a_plain_edition(session, mailing_list, now=now), now=now)
+        plan_send(session, a_plain_edition(session, mailing_list, now=now), now=now)
         for days, state in ((1, EditionState.EMPTY), (2, EditionState.MISSED)):
             due = now - timedelta(days=days)
             session.add(

@@ -10,26 +10,26 @@ from sqlalchemy import select, update
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.editions.correcting import corrections_due
-from nif.parts import Parts
-from nif.sends import splitting
-from nif.sends.certifying import tally
-from nif.sends.events import Report
+from nif.editions.correction_editions import list_due_corrections
+from nif.sends import batches
+from nif.sends.certificates import count_deliveries
 from nif.sends.models import (
     Attempt,
     AttemptResult,
     Batch,
     BatchState,
-    Cause,
     Delivery,
+    DeliveryOutcome,
     Lease,
-    Outcome,
     Send,
+    SendEventCount,
     SendState,
+    SendStopCause,
 )
+from nif.services import Services
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_send, a_story
-from tests.sends.test_correcting import (
+from tests.sends.test_correction_sends import (
     HOUR,
     LATER,
     corrected,
@@ -144,7 +144,7 @@ def test_an_estimate_is_given_only_where_it_is_honest(
 
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
-        splitting.split(session, batch.id, batch.last)
+        batches.split_batch(session, batch.id, batch.last)
         done = session.get_one(Batch, batch.id, populate_existing=True)
         done.state, done.settled_at = BatchState.ACCEPTED, utc_now() - timedelta(seconds=60)
 
@@ -152,7 +152,7 @@ def test_an_estimate_is_given_only_where_it_is_honest(
 
 
 def test_the_houses_own_limits_are_said_and_end_the_guessing(
-    app: Flask, admin: FlaskClient, database: Database, parts: Parts
+    app: Flask, admin: FlaskClient, database: Database, parts: Services
 ) -> None:
     limited = parts.settings.model_copy(update={"send_rate": 14.0, "send_per_day": 2000})
     app.extensions["nif"] = replace(parts, settings=limited)
@@ -207,19 +207,19 @@ def test_a_finished_send_has_nothing_to_press(admin: FlaskClient, database: Data
 @pytest.mark.parametrize(
     ("cause", "kind", "todo"),
     [
-        (Cause.BY_HAND, "Paused", "it continues where it stopped"),
-        (Cause.CONTENT, "Deciding", "its text is frozen"),
-        (Cause.TOO_LARGE, "Deciding", "smaller digest"),
-        (Cause.TOO_LATE, "Deciding", "If it is old news by now, cancel"),
-        (Cause.COMPLAINTS, "Deciding", "why readers did not expect this mail"),
-        (Cause.BOUNCES, "Deciding", "where the list came from"),
-        (Cause.FAULT, "Deciding", "worker’s log"),
-        (Cause.UNBALANCED, "Deciding", "Report this"),
+        (SendStopCause.BY_HAND, "Paused", "it continues where it stopped"),
+        (SendStopCause.CONTENT, "Deciding", "its text is frozen"),
+        (SendStopCause.TOO_LARGE, "Deciding", "smaller digest"),
+        (SendStopCause.TOO_LATE, "Deciding", "If it is old news by now, cancel"),
+        (SendStopCause.COMPLAINTS, "Deciding", "why readers did not expect this mail"),
+        (SendStopCause.BOUNCES, "Deciding", "where the list came from"),
+        (SendStopCause.FAULT, "Deciding", "worker’s log"),
+        (SendStopCause.UNBALANCED, "Deciding", "Report this"),
         (None, "Paused", "it continues where it stopped"),
     ],
 )
 def test_a_paused_send_says_why_what_to_do_and_can_go_on(
-    admin: FlaskClient, database: Database, cause: Cause | None, kind: str, todo: str
+    admin: FlaskClient, database: Database, cause: SendStopCause | None, kind: str, todo: str
 ) -> None:
     address = planned(database, state=SendState.PAUSED, cause=cause, trouble="What happened.")
 
@@ -301,7 +301,7 @@ def test_a_person_decides_about_an_uncertain_batch(
 
     assert "Noted as" in noted.text
     with database.reading() as session:
-        assert tally(session, session.get_one(Send, 1)).accepted == accepted
+        assert count_deliveries(session, session.get_one(Send, 1)).accepted == accepted
     again = admin.post(
         f"{address}/batches/{batch}", data={"as": button, "attempt": attempt}, follow_redirects=True
     )
@@ -318,7 +318,7 @@ def test_a_decision_that_says_nothing_changes_nothing(
 
     assert "Nothing was changed" in page.text
     with database.reading() as session:
-        assert tally(session, session.get_one(Send, 1)).uncertain == 3
+        assert count_deliveries(session, session.get_one(Send, 1)).uncertain == 3
 
 
 def test_whoever_was_refused_is_listed_with_the_reason(
@@ -328,7 +328,7 @@ def test_whoever_was_refused_is_listed_with_the_reason(
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
         batch.refused = 1
-        refused = {"outcome": Outcome.REFUSED, "why": "Does not contain a valid address."}
+        refused = {"outcome": DeliveryOutcome.REFUSED, "why": "Does not contain a valid address."}
         session.execute(
             update(Delivery).where(Delivery.subscriber_id == batch.first).values(refused)
         )
@@ -346,7 +346,7 @@ def test_what_the_provider_reported_is_shown_with_a_warning_where_it_is_too_much
     address = planned(database)
     with database.transaction() as session:
         for kind, count in (("delivered", 2000), ("bounce", 60), ("a_new_kind", 3)):
-            session.add(Report(send_id=1, kind=kind, count=count))
+            session.add(SendEventCount(send_id=1, kind=kind, count=count))
 
     page = text_of(admin.get(address).text)
 
@@ -365,7 +365,7 @@ def test_a_send_that_is_not_there_is_a_page(admin: FlaskClient, where: str) -> N
 
 
 def test_a_correction_that_is_taken_back_is_left_to_the_next_digest(
-    admin: FlaskClient, database: Database, parts: Parts
+    admin: FlaskClient, database: Database, parts: Services
 ) -> None:
     with database.transaction() as session:
         daily = a_list(session)
@@ -389,4 +389,4 @@ def test_a_correction_that_is_taken_back_is_left_to_the_next_digest(
     assert "nobody was mailed, and the next digest tells it instead" in taken.text
     assert "Taken back before anyone was mailed" in taken.text
     with database.reading() as session:
-        assert len(corrections_due(session, daily, now=LATER)) == 1
+        assert len(list_due_corrections(session, daily, now=LATER)) == 1

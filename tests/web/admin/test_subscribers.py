@@ -6,12 +6,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
-from nif.audience.models import Segment
+from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
-from nif.parts import Parts
-from nif.subscriptions.consenting import Circumstances, record
-from nif.subscriptions.forgetting import is_erased
+from nif.services import Services
+from nif.subscribers.models import Segment
+from nif.subscriptions.consent import ConsentContext, record_consent
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -21,9 +20,10 @@ from nif.subscriptions.models import (
     SubscriptionState,
     Suppression,
 )
-from tests.audience.crowd import a_crowd
+from nif.subscriptions.suppression_list import is_erased_address
 from tests.conftest import NOON
 from tests.factories import a_send
+from tests.subscribers.crowd import a_crowd
 from tests.web.newsroom.staff import text_of
 
 
@@ -64,13 +64,13 @@ def test_an_empty_house_says_how_subscribers_come(admin: FlaskClient) -> None:
 
 
 def test_a_subscribers_page_tells_their_story(
-    admin: FlaskClient, database: Database, parts: Parts
+    admin: FlaskClient, database: Database, parts: Services
 ) -> None:
     with database.transaction() as session:
         send = a_send(session, parts, "ann@example.com")
         on = session.scalars(select(Subscription)).one()
-        agreed = Circumstances("/subscribe", "192.0.2.0/24", "I would like mail.")
-        record(session, on, ConsentAction.CONFIRMED, agreed, now=NOON)
+        agreed = ConsentContext("/subscribe", "192.0.2.0/24", "I would like mail.")
+        record_consent(session, on, ConsentAction.CONFIRMED, agreed, now=NOON)
         subject = send.edition.as_message().subject
 
     page = text_of(admin.get("/admin/subscribers/1").text)
@@ -83,7 +83,7 @@ def test_a_subscribers_page_tells_their_story(
 
 
 def test_acts_are_asked_about_recorded_and_shown(
-    admin: FlaskClient, database: Database, parts: Parts
+    admin: FlaskClient, database: Database, parts: Services
 ) -> None:
     with database.transaction() as session:
         slug = a_send(session, parts, "ann@example.com").mailing_list.slug
@@ -104,7 +104,11 @@ def test_acts_are_asked_about_recorded_and_shown(
         assert session.scalars(select(Subscription.state)).one() is SubscriptionState.LEFT
         assert session.scalars(select(MailingList.left_count)).one() == 1
         assert session.scalars(select(Consent.action)).all() == [ConsentAction.LEFT]
-        told = session.execute(select(Act.what, Act.detail).where(Act.subject_kind == "subscriber"))
+        told = session.execute(
+            select(AuditEntry.what, AuditEntry.detail).where(
+                AuditEntry.subject_kind == "subscriber"
+            )
+        )
         acts = told.all()
         assert [act.what for act in acts][-1] == "suppression_lifted"
         assert not any("ann" in str(act) for act in acts)
@@ -129,8 +133,10 @@ def test_who_asks_an_admin_is_shown_all_and_forgotten(
     assert "Ann" not in found(admin, "/admin/subscribers")
     assert admin.get(one).status_code == 404
     with database.reading() as session:
-        assert is_erased(session, ann.canonical)
-        acts = session.execute(select(Act.what, Act.subject_id, Act.detail)).all()
+        assert is_erased_address(session, ann.canonical)
+        acts = session.execute(
+            select(AuditEntry.what, AuditEntry.subject_id, AuditEntry.detail)
+        ).all()
     assert ("subscriber_erased", str(ann.id), None) in [tuple(act) for act in acts]
 
 

@@ -7,13 +7,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
+from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
-from nif.sends import chores, telling
-from nif.subscriptions.forgetting import remember_erased
+from nif.sends import periodic_tasks, suppression_sync
 from nif.subscriptions.models import Suppression
 from nif.subscriptions.models import SuppressionReason as Reason
-from nif.subscriptions.suppressing import suppress
+from nif.subscriptions.suppression_list import record_erased_address, suppress_address
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
 from tests.web.newsroom.staff import text_of
@@ -25,10 +24,12 @@ WHERE = "/admin/suppressions"
 def barred(database: Database) -> None:
     with database.transaction() as session:
         a_subscription(session, a_list(session), "ann@example.com")
-        suppress(session, "ann@example.com", Reason.MANUAL, source="by hand: Asked.", now=NOON)
-        suppress(session, "bo@example.com", Reason.BOUNCED, source="event bounce", now=NOON)
-        suppress(session, "b_x@example.com", Reason.COMPLAINED, source="import:1", now=NOON)
-        remember_erased(session, "cy@example.com", source="test", now=NOON)
+        suppress_address(
+            session, "ann@example.com", Reason.MANUAL, source="by hand: Asked.", now=NOON
+        )
+        suppress_address(session, "bo@example.com", Reason.BOUNCED, source="event bounce", now=NOON)
+        suppress_address(session, "b_x@example.com", Reason.COMPLAINED, source="import:1", now=NOON)
+        record_erased_address(session, "cy@example.com", source="test", now=NOON)
 
 
 def shown(admin: FlaskClient, query: str = "") -> list[str]:
@@ -78,7 +79,7 @@ def test_a_pasted_list_is_checked_one_by_one(admin: FlaskClient, database: Datab
         di = session.get_one(Suppression, "di@example.com")
         assert (di.reason, di.source) == (Reason.MANUAL, "by hand: They wrote a letter.")
         assert session.get_one(Suppression, "bo@example.com").reason is Reason.BOUNCED
-        acts = session.execute(select(Act.what, Act.detail)).all()
+        acts = session.execute(select(AuditEntry.what, AuditEntry.detail)).all()
     assert ("suppressions_added", {"new": 1, "there": 2}) in [tuple(act) for act in acts]
     done = admin.post(
         new, data={"addresses": "ed@example.com", "reason": "x"}, follow_redirects=True
@@ -105,7 +106,11 @@ def test_only_what_was_made_by_hand_is_lifted_after_a_question(
 
     assert shown(admin) == ["bo@", "b_x@"]
     with database.reading() as session:
-        acts = session.execute(select(Act.what, Act.subject_kind, Act.subject_id, Act.detail)).all()
+        acts = session.execute(
+            select(
+                AuditEntry.what, AuditEntry.subject_kind, AuditEntry.subject_id, AuditEntry.detail
+            )
+        ).all()
     assert ("suppression_lifted", "subscriber", "1", None) in [tuple(act) for act in acts]
     assert not any("@example.com" in str(act) for act in acts)
 
@@ -121,15 +126,19 @@ def test_the_list_is_taken_out_without_the_erased_and_that_is_noted(
     assert "attachment" in answer.headers["Content-Disposition"]
     assert admin.post(f"{WHERE}/export.csv", data={"reason": "x"}).status_code == 422
     with database.reading() as session:
-        assert session.scalars(select(Act.what)).all()[-1] == "suppressions_exported"
+        assert session.scalars(select(AuditEntry.what)).all()[-1] == "suppressions_exported"
 
 
 def test_what_keeps_the_provider_from_hearing_is_told_in_a_sentence(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
-        chores.begin(session, telling.CHORE, every=telling.EVERY, now=NOON)
-        chores.note(session, telling.CHORE, "SendGrid answered 403: no", now=NOON)
+        periodic_tasks.begin_task_if_due(
+            session, suppression_sync.PUSH_TASK, every=suppression_sync.PUSH_EVERY, now=NOON
+        )
+        periodic_tasks.record_task_result(
+            session, suppression_sync.PUSH_TASK, "SendGrid answered 403: no", now=NOON
+        )
 
     assert "give the key the right “Suppressions: full access”" in text_of(
         admin.get("/admin/").text

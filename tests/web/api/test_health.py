@@ -4,8 +4,8 @@ from pathlib import Path
 
 from flask.testing import FlaskClient
 
-from nif.app import join
-from nif.parts import assemble
+from nif.app import build_app
+from nif.services import build_services
 from nif.settings import load_settings
 
 
@@ -15,8 +15,8 @@ def test_a_house_in_order_is_alive_and_ready(client: FlaskClient) -> None:
 
 
 def test_a_database_without_tables_is_not_ready(tmp_path: Path) -> None:
-    parts = assemble(load_settings(_env_file=None, instance_dir=tmp_path))
-    client = join(parts).test_client()
+    parts = build_services(load_settings(_env_file=None, instance_dir=tmp_path))
+    client = build_app(parts).test_client()
 
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nif.sends.events import EventPost
+from nif.sends.models import ProviderEventPost
 from nif.settings import Settings
 from tests.standin.signing import Signer
 
@@ -26,7 +26,7 @@ def settings(settings: Settings, signer: Signer) -> Settings:
 
 def kept(session: Session) -> int:
     session.rollback()
-    return session.scalar(select(func.count()).select_from(EventPost)) or 0
+    return session.scalar(select(func.count()).select_from(ProviderEventPost)) or 0
 
 
 def test_a_signed_post_is_kept_and_answered(

@@ -5,10 +5,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from nif.accounts.auditing import Act
+from nif.accounts.audit_log import AuditEntry
 from nif.accounts.models import Account, RoleName
 from nif.database import Database
-from nif.stories.drafting import draft
+from nif.stories.drafts import create_draft
 from nif.stories.models import Story
 from tests.conftest import NOON
 from tests.factories import an_account, story_copy
@@ -39,7 +39,7 @@ def test_a_profile_becomes_public_when_its_person_says_so(
     author.post("/account/profile", data=profile)
     assert author.get("/people/ann-author").status_code == 404
     with database.reading() as session:
-        acts = session.scalars(select(Act).where(Act.what == "profile_changed")).all()
+        acts = session.scalars(select(AuditEntry).where(AuditEntry.what == "profile_changed")).all()
     assert acts[1].detail == {"is_public": {"before": False, "after": True}}
 
 
@@ -77,7 +77,7 @@ def test_another_password_ends_the_sessions_elsewhere_and_goes_on_here(
     assert author.get("/account/").status_code == 200
     assert elsewhere.get("/account/").status_code == 302
     with database.reading() as session:
-        assert session.scalars(select(Act.what)).all().count("password_set") == 1
+        assert session.scalars(select(AuditEntry.what)).all().count("password_set") == 1
 
 
 def test_an_author_changes_drafts_of_their_own_and_reads_those_of_others(
@@ -85,8 +85,8 @@ def test_an_author_changes_drafts_of_their_own_and_reads_those_of_others(
 ) -> None:
     with database.transaction() as session:
         mine = session.scalar(select(Account.id))
-        theirs = draft(session, story_copy(), author_id=an_account(session).id, now=NOON).id
-        own = draft(session, story_copy(), author_id=mine, now=NOON).id
+        theirs = create_draft(session, story_copy(), author_id=an_account(session).id, now=NOON).id
+        own = create_draft(session, story_copy(), author_id=mine, now=NOON).id
     changed = {"headline": "Changed", "edits": "0"}
 
     page = author.get(f"/newsroom/stories/{theirs}")

@@ -12,10 +12,10 @@ from werkzeug.test import TestResponse
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.media.keeping import use
-from nif.media.models import Picture, SourceType
-from nif.media.preparing import CLAIM, MOST_TRIES, prepare
-from nif.parts import Parts
+from nif.media.library import count_picture_use
+from nif.media.models import DigitalSourceType, Picture
+from nif.media.renditions import CLAIM_LIFETIME, MAX_TRIES, make_due_renditions
+from nif.services import Services
 from tests.conftest import NOON
 from tests.media.drawing import Endless, a_bomb, a_file, with_exif
 from tests.media.pictures import kept
@@ -38,11 +38,11 @@ def send(desk: FlaskClient, data: bytes, name: str = "wall.jpg", **words: str) -
     return desk.post(NEW, data=fields, content_type="multipart/form-data")
 
 
-def added(desk: FlaskClient, parts: Parts, **words: str) -> str:
+def added(desk: FlaskClient, parts: Services, **words: str) -> str:
     """The address of a picture whose files are made."""
     answer = send(desk, a_file(), **words)
     assert answer.status_code == 303, text_of(answer.text)
-    prepare(parts.database.transaction, parts.storage, clock=utc_now)
+    make_due_renditions(parts.database.transaction, parts.storage, clock=utc_now)
     return answer.location
 
 
@@ -61,14 +61,14 @@ def test_the_empty_library_says_what_to_do(desk: FlaskClient) -> None:
     )
 
 
-def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, parts: Parts) -> None:
+def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, parts: Services) -> None:
     answer = send(desk, with_exif(6))
     assert answer.status_code == 303
     waiting = desk.get(answer.location)
     assert "Being prepared." in waiting.text
     assert "Being prepared" in desk.get("/newsroom/pictures/").text
 
-    prepare(parts.database.transaction, parts.storage, clock=utc_now)
+    make_due_renditions(parts.database.transaction, parts.storage, clock=utc_now)
 
     page = desk.get(answer.location)
     assert "Being prepared." not in page.text
@@ -97,7 +97,7 @@ def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, parts: Parts) 
     ids=["empty", "svg", "bomb", "truncated", "polyglot", "large"],
 )
 def test_a_file_that_is_not_taken_is_told_beside_its_field(
-    app: Flask, desk: FlaskClient, parts: Parts, data: bytes, words: str
+    app: Flask, desk: FlaskClient, parts: Services, data: bytes, words: str
 ) -> None:
     object.__setattr__(parts.settings, "media_largest", 300_000)
 
@@ -190,7 +190,7 @@ def test_the_same_file_leads_to_where_it_is(desk: FlaskClient, database: Databas
     assert the_picture(database).alt == "A red wall"
 
 
-def test_what_an_editor_types_is_never_markup(desk: FlaskClient, parts: Parts) -> None:
+def test_what_an_editor_types_is_never_markup(desk: FlaskClient, parts: Services) -> None:
     words = dict.fromkeys(("alt", "credit", "licence", "caption"), HOSTILE)
     address = added(desk, parts, **words, credit_url="https://example.com/?q=%22><script>")
 
@@ -227,7 +227,7 @@ def test_older_pictures_are_on_further_pages_and_words_find_some(
 
 
 def test_a_picture_is_described_and_cut_anew(
-    desk: FlaskClient, parts: Parts, database: Database
+    desk: FlaskClient, parts: Services, database: Database
 ) -> None:
     address = added(desk, parts)
     before = desk.get(address).text
@@ -241,7 +241,7 @@ def test_a_picture_is_described_and_cut_anew(
     assert (picture.focus_x, picture.focus_y, picture.edits) == (0.125, 0, 1)
     assert picture.crops == {"card": [0.1, 0.2, 0.305]}
     assert "Being cut anew." in desk.get(address).text
-    prepare(parts.database.transaction, parts.storage, clock=utc_now)
+    make_due_renditions(parts.database.transaction, parts.storage, clock=utc_now)
     after = desk.get(address).text
     assert "Made by AI." in after
     assert 'value="30.5"' in after
@@ -292,7 +292,7 @@ def test_a_picture_that_someone_else_saved_meanwhile_keeps_both(
     assert desk.post(address, data=edit(alt="Mine", edits="1")).status_code == 303
 
 
-def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, parts: Parts) -> None:
+def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, parts: Services) -> None:
     address = added(desk, parts)
     name = re.findall(r"/media/[0-9a-f]{40}\.\w+", desk.get(address).text)[0]
     assert "Delete this picture?" in desk.get(f"{address}/delete").text
@@ -308,7 +308,7 @@ def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, parts: Parts) ->
 def test_a_picture_that_a_story_shows_stays(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         picture = kept(session)
-        use(session, picture.id)
+        count_picture_use(session, picture.id)
     address = f"/newsroom/pictures/{picture.id}"
 
     assert "It cannot be deleted" in desk.get(f"{address}/delete").text
@@ -321,7 +321,7 @@ def test_a_picture_that_a_story_shows_stays(desk: FlaskClient, database: Databas
 def test_what_could_not_be_made_can_be_tried_again(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         picture = kept(session)
-        picture.tries, picture.claimed_at = MOST_TRIES, NOON - CLAIM
+        picture.tries, picture.claimed_at = MAX_TRIES, NOON - CLAIM_LIFETIME
     address = f"/newsroom/pictures/{picture.id}"
     assert "could not be made" in desk.get(address).text
 
@@ -335,7 +335,7 @@ def test_content_credentials_are_spoken_of(desk: FlaskClient, database: Database
     with database.transaction() as session:
         picture = kept(session)
         picture.had_provenance = True
-        picture.source_type = SourceType.WITH_AI
+        picture.source_type = DigitalSourceType.WITH_AI
 
     page = text_of(desk.get(f"/newsroom/pictures/{picture.id}").text)
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.database import Database
-from nif.register.models import Nature
-from nif.stories.models import Override, Story, StoryState
+from nif.register.models import RelationshipType
+from nif.stories.models import CheckOverride, Story, StoryState
 from tests.factories import an_account
 from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import signed_in, text_of
@@ -105,7 +105,7 @@ def test_an_editor_may_not_open_a_gate(desk: FlaskClient, database: Database) ->
     assert "Yours to decide" not in desk.get(f"{address}/publish").text
     assert desk.post(f"{address}/publish").status_code == 422
     with database.reading() as session:
-        assert session.scalars(select(Override)).all() == []
+        assert session.scalars(select(CheckOverride)).all() == []
 
 
 def test_whoever_may_decide_opens_a_gate_for_a_reason(
@@ -124,7 +124,7 @@ def test_whoever_may_decide_opens_a_gate_for_a_reason(
     assert "because" in short.text
     assert closed.status_code == 422
     with database.reading() as session:
-        made = session.scalars(select(Override)).one()
+        made = session.scalars(select(CheckOverride)).one()
         assert (made.code, made.reason) == ("G11", "It is news by any measure.")
         assert session.scalars(select(Story)).one().state is StoryState.PUBLISHED
     page = desk.get(f"/articles/{the_story(database).slug}").text
@@ -160,7 +160,7 @@ def test_what_is_on_record_is_decided_on_the_page(
 ) -> None:
     with database.transaction() as session:
         party = a_party(session, "Lumen Sync")
-        relationship = a_relationship(session, party, Nature.COMPETITOR).id
+        relationship = a_relationship(session, party, RelationshipType.COMPETITOR).id
     address = saved(desk)
     of = f"{address}/relationships/{relationship}"
 

@@ -7,8 +7,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.register.deciding import disclose
-from nif.register.models import Materiality, Nature, Party, Relationship, Visibility
+from nif.register.disclosure_decisions import disclose_relationship
+from nif.register.models import (
+    Materiality,
+    Party,
+    Relationship,
+    RelationshipType,
+    RelationshipVisibility,
+)
 from tests.conftest import NOON
 from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import text_of
@@ -48,7 +54,7 @@ def test_a_relationship_is_written_down_with_the_terms_of_its_nature(
     assert made.changed_by_id is not None
     assert (made.materiality, made.visibility, made.lookback_months) == (
         Materiality.DEFAULT,
-        Visibility.MATCH_ONLY,
+        RelationshipVisibility.MATCH_ONLY,
         12,
     )
 
@@ -122,7 +128,7 @@ def test_it_is_changed_and_keeps_what_the_form_showed(
     assert answer.status_code == 303
     changed = the_relationship(database)
     assert changed is not None
-    assert (changed.nature, changed.sentence) == (Nature.SPONSOR, "Y sponsors us.")
+    assert (changed.nature, changed.sentence) == (RelationshipType.SPONSOR, "Y sponsors us.")
     assert (changed.version, changed.lookback_months) == (2, 24)
 
 
@@ -165,7 +171,7 @@ def test_what_is_as_usual_follows_a_change_of_its_nature(
     desk: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
-        a_relationship(session, a_party(session, "Y"), Nature.GIFT, detail="a lamp")
+        a_relationship(session, a_party(session, "Y"), RelationshipType.GIFT, detail="a lamp")
 
     page = desk.get("/newsroom/register/relationships/1").text
 
@@ -178,8 +184,8 @@ def test_what_is_as_usual_follows_a_change_of_its_nature(
 def test_only_what_never_stood_is_taken_away(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         told = a_relationship(session, a_party(session, "Y"))
-        a_relationship(session, session.get(Party, 2), Nature.SPONSOR)
-        disclose(session, 7, told, by=None, now=NOON)
+        a_relationship(session, session.get(Party, 2), RelationshipType.SPONSOR)
+        disclose_relationship(session, 7, told, by=None, now=NOON)
 
     kept = desk.post("/newsroom/register/relationships/1/delete", follow_redirects=True)
     gone = desk.post("/newsroom/register/relationships/2/delete", follow_redirects=True)

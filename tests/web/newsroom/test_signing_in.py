@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from nif.accounts.models import RoleName
 from nif.database import Database
-from nif.mail.posting import Letter
-from nif.web.login import password_link
+from nif.mail.transactional import TransactionalEmail
+from nif.web.login import create_password_link
 from tests.web.newsroom.staff import PASSWORD, enrolled, sign_in, text_of, without_tokens
 
 
@@ -75,9 +75,9 @@ def test_a_forgotten_password_is_set_by_a_link(app: Flask, database: Database) -
     assert "Mail me a link" in client.get("/reset").text
     assert client.post("/reset", data={"email": email}).status_code == 200
     with database.reading() as session:
-        assert session.scalars(select(Letter.address)).all() == [email]
+        assert session.scalars(select(TransactionalEmail.address)).all() == [email]
 
-    link = password_link(app, email).removeprefix("http://127.0.0.1:8000")
+    link = create_password_link(app, email).removeprefix("http://127.0.0.1:8000")
     assert "Choose a password" in client.get(link).text
     short = client.post(link, data={"password": "short", "password_confirm": "short"})
     assert 'id="password-problem"' in short.text
@@ -93,4 +93,4 @@ def test_an_address_without_an_account_learns_nothing(app: Flask, database: Data
 
     assert page.status_code == 200
     with database.reading() as session:
-        assert session.scalars(select(Letter)).all() == []
+        assert session.scalars(select(TransactionalEmail)).all() == []

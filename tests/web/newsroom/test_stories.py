@@ -8,10 +8,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from nif.database import Database
-from nif.stories.drafting import get_story, redraft
-from nif.stories.kinds import ChangeKind
-from nif.stories.models import Story, StoryState
-from nif.stories.revising import Change, NoteCopy, revise
+from nif.stories.corrections import NoteInput, StoryChange, revise_story
+from nif.stories.drafts import get_story, save_draft
+from nif.stories.models import ChangeKind, Story, StoryState
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account, story_copy
 from tests.register.entries import a_party
@@ -318,10 +317,10 @@ def test_the_desk_says_what_became_of_a_published_story(
         for kind in (ChangeKind.RETRACTION, ChangeKind.REMOVAL, None):
             story = get_story(session, a_story(session, headline=f"Was {kind}").story_id)
             if kind:
-                change = Change(kind, "Why", NoteCopy(text="It was not so."))
-                revise(session, story, change, by=editor, now=NOON + timedelta(minutes=5))
+                change = StoryChange(kind, "Why", NoteInput(text="It was not so."))
+                revise_story(session, story, change, by=editor, now=NOON + timedelta(minutes=5))
         copy = story_copy(headline="Was changed")
-        redraft(session, story, copy, edits=story.edits, now=NOON + timedelta(minutes=6))
+        save_draft(session, story, copy, edits=story.edits, now=NOON + timedelta(minutes=6))
 
     for address in ("/newsroom/", "/newsroom/?state=published"):
         page = text_of(desk.get(address).text)

@@ -7,30 +7,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nif.errors import Invalid
-from nif.links import is_address
+from nif.links import is_web_address
 from nif.stories.models import ReasonCode, SourceKind
-from nif.web.newsroom.answer_form import AnswerForm
-from nif.web.newsroom.story_copy import copy_of, problems, sketch
-from nif.web.newsroom.story_form import MOST_SECTIONS, SectionRow, blank, flat, grown, read
+from nif.web.newsroom.story_form import (
+    MAX_SECTIONS,
+    DeclarationForm,
+    SectionRow,
+    add_form_group,
+    blank_story_form,
+    flatten_story_form,
+    read_story_form,
+)
+from nif.web.newsroom.story_validation import (
+    build_unsaved_story,
+    story_form_problems,
+    validate_story_form,
+)
 
 LEAST = {"headline": "A headline"}
 
 
 def test_groups_are_read_in_order_and_empty_ones_are_dropped() -> None:
-    form = read(
+    form = read_story_form(
         LEAST
         | {"sections-0-label": "", "sections-1-label": "B:", "sections-1-bullets": "one\ntwo"}
         | {"sources-0-kind": "own_reporting", "sources-1-kind": "publication"}
     )
 
-    copy = copy_of(form)
+    copy = validate_story_form(form)
 
     assert copy.sections == [("B:", ["one", "two"], None)]
     assert [source.kind for source in copy.sources] == [SourceKind.OWN_REPORTING]
 
 
 def test_what_editors_paste_is_tidied() -> None:
-    form = read(
+    form = read_story_form(
         {
             "headline": "  Two\n words\x00 ",
             "sections-0-label": " A: ",
@@ -41,7 +52,7 @@ def test_what_editors_paste_is_tidied() -> None:
         }
     )
 
-    copy = copy_of(form)
+    copy = validate_story_form(form)
 
     assert copy.headline == "Two words"
     assert copy.sections == [("A:", ["first", "second"], None)]
@@ -72,11 +83,11 @@ def test_what_editors_paste_is_tidied() -> None:
     ],
 )
 def test_what_cannot_be_saved_is_named_by_its_field(given: dict[str, str], name: str) -> None:
-    form = read(LEAST | given)
+    form = read_story_form(LEAST | given)
 
-    assert list(problems(form)) == [name]
+    assert list(story_form_problems(form)) == [name]
     with pytest.raises(Invalid):
-        copy_of(form)
+        validate_story_form(form)
 
 
 @pytest.mark.parametrize(
@@ -84,16 +95,16 @@ def test_what_cannot_be_saved_is_named_by_its_field(given: dict[str, str], name:
     ["javascript:alert(1)", "ftp://a.b/", "//a.b", "https://", "http://[", "https://a b", "a.b/c"],
 )
 def test_only_addresses_on_the_web_are_addresses(text: str) -> None:
-    assert not is_address(text)
+    assert not is_web_address(text)
 
 
 def test_groups_grow_up_to_a_limit() -> None:
-    form = blank("Jo")
-    for _ in range(MOST_SECTIONS + 5):
-        form = grown(form, "section")
+    form = blank_story_form("Jo")
+    for _ in range(MAX_SECTIONS + 5):
+        form = add_form_group(form, "section")
 
-    assert len(form.sections) == MOST_SECTIONS
-    assert grown(form, "nonsense") is form
+    assert len(form.sections) == MAX_SECTIONS
+    assert add_form_group(form, "nonsense") is form
 
 
 NAMES = ("headline", "tags", "reason_code", "reason_subject", "edits", "sections-0-label")
@@ -103,10 +114,10 @@ MORE = ("sections-0-bullets", "sources-0-kind", "sources-0-url", "sources-0-publ
 @settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional={name: st.text() for name in NAMES + MORE}))
 def test_whatever_comes_in_is_read_judged_and_drawn(values: dict[str, str]) -> None:
-    form = read(values)
+    form = read_story_form(values)
 
-    assert all(problems(form).values())
-    assert "\x00" not in sketch(form, gap="…").headline
+    assert all(story_form_problems(form).values())
+    assert "\x00" not in build_unsaved_story(form, gap="…").headline
     assert all(isinstance(row, SectionRow) for row in form.sections)
 
 
@@ -129,11 +140,11 @@ def test_the_mark_before_a_bullet_is_none_of_its_words(typed: str, bullet: str) 
 
 def test_a_form_field_by_field_is_read_as_the_same_form() -> None:
     form = replace(
-        grown(blank("Jo Reyes"), "source"),
+        add_form_group(blank_story_form("Jo Reyes"), "source"),
         lead="Words",
         picture_id="7",
         sections=[SectionRow("A:", "one\ntwo", "8"), SectionRow()],
-        answers=AnswerForm(origin="pitched", origin_by="Palisade"),
+        answers=DeclarationForm(origin="pitched", origin_by="Palisade"),
     )
 
-    assert read(flat(form)) == form
+    assert read_story_form(flatten_story_form(form)) == form

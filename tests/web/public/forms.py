@@ -9,17 +9,17 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from nif.clock import utc_now
-from nif.mail.posting import Letter
-from nif.parts import Parts
-from nif.signups.answering import answer_all
-from nif.tokens import Purpose
+from nif.mail.transactional import TransactionalEmail
+from nif.services import Services
+from nif.signups.requests import process_signups
+from nif.tokens import TokenPurpose
 
 
-def ticket(parts: Parts, *, age: int = 10) -> str:
-    return parts.tokens.make(Purpose.FORM, int(time()) - age)
+def ticket(parts: Services, *, age: int = 10) -> str:
+    return parts.tokens.make(TokenPurpose.FORM, int(time()) - age)
 
 
-def subscribe(client: FlaskClient, parts: Parts, email: str, **fields: str) -> TestResponse:
+def subscribe(client: FlaskClient, parts: Services, email: str, **fields: str) -> TestResponse:
     """Send the form, and have the worker answer it."""
     form = {"email": email, "list": "daily", "ticket": ticket(parts), **fields}
     answer = client.post("/subscribe", data=form)
@@ -27,20 +27,20 @@ def subscribe(client: FlaskClient, parts: Parts, email: str, **fields: str) -> T
     return answer
 
 
-def have_answered(parts: Parts) -> None:
+def have_answered(parts: Services) -> None:
     """Have the worker answer what was asked for at the doors."""
-    answer_all(parts.database.transaction, parts.pen, clock=utc_now)
+    process_signups(parts.database.transaction, parts.pen, clock=utc_now)
 
 
-def ask_for_link(client: FlaskClient, parts: Parts, email: str) -> TestResponse:
+def ask_for_link(client: FlaskClient, parts: Services, email: str) -> TestResponse:
     """The same for the link to a reader's own page."""
     answer = client.post("/preferences", data={"email": email, "ticket": ticket(parts)})
     have_answered(parts)
     return answer
 
 
-def letters(session: Session) -> list[Letter]:
-    found = list(session.scalars(select(Letter).order_by(Letter.id)))
+def letters(session: Session) -> list[TransactionalEmail]:
+    found = list(session.scalars(select(TransactionalEmail).order_by(TransactionalEmail.id)))
     let_go(session)
     return found
 
@@ -51,7 +51,7 @@ def let_go(session: Session) -> None:
     session.rollback()
 
 
-def link_in(letter: Letter, kind: str) -> str:
+def link_in(letter: TransactionalEmail, kind: str) -> str:
     """The path of the letter's first link of a kind."""
     found = re.search(rf"https?://[^/]+(/{kind}/\S+)", letter.message["text"])
     assert found

@@ -13,11 +13,10 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.database import Database
-from nif.stories.drafting import get_story
-from nif.stories.kinds import ChangeKind
-from nif.stories.models import Revision, StoryType
-from nif.stories.publishing import restock
-from nif.stories.revising import Change, NoteCopy, revise
+from nif.stories.corrections import NoteInput, StoryChange, revise_story
+from nif.stories.drafts import get_story
+from nif.stories.models import ChangeKind, Revision, StoryType
+from nif.stories.publishing import invalidate_pages
 from nif.typography import typeset
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account
@@ -154,7 +153,7 @@ def revised(first: Revision, **given: object) -> Revision:
 def point_to(session: Session, revision: Revision) -> None:
     story = get_story(session, revision.story_id)
     story.current_id, story.slug = revision.id, revision.slug
-    restock(session)
+    invalidate_pages(session)
 
 
 def test_atom_says_by_via_where_a_story_came_from(client: FlaskClient, database: Database) -> None:
@@ -255,8 +254,8 @@ def test_what_was_retracted_says_so_before_its_headline(
     with database.transaction() as session:
         made = a_story(session, headline="Palisade Sells", story_type=StoryType.OPINION)
         story = get_story(session, made.story_id)
-        change = Change(ChangeKind.RETRACTION, "Retracted", NoteCopy(text="It is not so."))
-        revise(session, story, change, by=an_account(session, RoleName.STANDARDS), now=later)
+        change = StoryChange(ChangeKind.RETRACTION, "Retracted", NoteInput(text="It is not so."))
+        revise_story(session, story, change, by=an_account(session, RoleName.STANDARDS), now=later)
 
     title = "Retracted: Opinion: Palisade Sells"
     (rss,), (atom,), (item,) = rss_items(client), atom_entries(client), json_items(client)

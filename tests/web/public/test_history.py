@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import RoleName
 from nif.database import Database
-from nif.stories.drafting import get_story, redraft
-from nif.stories.kinds import ChangeKind, Severity
-from nif.stories.models import Revision
-from nif.stories.revising import Change, NoteCopy, revise
+from nif.stories.corrections import NoteInput, StoryChange, revise_story
+from nif.stories.drafts import get_story, save_draft
+from nif.stories.models import ChangeKind, NoteSeverity, Revision
 from tests.conftest import NOON
 from tests.factories import a_story, an_account, story_copy
 
@@ -28,17 +27,17 @@ def changed(
     session: Session,
     story_id: int,
     kind: ChangeKind = ChangeKind.CORRECTION,
-    severity: Severity = Severity.MINOR,
+    severity: NoteSeverity = NoteSeverity.MINOR,
     lead: str = "It was sold for £4m & more.",
 ) -> Revision:
     n, story = next(_minutes), get_story(session, story_id)
     now = NOON + timedelta(minutes=n)
     copy = story_copy(headline=HEADLINE, lead=f"{lead} {n}")
-    redraft(session, story, copy, edits=story.edits, now=now)
+    save_draft(session, story, copy, edits=story.edits, now=now)
     said = f"it was £{n}m"
-    note = NoteCopy(text=said, was=said, now_="It was £4m", severity=severity)
+    note = NoteInput(text=said, was=said, now_="It was £4m", severity=severity)
     editor = an_account(session, email=f"{n}@example.com")
-    return revise(session, story, Change(kind, f"Change {n}", note), by=editor, now=now)
+    return revise_story(session, story, StoryChange(kind, f"Change {n}", note), by=editor, now=now)
 
 
 @pytest.fixture
@@ -126,11 +125,11 @@ def test_the_history_is_there_for_machines(
 @pytest.mark.parametrize(
     ("kind", "severity", "before", "after"),
     [
-        ("correction", Severity.MINOR, "By Jo Reyes", "transparency-title"),
-        ("correction", Severity.SIGNIFICANT, "content", "<h1"),
-        ("correction", Severity.SERIOUS, '<main id="content"', "<h1"),
-        ("update", Severity.MINOR, "By Jo Reyes", 'class="lead"'),
-        ("editors_note", Severity.MINOR, "content", "<h1"),
+        ("correction", NoteSeverity.MINOR, "By Jo Reyes", "transparency-title"),
+        ("correction", NoteSeverity.SIGNIFICANT, "content", "<h1"),
+        ("correction", NoteSeverity.SERIOUS, '<main id="content"', "<h1"),
+        ("update", NoteSeverity.MINOR, "By Jo Reyes", 'class="lead"'),
+        ("editors_note", NoteSeverity.MINOR, "content", "<h1"),
     ],
 )
 def test_severity_decides_where_a_note_stands(
@@ -138,7 +137,7 @@ def test_severity_decides_where_a_note_stands(
     database: Database,
     story_id: int,
     kind: str,
-    severity: Severity,
+    severity: NoteSeverity,
     before: str,
     after: str,
 ) -> None:
@@ -149,7 +148,7 @@ def test_severity_decides_where_a_note_stands(
 
     assert page.find(before.removeprefix("<main ")) < page.index('class="notice note"')
     assert page.index('class="notice note"') < page.index(after)
-    assert ('<b class="label">Corrected:</b>' in page) == (severity is Severity.SERIOUS)
+    assert ('<b class="label">Corrected:</b>' in page) == (severity is NoteSeverity.SERIOUS)
 
 
 def test_a_retraction_stands_before_the_headline_everywhere(

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.stories.drafting import SourceCopy
+from nif.stories.drafts import SourceInput
 from nif.stories.models import Revision, SourceKind
 from tests.corpus import in_sets, payloads
 from tests.factories import a_story
@@ -45,7 +45,7 @@ def hostile(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def story(database: Database, hostile: str) -> Revision:
-    source = SourceCopy(SourceKind.PUBLICATION, hostile, hostile, "https://example.com/?a='\"<b>")
+    source = SourceInput(SourceKind.PUBLICATION, hostile, hostile, "https://example.com/?a='\"<b>")
     with database.transaction() as session:
         return a_story(
             session,

@@ -8,17 +8,21 @@ from sqlalchemy import update
 from nif.accounts.models import RoleName
 from nif.cli.ledger import record_policies
 from nif.database import Database
-from nif.jobs.clockwork import SCHEDULE
-from nif.jobs.worker import Worker
-from nif.ledger import outside
-from nif.ledger import reading as chain
-from nif.ledger.forgetting import drop_payload
-from nif.ledger.models import Checkpoint, Entry
-from nif.ledger.signing import read_jwks
-from nif.ledger.verifying import verify
-from nif.parts import Parts
-from nif.stories.recording import LiveRevisions
-from nif.stories.reporting import ReportKind, ReportVerdict, answer, report
+from nif.jobs.worker import PERIODIC_JOBS, Worker
+from nif.ledger import queries as chain
+from nif.ledger import verification
+from nif.ledger.chain import delete_entry_payload
+from nif.ledger.models import LedgerCheckpoint, LedgerEntry
+from nif.ledger.signatures import parse_jwks
+from nif.ledger.verification import verify_ledger
+from nif.services import Services
+from nif.stories.ledger_entries import LiveRevisions
+from nif.stories.reader_reports import (
+    ReportKind,
+    ReportVerdict,
+    answer_reader_report,
+    create_reader_report,
+)
 from nif.web.public import ledger
 from tests.conftest import NOON
 from tests.factories import a_story, an_account
@@ -30,7 +34,7 @@ KEYS = "/.well-known/nif-transparency-key.json"
 
 
 @pytest.fixture
-def signed(database: Database, parts: Parts) -> None:
+def signed(database: Database, parts: Services) -> None:
     """Three entries and a checkpoint, as the worker makes it."""
     with database.transaction() as session:
         some_entries(session, 3)
@@ -53,7 +57,7 @@ def test_the_page_tells_how_long_the_ledger_is_and_who_signed_it(
     text = client.get(PAGE).text
 
     with database.reading() as session:
-        end, checkpoint = chain.find_end(session), chain.find_checkpoint(session)
+        end, checkpoint = chain.find_chain_end(session), chain.find_newest_checkpoint(session)
     assert end is not None
     assert checkpoint is not None
     for words in ("3 entries", end.root, "up to entry 3", checkpoint.key_id, EXPORT, KEYS):
@@ -66,7 +70,7 @@ def test_the_page_tells_how_long_the_ledger_is_and_who_signed_it(
 def test_the_page_goes_back_by_keys(
     client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "ENTRIES_A_PAGE", 2)
+    monkeypatch.setattr(ledger, "ENTRIES_PER_PAGE", 2)
     with database.transaction() as session:
         some_entries(session, 5)
 
@@ -93,20 +97,22 @@ def test_a_page_from_nowhere_is_still_a_page(
 def test_what_stands_in_an_entry_is_never_markup(client: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         some_entries(session, 1)
-        session.execute(update(Entry).values(story='"><script>'))
+        session.execute(update(LedgerEntry).values(story='"><script>'))
 
     assert "<script>" not in client.get(PAGE).text
 
 
 def test_what_is_about_no_story_is_named(
-    client: FlaskClient, database: Database, parts: Parts
+    client: FlaskClient, database: Database, parts: Services
 ) -> None:
     record_policies(parts)
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Lumen <b>Sync</b>"))
         revision = a_story(session, headline="Palisade Sells")
-        made = report(session, revision, ReportKind.ERROR, "My words", contact="me@x.eu", now=NOON)
-        answer(
+        made = create_reader_report(
+            session, revision, ReportKind.ERROR, "My words", contact="me@x.eu", now=NOON
+        )
+        answer_reader_report(
             session,
             made.id,
             ReportVerdict.UPHELD,
@@ -126,13 +132,13 @@ def test_what_is_about_no_story_is_named(
     for private in ("My words", "me@x.eu", "Thank you"):
         assert private not in page + export
     with database.reading() as session:
-        assert verify(session, LiveRevisions(session)).is_whole
+        assert verify_ledger(session, LiveRevisions(session)).is_whole
 
 
 @pytest.mark.usefixtures("signed")
 def test_a_deleted_content_is_told(client: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
-        drop_payload(session, 2)
+        delete_entry_payload(session, 2)
 
     assert client.get(PAGE).text.count("was deleted because") == 1
 
@@ -141,7 +147,7 @@ def test_a_deleted_content_is_told(client: FlaskClient, database: Database) -> N
 def test_whoever_has_the_export_and_the_keys_can_verify_it(client: FlaskClient) -> None:
     export, keys = client.get(EXPORT), client.get(KEYS)
 
-    verdict = outside.verify(export.data.splitlines(), read_jwks(keys.data))
+    verdict = verification.verify_export(export.data.splitlines(), parse_jwks(keys.data))
 
     assert export.mimetype == "application/jsonl"
     assert (verdict.is_whole, verdict.entries, verdict.signed) == (True, 3, 3)
@@ -154,7 +160,7 @@ def test_whoever_has_the_export_and_the_keys_can_verify_it(client: FlaskClient) 
 def test_what_came_later_can_be_fetched_alone(
     client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "PAGE", 1)
+    monkeypatch.setattr(chain, "SLICE_SIZE", 1)
 
     early, later = client.get(EXPORT).data, client.get(f"{EXPORT}?after=2").data
 
@@ -163,15 +169,15 @@ def test_what_came_later_can_be_fetched_alone(
     assert ["size" in orjson.loads(line) for line in later.splitlines()] == [False, True]
 
 
-def test_the_worker_signs_when_the_ledger_has_grown(parts: Parts, database: Database) -> None:
-    assert "checkpoint" in dict(SCHEDULE)
+def test_the_worker_signs_when_the_ledger_has_grown(parts: Services, database: Database) -> None:
+    assert "checkpoint" in dict(PERIODIC_JOBS)
     Worker(parts).checkpoint()
     with database.transaction() as session:
-        assert session.get(Checkpoint, 1) is None
+        assert session.get(LedgerCheckpoint, 1) is None
         some_entries(session, 1)
 
     for _ in range(2):
         Worker(parts).checkpoint()
 
     with database.reading() as session:
-        assert session.get(Checkpoint, 1) is not None
+        assert session.get(LedgerCheckpoint, 1) is not None

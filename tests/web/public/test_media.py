@@ -6,11 +6,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from nif import app as nif_app
-from nif.media.storing import name_of
-from nif.parts import Parts, assemble
+from nif.media.storage import content_file_name
+from nif.services import Services, build_services
 from nif.settings import Settings
 
-NAME = name_of(b"a file", "webp", of="x")
+NAME = content_file_name(b"a file", "webp", of="x")
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 def test_a_file_is_kept_by_whoever_has_it_and_runs_nothing(
-    client: FlaskClient, parts: Parts
+    client: FlaskClient, parts: Services
 ) -> None:
     parts.storage.put(NAME, b"a file")
 
@@ -53,7 +53,7 @@ def test_a_file_is_kept_by_whoever_has_it_and_runs_nothing(
         NAME.replace(".webp", ".master"),
     ],
 )
-def test_nothing_else_is_served(client: FlaskClient, parts: Parts, name: str) -> None:
+def test_nothing_else_is_served(client: FlaskClient, parts: Services, name: str) -> None:
     parts.storage.put(NAME.replace(".webp", ".master"), b"a master")
 
     answer = client.get(f"/media/{name}")
@@ -64,8 +64,8 @@ def test_nothing_else_is_served(client: FlaskClient, parts: Parts, name: str) ->
 
 def test_pictures_from_elsewhere_are_let_in_by_the_setting_alone(settings: Settings) -> None:
     base = "https://media.example.com/nif"
-    parts = assemble(settings.model_copy(update={"media_base_url": base}))
-    app = nif_app.join(parts)
+    parts = build_services(settings.model_copy(update={"media_base_url": base}))
+    app = nif_app.build_app(parts)
 
     policy = app.test_client().get("/healthz").headers["Content-Security-Policy"]
     with app.app_context():

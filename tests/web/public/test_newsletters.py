@@ -6,17 +6,16 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.parts import Parts
-from nif.sends import settling
+from nif.sends import outcomes
 from nif.sends.models import Batch, BatchState, Send
-from nif.stories.kinds import ChangeKind, Severity
-from nif.subscriptions.archiving import archive
-from nif.subscriptions.reading import get_list
+from nif.services import Services
+from nif.stories.models import ChangeKind, NoteSeverity
+from nif.subscriptions.lists import archive_list, get_list
+from tests.conftest import NOON
 from tests.factories import a_list, a_story
-from tests.sends.test_correcting import (
+from tests.sends.test_correction_sends import (
     HOUR,
     LATER,
-    NOON,
     corrected,
     mail_what_is_due,
     mailed,
@@ -29,7 +28,7 @@ LEAD = "Palisade has sold 4,100 songs."
 
 
 @pytest.fixture
-def digest(database: Database, parts: Parts) -> str:
+def digest(database: Database, parts: Services) -> str:
     """The address of a digest to two readers with a story that is wrong, and one that is not."""
     with database.transaction() as session:
         daily = a_list(session)
@@ -40,7 +39,7 @@ def digest(database: Database, parts: Parts) -> str:
     return DIGEST
 
 
-def set_right(database: Database, parts: Parts, kind: ChangeKind, severity: Severity) -> str:
+def set_right(database: Database, parts: Services, kind: ChangeKind, severity: NoteSeverity) -> str:
     """Correct the story, and send what is to go out by itself; the anchor of the note."""
     with database.transaction() as session:
         revision = session.get_one(Send, 1).edition.items[0].revision
@@ -54,14 +53,14 @@ def send_off(session: Session, sends: list[Send]) -> None:
     for send in sends:
         accepted = update(Batch).where(Batch.send_id == send.id)
         session.execute(accepted.values(state=BatchState.ACCEPTED))
-        assert settling.finish_if_done(session, send.id, now=LATER)
+        assert outcomes.finish_send_if_done(session, send.id, now=LATER)
 
 
 def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
-    client: FlaskClient, database: Database, parts: Parts, digest: str
+    client: FlaskClient, database: Database, parts: Services, digest: str
 ) -> None:
     assert client.get(f"{LATER:/newsletters/daily/%Y-%m-%d}/correction-1").status_code == 404
-    anchor = set_right(database, parts, ChangeKind.CORRECTION, Severity.SERIOUS)
+    anchor = set_right(database, parts, ChangeKind.CORRECTION, NoteSeverity.SERIOUS)
     archive = client.get("/newsletters/daily/").text
 
     address = "/newsletters/daily/2026-11-21/correction-1"
@@ -76,10 +75,10 @@ def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
 
 
 def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
-    client: FlaskClient, database: Database, parts: Parts, digest: str
+    client: FlaskClient, database: Database, parts: Services, digest: str
 ) -> None:
     assert "Set right" not in client.get(digest).text
-    anchor = set_right(database, parts, ChangeKind.CORRECTION, Severity.MINOR)
+    anchor = set_right(database, parts, ChangeKind.CORRECTION, NoteSeverity.MINOR)
 
     page = client.get(digest).text
 
@@ -89,9 +88,9 @@ def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
 
 
 def test_what_was_removed_is_not_read_in_the_archive_either(
-    client: FlaskClient, database: Database, parts: Parts, digest: str
+    client: FlaskClient, database: Database, parts: Services, digest: str
 ) -> None:
-    set_right(database, parts, ChangeKind.REMOVAL, Severity.SERIOUS)
+    set_right(database, parts, ChangeKind.REMOVAL, NoteSeverity.SERIOUS)
 
     page = client.get(digest).text
 
@@ -102,11 +101,11 @@ def test_what_was_removed_is_not_read_in_the_archive_either(
 
 
 def test_the_story_says_how_many_were_told(
-    client: FlaskClient, database: Database, parts: Parts, digest: str
+    client: FlaskClient, database: Database, parts: Services, digest: str
 ) -> None:
     assert "Mailed to" not in client.get("/articles/palisade-sells").text
 
-    set_right(database, parts, ChangeKind.CORRECTION, Severity.SERIOUS)
+    set_right(database, parts, ChangeKind.CORRECTION, NoteSeverity.SERIOUS)
 
     for address in ("/articles/palisade-sells", "/corrections"):
         page = client.get(address, follow_redirects=True).text
@@ -114,10 +113,10 @@ def test_the_story_says_how_many_were_told(
 
 
 def test_retracted_text_is_struck_and_says_so_to_those_who_cannot_see_it(
-    client: FlaskClient, database: Database, parts: Parts, digest: str
+    client: FlaskClient, database: Database, parts: Services, digest: str
 ) -> None:
     assert "<del" not in client.get("/articles/palisade-sells").text
-    set_right(database, parts, ChangeKind.RETRACTION, Severity.SERIOUS)
+    set_right(database, parts, ChangeKind.RETRACTION, NoteSeverity.SERIOUS)
 
     page = client.get("/articles/palisade-sells", follow_redirects=True).text
     notice, begins = page.index("We no longer stand by it"), page.index("Retracted text begins")
@@ -133,7 +132,7 @@ def test_the_pages_of_a_list_that_ended_stay_and_offer_another(
 ) -> None:
     with database.transaction() as session:
         a_list(session, "weekly", title="NIF Weekly", topics=("deals",), language="de")
-        archive(session, get_list(session, "daily"), now=NOON)
+        archive_list(session, get_list(session, "daily"), now=NOON)
 
     index = text_of(client.get("/newsletters/").text)
     assert "Stories about Deals." in index

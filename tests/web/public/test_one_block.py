@@ -12,12 +12,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from nif.database import Database
-from nif.editions.composing import compose
-from nif.editions.scheduling import Slot
-from nif.parts import Parts
-from nif.stories.drafting import SourceCopy
-from nif.stories.kinds import Checked
-from nif.stories.models import ReasonCode, Revision, SourceKind
+from nif.editions.digest import compose_digest
+from nif.editions.schedule import Slot
+from nif.services import Services
+from nif.stories.drafts import SourceInput
+from nif.stories.models import ReasonCode, ReleaseVerification, Revision, SourceKind
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, texts
 from tests.web.public.channels import (
@@ -33,12 +32,16 @@ from tests.web.public.channels import (
 )
 
 OUTLETS = [
-    SourceCopy(SourceKind.PUBLICATION, "Anna's Gazette", "One", "https://example.com/a?b=1&c=2"),
-    SourceCopy(SourceKind.PUBLICATION, "Q & A", "Two", "https://example.com/two"),
+    SourceInput(SourceKind.PUBLICATION, "Anna's Gazette", "One", "https://example.com/a?b=1&c=2"),
+    SourceInput(SourceKind.PUBLICATION, "Q & A", "Two", "https://example.com/two"),
 ]
-OWN = SourceCopy(SourceKind.OWN_REPORTING)
-RELEASE = SourceCopy(
-    SourceKind.PRESS_RELEASE, "Palisade", "News", "https://example.com/press", checked=Checked.NO
+OWN = SourceInput(SourceKind.OWN_REPORTING)
+RELEASE = SourceInput(
+    SourceKind.PRESS_RELEASE,
+    "Palisade",
+    "News",
+    "https://example.com/press",
+    checked=ReleaseVerification.NO,
 )
 
 STORIES = {
@@ -136,12 +139,12 @@ def test_the_block_is_the_same_in_every_channel(
 
 
 def test_the_block_is_the_same_in_the_mail(
-    story: Revision, database: Database, parts: Parts
+    story: Revision, database: Database, parts: Services
 ) -> None:
     with database.transaction() as session:
         now = NOON + timedelta(hours=1)
         mailing_list = a_list(session, slug="other")
-        digest = compose(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
+        digest = compose_digest(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
     assert digest.message is not None
     for text in (flat(digest.message.text), words(digest.message.html)):
         assert list(sentences_in(text, story)) == [flat(one) for one in texts(story.block)]

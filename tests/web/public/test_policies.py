@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from nif.database import Database
 from nif.web.public import policies
-from nif.web.public.policy_texts import POLICIES, Text
-from nif.web.public.structured import POLICY_PROPERTIES
+from nif.web.public.policies import POLICIES, PolicyText
+from nif.web.public.story_metadata import POLICY_PROPERTIES
 from tests.factories import a_story
 from tests.web.public.channels import fetched, structured, words
 
@@ -99,10 +99,10 @@ def test_former_versions_stay_readable(client: FlaskClient, monkeypatch) -> None
     assert "since 2 January 2026: Reason 2." in former
 
 
-def a_text(version: int) -> Text:
+def a_text(version: int) -> PolicyText:
     day = date(2026, 1, version)
     body = f"<p>The words of version {version}.</p>"
-    return Text(version, "Ethics", "What we do.", day, f"Reason {version}.", body)
+    return PolicyText(version, "Ethics", "What we do.", day, f"Reason {version}.", body)
 
 
 @pytest.mark.parametrize(

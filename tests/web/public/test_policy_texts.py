@@ -3,7 +3,7 @@
 from datetime import date
 from pathlib import Path
 
-from nif.web.public.policy_texts import POLICIES, Text, read_texts
+from nif.web.public.policies import POLICIES, PolicyText, read_policies
 
 
 def test_texts_are_read_newest_first(tmp_path: Path) -> None:
@@ -13,9 +13,9 @@ def test_texts_are_read_newest_first(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"{head}effective_from = 2026-01-{version:02}\n+++\n<p>{version}</p>\n")
 
-    found = read_texts(tmp_path)["ethics"]
+    found = read_policies(tmp_path)["ethics"]
     assert [text.version for text in found] == [10, 2, 1]
-    assert found[0] == Text(10, "T", "S", date(2026, 1, 10), "C", "<p>10</p>\n")
+    assert found[0] == PolicyText(10, "T", "S", date(2026, 1, 10), "C", "<p>10</p>\n")
 
 
 def test_versions_are_counted_from_one_and_follow_each_other() -> None:

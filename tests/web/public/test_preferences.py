@@ -6,11 +6,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.parts import Parts
-from nif.subscriptions.archiving import archive
-from nif.subscriptions.models import Subscription, SubscriptionTopic
-from nif.subscriptions.preferring import choices, get_subscriber, preferences_token
-from nif.subscriptions.reading import get_list
+from nif.services import Services
+from nif.subscriptions.lists import archive_list, get_list
+from nif.subscriptions.models import Subscription, SubscriptionTag
+from nif.subscriptions.preferences import (
+    get_subscriber_by_token,
+    list_subscription_choices,
+    preferences_token,
+)
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, a_subscription
 from tests.web.public.forms import ask_for_link, letters, link_in
@@ -25,18 +28,18 @@ def subscription(database: Database) -> Subscription:
 
 
 @pytest.fixture
-def token(subscription: Subscription, parts: Parts) -> str:
+def token(subscription: Subscription, parts: Services) -> str:
     return preferences_token(subscription.subscriber_id, parts.tokens)
 
 
-def lists_of(session: Session, token: str, parts: Parts) -> list[str]:
+def lists_of(session: Session, token: str, parts: Services) -> list[str]:
     session.rollback()
-    subscriber = get_subscriber(session, token, parts.tokens)
-    return [one.slug for one, on in choices(session, subscriber) if on]
+    subscriber = get_subscriber_by_token(session, token, parts.tokens)
+    return [one.slug for one, on in list_subscription_choices(session, subscriber) if on]
 
 
 def test_a_reader_changes_lists_and_is_told_so(
-    client: FlaskClient, session: Session, token: str, parts: Parts
+    client: FlaskClient, session: Session, token: str, parts: Services
 ) -> None:
     assert "ann@example.com" in client.get(f"/preferences/{token}").text
     saved = client.post(f"/preferences/{token}", data={"list": "weekly"}, follow_redirects=True)
@@ -46,7 +49,7 @@ def test_a_reader_changes_lists_and_is_told_so(
 
 
 def test_one_button_leaves_everything(
-    client: FlaskClient, session: Session, token: str, parts: Parts
+    client: FlaskClient, session: Session, token: str, parts: Services
 ) -> None:
     client.post(f"/preferences/{token}", data={"list": ["daily", "weekly"], "none": "1"})
 
@@ -54,7 +57,7 @@ def test_one_button_leaves_everything(
 
 
 def test_the_link_is_mailed_to_who_is_known_and_the_page_never_tells(
-    client: FlaskClient, session: Session, subscription: Subscription, token: str, parts: Parts
+    client: FlaskClient, session: Session, subscription: Subscription, token: str, parts: Services
 ) -> None:
     known = ask_for_link(client, parts, "Ann@example.com")
     unknown = ask_for_link(client, parts, "bea@example.com")
@@ -71,7 +74,7 @@ def test_a_token_for_leaving_does_not_open_the_page(
 
 
 def test_an_unknown_list_in_the_form_is_passed_over(
-    client: FlaskClient, session: Session, token: str, parts: Parts
+    client: FlaskClient, session: Session, token: str, parts: Services
 ) -> None:
     client.post(f"/preferences/{token}", data={"list": ["daily", "nope"]})
 
@@ -95,7 +98,7 @@ def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
     page = client.get(own).text
     assert 'name="topic-daily" value="deals" checked' in page
     assert 'name="topic-daily" value="ai">' in page
-    rows = session.scalars(select(SubscriptionTopic)).all()
+    rows = session.scalars(select(SubscriptionTag)).all()
     assert [(one.list_id, one.tag) for one in rows] == [(1, "deals")]
     records = client.get(f"{own}/receipts").text
     assert "changed what comes of NIF Daily" in records
@@ -103,10 +106,10 @@ def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
 
 
 def test_who_is_on_a_list_that_ended_is_told_and_can_leave(
-    client: FlaskClient, database: Database, session: Session, token: str, parts: Parts
+    client: FlaskClient, database: Database, session: Session, token: str, parts: Services
 ) -> None:
     with database.transaction() as writing:
-        archive(writing, get_list(writing, "daily"), now=NOON)
+        archive_list(writing, get_list(writing, "daily"), now=NOON)
 
     assert "It ended on 20 November 2026" in client.get(f"/preferences/{token}").text
     client.post(f"/preferences/{token}", data={"list": "weekly"})

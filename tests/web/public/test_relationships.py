@@ -6,13 +6,13 @@ from flask.testing import FlaskClient
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.register.deciding import confirm_waiver, waive
-from nif.register.models import Nature, Ours
+from nif.register.disclosure_decisions import confirm_waiver, request_waiver
+from nif.register.models import OurSide, RelationshipType
 from tests.factories import a_draft, a_story, an_account
 from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import text_of
 
-PRODUCT = {"ours": Ours.PRODUCT, "ours_label": "ROSTR"}
+PRODUCT = {"ours": OurSide.PRODUCT, "ours_label": "ROSTR"}
 REASON = "The story only lists it among <forty> others."
 
 
@@ -20,12 +20,14 @@ def fill(database: Database) -> None:
     with database.transaction() as session:
         ann, bob = (an_account(session, email=f"{who}@example.com").id for who in ("ann", "bob"))
         party = a_party(session, "<b>Rival</b>")
-        rival = a_relationship(session, party, Nature.COMPETITOR, **PRODUCT)
-        a_relationship(session, a_party(session, "Secret Client"), Nature.CUSTOMER, **PRODUCT)
+        rival = a_relationship(session, party, RelationshipType.COMPETITOR, **PRODUCT)
+        a_relationship(
+            session, a_party(session, "Secret Client"), RelationshipType.CUSTOMER, **PRODUCT
+        )
         a_relationship(session, a_party(session, "Long Ago"), until=date(2021, 1, 1))
-        a_relationship(session, a_party(session, "The Owner"), Nature.OWNER, since=None)
+        a_relationship(session, a_party(session, "The Owner"), RelationshipType.OWNER, since=None)
         for story_id in (a_story(session).story_id, a_draft(session).id):
-            decision = waive(session, story_id, rival, REASON, by=ann, now=utc_now())
+            decision = request_waiver(session, story_id, rival, REASON, by=ann, now=utc_now())
             confirm_waiver(session, decision, by=bob, now=utc_now())
 
 

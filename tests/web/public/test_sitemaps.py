@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.database import Database
-from nif.stories.drafting import get_story
-from nif.stories.kinds import ChangeKind
-from nif.stories.revising import Change, NoteCopy, revise
+from nif.stories.corrections import NoteInput, StoryChange, revise_story
+from nif.stories.drafts import get_story
+from nif.stories.models import ChangeKind
 from tests.conftest import NOON
 from tests.factories import a_draft, a_list, a_story, an_account
 from tests.web.public.channels import MAP, NEWS, addresses, fetched, tree
@@ -103,6 +103,6 @@ def revised(session: Session, headline: str, kind: ChangeKind, lead: str, at: ti
         session, a_story(session, headline=headline, lead="It sold its cataloge.").story_id
     )
     story.lead = lead
-    note = None if kind is ChangeKind.STYLE else NoteCopy(text="The buyer is named.")
+    note = None if kind is ChangeKind.STYLE else NoteInput(text="The buyer is named.")
     editor = an_account(session, RoleName.STANDARDS, email=f"{headline}@example.com")
-    revise(session, story, Change(kind, "Changed", note), by=editor, now=NOON + at)
+    revise_story(session, story, StoryChange(kind, "Changed", note), by=editor, now=NOON + at)

@@ -7,13 +7,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from nif.database import Database
-from nif.stories.drafting import SourceCopy
+from nif.stories.drafts import SourceInput
 from nif.stories.models import SourceKind, StoryType
 from tests.factories import a_draft, a_story, texts
 from tests.web.public.channels import fetched, structured
 
 BASE = "http://127.0.0.1:8000"
-OWN = [SourceCopy(SourceKind.OWN_REPORTING)]
+OWN = [SourceInput(SourceKind.OWN_REPORTING)]
 
 
 @pytest.mark.parametrize(

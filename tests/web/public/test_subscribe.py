@@ -6,16 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.parts import Parts
-from nif.signups.models import SignUp, Why
-from nif.subscriptions.archiving import archive
-from nif.subscriptions.models import (
-    Consent,
-    Subscriber,
-    Subscription,
-    SubscriptionState,
-)
-from nif.subscriptions.reading import get_list
+from nif.services import Services
+from nif.signups.models import HoldReason, Signup
+from nif.subscriptions.lists import archive_list, get_list
+from nif.subscriptions.models import Consent, Subscriber, Subscription, SubscriptionState
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
 from tests.web.public.forms import let_go, letters, link_in, subscribe, ticket
@@ -35,7 +29,7 @@ def states(session: Session, address: str) -> list[SubscriptionState]:
     return found
 
 
-def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Parts, session: Session) -> None:
+def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Services, session: Session) -> None:
     assert subscribe(client, parts, "ann@example.com").location == "/subscribe/check-your-inbox"
     link = link_in(letters(session)[0], "confirm")
 
@@ -48,7 +42,7 @@ def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Parts, session: 
 
 
 def test_confirming_again_says_that_it_is_done(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     subscribe(client, parts, "ann@example.com")
     link = link_in(letters(session)[0], "confirm")
@@ -59,7 +53,7 @@ def test_confirming_again_says_that_it_is_done(
 
 
 def test_the_consent_keeps_the_words_that_the_form_showed(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     page = client.get("/newsletters/daily/").text
     subscribe(client, parts, "ann@example.com")
@@ -72,7 +66,7 @@ def test_the_consent_keeps_the_words_that_the_form_showed(
 
 
 def test_who_is_subscribed_is_told_by_mail_only(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     subscribe(client, parts, "Known@Example.com")
 
@@ -92,7 +86,7 @@ def test_who_is_subscribed_is_told_by_mail_only(
     ],
 )
 def test_a_slip_is_answered_beside_the_field(
-    client: FlaskClient, parts: Parts, session: Session, email: str, said: str
+    client: FlaskClient, parts: Services, session: Session, email: str, said: str
 ) -> None:
     answer = subscribe(client, parts, email)
 
@@ -103,7 +97,7 @@ def test_a_slip_is_answered_beside_the_field(
 
 
 def test_an_address_that_looks_like_a_slip_is_taken_when_it_is_meant(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     subscribe(client, parts, "ann@gmai.com", keep="ann@gmai.com")
 
@@ -111,7 +105,7 @@ def test_an_address_that_looks_like_a_slip_is_taken_when_it_is_meant(
 
 
 def test_an_unknown_list_is_answered_with_the_ones_there_are(
-    client: FlaskClient, parts: Parts
+    client: FlaskClient, parts: Services
 ) -> None:
     posted = subscribe(client, parts, "ann@example.com", list="nope")
     for page in (posted, client.get("/subscribe/nope")):
@@ -128,7 +122,7 @@ def test_an_unknown_list_is_answered_with_the_ones_there_are(
     ],
 )
 def test_a_form_that_is_not_ours_is_handed_out_again(
-    client: FlaskClient, parts: Parts, session: Session, fields: dict[str, str], said: str
+    client: FlaskClient, parts: Services, session: Session, fields: dict[str, str], said: str
 ) -> None:
     answer = subscribe(client, parts, "ann@example.com", **fields)
 
@@ -138,7 +132,7 @@ def test_a_form_that_is_not_ours_is_handed_out_again(
 
 
 def test_a_form_that_comes_back_after_months_is_handed_out_again(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     late = subscribe(client, parts, "ann@example.com", ticket=ticket(parts, age=10**7))
 
@@ -147,7 +141,7 @@ def test_a_form_that_comes_back_after_months_is_handed_out_again(
 
 
 def test_two_lists_on_one_day_are_confirmed_by_one_link(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     subscribe(client, parts, "ann@example.com")
     subscribe(client, parts, "ann@example.com", list="weekly")
@@ -163,7 +157,7 @@ def test_two_lists_on_one_day_are_confirmed_by_one_link(
 
 
 def test_one_mail_a_day_goes_to_an_address_and_twenty_an_hour_to_a_network(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     for _ in range(3):
         subscribe(client, parts, "victim@example.com")
@@ -172,8 +166,8 @@ def test_one_mail_a_day_goes_to_an_address_and_twenty_an_hour_to_a_network(
     for n in range(20):
         subscribe(client, parts, f"many{n}@example.com")
     assert len(letters(session)) == 18
-    held = session.scalars(select(SignUp.why)).all()
-    assert set(held) == {Why.NETWORK}
+    held = session.scalars(select(Signup.why)).all()
+    assert set(held) == {HoldReason.NETWORK}
 
 
 def test_a_forged_link_is_answered_in_a_sentence(client: FlaskClient) -> None:
@@ -184,7 +178,7 @@ def test_a_forged_link_is_answered_in_a_sentence(client: FlaskClient) -> None:
 
 
 def test_the_host_of_a_request_never_reaches_a_mail(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     client.post(
         "/subscribe",
@@ -198,7 +192,7 @@ def test_the_host_of_a_request_never_reaches_a_mail(
 
 
 def test_every_letter_has_a_way_out_that_works(
-    client: FlaskClient, parts: Parts, session: Session
+    client: FlaskClient, parts: Services, session: Session
 ) -> None:
     subscribe(client, parts, "ann@example.com")
     letter = letters(session)[0]
@@ -210,7 +204,7 @@ def test_every_letter_has_a_way_out_that_works(
 
 
 def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(
-    client: FlaskClient, parts: Parts, database: Database, session: Session
+    client: FlaskClient, parts: Services, database: Database, session: Session
 ) -> None:
     with database.transaction() as writing:
         a_list(writing, "private", title="NIF Private", is_shown=False)
@@ -226,12 +220,12 @@ def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(
 
 
 def test_a_list_that_ended_meanwhile_is_not_joined(
-    client: FlaskClient, parts: Parts, database: Database, session: Session
+    client: FlaskClient, parts: Services, database: Database, session: Session
 ) -> None:
     subscribe(client, parts, "ann@example.com")
     link = link_in(letters(session)[0], "confirm")
     with database.transaction() as writing:
-        archive(writing, get_list(writing, "daily"), now=NOON)
+        archive_list(writing, get_list(writing, "daily"), now=NOON)
 
     assert client.get(link).status_code == 410
     assert "has ended" in client.post(link, follow_redirects=True).text

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nif.typography import legible
-from nif.web.public.markup import add, document, root
-from nif.web.public.syndication import Feed, Item, atom, json_feed, rss
+from nif.typography import replace_invalid_xml
+from nif.web.public.feeds import Feed, FeedItem, write_atom, write_json_feed, write_rss
+from nif.web.public.xml_documents import add_element, new_root, write_document
 from tests.conftest import NOON
 from tests.web.public.channels import ATOM, CONTENT
 
@@ -20,7 +20,7 @@ ANYTHING = st.text(st.characters(), max_size=30) | st.text(
     max_size=30,
 )
 ITEMS = st.builds(
-    Item,
+    FeedItem,
     guid=ANYTHING,
     address=ANYTHING,
     title=ANYTHING,
@@ -42,12 +42,12 @@ FEEDS = st.builds(
 
 def as_read(text: str) -> str:
     """What an XML parser gives back of a text: what XML cannot hold is marked, line ends are LF."""
-    return legible(text).replace("\r\n", "\n").replace("\r", "\n")
+    return replace_invalid_xml(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 @given(FEEDS)
 def test_rss_is_well_formed_for_any_text(feed: Feed) -> None:
-    channel = ET.fromstring(rss(feed).encode()).find("channel")
+    channel = ET.fromstring(write_rss(feed).encode()).find("channel")
 
     assert (channel.findtext("title") or "") == as_read(feed.title)
     for found, item in zip(channel.findall("item"), feed.items, strict=True):
@@ -60,7 +60,7 @@ def test_rss_is_well_formed_for_any_text(feed: Feed) -> None:
 
 @given(FEEDS)
 def test_atom_is_well_formed_for_any_text(feed: Feed) -> None:
-    tree = ET.fromstring(atom(feed).encode())
+    tree = ET.fromstring(write_atom(feed).encode())
 
     for found, item in zip(tree.findall(f"{ATOM}entry"), feed.items, strict=True):
         assert (found.findtext(f"{ATOM}content") or "") == as_read(item.html)
@@ -70,18 +70,18 @@ def test_atom_is_well_formed_for_any_text(feed: Feed) -> None:
 
 @given(FEEDS)
 def test_a_json_feed_is_json_for_any_text(feed: Feed) -> None:
-    found = json.loads(json_feed(feed).encode())
+    found = json.loads(write_json_feed(feed).encode())
 
     # JSON can hold control characters, escaped; only what is no character at all is marked.
-    texts = [legible(item["content_text"]) for item in found["items"]]
-    assert texts == [legible(item.text) for item in feed.items]
+    texts = [replace_invalid_xml(item["content_text"]) for item in found["items"]]
+    assert texts == [replace_invalid_xml(item.text) for item in feed.items]
 
 
 @pytest.mark.parametrize("text", ["a]]>b", "<script>", "&amp;", "👋", "“it’s”", "\u0085", '"'])
 def test_what_xml_can_hold_comes_out_as_it_went_in(text: str) -> None:
-    tree = root("r", {})
-    add(tree, "e", text, {"a": text})
-    found = ET.fromstring(document(tree).encode())
+    tree = new_root("r", {})
+    add_element(tree, "e", text, {"a": text})
+    found = ET.fromstring(write_document(tree).encode())
 
     assert found.findtext("e") == text
     assert found.find("e").get("a") == text
@@ -93,8 +93,8 @@ def test_a_feed_changed_when_its_last_story_did() -> None:
     assert a_feed([old, new]).updated == NOON + timedelta(hours=5)
 
 
-def an_item(updated) -> Item:
-    return Item("g", "a", "t", "s", "<p>h</p>", "t", "Jo", (), (), {}, NOON, updated)
+def an_item(updated) -> FeedItem:
+    return FeedItem("g", "a", "t", "s", "<p>h</p>", "t", "Jo", (), (), {}, NOON, updated)
 
 
 def a_feed(items) -> Feed:

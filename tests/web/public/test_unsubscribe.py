@@ -6,10 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
-from nif.parts import Parts
-from nif.subscriptions.leaving import EVERY_LIST, unsubscribe_token
+from nif.services import Services
 from nif.subscriptions.models import Consent, MailingList, Subscription, SubscriptionState
-from nif.subscriptions.preferring import preferences_token
+from nif.subscriptions.preferences import preferences_token
+from nif.subscriptions.unsubscribe import ALL_LISTS, unsubscribe_token
 from tests.factories import a_list, a_subscription
 from tests.web.public.forms import let_go
 
@@ -23,7 +23,7 @@ def subscription(database: Database) -> Subscription:
 
 
 @pytest.fixture
-def link(subscription: Subscription, parts: Parts) -> str:
+def link(subscription: Subscription, parts: Services) -> str:
     token = unsubscribe_token(subscription.subscriber_id, subscription.list_id, parts.tokens)
     return f"/unsubscribe/{token}"
 
@@ -58,7 +58,7 @@ def test_one_click_may_come_fifty_times_and_is_recorded_once(
 
 
 def test_a_scanner_that_opens_everything_changes_nothing(
-    client: FlaskClient, session: Session, subscription: Subscription, link: str, parts: Parts
+    client: FlaskClient, session: Session, subscription: Subscription, link: str, parts: Services
 ) -> None:
     preferences = f"/preferences/{preferences_token(subscription.subscriber_id, parts.tokens)}"
     for address in (link, preferences):
@@ -93,9 +93,9 @@ def test_a_link_for_every_list_leaves_them_all(
     database: Database,
     session: Session,
     subscription: Subscription,
-    parts: Parts,
+    parts: Services,
 ) -> None:
-    token = unsubscribe_token(subscription.subscriber_id, EVERY_LIST, parts.tokens)
+    token = unsubscribe_token(subscription.subscriber_id, ALL_LISTS, parts.tokens)
     client.post(f"/unsubscribe/{token}", data={"List-Unsubscribe": "One-Click"})
 
     assert state_of(session, subscription) is SubscriptionState.LEFT

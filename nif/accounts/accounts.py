@@ -1,0 +1,261 @@
+"""Roles, and switching accounts off and on. Nothing is deleted: bylines and acts stay.
+
+Taking someone on as an editor or an admin.
+
+Inviting someone: a link by mail, good for three days and for one password.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from nif.accounts.audit_log import Actor, describe_change, record_audit_entry
+from nif.accounts.models import Account, AccountState, RoleName
+from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
+from nif.tokens import UNKNOWN_LINK, TokenPurpose, Tokens
+
+
+def create_account(
+    session: Session, email: str, name: str, role: RoleName, *, now: datetime
+) -> Account:
+    """A new account, without a password until its person sets one by a link.
+
+    Raises Invalid for an address that cannot be one, Conflict for one that is taken.
+    """
+    try:
+        address = validate_email(email, check_deliverability=False).normalized.lower()
+    except EmailNotValidError as error:
+        raise Invalid({"email": str(error)}) from None
+    if session.scalar(select(Account.id).where(Account.email == address)):
+        raise Conflict(f"There is an account for {address} already.")
+    account = Account(
+        email=address, name=name, role=role, fs_uniquifier=uuid4().hex, created_at=now
+    )
+    session.add(account)
+    session.flush()
+    return account
+
+
+OWN_ACCOUNT_REFUSED = "Nobody changes what they may do themselves. Ask another admin."
+LAST_ADMIN_REFUSED = "This is the last admin who can sign in. Make someone else an admin first."
+
+
+def list_accounts(session: Session) -> Sequence[Account]:
+    """All accounts by name, with what they prove themselves by. A newsroom has dozens."""
+    query = select(Account).order_by(Account.name, Account.id)
+    return session.scalars(query.options(selectinload(Account.webauthn))).all()
+
+
+def get_account(session: Session, account_id: int) -> Account:
+    """Raises NotFound."""
+    account = session.get(Account, account_id)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
+
+def change_account_role(
+    session: Session, by: Actor, account: Account, role: RoleName, *, now: datetime
+) -> None:
+    """Give an account another role and end its sessions; the same role changes nothing.
+
+    Raises NotAllowed for one's own role, Conflict where no admin would be left.
+    """
+    _check_not_own_account(by, account)
+    if account.role is role:
+        return
+    if role is not RoleName.ADMIN:
+        _check_leaves_an_admin(session, account)
+    detail = {"role": describe_change(account.role.value, role.value)}
+    account.role = role
+    end_account_sessions(account)
+    record_audit_entry(
+        session, by, "role_changed", kind="account", subject=account.id, detail=detail, now=now
+    )
+
+
+def deactivate_account(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
+    """End an account's sessions and let nobody in by it; twice is no error.
+
+    Raises NotAllowed for one's own account, Conflict where no admin would be left.
+    """
+    _check_not_own_account(by, account)
+    if not account.active:
+        return
+    _check_leaves_an_admin(session, account)
+    account.active = False
+    end_account_sessions(account)
+    record_audit_entry(session, by, "switched_off", kind="account", subject=account.id, now=now)
+
+
+def reactivate_account(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
+    """Let someone in again, as they were; twice is no error."""
+    if account.active:
+        return
+    account.active = True
+    end_account_sessions(account)
+    record_audit_entry(session, by, "switched_on", kind="account", subject=account.id, now=now)
+
+
+def clear_second_factors(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
+    """For whoever lost what they prove themselves by: the password alone opens the door again.
+
+    Raises NotAllowed for one's own account, whose factors are changed on its own page.
+    """
+    _check_not_own_account(by, account)
+    account.tf_primary_method = account.tf_totp_secret = account.mf_recovery_codes = None
+    account.webauthn.clear()
+    end_account_sessions(account)
+    record_audit_entry(session, by, "factors_cleared", kind="account", subject=account.id, now=now)
+
+
+def end_account_sessions(account: Account) -> None:
+    """Sign an account out everywhere: sessions and remember cookies name the one before."""
+    account.fs_uniquifier = uuid4().hex
+
+
+def record_last_seen(session: Session, account_id: int, day: date) -> None:
+    """Note the day on which someone was last here: no finer, for this is no time clock."""
+    session.execute(
+        update(Account)
+        .where(
+            Account.id == account_id,
+            or_(Account.last_seen_on.is_(None), Account.last_seen_on < day),
+        )
+        .values(last_seen_on=day)
+    )
+
+
+def _check_not_own_account(by: Actor, account: Account) -> None:
+    if by.id == account.id:
+        raise NotAllowed(OWN_ACCOUNT_REFUSED)
+
+
+def _check_leaves_an_admin(session: Session, account: Account) -> None:
+    """The admins are locked: two of them cannot each be the other's last one."""
+    if account.role is not RoleName.ADMIN:
+        return
+    able = session.scalars(
+        select(Account.id)
+        .where(
+            Account.role == RoleName.ADMIN,
+            Account.active.is_(True),
+            Account.password.is_not(None),
+        )
+        .order_by(Account.id)
+        .with_for_update()
+    ).all()
+    if set(able) <= {account.id}:
+        raise Conflict(LAST_ADMIN_REFUSED)
+
+
+INVITATION_LIFETIME = timedelta(days=3)
+MAX_NAME_LENGTH = 100
+INVITATION_EXPIRED = (
+    "Invitations are good for three days. Ask for a new one: it takes an admin one press."
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def invite_colleague(
+    session: Session, by: Actor, email: str, name: str, role: RoleName, *, now: datetime
+) -> Account:
+    """A new account that waits for its person.
+
+    Raises Invalid for a name or an address that cannot be one, Conflict for one that is taken.
+    """
+    check_account_name(name)
+    account = create_account(session, email, name, role, now=now)
+    account.invited_at = now
+    detail = {"role": role.value, "name": name}
+    record_audit_entry(
+        session, by, "invited", kind="account", subject=account.id, detail=detail, now=now
+    )
+    return account
+
+
+def renew_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
+    """A new link for the same person; the ones before stop working.
+
+    Raises Conflict where a password was set already.
+    """
+    _check_not_accepted(account)
+    account.active, account.invited_at = True, now
+    record_audit_entry(session, by, "invited_again", kind="account", subject=account.id, now=now)
+
+
+def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
+    """Nobody can accept this invitation any more. Raises Conflict where someone has."""
+    _check_not_accepted(account)
+    account.active, account.invited_at = False, None
+    end_account_sessions(account)
+    record_audit_entry(
+        session, by, "invitation_withdrawn", kind="account", subject=account.id, now=now
+    )
+
+
+def make_invitation_token(account: Account, tokens: Tokens) -> str:
+    """What the link in the letter carries: whose invitation, and which one."""
+    return tokens.make(TokenPurpose.INVITATION, account.id, _invitation_microseconds(account))
+
+
+def get_invited_account(
+    session: Session, token: str, tokens: Tokens, *, now: datetime, lock: bool = False
+) -> Account:
+    """The account that a link opens.
+
+    Raises NotFound for a link that we never gave out, and Expired for one that is too old, was
+    used, was withdrawn or was followed by a newer one: the same sentence for all of these.
+    """
+    account_id, moment = tokens.open(TokenPurpose.INVITATION, token)
+    query = select(Account).where(Account.id == account_id)
+    account = session.scalar(query.with_for_update() if lock else query)
+    if account is None:
+        raise NotFound(UNKNOWN_LINK)
+    waits = account.state is AccountState.INVITED and account.invited_at is not None
+    if (
+        not waits
+        or _invitation_microseconds(account) != moment
+        or now - _time_of_microseconds(moment) > INVITATION_LIFETIME
+    ):
+        raise Expired(INVITATION_EXPIRED)
+    return account
+
+
+def accept_invitation(
+    session: Session, account: Account, password_hash: str, *, now: datetime
+) -> None:
+    """Set the first password; the link is used up by it."""
+    account.password, account.invited_at = password_hash, None
+    end_account_sessions(account)
+    record_audit_entry(
+        session, account, "invitation_accepted", kind="account", subject=account.id, now=now
+    )
+
+
+def check_account_name(name: str) -> None:
+    """Raises Invalid for a name that cannot stand in a byline."""
+    if not name.strip():
+        raise Invalid({"name": "Give the name as it should stand in bylines."})
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise Invalid({"name": f"A name is one line of at most {MAX_NAME_LENGTH} characters."})
+
+
+def _check_not_accepted(account: Account) -> None:
+    if account.password is not None:
+        raise Conflict(f"{account.name} has accepted the invitation already.")
+
+
+def _invitation_microseconds(account: Account) -> int:
+    """When the invitation was made, in microseconds: each has its own."""
+    if account.invited_at is None:
+        return 0
+    return (account.invited_at - _EPOCH) // timedelta(microseconds=1)
+
+
+def _time_of_microseconds(moment: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=moment)

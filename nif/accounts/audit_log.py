@@ -1,0 +1,187 @@
+"""Who did what, when: written in the transaction of the deed itself, and never changed after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import ForeignKey, Index, Select, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from nif.accounts.models import Account
+from nif.database import Base, BigId, conflict_aware_insert
+from nif.errors import NotFound
+
+PAGE_SIZE = 50
+MAX_DETAIL_LENGTH = 300
+"""Characters of one value. Who needs the whole of a text finds it where it is kept."""
+
+
+class AuditEntry(Base):
+    """One deed. `account_name` is as the person was called then; `subject_id` has no foreign key,
+    for an act outlives what it was done to."""
+
+    __tablename__ = "act"
+    __table_args__ = (
+        Index(None, "account_id", "id"),
+        Index(None, "what", "id"),
+        Index("ix_act_subject", "subject_kind", "subject_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
+    account_name: Mapped[str]
+    what: Mapped[str] = mapped_column(String(32))
+    subject_kind: Mapped[str] = mapped_column(String(32))
+    subject_id: Mapped[str]
+    detail: Mapped[dict[str, Any] | None]
+
+
+class FailedSignIns(Base):
+    """How often signing in failed on a day (UTC), by account; 0 stands for no account of ours."""
+
+    __tablename__ = "failed_sign_ins"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    count: Mapped[int]
+
+
+class Actor(Protocol):
+    """Whoever does something: an account, or something that is named like one."""
+
+    @property
+    def id(self) -> Any: ...
+
+    @property
+    def name(self) -> Any: ...
+
+
+class SystemActor(NamedTuple):
+    """What acts without an account, such as the command line."""
+
+    name: str
+    id: None = None
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which acts to show; None is all of them. `day` is a whole day that begins at `day`."""
+
+    account_id: int | None = None
+    what: str | None = None
+    day: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AuditLogPage:
+    """Some acts, newest first, and the id that the next page begins below."""
+
+    acts: Sequence[AuditEntry]
+    before: int | None
+
+
+def record_audit_entry(  # noqa: PLR0913  (who, what, to what, when: an act has that many sides)
+    session: Session,
+    by: Actor,
+    what: str,
+    *,
+    kind: str,
+    subject: object,
+    detail: dict[str, Any] | None = None,
+    now: datetime,
+) -> None:
+    """Write down that `by` did `what` to the `kind` of thing that `subject` names.
+
+    `what` is a verb's code such as `send_paused`; `detail` holds short values, for a change as
+    `{"field": {"before": …, "after": …}}`. No address of a reader belongs into it.
+    """
+    session.add(
+        AuditEntry(
+            at=now,
+            account_id=by.id,
+            account_name=by.name,
+            what=what,
+            subject_kind=kind,
+            subject_id=str(subject),
+            detail=_shorten_detail(detail),
+        )
+    )
+
+
+def describe_change(before: object, after: object) -> dict[str, Any]:
+    """What a field was and is, for the detail of an act."""
+    return {"before": _shorten_value(before), "after": _shorten_value(after)}
+
+
+def count_failed_sign_in(session: Session, account_id: int | None, *, now: datetime) -> None:
+    """Count one more failed try; for an account that does not exist too, in the same time."""
+    session.execute(
+        conflict_aware_insert(session, FailedSignIns)
+        .values(day=now.date(), account_id=account_id or 0, count=1)
+        .on_conflict_do_update(
+            index_elements=[FailedSignIns.day, FailedSignIns.account_id],
+            set_={"count": FailedSignIns.count + 1},
+        )
+    )
+
+
+def list_failed_sign_ins(
+    session: Session, *, since: date, most: int = 20
+) -> list[tuple[FailedSignIns, str | None]]:
+    """The days and accounts with failed tries, newest first; None stands for no account."""
+    query = (
+        select(FailedSignIns, Account.name)
+        .outerjoin(Account, Account.id == FailedSignIns.account_id)
+        .where(FailedSignIns.day >= since)
+        .order_by(FailedSignIns.day.desc(), FailedSignIns.count.desc())
+    )
+    return [(row[0], row[1]) for row in session.execute(query.limit(most))]
+
+
+def list_audit_entries(
+    session: Session, sought: AuditFilter, *, before: int | None = None
+) -> AuditLogPage:
+    """A page of acts, newest first. Raises NotFound for a place that cannot be."""
+    query = _select_entries(sought)
+    if before is not None:
+        if not 0 < before < 2**63:
+            raise NotFound("There is no such page.")
+        query = query.where(AuditEntry.id < before)
+    found = session.scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE_SIZE + 1)).all()
+    return AuditLogPage(
+        found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
+    )
+
+
+def stream_audit_entries(session: Session, sought: AuditFilter) -> Any:
+    """Every act that is sought, newest first, read as it is asked for."""
+    return session.scalars(
+        _select_entries(sought).order_by(AuditEntry.id.desc()),
+        execution_options={"yield_per": 1000},
+    )
+
+
+def _select_entries(sought: AuditFilter) -> Select[AuditEntry]:
+    query = select(AuditEntry)
+    if sought.account_id is not None:
+        query = query.where(AuditEntry.account_id == sought.account_id)
+    if sought.what is not None:
+        query = query.where(AuditEntry.what == sought.what)
+    if sought.day is not None:
+        query = query.where(
+            AuditEntry.at >= sought.day, AuditEntry.at < sought.day + timedelta(days=1)
+        )
+    return query
+
+
+def _shorten_detail(detail: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {name: _shorten_value(value) for name, value in detail.items()} if detail else None
+
+
+def _shorten_value(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | dict):
+        return value
+    text = str(value)
+    return text if len(text) <= MAX_DETAIL_LENGTH else f"{text[: MAX_DETAIL_LENGTH - 1]}…"

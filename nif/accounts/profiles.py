@@ -1,0 +1,108 @@
+"""What readers are told about the people who write: nothing, until the person says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.accounts.accounts import check_account_name
+from nif.accounts.models import Account, Profile
+from nif.errors import Invalid, NotFound
+
+MAX_FIELD_LENGTHS = {
+    "job_title": 100,
+    "bio": 2000,
+    "contact": 200,
+    "location": 100,
+    "languages": 200,
+    "expertise": 300,
+}
+
+
+@dataclass(frozen=True)
+class ProfileInput:
+    """A profile as its person gives it."""
+
+    name: str
+    is_public: bool = False
+    job_title: str = ""
+    bio: str = ""
+    contact: str = ""
+    location: str = ""
+    languages: str = ""
+    expertise: str = ""
+
+
+def save_profile(session: Session, account: Account, copy: ProfileInput, *, wanted: str) -> Profile:
+    """Set an account's name and its profile. `wanted` is the slug to take for a first public one.
+
+    Raises Invalid, with a sentence for each field that cannot be kept.
+    """
+    _check_input(copy)
+    account.name = copy.name
+    profile = find_profile(session, account.id)
+    if profile is None:
+        profile = Profile(account_id=account.id)
+        session.add(profile)
+    for name in MAX_FIELD_LENGTHS:
+        setattr(profile, name, getattr(copy, name))
+    profile.is_public = copy.is_public
+    if copy.is_public and profile.slug is None:
+        profile.slug = _free_slug(session, wanted)
+    session.flush()
+    return profile
+
+
+def find_profile(session: Session, account_id: int) -> Profile | None:
+    return session.get(Profile, account_id)
+
+
+def has_public_profile(session: Session, account_id: int) -> bool:
+    """Can readers look this person up? For the gate of bylines."""
+    query = select(Profile.is_public).where(Profile.account_id == account_id)
+    return bool(session.scalar(query))
+
+
+def get_public_profile(session: Session, slug: str) -> tuple[Profile, str]:
+    """A public profile and the person's name. Raises NotFound."""
+    query = (
+        select(Profile, Account.name)
+        .join(Account, Account.id == Profile.account_id)
+        .where(Profile.slug == slug, Profile.is_public.is_(True))
+    )
+    row = session.execute(query).first()
+    if row is None:
+        raise NotFound("There is nobody at this address.")
+    return row[0], row[1]
+
+
+def list_public_profiles(session: Session) -> Sequence[tuple[Profile, str]]:
+    """The public profiles of everyone who works here now, with their names, by name."""
+    query = (
+        select(Profile, Account.name)
+        .join(Account, Account.id == Profile.account_id)
+        .where(Profile.is_public.is_(True), Account.active.is_(True))
+        .order_by(Account.name, Account.id)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def _check_input(copy: ProfileInput) -> None:
+    problems = {
+        name: f"At most {most:,} characters fit here; these are {len(getattr(copy, name)):,}."
+        for name, most in MAX_FIELD_LENGTHS.items()
+        if len(getattr(copy, name)) > most
+    }
+    try:
+        check_account_name(copy.name)
+    except Invalid as error:
+        problems |= error.problems
+    if problems:
+        raise Invalid(problems)
+
+
+def _free_slug(session: Session, wanted: str) -> str:
+    taken = set(session.scalars(select(Profile.slug).where(Profile.slug.startswith(wanted))))
+    numbered = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
+    return next(slug for slug in (wanted, *numbered) if slug not in taken)

@@ -1,0 +1,197 @@
+"""Corrections reach those who had the error.
+
+What is significant takes its place in the next digest of each list that told the error; what is
+serious is an edition of its own, at once, for those who were mailed it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, and_, delete, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from nif.database import conflict_aware_insert
+from nif.editions.messages import MailWriter, hash_message, write_correction_message
+from nif.editions.models import (
+    Edition,
+    EditionItem,
+    EditionNote,
+    EditionState,
+    correction_occasion_of,
+)
+from nif.editions.schedule import Slot
+from nif.ledger.queries import find_footer_root
+from nif.stories.corrections import StoryNote
+from nif.stories.history import CORRECTIVE_KINDS, NoteInContext
+from nif.stories.models import NoteSeverity, Revision, Story
+from nif.subscriptions.models import MailingList
+
+MAX_CORRECTIONS = 8
+"""In one digest; what is over comes in the next one."""
+
+MAX_NOTE_AGE = timedelta(days=60)
+"""How long after it was set right something is still told by mail."""
+
+
+@dataclass(frozen=True)
+class OwedCorrection:
+    """A note that a list is owed, and its edition that `mailed` what was wrong."""
+
+    told: NoteInContext
+    mailing_list: MailingList
+    mailed: Edition
+
+
+def list_due_corrections(
+    session: Session, mailing_list: MailingList, *, now: datetime
+) -> list[NoteInContext]:
+    """What the list's next digest has to set right, oldest first.
+
+    That is what was significant and what the list mailed wrong and was not told yet; and what was
+    serious where a person took back the edition that was to tell it. A list that never mailed one
+    of the versions that were wrong is told nothing.
+    """
+    current = aliased(Revision)
+    had = select(EditionNote.note_id).where(EditionNote.list_id == mailing_list.id)
+    taken_back = select(Edition.note_id).where(
+        Edition.list_id == mailing_list.id,
+        Edition.note_id.is_not(None),
+        Edition.state == EditionState.WITHDRAWN,
+    )
+    query = (
+        select(StoryNote, Story.slug, current.headline, current.standing)
+        .where(
+            Story.id == StoryNote.story_id,
+            current.id == Story.current_id,
+            or_(
+                StoryNote.severity == NoteSeverity.SIGNIFICANT,
+                and_(StoryNote.severity == NoteSeverity.SERIOUS, StoryNote.id.in_(taken_back)),
+            ),
+            StoryNote.at >= now - MAX_NOTE_AGE,
+            StoryNote.kind.in_(CORRECTIVE_KINDS),
+            StoryNote.id.not_in(had),
+            EditionItem.list_id == mailing_list.id,
+        )
+        .order_by(StoryNote.at, StoryNote.id)
+        .limit(MAX_CORRECTIONS)
+    )
+    return [NoteInContext(*row) for row in session.execute(_restrict_to_mailed_errors(query))]
+
+
+def select_serious_note_ids(*, now: datetime) -> Select[*tuple[int]]:
+    """The ids of the notes that go out by themselves, whether or not they are owed to anyone."""
+    return select(StoryNote.id).where(
+        StoryNote.severity == NoteSeverity.SERIOUS,
+        StoryNote.at >= now - MAX_NOTE_AGE,
+        StoryNote.kind.in_(CORRECTIVE_KINDS),
+    )
+
+
+def select_lists_owed_note(note_id: int) -> Select[*tuple[Any, ...]]:
+    """The lists that are owed a note, each with the edition in which it has what was wrong."""
+    told = select(EditionNote.note_id).where(
+        EditionNote.note_id == StoryNote.id, EditionNote.list_id == MailingList.id
+    )
+    own = aliased(Edition)
+    made = select(own.id).where(own.note_id == StoryNote.id, own.list_id == MailingList.id)
+    query = select(MailingList, Edition).where(
+        StoryNote.id == note_id,
+        MailingList.id == EditionItem.list_id,
+        ~told.exists(),
+        ~made.exists(),
+    )
+    return _restrict_to_mailed_errors(query)
+
+
+def _restrict_to_mailed_errors(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Of notes and lists only those where the list froze a version that was wrong."""
+    mailed = aliased(Revision)
+    return (
+        query.select_from(StoryNote)
+        .join(EditionItem, EditionItem.story_id == StoryNote.story_id)
+        .join(Edition, Edition.id == EditionItem.edition_id)
+        .join(mailed, mailed.id == EditionItem.revision_id)
+        .where(
+            Edition.state == EditionState.FROZEN,
+            mailed.n >= StoryNote.from_n,
+            mailed.n < StoryNote.to_n,
+        )
+    )
+
+
+def list_corrected_edition_ids(session: Session, edition_id: int) -> Sequence[int]:
+    """The editions of the same list that had wrong what an edition sets right."""
+    own = aliased(EditionNote)
+    query = select(Edition.id).where(
+        own.note_id == StoryNote.id,
+        own.edition_id == edition_id,
+        EditionItem.list_id == own.list_id,
+    )
+    return session.scalars(_restrict_to_mailed_errors(query)).all()
+
+
+def load_note_in_context(session: Session, note: StoryNote) -> NoteInContext:
+    """A note, with its story as it is now."""
+    query = (
+        select(Story.slug, Revision.headline, Revision.standing)
+        .join(Revision, Revision.id == Story.current_id)
+        .where(Story.id == note.story_id)
+    )
+    slug, headline, standing = session.execute(query).one()
+    return NoteInContext(note, slug, headline, standing)
+
+
+def freeze_correction_edition(
+    session: Session, owed: OwedCorrection, desk: MailWriter, *, now: datetime
+) -> Edition | None:
+    """Make the edition that tells a list one note; None where someone else made it first."""
+    mailing_list, note = owed.mailing_list, owed.told.note
+    slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
+    root = find_footer_root(session)
+    message = write_correction_message(desk, mailing_list, slot, owed.told, owed.mailed, root)
+    edition_id = session.scalar(
+        conflict_aware_insert(session, Edition)
+        .values(
+            list_id=mailing_list.id,
+            slot=slot.day,
+            due_at=now,
+            made_at=now,
+            state=EditionState.FROZEN,
+            message=asdict(message),
+            content_hash=hash_message(message),
+            occasion=correction_occasion_of(note.id),
+            note_id=note.id,
+        )
+        .on_conflict_do_nothing()
+        .returning(Edition.id)
+    )
+    if edition_id is None:
+        return None
+    edition = session.get_one(Edition, edition_id)
+    record_carried_notes(session, edition, [owed.told])
+    return edition
+
+
+def record_carried_notes(
+    session: Session, edition: Edition, corrections: Sequence[NoteInContext]
+) -> None:
+    """Write down that an edition carries these, so that its list is told once."""
+    session.add_all(
+        EditionNote(note_id=told.note.id, list_id=edition.list_id, edition_id=edition.id)
+        for told in corrections
+    )
+    session.flush()
+
+
+def release_carried_notes(session: Session, edition: Edition) -> None:
+    """What a withdrawn edition carried is yet to be told."""
+    session.execute(delete(EditionNote).where(EditionNote.edition_id == edition.id))
+
+
+def list_carried_notes(session: Session, edition: Edition) -> Sequence[StoryNote]:
+    """The notes that an edition told its readers, oldest first."""
+    query = select(StoryNote).join(EditionNote).where(EditionNote.edition_id == edition.id)
+    return session.scalars(query.order_by(StoryNote.at, StoryNote.id)).all()

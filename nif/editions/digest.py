@@ -1,0 +1,248 @@
+"""Digests: editions that compose themselves of what was published since the last one."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from nif.database import conflict_aware_insert
+from nif.editions.correction_editions import (
+    list_due_corrections,
+    record_carried_notes,
+    release_carried_notes,
+)
+from nif.editions.messages import MailWriter, hash_message, write_digest_message
+from nif.editions.models import DIGEST_OCCASION, Edition, EditionItem, EditionState
+from nif.editions.schedule import Slot, compute_next_slot, iterate_slots, parse_schedule
+from nif.errors import Conflict
+from nif.ledger.queries import find_footer_root
+from nif.mail.message import MailTooLarge, Message
+from nif.stories import queries
+from nif.stories.history import NoteInContext
+from nif.stories.models import Revision
+from nif.subscriptions.models import MailingList
+
+log = logging.getLogger(__name__)
+
+CATCH_UP_TIME = timedelta(hours=12)
+"""A digest that could not be made in time is still made this much later, and then no more."""
+
+SLOT_LOOK_BACK = timedelta(days=8)
+"""How far back slots are looked for which nobody was there to keep."""
+
+MAX_STORY_AGE = timedelta(days=60)
+"""How old news may be when a list gets it at last: after a long break, or a flood of stories."""
+
+HAS_EDITION_TODAY = "This list has had its edition today."
+
+LIST_IS_ARCHIVED = "This list is archived: no digest of it goes out any more."
+
+MAX_STORIES = 24
+"""In one digest, so that no mail program clips it; what is over comes in the next one."""
+
+
+@dataclass(frozen=True)
+class ComposedDigest:
+    """What a digest would say now: the stories, what is set right, and the message where there is
+    anything to say."""
+
+    stories: Sequence[Revision]
+    message: Message | None
+    corrections: Sequence[NoteInContext] = ()
+
+
+def list_due_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> list[Slot]:
+    """The slots of a list that have come and for which there is no edition yet.
+
+    An archived list keeps none.
+    """
+    if mailing_list.archived_at is not None:
+        return []
+    schedule, zone = parse_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone)
+    # A schedule keeps no slots from before it was set.
+    since = max(mailing_list.scheduled_at, now - SLOT_LOOK_BACK)
+    come = list(iterate_slots(schedule, zone, after=since, until=now))
+    kept = set(
+        session.scalars(
+            select(Edition.slot).where(
+                Edition.list_id == mailing_list.id,
+                Edition.occasion == DIGEST_OCCASION,
+                Edition.slot.in_([slot.day for slot in come]),
+            )
+        )
+    )
+    return [slot for slot in come if slot.day not in kept]
+
+
+def make_digest_of_slot(
+    session: Session, mailing_list: MailingList, slot: Slot, desk: MailWriter, *, now: datetime
+) -> Edition | None:
+    """Make the edition of a slot; None where someone else made it first.
+
+    Too late, it is noted as missed; without news or corrections, as empty; else it is frozen: its
+    stories pinned to revisions, its message rendered and hashed.
+    """
+    edition = _claim_slot(session, mailing_list, slot, now)
+    if edition is not None and now - slot.due_at <= CATCH_UP_TIME:
+        _fill_edition(session, edition, mailing_list, desk, now)
+    return edition
+
+
+def _claim_slot(
+    session: Session, mailing_list: MailingList, slot: Slot, now: datetime
+) -> Edition | None:
+    """The digest of a slot, with nothing in it yet; None where someone else made it first."""
+    edition_id = session.scalar(
+        conflict_aware_insert(session, Edition)
+        .values(
+            list_id=mailing_list.id,
+            slot=slot.day,
+            due_at=slot.due_at,
+            made_at=now,
+            state=EditionState.MISSED,
+            occasion=DIGEST_OCCASION,
+        )
+        .on_conflict_do_nothing(index_elements=[Edition.list_id, Edition.slot, Edition.occasion])
+        .returning(Edition.id)
+    )
+    return None if edition_id is None else session.get_one(Edition, edition_id)
+
+
+def make_digest_now(
+    session: Session, mailing_list: MailingList, desk: MailWriter, *, now: datetime
+) -> Edition:
+    """Make today's edition by hand, in place of the one that its slot would make.
+
+    Raises Conflict where today has had one, there is nothing new to tell, or the list is archived.
+    """
+    session.refresh(mailing_list, with_for_update=True)
+    if mailing_list.archived_at is not None:
+        raise Conflict(LIST_IS_ARCHIVED)
+    slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
+    edition = session.scalar(
+        select(Edition).where(
+            Edition.list_id == mailing_list.id,
+            Edition.slot == slot.day,
+            Edition.occasion == DIGEST_OCCASION,
+        )
+    )
+    if edition is not None and edition.state is EditionState.FROZEN:
+        raise Conflict(HAS_EDITION_TODAY)
+    digest = compose_digest(session, mailing_list, slot, desk, now=now)
+    if digest.message is None:
+        raise Conflict("There is nothing new to send.")
+    if edition is None:
+        edition = _claim_slot(session, mailing_list, slot, now)
+    if edition is None:
+        raise Conflict(HAS_EDITION_TODAY)
+    edition.due_at = edition.made_at = now
+    _fill_edition(session, edition, mailing_list, desk, now)
+    return edition
+
+
+def withdraw_edition(session: Session, edition: Edition, *, now: datetime) -> None:
+    """Take an edition back of which nobody has had anything: its stories are news again.
+
+    A digest whose slot is yet to come is as if it had never been made. What the edition of a note
+    would have said is told by the list's next digest.
+    """
+    session.execute(delete(EditionItem).where(EditionItem.edition_id == edition.id))
+    release_carried_notes(session, edition)
+    session.expire(edition, ["items"])
+    is_digest = edition.occasion == DIGEST_OCCASION
+    if is_digest and next_slot_of_list(edition.mailing_list, now=now).day == edition.slot:
+        session.delete(edition)
+        return
+    edition.state, edition.message, edition.content_hash = EditionState.WITHDRAWN, None, None
+
+
+def compose_digest(
+    session: Session, mailing_list: MailingList, day: Slot, desk: MailWriter, *, now: datetime
+) -> ComposedDigest:
+    """The digest that the list would get now, without keeping it.
+
+    Where all the news would make a mail that is cut short, the newer half waits for the next one.
+    No edition leaves without the corrections that are due: where they cannot be written, it raises.
+    """
+    stories, root = _list_unsent_stories(session, mailing_list, now), find_footer_root(session)
+    corrections = list_due_corrections(session, mailing_list, now=now)
+    while stories or corrections:
+        try:
+            message = write_digest_message(desk, mailing_list, day, stories, root, corrections)
+            return ComposedDigest(stories, message, corrections)
+        except MailTooLarge:
+            if not stories:
+                raise
+            stories = stories[len(stories) // 2 :] if len(stories) > 1 else []
+        except Exception:
+            if not stories:
+                raise
+            # One story that cannot be written must not keep the others from their readers.
+            stories = [one for one in stories if _can_be_rendered(desk, mailing_list, day, one)]
+    return ComposedDigest([], None)
+
+
+def _can_be_rendered(
+    desk: MailWriter, mailing_list: MailingList, day: Slot, story: Revision
+) -> bool:
+    try:
+        write_digest_message(desk, mailing_list, day, [story])
+    except Exception:
+        log.exception("a story cannot be written as mail: revision %s", story.id)
+        return False
+    return True
+
+
+def next_slot_of_list(mailing_list: MailingList, *, now: datetime) -> Slot:
+    """The next slot of a list."""
+    return compute_next_slot(
+        parse_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone), after=now
+    )
+
+
+def _fill_edition(
+    session: Session, edition: Edition, mailing_list: MailingList, desk: MailWriter, now: datetime
+) -> None:
+    digest = compose_digest(
+        session, mailing_list, Slot(edition.slot, edition.due_at), desk, now=now
+    )
+    if digest.message is None:
+        edition.state = EditionState.EMPTY
+        return
+    edition.state = EditionState.FROZEN
+    edition.message = asdict(digest.message)
+    edition.content_hash = hash_message(digest.message)
+    for position, revision in enumerate(digest.stories, start=1):
+        session.add(
+            EditionItem(
+                edition_id=edition.id,
+                position=position,
+                list_id=mailing_list.id,
+                story_id=revision.story_id,
+                revision_id=revision.id,
+            )
+        )
+    record_carried_notes(session, edition, digest.corrections)
+
+
+def _list_unsent_stories(
+    session: Session, mailing_list: MailingList, now: datetime
+) -> Sequence[Revision]:
+    """The stories about the list's topics that it has not had, newest first.
+
+    Not a window between two editions: a story that was published just before one and committed
+    just after would fall between them.
+    """
+    first_window = timedelta(days=1 if parse_schedule(mailing_list.schedule).weekday is None else 7)
+    had = select(EditionItem.story_id).where(EditionItem.list_id == mailing_list.id)
+    return queries.list_stories_since(
+        session,
+        had,
+        since=max(mailing_list.news_from - first_window, now - MAX_STORY_AGE),
+        most=MAX_STORIES,
+        about=mailing_list.topics,
+    )

@@ -1,0 +1,221 @@
+"""How an edition reads as mail.
+
+An edition as one person gets it to look at, before or beside those whom it is for.
+
+An edition that asks its readers something: a mail of its own, no news, and in no archive.
+"""
+
+import hashlib
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from nif.database import conflict_aware_insert
+from nif.editions.models import REPERMISSION_OCCASION_PREFIX, Edition, EditionState
+from nif.editions.schedule import Slot
+from nif.links import Links
+from nif.mail.message import Message, TemplateRenderer, fill_placeholders
+from nif.media.models import PictureShape
+from nif.media.snapshots import AI_LABELS, choose_jpeg_file
+from nif.stories.corrections import format_sentence
+from nif.stories.history import NoteInContext
+from nif.stories.models import ChangeKind, Revision
+from nif.subscriptions.models import MailingList
+
+UNSUBSCRIBE_PLACEHOLDER = "%nif.unsubscribe%"
+PREFERENCES_PLACEHOLDER = "%nif.preferences%"
+READER_PLACEHOLDER = "%nif.reader%"
+ANSWER_PLACEHOLDER = "%nif.answer%"
+READER_HTML_PLACEHOLDER = "%nif.reader_html%"
+"""What each copy replaces: the two links, where something is asked the link to answer by, and the
+address that it goes to. Providers do not escape what they put in, so that comes in two forms."""
+
+NOTE_TITLES = {ChangeKind.RETRACTION: "Retraction"}
+"""What a mail about a note is called, where that is not the note's own label."""
+
+CHANGES_SINCE_MAILING = {
+    ChangeKind.RETRACTION: "and have retracted it since",
+    ChangeKind.REMOVAL: "and have removed it since",
+}
+"""What became of a story that was mailed, where it was not corrected."""
+
+
+PICTURE_FILE_WIDTH = 960
+"""Pixels of the file; it is shown at half of them, so that it is sharp on a telephone."""
+
+
+_NOT_IN_QUOTED_STRING = re.compile(r"[^!#-\[\]-~]")
+"""All but what can stand between the quotes of a header without being escaped."""
+
+
+@dataclass(frozen=True)
+class MailWriter:
+    """What writing a mail needs: the house's templates and addresses."""
+
+    stationery: TemplateRenderer
+    links: Links
+
+
+def write_digest_message(
+    desk: MailWriter,
+    mailing_list: MailingList,
+    slot: Slot,
+    stories: Sequence[Revision],
+    root: str | None = None,
+    corrections: Sequence[NoteInContext] = (),
+) -> Message:
+    """The digest of a slot, with the tags that each reader's copy replaces.
+
+    Corrections stand before the news; there may be nothing else. The first story shows the picture
+    that leads it, in the HTML alone. `root` is what the foot says of
+    the ledger: each inbox is then a witness of what it was.
+    """
+    return desk.stationery.write(
+        "digest",
+        slot=slot,
+        stories=stories,
+        root=root,
+        corrections=corrections,
+        picture=_picture_values(desk.links, stories[0]) if stories else None,
+        **_list_mail_values(desk.links, mailing_list),
+    )
+
+
+def _picture_values(links: Links, story: Revision) -> dict[str, Any] | None:
+    """What the mail shows of a story's picture: {"address", "alt", "label", "credit"}."""
+    record = story.picture
+    if not record:
+        return None
+    name, _, _ = choose_jpeg_file(record, PictureShape.WIDE, width=PICTURE_FILE_WIDTH)
+    label = AI_LABELS.get(record["ai_use"], "")
+    facts = {"alt": record["alt"], "label": label, "credit": record["credit"]}
+    return {"address": links.picture(name), **facts}
+
+
+def write_correction_message(
+    desk: MailWriter,
+    mailing_list: MailingList,
+    slot: Slot,
+    told: NoteInContext,
+    mailed: Edition,
+    root: str | None = None,
+) -> Message:
+    """The mail that sets one thing right; `mailed` is the edition that had it wrong."""
+    return desk.stationery.write(
+        "correction",
+        slot=slot,
+        told=told,
+        called=NOTE_TITLES.get(told.note.kind, told.note.label),
+        since=CHANGES_SINCE_MAILING.get(told.note.kind, "and it was seriously wrong"),
+        wrong=format_sentence(told.note.was),
+        right=format_sentence(told.note.now_),
+        mailed=mailed,
+        root=root,
+        **_list_mail_values(desk.links, mailing_list),
+    )
+
+
+def write_imported_repermission_message(
+    desk: MailWriter, mailing_list: MailingList, basis: str
+) -> Message:
+    """The question whether an address really wants a list, to people whom staff brought in.
+
+    `basis` is what staff said of where the addresses came from.
+    """
+    return desk.stationery.write(
+        "confirm",
+        link=ANSWER_PLACEHOLDER,
+        basis=" ".join(basis.split()),
+        **_list_mail_values(desk.links, mailing_list),
+    )
+
+
+def write_inactive_repermission_message(
+    desk: MailWriter, mailing_list: MailingList, *, months: int, wait_days: int
+) -> Message:
+    """The question whether a reader still wants a list, after so many months without a sign."""
+    return desk.stationery.write(
+        "staying",
+        link=ANSWER_PLACEHOLDER,
+        months=months,
+        wait_days=wait_days,
+        **_list_mail_values(desk.links, mailing_list),
+    )
+
+
+def _list_mail_values(links: Links, mailing_list: MailingList) -> dict[str, Any]:
+    """What every mail to a list has: whose it is, and what each copy replaces."""
+    return {
+        "headers": {"List-Id": format_list_id(links, mailing_list)},
+        "sender": mailing_list.sender_name,
+        "language": mailing_list.language,
+        "mailing_list": mailing_list,
+        "links": links,
+        "unsubscribe": UNSUBSCRIBE_PLACEHOLDER,
+        "preferences": PREFERENCES_PLACEHOLDER,
+        "reader": READER_PLACEHOLDER,
+        "reader_html": READER_HTML_PLACEHOLDER,
+    }
+
+
+def hash_message(message: Message) -> str:
+    """SHA-256 over all that a reader sees: subject, text and HTML."""
+    whole = "\0".join((message.subject, message.text, message.html))
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def format_list_id(links: Links, mailing_list: MailingList) -> str:
+    """The list's name for mail programs (RFC 2919): stable, and the same for every reader."""
+    host = urlsplit(links.base_url).hostname or "localhost"
+    words = mailing_list.title.split()
+    title = " ".join(filter(None, (_NOT_IN_QUOTED_STRING.sub("", word) for word in words)))
+    return f'"{title}" <{mailing_list.slug}.{host}>'
+
+
+def preview_message_for(message: Message, to: str, links: Links) -> Message:
+    """A message as the reader `to` would get it, but for links that would change something."""
+    values = {
+        UNSUBSCRIBE_PLACEHOLDER: links.home(),
+        PREFERENCES_PLACEHOLDER: links.home(),
+        READER_PLACEHOLDER: to,
+        READER_HTML_PLACEHOLDER: html.escape(to),
+    }
+    return replace(
+        message,
+        text=fill_placeholders(message.text, values),
+        html=fill_placeholders(message.html, values),
+    )
+
+
+def build_test_message(message: Message, to: str, links: Links) -> Message:
+    """The same, marked as a test in its subject."""
+    return replace(preview_message_for(message, to, links), subject=f"[Test] {message.subject}")
+
+
+def freeze_repermission_edition(
+    session: Session, mailing_list: MailingList, message: Message, *, now: datetime
+) -> Edition | None:
+    """Make the edition that asks; None where a second press made it in the same second."""
+    edition_id = session.scalar(
+        conflict_aware_insert(session, Edition)
+        .values(
+            list_id=mailing_list.id,
+            slot=now.astimezone(ZoneInfo(mailing_list.zone)).date(),
+            due_at=now,
+            made_at=now,
+            state=EditionState.FROZEN,
+            message=asdict(message),
+            content_hash=hash_message(message),
+            occasion=f"{REPERMISSION_OCCASION_PREFIX}{int(now.timestamp())}",
+        )
+        .on_conflict_do_nothing()
+        .returning(Edition.id)
+    )
+    return None if edition_id is None else session.get_one(Edition, edition_id)

@@ -1,0 +1,310 @@
+"""Which columns mean what, by the names that other programs give them, and what a row says.
+
+How other programs name their columns and states.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
+
+from nif.errors import Invalid
+from nif.imports.csv_reader import CsvRecord, UnreadableRow
+from nif.spreadsheets import unescape_formula
+from nif.subscriptions.email_address import EmailAddress, parse_address
+
+INVISIBLE_CHARACTERS = ' \t\r\n\xa0\u200b\u200c\u200d\u2060\ufeff"'
+
+
+class StatedStatus(StrEnum):
+    """What a file says about somebody."""
+
+    SUBSCRIBED = "subscribed"
+    PENDING = "pending"
+    LEFT = "left"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+
+
+DO_NOT_MAIL_STATUSES = frozenset({StatedStatus.LEFT, StatedStatus.BOUNCED, StatedStatus.COMPLAINED})
+
+COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "email": (
+        *("email", "email address", "e-mail", "e-mail address", "email_address", "address"),
+        *("subscriber", "mail", "e-mail-adresse", "adresse e-mail", "correo electrónico"),
+    ),
+    "state": (
+        *("state", "status", "subscribed_to_emails", "subscription_status", "subscriber_type"),
+        *("type", "email status"),
+    ),
+    "since": (
+        *("confirmed_at", "confirm_time", "optin_time", "subscribed_at", "subscribed at"),
+        *("created_at", "creation_date", "start date", "subscription date", "created at"),
+    ),
+    "left": (
+        *("left_at", "unsub_time", "unsubscribed_at", "unsubscription_date", "unsubscribed"),
+        *("email_disabled", "unsubscribe date"),
+    ),
+    "bounced": ("clean_time", "bounced_at", "bounced", "undeliverable_at", "suppressed"),
+}
+"""The names of columns, in lower case; where a file has several, the first of these counts."""
+
+VENDOR_HEADERS: Mapping[str, frozenset[str]] = {
+    "Mailchimp": frozenset({"email address", "leid", "euid"}),
+    "Ghost": frozenset({"email", "subscribed_to_emails"}),
+    "Substack": frozenset({"email", "active_subscription", "email_disabled"}),
+    "Substack ": frozenset({"email", "stripe plan", "start date"}),
+    "Buttondown": frozenset({"email", "creation_date", "referrer_url"}),
+    "listmonk": frozenset({"uuid", "email", "attributes", "status"}),
+    "beehiiv": frozenset({"email", "status", "created_at", "subscription_tier"}),
+    "beehiiv ": frozenset({"email", "status", "utm_source"}),
+    "NIF": frozenset({"address", "state", "asked_at", "confirmed_at", "left_at"}),
+}
+"""Whose file it is, by columns that others' files have not."""
+
+NEGATIVE_WORDS = frozenset({"", "0", "no", "n", "false", "f", "none", "null", "never", "-"})
+
+STATUS_WORDS: Mapping[str, StatedStatus] = {
+    **dict.fromkeys(
+        (
+            *("subscribed", "active", "enabled", "confirmed", "true", "yes", "1", "regular"),
+            *("premium", "gifted", "trialed", "churning", "churned", "past_due", "unpaid", "paid"),
+            *("free", "comped", "paused"),
+        ),
+        StatedStatus.SUBSCRIBED,
+    ),
+    **dict.fromkeys(
+        ("pending", "unconfirmed", "unactivated", "validating", "upcoming"), StatedStatus.PENDING
+    ),
+    **dict.fromkeys(
+        (
+            *("left", "unsubscribed", "inactive", "disabled", "false", "no", "0", "removed"),
+            *("archived", "blocklisted", "blocked", "deleted", "non-subscribed", "nonsubscribed"),
+        ),
+        StatedStatus.LEFT,
+    ),
+    **dict.fromkeys(
+        ("bounced", "cleaned", "undeliverable", "invalid", "hard_bounced"), StatedStatus.BOUNCED
+    ),
+    **dict.fromkeys(
+        ("complained", "spam", "spammy", "abuse", "spam_report"), StatedStatus.COMPLAINED
+    ),
+}
+
+UNMISTAKABLE_STATUS_WORDS = frozenset(
+    {
+        *("subscribed", "unsubscribed", "non-subscribed", "unconfirmed", "pending"),
+        *("cleaned", "bounced", "complained"),
+    }
+)
+"""Words that tell a column of states by themselves, whatever its name."""
+
+
+def find_vendor(header: Sequence[str]) -> str | None:
+    """Whose export has such a header, where it is known."""
+    names = {normalize_word(name) for name in header}
+    found = next((vendor for vendor, marks in VENDOR_HEADERS.items() if marks <= names), None)
+    return found.strip() if found else None
+
+
+@lru_cache(1000)
+def find_stated_status(word: str) -> StatedStatus | None:
+    """What a state means, where we know the word."""
+    return STATUS_WORDS.get(normalize_word(word))
+
+
+def normalize_word(name: str) -> str:
+    """A name or a word as it is looked up."""
+    return name.strip(INVISIBLE_CHARACTERS).lower()
+
+
+MAX_CELL_SHOWN = 80
+"""Characters of a cell that stand in a report."""
+
+_TO_THE_SECOND = len("2026-01-01 12:00:00")
+_IN_BRACKETS = re.compile(r"<([^<>]+)>\s*\Z")
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """Where things stand in a row, from 0; None where the file has no such thing.
+
+    In `left` and `bounced` any value but a no means that it is so; a date says since when.
+    """
+
+    email: int
+    state: int | None = None
+    since: int | None = None
+    left: int | None = None
+    bounced: int | None = None
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        return cls(**stored)
+
+    def stored(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class ParsedRow(NamedTuple):
+    """What a row says. `code` is empty, or why it cannot be taken."""
+
+    line: int
+    address: EmailAddress | None
+    kind: StatedStatus
+    since: datetime | None
+    ended: datetime | None
+    code: str
+    cell: str
+
+
+def propose_column_mapping(rows: Sequence[Sequence[str]]) -> tuple[ColumnMapping, bool]:
+    """The columns of a file by its first rows, and whether the first of them is a header.
+
+    Raises Invalid, for the field `file`, where no column holds addresses.
+    """
+    first = rows[0] if rows else []
+    has_header = not any(_is_address(cell) for cell in first)
+    found = _find_columns_by_name(first) if has_header else {}
+    others = rows[1 if has_header else 0 :]
+    if "state" in found and not any(
+        find_stated_status(_text_of_cell(row, found["state"])) for row in others
+    ):
+        # Some other kind of state, or of type.
+        del found["state"]
+    if "state" not in found:
+        found |= _find_status_column(others, set(found.values()))
+    email = _find_email_column(others, found.get("email"))
+    if email is None:
+        raise Invalid({"file": "There is no column of email addresses in this file."})
+    return ColumnMapping(**{**found, "email": email}), has_header
+
+
+def _find_status_column(rows: Sequence[Sequence[str]], taken: Collection[int]) -> dict[str, int]:
+    """A column that holds nothing but states, under a name that we do not know.
+
+    Without it those who left elsewhere would come in as readers.
+    """
+    for column in set(range(max(map(len, rows), default=0))) - set(taken):
+        words = {normalize_word(_text_of_cell(row, column)) for row in rows} - {""}
+        if words & UNMISTAKABLE_STATUS_WORDS and all(map(find_stated_status, words)):
+            return {"state": column}
+    return {}
+
+
+def parse_row(record: CsvRecord, columns: ColumnMapping) -> ParsedRow:
+    """What a row says."""
+    line, cells = record
+    if isinstance(cells, UnreadableRow):
+        return _invalid_row(line, cells.code, cells.cell)
+    if len(cells) <= columns.email:
+        return _invalid_row(line, "short", ", ".join(cells))
+    cell = cells[columns.email]
+    address = parse_address_cell(cell)
+    if address is None:
+        return _invalid_row(line, "address" if cell.strip(INVISIBLE_CHARACTERS) else "empty", cell)
+    if columns.state is columns.left is columns.bounced is columns.since is None:
+        return ParsedRow(line, address, StatedStatus.SUBSCRIBED, None, None, "", "")
+    return _parse_statuses(line, address, cells, columns)
+
+
+def parse_address_cell(cell: str) -> EmailAddress | None:
+    """The address in a cell, also behind a name, or as we make it safe for spreadsheets."""
+    if cell.startswith("'"):
+        cell = unescape_formula(cell)
+    try:
+        return parse_address(cell)
+    except Invalid:
+        cell = cell.strip(INVISIBLE_CHARACTERS)
+    inside = _IN_BRACKETS.search(cell)
+    try:
+        return parse_address(inside[1] if inside else cell)
+    except Invalid:
+        return None
+
+
+def parse_import_moment(text: str) -> datetime | None:
+    """A moment in ISO 8601, UTC where it names no zone; None for anything else.
+
+    What may be the fourth of March or the third of April is not guessed at.
+    """
+    text = text.strip().removesuffix(" UTC")
+    if len(text) < len("2026-01-01"):
+        return None
+    try:
+        found = datetime.fromisoformat(f"{text}+00:00" if len(text) == _TO_THE_SECOND else text)
+    except ValueError:
+        return None
+    if not 1990 <= found.year <= 9000:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _parse_statuses(
+    line: int, address: EmailAddress, cells: list[str], columns: ColumnMapping
+) -> ParsedRow:
+    kind, ended = StatedStatus.SUBSCRIBED, None
+    if columns.state is not None:
+        word = _text_of_cell(cells, columns.state)
+        known = find_stated_status(word)
+        if known is None:
+            return _invalid_row(line, "state", word)
+        kind = known
+    for column, means in (
+        (columns.left, StatedStatus.LEFT),
+        (columns.bounced, StatedStatus.BOUNCED),
+    ):
+        told = "" if column is None else _text_of_cell(cells, column)
+        if (
+            told
+            and normalize_word(told) not in NEGATIVE_WORDS
+            and kind is not StatedStatus.COMPLAINED
+        ):
+            kind, ended = means, parse_import_moment(told)
+    since = (
+        None if columns.since is None else parse_import_moment(_text_of_cell(cells, columns.since))
+    )
+    return ParsedRow(line, address, kind, since, ended, "", "")
+
+
+def shorten_cell(cell: str) -> str:
+    """A cell as a report shows it: printable, and not too long."""
+    text = "".join(ch if ch.isprintable() else " " for ch in cell[: MAX_CELL_SHOWN + 1]).strip()
+    return text if len(text) <= MAX_CELL_SHOWN else f"{text[: MAX_CELL_SHOWN - 1]}…"
+
+
+def _invalid_row(line: int, code: str, cell: str) -> ParsedRow:
+    return ParsedRow(line, None, StatedStatus.SUBSCRIBED, None, None, code, shorten_cell(cell))
+
+
+def _text_of_cell(cells: Sequence[str], column: int) -> str:
+    return unescape_formula(cells[column]) if column < len(cells) else ""
+
+
+def _is_address(cell: str) -> bool:
+    return "@" in cell and parse_address_cell(cell) is not None
+
+
+def _find_columns_by_name(header: Sequence[str]) -> dict[str, int]:
+    names = [normalize_word(name) for name in header]
+    found: dict[str, int] = {}
+    for what, candidates in COLUMN_NAMES.items():
+        known = [names.index(name) for name in candidates if name in names]
+        if known:
+            found[what] = known[0]
+    return found
+
+
+def _find_email_column(rows: Sequence[Sequence[str]], named: int | None) -> int | None:
+    """The column that holds most addresses; the named one where none holds any more."""
+    counts: dict[int, int] = {}
+    for row in rows:
+        for column, cell in enumerate(row[:100]):
+            if _is_address(cell):
+                counts[column] = counts.get(column, 0) + 1
+    if named is not None:
+        counts[named] = counts.get(named, 0) + len(rows) // 2 + 1
+    return max(counts, key=lambda column: counts[column]) if counts else None

@@ -1,0 +1,107 @@
+"""Signing the ledger, so that whoever has a checkpoint can prove what the chain was then."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.database import conflict_aware_insert
+from nif.errors import Conflict, Misconfigured
+from nif.ledger.chain import BrokenChain, ChainVerifier
+from nif.ledger.hashes import GENESIS_HASH
+from nif.ledger.models import LedgerCheckpoint, LedgerKey
+from nif.ledger.queries import ChainEnd, find_chain_end, find_newest_checkpoint, load_ledger_slice
+from nif.ledger.signatures import (
+    archive_signing_key,
+    encode_base64url,
+    find_signing_key,
+    key_id_of,
+    make_signing_key,
+    sign_chain_root,
+)
+
+
+def create_checkpoint(
+    session: Session, key_file: Path, *, may_make_key: bool, now: datetime
+) -> LedgerCheckpoint | None:
+    """Sign the chain as it is; None where it has not grown since the last time.
+
+    What is new since then is followed first: a chain that is broken is not signed. The first key
+    is made here where `may_make_key`, and never in place of one that was used before.
+
+    Raises Conflict where the chain is broken, Misconfigured where there is no key to sign with.
+    """
+    end, last = find_chain_end(session), find_newest_checkpoint(session)
+    if end is None or (last is not None and (last.size, last.root) == end):
+        return None
+    _verify_new_entries(session, last, end)
+    key = _load_signing_key(session, key_file, may_make_key=may_make_key)
+    key_id = _publish_key(session, key, now=now)
+    # Of two workers that sign at once, the first one's checkpoint stays.
+    session.execute(
+        conflict_aware_insert(session, LedgerCheckpoint)
+        .values(
+            size=end.seq,
+            root=end.root,
+            signed_at=now.astimezone(UTC).replace(microsecond=0),
+            key_id=key_id,
+            signature=sign_chain_root(key, *end),
+        )
+        .on_conflict_do_nothing(index_elements=[LedgerCheckpoint.size])
+    )
+    return session.get_one(LedgerCheckpoint, end.seq)
+
+
+def renew_signing_key(
+    session: Session, key_file: Path, *, now: datetime
+) -> tuple[str, Path | None]:
+    """Begin to sign with a new key: its id, and where the old key is kept now.
+
+    The old public key stays published: what it signed stays signed.
+    """
+    away = archive_signing_key(key_file)
+    return _publish_key(session, make_signing_key(key_file), now=now), away
+
+
+def _verify_new_entries(session: Session, last: LedgerCheckpoint | None, end: ChainEnd) -> None:
+    """Follow what came after the last checkpoint. Raises Conflict."""
+    seq, root = (last.size, last.root) if last else (0, GENESIS_HASH)
+    chain = ChainVerifier({}, seq=seq, root=root)
+    try:
+        while chain.seq < end.seq:
+            part = load_ledger_slice(session, after=chain.seq)
+            for line in part.lines:
+                if line.seq <= end.seq:
+                    chain.take(line)
+            if part.is_last:
+                break
+    except BrokenChain as broken:
+        raise Conflict(f"The ledger is broken, and was not signed. {broken}") from None
+    if (chain.seq, chain.root) != end:
+        raise Conflict(f"The ledger is broken, and was not signed. It is to end with {end.seq}.")
+
+
+def _load_signing_key(session: Session, path: Path, *, may_make_key: bool) -> Ed25519PrivateKey:
+    key = find_signing_key(path)
+    if key is not None:
+        return key
+    if may_make_key and session.scalar(select(LedgerKey.key_id).limit(1)) is None:
+        return make_signing_key(path)
+    raise Misconfigured(
+        f"The key that signs the ledger is not at {path}: put it there, or name its place in "
+        "NIF_LEDGER_KEY_FILE. Where there is none, or it is lost, `nif ledger new-key` makes one."
+    )
+
+
+def _publish_key(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> str:
+    """Make the public half known to everyone, once; returns its id."""
+    public = key.public_key()
+    key_id = key_id_of(public)
+    session.execute(
+        conflict_aware_insert(session, LedgerKey)
+        .values(key_id=key_id, public_key=encode_base64url(public.public_bytes_raw()), since=now)
+        .on_conflict_do_nothing(index_elements=[LedgerKey.key_id])
+    )
+    return key_id

@@ -1,0 +1,309 @@
+"""Making the files of pictures in the worker: 24 megapixels take five seconds, too long to wait.
+
+Whoever claims a picture has it for some minutes; a worker that dies gives it back by dying. Two
+that make the same files do no harm, for what is in a file is its name.
+
+Where a shape is cut out of a picture: around its focus, or as somebody chose by hand.
+
+What every file of a picture says about itself: whose it is, and how it came to be.
+
+An XMP packet (ISO 16684-1) with the few properties of the IPTC Photo Metadata Standard 2024.1 that
+are NIF's to say. Nothing of the upload's own metadata is passed on.
+
+Making the files of a picture from its clean master.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any
+from xml.sax.saxutils import escape
+
+from PIL import Image, features
+from sqlalchemy import Select, or_, select, update
+from sqlalchemy.orm import Session
+
+from nif.database import Transaction
+from nif.media.models import DigitalSourceType, Picture, PictureFormat, PictureShape, Rendition
+from nif.media.storage import EXTENSIONS, MediaStorage, content_file_name
+from nif.media.uploads import image_lock
+from nif.typography import replace_invalid_xml
+
+CropBox = tuple[int, int, int, int]
+
+SHAPE_RATIOS: Mapping[PictureShape, tuple[int, int]] = {
+    PictureShape.WIDE: (16, 9),
+    PictureShape.CARD: (4, 3),
+    PictureShape.SQUARE: (1, 1),
+    PictureShape.SHARE: (1200, 630),
+}
+
+
+def compute_crop_box(
+    size: tuple[int, int], shape: PictureShape, focus: tuple[float, float], crops: Mapping[str, Any]
+) -> CropBox:
+    """The part of a picture that a shape shows: left, top, right, bottom in pixels.
+
+    `size` is the picture's; `focus` and `crops` are as a picture keeps them. Around the focus the
+    part is as large as fits, and as near to the middle of it as the edges allow.
+    """
+    if shape is PictureShape.ORIGINAL:
+        return (0, 0, *size)
+    width, height = _largest_fit(size, SHAPE_RATIOS[shape])
+    if by_hand := crops.get(shape.value):
+        return _manual_crop_box(size, (width, height), by_hand)
+    left = _clamp(round(focus[0] * size[0] - width / 2), size[0] - width)
+    top = _clamp(round(focus[1] * size[1] - height / 2), size[1] - height)
+    return left, top, left + width, top + height
+
+
+def _largest_fit(size: tuple[int, int], ratio: tuple[int, int]) -> tuple[int, int]:
+    """The largest width and height of that ratio in `size`."""
+    width = min(size[0], round(size[1] * ratio[0] / ratio[1]))
+    return width, min(size[1], max(1, round(width * ratio[1] / ratio[0])))
+
+
+def _manual_crop_box(
+    size: tuple[int, int], most: tuple[int, int], crop: Sequence[float]
+) -> CropBox:
+    """A part that somebody chose, pushed back inside where it reaches beyond an edge."""
+    width = min(most[0], max(1, round(crop[2] * size[0])))
+    height = min(most[1], max(1, round(width * most[1] / most[0])))
+    left = _clamp(round(crop[0] * size[0]), size[0] - width)
+    top = _clamp(round(crop[1] * size[1]), size[1] - height)
+    return left, top, left + width, top + height
+
+
+def _clamp(place: int, most: int) -> int:
+    return max(0, min(place, most))
+
+
+SOURCE_TYPE_VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+IPTC_SOURCE_TYPE_TERMS = {
+    DigitalSourceType.CAPTURE: "digitalCapture",
+    DigitalSourceType.CREATION: "digitalCreation",
+    DigitalSourceType.DATA_DRIVEN: "dataDrivenMedia",
+    DigitalSourceType.SCREEN: "screenCapture",
+    DigitalSourceType.PRINT: "print",
+    DigitalSourceType.COMPOSITE: "compositeCapture",
+    DigitalSourceType.WITH_AI: "compositeWithTrainedAlgorithmicMedia",
+    DigitalSourceType.BY_AI: "trainedAlgorithmicMedia",
+}
+"""The terms of the IPTC's vocabulary of digital source types."""
+
+XMP_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about=""
+ xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"
+ xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/"
+ xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
+{properties}
+</rdf:Description>
+</rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="r"?>"""
+
+
+def build_xmp_packet(picture: Picture) -> bytes:
+    """The packet that stands in each file of `picture`."""
+    plain = {
+        "photoshop:Credit": picture.credit,
+        "xmpRights:WebStatement": picture.licence_url,
+        "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPE_VOCABULARY
+        + IPTC_SOURCE_TYPE_TERMS[picture.source_type],
+    }
+    lines = [f"<{name}>{escape(words)}</{name}>" for name, words in plain.items() if words]
+    if picture.licence:
+        lines.append(
+            '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">'
+            f"{escape(picture.licence)}</rdf:li></rdf:Alt></dc:rights>"
+        )
+    return XMP_PACKET.format(properties=replace_invalid_xml("\n".join(lines))).encode()
+
+
+RENDITION_WIDTHS = (480, 960, 1600)
+"""Pixels: a telephone, a page's column, a page's column on a screen with twice the pixels."""
+
+SHARE_SIZE = (1200, 630)
+"""What the sites on which people share links ask for, exactly."""
+
+HAS_AVIF = bool(features.check("avif"))
+
+ENCODER_OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
+    PictureFormat.AVIF: {"quality": 60, "speed": 7},
+    PictureFormat.WEBP: {"quality": 80, "method": 4},
+    PictureFormat.JPEG: {"quality": 82, "progressive": True, "optimize": True},
+}
+
+
+@dataclass(frozen=True)
+class RenditionOptions:
+    """How a picture is to be cut, and the label that its files carry."""
+
+    focus: tuple[float, float]
+    crops: Mapping[str, Any]
+    label: bytes
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """One file that was made."""
+
+    shape: PictureShape
+    format: PictureFormat
+    width: int
+    height: int
+    data: bytes
+
+
+def render_files(master: bytes, cut: RenditionOptions) -> Iterator[RenderedFile]:
+    """Every file of a picture: its own shape, the crops, and the card that is shared."""
+    with image_lock, Image.open(BytesIO(master), formats=("JPEG",)) as image:
+        image.load()
+        for shape in PictureShape:
+            part = compute_crop_box(image.size, shape, cut.focus, cut.crops)
+            for size in rendition_sizes_of(shape, part[2] - part[0], part[3] - part[1]):
+                small = image.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=3.0)
+                small.info.clear()
+                for format_ in rendition_formats_of(shape):
+                    yield RenderedFile(
+                        shape, format_, *size, encode_rendition(small, format_, cut.label)
+                    )
+
+
+def rendition_sizes_of(shape: PictureShape, width: int, height: int) -> list[tuple[int, int]]:
+    """The sizes that are made of a part of `width` by `height`: never larger than it is."""
+    if shape is PictureShape.SHARE:
+        return [SHARE_SIZE]
+    widths = [each for each in RENDITION_WIDTHS if each < width] + [
+        min(width, RENDITION_WIDTHS[-1])
+    ]
+    return [(each, max(1, round(height * each / width))) for each in dict.fromkeys(widths)]
+
+
+def rendition_formats_of(shape: PictureShape) -> list[PictureFormat]:
+    if shape is PictureShape.SHARE:
+        return [PictureFormat.JPEG]
+    modern = [PictureFormat.AVIF] if shape is PictureShape.ORIGINAL and HAS_AVIF else []
+    return [*modern, PictureFormat.WEBP, PictureFormat.JPEG]
+
+
+def encode_rendition(image: Image.Image, format_: PictureFormat, label: bytes) -> bytes:
+    """The picture in a format, with its label and nothing else beside the pixels."""
+    buffer = BytesIO()
+    image.save(buffer, format_.value, xmp=label, **ENCODER_OPTIONS[format_])
+    return buffer.getvalue()
+
+
+CLAIM_LIFETIME = timedelta(minutes=3)
+MAX_TRIES = 3
+
+
+def make_due_renditions(
+    transaction: Transaction, storage: MediaStorage, *, clock: Callable[[], datetime]
+) -> int:
+    """Make the files of all pictures that lack them; returns of how many."""
+    done = 0
+    while (claimed := _claim_with_options(transaction, now=clock())) is not None:
+        picture, cut = claimed
+        rows = _render_and_store(storage, picture, cut)
+        with transaction() as session:
+            gone = not record_renditions(session, picture.id, picture.wanted, rows)
+        if gone:
+            storage.delete({row.name for row in rows})
+        done += 1
+    return done
+
+
+def make_renditions_of(session: Session, storage: MediaStorage, picture: Picture) -> None:
+    """Make the files of a picture within the caller's transaction: for the demo, whose stories
+    are published at once. A second or two for two megapixels."""
+    rows = _render_and_store(storage, picture, _rendition_options_of(picture))
+    record_renditions(session, picture.id, picture.wanted, rows)
+
+
+def select_due_picture(*, now: datetime) -> Select[int]:
+    """The pictures whose files are to be made and that nobody is at."""
+    free = or_(Picture.claimed_at.is_(None), Picture.claimed_at <= now - CLAIM_LIFETIME)
+    return (
+        select(Picture.id)
+        .where(Picture.made < Picture.wanted, Picture.tries < MAX_TRIES, free)
+        .order_by(Picture.id)
+        .limit(1)
+    )
+
+
+def has_rendering_failed(picture: Picture, *, now: datetime) -> bool:
+    """Were the files of a picture tried for so often that nobody tries any more?"""
+    if not picture.is_preparing or picture.tries < MAX_TRIES:
+        return False
+    return picture.claimed_at is None or picture.claimed_at <= now - CLAIM_LIFETIME
+
+
+def claim_picture(session: Session, *, now: datetime) -> Picture | None:
+    """Take one picture whose files are to be made, and count the try."""
+    chosen = select_due_picture(now=now).with_for_update(skip_locked=True).scalar_subquery()
+    return session.scalar(
+        update(Picture)
+        .where(Picture.id == chosen)
+        .values(claimed_at=now, tries=Picture.tries + 1)
+        .returning(Picture)
+    )
+
+
+def record_renditions(session: Session, picture_id: int, cut: int, rows: list[Rendition]) -> bool:
+    """Have readers see the files of a cut; False where the picture was deleted meanwhile.
+
+    A cut that somebody else has made meanwhile is left as it is, and a newer one wins.
+    """
+    try_ = select(Picture).where(Picture.id == picture_id).with_for_update()
+    picture = session.scalar(try_)
+    if picture is None:
+        return False
+    if picture.made < cut:
+        for row in rows:
+            row.picture_id, row.cut = picture_id, cut
+        session.add_all(rows)
+        picture.made = cut
+        picture.tries, picture.claimed_at = 0, None
+        session.flush()
+    return True
+
+
+def _claim_with_options(
+    transaction: Transaction, *, now: datetime
+) -> tuple[Picture, RenditionOptions] | None:
+    with transaction() as session:
+        picture = claim_picture(session, now=now)
+        if picture is None:
+            return None
+        return picture, _rendition_options_of(picture)
+
+
+def _rendition_options_of(picture: Picture) -> RenditionOptions:
+    focus = (picture.focus_x, picture.focus_y)
+    return RenditionOptions(focus, picture.crops, build_xmp_packet(picture))
+
+
+def _render_and_store(
+    storage: MediaStorage, picture: Picture, cut: RenditionOptions
+) -> list[Rendition]:
+    master = storage.get(picture.master)
+    return [_store_rendition(storage, picture, made) for made in render_files(master, cut)]
+
+
+def _store_rendition(storage: MediaStorage, picture: Picture, made: RenderedFile) -> Rendition:
+    name = content_file_name(made.data, EXTENSIONS[made.format], of=picture.sha256)
+    storage.put(name, made.data)
+    return Rendition(
+        shape=made.shape,
+        format=made.format,
+        width=made.width,
+        height=made.height,
+        size=len(made.data),
+        name=name,
+    )

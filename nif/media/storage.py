@@ -1,0 +1,171 @@
+"""Where files are kept: a folder of this machine, or a bucket; each file by the hash of itself.
+
+Files in a bucket that speaks S3, by obstore: the extra `s3`, loaded only where it is wanted.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import ObjectStore, from_url
+
+from nif.errors import Misconfigured, NotFound
+from nif.media.models import PictureFormat
+from nif.settings import Settings
+
+EXTENSIONS = {PictureFormat.AVIF: "avif", PictureFormat.WEBP: "webp", PictureFormat.JPEG: "jpg"}
+MEDIA_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpg": "image/jpeg"}
+PUBLIC_FILE_NAME = re.compile(r"[0-9a-f]{40}\.(avif|webp|jpg)")
+STORED_FILE_NAME = re.compile(r"[0-9a-f]{40}\.(avif|webp|jpg|master)")
+
+
+BUCKET_URL = re.compile(r"s3://[\w.-]+(/[\w./-]*)?", re.ASCII)
+MEDIA_BASE_URL = re.compile(r"https?://[\w.:-]+(/[\w./~-]*[\w~-])?", re.ASCII)
+
+
+class MediaStorage(Protocol):
+    """Keeps files by names that `name_of` gave. What has a name never changes."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a file, whole or not at all; once more is no error."""
+
+    def get(self, name: str) -> bytes:
+        """Raises NotFound."""
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files; what is not there is no error."""
+
+
+def content_file_name(data: bytes, ending: str, *, of: str) -> str:
+    """The name of a file by what is in it. `of` is the hash of the upload that it was made of.
+
+    So two pictures never share a file, even where their files are alike, and each can be deleted
+    without the other.
+    """
+    return f"{hashlib.sha256(of.encode() + data).hexdigest()[:40]}.{ending}"
+
+
+def media_type_of(name: str) -> str:
+    """The media type of a file that readers may have. Raises NotFound for any other name."""
+    match = PUBLIC_FILE_NAME.fullmatch(name)
+    if match is None:
+        raise NotFound("There is no such picture.")
+    return MEDIA_TYPES[match[1]]
+
+
+class FolderStorage:
+    """Files under a folder of this machine, in two levels of folders."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, name: str, data: bytes) -> None:
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.with_name(f"{name}.{secrets.token_hex(4)}")
+        try:
+            with whole.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            whole.replace(path)
+        finally:
+            whole.unlink(missing_ok=True)
+
+    def get(self, name: str) -> bytes:
+        try:
+            return self._path(name).read_bytes()
+        except FileNotFoundError:
+            raise NotFound("There is no such picture.") from None
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._path(name).unlink(missing_ok=True)
+            with suppress(OSError):
+                # Only an empty folder goes.
+                self._path(name).parent.rmdir()
+
+    def _path(self, name: str) -> Path:
+        return self._root / check_file_name(name)[:2] / name[2:4] / name
+
+
+def check_file_name(name: str) -> str:
+    """A name of ours, so that no other path is ever made of it. Raises NotFound."""
+    if not STORED_FILE_NAME.fullmatch(name):
+        raise NotFound("There is no such picture.")
+    return name
+
+
+def open_media_storage(settings: Settings) -> MediaStorage:
+    """The storage that the settings name. Nothing is asked of the network.
+
+    Raises Misconfigured where an address is none, or the library for buckets is not there.
+    """
+    # It stands in a header, so nothing else may stand in it.
+    if settings.media_base_url and not MEDIA_BASE_URL.fullmatch(settings.media_base_url):
+        raise Misconfigured(
+            "NIF_MEDIA_BASE_URL must be an address such as https://media.example.com, "
+            "without a slash at its end."
+        )
+    if not settings.media_url:
+        return FolderStorage(settings.media_dir or settings.instance_dir / "media")
+    if not BUCKET_URL.fullmatch(settings.media_url):
+        raise Misconfigured("NIF_MEDIA_URL must name a bucket, such as s3://bucket/prefix.")
+    try:
+        buckets = import_module("nif.media.storage")
+    except ModuleNotFoundError:
+        raise Misconfigured(
+            "NIF_MEDIA_URL names a bucket, for which obstore is needed: pip install 'nif[s3]'."
+        ) from None
+    return cast("MediaStorage", buckets.open_bucket(settings.media_url))
+
+
+CACHE_CONTROL = "public, max-age=31536000, immutable"
+
+
+class BucketStorage:
+    """Files in a store of obstore's. Keys and addresses of the provider come from `AWS_…`."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def put(self, name: str, data: bytes) -> None:
+        # What a network of caches before the bucket would hand on.
+        kind = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+        self._store.put(
+            _bucket_key(name),
+            data,
+            attributes={"Content-Type": kind, "Cache-Control": CACHE_CONTROL},
+        )
+
+    def get(self, name: str) -> bytes:
+        try:
+            return bytes(self._store.get(_bucket_key(name)).bytes())
+        except (NotFoundError, FileNotFoundError):
+            raise NotFound("There is no such picture.") from None
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            try:
+                self._store.delete(_bucket_key(name))
+            except (NotFoundError, FileNotFoundError):
+                continue
+
+
+def open_bucket_storage(url: str) -> BucketStorage:
+    """Raises Misconfigured for an address that names no bucket."""
+    try:
+        return BucketStorage(from_url(url))
+    except (BaseError, ValueError) as error:
+        raise Misconfigured(f"NIF_MEDIA_URL cannot be used: {error}") from None
+
+
+def _bucket_key(name: str) -> str:
+    return f"{check_file_name(name)[:2]}/{name[2:4]}/{name}"

@@ -1,0 +1,281 @@
+"""Receiving a file: never more of it than is allowed, and judged by its bytes, not by its name.
+
+Opening a file that a stranger made: small enough, whole, upright, in plain sRGB, without extras.
+
+What leaves here is a clean master: no metadata, no animation, no transparency, no profile.
+"""
+
+import hashlib
+import mmap
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import IO, Protocol
+
+from PIL import Image, ImageCms
+from PIL.Image import Transpose
+
+from nif.errors import Invalid
+
+CHUNK_BYTES = 64 * 1024
+
+OTHER_FILE_TYPES = (
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"BM", "BMP"),
+    (b"8BPS", "Photoshop"),
+    (b"%PDF", "PDF"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"MZ", "program"),
+    (b"\x7fELF", "program"),
+)
+"""What is often sent instead of a picture, by its first bytes, and what it is called."""
+
+HIDDEN_MARKUP = re.compile(
+    rb"<(?:script|iframe|html|!doctype\s+html)[\s>/]|<svg\s[^>]{0,300}xmlns|<\?php\s", re.IGNORECASE
+)
+"""A page or a script inside a picture: what a browser or a server could be tricked into running."""
+
+# The description of a JUMBF box (ISO/IEC 19566-5): a UUID, a byte of toggles, then its label.
+PROVENANCE_MARK = re.compile(rb"jumd.{17}c2pa|dcterms:provenance", re.DOTALL)
+DECLARED_SOURCE_TYPE = re.compile(rb"digitalsourcetype/([A-Za-z]{4,60})")
+
+
+class UploadStream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class ReceivedUpload:
+    """An upload in a temporary file. `kind` is Pillow's name of its format."""
+
+    file: IO[bytes]
+    sha256: str
+    size: int
+    kind: str
+    had_provenance: bool
+    source_told: str
+    """The IPTC digital source type that the file itself names; empty where it names none."""
+
+
+@contextmanager
+def receive_upload(stream: UploadStream, *, most: int) -> Iterator[ReceivedUpload]:
+    """Take at most `most` bytes of `stream` into a temporary file that is gone afterwards.
+
+    Neither memory nor disk grows with what is sent: at one byte more than `most` nothing is read
+    any further. Raises Invalid, for the field `file`, with a sentence for the person who sent it.
+    """
+    with TemporaryFile() as file:
+        sha256, size = _copy_stream(stream, file, most)
+        if not size:
+            raise build_file_error("This file is empty. Choose the picture again.")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            kind = detect_picture_format(view[:64])
+            if HIDDEN_MARKUP.search(view):
+                raise build_file_error(
+                    "There is a web page or a script hidden in this file, so it is not taken. "
+                    "Export the picture again from an image program, and send that."
+                )
+            told = DECLARED_SOURCE_TYPE.search(view)
+            provenance = PROVENANCE_MARK.search(view) is not None
+            source = told[1].decode() if told else ""
+        file.seek(0)
+        yield ReceivedUpload(file, sha256, size, kind, provenance, source)
+
+
+def detect_picture_format(head: bytes) -> str:
+    """The format of a file that begins with `head`. Raises Invalid for all but five."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        return _detect_box_format(head)
+    raise build_file_error(_explain_unknown_format(head))
+
+
+def build_file_error(sentence: str) -> Invalid:
+    """What is wrong with a file, beside the field that it was chosen in."""
+    return Invalid({"file": sentence})
+
+
+def explain_size_limit(most: int) -> str:
+    """The sentence for a file that is too large; `most` in bytes."""
+    return f"This file is too large: {most / 1_000_000:.3g} MB are the most. Nothing was saved."
+
+
+def _copy_stream(stream: UploadStream, file: IO[bytes], most: int) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    while chunk := stream.read(CHUNK_BYTES):
+        size += len(chunk)
+        if size > most:
+            raise build_file_error(explain_size_limit(most))
+        digest.update(chunk)
+        file.write(chunk)
+    file.flush()
+    return digest.hexdigest(), size
+
+
+def _detect_box_format(head: bytes) -> str:
+    """AVIF and its relatives differ in the brands that their first box names."""
+    brands = head[8 : min(int.from_bytes(head[:4]), len(head))]
+    if b"avif" in brands or b"avis" in brands:
+        return "AVIF"
+    if any(brand in brands for brand in (b"heic", b"heix", b"mif1", b"hevc")):
+        raise build_file_error(
+            "This is a HEIC photograph, as telephones make them. Export it as JPEG, and send that."
+        )
+    raise build_file_error("This is a film, not a picture. Send a still of it as JPEG.")
+
+
+def _explain_unknown_format(head: bytes) -> str:
+    plain = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip(b" \t\r\n\xff\xfe")
+    if plain.startswith(b"<"):
+        return (
+            "This is SVG, HTML or XML, whatever its name says, and can carry scripts. "
+            "Export it as PNG, and send that."
+        )
+    for signature, called in OTHER_FILE_TYPES:
+        if head.startswith(signature):
+            return f"This is a {called} file. Send a JPEG, PNG, WebP, AVIF or GIF."
+    return "This is no picture that we can read. Send a JPEG, PNG, WebP, AVIF or GIF."
+
+
+MAX_PIXELS = 50_000_000
+MIN_EDGE = 200
+MASTER_EDGE = 3840
+"""Pixels. More than the widest file that is made needs, also where a part is cut out."""
+
+MASTER_QUALITY = 95
+MAX_PROFILE_BYTES = 4_000_000
+EXIF_ORIENTATION = 0x0112
+
+UPRIGHT_TRANSPOSES = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by its EXIF orientation (CIPA DC-008, 4.6.5)."""
+
+image_lock = Lock()
+"""A picture of 50 megapixels takes 200 MB of memory: a process works at one only."""
+
+
+def clean_picture(file: IO[bytes], kind: str) -> Image.Image:
+    """The picture in `file`, which is of format `kind`, cleaned and at most 3840 pixels long.
+
+    Of a moving picture only the first frame is ever decoded. Raises Invalid, for the field `file`,
+    where it has too many pixels or too few, or cannot be read to its end.
+    """
+    with image_lock:
+        try:
+            with Image.open(file, formats=(kind,)) as image:
+                _check_size(image.size)
+                upright = UPRIGHT_TRANSPOSES.get(_exif_orientation(image))
+                shrunk = _shrink(image)
+        except Invalid:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise build_file_error(_explain_pixel_limit("more")) from None
+        except Exception:  # Decoders fail in as many ways as files can be broken.
+            raise build_file_error(
+                "This picture is broken or not whole. Export it again, or download it again."
+            ) from None
+        plain = _to_bare_srgb(shrunk)
+        return plain.transpose(upright) if upright is not None else plain
+
+
+def encode_master(image: Image.Image) -> bytes:
+    """The clean picture as it is kept: JPEG, with all its colours, from which all else is made."""
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=MASTER_QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise build_file_error(_explain_pixel_limit(f"{width * height / 1_000_000:,.0f} million"))
+    if min(width, height) < MIN_EDGE:
+        raise build_file_error(
+            f"This picture is too small: {width} by {height} pixels. Each side needs "
+            f"{MIN_EDGE} or more."
+        )
+
+
+def _explain_pixel_limit(pixels: str) -> str:
+    return f"This picture has too many pixels: 50 million are the most, and it has {pixels}."
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
+    except Exception:  # Broken EXIF breaks no picture: it stands as it was stored.
+        return 1
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    """The first frame, decoded to its end and no larger than a master is.
+
+    A JPEG is decoded at half size or less where that is enough.
+    """
+    if image.mode in {"1", "P", "PA"}:
+        image = image.convert("RGBA")
+    elif image.mode.startswith(("I", "F")):
+        image = _to_eight_bits(image)
+    image.thumbnail((MASTER_EDGE, MASTER_EDGE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    image.load()
+    # A frame of a GIF may be larger than the file's head said.
+    _check_size((max(image.width, MIN_EDGE), max(image.height, MIN_EDGE)))
+    return image
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Sixteen bits of grey, which Pillow would cut off instead of scaling."""
+    return image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
+
+
+def _to_bare_srgb(image: Image.Image) -> Image.Image:
+    """In sRGB, on white where it was transparent, and carrying nothing but its pixels."""
+    profile = image.info.get("icc_profile")
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        image = _flatten_on_white(image.convert("RGBA"))
+    image = _to_srgb(image, profile)
+    bare = Image.new("RGB", image.size)
+    bare.paste(image)
+    return bare
+
+
+def _flatten_on_white(image: Image.Image) -> Image.Image:
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image)
+    return ground.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    """By its own profile where that is sound; else its numbers are taken for sRGB."""
+    if isinstance(profile, bytes) and 0 < len(profile) <= MAX_PROFILE_BYTES:
+        try:
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")

@@ -1,0 +1,484 @@
+"""Every table that holds something of a reader: what an export shows, and what erasure does.
+
+It is the one place that says so. A test goes through all tables, and fails where one that refers
+to a subscriber, or has a column for an address, is missing here.
+
+What a person is to the house: how it is shown, and how it is let go.
+
+A pair of functions for each table; those about mail are in `mailings`. The catalogue names all.
+
+What the house mailed to a person or heard about it: how it is shown, and how it is let go.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, delete, exists, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from nif import limits
+from nif.imports.models import ImportedSubscription, ImportProblem, ImportRun
+from nif.mail import outbox, transactional
+from nif.mail.outbox import OutboxMail
+from nif.mail.transactional import TransactionalEmail
+from nif.privacy.consent_receipts import list_consent_receipts
+from nif.privacy.person import Person
+from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, ProviderEventPost, Send
+from nif.sends.periodic_tasks import PeriodicTask
+from nif.signups.held import delete_signups_of
+from nif.signups.models import Signup
+from nif.stories.reader_reports import ReaderReport
+from nif.subscribers.models import Segment
+from nif.subscriptions import suppression_list, suppression_outbox
+from nif.subscriptions.models import (
+    AddressChange,
+    Consent,
+    MailingList,
+    SignupRefusal,
+    Subscriber,
+    Subscription,
+    SubscriptionTag,
+    Suppression,
+)
+from nif.subscriptions.statistics import uncount_subscription
+from nif.subscriptions.suppression_list import ERASED_PLACEHOLDER
+from nif.subscriptions.suppression_outbox import SuppressionOutboxEntry
+
+ExportedRows = list[dict[str, Any]]
+
+
+def export_subscriber(session: Session, person: Person) -> ExportedRows:
+    one = session.get(Subscriber, person.id)
+    if one is None:
+        return []
+    return [{"address": one.address, "since": one.created_at, "paused_until": one.paused_until}]
+
+
+def erase_subscriber_row(session: Session, person: Person) -> None:
+    session.execute(delete(Subscriber).where(Subscriber.id == person.id))
+
+
+def export_subscriptions(session: Session, person: Person) -> ExportedRows:
+    mine = select(Subscription).where(Subscription.subscriber_id == person.id)
+    return [
+        {
+            "list": one.mailing_list.slug,
+            "title": one.mailing_list.title,
+            "state": one.state.value,
+            "asked_at": one.asked_at,
+            "confirmed_at": one.confirmed_at,
+            "left_at": one.left_at,
+        }
+        for one in session.scalars(mine.order_by(Subscription.list_id))
+    ]
+
+
+def erase_subscriptions(session: Session, person: Person) -> None:
+    mine = select(Subscription).where(Subscription.subscriber_id == person.id)
+    for one in session.scalars(mine.order_by(Subscription.list_id).with_for_update()).all():
+        uncount_subscription(session, one)
+        session.delete(one)
+    session.flush()
+
+
+def export_chosen_tags(session: Session, person: Person) -> ExportedRows:
+    mine = (
+        select(MailingList.slug, SubscriptionTag.tag)
+        .join(MailingList, MailingList.id == SubscriptionTag.list_id)
+        .where(SubscriptionTag.subscriber_id == person.id)
+        .order_by(MailingList.id, SubscriptionTag.tag)
+    )
+    return [{"list": slug, "topic": tag} for slug, tag in session.execute(mine)]
+
+
+def erase_chosen_tags(session: Session, person: Person) -> None:
+    session.execute(delete(SubscriptionTag).where(SubscriptionTag.subscriber_id == person.id))
+
+
+def export_consents(session: Session, person: Person) -> ExportedRows:
+    return list_consent_receipts(session, person.id) if person.id else []
+
+
+def erase_consents(session: Session, person: Person) -> None:
+    session.execute(delete(Consent).where(Consent.subscriber_id == person.id))
+
+
+def export_address_change(session: Session, person: Person) -> ExportedRows:
+    one = session.get(AddressChange, person.id)
+    return [{"new_address": one.address, "asked_at": one.asked_at}] if one else []
+
+
+def erase_address_changes(session: Session, person: Person) -> None:
+    """The wish of this person, and wishes of others to be mailed at this address."""
+    theirs = or_(
+        AddressChange.subscriber_id == person.id,
+        AddressChange.canonical == person.canonical,
+    )
+    session.execute(delete(AddressChange).where(theirs))
+
+
+def export_import_rows(session: Session, person: Person) -> ExportedRows:
+    mine = select(ImportRun).where(ImportRun.id.in_(_import_runs_of(person))).order_by(ImportRun.id)
+    return [
+        {
+            "list": run.mailing_list.slug,
+            "file": run.file_name,
+            "at": run.started_at,
+            "why_you_may_be_mailed": run.basis,
+        }
+        for run in session.scalars(mine)
+    ]
+
+
+def erase_import_rows(session: Session, person: Person) -> None:
+    """Undoing such an import later passes them over: nobody is there any more."""
+    mine = (
+        ImportedSubscription.run_id.in_(_import_runs_of(person)),
+        ImportedSubscription.subscriber_id == person.id,
+    )
+    session.execute(delete(ImportedSubscription).where(*mine))
+
+
+def _import_runs_of(person: Person) -> Select[int]:
+    """Run by run through the key: there are few, of many rows each."""
+    row = (ImportedSubscription.run_id == ImportRun.id) & (
+        ImportedSubscription.subscriber_id == person.id
+    )
+    return select(ImportRun.id).where(exists().where(row))
+
+
+def export_suppression(session: Session, person: Person) -> ExportedRows:
+    one = session.get(Suppression, person.canonical)
+    return [{"reason": one.reason.value, "source": one.source, "at": one.at}] if one else []
+
+
+def erase_suppression(session: Session, person: Person) -> None:
+    suppression_list.delete_suppression(session, person.canonical)
+
+
+def export_suppression_outbox(session: Session, person: Person) -> ExportedRows:
+    one = session.get(SuppressionOutboxEntry, person.canonical)
+    if one is None:
+        return []
+    return [{"not_to_be_mailed": one.suppressed, "since": one.changed_at, "told_at": one.told_at}]
+
+
+def erase_suppression_outbox(session: Session, person: Person) -> None:
+    suppression_outbox.delete_outbox_entry(session, person.canonical)
+
+
+def export_signups(session: Session, person: Person) -> ExportedRows:
+    mine = select(Signup).where(Signup.canonical == person.canonical).order_by(Signup.id)
+    return [
+        {"asked_for": one.door.value, "asked_at": one.asked_at, "times": one.times}
+        for one in session.scalars(mine)
+    ]
+
+
+def erase_signups(session: Session, person: Person) -> None:
+    delete_signups_of(session, person.canonical)
+
+
+def export_signup_refusal(session: Session, person: Person) -> ExportedRows:
+    one = session.get(SignupRefusal, person.canonical)
+    return [{"said_at": one.at}] if one else []
+
+
+def erase_signup_refusal(session: Session, person: Person) -> None:
+    session.execute(delete(SignupRefusal).where(SignupRefusal.canonical == person.canonical))
+
+
+def erase_limit_counts(session: Session, person: Person) -> None:
+    """Hashes of an address without a key: who knows the address could tell them."""
+    who = [("door.day", person.canonical), ("door.month", person.canonical)]
+    who += [("move.to", person.canonical), ("move", str(person.id))]
+    limits.delete_attempts_of(session, who)
+
+
+def export_deliveries(session: Session, person: Person) -> ExportedRows:
+    """Every edition that was planned for this person, and what became of it."""
+    query = (
+        select(Send, MailingList.slug, Delivery.outcome, Batch.state)
+        .join(MailingList, MailingList.id == Send.list_id)
+        .join(Delivery, Delivery.send_id == Send.id)
+        .join(
+            Batch,
+            (Batch.send_id == Send.id) & (Batch.first <= person.id) & (Batch.last >= person.id),
+        )
+        .where(Delivery.subscriber_id == person.id)
+        .order_by(Send.id)
+    )
+    return [
+        {
+            "list": slug,
+            "subject": (send.edition.message or {}).get("subject"),
+            "planned_at": send.created_at,
+            "fate": (outcome or state).value,
+        }
+        for send, slug, outcome, state in session.execute(query)
+    ]
+
+
+def redact_deliveries(session: Session, person: Person) -> None:
+    """The rows stay, without anybody behind their number: past sends go on adding up."""
+    _redact_column(session, person, Delivery.why, _deliveries_of(Delivery, person))
+
+
+def export_events(session: Session, person: Person) -> ExportedRows:
+    query = _events_of(person).order_by(ProviderEvent.happened_at, ProviderEvent.id)
+    return [
+        {"kind": one.kind, "at": one.happened_at, "detail": one.detail}
+        for one in session.scalars(query)
+    ]
+
+
+def redact_events(session: Session, person: Person) -> None:
+    """What was said of their mailbox goes; that something was said stays, for the figures."""
+    for one in session.scalars(_events_of(person).where(ProviderEvent.detail.is_not(None))):
+        one.detail = None
+
+
+def redact_event_posts(session: Session, person: Person) -> None:
+    """Take the address out of what the webhook posted and is not understood yet.
+
+    The events stay: they may prove that a batch was taken.
+    """
+    for post in session.scalars(select(ProviderEventPost).with_for_update()):
+        clean = remove_address_from_json(post.body, person)
+        if clean != post.body:
+            post.body = clean
+    _redact_column(session, person, ProviderEventPost.trouble)
+
+
+def remove_address_from_json(body: bytes, person: Person) -> bytes:
+    """JSON without an address, in whatever spelling and however it is escaped."""
+    if person.canonical.encode() not in body.lower() and b"\\" not in body:
+        return body
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pattern = re.compile(re.escape(person.canonical.encode()), re.IGNORECASE)
+        return pattern.sub(ERASED_PLACEHOLDER.encode(), body)
+    clean = _redact_value(data, person.spellings)
+    return body if clean == data else orjson.dumps(clean)
+
+
+def _redact_value(value: Any, spellings: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return spellings.sub(ERASED_PLACEHOLDER, value)
+    if isinstance(value, list):
+        return [_redact_value(one, spellings) for one in value]
+    if isinstance(value, dict):
+        return {_redact_value(k, spellings): _redact_value(v, spellings) for k, v in value.items()}
+    return value
+
+
+def export_transactional_emails(session: Session, person: Person) -> ExportedRows:
+    mine = select(TransactionalEmail).where(
+        func.lower(TransactionalEmail.address) == person.canonical
+    )
+    return [
+        {
+            "subject": (one.message or {}).get("subject"),
+            "written_at": one.written_at,
+            "sent_at": one.sent_at,
+        }
+        for one in session.scalars(mine.order_by(TransactionalEmail.id))
+    ]
+
+
+def erase_transactional_emails(session: Session, person: Person) -> None:
+    transactional.delete_transactional_emails_to(session, person.canonical, also_waiting=True)
+    _redact_column(session, person, TransactionalEmail.trouble)
+
+
+def export_outbox_mails(session: Session, person: Person) -> ExportedRows:
+    mine = select(OutboxMail).where(func.lower(OutboxMail.address) == person.canonical)
+    return [
+        {"subject": one.subject, "posted_at": one.post.posted_at}
+        for one in session.scalars(mine.order_by(OutboxMail.id))
+    ]
+
+
+def erase_outbox_mails(session: Session, person: Person) -> None:
+    outbox.delete_outbox_mails_to(session, person.canonical)
+
+
+def export_reader_reports(session: Session, person: Person) -> ExportedRows:
+    mine = select(ReaderReport).where(func.lower(ReaderReport.contact) == person.canonical)
+    return [
+        {"kind": one.kind.value, "text": one.text, "at": one.at}
+        for one in session.scalars(mine.order_by(ReaderReport.id))
+    ]
+
+
+def redact_reader_reports(session: Session, person: Person) -> None:
+    """The report stays without an address to answer to, and without the address in its words."""
+    session.execute(
+        update(ReaderReport)
+        .where(func.lower(ReaderReport.contact) == person.canonical)
+        .values(contact=None)
+    )
+    for column in (ReaderReport.text, ReaderReport.answer):
+        _redact_column(session, person, column)
+
+
+def redact_segments(session: Session, person: Person) -> None:
+    """Somebody may have looked for exactly this reader, and saved it."""
+    for segment in session.scalars(select(Segment)):
+        segment.name = person.spellings.sub(ERASED_PLACEHOLDER, segment.name)
+        segment.conditions = _redact_value(segment.conditions, person.spellings)
+
+
+def redaction_of(column: Any) -> Callable[[Session, Person], None]:
+    """Take the address out of what went wrong: providers like to repeat it."""
+    return lambda session, person: _redact_column(session, person, column)
+
+
+def _redact_column(session: Session, person: Person, column: Any, *where: Any) -> None:
+    """Take the address, in any spelling, out of a column of text."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", person.canonical)
+    mentions = func.lower(column).like(f"%{escaped}%", escape="\\")
+    for row in session.scalars(select(column.class_).where(mentions, *where)):
+        setattr(row, column.key, person.spellings.sub(ERASED_PLACEHOLDER, getattr(row, column.key)))
+    session.flush()
+
+
+def _deliveries_of(model: type[Delivery], person: Person) -> Any:
+    return (model.subscriber_id == person.id) & model.send_id.in_(select(Send.id))
+
+
+def _events_of(person: Person) -> Select[ProviderEvent]:
+    """By way of the attempts that were for them: an index leads from there to the events."""
+    attempts = select(Attempt.id).where(Attempt.first <= person.id, Attempt.last >= person.id)
+    about = or_(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.attempt_id.is_(None))
+    return select(ProviderEvent).where(about, ProviderEvent.subscriber_id == person.id)
+
+
+@dataclass(frozen=True)
+class DataMapEntry:
+    """`show` gives what an export shows of a person, `forget` does what erasure does.
+
+    What has an address only in passing, among words about something else or hashed, shows nothing.
+
+    `table` is where it is kept, `what` names it for the reader, `erasure` says what is done.
+    """
+
+    table: str
+    what: str
+    erasure: str
+    show: Callable[[Session, Person], ExportedRows] | None
+    forget: Callable[[Session, Person], None]
+
+
+DATA_MAP = (
+    DataMapEntry(
+        *("consent", "Receipts: what you agreed to, and when", "deleted"),
+        *(export_consents, erase_consents),
+    ),
+    DataMapEntry(
+        *("subscription", "The newsletters you asked for", "deleted, and counted no more"),
+        *(export_subscriptions, erase_subscriptions),
+    ),
+    DataMapEntry(
+        *("subscription_topic", "The topics you chose of them", "deleted"),
+        *(export_chosen_tags, erase_chosen_tags),
+    ),
+    DataMapEntry(
+        *("address_change", "A new address that waits to be confirmed", "deleted"),
+        *(export_address_change, erase_address_changes),
+    ),
+    DataMapEntry(
+        *("delivery", "The mails that were planned for you"),
+        "kept without anybody behind its number, so that past sends still add up",
+        *(export_deliveries, redact_deliveries),
+    ),
+    DataMapEntry(
+        *("event", "What our mail provider reported about those mails"),
+        "kept without what it says, under a number with nobody behind it",
+        *(export_events, redact_events),
+    ),
+    DataMapEntry(
+        *("event_post", "Reports of the mail provider that wait to be read"),
+        "the address is taken out",
+        *(None, redact_event_posts),
+    ),
+    DataMapEntry(
+        *("letter", "Single mails that we wrote to you in the last 30 days", "deleted"),
+        *(export_transactional_emails, erase_transactional_emails),
+    ),
+    DataMapEntry(
+        *("outbox_mail", "Mails in the outbox of a trial installation", "deleted"),
+        *(export_outbox_mails, erase_outbox_mails),
+    ),
+    DataMapEntry(
+        *("import_row", "Files that staff brought you in with", "deleted"),
+        *(export_import_rows, erase_import_rows),
+    ),
+    DataMapEntry(
+        *("import_problem", "Rows of such a file that could not be taken"),
+        "the address is taken out, of files that wait too",
+        *(None, redaction_of(ImportProblem.cell)),
+    ),
+    DataMapEntry(
+        *("segment", "Conditions that staff saved to find readers by"),
+        "the address is taken out",
+        *(None, redact_segments),
+    ),
+    DataMapEntry(
+        *("reader_report", "Errors you told us of, with your address to answer to"),
+        "kept without the address",
+        *(export_reader_reports, redact_reader_reports),
+    ),
+    DataMapEntry(
+        *("attempt", "Words of the mail provider about a whole batch"),
+        "the address is taken out",
+        *(None, redaction_of(Attempt.why)),
+    ),
+    DataMapEntry(
+        *("send", "Why a send was stopped"),
+        "the address is taken out",
+        *(None, redaction_of(Send.trouble)),
+    ),
+    DataMapEntry(
+        *("chore", "Why a daily task failed"),
+        "the address is taken out",
+        *(None, redaction_of(PeriodicTask.trouble)),
+    ),
+    DataMapEntry(
+        *("sign_up", "What was asked for in your name at our forms, and not answered yet"),
+        "deleted",
+        *(export_signups, erase_signups),
+    ),
+    DataMapEntry(
+        *("sign_up_refusal", "That you said it was not you who asked", "deleted"),
+        *(export_signup_refusal, erase_signup_refusal),
+    ),
+    DataMapEntry(
+        *("tally", "How often something was asked for, under a hash", "deleted"),
+        *(None, erase_limit_counts),
+    ),
+    DataMapEntry(
+        *("suppression", "Whether and why we must not write to you"),
+        "replaced by a keyed hash, so that nobody mails you after a later import",
+        *(export_suppression, erase_suppression),
+    ),
+    DataMapEntry(
+        *("suppression_relay", "What our mail provider was told of that", "deleted"),
+        *(export_suppression_outbox, erase_suppression_outbox),
+    ),
+    DataMapEntry(
+        *("subscriber", "Your address, since when we have it, and your pause", "deleted"),
+        *(export_subscriber, erase_subscriber_row),
+    ),
+)
+"""In the order in which they are let go: what refers to a subscriber before the subscriber."""
+
+STAFF_TABLES = {
+    "account": "people who work here sign in with it",
+    "profile": "what people who work here publish of themselves",
+}
+"""Tables with a column for an address that is nobody's who reads."""

@@ -1,0 +1,217 @@
+"""What a story tells of what stands between its parties and us: each is disclosed, or waived.
+
+A waiver needs a reason and a second person, and its reason is public. What must always be told
+cannot be waived. A decision is good for the relationship as it stood: when the register changes,
+the story is asked again.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.orm import Session
+
+from nif.errors import Conflict, Invalid, NotAllowed, NotFound
+from nif.register.models import (
+    DisclosureChoice,
+    DisclosureDecision,
+    Materiality,
+    Relationship,
+    RelationshipType,
+)
+
+MIN_REASON_LENGTH = 20
+MAX_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class WaiverCount:
+    """How many stories waived a relationship of a nature for a reason; `month` is 2026-11."""
+
+    month: str
+    nature: RelationshipType
+    reason: str
+    count: int
+
+
+def disclose_relationship(
+    session: Session, story_id: int, relationship: Relationship, *, by: int | None, now: datetime
+) -> DisclosureDecision:
+    """Tell of a relationship under a story; what was decided before is replaced.
+
+    The sentence is frozen as it reads today. `by` is None where a rule decides.
+    """
+    return _replace_decision(
+        session, story_id, relationship, DisclosureChoice.DISCLOSE, by=by, now=now
+    )
+
+
+def request_waiver(
+    session: Session,
+    story_id: int,
+    relationship: Relationship,
+    reason: str,
+    *,
+    by: int,
+    now: datetime,
+) -> DisclosureDecision:
+    """Ask for a relationship not to be told of, which holds once a second person agrees.
+
+    Raises Invalid for `decision` where it must always be told and for `reason` where that is too
+    short, NotAllowed for the person whom the relationship is of.
+    """
+    reason = " ".join(reason.split())
+    _check_waiver_request(relationship, reason, by)
+    made = _replace_decision(
+        session, story_id, relationship, DisclosureChoice.WAIVE, by=by, now=now
+    )
+    made.reason = reason
+    session.flush()
+    return made
+
+
+def confirm_waiver(
+    session: Session, decision: DisclosureDecision, *, by: int, now: datetime
+) -> None:
+    """A second person agrees with a waiver: from now on it holds.
+
+    Raises Conflict where there is nothing to confirm, NotAllowed for the person who asked for it
+    and for the one whom the relationship is of.
+    """
+    if decision.decision is not DisclosureChoice.WAIVE or decision.second_by_id is not None:
+        raise Conflict("There is no waiver here that waits for a second person.")
+    if decision.version != decision.relationship.version:
+        raise Conflict("The register has changed since: this has to be decided anew.")
+    if by == decision.by_id:
+        raise NotAllowed("A waiver needs a second person: you asked for this one.")
+    if by == decision.relationship.account_id:
+        raise NotAllowed("This is about you: someone else has to agree with the waiver.")
+    decision.second_by_id, decision.at = by, now
+    session.flush()
+
+
+def get_disclosure_decision(
+    session: Session, decision_id: int, *, lock: bool = False
+) -> DisclosureDecision:
+    """Raises NotFound."""
+    lock_it = {"of": DisclosureDecision} if lock else None
+    found = session.get(DisclosureDecision, decision_id, with_for_update=lock_it)
+    if found is None:
+        raise NotFound("There is no such decision.")
+    return found
+
+
+def map_current_decisions(
+    session: Session, story_id: int, relationships: Sequence[Relationship]
+) -> dict[int, DisclosureDecision]:
+    """What was decided about these, by the id of the relationship; what is out of date is left out.
+
+    A waiver that waits for its second person is among them: see `holds`.
+    """
+    current = {each.id: each.version for each in relationships}
+    query = select(DisclosureDecision).where(DisclosureDecision.story_id == story_id)
+    return {
+        each.relationship_id: each
+        for each in session.scalars(query)
+        if current.get(each.relationship_id) == each.version
+    }
+
+
+def list_open_disclosures(
+    session: Session, story_id: int, relationships: Sequence[Relationship]
+) -> list[Relationship]:
+    """Those that keep the story from its readers: not decided, or waived by one person only."""
+    known = map_current_decisions(session, story_id, relationships)
+    return [each for each in relationships if each.id not in known or not known[each.id].holds]
+
+
+def disclose_mandatory_relationships(
+    session: Session,
+    story_id: int,
+    relationships: Sequence[Relationship],
+    *,
+    now: datetime,
+) -> None:
+    """Tell what must always be told, so that nobody has to be asked about it."""
+    known = map_current_decisions(session, story_id, relationships)
+    for each in relationships:
+        if each.materiality is Materiality.ALWAYS and each.id not in known:
+            disclose_relationship(session, story_id, each, by=None, now=now)
+
+
+def list_disclosed_sentences(
+    session: Session, story_id: int, relationships: Sequence[Relationship]
+) -> list[str]:
+    """What the story's block tells, as it was frozen, in the order of `relationships`."""
+    known = map_current_decisions(session, story_id, relationships)
+    told = [known[each.id] for each in relationships if each.id in known]
+    kept = [each.sentence for each in told if each.decision is DisclosureChoice.DISCLOSE]
+    return list(dict.fromkeys(kept))
+
+
+def count_waivers(session: Session, *, stories: Select[Any] | None = None) -> list[WaiverCount]:
+    """The waivers that hold, counted by month, nature and reason, the newest month first.
+
+    `stories` selects the ids of the stories that readers can see; without it, all count.
+    """
+    query = (
+        select(DisclosureDecision.at, Relationship.nature, DisclosureDecision.reason)
+        .join(Relationship, Relationship.id == DisclosureDecision.relationship_id)
+        .where(
+            DisclosureDecision.decision == DisclosureChoice.WAIVE,
+            DisclosureDecision.second_by_id.is_not(None),
+        )
+    )
+    if stories is not None:
+        query = query.where(DisclosureDecision.story_id.in_(stories))
+    # Waivers are few; and the two databases do not name months alike.
+    counted = Counter((f"{row.at:%Y-%m}", row.nature, row.reason) for row in session.execute(query))
+    found = [WaiverCount(*key, count) for key, count in counted.items()]
+    found.sort(key=lambda each: (each.nature.value, each.reason))
+    return sorted(found, key=lambda each: each.month, reverse=True)
+
+
+def _replace_decision(
+    session: Session,
+    story_id: int,
+    relationship: Relationship,
+    decision: DisclosureChoice,
+    *,
+    by: int | None,
+    now: datetime,
+) -> DisclosureDecision:
+    made = DisclosureDecision(
+        story_id=story_id,
+        relationship=relationship,
+        version=relationship.version,
+        decision=decision,
+        sentence=relationship.says(now.date()),
+        by_id=by,
+        at=now,
+    )
+    session.execute(
+        delete(DisclosureDecision).where(
+            DisclosureDecision.story_id == story_id,
+            DisclosureDecision.relationship_id == relationship.id,
+        )
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def _check_waiver_request(relationship: Relationship, reason: str, by: int) -> None:
+    if relationship.materiality is Materiality.ALWAYS:
+        raise Invalid({"decision": "Readers are always told of this: it cannot be waived."})
+    if not MIN_REASON_LENGTH <= len(reason) <= MAX_REASON_LENGTH:
+        raise Invalid(
+            {
+                "reason": f"Say why, in {MIN_REASON_LENGTH} to {MAX_REASON_LENGTH} characters: "
+                "readers will see it."
+            }
+        )
+    if by == relationship.account_id:
+        raise NotAllowed("This is about you: someone else has to ask for the waiver.")

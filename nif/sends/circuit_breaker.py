@@ -1,0 +1,206 @@
+"""What keeps the whole house from posting, in one row that all workers share.
+
+A provider that asks to go slower, knows our key no more, fails or cannot be reached is so for
+every send. While the brake is on nothing is posted; when its time has come one batch is tried, by
+one worker, and the answer decides. No reader is marked for any of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, bindparam, case, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from nif.database import Base, conflict_aware_insert, table_of
+from nif.mail.provider import AccountLocked, NotAccepted, Unavailable, Uncertain
+
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=10)
+LOCKED_WAIT = timedelta(minutes=5)
+OUTAGE_WAIT = timedelta(minutes=1)
+FAILURES_TO_TRIP = 5
+"""So many requests without an answer that can be trusted, one after the other, are an outage."""
+
+_ROW_ID = 1
+
+
+class BreakerCause(StrEnum):
+    SLOWER = "slower"
+    UNREACHABLE = "unreachable"
+    KEY = "key"
+    LOCKED = "locked"
+    FAILING = "failing"
+
+
+class CircuitBreaker(Base):
+    """The brake of the house. `failures` counts what went wrong since the last acceptance."""
+
+    __tablename__ = "brake"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cause: Mapped[BreakerCause | None]
+    why: Mapped[str | None]
+    since: Mapped[datetime | None]
+    closed_until: Mapped[datetime | None]
+    probe_until: Mapped[datetime | None]
+    failures: Mapped[int]
+
+
+@dataclass(frozen=True)
+class _BreakerTrip:
+    cause: BreakerCause
+    wait: timedelta
+
+
+def find_tripped_breaker(session: Session) -> CircuitBreaker | None:
+    """The brake where it is on; None where everything may be posted."""
+    query = select(CircuitBreaker).where(
+        CircuitBreaker.id == _ROW_ID, CircuitBreaker.cause.is_not(None)
+    )
+    return session.scalar(query)
+
+
+class BreakerState(NamedTuple):
+    """May a batch be posted now, and only as a probe?"""
+
+    is_open: bool
+    needs_probe: bool = False
+
+
+_SELECT_BREAKER = select(
+    CircuitBreaker.cause, CircuitBreaker.closed_until, CircuitBreaker.probe_until
+).where(CircuitBreaker.id == _ROW_ID)
+
+
+def read_breaker_state(session: Session, *, now: datetime) -> BreakerState:
+    """Ask whether a batch may be posted, without taking anything for it.
+
+    With the brake on that is so once its time is up, and then for one worker only, which has to
+    `take_probe`.
+    """
+    brake = session.execute(_SELECT_BREAKER).first()
+    if brake is None or brake.cause is None:
+        return BreakerState(True)
+    probed = brake.probe_until is not None and brake.probe_until > now
+    return BreakerState(brake.closed_until <= now and not probed, needs_probe=True)
+
+
+def take_breaker_probe(session: Session, *, lease: timedelta, now: datetime) -> bool:
+    """Be the one worker that tries; False where another one is.
+
+    It is that until its batch is settled, or for the length of a lease where it is not heard of
+    again.
+    """
+    taken = session.execute(
+        update(CircuitBreaker)
+        .where(
+            CircuitBreaker.id == _ROW_ID,
+            CircuitBreaker.closed_until <= now,
+            or_(CircuitBreaker.probe_until.is_(None), CircuitBreaker.probe_until <= now),
+        )
+        .values(probe_until=now + lease)
+        .execution_options(synchronize_session=False)
+        .returning(CircuitBreaker.id)
+    )
+    return taken.first() is not None
+
+
+def return_breaker_probe(session: Session) -> None:
+    """The try told nothing about the provider: let the next one come."""
+    session.execute(
+        update(CircuitBreaker)
+        .where(CircuitBreaker.id == _ROW_ID, CircuitBreaker.probe_until.is_not(None))
+        .values(probe_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def record_provider_failure(
+    session: Session, error: NotAccepted | Uncertain, *, now: datetime
+) -> None:
+    """Put the brake on for what a request told about the provider. The longest pause holds."""
+    failures = _count_failure(session)
+    trip = _trip_for(error, failures)
+    if trip is None:
+        return_breaker_probe(session)
+        return
+    until = now + trip.wait
+    session.execute(
+        update(CircuitBreaker)
+        .where(CircuitBreaker.id == _ROW_ID, or_(_is_reset(), CircuitBreaker.closed_until <= until))
+        .values(
+            cause=trip.cause,
+            why=str(error),
+            since=case((_is_reset(), now), else_=CircuitBreaker.since),
+            closed_until=until,
+            probe_until=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def record_provider_success(session: Session, begun_at: datetime) -> None:
+    """Something that was begun at `begun_at` was accepted: take the brake off.
+
+    Not where it was put on only after that, for what was under way then proves nothing.
+    """
+    session.execute(_RESET_BREAKER, {"begun_at": begun_at})
+
+
+# Put together once, for it is run for each batch.
+_RESET_BREAKER = (
+    update(table_of(CircuitBreaker))
+    .where(
+        CircuitBreaker.id == _ROW_ID,
+        CircuitBreaker.failures > 0,
+        or_(CircuitBreaker.cause.is_(None), CircuitBreaker.since <= bindparam("begun_at")),
+    )
+    .values(cause=None, why=None, since=None, closed_until=None, probe_until=None, failures=0)
+)
+
+
+def allow_breaker_probe_now(session: Session, *, now: datetime) -> None:
+    """A person has put right what was wrong: let one batch be tried at once."""
+    session.execute(
+        update(CircuitBreaker)
+        .where(CircuitBreaker.id == _ROW_ID, CircuitBreaker.cause.is_not(None))
+        .values(closed_until=now, probe_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _is_reset() -> ColumnElement[bool]:
+    return CircuitBreaker.cause.is_(None)
+
+
+def _count_failure(session: Session) -> int:
+    """Count one more, and keep the row until the transaction ends."""
+    failures = session.scalar(
+        conflict_aware_insert(session, CircuitBreaker)
+        .values(id=_ROW_ID, failures=1)
+        .on_conflict_do_update(
+            index_elements=[CircuitBreaker.id], set_={"failures": CircuitBreaker.failures + 1}
+        )
+        .returning(CircuitBreaker.failures)
+    )
+    return failures or 1
+
+
+def _trip_for(error: NotAccepted | Uncertain, failures: int) -> _BreakerTrip | None:
+    """Which brake an error is a reason for, and for how long; None for none."""
+    again = 1 << min(failures - 1, 10)
+    if isinstance(error, AccountLocked):
+        return _BreakerTrip(
+            BreakerCause.KEY if error.status == 401 else BreakerCause.LOCKED, LOCKED_WAIT
+        )
+    if isinstance(error, Unavailable) and error.wait is not None:
+        return _BreakerTrip(BreakerCause.SLOWER, timedelta(seconds=error.wait))
+    if isinstance(error, Unavailable):
+        cause = BreakerCause.SLOWER if error.is_limit else BreakerCause.UNREACHABLE
+        return _BreakerTrip(cause, min(FIRST_WAIT * again, LONGEST_WAIT))
+    if isinstance(error, Uncertain) and failures >= FAILURES_TO_TRIP:
+        beyond = 1 << min(failures - FAILURES_TO_TRIP, 10)
+        return _BreakerTrip(BreakerCause.FAILING, min(OUTAGE_WAIT * beyond, LONGEST_WAIT))
+    return None

@@ -1,0 +1,304 @@
+"""Editions beside the last ones: what became of each, from counters that are kept.
+
+The queries that pages and jobs need of sends.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session, defer, joinedload
+
+from nif.editions.models import Edition
+from nif.sends.certificates import DeliveryCounts
+from nif.sends.models import (
+    Attempt,
+    Batch,
+    BatchState,
+    Delivery,
+    DeliveryOutcome,
+    ProviderEvent,
+    ProviderEventPost,
+    Send,
+    SendEventCount,
+    SendState,
+)
+from nif.sends.outcomes import UNDECIDED_STATES
+from nif.sends.repermission import RepermissionCampaign
+from nif.sends.reputation import ReputationRates, rates_of_send_events
+from nif.subscriptions.models import (
+    DailyListCount,
+    ListMetric,
+    MailingList,
+    Subscriber,
+    day_in_site_zone,
+)
+
+TRACKING_EVENTS = ("open", "click")
+
+
+@dataclass(frozen=True)
+class SendStatistics:
+    """A send in figures.
+
+    `left` counts those who left its list from the day on which it began until the next one of the
+    list began: no link to leave says in which mail it stood.
+    """
+
+    send_id: int
+    list_id: int
+    list_title: str
+    subject: str
+    starts_at: datetime
+    day: date
+    state: SendState
+    audience: int
+    mailed: int
+    reported: dict[str, int]
+    left: int
+
+    @property
+    def rates(self) -> ReputationRates:
+        return rates_of_send_events(self.reported)
+
+    @property
+    def delivered(self) -> int:
+        return self.reported.get("delivered", 0)
+
+    @property
+    def is_tracked(self) -> bool:
+        """Did anybody's mail program tell of an opening or a click?"""
+        return any(self.reported.get(kind) for kind in TRACKING_EVENTS)
+
+
+def list_send_statistics(
+    session: Session, lists: Sequence[MailingList], *, most: int, now: datetime
+) -> list[SendStatistics]:
+    """The newest sends of some lists that have begun, newest first."""
+    titles = {one.id: one.title for one in lists}
+    rows = session.execute(
+        select(Send.id, Send.edition_id, Send.list_id, Send.starts_at, Send.state, Send.audience)
+        .where(_in_lists(list(titles)), Send.starts_at <= now)
+        .order_by(Send.id.desc())
+        .limit(most)
+    ).all()
+    if not rows:
+        return []
+    ids = [row.id for row in rows]
+    mailed, reported = _accepted_by_send(session, ids), _events_by_send(session, ids)
+    subjects = _subjects_of_editions(session, [row.edition_id for row in rows])
+    days = {row.id: day_in_site_zone(session, row.starts_at) for row in rows}
+    left = _unsubscribed_by_day(session, titles, min(days.values()))
+    ends: dict[int, date] = {}
+    found = []
+    for send_id, edition_id, list_id, starts_at, state, audience in rows:
+        day, end = days[send_id], ends.get(list_id, date.max)
+        ends[list_id] = day
+        found.append(
+            SendStatistics(
+                send_id,
+                list_id,
+                titles[list_id],
+                subjects.get(edition_id) or "",
+                starts_at,
+                day,
+                state,
+                audience,
+                mailed.get(send_id, 0),
+                reported.get(send_id, {}),
+                _sum_between(left.get(list_id, {}), day, max(end, day + timedelta(days=1))),
+            )
+        )
+    return found
+
+
+def _in_lists(list_ids: Sequence[int]) -> ColumnElement[bool]:
+    """Of several lists the newest sends are found by their ids: else SQLite would sort them all."""
+    if len(list_ids) == 1:
+        return Send.list_id == list_ids[0]
+    return (Send.list_id + 0).in_(list_ids)
+
+
+def _subjects_of_editions(session: Session, edition_ids: Sequence[int]) -> dict[int, str]:
+    """Without the rest of the messages, which is a hundred times as long."""
+    query = select(Edition.id, Edition.message["subject"].as_string())
+    return dict(session.execute(query.where(Edition.id.in_(edition_ids))).all())
+
+
+def _sum_between(left: dict[date, int], first: date, end: date) -> int:
+    return sum(count for day, count in left.items() if first <= day < end)
+
+
+def _accepted_by_send(session: Session, ids: Sequence[int]) -> dict[int, int]:
+    """How many mails of each send the provider took."""
+    taken = func.sum(Batch.size - Batch.dropped - Batch.refused - Batch.unwritable)
+    query = (
+        select(Batch.send_id, taken)
+        .where(Batch.send_id.in_(ids), Batch.state == BatchState.ACCEPTED)
+        .group_by(Batch.send_id)
+    )
+    return {send_id: int(count) for send_id, count in session.execute(query)}
+
+
+def _events_by_send(session: Session, ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    query = select(SendEventCount.send_id, SendEventCount.kind, SendEventCount.count).where(
+        SendEventCount.send_id.in_(ids)
+    )
+    found: dict[int, dict[str, int]] = {}
+    for send_id, kind, count in session.execute(query):
+        found.setdefault(send_id, {})[kind] = count
+    return found
+
+
+def _unsubscribed_by_day(
+    session: Session, list_ids: Collection[int], first: date
+) -> dict[int, dict[date, int]]:
+    """How many left each list on each day."""
+    query = select(DailyListCount.list_id, DailyListCount.day, DailyListCount.count).where(
+        DailyListCount.list_id.in_(list_ids),
+        DailyListCount.day >= first,
+        DailyListCount.what == ListMetric.LEFT,
+    )
+    found: dict[int, dict[date, int]] = {}
+    for list_id, day, count in session.execute(query):
+        found.setdefault(list_id, {})[day] = count
+    return found
+
+
+SPEED_WINDOW = timedelta(minutes=2)
+SPEED_WINDOW_MINIMUM = timedelta(seconds=20)
+"""How much of the window has to be seen before the rest can be foretold."""
+
+
+def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
+    """The sends of which a batch can be posted now."""
+    planned = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.PLANNED)
+    waits = select(RepermissionCampaign.id).where(
+        RepermissionCampaign.edition_id == Send.edition_id, RepermissionCampaign.free_at > now
+    )
+    query = select(Send.id).where(
+        Send.state == SendState.SENDING,
+        Send.starts_at <= now,
+        planned.exists(),
+        ~waits.exists(),
+    )
+    return session.scalars(query.order_by(Send.id)).all()
+
+
+def list_undecided_batches(session: Session, send: Send) -> Sequence[tuple[Batch, Attempt]]:
+    """The batches about which nobody knows, with the attempt in question."""
+    return session.execute(
+        select(Batch, Attempt)
+        .join(Attempt, Attempt.id == Batch.attempt_id)
+        .where(Batch.send_id == send.id, Batch.state.in_(UNDECIDED_STATES))
+        .order_by(Batch.first)
+    ).all()
+
+
+def list_sends(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
+    """The newest sends of a list, newest first."""
+    query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
+    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
+    return session.scalars(query.options(*whole)).all()
+
+
+def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:
+    """The sends of a list that still mail somebody, or would if they went on; oldest first."""
+    query = select(Send).where(
+        Send.list_id == list_id, Send.state.in_([SendState.SENDING, SendState.PAUSED])
+    )
+    return session.scalars(query.order_by(Send.id)).all()
+
+
+def list_sends_needing_attention(session: Session, *, most: int = 20) -> Sequence[Send]:
+    """The sends that do not go on, or wait for a decision: the newest first."""
+    held = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.HELD)
+    query = select(Send).where(
+        Send.state.in_([SendState.SENDING, SendState.PAUSED]),
+        or_(Send.state == SendState.PAUSED, held.exists()),
+    )
+    return session.scalars(query.order_by(Send.id.desc()).limit(most)).all()
+
+
+def list_refused_deliveries(
+    session: Session, send: Send, *, most: int = 50
+) -> Sequence[tuple[str | None, str | None]]:
+    """Whom the provider refused, and why; no address where the person was forgotten since."""
+    query = (
+        select(Subscriber.address, Delivery.why)
+        .select_from(Delivery)
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(
+            Delivery.send_id == send.id,
+            Delivery.outcome.in_([DeliveryOutcome.REFUSED, DeliveryOutcome.UNWRITABLE]),
+        )
+        .order_by(Delivery.subscriber_id)
+        .limit(most)
+    )
+    return session.execute(query).all()
+
+
+def undecided_attempt_of(session: Session, send: Send, batch_id: int) -> str:
+    """The attempt that a batch of a send is in doubt about; empty where it is not."""
+    known = {batch.id: attempt.id for batch, attempt in list_undecided_batches(session, send)}
+    return known.get(batch_id, "")
+
+
+@dataclass(frozen=True)
+class SendSpeed:
+    """How fast a send goes: copies a second of late, and when it would be through at that."""
+
+    per_second: float
+    through_at: datetime
+
+
+def estimate_send_speed(
+    session: Session, send: Send, told: DeliveryCounts, *, now: datetime
+) -> SendSpeed | None:
+    """None where nothing can be foretold honestly: too little has gone out, or none of late."""
+    if send.state is not SendState.SENDING or told.pending == 0:
+        return None
+    copies, first = session.execute(
+        select(
+            func.sum(Batch.size - Batch.dropped - Batch.refused - Batch.unwritable),
+            func.min(Batch.settled_at),
+        ).where(
+            Batch.send_id == send.id,
+            Batch.state == BatchState.ACCEPTED,
+            Batch.settled_at > now - SPEED_WINDOW,
+        )
+    ).one()
+    if first is None or now - first < SPEED_WINDOW_MINIMUM:
+        return None
+    per_second = int(copies) / (now - first).total_seconds()
+    if per_second == 0:
+        return None
+    return SendSpeed(per_second, now + timedelta(seconds=told.pending / per_second))
+
+
+def list_delivery_events(
+    session: Session, send_id: int, subscriber_id: int, *, most: int = 50
+) -> Sequence[ProviderEvent]:
+    """What the provider reported about one delivery, oldest first."""
+    attempts = select(Attempt.id).where(
+        Attempt.send_id == send_id, Attempt.first <= subscriber_id, Attempt.last >= subscriber_id
+    )
+    query = (
+        select(ProviderEvent)
+        .where(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.subscriber_id == subscriber_id)
+        .order_by(ProviderEvent.happened_at, ProviderEvent.received_at)
+        .limit(most)
+    )
+    return session.scalars(query).all()
+
+
+def list_failed_event_posts(session: Session, *, most: int = 20) -> Sequence[ProviderEventPost]:
+    """The posts of events that could not be processed."""
+    query = (
+        select(ProviderEventPost)
+        .options(defer(ProviderEventPost.body))
+        .where(ProviderEventPost.trouble.is_not(None))
+        .order_by(ProviderEventPost.id)
+    )
+    return session.scalars(query.limit(most)).all()

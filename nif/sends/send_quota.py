@@ -1,0 +1,129 @@
+"""How fast the house may mail: a rate, a daily limit and a warm-up, shared by all workers."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from nif.database import Base, conflict_aware_insert
+
+WARM_UP_FIRST_HOUR = 20
+WARM_UP_GROWTH = 1.4
+"""SendGrid's own warm-up of a new address: 20 mails an hour on the first day, two fifths more on
+each day that follows, so 579 on the eleventh and 484,000 on the thirty-first."""
+
+WARM_UP_DAYS = 41
+
+_ROW_ID = 1
+
+
+@dataclass(frozen=True)
+class SendLimits:
+    """What the house has set for itself; None is no limit. Days and hours are those of UTC."""
+
+    per_second: float | None = None
+    per_day: int | None = None
+    warm_up_from: date | None = None
+
+    def per_hour(self, day: date) -> int | None:
+        """The hourly limit of the warm-up on a day; None once it is over, or where there is none.
+
+        Nothing is mailed before the day on which it begins.
+        """
+        if self.warm_up_from is None:
+            return None
+        age = (day - self.warm_up_from).days
+        if age < 0:
+            return 0
+        return None if age > WARM_UP_DAYS else round(WARM_UP_FIRST_HOUR * WARM_UP_GROWTH**age)
+
+    def apply(self, day: date) -> bool:
+        """Is there anything to keep to on this day?"""
+        limits = (self.per_second, self.per_day, self.per_hour(day))
+        return any(limit is not None for limit in limits)
+
+
+NO_SEND_LIMITS = SendLimits()
+
+
+class SendQuota(Base):
+    """How much was mailed in the current hour and day, and when the next batch may go."""
+
+    __tablename__ = "pace"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    free_at: Mapped[datetime]
+    hour: Mapped[datetime]
+    in_hour: Mapped[int]
+    day: Mapped[datetime]
+    in_day: Mapped[int]
+
+
+@dataclass(frozen=True)
+class QuotaAllowance:
+    """How many may be mailed now; where none may, from when on it is worth asking again."""
+
+    copies: int
+    ask_again_at: datetime
+
+
+def take_send_quota(
+    session: Session, limits: SendLimits, wanted: int, *, now: datetime
+) -> QuotaAllowance:
+    """Take up to `wanted` copies out of what the limits allow now, for all workers alike."""
+    if not limits.apply(now.astimezone(UTC).date()):
+        return QuotaAllowance(wanted, now)
+    pace = _lock_current_quota(session, now)
+    if pace.free_at > now:
+        return QuotaAllowance(0, pace.free_at)
+    allowance = _quota_allowance(pace, limits, wanted)
+    pace.in_hour += allowance.copies
+    pace.in_day += allowance.copies
+    if limits.per_second:
+        pace.free_at = now + timedelta(seconds=allowance.copies / limits.per_second)
+    return allowance
+
+
+def return_send_quota(session: Session, copies: int, taken_at: datetime, *, now: datetime) -> None:
+    """They were not mailed after all, so they do not count against the hour and the day."""
+    if session.scalar(select(SendQuota.id)) is None:
+        return
+    pace = _lock_current_quota(session, now)
+    if taken_at >= pace.hour:
+        pace.in_hour = max(0, pace.in_hour - copies)
+    if taken_at >= pace.day:
+        pace.in_day = max(0, pace.in_day - copies)
+
+
+def _quota_allowance(pace: SendQuota, limits: SendLimits, wanted: int) -> QuotaAllowance:
+    copies, ask_again_at = wanted, pace.free_at
+    if limits.per_second is not None:
+        copies = min(copies, max(1, int(limits.per_second)))
+    hourly = limits.per_hour(pace.hour.date())
+    windows = (
+        (hourly, pace.in_hour, pace.hour + timedelta(hours=1)),
+        (limits.per_day, pace.in_day, pace.day + timedelta(days=1)),
+    )
+    for limit, used, over_at in windows:
+        if limit is not None and limit - used < copies:
+            copies, ask_again_at = max(0, limit - used), over_at
+    return QuotaAllowance(copies, ask_again_at)
+
+
+def _lock_current_quota(session: Session, now: datetime) -> SendQuota:
+    """The pace, locked, with the windows that `now` is in."""
+    now = now.astimezone(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    day = hour.replace(hour=0)
+    session.execute(
+        conflict_aware_insert(session, SendQuota)
+        .values(id=_ROW_ID, free_at=now, hour=hour, in_hour=0, day=day, in_day=0)
+        .on_conflict_do_nothing()
+    )
+    pace = session.get_one(SendQuota, _ROW_ID, with_for_update=True, populate_existing=True)
+    if pace.hour < hour:
+        pace.hour, pace.in_hour = hour, 0
+    if pace.day < day:
+        pace.day, pace.in_day = day, 0
+    return pace

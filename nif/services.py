@@ -1,0 +1,108 @@
+"""What every door works with, made once from the settings."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.editions.messages import MailWriter
+from nif.links import Links
+from nif.mail.message import TemplateRenderer
+from nif.mail.outbox import OutboxMailer
+from nif.mail.provider import Mailer
+from nif.mail.sendgrid import SendGridMailer
+from nif.media.storage import MediaStorage, open_media_storage
+from nif.privacy.retention import RetentionPeriods
+from nif.queue import WakeQueue
+from nif.sends.delivery import DeliveryContext
+from nif.sends.planning import SendTerms
+from nif.sends.reconciliation import ReconciliationTiming
+from nif.sends.send_quota import SendLimits
+from nif.settings import MailerName, Settings
+from nif.signups.requests import SignupMailWriter
+from nif.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    database: Database
+    queue: WakeQueue
+    mailer: Mailer
+    stationery: TemplateRenderer
+    links: Links
+    tokens: Tokens
+    storage: MediaStorage
+
+    @property
+    def desk(self) -> MailWriter:
+        return MailWriter(self.stationery, self.links)
+
+    @property
+    def pen(self) -> SignupMailWriter:
+        return SignupMailWriter(self.stationery, self.links, self.tokens)
+
+    @property
+    def courier(self) -> DeliveryContext:
+        return DeliveryContext(
+            transaction=self.database.transaction,
+            mailer=self.mailer,
+            tokens=self.tokens,
+            links=self.links,
+            clock=utc_now,
+            concurrency=self.settings.send_concurrency,
+            lease=self.settings.send_lease,
+            limits=SendLimits(
+                self.settings.send_rate, self.settings.send_per_day, self.settings.send_warm_up_from
+            ),
+            fence_ahead=self.settings.send_fence_ahead if self.settings.send_fence else None,
+        )
+
+    @property
+    def terms(self) -> SendTerms:
+        """How a send goes that nobody has to press a button for."""
+        return SendTerms(self.settings.send_batch_size, within=self.settings.send_within)
+
+    @property
+    def terms_by_hand(self) -> SendTerms:
+        return replace(self.terms, undo=self.settings.send_undo)
+
+    @property
+    def times(self) -> RetentionPeriods:
+        """How long is kept what belongs to readers."""
+        return RetentionPeriods(
+            unconfirmed=timedelta(days=self.settings.keep_unconfirmed_days),
+            events=timedelta(days=self.settings.keep_events_days),
+            networks=timedelta(days=self.settings.keep_networks_days),
+        )
+
+    @property
+    def patience(self) -> ReconciliationTiming:
+        return ReconciliationTiming(
+            self.settings.send_quiet_period, recall_before=self.settings.send_recall_before
+        )
+
+
+def build_services(settings: Settings) -> Services:
+    """Join the parts. Nothing is started, and nothing is asked of the network."""
+    database = Database(settings.database, settings.keys, zone=settings.time_zone)
+    return Services(
+        settings=settings,
+        database=database,
+        queue=WakeQueue(settings.queue, settings.keys[0]),
+        mailer=_build_mailer(settings, database),
+        stationery=TemplateRenderer(settings),
+        links=Links(settings.base_url, settings.media_base_url),
+        tokens=Tokens(settings.keys),
+        storage=open_media_storage(settings),
+    )
+
+
+def _build_mailer(settings: Settings, database: Database) -> Mailer:
+    if settings.mailer is MailerName.OUTBOX:
+        return OutboxMailer(database.transaction)
+    return SendGridMailer(
+        settings.sendgrid_api_key.get_secret_value(),
+        settings.sendgrid_host,
+        connections=settings.send_concurrency + 2,
+    )

@@ -1,0 +1,151 @@
+"""Gates for the sources: named, exact, told first-hand or by whom, and under every claim."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from nif.links import is_web_address
+from nif.stories.checks.findings import CheckContext, CheckFinding, FindingLevel
+from nif.stories.models import SourceKind, StorySource, StoryType
+from nif.stories.text import split_source_references
+from nif.stories.transparency_block import OWN_REPORTING_KINDS
+
+QUOTATION = re.compile(r"[“”\"«»]")
+NUMBER = re.compile(r"\d")
+LONGEST_ANONYMITY_REASON = 160
+ALLEGATION = re.compile(r"\b(?:alleg\w+|accus\w+|fraud\w*|sued|lawsuit)\b", re.IGNORECASE)
+
+
+def check_source_names(case: CheckContext) -> Iterator[CheckFinding]:
+    """G04: at least one source, each with a name and its exact address."""
+    if not case.story.sources:
+        text = "Say where this came from: at least one source, our own reporting included."
+        yield CheckFinding("G04", "sources", text)
+    for n, source in _numbered_sources(case):
+        if source.kind in OWN_REPORTING_KINDS:
+            continue
+        if not (source.publisher.strip() or source.title.strip()):
+            text = f"Source {n} needs a name: who published it, or what it is."
+            yield CheckFinding("G04", _source_field(n), text)
+        elif source.seen_by_us and not is_web_address(source.url):
+            text = f"Source {n} needs its exact address, beginning with https://."
+            yield CheckFinding("G04", _source_field(n, "url"), text)
+        elif is_web_address(source.url) and urlsplit(source.url).path in ("", "/"):
+            text = f"Source {n} leads to a front page. Where exactly did you read it?"
+            yield CheckFinding("G04", _source_field(n, "url"), text, FindingLevel.WARN)
+
+
+def check_source_use(case: CheckContext) -> Iterator[CheckFinding]:
+    """G05: what was taken from each."""
+    for n, source in _numbered_sources(case):
+        if source.kind not in OWN_REPORTING_KINDS and not source.taken.strip():
+            text = f"Say what was taken from source {n}: facts, quotes, figures."
+            yield CheckFinding("G05", _source_field(n, "taken"), text, FindingLevel.WARN)
+
+
+def check_claims(case: CheckContext) -> Iterator[CheckFinding]:
+    """G06: a quotation, a number or an accusation rests on a source that is named.
+
+    Where there is one source only, everything rests on it; where some of the reporting is our own,
+    what names no other source is ours. A bullet may also name its source in its words.
+    """
+    sources = case.story.sources
+    is_clear = len(sources) < 2 or any(source.kind in OWN_REPORTING_KINDS for source in sources)
+    for s, section in enumerate(case.story.sections):
+        for b, bullet in enumerate(section["bullets"], start=1):
+            line, numbers = split_source_references(bullet)
+            field, where = f"sections-{s}-bullets", f"Bullet {b} of “{section['label']}”"
+            if unknown := [n for n in numbers if not 1 <= n <= len(sources)]:
+                yield CheckFinding(
+                    "G06", field, f"{where} names source {unknown[0]}; there is none."
+                )
+            if numbers or is_clear or any(_is_named_in(line, source) for source in sources):
+                continue
+            if QUOTATION.search(line):
+                text = f"{where} quotes someone: end it with the source’s number, as in [1]."
+                yield CheckFinding("G06", field, text, FindingLevel.DECIDE)
+            elif NUMBER.search(line) or ALLEGATION.search(line):
+                text = f"{where} has a number or an accusation: which source is it from? End it "
+                yield CheckFinding(
+                    "G06", field, f"{text}with its number, as in [1].", FindingLevel.WARN
+                )
+
+
+def check_first_hand(case: CheckContext) -> Iterator[CheckFinding]:
+    """G07: what we did not see ourselves, somebody told us who did."""
+    by_position = dict(_numbered_sources(case))
+    for n, source in by_position.items():
+        if source.seen_by_us:
+            continue
+        teller = by_position.get(source.relied_on or 0)
+        if teller is None or teller is source:
+            text = f"We did not see source {n} ourselves. Say whose account of it we rely on."
+            yield CheckFinding("G07", _source_field(n, "relied_on"), text)
+        elif not teller.seen_by_us:
+            text = f"Source {n} rests on source {source.relied_on}, which we did not see either."
+            yield CheckFinding("G07", _source_field(n, "relied_on"), text)
+
+
+def check_press_releases(case: CheckContext) -> Iterator[CheckFinding]:
+    """G09: a press release was checked, or not, and readers are told."""
+    for n, source in _numbered_sources(case):
+        if source.kind is SourceKind.PRESS_RELEASE and source.checked is None:
+            text = f"Source {n} is a press release. Say how far we checked it."
+            yield CheckFinding("G09", _source_field(n, "checked"), text)
+
+
+def check_unnamed_sources(case: CheckContext) -> Iterator[CheckFinding]:
+    """G08: a source without a name has a reason and an editor who knows it, and is not alone."""
+    sources = case.story.sources
+    for n, source in _numbered_sources(case):
+        if not source.is_unnamed:
+            continue
+        if source.kind not in OWN_REPORTING_KINDS:
+            text = f"Source {n} is not named: it is somebody who spoke to us, so an interview."
+            yield CheckFinding("G08", _source_field(n, "kind"), text)
+        if not source.publisher.strip():
+            text = f"Say what readers may know of source {n}: how they are placed to know."
+            yield CheckFinding("G08", _source_field(n), text)
+        if len(source.unnamed_because) > LONGEST_ANONYMITY_REASON:
+            text = f"Make this shorter: {LONGEST_ANONYMITY_REASON} characters are the most."
+            yield CheckFinding("G08", _source_field(n, "unnamed_because"), text)
+        elif not source.unnamed_because:
+            text = f"Say why source {n} is not named: readers are told."
+            yield CheckFinding("G08", _source_field(n, "unnamed_because"), text)
+        yield from _confidant_findings(case, n, source)
+    if sources and all(source.is_unnamed for source in sources):
+        text = "All of it rests on people who are not named: a standards editor decides."
+        yield CheckFinding("G08", "sources", text, FindingLevel.DECIDE)
+
+
+def _confidant_findings(case: CheckContext, n: int, source: StorySource) -> Iterator[CheckFinding]:
+    if not source.known_to:
+        text = f"An editor who did not write the story has to know who source {n} is."
+        yield CheckFinding("G08", _source_field(n, "known_to"), text)
+    elif case.knowers is not None and source.known_to not in case.knowers:
+        text = f"{source.known_to} wrote this story, or is no editor: another one has to know."
+        yield CheckFinding("G08", _source_field(n, "known_to"), text)
+
+
+def check_story_type(case: CheckContext) -> Iterator[CheckFinding]:
+    """G03: own reporting says so, and nothing else does."""
+    own = any(source.kind in OWN_REPORTING_KINDS for source in case.story.sources)
+    if case.story.story_type is StoryType.REPORT and not own:
+        text = "A report needs reporting of our own among its sources. Otherwise it is a brief."
+        yield CheckFinding("G03", "story_type", text)
+    elif case.story.story_type is StoryType.BRIEF and own:
+        text = "A brief sums up what others reported; this one has reporting of our own."
+        yield CheckFinding("G03", "story_type", text, FindingLevel.WARN)
+
+
+def _numbered_sources(case: CheckContext) -> Iterator[tuple[int, StorySource]]:
+    return enumerate(case.story.sources, start=1)
+
+
+def _is_named_in(line: str, source: StorySource) -> bool:
+    return bool(source.publisher) and source.publisher.casefold() in line.casefold()
+
+
+def _source_field(n: int, field: str = "publisher") -> str:
+    """The form's field of the n-th source."""
+    return f"sources-{n - 1}-{field}"

@@ -1,0 +1,177 @@
+"""Writing a story: its text, the sources behind it and the reason for covering it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.accounts.models import Account
+from nif.errors import Conflict, NotFound
+from nif.slugs import make_slug_unique, slugify
+from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
+from nif.stories.models import (
+    BlockStyle,
+    ReasonCode,
+    ReleaseVerification,
+    SourceKind,
+    Story,
+    StorySource,
+    StoryState,
+    StoryType,
+    Tag,
+)
+from nif.stories.parties import find_named_parties
+from nif.stories.pictures import PictureCounts, count_draft_pictures, update_picture_uses
+from nif.stories.search import index_story
+
+
+@dataclass(frozen=True)
+class SourceInput:
+    """A source, as an editor gives it."""
+
+    kind: SourceKind
+    publisher: str = ""
+    title: str = ""
+    url: str = ""
+    taken: str = ""
+    seen_by_us: bool = True
+    relied_on: int | None = None
+    checked: ReleaseVerification | None = None
+    unnamed_because: str = ""
+    known_to: str = ""
+
+
+class SectionInput(NamedTuple):
+    """A section, as an editor gives it: its label, its bullets, and the picture after them."""
+
+    label: str
+    bullets: Sequence[str]
+    picture_id: int | None = None
+
+
+@dataclass(frozen=True)
+class StoryInput:
+    """A story, as an editor gives it. A section without a picture may be a pair.
+
+    `picture_id` is the one that leads it. `answers` are those to the questions that were answered.
+    Moments are in UTC.
+    """
+
+    headline: str
+    dek: str = ""
+    lead: str = ""
+    sections: Sequence[SectionInput | tuple[str, Sequence[str]]] = ()
+    picture_id: int | None = None
+    sources: Sequence[SourceInput] = ()
+    reason_code: ReasonCode | None = None
+    reason_subject: str = ""
+    byline: str = ""
+    story_type: StoryType = StoryType.BRIEF
+    tags: Sequence[str] = field(default_factory=list)
+    answers: Mapping[DeclarationQuestion, AnswerInput] = field(default_factory=dict)
+    block_style: BlockStyle = BlockStyle.CLASSIC
+    embargo_until: datetime | None = None
+
+
+def create_draft(
+    session: Session, copy: StoryInput, *, author_id: int | None, now: datetime
+) -> Story:
+    """A new draft, with an address of its own from the start. Raises Invalid as `redraft` does."""
+    update_picture_uses(session, before=Counter(), after=_count_input_pictures(copy))
+    story = Story(
+        slug=_find_free_slug(session, copy.headline),
+        headline=copy.headline,
+        author_id=author_id,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(story)
+    _apply_input(session, story, copy, by_id=author_id, now=now)
+    index_story(session, story)
+    return story
+
+
+def save_draft(
+    session: Session,
+    story: Story,
+    copy: StoryInput,
+    *,
+    edits: int,
+    by_id: int | None = None,
+    now: datetime,
+) -> None:
+    """Replace what a working copy says. `edits` is the count that the editor saw when they began.
+
+    Of a published story readers go on seeing the current revision, at the address that it has.
+    Raises Conflict where someone else has saved in between, or it is scheduled, and Invalid for
+    `pictures` where one that it is to show is gone.
+    """
+    if story.state is StoryState.SCHEDULED:
+        raise Conflict("This story is scheduled. Take it off the schedule to change it.")
+    if story.edits != edits:
+        raise Conflict("Someone else saved this story while you were writing.")
+    update_picture_uses(
+        session, before=count_draft_pictures(story), after=_count_input_pictures(copy)
+    )
+    if story.headline != copy.headline and story.state is not StoryState.PUBLISHED:
+        story.slug = _find_free_slug(session, copy.headline, own=story.slug)
+    _apply_input(session, story, copy, by_id=by_id, now=now)
+    story.edits += 1
+    story.updated_at = now
+    index_story(session, story)
+
+
+def get_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
+    """Raises NotFound."""
+    story = session.get(Story, story_id, with_for_update={"of": Story} if lock else None)
+    if story is None:
+        raise NotFound("There is no such story.")
+    return story
+
+
+def _apply_input(
+    session: Session, story: Story, copy: StoryInput, *, by_id: int | None, now: datetime
+) -> None:
+    story.headline, story.dek, story.lead = copy.headline, copy.dek, copy.lead
+    story.sections = [_section_record(SectionInput(*section)) for section in copy.sections]
+    story.picture_id = copy.picture_id
+    story.sources = [
+        StorySource(position=n, **vars(source)) for n, source in enumerate(copy.sources, start=1)
+    ]
+    story.reason_code, story.reason_subject = copy.reason_code, copy.reason_subject
+    story.byline, story.story_type = copy.byline, copy.story_type
+    story.tags = _find_or_build_tags(session, copy.tags)
+    story.block_style, story.embargo_until = copy.block_style, copy.embargo_until
+    account = session.get(Account, by_id) if by_id else None
+    signed_by = account.name if account else copy.byline
+    parties = find_named_parties(session, story)
+    story.answers = sign_answers(
+        story.answers or {}, copy.answers, by=signed_by, by_id=by_id, now=now, parties=parties
+    )
+
+
+def _section_record(copy: SectionInput) -> dict[str, Any]:
+    return {"label": copy.label, "bullets": list(copy.bullets), "picture": copy.picture_id}
+
+
+def _count_input_pictures(copy: StoryInput) -> PictureCounts:
+    shown = (copy.picture_id, *(SectionInput(*section).picture_id for section in copy.sections))
+    return Counter(picture_id for picture_id in shown if picture_id is not None)
+
+
+def _find_or_build_tags(session: Session, names: Sequence[str]) -> list[Tag]:
+    wanted = {slugify(name): name for name in names if name.strip()}
+    known = {
+        tag.slug: tag for tag in session.scalars(select(Tag).where(Tag.slug.in_(list(wanted))))
+    }
+    return [known.get(slug) or Tag(slug=slug, name=name) for slug, name in wanted.items()]
+
+
+def _find_free_slug(session: Session, headline: str, *, own: str | None = None) -> str:
+    wanted = slugify(headline)
+    taken = set(session.scalars(select(Story.slug).where(Story.slug.startswith(wanted))))
+    return make_slug_unique(wanted, taken - {own})

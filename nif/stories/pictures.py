@@ -1,0 +1,71 @@
+"""The pictures of a story: which it shows, in how many places, and what revisions keep of them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from nif.errors import Invalid, NotFound
+from nif.media.library import count_picture_uses, find_pictures_by_id
+from nif.media.models import Picture
+from nif.media.snapshots import snapshot_picture
+from nif.stories.models import Revision, Story
+
+PICTURE_GONE = "This picture is not in the library any more. Choose another, or none."
+
+PictureCounts = Counter[int]
+"""How many places of a text show a picture, by its id."""
+
+
+def chosen_pictures_of(story: Story) -> Iterator[tuple[str, int]]:
+    """The pictures of a working copy, each with its field in the form."""
+    if story.picture_id is not None:
+        yield "picture_id", story.picture_id
+    for n, section in enumerate(story.sections or ()):
+        if (picture_id := section.get("picture")) is not None:
+            yield f"sections-{n}-picture", picture_id
+
+
+def count_draft_pictures(story: Story) -> PictureCounts:
+    """The places of a working copy."""
+    return Counter(picture_id for _, picture_id in chosen_pictures_of(story))
+
+
+def count_revision_pictures(revision: Revision) -> PictureCounts:
+    """The places of a revision."""
+    return Counter(record["id"] for record in picture_records_of(revision))
+
+
+def picture_records_of(revision: Revision) -> Iterator[Mapping[str, Any]]:
+    """The pictures that a revision froze, in the order of the page."""
+    if revision.picture:
+        yield revision.picture
+    for section in revision.sections:
+        if record := section.get("picture"):
+            yield record
+
+
+def update_picture_uses(session: Session, *, before: PictureCounts, after: PictureCounts) -> None:
+    """Count the places of a working copy that changed. Raises Invalid where a picture is gone."""
+    change = after.copy()
+    change.subtract(before)
+    try:
+        count_picture_uses(session, change)
+    except NotFound:
+        raise Invalid({"pictures": PICTURE_GONE}) from None
+
+
+def get_pictures_of_stories(session: Session, stories: Iterable[Story]) -> dict[int, Picture]:
+    """The pictures of some working copies, with their files, by id."""
+    return find_pictures_by_id(
+        session, {one for story in stories for one in count_draft_pictures(story)}
+    )
+
+
+def find_picture_record(
+    pictures: Mapping[int, Picture], picture_id: int | None
+) -> dict[str, Any] | None:
+    """What a revision keeps of a picture; None where there is none, or no file of it yet."""
+    picture = pictures.get(picture_id or 0)
+    return snapshot_picture(picture) if picture is not None and picture.made else None

@@ -1,0 +1,135 @@
+"""A second pair of eyes: asking for it, sending back, approving for a time, and that time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.accounts.models import Account
+from nif.errors import Conflict, Invalid
+from nif.stories.models import Review, ReviewVerdict, Revision, Story, StoryState
+from nif.stories.publishing import publish_story, require_checks_passed
+
+UNAPPROVED_STATES = (StoryState.DRAFT, StoryState.IN_REVIEW)
+
+
+def request_review(session: Session, story: Story, *, by: Account, now: datetime) -> bool:
+    """Put a draft before the editors; False where it is before them already. Raises Conflict."""
+    if story.state is StoryState.IN_REVIEW:
+        return False
+    _require_state(story, (StoryState.DRAFT,))
+    story.state = StoryState.IN_REVIEW
+    _record_review(session, story, ReviewVerdict.ASKED, by=by, now=now)
+    return True
+
+
+def send_back_story(
+    session: Session, story: Story, remark: str, *, by: Account, now: datetime
+) -> None:
+    """Give a story back to its author, with a word on why. Raises Invalid and Conflict."""
+    _require_state(story, (StoryState.IN_REVIEW, StoryState.SCHEDULED))
+    if not remark.strip():
+        raise Invalid({"remark": "Say what should change."})
+    story.state, story.publish_at = StoryState.DRAFT, None
+    _record_review(session, story, ReviewVerdict.SENT_BACK, by=by, now=now, remark=remark.strip())
+
+
+def approve_story(session: Session, story: Story, *, by: Account, now: datetime) -> Revision:
+    """Publish a story now: who did, and what they saw, is kept. Raises Invalid and Conflict."""
+    if story.state is StoryState.PUBLISHED:
+        raise Conflict("This story is published already.")
+    _record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
+    return publish_story(session, story, by=by.id, now=now)
+
+
+def schedule_story(
+    session: Session, story: Story, at: datetime, *, by: Account, now: datetime
+) -> None:
+    """Approve a story as it is now, to be published at `at`. Raises Invalid and Conflict."""
+    _require_state(story, UNAPPROVED_STATES)
+    if at <= now:
+        raise Invalid({"publish_at": "That moment has passed. Give one that is to come."})
+    story.publish_at = at
+    require_checks_passed(session, story, now=now)
+    story.state = StoryState.SCHEDULED
+    _record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
+
+
+def unschedule_story(story: Story) -> None:
+    """Take a story off the schedule; it is in review again. Raises Conflict."""
+    _require_state(story, (StoryState.SCHEDULED,))
+    story.state, story.publish_at = StoryState.IN_REVIEW, None
+
+
+def list_due_stories(session: Session, *, now: datetime) -> Sequence[int]:
+    """The stories whose time has come."""
+    query = select(Story.id).where(Story.state == StoryState.SCHEDULED, Story.publish_at <= now)
+    return session.scalars(query.order_by(Story.publish_at)).all()
+
+
+def publish_scheduled_story(session: Session, story: Story, *, now: datetime) -> Revision | None:
+    """Publish a scheduled story in the name of whoever approved it; None where it is not due.
+
+    The caller has locked it, so that two workers publish once. Where a gate has closed meanwhile,
+    it goes back into review and says why.
+    """
+    if story.state is not StoryState.SCHEDULED or story.publish_at is None:
+        return None
+    if story.publish_at > now:
+        return None
+    approved = session.scalar(
+        select(Review)
+        .where(Review.story_id == story.id, Review.verdict == ReviewVerdict.APPROVED)
+        .order_by(Review.id.desc())
+        .limit(1)
+    )
+    try:
+        return publish_story(session, story, by=approved.by_id if approved else None, now=now)
+    except Invalid as error:
+        story.state, story.publish_at = StoryState.IN_REVIEW, None
+        remark = f"It was not published at its time. {error}"
+        session.add(
+            Review(
+                story_id=story.id,
+                edits=story.edits,
+                verdict=ReviewVerdict.SENT_BACK,
+                remark=remark,
+                by="NIF",
+                at=now,
+            )
+        )
+        return None
+
+
+def list_reviews(session: Session, story_id: int) -> Sequence[Review]:
+    """What was said of a story, the last first."""
+    query = select(Review).where(Review.story_id == story_id).order_by(Review.id.desc())
+    return session.scalars(query.limit(50)).all()
+
+
+def _require_state(story: Story, states: Sequence[StoryState]) -> None:
+    if story.state not in states:
+        raise Conflict("Someone else has moved this story on meanwhile. Nothing was changed.")
+
+
+def _record_review(
+    session: Session,
+    story: Story,
+    verdict: ReviewVerdict,
+    *,
+    by: Account,
+    now: datetime,
+    remark: str = "",
+) -> None:
+    session.add(
+        Review(
+            story_id=story.id,
+            edits=story.edits,
+            verdict=verdict,
+            remark=remark,
+            by_id=by.id,
+            by=by.name,
+            at=now,
+        )
+    )

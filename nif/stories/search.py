@@ -1,0 +1,66 @@
+"""Finding a story on the desk, whatever its state, by a part of any word."""
+
+import unicodedata
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session, selectinload
+
+from nif.database import conflict_aware_insert
+from nif.stories.autosave import StorySearchIndex
+from nif.stories.models import Story, StoryState
+from nif.stories.queries import WorkingCopyPage, parse_page_position
+
+MOST_SEARCH_WORDS = 8
+
+
+def fold_search_text(text: str) -> str:
+    """Text without accents and case: "Beyoncé" is found by "beyonce" on either database."""
+    plain = (ch for ch in unicodedata.normalize("NFKD", text) if not unicodedata.combining(ch))
+    return " ".join("".join(plain).casefold().replace("’", "'").split())
+
+
+def index_story(session: Session, story: Story) -> None:
+    """Keep the words that a saved story is found by."""
+    session.flush()
+    parts = (story.headline, story.byline, story.slug, *(tag.name for tag in story.tags))
+    folded = fold_search_text(" ".join(parts))
+    session.execute(
+        conflict_aware_insert(session, StorySearchIndex)
+        .values(story_id=story.id, folded=folded)
+        .on_conflict_do_update(index_elements=[StorySearchIndex.story_id], set_={"folded": folded})
+    )
+
+
+def search_stories(
+    session: Session,
+    *,
+    state: StoryState | None = None,
+    author_id: int | None = None,
+    words: str = "",
+    after: str | None = None,
+    size: int = 20,
+) -> WorkingCopyPage:
+    """A page of stories, the last saved first, that hold every one of these parts of words."""
+    query = select(Story).options(selectinload(Story.sources))
+    if state is not None:
+        query = query.where(Story.state == state)
+    if author_id is not None:
+        query = query.where(Story.author_id == author_id)
+    if after:
+        moment, story_id = parse_page_position(after)
+        same = (Story.updated_at == moment) & (Story.id < story_id)
+        query = query.where(or_(Story.updated_at < moment, same))
+    query = _containing_words(query, fold_search_text(words).split()[:MOST_SEARCH_WORDS])
+    query = query.order_by(Story.updated_at.desc(), Story.id.desc())
+    found = session.scalars(query.limit(size + 1)).all()
+    last = found[size - 1] if len(found) > size else None
+    return WorkingCopyPage(
+        found[:size], f"{last.updated_at.isoformat()}~{last.id}" if last else None
+    )
+
+
+def _containing_words(query: Select[Story], words: list[str]) -> Select[Story]:
+    if not words:
+        return query
+    holds = (StorySearchIndex.folded.contains(word, autoescape=True) for word in words)
+    return query.where(Story.id.in_(select(StorySearchIndex.story_id).where(*holds)))

@@ -1,0 +1,188 @@
+"""What the newsroom did, counted from its records: for the report that everybody can read.
+
+Each number is over what readers can see today: published stories, as they are now.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Text, case, cast, func, select
+from sqlalchemy.orm import Session
+
+from nif.ledger.models import LedgerCheckpoint
+from nif.ledger.queries import ChainEnd, find_chain_end, find_newest_checkpoint
+from nif.register.disclosure_decisions import WaiverCount, count_waivers
+from nif.register.queries import count_public_relationships, count_withheld_relationships
+from nif.stories.corrections import StoryNote
+from nif.stories.models import ChangeKind, CheckOverride, NoteSeverity, Revision, Story, StoryState
+from nif.stories.reader_reports import ReaderReport
+
+UNANSWERED = "unanswered"
+"""Of stories from before a question was asked."""
+
+RELATIONSHIP_MARKER = '"kind": "relationship"'
+"""How a sentence about one stands in a block. Its words cannot look so: quotes are escaped."""
+
+OPEN_VERDICT = "open"
+MOST_OVERRIDE_REASONS = 200
+
+
+@dataclass(frozen=True)
+class StoryCounts:
+    """How many stories there are, by what was answered; `since` is when the first was published."""
+
+    total: int
+    since: datetime | None
+    by_type: Mapping[str, int]
+    by_origin: Mapping[str, int]
+    by_ai: Mapping[str, int]
+    with_relationship: int
+
+
+@dataclass(frozen=True)
+class OverrideCount:
+    """Stories in which a gate was passed by decision for the same reason."""
+
+    code: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class NoteCounts:
+    """Corrections by severity, the other notes by kind; how long an error stood, in the middle."""
+
+    by_severity: Mapping[str, int]
+    by_kind: Mapping[str, int]
+    median_stood: timedelta | None
+
+
+@dataclass(frozen=True)
+class ReportCounts:
+    """Reports of readers by their verdict, those that wait as `open`; how long an answer took."""
+
+    by_verdict: Mapping[str, int]
+    median_answer: timedelta | None
+
+
+@dataclass(frozen=True)
+class TransparencyReport:
+    """The whole report. `overrides` are the most frequent reasons, `by_gate` all by their code."""
+
+    stories: StoryCounts
+    by_gate: Mapping[str, int]
+    overrides: Sequence[OverrideCount]
+    waivers: Sequence[WaiverCount]
+    notes: NoteCounts
+    reports: ReportCounts
+    end: ChainEnd | None
+    checkpoint: LedgerCheckpoint | None
+    listed: int
+    withheld: int
+
+
+def build_transparency_report(session: Session, *, on: date) -> TransparencyReport:
+    """Count everything: a handful of queries, of which one passes over the published stories."""
+    by_gate, overrides = _count_overrides(session)
+    published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
+    return TransparencyReport(
+        stories=_count_stories(session),
+        by_gate=by_gate,
+        overrides=overrides,
+        waivers=count_waivers(session, stories=published),
+        notes=_count_notes(session),
+        reports=_count_reports(session),
+        end=find_chain_end(session),
+        checkpoint=find_newest_checkpoint(session),
+        listed=count_public_relationships(session, on=on),
+        withheld=count_withheld_relationships(session, on=on),
+    )
+
+
+def _count_stories(session: Session) -> StoryCounts:
+    origin = Revision.answers["origin"]["value"].as_string()
+    ai = Revision.answers["ai"]["value"].as_string()
+    # LIKE would take longer than all the rest on SQLite.
+    find = func.instr if session.get_bind().dialect.name == "sqlite" else func.strpos
+    tells = find(cast(Revision.block, Text), RELATIONSHIP_MARKER) > 0
+    facts = (
+        select(
+            Revision.story_type.label("type"),
+            func.coalesce(origin, UNANSWERED).label("origin"),
+            func.coalesce(ai, UNANSWERED).label("ai"),
+            case((tells, 1), else_=0).label("tells"),
+            Story.first_published_at.label("at"),
+        )
+        .join(Story, Story.current_id == Revision.id)
+        .where(Story.state == StoryState.PUBLISHED)
+        .subquery()
+    )
+    keys = (facts.c.type, facts.c.origin, facts.c.ai, facts.c.tells)
+    rows = session.execute(select(*keys, func.count(), func.min(facts.c.at)).group_by(*keys)).all()
+    return StoryCounts(
+        total=sum(row[4] for row in rows),
+        since=min((row[5] for row in rows), default=None),
+        by_type=_sum_by_name((row[0].value, row[4]) for row in rows),
+        by_origin=_sum_by_name((row[1], row[4]) for row in rows),
+        by_ai=_sum_by_name((row[2], row[4]) for row in rows),
+        with_relationship=sum(row[4] for row in rows if row[3]),
+    )
+
+
+def _count_overrides(session: Session) -> tuple[Mapping[str, int], Sequence[OverrideCount]]:
+    """Those of published stories: by gate, and by reason, the most frequent first."""
+    query = (
+        select(CheckOverride.code, CheckOverride.reason, func.count().label("count"))
+        .join(Story, Story.id == CheckOverride.story_id)
+        .where(Story.state == StoryState.PUBLISHED)
+        .group_by(CheckOverride.code, CheckOverride.reason)
+    )
+    found = [OverrideCount(*row) for row in session.execute(query)]
+    found.sort(key=lambda each: (-each.count, each.code, each.reason))
+    return _sum_by_name((each.code, each.count) for each in found), found[:MOST_OVERRIDE_REASONS]
+
+
+def _count_notes(session: Session) -> NoteCounts:
+    """An error stood from the version that first had it to the one that was right."""
+    query = select(StoryNote.kind, StoryNote.severity, StoryNote.at, Revision.published_at).join(
+        Revision, (Revision.story_id == StoryNote.story_id) & (Revision.n == StoryNote.from_n)
+    )
+    rows = session.execute(query).all()
+    wrong = [row for row in rows if row.kind is ChangeKind.CORRECTION]
+    counted = Counter(row.severity.value for row in wrong)
+    return NoteCounts(
+        by_severity={severity.value: counted[severity.value] for severity in NoteSeverity},
+        by_kind=_sum_by_name(
+            (row.kind.value, 1) for row in rows if row.kind is not ChangeKind.CORRECTION
+        ),
+        median_stood=_median([row.at - row.published_at for row in wrong]),
+    )
+
+
+def _count_reports(session: Session) -> ReportCounts:
+    query = select(ReaderReport.verdict, ReaderReport.at, ReaderReport.answered_at)
+    rows = session.execute(query).all()
+    answered = [row.answered_at - row.at for row in rows if row.answered_at]
+    by_verdict = _sum_by_name(
+        (row.verdict.value if row.verdict else OPEN_VERDICT, 1) for row in rows
+    )
+    return ReportCounts(by_verdict, _median(answered))
+
+
+def _sum_by_name(pairs: Any) -> dict[str, int]:
+    """The counts by name, the greatest first."""
+    counts: Counter[str] = Counter()
+    for name, count in pairs:
+        counts[name] += count
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _median(spans: Sequence[timedelta]) -> timedelta | None:
+    """None where there are none: unknown is not zero."""
+    if not spans:
+        return None
+    return timedelta(seconds=median(span.total_seconds() for span in spans))

@@ -1,0 +1,118 @@
+"""Who did this: the acts, by person, by kind and by day."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from nif.accounts import accounts, audit_log
+from nif.accounts.audit_log import AuditEntry, AuditFilter
+from nif.clock import utc_now
+from nif.database import Database
+from nif.spreadsheets import write_csv
+from nif.web.access import Access, open_to
+from nif.web.admin import system_status
+from nif.web.admin.audit_labels import ACTION_LABELS, SUBJECT_ADDRESSES
+from nif.web.current import reading, services, settings
+from nif.web.downloads import download_response
+
+blueprint = Blueprint("admin_audit_log", __name__, url_prefix="/admin")
+blueprint.context_processor(system_status.status_banner)
+
+FAILED_SIGN_INS_SINCE = timedelta(days=7)
+CSV_HEADINGS = ("at", "account", "name", "what", "kind", "subject", "detail")
+LARGEST_ID = 2**63 - 1
+
+
+@blueprint.get("/audit")
+@open_to(Access.ADMIN)
+def index() -> ResponseReturnValue:
+    typed = _typed_filters()
+    before = request.args.get("before", None, type=int)
+    with reading() as session:
+        page = audit_log.list_audit_entries(session, _read_filters(typed), before=before)
+        people = [(one.id, one.name) for one in accounts.list_accounts(session)]
+        since = utc_now().date() - FAILED_SIGN_INS_SINCE
+        failed = audit_log.list_failed_sign_ins(session, since=since) if before is None else []
+    return render_template(
+        "admin/audit_log/index.html",
+        page=page,
+        people=people,
+        failed=failed,
+        typed=typed,
+        deeds=ACTION_LABELS,
+        place_of=subject_address,
+        in_words=describe_detail,
+    )
+
+
+@blueprint.get("/audit.csv")
+@open_to(Access.ADMIN)
+def download() -> ResponseReturnValue:
+    return download_response(
+        _csv_lines(services().database, _read_filters(_typed_filters())), "audit.csv"
+    )
+
+
+def subject_address(act: AuditEntry) -> str | None:
+    """Where what an act was done to can be looked at."""
+    place = SUBJECT_ADDRESSES.get(act.subject_kind)
+    return place.format(act.subject_id) if place else None
+
+
+def describe_detail(detail: dict[str, Any] | None) -> str:
+    """The detail of an act in one line: "role: editor → admin"."""
+    return "; ".join(
+        f"{name.replace('_', ' ')}: {_value_in_words(v)}" for name, v in (detail or {}).items()
+    )
+
+
+def _value_in_words(value: Any) -> str:
+    if isinstance(value, dict) and value.keys() == {"before", "after"}:
+        return f"{_value_in_words(value['before'])} → {_value_in_words(value['after'])}"
+    return "–" if value in (None, "") else str(value)
+
+
+def _typed_filters() -> dict[str, str]:
+    return {name: request.args.get(name, "") for name in ("person", "what", "day")}
+
+
+def _read_filters(typed: dict[str, str]) -> AuditFilter:
+    """What can be sought; a filter that makes no sense is none."""
+    person = typed["person"]
+    known = (
+        person.isascii() and person.isdecimal() and len(person) < 20 and int(person) <= LARGEST_ID
+    )
+    return AuditFilter(
+        account_id=int(person) if known else None,
+        what=typed["what"] if typed["what"] in ACTION_LABELS else None,
+        day=_read_day(typed["day"]),
+    )
+
+
+def _read_day(typed: str) -> datetime | None:
+    """When a day begins on the clock of the house."""
+    try:
+        day = date.fromisoformat(typed)
+    except ValueError:
+        return None
+    if not 2000 <= day.year < 9999:
+        return None
+    return datetime.combine(day, time(), ZoneInfo(settings().time_zone))
+
+
+def _csv_lines(database: Database, sought: AuditFilter) -> Iterator[str]:
+    """Read while it is sent, in a session of its own: the request's is over by then."""
+    with database.snapshot() as session:
+        yield from write_csv(
+            CSV_HEADINGS, map(_csv_cells, audit_log.stream_audit_entries(session, sought))
+        )
+
+
+def _csv_cells(act: AuditEntry) -> tuple[object, ...]:
+    moment = act.at.isoformat(timespec="seconds")
+    who = (moment, act.account_id, act.account_name)
+    return (*who, act.what, act.subject_kind, act.subject_id, describe_detail(act.detail))

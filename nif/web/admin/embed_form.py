@@ -1,0 +1,35 @@
+"""The form of a list to put on another site: in a frame, or as plain HTML."""
+
+from flask import Blueprint, render_template
+from flask.typing import ResponseReturnValue
+
+from nif.subscriptions.lists import get_list
+from nif.tokens import TokenPurpose
+from nif.web.access import Access, open_to
+from nif.web.current import links, reading, tokens
+
+blueprint = Blueprint("embed_form", __name__)
+
+FRAME_HEIGHT = 440
+"""Pixels that the form takes in a column of 280. What it does not need of them is not seen."""
+
+
+@blueprint.get("/lists/<slug>/embed")
+@open_to(Access.ADMIN)
+def show(slug: str) -> ResponseReturnValue:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+    address = links().page(f"/embed/{slug}")
+    given = {"mailing_list": mailing_list, "address": address, "height": FRAME_HEIGHT}
+    key = tokens().make(TokenPurpose.EMBED, mailing_list.id)
+    return render_template(
+        "admin/embed_form/show.html",
+        **given,
+        frame=render_template("admin/embed_form/frame.html", **given),
+        plain=render_template(
+            "admin/embed_form/plain.html",
+            mailing_list=mailing_list,
+            action=links().page("/subscribe"),
+            key=key,
+        ),
+    )

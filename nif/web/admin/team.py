@@ -1,0 +1,190 @@
+"""The people who work here: inviting them, what they may do, and switching accounts off."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy.orm import Session
+
+from nif.accounts import accounts
+from nif.accounts.models import Account, RoleName
+from nif.clock import utc_now
+from nif.errors import Conflict, Invalid, NotAllowed
+from nif.mail.transactional import queue_transactional_email
+from nif.stories.publishing import invalidate_pages
+from nif.web.access import Access, open_to
+from nif.web.admin import system_status
+from nif.web.admin.audit_labels import ROLE_LABELS
+from nif.web.current import links, reading, services, settings, tokens, transaction
+
+blueprint = Blueprint("admin_team", __name__, url_prefix="/admin/people")
+blueprint.context_processor(system_status.status_banner)
+
+ONE = f"/<int(max={2**63 - 1}):account_id>"
+AccountAction = Callable[[Session, Account, datetime], None]
+
+
+@dataclass(frozen=True)
+class InvitationForm:
+    """As typed."""
+
+    name: str = ""
+    email: str = ""
+    role: str = RoleName.AUTHOR.value
+
+
+@blueprint.get("")
+@open_to(Access.ADMIN)
+def index() -> ResponseReturnValue:
+    return _render_index(InvitationForm())
+
+
+@blueprint.post("")
+@open_to(Access.ADMIN)
+def invite() -> ResponseReturnValue:
+    form = InvitationForm(
+        **{name: " ".join(request.form.get(name, "").split()) for name in vars(InvitationForm())}
+    )
+    try:
+        with transaction() as session:
+            now = utc_now()
+            account = accounts.invite_colleague(
+                session, current_user, form.email, form.name, _read_role(form.role), now=now
+            )
+            _queue_invitation(session, account, now)
+    except Invalid as error:
+        return _render_index(form, error.problems), 422
+    except Conflict as error:
+        return _render_index(form, {"email": str(error)}), 422
+    services().queue.wake("letters")
+    flash(f"{account.name} is invited. The letter is on its way.", "good")
+    return redirect(url_for(".index"), 303)
+
+
+@blueprint.get(ONE)
+@open_to(Access.ADMIN)
+def show(account_id: int) -> ResponseReturnValue:
+    with reading() as session:
+        account = accounts.get_account(session, account_id)
+        return render_template(
+            "admin/team/show.html",
+            account=account,
+            roles=ROLE_LABELS,
+            is_self=account.id == current_user.id,
+        )
+
+
+@blueprint.post(f"{ONE}/role")
+@open_to(Access.ADMIN)
+def change_role(account_id: int) -> ResponseReturnValue:
+    def give(session: Session, account: Account, now: datetime) -> None:
+        role = _read_role(request.form.get("role", ""))
+        accounts.change_account_role(session, current_user, account, role, now=now)
+
+    return _apply_to_account(
+        account_id, give, "{name} has another role, and is signed out everywhere."
+    )
+
+
+@blueprint.post(f"{ONE}/off")
+@open_to(Access.ADMIN)
+def deactivate(account_id: int) -> ResponseReturnValue:
+    def off(session: Session, account: Account, now: datetime) -> None:
+        accounts.deactivate_account(session, current_user, account, now=now)
+        invalidate_pages(session)
+
+    return _apply_to_account(
+        account_id, off, "{name} cannot sign in any more. What they wrote stays."
+    )
+
+
+@blueprint.post(f"{ONE}/on")
+@open_to(Access.ADMIN)
+def reactivate(account_id: int) -> ResponseReturnValue:
+    def on(session: Session, account: Account, now: datetime) -> None:
+        accounts.reactivate_account(session, current_user, account, now=now)
+        invalidate_pages(session)
+
+    return _apply_to_account(account_id, on, "{name} can sign in again.")
+
+
+@blueprint.post(f"{ONE}/clear-factors")
+@open_to(Access.ADMIN)
+def clear_second_factors(account_id: int) -> ResponseReturnValue:
+    def clear(session: Session, account: Account, now: datetime) -> None:
+        accounts.clear_second_factors(session, current_user, account, now=now)
+
+    return _apply_to_account(
+        account_id, clear, "{name} signs in with the password alone, and sets up anew."
+    )
+
+
+@blueprint.post(f"{ONE}/again")
+@open_to(Access.ADMIN)
+def resend_invitation(account_id: int) -> ResponseReturnValue:
+    def again(session: Session, account: Account, now: datetime) -> None:
+        accounts.renew_invitation(session, current_user, account, now=now)
+        _queue_invitation(session, account, now)
+
+    answer = _apply_to_account(
+        account_id, again, "A new letter to {name} is on its way. Older links are void."
+    )
+    services().queue.wake("letters")
+    return answer
+
+
+@blueprint.post(f"{ONE}/withdraw")
+@open_to(Access.ADMIN)
+def withdraw_invitation(account_id: int) -> ResponseReturnValue:
+    def take_back(session: Session, account: Account, now: datetime) -> None:
+        accounts.withdraw_invitation(session, current_user, account, now=now)
+
+    return _apply_to_account(account_id, take_back, "The invitation of {name} is withdrawn.")
+
+
+def _apply_to_account(account_id: int, deed: AccountAction, after: str) -> ResponseReturnValue:
+    """Do something to an account and say so; what may not be is told, and changes nothing."""
+    try:
+        with transaction() as session:
+            account = accounts.get_account(session, account_id)
+            deed(session, account, utc_now())
+    except (Conflict, NotAllowed, Invalid) as error:
+        flash(f"{error} Nothing was changed.")
+    else:
+        flash(after.format(name=account.name), "good")
+    return redirect(url_for(".show", account_id=account_id), 303)
+
+
+def _queue_invitation(session: Session, account: Account, now: datetime) -> None:
+    """Put the letter with the link into the tray."""
+    message = services().stationery.write(
+        "invitation",
+        person=account.name,
+        role=ROLE_LABELS[account.role],
+        link=links().invitation(accounts.make_invitation_token(account, tokens())),
+    )
+    queue_transactional_email(session, account.email, message, now=now)
+
+
+def _read_role(typed: str) -> RoleName:
+    """Raises Invalid."""
+    try:
+        return RoleName(typed)
+    except ValueError:
+        raise Invalid({"role": "Choose one of these roles."}) from None
+
+
+def _render_index(form: InvitationForm, problems: dict[str, str] | None = None) -> str:
+    with reading() as session:
+        people = accounts.list_accounts(session)
+    return render_template(
+        "admin/team/index.html",
+        people=people,
+        form=form,
+        problems=problems or {},
+        roles=ROLE_LABELS,
+        required=settings().require_second_factor.value,
+    )

@@ -1,0 +1,124 @@
+"""What readers reported: the open ones first, and an answer for each."""
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from nif.accounts.audit_log import record_audit_entry
+from nif.accounts.models import Account
+from nif.clock import utc_now
+from nif.errors import Conflict, Invalid
+from nif.mail.transactional import queue_transactional_email
+from nif.stories import reader_reports
+from nif.stories.history import notes_of_report
+from nif.stories.reader_reports import UPHELD_VERDICTS, ReaderReport, ReportVerdict
+from nif.web.access import Access, open_to
+from nif.web.current import links, reading, services, transaction
+from nif.web.newsroom import labels
+
+blueprint = Blueprint("newsroom_reader_reports", __name__, url_prefix="/newsroom/reports")
+
+REPORT_PATH = f"/<int(max={2**63 - 1}):report_id>"
+REPORTS_PER_PAGE = 20
+LONGEST_ANSWER = 2000
+
+
+@blueprint.get("")
+@open_to(Access.EDITOR)
+def index() -> ResponseReturnValue:
+    with reading() as session:
+        waiting = reader_reports.list_open_reports(
+            session, after=_read_cursor("after", 0), size=REPORTS_PER_PAGE
+        )
+        answered = reader_reports.list_answered_reports(
+            session, before=_read_cursor("before", 2**62), size=REPORTS_PER_PAGE
+        )
+    return render_template(
+        "newsroom/reader_reports/index.html",
+        waiting=waiting,
+        answered=answered,
+        size=REPORTS_PER_PAGE,
+        words=labels,
+        only=next((name for name in ("after", "before") if name in request.args), None),
+    )
+
+
+@blueprint.get(REPORT_PATH)
+@open_to(Access.EDITOR)
+def show(report_id: int) -> ResponseReturnValue:
+    return _report_page(report_id, {})
+
+
+@blueprint.post(REPORT_PATH)
+@open_to(Access.EDITOR)
+def answer(report_id: int) -> ResponseReturnValue:
+    try:
+        verdict, text = _read_answer()
+        with transaction() as session:
+            me, now = session.get_one(Account, current_user.id), utc_now()
+            found, contact = reader_reports.answer_reader_report(
+                session, report_id, verdict, text, by=me, now=now
+            )
+            said = {"story": found.story.headline, "verdict": labels.REPORT_VERDICTS[verdict]}
+            what = "report_answered"
+            record_audit_entry(
+                session, me, what, kind="report", subject=report_id, detail=said, now=now
+            )
+            if contact:
+                message = services().stationery.write(
+                    "report_answered",
+                    headline=reader_reports.get_reported_headline(session, found),
+                    link=links().story(found.story.slug),
+                    answer=found.answer,
+                )
+                queue_transactional_email(session, contact, message, now=now)
+    except Invalid as error:
+        return _report_page(report_id, error.problems), 422
+    except Conflict as error:
+        flash(str(error))
+        return redirect(url_for(".show", report_id=report_id), 303)
+    if contact:
+        services().queue.wake("letters")
+    return _redirect_answered(found)
+
+
+def _redirect_answered(found: ReaderReport) -> ResponseReturnValue:
+    """On to the note, where the reader was right."""
+    flash("Answered.", "good")
+    if found.verdict in UPHELD_VERDICTS:
+        where = url_for("newsroom_revisions.new", story_id=found.story_id, report=found.id)
+        return redirect(where, 303)
+    return redirect(url_for(".index"), 303)
+
+
+def _read_answer() -> tuple[ReportVerdict, str]:
+    """Raises Invalid."""
+    given, text = request.form.get("verdict"), request.form.get("answer", "")
+    verdict = next((one for one in ReportVerdict if one.value == given), None)
+    if verdict is None:
+        raise Invalid({"verdict": "Say whether the reader is right."})
+    if len(text) > LONGEST_ANSWER:
+        raise Invalid({"answer": f"Make this shorter: {LONGEST_ANSWER:,} characters are the most."})
+    return verdict, text.replace("\r\n", "\n")
+
+
+def _report_page(report_id: int, problems: dict[str, str]) -> str:
+    with reading() as session:
+        found = reader_reports.get_reader_report(session, report_id)
+        return render_template(
+            "newsroom/reader_reports/show.html",
+            report=found,
+            story=found.story,
+            headline=reader_reports.get_reported_headline(session, found),
+            is_right=found.verdict in UPHELD_VERDICTS,
+            led_to=notes_of_report(session, report_id),
+            problems=problems,
+            typed=request.form,
+            words=labels,
+        )
+
+
+def _read_cursor(name: str, otherwise: int) -> int:
+    given = request.args.get(name, "")
+    is_number = given.isascii() and given.isdecimal() and len(given) < 19
+    return int(given) if is_number else otherwise

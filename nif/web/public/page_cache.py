@@ -1,0 +1,86 @@
+"""Pages kept in memory until the shelf changes.
+
+A page is the same for every reader but for the ticket in its form, which is put in as it is
+served. What is kept is asked for by the shelf's version, so a page from before a change is never
+served, in any process.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from time import time
+
+from flask import Response, current_app, request
+
+from nif.stories.publishing import PAGE_VERSION
+from nif.tokens import TokenPurpose
+from nif.web.current import services, tokens
+
+MAX_CACHED_PAGES = 1000
+FORM_TICKET_PLACEHOLDER = "form-ticket-goes-here"
+"""Stands in a rendered page where the form's ticket belongs."""
+
+REVALIDATE = "public, max-age=0, must-revalidate"
+
+
+@dataclass(frozen=True)
+class CachedPage:
+    body: bytes
+    etag: str
+
+
+class PageCache:
+    """The most recently asked-for pages, by address and version."""
+
+    def __init__(self) -> None:
+        self._pages: OrderedDict[tuple[str, int], CachedPage] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: tuple[str, int], render: Callable[[], str]) -> CachedPage:
+        """The page under `key`, rendered where it is not kept."""
+        with self._lock:
+            page = self._pages.get(key)
+            if page is not None:
+                self._pages.move_to_end(key)
+                return page
+        body = render().encode()
+        page = CachedPage(body, hashlib.sha256(body).hexdigest()[:20])
+        with self._lock:
+            self._pages[key] = page
+            while len(self._pages) > MAX_CACHED_PAGES:
+                self._pages.popitem(last=False)
+        return page
+
+
+def cached_response(
+    render: Callable[[], str], mimetype: str = "text/html", *, by: str | None = None
+) -> Response:
+    """The answer for this request's page: from memory, or 304 where the reader has it.
+
+    `by` is what else tells pages at one address apart; where it is not given, the `after` behind
+    the question mark. Whatever else stands there makes no other page.
+    """
+    cache: PageCache = current_app.extensions["nif_pages"]
+    address = f"{request.path}?{request.args.get('after', '') if by is None else by}"
+    version = services().database.look_up(PAGE_VERSION) or 0
+    page = cache.get((address, version), render)
+    response = Response(mimetype=mimetype)
+    response.set_etag(page.etag, weak=True)
+    response.headers["Cache-Control"] = REVALIDATE
+    if request.if_none_match.contains_weak(page.etag):
+        response.status_code = 304
+        return response
+    has_form = mimetype == "text/html"
+    response.data = (
+        page.body.replace(FORM_TICKET_PLACEHOLDER.encode(), make_form_ticket().encode())
+        if has_form
+        else page.body
+    )
+    return response
+
+
+def make_form_ticket() -> str:
+    """What a form carries to show when it was handed out."""
+    return tokens().make(TokenPurpose.FORM, int(time()))

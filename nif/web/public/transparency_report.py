@@ -1,0 +1,212 @@
+"""The newsroom in numbers: a report for people, and the same for programs."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, render_template
+
+from nif.clock import utc_now
+from nif.register.relationship_types import RELATIONSHIP_TYPES
+from nif.stories.declarations import StoryAiUse, StoryOrigin
+from nif.stories.models import NOTE_LABELS, ChangeKind, NoteSeverity
+from nif.stories.reader_reports import ReportVerdict
+from nif.stories.transparency_report import (
+    OPEN_VERDICT,
+    UNANSWERED,
+    TransparencyReport,
+    build_transparency_report,
+)
+from nif.web.access import Access, open_to
+from nif.web.current import links, reading, settings
+from nif.web.filters import format_timestamp
+from nif.web.public.page_cache import cached_response
+from nif.web.public.policies import POLICIES
+
+blueprint = Blueprint("transparency_report", __name__)
+
+REPORT_SPEC = "nif-transparency-report/1.0"
+MIN_STORIES_FOR_RATE = 20
+"""Below as many stories a rate says less than the plain numbers."""
+
+ORIGINS = {
+    StoryOrigin.OWN_IDEA: "Our own idea",
+    StoryOrigin.MONITORING: "Seen in what others publish",
+    StoryOrigin.READER_TIP: "A reader’s tip",
+    StoryOrigin.PRESS_RELEASE: "A press release",
+    StoryOrigin.PITCHED: "Pitched to us",
+    StoryOrigin.COMMERCIAL: "Our commercial team",
+    StoryOrigin.OWNER: "Our owner",
+    UNANSWERED: "Not recorded",
+}
+AI_USES = {
+    StoryAiUse.NONE: "Nothing",
+    StoryAiUse.TOOLING: "Transcribing, searching, finding misspellings",
+    StoryAiUse.ASSISTED: "Part of the text",
+    StoryAiUse.GENERATED: "The first version",
+    UNANSWERED: "Not recorded",
+}
+SEVERITIES = {
+    NoteSeverity.MINOR: "Minor",
+    NoteSeverity.SIGNIFICANT: "Significant",
+    NoteSeverity.SERIOUS: "Serious",
+}
+VERDICTS = {
+    ReportVerdict.UPHELD: "The reader was right",
+    ReportVerdict.PARTLY: "Right in part",
+    ReportVerdict.NOT_UPHELD: "The story stands",
+    ReportVerdict.DUPLICATE: "Known already",
+    OPEN_VERDICT: "Not answered yet",
+}
+NOTE_KINDS = {
+    kind.value: label for kind, label in NOTE_LABELS.items() if kind is not ChangeKind.CORRECTION
+}
+CHECK_DESCRIPTIONS = {
+    "G06": "a quotation without a source beside it",
+    "G08": "a source who is not named",
+    "G11": "an idea of our owner or commercial team",
+    "G23": "an accusation without a request for reply",
+}
+
+
+@blueprint.get("/transparency")
+@open_to(Access.PUBLIC)
+def show() -> Response:
+    """Reports and waivers change nothing on the shelf, so it is kept for a minute at most."""
+    minute = utc_now().replace(second=0, microsecond=0)
+    return cached_response(lambda: _render_report(minute), by=format_timestamp(minute))
+
+
+@blueprint.get("/transparency.json")
+@open_to(Access.PUBLIC)
+def show_json() -> Response:
+    minute = utc_now().replace(second=0, microsecond=0)
+    return cached_response(
+        lambda: _report_as_json(minute), "application/json", by=format_timestamp(minute)
+    )
+
+
+def _render_report(minute: datetime) -> str:
+    found = _read_report(minute)
+    return render_template(
+        "public/transparency_report/show.html",
+        tally=found,
+        minute=minute,
+        origins=_named_counts(ORIGINS, found.stories.by_origin),
+        ai=_named_counts(AI_USES, found.stories.by_ai),
+        severities=_named_counts(SEVERITIES, found.notes.by_severity),
+        notes=_named_counts(NOTE_KINDS, found.notes.by_kind),
+        verdicts=_named_counts(VERDICTS, found.reports.by_verdict),
+        gates=CHECK_DESCRIPTIONS,
+        natures=RELATIONSHIP_TYPES,
+        span=duration_in_words,
+    )
+
+
+def _read_report(minute: datetime) -> TransparencyReport:
+    with reading() as session:
+        return build_transparency_report(session, on=minute.date())
+
+
+def _named_counts(names: Any, counts: Any) -> list[tuple[str, int]]:
+    """Each row by its name, in our order; what was never asked for is left out where it is 0."""
+    return [
+        (words, counts.get(name, 0))
+        for name, words in names.items()
+        if counts.get(name, 0) or name != UNANSWERED
+    ]
+
+
+def duration_in_words(span: timedelta) -> str:
+    """A time in the unit that says most: "40 minutes", "3 hours", "2 days"."""
+    minutes = round(span.total_seconds() / 60)
+    for unit, size in (("day", 1440), ("hour", 60)):
+        if minutes >= 2 * size:
+            count = round(minutes / size)
+            return f"{count:,} {unit}s"
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
+def _report_as_json(minute: datetime) -> str:
+    found, house = _read_report(minute), settings()
+    report = {
+        "spec": REPORT_SPEC,
+        "publisher": {
+            "name": house.site_name,
+            "url": links().home(),
+            "parent": house.owner_name,
+        },
+        "generated_at": format_timestamp(minute),
+        "period": {
+            "from": format_timestamp(found.stories.since) if found.stories.since else None,
+            "to": format_timestamp(minute),
+        },
+        "policies": {slug: links().policy(slug) for slug in POLICIES},
+        **_counts_as_data(found),
+        "relationships": {
+            "listed": found.listed,
+            "withheld": found.withheld,
+            "url": links().page("/relationships.json"),
+        },
+        "ledger": _ledger_as_data(found),
+        "corrections_feed": links().page("/corrections.xml"),
+    }
+    return json.dumps(report, ensure_ascii=False, indent=2) + "\n"
+
+
+def _counts_as_data(found: TransparencyReport) -> dict[str, Any]:
+    stories, notes, reports = found.stories, found.notes, found.reports
+    corrections = sum(notes.by_severity.values())
+    return {
+        "counts": {
+            "stories": stories.total,
+            "by_type": stories.by_type,
+            "by_origin": stories.by_origin,
+            "with_relationship": stories.with_relationship,
+            "waived": sum(each.count for each in found.waivers),
+            "late_disclosures": notes.by_kind.get(ChangeKind.LATE_DISCLOSURE.value, 0),
+        },
+        "ai": stories.by_ai,
+        "gates_overridden": {
+            "by_gate": found.by_gate,
+            "reasons": [vars(each) for each in found.overrides],
+        },
+        "waivers": [
+            {**vars(each), "nature": each.nature.value, "count": each.count}
+            for each in found.waivers
+        ],
+        "corrections": {
+            "total": corrections,
+            "by_severity": notes.by_severity,
+            "per_100_stories": _per_hundred(corrections, stories.total),
+            "median_hours_publish_to_fix": _in_hours(notes.median_stood),
+            "other_notes": notes.by_kind,
+        },
+        "reader_reports": {
+            "received": sum(reports.by_verdict.values()),
+            "by_verdict": reports.by_verdict,
+            "median_hours_to_answer": _in_hours(reports.median_answer),
+        },
+    }
+
+
+def _ledger_as_data(found: TransparencyReport) -> dict[str, Any]:
+    seal = found.checkpoint
+    return {
+        "size": found.end.seq if found.end else 0,
+        "root": found.end.root if found.end else None,
+        "signed_size": seal.size if seal else None,
+        "signed_root": seal.root if seal else None,
+        "signed_at": format_timestamp(seal.signed_at) if seal else None,
+        "signature": seal.signature if seal else None,
+        "key": links().page("/.well-known/nif-transparency-key.json"),
+    }
+
+
+def _per_hundred(count: int, of: int) -> float | None:
+    """For a hundred; None where there are too few for it to mean something."""
+    return round(100 * count / of, 1) if of >= MIN_STORIES_FOR_RATE else None
+
+
+def _in_hours(span: timedelta | None) -> float | None:
+    return round(span.total_seconds() / 3600, 2) if span is not None else None

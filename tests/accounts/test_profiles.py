@@ -1,0 +1,62 @@
+"""Profiles: nothing is public until its person says so."""
+
+import pytest
+from sqlalchemy.orm import Session
+
+from nif.accounts import profiles
+from nif.accounts.profiles import ProfileInput
+from nif.errors import Invalid, NotFound
+from tests.factories import an_account
+
+
+def test_a_profile_is_hidden_until_it_is_public_and_its_slug_stays(session: Session) -> None:
+    account = an_account(session)
+    profiles.save_profile(
+        session, account, ProfileInput("Ed Itor", bio="Writes."), wanted="ed-itor"
+    )
+    assert profiles.list_public_profiles(session) == []
+    assert not profiles.has_public_profile(session, account.id)
+
+    profiles.save_profile(
+        session, account, ProfileInput("Ed Itor", is_public=True), wanted="ed-itor"
+    )
+    profiles.save_profile(
+        session, account, ProfileInput("Ed Other", is_public=True), wanted="ed-other"
+    )
+
+    profile, name = profiles.get_public_profile(session, "ed-itor")
+    assert (profile.account_id, name) == (account.id, "Ed Other")
+    assert profiles.has_public_profile(session, account.id)
+
+
+def test_two_of_one_name_have_addresses_of_their_own(session: Session) -> None:
+    for email in ("a@example.com", "b@example.com", "c@example.com"):
+        account = an_account(session, email=email)
+        profiles.save_profile(session, account, ProfileInput("Ed", is_public=True), wanted="ed")
+
+    assert sorted(one.slug for one, _ in profiles.list_public_profiles(session)) == [
+        "ed",
+        "ed-2",
+        "ed-3",
+    ]
+
+
+def test_who_was_switched_off_leaves_the_masthead_and_keeps_the_page(session: Session) -> None:
+    account = an_account(session)
+    profiles.save_profile(session, account, ProfileInput("Ed", is_public=True), wanted="ed")
+    account.active = False
+
+    assert profiles.list_public_profiles(session) == []
+    assert profiles.get_public_profile(session, "ed")[1] == "Ed"
+    with pytest.raises(NotFound):
+        profiles.get_public_profile(session, "nobody")
+
+
+def test_what_does_not_fit_is_named_by_its_field(session: Session) -> None:
+    account = an_account(session)
+    copy = ProfileInput("", bio="x" * 2001, contact="y" * 201)
+
+    with pytest.raises(Invalid) as told:
+        profiles.save_profile(session, account, copy, wanted="x")
+
+    assert set(told.value.problems) == {"name", "bio", "contact"}

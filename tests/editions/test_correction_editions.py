@@ -1,0 +1,203 @@
+"""A significant correction takes a slot in the next edition of every list that told the error."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session
+
+from nif.editions import digest
+from nif.editions.correction_editions import list_carried_notes, list_due_corrections
+from nif.editions.digest import make_digest_now, make_digest_of_slot, withdraw_edition
+from nif.editions.models import Edition, EditionState
+from nif.editions.schedule import Slot
+from nif.errors import NifError
+from nif.mail.message import MailTooLarge
+from nif.sends.correction_sends import count_correction_reach
+from nif.sends.models import Batch, BatchState
+from nif.sends.planning import plan_send
+from nif.services import Services
+from nif.stories.corrections import NoteInput, StoryChange, revise_story
+from nif.stories.drafts import get_story, save_draft
+from nif.stories.models import ChangeKind, NoteSeverity, Revision
+from nif.subscriptions.models import MailingList
+from tests.conftest import NOON
+from tests.factories import a_list, a_story, a_subscription, an_account, story_copy
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SAID = "An earlier version of this story said it was £3m."
+
+
+def keep(session: Session, parts: Services, mailing_list: MailingList, days: int = 0) -> Edition:
+    due_at = NOON + days * DAY
+    edition = make_digest_of_slot(
+        session, mailing_list, Slot(due_at.date(), due_at), parts.desk, now=due_at
+    )
+    assert edition is not None
+    return edition
+
+
+def correct(
+    session: Session,
+    revision: Revision,
+    severity: NoteSeverity = NoteSeverity.SIGNIFICANT,
+    kind: ChangeKind = ChangeKind.CORRECTION,
+    **given: int,
+) -> Revision:
+    story = get_story(session, revision.story_id)
+    now = NOON + (story.edits + 1) * HOUR
+    copy = story_copy(headline="Palisade Sells", lead=f"It was £4m. {story.edits}")
+    save_draft(session, story, copy, edits=story.edits, now=now)
+    note = NoteInput("It was so", "it was £3m", "It was £4m", severity, **given)
+    by = an_account(session, email=f"{story.id}-{story.edits}@example.com")
+    return revise_story(session, story, StoryChange(kind, "The price", note), by=by, now=now)
+
+
+@pytest.fixture
+def daily(session: Session) -> MailingList:
+    return a_list(session)
+
+
+@pytest.fixture
+def wrong(session: Session, parts: Services, daily: MailingList) -> Revision:
+    """A story that the daily list has mailed, and that another list never did."""
+    a_list(session, slug="other", created_at=NOON + DAY)
+    revision = a_story(session, headline="Palisade Sells", at=NOON - HOUR)
+    keep(session, parts, daily)
+    return revision
+
+
+def test_the_next_edition_tells_it_even_without_news(
+    session: Session, parts: Services, daily: MailingList, wrong: Revision
+) -> None:
+    correct(session, wrong)
+
+    edition = keep(session, parts, daily, days=1)
+
+    message = edition.as_message()
+    assert edition.state is EditionState.FROZEN
+    assert message.subject == "Correction: Palisade Sells"
+    assert SAID in " ".join(message.text.split())
+    assert SAID in message.html
+    assert "/articles/palisade-sells#note-" in message.text
+    assert [note.story_id for note in list_carried_notes(session, edition)] == [wrong.story_id]
+
+
+def test_it_stands_before_the_news(
+    session: Session, parts: Services, daily: MailingList, wrong: Revision
+) -> None:
+    correct(session, wrong)
+    a_story(session, headline="Fresh", at=NOON + HOUR)
+
+    message = keep(session, parts, daily, days=1).as_message()
+
+    assert message.subject == "Fresh"
+    assert message.html.index("An earlier version") < message.html.index("Fresh</a></h2>")
+
+
+def test_a_list_is_told_once(
+    session: Session, parts: Services, daily: MailingList, wrong: Revision
+) -> None:
+    correct(session, wrong)
+    keep(session, parts, daily, days=1)
+
+    assert keep(session, parts, daily, days=2).state is EditionState.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("severity", "kind", "is_due"),
+    [
+        (NoteSeverity.MINOR, ChangeKind.CORRECTION, False),
+        (NoteSeverity.SIGNIFICANT, ChangeKind.CORRECTION, True),
+        (NoteSeverity.SERIOUS, ChangeKind.CORRECTION, False),
+        (NoteSeverity.SERIOUS, ChangeKind.UPDATE, False),
+        (NoteSeverity.MINOR, ChangeKind.RETRACTION, False),
+        (NoteSeverity.MINOR, ChangeKind.LATE_DISCLOSURE, True),
+    ],
+)
+def test_only_what_is_significant_waits_for_the_digest(
+    session: Session,
+    daily: MailingList,
+    wrong: Revision,
+    severity: NoteSeverity,
+    kind: ChangeKind,
+    is_due: bool,
+) -> None:
+    correct(session, wrong, severity, kind)
+
+    assert bool(list_due_corrections(session, daily, now=NOON + DAY)) == is_due
+
+
+def test_a_list_that_never_told_the_error_is_told_nothing(
+    session: Session, parts: Services, daily: MailingList, wrong: Revision
+) -> None:
+    correct(session, wrong)
+    other = a_list(session, slug="later")
+    first = keep(session, parts, other, days=1)
+
+    assert list_carried_notes(session, first) == []
+    assert list_due_corrections(session, other, now=NOON + 2 * DAY) == []
+
+
+def test_a_list_that_had_a_right_version_is_told_nothing(
+    session: Session, daily: MailingList, wrong: Revision
+) -> None:
+    correct(session, wrong, NoteSeverity.MINOR)
+    correct(session, wrong, from_n=2)
+
+    assert list_due_corrections(session, daily, now=NOON + DAY) == []
+
+
+def test_what_was_set_right_long_ago_is_not_told_any_more(
+    session: Session, daily: MailingList, wrong: Revision
+) -> None:
+    correct(session, wrong)
+
+    assert list_due_corrections(session, daily, now=NOON + 61 * DAY) == []
+
+
+def test_a_withdrawn_edition_has_told_nobody(
+    session: Session, parts: Services, daily: MailingList, wrong: Revision
+) -> None:
+    correct(session, wrong)
+    edition = make_digest_now(session, daily, parts.desk, now=NOON + DAY)
+
+    withdraw_edition(session, edition, now=NOON + DAY)
+    session.flush()
+
+    assert len(list_due_corrections(session, daily, now=NOON + DAY)) == 1
+
+
+def test_no_edition_leaves_with_its_slot_empty(
+    session: Session,
+    parts: Services,
+    daily: MailingList,
+    wrong: Revision,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    correct(session, wrong)
+    a_story(session, at=NOON + HOUR)
+
+    def too_large(*_: object) -> None:
+        raise MailTooLarge
+
+    monkeypatch.setattr(digest, "write_digest_message", too_large)
+    with pytest.raises(NifError):
+        keep(session, parts, daily, days=1)
+
+
+def test_how_many_were_reached_is_what_the_provider_accepted(
+    session: Session, parts: Services, daily: MailingList, wrong: Revision
+) -> None:
+    for _ in range(3):
+        a_subscription(session, daily)
+    correct(session, wrong)
+    edition = keep(session, parts, daily, days=1)
+    (note,) = list_carried_notes(session, edition)
+    send = plan_send(session, edition, now=NOON + DAY)
+    assert send is not None
+    assert count_correction_reach(session, [note.id]) == {}
+
+    batch = session.query(Batch).filter_by(send_id=send.id).one()
+    batch.state, batch.refused = BatchState.ACCEPTED, 1
+    session.flush()
+    assert count_correction_reach(session, [note.id, note.id + 1]) == {note.id: 2}

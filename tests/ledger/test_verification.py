@@ -1,0 +1,244 @@
+"""Whatever is changed in the ledger, or in what it recorded, is found and named."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as with_settings
+from hypothesis import strategies as st
+from sqlalchemy import String, delete, null, select, text, type_coerce, update
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.ledger import verification
+from nif.ledger.chain import PublishedEntry
+from nif.ledger.hashes import GENESIS_HASH
+from nif.ledger.models import LedgerCheckpoint, LedgerEntry, LedgerHead, LedgerKey
+from nif.ledger.verification import verify_ledger
+from tests.conftest import NOON
+from tests.ledger.conftest import Sign, payload, some_entries
+
+COUNT = 5
+HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+OTHER_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "seq": st.integers(-3, 0) | st.integers(COUNT + 1, 2**40),
+    "prev": HEX,
+    "kind": st.sampled_from(["retraction", "removal", "style", "nothing we know"]),
+    "story": st.none() | WORDS,
+    "revision": st.none() | st.integers(-5, 99),
+    "at": st.timedeltas(timedelta(days=-99), timedelta(days=99)).map(lambda by: NOON + by),
+    "commitment": HEX,
+    "entry_hash": HEX,
+    "salt": st.none() | st.text("0123456789abcdef", min_size=32, max_size=32),
+    "payload": st.none() | st.dictionaries(WORDS, WORDS | st.integers(0, 9), max_size=3),
+}
+CHANGES = st.sampled_from(sorted(OTHER_VALUES)).flatmap(
+    lambda name: st.tuples(st.just(name), OTHER_VALUES[name])
+)
+
+
+def column(name: str) -> Any:
+    """A column under the words of the database, which takes any."""
+    own = getattr(LedgerEntry, name)
+    return type_coerce(own, String) if name == "kind" else own
+
+
+def tamper(session: Session, seq: int, name: str, value: Any) -> None:
+    # The database itself refuses a second beginning.
+    assume((name, value) != ("prev", GENESIS_HASH))
+    assume(session.scalar(select(column(name)).where(LedgerEntry.seq == seq)) != value)
+    if name == "kind":
+        change = text("UPDATE ledger_entry SET kind = :value WHERE seq = :seq")
+        session.execute(change, {"value": value, "seq": seq})
+        return
+    kept = null() if value is None else value
+    session.execute(update(LedgerEntry).where(LedgerEntry.seq == seq).values({name: kept}))
+
+
+@given(seq=st.integers(1, COUNT), change=CHANGES)
+@with_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_change_of_any_field_of_any_entry_is_found(
+    database: Database, seq: int, change: tuple[str, Any]
+) -> None:
+    with Session(database.engine) as session:
+        some_entries(session, COUNT)
+        assert verify_ledger(session).is_whole
+        tamper(session, seq, *change)
+
+        verdict = verify_ledger(session)
+
+        assert (verdict.broken, verdict.entries) == (seq, seq - 1)
+        assert verdict.why
+        session.rollback()
+
+
+def test_an_empty_ledger_is_whole(session: Session) -> None:
+    verdict = verify_ledger(session)
+
+    assert (verdict.is_whole, verdict.entries, verdict.root) == (True, 0, None)
+
+
+@pytest.mark.parametrize("seq", [1, 2, 3])
+def test_an_entry_that_was_taken_out_is_missed(session: Session, seq: int) -> None:
+    some_entries(session, 3)
+    session.execute(delete(LedgerEntry).where(LedgerEntry.seq == seq))
+
+    verdict = verify_ledger(session)
+
+    assert verdict.broken == seq
+    assert "it is not there" in str(verdict.why)
+
+
+def test_an_end_that_was_cut_off_with_its_head_is_missed_by_the_checkpoint(
+    session: Session, sign: Sign
+) -> None:
+    some_entries(session, 3)
+    sign()
+    session.execute(delete(LedgerEntry).where(LedgerEntry.seq == 3))
+    session.execute(
+        update(LedgerHead).values(seq=2, entry_hash=session.get_one(LedgerEntry, 2).entry_hash)
+    )
+
+    verdict = verify_ledger(session)
+
+    assert (verdict.broken, verdict.why) == (
+        3,
+        "a checkpoint signs it, and the chain is at entry 2 there.",
+    )
+
+
+def test_a_ledger_that_was_written_anew_is_another_one(session: Session, sign: Sign) -> None:
+    some_entries(session, 3)
+    sign()
+    session.execute(delete(LedgerEntry))
+    session.execute(delete(LedgerHead))
+    some_entries(session, 3)
+
+    verdict = verify_ledger(session)
+
+    assert (verdict.broken, verdict.why) == (3, "its checkpoint signed another chain.")
+
+
+@pytest.mark.parametrize("values", [{"seq": 2}, {"entry_hash": "f" * 64}])
+def test_a_head_that_says_something_else_is_found(session: Session, values: dict[str, Any]) -> None:
+    some_entries(session, 3)
+    session.execute(update(LedgerHead).values(values))
+
+    assert verify_ledger(session).broken == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"key_id": "0123456789abcdef"}, "unknown key, 0123456789abcdef"),
+        ({"key_id": "\x1b[31m"}, "unknown key."),
+        ({"signature": "AAAA"}, "signature"),
+        ({"signature": "§"}, "signature"),
+        ({"root": "f" * 64}, "another chain"),
+        ({"size": 1}, "another chain"),
+        ({"size": 9}, "a checkpoint signs it"),
+    ],
+)
+def test_a_checkpoint_that_was_changed_is_refused(
+    session: Session, sign: Sign, values: dict[str, Any], why: str
+) -> None:
+    some_entries(session, 2)
+    sign()
+    session.execute(update(LedgerCheckpoint).values(values))
+
+    verdict = verify_ledger(session)
+
+    assert verdict.broken == values.get("size", 2)
+    assert why in str(verdict.why)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "AAAA"])
+def test_a_key_that_is_none_any_more_knows_no_checkpoint(
+    session: Session, sign: Sign, text: str
+) -> None:
+    some_entries(session, 2)
+    sign()
+    session.execute(update(LedgerKey).values(public_key=text))
+
+    assert "unknown key" in str(verify_ledger(session).why)
+
+
+@pytest.mark.parametrize(
+    "change", ["at = 'yesterday'", "payload = '{'", "payload = ''", "revision = 'one'"]
+)
+def test_a_row_that_cannot_be_read_is_named(database: Database, change: str) -> None:
+    if database.engine.dialect.name == "postgresql":
+        pytest.skip("only SQLite takes such things")
+    with Session(database.engine) as session:
+        some_entries(session, 4)
+        session.execute(text(f"UPDATE ledger_entry SET {change} WHERE seq = 3"))
+        verdict = verify_ledger(session)
+
+    assert (verdict.broken, verdict.entries) == (3, 2)
+
+
+def test_live_rows_that_match_are_counted(session: Session) -> None:
+    some_entries(session, 3)
+
+    verdict = verify_ledger(session, ((number, payload(number)) for number in (1, 3)))
+
+    assert (verdict.is_whole, verdict.compared) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("live", "why"),
+    [
+        ({"headline": "Another"}, "what it recorded has been changed since."),
+        (None, "what it recorded is not there any more."),
+    ],
+)
+def test_a_live_row_that_was_changed_is_found(session: Session, live: Any, why: str) -> None:
+    some_entries(session, 3)
+
+    verdict = verify_ledger(session, [(1, payload(1)), (2, live), (3, payload(3))])
+
+    assert (verdict.broken, verdict.why, verdict.compared) == (2, why, 1)
+
+
+@pytest.mark.parametrize("seq", [0, 4])
+def test_a_live_row_of_no_entry_is_found(session: Session, seq: int) -> None:
+    some_entries(session, 3)
+
+    assert verify_ledger(session, [(seq, payload(1))]).broken == seq
+
+
+def test_live_rows_may_be_asked_for_a_page_at_a_time(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "SLICE_SIZE", 2)
+    some_entries(session, 5)
+    asked: list[list[int]] = []
+
+    def records(lines: Sequence[PublishedEntry]) -> Iterable[tuple[int, dict[str, Any]]]:
+        asked.append([line.seq for line in lines])
+        return [(line.seq, payload(line.revision or 0)) for line in lines if line.seq != 4]
+
+    verdict = verify_ledger(session, records)
+
+    assert (verdict.is_whole, verdict.compared) == (True, 4)
+    assert asked == [[1, 2], [3, 4], [5]]
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 4])
+def test_pages_and_checkpoints_fit_together(
+    session: Session, sign: Sign, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(verification, "SLICE_SIZE", page)
+    for _ in range(3):
+        some_entries(session, 2)
+        sign()
+
+    verdict = verify_ledger(session, ((number, payload(number % 2 or 2)) for number in range(1, 7)))
+
+    assert (verdict.is_whole, verdict.entries, verdict.compared) == (True, 6, 6)
+    assert (verdict.checkpoints, verdict.signed) == (3, 6)

@@ -1,0 +1,224 @@
+"""Letters: never lost, rarely twice, and forgotten when they are done with."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.mail.message import Message
+from nif.mail.provider import (
+    AccountLocked,
+    BatchRequest,
+    ProviderProblem,
+    Refused,
+    Unavailable,
+    Uncertain,
+)
+from nif.mail.transactional import (
+    EMAIL_LEASE,
+    TransactionalEmail,
+    delete_transactional_emails_before,
+    queue_transactional_email,
+    send_transactional_emails,
+)
+from tests.conftest import NOON
+from tests.fakes import FakeMailer
+
+MESSAGE = Message("news@example.com", "NIF", "Confirm", "a secret link\n", "<p>a secret link</p>")
+ANN, BEA = "ann@example.com", "bea@example.com"
+
+
+def write(database: Database, *addresses: str, now: datetime = NOON) -> None:
+    with database.transaction() as session:
+        for address in addresses:
+            queue_transactional_email(session, address, MESSAGE, now=now)
+
+
+def post(database: Database, mailer: FakeMailer, now: datetime = NOON) -> int:
+    return send_transactional_emails(database.transaction, mailer, clock=lambda: now)
+
+
+def letters(database: Database) -> list[TransactionalEmail]:
+    with database.reading() as session:
+        return list(session.scalars(select(TransactionalEmail).order_by(TransactionalEmail.id)))
+
+
+def test_a_letter_is_sent_once(database: Database, mailer: FakeMailer) -> None:
+    write(database, ANN, BEA)
+
+    assert post(database, mailer) == 2
+    assert post(database, mailer, NOON + timedelta(days=1)) == 0
+    assert mailer.addresses() == [ANN, BEA]
+    assert mailer.posted[0][1] == MESSAGE
+
+
+def test_a_letter_carries_nothing_but_its_number(database: Database, mailer: FakeMailer) -> None:
+    write(database, ANN)
+    post(database, mailer)
+
+    ((_, _, (copy,)),) = mailer.posted
+    assert copy.marks == {"nif_l": str(letters(database)[0].id)}
+
+
+def test_of_a_letter_that_was_sent_only_the_trace_stays(
+    database: Database, mailer: FakeMailer
+) -> None:
+    write(database, ANN)
+    post(database, mailer)
+
+    (letter,) = letters(database)
+    assert (letter.message, letter.next_try_at, letter.trouble) == (None, None, None)
+    assert (letter.sent_at, letter.tries, letter.address) == (NOON, 1, ANN)
+
+
+def test_a_letter_that_is_not_committed_is_not_sent(database: Database, mailer: FakeMailer) -> None:
+    with database.reading() as session:
+        queue_transactional_email(session, ANN, MESSAGE, now=NOON)
+        session.flush()
+
+    assert post(database, mailer) == 0
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("no connection"), AccountLocked("a 401"), Uncertain("no answer")]
+)
+def test_a_letter_is_tried_again_until_it_is_taken(
+    database: Database, mailer: FakeMailer, error: Exception
+) -> None:
+    write(database, ANN)
+    mailer.raises.append(error)
+    post(database, mailer)
+
+    (letter,) = letters(database)
+    assert (letter.trouble, letter.sent_at) == (str(error), None)
+    assert letter.next_try_at is not None
+    assert post(database, mailer, letter.next_try_at - timedelta(seconds=1)) == 0
+    assert post(database, mailer, letter.next_try_at) == 1
+    assert letters(database)[0].trouble is None
+
+
+def tries(database: Database, mailer: FakeMailer, error: Exception) -> list[float]:
+    """How long a letter waits between its tries, until it is given up, in seconds."""
+    write(database, ANN)
+    now, waits = NOON, []
+    for _ in range(200):
+        mailer.raises.append(error)
+        post(database, mailer, now)
+        (letter,) = letters(database)
+        if letter.next_try_at is None:
+            break
+        waits.append((letter.next_try_at - now).total_seconds())
+        now = letter.next_try_at
+    return waits
+
+
+def test_waits_grow_to_an_hour_and_end_after_two_days(
+    database: Database, mailer: FakeMailer
+) -> None:
+    waits = tries(database, mailer, Unavailable("no connection"))
+
+    assert waits[:10] == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
+    assert set(waits[9:]) == {3600}
+    assert 48 * 3600 < sum(waits) <= 49 * 3600
+    (letter,) = letters(database)
+    assert (letter.message, letter.sent_at, letter.trouble) == (None, None, "no connection")
+
+
+def test_a_refusal_is_final(database: Database, mailer: FakeMailer) -> None:
+    write(database, ANN, BEA)
+    mailer.raises.append(Refused(400, [ProviderProblem("Does not contain a valid address.")]))
+
+    assert post(database, mailer) == 1
+    refused, sent = letters(database)
+    assert (refused.message, refused.next_try_at, refused.sent_at) == (None, None, None)
+    assert refused.trouble == "Does not contain a valid address."
+    assert sent.sent_at == NOON
+
+
+def test_a_letter_with_a_fault_of_ours_does_not_stop_the_others(
+    database: Database, mailer: FakeMailer
+) -> None:
+    write(database, ANN, BEA)
+    mailer.raises.append(ValueError("a bug"))
+
+    for _ in range(2):
+        with suppress(ValueError):
+            post(database, mailer)
+
+    assert mailer.addresses() == [BEA]
+
+
+def test_a_letter_with_a_fault_of_ours_is_given_up_like_any_other(
+    database: Database, mailer: FakeMailer
+) -> None:
+    write(database, ANN)
+    mailer.raises.extend([ValueError("a bug")] * 2)
+    for now in (NOON, NOON + timedelta(days=3)):
+        with suppress(ValueError):
+            post(database, mailer, now)
+
+    (letter,) = letters(database)
+    assert (letter.message, letter.next_try_at) == (None, None)
+
+
+def test_a_letter_whose_worker_died_is_tried_again(database: Database, mailer: FakeMailer) -> None:
+    class Killed(BaseException):
+        pass
+
+    write(database, ANN)
+    mailer.raises.append(Killed())
+    with pytest.raises(Killed):
+        post(database, mailer)
+
+    assert post(database, mailer, NOON + EMAIL_LEASE - timedelta(seconds=1)) == 0
+    assert post(database, mailer, NOON + EMAIL_LEASE) == 1
+
+
+def test_two_workers_do_not_both_take_a_letter(database: Database, mailer: FakeMailer) -> None:
+    write(database, *(f"reader{n}@example.com" for n in range(20)))
+
+    with ThreadPoolExecutor(4) as threads:
+        taken = sum(threads.map(lambda _: post(database, mailer), range(4)))
+
+    assert taken == 20
+    assert len(set(mailer.addresses())) == len(mailer.addresses()) == 20
+
+
+def test_a_letter_under_way_is_nobody_elses(database: Database) -> None:
+    seen: list[int] = []
+
+    class Nosy(FakeMailer):
+        def post(self, parcel: BatchRequest) -> str | None:
+            seen.append(
+                send_transactional_emails(database.transaction, FakeMailer(), clock=lambda: NOON)
+            )
+            return super().post(parcel)
+
+    write(database, ANN)
+
+    assert post(database, Nosy()) == 1
+    assert seen == [0]
+
+
+def test_a_run_takes_no_more_than_it_was_told(database: Database, mailer: FakeMailer) -> None:
+    write(database, *(f"reader{n}@example.com" for n in range(5)))
+
+    assert send_transactional_emails(database.transaction, mailer, clock=lambda: NOON, most=2) == 2
+    assert mailer.posts == 2
+
+
+def test_traces_are_forgotten_and_open_letters_are_not(
+    database: Database, mailer: FakeMailer
+) -> None:
+    write(database, ANN)
+    post(database, mailer)
+    write(database, BEA)
+    write(database, "new@example.com", now=NOON + timedelta(days=30))
+
+    with database.transaction() as session:
+        delete_transactional_emails_before(session, before=NOON + timedelta(days=30))
+
+    assert [letter.address for letter in letters(database)] == [BEA, "new@example.com"]

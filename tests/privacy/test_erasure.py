@@ -1,0 +1,227 @@
+"""Erasing: the address occurs nowhere any more, past sends still add up, and nobody comes back."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, inspect, select, text
+
+from nif.database import Database
+from nif.errors import Misconfigured, NotFound
+from nif.privacy.data_map import DATA_MAP
+from nif.privacy.erasure import erase_person
+from nif.privacy.export import export_person
+from nif.privacy.person import Person, person_at_address
+from nif.sends.certificates import certify_send
+from nif.sends.models import Delivery, DeliveryOutcome
+from nif.services import Services
+from nif.settings import Settings
+from nif.subscriptions import double_opt_in, preferences, unsubscribe
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.lists import get_list
+from nif.subscriptions.models import (
+    MailingList,
+    Subscriber,
+    Subscription,
+    Suppression,
+    SuppressionReason,
+)
+from nif.subscriptions.suppression_list import (
+    find_erased_addresses,
+    is_erased_address,
+    is_suppressed,
+    suppress_address,
+)
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_plain_send, a_subscription, confirmed_by_day
+from tests.privacy.conftest import ANN, BEA
+from tests.sends.ledger import claimed, count, planned
+
+LATER = NOON + timedelta(days=40)
+FOLDER = Path("no files are kept here")
+
+
+def forget(database: Database, person: Person) -> None:
+    with database.transaction() as session:
+        erase_person(session, person, FOLDER, source="test", now=NOON)
+    database.clear_log()
+
+
+def dump(database: Database) -> str:
+    """Every value of every table that there is, of the models or not, as text."""
+    names = inspect(database.engine).get_table_names()
+    with database.reading() as session:
+        rows = [
+            (name, tuple(_plain(value) for value in row))
+            for name in names
+            for row in session.execute(text(f'SELECT * FROM "{name}"'))
+        ]
+    return repr(rows).lower().replace("\\\\u0040", "@")
+
+
+def _plain(value: object) -> object:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def files(folder: Path) -> bytes:
+    return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file()).lower()
+
+
+def test_an_erased_address_occurs_in_no_table_and_no_file(
+    database: Database, ann: Person, settings: Settings
+) -> None:
+    before, canonical = dump(database), ANN.lower()
+    assert before.count(canonical) > 20
+    on_disk = settings.database.startswith("sqlite")
+    assert not on_disk or canonical.encode() in files(settings.instance_dir)
+
+    forget(database, ann)
+
+    assert dump(database).count(canonical) == 0
+    assert files(settings.instance_dir).count(canonical.encode()) == 0
+    assert dump(database).count(BEA) >= before.count(BEA) - before.count(canonical)
+    assert not on_disk or BEA.encode() in files(settings.instance_dir)
+
+
+def test_each_holding_shows_what_there_is_and_nothing_afterwards(
+    database: Database, ann: Person
+) -> None:
+    with database.reading() as session:
+        before = export_person(session, ann, now=NOON)
+    forget(database, ann)
+    with database.reading() as session:
+        after = export_person(session, person_at_address(session, parse_address(ANN)), now=NOON)
+
+    assert {one for one, rows in before["holdings"].items() if not rows} <= {"consent"}
+    assert set(before["holdings"]) == {one.table for one in DATA_MAP if one.show}
+    assert (before["known"], after["known"], after["erased"]) == (True, False, True)
+
+
+def test_certificates_and_counters_of_the_past_still_add_up(
+    database: Database, ann: Person, send_id: int
+) -> None:
+    before = certify_send(database, send_id, now=NOON)
+    forget(database, ann)
+
+    after = certify_send(database, send_id, now=NOON)
+    assert (after.accepted, after.faults, after.people) == (2, [], before.people)
+    with database.reading() as session:
+        kept = session.scalar(select(func.count()).select_from(Subscription))
+        total = MailingList.pending_count + MailingList.confirmed_count + MailingList.left_count
+        assert session.scalar(select(func.sum(total))) == kept
+        for one in session.scalars(select(MailingList)):
+            assert confirmed_by_day(session, one) == one.confirmed_count
+
+
+def test_who_is_erased_while_a_send_is_under_way_is_dropped_at_the_claim(
+    database: Database,
+) -> None:
+    send_id = planned(database, ANN, BEA)
+    with database.reading() as session:
+        person = person_at_address(session, parse_address(ANN))
+    forget(database, person)
+
+    taken = claimed(database, send_id)
+
+    assert [address for _, address in taken.readers] == [BEA]
+    assert (count(database, send_id).dropped, count(database, send_id).balances) == (1, True)
+
+
+def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> None:
+    forget(database, ann)
+
+    with database.transaction() as session:
+        daily = a_list(session)
+        asked = double_opt_in.request_subscription(
+            session, daily, parse_address(ANN), HERE, now=LATER
+        )
+        link = preferences.find_mailable_subscriber(session, parse_address(ANN))
+        suppress_address(session, ANN.lower(), SuppressionReason.BOUNCED, source="event", now=LATER)
+        assert (asked.pending, asked.known, link) == (None, None, None)
+        assert is_suppressed(session, ANN.lower())
+        assert session.get(Suppression, ANN.lower()) is None
+        assert not is_suppressed(session, "somebody@example.com")
+    assert ANN.lower() not in dump(database)
+
+
+def test_old_links_of_the_erased_answer_politely(
+    database: Database, parts: Services, ann: Person
+) -> None:
+    forget(database, ann)
+    leave = unsubscribe.unsubscribe_token(ann.id, 0, parts.tokens)
+    prefer = preferences.preferences_token(ann.id, parts.tokens)
+    with database.reading() as session:
+        with pytest.raises(NotFound, match="will not write to you"):
+            unsubscribe.get_subscriptions_to_unsubscribe(session, leave, parts.tokens)
+        with pytest.raises(NotFound, match="will not write to you"):
+            preferences.get_subscriber_by_token(session, prefer, parts.tokens)
+
+
+def test_the_number_of_an_erased_reader_is_never_given_again(database: Database) -> None:
+    with database.transaction() as session:
+        mailing_list = a_list(session)
+        gone = a_subscription(session, mailing_list, ANN).subscriber_id
+    with database.transaction() as session:
+        erase_person(session, Person(ANN.lower(), gone), FOLDER, source="test", now=NOON)
+    with database.transaction() as session:
+        mailing_list = get_list(session, "daily")
+        assert a_subscription(session, mailing_list, BEA).subscriber_id > gone
+        assert session.get(Subscriber, gone) is None
+
+
+def test_a_hash_outlives_a_change_of_the_key(
+    database: Database, ann: Person, settings: Settings
+) -> None:
+    forget(database, ann)
+    old = settings.secret_key.get_secret_value()
+    known = []
+    for fallbacks in ((old,), ()):
+        rotated = Database(settings.database, [b"another key", *map(str.encode, fallbacks)])
+        with rotated.reading() as session:
+            known.append(is_erased_address(session, ANN.lower()))
+        rotated.close()
+
+    assert known == [True, False]
+
+
+def test_many_are_looked_up_at_once(database: Database, ann: Person) -> None:
+    forget(database, ann)
+    crowd = [f"reader{n}@example.com" for n in range(2000)]
+    with database.reading() as session:
+        assert find_erased_addresses(session, [*crowd, ANN.lower()]) == {ANN.lower()}
+        assert find_erased_addresses(session, crowd) == set()
+        assert find_erased_addresses(session, crowd[:3]) == set()
+
+
+def test_without_a_key_nobody_is_erased(settings: Settings) -> None:
+    keyless = Database(settings.database)
+    try:
+        with pytest.raises(Misconfigured), keyless.transaction() as session:
+            erase_person(session, Person(ANN.lower(), 0), FOLDER, source="test", now=NOON)
+    finally:
+        keyless.close()
+
+
+def test_who_was_never_known_can_be_erased_and_so_can_anybody_twice(database: Database) -> None:
+    for _ in range(2):
+        forget(database, Person("nobody@example.com", 0))
+    with database.reading() as session:
+        assert is_erased_address(session, "nobody@example.com")
+        erased = Suppression.reason == SuppressionReason.ERASED
+        assert len(session.scalars(select(Suppression).where(erased)).all()) == 1
+
+
+def test_a_paused_reader_has_a_delivery_that_says_so(database: Database) -> None:
+    with database.transaction() as session:
+        first = a_plain_send(session, ANN, BEA)
+        reader = session.scalars(select(Subscriber).where(Subscriber.address == ANN)).one()
+        reader.paused_until = NOON + timedelta(days=7)
+        send_id = first.id
+    taken = claimed(database, send_id)
+    made = certify_send(database, send_id, now=NOON)
+
+    assert [address for _, address in taken.readers] == [BEA]
+    assert (made.paused, made.left, made.faults) == (1, 0, [])
+    with database.reading() as session:
+        fates = session.scalars(select(Delivery.outcome).order_by(Delivery.subscriber_id)).all()
+    assert fates == [DeliveryOutcome.PAUSED, None]

@@ -1,0 +1,173 @@
+"""What has had its time goes, in batches, what has not stays, and the documentation says so."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from nif.database import Database
+from nif.mail.message import Message
+from nif.mail.transactional import TransactionalEmail, queue_transactional_email
+from nif.privacy import retention
+from nif.privacy.data_map import DATA_MAP
+from nif.privacy.retention import (
+    RetentionPeriods,
+    count_due_rows,
+    retention_rules,
+    run_retention,
+    run_retention_if_due,
+    shorten_network,
+)
+from nif.sends.models import Attempt, ProviderEvent, ProviderEventPost
+from nif.settings import PROJECT
+from nif.subscriptions import double_opt_in
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.models import (
+    AddressChange,
+    Consent,
+    ConsentAction,
+    MailingList,
+    RetentionRun,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    SubscriptionTag,
+)
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_subscription
+from tests.sends.ledger import accept, claimed, planned
+
+COMMANDS_AND_HEADINGS = range(3 + 3)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+PENDING, CONFIRMED, LEFT = SubscriptionState
+MAIL = Message("news@example.com", "NIF", "A mail", "Words\n", "<p>Words</p>")
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a handful of rows takes several."""
+    monkeypatch.setattr(retention, "BATCH_ROWS", 2)
+
+
+def gone(database: Database, now: datetime) -> dict[str, int]:
+    with database.reading() as session:
+        foretold = count_due_rows(session, RetentionPeriods(), now=now)
+    told = run_retention(database.transaction, RetentionPeriods(), now=now)
+    assert told == foretold
+    return {name: count for name, count in told.items() if count}
+
+
+def test_a_wish_that_nobody_confirmed_goes_with_all_that_was_known(database: Database) -> None:
+    with database.transaction() as session:
+        daily, weekly = a_list(session), a_list(session, "weekly")
+        for number in range(5):
+            address = parse_address(f"reader{number}@example.com")
+            double_opt_in.request_subscription(session, daily, address, HERE, now=NOON)
+        kept = a_subscription(session, weekly, "ann@example.com")
+        double_opt_in.request_subscription(
+            session, daily, parse_address("ann@example.com"), HERE, now=NOON
+        )
+        kept_id = kept.subscriber_id
+        for one in session.scalars(select(Subscription).where(Subscription.state == PENDING)):
+            # As of somebody who was brought with a file, chose, left, and asked anew.
+            key = {"list_id": one.list_id, "subscriber_id": one.subscriber_id}
+            session.add(SubscriptionTag(**key, tag="deals"))
+
+    assert gone(database, NOON + 30 * DAY) == {}
+    later = gone(database, NOON + 30 * DAY + SECOND)
+
+    assert later == {"unconfirmed": 6}
+    with database.reading() as session:
+        assert session.scalars(select(Subscriber.id)).all() == [kept_id]
+        assert session.scalar(select(func.count()).select_from(Consent)) == 0
+        assert session.scalars(select(SubscriptionTag)).all() == []
+        left = session.scalars(select(Subscription)).one()
+        assert (left.list_id, left.state) == (weekly.id, CONFIRMED)
+        counts = select(MailingList.pending_count, MailingList.confirmed_count)
+        assert session.execute(counts.order_by(MailingList.id)).all() == [(0, 0), (0, 1)]
+        assert session.scalars(select(RetentionRun.count)).all() == [6]
+
+
+def test_who_had_confirmed_once_and_asks_again_in_vain_has_left_as_before(
+    database: Database,
+) -> None:
+    with database.transaction() as session:
+        one = a_subscription(session, a_list(session), state=PENDING)
+        one.asked_at = NOON
+        said = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "at": NOON}
+        action = ConsentAction.CONFIRMED
+        session.add(Consent(**said, action=action, source="/confirm", network="unknown"))
+
+    assert gone(database, NOON + 31 * DAY) == {"unconfirmed": 1}
+    with database.reading() as session:
+        kept = session.scalars(select(Subscription)).one()
+        assert (kept.state, kept.left_at) == (LEFT, NOON)
+        assert session.scalar(select(func.count()).select_from(Consent)) == 1
+
+
+def test_reports_of_the_provider_go_after_thirteen_months(database: Database) -> None:
+    accept(database, claimed(database, planned(database, "ann@example.com")))
+    with database.transaction() as session:
+        attempt = session.scalar(select(Attempt.id))
+        times = {"happened_at": NOON, "received_at": NOON}
+        for number in range(5):
+            about = attempt if number < 3 else None
+            session.add(ProviderEvent(id=str(number), kind="bounce", attempt_id=about, **times))
+        late = {"happened_at": NOON, "received_at": NOON + 300 * DAY}
+        session.add(ProviderEvent(id="late", kind="open", attempt_id=attempt, **late))
+        session.add(ProviderEventPost(received_at=NOON, body=b"[]", trouble="DataError"))
+        session.add(ProviderEventPost(received_at=NOON, body=b"[]"))
+
+    assert gone(database, NOON + 395 * DAY) == {}
+    assert gone(database, NOON + 395 * DAY + SECOND) == {"events": 5, "event_posts": 1}
+    with database.reading() as session:
+        assert session.scalars(select(ProviderEvent.id)).all() == ["late"]
+        assert session.scalar(select(func.count()).select_from(ProviderEventPost)) == 1
+
+
+def test_letters_and_changes_of_address_go_and_networks_are_shortened(database: Database) -> None:
+    with database.transaction() as session:
+        one = a_subscription(session, a_list(session))
+        said = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "source": "/subscribe"}
+        for network in ("192.0.2.0/24", "2001:db8:1::/48", "unknown", "198.51.100.0/24"):
+            session.add(Consent(**said, at=NOON, action=ConsentAction.ASKED, network=network))
+        change = {"address": "new@example.com", "canonical": "new@example.com", "asked_at": NOON}
+        session.add(AddressChange(subscriber_id=one.subscriber_id, **change))
+        for _ in range(2):
+            queue_transactional_email(session, "ann@example.com", MAIL, now=NOON)
+        session.flush()
+        session.scalars(select(TransactionalEmail)).first().next_try_at = None
+
+    told = gone(database, NOON + 731 * DAY)
+
+    assert told == {"letters": 1, "address_changes": 1, "networks": 3}
+    with database.reading() as session:
+        kept = session.scalars(select(Consent.network).order_by(Consent.id)).all()
+    assert kept == ["192.0.0.0/16", "2001:db8::/32", "unknown", "198.51.0.0/16"]
+    assert gone(database, NOON + 731 * DAY) == {}
+
+
+def test_it_is_run_once_a_day_whichever_worker_comes_first(database: Database) -> None:
+    told = [
+        run_retention_if_due(database.transaction, RetentionPeriods(), now=now) is not None
+        for now in (NOON, NOON + SECOND, NOON + DAY, NOON + DAY)
+    ]
+
+    assert told == [True, False, True, False]
+
+
+def test_a_network_that_cannot_be_read_is_kept_as_unknown() -> None:
+    assert shorten_network("somewhere/24") == "unknown"
+
+
+def test_the_documentation_has_every_rule_and_every_holding() -> None:
+    text = (PROJECT / "docs" / "operators" / "privacy.md").read_text()
+    written = {line for line in text.splitlines() if line.startswith("| ") and "---" not in line}
+
+    for rule in retention_rules(RetentionPeriods()):
+        assert f"| {rule.what} | {rule.time.days} days | {rule.then} |" in written
+    for one in DATA_MAP:
+        assert f"| `{one.table}` | {one.what} | {one.erasure} |" in written
+    assert len(written) == len(retention_rules(RetentionPeriods())) + len(DATA_MAP) + len(
+        COMMANDS_AND_HEADINGS
+    )

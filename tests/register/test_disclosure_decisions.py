@@ -1,0 +1,181 @@
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from nif.accounts.models import Account
+from nif.errors import Conflict, Invalid, NotAllowed, NotFound
+from nif.register.disclosure_decisions import (
+    WaiverCount,
+    confirm_waiver,
+    count_waivers,
+    disclose_mandatory_relationships,
+    disclose_relationship,
+    get_disclosure_decision,
+    list_disclosed_sentences,
+    list_open_disclosures,
+    map_current_decisions,
+    request_waiver,
+)
+from nif.register.models import DisclosureDecision, OurSide, Relationship, RelationshipType
+from nif.register.relationships import end_relationship, relationship_input_of
+from tests.conftest import NOON
+from tests.factories import an_account
+from tests.register.entries import PEN, a_party, a_relationship
+
+REASON = "The story only lists it among forty others."
+STORY = 7
+
+
+@pytest.fixture
+def ann(session) -> int:
+    return an_account(session, email="ann@example.com").id
+
+
+@pytest.fixture
+def bob(session) -> int:
+    return an_account(session, email="bob@example.com").id
+
+
+@pytest.fixture
+def advertiser(session) -> Relationship:
+    return a_relationship(session, a_party(session, "Advertiser"))
+
+
+@pytest.fixture
+def competitor(session) -> Relationship:
+    return a_relationship(session, a_party(session, "Competitor"), RelationshipType.COMPETITOR)
+
+
+def waived(session, relationship, ann, bob, *, story=STORY, now=NOON, reason=REASON):
+    decision = request_waiver(session, story, relationship, reason, by=ann, now=now)
+    confirm_waiver(session, decision, by=bob, now=now)
+    return decision
+
+
+def test_each_is_asked_about_until_it_is_decided(session, advertiser, competitor, ann):
+    both = [advertiser, competitor]
+    disclose_relationship(session, 8, competitor, by=ann, now=NOON)
+    assert list_open_disclosures(session, STORY, both) == both
+
+    disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
+
+    assert list_open_disclosures(session, STORY, both) == [advertiser]
+    assert list_disclosed_sentences(session, STORY, both) == ["Competitor competes with NIF."]
+
+
+def test_what_must_be_told_is_told_by_rule_and_cannot_be_waived(
+    session, advertiser, competitor, ann
+):
+    disclose_mandatory_relationships(session, STORY, [advertiser, competitor], now=NOON)
+    disclose_mandatory_relationships(session, STORY, [advertiser, competitor], now=NOON)
+
+    assert list_open_disclosures(session, STORY, [advertiser, competitor]) == [competitor]
+    assert list_disclosed_sentences(session, STORY, [advertiser]) == [
+        "Advertiser advertises with us."
+    ]
+    with pytest.raises(Invalid) as raised:
+        request_waiver(session, STORY, advertiser, REASON, by=ann, now=NOON)
+    assert list(raised.value.problems) == ["decision"]
+
+
+def test_a_waiver_holds_with_a_second_person(session, competitor, ann, bob):
+    decision = request_waiver(session, STORY, competitor, REASON, by=ann, now=NOON)
+    assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
+    assert map_current_decisions(session, STORY, [competitor]) == {competitor.id: decision}
+
+    with pytest.raises(NotAllowed):
+        confirm_waiver(session, decision, by=ann, now=NOON)
+    confirm_waiver(session, decision, by=bob, now=NOON)
+
+    assert list_open_disclosures(session, STORY, [competitor]) == []
+    assert list_disclosed_sentences(session, STORY, [competitor]) == []
+    with pytest.raises(Conflict):
+        confirm_waiver(session, decision, by=bob, now=NOON)
+
+
+@pytest.mark.parametrize("reason", ["", "too short", " x " * 9, "x" * 501])
+def test_a_waiver_has_a_reason(session, competitor, ann, reason):
+    with pytest.raises(Invalid) as raised:
+        request_waiver(session, STORY, competitor, reason, by=ann, now=NOON)
+
+    assert list(raised.value.problems) == ["reason"]
+
+
+def test_nobody_waives_what_is_about_themselves(session, ann, bob):
+    given = {"ours": OurSide.ACCOUNT, "account_id": ann, "until": date(2026, 1, 1)}
+    own = a_relationship(session, a_party(session), RelationshipType.FORMER_EMPLOYER, **given)
+
+    with pytest.raises(NotAllowed):
+        request_waiver(session, STORY, own, REASON, by=ann, now=NOON)
+    decision = request_waiver(session, STORY, own, REASON, by=bob, now=NOON)
+    with pytest.raises(NotAllowed):
+        confirm_waiver(session, decision, by=ann, now=NOON)
+    assert session.get(Account, ann) is not None
+
+
+def test_a_disclosure_needs_nobody_to_confirm_it(session, competitor, ann, bob):
+    decision = disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
+
+    with pytest.raises(Conflict):
+        confirm_waiver(session, decision, by=bob, now=NOON)
+
+
+def test_a_decision_can_be_changed_and_then_waits_again(session, competitor, ann, bob):
+    waived(session, competitor, ann, bob)
+    disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
+    assert list_disclosed_sentences(session, STORY, [competitor]) == [
+        "Competitor competes with NIF."
+    ]
+
+    request_waiver(session, STORY, competitor, REASON, by=ann, now=NOON)
+
+    assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
+    assert len(session.scalars(select(DisclosureDecision)).all()) == 1
+
+
+def test_when_the_register_changes_the_story_is_asked_again(session, competitor, ann, bob):
+    waiting = request_waiver(session, 8, competitor, REASON, by=ann, now=NOON)
+    waived(session, competitor, ann, bob)
+
+    end_relationship(session, competitor, date(2026, 11, 1), PEN)
+
+    assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
+    assert list_disclosed_sentences(session, STORY, [competitor]) == []
+    with pytest.raises(Conflict):
+        confirm_waiver(session, waiting, by=bob, now=NOON)
+
+
+def test_the_sentence_is_frozen_as_it_was_true(session, ann):
+    relationship = a_relationship(session, a_party(session, "X"), until=date(2026, 6, 1))
+    disclose_relationship(session, STORY, relationship, by=ann, now=NOON)
+
+    assert list_disclosed_sentences(session, STORY, [relationship]) == [
+        "Until 2026, X advertised with us."
+    ]
+    assert relationship_input_of(relationship).until == date(2026, 6, 1)
+
+
+def test_waivers_are_counted_in_public_by_month_nature_and_reason(session, competitor, ann, bob):
+    for story in (1, 2, 3):
+        waived(session, competitor, ann, bob, story=story)
+    waived(session, competitor, ann, bob, story=4, now=NOON - timedelta(days=31))
+    waived(session, competitor, ann, bob, story=5, reason="Another reason that is long enough")
+    request_waiver(session, 6, competitor, REASON, by=ann, now=NOON)
+    published = select(DisclosureDecision.story_id).where(DisclosureDecision.story_id != 3)
+
+    assert count_waivers(session, stories=published) == [
+        WaiverCount(
+            "2026-11", RelationshipType.COMPETITOR, "Another reason that is long enough", 1
+        ),
+        WaiverCount("2026-11", RelationshipType.COMPETITOR, REASON, 2),
+        WaiverCount("2026-10", RelationshipType.COMPETITOR, REASON, 1),
+    ]
+    assert sum(each.count for each in count_waivers(session)) == 5
+
+
+def test_a_decision_that_is_not_there_is_told(session, competitor, ann):
+    with pytest.raises(NotFound):
+        get_disclosure_decision(session, 1)
+    made = disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
+    assert get_disclosure_decision(session, made.id) is made

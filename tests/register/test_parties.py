@@ -1,0 +1,163 @@
+import pytest
+from sqlalchemy import select
+
+from nif.errors import Conflict, Invalid, NotFound
+from nif.register.disclosure_decisions import disclose_relationship
+from nif.register.models import Party, PartyAlias, Relationship
+from nif.register.parties import (
+    PartyInput,
+    add_party,
+    change_party,
+    delete_party,
+    find_party_by_name,
+    get_party,
+    merge_parties,
+)
+from nif.register.relationships import list_relationships_in_force
+from tests.conftest import NOON
+from tests.register.entries import HOUSE, TODAY, a_party, a_relationship
+
+
+def problems(session, **given):
+    with pytest.raises(Invalid) as raised:
+        a_party(session, **given)
+    return raised.value.problems
+
+
+def test_a_party_has_names_domains_and_an_address_of_its_own(session):
+    party = a_party(
+        session, "Anna's Archive", aliases=["Anna’s archive", "AA", "aa"], domains=["Example.COM"]
+    )
+
+    assert party.slug == "anna-s-archive"
+    assert [alias.name for alias in party.aliases] == ["aa"]
+    assert party.domains == ["example.com"]
+    assert a_party(session, "Anna-s Archive").slug == "anna-s-archive-2"
+    assert a_party(session, "音楽").slug == "party"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"name": " "}, "name"),
+        ({"name": "!!!"}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": "PALISADE  récords"}, "name"),
+        ({"aliases": ["…"]}, "aliases"),
+        ({"aliases": [f"a{n}" for n in range(51)]}, "aliases"),
+        ({"domains": ["not a domain"]}, "domains"),
+        ({"domains": ["example"]}, "domains"),
+        ({"same_as": ["javascript:alert(1)"]}, "same_as"),
+        ({"parent_id": 99}, "parent"),
+    ],
+)
+def test_what_is_wrong_is_told_by_field(session, given, field):
+    a_party(session)
+
+    assert list(problems(session, **{"name": "Another", **given})) == [field]
+
+
+def test_sentences_follow_a_name_and_stories_are_asked_again(session):
+    party = a_party(session)
+    told, own = (
+        a_relationship(session, party),
+        a_relationship(session, party, wording="We know it."),
+    )
+
+    change_party(session, party, PartyInput("Parapet"), version=1, house=HOUSE)
+
+    assert (told.sentence, told.version) == ("Parapet advertises with us.", 2)
+    assert (own.sentence, own.version) == ("We know it.", 1)
+    assert (party.version, party.slug) == (2, "palisade-records")
+
+
+def test_two_editors_do_not_overwrite_each_other(session):
+    party = a_party(session)
+    change_party(session, party, PartyInput("First"), version=1, house=HOUSE)
+
+    with pytest.raises(Conflict):
+        change_party(session, party, PartyInput("Second"), version=1, house=HOUSE)
+    assert party.name == "First"
+
+
+def test_a_party_is_no_part_of_its_own_parts(session):
+    top = a_party(session, "Top")
+    middle = a_party(session, "Middle", parent_id=top.id)
+    low = a_party(session, "Low", parent_id=middle.id)
+
+    for parent in (top, middle, low):
+        copy = PartyInput("Top", parent_id=parent.id)
+        with pytest.raises(Invalid) as raised:
+            change_party(session, top, copy, version=1, house=HOUSE)
+        assert list(raised.value.problems) == ["parent"]
+
+
+def test_a_party_is_found_by_its_name_or_by_an_alias_that_only_it_has(session):
+    one = a_party(session, "Universal Music Group", aliases=["UMG", "Universal"])
+    other = a_party(session, "Universal Pictures", aliases=["Universal"])
+
+    assert find_party_by_name(session, "universal music group") is one
+    assert find_party_by_name(session, "umg") is one
+    assert find_party_by_name(session, "Universal") is None
+    assert find_party_by_name(session, "Universal Pictures") is other
+
+
+def test_merging_moves_names_relationships_and_parts(session):
+    party = a_party(session, "Gatepenny Ltd", aliases=["GP"], domains=["gp.example"])
+    part = a_party(session, "Gatepenny Resale", parent_id=party.id)
+    into = a_party(session, "Gatepenny", aliases=["GP"], domains=["gatepenny.example"])
+    relationship = a_relationship(session, party)
+    earlier = a_party(session, "Gate Penny")
+    merge_parties(session, earlier, party, house=HOUSE)
+
+    merge_parties(session, party, into, house=HOUSE)
+    session.expire_all()
+
+    assert sorted(alias.name for alias in into.aliases) == ["GP", "Gate Penny", "Gatepenny Ltd"]
+    assert into.domains == ["gatepenny.example", "gp.example"]
+    assert relationship.party is into
+    assert relationship.sentence == "Gatepenny advertises with us."
+    assert part.parent_id == into.id
+    assert (party.merged_into_id, earlier.merged_into_id) == (into.id, into.id)
+    assert list_relationships_in_force(session, [earlier.id], on=TODAY) == [relationship]
+    assert a_party(session, "Another").folded == "another"
+
+
+def test_what_cannot_be_one_is_not_merged(session):
+    whole = a_party(session, "Whole")
+    part = a_party(session, "Part", parent_id=whole.id)
+    for party, into in ((whole, whole), (whole, part)):
+        with pytest.raises(Conflict):
+            merge_parties(session, party, into, house=HOUSE)
+    merge_parties(session, part, whole, house=HOUSE)
+    for party, into in ((part, whole), (whole, part)):
+        with pytest.raises(Conflict):
+            merge_parties(session, party, into, house=HOUSE)
+    with pytest.raises(Conflict):
+        change_party(session, part, PartyInput("Part"), version=part.version, house=HOUSE)
+
+
+def test_a_mistake_is_taken_away_with_its_aliases(session):
+    noise = a_party(session, "Noise", aliases=["N"])
+    delete_party(session, a_party(session, "Mistake", aliases=["M"]))
+
+    assert session.scalars(select(Party)).all() == [noise]
+    assert [alias.name for alias in session.scalars(select(PartyAlias))] == ["N"]
+
+
+def test_a_party_that_anything_holds_on_to_stays(session):
+    related, whole = a_party(session, "Related"), a_party(session, "Whole")
+    disclose_relationship(session, 7, a_relationship(session, related), by=None, now=NOON)
+    a_party(session, "Part", parent_id=whole.id)
+
+    for party in (related, whole):
+        with pytest.raises(Conflict, match="cannot be taken away"):
+            delete_party(session, party)
+    assert len(session.scalars(select(Party)).all()) == 3
+    assert len(session.scalars(select(Relationship)).all()) == 1
+
+
+def test_a_party_that_is_not_there_is_told(session):
+    with pytest.raises(NotFound):
+        get_party(session, 1)
+    assert add_party(session, PartyInput("One"), now=NOON).id == get_party(session, 1).id

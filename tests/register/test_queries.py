@@ -1,0 +1,77 @@
+from datetime import date
+
+from nif.register.models import OurSide, PartyKind, RelationshipType
+from nif.register.parties import merge_parties
+from nif.register.queries import (
+    count_withheld_relationships,
+    list_child_parties,
+    list_parties,
+    list_public_relationships,
+)
+from tests.register.entries import HOUSE, TODAY, a_party, a_person, a_relationship
+
+
+def names(page):
+    return [party.name for party in page.parties]
+
+
+def test_parties_are_found_by_a_part_of_a_name_or_alias(session):
+    one = a_party(session, "Universal Music Group", aliases=["UMG"])
+    a_party(session, "Palisade Records", aliases=["50%_off"])
+    a_person(session, "Üma Grant")
+    a_relationship(session, one)
+
+    found = list_parties(session, on=TODAY, text="umg")
+    assert names(found) == ["Universal Music Group"]
+    assert found.standing == {one.id}
+    assert names(list_parties(session, on=TODAY, text="UM")) == [
+        "Üma Grant",
+        "Universal Music Group",
+    ]
+    assert names(list_parties(session, on=TODAY, text="0%_")) == ["Palisade Records"]
+    assert names(list_parties(session, on=TODAY, text="%")) == ["Palisade Records"]
+    assert names(list_parties(session, on=TODAY, kind=PartyKind.PERSON)) == ["Üma Grant"]
+    assert names(list_parties(session, on=TODAY, text="nobody")) == []
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(session):
+    for n in range(7):
+        a_party(session, f"Party {n}")
+    seen, after = [], ""
+    while after is not None:
+        page = list_parties(session, on=TODAY, after=after, size=3)
+        seen += names(page)
+        after = page.after
+
+    assert seen == [f"Party {n}" for n in range(7)]
+
+
+def test_a_merged_party_is_on_no_list(session):
+    party, other = a_party(session, "A"), a_party(session, "B", parent_id=None)
+    part = a_party(session, "C", parent_id=party.id)
+    merge_parties(session, other, party, house=HOUSE)
+
+    assert names(list_parties(session, on=TODAY)) == ["A", "C"]
+    assert list_child_parties(session, party) == [part]
+
+
+def test_what_is_public_is_grouped_by_who_on_our_side_and_the_rest_is_counted(session):
+    party = a_party(session)
+    product = {"ours": OurSide.PRODUCT, "ours_label": "ROSTR"}
+    a_relationship(session, party, RelationshipType.COMPETITOR, **product)
+    a_relationship(session, party, RelationshipType.CUSTOMER, **product)
+    a_relationship(session, party, RelationshipType.CUSTOMER, **product, until=date(2021, 1, 1))
+    a_relationship(session, a_party(session, "A"))
+    a_relationship(session, party, until=date(2021, 1, 1))
+
+    sides = list_public_relationships(session, on=TODAY)
+
+    assert [(side.ours, side.name) for side in sides] == [
+        (OurSide.NIF, ""),
+        (OurSide.PRODUCT, "ROSTR"),
+    ]
+    assert [[each.sentence for each in side.relationships] for side in sides] == [
+        ["A advertises with us."],
+        ["Palisade Records competes with ROSTR, which our parent company owns."],
+    ]
+    assert count_withheld_relationships(session, on=TODAY) == 1

@@ -1,0 +1,130 @@
+from datetime import date
+
+import pytest
+
+from nif.register.models import AmountBand, OurSide, RelationshipType
+from nif.register.relationship_types import RELATIONSHIP_TYPES
+from tests.factories import an_account
+from tests.register.entries import TODAY, a_party, a_person, a_relationship
+
+BEFORE = date(2023, 2, 14)
+
+
+@pytest.mark.parametrize(
+    ("nature", "given", "sentence"),
+    [
+        (
+            RelationshipType.SAME_GROUP,
+            {"ours": OurSide.OWNER},
+            "X is part of The ROSTR Group, which also owns NIF.",
+        ),
+        (RelationshipType.OWNER, {}, "X owns NIF."),
+        (
+            RelationshipType.OWNER,
+            {"ours": OurSide.OWNER, "ours_label": "ROSTR", "until": BEFORE},
+            "X owned ROSTR, now our parent company, until 2023.",
+        ),
+        (
+            RelationshipType.CUSTOMER,
+            {"ours": OurSide.PRODUCT, "ours_label": "ROSTR"},
+            "X pays for ROSTR, which our parent company owns.",
+        ),
+        (RelationshipType.ADVERTISER, {}, "X advertises with us."),
+        (RelationshipType.ADVERTISER, {"until": BEFORE}, "Until 2023, X advertised with us."),
+        (
+            RelationshipType.AFFILIATE,
+            {},
+            "We earn a commission if you buy from X through our links.",
+        ),
+        (RelationshipType.VENDOR, {"detail": "photographs"}, "X supplies photographs to us."),
+        (RelationshipType.AI_LICENCE, {}, "X has licensed NIF's content to train AI."),
+        (
+            RelationshipType.COMPETITOR,
+            {"ours": OurSide.PRODUCT, "ours_label": "Jobs by ROSTR"},
+            "X competes with Jobs by ROSTR, which our parent company owns.",
+        ),
+        (RelationshipType.LITIGATION, {}, "NIF and X are in a legal dispute."),
+        (
+            RelationshipType.TRAVEL,
+            {"detail": "Oslo", "amount_band": AmountBand.UNDER_1000},
+            "X paid for our travel to Oslo, worth between €250 and €1,000.",
+        ),
+        (RelationshipType.SOURCE_IS_CONTRIBUTOR, {}, "X, quoted here, also writes for NIF."),
+        (
+            RelationshipType.OTHER,
+            {"wording": "X is the printer of our badges."},
+            "X is the printer of our badges.",
+        ),
+    ],
+)
+def test_a_nature_makes_its_sentence(session, nature, given, sentence):
+    relationship = a_relationship(session, a_party(session, "X"), nature, **given)
+
+    assert relationship.says(TODAY) == sentence
+
+
+@pytest.mark.parametrize(
+    ("nature", "given", "sentence"),
+    [
+        (RelationshipType.BOARD, {}, "Ed Itor also sits on the board of X."),
+        (RelationshipType.EMPLOYER, {"until": BEFORE}, "Ed Itor worked for X until 2023."),
+        (RelationshipType.FORMER_EMPLOYER, {"until": BEFORE}, "Ed Itor worked at X until 2023."),
+        (RelationshipType.FAMILY, {}, "Ed Itor is related to someone at X."),
+        (
+            RelationshipType.SHAREHOLDING,
+            {"ours_label": "one of our editors"},
+            "One of our editors owns shares in X.",
+        ),
+        (RelationshipType.TICKET, {"detail": "a ticket"}, "X gave Ed Itor a ticket."),
+    ],
+)
+def test_a_person_is_named_or_called_by_their_role(session, nature, given, sentence):
+    account = an_account(session)
+    party = a_party(session, "X")
+    given = {"ours": OurSide.ACCOUNT, "account_id": account.id, **given}
+
+    assert a_relationship(session, party, nature, **given).says(TODAY) == sentence
+
+
+def test_a_friend_who_is_the_party_is_named_as_such(session):
+    given = {"ours": OurSide.ACCOUNT, "account_id": an_account(session).id}
+    relationship = a_relationship(session, a_person(session), RelationshipType.FRIEND, **given)
+
+    assert relationship.sentence == "Ed Itor is a friend of Wren Callowpike."
+
+
+def test_braces_in_a_name_are_only_braces(session):
+    relationship = a_relationship(session, a_party(session, "{owner} {0}"))
+
+    assert relationship.sentence == "{owner} {0} advertises with us."
+
+
+def test_an_end_that_is_still_to_come_changes_the_sentence_by_itself(session):
+    relationship = a_relationship(session, a_party(session, "X"), until=date(2027, 5, 1))
+
+    assert relationship.says(date(2027, 5, 1)) == "X advertises with us."
+    assert relationship.says(date(2027, 5, 2)) == "Until 2027, X advertised with us."
+
+
+@pytest.mark.parametrize("nature", RelationshipType)
+def test_every_nature_makes_a_sentence_for_each_of_its_sides(session, nature):
+    account, party = an_account(session), a_party(session, "X")
+    for ours in RELATIONSHIP_TYPES[nature].sides:
+        for until in (None, date(2024, 1, 1)):
+            if until is None and RELATIONSHIP_TYPES[nature].past:
+                continue
+            relationship = a_relationship(
+                session,
+                party,
+                nature,
+                ours,
+                until=until,
+                ours_label="ROSTR",
+                account_id=account.id,
+                detail="a thing",
+                wording="" if RELATIONSHIP_TYPES[nature].standing else "X is known to us.",
+            )
+            sentence = relationship.says(TODAY)
+            assert sentence[0].isupper()
+            assert sentence.endswith(".")
+            assert not any(slip in sentence for slip in ("{", "}", "  ", ",.", " ."))

@@ -1,0 +1,291 @@
+"""Figures that add up, whatever happens, and a certificate that sees where they do not."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from nif.database import Database
+from nif.mail.provider import AccountLocked, Refused, Unavailable, Uncertain
+from nif.sends.certificates import (
+    DeliveryCounts,
+    SendCertificate,
+    certify_send,
+    count_deliveries,
+    stream_delivery_statuses,
+)
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.models import BatchState, SendState
+from nif.subscriptions.models import SuppressionReason
+from nif.subscriptions.suppression_list import suppress_address
+from tests.conftest import NOON
+from tests.fakes import FakeMailer
+from tests.sends.conftest import Clock
+from tests.sends.ledger import (
+    accept,
+    audience,
+    batches,
+    claimed,
+    count,
+    doubt,
+    event,
+    get,
+    look,
+    planned,
+    report,
+    resume,
+    states,
+)
+
+ENDS = [None, None, Uncertain("a 500"), Unavailable("a 429"), AccountLocked("a 401"), Refused(413)]
+
+
+def drop(database: Database, addresses: list[str]) -> None:
+    with database.transaction() as session:
+        for address in addresses:
+            suppress_address(session, address, SuppressionReason.MANUAL, source="test", now=NOON)
+
+
+def tell_what_was_taken(database: Database, mailer: FakeMailer) -> None:
+    report(database, *(event(attempt) for attempt, _, _ in mailer.posted))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_batches_say_what_the_deliveries_say(
+    courier: DeliveryContext,
+    database: Database,
+    mailer: FakeMailer,
+    clock: Clock,
+    by_sevens: None,
+    seed: int,
+) -> None:
+    chance = random.Random(seed)
+    send_id = planned(database, count=45)
+    everyone = audience(database)
+    mailer.names_the_bad_one = seed % 2 == 0
+    mailer.refuses.update(chance.sample(everyone, 6))
+    mailer.takes_and_raises = seed % 3 == 0
+    for _ in range(4):
+        drop(database, chance.sample(everyone, 2))
+        mailer.raises.extend(chance.choices(ENDS, k=3))
+        deliver_send(courier, send_id)
+        assert count(database, send_id).audience == 45
+        clock.advance(minutes=11)
+
+    mailer.raises.clear()
+    tell_what_was_taken(database, mailer)
+    mailer.knows = True
+    for _ in range(8):
+        if get(database, send_id).state is SendState.PAUSED:
+            resume(database, send_id, now=clock())
+        look(database, mailer, clock())
+        deliver_send(courier, send_id)
+        clock.advance(minutes=11)
+
+    told = count(database, send_id)
+    assert (told.uncertain, told.pending, get(database, send_id).state) == (0, 0, "finished")
+    assert len(mailer.addresses()) == len(set(mailer.addresses())) == told.accepted
+
+
+def test_a_tally_that_is_one_off_does_not_balance() -> None:
+    told = DeliveryCounts(
+        audience=7, accepted=2, dropped=1, refused=1, unwritable=1, uncertain=1, pending=1
+    )
+    assert told.balances
+    assert not replace(told, audience=8).balances
+    assert not replace(told, unwritable=0).balances
+
+
+def test_a_tally_sees_each_state(database: Database, by_sevens: None) -> None:
+    send_id = planned(database, count=35)
+    first, second, third, _fourth = (claimed(database, send_id) for _ in range(4))
+    planned(database, count=5)
+    accept(database, first)
+    doubt(database, second)
+    doubt(database, third)
+    with database.transaction() as session:
+        session.merge(batches(database, send_id)[2]).state = BatchState.HELD
+
+    assert states(database, send_id) == ["accepted", "uncertain", "held", "intent", "planned"]
+    told = count(database, send_id)
+    assert (told.accepted, told.uncertain, told.pending) == (7, 14, 14)
+
+
+def test_a_send_to_nobody_balances_and_is_complete(database: Database) -> None:
+    send_id = planned(database)
+
+    assert count(database, send_id) == DeliveryCounts(0, 0, 0, 0, 0, 0, 0)
+    assert certified(database, send_id).is_complete
+
+
+def certified(database: Database, send_id: int) -> SendCertificate:
+    return certify_send(database, send_id, now=NOON)
+
+
+def of_every_fate(database: Database, courier: DeliveryContext, mailer: FakeMailer) -> int:
+    """A finished send whose readers were accepted, refused, dropped or not writable."""
+    send_id = planned(database, count=12)
+    who = audience(database)
+    drop(database, who[:2])
+    with database.transaction() as session:
+        suppress_address(session, who[2], SuppressionReason.BOUNCED, source="test", now=NOON)
+        gone = text(
+            "UPDATE subscription SET state = 'left' WHERE subscriber_id = "
+            "(SELECT id FROM subscriber WHERE address = :who)"
+        )
+        session.execute(gone, {"who": who[3]})
+    mailer.refuses.update(who[4:6])
+    mailer.unwritable.add(who[6])
+    deliver_send(courier, send_id)
+    return send_id
+
+
+def test_a_certificate_names_every_fate(
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = of_every_fate(database, courier, mailer)
+    report(database, event(mailer.posted[0][0], event="delivered"))
+
+    made = certified(database, send_id)
+    assert (made.audience, made.counted, made.state) == (12, 12, "finished")
+    assert (made.accepted, made.left, made.unwritable) == (5, 1, 1)
+    assert made.suppressed == {"manual": 2, "bounced": 1}
+    assert made.refused == {"Does not contain a valid address.": 2}
+    assert (made.held, made.pending, made.faults) == (0, 0, [])
+    assert made.reported == {"delivered": 1}
+    assert made.is_complete
+
+
+def test_each_reader_is_listed_with_their_fate_and_their_attempt(
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = of_every_fate(database, courier, mailer)
+    planned(database, count=3)
+
+    with database.reading() as session:
+        listed = list(stream_delivery_statuses(session, send_id))
+    assert [one.fate for one in listed[:7]] == ["suppressed"] * 3 + ["left"] + ["refused"] * 2 + [
+        "unwritable"
+    ]
+    assert {(one.fate, one.attempt_id) for one in listed[7:]} == {("accepted", mailer.posted[0][0])}
+    assert [one.address for one in listed] == audience(database)[:12]
+
+
+@pytest.mark.parametrize("end", ["planned", "intent", "uncertain", "held"])
+def test_while_anyone_is_pending_or_held_it_is_not_complete(database: Database, end: str) -> None:
+    send_id = planned(database, count=3)
+    if end != "planned":
+        doubt(database, claimed(database, send_id))
+        with database.transaction() as session:
+            session.merge(batches(database, send_id)[0]).state = BatchState(end)
+
+    made = certified(database, send_id)
+    waits = (3, 0) if end in {"uncertain", "held"} else (0, 3)
+    assert ((made.held, made.pending), made.faults, made.is_complete) == (waits, [], False)
+
+
+FORGED = {
+    "a delivery vanished": "DELETE FROM delivery WHERE subscriber_id = 2",
+    "a delivery appeared": "INSERT INTO delivery (send_id, subscriber_id) VALUES (1, 999)",
+    "a batch vanished": "UPDATE batch SET send_id = 2 WHERE first = 8",
+    "a batch overlaps another": "UPDATE batch SET first = 7 WHERE first = 8",
+    "a fate was changed": "UPDATE delivery SET outcome = 'refused' WHERE subscriber_id = 3",
+    "a count was changed": "UPDATE batch SET refused = 1 WHERE first = 1",
+    "a size was changed": "UPDATE batch SET size = size + 1 WHERE first = 1",
+    "an audience was changed": "UPDATE send SET audience = audience - 1 WHERE id = 1",
+    "a state was changed": "UPDATE delivery SET outcome = 'left' WHERE subscriber_id = 9",
+}
+
+
+@pytest.mark.parametrize("forgery", FORGED)
+def test_a_row_that_vanished_or_was_forged_is_found(
+    courier: DeliveryContext, database: Database, by_sevens: None, forgery: str
+) -> None:
+    send_id = planned(database, count=14)
+    planned(database, count=3)
+    deliver_send(courier, send_id)
+    assert certified(database, send_id).is_complete
+    with database.transaction() as session:
+        session.execute(text(FORGED[forgery]).execution_options(synchronize_session=False))
+
+    assert certified(database, send_id).faults
+    assert not certified(database, send_id).is_complete
+
+
+def test_readers_who_are_in_no_batch_are_missed(
+    courier: DeliveryContext, database: Database, by_sevens: None
+) -> None:
+    send_id = planned(database, count=14)
+    deliver_send(courier, send_id)
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM attempt"))
+        session.execute(text("DELETE FROM batch WHERE first = 8"))
+
+    faults = certified(database, send_id).faults
+    assert "14 deliveries, and 7 of them in a batch" in faults
+    assert "7 fates for an audience of 14" in faults
+
+
+def test_the_hash_over_the_people_is_the_same_for_the_same_fates_only(
+    courier: DeliveryContext, database: Database, by_sevens: None
+) -> None:
+    send_id = planned(database, count=14)
+    before = certified(database, send_id).people
+    deliver_send(courier, send_id)
+    after = certified(database, send_id).people
+    assert before != after == certify_send(database, send_id, now=NOON + timedelta(days=30)).people
+
+    with database.transaction() as session:
+        session.execute(
+            text("UPDATE delivery SET subscriber_id = 999 WHERE subscriber_id = 14"),
+        )
+        session.execute(text("UPDATE batch SET last = 999 WHERE last = 14"))
+    assert certified(database, send_id).people != after
+
+
+@pytest.mark.parametrize("after", [0, 1, 6, 7, 8, 16, 17])
+def test_the_people_can_be_read_from_anyone_on(
+    courier: DeliveryContext, database: Database, by_sevens: None, after: int
+) -> None:
+    send_id = planned(database, count=17)
+    deliver_send(courier, send_id)
+
+    with database.reading() as session:
+        listed = [
+            one.subscriber_id for one in stream_delivery_statuses(session, send_id, after=after)
+        ]
+    assert listed == list(range(after + 1, 18))
+
+
+def test_a_reader_who_was_erased_since_keeps_their_fate(
+    courier: DeliveryContext, database: Database
+) -> None:
+    send_id = planned(database, count=3)
+    deliver_send(courier, send_id)
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM subscription WHERE subscriber_id = 2"))
+        session.execute(text("DELETE FROM subscriber WHERE id = 2"))
+
+    with database.reading() as session:
+        listed = list(stream_delivery_statuses(session, send_id))
+    assert [(one.address is None, one.fate) for one in listed] == [
+        (False, "accepted"),
+        (True, "accepted"),
+        (False, "accepted"),
+    ]
+    assert certified(database, send_id).is_complete
+
+
+def test_a_finished_send_is_tallied_from_its_batches_alone(
+    courier: DeliveryContext, database: Database
+) -> None:
+    send_id = planned(database, count=3)
+    deliver_send(courier, send_id)
+
+    with database.reading() as session:
+        told = count_deliveries(session, get(database, send_id))
+    assert told == DeliveryCounts(
+        3, accepted=3, dropped=0, refused=0, unwritable=0, uncertain=0, pending=0
+    )

@@ -1,0 +1,197 @@
+"""A person's hand on a send."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from nif.database import Database
+from nif.errors import Conflict, NotFound
+from nif.mail.provider import NotAccepted, ProviderProblem, Refused, Unavailable
+from nif.sends import control
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.models import Batch, SendState, SendStopCause
+from tests.conftest import NOON
+from tests.fakes import FakeMailer
+from tests.sends.conftest import Clock
+from tests.sends.ledger import (
+    accept,
+    change,
+    claimed,
+    count,
+    fail,
+    get,
+    planned,
+    resume,
+    states,
+    uncertain,
+)
+
+S, C = SendState, SendStopCause
+Action = Callable[[Database, int], None]
+NO_CONTENT = Refused(400, [ProviderProblem("The content must not be empty.", "content")])
+
+
+def pause(database: Database, send_id: int) -> None:
+    with database.transaction() as session:
+        control.pause_send(session, control.get_send(session, send_id))
+
+
+def cancel(database: Database, send_id: int) -> None:
+    with database.transaction() as session:
+        control.cancel_send(session, control.get_send(session, send_id), now=NOON)
+
+
+def take_back(database: Database, send_id: int, now: datetime = NOON) -> None:
+    with database.transaction() as session:
+        control.undo_send(session, control.get_send(session, send_id), now=now)
+
+
+def hold_after(database: Database, send_id: int, moment: datetime | None = NOON) -> None:
+    with database.transaction() as session:
+        control.set_send_deadline(session, control.get_send(session, send_id), moment)
+
+
+def resolve(
+    database: Database, send_id: int, batch_id: int, *, accepted: bool, attempt_id: str = ""
+) -> None:
+    with database.transaction() as session:
+        send = control.get_send(session, send_id)
+        batch = session.get_one(Batch, batch_id)
+        attempt_id = attempt_id or batch.attempt_id or ""
+        control.resolve_undecided_batch(
+            session, send, batch_id, attempt_id, accepted=accepted, now=NOON
+        )
+
+
+def test_a_paused_send_claims_nothing_until_it_is_resumed(
+    database: Database, courier: DeliveryContext, mailer: FakeMailer
+) -> None:
+    send_id = planned(database, count=3)
+    pause(database, send_id)
+    deliver_send(courier, send_id)
+    assert (mailer.posts, get(database, send_id).trouble) == (0, "Paused by hand.")
+
+    resume(database, send_id)
+    deliver_send(courier, send_id)
+    assert len(mailer.addresses()) == 3
+    assert get(database, send_id).state is S.FINISHED
+
+
+def test_what_was_under_way_when_a_send_was_paused_settles(database: Database) -> None:
+    taken = claimed(database, planned(database, count=3))
+    pause(database, taken.send_id)
+
+    assert accept(database, taken)
+    assert states(database, taken.send_id) == ["accepted"]
+    assert get(database, taken.send_id).state is S.PAUSED
+
+
+@pytest.mark.parametrize("action", [pause, cancel])
+@pytest.mark.parametrize("error", [Unavailable("nobody there"), NO_CONTENT])
+def test_a_late_failure_does_not_contradict_a_person(
+    database: Database, action: Action, error: NotAccepted
+) -> None:
+    taken = claimed(database, planned(database, count=3))
+    action(database, taken.send_id)
+    before = get(database, taken.send_id)
+    fail(database, taken, error)
+
+    send = get(database, taken.send_id)
+    assert (send.state, send.cause, send.trouble) == (before.state, C.BY_HAND, before.trouble)
+    assert states(database, taken.send_id) == ["planned"]
+
+
+def test_a_cancelled_send_mails_nobody_more(
+    database: Database, courier: DeliveryContext, mailer: FakeMailer, by_sevens: None
+) -> None:
+    send_id = planned(database, count=14)
+    first = claimed(database, send_id)
+    cancel(database, send_id)
+    accept(database, first)
+    deliver_send(courier, send_id)
+
+    assert mailer.posts == 0
+    assert (get(database, send_id).state, get(database, send_id).finished_at) == (S.CANCELLED, NOON)
+    assert (count(database, send_id).accepted, count(database, send_id).pending) == (7, 7)
+
+
+def test_a_send_may_be_told_to_hold_what_is_late(
+    database: Database, courier: DeliveryContext, mailer: FakeMailer, clock: Clock
+) -> None:
+    send_id = planned(database, count=3)
+    hold_after(database, send_id, NOON + timedelta(minutes=10))
+    clock.advance(minutes=11)
+    deliver_send(courier, send_id)
+    assert mailer.posts == 0
+    assert (get(database, send_id).state, get(database, send_id).cause) == (S.PAUSED, C.TOO_LATE)
+
+    hold_after(database, send_id, None)
+    resume(database, send_id, now=clock())
+    deliver_send(courier, send_id)
+    assert len(mailer.addresses()) == 3
+
+
+def test_resuming_in_time_keeps_the_time_after_which_it_is_held(database: Database) -> None:
+    send_id = planned(database, count=3)
+    pause(database, send_id)
+    resume(database, send_id)
+
+    assert get(database, send_id).not_after == NOON + timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("state", "action"),
+    [
+        (S.PAUSED, pause),
+        (S.FINISHED, pause),
+        (S.CANCELLED, pause),
+        (S.FINISHED, resume),
+        (S.CANCELLED, resume),
+        (S.FINISHED, cancel),
+        (S.CANCELLED, cancel),
+        (S.FINISHED, take_back),
+        (S.CANCELLED, take_back),
+        (S.FINISHED, hold_after),
+        (S.CANCELLED, hold_after),
+    ],
+)
+def test_what_a_send_is_past_is_a_conflict(
+    database: Database, state: SendState, action: Action
+) -> None:
+    send_id = planned(database, count=1)
+    change(database, send_id, state=state)
+
+    with pytest.raises(Conflict, match=f"This send is {state.value} already."):
+        action(database, send_id)
+    assert get(database, send_id).state is state
+
+
+@pytest.mark.parametrize(("accepted", "state"), [(True, "accepted"), (False, "planned")])
+def test_a_person_decides_about_an_uncertain_batch(
+    database: Database, accepted: bool, state: str
+) -> None:
+    taken = uncertain(database)
+    resolve(database, taken.send_id, taken.batch_id, accepted=accepted)
+
+    assert states(database, taken.send_id) == [state]
+
+
+def test_what_is_not_uncertain_is_nobodys_to_decide(database: Database) -> None:
+    taken = claimed(database, planned(database, count=3))
+
+    with pytest.raises(Conflict):
+        resolve(database, taken.send_id, taken.batch_id, accepted=False)
+    assert states(database, taken.send_id) == ["intent"]
+
+
+def test_a_batch_of_another_send_is_not_found(database: Database) -> None:
+    taken, other = (uncertain(database) for _ in range(2))
+
+    with pytest.raises(NotFound):
+        resolve(database, taken.send_id, other.batch_id, accepted=True)
+
+
+def test_a_send_that_is_not_there_is_not_found(database: Database) -> None:
+    with pytest.raises(NotFound):
+        pause(database, 404)

@@ -1,0 +1,270 @@
+"""Who is alive: leases, judged by a clock that no time server moves, and hearts that beat."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.mail.provider import BatchRequest
+from nif.sends import leases
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.leases import Heartbeat, LeaseWatch
+from nif.sends.models import AttemptResult, Lease
+from tests.conftest import NOON
+from tests.factories import a_plain_send
+from tests.fakes import FakeMailer
+from tests.sends.conftest import Clock
+from tests.sends.ledger import LEASE, attempts, bury, claimed, look, planned, states
+
+LENGTH = LEASE.total_seconds()
+SHORT = timedelta(seconds=0.5)
+"""A lease whose heart beats each twentieth of a second."""
+
+
+class Ticks:
+    """A monotonic clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def ticks() -> Ticks:
+    return Ticks()
+
+
+@pytest.fixture
+def watch(ticks: Ticks) -> LeaseWatch:
+    return LeaseWatch(LEASE, ticks)
+
+
+def a_lease(database: Database) -> str:
+    with database.transaction() as session:
+        return leases.begin_lease(session, a_plain_send(session, count=1).id, now=NOON)
+
+
+def beat(database: Database, lease_id: str) -> bool:
+    with database.transaction() as session:
+        return leases.renew_lease(session, lease_id, now=NOON)
+
+
+def ended(database: Database, watch: LeaseWatch) -> list[str]:
+    with database.transaction() as session:
+        return watch.look(session, now=NOON)
+
+
+def end_all(database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(update(Lease).values(ended_at=NOON))
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    """Does it become so within two seconds?"""
+    end = time.monotonic() + 2
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.01)
+    return is_so()
+
+
+def test_a_counter_that_stands_still_ends_its_lease_and_leaves_the_batch_uncertain(
+    database: Database, mailer: FakeMailer, watch: LeaseWatch, ticks: Ticks
+) -> None:
+    taken = claimed(database, planned(database, count=3))
+    look(database, mailer, NOON, watch)
+    ticks.now += LENGTH - 0.1
+    look(database, mailer, NOON, watch)
+    assert states(database, taken.send_id) == ["intent"]
+
+    ticks.now += 0.1
+    look(database, mailer, NOON, watch)
+    assert states(database, taken.send_id) == ["uncertain"]
+    assert [attempt.why for attempt in attempts(database, taken.send_id)] == ["the worker vanished"]
+
+
+def test_a_heart_that_beats_keeps_its_lease(
+    database: Database, watch: LeaseWatch, ticks: Ticks
+) -> None:
+    alive, dead = a_lease(database), a_lease(database)
+    for _ in range(10):
+        assert ended(database, watch) == []
+        assert beat(database, alive)
+        ticks.now += LENGTH / 10 - 0.001
+
+    ticks.now += 0.02
+    assert ended(database, watch) == [dead]
+    assert beat(database, alive)
+    assert not beat(database, dead)
+
+
+def test_a_wall_clock_that_jumps_ends_nothing(
+    database: Database, mailer: FakeMailer, watch: LeaseWatch, ticks: Ticks
+) -> None:
+    taken = claimed(database, planned(database, count=3))
+    for hours in (0, 1, -1, 30):
+        ticks.now += 1
+        look(database, mailer, NOON + timedelta(hours=hours), watch)
+
+    assert states(database, taken.send_id) == ["intent"]
+
+
+def test_a_new_observer_waits_anew(database: Database, watch: LeaseWatch, ticks: Ticks) -> None:
+    lease_id = a_lease(database)
+    ended(database, watch)
+    ticks.now += LENGTH
+    another = LeaseWatch(LEASE, ticks)
+
+    assert ended(database, another) == []
+    assert ended(database, watch) == [lease_id]
+    assert ended(database, another) == []
+
+
+def test_a_lease_that_was_given_back_is_looked_at_no_more(
+    database: Database, watch: LeaseWatch, ticks: Ticks
+) -> None:
+    lease_id = a_lease(database)
+    ended(database, watch)
+    with database.transaction() as session:
+        leases.end_lease(session, lease_id, now=NOON)
+
+    ticks.now += LENGTH
+    assert ended(database, watch) == []
+
+
+def test_an_ended_lease_cannot_be_revived(database: Database) -> None:
+    lease_id = a_lease(database)
+    with database.transaction() as session:
+        leases.end_lease(session, lease_id, now=NOON)
+        assert not leases.renew_lease(session, lease_id, now=NOON)
+        leases.end_lease(session, lease_id, now=NOON + LEASE)
+
+    with database.reading() as session:
+        lease = session.get_one(Lease, lease_id)
+    assert (lease.beats, lease.ended_at) == (0, NOON)
+
+
+def test_a_heart_beats_in_the_ledger(database: Database) -> None:
+    lease_id = a_lease(database)
+
+    def beats() -> int:
+        with database.reading() as session:
+            return session.get_one(Lease, lease_id).beats
+
+    with Heartbeat(database.transaction, lease_id, SHORT, Clock(NOON)):
+        assert eventually(lambda: beats() >= 2)
+    after = beats()
+    time.sleep(0.15)
+    assert beats() == after
+
+
+def test_a_heart_is_not_safe_once_part_of_its_lease_is_over(database: Database) -> None:
+    heart = Heartbeat(database.transaction, a_lease(database), timedelta(seconds=0.3), Clock(NOON))
+    assert heart.is_safe()
+
+    time.sleep(0.2)
+    assert not heart.is_safe()
+
+
+def test_a_machine_that_slept_is_not_safe_though_its_seconds_stood_still(
+    database: Database, clock: Clock
+) -> None:
+    heart = Heartbeat(database.transaction, a_lease(database), LEASE, clock)
+    clock.advance(seconds=53)
+    assert heart.is_safe()
+
+    clock.advance(seconds=1)
+    assert not heart.is_safe()
+
+
+def test_a_beat_that_cannot_be_written_does_not_count(database: Database) -> None:
+    @contextmanager
+    def broken() -> Iterator[Session]:
+        raise OperationalError("commit", {}, Exception("locked"))
+        yield
+
+    with Heartbeat(broken, a_lease(database), timedelta(seconds=0.3), Clock(NOON)) as heart:
+        assert heart.is_safe()
+        assert eventually(lambda: not heart.is_safe())
+
+
+def test_who_lost_their_lease_claims_no_more(
+    courier: DeliveryContext, database: Database, by_sevens: None
+) -> None:
+    class Overtaken(FakeMailer):
+        """While it posts, somebody takes its holder for dead."""
+
+        def post(self, parcel: BatchRequest) -> str | None:
+            end_all(database)
+            time.sleep(0.2)
+            return super().post(parcel)
+
+    send_id, mailer = planned(database, count=21), Overtaken()
+    deliver_send(replace(courier, mailer=mailer, lease=SHORT), send_id)
+
+    assert mailer.posts == 1
+    assert states(database, send_id) == ["accepted", "planned", "planned"]
+
+
+def test_who_lost_their_lease_does_not_post_what_they_have_claimed(
+    courier: DeliveryContext, database: Database, by_sevens: None
+) -> None:
+    class Overtaken(FakeMailer):
+        def pack(self, *args: object, **given: object) -> BatchRequest:
+            end_all(database)
+            time.sleep(0.2)
+            return super().pack(*args, **given)  # type: ignore[arg-type]
+
+    send_id, mailer = planned(database, count=21), Overtaken()
+    deliver_send(replace(courier, mailer=mailer, lease=SHORT), send_id)
+
+    assert mailer.posts == 0
+    assert states(database, send_id) == ["planned"] * 3
+    assert [one.result for one in attempts(database, send_id)] == [AttemptResult.NOT_TAKEN]
+
+
+def test_what_a_crashed_delivery_leaves_behind_is_noticed_at_once(
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, watch: LeaseWatch
+) -> None:
+    send_id, calls = planned(database, count=3), count(1)
+
+    @contextmanager
+    def failing() -> Iterator[Session]:
+        with database.transaction() as session:
+            yield session
+            if next(calls) == 4:  # The answer is not written down.
+                raise RuntimeError("the disk is gone")
+
+    with pytest.raises(RuntimeError):
+        deliver_send(replace(courier, transaction=failing), send_id)
+    assert (mailer.posts, states(database, send_id)) == (1, ["intent"])
+
+    look(database, mailer, NOON, watch)
+    assert states(database, send_id) == ["uncertain"]
+
+
+def test_a_delivery_gives_its_lease_back(courier: DeliveryContext, database: Database) -> None:
+    deliver_send(courier, planned(database, count=3))
+
+    with database.reading() as session:
+        assert [lease.ended_at for lease in session.scalars(select(Lease))] == [NOON]
+
+
+def test_the_end_of_one_holder_is_not_anothers(
+    database: Database, mailer: FakeMailer, by_sevens: None
+) -> None:
+    send_id = planned(database, count=14)
+    dead, _alive = claimed(database, send_id), claimed(database, send_id)
+    bury(database, dead)
+
+    look(database, mailer, NOON)
+    assert states(database, send_id) == ["uncertain", "intent"]

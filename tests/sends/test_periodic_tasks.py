@@ -1,0 +1,62 @@
+"""What is done once a day by whichever worker comes first."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from nif.database import Database
+from nif.sends import periodic_tasks
+from nif.sends.periodic_tasks import PeriodicTask
+from tests.conftest import NOON
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+def begin(database: Database, now: datetime, name: str = "lists") -> bool:
+    with database.transaction() as session:
+        return periodic_tasks.begin_task_if_due(session, name, every=DAY, now=now)
+
+
+def note(database: Database, trouble: str | None, now: datetime) -> None:
+    with database.transaction() as session:
+        periodic_tasks.record_task_result(session, "lists", trouble, now=now)
+
+
+def find(database: Database) -> PeriodicTask | None:
+    with database.reading() as session:
+        return periodic_tasks.find_task(session, "lists")
+
+
+def test_a_chore_is_begun_once_in_its_time(database: Database) -> None:
+    assert find(database) is None
+    assert begin(database, NOON)
+    assert not begin(database, NOON + DAY - SECOND)
+    assert begin(database, NOON + DAY)
+    assert not begin(database, NOON + DAY)
+
+
+def test_one_chore_is_not_another(database: Database) -> None:
+    assert begin(database, NOON)
+    assert begin(database, NOON, "backups")
+
+
+def test_of_eight_workers_one_is_at_it(database: Database) -> None:
+    for now in (NOON, NOON + DAY):
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(lambda _, now=now: begin(database, now), range(8))) == 1
+
+
+def test_what_troubled_it_is_kept_until_it_is_done(database: Database) -> None:
+    begin(database, NOON)
+    note(database, None, NOON)
+    begin(database, NOON + DAY)
+    note(database, "SendGrid answered 500", NOON + DAY)
+    troubled = find(database)
+    assert troubled is not None
+    assert (troubled.trouble, troubled.done_at) == ("SendGrid answered 500", NOON)
+    assert troubled.begun_at == NOON + DAY
+
+    note(database, None, NOON + 2 * DAY)
+    done = find(database)
+    assert done is not None
+    assert (done.trouble, done.done_at) == (None, NOON + 2 * DAY)

@@ -1,0 +1,94 @@
+"""Editions beside the last ones, and what their rates are worth."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.sends.models import Batch, BatchState, Send, SendEventCount
+from nif.sends.planning import plan_send
+from nif.sends.reports import list_send_statistics
+from nif.sends.reputation import (
+    BOUNCE_THRESHOLDS,
+    COMPLAINT_THRESHOLDS,
+    EventRate,
+    RateThresholds,
+    ReputationLevel,
+    reputation_rates,
+    rolling_rates,
+)
+from nif.subscriptions.models import ListMetric, MailingList
+from nif.subscriptions.statistics import GrowthPeriod, record_daily_counts
+from tests.conftest import NOON
+from tests.factories import a_list, a_plain_edition, subscriptions
+
+D, B, C = ListMetric.DELIVERED, ListMetric.BOUNCED, ListMetric.COMPLAINED
+DAY = timedelta(days=1)
+
+
+def sent(session: Session, mailing_list: MailingList, at: datetime) -> Send:
+    send = plan_send(session, a_plain_edition(session, mailing_list, now=at), now=at)
+    assert send is not None
+    return send
+
+
+def test_a_send_is_told_with_what_was_mailed_reported_and_who_left_until_the_next(
+    session: Session,
+) -> None:
+    mailing_list, other = a_list(session), a_list(session, slug="other")
+    subscriptions(session, mailing_list, 3)
+    first = sent(session, mailing_list, NOON - 3 * DAY)
+    second = sent(session, mailing_list, NOON)
+    sent(session, mailing_list, NOON + 2 * DAY)
+    elsewhere = sent(session, other, NOON)
+    for batch in session.scalars(select(Batch).where(Batch.send_id == first.id)):
+        batch.state, batch.dropped = BatchState.ACCEPTED, 1
+    session.add(SendEventCount(send_id=first.id, kind="delivered", count=2))
+    session.add(SendEventCount(send_id=elsewhere.id, kind="click", count=1))
+    left = [(4, 50), (3, 1), (1, 2), (0, 4)]
+    days = {(mailing_list.id, (NOON - n * DAY).date(), ListMetric.LEFT): count for n, count in left}
+    record_daily_counts(session, days)
+    session.flush()
+
+    found = list_send_statistics(session, [mailing_list], most=5, now=NOON)
+
+    assert [one.send_id for one in found] == [second.id, first.id]
+    assert [(one.audience, one.mailed, one.left) for one in found] == [(3, 0, 4), (3, 2, 3)]
+    assert (found[1].subject, found[1].delivered, found[1].is_tracked) == ("News", 2, False)
+    assert list_send_statistics(session, [], most=5, now=NOON) == []
+    assert [one.is_tracked for one in list_send_statistics(session, [other], most=1, now=NOON)] == [
+        True
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "limit", "standing"),
+    [
+        (9, 999, COMPLAINT_THRESHOLDS, ReputationLevel.UNKNOWN),
+        (0, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.GOOD),
+        (1, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.HIGH),
+        (3, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.OVER),
+        (19, 1000, BOUNCE_THRESHOLDS, ReputationLevel.GOOD),
+        (20, 1000, BOUNCE_THRESHOLDS, ReputationLevel.HIGH),
+        (50, 1000, BOUNCE_THRESHOLDS, ReputationLevel.OVER),
+    ],
+)
+def test_a_rate_stands_against_its_limits_where_there_are_mails_enough(
+    part: int, whole: int, limit: RateThresholds, standing: ReputationLevel
+) -> None:
+    assert EventRate(part, whole).standing(limit) is standing
+
+
+def test_a_rolling_rate_is_that_of_the_seven_days_that_end_with_the_day() -> None:
+    today = NOON.date()
+    spans = [
+        GrowthPeriod(day, day, {D: 950, B: 50, C: 2} if n == 0 else {D: 1000}, 0)
+        for n, day in enumerate(today - DAY * n for n in range(8, -1, -1))
+    ]
+
+    found = rolling_rates(spans, today - 2 * DAY)
+
+    assert [day for day, _ in found] == [today - 2 * DAY, today - DAY, today]
+    assert found[0][1] == reputation_rates(6950, 50, 2)
+    assert found[1][1] == reputation_rates(7000, 0, 0)

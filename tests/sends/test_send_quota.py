@@ -1,0 +1,225 @@
+"""How fast the house mails: a rate, a daily limit and a warm-up, one for all workers."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy.orm import Session
+
+from nif.database import Database
+from nif.mail.provider import BatchRequest, Unavailable
+from nif.sends.batches import ClaimedBatch, RetryLater
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.outcomes import WorkerTooLate
+from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits, return_send_quota, take_send_quota
+from tests.conftest import NOON
+from tests.fakes import FakeMailer
+from tests.sends.ledger import audience, batches, claim_next, doubt, fail, planned, release, states
+
+MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
+ONE = datetime(2026, 11, 20, 13, tzinfo=UTC)
+SEVEN_A_DAY = SendLimits(per_day=7)
+WARMING = SendLimits(warm_up_from=NOON.date())
+
+
+def copies(session: Session, limits: SendLimits, wanted: int, now: datetime = NOON) -> int:
+    return take_send_quota(session, limits, wanted, now=now).copies
+
+
+@pytest.mark.parametrize(
+    ("day", "hourly"),
+    [
+        (-1, 0),
+        (0, 20),
+        (1, 28),
+        (2, 39),
+        (3, 55),
+        (4, 77),
+        (5, 108),
+        (10, 579),
+        (15, 3111),
+        (20, 16734),
+        (30, 484_029),
+        (42, None),
+    ],
+)
+def test_the_warm_up_is_the_one_that_the_provider_uses(day: int, hourly: int | None) -> None:
+    limits = SendLimits(warm_up_from=date(2026, 11, 20))
+
+    assert limits.per_hour(date(2026, 11, 20) + timedelta(days=day)) == hourly
+
+
+@pytest.mark.parametrize(
+    ("rate", "first", "seconds"), [(10, 10, 1), (2.5, 2, 0.8), (0.5, 1, 2), (5000, 1000, 0.2)]
+)
+def test_a_rate_spreads_the_copies_over_time(
+    session: Session, rate: float, first: int, seconds: float
+) -> None:
+    limits = SendLimits(per_second=rate)
+    assert copies(session, limits, 1000) == first
+
+    ask_again_at = take_send_quota(session, limits, 1000, now=NOON).ask_again_at
+    assert ask_again_at == NOON + timedelta(seconds=seconds)
+    assert copies(session, limits, 1000, ask_again_at - timedelta(microseconds=1)) == 0
+    assert copies(session, limits, 1000, ask_again_at) == first
+
+
+def test_no_limits_leave_no_trace_and_never_wait(session: Session) -> None:
+    assert [copies(session, NO_SEND_LIMITS, 1000) for _ in range(3)] == [1000] * 3
+    return_send_quota(session, 1000, NOON, now=NOON)
+
+    assert copies(session, SEVEN_A_DAY, 1000) == 7
+
+
+def test_the_stricter_of_two_limits_counts(session: Session) -> None:
+    limits = replace(WARMING, per_day=25)
+
+    assert copies(session, limits, 1000) == 20
+    assert take_send_quota(session, limits, 1000, now=NOON).ask_again_at == ONE
+    assert copies(session, limits, 1000, ONE) == 5
+    assert take_send_quota(session, limits, 1000, now=ONE).ask_again_at == MIDNIGHT
+    assert copies(session, limits, 1000, MIDNIGHT) == 25
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns"])
+def test_hours_and_days_are_those_of_utc(session: Session, zone: str) -> None:
+    now = NOON.replace(minute=59).astimezone(ZoneInfo(zone))
+    assert copies(session, replace(WARMING, per_day=30), 1000, now) == 20
+
+    allowed = take_send_quota(session, WARMING, 1, now=now)
+    assert (allowed.copies, allowed.ask_again_at) == (0, ONE)
+    last = MIDNIGHT - timedelta(seconds=1)
+    assert copies(session, replace(WARMING, per_day=30), 1000, last.astimezone(now.tzinfo)) == 10
+
+
+def test_before_its_first_day_nothing_is_mailed(database: Database) -> None:
+    tomorrow = SendLimits(warm_up_from=MIDNIGHT.date())
+    send_id = planned(database, count=3)
+
+    assert claim_next(database, send_id, limits=tomorrow) == RetryLater(ONE)
+    assert states(database, send_id) == ["planned"]
+    assert isinstance(claim_next(database, send_id, limits=tomorrow, now=MIDNIGHT), ClaimedBatch)
+
+
+def test_a_batch_is_cut_to_what_is_allowed_and_the_rest_waits(
+    database: Database, by_sevens: None
+) -> None:
+    send_id = planned(database, count=28)
+    taken = [claim_next(database, send_id, limits=WARMING) for _ in range(4)]
+
+    assert [len(one.readers) for one in taken[:3]] == [7, 7, 6]
+    assert taken[3] == RetryLater(ONE)
+    assert [batch.size for batch in batches(database, send_id)] == [7, 7, 6, 1, 7]
+
+    rest = [claim_next(database, send_id, limits=WARMING, now=ONE) for _ in range(3)]
+    assert [len(one.readers) for one in rest[:2]] == [1, 7]
+    assert rest[2] is None
+    everyone = [address for one in taken[:3] + rest[:2] for _, address in one.readers]
+    assert everyone == audience(database)
+
+
+def test_many_workers_share_one_limit(database: Database, by_sevens: None) -> None:
+    sends = [planned(database, count=40) for _ in range(2)]
+    limits = SendLimits(per_day=30)
+
+    def work(number: int) -> int:
+        mine = 0
+        while isinstance(
+            taken := claim_next(database, sends[number % 2], limits=limits), ClaimedBatch
+        ):
+            mine += len(taken.readers)
+        # None is for whom all that is left is in the hands of others.
+        assert taken in (RetryLater(MIDNIGHT), None)
+        return mine
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(work, range(6))) == 30
+
+
+def test_what_was_certainly_not_taken_does_not_count(database: Database, by_sevens: None) -> None:
+    send_id = planned(database, count=14)
+    fail(database, claim_next(database, send_id, limits=SEVEN_A_DAY), WorkerTooLate("too late"))
+
+    later = NOON + timedelta(seconds=1)
+    again = claim_next(database, send_id, limits=SEVEN_A_DAY, now=later)
+    assert len(again.readers) == 7
+    doubt(database, again, now=later)
+    assert claim_next(database, planned(database, count=1), limits=SEVEN_A_DAY) == RetryLater(
+        MIDNIGHT
+    )
+
+    release(database, again, now=later)
+    assert len(claim_next(database, planned(database, count=7), limits=SEVEN_A_DAY).readers) == 7
+
+
+def test_what_was_taken_out_of_another_hour_is_not_given_back_to_this_one(
+    session: Session,
+) -> None:
+    late = ONE - timedelta(minutes=1)
+    assert copies(session, WARMING, 15, late) == 15
+    assert copies(session, WARMING, 15, ONE) == 15
+    return_send_quota(session, 15, late, now=ONE)
+
+    assert copies(session, WARMING, 15, ONE) == 5
+
+
+def test_the_probe_is_not_used_up_by_a_batch_that_has_to_wait_for_the_pace(
+    database: Database, by_sevens: None
+) -> None:
+    send_id, limits = planned(database, count=21), SendLimits(per_second=0.5)
+    taken = claim_next(database, send_id, limits=limits)
+    fail(database, taken, Unavailable("slow down", wait=1.0))
+    soon, free = NOON + timedelta(seconds=1), NOON + timedelta(seconds=2)
+
+    assert claim_next(database, send_id, limits=limits, now=soon) == RetryLater(free)
+    assert isinstance(claim_next(database, send_id, limits=limits, now=free), ClaimedBatch)
+
+
+class Started:
+    """A clock that goes from noon on as fast as the world's."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self) -> datetime:
+        return NOON + timedelta(seconds=time.monotonic() - self._began)
+
+
+def test_a_courier_waits_out_a_short_time_itself(
+    courier: DeliveryContext, database: Database, mailer: FakeMailer, by_sevens: None
+) -> None:
+    send_id = planned(database, count=21)
+    clock = Started()
+    deliver_send(replace(courier, clock=clock, limits=SendLimits(per_second=70)), send_id)
+
+    assert mailer.addresses() == audience(database)
+    assert clock() >= NOON + timedelta(seconds=0.2)
+
+
+def test_a_courier_leaves_a_long_wait_to_a_later_tick(
+    courier: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = planned(database, count=3)
+    deliver_send(replace(courier, limits=SendLimits(per_second=0.05)), send_id)
+
+    assert len(mailer.addresses()) == 1
+    assert states(database, send_id) == ["accepted", "planned"]
+
+
+def test_a_worker_that_is_told_to_stop_does_not_wait_for_the_pace(
+    courier: DeliveryContext, database: Database
+) -> None:
+    class LastOne(FakeMailer):
+        def post(self, parcel: BatchRequest) -> str | None:
+            courier.stopping.set()
+            return super().post(parcel)
+
+    send_id, began = planned(database, count=3), time.monotonic()
+    slow = SendLimits(per_second=0.2)
+    deliver_send(replace(courier, mailer=LastOne(), clock=Started(), limits=slow), send_id)
+
+    assert time.monotonic() - began < 4
+    assert states(database, send_id) == ["accepted", "planned"]

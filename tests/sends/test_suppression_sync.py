@@ -1,0 +1,137 @@
+"""The provider's own lists of whom it mails no more: what the webhook lost comes back by them."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.mail.provider import AccountLocked, NotAccepted, ProviderSuppression, Uncertain
+from nif.sends import periodic_tasks, suppression_sync
+from nif.sends.suppression_sync import PULL_OVERLAP, PULL_TASK
+from nif.subscriptions.models import Subscription, SubscriptionState, Suppression, SuppressionReason
+from tests.conftest import NOON
+from tests.factories import a_list, a_subscription
+from tests.fakes import FakeMailer
+
+R = SuppressionReason
+DAY = timedelta(days=1)
+ANN, BEA = "ann@example.com", "bea@example.com"
+
+
+def blocked(kind: str, *addresses: str) -> list[ProviderSuppression]:
+    return [ProviderSuppression(address, kind, NOON) for address in addresses]
+
+
+def pull(database: Database, mailer: FakeMailer, now: datetime = NOON) -> int:
+    return suppression_sync.pull_suppressions(database.transaction, mailer, now=now)
+
+
+def suppressed(database: Database) -> dict[str, SuppressionReason]:
+    with database.reading() as session:
+        return {one.canonical: one.reason for one in session.scalars(select(Suppression))}
+
+
+def test_every_page_of_every_list_is_mirrored(database: Database, mailer: FakeMailer) -> None:
+    mailer.pages = [
+        blocked("bounces", "Ann@Example.com", "bea@example.com"),
+        blocked("bounces", "cy@example.com"),
+        blocked("invalid_emails", "di@example.com"),
+        blocked("spam_reports", "ed@example.com"),
+        blocked("unsubscribes", "fay@example.com"),
+    ]
+
+    assert pull(database, mailer) == 6
+    assert suppressed(database) == {
+        "ann@example.com": R.BOUNCED,
+        "bea@example.com": R.BOUNCED,
+        "cy@example.com": R.BOUNCED,
+        "di@example.com": R.INVALID,
+        "ed@example.com": R.COMPLAINED,
+        "fay@example.com": R.UNSUBSCRIBED,
+    }
+
+
+def test_an_address_on_two_lists_keeps_the_graver_reason(
+    database: Database, mailer: FakeMailer
+) -> None:
+    for pages in ([blocked("spam_reports", ANN)], [blocked("unsubscribes", ANN)]):
+        mailer.pages = pages
+        pull(database, mailer)
+
+    assert suppressed(database) == {ANN: R.COMPLAINED}
+
+
+def test_who_unsubscribed_at_the_provider_leaves_our_lists_and_who_bounced_does_not(
+    database: Database, mailer: FakeMailer
+) -> None:
+    with database.transaction() as session:
+        mailing_list = a_list(session)
+        for address in (ANN, BEA):
+            a_subscription(session, mailing_list, address)
+    mailer.pages = [blocked("unsubscribes", ANN.upper()), blocked("bounces", BEA)]
+    pull(database, mailer)
+
+    with database.reading() as session:
+        found = session.scalars(select(Subscription.state).order_by(Subscription.subscriber_id))
+        assert found.all() == [SubscriptionState.LEFT, SubscriptionState.CONFIRMED]
+
+
+def test_each_pull_begins_before_the_end_of_the_last_one(
+    database: Database, mailer: FakeMailer
+) -> None:
+    for number in range(3):
+        pull(database, mailer, NOON + number * DAY)
+
+    first, *later = mailer.pulls
+    assert first < NOON - timedelta(days=3000)
+    assert later == [NOON - PULL_OVERLAP, NOON + DAY - PULL_OVERLAP]
+
+
+@pytest.mark.parametrize(
+    "error", [AccountLocked("no such key", 401), Uncertain("SendGrid answered 500")]
+)
+def test_a_failure_is_noted_and_the_next_pull_begins_where_the_last_good_one_did(
+    database: Database, mailer: FakeMailer, error: NotAccepted | Uncertain
+) -> None:
+    pull(database, mailer)
+    mailer.pages, mailer.breaks = [blocked("bounces", ANN)], error
+    with pytest.raises(type(error)):
+        pull(database, mailer, NOON + DAY)
+    with database.reading() as session:
+        chore = periodic_tasks.find_task(session, PULL_TASK)
+    assert chore is not None
+    assert (chore.trouble, chore.done_at) == (str(error), NOON)
+    assert suppressed(database) == {ANN: R.BOUNCED}
+
+    mailer.breaks = None
+    pull(database, mailer, NOON + 2 * DAY)
+    assert mailer.pulls[-1] == NOON - PULL_OVERLAP
+
+
+def test_it_is_done_once_a_day_by_one_worker(database: Database, mailer: FakeMailer) -> None:
+    mailer.pages = [blocked("bounces", ANN)]
+    hours = (0, 1, 23, 24, 25)
+    seen = [
+        suppression_sync.pull_suppressions_if_due(
+            database.transaction, mailer, now=NOON + timedelta(hours=each)
+        )
+        for each in hours
+    ]
+
+    assert seen == [1, None, None, 1, None]
+    assert len(mailer.pulls) == 2
+
+
+def test_no_transaction_is_open_while_the_provider_is_asked(
+    database: Database, mailer: FakeMailer
+) -> None:
+    class Nosy(FakeMailer):
+        def blocked(self, since):  # type: ignore[no-untyped-def]
+            for address in (ANN, BEA):
+                with database.transaction() as session:  # On SQLite, a second writer would wait.
+                    periodic_tasks.record_task_result(session, PULL_TASK, "looked", now=NOON)
+                yield blocked("bounces", address)
+
+    assert pull(database, Nosy()) == 2
+    assert set(suppressed(database)) == {ANN, BEA}

@@ -1,0 +1,107 @@
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from nif.accounts.models import RoleName
+from nif.mail.transactional import TransactionalEmail
+from nif.signups import attack_mode
+from nif.signups.models import SignupCount
+from nif.signups.requests import watch_for_attack
+from tests.conftest import NOON
+from tests.factories import an_account
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def came(session, asked, *, held=0, at=NOON):
+    """So many sign-ups within the five minutes that begin then."""
+    session.add(SignupCount(slot=at, asked=asked, held=held))
+    session.flush()
+
+
+def is_on(session, now):
+    return attack_mode.find_active_attack_mode(session, now=now) is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "held", "on"), [(100, 0, False), (101, 0, True), (60, 50, False), (60, 51, True)]
+)
+def test_it_switches_itself_on_when_unusually_many_come(session, asked, held, on):
+    came(session, asked, held=held)
+
+    assert attack_mode.update_attack_mode(session, now=NOON + 4 * MINUTE) is on
+    assert is_on(session, NOON + 4 * MINUTE) is on
+
+
+def test_what_is_usual_for_the_house_is_no_attack(session):
+    for hours in range(24 * 7):
+        came(session, 120, at=NOON - HOUR - hours * HOUR)
+    came(session, 150)
+
+    assert not attack_mode.update_attack_mode(session, now=NOON + MINUTE)
+    came(session, 200, at=NOON + 5 * MINUTE)
+    assert attack_mode.update_attack_mode(session, now=NOON + 6 * MINUTE)
+
+
+def test_it_switches_itself_off_when_half_an_hour_was_calm(session):
+    came(session, 500)
+    attack_mode.update_attack_mode(session, now=NOON + MINUTE)
+    came(session, 60, at=NOON + 10 * MINUTE)
+
+    on = []
+    for minutes in (2, 29, 30, 34, 37):
+        now = NOON + minutes * MINUTE
+        assert not attack_mode.update_attack_mode(session, now=now), "it is told of once"
+        on.append(is_on(session, now))
+    assert on == [True, True, True, False, False]
+
+
+def test_while_much_still_comes_it_stays_on(session):
+    for minutes in range(0, 120, 5):
+        came(session, 100, held=90, at=NOON + minutes * MINUTE)
+    attack_mode.update_attack_mode(session, now=NOON + MINUTE * 10)
+
+    attack_mode.update_attack_mode(session, now=NOON + 119 * MINUTE)
+
+    assert is_on(session, NOON + 119 * MINUTE)
+
+
+def test_a_person_switches_it_for_a_time(session):
+    attack_mode.enable_attack_mode(session, until=NOON + HOUR, who="Ada", now=NOON)
+    assert attack_mode.find_active_attack_mode(session, now=NOON).why == "Ada switched it on."
+    assert not attack_mode.update_attack_mode(session, now=NOON + 59 * MINUTE)
+    assert is_on(session, NOON + 59 * MINUTE)
+    assert not is_on(session, NOON + HOUR)
+
+    came(session, 500)
+    attack_mode.disable_attack_mode(session, until=NOON + HOUR)
+    assert not attack_mode.update_attack_mode(session, now=NOON + MINUTE)
+    attack_mode.automate_attack_mode(session)
+    assert attack_mode.update_attack_mode(session, now=NOON + MINUTE)
+
+
+def test_admins_are_told_once_by_mail(session, parts):
+    for email, role in (("a@example.com", RoleName.ADMIN), ("e@example.com", RoleName.EDITOR)):
+        an_account(session, role, email=email).password = "a hash"
+    an_account(session, RoleName.ADMIN, email="new@example.com").password = None
+    came(session, 500)
+
+    told = [watch_for_attack(session, parts.pen, now=NOON + n * MINUTE) for n in (1, 2, 3)]
+
+    assert told == [True, False, False]
+    (letter,) = session.scalars(select(TransactionalEmail))
+    assert letter.address == "a@example.com"
+    assert "500 sign-ups came in within ten minutes" in letter.message["text"]
+    assert "/admin/sign-ups" in letter.message["text"]
+
+
+def test_counts_fall_into_slots_and_are_forgotten(session):
+    for seconds in (0, 299, 300):
+        attack_mode.count_signup(session, held=seconds == 0, now=NOON + timedelta(seconds=seconds))
+
+    found = session.execute(select(SignupCount.slot, SignupCount.asked, SignupCount.held)).all()
+    assert sorted(map(tuple, found)) == [(NOON, 2, 1), (NOON + 5 * MINUTE, 1, 0)]
+    attack_mode.delete_old_signup_counts(session, now=NOON + timedelta(days=8, minutes=1))
+    assert session.scalars(select(SignupCount.slot)).all() == [NOON + 5 * MINUTE]

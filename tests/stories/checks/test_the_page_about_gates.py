@@ -1,0 +1,31 @@
+"""docs/editors/gates.md says what the gates are: every one, in the words of the code."""
+
+import inspect
+import re
+
+from nif.settings import PROJECT
+from nif.stories.checks.checks import CHECKS
+from nif.stories.checks.findings import StoryCheck
+
+PAGE = PROJECT / "docs" / "editors" / "gates.md"
+MEANS = {"BLOCK": "stops", "DECIDE": "stops, unless decided", "WARN": "says so"}
+
+
+def row(gate: StoryCheck) -> str:
+    """A row of the table: codes, what is asked, and what it does."""
+    codes, _, asked = (inspect.getdoc(gate) or "").partition("\n")[0].partition(": ")
+    source = inspect.getsource(gate)
+    for helper in re.findall(r"\b(_[a-z_]+)\(", source):
+        source += inspect.getsource(getattr(inspect.getmodule(gate), helper))
+    found = {name for name in MEANS if f"Weight.{name}" in source}
+    calls = re.findall(r"Finding\((?:[^()]|\([^()]*\))*\)", source)
+    if any("Weight." not in call for call in calls) or not calls:
+        found.add("BLOCK")
+    does = ", or ".join(MEANS[name] for name in MEANS if name in found)
+    return f"| {codes} | {asked[:1].upper()}{asked[1:]} | {does} |"
+
+
+def test_the_page_has_a_row_for_every_gate_and_no_other() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if re.match(r"\| G\d", line)]
+
+    assert rows == [row(gate) for gate in CHECKS]

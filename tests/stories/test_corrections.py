@@ -1,0 +1,318 @@
+"""Every change to a published story is a revision with a kind, and the kinds keep their word."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from sqlalchemy import func, select
+
+from nif.accounts.models import RoleName
+from nif.errors import Conflict, Invalid, NotAllowed
+from nif.stories import corrections
+from nif.stories.autosave import store_autosave
+from nif.stories.corrections import (
+    NoteInput,
+    StoryChange,
+    StoryNote,
+    confirm_style_edit,
+    revise_story,
+)
+from nif.stories.drafts import get_story, save_draft
+from nif.stories.models import ChangeKind, NotePlacement, NoteSeverity, Revision, StoryStanding
+from nif.stories.publishing import hash_revision_content, publish_story
+from nif.stories.queries import get_published_revision, list_stories_since
+from tests.conftest import NOON
+from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
+
+NUMBER = count()
+LATER = NOON + timedelta(hours=1)
+LEAD = "Palisade Records has sold its catalogue for £3m."
+SPELT = "Palisade Records has sold it's catalogue for £3m."
+WRONG = NoteInput(
+    was="it was sold for £3m", now_="it was sold for £4m", severity=NoteSeverity.MINOR
+)
+
+
+def published(session, **given):
+    story = a_draft(session, **{"headline": "Palisade Sells", "lead": LEAD, **given})
+    publish_story(session, story, by=None, now=NOON)
+    return story
+
+
+def edit(session, story, **given):
+    copy = story_copy(**{"headline": "Palisade Sells", "lead": LEAD, **given})
+    save_draft(session, story, copy, edits=story.edits, now=LATER)
+
+
+def change(session, story, kind, note=None, *, by=None, now=LATER, **given):
+    by = by or an_account(session, email=f"{next(NUMBER)}@example.com")
+    given = {"summary": "What changed", **given}
+    return revise_story(session, story, StoryChange(kind, note=note, **given), by=by, now=now)
+
+
+def correct(session, story, *, lead="It was sold for £4m.", **given):
+    edit(session, story, lead=lead)
+    note = NoteInput(**{**vars(WRONG), **given})
+    return change(session, story, ChangeKind.CORRECTION, note)
+
+
+def notes(session):
+    return session.scalars(select(StoryNote).order_by(StoryNote.id)).all()
+
+
+def problems(session, story, kind, note=None, **given):
+    with pytest.raises(Invalid) as refusal:
+        change(session, story, kind, note, **given)
+    return refusal.value.problems
+
+
+def test_readers_go_on_seeing_the_current_revision_until_the_next(session):
+    story = published(session)
+    before = shelf_version(session)
+
+    edit(session, story, lead=SPELT)
+    assert get_published_revision(session, story.slug).lead == LEAD
+    assert shelf_version(session) == before
+
+    revision = change(session, story, ChangeKind.STYLE)
+    assert get_published_revision(session, story.slug) is revision
+    assert (revision.n, revision.lead, revision.changed) == (2, SPELT, len("its it's "))
+    assert shelf_version(session) == before + 1
+
+
+def test_a_revision_keeps_when_it_was_first_published_and_says_who_and_why(session):
+    story = published(session)
+    editor = an_account(session)
+    edit(session, story, dek="Nobody knows the buyer")
+
+    revision = change(session, story, ChangeKind.UPDATE, NoteInput("The buyer is named"), by=editor)
+
+    assert (revision.kind, revision.summary) == (ChangeKind.UPDATE, "What changed")
+    assert (revision.first_published_at, revision.published_at) == (NOON, LATER)
+    assert (revision.published_by_id, revision.slug) == (editor.id, story.slug)
+    assert story.first_published_at == NOON
+
+
+def test_every_revision_stays(session):
+    story = published(session)
+    correct(session, story)
+    session.expire_all()
+
+    leads = select(Revision.n, Revision.lead).order_by(Revision.n)
+    assert session.execute(leads).all() == [(1, LEAD), (2, "It was sold for £4m.")]
+
+
+def test_style_does_not_date_a_story_anew(session):
+    story = published(session)
+    edit(session, story, lead=SPELT)
+
+    assert change(session, story, ChangeKind.STYLE).modified_at == NOON
+    assert correct(session, story).modified_at == LATER
+
+
+def test_a_change_of_what_was_said_is_no_style(session):
+    story = published(session)
+    edit(session, story, lead="It was sold for £4m.")
+
+    found = problems(session, story, ChangeKind.STYLE)
+
+    assert "a number" in found["kind"]
+    assert get_published_revision(session, story.slug).n == 1
+
+
+def test_a_second_person_may_confirm_that_it_is_style_and_readers_are_told(session):
+    story = published(session)
+    one, other = (an_account(session, email=f"{name}@example.com") for name in "ab")
+    edit(session, story, headline="Palisade sells")
+    confirm_style_edit(session, story, by=one, now=LATER)
+
+    assert "kind" in problems(session, story, ChangeKind.STYLE, by=one)
+    revision = change(session, story, ChangeKind.STYLE, by=other)
+    assert revision.confirmed_by == one.name
+
+
+def test_who_made_a_change_is_no_second_person_for_it(session):
+    story = published(session)
+    one, other = (an_account(session, email=f"{name}@example.com") for name in ("a", "b"))
+    store_autosave(
+        session, story.id, {"lead": LEAD}, edits=0, by=other, now=NOON - timedelta(hours=1)
+    )
+    edit(session, story, lead=LEAD.replace("£3m", "£4m"))
+    store_autosave(session, story.id, {"lead": "x"}, edits=story.edits, by=one, now=LATER)
+
+    with pytest.raises(NotAllowed):
+        confirm_style_edit(session, story, by=one, now=LATER)
+
+    confirm_style_edit(session, story, by=other, now=LATER)
+    assert change(session, story, ChangeKind.STYLE, by=one).confirmed_by == other.name
+
+
+def test_a_confirmation_is_of_what_was_saved_then(session):
+    story = published(session)
+    edit(session, story, headline="Palisade sells")
+    confirm_style_edit(session, story, by=an_account(session, email="a@example.com"), now=LATER)
+    edit(session, story, headline="Palisade buys")
+
+    assert "kind" in problems(session, story, ChangeKind.STYLE)
+
+
+def test_a_correction_says_what_was_wrong_and_what_is_right(session):
+    story = published(session)
+    correct(session, story, cause="A typo", reported_by_reader=True)
+
+    (note,) = notes(session)
+    assert note.text == (
+        "Correction, 20 November 2026, 13:00 UTC: An earlier version of this story said it was "
+        "sold for £3m. It was sold for £4m. Reported by a reader."
+    )
+    assert note.sentence.startswith("An earlier version")
+    assert (note.kind, note.severity, note.from_n, note.to_n) == ("correction", "minor", 1, 2)
+
+
+@pytest.mark.parametrize("missing", ["was", "now_", "severity"])
+def test_half_a_correction_is_refused(session, missing):
+    story = published(session)
+    edit(session, story, lead="It was sold for £4m.")
+    note = NoteInput(**{**vars(WRONG), missing: None if missing == "severity" else ""})
+
+    assert list(problems(session, story, ChangeKind.CORRECTION, note)) == [missing]
+    assert notes(session) == []
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.UPDATE, ChangeKind.RIGHT_OF_REPLY])
+def test_every_other_note_has_its_words(session, kind):
+    story = published(session)
+    edit(session, story, lead="It was sold for £4m.")
+
+    assert list(problems(session, story, kind, summary=" ")) == ["summary", "text"]
+
+
+def test_a_kind_that_is_none_is_refused(session):
+    story = published(session)
+    edit(session, story, lead=SPELT)
+
+    assert list(problems(session, story, ChangeKind.PUBLISH)) == ["kind"]
+
+
+@pytest.mark.parametrize("from_n", [0, 2])
+def test_only_versions_that_were_there_were_wrong(session, from_n):
+    story = published(session)
+    edit(session, story, lead="It was sold for £4m.")
+    note = NoteInput(**{**vars(WRONG), "from_n": from_n})
+
+    assert list(problems(session, story, ChangeKind.CORRECTION, note)) == ["from_n"]
+
+
+@pytest.mark.parametrize(
+    ("severity", "place", "standing"),
+    [
+        (NoteSeverity.MINOR, NotePlacement.FOOT, StoryStanding.SOUND),
+        (NoteSeverity.SIGNIFICANT, NotePlacement.TOP, StoryStanding.SOUND),
+        (NoteSeverity.SERIOUS, NotePlacement.TOP, StoryStanding.CORRECTED),
+    ],
+)
+def test_severity_decides_the_place(session, severity, place, standing):
+    revision = correct(session, published(session), severity=severity)
+
+    assert (notes(session)[0].place, revision.standing) == (place, standing)
+
+
+def test_what_was_said_before_the_headline_stays(session):
+    story = published(session)
+    correct(session, story, severity=NoteSeverity.SERIOUS)
+    edit(session, story, lead="It was sold for £5m.")
+
+    assert change(session, story, ChangeKind.UPDATE, NoteInput("More")).label == "Corrected"
+
+
+@pytest.mark.parametrize("kind", list(ChangeKind))
+def test_nothing_changed_is_a_conflict_but_for_notes_that_need_no_change(session, kind):
+    story = published(session)
+    admin = an_account(session, RoleName.ADMIN)
+
+    if kind in {"clarification", "editors_note", "retraction", "removal"}:
+        assert change(session, story, kind, NoteInput("It is so"), by=admin).n == 2
+    else:
+        with pytest.raises(Conflict, match="Nothing was changed"):
+            change(session, story, kind, NoteInput("It is so"), by=admin)
+
+
+def test_a_retraction_passes_where_a_gate_would_not_and_is_no_news_any_more(session):
+    other = a_story(session)
+    story = published(session)
+    edit(session, story, lead="", sources=[])
+
+    revision = change(session, story, ChangeKind.RETRACTION, NoteInput("It was invented"))
+
+    assert (revision.label, notes(session)[0].place) == ("Retracted", NotePlacement.TOP)
+    nobody = select(Revision.story_id).where(Revision.id == 0)
+    news = list_stories_since(session, nobody, since=NOON - timedelta(days=1), most=9)
+    assert [one.id for one in news] == [other.id]
+
+
+def test_gates_stand_before_every_other_change(session):
+    story = published(session)
+    edit(session, story, sources=[])
+
+    found = problems(session, story, ChangeKind.UPDATE, NoteInput("More"))
+    assert list(found) == ["sources"]
+
+
+def test_of_a_removed_story_the_address_and_the_reason_stay(session):
+    story = published(session)
+    revision = change(session, story, ChangeKind.REMOVAL, NoteInput("A court forbids it"))
+
+    assert (revision.lead, revision.sections, revision.block) == ("", [], [])
+    names = ("slug", "story_type", "headline", "byline", "answers", *corrections.REMOVED_CONTENT)
+    assert revision.content_hash == hash_revision_content(
+        {name: getattr(revision, name) for name in names}
+    )
+    assert get_published_revision(session, story.slug) is revision
+    edit(session, story, lead=SPELT)
+    with pytest.raises(Conflict, match="removed"):
+        change(session, story, ChangeKind.UPDATE, NoteInput("More"))
+
+
+def test_a_clarification_is_not_an_editors_to_decide(session):
+    story = published(session)
+    with pytest.raises(NotAllowed):
+        change(session, story, ChangeKind.CLARIFICATION, NoteInput("We meant so"))
+
+
+def test_a_draft_has_nothing_to_revise(session):
+    with pytest.raises(Conflict, match="not published"):
+        change(session, a_draft(session), ChangeKind.STYLE)
+
+
+@pytest.mark.parametrize("seen", [(1, 1), (2, 2)])
+def test_what_someone_else_changed_meanwhile_is_a_conflict(session, seen):
+    story = published(session)
+    edit(session, story, lead=SPELT)
+
+    with pytest.raises(Conflict, match="Someone else"):
+        change(session, story, ChangeKind.STYLE, seen=seen)
+    assert change(session, story, ChangeKind.STYLE, seen=(1, 2)).n == 2
+
+
+def test_of_two_who_revise_at_once_one_is_told(database):
+    with database.transaction() as session:
+        story = published(session)
+        editor = an_account(session)
+        edit(session, story, lead=SPELT)
+
+    def press(_):
+        try:
+            with database.transaction() as session:
+                found = get_story(session, story.id, lock=True)
+                revise_story(
+                    session, found, StoryChange(ChangeKind.STYLE, "x"), by=editor, now=LATER
+                )
+        except Conflict:
+            return "told"
+        return "revised"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(press, range(2))) == ["revised", "told"]
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Revision)) == 2

@@ -1,0 +1,197 @@
+"""Pictures in stories: counted wherever they are shown, frozen whole, and never changed unseen."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from nif.errors import Conflict, Invalid
+from nif.ledger.verification import verify_ledger
+from nif.media.library import PictureFraming, change_picture, delete_picture
+from nif.media.models import DigitalSourceType, Picture
+from nif.stories.corrections import NoteInput, StoryChange, revise_story
+from nif.stories.diff import compare_revisions
+from nif.stories.drafts import SectionInput, create_draft, save_draft
+from nif.stories.ledger_entries import LiveRevisions, revision_payload_of
+from nif.stories.models import BlockStyle, ChangeKind, Revision, Story
+from nif.stories.pictures import PICTURE_GONE
+from nif.stories.publishing import freeze_revision, publish_story
+from nif.stories.style_edit_guard import list_protected_changes
+from tests.conftest import NOON
+from tests.factories import a_draft, an_account, story_copy, texts
+from tests.media.pictures import kept, ready, said
+
+LATER = NOON + timedelta(hours=1)
+
+
+def uses(session: Session, *pictures: Picture) -> list[int]:
+    for picture in pictures:
+        session.refresh(picture)
+    return [picture.uses for picture in pictures]
+
+
+def showing(lead: Picture | None, after: Picture | None = None) -> dict[str, Any]:
+    """What a copy says of its pictures: the one that leads it, and the one after a section."""
+    section = SectionInput("Why it matters:", ["It is so."], after.id if after else None)
+    lead_id = lead.id if lead else None
+    return {"headline": "Palisade Sells", "picture_id": lead_id, "sections": [section]}
+
+
+def edit(session: Session, story: Story, **given: Any) -> None:
+    save_draft(session, story, story_copy(**given), edits=story.edits, now=LATER)
+
+
+def published(session: Session, **given: Any) -> tuple[Story, Revision]:
+    story = a_draft(session, **given)
+    return story, publish_story(session, story, by=None, now=NOON)
+
+
+def test_every_place_that_shows_a_picture_is_counted(session: Session) -> None:
+    one, two = ready(session), ready(session)
+
+    story = a_draft(session, **showing(one, one))
+    assert uses(session, one, two) == [2, 0]
+    edit(session, story, **showing(one, two))
+    assert uses(session, one, two) == [1, 1]
+    publish_story(session, story, by=None, now=NOON)
+    assert uses(session, one, two) == [2, 2]
+    edit(session, story, **showing(None))
+
+    assert uses(session, one, two) == [1, 1]
+    with pytest.raises(Conflict):
+        delete_picture(session, one)
+
+
+def test_every_revision_counts_for_good(session: Session) -> None:
+    picture, admin = ready(session), an_account(session)
+    story, _ = published(session, **showing(picture))
+
+    edit(session, story, **{**showing(picture), "lead": "It has sold nothing."})
+    note = NoteInput(text="The sale fell through.")
+    revise_story(
+        session, story, StoryChange(ChangeKind.UPDATE, "No sale", note), by=admin, now=LATER
+    )
+
+    assert uses(session, picture) == [3]
+
+
+def test_a_picture_that_is_gone_is_told_and_nothing_is_written(session: Session) -> None:
+    picture, gone = ready(session), ready(session)
+    story = a_draft(session, **showing(picture))
+    given = showing(gone, picture)
+    delete_picture(session, gone)
+
+    with pytest.raises(Invalid) as told:
+        edit(session, story, **given)
+    with pytest.raises(Invalid):
+        create_draft(session, story_copy(**given), author_id=None, now=NOON)
+
+    assert told.value.problems == {"pictures": PICTURE_GONE}
+    assert (story.picture_id, uses(session, picture)) == (picture.id, [1])
+
+
+def test_a_revision_keeps_the_picture_as_it_was(session: Session) -> None:
+    lead, after = ready(session), ready(session, caption="The buyer")
+
+    _, revision = published(session, **showing(lead, after))
+    change_picture(
+        session, lead, said(credit="Somebody else"), PictureFraming(), edits=0, now=LATER
+    )
+    session.expire_all()
+
+    assert revision.picture is not None
+    assert (revision.picture["id"], revision.picture["credit"]) == (lead.id, "Ana Ruiz/NIF")
+    assert revision.picture["shapes"]["share"]["jpeg"][0][1:] == [1200, 630]
+    assert revision.sections[0]["picture"]["caption"] == "The buyer"
+    assert revision_payload_of(revision)["picture"] == revision.picture
+    assert verify_ledger(session, LiveRevisions(session)).broken is None
+
+
+def test_a_story_without_pictures_is_frozen_as_it_was_before_there_were_any(
+    session: Session,
+) -> None:
+    story = a_draft(session, headline="Palisade Sells")
+    with_keys = freeze_revision(session, story, by=None, now=NOON)
+    story.sections = [{key: s[key] for key in ("label", "bullets")} for s in story.sections]
+
+    revision = freeze_revision(session, story, by=None, now=NOON)
+
+    assert revision.content_hash == with_keys.content_hash
+    assert set(revision.sections[0]) == {"anchor", "label", "bullets"}
+    assert "picture" not in revision_payload_of(revision_of(session, story))
+
+
+def revision_of(session: Session, story: Story) -> Revision:
+    return publish_story(session, story, by=None, now=NOON)
+
+
+def test_what_became_of_a_picture_is_told_and_is_not_style(session: Session) -> None:
+    one, two, by = ready(session), ready(session, alt="A blue wall"), an_account(session)
+    story, without = published(session, **showing(None))
+    frozen = []
+    for given in (showing(one), showing(two, one)):
+        edit(session, story, **given)
+        frozen.append(freeze_revision(session, story, by=None, now=LATER, before=without))
+    first, second = frozen
+
+    assert told(compare_revisions(without, first)) == [("Picture", "added")]
+    assert told(compare_revisions(first, second)) == [("Picture", "changed"), ("Picture", "added")]
+    assert told(compare_revisions(second, without)) == [("Picture", "removed")] * 2
+    assert (
+        list_protected_changes(without, first)
+        == list_protected_changes(first, second)
+        == ["a picture"]
+    )
+    with pytest.raises(Invalid, match="This touches a picture"):
+        revise_story(session, story, StoryChange(ChangeKind.STYLE, "A wall"), by=by, now=LATER)
+
+
+def test_another_cut_of_the_same_picture_is_a_change_without_a_word(session: Session) -> None:
+    picture = ready(session)
+    story, before = published(session, **showing(picture))
+    after = freeze_revision(session, story, by=None, now=LATER, before=before)
+    shapes: Mapping[str, Any] = {**picture_of(after)["shapes"], "wide": {"jpeg": [["x", 1, 1]]}}
+    after.picture = {**picture_of(after), "shapes": shapes}
+
+    (passage,) = compare_revisions(before, after)
+
+    assert (passage.what, passage.changed) == ("changed", 0)
+    assert list_protected_changes(before, after) == ["a picture"]
+
+
+def told(passages: Any) -> list[tuple[str, str]]:
+    return [(one.where, one.what) for one in passages]
+
+
+def picture_of(revision: Revision) -> dict[str, Any]:
+    assert revision.picture is not None
+    return revision.picture
+
+
+def test_what_ai_made_is_said_in_the_block_and_never_denied(session: Session) -> None:
+    made = ready(session, source_type=DigitalSourceType.BY_AI, credit="Midjourney/NIF")
+    helped = ready(session, source_type=DigitalSourceType.WITH_AI, credit="Ana Ruiz/NIF")
+    own = ready(session)
+    full = {"block_style": BlockStyle.FULL}
+
+    plain = freeze_revision(session, a_draft(session, **showing(own), **full), by=None, now=NOON)
+    story = a_draft(session, **showing(made, helped), **full)
+    revision = freeze_revision(session, story, by=None, now=NOON)
+
+    assert texts(plain.block)[-1].endswith("and no generative AI was used to make it.")
+    assert texts(revision.block)[-3:] == [
+        "AI made a picture in this story (Midjourney/NIF).",
+        "AI was used to make a picture in this story (Ana Ruiz/NIF).",
+        "Nobody paid for this story and we know of no relationship with anyone in it.",
+    ]
+
+
+def test_a_picture_that_is_being_prepared_keeps_its_story_from_readers(session: Session) -> None:
+    story = a_draft(session, **showing(kept(session)))
+
+    assert freeze_revision(session, story, by=None, now=NOON).picture is None
+    with pytest.raises(Invalid) as caught:
+        publish_story(session, story, by=None, now=NOON)
+    assert list(caught.value.problems) == ["picture_id"]

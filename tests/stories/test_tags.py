@@ -1,0 +1,32 @@
+import pytest
+
+from nif.errors import Invalid
+from nif.stories import tags as stories_tags
+from nif.stories.tags import list_most_used_tags, parse_tags, tag_names_of
+from tests.conftest import NOON
+from tests.factories import a_draft, a_story
+
+
+def test_the_topics_that_the_newest_stories_carry_most_come_by_name(session, monkeypatch):
+    a_story(session, at=NOON.replace(year=2025), tags=["Long Ago", "Deals"])
+    for tags in (["touring", "AI"], ["touring", "AI"], ["touring", "AI", "Deals"]):
+        a_story(session, at=NOON, tags=tags)
+    a_draft(session, tags=["Not Published"])
+
+    assert list(list_most_used_tags(session, most=3).values()) == ["AI", "Deals", "touring"]
+    assert list(list_most_used_tags(session, most=2)) == ["ai", "touring"]
+    monkeypatch.setattr(stories_tags, "RECENT_STORIES", 3)
+    assert "long-ago" not in list_most_used_tags(session)
+
+
+def test_topics_are_typed_by_name_and_have_to_be_there(session):
+    a_story(session, tags=["AI Music", "Deals"])
+
+    assert parse_tags(session, " Deals,, ai  music ,deals") == ("ai-music", "deals")
+    assert parse_tags(session, " , ") == ()
+    assert tag_names_of(session, ["deals", "gone"]) == {"deals": "Deals"}
+    with pytest.raises(Invalid) as refusal:
+        parse_tags(session, "Deals, Gardening")
+    assert refusal.value.problems == {
+        "topics": "No story carries this yet, so it is no topic: Gardening."
+    }

@@ -1,0 +1,156 @@
+import pytest
+
+from nif.stories.drafts import SourceInput
+from nif.stories.ledger_entries import revision_payload_of
+from nif.stories.models import ReasonCode, SourceKind, Story, StorySource
+from nif.stories.publishing import freeze_revision
+from nif.stories.transparency_block import (
+    REASONS_WITHOUT_SUBJECT,
+    build_transparency_block,
+    reason_clause_of,
+)
+from tests.conftest import NOON
+from tests.factories import a_draft
+
+DMN = "Digital Music News"
+
+
+def a_source(publisher="", kind=SourceKind.PUBLICATION, **given):
+    return StorySource(
+        kind=kind, publisher=publisher, **{"title": "", "url": "", "seen_by_us": True, **given}
+    )
+
+
+def own():
+    return a_source(kind=SourceKind.OWN_REPORTING)
+
+
+def release(publisher):
+    return a_source(publisher, SourceKind.PRESS_RELEASE)
+
+
+def sentences(*sources, reason=None, subject=""):
+    story = Story(sources=list(sources), reason_code=reason, reason_subject=subject)
+    return [sentence.text for sentence in build_transparency_block(story)]
+
+
+def test_the_seed_storys_block_is_to_the_letter():
+    said = sentences(
+        a_source(DMN, url="https://www.digitalmusicnews.com/"),
+        reason=ReasonCode.TOPIC_NEWS,
+        subject="AI training on copyrighted material",
+    )
+
+    assert said == [
+        "This story was written with information from Digital Music News.",
+        "We covered it because it's news regarding AI training on copyrighted material.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "listed"),
+    [
+        ([DMN], DMN),
+        ([DMN, "Billboard"], f"{DMN} and Billboard"),
+        ([DMN, "Billboard", "Variety"], f"{DMN}, Billboard, and Variety"),
+        (["A", "B", "C", "D"], "A, B, C, and D"),
+        ([DMN, "Billboard", DMN], f"{DMN} and Billboard"),
+        ([DMN, DMN], DMN),
+    ],
+)
+def test_sources_are_listed_as_a_person_would_and_named_once(names, listed):
+    said = sentences(*(a_source(name) for name in names))
+
+    assert said == [f"This story was written with information from {listed}."]
+
+
+def test_a_story_that_nif_found_out_itself_says_so():
+    assert sentences(own()) == ["This story is based on our own reporting."]
+
+
+def test_own_reporting_beside_others_is_told_apart():
+    said = sentences(own(), a_source(DMN), release("Palisade Records"))
+
+    assert said == [
+        f"This story combines our own reporting with information from {DMN} and Palisade Records."
+    ]
+
+
+def test_a_story_from_a_press_release_alone_says_so():
+    said = sentences(release("Palisade Records"), release("Palisade Records"))
+
+    assert said == ["This story is based on a press release from Palisade Records."]
+
+
+def test_a_press_release_among_other_sources_is_one_of_them():
+    said = sentences(release("Palisade Records"), a_source(DMN))
+
+    assert said == [f"This story was written with information from Palisade Records and {DMN}."]
+
+
+def test_a_source_without_a_publisher_goes_by_its_title():
+    said = sentences(a_source(kind=SourceKind.COURT_FILING, title="Doe v. NVIDIA"))
+
+    assert said == ["This story was written with information from Doe v. NVIDIA."]
+
+
+def test_every_address_of_a_source_is_kept_with_its_name():
+    story = Story(
+        sources=[
+            a_source(DMN, url="https://example.com/1"),
+            a_source(DMN, url="https://example.com/2"),
+            a_source(DMN, url="https://example.com/1"),
+            a_source("Nobody", url=""),
+        ]
+    )
+
+    [sentence] = build_transparency_block(story)
+    assert sentence.links == ((DMN, "https://example.com/1"), (DMN, "https://example.com/2"))
+
+
+def test_without_records_nothing_is_said():
+    assert sentences() == []
+    assert reason_clause_of(Story(sources=[])) == ""
+
+
+def test_a_reason_without_sources_is_said_alone():
+    said = sentences(reason=ReasonCode.EXCLUSIVE)
+
+    assert said == [
+        "We covered it because we found it out ourselves and nobody else had reported it."
+    ]
+
+
+@pytest.mark.parametrize("reason", ReasonCode)
+def test_every_reason_makes_a_whole_sentence(reason):
+    [said] = sentences(reason=reason, subject="SUBJECT {odd}")
+
+    assert said.startswith("We covered it because ")
+    assert said.endswith(".")
+    assert ("SUBJECT {odd}" in said) is (reason not in REASONS_WITHOUT_SUBJECT)
+    assert "{subject}" not in said
+
+
+def test_who_is_not_named_is_told_with_the_reason_and_never_with_a_name(session) -> None:
+    def shy(because: str) -> SourceInput:
+        return SourceInput(
+            SourceKind.INTERVIEW,
+            "A manager at a label",
+            "Talk with Wren Callowpike",
+            "https://example.com/wren",
+            unnamed_because=because,
+            known_to="Sam Okafor",
+        )
+
+    job, suit = "they could lose their job", "they were threatened with a suit"
+    story = a_draft(session, sources=[shy(job), shy(suit), shy(job)])
+    revision = freeze_revision(session, story, by=None, now=NOON)
+
+    told = [one["text"] for one in revision.block if one["kind"] == "sources_unnamed"]
+    assert told == [
+        f"Two of our sources asked not to be named because {job}. An editor knows who they are.",
+        f"One of our sources asked not to be named because {suit}. An editor knows who this is.",
+    ]
+    public = str([revision.sources, revision.block, revision_payload_of(revision)])
+    assert "A manager at a label" in public
+    assert not [name for name in ("Wren", "wren", "Okafor", "known_to") if name in public]

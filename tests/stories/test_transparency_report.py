@@ -1,0 +1,119 @@
+"""The numbers of the public report are those of the records."""
+
+from datetime import timedelta
+from typing import Any
+
+from nif.accounts.models import RoleName
+from nif.ledger.queries import find_chain_end
+from nif.register.models import RelationshipType, RelationshipVisibility
+from nif.stories.corrections import NoteInput, StoryChange, revise_story
+from nif.stories.declarations import (
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    StoryAiUse,
+    StoryOrigin,
+)
+from nif.stories.drafts import get_story
+from nif.stories.models import ChangeKind, CheckOverride, NoteSeverity, text_fingerprint_of
+from nif.stories.reader_reports import (
+    ReportKind,
+    ReportVerdict,
+    answer_reader_report,
+    create_reader_report,
+)
+from nif.stories.transparency_report import build_transparency_report
+from tests.conftest import NOON
+from tests.factories import NOTHING_TO_DECLARE, a_draft, a_story, an_account
+from tests.register.entries import a_party, a_relationship
+
+TODAY = NOON.date()
+
+
+def answers(**given: AnswerInput) -> dict[str, Any]:
+    asked = {DeclarationQuestion(name): one for name, one in given.items()}
+    return {"answers": {**NOTHING_TO_DECLARE, **asked}}
+
+
+def test_an_empty_newsroom_has_nothing_to_count(session) -> None:
+    found = build_transparency_report(session, on=TODAY)
+
+    assert (found.stories.total, found.stories.since, found.end) == (0, None, None)
+    assert found.notes.median_stood is None
+    assert found.reports.median_answer is None
+    assert found.notes.by_severity == {"minor": 0, "significant": 0, "serious": 0}
+
+
+def test_published_stories_are_counted_by_what_was_answered(session) -> None:
+    told = AnswerInput(RelationshipDeclaration.DECLARED, {"sentences": ['We own "kind": "it".']})
+    a_story(session)
+    a_story(session, **answers(origin=AnswerInput(StoryOrigin.READER_TIP), relationships=told))
+    a_story(session, reason_subject='"kind": "relationship"')
+    a_draft(session, **answers(origin=AnswerInput(StoryOrigin.OWNER)))
+    checked = text_fingerprint_of(a_draft(session, headline="By a machine"))
+    used = AnswerInput(StoryAiUse.GENERATED, {"tools": "Scribe 2", "checked": checked})
+    a_story(session, headline="By a machine", **answers(ai=used))
+
+    found = build_transparency_report(session, on=TODAY).stories
+
+    assert (found.total, found.since, found.with_relationship) == (4, NOON, 1)
+    assert found.by_origin == {"monitoring": 3, "reader_tip": 1}
+    assert found.by_ai == {"none": 3, "generated": 1}
+    assert found.by_type == {"brief": 4}
+
+
+def test_what_was_decided_about_gates_is_counted_with_its_reasons(session) -> None:
+    rows = [a_story(session), a_story(session)]
+    hidden = a_draft(session)
+    for story_id in (*(row.story_id for row in rows), hidden.id):
+        made = CheckOverride(story_id=story_id, code="G11", reason="It is news.", by="Sam", at=NOON)
+        session.add(made)
+    session.flush()
+
+    found = build_transparency_report(session, on=TODAY)
+
+    assert found.by_gate == {"G11": 2}
+    assert [(one.code, one.reason, one.count) for one in found.overrides] == [
+        ("G11", "It is news.", 2)
+    ]
+
+
+def test_corrections_and_reports_are_counted_with_the_time_that_they_took(session) -> None:
+    editor = an_account(session, RoleName.STANDARDS)
+    for n, hours in enumerate((1, 3, 50)):
+        story = get_story(session, a_story(session, lead=f"Was {n}.").story_id)
+        story.lead = f"Is {n}."
+        note = NoteInput(was=f"was {n}", now_=f"It is {n}.", severity=NoteSeverity.MINOR)
+        change = StoryChange(ChangeKind.CORRECTION, "Put right", note)
+        revision = revise_story(
+            session, story, change, by=editor, now=NOON + timedelta(hours=hours)
+        )
+    for minutes in (10, 20):
+        made = create_reader_report(
+            session, revision, ReportKind.ERROR, "No", contact=None, now=NOON
+        )
+        if minutes == 10:
+            later = NOON + timedelta(minutes=minutes)
+            answer_reader_report(
+                session, made.id, ReportVerdict.UPHELD, "Yes", by=editor, now=later
+            )
+
+    found = build_transparency_report(session, on=TODAY)
+
+    assert found.notes.by_severity == {"minor": 3, "significant": 0, "serious": 0}
+    assert found.notes.median_stood == timedelta(hours=3)
+    assert found.reports.by_verdict == {"open": 1, "upheld": 1}
+    assert found.reports.median_answer == timedelta(minutes=10)
+    assert found.end == find_chain_end(session)
+
+
+def test_the_register_is_counted_as_it_is_in_public(session) -> None:
+    party = a_party(session)
+    a_relationship(session, party)
+    a_relationship(
+        session, party, RelationshipType.CUSTOMER, visibility=RelationshipVisibility.MATCH_ONLY
+    )
+
+    found = build_transparency_report(session, on=TODAY)
+
+    assert (found.listed, found.withheld) == (1, 1)

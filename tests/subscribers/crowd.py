@@ -1,0 +1,70 @@
+"""A small crowd of subscribers who differ in everything that can be asked."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from nif.sends.models import ProviderEvent
+from nif.subscribers import segment_conditions
+from nif.subscribers.segment_queries import load_segment_context, search_subscribers
+from nif.subscriptions.consent import record_consent
+from nif.subscriptions.models import (
+    ConsentAction,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    SuppressionReason,
+)
+from nif.subscriptions.suppression_list import suppress_address
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_subscription
+
+LONG_AGO = NOON - timedelta(days=400)
+ZONE = "Europe/London"
+
+
+def a_crowd(session: Session) -> None:
+    """ann: daily. bob: daily and weekly, long ago. cy: pending. dee: left, and suppressed."""
+    daily, weekly = a_list(session, "daily"), a_list(session, "weekly")
+    ann = a_subscription(session, daily, "Ann@One.example")
+    bob = a_subscription(session, daily, "bob_b@two.example")
+    _on(session, bob, weekly.id)
+    a_subscription(session, weekly, "cy@two.example", SubscriptionState.PENDING)
+    dee = a_subscription(session, weekly, "dee%d@one.example", SubscriptionState.LEFT)
+    for each, at in ((bob, LONG_AGO), (dee, LONG_AGO)):
+        each.subscriber.created_at = at
+    record_consent(session, ann, ConsentAction.CONFIRMED, HERE, now=NOON)
+    record_consent(session, bob, ConsentAction.CONFIRMED, HERE, now=LONG_AGO)
+    suppress_address(
+        session, "dee%d@one.example", SuppressionReason.BOUNCED, source="event", now=NOON
+    )
+    session.flush()
+
+
+def a_click(session: Session, who: Subscriber, at: datetime) -> None:
+    given = {"attempt_id": None, "detail": None, "received_at": at}
+    session.add(
+        ProviderEvent(id=f"c{who.id}", kind="click", subscriber_id=who.id, happened_at=at, **given)
+    )
+    session.flush()
+
+
+def asked(session: Session, *rows: str, match: str = "all") -> segment_conditions.SegmentConditions:
+    """Conditions from "field operator value"."""
+    parts = [dict(zip(("field", "operator", "value"), row.split(" "), strict=True)) for row in rows]
+    lists = load_segment_context(session, ZONE).lists
+    return segment_conditions.parse_conditions({"match": match, "conditions": parts}, lists=lists)
+
+
+def names(session: Session, *rows: str, match: str = "all") -> list[str]:
+    """The first two letters of whom conditions find, in the order of the page."""
+    page = search_subscribers(
+        session, asked(session, *rows, match=match), load_segment_context(session, ZONE)
+    )
+    return [one.subscriber.canonical[:2] for one in page.people]
+
+
+def _on(session: Session, known: Subscription, list_id: int) -> None:
+    given = {"state": SubscriptionState.CONFIRMED, "asked_at": NOON, "confirmed_at": NOON}
+    session.add(Subscription(subscriber_id=known.subscriber_id, list_id=list_id, **given))
+    session.flush()

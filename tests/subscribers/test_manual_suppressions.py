@@ -1,0 +1,121 @@
+"""Looking through the list of whom the house mails no more."""
+
+from datetime import timedelta
+
+import pytest
+
+from nif.database import Database
+from nif.errors import Invalid
+from nif.sends import suppression_sync
+from nif.subscribers import manual_suppressions, suppression_search
+from nif.subscribers.suppression_search import ProviderSync, SuppressionPage
+from nif.subscriptions.models import SuppressionReason as Reason
+from nif.subscriptions.suppression_list import (
+    add_suppressions,
+    record_erased_address,
+    suppress_address,
+)
+from tests.conftest import NOON
+from tests.fakes import FakeMailer
+
+FIRST, SECOND = "first-1@example.com", "first2@example.com"
+
+
+def page(
+    database: Database, reason: str = "", begins: str = "", after: str | None = None
+) -> SuppressionPage:
+    with database.reading() as session:
+        return suppression_search.search_suppressions(
+            session, suppression_search.parse_suppression_filter(reason, begins), after=after
+        )
+
+
+def names(found: SuppressionPage) -> list[str]:
+    return [one.suppression.canonical for one in found.rows]
+
+
+def test_pages_follow_each_other_to_the_end(database: Database) -> None:
+    there = {
+        f"r{n:03}@example.com" for n in range(2 * suppression_search.SUPPRESSIONS_PER_PAGE + 3)
+    }
+    with database.transaction() as session:
+        add_suppressions(session, dict.fromkeys(there, Reason.BOUNCED), source="import:1", now=NOON)
+        record_erased_address(session, "r0@example.com", source="test", now=NOON)
+    for asked in (("", ""), ("bounced", ""), ("", "r"), ("bounced", "r")):
+        seen, after = [], None
+        while True:
+            reason, begins = asked
+            found = page(database, reason, f"{begins}01" if begins else "", after)
+            seen += names(found)
+            if (after := found.after) is None:
+                break
+        expected = [one for one in there if one.startswith("r01" if asked[1] else "r")]
+        assert sorted(seen) == sorted(expected)
+        assert len(seen) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("begins", "found"),
+    [
+        ("first", {FIRST, SECOND}),
+        ("FIRST-", {FIRST}),
+        ("first2@example.com", {SECOND}),
+        ("irst", set()),
+        ("first%", set()),
+        ("firs_", set()),
+        ("erased:", set()),
+    ],
+)
+def test_addresses_are_found_by_how_they_begin_and_hashes_by_nothing(
+    database: Database, begins: str, found: set[str]
+) -> None:
+    """Whatever order the language of the database has: a hyphen counts."""
+    with database.transaction() as session:
+        for one in (FIRST, SECOND, "firz@example.com", "fir@example.com"):
+            suppress_address(session, one, Reason.BOUNCED, source="event bounce", now=NOON)
+        record_erased_address(session, "first@example.com", source="test", now=NOON)
+
+    assert set(names(page(database, "", begins))) == found
+
+
+@pytest.mark.parametrize(
+    ("reason", "begins"), [("erased", ""), ("x", ""), ("", "ab"), ("", "ä" * 5), ("", "abc\0")]
+)
+def test_what_cannot_be_looked_for_is_refused(reason: str, begins: str) -> None:
+    with pytest.raises(Invalid):
+        suppression_search.parse_suppression_filter(reason, begins)
+
+
+def test_it_says_what_the_provider_knows(database: Database, mailer: FakeMailer) -> None:
+    later = NOON + timedelta(hours=1)
+    with database.transaction() as session:
+        suppress_address(session, "told@x.example", Reason.MANUAL, source="by hand: x", now=NOON)
+        suppress_address(
+            session, "theirs@x.example", Reason.BOUNCED, source="event bounce", now=NOON
+        )
+        add_suppressions(session, {"not@x.example": Reason.BOUNCED}, source="import:1", now=NOON)
+    suppression_sync.push_suppressions(database.transaction, mailer, clock=lambda: later)
+    with database.transaction() as session:
+        suppress_address(session, "waits@x.example", Reason.MANUAL, source="by hand: x", now=later)
+    found = {one.suppression.canonical.split("@")[0]: one for one in page(database).rows}
+
+    assert {name: one.known for name, one in found.items()} == {
+        "told": ProviderSync.TOLD,
+        "theirs": ProviderSync.THEIRS,
+        "not": ProviderSync.NOT_TOLD,
+        "waits": ProviderSync.WAITS,
+    }
+    assert found["told"].told_at == later
+    assert [name for name, one in found.items() if one.may_lift] == ["waits", "told"]
+
+
+def test_a_pasted_list_may_be_written_in_many_ways() -> None:
+    text = (
+        '\n"Ann" <Ann@X.example>, bo@x.example;cy@x.example\tdi@x.example  ed@x.example\n\nnone\n'
+    )
+    found = manual_suppressions.parse_pasted_addresses(text)
+
+    assert sorted(one[:2] for one in found.canonicals) == ["an", "bo", "cy", "di", "ed"]
+    assert found.wrong == ["none"]
+    with pytest.raises(Invalid, match="At most 10,000"):
+        manual_suppressions.parse_pasted_addresses("a@x.example " * 10_001)

@@ -1,0 +1,141 @@
+"""Another address: confirmed from there, and whoever was a subscriber there is the same person."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from nif.errors import Expired, NotFound
+from nif.subscriptions.address_change import (
+    address_change_token,
+    cancel_address_change,
+    complete_address_change,
+    get_address_change,
+    request_address_change,
+)
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.models import (
+    AddressChange,
+    Consent,
+    ConsentAction,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    SuppressionReason,
+)
+from nif.subscriptions.suppression_list import record_erased_address, suppress_address
+from nif.tokens import TokenPurpose, Tokens
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_subscription, confirmed_by_day
+
+TOKENS = Tokens([b"a key"])
+NEW = parse_address("New@example.org")
+PENDING, CONFIRMED, LEFT = SubscriptionState
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def daily(session):
+    return a_list(session)
+
+
+@pytest.fixture
+def ann(session, daily):
+    a_subscription(session, daily)
+    return a_subscription(session, daily, "ann@example.com").subscriber
+
+
+def asked(session, ann, now=NOON):
+    is_told, change = request_address_change(session, ann, NEW, HERE, now=now)
+    assert is_told
+    return address_change_token(change, TOKENS)
+
+
+def counts(session, one):
+    session.refresh(one)
+    assert confirmed_by_day(session, one) == one.confirmed_count
+    return (one.pending_count, one.confirmed_count, one.left_count)
+
+
+def test_only_the_link_moves_the_address_and_only_once(session, ann, daily):
+    token = asked(session, ann)
+    assert ann.address == "ann@example.com"
+
+    moved = complete_address_change(session, token, TOKENS, HERE, now=NOON)
+
+    assert (moved.id, moved.address, moved.canonical) == (ann.id, *NEW)
+    assert counts(session, daily) == (0, 2, 0)
+    assert [one.action for one in session.scalars(select(Consent))] == [ConsentAction.CHANGED]
+    with pytest.raises(Expired):
+        complete_address_change(session, token, TOKENS, HERE, now=NOON)
+
+
+def test_a_link_is_good_for_a_week_and_until_there_is_a_newer_one(session, ann):
+    first = asked(session, ann)
+    assert get_address_change(session, first, TOKENS, now=NOON + timedelta(days=7))
+    with pytest.raises(Expired):
+        get_address_change(session, first, TOKENS, now=NOON + timedelta(days=7) + SECOND)
+    second = asked(session, ann, NOON + timedelta(days=1))
+    with pytest.raises(Expired):
+        get_address_change(session, first, TOKENS, now=NOON)
+    assert get_address_change(session, second, TOKENS, now=NOON)
+    cancel_address_change(session, ann)
+    with pytest.raises(Expired):
+        get_address_change(session, second, TOKENS, now=NOON)
+    with pytest.raises(NotFound):
+        get_address_change(session, TOKENS.make(TokenPurpose.PREFERENCES, ann.id), TOKENS, now=NOON)
+
+
+@pytest.mark.parametrize("how", ["suppressed", "erased"])
+def test_an_address_that_must_not_be_mailed_is_not_and_moves_nobody(session, ann, how):
+    token = asked(session, ann)
+    if how == "erased":
+        record_erased_address(session, NEW.canonical, source="test", now=NOON)
+    else:
+        reason = SuppressionReason.COMPLAINED
+        suppress_address(session, NEW.canonical, reason, source="test", now=NOON)
+
+    assert request_address_change(session, ann, NEW, HERE, now=NOON) == (True, None)
+    with pytest.raises(Expired):
+        complete_address_change(session, token, TOKENS, HERE, now=NOON)
+    assert ann.address == "ann@example.com"
+
+
+def test_the_new_address_is_written_to_once_a_day_and_the_old_one_three_times(session, ann, daily):
+    bea = a_subscription(session, daily, "bea@example.com").subscriber
+    who = [ann, ann, ann, ann, bea]
+
+    told = [request_address_change(session, one, NEW, HERE, now=NOON) for one in who]
+
+    assert [(is_told, change is not None) for is_told, change in told] == [
+        (True, True),
+        *[(True, False)] * 2,
+        *[(False, False), (True, False)],
+    ]
+
+
+def test_whoever_is_a_subscriber_there_becomes_the_same_person(session, ann, daily):
+    weekly, monthly = a_list(session, "weekly"), a_list(session, "monthly")
+    other = a_subscription(session, weekly, NEW.written).subscriber
+    gone = other.id
+    for one, state in ((daily, LEFT), (monthly, PENDING)):
+        moved = a_subscription(session, one, state=state)
+        moved.subscriber_id = gone
+    session.add(
+        Consent(
+            **{"subscriber_id": gone, "list_id": weekly.id, "action": ConsentAction.CONFIRMED},
+            **{"at": NOON, "source": "/confirm", "network": "unknown"},
+        )
+    )
+    session.add(AddressChange(subscriber_id=gone, address="x", canonical="x", asked_at=NOON))
+    session.flush()
+
+    complete_address_change(session, asked(session, ann), TOKENS, HERE, now=NOON)
+
+    mine = select(Subscription).where(Subscription.subscriber_id == ann.id)
+    states = {one.mailing_list.slug: one.state for one in session.scalars(mine)}
+    assert states == {"daily": CONFIRMED, "weekly": CONFIRMED, "monthly": PENDING}
+    assert session.get(Subscriber, gone) is None
+    assert {one.subscriber_id for one in session.scalars(select(Consent))} == {ann.id}
+    assert counts(session, daily) == (0, 2, 0)
+    assert (counts(session, weekly), counts(session, monthly)) == ((0, 1, 0), (1, 0, 0))

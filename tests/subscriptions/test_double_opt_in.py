@@ -1,0 +1,382 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from nif.errors import Expired, NotFound
+from nif.subscriptions.double_opt_in import (
+    AddressMailLimit,
+    SubscriptionRequestResult,
+    confirm_subscription,
+    confirmation_token,
+    get_subscription_to_confirm,
+    list_other_requests,
+    request_subscription,
+)
+from nif.subscriptions.email_address import parse_address
+from nif.subscriptions.lists import all_lists, archive_list, find_default_list, get_list
+from nif.subscriptions.models import (
+    Consent,
+    ConsentWording,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    SuppressionReason,
+)
+from nif.subscriptions.suppression_list import is_suppressed, suppress_address
+from nif.subscriptions.unsubscribe import unsubscribe_from_list
+from nif.tokens import TokenPurpose, Tokens
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_subscription
+
+ANN = "ann@example.com"
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+TOKENS = Tokens([b"a key"])
+PENDING, CONFIRMED, LEFT = SubscriptionState
+
+
+@pytest.fixture
+def daily(session):
+    """A list with two other readers on it, beside another list with one."""
+    a_subscription(session, a_list(session, slug="noise"))
+    daily = a_list(session)
+    a_subscription(session, daily)
+    a_subscription(session, daily, state=PENDING)
+    return daily
+
+
+def ask(session, mailing_list, who=ANN, where=HERE, now=NOON):
+    return request_subscription(session, mailing_list, parse_address(who), where, now=now)
+
+
+def ask_and_confirm(session, mailing_list, *, now=NOON):
+    token = confirmation_token(ask(session, mailing_list, now=now).pending, TOKENS)
+    return confirm_subscription(session, token, TOKENS, HERE, now=now)
+
+
+def counts(session, mailing_list):
+    session.refresh(mailing_list)
+    return (mailing_list.pending_count, mailing_list.confirmed_count, mailing_list.left_count)
+
+
+def actions(session):
+    return [str(action) for action in session.scalars(select(Consent.action).order_by(Consent.id))]
+
+
+def size(session, model):
+    return session.scalar(select(func.count()).select_from(model))
+
+
+def test_asking_makes_a_pending_subscription_that_calls_for_a_mail(session, daily):
+    asked = ask(session, daily, "Ann@Example.com")
+
+    assert (asked.pending.state, asked.known) == (PENDING, None)
+    assert asked.pending.subscriber.address == "Ann@example.com"
+    assert asked.pending.asked_at == NOON
+    assert counts(session, daily) == (2, 1, 0)
+    assert actions(session) == ["asked"]
+
+
+def test_confirming_makes_a_subscription_whole(session, daily):
+    asked = ask(session, daily).pending
+
+    subscription = confirm_subscription(
+        session, confirmation_token(asked, TOKENS), TOKENS, HERE, now=NOON + DAY
+    )
+
+    assert subscription is asked
+    assert (subscription.state, subscription.confirmed_at) == (CONFIRMED, NOON + DAY)
+    assert counts(session, daily) == (1, 2, 0)
+    assert actions(session) == ["asked", "confirmed"]
+
+
+def test_confirming_twice_is_no_error_and_changes_nothing(session, daily):
+    token = confirmation_token(ask(session, daily).pending, TOKENS)
+    confirm_subscription(session, token, TOKENS, HERE, now=NOON)
+
+    again = confirm_subscription(session, token, TOKENS, HERE, now=NOON + 30 * DAY)
+
+    assert (again.state, again.confirmed_at) == (CONFIRMED, NOON)
+    assert counts(session, daily) == (1, 2, 0)
+    assert actions(session) == ["asked", "confirmed"]
+
+
+def test_looking_at_a_confirmation_link_confirms_nothing(session, daily):
+    token = confirmation_token(ask(session, daily).pending, TOKENS)
+
+    assert get_subscription_to_confirm(session, token, TOKENS, now=NOON).state is PENDING
+    assert counts(session, daily) == (2, 1, 0)
+
+
+def test_a_token_is_good_for_seven_days(session, daily):
+    token = confirmation_token(ask(session, daily).pending, TOKENS)
+
+    with pytest.raises(Expired):
+        confirm_subscription(session, token, TOKENS, HERE, now=NOON + 7 * DAY + SECOND)
+
+    assert confirm_subscription(session, token, TOKENS, HERE, now=NOON + 7 * DAY).state is CONFIRMED
+
+
+def test_a_newer_asking_replaces_the_token_of_an_earlier_one(session, daily):
+    first = confirmation_token(ask(session, daily).pending, TOKENS)
+    second = confirmation_token(ask(session, daily, now=NOON + DAY).pending, TOKENS)
+
+    with pytest.raises(Expired):
+        confirm_subscription(session, first, TOKENS, HERE, now=NOON + DAY)
+
+    assert counts(session, daily) == (2, 1, 0)
+    assert confirm_subscription(session, second, TOKENS, HERE, now=NOON + DAY).state is CONFIRMED
+
+
+def test_a_forged_token_is_not_found(session, daily):
+    asked = ask(session, daily).pending
+    who, when = asked.subscriber_id << 20 | daily.id, int(NOON.timestamp())
+    forged = [
+        confirmation_token(asked, Tokens([b"another key"])),
+        TOKENS.make(TokenPurpose.UNSUBSCRIBE, who, when),
+        TOKENS.make(TokenPurpose.CONFIRM, who + (1000 << 20), when),
+        TOKENS.make(TokenPurpose.CONFIRM, who + 1000, when),
+    ]
+
+    for token in forged:
+        with pytest.raises(NotFound):
+            confirm_subscription(session, token, TOKENS, HERE, now=NOON)
+    assert counts(session, daily) == (2, 1, 0)
+
+
+def test_an_old_link_does_not_bring_back_a_reader_who_left(session, daily):
+    token = confirmation_token(ask(session, daily).pending, TOKENS)
+    subscription = confirm_subscription(session, token, TOKENS, HERE, now=NOON)
+    unsubscribe_from_list(session, subscription, HERE, now=NOON)
+
+    with pytest.raises(Expired):
+        confirm_subscription(session, token, TOKENS, HERE, now=NOON)
+
+    assert (subscription.state, counts(session, daily)) == (LEFT, (1, 1, 1))
+
+
+def test_a_reader_who_left_may_join_again(session, daily):
+    unsubscribe_from_list(session, ask_and_confirm(session, daily), HERE, now=NOON)
+
+    again = ask_and_confirm(session, daily, now=NOON + DAY)
+
+    assert (again.state, again.confirmed_at, again.left_at) == (CONFIRMED, NOON + DAY, None)
+    assert counts(session, daily) == (1, 2, 0)
+    assert actions(session) == ["asked", "confirmed", "left", "asked", "confirmed"]
+
+
+def test_a_confirmed_reader_who_asks_again_is_told_so(session, daily):
+    subscription = ask_and_confirm(session, daily)
+
+    asked = ask(session, daily, "ANN@example.com", now=NOON + DAY)
+
+    assert (asked.pending, asked.known) == (None, subscription.subscriber)
+    assert (subscription.state, subscription.asked_at) == (CONFIRMED, NOON)
+    assert counts(session, daily) == (1, 2, 0)
+    assert actions(session) == ["asked", "confirmed"]
+
+
+def test_the_lists_of_a_reader_are_apart(session, daily):
+    other = a_list(session, slug="other")
+    ask_and_confirm(session, daily)
+
+    asked = ask(session, other, now=NOON + DAY)
+
+    assert (asked.pending.list_id, asked.pending.state) == (other.id, PENDING)
+    assert counts(session, daily) == (1, 2, 0)
+    assert counts(session, other) == (1, 0, 0)
+
+
+def test_an_address_gets_one_mail_a_day(session, daily):
+    assert ask(session, daily).pending
+    assert ask(session, daily, now=NOON + DAY - SECOND).pending is None
+    assert ask(session, daily, "bob@example.com", now=NOON + DAY - SECOND).pending
+    assert ask(session, daily, now=NOON + DAY).pending
+
+
+def test_an_address_gets_three_mails_a_month(session, daily):
+    mailed = [day for day in range(32) if ask(session, daily, now=NOON + day * DAY).pending]
+
+    assert mailed == [0, 1, 2, 30, 31]
+
+
+def test_asking_in_vain_keeps_the_link_that_is_out(session, daily):
+    token = confirmation_token(ask(session, daily).pending, TOKENS)
+    ask(session, daily, now=NOON + SECOND)
+
+    assert confirm_subscription(session, token, TOKENS, HERE, now=NOON + SECOND).state is CONFIRMED
+
+
+def test_three_confirmations_are_the_most_unless_a_person_lets_a_fourth_through(session, daily):
+    for day in range(3):
+        ask(session, daily, now=NOON + day * DAY)
+    address, later = parse_address(ANN), NOON + 3 * DAY
+
+    assert ask(session, daily, now=later).over is AddressMailLimit.MONTH
+    asked = request_subscription(session, daily, address, HERE, now=later + DAY, let_through=True)
+    assert asked.pending
+
+
+def test_a_second_list_on_the_same_day_joins_the_link_that_is_out(session, daily):
+    weekly = a_list(session, slug="weekly")
+    first = ask(session, daily).pending
+
+    again = ask(session, weekly, now=NOON + SECOND)
+
+    assert (again.pending, again.over) == (None, None)
+    assert again.joined.state is PENDING
+    assert list_other_requests(session, first, now=NOON + SECOND) == [again.joined]
+    assert counts(session, weekly) == (1, 0, 0)
+    assert actions(session) == ["asked", "asked"]
+    assert ask(session, weekly, now=NOON + 2 * SECOND) == SubscriptionRequestResult(None), (
+        "it is answered already"
+    )
+    archive_list(session, weekly, now=NOON)
+    assert list_other_requests(session, first, now=NOON + SECOND) == [], (
+        "what has ended is not offered"
+    )
+
+
+def test_a_second_list_waits_where_no_link_is_out(session, daily):
+    weekly = a_list(session, slug="weekly")
+    ask_and_confirm(session, daily)
+
+    assert ask(session, weekly, now=NOON + SECOND).over is AddressMailLimit.DAY
+    assert ask(session, daily, now=NOON + SECOND) == SubscriptionRequestResult(None), (
+        "there is nothing to confirm"
+    )
+    assert counts(session, weekly) == (0, 0, 0)
+    assert ask(session, weekly, now=NOON + DAY).pending
+
+
+def test_a_link_offers_nothing_that_is_old_confirmed_or_somebody_elses(session, daily):
+    lists = [a_list(session, slug=slug) for slug in ("old", "own", "other")]
+    ask(session, lists[0])
+    confirmed = ask_and_confirm(session, lists[1], now=NOON + DAY)
+    ask(session, lists[2], "bob@example.com", now=NOON + 8 * DAY)
+
+    asked = ask(session, daily, now=NOON + 8 * DAY)
+
+    assert asked.pending
+    assert confirmed.state is CONFIRMED
+    assert list_other_requests(session, asked.pending, now=NOON + 8 * DAY) == []
+
+
+@pytest.mark.parametrize("reason", [r for r in SuppressionReason if r != "unsubscribed"])
+def test_an_address_that_must_not_be_mailed_is_not_and_leaves_no_trace(session, daily, reason):
+    suppress_address(session, ANN, reason, source="noise", now=NOON)
+    before = size(session, Subscriber)
+
+    asked = ask(session, daily, "Ann@example.com")
+
+    assert (asked.pending, asked.known) == (None, None)
+    assert (size(session, Subscriber), size(session, Consent)) == (before, 0)
+    assert ask(session, daily, "bob@example.com").pending
+
+
+def test_a_reader_who_unsubscribed_from_all_comes_back_by_confirming(session, daily):
+    suppress_address(session, ANN, SuppressionReason.UNSUBSCRIBED, source="event", now=NOON)
+    suppress_address(
+        session, "bob@example.com", SuppressionReason.UNSUBSCRIBED, source="", now=NOON
+    )
+
+    asked = ask(session, daily).pending
+    assert is_suppressed(session, ANN)
+    confirm_subscription(session, confirmation_token(asked, TOKENS), TOKENS, HERE, now=NOON)
+    session.flush()
+
+    assert not is_suppressed(session, ANN)
+    assert is_suppressed(session, "bob@example.com")
+
+
+def test_confirming_forgives_no_complaint(session, daily):
+    asked = ask(session, daily).pending
+    suppress_address(session, ANN, SuppressionReason.COMPLAINED, source="event", now=NOON)
+
+    confirm_subscription(session, confirmation_token(asked, TOKENS), TOKENS, HERE, now=NOON)
+    session.flush()
+
+    assert is_suppressed(session, ANN)
+
+
+def test_every_consent_keeps_what_proves_it(session, daily):
+    where = replace(HERE, source="/subscribe", network="192.0.2.0/24", wording="I would like…")
+    asked = ask(session, daily, where=where).pending
+    where = replace(where, source="/confirm", network="2001:db8:1::/48", wording=None)
+    confirm_subscription(session, confirmation_token(asked, TOKENS), TOKENS, where, now=NOON + DAY)
+
+    first, second = session.scalars(select(Consent).order_by(Consent.id))
+    assert (first.at, first.source, first.network) == (NOON, "/subscribe", "192.0.2.0/24")
+    assert session.get_one(ConsentWording, first.wording).text == "I would like…"
+    assert (second.at, second.source, second.network) == (NOON + DAY, "/confirm", "2001:db8:1::/48")
+    assert second.wording is None
+    assert {first.list_id, second.list_id} == {daily.id}
+
+
+def test_a_wording_is_kept_once_and_another_one_is_another_version(session, daily):
+    for n, words in enumerate(["Old words", "Old words", "New words"]):
+        where = replace(HERE, wording=words)
+        ask(session, daily, f"r{n}@example.com", where, now=NOON + n * DAY)
+
+    a, b, c = session.scalars(select(Consent.wording).order_by(Consent.id))
+    assert a == b != c
+    assert session.get_one(ConsentWording, a).first_used_at == NOON
+    assert size(session, ConsentWording) == 2
+
+
+def test_a_very_long_source_is_cut(session, daily):
+    ask(session, daily, where=replace(HERE, source="/subscribe?" + "x" * 5000))
+
+    assert len(session.scalars(select(Consent.source)).one()) == 300
+
+
+def test_lists_are_found_by_their_slug_and_named_oldest_first(session):
+    assert (find_default_list(session), list(all_lists(session))) == (None, [])
+    second, first = a_list(session, slug="z"), a_list(session, slug="a")
+
+    assert get_list(session, "a") is first
+    assert list(all_lists(session)) == [second, first]
+    assert find_default_list(session) is second
+
+
+@pytest.mark.parametrize("slug", ["", "Daily", "dail"])
+def test_a_list_that_is_not_there_is_not_found(session, daily, slug):
+    with pytest.raises(NotFound):
+        get_list(session, slug)
+
+
+def test_pressing_confirm_twice_at_once_confirms_once(database):
+    with database.transaction() as session:
+        daily = a_list(session)
+        token = confirmation_token(ask(session, daily).pending, TOKENS)
+
+    def press(_):
+        with database.transaction() as session:
+            return confirm_subscription(session, token, TOKENS, HERE, now=NOON).state
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(press, range(8))) == {CONFIRMED}
+
+    with database.transaction() as session:
+        assert actions(session) == ["asked", "confirmed"]
+        assert counts(session, get_list(session, "daily")) == (0, 1, 0)
+
+
+def test_asking_many_times_at_once_makes_one_subscription_and_one_mail(database):
+    with database.transaction() as session:
+        a_list(session)
+
+    def press(n):
+        where = replace(HERE, network=f"192.0.{n}.0/24")
+        with database.transaction() as session:
+            return ask(session, get_list(session, "daily"), where=where).pending is not None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(press, range(8))) == 1
+
+    with database.transaction() as session:
+        assert counts(session, get_list(session, "daily")) == (1, 0, 0)
+        assert (size(session, Subscriber), size(session, Subscription)) == (1, 1)

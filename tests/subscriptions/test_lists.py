@@ -1,0 +1,150 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from nif.errors import Conflict, Invalid
+from nif.subscriptions.lists import ListSettings, create_list, settings_of_list, update_list
+from nif.subscriptions.models import MailingList
+from tests.conftest import NOON
+from tests.factories import a_list
+
+LATER = NOON + timedelta(days=1)
+
+
+def a_charter(**given):
+    good = {"slug": "daily", "title": "NIF Daily", "schedule": "daily 07:30", "zone": "Europe/Rome"}
+    return ListSettings(**{**good, **given})
+
+
+def test_a_new_list_is_kept_as_founded_and_has_nobody_on_it(session):
+    a_list(session, slug="noise")
+
+    daily = create_list(session, a_charter(description="Every morning"), now=NOON)
+    session.expire_all()
+
+    assert (daily.slug, daily.title, daily.description) == ("daily", "NIF Daily", "Every morning")
+    assert (daily.schedule, daily.zone, daily.created_at) == ("daily 07:30", "Europe/Rome", NOON)
+    assert (daily.pending_count, daily.confirmed_count, daily.left_count) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("slug", ""),
+        ("slug", "Daily"),
+        ("slug", "a b"),
+        ("slug", "a--b"),
+        ("slug", "-a"),
+        ("slug", "a/b"),
+        ("slug", "daily\n"),
+        ("slug", "über"),
+        ("title", " "),
+        ("zone", "Mars/Olympus"),
+        ("zone", "europe/london"),
+        ("zone", ""),
+        ("zone", "../etc/passwd"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(session, field, value):
+    with pytest.raises(Invalid) as refusal:
+        create_list(session, a_charter(**{field: value}), now=NOON)
+
+    assert list(refusal.value.problems) == [field]
+    assert session.scalar(select(func.count()).select_from(MailingList)) == 0
+
+
+def test_everything_wrong_is_said_at_once(session):
+    with pytest.raises(Invalid) as refusal:
+        create_list(session, a_charter(slug="", title="", zone=""), now=NOON)
+
+    assert list(refusal.value.problems) == ["slug", "title", "zone"]
+
+
+def test_a_slug_is_given_once(session):
+    create_list(session, a_charter(title="The First"), now=NOON)
+
+    with pytest.raises(Conflict, match="daily"):
+        create_list(session, a_charter(title="The Second"), now=NOON)
+
+    create_list(session, a_charter(slug="daily-2"), now=NOON)
+    assert session.scalar(select(func.count()).select_from(MailingList)) == 2
+
+
+def rechartered(session, mailing_list, *, edits=0, now=LATER, **given):
+    charter = replace(settings_of_list(mailing_list), **given)
+    return update_list(session, mailing_list, charter, edits=edits, now=now)
+
+
+def test_a_list_is_changed_and_each_field_that_changed_is_told(session):
+    noise, daily = a_list(session, slug="noise"), a_list(session)
+
+    found = rechartered(
+        session, daily, title="News", language="de", schedule="weekly fri 18:00", is_shown=False
+    )
+    session.expire_all()
+
+    assert found == {
+        "title": ("NIF Daily", "News"),
+        "schedule": ("daily 07:30", "weekly fri 18:00"),
+        "language": ("", "de"),
+        "is_shown": (True, False),
+    }
+    assert (daily.title, daily.language, daily.is_shown, daily.edits) == ("News", "de", False, 1)
+    assert daily.scheduled_at == LATER
+    assert (noise.title, noise.schedule, noise.edits) == ("NIF Daily", "daily 07:30", 0)
+
+
+def test_the_short_name_never_changes_and_saving_what_is_so_is_no_change(session):
+    daily = a_list(session)
+
+    assert rechartered(session, daily, slug="other") == {}
+    assert (daily.slug, daily.edits) == ("daily", 0)
+
+
+def test_who_began_with_an_older_state_is_told(session):
+    daily = a_list(session)
+    rechartered(session, daily, title="First")
+
+    with pytest.raises(Conflict, match="Somebody else"):
+        rechartered(session, daily, title="Second")
+
+    assert daily.title == "First"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "begins"),
+    [(("ai",), (), True), (("ai",), ("deals",), True), (("ai", "deals"), ("ai",), False),
+     ((), ("ai",), False)],
+)  # fmt: skip
+def test_a_list_that_carries_more_begins_with_the_news_of_a_period(session, before, after, begins):
+    daily = a_list(session, topics=before)
+
+    rechartered(session, daily, topics=after)
+
+    assert (daily.news_from == LATER) is begins
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("zone", "Mars/Olympus"),
+        ("title", "Two\nlines"),
+        ("description", "Bcc:\r\nall@example.com"),
+        ("sender_name", "NIF\r\nBcc: all@example.com"),
+        ("sender_name", "NIF <other@example.com>"),
+        ("sender_name", "x" * 81),
+        ("language", "xx"),
+        ("family", "No Family"),
+        ("topics", tuple(map(str, range(51)))),
+    ],
+)
+def test_what_a_list_cannot_be_changes_nothing(session, field, value):
+    daily = a_list(session)
+
+    with pytest.raises(Invalid) as refusal:
+        rechartered(session, daily, **{field: value})
+
+    assert list(refusal.value.problems) == [field]
+    assert (daily.title, daily.edits) == ("NIF Daily", 0)

@@ -1,0 +1,77 @@
+from datetime import timedelta
+
+from nif.limits import wider_network_of
+from nif.subscriptions.signup_limits import (
+    SIGNUPS_PER_DOMAIN_AN_HOUR,
+    SIGNUPS_PER_NETWORK_AN_HOUR,
+    SIGNUPS_PER_SITE_AN_HOUR,
+    SIGNUPS_PER_WIDER_NETWORK_AN_HOUR,
+    SignupLimit,
+    allow_confirmation,
+    allow_mail,
+    find_exceeded_limit,
+)
+from tests.conftest import NOON
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+def many(session, count, *, who="r{}@gmail.com", network="192.0.2.0/24", now=NOON):
+    """What each of so many wishes is beyond."""
+    return [
+        find_exceeded_limit(session, who.format(n), network.format(n // 256, n % 256), now=now)
+        for n in range(count)
+    ]
+
+
+def test_a_network_has_so_many_wishes_an_hour(session):
+    most = SIGNUPS_PER_NETWORK_AN_HOUR
+
+    assert many(session, most + 2)[-3:] == [None, SignupLimit.NETWORK, SignupLimit.NETWORK]
+    assert many(session, 1, network="198.51.100.0/24") == [None]
+    assert many(session, 1, now=NOON + HOUR - SECOND) == [SignupLimit.NETWORK]
+    assert many(session, 1, now=NOON + HOUR) == [None]
+
+
+def test_networks_next_to_each_other_have_so_many_together(session):
+    most = SIGNUPS_PER_WIDER_NETWORK_AN_HOUR
+
+    found = many(session, most + 1, network="10.1.{1}.0/24")
+
+    assert found == [None] * most + [SignupLimit.SURROUNDINGS]
+    assert many(session, 1, network="10.2.0.0/24") == [None]
+
+
+def test_a_domain_has_so_many_unless_it_is_everyones(session):
+    most, network = SIGNUPS_PER_DOMAIN_AN_HOUR, "10.{1}.0.0/24"
+
+    found = many(session, most + 1, who="r{}@victim.example", network=network)
+
+    assert found == [None] * most + [SignupLimit.DOMAIN]
+    assert many(session, most + 1, network=network)[-1] is None
+
+
+def test_the_house_has_so_many_and_one_network_cannot_use_them_up(session):
+    many(session, SIGNUPS_PER_SITE_AN_HOUR)
+    most = SIGNUPS_PER_SITE_AN_HOUR - SIGNUPS_PER_NETWORK_AN_HOUR
+
+    found = many(session, most + 1, network="{0}.{1}.0.0/24")
+
+    assert found == [None] * most + [SignupLimit.HOUSE]
+
+
+def test_an_address_gets_one_mail_a_day_and_three_confirmations_a_month(session):
+    for day, allowed in enumerate([True, True, True, False]):
+        now = NOON + day * DAY
+        assert allow_mail(session, "ann@example.com", now=now)
+        assert not allow_mail(session, "ann@example.com", now=now + DAY - SECOND)
+        assert allow_confirmation(session, "ann@example.com", now=now) is allowed
+    assert allow_mail(session, "bob@example.com", now=NOON)
+
+
+def test_what_a_network_lies_in():
+    assert wider_network_of("192.0.2.0/24") == "192.0.0.0/16"
+    assert wider_network_of("2001:db8:1::/48") == "2001:db8::/32"
+    assert wider_network_of("unknown") == "unknown"

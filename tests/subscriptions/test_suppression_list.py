@@ -1,0 +1,131 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from random import Random
+
+import pytest
+from sqlalchemy import func, select
+
+from nif.subscriptions import suppression_list
+from nif.subscriptions.models import Suppression, SuppressionCountChange, SuppressionReason
+from nif.subscriptions.suppression_list import (
+    add_suppressions,
+    delete_suppression,
+    find_erased_addresses,
+    is_suppressed,
+    lift_suppressions,
+    record_erased_address,
+    suppress_address,
+    suppress_addresses,
+)
+from tests.conftest import NOON
+
+ANN = "ann@example.com"
+LATER = NOON + timedelta(days=1)
+Reason = SuppressionReason
+
+
+def test_an_address_is_suppressed_with_its_reason_source_and_moment(session):
+    suppress_address(session, ANN, Reason.BOUNCED, source="event bounce", now=NOON)
+
+    found = session.get_one(Suppression, ANN)
+    assert (found.reason, found.source, found.at) == (Reason.BOUNCED, "event bounce", NOON)
+
+
+def test_others_are_mailed_on(session):
+    suppress_address(session, "bob@example.com", Reason.BOUNCED, source="noise", now=NOON)
+    suppress_address(session, "ann@example.org", Reason.COMPLAINED, source="noise", now=NOON)
+
+    assert not is_suppressed(session, ANN)
+    assert is_suppressed(session, "bob@example.com")
+
+
+@pytest.mark.parametrize("graver", [Reason.BOUNCED, Reason.COMPLAINED])
+def test_a_graver_reason_replaces_a_readers_own_wish(session, graver):
+    suppress_address(session, ANN, Reason.UNSUBSCRIBED, source="first", now=NOON)
+    suppress_address(session, "bob@example.com", Reason.UNSUBSCRIBED, source="noise", now=NOON)
+
+    suppress_address(session, ANN, graver, source="second", now=LATER)
+    session.expire_all()
+
+    found = session.get_one(Suppression, ANN)
+    assert (found.reason, found.source, found.at) == (graver, "second", LATER)
+    assert session.get_one(Suppression, "bob@example.com").source == "noise"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Reason.BOUNCED, Reason.UNSUBSCRIBED),
+        (Reason.COMPLAINED, Reason.UNSUBSCRIBED),
+        (Reason.COMPLAINED, Reason.BOUNCED),
+        (Reason.BOUNCED, Reason.INVALID),
+        (Reason.MANUAL, Reason.UNSUBSCRIBED),
+        (Reason.INVALID, Reason.UNSUBSCRIBED),
+        (Reason.BOUNCED, Reason.BOUNCED),
+    ],
+)
+def test_otherwise_the_first_reason_stays(session, first, second):
+    suppress_address(session, ANN, first, source="first", now=NOON)
+    suppress_address(session, ANN, second, source="second", now=LATER)
+    session.expire_all()
+
+    found = session.get_one(Suppression, ANN)
+    assert (found.reason, found.source, found.at) == (first, "first", NOON)
+    assert session.scalar(select(func.count()).select_from(Suppression)) == 1
+
+
+def recounted(session):
+    found = dict.fromkeys(Reason, 0)
+    rows = select(Suppression.reason, func.count()).group_by(Suppression.reason)
+    return found | dict(session.execute(rows).all())
+
+
+def happen(session, dice):
+    """One of all that makes and ends suppressions."""
+    some = dice.sample([f"r{n}@example.com" for n in range(12)], 4)
+    reason, wish = dice.choice(list(Reason)[:5]), Suppression.reason == Reason.UNSUBSCRIBED
+    source = dice.choice(["event bounce", "by hand: x"])
+    match dice.choice(["suppress", "add", "end", "revive", "erase"]):
+        case "suppress":
+            suppress_addresses(session, some, reason, source=source, now=NOON)
+        case "add":
+            fresh = set(some) - find_erased_addresses(session, some)
+            add_suppressions(session, dict.fromkeys(fresh, reason), source="import:1", now=NOON)
+        case "end":
+            lift_suppressions(session, Suppression.source == "import:1", now=NOON)
+        case "revive":
+            lift_suppressions(session, Suppression.canonical == some[0], wish, now=NOON)
+        case "erase":
+            record_erased_address(session, some[0], source="test", now=NOON)
+            delete_suppression(session, some[0])
+
+
+def test_kept_counters_equal_a_recount_after_any_history(database):
+    dice = Random(3)
+    for _ in range(6):
+        with database.transaction() as session:
+            for _ in range(15):
+                happen(session, dice)
+                assert suppression_list.count_suppressions(session) == recounted(session)
+            suppression_list.compact_suppression_counts(session)
+            assert suppression_list.count_suppressions(session) == recounted(session)
+    with database.reading() as session:
+        assert len(session.scalars(select(SuppressionCountChange)).all()) <= len(Reason)
+
+
+def test_two_who_suppress_the_same_address_at_once_count_it_once(database):
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    with database.transaction() as first, ThreadPoolExecutor(1) as pool:
+        suppress_address(first, ANN, Reason.MANUAL, source="one", now=NOON)
+
+        def second():
+            with database.transaction() as session:
+                suppress_address(session, ANN, Reason.BOUNCED, source="two", now=NOON)
+
+        waits = pool.submit(second)
+        first.commit()
+        waits.result(timeout=20)
+    with database.reading() as session:
+        assert suppression_list.count_suppressions(session) == recounted(session)
+        assert session.get_one(Suppression, ANN).reason is Reason.BOUNCED

@@ -1,0 +1,168 @@
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from nif.errors import Expired, NotFound
+from nif.subscriptions.models import Consent, Subscription, SubscriptionState
+from nif.subscriptions.unsubscribe import (
+    ALL_LISTS,
+    UNDO_WITHIN,
+    get_subscriptions_to_unsubscribe,
+    list_unsubscribe_headers,
+    undo_unsubscribe,
+    unsubscribe_from_list,
+    unsubscribe_token,
+)
+from nif.tokens import TokenPurpose, Tokens
+from tests.conftest import NOON
+from tests.factories import HERE, a_list, a_subscription
+
+TOKENS = Tokens([b"a key"])
+SECOND = timedelta(seconds=1)
+PENDING, CONFIRMED, LEFT = SubscriptionState
+
+
+@pytest.fixture
+def daily(session):
+    a_subscription(session, a_list(session, slug="noise"))
+    daily = a_list(session)
+    a_subscription(session, daily)
+    return daily
+
+
+@pytest.fixture
+def ann(session, daily):
+    """Her subscription to the daily, beside a stranger's."""
+    return a_subscription(session, daily, "ann@example.com")
+
+
+def counts(session, mailing_list):
+    session.refresh(mailing_list)
+    return (mailing_list.pending_count, mailing_list.confirmed_count, mailing_list.left_count)
+
+
+def actions(session):
+    return [str(action) for action in session.scalars(select(Consent.action).order_by(Consent.id))]
+
+
+def test_a_link_leads_to_its_subscription_for_ever(session, daily, ann):
+    token = unsubscribe_token(ann.subscriber_id, daily.id, TOKENS)
+
+    assert get_subscriptions_to_unsubscribe(session, token, TOKENS) == [ann]
+    unsubscribe_from_list(session, ann, HERE, now=NOON + timedelta(days=5000))
+    assert get_subscriptions_to_unsubscribe(session, token, TOKENS) == [ann]
+
+
+def test_a_link_out_of_everything_leads_to_all_of_a_readers_subscriptions(session, ann):
+    weekly = a_list(session, slug="weekly")
+    other = Subscription(
+        subscriber_id=ann.subscriber_id, list_id=weekly.id, state=PENDING, asked_at=NOON
+    )
+    session.add(other)
+
+    token = unsubscribe_token(ann.subscriber_id, ALL_LISTS, TOKENS)
+
+    assert get_subscriptions_to_unsubscribe(session, token, TOKENS) == [ann, other]
+
+
+def test_the_way_out_is_what_mail_programs_look_for():
+    assert list_unsubscribe_headers("https://news.example.com/unsubscribe/t0ken") == {
+        "List-Unsubscribe": "<https://news.example.com/unsubscribe/t0ken>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def test_a_link_that_we_never_gave_out_is_not_found(session, daily, ann):
+    forged = [
+        unsubscribe_token(ann.subscriber_id, daily.id, Tokens([b"another key"])),
+        unsubscribe_token(ann.subscriber_id + 1000, daily.id, TOKENS),
+        unsubscribe_token(ann.subscriber_id, daily.id + 1000, TOKENS),
+        unsubscribe_token(ann.subscriber_id + 1000, ALL_LISTS, TOKENS),
+        TOKENS.make(TokenPurpose.PREFERENCES, ann.subscriber_id, daily.id),
+        "",
+    ]
+
+    for token in forged:
+        with pytest.raises(NotFound):
+            get_subscriptions_to_unsubscribe(session, token, TOKENS)
+
+
+def test_a_reader_leaves_at_once_and_alone(session, daily, ann):
+    assert unsubscribe_from_list(session, ann, HERE, now=NOON)
+
+    assert (ann.state, ann.left_at) == (LEFT, NOON)
+    assert counts(session, daily) == (0, 1, 1)
+    [consent] = session.scalars(select(Consent))
+    assert (consent.action, consent.at, consent.source) == ("left", NOON, HERE.source)
+    assert (consent.subscriber_id, consent.list_id) == (ann.subscriber_id, daily.id)
+
+
+def test_leaving_twice_is_no_error_and_changes_nothing(session, daily, ann):
+    unsubscribe_from_list(session, ann, HERE, now=NOON)
+
+    assert not unsubscribe_from_list(session, ann, HERE, now=NOON + SECOND)
+
+    assert ann.left_at == NOON
+    assert counts(session, daily) == (0, 1, 1)
+    assert actions(session) == ["left"]
+
+
+def test_the_other_lists_of_a_reader_stay(session, ann):
+    weekly = a_list(session, slug="weekly")
+    bob = a_subscription(session, weekly, "bob@example.com")
+
+    unsubscribe_from_list(session, ann, HERE, now=NOON)
+
+    assert bob.state is CONFIRMED
+    assert counts(session, weekly) == (0, 1, 0)
+
+
+def test_who_never_confirmed_can_leave_too(session, daily):
+    pending = a_subscription(session, daily, state=PENDING)
+
+    assert unsubscribe_from_list(session, pending, HERE, now=NOON)
+
+    assert counts(session, daily) == (0, 1, 1)
+
+
+def test_a_slip_is_undone_within_the_hour(session, daily, ann):
+    unsubscribe_from_list(session, ann, HERE, now=NOON)
+
+    undo_unsubscribe(session, ann, HERE, now=NOON + UNDO_WITHIN)
+
+    assert (ann.state, ann.left_at) == (CONFIRMED, None)
+    assert counts(session, daily) == (0, 2, 0)
+    assert actions(session) == ["left", "confirmed"]
+
+
+def test_a_link_to_leave_does_not_become_one_to_join(session, daily, ann):
+    unsubscribe_from_list(session, ann, HERE, now=NOON)
+
+    with pytest.raises(Expired):
+        undo_unsubscribe(session, ann, HERE, now=NOON + UNDO_WITHIN + SECOND)
+
+    assert (ann.state, counts(session, daily)) == (LEFT, (0, 1, 1))
+    assert actions(session) == ["left"]
+
+
+def test_who_never_confirmed_cannot_come_back_by_leaving(session, daily):
+    pending = a_subscription(session, daily, state=PENDING)
+
+    with pytest.raises(Expired):
+        undo_unsubscribe(session, pending, HERE, now=NOON)
+    unsubscribe_from_list(session, pending, HERE, now=NOON)
+    with pytest.raises(Expired):
+        undo_unsubscribe(session, pending, HERE, now=NOON)
+
+    assert pending.state is LEFT
+
+
+def test_coming_back_twice_is_no_error_and_changes_nothing(session, daily, ann):
+    unsubscribe_from_list(session, ann, HERE, now=NOON)
+
+    for _ in range(2):
+        undo_unsubscribe(session, ann, HERE, now=NOON)
+
+    assert counts(session, daily) == (0, 2, 0)
+    assert actions(session) == ["left", "confirmed"]

@@ -1,0 +1,81 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nif.slugs import make_slug_unique, slugify
+
+
+@pytest.mark.parametrize(
+    ("headline", "slug"),
+    [
+        (
+            "NVIDIA Accused of Training Its AI on Anna's Archive",
+            "nvidia-accused-of-training-its-ai-on-anna-s-archive",
+        ),
+        ("Anna’s Archive", "anna-s-archive"),
+        ("“Responsible AI”: a deal", "responsible-ai-a-deal"),
+        ("4,100 songs / 30% less", "4-100-songs-30-less"),
+        ("  --Trimmed--  ", "trimmed"),
+        ("A…B", "a-b"),
+        ("A\u00a0B\tC\nD", "a-b-c-d"),
+        ("Beyoncé and Sigur Rós", "beyonce-and-sigur-ros"),
+        ("AI—Music", "ai-music"),
+        ("The 2025–26 season", "the-2025-26-season"),
+        ("Rock🎸Roll", "rock-roll"),
+        ("音楽", "untitled"),
+        ("", "untitled"),
+        ("'’'", "untitled"),
+    ],
+)
+def test_every_run_of_other_characters_is_one_hyphen(headline, slug):
+    assert slugify(headline) == slug
+
+
+@given(st.text())
+def test_whatever_the_headline_a_slug_is_short_and_plain(headline):
+    slug = slugify(headline)
+
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug)
+    assert len(slug) <= 90
+
+
+@given(st.lists(st.from_regex(r"[a-z0-9]{1,30}", fullmatch=True), min_size=1, max_size=20))
+def test_a_long_slug_is_cut_at_a_words_edge(words):
+    slug = slugify(" ".join(words))
+
+    kept = slug.split("-")
+    assert kept == words[: len(kept)]
+    assert len("-".join(words[: len(kept) + 1])) > 90 or kept == words
+
+
+@pytest.mark.parametrize(
+    ("headline", "slug"),
+    [
+        ("a" * 90 + " b", "a" * 90),
+        ("a" * 88 + " b", "a" * 88 + "-b"),
+        ("a" * 88 + " bc", "a" * 88),
+        ("a" * 100, "a" * 90),
+    ],
+)
+def test_ninety_characters_are_the_most(headline, slug):
+    assert slugify(headline) == slug
+
+
+@given(st.text())
+def test_a_slug_of_a_slug_is_the_same(headline):
+    assert slugify(slugify(headline)) == slugify(headline)
+
+
+@pytest.mark.parametrize(
+    ("taken", "free"),
+    [
+        (set(), "sale"),
+        ({"sale-2", "sales", "noise"}, "sale"),
+        ({"sale"}, "sale-2"),
+        ({"sale", "sale-2", "sale-4"}, "sale-3"),
+    ],
+)
+def test_a_clash_takes_the_first_free_number(taken, free):
+    assert make_slug_unique("sale", taken) == free

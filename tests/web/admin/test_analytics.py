@@ -1,0 +1,211 @@
+"""The figures: what they show, what they say where there is nothing to show, and what they read."""
+
+import csv
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.sends.models import Batch, BatchState, SendEventCount
+from nif.sends.reputation import reputation_rates
+from nif.subscriptions.models import ListMetric, day_in_site_zone
+from nif.subscriptions.statistics import record_daily_counts, record_list_metrics
+from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
+from nif.web.admin.analytics_labels import assess_rates
+from tests.factories import a_list, a_plain_send
+from tests.web.newsroom.staff import text_of
+
+J, L, D, B, C = (
+    ListMetric.JOINED,
+    ListMetric.LEFT,
+    ListMetric.DELIVERED,
+    ListMetric.BOUNCED,
+    ListMetric.COMPLAINED,
+)
+FILES = ("growth.csv", "sources.csv", "health.csv", "editions.csv")
+
+
+@pytest.fixture
+def history(database: Database) -> str:
+    """A list with a few days behind it, and one with none; the slug of the first."""
+    now = utc_now()
+    with database.transaction() as session:
+        send = a_plain_send(session, count=3, now=now - timedelta(hours=1))
+        mailing_list = send.mailing_list
+        mailing_list.confirmed_count = 4321
+        a_list(session, slug="quiet", title="Quiet List")
+        record_list_metrics(session, mailing_list.id, {J: 7}, source="/articles/one", now=now)
+        record_list_metrics(session, mailing_list.id, {J: 1}, source="=cmd|'/c calc'!A1", now=now)
+        record_list_metrics(session, mailing_list.id, {L: 2}, source=ONE_CLICK_SOURCE, now=now)
+        record_list_metrics(
+            session, mailing_list.id, {ListMetric.IMPORTED: 900}, source="import:3", now=now
+        )
+        today = day_in_site_zone(session, now)
+        days = {(mailing_list.id, today, what): n for what, n in ((D, 2000), (B, 10), (C, 3))}
+        record_daily_counts(session, days)
+        for kind, count in (("delivered", 2000), ("bounce", 10), ("spamreport", 3)):
+            session.add(SendEventCount(send_id=send.id, kind=kind, count=count))
+        session.query(Batch).update({"state": BatchState.ACCEPTED})
+        return mailing_list.slug
+
+
+def test_a_new_house_is_told_what_will_be_counted(admin: FlaskClient, database: Database) -> None:
+    assert "There is no list yet" in text_of(admin.get("/admin/figures").text)
+
+    with database.transaction() as session:
+        a_list(session)
+
+    page = text_of(admin.get("/admin/figures").text)
+    for words in (
+        "0 subscriptions to NIF Daily as many as 30 days ago",
+        "Nobody came or went in these days.",
+        "Nobody joined in these days.",
+        "Nothing has been sent yet.",
+        "Complaints Too few mails to say Nothing was delivered in the last 30 days.",
+        "Neither is tracked",
+    ):
+        assert words in page
+
+
+def test_growth_sources_health_and_editions_are_shown(admin: FlaskClient, history: str) -> None:
+    html = admin.get(f"/admin/figures?list={history}").text
+    page = text_of(html)
+
+    for words in (
+        "4,321 subscriptions",
+        "906 more than 30 days ago",
+        "Joined 8 Brought in 900 Left 2",
+        "Import 3",
+        "A story /articles/one",
+        "One click in the mail program",
+        "0.15% of the mails delivered in the last 30 days were called spam: 3 of 2,000. Gmail",
+        "before the next edition. The last send had more than is wanted.",
+        "10 of 2,010. Below 2% nobody minds.",
+        "Of the 2 who left in these days, 2 left so.",
+        "Neither is tracked",
+    ):
+        assert words in page
+    assert html.count('role="img"') == 4
+    assert "style=" not in html
+
+
+def test_a_list_and_days_are_chosen_and_nonsense_is_all_of_the_last_month(
+    admin: FlaskClient, history: str
+) -> None:
+    assert "0 subscriptions to Quiet List" in text_of(admin.get("/admin/figures?list=quiet").text)
+    year = admin.get(f"/admin/figures?list={history}&days=364").text
+    assert "by week" in text_of(year)
+    for query in ("list=%0A&days=-1", "list=nobody&days=1e9", "days=30&days=x&list=<b>"):
+        assert "subscriptions to 2 lists" in text_of(admin.get(f"/admin/figures?{query}").text)
+
+
+def test_opens_are_shown_only_where_somebody_was_tracked_and_no_machine_is_among_them(
+    admin: FlaskClient, database: Database, history: str
+) -> None:
+    with database.transaction() as session:
+        [send_id] = {one.send_id for one in session.query(SendEventCount)}
+        session.add(SendEventCount(send_id=send_id, kind="machine_open", count=777))
+    assert "Neither is tracked" in text_of(admin.get("/admin/figures").text)
+
+    with database.transaction() as session:
+        session.add(SendEventCount(send_id=send_id, kind="open", count=55))
+
+    page = text_of(admin.get("/admin/figures").text)
+    assert "opened by a machine is left out" in page
+    assert "55" in page
+    assert "777" not in page
+
+
+@pytest.mark.parametrize(
+    ("month", "week", "send", "tag", "words"),
+    [
+        (0, 0, 0, "As it should be", "0% of the mails"),
+        (9, 1, 0, "As it should be", "Gmail and Yahoo want less than 0.1%."),
+        (9, 1, 1, "Too high at times", "The last send had more than is wanted."),
+        (9, 2, 1, "Too high", "Of the last seven days it is 0.2%."),
+        (40, 1, 1, "At the limit", "refuse mail, Gmail until it was lower for seven days"),
+    ],
+)
+def test_a_verdict_is_the_worse_one_of_a_month_and_of_a_week(
+    month: int, week: int, send: int, tag: str, words: str
+) -> None:
+    of_month, of_week = (
+        reputation_rates(10_000, 0, month),
+        reputation_rates(1_001 if week == 1 else 1000, 0, week),
+    )
+
+    verdict = assess_rates(of_month, of_week, [reputation_rates(1000, 0, send)])["complaints"]
+
+    assert verdict.words == tag
+    assert words in verdict.means
+
+
+def test_every_table_is_a_file_too(admin: FlaskClient, history: str) -> None:
+    files = {
+        name: list(csv.DictReader(StringIO(admin.get(f"/admin/figures/{name}?days=90").text)))
+        for name in FILES
+    }
+
+    assert len(files["growth.csv"]) == len(files["health.csv"]) == 90
+    today = files["growth.csv"][-1]
+    told = ("subscribers", "joined", "imported", "left", "complained", "erased")
+    assert [today[name] for name in told] == ["4321", "8", "900", "2", "3", "0"]
+    sources = {row["source"]: row["count"] for row in files["sources.csv"] if row["what"] != "left"}
+    assert sources == {"/articles/one": "7", "'=cmd|'/c calc'!A1": "1", "import:3": "900"}
+    assert files["health.csv"][-1]["complaints"] == "0.0015"
+    assert files["health.csv"][0]["complaints"] == ""
+    [edition] = files["editions.csv"]
+    assert (edition["subject"], edition["mailed"], edition["bounce"]) == ("News", "3", "10")
+
+    document = admin.get("/admin/figures/figures.json?list=quiet").json
+    assert (document["lists"], document["subscribers"], len(document["days"])) == (["quiet"], 0, 30)
+
+
+def test_no_page_of_figures_reads_a_person_a_delivery_or_an_event(
+    admin: FlaskClient, database: Database, history: str
+) -> None:
+    """And what grows with the years is found by its index."""
+    with statements(database) as said:
+        for name in ("", *(f"/{name}" for name in (*FILES, "figures.json"))):
+            assert admin.get(f"/admin/figures{name}?days=364").status_code == 200
+
+    asked = [(sql, values) for sql, values in said if "day_count" in sql or "FROM report" in sql]
+    assert asked
+    large = re.compile(r"(FROM|JOIN) (subscriber|subscription|delivery|event|consent|attempt)\b")
+    assert [sql for sql, _ in said if large.search(sql)] == []
+    kept = ("day_count", "source_count", "batch", "report")
+    for sql, values in [one for one in said if any(f"FROM {name}" in one[0] for name in kept)]:
+        plan = explained(database, sql, values)
+        assert not re.search(rf"(Seq Scan on|SCAN) ({'|'.join(kept)})\b", plan), plan
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """What the database is asked meanwhile."""
+    said: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, sql: str, values: Any, *_others: Any) -> None:
+        said.append((sql, values))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield said
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def explained(database: Database, sql: str, values: Any) -> str:
+    """How the database goes about a statement, where it has a choice."""
+    is_sqlite = database.engine.dialect.name == "sqlite"
+    with database.engine.connect() as connection:
+        if not is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        how = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        rows = connection.exec_driver_sql(f"{how} {sql}", values).all()
+    return "\n".join(" ".join(map(str, row)) for row in rows)

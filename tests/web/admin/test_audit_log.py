@@ -1,0 +1,130 @@
+"""Who did what: every act of the newsroom is noted where it is done, in words for people."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.accounts.audit_log import AuditEntry
+from nif.accounts.models import RoleName
+from nif.database import Database
+from nif.register.models import RelationshipType
+from nif.stories.models import Revision
+from nif.stories.reader_reports import ReportKind, create_reader_report
+from tests.conftest import NOON
+from tests.register.entries import a_party, a_relationship
+from tests.web.newsroom.staff import enrolled, sign_in, text_of
+from tests.web.newsroom.test_revisions import CORRECTION
+from tests.web.newsroom.test_stories import WHOLE, saved
+
+REASON = {"reason": "It only says that they exist."}
+
+
+@pytest.fixture
+def ann(app: Flask, database: Database, admin: FlaskClient) -> FlaskClient:
+    """An editor."""
+    return sign_in(app, enrolled(app, database, RoleName.EDITOR, "ann@example.com"))
+
+
+@pytest.fixture
+def bea(app: Flask, database: Database, admin: FlaskClient) -> FlaskClient:
+    """Another editor."""
+    return sign_in(app, enrolled(app, database, RoleName.EDITOR, "bea@example.com"))
+
+
+@pytest.fixture
+def rival(database: Database) -> int:
+    """What stands between us and who is in the story."""
+    with database.transaction() as session:
+        return a_relationship(
+            session, a_party(session, "Lumen Sync"), RelationshipType.COMPETITOR
+        ).id
+
+
+def acts(database: Database) -> list[AuditEntry]:
+    with database.reading() as session:
+        return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+
+
+def deeds(database: Database) -> list[str]:
+    noted = [act.what for act in acts(database)]
+    return [what for what in noted if what != "signed_in"]
+
+
+def test_what_is_done_to_a_draft_is_noted(
+    admin: FlaskClient, ann: FlaskClient, bea: FlaskClient, rival: int, database: Database
+) -> None:
+    ann.post("/newsroom/stories/autosave", data={"lead": "It began."})
+    address = saved(ann)
+    of = f"{address}/relationships/{rival}"
+    ann.post(f"{of}/waive", data={"reason": "no"})
+    ann.post(f"{of}/waive", data=REASON)
+    ann.post(f"{of}/agree")
+    bea.post(f"{of}/agree")
+    ann.post(f"{of}/disclose")
+    ann.post(f"{address}/affirm")
+    ann.post(f"{address}/review")
+    ann.post(f"{address}/review")
+
+    assert deeds(database) == [
+        "story_drafted",
+        "story_drafted",
+        "waiver_asked",
+        "waiver_agreed",
+        "relationship_told",
+        "relationships_affirmed",
+        "review_asked",
+    ]
+    page = text_of(admin.get("/admin/audit").text)
+    assert "agreed with a waiver in story 2" in page
+    assert "party: Lumen Sync; reason: It only says that they exist." in page
+
+
+def test_asking_for_review_from_the_form_is_noted_too(ann: FlaskClient, database: Database) -> None:
+    ann.post("/newsroom/stories/new", data={**WHOLE, "then": "review"})
+
+    assert deeds(database) == ["story_drafted", "review_asked"]
+
+
+def test_what_is_done_to_a_published_story_is_noted(
+    admin: FlaskClient, ann: FlaskClient, bea: FlaskClient, database: Database
+) -> None:
+    address = saved(ann)
+    ann.post(f"{address}/publish")
+    with database.transaction() as session:
+        revision = session.scalars(select(Revision)).one()
+        create_reader_report(session, revision, ReportKind.ERROR, "Four.", contact=None, now=NOON)
+    ann.post("/newsroom/reports/1", data={"verdict": "upheld", "answer": "Right."})
+    ann.post(address, data={**WHOLE, "lead": "It has let four in.", "edits": "1"})
+    bea.post(f"{address}/confirm-style", data={"seen_edits": "2"})
+    ann.post(f"{address}/revise", data={**CORRECTION, "was": ""})
+    ann.post(f"{address}/revise", data=CORRECTION)
+
+    assert deeds(database)[2:] == ["report_answered", "style_confirmed", "story_revised"]
+    page = text_of(admin.get("/admin/audit").text)
+    assert "published a change to story 1" in page
+    assert "kind: Correction; summary: The number of songs; version: 2" in page
+    assert 'href="/newsroom/reports/1"' in admin.get("/admin/audit").text
+
+
+def test_what_is_done_to_the_register_is_noted(
+    admin: FlaskClient, ann: FlaskClient, rival: int, database: Database
+) -> None:
+    of = f"/newsroom/register/relationships/{rival}"
+    ann.post("/newsroom/register/new", data={"kind": "company", "name": "Ombra"})
+    ann.post("/newsroom/register/2/edit", data={"kind": "company", "name": "Ombra", "version": "9"})
+    ann.post("/newsroom/register/2/edit", data={"kind": "company", "name": "O", "version": "1"})
+    ann.post("/newsroom/register/2/delete")
+    ann.post(f"{of}/end", data={"ended": "2021-01-01"})
+    ann.post(f"{of}/delete")
+
+    assert deeds(database) == [
+        "party_added",
+        "party_changed",
+        "party_deleted",
+        "relationship_ended",
+        "relationship_deleted",
+    ]
+    page = text_of(admin.get("/admin/audit").text)
+    assert "took away a relationship of party 1" in page
+    assert "name: Lumen Sync; says:" in page

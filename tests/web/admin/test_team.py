@@ -1,0 +1,181 @@
+"""Taking people on, changing what they may do, and seeing them off."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.accounts.models import Account, AccountState, RoleName
+from nif.database import Database
+from nif.mail.transactional import TransactionalEmail
+from tests.factories import an_account
+from tests.web.newsroom.staff import PASSWORD, enrolled, sign_in, text_of
+
+WHO = {"name": "New <b>Hand</b>", "email": "New@example.com", "role": "editor"}
+NEW = {"password": "a rather long one", "again": "a rather long one"}
+
+
+def the_link(database: Database) -> str:
+    """The address in the newest letter."""
+    with database.reading() as session:
+        letter = session.scalars(
+            select(TransactionalEmail).order_by(TransactionalEmail.id.desc())
+        ).first()
+    return re.search(r"http://127\.0\.0\.1:8000(/invitation/\S+)", letter.message["text"])[1]
+
+
+def the_account(database: Database, email: str = "new@example.com") -> Account:
+    with database.reading() as session:
+        return session.scalars(select(Account).where(Account.email == email)).one()
+
+
+def test_an_invitation_leads_to_a_password_and_then_to_a_second_factor(
+    app: Flask, database: Database, admin: FlaskClient
+) -> None:
+    assert admin.post("/admin/people", data=WHO).status_code == 303
+    page = admin.get("/admin/people").text
+    assert "New &lt;b&gt;Hand&lt;/b&gt;" in page
+    assert "new@example.com invited never here" in text_of(page)
+    assert "the standards editor also opens gates" in text_of(page)
+
+    guest, link = app.test_client(), the_link(database)
+    assert "Welcome, New" in text_of(guest.get(link).text)
+    for wrong, field in (
+        ({"password": "short", "again": "short"}, "password"),
+        ({**NEW, "again": "another one here"}, "again"),
+    ):
+        told = guest.post(link, data=wrong)
+        assert told.status_code == 422
+        assert f'id="{field}-problem"' in told.text
+    assert "/login?next=/account/second-factor" in guest.post(link, data=NEW).text
+    assert sign_in(app, "new@example.com", NEW["password"]).get("/newsroom/").status_code == 200
+    for answer in (guest.get(link), guest.post(link, data=NEW)):
+        assert answer.status_code == 410
+
+
+def test_a_link_ends_with_its_withdrawal_and_with_a_newer_one(
+    app: Flask, database: Database, admin: FlaskClient
+) -> None:
+    admin.post("/admin/people", data=WHO)
+    first, account = the_link(database), the_account(database)
+    guest = app.test_client()
+
+    admin.post(f"/admin/people/{account.id}/again")
+    second = the_link(database)
+    assert [guest.get(link).status_code for link in (first, second)] == [410, 200]
+    admin.post(f"/admin/people/{account.id}/withdraw")
+    assert guest.get(second).status_code == 410
+    assert guest.post(second, data=NEW).status_code == 410
+    assert the_account(database).state is AccountState.OFF
+    assert guest.get("/invitation/nonsense").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"email": "nowhere"}, "email"),
+        ({"email": "admin@example.com"}, "email"),
+        ({"role": "owner"}, "role"),
+    ],
+)
+def test_what_is_wrong_with_an_invitation_is_told_beside_it(
+    database: Database, admin: FlaskClient, given: dict[str, str], field: str
+) -> None:
+    page = admin.post("/admin/people", data={**WHO, **given})
+
+    assert page.status_code == 422
+    assert f'id="{field}-problem"' in page.text
+    with database.reading() as session:
+        assert len(session.scalars(select(Account)).all()) == 1
+        assert session.scalars(select(TransactionalEmail)).all() == []
+
+
+@pytest.mark.parametrize(
+    ("deed", "data"), [("role", {"role": "author"}), ("off", {}), ("clear-factors", {})]
+)
+def test_whatever_is_done_to_an_account_ends_its_sessions(
+    app: Flask, database: Database, admin: FlaskClient, deed: str, data: dict[str, str]
+) -> None:
+    enrolled(app, database, RoleName.EDITOR)
+    theirs = app.test_client()
+    theirs.post(
+        "/login", data={"email": "editor@example.com", "password": PASSWORD, "remember": "y"}
+    )
+    assert theirs.get("/newsroom/").status_code == 200
+    account = the_account(database, "editor@example.com")
+
+    assert admin.post(f"/admin/people/{account.id}/{deed}", data=data).status_code == 303
+
+    assert theirs.get("/newsroom/").status_code == 302
+    theirs.delete_cookie("session")
+    assert theirs.get("/newsroom/").status_code == 302
+
+
+def test_who_is_switched_off_cannot_sign_in_until_switched_on(
+    app: Flask, database: Database, admin: FlaskClient
+) -> None:
+    email = enrolled(app, database, RoleName.EDITOR)
+    one = f"/admin/people/{the_account(database, email).id}"
+    admin.post(f"{one}/off")
+    page = app.test_client().post("/login", data={"email": email, "password": PASSWORD})
+    assert "do not match" in text_of(page.text)
+
+    admin.post(f"{one}/on")
+
+    assert sign_in(app, email).get("/newsroom/").status_code == 200
+
+
+def test_an_admin_cannot_take_their_own_role_away(database: Database, admin: FlaskClient) -> None:
+    own = the_account(database, "admin@example.com")
+    for deed, data in (("role", {"role": "author"}), ("off", {})):
+        said = admin.post(f"/admin/people/{own.id}/{deed}", data=data, follow_redirects=True)
+        assert "Nobody changes what they may do themselves" in text_of(said.text)
+    assert the_account(database, "admin@example.com").role is RoleName.ADMIN
+
+
+def test_acts_are_shown_filtered_and_downloaded_with_harmless_cells(
+    database: Database, admin: FlaskClient
+) -> None:
+    with database.transaction() as session:
+        an_account(session, email="editor@example.com").name = "=cmd|<i>"
+    other = the_account(database, "editor@example.com")
+    admin.post(f"/admin/people/{other.id}/role", data={"role": "author"})
+    admin.post("/admin/people", data={**WHO, "name": "=1+1"})
+
+    page = text_of(admin.get("/admin/audit").text)
+    assert "changed the role of" in page
+    assert "role: editor → author" in page
+    only = text_of(admin.get("/admin/audit?what=invited").text)
+    assert "role: editor → author" not in only
+    assert "Nothing that fits" in text_of(admin.get("/admin/audit?day=2001-01-01").text)
+    assert "&lt;i&gt;" in admin.get("/admin/audit").text
+
+    sheet = admin.get("/admin/audit.csv?what=role_changed")
+    assert sheet.mimetype == "text/csv"
+    assert sheet.text.count("\r\n") == 2
+    assert "role: editor → author" in sheet.text
+
+
+@pytest.mark.parametrize(
+    "query", ["person=x", "person=99999999999999999999", "day=x", "what=x", "day=9999-12-31"]
+)
+def test_a_filter_that_makes_no_sense_is_none(admin: FlaskClient, query: str) -> None:
+    page = admin.get(f"/admin/audit?{query}")
+
+    assert page.status_code == 200
+    assert "signed in" in text_of(page.text)
+
+
+def test_failed_tries_are_counted_and_shown(
+    app: Flask, database: Database, admin: FlaskClient
+) -> None:
+    for email in ("admin@example.com", "admin@example.com", "nobody@example.com"):
+        app.test_client().post("/login", data={"email": email, "password": "wrong"})
+
+    page = text_of(admin.get("/admin/audit").text)
+
+    assert "Ed Itor 2" in page
+    assert "no account of ours 1" in page

@@ -1,0 +1,121 @@
+"""Readers' reports on the desk: open ones first, each answered once."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from nif.database import Database
+from nif.mail.transactional import TransactionalEmail
+from nif.stories.drafts import get_story
+from nif.stories.reader_reports import ReaderReport, ReportKind, create_reader_report
+from tests.conftest import NOON
+from tests.factories import a_story
+
+ANSWER = {"verdict": "upheld", "answer": "You are right.\nThank you."}
+
+
+def a_report(
+    database: Database, text: str = "It was £4m.", contact: str | None = "ann@example.com"
+) -> ReaderReport:
+    with database.transaction() as session:
+        revision = a_story(session)
+        return create_reader_report(
+            session, revision, ReportKind.ERROR, text, contact=contact, now=NOON
+        )
+
+
+def letters(database: Database) -> list[TransactionalEmail]:
+    with database.reading() as session:
+        return list(session.scalars(select(TransactionalEmail)))
+
+
+def test_open_reports_come_first_and_the_oldest_of_them(
+    desk: FlaskClient, database: Database
+) -> None:
+    assert "No report is waiting." in desk.get("/newsroom/reports").text
+    for text in ("The first", "The second", "The third"):
+        a_report(database, text)
+    desk.post("/newsroom/reports/1", data={**ANSWER, "verdict": "duplicate"})
+
+    page = desk.get("/newsroom/reports").text
+
+    assert page.index("The second") < page.index("The third") < page.index("The first")
+    assert "ann@" not in page
+
+
+def test_many_reports_are_on_pages(desk: FlaskClient, database: Database) -> None:
+    for n in range(21):
+        a_report(database, f"Number {n:02}")
+
+    first = desk.get("/newsroom/reports").text
+    assert "reports?after=20" in first
+    assert "Number 20" not in first
+    assert "Number 20" in desk.get("/newsroom/reports?after=20").text
+    assert "Number 00" in desk.get("/newsroom/reports?after=x").text
+
+
+def test_an_upheld_report_is_mailed_once_and_leads_to_the_note(
+    desk: FlaskClient, database: Database
+) -> None:
+    made = a_report(database)
+    address = f"/newsroom/reports/{made.id}"
+
+    answer = desk.post(address, data=ANSWER)
+    again = desk.post(address, data=ANSWER, follow_redirects=True)
+
+    assert answer.location.endswith(f"/newsroom/stories/{made.story_id}/revise?report={made.id}")
+    page = desk.get(answer.location).text
+    assert "It was £4m." in page
+    assert 'name="reported_by_reader" value="1" checked' in page
+    assert "Someone else has answered this report meanwhile." in again.text
+    (letter,) = letters(database)
+    assert letter.address == "ann@example.com"
+    assert "You are right." in letter.message["text"]
+    with database.reading() as session:
+        assert session.get_one(ReaderReport, made.id).contact is None
+
+
+@pytest.mark.parametrize("verdict", ["not_upheld", "duplicate", "partly"])
+def test_without_an_address_the_answer_is_kept(
+    desk: FlaskClient, database: Database, verdict: str
+) -> None:
+    made = a_report(database, contact=None)
+
+    desk.post(f"/newsroom/reports/{made.id}", data={**ANSWER, "verdict": verdict})
+
+    assert letters(database) == []
+    assert "You are right." in desk.get(f"/newsroom/reports/{made.id}").text
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"verdict": ""}, "verdict"), ({"answer": " "}, "answer"), ({"answer": "x" * 2001}, "answer")],
+)
+def test_half_an_answer_is_refused_and_nothing_is_lost(
+    desk: FlaskClient, database: Database, changes: dict[str, str], field: str
+) -> None:
+    made = a_report(database)
+
+    page = desk.post(f"/newsroom/reports/{made.id}", data={**ANSWER, **changes})
+
+    assert page.status_code == 422
+    assert f'id="{field}-problem"' in page.text
+    assert letters(database) == []
+
+
+def test_a_report_that_is_not_there_is_a_page(desk: FlaskClient) -> None:
+    assert desk.get("/newsroom/reports/9").status_code == 404
+    assert desk.post("/newsroom/reports/9", data=ANSWER).status_code == 404
+
+
+def test_the_answer_names_the_story_as_its_reader_saw_it(
+    desk: FlaskClient, database: Database
+) -> None:
+    made = a_report(database)
+    with database.transaction() as session:
+        get_story(session, made.story_id).headline = "Nobody Has Read This Yet"
+
+    page = desk.get(f"/newsroom/reports/{made.id}").text
+    desk.post(f"/newsroom/reports/{made.id}", data=ANSWER)
+
+    assert "Nobody Has Read This Yet" not in page + str(letters(database)[0].message)

@@ -1,0 +1,142 @@
+"""A reader's rights, at their own page: a pause, another address, a copy, and being forgotten."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nif.clock import utc_now
+from nif.database import Database
+from nif.services import Services
+from nif.subscriptions.models import Consent, Subscriber, Subscription
+from nif.subscriptions.preferences import preferences_token
+from tests.factories import a_list, a_subscription
+from tests.web.public.forms import let_go, letters, link_in, subscribe
+
+ANN, NEW = "ann@example.com", "new@example.org"
+
+
+@pytest.fixture
+def subscription(database: Database) -> Subscription:
+    with database.transaction() as session:
+        return a_subscription(session, a_list(session), ANN)
+
+
+@pytest.fixture
+def page(subscription: Subscription, parts: Services) -> str:
+    return f"/preferences/{preferences_token(subscription.subscriber_id, parts.tokens)}"
+
+
+def subscriber(session: Session) -> Any:
+    found = session.scalar(select(Subscriber))
+    let_go(session)
+    return found
+
+
+def test_a_pause_is_shown_with_its_day_and_can_be_ended(client: FlaskClient, page: str) -> None:
+    day = utc_now().date() + timedelta(days=20)
+    told = f"{day.day} {day:%B %Y}"
+
+    paused = client.post(f"{page}/pause", data={"until": str(day)}, follow_redirects=True)
+    assert f"Nothing comes before {told}" in paused.text
+    assert "Go on now" in paused.text
+    assert client.post(f"{page}/pause", data={"weeks": "2"}).status_code == 303
+    gone_on = client.post(f"{page}/pause", data={"go_on": "1"}, follow_redirects=True)
+    assert "comes again as before" in gone_on.text
+    assert "Go on now" not in gone_on.text
+
+
+def test_a_day_that_cannot_be_is_said_beside_the_field_and_kept(
+    client: FlaskClient, page: str
+) -> None:
+    answer = client.post(f"{page}/pause", data={"until": "2020-01-01"})
+
+    assert answer.status_code == 422
+    assert 'value="2020-01-01" aria-invalid="true"' in answer.text
+    assert client.post(f"{page}/pause", data={"weeks": "9"}).status_code == 422
+
+
+def test_an_address_changes_by_the_link_in_the_new_inbox_and_the_old_one_is_told(
+    client: FlaskClient, session: Session, page: str
+) -> None:
+    assert client.post(f"{page}/address", data={"email": "no"}).status_code == 422
+    asked = client.post(f"{page}/address", data={"email": NEW}, follow_redirects=True)
+    to_new, to_old = letters(session)
+
+    assert "Check your new inbox" in asked.text
+    assert (to_new.address, to_old.address) == (NEW, ANN)
+    assert NEW not in json.dumps(to_old.message)
+    assert link_in(to_old, "preferences") == f"{page}/address"
+    link = link_in(to_new, "new-address")
+    assert NEW in client.get(link).text
+    assert subscriber(session).address == ANN
+    moved = client.post(link, follow_redirects=True)
+    assert "We write to this address from now on" in moved.text
+    assert subscriber(session).address == NEW
+    assert client.get(link).status_code == 410
+    source = session.scalars(select(Consent.source).order_by(Consent.id.desc())).first()
+    assert source == "/new-address"
+
+
+def test_a_change_can_be_taken_back(client: FlaskClient, session: Session, page: str) -> None:
+    client.post(f"{page}/address", data={"email": NEW})
+    link = link_in(letters(session)[0], "new-address")
+
+    assert "Saved" in client.post(f"{page}/address", data={"stay": "1"}, follow_redirects=True).text
+    assert client.get(link).status_code == 410
+
+
+def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
+    client: FlaskClient, page: str
+) -> None:
+    client.post(page, data={"none": "1"})
+    client.post(page, data={"list": "daily"})
+
+    assert ANN in client.get(f"{page}/known").text
+    copy = client.get(f"{page}/known.json")
+    assert "attachment" in copy.headers["Content-Disposition"]
+    assert copy.get_json()["holdings"]["subscriber"][0]["address"] == ANN
+    receipts = client.get(f"{page}/receipts.json").get_json()["receipts"]
+    assert [one["action"] for one in receipts] == ["left", "confirmed"]
+    assert receipts[1]["words"] in client.get(page).text
+    assert receipts[1]["words"] in client.get(f"{page}/receipts").text
+    assert receipts[1]["page"] == "/preferences"
+    assert page.rpartition("/")[2] not in copy.text
+
+
+def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
+    client: FlaskClient, session: Session, parts: Services, page: str
+) -> None:
+    assert ANN in client.get(f"{page}/forget").text
+    assert subscriber(session) is not None
+
+    forgotten = client.post(f"{page}/forget")
+
+    assert (forgotten.status_code, subscriber(session)) == (200, None)
+    for path in (page, f"{page}/known", f"{page}/forget", f"{page}/address"):
+        again = client.get(path)
+        assert again.status_code == 404
+        assert "will not write to you again" in again.text
+    same = subscribe(client, parts, "somebody@example.com")
+    answer = subscribe(client, parts, ANN)
+    assert (answer.status_code, answer.location) == (same.status_code, same.location)
+    assert ANN not in [one.address for one in letters(session)]
+
+
+def test_lists_of_a_family_are_offered_as_one_choice(
+    client: FlaskClient, database: Database, session: Session, page: str
+) -> None:
+    with database.transaction() as changing:
+        for slug, title in (("now", "As it happens"), ("weekly", "Weekly")):
+            a_list(changing, slug, title=title).family = "news"
+
+    assert client.get(page).text.count('type="radio"') == 3
+    client.post(page, data={"list": "daily", "family-news": "weekly"})
+    client.post(page, data={"list": "daily", "family-news": "now"})
+
+    states = {one.mailing_list.slug: one.state for one in session.scalars(select(Subscription))}
+    assert states == {"daily": "confirmed", "weekly": "left", "now": "confirmed"}
