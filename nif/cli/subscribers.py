@@ -57,7 +57,7 @@ def import_file(
     _finish_import(parts, run_id, in_json=in_json)
 
 
-@imports_group.command()
+@imports_group.command("resume")
 @click.argument("run_id", type=int, metavar="ID")
 @json_option
 def resume_import(run_id: int, in_json: bool) -> None:
@@ -70,7 +70,7 @@ def resume_import(run_id: int, in_json: bool) -> None:
     _finish_import(parts, run_id, in_json=in_json)
 
 
-@imports_group.command()
+@imports_group.command("undo")
 @click.argument("run_id", type=int, metavar="ID")
 @click.confirmation_option(prompt="Take out again what this import brought in?")
 @json_option

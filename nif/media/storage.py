@@ -11,10 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
-
-from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import ObjectStore, from_url
+from typing import Any, Protocol
 
 from nif.errors import Misconfigured, NotFound
 from nif.media.models import PictureFormat
@@ -118,13 +115,7 @@ def open_media_storage(settings: Settings) -> MediaStorage:
         return FolderStorage(settings.media_dir or settings.instance_dir / "media")
     if not BUCKET_URL.fullmatch(settings.media_url):
         raise Misconfigured("NIF_MEDIA_URL must name a bucket, such as s3://bucket/prefix.")
-    try:
-        buckets = import_module("nif.media.storage")
-    except ModuleNotFoundError:
-        raise Misconfigured(
-            "NIF_MEDIA_URL names a bucket, for which obstore is needed: pip install 'nif[s3]'."
-        ) from None
-    return cast("MediaStorage", buckets.open_bucket(settings.media_url))
+    return open_bucket_storage(settings.media_url)
 
 
 CACHE_CONTROL = "public, max-age=31536000, immutable"
@@ -133,8 +124,9 @@ CACHE_CONTROL = "public, max-age=31536000, immutable"
 class BucketStorage:
     """Files in a store of obstore's. Keys and addresses of the provider come from `AWS_…`."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: Any, not_found: type[Exception]) -> None:
         self._store = store
+        self._not_found = (not_found, FileNotFoundError)
 
     def put(self, name: str, data: bytes) -> None:
         # What a network of caches before the bucket would hand on.
@@ -148,22 +140,31 @@ class BucketStorage:
     def get(self, name: str) -> bytes:
         try:
             return bytes(self._store.get(_bucket_key(name)).bytes())
-        except (NotFoundError, FileNotFoundError):
+        except self._not_found:
             raise NotFound("There is no such picture.") from None
 
     def delete(self, names: Iterable[str]) -> None:
         for name in names:
             try:
                 self._store.delete(_bucket_key(name))
-            except (NotFoundError, FileNotFoundError):
+            except self._not_found:
                 continue
 
 
 def open_bucket_storage(url: str) -> BucketStorage:
-    """Raises Misconfigured for an address that names no bucket."""
+    """A bucket, by obstore, which is loaded only here: it is the extra `s3`.
+
+    Raises Misconfigured where obstore is missing, or the address names no bucket.
+    """
     try:
-        return BucketStorage(from_url(url))
-    except (BaseError, ValueError) as error:
+        errors, stores = import_module("obstore.exceptions"), import_module("obstore.store")
+    except ModuleNotFoundError:
+        raise Misconfigured(
+            "NIF_MEDIA_URL names a bucket, for which obstore is needed: pip install 'nif[s3]'."
+        ) from None
+    try:
+        return BucketStorage(stores.from_url(url), errors.NotFoundError)
+    except (errors.BaseError, ValueError) as error:
         raise Misconfigured(f"NIF_MEDIA_URL cannot be used: {error}") from None
 
 

@@ -4,22 +4,19 @@ from collections.abc import Iterator
 
 from flask import Blueprint
 
-from nif.web.admin import analytics, audit_log, imports, inactive
-from nif.web.admin import held_signups as admin_sign_ups
+from nif.web.admin import analytics, audit_log, imports, inactive, team
+from nif.web.admin import held_signups as admin_held_signups
 from nif.web.admin import lists as admin_lists
 from nif.web.admin import segments as admin_segments
 from nif.web.admin import sends as admin_sends
 from nif.web.admin import subscribers as admin_subscribers
 from nif.web.admin import suppressions as admin_suppressions
-from nif.web.admin import team as admin_people
 from nif.web.api import health, sendgrid_events
-from nif.web.newsroom import account, autosave, live_preview, merge
-from nif.web.newsroom import disclosures as newsroom_deciding
+from nif.web.newsroom import account, autosave, disclosures, live_preview, merge, revisions
 from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import reader_reports as newsroom_reports
 from nif.web.newsroom import register as newsroom_register
-from nif.web.newsroom import revisions as newsroom_revising
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
     address_change,
@@ -49,7 +46,7 @@ from nif.web.public import (
 )
 
 READER_MODULES = (
-    *(stories, stories, history, corrections, reader_reports, media, newsletters),
+    *(stories, history, corrections, reader_reports, media, newsletters),
     *(
         subscribe,
         embedded_forms,
@@ -65,12 +62,12 @@ READER_MODULES = (
 MACHINE_MODULES = (feeds, sitemaps, well_known_files, health, sendgrid_events)
 NEWSROOM_MODULES = (
     *(newsroom_stories, autosave, merge, live_preview, newsroom_publishing),
-    *(newsroom_deciding, newsroom_revising, newsroom_reports),
+    *(disclosures, revisions, newsroom_reports),
     *(newsroom_register, newsroom_pictures),
 )
 ADMIN_MODULES = (
-    *(analytics, admin_lists, imports, admin_sends, admin_people, audit_log, account, invitations),
-    *(admin_subscribers, admin_segments, admin_sign_ups, admin_suppressions, inactive),
+    *(analytics, admin_lists, imports, admin_sends, team, audit_log, account, invitations),
+    *(admin_subscribers, admin_segments, admin_held_signups, admin_suppressions, inactive),
 )
 
 

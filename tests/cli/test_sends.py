@@ -26,11 +26,11 @@ def settle(database: Database) -> None:
 
 
 def test_the_status_tells_all_figures(run: Run, send_id: str) -> None:
-    told = run("send", "status", send_id, "--json").told
+    told = run("send", "show", send_id, "--json").told
 
     assert (told["state"], told["audience"], told["pending"]) == ("sending", 3, 3)
     assert (told["balances"], told["brake"], told["trouble"]) == (True, None, "")
-    assert "audience" in run("send", "status", send_id).text
+    assert "audience" in run("send", "show", send_id).text
 
 
 def test_a_certificate_ends_well_only_where_it_is_complete(
@@ -88,7 +88,7 @@ def test_trying_now_says_what_had_stopped_the_house(run: Run, database: Database
     assert told == {"tried": True, "stopped_by": "bad key"}
 
 
-@pytest.mark.parametrize("command", ["status", "pause", "resume", "certificate", "take-back"])
+@pytest.mark.parametrize("command", ["show", "pause", "resume", "certificate", "take-back"])
 def test_a_send_that_is_not_there_is_one_sentence(run: Run, command: str) -> None:
     ended = run("send", command, "999")
 

@@ -49,8 +49,10 @@ class Desk:
                 imports.start_import(session, run, now=NOON)
             elif what == "check":
                 imports.start_dry_run(session, run)
+            elif what == "undo":
+                imports.start_undo(run)
             else:
-                getattr(imports, what)(run)
+                imports.resume_import(run)
         assert run_import(self.bench, run_id)
         return self.run(run_id)
 

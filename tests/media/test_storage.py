@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.exceptions import NotFoundError
 from obstore.store import LocalStore, MemoryStore
 
 from nif.errors import Misconfigured, NotFound
@@ -37,7 +38,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> MediaStorage:
     return (
         FolderStorage(tmp_path / "media")
         if request.param == "folder"
-        else BucketStorage(MemoryStore())
+        else BucketStorage(MemoryStore(), NotFoundError)
     )
 
 
@@ -93,7 +94,7 @@ def test_a_folder_holds_no_half_written_file(tmp_path: Path) -> None:
 
 def test_a_bucket_says_what_its_files_are() -> None:
     store = MemoryStore()
-    BucketStorage(store).put(A, b"a")
+    BucketStorage(store, NotFoundError).put(A, b"a")
 
     attributes = store.get(f"{A[:2]}/{A[2:4]}/{A}").attributes
     assert attributes["Content-Type"] == "image/jpeg"
@@ -104,7 +105,7 @@ def test_the_library_reads_a_folder_of_its_own_too(tmp_path: Path) -> None:
     """obstore's folder knows no types of media, so it is only read here."""
     FolderStorage(tmp_path).put(A, b"a")
 
-    bucket = BucketStorage(LocalStore(tmp_path))
+    bucket = BucketStorage(LocalStore(tmp_path), NotFoundError)
 
     assert bucket.get(A) == b"a"
     bucket.delete([A, A])

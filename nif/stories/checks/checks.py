@@ -91,8 +91,10 @@ def override_check(
     if code not in open_to_decision or code in list_overridden_codes(session, story):
         raise Invalid({"code": "There is nothing to decide here any more."})
     if len(reason.strip()) < SHORTEST_OVERRIDE_REASON:
-        text = f"Give the reason in at least {SHORTEST_OVERRIDE_REASON} "
-        "characters: readers may ask for it."
+        text = (
+            f"Give the reason in at least {SHORTEST_OVERRIDE_REASON} characters: "
+            "readers may ask for it."
+        )
         raise Invalid({"reason": text})
     made = CheckOverride(
         story_id=story.id, code=code, reason=reason.strip(), by_id=by.id, by=by.name, at=now

@@ -61,16 +61,13 @@ def _render_story(slug: str) -> str:
     )
 
 
-home_blueprint = Blueprint("stories", __name__)
-
-
-@home_blueprint.get("/")
+@blueprint.get("/")
 @open_to(Access.PUBLIC)
 def front_page() -> Response:
     return cached_response(_render_front_page)
 
 
-@home_blueprint.get("/tags/<slug>")
+@blueprint.get("/tags/<slug>")
 @open_to(Access.PUBLIC)
 def show_tag(slug: str) -> Response:
     return cached_response(lambda: _render_tag(slug))

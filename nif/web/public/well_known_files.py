@@ -49,6 +49,6 @@ def security() -> Response:
 
 def _cached_file(name: str, **words: object) -> Response:
     def render() -> str:
-        return render_template(f"public/notices/{name}.txt", links=links(), **words)
+        return render_template(f"public/well_known_files/{name}.txt", links=links(), **words)
 
     return cached_response(render, PLAIN_TEXT, by=str(words.get("expires", "")))

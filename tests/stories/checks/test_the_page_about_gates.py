@@ -17,9 +17,9 @@ def row(gate: StoryCheck) -> str:
     source = inspect.getsource(gate)
     for helper in re.findall(r"\b(_[a-z_]+)\(", source):
         source += inspect.getsource(getattr(inspect.getmodule(gate), helper))
-    found = {name for name in MEANS if f"Weight.{name}" in source}
-    calls = re.findall(r"Finding\((?:[^()]|\([^()]*\))*\)", source)
-    if any("Weight." not in call for call in calls) or not calls:
+    found = {name for name in MEANS if f"FindingLevel.{name}" in source}
+    calls = re.findall(r"CheckFinding\((?:[^()]|\([^()]*\))*\)", source)
+    if any("FindingLevel." not in call for call in calls) or not calls:
         found.add("BLOCK")
     does = ", or ".join(MEANS[name] for name in MEANS if name in found)
     return f"| {codes} | {asked[:1].upper()}{asked[1:]} | {does} |"

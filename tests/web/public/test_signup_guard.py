@@ -135,7 +135,7 @@ def test_in_an_attack_a_proof_opens_the_door_once(
     path: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nif.web.public.signup_guard.LEAST_SECONDS", 0)
+    monkeypatch.setattr("nif.web.public.signup_guard.MIN_FORM_SECONDS", 0)
     given = proof_of(client.get(path).text)
 
     answers = [send(client, parts, path, who, **given) for who in ("ann", "bob")]
