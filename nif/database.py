@@ -80,6 +80,12 @@ def _enum_values(kind: type[enum.Enum]) -> list[str]:
 
 
 class Base(DeclarativeBase):
+    """The base of all models.
+
+    No id is ever used again: SQLite would give that of the last row, once deleted, to the next one,
+    while mails, pages and the audit log still name the old row. PostgreSQL never does.
+    """
+
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map = {
         datetime: UtcDateTime,
@@ -87,6 +93,12 @@ class Base(DeclarativeBase):
         list[Any]: Json,
         enum.Enum: Enum(enum.Enum, native_enum=False, length=32, values_callable=_enum_values),
     }
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        table = cls.__table__
+        if isinstance(table, Table) and table.autoincrement_column is not None:
+            table.dialect_options["sqlite"]["autoincrement"] = True
 
 
 def table_of(model: type[Base]) -> Table:

@@ -1,26 +1,51 @@
 """The database's tables, brought to what this code expects by numbered migrations."""
 
+import re
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from nif.database import Database
+from nif.errors import Misconfigured
 from nif.settings import PROJECT
+
+PRE_RELEASE = (
+    "This database was made by a version of NIF from before its first release, and cannot be "
+    "upgraded. Nothing was changed in it. Start with a new one: move instance/nif.db away, or name "
+    "an empty database in NIF_DATABASE_URL, then run `nif db upgrade`."
+)
 
 
 def upgrade_schema(database: Database) -> None:
-    """Run the migrations that are missing, on the database's own engine."""
+    """Run the migrations that are missing, on the database's own engine.
+
+    Raises Misconfigured for a database of before the first release.
+    """
+    _get_revision(database)
     config = _alembic_config()
     config.attributes["engine"] = database.engine
     command.upgrade(config, "head")
 
 
 def is_schema_current(database: Database) -> bool:
-    """Is the schema what this code expects?"""
+    """Is the schema what this code expects?
+
+    Raises Misconfigured for a database of before the first release.
+    """
+    return (
+        _get_revision(database) == ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    )
+
+
+def _get_revision(database: Database) -> str | None:
+    """The migration that a database has come to; None where it is empty."""
     with database.reading() as session:
         found = MigrationContext.configure(session.connection()).get_current_revision()
-    return found == ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    if found is not None and re.fullmatch(r"\d{4}", found):
+        raise Misconfigured(PRE_RELEASE)
+    return found
 
 
 def _alembic_config() -> Config:

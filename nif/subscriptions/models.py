@@ -96,7 +96,6 @@ class Subscriber(Base):
             sqlite_where=HAS_PAUSE,
             postgresql_where=HAS_PAUSE,
         ),
-        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
