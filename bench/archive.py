@@ -16,7 +16,6 @@ from nif.register.models import OurSide, RelationshipType
 from nif.register.parties import PartyInput, add_party
 from nif.register.relationship_types import PublisherNames
 from nif.register.relationships import RegisterContext, RelationshipInput, add_relationship
-from nif.stories.autosave import StorySearchIndex
 from nif.stories.corrections import NoteInput, StoryChange, StoryNote, revise_story
 from nif.stories.declarations import (
     AnswerInput,
@@ -40,6 +39,7 @@ from nif.stories.models import (
     story_tag,
 )
 from nif.stories.publishing import publish_story
+from nif.stories.search import StorySearchIndex
 
 REVISIONS = 5
 PARTIES = 200
@@ -114,7 +114,9 @@ def _first(session: Session, by_id: int) -> Story:
     for n in range(1, REVISIONS):
         words = replace(COPY, lead=f"{PARAGRAPH} It was the {n + 1}th sale.")
         save_draft(session, story, words, edits=story.edits, by_id=by_id, now=now)
-        note = NoteInput(was=f"sale {n}", now_=f"sale {n + 1}", severity=NoteSeverity.MINOR)
+        note = NoteInput(
+            incorrect_text=f"sale {n}", corrected_text=f"sale {n + 1}", severity=NoteSeverity.MINOR
+        )
         revise_story(
             session, story, StoryChange(ChangeKind.CORRECTION, "Sale", note), by=me, now=now
         )

@@ -218,7 +218,7 @@ def texts(sentences: Sequence[Any]) -> list[str]:
     return [s["text"] if isinstance(s, dict) else s.text for s in sentences]
 
 
-def shelf_version(session: Session) -> int:
+def page_version(session: Session) -> int:
     """The number of the last change that a reader could see."""
     return session.scalar(PAGE_VERSION) or 0
 

@@ -14,7 +14,7 @@ from nif.stories.models import PageVersion, Tag
 from nif.stories.publishing import invalidate_pages
 from nif.subscriptions.models import Subscription, SubscriptionState
 from tests.conftest import NOON
-from tests.factories import shelf_version
+from tests.factories import page_version
 
 
 def names(database):
@@ -108,7 +108,7 @@ def test_writers_who_read_first_wait_for_each_other(database):
         list(pool.map(write, range(writers)))
 
     with database.reading() as session:
-        assert shelf_version(session) == writers * rounds
+        assert page_version(session) == writers * rounds
 
 
 def test_foreign_keys_hold(session):

@@ -319,6 +319,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_pace"),
     )
     op.create_table(
+        "page_version",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_page_version"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "party",
         sa.Column("id", ID, nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
@@ -372,13 +379,6 @@ def upgrade() -> None:
         sa.Column("counted_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_segment"),
         sa.UniqueConstraint("name", name="uq_segment_name"),
-        sqlite_autoincrement=True,
-    )
-    op.create_table(
-        "shelf",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_shelf"),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -929,15 +929,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name="uq_story_slug"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_story_author", "story", ["author_id", "updated_at", "id"], unique=False)
     op.create_index("ix_story_current_id", "story", ["current_id"], unique=False)
-    op.create_index("ix_story_desk", "story", ["state", "updated_at", "id"], unique=False)
-    op.create_index("ix_story_mine", "story", ["author_id", "updated_at", "id"], unique=False)
     op.create_index("ix_story_newest", "story", ["first_published_at", "id"], unique=False)
     op.create_index("ix_story_picture_id", "story", ["picture_id"], unique=False)
     op.create_index("ix_story_publish_at", "story", ["publish_at"], unique=False)
+    op.create_index("ix_story_state", "story", ["state", "updated_at", "id"], unique=False)
     op.create_index("ix_story_updated_at", "story", ["updated_at"], unique=False)
     op.create_table(
-        "override",
+        "check_override",
         sa.Column("id", ID, nullable=False),
         sa.Column("story_id", ID, nullable=False),
         sa.Column("code", sa.String(), nullable=False),
@@ -945,13 +945,15 @@ def upgrade() -> None:
         sa.Column("by_id", ID, nullable=True),
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(["by_id"], ["account.id"], name="fk_override_by_id_account"),
-        sa.ForeignKeyConstraint(["story_id"], ["story.id"], name="fk_override_story_id_story"),
-        sa.PrimaryKeyConstraint("id", name="pk_override"),
-        sa.UniqueConstraint("story_id", "code", name="uq_override_story_id_code"),
+        sa.ForeignKeyConstraint(["by_id"], ["account.id"], name="fk_check_override_by_id_account"),
+        sa.ForeignKeyConstraint(
+            ["story_id"], ["story.id"], name="fk_check_override_story_id_story"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_check_override"),
+        sa.UniqueConstraint("story_id", "code", name="uq_check_override_story_id_code"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_override_at", "override", ["at"], unique=False)
+    op.create_index("ix_check_override_at", "check_override", ["at"], unique=False)
     op.create_table(
         "reader_report",
         sa.Column("id", ID, nullable=False),
@@ -1014,7 +1016,7 @@ def upgrade() -> None:
         sa.Column("content_hash", sa.String(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("summary", sa.String(), nullable=False),
-        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("changed_characters", sa.Integer(), nullable=False),
         sa.Column("confirmed_by", sa.String(), nullable=False),
         sa.Column("standing", sa.String(length=32), nullable=False),
         sa.Column("modified_at", MOMENT, nullable=False),
@@ -1107,8 +1109,8 @@ def upgrade() -> None:
         sa.Column("story_id", ID, nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("severity", sa.String(length=32), nullable=False),
-        sa.Column("was", sa.String(), nullable=False),
-        sa.Column("now_", sa.String(), nullable=False),
+        sa.Column("incorrect_text", sa.String(), nullable=False),
+        sa.Column("corrected_text", sa.String(), nullable=False),
         sa.Column("text", sa.String(), nullable=False),
         sa.Column("cause", sa.String(), nullable=False),
         sa.Column("reported_by_reader", sa.Boolean(), nullable=False),
@@ -1358,7 +1360,7 @@ def downgrade() -> None:
     op.drop_table("revision")
     op.drop_table("review")
     op.drop_table("reader_report")
-    op.drop_table("override")
+    op.drop_table("check_override")
     op.drop_table("story")
     op.drop_table("rendition")
     op.drop_table("import_problem")
@@ -1388,12 +1390,12 @@ def downgrade() -> None:
     op.drop_table("sign_up_refusal")
     op.drop_table("sign_up_rate")
     op.drop_table("sign_up")
-    op.drop_table("shelf")
     op.drop_table("segment")
     op.drop_table("search_mark")
     op.drop_table("register_stamp")
     op.drop_table("pulse")
     op.drop_table("party")
+    op.drop_table("page_version")
     op.drop_table("pace")
     op.drop_table("outbox_post")
     op.drop_table("mailing_list")

@@ -16,20 +16,6 @@ from nif.errors import NotFound
 from nif.stories.models import Story
 
 
-class StorySearchIndex(Base):
-    """The words that a story is found by, folded: its headline, byline, address and tags.
-
-    A narrow table of its own, so that looking through all of it reads little.
-    """
-
-    __tablename__ = "story_search"
-
-    story_id: Mapped[int] = mapped_column(
-        ForeignKey(Story.id), primary_key=True, autoincrement=False
-    )
-    folded: Mapped[str]
-
-
 class Autosave(Base):
     """A form as someone typed it, field by field. Nothing of it is lost to whoever saves later.
 

@@ -66,8 +66,8 @@ class StoryNote(Base):
     story_id: Mapped[int] = mapped_column(ForeignKey(Story.id))
     kind: Mapped[ChangeKind]
     severity: Mapped[NoteSeverity]
-    was: Mapped[str] = mapped_column(default="")
-    now_: Mapped[str] = mapped_column(default="")
+    incorrect_text: Mapped[str] = mapped_column(default="")
+    corrected_text: Mapped[str] = mapped_column(default="")
     text: Mapped[str]
     cause: Mapped[str] = mapped_column(default="")
     reported_by_reader: Mapped[bool] = mapped_column(default=False)
@@ -106,9 +106,10 @@ def format_note_text(kind: ChangeKind, said: str, *, by_a_reader: bool, now: dat
     return f"{NOTE_LABELS[kind]}, {when}: {said}{told}"
 
 
-def format_correction(was: str, now_: str) -> str:
+def format_correction(incorrect_text: str, corrected_text: str) -> str:
     """What was wrong and what is right: one without the other is no correction."""
-    return f"An earlier version of this story said {was.rstrip(' .')}. {format_sentence(now_)}"
+    wrong = incorrect_text.rstrip(" .")
+    return f"An earlier version of this story said {wrong}. {format_sentence(corrected_text)}"
 
 
 def format_sentence(text: str) -> str:
@@ -174,15 +175,15 @@ REMOVED_CONTENT = {"dek": "", "lead": "", "sections": [], "block": [], "sources"
 
 @dataclass(frozen=True)
 class NoteInput:
-    """A note as an editor gives it: of a correction what `was` wrong and what is right `now_`.
+    """A note as an editor enters it; `incorrect_text` and `corrected_text` are for corrections.
 
     `from_n` is the first revision that was wrong; `cause` is for the newsroom; `report_id` is the
     reader's report that it answers. Texts are single lines without space around them.
     """
 
     text: str = ""
-    was: str = ""
-    now_: str = ""
+    incorrect_text: str = ""
+    corrected_text: str = ""
     severity: NoteSeverity | None = None
     cause: str = ""
     from_n: int = 1
@@ -260,7 +261,7 @@ def _note_problems(kind: ChangeKind, note: NoteInput, n: int) -> Iterator[tuple[
     for name, missing in (REQUIRED_OF_CORRECTIONS if is_correction else REQUIRED_OF_NOTES).items():
         if not getattr(note, name):
             yield name, missing
-    for name in ("text", "was", "now_", "cause"):
+    for name in ("text", "incorrect_text", "corrected_text", "cause"):
         if len(getattr(note, name)) > LONGEST_NOTE:
             yield name, f"Make this shorter: {LONGEST_NOTE:,} characters are the most."
     if not 1 <= note.from_n <= n:
@@ -268,8 +269,8 @@ def _note_problems(kind: ChangeKind, note: NoteInput, n: int) -> Iterator[tuple[
 
 
 REQUIRED_OF_CORRECTIONS = {
-    "was": "Say what was wrong.",
-    "now_": "Say what is right.",
+    "incorrect_text": "Say what was wrong.",
+    "corrected_text": "Say what is right.",
     "severity": "Say how grave it was.",
 }
 REQUIRED_OF_NOTES = {"text": "Write the note that readers will see."}
@@ -307,7 +308,7 @@ def _publish_revision(
 ) -> Revision:
     now = revision.published_at
     revision.kind, revision.summary = change.kind, " ".join(change.summary.split())
-    revision.changed = count_changed_characters(compare_revisions(current, revision))
+    revision.changed_characters = count_changed_characters(compare_revisions(current, revision))
     if change.kind is ChangeKind.STYLE:
         revision.modified_at = current.modified_at
     session.add(revision)
@@ -327,15 +328,19 @@ def _publish_revision(
 def _build_note(story: Story, change: StoryChange, revision: Revision, by: Account) -> StoryNote:
     copy, kind = change.note or NoteInput(), change.kind
     is_correction = kind is ChangeKind.CORRECTION
-    said = format_correction(copy.was, copy.now_) if is_correction else format_sentence(copy.text)
+    said = (
+        format_correction(copy.incorrect_text, copy.corrected_text)
+        if is_correction
+        else format_sentence(copy.text)
+    )
     at = revision.published_at
     by_a_reader = copy.reported_by_reader or copy.report_id is not None
     return StoryNote(
         story_id=story.id,
         kind=kind,
         severity=note_severity_of(kind, copy.severity),
-        was=copy.was,
-        now_=copy.now_,
+        incorrect_text=copy.incorrect_text,
+        corrected_text=copy.corrected_text,
         text=format_note_text(kind, said, by_a_reader=by_a_reader, now=at),
         cause=copy.cause,
         reported_by_reader=by_a_reader,

@@ -31,7 +31,7 @@ class DiffLine:
     """A line of a revision. `where` names its place, `text` is shown; `words` are what it says,
     without the addresses of its links, and `sources` what it rests on."""
 
-    where: str
+    place: str
     text: str
     words: str = ""
     sources: tuple[int, ...] = ()
@@ -39,7 +39,7 @@ class DiffLine:
 
 @dataclass(frozen=True)
 class DiffPiece:
-    fate: DiffKind
+    kind: DiffKind
     text: str
 
 
@@ -51,12 +51,12 @@ class ChangedLine:
     after: DiffLine | None
 
     @property
-    def where(self) -> str:
+    def place(self) -> str:
         line = self.after or self.before
-        return line.where if line else ""
+        return line.place if line else ""
 
     @property
-    def what(self) -> str:
+    def change(self) -> str:
         """What became of the line: of a picture it is told also where no word differs."""
         if self.before and self.after:
             return "changed"
@@ -68,8 +68,8 @@ class ChangedLine:
         return diff_words(before, self.after.text if self.after else "")
 
     @property
-    def changed(self) -> int:
-        return sum(len(piece.text) for piece in self.pieces if piece.fate is not DiffKind.SAME)
+    def changed_characters(self) -> int:
+        return sum(len(piece.text) for piece in self.pieces if piece.kind is not DiffKind.SAME)
 
 
 def compare_revisions(before: Revision, after: Revision) -> list[ChangedLine]:
@@ -83,9 +83,9 @@ def compare_revisions(before: Revision, after: Revision) -> list[ChangedLine]:
     return found
 
 
-def count_changed_characters(passages: Sequence[ChangedLine]) -> int:
+def count_changed_characters(changed_lines: Sequence[ChangedLine]) -> int:
     """How many characters were added or taken out."""
-    return sum(passage.changed for passage in passages)
+    return sum(changed_line.changed_characters for changed_line in changed_lines)
 
 
 def diff_words(before: str, after: str) -> list[DiffPiece]:
@@ -107,9 +107,9 @@ def diff_words(before: str, after: str) -> list[DiffPiece]:
 
 def _pair_lines(old: Sequence[DiffLine], new: Sequence[DiffLine]) -> Iterator[ChangedLine]:
     """Lines of the same place belong together, in their order."""
-    for where in dict.fromkeys(line.where for line in (*old, *new)):
-        was = [line for line in old if line.where == where]
-        now = [line for line in new if line.where == where]
+    for where in dict.fromkeys(line.place for line in (*old, *new)):
+        was = [line for line in old if line.place == where]
+        now = [line for line in new if line.place == where]
         yield from (ChangedLine(*pair) for pair in zip_longest(was, now))
 
 

@@ -39,7 +39,7 @@ class HistoryEntry:
     at: datetime
     kind: ChangeKind
     summary: str
-    changed: int
+    changed_characters: int
     confirmed_by: str
     content_hash: str
     role: RoleName | None
@@ -77,7 +77,7 @@ def list_history(
             Revision.published_at,
             Revision.kind,
             Revision.summary,
-            Revision.changed,
+            Revision.changed_characters,
             Revision.confirmed_by,
             Revision.content_hash,
             Account.role,

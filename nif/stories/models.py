@@ -136,7 +136,7 @@ class ReleaseVerification(StrEnum):
 class ReviewVerdict(StrEnum):
     """What became of a story in review."""
 
-    ASKED = "asked"
+    REQUESTED = "requested"
     APPROVED = "approved"
     SENT_BACK = "sent_back"
     CONFIRMED = "confirmed"
@@ -221,8 +221,8 @@ class Story(Base):
     __tablename__ = "story"
     __table_args__ = (
         Index("ix_story_newest", "first_published_at", "id"),
-        Index("ix_story_desk", "state", "updated_at", "id"),
-        Index("ix_story_mine", "author_id", "updated_at", "id"),
+        Index("ix_story_state", "state", "updated_at", "id"),
+        Index("ix_story_author", "author_id", "updated_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -322,7 +322,7 @@ class Revision(Base):
     content_hash: Mapped[str]
     kind: Mapped[ChangeKind] = mapped_column(default=ChangeKind.PUBLISH)
     summary: Mapped[str] = mapped_column(default="")
-    changed: Mapped[int] = mapped_column(default=0)
+    changed_characters: Mapped[int] = mapped_column(default=0)
     confirmed_by: Mapped[str] = mapped_column(default="")
     standing: Mapped[StoryStanding] = mapped_column(default=StoryStanding.SOUND)
     modified_at: Mapped[datetime]
@@ -356,7 +356,7 @@ class Review(Base):
 class CheckOverride(Base):
     """A gate that was passed by decision: who took it, and why. Readers see how many there are."""
 
-    __tablename__ = "override"
+    __tablename__ = "check_override"
     __table_args__ = (UniqueConstraint("story_id", "code"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -371,7 +371,7 @@ class CheckOverride(Base):
 class PageVersion(Base):
     """One row whose number grows with every change that a reader could see."""
 
-    __tablename__ = "shelf"
+    __tablename__ = "page_version"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int]

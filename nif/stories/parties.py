@@ -24,8 +24,8 @@ class StoryRecords:
     """The parties that a story names, and what is on record about them.
 
     `undecided` are the relationships that keep the story from its readers; `sentences` what its
-    block tells of the others. `pictures` are those that it shows, by id. `knowers` may know an
-    unnamed source; `strangers` are the names in its byline that nobody can look up.
+    block tells of the others. `pictures` are those that it shows, by id. `confidants` may know an
+    unnamed source; `names_without_profile` are the names in its byline that nobody can look up.
     """
 
     parties: Sequence[int] = ()
@@ -34,18 +34,18 @@ class StoryRecords:
     sentences: Sequence[str] = ()
     decisions: Mapping[int, DisclosureDecision] = field(default_factory=dict)
     pictures: Mapping[int, Picture] = field(default_factory=dict)
-    strangers: Sequence[str] = ()
-    knowers: Sequence[str] | None = None
+    names_without_profile: Sequence[str] = ()
+    confidants: Sequence[str] | None = None
 
-    def case(self, story: Story, *, now: datetime) -> CheckContext:
+    def check_context(self, story: Story, *, now: datetime) -> CheckContext:
         """The story as its gates look at it."""
         names = dict.fromkeys(one.party.name for one in self.undecided)
         return CheckContext(
             story,
             undecided=tuple(names),
             parties=frozenset(self.parties),
-            strangers=tuple(self.strangers),
-            knowers=None if self.knowers is None else frozenset(self.knowers),
+            names_without_profile=tuple(self.names_without_profile),
+            confidants=None if self.confidants is None else frozenset(self.confidants),
             now=now,
             pictures=self.pictures,
         )
@@ -67,10 +67,15 @@ def look_up_story_records(
         get_pictures_of_stories(session, [story]),
     )
     found = list_relationships_in_force(session, parties, on=now.date())
-    strangers = bylines.list_byline_names_without_profile(session, story.byline)
-    knowers = bylines.list_source_confidants(session, besides=story.author_id)
+    names_without_profile = bylines.list_byline_names_without_profile(session, story.byline)
+    confidants = bylines.list_source_confidants(session, besides=story.author_id)
     if not found:
-        return StoryRecords(parties, pictures=pictures, strangers=strangers, knowers=knowers)
+        return StoryRecords(
+            parties,
+            pictures=pictures,
+            names_without_profile=names_without_profile,
+            confidants=confidants,
+        )
     known = disclosure_decisions.map_current_decisions(session, story_id, found) if story_id else {}
     must = [one for one in found if one.materiality is Materiality.ALWAYS and one.id not in known]
     told = (
@@ -86,8 +91,8 @@ def look_up_story_records(
         sentences=list(dict.fromkeys([*(one.says(now.date()) for one in must), *told])),
         decisions=known,
         pictures=pictures,
-        strangers=strangers,
-        knowers=knowers,
+        names_without_profile=names_without_profile,
+        confidants=confidants,
     )
 
 

@@ -63,7 +63,7 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
 def require_checks_passed(session: Session, story: Story, *, now: datetime) -> StoryRecords:
     """What is on record about a story. Raises Invalid where something is in its way."""
     on_record = look_up_story_records(session, story, story_id=story.id, now=now)
-    findings = run_checks(on_record.case(story, now=now))
+    findings = run_checks(on_record.check_context(story, now=now))
     if found := blocking_findings_of(findings, list_overridden_codes(session, story)):
         raise Invalid(sentences_by_field(found))
     return on_record

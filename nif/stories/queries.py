@@ -42,7 +42,7 @@ class PublishedStatus:
     """Whether a published story stands, and whether its working copy was saved again since."""
 
     standing: StoryStanding
-    is_behind: bool
+    has_unpublished_changes: bool
 
 
 def get_published_revision(session: Session, slug: str) -> Revision:

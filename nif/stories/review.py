@@ -20,7 +20,7 @@ def request_review(session: Session, story: Story, *, by: Account, now: datetime
         return False
     _require_state(story, (StoryState.DRAFT,))
     story.state = StoryState.IN_REVIEW
-    _record_review(session, story, ReviewVerdict.ASKED, by=by, now=now)
+    _record_review(session, story, ReviewVerdict.REQUESTED, by=by, now=now)
     return True
 
 

@@ -2,15 +2,28 @@
 
 import unicodedata
 
-from sqlalchemy import Select, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ForeignKey, Select, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, selectinload
 
-from nif.database import conflict_aware_insert
-from nif.stories.autosave import StorySearchIndex
+from nif.database import Base, conflict_aware_insert
 from nif.stories.models import Story, StoryState
 from nif.stories.queries import WorkingCopyPage, parse_page_position
 
 MOST_SEARCH_WORDS = 8
+
+
+class StorySearchIndex(Base):
+    """The words that a story is found by, folded: its headline, byline, address and tags.
+
+    A narrow table of its own, so that looking through all of it reads little.
+    """
+
+    __tablename__ = "story_search"
+
+    story_id: Mapped[int] = mapped_column(
+        ForeignKey(Story.id), primary_key=True, autoincrement=False
+    )
+    folded: Mapped[str]
 
 
 def fold_search_text(text: str) -> str:

@@ -56,9 +56,11 @@ FactFinder = Callable[[str], Sequence[str]]
 
 def list_protected_changes(before: Revision, after: Revision) -> list[str]:
     """What a change touches that style may not, in words that end "This touches …"."""
-    passages = compare_revisions(before, after)
+    changed_lines = compare_revisions(before, after)
     names = _make_name_finder([*_texts_of(before), *_texts_of(after)])
-    return list(dict.fromkeys(what for one in passages for what in _protected_changes(one, names)))
+    return list(
+        dict.fromkeys(what for one in changed_lines for what in _protected_changes(one, names))
+    )
 
 
 def explain_style_refusal(touches: Sequence[str]) -> str:
@@ -70,9 +72,9 @@ def explain_style_refusal(touches: Sequence[str]) -> str:
     )
 
 
-def _protected_changes(passage: ChangedLine, names: FactFinder) -> Iterator[str]:
-    where = passage.where
-    was, now = (line.words if line else "" for line in (passage.before, passage.after))
+def _protected_changes(changed_line: ChangedLine, names: FactFinder) -> Iterator[str]:
+    where = changed_line.place
+    was, now = (line.words if line else "" for line in (changed_line.before, changed_line.after))
     if where in PROTECTED_PLACES:
         if was != now:
             yield PROTECTED_PLACES[where]
@@ -83,9 +85,13 @@ def _protected_changes(passage: ChangedLine, names: FactFinder) -> Iterator[str]
         yield from _changed_facts(was, now, names)
     else:
         yield "a whole line"
-    if passage.before and passage.after and passage.before.sources != passage.after.sources:
+    if (
+        changed_line.before
+        and changed_line.after
+        and changed_line.before.sources != changed_line.after.sources
+    ):
         yield "what a statement rests on"
-    if passage.changed > MOST_CHANGED_CHARACTERS and was != now:
+    if changed_line.changed_characters > MOST_CHANGED_CHARACTERS and was != now:
         yield f"more than {MOST_CHANGED_CHARACTERS} characters of a line"
 
 

@@ -71,35 +71,35 @@ class ReportCounts:
 
 @dataclass(frozen=True)
 class TransparencyReport:
-    """The whole report. `overrides` are the most frequent reasons, `by_gate` all by their code."""
+    """The whole report. `overrides` are the most frequent reasons, `by_check` all by their code."""
 
     stories: StoryCounts
-    by_gate: Mapping[str, int]
+    by_check: Mapping[str, int]
     overrides: Sequence[OverrideCount]
     waivers: Sequence[WaiverCount]
     notes: NoteCounts
     reports: ReportCounts
-    end: ChainEnd | None
-    checkpoint: LedgerCheckpoint | None
-    listed: int
-    withheld: int
+    ledger_end: ChainEnd | None
+    ledger_checkpoint: LedgerCheckpoint | None
+    relationships_listed: int
+    relationships_withheld: int
 
 
 def build_transparency_report(session: Session, *, on: date) -> TransparencyReport:
     """Count everything: a handful of queries, of which one passes over the published stories."""
-    by_gate, overrides = _count_overrides(session)
+    by_check, overrides = _count_overrides(session)
     published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
     return TransparencyReport(
         stories=_count_stories(session),
-        by_gate=by_gate,
+        by_check=by_check,
         overrides=overrides,
         waivers=count_waivers(session, stories=published),
         notes=_count_notes(session),
         reports=_count_reports(session),
-        end=find_chain_end(session),
-        checkpoint=find_newest_checkpoint(session),
-        listed=count_public_relationships(session, on=on),
-        withheld=count_withheld_relationships(session, on=on),
+        ledger_end=find_chain_end(session),
+        ledger_checkpoint=find_newest_checkpoint(session),
+        relationships_listed=count_public_relationships(session, on=on),
+        relationships_withheld=count_withheld_relationships(session, on=on),
     )
 
 

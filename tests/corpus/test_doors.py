@@ -42,7 +42,10 @@ PARTY = dict.fromkeys(("name", "kind", "aliases", "domains", "same_as", "parent"
 PICTURE = dict.fromkeys(
     ("alt", "credit", "credit_url", "licence", "licence_url", "caption", "source_type"), ""
 )
-NOTE = dict.fromkeys(("kind", "summary", "text", "was", "now_", "cause", "severity", "from_n"), "")
+NOTE = dict.fromkeys(
+    ("kind", "summary", "text", "incorrect_text", "corrected_text", "cause", "severity", "from_n"),
+    "",
+)
 CHARTER = dict.fromkeys(
     (
         *("title", "description", "sender_name", "language", "topics", "family", "is_shown"),

@@ -114,7 +114,7 @@ def _published(
     first = a_story(session, at=now - 4 * MINUTE, headline=f"Said {number}", reason_subject="x")
     story = get_story(session, first.story_id)
     story.reason_subject = "y"
-    wrong = NoteInput(was="x", now_="x", severity=NoteSeverity.SIGNIFICANT)
+    wrong = NoteInput(incorrect_text="x", corrected_text="x", severity=NoteSeverity.SIGNIFICANT)
     change = StoryChange(ChangeKind.CORRECTION, "x", wrong)
     second = revise_story(session, story, change, by=ed, now=now - 3 * MINUTE)
     copy = StoryInput(**_copy(text, parts))
@@ -127,7 +127,12 @@ def _published(
         revision.summary = revision.confirmed_by = text
     first.lead += " It was so."
     for made in session.scalars(select(StoryNote).where(StoryNote.story_id == story.id)):
-        made.text, made.was, made.now_, made.cause = f"{made.heading}: {text}", text, text, text
+        made.text, made.incorrect_text, made.corrected_text, made.cause = (
+            f"{made.heading}: {text}",
+            text,
+            text,
+            text,
+        )
     session.flush()
     return story
 

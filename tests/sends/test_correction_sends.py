@@ -38,7 +38,7 @@ from tests.factories import (
     a_story,
     a_subscription,
     an_account,
-    shelf_version,
+    page_version,
     story_copy,
     subscriptions,
 )
@@ -371,7 +371,7 @@ def test_from_the_error_to_the_last_reader(
         )
         assert right is not None
         sends.append(plan_send(session, right, now=NOON + 2 * HOUR).id)
-    before = shelf(database)
+    before = current_page_version(database)
     clock.now = LATER - HOUR
     deliver_send(courier, sends[-1])
     mailer.posted.clear()
@@ -388,7 +388,7 @@ def test_from_the_error_to_the_last_reader(
     assert sorted(mailer.addresses()) == ["a@example.com", "e@example.com"]
     with database.reading() as session:
         assert count_correction_reach(session, [note_id]) == {note_id: 2}
-    assert shelf(database) > before
+    assert current_page_version(database) > before
 
 
 def plan_and_die(database: Database, parts: Services, note_id: int) -> None:
@@ -413,6 +413,6 @@ def leave(session: Session, address: str) -> None:
     unsubscribe.unsubscribe_from_list(session, session.scalars(theirs).one(), HERE, now=NOON)
 
 
-def shelf(database: Database) -> int:
+def current_page_version(database: Database) -> int:
     with database.reading() as session:
-        return shelf_version(session)
+        return page_version(session)

@@ -64,10 +64,10 @@ def test_who_cannot_be_looked_up_is_told_and_stops_nothing(session) -> None:
     found = {}
     for byline in ("Jo Reyes", "Sam Okafor"):
         story = a_draft(session, byline=byline)
-        case = look_up_story_records(session, story, story_id=story.id, now=NOON).case(
+        context = look_up_story_records(session, story, story_id=story.id, now=NOON).check_context(
             story, now=NOON
         )
-        found[byline] = [(one.field, one.weight) for one in run_checks(case) if one.code == "G02"]
+        found[byline] = [(one.field, one.level) for one in run_checks(context) if one.code == "G02"]
     assert found == {"Jo Reyes": [], "Sam Okafor": [("byline", FindingLevel.WARN)]}
 
 

@@ -23,14 +23,16 @@ from nif.stories.models import ChangeKind, NotePlacement, NoteSeverity, Revision
 from nif.stories.publishing import hash_revision_content, publish_story
 from nif.stories.queries import get_published_revision, list_stories_since
 from tests.conftest import NOON
-from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
+from tests.factories import a_draft, a_story, an_account, page_version, story_copy
 
 NUMBER = count()
 LATER = NOON + timedelta(hours=1)
 LEAD = "Palisade Records has sold its catalogue for £3m."
 SPELT = "Palisade Records has sold it's catalogue for £3m."
 WRONG = NoteInput(
-    was="it was sold for £3m", now_="it was sold for £4m", severity=NoteSeverity.MINOR
+    incorrect_text="it was sold for £3m",
+    corrected_text="it was sold for £4m",
+    severity=NoteSeverity.MINOR,
 )
 
 
@@ -69,16 +71,16 @@ def problems(session, story, kind, note=None, **given):
 
 def test_readers_go_on_seeing_the_current_revision_until_the_next(session):
     story = published(session)
-    before = shelf_version(session)
+    before = page_version(session)
 
     edit(session, story, lead=SPELT)
     assert get_published_revision(session, story.slug).lead == LEAD
-    assert shelf_version(session) == before
+    assert page_version(session) == before
 
     revision = change(session, story, ChangeKind.STYLE)
     assert get_published_revision(session, story.slug) is revision
-    assert (revision.n, revision.lead, revision.changed) == (2, SPELT, len("its it's "))
-    assert shelf_version(session) == before + 1
+    assert (revision.n, revision.lead, revision.changed_characters) == (2, SPELT, len("its it's "))
+    assert page_version(session) == before + 1
 
 
 def test_a_revision_keeps_when_it_was_first_published_and_says_who_and_why(session):
@@ -170,7 +172,7 @@ def test_a_correction_says_what_was_wrong_and_what_is_right(session):
     assert (note.kind, note.severity, note.from_n, note.to_n) == ("correction", "minor", 1, 2)
 
 
-@pytest.mark.parametrize("missing", ["was", "now_", "severity"])
+@pytest.mark.parametrize("missing", ["incorrect_text", "corrected_text", "severity"])
 def test_half_a_correction_is_refused(session, missing):
     story = published(session)
     edit(session, story, lead="It was sold for £4m.")

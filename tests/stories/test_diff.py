@@ -18,15 +18,15 @@ def frozen(session, **given):
 
 
 def told(found):
-    return "".join({"same": "", "added": "+", "removed": "-"}[p.fate] + p.text for p in found)
+    return "".join({"same": "", "added": "+", "removed": "-"}[p.kind] + p.text for p in found)
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_both_texts_can_be_read_from_their_difference(before, after):
     found = diff_words(before, after)
 
-    assert "".join(p.text for p in found if p.fate is not DiffKind.ADDED) == before
-    assert "".join(p.text for p in found if p.fate is not DiffKind.REMOVED) == after
+    assert "".join(p.text for p in found if p.kind is not DiffKind.ADDED) == before
+    assert "".join(p.text for p in found if p.kind is not DiffKind.REMOVED) == after
 
 
 def test_words_are_compared_and_numbers_stay_whole():
@@ -42,16 +42,16 @@ def test_what_is_the_same_is_passed_over(session):
     assert count_changed_characters(compare_revisions(before, after)) == 0
 
 
-def test_each_passage_says_where_it_stands(session):
+def test_each_changed_line_says_where_it_stands(session):
     before = frozen(session, sections=[("Why:", ["One.", "Two."])])
     after = frozen(session, lead="It has not.", sections=[("Why:", ["One.", "Three.", "Four."])])
 
     found = compare_revisions(before, after)
 
-    assert [passage.where for passage in found] == ["Lead", "Why:", "Why:"]
-    assert [passage.before and passage.before.text for passage in found[1:]] == ["Two.", None]
+    assert [line.place for line in found] == ["Lead", "Why:", "Why:"]
+    assert [line.before and line.before.text for line in found[1:]] == ["Two.", None]
     assert told(found[1].pieces) == "-Two+Three."
-    assert found[2].changed == len("Four.")
+    assert found[2].changed_characters == len("Four.")
 
 
 def test_a_link_that_was_repaired_can_be_seen(session):
@@ -65,7 +65,7 @@ def test_a_link_that_was_repaired_can_be_seen(session):
         session, sections=[("Why:", ["[So](https://a.example/2)."])], sources=source("https://a/2")
     )
 
-    assert [passage.where for passage in compare_revisions(before, after)] == ["Why:", "Source"]
+    assert [line.place for line in compare_revisions(before, after)] == ["Why:", "Source"]
 
 
 def test_texts_that_repeat_themselves_take_no_longer():
@@ -73,4 +73,4 @@ def test_texts_that_repeat_themselves_take_no_longer():
     found = diff_words(". " * 1000, ", . " * 500)
 
     assert time.perf_counter() - begun < 2
-    assert "".join(p.text for p in found if p.fate is not DiffKind.REMOVED) == ", . " * 500
+    assert "".join(p.text for p in found if p.kind is not DiffKind.REMOVED) == ", . " * 500

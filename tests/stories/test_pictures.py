@@ -155,14 +155,14 @@ def test_another_cut_of_the_same_picture_is_a_change_without_a_word(session: Ses
     shapes: Mapping[str, Any] = {**picture_of(after)["shapes"], "wide": {"jpeg": [["x", 1, 1]]}}
     after.picture = {**picture_of(after), "shapes": shapes}
 
-    (passage,) = compare_revisions(before, after)
+    (line,) = compare_revisions(before, after)
 
-    assert (passage.what, passage.changed) == ("changed", 0)
+    assert (line.change, line.changed_characters) == ("changed", 0)
     assert list_protected_changes(before, after) == ["a picture"]
 
 
-def told(passages: Any) -> list[tuple[str, str]]:
-    return [(one.where, one.what) for one in passages]
+def told(changed_lines: Any) -> list[tuple[str, str]]:
+    return [(one.place, one.change) for one in changed_lines]
 
 
 def picture_of(revision: Revision) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from nif.stories.drafts import SourceInput, get_story, save_draft
 from nif.stories.models import ReasonCode, Revision, SourceKind, StoryState
 from nif.stories.publishing import backdate_story, freeze_revision, invalidate_pages, publish_story
 from tests.conftest import NOON
-from tests.factories import a_draft, a_story, an_account, shelf_version, story_copy
+from tests.factories import a_draft, a_story, an_account, page_version, story_copy
 
 SEED = PROJECT / "nif/demo/stories/nvidia-accused-of-training-its-ai-on-anna-s-archive.toml"
 HASHED = (
@@ -99,7 +99,7 @@ def test_a_story_that_lacks_something_is_told_what(session, given, field, senten
     assert refusal.value.problems == {field: sentence}
     assert story.state is StoryState.DRAFT
     assert session.scalar(select(func.count()).select_from(Revision)) == 0
-    assert shelf_version(session) == 0
+    assert page_version(session) == 0
 
 
 def test_everything_that_is_missing_is_said_at_once(session):
@@ -192,7 +192,7 @@ def test_a_preview_puts_nothing_before_readers(session):
 
     assert shown.headline == story.headline
     assert session.scalar(select(func.count()).select_from(Revision)) == 0
-    assert shelf_version(session) == 0
+    assert page_version(session) == 0
 
 
 def test_publishing_twice_is_a_conflict(session):
@@ -271,13 +271,13 @@ def test_reading_time_is_rounded_half_up_and_at_least_a_minute(words, minutes):
 
 
 def test_the_shelf_grows_with_every_change_that_readers_see(session):
-    versions = [shelf_version(session)]
+    versions = [page_version(session)]
     a_draft(session)
-    versions.append(shelf_version(session))
+    versions.append(page_version(session))
     a_story(session)
-    versions.append(shelf_version(session))
+    versions.append(page_version(session))
     invalidate_pages(session)
-    versions.append(shelf_version(session))
+    versions.append(page_version(session))
 
     assert versions == [0, 0, 1, 2]
 

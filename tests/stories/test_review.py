@@ -48,7 +48,7 @@ def test_a_story_goes_to_the_editors_and_comes_back_with_a_word(session, editor)
     assert story.state is StoryState.DRAFT
     assert verdicts(session, story) == [
         (ReviewVerdict.SENT_BACK, editor.name, 0),
-        (ReviewVerdict.ASKED, editor.name, 0),
+        (ReviewVerdict.REQUESTED, editor.name, 0),
     ]
     assert list_reviews(session, story.id)[0].remark == "Who says so?"
 

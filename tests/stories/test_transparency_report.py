@@ -38,7 +38,7 @@ def answers(**given: AnswerInput) -> dict[str, Any]:
 def test_an_empty_newsroom_has_nothing_to_count(session) -> None:
     found = build_transparency_report(session, on=TODAY)
 
-    assert (found.stories.total, found.stories.since, found.end) == (0, None, None)
+    assert (found.stories.total, found.stories.since, found.ledger_end) == (0, None, None)
     assert found.notes.median_stood is None
     assert found.reports.median_answer is None
     assert found.notes.by_severity == {"minor": 0, "significant": 0, "serious": 0}
@@ -72,7 +72,7 @@ def test_what_was_decided_about_gates_is_counted_with_its_reasons(session) -> No
 
     found = build_transparency_report(session, on=TODAY)
 
-    assert found.by_gate == {"G11": 2}
+    assert found.by_check == {"G11": 2}
     assert [(one.code, one.reason, one.count) for one in found.overrides] == [
         ("G11", "It is news.", 2)
     ]
@@ -83,7 +83,9 @@ def test_corrections_and_reports_are_counted_with_the_time_that_they_took(sessio
     for n, hours in enumerate((1, 3, 50)):
         story = get_story(session, a_story(session, lead=f"Was {n}.").story_id)
         story.lead = f"Is {n}."
-        note = NoteInput(was=f"was {n}", now_=f"It is {n}.", severity=NoteSeverity.MINOR)
+        note = NoteInput(
+            incorrect_text=f"was {n}", corrected_text=f"It is {n}.", severity=NoteSeverity.MINOR
+        )
         change = StoryChange(ChangeKind.CORRECTION, "Put right", note)
         revision = revise_story(
             session, story, change, by=editor, now=NOON + timedelta(hours=hours)
@@ -104,7 +106,7 @@ def test_corrections_and_reports_are_counted_with_the_time_that_they_took(sessio
     assert found.notes.median_stood == timedelta(hours=3)
     assert found.reports.by_verdict == {"open": 1, "upheld": 1}
     assert found.reports.median_answer == timedelta(minutes=10)
-    assert found.end == find_chain_end(session)
+    assert found.ledger_end == find_chain_end(session)
 
 
 def test_the_register_is_counted_as_it_is_in_public(session) -> None:
@@ -116,4 +118,4 @@ def test_the_register_is_counted_as_it_is_in_public(session) -> None:
 
     found = build_transparency_report(session, on=TODAY)
 
-    assert (found.listed, found.withheld) == (1, 1)
+    assert (found.relationships_listed, found.relationships_withheld) == (1, 1)

@@ -45,9 +45,9 @@ CHECKS: Sequence[StoryCheck] = (
 SHORTEST_OVERRIDE_REASON = 20
 
 
-def run_checks(case: CheckContext) -> list[CheckFinding]:
+def run_checks(context: CheckContext) -> list[CheckFinding]:
     """Everything that is amiss with a story, in the order of its form."""
-    return [finding for gate in CHECKS for finding in gate(case)]
+    return [finding for gate in CHECKS for finding in gate(context)]
 
 
 def blocking_findings_of(
@@ -58,8 +58,8 @@ def blocking_findings_of(
     return [
         finding
         for finding in findings
-        if finding.weight is FindingLevel.BLOCK
-        or (finding.weight is FindingLevel.DECIDE and finding.code not in passed)
+        if finding.level is FindingLevel.BLOCK
+        or (finding.level is FindingLevel.DECIDE and finding.code not in passed)
     ]
 
 
@@ -86,7 +86,7 @@ def override_check(
     open_to_decision = {
         finding.code
         for finding in run_checks(CheckContext(story))
-        if finding.weight is FindingLevel.DECIDE
+        if finding.level is FindingLevel.DECIDE
     }
     if code not in open_to_decision or code in list_overridden_codes(session, story):
         raise Invalid({"code": "There is nothing to decide here any more."})

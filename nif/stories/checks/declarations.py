@@ -31,9 +31,9 @@ MISSING_ANSWERS = {
 }
 
 
-def check_reason(case: CheckContext) -> Iterator[CheckFinding]:
+def check_reason(context: CheckContext) -> Iterator[CheckFinding]:
     """G10: a reason that ends the sentence "We covered it because …"."""
-    story = case.story
+    story = context.story
     if story.reason_code is None:
         text = "Say why NIF covers this: readers were promised an answer."
         yield CheckFinding("G10", "reason_code", text)
@@ -48,16 +48,16 @@ def check_reason(case: CheckContext) -> Iterator[CheckFinding]:
         yield CheckFinding("G10", "reason_subject", text, FindingLevel.WARN)
 
 
-def check_answers(case: CheckContext) -> Iterator[CheckFinding]:
+def check_answers(context: CheckContext) -> Iterator[CheckFinding]:
     """G11, G16, G19, G21: every question is answered."""
     for question, (code, text) in MISSING_ANSWERS.items():
-        if declarations.find_answer(case.story.answers, question) is None:
+        if declarations.find_answer(context.story.answers, question) is None:
             yield CheckFinding(code, question.value, text)
 
 
-def check_origin(case: CheckContext) -> Iterator[CheckFinding]:
+def check_origin(context: CheckContext) -> Iterator[CheckFinding]:
     """G11: who brought an idea is named; what our own side brought, the standards editor sees."""
-    answer = declarations.find_answer(case.story.answers, DeclarationQuestion.ORIGIN)
+    answer = declarations.find_answer(context.story.answers, DeclarationQuestion.ORIGIN)
     if answer is None:
         return
     if answer.value in THIRD_PARTY_ORIGINS and not answer.details.get("by"):
@@ -67,25 +67,25 @@ def check_origin(case: CheckContext) -> Iterator[CheckFinding]:
         yield CheckFinding("G11", "origin", text, FindingLevel.DECIDE)
 
 
-def check_relationships(case: CheckContext) -> Iterator[CheckFinding]:
+def check_relationships(context: CheckContext) -> Iterator[CheckFinding]:
     """G14, G16: what is on record was decided, and the affirmation is about these parties."""
-    for name in case.undecided:
+    for name in context.undecided:
         text = f"Something is on record about {name}: tell readers, or say why not."
         yield CheckFinding("G14", "relationships", text)
-    answer = declarations.find_answer(case.story.answers, DeclarationQuestion.RELATIONSHIPS)
+    answer = declarations.find_answer(context.story.answers, DeclarationQuestion.RELATIONSHIPS)
     if answer is None:
         return
     if answer.value == RelationshipDeclaration.DECLARED and not answer.details.get("sentences"):
         text = "Say in a sentence what stands between NIF and them."
         yield CheckFinding("G16", "relationship_sentences", text)
-    elif case.parties - set(answer.details.get("parties", ())):
+    elif context.parties - set(answer.details.get("parties", ())):
         text = "Someone new is named in the story since this was answered: answer it once more."
         yield CheckFinding("G16", "relationships", text)
 
 
-def check_funding(case: CheckContext) -> Iterator[CheckFinding]:
+def check_funding(context: CheckContext) -> Iterator[CheckFinding]:
     """G19: nobody pays for a story here, and who helped is named."""
-    answer = declarations.find_answer(case.story.answers, DeclarationQuestion.MONEY)
+    answer = declarations.find_answer(context.story.answers, DeclarationQuestion.MONEY)
     if answer is None:
         return
     if answer.value == StoryFunding.PAID:
@@ -94,13 +94,13 @@ def check_funding(case: CheckContext) -> Iterator[CheckFinding]:
         yield CheckFinding("G19", "money_by", "Say who gave the grant.")
 
 
-def check_ai_use(case: CheckContext) -> Iterator[CheckFinding]:
+def check_ai_use(context: CheckContext) -> Iterator[CheckFinding]:
     """G21: what AI wrote, a person has checked as it stands now.
 
     Regulation (EU) 2024/1689, Article 50(4): a label, or human review and responsibility. NIF gives
     both.
     """
-    answer = declarations.find_answer(case.story.answers, DeclarationQuestion.AI)
+    answer = declarations.find_answer(context.story.answers, DeclarationQuestion.AI)
     if answer is None or answer.value not in AI_USES_TO_DISCLOSE:
         return
     if answer.value == StoryAiUse.ASSISTED and not answer.details.get("tasks"):
@@ -111,6 +111,6 @@ def check_ai_use(case: CheckContext) -> Iterator[CheckFinding]:
     if not checked:
         text = "A person has to check every fact of this text, and answer for it."
         yield CheckFinding("G21", "ai_checked", text)
-    elif checked != text_fingerprint_of(case.story):
+    elif checked != text_fingerprint_of(context.story):
         text = f"The text has changed since {answer.by} checked it: check it as it is now."
         yield CheckFinding("G21", "ai_checked", text)

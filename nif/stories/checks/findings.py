@@ -25,7 +25,7 @@ class CheckFinding:
     code: str
     field: str
     text: str
-    weight: FindingLevel = FindingLevel.BLOCK
+    level: FindingLevel = FindingLevel.BLOCK
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class CheckContext:
 
     `undecided` names the parties in the story with whom something is on record that nobody has
     decided about yet; `parties` are the ids of all parties in it, `pictures` those that it shows;
-    `strangers` the names in its byline that readers cannot look up;
-    `knowers` the editors who may know an unnamed source, None where nobody has looked.
+    `names_without_profile` the names in its byline that readers cannot look up;
+    `confidants` the editors who may know an unnamed source, None where nobody has looked.
     """
 
     story: Story
@@ -43,8 +43,8 @@ class CheckContext:
     parties: frozenset[int] = field(default_factory=frozenset)
     now: datetime | None = None
     pictures: Mapping[int, Picture] = field(default_factory=dict)
-    strangers: tuple[str, ...] = ()
-    knowers: frozenset[str] | None = None
+    names_without_profile: tuple[str, ...] = ()
+    confidants: frozenset[str] | None = None
 
 
 StoryCheck = Callable[[CheckContext], Iterator[CheckFinding]]

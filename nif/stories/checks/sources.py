@@ -16,12 +16,12 @@ LONGEST_ANONYMITY_REASON = 160
 ALLEGATION = re.compile(r"\b(?:alleg\w+|accus\w+|fraud\w*|sued|lawsuit)\b", re.IGNORECASE)
 
 
-def check_source_names(case: CheckContext) -> Iterator[CheckFinding]:
+def check_source_names(context: CheckContext) -> Iterator[CheckFinding]:
     """G04: at least one source, each with a name and its exact address."""
-    if not case.story.sources:
+    if not context.story.sources:
         text = "Say where this came from: at least one source, our own reporting included."
         yield CheckFinding("G04", "sources", text)
-    for n, source in _numbered_sources(case):
+    for n, source in _numbered_sources(context):
         if source.kind in OWN_REPORTING_KINDS:
             continue
         if not (source.publisher.strip() or source.title.strip()):
@@ -35,23 +35,23 @@ def check_source_names(case: CheckContext) -> Iterator[CheckFinding]:
             yield CheckFinding("G04", _source_field(n, "url"), text, FindingLevel.WARN)
 
 
-def check_source_use(case: CheckContext) -> Iterator[CheckFinding]:
+def check_source_use(context: CheckContext) -> Iterator[CheckFinding]:
     """G05: what was taken from each."""
-    for n, source in _numbered_sources(case):
+    for n, source in _numbered_sources(context):
         if source.kind not in OWN_REPORTING_KINDS and not source.taken.strip():
             text = f"Say what was taken from source {n}: facts, quotes, figures."
             yield CheckFinding("G05", _source_field(n, "taken"), text, FindingLevel.WARN)
 
 
-def check_claims(case: CheckContext) -> Iterator[CheckFinding]:
+def check_claims(context: CheckContext) -> Iterator[CheckFinding]:
     """G06: a quotation, a number or an accusation rests on a source that is named.
 
     Where there is one source only, everything rests on it; where some of the reporting is our own,
     what names no other source is ours. A bullet may also name its source in its words.
     """
-    sources = case.story.sources
+    sources = context.story.sources
     is_clear = len(sources) < 2 or any(source.kind in OWN_REPORTING_KINDS for source in sources)
-    for s, section in enumerate(case.story.sections):
+    for s, section in enumerate(context.story.sections):
         for b, bullet in enumerate(section["bullets"], start=1):
             line, numbers = split_source_references(bullet)
             field, where = f"sections-{s}-bullets", f"Bullet {b} of “{section['label']}”"
@@ -71,9 +71,9 @@ def check_claims(case: CheckContext) -> Iterator[CheckFinding]:
                 )
 
 
-def check_first_hand(case: CheckContext) -> Iterator[CheckFinding]:
+def check_first_hand(context: CheckContext) -> Iterator[CheckFinding]:
     """G07: what we did not see ourselves, somebody told us who did."""
-    by_position = dict(_numbered_sources(case))
+    by_position = dict(_numbered_sources(context))
     for n, source in by_position.items():
         if source.seen_by_us:
             continue
@@ -86,18 +86,18 @@ def check_first_hand(case: CheckContext) -> Iterator[CheckFinding]:
             yield CheckFinding("G07", _source_field(n, "relied_on"), text)
 
 
-def check_press_releases(case: CheckContext) -> Iterator[CheckFinding]:
+def check_press_releases(context: CheckContext) -> Iterator[CheckFinding]:
     """G09: a press release was checked, or not, and readers are told."""
-    for n, source in _numbered_sources(case):
+    for n, source in _numbered_sources(context):
         if source.kind is SourceKind.PRESS_RELEASE and source.checked is None:
             text = f"Source {n} is a press release. Say how far we checked it."
             yield CheckFinding("G09", _source_field(n, "checked"), text)
 
 
-def check_unnamed_sources(case: CheckContext) -> Iterator[CheckFinding]:
+def check_unnamed_sources(context: CheckContext) -> Iterator[CheckFinding]:
     """G08: a source without a name has a reason and an editor who knows it, and is not alone."""
-    sources = case.story.sources
-    for n, source in _numbered_sources(case):
+    sources = context.story.sources
+    for n, source in _numbered_sources(context):
         if not source.is_unnamed:
             continue
         if source.kind not in OWN_REPORTING_KINDS:
@@ -112,34 +112,36 @@ def check_unnamed_sources(case: CheckContext) -> Iterator[CheckFinding]:
         elif not source.unnamed_because:
             text = f"Say why source {n} is not named: readers are told."
             yield CheckFinding("G08", _source_field(n, "unnamed_because"), text)
-        yield from _confidant_findings(case, n, source)
+        yield from _confidant_findings(context, n, source)
     if sources and all(source.is_unnamed for source in sources):
         text = "All of it rests on people who are not named: a standards editor decides."
         yield CheckFinding("G08", "sources", text, FindingLevel.DECIDE)
 
 
-def _confidant_findings(case: CheckContext, n: int, source: StorySource) -> Iterator[CheckFinding]:
+def _confidant_findings(
+    context: CheckContext, n: int, source: StorySource
+) -> Iterator[CheckFinding]:
     if not source.known_to:
         text = f"An editor who did not write the story has to know who source {n} is."
         yield CheckFinding("G08", _source_field(n, "known_to"), text)
-    elif case.knowers is not None and source.known_to not in case.knowers:
+    elif context.confidants is not None and source.known_to not in context.confidants:
         text = f"{source.known_to} wrote this story, or is no editor: another one has to know."
         yield CheckFinding("G08", _source_field(n, "known_to"), text)
 
 
-def check_story_type(case: CheckContext) -> Iterator[CheckFinding]:
+def check_story_type(context: CheckContext) -> Iterator[CheckFinding]:
     """G03: own reporting says so, and nothing else does."""
-    own = any(source.kind in OWN_REPORTING_KINDS for source in case.story.sources)
-    if case.story.story_type is StoryType.REPORT and not own:
+    own = any(source.kind in OWN_REPORTING_KINDS for source in context.story.sources)
+    if context.story.story_type is StoryType.REPORT and not own:
         text = "A report needs reporting of our own among its sources. Otherwise it is a brief."
         yield CheckFinding("G03", "story_type", text)
-    elif case.story.story_type is StoryType.BRIEF and own:
+    elif context.story.story_type is StoryType.BRIEF and own:
         text = "A brief sums up what others reported; this one has reporting of our own."
         yield CheckFinding("G03", "story_type", text, FindingLevel.WARN)
 
 
-def _numbered_sources(case: CheckContext) -> Iterator[tuple[int, StorySource]]:
-    return enumerate(case.story.sources, start=1)
+def _numbered_sources(context: CheckContext) -> Iterator[tuple[int, StorySource]]:
+    return enumerate(context.story.sources, start=1)
 
 
 def _is_named_in(line: str, source: StorySource) -> bool:

@@ -20,9 +20,9 @@ ATTRIBUTIONS = re.compile(rf"{HEDGES.pattern}|\b(?:sue[sd]?|faces?|claims?|says?
 """How a headline may say that it is somebody's word."""
 
 
-def check_completeness(case: CheckContext) -> Iterator[CheckFinding]:
+def check_completeness(context: CheckContext) -> Iterator[CheckFinding]:
     """G01: a headline, a lead, and sections that say something."""
-    story = case.story
+    story = context.story
     if not story.headline.strip():
         yield CheckFinding("G01", "headline", "A story needs a headline.")
     elif len(story.headline) > LONGEST_HEADLINE:
@@ -38,45 +38,45 @@ def check_completeness(case: CheckContext) -> Iterator[CheckFinding]:
         yield CheckFinding("G01", "sections", f"The section “{empty[0]}” has no bullet yet.")
 
 
-def check_byline(case: CheckContext) -> Iterator[CheckFinding]:
+def check_byline(context: CheckContext) -> Iterator[CheckFinding]:
     """G02: readers are told who wrote it."""
-    if not case.story.byline.strip():
+    if not context.story.byline.strip():
         text = "Readers are told who wrote a story: give a byline."
         yield CheckFinding("G02", "byline", text)
-    for name in case.strangers:
+    for name in context.names_without_profile:
         text = f"Readers cannot look up {name}: there is no public profile of that name."
         yield CheckFinding("G02", "byline", text, FindingLevel.WARN)
 
 
-def check_placeholders(case: CheckContext) -> Iterator[CheckFinding]:
+def check_placeholders(context: CheckContext) -> Iterator[CheckFinding]:
     """G33: no mark that says "to come" is left."""
-    for field, text in text_lines_of(case.story):
+    for field, text in text_lines_of(context.story):
         if found := PLACEHOLDERS.search(text):
             sentence = f"“{found[0]}” is still in the text: something was to come there."
             yield CheckFinding("G33", field, sentence)
 
 
-def check_headline_claim(case: CheckContext) -> Iterator[CheckFinding]:
+def check_headline_claim(context: CheckContext) -> Iterator[CheckFinding]:
     """G12: what the text only alleges, the headline must not state."""
-    body = " ".join(text for field, text in text_lines_of(case.story) if field != "headline")
-    if HEDGES.search(body) and not ATTRIBUTIONS.search(case.story.headline):
+    body = " ".join(text for field, text in text_lines_of(context.story) if field != "headline")
+    if HEDGES.search(body) and not ATTRIBUTIONS.search(context.story.headline):
         text = "The text says that this is alleged; the headline states it. Is that meant?"
         yield CheckFinding("G12", "headline", text, FindingLevel.WARN)
 
 
-def check_embargo(case: CheckContext) -> Iterator[CheckFinding]:
+def check_embargo(context: CheckContext) -> Iterator[CheckFinding]:
     """G29: not before its embargo."""
-    story = case.story
-    moment = story.publish_at or case.now
+    story = context.story
+    moment = story.publish_at or context.now
     if story.embargo_until and moment and moment < story.embargo_until:
         text = "This story is under embargo: publish it when that has passed."
         yield CheckFinding("G29", "embargo_until", text)
 
 
-def check_pictures(case: CheckContext) -> Iterator[CheckFinding]:
+def check_pictures(context: CheckContext) -> Iterator[CheckFinding]:
     """G24: alt text or decorative, a credit, its files, and its label where AI had a part in it."""
-    for field, picture_id in chosen_pictures_of(case.story):
-        if (picture := case.pictures.get(picture_id)) is not None:
+    for field, picture_id in chosen_pictures_of(context.story):
+        if (picture := context.pictures.get(picture_id)) is not None:
             yield from _picture_findings(field, picture)
 
 

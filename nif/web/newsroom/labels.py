@@ -47,7 +47,7 @@ STORY_STATES = {
 }
 
 REVIEW_VERDICTS = {
-    ReviewVerdict.ASKED: "asked for review",
+    ReviewVerdict.REQUESTED: "asked for review",
     ReviewVerdict.APPROVED: "approved it",
     ReviewVerdict.SENT_BACK: "sent it back",
     ReviewVerdict.CONFIRMED: "confirmed that the change is style",

@@ -58,8 +58,8 @@ def preview_story_form(
         saved=saved,
         findings=[
             one
-            for one in run_checks(on_record.case(story, now=now))
-            if one.weight is not FindingLevel.DECIDE or one.code not in decided
+            for one in run_checks(on_record.check_context(story, now=now))
+            if one.level is not FindingLevel.DECIDE or one.code not in decided
         ],
         sentences=[asdict(sentence) for sentence in sentences],
         shelf=load_picture_choices(session, form),

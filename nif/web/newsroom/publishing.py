@@ -179,7 +179,7 @@ def publishing_page(
     with reading() as session:
         story, now = get_story(session, story_id), utc_now()
         on_record = look_up_story_records(session, story, story_id=story_id, now=now)
-        findings = checks.run_checks(on_record.case(story, now=now))
+        findings = checks.run_checks(on_record.check_context(story, now=now))
         decided = checks.list_overridden_codes(session, story)
         blocked = checks.blocking_findings_of(findings, decided)
         return render_template(

@@ -96,8 +96,8 @@ def _read_change(form: Mapping[str, str]) -> StoryChange:
     seen_n, seen_edits, from_n = (parse_number(form.get(name, "")) for name in NUMBER_FIELDS)
     note = NoteInput(
         text=line("text"),
-        was=line("was"),
-        now_=line("now_"),
+        incorrect_text=line("incorrect_text"),
+        corrected_text=line("corrected_text"),
         severity=next((one for one in NoteSeverity if one.value == form.get("severity")), None),
         cause=line("cause"),
         from_n=from_n,
@@ -120,14 +120,14 @@ def _revision_page(story_id: int, *, problems: dict[str, str] | None = None) -> 
         next_one = freeze_revision(
             session, story, by=current_user.id, now=utc_now(), before=current
         )
-        passages = compare_revisions(current, next_one)
+        changed_lines = compare_revisions(current, next_one)
         confirmed = corrections.find_style_confirmation(session, story, besides=current_user.id)
         return render_template(
             "newsroom/revisions/new.html",
             story=story,
             current=current,
-            passages=passages,
-            changed=count_changed_characters(passages),
+            changed_lines=changed_lines,
+            changed=count_changed_characters(changed_lines),
             touches=list_protected_changes(current, next_one),
             confirmed=confirmed,
             may_confirm=corrections.may_confirm_style_edit(session, story, by=current_user.id),

@@ -92,7 +92,7 @@ def _render_diff(slug: str, a: int, b: int) -> str:
         current=current,
         before=before,
         after=after,
-        passages=compare_revisions(before, after),
+        changed_lines=compare_revisions(before, after),
         address=links().story(slug),
     )
 
@@ -111,7 +111,7 @@ def _entry_as_data(slug: str, entry: history.HistoryEntry) -> dict[str, Any]:
         "at": format_timestamp(entry.at),
         "kind": entry.kind.value,
         "summary": entry.summary,
-        "characters_changed": entry.changed,
+        "characters_changed": entry.changed_characters,
         "style_confirmed_by": entry.confirmed_by or None,
         "published_by": entry.role.value if entry.role else None,
         "sha256": entry.content_hash,

@@ -144,8 +144,8 @@ def _report_as_json(minute: datetime) -> str:
         "policies": {slug: links().policy(slug) for slug in POLICIES},
         **_counts_as_data(found),
         "relationships": {
-            "listed": found.listed,
-            "withheld": found.withheld,
+            "listed": found.relationships_listed,
+            "withheld": found.relationships_withheld,
             "url": links().page("/relationships.json"),
         },
         "ledger": _ledger_as_data(found),
@@ -168,7 +168,7 @@ def _counts_as_data(found: TransparencyReport) -> dict[str, Any]:
         },
         "ai": stories.by_ai,
         "gates_overridden": {
-            "by_gate": found.by_gate,
+            "by_gate": found.by_check,
             "reasons": [vars(each) for each in found.overrides],
         },
         "waivers": [
@@ -191,10 +191,10 @@ def _counts_as_data(found: TransparencyReport) -> dict[str, Any]:
 
 
 def _ledger_as_data(found: TransparencyReport) -> dict[str, Any]:
-    seal = found.checkpoint
+    seal = found.ledger_checkpoint
     return {
-        "size": found.end.seq if found.end else 0,
-        "root": found.end.root if found.end else None,
+        "size": found.ledger_end.seq if found.ledger_end else 0,
+        "root": found.ledger_end.root if found.ledger_end else None,
         "signed_size": seal.size if seal else None,
         "signed_root": seal.root if seal else None,
         "signed_at": format_timestamp(seal.signed_at) if seal else None,

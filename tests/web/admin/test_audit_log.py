@@ -97,7 +97,7 @@ def test_what_is_done_to_a_published_story_is_noted(
     ann.post("/newsroom/reports/1", data={"verdict": "upheld", "answer": "Right."})
     ann.post(address, data={**WHOLE, "lead": "It has let four in.", "edits": "1"})
     bea.post(f"{address}/confirm-style", data={"seen_edits": "2"})
-    ann.post(f"{address}/revise", data={**CORRECTION, "was": ""})
+    ann.post(f"{address}/revise", data={**CORRECTION, "incorrect_text": ""})
     ann.post(f"{address}/revise", data=CORRECTION)
 
     assert deeds(database)[2:] == ["report_answered", "style_confirmed", "story_revised"]

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from nif.accounts.audit_log import AuditEntry
 from nif.database import Database
 from nif.subscriptions.models import MailingList
-from tests.factories import a_list, a_story, shelf_version
+from tests.factories import a_list, a_story, page_version
 from tests.web.newsroom.staff import text_of
 
 CHARTER = {
@@ -29,7 +29,7 @@ CHANGED = {
 
 def test_a_list_is_founded_and_the_site_offers_it(admin: FlaskClient, database: Database) -> None:
     with database.reading() as session:
-        before = shelf_version(session)
+        before = page_version(session)
 
     answer = admin.post("/admin/lists/new", data=CHARTER, follow_redirects=True)
 
@@ -37,7 +37,7 @@ def test_a_list_is_founded_and_the_site_offers_it(admin: FlaskClient, database: 
     assert "Every Friday at 08:00" in answer.text
     with database.reading() as session:
         assert session.scalars(select(MailingList.schedule)).all() == ["weekly fri 08:00"]
-        assert shelf_version(session) > before
+        assert page_version(session) > before
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_all_of_a_list_is_changed_on_one_form_but_its_short_name(
     with database.transaction() as session:
         a_list(session)
         a_story(session, tags=["AI", "Deals"])
-        before = shelf_version(session)
+        before = page_version(session)
     assert "It never changes" in text_of(admin.get(EDIT).text)
 
     page = text_of(admin.post(EDIT, data=CHANGED, follow_redirects=True).text)
@@ -86,7 +86,7 @@ def test_all_of_a_list_is_changed_on_one_form_but_its_short_name(
     with database.reading() as session:
         daily = session.scalars(select(MailingList)).one()
         act = session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).one()
-        assert shelf_version(session) > before
+        assert page_version(session) > before
     assert (daily.slug, daily.topics, daily.family) == ("daily", ["ai", "deals"], "news")
     assert (daily.sender_name, daily.language, daily.is_shown) == ("NIF News", "de", False)
     assert act.detail["title"] == {"before": "NIF Daily", "after": "News"}

@@ -35,7 +35,7 @@ def changed(
     copy = story_copy(headline=HEADLINE, lead=f"{lead} {n}")
     save_draft(session, story, copy, edits=story.edits, now=now)
     said = f"it was £{n}m"
-    note = NoteInput(text=said, was=said, now_="It was £4m", severity=severity)
+    note = NoteInput(text=said, incorrect_text=said, corrected_text="It was £4m", severity=severity)
     editor = an_account(session, email=f"{n}@example.com")
     return revise_story(session, story, StoryChange(kind, f"Change {n}", note), by=editor, now=now)
 

@@ -233,7 +233,7 @@ def test_what_is_amiss_trips_its_gate(session, name: str) -> None:
 
     found = run_checks(CheckContext(a_draft(session, **copy_of(given)), now=NOON))
 
-    assert (code, field, weight) in [(one.code, one.field, one.weight) for one in found]
+    assert (code, field, weight) in [(one.code, one.field, one.level) for one in found]
     assert all(one.text.endswith((".", "?")) for one in found)
 
 
@@ -241,18 +241,20 @@ def test_what_is_amiss_trips_its_gate(session, name: str) -> None:
 def test_what_is_right_passes_every_gate(session, name: str) -> None:
     found = run_checks(CheckContext(a_draft(session, **copy_of(PASSED[name])), now=NOON))
 
-    assert [one for one in found if one.weight is not FindingLevel.WARN] == []
+    assert [one for one in found if one.level is not FindingLevel.WARN] == []
 
 
 def test_every_gate_is_tripped_by_something_above(session) -> None:
     """So that no gate is written that nothing has ever closed."""
-    cases = [
+    contexts = [
         CheckContext(a_draft(session, **copy_of(given)), now=NOON) for *_, given in TRIPPED.values()
     ]
-    cases += [embargoed(session), about_someone_new(session), showing(session, credit="")]
-    cases += [CheckContext(a_draft(session, sources=[replace(SHY, known_to="")]))]
+    contexts += [embargoed(session), about_someone_new(session), showing(session, credit="")]
+    contexts += [CheckContext(a_draft(session, sources=[replace(SHY, known_to="")]))]
 
-    assert [gate.__name__ for gate in CHECKS if not any(list(gate(case)) for case in cases)] == []
+    assert [
+        gate.__name__ for gate in CHECKS if not any(list(gate(context)) for context in contexts)
+    ] == []
 
 
 def showing(session, **given: Any) -> CheckContext:
@@ -261,8 +263,10 @@ def showing(session, **given: Any) -> CheckContext:
     for name, value in given.items():
         setattr(picture, name, value)
     session.flush()
-    case = look_up_story_records(session, story, story_id=story.id, now=NOON).case(story, now=NOON)
-    return replace(case, strangers=())
+    context = look_up_story_records(session, story, story_id=story.id, now=NOON).check_context(
+        story, now=NOON
+    )
+    return replace(context, names_without_profile=())
 
 
 AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}
@@ -281,7 +285,7 @@ AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}
 def test_a_picture_that_lacks_something_trips_its_gate(session, given, weight) -> None:
     (found,) = run_checks(showing(session, **given))
 
-    assert (found.code, found.field, found.weight) == ("G24", "picture_id", weight)
+    assert (found.code, found.field, found.level) == ("G24", "picture_id", weight)
 
 
 def test_a_picture_with_all_that_is_told_of_it_passes(session) -> None:
@@ -304,10 +308,10 @@ def about_someone_new(session) -> CheckContext:
 
 
 def test_an_embargo_holds_until_it_has_passed(session) -> None:
-    case = embargoed(session)
+    context = embargoed(session)
 
-    assert [one.code for one in run_checks(case) if one.weight is FindingLevel.BLOCK] == ["G29"]
-    assert run_checks(replace(case, now=NOON + timedelta(hours=1))) == run_checks(
+    assert [one.code for one in run_checks(context) if one.level is FindingLevel.BLOCK] == ["G29"]
+    assert run_checks(replace(context, now=NOON + timedelta(hours=1))) == run_checks(
         CheckContext(a_draft(session), now=NOON)
     )
 
@@ -329,7 +333,7 @@ SHY = SourceInput(
 def test_an_unnamed_source_that_an_editor_knows_passes(session) -> None:
     story = a_draft(session, sources=[GAZETTE, SHY])
 
-    found = run_checks(CheckContext(story, knowers=frozenset({"Sam Okafor"})))
+    found = run_checks(CheckContext(story, confidants=frozenset({"Sam Okafor"})))
 
     assert [one for one in found if one.code == "G08"] == []
 
@@ -348,16 +352,16 @@ def test_an_unnamed_source_that_an_editor_knows_passes(session) -> None:
 def test_an_unnamed_source_needs_a_reason_and_someone_who_knows(session, given, field) -> None:
     story = a_draft(session, sources=[GAZETTE, replace(SHY, **given)])
 
-    found = run_checks(CheckContext(story, knowers=frozenset({"Sam Okafor"})))
+    found = run_checks(CheckContext(story, confidants=frozenset({"Sam Okafor"})))
 
-    told = [(one.field, one.weight) for one in found if one.code == "G08"]
+    told = [(one.field, one.level) for one in found if one.code == "G08"]
     assert told == [(f"sources-1-{field}", FindingLevel.BLOCK)]
 
 
 def test_unnamed_sources_alone_are_for_a_standards_editor(session) -> None:
     found = run_checks(CheckContext(a_draft(session, sources=[SHY, SHY])))
 
-    told = [(one.field, one.weight) for one in found if one.code == "G08"]
+    told = [(one.field, one.level) for one in found if one.code == "G08"]
     assert told == [("sources", FindingLevel.DECIDE)]
 
 

@@ -1,4 +1,4 @@
-"""docs/editors/gates.md says what the gates are: every one, in the words of the code."""
+"""docs/editors/checks.md says what the gates are: every one, in the words of the code."""
 
 import inspect
 import re
@@ -7,7 +7,7 @@ from nif.settings import PROJECT
 from nif.stories.checks.checks import CHECKS
 from nif.stories.checks.findings import StoryCheck
 
-PAGE = PROJECT / "docs" / "editors" / "gates.md"
+PAGE = PROJECT / "docs" / "editors" / "checks.md"
 MEANS = {"BLOCK": "stops", "DECIDE": "stops, unless decided", "WARN": "says so"}
 
 
