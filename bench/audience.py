@@ -89,7 +89,7 @@ def _pages(who: Sequence[int], size: int) -> Iterator[tuple[str, list[str]]]:
     one = {
         "overview": "/admin/",
         "list": "/admin/lists/list-7",
-        "audit": "/admin/audit",
+        "audit": "/admin/audit-log",
         "everyone": WHERE,
         "everyone_deep": f"{WHERE}?after={size // 2}",
         "of_a_list": f"{WHERE}?list=list-4&state=confirmed",
@@ -106,7 +106,7 @@ def _pages(who: Sequence[int], size: int) -> Iterator[tuple[str, list[str]]]:
     for name, path in one.items():
         yield f"page.{name}.p95", [path] * ASKED
     yield "page.subscriber.p95", [f"{WHERE}/{n}" for n in who]
-    yield "page.take_off.p95", [f"{WHERE}/{n}/leave/list-{1 + n % 20}" for n in who]
+    yield "page.take_off.p95", [f"{WHERE}/{n}/unsubscribe/list-{1 + n % 20}" for n in who]
 
 
 def _searches(size: int) -> Iterator[tuple[str, list[str]]]:

@@ -67,10 +67,10 @@ def measure_growth(ground: Ground, choices: Choices, report: Report) -> None:
 
 def _pages() -> Iterator[tuple[str, str]]:
     for days in (30, 90, 364):
-        yield f"all_lists_{days}_days", f"/admin/figures?days={days}"
-    yield "one_list_364_days", "/admin/figures?days=364&list=list-7"
+        yield f"all_lists_{days}_days", f"/admin/analytics?days={days}"
+    yield "one_list_364_days", "/admin/analytics?days=364&list=list-7"
     for name in ("growth.csv", "sources.csv", "health.csv", "editions.csv"):
-        yield name, f"/admin/figures/{name}?days=364"
+        yield name, f"/admin/analytics/{name}?days=364"
 
 
 def fill(database: Database, size: int) -> None:

@@ -105,7 +105,7 @@ def archive(in_json: bool, slug: str, back: bool) -> None:
     with parts.database.transaction() as session:
         mailing_list = get_list(session, slug)
         (unarchive_list if back else end)(session, mailing_list, now=now)
-        what = "list_taken_back" if back else "list_archived"
+        what = "list_unarchived" if back else "list_archived"
         record_audit_entry(session, OPERATOR, what, kind="list", subject=slug, now=now)
         invalidate_pages(session)
     print_result(_list_as_data(mailing_list), in_json=in_json)

@@ -32,7 +32,7 @@ def test_a_list_is_founded_changed_archived_and_taken_back(database: Database, r
     assert run("list", "archive", "daily", "--take-back", "--json").told["archived_at"] is None
     with database.reading() as session:
         acts = session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)).all()
-    assert acts == ["list_created", "list_changed", "list_archived", "list_taken_back"]
+    assert acts == ["list_created", "list_changed", "list_archived", "list_unarchived"]
 
 
 def test_what_cannot_be_is_refused_in_a_sentence(database: Database, run: Run) -> None:

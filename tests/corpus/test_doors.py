@@ -77,7 +77,7 @@ SAVED: Mapping[str, Mapping[str, str]] = {
     },
     "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/suppressions/add": {"addresses": "p{n}@example.com", "reason": ""},
-    "/admin/people": {"email": "p{n}@example.com", "name": "", "role": "editor"},
+    "/admin/team": {"email": "p{n}@example.com", "name": "", "role": "editor"},
     "/articles/said-1/report": {"kind": "error", "text": "", "email": ""},
 }
 """Forms whose texts are kept: sets that fit into every one of their fields, of what a database or
@@ -102,11 +102,11 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/newsroom/register/relationships/1/end": {"ended": ""},
     "/newsroom/pictures/1": PICTURE,
     "/account/profile": PROFILE,
-    "/admin/lists/list-1/quiet/ask": dict.fromkeys(
+    "/admin/lists/list-1/inactive/repermission": dict.fromkeys(
         ("months", "wait_days", "per_hour", "people"), ""
     ),
-    "/admin/lists/list-1/quiet/let-go": {"people": ""},
-    "/admin/lists/list-1/import/1/ask": {"per_hour": ""},
+    "/admin/lists/list-1/inactive/unsubscribe": {"people": ""},
+    "/admin/lists/list-1/import/1/repermission": {"per_hour": ""},
     "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}
     | {"what-1": "list.left", "value-1": "", "what-2": "joined.since", "value-2": ""}
@@ -116,13 +116,13 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/embed/list-1": {"email": ""},
     "/admin/suppressions/add": {"addresses": "", "reason": ""},
     "/admin/suppressions/lift": {"address": ""},
-    "/admin/people": {"email": "", "name": "", "role": ""},
+    "/admin/team": {"email": "", "name": "", "role": ""},
     "/articles/said-1/report": {"kind": "", "text": "", "email": ""},
     "/subscribe": {"email": "", "list": "", "key": ""},
     "/preferences": {"email": ""},
-    "/admin/sign-ups/let-through": {"why": "", "id": ""},
-    "/admin/sign-ups/throw-away": {"why": "", "id": ""},
-    "/admin/sign-ups/proof": {"wish": "", "hours": ""},
+    "/admin/sign-ups/release": {"why": "", "id": ""},
+    "/admin/sign-ups/discard": {"why": "", "id": ""},
+    "/admin/sign-ups/attack-mode": {"wish": "", "hours": ""},
     "/preferences/{own}/address": {"email": ""},
     "/preferences/{own}/pause": {"until": ""},
     "/login": {"email": "", "password": ""},
@@ -131,12 +131,20 @@ DOORS: Mapping[str, Mapping[str, str]] = {
 SEARCHES = (
     *("/newsroom/?q=", "/newsroom/?author=", "/newsroom/?state=", "/newsroom/?before="),
     *("/newsroom/register/?q=", "/newsroom/register/?after=", "/newsroom/pictures/?q="),
-    *("/newsroom/reports?after=", "/admin/audit?what=", "/admin/audit?before=", "/?before="),
+    *(
+        "/newsroom/reports?after=",
+        "/admin/audit-log?what=",
+        "/admin/audit-log?before=",
+        "/?before=",
+    ),
     *("/relationships?after=", "/corrections?before=", "/newsroom/stories/1/revise?report="),
-    *("/admin/sends/1/people?after=", "/transparency/ledger?before=", "/subscribe?list="),
+    *("/admin/sends/1/deliveries?after=", "/transparency/ledger?before=", "/subscribe?list="),
     *("/admin/subscribers?part=", "/admin/subscribers?source=", "/admin/subscribers?from="),
     *("/admin/subscribers?list=", "/admin/subscribers?after=", "/admin/segments/new?what-0="),
-    *("/admin/lists/list-1/quiet/ask?months=", "/admin/lists/list-1/quiet/ask?per_hour="),
+    *(
+        "/admin/lists/list-1/inactive/repermission?months=",
+        "/admin/lists/list-1/inactive/repermission?per_hour=",
+    ),
     *("/admin/sign-ups?why=", "/admin/sign-ups?before="),
     *("/admin/suppressions?begins=", "/admin/suppressions?reason="),
     *("/admin/suppressions?after=", "/login?next="),

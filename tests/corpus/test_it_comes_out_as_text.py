@@ -66,7 +66,7 @@ OF_A_NUMBER = (
 OF_THE_HOUSE = (
     *("/", "/corrections", "/relationships", "/people", "/newsletters/", "/subscribe"),
     *("/transparency/ledger", "/newsroom/", "/newsroom/?q=a", "/newsroom/reports"),
-    *("/newsroom/register/", "/newsroom/pictures/", "/admin/", "/admin/audit", "/admin/people"),
+    *("/newsroom/register/", "/newsroom/pictures/", "/admin/", "/admin/audit-log", "/admin/team"),
 )
 XML = ("/feed.xml", "/feed.atom", "/corrections.xml", "/sitemap.xml", "/sitemaps/news.xml")
 JSON = ("/feed.json", "/relationships.json")

@@ -37,7 +37,7 @@ def invited(browser: Browser, house: House) -> str:
     page.fill("#password", DEMO_PASSWORD)
     page.click("main button")
     page.wait_for_url(lambda url: "/login" not in url)
-    page.goto(f"{house.url}/admin/people")
+    page.goto(f"{house.url}/admin/team")
     page.fill("#name", "Nia Otieno")
     page.fill("#email", "nia@example.com")
     page.select_option("#role", "editor")

@@ -39,7 +39,7 @@ EVENT_COLUMNS = ("delivered", "deferred", "blocked", "bounce", "dropped", "spamr
 TRACKING_COLUMNS = ("open", "machine_open", "click")
 
 
-blueprint = Blueprint("admin_analytics", __name__, url_prefix="/admin/figures")
+blueprint = Blueprint("admin_analytics", __name__, url_prefix="/admin/analytics")
 blueprint.context_processor(system_status.status_banner)
 blueprint.add_app_template_filter(format_percent, "percent")
 
@@ -94,7 +94,7 @@ def download_editions() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/figures.json")
+@blueprint.get("/analytics.json")
 @open_to(Access.ADMIN)
 def download_json() -> ResponseReturnValue:
     """All of the page as one document."""

@@ -27,7 +27,7 @@ CSV_HEADINGS = ("at", "account", "name", "what", "kind", "subject", "detail")
 LARGEST_ID = 2**63 - 1
 
 
-@blueprint.get("/audit")
+@blueprint.get("/audit-log")
 @open_to(Access.ADMIN)
 def index() -> ResponseReturnValue:
     typed = _typed_filters()
@@ -49,11 +49,11 @@ def index() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/audit.csv")
+@blueprint.get("/audit-log.csv")
 @open_to(Access.ADMIN)
 def download() -> ResponseReturnValue:
     return download_response(
-        _csv_lines(services().database, _read_filters(_typed_filters())), "audit.csv"
+        _csv_lines(services().database, _read_filters(_typed_filters())), "audit-log.csv"
     )
 
 

@@ -60,7 +60,7 @@ def show_json(send_id: int) -> ResponseReturnValue:
     return jsonify(certificates.certificate_as_json(_certify(send_id)))
 
 
-@blueprint.get(f"{ONE}/people")
+@blueprint.get(f"{ONE}/deliveries")
 @open_to(Access.ADMIN)
 def deliveries(send_id: int) -> ResponseReturnValue:
     after = min(max(request.args.get("after", 0, type=int), 0), LARGEST)
@@ -82,12 +82,14 @@ def deliveries(send_id: int) -> ResponseReturnValue:
         )
 
 
-@blueprint.get(f"{ONE}/people.csv")
+@blueprint.get(f"{ONE}/deliveries.csv")
 @open_to(Access.ADMIN)
 def download_deliveries(send_id: int) -> ResponseReturnValue:
     with reading() as session:
         control.get_send(session, send_id)
-    return download_response(_csv_lines(services().database, send_id), f"send-{send_id}-people.csv")
+    return download_response(
+        _csv_lines(services().database, send_id), f"send-{send_id}-deliveries.csv"
+    )
 
 
 def _certify(send_id: int) -> SendCertificate:

@@ -82,29 +82,29 @@ def index() -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/let-through")
+@blueprint.post("/release")
 @open_to(Access.ADMIN)
 def release() -> ResponseReturnValue:
     why, ids = _read_selection()
     with transaction() as session:
         count = held.approve_held_signups(session, why, ids, now=utc_now())
-        _record_signup_action(session, "sign_ups_let_through", why.value, {"count": count})
+        _record_signup_action(session, "held_signups_released", why.value, {"count": count})
     flash(f"{_count_in_words(count)} answered now, an address once a day at most.", "good")
     return redirect(url_for(".index", why=why.value), 303)
 
 
-@blueprint.post("/throw-away")
+@blueprint.post("/discard")
 @open_to(Access.ADMIN)
 def discard() -> ResponseReturnValue:
     why, ids = _read_selection()
     with transaction() as session:
         count = held.delete_held_signups(session, why, ids)
-        _record_signup_action(session, "sign_ups_thrown_away", why.value, {"count": count})
+        _record_signup_action(session, "held_signups_discarded", why.value, {"count": count})
     flash(f"{_count_in_words(count)} thrown away. Nobody was mailed.", "good")
     return redirect(url_for(".index", why=why.value), 303)
 
 
-@blueprint.post("/proof")
+@blueprint.post("/attack-mode")
 @open_to(Access.ADMIN)
 def set_attack_mode() -> ResponseReturnValue:
     """Ask for proof for some hours, or for none, or leave it to the house."""

@@ -162,7 +162,7 @@ def start(slug: str, run_id: int) -> ResponseReturnValue:
     return _apply_to_run(slug, run_id, begin)
 
 
-@blueprint.post(f"{ONE}/reread")
+@blueprint.post(f"{ONE}/mapping")
 @open_to(Access.ADMIN)
 def remap(slug: str, run_id: int) -> ResponseReturnValue:
     return _apply_to_run(

@@ -19,7 +19,7 @@ from nif.web.admin import system_status
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, services, transaction
 
-blueprint = Blueprint("admin_inactive", __name__, url_prefix="/admin/lists/<slug>/quiet")
+blueprint = Blueprint("admin_inactive", __name__, url_prefix="/admin/lists/<slug>/inactive")
 blueprint.context_processor(system_status.status_banner)
 
 PLAN_DEFAULTS = {"months": "12", "wait_days": "30", "per_hour": "2000"}
@@ -61,13 +61,13 @@ def recount(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".show", slug=slug), 303)
 
 
-@blueprint.get("/ask")
+@blueprint.get("/repermission")
 @open_to(Access.ADMIN)
 def new(slug: str) -> ResponseReturnValue:
     return _render_new(slug, {**PLAN_DEFAULTS, **_typed_plan(request.args)})
 
 
-@blueprint.post("/ask")
+@blueprint.post("/repermission")
 @open_to(Access.ADMIN)
 def create(slug: str) -> ResponseReturnValue:
     typed = _typed_plan(request.form)
@@ -93,13 +93,13 @@ def create(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".show", slug=slug), 303)
 
 
-@blueprint.get("/let-go")
+@blueprint.get("/unsubscribe")
 @open_to(Access.ADMIN)
 def confirm_unsubscribe(slug: str) -> ResponseReturnValue:
     return _render_confirm_unsubscribe(slug)
 
 
-@blueprint.post("/let-go")
+@blueprint.post("/unsubscribe")
 @open_to(Access.ADMIN)
 def unsubscribe(slug: str) -> ResponseReturnValue:
     typed = request.form.get("people", "")

@@ -209,12 +209,12 @@ def archive(slug: str) -> ResponseReturnValue:
     return _apply_to_list(slug, deed, "The list is archived. Its readers stay as they are.")
 
 
-@blueprint.post("/lists/<slug>/take-back")
+@blueprint.post("/lists/<slug>/unarchive")
 @open_to(Access.ADMIN)
 def unarchive(slug: str) -> ResponseReturnValue:
     def deed(session: Session, mailing_list: MailingList, now: datetime) -> None:
         unarchive_list(session, mailing_list, now=now)
-        _record_list_action(session, "list_taken_back", slug, now)
+        _record_list_action(session, "list_unarchived", slug, now)
 
     return _apply_to_list(slug, deed, "The list goes on with its next slot.")
 

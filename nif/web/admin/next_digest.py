@@ -141,7 +141,7 @@ def _freeze_and_plan(slug: str, seen: str, now: datetime) -> int:
         record_audit_entry(
             session,
             current_user,
-            "send_begun",
+            "send_started",
             kind="send",
             subject=send.id,
             detail=detail,

@@ -69,7 +69,7 @@ def measure_repermission_progress(
 
 blueprint = Blueprint("repermission", __name__)
 
-CAMPAIGN_PATH = f"/import/<int(max={2**63 - 1}):run_id>/ask"
+CAMPAIGN_PATH = f"/import/<int(max={2**63 - 1}):run_id>/repermission"
 
 
 @blueprint.get(CAMPAIGN_PATH)

@@ -111,7 +111,7 @@ def recount(segment_id: int) -> ResponseReturnValue:
     return redirect(url_for(".show", segment_id=segment_id), 303)
 
 
-@blueprint.post(f"{ONE}/drop")
+@blueprint.post(f"{ONE}/delete")
 @open_to(Access.ADMIN)
 def delete(segment_id: int) -> ResponseReturnValue:
     with transaction() as session:

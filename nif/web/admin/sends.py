@@ -248,7 +248,7 @@ def cancel(send_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post(f"{ONE}/take-back")
+@blueprint.post(f"{ONE}/undo")
 @open_to(Access.ADMIN)
 def undo(send_id: int) -> ResponseReturnValue:
     try:
@@ -256,7 +256,7 @@ def undo(send_id: int) -> ResponseReturnValue:
             send = control.get_send(session, send_id)
             slug, then = send.mailing_list.slug, _what_undo_means(send)
             now = utc_now()
-            _record_send_action(session, "send_taken_back", send, now)
+            _record_send_action(session, "send_undone", send, now)
             control.undo_send(session, send, now=now)
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
@@ -265,7 +265,7 @@ def undo(send_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin_lists.show", slug=slug), 303)
 
 
-@blueprint.post(f"{ONE}/hold-after")
+@blueprint.post(f"{ONE}/deadline")
 @open_to(Access.ADMIN)
 def set_deadline(send_id: int) -> ResponseReturnValue:
     typed = request.form.get("moment", "").strip()
@@ -276,7 +276,7 @@ def set_deadline(send_id: int) -> ResponseReturnValue:
 
     after = "The time limit is set." if typed else "No limit holds now."
     try:
-        return _apply_to_send(send_id, "send_limited", hold, after)
+        return _apply_to_send(send_id, "send_deadline_set", hold, after)
     except Invalid as error:
         return _render_show(send_id, typed=typed, problems=error.problems), 422
 

@@ -43,7 +43,7 @@ blueprint.context_processor(system_status.status_banner)
 ONE = f"/<int(max={2**63 - 1}):subscriber_id>"
 
 
-@blueprint.get(f"{ONE}/everything.json")
+@blueprint.get(f"{ONE}/data.json")
 @open_to(Access.ADMIN)
 def download_data(subscriber_id: int) -> ResponseReturnValue:
     with reading() as session:
@@ -155,7 +155,7 @@ def show(subscriber_id: int) -> ResponseReturnValue:
         )
 
 
-@blueprint.get(f"{ONE}/leave/<slug>")
+@blueprint.get(f"{ONE}/unsubscribe/<slug>")
 @open_to(Access.ADMIN)
 def confirm_unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
     with reading() as session:
@@ -167,7 +167,7 @@ def confirm_unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
         )
 
 
-@blueprint.post(f"{ONE}/leave/<slug>")
+@blueprint.post(f"{ONE}/unsubscribe/<slug>")
 @open_to(Access.ADMIN)
 def unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
     def off(session: Session, now: datetime) -> None:

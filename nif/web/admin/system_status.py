@@ -51,28 +51,28 @@ class SystemWarnings:
         return bool(self.posts or self.pull or self.push or self.letters)
 
 
-@blueprint.post("/sending/try")
+@blueprint.post("/sending/probe")
 @open_to(Access.ADMIN)
 def probe() -> ResponseReturnValue:
     with transaction() as session:
         now = utc_now()
         circuit_breaker.allow_breaker_probe_now(session, now=now)
         record_audit_entry(
-            session, current_user, "brake_tried", kind="house", subject="mail", now=now
+            session, current_user, "breaker_probed", kind="system", subject="mail", now=now
         )
     services().queue.wake("sends")
     flash("One batch is tried at once; the answer decides whether all goes on.", "good")
     return redirect(_return_address(), 303)
 
 
-@blueprint.post("/events/again")
+@blueprint.post("/events/reprocess")
 @open_to(Access.ADMIN)
 def reprocess_events() -> ResponseReturnValue:
     with transaction() as session:
         provider_events.retry_failed_event_posts(session)
         now = utc_now()
         record_audit_entry(
-            session, current_user, "events_taken_up", kind="house", subject="events", now=now
+            session, current_user, "events_reprocessed", kind="system", subject="events", now=now
         )
     services().queue.wake("events")
     flash("They are processed once more. What fails again is set aside again.", "good")

@@ -20,7 +20,7 @@ from nif.web.admin import system_status
 from nif.web.admin.audit_labels import ROLE_LABELS
 from nif.web.current import links, reading, services, settings, tokens, transaction
 
-blueprint = Blueprint("admin_team", __name__, url_prefix="/admin/people")
+blueprint = Blueprint("admin_team", __name__, url_prefix="/admin/team")
 blueprint.context_processor(system_status.status_banner)
 
 ONE = f"/<int(max={2**63 - 1}):account_id>"
@@ -89,7 +89,7 @@ def change_role(account_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post(f"{ONE}/off")
+@blueprint.post(f"{ONE}/deactivate")
 @open_to(Access.ADMIN)
 def deactivate(account_id: int) -> ResponseReturnValue:
     def off(session: Session, account: Account, now: datetime) -> None:
@@ -101,7 +101,7 @@ def deactivate(account_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post(f"{ONE}/on")
+@blueprint.post(f"{ONE}/reactivate")
 @open_to(Access.ADMIN)
 def reactivate(account_id: int) -> ResponseReturnValue:
     def on(session: Session, account: Account, now: datetime) -> None:
@@ -111,7 +111,7 @@ def reactivate(account_id: int) -> ResponseReturnValue:
     return _apply_to_account(account_id, on, "{name} can sign in again.")
 
 
-@blueprint.post(f"{ONE}/clear-factors")
+@blueprint.post(f"{ONE}/clear-second-factors")
 @open_to(Access.ADMIN)
 def clear_second_factors(account_id: int) -> ResponseReturnValue:
     def clear(session: Session, account: Account, now: datetime) -> None:
@@ -122,7 +122,7 @@ def clear_second_factors(account_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post(f"{ONE}/again")
+@blueprint.post(f"{ONE}/invitation")
 @open_to(Access.ADMIN)
 def resend_invitation(account_id: int) -> ResponseReturnValue:
     def again(session: Session, account: Account, now: datetime) -> None:
@@ -136,7 +136,7 @@ def resend_invitation(account_id: int) -> ResponseReturnValue:
     return answer
 
 
-@blueprint.post(f"{ONE}/withdraw")
+@blueprint.post(f"{ONE}/invitation/withdraw")
 @open_to(Access.ADMIN)
 def withdraw_invitation(account_id: int) -> ResponseReturnValue:
     def take_back(session: Session, account: Account, now: datetime) -> None:

@@ -58,12 +58,12 @@ def history(database: Database) -> str:
 
 
 def test_a_new_house_is_told_what_will_be_counted(admin: FlaskClient, database: Database) -> None:
-    assert "There is no list yet" in text_of(admin.get("/admin/figures").text)
+    assert "There is no list yet" in text_of(admin.get("/admin/analytics").text)
 
     with database.transaction() as session:
         a_list(session)
 
-    page = text_of(admin.get("/admin/figures").text)
+    page = text_of(admin.get("/admin/analytics").text)
     for words in (
         "0 subscriptions to NIF Daily as many as 30 days ago",
         "Nobody came or went in these days.",
@@ -76,7 +76,7 @@ def test_a_new_house_is_told_what_will_be_counted(admin: FlaskClient, database: 
 
 
 def test_growth_sources_health_and_editions_are_shown(admin: FlaskClient, history: str) -> None:
-    html = admin.get(f"/admin/figures?list={history}").text
+    html = admin.get(f"/admin/analytics?list={history}").text
     page = text_of(html)
 
     for words in (
@@ -100,11 +100,11 @@ def test_growth_sources_health_and_editions_are_shown(admin: FlaskClient, histor
 def test_a_list_and_days_are_chosen_and_nonsense_is_all_of_the_last_month(
     admin: FlaskClient, history: str
 ) -> None:
-    assert "0 subscriptions to Quiet List" in text_of(admin.get("/admin/figures?list=quiet").text)
-    year = admin.get(f"/admin/figures?list={history}&days=364").text
+    assert "0 subscriptions to Quiet List" in text_of(admin.get("/admin/analytics?list=quiet").text)
+    year = admin.get(f"/admin/analytics?list={history}&days=364").text
     assert "by week" in text_of(year)
     for query in ("list=%0A&days=-1", "list=nobody&days=1e9", "days=30&days=x&list=<b>"):
-        assert "subscriptions to 2 lists" in text_of(admin.get(f"/admin/figures?{query}").text)
+        assert "subscriptions to 2 lists" in text_of(admin.get(f"/admin/analytics?{query}").text)
 
 
 def test_opens_are_shown_only_where_somebody_was_tracked_and_no_machine_is_among_them(
@@ -113,12 +113,12 @@ def test_opens_are_shown_only_where_somebody_was_tracked_and_no_machine_is_among
     with database.transaction() as session:
         [send_id] = {one.send_id for one in session.query(SendEventCount)}
         session.add(SendEventCount(send_id=send_id, kind="machine_open", count=777))
-    assert "Neither is tracked" in text_of(admin.get("/admin/figures").text)
+    assert "Neither is tracked" in text_of(admin.get("/admin/analytics").text)
 
     with database.transaction() as session:
         session.add(SendEventCount(send_id=send_id, kind="open", count=55))
 
-    page = text_of(admin.get("/admin/figures").text)
+    page = text_of(admin.get("/admin/analytics").text)
     assert "opened by a machine is left out" in page
     assert "55" in page
     assert "777" not in page
@@ -150,7 +150,7 @@ def test_a_verdict_is_the_worse_one_of_a_month_and_of_a_week(
 
 def test_every_table_is_a_file_too(admin: FlaskClient, history: str) -> None:
     files = {
-        name: list(csv.DictReader(StringIO(admin.get(f"/admin/figures/{name}?days=90").text)))
+        name: list(csv.DictReader(StringIO(admin.get(f"/admin/analytics/{name}?days=90").text)))
         for name in FILES
     }
 
@@ -165,7 +165,7 @@ def test_every_table_is_a_file_too(admin: FlaskClient, history: str) -> None:
     [edition] = files["editions.csv"]
     assert (edition["subject"], edition["mailed"], edition["bounce"]) == ("News", "3", "10")
 
-    document = admin.get("/admin/figures/figures.json?list=quiet").json
+    document = admin.get("/admin/analytics/analytics.json?list=quiet").json
     assert (document["lists"], document["subscribers"], len(document["days"])) == (["quiet"], 0, 30)
 
 
@@ -174,8 +174,8 @@ def test_no_page_of_figures_reads_a_person_a_delivery_or_an_event(
 ) -> None:
     """And what grows with the years is found by its index."""
     with statements(database) as said:
-        for name in ("", *(f"/{name}" for name in (*FILES, "figures.json"))):
-            assert admin.get(f"/admin/figures{name}?days=364").status_code == 200
+        for name in ("", *(f"/{name}" for name in (*FILES, "analytics.json"))):
+            assert admin.get(f"/admin/analytics{name}?days=364").status_code == 200
 
     asked = [(sql, values) for sql, values in said if "day_count" in sql or "FROM report" in sql]
     assert asked

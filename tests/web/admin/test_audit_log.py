@@ -75,7 +75,7 @@ def test_what_is_done_to_a_draft_is_noted(
         "relationships_affirmed",
         "review_asked",
     ]
-    page = text_of(admin.get("/admin/audit").text)
+    page = text_of(admin.get("/admin/audit-log").text)
     assert "agreed with a waiver in story 2" in page
     assert "party: Lumen Sync; reason: It only says that they exist." in page
 
@@ -101,10 +101,10 @@ def test_what_is_done_to_a_published_story_is_noted(
     ann.post(f"{address}/revise", data=CORRECTION)
 
     assert deeds(database)[2:] == ["report_answered", "style_confirmed", "story_revised"]
-    page = text_of(admin.get("/admin/audit").text)
+    page = text_of(admin.get("/admin/audit-log").text)
     assert "published a change to story 1" in page
     assert "kind: Correction; summary: The number of songs; version: 2" in page
-    assert 'href="/newsroom/reports/1"' in admin.get("/admin/audit").text
+    assert 'href="/newsroom/reports/1"' in admin.get("/admin/audit-log").text
 
 
 def test_what_is_done_to_the_register_is_noted(
@@ -125,6 +125,6 @@ def test_what_is_done_to_the_register_is_noted(
         "relationship_ended",
         "relationship_deleted",
     ]
-    page = text_of(admin.get("/admin/audit").text)
+    page = text_of(admin.get("/admin/audit-log").text)
     assert "took away a relationship of party 1" in page
     assert "name: Lumen Sync; says:" in page

@@ -84,7 +84,7 @@ def test_the_people_come_as_a_file_in_which_no_cell_is_a_formula(
 ) -> None:
     address = settled(database, "+bad@example.com", "good@example.com")
 
-    answer = admin.get(f"{address}/people.csv")
+    answer = admin.get(f"{address}/deliveries.csv")
 
     assert answer.mimetype == "text/csv"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -105,13 +105,13 @@ def test_whatever_begins_like_a_formula_is_made_harmless(cell: str) -> None:
 def test_the_people_are_paged_by_their_ids(admin: FlaskClient, database: Database) -> None:
     address = settled(database, count=130)
 
-    first = admin.get(f"{address}/people").text
+    first = admin.get(f"{address}/deliveries").text
     assert first.count('<td class="address">') == 100
-    following = first.partition(f'href="{address}/people?after=')[2].partition('"')[0]
-    second = admin.get(f"{address}/people?after={following}").text
+    following = first.partition(f'href="{address}/deliveries?after=')[2].partition('"')[0]
+    second = admin.get(f"{address}/deliveries?after={following}").text
     assert second.count('<td class="address">') == 30
     assert "The next 100" not in second
-    assert admin.get(f"{address}/people?after=99999999999999999999").status_code == 200
+    assert admin.get(f"{address}/deliveries?after=99999999999999999999").status_code == 200
 
 
 def test_one_person_is_found_with_what_was_reported_about_them(
@@ -124,16 +124,18 @@ def test_one_person_is_found_with_what_was_reported_about_them(
         session.add(ProviderEvent(id="1", kind="delivered", subscriber_id=good, **about))
         session.add(ProviderEvent(id="2", kind="bounce", subscriber_id=good - 1, **about))
 
-    page = text_of(admin.get(f"{address}/people?address=good@EXAMPLE.com").text)
+    page = text_of(admin.get(f"{address}/deliveries?address=good@EXAMPLE.com").text)
     assert "Good@example.com Accepted" in page
     assert "Delivered" in page
     assert "Bounced" not in page
     assert "bad@example.com" not in page
-    nobody = admin.get(f"{address}/people?address=nobody@example.com").text
+    nobody = admin.get(f"{address}/deliveries?address=nobody@example.com").text
     assert "nobody@example.com was not in the audience" in nobody
-    assert "does not look like" in admin.get(f"{address}/people?address=x").text
+    assert "does not look like" in admin.get(f"{address}/deliveries?address=x").text
 
 
-@pytest.mark.parametrize("page", ["certificate", "certificate.json", "people", "people.csv"])
+@pytest.mark.parametrize(
+    "page", ["certificate", "certificate.json", "deliveries", "deliveries.csv"]
+)
 def test_a_send_that_is_not_there_has_no_certificate(admin: FlaskClient, page: str) -> None:
     assert admin.get(f"/admin/sends/999/{page}").status_code == 404

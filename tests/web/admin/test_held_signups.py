@@ -65,17 +65,17 @@ def test_the_ticked_are_let_through_and_the_rest_thrown_away(
     ann, bob, *_ = hold(database, "ann", "bob", "cy")
 
     form = {"why": "trap", "id": [str(ann), str(bob)]}
-    page = admin.post("/admin/sign-ups/let-through", data=form, follow_redirects=True).text
+    page = admin.post("/admin/sign-ups/release", data=form, follow_redirects=True).text
     assert "2 sign-ups are answered now" in page
     assert whys(database) == [None, None, HoldReason.TRAP]
-    admin.post("/admin/sign-ups/throw-away", data={"why": "trap", "all": "1"})
+    admin.post("/admin/sign-ups/discard", data={"why": "trap", "all": "1"})
 
     assert whys(database) == [None, None]
     assert acts(database) == [
-        ("sign_ups_let_through", "trap", {"count": 2}),
-        ("sign_ups_thrown_away", "trap", {"count": 1}),
+        ("held_signups_released", "trap", {"count": 2}),
+        ("held_signups_discarded", "trap", {"count": 1}),
     ]
-    assert admin.post("/admin/sign-ups/let-through", data={"why": "x"}).status_code == 422
+    assert admin.post("/admin/sign-ups/release", data={"why": "x"}).status_code == 422
 
 
 def test_the_attack_mode_is_switched_by_hand_and_told_on_every_page(
@@ -84,15 +84,15 @@ def test_the_attack_mode_is_switched_by_hand_and_told_on_every_page(
     said = "Forms ask for proof of work"
     assert said not in admin.get("/admin/").text
 
-    admin.post("/admin/sign-ups/proof", data={"wish": "on", "hours": "6"})
-    assert all(said in admin.get(path).text for path in ("/admin/", "/admin/audit"))
+    admin.post("/admin/sign-ups/attack-mode", data={"wish": "on", "hours": "6"})
+    assert all(said in admin.get(path).text for path in ("/admin/", "/admin/audit-log"))
     assert "switched it on. Until" in admin.get("/admin/sign-ups").text
-    admin.post("/admin/sign-ups/proof", data={"wish": "off", "hours": "1"})
+    admin.post("/admin/sign-ups/attack-mode", data={"wish": "off", "hours": "1"})
     assert "whatever comes, until" in admin.get("/admin/sign-ups").text
-    admin.post("/admin/sign-ups/proof", data={"wish": "auto", "hours": "1"})
+    admin.post("/admin/sign-ups/attack-mode", data={"wish": "auto", "hours": "1"})
 
     assert said not in admin.get("/admin/sign-ups").text
-    assert admin.post("/admin/sign-ups/proof", data={"wish": "on"}).status_code == 422
+    assert admin.post("/admin/sign-ups/attack-mode", data={"wish": "on"}).status_code == 422
     assert [detail["wish"] for _, _, detail in acts(database)] == ["on", "off", "auto"]
     with database.reading() as session:
         assert attack_mode.find_active_attack_mode(session, now=utc_now()) is None

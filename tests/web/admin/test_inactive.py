@@ -18,7 +18,7 @@ from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState
 from tests.factories import a_list, a_subscription, an_import
 from tests.web.newsroom.staff import text_of
 
-AT = "/admin/lists/daily/quiet"
+AT = "/admin/lists/daily/inactive"
 PLAN = {"months": "12", "wait_days": "30", "per_hour": "20000"}
 
 
@@ -53,18 +53,18 @@ def test_they_are_counted_asked_stay_and_the_others_are_let_go(
     quiet_readers(database, 3)
     assert "Not counted yet" in admin.get(AT).text
     assert "12 months 3 Ask them…" in text_of(admin.post(f"{AT}/count", follow_redirects=True).text)
-    page = text_of(admin.get(f"{AT}/ask?months=12").text)
+    page = text_of(admin.get(f"{AT}/repermission?months=12").text)
     assert "3 readers without a sign of life for 12 months" in page
     assert "Do you still want NIF Daily?" in page
 
-    wrong = admin.post(f"{AT}/ask", data={**PLAN, "wait_days": "3", "people": "3"})
+    wrong = admin.post(f"{AT}/repermission", data={**PLAN, "wait_days": "3", "people": "3"})
     assert wrong.status_code == 422
     assert "Give them 14 to 365 days." in wrong.text
-    grown = admin.post(f"{AT}/ask", data={**PLAN, "people": "2"})
+    grown = admin.post(f"{AT}/repermission", data={**PLAN, "people": "2"})
     assert grown.status_code == 422
     assert "There are 3 of them by now." in text_of(grown.text)
-    assert admin.post(f"{AT}/ask", data={**PLAN, "people": "3"}).status_code == 303
-    again = admin.post(f"{AT}/ask", data={**PLAN, "people": "3"}, follow_redirects=True)
+    assert admin.post(f"{AT}/repermission", data={**PLAN, "people": "3"}).status_code == 303
+    again = admin.post(f"{AT}/repermission", data={**PLAN, "people": "3"}, follow_redirects=True)
     assert "being asked already" in again.text
     send = deliver(parts, database)
     with database.reading() as session:
@@ -79,13 +79,15 @@ def test_they_are_counted_asked_stay_and_the_others_are_let_go(
     assert "It keeps coming" in client.post(path).text
     assert client.get(path[:-2]).status_code == 404
 
-    assert "They can answer until" in text_of(admin.get(f"{AT}/let-go").text)
+    assert "They can answer until" in text_of(admin.get(f"{AT}/unsubscribe").text)
     long_ago = utc_now() - timedelta(days=31)
     with database.transaction() as session:
         session.execute(update(Send).where(Send.id == send.id).values(finished_at=long_ago))
-    assert "Of 3 who were asked, 2 have given no sign." in text_of(admin.get(f"{AT}/let-go").text)
-    assert admin.post(f"{AT}/let-go", data={"people": "1"}).status_code == 422
-    assert admin.post(f"{AT}/let-go", data={"people": "2"}).status_code == 303
+    assert "Of 3 who were asked, 2 have given no sign." in text_of(
+        admin.get(f"{AT}/unsubscribe").text
+    )
+    assert admin.post(f"{AT}/unsubscribe", data={"people": "1"}).status_code == 422
+    assert admin.post(f"{AT}/unsubscribe", data={"people": "2"}).status_code == 303
     Worker(parts).askings()
     told = text_of(admin.get(AT).text)
     assert "Stayed 1 pressed the button" in told
@@ -101,7 +103,7 @@ def test_it_can_be_stopped_and_what_was_cancelled_lets_nobody_go(
 ) -> None:
     quiet_readers(database, 1)
     assert admin.post(f"{AT}/stop").status_code == 404
-    admin.post(f"{AT}/ask", data={**PLAN, "people": "1"})
+    admin.post(f"{AT}/repermission", data={**PLAN, "people": "1"})
     assert "Stopped." in admin.post(f"{AT}/stop", follow_redirects=True).text
     assert "over already" in admin.post(f"{AT}/stop", follow_redirects=True).text
     later = utc_now() + timedelta(seconds=5)
@@ -112,7 +114,7 @@ def test_it_can_be_stopped_and_what_was_cancelled_lets_nobody_go(
         )
         edition = session.scalars(select(Send)).one().edition
         edition.occasion = "asking-1"
-    admin.post(f"{AT}/ask", data={**PLAN, "people": "1"})
+    admin.post(f"{AT}/repermission", data={**PLAN, "people": "1"})
     with database.reading() as session:
         second = session.scalars(select(Send.id).order_by(Send.id.desc())).first()
     admin.post(f"/admin/sends/{second}/cancel")
@@ -126,15 +128,15 @@ def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
     with database.transaction() as session:
         run = an_import(session, a_list(session), "ann@example.com", "bo@example.com")
         at = f"/admin/lists/daily/import/{run.id}"
-    assert f'href="{at}/ask"' in admin.get(at).text
-    page = admin.get(f"{at}/ask").text
+    assert f'href="{at}/repermission"' in admin.get(at).text
+    page = admin.get(f"{at}/repermission").text
     assert "From &lt;b&gt;our&lt;/b&gt; shop." in page
     assert "Ask 2 people" in page
-    slow = admin.post(f"{at}/ask", data={"per_hour": "2"})
+    slow = admin.post(f"{at}/repermission", data={"per_hour": "2"})
     assert (slow.status_code, 'value="2"' in slow.text) == (422, True)
 
-    assert admin.post(f"{at}/ask", data={"per_hour": "6000"}).status_code == 303
-    again = admin.post(f"{at}/ask", data={"per_hour": "6000"}, follow_redirects=True)
+    assert admin.post(f"{at}/repermission", data={"per_hour": "6000"}).status_code == 303
+    again = admin.post(f"{at}/repermission", data={"per_hour": "6000"}, follow_redirects=True)
     assert "asked already" in again.text
     deliver(parts, database)
     with database.reading() as session:

@@ -97,6 +97,6 @@ def test_a_list_shows_how_readers_see_it(admin: FlaskClient, database: Database)
 def test_a_list_that_is_not_there_is_a_page(admin: FlaskClient) -> None:
     for path in ("", "/edit", "/archive", "/delete", "/embed"):
         assert admin.get(f"/admin/lists/none{path}").status_code == 404
-    for path in ("edit", "archive", "take-back", "delete"):
+    for path in ("edit", "archive", "unarchive", "delete"):
         data = {"title": "x", "often": "daily", "at": "07:30", "zone": "UTC"}
         assert admin.post(f"/admin/lists/none/{path}", data=data).status_code == 404

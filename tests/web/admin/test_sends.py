@@ -118,12 +118,12 @@ def test_a_send_that_has_not_begun_can_be_taken_back(
     assert "About to begin" in page
     assert "Nothing has left. Until the first batch is posted" in page
 
-    done = admin.post(f"{address}/take-back", follow_redirects=True)
+    done = admin.post(f"{address}/undo", follow_redirects=True)
 
     assert "nobody was mailed, and its stories are news again" in done.text
     assert "Taken back" in text_of(done.text)
     assert admin.get(address).status_code == 404
-    assert admin.post(f"{address}/take-back").status_code == 404
+    assert admin.post(f"{address}/undo").status_code == 404
 
 
 def test_what_has_left_cannot_be_taken_back(admin: FlaskClient, database: Database) -> None:
@@ -131,7 +131,7 @@ def test_what_has_left_cannot_be_taken_back(admin: FlaskClient, database: Databa
     unsettled(database)
 
     assert "Take it back" not in admin.get(address).text
-    told = admin.post(f"{address}/take-back", follow_redirects=True)
+    told = admin.post(f"{address}/undo", follow_redirects=True)
     assert "It is too late to take it back" in text_of(told.text)
     assert state_of(database) is SendState.SENDING
 
@@ -168,12 +168,12 @@ def test_a_time_limit_is_set_on_the_clock_of_the_list(
 ) -> None:
     address = planned(database)
 
-    admin.post(f"{address}/hold-after", data={"moment": "2099-07-01T09:30"})
+    admin.post(f"{address}/deadline", data={"moment": "2099-07-01T09:30"})
     with database.reading() as session:
         assert session.get_one(Send, 1).not_after == datetime(2099, 7, 1, 8, 30, tzinfo=UTC)
     assert 'value="2099-07-01T09:30"' in admin.get(address).text
 
-    admin.post(f"{address}/hold-after", data={"moment": ""})
+    admin.post(f"{address}/deadline", data={"moment": ""})
     with database.reading() as session:
         assert session.get_one(Send, 1).not_after is None
 
@@ -184,7 +184,7 @@ def test_a_wrong_time_limit_is_told_beside_its_field(
 ) -> None:
     address = planned(database)
 
-    page = admin.post(f"{address}/hold-after", data={"moment": typed})
+    page = admin.post(f"{address}/deadline", data={"moment": typed})
 
     assert page.status_code == 422
     assert 'id="moment-problem"' in page.text
@@ -384,7 +384,7 @@ def test_a_correction_that_is_taken_back_is_left_to_the_next_digest(
     assert "no digest tells this correction" in text_of(admin.get(f"{address}/cancel").text)
     assert admin.get(f"{address}/certificate").status_code == 200
 
-    taken = admin.post(f"{address}/take-back", follow_redirects=True)
+    taken = admin.post(f"{address}/undo", follow_redirects=True)
 
     assert "nobody was mailed, and the next digest tells it instead" in taken.text
     assert "Taken back before anyone was mailed" in taken.text

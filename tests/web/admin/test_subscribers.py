@@ -88,8 +88,8 @@ def test_acts_are_asked_about_recorded_and_shown(
     with database.transaction() as session:
         slug = a_send(session, parts, "ann@example.com").mailing_list.slug
     one = "/admin/subscribers/1"
-    assert "Take off this list?" in admin.get(f"{one}/leave/{slug}").text
-    admin.post(f"{one}/leave/{slug}")
+    assert "Take off this list?" in admin.get(f"{one}/unsubscribe/{slug}").text
+    admin.post(f"{one}/unsubscribe/{slug}")
     assert "Give the reason" in admin.post(f"{one}/suppress", data={"reason": " "}).text
     admin.post(f"{one}/suppress", data={"reason": "She asked by telephone."})
     page = text_of(admin.get(one).text)
@@ -122,7 +122,7 @@ def test_who_asks_an_admin_is_shown_all_and_forgotten(
     with database.reading() as session:
         ann = session.scalars(select(Subscriber).where(Subscriber.address.like("Ann%"))).one()
     one = f"/admin/subscribers/{ann.id}"
-    file = admin.get(f"{one}/everything.json")
+    file = admin.get(f"{one}/data.json")
     assert file.get_json()["holdings"]["subscriber"][0]["address"] == ann.address
     assert "attachment" in file.headers["Content-Disposition"]
     assert "It cannot be undone" in admin.get(f"{one}/erase").text
@@ -183,7 +183,7 @@ def test_a_segment_is_built_row_by_row_counted_and_looked_at(
         segment.size = 77
     admin.post("/admin/segments/1/count")
     assert "2 subscribers as counted on" in text_of(admin.get("/admin/segments/1").text)
-    admin.post("/admin/segments/1/drop")
+    admin.post("/admin/segments/1/delete")
     assert admin.get("/admin/segments/1").status_code == 404
 
 

@@ -62,7 +62,7 @@ def test_the_brake_stands_on_every_page_of_the_desk_and_on_no_other(
     put_on(database)
 
     own = ("/admin/", "/admin/lists/new", f"/admin/lists/{slug}", f"/admin/lists/{slug}/send")
-    for address in (*own, page, f"{page}/cancel", f"{page}/certificate", f"{page}/people"):
+    for address in (*own, page, f"{page}/cancel", f"{page}/certificate", f"{page}/deliveries"):
         assert 'class="brake"' in admin.get(address).text, address
     assert "Waiting for SendGrid" in admin.get(page).text
     assert "estimate" not in admin.get(page).text
@@ -74,7 +74,7 @@ def test_trying_now_lets_one_batch_go_and_leads_back(
 ) -> None:
     put_on(database)
 
-    answer = admin.post("/admin/sending/try", data={"from": "/admin/lists/new"})
+    answer = admin.post("/admin/sending/probe", data={"from": "/admin/lists/new"})
 
     assert answer.location == "/admin/lists/new"
     assert "the next try is due now" in admin.get("/admin/").text
@@ -87,7 +87,7 @@ def test_trying_now_lets_one_batch_go_and_leads_back(
 
 @pytest.mark.parametrize("elsewhere", ["", "https://example.com/", "//example.com", "/newsroom/"])
 def test_trying_now_leads_nowhere_but_to_the_desk(admin: FlaskClient, elsewhere: str) -> None:
-    answer = admin.post("/admin/sending/try", data={"from": elsewhere})
+    answer = admin.post("/admin/sending/probe", data={"from": elsewhere})
 
     assert answer.location == "/admin/"
 
@@ -122,7 +122,7 @@ def test_posts_that_were_set_aside_are_taken_up_again(
     with database.transaction() as session:
         session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", trouble="DataError"))
 
-    done = admin.post("/admin/events/again", follow_redirects=True)
+    done = admin.post("/admin/events/reprocess", follow_redirects=True)
 
     assert "They are processed once more." in done.text
     assert "Needs a look" not in done.text

@@ -34,8 +34,8 @@ def the_account(database: Database, email: str = "new@example.com") -> Account:
 def test_an_invitation_leads_to_a_password_and_then_to_a_second_factor(
     app: Flask, database: Database, admin: FlaskClient
 ) -> None:
-    assert admin.post("/admin/people", data=WHO).status_code == 303
-    page = admin.get("/admin/people").text
+    assert admin.post("/admin/team", data=WHO).status_code == 303
+    page = admin.get("/admin/team").text
     assert "New &lt;b&gt;Hand&lt;/b&gt;" in page
     assert "new@example.com invited never here" in text_of(page)
     assert "the standards editor also opens gates" in text_of(page)
@@ -58,14 +58,14 @@ def test_an_invitation_leads_to_a_password_and_then_to_a_second_factor(
 def test_a_link_ends_with_its_withdrawal_and_with_a_newer_one(
     app: Flask, database: Database, admin: FlaskClient
 ) -> None:
-    admin.post("/admin/people", data=WHO)
+    admin.post("/admin/team", data=WHO)
     first, account = the_link(database), the_account(database)
     guest = app.test_client()
 
-    admin.post(f"/admin/people/{account.id}/again")
+    admin.post(f"/admin/team/{account.id}/invitation")
     second = the_link(database)
     assert [guest.get(link).status_code for link in (first, second)] == [410, 200]
-    admin.post(f"/admin/people/{account.id}/withdraw")
+    admin.post(f"/admin/team/{account.id}/invitation/withdraw")
     assert guest.get(second).status_code == 410
     assert guest.post(second, data=NEW).status_code == 410
     assert the_account(database).state is AccountState.OFF
@@ -84,7 +84,7 @@ def test_a_link_ends_with_its_withdrawal_and_with_a_newer_one(
 def test_what_is_wrong_with_an_invitation_is_told_beside_it(
     database: Database, admin: FlaskClient, given: dict[str, str], field: str
 ) -> None:
-    page = admin.post("/admin/people", data={**WHO, **given})
+    page = admin.post("/admin/team", data={**WHO, **given})
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
@@ -94,7 +94,8 @@ def test_what_is_wrong_with_an_invitation_is_told_beside_it(
 
 
 @pytest.mark.parametrize(
-    ("deed", "data"), [("role", {"role": "author"}), ("off", {}), ("clear-factors", {})]
+    ("deed", "data"),
+    [("role", {"role": "author"}), ("deactivate", {}), ("clear-second-factors", {})],
 )
 def test_whatever_is_done_to_an_account_ends_its_sessions(
     app: Flask, database: Database, admin: FlaskClient, deed: str, data: dict[str, str]
@@ -107,7 +108,7 @@ def test_whatever_is_done_to_an_account_ends_its_sessions(
     assert theirs.get("/newsroom/").status_code == 200
     account = the_account(database, "editor@example.com")
 
-    assert admin.post(f"/admin/people/{account.id}/{deed}", data=data).status_code == 303
+    assert admin.post(f"/admin/team/{account.id}/{deed}", data=data).status_code == 303
 
     assert theirs.get("/newsroom/").status_code == 302
     theirs.delete_cookie("session")
@@ -118,20 +119,20 @@ def test_who_is_switched_off_cannot_sign_in_until_switched_on(
     app: Flask, database: Database, admin: FlaskClient
 ) -> None:
     email = enrolled(app, database, RoleName.EDITOR)
-    one = f"/admin/people/{the_account(database, email).id}"
-    admin.post(f"{one}/off")
+    one = f"/admin/team/{the_account(database, email).id}"
+    admin.post(f"{one}/deactivate")
     page = app.test_client().post("/login", data={"email": email, "password": PASSWORD})
     assert "do not match" in text_of(page.text)
 
-    admin.post(f"{one}/on")
+    admin.post(f"{one}/reactivate")
 
     assert sign_in(app, email).get("/newsroom/").status_code == 200
 
 
 def test_an_admin_cannot_take_their_own_role_away(database: Database, admin: FlaskClient) -> None:
     own = the_account(database, "admin@example.com")
-    for deed, data in (("role", {"role": "author"}), ("off", {})):
-        said = admin.post(f"/admin/people/{own.id}/{deed}", data=data, follow_redirects=True)
+    for deed, data in (("role", {"role": "author"}), ("deactivate", {})):
+        said = admin.post(f"/admin/team/{own.id}/{deed}", data=data, follow_redirects=True)
         assert "Nobody changes what they may do themselves" in text_of(said.text)
     assert the_account(database, "admin@example.com").role is RoleName.ADMIN
 
@@ -142,18 +143,18 @@ def test_acts_are_shown_filtered_and_downloaded_with_harmless_cells(
     with database.transaction() as session:
         an_account(session, email="editor@example.com").name = "=cmd|<i>"
     other = the_account(database, "editor@example.com")
-    admin.post(f"/admin/people/{other.id}/role", data={"role": "author"})
-    admin.post("/admin/people", data={**WHO, "name": "=1+1"})
+    admin.post(f"/admin/team/{other.id}/role", data={"role": "author"})
+    admin.post("/admin/team", data={**WHO, "name": "=1+1"})
 
-    page = text_of(admin.get("/admin/audit").text)
+    page = text_of(admin.get("/admin/audit-log").text)
     assert "changed the role of" in page
     assert "role: editor → author" in page
-    only = text_of(admin.get("/admin/audit?what=invited").text)
+    only = text_of(admin.get("/admin/audit-log?what=invited").text)
     assert "role: editor → author" not in only
-    assert "Nothing that fits" in text_of(admin.get("/admin/audit?day=2001-01-01").text)
-    assert "&lt;i&gt;" in admin.get("/admin/audit").text
+    assert "Nothing that fits" in text_of(admin.get("/admin/audit-log?day=2001-01-01").text)
+    assert "&lt;i&gt;" in admin.get("/admin/audit-log").text
 
-    sheet = admin.get("/admin/audit.csv?what=role_changed")
+    sheet = admin.get("/admin/audit-log.csv?what=role_changed")
     assert sheet.mimetype == "text/csv"
     assert sheet.text.count("\r\n") == 2
     assert "role: editor → author" in sheet.text
@@ -163,7 +164,7 @@ def test_acts_are_shown_filtered_and_downloaded_with_harmless_cells(
     "query", ["person=x", "person=99999999999999999999", "day=x", "what=x", "day=9999-12-31"]
 )
 def test_a_filter_that_makes_no_sense_is_none(admin: FlaskClient, query: str) -> None:
-    page = admin.get(f"/admin/audit?{query}")
+    page = admin.get(f"/admin/audit-log?{query}")
 
     assert page.status_code == 200
     assert "signed in" in text_of(page.text)
@@ -175,7 +176,7 @@ def test_failed_tries_are_counted_and_shown(
     for email in ("admin@example.com", "admin@example.com", "nobody@example.com"):
         app.test_client().post("/login", data={"email": email, "password": "wrong"})
 
-    page = text_of(admin.get("/admin/audit").text)
+    page = text_of(admin.get("/admin/audit-log").text)
 
     assert "Ed Itor 2" in page
     assert "no account of ours 1" in page

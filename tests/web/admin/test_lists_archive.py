@@ -37,13 +37,13 @@ def test_a_list_with_readers_is_archived_taken_back_and_never_deleted(
     assert "cannot be deleted" in refused
     assert "people who are on it or were, editions" in refused
     admin.post(f"{at}/delete")
-    assert "The list goes on" in admin.post(f"{at}/take-back", follow_redirects=True).text
+    assert "The list goes on" in admin.post(f"{at}/unarchive", follow_redirects=True).text
     with database.reading() as session:
         assert session.scalars(select(MailingList.archived_at)).one() is None
         acts = session.scalars(
             select(AuditEntry.what).where(AuditEntry.subject_kind == "list")
         ).all()
-    assert acts == ["list_archived", "list_taken_back"]
+    assert acts == ["list_archived", "list_unarchived"]
 
 
 def test_a_list_that_nobody_ever_joined_is_deleted(admin: FlaskClient, database: Database) -> None:

@@ -59,7 +59,7 @@ def test_what_was_taken_back_can_be_sent_again(
     admin: FlaskClient, database: Database, news: None
 ) -> None:
     address = admin.post(PAGE, data=seen(admin)).location
-    admin.post(f"{address}/take-back")
+    admin.post(f"{address}/undo")
     assert sends(database) == []
 
     again = admin.post(PAGE, data=seen(admin), follow_redirects=True)
