@@ -87,13 +87,13 @@ class TemplateRenderer:
         `sender` is the name that it comes from and `language` its BCP 47 tag, where they are not
         the house's. Raises TooLarge where the HTML would be clipped.
         """
-        house = self._settings
-        words = {"house": house, "language": language or house.language, **words}
+        site = self._settings
+        words = {"site": site, "language": language or site.language, **words}
         subject = self._plain.get_template(f"{name}/subject.txt").render(words)
         html = _compile_mjml(self._marked_up.get_template(f"{name}/body.mjml").render(words))
         return Message(
-            from_address=house.mail_from,
-            from_name=" ".join(replace_invalid_xml(sender).split()) or house.mail_from_name,
+            from_address=site.mail_from,
+            from_name=" ".join(replace_invalid_xml(sender).split()) or site.mail_from_name,
             subject=" ".join(subject.split()),
             text=self._plain.get_template(f"{name}/body.txt").render(words).strip() + "\n",
             html=html,

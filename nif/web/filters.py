@@ -47,7 +47,7 @@ def register_filters(app: Flask, settings: Settings) -> None:
     scripts = [name for name in versions if name.endswith(".js")]
     versions |= dict.fromkeys(scripts, max(versions[name] for name in scripts))
     app.jinja_env.globals.update(
-        house=settings,
+        site=settings,
         wording=lambda newsletter: wording_of_subscription(settings.site_name, newsletter),
         media=lambda name: f"{settings.media_base_url or '/media'}/{name}",
         asset=lambda name: f"/static/{name}?v={versions.get(name, '0')}",

@@ -16,7 +16,7 @@ from tests.journeys.hand import Hand
 from tests.journeys.house import House, until
 
 PASSWORD = "a few words to remember"
-READY = "html[data-writing=ready]"
+READY = "html[data-story-form=ready]"
 pytestmark = pytest.mark.browser
 
 
@@ -107,7 +107,7 @@ def writes(hand: Hand) -> None:
     page.keyboard.press("Enter")
     page.keyboard.type("It may spread.")
     hand.fields += 1
-    page.get_by_role("button", name="Rests on source 1").first.click()
+    page.get_by_role("button", name="Cite source 1").first.click()
     hand.clicks += 1
     expect(page.locator("textarea[name=sections-0-bullets]")).to_have_value(
         "Nobody had **ever** done it.\nIt may spread. [1]"
@@ -132,8 +132,8 @@ def answers(hand: Hand) -> None:
     page.locator("#ai-none").scroll_into_view_if_needed()
     hand.step("answers", "Nothing stands")
     page.keyboard.press("Control+Shift+P")
-    expect(page.locator("#live strong")).to_have_text("ever")
-    expect(page.locator("#live [data-place=card]")).to_contain_text("Auditors may look")
+    expect(page.locator("#live-preview strong")).to_have_text("ever")
+    expect(page.locator("#live-preview [data-place=card]")).to_contain_text("Auditors may look")
 
 
 def publishes(hand: Hand) -> None:

@@ -57,7 +57,7 @@ def confirm_from_the_mail(page: Page, house: House) -> None:
 def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens Its Books") -> None:
     sign_in(page, house)
     page.goto(f"{house.url}/newsroom/stories/new")
-    page.wait_for_selector("html[data-writing=ready]")
+    page.wait_for_selector("html[data-story-form=ready]")
     page.get_by_label("Headline").fill(headline)
     page.get_by_label("Lead", exact=True).fill("Lumen Sync has let auditors in.")
     page.locator("[name='sections-0-label']").fill("Why it matters:")

@@ -21,7 +21,7 @@ from tests.journeys.house import House, until
 from tests.journeys.open_to_all import obstacles
 
 PASSWORD = "a few words to remember"
-READY = "html[data-writing=ready]"
+READY = "html[data-story-form=ready]"
 pytestmark = pytest.mark.browser
 Invite = Callable[..., Page]
 
@@ -83,7 +83,7 @@ def invite(browser: Browser, house: House, parts: Services, _hashed: str) -> Ite
 def saves(page: Page) -> None:
     """A moment passes without typing, on the window's clock, and what was typed is saved."""
     page.clock.fast_forward(3000)
-    expect(page.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    expect(page.locator("#save-status")).to_contain_text("Saved at", timeout=15000)
 
 
 def new_story(page: Page, house: House, headline: str) -> None:
@@ -99,8 +99,8 @@ def test_whoever_types_before_the_scripts_are_there_goes_on_typing(
 ) -> None:
     page = invite("Fay")
     held: list[Route] = []
-    page.route("**/rich.js*", lambda route: held.append(route))
-    with page.expect_request("**/rich.js*"):
+    page.route("**/rich_bullets.js*", lambda route: held.append(route))
+    with page.expect_request("**/rich_bullets.js*"):
         page.goto(f"{house.url}/newsroom/stories/new", wait_until="commit")
     page.fill("#headline", "Faster Than Scripts")
     page.fill("#sections-0-label", "Why it matters:")
@@ -108,7 +108,7 @@ def test_whoever_types_before_the_scripts_are_there_goes_on_typing(
     page.keyboard.type("Typed at once")
     held[0].continue_()
     page.wait_for_selector(READY)
-    expect(page.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    expect(page.locator("#save-status")).to_contain_text("Saved at", timeout=15000)
     page.keyboard.type(", and on.")
     area = page.locator("textarea[name=sections-0-bullets]")
     expect(area).to_have_value("Typed at once, and on.")
@@ -159,16 +159,16 @@ def test_what_was_typed_without_a_network_is_there_again(invite: Invite, house: 
     page.context.set_offline(True)
     page.fill("#lead", "Typed in a tunnel.")
     page.clock.fast_forward(3000)
-    expect(page.locator("#saying")).to_contain_text("Offline", timeout=15000)
+    expect(page.locator("#save-status")).to_contain_text("Offline", timeout=15000)
     page.close()
     page.context.set_offline(False)
     again = page.context.new_page()
     again.goto(address)
     expect(again.locator("#lead")).to_have_value("")
-    again.click("text=Bring them back")
+    again.click("text=Restore it")
     again.wait_for_selector(READY)
     expect(again.locator("#lead")).to_have_value("Typed in a tunnel.")
-    expect(again.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    expect(again.locator("#save-status")).to_contain_text("Saved at", timeout=15000)
 
 
 def test_two_tabs_are_told_and_merge(invite: Invite, house: House) -> None:
@@ -181,7 +181,7 @@ def test_two_tabs_are_told_and_merge(invite: Invite, house: House) -> None:
     saves(second)
     first.fill("#lead", "First’s lead.")
     first.clock.fast_forward(3000)
-    notice = first.locator("#word-of-others")
+    notice = first.locator("#edit-conflict")
     expect(notice).to_contain_text("You have saved this story in another tab", timeout=15000)
     notice.get_by_role("button", name="Merge field by field").click()
     first.check("#theirs-dek")
@@ -196,14 +196,14 @@ def test_a_second_editor_is_named_and_taken_over_from(invite: Invite, house: Hou
     new_story(ann, house, "Two Editors")
     bea.goto(ann.url)
     bea.wait_for_selector(READY)
-    expect(bea.locator("#presence")).to_contain_text("Ann is editing this", timeout=20000)
+    expect(bea.locator("#presence")).to_contain_text("Ann is editing this story", timeout=20000)
     bea.fill("#lead", "Bea’s lead.")
     saves(bea)
     ann.fill("#lead", "Ann’s lead.")
     ann.clock.fast_forward(3000)
-    expect(ann.locator("#word-of-others")).to_contain_text("Bea saved this", timeout=20000)
-    ann.get_by_role("button", name="Take over with mine").click()
-    expect(ann.locator("#saying")).to_contain_text("Saved at", timeout=15000)
+    expect(ann.locator("#edit-conflict")).to_contain_text("Bea saved this", timeout=20000)
+    ann.get_by_role("button", name="Overwrite with mine").click()
+    expect(ann.locator("#save-status")).to_contain_text("Saved at", timeout=15000)
     ann.click("text=Versions of this story")
     expect(ann.locator("main")).to_contain_text("Bea")
 
@@ -220,8 +220,8 @@ def test_the_newsroom_is_open_to_everyone(
         page.wait_for_timeout(500)
         if path == address:
             page.wait_for_selector(READY)
-            page.click("#show-live")
-            expect(page.locator("#live")).to_contain_text("For Everyone")
+            page.click("#toggle-preview")
+            expect(page.locator("#live-preview")).to_contain_text("For Everyone")
         assert (path, obstacles(page)) == (path, [])
 
 
@@ -281,7 +281,7 @@ def test_a_line_comes_back_from_the_editor_as_it_reads(invite: Invite, house: Ho
     lines = some_lines(3000)
     back = page.evaluate(
         """async (lines) => {
-            const { lineOf, runsOf } = await import("/static/marks.js");
+            const { lineOf, runsOf } = await import("/static/bullet_markdown.js");
             return lines.map((line) => lineOf(runsOf(line)));
         }""",
         lines,

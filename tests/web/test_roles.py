@@ -45,7 +45,7 @@ def samples(database: Database, parts: Services) -> dict[str, Any]:
             "token": "x",
             "mail_id": 1,
             "day": "2026-11-20",
-            "filename": "desk.css",
+            "filename": "staff.css",
         }
 
 

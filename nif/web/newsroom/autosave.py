@@ -89,7 +89,7 @@ def show(story_id: int) -> ResponseReturnValue:
         return jsonify(
             {
                 **_last_saved_state(session, story, ""),
-                "others": [{"name": name, "at": format_timestamp(at)} for name, at in others],
+                "editors": [{"name": name, "at": format_timestamp(at)} for name, at in others],
                 "now": format_timestamp(utc_now()),
             }
         )

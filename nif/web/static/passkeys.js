@@ -1,4 +1,4 @@
-// Asks the browser for a passkey, and hands its answer over as the form's.
+// Asks the browser for a passkey and submits its answer with the form.
 "use strict";
 
 (() => {

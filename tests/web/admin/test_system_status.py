@@ -47,7 +47,7 @@ def test_the_brake_says_what_it_means_and_what_to_do(
     put_on(database, cause)
 
     page = admin.get("/admin/").text
-    banner = page[page.index('class="brake"') : page.index("<main")]
+    banner = page[page.index('class="breaker-banner"') : page.index("<main")]
 
     for words in ("SendGrid answered 401: bad key", kind, todo, "since ", "next try ", "Try now"):
         assert words in banner
@@ -63,10 +63,10 @@ def test_the_brake_stands_on_every_page_of_the_desk_and_on_no_other(
 
     own = ("/admin/", "/admin/lists/new", f"/admin/lists/{slug}", f"/admin/lists/{slug}/send")
     for address in (*own, page, f"{page}/cancel", f"{page}/certificate", f"{page}/deliveries"):
-        assert 'class="brake"' in admin.get(address).text, address
+        assert 'class="breaker-banner"' in admin.get(address).text, address
     assert "Waiting for SendGrid" in admin.get(page).text
     assert "estimate" not in admin.get(page).text
-    assert 'class="brake"' not in admin.get("/newsroom/").text
+    assert 'class="breaker-banner"' not in admin.get("/newsroom/").text
 
 
 def test_trying_now_lets_one_batch_go_and_leads_back(

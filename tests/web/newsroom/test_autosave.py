@@ -114,7 +114,7 @@ def test_others_at_the_same_story_are_named(desk: FlaskClient, other: FlaskClien
     other.post(f"{address}/autosave", data={**WHOLE, "edits": 0, "lead": "Bea's."})
 
     seen = desk.get(f"{address}/autosave").json
-    assert [one["name"] for one in seen["others"]] == ["Bea"]
+    assert [one["name"] for one in seen["editors"]] == ["Bea"]
     assert (seen["edits"], seen["by"]) == (1, "Bea")
 
 

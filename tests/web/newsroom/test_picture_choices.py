@@ -122,7 +122,7 @@ def test_two_choices_are_merged_by_name(
     page = desk.post(f"{address}/merge", data=mine).text
 
     assert re.search(r'<select name="picture_id".+A red wall.+</select>', page, re.DOTALL)
-    assert '<p class="theirs">A blue wall</p>' in page
+    assert '<p class="verbatim">A blue wall</p>' in page
     taken = {**mine, "edits": 1, "take-picture_id": "theirs"}
     assert desk.post(f"{address}/merged", data=taken).status_code == 303
     assert the_story(database).picture_id == pictures[1]

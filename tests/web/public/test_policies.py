@@ -79,7 +79,7 @@ def test_all_policies_are_listed_and_linked_from_every_foot(client: FlaskClient)
 
     assert set(POLICIES) == SLUGS
     assert [path for path in ADDRESSES if f'href="{path}"' not in index] == []
-    foot = fetched(client, "/").partition('<footer class="foot">')[2]
+    foot = fetched(client, "/").partition('<footer class="site-footer">')[2]
     for path in ("/manifesto", "/policies/corrections", "/policies/ownership-and-funding"):
         assert f'href="{path}"' in foot
 

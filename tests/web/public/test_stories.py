@@ -56,7 +56,7 @@ def test_where_nothing_stands_nothing_leads_and_pages_hold_every_story_once(
     older = first.partition('href="/?after=')[2].partition('"')[0]
     second = client.get(f"/?after={older}").text
 
-    assert 'class="front leads"' not in first
+    assert 'class="story-grid with-lead"' not in first
     for n in range(22):
         assert (first + second).count(f"Story {n}</a>") == 1
 
@@ -68,7 +68,7 @@ def test_the_lead_may_be_the_last_of_its_page(client: FlaskClient, database: Dat
     older = first.partition('href="/?after=')[2].partition('"')[0]
     second = client.get(f"/?after={older}").text
 
-    assert 'class="front leads"' in first
+    assert 'class="story-grid with-lead"' in first
     assert first.index("Story 2</a>") < first.index("Story 21</a>")
     for n in range(22):
         assert (first + second).count(f"Story {n}</a>") == 1

@@ -1,4 +1,4 @@
-// A bullet between its line of Markdown and its runs, as nif/stories/markup.py reads the line.
+// Converts a bullet between its line of Markdown and its runs, as nif/stories/text.py reads the line.
 // A run is [text, marks, address]: marks is "", "em", "strong" or "em strong".
 import { MarkdownIt } from "./vendor/nif-editor-1.js";
 
@@ -51,7 +51,7 @@ const plainTarget = (address) => (/[()<>\\]/.test(address) ? target(address) : a
 
 const linked = (text, address) => (address ? `[${text}](${plainTarget(address)})` : text);
 
-// Emphasis may not begin or end with a space: the space goes outside of it.
+// Emphasis cannot begin or end with a space, so the space moves outside.
 const eachAlone = (runs, escape, star) =>
   runs
     .map(([text, marks, address]) => {
@@ -63,7 +63,7 @@ const eachAlone = (runs, escape, star) =>
     })
     .join("");
 
-// Strong around emphasis, or emphasis around strong, where they meet.
+// Nests strong around emphasis, or emphasis around strong, where the two meet.
 const nested = (outer) => (runs, escape, star) => {
   const inner = outer === "em" ? "strong" : "em";
   const sign = { em: star, strong: "**" };
@@ -95,7 +95,7 @@ const nested = (outer) => (runs, escape, star) => {
   return written + spaces.join("");
 };
 
-const WAYS = [eachAlone, nested("strong"), nested("em")];
+const WRITERS = [eachAlone, nested("strong"), nested("em")];
 
 const tidy = (runs) =>
   joined(
@@ -105,7 +105,7 @@ const tidy = (runs) =>
     }),
   );
 
-// Whitespace is one space, as the newsroom keeps it, and none stands at the ends.
+// Collapses whitespace to single spaces and trims both ends, as the server stores it.
 const spaced = (runs) => {
   let ended = true;
   const kept = runs.map(([text, marks, address]) => {
@@ -130,9 +130,9 @@ export const lineOf = (given) => {
   const words = [[body.map(([text]) => text).join(""), "", null]];
   for (const [attempt, aim] of [[body, wanted], [unmarked, tidy(unmarked)], [words, words]]) {
     for (const escape of [bare, escaped]) {
-      for (const way of WAYS) {
+      for (const write of WRITERS) {
         for (const star of ["*", "_"]) {
-          const line = way(attempt, escape, star);
+          const line = write(attempt, escape, star);
           if (same(tidy(parsed(line)), aim) && !REFERENCES.test(line)) return (line + rest).trim();
         }
       }

@@ -1,12 +1,12 @@
-// A list in place of a textarea of bullets. The textarea stays the form's field, and says the same.
+// A rich-text list in place of a textarea of bullets. The textarea stays the form's field, in sync with it.
 import {
   Bold, BulletList, Document, Editor, Extension, Fragment, Italic, Link, ListItem, Paragraph,
   Slice, Text, UndoRedo,
 } from "./vendor/nif-editor-1.js";
 
 const version = new URL(import.meta.url).search;
-const { isAddress, lineOf, runsOf } = await import(`./marks.js${version}`);
-const { cleanHtml, linesOf } = await import(`./paste.js${version}`);
+const { isAddress, lineOf, runsOf } = await import(`./bullet_markdown.js${version}`);
+const { cleanHtml, linesOf } = await import(`./pasted_text.js${version}`);
 
 const markOf = (name) => ({ type: name === "em" ? "italic" : "bold" });
 
@@ -38,8 +38,8 @@ const runsIn = (item) => {
 
 const REFERENCES = /\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]\s*$/;
 
-// The sources of the bullet in which the cursor stands, and where in it they are named.
-const restsOn = ({ selection: { $from } }) => {
+// The sources cited by the bullet at the cursor, and where the reference is in its text.
+const citedSources = ({ selection: { $from } }) => {
   const text = $from.parent.textContent;
   const found = REFERENCES.exec(text);
   const numbers = found ? found[1].split(",").map(Number) : [];
@@ -48,29 +48,29 @@ const restsOn = ({ selection: { $from } }) => {
 };
 
 const toggleSource = (editor, n) => {
-  const { numbers, from, to } = restsOn(editor.state);
-  const left = numbers.includes(n) ? numbers.filter((one) => one !== n) : [...numbers, n];
+  const { numbers, from, to } = citedSources(editor.state);
+  const cited = numbers.includes(n) ? numbers.filter((number) => number !== n) : [...numbers, n];
   const { tr, schema } = editor.state;
-  const words = ` [${left.sort((a, b) => a - b).join(", ")}]`;
-  editor.view.dispatch(left.length ? tr.replaceWith(from, to, schema.text(words)) : tr.delete(from, to));
+  const reference = ` [${cited.sort((a, b) => a - b).join(", ")}]`;
+  editor.view.dispatch(cited.length ? tr.replaceWith(from, to, schema.text(reference)) : tr.delete(from, to));
   editor.commands.focus();
 };
 
-const button = (bar, words, label, press) => {
+const addButton = (toolbar, text, label, onClick) => {
   const made = document.createElement("button");
-  Object.assign(made, { type: "button", textContent: words });
+  Object.assign(made, { type: "button", textContent: text });
   made.setAttribute("aria-label", label);
   made.addEventListener("mousedown", (event) => event.preventDefault());
-  made.addEventListener("click", press);
-  bar.append(made);
+  made.addEventListener("click", onClick);
+  toolbar.append(made);
   return made;
 };
 
-export const enrich = (area, form) => {
+export const enhance = (area, form) => {
   const label = form.querySelector(`label[for="${area.id}"]`);
   label.id = `${area.name}-label`;
   const own = area.value.split("\n").map((line) => line.trim()).filter(Boolean);
-  // A line that nobody touches stays as it was typed, to the letter.
+  // A line that is not edited keeps its exact characters.
   const known = new Map(own.map((line) => [JSON.stringify(runsOf(line)), line]));
   const write = (item) => {
     const runs = runsIn(item);
@@ -78,12 +78,12 @@ export const enrich = (area, form) => {
   };
 
   const box = document.createElement("div");
-  box.className = "rich";
-  const bar = document.createElement("div");
-  bar.className = "rich-bar";
-  bar.setAttribute("role", "toolbar");
-  bar.setAttribute("aria-label", `Marks for ${label.textContent.toLowerCase()}`);
-  box.append(bar);
+  box.className = "rich-bullets";
+  const toolbar = document.createElement("div");
+  toolbar.className = "rich-toolbar";
+  toolbar.setAttribute("role", "toolbar");
+  toolbar.setAttribute("aria-label", `Formatting of ${label.textContent.toLowerCase()}`);
+  box.append(toolbar);
   area.after(box);
 
   let askForLink = () => {};
@@ -131,24 +131,24 @@ export const enrich = (area, form) => {
       area.value = lines.filter(Boolean).join("\n");
       area.dispatchEvent(new Event("input", { bubbles: true }));
     },
-    onTransaction: () => shown(),
+    onTransaction: () => updateToolbar(),
   });
 
   const set = (name) => () => editor.chain().focus()[name]().run();
   marks = [
-    [button(bar, "B", "Bold", set("toggleBold")), "bold"],
-    [button(bar, "I", "Emphasis", set("toggleItalic")), "italic"],
-    [button(bar, "Link", "Link", () => askForLink()), "link"],
+    [addButton(toolbar, "B", "Bold", set("toggleBold")), "bold"],
+    [addButton(toolbar, "I", "Emphasis", set("toggleItalic")), "italic"],
+    [addButton(toolbar, "Link", "Link", () => askForLink()), "link"],
   ];
   const count = form.querySelectorAll('[name^="sources-"][name$="-kind"]').length;
   for (let n = 1; n <= count; n += 1) {
     const press = () => toggleSource(editor, n);
-    sources.push([button(bar, `[${n}]`, `Rests on source ${n}`, press), n]);
+    sources.push([addButton(toolbar, `[${n}]`, `Cite source ${n}`, press), n]);
   }
   const address = document.createElement("input");
   Object.assign(address, { type: "url", hidden: true, placeholder: "https://…" });
-  address.setAttribute("aria-label", "Address of the link; Enter sets it, empty takes it away");
-  bar.append(address);
+  address.setAttribute("aria-label", "Address of the link. Enter sets it; empty removes the link");
+  toolbar.append(address);
 
   askForLink = () => {
     address.hidden = false;
@@ -171,11 +171,11 @@ export const enrich = (area, form) => {
     else editor.commands.focus();
   });
 
-  function shown() {
+  function updateToolbar() {
     if (!marks.length) return;
-    const { numbers } = restsOn(editor.state);
-    for (const [one, n] of sources) one.setAttribute("aria-pressed", String(numbers.includes(n)));
-    for (const [one, name] of marks) one.setAttribute("aria-pressed", String(editor.isActive(name)));
+    const { numbers } = citedSources(editor.state);
+    for (const [button, n] of sources) button.setAttribute("aria-pressed", String(numbers.includes(n)));
+    for (const [button, name] of marks) button.setAttribute("aria-pressed", String(editor.isActive(name)));
   }
   label.addEventListener("click", () => editor.commands.focus());
   const isTyping = document.activeElement === area;

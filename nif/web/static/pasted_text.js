@@ -1,6 +1,6 @@
-// What is pasted from a document, as clean bullets: words, emphasis and links, and nothing else.
+// Turns text pasted from a document into clean bullets: words, emphasis and links only.
 const version = new URL(import.meta.url).search;
-const { isAddress } = await import(`./marks.js${version}`);
+const { isAddress } = await import(`./bullet_markdown.js${version}`);
 
 const BLOCKS = new Set(
   "P DIV LI UL OL H1 H2 H3 H4 H5 H6 TR TD TABLE BLOCKQUOTE PRE SECTION ARTICLE DL DT DD BR HR".split(" "),
@@ -8,7 +8,7 @@ const BLOCKS = new Set(
 const DROPPED = new Set("STYLE SCRIPT META LINK TITLE XML IMG SVG NOSCRIPT TEMPLATE OBJECT IFRAME".split(" "));
 const MARK = /^[\s\u00a0]*(?:[•·▪◦‣●○§–—o*-]|\d{1,2}[.)])[\s\u00a0]+/u;
 
-// A style that is only read must not be parsed as one: the page's policy would complain of it.
+// Styles are read, never applied: parsing them as styles would violate the page's content security policy.
 const unstyled = (html) =>
   html
     .replace(/<style\b[\s\S]*?(?:<\/style\s*>|$)/gi, "")

@@ -1,26 +1,26 @@
-// Choosing the focus by a click, a word about files that are too large, and looking again by itself.
-// All pages are whole without.
+// Sets the focus point by a click, warns about files that are too large, and reloads when files are ready.
+// The pages work without this script.
 "use strict";
 
 (() => {
-  const sizes = () => {
+  const checkFileSize = () => {
     const input = document.getElementById("file");
-    const said = document.getElementById("file-size");
-    if (!input || !said) return;
+    const warning = document.getElementById("file-size");
+    if (!input || !warning) return;
     input.addEventListener("change", () => {
       const file = input.files[0];
-      said.hidden = !file || file.size <= Number(input.dataset.largest);
+      warning.hidden = !file || file.size <= Number(input.dataset.largest);
     });
     input.form.addEventListener("submit", (event) => {
-      if (!said.hidden) {
+      if (!warning.hidden) {
         event.preventDefault();
         input.focus();
       }
     });
   };
 
-  const focus = () => {
-    const place = document.getElementById("focus");
+  const pickFocus = () => {
+    const place = document.getElementById("focus-picker");
     const x = document.getElementById("focus_x");
     const y = document.getElementById("focus_y");
     if (!place || !x || !y) return;
@@ -44,27 +44,27 @@
     document.getElementById("focus-hint").hidden = false;
   };
 
-  // While files are being made: look every two seconds, for two minutes, and renew the page once.
-  const lookAgain = () => {
+  // While files are being made, checks every two seconds for two minutes and then reloads the page once.
+  const reloadWhenReady = () => {
     const notice = document.getElementById("preparing");
     if (!notice) return;
     let touched = false;
-    let looks = 0;
+    let checks = 0;
     document.addEventListener("input", () => (touched = true));
-    const look = async () => {
-      looks += 1;
+    const check = async () => {
+      checks += 1;
       const answer = await fetch(notice.dataset.page, { cache: "no-store" }).catch(() => null);
       if (answer && answer.ok && !(await answer.text()).includes('id="preparing"')) {
         if (!touched) location.replace(notice.dataset.page);
-        else notice.querySelector("b").textContent = "Its files are made.";
-      } else if (looks < 60) {
-        setTimeout(look, 2000);
+        else notice.querySelector("b").textContent = "Its files are ready.";
+      } else if (checks < 60) {
+        setTimeout(check, 2000);
       }
     };
-    setTimeout(look, 2000);
+    setTimeout(check, 2000);
   };
 
-  sizes();
-  focus();
-  lookAgain();
+  checkFileSize();
+  pickFocus();
+  reloadWhenReady();
 })();
