@@ -81,7 +81,7 @@ def _fill(database: Database, size: int, key_file: Any) -> None:
 def _act(number: int) -> PublicAct:
     """A story's revision as publishing would write it down."""
     kind = LedgerEntryKind.PUBLISH if number % 3 else LedgerEntryKind.UPDATE
-    return PublicAct(kind, _payload(number), f"a-story-{number // 3}", number % 3 + 1)
+    return PublicAct(kind, _payload(number), f"{number // 3:016x}", number % 3 + 1)
 
 
 def _payload(number: int) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _export(session: Session) -> Iterator[bytes]:
     while not is_last:
         part = load_ledger_slice(session, after=after)
         yield from map(encode_export_line, part.in_order())
-        after, is_last = part.lines[-1].seq if part.lines else after, part.is_last
+        after, is_last = part.entries[-1].seq if part.entries else after, part.is_last
 
 
 def _expect_whole(verdict: LedgerVerdict, size: int) -> None:

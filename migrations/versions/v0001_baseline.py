@@ -902,6 +902,7 @@ def upgrade() -> None:
     op.create_table(
         "story",
         sa.Column("id", ID, nullable=False),
+        sa.Column("ledger_id", sa.String(length=16), nullable=False),
         sa.Column("slug", sa.String(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("story_type", sa.String(length=32), nullable=False),
@@ -926,6 +927,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["author_id"], ["account.id"], name="fk_story_author_id_account"),
         sa.ForeignKeyConstraint(["picture_id"], ["picture.id"], name="fk_story_picture_id_picture"),
         sa.PrimaryKeyConstraint("id", name="pk_story"),
+        sa.UniqueConstraint("ledger_id", name="uq_story_ledger_id"),
         sa.UniqueConstraint("slug", name="uq_story_slug"),
         sqlite_autoincrement=True,
     )

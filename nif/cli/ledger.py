@@ -29,20 +29,20 @@ def ledger() -> None:
 @click.option("--key", type=existing_file, help="The nif-transparency-key.json to verify it with.")
 @json_option
 def verify(export: Path | None, key: Path | None, in_json: bool) -> None:
-    """Follow the whole ledger; status 1 where it is broken, naming the first entry."""
+    """Verify the whole ledger. Status 1 where it is broken, naming the first broken entry."""
     if (export is None) != (key is None):
         raise click.UsageError("--export and --key belong together.")
     found = _verify_own_ledger() if export is None or key is None else _verify_export(export, key)
-    print_result(_without_missing(found) if not in_json else found.in_words(), in_json=in_json)
+    print_result(_without_missing(found) if not in_json else found.as_dict(), in_json=in_json)
     if not found.is_whole:
-        click.echo(f"nif: The ledger is broken. Entry {found.broken}: {found.why}", err=True)
+        click.echo(f"nif: The ledger is broken. Entry {found.broken}: {found.reason}", err=True)
         raise SystemExit(1)
 
 
 @ledger.command()
 @json_option
 def checkpoint(in_json: bool) -> None:
-    """Sign the ledger now, where it has grown."""
+    """Sign the ledger now, if it has grown."""
     parts = load_services()
     settings = parts.settings
     with parts.database.transaction() as session:
@@ -53,7 +53,7 @@ def checkpoint(in_json: bool) -> None:
             now=utc_now(),
         )
     if made is None:
-        print_result({"signed": False, "why": "the ledger has not grown"}, in_json=in_json)
+        print_result({"signed": False, "reason": "the ledger has not grown"}, in_json=in_json)
         return
     result = {"signed": True, "size": made.size, "root": made.root, "key_id": made.key_id}
     print_result(result, in_json=in_json)
@@ -63,24 +63,24 @@ def checkpoint(in_json: bool) -> None:
 @click.confirmation_option(prompt="Sign the ledger with a new key from now on?")
 @json_option
 def new_key(in_json: bool) -> None:
-    """Make the key that signs checkpoints; one that was there is put aside, and stays published."""
+    """Make a new signing key. The old one is moved aside, and its public half stays published."""
     parts = load_services()
     path = parts.settings.ledger_key
     with parts.database.transaction() as session:
-        key_id, away = checkpoints.renew_signing_key(session, path, now=utc_now())
-    result = {"key_id": key_id, "key_file": path, "old_key_file": away or "none"}
+        key_id, archived = checkpoints.renew_signing_key(session, path, now=utc_now())
+    result = {"key_id": key_id, "key_file": path, "old_key_file": archived or "none"}
     print_result(result, in_json=in_json)
 
 
 @ledger.command("policies")
 @json_option
 def write_policies(in_json: bool) -> None:
-    """Write down the policies whose text is new; a worker does it by itself when it starts."""
+    """Record policies whose text is new. A worker does so, too, when it starts."""
     print_result({"written": record_policies(load_services())}, in_json=in_json)
 
 
 def record_policies(parts: Services) -> int:
-    """How many versions of policies the ledger did not have yet."""
+    """Record policies that are new; returns how many there were."""
     with parts.database.transaction() as session:
         return policies.record_policies(session, ledger_policies(POLICIES), now=utc_now())
 
@@ -96,8 +96,8 @@ def _verify_export(export: Path, key: Path) -> LedgerVerdict:
 
 
 def _without_missing(found: LedgerVerdict) -> dict[str, Any]:
-    """What a person wants to know, without what is not there."""
-    return {name: value for name, value in found.in_words().items() if value is not None}
+    """The verdict for people, without empty fields."""
+    return {name: value for name, value in found.as_dict().items() if value is not None}
 
 
 COMMANDS = (ledger,)

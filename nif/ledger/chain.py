@@ -1,8 +1,6 @@
-"""Following a chain line by line. No database, no settings: what an outsider does, NIF does too.
+"""The chain of public entries: following it, appending to it, and deleting a payload from it.
 
-Writing a public act down, at the end of the chain.
-
-Deleting what an entry is about where the law demands it. The chain goes on without it.
+`ChainVerifier` knows no database and no settings, so NIF and an outsider run the same checks.
 """
 
 import secrets
@@ -16,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
 from nif.errors import NifError, NotFound
+from nif.ledger.forms import UnknownForm
 from nif.ledger.hashes import (
     ENTRY_VERSION,
     GENESIS_HASH,
@@ -32,24 +31,27 @@ from nif.ledger.signatures import KEY_ID_DIGITS, PublicKeys, is_valid_signature
 _SAME_NAME_FIELDS = ("v", "seq", "prev", "kind", "story", "revision", "at")
 HASHED_FIELDS = {**{name: name for name in _SAME_NAME_FIELDS}, "commit": "commitment"}
 PUBLISHED_FIELDS = {**HASHED_FIELDS, **{name: name for name in ("entry_hash", "salt", "payload")}}
-"""The fields of an entry by the names that everyone reads."""
+"""The fields of a published entry, and the attribute of `PublishedEntry` that holds each."""
+
+HEAD_ID = 1
+"""The id of the one row of `ledger_head`."""
 
 
 class BrokenChain(NifError):
-    """The ledger does not hold: `seq` is the first entry where it does not, `why` ends with a full
-    stop."""
+    """The ledger does not hold. `seq` is the first entry that fails, `reason` a clause that ends
+    with a full stop."""
 
-    def __init__(self, seq: int, why: str) -> None:
-        super().__init__(f"Entry {seq}: {why}")
+    def __init__(self, seq: int, reason: str) -> None:
+        super().__init__(f"Entry {seq}: {reason}")
         self.seq = seq
-        self.why = why
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedEntry:
     """An entry as everyone can read it; `salt` and `payload` are None where they were deleted.
 
-    Published, its commitment is called `commit`.
+    In the export, `commitment` is called `commit`.
     """
 
     seq: int
@@ -64,20 +66,20 @@ class PublishedEntry:
     payload: Mapping[str, Any] | None
     v: int = ENTRY_VERSION
 
-    def hashed(self) -> dict[str, Any]:
-        """What the entry's hash is over."""
-        return {name: getattr(self, own) for name, own in HASHED_FIELDS.items()}
+    def hashed_fields(self) -> dict[str, Any]:
+        """The fields that the entry's hash covers."""
+        return {name: getattr(self, attribute) for name, attribute in HASHED_FIELDS.items()}
 
-    def published(self) -> dict[str, Any]:
-        """As a line of the export holds it."""
-        return {name: getattr(self, own) for name, own in PUBLISHED_FIELDS.items()}
+    def as_published(self) -> dict[str, Any]:
+        """The fields of its line in the export."""
+        return {name: getattr(self, attribute) for name, attribute in PUBLISHED_FIELDS.items()}
 
     @classmethod
-    def read(cls, said: Mapping[str, Any]) -> Self:
-        """From a line of the export. Raises TypeError where it is none."""
-        if set(said) != set(PUBLISHED_FIELDS):
+    def from_published(cls, fields: Mapping[str, Any]) -> Self:
+        """The entry of a line of the export. Raises TypeError where the fields are others."""
+        if set(fields) != set(PUBLISHED_FIELDS):
             raise TypeError
-        return cls(**{PUBLISHED_FIELDS[name]: value for name, value in said.items()})
+        return cls(**{PUBLISHED_FIELDS[name]: value for name, value in fields.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,117 +97,125 @@ class PublishedCheckpoint:
 class LedgerVerdict:
     """How far a ledger holds.
 
-    `entries` were followed, and the last of them has the hash `root`; of `dropped` ones the payload
-    was deleted. `checkpoints` were checked, of which the newest covers `signed` entries. `compared`
-    live records are still what was written down. `broken` is the first entry that does not hold,
-    and `why`.
+    `entries` were followed, and the last of them has the hash `root`; the payloads of `deleted`
+    of them were deleted. `checkpoints` were checked, of which the newest covers `signed` entries.
+    `compared` live records still match what was recorded. `broken` is the first entry that fails,
+    and `reason` says why.
     """
 
     entries: int
     root: str | None
-    dropped: int
+    deleted: int
     checkpoints: int
     signed: int
     compared: int
     broken: int | None = None
-    why: str | None = None
+    reason: str | None = None
 
     @property
     def is_whole(self) -> bool:
         return self.broken is None
 
-    def in_words(self) -> dict[str, Any]:
-        """For programs, and for the command."""
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
         return {"whole": self.is_whole, **asdict(self)}
 
 
 class ChainVerifier:
-    """Follows a ledger, from its beginning or from a checkpoint that was trusted before."""
+    """Follows a ledger from its beginning, or from a checkpoint that is trusted already."""
 
     def __init__(self, keys: PublicKeys, *, seq: int = 0, root: str = GENESIS_HASH) -> None:
         self.seq = seq
         self.root = root
         self._keys = keys
-        self._dropped = self._checkpoints = self._signed = self._compared = 0
+        self._deleted = self._checkpoints = self._signed = self._compared = 0
 
-    def take(self, line: PublishedEntry) -> None:
-        """The next entry. Raises Broken."""
-        wanted = self.seq + 1
-        if line.seq != wanted:
+    def add_entry(self, entry: PublishedEntry) -> None:
+        """Check the next entry. Raises BrokenChain."""
+        expected = self.seq + 1
+        if entry.seq != expected:
             raise BrokenChain(
-                wanted, f"it is not there; entry {line.seq} follows entry {self.seq}."
+                expected, f"it is missing; entry {entry.seq} follows entry {self.seq}."
             )
-        if line.prev != self.root:
-            raise BrokenChain(wanted, "it does not follow from the entry before it.")
-        if not matches_hash(line.hashed(), line.entry_hash):
-            raise BrokenChain(wanted, "it was changed: its hash is that of another entry.")
-        self._look_into(line)
-        self.seq, self.root = wanted, line.entry_hash
+        if entry.prev != self.root:
+            raise BrokenChain(expected, "it does not follow from the entry before it.")
+        if not matches_hash(entry.hashed_fields(), entry.entry_hash):
+            raise BrokenChain(expected, "it was changed: its hash is that of another entry.")
+        self._check_payload(entry)
+        self.seq, self.root = expected, entry.entry_hash
 
-    def _look_into(self, line: PublishedEntry) -> None:
-        if line.salt is None and line.payload is None:
-            self._dropped += 1
-        elif not matches_commitment(line.payload, line.salt, line.commitment):
-            raise BrokenChain(line.seq, "its payload is not the one that it committed to.")
+    def _check_payload(self, entry: PublishedEntry) -> None:
+        if entry.salt is None and entry.payload is None:
+            self._deleted += 1
+        elif not matches_commitment(entry.payload, entry.salt, entry.commitment):
+            raise BrokenChain(entry.seq, "its payload is not the one that it committed to.")
 
-    def take_seal(self, seal: PublishedCheckpoint) -> None:
-        """The checkpoint over all that came so far. Raises Broken."""
-        if seal.size != self.seq:
+    def add_checkpoint(self, checkpoint: PublishedCheckpoint) -> None:
+        """Check the checkpoint over all entries so far. Raises BrokenChain."""
+        size = checkpoint.size
+        if size != self.seq:
             raise BrokenChain(
-                seal.size, f"a checkpoint signs it, and the chain is at entry {self.seq} there."
+                size, f"a checkpoint signs it, but the chain is at entry {self.seq} there."
             )
-        if seal.root != self.root:
-            raise BrokenChain(seal.size, "its checkpoint signed another chain.")
-        key = self._keys.get(seal.key_id)
+        if checkpoint.root != self.root:
+            raise BrokenChain(size, "its checkpoint signed another chain.")
+        key, key_name = self._keys.get(checkpoint.key_id), _key_id_phrase(checkpoint)
         if key is None:
+            raise BrokenChain(size, f"its checkpoint is signed by an unknown key{key_name}.")
+        if not is_valid_signature(key, checkpoint.signature, size, checkpoint.root):
             raise BrokenChain(
-                seal.size, f"its checkpoint is signed by an unknown key{_key_id_phrase(seal)}."
-            )
-        if not is_valid_signature(key, seal.signature, seal.size, seal.root):
-            raise BrokenChain(
-                seal.size,
-                f"its checkpoint's signature is not that of its key{_key_id_phrase(seal)}.",
+                size, f"its checkpoint's signature was not made by its key{key_name}."
             )
         self._checkpoints += 1
-        self._signed = seal.size
+        self._signed = size
 
-    def compare(self, line: PublishedEntry, live: Mapping[str, Any] | None) -> None:
-        """Hold what is live today against its entry; None says that it is gone. Raises Broken."""
-        if line.salt is None:
+    def compare_live_record(
+        self, entry: PublishedEntry, live: Mapping[str, Any] | UnknownForm | None
+    ) -> None:
+        """Compare an entry with what its record says today; None says that the record is gone.
+
+        Entries whose payload was deleted are skipped. Raises BrokenChain.
+        """
+        if entry.salt is None:
             return
         if live is None:
-            raise BrokenChain(line.seq, "what it recorded is not there any more.")
-        if not matches_commitment(live, line.salt, line.commitment):
-            raise BrokenChain(line.seq, "what it recorded has been changed since.")
+            raise BrokenChain(entry.seq, "the record that it describes no longer exists.")
+        if isinstance(live, UnknownForm):
+            raise BrokenChain(
+                entry.seq,
+                "its payload has a form that this version of NIF does not know, so it cannot be "
+                "compared with its record.",
+            )
+        if not matches_commitment(live, entry.salt, entry.commitment):
+            raise BrokenChain(entry.seq, "the record that it describes has been changed since.")
         self._compared += 1
 
     def verdict(self, broken: BrokenChain | None = None) -> LedgerVerdict:
         return LedgerVerdict(
             entries=self.seq,
             root=self.root if self.seq else None,
-            dropped=self._dropped,
+            deleted=self._deleted,
             checkpoints=self._checkpoints,
             signed=self._signed,
             compared=self._compared,
             broken=broken.seq if broken else None,
-            why=broken.why if broken else None,
+            reason=broken.reason if broken else None,
         )
 
 
-def _key_id_phrase(seal: PublishedCheckpoint) -> str:
-    """The id of a seal's key where it can be one: what strangers wrote is not printed."""
-    is_id = len(seal.key_id) == KEY_ID_DIGITS and seal.key_id.isalnum() and seal.key_id.isascii()
-    return f", {seal.key_id}" if is_id else ""
-
-
-HEAD_ID = 1
+def _key_id_phrase(checkpoint: PublishedCheckpoint) -> str:
+    """The id of the checkpoint's key, if it looks like one: no text of strangers is printed."""
+    key_id = checkpoint.key_id
+    is_id = len(key_id) == KEY_ID_DIGITS and key_id.isalnum() and key_id.isascii()
+    return f", {key_id}" if is_id else ""
 
 
 @dataclass(frozen=True)
 class PublicAct:
-    """What was done in public: `payload` is a JSON object, `story` the slug of the one it is about.
+    """What NIF did in public: `payload` is a JSON object, `story` the random id of its story.
 
-    No reader's name, address or message belongs in a payload: everybody can read it, for good.
+    A payload names its form: see `nif.ledger.forms`. It holds no reader's name, address or
+    message, for everybody can read it for good.
     """
 
     kind: LedgerEntryKind
@@ -223,13 +233,14 @@ def append_entry(
     revision: int | None = None,
     now: datetime,
 ) -> LedgerEntry:
-    """Write a public act down in the transaction of the act itself: both happen, or neither.
+    """Record a public act in the transaction of the act: both happen, or neither.
 
-    The end of the chain is held until that transaction ends, so append late in it.
+    Call it late in the transaction: the end of the chain stays locked until that ends.
 
     Raises ValueError for a payload that JSON, or either database, would not give back unchanged.
     """
-    # An UPDATE waits for whoever holds the row and then sees what they wrote, on PostgreSQL too.
+    # The UPDATE waits for the transaction that holds the row, and then sees what it wrote, on
+    # PostgreSQL too.
     seq, prev = session.execute(
         conflict_aware_insert(session, LedgerHead)
         .values(id=HEAD_ID, seq=1, entry_hash=GENESIS_HASH)
@@ -246,7 +257,7 @@ def append_entry(
 def build_entry(
     seq: int, prev: str, act: PublicAct, *, now: datetime, salt: str | None = None
 ) -> LedgerEntry:
-    """The entry for an act after the one whose hash is `prev`; `now` loses its fraction."""
+    """The entry of an act after the entry with the hash `prev`; `now` is cut to whole seconds."""
     salt = salt or secrets.token_hex(SALT_BYTES)
     at = now.astimezone(UTC).replace(microsecond=0)
     fields = {
@@ -257,24 +268,24 @@ def build_entry(
         "revision": act.revision,
     }
     commit = compute_commitment(act.payload, salt)
-    whole = {**fields, "v": ENTRY_VERSION, "at": format_ledger_time(at), "commit": commit}
+    hashed = {**fields, "v": ENTRY_VERSION, "at": format_ledger_time(at), "commit": commit}
     return LedgerEntry(
         **fields,
         at=at,
         commitment=commit,
-        entry_hash=hash_entry(whole),
+        entry_hash=hash_entry(hashed),
         salt=salt,
         payload=dict(act.payload),
     )
 
 
 def delete_entry_payload(session: Session, seq: int) -> None:
-    """Delete an entry's payload, and its salt, without which nobody can guess the payload either.
+    """Delete an entry's payload, and its salt: without the salt nobody can guess the payload.
 
-    Doing it twice is no error. Raises NotFound.
+    The chain holds without either. Deleting twice is no error. Raises NotFound.
     """
-    dropped = session.execute(
+    updated = session.execute(
         update(LedgerEntry).where(LedgerEntry.seq == seq).values(payload=null(), salt=null())
     )
-    if dropped.rowcount == 0:  # type: ignore[attr-defined]
+    if updated.rowcount == 0:  # type: ignore[attr-defined]
         raise NotFound(f"The ledger has no entry {seq}.")

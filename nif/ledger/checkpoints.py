@@ -1,4 +1,4 @@
-"""Signing the ledger, so that whoever has a checkpoint can prove what the chain was then."""
+"""Checkpoints: signatures that prove, to all who keep one, what the chain was at that moment."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,10 +26,10 @@ from nif.ledger.signatures import (
 def create_checkpoint(
     session: Session, key_file: Path, *, may_make_key: bool, now: datetime
 ) -> LedgerCheckpoint | None:
-    """Sign the chain as it is; None where it has not grown since the last time.
+    """Sign the chain as it is; None where it has not grown since the last checkpoint.
 
-    What is new since then is followed first: a chain that is broken is not signed. The first key
-    is made here where `may_make_key`, and never in place of one that was used before.
+    The entries since then are verified first: a broken chain is not signed. Where `may_make_key`,
+    the first key is made here, but never in place of one that was used before.
 
     Raises Conflict where the chain is broken, Misconfigured where there is no key to sign with.
     """
@@ -39,7 +39,7 @@ def create_checkpoint(
     _verify_new_entries(session, last, end)
     key = _load_signing_key(session, key_file, may_make_key=may_make_key)
     key_id = _publish_key(session, key, now=now)
-    # Of two workers that sign at once, the first one's checkpoint stays.
+    # If two workers sign at once, the first checkpoint stays.
     session.execute(
         conflict_aware_insert(session, LedgerCheckpoint)
         .values(
@@ -57,30 +57,32 @@ def create_checkpoint(
 def renew_signing_key(
     session: Session, key_file: Path, *, now: datetime
 ) -> tuple[str, Path | None]:
-    """Begin to sign with a new key: its id, and where the old key is kept now.
+    """Replace the signing key; returns the id of the new one, and where the old one is kept now.
 
-    The old public key stays published: what it signed stays signed.
+    The old public key stays published, so its signatures stay valid.
     """
-    away = archive_signing_key(key_file)
-    return _publish_key(session, make_signing_key(key_file), now=now), away
+    archived = archive_signing_key(key_file)
+    return _publish_key(session, make_signing_key(key_file), now=now), archived
 
 
 def _verify_new_entries(session: Session, last: LedgerCheckpoint | None, end: ChainEnd) -> None:
-    """Follow what came after the last checkpoint. Raises Conflict."""
+    """Verify the entries after the last checkpoint. Raises Conflict."""
     seq, root = (last.size, last.root) if last else (0, GENESIS_HASH)
     chain = ChainVerifier({}, seq=seq, root=root)
     try:
         while chain.seq < end.seq:
             part = load_ledger_slice(session, after=chain.seq)
-            for line in part.lines:
-                if line.seq <= end.seq:
-                    chain.take(line)
+            for entry in part.entries:
+                if entry.seq <= end.seq:
+                    chain.add_entry(entry)
             if part.is_last:
                 break
     except BrokenChain as broken:
         raise Conflict(f"The ledger is broken, and was not signed. {broken}") from None
     if (chain.seq, chain.root) != end:
-        raise Conflict(f"The ledger is broken, and was not signed. It is to end with {end.seq}.")
+        raise Conflict(
+            f"The ledger is broken, and was not signed. It should end with entry {end.seq}."
+        )
 
 
 def _load_signing_key(session: Session, path: Path, *, may_make_key: bool) -> Ed25519PrivateKey:
@@ -90,13 +92,14 @@ def _load_signing_key(session: Session, path: Path, *, may_make_key: bool) -> Ed
     if may_make_key and session.scalar(select(LedgerKey.key_id).limit(1)) is None:
         return make_signing_key(path)
     raise Misconfigured(
-        f"The key that signs the ledger is not at {path}: put it there, or name its place in "
-        "NIF_LEDGER_KEY_FILE. Where there is none, or it is lost, `nif ledger new-key` makes one."
+        f"The key that signs the ledger is not at {path}: put it there, or set "
+        "NIF_LEDGER_KEY_FILE to its path. If there is none, or it is lost, make one with "
+        "`nif ledger new-key`."
     )
 
 
 def _publish_key(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> str:
-    """Make the public half known to everyone, once; returns its id."""
+    """Publish the public half, once; returns its id."""
     public = key.public_key()
     key_id = key_id_of(public)
     session.execute(

@@ -1,11 +1,11 @@
-"""What an entry commits to, and how each entry holds the one before it.
+"""The hashes of the ledger: how an entry commits to its payload, and to the entry before it.
 
     commit     = SHA-256(salt ‖ JCS(payload))           the salt is 16 random bytes
     entry      = {v, seq, prev, kind, story, revision, at, commit}
     entry_hash = SHA-256(JCS(entry))                    prev is the last entry's; 64 zeros at first
 
-JCS is canonical JSON (RFC 8785). All hashes and salts are lower-case hexadecimal. Nothing here
-knows a database, so that what NIF does and what an outsider checks are the same code.
+JCS is canonical JSON (RFC 8785). All hashes and salts are lower-case hexadecimal. This module knows
+no database, so NIF and an outsider run the same code.
 """
 
 import hashlib
@@ -19,27 +19,27 @@ import rfc8785
 
 ENTRY_VERSION = 1
 GENESIS_HASH = "0" * 64
-"""What stands as `prev` in the first entry."""
+"""The `prev` of the first entry."""
 
 SALT_BYTES = 16
 MAX_NUMBER = 2**53
-"""Numbers from here on do not come back from every JSON reader, and from PostgreSQL, as written."""
+"""From here on, some JSON readers, and PostgreSQL, do not return a number as it was written."""
 
 JSON_ERRORS = (TypeError, ValueError, RecursionError)
 
 
 def encode_canonical_json(value: Any) -> bytes:
-    """The one way to write a JSON value (RFC 8785).
+    """The canonical encoding of a JSON value (RFC 8785).
 
-    Raises ValueError for what JSON cannot hold, or what would not come back as it was written.
+    Raises ValueError for what JSON cannot hold, or a database would not give back unchanged.
     """
-    written = rfc8785.dumps(value)
-    _check_round_trip(json.loads(written))
-    return written
+    encoded = rfc8785.dumps(value)
+    _check_round_trip(json.loads(encoded))
+    return encoded
 
 
 def compute_commitment(payload: Mapping[str, Any], salt: str) -> str:
-    """What an entry says of its payload: nothing to those who do not know both, and no way back."""
+    """The salted hash of a payload, which reveals nothing without payload and salt."""
     return hashlib.sha256(bytes.fromhex(salt) + encode_canonical_json(payload)).hexdigest()
 
 
@@ -51,8 +51,8 @@ def hash_entry(entry: Mapping[str, Any]) -> str:
 def matches_hash(value: Any, wanted: object, salt: bytes = b"") -> bool:
     """Is `wanted` the hash over the salt and this value?
 
-    The quick writer is asked first. It differs from RFC 8785 in a few numbers and keys only; where
-    the hashes agree the bytes were the same, and where they do not the exact one decides.
+    The fast encoder is tried first. It differs from RFC 8785 only in a few numbers and keys: where
+    the hashes agree, so do the bytes; where they differ, the exact encoder decides.
     """
     for write in (_encode_quickly, rfc8785.dumps):
         try:
@@ -64,7 +64,7 @@ def matches_hash(value: Any, wanted: object, salt: bytes = b"") -> bool:
 
 
 def matches_commitment(payload: Any, salt: object, commit: object) -> bool:
-    """Does `commit` commit to this payload with this salt? No salt that is not one fits."""
+    """Does `commit` commit to this payload with this salt? An invalid salt matches nothing."""
     try:
         raw = bytes.fromhex(salt) if isinstance(salt, str) else b""
     except ValueError:
@@ -73,7 +73,7 @@ def matches_commitment(payload: Any, salt: object, commit: object) -> bool:
 
 
 def format_ledger_time(moment: datetime) -> str:
-    """2026-01-20T15:00:00Z. A fraction of a second would show, and change the hash."""
+    """2026-01-20T15:00:00Z. A fraction of a second would be printed, and change the hash."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -90,6 +90,6 @@ def _check_round_trip(value: Any) -> None:
         for one in value:
             _check_round_trip(one)
     elif isinstance(value, str) and "\0" in value:
-        raise ValueError("text with a NUL cannot be kept by PostgreSQL")
+        raise ValueError("PostgreSQL cannot store text with a NUL")
     elif isinstance(value, int | float) and abs(value) >= MAX_NUMBER:
-        raise ValueError(f"a number of {MAX_NUMBER} or more does not come back as it was")
+        raise ValueError(f"a number of {MAX_NUMBER} or more is not stored exactly")

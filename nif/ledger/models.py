@@ -1,4 +1,4 @@
-"""The ledger as it is kept: its entries, its end, the checkpoints and the keys that signed them."""
+"""The tables of the ledger: its entries, its head, its checkpoints, and the keys that sign them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,9 +31,9 @@ class LedgerEntryKind(StrEnum):
 class LedgerEntry(Base):
     """One public act, and its place in the chain. `at` has whole seconds.
 
-    `story` is the slug by which the story went at that time. `salt` and `payload` are None where a
-    court had them deleted: the chain holds without them. `prev` is unique, so that the chain can
-    have no second branch.
+    `story` is the random id of the story (`Story.ledger_id`): its slug and headline stand in the
+    payload alone, so they are deleted with it. `salt` and `payload` are None once they are
+    deleted; the chain holds without them. `prev` is unique, so the chain cannot branch.
     """
 
     __tablename__ = "ledger_entry"
@@ -44,7 +44,7 @@ class LedgerEntry(Base):
     story: Mapped[str | None]
     revision: Mapped[int | None]
     at: Mapped[datetime]
-    # Elsewhere it is called `commit`, which in this code means a transaction's.
+    # The column and the export call it `commit`, which in this code means a transaction's.
     commitment: Mapped[str] = mapped_column("commit", String(64))
     entry_hash: Mapped[str] = mapped_column(String(64), unique=True)
     salt: Mapped[str | None] = mapped_column(String(32))
@@ -52,7 +52,7 @@ class LedgerEntry(Base):
 
 
 class LedgerHead(Base):
-    """One row: the end of the chain. Whoever appends holds it, so appends come one by one."""
+    """One row: the end of the chain. A transaction that appends locks it, so appends queue up."""
 
     __tablename__ = "ledger_head"
 
@@ -62,9 +62,9 @@ class LedgerHead(Base):
 
 
 class LedgerCheckpoint(Base):
-    """A signature over the first `size` entries, whose last one has the hash `root`.
+    """A signature over the first `size` entries, the last of which has the hash `root`.
 
-    There is no foreign key to the keys: to name a key that nobody knows is for verifying.
+    `key_id` is no foreign key: a checkpoint of an unknown key is found by verifying the ledger.
     """
 
     __tablename__ = "ledger_checkpoint"

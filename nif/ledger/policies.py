@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
 from nif.ledger.chain import HEAD_ID, append_entry
+from nif.ledger.forms import PayloadForms
 from nif.ledger.hashes import GENESIS_HASH
 from nif.ledger.models import LedgerEntry, LedgerEntryKind, LedgerHead
 
 
 @dataclass(frozen=True)
 class PolicyVersion:
-    """One version of a policy: what it is called, since when it is in force, and its text."""
+    """One version of a policy: its title, the day from which it is in force, and its text."""
 
     slug: str
     version: int
@@ -26,44 +27,48 @@ class PolicyVersion:
     effective_from: date
     text: str
 
-    def payload(self) -> dict[str, Any]:
-        return {
-            "policy": self.slug,
-            "version": self.version,
-            "title": self.title,
-            "change": self.change,
-            "effective_from": self.effective_from.isoformat(),
-            "sha256": hashlib.sha256(self.text.encode()).hexdigest(),
-        }
+
+def _build_form_1(policy: PolicyVersion) -> dict[str, Any]:
+    return {
+        "policy": policy.slug,
+        "version": policy.version,
+        "title": policy.title,
+        "change": policy.change,
+        "effective_from": policy.effective_from.isoformat(),
+        "sha256": hashlib.sha256(policy.text.encode()).hexdigest(),
+    }
+
+
+POLICY_FORMS = PayloadForms[PolicyVersion]({1: _build_form_1})
 
 
 def record_policies(session: Session, policies: Sequence[PolicyVersion], *, now: datetime) -> int:
-    """Put those versions into the ledger that are not there yet; how many there were.
+    """Put the versions into the ledger that it does not hold yet; returns how many there were.
 
-    A text that was changed under its old number is one of them: the ledger then holds both. Two
-    processes that start at once write each of them down once.
+    A text that was changed without a new number counts as one: the ledger then holds both. Two
+    processes that start at once record each version once.
     """
     if not policies:
         return 0
     _lock_chain_end(session)
-    kept = session.execute(
+    payloads = session.scalars(
         select(LedgerEntry.payload)
         .where(LedgerEntry.kind == LedgerEntryKind.POLICY)
         .order_by(LedgerEntry.seq)
-    ).scalars()
-    known = {(each["policy"], each["version"]): each for each in kept if each}
-    new = [policy for policy in policies if known.get(_policy_key(policy)) != policy.payload()]
+    )
+    recorded = {(each["policy"], each["version"]): each for each in payloads if each}
+    new = []
+    for policy in policies:
+        last = recorded.get((policy.slug, policy.version))
+        if last is None or POLICY_FORMS.recompute(policy, last) != last:
+            new.append(policy)
     for policy in new:
-        append_entry(session, LedgerEntryKind.POLICY, policy.payload(), now=now)
+        append_entry(session, LedgerEntryKind.POLICY, POLICY_FORMS.write(policy), now=now)
     return len(new)
 
 
-def _policy_key(policy: PolicyVersion) -> tuple[str, int]:
-    return policy.slug, policy.version
-
-
 def _lock_chain_end(session: Session) -> None:
-    """Have nobody else append until the transaction ends, in an empty ledger too."""
+    """Keep others from appending until the transaction ends, in an empty ledger too."""
     session.execute(
         conflict_aware_insert(session, LedgerHead)
         .values(id=HEAD_ID, seq=0, entry_hash=GENESIS_HASH)

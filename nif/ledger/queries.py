@@ -1,4 +1,4 @@
-"""What pages, mails and verifiers read of the ledger."""
+"""What pages, mails and verifiers read from the ledger."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,11 +18,12 @@ from nif.ledger.signatures import PublicKeys, decode_public_keys
 
 FOOTER_DIGITS = 16
 SLICE_SIZE = 500
+"""Entries that are read at a time."""
 
 ENTRY_COLUMNS = (
     LedgerEntry.seq,
     LedgerEntry.prev,
-    # Whatever word stands there: to object is for verifying.
+    # As text, whatever the value: an unknown kind is found by verifying, not by reading.
     type_coerce(LedgerEntry.kind, String).label("kind"),
     LedgerEntry.story,
     LedgerEntry.revision,
@@ -30,38 +31,38 @@ ENTRY_COLUMNS = (
     LedgerEntry.commitment,
     LedgerEntry.entry_hash,
     LedgerEntry.salt,
-    # As it is written: orjson reads it faster, and nothing that is no JSON.
+    # As text: orjson decodes it faster than the driver, and refuses what is not JSON.
     cast(LedgerEntry.payload, Text),
 )
 
 
 @dataclass(frozen=True)
 class LedgerSlice:
-    """A piece of the ledger: entries one after the other, and the checkpoints among them."""
+    """Some consecutive entries, and the checkpoints among them."""
 
-    lines: Sequence[PublishedEntry]
-    seals: Sequence[PublishedCheckpoint]
+    entries: Sequence[PublishedEntry]
+    checkpoints: Sequence[PublishedCheckpoint]
     is_last: bool
 
     def in_order(self) -> Iterator[PublishedEntry | PublishedCheckpoint]:
         """Each checkpoint comes right after the last entry that it signs."""
-        seals = list(self.seals)[::-1]
-        for line in self.lines:
-            while seals and seals[-1].size < line.seq:
-                yield seals.pop()
-            yield line
-        yield from reversed(seals)
+        checkpoints = list(self.checkpoints)[::-1]
+        for entry in self.entries:
+            while checkpoints and checkpoints[-1].size < entry.seq:
+                yield checkpoints.pop()
+            yield entry
+        yield from reversed(checkpoints)
 
 
 class ChainEnd(NamedTuple):
-    """The newest entry: its number and its hash."""
+    """The number and the hash of the newest entry."""
 
     seq: int
     root: str
 
 
 class LedgerRow(NamedTuple):
-    """An entry in a list of entries; `said` is its payload where that is about no revision."""
+    """An entry in a list of entries. `payload` is empty for entries about a revision: large."""
 
     seq: int
     kind: str
@@ -69,27 +70,26 @@ class LedgerRow(NamedTuple):
     revision: int | None
     at: datetime
     entry_hash: str
-    is_dropped: bool
-    said: Mapping[str, Any]
+    is_payload_deleted: bool
+    payload: Mapping[str, Any]
 
 
 def find_chain_end(session: Session) -> ChainEnd | None:
-    """The end of the chain as it is said to be; None where nothing was ever written down."""
-    found = session.execute(select(LedgerHead.seq, LedgerHead.entry_hash)).first()
-    return ChainEnd(*found) if found else None
+    """The end of the chain as its head gives it; None where the ledger is empty."""
+    row = session.execute(select(LedgerHead.seq, LedgerHead.entry_hash)).first()
+    return ChainEnd(*row) if row else None
 
 
 def find_footer_root(session: Session) -> str | None:
-    """The first 16 digits of the newest entry's hash, as the foot of every edition shows them.
+    """The first 16 digits of the newest entry's hash, which the foot of every edition shows.
 
-    None where there is no entry.
+    None where the ledger is empty.
     """
     end = find_chain_end(session)
     return end.root[:FOOTER_DIGITS] if end else None
 
 
 def find_newest_checkpoint(session: Session) -> LedgerCheckpoint | None:
-    """The newest checkpoint."""
     return session.scalars(
         select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)
     ).first()
@@ -97,19 +97,19 @@ def find_newest_checkpoint(session: Session) -> LedgerCheckpoint | None:
 
 def list_newest_entries(session: Session, *, before: int | None, most: int) -> Sequence[LedgerRow]:
     """The newest entries, or those before entry `before`, newest first."""
-    said = case((LedgerEntry.revision.is_(None), ENTRY_COLUMNS[-1]))
+    payload = case((LedgerEntry.revision.is_(None), ENTRY_COLUMNS[-1]))
     columns = (
         *ENTRY_COLUMNS[:1],
         *ENTRY_COLUMNS[2:6],
         LedgerEntry.entry_hash,
         LedgerEntry.salt.is_(None),
-        said,
+        payload,
     )
     query = select(*columns).order_by(LedgerEntry.seq.desc()).limit(most)
     if before is not None:
         query = query.where(LedgerEntry.seq < before)
     return [
-        LedgerRow(*row)._replace(said=_decode_payload(row[-1])) for row in session.execute(query)
+        LedgerRow(*row)._replace(payload=_decode_payload(row[-1])) for row in session.execute(query)
     ]
 
 
@@ -121,47 +121,47 @@ def list_ledger_keys(session: Session) -> Sequence[LedgerKey]:
 
 
 def load_public_keys(session: Session) -> PublicKeys:
-    """Those keys, to check signatures with. What is no key any more is left out."""
-    known: dict[str, Ed25519PublicKey] = {}
-    for key in list_ledger_keys(session):
+    """All keys, to check signatures with; a row that is not a valid key is skipped."""
+    keys: dict[str, Ed25519PublicKey] = {}
+    for row in list_ledger_keys(session):
         with suppress(ValueError, TypeError):
-            known.update(decode_public_keys([key.public_key]))
-    return known
+            keys.update(decode_public_keys([row.public_key]))
+    return keys
 
 
 def load_ledger_slice(session: Session, *, after: int, most: int = SLICE_SIZE) -> LedgerSlice:
     """At most `most` entries after entry `after`, and the checkpoints among them.
 
-    The last stretch holds the checkpoints of entries that are missing, too.
+    The last slice also holds checkpoints that sign missing entries.
     """
-    # The checkpoints first: whatever they sign is then sure to be seen.
+    # Checkpoints are read first, so that all entries that they sign are seen, too.
     signed = (
         select(LedgerCheckpoint)
         .where(LedgerCheckpoint.size > after)
         .order_by(LedgerCheckpoint.size)
     )
-    seals = [_published_checkpoint(one) for one in session.scalars(signed.limit(most))]
+    checkpoints = [_published_checkpoint(row) for row in session.scalars(signed.limit(most))]
     rows = session.execute(
         select(*ENTRY_COLUMNS).where(LedgerEntry.seq > after).order_by(LedgerEntry.seq).limit(most)
     )
-    lines = [_published_entry(row) for row in rows]
-    is_last = len(lines) < most
+    entries = [_published_entry(row) for row in rows]
+    is_last = len(entries) < most
     if not is_last:
-        seals = [seal for seal in seals if seal.size <= lines[-1].seq]
-    return LedgerSlice(lines, seals, is_last)
+        checkpoints = [each for each in checkpoints if each.size <= entries[-1].seq]
+    return LedgerSlice(entries, checkpoints, is_last)
 
 
-def encode_export_line(one: PublishedEntry | PublishedCheckpoint) -> bytes:
-    """A line of the export."""
-    said = one.published() if isinstance(one, PublishedEntry) else one
-    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+def encode_export_line(line: PublishedEntry | PublishedCheckpoint) -> bytes:
+    """A line of the export, with its newline."""
+    fields = line.as_published() if isinstance(line, PublishedEntry) else line
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _decode_payload(text: str | None) -> Mapping[str, Any]:
-    """A payload as it is written; nothing where it was deleted, or is none any more."""
+    """A payload from its text; empty where it was deleted or is not a JSON object."""
     with suppress(ValueError):
-        said = orjson.loads(text or "{}")
-        return said if isinstance(said, dict) else {}
+        payload = orjson.loads(text or "{}")
+        return payload if isinstance(payload, dict) else {}
     return {}
 
 
@@ -170,6 +170,6 @@ def _published_entry(row: Any) -> PublishedEntry:
     return PublishedEntry(*[*row[:5], format_ledger_time(row.at), *row[6:9], payload])
 
 
-def _published_checkpoint(one: LedgerCheckpoint) -> PublishedCheckpoint:
-    signed_at = format_ledger_time(one.signed_at)
-    return PublishedCheckpoint(one.size, one.root, signed_at, one.key_id, one.signature)
+def _published_checkpoint(row: LedgerCheckpoint) -> PublishedCheckpoint:
+    signed_at = format_ledger_time(row.signed_at)
+    return PublishedCheckpoint(row.size, row.root, signed_at, row.key_id, row.signature)

@@ -1,4 +1,4 @@
-"""The key that signs checkpoints (Ed25519, RFC 8032), and the keys that checked them are of.
+"""The keys that sign checkpoints (Ed25519, RFC 8032), and the signatures themselves.
 
 A key's id is the first 16 hexadecimal digits of the SHA-256 over its 32 public bytes. Keys are
 published as a JWK set (RFC 7517, RFC 8037).
@@ -27,7 +27,7 @@ from nif.ledger.hashes import encode_canonical_json
 
 KEY_ID_DIGITS = 16
 PublicKeys = Mapping[str, Ed25519PublicKey]
-"""By their ids."""
+"""Public keys by their ids."""
 
 
 def key_id_of(key: Ed25519PublicKey) -> str:
@@ -40,7 +40,7 @@ def sign_chain_root(key: Ed25519PrivateKey, size: int, root: str) -> str:
 
 
 def is_valid_signature(key: Ed25519PublicKey, signature: str, size: int, root: str) -> bool:
-    """Is this the key's signature over the first `size` entries that end with `root`?"""
+    """Did the key sign the first `size` entries, the last of which has the hash `root`?"""
     try:
         key.verify(decode_base64url(signature), _signed_bytes(size, root))
     except (InvalidSignature, ValueError, TypeError, AttributeError):
@@ -53,7 +53,7 @@ def _signed_bytes(size: int, root: str) -> bytes:
 
 
 def find_signing_key(path: Path) -> Ed25519PrivateKey | None:
-    """The key in a file; None where there is no file. Raises Misconfigured."""
+    """The key in a file; None where there is no file. Raises Misconfigured for any other file."""
     key: object = None
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
@@ -70,7 +70,7 @@ def find_signing_key(path: Path) -> Ed25519PrivateKey | None:
 
 
 def make_signing_key(path: Path) -> Ed25519PrivateKey:
-    """Make a key, for its owner's eyes only, unless another process was first: then read theirs."""
+    """Make a key that only its owner can read; if another process made one first, return that."""
     pem = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
@@ -87,17 +87,17 @@ def make_signing_key(path: Path) -> Ed25519PrivateKey:
 
 
 def archive_signing_key(path: Path) -> Path | None:
-    """Move a key out of the way of its successor; returns where it is now."""
+    """Move the key aside, named by its id; returns its new path, or None where there is no key."""
     old = find_signing_key(path)
     if old is None:
         return None
-    away = path.with_name(f"{path.stem}.{key_id_of(old.public_key())}{path.suffix}")
-    path.rename(away)
-    return away
+    archived = path.with_name(f"{path.stem}.{key_id_of(old.public_key())}{path.suffix}")
+    path.rename(archived)
+    return archived
 
 
 def as_jwk(key_id: str, public_key: str) -> dict[str, str]:
-    """A public key for everyone; `public_key` is its 32 bytes in URL-safe base64."""
+    """A public key as a JWK; `public_key` is its 32 bytes in URL-safe base64."""
     return {
         "kty": "OKP",
         "crv": "Ed25519",
@@ -109,7 +109,7 @@ def as_jwk(key_id: str, public_key: str) -> dict[str, str]:
 
 
 def parse_jwks(text: bytes) -> PublicKeys:
-    """The keys of a JWK set, by the ids that are truly theirs.
+    """The keys of a JWK set, by the ids that follow from their bytes.
 
     Raises NifError where it is none, or a key in it is of another kind.
     """
@@ -128,13 +128,13 @@ def _ed25519_jwks(said: Any) -> list[dict[str, str]]:
 
 
 def decode_public_keys(texts: Iterable[str]) -> PublicKeys:
-    """Keys from their 32 bytes in URL-safe base64. Raises ValueError or TypeError."""
+    """Keys by their ids, each from 32 bytes in URL-safe base64. Raises ValueError or TypeError."""
     keys = [Ed25519PublicKey.from_public_bytes(decode_base64url(text)) for text in texts]
     return {key_id_of(key): key for key in keys}
 
 
 def encode_base64url(raw: bytes) -> str:
-    """URL-safe, and without padding, as in a JWK."""
+    """URL-safe base64 without padding, as in a JWK."""
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 

@@ -1,8 +1,6 @@
-"""Is the ledger whole, and do live rows still say what was written down?
+"""Verifying the ledger: in the database with the live records, or from the public export alone.
 
-Verifying NIF's ledger from outside: by its export and its keys, and nothing else of NIF's.
-
-The export is what /transparency/ledger.jsonl serves, the keys are what
+The export is what /transparency/ledger.jsonl serves; the keys are what
 /.well-known/nif-transparency-key.json serves, best kept from an earlier day.
 """
 
@@ -19,6 +17,7 @@ from nif.ledger.chain import (
     PublishedCheckpoint,
     PublishedEntry,
 )
+from nif.ledger.forms import UnknownForm
 from nif.ledger.hashes import GENESIS_HASH, JSON_ERRORS
 from nif.ledger.queries import (
     SLICE_SIZE,
@@ -30,10 +29,11 @@ from nif.ledger.queries import (
 )
 from nif.ledger.signatures import PublicKeys
 
-LiveRecord = tuple[int, Mapping[str, Any] | None]
+LivePayload = Mapping[str, Any] | UnknownForm | None
+LiveRecord = tuple[int, LivePayload]
 LiveRecords = Callable[[Sequence[PublishedEntry]], Iterable[LiveRecord]]
 
-NO_SUCH_ENTRY = "a live record names it, and the ledger has no such entry."
+NO_SUCH_ENTRY = "a live record names it, but the ledger has no such entry."
 
 
 def verify_ledger(
@@ -41,53 +41,46 @@ def verify_ledger(
 ) -> LedgerVerdict:
     """Follow the whole chain: its numbers, links, hashes, commitments, checkpoints and its end.
 
-    `records` tell what is live today as (seq, payload); a payload of None says that it is gone.
-    They are either in the order of seq, or a function that is given some entries at a time and
-    answers for those of them that it knows. Entries whose payload was deleted are not compared.
+    `records` give what live records say today as (seq, payload); a payload of None says that the
+    record is gone. They are either in the order of seq, or a function that gets some entries at a
+    time and answers for those that it knows. Entries whose payload was deleted are not compared.
 
-    The first entry that does not hold is named in the verdict. Memory does not grow with the
-    ledger. Use a session that sees one moment.
+    The verdict names the first entry that fails. Memory does not grow with the ledger. Use a
+    session that sees one snapshot.
     """
     chain = ChainVerifier(load_public_keys(session))
-    ask = records if callable(records) else _OrderedRecords(records or ())
+    live_records = records if callable(records) else _OrderedRecords(records or ())
     try:
         for part in _load_slices(session):
-            _verify_slice(chain, part, dict(ask(part.lines)) if part.lines else {})
+            _verify_slice(chain, part, dict(live_records(part.entries)) if part.entries else {})
         _verify_chain_end(session, chain)
-        if isinstance(ask, _OrderedRecords) and ask.waiting is not None:
-            raise BrokenChain(ask.waiting[0], NO_SUCH_ENTRY)
+        if isinstance(live_records, _OrderedRecords) and live_records.next is not None:
+            raise BrokenChain(live_records.next[0], NO_SUCH_ENTRY)
     except BrokenChain as broken:
         return chain.verdict(broken)
     return chain.verdict()
 
 
-def _verify_slice(
-    chain: ChainVerifier, part: LedgerSlice, live: dict[int, Mapping[str, Any] | None]
-) -> None:
-    for one in part.in_order():
-        if not isinstance(one, PublishedEntry):
-            chain.take_seal(one)
-            continue
-        chain.take(one)
-        if one.seq in live:
-            chain.compare(one, live.pop(one.seq))
+def _verify_slice(chain: ChainVerifier, part: LedgerSlice, live: dict[int, LivePayload]) -> None:
+    for line in part.in_order():
+        _verify_line(chain, line)
+        if isinstance(line, PublishedEntry) and line.seq in live:
+            chain.compare_live_record(line, live.pop(line.seq))
     if live:
         raise BrokenChain(min(live), NO_SUCH_ENTRY)
 
 
 def _verify_chain_end(session: Session, chain: ChainVerifier) -> None:
-    """The chain may be cut off nowhere. Raises Broken."""
+    """Check that the chain ends where its head says: nothing was cut off. Raises BrokenChain."""
     end = find_chain_end(session) or ChainEnd(0, GENESIS_HASH)
     if end.seq > chain.seq:
-        raise BrokenChain(
-            chain.seq + 1, f"it is not there; the chain is to end with entry {end.seq}."
-        )
+        raise BrokenChain(chain.seq + 1, f"it is missing; the chain should end with {end.seq}.")
     if end != (chain.seq, chain.root):
-        raise BrokenChain(chain.seq, "it is not the one with which the chain is to end.")
+        raise BrokenChain(chain.seq, "it is not the entry with which the chain should end.")
 
 
 def _load_slices(session: Session) -> Iterator[LedgerSlice]:
-    """The whole ledger. Where a row cannot even be read, row by row up to that one."""
+    """The whole ledger. Where a row cannot be decoded, row by row up to that one."""
     after, most = 0, SLICE_SIZE
     while True:
         try:
@@ -100,26 +93,26 @@ def _load_slices(session: Session) -> Iterator[LedgerSlice]:
         yield part
         if part.is_last:
             return
-        after = part.lines[-1].seq
+        after = part.entries[-1].seq
 
 
 class _OrderedRecords:
-    """Live records that come in the order of their entries, handed out in step with these."""
+    """Live records in the order of their entries, handed out together with those entries."""
 
     def __init__(self, records: Iterable[LiveRecord]) -> None:
         self._rest = iter(records)
-        self.waiting = next(self._rest, None)
+        self.next = next(self._rest, None)
 
-    def __call__(self, lines: Sequence[PublishedEntry]) -> Iterator[LiveRecord]:
-        while self.waiting is not None and self.waiting[0] <= lines[-1].seq:
-            yield self.waiting
-            self.waiting = next(self._rest, None)
+    def __call__(self, entries: Sequence[PublishedEntry]) -> Iterator[LiveRecord]:
+        while self.next is not None and self.next[0] <= entries[-1].seq:
+            yield self.next
+            self.next = next(self._rest, None)
 
 
 def verify_export(export: Iterable[bytes], keys: PublicKeys) -> LedgerVerdict:
     """Follow an export line by line, from entry 1 on.
 
-    Names the first entry that does not hold. Memory does not grow with the export.
+    The verdict names the first entry that fails. Memory does not grow with the export.
     """
     chain = ChainVerifier(keys)
     try:
@@ -131,32 +124,34 @@ def verify_export(export: Iterable[bytes], keys: PublicKeys) -> LedgerVerdict:
     return chain.verdict()
 
 
-def _verify_line(chain: ChainVerifier, one: PublishedEntry | PublishedCheckpoint) -> None:
-    if isinstance(one, PublishedEntry):
-        chain.take(one)
+def _verify_line(chain: ChainVerifier, line: PublishedEntry | PublishedCheckpoint) -> None:
+    if isinstance(line, PublishedEntry):
+        chain.add_entry(line)
     else:
-        chain.take_seal(one)
+        chain.add_checkpoint(line)
 
 
 def _parse_line(
     text: bytes, number: int, chain: ChainVerifier
 ) -> PublishedEntry | PublishedCheckpoint:
-    """What stands on a line. Raises Broken."""
+    """The entry or checkpoint of a line of the export. Raises BrokenChain."""
     try:
-        said = orjson.loads(text)
-        _check_types([said], dict)
-        one = PublishedCheckpoint(**said) if "size" in said else PublishedEntry.read(said)
-        if isinstance(one, PublishedCheckpoint):
-            _check_types([one.size], int)
-            _check_types([one.root, one.signed_at, one.key_id, one.signature], str)
-        else:
-            _check_types([one.seq], int)
-        return one
+        fields = orjson.loads(text)
+        _check_types([fields], dict)
+        if "size" in fields:
+            checkpoint = PublishedCheckpoint(**fields)
+            _check_types([checkpoint.size], int)
+            texts = (checkpoint.root, checkpoint.signed_at, checkpoint.key_id, checkpoint.signature)
+            _check_types(texts, str)
+            return checkpoint
+        entry = PublishedEntry.from_published(fields)
+        _check_types([entry.seq], int)
     except (ValueError, TypeError, RecursionError):
         raise BrokenChain(chain.seq + 1, f"line {number} of the export cannot be read.") from None
+    return entry
 
 
-def _check_types(values: list[Any], kind: type) -> None:
-    """What is printed, or looked up, is of the kind that it should be. Raises TypeError."""
-    if not all(type(value) is kind for value in values):
+def _check_types(values: Sequence[Any], expected: type) -> None:
+    """Refuse other types in what is printed or looked up. Raises TypeError."""
+    if not all(type(value) is expected for value in values):
         raise TypeError

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import Account
 from nif.errors import Conflict, Invalid, NotFound
 from nif.ledger.chain import append_entry
+from nif.ledger.forms import FORM
 from nif.ledger.models import LedgerEntryKind
 from nif.links import is_web_address
 from nif.register.models import (
@@ -90,12 +91,12 @@ def public_relationship_of(
         return None
     names = {OurSide.NIF: house.name, OurSide.OWNER: house.owner}
     return {
-        "ours": {
+        "our_side": {
             "kind": relationship.ours.value,
             "name": names.get(relationship.ours, relationship.ours_label),
         },
         "party": {"name": relationship.party.name, "kind": relationship.party.kind.value},
-        "nature": relationship.nature.value,
+        "type": relationship.nature.value,
         "since": _iso_date(relationship.since),
         "until": _iso_date(relationship.until),
         "sentence": relationship.says(on),
@@ -116,9 +117,9 @@ def record_relationship_change(
     """
     after = public_relationship_of(relationship, house, now.date())
     if after is not None:
-        act = _classify_change(before, after)
-        if act:
-            _append_relationship_entry(session, relationship, act, after, now=now)
+        action = _classify_change(before, after)
+        if action:
+            _append_relationship_entry(session, relationship, action, after, now=now)
     elif before is not None and relationship.visibility is RelationshipVisibility.PUBLIC:
         over = {**before, "until": _iso_date(relationship.until)}
         _append_relationship_entry(session, relationship, "ended", over, now=now)
@@ -145,18 +146,21 @@ def _classify_change(before: PublicRelationship, after: Mapping[str, Any]) -> st
 def _append_relationship_entry(
     session: Session,
     relationship: Relationship,
-    act: str,
-    said: Mapping[str, Any],
+    action: str,
+    facts: Mapping[str, Any],
     *,
     now: datetime,
 ) -> None:
-    payload = {"act": act, "relationship": relationship.id, **said}
+    payload = {FORM: PAYLOAD_FORM, "action": action, "relationship": relationship.id, **facts}
     append_entry(session, LedgerEntryKind.RELATIONSHIP, payload, now=now)
 
 
 def _iso_date(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
+
+PAYLOAD_FORM: Final = 1
+"""The form of a relationship's payload in the ledger: count it up when its fields change."""
 
 DEFAULT_LOOKBACK: Final = -1
 MAX_FIELD_LENGTHS = {

@@ -321,7 +321,7 @@ def _publish_revision(
     story.current_id, story.updated_at = revision.id, now
     session.flush()
     invalidate_pages(session)
-    append_revision_to_ledger(session, revision)
+    append_revision_to_ledger(session, story, revision)
     return revision
 
 

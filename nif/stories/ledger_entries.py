@@ -1,23 +1,25 @@
-"""What the ledger holds of a revision, and whether live revisions still say it."""
+"""What the ledger records about a revision, and whether live revisions still say the same."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.ledger.chain import PublishedEntry, append_entry, delete_entry_payload
+from nif.ledger.forms import PayloadForms
 from nif.ledger.models import LedgerEntry, LedgerEntryKind
+from nif.ledger.verification import LiveRecord
 from nif.stories.models import ChangeKind, Revision, Story
 
 TEXT_FIELDS = ("headline", "dek", "lead", "byline", "slug", "n")
 LIST_FIELDS = ("sections", "block", "sources", "tags")
 
 
-def revision_payload_of(revision: Revision) -> dict[str, Any]:
-    """All that readers saw, and nobody's number: answers are signed by name.
+def _build_form_1(revision: Revision) -> dict[str, Any]:
+    """All that readers saw, and no account's id: answers are signed by name.
 
-    A picture is named only where there is one, so that entries from before still verify.
+    `picture` is there only where the revision has one.
     """
     answers = {
         question: {name: value for name, value in answer.items() if name != "by_id"}
@@ -34,14 +36,23 @@ def revision_payload_of(revision: Revision) -> dict[str, Any]:
     }
 
 
-def append_revision_to_ledger(session: Session, revision: Revision) -> None:
-    """Put a revision at the end of the ledger, last thing in its transaction.
+REVISION_FORMS = PayloadForms[Revision]({1: _build_form_1})
 
-    What was removed is deleted there too, for everybody can read it; the chain stays whole.
+
+def revision_payload_of(revision: Revision) -> dict[str, Any]:
+    """The payload of a new entry about `revision`."""
+    return REVISION_FORMS.write(revision)
+
+
+def append_revision_to_ledger(session: Session, story: Story, revision: Revision) -> None:
+    """Append a revision to the ledger, as the last thing in its transaction.
+
+    A removal deletes the payloads of the story's earlier revisions, because everybody can read
+    them; the chain stays whole.
     """
     if revision.kind is ChangeKind.REMOVAL:
         query = select(LedgerEntry.seq).where(
-            LedgerEntry.story == revision.slug, LedgerEntry.revision.is_not(None)
+            LedgerEntry.story == story.ledger_id, LedgerEntry.revision.is_not(None)
         )
         for seq in session.scalars(query).all():
             delete_entry_payload(session, seq)
@@ -49,29 +60,41 @@ def append_revision_to_ledger(session: Session, revision: Revision) -> None:
         session,
         LedgerEntryKind(revision.kind.value),
         revision_payload_of(revision),
-        story=revision.slug,
+        story=story.ledger_id,
         revision=revision.n,
         now=revision.published_at,
     )
 
 
+def map_slugs_by_ledger_id(session: Session, ledger_ids: Collection[str]) -> dict[str, str]:
+    """The slugs of stories by the ids that the ledger names them by; unknown ids are left out."""
+    query = select(Story.ledger_id, Story.slug).where(Story.ledger_id.in_(ledger_ids))
+    return {row.ledger_id: row.slug for row in session.execute(query)}
+
+
 class LiveRevisions:
-    """Answers for entries about revisions: what the live row says, or that it is gone."""
+    """Answers for entries about revisions: what the live row says, or that it is gone.
+
+    Each revision is recomputed in the form of its own entry, so a field that the payload gained
+    later accuses nobody.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def __call__(
-        self, lines: Sequence[PublishedEntry]
-    ) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
-        about = {(line.story, line.revision): line.seq for line in lines if line.revision}
-        slugs = {slug for slug, _ in about}
-        query = select(Story.slug, Revision).join(Story, Story.id == Revision.story_id)
-        rows = self._session.execute(query.where(Story.slug.in_(slugs))) if about else ()
-        live: dict[tuple[str | None, int | None], dict[str, Any]] = {
-            (slug, revision.n): revision_payload_of(revision)
-            for slug, revision in rows
-            if (slug, revision.n) in about
+    def __call__(self, entries: Sequence[PublishedEntry]) -> Iterator[LiveRecord]:
+        about = {(entry.story, entry.revision): entry for entry in entries if entry.revision}
+        ledger_ids = {ledger_id for ledger_id, _ in about}
+        query = select(Story.ledger_id, Revision).join(Story, Story.id == Revision.story_id)
+        rows = self._session.execute(query.where(Story.ledger_id.in_(ledger_ids))) if about else ()
+        live: dict[tuple[str | None, int | None], Revision] = {
+            (ledger_id, revision.n): revision
+            for ledger_id, revision in rows
+            if (ledger_id, revision.n) in about
         }
-        for key, seq in about.items():
-            yield seq, live.get(key)
+        for key, entry in about.items():
+            revision = live.get(key)
+            yield (
+                entry.seq,
+                None if revision is None else REVISION_FORMS.recompute(revision, entry.payload),
+            )

@@ -6,12 +6,13 @@ The lines of a story's text, and a short fingerprint that changes with any of th
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, Table, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.accounts.models import Account
@@ -210,12 +211,17 @@ class Tag(Base):
     name: Mapped[str]
 
 
+def new_ledger_id() -> str:
+    return secrets.token_hex(8)
+
+
 class Story(Base):
     """The working copy. Readers see its `current` revision, never this.
 
     `sections` is a list of {"label": str, "bullets": [str, …], "picture": id or None}, each bullet
     as it was typed: see `markup`. Sections from before there were pictures have no "picture".
-    `answers` are those of `nif.stories.declarations`, by question.
+    `answers` are those of `nif.stories.declarations`, by question. `ledger_id` is the random id
+    by which the public ledger names the story: it tells nothing about it, and never changes.
     """
 
     __tablename__ = "story"
@@ -226,6 +232,7 @@ class Story(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    ledger_id: Mapped[str] = mapped_column(String(16), unique=True, default=new_ledger_id)
     slug: Mapped[str] = mapped_column(unique=True)
     state: Mapped[StoryState] = mapped_column(default=StoryState.DRAFT)
     story_type: Mapped[StoryType] = mapped_column(default=StoryType.BRIEF)

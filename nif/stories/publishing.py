@@ -56,7 +56,7 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
     # Whoever still has the draft open is told that it is a draft no more.
     story.edits += 1
     invalidate_pages(session)
-    append_revision_to_ledger(session, revision)
+    append_revision_to_ledger(session, story, revision)
     return revision
 
 

@@ -1,8 +1,9 @@
 """What readers report about a story, and what they are answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Select, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
@@ -11,6 +12,7 @@ from nif.accounts.models import Account
 from nif.database import Base, BigId
 from nif.errors import Conflict, Invalid, NotFound
 from nif.ledger.chain import append_entry
+from nif.ledger.forms import PayloadForms
 from nif.ledger.models import LedgerEntryKind
 from nif.stories.models import Revision, Story
 
@@ -81,7 +83,7 @@ def create_reader_report(
     )
     session.add(made)
     session.flush()
-    _append_report_to_ledger(session, made, revision.slug, {"act": "received"}, now=now)
+    _append_report_to_ledger(session, made, "received", now=now)
     return made
 
 
@@ -108,17 +110,28 @@ def answer_reader_report(
     found.verdict, found.answer = verdict, text.strip()
     found.answered_at, found.answered_by_id = now, by.id
     session.flush()
-    said = {"act": "answered", "verdict": verdict.value}
-    _append_report_to_ledger(session, found, found.story.slug, said, now=now)
+    _append_report_to_ledger(session, found, "answered", now=now)
     return found, contact
 
 
+def _build_form_1(report: ReaderReport) -> dict[str, Any]:
+    return {
+        "report": report.id,
+        "kind": report.kind.value,
+        "revision": report.n,
+        **({"verdict": report.verdict.value} if report.verdict else {}),
+    }
+
+
+REPORT_FORMS = PayloadForms[ReaderReport]({1: _build_form_1})
+
+
 def _append_report_to_ledger(
-    session: Session, report: ReaderReport, slug: str, said: Mapping[str, str], *, now: datetime
+    session: Session, report: ReaderReport, action: str, *, now: datetime
 ) -> None:
-    """Put it at the end of the ledger, last in its transaction. A report's number is its count."""
-    payload = {**said, "report": report.id, "kind": report.kind.value, "version": report.n}
-    append_entry(session, LedgerEntryKind.REPORT, payload, story=slug, now=now)
+    """Append it to the ledger, as the last thing in its transaction."""
+    payload = {"action": action, **REPORT_FORMS.write(report)}
+    append_entry(session, LedgerEntryKind.REPORT, payload, story=report.story.ledger_id, now=now)
 
 
 def get_reader_report(session: Session, report_id: int, *, lock: bool = False) -> ReaderReport:

@@ -15,6 +15,9 @@ from nif.ledger.models import LedgerCheckpoint, LedgerEntryKind
 from nif.ledger.queries import encode_export_line, load_ledger_slice
 from tests.conftest import NOON
 
+STORY_ID = "0a1b2c3d4e5f6071"
+"""The id by which these ledgers name their story."""
+
 Sign = Callable[..., LedgerCheckpoint | None]
 
 
@@ -29,7 +32,7 @@ def some_entries(session: Session, count: int) -> None:
             session,
             LedgerEntryKind.PUBLISH if number == 1 else LedgerEntryKind.UPDATE,
             payload(number),
-            story="a-story",
+            story=STORY_ID,
             revision=number,
             now=NOON + timedelta(hours=number),
         )

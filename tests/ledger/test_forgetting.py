@@ -19,7 +19,7 @@ def test_a_dropped_payload_leaves_the_chain_whole(session: Session, sign: Sign) 
     delete_entry_payload(session, 2)
 
     verdict = verify_ledger(session, [(2, payload(9))])
-    assert (verdict.is_whole, verdict.entries, verdict.dropped) == (True, 3, 1)
+    assert (verdict.is_whole, verdict.entries, verdict.deleted) == (True, 3, 1)
     assert (verdict.checkpoints, verdict.compared) == (1, 0)
 
 

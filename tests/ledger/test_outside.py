@@ -34,7 +34,7 @@ def test_an_export_is_whole(export: list[bytes], keys: PublicKeys) -> None:
     verdict = verify_export(export, keys)
 
     assert (verdict.is_whole, verdict.entries, verdict.checkpoints) == (True, 4, 2)
-    assert (verdict.dropped, verdict.signed) == (1, 4)
+    assert (verdict.deleted, verdict.signed) == (1, 4)
     assert verify_export([*export, b"\n"], keys) == verdict
 
 
@@ -83,7 +83,7 @@ def test_a_line_that_cannot_be_read_is_named(
 ) -> None:
     verdict = verify_export([*export[:2], text], keys)
 
-    assert (verdict.broken, verdict.why) == (3, "line 3 of the export cannot be read.")
+    assert (verdict.broken, verdict.reason) == (3, "line 3 of the export cannot be read.")
 
 
 def test_a_checkpoint_of_a_key_that_we_do_not_have_is_refused(export: list[bytes]) -> None:
@@ -92,7 +92,7 @@ def test_a_checkpoint_of_a_key_that_we_do_not_have_is_refused(export: list[bytes
     verdict = verify_export(export, {key_id_of(stranger): stranger})
 
     assert verdict.broken == 2
-    assert "unknown key" in str(verdict.why)
+    assert "unknown key" in str(verdict.reason)
 
 
 @pytest.mark.parametrize(

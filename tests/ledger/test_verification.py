@@ -73,7 +73,7 @@ def test_any_change_of_any_field_of_any_entry_is_found(
         verdict = verify_ledger(session)
 
         assert (verdict.broken, verdict.entries) == (seq, seq - 1)
-        assert verdict.why
+        assert verdict.reason
         session.rollback()
 
 
@@ -91,7 +91,7 @@ def test_an_entry_that_was_taken_out_is_missed(session: Session, seq: int) -> No
     verdict = verify_ledger(session)
 
     assert verdict.broken == seq
-    assert "it is not there" in str(verdict.why)
+    assert "it is missing" in str(verdict.reason)
 
 
 def test_an_end_that_was_cut_off_with_its_head_is_missed_by_the_checkpoint(
@@ -106,9 +106,9 @@ def test_an_end_that_was_cut_off_with_its_head_is_missed_by_the_checkpoint(
 
     verdict = verify_ledger(session)
 
-    assert (verdict.broken, verdict.why) == (
+    assert (verdict.broken, verdict.reason) == (
         3,
-        "a checkpoint signs it, and the chain is at entry 2 there.",
+        "a checkpoint signs it, but the chain is at entry 2 there.",
     )
 
 
@@ -121,7 +121,7 @@ def test_a_ledger_that_was_written_anew_is_another_one(session: Session, sign: S
 
     verdict = verify_ledger(session)
 
-    assert (verdict.broken, verdict.why) == (3, "its checkpoint signed another chain.")
+    assert (verdict.broken, verdict.reason) == (3, "its checkpoint signed another chain.")
 
 
 @pytest.mark.parametrize("values", [{"seq": 2}, {"entry_hash": "f" * 64}])
@@ -133,7 +133,7 @@ def test_a_head_that_says_something_else_is_found(session: Session, values: dict
 
 
 @pytest.mark.parametrize(
-    ("values", "why"),
+    ("values", "reason"),
     [
         ({"key_id": "0123456789abcdef"}, "unknown key, 0123456789abcdef"),
         ({"key_id": "\x1b[31m"}, "unknown key."),
@@ -145,7 +145,7 @@ def test_a_head_that_says_something_else_is_found(session: Session, values: dict
     ],
 )
 def test_a_checkpoint_that_was_changed_is_refused(
-    session: Session, sign: Sign, values: dict[str, Any], why: str
+    session: Session, sign: Sign, values: dict[str, Any], reason: str
 ) -> None:
     some_entries(session, 2)
     sign()
@@ -154,7 +154,7 @@ def test_a_checkpoint_that_was_changed_is_refused(
     verdict = verify_ledger(session)
 
     assert verdict.broken == values.get("size", 2)
-    assert why in str(verdict.why)
+    assert reason in str(verdict.reason)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "AAAA"])
@@ -165,7 +165,7 @@ def test_a_key_that_is_none_any_more_knows_no_checkpoint(
     sign()
     session.execute(update(LedgerKey).values(public_key=text))
 
-    assert "unknown key" in str(verify_ledger(session).why)
+    assert "unknown key" in str(verify_ledger(session).reason)
 
 
 @pytest.mark.parametrize(
@@ -191,18 +191,18 @@ def test_live_rows_that_match_are_counted(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("live", "why"),
+    ("live", "reason"),
     [
-        ({"headline": "Another"}, "what it recorded has been changed since."),
-        (None, "what it recorded is not there any more."),
+        ({"headline": "Another"}, "the record that it describes has been changed since."),
+        (None, "the record that it describes no longer exists."),
     ],
 )
-def test_a_live_row_that_was_changed_is_found(session: Session, live: Any, why: str) -> None:
+def test_a_live_row_that_was_changed_is_found(session: Session, live: Any, reason: str) -> None:
     some_entries(session, 3)
 
     verdict = verify_ledger(session, [(1, payload(1)), (2, live), (3, payload(3))])
 
-    assert (verdict.broken, verdict.why, verdict.compared) == (2, why, 1)
+    assert (verdict.broken, verdict.reason, verdict.compared) == (2, reason, 1)
 
 
 @pytest.mark.parametrize("seq", [0, 4])

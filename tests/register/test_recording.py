@@ -36,11 +36,11 @@ def test_a_public_relationship_is_told_from_its_beginning_to_its_end(session) ->
 
     told = said(session)
 
-    assert [each["act"] for each in told] == ["added", "changed", "ended"]
+    assert [each["action"] for each in told] == ["added", "changed", "ended"]
     assert {each["relationship"] for each in told} == {one.id}
     assert told[1]["sentence"] == "Palisade Records buys our space."
     assert told[2]["until"] == TODAY.isoformat()
-    assert told[0]["ours"] == {"kind": "nif", "name": "NIF"}
+    assert told[0]["our_side"] == {"kind": "nif", "name": "NIF"}
     assert told[0]["party"] == {"name": "Palisade Records", "kind": "company"}
 
 
@@ -49,7 +49,7 @@ def test_one_that_is_over_at_once_is_told_to_have_ended(session) -> None:
 
     end_relationship(session, one, TODAY - timedelta(days=400), PEN)
 
-    assert [each["act"] for each in said(session)] == ["added", "ended"]
+    assert [each["action"] for each in said(session)] == ["added", "ended"]
 
 
 def test_what_is_on_no_list_stays_out_and_what_leaves_it_is_told_without_a_word(session) -> None:
@@ -64,6 +64,6 @@ def test_what_is_on_no_list_stays_out_and_what_leaves_it_is_told_without_a_word(
     delete_relationship(session, hidden, PEN)
 
     told = said(session)
-    assert [each["act"] for each in told] == ["added", "withdrawn", "added", "withdrawn"]
-    assert told[1] == {"act": "withdrawn", "relationship": hidden.id}
-    assert told[3] == {"act": "withdrawn", "relationship": number}
+    assert [each["action"] for each in told] == ["added", "withdrawn", "added", "withdrawn"]
+    assert told[1] == {"form": 1, "action": "withdrawn", "relationship": hidden.id}
+    assert told[3] == {"form": 1, "action": "withdrawn", "relationship": number}

@@ -1,6 +1,6 @@
 """The public ledger: for people, for programs, and the keys that it is signed with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -12,6 +12,7 @@ from nif.ledger import queries as chain
 from nif.ledger.hashes import format_ledger_time
 from nif.ledger.models import LedgerEntryKind
 from nif.ledger.signatures import as_jwk
+from nif.stories.ledger_entries import map_slugs_by_ledger_id
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, services
 
@@ -30,11 +31,12 @@ def index() -> ResponseReturnValue:
     with reading() as session:
         rows = chain.list_newest_entries(session, before=before, most=ENTRIES_PER_PAGE + 1)
         entries = rows[:ENTRIES_PER_PAGE]
+        slugs = map_slugs_by_ledger_id(session, {each.story for each in entries if each.story})
         return render_template(
             "public/ledger/index.html",
             end=chain.find_chain_end(session),
             checkpoint=chain.find_newest_checkpoint(session),
-            entries=[(entry, describe_entry(entry)) for entry in entries],
+            entries=[(entry, describe_entry(entry, slugs)) for entry in entries],
             older=entries[-1].seq if len(rows) > ENTRIES_PER_PAGE else None,
             is_later=before is not None,
         )
@@ -79,38 +81,45 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class LedgerEntryText:
-    """What an entry says to people: what was done, about what, and where that can be read."""
+    """An entry for people: what was done, about what, and where that can be read."""
 
-    act: str
+    action: str
     about: str = ""
     link: str = ""
 
 
-def describe_entry(entry: chain.LedgerRow) -> LedgerEntryText:
-    """An entry in words; one that says nothing we know is called by its kind."""
-    said = {name: str(value) for name, value in entry.said.items()}
-    if entry.kind == LedgerEntryKind.RELATIONSHIP and said:
-        act = RELATIONSHIP_ACTIONS.get(said.get("act", ""), "Relationship")
-        return LedgerEntryText(act, said.get("sentence", ""), "/relationships")
-    if entry.kind == LedgerEntryKind.POLICY and said:
-        slug, version = said.get("policy", ""), said.get("version", "")
+def describe_entry(entry: chain.LedgerRow, slugs: Mapping[str, str]) -> LedgerEntryText:
+    """An entry in words; one without known words is called by its kind.
+
+    `slugs` maps the ids by which the ledger names stories to their slugs. A story that is not
+    among them is called by its id, without a link.
+    """
+    payload = {name: str(value) for name, value in entry.payload.items()}
+    if entry.kind == LedgerEntryKind.RELATIONSHIP and payload:
+        action = RELATIONSHIP_ACTIONS.get(payload.get("action", ""), "Relationship")
+        return LedgerEntryText(action, payload.get("sentence", ""), "/relationships")
+    if entry.kind == LedgerEntryKind.POLICY and payload:
+        slug, version = payload.get("policy", ""), payload.get("version", "")
         link = f"{links().policy(quote(slug, safe=''))}?{urlencode({'version': version})}"
-        return LedgerEntryText("Policy", f"{said.get('title', slug)}, version {version}", link)
-    act = entry.kind.replace("_", " ").capitalize()
-    if entry.kind == LedgerEntryKind.REPORT and said:
-        act = REPORT_ACTIONS.get(said.get("act", ""), act)
-        if verdict := VERDICTS.get(said.get("verdict", "")):
-            act = f"{act}, {verdict}"
-    about = f"{entry.story}, revision {entry.revision}" if entry.revision else entry.story or ""
-    return LedgerEntryText(
-        act, about, f"/articles/{quote(entry.story, safe='')}" if entry.story else ""
-    )
+        return LedgerEntryText("Policy", f"{payload.get('title', slug)}, version {version}", link)
+    action = entry.kind.replace("_", " ").capitalize()
+    if entry.kind == LedgerEntryKind.REPORT and payload:
+        action = REPORT_ACTIONS.get(payload.get("action", ""), action)
+        if verdict := VERDICTS.get(payload.get("verdict", "")):
+            action = f"{action}, {verdict}"
+    if not entry.story:
+        return LedgerEntryText(action)
+    slug = slugs.get(entry.story, "")
+    about = slug or f"story {entry.story}"
+    if entry.revision:
+        about = f"{about}, revision {entry.revision}"
+    return LedgerEntryText(action, about, f"/articles/{quote(slug, safe='')}" if slug else "")
 
 
 def _stream_lines(database: Database, after: int) -> Iterator[bytes]:
-    """Read while it is sent, a stretch at a time: a slow reader holds no connection.
+    """Read a slice at a time while sending, so that a slow client holds no connection.
 
-    The ledger only grows, so this is as good as a look at one moment.
+    The ledger only grows, so this equals a snapshot.
     """
     is_last = False
     while not is_last:
@@ -118,4 +127,4 @@ def _stream_lines(database: Database, after: int) -> Iterator[bytes]:
             part = chain.load_ledger_slice(session, after=after)
         yield b"".join(map(chain.encode_export_line, part.in_order()))
         is_last = part.is_last
-        after = part.lines[-1].seq if part.lines else after
+        after = part.entries[-1].seq if part.entries else after

@@ -17,6 +17,7 @@ from nif.ledger.signatures import parse_jwks
 from nif.ledger.verification import verify_ledger
 from nif.services import Services
 from nif.stories.ledger_entries import LiveRevisions
+from nif.stories.models import Story
 from nif.stories.reader_reports import (
     ReportKind,
     ReportVerdict,
@@ -26,7 +27,7 @@ from nif.stories.reader_reports import (
 from nif.web.public import ledger
 from tests.conftest import NOON
 from tests.factories import a_story, an_account
-from tests.ledger.conftest import export_of, payload, some_entries
+from tests.ledger.conftest import STORY_ID, export_of, payload, some_entries
 from tests.register.entries import a_party, a_relationship
 
 PAGE, EXPORT = "/transparency/ledger", "/transparency/ledger.jsonl"
@@ -37,6 +38,11 @@ KEYS = "/.well-known/nif-transparency-key.json"
 def signed(database: Database, parts: Services) -> None:
     """Three entries and a checkpoint, as the worker makes it."""
     with database.transaction() as session:
+        session.add(
+            Story(
+                ledger_id=STORY_ID, slug="a-story", headline="A", created_at=NOON, updated_at=NOON
+            )
+        )
         some_entries(session, 3)
     Worker(parts).checkpoint()
 
