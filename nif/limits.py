@@ -1,4 +1,4 @@
-"""How often one may ask: counted in the database, so that it holds across processes."""
+"""Rate limits, counted in the database, so that they hold across processes."""
 
 import hashlib
 from collections.abc import Collection, Iterable
@@ -12,79 +12,81 @@ from nif.database import Base, conflict_aware_insert
 
 
 class RateLimitCount(Base):
-    """How often `key` was counted since `began_at`."""
+    """How many attempts were counted under `key` since `window_started_at`."""
 
-    __tablename__ = "tally"
+    __tablename__ = "rate_limit"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    began_at: Mapped[datetime] = mapped_column(index=True)
-    count: Mapped[int]
+    window_started_at: Mapped[datetime] = mapped_column(index=True)
+    attempts: Mapped[int]
 
 
 def allow_attempt(
-    session: Session, what: str, who: str, *, most: int, per: timedelta, now: datetime
+    session: Session, action: str, subject: str, *, most: int, per: timedelta, now: datetime
 ) -> bool:
-    """Count one more `what` by `who`; say whether that is at most `most` within a window `per`.
+    """Count an attempt at `action` by `subject`; True while they are within `most` in `per`.
 
-    The window is fixed and begins with the first count. `who` is kept as a hash only.
+    The window is fixed and begins with the first attempt. `subject`, such as an address or a
+    network, is stored as a hash only.
     """
-    key = _hash_key(what, who)
-    over = RateLimitCount.began_at <= now - per
-    count = session.scalar(
+    is_over = RateLimitCount.window_started_at <= now - per
+    attempts = session.scalar(
         conflict_aware_insert(session, RateLimitCount)
-        .values(key=key, began_at=now, count=1)
+        .values(key=_hash_key(action, subject), window_started_at=now, attempts=1)
         .on_conflict_do_update(
             index_elements=[RateLimitCount.key],
             set_={
-                "count": case((over, 1), else_=RateLimitCount.count + 1),
-                "began_at": case((over, now), else_=RateLimitCount.began_at),
+                "attempts": case((is_over, 1), else_=RateLimitCount.attempts + 1),
+                "window_started_at": case((is_over, now), else_=RateLimitCount.window_started_at),
             },
         )
-        .returning(RateLimitCount.count)
+        .returning(RateLimitCount.attempts)
     )
-    return count is not None and count <= most
+    return attempts is not None and attempts <= most
 
 
 def count_attempts(
-    session: Session, what: str, whos: Collection[str], *, per: timedelta, now: datetime
+    session: Session, action: str, subjects: Collection[str], *, per: timedelta, now: datetime
 ) -> None:
-    """Count one more `what` by each of `whos`, whatever they are allowed: it has happened."""
-    over = RateLimitCount.began_at <= now - per
-    # In one order, so that two who do this at once cannot wait for each other.
+    """Count an attempt at `action` by each of `subjects`, whatever their limit: it has happened."""
+    is_over = RateLimitCount.window_started_at <= now - per
+    # The keys are sorted, so that two transactions that count the same ones cannot deadlock.
     rows = [
-        {"key": key, "began_at": now, "count": 1}
-        for key in sorted({_hash_key(what, who) for who in whos})
+        {"key": key, "window_started_at": now, "attempts": 1}
+        for key in sorted({_hash_key(action, subject) for subject in subjects})
     ]
     if rows:
         session.execute(
             conflict_aware_insert(session, RateLimitCount).on_conflict_do_update(
                 index_elements=[RateLimitCount.key],
                 set_={
-                    "count": case((over, 1), else_=RateLimitCount.count + 1),
-                    "began_at": case((over, now), else_=RateLimitCount.began_at),
+                    "attempts": case((is_over, 1), else_=RateLimitCount.attempts + 1),
+                    "window_started_at": case(
+                        (is_over, now), else_=RateLimitCount.window_started_at
+                    ),
                 },
             ),
             rows,
         )
 
 
-def delete_attempts_of(session: Session, asked: Iterable[tuple[str, str]]) -> None:
-    """Drop the tallies of these pairs of `what` and `who`."""
-    keys = [_hash_key(what, who) for what, who in asked]
+def delete_attempts_of(session: Session, pairs: Iterable[tuple[str, str]]) -> None:
+    """Delete the counts of these pairs of action and subject."""
+    keys = [_hash_key(action, subject) for action, subject in pairs]
     session.execute(delete(RateLimitCount).where(RateLimitCount.key.in_(keys)))
 
 
-def _hash_key(what: str, who: str) -> str:
-    return hashlib.sha256(f"{what}\0{who}".encode()).hexdigest()
-
-
 def delete_attempts_before(session: Session, *, before: datetime) -> None:
-    """Drop the tallies whose window began before `before`."""
-    session.execute(delete(RateLimitCount).where(RateLimitCount.began_at < before))
+    """Delete the counts whose window began before `before`."""
+    session.execute(delete(RateLimitCount).where(RateLimitCount.window_started_at < before))
+
+
+def _hash_key(action: str, subject: str) -> str:
+    return hashlib.sha256(f"{action}\0{subject}".encode()).hexdigest()
 
 
 def network_of(address: str) -> str:
-    """The network that an address is counted under: its /24 (IPv4) or /48 (IPv6)."""
+    """The network that an IP address is counted under: its /24 (IPv4) or /48 (IPv6)."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -94,7 +96,7 @@ def network_of(address: str) -> str:
 
 
 def wider_network_of(network: str) -> str:
-    """What a network of `network_of` lies in: a /16 (IPv4) or a /32 (IPv6)."""
+    """The /16 (IPv4) or /32 (IPv6) around a network that `network_of` returned."""
     try:
         inner = ip_network(network)
     except ValueError:

@@ -23,7 +23,7 @@ class FakeMailer:
     `breaks`, where set, is raised by all that is not posting.
     """
 
-    keeps_lists = True
+    has_suppression_list = True
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()
@@ -45,7 +45,7 @@ class FakeMailer:
         self.blocklist: set[str] = set()
         self.tellings = 0
 
-    def pack(
+    def build_request(
         self,
         message: Message,
         copies: Sequence[MessageCopy],
@@ -73,10 +73,10 @@ class FakeMailer:
             self.posted.append((parcel.attempt, message, copies))
         return f"id-{parcel.attempt[:8]}"
 
-    def took(self, attempt: str) -> bool | None:
+    def was_accepted(self, attempt: str) -> bool | None:
         return attempt in {one for one, _, _ in self.posted} if self.knows else None
 
-    def fence_id(self) -> str | None:
+    def create_fence(self) -> str | None:
         self._break()
         self.fences += 1
         return f"fence-{self.fences}"
@@ -90,20 +90,20 @@ class FakeMailer:
         self.posted = [one for one in self.posted if one[0] != self.fenced.get(fence_id)]
         return True
 
-    def forget_fence(self, fence_id: str) -> None:
+    def delete_fence(self, fence_id: str) -> None:
         self._break()
         self.recalled.remove(fence_id)
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
+    def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         self.pulls.append(since)
         yield from self.pages
         self._break()
 
-    def block(self, addresses: Sequence[str]) -> None:
+    def suppress(self, addresses: Sequence[str]) -> None:
         self._tell()
         self.blocklist |= set(addresses)
 
-    def unblock(self, address: str) -> None:
+    def unsuppress(self, address: str) -> None:
         self._tell()
         self.blocklist.discard(address)
 

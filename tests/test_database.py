@@ -31,7 +31,7 @@ def write_and_stumble(database):
 
 def test_a_moment_without_a_zone_is_refused(session):
     naive = NOON.replace(tzinfo=None)
-    session.add(RateLimitCount(key="a", began_at=naive, count=1))
+    session.add(RateLimitCount(key="a", window_started_at=naive, attempts=1))
 
     with pytest.raises(StatementError, match="a moment without a zone cannot be stored"):
         session.flush()
@@ -41,13 +41,13 @@ def test_a_moment_of_another_zone_comes_back_as_the_same_moment_in_utc(database)
     there = timezone(timedelta(hours=5, minutes=30))
     moment = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=there)
     with database.transaction() as session:
-        session.add(RateLimitCount(key="a", began_at=moment, count=1))
-        session.add(RateLimitCount(key="noise", began_at=NOON, count=1))
+        session.add(RateLimitCount(key="a", window_started_at=moment, attempts=1))
+        session.add(RateLimitCount(key="noise", window_started_at=NOON, attempts=1))
 
     with database.reading() as session:
-        found = session.get_one(RateLimitCount, "a").began_at
+        found = session.get_one(RateLimitCount, "a").window_started_at
         also = session.scalars(
-            select(RateLimitCount.key).where(RateLimitCount.began_at == moment)
+            select(RateLimitCount.key).where(RateLimitCount.window_started_at == moment)
         ).all()
 
     assert found == moment

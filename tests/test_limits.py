@@ -66,7 +66,7 @@ def test_counting_at_the_same_time_counts_exactly(database):
         allowed = list(pool.map(count, range(20)))
 
     with database.reading() as session:
-        assert session.scalars(select(RateLimitCount.count)).all() == [20]
+        assert session.scalars(select(RateLimitCount.attempts)).all() == [20]
     assert allowed.count(True) == 7
 
 
@@ -77,7 +77,9 @@ def test_tallies_of_old_windows_are_forgotten(session):
 
     delete_attempts_before(session, before=NOON - HOUR)
 
-    begun = session.scalars(select(RateLimitCount.began_at).order_by(RateLimitCount.began_at)).all()
+    begun = session.scalars(
+        select(RateLimitCount.window_started_at).order_by(RateLimitCount.window_started_at)
+    ).all()
     assert begun == [NOON - HOUR, NOON]
 
 

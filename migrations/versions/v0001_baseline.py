@@ -263,20 +263,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key_id", name="pk_ledger_key"),
     )
     op.create_table(
-        "letter",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("address", sa.String(), nullable=False),
-        sa.Column("message", JSON, nullable=True),
-        sa.Column("written_at", MOMENT, nullable=False),
-        sa.Column("next_try_at", MOMENT, nullable=True),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("sent_at", MOMENT, nullable=True),
-        sa.Column("trouble", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_letter"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_letter_next_try_at", "letter", ["next_try_at"], unique=False)
-    op.create_table(
         "mailing_list",
         sa.Column("id", ID, nullable=False),
         sa.Column("slug", sa.String(), nullable=False),
@@ -354,6 +340,16 @@ def upgrade() -> None:
         sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("received_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("second", name="pk_pulse"),
+    )
+    op.create_table(
+        "rate_limit",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("window_started_at", MOMENT, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_rate_limit"),
+    )
+    op.create_index(
+        "ix_rate_limit_window_started_at", "rate_limit", ["window_started_at"], unique=False
     )
     op.create_table(
         "register_stamp",
@@ -513,13 +509,21 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "tally",
-        sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("began_at", MOMENT, nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name="pk_tally"),
+        "transactional_email",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("message", JSON, nullable=True),
+        sa.Column("queued_at", MOMENT, nullable=False),
+        sa.Column("next_try_at", MOMENT, nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("sent_at", MOMENT, nullable=True),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_transactional_email"),
+        sqlite_autoincrement=True,
     )
-    op.create_index("ix_tally_began_at", "tally", ["began_at"], unique=False)
+    op.create_index(
+        "ix_transactional_email_next_try_at", "transactional_email", ["next_try_at"], unique=False
+    )
     op.create_table(
         "used_proof",
         sa.Column("key", sa.String(length=64), nullable=False),
@@ -1383,7 +1387,7 @@ def downgrade() -> None:
     op.drop_table("act")
     op.drop_table("wording")
     op.drop_table("used_proof")
-    op.drop_table("tally")
+    op.drop_table("transactional_email")
     op.drop_table("tag")
     op.drop_table("suppression_step")
     op.drop_table("suppression_relay")
@@ -1395,13 +1399,13 @@ def downgrade() -> None:
     op.drop_table("segment")
     op.drop_table("search_mark")
     op.drop_table("register_stamp")
+    op.drop_table("rate_limit")
     op.drop_table("pulse")
     op.drop_table("party")
     op.drop_table("page_version")
     op.drop_table("pace")
     op.drop_table("outbox_post")
     op.drop_table("mailing_list")
-    op.drop_table("letter")
     op.drop_table("ledger_key")
     op.drop_table("ledger_head")
     op.drop_table("ledger_entry")

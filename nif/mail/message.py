@@ -41,9 +41,9 @@ class MessageCopy(NamedTuple):
     """
 
     address: str
-    marks: dict[str, str]
+    custom_args: dict[str, str]
     headers: dict[str, str]
-    values: dict[str, str]
+    substitutions: dict[str, str]
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:

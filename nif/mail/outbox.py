@@ -38,15 +38,15 @@ class OutboxMail(Base):
 
     @property
     def subject(self) -> str:
-        return fill_placeholders(self.post.message["subject"], self.copy["values"])
+        return fill_placeholders(self.post.message["subject"], self.copy["substitutions"])
 
     @property
     def text(self) -> str:
-        return fill_placeholders(self.post.message["text"], self.copy["values"])
+        return fill_placeholders(self.post.message["text"], self.copy["substitutions"])
 
     @property
     def html(self) -> str:
-        return fill_placeholders(self.post.message["html"], self.copy["values"])
+        return fill_placeholders(self.post.message["html"], self.copy["substitutions"])
 
     @property
     def headers(self) -> dict[str, str]:
@@ -65,12 +65,12 @@ class OutboxMail(Base):
 class OutboxMailer:
     """Keeps parcels in the database, each in one transaction: taken as a whole or not at all."""
 
-    keeps_lists = False
+    has_suppression_list = False
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def pack(
+    def build_request(
         self,
         message: Message,
         copies: Sequence[MessageCopy],
@@ -96,26 +96,26 @@ class OutboxMailer:
             )
         return None
 
-    def took(self, attempt: str) -> bool | None:
+    def was_accepted(self, attempt: str) -> bool | None:
         with self._transaction() as session:
             return session.get(OutboxPost, attempt) is not None
 
-    def fence_id(self) -> str | None:
+    def create_fence(self) -> str | None:
         return None
 
     def recall(self, fence_id: str) -> bool:
         return False
 
-    def forget_fence(self, fence_id: str) -> None:
+    def delete_fence(self, fence_id: str) -> None:
         pass
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
+    def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         return iter(())
 
-    def block(self, addresses: Sequence[str]) -> None:
+    def suppress(self, addresses: Sequence[str]) -> None:
         pass
 
-    def unblock(self, address: str) -> None:
+    def unsuppress(self, address: str) -> None:
         pass
 
 

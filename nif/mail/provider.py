@@ -52,12 +52,12 @@ class ProviderSuppression(NamedTuple):
 class Mailer(Protocol):
     """Carries messages. A parcel is taken as a whole or not at all.
 
-    `keeps_lists` says that the provider has a list of its own of whom it mails no more.
+    `has_suppression_list` says that the provider has a list of its own of whom it mails no more.
     """
 
-    keeps_lists: bool
+    has_suppression_list: bool
 
-    def pack(
+    def build_request(
         self,
         message: Message,
         copies: Sequence[MessageCopy],
@@ -74,11 +74,11 @@ class Mailer(Protocol):
         """
         ...
 
-    def took(self, attempt: str) -> bool | None:
+    def was_accepted(self, attempt: str) -> bool | None:
         """Was the parcel of this attempt taken? None where only events can tell."""
         ...
 
-    def fence_id(self) -> str | None:
+    def create_fence(self) -> str | None:
         """A new id for a fence; None where the provider has none. Raises as `post` does."""
         ...
 
@@ -89,22 +89,22 @@ class Mailer(Protocol):
         """
         ...
 
-    def forget_fence(self, fence_id: str) -> None:
+    def delete_fence(self, fence_id: str) -> None:
         """Give back the place that a recall took, long after everything under it is gone."""
         ...
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
+    def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         """The provider's own lists from `since` on, in pages. Raises NotTaken or Uncertain."""
         ...
 
-    def block(self, addresses: Sequence[str]) -> None:
+    def suppress(self, addresses: Sequence[str]) -> None:
         """Put up to 500 addresses on the provider's list of unsubscribes, all or none.
 
         Who is on it stays so. Raises as `post` does.
         """
         ...
 
-    def unblock(self, address: str) -> None:
+    def unsuppress(self, address: str) -> None:
         """Take an address off that list, and off no other; nothing where it is not on it."""
         ...
 
@@ -131,30 +131,30 @@ class Unavailable(NotAccepted):
     `wait` is in seconds, where the provider said for how long.
     """
 
-    why: str
-    wait: float | None = None
+    reason: str
+    retry_after: float | None = None
     is_limit: bool = False
 
     def __str__(self) -> str:
-        return self.why
+        return self.reason
 
 
 @dataclass
 class AccountLocked(NotAccepted):
     """The account may not send: its key, its sender, its credits. A person has to act."""
 
-    why: str
+    reason: str
     status: int = 403
 
     def __str__(self) -> str:
-        return self.why
+        return self.reason
 
 
 @dataclass
 class Uncertain(NifError):
     """The parcel may have been taken or not: no answer, a broken one, or any 5xx."""
 
-    why: str
+    reason: str
 
     def __str__(self) -> str:
-        return self.why
+        return self.reason

@@ -139,7 +139,7 @@ TRACKING_OFF = {
 class SendGridMailer:
     """A mailer that posts to SendGrid, or to a stand-in at another `host`."""
 
-    keeps_lists = True
+    has_suppression_list = True
 
     def __init__(self, api_key: str, host: str, connections: int) -> None:
         client = SendGridAPIClient(api_key, host=host)
@@ -151,7 +151,7 @@ class SendGridMailer:
         )
         self._used = time.monotonic()
 
-    def pack(
+    def build_request(
         self,
         message: Message,
         copies: Sequence[MessageCopy],
@@ -171,7 +171,7 @@ class SendGridMailer:
             "custom_args": {"nif_a": attempt},
             "tracking_settings": TRACKING_OFF,
         }
-        if all(TRANSACTIONAL_MARK in copy.marks for copy in copies):
+        if all(TRANSACTIONAL_MARK in copy.custom_args for copy in copies):
             body["mail_settings"] = {"bypass_unsubscribe_management": {"enable": True}}
         if message.headers:
             body["headers"] = dict(message.headers)
@@ -183,10 +183,10 @@ class SendGridMailer:
         answer = self._ask("POST", "/v3/mail/send", parcel.content)
         return answer.headers.get("X-Message-Id")
 
-    def took(self, attempt: str) -> bool | None:
+    def was_accepted(self, attempt: str) -> bool | None:
         return None
 
-    def fence_id(self) -> str | None:
+    def create_fence(self) -> str | None:
         answer = self._ask("POST", "/v3/mail/batch", b"")
         try:
             return str(orjson.loads(answer.data)["batch_id"])
@@ -206,24 +206,24 @@ class SendGridMailer:
             return {"batch_id": fence_id, "status": "cancel"} in held
         return True
 
-    def forget_fence(self, fence_id: str) -> None:
+    def delete_fence(self, fence_id: str) -> None:
         try:
             self._ask("DELETE", f"{SCHEDULED_SENDS_PATH}/{fence_id}")
         except AccountLocked as error:
             if error.status != 404:
                 raise
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
+    def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         for kind in SUPPRESSION_LISTS:
             offset = 0
             while page := self._page(kind, since, offset):
                 yield page
                 offset += PAGE_SIZE
 
-    def block(self, addresses: Sequence[str]) -> None:
+    def suppress(self, addresses: Sequence[str]) -> None:
         self._ask("POST", UNSUBSCRIBES_PATH, orjson.dumps({"recipient_emails": list(addresses)}))
 
-    def unblock(self, address: str) -> None:
+    def unsuppress(self, address: str) -> None:
         try:
             self._ask("DELETE", f"{UNSUBSCRIBES_PATH}/{quote(address, safe='')}")
         except AccountLocked as error:
@@ -271,11 +271,11 @@ class SendGridMailer:
 
 
 def _personalization(copy: MessageCopy) -> dict[str, Any]:
-    part: dict[str, Any] = {"to": [{"email": copy.address}], "custom_args": copy.marks}
+    part: dict[str, Any] = {"to": [{"email": copy.address}], "custom_args": copy.custom_args}
     if copy.headers:
         part["headers"] = copy.headers
-    if copy.values:
-        part["substitutions"] = copy.values
+    if copy.substitutions:
+        part["substitutions"] = copy.substitutions
     return part
 
 

@@ -1,11 +1,11 @@
-"""Letters: single mails that someone asked for by doing something, sent a moment later.
+"""Transactional email: single mails that somebody asked for by an action, sent moments later.
 
-A letter is written in the transaction that makes it necessary and posted by the worker, so that
-neither a slow provider nor a crash loses it. Twice is harmless here and never is not: an attempt
-whose end is uncertain is made again.
+Such a mail is queued in the transaction that makes it necessary and posted by the worker, so
+neither a slow provider nor a crash loses it. Sending it twice does little harm and not sending it
+does, so an attempt with an uncertain outcome is repeated.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,132 +14,137 @@ from uuid import uuid4
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from nif.clock import Clock
 from nif.database import Base, BigId, Transaction
 from nif.mail.message import Message, MessageCopy
 from nif.mail.provider import AccountLocked, Mailer, Refused, Unavailable, Uncertain
 
-Clock = Callable[[], datetime]
 EMAIL_LEASE = timedelta(minutes=2)
 MAX_RETRY_WAIT = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=2)
 
 
 class TransactionalEmail(Base):
-    """A mail to one person, until it is taken or given up; then only the trace of it."""
+    """A mail to one person. Once it is accepted or given up, only its row stays, without content.
 
-    __tablename__ = "letter"
+    `next_try_at` is None from then on.
+    """
+
+    __tablename__ = "transactional_email"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     address: Mapped[str]
     message: Mapped[dict[str, Any] | None]
-    written_at: Mapped[datetime]
+    queued_at: Mapped[datetime]
     next_try_at: Mapped[datetime | None] = mapped_column(index=True)
-    tries: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None]
-    trouble: Mapped[str | None]
+    error: Mapped[str | None]
 
 
 def queue_transactional_email(
     session: Session, address: str, message: Message, *, now: datetime
 ) -> None:
-    """Put a letter into the tray; `post_letters` takes it from there."""
+    """Queue a mail; `send_transactional_emails` posts it once the transaction is committed."""
     content = {**asdict(message), "headers": dict(message.headers)}
     session.add(
-        TransactionalEmail(address=address, message=content, written_at=now, next_try_at=now)
+        TransactionalEmail(address=address, message=content, queued_at=now, next_try_at=now)
     )
 
 
 def send_transactional_emails(
     transaction: Transaction, mailer: Mailer, *, clock: Clock, most: int = 100
 ) -> int:
-    """Post the letters that are due; returns how many were taken."""
-    taken = 0
+    """Post the mails that are due; returns how many the provider accepted."""
+    accepted = 0
     for _ in range(most):
         with transaction() as session:
-            letter = _claim_email(session, clock())
-        if letter is None:
+            email = _claim_email(session, clock())
+        if email is None:
             break
-        taken += _send_email(transaction, mailer, letter, clock)
-    return taken
+        accepted += _send_email(transaction, mailer, email, clock)
+    return accepted
 
 
 def _claim_email(session: Session, now: datetime) -> TransactionalEmail | None:
-    letter = session.scalar(
+    email = session.scalar(
         select(TransactionalEmail)
         .where(TransactionalEmail.next_try_at <= now)
         .order_by(TransactionalEmail.next_try_at)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    if letter is not None:
-        letter.tries += 1
-        letter.next_try_at = now + EMAIL_LEASE
-    return letter
+    if email is not None:
+        email.attempts += 1
+        email.next_try_at = now + EMAIL_LEASE
+    return email
 
 
 def _send_email(
-    transaction: Transaction, mailer: Mailer, letter: TransactionalEmail, clock: Clock
+    transaction: Transaction, mailer: Mailer, email: TransactionalEmail, clock: Clock
 ) -> int:
-    copy = MessageCopy(letter.address, {"nif_l": str(letter.id)}, {}, {})
-    trouble = None
-    is_late = clock() - letter.written_at > GIVE_UP_AFTER
-    final = False
+    copy = MessageCopy(email.address, {"nif_l": str(email.id)}, {}, {})
+    error = None
+    is_late = clock() - email.queued_at > GIVE_UP_AFTER
+    is_final = False
     try:
-        message = Message(**(letter.message or {}))
-        mailer.post(mailer.pack(message, [copy], attempt=uuid4().hex))
-    except Refused as error:
-        trouble, final = str(error), True
-    except (Unavailable, AccountLocked, Uncertain) as error:
-        trouble, final = str(error), is_late
-    except Exception as error:
-        # A fault of ours: the letter behind this one is posted all the same.
-        trouble, final = type(error).__name__, is_late
+        message = Message(**(email.message or {}))
+        mailer.post(mailer.build_request(message, [copy], attempt=uuid4().hex))
+    except Refused as refusal:
+        error, is_final = str(refusal), True
+    except (Unavailable, AccountLocked, Uncertain) as failure:
+        error, is_final = str(failure), is_late
+    except Exception as bug:
+        # A bug in NIF must not stop the mails queued behind this one.
+        error, is_final = type(bug).__name__, is_late
     with transaction() as session:
-        # Whoever it went to may have been forgotten meanwhile, and the letter with them.
-        if (still_there := session.get(TransactionalEmail, letter.id)) is not None:
-            _record_result(still_there, trouble, final, clock())
-    return trouble is None
+        # The subscriber may have been erased meanwhile, and the mail with them.
+        if (stored := session.get(TransactionalEmail, email.id)) is not None:
+            _record_result(stored, error, is_final, clock())
+    return error is None
 
 
 def _record_result(
-    letter: TransactionalEmail, trouble: str | None, final: bool, now: datetime
+    email: TransactionalEmail, error: str | None, is_final: bool, now: datetime
 ) -> None:
-    letter.trouble = trouble
-    if trouble is None:
-        letter.sent_at = now
-    if trouble is None or final:
-        # The letter holds a link that proves who its reader is; nobody needs it any more.
-        letter.next_try_at, letter.message = None, None
+    email.error = error
+    if error is None:
+        email.sent_at = now
+    if error is None or is_final:
+        # The content holds a link that proves the subscriber's identity: delete it.
+        email.next_try_at, email.message = None, None
     else:
-        letter.next_try_at = now + min(
-            timedelta(seconds=5 * 2 ** min(letter.tries, 12)), MAX_RETRY_WAIT
+        email.next_try_at = now + min(
+            timedelta(seconds=5 * 2 ** min(email.attempts, 12)), MAX_RETRY_WAIT
         )
 
 
 def list_undeliverable_emails(
     session: Session, since: datetime, *, most: int = 20
 ) -> Sequence[TransactionalEmail]:
-    """The letters written since then that nobody took and nobody tries again, newest first."""
+    """The mails queued since `since` that were given up without being accepted, newest first."""
     query = select(TransactionalEmail).where(
-        TransactionalEmail.written_at >= since,
+        TransactionalEmail.queued_at >= since,
         TransactionalEmail.next_try_at.is_(None),
         TransactionalEmail.sent_at.is_(None),
-        TransactionalEmail.trouble.is_not(None),
+        TransactionalEmail.error.is_not(None),
     )
     return session.scalars(query.order_by(TransactionalEmail.id.desc()).limit(most)).all()
 
 
 def delete_transactional_emails_to(session: Session, canonical: str, *, also_waiting: bool) -> None:
-    """Drop the traces of letters to an address; those that are under way only where asked to."""
-    theirs = func.lower(TransactionalEmail.address) == canonical
-    done = TransactionalEmail.next_try_at.is_(None)
-    session.execute(delete(TransactionalEmail).where(theirs if also_waiting else theirs & done))
+    """Delete the rows of mails to an address; those still waiting only with `also_waiting`."""
+    to_address = func.lower(TransactionalEmail.address) == canonical
+    is_done = TransactionalEmail.next_try_at.is_(None)
+    session.execute(
+        delete(TransactionalEmail).where(to_address if also_waiting else to_address & is_done)
+    )
 
 
 def delete_transactional_emails_before(session: Session, *, before: datetime) -> None:
-    """Drop the traces of letters written before `before` that are no longer under way."""
+    """Delete the rows of mails that were queued before `before` and wait no longer."""
     session.execute(
         delete(TransactionalEmail).where(
-            TransactionalEmail.written_at < before, TransactionalEmail.next_try_at.is_(None)
+            TransactionalEmail.queued_at < before, TransactionalEmail.next_try_at.is_(None)
         )
     )

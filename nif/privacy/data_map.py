@@ -283,7 +283,7 @@ def export_transactional_emails(session: Session, person: Person) -> ExportedRow
     return [
         {
             "subject": (one.message or {}).get("subject"),
-            "written_at": one.written_at,
+            "written_at": one.queued_at,
             "sent_at": one.sent_at,
         }
         for one in session.scalars(mine.order_by(TransactionalEmail.id))
@@ -292,7 +292,7 @@ def export_transactional_emails(session: Session, person: Person) -> ExportedRow
 
 def erase_transactional_emails(session: Session, person: Person) -> None:
     transactional.delete_transactional_emails_to(session, person.canonical, also_waiting=True)
-    _redact_column(session, person, TransactionalEmail.trouble)
+    _redact_column(session, person, TransactionalEmail.error)
 
 
 def export_outbox_mails(session: Session, person: Person) -> ExportedRows:
@@ -407,7 +407,11 @@ DATA_MAP = (
         *(None, redact_event_posts),
     ),
     DataMapEntry(
-        *("letter", "Single mails that we wrote to you in the last 30 days", "deleted"),
+        *(
+            "transactional_email",
+            "Single mails that we wrote to you in the last 30 days",
+            "deleted",
+        ),
         *(export_transactional_emails, erase_transactional_emails),
     ),
     DataMapEntry(
@@ -458,7 +462,7 @@ DATA_MAP = (
         *(export_signup_refusal, erase_signup_refusal),
     ),
     DataMapEntry(
-        *("tally", "How often something was asked for, under a hash", "deleted"),
+        *("rate_limit", "How often something was asked for, under a hash", "deleted"),
         *(None, erase_limit_counts),
     ),
     DataMapEntry(

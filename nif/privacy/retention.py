@@ -122,7 +122,7 @@ def address_changes_before(before: datetime) -> ColumnElement[bool]:
 
 
 def transactional_emails_before(before: datetime) -> ColumnElement[bool]:
-    return and_(TransactionalEmail.written_at < before, TransactionalEmail.next_try_at.is_(None))
+    return and_(TransactionalEmail.queued_at < before, TransactionalEmail.next_try_at.is_(None))
 
 
 def delete_transactional_emails(session: Session, before: datetime) -> int:
@@ -132,7 +132,7 @@ def delete_transactional_emails(session: Session, before: datetime) -> int:
 
 
 def limit_counts_before(before: datetime) -> ColumnElement[bool]:
-    return limits.RateLimitCount.began_at < before
+    return limits.RateLimitCount.window_started_at < before
 
 
 def delete_limit_counts(session: Session, before: datetime) -> int:

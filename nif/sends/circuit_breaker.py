@@ -195,8 +195,8 @@ def _trip_for(error: NotAccepted | Uncertain, failures: int) -> _BreakerTrip | N
         return _BreakerTrip(
             BreakerCause.KEY if error.status == 401 else BreakerCause.LOCKED, LOCKED_WAIT
         )
-    if isinstance(error, Unavailable) and error.wait is not None:
-        return _BreakerTrip(BreakerCause.SLOWER, timedelta(seconds=error.wait))
+    if isinstance(error, Unavailable) and error.retry_after is not None:
+        return _BreakerTrip(BreakerCause.SLOWER, timedelta(seconds=error.retry_after))
     if isinstance(error, Unavailable):
         cause = BreakerCause.SLOWER if error.is_limit else BreakerCause.UNREACHABLE
         return _BreakerTrip(cause, min(FIRST_WAIT * again, LONGEST_WAIT))

@@ -108,7 +108,7 @@ def _request_fence(courier: DeliveryContext, send_id: int) -> Fence | None:
         )
         if not is_open or session.scalar(planned.limit(1)) is None:
             return None
-    fence_id = courier.mailer.fence_id()
+    fence_id = courier.mailer.create_fence()
     return Fence(fence_id, courier.clock() + courier.fence_ahead) if fence_id else None
 
 
@@ -134,7 +134,7 @@ def _build_request_for(
     taken: ClaimedBatch,
     readers: list[SubscriberAddress],
 ) -> BatchRequest:
-    return courier.mailer.pack(
+    return courier.mailer.build_request(
         load.message,
         load.copies(readers, taken.begun_at),
         attempt=taken.attempt_id,

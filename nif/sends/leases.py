@@ -20,6 +20,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from nif.clock import Clock
 from nif.database import Transaction
 from nif.sends.models import Lease
 
@@ -28,7 +29,6 @@ SAFE_PART_OF_LEASE = 0.6
 
 BEATS_PER_LEASE = 10
 
-Clock = Callable[[], datetime]
 Ticks = Callable[[], float]
 
 

@@ -67,7 +67,7 @@ def _with_answer_links(
         copies = []
         for reader in readers:
             made = copy(reader)
-            made.values[ANSWER_PLACEHOLDER] = answer(reader[0])
+            made.substitutions[ANSWER_PLACEHOLDER] = answer(reader[0])
             copies.append(made)
         return copies
 

@@ -70,7 +70,7 @@ def reconcile_batches(
         waiting = _undecided_attempts(session)
     began = time.monotonic()
     for attempt in waiting:
-        known = mailer.took(attempt.id)
+        known = mailer.was_accepted(attempt.id)
         by_now = now + timedelta(seconds=time.monotonic() - began)
         recalled = (
             known is None
@@ -158,7 +158,7 @@ def _release_fences(transaction: Transaction, mailer: Mailer, *, before: datetim
         found = session.scalars(over.limit(20)).all()
     for attempt in found:
         with suppress(NotAccepted, Uncertain):
-            mailer.forget_fence(attempt.fence or "")
+            mailer.delete_fence(attempt.fence or "")
             with transaction() as session:
                 session.get_one(Attempt, attempt.id).fence = None
 

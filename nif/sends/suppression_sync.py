@@ -8,12 +8,13 @@ Nothing of a send waits for any of it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from nif.clock import Clock
 from nif.database import Transaction
 from nif.mail.provider import (
     AccountLocked,
@@ -66,7 +67,7 @@ def pull_suppressions(transaction: Transaction, mailer: Mailer, *, now: datetime
         since = _pull_since(periodic_tasks.find_task(session, PULL_TASK), now)
     seen = 0
     try:
-        for page in mailer.blocked(since):
+        for page in mailer.list_suppressions(since):
             with transaction() as session:
                 _suppress_page(session, page, now)
             seen += len(page)
@@ -105,8 +106,6 @@ MAX_PUSH_REQUESTS = 20
 PUSH_RETRY_WAIT = timedelta(minutes=1)
 PUSH_LOCKED_WAIT = timedelta(minutes=15)
 
-Clock = Callable[[], datetime]
-
 
 @dataclass
 class PushedSuppressions:
@@ -129,7 +128,7 @@ def push_suppressions_if_due(
             return None
         suppression_list.compact_suppression_counts(session)
         suppression_outbox.prune_suppression_outbox(session, now=clock())
-    if not mailer.keeps_lists:
+    if not mailer.has_suppression_list:
         return None
     try:
         return push_suppressions(transaction, mailer, clock=clock)
@@ -147,7 +146,7 @@ def push_suppressions(
     Raises NotTaken or Uncertain where the provider does not take it, which is also written down.
     """
     told = PushedSuppressions()
-    if not mailer.keeps_lists:
+    if not mailer.has_suppression_list:
         return told
     with transaction() as session:
         periodic_tasks.begin_task_if_due(session, PUSH_TASK, every=timedelta(0), now=clock())
@@ -171,9 +170,9 @@ def _push_change(
 ) -> None:
     try:
         if load.suppressed:
-            mailer.block(load.canonicals)
+            mailer.suppress(load.canonicals)
         else:
-            mailer.unblock(load.canonicals[0])
+            mailer.unsuppress(load.canonicals[0])
     except Refused as error:
         with transaction() as session:
             suppression_outbox.reject_suppression_push(session, load, str(error), now=clock())
@@ -197,8 +196,8 @@ def _postpone_push(
     pause = PUSH_RETRY_WAIT
     if isinstance(error, AccountLocked):
         pause = PUSH_LOCKED_WAIT
-    elif isinstance(error, Unavailable) and error.wait is not None:
-        pause = timedelta(seconds=error.wait)
+    elif isinstance(error, Unavailable) and error.retry_after is not None:
+        pause = timedelta(seconds=error.retry_after)
     quiet = suppression_outbox.UNCERTAIN_PAUSE if isinstance(error, Uncertain) else timedelta(0)
     with transaction() as session:
         suppression_outbox.postpone_suppression_push(session, load, now + quiet)

@@ -8,7 +8,6 @@ Answering what was asked for at the doors: by mail, and by the worker alone.
 Nothing that a stranger typed stands in any of these mails, but for the address that they go to.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, RoleName
+from nif.clock import Clock
 from nif.database import Transaction, conflict_aware_insert
 from nif.links import Links
 from nif.mail.message import Message, TemplateRenderer
@@ -116,7 +116,6 @@ def _insert_signup(
     )
 
 
-Clock = Callable[[], datetime]
 RETRY_AFTER = timedelta(minutes=5)
 
 

@@ -88,7 +88,7 @@ def someone(session, name: str) -> Subscription:
 def links(mailer: FakeMailer) -> dict[str, str]:
     """Each reader's token, of the last mail they had."""
     return {
-        copy.address: copy.values["%nif.answer%"].rpartition("/")[2]
+        copy.address: copy.substitutions["%nif.answer%"].rpartition("/")[2]
         for _, _, copies in mailer.posted
         for copy in copies
     }

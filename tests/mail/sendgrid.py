@@ -37,7 +37,9 @@ def copy(name: str, **given: Any) -> MessageCopy:
 
 
 def parcel(mailer: SendGridMailer, *names: str) -> BatchRequest:
-    return mailer.pack(MESSAGE, [copy(name) for name in names or ("ann",)], attempt=ATTEMPT)
+    return mailer.build_request(
+        MESSAGE, [copy(name) for name in names or ("ann",)], attempt=ATTEMPT
+    )
 
 
 class Odd(ThreadingHTTPServer):

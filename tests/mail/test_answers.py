@@ -17,7 +17,7 @@ def waits(headers: dict[str, str]) -> float | None:
     with pytest.raises(Unavailable) as told:
         raise_for_status(429, headers, b"")
     assert told.value.is_limit
-    return told.value.wait
+    return told.value.retry_after
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])

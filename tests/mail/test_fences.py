@@ -25,11 +25,11 @@ def standin() -> Iterator[Standin]:
 def post(sendgrid: SendGridMailer, fence_id: str, name: str, *, ahead: float = 1.5) -> None:
     """Post a parcel of one copy that waits behind a fence for so many seconds."""
     fence = Fence(fence_id, datetime.now(UTC) + timedelta(seconds=ahead))
-    sendgrid.post(sendgrid.pack(MESSAGE, [copy(name)], attempt=ATTEMPT, fence=fence))
+    sendgrid.post(sendgrid.build_request(MESSAGE, [copy(name)], attempt=ATTEMPT, fence=fence))
 
 
 def new_fence(sendgrid: SendGridMailer) -> str:
-    fence_id = sendgrid.fence_id()
+    fence_id = sendgrid.create_fence()
     assert fence_id is not None
     return fence_id
 
@@ -46,8 +46,10 @@ def test_each_fence_has_an_id_of_its_own(sendgrid: SendGridMailer) -> None:
 
 def test_a_parcel_says_its_fence_and_when_it_goes_out(sendgrid: SendGridMailer) -> None:
     out = datetime(2026, 11, 20, 12, 15, 0, 900_000, tzinfo=UTC)
-    parcel = sendgrid.pack(MESSAGE, [copy("ann")], attempt=ATTEMPT, fence=Fence("a fence", out))
-    plain = sendgrid.pack(MESSAGE, [copy("ann")], attempt=ATTEMPT)
+    parcel = sendgrid.build_request(
+        MESSAGE, [copy("ann")], attempt=ATTEMPT, fence=Fence("a fence", out)
+    )
+    plain = sendgrid.build_request(MESSAGE, [copy("ann")], attempt=ATTEMPT)
 
     said = orjson.loads(parcel.content)  # type: ignore[arg-type]
     assert (said["batch_id"], said["send_at"]) == ("a fence", 1795176900)
@@ -95,7 +97,7 @@ def test_where_there_is_no_room_for_a_recall_it_is_refused(
     assert sendgrid.recall(first)
     assert not sendgrid.recall(second)
 
-    sendgrid.forget_fence(first)
+    sendgrid.delete_fence(first)
     assert sendgrid.recall(second)
 
 
@@ -115,16 +117,16 @@ def test_a_fence_that_only_pauses_is_not_recalled(
 def test_a_recall_is_forgotten_however_often_it_is_asked_for(sendgrid: SendGridMailer) -> None:
     fence_id = new_fence(sendgrid)
     sendgrid.recall(fence_id)
-    sendgrid.forget_fence(fence_id)
+    sendgrid.delete_fence(fence_id)
 
-    sendgrid.forget_fence(fence_id)
+    sendgrid.delete_fence(fence_id)
 
 
 def test_every_list_is_read_in_pages(standin: Standin, sendgrid: SendGridMailer) -> None:
     many = [f"reader{number}@example.com" for number in range(PAGE_SIZE * 2 + 1)]
     standin.account(suppress={"bounces": many, "spam_reports": ["ed@example.com"]})
 
-    pages = list(sendgrid.blocked(LONG_AGO))
+    pages = list(sendgrid.list_suppressions(LONG_AGO))
     assert [len(page) for page in pages] == [PAGE_SIZE, PAGE_SIZE, 1, 1]
     assert sorted(one.address for page in pages[:3] for one in page) == sorted(many)
     assert (pages[3][0].address, pages[3][0].kind) == ("ed@example.com", "spam_reports")
@@ -138,7 +140,7 @@ def test_each_list_has_its_kind_and_blocks_are_not_among_them(
     standin.account(suppress={kind: [item] for kind in (*SUPPRESSION_LISTS, "blocks")})
 
     since = datetime.fromtimestamp(moment, UTC)
-    found = [one for page in sendgrid.blocked(since) for one in page]
+    found = [one for page in sendgrid.list_suppressions(since) for one in page]
     assert found == [
         ProviderSuppression("ann@example.com", kind, since) for kind in SUPPRESSION_LISTS
     ]
@@ -148,7 +150,7 @@ def test_only_what_is_newer_is_read(standin: Standin, sendgrid: SendGridMailer) 
     items = [{"email": f"reader{n}@example.com", "created": 1_700_000_000 + n} for n in range(4)]
     standin.account(suppress={"bounces": items})
 
-    pages = list(sendgrid.blocked(datetime.fromtimestamp(1_700_000_002, UTC)))
+    pages = list(sendgrid.list_suppressions(datetime.fromtimestamp(1_700_000_002, UTC)))
     assert sorted(one.address[:7] for page in pages for one in page) == ["reader2", "reader3"]
 
 
@@ -158,9 +160,9 @@ def test_a_key_that_may_not_read_the_lists_is_locked(
     standin.account(key_revoked=True)
 
     with pytest.raises(AccountLocked):
-        list(sendgrid.blocked(LONG_AGO))
+        list(sendgrid.list_suppressions(LONG_AGO))
     with pytest.raises(AccountLocked):
-        sendgrid.fence_id()
+        sendgrid.create_fence()
 
 
 @pytest.mark.parametrize(
@@ -175,4 +177,4 @@ def test_an_answer_that_makes_no_sense_is_uncertain(what: str, said: bytes) -> N
         odd.answer = (200, {}, said)
         mailer = SendGridMailer("SG.key", odd.url, connections=1)
         with pytest.raises(Uncertain):
-            mailer.fence_id() if what == "fence" else list(mailer.blocked(LONG_AGO))
+            mailer.create_fence() if what == "fence" else list(mailer.list_suppressions(LONG_AGO))

@@ -37,7 +37,7 @@ def outbox(database: Database) -> OutboxMailer:
 
 def post(outbox: OutboxMailer, *names: str, attempt: str = ATTEMPT) -> None:
     copies = [copy(name) for name in names]
-    assert outbox.post(outbox.pack(MESSAGE, copies, attempt=attempt)) is None
+    assert outbox.post(outbox.build_request(MESSAGE, copies, attempt=attempt)) is None
 
 
 def test_each_reader_gets_a_copy_with_their_own_values(
@@ -66,17 +66,17 @@ def test_a_copy_shows_the_headers_of_the_message_and_its_own(
 
 
 def test_it_knows_what_it_took(outbox: OutboxMailer) -> None:
-    assert outbox.took(ATTEMPT) is False
+    assert outbox.was_accepted(ATTEMPT) is False
     post(outbox, "ann")
 
-    assert outbox.took(ATTEMPT) is True
-    assert outbox.took("b" * 32) is False
+    assert outbox.was_accepted(ATTEMPT) is True
+    assert outbox.was_accepted("b" * 32) is False
 
 
 def test_it_has_neither_fences_nor_lists(outbox: OutboxMailer) -> None:
-    assert outbox.fence_id() is None
+    assert outbox.create_fence() is None
     assert not outbox.recall("a fence")
-    assert list(outbox.blocked(NOON)) == []
+    assert list(outbox.list_suppressions(NOON)) == []
 
 
 def test_a_parcel_posted_twice_is_taken_once(outbox: OutboxMailer, database: Database) -> None:
@@ -90,11 +90,11 @@ def test_a_parcel_posted_twice_is_taken_once(outbox: OutboxMailer, database: Dat
 
 def test_a_parcel_is_taken_whole_or_not_at_all(outbox: OutboxMailer, database: Database) -> None:
     broken = copy("bea")._replace(address=None)
-    parcel = outbox.pack(MESSAGE, [copy("ann"), broken], attempt=ATTEMPT)
+    parcel = outbox.build_request(MESSAGE, [copy("ann"), broken], attempt=ATTEMPT)
 
     with pytest.raises(IntegrityError):
         outbox.post(parcel)
-    assert outbox.took(ATTEMPT) is False
+    assert outbox.was_accepted(ATTEMPT) is False
     with database.reading() as session:
         assert list_outbox_mails(session) == []
 

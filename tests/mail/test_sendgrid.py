@@ -18,7 +18,9 @@ from tests.standin.client import Standin
 def body(*copies: MessageCopy, **given: str) -> dict[str, Any]:
     """What is posted, as JSON."""
     message = Message(**{**vars(MESSAGE), **given})
-    packed = SendGridMailer(KEY, "http://127.0.0.1:1", 1).pack(message, copies, attempt=ATTEMPT)
+    packed = SendGridMailer(KEY, "http://127.0.0.1:1", 1).build_request(
+        message, copies, attempt=ATTEMPT
+    )
     return orjson.loads(packed.content)
 
 
@@ -68,7 +70,7 @@ def test_each_copy_is_a_personalization_with_one_address() -> None:
 
 
 def test_a_copy_with_nothing_of_its_own_says_nothing_empty() -> None:
-    (part,) = body(copy("ann", headers={}, values={}))["personalizations"]
+    (part,) = body(copy("ann", headers={}, substitutions={}))["personalizations"]
 
     assert set(part) == {"to", "custom_args"}
 
@@ -142,7 +144,9 @@ def test_a_bad_address_is_named_by_its_place(standin: Standin, sendgrid: SendGri
 
 
 def test_a_fault_of_the_content_is_named_by_its_field(sendgrid: SendGridMailer) -> None:
-    empty = sendgrid.pack(Message(**{**vars(MESSAGE), "text": ""}), [copy("ann")], attempt=ATTEMPT)
+    empty = sendgrid.build_request(
+        Message(**{**vars(MESSAGE), "text": ""}), [copy("ann")], attempt=ATTEMPT
+    )
 
     with pytest.raises(Refused) as told:
         sendgrid.post(empty)
@@ -154,7 +158,7 @@ def test_a_body_too_large_is_refused(standin: Standin, sendgrid: SendGridMailer)
     huge = Message(**{**vars(MESSAGE), "html": "x" * 31_000_000})
 
     with pytest.raises(Refused) as told:
-        sendgrid.post(sendgrid.pack(huge, [copy("ann")], attempt=ATTEMPT))
+        sendgrid.post(sendgrid.build_request(huge, [copy("ann")], attempt=ATTEMPT))
     assert told.value.status == 413
 
 
@@ -177,8 +181,8 @@ def test_too_many_requests_wait_for_the_reset(standin: Standin, sendgrid: SendGr
 
     with pytest.raises(Unavailable) as told:
         sendgrid.post(parcel(sendgrid))
-    assert told.value.wait is not None
-    assert 50 < told.value.wait <= 60
+    assert told.value.retry_after is not None
+    assert 50 < told.value.retry_after <= 60
 
 
 def test_too_many_requests_without_a_reset_leave_the_wait_open(
@@ -188,7 +192,7 @@ def test_too_many_requests_without_a_reset_leave_the_wait_open(
 
     with pytest.raises(Unavailable) as told:
         sendgrid.post(parcel(sendgrid))
-    assert told.value.wait is None
+    assert told.value.retry_after is None
 
 
 @pytest.mark.parametrize("fault", ["refuse_500", "refuse_502", "refuse_503"])
@@ -239,26 +243,26 @@ def test_where_nobody_listens_nothing_was_taken() -> None:
 
     with pytest.raises(Unavailable) as told:
         mailer.post(parcel(mailer))
-    assert told.value.wait is None
+    assert told.value.retry_after is None
 
 
 def test_it_cannot_say_what_was_taken(sendgrid: SendGridMailer) -> None:
-    assert sendgrid.took(ATTEMPT) is None
+    assert sendgrid.was_accepted(ATTEMPT) is None
 
 
 def test_whom_the_house_mails_no_more_is_put_on_their_list_and_taken_off(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     odd = "o/d+%25@example.com"
-    sendgrid.block(["ann@example.com", odd])
+    sendgrid.suppress(["ann@example.com", odd])
     for _ in range(2):
-        sendgrid.unblock(odd)
-    pages = sendgrid.blocked(datetime(2020, 1, 1, tzinfo=UTC))
+        sendgrid.unsuppress(odd)
+    pages = sendgrid.list_suppressions(datetime(2020, 1, 1, tzinfo=UTC))
 
     assert [one.address for page in pages for one in page] == ["ann@example.com"]
     with pytest.raises(Refused):
-        sendgrid.block(["nobody"])
-    sendgrid.unblock("ann@example.com")
+        sendgrid.suppress(["nobody"])
+    sendgrid.unsuppress("ann@example.com")
 
 
 def test_a_letter_reaches_who_had_unsubscribed_there_and_an_edition_does_not(
@@ -270,4 +274,4 @@ def test_a_letter_reaches_who_had_unsubscribed_there_and_an_edition_does_not(
 
     bypass = {"bypass_unsubscribe_management": {"enable": True}}
     assert [one.get("mail_settings") for one in bodies] == [bypass, None, None]
-    assert sendgrid.post(sendgrid.pack(MESSAGE, [letter], attempt=ATTEMPT))
+    assert sendgrid.post(sendgrid.build_request(MESSAGE, [letter], attempt=ATTEMPT))

@@ -60,7 +60,7 @@ def test_a_letter_carries_nothing_but_its_number(database: Database, mailer: Fak
     post(database, mailer)
 
     ((_, _, (copy,)),) = mailer.posted
-    assert copy.marks == {"nif_l": str(letters(database)[0].id)}
+    assert copy.custom_args == {"nif_l": str(letters(database)[0].id)}
 
 
 def test_of_a_letter_that_was_sent_only_the_trace_stays(
@@ -70,8 +70,8 @@ def test_of_a_letter_that_was_sent_only_the_trace_stays(
     post(database, mailer)
 
     (letter,) = letters(database)
-    assert (letter.message, letter.next_try_at, letter.trouble) == (None, None, None)
-    assert (letter.sent_at, letter.tries, letter.address) == (NOON, 1, ANN)
+    assert (letter.message, letter.next_try_at, letter.error) == (None, None, None)
+    assert (letter.sent_at, letter.attempts, letter.address) == (NOON, 1, ANN)
 
 
 def test_a_letter_that_is_not_committed_is_not_sent(database: Database, mailer: FakeMailer) -> None:
@@ -93,11 +93,11 @@ def test_a_letter_is_tried_again_until_it_is_taken(
     post(database, mailer)
 
     (letter,) = letters(database)
-    assert (letter.trouble, letter.sent_at) == (str(error), None)
+    assert (letter.error, letter.sent_at) == (str(error), None)
     assert letter.next_try_at is not None
     assert post(database, mailer, letter.next_try_at - timedelta(seconds=1)) == 0
     assert post(database, mailer, letter.next_try_at) == 1
-    assert letters(database)[0].trouble is None
+    assert letters(database)[0].error is None
 
 
 def tries(database: Database, mailer: FakeMailer, error: Exception) -> list[float]:
@@ -124,7 +124,7 @@ def test_waits_grow_to_an_hour_and_end_after_two_days(
     assert set(waits[9:]) == {3600}
     assert 48 * 3600 < sum(waits) <= 49 * 3600
     (letter,) = letters(database)
-    assert (letter.message, letter.sent_at, letter.trouble) == (None, None, "no connection")
+    assert (letter.message, letter.sent_at, letter.error) == (None, None, "no connection")
 
 
 def test_a_refusal_is_final(database: Database, mailer: FakeMailer) -> None:
@@ -134,7 +134,7 @@ def test_a_refusal_is_final(database: Database, mailer: FakeMailer) -> None:
     assert post(database, mailer) == 1
     refused, sent = letters(database)
     assert (refused.message, refused.next_try_at, refused.sent_at) == (None, None, None)
-    assert refused.trouble == "Does not contain a valid address."
+    assert refused.error == "Does not contain a valid address."
     assert sent.sent_at == NOON
 
 

@@ -57,7 +57,7 @@ def send_id(database: Database, parts: Services) -> int:
         send_id = send.id
     accept(database, claimed(database, send_id))
     OutboxMailer(database.transaction).post(
-        OutboxMailer(database.transaction).pack(
+        OutboxMailer(database.transaction).build_request(
             MAIL, [MessageCopy(one, {}, {}, {"r": one}) for one in (ANN, BEA)], attempt="a"
         )
     )
@@ -82,7 +82,7 @@ def _say_everything(session, ann, list_id):
     session.flush()
     said = f"550 <{ANN.lower()}> is not here, says {ANN.upper()}"
     session.execute(
-        update(TransactionalEmail).where(TransactionalEmail.address == ANN).values(trouble=said)
+        update(TransactionalEmail).where(TransactionalEmail.address == ANN).values(error=said)
     )
     session.execute(update(Attempt).values(why=said))
     session.execute(update(Send).values(trouble=said))

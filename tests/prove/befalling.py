@@ -27,7 +27,7 @@ ENDS = (
     None,
     Uncertain("no answer"),
     Unavailable("no connection"),
-    Unavailable("slower", wait=30.0, is_limit=True),
+    Unavailable("slower", retry_after=30.0, is_limit=True),
     AccountLocked("SendGrid answered 401", 401),
     Refused(413),
     Refused(400, [ProviderProblem("Bad Request")]),

@@ -137,7 +137,7 @@ class World:
                 continue
             self.posted_at[attempt] = self.ticks
             for copy in copies:
-                reader = int(copy.marks["nif_d"].partition(".")[2])
+                reader = int(copy.custom_args["nif_d"].partition(".")[2])
                 late = self.ticks - self.gone.get(reader, self.ticks)
                 assert late <= STOPPED_WITHIN, f"{reader} had left {late} s before"
 
@@ -170,7 +170,9 @@ class World:
 
     def mailed(self) -> Counter[tuple[int, int]]:
         """How often each reader of each send was mailed, by the provider's own record."""
-        marks = (copy.marks["nif_d"] for _, _, copies in self.mailer.posted for copy in copies)
+        marks = (
+            copy.custom_args["nif_d"] for _, _, copies in self.mailer.posted for copy in copies
+        )
         return Counter(
             (int(send), int(reader)) for send, _, reader in (m.partition(".") for m in marks)
         )
@@ -206,6 +208,6 @@ class World:
         make = make_personalizer(
             (taken.send_id, self.list_id), self.courier.links, self.courier.tokens
         )
-        return self.mailer.pack(
+        return self.mailer.build_request(
             message, make(taken.readers, taken.begun_at), attempt=taken.attempt_id
         )

@@ -38,7 +38,7 @@ from tests.sends.ledger import (
 )
 
 ANN, CY = "ann@example.com", "cy@example.com"
-SLOWER = Unavailable("SendGrid asked us to slow down (429)", wait=42.0, is_limit=True)
+SLOWER = Unavailable("SendGrid asked us to slow down (429)", retry_after=42.0, is_limit=True)
 LOCKED = AccountLocked("SendGrid answered 401: no such key", 401)
 NO_CONTENT = Refused(400, [ProviderProblem("The content must be a string.", "content.0.value")])
 AGAIN = NOON + timedelta(seconds=42)
@@ -204,7 +204,7 @@ def test_what_was_under_way_before_the_brake_does_not_take_it_off(
     ("then", "cause", "minutes"),
     [
         (SLOWER, BreakerCause.KEY, 5),
-        (Unavailable("a 429", wait=900.0, is_limit=True), BreakerCause.SLOWER, 15),
+        (Unavailable("a 429", retry_after=900.0, is_limit=True), BreakerCause.SLOWER, 15),
     ],
 )
 def test_the_longest_pause_holds(

@@ -86,10 +86,12 @@ def test_each_copy_can_be_left_with_one_click(
     ((_, _, copies),) = mailer.posted
     for copy in copies:
         assert copy.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-        assert copy.headers["List-Unsubscribe"] == f"<{copy.values[UNSUBSCRIBE_PLACEHOLDER]}>"
-        assert copy.values[UNSUBSCRIBE_PLACEHOLDER].startswith(courier.links.base_url)
-    assert len({copy.values[UNSUBSCRIBE_PLACEHOLDER] for copy in copies}) == 2
-    assert len({copy.values[PREFERENCES_PLACEHOLDER] for copy in copies}) == 2
+        assert (
+            copy.headers["List-Unsubscribe"] == f"<{copy.substitutions[UNSUBSCRIBE_PLACEHOLDER]}>"
+        )
+        assert copy.substitutions[UNSUBSCRIBE_PLACEHOLDER].startswith(courier.links.base_url)
+    assert len({copy.substitutions[UNSUBSCRIBE_PLACEHOLDER] for copy in copies}) == 2
+    assert len({copy.substitutions[PREFERENCES_PLACEHOLDER] for copy in copies}) == 2
 
 
 def test_a_readers_links_open_to_that_reader_and_list(
@@ -101,14 +103,14 @@ def test_a_readers_links_open_to_that_reader_and_list(
 
     ((_, _, (copy,)),) = mailer.posted
     reader = audience(database).index(ANN) + 1
-    leave = copy.values[UNSUBSCRIBE_PLACEHOLDER].rpartition("/")[2]
-    prefer = copy.values[PREFERENCES_PLACEHOLDER].rpartition("/")[2]
+    leave = copy.substitutions[UNSUBSCRIBE_PLACEHOLDER].rpartition("/")[2]
+    prefer = copy.substitutions[PREFERENCES_PLACEHOLDER].rpartition("/")[2]
     assert courier.tokens.open(TokenPurpose.UNSUBSCRIBE, leave) == (
         reader,
         get(database, send_id).list_id,
     )
     assert courier.tokens.open(TokenPurpose.PREFERENCES, prefer)[0] == reader
-    assert copy.marks == {"nif_d": f"{send_id}.{reader}"}
+    assert copy.custom_args == {"nif_d": f"{send_id}.{reader}"}
 
 
 def test_an_address_is_escaped_for_html_and_not_for_text(
@@ -118,8 +120,8 @@ def test_an_address_is_escaped_for_html_and_not_for_text(
     deliver_send(courier, send_id)
 
     ((_, _, (copy,)),) = mailer.posted
-    assert copy.values[READER_PLACEHOLDER] == "d'arcy&co@example.com"
-    assert copy.values[READER_HTML_PLACEHOLDER] == "d&#x27;arcy&amp;co@example.com"
+    assert copy.substitutions[READER_PLACEHOLDER] == "d'arcy&co@example.com"
+    assert copy.substitutions[READER_HTML_PLACEHOLDER] == "d&#x27;arcy&amp;co@example.com"
 
 
 @pytest.mark.parametrize("taken", [True, False])

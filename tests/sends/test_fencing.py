@@ -40,7 +40,7 @@ def test_a_provider_without_fences_is_posted_to_without(
     fenced: DeliveryContext, database: Database
 ) -> None:
     class Fenceless(FakeMailer):
-        def fence_id(self) -> str | None:
+        def create_fence(self) -> str | None:
             return None
 
     send_id, mailer = planned(database, count=3), Fenceless()

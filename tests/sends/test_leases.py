@@ -219,10 +219,10 @@ def test_who_lost_their_lease_does_not_post_what_they_have_claimed(
     courier: DeliveryContext, database: Database, by_sevens: None
 ) -> None:
     class Overtaken(FakeMailer):
-        def pack(self, *args: object, **given: object) -> BatchRequest:
+        def build_request(self, *args: object, **given: object) -> BatchRequest:
             end_all(database)
             time.sleep(0.2)
-            return super().pack(*args, **given)  # type: ignore[arg-type]
+            return super().build_request(*args, **given)  # type: ignore[arg-type]
 
     send_id, mailer = planned(database, count=21), Overtaken()
     deliver_send(replace(courier, mailer=mailer, lease=SHORT), send_id)

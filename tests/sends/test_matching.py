@@ -169,7 +169,7 @@ def test_a_letter_that_bounced_suppresses_whom_it_was_sent_to(
 ) -> None:
     with database.transaction() as session:
         session.add(Subscriber(address=ANN, canonical=ANN.lower(), created_at=NOON))
-        letter = {"message": None, "written_at": NOON, "sent_at": NOON if sent else None}
+        letter = {"message": None, "queued_at": NOON, "sent_at": NOON if sent else None}
         session.add(TransactionalEmail(address=ANN, **letter))
     report(database, bounce(nif_l="1"), now=NOON)
 
@@ -181,7 +181,7 @@ def test_a_letters_bounce_is_not_counted_to_a_send(
     database: Database, sends: list[ClaimedBatch]
 ) -> None:
     with database.transaction() as session:
-        session.add(TransactionalEmail(address=ANN, message=None, written_at=NOON, sent_at=NOON))
+        session.add(TransactionalEmail(address=ANN, message=None, queued_at=NOON, sent_at=NOON))
     report(database, bounce(nif_l="1"), now=NOON + 2 * DAY)
 
     assert suppressed(database) == {"ann@example.com": SuppressionReason.BOUNCED}

@@ -222,7 +222,7 @@ def test_no_transaction_is_open_while_the_provider_is_asked(
     taken = uncertain(database)
 
     class Nosy(FakeMailer):
-        def took(self, attempt: str) -> bool | None:
+        def was_accepted(self, attempt: str) -> bool | None:
             with database.transaction() as session:  # On SQLite, a second writer would wait.
                 outcomes.record_proven_accepted(session, attempt, now=SOON)
             return False

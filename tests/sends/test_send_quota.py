@@ -171,7 +171,7 @@ def test_the_probe_is_not_used_up_by_a_batch_that_has_to_wait_for_the_pace(
 ) -> None:
     send_id, limits = planned(database, count=21), SendLimits(per_second=0.5)
     taken = claim_next(database, send_id, limits=limits)
-    fail(database, taken, Unavailable("slow down", wait=1.0))
+    fail(database, taken, Unavailable("slow down", retry_after=1.0))
     soon, free = NOON + timedelta(seconds=1), NOON + timedelta(seconds=2)
 
     assert claim_next(database, send_id, limits=limits, now=soon) == RetryLater(free)

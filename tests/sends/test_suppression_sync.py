@@ -127,7 +127,7 @@ def test_no_transaction_is_open_while_the_provider_is_asked(
     database: Database, mailer: FakeMailer
 ) -> None:
     class Nosy(FakeMailer):
-        def blocked(self, since):  # type: ignore[no-untyped-def]
+        def list_suppressions(self, since):  # type: ignore[no-untyped-def]
             for address in (ANN, BEA):
                 with database.transaction() as session:  # On SQLite, a second writer would wait.
                     periodic_tasks.record_task_result(session, PULL_TASK, "looked", now=NOON)

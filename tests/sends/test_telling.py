@@ -78,7 +78,7 @@ def standin(running: Standin) -> Iterator[Standin]:
     running.account(keys={running.api_key: sorted(SCOPES)})
     mailer = SendGridMailer(running.api_key, running.url, connections=1)
     for address in listed(mailer):
-        mailer.unblock(address)
+        mailer.unsuppress(address)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def clock() -> Clock:
 
 def listed(mailer: SendGridMailer) -> set[str]:
     """Whom SendGrid has on its list of unsubscribes."""
-    pages = mailer.blocked(FAR_BACK)
+    pages = mailer.list_suppressions(FAR_BACK)
     return {one.address for page in pages for one in page if one.kind == "unsubscribes"}
 
 
@@ -186,7 +186,7 @@ def test_a_page_that_was_read_before_does_not_undo_what_came_after(
     page = [[ProviderSuppression(ANN, "unsubscribes", wish)]]
 
     class Slow(FakeMailer):
-        def blocked(self, since):  # type: ignore[no-untyped-def]
+        def list_suppressions(self, since):  # type: ignore[no-untyped-def]
             yield from page
             # Before the next page is mirrored they come back, and are taken off the list.
             lift(database, ANN, now=clock.advance(minutes=1))
@@ -366,10 +366,10 @@ def test_sets_are_sent_and_no_more_requests_than_are_allowed(
 
 def test_one_that_is_refused_does_not_keep_the_others(database: Database, clock: Clock) -> None:
     class Picky(FakeMailer):
-        def block(self, addresses):  # type: ignore[no-untyped-def]
+        def suppress(self, addresses):  # type: ignore[no-untyped-def]
             if ANN in addresses:
                 raise Refused(400, [ProviderProblem("no address")])
-            super().block(addresses)
+            super().suppress(addresses)
 
     mailer = Picky()
     make(database, ANN, BEA, now=clock())
@@ -400,10 +400,10 @@ def test_no_transaction_is_open_while_the_provider_is_told(
     database: Database, clock: Clock
 ) -> None:
     class Nosy(FakeMailer):
-        def block(self, addresses):  # type: ignore[no-untyped-def]
+        def suppress(self, addresses):  # type: ignore[no-untyped-def]
             # On SQLite a second writer would wait; and what changes now is told right after.
             lift(database, ANN, now=clock.advance(seconds=1))
-            super().block(addresses)
+            super().suppress(addresses)
 
     mailer = Nosy()
     make(database, ANN, now=clock())
@@ -432,16 +432,16 @@ class Shaky(FakeMailer):
         self.dice, self.clock, self.is_calm = dice, clock, False
         self.since: dict[str, datetime] = {}
 
-    def block(self, addresses: Sequence[str]) -> None:
+    def suppress(self, addresses: Sequence[str]) -> None:
         after = self.fate()
-        super().block(addresses)
+        super().suppress(addresses)
         self.since |= dict.fromkeys(addresses, self.clock())
         if after:
             raise after
 
-    def unblock(self, address: str) -> None:
+    def unsuppress(self, address: str) -> None:
         after = self.fate()
-        super().unblock(address)
+        super().unsuppress(address)
         if after:
             raise after
 
@@ -455,7 +455,7 @@ class Shaky(FakeMailer):
         before = (Unavailable("no"), Unavailable("429", 5.0, is_limit=True), AccountLocked("403"))
         raise self.dice.choice([*before, *lost])
 
-    def blocked(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
+    def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         yield [
             ProviderSuppression(one, "unsubscribes", self.since[one])
             for one in sorted(self.blocklist)

@@ -258,7 +258,7 @@ def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
     asking = asked(parts, "silent", "leaves")
     mail_all(courier, clock)
     tokens = {
-        copy.address.partition("@")[0]: copy.values["%nif.answer%"].rpartition("/")[2]
+        copy.address.partition("@")[0]: copy.substitutions["%nif.answer%"].rpartition("/")[2]
         for _, _, copies in mailer.posted
         for copy in copies
     }

@@ -74,7 +74,7 @@ def index() -> ResponseReturnValue:
         reasons=REASON_LABELS,
         known=PROVIDER_STATUS_LABELS,
         in_words=_describe_source,
-        has_provider=services().mailer.keeps_lists,
+        has_provider=services().mailer.has_suppression_list,
     ), 422 if problems else 200
 
 

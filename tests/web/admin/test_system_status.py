@@ -103,8 +103,8 @@ def test_what_stops_nothing_but_needs_a_look_is_on_the_overview(
         why = "SendGrid answered 403: access forbidden"
         session.add(PeriodicTask(name=suppression_sync.PULL_TASK, begun_at=now, trouble=why))
         for name, days, next_try in (("lost", 1, None), ("old", 8, None), ("tried", 1, now)):
-            written = {"address": f"{name}@example.com", "written_at": now - timedelta(days=days)}
-            session.add(TransactionalEmail(**written, tries=1, trouble="no", next_try_at=next_try))
+            written = {"address": f"{name}@example.com", "queued_at": now - timedelta(days=days)}
+            session.add(TransactionalEmail(**written, attempts=1, error="no", next_try_at=next_try))
 
     page = text_of(admin.get("/admin/").text)
 
