@@ -35,7 +35,8 @@ TOLD = (
     "SELECT canonical, action, wording, source FROM consent JOIN subscriber "
     "ON subscriber_id = subscriber.id ORDER BY canonical, action",
     "SELECT canonical, reason, source FROM suppression ORDER BY canonical",
-    "SELECT canonical, made, before, after FROM import_row JOIN subscriber "
+    "SELECT canonical, created_subscriber, state_before, state_after "
+    "FROM imported_subscription JOIN subscriber "
     "ON subscriber_id = subscriber.id ORDER BY canonical",
     "SELECT line, code, cell FROM import_problem ORDER BY line",
 )
@@ -70,11 +71,11 @@ def _kill_and_compare(ground: Ground, size: int, report: Report, plain: list[str
         file = house.folder / "readers.csv"
         _write(file, size)
         _found(database)
-        run_id = _begin(house, database, file)
+        import_id = _begin(house, database, file)
         kills = 0
-        while _state(database, run_id) is ImportState.RUNNING:
-            kills += _live_and_die(house, database, run_id)
-            report.going_on(f"killed {kills} times, at {_position(database, run_id):,} bytes")
+        while _state(database, import_id) is ImportState.RUNNING:
+            kills += _live_and_die(house, database, import_id)
+            report.going_on(f"killed {kills} times, at {_position(database, import_id):,} bytes")
         _expect_done(database, size)
         differing = sum(
             one != other for one, other in zip(plain, _fingerprints(database), strict=True)
@@ -154,12 +155,12 @@ def _peak(pid: int) -> int:
         return 0
 
 
-def _live_and_die(house: House, database: Database, run_id: int) -> int:
+def _live_and_die(house: House, database: Database, import_id: int) -> int:
     """Let a worker get somewhere, and kill it; 0 where it was through before."""
-    before = _position(database, run_id)
-    command = [sys.executable, "-m", "nif", "subscribers", "resume", str(run_id)]
+    before = _position(database, import_id)
+    command = [sys.executable, "-m", "nif", "subscribers", "resume", str(import_id)]
     with process(command, house.environment(), stdout=subprocess.DEVNULL) as worker:
-        while worker.poll() is None and _position(database, run_id) == before:
+        while worker.poll() is None and _position(database, import_id) == before:
             time.sleep(0.05)
         end = time.monotonic() + LIFE
         while worker.poll() is None and time.monotonic() < end:
@@ -171,13 +172,13 @@ def _live_and_die(house: House, database: Database, run_id: int) -> int:
     return 1
 
 
-def _position(database: Database, run_id: int) -> int:
-    return int(database.look_up(select(ImportRun.position).where(ImportRun.id == run_id)))
+def _position(database: Database, import_id: int) -> int:
+    return int(database.look_up(select(ImportRun.byte_offset).where(ImportRun.id == import_id)))
 
 
-def _state(database: Database, run_id: int) -> ImportState:
+def _state(database: Database, import_id: int) -> ImportState:
     with database.reading() as session:
-        return session.get_one(ImportRun, run_id).state
+        return session.get_one(ImportRun, import_id).state
 
 
 def _fingerprints(database: Database) -> list[str]:
@@ -200,10 +201,10 @@ def _expect_done(database: Database, size: int) -> None:
         confirmed = session.scalar(text(on_list))
     if (
         made.state is not ImportState.DONE
-        or made.rows != size
+        or made.rows_read != size
         or daily.confirmed_count != confirmed
     ):
-        raise Wrong(f"the import is not what it should be: {made.state}, {made.counts}")
+        raise Wrong(f"the import is not what it should be: {made.state}, {made.outcome_counts}")
 
 
 def _expect_exported(database: Database, out: Path) -> None:

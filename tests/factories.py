@@ -84,15 +84,23 @@ def a_subscription(
 def an_import(session: Session, mailing_list: MailingList, *addresses: str) -> ImportRun:
     """A finished import that brought in these, who have not confirmed elsewhere."""
     form = {"size": 1, "encoding": "utf-8", "separator": ",", "has_header": True, "columns": {}}
-    far = {"position": 1, "line": 1, "cursor": 0, "worked": 0.0, "expected": {}, "reasons": {}}
+    far = {
+        "byte_offset": 1,
+        "lines_read": 1,
+        "undone_through_id": 0,
+        "worked_seconds": 0.0,
+        "dry_run_counts": {},
+        "undo_counts": {},
+        "problem_counts": {},
+    }
     run = ImportRun(
         **{**form, **far},
         list_id=mailing_list.id,
         file_name="old.csv",
-        basis="From <b>our</b> shop.",
-        confirmed=False,
+        consent_source="From <b>our</b> shop.",
+        confirmed_elsewhere=False,
         state=ImportState.DONE,
-        counts={"new": len(addresses)},
+        outcome_counts={"new": len(addresses)},
         created_at=NOON,
         started_at=NOON,
     )
@@ -101,8 +109,13 @@ def an_import(session: Session, mailing_list: MailingList, *addresses: str) -> I
     pending = SubscriptionState.PENDING
     for address in addresses:
         one = a_subscription(session, mailing_list, address, pending)
-        row = {"run_id": run.id, "subscriber_id": one.subscriber_id, "made": True, "before": None}
-        session.add(ImportedSubscription(**row, after=pending))
+        row = {
+            "import_id": run.id,
+            "subscriber_id": one.subscriber_id,
+            "created_subscriber": True,
+            "state_before": None,
+        }
+        session.add(ImportedSubscription(**row, state_after=pending))
     session.flush()
     return run
 

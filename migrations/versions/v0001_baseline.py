@@ -91,6 +91,12 @@ def upgrade() -> None:
         "ix_account_fs_webauthn_user_handle", "account", ["fs_webauthn_user_handle"], unique=True
     )
     op.create_table(
+        "address_index_mark",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("indexed_through_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_address_index_mark"),
+    )
+    op.create_table(
         "attack_mode",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("since", MOMENT, nullable=True),
@@ -207,13 +213,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("why", name="pk_held_tally"),
     )
     op.create_table(
-        "import_row",
-        sa.Column("run_id", ID, nullable=False),
+        "imported_subscription",
+        sa.Column("import_id", ID, nullable=False),
         sa.Column("subscriber_id", sa.BigInteger(), nullable=False),
-        sa.Column("made", sa.Boolean(), nullable=False),
-        sa.Column("before", sa.String(length=32), nullable=True),
-        sa.Column("after", sa.String(length=32), nullable=False),
-        sa.PrimaryKeyConstraint("run_id", "subscriber_id", name="pk_import_row"),
+        sa.Column("created_subscriber", sa.Boolean(), nullable=False),
+        sa.Column("state_before", sa.String(length=32), nullable=True),
+        sa.Column("state_after", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("import_id", "subscriber_id", name="pk_imported_subscription"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -359,18 +365,12 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "search_mark",
-        sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("through", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_search_mark"),
-    )
-    op.create_table(
         "segment",
         sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("conditions", JSON, nullable=False),
-        sa.Column("made_by", sa.String(), nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("size", sa.Integer(), nullable=True),
         sa.Column("counted_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_segment"),
@@ -598,28 +598,29 @@ def upgrade() -> None:
         sa.Column("list_id", ID, nullable=False),
         sa.Column("account_id", ID, nullable=True),
         sa.Column("file_name", sa.String(), nullable=False),
-        sa.Column("stored", sa.String(), nullable=True),
+        sa.Column("stored_name", sa.String(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("encoding", sa.String(), nullable=False),
         sa.Column("separator", sa.String(), nullable=False),
         sa.Column("has_header", sa.Boolean(), nullable=False),
         sa.Column("columns", JSON, nullable=False),
-        sa.Column("basis", sa.String(), nullable=False),
-        sa.Column("confirmed", sa.Boolean(), nullable=False),
+        sa.Column("consent_source", sa.String(), nullable=False),
+        sa.Column("confirmed_elsewhere", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.Column("line", sa.Integer(), nullable=False),
-        sa.Column("cursor", sa.BigInteger(), nullable=False),
-        sa.Column("counts", JSON, nullable=False),
-        sa.Column("expected", JSON, nullable=False),
-        sa.Column("reasons", JSON, nullable=False),
-        sa.Column("worked", sa.Double(), nullable=False),
-        sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("byte_offset", sa.BigInteger(), nullable=False),
+        sa.Column("lines_read", sa.Integer(), nullable=False),
+        sa.Column("undone_through_id", sa.BigInteger(), nullable=False),
+        sa.Column("outcome_counts", JSON, nullable=False),
+        sa.Column("dry_run_counts", JSON, nullable=False),
+        sa.Column("undo_counts", JSON, nullable=False),
+        sa.Column("problem_counts", JSON, nullable=False),
+        sa.Column("worked_seconds", sa.Double(), nullable=False),
+        sa.Column("failure_reason", sa.String(), nullable=True),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("started_at", MOMENT, nullable=True),
         sa.Column("finished_at", MOMENT, nullable=True),
-        sa.Column("holder", sa.String(), nullable=True),
-        sa.Column("beaten_at", MOMENT, nullable=True),
+        sa.Column("lease_holder", sa.String(), nullable=True),
+        sa.Column("lease_renewed_at", MOMENT, nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name="fk_import_run_account_id_account"
         ),
@@ -869,14 +870,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "import_problem",
-        sa.Column("run_id", ID, nullable=False),
+        sa.Column("import_id", ID, nullable=False),
         sa.Column("line", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("cell", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["run_id"], ["import_run.id"], name="fk_import_problem_run_id_import_run"
+            ["import_id"], ["import_run.id"], name="fk_import_problem_import_id_import_run"
         ),
-        sa.PrimaryKeyConstraint("run_id", "line", name="pk_import_problem"),
+        sa.PrimaryKeyConstraint("import_id", "line", name="pk_import_problem"),
     )
     op.create_table(
         "rendition",
@@ -1397,7 +1398,6 @@ def downgrade() -> None:
     op.drop_table("sign_up_rate")
     op.drop_table("sign_up")
     op.drop_table("segment")
-    op.drop_table("search_mark")
     op.drop_table("register_stamp")
     op.drop_table("rate_limit")
     op.drop_table("pulse")
@@ -1411,7 +1411,7 @@ def downgrade() -> None:
     op.drop_table("ledger_entry")
     op.drop_table("ledger_checkpoint")
     op.drop_table("lapse")
-    op.drop_table("import_row")
+    op.drop_table("imported_subscription")
     op.drop_table("held_tally")
     op.drop_table("failed_sign_ins")
     op.drop_table("event_post")
@@ -1421,6 +1421,7 @@ def downgrade() -> None:
     op.drop_table("chore")
     op.drop_table("brake")
     op.drop_table("attack_mode")
+    op.drop_table("address_index_mark")
     op.drop_table("account")
 
 

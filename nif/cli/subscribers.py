@@ -43,9 +43,9 @@ def import_file(
     Killed on the way, it is finished by the worker, or by `nif subscribers resume`.
     """
     parts = load_services()
-    run_id = _begin_import(parts, file, slug, basis, confirmed=not ask)
+    import_id = _begin_import(parts, file, slug, basis, confirmed=not ask)
     with parts.database.transaction() as session:
-        run = session.get_one(ImportRun, run_id)
+        run = session.get_one(ImportRun, import_id)
         if dry_run:
             imports.start_dry_run(session, run)
         else:
@@ -54,37 +54,37 @@ def import_file(
             record_audit_entry(
                 session, OPERATOR, "import_begun", kind="list", subject=slug, now=now
             )
-    _finish_import(parts, run_id, in_json=in_json)
+    _finish_import(parts, import_id, in_json=in_json)
 
 
 @imports_group.command("resume")
-@click.argument("run_id", type=int, metavar="ID")
+@click.argument("import_id", type=int, metavar="ID")
 @json_option
-def resume_import(run_id: int, in_json: bool) -> None:
+def resume_import(import_id: int, in_json: bool) -> None:
     """Go on with an import that was stopped or killed."""
     parts = load_services()
     with parts.database.transaction() as session:
-        run = session.get(ImportRun, run_id)
+        run = session.get(ImportRun, import_id)
         if run is not None and run.state in {ImportState.STOPPED, ImportState.FAILED}:
             imports.resume_import(run)
-    _finish_import(parts, run_id, in_json=in_json)
+    _finish_import(parts, import_id, in_json=in_json)
 
 
 @imports_group.command("undo")
-@click.argument("run_id", type=int, metavar="ID")
+@click.argument("import_id", type=int, metavar="ID")
 @click.confirmation_option(prompt="Take out again what this import brought in?")
 @json_option
-def undo_import(run_id: int, in_json: bool) -> None:
+def undo_import(import_id: int, in_json: bool) -> None:
     """Undo an import; who was mailed or did something themselves since stays."""
     parts = load_services()
     with parts.database.transaction() as session:
-        run = session.get(ImportRun, run_id)
+        run = session.get(ImportRun, import_id)
         if run is None:
             raise Conflict("There is no such import.")
         slug, now = run.mailing_list.slug, utc_now()
         imports.start_undo(run)
         record_audit_entry(session, OPERATOR, "import_undone", kind="list", subject=slug, now=now)
-    _finish_import(parts, run_id, in_json=in_json)
+    _finish_import(parts, import_id, in_json=in_json)
 
 
 @imports_group.command("export")
@@ -123,42 +123,44 @@ def _begin_import(
         raise
 
 
-def _finish_import(parts: Services, run_id: int, *, in_json: bool) -> None:
+def _finish_import(parts: Services, import_id: int, *, in_json: bool) -> None:
     """Work until it is done, show how far it is, and report. Status 1 where it did not end."""
     tune_garbage_collector()
     voice = _ProgressBar()
     bench = ImportContext(
         parts.database.transaction, parts.settings.imports, utc_now, tell=voice.tell
     )
-    if not run_import(bench, run_id):
+    if not run_import(bench, import_id):
         raise Conflict("There is nothing to do on this import, or a worker is at it already.")
     voice.end()
     with parts.database.reading() as session:
-        run = session.get_one(ImportRun, run_id)
+        run = session.get_one(ImportRun, import_id)
         print_result(_import_as_data(run), in_json=in_json)
         if not in_json:
             for one in reports.list_import_problems(session, run):
                 why = reports.explain_problem(one.code, one.cell)
                 click.echo(f"line {one.line}: {one.cell or '(empty)'}: {why}", err=True)
-    if run.state not in {ImportState.CHECKED, ImportState.DONE, ImportState.UNDONE}:
+    if run.state not in {ImportState.DRY_RUN_DONE, ImportState.DONE, ImportState.UNDONE}:
         raise SystemExit(1)
 
 
 def _import_as_data(run: ImportRun) -> dict[str, object]:
-    counts = {verdict.value: run.counts.get(verdict, 0) for verdict in reports.OUTCOME_WORDS}
+    counts = {
+        verdict.value: run.outcome_counts.get(verdict, 0) for verdict in reports.OUTCOME_WORDS
+    }
     undone: dict[str, object] = {
-        key: run.expected[key] for key in ("undone", "kept") if key in run.expected
+        key: run.undo_counts[key] for key in ("undone", "kept") if key in run.undo_counts
     }
     return {
         "import": run.id,
         "state": run.state.value,
-        "rows": run.rows,
+        "rows": run.rows_read,
         **counts,
         **undone,
         "encoding": run.encoding,
         "separator": run.separator,
-        "seconds": round(run.worked, 1),
-        "trouble": run.trouble or "",
+        "worked_seconds": round(run.worked_seconds, 1),
+        "failure_reason": run.failure_reason or "",
     }
 
 
@@ -169,9 +171,9 @@ class _ProgressBar:
         self._on_terminal, self._said = sys.stderr.isatty(), time.monotonic()
 
     def tell(self, run: ImportRun) -> None:
-        part = min(run.position / run.size, 1) if run.size else 1
-        rate = run.rows / run.worked if run.worked else 0
-        words = f"{part:4.0%}  {run.rows:,} rows, {rate:,.0f} a second"
+        part = min(run.byte_offset / run.size, 1) if run.size else 1
+        rate = run.rows_read / run.worked_seconds if run.worked_seconds else 0
+        words = f"{part:4.0%}  {run.rows_read:,} rows, {rate:,.0f} a second"
         if self._on_terminal:
             bar = "#" * round(part * 30)
             click.echo(f"\r[{bar:<30}] {words}  ", nl=False, err=True)

@@ -315,7 +315,7 @@ def _unstage_changed_meanwhile(run: ImportRun) -> Any:
 
 def _insert_consents(session: Session, run: ImportRun, now: datetime) -> Any:
     kind = table_of(Consent).c.action.type
-    version = save_wording(session, run.basis, now=now) if run.basis else None
+    version = save_wording(session, run.consent_source, now=now) if run.consent_source else None
     left = staging_table.c.after == UNSUBSCRIBED
     rows = select(
         staging_table.c.person,
@@ -334,7 +334,13 @@ def _insert_consents(session: Session, run: ImportRun, now: datetime) -> Any:
 
 def _record_imported_subscriptions(session: Session, run: ImportRun) -> None:
     """What was done to whom. Who is new to the house was in no piece before."""
-    columns = ("run_id", "subscriber_id", "made", "before", "after")
+    columns = (
+        "import_id",
+        "subscriber_id",
+        "created_subscriber",
+        "state_before",
+        "state_after",
+    )
     rows = select(
         literal(run.id),
         staging_table.c.person,
@@ -350,7 +356,7 @@ def _record_imported_subscriptions(session: Session, run: ImportRun) -> None:
     )
     session.execute(
         known.on_conflict_do_update(
-            index_elements=[ImportedSubscription.run_id, ImportedSubscription.subscriber_id],
-            set_={"after": known.excluded.after},
+            index_elements=[ImportedSubscription.import_id, ImportedSubscription.subscriber_id],
+            set_={"state_after": known.excluded.state_after},
         )
     )

@@ -24,27 +24,29 @@ class StatedStatus(StrEnum):
 
     SUBSCRIBED = "subscribed"
     PENDING = "pending"
-    LEFT = "left"
+    UNSUBSCRIBED = "unsubscribed"
     BOUNCED = "bounced"
     COMPLAINED = "complained"
 
 
-DO_NOT_MAIL_STATUSES = frozenset({StatedStatus.LEFT, StatedStatus.BOUNCED, StatedStatus.COMPLAINED})
+DO_NOT_MAIL_STATUSES = frozenset(
+    {StatedStatus.UNSUBSCRIBED, StatedStatus.BOUNCED, StatedStatus.COMPLAINED}
+)
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "email": (
         *("email", "email address", "e-mail", "e-mail address", "email_address", "address"),
         *("subscriber", "mail", "e-mail-adresse", "adresse e-mail", "correo electrónico"),
     ),
-    "state": (
+    "status": (
         *("state", "status", "subscribed_to_emails", "subscription_status", "subscriber_type"),
         *("type", "email status"),
     ),
-    "since": (
+    "subscribed_at": (
         *("confirmed_at", "confirm_time", "optin_time", "subscribed_at", "subscribed at"),
         *("created_at", "creation_date", "start date", "subscription date", "created at"),
     ),
-    "left": (
+    "unsubscribed": (
         *("left_at", "unsub_time", "unsubscribed_at", "unsubscription_date", "unsubscribed"),
         *("email_disabled", "unsubscribe date"),
     ),
@@ -84,7 +86,7 @@ STATUS_WORDS: Mapping[str, StatedStatus] = {
             *("left", "unsubscribed", "inactive", "disabled", "false", "no", "0", "removed"),
             *("archived", "blocklisted", "blocked", "deleted", "non-subscribed", "nonsubscribed"),
         ),
-        StatedStatus.LEFT,
+        StatedStatus.UNSUBSCRIBED,
     ),
     **dict.fromkeys(
         ("bounced", "cleaned", "undeliverable", "invalid", "hard_bounced"), StatedStatus.BOUNCED
@@ -132,13 +134,13 @@ _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*\Z")
 class ColumnMapping:
     """Where things stand in a row, from 0; None where the file has no such thing.
 
-    In `left` and `bounced` any value but a no means that it is so; a date says since when.
+    In `unsubscribed` and `bounced` any value but a no means that it is so; a date says since when.
     """
 
     email: int
-    state: int | None = None
-    since: int | None = None
-    left: int | None = None
+    status: int | None = None
+    subscribed_at: int | None = None
+    unsubscribed: int | None = None
     bounced: int | None = None
 
     @classmethod
@@ -154,9 +156,9 @@ class ParsedRow(NamedTuple):
 
     line: int
     address: EmailAddress | None
-    kind: StatedStatus
-    since: datetime | None
-    ended: datetime | None
+    status: StatedStatus
+    subscribed_at: datetime | None
+    ended_at: datetime | None
     code: str
     cell: str
 
@@ -170,12 +172,12 @@ def propose_column_mapping(rows: Sequence[Sequence[str]]) -> tuple[ColumnMapping
     has_header = not any(_is_address(cell) for cell in first)
     found = _find_columns_by_name(first) if has_header else {}
     others = rows[1 if has_header else 0 :]
-    if "state" in found and not any(
-        find_stated_status(_text_of_cell(row, found["state"])) for row in others
+    if "status" in found and not any(
+        find_stated_status(_text_of_cell(row, found["status"])) for row in others
     ):
         # Some other kind of state, or of type.
-        del found["state"]
-    if "state" not in found:
+        del found["status"]
+    if "status" not in found:
         found |= _find_status_column(others, set(found.values()))
     email = _find_email_column(others, found.get("email"))
     if email is None:
@@ -191,7 +193,7 @@ def _find_status_column(rows: Sequence[Sequence[str]], taken: Collection[int]) -
     for column in set(range(max(map(len, rows), default=0))) - set(taken):
         words = {normalize_word(_text_of_cell(row, column)) for row in rows} - {""}
         if words & UNMISTAKABLE_STATUS_WORDS and all(map(find_stated_status, words)):
-            return {"state": column}
+            return {"status": column}
     return {}
 
 
@@ -206,7 +208,7 @@ def parse_row(record: CsvRecord, columns: ColumnMapping) -> ParsedRow:
     address = parse_address_cell(cell)
     if address is None:
         return _invalid_row(line, "address" if cell.strip(INVISIBLE_CHARACTERS) else "empty", cell)
-    if columns.state is columns.left is columns.bounced is columns.since is None:
+    if columns.status is columns.unsubscribed is columns.bounced is columns.subscribed_at is None:
         return ParsedRow(line, address, StatedStatus.SUBSCRIBED, None, None, "", "")
     return _parse_statuses(line, address, cells, columns)
 
@@ -247,14 +249,14 @@ def _parse_statuses(
     line: int, address: EmailAddress, cells: list[str], columns: ColumnMapping
 ) -> ParsedRow:
     kind, ended = StatedStatus.SUBSCRIBED, None
-    if columns.state is not None:
-        word = _text_of_cell(cells, columns.state)
+    if columns.status is not None:
+        word = _text_of_cell(cells, columns.status)
         known = find_stated_status(word)
         if known is None:
-            return _invalid_row(line, "state", word)
+            return _invalid_row(line, "status", word)
         kind = known
     for column, means in (
-        (columns.left, StatedStatus.LEFT),
+        (columns.unsubscribed, StatedStatus.UNSUBSCRIBED),
         (columns.bounced, StatedStatus.BOUNCED),
     ):
         told = "" if column is None else _text_of_cell(cells, column)
@@ -265,7 +267,9 @@ def _parse_statuses(
         ):
             kind, ended = means, parse_import_moment(told)
     since = (
-        None if columns.since is None else parse_import_moment(_text_of_cell(cells, columns.since))
+        None
+        if columns.subscribed_at is None
+        else parse_import_moment(_text_of_cell(cells, columns.subscribed_at))
     )
     return ParsedRow(line, address, kind, since, ended, "", "")
 

@@ -94,7 +94,9 @@ def blank_address_in_files(session: Session, folder: Path, canonical: str) -> No
     As many bytes stay, so that a run that was stopped goes on where it was; it then finds a row
     without an address. A file that is kept on another machine is not reached.
     """
-    kept = select(ImportRun.stored, ImportRun.encoding).where(ImportRun.stored.is_not(None))
+    kept = select(ImportRun.stored_name, ImportRun.encoding).where(
+        ImportRun.stored_name.is_not(None)
+    )
     for name, encoding in session.execute(kept):
         path = import_file_path(folder, name)
         if path.exists():

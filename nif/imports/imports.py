@@ -37,7 +37,7 @@ PREVIEW_ROWS = 20
 KEEP_FILES_FOR = timedelta(days=30)
 MIN_CONSENT_SOURCE_LENGTH, MAX_CONSENT_SOURCE_LENGTH = 20, 2000
 ENDED_STATES = (ImportState.DONE, ImportState.UNDONE)
-EDITABLE_STATES = frozenset({ImportState.READ, ImportState.CHECKED})
+EDITABLE_STATES = frozenset({ImportState.UPLOADED, ImportState.DRY_RUN_DONE})
 ALREADY_BEGUN = "This import has begun: how it is read cannot be changed any more."
 MAX_PREVIEW_COLUMNS = 60
 """Columns that are shown. More are not meant."""
@@ -76,16 +76,17 @@ def create_import(
     run = ImportRun(
         list_id=mailing_list.id,
         file_name=shorten_cell(file_name) or "a file",
-        stored=stored.name,
+        stored_name=stored.name,
         size=stored.size,
         encoding=form.encoding.value,
         separator=form.separator,
         has_header=has_header,
         columns=columns.stored(),
-        basis="",
-        confirmed=False,
-        state=ImportState.READ,
-        expected={},
+        consent_source="",
+        confirmed_elsewhere=False,
+        state=ImportState.UPLOADED,
+        dry_run_counts={},
+        undo_counts={},
         created_at=now,
     )
     reset_import(session, run)
@@ -94,9 +95,9 @@ def create_import(
     return run
 
 
-def get_import(session: Session, list_id: int, run_id: int, *, lock: bool = False) -> ImportRun:
+def get_import(session: Session, list_id: int, import_id: int, *, lock: bool = False) -> ImportRun:
     """Raises NotFound, for a run of another list too."""
-    query = select(ImportRun).where(ImportRun.id == run_id, ImportRun.list_id == list_id)
+    query = select(ImportRun).where(ImportRun.id == import_id, ImportRun.list_id == list_id)
     run = session.scalar(query.with_for_update() if lock else query)
     if run is None:
         raise NotFound("There is no such import.")
@@ -123,13 +124,13 @@ def change_import_layout(
         raise Invalid(problems)
     run.encoding, run.separator, run.has_header = encoding, separator, has_header
     run.columns = columns.stored()
-    run.state, run.expected = ImportState.READ, {}
+    run.state, run.dry_run_counts = ImportState.UPLOADED, {}
 
 
 def reopen_import_layout(run: ImportRun) -> None:
     """Back to the choices. Raises Conflict."""
     _expect_state(run, EDITABLE_STATES, ALREADY_BEGUN)
-    run.state, run.expected = ImportState.READ, {}
+    run.state, run.dry_run_counts = ImportState.UPLOADED, {}
 
 
 def set_consent_source(run: ImportRun, basis: str, *, confirmed: bool) -> None:
@@ -138,11 +139,11 @@ def set_consent_source(run: ImportRun, basis: str, *, confirmed: bool) -> None:
     if not MIN_CONSENT_SOURCE_LENGTH <= len(words) <= MAX_CONSENT_SOURCE_LENGTH:
         raise Invalid(
             {
-                "basis": "Say in a sentence why these people may be mailed: where they signed up, "
-                f"when, and to what. At most {MAX_CONSENT_SOURCE_LENGTH:,} characters."
+                "consent_source": "Say in a sentence why these people may be mailed: where they "
+                f"signed up, when, and to what. At most {MAX_CONSENT_SOURCE_LENGTH:,} characters."
             }
         )
-    run.basis, run.confirmed = words, confirmed
+    run.consent_source, run.confirmed_elsewhere = words, confirmed
 
 
 def start_dry_run(session: Session, run: ImportRun) -> None:
@@ -150,7 +151,7 @@ def start_dry_run(session: Session, run: ImportRun) -> None:
     _expect_state(run, EDITABLE_STATES, "This import has begun already.")
     _expect_consent_source(run)
     reset_import(session, run)
-    run.state, run.expected = ImportState.CHECKING, {}
+    run.state, run.dry_run_counts = ImportState.DRY_RUNNING, {}
 
 
 def start_import(session: Session, run: ImportRun, *, now: datetime) -> None:
@@ -158,13 +159,13 @@ def start_import(session: Session, run: ImportRun, *, now: datetime) -> None:
     _expect_state(run, EDITABLE_STATES, "This import has begun already.")
     _expect_consent_source(run)
     reset_import(session, run)
-    run.state, run.started_at, run.trouble = ImportState.RUNNING, now, None
+    run.state, run.started_at, run.failure_reason = ImportState.RUNNING, now, None
 
 
 def stop_import(run: ImportRun) -> None:
     """Have it end after the piece that is under way. Raises Conflict."""
-    if run.state is ImportState.CHECKING:
-        run.state = ImportState.READ
+    if run.state is ImportState.DRY_RUNNING:
+        run.state = ImportState.UPLOADED
         return
     _expect_state(run, {ImportState.RUNNING}, "This import is not under way.")
     run.state = ImportState.STOPPED
@@ -177,7 +178,7 @@ def resume_import(run: ImportRun) -> None:
         {ImportState.STOPPED, ImportState.FAILED},
         "This import did not stop, so it cannot go on.",
     )
-    run.state, run.trouble = ImportState.RUNNING, None
+    run.state, run.failure_reason = ImportState.RUNNING, None
 
 
 def start_undo(run: ImportRun) -> None:
@@ -187,12 +188,13 @@ def start_undo(run: ImportRun) -> None:
         {ImportState.STOPPED, ImportState.DONE, ImportState.FAILED},
         "Only what has been imported can be undone, and only once.",
     )
-    run.state, run.cursor, run.expected, run.worked = ImportState.UNDOING, 0, {}, 0.0
+    run.state, run.undo_counts = ImportState.UNDOING, {}
+    run.undone_through_id, run.worked_seconds = 0, 0.0
 
 
 def preview_import(folder: Path, run: ImportRun) -> ImportPreview:
     """The first rows as they are read with what is chosen. Raises NotFound."""
-    with open_import_file(folder, run.stored) as file:
+    with open_import_file(folder, run.stored_name) as file:
         form = chosen_csv_format(file, run.encoding, run.separator)
         reader = read_records(CsvLines(file, form), run.separator)
         found = list(islice(reader, PREVIEW_ROWS + run.has_header))
@@ -212,17 +214,19 @@ def preview_import(folder: Path, run: ImportRun) -> ImportPreview:
 
 def detach_expired_files(session: Session, *, now: datetime) -> list[str]:
     """The files that nobody needs any more, from now on nobody's; the caller deletes them."""
-    waiting = ImportRun.state.in_((ImportState.RUNNING, ImportState.CHECKING, ImportState.UNDOING))
+    waiting = ImportRun.state.in_(
+        (ImportState.RUNNING, ImportState.DRY_RUNNING, ImportState.UNDOING)
+    )
     old = select(ImportRun).where(
-        ImportRun.stored.is_not(None),
+        ImportRun.stored_name.is_not(None),
         or_(ImportRun.created_at <= now - KEEP_FILES_FOR, ImportRun.state.in_(ENDED_STATES)),
         ~waiting,
     )
     names = []
     for run in session.scalars(old):
-        if run.stored is not None:
-            names.append(run.stored)
-            run.stored = None
+        if run.stored_name is not None:
+            names.append(run.stored_name)
+            run.stored_name = None
     return names
 
 
@@ -231,9 +235,11 @@ def can_undo_import(session: Session, run: ImportRun) -> bool:
     if run.state not in {ImportState.STOPPED, ImportState.DONE, ImportState.FAILED}:
         return False
     any_row = (
-        select(ImportedSubscription.run_id).where(ImportedSubscription.run_id == run.id).limit(1)
+        select(ImportedSubscription.import_id)
+        .where(ImportedSubscription.import_id == run.id)
+        .limit(1)
     )
-    return bool(run.counts.get("off")) or session.scalar(any_row) is not None
+    return bool(run.outcome_counts.get("skipped")) or session.scalar(any_row) is not None
 
 
 def _read_first_rows(file: IO[bytes], form: CsvFormat) -> list[list[str]]:
@@ -256,5 +262,5 @@ def _expect_state(
 
 
 def _expect_consent_source(run: ImportRun) -> None:
-    if not run.basis:
+    if not run.consent_source:
         raise Conflict("Nobody has said yet why these people may be mailed.")

@@ -1,4 +1,4 @@
-"""An import: the file, what was chosen, how far it is, and what it did to whom."""
+"""An import run: the file, how it is read, how far it has come, and what it changed."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,11 +13,14 @@ from nif.subscriptions.models import MailingList, SubscriptionState
 
 
 class ImportState(StrEnum):
-    """CHECKING, RUNNING and UNDOING are for a worker; all others wait for a person, or are ends."""
+    """DRY_RUNNING, RUNNING and UNDOING are worked on by a worker.
 
-    READ = "read"
-    CHECKING = "checking"
-    CHECKED = "checked"
+    The other states wait for a person or are final.
+    """
+
+    UPLOADED = "uploaded"
+    DRY_RUNNING = "dry_running"
+    DRY_RUN_DONE = "dry_run_done"
     RUNNING = "running"
     STOPPED = "stopped"
     DONE = "done"
@@ -26,29 +29,30 @@ class ImportState(StrEnum):
     FAILED = "failed"
 
 
-WORKER_STATES = (ImportState.CHECKING, ImportState.RUNNING, ImportState.UNDOING)
+WORKER_STATES = (ImportState.DRY_RUNNING, ImportState.RUNNING, ImportState.UNDOING)
 
 
 class RowOutcome(StrEnum):
-    """What becomes of a row. Each row has one, so that the counts add up to the rows."""
+    """What happens to a row. Each row has exactly one, so the counts add up to the rows read."""
 
     NEW = "new"
     CHANGED = "changed"
-    THERE = "there"
-    OFF = "off"
-    LEFT = "left"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    UNSUBSCRIBED = "unsubscribed"
     SUPPRESSED = "suppressed"
     INVALID = "invalid"
 
 
 class ImportRun(Base):
-    """One file on its way into one list.
+    """The import of one file into one list.
 
-    `counts` holds how many rows there were of each verdict, `expected` the same of the last check,
-    `reasons` how many problems of each kind. `position` is in bytes, `line` the last line that was
-    read; both move in the transaction that writes what stood before them. `cursor` is how far
-    undoing is. A worker holds the run as `holder` while `beaten_at` is fresh; `worked` is in
-    seconds.
+    `outcome_counts` counts rows by RowOutcome, `dry_run_counts` is what the last dry run counted,
+    `problem_counts` counts rejected rows by problem code, and `undo_counts` counts subscribers
+    `undone` and `kept` by undoing. `byte_offset` is where the next row starts and `lines_read` is
+    the number of lines before it; both are committed together with the rows before them.
+    `undone_through_id` is the last subscriber id that undoing has handled. A worker holds the run
+    as `lease_holder` for as long as it keeps `lease_renewed_at` recent.
     """
 
     __tablename__ = "import_run"
@@ -58,62 +62,63 @@ class ImportRun(Base):
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id))
     account_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     file_name: Mapped[str]
-    stored: Mapped[str | None]
+    stored_name: Mapped[str | None]
     size: Mapped[int] = mapped_column(BigInteger)
     encoding: Mapped[str]
     separator: Mapped[str]
     has_header: Mapped[bool]
     columns: Mapped[dict[str, Any]]
-    basis: Mapped[str]
-    confirmed: Mapped[bool]
+    consent_source: Mapped[str]
+    confirmed_elsewhere: Mapped[bool]
     state: Mapped[ImportState]
-    position: Mapped[int] = mapped_column(BigInteger)
-    line: Mapped[int]
-    cursor: Mapped[int] = mapped_column(BigInteger)
-    counts: Mapped[dict[str, Any]]
-    expected: Mapped[dict[str, Any]]
-    reasons: Mapped[dict[str, Any]]
-    worked: Mapped[float]
-    trouble: Mapped[str | None]
+    byte_offset: Mapped[int] = mapped_column(BigInteger)
+    lines_read: Mapped[int]
+    undone_through_id: Mapped[int] = mapped_column(BigInteger)
+    outcome_counts: Mapped[dict[str, Any]]
+    dry_run_counts: Mapped[dict[str, Any]]
+    undo_counts: Mapped[dict[str, Any]]
+    problem_counts: Mapped[dict[str, Any]]
+    worked_seconds: Mapped[float]
+    failure_reason: Mapped[str | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    holder: Mapped[str | None]
-    beaten_at: Mapped[datetime | None]
+    lease_holder: Mapped[str | None]
+    lease_renewed_at: Mapped[datetime | None]
 
     mailing_list: Mapped[MailingList] = relationship()
 
     @property
-    def rows(self) -> int:
-        """How many rows were read so far."""
-        return sum(self.counts.values())
+    def rows_read(self) -> int:
+        return sum(self.outcome_counts.values())
 
     @property
     def source(self) -> str:
-        """What consents and suppressions name as where they come from."""
+        """The source that consents and suppressions written by this run carry."""
         return f"import:{self.id}"
 
 
 class ImportedSubscription(Base):
-    """What a run did to one subscriber: all that undoing needs. `made` says that it made them."""
+    """What a run changed for one subscriber: everything that undoing needs."""
 
-    __tablename__ = "import_row"
+    __tablename__ = "imported_subscription"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    # No foreign keys, as in a send's deliveries: a million checks, and the run outlives people.
-    run_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    # No foreign keys, as for deliveries: they would cost a million checks, and erasing a
+    # subscriber or deleting one by undoing must not need the run.
+    import_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    made: Mapped[bool]
-    before: Mapped[SubscriptionState | None]
-    after: Mapped[SubscriptionState]
+    created_subscriber: Mapped[bool]
+    state_before: Mapped[SubscriptionState | None]
+    state_after: Mapped[SubscriptionState]
 
 
 class ImportProblem(Base):
-    """A row that was not taken, and why. `cell` is what stood there, shortened."""
+    """A rejected row and the reason. `cell` is the text of its address cell, shortened."""
 
     __tablename__ = "import_problem"
 
-    run_id: Mapped[int] = mapped_column(ForeignKey(ImportRun.id), primary_key=True)
+    import_id: Mapped[int] = mapped_column(ForeignKey(ImportRun.id), primary_key=True)
     line: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     code: Mapped[str]
     cell: Mapped[str]

@@ -49,7 +49,7 @@ def find_repermission_obstacle(session: Session, run: ImportRun) -> str | None:
     """Why the people of an import cannot be asked to confirm; None where they can."""
     if run.state not in {ImportState.DONE, ImportState.STOPPED}:
         return IMPORT_NOT_DONE
-    if run.confirmed:
+    if run.confirmed_elsewhere:
         return CONFIRMED_ELSEWHERE
     return ALREADY_ASKED if find_campaign_of_import(session, run.id) is not None else None
 
@@ -76,7 +76,7 @@ def min_per_hour(people: int, within: timedelta) -> int:
 
 def draft_import_confirmation(desk: MailWriter, run: ImportRun) -> Message:
     """What they would get."""
-    return write_imported_repermission_message(desk, run.mailing_list, run.basis)
+    return write_imported_repermission_message(desk, run.mailing_list, run.consent_source)
 
 
 def start_import_repermission(
@@ -140,8 +140,8 @@ def _select_unconfirmed(run: ImportRun) -> Select[*tuple[int]]:
         )
         .outerjoin(Suppression, Suppression.canonical == Subscriber.canonical)
         .where(
-            ImportedSubscription.run_id == run.id,
-            ImportedSubscription.after == SubscriptionState.PENDING,
+            ImportedSubscription.import_id == run.id,
+            ImportedSubscription.state_after == SubscriptionState.PENDING,
             Subscription.state == SubscriptionState.PENDING,
             Suppression.canonical.is_(None),
             ~_signed_up_themselves(run),

@@ -21,9 +21,18 @@ from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState
 OUTCOME_WORDS = {
     RowOutcome.NEW: ("New", "come onto the list"),
     RowOutcome.CHANGED: ("Changed", "were asked and never confirmed; now count as confirmed"),
-    RowOutcome.THERE: ("Already there", "stay as they are, and so does whoever stands here twice"),
-    RowOutcome.OFF: ("Kept off", "the file says that they left, bounced or complained: noted here"),
-    RowOutcome.LEFT: ("Left before", "have left this list: only they themselves can come back"),
+    RowOutcome.UNCHANGED: (
+        "Already there",
+        "stay as they are, and so does whoever stands here twice",
+    ),
+    RowOutcome.SKIPPED: (
+        "Skipped",
+        "the file says that they left, bounced or complained: noted here",
+    ),
+    RowOutcome.UNSUBSCRIBED: (
+        "Unsubscribed before",
+        "have left this list: only they themselves can come back",
+    ),
     RowOutcome.SUPPRESSED: ("Suppressed", "are never mailed again by this house"),
     RowOutcome.INVALID: ("Invalid", "cannot be read, or hold no address"),
 }
@@ -35,8 +44,8 @@ PROBLEM_WORDS = {
     "short": "This row has fewer columns than the others; there is no address in it.",
     "long": "This line or cell is far too long to be one of a table.",
     "quote": "A quotation mark is opened here and not closed.",
-    "state": "We do not know this state, so nobody is mailed because of it.",
-    "left": "Has left this list.",
+    "status": "We do not know this state, so nobody is mailed because of it.",
+    "unsubscribed": "Has left this list.",
     "suppressed_bounced": "Suppressed: mail to this address bounced.",
     "suppressed_complained": "Suppressed: its reader complained.",
     "suppressed_unsubscribed": "Suppressed: its reader wants no more mail of ours.",
@@ -61,13 +70,13 @@ def list_import_problems(
     session: Session, run: ImportRun, *, most: int = PROBLEMS_SHOWN
 ) -> list[ImportProblem]:
     """The first rows of a run that were not taken."""
-    query = select(ImportProblem).where(ImportProblem.run_id == run.id)
+    query = select(ImportProblem).where(ImportProblem.import_id == run.id)
     return list(session.scalars(query.order_by(ImportProblem.line).limit(most)))
 
 
 def stream_problem_report(session: Session, run: ImportRun) -> Iterator[str]:
     """Every row that was not taken and is kept, as CSV: line, what stood there, why."""
-    query = select(ImportProblem).where(ImportProblem.run_id == run.id)
+    query = select(ImportProblem).where(ImportProblem.import_id == run.id)
     found = session.scalars(
         query.order_by(ImportProblem.line), execution_options={"yield_per": 1000}
     )

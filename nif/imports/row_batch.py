@@ -175,14 +175,16 @@ def decide_rows(
             continue
         canonical = row.address.canonical
         standing = known.get(canonical, UNKNOWN_ADDRESS)
-        verdict, after = decide_row(standing, row.kind, row.ended, confirmed=run.confirmed)
+        verdict, after = decide_row(
+            standing, row.status, row.ended_at, confirmed=run.confirmed_elsewhere
+        )
         weighed.counts[verdict] += 1
         if after is not standing:
             weighed.before.setdefault(canonical, standing)
             weighed.after[canonical] = known[canonical] = after
             weighed.said[canonical] = row
-        elif verdict is RowOutcome.SUPPRESSED or verdict is RowOutcome.LEFT:
-            code = f"suppressed_{standing.suppressed}" if standing.suppressed else "left"
+        elif verdict is RowOutcome.SUPPRESSED or verdict is RowOutcome.UNSUBSCRIBED:
+            code = f"suppressed_{standing.suppressed}" if standing.suppressed else "unsubscribed"
             was_erased = standing.suppressed is SuppressionReason.ERASED
             cell = ERASED_PLACEHOLDER if was_erased else shorten_cell(row.address.written)
             weighed.problems.append(RowProblem(row.line, code, cell))
@@ -203,8 +205,8 @@ def changes_of_rows(weighed: DecidedRows, *, now: datetime) -> PlannedChanges:
                     row.address,
                     before.state,
                     after.state,
-                    _unless_future(row.since, now),
-                    _unless_future(row.ended, now),
+                    _unless_future(row.subscribed_at, now),
+                    _unless_future(row.ended_at, now),
                 )
             )
     return changes
@@ -218,7 +220,7 @@ def _load_statuses_of_rows(
     grave = {
         row.address.canonical
         for row in rows
-        if row.address is not None and row.kind in DO_NOT_MAIL_STATUSES
+        if row.address is not None and row.status in DO_NOT_MAIL_STATUSES
     }
     add_own_confirmations(session, list_id, known, grave)
     if rehearsal is not None:

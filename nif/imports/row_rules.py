@@ -63,12 +63,12 @@ def decide_row(
         return RowOutcome.NEW, known._replace(state=wanted)
     if known.state is SubscriptionState.PENDING and wanted is SubscriptionState.CONFIRMED:
         return RowOutcome.CHANGED, known._replace(state=wanted)
-    return RowOutcome.THERE, known
+    return RowOutcome.UNCHANGED, known
 
 
 def _decide_former_subscriber(known: AddressStatus) -> tuple[RowOutcome, AddressStatus]:
     is_back = known.state is SubscriptionState.CONFIRMED
-    return (RowOutcome.THERE if is_back else RowOutcome.LEFT), known
+    return (RowOutcome.UNCHANGED if is_back else RowOutcome.UNSUBSCRIBED), known
 
 
 def _decide_do_not_mail(
@@ -77,11 +77,11 @@ def _decide_do_not_mail(
     """Who left or bounced elsewhere, unless they confirmed here since."""
     since_then = known.own is not None and ended is not None and known.own > ended
     if since_then and kind is not StatedStatus.COMPLAINED:
-        return RowOutcome.THERE, known
-    if kind is StatedStatus.LEFT:
+        return RowOutcome.UNCHANGED, known
+    if kind is StatedStatus.UNSUBSCRIBED:
         if known.state is SubscriptionState.LEFT:
-            return RowOutcome.THERE, known
-        return RowOutcome.OFF, known._replace(state=SubscriptionState.LEFT, had_left=True)
+            return RowOutcome.UNCHANGED, known
+        return RowOutcome.SKIPPED, known._replace(state=SubscriptionState.LEFT, had_left=True)
     if known.suppressed is not None:
-        return RowOutcome.THERE, known
-    return RowOutcome.OFF, known._replace(suppressed=REASON_BY_STATUS[kind])
+        return RowOutcome.UNCHANGED, known
+    return RowOutcome.SKIPPED, known._replace(suppressed=REASON_BY_STATUS[kind])

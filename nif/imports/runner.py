@@ -54,59 +54,61 @@ def new_lease_holder() -> str:
 def find_due_import(session: Session, *, now: datetime) -> int | None:
     """The oldest run that work is to be done on and that nobody is at."""
     waiting = (
-        select(ImportRun.id, ImportRun.holder, ImportRun.beaten_at)
+        select(ImportRun.id, ImportRun.lease_holder, ImportRun.lease_renewed_at)
         .where(ImportRun.state.in_(WORKER_STATES))
         .order_by(ImportRun.id)
     )
-    for run_id, holder, beaten_at in session.execute(waiting):
+    for import_id, holder, beaten_at in session.execute(waiting):
         if (
             holder is None
             or beaten_at is None
             or beaten_at <= now - IMPORT_LEASE
             or _is_dead_process(holder)
         ):
-            return int(run_id)
+            return int(import_id)
     return None
 
 
-def claim_import(session: Session, run_id: int, holder: str, *, now: datetime) -> ImportRun | None:
+def claim_import(
+    session: Session, import_id: int, holder: str, *, now: datetime
+) -> ImportRun | None:
     """Take a run; None where there is nothing to do, or somebody is at it."""
     found = session.execute(
-        select(ImportRun.state, ImportRun.holder).where(ImportRun.id == run_id)
+        select(ImportRun.state, ImportRun.lease_holder).where(ImportRun.id == import_id)
     ).first()
     if found is None or found.state not in WORKER_STATES:
         return None
-    free = [ImportRun.holder.is_(None), ImportRun.beaten_at <= now - IMPORT_LEASE]
-    if found.holder is not None and _is_dead_process(found.holder):
-        free.append(ImportRun.holder == found.holder)
+    free = [ImportRun.lease_holder.is_(None), ImportRun.lease_renewed_at <= now - IMPORT_LEASE]
+    if found.lease_holder is not None and _is_dead_process(found.lease_holder):
+        free.append(ImportRun.lease_holder == found.lease_holder)
     return session.scalar(
         update(ImportRun)
-        .where(ImportRun.id == run_id, ImportRun.state == found.state, or_(*free))
-        .values(holder=holder, beaten_at=now)
+        .where(ImportRun.id == import_id, ImportRun.state == found.state, or_(*free))
+        .values(lease_holder=holder, lease_renewed_at=now)
         .returning(ImportRun)
     )
 
 
 def lock_claimed_import(
-    session: Session, run_id: int, holder: str, state: ImportState, *, now: datetime
+    session: Session, import_id: int, holder: str, state: ImportState, *, now: datetime
 ) -> ImportRun:
     """The run, locked, for a piece of work that `holder` does on it. Raises Lost."""
     mine = select(ImportRun).where(
-        ImportRun.id == run_id, ImportRun.holder == holder, ImportRun.state == state
+        ImportRun.id == import_id, ImportRun.lease_holder == holder, ImportRun.state == state
     )
     run = session.scalar(mine.with_for_update())
     if run is None:
         raise ImportLeaseLost("Somebody else is at this import now, or it was stopped.")
-    run.beaten_at = now
+    run.lease_renewed_at = now
     return run
 
 
-def release_import(session: Session, run_id: int, holder: str) -> None:
+def release_import(session: Session, import_id: int, holder: str) -> None:
     """Give a run back, so that others need not wait."""
     session.execute(
         update(ImportRun)
-        .where(ImportRun.id == run_id, ImportRun.holder == holder)
-        .values(holder=None, beaten_at=None)
+        .where(ImportRun.id == import_id, ImportRun.lease_holder == holder)
+        .values(lease_holder=None, lease_renewed_at=None)
     )
 
 
@@ -227,7 +229,7 @@ class _ClaimedImport:
     SQLite, which works in our own process, each in its turn.
     """
 
-    run_id: int
+    import_id: int
     holder: str
     state: ImportState
     reading: Callable[[Generator[_RowBatch]], BatchReader[_RowBatch]]
@@ -238,31 +240,31 @@ def run_due_imports(bench: ImportContext) -> None:
     """Do what is to be done on all runs that nobody is at."""
     while not bench.stopping.is_set():
         with bench.transaction() as session:
-            run_id = find_due_import(session, now=bench.clock())
-        if run_id is None or not run_import(bench, run_id):
+            import_id = find_due_import(session, now=bench.clock())
+        if import_id is None or not run_import(bench, import_id):
             return
 
 
-def run_import(bench: ImportContext, run_id: int) -> bool:
+def run_import(bench: ImportContext, import_id: int) -> bool:
     """Do what is to be done on one run, to its end or until told to stop.
 
     False where there is nothing to do, or somebody else is at it.
     """
     holder = new_lease_holder()
     with bench.transaction() as session:
-        run = claim_import(session, run_id, holder, now=bench.clock())
+        run = claim_import(session, import_id, holder, now=bench.clock())
         is_elsewhere = session.get_bind().dialect.name == "postgresql"
     if run is None:
         return False
     hold = (
-        _ClaimedImport(run_id, holder, run.state, PrefetchingReader, POSTGRESQL_BATCH_ROWS)
+        _ClaimedImport(import_id, holder, run.state, PrefetchingReader, POSTGRESQL_BATCH_ROWS)
         if is_elsewhere
-        else _ClaimedImport(run_id, holder, run.state, SequentialReader, SQLITE_BATCH_ROWS)
+        else _ClaimedImport(import_id, holder, run.state, SequentialReader, SQLITE_BATCH_ROWS)
     )
     try:
         if run.state is ImportState.UNDOING:
             _undo_import(bench, hold)
-        elif run.state is ImportState.CHECKING:
+        elif run.state is ImportState.DRY_RUNNING:
             _dry_run(bench, hold)
         else:
             _process_file(bench, hold, run, None)
@@ -272,14 +274,16 @@ def run_import(bench: ImportContext, run_id: int) -> bool:
         _fail_import(bench, hold, str(error))
     finally:
         with bench.transaction() as session:
-            release_import(session, run_id, holder)
+            release_import(session, import_id, holder)
     return True
 
 
 def _dry_run(bench: ImportContext, hold: _ClaimedImport) -> None:
     """From the beginning, always: what a rehearsal remembers ends with it."""
     with bench.transaction() as session:
-        run = lock_claimed_import(session, hold.run_id, hold.holder, hold.state, now=bench.clock())
+        run = lock_claimed_import(
+            session, hold.import_id, hold.holder, hold.state, now=bench.clock()
+        )
         reset_import(session, run)
     rehearsal = DryRun()
     try:
@@ -290,9 +294,9 @@ def _dry_run(bench: ImportContext, hold: _ClaimedImport) -> None:
 
 def reset_import(session: Session, run: ImportRun) -> None:
     """Put a run before its first row."""
-    run.position, run.line, run.cursor, run.worked = 0, 0, 0, 0.0
-    run.counts, run.reasons = {}, {}
-    session.execute(delete(ImportProblem).where(ImportProblem.run_id == run.id))
+    run.byte_offset, run.lines_read, run.undone_through_id, run.worked_seconds = 0, 0, 0, 0.0
+    run.outcome_counts, run.problem_counts = {}, {}
+    session.execute(delete(ImportProblem).where(ImportProblem.import_id == run.id))
 
 
 def _process_file(
@@ -300,7 +304,7 @@ def _process_file(
 ) -> None:
     began = time.monotonic()
     with (
-        open_import_file(bench.folder, run.stored) as file,
+        open_import_file(bench.folder, run.stored_name) as file,
         closing(hold.reading(_read_batches(file, run, hold.size))) as pieces,
     ):
         for number, piece in enumerate(pieces, start=1):
@@ -308,12 +312,12 @@ def _process_file(
                 gc.collect()
             with bench.transaction() as session:
                 run = lock_claimed_import(
-                    session, hold.run_id, hold.holder, hold.state, now=bench.clock()
+                    session, hold.import_id, hold.holder, hold.state, now=bench.clock()
                 )
                 _process_batch(session, run, piece.rows, rehearsal, pieces.begin, now=bench.clock())
-                run.position, run.line = piece.position, piece.line
+                run.byte_offset, run.lines_read = piece.position, piece.line
                 ended = time.monotonic()
-                run.worked, began = run.worked + ended - began, ended
+                run.worked_seconds, began = run.worked_seconds + ended - began, ended
                 if piece.is_last:
                     _finish_file(session, run, now=bench.clock())
             bench.tell(run)
@@ -325,10 +329,10 @@ def _read_batches(file: IO[bytes], run: ImportRun, size: int) -> Generator[_RowB
     """The rest of a file from where the run stands; the last piece has less than the others."""
     columns = ColumnMapping.of(run.columns)
     lines = CsvLines(
-        file, chosen_csv_format(file, run.encoding, run.separator), run.position, run.line
+        file, chosen_csv_format(file, run.encoding, run.separator), run.byte_offset, run.lines_read
     )
     reader = read_records(lines, run.separator)
-    if run.has_header and run.line == 0:
+    if run.has_header and run.lines_read == 0:
         next(reader, None)
     while True:
         rows = [parse_row(record, columns) for record in islice(reader, size)]
@@ -351,18 +355,18 @@ def _process_batch(
     else:
         rehearsal.remember(weighed.after)
     _record_problems(session, run, weighed.problems)
-    run.counts = _add_counts(run.counts, weighed.counts)
+    run.outcome_counts = _add_counts(run.outcome_counts, weighed.counts)
 
 
 def _record_problems(session: Session, run: ImportRun, problems: list[RowProblem]) -> None:
-    room = max(0, MAX_STORED_PROBLEMS - sum(run.reasons.values()))
+    room = max(0, MAX_STORED_PROBLEMS - sum(run.problem_counts.values()))
     if problems[:room]:
-        rows = [{"run_id": run.id, **one._asdict()} for one in problems[:room]]
+        rows = [{"import_id": run.id, **one._asdict()} for one in problems[:room]]
         session.execute(insert(ImportProblem), rows)
     codes: dict[str, int] = {}
     for one in problems:
         codes[one.code] = codes.get(one.code, 0) + 1
-    run.reasons = _add_counts(run.reasons, codes)
+    run.problem_counts = _add_counts(run.problem_counts, codes)
 
 
 def _add_counts(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
@@ -370,11 +374,11 @@ def _add_counts(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str,
 
 
 def _finish_file(session: Session, run: ImportRun, *, now: datetime) -> None:
-    if run.state is ImportState.CHECKING:
-        run.state, run.expected = ImportState.CHECKED, run.counts
+    if run.state is ImportState.DRY_RUNNING:
+        run.state, run.dry_run_counts = ImportState.DRY_RUN_DONE, run.outcome_counts
         return
     run.state, run.finished_at = ImportState.DONE, now
-    if run.rows >= ANALYZE_FROM_ROWS and session.get_bind().dialect.name == "postgresql":
+    if run.rows_read >= ANALYZE_FROM_ROWS and session.get_bind().dialect.name == "postgresql":
         # PostgreSQL would find out by itself, but perhaps only after the next send.
         session.execute(text("ANALYZE subscriber, subscription, consent"))
 
@@ -383,11 +387,11 @@ def _undo_import(bench: ImportContext, hold: _ClaimedImport) -> None:
     while not bench.stopping.is_set():
         with bench.transaction() as session:
             now = bench.clock()
-            run = lock_claimed_import(session, hold.run_id, hold.holder, hold.state, now=now)
+            run = lock_claimed_import(session, hold.import_id, hold.holder, hold.state, now=now)
             is_done = undo_import_batch(session, run, SQLITE_BATCH_ROWS, now=now)
-            stored = run.stored
+            stored = run.stored_name
             if is_done:
-                run.stored = None
+                run.stored_name = None
         bench.tell(run)
         if is_done:
             delete_import_file(bench.folder, stored)
@@ -396,5 +400,7 @@ def _undo_import(bench: ImportContext, hold: _ClaimedImport) -> None:
 
 def _fail_import(bench: ImportContext, hold: _ClaimedImport, why: str) -> None:
     with bench.transaction() as session:
-        run = lock_claimed_import(session, hold.run_id, hold.holder, hold.state, now=bench.clock())
-        run.state, run.trouble = ImportState.FAILED, why
+        run = lock_claimed_import(
+            session, hold.import_id, hold.holder, hold.state, now=bench.clock()
+        )
+        run.state, run.failure_reason = ImportState.FAILED, why

@@ -29,12 +29,13 @@ BULK_WRITE = {"synchronize_session": False}
 def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datetime) -> bool:
     """Undo the next `size` of what a run did; True once nothing is left.
 
-    `expected` then holds `undone` and `kept`, of people.
+    `undo_counts` then holds how many subscribers were `undone` and `kept`.
     """
     rows = session.scalars(
         select(ImportedSubscription)
         .where(
-            ImportedSubscription.run_id == run.id, ImportedSubscription.subscriber_id > run.cursor
+            ImportedSubscription.import_id == run.id,
+            ImportedSubscription.subscriber_id > run.undone_through_id,
         )
         .order_by(ImportedSubscription.subscriber_id)
         .limit(size)
@@ -45,23 +46,25 @@ def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datet
     first, last = rows[0].subscriber_id, rows[-1].subscriber_id
     undone = set(session.scalars(_select_unchanged(run, first, last)))
     moves = Counter[StateChange](
-        (row.after, row.before) for row in rows if row.subscriber_id in undone
+        (row.state_after, row.state_before) for row in rows if row.subscriber_id in undone
     )
-    for before, after in {(row.before, row.after) for row in rows}:
+    for before, after in {(row.state_before, row.state_after) for row in rows}:
         ids = [
             row.subscriber_id
             for row in rows
-            if (row.before, row.after) == (before, after) and row.subscriber_id in undone
+            if (row.state_before, row.state_after) == (before, after)
+            and row.subscriber_id in undone
         ]
         _restore_subscriptions(session, run.list_id, ids, before, after)
     _delete_consents(session, run, undone)
     _delete_subscribers(
-        session, [r.subscriber_id for r in rows if r.made and r.subscriber_id in undone]
+        session,
+        [r.subscriber_id for r in rows if r.created_subscriber and r.subscriber_id in undone],
     )
     count_state_changes(session, run.list_id, moves, source=run.source, now=now)
-    run.cursor = last
-    told = {"undone": len(undone), "kept": len(rows) - len(undone)}
-    run.expected = {key: run.expected.get(key, 0) + told[key] for key in told}
+    run.undone_through_id = last
+    counts = {"undone": len(undone), "kept": len(rows) - len(undone)}
+    run.undo_counts = {key: run.undo_counts.get(key, 0) + counts[key] for key in counts}
     return False
 
 
@@ -87,9 +90,9 @@ def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
         select(ImportedSubscription.subscriber_id)
         .join(Subscription, theirs & (Subscription.list_id == run.list_id))
         .where(
-            ImportedSubscription.run_id == run.id,
+            ImportedSubscription.import_id == run.id,
             ImportedSubscription.subscriber_id.between(first, last),
-            Subscription.state == ImportedSubscription.after,
+            Subscription.state == ImportedSubscription.state_after,
             ~spoke.exists(),
             ~mailed.exists(),
         )
@@ -146,7 +149,7 @@ def _delete_subscribers(session: Session, ids: Collection[int]) -> None:
 
 def _finish_undo(session: Session, run: ImportRun, now: datetime) -> None:
     lift_suppressions(session, Suppression.source == run.source, now=now)
-    session.execute(delete(ImportedSubscription).where(ImportedSubscription.run_id == run.id))
+    session.execute(delete(ImportedSubscription).where(ImportedSubscription.import_id == run.id))
     run.state, run.finished_at = ImportState.UNDONE, now
 
 

@@ -127,7 +127,7 @@ def export_import_rows(session: Session, person: Person) -> ExportedRows:
             "list": run.mailing_list.slug,
             "file": run.file_name,
             "at": run.started_at,
-            "why_you_may_be_mailed": run.basis,
+            "why_you_may_be_mailed": run.consent_source,
         }
         for run in session.scalars(mine)
     ]
@@ -136,7 +136,7 @@ def export_import_rows(session: Session, person: Person) -> ExportedRows:
 def erase_import_rows(session: Session, person: Person) -> None:
     """Undoing such an import later passes them over: nobody is there any more."""
     mine = (
-        ImportedSubscription.run_id.in_(_import_runs_of(person)),
+        ImportedSubscription.import_id.in_(_import_runs_of(person)),
         ImportedSubscription.subscriber_id == person.id,
     )
     session.execute(delete(ImportedSubscription).where(*mine))
@@ -144,7 +144,7 @@ def erase_import_rows(session: Session, person: Person) -> None:
 
 def _import_runs_of(person: Person) -> Select[int]:
     """Run by run through the key: there are few, of many rows each."""
-    row = (ImportedSubscription.run_id == ImportRun.id) & (
+    row = (ImportedSubscription.import_id == ImportRun.id) & (
         ImportedSubscription.subscriber_id == person.id
     )
     return select(ImportRun.id).where(exists().where(row))
@@ -419,7 +419,7 @@ DATA_MAP = (
         *(export_outbox_mails, erase_outbox_mails),
     ),
     DataMapEntry(
-        *("import_row", "Files that staff brought you in with", "deleted"),
+        *("imported_subscription", "Files that staff brought you in with", "deleted"),
         *(export_import_rows, erase_import_rows),
     ),
     DataMapEntry(

@@ -56,11 +56,13 @@ def index_new_addresses(transaction: Transaction, *, now: datetime) -> int:
 def _index_batch(session: Session, *, now: datetime) -> int:
     session.execute(
         conflict_aware_insert(session, AddressIndexMark)
-        .values(id=1, through=0)
+        .values(id=1, indexed_through_id=0)
         .on_conflict_do_nothing()
     )
     mark = session.get_one(AddressIndexMark, 1, with_for_update=True)
-    ids = select(Subscriber.id, Subscriber.created_at).where(Subscriber.id > mark.through)
+    ids = select(Subscriber.id, Subscriber.created_at).where(
+        Subscriber.id > mark.indexed_through_id
+    )
     rows = session.execute(ids.order_by(Subscriber.id).limit(INDEX_BATCH)).all()
     settled = [row.id for row in rows if row.created_at <= now - SETTLED_AFTER]
     fresh = [row.id for row in rows if row.created_at > now - SETTLED_AFTER]
@@ -70,16 +72,20 @@ def _index_batch(session: Session, *, now: datetime) -> int:
         return 0
     key = "rowid" if session.get_bind().dialect.name == "sqlite" else "id"
     session.execute(
-        text(_INSERT_ROWS.text.format(key=key)), {"after": mark.through, "through": through}
+        text(_INSERT_ROWS.text.format(key=key)),
+        {"after": mark.indexed_through_id, "through": through},
     )
-    moved = through - mark.through
-    mark.through = through
+    moved = through - mark.indexed_through_id
+    mark.indexed_through_id = through
     return moved
 
 
 def get_indexed_through(session: Session) -> int:
     """Up to which id addresses are found by the index."""
-    return session.scalar(select(AddressIndexMark.through).where(AddressIndexMark.id == 1)) or 0
+    return (
+        session.scalar(select(AddressIndexMark.indexed_through_id).where(AddressIndexMark.id == 1))
+        or 0
+    )
 
 
 def select_indexed_matches(part: str, *, on_sqlite: bool) -> Select[Any]:

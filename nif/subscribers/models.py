@@ -17,8 +17,8 @@ class Segment(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     conditions: Mapped[dict[str, Any]]
-    made_by: Mapped[str]
-    at: Mapped[datetime]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
     size: Mapped[int | None]
     counted_at: Mapped[datetime | None]
 
@@ -26,7 +26,7 @@ class Segment(Base):
 class AddressIndexMark(Base):
     """The one row that says up to which subscriber's id the search has been filled."""
 
-    __tablename__ = "search_mark"
+    __tablename__ = "address_index_mark"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    through: Mapped[int] = mapped_column(BigInteger)
+    indexed_through_id: Mapped[int] = mapped_column(BigInteger)

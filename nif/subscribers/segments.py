@@ -56,7 +56,7 @@ def save_segment(
     check_segment(session, segment.id if segment else None, draft.name, draft.asked)
     is_new = segment is None
     if segment is None:
-        segment = Segment(made_by=by.name, at=now)
+        segment = Segment(created_by=by.name, created_at=now)
         session.add(segment)
     segment.name, segment.conditions = draft.name, draft.asked.as_data()
     segment.size, segment.counted_at = draft.size, now

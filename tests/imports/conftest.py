@@ -41,10 +41,10 @@ class Desk:
             imports.set_consent_source(run, BASIS, confirmed=confirmed)
             return run.id
 
-    def do(self, what: str, run_id: int) -> ImportRun:
+    def do(self, what: str, import_id: int) -> ImportRun:
         """One of check, start, undo, resume: asked for, and done by a worker."""
         with self.database.transaction() as session:
-            run = session.get_one(ImportRun, run_id)
+            run = session.get_one(ImportRun, import_id)
             if what == "start":
                 imports.start_import(session, run, now=NOON)
             elif what == "check":
@@ -53,15 +53,15 @@ class Desk:
                 imports.start_undo(run)
             else:
                 imports.resume_import(run)
-        assert run_import(self.bench, run_id)
-        return self.run(run_id)
+        assert run_import(self.bench, import_id)
+        return self.run(import_id)
 
     def bring_in(self, data: bytes, *, confirmed: bool = True) -> ImportRun:
         return self.do("start", self.take(data, confirmed=confirmed))
 
-    def run(self, run_id: int) -> ImportRun:
+    def run(self, import_id: int) -> ImportRun:
         with self.database.reading() as session:
-            return session.get_one(ImportRun, run_id)
+            return session.get_one(ImportRun, import_id)
 
     def people(self) -> dict[str, str]:
         """Everyone on the list, and their state."""

@@ -10,7 +10,7 @@ EXPORTS = {
         "TAGS,UNSUB_TIME,CLEAN_TIME",
         {
             "a@x.com,A,2,2020-01-01,2020-01-02,,1,a,,,": StatedStatus.SUBSCRIBED,
-            "b@x.com,B,2,2020-01-01,2020-01-01,,1,a,,2021-05-05 10:00:00,": StatedStatus.LEFT,
+            "b@x.com,B,2,2020-01-01,2020-01-01,,1,a,,2021-05-05,": StatedStatus.UNSUBSCRIBED,
             "c@x.com,C,2,2020-01-01,2020-01-01,,1,a,,,2021-05-05 10:00:00": StatedStatus.BOUNCED,
         },
     ),
@@ -18,14 +18,14 @@ EXPORTS = {
         "email,active_subscription,expiry,plan,email_disabled,created_at,first_payment_at",
         {
             "a@x.com,false,,other,false,2022-02-02T00:00:00.000Z,": StatedStatus.SUBSCRIBED,
-            "b@x.com,true,,yearly,true,2022-02-02T00:00:00.000Z,": StatedStatus.LEFT,
+            "b@x.com,true,,yearly,true,2022-02-02T00:00:00.000Z,": StatedStatus.UNSUBSCRIBED,
         },
     ),
     "beehiiv": (
         "email,status,created_at,utm_source,unsubscribed_at",
         {
             "a@x.com,active,2022-02-02 00:00:00 UTC,x,": StatedStatus.SUBSCRIBED,
-            "b@x.com,inactive,2022-02-02 00:00:00 UTC,x,": StatedStatus.LEFT,
+            "b@x.com,inactive,2022-02-02 00:00:00 UTC,x,": StatedStatus.UNSUBSCRIBED,
             "c@x.com,pending,2022-02-02 00:00:00 UTC,x,": StatedStatus.PENDING,
             "d@x.com,invalid,2022-02-02 00:00:00 UTC,x,": StatedStatus.BOUNCED,
         },
@@ -34,14 +34,14 @@ EXPORTS = {
         "id,email,name,note,subscribed_to_emails,complimentary_plan,stripe_customer_id,created_at,deleted_at,labels",
         {
             "1,a@x.com,A,,true,,,2019-10-30T14:52:08.000Z,,": StatedStatus.SUBSCRIBED,
-            "2,b@x.com,B,,false,,,2019-10-30T14:52:08.000Z,,": StatedStatus.LEFT,
+            "2,b@x.com,B,,false,,,2019-10-30T14:52:08.000Z,,": StatedStatus.UNSUBSCRIBED,
         },
     ),
     "Buttondown": (
         "id,email,notes,tags,referrer_url,type,creation_date,unsubscription_date",
         {
             "1,a@x.com,,,,regular,2022-02-02T00:00:00Z,": StatedStatus.SUBSCRIBED,
-            "2,b@x.com,,,,unsubscribed,2022-02-02T00:00:00Z,2023-01-01": StatedStatus.LEFT,
+            "2,b@x.com,,,,unsubscribed,2022-02-02T00:00:00Z,2023-01-01": StatedStatus.UNSUBSCRIBED,
             "3,c@x.com,,,,complained,2022-02-02T00:00:00Z,": StatedStatus.COMPLAINED,
             "4,d@x.com,,,,undeliverable,2022-02-02T00:00:00Z,": StatedStatus.BOUNCED,
             "5,e@x.com,,,,unactivated,2022-02-02T00:00:00Z,": StatedStatus.PENDING,
@@ -51,7 +51,7 @@ EXPORTS = {
         "uuid,email,name,attributes,status,created_at,updated_at",
         {
             "1,a@x.com,A,{},enabled,2022-02-02 00:00:00+00:00,": StatedStatus.SUBSCRIBED,
-            "2,b@x.com,B,{},blocklisted,2022-02-02 00:00:00+00:00,": StatedStatus.LEFT,
+            "2,b@x.com,B,{},blocklisted,2022-02-02 00:00:00+00:00,": StatedStatus.UNSUBSCRIBED,
         },
     ),
 }
@@ -67,15 +67,15 @@ def test_an_export_of_others_is_understood(vendor):
 
     assert (find_vendor(names), has_header) == (vendor, True)
     rows = [parse_row((2, one), columns) for one in cells]
-    assert [(row.code, row.kind) for row in rows] == [("", kind) for kind in lines.values()]
-    assert all(row.since is not None for row in rows)
+    assert [(row.code, row.status) for row in rows] == [("", kind) for kind in lines.values()]
+    assert all(row.subscribed_at is not None for row in rows)
 
 
 def test_a_column_called_type_that_holds_something_else_is_no_state():
     columns, _ = propose_column_mapping(
         [["email", "type"], ["a@x.com", "html"], ["b@x.com", "text"]]
     )
-    assert columns.state is None
+    assert columns.status is None
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_a_column_of_states_is_known_by_its_words(words: list[str], proposed: in
 
     columns, has_header = propose_column_mapping(rows)
 
-    assert (columns.email, columns.state, has_header) == (1, proposed, True)
+    assert (columns.email, columns.status, has_header) == (1, proposed, True)

@@ -32,7 +32,14 @@ from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.conftest import NOON
 from tests.factories import HERE, a_plain_edition, a_subscription
 
-TABLES = ("subscriber", "subscription", "consent", "suppression", "import_row", "import_problem")
+TABLES = (
+    "subscriber",
+    "subscription",
+    "consent",
+    "suppression",
+    "imported_subscription",
+    "import_problem",
+)
 MIXED = (
     b"email,status,created_at,unsubscribed_at\n"
     b"new@example.com,active,2024-03-04T05:06:07Z,\n"
@@ -91,7 +98,7 @@ def whole(database, run):
         "LEFT JOIN consent c ON c.subscriber_id = s.id ORDER BY 1, 2, 3, 4, 5, 6"
     )
     suppressed = "SELECT canonical, reason, source = :source FROM suppression ORDER BY 1"
-    problems = "SELECT line, code, cell FROM import_problem WHERE run_id = :run ORDER BY 1"
+    problems = "SELECT line, code, cell FROM import_problem WHERE import_id = :run ORDER BY 1"
     given = {"source": run.source, "run": run.id}
     with database.reading() as session:
         return [
@@ -127,8 +134,15 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
     run = house.bring_in(MIXED)
 
     assert run.state is ImportState.DONE
-    assert run.counts == {
-        **{"new": 1, "changed": 1, "there": 3, "off": 4, "left": 2, "suppressed": 2},
+    assert run.outcome_counts == {
+        **{
+            "new": 1,
+            "changed": 1,
+            "unchanged": 3,
+            "skipped": 4,
+            "unsubscribed": 2,
+            "suppressed": 2,
+        },
         "invalid": 2,
     }
     assert house.people() == {
@@ -139,8 +153,8 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
         "back@example.com": "pending",
     }
     assert house.counters() == {"confirmed": 4, "left": 3, "pending": 1}
-    assert run.reasons == {
-        **{"left": 2, "suppressed_bounced": 1, "suppressed_complained": 1, "state": 1},
+    assert run.problem_counts == {
+        **{"unsubscribed": 2, "suppressed_bounced": 1, "suppressed_complained": 1, "status": 1},
         "address": 1,
     }
     with house.database.reading() as session:
@@ -164,17 +178,21 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
 
 def test_a_check_says_exactly_what_happens_then_and_does_nothing(house, small_pieces):
     small_pieces(2)
-    run_id = house.take(MIXED)
+    import_id = house.take(MIXED)
     before = count_of(house.database)
 
-    checked = house.do("check", run_id)
+    checked = house.do("check", import_id)
 
-    assert checked.state is ImportState.CHECKED
+    assert checked.state is ImportState.DRY_RUN_DONE
     after = count_of(house.database)
     assert {**after, "import_problem": 0} == before
-    assert house.do("start", run_id).counts == checked.counts == checked.expected
+    assert (
+        house.do("start", import_id).outcome_counts
+        == checked.outcome_counts
+        == checked.dry_run_counts
+    )
     with pytest.raises(Conflict):
-        house.do("start", run_id)
+        house.do("start", import_id)
 
 
 def test_the_same_file_twice_changes_nothing(house):
@@ -183,9 +201,9 @@ def test_the_same_file_twice_changes_nothing(house):
 
     again = house.bring_in(MIXED)
 
-    assert "new" not in again.counts or not again.counts["new"]
-    assert not again.counts.get("changed")
-    assert not again.counts.get("off")
+    assert "new" not in again.outcome_counts or not again.outcome_counts["new"]
+    assert not again.outcome_counts.get("changed")
+    assert not again.outcome_counts.get("skipped")
     assert (house.people(), house.counters()) == (people, counters)
 
 
@@ -194,7 +212,7 @@ def test_who_did_not_confirm_elsewhere_is_pending(desk):
         b"email,status\na@example.com,active\nb@example.com,pending\n", confirmed=False
     )
 
-    assert run.counts == {"new": 2}
+    assert run.outcome_counts == {"new": 2}
     assert desk.counters() == {"pending": 2}
 
 
@@ -206,21 +224,21 @@ def test_dying_at_any_moment_and_going_on_ends_the_same(house, small_pieces, whe
     expected, counters = whole(house.database, plain), house.counters()
     house.do("undo", plain.id)
     for moment in range(6):
-        run_id = house.take(MIXED)
+        import_id = house.take(MIXED)
         with house.database.transaction() as session:
-            imports.start_import(session, session.get_one(ImportRun, run_id), now=NOON)
+            imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
         dying = ImportContext(_dies(house.database, moment, when), house.folder, lambda: NOON)
         with pytest.raises(Died):
-            run_import(dying, run_id)
+            run_import(dying, import_id)
         with house.database.transaction() as session:
-            runner.release_import(session, run_id, house.run(run_id).holder or "")
+            runner.release_import(session, import_id, house.run(import_id).lease_holder or "")
 
-        run_import(house.bench, run_id)
+        run_import(house.bench, import_id)
 
-        run = house.run(run_id)
-        assert (run.state, run.counts) == (ImportState.DONE, plain.counts)
+        run = house.run(import_id)
+        assert (run.state, run.outcome_counts) == (ImportState.DONE, plain.outcome_counts)
         assert (house.counters(), whole(house.database, run)) == (counters, expected)
-        house.do("undo", run_id)
+        house.do("undo", import_id)
 
 
 class Died(BaseException):
@@ -247,47 +265,47 @@ def _dies(database, moment, when):
 
 
 def test_a_run_has_one_worker_until_that_is_dead(house):
-    run_id = house.take(MIXED)
+    import_id = house.take(MIXED)
     with house.database.transaction() as session:
-        imports.start_import(session, session.get_one(ImportRun, run_id), now=NOON)
+        imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
     mine, theirs = runner.new_lease_holder(), "elsewhere:1:x"
     with house.database.transaction() as session:
-        assert runner.claim_import(session, run_id, theirs, now=NOON)
-        assert runner.claim_import(session, run_id, mine, now=NOON) is None
+        assert runner.claim_import(session, import_id, theirs, now=NOON)
+        assert runner.claim_import(session, import_id, mine, now=NOON) is None
         assert runner.find_due_import(session, now=NOON) is None
-    assert not run_import(house.bench, run_id)
+    assert not run_import(house.bench, import_id)
 
     later = NOON + runner.IMPORT_LEASE
     with house.database.transaction() as session:
-        assert runner.find_due_import(session, now=later) == run_id
-        assert runner.claim_import(session, run_id, mine, now=later)
+        assert runner.find_due_import(session, now=later) == import_id
+        assert runner.claim_import(session, import_id, mine, now=later)
         with pytest.raises(runner.ImportLeaseLost):
-            runner.lock_claimed_import(session, run_id, theirs, ImportState.RUNNING, now=later)
+            runner.lock_claimed_import(session, import_id, theirs, ImportState.RUNNING, now=later)
 
 
 def test_a_stopped_run_goes_on_where_it_was(house, small_pieces):
     small_pieces(4)
-    run_id = house.take(MIXED)
+    import_id = house.take(MIXED)
     seen = []
 
     def stop_after_two(run):
-        seen.append(run.line)
+        seen.append(run.lines_read)
         if len(seen) == 2:
             with house.database.transaction() as session:
-                imports.stop_import(session.get_one(ImportRun, run_id))
+                imports.stop_import(session.get_one(ImportRun, import_id))
 
     with house.database.transaction() as session:
-        imports.start_import(session, session.get_one(ImportRun, run_id), now=NOON)
+        imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
     run_import(
         ImportContext(house.database.transaction, house.folder, lambda: NOON, tell=stop_after_two),
-        run_id,
+        import_id,
     )
-    stopped = house.run(run_id)
-    assert (stopped.state, stopped.rows, stopped.line) == (ImportState.STOPPED, 8, 9)
+    stopped = house.run(import_id)
+    assert (stopped.state, stopped.rows_read, stopped.lines_read) == (ImportState.STOPPED, 8, 9)
 
-    done = house.do("resume", run_id)
+    done = house.do("resume", import_id)
 
-    assert (done.state, done.rows) == (ImportState.DONE, 15)
+    assert (done.state, done.rows_read) == (ImportState.DONE, 15)
 
 
 def test_undoing_takes_back_what_is_as_it_was_left(house):
@@ -301,7 +319,7 @@ def test_undoing_takes_back_what_is_as_it_was_left(house):
 
     assert moves(house.database) == {"imported": 3, "removed": 3}
 
-    assert (undone.state, undone.expected) == (ImportState.UNDONE, {"undone": 4, "kept": 0})
+    assert (undone.state, undone.undo_counts) == (ImportState.UNDONE, {"undone": 4, "kept": 0})
     assert (house.people(), house.counters()) == (before, counters)
     after = count_of(house.database)
     assert {**after, "import_problem": 0} == rows
@@ -325,23 +343,23 @@ def test_undoing_leaves_alone_who_was_mailed_or_did_something_since(desk, parts)
                     session, token, parts.tokens, HERE, now=NOON + timedelta(hours=2)
                 )
     run = desk.do("undo", run.id)
-    assert run.expected == {"undone": 1, "kept": 2}
+    assert run.undo_counts == {"undone": 1, "kept": 2}
     assert desk.people() == {"left@example.com": "left", "back@example.com": "confirmed"}
 
     mailed = desk.bring_in(b"email\nmailed@example.com\n")
     with desk.database.transaction() as session:
         plan_send(session, a_plain_edition(session, get_list(session, "daily")), now=NOON)
-    assert desk.do("undo", mailed.id).expected == {"undone": 0, "kept": 1}
+    assert desk.do("undo", mailed.id).undo_counts == {"undone": 0, "kept": 1}
 
 
 def test_a_file_that_is_gone_is_a_sentence(desk):
-    run_id = desk.take(b"email\na@example.com\n")
-    files.delete_import_file(desk.folder, desk.run(run_id).stored)
+    import_id = desk.take(b"email\na@example.com\n")
+    files.delete_import_file(desk.folder, desk.run(import_id).stored_name)
 
-    run = desk.do("start", run_id)
+    run = desk.do("start", import_id)
 
     assert run.state is ImportState.FAILED
-    assert "not kept any more" in run.trouble
+    assert "not kept any more" in run.failure_reason
 
 
 def test_files_are_kept_for_thirty_days_and_never_while_they_are_needed(desk):
@@ -350,8 +368,8 @@ def test_files_are_kept_for_thirty_days_and_never_while_they_are_needed(desk):
         imports.start_import(session, session.get_one(ImportRun, waiting), now=NOON)
         assert imports.detach_expired_files(session, now=NOON + timedelta(days=29)) == []
         names = imports.detach_expired_files(session, now=NOON + timedelta(days=30))
-    assert names == [desk.run(done).stored or names[0]]
-    assert desk.run(waiting).stored is not None
+    assert names == [desk.run(done).stored_name or names[0]]
+    assert desk.run(waiting).stored_name is not None
 
 
 def test_nothing_larger_than_allowed_is_kept(tmp_path):

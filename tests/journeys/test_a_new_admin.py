@@ -99,7 +99,7 @@ def brings_readers(hand: Hand, file: Path) -> None:
     hand.click("text=Check the whole file")
     page.wait_for_selector("text=What would happen", timeout=SOON)
     hand.step("checked", "What would happen")
-    for verdict, count in (("New", 3), ("Already there", 1), ("Kept off", 2), ("Invalid", 1)):
+    for verdict, count in (("New", 3), ("Already there", 1), ("Skipped", 2), ("Invalid", 1)):
         row = page.locator("table.stat-table tr", has_text=verdict).first
         expect(row).to_contain_text(str(count))
     hand.click("text=Import: 3 new")

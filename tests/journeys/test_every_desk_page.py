@@ -136,7 +136,7 @@ def something_everywhere(database: Database, parts: Services) -> tuple[int, int]
         queue_signup(session, held, now=now)
         attack_mode.enable_attack_mode(session, until=now + timedelta(days=1), who="Ada", now=now)
         some_suppressed(session, now)
-        session.add(Segment(name="Left", conditions=SEGMENT, made_by="Ed", at=now))
+        session.add(Segment(name="Left", conditions=SEGMENT, created_by="Ed", created_at=now))
         return draft.id, story.id
 
 

@@ -112,7 +112,9 @@ def _say_everything(session, ann, list_id):
     _was_imported(session, ann, list_id)
     sought = {"field": "address", "operator": "contains", "value": ANN.lower()}
     conditions = {"match": "all", "conditions": [sought]}
-    session.add(Segment(name=f"Where is {ANN}?", conditions=conditions, made_by="Ed", at=NOON))
+    session.add(
+        Segment(name=f"Where is {ANN}?", conditions=conditions, created_by="Ed", created_at=NOON)
+    )
     story: Story = a_draft(session)
     report = {"story_id": story.id, "n": 1, "kind": ReportKind.ERROR, "at": NOON}
     session.add(ReaderReport(**report, text=f"Write to {ANN}, please.", contact=ANN))
@@ -128,9 +130,9 @@ def _was_imported(session, ann, list_id):
         (CsvFormat(FileEncoding.UTF_8), ColumnMapping(email=0), True),
         now=NOON,
     )
-    row = {"run_id": run.id, "subscriber_id": ann.id, "made": False}
-    session.add(ImportedSubscription(**row, after=SubscriptionState.CONFIRMED))
-    session.add(ImportProblem(run_id=run.id, line=2, code="left", cell=ANN))
+    row = {"import_id": run.id, "subscriber_id": ann.id, "created_subscriber": False}
+    session.add(ImportedSubscription(**row, state_after=SubscriptionState.CONFIRMED))
+    session.add(ImportProblem(import_id=run.id, line=2, code="unsubscribed", cell=ANN))
 
 
 @pytest.fixture

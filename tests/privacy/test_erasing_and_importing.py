@@ -53,7 +53,7 @@ def test_a_later_file_neither_brings_them_back_nor_keeps_their_address(
 
     run = desk.bring_in(f"{named}\n{ANN.upper()}{state}\n".encode())
 
-    assert (run.state, run.counts) == (ImportState.DONE, {"suppressed": 1})
+    assert (run.state, run.outcome_counts) == (ImportState.DONE, {"suppressed": 1})
     assert desk.people() == {BEA: "confirmed"}
     assert desk.counters() == {"confirmed": 1}
     assert ANN.lower() not in dump(desk.database)
@@ -65,12 +65,12 @@ def test_a_later_file_neither_brings_them_back_nor_keeps_their_address(
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
 def test_an_address_is_overwritten_in_files_that_wait(desk: Desk, encoding: str) -> None:
     text = f"email\n{ANN.upper()}\n{IDN}\n{BEA}\n"
-    run_id = desk.take(text.encode(encoding))
+    import_id = desk.take(text.encode(encoding))
     forget(desk, ANN)
     forget(desk, IDN)
 
     assert ANN.lower().encode() not in files(desk.folder).replace(b"\0", b"")
-    assert desk.do("start", run_id).counts == {"invalid": 2, "new": 1}
+    assert desk.do("start", import_id).outcome_counts == {"invalid": 2, "new": 1}
     assert list(desk.people()) == [BEA]
 
 
@@ -92,5 +92,5 @@ def test_undoing_passes_over_who_was_erased_since(desk: Desk) -> None:
 
     undone = desk.do("undo", run.id)
 
-    assert undone.expected == {"undone": 1, "kept": 0}
+    assert undone.undo_counts == {"undone": 1, "kept": 0}
     assert (desk.people(), desk.counters()) == ({}, {})

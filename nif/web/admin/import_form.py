@@ -18,12 +18,15 @@ SEPARATOR_LABELS = {",": "Comma ,", ";": "Semicolon ;", "\t": "Tab", "|": "Bar |
 SEPARATOR_KEYS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 COLUMN_LABELS = {
     "email": ("Address", ""),
-    "state": (
-        "State",
+    "status": (
+        "Status",
         "“active”, “unsubscribed”, “true” and the like, as other programs write it.",
     ),
-    "since": ("On the list since", "A date such as 2026-11-22; others are not guessed at."),
-    "left": ("Left", "A date or a yes means: has left. Nobody becomes a reader by it."),
+    "subscribed_at": ("On the list since", "A date such as 2026-11-22; others are not guessed at."),
+    "unsubscribed": (
+        "Unsubscribed",
+        "A date or a yes means: has left. Nobody becomes a reader by it.",
+    ),
     "bounced": ("Bounced", "A date or a yes means: mail to this address bounced."),
 }
 CONFIRMED_LABELS = {
@@ -40,7 +43,7 @@ class ImportChoices:
     separator: str
     has_header: bool
     columns: Mapping[str, str]
-    basis: str
+    consent_source: str
     confirmed: str
 
 
@@ -48,8 +51,10 @@ def import_choices_of(run: ImportRun) -> ImportChoices:
     columns = {
         name: "" if run.columns[name] is None else str(run.columns[name]) for name in COLUMN_LABELS
     }
-    confirmed = ("yes" if run.confirmed else "no") if run.basis else ""
-    return ImportChoices(run.encoding, run.separator, run.has_header, columns, run.basis, confirmed)
+    confirmed = ("yes" if run.confirmed_elsewhere else "no") if run.consent_source else ""
+    return ImportChoices(
+        run.encoding, run.separator, run.has_header, columns, run.consent_source, confirmed
+    )
 
 
 def read_import_choices(values: Mapping[str, str]) -> ImportChoices:
@@ -58,7 +63,7 @@ def read_import_choices(values: Mapping[str, str]) -> ImportChoices:
         separator=SEPARATOR_KEYS.get(values.get("separator", ""), ""),
         has_header="has_header" in values,
         columns={name: values.get(f"column_{name}", "") for name in COLUMN_LABELS},
-        basis=values.get("basis", ""),
+        consent_source=values.get("consent_source", ""),
         confirmed=values.get("confirmed", ""),
     )
 

@@ -42,15 +42,17 @@ blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/lists/<slug>
 blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(repermission_blueprint)
 
-ONE = f"/import/<int(max={2**63 - 1}):run_id>"
+ONE = f"/import/<int(max={2**63 - 1}):import_id>"
 
 
 @blueprint.get(f"{ONE}/report.csv")
 @open_to(Access.ADMIN)
-def download_report(slug: str, run_id: int) -> ResponseReturnValue:
+def download_report(slug: str, import_id: int) -> ResponseReturnValue:
     with reading() as session:
-        run = imports.get_import(session, get_list(session, slug).id, run_id)
-    return download_response(_report_lines(services().database, run), f"import-{run_id}-report.csv")
+        run = imports.get_import(session, get_list(session, slug).id, import_id)
+    return download_response(
+        _report_lines(services().database, run), f"import-{import_id}-report.csv"
+    )
 
 
 @blueprint.post("/export.csv")
@@ -99,23 +101,23 @@ def create(slug: str) -> ResponseReturnValue:
         if file is None or not file.filename:
             raise Invalid({"file": "Choose a file."})
         stored = files.store_import_file(file.stream, folder, most=most)
-        run_id = _create_run(slug, stored, file.filename)
+        import_id = _create_run(slug, stored, file.filename)
     except Invalid as error:
         return _render_new(slug, error.problems), 422
-    return redirect(url_for(".show", slug=slug, run_id=run_id), 303)
+    return redirect(url_for(".show", slug=slug, import_id=import_id), 303)
 
 
 @blueprint.get(ONE)
 @open_to(Access.ADMIN)
-def show(slug: str, run_id: int) -> ResponseReturnValue:
-    return _render_show(slug, run_id)
+def show(slug: str, import_id: int) -> ResponseReturnValue:
+    return _render_show(slug, import_id)
 
 
 @blueprint.get(f"{ONE}/progress")
 @open_to(Access.ADMIN)
-def show_progress(slug: str, run_id: int) -> ResponseReturnValue:
+def show_progress(slug: str, import_id: int) -> ResponseReturnValue:
     with reading() as session:
-        run = imports.get_import(session, get_list(session, slug).id, run_id)
+        run = imports.get_import(session, get_list(session, slug).id, import_id)
         answer = make_response(render_template("admin/imports/progress.html", run=run))
     answer.add_etag()
     return answer.make_conditional(request)
@@ -123,68 +125,68 @@ def show_progress(slug: str, run_id: int) -> ResponseReturnValue:
 
 @blueprint.post(ONE)
 @open_to(Access.ADMIN)
-def update(slug: str, run_id: int) -> ResponseReturnValue:
+def update(slug: str, import_id: int) -> ResponseReturnValue:
     """Take the choices; with the button for it, check the whole file by them."""
     chosen = import_form.read_import_choices(request.form)
     wants_check = "check" in request.form
     try:
         with transaction() as session:
-            run = _get_run(session, slug, run_id)
+            run = _get_run(session, slug, import_id)
             columns = import_form.read_column_mapping(chosen)
             imports.change_import_layout(
                 run, chosen.encoding, chosen.separator, chosen.has_header, columns
             )
             if wants_check:
                 confirmed = import_form.read_confirmed(chosen)
-                imports.set_consent_source(run, chosen.basis, confirmed=confirmed)
+                imports.set_consent_source(run, chosen.consent_source, confirmed=confirmed)
                 imports.start_dry_run(session, run)
     except Invalid as error:
-        return _render_show(slug, run_id, chosen, error.problems), 422
+        return _render_show(slug, import_id, chosen, error.problems), 422
     if not wants_check:
-        return _render_show(slug, run_id, chosen)
+        return _render_show(slug, import_id, chosen)
     services().queue.wake("run_imports")
-    return redirect(url_for(".show", slug=slug, run_id=run_id), 303)
+    return redirect(url_for(".show", slug=slug, import_id=import_id), 303)
 
 
 @blueprint.post(f"{ONE}/start")
 @open_to(Access.ADMIN)
-def start(slug: str, run_id: int) -> ResponseReturnValue:
+def start(slug: str, import_id: int) -> ResponseReturnValue:
     def begin(session: Session, run: ImportRun, now: datetime) -> None:
-        if run.state is not ImportState.CHECKED:
+        if run.state is not ImportState.DRY_RUN_DONE:
             raise Conflict("What is imported has to be checked first.")
         run.account_id = current_user.id
         imports.start_import(session, run, now=now)
-        detail = {"import": run.id, "basis": run.basis}
+        detail = {"import": run.id, "consent_source": run.consent_source}
         record_audit_entry(
             session, current_user, "import_begun", kind="list", subject=slug, detail=detail, now=now
         )
 
-    return _apply_to_run(slug, run_id, begin)
+    return _apply_to_run(slug, import_id, begin)
 
 
 @blueprint.post(f"{ONE}/mapping")
 @open_to(Access.ADMIN)
-def remap(slug: str, run_id: int) -> ResponseReturnValue:
+def remap(slug: str, import_id: int) -> ResponseReturnValue:
     return _apply_to_run(
-        slug, run_id, lambda _session, run, _now: imports.reopen_import_layout(run)
+        slug, import_id, lambda _session, run, _now: imports.reopen_import_layout(run)
     )
 
 
 @blueprint.post(f"{ONE}/stop")
 @open_to(Access.ADMIN)
-def stop(slug: str, run_id: int) -> ResponseReturnValue:
-    return _apply_to_run(slug, run_id, lambda _session, run, _now: imports.stop_import(run))
+def stop(slug: str, import_id: int) -> ResponseReturnValue:
+    return _apply_to_run(slug, import_id, lambda _session, run, _now: imports.stop_import(run))
 
 
 @blueprint.post(f"{ONE}/resume")
 @open_to(Access.ADMIN)
-def resume(slug: str, run_id: int) -> ResponseReturnValue:
-    return _apply_to_run(slug, run_id, lambda _session, run, _now: imports.resume_import(run))
+def resume(slug: str, import_id: int) -> ResponseReturnValue:
+    return _apply_to_run(slug, import_id, lambda _session, run, _now: imports.resume_import(run))
 
 
 @blueprint.post(f"{ONE}/undo")
 @open_to(Access.ADMIN)
-def undo(slug: str, run_id: int) -> ResponseReturnValue:
+def undo(slug: str, import_id: int) -> ResponseReturnValue:
     def take_out(session: Session, run: ImportRun, now: datetime) -> None:
         imports.start_undo(run)
         detail = {"import": run.id}
@@ -198,7 +200,7 @@ def undo(slug: str, run_id: int) -> ResponseReturnValue:
             now=now,
         )
 
-    return _apply_to_run(slug, run_id, take_out)
+    return _apply_to_run(slug, import_id, take_out)
 
 
 def _create_run(slug: str, stored: files.StoredImportFile, file_name: str) -> int:
@@ -218,20 +220,20 @@ def _create_run(slug: str, stored: files.StoredImportFile, file_name: str) -> in
         raise
 
 
-def _get_run(session: Session, slug: str, run_id: int) -> ImportRun:
-    return imports.get_import(session, get_list(session, slug).id, run_id, lock=True)
+def _get_run(session: Session, slug: str, import_id: int) -> ImportRun:
+    return imports.get_import(session, get_list(session, slug).id, import_id, lock=True)
 
 
-def _apply_to_run(slug: str, run_id: int, deed: ImportAction) -> ResponseReturnValue:
+def _apply_to_run(slug: str, import_id: int, deed: ImportAction) -> ResponseReturnValue:
     """Do something to a run and wake a worker; what may not be is told, and changes nothing."""
     try:
         with transaction() as session:
-            deed(session, _get_run(session, slug, run_id), utc_now())
+            deed(session, _get_run(session, slug, import_id), utc_now())
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
         services().queue.wake("run_imports")
-    return redirect(url_for(".show", slug=slug, run_id=run_id), 303)
+    return redirect(url_for(".show", slug=slug, import_id=import_id), 303)
 
 
 def _render_new(slug: str, problems: dict[str, str] | None = None) -> str:
@@ -248,14 +250,14 @@ def _render_new(slug: str, problems: dict[str, str] | None = None) -> str:
 
 def _render_show(
     slug: str,
-    run_id: int,
+    import_id: int,
     chosen: import_form.ImportChoices | None = None,
     problems: dict[str, str] | None = None,
 ) -> str:
     with reading() as session:
         mailing_list = get_list(session, slug)
-        run = imports.get_import(session, mailing_list.id, run_id)
-        if run.state is ImportState.READ:
+        run = imports.get_import(session, mailing_list.id, import_id)
+        if run.state is ImportState.UPLOADED:
             return _render_mapping(
                 mailing_list, run, chosen or import_form.import_choices_of(run), problems or {}
             )
@@ -269,7 +271,7 @@ def _render_show(
             why=reports.explain_problem,
             can_be_undone=imports.can_undo_import(session, run),
             can_be_asked=repermission.find_repermission_obstacle(session, run) is None
-            and bool(run.counts.get("new")),
+            and bool(run.outcome_counts.get("new")),
             asked=measure_repermission_progress(
                 session, find_campaign_of_import(session, run.id), now=utc_now()
             ),

@@ -25,8 +25,8 @@ CHOSEN = {
     "separator": "semicolon",
     "has_header": "on",
     "column_email": "0",
-    "column_state": "1",
-    "basis": BASIS,
+    "column_status": "1",
+    "consent_source": BASIS,
     "confirmed": "yes",
 }
 
@@ -59,7 +59,7 @@ def test_a_file_is_looked_at_checked_imported_reported_and_undone(
     worker.run_imports()
     told = text_of(admin.get(at).text)
     assert "What would happen The rows of the file New 1" in told
-    assert "Kept off 1" in told
+    assert "Skipped 1" in told
     assert "nobody Line 4" in told
 
     assert "Under way" in admin.post(f"{at}/start", follow_redirects=True).text
@@ -88,7 +88,7 @@ def test_a_file_is_looked_at_checked_imported_reported_and_undone(
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        ({"basis": "short"}, "basis"),
+        ({"consent_source": "short"}, "consent_source"),
         ({"confirmed": ""}, "confirmed"),
         ({"encoding": "ebcdic"}, "encoding"),
         ({"separator": "x"}, "separator"),
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_beside_it_and_what_was_typed_stays(
 
     assert answer.status_code == 422
     assert f'id="{field}-problem"' in answer.text
-    assert wrong.get("basis", BASIS) in answer.text
+    assert wrong.get("consent_source", BASIS) in answer.text
 
 
 @pytest.mark.usefixtures("daily")
@@ -114,7 +114,7 @@ def test_choices_are_shown_again_before_anything_is_checked(
     at = send(admin, "email,name\nzoe@example.com,Zoë\n".encode("cp1252"))
     assert "Zoë" in admin.get(at).text
 
-    answer = admin.post(at, data={**CHOSEN, "encoding": "utf-16-le", "column_state": ""})
+    answer = admin.post(at, data={**CHOSEN, "encoding": "utf-16-le", "column_status": ""})
 
     assert answer.status_code == 200
     assert "Zoë" not in answer.text

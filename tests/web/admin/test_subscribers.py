@@ -202,7 +202,7 @@ def test_a_segment_of_a_list_that_is_gone_says_so(admin: FlaskClient, database: 
     row = {"field": "list", "operator": "left", "value": "gone"}
     with database.transaction() as session:
         given = {"match": "all", "conditions": [row]}
-        session.add(Segment(name="Old", conditions=given, made_by="Ed", at=NOON))
+        session.add(Segment(name="Old", conditions=given, created_by="Ed", created_at=NOON))
     page = admin.get("/admin/segments/1")
     assert (page.status_code, "not there any more" in page.text) == (200, True)
     assert (
