@@ -14,6 +14,9 @@ run:  ## set everything up and serve http://127.0.0.1:8000 (PORT moves it)
 test:  ## set everything up and run the whole suite on SQLite and PostgreSQL (ARGS="-k sends" goes to pytest)
 	$(BOOTSTRAP) test $(ARGS)
 
+test-quick:  ## SQLite, no browser, no proofs: for daily work
+	$(BOOTSTRAP) test-quick $(ARGS)
+
 check:  ## ruff, mypy, import-linter and the tests
 	$(BOOTSTRAP) check
 
@@ -52,4 +55,4 @@ lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom bench-audience bench-signups prove lock
+.PHONY: help run test test-quick check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom bench-audience bench-signups prove lock

@@ -3,6 +3,7 @@
 Commands:
   run         serve NIF with its demo newsroom
   test        the whole suite; further arguments go to pytest
+  test-quick  the suite on SQLite, without browser, journeys and proofs
   lint        ruff, mypy and import-linter
   check       lint, then test
   bench       the figures of pages and sends
@@ -42,6 +43,11 @@ STAMP = VENV / "nif-is-set-up"
 
 # One more than there are cores: what drives a browser or a house mostly waits.
 TEST = [PYTHON, "-m", "pytest", "-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "worksteal"]
+QUICK = [
+    *TEST,
+    *("-k", "not postgresql"),
+    *(f"--ignore=tests/{name}" for name in ("corpus", "demo", "journeys", "prove", "standin")),
+]
 LINT = [
     [str(BIN / "ruff"), "check", "."],
     [str(BIN / "ruff"), "format", "--check", "."],
@@ -51,6 +57,7 @@ LINT = [
 COMMANDS: Dict[str, List[List[str]]] = {
     "run": [[str(BIN / "nif"), "run"]],
     "test": [TEST],
+    "test-quick": [QUICK],
     "lint": LINT,
     "check": [*LINT, TEST],
     "bench": [[PYTHON, "-m", "bench"]],

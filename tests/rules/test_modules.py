@@ -1,4 +1,7 @@
+"""How the packages, modules and classes of nif/ are named; docs/developers/layout.md says why."""
+
 import ast
+from collections import Counter
 
 import pytest
 
@@ -6,9 +9,12 @@ from tests.rules.source import modules
 
 PACKAGES = [path for path in modules() if path.endswith("/__init__.py")]
 
+STANDARD_TERMS = {"publishing", "planning", "column_mapping", "name_matching"}
+"""Modules that are named by an activity, because the field has no other name for it."""
+
 
 @pytest.mark.parametrize("path", PACKAGES)
-def test_a_package_says_one_sentence_about_itself_and_nothing_else(path):
+def test_a_package_has_one_sentence_and_nothing_else(path):
     tree = modules()[path]
     sentence = ast.get_docstring(tree)
 
@@ -19,7 +25,24 @@ def test_a_package_says_one_sentence_about_itself_and_nothing_else(path):
     assert ". " not in sentence
 
 
-def test_there_is_no_drawer_for_everything():
+def test_there_is_no_module_for_everything_else():
     names = {path.rpartition("/")[2] for path in modules()}
 
     assert names.isdisjoint({"utils.py", "util.py", "helpers.py", "misc.py"})
+
+
+def test_a_module_is_named_by_a_noun():
+    names = {path.rpartition("/")[2].removesuffix(".py") for path in modules()}
+
+    assert {name for name in names if name.endswith("ing")} <= STANDARD_TERMS
+
+
+def test_no_class_name_stands_for_two_things():
+    names = Counter(
+        node.name
+        for tree in modules().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []
