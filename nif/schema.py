@@ -34,9 +34,15 @@ def is_schema_current(database: Database) -> bool:
 
     Raises Misconfigured for a database of before the first release.
     """
-    return (
-        _get_revision(database) == ScriptDirectory.from_config(_alembic_config()).get_current_head()
-    )
+    return _get_revision(database) == newest_revision()
+
+
+def newest_revision() -> str:
+    """The migration that this code expects."""
+    newest = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    if newest is None:
+        raise RuntimeError("There are no migrations.")
+    return newest
 
 
 def _get_revision(database: Database) -> str | None:

@@ -137,6 +137,35 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return postgres.shared().url(connection.info.dbname)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[..., Database]]:
+    """Makes databases, by name: empty ones, or copies of one that all migrations have built."""
+    made: list[Database] = []
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+    def make(name: str, *, migrated: bool = False) -> Database:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path}/{name}.db"
+            if migrated:
+                template = request.getfixturevalue("_sqlite_template")
+                shutil.copy(template, tmp_path / f"{name}.db")
+        else:
+            # The template is asked for first: it skips where there is no PostgreSQL.
+            template = request.getfixturevalue("_postgres_template")
+            names = {"template": template} if migrated else {}
+            url = postgres.shared().create_database(f"nif_test_new_{name}_{worker}", **names)
+        made.append(Database(load_settings(_env_file=None, database_url=url).database))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.close()
+        if request.param == "postgresql":
+            postgres.shared().drop_database(str(database.engine.url.database))
+
+
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     return load_settings(

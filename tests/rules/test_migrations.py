@@ -1,10 +1,7 @@
 import ast
 import enum
 import importlib
-import os
 import pkgutil
-import shutil
-from datetime import date
 
 import pytest
 import sqlalchemy as sa
@@ -16,55 +13,19 @@ from alembic.script import ScriptDirectory
 
 import nif
 from nif import schema
-from nif.database import Base, Database, UtcDateTime
+from nif.database import Base
 from nif.errors import Misconfigured
-from nif.settings import PROJECT, load_settings
-from tests import postgres
-from tests.conftest import NOON
+from nif.settings import PROJECT
+from tests.upgrades.rows import fill_with_samples
 
 for module in pkgutil.walk_packages(nif.__path__, "nif."):
     # Whatever has tables has them described from here on.
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 VERSIONS = sorted((PROJECT / "migrations/versions").glob("*.py"))
 NOT_MODELLED = "subscriber_search"
 """What finds addresses by their parts differs by database; tests/audience tries it."""
-
-SAMPLES = {str: "x", bytes: b"x", bool: True, date: NOON.date(), int: 1, float: 0.5}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_database(request, tmp_path):
-    """Makes databases, by name: empty ones, or copies of one that all migrations have built."""
-    made = []
-
-    def make(name, *, migrated=False):
-        if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path}/{name}.db"
-            if migrated:
-                template = request.getfixturevalue("_sqlite_template")
-                shutil.copy(template, tmp_path / f"{name}.db")
-        else:
-            name = f"nif_test_migrations_{name}_{WORKER}"
-            names = {"template": request.getfixturevalue("_postgres_template")} if migrated else {}
-            url = cluster().create_database(name, **names)
-        made.append(Database(load_settings(_env_file=None, database_url=url).database))
-        return made[-1]
-
-    yield make
-    for database in made:
-        database.close()
-        if request.param == "postgresql":
-            cluster().drop_database(database.engine.url.database)
-
-
-def cluster():
-    try:
-        return postgres.shared()
-    except postgres.Unavailable as problem:
-        pytest.skip(f"PostgreSQL: {problem}")
 
 
 @pytest.fixture
@@ -106,30 +67,6 @@ def in_words(value):
     return value
 
 
-def a_row(table, made):
-    """Values for every column that the database does not number by itself.
-
-    A first row has no other of its own table to point to.
-    """
-    return {
-        column.name: made.get(next(iter(column.foreign_keys)).target_fullname)
-        if column.foreign_keys
-        else a_value(column.type)
-        for column in table.columns
-        if column is not table.autoincrement_column
-    }
-
-
-def a_value(kind):
-    if isinstance(kind, UtcDateTime):
-        return NOON
-    if isinstance(kind, sa.Enum):
-        return next(iter(kind.enum_class))
-    if isinstance(kind, sa.JSON):
-        return {"any": ["thing"]}
-    return SAMPLES[kind.python_type]
-
-
 def test_migrations_build_what_the_models_describe(migrated):
     with migrated.engine.connect() as connection:
         context = MigrationContext.configure(
@@ -152,13 +89,8 @@ def test_migrations_build_nothing_else_either(migrated, new_database):
 
 
 def test_every_table_takes_a_row(migrated):
-    made = {}
-    with migrated.transaction() as session:
-        for table in Base.metadata.sorted_tables:
-            row = a_row(table, made)
-            key = session.execute(sa.insert(table).values(row)).inserted_primary_key
-            row |= dict(zip(table.primary_key.columns.keys(), key, strict=True))
-            made |= {f"{table.name}.{name}": value for name, value in row.items()}
+    with migrated.engine.begin() as connection:
+        fill_with_samples(connection, Base.metadata.sorted_tables)
 
     with migrated.reading() as session:
         counts = [
@@ -215,21 +147,11 @@ def test_no_id_is_ever_given_twice(migrated):
     """Mails, pages and the audit log name rows that may be gone."""
     numbered = [t for t in Base.metadata.sorted_tables if t.autoincrement_column is not None]
     assert len(numbered) > 20
-    made = {}
-    with migrated.transaction() as session:
-        for table in Base.metadata.sorted_tables:
-            row = a_row(table, made)
-            key = session.execute(sa.insert(table).values(row)).inserted_primary_key
-            row |= dict(zip(table.primary_key.columns.keys(), key, strict=True))
-            made |= {f"{table.name}.{name}": value for name, value in row.items()}
+    with migrated.engine.begin() as connection:
+        made = fill_with_samples(connection, Base.metadata.sorted_tables)
         for table in reversed(Base.metadata.sorted_tables):
-            session.execute(sa.delete(table))
-        again = {}
-        for table in Base.metadata.sorted_tables:
-            row = a_row(table, again)
-            key = session.execute(sa.insert(table).values(row)).inserted_primary_key
-            row |= dict(zip(table.primary_key.columns.keys(), key, strict=True))
-            again |= {f"{table.name}.{name}": value for name, value in row.items()}
+            connection.execute(sa.delete(table))
+        again = fill_with_samples(connection, Base.metadata.sorted_tables)
 
     repeated = [
         t.name

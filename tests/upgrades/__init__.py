@@ -1,0 +1,1 @@
+"""Filled databases of every schema that has been on main, each upgraded to the newest one."""
