@@ -322,7 +322,7 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("folded", sa.String(), nullable=True),
+        sa.Column("folded_name", sa.String(), nullable=True),
         sa.Column("slug", sa.String(), nullable=False),
         sa.Column("domains", JSON, nullable=False),
         sa.Column("same_as", JSON, nullable=False),
@@ -335,7 +335,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["parent_id"], ["party.id"], name="fk_party_parent_id_party"),
         sa.PrimaryKeyConstraint("id", name="pk_party"),
-        sa.UniqueConstraint("folded", name="uq_party_folded"),
+        sa.UniqueConstraint("folded_name", name="uq_party_folded_name"),
         sa.UniqueConstraint("slug", name="uq_party_slug"),
         sqlite_autoincrement=True,
     )
@@ -358,10 +358,10 @@ def upgrade() -> None:
         "ix_rate_limit_window_started_at", "rate_limit", ["window_started_at"], unique=False
     )
     op.create_table(
-        "register_stamp",
+        "register_version",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("stamp", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_register_stamp"),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_register_version"),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -569,18 +569,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_address_change_asked_at", "address_change", ["asked_at"], unique=False)
     op.create_table(
-        "alias",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("party_id", ID, nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("folded", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(["party_id"], ["party.id"], name="fk_alias_party_id_party"),
-        sa.PrimaryKeyConstraint("id", name="pk_alias"),
-        sa.UniqueConstraint("party_id", "folded", name="uq_alias_party_id_folded"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_alias_folded", "alias", ["folded"], unique=False)
-    op.create_table(
         "day_count",
         sa.Column("list_id", ID, nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -646,6 +634,18 @@ def upgrade() -> None:
     )
     op.create_index("ix_outbox_mail_address", "outbox_mail", ["address"], unique=False)
     op.create_index("ix_outbox_mail_attempt", "outbox_mail", ["attempt"], unique=False)
+    op.create_table(
+        "party_alias",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("party_id", ID, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("folded_name", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["party_id"], ["party.id"], name="fk_party_alias_party_id_party"),
+        sa.PrimaryKeyConstraint("id", name="pk_party_alias"),
+        sa.UniqueConstraint("party_id", "folded_name", name="uq_party_alias_party_id_folded_name"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_party_alias_folded_name", "party_alias", ["folded_name"], unique=False)
     op.create_table(
         "passkey",
         sa.Column("id", ID, nullable=False),
@@ -744,22 +744,22 @@ def upgrade() -> None:
     op.create_table(
         "relationship",
         sa.Column("id", ID, nullable=False),
-        sa.Column("ours", sa.String(length=32), nullable=False),
-        sa.Column("ours_label", sa.String(), nullable=False),
+        sa.Column("our_side", sa.String(length=32), nullable=False),
+        sa.Column("our_side_name", sa.String(), nullable=False),
         sa.Column("account_id", ID, nullable=True),
         sa.Column("party_id", ID, nullable=False),
-        sa.Column("nature", sa.String(length=32), nullable=False),
+        sa.Column("type", sa.String(length=32), nullable=False),
         sa.Column("direction", sa.String(length=32), nullable=False),
         sa.Column("detail", sa.String(), nullable=False),
         sa.Column("since", sa.Date(), nullable=True),
         sa.Column("until", sa.Date(), nullable=True),
         sa.Column("lookback_months", sa.Integer(), nullable=True),
-        sa.Column("last_day", sa.Date(), nullable=True),
+        sa.Column("last_disclosure_day", sa.Date(), nullable=True),
         sa.Column("materiality", sa.String(length=32), nullable=False),
         sa.Column("amount_band", sa.String(length=32), nullable=False),
-        sa.Column("wording", sa.String(), nullable=False),
-        sa.Column("sentence", sa.String(), nullable=False),
-        sa.Column("afterwards", sa.String(), nullable=False),
+        sa.Column("custom_sentence", sa.String(), nullable=False),
+        sa.Column("current_sentence", sa.String(), nullable=False),
+        sa.Column("past_sentence", sa.String(), nullable=False),
         sa.Column("visibility", sa.String(length=32), nullable=False),
         sa.Column("evidence_url", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -840,18 +840,20 @@ def upgrade() -> None:
         sa.Column("sentence", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("by_id", ID, nullable=True),
-        sa.Column("second_by_id", ID, nullable=True),
+        sa.Column("confirmed_by_id", ID, nullable=True),
         sa.Column("at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(
             ["by_id"], ["account.id"], name="fk_disclosure_decision_by_id_account"
         ),
         sa.ForeignKeyConstraint(
+            ["confirmed_by_id"],
+            ["account.id"],
+            name="fk_disclosure_decision_confirmed_by_id_account",
+        ),
+        sa.ForeignKeyConstraint(
             ["relationship_id"],
             ["relationship.id"],
             name="fk_disclosure_decision_relationship_id_relationship",
-        ),
-        sa.ForeignKeyConstraint(
-            ["second_by_id"], ["account.id"], name="fk_disclosure_decision_second_by_id_account"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_disclosure_decision"),
         sa.UniqueConstraint(
@@ -1380,10 +1382,10 @@ def downgrade() -> None:
     op.drop_table("profile")
     op.drop_table("picture")
     op.drop_table("passkey")
+    op.drop_table("party_alias")
     op.drop_table("outbox_mail")
     op.drop_table("import_run")
     op.drop_table("day_count")
-    op.drop_table("alias")
     op.drop_table("address_change")
     op.drop_table("act")
     op.drop_table("wording")
@@ -1398,7 +1400,7 @@ def downgrade() -> None:
     op.drop_table("sign_up_rate")
     op.drop_table("sign_up")
     op.drop_table("segment")
-    op.drop_table("register_stamp")
+    op.drop_table("register_version")
     op.drop_table("rate_limit")
     op.drop_table("pulse")
     op.drop_table("party")

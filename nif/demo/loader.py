@@ -75,10 +75,10 @@ def _relationship_copy(
         for name in ("since", "until")
         if f"{name}_days_ago" in given
     }
-    plain = ("ours_label", "detail", "since", "until", "evidence_url")
+    plain = ("our_side_name", "detail", "since", "until", "evidence_url")
     return RelationshipInput(
-        ours=OurSide(given["ours"]),
-        nature=RelationshipType(given["nature"]),
+        our_side=OurSide(given["our_side"]),
+        type=RelationshipType(given["type"]),
         account_id=people.get(given.get("person", "")),
         amount_band=AmountBand(given.get("amount_band", AmountBand.NONE)),
         **{**{name: given[name] for name in plain if name in given}, **days},

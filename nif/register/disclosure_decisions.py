@@ -1,8 +1,8 @@
-"""What a story tells of what stands between its parties and us: each is disclosed, or waived.
+"""What a story does about the relationships of its parties: each is disclosed or waived.
 
-A waiver needs a reason and a second person, and its reason is public. What must always be told
-cannot be waived. A decision is good for the relationship as it stood: when the register changes,
-the story is asked again.
+A waiver needs a reason, which is public, and a second person. What must always be disclosed cannot
+be waived. A decision is about one version of a relationship: when the register changes, the story
+has to decide again.
 """
 
 from collections import Counter
@@ -29,10 +29,10 @@ MAX_REASON_LENGTH = 500
 
 @dataclass(frozen=True)
 class WaiverCount:
-    """How many stories waived a relationship of a nature for a reason; `month` is 2026-11."""
+    """How many stories waived a type of relationship for a reason in a month such as 2026-11."""
 
     month: str
-    nature: RelationshipType
+    type: RelationshipType
     reason: str
     count: int
 
@@ -40,7 +40,7 @@ class WaiverCount:
 def disclose_relationship(
     session: Session, story_id: int, relationship: Relationship, *, by: int | None, now: datetime
 ) -> DisclosureDecision:
-    """Tell of a relationship under a story; what was decided before is replaced.
+    """Disclose a relationship under a story; this replaces an earlier decision.
 
     The sentence is frozen as it reads today. `by` is None where a rule decides.
     """
@@ -58,10 +58,10 @@ def request_waiver(
     by: int,
     now: datetime,
 ) -> DisclosureDecision:
-    """Ask for a relationship not to be told of, which holds once a second person agrees.
+    """Ask that a relationship is not disclosed; this takes effect once a second person confirms it.
 
-    Raises Invalid for `decision` where it must always be told and for `reason` where that is too
-    short, NotAllowed for the person whom the relationship is of.
+    Raises Invalid for `decision` where the relationship must always be disclosed, and for `reason`
+    where that is too short or too long; NotAllowed for the person who has the relationship.
     """
     reason = " ".join(reason.split())
     _check_waiver_request(relationship, reason, by)
@@ -76,20 +76,20 @@ def request_waiver(
 def confirm_waiver(
     session: Session, decision: DisclosureDecision, *, by: int, now: datetime
 ) -> None:
-    """A second person agrees with a waiver: from now on it holds.
+    """Confirm a waiver as the second person; it takes effect now.
 
     Raises Conflict where there is nothing to confirm, NotAllowed for the person who asked for it
-    and for the one whom the relationship is of.
+    and for the person who has the relationship.
     """
-    if decision.decision is not DisclosureChoice.WAIVE or decision.second_by_id is not None:
+    if decision.decision is not DisclosureChoice.WAIVE or decision.confirmed_by_id is not None:
         raise Conflict("There is no waiver here that waits for a second person.")
     if decision.version != decision.relationship.version:
-        raise Conflict("The register has changed since: this has to be decided anew.")
+        raise Conflict("The relationship has changed since: decide again.")
     if by == decision.by_id:
         raise NotAllowed("A waiver needs a second person: you asked for this one.")
     if by == decision.relationship.account_id:
-        raise NotAllowed("This is about you: someone else has to agree with the waiver.")
-    decision.second_by_id, decision.at = by, now
+        raise NotAllowed("This is about you: someone else has to agree to the waiver.")
+    decision.confirmed_by_id, decision.at = by, now
     session.flush()
 
 
@@ -107,9 +107,9 @@ def get_disclosure_decision(
 def map_current_decisions(
     session: Session, story_id: int, relationships: Sequence[Relationship]
 ) -> dict[int, DisclosureDecision]:
-    """What was decided about these, by the id of the relationship; what is out of date is left out.
+    """The story's decisions by relationship id; outdated ones are left out.
 
-    A waiver that waits for its second person is among them: see `holds`.
+    A waiver that waits for its second person is among them: see `is_in_force`.
     """
     current = {each.id: each.version for each in relationships}
     query = select(DisclosureDecision).where(DisclosureDecision.story_id == story_id)
@@ -123,9 +123,11 @@ def map_current_decisions(
 def list_open_disclosures(
     session: Session, story_id: int, relationships: Sequence[Relationship]
 ) -> list[Relationship]:
-    """Those that keep the story from its readers: not decided, or waived by one person only."""
+    """Those that block publication: without a decision, or with a waiver that nobody confirmed."""
     known = map_current_decisions(session, story_id, relationships)
-    return [each for each in relationships if each.id not in known or not known[each.id].holds]
+    return [
+        each for each in relationships if each.id not in known or not known[each.id].is_in_force
+    ]
 
 
 def disclose_mandatory_relationships(
@@ -135,7 +137,7 @@ def disclose_mandatory_relationships(
     *,
     now: datetime,
 ) -> None:
-    """Tell what must always be told, so that nobody has to be asked about it."""
+    """Disclose what must always be disclosed, so that nobody has to be asked."""
     known = map_current_decisions(session, story_id, relationships)
     for each in relationships:
         if each.materiality is Materiality.ALWAYS and each.id not in known:
@@ -145,7 +147,7 @@ def disclose_mandatory_relationships(
 def list_disclosed_sentences(
     session: Session, story_id: int, relationships: Sequence[Relationship]
 ) -> list[str]:
-    """What the story's block tells, as it was frozen, in the order of `relationships`."""
+    """The frozen sentences of the story's transparency block, in the order of `relationships`."""
     known = map_current_decisions(session, story_id, relationships)
     told = [known[each.id] for each in relationships if each.id in known]
     kept = [each.sentence for each in told if each.decision is DisclosureChoice.DISCLOSE]
@@ -153,24 +155,24 @@ def list_disclosed_sentences(
 
 
 def count_waivers(session: Session, *, stories: Select[Any] | None = None) -> list[WaiverCount]:
-    """The waivers that hold, counted by month, nature and reason, the newest month first.
+    """The waivers in force, counted by month, type and reason, the newest month first.
 
     `stories` selects the ids of the stories that readers can see; without it, all count.
     """
     query = (
-        select(DisclosureDecision.at, Relationship.nature, DisclosureDecision.reason)
+        select(DisclosureDecision.at, Relationship.type, DisclosureDecision.reason)
         .join(Relationship, Relationship.id == DisclosureDecision.relationship_id)
         .where(
             DisclosureDecision.decision == DisclosureChoice.WAIVE,
-            DisclosureDecision.second_by_id.is_not(None),
+            DisclosureDecision.confirmed_by_id.is_not(None),
         )
     )
     if stories is not None:
         query = query.where(DisclosureDecision.story_id.in_(stories))
     # Waivers are few; and the two databases do not name months alike.
-    counted = Counter((f"{row.at:%Y-%m}", row.nature, row.reason) for row in session.execute(query))
+    counted = Counter((f"{row.at:%Y-%m}", row.type, row.reason) for row in session.execute(query))
     found = [WaiverCount(*key, count) for key, count in counted.items()]
-    found.sort(key=lambda each: (each.nature.value, each.reason))
+    found.sort(key=lambda each: (each.type.value, each.reason))
     return sorted(found, key=lambda each: each.month, reverse=True)
 
 
@@ -188,7 +190,7 @@ def _replace_decision(
         relationship=relationship,
         version=relationship.version,
         decision=decision,
-        sentence=relationship.says(now.date()),
+        sentence=relationship.sentence_on(now.date()),
         by_id=by,
         at=now,
     )
@@ -205,12 +207,12 @@ def _replace_decision(
 
 def _check_waiver_request(relationship: Relationship, reason: str, by: int) -> None:
     if relationship.materiality is Materiality.ALWAYS:
-        raise Invalid({"decision": "Readers are always told of this: it cannot be waived."})
+        raise Invalid({"decision": "This is always disclosed: it cannot be waived."})
     if not MIN_REASON_LENGTH <= len(reason) <= MAX_REASON_LENGTH:
         raise Invalid(
             {
-                "reason": f"Say why, in {MIN_REASON_LENGTH} to {MAX_REASON_LENGTH} characters: "
-                "readers will see it."
+                "reason": f"Say why, in {MIN_REASON_LENGTH} to {MAX_REASON_LENGTH} characters. "
+                "Readers will see it."
             }
         )
     if by == relationship.account_id:

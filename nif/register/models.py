@@ -1,4 +1,4 @@
-"""Who NIF writes about, what stands between them and NIF, and what a story told of it."""
+"""The register: parties, their relationships with NIF, and what stories disclosed about those."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -22,7 +22,7 @@ class PartyKind(StrEnum):
 
 
 class OurSide(StrEnum):
-    """Who on our side a relationship is of: NIF, its owner, a product of the owner, a person."""
+    """Who on NIF's side has a relationship: NIF, its owner, a product of the owner, or a person."""
 
     NIF = "nif"
     OWNER = "owner"
@@ -31,7 +31,7 @@ class OurSide(StrEnum):
 
 
 class RelationshipType(StrEnum):
-    """What stands between a party and us; natures.py says what follows from each."""
+    """What a relationship is; `relationship_types` has the rules and sentences of each type."""
 
     SAME_GROUP = "same_group"
     OWNER = "owner"
@@ -73,7 +73,9 @@ class RelationshipDirection(StrEnum):
 
 
 class Materiality(StrEnum):
-    """`always` is told without exception, `default` unless waived, `context` as a story asks."""
+    """`ALWAYS` is disclosed without exception, `DEFAULT` unless it is waived, `CONTEXT` where a
+    story touches on it.
+    """
 
     ALWAYS = "always"
     DEFAULT = "default"
@@ -86,11 +88,13 @@ class AmountBand(StrEnum):
     UNDER_250 = "50_to_250"
     UNDER_1000 = "250_to_1000"
     UNDER_10000 = "1000_to_10000"
-    MORE = "over_10000"
+    OVER_10000 = "over_10000"
 
 
 class RelationshipVisibility(StrEnum):
-    """`match_only` is printed under a story that names the party, and is on no list."""
+    """A `MATCH_ONLY` relationship is disclosed under stories that name the party, and on no
+    list.
+    """
 
     PUBLIC = "public"
     MATCH_ONLY = "match_only"
@@ -104,9 +108,9 @@ class DisclosureChoice(StrEnum):
 class Party(Base):
     """A person, company, product or work that stories are about.
 
-    `folded` is the name without case and accents: no two parties share one. A party that was
-    merged into another stays as a signpost, with no `folded` and no aliases, so that what named
-    it can still be followed.
+    `folded_name` is the name without case and accents; it is unique. A party that was merged into
+    another stays as a pointer to it, without folded name and aliases, for the stories that named
+    it.
     """
 
     __tablename__ = "party"
@@ -114,7 +118,7 @@ class Party(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     kind: Mapped[PartyKind]
     name: Mapped[str]
-    folded: Mapped[str | None] = mapped_column(unique=True)
+    folded_name: Mapped[str | None] = mapped_column(unique=True)
     slug: Mapped[str] = mapped_column(unique=True)
     domains: Mapped[list[Any]] = mapped_column(default=list)
     same_as: Mapped[list[Any]] = mapped_column(default=list)
@@ -129,46 +133,47 @@ class Party(Base):
 
 
 class PartyAlias(Base):
-    """Another name of a party. Two parties may share one: a story then brings up both."""
+    """Another name of a party. Two parties may share one: a story that uses it then names both."""
 
-    __tablename__ = "alias"
-    __table_args__ = (UniqueConstraint("party_id", "folded"),)
+    __tablename__ = "party_alias"
+    __table_args__ = (UniqueConstraint("party_id", "folded_name"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     party_id: Mapped[int] = mapped_column(ForeignKey(Party.id))
     name: Mapped[str]
-    folded: Mapped[str] = mapped_column(index=True)
+    folded_name: Mapped[str] = mapped_column(index=True)
 
     party: Mapped[Party] = relationship(back_populates="aliases")
 
 
 class Relationship(Base):
-    """What stands, or stood, between a party and someone on our side.
+    """A relationship, current or past, between a party and someone on NIF's side.
 
-    `sentence` is what readers are told while it stands, `afterwards` what they are told between
-    `until` and `last_day`; `wording` is an editor's own sentence, empty where the nature's is
-    used. `since` is None where nobody knows, `lookback_months` None where there is no limit.
+    Readers see `current_sentence` while it lasts, and `past_sentence` from `until` to
+    `last_disclosure_day`. `custom_sentence` is an editor's own sentence; where it is empty, the
+    type's is used. `since` is None where it is unknown, `lookback_months` None where the
+    relationship is disclosed without limit.
     """
 
     __tablename__ = "relationship"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    ours: Mapped[OurSide]
-    ours_label: Mapped[str] = mapped_column(default="")
+    our_side: Mapped[OurSide]
+    our_side_name: Mapped[str] = mapped_column(default="")
     account_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id), index=True)
     party_id: Mapped[int] = mapped_column(ForeignKey(Party.id), index=True)
-    nature: Mapped[RelationshipType]
+    type: Mapped[RelationshipType]
     direction: Mapped[RelationshipDirection]
     detail: Mapped[str] = mapped_column(default="")
     since: Mapped[date | None]
     until: Mapped[date | None]
     lookback_months: Mapped[int | None]
-    last_day: Mapped[date | None]
+    last_disclosure_day: Mapped[date | None]
     materiality: Mapped[Materiality]
     amount_band: Mapped[AmountBand] = mapped_column(default=AmountBand.NONE)
-    wording: Mapped[str] = mapped_column(default="")
-    sentence: Mapped[str]
-    afterwards: Mapped[str]
+    custom_sentence: Mapped[str] = mapped_column(default="")
+    current_sentence: Mapped[str]
+    past_sentence: Mapped[str]
     visibility: Mapped[RelationshipVisibility] = mapped_column(
         default=RelationshipVisibility.PUBLIC
     )
@@ -182,16 +187,16 @@ class Relationship(Base):
     def is_over(self, on: date) -> bool:
         return self.until is not None and self.until < on
 
-    def says(self, on: date) -> str:
+    def sentence_on(self, on: date) -> str:
         """The sentence that is true on a day."""
-        return self.afterwards if self.is_over(on) else self.sentence
+        return self.past_sentence if self.is_over(on) else self.current_sentence
 
 
 class DisclosureDecision(Base):
-    """What a story does about a relationship: tells it, or not, and then why.
+    """What a story does about a relationship: discloses it, or waives that, with a reason.
 
-    `sentence` is frozen as it stood, `version` is the relationship's at that time. A waiver holds
-    once `second_by_id` is there. `by_id` is None where the rule decided by itself.
+    `sentence` is frozen as it read then; `version` is the relationship's version at that time. A
+    waiver takes effect once a second person has confirmed it. `by_id` is None where a rule decided.
     """
 
     __tablename__ = "disclosure_decision"
@@ -206,24 +211,24 @@ class DisclosureDecision(Base):
     sentence: Mapped[str]
     reason: Mapped[str] = mapped_column(default="")
     by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
-    second_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
+    confirmed_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     at: Mapped[datetime]
 
     relationship: Mapped[Relationship] = relationship(lazy="joined", innerjoin=True)
 
     @property
-    def holds(self) -> bool:
-        """A waiver holds only with a second person."""
-        return self.decision is DisclosureChoice.DISCLOSE or self.second_by_id is not None
+    def is_in_force(self) -> bool:
+        """A waiver takes effect only with a second person."""
+        return self.decision is DisclosureChoice.DISCLOSE or self.confirmed_by_id is not None
 
 
 class RegisterVersion(Base):
-    """One row whose stamp changes with every change of a name.
+    """One row. `version` is a new random text after every change of a name.
 
-    It is no number: what a transaction wrote that was rolled back must not come again.
+    A number would not do: after a rollback, the same number would stand for other names.
     """
 
-    __tablename__ = "register_stamp"
+    __tablename__ = "register_version"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    stamp: Mapped[str]
+    version: Mapped[str]

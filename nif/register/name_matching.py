@@ -1,16 +1,9 @@
-"""Which parties a text names.
+"""Finding the parties that a text names.
 
-A name is found where its words stand one after the other as whole words, whatever the accents and
-the apostrophes. Of names that begin together the longest counts: "Universal Music Group" is not
-also "Universal". Each place of a text costs as many look-ups as names that begin with its word
-have different lengths, however many names there are.
-
-English words that are also what companies, products and bands are called.
-
-A name that is one of these is found only with its capital, and not where a sentence begins. The
-list is short on purpose: a name that it lacks brings up one question too many, never too few.
-
-Names as they are compared: without case, accents and the difference between apostrophes.
+A name is found where its words follow each other as whole words, whatever the accents and kinds of
+apostrophe. Of names that begin alike the longest counts: "Universal Music Group" is not also
+"Universal". At each word of a text, one look-up is made per length of the names that begin with it,
+however many names there are.
 """
 
 import re
@@ -101,7 +94,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def normalize_text(text: str) -> str:
-    """`text` without accents, with straight apostrophes and plain hyphens; its case is kept.
+    """`text` without accents, with straight apostrophes and plain hyphens; case is kept.
 
     NFD, not NFKD: "Spotify™" must not become "SpotifyTM".
     """
@@ -112,22 +105,22 @@ def normalize_text(text: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """A name as it is compared with others."""
+    """A name in the form in which names are compared: without case and accents."""
     return " ".join(normalize_text(name).casefold().split())
 
 
 def tokenize_text(text: str) -> list[re.Match[str]]:
-    """The words and signs of a plain text, in order: a word is a longest run of letters, digits."""
+    """The words and signs of a normalized text, in order; a word is a run of letters and digits."""
     return list(_TOKEN.finditer(text))
 
 
 def has_letter_or_digit(text: str) -> bool:
-    """Has this a letter or a digit, so that it can be found in a text?"""
+    """Does this contain a letter or digit, so that it can be found in a text?"""
     return any(ch.isalnum() for ch in normalize_text(text))
 
 
 EXACT_CASE_LETTERS = 4
-"""A name of one word and at most this many letters is found only as it is written."""
+"""A name of one word with at most this many letters is found only in its exact case."""
 
 _OPENING_SIGNS = " \t\"'([{*•-"
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", "…", "\n", "\r")
@@ -137,7 +130,7 @@ NameWords = tuple[str, ...]
 
 @dataclass(frozen=True)
 class NameEntry:
-    """One name: as it is written, and whose it is."""
+    """One name as it is written, and its party."""
 
     written: str
     party_id: int
@@ -161,10 +154,10 @@ class PartyMatcher:
         self._lengths = {word: sorted(each, reverse=True) for word, each in lengths.items()}
 
     def find(self, text: str, *, tagged: Sequence[int] = ()) -> list[int]:
-        """The ids of the parties that `text` names: those tagged first, then as they are named.
+        """The ids of the parties that `text` names: tagged ones first, then in order of appearance.
 
-        A name that is also a common word ("Stack") counts only with its capital, and not where a
-        sentence begins; whoever means it there tags it.
+        A name that is also a common word ("Stack") counts only with a capital, and not at the
+        beginning of a sentence. Where it is meant there, tag the party.
         """
         text = normalize_text(text)
         found = tokenize_text(text)
@@ -188,15 +181,15 @@ _matcher_cache: WeakKeyDictionary[Any, tuple[str | None, PartyMatcher]] = WeakKe
 
 
 def get_party_matcher(session: Session) -> PartyMatcher:
-    """The matcher of all names and aliases, made anew only where one has changed."""
-    stamp = session.scalar(select(RegisterVersion.stamp))
+    """The matcher of all names and aliases, rebuilt only after a name has changed."""
+    version = session.scalar(select(RegisterVersion.version))
     pool = session.connection().engine.pool
     known = _matcher_cache.get(pool)
-    if known is None or known[0] != stamp:
-        own = select(Party.id, Party.name).where(Party.folded.is_not(None))
+    if known is None or known[0] != version:
+        own = select(Party.id, Party.name).where(Party.folded_name.is_not(None))
         others = select(PartyAlias.party_id, PartyAlias.name)
         rows = session.execute(union_all(own, others)).all()
-        known = _matcher_cache[pool] = (stamp, PartyMatcher((row[0], row[1]) for row in rows))
+        known = _matcher_cache[pool] = (version, PartyMatcher((row[0], row[1]) for row in rows))
     return known[1]
 
 
@@ -216,7 +209,7 @@ def _is_match(entry: NameEntry, place: list[re.Match[str]], text: str) -> bool:
 
 
 def _is_part_of_a_word(text: str, start: int, end: int) -> bool:
-    """Is this the O of O'Brien, or the Arc of d'Arc? The s of a possessive is no part."""
+    """Is this the O of O'Brien, or the Arc of d'Arc? A possessive s does not count."""
     if text[start - 1 : start] == "'" and start > 1 and text[start - 2].isalnum():
         return True
     after = re.match(r"'(\w+)", text[end : end + 20])

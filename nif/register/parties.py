@@ -1,4 +1,4 @@
-"""Keeping the parties: adding one, changing it, merging two, taking away what was a mistake."""
+"""The parties of the register: adding, changing, merging and deleting them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]
 
 @dataclass(frozen=True)
 class PartyInput:
-    """A party, as an editor gives it."""
+    """A party as an editor enters it."""
 
     name: str
     kind: PartyKind = PartyKind.COMPANY
@@ -37,7 +37,7 @@ class PartyInput:
 
 
 def get_party(session: Session, party_id: int, *, lock: bool = False) -> Party:
-    """Raises NotFound. A party that was merged is still there: see `merged_into_id`."""
+    """A party, or one that was merged: see `merged_into_id`. Raises NotFound."""
     party = session.get(Party, party_id, with_for_update={"of": Party} if lock else None)
     if party is None:
         raise NotFound("There is no such party in the register.")
@@ -45,20 +45,20 @@ def get_party(session: Session, party_id: int, *, lock: bool = False) -> Party:
 
 
 def find_party_by_name(session: Session, name: str) -> Party | None:
-    """The party of this very name, or the only one with this alias."""
+    """The party with this name, or else the only one with this alias."""
     key = fold_name(name)
-    if own := session.scalar(select(Party).where(Party.folded == key)):
+    if own := session.scalar(select(Party).where(Party.folded_name == key)):
         return own
-    known = select(PartyAlias.party_id).where(PartyAlias.folded == key)
+    known = select(PartyAlias.party_id).where(PartyAlias.folded_name == key)
     found = session.scalars(select(Party).where(Party.id.in_(known)).limit(2)).all()
     return found[0] if len(found) == 1 else None
 
 
-def add_party(session: Session, copy: PartyInput, *, now: datetime) -> Party:
+def add_party(session: Session, values: PartyInput, *, now: datetime) -> Party:
     """Raises Invalid."""
-    _check_input(session, copy, None)
-    party = Party(slug=_free_slug(session, copy.name), created_at=now)
-    _apply_input(party, copy)
+    _check_input(session, values, None)
+    party = Party(slug=_free_slug(session, values.name), created_at=now)
+    _apply_input(party, values)
     session.add(party)
     session.flush()
     _renew_register_version(session)
@@ -66,42 +66,44 @@ def add_party(session: Session, copy: PartyInput, *, now: datetime) -> Party:
 
 
 def change_party(
-    session: Session, party: Party, copy: PartyInput, *, version: int, house: PublisherNames
+    session: Session, party: Party, values: PartyInput, *, version: int, publisher: PublisherNames
 ) -> None:
-    """Replace what the register says of a party; the sentences about it follow its name.
+    """Replace the fields of a party, and rewrite the sentences that contain its name.
 
-    `version` is the one that the editor saw. Raises Invalid; Conflict where someone else has
-    changed the party in between, or it was merged. Its slug stays: others may have kept it.
+    `version` is the one that the editor saw. The slug stays, because others may have kept it.
+    Raises Invalid; Conflict where someone else has changed the party in between, or it was merged.
     """
     if party.merged_into_id is not None:
         raise Conflict(f"{party.name} was merged into another party.")
     if party.version != version:
-        raise Conflict("Someone else changed this party while you were writing.")
-    _check_input(session, copy, party)
-    _apply_input(party, copy)
+        raise Conflict("Someone else changed this party while you were editing it.")
+    _check_input(session, values, party)
+    _apply_input(party, values)
     party.version += 1
-    _rewrite_sentences(session, party, house)
+    _rewrite_sentences(session, party, publisher)
     session.flush()
     _renew_register_version(session)
 
 
-def merge_parties(session: Session, party: Party, into: Party, *, house: PublisherNames) -> None:
-    """Make two parties one: names, relationships and parts of `party` move over to `into`.
+def merge_parties(
+    session: Session, party: Party, into: Party, *, publisher: PublisherNames
+) -> None:
+    """Merge two parties: names, relationships and parts of `party` move to `into`.
 
-    `party` stays as a signpost, for the stories that named it. Raises Conflict where the two
-    cannot be one.
+    `party` stays as a pointer, for the stories that named it. Raises Conflict where the two cannot
+    be merged.
     """
     if party.id == into.id:
         raise Conflict("A party cannot be merged into itself.")
     if party.merged_into_id is not None or into.merged_into_id is not None:
-        raise Conflict("One of the two was merged already.")
+        raise Conflict("One of the two has been merged already.")
     if party.id in _find_ancestor_ids(session, into.parent_id):
-        raise Conflict(f"{into.name} is part of {party.name}: merge it the other way round.")
+        raise Conflict(f"{into.name} is part of {party.name}: merge them the other way round.")
     for name in (party.name, *(alias.name for alias in party.aliases)):
         _add_alias(into, name)
     into.domains = list(dict.fromkeys([*into.domains, *party.domains]))
     into.same_as = list(dict.fromkeys([*into.same_as, *party.same_as]))
-    party.aliases, party.folded = [], None
+    party.aliases, party.folded_name = [], None
     party.merged_into_id, party.parent_id = into.id, None
     for model, column in (
         (Relationship, Relationship.party_id),
@@ -112,16 +114,16 @@ def merge_parties(session: Session, party: Party, into: Party, *, house: Publish
         session.execute(moved, execution_options={"synchronize_session": "fetch"})
     party.version, into.version = party.version + 1, into.version + 1
     session.flush()
-    _rewrite_sentences(session, into, house)
+    _rewrite_sentences(session, into, publisher)
     session.flush()
     _renew_register_version(session)
 
 
 def delete_party(session: Session, party: Party) -> None:
-    """Take a party away that was entered by mistake.
+    """Delete a party that was entered by mistake.
 
-    Raises Conflict where anything still holds on to it: a story that names it, a relationship, a
-    part of it. The database's own keys say so, those of tables above the register too.
+    Raises Conflict where a story names it, or it has a relationship or parts. Foreign keys find
+    that out, including those of tables that the register does not know.
     """
     name = party.name
     try:
@@ -130,57 +132,57 @@ def delete_party(session: Session, party: Party) -> None:
             session.flush()
     except IntegrityError:
         raise Conflict(
-            f"{name} is named in stories, has relationships or has parts of its own, so it cannot "
-            "be taken away. If it is here twice, merge the two."
+            f"{name} is named in stories, or has relationships or parts, so it cannot be deleted. "
+            "If it is here twice, merge the two."
         ) from None
     _renew_register_version(session)
 
 
-def _check_input(session: Session, copy: PartyInput, party: Party | None) -> None:
-    if found := dict(_input_problems(session, copy, party)):
+def _check_input(session: Session, values: PartyInput, party: Party | None) -> None:
+    if found := dict(_input_problems(session, values, party)):
         raise Invalid(found)
 
 
 def _input_problems(
-    session: Session, copy: PartyInput, party: Party | None
+    session: Session, values: PartyInput, party: Party | None
 ) -> Iterator[tuple[str, str]]:
     own = party.id if party else None
-    yield from _name_problems(copy)
-    twin = session.scalar(select(Party.id).where(Party.folded == fold_name(copy.name)))
+    yield from _name_problems(values)
+    twin = session.scalar(select(Party.id).where(Party.folded_name == fold_name(values.name)))
     if twin is not None and twin != own:
         yield (
             "name",
-            f"“{copy.name}” is in the register already. Tell the two apart by their names.",
+            f"“{values.name}” is in the register already. Give the two different names.",
         )
-    for domain in copy.domains:
+    for domain in values.domains:
         if not _DOMAIN.fullmatch(domain.lower()):
-            yield "domains", f"“{domain}” is no domain, such as example.com."
-    if any(not is_web_address(one) or len(one) > MAX_URL_LENGTH for one in copy.same_as):
-        yield "same_as", "Give whole addresses, beginning with https:// or http://."
-    if copy.parent_id is not None:
-        line = _find_ancestor_ids(session, copy.parent_id)
+            yield "domains", f"“{domain}” is not a domain such as example.com."
+    if any(not is_web_address(one) or len(one) > MAX_URL_LENGTH for one in values.same_as):
+        yield "same_as", "Give whole addresses, starting with https:// or http://."
+    if values.parent_id is not None:
+        line = _find_ancestor_ids(session, values.parent_id)
         if not line:
             yield "parent", "There is no such party in the register."
         elif own in line:
-            yield "parent", "A party cannot be part of itself, nor of its own parts."
+            yield "parent", "A party cannot be part of itself or of its own parts."
 
 
-def _name_problems(copy: PartyInput) -> Iterator[tuple[str, str]]:
-    if not has_letter_or_digit(copy.name):
+def _name_problems(values: PartyInput) -> Iterator[tuple[str, str]]:
+    if not has_letter_or_digit(values.name):
         yield "name", "Give a name, with at least one letter or digit."
-    elif len(copy.name) > MAX_NAME_LENGTH:
-        yield "name", f"Make this shorter: {MAX_NAME_LENGTH} characters are the most."
+    elif len(values.name) > MAX_NAME_LENGTH:
+        yield "name", f"Make this shorter: at most {MAX_NAME_LENGTH} characters."
     if any(
-        not has_letter_or_digit(alias) or len(alias) > MAX_NAME_LENGTH for alias in copy.aliases
+        not has_letter_or_digit(alias) or len(alias) > MAX_NAME_LENGTH for alias in values.aliases
     ):
-        yield "aliases", f"Each has a letter or digit, and at most {MAX_NAME_LENGTH} characters."
+        yield "aliases", f"Each needs a letter or digit, and at most {MAX_NAME_LENGTH} characters."
     for field in ("aliases", "domains", "same_as"):
-        if len(getattr(copy, field)) > MAX_VALUES_PER_FIELD:
-            yield field, f"These are too many: {MAX_VALUES_PER_FIELD} are the most."
+        if len(getattr(values, field)) > MAX_VALUES_PER_FIELD:
+            yield field, f"Too many: at most {MAX_VALUES_PER_FIELD}."
 
 
 def _find_ancestor_ids(session: Session, party_id: int | None) -> set[int]:
-    """A party and all that it is part of."""
+    """A party and everything that it is part of."""
     line: set[int] = set()
     while party_id is not None and party_id not in line:
         found = session.execute(
@@ -193,31 +195,34 @@ def _find_ancestor_ids(session: Session, party_id: int | None) -> set[int]:
     return line
 
 
-def _apply_input(party: Party, copy: PartyInput) -> None:
-    party.kind, party.name, party.folded = copy.kind, copy.name, fold_name(copy.name)
-    party.domains = list(dict.fromkeys(domain.lower() for domain in copy.domains))
-    party.same_as = list(dict.fromkeys(copy.same_as))
-    party.parent_id = copy.parent_id
-    wanted = {fold_name(alias): alias for alias in copy.aliases if fold_name(alias) != party.folded}
-    party.aliases = [alias for alias in party.aliases if alias.folded in wanted]
+def _apply_input(party: Party, values: PartyInput) -> None:
+    party.kind, party.name, party.folded_name = values.kind, values.name, fold_name(values.name)
+    party.domains = list(dict.fromkeys(domain.lower() for domain in values.domains))
+    party.same_as = list(dict.fromkeys(values.same_as))
+    party.parent_id = values.parent_id
+    wanted = {fold_name(alias): alias for alias in values.aliases}
+    wanted.pop(party.folded_name, None)
+    party.aliases = [alias for alias in party.aliases if alias.folded_name in wanted]
     for alias in party.aliases:
-        alias.name = wanted.pop(alias.folded)
-    party.aliases += [PartyAlias(name=name, folded=key) for key, name in wanted.items()]
+        alias.name = wanted.pop(alias.folded_name)
+    party.aliases += [PartyAlias(name=name, folded_name=key) for key, name in wanted.items()]
 
 
 def _add_alias(party: Party, name: str) -> None:
     key = fold_name(name)
-    if key != party.folded and all(alias.folded != key for alias in party.aliases):
-        party.aliases.append(PartyAlias(name=name, folded=key))
+    if key != party.folded_name and all(alias.folded_name != key for alias in party.aliases):
+        party.aliases.append(PartyAlias(name=name, folded_name=key))
 
 
-def _rewrite_sentences(session: Session, party: Party, house: PublisherNames) -> None:
-    """Write the sentences about a party again; one that changed counts as a new version."""
+def _rewrite_sentences(session: Session, party: Party, publisher: PublisherNames) -> None:
+    """Rewrite the sentences about a party; a relationship whose sentence changes gets a new
+    version.
+    """
     known = select(Relationship).where(Relationship.party_id == party.id)
     for relationship in session.scalars(known.execution_options(populate_existing=True)).all():
-        before = relationship.sentence, relationship.afterwards
-        write_relationship_sentences(relationship, party, house)
-        if before != (relationship.sentence, relationship.afterwards):
+        before = relationship.current_sentence, relationship.past_sentence
+        write_relationship_sentences(relationship, party, publisher)
+        if before != (relationship.current_sentence, relationship.past_sentence):
             relationship.version += 1
 
 
@@ -232,10 +237,10 @@ def _free_slug(session: Session, name: str) -> str:
 
 
 def _renew_register_version(session: Session) -> None:
-    """Say that names have changed, so that no text is matched with those of before."""
-    stamp = uuid4().hex
+    """Mark names as changed, so that every process reloads its matcher."""
+    version = uuid4().hex
     session.execute(
         conflict_aware_insert(session, RegisterVersion)
-        .values(id=1, stamp=stamp)
-        .on_conflict_do_update(index_elements=[RegisterVersion.id], set_={"stamp": stamp})
+        .values(id=1, version=version)
+        .on_conflict_do_update(index_elements=[RegisterVersion.id], set_={"version": version})
     )

@@ -1,4 +1,4 @@
-"""What the pages of the register ask for."""
+"""What the pages about the register ask for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True)
 class PartyPage:
-    """Some parties in the order of their names, and where the next page begins.
+    """Some parties by name, and the cursor of the next page.
 
-    `standing` holds the ids of those that something stands with on the day.
+    `ids_with_relationships` are the ids of those with a relationship in force on the day.
     """
 
     parties: Sequence[Party]
-    standing: frozenset[int]
+    ids_with_relationships: frozenset[int]
     after: str | None
 
 
 @dataclass(frozen=True)
 class OurSideRelationships:
-    """Someone on our side, and what readers may see of what stands with them."""
+    """Someone on our side, and the public relationships of that side."""
 
-    ours: OurSide
+    our_side: OurSide
     name: str
     relationships: Sequence[Relationship]
 
@@ -52,17 +52,17 @@ def list_parties(
     after: str = "",
     size: int = PAGE_SIZE,
 ) -> PartyPage:
-    """A page of the parties that have `text` in their name or an alias; `after` as before."""
-    query = select(Party).where(Party.folded.is_not(None), Party.folded > after)
+    """A page of the parties with `text` in their name or an alias; `after` is the cursor."""
+    query = select(Party).where(Party.folded_name.is_not(None), Party.folded_name > after)
     if kind:
         query = query.where(Party.kind == kind)
     if part := fold_name(text):
         aliased = select(PartyAlias.party_id).where(
-            PartyAlias.folded.contains(part, autoescape=True)
+            PartyAlias.folded_name.contains(part, autoescape=True)
         )
-        own = Party.folded.contains(part, autoescape=True)
+        own = Party.folded_name.contains(part, autoescape=True)
         query = query.where(or_(own, Party.id.in_(aliased)))
-    query = query.options(selectinload(Party.aliases)).order_by(Party.folded)
+    query = query.options(selectinload(Party.aliases)).order_by(Party.folded_name)
     found = session.scalars(query.limit(size + 1)).all()
     shown = found[:size]
     ids = [party.id for party in shown]
@@ -71,44 +71,44 @@ def list_parties(
     return PartyPage(
         shown,
         frozenset(session.scalars(standing)),
-        shown[-1].folded if len(found) > size else None,
+        shown[-1].folded_name if len(found) > size else None,
     )
 
 
 def list_relationships_of(session: Session, party: Party) -> Sequence[Relationship]:
-    """All that stands and stood with a party, the last changed first."""
+    """All relationships of a party, past ones too, the last changed first."""
     query = select(Relationship).where(Relationship.party_id == party.id)
     return session.scalars(query.order_by(Relationship.changed_at.desc())).all()
 
 
 def list_child_parties(session: Session, party: Party, *, most: int = 100) -> Sequence[Party]:
-    query = select(Party).where(Party.parent_id == party.id).order_by(Party.folded)
+    query = select(Party).where(Party.parent_id == party.id).order_by(Party.folded_name)
     return session.scalars(query.limit(most)).all()
 
 
 def list_staff_accounts(session: Session) -> Sequence[Account]:
-    """Those on our side whom a relationship can be of."""
+    """The accounts that a relationship can belong to."""
     return session.scalars(select(Account).order_by(Account.name, Account.id)).all()
 
 
 def list_public_relationships(session: Session, *, on: date) -> list[OurSideRelationships]:
-    """What is told on a day and may stand on a list, by who on our side it is of."""
+    """The public relationships in force on a day, by who on our side has them."""
     query = (
         select_relationships_in_force(on)
         .where(Relationship.visibility == RelationshipVisibility.PUBLIC)
         .join(Relationship.party)
     )
     sides: dict[tuple[OurSide, str], list[Relationship]] = {}
-    for each in session.scalars(query.order_by(Party.folded, Relationship.id)):
-        name = each.ours_label if each.ours in {OurSide.PRODUCT, OurSide.ACCOUNT} else ""
-        sides.setdefault((each.ours, name), []).append(each)
+    for each in session.scalars(query.order_by(Party.folded_name, Relationship.id)):
+        name = each.our_side_name if each.our_side in {OurSide.PRODUCT, OurSide.ACCOUNT} else ""
+        sides.setdefault((each.our_side, name), []).append(each)
     order = list(OurSide)
     keys = sorted(sides, key=lambda key: (order.index(key[0]), key[1].casefold()))
     return [OurSideRelationships(*key, sides[key]) for key in keys]
 
 
 def count_withheld_relationships(session: Session, *, on: date) -> int:
-    """How many are told on a day only where a story names the party."""
+    """How many are in force on a day that are disclosed only under stories that name the party."""
     query = select_relationships_in_force(on).where(
         Relationship.visibility == RelationshipVisibility.MATCH_ONLY
     )
@@ -116,7 +116,7 @@ def count_withheld_relationships(session: Session, *, on: date) -> int:
 
 
 def count_public_relationships(session: Session, *, on: date) -> int:
-    """How many stand on the public list on a day."""
+    """How many are on the public list on a day."""
     query = select_relationships_in_force(on).where(
         Relationship.visibility == RelationshipVisibility.PUBLIC
     )

@@ -1,8 +1,6 @@
-"""What follows from the nature of a relationship: how long it matters, how much, and its sentence.
+"""The types of relationships: what follows from each, and the sentence that readers see.
 
-One table. Nobody types these sentences: they are made from the fields, and `other` alone is free.
-
-The sentence of a relationship, made from its fields by the template of its nature.
+Sentences are made from the fields by the type's template; only `OTHER` has none.
 """
 
 from dataclasses import dataclass
@@ -28,44 +26,44 @@ STAFF_ONLY = frozenset({OurSide.ACCOUNT})
 
 @dataclass(frozen=True)
 class RelationshipTypeRules:
-    """What a nature means.
+    """What follows from a type.
 
-    `standing` is the sentence while it stands and `ended` once it is over; `lookback_months` says
-    how long it is told after its end, 0 for not at all and None for without limit. `detail` asks
-    for what the sentence needs besides. `once`: it happens on one day. `past`: it is over by its
-    very nature, so its end has to be given.
+    `current_sentence` is used while the relationship lasts, `past_sentence` afterwards, for
+    `lookback_months`: 0 is not at all, None is without limit. `detail` asks for what the sentence
+    needs besides. `is_single_day`: it happens on one day. `is_always_past`: it is over by
+    definition, so its end must be given.
     """
 
     group: str
     label: str
-    standing: str
-    ended: str
+    current_sentence: str
+    past_sentence: str
     materiality: Materiality = Materiality.ALWAYS
     lookback_months: int | None = 0
     sides: frozenset[OurSide] = ALL_SIDES
     direction: RelationshipDirection = RelationshipDirection.MUTUAL
     visibility: RelationshipVisibility = RelationshipVisibility.PUBLIC
     detail: str = ""
-    once: bool = False
-    past: bool = False
+    is_single_day: bool = False
+    is_always_past: bool = False
 
 
 def _benefit_type(label: str, sentence: str, detail: str) -> RelationshipTypeRules:
     usual: dict[str, Any] = {
         "lookback_months": 12,
         "direction": RelationshipDirection.FROM_THEM,
-        "once": True,
+        "is_single_day": True,
     }
     return RelationshipTypeRules("Benefit", label, sentence, sentence, detail=detail, **usual)
 
 
-def _commercial_type(label: str, standing: str, ended: str, **given: Any) -> RelationshipTypeRules:
+def _commercial_type(label: str, current: str, past: str, **given: Any) -> RelationshipTypeRules:
     usual = {
         "lookback_months": 12,
         "sides": COMPANY_SIDES,
         "direction": RelationshipDirection.FROM_THEM,
     }
-    return RelationshipTypeRules("Commercial", label, standing, ended, **{**usual, **given})
+    return RelationshipTypeRules("Commercial", label, current, past, **{**usual, **given})
 
 
 def _employment_type(label: str, doing: str, done: str) -> RelationshipTypeRules:
@@ -208,7 +206,7 @@ RELATIONSHIP_TYPES: dict[RelationshipType, RelationshipTypeRules] = {
         lookback_months=36,
         sides=STAFF_ONLY,
         direction=RelationshipDirection.TO_THEM,
-        past=True,
+        is_always_past=True,
     ),
     RelationshipType.FAMILY: RelationshipTypeRules(
         "Personal",
@@ -232,7 +230,7 @@ RELATIONSHIP_TYPES: dict[RelationshipType, RelationshipTypeRules] = {
         materiality=Materiality.CONTEXT,
         lookback_months=24,
         sides=STAFF_ONLY,
-        past=True,
+        is_always_past=True,
     ),
     RelationshipType.GIFT: _benefit_type(
         "Gave us something", "{party} gave {us} {detail}{worth}.", "What it gave: a turntable"
@@ -276,7 +274,7 @@ AMOUNT_PHRASES = {
     AmountBand.UNDER_250: ", worth between €50 and €250",
     AmountBand.UNDER_1000: ", worth between €250 and €1,000",
     AmountBand.UNDER_10000: ", worth between €1,000 and €10,000",
-    AmountBand.MORE: ", worth more than €10,000",
+    AmountBand.OVER_10000: ", worth more than €10,000",
 }
 PARENT_COMPANY = "our parent company"
 
@@ -290,42 +288,47 @@ class PublisherNames:
 
 
 def write_relationship_sentences(
-    relationship: Relationship, party: Party, house: PublisherNames
+    relationship: Relationship, party: Party, publisher: PublisherNames
 ) -> None:
-    """Give a relationship both of its sentences, in its own wording where it has one.
+    """Set both sentences of a relationship; a custom sentence replaces those of the type.
 
-    `afterwards` is empty while no end is known.
+    `past_sentence` is empty while the relationship has no end.
     """
-    terms = RELATIONSHIP_TYPES[relationship.nature]
-    words = _sentence_values(relationship, party, house)
-    relationship.sentence = relationship.wording or terms.standing.format_map(words)
-    relationship.afterwards = ""
+    rules = RELATIONSHIP_TYPES[relationship.type]
+    values = _sentence_values(relationship, party, publisher)
+    custom = relationship.custom_sentence
+    relationship.current_sentence = custom or rules.current_sentence.format_map(values)
+    relationship.past_sentence = ""
     if relationship.until:
-        relationship.afterwards = relationship.wording or terms.ended.format_map(words)
+        relationship.past_sentence = custom or rules.past_sentence.format_map(values)
 
 
 def _sentence_values(
-    relationship: Relationship, party: Party, house: PublisherNames
+    relationship: Relationship, party: Party, publisher: PublisherNames
 ) -> dict[str, str]:
     person = party.name if party.kind is PartyKind.PERSON else f"someone at {party.name}"
     return {
-        **_our_side_phrases(relationship.ours, relationship.ours_label, house),
+        **_our_side_phrases(relationship.our_side, relationship.our_side_name, publisher),
         "party": party.name,
         "person": person,
-        "nif": house.name,
-        "owner": house.owner,
+        "nif": publisher.name,
+        "owner": publisher.owner,
         "detail": relationship.detail,
         "worth": AMOUNT_PHRASES[relationship.amount_band],
         "year": str(relationship.until.year) if relationship.until else "",
     }
 
 
-def _our_side_phrases(ours: OurSide, label: str, house: PublisherNames) -> dict[str, str]:
-    """How we are called: {Who} begins a sentence, {who} does not, {us} and {one} end a clause."""
-    if ours is OurSide.NIF:
-        return _side_phrases(house.name, us="us", our="our", one=house.name, formerly=house.name)
-    if ours is OurSide.OWNER:
-        formerly = f"{label or house.owner}, now {PARENT_COMPANY},"
+def _our_side_phrases(our_side: OurSide, label: str, publisher: PublisherNames) -> dict[str, str]:
+    """How sentences name our side: {Who} begins one, {who} does not, {us} and {one} end a
+    clause.
+    """
+    if our_side is OurSide.NIF:
+        return _side_phrases(
+            publisher.name, us="us", our="our", one=publisher.name, formerly=publisher.name
+        )
+    if our_side is OurSide.OWNER:
+        formerly = f"{label or publisher.owner}, now {PARENT_COMPANY},"
         return _side_phrases(
             PARENT_COMPANY,
             us=PARENT_COMPANY,
@@ -333,7 +336,7 @@ def _our_side_phrases(ours: OurSide, label: str, house: PublisherNames) -> dict[
             one=PARENT_COMPANY,
             formerly=formerly,
         )
-    if ours is OurSide.PRODUCT:
+    if our_side is OurSide.PRODUCT:
         whole = f"{label}, which {PARENT_COMPANY} owns"
         return _side_phrases(
             f"{whole},", us=whole, our=f"{label}'s", one=whole, formerly=f"{whole},"

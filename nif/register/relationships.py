@@ -1,10 +1,7 @@
-"""Writing down what stands between a party and us: beginning it, changing it, ending it.
+"""Relationships: adding, changing and ending them, and which are in force on a day.
 
-What stands between the parties of a story and us, on the day of the story.
-
-What the ledger holds of the register: each public relationship as it began, changed and ended.
-
-What is told only where a story names the party stays out of it, as it stays off every list.
+Each public change becomes an entry in the ledger. Relationships that are disclosed only under
+stories that name the party are in no list, so they are not in the ledger either.
 """
 
 import calendar
@@ -47,10 +44,10 @@ _MATERIALITY_ORDER = {Materiality.ALWAYS: 0, Materiality.DEFAULT: 1, Materiality
 def list_relationships_in_force(
     session: Session, party_ids: Collection[int], *, on: date
 ) -> list[Relationship]:
-    """All that stands or is within its look-back on that day, what must be told first.
+    """The relationships of these parties that are current or within their look-back on a day.
 
-    A party brings up what stands with all that it is part of, and with the party that it was
-    merged into. One query; each relationship comes with its party.
+    Those of everything that a party is part of count too, and those of the party that it was merged
+    into. The most material come first. One query; each relationship comes with its party.
     """
     if not party_ids:
         return []
@@ -62,15 +59,15 @@ def list_relationships_in_force(
 
 
 def select_relationships_in_force(on: date) -> Select[Relationship]:
-    """The relationships that stand or are within their look-back on a day."""
+    """Selects the relationships that are current or within their look-back on a day."""
     return select(Relationship).where(
         or_(Relationship.since.is_(None), Relationship.since <= on),
-        or_(Relationship.last_day.is_(None), Relationship.last_day >= on),
+        or_(Relationship.last_disclosure_day.is_(None), Relationship.last_disclosure_day >= on),
     )
 
 
 def _select_lineage(party_ids: Collection[int]) -> Select[int]:
-    """The ids of the parties, and of all that they are part of. UNION, so a circle ends it."""
+    """Selects the ids of the parties and of all that they are part of. UNION ends at a circle."""
     own = func.coalesce(Party.merged_into_id, Party.id).label("id")
     line = select(own).where(Party.id.in_(party_ids)).cte("lineage", recursive=True)
     above = select(Party.parent_id).join(line, Party.id == line.c.id)
@@ -79,27 +76,27 @@ def _select_lineage(party_ids: Collection[int]) -> Select[int]:
 
 
 PublicRelationship = Mapping[str, Any] | None
-"""What everyone may know of a relationship; None where it is on no list."""
+"""What everyone may know about a relationship; None where it is on no list."""
 
 
 def public_relationship_of(
-    relationship: Relationship, house: PublisherNames, on: date
+    relationship: Relationship, publisher: PublisherNames, on: date
 ) -> PublicRelationship:
-    """What everyone may know of a relationship on a day."""
-    is_told = relationship.last_day is None or relationship.last_day >= on
+    """What everyone may know about a relationship on a day."""
+    is_told = relationship.last_disclosure_day is None or relationship.last_disclosure_day >= on
     if relationship.visibility is not RelationshipVisibility.PUBLIC or not is_told:
         return None
-    names = {OurSide.NIF: house.name, OurSide.OWNER: house.owner}
+    names = {OurSide.NIF: publisher.name, OurSide.OWNER: publisher.owner}
     return {
         "our_side": {
-            "kind": relationship.ours.value,
-            "name": names.get(relationship.ours, relationship.ours_label),
+            "kind": relationship.our_side.value,
+            "name": names.get(relationship.our_side, relationship.our_side_name),
         },
         "party": {"name": relationship.party.name, "kind": relationship.party.kind.value},
-        "type": relationship.nature.value,
+        "type": relationship.type.value,
         "since": _iso_date(relationship.since),
         "until": _iso_date(relationship.until),
-        "sentence": relationship.says(on),
+        "sentence": relationship.sentence_on(on),
     }
 
 
@@ -107,15 +104,15 @@ def record_relationship_change(
     session: Session,
     relationship: Relationship,
     before: PublicRelationship,
-    house: PublisherNames,
+    publisher: PublisherNames,
     *,
     now: datetime,
 ) -> None:
-    """Put what readers can see of a change at the end of the ledger, last in its transaction.
+    """Append the public side of a change to the ledger, as the last thing in the transaction.
 
-    `before` is what they could see until now. A change that they cannot see is no entry.
+    `before` is what readers could see so far. A change that they cannot see makes no entry.
     """
-    after = public_relationship_of(relationship, house, now.date())
+    after = public_relationship_of(relationship, publisher, now.date())
     if after is not None:
         action = _classify_change(before, after)
         if action:
@@ -130,12 +127,12 @@ def record_relationship_change(
 def record_relationship_withdrawal(
     session: Session, relationship: Relationship, *, now: datetime
 ) -> None:
-    """Say that a relationship is on the public list no more, and no word more about it."""
+    """Record that a relationship has left the public list, and nothing else about it."""
     _append_relationship_entry(session, relationship, "withdrawn", {}, now=now)
 
 
 def _classify_change(before: PublicRelationship, after: Mapping[str, Any]) -> str:
-    """What was done, in a word; empty where readers see what they saw before."""
+    """The action of a change; empty where readers see the same as before."""
     if before is None:
         return "added"
     if before == after:
@@ -164,24 +161,24 @@ PAYLOAD_FORM: Final = 1
 
 DEFAULT_LOOKBACK: Final = -1
 MAX_FIELD_LENGTHS = {
-    "ours_label": 100,
+    "our_side_name": 100,
     "detail": 200,
-    "wording": 400,
+    "custom_sentence": 400,
     "evidence_url": MAX_URL_LENGTH,
 }
 
 
 @dataclass(frozen=True)
 class RelationshipInput:
-    """A relationship, as an editor gives it.
+    """A relationship as an editor enters it.
 
-    What is None, and a look-back of BY_NATURE, is as usual for its nature; a look-back of None
-    months has no limit. `wording` replaces the sentence of the nature.
+    What is None, and a look-back of DEFAULT_LOOKBACK, follows from the type; a look-back of None
+    months has no limit. `custom_sentence` replaces the type's sentence.
     """
 
-    ours: OurSide
-    nature: RelationshipType
-    ours_label: str = ""
+    our_side: OurSide
+    type: RelationshipType
+    our_side_name: str = ""
     account_id: int | None = None
     detail: str = ""
     since: date | None = None
@@ -190,97 +187,102 @@ class RelationshipInput:
     direction: RelationshipDirection | None = None
     materiality: Materiality | None = None
     amount_band: AmountBand = AmountBand.NONE
-    wording: str = ""
+    custom_sentence: str = ""
     visibility: RelationshipVisibility | None = None
     evidence_url: str = ""
 
 
 @dataclass(frozen=True)
 class RegisterContext:
-    """Who writes, when, and what the house is called in the sentences."""
+    """Who edits the register, when, and what NIF and its owner are called in sentences."""
 
-    house: PublisherNames
+    publisher: PublisherNames
     by: int | None
     now: datetime
 
 
 def get_relationship(session: Session, relationship_id: int, *, lock: bool = False) -> Relationship:
     """Raises NotFound."""
-    lock_it = {"of": Relationship} if lock else None
-    found = session.get(Relationship, relationship_id, with_for_update=lock_it)
+    lock_of = {"of": Relationship} if lock else None
+    found = session.get(Relationship, relationship_id, with_for_update=lock_of)
     if found is None:
         raise NotFound("There is no such relationship in the register.")
     return found
 
 
 def add_relationship(
-    session: Session, party: Party, copy: RelationshipInput, pen: RegisterContext
+    session: Session, party: Party, values: RelationshipInput, context: RegisterContext
 ) -> Relationship:
-    """Begin one; the ledger tells of it where it is public.
+    """Add a relationship; where it is public, the ledger records it.
 
     Raises Invalid; Conflict for a party that was merged into another.
     """
     if party.merged_into_id is not None:
         raise Conflict(f"{party.name} was merged into another party.")
-    relationship = Relationship(party=party, changed_by_id=pen.by, changed_at=pen.now)
+    relationship = Relationship(party=party, changed_by_id=context.by, changed_at=context.now)
     with session.no_autoflush:
-        _apply_input(session, relationship, copy, pen.house)
+        _apply_input(session, relationship, values, context.publisher)
     session.add(relationship)
     session.flush()
-    record_relationship_change(session, relationship, None, pen.house, now=pen.now)
+    record_relationship_change(session, relationship, None, context.publisher, now=context.now)
     return relationship
 
 
 def change_relationship(
     session: Session,
     relationship: Relationship,
-    copy: RelationshipInput,
-    pen: RegisterContext,
+    values: RelationshipInput,
+    context: RegisterContext,
     *,
     version: int,
 ) -> None:
-    """Replace what the register says; stories that decided about it before are asked again.
+    """Replace the fields of a relationship. Drafts that decided about it have to decide again.
 
-    `version` is the one that the editor saw. Raises Invalid, and Conflict where someone else has
-    changed it in between.
+    `version` is the one that the editor saw. Raises Invalid; Conflict where someone else has
+    changed the relationship in between.
     """
     if relationship.version != version:
-        raise Conflict("Someone else changed this relationship while you were writing.")
-    before = public_relationship_of(relationship, pen.house, pen.now.date())
-    _apply_input(session, relationship, copy, pen.house)
+        raise Conflict("Someone else changed this relationship while you were editing it.")
+    before = public_relationship_of(relationship, context.publisher, context.now.date())
+    _apply_input(session, relationship, values, context.publisher)
     relationship.version += 1
-    relationship.changed_by_id, relationship.changed_at = pen.by, pen.now
+    relationship.changed_by_id, relationship.changed_at = context.by, context.now
     session.flush()
-    record_relationship_change(session, relationship, before, pen.house, now=pen.now)
+    record_relationship_change(session, relationship, before, context.publisher, now=context.now)
 
 
 def end_relationship(
-    session: Session, relationship: Relationship, until: date, pen: RegisterContext
+    session: Session, relationship: Relationship, until: date, context: RegisterContext
 ) -> None:
-    """Write down the last day of a relationship; it is told until its look-back is over.
+    """Set the last day of a relationship; it is disclosed until its look-back is over.
 
     Raises Invalid for a day before it began.
     """
-    copy = replace(relationship_input_of(relationship), until=until)
-    change_relationship(session, relationship, copy, pen, version=relationship.version)
+    values = replace(relationship_input_of(relationship), until=until)
+    change_relationship(session, relationship, values, context, version=relationship.version)
 
 
-def delete_relationship(session: Session, relationship: Relationship, pen: RegisterContext) -> None:
-    """Take away what never stood. Raises Conflict where a story has decided about it.
+def delete_relationship(
+    session: Session, relationship: Relationship, context: RegisterContext
+) -> None:
+    """Delete a relationship that was entered by mistake.
 
-    That it was on the public list until then stays in the ledger.
+    The ledger keeps that it was on the public list. Raises Conflict where a story has decided about
+    it.
     """
-    was_public = public_relationship_of(relationship, pen.house, pen.now.date()) is not None
+    was_public = (
+        public_relationship_of(relationship, context.publisher, context.now.date()) is not None
+    )
     try:
         with session.begin_nested():
             session.delete(relationship)
             session.flush()
     except IntegrityError:
         raise Conflict(
-            "Stories have decided about this relationship, so it stays on record: end it instead."
+            "Stories have decided about this relationship, so it cannot be deleted. End it instead."
         ) from None
     if was_public:
-        record_relationship_withdrawal(session, relationship, now=pen.now)
+        record_relationship_withdrawal(session, relationship, now=context.now)
 
 
 def relationship_input_of(relationship: Relationship) -> RelationshipInput:
@@ -289,19 +291,16 @@ def relationship_input_of(relationship: Relationship) -> RelationshipInput:
 
 
 def preview_relationship(
-    session: Session, party: Party, copy: RelationshipInput, house: PublisherNames
+    session: Session, party: Party, values: RelationshipInput, publisher: PublisherNames
 ) -> Relationship:
-    """The relationship that a copy would make, in no session: to show its sentence.
-
-    Raises Invalid.
-    """
+    """An unsaved relationship, in no session, to show its sentences. Raises Invalid."""
     relationship = Relationship(party_id=party.id)
-    _apply_input(session, relationship, copy, house, party=party)
+    _apply_input(session, relationship, values, publisher, party=party)
     return relationship
 
 
 def compute_last_disclosure_day(until: date | None, lookback_months: int | None) -> date | None:
-    """The last day on which it is told: months are counted by the calendar, at its ends cut."""
+    """The last day on which a relationship is disclosed: calendar months, cut at a month's end."""
     if until is None or lookback_months is None:
         return None
     years, month = divmod(until.month - 1 + lookback_months, 12)
@@ -312,73 +311,78 @@ def compute_last_disclosure_day(until: date | None, lookback_months: int | None)
 def _apply_input(
     session: Session,
     relationship: Relationship,
-    copy: RelationshipInput,
-    house: PublisherNames,
+    values: RelationshipInput,
+    publisher: PublisherNames,
     *,
     party: Party | None = None,
 ) -> None:
-    account = session.get(Account, copy.account_id) if copy.account_id else None
-    if found := dict(_input_problems(copy, account)):
+    account = session.get(Account, values.account_id) if values.account_id else None
+    if found := dict(_input_problems(values, account)):
         raise Invalid(found)
-    terms = RELATIONSHIP_TYPES[copy.nature]
-    for name, value in vars(copy).items():
+    rules = RELATIONSHIP_TYPES[values.type]
+    for name, value in vars(values).items():
         setattr(relationship, name, value)
-    if copy.ours is OurSide.ACCOUNT and account is not None:
-        relationship.ours_label = copy.ours_label or account.name
+    if values.our_side is OurSide.ACCOUNT and account is not None:
+        relationship.our_side_name = values.our_side_name or account.name
     else:
         relationship.account_id = None
-    if terms.once:
-        relationship.until = copy.until or copy.since
-    if copy.lookback_months == DEFAULT_LOOKBACK:
-        relationship.lookback_months = terms.lookback_months
-    relationship.direction = copy.direction or terms.direction
-    relationship.materiality = copy.materiality or terms.materiality
-    relationship.visibility = copy.visibility or terms.visibility
-    relationship.last_day = compute_last_disclosure_day(
+    if rules.is_single_day:
+        relationship.until = values.until or values.since
+    if values.lookback_months == DEFAULT_LOOKBACK:
+        relationship.lookback_months = rules.lookback_months
+    relationship.direction = values.direction or rules.direction
+    relationship.materiality = values.materiality or rules.materiality
+    relationship.visibility = values.visibility or rules.visibility
+    relationship.last_disclosure_day = compute_last_disclosure_day(
         relationship.until, relationship.lookback_months
     )
-    write_relationship_sentences(relationship, party or relationship.party, house)
+    write_relationship_sentences(relationship, party or relationship.party, publisher)
 
 
-def _input_problems(copy: RelationshipInput, account: Account | None) -> Iterator[tuple[str, str]]:
-    terms = RELATIONSHIP_TYPES[copy.nature]
-    yield from _side_problems(copy, terms, account)
-    yield from _time_problems(copy, terms)
+def _input_problems(
+    values: RelationshipInput, account: Account | None
+) -> Iterator[tuple[str, str]]:
+    rules = RELATIONSHIP_TYPES[values.type]
+    yield from _side_problems(values, rules, account)
+    yield from _time_problems(values, rules)
     for field, most in MAX_FIELD_LENGTHS.items():
-        if len(getattr(copy, field)) > most:
-            yield field, f"Make this shorter: {most} characters are the most."
-    if copy.evidence_url and not is_web_address(copy.evidence_url):
-        yield "evidence_url", "Give the whole address, beginning with https:// or http://."
-    if terms.detail and not (copy.detail or copy.wording):
-        yield "detail", f"Its sentence needs this. {terms.detail}."
-    if not (terms.standing or copy.wording):
-        yield "wording", "Write the sentence that readers are told."
+        if len(getattr(values, field)) > most:
+            yield field, f"Make this shorter: at most {most} characters."
+    if values.evidence_url and not is_web_address(values.evidence_url):
+        yield "evidence_url", "Give the whole address, starting with https:// or http://."
+    if rules.detail and not (values.detail or values.custom_sentence):
+        yield "detail", f"The sentence needs this. {rules.detail}."
+    if not (rules.current_sentence or values.custom_sentence):
+        yield "custom_sentence", "Write the sentence that readers see."
 
 
 def _side_problems(
-    copy: RelationshipInput, terms: RelationshipTypeRules, account: Account | None
+    values: RelationshipInput, rules: RelationshipTypeRules, account: Account | None
 ) -> Iterator[tuple[str, str]]:
-    if copy.ours not in terms.sides and not copy.wording:
-        yield "ours", "This nature has no sentence for this side. Choose another side, or nature."
-    elif copy.ours is OurSide.PRODUCT and not copy.ours_label:
-        yield "ours_label", "Give the name of the product."
-    elif copy.ours is OurSide.ACCOUNT and account is None:
+    if values.our_side not in rules.sides and not values.custom_sentence:
+        yield (
+            "our_side",
+            "There is no sentence for this type and side. Choose another side or type.",
+        )
+    elif values.our_side is OurSide.PRODUCT and not values.our_side_name:
+        yield "our_side_name", "Give the name of the product."
+    elif values.our_side is OurSide.ACCOUNT and account is None:
         yield "account_id", "Choose the person on our side."
 
 
 def _time_problems(
-    copy: RelationshipInput, terms: RelationshipTypeRules
+    values: RelationshipInput, rules: RelationshipTypeRules
 ) -> Iterator[tuple[str, str]]:
-    if copy.since and copy.until and copy.until < copy.since:
+    if values.since and values.until and values.until < values.since:
         yield "until", "It cannot have ended before it began."
-    elif terms.past and not copy.until:
-        yield "until", "This is over by its nature: give the day on which it ended."
-    if terms.once and not copy.since:
+    elif rules.is_always_past and not values.until:
+        yield "until", "A relationship of this type is always over: give the day on which it ended."
+    if rules.is_single_day and not values.since:
         yield "since", "Give the day on which it happened."
     for field in ("since", "until"):
-        day = getattr(copy, field)
+        day = getattr(values, field)
         if day and not 1800 <= day.year <= 2200:
             yield field, "Give a year between 1800 and 2200."
-    months = copy.lookback_months
+    months = values.lookback_months
     if months is not None and months != DEFAULT_LOOKBACK and not 0 <= months <= 1200:
         yield "lookback_months", "Give 0 to 1200 months."

@@ -88,7 +88,7 @@ def look_up_story_records(
         parties=parties,
         relationships=found,
         undecided=[one for one in open_ if one not in must],
-        sentences=list(dict.fromkeys([*(one.says(now.date()) for one in must), *told])),
+        sentences=list(dict.fromkeys([*(one.sentence_on(now.date()) for one in must), *told])),
         decisions=known,
         pictures=pictures,
         names_without_profile=names_without_profile,

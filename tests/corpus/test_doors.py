@@ -33,7 +33,16 @@ PROFILE = dict.fromkeys(
 )
 RELATIONSHIP = dict.fromkeys(
     (
-        *("nature", "ours", "ours_label", "account_id", "detail", "since", "until", "wording"),
+        *(
+            "type",
+            "our_side",
+            "our_side_name",
+            "account_id",
+            "detail",
+            "since",
+            "until",
+            "custom_sentence",
+        ),
         *("lookback_months", "materiality", "amount_band", "visibility", "evidence_url"),
     ),
     "",
@@ -62,8 +71,8 @@ SAVED: Mapping[str, Mapping[str, str]] = {
     "/newsroom/reports/2": {"verdict": "not_upheld", "answer": ""},
     "/newsroom/register/new": {"name": "", "kind": "company", "aliases": "", "version": "0"},
     "/newsroom/register/1/relationships/new": {
-        **{"nature": "advertiser", "ours": "nif", "since": "2020-01-01", "amount_band": "none"},
-        **{"wording": "", "detail": "", "ours_label": ""},
+        **{"type": "advertiser", "our_side": "nif", "since": "2020-01-01", "amount_band": "none"},
+        **{"custom_sentence": "", "detail": "", "our_side_name": ""},
     },
     "/newsroom/pictures/1": {**PICTURE, "source_type": "capture", "edits": "0"}
     | dict.fromkeys(("credit_url", "licence_url"), "https://example.com/"),

@@ -162,16 +162,16 @@ def _register(session: Session, text: str, number: int, ed: Account) -> None:
     pen = RegisterContext(PublisherNames("NIF", "The ROSTR Group"), ed.id, utc_now())
     for nature in (RelationshipType.COMPETITOR, RelationshipType.ADVERTISER):
         copy = RelationshipInput(
-            ours=OurSide.PRODUCT if nature is RelationshipType.COMPETITOR else OurSide.NIF,
-            nature=nature,
-            ours_label="x",
+            our_side=OurSide.PRODUCT if nature is RelationshipType.COMPETITOR else OurSide.NIF,
+            type=nature,
+            our_side_name="x",
             since=date(2020, 1, 1),
             visibility=RelationshipVisibility.PUBLIC,
             evidence_url=SAFE,
         )
         made = add_relationship(session, party, copy, pen)
-        made.sentence = made.afterwards = made.wording = text
-        made.ours_label = made.detail = text
+        made.current_sentence = made.past_sentence = made.custom_sentence = text
+        made.our_side_name = made.detail = text
     party.name = party.aliases[0].name = text
     session.flush()
 

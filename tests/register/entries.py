@@ -11,8 +11,8 @@ from nif.register.relationship_types import PublisherNames
 from nif.register.relationships import RegisterContext, RelationshipInput, add_relationship
 from tests.conftest import NOON
 
-HOUSE = PublisherNames("NIF", "The ROSTR Group")
-PEN = RegisterContext(HOUSE, None, NOON)
+PUBLISHER = PublisherNames("NIF", "The ROSTR Group")
+CONTEXT = RegisterContext(PUBLISHER, None, NOON)
 TODAY = NOON.date()
 
 
@@ -27,10 +27,10 @@ def a_person(session: Session, name: str = "Wren Callowpike") -> Party:
 def a_relationship(
     session: Session,
     party: Party,
-    nature: RelationshipType = RelationshipType.ADVERTISER,
-    ours: OurSide = OurSide.NIF,
+    type: RelationshipType = RelationshipType.ADVERTISER,
+    our_side: OurSide = OurSide.NIF,
     **given: Any,
 ) -> Relationship:
     since = given.pop("since", date(2020, 1, 1))
-    copy = RelationshipInput(ours=ours, nature=nature, since=since, **given)
-    return add_relationship(session, party, copy, PEN)
+    copy = RelationshipInput(our_side=our_side, type=type, since=since, **given)
+    return add_relationship(session, party, copy, CONTEXT)

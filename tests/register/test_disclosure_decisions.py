@@ -21,7 +21,7 @@ from nif.register.models import DisclosureDecision, OurSide, Relationship, Relat
 from nif.register.relationships import end_relationship, relationship_input_of
 from tests.conftest import NOON
 from tests.factories import an_account
-from tests.register.entries import PEN, a_party, a_relationship
+from tests.register.entries import CONTEXT, a_party, a_relationship
 
 REASON = "The story only lists it among forty others."
 STORY = 7
@@ -103,7 +103,7 @@ def test_a_waiver_has_a_reason(session, competitor, ann, reason):
 
 
 def test_nobody_waives_what_is_about_themselves(session, ann, bob):
-    given = {"ours": OurSide.ACCOUNT, "account_id": ann, "until": date(2026, 1, 1)}
+    given = {"our_side": OurSide.ACCOUNT, "account_id": ann, "until": date(2026, 1, 1)}
     own = a_relationship(session, a_party(session), RelationshipType.FORMER_EMPLOYER, **given)
 
     with pytest.raises(NotAllowed):
@@ -138,7 +138,7 @@ def test_when_the_register_changes_the_story_is_asked_again(session, competitor,
     waiting = request_waiver(session, 8, competitor, REASON, by=ann, now=NOON)
     waived(session, competitor, ann, bob)
 
-    end_relationship(session, competitor, date(2026, 11, 1), PEN)
+    end_relationship(session, competitor, date(2026, 11, 1), CONTEXT)
 
     assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
     assert list_disclosed_sentences(session, STORY, [competitor]) == []

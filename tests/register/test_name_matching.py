@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nif.register.name_matching import COMMON_WORDS, PartyMatcher, get_party_matcher
 from nif.register.parties import PartyInput, change_party, merge_parties
-from tests.register.entries import HOUSE, a_party
+from tests.register.entries import PUBLISHER, a_party
 
 NAMES = {
     1: ["Universal Music Group", "UMG"],
@@ -121,7 +121,9 @@ def test_a_change_of_a_name_is_seen_at_once_and_a_text_costs_no_more_queries(ses
     assert get_party_matcher(session).find("as Gatepenny and Gate Penny say") == [party.id]
     assert get_party_matcher(session) is get_party_matcher(session)
 
-    change_party(session, party, PartyInput("Gatepound"), version=party.version, house=HOUSE)
+    change_party(
+        session, party, PartyInput("Gatepound"), version=party.version, publisher=PUBLISHER
+    )
 
     assert get_party_matcher(session).find("as Gatepenny says") == []
     assert get_party_matcher(session).find("as Gatepound says") == [party.id]
@@ -139,7 +141,7 @@ def test_what_was_rolled_back_is_not_found(database):
 
 def test_a_merged_party_is_found_under_the_other_one(session):
     party, other = a_party(session, "Gatepenny"), a_party(session, "Gatepenny Ltd")
-    merge_parties(session, other, party, house=HOUSE)
+    merge_parties(session, other, party, publisher=PUBLISHER)
 
     assert get_party_matcher(session).find("as Gatepenny Ltd says") == [party.id]
 

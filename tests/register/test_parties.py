@@ -15,7 +15,7 @@ from nif.register.parties import (
 )
 from nif.register.relationships import list_relationships_in_force
 from tests.conftest import NOON
-from tests.register.entries import HOUSE, TODAY, a_party, a_relationship
+from tests.register.entries import PUBLISHER, TODAY, a_party, a_relationship
 
 
 def problems(session, **given):
@@ -61,22 +61,22 @@ def test_sentences_follow_a_name_and_stories_are_asked_again(session):
     party = a_party(session)
     told, own = (
         a_relationship(session, party),
-        a_relationship(session, party, wording="We know it."),
+        a_relationship(session, party, custom_sentence="We know it."),
     )
 
-    change_party(session, party, PartyInput("Parapet"), version=1, house=HOUSE)
+    change_party(session, party, PartyInput("Parapet"), version=1, publisher=PUBLISHER)
 
-    assert (told.sentence, told.version) == ("Parapet advertises with us.", 2)
-    assert (own.sentence, own.version) == ("We know it.", 1)
+    assert (told.current_sentence, told.version) == ("Parapet advertises with us.", 2)
+    assert (own.current_sentence, own.version) == ("We know it.", 1)
     assert (party.version, party.slug) == (2, "palisade-records")
 
 
 def test_two_editors_do_not_overwrite_each_other(session):
     party = a_party(session)
-    change_party(session, party, PartyInput("First"), version=1, house=HOUSE)
+    change_party(session, party, PartyInput("First"), version=1, publisher=PUBLISHER)
 
     with pytest.raises(Conflict):
-        change_party(session, party, PartyInput("Second"), version=1, house=HOUSE)
+        change_party(session, party, PartyInput("Second"), version=1, publisher=PUBLISHER)
     assert party.name == "First"
 
 
@@ -88,7 +88,7 @@ def test_a_party_is_no_part_of_its_own_parts(session):
     for parent in (top, middle, low):
         copy = PartyInput("Top", parent_id=parent.id)
         with pytest.raises(Invalid) as raised:
-            change_party(session, top, copy, version=1, house=HOUSE)
+            change_party(session, top, copy, version=1, publisher=PUBLISHER)
         assert list(raised.value.problems) == ["parent"]
 
 
@@ -108,19 +108,19 @@ def test_merging_moves_names_relationships_and_parts(session):
     into = a_party(session, "Gatepenny", aliases=["GP"], domains=["gatepenny.example"])
     relationship = a_relationship(session, party)
     earlier = a_party(session, "Gate Penny")
-    merge_parties(session, earlier, party, house=HOUSE)
+    merge_parties(session, earlier, party, publisher=PUBLISHER)
 
-    merge_parties(session, party, into, house=HOUSE)
+    merge_parties(session, party, into, publisher=PUBLISHER)
     session.expire_all()
 
     assert sorted(alias.name for alias in into.aliases) == ["GP", "Gate Penny", "Gatepenny Ltd"]
     assert into.domains == ["gatepenny.example", "gp.example"]
     assert relationship.party is into
-    assert relationship.sentence == "Gatepenny advertises with us."
+    assert relationship.current_sentence == "Gatepenny advertises with us."
     assert part.parent_id == into.id
     assert (party.merged_into_id, earlier.merged_into_id) == (into.id, into.id)
     assert list_relationships_in_force(session, [earlier.id], on=TODAY) == [relationship]
-    assert a_party(session, "Another").folded == "another"
+    assert a_party(session, "Another").folded_name == "another"
 
 
 def test_what_cannot_be_one_is_not_merged(session):
@@ -128,13 +128,13 @@ def test_what_cannot_be_one_is_not_merged(session):
     part = a_party(session, "Part", parent_id=whole.id)
     for party, into in ((whole, whole), (whole, part)):
         with pytest.raises(Conflict):
-            merge_parties(session, party, into, house=HOUSE)
-    merge_parties(session, part, whole, house=HOUSE)
+            merge_parties(session, party, into, publisher=PUBLISHER)
+    merge_parties(session, part, whole, publisher=PUBLISHER)
     for party, into in ((part, whole), (whole, part)):
         with pytest.raises(Conflict):
-            merge_parties(session, party, into, house=HOUSE)
+            merge_parties(session, party, into, publisher=PUBLISHER)
     with pytest.raises(Conflict):
-        change_party(session, part, PartyInput("Part"), version=part.version, house=HOUSE)
+        change_party(session, part, PartyInput("Part"), version=part.version, publisher=PUBLISHER)
 
 
 def test_a_mistake_is_taken_away_with_its_aliases(session):
@@ -151,7 +151,7 @@ def test_a_party_that_anything_holds_on_to_stays(session):
     a_party(session, "Part", parent_id=whole.id)
 
     for party in (related, whole):
-        with pytest.raises(Conflict, match="cannot be taken away"):
+        with pytest.raises(Conflict, match="cannot be deleted"):
             delete_party(session, party)
     assert len(session.scalars(select(Party)).all()) == 3
     assert len(session.scalars(select(Relationship)).all()) == 1

@@ -8,7 +8,7 @@ from nif.register.queries import (
     list_parties,
     list_public_relationships,
 )
-from tests.register.entries import HOUSE, TODAY, a_party, a_person, a_relationship
+from tests.register.entries import PUBLISHER, TODAY, a_party, a_person, a_relationship
 
 
 def names(page):
@@ -23,7 +23,7 @@ def test_parties_are_found_by_a_part_of_a_name_or_alias(session):
 
     found = list_parties(session, on=TODAY, text="umg")
     assert names(found) == ["Universal Music Group"]
-    assert found.standing == {one.id}
+    assert found.ids_with_relationships == {one.id}
     assert names(list_parties(session, on=TODAY, text="UM")) == [
         "Üma Grant",
         "Universal Music Group",
@@ -49,7 +49,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(session):
 def test_a_merged_party_is_on_no_list(session):
     party, other = a_party(session, "A"), a_party(session, "B", parent_id=None)
     part = a_party(session, "C", parent_id=party.id)
-    merge_parties(session, other, party, house=HOUSE)
+    merge_parties(session, other, party, publisher=PUBLISHER)
 
     assert names(list_parties(session, on=TODAY)) == ["A", "C"]
     assert list_child_parties(session, party) == [part]
@@ -57,7 +57,7 @@ def test_a_merged_party_is_on_no_list(session):
 
 def test_what_is_public_is_grouped_by_who_on_our_side_and_the_rest_is_counted(session):
     party = a_party(session)
-    product = {"ours": OurSide.PRODUCT, "ours_label": "ROSTR"}
+    product = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
     a_relationship(session, party, RelationshipType.COMPETITOR, **product)
     a_relationship(session, party, RelationshipType.CUSTOMER, **product)
     a_relationship(session, party, RelationshipType.CUSTOMER, **product, until=date(2021, 1, 1))
@@ -66,11 +66,11 @@ def test_what_is_public_is_grouped_by_who_on_our_side_and_the_rest_is_counted(se
 
     sides = list_public_relationships(session, on=TODAY)
 
-    assert [(side.ours, side.name) for side in sides] == [
+    assert [(side.our_side, side.name) for side in sides] == [
         (OurSide.NIF, ""),
         (OurSide.PRODUCT, "ROSTR"),
     ]
-    assert [[each.sentence for each in side.relationships] for side in sides] == [
+    assert [[each.current_sentence for each in side.relationships] for side in sides] == [
         ["A advertises with us."],
         ["Palisade Records competes with ROSTR, which our parent company owns."],
     ]

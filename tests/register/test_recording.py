@@ -15,7 +15,7 @@ from nif.register.relationships import (
     end_relationship,
     relationship_input_of,
 )
-from tests.register.entries import PEN, TODAY, a_party, a_relationship
+from tests.register.entries import CONTEXT, TODAY, a_party, a_relationship
 
 
 def said(session) -> list[dict[str, Any]]:
@@ -25,14 +25,14 @@ def said(session) -> list[dict[str, Any]]:
 
 def changed(session, relationship, **given: Any) -> None:
     copy = replace(relationship_input_of(relationship), **given)
-    change_relationship(session, relationship, copy, PEN, version=relationship.version)
+    change_relationship(session, relationship, copy, CONTEXT, version=relationship.version)
 
 
 def test_a_public_relationship_is_told_from_its_beginning_to_its_end(session) -> None:
     one = a_relationship(session, a_party(session), RelationshipType.ADVERTISER)
-    changed(session, one, wording="Palisade Records buys our space.")
+    changed(session, one, custom_sentence="Palisade Records buys our space.")
     changed(session, one)
-    end_relationship(session, one, TODAY, PEN)
+    end_relationship(session, one, TODAY, CONTEXT)
 
     told = said(session)
 
@@ -47,7 +47,7 @@ def test_a_public_relationship_is_told_from_its_beginning_to_its_end(session) ->
 def test_one_that_is_over_at_once_is_told_to_have_ended(session) -> None:
     one = a_relationship(session, a_party(session), RelationshipType.LITIGATION)
 
-    end_relationship(session, one, TODAY - timedelta(days=400), PEN)
+    end_relationship(session, one, TODAY - timedelta(days=400), CONTEXT)
 
     assert [each["action"] for each in said(session)] == ["added", "ended"]
 
@@ -60,8 +60,8 @@ def test_what_is_on_no_list_stays_out_and_what_leaves_it_is_told_without_a_word(
     changed(session, hidden, visibility=RelationshipVisibility.MATCH_ONLY)
     public = a_relationship(session, a_party(session, "Lumen Sync"))
     number = public.id
-    delete_relationship(session, public, PEN)
-    delete_relationship(session, hidden, PEN)
+    delete_relationship(session, public, CONTEXT)
+    delete_relationship(session, hidden, CONTEXT)
 
     told = said(session)
     assert [each["action"] for each in told] == ["added", "withdrawn", "added", "withdrawn"]

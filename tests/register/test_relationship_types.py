@@ -11,22 +11,22 @@ BEFORE = date(2023, 2, 14)
 
 
 @pytest.mark.parametrize(
-    ("nature", "given", "sentence"),
+    ("relationship_type", "given", "sentence"),
     [
         (
             RelationshipType.SAME_GROUP,
-            {"ours": OurSide.OWNER},
+            {"our_side": OurSide.OWNER},
             "X is part of The ROSTR Group, which also owns NIF.",
         ),
         (RelationshipType.OWNER, {}, "X owns NIF."),
         (
             RelationshipType.OWNER,
-            {"ours": OurSide.OWNER, "ours_label": "ROSTR", "until": BEFORE},
+            {"our_side": OurSide.OWNER, "our_side_name": "ROSTR", "until": BEFORE},
             "X owned ROSTR, now our parent company, until 2023.",
         ),
         (
             RelationshipType.CUSTOMER,
-            {"ours": OurSide.PRODUCT, "ours_label": "ROSTR"},
+            {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"},
             "X pays for ROSTR, which our parent company owns.",
         ),
         (RelationshipType.ADVERTISER, {}, "X advertises with us."),
@@ -40,7 +40,7 @@ BEFORE = date(2023, 2, 14)
         (RelationshipType.AI_LICENCE, {}, "X has licensed NIF's content to train AI."),
         (
             RelationshipType.COMPETITOR,
-            {"ours": OurSide.PRODUCT, "ours_label": "Jobs by ROSTR"},
+            {"our_side": OurSide.PRODUCT, "our_side_name": "Jobs by ROSTR"},
             "X competes with Jobs by ROSTR, which our parent company owns.",
         ),
         (RelationshipType.LITIGATION, {}, "NIF and X are in a legal dispute."),
@@ -52,19 +52,19 @@ BEFORE = date(2023, 2, 14)
         (RelationshipType.SOURCE_IS_CONTRIBUTOR, {}, "X, quoted here, also writes for NIF."),
         (
             RelationshipType.OTHER,
-            {"wording": "X is the printer of our badges."},
+            {"custom_sentence": "X is the printer of our badges."},
             "X is the printer of our badges.",
         ),
     ],
 )
-def test_a_nature_makes_its_sentence(session, nature, given, sentence):
-    relationship = a_relationship(session, a_party(session, "X"), nature, **given)
+def test_a_nature_makes_its_sentence(session, relationship_type, given, sentence):
+    relationship = a_relationship(session, a_party(session, "X"), relationship_type, **given)
 
-    assert relationship.says(TODAY) == sentence
+    assert relationship.sentence_on(TODAY) == sentence
 
 
 @pytest.mark.parametrize(
-    ("nature", "given", "sentence"),
+    ("relationship_type", "given", "sentence"),
     [
         (RelationshipType.BOARD, {}, "Ed Itor also sits on the board of X."),
         (RelationshipType.EMPLOYER, {"until": BEFORE}, "Ed Itor worked for X until 2023."),
@@ -72,59 +72,61 @@ def test_a_nature_makes_its_sentence(session, nature, given, sentence):
         (RelationshipType.FAMILY, {}, "Ed Itor is related to someone at X."),
         (
             RelationshipType.SHAREHOLDING,
-            {"ours_label": "one of our editors"},
+            {"our_side_name": "one of our editors"},
             "One of our editors owns shares in X.",
         ),
         (RelationshipType.TICKET, {"detail": "a ticket"}, "X gave Ed Itor a ticket."),
     ],
 )
-def test_a_person_is_named_or_called_by_their_role(session, nature, given, sentence):
+def test_a_person_is_named_or_called_by_their_role(session, relationship_type, given, sentence):
     account = an_account(session)
     party = a_party(session, "X")
-    given = {"ours": OurSide.ACCOUNT, "account_id": account.id, **given}
+    given = {"our_side": OurSide.ACCOUNT, "account_id": account.id, **given}
 
-    assert a_relationship(session, party, nature, **given).says(TODAY) == sentence
+    assert a_relationship(session, party, relationship_type, **given).sentence_on(TODAY) == sentence
 
 
 def test_a_friend_who_is_the_party_is_named_as_such(session):
-    given = {"ours": OurSide.ACCOUNT, "account_id": an_account(session).id}
+    given = {"our_side": OurSide.ACCOUNT, "account_id": an_account(session).id}
     relationship = a_relationship(session, a_person(session), RelationshipType.FRIEND, **given)
 
-    assert relationship.sentence == "Ed Itor is a friend of Wren Callowpike."
+    assert relationship.current_sentence == "Ed Itor is a friend of Wren Callowpike."
 
 
 def test_braces_in_a_name_are_only_braces(session):
     relationship = a_relationship(session, a_party(session, "{owner} {0}"))
 
-    assert relationship.sentence == "{owner} {0} advertises with us."
+    assert relationship.current_sentence == "{owner} {0} advertises with us."
 
 
 def test_an_end_that_is_still_to_come_changes_the_sentence_by_itself(session):
     relationship = a_relationship(session, a_party(session, "X"), until=date(2027, 5, 1))
 
-    assert relationship.says(date(2027, 5, 1)) == "X advertises with us."
-    assert relationship.says(date(2027, 5, 2)) == "Until 2027, X advertised with us."
+    assert relationship.sentence_on(date(2027, 5, 1)) == "X advertises with us."
+    assert relationship.sentence_on(date(2027, 5, 2)) == "Until 2027, X advertised with us."
 
 
-@pytest.mark.parametrize("nature", RelationshipType)
-def test_every_nature_makes_a_sentence_for_each_of_its_sides(session, nature):
+@pytest.mark.parametrize("relationship_type", RelationshipType)
+def test_every_nature_makes_a_sentence_for_each_of_its_sides(session, relationship_type):
     account, party = an_account(session), a_party(session, "X")
-    for ours in RELATIONSHIP_TYPES[nature].sides:
+    for our_side in RELATIONSHIP_TYPES[relationship_type].sides:
         for until in (None, date(2024, 1, 1)):
-            if until is None and RELATIONSHIP_TYPES[nature].past:
+            if until is None and RELATIONSHIP_TYPES[relationship_type].is_always_past:
                 continue
             relationship = a_relationship(
                 session,
                 party,
-                nature,
-                ours,
+                relationship_type,
+                our_side,
                 until=until,
-                ours_label="ROSTR",
+                our_side_name="ROSTR",
                 account_id=account.id,
                 detail="a thing",
-                wording="" if RELATIONSHIP_TYPES[nature].standing else "X is known to us.",
+                custom_sentence=""
+                if RELATIONSHIP_TYPES[relationship_type].current_sentence
+                else "X is known to us.",
             )
-            sentence = relationship.says(TODAY)
+            sentence = relationship.sentence_on(TODAY)
             assert sentence[0].isupper()
             assert sentence.endswith(".")
             assert not any(slip in sentence for slip in ("{", "}", "  ", ",.", " ."))

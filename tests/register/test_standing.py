@@ -6,7 +6,7 @@ from nif.register.models import OurSide, RelationshipType
 from nif.register.parties import PartyInput, change_party
 from nif.register.relationships import list_relationships_in_force
 from tests.factories import an_account
-from tests.register.entries import HOUSE, TODAY, a_party, a_relationship
+from tests.register.entries import PUBLISHER, TODAY, a_party, a_relationship
 
 A_DAY = timedelta(days=1)
 
@@ -20,15 +20,15 @@ def test_what_stands_or_is_within_its_look_back_is_in_force(session):
     a_relationship(session, party, since=TODAY + A_DAY)
 
     assert list_relationships_in_force(session, [party.id], on=TODAY) == [standing, ended]
-    assert list_relationships_in_force(session, [party.id], on=ended.last_day + A_DAY)[:1] == [
-        standing
-    ]
+    assert list_relationships_in_force(session, [party.id], on=ended.last_disclosure_day + A_DAY)[
+        :1
+    ] == [standing]
     assert list_relationships_in_force(session, [], on=TODAY) == []
 
 
 def test_what_must_be_told_comes_first(session):
     party, account = a_party(session), an_account(session)
-    person = {"ours": OurSide.ACCOUNT, "account_id": account.id, "until": TODAY}
+    person = {"our_side": OurSide.ACCOUNT, "account_id": account.id, "until": TODAY}
     context = a_relationship(session, party, RelationshipType.FORMER_COLLEAGUE, **person)
     default = a_relationship(session, party, RelationshipType.COMPETITOR)
     always = a_relationship(session, party)
@@ -82,6 +82,6 @@ def test_a_party_that_leaves_its_group_brings_up_the_group_no_more(session):
     label = a_party(session, "Label", parent_id=group.id)
     a_relationship(session, group)
 
-    change_party(session, label, PartyInput("Label"), version=1, house=HOUSE)
+    change_party(session, label, PartyInput("Label"), version=1, publisher=PUBLISHER)
 
     assert list_relationships_in_force(session, [label.id], on=TODAY) == []

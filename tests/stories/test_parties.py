@@ -33,7 +33,7 @@ def test_what_must_be_told_is_told_by_itself(session, party):
 
     revision = publish_story(session, story, by=None, now=NOON)
 
-    assert said(revision)["relationship"] == advertiser.says(NOON.date())
+    assert said(revision)["relationship"] == advertiser.sentence_on(NOON.date())
     assert "relationship" not in said(revision)["negatives"]
     assert session.execute(select(story_party)).all() == [(story.id, party.id)]
     assert disclosure_decisions.list_open_disclosures(session, story.id, [advertiser]) == []
@@ -49,7 +49,7 @@ def test_what_may_be_waived_keeps_the_story_until_somebody_decides(session, part
     revision = publish_story(session, story, by=None, now=NOON)
 
     assert "Quillfeather" in refusal.value.problems["relationships"]
-    assert said(revision)["relationship"] == competitor.says(NOON.date())
+    assert said(revision)["relationship"] == competitor.sentence_on(NOON.date())
 
 
 def test_a_waiver_opens_the_gate_with_a_second_person_and_says_nothing(session, party):

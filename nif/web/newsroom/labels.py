@@ -203,7 +203,7 @@ AMOUNT_BANDS = {
     AmountBand.UNDER_250: "€50 to €250",
     AmountBand.UNDER_1000: "€250 to €1,000",
     AmountBand.UNDER_10000: "€1,000 to €10,000",
-    AmountBand.MORE: "More than €10,000",
+    AmountBand.OVER_10000: "More than €10,000",
 }
 LOOKBACK_PERIODS = {
     "0": "Not told once it is over",
@@ -218,8 +218,8 @@ LOOKBACK_PERIODS = {
 def relationship_types_by_group() -> dict[str, dict[RelationshipType, str]]:
     """The natures by their groups, each in words."""
     groups: dict[str, dict[RelationshipType, str]] = {}
-    for nature, terms in RELATIONSHIP_TYPES.items():
-        groups.setdefault(terms.group, {})[nature] = terms.label
+    for relationship_type, terms in RELATIONSHIP_TYPES.items():
+        groups.setdefault(terms.group, {})[relationship_type] = terms.label
     return groups
 
 

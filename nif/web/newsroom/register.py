@@ -102,7 +102,7 @@ def update(party_id: int) -> ResponseReturnValue:
             found = get_party(session, party_id, lock=True)
             copy, seen = _read_party_copy(session, form), parse_number(form.version)
             parties.change_party(
-                session, found, copy, version=seen, house=relationships.organisation_names()
+                session, found, copy, version=seen, publisher=relationships.organisation_names()
             )
             audit_action(session, "party_changed", "party", party_id, name=found.name)
     except Invalid as error:
@@ -134,7 +134,10 @@ def merge(party_id: int) -> ResponseReturnValue:
             found = {each: get_party(session, each, lock=True) for each in ids}
             said = {"name": found[party_id].name, "into": into.name}
             parties.merge_parties(
-                session, found[party_id], found[into.id], house=relationships.organisation_names()
+                session,
+                found[party_id],
+                found[into.id],
+                publisher=relationships.organisation_names(),
             )
             audit_action(session, "parties_merged", "party", into.id, **said)
     except Conflict as error:

@@ -43,9 +43,9 @@ class PartyForm:
 class RelationshipForm:
     """A relationship as typed; what is empty is as usual for its nature."""
 
-    nature: str = ""
-    ours: str = OurSide.NIF.value
-    ours_label: str = ""
+    type: str = ""
+    our_side: str = OurSide.NIF.value
+    our_side_name: str = ""
     account_id: str = ""
     detail: str = ""
     since: str = ""
@@ -54,7 +54,7 @@ class RelationshipForm:
     materiality: str = ""
     amount_band: str = AmountBand.NONE.value
     visibility: str = ""
-    wording: str = ""
+    custom_sentence: str = ""
     evidence_url: str = ""
     version: str = "0"
 
@@ -108,14 +108,14 @@ def read_relationship_form(values: Mapping[str, str]) -> RelationshipForm:
 
 def relationship_form_of(relationship: Relationship) -> RelationshipForm:
     """The form of what was saved; what is as usual for its nature stays so if that changes."""
-    terms = RELATIONSHIP_TYPES[relationship.nature]
+    rules = RELATIONSHIP_TYPES[relationship.type]
     months, until = relationship.lookback_months, relationship.until
-    if terms.once and until == relationship.since:
+    if rules.is_single_day and until == relationship.since:
         until = None
     as_usual = {
-        "lookback_months": months == terms.lookback_months,
-        "materiality": relationship.materiality is terms.materiality,
-        "visibility": relationship.visibility is terms.visibility,
+        "lookback_months": months == rules.lookback_months,
+        "materiality": relationship.materiality is rules.materiality,
+        "visibility": relationship.visibility is rules.visibility,
     }
     told = {
         "lookback_months": UNLIMITED if months is None else str(months),
@@ -123,15 +123,15 @@ def relationship_form_of(relationship: Relationship) -> RelationshipForm:
         "visibility": relationship.visibility.value,
     }
     return RelationshipForm(
-        nature=relationship.nature.value,
-        ours=relationship.ours.value,
-        ours_label=relationship.ours_label,
+        type=relationship.type.value,
+        our_side=relationship.our_side.value,
+        our_side_name=relationship.our_side_name,
         account_id=str(relationship.account_id or ""),
         detail=relationship.detail,
         since=relationship.since.isoformat() if relationship.since else "",
         until=until.isoformat() if until else "",
         amount_band=relationship.amount_band.value,
-        wording=relationship.wording,
+        custom_sentence=relationship.custom_sentence,
         evidence_url=relationship.evidence_url,
         version=str(relationship.version),
         **{name: "" if as_usual[name] else value for name, value in told.items()},
@@ -141,9 +141,9 @@ def relationship_form_of(relationship: Relationship) -> RelationshipForm:
 def relationship_copy_of(form: RelationshipForm) -> RelationshipInput:
     """Raises Invalid, for the first field that cannot be read."""
     return RelationshipInput(
-        nature=_read_choice(RelationshipType, form.nature, "nature"),
-        ours=_read_choice(OurSide, form.ours, "ours"),
-        ours_label=form.ours_label,
+        type=_read_choice(RelationshipType, form.type, "type"),
+        our_side=_read_choice(OurSide, form.our_side, "our_side"),
+        our_side_name=form.our_side_name,
         account_id=parse_number(form.account_id) or None,
         detail=form.detail,
         since=_parse_date(form.since, "since"),
@@ -152,7 +152,7 @@ def relationship_copy_of(form: RelationshipForm) -> RelationshipInput:
         materiality=_read_optional_choice(Materiality, form.materiality, "materiality"),
         amount_band=_read_choice(AmountBand, form.amount_band, "amount_band"),
         visibility=_read_optional_choice(RelationshipVisibility, form.visibility, "visibility"),
-        wording=form.wording,
+        custom_sentence=form.custom_sentence,
         evidence_url=form.evidence_url,
     )
 

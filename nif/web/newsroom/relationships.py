@@ -79,7 +79,7 @@ def edit(relationship_id: int) -> ResponseReturnValue:
         found.party,
         relationship_form_of(found),
         relationship_id=relationship_id,
-        shown=(found.sentence, found.afterwards),
+        shown=(found.current_sentence, found.past_sentence),
         saved=found,
     )
 
@@ -147,7 +147,7 @@ def delete(relationship_id: int) -> ResponseReturnValue:
 
 
 def _audit_relationship_action(session: Session, what: str, one: Relationship) -> None:
-    said = {"name": one.party.name, "says": one.sentence}
+    said = {"name": one.party.name, "says": one.current_sentence}
     audit_action(session, what, "party", one.party_id, **said)
 
 
@@ -164,7 +164,7 @@ def _preview_page(party: Party, form: RelationshipForm, **given: Any) -> Respons
             )
     except Invalid as error:
         return _form_page(party, form, problems=error.problems, **given), 422
-    return _form_page(party, form, shown=(sketch.sentence, sketch.afterwards), **given)
+    return _form_page(party, form, shown=(sketch.current_sentence, sketch.past_sentence), **given)
 
 
 def _form_page(party: Party, form: RelationshipForm, **given: Any) -> str:

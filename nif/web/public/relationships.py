@@ -38,7 +38,9 @@ class PublicRegister:
 @open_to(Access.PUBLIC)
 def index() -> ResponseReturnValue:
     return render_template(
-        "public/relationships/index.html", register=_read_register(), natures=RELATIONSHIP_TYPES
+        "public/relationships/index.html",
+        register=_read_register(),
+        relationship_types=RELATIONSHIP_TYPES,
     )
 
 
@@ -51,7 +53,7 @@ def index_json() -> ResponseReturnValue:
         relationships=[_side_as_data(name, side) for name, side in register.sides],
         withheld=register.withheld,
         waivers=[
-            {**vars(each), "nature": each.nature.value, "count": each.count}
+            {**vars(each), "type": each.type.value, "count": each.count}
             for each in register.waivers
         ],
     )
@@ -73,20 +75,20 @@ def _read_register() -> PublicRegister:
 
 def _side_name(side: OurSideRelationships) -> str:
     names = {OurSide.NIF: settings().site_short_name, OurSide.OWNER: settings().owner_name}
-    return names.get(side.ours, side.name)
+    return names.get(side.our_side, side.name)
 
 
 def _side_as_data(name: str, side: OurSideRelationships) -> dict[str, Any]:
     today = utc_now().date()
     return {
-        "ours": {"kind": side.ours.value, "name": name},
+        "our_side": {"kind": side.our_side.value, "name": name},
         "with": [
             {
                 "party": {"name": each.party.name, "kind": each.party.kind.value},
-                "nature": each.nature.value,
+                "type": each.type.value,
                 "since": each.since.isoformat() if each.since else None,
                 "until": each.until.isoformat() if each.until else None,
-                "sentence": each.says(today),
+                "sentence": each.sentence_on(today),
             }
             for each in side.relationships
         ],

@@ -98,7 +98,7 @@ def _render_report(minute: datetime) -> str:
         notes=_named_counts(NOTE_KINDS, found.notes.by_kind),
         verdicts=_named_counts(VERDICTS, found.reports.by_verdict),
         gates=CHECK_DESCRIPTIONS,
-        natures=RELATIONSHIP_TYPES,
+        relationship_types=RELATIONSHIP_TYPES,
         span=duration_in_words,
     )
 
@@ -172,8 +172,7 @@ def _counts_as_data(found: TransparencyReport) -> dict[str, Any]:
             "reasons": [vars(each) for each in found.overrides],
         },
         "waivers": [
-            {**vars(each), "nature": each.nature.value, "count": each.count}
-            for each in found.waivers
+            {**vars(each), "type": each.type.value, "count": each.count} for each in found.waivers
         ],
         "corrections": {
             "total": corrections,

@@ -21,9 +21,9 @@ from tests.web.newsroom.staff import text_of
 
 NEW = "/newsroom/register/1/relationships/new"
 WHOLE = {
-    "nature": "customer",
-    "ours": "product",
-    "ours_label": "ROSTR",
+    "type": "customer",
+    "our_side": "product",
+    "our_side_name": "ROSTR",
     "since": "2024-03-01",
     "amount_band": "none",
 }
@@ -67,22 +67,22 @@ def test_the_sentence_can_be_seen_before_anything_is_saved(
     assert "X pays for ROSTR, which our parent company owns." in page
     assert "Until 2025, X paid for ROSTR, which our parent company owns." in page
     assert the_relationship(database) is None
-    wrong = desk.post(NEW, data={**WHOLE, "ours_label": "", "show": "1"})
+    wrong = desk.post(NEW, data={**WHOLE, "our_side_name": "", "show": "1"})
     assert wrong.status_code == 422
-    assert 'id="ours_label-problem"' in wrong.text
+    assert 'id="our_side_name-problem"' in wrong.text
 
 
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
-        ({"nature": ""}, "nature"),
-        ({"nature": "rumour"}, "nature"),
-        ({"ours": "owner"}, "ours"),
-        ({"ours_label": ""}, "ours_label"),
-        ({"nature": "board", "ours": "account"}, "account_id"),
-        ({"nature": "board", "ours": "account", "account_id": "9x"}, "account_id"),
-        ({"nature": "gift", "ours": "nif"}, "detail"),
-        ({"nature": "other"}, "wording"),
+        ({"type": ""}, "type"),
+        ({"type": "rumour"}, "type"),
+        ({"our_side": "owner"}, "our_side"),
+        ({"our_side_name": ""}, "our_side_name"),
+        ({"type": "board", "our_side": "account"}, "account_id"),
+        ({"type": "board", "our_side": "account", "account_id": "9x"}, "account_id"),
+        ({"type": "gift", "our_side": "nif"}, "detail"),
+        ({"type": "other"}, "custom_sentence"),
         ({"since": "yesterday"}, "since"),
         ({"until": "2020-01-01"}, "until"),
         ({"lookback_months": "ten"}, "lookback_months"),
@@ -95,7 +95,7 @@ def test_the_sentence_can_be_seen_before_anything_is_saved(
 def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
     desk: FlaskClient, database: Database, wrong: dict[str, str], field: str
 ) -> None:
-    page = desk.post(NEW, data={**WHOLE, "wording": "", "detail": "", **wrong})
+    page = desk.post(NEW, data={**WHOLE, "custom_sentence": "", "detail": "", **wrong})
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
@@ -109,7 +109,9 @@ def test_it_is_changed_and_keeps_what_the_form_showed(
 ) -> None:
     with database.transaction() as session:
         party = a_party(session, "Y")
-        a_relationship(session, party, lookback_months=None, wording="<i>Y</i> is known to us.")
+        a_relationship(
+            session, party, lookback_months=None, custom_sentence="<i>Y</i> is known to us."
+        )
 
     page = desk.get("/newsroom/register/relationships/1").text
     assert '<option value="unlimited" selected>' in page
@@ -117,8 +119,8 @@ def test_it_is_changed_and_keeps_what_the_form_showed(
     answer = desk.post(
         "/newsroom/register/relationships/1",
         data={
-            "nature": "sponsor",
-            "ours": "nif",
+            "type": "sponsor",
+            "our_side": "nif",
             "amount_band": "none",
             "version": "1",
             "lookback_months": "24",
@@ -128,14 +130,14 @@ def test_it_is_changed_and_keeps_what_the_form_showed(
     assert answer.status_code == 303
     changed = the_relationship(database)
     assert changed is not None
-    assert (changed.nature, changed.sentence) == (RelationshipType.SPONSOR, "Y sponsors us.")
+    assert (changed.type, changed.current_sentence) == (RelationshipType.SPONSOR, "Y sponsors us.")
     assert (changed.version, changed.lookback_months) == (2, 24)
 
 
 def test_who_was_overtaken_finds_every_word_again(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Y")).version = 3
-    data = {**WHOLE, "ours_label": "Jobs by ROSTR", "version": "2"}
+    data = {**WHOLE, "our_side_name": "Jobs by ROSTR", "version": "2"}
 
     page = desk.post("/newsroom/register/relationships/1", data=data)
 
@@ -164,7 +166,7 @@ def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None
     assert "What has ended Until 2024, Y advertised with us." in page
     ended = the_relationship(database)
     assert ended is not None
-    assert (ended.until, ended.last_day) == (date(2024, 5, 1), date(2025, 5, 1))
+    assert (ended.until, ended.last_disclosure_day) == (date(2024, 5, 1), date(2025, 5, 1))
 
 
 def test_what_is_as_usual_follows_a_change_of_its_nature(
@@ -190,6 +192,6 @@ def test_only_what_never_stood_is_taken_away(desk: FlaskClient, database: Databa
     kept = desk.post("/newsroom/register/relationships/1/delete", follow_redirects=True)
     gone = desk.post("/newsroom/register/relationships/2/delete", follow_redirects=True)
 
-    assert "it stays on record: end it instead." in kept.text
+    assert "so it cannot be deleted. End it instead." in kept.text
     assert "It is taken away." in gone.text
     assert the_relationship(database) is not None

@@ -12,7 +12,7 @@ from tests.factories import a_draft, a_story, an_account
 from tests.register.entries import a_party, a_relationship
 from tests.web.newsroom.staff import text_of
 
-PRODUCT = {"ours": OurSide.PRODUCT, "ours_label": "ROSTR"}
+PRODUCT = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
 REASON = "The story only lists it among <forty> others."
 
 
@@ -69,20 +69,18 @@ def test_it_is_there_as_data_too(client: FlaskClient, database: Database) -> Non
     assert answer.mimetype == "application/json"
     data = answer.get_json()
     assert data["withheld"] == 1
-    assert [side["ours"]["name"] for side in data["relationships"]] == ["NIF", "ROSTR"]
+    assert [side["our_side"]["name"] for side in data["relationships"]] == ["NIF", "ROSTR"]
     assert data["relationships"][1]["with"] == [
         {
             "party": {"name": "<b>Rival</b>", "kind": "company"},
-            "nature": "competitor",
+            "type": "competitor",
             "since": "2020-01-01",
             "until": None,
             "sentence": "<b>Rival</b> competes with ROSTR, which our parent company owns.",
         }
     ]
     month = f"{utc_now():%Y-%m}"
-    assert data["waivers"] == [
-        {"month": month, "nature": "competitor", "reason": REASON, "count": 1}
-    ]
+    assert data["waivers"] == [{"month": month, "type": "competitor", "reason": REASON, "count": 1}]
     assert "Secret Client" not in answer.text
 
 
