@@ -203,6 +203,17 @@ def list_sends(session: Session, list_id: int, *, most: int = 30) -> Sequence[Se
     return session.scalars(query.options(*whole)).all()
 
 
+def list_all_sends(
+    session: Session, *, before: int | None = None, most: int = 50
+) -> Sequence[Send]:
+    """The newest sends of all lists, newest first; `before` is the id of the last one shown."""
+    query = select(Send).order_by(Send.id.desc()).limit(most)
+    if before is not None:
+        query = query.where(Send.id < before)
+    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
+    return session.scalars(query.options(*whole)).all()
+
+
 def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:
     """The sends of a list that still mail somebody, or would if they went on; oldest first."""
     query = select(Send).where(

@@ -177,7 +177,7 @@ def show() -> ResponseReturnValue:
         whole=whole,
         before=past[-seen.period - 1].confirmed,
         spans=spans,
-        when=analytics_charts.describe_span,
+        when=analytics_charts.describe_period,
         came=_label_sources(came, whole.came),
         went=_label_sources(went, whole.of(ListMetric.LEFT)),
         one_click=went.get(ONE_CLICK_SOURCE, 0),

@@ -1,4 +1,4 @@
-"""The form of a list to put on another site: in a frame, or as plain HTML."""
+"""The embed code of a list's sign-up form: an iframe, or plain HTML."""
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
@@ -11,7 +11,8 @@ from nif.web.current import links, reading, tokens
 blueprint = Blueprint("embed_form", __name__)
 
 FRAME_HEIGHT = 440
-"""Pixels that the form takes in a column of 280. What it does not need of them is not seen."""
+"""Height in pixels that the form needs in a column of 280 pixels. The frame has no border, so
+unused height is invisible."""
 
 
 @blueprint.get("/lists/<slug>/embed")
@@ -20,12 +21,12 @@ def show(slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, slug)
     address = links().page(f"/embed/{slug}")
-    given = {"mailing_list": mailing_list, "address": address, "height": FRAME_HEIGHT}
+    context = {"mailing_list": mailing_list, "address": address, "height": FRAME_HEIGHT}
     key = tokens().make(TokenPurpose.EMBED, mailing_list.id)
     return render_template(
         "admin/embed_form/show.html",
-        **given,
-        frame=render_template("admin/embed_form/frame.html", **given),
+        **context,
+        frame=render_template("admin/embed_form/frame.html", **context),
         plain=render_template(
             "admin/embed_form/plain.html",
             mailing_list=mailing_list,

@@ -1,4 +1,4 @@
-"""The form of a list: what an admin typed, and the charter that it makes."""
+"""The form of a list: reading it, and turning it into ListSettings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,16 @@ FREQUENCIES = {
     "sun": "Every Sunday",
 }
 RESERVED_SLUGS = frozenset({"new"})
-"""Short names that addresses of the desk need for themselves."""
+"""Slugs that would collide with addresses of the admin pages."""
 
 
 @dataclass(frozen=True)
 class ListForm:
-    """As typed: `often` is `daily` or a weekday, `at` a time such as 07:30, `topics` names with
-    commas between them; `is_shown` is "1" where it is ticked."""
+    """The form as submitted.
+
+    `often` is `daily` or a weekday, `at` a time such as 07:30, `topics` names separated by commas;
+    `is_shown` is "1" if ticked.
+    """
 
     title: str = ""
     slug: str = ""
@@ -50,7 +53,6 @@ class ListForm:
 
 @cache
 def time_zone_names() -> Sequence[str]:
-    """The names of all time zones."""
     return sorted(available_timezones())
 
 
@@ -82,7 +84,7 @@ def read_edit_count(form: ListForm) -> int:
 
 
 def read_schedule_fields(form: ListForm) -> str:
-    """The schedule in the words that the editions read. Raises Invalid, for the field `at`."""
+    """The schedule as `parse_schedule` reads it. Raises Invalid for the field `at` or `often`."""
     days = form.often if form.often == EVERY_DAY else f"weekly {form.often}"
     try:
         return str(parse_schedule(f"{days} {form.at}"))
@@ -95,21 +97,21 @@ def read_schedule_fields(form: ListForm) -> str:
 def read_list_settings(
     session: Session, form: ListForm, *, slug: str | None = None
 ) -> ListSettings:
-    """What a list is founded with, or stands for from now on. Raises Invalid.
+    """The settings for a new list, or for the existing list `slug`.
 
-    `slug` is that of a list that there is already.
+    Raises Invalid with the problems of all fields at once.
     """
-    found: dict[str, str] = {}
+    problems: dict[str, str] = {}
     schedule, topics = "", tuple[str, ...]()
     try:
         schedule = read_schedule_fields(form)
     except Invalid as error:
-        found.update(error.problems)
+        problems.update(error.problems)
     try:
         topics = parse_tags(session, form.topics)
     except Invalid as error:
-        found.update(error.problems)
-    charter = ListSettings(
+        problems.update(error.problems)
+    list_settings = ListSettings(
         slug=slug or form.slug,
         title=form.title,
         schedule=schedule,
@@ -122,28 +124,28 @@ def read_list_settings(
         topics=topics,
     )
     if slug is None and form.slug in RESERVED_SLUGS:
-        found["slug"] = "This name is needed for a page of the desk. Choose another."
-    if found := list_settings_problems(charter) | found:
-        raise Invalid(found)
-    return charter
+        problems["slug"] = "NIF uses this slug for a page of its own. Choose another one."
+    if problems := list_settings_problems(list_settings) | problems:
+        raise Invalid(problems)
+    return list_settings
 
 
-def differing_fields(form: ListForm, kept: ListForm) -> dict[str, str]:
-    """What is kept now, for each field in which it is not what was typed."""
+def differing_fields(form: ListForm, stored: ListForm) -> dict[str, str]:
+    """What is stored now, for each field that differs from the submitted form."""
     names = (name for name in vars(form) if name not in {"slug", "edits"})
-    differing = {name: getattr(kept, name) for name in names if _is_different(form, kept, name)}
+    differing = {name: getattr(stored, name) for name in names if _is_different(form, stored, name)}
     return {
-        name: f"Kept now: {_stored_value_in_words(name, value)}"
+        name: f"Stored now: {_stored_value_in_words(name, value)}"
         for name, value in differing.items()
     }
 
 
-def _is_different(form: ListForm, kept: ListForm, name: str) -> bool:
-    return bool(getattr(form, name) != getattr(kept, name))
+def _is_different(form: ListForm, stored: ListForm, name: str) -> bool:
+    return bool(getattr(form, name) != getattr(stored, name))
 
 
 def _stored_value_in_words(name: str, value: str) -> str:
     if name == "is_shown":
         return "ticked." if value else "not ticked."
-    said = LANGUAGES if name == "language" else FREQUENCIES if name == "often" else {}
-    return f"“{said.get(value, value)}”" if value else "nothing."
+    labels = LANGUAGES if name == "language" else FREQUENCIES if name == "often" else {}
+    return f"“{labels.get(value, value)}”" if value else "nothing."

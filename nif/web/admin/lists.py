@@ -1,12 +1,7 @@
-"""The lists: their counters and schedules, what the next digest would hold, what has gone out.
+"""Mailing lists: overview, page of a list, its settings, archiving and deletion."""
 
-What a list stands for: founding one, and changing everything but its short name.
-
-Ending a list: archiving it, taking it back, and deleting one that nobody ever joined.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +18,7 @@ from nif.editions.digest import ComposedDigest, compose_digest, next_slot_of_lis
 from nif.editions.models import DIGEST_OCCASION, Edition
 from nif.editions.schedule import Slot
 from nif.errors import Conflict, Invalid
-from nif.sends.certificates import DeliveryCounts, count_deliveries, count_deliveries_of_sends
-from nif.sends.models import Send
+from nif.sends.certificates import count_deliveries
 from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
 from nif.stories.publishing import invalidate_pages
 from nif.stories.tags import list_most_used_tags, tag_names_of
@@ -52,6 +46,7 @@ from nif.web.admin.list_form import (
     read_list_settings,
     time_zone_names,
 )
+from nif.web.admin.sends import SendRow, send_rows
 from nif.web.current import reading, services, settings, transaction
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
@@ -79,8 +74,8 @@ def create() -> ResponseReturnValue:
     except Invalid as error:
         return _render_new(form, error.problems), 422
     except Conflict as error:
-        return _render_new(form, {"slug": f"{error} Choose another short name."}), 422
-    flash("The list is there. People can subscribe to it from now on.", "good")
+        return _render_new(form, {"slug": f"{error} Choose another slug."}), 422
+    flash("The list is created. People can subscribe to it now.", "good")
     return redirect(url_for("admin_lists.show", slug=slug), 303)
 
 
@@ -99,13 +94,14 @@ def update(slug: str) -> ResponseReturnValue:
     try:
         with transaction() as session:
             mailing_list = get_list(session, slug)
-            charter, now = read_list_settings(session, form, slug=slug), utc_now()
-            found = update_list(
-                session, mailing_list, charter, edits=read_edit_count(form), now=now
+            list_settings, now = read_list_settings(session, form, slug=slug), utc_now()
+            changes = update_list(
+                session, mailing_list, list_settings, edits=read_edit_count(form), now=now
             )
-            if found:
+            if changes:
                 detail = {
-                    name: describe_change(*map(_audit_value, pair)) for name, pair in found.items()
+                    name: describe_change(*map(_audit_value, pair))
+                    for name, pair in changes.items()
                 }
                 _record_settings_change(session, "list_changed", slug, detail)
                 invalidate_pages(session)
@@ -113,16 +109,16 @@ def update(slug: str) -> ResponseReturnValue:
         return _render_edit(slug, form, error.problems), 422
     except Conflict:
         return _render_conflict(slug, form), 409
-    flash("Saved." if found else "Nothing was changed, so nothing was saved.", "good")
+    flash("Saved." if changes else "Nothing was changed.", "good")
     return redirect(url_for("admin_lists.show", slug=slug), 303)
 
 
 def _render_conflict(slug: str, form: ListForm) -> str:
-    """What was typed, and beside it what somebody else has saved since."""
+    """The submitted form, with what somebody else has saved in the meantime beside each field."""
     with reading() as session:
-        kept = list_form_of(session, get_list(session, slug))
-    form = replace(form, edits=kept.edits)
-    return _render_edit(slug, form, differing_fields(form, kept), is_behind=True)
+        stored = list_form_of(session, get_list(session, slug))
+    form = replace(form, edits=stored.edits)
+    return _render_edit(slug, form, differing_fields(form, stored), is_behind=True)
 
 
 def _audit_value(value: Any) -> Any:
@@ -166,13 +162,13 @@ def _form_context(form: ListForm, problems: dict[str, str] | None) -> dict[str, 
 
 
 HISTORY_LABELS = {
-    "subscription": "people who are on it or were",
+    "subscription": "current and former subscribers",
     "consent": "records of consent",
     "edition": "editions",
     "import_run": "imports",
-    "day_count": "counts of what happened on it",
+    "day_count": "daily statistics",
 }
-"""What refers to a list, in words; anything else is other records."""
+"""Labels of the tables that may refer to a list; others are called "other records"."""
 
 ListAction = Callable[[Session, MailingList, datetime], None]
 
@@ -202,21 +198,21 @@ def confirm_archive(slug: str) -> ResponseReturnValue:
 @blueprint.post("/lists/<slug>/archive")
 @open_to(Access.ADMIN)
 def archive(slug: str) -> ResponseReturnValue:
-    def deed(session: Session, mailing_list: MailingList, now: datetime) -> None:
+    def apply(session: Session, mailing_list: MailingList, now: datetime) -> None:
         archive_list(session, mailing_list, now=now)
         _record_list_action(session, "list_archived", slug, now)
 
-    return _apply_to_list(slug, deed, "The list is archived. Its readers stay as they are.")
+    return _apply_to_list(slug, apply, "The list is archived. Its subscribers stay on it.")
 
 
 @blueprint.post("/lists/<slug>/unarchive")
 @open_to(Access.ADMIN)
 def unarchive(slug: str) -> ResponseReturnValue:
-    def deed(session: Session, mailing_list: MailingList, now: datetime) -> None:
+    def apply(session: Session, mailing_list: MailingList, now: datetime) -> None:
         unarchive_list(session, mailing_list, now=now)
         _record_list_action(session, "list_unarchived", slug, now)
 
-    return _apply_to_list(slug, deed, "The list goes on with its next slot.")
+    return _apply_to_list(slug, apply, "The list is restored and continues with its next slot.")
 
 
 @blueprint.get("/lists/<slug>/delete")
@@ -224,12 +220,12 @@ def unarchive(slug: str) -> ResponseReturnValue:
 def confirm_delete(slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, slug)
-        found = references_to_list(session, mailing_list)
-    history = [said for name, said in HISTORY_LABELS.items() if name in found]
+        references = references_to_list(session, mailing_list)
+    history = [label for name, label in HISTORY_LABELS.items() if name in references]
     return render_template(
         "admin/lists/confirm_delete.html",
         mailing_list=mailing_list,
-        has_history=bool(found),
+        has_history=bool(references),
         history=history or ["other records"],
     )
 
@@ -252,16 +248,16 @@ def delete(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin_lists.index"), 303)
 
 
-def _apply_to_list(slug: str, deed: ListAction, after: str) -> ResponseReturnValue:
-    """Do something to a list and say so; what may not be is told, and changes nothing."""
+def _apply_to_list(slug: str, action: ListAction, success: str) -> ResponseReturnValue:
+    """Apply an action to a list and flash the result. A refused action changes nothing."""
     try:
         with transaction() as session:
-            deed(session, get_list(session, slug), utc_now())
+            action(session, get_list(session, slug), utc_now())
             invalidate_pages(session)
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash(after, "good")
+        flash(success, "good")
     return redirect(url_for("admin_lists.show", slug=slug), 303)
 
 
@@ -276,38 +272,27 @@ def _record_list_action(
 SENDS_SHOWN_PER_LIST = 3
 
 
-@dataclass(frozen=True)
-class SendRow:
-    """A send as one line shows it."""
-
-    send: Send
-    subject: str
-    list_title: str
-    slot: Any
-    state: str
-    tally: DeliveryCounts
-    trouble: send_status.TroubleExplanation | None
-
-
 @blueprint.get("/")
 @open_to(Access.ADMIN)
 def index() -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
-        troubled = _send_rows(session, list_sends_needing_attention(session))
-        founded = all_lists(session)
-        last = [list_sends(session, one.id, most=SENDS_SHOWN_PER_LIST) for one in founded]
+        troubled = send_rows(session, list_sends_needing_attention(session))
+        mailing_lists = all_lists(session)
+        last_sends = [
+            list_sends(session, one.id, most=SENDS_SHOWN_PER_LIST) for one in mailing_lists
+        ]
         rows = {
             row.send.id: row
-            for row in _send_rows(session, [send for some in last for send in some])
+            for row in send_rows(session, [send for sends in last_sends for send in sends])
         }
         lists = [
-            (one, _next_slot(session, one, now), [rows[send.id] for send in some])
-            for one, some in zip(founded, last, strict=True)
+            (one, _next_slot(session, one, now), [rows[send.id] for send in sends])
+            for one, sends in zip(mailing_lists, last_sends, strict=True)
         ]
-        matters = system_status.find_system_warnings(session, now=now)
+        warnings = system_status.find_system_warnings(session, now=now)
     return render_template(
-        "admin/lists/index.html", troubled=troubled, lists=lists, matters=matters
+        "admin/lists/index.html", troubled=troubled, lists=lists, warnings=warnings
     )
 
 
@@ -320,16 +305,16 @@ def show(slug: str) -> ResponseReturnValue:
         next_slot = _next_slot(session, mailing_list, now)
         digest = _next_digest(session, mailing_list, next_slot, now)
         sends = {row.send.edition_id: row for row in _last_sends(session, mailing_list.id, 30)}
-        past = list_recent_editions(session, mailing_list)
+        editions = list_recent_editions(session, mailing_list)
         topics = list(tag_names_of(session, mailing_list.topics).values())
     return render_template(
         "admin/lists/show.html",
         mailing_list=mailing_list,
         next_slot=next_slot,
         digest=digest,
-        editions=past,
+        editions=editions,
         sends=sends,
-        slot_words=send_status.SLOT_LABELS,
+        slot_labels=send_status.SLOT_LABELS,
         topics=topics,
         languages=LANGUAGES,
     )
@@ -344,32 +329,15 @@ def _next_digest(
 
 
 def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
-    """The next slot that will be kept: today's may have been filled by hand."""
+    """The next slot to fill. Today's may be filled already, by a manual send."""
     slot = next_slot_of_list(mailing_list, now=now)
-    made = select(Edition.id).where(
+    filled = select(Edition.id).where(
         Edition.list_id == mailing_list.id,
         Edition.slot == slot.day,
         Edition.occasion == DIGEST_OCCASION,
     )
-    return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(made) else slot
+    return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(filled) else slot
 
 
 def _last_sends(session: Session, list_id: int, most: int) -> list[SendRow]:
-    return _send_rows(session, list_sends(session, list_id, most=most))
-
-
-def _send_rows(session: Session, sends: Sequence[Send]) -> list[SendRow]:
-    """Some sends as lines show them; how far they are is asked for all of them at once."""
-    counted, now = count_deliveries_of_sends(session, sends), utc_now()
-    return [
-        SendRow(
-            send=send,
-            subject=send.edition.as_message().subject,
-            list_title=send.mailing_list.title,
-            slot=send.edition.slot,
-            state=send_status.describe_send_state(send, counted[send.id], now=now),
-            tally=counted[send.id],
-            trouble=send_status.explain_pause(send),
-        )
-        for send in sends
-    ]
+    return send_rows(session, list_sends(session, list_id, most=most))

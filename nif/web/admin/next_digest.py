@@ -1,7 +1,4 @@
-"""The next digest of a list as its readers would get it now, and one copy of it to oneself.
-
-Sending a list its edition now, by hand.
-"""
+"""The next digest of a list: preview, test copy, and sending it now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +53,7 @@ def body(slug: str) -> ResponseReturnValue:
     with reading() as session:
         message = _compose_next(session, get_list(session, slug), utc_now()).message
     if message is None:
-        raise NotFound("There is nothing new for this list.")
+        raise NotFound("There are no new stories for this list.")
     return framed_mail_response(preview_message_for(message, current_user.email, links()).html)
 
 
@@ -74,10 +71,10 @@ def send_test(slug: str) -> ResponseReturnValue:
                 session, current_user, "digest_tested", kind="list", subject=slug, now=now
             )
     if message is None:
-        flash("There is nothing new to send: nothing was mailed.")
+        flash("There are no new stories, so no copy was sent.")
     else:
         services().queue.wake("letters")
-        flash(f"One copy is on its way to {to}. No reader gets anything by it.", "good")
+        flash(f"One copy is on its way to {to}. No subscriber receives it.", "good")
     return redirect(url_for(".show", slug=slug), 303)
 
 
@@ -89,25 +86,26 @@ def _compose_next(session: Session, mailing_list: MailingList, now: datetime) ->
     )
 
 
-ALREADY_SENT = "This list has its edition of today already: this is it. Nothing more was sent."
+ALREADY_SENT = "This list already has today's edition, shown here. Nothing more was sent."
 
 
 class DigestChanged(Conflict):
-    """What would be sent is not what was shown."""
+    """The digest has changed since it was shown for confirmation."""
 
 
 @dataclass(frozen=True)
 class SendNowPreview:
-    """What would be sent now. `had` is today's edition where there is one already, `send` its send.
+    """What would be sent now.
 
-    `seen` names exactly what is shown, so that nothing else is sent.
+    `todays_edition` and `todays_send` are set if the list has had its digest of today.
+    `content_hash` identifies the digest that was shown, so that nothing else is sent.
     """
 
     mailing_list: MailingList
     digest: ComposedDigest
-    seen: str
-    had: Edition | None
-    send: Send | None
+    content_hash: str
+    todays_edition: Edition | None
+    todays_send: Send | None
     slot_today: str | None
 
 
@@ -121,7 +119,7 @@ def confirm_send(slug: str) -> ResponseReturnValue:
 @open_to(Access.ADMIN)
 def send_now(slug: str) -> ResponseReturnValue:
     try:
-        send_id = _freeze_and_plan(slug, request.form.get("seen", ""), utc_now())
+        send_id = _freeze_and_plan(slug, request.form.get("content_hash", ""), utc_now())
     except DigestChanged:
         return _render_confirm_send(slug, changed=True), 409
     except Conflict as error:
@@ -130,11 +128,15 @@ def send_now(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
 
-def _freeze_and_plan(slug: str, seen: str, now: datetime) -> int:
-    """Make today's edition and its send. Raises Conflict, and then nothing was made."""
+def _freeze_and_plan(slug: str, shown_hash: str, now: datetime) -> int:
+    """Freeze today's edition and plan its send; returns the id of the send.
+
+    Raises DigestChanged, or Conflict if the list has had its edition or nobody would get it. Then
+    nothing is stored.
+    """
     with transaction() as session:
         edition = make_digest_now(session, get_list(session, slug), services().desk, now=now)
-        if edition.content_hash != seen:
+        if edition.content_hash != shown_hash:
             raise DigestChanged
         send = plan_manual_send(session, edition, services().terms_by_hand, at=now, now=now)
         detail = {"list": slug}
@@ -151,7 +153,7 @@ def _freeze_and_plan(slug: str, seen: str, now: datetime) -> int:
 
 
 def _redirect_to_existing(slug: str, error: Conflict) -> ResponseReturnValue:
-    """A second click leads to where the first one led."""
+    """Redirect a repeated request to the send that the first one started."""
     with reading() as session:
         send = _find_send(
             session, _find_todays_edition(session, get_list(session, slug), utc_now())
@@ -165,23 +167,23 @@ def _redirect_to_existing(slug: str, error: Conflict) -> ResponseReturnValue:
 
 def _render_confirm_send(slug: str, *, changed: bool = False) -> str:
     with reading() as session:
-        shown = _preview_send(session, get_list(session, slug), utc_now())
+        preview = _preview_send(session, get_list(session, slug), utc_now())
         return render_template(
             "admin/next_digest/confirm_send.html",
-            preview=shown,
-            mailing_list=shown.mailing_list,
+            preview=preview,
+            mailing_list=preview.mailing_list,
             undo=services().terms_by_hand.undo,
-            nobody=NO_SUBSCRIBERS,
-            choosers=has_tag_choices(session, shown.mailing_list.id),
+            no_subscribers_message=NO_SUBSCRIBERS,
+            has_tag_choices=has_tag_choices(session, preview.mailing_list.id),
             changed=changed,
         )
 
 
 def _preview_send(session: Session, mailing_list: MailingList, now: datetime) -> SendNowPreview:
-    had = _find_todays_edition(session, mailing_list, now)
+    edition = _find_todays_edition(session, mailing_list, now)
     today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
     slot, desk = Slot(today, now), services().desk
-    is_over = had or mailing_list.archived_at is not None
+    is_over = edition or mailing_list.archived_at is not None
     digest = (
         ComposedDigest([], None)
         if is_over
@@ -191,9 +193,9 @@ def _preview_send(session: Session, mailing_list: MailingList, now: datetime) ->
     return SendNowPreview(
         mailing_list=mailing_list,
         digest=digest,
-        seen=hash_message(digest.message) if digest.message else "",
-        had=had,
-        send=_find_send(session, had),
+        content_hash=hash_message(digest.message) if digest.message else "",
+        todays_edition=edition,
+        todays_send=_find_send(session, edition),
         slot_today=send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
         if next_slot.day == today
         else None,
@@ -203,7 +205,7 @@ def _preview_send(session: Session, mailing_list: MailingList, now: datetime) ->
 def _find_todays_edition(
     session: Session, mailing_list: MailingList, now: datetime
 ) -> Edition | None:
-    """The digest that a list has had today."""
+    """The digest that the list sent, or is sending, today."""
     return session.scalar(
         select(Edition).where(
             Edition.list_id == mailing_list.id,

@@ -1,9 +1,4 @@
-"""One send: how far it is, what troubles it, and a person's hand on it.
-
-How far a send is: figures, an estimate where there is an honest one, and what changes a page.
-
-What is known about the batches of a send of which nobody knows whether they were taken.
-"""
+"""All sends, and the page of one: its progress, its problems, and control over it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +15,7 @@ from nif.accounts.audit_log import record_audit_entry
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.sends import circuit_breaker, control, reputation
-from nif.sends.certificates import DeliveryCounts, count_deliveries
+from nif.sends.certificates import DeliveryCounts, count_deliveries, count_deliveries_of_sends
 from nif.sends.models import (
     Attempt,
     Batch,
@@ -34,6 +29,7 @@ from nif.sends.models import (
 from nif.sends.reports import (
     SendSpeed,
     estimate_send_speed,
+    list_all_sends,
     list_refused_deliveries,
     list_undecided_batches,
 )
@@ -49,10 +45,11 @@ OPEN_STATES = (SendState.SENDING, SendState.PAUSED)
 
 @dataclass(frozen=True)
 class SendProgress:
-    """A send as it is now. `phase` changes when more than the figures of its page has changed.
+    """A send at this moment.
 
-    `starts` is when it begins, on its list's clock, while that is to come; `untouched` says that
-    nothing has been posted of it, so that it can be taken back.
+    `phase` changes when the page needs a reload and not new figures alone. `starts` is the time of
+    day, in the list's time zone, at which a send in the future starts. `untouched` is true while
+    no batch has been posted, so that the send can be undone.
     """
 
     send: Send
@@ -66,25 +63,55 @@ class SendProgress:
 
     @property
     def is_posting(self) -> bool:
-        """Is more going out just now, so that an estimate is expected?"""
+        """Whether batches are being posted, so that the page shows an estimate."""
         return self.state == "Sending" and self.tally.pending > 0
 
 
+@dataclass(frozen=True)
+class SendRow:
+    """One line of a table of sends."""
+
+    send: Send
+    subject: str
+    list_title: str
+    state: str
+    tally: DeliveryCounts
+    trouble: send_status.TroubleExplanation | None
+
+
+def send_rows(session: Session, sends: Sequence[Send]) -> list[SendRow]:
+    """The lines of several sends. The deliveries of all are counted in one query."""
+    counted, now = count_deliveries_of_sends(session, sends), utc_now()
+    return [
+        SendRow(
+            send=send,
+            subject=send.edition.as_message().subject,
+            list_title=send.mailing_list.title,
+            state=send_status.describe_send_state(send, counted[send.id], now=now),
+            tally=counted[send.id],
+            trouble=send_status.explain_pause(send),
+        )
+        for send in sends
+    ]
+
+
 def measure_send_progress(
-    session: Session, send: Send, parts: Services, *, now: datetime
+    session: Session, send: Send, services: Services, *, now: datetime
 ) -> SendProgress:
-    """Cheap enough to be asked for every few seconds by everyone who watches."""
-    told = count_deliveries(session, send)
-    brake = circuit_breaker.find_tripped_breaker(session)
-    state = send_status.describe_send_state(send, told, braked=brake is not None, now=now)
-    limits = parts.courier.limits
+    """The progress of a send, with few and cheap queries: every open page polls it."""
+    counts = count_deliveries(session, send)
+    breaker = circuit_breaker.find_tripped_breaker(session)
+    state = send_status.describe_send_state(
+        send, counts, breaker_is_open=breaker is not None, now=now
+    )
+    limits = services.courier.limits
     untouched = send.state in OPEN_STATES and not _has_been_posted(session, send)
-    facts = (state, send.cause, brake and brake.cause, told.uncertain > 0, untouched)
+    facts = (state, send.cause, breaker and breaker.cause, counts.uncertain > 0, untouched)
     return SendProgress(
         send=send,
-        tally=told,
+        tally=counts,
         state=state,
-        pace=_estimate_pace(session, send, told, limits, now) if brake is None else None,
+        pace=_estimate_speed(session, send, counts, limits, now) if breaker is None else None,
         limits=send_status.describe_limits(limits, now.astimezone(UTC).date()),
         starts=send_status.format_clock_time(send.starts_at, send.mailing_list.zone)
         if send.state is SendState.SENDING and send.starts_at > now
@@ -94,13 +121,13 @@ def measure_send_progress(
     )
 
 
-def _estimate_pace(
-    session: Session, send: Send, told: DeliveryCounts, limits: SendLimits, now: datetime
+def _estimate_speed(
+    session: Session, send: Send, counts: DeliveryCounts, limits: SendLimits, now: datetime
 ) -> SendSpeed | None:
-    """None too where a limit of the hour or of the day will make it stop and wait."""
+    """The speed and the expected end. None if an hourly or daily limit would interrupt it."""
     if limits.per_day is not None or limits.per_hour(now.astimezone(UTC).date()) is not None:
         return None
-    return estimate_send_speed(session, send, told, now=now)
+    return estimate_send_speed(session, send, counts, now=now)
 
 
 def _has_been_posted(session: Session, send: Send) -> bool:
@@ -114,7 +141,7 @@ ADDRESSES_SHOWN = 3
 
 @dataclass(frozen=True)
 class BatchEvidence:
-    """A batch in doubt: `holder` is the worker that posted it, `addresses` some to look for."""
+    """An undecided batch: `holder` is the worker that posted it, `addresses` are examples."""
 
     batch: Batch
     attempt: Attempt
@@ -125,14 +152,14 @@ class BatchEvidence:
 
 @dataclass(frozen=True)
 class SendEvidence:
-    """The doubts of a send, of which there are `count`, and how well the house hears.
+    """The undecided batches of a send: `count` in all, and the first of them.
 
-    `last_event_at` is when an event last came in promptly; `unread` says that posts of events
-    wait, which may hold the proof.
+    `last_event_at` is the last time that an event came in promptly. `unread` is true if webhook
+    requests wait to be processed, which may contain the proof.
     """
 
     count: int
-    doubts: Sequence[BatchEvidence]
+    batches: Sequence[BatchEvidence]
     last_event_at: datetime | None
     unread: bool
 
@@ -143,7 +170,7 @@ def gather_evidence(session: Session, send: Send) -> SendEvidence:
     pulse = select(StreamLiveness.received_at).order_by(StreamLiveness.second.desc()).limit(1)
     return SendEvidence(
         count=len(found),
-        doubts=[_evidence_of_batch(session, batch, attempt) for batch, attempt in shown],
+        batches=[_evidence_of_batch(session, batch, attempt) for batch, attempt in shown],
         last_event_at=session.scalar(pulse) if found else None,
         unread=bool(found) and session.scalar(select(ProviderEventPost.id).limit(1)) is not None,
     )
@@ -155,7 +182,7 @@ def _evidence_of_batch(session: Session, batch: Batch, attempt: Attempt) -> Batc
         batch=batch,
         attempt=attempt,
         copies=batch.size - batch.dropped - batch.refused - batch.unwritable,
-        holder=lease.holder if lease else "a worker that is not known any more",
+        holder=lease.holder if lease else "an unknown worker",
         addresses=_sample_addresses(session, batch),
     )
 
@@ -178,14 +205,30 @@ blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(certificates.blueprint)
 
 LARGEST = 2**63 - 1
+SENDS_A_PAGE = 50
 ONE = f"/<int(max={LARGEST}):send_id>"
-RESOLUTIONS = {"accepted": True, "unsent": False}
-DEADLINE_MISSING = "Give a day and a time, or leave this empty for no limit."
-DEADLINE_PASSED = (
-    "This time has passed already. Give a later one, or leave this empty for no limit."
-)
+RESOLUTIONS = {"accepted": True, "not-sent": False}
+DEADLINE_MISSING = "Give a day and a time, or leave this empty for no deadline."
+DEADLINE_PASSED = "This time has passed. Give a later one, or leave this empty for no deadline."
 
 SendAction = Callable[[Session, Send, datetime], None]
+
+
+@blueprint.get("")
+@open_to(Access.ADMIN)
+def index() -> ResponseReturnValue:
+    before = request.args.get("before", None, type=int)
+    if before is not None and not 0 < before <= LARGEST:
+        before = None
+    with reading() as session:
+        sends = list_all_sends(session, before=before, most=SENDS_A_PAGE)
+        rows = send_rows(session, sends)
+    return render_template(
+        "admin/sends/index.html",
+        rows=rows,
+        before=before,
+        older=sends[-1].id if len(sends) == SENDS_A_PAGE else None,
+    )
 
 
 @blueprint.get(ONE)
@@ -197,7 +240,7 @@ def show(send_id: int) -> ResponseReturnValue:
 @blueprint.get(f"{ONE}/progress")
 @open_to(Access.ADMIN)
 def show_progress(send_id: int) -> ResponseReturnValue:
-    """A part of the page, for the script that keeps it up to date: one short question each."""
+    """The progress part of the page, polled by a script; 304 if unchanged."""
     with reading() as session:
         send = control.get_send(session, send_id)
         now = measure_send_progress(session, send, services(), now=utc_now())
@@ -209,7 +252,7 @@ def show_progress(send_id: int) -> ResponseReturnValue:
 @blueprint.post(f"{ONE}/pause")
 @open_to(Access.ADMIN)
 def pause(send_id: int) -> ResponseReturnValue:
-    after = "Paused. {left} What is under way settles; nobody else is mailed until you go on."
+    after = "Paused. {left} Batches in flight are completed; nothing more is sent until you resume."
     return _apply_to_send(
         send_id, "send_paused", lambda session, send, now: control.pause_send(session, send), after
     )
@@ -218,7 +261,7 @@ def pause(send_id: int) -> ResponseReturnValue:
 @blueprint.post(f"{ONE}/resume")
 @open_to(Access.ADMIN)
 def resume(send_id: int) -> ResponseReturnValue:
-    after = "It goes on where it stopped. {left}"
+    after = "Resumed where it stopped. {left}"
     return _apply_to_send(
         send_id,
         "send_resumed",
@@ -239,7 +282,7 @@ def confirm_cancel(send_id: int) -> ResponseReturnValue:
 @blueprint.post(f"{ONE}/cancel")
 @open_to(Access.ADMIN)
 def cancel(send_id: int) -> ResponseReturnValue:
-    after = "Cancelled. {left} Nobody more is mailed."
+    after = "Cancelled. {left} Nothing more is sent."
     return _apply_to_send(
         send_id,
         "send_cancelled",
@@ -254,14 +297,14 @@ def undo(send_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             send = control.get_send(session, send_id)
-            slug, then = send.mailing_list.slug, _what_undo_means(send)
+            slug, consequence = send.mailing_list.slug, _what_undo_means(send)
             now = utc_now()
             _record_send_action(session, "send_undone", send, now)
             control.undo_send(session, send, now=now)
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-    flash(f"Taken back: nobody was mailed, and {then}.", "good")
+    flash(f"Undone: nothing was sent, and {consequence}.", "good")
     return redirect(url_for("admin_lists.show", slug=slug), 303)
 
 
@@ -270,13 +313,13 @@ def undo(send_id: int) -> ResponseReturnValue:
 def set_deadline(send_id: int) -> ResponseReturnValue:
     typed = request.form.get("moment", "").strip()
 
-    def hold(session: Session, send: Send, now: datetime) -> None:
+    def apply(session: Session, send: Send, now: datetime) -> None:
         moment = _read_deadline(typed, send.mailing_list.zone, now)
         control.set_send_deadline(session, send, moment)
 
-    after = "The time limit is set." if typed else "No limit holds now."
+    after = "The deadline is set." if typed else "The deadline is removed."
     try:
-        return _apply_to_send(send_id, "send_deadline_set", hold, after)
+        return _apply_to_send(send_id, "send_deadline_set", apply, after)
     except Invalid as error:
         return _render_show(send_id, typed=typed, problems=error.problems), 422
 
@@ -286,7 +329,7 @@ def set_deadline(send_id: int) -> ResponseReturnValue:
 def resolve_batch(send_id: int, batch_id: int) -> ResponseReturnValue:
     accepted = RESOLUTIONS.get(request.form.get("as", ""))
     if accepted is None:
-        flash("Nothing was changed: say whether the batch was mailed.")
+        flash("Nothing was changed: say whether the batch was sent.")
         return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
     def decide(session: Session, send: Send, now: datetime) -> None:
@@ -295,16 +338,18 @@ def resolve_batch(send_id: int, batch_id: int) -> ResponseReturnValue:
             session, send, batch_id, attempt_id, accepted=accepted, now=now
         )
 
-    noted = "Noted as mailed." if accepted else "Noted as not mailed: it is sent again."
-    return _apply_to_send(send_id, "batch_resolved", decide, noted)
+    success = "Recorded as sent." if accepted else "Recorded as not sent. It will be sent again."
+    return _apply_to_send(send_id, "batch_resolved", decide, success)
 
 
 def _what_undo_means(send: Send) -> str:
-    """What becomes of what a send would have said, once it is taken back."""
+    """The consequence of undoing a send, for a message."""
     if send.edition.is_asking:
-        return "nobody is asked"
-    told_later = send.edition.note_id is not None
-    return "the next digest tells it instead" if told_later else "its stories are news again"
+        return "nobody gets the re-permission mail"
+    is_correction = send.edition.note_id is not None
+    return (
+        "the next digest contains the correction" if is_correction else "its stories are new again"
+    )
 
 
 def _render_show(
@@ -332,7 +377,7 @@ def _render_show(
 
 
 def _record_send_action(session: Session, what: str, send: Send, now: datetime) -> None:
-    """What was typed or chosen with it stands beside: a time limit, or how a batch was decided."""
+    """Record an action with its input: the deadline, or the batch and how it was resolved."""
     given = {k: request.form[k] for k in ("moment", "as") if request.form.get(k)}
     if "batch_id" in (request.view_args or {}):
         given["batch"] = str((request.view_args or {})["batch_id"])
@@ -341,28 +386,31 @@ def _record_send_action(session: Session, what: str, send: Send, now: datetime) 
     )
 
 
-def _apply_to_send(send_id: int, what: str, act: SendAction, after: str) -> ResponseReturnValue:
-    """Do something to a send, say so, and wake the workers; a second click is told kindly.
+def _apply_to_send(
+    send_id: int, audit_action: str, action: SendAction, success: str
+) -> ResponseReturnValue:
+    """Apply an action to a send, flash the result, and wake the workers.
 
-    `{left}` in the words stands for how many copies had left, as of that very moment.
+    `{left}` in `success` becomes the number of copies sent so far. A refused action, such as a
+    repeated one, changes nothing.
     """
     try:
         with transaction() as session:
             send = control.get_send(session, send_id)
             now = utc_now()
-            act(session, send, now)
-            _record_send_action(session, what, send, now)
+            action(session, send, now)
+            _record_send_action(session, audit_action, send, now)
             left = send_status.describe_copies_out(count_deliveries(session, send))
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash(after.format(left=left), "good")
+        flash(success.format(left=left), "good")
         services().queue.wake("sends")
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
 
 def _read_deadline(typed: str, zone: str, now: datetime) -> datetime | None:
-    """A time on a list's clock; None where none is given. Raises Invalid."""
+    """The deadline in the list's time zone. None for an empty field. Raises Invalid."""
     if not typed:
         return None
     try:
@@ -375,7 +423,7 @@ def _read_deadline(typed: str, zone: str, now: datetime) -> datetime | None:
 
 
 def _deadline_field(send: Send) -> str:
-    """The time limit as the field for it wants it."""
+    """The deadline as the value of a datetime-local input."""
     if send.not_after is None:
         return ""
     return f"{send.not_after.astimezone(ZoneInfo(send.mailing_list.zone)):%Y-%m-%dT%H:%M}"

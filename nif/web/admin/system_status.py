@@ -1,4 +1,4 @@
-"""What is the matter with the house as a whole, and what a person can do about it."""
+"""Problems of the whole system: the circuit breaker, the attack mode, and warnings."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,30 +25,32 @@ from nif.web.current import reading, services, settings, transaction
 
 blueprint = Blueprint("system_status", __name__)
 
-FAILED_MAIL_SINCE = timedelta(days=7)
+FAILED_EMAILS_SINCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class BreakerBanner:
-    """The brake of the house in words. `next_try` is None where the next try is due already."""
+    """The open circuit breaker as the banner shows it. `next_try` is None if a try is due now."""
 
-    words: TroubleExplanation
-    why: str
+    explanation: TroubleExplanation
+    reason: str
     since: datetime
     next_try: datetime | None
 
 
 @dataclass(frozen=True)
 class SystemWarnings:
-    """What stops nothing, but needs a look."""
+    """Problems that do not stop sending but need attention."""
 
-    posts: list[ProviderEventPost]
-    pull: PeriodicTask | None
-    push: PeriodicTask | None
-    letters: list[TransactionalEmail]
+    event_posts: list[ProviderEventPost]
+    suppression_pull: PeriodicTask | None
+    suppression_push: PeriodicTask | None
+    failed_emails: list[TransactionalEmail]
 
     def __bool__(self) -> bool:
-        return bool(self.posts or self.pull or self.push or self.letters)
+        return bool(
+            self.event_posts or self.suppression_pull or self.suppression_push or self.failed_emails
+        )
 
 
 @blueprint.post("/sending/probe")
@@ -61,7 +63,7 @@ def probe() -> ResponseReturnValue:
             session, current_user, "breaker_probed", kind="system", subject="mail", now=now
         )
     services().queue.wake("sends")
-    flash("One batch is tried at once; the answer decides whether all goes on.", "good")
+    flash("One batch is sent at once. SendGrid’s answer decides whether sending resumes.", "good")
     return redirect(_return_address(), 303)
 
 
@@ -75,38 +77,38 @@ def reprocess_events() -> ResponseReturnValue:
             session, current_user, "events_reprocessed", kind="system", subject="events", now=now
         )
     services().queue.wake("events")
-    flash("They are processed once more. What fails again is set aside again.", "good")
+    flash("The events are being processed again. Any that fail are set aside again.", "good")
     return redirect(_return_address(), 303)
 
 
 def status_banner() -> dict[str, Any]:
-    """For every page of the desk: the brake and the attack mode, where they are on."""
+    """For every admin page: the open circuit breaker and the attack mode, if any."""
     now = utc_now()
     try:
         with reading() as session:
             found = circuit_breaker.find_tripped_breaker(session)
             attack = attack_mode.find_active_attack_mode(session, now=now)
     except OperationalError:
-        # The page that says that the database does not answer is made with this too.
+        # The error page for a database that does not answer uses this too.
         found = attack = None
     return {"brake": _breaker_banner(found, now) if found else None, "attack": attack}
 
 
 @blueprint.app_template_filter("second")
 def clock_time_filter(moment: datetime) -> str:
-    """A time of day to the second, on the clock of the house."""
+    """A time of day to the second, in the site's time zone."""
     return send_status.format_clock_time(moment, settings().time_zone)
 
 
 def find_system_warnings(session: Session, *, now: datetime) -> SystemWarnings:
-    """What an admin should look at, beside the sends."""
+    """The current warnings."""
     pull = periodic_tasks.find_task(session, suppression_sync.PULL_TASK)
     push = periodic_tasks.find_task(session, suppression_sync.PUSH_TASK)
     return SystemWarnings(
-        posts=list(list_failed_event_posts(session)),
-        pull=pull if pull and pull.trouble else None,
-        push=push if push and push.trouble else None,
-        letters=list(list_undeliverable_emails(session, now - FAILED_MAIL_SINCE)),
+        event_posts=list(list_failed_event_posts(session)),
+        suppression_pull=pull if pull and pull.trouble else None,
+        suppression_push=push if push and push.trouble else None,
+        failed_emails=list(list_undeliverable_emails(session, now - FAILED_EMAILS_SINCE)),
     )
 
 
@@ -121,7 +123,7 @@ def _breaker_banner(found: circuit_breaker.CircuitBreaker, now: datetime) -> Bre
 
 
 def _return_address() -> str:
-    """The page of the desk on which the button stood."""
+    """The admin page with the button that was pressed."""
     page = request.form.get("from", "")
     own = page.startswith("/admin/") and page.isprintable() and "\\" not in page
     return page if own else "/admin/"

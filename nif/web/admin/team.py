@@ -1,4 +1,4 @@
-"""The people who work here: inviting them, what they may do, and switching accounts off."""
+"""The team: invitations, roles, and deactivated accounts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from nif.web.current import links, reading, services, settings, tokens, transact
 blueprint = Blueprint("admin_team", __name__, url_prefix="/admin/team")
 blueprint.context_processor(system_status.status_banner)
 
-ONE = f"/<int(max={2**63 - 1}):account_id>"
+ACCOUNT_PATH = f"/<int(max={2**63 - 1}):account_id>"
 AccountAction = Callable[[Session, Account, datetime], None]
 
 
 @dataclass(frozen=True)
 class InvitationForm:
-    """As typed."""
+    """The invitation form as submitted."""
 
     name: str = ""
     email: str = ""
@@ -60,11 +60,11 @@ def invite() -> ResponseReturnValue:
     except Conflict as error:
         return _render_index(form, {"email": str(error)}), 422
     services().queue.wake("letters")
-    flash(f"{account.name} is invited. The letter is on its way.", "good")
+    flash(f"{account.name} is invited. The email is on its way.", "good")
     return redirect(url_for(".index"), 303)
 
 
-@blueprint.get(ONE)
+@blueprint.get(ACCOUNT_PATH)
 @open_to(Access.ADMIN)
 def show(account_id: int) -> ResponseReturnValue:
     with reading() as session:
@@ -77,89 +77,91 @@ def show(account_id: int) -> ResponseReturnValue:
         )
 
 
-@blueprint.post(f"{ONE}/role")
+@blueprint.post(f"{ACCOUNT_PATH}/role")
 @open_to(Access.ADMIN)
 def change_role(account_id: int) -> ResponseReturnValue:
-    def give(session: Session, account: Account, now: datetime) -> None:
+    def set_role(session: Session, account: Account, now: datetime) -> None:
         role = _read_role(request.form.get("role", ""))
         accounts.change_account_role(session, current_user, account, role, now=now)
 
     return _apply_to_account(
-        account_id, give, "{name} has another role, and is signed out everywhere."
+        account_id, set_role, "The role of {name} is changed, and they are signed out everywhere."
     )
 
 
-@blueprint.post(f"{ONE}/deactivate")
+@blueprint.post(f"{ACCOUNT_PATH}/deactivate")
 @open_to(Access.ADMIN)
 def deactivate(account_id: int) -> ResponseReturnValue:
-    def off(session: Session, account: Account, now: datetime) -> None:
+    def switch_off(session: Session, account: Account, now: datetime) -> None:
         accounts.deactivate_account(session, current_user, account, now=now)
         invalidate_pages(session)
 
     return _apply_to_account(
-        account_id, off, "{name} cannot sign in any more. What they wrote stays."
+        account_id, switch_off, "{name} can no longer sign in. Their stories and bylines stay."
     )
 
 
-@blueprint.post(f"{ONE}/reactivate")
+@blueprint.post(f"{ACCOUNT_PATH}/reactivate")
 @open_to(Access.ADMIN)
 def reactivate(account_id: int) -> ResponseReturnValue:
-    def on(session: Session, account: Account, now: datetime) -> None:
+    def switch_on(session: Session, account: Account, now: datetime) -> None:
         accounts.reactivate_account(session, current_user, account, now=now)
         invalidate_pages(session)
 
-    return _apply_to_account(account_id, on, "{name} can sign in again.")
+    return _apply_to_account(account_id, switch_on, "{name} can sign in again.")
 
 
-@blueprint.post(f"{ONE}/clear-second-factors")
+@blueprint.post(f"{ACCOUNT_PATH}/clear-second-factors")
 @open_to(Access.ADMIN)
 def clear_second_factors(account_id: int) -> ResponseReturnValue:
     def clear(session: Session, account: Account, now: datetime) -> None:
         accounts.clear_second_factors(session, current_user, account, now=now)
 
     return _apply_to_account(
-        account_id, clear, "{name} signs in with the password alone, and sets up anew."
+        account_id,
+        clear,
+        "{name} signs in with the password alone and can set up a new second factor.",
     )
 
 
-@blueprint.post(f"{ONE}/invitation")
+@blueprint.post(f"{ACCOUNT_PATH}/invitation")
 @open_to(Access.ADMIN)
 def resend_invitation(account_id: int) -> ResponseReturnValue:
-    def again(session: Session, account: Account, now: datetime) -> None:
+    def renew(session: Session, account: Account, now: datetime) -> None:
         accounts.renew_invitation(session, current_user, account, now=now)
         _queue_invitation(session, account, now)
 
-    answer = _apply_to_account(
-        account_id, again, "A new letter to {name} is on its way. Older links are void."
+    response = _apply_to_account(
+        account_id, renew, "A new invitation to {name} is on its way. Earlier links no longer work."
     )
     services().queue.wake("letters")
-    return answer
+    return response
 
 
-@blueprint.post(f"{ONE}/invitation/withdraw")
+@blueprint.post(f"{ACCOUNT_PATH}/invitation/withdraw")
 @open_to(Access.ADMIN)
 def withdraw_invitation(account_id: int) -> ResponseReturnValue:
-    def take_back(session: Session, account: Account, now: datetime) -> None:
+    def withdraw(session: Session, account: Account, now: datetime) -> None:
         accounts.withdraw_invitation(session, current_user, account, now=now)
 
-    return _apply_to_account(account_id, take_back, "The invitation of {name} is withdrawn.")
+    return _apply_to_account(account_id, withdraw, "The invitation of {name} is withdrawn.")
 
 
-def _apply_to_account(account_id: int, deed: AccountAction, after: str) -> ResponseReturnValue:
-    """Do something to an account and say so; what may not be is told, and changes nothing."""
+def _apply_to_account(account_id: int, action: AccountAction, success: str) -> ResponseReturnValue:
+    """Apply an action to an account and flash the result. A refused action changes nothing."""
     try:
         with transaction() as session:
             account = accounts.get_account(session, account_id)
-            deed(session, account, utc_now())
+            action(session, account, utc_now())
     except (Conflict, NotAllowed, Invalid) as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash(after.format(name=account.name), "good")
+        flash(success.format(name=account.name), "good")
     return redirect(url_for(".show", account_id=account_id), 303)
 
 
 def _queue_invitation(session: Session, account: Account, now: datetime) -> None:
-    """Put the letter with the link into the tray."""
+    """Queue the email with the invitation link."""
     message = services().stationery.write(
         "invitation",
         person=account.name,
@@ -170,7 +172,7 @@ def _queue_invitation(session: Session, account: Account, now: datetime) -> None
 
 
 def _read_role(typed: str) -> RoleName:
-    """Raises Invalid."""
+    """The role of that name. Raises Invalid for any other text."""
     try:
         return RoleName(typed)
     except ValueError:
@@ -179,12 +181,12 @@ def _read_role(typed: str) -> RoleName:
 
 def _render_index(form: InvitationForm, problems: dict[str, str] | None = None) -> str:
     with reading() as session:
-        people = accounts.list_accounts(session)
+        team = accounts.list_accounts(session)
     return render_template(
         "admin/team/index.html",
-        people=people,
+        accounts=team,
         form=form,
         problems=problems or {},
         roles=ROLE_LABELS,
-        required=settings().require_second_factor.value,
+        second_factor_required=settings().require_second_factor.value,
     )

@@ -1,12 +1,12 @@
-"""Where the marks of a chart go."""
+"""Scales, ticks and positions of charts."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nif.web.admin.chart_layout import (
-    PLOT,
-    TOP,
+    PLOT_HEIGHT,
+    TOP_MARGIN,
     ChartAxes,
     foot_labels,
     format_compact,
@@ -17,7 +17,7 @@ from nif.web.admin.chart_layout import (
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "least", "expected"),
+    ("low", "high", "min_step", "expected"),
     [
         (0, 100, 1, [0, 50, 100]),
         (0, 1, 1, [0, 1]),
@@ -28,10 +28,10 @@ from nif.web.admin.chart_layout import (
         (0, 0.00315, 0.00001, [0, 0.001, 0.002, 0.003, 0.004]),
     ],
 )
-def test_a_scale_has_round_numbers(
-    low: float, high: float, least: float, expected: list[float]
+def test_the_scale_has_round_numbers_around_its_values(
+    low: float, high: float, min_step: float, expected: list[float]
 ) -> None:
-    assert round_ticks(low, high, least=least) == expected
+    assert round_ticks(low, high, min_step=min_step) == expected
 
 
 @settings(max_examples=200, deadline=None)
@@ -40,28 +40,28 @@ def test_a_scale_has_round_numbers(
     st.integers(0, 10**9),
     st.integers(1, 400),
 )
-def test_whatever_is_shown_lies_within_its_frame(low: int, more: int, places: int) -> None:
-    frame, lines = make_axes(places, low, low + more)
+def test_all_values_lie_within_the_axes(low: int, more: int, places: int) -> None:
+    axes, ticks = make_axes(places, low, low + more)
 
-    assert 2 <= len(lines) <= 8
-    assert lines[0] <= low <= low + more <= lines[-1]
-    assert TOP <= frame.y(low + more) <= frame.y(low) <= TOP + PLOT
-    assert 0 < frame.x(0) <= frame.x(places - 1) < 100
-    bar = frame.bar(places - 1, low, low + more, "joined")
+    assert 2 <= len(ticks) <= 8
+    assert ticks[0] <= low <= low + more <= ticks[-1]
+    assert TOP_MARGIN <= axes.y(low + more) <= axes.y(low) <= TOP_MARGIN + PLOT_HEIGHT
+    assert 0 < axes.x(0) <= axes.x(places - 1) < 100
+    bar = axes.bar(places - 1, low, low + more, "joined")
     assert bar.x + bar.width <= 100.001
-    assert len(foot_labels(frame, ["x"] * places)) == min(places, 5)
+    assert len(foot_labels(axes, ["x"] * places)) == min(places, 5)
 
 
-def test_a_line_is_interrupted_where_nothing_is_known() -> None:
-    frame = ChartAxes(4, 0, 10)
+def test_a_line_is_interrupted_at_missing_values() -> None:
+    axes = ChartAxes(4, 0, 10)
 
-    found = frame.curves([None, 5, None, 10], "line")
+    lines = axes.lines([None, 5, None, 10], "line")
 
-    assert [len(one.points.split()) for one in found] == [2, 2]
-    assert found[1].points.startswith(f"875.0,{TOP}")
+    assert [len(line.points.split()) for line in lines] == [2, 2]
+    assert lines[1].points.startswith(f"875.0,{TOP_MARGIN}")
 
 
-def test_numbers_are_short_on_a_scale() -> None:
+def test_numbers_on_a_scale_are_short() -> None:
     assert [format_compact(n) for n in (0, 950, 1500, -20, 12_500, 1_000_000)] == [
         *("0", "950", "1,500", "−20", "12.5k", "1M")
     ]

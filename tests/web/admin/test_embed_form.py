@@ -1,4 +1,4 @@
-"""The form of a list to put on another site."""
+"""The embed code of a list's sign-up form."""
 
 import re
 from html import unescape
@@ -10,7 +10,7 @@ from nif.database import Database
 from tests.factories import a_list
 
 
-class Tags(HTMLParser):
+class TagCollector(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
@@ -26,12 +26,14 @@ def snippet(page: str, name: str) -> str:
 
 
 def tags(html: str) -> list[tuple[str, dict[str, str | None]]]:
-    reader = Tags()
+    reader = TagCollector()
     reader.feed(html)
     return reader.found
 
 
-def test_both_forms_are_whole_and_hold_no_script(admin: FlaskClient, database: Database) -> None:
+def test_both_embed_codes_are_complete_and_contain_no_script(
+    admin: FlaskClient, database: Database
+) -> None:
     title = '<script>alert("1")</script> & Daily'
     with database.transaction() as session:
         a_list(session, title=title)

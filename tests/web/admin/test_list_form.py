@@ -1,4 +1,4 @@
-"""Founding a list and changing what it stands for, each on one form."""
+"""The forms for a new list and for the settings of an existing one."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,7 +10,7 @@ from nif.subscriptions.models import MailingList
 from tests.factories import a_list, a_story, page_version
 from tests.web.newsroom.staff import text_of
 
-CHARTER = {
+NEW_LIST = {
     "title": "NIF Weekly",
     "slug": "weekly",
     "description": "The week in one mail.",
@@ -27,13 +27,15 @@ CHANGED = {
 }
 
 
-def test_a_list_is_founded_and_the_site_offers_it(admin: FlaskClient, database: Database) -> None:
+def test_a_new_list_is_created_and_the_cached_pages_are_invalidated(
+    admin: FlaskClient, database: Database
+) -> None:
     with database.reading() as session:
         before = page_version(session)
 
-    answer = admin.post("/admin/lists/new", data=CHARTER, follow_redirects=True)
+    answer = admin.post("/admin/lists/new", data=NEW_LIST, follow_redirects=True)
 
-    assert "The list is there." in answer.text
+    assert "The list is created." in answer.text
     assert "Every Friday at 08:00" in answer.text
     with database.reading() as session:
         assert session.scalars(select(MailingList.schedule)).all() == ["weekly fri 08:00"]
@@ -57,20 +59,20 @@ def test_a_list_is_founded_and_the_site_offers_it(admin: FlaskClient, database: 
         ({"family": "No Family"}, "family"),
     ],
 )
-def test_a_wrong_charter_is_told_beside_its_field(
+def test_each_problem_of_a_new_list_is_shown_beside_its_field(
     admin: FlaskClient, database: Database, wrong: dict[str, str], name: str
 ) -> None:
     with database.transaction() as session:
         a_list(session)
 
-    page = admin.post("/admin/lists/new", data=CHARTER | wrong)
+    page = admin.post("/admin/lists/new", data=NEW_LIST | wrong)
 
     assert page.status_code == 422
     assert f'id="{name}-problem"' in page.text
     assert "The week in one mail." in page.text
 
 
-def test_all_of_a_list_is_changed_on_one_form_but_its_short_name(
+def test_every_setting_but_the_slug_is_changed_on_one_form(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -85,19 +87,19 @@ def test_all_of_a_list_is_changed_on_one_form_but_its_short_name(
     assert "Every Monday at 09:15, America/New York time" in page
     with database.reading() as session:
         daily = session.scalars(select(MailingList)).one()
-        act = session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).one()
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).one()
         assert page_version(session) > before
     assert (daily.slug, daily.topics, daily.family) == ("daily", ["ai", "deals"], "news")
     assert (daily.sender_name, daily.language, daily.is_shown) == ("NIF News", "de", False)
-    assert act.detail["title"] == {"before": "NIF Daily", "after": "News"}
-    assert act.detail["topics"] == {"before": "", "after": "ai, deals"}
-    assert act.detail.keys() == {
+    assert entry.detail["title"] == {"before": "NIF Daily", "after": "News"}
+    assert entry.detail["topics"] == {"before": "", "after": "ai, deals"}
+    assert entry.detail.keys() == {
         *("title", "description", "sender_name", "language", "topics", "family", "schedule"),
         *("zone", "is_shown"),
     }
 
 
-def test_a_slip_is_told_beside_its_field_and_nothing_is_lost(
+def test_invalid_input_is_shown_beside_its_field_and_kept(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -118,7 +120,7 @@ def test_a_slip_is_told_beside_its_field_and_nothing_is_lost(
         )
 
 
-def test_the_second_of_two_admins_is_told_and_decides(
+def test_the_second_of_two_concurrent_edits_sees_the_conflict_and_decides(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -126,13 +128,13 @@ def test_the_second_of_two_admins_is_told_and_decides(
         a_story(session, tags=["AI", "Deals"])
     admin.post(EDIT, data=CHANGED | {"title": "The first"})
 
-    late = admin.post(EDIT, data=CHANGED | {"title": "The second"})
+    second = admin.post(EDIT, data=CHANGED | {"title": "The second"})
 
-    assert late.status_code == 409
-    page = text_of(late.text)
-    assert "Somebody else changed this list while you were at it" in page
-    assert "Kept now: “The first”" in page
-    assert 'value="The second"' in late.text
-    assert "family-problem" not in late.text
-    done = admin.post(EDIT, data=CHANGED | {"title": "The second", "edits": "1"})
-    assert done.status_code == 303
+    assert second.status_code == 409
+    page = text_of(second.text)
+    assert "Somebody else changed this list in the meantime" in page
+    assert "Stored now: “The first”" in page
+    assert 'value="The second"' in second.text
+    assert "family-problem" not in second.text
+    overwritten = admin.post(EDIT, data=CHANGED | {"title": "The second", "edits": "1"})
+    assert overwritten.status_code == 303

@@ -1,4 +1,4 @@
-"""The desk of whoever runs the lists."""
+"""The overview of all lists, and the page of one."""
 
 from datetime import timedelta
 
@@ -14,11 +14,11 @@ from tests.factories import a_list, a_plain_edition, a_plain_send, a_story, subs
 from tests.web.newsroom.staff import text_of
 
 
-def test_a_house_without_lists_is_told_how_to_found_one(admin: FlaskClient) -> None:
-    assert "There is no list yet. Found the first one" in text_of(admin.get("/admin/").text)
+def test_without_lists_the_page_links_to_creating_one(admin: FlaskClient) -> None:
+    assert "There is no list yet. Create the first one" in text_of(admin.get("/admin/").text)
 
 
-def test_the_overview_shows_counters_schedule_and_trouble(
+def test_the_overview_shows_counters_schedule_and_sends_that_need_attention(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -38,14 +38,12 @@ def test_the_overview_shows_counters_schedule_and_trouble(
     assert "0 of 3 accepted" in page
 
 
-def test_a_list_shows_what_its_next_digest_would_hold(
-    admin: FlaskClient, database: Database
-) -> None:
+def test_a_list_shows_its_next_digest(admin: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_list(session, created_at=utc_now() - timedelta(days=30))
     page = text_of(admin.get("/admin/lists/daily").text)
-    assert "Nothing new: as things stand, nothing will be sent." in page
-    assert "No slot has come yet." in page
+    assert "No new stories, so nothing will be sent" in page
+    assert "Nothing has been due yet." in page
 
     with database.transaction() as session:
         a_story(session, at=utc_now() - timedelta(hours=1), headline="Fresh From the Press")
@@ -56,7 +54,7 @@ def test_a_list_shows_what_its_next_digest_would_hold(
         assert session.scalars(select(Edition)).all() == []
 
 
-def test_a_list_shows_what_became_of_its_slots(admin: FlaskClient, database: Database) -> None:
+def test_a_list_shows_its_past_slots(admin: FlaskClient, database: Database) -> None:
     now = utc_now()
     with database.transaction() as session:
         mailing_list = a_list(session)
@@ -73,13 +71,13 @@ def test_a_list_shows_what_became_of_its_slots(admin: FlaskClient, database: Dat
     html = admin.get("/admin/lists/daily").text
     page = text_of(html)
 
-    assert "Nothing new, so nothing was sent" in page
+    assert "No new stories, so nothing was sent" in page
     assert "Missed because NIF was down" in page
     assert 'href="/admin/sends/1"' in html
     assert f'href="/newsletters/daily/{now.date()}"' in html
 
 
-def test_a_list_shows_how_readers_see_it(admin: FlaskClient, database: Database) -> None:
+def test_a_list_shows_its_public_appearance(admin: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_story(session, tags=["AI"])
         given = {"sender_name": "NIF Morgen", "language": "de", "topics": ("ai",)}
@@ -91,10 +89,10 @@ def test_a_list_shows_how_readers_see_it(admin: FlaskClient, database: Database)
     assert "All of it." in page
     assert "Stories about AI." in page
     assert "Language German" in page
-    assert "hidden: only who has the link to its form can join" in page
+    assert "hidden: only people with the link to its form can subscribe" in page
 
 
-def test_a_list_that_is_not_there_is_a_page(admin: FlaskClient) -> None:
+def test_an_unknown_list_is_not_found(admin: FlaskClient) -> None:
     for path in ("", "/edit", "/archive", "/delete", "/embed"):
         assert admin.get(f"/admin/lists/none{path}").status_code == 404
     for path in ("edit", "archive", "unarchive", "delete"):

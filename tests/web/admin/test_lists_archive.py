@@ -1,4 +1,4 @@
-"""Ending a list at the desk."""
+"""Archiving, restoring and deleting a list."""
 
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -10,17 +10,17 @@ from tests.factories import a_list, a_plain_send
 from tests.web.newsroom.staff import text_of
 
 
-def test_a_list_with_readers_is_archived_taken_back_and_never_deleted(
+def test_a_list_with_subscribers_can_be_archived_and_restored_but_not_deleted(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         send = a_plain_send(session, count=3)
         at = f"/admin/lists/{send.mailing_list.slug}"
 
-    asked = admin.get(f"{at}/archive")
-    assert "The 3 readers who are on it stay as they are" in text_of(asked.text)
-    assert "A send is under way, and archiving does not stop it." in text_of(asked.text)
-    assert f'href="/admin/sends/{send.id}"' in asked.text
+    confirmation = admin.get(f"{at}/archive")
+    assert "The 3 confirmed subscribers stay on it" in text_of(confirmation.text)
+    assert "A send is in progress, and archiving does not stop it." in text_of(confirmation.text)
+    assert f'href="/admin/sends/{send.id}"' in confirmation.text
 
     page = text_of(admin.post(f"{at}/archive", follow_redirects=True).text)
     assert "The list is archived." in page
@@ -35,22 +35,22 @@ def test_a_list_with_readers_is_archived_taken_back_and_never_deleted(
 
     refused = text_of(admin.get(f"{at}/delete").text)
     assert "cannot be deleted" in refused
-    assert "people who are on it or were, editions" in refused
+    assert "current and former subscribers, editions" in refused
     admin.post(f"{at}/delete")
-    assert "The list goes on" in admin.post(f"{at}/unarchive", follow_redirects=True).text
+    assert "The list is restored" in admin.post(f"{at}/unarchive", follow_redirects=True).text
     with database.reading() as session:
         assert session.scalars(select(MailingList.archived_at)).one() is None
-        acts = session.scalars(
+        actions = session.scalars(
             select(AuditEntry.what).where(AuditEntry.subject_kind == "list")
         ).all()
-    assert acts == ["list_archived", "list_unarchived"]
+    assert actions == ["list_archived", "list_unarchived"]
 
 
-def test_a_list_that_nobody_ever_joined_is_deleted(admin: FlaskClient, database: Database) -> None:
+def test_a_list_without_history_is_deleted(admin: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_list(session)
 
-    assert "Nobody ever joined it" in text_of(admin.get("/admin/lists/daily/delete").text)
+    assert "Nobody ever subscribed to it" in text_of(admin.get("/admin/lists/daily/delete").text)
     page = admin.post("/admin/lists/daily/delete", follow_redirects=True)
 
     assert "NIF Daily is deleted." in page.text

@@ -1,4 +1,4 @@
-"""The next digest before it goes out: looked at as readers get it, and mailed to oneself."""
+"""Preview of the next digest, and a test copy of it."""
 
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from tests.web.newsroom.staff import text_of
 PAGE = "/admin/lists/daily/preview"
 
 
-def test_the_whole_mail_is_shown_with_links_that_change_nothing(
+def test_the_preview_shows_the_email_with_links_that_change_nothing(
     admin: FlaskClient, news: None
 ) -> None:
     page, body = admin.get(PAGE), admin.get(f"{PAGE}/body")
@@ -26,16 +26,16 @@ def test_the_whole_mail_is_shown_with_links_that_change_nothing(
     assert "script-src" not in body.headers["Content-Security-Policy"]
 
 
-def test_one_copy_goes_to_whoever_asks_and_nobody_else(
+def test_a_test_copy_goes_to_the_admin_alone(
     admin: FlaskClient, database: Database, news: None
 ) -> None:
     answer = admin.post(f"{PAGE}/test", follow_redirects=True)
 
     assert "One copy is on its way" in text_of(answer.text)
     with database.reading() as session:
-        (letter,) = session.scalars(select(TransactionalEmail))
-        assert letter.message["subject"].startswith("[Test] ")
-        assert letter.address in answer.text
+        (email,) = session.scalars(select(TransactionalEmail))
+        assert email.message["subject"].startswith("[Test] ")
+        assert email.address in answer.text
         assert session.scalars(select(Send)).all() == []
         assert (
             session.scalar(select(AuditEntry.subject_id).where(AuditEntry.what == "digest_tested"))
@@ -43,12 +43,12 @@ def test_one_copy_goes_to_whoever_asks_and_nobody_else(
         )
 
 
-def test_without_news_there_is_nothing_to_look_at(admin: FlaskClient, database: Database) -> None:
+def test_without_new_stories_there_is_no_preview(admin: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_list(session)
 
-    assert "Nothing new yet" in admin.get(PAGE).text
+    assert "No new stories yet" in admin.get(PAGE).text
     assert admin.get(f"{PAGE}/body").status_code == 404
-    assert "nothing was mailed" in admin.post(f"{PAGE}/test", follow_redirects=True).text
+    assert "no copy was sent" in admin.post(f"{PAGE}/test", follow_redirects=True).text
     with database.reading() as session:
         assert session.scalars(select(TransactionalEmail)).all() == []

@@ -1,4 +1,4 @@
-"""Sending a list its edition now, by hand."""
+"""Sending the next digest of a list now."""
 
 from datetime import timedelta
 
@@ -15,17 +15,21 @@ from tests.web.newsroom.staff import text_of
 PAGE = "/admin/lists/daily/send"
 
 
-def seen(admin: FlaskClient) -> dict[str, str]:
-    """What the form of the page sends back."""
-    return {"seen": admin.get(PAGE).text.partition('name="seen" value="')[2].partition('"')[0]}
+def confirmation(admin: FlaskClient) -> dict[str, str]:
+    """The hidden field of the confirmation form."""
+    return {
+        "content_hash": admin.get(PAGE)
+        .text.partition('name="content_hash" value="')[2]
+        .partition('"')[0]
+    }
 
 
-def sends(database: Database) -> list[int]:
+def send_ids(database: Database) -> list[int]:
     with database.reading() as session:
         return list(session.scalars(select(Send.id)))
 
 
-def test_it_is_shown_what_would_go_to_how_many(
+def test_the_confirmation_shows_the_digest_and_the_number_of_subscribers(
     admin: FlaskClient, database: Database, news: None
 ) -> None:
     assert f'href="{PAGE}"' in admin.get("/admin/lists/daily").text
@@ -33,69 +37,69 @@ def test_it_is_shown_what_would_go_to_how_many(
     page = text_of(admin.get(PAGE).text)
 
     assert "Fresh From the Press" in page
-    assert "Send to 2 readers" in page
-    assert "For 30 seconds nothing leaves" in page
-    assert sends(database) == []
+    assert "Send to 2 subscribers" in page
+    assert "You can undo it for 30 seconds" in page
+    assert send_ids(database) == []
 
 
-def test_a_second_click_leads_to_the_same_send(
+def test_a_repeated_request_leads_to_the_same_send(
     admin: FlaskClient, database: Database, news: None
 ) -> None:
-    form = seen(admin)
+    form = confirmation(admin)
 
     first = admin.post(PAGE, data=form)
     second = admin.post(PAGE, data=form)
 
     assert first.status_code == second.status_code == 303
     assert first.location == second.location == "/admin/sends/1"
-    assert sends(database) == [1]
+    assert send_ids(database) == [1]
     page = text_of(admin.get(first.location).text)
     assert "Nothing more was sent." in page
-    assert "Take it back" in page
-    assert "This list has had its edition today." in text_of(admin.get(PAGE).text)
+    assert "Undo" in page
+    assert "This list has had its edition of today." in text_of(admin.get(PAGE).text)
 
 
-def test_what_was_taken_back_can_be_sent_again(
+def test_an_undone_digest_can_be_sent_again(
     admin: FlaskClient, database: Database, news: None
 ) -> None:
-    address = admin.post(PAGE, data=seen(admin)).location
+    address = admin.post(PAGE, data=confirmation(admin)).location
     admin.post(f"{address}/undo")
-    assert sends(database) == []
+    assert send_ids(database) == []
 
-    again = admin.post(PAGE, data=seen(admin), follow_redirects=True)
+    again = admin.post(PAGE, data=confirmation(admin), follow_redirects=True)
 
-    assert "About to begin" in text_of(again.text)
+    assert "Starting soon" in text_of(again.text)
 
 
-def test_nothing_is_sent_that_was_not_shown(
+def test_a_digest_that_changed_since_the_confirmation_is_not_sent(
     admin: FlaskClient, database: Database, news: None
 ) -> None:
-    form = seen(admin)
+    form = confirmation(admin)
     with database.transaction() as session:
         a_story(session, at=utc_now() - timedelta(minutes=5), headline="Just Now")
 
     page = admin.post(PAGE, data=form)
 
     assert page.status_code == 409
-    assert "the edition has changed since you looked" in page.text
+    assert "the digest has changed since you opened this page" in page.text
     assert "Just Now" in page.text
-    assert sends(database) == []
+    assert send_ids(database) == []
     with database.reading() as session:
         assert session.scalars(select(Edition)).all() == []
 
 
-def test_without_news_or_readers_there_is_nothing_to_press(
+def test_without_new_stories_or_subscribers_nothing_can_be_sent(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         a_list(session)
-    assert "There is nothing new to send" in text_of(admin.get(PAGE).text)
+    assert "There are no new stories" in text_of(admin.get(PAGE).text)
     with database.transaction() as session:
         a_story(session, at=utc_now() - timedelta(hours=1))
     assert "Nobody has confirmed" in text_of(admin.get(PAGE).text)
 
-    told = admin.post(PAGE, data=seen(admin), follow_redirects=True)
+    answer = admin.post(PAGE, data=confirmation(admin), follow_redirects=True)
 
-    assert "Nobody has confirmed" in text_of(told.text)
-    assert sends(database) == []
+    assert "Nobody has confirmed" in text_of(answer.text)
+    assert send_ids(database) == []
     assert admin.post("/admin/lists/none/send").status_code == 404

@@ -1,4 +1,4 @@
-"""A send on the desk: its figures, its trouble, and a person's hand on it."""
+"""The page of a send: its progress, its problems, and control over it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ from tests.web.newsroom.staff import text_of
 
 
 def planned(database: Database, *addresses: str, **changes: object) -> str:
-    """The address of the page of a fresh send to three readers, or to these."""
+    """The address of the page of a new send to three subscribers, or to these."""
     with database.transaction() as session:
         send = a_plain_send(session, *addresses, count=0 if addresses else 3)
         for name, value in changes.items():
@@ -49,8 +49,8 @@ def planned(database: Database, *addresses: str, **changes: object) -> str:
         return f"/admin/sends/{send.id}"
 
 
-def unsettled(database: Database) -> int:
-    """Make the only batch a held one; its id."""
+def make_batch_undecided(database: Database) -> int:
+    """Make the only batch undecided; returns its id."""
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
         session.add(
@@ -78,23 +78,23 @@ def state_of(database: Database) -> SendState:
         return session.get_one(Send, 1).state
 
 
-def test_a_send_under_way_renews_itself_unless_it_is_kept_still(
+def test_a_running_send_updates_itself_unless_updates_are_off(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
 
-    moving = admin.get(address)
-    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in moving.text
-    assert f'data-from="{address}/progress"' in moving.text
-    assert "Waiting 3" in text_of(moving.text)
-    assert "Audience 3" in text_of(moving.text)
+    updating = admin.get(address)
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in updating.text
+    assert f'data-from="{address}/progress"' in updating.text
+    assert "Pending 3" in text_of(updating.text)
+    assert "Audience 3" in text_of(updating.text)
     still = admin.get(f"{address}?still=1")
     assert "refresh" not in still.text
     assert "<script" not in still.text
-    assert "This page stays as it is." in still.text
+    assert "This page does not update." in still.text
 
 
-def test_whoever_watches_gets_the_progress_only_where_it_has_changed(
+def test_the_polled_progress_is_sent_only_if_it_has_changed(
     admin: FlaskClient, database: Database
 ) -> None:
     address = f"{planned(database)}/progress"
@@ -110,37 +110,37 @@ def test_whoever_watches_gets_the_progress_only_where_it_has_changed(
     assert "3 of 3 accepted." in admin.get(address, headers=known).text
 
 
-def test_a_send_that_has_not_begun_can_be_taken_back(
-    admin: FlaskClient, database: Database
-) -> None:
+def test_a_send_that_has_not_started_can_be_undone(admin: FlaskClient, database: Database) -> None:
     address = planned(database, starts_at=utc_now() + timedelta(seconds=30))
     page = text_of(admin.get(address).text)
-    assert "About to begin" in page
-    assert "Nothing has left. Until the first batch is posted" in page
+    assert "Starting soon" in page
+    assert "Nothing has been sent. Until the first batch is posted" in page
 
-    done = admin.post(f"{address}/undo", follow_redirects=True)
+    undone = admin.post(f"{address}/undo", follow_redirects=True)
 
-    assert "nobody was mailed, and its stories are news again" in done.text
-    assert "Taken back" in text_of(done.text)
+    assert "nothing was sent, and its stories are new again" in undone.text
+    assert "Undone" in text_of(undone.text)
     assert admin.get(address).status_code == 404
     assert admin.post(f"{address}/undo").status_code == 404
 
 
-def test_what_has_left_cannot_be_taken_back(admin: FlaskClient, database: Database) -> None:
+def test_a_send_with_posted_batches_cannot_be_undone(
+    admin: FlaskClient, database: Database
+) -> None:
     address = planned(database)
-    unsettled(database)
+    make_batch_undecided(database)
 
-    assert "Take it back" not in admin.get(address).text
-    told = admin.post(f"{address}/undo", follow_redirects=True)
-    assert "It is too late to take it back" in text_of(told.text)
+    assert "/undo" not in admin.get(address).text
+    answer = admin.post(f"{address}/undo", follow_redirects=True)
+    assert "It is too late to take it back" in text_of(answer.text)
     assert state_of(database) is SendState.SENDING
 
 
-def test_an_estimate_is_given_only_where_it_is_honest(
+def test_an_estimate_is_shown_only_once_batches_are_done(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database, "a@example.com", "b@example.com")
-    assert "No honest estimate yet." in admin.get(address).text
+    assert "No estimate yet." in admin.get(address).text
 
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
@@ -148,10 +148,10 @@ def test_an_estimate_is_given_only_where_it_is_honest(
         done = session.get_one(Batch, batch.id, populate_existing=True)
         done.state, done.settled_at = BatchState.ACCEPTED, utc_now() - timedelta(seconds=60)
 
-    assert "it is through at about" in admin.get(address).text
+    assert "finished at about" in admin.get(address).text
 
 
-def test_the_houses_own_limits_are_said_and_end_the_guessing(
+def test_send_limits_are_shown_instead_of_an_estimate(
     app: Flask, admin: FlaskClient, database: Database, parts: Services
 ) -> None:
     limited = parts.settings.model_copy(update={"send_rate": 14.0, "send_per_day": 2000})
@@ -159,11 +159,11 @@ def test_the_houses_own_limits_are_said_and_end_the_guessing(
 
     page = text_of(admin.get(planned(database)).text)
 
-    assert "The house limits its own pace: at most 14 a second, at most 2,000 a day." in page
+    assert "Limited by the settings: at most 14 a second, at most 2,000 a day." in page
     assert "estimate" not in page
 
 
-def test_a_time_limit_is_set_on_the_clock_of_the_list(
+def test_a_deadline_is_set_in_the_time_zone_of_the_list(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
@@ -179,7 +179,7 @@ def test_a_time_limit_is_set_on_the_clock_of_the_list(
 
 
 @pytest.mark.parametrize("typed", ["soon", "2001-01-01T10:00", "9999-12-31T23:59", "0001-01-01"])
-def test_a_wrong_time_limit_is_told_beside_its_field(
+def test_an_invalid_deadline_is_reported_beside_its_field(
     admin: FlaskClient, database: Database, typed: str
 ) -> None:
     address = planned(database)
@@ -192,7 +192,7 @@ def test_a_wrong_time_limit_is_told_beside_its_field(
     assert "refresh" not in page.text
 
 
-def test_a_finished_send_has_nothing_to_press(admin: FlaskClient, database: Database) -> None:
+def test_a_finished_send_has_no_controls(admin: FlaskClient, database: Database) -> None:
     address = planned(database, state=SendState.FINISHED, finished_at=NOON)
     with database.transaction() as session:
         session.execute(update(Batch).values(state=BatchState.ACCEPTED))
@@ -205,46 +205,46 @@ def test_a_finished_send_has_nothing_to_press(admin: FlaskClient, database: Data
 
 
 @pytest.mark.parametrize(
-    ("cause", "kind", "todo"),
+    ("cause", "state", "advice"),
     [
         (SendStopCause.BY_HAND, "Paused", "it continues where it stopped"),
-        (SendStopCause.CONTENT, "Deciding", "its text is frozen"),
-        (SendStopCause.TOO_LARGE, "Deciding", "smaller digest"),
-        (SendStopCause.TOO_LATE, "Deciding", "If it is old news by now, cancel"),
-        (SendStopCause.COMPLAINTS, "Deciding", "why readers did not expect this mail"),
-        (SendStopCause.BOUNCES, "Deciding", "where the list came from"),
-        (SendStopCause.FAULT, "Deciding", "worker’s log"),
-        (SendStopCause.UNBALANCED, "Deciding", "Report this"),
+        (SendStopCause.CONTENT, "Stopped: needs you", "its text is frozen"),
+        (SendStopCause.TOO_LARGE, "Stopped: needs you", "smaller digest"),
+        (SendStopCause.TOO_LATE, "Stopped: needs you", "If it is outdated, cancel"),
+        (SendStopCause.COMPLAINTS, "Stopped: needs you", "why readers did not expect this email"),
+        (SendStopCause.BOUNCES, "Stopped: needs you", "where the list came from"),
+        (SendStopCause.FAULT, "Stopped: needs you", "worker’s log"),
+        (SendStopCause.UNBALANCED, "Stopped: needs you", "Report this"),
         (None, "Paused", "it continues where it stopped"),
     ],
 )
-def test_a_paused_send_says_why_what_to_do_and_can_go_on(
-    admin: FlaskClient, database: Database, cause: SendStopCause | None, kind: str, todo: str
+def test_a_paused_send_explains_why_and_can_be_resumed(
+    admin: FlaskClient, database: Database, cause: SendStopCause | None, state: str, advice: str
 ) -> None:
     address = planned(database, state=SendState.PAUSED, cause=cause, trouble="What happened.")
 
     page = admin.get(address)
 
-    assert f"{kind}: What happened." in text_of(page.text)
-    assert todo in text_of(page.text)
+    assert f"{state}: What happened." in text_of(page.text)
+    assert advice in text_of(page.text)
     assert "refresh" not in page.text
     assert f'action="{address}/resume"' in page.text
     assert f'action="{address}/pause"' not in page.text
 
 
-def test_what_was_done_is_told_with_the_exact_count_of_what_had_left(
+def test_each_action_reports_how_many_copies_had_been_sent(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
-    unsettled(database)
+    make_batch_undecided(database)
 
-    for button, said in (("pause", "Paused."), ("resume", "It goes on"), ("cancel", "Cancelled.")):
+    for button, message in (("pause", "Paused."), ("resume", "Resumed"), ("cancel", "Cancelled.")):
         page = text_of(admin.post(f"{address}/{button}", follow_redirects=True).text)
-        assert said in page
-        assert "3 of 3 copies had left, 3 of them uncertain." in page
+        assert message in page
+        assert "3 of 3 copies had been sent, 3 of them undecided." in page
 
 
-def test_a_send_is_paused_goes_on_and_a_second_click_is_told(
+def test_a_send_is_paused_and_resumed_and_repeated_requests_are_refused(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
@@ -254,40 +254,40 @@ def test_a_send_is_paused_goes_on_and_a_second_click_is_told(
     again = admin.post(f"{address}/pause", follow_redirects=True)
     assert "already. Nothing was changed." in again.text
 
-    assert "It goes on" in admin.post(f"{address}/resume", follow_redirects=True).text
+    assert "Resumed" in admin.post(f"{address}/resume", follow_redirects=True).text
     assert state_of(database) is SendState.SENDING
 
 
-def test_cancelling_is_asked_about_and_final(admin: FlaskClient, database: Database) -> None:
+def test_cancelling_needs_confirmation_and_is_final(admin: FlaskClient, database: Database) -> None:
     address = planned(database)
 
-    asked = text_of(admin.get(f"{address}/cancel").text)
-    assert "3 readers have not been mailed yet and will not be" in asked
+    confirmation = text_of(admin.get(f"{address}/cancel").text)
+    assert "3 subscribers have not been sent this yet" in confirmation
     assert state_of(database) is SendState.SENDING
 
-    done = text_of(admin.post(f"{address}/cancel", follow_redirects=True).text)
-    assert "Cancelled." in done
-    assert "Not mailed 3" in done
+    cancelled = text_of(admin.post(f"{address}/cancel", follow_redirects=True).text)
+    assert "Cancelled." in cancelled
+    assert "Not sent 3" in cancelled
     assert "already" in admin.post(f"{address}/resume", follow_redirects=True).text
     assert "This send is over" in admin.get(f"{address}/cancel").text
     assert state_of(database) is SendState.CANCELLED
 
 
-@pytest.mark.parametrize(("button", "accepted"), [("accepted", 3), ("unsent", 0)])
-def test_a_person_decides_about_an_uncertain_batch(
+@pytest.mark.parametrize(("button", "accepted"), [("accepted", 3), ("not-sent", 0)])
+def test_an_admin_resolves_an_undecided_batch(
     admin: FlaskClient, database: Database, button: str, accepted: int
 ) -> None:
     address = planned(database)
-    batch = unsettled(database)
+    batch = make_batch_undecided(database)
     shown = admin.get(address).text
     attempt = shown.partition('name="attempt" value="')[2].partition('"')[0]
     page = text_of(shown)
     for fact in (
-        "3 copies yours to decide",
+        "3 copies needs your decision",
         "by mail-2/81",
         "Answer no whole answer came",
-        "no: no event about it has come in",
-        "Stream of events silent",
+        "none about this batch",
+        "Event stream silent",
         "after 30 minutes",
         "Fence none",
         "@example.com , ",
@@ -295,11 +295,11 @@ def test_a_person_decides_about_an_uncertain_batch(
         assert fact in page
     assert "gets it twice" in page or "get it twice" in page
 
-    noted = admin.post(
+    resolved = admin.post(
         f"{address}/batches/{batch}", data={"as": button, "attempt": attempt}, follow_redirects=True
     )
 
-    assert "Noted as" in noted.text
+    assert "Recorded as" in resolved.text
     with database.reading() as session:
         assert count_deliveries(session, session.get_one(Send, 1)).accepted == accepted
     again = admin.post(
@@ -308,11 +308,11 @@ def test_a_person_decides_about_an_uncertain_batch(
     assert "not uncertain any more" in again.text
 
 
-def test_a_decision_that_says_nothing_changes_nothing(
+def test_a_resolution_without_a_choice_changes_nothing(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
-    batch = unsettled(database)
+    batch = make_batch_undecided(database)
 
     page = admin.post(f"{address}/batches/{batch}", follow_redirects=True)
 
@@ -321,7 +321,7 @@ def test_a_decision_that_says_nothing_changes_nothing(
         assert count_deliveries(session, session.get_one(Send, 1)).uncertain == 3
 
 
-def test_whoever_was_refused_is_listed_with_the_reason(
+def test_refused_addresses_are_listed_with_the_reason(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database, "bad@example.com", "good@example.com")
@@ -340,7 +340,7 @@ def test_whoever_was_refused_is_listed_with_the_reason(
     assert "Refused 1" in page
 
 
-def test_what_the_provider_reported_is_shown_with_a_warning_where_it_is_too_much(
+def test_reported_events_are_shown_with_a_warning_if_rates_are_too_high(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
@@ -352,19 +352,19 @@ def test_what_the_provider_reported_is_shown_with_a_warning_where_it_is_too_much
 
     assert "Bounced 60" in page
     assert "a_new_kind 3" in page
-    assert "Higher than it should be:" in page
+    assert "Too high:" in page
     assert "2.9&nbsp;% bounces" in page
 
 
 @pytest.mark.parametrize("where", ["999", f"{2**63 - 1}", "99999999999999999999", "1x"])
-def test_a_send_that_is_not_there_is_a_page(admin: FlaskClient, where: str) -> None:
+def test_an_unknown_send_is_not_found(admin: FlaskClient, where: str) -> None:
     assert admin.get(f"/admin/sends/{where}").status_code == 404
     assert admin.get(f"/admin/sends/{where}/cancel").status_code == 404
     assert admin.post(f"/admin/sends/{where}/pause").status_code == 404
-    assert admin.post(f"/admin/sends/1/batches/{where}", data={"as": "unsent"}).status_code == 404
+    assert admin.post(f"/admin/sends/1/batches/{where}", data={"as": "not-sent"}).status_code == 404
 
 
-def test_a_correction_that_is_taken_back_is_left_to_the_next_digest(
+def test_an_undone_correction_is_left_to_the_next_digest(
     admin: FlaskClient, database: Database, parts: Services
 ) -> None:
     with database.transaction() as session:
@@ -378,15 +378,15 @@ def test_a_correction_that_is_taken_back_is_left_to_the_next_digest(
     address = f"/admin/sends/{send.id}"
 
     page = admin.get(address)
-    assert "the list’s next digest tells it instead" in page.text
+    assert "the list’s next digest then contains the correction" in page.text
     assert f'href="/newsletters/daily/{path}"' in page.text
-    assert "Audience 2 were mailed what was wrong" in text_of(page.text)
-    assert "no digest tells this correction" in text_of(admin.get(f"{address}/cancel").text)
+    assert "Audience 2 received the error" in text_of(page.text)
+    assert "no digest will contain this correction" in text_of(admin.get(f"{address}/cancel").text)
     assert admin.get(f"{address}/certificate").status_code == 200
 
-    taken = admin.post(f"{address}/undo", follow_redirects=True)
+    undone = admin.post(f"{address}/undo", follow_redirects=True)
 
-    assert "nobody was mailed, and the next digest tells it instead" in taken.text
-    assert "Taken back before anyone was mailed" in taken.text
+    assert "nothing was sent, and the next digest contains the correction" in undone.text
+    assert "Undone before anything was sent" in undone.text
     with database.reading() as session:
         assert len(list_due_corrections(session, daily, now=LATER)) == 1

@@ -140,6 +140,6 @@ def test_what_keeps_the_provider_from_hearing_is_told_in_a_sentence(
             session, suppression_sync.PUSH_TASK, "SendGrid answered 403: no", now=NOON
         )
 
-    assert "give the key the right “Suppressions: full access”" in text_of(
+    assert "give the API key the permission “Suppressions: full access”" in text_of(
         admin.get("/admin/").text
     )

@@ -1,4 +1,4 @@
-"""What is the matter with the house as a whole, as the desk shows it."""
+"""The circuit breaker and the warnings, as the admin pages show them."""
 
 from datetime import timedelta
 
@@ -16,7 +16,9 @@ from tests.factories import a_plain_send
 from tests.web.newsroom.staff import text_of
 
 
-def put_on(database: Database, cause: BreakerCause = BreakerCause.KEY, wait: int = 300) -> None:
+def trip_breaker(
+    database: Database, cause: BreakerCause = BreakerCause.KEY, wait: int = 300
+) -> None:
     now = utc_now()
     with database.transaction() as session:
         session.add(
@@ -32,34 +34,41 @@ def put_on(database: Database, cause: BreakerCause = BreakerCause.KEY, wait: int
 
 
 @pytest.mark.parametrize(
-    ("cause", "kind", "todo"),
+    ("cause", "state", "advice"),
     [
         (BreakerCause.SLOWER, "Waiting", "Nothing to do"),
         (BreakerCause.UNREACHABLE, "Retrying", "network"),
-        (BreakerCause.KEY, "Deciding", "Check NIF_SENDGRID_API_KEY"),
-        (BreakerCause.LOCKED, "Deciding", "Mail Send"),
+        (BreakerCause.KEY, "Stopped: needs you", "Check NIF_SENDGRID_API_KEY"),
+        (BreakerCause.LOCKED, "Stopped: needs you", "Mail Send"),
         (BreakerCause.FAILING, "Retrying", "status.sendgrid.com"),
     ],
 )
-def test_the_brake_says_what_it_means_and_what_to_do(
-    admin: FlaskClient, database: Database, cause: BreakerCause, kind: str, todo: str
+def test_an_open_circuit_breaker_explains_itself_and_what_to_do(
+    admin: FlaskClient, database: Database, cause: BreakerCause, state: str, advice: str
 ) -> None:
-    put_on(database, cause)
+    trip_breaker(database, cause)
 
     page = admin.get("/admin/").text
     banner = page[page.index('class="breaker-banner"') : page.index("<main")]
 
-    for words in ("SendGrid answered 401: bad key", kind, todo, "since ", "next try ", "Try now"):
+    for words in (
+        "SendGrid answered 401: bad key",
+        state,
+        advice,
+        "since ",
+        "next try ",
+        "Try now",
+    ):
         assert words in banner
 
 
-def test_the_brake_stands_on_every_page_of_the_desk_and_on_no_other(
+def test_an_open_circuit_breaker_is_shown_on_every_admin_page_and_no_other(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         send = a_plain_send(session, count=1)
         page, slug = f"/admin/sends/{send.id}", send.mailing_list.slug
-    put_on(database)
+    trip_breaker(database)
 
     own = ("/admin/", "/admin/lists/new", f"/admin/lists/{slug}", f"/admin/lists/{slug}/send")
     for address in (*own, page, f"{page}/cancel", f"{page}/certificate", f"{page}/deliveries"):
@@ -69,33 +78,31 @@ def test_the_brake_stands_on_every_page_of_the_desk_and_on_no_other(
     assert 'class="breaker-banner"' not in admin.get("/newsroom/").text
 
 
-def test_trying_now_lets_one_batch_go_and_leads_back(
+def test_try_now_allows_one_batch_and_returns_to_the_page(
     admin: FlaskClient, database: Database
 ) -> None:
-    put_on(database)
+    trip_breaker(database)
 
     answer = admin.post("/admin/sending/probe", data={"from": "/admin/lists/new"})
 
     assert answer.location == "/admin/lists/new"
     assert "the next try is due now" in admin.get("/admin/").text
     with database.reading() as session:
-        brake = circuit_breaker.find_tripped_breaker(session)
-    assert brake is not None
-    assert brake.closed_until is not None
-    assert brake.closed_until <= utc_now()
+        breaker = circuit_breaker.find_tripped_breaker(session)
+    assert breaker is not None
+    assert breaker.closed_until is not None
+    assert breaker.closed_until <= utc_now()
 
 
 @pytest.mark.parametrize("elsewhere", ["", "https://example.com/", "//example.com", "/newsroom/"])
-def test_trying_now_leads_nowhere_but_to_the_desk(admin: FlaskClient, elsewhere: str) -> None:
+def test_try_now_redirects_to_admin_pages_alone(admin: FlaskClient, elsewhere: str) -> None:
     answer = admin.post("/admin/sending/probe", data={"from": elsewhere})
 
     assert answer.location == "/admin/"
 
 
-def test_what_stops_nothing_but_needs_a_look_is_on_the_overview(
-    admin: FlaskClient, database: Database
-) -> None:
-    assert "Needs a look" not in admin.get("/admin/").text
+def test_warnings_are_shown_on_the_overview(admin: FlaskClient, database: Database) -> None:
+    assert "Warnings" not in admin.get("/admin/").text
     now = utc_now()
     with database.transaction() as session:
         session.add(ProviderEventPost(received_at=now, body=b"[]", trouble="DataError"))
@@ -108,21 +115,21 @@ def test_what_stops_nothing_but_needs_a_look_is_on_the_overview(
 
     page = text_of(admin.get("/admin/").text)
 
-    assert "1 post of events could not be understood" in page
+    assert "1 webhook request from SendGrid could not be processed" in page
     assert "“Suppressions: read”" in page
-    assert "1 letter was given up in the last week" in page
+    assert "1 transactional email failed for good in the last week" in page
     assert "lost@example.com" in page
     assert "old@example.com" not in page
     assert "tried@example.com" not in page
 
 
-def test_posts_that_were_set_aside_are_taken_up_again(
+def test_failed_webhook_requests_are_processed_again(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", trouble="DataError"))
 
-    done = admin.post("/admin/events/reprocess", follow_redirects=True)
+    answer = admin.post("/admin/events/reprocess", follow_redirects=True)
 
-    assert "They are processed once more." in done.text
-    assert "Needs a look" not in done.text
+    assert "The events are being processed again." in answer.text
+    assert "Warnings" not in answer.text

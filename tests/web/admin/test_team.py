@@ -1,4 +1,4 @@
-"""Taking people on, changing what they may do, and seeing them off."""
+"""Inviting colleagues, changing roles, deactivating accounts; the audit log of it."""
 
 import re
 
@@ -13,20 +13,20 @@ from nif.mail.transactional import TransactionalEmail
 from tests.factories import an_account
 from tests.web.newsroom.staff import PASSWORD, enrolled, sign_in, text_of
 
-WHO = {"name": "New <b>Hand</b>", "email": "New@example.com", "role": "editor"}
-NEW = {"password": "a rather long one", "again": "a rather long one"}
+INVITATION = {"name": "New <b>Hand</b>", "email": "New@example.com", "role": "editor"}
+PASSWORDS = {"password": "a rather long one", "again": "a rather long one"}
 
 
-def the_link(database: Database) -> str:
-    """The address in the newest letter."""
+def newest_invitation_link(database: Database) -> str:
+    """The link in the newest queued email."""
     with database.reading() as session:
-        letter = session.scalars(
+        email = session.scalars(
             select(TransactionalEmail).order_by(TransactionalEmail.id.desc())
         ).first()
-    return re.search(r"http://127\.0\.0\.1:8000(/invitation/\S+)", letter.message["text"])[1]
+    return re.search(r"http://127\.0\.0\.1:8000(/invitation/\S+)", email.message["text"])[1]
 
 
-def the_account(database: Database, email: str = "new@example.com") -> Account:
+def find_account(database: Database, email: str = "new@example.com") -> Account:
     with database.reading() as session:
         return session.scalars(select(Account).where(Account.email == email)).one()
 
@@ -34,41 +34,43 @@ def the_account(database: Database, email: str = "new@example.com") -> Account:
 def test_an_invitation_leads_to_a_password_and_then_to_a_second_factor(
     app: Flask, database: Database, admin: FlaskClient
 ) -> None:
-    assert admin.post("/admin/team", data=WHO).status_code == 303
+    assert admin.post("/admin/team", data=INVITATION).status_code == 303
     page = admin.get("/admin/team").text
     assert "New &lt;b&gt;Hand&lt;/b&gt;" in page
-    assert "new@example.com invited never here" in text_of(page)
-    assert "the standards editor also opens gates" in text_of(page)
+    assert "new@example.com invited never signed in" in text_of(page)
+    assert "The standards editor can also override checks" in text_of(page)
 
-    guest, link = app.test_client(), the_link(database)
+    guest, link = app.test_client(), newest_invitation_link(database)
     assert "Welcome, New" in text_of(guest.get(link).text)
     for wrong, field in (
         ({"password": "short", "again": "short"}, "password"),
-        ({**NEW, "again": "another one here"}, "again"),
+        ({**PASSWORDS, "again": "another one here"}, "again"),
     ):
-        told = guest.post(link, data=wrong)
-        assert told.status_code == 422
-        assert f'id="{field}-problem"' in told.text
-    assert "/login?next=/account/second-factor" in guest.post(link, data=NEW).text
-    assert sign_in(app, "new@example.com", NEW["password"]).get("/newsroom/").status_code == 200
-    for answer in (guest.get(link), guest.post(link, data=NEW)):
+        answer = guest.post(link, data=wrong)
+        assert answer.status_code == 422
+        assert f'id="{field}-problem"' in answer.text
+    assert "/login?next=/account/second-factor" in guest.post(link, data=PASSWORDS).text
+    assert (
+        sign_in(app, "new@example.com", PASSWORDS["password"]).get("/newsroom/").status_code == 200
+    )
+    for answer in (guest.get(link), guest.post(link, data=PASSWORDS)):
         assert answer.status_code == 410
 
 
-def test_a_link_ends_with_its_withdrawal_and_with_a_newer_one(
+def test_a_link_stops_working_when_withdrawn_or_replaced(
     app: Flask, database: Database, admin: FlaskClient
 ) -> None:
-    admin.post("/admin/team", data=WHO)
-    first, account = the_link(database), the_account(database)
+    admin.post("/admin/team", data=INVITATION)
+    first, account = newest_invitation_link(database), find_account(database)
     guest = app.test_client()
 
     admin.post(f"/admin/team/{account.id}/invitation")
-    second = the_link(database)
+    second = newest_invitation_link(database)
     assert [guest.get(link).status_code for link in (first, second)] == [410, 200]
     admin.post(f"/admin/team/{account.id}/invitation/withdraw")
     assert guest.get(second).status_code == 410
-    assert guest.post(second, data=NEW).status_code == 410
-    assert the_account(database).state is AccountState.OFF
+    assert guest.post(second, data=PASSWORDS).status_code == 410
+    assert find_account(database).state is AccountState.OFF
     assert guest.get("/invitation/nonsense").status_code == 404
 
 
@@ -81,10 +83,10 @@ def test_a_link_ends_with_its_withdrawal_and_with_a_newer_one(
         ({"role": "owner"}, "role"),
     ],
 )
-def test_what_is_wrong_with_an_invitation_is_told_beside_it(
+def test_each_problem_of_an_invitation_is_shown_beside_its_field(
     database: Database, admin: FlaskClient, given: dict[str, str], field: str
 ) -> None:
-    page = admin.post("/admin/team", data={**WHO, **given})
+    page = admin.post("/admin/team", data={**INVITATION, **given})
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
@@ -94,57 +96,57 @@ def test_what_is_wrong_with_an_invitation_is_told_beside_it(
 
 
 @pytest.mark.parametrize(
-    ("deed", "data"),
+    ("action", "data"),
     [("role", {"role": "author"}), ("deactivate", {}), ("clear-second-factors", {})],
 )
-def test_whatever_is_done_to_an_account_ends_its_sessions(
-    app: Flask, database: Database, admin: FlaskClient, deed: str, data: dict[str, str]
+def test_every_change_of_an_account_ends_its_sessions(
+    app: Flask, database: Database, admin: FlaskClient, action: str, data: dict[str, str]
 ) -> None:
     enrolled(app, database, RoleName.EDITOR)
-    theirs = app.test_client()
-    theirs.post(
+    editor_client = app.test_client()
+    editor_client.post(
         "/login", data={"email": "editor@example.com", "password": PASSWORD, "remember": "y"}
     )
-    assert theirs.get("/newsroom/").status_code == 200
-    account = the_account(database, "editor@example.com")
+    assert editor_client.get("/newsroom/").status_code == 200
+    account = find_account(database, "editor@example.com")
 
-    assert admin.post(f"/admin/team/{account.id}/{deed}", data=data).status_code == 303
+    assert admin.post(f"/admin/team/{account.id}/{action}", data=data).status_code == 303
 
-    assert theirs.get("/newsroom/").status_code == 302
-    theirs.delete_cookie("session")
-    assert theirs.get("/newsroom/").status_code == 302
+    assert editor_client.get("/newsroom/").status_code == 302
+    editor_client.delete_cookie("session")
+    assert editor_client.get("/newsroom/").status_code == 302
 
 
-def test_who_is_switched_off_cannot_sign_in_until_switched_on(
+def test_a_deactivated_account_cannot_sign_in_until_reactivated(
     app: Flask, database: Database, admin: FlaskClient
 ) -> None:
     email = enrolled(app, database, RoleName.EDITOR)
-    one = f"/admin/team/{the_account(database, email).id}"
-    admin.post(f"{one}/deactivate")
+    address = f"/admin/team/{find_account(database, email).id}"
+    admin.post(f"{address}/deactivate")
     page = app.test_client().post("/login", data={"email": email, "password": PASSWORD})
     assert "do not match" in text_of(page.text)
 
-    admin.post(f"{one}/reactivate")
+    admin.post(f"{address}/reactivate")
 
     assert sign_in(app, email).get("/newsroom/").status_code == 200
 
 
-def test_an_admin_cannot_take_their_own_role_away(database: Database, admin: FlaskClient) -> None:
-    own = the_account(database, "admin@example.com")
-    for deed, data in (("role", {"role": "author"}), ("deactivate", {})):
-        said = admin.post(f"/admin/team/{own.id}/{deed}", data=data, follow_redirects=True)
-        assert "Nobody changes what they may do themselves" in text_of(said.text)
-    assert the_account(database, "admin@example.com").role is RoleName.ADMIN
+def test_admins_cannot_change_their_own_role(database: Database, admin: FlaskClient) -> None:
+    own = find_account(database, "admin@example.com")
+    for action, data in (("role", {"role": "author"}), ("deactivate", {})):
+        page = admin.post(f"/admin/team/{own.id}/{action}", data=data, follow_redirects=True)
+        assert "Nobody changes what they may do themselves" in text_of(page.text)
+    assert find_account(database, "admin@example.com").role is RoleName.ADMIN
 
 
-def test_acts_are_shown_filtered_and_downloaded_with_harmless_cells(
+def test_the_audit_log_is_shown_filtered_and_downloaded_with_harmless_cells(
     database: Database, admin: FlaskClient
 ) -> None:
     with database.transaction() as session:
         an_account(session, email="editor@example.com").name = "=cmd|<i>"
-    other = the_account(database, "editor@example.com")
+    other = find_account(database, "editor@example.com")
     admin.post(f"/admin/team/{other.id}/role", data={"role": "author"})
-    admin.post("/admin/team", data={**WHO, "name": "=1+1"})
+    admin.post("/admin/team", data={**INVITATION, "name": "=1+1"})
 
     page = text_of(admin.get("/admin/audit-log").text)
     assert "changed the role of" in page
@@ -163,14 +165,14 @@ def test_acts_are_shown_filtered_and_downloaded_with_harmless_cells(
 @pytest.mark.parametrize(
     "query", ["person=x", "person=99999999999999999999", "day=x", "what=x", "day=9999-12-31"]
 )
-def test_a_filter_that_makes_no_sense_is_none(admin: FlaskClient, query: str) -> None:
+def test_an_invalid_filter_is_ignored(admin: FlaskClient, query: str) -> None:
     page = admin.get(f"/admin/audit-log?{query}")
 
     assert page.status_code == 200
     assert "signed in" in text_of(page.text)
 
 
-def test_failed_tries_are_counted_and_shown(
+def test_failed_sign_ins_are_counted_and_shown(
     app: Flask, database: Database, admin: FlaskClient
 ) -> None:
     for email in ("admin@example.com", "admin@example.com", "nobody@example.com"):
