@@ -46,9 +46,9 @@ def measure_audience(ground: Ground, choices: Choices, report: Report) -> None:
     """The times of the pages of subscribers, of searching, and of counting a segment."""
     size = max(choices.sizes)
     with ground.house() as house:
-        parts = build_services(house.settings())
+        services = build_services(house.settings())
         try:
-            database = parts.database
+            database = services.database
             report.going_on(f"{size:,} subscribers on {ground.database}")
             took = _seconds(lambda: fill(database, size))
             report.going_on(f"they took {took:.0f} s; years of editions")
@@ -60,7 +60,7 @@ def measure_audience(ground: Ground, choices: Choices, report: Report) -> None:
             took = _seconds(lambda: index_new_addresses(database.transaction, now=later))
             report.add(Figure("audience.fill_search_seconds", ground.database, size, took, "s"))
             gather_statistics(database)
-            client = signed_in(without_tokens(build_app(parts)), database, RoleName.ADMIN)
+            client = signed_in(without_tokens(build_app(services)), database, RoleName.ADMIN)
             for name, paths in (*_pages(who, size), *_searches(size)):
                 value = p95(client, paths)
                 report.add(Figure(f"audience.{name}", ground.database, size, value, "ms"))
@@ -74,7 +74,7 @@ def measure_audience(ground: Ground, choices: Choices, report: Report) -> None:
                 found = float(len(scans))
                 report.add(Figure("audience.scans", ground.database, size, found, "plans"))
         finally:
-            parts.database.close()
+            services.database.close()
     report.note(
         f"Subscribers: the 95th of a hundred times in which a page is made, of {ASKED}. Twenty "
         "lists, three subscriptions for two people, two consents for each; sends whose batches "

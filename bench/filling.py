@@ -9,9 +9,9 @@ from bench.choosing import Wrong
 from nif.clock import utc_now
 from nif.database import Database
 from nif.editions.digest import make_digest_of_slot
-from nif.editions.messages import MailWriter
 from nif.editions.models import Edition
 from nif.editions.schedule import Slot
+from nif.mail.message import MailWriter
 from nif.stories.drafts import SourceInput, StoryInput, create_draft
 from nif.stories.models import ReasonCode, SourceKind
 from nif.stories.publishing import publish_story
@@ -59,7 +59,7 @@ def expected(session: Session, list_id: int, size: int) -> set[int]:
     return ids
 
 
-def an_edition(session: Session, list_id: int, desk: MailWriter, *, days: int) -> Edition:
+def an_edition(session: Session, list_id: int, mail_writer: MailWriter, *, days: int) -> Edition:
     """A frozen edition, of stories that are published for it, for a slot so many days from now."""
     now = utc_now()
     for number in range(STORIES):
@@ -67,7 +67,7 @@ def an_edition(session: Session, list_id: int, desk: MailWriter, *, days: int) -
         publish_story(session, story, by=None, now=now)
     mailing_list = session.get_one(MailingList, list_id)
     slot = Slot(now.date() + timedelta(days=days), now)
-    edition = make_digest_of_slot(session, mailing_list, slot, desk, now=now)
+    edition = make_digest_of_slot(session, mailing_list, slot, mail_writer, now=now)
     if edition is None or edition.message is None:
         raise Wrong("no edition came of the stories")
     return edition

@@ -45,19 +45,21 @@ def measure_growth(ground: Ground, choices: Choices, report: Report) -> None:
     """The times of the page of figures and of its files, of all lists and of one, by period."""
     size = max(choices.sizes)
     with ground.house() as house:
-        parts = build_services(house.settings())
+        services = build_services(house.settings())
         try:
             report.going_on(f"years of counters for {size:,} subscribers on {ground.database}")
-            fill(parts.database, size)
-            gather_statistics(parts.database)
-            client = signed_in(without_tokens(build_app(parts)), parts.database, RoleName.ADMIN)
+            fill(services.database, size)
+            gather_statistics(services.database)
+            client = signed_in(
+                without_tokens(build_app(services)), services.database, RoleName.ADMIN
+            )
             for name, path in _pages():
                 value = p95(client, [path] * ASKED)
                 report.add(
                     Figure(f"audience.page.figures.{name}.p95", ground.database, size, value, "ms")
                 )
         finally:
-            parts.database.close()
+            services.database.close()
     report.note(
         f"Figures: the 95th of a hundred times in which a page is made, of {ASKED}. {LISTS} lists "
         f"with {DAYS} days each, {SENDS} editions of each in {BATCHES} batches; no subscribers and "

@@ -44,7 +44,7 @@ PATIENCE = 300
 class Stage:
     """A house with its web process and its worker, and where its webhook is."""
 
-    parts: Services
+    services: Services
     house: House
     signer: Signer
     url: str
@@ -55,7 +55,7 @@ def measure_flood(ground: Ground, choices: Choices, report: Report) -> None:
     size = max(choices.sizes)
     report.going_on(f"{size:,} events on {ground.database}")
     with _stage(ground) as stage:
-        attempts = _accepted_send(stage.parts)
+        attempts = _accepted_send(stage.services)
         posts = list(_posts(itertools.islice(_events(attempts), size)))
         # SendGrid repeats itself: one post in ten comes twice.
         posts += posts[::10]
@@ -64,7 +64,7 @@ def measure_flood(ground: Ground, choices: Choices, report: Report) -> None:
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(lambda post: _post(stage, post), posts))
             taken = time.perf_counter() - began
-            _wait_for(stage.parts, size)
+            _wait_for(stage.services, size)
             seconds = time.perf_counter() - began
     report.add(Figure("events.seconds", ground.database, size, seconds, "s"))
     report.add(Figure("events.taken_seconds", ground.database, size, taken, "s"))
@@ -80,12 +80,12 @@ def measure_stream(ground: Ground, choices: Choices, report: Report) -> None:
     size = RATE * choices.seconds
     report.going_on(f"{RATE:,} events a second for {choices.seconds} s on {ground.database}")
     with Standin(*FOR_LOAD) as standin, _stage(ground, standin, str(READERS / 700)) as stage:
-        attempts = _accepted_send(stage.parts)
-        _send_beside(stage.parts)
+        attempts = _accepted_send(stage.services)
+        _send_beside(stage.services)
         with _worker(stage):
             times = _stream(stage, _events(attempts), choices.seconds)
-            _wait_for(stage.parts, size)
-        kept = _count(stage.parts)
+            _wait_for(stage.services, size)
+        kept = _count(stage.services)
         going_on = standin.stats()["recipients"]
     if not going_on:
         raise Wrong("no send ran beside the events")
@@ -112,15 +112,15 @@ def _stage(ground: Ground, standin: Standin | None = None, rate: str = "") -> It
             "send_rate": rate,
         }
     with ground.house(**given) as house:
-        parts = build_services(house.settings())
+        services = build_services(house.settings())
         command = [sys.executable, "-m", "nif", "serve"]
         environment = house.environment(PORT=str(port))
         try:
             with process(command, environment, stdout=subprocess.DEVNULL) as web:
                 wait_until_well(port, web)
-                yield Stage(parts, house, signer, f"{base}/webhooks/sendgrid/events")
+                yield Stage(services, house, signer, f"{base}/webhooks/sendgrid/events")
         finally:
-            parts.database.close()
+            services.database.close()
 
 
 @contextmanager
@@ -130,15 +130,15 @@ def _worker(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _accepted_send(parts: Services) -> list[tuple[str, list[int]]]:
+def _accepted_send(services: Services) -> list[tuple[str, list[int]]]:
     """A send of which everything was accepted: its attempts, with the readers of each."""
-    list_id = fill(parts.database, READERS)
-    with parts.database.transaction() as session:
-        edition_id = an_edition(session, list_id, parts.desk, days=0).id
+    list_id = fill(services.database, READERS)
+    with services.database.transaction() as session:
+        edition_id = an_edition(session, list_id, services.mail_writer, days=0).id
         sent = plan_send(session, session.get_one(Edition, edition_id), now=utc_now())
         assert sent is not None
         lease_id = leases.begin_lease(session, sent.id, now=utc_now())
-        terms = ClaimTerms(lease_id, parts.settings.send_lease)
+        terms = ClaimTerms(lease_id, services.settings.send_lease)
         attempts = []
         while isinstance(
             taken := claim_batch(session, sent.id, terms, now=utc_now()), ClaimedBatch
@@ -150,9 +150,9 @@ def _accepted_send(parts: Services) -> list[tuple[str, list[int]]]:
     return attempts
 
 
-def _send_beside(parts: Services) -> None:
-    with parts.database.transaction() as session:
-        edition_id = an_edition(session, 1, parts.desk, days=1).id
+def _send_beside(services: Services) -> None:
+    with services.database.transaction() as session:
+        edition_id = an_edition(session, 1, services.mail_writer, days=1).id
         terms = Planned(batch_size=200)
         plan_send(session, session.get_one(Edition, edition_id), terms, now=utc_now())
 
@@ -233,18 +233,18 @@ def _stream(stage: Stage, events: Iterator[dict[str, object]], seconds: int) -> 
     return times
 
 
-def _wait_for(parts: Services, size: int) -> None:
+def _wait_for(services: Services, size: int) -> None:
     """Wait until the tray is empty, and all events are in the ledger. Raises Wrong."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        with parts.database.reading() as session:
+        with services.database.reading() as session:
             waiting = session.scalar(select(ProviderEventPost.id).limit(1))
-        if waiting is None and _count(parts) >= size:
+        if waiting is None and _count(services) >= size:
             return
         time.sleep(0.2)
-    raise Wrong(f"{_count(parts):,} of {size:,} events are in the ledger")
+    raise Wrong(f"{_count(services):,} of {size:,} events are in the ledger")
 
 
-def _count(parts: Services) -> int:
-    with parts.database.reading() as session:
+def _count(services: Services) -> int:
+    with services.database.reading() as session:
         return session.scalar(select(func.count()).select_from(ProviderEvent)) or 0

@@ -40,17 +40,17 @@ def measure_leaving(ground: Ground, choices: Choices, report: Report) -> None:
     report.going_on(f"leaving during a send to {size:,} on {ground.database}")
     base = f"http://127.0.0.1:{(port := free_port())}"
     with ground.house(base_url=base) as house:
-        parts = build_services(house.settings())
+        services = build_services(house.settings())
         try:
-            list_id = fill(parts.database, size)
-            send_id = _planned(parts, list_id)
+            list_id = fill(services.database, size)
+            send_id = _planned(services, list_id)
             command = [sys.executable, "-m", "nif", "serve"]
             environment = house.environment(PORT=str(port))
             with process(command, environment, stdout=subprocess.DEVNULL) as web:
                 wait_until_well(port, web)
-                clicks, late = _send_and_leave(house, parts, send_id, list_id, size)
+                clicks, late = _send_and_leave(house, services, send_id, list_id, size)
         finally:
-            parts.database.close()
+            services.database.close()
     p99 = sorted(clicks.times)[int(len(clicks.times) * 0.99)] * 1000
     report.add(Figure("leaving.p99_milliseconds", ground.database, size, p99, "ms"))
     report.add(Figure("leaving.last_acceptance_seconds", ground.database, size, late, "s"))
@@ -61,19 +61,19 @@ def measure_leaving(ground: Ground, choices: Choices, report: Report) -> None:
     )
 
 
-def _planned(parts: Services, list_id: int) -> int:
-    with parts.database.transaction() as session:
-        edition_id = an_edition(session, list_id, parts.desk, days=0).id
+def _planned(services: Services, list_id: int) -> int:
+    with services.database.transaction() as session:
+        edition_id = an_edition(session, list_id, services.mail_writer, days=0).id
         send = plan_send(session, session.get_one(Edition, edition_id), now=utc_now())
         assert send is not None
         return send.id
 
 
 def _send_and_leave(
-    house: House, parts: Services, send_id: int, list_id: int, size: int
+    house: House, services: Services, send_id: int, list_id: int, size: int
 ) -> tuple[Clicks, float]:
     clicks, over = Clicks(), threading.Event()
-    clicker = threading.Thread(target=_click, args=(parts, list_id, size, clicks, over))
+    clicker = threading.Thread(target=_click, args=(services, list_id, size, clicks, over))
     with Standin(*FOR_LOAD) as standin:
         clicker.start()
         try:
@@ -87,11 +87,13 @@ def _send_and_leave(
     return clicks, late
 
 
-def _click(parts: Services, list_id: int, size: int, clicks: Clicks, over: threading.Event) -> None:
+def _click(
+    services: Services, list_id: int, size: int, clicks: Clicks, over: threading.Event
+) -> None:
     http, dice = urllib3.PoolManager(maxsize=1), random.Random(1)
     while not over.wait(1 / CLICKS_PER_SECOND):
         reader = dice.randrange(1, size)
-        link = parts.links.unsubscribe(unsubscribe_token(reader, list_id, parts.tokens))
+        link = services.links.unsubscribe(unsubscribe_token(reader, list_id, services.tokens))
         began = time.perf_counter()
         answer = http.request("POST", link, fields=dict([ONE_CLICK.split("=")]), retries=False)
         clicks.times.append(time.perf_counter() - began)

@@ -35,17 +35,17 @@ def measure_ledger(ground: Ground, choices: Choices, report: Report) -> None:
     size = max(choices.sizes)
     report.going_on(f"a ledger of {size:,} entries on {ground.database}")
     with ground.house() as house:
-        parts = build_services(house.settings())
+        services = build_services(house.settings())
         try:
-            _fill(parts.database, size, house.settings().ledger_key)
+            _fill(services.database, size, house.settings().ledger_key)
             inside, live, without = [], [], []
             for number in range(choices.rounds):
                 report.going_on(f"verifying {number + 1} of {choices.rounds}")
-                inside.append(_seconds(parts.database, size, None))
-                live.append(_seconds(parts.database, size, _live))
-                without.append(_seconds_outside(parts.database, size))
+                inside.append(_seconds(services.database, size, None))
+                live.append(_seconds(services.database, size, _live))
+                without.append(_seconds_outside(services.database, size))
         finally:
-            parts.database.close()
+            services.database.close()
     for name, times in (
         ("ledger.verify_seconds", inside),
         ("ledger.verify_live_seconds", live),

@@ -41,20 +41,20 @@ def measure_newsroom(ground: Ground, choices: Choices, report: Report) -> None:
     """The time of every page of the newsroom, and of a story's history, as the server takes it."""
     size = max(choices.sizes)
     with ground.house() as house:
-        parts = build_services(house.settings())
+        services = build_services(house.settings())
         try:
-            app = without_tokens(build_app(parts))
-            client = signed_in(app, parts.database, RoleName.ADMIN)
+            app = without_tokens(build_app(services))
+            client = signed_in(app, services.database, RoleName.ADMIN)
             report.going_on(f"a newsroom of {size:,} stories on {ground.database}")
-            with parts.database.reading() as session:
+            with services.database.reading() as session:
                 me = session.scalars(select(Account.id)).one()
-            first = fill(parts.database, size, me)
-            gather_statistics(parts.database)
+            first = fill(services.database, size, me)
+            gather_statistics(services.database)
             for name, paths in _pages(app, first, size):
                 milliseconds = p95(client, paths)
                 report.add(Figure(name, ground.database, size, milliseconds, "ms"))
         finally:
-            parts.database.close()
+            services.database.close()
     report.note(
         f"The newsroom: the 95th of a hundred times in which a page is made, of {ASKED} of its "
         "pages, each of another story where it is a story's. Five revisions, four notes, three "

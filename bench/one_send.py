@@ -13,14 +13,14 @@ from nif.jobs.worker import Worker, tune_garbage_collector
 
 
 def main(send_id: int) -> None:
-    worker = Worker(parts := load_services())
+    worker = Worker(services := load_services())
     tune_garbage_collector()
     began = time.perf_counter()
     worker.deliver(send_id)
     seconds = time.perf_counter() - began
     print(json.dumps({"seconds": seconds}), flush=True)
     sys.stdin.read()
-    parts.database.close()
+    services.database.close()
 
 
 if __name__ == "__main__":

@@ -44,13 +44,13 @@ def measure_sends(ground: Ground, choices: Choices, report: Report) -> None:
     peaks: dict[int, int] = {}
     for size in choices.sizes:
         report.going_on(f"a list of {size:,} on {ground.database}")
-        with ground.house(base_url=BASE) as house, _parts(house) as parts:
-            list_id = fill(parts.database, size)
+        with ground.house(base_url=BASE) as house, _parts(house) as services:
+            list_id = fill(services.database, size)
             rounds = []
             for number in range(choices.rounds):
                 report.going_on(f"send {number + 1} of {choices.rounds} to {size:,}")
-                rounds.append(_round(house, parts, list_id, number, size))
-            slow = _round(house, parts, list_id, choices.rounds, size, *FAR_AWAY)
+                rounds.append(_round(house, services, list_id, number, size))
+            slow = _round(house, services, list_id, choices.rounds, size, *FAR_AWAY)
         for figure in _figures(ground.database, size, rounds):
             report.add(figure)
         rate = size / slow.work.seconds
@@ -66,42 +66,42 @@ def measure_sends(ground: Ground, choices: Choices, report: Report) -> None:
 
 @contextmanager
 def _parts(house: House) -> Iterator[Services]:
-    parts = build_services(house.settings())
+    services = build_services(house.settings())
     try:
-        yield parts
+        yield services
     finally:
-        parts.database.close()
+        services.database.close()
 
 
 def _round(
-    house: House, parts: Services, list_id: int, number: int, size: int, *options: str
+    house: House, services: Services, list_id: int, number: int, size: int, *options: str
 ) -> Round:
-    with parts.database.transaction() as session:
-        edition_id = an_edition(session, list_id, parts.desk, days=number).id
+    with services.database.transaction() as session:
+        edition_id = an_edition(session, list_id, services.mail_writer, days=number).id
     began = time.perf_counter()
-    send_id = _plan(parts, edition_id)
+    send_id = _plan(services, edition_id)
     plan_seconds = time.perf_counter() - began
     with Standin(*FOR_LOAD, *options) as standin:
         work = deliver_to(standin, house, send_id)
-        _expect_once(standin, parts, send_id, size)
+        _expect_once(standin, services, send_id, size)
     return Round(plan_seconds, work)
 
 
-def _plan(parts: Services, edition_id: int) -> int:
-    with parts.database.transaction() as session:
+def _plan(services: Services, edition_id: int) -> int:
+    with services.database.transaction() as session:
         send = plan_send(session, session.get_one(Edition, edition_id), now=utc_now())
         if send is None:
             raise Wrong("the edition had been sent before")
         return send.id
 
 
-def _expect_once(standin: Standin, parts: Services, send_id: int, size: int) -> None:
+def _expect_once(standin: Standin, services: Services, send_id: int, size: int) -> None:
     """Hold the stand-in's log and the ledger against the list. Raises Wrong."""
-    with parts.database.reading() as session:
+    with services.database.reading() as session:
         send = session.get_one(Send, send_id)
         ids = expected(session, send.list_id, size)
         finished = send.state is SendState.FINISHED
-    found = certify_send(parts.database, send_id, now=utc_now())
+    found = certify_send(services.database, send_id, now=utc_now())
     once = Counter(f"{send_id}.{subscriber_id}" for subscriber_id in ids)
     if standin.deliveries() != once or set(standin.recipients().values()) != {1}:
         raise Wrong(f"send {send_id}: not everyone was taken exactly once")

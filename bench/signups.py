@@ -52,15 +52,15 @@ def measure_flood(ground: Ground, choices: Choices, report: Report) -> None:
     """The most mails to one of a hundred addresses that 500 networks sign up over and over."""
     size = max(choices.sizes)
     report.going_on(f"{size:,} sign-ups against {VICTIMS} addresses on {ground.database}")
-    with _open_house(ground) as (parts, url):
+    with _open_house(ground) as (services, url):
         dice = random.Random(1)
         asked = [
             (f"victim{dice.randrange(VICTIMS)}@example.com", _network(dice.randrange(NETWORKS)))
             for _ in range(size)
         ]
-        seconds = _flood(parts, url, asked)
-        _wait_until_answered(parts)
-        with parts.database.reading() as session:
+        seconds = _flood(services, url, asked)
+        _wait_until_answered(services)
+        with services.database.reading() as session:
             mails = Counter(session.scalars(select(OutboxMail.address)))
             held = len(session.scalars(select(Signup.id).where(Signup.why.is_not(None))).all())
     if not mails:
@@ -81,9 +81,9 @@ def measure_times(ground: Ground, choices: Choices, report: Report) -> None:
     """Whether the time of the answer tells whose address it is: a fifth of the size for each."""
     each = max(choices.sizes) // 5
     report.going_on(f"the time of {each:,} answers for each of four states on {ground.database}")
-    with _open_house(ground) as (parts, url):
-        _know(parts, each)
-        times = _time(parts, url, each)
+    with _open_house(ground) as (services, url):
+        _know(services, each)
+        times = _time(services, url, each)
     pairs = list(combinations(STATES, 2))
     least = min(mann_whitney(times[a], times[b]) for a, b in pairs)
     p = min(1.0, least * len(pairs))
@@ -107,8 +107,8 @@ def _open_house(ground: Ground) -> Iterator[tuple[Services, str]]:
     with ground.house(base_url=url, trusted_proxies="1") as house:
         house.nif("list", "create", "--slug", "daily", "--title", "Daily", "--schedule",
                   "daily 07:30", "--zone", "Europe/London")  # fmt: skip
-        parts = build_services(house.settings())
-        with parts.database.transaction() as session:
+        services = build_services(house.settings())
+        with services.database.transaction() as session:
             # What is measured is what holds without it: in an attack hardly anybody is mailed.
             attack_mode.disable_attack_mode(session, until=utc_now() + timedelta(days=1))
         environment = house.environment(PORT=str(port))
@@ -119,14 +119,14 @@ def _open_house(ground: Ground) -> Iterator[tuple[Services, str]]:
             with process(web, environment, stdout=quiet) as served:
                 wait_until_well(port, served)
                 with process(worker, environment, stdout=quiet):
-                    yield parts, url
+                    yield services, url
         finally:
-            parts.database.close()
+            services.database.close()
 
 
-def _post(http: urllib3.PoolManager, parts: Services, url: str, who: str, network: str) -> float:
+def _post(http: urllib3.PoolManager, services: Services, url: str, who: str, network: str) -> float:
     """Seconds until the answer. Raises Wrong for another answer than everyone's."""
-    ticket = parts.tokens.make(TokenPurpose.FORM, int(time.time()) - 60)
+    ticket = services.tokens.make(TokenPurpose.FORM, int(time.time()) - 60)
     form = {"email": who, "list": "daily", "ticket": ticket, "challenged": "1"}
     began = time.perf_counter()
     answer = http.request_encode_body(
@@ -144,23 +144,25 @@ def _post(http: urllib3.PoolManager, parts: Services, url: str, who: str, networ
     return seconds
 
 
-def _flood(parts: Services, url: str, asked: Sequence[tuple[str, str]]) -> float:
+def _flood(services: Services, url: str, asked: Sequence[tuple[str, str]]) -> float:
     """Seconds for all of them, some at a time."""
     began = time.perf_counter()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # Each takes every twelfth, on a connection of its own.
-        for press in [pool.submit(_press, parts, url, asked[n::AT_ONCE]) for n in range(AT_ONCE)]:
+        for press in [
+            pool.submit(_press, services, url, asked[n::AT_ONCE]) for n in range(AT_ONCE)
+        ]:
             press.result()
     return time.perf_counter() - began
 
 
-def _press(parts: Services, url: str, asked: Sequence[tuple[str, str]]) -> None:
+def _press(services: Services, url: str, asked: Sequence[tuple[str, str]]) -> None:
     http = urllib3.PoolManager(maxsize=1)
     for who, network in asked:
-        _post(http, parts, url, who, network)
+        _post(http, services, url, who, network)
 
 
-def _wait_until_answered(parts: Services) -> None:
+def _wait_until_answered(services: Services) -> None:
     """Raises Wrong where the worker never comes to an end."""
     end = time.monotonic() + PATIENCE
     due = select(Signup.id).where(Signup.why.is_(None), Signup.next_at <= utc_now()).limit(1)
@@ -168,15 +170,15 @@ def _wait_until_answered(parts: Services) -> None:
         select(TransactionalEmail.id).where(TransactionalEmail.next_try_at.is_not(None)).limit(1)
     )
     while time.monotonic() < end:
-        if parts.database.look_up(due) is None and parts.database.look_up(letters) is None:
+        if services.database.look_up(due) is None and services.database.look_up(letters) is None:
             return
         time.sleep(0.5)
     raise Wrong("the worker did not answer all that waited")
 
 
-def _know(parts: Services, each: int) -> None:
+def _know(services: Services, each: int) -> None:
     """Readers who are pending and confirmed, and addresses that are suppressed."""
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         now, list_id = utc_now(), session.scalars(select(MailingList.id)).one()
         for state in (SubscriptionState.PENDING, SubscriptionState.CONFIRMED):
             names = [_name(state.value, n) for n in range(each)]
@@ -193,7 +195,7 @@ def _know(parts: Services, each: int) -> None:
         session.execute(insert(Suppression), rows)
 
 
-def _time(parts: Services, url: str, each: int) -> dict[str, list[float]]:
+def _time(services: Services, url: str, each: int) -> dict[str, list[float]]:
     """Seconds of every answer, by the state of the address."""
     order = [(state, n) for state in STATES for n in range(each)]
     random.Random(2).shuffle(order)
@@ -201,9 +203,9 @@ def _time(parts: Services, url: str, each: int) -> dict[str, list[float]]:
     http = urllib3.PoolManager(maxsize=1)
     for n, (state, number) in enumerate(order):
         if n % BEFORE_A_CEILING == 0:
-            with parts.database.transaction() as session:
+            with services.database.transaction() as session:
                 session.execute(delete(RateLimitCount))
-        times[state].append(_post(http, parts, url, _name(state, number), _network(n)))
+        times[state].append(_post(http, services, url, _name(state, number), _network(n)))
     return times
 
 

@@ -32,27 +32,27 @@ def create_app(settings: Settings, *, check: bool = True) -> Flask:
     this code expects.
     """
     configure_logging(settings)
-    parts = build_services(settings)
+    services = build_services(settings)
     if check:
-        check_database(parts)
-    return build_app(parts)
+        check_database(services)
+    return build_app(services)
 
 
-def check_database(parts: Services) -> None:
+def check_database(services: Services) -> None:
     """Raises Misconfigured, with the sentence that says what to do."""
-    parts.database.check_reachable()
-    if not is_schema_current(parts.database):
+    services.database.check_reachable()
+    if not is_schema_current(services.database):
         raise Misconfigured(
             "The database has not the tables that this version of NIF expects: "
             "run `nif db upgrade` first."
         )
 
 
-def build_app(parts: Services) -> Flask:
+def build_app(services: Services) -> Flask:
     """The application around parts that were made before."""
-    settings = parts.settings
+    settings = services.settings
     app = Flask("nif", template_folder=str(PROJECT / "templates"), static_folder=str(STATIC_FOLDER))
-    app.extensions["nif"] = parts
+    app.extensions["nif"] = services
     app.config.update(
         SECRET_KEY=settings.keys[0],
         SECRET_KEY_FALLBACKS=list(settings.keys[1:]),
@@ -69,7 +69,7 @@ def build_app(parts: Services) -> Flask:
     enforce_upload_limits(app, settings)
     configure_security(app, settings)
     skip_login_for_public_views(app)
-    set_up_login(app, parts)
+    set_up_login(app, services)
     enforce_access(app, CSRFProtect(app))
     register_error_handlers(app)
     register_filters(app, settings)

@@ -1,13 +1,12 @@
-"""What every door works with, made once from the settings."""
+"""The services that web, worker and commands share, built once from the settings."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.editions.messages import MailWriter
 from nif.links import Links
-from nif.mail.message import TemplateRenderer
+from nif.mail.message import MailWriter, TemplateRenderer
 from nif.mail.outbox import OutboxMailer
 from nif.mail.provider import Mailer
 from nif.mail.sendgrid import SendGridMailer
@@ -19,7 +18,6 @@ from nif.sends.planning import SendTerms
 from nif.sends.reconciliation import ReconciliationTiming
 from nif.sends.send_quota import SendLimits
 from nif.settings import MailerName, Settings
-from nif.signups.requests import SignupMailWriter
 from nif.tokens import Tokens
 
 
@@ -29,21 +27,17 @@ class Services:
     database: Database
     queue: WakeQueue
     mailer: Mailer
-    stationery: TemplateRenderer
+    renderer: TemplateRenderer
     links: Links
     tokens: Tokens
     storage: MediaStorage
 
     @property
-    def desk(self) -> MailWriter:
-        return MailWriter(self.stationery, self.links)
+    def mail_writer(self) -> MailWriter:
+        return MailWriter(self.renderer, self.links, self.tokens)
 
     @property
-    def pen(self) -> SignupMailWriter:
-        return SignupMailWriter(self.stationery, self.links, self.tokens)
-
-    @property
-    def courier(self) -> DeliveryContext:
+    def delivery_context(self) -> DeliveryContext:
         return DeliveryContext(
             transaction=self.database.transaction,
             mailer=self.mailer,
@@ -59,17 +53,18 @@ class Services:
         )
 
     @property
-    def terms(self) -> SendTerms:
-        """How a send goes that nobody has to press a button for."""
+    def send_terms(self) -> SendTerms:
+        """The terms of scheduled sends."""
         return SendTerms(self.settings.send_batch_size, within=self.settings.send_within)
 
     @property
-    def terms_by_hand(self) -> SendTerms:
-        return replace(self.terms, undo=self.settings.send_undo)
+    def manual_send_terms(self) -> SendTerms:
+        """The terms of sends that a person starts: for a moment they can be undone."""
+        return replace(self.send_terms, undo=self.settings.send_undo)
 
     @property
-    def times(self) -> RetentionPeriods:
-        """How long is kept what belongs to readers."""
+    def retention_periods(self) -> RetentionPeriods:
+        """How long subscribers' data is kept."""
         return RetentionPeriods(
             unconfirmed=timedelta(days=self.settings.keep_unconfirmed_days),
             events=timedelta(days=self.settings.keep_events_days),
@@ -77,21 +72,21 @@ class Services:
         )
 
     @property
-    def patience(self) -> ReconciliationTiming:
+    def reconciliation_timing(self) -> ReconciliationTiming:
         return ReconciliationTiming(
             self.settings.send_quiet_period, recall_before=self.settings.send_recall_before
         )
 
 
 def build_services(settings: Settings) -> Services:
-    """Join the parts. Nothing is started, and nothing is asked of the network."""
+    """Build the services. Nothing is started and no network connection is made."""
     database = Database(settings.database, settings.keys, zone=settings.time_zone)
     return Services(
         settings=settings,
         database=database,
         queue=WakeQueue(settings.queue, settings.keys[0]),
         mailer=_build_mailer(settings, database),
-        stationery=TemplateRenderer(settings),
+        renderer=TemplateRenderer(settings),
         links=Links(settings.base_url, settings.media_base_url),
         tokens=Tokens(settings.keys),
         storage=open_media_storage(settings),

@@ -179,17 +179,17 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def parts(settings: Settings, queue_template: Path) -> Iterator[Services]:
+def services(settings: Settings, queue_template: Path) -> Iterator[Services]:
     copy_queue(queue_template, settings.queue)
-    parts = build_services(settings)
-    hurry(parts.database)
-    yield parts
-    let_go(parts.database)
+    services = build_services(settings)
+    hurry(services.database)
+    yield services
+    let_go(services.database)
 
 
 @pytest.fixture
-def database(parts: Services) -> Database:
-    return parts.database
+def database(services: Services) -> Database:
+    return services.database
 
 
 @pytest.fixture
@@ -205,8 +205,8 @@ def mailer() -> FakeMailer:
 
 
 @pytest.fixture
-def app(parts: Services, quick: Callable[[Flask], Flask]) -> Flask:
-    app = nif_app.build_app(parts)
+def app(services: Services, quick: Callable[[Flask], Flask]) -> Flask:
+    app = nif_app.build_app(services)
     app.config["TESTING"] = True
     return quick(app)
 

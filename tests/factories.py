@@ -154,21 +154,23 @@ def a_story(session: Session, *, at: datetime = NOON, **given: Any) -> Revision:
 
 
 def an_edition(
-    session: Session, parts: Services, mailing_list: MailingList, *, now: datetime = NOON
+    session: Session, services: Services, mailing_list: MailingList, *, now: datetime = NOON
 ) -> Edition:
     """A frozen edition of today's slot, with a story of its own."""
     a_story(session, at=now - timedelta(hours=1))
-    edition = make_digest_of_slot(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
+    edition = make_digest_of_slot(
+        session, mailing_list, Slot(now.date(), now), services.mail_writer, now=now
+    )
     assert edition is not None
     return edition
 
 
-def a_send(session: Session, parts: Services, *addresses: str, now: datetime = NOON) -> Send:
+def a_send(session: Session, services: Services, *addresses: str, now: datetime = NOON) -> Send:
     """A planned send of a fresh list to these addresses."""
     mailing_list = a_list(session, slug=f"list-{next(_number)}")
     for address in addresses:
         a_subscription(session, mailing_list, address)
-    send = plan_send(session, an_edition(session, parts, mailing_list, now=now), now=now)
+    send = plan_send(session, an_edition(session, services, mailing_list, now=now), now=now)
     assert send is not None
     return send
 

@@ -7,13 +7,13 @@ from tests.factories import an_account
 
 
 def test_a_send_to_be_measured_has_its_readers_and_its_stories(
-    database: Database, parts: Services
+    database: Database, services: Services
 ) -> None:
     list_id = filling.fill(database, 20)
 
     with database.transaction() as session:
         assert len(filling.expected(session, list_id, 20)) == 20
-        edition = filling.an_edition(session, list_id, parts.desk, days=1)
+        edition = filling.an_edition(session, list_id, services.mail_writer, days=1)
         assert len(edition.items) == filling.STORIES
 
 

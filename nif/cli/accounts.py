@@ -22,8 +22,8 @@ def account() -> None:
 @click.option("--name", default="", help="As it stands in bylines; else taken from the address.")
 def create(email: str, role: str, name: str) -> None:
     """Take someone on; prints a link with which they set a password."""
-    parts = load_services()
-    with parts.database.transaction() as session:
+    services = load_services()
+    with services.database.transaction() as session:
         now = utc_now()
         new = create_account(
             session, email, name or email.partition("@")[0], RoleName(role), now=now
@@ -37,7 +37,7 @@ def create(email: str, role: str, name: str) -> None:
             detail={"role": role},
             now=now,
         )
-    click.echo(create_password_link(build_app(parts), new.email))
+    click.echo(create_password_link(build_app(services), new.email))
 
 
 COMMANDS = (account,)

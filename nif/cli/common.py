@@ -18,10 +18,10 @@ def load_services(*, checked: bool = True) -> Services:
     """The parts by the environment's settings. Raises Misconfigured."""
     settings = load_settings()
     configure_logging(settings)
-    parts = build_services(settings)
+    services = build_services(settings)
     if checked:
-        check_database(parts)
-    return parts
+        check_database(services)
+    return services
 
 
 def print_result(result: dict[str, Any], *, in_json: bool) -> None:

@@ -14,9 +14,9 @@ def database_group() -> None:
 @database_group.command()
 def upgrade() -> None:
     """Migrate the database to what this code expects."""
-    parts = load_services(checked=False)
-    parts.database.check_reachable()
-    schema.upgrade_schema(parts.database)
+    services = load_services(checked=False)
+    services.database.check_reachable()
+    schema.upgrade_schema(services.database)
     click.echo("The database is what this version of NIF expects.")
 
 

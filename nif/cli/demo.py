@@ -26,19 +26,19 @@ def load_demo() -> None:
         click.echo("There is a newsroom here already; nothing was changed.")
 
 
-def load_demo_once(parts: Services) -> bool:
+def load_demo_once(services: Services) -> bool:
     """Raises NotAllowed in production: its sign-ins are public."""
-    if parts.settings.in_production:
+    if services.settings.in_production:
         raise NotAllowed("The demo newsroom has public sign-ins; it is not for production.")
-    with build_app(parts).app_context():
+    with build_app(services).app_context():
         hashed = hash_password(DEMO_PASSWORD)
     house, now = (
-        PublisherNames(parts.settings.site_short_name, parts.settings.owner_name),
+        PublisherNames(services.settings.site_short_name, services.settings.owner_name),
         utc_now(),
     )
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         return load_demo_newsroom(
-            session, password_hash=hashed, house=house, now=now, storage=parts.storage
+            session, password_hash=hashed, house=house, now=now, storage=services.storage
         )
 
 

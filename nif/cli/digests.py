@@ -22,10 +22,10 @@ def digest() -> None:
 @json_option
 def due(moment: datetime | None, in_json: bool) -> None:
     """Compose and freeze what is due; a worker sends it."""
-    parts = load_services()
-    if moment and moment > utc_now() and parts.settings.in_production:
+    services = load_services()
+    if moment and moment > utc_now() and services.settings.in_production:
         raise NotAllowed("Slots to come would be written off: --now may not be later than now.")
-    kept = Worker(parts).keep_slots(moment or utc_now())
+    kept = Worker(services).keep_slots(moment or utc_now())
     if not kept and not in_json:
         click.echo("No slot has come.")
     for edition in kept:
@@ -37,14 +37,14 @@ def due(moment: datetime | None, in_json: bool) -> None:
 @json_option
 def preview(slug: str, in_json: bool) -> None:
     """Show what the next digest of a list would hold by now."""
-    parts = load_services()
+    services = load_services()
     now = utc_now()
-    with parts.database.reading() as session:
+    with services.database.reading() as session:
         mailing_list = get_list(session, slug)
         if mailing_list.archived_at is not None:
             raise Conflict(LIST_IS_ARCHIVED)
         slot = next_slot_of_list(mailing_list, now=now)
-        draft = compose_digest(session, mailing_list, slot, parts.desk, now=now)
+        draft = compose_digest(session, mailing_list, slot, services.mail_writer, now=now)
     result = {
         "due": slot.due_at,
         "subject": draft.message.subject if draft.message else "nothing new: nothing will be sent",

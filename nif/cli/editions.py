@@ -31,20 +31,22 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json:
     """Send a list its edition now, or a frozen edition that has not been sent."""
     if (edition_id is None) == (slug is None):
         raise click.UsageError("Give the id of an edition, or a list by --list, and not both.")
-    parts, now = load_services(), utc_now()
-    with parts.database.transaction() as session:
+    services, now = load_services(), utc_now()
+    with services.database.transaction() as session:
         if slug is not None:
-            found = make_digest_now(session, get_list(session, slug), parts.desk, now=now)
+            found = make_digest_now(session, get_list(session, slug), services.mail_writer, now=now)
         else:
             found = _get_edition(session, edition_id or 0)
-        planned = plan_manual_send(session, found, parts.terms_by_hand, at=at or now, now=now)
+        planned = plan_manual_send(
+            session, found, services.manual_send_terms, at=at or now, now=now
+        )
         result = {
             "send": planned.id,
             "edition": found.id,
             "audience": planned.audience,
             "starts_at": planned.starts_at,
         }
-    parts.queue.wake("sends")
+    services.queue.wake("sends")
     print_result(result, in_json=in_json)
 
 
@@ -55,13 +57,13 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json:
 def test(edition_id: int, address: str, in_json: bool) -> None:
     """Send one copy of a frozen edition to one address; its links are nobody's."""
     to = parse_address(address).written
-    parts = load_services()
-    with parts.database.transaction() as session:
+    services = load_services()
+    with services.database.transaction() as session:
         message = build_test_message(
-            _get_edition(session, edition_id).as_message(), to, parts.links
+            _get_edition(session, edition_id).as_message(), to, services.links
         )
         queue_transactional_email(session, to, message, now=utc_now())
-    parts.queue.wake("letters")
+    services.queue.wake("letters")
     print_result({"edition": edition_id, "to": to, "subject": message.subject}, in_json=in_json)
 
 

@@ -18,13 +18,13 @@ def events() -> None:
 @json_option
 def drain(in_json: bool) -> None:
     """Process what the webhook has taken in, and once more what was set aside."""
-    parts = load_services()
+    services = load_services()
     count = select(func.count()).select_from(ProviderEventPost)
-    before = parts.database.look_up(count)
-    with parts.database.transaction() as session:
+    before = services.database.look_up(count)
+    with services.database.transaction() as session:
         provider_events.retry_failed_event_posts(session)
-    Worker(parts).events()
-    aside = parts.database.look_up(count.where(ProviderEventPost.trouble.is_not(None)))
+    Worker(services).events()
+    aside = services.database.look_up(count.where(ProviderEventPost.trouble.is_not(None)))
     print_result(
         {"posts": before, "processed": before - aside, "set_aside": aside}, in_json=in_json
     )

@@ -43,9 +43,9 @@ def verify(export: Path | None, key: Path | None, in_json: bool) -> None:
 @json_option
 def checkpoint(in_json: bool) -> None:
     """Sign the ledger now, if it has grown."""
-    parts = load_services()
-    settings = parts.settings
-    with parts.database.transaction() as session:
+    services = load_services()
+    settings = services.settings
+    with services.database.transaction() as session:
         made = checkpoints.create_checkpoint(
             session,
             settings.ledger_key,
@@ -64,9 +64,9 @@ def checkpoint(in_json: bool) -> None:
 @json_option
 def new_key(in_json: bool) -> None:
     """Make a new signing key. The old one is moved aside, and its public half stays published."""
-    parts = load_services()
-    path = parts.settings.ledger_key
-    with parts.database.transaction() as session:
+    services = load_services()
+    path = services.settings.ledger_key
+    with services.database.transaction() as session:
         key_id, archived = checkpoints.renew_signing_key(session, path, now=utc_now())
     result = {"key_id": key_id, "key_file": path, "old_key_file": archived or "none"}
     print_result(result, in_json=in_json)
@@ -79,9 +79,9 @@ def write_policies(in_json: bool) -> None:
     print_result({"written": record_policies(load_services())}, in_json=in_json)
 
 
-def record_policies(parts: Services) -> int:
+def record_policies(services: Services) -> int:
     """Record policies that are new; returns how many there were."""
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         return policies.record_policies(session, ledger_policies(POLICIES), now=utc_now())
 
 

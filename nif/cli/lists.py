@@ -62,9 +62,9 @@ def list_options(command: Command) -> Command:
 @json_option
 def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **given: Any) -> None:
     """Found a mailing list."""
-    parts, now = load_services(), utc_now()
+    services, now = load_services(), utc_now()
     blank = ListSettings(slug, title, str(parse_schedule(schedule)), zone)
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         new = create_list(session, replace(blank, **_read_options(session, given)), now=now)
         record_audit_entry(session, OPERATOR, "list_created", kind="list", subject=slug, now=now)
         invalidate_pages(session)
@@ -80,8 +80,8 @@ def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **giv
 @json_option
 def edit(in_json: bool, slug: str, **given: Any) -> None:
     """Change what is given of a list, and leave the rest as it is."""
-    parts, now = load_services(), utc_now()
-    with parts.database.transaction() as session:
+    services, now = load_services(), utc_now()
+    with services.database.transaction() as session:
         mailing_list = get_list(session, slug)
         charter = replace(settings_of_list(mailing_list), **_read_options(session, given))
         edits = mailing_list.edits
@@ -101,8 +101,8 @@ def edit(in_json: bool, slug: str, **given: Any) -> None:
 @json_option
 def archive(in_json: bool, slug: str, back: bool) -> None:
     """End a list: no digest goes out, nobody can join, readers stay as they are."""
-    parts, now = load_services(), utc_now()
-    with parts.database.transaction() as session:
+    services, now = load_services(), utc_now()
+    with services.database.transaction() as session:
         mailing_list = get_list(session, slug)
         (unarchive_list if back else end)(session, mailing_list, now=now)
         what = "list_unarchived" if back else "list_archived"

@@ -30,16 +30,16 @@ def run() -> None:
     """Development: migrate, load the demo newsroom, serve and work, all in one."""
     port = _read_port()
     _check_port_is_free(port)
-    parts = load_services(checked=False)
-    if parts.settings.in_production:
+    services = load_services(checked=False)
+    if services.settings.in_production:
         raise Misconfigured("`nif run` is for development; use `nif serve` and `nif worker`.")
-    parts.database.check_reachable()
-    schema.upgrade_schema(parts.database)
-    load_demo_once(parts)
+    services.database.check_reachable()
+    schema.upgrade_schema(services.database)
+    load_demo_once(services)
     processes = [_start_process(name) for name in DEVELOPMENT_PROCESSES]
     try:
         _wait_for_page(port, processes)
-        _print_welcome(parts)
+        _print_welcome(services)
         _wait_for_end(processes)
     finally:
         _end_processes(processes)
@@ -57,19 +57,19 @@ def _start_process(name: str) -> subprocess.Popen[bytes]:
 @click.command()
 def serve() -> None:
     """The web process: granian, on PORT (8000)."""
-    parts = load_services()
+    services = load_services()
     port = _read_port()
     _check_port_is_free(port)
     os.chdir(PROJECT)
-    os.execv(sys.executable, [sys.executable, *_granian_arguments(parts.settings, port)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *_granian_arguments(services.settings, port)])  # noqa: S606
 
 
 @click.command()
 def worker() -> None:
     """The scheduler's ticks and the background work."""
-    parts = load_services()
-    record_policies(parts)
-    run_worker(parts)
+    services = load_services()
+    record_policies(services)
+    run_worker(services)
 
 
 def _granian_arguments(settings: Settings, port: int) -> list[str]:
@@ -121,15 +121,15 @@ def _wait_for_page(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
     raise Misconfigured("The web process did not answer within a minute.")
 
 
-def _print_welcome(parts: Services) -> None:
-    base = parts.settings.base_url
-    click.echo(f"\n  {parts.settings.site_name} is at {base}/\n")
+def _print_welcome(services: Services) -> None:
+    base = services.settings.base_url
+    click.echo(f"\n  {services.settings.site_name} is at {base}/\n")
     click.echo(f"  The real story    {base}/articles/{REAL_STORY_SLUG}")
     click.echo(f"  Subscribe         {base}/subscribe")
     click.echo(f"  The outbox        {base}/outbox   (all mail lands here)")
     click.echo(f"  The newsroom      {base}/newsroom/")
     click.echo(f"  The admin desk    {base}/admin/\n")
-    with parts.database.reading() as session:
+    with services.database.reading() as session:
         for mailing_list in offered_lists(session):
             due = next_slot_of_list(mailing_list, now=utc_now()).due_at
             local = format_local_datetime(due, mailing_list.zone)

@@ -17,13 +17,13 @@ def retention() -> None:
 @json_option
 def run(dry_run: bool, in_json: bool) -> None:
     """Let go what has had its time. The worker does so once a day by itself."""
-    parts, now = load_services(), utc_now()
+    services, now = load_services(), utc_now()
     if dry_run:
-        with parts.database.reading() as session:
-            gone = count_due_rows(session, parts.times, now=now)
+        with services.database.reading() as session:
+            gone = count_due_rows(session, services.retention_periods, now=now)
     else:
-        gone = run_retention(parts.database.transaction, parts.times, now=now)
-        parts.database.clear_log()
+        gone = run_retention(services.database.transaction, services.retention_periods, now=now)
+        services.database.clear_log()
     print_result({**gone, "dry_run": dry_run}, in_json=in_json)
 
 

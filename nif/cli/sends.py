@@ -94,12 +94,12 @@ def resolve(send_id: int, batch_id: int, as_: str, in_json: bool) -> None:
 @json_option
 def probe(in_json: bool) -> None:
     """Where nothing may leave the house, have one batch tried at once."""
-    parts = load_services()
-    with parts.database.transaction() as session:
+    services = load_services()
+    with services.database.transaction() as session:
         brake = circuit_breaker.find_tripped_breaker(session)
         why = brake.why if brake else "nothing: mail may leave"
         circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
-    parts.queue.wake("sends")
+    services.queue.wake("sends")
     print_result({"tried": brake is not None, "stopped_by": why}, in_json=in_json)
 
 
@@ -113,12 +113,12 @@ def probe(in_json: bool) -> None:
 @json_option
 def certificate(send_id: int, people: TextIO | None, in_json: bool) -> None:
     """What became of everyone, counted from every row; status 1 where it is not complete."""
-    parts = load_services()
-    with parts.database.reading() as session:
+    services = load_services()
+    with services.database.reading() as session:
         control.get_send(session, send_id)
-    made = certificates.certify_send(parts.database, send_id, now=utc_now())
+    made = certificates.certify_send(services.database, send_id, now=utc_now())
     if people is not None:
-        with parts.database.snapshot() as session:
+        with services.database.snapshot() as session:
             people.writelines(
                 delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
             )
@@ -154,14 +154,14 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
 
 def _control_send(send_id: int, act: SendAction, in_json: bool) -> None:
     """Do something to a send, wake the workers, and tell exactly how many copies had left."""
-    parts = load_services()
-    with parts.database.transaction() as session:
+    services = load_services()
+    with services.database.transaction() as session:
         found = control.get_send(session, send_id)
         act(session, found, utc_now())
         session.flush()
         told = certificates.count_deliveries(session, found)
         state = found.state.value
-    parts.queue.wake("sends")
+    services.queue.wake("sends")
     left = {"had_left": told.accepted + told.uncertain, "uncertain": told.uncertain}
     print_result(
         {"send": send_id, "state": state, **left, "audience": told.audience}, in_json=in_json

@@ -44,9 +44,9 @@ def show(address: str, before: int | None, in_json: bool) -> None:
 @click.argument("email")
 def data(email: str) -> None:
     """Print everything that is known about E as JSON, with the receipts of every consent."""
-    parts = load_services()
+    services = load_services()
     address = parse_address(email)
-    with parts.database.reading() as session:
+    with services.database.reading() as session:
         found = export.export_person(session, person_at_address(session, address), now=utc_now())
     click.echo(json.dumps(found, indent=2))
 
@@ -56,11 +56,11 @@ def data(email: str) -> None:
 @json_option
 def erase(email: str, in_json: bool) -> None:
     """Forget E, and never mail them again: a keyed hash of the address is all that stays."""
-    parts = load_services()
+    services = load_services()
     address, now = parse_address(email), utc_now()
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         person = person_at_address(session, address)
-        folder = parts.settings.imports
+        folder = services.settings.imports
         erasure.erase_person(session, person, folder, source="nif subscriber erase", now=now)
         audit_log.record_audit_entry(
             session,
@@ -70,7 +70,7 @@ def erase(email: str, in_json: bool) -> None:
             subject=person.id,
             now=now,
         )
-    parts.database.clear_log()
+    services.database.clear_log()
     print_result({"was_known": person.id != 0, "erased": True}, in_json=in_json)
 
 

@@ -42,9 +42,9 @@ def import_file(
 
     Killed on the way, it is finished by the worker, or by `nif subscribers resume`.
     """
-    parts = load_services()
-    import_id = _begin_import(parts, file, slug, basis, confirmed=not ask)
-    with parts.database.transaction() as session:
+    services = load_services()
+    import_id = _begin_import(services, file, slug, basis, confirmed=not ask)
+    with services.database.transaction() as session:
         run = session.get_one(ImportRun, import_id)
         if dry_run:
             imports.start_dry_run(session, run)
@@ -54,7 +54,7 @@ def import_file(
             record_audit_entry(
                 session, OPERATOR, "import_begun", kind="list", subject=slug, now=now
             )
-    _finish_import(parts, import_id, in_json=in_json)
+    _finish_import(services, import_id, in_json=in_json)
 
 
 @imports_group.command("resume")
@@ -62,12 +62,12 @@ def import_file(
 @json_option
 def resume_import(import_id: int, in_json: bool) -> None:
     """Go on with an import that was stopped or killed."""
-    parts = load_services()
-    with parts.database.transaction() as session:
+    services = load_services()
+    with services.database.transaction() as session:
         run = session.get(ImportRun, import_id)
         if run is not None and run.state in {ImportState.STOPPED, ImportState.FAILED}:
             imports.resume_import(run)
-    _finish_import(parts, import_id, in_json=in_json)
+    _finish_import(services, import_id, in_json=in_json)
 
 
 @imports_group.command("undo")
@@ -76,15 +76,15 @@ def resume_import(import_id: int, in_json: bool) -> None:
 @json_option
 def undo_import(import_id: int, in_json: bool) -> None:
     """Undo an import; who was mailed or did something themselves since stays."""
-    parts = load_services()
-    with parts.database.transaction() as session:
+    services = load_services()
+    with services.database.transaction() as session:
         run = session.get(ImportRun, import_id)
         if run is None:
             raise Conflict("There is no such import.")
         slug, now = run.mailing_list.slug, utc_now()
         imports.start_undo(run)
         record_audit_entry(session, OPERATOR, "import_undone", kind="list", subject=slug, now=now)
-    _finish_import(parts, import_id, in_json=in_json)
+    _finish_import(services, import_id, in_json=in_json)
 
 
 @imports_group.command("export")
@@ -101,16 +101,16 @@ def export_list(slug: str, to: TextIO) -> None:
 
 
 def _begin_import(
-    parts: Services, file: BinaryIO, slug: str, basis: str, *, confirmed: bool
+    services: Services, file: BinaryIO, slug: str, basis: str, *, confirmed: bool
 ) -> int:
-    folder, most = parts.settings.imports, parts.settings.import_largest
-    with parts.database.reading() as session:
+    folder, most = services.settings.imports, services.settings.import_largest
+    with services.database.reading() as session:
         get_list(session, slug)
     stored = files.store_import_file(file, folder, most=most)
     try:
         with files.open_import_file(folder, stored.name) as kept:
             proposed = imports.detect_file_layout(kept)
-        with parts.database.transaction() as session:
+        with services.database.transaction() as session:
             mailing_list = get_list(session, slug)
             name = Path(file.name).name
             run = imports.create_import(
@@ -123,17 +123,17 @@ def _begin_import(
         raise
 
 
-def _finish_import(parts: Services, import_id: int, *, in_json: bool) -> None:
+def _finish_import(services: Services, import_id: int, *, in_json: bool) -> None:
     """Work until it is done, show how far it is, and report. Status 1 where it did not end."""
     tune_garbage_collector()
     voice = _ProgressBar()
     bench = ImportContext(
-        parts.database.transaction, parts.settings.imports, utc_now, tell=voice.tell
+        services.database.transaction, services.settings.imports, utc_now, tell=voice.tell
     )
     if not run_import(bench, import_id):
         raise Conflict("There is nothing to do on this import, or a worker is at it already.")
     voice.end()
-    with parts.database.reading() as session:
+    with services.database.reading() as session:
         run = session.get_one(ImportRun, import_id)
         print_result(_import_as_data(run), in_json=in_json)
         if not in_json:

@@ -73,9 +73,9 @@ def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str, in_json: 
 @json_option
 def pull(in_json: bool) -> None:
     """Fetch the provider's own lists of whom it mails no more, and keep to them."""
-    parts = load_services()
+    services = load_services()
     seen = suppression_sync.pull_suppressions(
-        parts.database.transaction, parts.mailer, now=utc_now()
+        services.database.transaction, services.mailer, now=utc_now()
     )
     print_result({"looked_at": seen}, in_json=in_json)
 
@@ -84,10 +84,10 @@ def pull(in_json: bool) -> None:
 @json_option
 def push(in_json: bool) -> None:
     """Tell the provider whom the house mails no more, and whom it mails again, all at once."""
-    parts = load_services()
-    database = parts.database
+    services = load_services()
+    database = services.database
     told = suppression_sync.push_suppressions(
-        database.transaction, parts.mailer, clock=utc_now, most=MAX_PUSH_REQUESTS
+        database.transaction, services.mailer, clock=utc_now, most=MAX_PUSH_REQUESTS
     )
     with database.reading() as session:
         waiting = suppression_outbox.count_unpushed_suppressions(session)

@@ -14,7 +14,7 @@ from sqlalchemy import Select, and_, delete, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from nif.database import conflict_aware_insert
-from nif.editions.messages import MailWriter, hash_message, write_correction_message
+from nif.editions.messages import hash_message, write_correction_message
 from nif.editions.models import (
     Edition,
     EditionItem,
@@ -24,6 +24,7 @@ from nif.editions.models import (
 )
 from nif.editions.schedule import Slot
 from nif.ledger.queries import find_footer_root
+from nif.mail.message import MailWriter
 from nif.stories.corrections import StoryNote
 from nif.stories.history import CORRECTIVE_KINDS, NoteInContext
 from nif.stories.models import NoteSeverity, Revision, Story
@@ -145,13 +146,15 @@ def load_note_in_context(session: Session, note: StoryNote) -> NoteInContext:
 
 
 def freeze_correction_edition(
-    session: Session, owed: OwedCorrection, desk: MailWriter, *, now: datetime
+    session: Session, owed: OwedCorrection, mail_writer: MailWriter, *, now: datetime
 ) -> Edition | None:
     """Make the edition that tells a list one note; None where someone else made it first."""
     mailing_list, note = owed.mailing_list, owed.told.note
     slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
     root = find_footer_root(session)
-    message = write_correction_message(desk, mailing_list, slot, owed.told, owed.mailed, root)
+    message = write_correction_message(
+        mail_writer, mailing_list, slot, owed.told, owed.mailed, root
+    )
     edition_id = session.scalar(
         conflict_aware_insert(session, Edition)
         .values(

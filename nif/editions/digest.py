@@ -15,12 +15,12 @@ from nif.editions.correction_editions import (
     record_carried_notes,
     release_carried_notes,
 )
-from nif.editions.messages import MailWriter, hash_message, write_digest_message
+from nif.editions.messages import hash_message, write_digest_message
 from nif.editions.models import DIGEST_OCCASION, Edition, EditionItem, EditionState
 from nif.editions.schedule import Slot, compute_next_slot, iterate_slots, parse_schedule
 from nif.errors import Conflict
 from nif.ledger.queries import find_footer_root
-from nif.mail.message import MailTooLarge, Message
+from nif.mail.message import MailTooLarge, MailWriter, Message
 from nif.stories import queries
 from nif.stories.history import NoteInContext
 from nif.stories.models import Revision
@@ -79,7 +79,12 @@ def list_due_slots(session: Session, mailing_list: MailingList, *, now: datetime
 
 
 def make_digest_of_slot(
-    session: Session, mailing_list: MailingList, slot: Slot, desk: MailWriter, *, now: datetime
+    session: Session,
+    mailing_list: MailingList,
+    slot: Slot,
+    mail_writer: MailWriter,
+    *,
+    now: datetime,
 ) -> Edition | None:
     """Make the edition of a slot; None where someone else made it first.
 
@@ -88,7 +93,7 @@ def make_digest_of_slot(
     """
     edition = _claim_slot(session, mailing_list, slot, now)
     if edition is not None and now - slot.due_at <= CATCH_UP_TIME:
-        _fill_edition(session, edition, mailing_list, desk, now)
+        _fill_edition(session, edition, mailing_list, mail_writer, now)
     return edition
 
 
@@ -113,7 +118,7 @@ def _claim_slot(
 
 
 def make_digest_now(
-    session: Session, mailing_list: MailingList, desk: MailWriter, *, now: datetime
+    session: Session, mailing_list: MailingList, mail_writer: MailWriter, *, now: datetime
 ) -> Edition:
     """Make today's edition by hand, in place of the one that its slot would make.
 
@@ -132,7 +137,7 @@ def make_digest_now(
     )
     if edition is not None and edition.state is EditionState.FROZEN:
         raise Conflict(HAS_EDITION_TODAY)
-    digest = compose_digest(session, mailing_list, slot, desk, now=now)
+    digest = compose_digest(session, mailing_list, slot, mail_writer, now=now)
     if digest.message is None:
         raise Conflict("There is nothing new to send.")
     if edition is None:
@@ -140,7 +145,7 @@ def make_digest_now(
     if edition is None:
         raise Conflict(HAS_EDITION_TODAY)
     edition.due_at = edition.made_at = now
-    _fill_edition(session, edition, mailing_list, desk, now)
+    _fill_edition(session, edition, mailing_list, mail_writer, now)
     return edition
 
 
@@ -161,7 +166,12 @@ def withdraw_edition(session: Session, edition: Edition, *, now: datetime) -> No
 
 
 def compose_digest(
-    session: Session, mailing_list: MailingList, day: Slot, desk: MailWriter, *, now: datetime
+    session: Session,
+    mailing_list: MailingList,
+    day: Slot,
+    mail_writer: MailWriter,
+    *,
+    now: datetime,
 ) -> ComposedDigest:
     """The digest that the list would get now, without keeping it.
 
@@ -172,7 +182,9 @@ def compose_digest(
     corrections = list_due_corrections(session, mailing_list, now=now)
     while stories or corrections:
         try:
-            message = write_digest_message(desk, mailing_list, day, stories, root, corrections)
+            message = write_digest_message(
+                mail_writer, mailing_list, day, stories, root, corrections
+            )
             return ComposedDigest(stories, message, corrections)
         except MailTooLarge:
             if not stories:
@@ -182,15 +194,17 @@ def compose_digest(
             if not stories:
                 raise
             # One story that cannot be written must not keep the others from their readers.
-            stories = [one for one in stories if _can_be_rendered(desk, mailing_list, day, one)]
+            stories = [
+                one for one in stories if _can_be_rendered(mail_writer, mailing_list, day, one)
+            ]
     return ComposedDigest([], None)
 
 
 def _can_be_rendered(
-    desk: MailWriter, mailing_list: MailingList, day: Slot, story: Revision
+    mail_writer: MailWriter, mailing_list: MailingList, day: Slot, story: Revision
 ) -> bool:
     try:
-        write_digest_message(desk, mailing_list, day, [story])
+        write_digest_message(mail_writer, mailing_list, day, [story])
     except Exception:
         log.exception("a story cannot be written as mail: revision %s", story.id)
         return False
@@ -205,10 +219,14 @@ def next_slot_of_list(mailing_list: MailingList, *, now: datetime) -> Slot:
 
 
 def _fill_edition(
-    session: Session, edition: Edition, mailing_list: MailingList, desk: MailWriter, now: datetime
+    session: Session,
+    edition: Edition,
+    mailing_list: MailingList,
+    mail_writer: MailWriter,
+    now: datetime,
 ) -> None:
     digest = compose_digest(
-        session, mailing_list, Slot(edition.slot, edition.due_at), desk, now=now
+        session, mailing_list, Slot(edition.slot, edition.due_at), mail_writer, now=now
     )
     if digest.message is None:
         edition.state = EditionState.EMPTY

@@ -9,7 +9,7 @@ import hashlib
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from nif.database import conflict_aware_insert
 from nif.editions.models import REPERMISSION_OCCASION_PREFIX, Edition, EditionState
 from nif.editions.schedule import Slot
 from nif.links import Links
-from nif.mail.message import Message, TemplateRenderer, fill_placeholders
+from nif.mail.message import MailWriter, Message, fill_placeholders
 from nif.media.models import PictureShape
 from nif.media.snapshots import AI_LABELS, choose_jpeg_file
 from nif.stories.corrections import format_sentence
@@ -55,16 +55,8 @@ _NOT_IN_QUOTED_STRING = re.compile(r"[^!#-\[\]-~]")
 """All but what can stand between the quotes of a header without being escaped."""
 
 
-@dataclass(frozen=True)
-class MailWriter:
-    """What writing a mail needs: the house's templates and addresses."""
-
-    stationery: TemplateRenderer
-    links: Links
-
-
 def write_digest_message(
-    desk: MailWriter,
+    mail_writer: MailWriter,
     mailing_list: MailingList,
     slot: Slot,
     stories: Sequence[Revision],
@@ -77,14 +69,14 @@ def write_digest_message(
     that leads it, in the HTML alone. `root` is what the foot says of
     the ledger: each inbox is then a witness of what it was.
     """
-    return desk.stationery.write(
+    return mail_writer.renderer.render(
         "digest",
         slot=slot,
         stories=stories,
         root=root,
         corrections=corrections,
-        picture=_picture_values(desk.links, stories[0]) if stories else None,
-        **_list_mail_values(desk.links, mailing_list),
+        picture=_picture_values(mail_writer.links, stories[0]) if stories else None,
+        **_list_mail_values(mail_writer.links, mailing_list),
     )
 
 
@@ -100,7 +92,7 @@ def _picture_values(links: Links, story: Revision) -> dict[str, Any] | None:
 
 
 def write_correction_message(
-    desk: MailWriter,
+    mail_writer: MailWriter,
     mailing_list: MailingList,
     slot: Slot,
     told: NoteInContext,
@@ -108,7 +100,7 @@ def write_correction_message(
     root: str | None = None,
 ) -> Message:
     """The mail that sets one thing right; `mailed` is the edition that had it wrong."""
-    return desk.stationery.write(
+    return mail_writer.renderer.render(
         "correction",
         slot=slot,
         told=told,
@@ -118,35 +110,35 @@ def write_correction_message(
         right=format_sentence(told.note.corrected_text),
         mailed=mailed,
         root=root,
-        **_list_mail_values(desk.links, mailing_list),
+        **_list_mail_values(mail_writer.links, mailing_list),
     )
 
 
 def write_imported_repermission_message(
-    desk: MailWriter, mailing_list: MailingList, basis: str
+    mail_writer: MailWriter, mailing_list: MailingList, basis: str
 ) -> Message:
     """The question whether an address really wants a list, to people whom staff brought in.
 
     `basis` is what staff said of where the addresses came from.
     """
-    return desk.stationery.write(
+    return mail_writer.renderer.render(
         "confirm",
         link=ANSWER_PLACEHOLDER,
         basis=" ".join(basis.split()),
-        **_list_mail_values(desk.links, mailing_list),
+        **_list_mail_values(mail_writer.links, mailing_list),
     )
 
 
 def write_inactive_repermission_message(
-    desk: MailWriter, mailing_list: MailingList, *, months: int, wait_days: int
+    mail_writer: MailWriter, mailing_list: MailingList, *, months: int, wait_days: int
 ) -> Message:
     """The question whether a reader still wants a list, after so many months without a sign."""
-    return desk.stationery.write(
+    return mail_writer.renderer.render(
         "staying",
         link=ANSWER_PLACEHOLDER,
         months=months,
         wait_days=wait_days,
-        **_list_mail_values(desk.links, mailing_list),
+        **_list_mail_values(mail_writer.links, mailing_list),
     )
 
 

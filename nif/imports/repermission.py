@@ -6,13 +6,12 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from nif.editions.messages import (
-    MailWriter,
     freeze_repermission_edition,
     write_imported_repermission_message,
 )
 from nif.errors import Conflict, Invalid
 from nif.imports.models import ImportedSubscription, ImportRun, ImportState
-from nif.mail.message import Message
+from nif.mail.message import MailWriter, Message
 from nif.sends.planning import SendTerms
 from nif.sends.repermission import (
     MAX_MAILS_PER_HOUR,
@@ -74,15 +73,15 @@ def min_per_hour(people: int, within: timedelta) -> int:
     return min(MAX_MAILS_PER_HOUR, max(MIN_MAILS_PER_HOUR, -int(-people // hours)))
 
 
-def draft_import_confirmation(desk: MailWriter, run: ImportRun) -> Message:
+def draft_import_confirmation(mail_writer: MailWriter, run: ImportRun) -> Message:
     """What they would get."""
-    return write_imported_repermission_message(desk, run.mailing_list, run.consent_source)
+    return write_imported_repermission_message(mail_writer, run.mailing_list, run.consent_source)
 
 
 def start_import_repermission(
     session: Session,
     run: ImportRun,
-    desk: MailWriter,
+    mail_writer: MailWriter,
     per_hour: int,
     terms: SendTerms,
     *,
@@ -102,7 +101,7 @@ def start_import_repermission(
     check_per_hour(per_hour, people, terms.within)
     mailing_list = session.get_one(MailingList, run.list_id)
     edition = freeze_repermission_edition(
-        session, mailing_list, draft_import_confirmation(desk, run), now=now
+        session, mailing_list, draft_import_confirmation(mail_writer, run), now=now
     )
     if edition is None:
         raise Conflict("Another question to this list was begun this very second. Press again.")

@@ -49,32 +49,34 @@ subscriber_jobs_log = structlog.get_logger(__name__)
 class SubscriberJobs:
     """The jobs that need no more than the parts."""
 
-    def __init__(self, parts: Services) -> None:
-        self._parts = parts
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def sign_ups(self) -> None:
         """Answer what was asked for at the doors; the letters go with the next tick of theirs."""
-        requests.process_signups(self._parts.database.transaction, self._parts.pen, clock=utc_now)
+        requests.process_signups(
+            self._services.database.transaction, self._services.mail_writer, clock=utc_now
+        )
 
     def doors(self) -> None:
         """Have them ask for proof while unusually many come, and answer who could give none."""
-        with self._parts.database.transaction() as session:
-            requests.watch_for_attack(session, self._parts.pen, now=utc_now())
+        with self._services.database.transaction() as session:
+            requests.watch_for_attack(session, self._services.mail_writer, now=utc_now())
             held.trickle_held_signups(session, now=utc_now())
 
     def askings(self) -> None:
         """Let go who did not answer, and count anew who did, each asking by itself."""
         now = utc_now()
-        with self._parts.database.reading() as session:
+        with self._services.database.reading() as session:
             silent = sunset_policy.list_unsubscribing_campaigns(session)
         for asking_id in silent:
             sunset_policy.unsubscribe_nonresponders(
-                self._parts.database.transaction, asking_id, now=now
+                self._services.database.transaction, asking_id, now=now
             )
-        with self._parts.database.reading() as session:
+        with self._services.database.reading() as session:
             due = repermission.list_campaigns_to_recount(session, now=now)
         for asking_id in due:
-            with self._parts.database.transaction() as session:
+            with self._services.database.transaction() as session:
                 repermission.recount_campaign_answers(
                     session, session.get_one(RepermissionCampaign, asking_id), now=now
                 )
@@ -82,35 +84,35 @@ class SubscriberJobs:
     def suppressions(self) -> None:
         """Once a day, mirror the provider's own lists of whom it mails no more."""
         pull_suppressions_if_due(
-            self._parts.database.transaction, self._parts.mailer, now=utc_now()
+            self._services.database.transaction, self._services.mailer, now=utc_now()
         )
 
     def tell(self) -> None:
         """Tell the provider whom the house mails no more, and whom it mails again."""
         push_suppressions_if_due(
-            self._parts.database.transaction, self._parts.mailer, clock=utc_now
+            self._services.database.transaction, self._services.mailer, clock=utc_now
         )
 
     def addresses(self) -> None:
         """Make those who came since findable by parts of their address."""
-        index_new_addresses(self._parts.database.transaction, now=utc_now())
+        index_new_addresses(self._services.database.transaction, now=utc_now())
 
     def forget(self) -> None:
         """Drop used proofs, old rates, and the files of imports that nobody needs any more."""
         now = utc_now()
-        with self._parts.database.transaction() as session:
+        with self._services.database.transaction() as session:
             proof_of_work.delete_expired_proofs(session, now=now)
             attack_mode.delete_old_signup_counts(session, now=now)
             files = imports.detach_expired_files(session, now=now)
         for name in files:
-            delete_import_file(self._parts.settings.imports, name)
+            delete_import_file(self._services.settings.imports, name)
         # What was deleted stands in SQLite's log until somebody clears it.
-        self._parts.database.clear_log()
+        self._services.database.clear_log()
 
     def retain(self) -> None:
         """Once a day, let go what has had its time."""
         gone = run_retention_if_due(
-            self._parts.database.transaction, self._parts.times, now=utc_now()
+            self._services.database.transaction, self._services.retention_periods, now=utc_now()
         )
         if gone and any(gone.values()):
             subscriber_jobs_log.info("what had its time is gone", **gone)
@@ -125,27 +127,27 @@ Job = Callable[[], None]
 class Worker(SubscriberJobs):
     """The jobs over one set of parts, and how they are set going."""
 
-    def __init__(self, parts: Services) -> None:
-        super().__init__(parts)
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
         self._delivering: dict[int, threading.Lock] = {}
         self._woken: dict[int, float] = {}
-        self._watch = leases.LeaseWatch(parts.settings.send_lease)
+        self._watch = leases.LeaseWatch(services.settings.send_lease)
         self.stopping = threading.Event()
         self._importing = threading.Lock()
-        folder = parts.settings.imports
-        self._bench = ImportContext(parts.database.transaction, folder, utc_now, self.stopping)
+        folder = services.settings.imports
+        self._bench = ImportContext(services.database.transaction, folder, utc_now, self.stopping)
 
     def letters(self) -> None:
         send_transactional_emails(
-            self._parts.database.transaction, self._parts.mailer, clock=utc_now
+            self._services.database.transaction, self._services.mailer, clock=utc_now
         )
 
     def stories(self) -> None:
         """Publish what is scheduled and due, each in a transaction of its own."""
-        with self._parts.database.reading() as session:
+        with self._services.database.reading() as session:
             due = list_due_stories(session, now=utc_now())
         for story_id in due:
-            with self._parts.database.transaction() as session:
+            with self._services.database.transaction() as session:
                 story = get_story(session, story_id, lock=True)
                 revision = publish_scheduled_story(session, story, now=utc_now())
             subscriber_jobs_log.info(
@@ -160,7 +162,7 @@ class Worker(SubscriberJobs):
 
         One list's trouble is not another's.
         """
-        with self._parts.database.reading() as session:
+        with self._services.database.reading() as session:
             slugs = [mailing_list.slug for mailing_list in all_lists(session)]
         kept: list[dict[str, Any]] = []
         for slug in slugs:
@@ -173,13 +175,17 @@ class Worker(SubscriberJobs):
     def corrections(self) -> None:
         """Mail what was seriously wrong to those who had it, each note in its own transaction."""
         now = utc_now()
-        with self._parts.database.reading() as session:
+        with self._services.database.reading() as session:
             due = correction_sends.list_notes_to_mail(session, now=now)
         for note_id in due:
             try:
-                with self._parts.database.transaction() as session:
+                with self._services.database.transaction() as session:
                     made = correction_sends.plan_correction_sends(
-                        session, note_id, self._parts.desk, self._parts.terms_by_hand, now=now
+                        session,
+                        note_id,
+                        self._services.mail_writer,
+                        self._services.manual_send_terms,
+                        now=now,
                     )
             except Exception:
                 subscriber_jobs_log.exception("a correction could not be mailed", note=note_id)
@@ -195,13 +201,13 @@ class Worker(SubscriberJobs):
         By way of the queue, so that a short tick is never held up; where the queue is broken, here
         and now.
         """
-        with self._parts.database.reading() as session:
+        with self._services.database.reading() as session:
             ready = list_deliverable_sends(session, now=utc_now())
         for send_id in ready:
             if self._is_at_it(send_id):
                 continue
             self._woken[send_id] = time.monotonic()
-            if not self._parts.queue.wake("deliver", send_id):
+            if not self._services.queue.wake("deliver", send_id):
                 self.deliver(send_id)
 
     def deliver(self, send_id: int) -> None:
@@ -210,7 +216,9 @@ class Worker(SubscriberJobs):
         lock = self._lock(send_id)
         if lock.acquire(blocking=False):
             try:
-                deliver_send(replace(self._parts.courier, stopping=self.stopping), send_id)
+                deliver_send(
+                    replace(self._services.delivery_context, stopping=self.stopping), send_id
+                )
             finally:
                 lock.release()
 
@@ -222,35 +230,37 @@ class Worker(SubscriberJobs):
     def events(self) -> None:
         """Empty the webhook's tray."""
         while True:
-            with self._parts.database.transaction() as session:
+            with self._services.database.transaction() as session:
                 if not provider_events.process_next_event_post(session, now=utc_now()):
                     return
 
     def reconcile(self) -> None:
         reconcile_batches(
-            self._parts.database.transaction,
-            self._parts.mailer,
+            self._services.database.transaction,
+            self._services.mailer,
             self._watch,
-            self._parts.patience,
+            self._services.reconciliation_timing,
             now=utc_now(),
         )
 
     def pictures(self) -> None:
         """Have the queue make the files that pictures lack: it takes longer than a tick."""
-        if self._parts.database.look_up(select_due_picture(now=utc_now())) is None:
+        if self._services.database.look_up(select_due_picture(now=utc_now())) is None:
             return
-        if not self._parts.queue.wake("prepare"):
+        if not self._services.queue.wake("prepare"):
             self.prepare()
 
     def prepare(self) -> None:
-        make_due_renditions(self._parts.database.transaction, self._parts.storage, clock=utc_now)
+        make_due_renditions(
+            self._services.database.transaction, self._services.storage, clock=utc_now
+        )
 
     def imports(self) -> None:
         """Have the queue do what is to be done on imports: it takes longer than a tick."""
-        with self._parts.database.reading() as session:
+        with self._services.database.reading() as session:
             if runner.find_due_import(session, now=utc_now()) is None:
                 return
-        if not self._importing.locked() and not self._parts.queue.wake("run_imports"):
+        if not self._importing.locked() and not self._services.queue.wake("run_imports"):
             self.run_imports()
 
     def run_imports(self) -> None:
@@ -263,18 +273,18 @@ class Worker(SubscriberJobs):
 
     def checkpoint(self) -> None:
         """Sign the ledger where it has grown."""
-        settings, now = self._parts.settings, utc_now()
-        with self._parts.database.transaction() as session:
+        settings, now = self._services.settings, utc_now()
+        with self._services.database.transaction() as session:
             may_make = not settings.in_production
             create_checkpoint(session, settings.ledger_key, may_make_key=may_make, now=now)
 
     def _keep_slots_of(self, slug: str, now: datetime) -> list[dict[str, Any]]:
         kept = []
-        with self._parts.database.transaction() as session:
+        with self._services.database.transaction() as session:
             mailing_list = get_list(session, slug)
             for slot in list_due_slots(session, mailing_list, now=now):
                 edition = make_digest_of_slot(
-                    session, mailing_list, slot, self._parts.desk, now=now
+                    session, mailing_list, slot, self._services.mail_writer, now=now
                 )
                 if edition is None:
                     continue
@@ -282,7 +292,7 @@ class Worker(SubscriberJobs):
                 if edition.state is EditionState.FROZEN:
                     # A slot may be kept ahead of its time; its send begins by the real clock.
                     begun_at = min(now, utc_now())
-                    send = plan_send(session, edition, self._parts.terms, now=begun_at)
+                    send = plan_send(session, edition, self._services.send_terms, now=begun_at)
                 kept.append(
                     {
                         "list": slug,
@@ -332,11 +342,11 @@ def tune_garbage_collector() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-def run_worker(parts: Services) -> None:
+def run_worker(services: Services) -> None:
     """Run the scheduler and the queue until the process is told to stop."""
-    worker = Worker(parts)
+    worker = Worker(services)
     tune_garbage_collector()
-    parts.queue.handlers.update(
+    services.queue.handlers.update(
         letters=worker.letters,
         sends=worker.sends,
         deliver=worker.deliver,
@@ -359,7 +369,7 @@ def run_worker(parts: Services) -> None:
     try:
         # SIGTERM lets what is under way settle; the ledger bears whatever is stronger.
         StoppableConsumer(
-            parts.queue.huey, worker.stopping, workers=4, periodic=False, graceful_signal="TERM"
+            services.queue.huey, worker.stopping, workers=4, periodic=False, graceful_signal="TERM"
         ).run()
     finally:
         scheduler.shutdown()

@@ -1,7 +1,4 @@
-"""What is mailed: one message, and the copies of it that go to its readers.
-
-Turning the templates of a mail into a message: subject, text, and HTML by way of MJML.
-"""
+"""Messages, and writing them from templates: subject, text, and HTML compiled from MJML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,15 +12,28 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nif.errors import NifError
+from nif.links import Links
 from nif.settings import PROJECT, Settings
+from nif.tokens import Tokens
 from nif.typography import link_names, replace_invalid_xml, typeset
+
+EMAIL_TEMPLATES = PROJECT / "templates" / "emails"
+MAX_HTML_BYTES = 100_000
+"""Gmail clips a mail over about 102 KB, and the unsubscribe link with it."""
+
+UNQUOTED_IN_ADDRESSES = "!#$%&'()*+,/:;=?@[]~"
+"""The characters that a web address may hold unquoted, besides letters and digits."""
+
+
+class MailTooLarge(NifError):
+    """Mail programs would clip the mail."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What every reader of a message gets alike.
+    """The content that all copies of a message share.
 
-    Text and HTML may hold tags such as `%nif.unsubscribe%`, which each copy replaces.
+    Text and HTML may hold placeholders such as `%nif.unsubscribe%`, which each copy fills.
     """
 
     from_address: str
@@ -35,9 +45,10 @@ class Message:
 
 
 class MessageCopy(NamedTuple):
-    """What one reader's copy has of its own.
+    """What is specific to one subscriber's copy of a message.
 
-    `marks` come back with every event about the copy; they hold opaque ids, never an address.
+    The provider returns `custom_args` with every event about the copy. They hold opaque ids, never
+    an email address. `substitutions` maps placeholders to their values.
     """
 
     address: str
@@ -46,66 +57,64 @@ class MessageCopy(NamedTuple):
     substitutions: dict[str, str]
 
 
-def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
-    """`text` with each tag replaced, as the provider replaces them."""
-    for tag, value in values.items():
-        text = text.replace(tag, value)
+def fill_placeholders(text: str, substitutions: Mapping[str, str]) -> str:
+    """`text` with its placeholders replaced, as the provider replaces them."""
+    for placeholder, value in substitutions.items():
+        text = text.replace(placeholder, value)
     return text
 
 
-EMAIL_TEMPLATES = PROJECT / "templates" / "emails"
-MAX_HTML_BYTES = 100_000
-"""Bytes. Gmail clips a mail over about 102 KB, and with it the link to leave."""
-
-UNQUOTED_IN_ADDRESSES = "!#$%&'()*+,/:;=?@[]~"
-"""What stands in an address as it is, beside letters and digits."""
-
-
-class MailTooLarge(NifError):
-    """The mail would be clipped by its reader's mail program."""
-
-
 class TemplateRenderer:
-    """Writes mails in the house's name, from `templates/emails/<name>/`."""
+    """Renders messages in the site's name from `templates/emails/<name>/`."""
 
     def __init__(self, settings: Settings, folder: Path = EMAIL_TEMPLATES) -> None:
         self._settings = settings
         self._plain = _template_environment(folder, escape=False)
         self._marked_up = _template_environment(folder, escape=True)
 
-    def write(
+    def render(
         self,
         name: str,
         *,
         headers: dict[str, str] | None = None,
         sender: str = "",
         language: str = "",
-        **words: Any,
+        **variables: Any,
     ) -> Message:
-        """The mail called `name`, with `words` for its templates.
+        """The message from the templates called `name`, with `variables`.
 
-        `sender` is the name that it comes from and `language` its BCP 47 tag, where they are not
-        the house's. Raises TooLarge where the HTML would be clipped.
+        `sender` is the name in `From` and `language` a BCP 47 tag; both default to the site's.
+        Raises MailTooLarge where mail programs would clip the HTML.
         """
         site = self._settings
-        words = {"site": site, "language": language or site.language, **words}
-        subject = self._plain.get_template(f"{name}/subject.txt").render(words)
-        html = _compile_mjml(self._marked_up.get_template(f"{name}/body.mjml").render(words))
+        variables = {"site": site, "language": language or site.language, **variables}
+        subject = self._plain.get_template(f"{name}/subject.txt").render(variables)
+        text = self._plain.get_template(f"{name}/body.txt").render(variables)
+        mjml = self._marked_up.get_template(f"{name}/body.mjml").render(variables)
         return Message(
             from_address=site.mail_from,
             from_name=" ".join(replace_invalid_xml(sender).split()) or site.mail_from_name,
             subject=" ".join(subject.split()),
-            text=self._plain.get_template(f"{name}/body.txt").render(words).strip() + "\n",
-            html=html,
+            text=text.strip() + "\n",
+            html=_compile_mjml(mjml),
             headers=headers or {},
         )
+
+
+@dataclass(frozen=True)
+class MailWriter:
+    """What writing a mail needs: the templates, the site's addresses and the links' tokens."""
+
+    renderer: TemplateRenderer
+    links: Links
+    tokens: Tokens
 
 
 @cache
 def _template_environment(folder: Path, *, escape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folder),
-        autoescape=escape,  # noqa: S701  (subject and text are no HTML)
+        autoescape=escape,  # noqa: S701  (subject and text are not HTML)
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -116,26 +125,25 @@ def _template_environment(folder: Path, *, escape: bool) -> Environment:
 
 
 def _without_invalid_xml(value: object) -> object:
-    """A value without what MJML, which is XML, cannot hold: one such letter would stop a mail."""
+    """A value that MJML, which is XML, can hold: one invalid character would stop the mail."""
     return type(value)(replace_invalid_xml(value)) if isinstance(value, str) else value
 
 
 def _link_names_in_ascii(sentence: Mapping[str, Any]) -> Markup:
-    """A sentence with its links, in plain ASCII: the MJML compiler spoils all else in addresses."""
+    """A sentence with its links in ASCII: the MJML compiler corrupts other characters in them."""
     links = [
-        [words, quote(address, safe=UNQUOTED_IN_ADDRESSES)] for words, address in sentence["links"]
+        [name, quote(address, safe=UNQUOTED_IN_ADDRESSES)] for name, address in sentence["links"]
     ]
     return link_names({**sentence, "links": links})
 
 
 def _compile_mjml(source: str) -> str:
-    # Left alone, the compiler has mail programs fetch web fonts from another house.
+    # With its default fonts, the compiler makes mail programs load web fonts from Google.
     html = mrml.to_html(source, render_options=mrml.RenderOptions(fonts={})).content
     if "<mj-" in html:
-        # The compiler lets tags through that it does not know.
+        # The compiler passes unknown tags through.
         raise NifError("a mail template holds a tag that MJML does not know")
-    if len(html.encode()) > MAX_HTML_BYTES:
-        raise MailTooLarge(
-            f"The mail has {len(html.encode()):,} bytes of HTML; mail programs cut it."
-        )
+    size = len(html.encode())
+    if size > MAX_HTML_BYTES:
+        raise MailTooLarge(f"The mail has {size:,} bytes of HTML; mail programs clip it.")
     return html

@@ -18,8 +18,8 @@ from nif.editions.correction_editions import (
     select_lists_owed_note,
     select_serious_note_ids,
 )
-from nif.editions.messages import MailWriter
 from nif.editions.models import Edition, EditionNote
+from nif.mail.message import MailWriter
 from nif.sends.models import Batch, BatchState, Delivery, Send, SendState
 from nif.sends.planning import SendTerms, plan_send
 from nif.stories.corrections import StoryNote
@@ -39,7 +39,7 @@ def list_notes_to_mail(session: Session, *, now: datetime) -> Sequence[int]:
 
 
 def plan_correction_sends(
-    session: Session, note_id: int, desk: MailWriter, terms: SendTerms, *, now: datetime
+    session: Session, note_id: int, mail_writer: MailWriter, terms: SendTerms, *, now: datetime
 ) -> list[Send]:
     """Make and plan the mails of one serious note: one for each list that is owed it.
 
@@ -52,7 +52,7 @@ def plan_correction_sends(
     told, sends = load_note_in_context(session, note), []
     for mailing_list, mailed, wrong in session.execute(_owed_lists(note_id, now)).all():
         owed = OwedCorrection(told, mailing_list, mailed)
-        edition = freeze_correction_edition(session, owed, desk, now=now)
+        edition = freeze_correction_edition(session, owed, mail_writer, now=now)
         if edition is None:
             continue
         readers = _subscribers_mailed_the_error(

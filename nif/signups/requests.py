@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import Account, RoleName
 from nif.clock import Clock
 from nif.database import Transaction, conflict_aware_insert
-from nif.links import Links
-from nif.mail.message import Message, TemplateRenderer
+from nif.mail.message import MailWriter, Message
 from nif.mail.transactional import queue_transactional_email
 from nif.signups import attack_mode, held
 from nif.signups.models import NO_LIST, HoldReason, Signup, SignupKind
@@ -40,7 +39,6 @@ from nif.subscriptions.unsubscribe import (
     signup_refusal_token,
     unsubscribe_token,
 )
-from nif.tokens import Tokens
 
 TRICKLE_AFTER = timedelta(minutes=5)
 
@@ -119,17 +117,8 @@ def _insert_signup(
 RETRY_AFTER = timedelta(minutes=5)
 
 
-@dataclass(frozen=True)
-class SignupMailWriter:
-    """What mails to readers are written with."""
-
-    stationery: TemplateRenderer
-    links: Links
-    tokens: Tokens
-
-
 def process_signups(
-    transaction: Transaction, pen: SignupMailWriter, *, clock: Clock, most: int = 200
+    transaction: Transaction, mail_writer: MailWriter, *, clock: Clock, most: int = 200
 ) -> int:
     """Answer what is due, each in a transaction of its own; returns how many there were.
 
@@ -145,16 +134,16 @@ def process_signups(
             # Twice at once there is nothing to answer for the second.
             found = session.get(Signup, sign_up.id, with_for_update=True)
             if found is not None and found.why is None:
-                process_signup(session, found, pen, now=clock())
+                process_signup(session, found, mail_writer, now=clock())
     return most
 
 
 def process_signup(
-    session: Session, sign_up: Signup, pen: SignupMailWriter, *, now: datetime
+    session: Session, sign_up: Signup, mail_writer: MailWriter, *, now: datetime
 ) -> None:
     """Write the mail that a sign-up calls for, if any; or wait, or hold it."""
     over = (_request_subscription if sign_up.door is SignupKind.JOIN else _send_preferences_link)(
-        session, sign_up, pen, now
+        session, sign_up, mail_writer, now
     )
     if over is AddressMailLimit.DAY:
         sign_up.next_at = now + DAY
@@ -165,23 +154,25 @@ def process_signup(
 
 
 def notify_admins_of_attack(
-    session: Session, pen: SignupMailWriter, why: str, *, now: datetime
+    session: Session, mail_writer: MailWriter, why: str, *, now: datetime
 ) -> None:
     """Mail every admin that the doors ask for proof since now."""
     admins = select(Account).where(
         Account.role == RoleName.ADMIN, Account.active, Account.password.is_not(None)
     )
-    message = pen.stationery.write("attack", why=why, link=pen.links.page("/admin/sign-ups"))
+    message = mail_writer.renderer.render(
+        "attack", why=why, link=mail_writer.links.page("/admin/sign-ups")
+    )
     for account in session.scalars(admins):
         queue_transactional_email(session, account.email, message, now=now)
 
 
-def watch_for_attack(session: Session, pen: SignupMailWriter, *, now: datetime) -> bool:
+def watch_for_attack(session: Session, mail_writer: MailWriter, *, now: datetime) -> bool:
     """Switch the attack mode as sign-ups are, and tell of it once; True where it went on."""
     has_begun = attack_mode.update_attack_mode(session, now=now)
     mode = attack_mode.find_attack_mode(session)
     if has_begun and mode is not None:
-        notify_admins_of_attack(session, pen, mode.why, now=now)
+        notify_admins_of_attack(session, mail_writer, mode.why, now=now)
     return has_begun
 
 
@@ -196,7 +187,7 @@ def _claim_signup(session: Session, now: datetime) -> Signup | None:
 
 
 def _request_subscription(
-    session: Session, sign_up: Signup, pen: SignupMailWriter, now: datetime
+    session: Session, sign_up: Signup, mail_writer: MailWriter, now: datetime
 ) -> AddressMailLimit | None:
     mailing_list = session.get(MailingList, sign_up.list_id)
     if mailing_list is None:
@@ -209,53 +200,67 @@ def _request_subscription(
         now=now,
         let_through=sign_up.let_through,
     )
-    if message := _subscription_reply(asked, mailing_list, pen):
+    if message := _subscription_reply(asked, mailing_list, mail_writer):
         queue_transactional_email(session, sign_up.address, message, now=now)
     return asked.over
 
 
 def _send_preferences_link(
-    session: Session, sign_up: Signup, pen: SignupMailWriter, now: datetime
+    session: Session, sign_up: Signup, mail_writer: MailWriter, now: datetime
 ) -> AddressMailLimit | None:
     reader = find_mailable_subscriber(session, EmailAddress(sign_up.address, sign_up.canonical))
     if reader is None:
         return None
     if not allow_mail(session, reader.canonical, now=now):
         return AddressMailLimit.DAY
-    queue_transactional_email(session, reader.address, _preferences_message(reader, pen), now=now)
+    queue_transactional_email(
+        session, reader.address, _preferences_message(reader, mail_writer), now=now
+    )
     return None
 
 
 def _subscription_reply(
-    asked: SubscriptionRequestResult, mailing_list: MailingList, pen: SignupMailWriter
+    asked: SubscriptionRequestResult, mailing_list: MailingList, mail_writer: MailWriter
 ) -> Message | None:
     """The one mail that a wish to join calls for, if any."""
     if asked.pending is not None:
-        token = confirmation_token(asked.pending, pen.tokens)
-        name, link, reader = "confirm", pen.links.confirm(token), asked.pending.subscriber_id
+        token = confirmation_token(asked.pending, mail_writer.tokens)
+        name, link, reader = (
+            "confirm",
+            mail_writer.links.confirm(token),
+            asked.pending.subscriber_id,
+        )
     elif asked.known is not None:
-        token = preferences_token(asked.known.id, pen.tokens)
-        name, link, reader = "already_subscribed", pen.links.preferences(token), asked.known.id
+        token = preferences_token(asked.known.id, mail_writer.tokens)
+        name, link, reader = (
+            "already_subscribed",
+            mail_writer.links.preferences(token),
+            asked.known.id,
+        )
     else:
         return None
-    leave = pen.links.unsubscribe(unsubscribe_token(reader, mailing_list.id, pen.tokens))
-    return pen.stationery.write(
+    leave = mail_writer.links.unsubscribe(
+        unsubscribe_token(reader, mailing_list.id, mail_writer.tokens)
+    )
+    return mail_writer.renderer.render(
         name,
         headers=list_unsubscribe_headers(leave),
         sender=mailing_list.sender_name,
         language=mailing_list.language,
         link=link,
         unsubscribe=leave,
-        not_me=pen.links.not_me(signup_refusal_token(reader, pen.tokens)),
+        not_me=mail_writer.links.not_me(signup_refusal_token(reader, mail_writer.tokens)),
         mailing_list=mailing_list,
     )
 
 
-def _preferences_message(reader: Subscriber, pen: SignupMailWriter) -> Message:
-    leave = pen.links.unsubscribe(unsubscribe_token(reader.id, ALL_LISTS, pen.tokens))
-    return pen.stationery.write(
+def _preferences_message(reader: Subscriber, mail_writer: MailWriter) -> Message:
+    leave = mail_writer.links.unsubscribe(
+        unsubscribe_token(reader.id, ALL_LISTS, mail_writer.tokens)
+    )
+    return mail_writer.renderer.render(
         "preferences",
         headers=list_unsubscribe_headers(leave),
-        link=pen.links.preferences(preferences_token(reader.id, pen.tokens)),
+        link=mail_writer.links.preferences(preferences_token(reader.id, mail_writer.tokens)),
         unsubscribe=leave,
     )

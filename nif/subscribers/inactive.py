@@ -11,12 +11,11 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
 from nif.editions.messages import (
-    MailWriter,
     freeze_repermission_edition,
     write_inactive_repermission_message,
 )
 from nif.errors import Conflict, Invalid
-from nif.mail.message import Message
+from nif.mail.message import MailWriter, Message
 from nif.sends import control
 from nif.sends.activity import was_inactive_since
 from nif.sends.models import SendState
@@ -139,11 +138,11 @@ def is_repermission_under_way(asking: RepermissionCampaign | None) -> bool:
 
 
 def draft_repermission_message(
-    desk: MailWriter, mailing_list: MailingList, plan: RepermissionPlan
+    mail_writer: MailWriter, mailing_list: MailingList, plan: RepermissionPlan
 ) -> Message:
     """What they would get."""
     return write_inactive_repermission_message(
-        desk, mailing_list, months=plan.months, wait_days=plan.wait_days
+        mail_writer, mailing_list, months=plan.months, wait_days=plan.wait_days
     )
 
 
@@ -151,7 +150,7 @@ def start_repermission(
     session: Session,
     mailing_list: MailingList,
     plan: RepermissionPlan,
-    desk: MailWriter,
+    mail_writer: MailWriter,
     terms: SendTerms,
     *,
     now: datetime,
@@ -170,7 +169,7 @@ def start_repermission(
     if not people:
         raise Conflict("There is nobody to ask.")
     edition = freeze_repermission_edition(
-        session, mailing_list, draft_repermission_message(desk, mailing_list, plan), now=now
+        session, mailing_list, draft_repermission_message(mail_writer, mailing_list, plan), now=now
     )
     if edition is None:
         raise Conflict("Another question to this list was begun this very second. Press again.")

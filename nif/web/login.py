@@ -267,7 +267,7 @@ class LoginMailUtil(MailUtil):
         html: str | None,
         **kwargs: Any,
     ) -> None:
-        message = services().stationery.write(
+        message = services().renderer.render(
             "reset_password", link=links().reset_password(kwargs["reset_token"])
         )
         now = utc_now()

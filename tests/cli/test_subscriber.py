@@ -40,10 +40,10 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run) -> None:
 
 
 def test_a_subscriber_is_told_as_on_their_page(
-    run: Run, database: Database, parts: Services
+    run: Run, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
-        a_send(session, parts, "Ann@example.com", "bob@example.com")
+        a_send(session, services, "Ann@example.com", "bob@example.com")
 
     told = run("subscriber", "show", "ann@EXAMPLE.com", "--json").told
     assert (told["id"], told["address"], told["suppressed"]) == (1, "Ann@example.com", None)

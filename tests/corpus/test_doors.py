@@ -170,20 +170,20 @@ def desk(app: Flask, database: Database) -> FlaskClient:
     return signed_in(without_tokens(app), database, RoleName.ADMIN)
 
 
-def filled(fields: Mapping[str, str], text: str, parts: Services) -> dict[str, str]:
+def filled(fields: Mapping[str, str], text: str, services: Services) -> dict[str, str]:
     """A form with `text` in every field that has no value of its own."""
     given = {name: value.format(n=next(_number)) or text for name, value in fields.items()}
-    return {**given, "ticket": ticket(parts)}
+    return {**given, "ticket": ticket(services)}
 
 
 def test_no_form_breaks_and_what_was_typed_comes_back_as_text(
-    desk: FlaskClient, parts: Services
+    desk: FlaskClient, services: Services
 ) -> None:
-    own = preferences_token(1, parts.tokens)
+    own = preferences_token(1, services.tokens)
     for path, fields in ((door.replace("{own}", own), DOORS[door]) for door in DOORS):
-        like = look(desk.post(path, data=filled(fields, "x" * 2500, parts)).text)
+        like = look(desk.post(path, data=filled(fields, "x" * 2500, services)).text)
         for text in (NUL, *in_sets(2500)):
-            answer = desk.post(path, data=filled(fields, text, parts))
+            answer = desk.post(path, data=filled(fields, text, services))
             assert (path, answer.status_code < 500) == (path, True), text
             assert not any(set("\r\n\0") & set(f"{k}{v}") for k, v in answer.headers), path
             if answer.status_code == 422 and answer.mimetype == "text/html":
@@ -191,11 +191,11 @@ def test_no_form_breaks_and_what_was_typed_comes_back_as_text(
                 assert (path, found) == (path, [])
 
 
-def test_what_a_form_keeps_or_refuses_breaks_nothing(desk: FlaskClient, parts: Services) -> None:
+def test_what_a_form_keeps_or_refuses_breaks_nothing(desk: FlaskClient, services: Services) -> None:
     odd = [one for one in payloads() if not one.isprintable() or "\\" in one or "%" in one]
     for path, fields in SAVED.items():
         for text in (NUL, *in_sets(95, of=odd)):
-            answer = desk.post(path, data=filled(fields, text, parts))
+            answer = desk.post(path, data=filled(fields, text, services))
             assert (path, answer.status_code < 500) == (path, True), text
 
 

@@ -149,11 +149,11 @@ def _parts(text: str) -> list[str]:
     return [one for one in payloads() if one in text] or text.split()
 
 
-def test_mail_carries_it_as_text(database: Database, parts: Services) -> None:
+def test_mail_carries_it_as_text(database: Database, services: Services) -> None:
     """Short sets, for a mail program cuts what is long; the same shapes as an innocent mail."""
-    like = look(a_digest(database, parts, INNOCENT, number=1).html)
+    like = look(a_digest(database, services, INNOCENT, number=1).html)
     for n, text in enumerate(in_sets(500), start=2):
-        message = a_digest(database, parts, text, number=n)
+        message = a_digest(database, services, text, number=n)
         page = look(message.html)
         assert (text, trouble(page, like, like.shapes)) == (text, [])
         assert flat(replace_invalid_xml(text)) in page.words
@@ -162,7 +162,7 @@ def test_mail_carries_it_as_text(database: Database, parts: Services) -> None:
         assert flat(replace_invalid_xml(text)) in flat(message.text)
 
 
-def a_digest(database: Database, parts: Services, text: str, *, number: int) -> Message:
+def a_digest(database: Database, services: Services, text: str, *, number: int) -> Message:
     with database.transaction() as session:
         story = furnish(session, text, [], number=number)
         notes = session.scalars(select(StoryNote).where(StoryNote.story_id == story.id))
@@ -170,4 +170,4 @@ def a_digest(database: Database, parts: Services, text: str, *, number: int) -> 
         newsletter = session.scalars(select(MailingList).order_by(MailingList.id.desc())).first()
         revisions = [session.get_one(Revision, story.current_id)]
         slot = Slot(NOON.date(), NOON)
-        return write_digest_message(parts.desk, newsletter, slot, revisions, "x", told)
+        return write_digest_message(services.mail_writer, newsletter, slot, revisions, "x", told)

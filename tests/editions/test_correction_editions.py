@@ -27,10 +27,10 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SAID = "An earlier version of this story said it was £3m."
 
 
-def keep(session: Session, parts: Services, mailing_list: MailingList, days: int = 0) -> Edition:
+def keep(session: Session, services: Services, mailing_list: MailingList, days: int = 0) -> Edition:
     due_at = NOON + days * DAY
     edition = make_digest_of_slot(
-        session, mailing_list, Slot(due_at.date(), due_at), parts.desk, now=due_at
+        session, mailing_list, Slot(due_at.date(), due_at), services.mail_writer, now=due_at
     )
     assert edition is not None
     return edition
@@ -58,20 +58,20 @@ def daily(session: Session) -> MailingList:
 
 
 @pytest.fixture
-def wrong(session: Session, parts: Services, daily: MailingList) -> Revision:
+def wrong(session: Session, services: Services, daily: MailingList) -> Revision:
     """A story that the daily list has mailed, and that another list never did."""
     a_list(session, slug="other", created_at=NOON + DAY)
     revision = a_story(session, headline="Palisade Sells", at=NOON - HOUR)
-    keep(session, parts, daily)
+    keep(session, services, daily)
     return revision
 
 
 def test_the_next_edition_tells_it_even_without_news(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
 
-    edition = keep(session, parts, daily, days=1)
+    edition = keep(session, services, daily, days=1)
 
     message = edition.as_message()
     assert edition.state is EditionState.FROZEN
@@ -83,24 +83,24 @@ def test_the_next_edition_tells_it_even_without_news(
 
 
 def test_it_stands_before_the_news(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
     a_story(session, headline="Fresh", at=NOON + HOUR)
 
-    message = keep(session, parts, daily, days=1).as_message()
+    message = keep(session, services, daily, days=1).as_message()
 
     assert message.subject == "Fresh"
     assert message.html.index("An earlier version") < message.html.index("Fresh</a></h2>")
 
 
 def test_a_list_is_told_once(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
-    keep(session, parts, daily, days=1)
+    keep(session, services, daily, days=1)
 
-    assert keep(session, parts, daily, days=2).state is EditionState.EMPTY
+    assert keep(session, services, daily, days=2).state is EditionState.EMPTY
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_only_what_is_significant_waits_for_the_digest(
 
 
 def test_a_list_that_never_told_the_error_is_told_nothing(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
     other = a_list(session, slug="later")
-    first = keep(session, parts, other, days=1)
+    first = keep(session, services, other, days=1)
 
     assert list_carried_notes(session, first) == []
     assert list_due_corrections(session, other, now=NOON + 2 * DAY) == []
@@ -156,10 +156,10 @@ def test_what_was_set_right_long_ago_is_not_told_any_more(
 
 
 def test_a_withdrawn_edition_has_told_nobody(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
-    edition = make_digest_now(session, daily, parts.desk, now=NOON + DAY)
+    edition = make_digest_now(session, daily, services.mail_writer, now=NOON + DAY)
 
     withdraw_edition(session, edition, now=NOON + DAY)
     session.flush()
@@ -169,7 +169,7 @@ def test_a_withdrawn_edition_has_told_nobody(
 
 def test_no_edition_leaves_with_its_slot_empty(
     session: Session,
-    parts: Services,
+    services: Services,
     daily: MailingList,
     wrong: Revision,
     monkeypatch: pytest.MonkeyPatch,
@@ -182,16 +182,16 @@ def test_no_edition_leaves_with_its_slot_empty(
 
     monkeypatch.setattr(digest, "write_digest_message", too_large)
     with pytest.raises(NifError):
-        keep(session, parts, daily, days=1)
+        keep(session, services, daily, days=1)
 
 
 def test_how_many_were_reached_is_what_the_provider_accepted(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     for _ in range(3):
         a_subscription(session, daily)
     correct(session, wrong)
-    edition = keep(session, parts, daily, days=1)
+    edition = keep(session, services, daily, days=1)
     (note,) = list_carried_notes(session, edition)
     send = plan_send(session, edition, now=NOON + DAY)
     assert send is not None

@@ -37,7 +37,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def keep(
     session: Session,
-    parts: Services,
+    services: Services,
     mailing_list: MailingList,
     due_at: datetime = NOON,
     **given: datetime,
@@ -46,7 +46,7 @@ def keep(
         session,
         mailing_list,
         Slot(due_at.date(), due_at),
-        parts.desk,
+        services.mail_writer,
         now=given.get("now", due_at),
     )
     assert edition is not None
@@ -58,11 +58,11 @@ def stories(session: Session, edition: Edition) -> list[int]:
     return list(session.scalars(query.order_by(EditionItem.position)))
 
 
-def test_a_slot_becomes_a_frozen_edition(session: Session, parts: Services) -> None:
+def test_a_slot_becomes_a_frozen_edition(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     older, newer = (a_story(session, at=NOON - hours * HOUR) for hours in (3, 1))
 
-    edition = keep(session, parts, mailing_list)
+    edition = keep(session, services, mailing_list)
 
     assert (edition.state, edition.slot) == (EditionState.FROZEN, NOON.date())
     assert (edition.due_at, edition.made_at) == (NOON, NOON)
@@ -72,10 +72,10 @@ def test_a_slot_becomes_a_frozen_edition(session: Session, parts: Services) -> N
 
 
 def test_an_edition_is_hashed_over_all_that_a_reader_sees(
-    session: Session, parts: Services
+    session: Session, services: Services
 ) -> None:
     a_story(session, at=NOON - HOUR)
-    edition = keep(session, parts, a_list(session))
+    edition = keep(session, services, a_list(session))
 
     message = edition.as_message()
     whole = "\0".join([message.subject, message.text, message.html])
@@ -93,12 +93,12 @@ def test_a_hash_tells_messages_apart(field: str) -> None:
     )
 
 
-def test_an_edition_bears_witness_to_the_ledger(session: Session, parts: Services) -> None:
+def test_an_edition_bears_witness_to_the_ledger(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
     entry = append_entry(session, LedgerEntryKind.PUBLISH, {"headline": "H"}, now=NOON - HOUR)
 
-    edition = keep(session, parts, mailing_list)
+    edition = keep(session, services, mailing_list)
     append_entry(session, LedgerEntryKind.UPDATE, {"headline": "H2"}, now=NOON)
 
     message = edition.as_message()
@@ -107,29 +107,31 @@ def test_an_edition_bears_witness_to_the_ledger(session: Session, parts: Service
     assert edition.content_hash == hash_message(message)
 
 
-def test_a_slot_without_news_is_empty(session: Session, parts: Services) -> None:
+def test_a_slot_without_news_is_empty(session: Session, services: Services) -> None:
     a_draft(session)
     a_story(session, at=NOON - 90 * DAY)
-    edition = keep(session, parts, a_list(session))
+    edition = keep(session, services, a_list(session))
 
     assert (edition.state, edition.message) == (EditionState.EMPTY, None)
     assert stories(session, edition) == []
 
 
-def test_a_slot_is_kept_once(session: Session, parts: Services) -> None:
+def test_a_slot_is_kept_once(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
-    keep(session, parts, mailing_list)
+    keep(session, services, mailing_list)
 
     again = make_digest_of_slot(
-        session, mailing_list, Slot(NOON.date(), NOON), parts.desk, now=NOON
+        session, mailing_list, Slot(NOON.date(), NOON), services.mail_writer, now=NOON
     )
 
     assert again is None
     assert session.scalar(select(func.count()).select_from(Edition)) == 1
 
 
-def test_five_who_keep_a_slot_at_once_make_one_edition(database: Database, parts: Services) -> None:
+def test_five_who_keep_a_slot_at_once_make_one_edition(
+    database: Database, services: Services
+) -> None:
     with database.transaction() as session:
         a_list(session, schedule="daily 12:00")
         a_story(session, at=NOON - HOUR)
@@ -138,7 +140,7 @@ def test_five_who_keep_a_slot_at_once_make_one_edition(database: Database, parts
         with database.transaction() as session:
             mailing_list = session.scalars(select(MailingList)).one()
             kept = [
-                make_digest_of_slot(session, mailing_list, slot, parts.desk, now=NOON)
+                make_digest_of_slot(session, mailing_list, slot, services.mail_writer, now=NOON)
                 for slot in list_due_slots(session, mailing_list, now=NOON)
                 if slot.day == NOON.date()
             ]
@@ -162,36 +164,39 @@ def test_five_who_keep_a_slot_at_once_make_one_edition(database: Database, parts
     ],
 )
 def test_a_digest_is_made_up_to_twelve_hours_late(
-    session: Session, parts: Services, late: timedelta, state: EditionState
+    session: Session, services: Services, late: timedelta, state: EditionState
 ) -> None:
     a_story(session, at=NOON - HOUR)
 
-    edition = keep(session, parts, a_list(session), now=NOON + late)
+    edition = keep(session, services, a_list(session), now=NOON + late)
 
     assert (edition.state, edition.made_at) == (state, NOON + late)
 
 
 def test_what_a_missed_slot_did_not_say_the_next_one_does(
-    session: Session, parts: Services
+    session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session)
     story = a_story(session, at=NOON - HOUR)
-    missed = keep(session, parts, mailing_list, now=NOON + 13 * HOUR)
+    missed = keep(session, services, mailing_list, now=NOON + 13 * HOUR)
 
-    edition = keep(session, parts, mailing_list, NOON + DAY)
+    edition = keep(session, services, mailing_list, NOON + DAY)
 
     assert (missed.state, missed.message) == (EditionState.MISSED, None)
     assert stories(session, edition) == [story.story_id]
 
 
-def test_after_a_downtime_every_slot_is_accounted_for(session: Session, parts: Services) -> None:
+def test_after_a_downtime_every_slot_is_accounted_for(session: Session, services: Services) -> None:
     mailing_list = a_list(session, schedule="daily 07:30")
     for slot in list_due_slots(session, mailing_list, now=NOON - 4 * DAY):
-        make_digest_of_slot(session, mailing_list, slot, parts.desk, now=NOON - 4 * DAY)
+        make_digest_of_slot(session, mailing_list, slot, services.mail_writer, now=NOON - 4 * DAY)
     story = a_story(session, at=NOON - 2 * DAY)
 
     due = list_due_slots(session, mailing_list, now=NOON)
-    made = [make_digest_of_slot(session, mailing_list, slot, parts.desk, now=NOON) for slot in due]
+    made = [
+        make_digest_of_slot(session, mailing_list, slot, services.mail_writer, now=NOON)
+        for slot in due
+    ]
 
     assert [slot.day for slot in due] == [date(2026, 11, day) for day in (17, 18, 19, 20)]
     assert [edition.state for edition in made if edition] == ["missed"] * 3 + ["frozen"]
@@ -211,62 +216,64 @@ def test_slots_are_looked_for_no_further_back_than_eight_days(session: Session) 
     assert len(list_due_slots(session, mailing_list, now=NOON)) == 8
 
 
-def test_another_lists_editions_keep_none_of_our_slots(session: Session, parts: Services) -> None:
+def test_another_lists_editions_keep_none_of_our_slots(
+    session: Session, services: Services
+) -> None:
     ours, other = (a_list(session, slug=slug, schedule="daily 07:30") for slug in ("a", "b"))
     for slot in list_due_slots(session, other, now=NOON):
-        make_digest_of_slot(session, other, slot, parts.desk, now=NOON)
+        make_digest_of_slot(session, other, slot, services.mail_writer, now=NOON)
 
     assert len(list_due_slots(session, ours, now=NOON)) == 8
 
 
-def test_a_story_is_in_one_digest_of_a_list_only(session: Session, parts: Services) -> None:
+def test_a_story_is_in_one_digest_of_a_list_only(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
-    keep(session, parts, mailing_list)
+    keep(session, services, mailing_list)
     fresh = a_story(session, at=NOON + HOUR)
 
-    assert stories(session, keep(session, parts, mailing_list, NOON + DAY)) == [fresh.story_id]
-    assert keep(session, parts, mailing_list, NOON + 2 * DAY).state is EditionState.EMPTY
+    assert stories(session, keep(session, services, mailing_list, NOON + DAY)) == [fresh.story_id]
+    assert keep(session, services, mailing_list, NOON + 2 * DAY).state is EditionState.EMPTY
 
 
-def test_another_list_gets_a_story_for_itself(session: Session, parts: Services) -> None:
+def test_another_list_gets_a_story_for_itself(session: Session, services: Services) -> None:
     daily, weekly = a_list(session), a_list(session, slug="weekly", schedule="weekly fri 08:00")
     story = a_story(session, at=NOON - HOUR)
 
-    editions = [keep(session, parts, one) for one in (daily, weekly)]
+    editions = [keep(session, services, one) for one in (daily, weekly)]
 
     assert [stories(session, edition) for edition in editions] == [[story.story_id]] * 2
 
 
-def test_a_story_that_was_committed_late_is_not_lost(session: Session, parts: Services) -> None:
+def test_a_story_that_was_committed_late_is_not_lost(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
-    keep(session, parts, mailing_list)
+    keep(session, services, mailing_list)
     late = a_story(session, at=NOON - 2 * HOUR)
 
-    assert stories(session, keep(session, parts, mailing_list, NOON + DAY)) == [late.story_id]
+    assert stories(session, keep(session, services, mailing_list, NOON + DAY)) == [late.story_id]
 
 
 def test_what_is_too_much_for_one_digest_comes_in_the_next(
-    session: Session, parts: Services, monkeypatch: pytest.MonkeyPatch
+    session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(editions_digest, "MAX_STORIES", 3)
     mailing_list = a_list(session)
     ids = [a_story(session, at=NOON - (9 - n) * HOUR).story_id for n in range(5)]
 
-    first, second = (keep(session, parts, mailing_list, NOON + n * DAY) for n in range(2))
+    first, second = (keep(session, services, mailing_list, NOON + n * DAY) for n in range(2))
 
     assert stories(session, first) == [ids[2], ids[1], ids[0]]
     assert stories(session, second) == [ids[4], ids[3]]
 
 
 def test_a_digest_full_of_long_stories_can_still_be_mailed(
-    session: Session, parts: Services
+    session: Session, services: Services
 ) -> None:
     for n in range(editions_digest.MAX_STORIES):
         a_story(session, at=NOON - n * timedelta(minutes=1), lead="A fairly long lead. " * 30)
 
-    edition = keep(session, parts, a_list(session))
+    edition = keep(session, services, a_list(session))
 
     assert edition.state is EditionState.FROZEN
     assert len(edition.as_message().html.encode()) <= 100_000
@@ -274,29 +281,29 @@ def test_a_digest_full_of_long_stories_can_still_be_mailed(
 
 @pytest.mark.parametrize(("schedule", "days"), [("daily 07:30", 1), ("weekly fri 08:00", 7)])
 def test_the_first_digest_reaches_back_one_period(
-    session: Session, parts: Services, schedule: str, days: int
+    session: Session, services: Services, schedule: str, days: int
 ) -> None:
     mailing_list = a_list(session, schedule=schedule, created_at=NOON)
     inside = a_story(session, at=NOON - days * DAY)
     a_story(session, at=NOON - days * DAY - timedelta(seconds=1))
 
-    assert stories(session, keep(session, parts, mailing_list)) == [inside.story_id]
+    assert stories(session, keep(session, services, mailing_list)) == [inside.story_id]
 
 
 def test_a_list_of_topics_carries_stories_about_one_of_them(
-    session: Session, parts: Services
+    session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session, topics=("ai", "touring"))
     about = a_story(session, at=NOON - 3 * HOUR, tags=["AI", "Deals"])
     a_story(session, at=NOON - 2 * HOUR, tags=["Deals"])
     a_story(session, at=NOON - HOUR, tags=[])
 
-    assert stories(session, keep(session, parts, mailing_list)) == [about.story_id]
-    assert keep(session, parts, mailing_list, NOON + DAY).state is EditionState.EMPTY
+    assert stories(session, keep(session, services, mailing_list)) == [about.story_id]
+    assert keep(session, services, mailing_list, NOON + DAY).state is EditionState.EMPTY
 
 
 def test_a_list_that_carries_everything_again_is_not_flooded(
-    session: Session, parts: Services
+    session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session, topics=("ai",))
     a_story(session, at=NOON - 9 * DAY, tags=["Deals"])
@@ -304,11 +311,11 @@ def test_a_list_that_carries_everything_again_is_not_flooded(
     wide = replace(settings_of_list(mailing_list), topics=())
     update_list(session, mailing_list, wide, edits=0, now=NOON)
 
-    assert stories(session, keep(session, parts, mailing_list)) == [fresh.story_id]
+    assert stories(session, keep(session, services, mailing_list)) == [fresh.story_id]
 
 
 def test_an_archived_list_keeps_no_slot_and_goes_on_with_the_next(
-    session: Session, parts: Services
+    session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - 2 * DAY)
@@ -316,40 +323,40 @@ def test_an_archived_list_keeps_no_slot_and_goes_on_with_the_next(
 
     assert list_due_slots(session, mailing_list, now=NOON) == []
     with pytest.raises(Conflict, match="archived"):
-        make_digest_now(session, mailing_list, parts.desk, now=NOON)
+        make_digest_now(session, mailing_list, services.mail_writer, now=NOON)
 
     unarchive_list(session, mailing_list, now=NOON)
     assert list_due_slots(session, mailing_list, now=NOON + HOUR) == []
     assert len(list_due_slots(session, mailing_list, now=NOON + DAY)) == 1
-    assert keep(session, parts, mailing_list, NOON + DAY).state is EditionState.EMPTY
+    assert keep(session, services, mailing_list, NOON + DAY).state is EditionState.EMPTY
 
 
-def test_a_digest_comes_from_its_list_in_its_language(session: Session, parts: Services) -> None:
+def test_a_digest_comes_from_its_list_in_its_language(session: Session, services: Services) -> None:
     a_story(session, at=NOON - HOUR)
     own = a_list(session, sender_name="NIF Morgen", language="de")
     plain = a_list(session, slug="plain")
 
-    german, house = (keep(session, parts, one).as_message() for one in (own, plain))
+    german, house = (keep(session, services, one).as_message() for one in (own, plain))
 
     assert (german.from_name, house.from_name) == ("NIF Morgen", "New Industry Focus")
     assert german.from_address == house.from_address
     assert ('lang="de"' in german.html, 'lang="en"' in house.html) == (True, True)
 
 
-def test_news_of_more_than_sixty_days_ago_is_none(session: Session, parts: Services) -> None:
+def test_news_of_more_than_sixty_days_ago_is_none(session: Session, services: Services) -> None:
     mailing_list = a_list(session, created_at=NOON - 300 * DAY)
     inside = a_story(session, at=NOON - 60 * DAY)
     a_story(session, at=NOON - 61 * DAY)
 
-    assert stories(session, keep(session, parts, mailing_list)) == [inside.story_id]
+    assert stories(session, keep(session, services, mailing_list)) == [inside.story_id]
 
 
 def test_a_frozen_edition_does_not_change_with_its_stories(
-    database: Database, parts: Services
+    database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
         revision = a_story(session, at=NOON - HOUR)
-        edition = keep(session, parts, a_list(session))
+        edition = keep(session, services, a_list(session))
         frozen, pinned = edition.as_message(), edition.content_hash
         session.get_one(Story, revision.story_id).headline = "Something Else"
         session.get_one(Story, revision.story_id).lead = "Nothing of it was true."
@@ -362,11 +369,13 @@ def test_a_frozen_edition_does_not_change_with_its_stories(
         assert session.get_one(Revision, revision.id).headline == revision.headline
 
 
-def test_looking_at_a_digest_keeps_nothing(session: Session, parts: Services) -> None:
+def test_looking_at_a_digest_keeps_nothing(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     story = a_story(session, at=NOON - HOUR)
 
-    digest = compose_digest(session, mailing_list, Slot(NOON.date(), NOON), parts.desk, now=NOON)
+    digest = compose_digest(
+        session, mailing_list, Slot(NOON.date(), NOON), services.mail_writer, now=NOON
+    )
 
     assert digest.message is not None
     assert [one.story_id for one in digest.stories] == [story.story_id]

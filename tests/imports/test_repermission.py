@@ -53,8 +53,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def courier(parts: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
-    return replace(parts.courier, mailer=mailer, clock=clock, concurrency=1)
+def courier(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
+    return replace(services.delivery_context, mailer=mailer, clock=clock, concurrency=1)
 
 
 @pytest.fixture
@@ -62,11 +62,13 @@ def run(desk: Desk) -> ImportRun:
     return desk.bring_in(FILE, confirmed=False)
 
 
-def ask(parts: Services, run: ImportRun, *, per_hour: int = 24) -> int:
+def ask(services: Services, run: ImportRun, *, per_hour: int = 24) -> int:
     """Ask them; the id of the send. Two at a time, at this pace."""
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         known = session.get_one(ImportRun, run.id)
-        made = start_import_repermission(session, known, parts.desk, per_hour, TERMS, now=NOON)
+        made = start_import_repermission(
+            session, known, services.mail_writer, per_hour, TERMS, now=NOON
+        )
         return send_of_campaign(session, made).id
 
 
@@ -97,25 +99,25 @@ def links(mailer: FakeMailer) -> dict[str, str]:
 def test_each_is_asked_once_at_the_pace_and_what_they_press_makes_them_readers(
     desk: Desk,
     run: ImportRun,
-    parts: Services,
+    services: Services,
     courier: DeliveryContext,
     clock: Clock,
     mailer: FakeMailer,
 ) -> None:
-    send_id = ask(parts, run)
+    send_id = ask(services, run)
 
     work(courier, clock, hours=0.2)
     assert len(mailer.addresses()) == 6, "two every five minutes"
     work(courier, clock, hours=1)
 
     assert sorted(mailer.addresses()) == NAMES
-    assert certify_send(parts.database, send_id, now=clock()).is_complete
+    assert certify_send(services.database, send_id, now=clock()).is_complete
     message = mailer.posted[0][1]
     assert BASIS in " ".join(message.text.split())
     assert "Somebody, most likely you" not in message.text
     assert "%nif.answer%" in message.html
-    with parts.database.transaction() as session:
-        confirm_subscription(session, links(mailer)[NAMES[9]], parts.tokens, HERE, now=clock())
+    with services.database.transaction() as session:
+        confirm_subscription(session, links(mailer)[NAMES[9]], services.tokens, HERE, now=clock())
         unsubscribe_from_list(session, someone(session, NAMES[8]), HERE, now=clock())
         asking = find_campaign_of_import(session, run.id)
         recount_campaign_answers(session, asking, now=clock())
@@ -124,37 +126,42 @@ def test_each_is_asked_once_at_the_pace_and_what_they_press_makes_them_readers(
 
 
 def test_the_time_to_answer_begins_with_ones_own_mail_and_then_what_is_pending_lapses(
-    run: ImportRun, parts: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         assert delete_unconfirmed(session, NOON - 30 * DAY) == 0, "though they came in 2021"
     clock.now = NOON + 20 * DAY
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         start_import_repermission(
-            session, session.get_one(ImportRun, run.id), parts.desk, 24, TERMS, now=clock()
+            session,
+            session.get_one(ImportRun, run.id),
+            services.mail_writer,
+            24,
+            TERMS,
+            now=clock(),
         )
     work(courier, clock, hours=1)
     asked = clock()
 
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         assert delete_unconfirmed(session, asked - 30 * DAY) == 0
         confirm_subscription(
-            session, links(mailer)[NAMES[0]], parts.tokens, HERE, now=asked + 6 * DAY
+            session, links(mailer)[NAMES[0]], services.tokens, HERE, now=asked + 6 * DAY
         )
         with pytest.raises(Expired):
             confirm_subscription(
-                session, links(mailer)[NAMES[1]], parts.tokens, HERE, now=asked + 8 * DAY
+                session, links(mailer)[NAMES[1]], services.tokens, HERE, now=asked + 8 * DAY
             )
         assert delete_unconfirmed(session, asked) == 9
 
 
 def test_who_left_was_suppressed_or_asked_at_the_form_meanwhile_is_not_asked(
-    run: ImportRun, parts: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         suppress_address(session, NAMES[0], SuppressionReason.BOUNCED, source="test", now=NOON)
-    send_id = ask(parts, run)
-    with parts.database.transaction() as session:
+    send_id = ask(services, run)
+    with services.database.transaction() as session:
         suppress_address(session, NAMES[1], SuppressionReason.COMPLAINED, source="test", now=NOON)
         unsubscribe_from_list(session, someone(session, NAMES[2]), HERE, now=NOON)
         daily = get_list(session, "daily")
@@ -166,7 +173,7 @@ def test_who_left_was_suppressed_or_asked_at_the_form_meanwhile_is_not_asked(
     work(courier, clock, hours=1)
 
     assert sorted(mailer.addresses()) == NAMES[4:]
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         fates = select(Subscriber.address, Delivery.outcome).join(
             Subscriber, Subscriber.id == Delivery.subscriber_id
         )
@@ -181,44 +188,44 @@ def test_who_left_was_suppressed_or_asked_at_the_form_meanwhile_is_not_asked(
         NAMES[2]: DeliveryOutcome.SUPPRESSED,
         NAMES[3]: DeliveryOutcome.SPOKE,
     }
-    made = certify_send(parts.database, send_id, now=clock())
+    made = certify_send(services.database, send_id, now=clock())
     assert (made.faults, made.spoke, made.audience) == ([], 1, 9)
 
 
 def test_a_second_press_asks_nobody_and_what_was_taken_back_can_be_asked_anew(
-    run: ImportRun, parts: Services
+    run: ImportRun, services: Services
 ) -> None:
-    send_id = ask(parts, run)
+    send_id = ask(services, run)
 
     with pytest.raises(Conflict, match="asked already"):
-        ask(parts, run)
-    with parts.database.transaction() as session:
+        ask(services, run)
+    with services.database.transaction() as session:
         control.undo_send(session, control.get_send(session, send_id), now=NOON)
         assert find_repermission_obstacle(session, session.get_one(ImportRun, run.id)) is None
 
 
 def test_a_pace_that_would_take_too_long_is_refused_and_so_is_who_confirmed_elsewhere(
-    desk: Desk, run: ImportRun, parts: Services
+    desk: Desk, run: ImportRun, services: Services
 ) -> None:
     with pytest.raises(Invalid, match="20 an hour or more"):
-        ask(parts, run, per_hour=1)
+        ask(services, run, per_hour=1)
     with pytest.raises(Invalid, match="fewer than 28 an hour it would take over 14 days"):
         check_per_hour(27, 9_300, max_campaign_duration(30 * DAY))
     with pytest.raises(Invalid, match="At most"):
-        ask(parts, run, per_hour=1_000_000)
+        ask(services, run, per_hour=1_000_000)
     sure = desk.bring_in(b"Email\nsure@example.com\n", confirmed=True)
     with pytest.raises(Conflict, match="nothing to ask"):
-        ask(parts, sure)
+        ask(services, sure)
 
 
 def test_two_workers_do_not_take_the_same_turn(
-    run: ImportRun, parts: Services, clock: Clock
+    run: ImportRun, services: Services, clock: Clock
 ) -> None:
-    send_id = ask(parts, run)
+    send_id = ask(services, run)
     terms = ClaimTerms("one", timedelta(seconds=90))
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         first = claim_batch(session, send_id, terms, now=NOON)
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         second = claim_batch(session, send_id, terms, now=NOON)
 
     assert len(first.readers) == 2
@@ -226,36 +233,36 @@ def test_two_workers_do_not_take_the_same_turn(
 
 
 def test_faults_between_mail_and_mark_mail_nobody_twice_and_pass_over_nobody(
-    run: ImportRun, parts: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
     """The provider is away, then takes a batch whose answer is lost, and says so when asked."""
-    send_id = ask(parts, run)
+    send_id = ask(services, run)
     mailer.raises.extend([Unavailable("no connection"), Uncertain("no answer")])
     mailer.takes_and_raises = True
 
     work(courier, clock, hours=2)
 
-    held = certify_send(parts.database, send_id, now=clock())
+    held = certify_send(services.database, send_id, now=clock())
     assert (held.accepted, held.held, held.faults) == (8, 2, [])
     assert sorted(mailer.addresses()) == NAMES
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         # Whoever was asked by a mail whose fate nobody knows can answer it all the same.
         for name in NAMES:
-            confirm_subscription(session, links(mailer)[name], parts.tokens, HERE, now=clock())
+            confirm_subscription(session, links(mailer)[name], services.tokens, HERE, now=clock())
 
 
 def test_a_pause_stops_it_and_going_on_asks_the_rest(
-    run: ImportRun, parts: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    send_id = ask(parts, run)
+    send_id = ask(services, run)
     work(courier, clock, hours=0.05)
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         control.pause_send(session, control.get_send(session, send_id))
     work(courier, clock, hours=1)
     assert len(mailer.addresses()) == 2
 
     clock.advance(days=3)
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         control.resume_send(session, control.get_send(session, send_id), now=clock())
         session.execute(update(Subscriber).values(paused_until=None))
     work(courier, clock, hours=1)

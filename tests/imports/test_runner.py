@@ -328,7 +328,7 @@ def test_undoing_takes_back_what_is_as_it_was_left(house):
         house.do("undo", run.id)
 
 
-def test_undoing_leaves_alone_who_was_mailed_or_did_something_since(desk, parts):
+def test_undoing_leaves_alone_who_was_mailed_or_did_something_since(desk, services):
     run = desk.bring_in(b"email\nleft@example.com\nback@example.com\nplain@example.com\n")
     with desk.database.transaction() as session:
         for name in ("left", "back"):
@@ -338,9 +338,9 @@ def test_undoing_leaves_alone_who_was_mailed_or_did_something_since(desk, parts)
             unsubscribe_from_list(session, one, HERE, now=NOON + timedelta(hours=1))
             if name == "back":
                 one.state, one.asked_at = SubscriptionState.PENDING, NOON
-                token = confirmation_token(one, parts.tokens)
+                token = confirmation_token(one, services.tokens)
                 confirm_subscription(
-                    session, token, parts.tokens, HERE, now=NOON + timedelta(hours=2)
+                    session, token, services.tokens, HERE, now=NOON + timedelta(hours=2)
                 )
     run = desk.do("undo", run.id)
     assert run.undo_counts == {"undone": 1, "kept": 2}

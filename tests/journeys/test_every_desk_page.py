@@ -102,18 +102,18 @@ def pages(house: House) -> list[str]:
         queue_url=house.environment["NIF_QUEUE_URL"],
         instance_dir=house.environment["NIF_INSTANCE_DIR"],
     )
-    parts = build_services(settings)
+    services = build_services(settings)
     try:
-        draft_id, story_id = something_everywhere(parts.database, parts)
-        app = build_app(parts)
+        draft_id, story_id = something_everywhere(services.database, services)
+        app = build_app(services)
         found = list(addresses(app, draft_id, story_id))
     finally:
-        parts.database.close()
+        services.database.close()
     assert len(found) > 25
     return found
 
 
-def something_everywhere(database: Database, parts: Services) -> tuple[int, int]:
+def something_everywhere(database: Database, services: Services) -> tuple[int, int]:
     """A draft, a report and a send besides what the demo has; the ids of a draft and a story."""
     now = utc_now()
     with database.transaction() as session:
@@ -126,9 +126,9 @@ def something_everywhere(database: Database, parts: Services) -> tuple[int, int]
         newsletter = session.scalars(select(MailingList).where(MailingList.slug == "daily")).one()
         a_subscription(session, newsletter, "ann@example.com")
         slot = Slot((now - timedelta(days=1)).date(), now)
-        edition = make_digest_of_slot(session, newsletter, slot, parts.desk, now=now)
+        edition = make_digest_of_slot(session, newsletter, slot, services.mail_writer, now=now)
         assert plan_send(session, edition, now=now) is not None
-        bring_a_file(session, newsletter, parts.settings.imports)
+        bring_a_file(session, newsletter, services.settings.imports)
         a_busy_month(session, newsletter)
         held = SignupRequest(
             SignupKind.JOIN, parse_address("bo@example.com"), HERE, newsletter.id, HoldReason.TRAP

@@ -67,9 +67,9 @@ def site(app: Flask, settings: Settings) -> Iterator[str]:
 
 
 @pytest.fixture
-def send(database: Database, parts: Services) -> Send:
+def send(database: Database, services: Services) -> Send:
     with database.transaction() as session:
-        return a_send(session, parts, *READERS, now=utc_now() - timedelta(minutes=5))
+        return a_send(session, services, *READERS, now=utc_now() - timedelta(minutes=5))
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def admin(app: Flask, database: Database) -> FlaskClient:
 
 
 @pytest.fixture
-def courier(parts: Services, standin: Standin) -> Iterator[DeliveryContext]:
+def courier(services: Services, standin: Standin) -> Iterator[DeliveryContext]:
     """A courier after whom nobody has two mails."""
-    yield replace(parts.courier, concurrency=2)
+    yield replace(services.delivery_context, concurrency=2)
     assert set(standin.recipients().values()) <= {1}
 
 
@@ -135,10 +135,10 @@ def test_one_refused_address_does_not_cost_the_others(
 
 
 def test_nobody_listening_is_told_from_an_answer_that_is_missing(
-    database: Database, courier: DeliveryContext, parts: Services, send: Send, admin: FlaskClient
+    database: Database, courier: DeliveryContext, services: Services, send: Send, admin: FlaskClient
 ) -> None:
     nobody = build_services(
-        parts.settings.model_copy(update={"sendgrid_host": "http://127.0.0.1:9"})
+        services.settings.model_copy(update={"sendgrid_host": "http://127.0.0.1:9"})
     )
     deliver_send(replace(courier, mailer=nobody.mailer), send.id)
     nobody.database.close()

@@ -79,13 +79,13 @@ def a_house(tmp_path: Path, database_url: str, standin: Standin) -> House:
 
 def plan_a_send(database: Database, house: House) -> tuple[int, int]:
     now = utc_now()
-    parts = build_services(load_settings(base_url=house.url, secret_key=secret_of(house)))
+    services = build_services(load_settings(base_url=house.url, secret_key=secret_of(house)))
     with database.transaction() as session:
         mailing_list = a_list(session, created_at=now - timedelta(days=2))
         fill(session, mailing_list)
         a_story(session, at=now - timedelta(hours=1))
         edition = make_digest_of_slot(
-            session, mailing_list, Slot(now.date(), now), parts.desk, now=now
+            session, mailing_list, Slot(now.date(), now), services.mail_writer, now=now
         )
         assert edition is not None
         send = plan_send(session, edition, SendTerms(BATCH), now=now)

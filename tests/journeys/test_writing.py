@@ -37,27 +37,27 @@ def house(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="module")
-def parts(house: House) -> Iterator[Services]:
-    parts = build_services(load_settings(database_url=house.environment["NIF_DATABASE_URL"]))
-    yield parts
-    parts.database.close()
+def services(house: House) -> Iterator[Services]:
+    services = build_services(load_settings(database_url=house.environment["NIF_DATABASE_URL"]))
+    yield services
+    services.database.close()
 
 
 @pytest.fixture(scope="module")
-def _hashed(parts: Services) -> str:
-    with build_app(parts).app_context():
+def _hashed(services: Services) -> str:
+    with build_app(services).app_context():
         return str(hash_password(PASSWORD))
 
 
 @pytest.fixture
-def invite(browser: Browser, house: House, parts: Services, _hashed: str) -> Iterator[Invite]:
+def invite(browser: Browser, house: House, services: Services, _hashed: str) -> Iterator[Invite]:
     """New editors, each in a window of their own whose clock can be moved on."""
     contexts = []
     complaints: list[str] = []
 
     def come(name: str, **given: object) -> Page:
         email = f"{name.lower()}{random.randrange(10**9)}@example.com"
-        with parts.database.transaction() as session:
+        with services.database.transaction() as session:
             create_account(session, email, name, RoleName.EDITOR, now=utc_now()).password = _hashed
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **given})
         contexts.append(context)

@@ -27,7 +27,7 @@ def house(tmp_path: Path) -> Settings:
     return load_settings(_env_file=None, instance_dir=tmp_path, env="testing")
 
 
-def stationery(
+def renderer(
     house: Settings, folder: Path, *, subject: str = "Hello", text: str = "Hello", mjml: str = ""
 ) -> TemplateRenderer:
     """Stationery with one mail called `note`."""
@@ -42,13 +42,13 @@ def column(inner: str) -> str:
     return f"<mj-section><mj-column>{inner}</mj-column></mj-section>"
 
 
-def digest(session: Session, parts: Services, *stories: Revision) -> Message:
+def digest(session: Session, services: Services, *stories: Revision) -> Message:
     found: MailingList = a_list(session)
-    return write_digest_message(parts.desk, found, SLOT, stories)
+    return write_digest_message(services.mail_writer, found, SLOT, stories)
 
 
 def test_a_message_comes_from_the_house(house: Settings, tmp_path: Path) -> None:
-    message = stationery(house, tmp_path).write("note", headers={"List-Id": "<a.b>"})
+    message = renderer(house, tmp_path).render("note", headers={"List-Id": "<a.b>"})
 
     assert (message.from_address, message.from_name) == (house.mail_from, house.mail_from_name)
     assert message.headers == {"List-Id": "<a.b>"}
@@ -56,15 +56,15 @@ def test_a_message_comes_from_the_house(house: Settings, tmp_path: Path) -> None
 
 
 def test_a_subject_is_one_line(house: Settings, tmp_path: Path) -> None:
-    desk = stationery(house, tmp_path, subject="\n  Hello\r\n{{ who }} \n")
+    desk = renderer(house, tmp_path, subject="\n  Hello\r\n{{ who }} \n")
 
-    assert desk.write("note", who="Ann\r\nBcc: all@example.com").subject == (
+    assert desk.render("note", who="Ann\r\nBcc: all@example.com").subject == (
         "Hello Ann Bcc: all@example.com"
     )
 
 
 def test_values_are_escaped_in_html_and_not_in_text(house: Settings, tmp_path: Path) -> None:
-    desk = stationery(
+    desk = renderer(
         house,
         tmp_path,
         subject="{{ who }}",
@@ -72,7 +72,7 @@ def test_values_are_escaped_in_html_and_not_in_text(house: Settings, tmp_path: P
         mjml=column("<mj-text>{{ who }}</mj-text>"),
     )
 
-    message = desk.write("note", who="<b>Rock & Roll</b>")
+    message = desk.render("note", who="<b>Rock & Roll</b>")
 
     assert message.subject == "<b>Rock & Roll</b>"
     assert message.text == "<b>Rock & Roll</b>\n"
@@ -82,49 +82,51 @@ def test_values_are_escaped_in_html_and_not_in_text(house: Settings, tmp_path: P
 
 def test_a_word_that_was_forgotten_is_an_error(house: Settings, tmp_path: Path) -> None:
     with pytest.raises(UndefinedError, match="who"):
-        stationery(house, tmp_path, text="{{ who }}").write("note")
+        renderer(house, tmp_path, text="{{ who }}").render("note")
 
 
 def test_a_tag_that_mjml_does_not_know_is_an_error(house: Settings, tmp_path: Path) -> None:
     mjml = column("<mj-text><mj-blink>Hello</mj-blink></mj-text>")
 
     with pytest.raises(NifError, match="MJML"):
-        stationery(house, tmp_path, mjml=mjml).write("note")
+        renderer(house, tmp_path, mjml=mjml).render("note")
 
 
 def test_a_mail_that_would_be_clipped_is_too_large(house: Settings, tmp_path: Path) -> None:
-    desk = stationery(house, tmp_path, mjml=column("<mj-text>{{ 'é' * n }}</mj-text>"))
+    desk = renderer(house, tmp_path, mjml=column("<mj-text>{{ 'é' * n }}</mj-text>"))
 
-    assert len(desk.write("note", n=MAX_HTML_BYTES // 2 - 5000).html.encode()) <= MAX_HTML_BYTES
+    assert len(desk.render("note", n=MAX_HTML_BYTES // 2 - 5000).html.encode()) <= MAX_HTML_BYTES
     with pytest.raises(MailTooLarge, match="bytes of HTML"):
-        desk.write("note", n=MAX_HTML_BYTES // 2)
+        desk.render("note", n=MAX_HTML_BYTES // 2)
 
 
-def test_a_digest_is_html_without_a_trace_of_mjml(session: Session, parts: Services) -> None:
-    html = digest(session, parts, a_story(session)).html
+def test_a_digest_is_html_without_a_trace_of_mjml(session: Session, services: Services) -> None:
+    html = digest(session, services, a_story(session)).html
 
     assert "<mj" not in html
     assert html.lstrip().lower().startswith("<!doctype html")
 
 
-def test_a_digest_has_its_links_in_text_and_html(session: Session, parts: Services) -> None:
+def test_a_digest_has_its_links_in_text_and_html(session: Session, services: Services) -> None:
     story = a_story(session)
-    message = digest(session, parts, story)
+    message = digest(session, services, story)
 
     for part in (message.text, message.html):
-        assert parts.links.story(story.slug) in part
+        assert services.links.story(story.slug) in part
         assert all(tag in part for tag in TAGS)
         assert story.headline.upper() in part.upper()
     assert "%nif.reader%" in message.text
     assert "%nif.reader_html%" in message.html
 
 
-def test_a_digest_says_where_the_house_is_and_discloses(session: Session, parts: Services) -> None:
+def test_a_digest_says_where_the_house_is_and_discloses(
+    session: Session, services: Services
+) -> None:
     story = a_story(session)
-    message = digest(session, parts, story)
+    message = digest(session, services, story)
 
-    assert parts.settings.postal_address in message.text
-    assert parts.settings.postal_address in message.html
+    assert services.settings.postal_address in message.text
+    assert services.settings.postal_address in message.html
     assert story.block
     for sentence in story.block:
         assert " ".join(sentence["text"].split()) in " ".join(message.text.split()).replace(
@@ -132,9 +134,9 @@ def test_a_digest_says_where_the_house_is_and_discloses(session: Session, parts:
         )
 
 
-def test_a_digest_escapes_what_editors_write(session: Session, parts: Services) -> None:
+def test_a_digest_escapes_what_editors_write(session: Session, services: Services) -> None:
     story = a_story(session, headline="Rock & <Roll>", lead="<script>alert(1)</script>")
-    message = digest(session, parts, story)
+    message = digest(session, services, story)
 
     assert "<script>alert" not in message.html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in message.html
@@ -143,7 +145,7 @@ def test_a_digest_escapes_what_editors_write(session: Session, parts: Services) 
     assert message.subject.startswith("Rock & <Roll>")
 
 
-def test_a_lists_name_for_mail_programs_is_plain(session: Session, parts: Services) -> None:
+def test_a_lists_name_for_mail_programs_is_plain(session: Session, services: Services) -> None:
     mailing_list = a_list(session, title='The "Café" List')
 
     assert format_list_id(Links("https://news.example.com"), mailing_list) == (
@@ -152,17 +154,17 @@ def test_a_lists_name_for_mail_programs_is_plain(session: Session, parts: Servic
 
 
 def test_the_foot_of_a_digest_tells_where_the_ledger_stood(
-    session: Session, parts: Services
+    session: Session, services: Services
 ) -> None:
     root = "3f2a3f2a3f2a3f2a"
     found: MailingList = a_list(session)
 
-    with_it = write_digest_message(parts.desk, found, SLOT, [a_story(session)], root)
-    without = write_digest_message(parts.desk, found, SLOT, [a_story(session)])
+    with_it = write_digest_message(services.mail_writer, found, SLOT, [a_story(session)], root)
+    without = write_digest_message(services.mail_writer, found, SLOT, [a_story(session)])
 
     for part in (with_it.text, with_it.html):
         assert f"Ledger {root}" in part
-        assert parts.links.ledger() in part
+        assert services.links.ledger() in part
     for part in (without.text, without.html):
         assert "Ledger" not in part
-        assert parts.links.ledger() not in part
+        assert services.links.ledger() not in part

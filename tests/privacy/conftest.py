@@ -49,7 +49,7 @@ MAIL = Message("news@example.com", "NIF", "A mail", "Words\n", "<p>Words</p>")
 
 
 @pytest.fixture
-def send_id(database: Database, parts: Services) -> int:
+def send_id(database: Database, services: Services) -> int:
     """A send that Ann and Bea were mailed; the other rows of Ann come from real rules, or worse."""
     with database.transaction() as session:
         send = a_plain_send(session, ANN, BEA)

@@ -145,16 +145,16 @@ def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> 
 
 
 def test_old_links_of_the_erased_answer_politely(
-    database: Database, parts: Services, ann: Person
+    database: Database, services: Services, ann: Person
 ) -> None:
     forget(database, ann)
-    leave = unsubscribe.unsubscribe_token(ann.id, 0, parts.tokens)
-    prefer = preferences.preferences_token(ann.id, parts.tokens)
+    leave = unsubscribe.unsubscribe_token(ann.id, 0, services.tokens)
+    prefer = preferences.preferences_token(ann.id, services.tokens)
     with database.reading() as session:
         with pytest.raises(NotFound, match="will not write to you"):
-            unsubscribe.get_subscriptions_to_unsubscribe(session, leave, parts.tokens)
+            unsubscribe.get_subscriptions_to_unsubscribe(session, leave, services.tokens)
         with pytest.raises(NotFound, match="will not write to you"):
-            preferences.get_subscriber_by_token(session, prefer, parts.tokens)
+            preferences.get_subscriber_by_token(session, prefer, services.tokens)
 
 
 def test_the_number_of_an_erased_reader_is_never_given_again(database: Database) -> None:

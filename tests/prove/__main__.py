@@ -85,9 +85,9 @@ def _holds(told: dict[str, Any]) -> bool:
 
 def _sweep(kind: str) -> dict[str, Any]:
     with _a_database(kind) as database:
-        parts = build_services(load_settings(_env_file=None, secret_key="for proofs only " * 3))
-        found = prove_sweep(database, parts.courier)
-        parts.database.close()
+        services = build_services(load_settings(_env_file=None, secret_key="for proofs only " * 3))
+        found = prove_sweep(database, services.delivery_context)
+        services.database.close()
         return found
 
 

@@ -11,16 +11,16 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.editions import digest
-from nif.editions.messages import MailWriter
 from nif.editions.models import Edition
 from nif.editions.schedule import DigestSchedule, Slot
 from nif.links import Links
-from nif.mail.message import TemplateRenderer
+from nif.mail.message import MailWriter, TemplateRenderer
 from nif.settings import load_settings
 from nif.stories.drafts import create_draft
 from nif.stories.publishing import publish_story
 from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import MailingList
+from nif.tokens import Tokens
 from tests.factories import story_copy
 from tests.prove.wall import DAY, moment
 
@@ -35,7 +35,7 @@ class House:
     """The lists, and what its schedulers work with."""
 
     database: Database
-    desk: MailWriter
+    mail_writer: MailWriter
     list_ids: Sequence[int]
     keep: Keep
 
@@ -54,13 +54,15 @@ def found(
     settings = load_settings(
         _env_file=None, env="testing", secret_key="a key for proofs that is quite long enough"
     )
-    desk = MailWriter(TemplateRenderer(settings), Links(settings.base_url))
+    mail_writer = MailWriter(
+        TemplateRenderer(settings), Links(settings.base_url), Tokens(settings.keys)
+    )
     with database.transaction() as session:
         ids = [
             create_list(session, ListSettings(f"list-{n}", "NIF", str(schedule), zone), now=now).id
             for n, (schedule, zone) in enumerate(lists)
         ]
-    return House(database, desk, ids, keep)
+    return House(database, mail_writer, ids, keep)
 
 
 def ticks(dues: Sequence[int], start: int, end: int, random: Random) -> Iterator[int]:
@@ -126,7 +128,7 @@ def _keep(
 ) -> None:
     mailing_list = session.get_one(MailingList, list_id)
     for slot in slots:
-        house.keep(session, mailing_list, slot, house.desk, now=now)
+        house.keep(session, mailing_list, slot, house.mail_writer, now=now)
 
 
 def _publish(database: Database, now: datetime) -> int:

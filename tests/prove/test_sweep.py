@@ -9,9 +9,9 @@ from tests.prove.sweep import COMMITS, REQUESTS, sweep
 
 @pytest.mark.parametrize("turn", COMMITS)
 def test_whatever_happens_at_a_commit_everyone_is_mailed_once(
-    database: Database, parts: Services, turn: str
+    database: Database, services: Services, turn: str
 ) -> None:
-    found = sweep(database, parts.courier, "commit", turn)
+    found = sweep(database, services.delivery_context, "commit", turn)
 
     assert found.pop("places") > 10
     assert not any(found[name] for name in found.keys() - {"at", "turn"})
@@ -19,9 +19,9 @@ def test_whatever_happens_at_a_commit_everyone_is_mailed_once(
 
 @pytest.mark.parametrize("turn", REQUESTS)
 def test_whatever_happens_to_a_request_everyone_is_mailed_once(
-    database: Database, parts: Services, turn: str
+    database: Database, services: Services, turn: str
 ) -> None:
-    found = sweep(database, parts.courier, "request", turn)
+    found = sweep(database, services.delivery_context, "request", turn)
 
     assert found.pop("places") == 3
     assert not any(found[name] for name in found.keys() - {"at", "turn"})

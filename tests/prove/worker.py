@@ -68,16 +68,16 @@ def _scale(request_seconds: float) -> None:
 
 def _made_ready(settings: Settings) -> Worker:
     """A worker to inherit: with its statements compiled, and without a connection."""
-    worker = Worker(parts := build_services(settings))
+    worker = Worker(services := build_services(settings))
     worker.events()
     worker.reconcile()
-    _deliver(worker, parts)
-    parts.database.close()
+    _deliver(worker, services)
+    services.database.close()
     return worker
 
 
-def _deliver(worker: Worker, parts: Services) -> None:
-    with parts.database.reading() as session:
+def _deliver(worker: Worker, services: Services) -> None:
+    with services.database.reading() as session:
         ready = list_deliverable_sends(session, now=utc_now())
     for send_id in ready:
         worker.deliver(send_id)

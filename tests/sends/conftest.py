@@ -34,9 +34,9 @@ def clock(now: datetime) -> Clock:
 
 
 @pytest.fixture
-def courier(parts: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
+def courier(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
     """Posts through the fake mailer, one batch at a time."""
-    return replace(parts.courier, mailer=mailer, clock=clock, concurrency=1)
+    return replace(services.delivery_context, mailer=mailer, clock=clock, concurrency=1)
 
 
 @pytest.fixture

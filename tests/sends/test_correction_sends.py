@@ -51,11 +51,11 @@ OURS = SendTerms(batch_size=2)
 
 
 def mailed(
-    session: Session, parts: Services, mailing_list: MailingList, **terms: timedelta
+    session: Session, services: Services, mailing_list: MailingList, **terms: timedelta
 ) -> Send:
     """The send of a digest of whatever is news to a list."""
     slot = Slot(NOON.date(), NOON)
-    edition = make_digest_of_slot(session, mailing_list, slot, parts.desk, now=NOON)
+    edition = make_digest_of_slot(session, mailing_list, slot, services.mail_writer, now=NOON)
     assert edition is not None
     send = plan_send(session, edition, replace(OURS, **terms), now=NOON)
     assert send is not None
@@ -80,13 +80,13 @@ def corrected(
     return session.scalars(select(StoryNote).order_by(StoryNote.id.desc()).limit(1)).one()
 
 
-def mail_what_is_due(session: Session, parts: Services, *, now: datetime = LATER) -> list[Send]:
+def mail_what_is_due(session: Session, services: Services, *, now: datetime = LATER) -> list[Send]:
     """What the worker's job does."""
     due = list_notes_to_mail(session, now=now)
     return [
         one
         for each in due
-        for one in plan_correction_sends(session, each, parts.desk, OURS, now=now)
+        for one in plan_correction_sends(session, each, services.mail_writer, OURS, now=now)
     ]
 
 
@@ -124,13 +124,13 @@ def wrong(session: Session) -> Revision:
 
 
 def test_it_is_an_edition_of_its_own_beside_the_days_digest(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
-    digest = mailed(session, parts, daily).edition
+    digest = mailed(session, services, daily).edition
     note = corrected(session, wrong)
 
-    (send,) = mail_what_is_due(session, parts, now=NOON + 2 * HOUR)
+    (send,) = mail_what_is_due(session, services, now=NOON + 2 * HOUR)
 
     edition, message = send.edition, send.edition.as_message()
     assert (edition.slot, edition.note_id) == (digest.slot, note.id)
@@ -145,9 +145,9 @@ def test_it_is_an_edition_of_its_own_beside_the_days_digest(
         assert f"/newsletters/daily/2026-11-20/correction-{note.id}" in form
         assert f"/articles/palisade-sells-nothing#note-{note.id}" in form or "#note-" in form
         assert "%nif.unsubscribe%" in form
-        assert parts.settings.postal_address in form
+        assert services.settings.postal_address in form
     assert list_carried_notes(session, edition) == [note]
-    assert mail_what_is_due(session, parts) == []
+    assert mail_what_is_due(session, services) == []
     assert list_due_corrections(session, daily, now=LATER) == []
 
 
@@ -160,17 +160,17 @@ def test_it_is_an_edition_of_its_own_beside_the_days_digest(
 )
 def test_what_no_longer_stands_is_told_as_what_it_is(
     session: Session,
-    parts: Services,
+    services: Services,
     daily: MailingList,
     wrong: Revision,
     kind: ChangeKind,
     subject: str,
     says: str,
 ) -> None:
-    mailed(session, parts, daily)
+    mailed(session, services, daily)
     corrected(session, wrong, kind)
 
-    message = mail_what_is_due(session, parts)[0].edition.as_message()
+    message = mail_what_is_due(session, services)[0].edition.as_message()
 
     assert message.subject.startswith(subject)
     assert says in " ".join(message.text.split())
@@ -179,12 +179,12 @@ def test_what_no_longer_stands_is_told_as_what_it_is(
 
 
 def test_what_is_less_than_serious_waits_for_the_digest(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
-    mailed(session, parts, daily)
+    mailed(session, services, daily)
     note = corrected(session, wrong, severity=NoteSeverity.SIGNIFICANT)
 
-    assert mail_what_is_due(session, parts) == []
+    assert mail_what_is_due(session, services) == []
     assert [told.note for told in list_due_corrections(session, daily, now=LATER)] == [note]
 
 
@@ -197,32 +197,32 @@ def test_what_is_less_than_serious_waits_for_the_digest(
 )
 def test_whoever_was_or_may_have_been_or_will_be_mailed_is_told(
     session: Session,
-    parts: Services,
+    services: Services,
     daily: MailingList,
     wrong: Revision,
     state: SendState,
     told: Sequence[str],
 ) -> None:
     readers(session, daily, *"abcdefgh")
-    send = mailed(session, parts, daily)
+    send = mailed(session, services, daily)
     send.state = state
     posted(
         session, send, BatchState.ACCEPTED, BatchState.HELD, BatchState.PLANNED, BatchState.INTENT
     )
     corrected(session, wrong)
 
-    made = mail_what_is_due(session, parts)
+    made = mail_what_is_due(session, services)
 
     assert audience(session, *made) == [f"{name}@example.com" for name in told]
 
 
 def test_whoever_was_certainly_not_mailed_or_is_no_reader_any_more_is_not_told(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     *unmailed, last = names = "abcdefghijk"[: len(DeliveryOutcome) + 1]
     readers(session, daily, *names)
     gone = a_subscription(session, daily, "gone@example.com")
-    send = mailed(session, parts, daily)
+    send = mailed(session, services, daily)
     readers(session, daily, "late")
     readers(session, a_list(session, slug="other"), "elsewhere")
     rows = session.scalars(select(Delivery).where(Delivery.send_id == send.id)).all()
@@ -231,11 +231,11 @@ def test_whoever_was_certainly_not_mailed_or_is_no_reader_any_more_is_not_told(
     gone.state = SubscriptionState.LEFT
     corrected(session, wrong)
 
-    assert audience(session, *mail_what_is_due(session, parts)) == [f"{last}@example.com"]
+    assert audience(session, *mail_what_is_due(session, services)) == [f"{last}@example.com"]
 
 
 def test_who_had_it_by_two_lists_is_told_by_one(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     weekly = a_list(session, slug="weekly")
     readers(session, daily, "ann", "bob")
@@ -251,10 +251,10 @@ def test_who_had_it_by_two_lists_is_told_by_one(
         )
     )
     for one in (daily, weekly):
-        mailed(session, parts, one)
+        mailed(session, services, one)
     note = corrected(session, wrong)
 
-    first, second = mail_what_is_due(session, parts)
+    first, second = mail_what_is_due(session, services)
 
     assert audience(session, first) == ["ann@example.com", "bob@example.com", "dee@example.com"]
     assert audience(session, second) == ["cy@example.com"]
@@ -264,21 +264,21 @@ def test_who_had_it_by_two_lists_is_told_by_one(
 
 
 def test_a_digest_that_can_still_be_taken_back_owes_nothing_yet(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
-    mailed(session, parts, daily, undo=2 * HOUR)
+    mailed(session, services, daily, undo=2 * HOUR)
     corrected(session, wrong)
 
-    assert mail_what_is_due(session, parts, now=NOON + HOUR) == []
-    assert len(mail_what_is_due(session, parts, now=NOON + 2 * HOUR)) == 1
+    assert mail_what_is_due(session, services, now=NOON + HOUR) == []
+    assert len(mail_what_is_due(session, services, now=NOON + 2 * HOUR)) == 1
 
 
 def test_a_list_that_had_the_right_version_is_told_nothing_and_each_correction_goes(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
-    mailed(session, parts, daily)
+    mailed(session, services, daily)
     corrected(session, wrong)
     corrected(session, wrong, ChangeKind.RETRACTION, at=NOON + 2 * HOUR)
     other = a_list(session, slug="other", created_at=NOON - DAY)
@@ -286,12 +286,12 @@ def test_a_list_that_had_the_right_version_is_told_nothing_and_each_correction_g
     corrected(session, later, at=NOON + HOUR)
     readers(session, other, "bob")
     slot = Slot(LATER.date(), LATER)
-    edition = make_digest_of_slot(session, other, slot, parts.desk, now=LATER)
+    edition = make_digest_of_slot(session, other, slot, services.mail_writer, now=LATER)
     assert edition is not None
     assert len(edition.items) == 1
     plan_send(session, edition, now=LATER)
 
-    made = mail_what_is_due(session, parts)
+    made = mail_what_is_due(session, services)
 
     subjects = [send.edition.as_message().subject.partition(":")[0] for send in made]
     assert subjects == ["Correction", "Retraction"]
@@ -299,38 +299,40 @@ def test_a_list_that_had_the_right_version_is_told_nothing_and_each_correction_g
 
 
 def test_what_is_taken_back_is_told_by_the_next_digest_instead(
-    session: Session, parts: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
-    mailed(session, parts, daily)
+    mailed(session, services, daily)
     note = corrected(session, wrong)
-    (send,) = mail_what_is_due(session, parts, now=NOON + 2 * HOUR)
+    (send,) = mail_what_is_due(session, services, now=NOON + 2 * HOUR)
     edition = send.edition
 
     control.undo_send(session, send, now=NOON + 2 * HOUR)
     session.flush()
 
     assert edition.state is EditionState.WITHDRAWN
-    assert mail_what_is_due(session, parts) == []
+    assert mail_what_is_due(session, services) == []
     slot = Slot(LATER.date(), LATER)
-    digest = make_digest_of_slot(session, daily, slot, parts.desk, now=LATER)
+    digest = make_digest_of_slot(session, daily, slot, services.mail_writer, now=LATER)
     assert digest is not None
     assert list_carried_notes(session, digest) == [note]
     assert list_due_corrections(session, daily, now=LATER + DAY) == []
 
 
-def test_five_workers_at_once_plan_each_reader_once(database: Database, parts: Services) -> None:
+def test_five_workers_at_once_plan_each_reader_once(database: Database, services: Services) -> None:
     with database.transaction() as session:
         wrong = a_story(session, headline="Palisade Sells", at=NOON - HOUR)
         for slug in ("daily", "weekly"):
             mailing_list = a_list(session, slug=slug)
             subscriptions(session, mailing_list, 5)
-            mailed(session, parts, mailing_list)
+            mailed(session, services, mailing_list)
         note_id = corrected(session, wrong).id
 
     def work(_: int) -> int:
         with database.transaction() as session:
-            return len(plan_correction_sends(session, note_id, parts.desk, OURS, now=LATER))
+            return len(
+                plan_correction_sends(session, note_id, services.mail_writer, OURS, now=LATER)
+            )
 
     with ThreadPoolExecutor(5) as threads:
         assert sum(threads.map(work, range(5))) == 2
@@ -342,7 +344,11 @@ def test_five_workers_at_once_plan_each_reader_once(database: Database, parts: S
 
 
 def test_from_the_error_to_the_last_reader(
-    database: Database, parts: Services, courier: DeliveryContext, mailer: FakeMailer, clock: Clock
+    database: Database,
+    services: Services,
+    courier: DeliveryContext,
+    mailer: FakeMailer,
+    clock: Clock,
 ) -> None:
     """A had it by two lists, B left since, C had a right version, D was refused, E may have it."""
     mailer.refuses.add("d@example.com")
@@ -356,8 +362,8 @@ def test_from_the_error_to_the_last_reader(
         readers(session, daily, "b", "d")
         readers(session, monthly, "c")
         readers(session, held, "e")
-        sends = [mailed(session, parts, one).id for one in (daily, weekly)]
-        uncertain = mailed(session, parts, held).id
+        sends = [mailed(session, services, one).id for one in (daily, weekly)]
+        uncertain = mailed(session, services, held).id
     for send_id in sends:
         deliver_send(courier, send_id)
     mailer.raises.append(Uncertain("no answer"))
@@ -367,7 +373,7 @@ def test_from_the_error_to_the_last_reader(
         note_id = corrected(session, wrong).id
         slot = Slot(NOON.date(), NOON + 2 * HOUR)
         right = make_digest_of_slot(
-            session, get_list(session, "monthly"), slot, parts.desk, now=slot.due_at
+            session, get_list(session, "monthly"), slot, services.mail_writer, now=slot.due_at
         )
         assert right is not None
         sends.append(plan_send(session, right, now=NOON + 2 * HOUR).id)
@@ -378,9 +384,9 @@ def test_from_the_error_to_the_last_reader(
     clock.now = LATER
 
     with pytest.raises(KeyboardInterrupt):
-        plan_and_die(database, parts, note_id)
+        plan_and_die(database, services, note_id)
     with database.transaction() as session:
-        made = [send.id for send in mail_what_is_due(session, parts)]
+        made = [send.id for send in mail_what_is_due(session, services)]
     for send_id in made:
         deliver_send(courier, send_id)
         deliver_send(courier, send_id)
@@ -391,9 +397,9 @@ def test_from_the_error_to_the_last_reader(
     assert current_page_version(database) > before
 
 
-def plan_and_die(database: Database, parts: Services, note_id: int) -> None:
+def plan_and_die(database: Database, services: Services, note_id: int) -> None:
     with database.transaction() as session:
-        plan_correction_sends(session, note_id, parts.desk, OURS, now=LATER)
+        plan_correction_sends(session, note_id, services.mail_writer, OURS, now=LATER)
         raise KeyboardInterrupt
 
 

@@ -26,14 +26,14 @@ BEFORE = NOON.replace(hour=6)
 UNDO = timedelta(seconds=30)
 
 
-def made_by_hand(parts: Services, *, now: datetime) -> int:
+def made_by_hand(services: Services, *, now: datetime) -> int:
     """A send of an edition with two stories that a person made and sent."""
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         mailing_list = a_list(session)
         subscriptions(session, mailing_list, 3)
         for _ in range(2):
             a_story(session, at=now - timedelta(hours=1))
-        edition = digest.make_digest_now(session, mailing_list, parts.desk, now=now)
+        edition = digest.make_digest_now(session, mailing_list, services.mail_writer, now=now)
         send = plan_send(session, edition, SendTerms(undo=UNDO), now=now)
         assert send is not None
         return send.id
@@ -44,8 +44,10 @@ def take_back(database: Database, send_id: int, *, now: datetime) -> None:
         control.undo_send(session, control.get_send(session, send_id), now=now)
 
 
-def remake(session: Session, parts: Services, *, now: datetime) -> Edition:
-    return digest.make_digest_now(session, get_list(session, "daily"), parts.desk, now=now)
+def remake(session: Session, services: Services, *, now: datetime) -> Edition:
+    return digest.make_digest_now(
+        session, get_list(session, "daily"), services.mail_writer, now=now
+    )
 
 
 def rows(database: Database) -> list[int]:
@@ -54,80 +56,80 @@ def rows(database: Database) -> list[int]:
         return [session.scalar(select(func.count()).select_from(one)) or 0 for one in kinds]
 
 
-def test_nothing_is_posted_while_it_can_be_taken_back(parts: Services) -> None:
-    send_id = made_by_hand(parts, now=NOON)
+def test_nothing_is_posted_while_it_can_be_taken_back(services: Services) -> None:
+    send_id = made_by_hand(services, now=NOON)
 
-    assert get(parts.database, send_id).starts_at == NOON + UNDO
-    assert claim_next(parts.database, send_id, now=NOON + UNDO - timedelta(seconds=1)) is None
-    assert claim_next(parts.database, send_id, now=NOON + UNDO) is not None
+    assert get(services.database, send_id).starts_at == NOON + UNDO
+    assert claim_next(services.database, send_id, now=NOON + UNDO - timedelta(seconds=1)) is None
+    assert claim_next(services.database, send_id, now=NOON + UNDO) is not None
 
 
-def test_what_was_taken_back_leaves_no_trace_in_the_ledger(parts: Services) -> None:
-    send_id = made_by_hand(parts, now=NOON)
-    with parts.database.transaction() as session:
+def test_what_was_taken_back_leaves_no_trace_in_the_ledger(services: Services) -> None:
+    send_id = made_by_hand(services, now=NOON)
+    with services.database.transaction() as session:
         leases.begin_lease(session, send_id, now=NOON)
-    assert rows(parts.database) == [1, 1, 3, 1]
+    assert rows(services.database) == [1, 1, 3, 1]
 
-    take_back(parts.database, send_id, now=NOON)
-    assert rows(parts.database) == [0, 0, 0, 0]
+    take_back(services.database, send_id, now=NOON)
+    assert rows(services.database) == [0, 0, 0, 0]
 
 
-def test_after_its_slot_an_edition_is_withdrawn_and_can_be_made_again(parts: Services) -> None:
-    take_back(parts.database, made_by_hand(parts, now=NOON), now=NOON)
+def test_after_its_slot_an_edition_is_withdrawn_and_can_be_made_again(services: Services) -> None:
+    take_back(services.database, made_by_hand(services, now=NOON), now=NOON)
 
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         edition = session.scalars(select(Edition)).one()
         assert edition.state is EditionState.WITHDRAWN
         assert (edition.items, edition.message, edition.content_hash) == ([], None, None)
         due = digest.list_due_slots(session, edition.mailing_list, now=NOON)
         assert NOON.date() not in [slot.day for slot in due]
 
-    with parts.database.transaction() as session:
-        again = remake(session, parts, now=NOON + timedelta(minutes=5))
+    with services.database.transaction() as session:
+        again = remake(session, services, now=NOON + timedelta(minutes=5))
         assert (again.id, again.state, len(again.items)) == (edition.id, EditionState.FROZEN, 2)
         assert plan_send(session, again, now=NOON) is not None
 
 
-def test_before_its_slot_the_edition_is_gone_and_the_slot_makes_its_own(parts: Services) -> None:
-    take_back(parts.database, made_by_hand(parts, now=BEFORE), now=BEFORE)
+def test_before_its_slot_the_edition_is_gone_and_the_slot_makes_its_own(services: Services) -> None:
+    take_back(services.database, made_by_hand(services, now=BEFORE), now=BEFORE)
 
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         assert session.scalars(select(Edition)).all() == []
         mailing_list = get_list(session, "daily")
         slots = digest.list_due_slots(session, mailing_list, now=NOON)
         assert NOON.date() in [slot.day for slot in slots]
         slot = Slot(NOON.date(), NOON.replace(hour=7, minute=30))
         edition = digest.make_digest_of_slot(
-            session, mailing_list, slot, parts.desk, now=slot.due_at
+            session, mailing_list, slot, services.mail_writer, now=slot.due_at
         )
         assert edition is not None
         assert (edition.state, len(edition.items)) == (EditionState.FROZEN, 2)
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_once_a_batch_was_claimed_it_is_too_late(parts: Services, released: bool) -> None:
-    send_id = made_by_hand(parts, now=NOON)
-    taken = claimed(parts.database, send_id, now=NOON + UNDO)
+def test_once_a_batch_was_claimed_it_is_too_late(services: Services, released: bool) -> None:
+    send_id = made_by_hand(services, now=NOON)
+    taken = claimed(services.database, send_id, now=NOON + UNDO)
     if released:
-        release(parts.database, taken)
+        release(services.database, taken)
 
     with pytest.raises(Conflict, match="too late to take it back"):
-        take_back(parts.database, send_id, now=NOON + UNDO)
-    assert rows(parts.database) == [1, 1, 3, 1]
-    with parts.database.reading() as session:
+        take_back(services.database, send_id, now=NOON + UNDO)
+    assert rows(services.database) == [1, 1, 3, 1]
+    with services.database.reading() as session:
         assert session.scalars(select(Edition.state)).one() is EditionState.FROZEN
 
 
-def test_the_other_sends_of_the_house_stay_as_they_are(parts: Services) -> None:
-    send_id = made_by_hand(parts, now=NOON)
-    with parts.database.transaction() as session:
+def test_the_other_sends_of_the_house_stay_as_they_are(services: Services) -> None:
+    send_id = made_by_hand(services, now=NOON)
+    with services.database.transaction() as session:
         weekly = a_list(session, "weekly", schedule="weekly mon 07:30")
         subscriptions(session, weekly, 2)
-        edition = digest.make_digest_now(session, weekly, parts.desk, now=NOON)
+        edition = digest.make_digest_now(session, weekly, services.mail_writer, now=NOON)
         assert plan_send(session, edition, now=NOON) is not None
-    take_back(parts.database, send_id, now=NOON)
+    take_back(services.database, send_id, now=NOON)
 
-    assert rows(parts.database) == [1, 1, 2, 0]
-    with parts.database.reading() as session:
+    assert rows(services.database) == [1, 1, 2, 0]
+    with services.database.reading() as session:
         frozen = select(Edition).where(Edition.state == EditionState.FROZEN)
         assert len(session.scalars(frozen).one().items) == 2

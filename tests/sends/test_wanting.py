@@ -29,8 +29,10 @@ def a_reader(session: Session, daily: MailingList, name: str, *tags: str) -> Sub
     return made
 
 
-def sent(session: Session, parts: Services, daily: MailingList, *, now: object = NOON) -> Send:
-    edition = make_digest_of_slot(session, daily, Slot(now.date(), now), parts.desk, now=now)
+def sent(session: Session, services: Services, daily: MailingList, *, now: object = NOON) -> Send:
+    edition = make_digest_of_slot(
+        session, daily, Slot(now.date(), now), services.mail_writer, now=now
+    )
     send = plan_send(session, session.get_one(Edition, edition.id), now=now)
     assert send is not None
     return send
@@ -43,7 +45,7 @@ def readers(session: Session, send: Send) -> list[str]:
 
 
 def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
-    session: Session, parts: Services, daily: MailingList
+    session: Session, services: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "all")
     a_reader(session, daily, "ai", "ai")
@@ -59,19 +61,21 @@ def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
     choose_tags(session, elsewhere, ["deals"], HERE, now=NOON)
     a_story(session, at=NOON - HOUR, tags=["Deals"])
 
-    send = sent(session, parts, daily)
+    send = sent(session, services, daily)
 
     assert readers(session, send) == ["all", "deals", "both"]
     assert send.audience == 3
-    assert readers(session, sent(session, parts, other)) == ["ai"]
+    assert readers(session, sent(session, services, other)) == ["ai"]
 
 
 def test_what_counts_is_what_the_story_is_about_as_it_is_pinned(
-    session: Session, parts: Services, daily: MailingList
+    session: Session, services: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "ai", "ai")
     story = a_story(session, at=NOON - HOUR, tags=["AI"])
-    edition = make_digest_of_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
+    edition = make_digest_of_slot(
+        session, daily, Slot(NOON.date(), NOON), services.mail_writer, now=NOON
+    )
     session.get_one(Revision, story.id).tags = [["deals", "Deals"]]
 
     send = plan_send(session, edition, now=NOON)
@@ -81,31 +85,33 @@ def test_what_counts_is_what_the_story_is_about_as_it_is_pinned(
 
 
 def test_corrections_go_to_whoever_was_mailed_the_error(
-    session: Session, parts: Services, daily: MailingList
+    session: Session, services: Services, daily: MailingList
 ) -> None:
     """A significant one in a digest, a serious one by itself, whatever was chosen since."""
     had_it = a_reader(session, daily, "had-it")
     a_reader(session, daily, "never", "touring")
     story, another = (a_story(session, at=NOON - HOUR, tags=["AI"]) for _ in range(2))
-    first = sent(session, parts, daily)
+    first = sent(session, services, daily)
     assert readers(session, first) == ["had-it"]
     choose_tags(session, had_it, ["touring"], HERE, now=NOON)
 
     corrected(session, story, ChangeKind.CORRECTION, NoteSeverity.SIGNIFICANT)
-    second = sent(session, parts, daily, now=NOON + DAY)
+    second = sent(session, services, daily, now=NOON + DAY)
     assert readers(session, second) == ["had-it"]
 
     corrected(session, another, ChangeKind.RETRACTION, NoteSeverity.SERIOUS)
-    (third,) = mail_what_is_due(session, parts, now=LATER + DAY)
+    (third,) = mail_what_is_due(session, services, now=LATER + DAY)
     assert readers(session, third) == ["had-it"]
 
 
 def test_where_nobody_chose_the_plan_asks_one_question_more(
-    session: Session, parts: Services, daily: MailingList
+    session: Session, services: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "all")
     a_story(session, at=NOON - HOUR)
-    edition = make_digest_of_slot(session, daily, Slot(NOON.date(), NOON), parts.desk, now=NOON)
+    edition = make_digest_of_slot(
+        session, daily, Slot(NOON.date(), NOON), services.mail_writer, now=NOON
+    )
     asked: list[str] = []
     event.listen(
         session.connection(),

@@ -44,15 +44,22 @@ def lists(database):
         a_subscription(session, daily, "known@example.com")
 
 
-def test_each_wish_gets_the_mail_that_it_calls_for(database, parts, lists):
+def test_each_wish_gets_the_mail_that_it_calls_for(database, services, lists):
     with database.transaction() as session:
         suppress_address(
             session, "gone@example.com", SuppressionReason.BOUNCED, source="", now=NOON
         )
     for who in ("ann", "known", "gone"):
-        ask(database, parts.pen, f"{who}@example.com")
-        ask(database, parts.pen, f"{who}@example.org", door=SignupKind.LINK, list_id=0)
-    ask(database, parts.pen, "known@example.com", door=SignupKind.LINK, list_id=0, now=NOON + DAY)
+        ask(database, services.mail_writer, f"{who}@example.com")
+        ask(database, services.mail_writer, f"{who}@example.org", door=SignupKind.LINK, list_id=0)
+    ask(
+        database,
+        services.mail_writer,
+        "known@example.com",
+        door=SignupKind.LINK,
+        list_id=0,
+        now=NOON + DAY,
+    )
 
     assert mails(database) == [
         ("ann@example.com", "Confirm: NIF Daily"),
@@ -63,17 +70,17 @@ def test_each_wish_gets_the_mail_that_it_calls_for(database, parts, lists):
 
 
 def test_one_mail_a_day_whatever_the_door_and_what_waits_is_answered_the_next(
-    database, parts, lists
+    database, services, lists
 ):
     for door, list_id in ((SignupKind.JOIN, 1), (SignupKind.JOIN, 2), (SignupKind.LINK, 0)):
-        ask(database, parts.pen, "known@example.com", door=door, list_id=list_id)
+        ask(database, services.mail_writer, "known@example.com", door=door, list_id=list_id)
     assert len(mails(database)) == 1
     assert tray(database) == [(None, NOON + DAY)] * 2
 
-    process_signups(database.transaction, parts.pen, clock=lambda: NOON + DAY - SECOND)
+    process_signups(database.transaction, services.mail_writer, clock=lambda: NOON + DAY - SECOND)
     assert len(mails(database)) == 1
-    process_signups(database.transaction, parts.pen, clock=lambda: NOON + DAY)
-    process_signups(database.transaction, parts.pen, clock=lambda: NOON + 2 * DAY)
+    process_signups(database.transaction, services.mail_writer, clock=lambda: NOON + DAY)
+    process_signups(database.transaction, services.mail_writer, clock=lambda: NOON + 2 * DAY)
     assert [subject for _, subject in mails(database)][1:] in (
         ["Confirm: NIF Weekly", "Your subscription"],
         ["Your subscription", "Confirm: NIF Weekly"],
@@ -81,22 +88,22 @@ def test_one_mail_a_day_whatever_the_door_and_what_waits_is_answered_the_next(
     assert tray(database) == []
 
 
-def test_who_confirms_none_of_three_is_held_until_a_person_decides(database, parts, lists):
+def test_who_confirms_none_of_three_is_held_until_a_person_decides(database, services, lists):
     for day in range(4):
-        ask(database, parts.pen, now=NOON + day * DAY)
+        ask(database, services.mail_writer, now=NOON + day * DAY)
     assert len(mails(database)) == 3
     assert tray(database) == [(HoldReason.ADDRESS, None)]
 
     with database.transaction() as session:
         row = session.scalars(select(Signup)).one()
         row.why, row.let_through = None, True
-        process_signup(session, row, parts.pen, now=NOON + 5 * DAY)
+        process_signup(session, row, services.mail_writer, now=NOON + 5 * DAY)
     assert len(mails(database)) == 4
 
 
-def test_what_is_held_is_not_mailed(database, parts, lists):
-    ask(database, parts.pen, odd=HoldReason.TRAP)
-    ask(database, parts.pen, "bob@mailinator.com")
+def test_what_is_held_is_not_mailed(database, services, lists):
+    ask(database, services.mail_writer, odd=HoldReason.TRAP)
+    ask(database, services.mail_writer, "bob@mailinator.com")
 
     assert mails(database) == []
     with database.reading() as session:
@@ -108,32 +115,34 @@ def test_what_is_held_is_not_mailed(database, parts, lists):
         assert session.scalars(select(Subscription).where(pending)).all() == []
 
 
-def test_what_cannot_be_answered_keeps_nobody_from_their_mail(database, parts, lists):
+def test_what_cannot_be_answered_keeps_nobody_from_their_mail(database, services, lists):
     class Broken:
-        stationery = tokens = links = None
+        renderer = tokens = links = None
 
     with pytest.raises(AttributeError):
         ask(database, Broken())
-    ask(database, parts.pen, "bob@example.com", now=NOON + SECOND)
+    ask(database, services.mail_writer, "bob@example.com", now=NOON + SECOND)
     assert [address for address, _ in mails(database)] == ["bob@example.com"]
 
-    process_signups(database.transaction, parts.pen, clock=lambda: NOON + timedelta(minutes=6))
+    process_signups(
+        database.transaction, services.mail_writer, clock=lambda: NOON + timedelta(minutes=6)
+    )
     assert [address for address, _ in mails(database)] == ["bob@example.com", "ann@example.com"]
 
 
-def test_nothing_that_a_stranger_typed_is_mailed(database, parts, lists):
+def test_nothing_that_a_stranger_typed_is_mailed(database, services, lists):
     """The mail to an address is the same, whatever else was typed and wherever it came from."""
 
     def words(text):
         return [word for word in text.split() if "://" not in word]
 
-    ask(database, parts.pen)
+    ask(database, services.mail_writer)
     for n, text in enumerate(one for one in payloads() if "\0" not in one):
         with database.transaction() as session:
             given = wish(f"r{n}@gmail.com", network=f"10.{n % 256}.{n // 256}.0/24")
             where = type(given.where)(text[:300], given.where.network, text)
             queue_signup(session, type(given)(given.door, given.address, where, 1), now=NOON)
-    process_signups(database.transaction, parts.pen, clock=lambda: NOON, most=2000)
+    process_signups(database.transaction, services.mail_writer, clock=lambda: NOON, most=2000)
 
     with database.reading() as session:
         first, *others = session.scalars(select(TransactionalEmail).order_by(TransactionalEmail.id))

@@ -82,13 +82,15 @@ def test_a_person_switches_it_for_a_time(session):
     assert attack_mode.update_attack_mode(session, now=NOON + MINUTE)
 
 
-def test_admins_are_told_once_by_mail(session, parts):
+def test_admins_are_told_once_by_mail(session, services):
     for email, role in (("a@example.com", RoleName.ADMIN), ("e@example.com", RoleName.EDITOR)):
         an_account(session, role, email=email).password = "a hash"
     an_account(session, RoleName.ADMIN, email="new@example.com").password = None
     came(session, 500)
 
-    told = [watch_for_attack(session, parts.pen, now=NOON + n * MINUTE) for n in (1, 2, 3)]
+    told = [
+        watch_for_attack(session, services.mail_writer, now=NOON + n * MINUTE) for n in (1, 2, 3)
+    ]
 
     assert told == [True, False, False]
     (letter,) = session.scalars(select(TransactionalEmail))

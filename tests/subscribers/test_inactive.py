@@ -59,8 +59,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def courier(parts: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
-    return replace(parts.courier, mailer=mailer, clock=clock, concurrency=1)
+def courier(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
+    return replace(services.delivery_context, mailer=mailer, clock=clock, concurrency=1)
 
 
 def a_reader(session: Session, daily: MailingList, name: str, *, at: datetime = LONG_AGO) -> int:
@@ -104,13 +104,15 @@ def states(session: Session) -> dict[str, str]:
     }
 
 
-def asked(parts: Services, *names: str) -> RepermissionCampaign:
+def asked(services: Services, *names: str) -> RepermissionCampaign:
     """These readers, who are quiet, are being asked."""
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         daily = a_list(session)
         for name in names:
             a_reader(session, daily, name)
-        return inactive.start_repermission(session, daily, PLAN, parts.desk, TERMS, now=NOON)
+        return inactive.start_repermission(
+            session, daily, PLAN, services.mail_writer, TERMS, now=NOON
+        )
 
 
 def mail_all(courier: DeliveryContext, clock: Clock) -> None:
@@ -124,17 +126,17 @@ def mail_all(courier: DeliveryContext, clock: Clock) -> None:
 
 @contextmanager
 def again(
-    parts: Services, asking: RepermissionCampaign
+    services: Services, asking: RepermissionCampaign
 ) -> Iterator[tuple[Session, RepermissionCampaign]]:
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         yield session, session.get_one(RepermissionCampaign, asking.id)
 
 
-def let_go(parts: Services, asking: RepermissionCampaign, *, now: datetime) -> None:
-    with again(parts, asking) as (session, found):
+def let_go(services: Services, asking: RepermissionCampaign, *, now: datetime) -> None:
+    with again(services, asking) as (session, found):
         people = sunset_policy.count_nonresponders(session, found, now=now)
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=people, now=now)
-    sunset_policy.unsubscribe_nonresponders(parts.database.transaction, asking.id, now=now)
+    sunset_policy.unsubscribe_nonresponders(services.database.transaction, asking.id, now=now)
 
 
 def test_quiet_is_who_was_here_for_long_and_did_nothing_that_only_a_reader_does(
@@ -174,13 +176,13 @@ def test_quiet_is_who_was_here_for_long_and_did_nothing_that_only_a_reader_does(
 
 
 def test_who_did_not_answer_is_let_go_and_nobody_else(
-    parts: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+    services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
     names = [*("silent", "stays", "clicks", "changes", "pauses", "leaves"), *("bounced", "blocked")]
     names += ["late", "spam", "put_off"]
     mailer.refuses.add("refused@example.com")
-    asking = asked(parts, *names, "refused", "early")
-    with parts.database.transaction() as session:
+    asking = asked(services, *names, "refused", "early")
+    with services.database.transaction() as session:
         ids = {name: on(session, one).subscriber_id for one, name in _ids(session)}
         # Before their turn came.
         record_consent(session, on(session, ids["early"]), ConsentAction.CHANGED, HERE, now=NOON)
@@ -190,7 +192,7 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
     assert sorted(mailer.addresses()) == sorted(f"{name}@example.com" for name in names)
     assert len(mailer.posted[0][1].headers) == 1
     then = clock()
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         assert list_sent_editions(session, get_list(session, "daily")) == []
         stay = on(session, ids["stays"])
         repermission.keep_subscription(session, stay, BY_LINK, now=then)
@@ -219,9 +221,9 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
         recount_campaign_answers(session, found, now=then)
         assert (found.answered, found.gone) == (1, 1)
 
-    let_go(parts, asking, now=then + 15 * DAY)
+    let_go(services, asking, now=then + 15 * DAY)
 
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         gone = {name for name, state in states(session).items() if state == "left"}
         assert gone == {"silent", "late", "leaves"}
         assert (found.state, found.let_go) == (RepermissionState.DONE, 2)
@@ -238,7 +240,7 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
         assert (found.answered, found.gone) == (1, 1)
         # It was our doing, and no sign of theirs.
         assert not inactive.is_repermission_under_way(found)
-    made = certify_send(parts.database, _send_id(parts, asking), now=then)
+    made = certify_send(services.database, _send_id(services, asking), now=then)
     assert (made.faults, made.spoke, sum(made.refused.values())) == ([], 1, 1)
 
 
@@ -247,33 +249,33 @@ def _ids(session: Session) -> list[tuple[int, str]]:
     return [(one, address.partition("@")[0]) for one, address in session.execute(query)]
 
 
-def _send_id(parts: Services, asking: RepermissionCampaign) -> int:
-    with again(parts, asking) as (session, found):
+def _send_id(services: Services, asking: RepermissionCampaign) -> int:
+    with again(services, asking) as (session, found):
         return send_of_campaign(session, found).id
 
 
 def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
-    parts: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+    services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    asking = asked(parts, "silent", "leaves")
+    asking = asked(services, "silent", "leaves")
     mail_all(courier, clock)
     tokens = {
         copy.address.partition("@")[0]: copy.substitutions["%nif.answer%"].rpartition("/")[2]
         for _, _, copies in mailer.posted
         for copy in copies
     }
-    with parts.database.transaction() as session:
-        leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], parts.tokens)
+    with services.database.transaction() as session:
+        leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         unsubscribe.unsubscribe_from_list(session, leaves, HERE, now=clock())
-    let_go(parts, asking, now=NOON + 20 * DAY)
+    let_go(services, asking, now=NOON + 20 * DAY)
 
-    with parts.database.transaction() as session:
-        late = repermission.get_subscription_to_keep(session, tokens["silent"], parts.tokens)
+    with services.database.transaction() as session:
+        late = repermission.get_subscription_to_keep(session, tokens["silent"], services.tokens)
         assert late.state is SubscriptionState.LEFT
         told = list_consent_receipts(session, late.subscriber_id)[-1]
         assert told["how"].startswith("by us: the reader was asked")
         repermission.keep_subscription(session, late, BY_LINK, now=NOON + 30 * DAY)
-        leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], parts.tokens)
+        leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         with pytest.raises(Expired):
             repermission.keep_subscription(session, leaves, BY_LINK, now=NOON + 30 * DAY)
         assert states(session) == {"silent": "confirmed", "leaves": "left"}
@@ -282,22 +284,22 @@ def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
 
 
 def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
-    parts: Services,
+    services: Services,
     courier: DeliveryContext,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sunset_policy, "DELIVERIES_PER_BATCH", 2)
-    asking = asked(parts, *(f"r{n}" for n in range(6)))
+    asking = asked(services, *(f"r{n}" for n in range(6)))
     mail_all(courier, clock)
     then = NOON + 20 * DAY
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         assert sunset_policy.unsubscribe_nonresponder_batch(session, asking.id, now=then)
-    with Session(parts.database.engine) as killed:
+    with Session(services.database.engine) as killed:
         sunset_policy.unsubscribe_nonresponder_batch(killed, asking.id, now=then)
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         assert list(states(session).values()) == ["left"] * 2 + ["confirmed"] * 4
         with pytest.raises(Conflict, match="under way"):
             sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
@@ -305,9 +307,9 @@ def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
         repermission.keep_subscription(session, on(session, fourth), BY_LINK, now=then)
 
         assert sunset_policy.list_unsubscribing_campaigns(session) == [asking.id]
-    sunset_policy.unsubscribe_nonresponders(parts.database.transaction, asking.id, now=then)
+    sunset_policy.unsubscribe_nonresponders(services.database.transaction, asking.id, now=then)
 
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         expected = ["left"] * 3 + ["confirmed"] + ["left"] * 2
         assert list(states(session).values()) == expected
         assert (found.let_go, found.state) == (5, RepermissionState.DONE)
@@ -316,51 +318,51 @@ def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
 
 
 def test_who_answers_in_the_very_moment_of_being_let_go_is_a_reader_in_the_end(
-    parts: Services, courier: DeliveryContext, clock: Clock
+    services: Services, courier: DeliveryContext, clock: Clock
 ) -> None:
-    asking = asked(parts, "ann")
+    asking = asked(services, "ann")
     mail_all(courier, clock)
     then = NOON + 20 * DAY
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=1, now=then)
         token = repermission.repermission_token(
-            session.scalars(select(Subscriber.id)).one(), found.list_id, parts.tokens
+            session.scalars(select(Subscriber.id)).one(), found.list_id, services.tokens
         )
 
     def answer() -> None:
-        with parts.database.transaction() as session:
-            mine = repermission.get_subscription_to_keep(session, token, parts.tokens)
+        with services.database.transaction() as session:
+            mine = repermission.get_subscription_to_keep(session, token, services.tokens)
             repermission.keep_subscription(session, mine, BY_LINK, now=then)
 
     with ThreadPoolExecutor(1) as pool:
-        with parts.database.transaction() as session:
+        with services.database.transaction() as session:
             sunset_policy.unsubscribe_nonresponder_batch(session, asking.id, now=then)
             # It waits for the row, and finds itself let go.
             answering = pool.submit(answer)
         answering.result()
 
-    with parts.database.transaction() as session:
+    with services.database.transaction() as session:
         assert states(session) == {"ann": "confirmed"}
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.left_count) == (1, 0)
 
 
 def test_stopping_lets_nobody_go_and_then_it_can_be_begun_anew(
-    parts: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+    services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    asking = asked(parts, "ann", "bo")
-    with again(parts, asking) as (session, _), pytest.raises(Conflict, match="asked already"):
+    asking = asked(services, "ann", "bo")
+    with again(services, asking) as (session, _), pytest.raises(Conflict, match="asked already"):
         inactive.start_repermission(
-            session, get_list(session, "daily"), PLAN, parts.desk, TERMS, now=NOON + DAY
+            session, get_list(session, "daily"), PLAN, services.mail_writer, TERMS, now=NOON + DAY
         )
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         inactive.stop_repermission(session, found, now=NOON)
         with pytest.raises(Conflict):
             inactive.stop_repermission(session, found, now=NOON)
     mail_all(courier, clock)
     assert mailer.addresses() == []
 
-    with again(parts, asking) as (session, found):
+    with again(services, asking) as (session, found):
         with pytest.raises(Conflict):
             sunset_policy.start_unsubscribing_nonresponders(
                 session, found, expected=9, now=NOON + 300 * DAY
@@ -368,8 +370,14 @@ def test_stopping_lets_nobody_go_and_then_it_can_be_begun_anew(
         daily = get_list(session, "daily")
         few, hasty = replace(PLAN, people=1), replace(PLAN, wait_days=3)
         with pytest.raises(MoreThanExpected):
-            inactive.start_repermission(session, daily, few, parts.desk, TERMS, now=NOON + DAY)
+            inactive.start_repermission(
+                session, daily, few, services.mail_writer, TERMS, now=NOON + DAY
+            )
         with pytest.raises(Invalid):
-            inactive.start_repermission(session, daily, hasty, parts.desk, TERMS, now=NOON + DAY)
-        assert inactive.start_repermission(session, daily, PLAN, parts.desk, TERMS, now=NOON + DAY)
+            inactive.start_repermission(
+                session, daily, hasty, services.mail_writer, TERMS, now=NOON + DAY
+            )
+        assert inactive.start_repermission(
+            session, daily, PLAN, services.mail_writer, TERMS, now=NOON + DAY
+        )
         assert get_list(session, "daily").confirmed_count == 2

@@ -25,13 +25,13 @@ ENDING = {"account.sign_out_everywhere"}
 
 
 @pytest.fixture
-def samples(database: Database, parts: Services) -> dict[str, Any]:
+def samples(database: Database, services: Services) -> dict[str, Any]:
     """Something for every kind of argument in an address."""
     with database.transaction() as session:
         colleague = an_account(session, email="colleague@example.com")
         save_profile(session, colleague, ProfileInput("Ed", is_public=True), wanted="ed")
         story = create_draft(session, story_copy(), author_id=None, now=NOON)
-        send = a_send(session, parts, "ann@example.com")
+        send = a_send(session, services, "ann@example.com")
         published = a_story(session)
         return {
             "story_id": story.id,

@@ -167,9 +167,9 @@ def test_factors_are_changed_only_shortly_after_signing_in(editor: FlaskClient, 
     ],
 )
 def test_who_needs_a_second_factor_sets_it_up_before_anything_else(
-    parts: Services, rule: SecondFactorRequirement, role: RoleName, asked: bool
+    services: Services, rule: SecondFactorRequirement, role: RoleName, asked: bool
 ) -> None:
-    strict = build_services(parts.settings.model_copy(update={"require_second_factor": rule}))
+    strict = build_services(services.settings.model_copy(update={"require_second_factor": rule}))
     app = without_tokens(build_app(strict))
     client = sign_in(app, enrolled(app, strict.database, role))
 

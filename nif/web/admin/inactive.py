@@ -75,9 +75,9 @@ def create(slug: str) -> ResponseReturnValue:
         wanted = _read_plan(typed)
         with transaction() as session:
             now, mailing_list = utc_now(), get_list(session, slug)
-            desk, terms = services().desk, services().terms_by_hand
+            mail_writer, terms = services().mail_writer, services().manual_send_terms
             asking = inactive.start_repermission(
-                session, mailing_list, wanted, desk, terms, now=now
+                session, mailing_list, wanted, mail_writer, terms, now=now
             )
             detail = {"asking": asking.id, "months": wanted.months, "days": wanted.wait_days}
             _record_campaign_action(session, "quiet_asked", slug, detail)
@@ -190,7 +190,7 @@ def _render_new(slug: str, typed: dict[str, str], problems: dict[str, str] | Non
             else inactive.count_inactive(session, mailing_list.id, plan.months, now=now),
             plan=plan,
             typed={**PLAN_DEFAULTS, **typed},
-            letter=inactive.draft_repermission_message(services().desk, mailing_list, plan),
+            letter=inactive.draft_repermission_message(services().mail_writer, mailing_list, plan),
             problems=problems or {},
         )
 

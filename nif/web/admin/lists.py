@@ -325,7 +325,7 @@ def _next_digest(
 ) -> ComposedDigest:
     if mailing_list.archived_at is not None:
         return ComposedDigest([], None)
-    return compose_digest(session, mailing_list, slot, services().desk, now=now)
+    return compose_digest(session, mailing_list, slot, services().mail_writer, now=now)
 
 
 def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:

@@ -82,7 +82,11 @@ def _compose_next(session: Session, mailing_list: MailingList, now: datetime) ->
     if mailing_list.archived_at is not None:
         return ComposedDigest([], None)
     return compose_digest(
-        session, mailing_list, next_slot_of_list(mailing_list, now=now), services().desk, now=now
+        session,
+        mailing_list,
+        next_slot_of_list(mailing_list, now=now),
+        services().mail_writer,
+        now=now,
     )
 
 
@@ -135,10 +139,10 @@ def _freeze_and_plan(slug: str, shown_hash: str, now: datetime) -> int:
     nothing is stored.
     """
     with transaction() as session:
-        edition = make_digest_now(session, get_list(session, slug), services().desk, now=now)
+        edition = make_digest_now(session, get_list(session, slug), services().mail_writer, now=now)
         if edition.content_hash != shown_hash:
             raise DigestChanged
-        send = plan_manual_send(session, edition, services().terms_by_hand, at=now, now=now)
+        send = plan_manual_send(session, edition, services().manual_send_terms, at=now, now=now)
         detail = {"list": slug}
         record_audit_entry(
             session,
@@ -172,7 +176,7 @@ def _render_confirm_send(slug: str, *, changed: bool = False) -> str:
             "admin/next_digest/confirm_send.html",
             preview=preview,
             mailing_list=preview.mailing_list,
-            undo=services().terms_by_hand.undo,
+            undo=services().manual_send_terms.undo,
             no_subscribers_message=NO_SUBSCRIBERS,
             has_tag_choices=has_tag_choices(session, preview.mailing_list.id),
             changed=changed,
@@ -182,12 +186,12 @@ def _render_confirm_send(slug: str, *, changed: bool = False) -> str:
 def _preview_send(session: Session, mailing_list: MailingList, now: datetime) -> SendNowPreview:
     edition = _find_todays_edition(session, mailing_list, now)
     today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
-    slot, desk = Slot(today, now), services().desk
+    slot, mail_writer = Slot(today, now), services().mail_writer
     is_over = edition or mailing_list.archived_at is not None
     digest = (
         ComposedDigest([], None)
         if is_over
-        else compose_digest(session, mailing_list, slot, desk, now=now)
+        else compose_digest(session, mailing_list, slot, mail_writer, now=now)
     )
     next_slot = next_slot_of_list(mailing_list, now=now)
     return SendNowPreview(

@@ -87,9 +87,9 @@ def create(slug: str, run_id: int) -> ResponseReturnValue:
             now = utc_now()
             run = imports.get_import(session, get_list(session, slug).id, run_id, lock=True)
             per_hour = _read_per_hour(typed)
-            terms = replace(services().terms_by_hand, within=_longest_duration())
+            terms = replace(services().manual_send_terms, within=_longest_duration())
             asked = repermission.start_import_repermission(
-                session, run, services().desk, per_hour, terms, now=now
+                session, run, services().mail_writer, per_hour, terms, now=now
             )
             detail = {"import": run.id, "asking": asked.id, "an_hour": per_hour}
             record_audit_entry(
@@ -112,7 +112,7 @@ def create(slug: str, run_id: int) -> ResponseReturnValue:
 
 
 def _longest_duration() -> timedelta:
-    return repermission.max_campaign_duration(services().times.unconfirmed)
+    return repermission.max_campaign_duration(services().retention_periods.unconfirmed)
 
 
 def _estimate_hours(people: int, per_hour: str) -> float | None:
@@ -145,7 +145,7 @@ def _render_new(
             run=run,
             why_not=why_not or (None if people else repermission.NOBODY_UNCONFIRMED),
             people=people,
-            letter=repermission.draft_import_confirmation(services().desk, run),
+            letter=repermission.draft_import_confirmation(services().mail_writer, run),
             per_hour=per_hour,
             least=least,
             most=MAX_MAILS_PER_HOUR,

@@ -104,7 +104,7 @@ def measure_send_progress(
     state = send_status.describe_send_state(
         send, counts, breaker_is_open=breaker is not None, now=now
     )
-    limits = services.courier.limits
+    limits = services.delivery_context.limits
     untouched = send.state in OPEN_STATES and not _has_been_posted(session, send)
     facts = (state, send.cause, breaker and breaker.cause, counts.uncertain > 0, untouched)
     return SendProgress(
@@ -365,7 +365,7 @@ def _render_show(
             progress=measure_send_progress(session, send, services(), now=now),
             trouble=send_status.explain_pause(send),
             evidence=gather_evidence(session, send),
-            patience=services().patience,
+            patience=services().reconciliation_timing,
             refused=list_refused_deliveries(session, send),
             reported=send_status.label_event_counts(reported),
             rates=reputation.send_rates(reported),

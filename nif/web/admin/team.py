@@ -162,7 +162,7 @@ def _apply_to_account(account_id: int, action: AccountAction, success: str) -> R
 
 def _queue_invitation(session: Session, account: Account, now: datetime) -> None:
     """Queue the email with the invitation link."""
-    message = services().stationery.write(
+    message = services().renderer.render(
         "invitation",
         person=account.name,
         role=ROLE_LABELS[account.role],

@@ -65,7 +65,7 @@ def answer(report_id: int) -> ResponseReturnValue:
                 session, me, what, kind="report", subject=report_id, detail=said, now=now
             )
             if contact:
-                message = services().stationery.write(
+                message = services().renderer.render(
                     "report_answered",
                     headline=reader_reports.get_reported_headline(session, found),
                     link=links().story(found.story.slug),

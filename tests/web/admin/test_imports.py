@@ -46,9 +46,9 @@ def send(admin: FlaskClient, data: bytes, name: str = "readers.csv") -> str:
 
 @pytest.mark.usefixtures("daily")
 def test_a_file_is_looked_at_checked_imported_reported_and_undone(
-    admin: FlaskClient, database: Database, parts: Services
+    admin: FlaskClient, database: Database, services: Services
 ) -> None:
-    worker = Worker(parts)
+    worker = Worker(services)
     at = send(admin, FILE)
     page = admin.get(at).text
     assert "Semicolon ;" in page

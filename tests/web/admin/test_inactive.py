@@ -31,12 +31,12 @@ def quiet_readers(database: Database, count: int) -> None:
             one.confirmed_at = one.subscriber.created_at = long_ago
 
 
-def deliver(parts: Services, database: Database) -> Send:
+def deliver(services: Services, database: Database) -> Send:
     """The undo window is over, and the worker does its work."""
     with database.transaction() as session:
         session.execute(update(Send).values(starts_at=utc_now() - timedelta(seconds=1)))
         send = session.scalars(select(Send)).one()
-    Worker(parts).deliver(send.id)
+    Worker(services).deliver(send.id)
     return send
 
 
@@ -48,7 +48,7 @@ def deeds(database: Database) -> list[str]:
 
 
 def test_they_are_counted_asked_stay_and_the_others_are_let_go(
-    admin: FlaskClient, client: FlaskClient, database: Database, parts: Services
+    admin: FlaskClient, client: FlaskClient, database: Database, services: Services
 ) -> None:
     quiet_readers(database, 3)
     assert "Not counted yet" in admin.get(AT).text
@@ -66,7 +66,7 @@ def test_they_are_counted_asked_stay_and_the_others_are_let_go(
     assert admin.post(f"{AT}/repermission", data={**PLAN, "people": "3"}).status_code == 303
     again = admin.post(f"{AT}/repermission", data={**PLAN, "people": "3"}, follow_redirects=True)
     assert "being asked already" in again.text
-    send = deliver(parts, database)
+    send = deliver(services, database)
     with database.reading() as session:
         mails = session.scalars(select(OutboxMail)).all()
         assert len(mails) == 3
@@ -88,7 +88,7 @@ def test_they_are_counted_asked_stay_and_the_others_are_let_go(
     )
     assert admin.post(f"{AT}/unsubscribe", data={"people": "1"}).status_code == 422
     assert admin.post(f"{AT}/unsubscribe", data={"people": "2"}).status_code == 303
-    Worker(parts).askings()
+    Worker(services).askings()
     told = text_of(admin.get(AT).text)
     assert "Stayed 1 pressed the button" in told
     assert "Let go 2 without an answer" in told
@@ -123,7 +123,7 @@ def test_it_can_be_stopped_and_what_was_cancelled_lets_nobody_go(
 
 
 def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
-    admin: FlaskClient, client: FlaskClient, database: Database, parts: Services
+    admin: FlaskClient, client: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
         run = an_import(session, a_list(session), "ann@example.com", "bo@example.com")
@@ -138,7 +138,7 @@ def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
     assert admin.post(f"{at}/repermission", data={"per_hour": "6000"}).status_code == 303
     again = admin.post(f"{at}/repermission", data={"per_hour": "6000"}, follow_redirects=True)
     assert "asked already" in again.text
-    deliver(parts, database)
+    deliver(services, database)
     with database.reading() as session:
         mails = session.scalars(select(OutboxMail)).all()
         texts = {mail.text for mail in mails}
@@ -147,7 +147,7 @@ def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
     link = next(word for word in texts.pop().split() if "/confirm/" in word)
     client.post(link.removeprefix("http://127.0.0.1:8000"))
 
-    Worker(parts).askings()
+    Worker(services).askings()
     told = text_of(admin.get(at).text)
     assert "Mailed 2 have the question" in told
     assert "Confirmed 1 pressed the button" in told

@@ -152,10 +152,10 @@ def test_an_estimate_is_shown_only_once_batches_are_done(
 
 
 def test_send_limits_are_shown_instead_of_an_estimate(
-    app: Flask, admin: FlaskClient, database: Database, parts: Services
+    app: Flask, admin: FlaskClient, database: Database, services: Services
 ) -> None:
-    limited = parts.settings.model_copy(update={"send_rate": 14.0, "send_per_day": 2000})
-    app.extensions["nif"] = replace(parts, settings=limited)
+    limited = services.settings.model_copy(update={"send_rate": 14.0, "send_per_day": 2000})
+    app.extensions["nif"] = replace(services, settings=limited)
 
     page = text_of(admin.get(planned(database)).text)
 
@@ -365,15 +365,15 @@ def test_an_unknown_send_is_not_found(admin: FlaskClient, where: str) -> None:
 
 
 def test_an_undone_correction_is_left_to_the_next_digest(
-    admin: FlaskClient, database: Database, parts: Services
+    admin: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
         daily = a_list(session)
         readers(session, daily, "ann", "bob")
         wrong = a_story(session, at=NOON - HOUR)
-        mailed(session, parts, daily)
+        mailed(session, services, daily)
         corrected(session, wrong)
-        (send,) = mail_what_is_due(session, parts)
+        (send,) = mail_what_is_due(session, services)
         path = send.edition.path
     address = f"/admin/sends/{send.id}"
 

@@ -64,10 +64,10 @@ def test_an_empty_house_says_how_subscribers_come(admin: FlaskClient) -> None:
 
 
 def test_a_subscribers_page_tells_their_story(
-    admin: FlaskClient, database: Database, parts: Services
+    admin: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
-        send = a_send(session, parts, "ann@example.com")
+        send = a_send(session, services, "ann@example.com")
         on = session.scalars(select(Subscription)).one()
         agreed = ConsentContext("/subscribe", "192.0.2.0/24", "I would like mail.")
         record_consent(session, on, ConsentAction.CONFIRMED, agreed, now=NOON)
@@ -83,10 +83,10 @@ def test_a_subscribers_page_tells_their_story(
 
 
 def test_acts_are_asked_about_recorded_and_shown(
-    admin: FlaskClient, database: Database, parts: Services
+    admin: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
-        slug = a_send(session, parts, "ann@example.com").mailing_list.slug
+        slug = a_send(session, services, "ann@example.com").mailing_list.slug
     one = "/admin/subscribers/1"
     assert "Take off this list?" in admin.get(f"{one}/unsubscribe/{slug}").text
     admin.post(f"{one}/unsubscribe/{slug}")

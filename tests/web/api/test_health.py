@@ -15,10 +15,10 @@ def test_a_house_in_order_is_alive_and_ready(client: FlaskClient) -> None:
 
 
 def test_a_database_without_tables_is_not_ready(tmp_path: Path) -> None:
-    parts = build_services(load_settings(_env_file=None, instance_dir=tmp_path))
-    client = build_app(parts).test_client()
+    services = build_services(load_settings(_env_file=None, instance_dir=tmp_path))
+    client = build_app(services).test_client()
 
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
     assert "not migrated" in client.get("/readyz").text
-    parts.database.close()
+    services.database.close()

@@ -38,11 +38,11 @@ def send(desk: FlaskClient, data: bytes, name: str = "wall.jpg", **words: str) -
     return desk.post(NEW, data=fields, content_type="multipart/form-data")
 
 
-def added(desk: FlaskClient, parts: Services, **words: str) -> str:
+def added(desk: FlaskClient, services: Services, **words: str) -> str:
     """The address of a picture whose files are made."""
     answer = send(desk, a_file(), **words)
     assert answer.status_code == 303, text_of(answer.text)
-    make_due_renditions(parts.database.transaction, parts.storage, clock=utc_now)
+    make_due_renditions(services.database.transaction, services.storage, clock=utc_now)
     return answer.location
 
 
@@ -61,14 +61,14 @@ def test_the_empty_library_says_what_to_do(desk: FlaskClient) -> None:
     )
 
 
-def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, parts: Services) -> None:
+def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, services: Services) -> None:
     answer = send(desk, with_exif(6))
     assert answer.status_code == 303
     waiting = desk.get(answer.location)
     assert "Being prepared." in waiting.text
     assert "Being prepared" in desk.get("/newsroom/pictures/").text
 
-    make_due_renditions(parts.database.transaction, parts.storage, clock=utc_now)
+    make_due_renditions(services.database.transaction, services.storage, clock=utc_now)
 
     page = desk.get(answer.location)
     assert "Being prepared." not in page.text
@@ -97,9 +97,9 @@ def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, parts: Service
     ids=["empty", "svg", "bomb", "truncated", "polyglot", "large"],
 )
 def test_a_file_that_is_not_taken_is_told_beside_its_field(
-    app: Flask, desk: FlaskClient, parts: Services, data: bytes, words: str
+    app: Flask, desk: FlaskClient, services: Services, data: bytes, words: str
 ) -> None:
-    object.__setattr__(parts.settings, "media_largest", 300_000)
+    object.__setattr__(services.settings, "media_largest", 300_000)
 
     answer = send(desk, data, "holiday.jpg", caption="Typed & kept")
 
@@ -107,9 +107,9 @@ def test_a_file_that_is_not_taken_is_told_beside_its_field(
     assert words in answer.text
     assert 'id="file-problem"' in answer.text
     assert "Typed &amp; kept" in answer.text
-    with parts.database.reading() as session:
+    with services.database.reading() as session:
         assert session.scalars(select(Picture)).all() == []
-    assert not list(parts.settings.instance_dir.glob("media/**/*.*"))
+    assert not list(services.settings.instance_dir.glob("media/**/*.*"))
 
 
 def test_no_file_and_no_words_are_told_at_once(desk: FlaskClient) -> None:
@@ -190,9 +190,9 @@ def test_the_same_file_leads_to_where_it_is(desk: FlaskClient, database: Databas
     assert the_picture(database).alt == "A red wall"
 
 
-def test_what_an_editor_types_is_never_markup(desk: FlaskClient, parts: Services) -> None:
+def test_what_an_editor_types_is_never_markup(desk: FlaskClient, services: Services) -> None:
     words = dict.fromkeys(("alt", "credit", "licence", "caption"), HOSTILE)
-    address = added(desk, parts, **words, credit_url="https://example.com/?q=%22><script>")
+    address = added(desk, services, **words, credit_url="https://example.com/?q=%22><script>")
 
     for place in (address, "/newsroom/pictures/", f"{address}/delete"):
         page = desk.get(place).text
@@ -227,9 +227,9 @@ def test_older_pictures_are_on_further_pages_and_words_find_some(
 
 
 def test_a_picture_is_described_and_cut_anew(
-    desk: FlaskClient, parts: Services, database: Database
+    desk: FlaskClient, services: Services, database: Database
 ) -> None:
-    address = added(desk, parts)
+    address = added(desk, services)
     before = desk.get(address).text
 
     changes = edit(alt="A wall in two colours", focus_x="12.5", focus_y="0", source_type="by_ai")
@@ -241,7 +241,7 @@ def test_a_picture_is_described_and_cut_anew(
     assert (picture.focus_x, picture.focus_y, picture.edits) == (0.125, 0, 1)
     assert picture.crops == {"card": [0.1, 0.2, 0.305]}
     assert "Being cut anew." in desk.get(address).text
-    make_due_renditions(parts.database.transaction, parts.storage, clock=utc_now)
+    make_due_renditions(services.database.transaction, services.storage, clock=utc_now)
     after = desk.get(address).text
     assert "Made by AI." in after
     assert 'value="30.5"' in after
@@ -292,8 +292,8 @@ def test_a_picture_that_someone_else_saved_meanwhile_keeps_both(
     assert desk.post(address, data=edit(alt="Mine", edits="1")).status_code == 303
 
 
-def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, parts: Services) -> None:
-    address = added(desk, parts)
+def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, services: Services) -> None:
+    address = added(desk, services)
     name = re.findall(r"/media/[0-9a-f]{40}\.\w+", desk.get(address).text)[0]
     assert "Delete this picture?" in desk.get(f"{address}/delete").text
 
@@ -302,7 +302,7 @@ def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, parts: Services)
     assert "The picture is deleted." in answer.text
     assert desk.get(address).status_code == 404
     assert desk.get(name).status_code == 404
-    assert not list(parts.settings.instance_dir.glob("media/**/*.*"))
+    assert not list(services.settings.instance_dir.glob("media/**/*.*"))
 
 
 def test_a_picture_that_a_story_shows_stays(desk: FlaskClient, database: Database) -> None:

@@ -15,27 +15,27 @@ from nif.signups.requests import process_signups
 from nif.tokens import TokenPurpose
 
 
-def ticket(parts: Services, *, age: int = 10) -> str:
-    return parts.tokens.make(TokenPurpose.FORM, int(time()) - age)
+def ticket(services: Services, *, age: int = 10) -> str:
+    return services.tokens.make(TokenPurpose.FORM, int(time()) - age)
 
 
-def subscribe(client: FlaskClient, parts: Services, email: str, **fields: str) -> TestResponse:
+def subscribe(client: FlaskClient, services: Services, email: str, **fields: str) -> TestResponse:
     """Send the form, and have the worker answer it."""
-    form = {"email": email, "list": "daily", "ticket": ticket(parts), **fields}
+    form = {"email": email, "list": "daily", "ticket": ticket(services), **fields}
     answer = client.post("/subscribe", data=form)
-    have_answered(parts)
+    have_answered(services)
     return answer
 
 
-def have_answered(parts: Services) -> None:
+def have_answered(services: Services) -> None:
     """Have the worker answer what was asked for at the doors."""
-    process_signups(parts.database.transaction, parts.pen, clock=utc_now)
+    process_signups(services.database.transaction, services.mail_writer, clock=utc_now)
 
 
-def ask_for_link(client: FlaskClient, parts: Services, email: str) -> TestResponse:
+def ask_for_link(client: FlaskClient, services: Services, email: str) -> TestResponse:
     """The same for the link to a reader's own page."""
-    answer = client.post("/preferences", data={"email": email, "ticket": ticket(parts)})
-    have_answered(parts)
+    answer = client.post("/preferences", data={"email": email, "ticket": ticket(services)})
+    have_answered(services)
     return answer
 
 

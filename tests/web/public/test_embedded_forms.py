@@ -51,15 +51,15 @@ def test_only_the_form_for_frames_may_stand_in_one(client: FlaskClient) -> None:
 
 
 def test_what_the_frame_answers_stays_in_it(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    assert client.post(FRAME, data={"email": "ann", "ticket": ticket(parts)}).status_code == 422
-    slip = client.post(FRAME, data={"email": "ann@gmial.com", "ticket": ticket(parts)})
+    assert client.post(FRAME, data={"email": "ann", "ticket": ticket(services)}).status_code == 422
+    slip = client.post(FRAME, data={"email": "ann@gmial.com", "ticket": ticket(services)})
     assert ("frame-ancestors *" in str(slip.headers), "ann@gmail.com" in slip.text) == (True, True)
 
-    data = {"email": "ann@example.com", "ticket": ticket(parts), "list": "daily", "page": "/x"}
+    data = {"email": "ann@example.com", "ticket": ticket(services), "list": "daily", "page": "/x"}
     answer = client.post(FRAME, data=data, headers={"Origin": "https://blog.example"})
-    have_answered(parts)
+    have_answered(services)
 
     assert (answer.status_code, answer.location) == (303, f"{FRAME}?asked=1")
     assert "Set-Cookie" not in answer.headers
@@ -71,36 +71,36 @@ def test_what_the_frame_answers_stays_in_it(
 
 
 def test_the_frame_has_the_defences_of_the_form(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    for given in ({"ticket": ticket(parts, age=0)}, {"ticket": ""}, {"website": "x"}):
+    for given in ({"ticket": ticket(services, age=0)}, {"ticket": ""}, {"website": "x"}):
         client.post(FRAME, data={"email": "bot@example.com", **given})
 
-    have_answered(parts)
+    have_answered(services)
     assert letters(session) == []
 
 
 def embedded(
-    client: FlaskClient, parts: Services, database: Database, **given: str
+    client: FlaskClient, services: Services, database: Database, **given: str
 ) -> TestResponse:
     """What the plain form of a list posts."""
     with database.reading() as session:
-        key = parts.tokens.make(TokenPurpose.EMBED, get_list(session, "daily").id)
+        key = services.tokens.make(TokenPurpose.EMBED, get_list(session, "daily").id)
     origin = given.pop("origin", "https://blog.example:8443/")
     data = {"list": "daily", "key": key, "email": "ann@example.com", "website": "", **given}
     answer = client.post("/subscribe", data=data, headers={"Origin": origin})
-    have_answered(parts)
+    have_answered(services)
     return answer
 
 
 def test_the_plain_form_needs_no_ticket_and_tells_its_site(
-    client: FlaskClient, parts: Services, database: Database, session: Session
+    client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
-    answer = embedded(client, parts, database)
+    answer = embedded(client, services, database)
 
     assert (answer.status_code, answer.location) == (303, "/subscribe/check-your-inbox")
     assert sources(session) == ["https://blog.example:8443"]
-    embedded(client, parts, database, origin="null", email="bea@example.com")
+    embedded(client, services, database, origin="null", email="bea@example.com")
     assert sources(session)[1:] == ["another site"]
 
 
@@ -109,27 +109,27 @@ def test_the_plain_form_needs_no_ticket_and_tells_its_site(
 )
 def test_the_plain_form_opens_no_other_door(
     client: FlaskClient,
-    parts: Services,
+    services: Services,
     database: Database,
     session: Session,
     given: dict[str, str],
 ) -> None:
-    embedded(client, parts, database, **given)
+    embedded(client, services, database, **given)
 
     assert letters(session) == []
 
 
 def test_in_an_attack_both_forms_ask_for_proof_on_a_page_of_ours(
-    client: FlaskClient, parts: Services, database: Database, session: Session
+    client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     with database.transaction() as writing:
         now = utc_now()
         attack_mode.enable_attack_mode(writing, until=now + timedelta(hours=1), who="Ada", now=now)
 
-    framed = client.post(FRAME, data={"email": "ann@example.com", "ticket": ticket(parts)})
-    have_answered(parts)
+    framed = client.post(FRAME, data={"email": "ann@example.com", "ticket": ticket(services)})
+    have_answered(services)
 
-    for page in (client.get(FRAME), framed, embedded(client, parts, database)):
+    for page in (client.get(FRAME), framed, embedded(client, services, database)):
         assert page.status_code == 200
         assert 'name="challenged"' in page.text
     assert "frame-ancestors *" in framed.headers["Content-Security-Policy"]
@@ -138,11 +138,11 @@ def test_in_an_attack_both_forms_ask_for_proof_on_a_page_of_ours(
 
 
 def test_the_form_of_a_list_that_has_ended_says_so_wherever_it_stands(
-    client: FlaskClient, parts: Services, database: Database, session: Session
+    client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     with database.transaction() as writing:
         archive_list(writing, get_list(writing, "private"), now=NOON)
-    data = {"email": "ann@example.com", "ticket": ticket(parts), "list": "private"}
+    data = {"email": "ann@example.com", "ticket": ticket(services), "list": "private"}
 
     for answer in (
         client.get(FRAME),

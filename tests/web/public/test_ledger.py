@@ -35,7 +35,7 @@ KEYS = "/.well-known/nif-transparency-key.json"
 
 
 @pytest.fixture
-def signed(database: Database, parts: Services) -> None:
+def signed(database: Database, services: Services) -> None:
     """Three entries and a checkpoint, as the worker makes it."""
     with database.transaction() as session:
         session.add(
@@ -44,7 +44,7 @@ def signed(database: Database, parts: Services) -> None:
             )
         )
         some_entries(session, 3)
-    Worker(parts).checkpoint()
+    Worker(services).checkpoint()
 
 
 def test_an_empty_ledger_says_so(client: FlaskClient) -> None:
@@ -109,9 +109,9 @@ def test_what_stands_in_an_entry_is_never_markup(client: FlaskClient, database: 
 
 
 def test_what_is_about_no_story_is_named(
-    client: FlaskClient, database: Database, parts: Services
+    client: FlaskClient, database: Database, services: Services
 ) -> None:
-    record_policies(parts)
+    record_policies(services)
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Lumen <b>Sync</b>"))
         revision = a_story(session, headline="Palisade Sells")
@@ -175,15 +175,15 @@ def test_what_came_later_can_be_fetched_alone(
     assert ["size" in orjson.loads(line) for line in later.splitlines()] == [False, True]
 
 
-def test_the_worker_signs_when_the_ledger_has_grown(parts: Services, database: Database) -> None:
+def test_the_worker_signs_when_the_ledger_has_grown(services: Services, database: Database) -> None:
     assert "checkpoint" in dict(PERIODIC_JOBS)
-    Worker(parts).checkpoint()
+    Worker(services).checkpoint()
     with database.transaction() as session:
         assert session.get(LedgerCheckpoint, 1) is None
         some_entries(session, 1)
 
     for _ in range(2):
-        Worker(parts).checkpoint()
+        Worker(services).checkpoint()
 
     with database.reading() as session:
         assert session.get(LedgerCheckpoint, 1) is not None

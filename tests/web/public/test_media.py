@@ -22,9 +22,9 @@ def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 def test_a_file_is_kept_by_whoever_has_it_and_runs_nothing(
-    client: FlaskClient, parts: Services
+    client: FlaskClient, services: Services
 ) -> None:
-    parts.storage.put(NAME, b"a file")
+    services.storage.put(NAME, b"a file")
 
     answer = client.get(f"/media/{NAME}")
 
@@ -53,8 +53,8 @@ def test_a_file_is_kept_by_whoever_has_it_and_runs_nothing(
         NAME.replace(".webp", ".master"),
     ],
 )
-def test_nothing_else_is_served(client: FlaskClient, parts: Services, name: str) -> None:
-    parts.storage.put(NAME.replace(".webp", ".master"), b"a master")
+def test_nothing_else_is_served(client: FlaskClient, services: Services, name: str) -> None:
+    services.storage.put(NAME.replace(".webp", ".master"), b"a master")
 
     answer = client.get(f"/media/{name}")
 
@@ -64,13 +64,13 @@ def test_nothing_else_is_served(client: FlaskClient, parts: Services, name: str)
 
 def test_pictures_from_elsewhere_are_let_in_by_the_setting_alone(settings: Settings) -> None:
     base = "https://media.example.com/nif"
-    parts = build_services(settings.model_copy(update={"media_base_url": base}))
-    app = nif_app.build_app(parts)
+    services = build_services(settings.model_copy(update={"media_base_url": base}))
+    app = nif_app.build_app(services)
 
     policy = app.test_client().get("/healthz").headers["Content-Security-Policy"]
     with app.app_context():
         address = app.jinja_env.globals["media"](NAME)
-    parts.database.close()
+    services.database.close()
 
     assert "img-src 'self' data: https://media.example.com;" in policy
-    assert address == parts.links.picture(NAME) == f"{base}/{NAME}"
+    assert address == services.links.picture(NAME) == f"{base}/{NAME}"

@@ -28,23 +28,25 @@ LEAD = "Palisade has sold 4,100 songs."
 
 
 @pytest.fixture
-def digest(database: Database, parts: Services) -> str:
+def digest(database: Database, services: Services) -> str:
     """The address of a digest to two readers with a story that is wrong, and one that is not."""
     with database.transaction() as session:
         daily = a_list(session)
         readers(session, daily, "ann", "bob")
         a_story(session, headline="Palisade Sells", lead=LEAD, at=NOON - HOUR)
         a_story(session, headline="All Is Well", at=NOON - 2 * HOUR)
-        mailed(session, parts, daily)
+        mailed(session, services, daily)
     return DIGEST
 
 
-def set_right(database: Database, parts: Services, kind: ChangeKind, severity: NoteSeverity) -> str:
+def set_right(
+    database: Database, services: Services, kind: ChangeKind, severity: NoteSeverity
+) -> str:
     """Correct the story, and send what is to go out by itself; the anchor of the note."""
     with database.transaction() as session:
         revision = session.get_one(Send, 1).edition.items[0].revision
         note = corrected(session, revision, kind, severity)
-        sends = mail_what_is_due(session, parts, now=LATER)
+        sends = mail_what_is_due(session, services, now=LATER)
         send_off(session, sends)
         return f"note-{note.id}"
 
@@ -57,10 +59,10 @@ def send_off(session: Session, sends: list[Send]) -> None:
 
 
 def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
-    client: FlaskClient, database: Database, parts: Services, digest: str
+    client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert client.get(f"{LATER:/newsletters/daily/%Y-%m-%d}/correction-1").status_code == 404
-    anchor = set_right(database, parts, ChangeKind.CORRECTION, NoteSeverity.SERIOUS)
+    anchor = set_right(database, services, ChangeKind.CORRECTION, NoteSeverity.SERIOUS)
     archive = client.get("/newsletters/daily/").text
 
     address = "/newsletters/daily/2026-11-21/correction-1"
@@ -75,10 +77,10 @@ def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
 
 
 def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
-    client: FlaskClient, database: Database, parts: Services, digest: str
+    client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert "Set right" not in client.get(digest).text
-    anchor = set_right(database, parts, ChangeKind.CORRECTION, NoteSeverity.MINOR)
+    anchor = set_right(database, services, ChangeKind.CORRECTION, NoteSeverity.MINOR)
 
     page = client.get(digest).text
 
@@ -88,9 +90,9 @@ def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
 
 
 def test_what_was_removed_is_not_read_in_the_archive_either(
-    client: FlaskClient, database: Database, parts: Services, digest: str
+    client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
-    set_right(database, parts, ChangeKind.REMOVAL, NoteSeverity.SERIOUS)
+    set_right(database, services, ChangeKind.REMOVAL, NoteSeverity.SERIOUS)
 
     page = client.get(digest).text
 
@@ -101,11 +103,11 @@ def test_what_was_removed_is_not_read_in_the_archive_either(
 
 
 def test_the_story_says_how_many_were_told(
-    client: FlaskClient, database: Database, parts: Services, digest: str
+    client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert "Mailed to" not in client.get("/articles/palisade-sells").text
 
-    set_right(database, parts, ChangeKind.CORRECTION, NoteSeverity.SERIOUS)
+    set_right(database, services, ChangeKind.CORRECTION, NoteSeverity.SERIOUS)
 
     for address in ("/articles/palisade-sells", "/corrections"):
         page = client.get(address, follow_redirects=True).text
@@ -113,10 +115,10 @@ def test_the_story_says_how_many_were_told(
 
 
 def test_retracted_text_is_struck_and_says_so_to_those_who_cannot_see_it(
-    client: FlaskClient, database: Database, parts: Services, digest: str
+    client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert "<del" not in client.get("/articles/palisade-sells").text
-    set_right(database, parts, ChangeKind.RETRACTION, NoteSeverity.SERIOUS)
+    set_right(database, services, ChangeKind.RETRACTION, NoteSeverity.SERIOUS)
 
     page = client.get("/articles/palisade-sells", follow_redirects=True).text
     notice, begins = page.index("We no longer stand by it"), page.index("Retracted text begins")

@@ -139,12 +139,14 @@ def test_the_block_is_the_same_in_every_channel(
 
 
 def test_the_block_is_the_same_in_the_mail(
-    story: Revision, database: Database, parts: Services
+    story: Revision, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
         now = NOON + timedelta(hours=1)
         mailing_list = a_list(session, slug="other")
-        digest = compose_digest(session, mailing_list, Slot(now.date(), now), parts.desk, now=now)
+        digest = compose_digest(
+            session, mailing_list, Slot(now.date(), now), services.mail_writer, now=now
+        )
     assert digest.message is not None
     for text in (flat(digest.message.text), words(digest.message.html)):
         assert list(sentences_in(text, story)) == [flat(one) for one in texts(story.block)]

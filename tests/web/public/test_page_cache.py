@@ -35,7 +35,7 @@ def test_publishing_is_seen_by_the_next_request(client: FlaskClient, database: D
 
 
 def test_each_reader_gets_a_ticket_of_their_own(
-    client: FlaskClient, database: Database, parts: Services
+    client: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
         a_list(session)
@@ -44,7 +44,7 @@ def test_each_reader_gets_a_ticket_of_their_own(
 
     assert FORM_TICKET_PLACEHOLDER not in page
     ticket = page.split('name="ticket" value="')[1].split('"')[0]
-    assert parts.tokens.open(TokenPurpose.FORM, ticket)
+    assert services.tokens.open(TokenPurpose.FORM, ticket)
 
 
 def test_a_page_that_is_not_there_is_not_kept(client: FlaskClient, database: Database) -> None:

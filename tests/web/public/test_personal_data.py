@@ -27,8 +27,8 @@ def subscription(database: Database) -> Subscription:
 
 
 @pytest.fixture
-def page(subscription: Subscription, parts: Services) -> str:
-    return f"/preferences/{preferences_token(subscription.subscriber_id, parts.tokens)}"
+def page(subscription: Subscription, services: Services) -> str:
+    return f"/preferences/{preferences_token(subscription.subscriber_id, services.tokens)}"
 
 
 def subscriber(session: Session) -> Any:
@@ -109,7 +109,7 @@ def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
 
 
 def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
-    client: FlaskClient, session: Session, parts: Services, page: str
+    client: FlaskClient, session: Session, services: Services, page: str
 ) -> None:
     assert ANN in client.get(f"{page}/forget").text
     assert subscriber(session) is not None
@@ -121,8 +121,8 @@ def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
         again = client.get(path)
         assert again.status_code == 404
         assert "will not write to you again" in again.text
-    same = subscribe(client, parts, "somebody@example.com")
-    answer = subscribe(client, parts, ANN)
+    same = subscribe(client, services, "somebody@example.com")
+    answer = subscribe(client, services, ANN)
     assert (answer.status_code, answer.location) == (same.status_code, same.location)
     assert ANN not in [one.address for one in letters(session)]
 

@@ -28,39 +28,43 @@ def subscription(database: Database) -> Subscription:
 
 
 @pytest.fixture
-def token(subscription: Subscription, parts: Services) -> str:
-    return preferences_token(subscription.subscriber_id, parts.tokens)
+def token(subscription: Subscription, services: Services) -> str:
+    return preferences_token(subscription.subscriber_id, services.tokens)
 
 
-def lists_of(session: Session, token: str, parts: Services) -> list[str]:
+def lists_of(session: Session, token: str, services: Services) -> list[str]:
     session.rollback()
-    subscriber = get_subscriber_by_token(session, token, parts.tokens)
+    subscriber = get_subscriber_by_token(session, token, services.tokens)
     return [one.slug for one, on in list_subscription_choices(session, subscriber) if on]
 
 
 def test_a_reader_changes_lists_and_is_told_so(
-    client: FlaskClient, session: Session, token: str, parts: Services
+    client: FlaskClient, session: Session, token: str, services: Services
 ) -> None:
     assert "ann@example.com" in client.get(f"/preferences/{token}").text
     saved = client.post(f"/preferences/{token}", data={"list": "weekly"}, follow_redirects=True)
 
     assert "Saved" in saved.text
-    assert lists_of(session, token, parts) == ["weekly"]
+    assert lists_of(session, token, services) == ["weekly"]
 
 
 def test_one_button_leaves_everything(
-    client: FlaskClient, session: Session, token: str, parts: Services
+    client: FlaskClient, session: Session, token: str, services: Services
 ) -> None:
     client.post(f"/preferences/{token}", data={"list": ["daily", "weekly"], "none": "1"})
 
-    assert lists_of(session, token, parts) == []
+    assert lists_of(session, token, services) == []
 
 
 def test_the_link_is_mailed_to_who_is_known_and_the_page_never_tells(
-    client: FlaskClient, session: Session, subscription: Subscription, token: str, parts: Services
+    client: FlaskClient,
+    session: Session,
+    subscription: Subscription,
+    token: str,
+    services: Services,
 ) -> None:
-    known = ask_for_link(client, parts, "Ann@example.com")
-    unknown = ask_for_link(client, parts, "bea@example.com")
+    known = ask_for_link(client, services, "Ann@example.com")
+    unknown = ask_for_link(client, services, "bea@example.com")
 
     assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
     assert [letter.address for letter in letters(session)] == ["ann@example.com"]
@@ -74,11 +78,11 @@ def test_a_token_for_leaving_does_not_open_the_page(
 
 
 def test_an_unknown_list_in_the_form_is_passed_over(
-    client: FlaskClient, session: Session, token: str, parts: Services
+    client: FlaskClient, session: Session, token: str, services: Services
 ) -> None:
     client.post(f"/preferences/{token}", data={"list": ["daily", "nope"]})
 
-    assert lists_of(session, token, parts) == ["daily"]
+    assert lists_of(session, token, services) == ["daily"]
 
 
 def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
@@ -106,7 +110,7 @@ def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
 
 
 def test_who_is_on_a_list_that_ended_is_told_and_can_leave(
-    client: FlaskClient, database: Database, session: Session, token: str, parts: Services
+    client: FlaskClient, database: Database, session: Session, token: str, services: Services
 ) -> None:
     with database.transaction() as writing:
         archive_list(writing, get_list(writing, "daily"), now=NOON)
@@ -114,5 +118,5 @@ def test_who_is_on_a_list_that_ended_is_told_and_can_leave(
     assert "It ended on 20 November 2026" in client.get(f"/preferences/{token}").text
     client.post(f"/preferences/{token}", data={"list": "weekly"})
 
-    assert lists_of(session, token, parts) == ["weekly"]
+    assert lists_of(session, token, services) == ["weekly"]
     assert "NIF Daily" not in client.get(f"/preferences/{token}").text

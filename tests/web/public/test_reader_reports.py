@@ -21,8 +21,8 @@ def story(database: Database) -> None:
         a_story(session, headline="Palisade Sells")
 
 
-def send(client: FlaskClient, parts: Services, **fields: str) -> TestResponse:
-    return client.post(AT, data={**SAID, "ticket": ticket(parts), **fields})
+def send(client: FlaskClient, services: Services, **fields: str) -> TestResponse:
+    return client.post(AT, data={**SAID, "ticket": ticket(services), **fields})
 
 
 def reports(database: Database) -> list[ReaderReport]:
@@ -36,9 +36,9 @@ def test_the_story_leads_to_the_form(client: FlaskClient) -> None:
 
 
 def test_a_report_is_kept_with_the_version_that_was_seen(
-    client: FlaskClient, parts: Services, database: Database
+    client: FlaskClient, services: Services, database: Database
 ) -> None:
-    answer = send(client, parts, email="ann@example.com")
+    answer = send(client, services, email="ann@example.com")
 
     assert answer.location.endswith(f"{AT}/thanks")
     (kept,) = reports(database)
@@ -58,9 +58,9 @@ def test_a_report_is_kept_with_the_version_that_was_seen(
     ],
 )
 def test_a_mistake_is_told_beside_its_field_and_nothing_is_lost(
-    client: FlaskClient, parts: Services, database: Database, fields: dict[str, str], field: str
+    client: FlaskClient, services: Services, database: Database, fields: dict[str, str], field: str
 ) -> None:
-    answer = send(client, parts, **{"text": "I was there.", **fields})
+    answer = send(client, services, **{"text": "I was there.", **fields})
 
     assert answer.status_code == 422
     assert f'id="{field}-problem"' in answer.text
@@ -69,36 +69,36 @@ def test_a_mistake_is_told_beside_its_field_and_nothing_is_lost(
 
 
 def test_who_is_too_quick_or_fills_in_what_nobody_sees_is_no_person(
-    client: FlaskClient, parts: Services, database: Database
+    client: FlaskClient, services: Services, database: Database
 ) -> None:
-    quick = send(client, parts, ticket=ticket(parts, age=0))
+    quick = send(client, services, ticket=ticket(services, age=0))
     assert quick.status_code == 422
-    assert send(client, parts, website="https://spam.example").status_code == 303
+    assert send(client, services, website="https://spam.example").status_code == 303
     assert reports(database) == []
 
 
 def test_a_network_reports_ten_times_an_hour(
-    client: FlaskClient, parts: Services, database: Database
+    client: FlaskClient, services: Services, database: Database
 ) -> None:
-    answers = [send(client, parts).status_code for _ in range(11)]
+    answers = [send(client, services).status_code for _ in range(11)]
 
     assert answers == [303] * 10 + [429]
     assert len(reports(database)) == 10
 
 
 def test_only_what_is_published_can_be_reported(
-    client: FlaskClient, parts: Services, database: Database
+    client: FlaskClient, services: Services, database: Database
 ) -> None:
     with database.transaction() as session:
         a_draft(session, headline="Not Yet")
 
     assert client.get("/articles/not-yet/report").status_code == 404
-    form = {**SAID, "ticket": ticket(parts)}
+    form = {**SAID, "ticket": ticket(services)}
     assert client.post("/articles/not-yet/report", data=form).status_code == 404
 
 
-def test_what_is_sent_is_shown_as_text(client: FlaskClient, parts: Services) -> None:
-    page = send(client, parts, kind="", text="</textarea><script>", email='"><i>')
+def test_what_is_sent_is_shown_as_text(client: FlaskClient, services: Services) -> None:
+    page = send(client, services, kind="", text="</textarea><script>", email='"><i>')
 
     assert "<script>" not in page.text.partition("<main")[2]
     assert '"><i>' not in page.text

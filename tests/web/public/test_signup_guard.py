@@ -62,8 +62,8 @@ def statements(database: Database) -> Iterator[list[str]]:
         event.remove(database.engine, "before_cursor_execute", hear)
 
 
-def send(client: FlaskClient, parts: Services, path: str, who: str, **more: str) -> TestResponse:
-    form = {"email": f"{who}@example.com", "ticket": ticket(parts), **more}
+def send(client: FlaskClient, services: Services, path: str, who: str, **more: str) -> TestResponse:
+    form = {"email": f"{who}@example.com", "ticket": ticket(services), **more}
     return client.post(path, data=form)
 
 
@@ -81,13 +81,13 @@ def held(session: Session) -> list[HoldReason | None]:
 
 @pytest.mark.parametrize("path", DOORS)
 def test_the_four_answers_are_the_same_to_the_byte_and_take_the_same_work(
-    client: FlaskClient, parts: Services, database: Database, path: str
+    client: FlaskClient, services: Services, database: Database, path: str
 ) -> None:
-    send(client, parts, path, "first")
+    send(client, services, path, "first")
     answers, work = [], []
     for who in FOUR:
         with statements(database) as said:
-            answer = send(client, parts, path, who)
+            answer = send(client, services, path, who)
         answers.append((seen(answer), seen(client.get(answer.location))))
         work.append(said)
 
@@ -102,12 +102,17 @@ def test_the_four_answers_are_the_same_to_the_byte_and_take_the_same_work(
     ("field", "why"), [("website", HoldReason.TRAP), ("ticket", HoldReason.HASTE)]
 )
 def test_who_is_caught_gets_the_same_page_and_is_held(
-    client: FlaskClient, parts: Services, session: Session, path: str, field: str, why: HoldReason
+    client: FlaskClient,
+    services: Services,
+    session: Session,
+    path: str,
+    field: str,
+    why: HoldReason,
 ) -> None:
-    like = send(client, parts, path, "ann")
-    caught = {"website": "https://example.com", "ticket": ticket(parts, age=0)}[field]
+    like = send(client, services, path, "ann")
+    caught = {"website": "https://example.com", "ticket": ticket(services, age=0)}[field]
 
-    answer = send(client, parts, path, "bot", **{field: caught})
+    answer = send(client, services, path, "bot", **{field: caught})
 
     assert seen(answer) == seen(like)
     assert held(session) == [None, why]
@@ -129,7 +134,7 @@ def proof_of(page: str) -> dict[str, str]:
 @pytest.mark.parametrize("path", DOORS)
 def test_in_an_attack_a_proof_opens_the_door_once(
     client: FlaskClient,
-    parts: Services,
+    services: Services,
     session: Session,
     attack: None,
     path: str,
@@ -138,9 +143,9 @@ def test_in_an_attack_a_proof_opens_the_door_once(
     monkeypatch.setattr("nif.web.public.signup_guard.MIN_FORM_SECONDS", 0)
     given = proof_of(client.get(path).text)
 
-    answers = [send(client, parts, path, who, **given) for who in ("ann", "bob")]
-    answers.append(send(client, parts, path, "cy", challenged="1"))
-    answers += [send(client, parts, path, "di", challenged="1", altcha="x")]
+    answers = [send(client, services, path, who, **given) for who in ("ann", "bob")]
+    answers.append(send(client, services, path, "cy", challenged="1"))
+    answers += [send(client, services, path, "di", challenged="1", altcha="x")]
 
     assert [seen(one) for one in answers] == [seen(answers[0])] * 4
     assert held(session) == [None, HoldReason.NO_PROOF, HoldReason.NO_PROOF, HoldReason.NO_PROOF]
@@ -148,15 +153,15 @@ def test_in_an_attack_a_proof_opens_the_door_once(
 
 @pytest.mark.parametrize("path", DOORS)
 def test_in_an_attack_a_form_without_a_challenge_is_handed_out_once_more(
-    client: FlaskClient, parts: Services, session: Session, attack: None, path: str
+    client: FlaskClient, services: Services, session: Session, attack: None, path: str
 ) -> None:
-    answer = send(client, parts, path, "ann")
+    answer = send(client, services, path, "ann")
 
     assert answer.status_code == 200
     assert 'value="ann@example.com"' in answer.text
     assert "Unusually many sign-ups" in answer.text
     assert held(session) == []
-    assert seen(send(client, parts, path, "ann", **proof_of(answer.text)))[0] == 303
+    assert seen(send(client, services, path, "ann", **proof_of(answer.text)))[0] == 303
     assert held(session) == [None], "who presses again at once is not too quick"
 
 
@@ -181,9 +186,9 @@ def test_the_widget_is_ours_and_may_run_its_worker(client: FlaskClient, attack: 
 
 
 def test_not_me_asks_by_its_page_and_is_done_by_its_button(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    subscribe(client, parts, "ann@example.com")
+    subscribe(client, services, "ann@example.com")
     found = re.search(r"(/not-me/\S+)", letters(session)[0].message["text"])
     assert found is not None
 

@@ -121,14 +121,16 @@ def test_a_card_on_the_front_page_loads_its_picture_when_it_is_seen(
 
 
 def test_a_digest_shows_the_picture_of_its_first_story_and_its_text_says_nothing_of_it(
-    database: Database, parts: Services
+    database: Database, services: Services
 ) -> None:
     first = illustrated(database)
     with database.transaction() as session:
         other = ready(session)
         a_story(session, at=NOON.replace(hour=1), picture_id=other.id)
         day = Slot(NOON.date(), NOON)
-        message = compose_digest(session, a_list(session), day, parts.desk, now=NOON).message
+        message = compose_digest(
+            session, a_list(session), day, services.mail_writer, now=NOON
+        ).message
 
     assert message is not None
     assert message.html.count("<img") == 1

@@ -29,8 +29,10 @@ def states(session: Session, address: str) -> list[SubscriptionState]:
     return found
 
 
-def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Services, session: Session) -> None:
-    assert subscribe(client, parts, "ann@example.com").location == "/subscribe/check-your-inbox"
+def test_a_reader_asks_and_confirms(
+    client: FlaskClient, services: Services, session: Session
+) -> None:
+    assert subscribe(client, services, "ann@example.com").location == "/subscribe/check-your-inbox"
     link = link_in(letters(session)[0], "confirm")
 
     assert b"Yes, subscribe me" in client.get(link).data
@@ -42,9 +44,9 @@ def test_a_reader_asks_and_confirms(client: FlaskClient, parts: Services, sessio
 
 
 def test_confirming_again_says_that_it_is_done(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    subscribe(client, parts, "ann@example.com")
+    subscribe(client, services, "ann@example.com")
     link = link_in(letters(session)[0], "confirm")
     client.post(link)
 
@@ -53,10 +55,10 @@ def test_confirming_again_says_that_it_is_done(
 
 
 def test_the_consent_keeps_the_words_that_the_form_showed(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
     page = client.get("/newsletters/daily/").text
-    subscribe(client, parts, "ann@example.com")
+    subscribe(client, services, "ann@example.com")
 
     consent = session.scalars(select(Consent)).one()
     words = session.connection().exec_driver_sql("SELECT text FROM wording").scalar()
@@ -66,9 +68,9 @@ def test_the_consent_keeps_the_words_that_the_form_showed(
 
 
 def test_who_is_subscribed_is_told_by_mail_only(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    subscribe(client, parts, "Known@Example.com")
+    subscribe(client, services, "Known@Example.com")
 
     assert [letter.message["subject"] for letter in letters(session)] == [
         "You are subscribed to NIF Daily"
@@ -86,9 +88,9 @@ def test_who_is_subscribed_is_told_by_mail_only(
     ],
 )
 def test_a_slip_is_answered_beside_the_field(
-    client: FlaskClient, parts: Services, session: Session, email: str, said: str
+    client: FlaskClient, services: Services, session: Session, email: str, said: str
 ) -> None:
-    answer = subscribe(client, parts, email)
+    answer = subscribe(client, services, email)
 
     assert answer.status_code == 422
     assert said in answer.text
@@ -97,17 +99,17 @@ def test_a_slip_is_answered_beside_the_field(
 
 
 def test_an_address_that_looks_like_a_slip_is_taken_when_it_is_meant(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    subscribe(client, parts, "ann@gmai.com", keep="ann@gmai.com")
+    subscribe(client, services, "ann@gmai.com", keep="ann@gmai.com")
 
     assert letters(session)[0].address == "ann@gmai.com"
 
 
 def test_an_unknown_list_is_answered_with_the_ones_there_are(
-    client: FlaskClient, parts: Services
+    client: FlaskClient, services: Services
 ) -> None:
-    posted = subscribe(client, parts, "ann@example.com", list="nope")
+    posted = subscribe(client, services, "ann@example.com", list="nope")
     for page in (posted, client.get("/subscribe/nope")):
         assert page.status_code == 422
         assert "NIF Weekly" in page.text
@@ -122,9 +124,9 @@ def test_an_unknown_list_is_answered_with_the_ones_there_are(
     ],
 )
 def test_a_form_that_is_not_ours_is_handed_out_again(
-    client: FlaskClient, parts: Services, session: Session, fields: dict[str, str], said: str
+    client: FlaskClient, services: Services, session: Session, fields: dict[str, str], said: str
 ) -> None:
-    answer = subscribe(client, parts, "ann@example.com", **fields)
+    answer = subscribe(client, services, "ann@example.com", **fields)
 
     assert answer.status_code == 422
     assert said in answer.text
@@ -132,19 +134,19 @@ def test_a_form_that_is_not_ours_is_handed_out_again(
 
 
 def test_a_form_that_comes_back_after_months_is_handed_out_again(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    late = subscribe(client, parts, "ann@example.com", ticket=ticket(parts, age=10**7))
+    late = subscribe(client, services, "ann@example.com", ticket=ticket(services, age=10**7))
 
     assert "open for a long time" in late.text
     assert letters(session) == []
 
 
 def test_two_lists_on_one_day_are_confirmed_by_one_link(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    subscribe(client, parts, "ann@example.com")
-    subscribe(client, parts, "ann@example.com", list="weekly")
+    subscribe(client, services, "ann@example.com")
+    subscribe(client, services, "ann@example.com", list="weekly")
     (letter,) = letters(session)
     link = link_in(letter, "confirm")
 
@@ -157,14 +159,14 @@ def test_two_lists_on_one_day_are_confirmed_by_one_link(
 
 
 def test_one_mail_a_day_goes_to_an_address_and_twenty_an_hour_to_a_network(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
     for _ in range(3):
-        subscribe(client, parts, "victim@example.com")
+        subscribe(client, services, "victim@example.com")
     assert len(letters(session)) == 1
 
     for n in range(20):
-        subscribe(client, parts, f"many{n}@example.com")
+        subscribe(client, services, f"many{n}@example.com")
     assert len(letters(session)) == 18
     held = session.scalars(select(Signup.why)).all()
     assert set(held) == {HoldReason.NETWORK}
@@ -178,23 +180,23 @@ def test_a_forged_link_is_answered_in_a_sentence(client: FlaskClient) -> None:
 
 
 def test_the_host_of_a_request_never_reaches_a_mail(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
     client.post(
         "/subscribe",
-        data={"email": "ann@example.com", "ticket": ticket(parts), "list": "daily"},
+        data={"email": "ann@example.com", "ticket": ticket(services), "list": "daily"},
         headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"},
     )
-    subscribe(client, parts, "bea@example.com")
+    subscribe(client, services, "bea@example.com")
 
     assert [letter.address for letter in letters(session)] == ["bea@example.com"]
     assert "evil" not in str(letters(session)[0].message)
 
 
 def test_every_letter_has_a_way_out_that_works(
-    client: FlaskClient, parts: Services, session: Session
+    client: FlaskClient, services: Services, session: Session
 ) -> None:
-    subscribe(client, parts, "ann@example.com")
+    subscribe(client, services, "ann@example.com")
     letter = letters(session)[0]
     link = link_in(letter, "unsubscribe")
 
@@ -204,7 +206,7 @@ def test_every_letter_has_a_way_out_that_works(
 
 
 def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(
-    client: FlaskClient, parts: Services, database: Database, session: Session
+    client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     with database.transaction() as writing:
         a_list(writing, "private", title="NIF Private", is_shown=False)
@@ -214,15 +216,15 @@ def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(
     own = client.get("/subscribe/private").text
     assert ("NIF Private" in own, "NIF Weekly" in own) == (True, False)
 
-    subscribe(client, parts, "ann@example.com", list="private")
+    subscribe(client, services, "ann@example.com", list="private")
     link = link_in(letters(session)[0], "confirm")
     assert client.post(link).location == "/subscribe/private/welcome"
 
 
 def test_a_list_that_ended_meanwhile_is_not_joined(
-    client: FlaskClient, parts: Services, database: Database, session: Session
+    client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
-    subscribe(client, parts, "ann@example.com")
+    subscribe(client, services, "ann@example.com")
     link = link_in(letters(session)[0], "confirm")
     with database.transaction() as writing:
         archive_list(writing, get_list(writing, "daily"), now=NOON)

@@ -25,9 +25,9 @@ def test_a_newsroom_without_stories_has_a_report(client: FlaskClient) -> None:
 
 
 def test_the_report_is_linked_and_counts_what_is_public(
-    client: FlaskClient, database: Database, parts: Services
+    client: FlaskClient, database: Database, services: Services
 ) -> None:
-    record_policies(parts)
+    record_policies(services)
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Lumen Sync"))
         story = a_story(session)
@@ -37,7 +37,7 @@ def test_the_report_is_linked_and_counts_what_is_public(
         )
         session.add(made)
         a_draft(session)
-    Worker(parts).checkpoint()
+    Worker(services).checkpoint()
 
     page, data = client.get("/transparency").text, client.get("/transparency.json").json
 

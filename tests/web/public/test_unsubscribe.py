@@ -23,8 +23,8 @@ def subscription(database: Database) -> Subscription:
 
 
 @pytest.fixture
-def link(subscription: Subscription, parts: Services) -> str:
-    token = unsubscribe_token(subscription.subscriber_id, subscription.list_id, parts.tokens)
+def link(subscription: Subscription, services: Services) -> str:
+    token = unsubscribe_token(subscription.subscriber_id, subscription.list_id, services.tokens)
     return f"/unsubscribe/{token}"
 
 
@@ -58,9 +58,9 @@ def test_one_click_may_come_fifty_times_and_is_recorded_once(
 
 
 def test_a_scanner_that_opens_everything_changes_nothing(
-    client: FlaskClient, session: Session, subscription: Subscription, link: str, parts: Services
+    client: FlaskClient, session: Session, subscription: Subscription, link: str, services: Services
 ) -> None:
-    preferences = f"/preferences/{preferences_token(subscription.subscriber_id, parts.tokens)}"
+    preferences = f"/preferences/{preferences_token(subscription.subscriber_id, services.tokens)}"
     for address in (link, preferences):
         for method in ("GET", "HEAD", "OPTIONS"):
             assert client.open(address, method=method).status_code == 200
@@ -93,9 +93,9 @@ def test_a_link_for_every_list_leaves_them_all(
     database: Database,
     session: Session,
     subscription: Subscription,
-    parts: Services,
+    services: Services,
 ) -> None:
-    token = unsubscribe_token(subscription.subscriber_id, ALL_LISTS, parts.tokens)
+    token = unsubscribe_token(subscription.subscriber_id, ALL_LISTS, services.tokens)
     client.post(f"/unsubscribe/{token}", data={"List-Unsubscribe": "One-Click"})
 
     assert state_of(session, subscription) is SubscriptionState.LEFT

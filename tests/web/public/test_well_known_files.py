@@ -55,11 +55,11 @@ def test_trust_txt_stands_at_both_its_addresses(client: FlaskClient) -> None:
 
 
 def test_the_company_behind_us_is_named_where_its_address_is_known(settings: Settings) -> None:
-    parts = build_services(
+    services = build_services(
         settings.model_copy(update={"parent_url": HttpUrl("https://parent.example")})
     )
-    said = fields(build_app(parts).test_client(), "/trust.txt", "=")
-    parts.database.close()
+    said = fields(build_app(services).test_client(), "/trust.txt", "=")
+    services.database.close()
 
     assert ("controlledby", "https://parent.example/") in said
 
