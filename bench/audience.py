@@ -35,8 +35,8 @@ SEGMENTS = {
     "on_one_list_and_not_another": ("all", "list confirmed list-1", "list not_confirmed list-9"),
     "any_of_three_lists": ("any", *(f"list confirmed list-{n}" for n in (1, 2, 3))),
     "joined_of_late_by_one_source": ("all", "joined since {year}", "source is /preferences"),
-    "quiet_for_a_year": ("all", "life none_since {year}", "list confirmed list-2"),
-    "quiet_of_everyone": ("all", "life none_since {year}"),
+    "quiet_for_a_year": ("all", "activity none_since {year}", "list confirmed list-2"),
+    "quiet_of_everyone": ("all", "activity none_since {year}"),
     "part_of_an_address": ("all", "address contains gmail", "list confirmed list-6"),
     "not_suppressed": ("all", "suppressed not_because any"),
 }

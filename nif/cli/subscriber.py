@@ -81,7 +81,7 @@ def subscriber_as_data(life: SubscriberProfile) -> dict[str, Any]:
         "id": life.subscriber.id,
         "address": life.subscriber.address,
         "since": life.subscriber.created_at,
-        "last_sign_of_life": life.sign_of_life,
+        "last_sign_of_life": life.last_activity,
         "suppressed": held and {"reason": held.reason.value, "source": held.source, "at": held.at},
         "lists": [
             {
@@ -100,13 +100,13 @@ def subscriber_as_data(life: SubscriberProfile) -> dict[str, Any]:
                 "action": one.consent.action.value,
                 "source": one.consent.source,
                 "network": one.consent.network,
-                "words": one.words,
+                "words": one.wording,
             }
             for one in life.consents
         ],
         "changes": [
             {"at": act.at, "by": act.account_name, "what": act.what, "detail": act.detail}
-            for act in life.changes
+            for act in life.audit_entries
         ],
     }
 
@@ -118,8 +118,8 @@ def _editions_as_data(found: MailedEditions) -> dict[str, Any]:
             "subject": one.subject,
             "list": one.list_title,
             "at": one.at,
-            "fate": one.fate,
-            "why": one.why,
+            "fate": one.status,
+            "why": one.reason,
             "events": [_event_as_data(event) for event in one.events],
         }
         for one in found.editions

@@ -52,7 +52,7 @@ def import_file(
             now = utc_now()
             imports.start_import(session, run, now=now)
             record_audit_entry(
-                session, OPERATOR, "import_begun", kind="list", subject=slug, now=now
+                session, OPERATOR, "import_started", kind="list", subject=slug, now=now
             )
     _finish_import(services, import_id, in_json=in_json)
 

@@ -35,7 +35,7 @@ def list_suppressions(
     """The newest first, with how many there are for each reason."""
     asked = suppression_search.parse_suppression_filter(reason or "", begins)
     with load_services().database.reading() as session:
-        page = suppression_search.search_suppressions(session, asked, after=after, most=most)
+        page = suppression_search.search_suppressions(session, asked, after=after, limit=most)
         counts = {
             one.value: count for one, count in suppression_list.count_suppressions(session).items()
         }
@@ -65,7 +65,11 @@ def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str, in_json: 
         added = manual_suppressions.add_manual_suppressions(
             session, pasted.canonicals, reason, by=OPERATOR, now=utc_now()
         )
-    told = {"new": added.new, "there_already": added.there, "no_addresses": len(pasted.wrong)}
+    told = {
+        "new": added.added,
+        "there_already": added.already_there,
+        "no_addresses": len(pasted.invalid),
+    }
     print_result(told, in_json=in_json)
 
 
@@ -101,7 +105,7 @@ def _suppression_as_data(row: ListedSuppression) -> dict[str, Any]:
         "reason": one.reason.value,
         "source": one.source,
         "at": one.at,
-        "provider": row.known.value,
+        "provider": row.provider_sync.value,
         "subscriber": row.subscriber_id,
     }
 

@@ -1,1 +1,1 @@
-"""Finding subscribers among a million, saved segments of them, and the whole story of each."""
+"""Searching subscribers, segments, profiles, manual suppressions and inactive subscribers."""

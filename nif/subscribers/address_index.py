@@ -1,7 +1,7 @@
-"""Addresses by their parts: kept in sets by the worker, and asked for by any three characters.
+"""The trigram index over addresses: finds subscribers by any three or more characters.
 
-Filling a trigram index row by row would make an import ten times slower, so the worker does it
-afterwards, in sets. Whoever is newer than the mark is looked through as they are.
+Adding rows to a trigram index one by one would make an import ten times slower, so the worker adds
+new subscribers in bulk. Subscribers above the mark are not indexed yet; a search scans those rows.
 """
 
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from nif.subscriptions.models import Subscriber
 MIN_PART_LENGTH = 3
 INDEX_BATCH = 10_000
 SETTLED_AFTER = timedelta(minutes=5)
-"""On PostgreSQL a smaller id may be committed after a larger one, but not that long after."""
+"""On PostgreSQL a smaller id may be committed after a larger one, but not this much later."""
 
 _INSERT_ROWS = text(
     """
@@ -43,14 +43,14 @@ SEARCH_TABLE = table("subscriber_search", column("id", BigInteger), column("cano
 
 
 def index_new_addresses(transaction: Transaction, *, now: datetime) -> int:
-    """Make everyone who came since findable by parts of their address; returns how many ids."""
-    done = 0
+    """Add new subscribers to the address index; returns how many ids the mark moved on."""
+    total = 0
     while True:
         with transaction() as session:
-            moved = _index_batch(session, now=now)
-        if not moved:
-            return done
-        done += moved
+            indexed = _index_batch(session, now=now)
+        if not indexed:
+            return total
+        total += indexed
 
 
 def _index_batch(session: Session, *, now: datetime) -> int:
@@ -60,14 +60,14 @@ def _index_batch(session: Session, *, now: datetime) -> int:
         .on_conflict_do_nothing()
     )
     mark = session.get_one(AddressIndexMark, 1, with_for_update=True)
-    ids = select(Subscriber.id, Subscriber.created_at).where(
+    next_rows = select(Subscriber.id, Subscriber.created_at).where(
         Subscriber.id > mark.indexed_through_id
     )
-    rows = session.execute(ids.order_by(Subscriber.id).limit(INDEX_BATCH)).all()
+    rows = session.execute(next_rows.order_by(Subscriber.id).limit(INDEX_BATCH)).all()
     settled = [row.id for row in rows if row.created_at <= now - SETTLED_AFTER]
-    fresh = [row.id for row in rows if row.created_at > now - SETTLED_AFTER]
-    # Up to the first one that is too new: what is left out is looked through as it is.
-    through = max((one for one in settled if not fresh or one < fresh[0]), default=0)
+    unsettled = [row.id for row in rows if row.created_at > now - SETTLED_AFTER]
+    # Stop before the first unsettled row: a search scans everything above the mark anyway.
+    through = max((id_ for id_ in settled if not unsettled or id_ < unsettled[0]), default=0)
     if not through:
         return 0
     key = "rowid" if session.get_bind().dialect.name == "sqlite" else "id"
@@ -75,13 +75,13 @@ def _index_batch(session: Session, *, now: datetime) -> int:
         text(_INSERT_ROWS.text.format(key=key)),
         {"after": mark.indexed_through_id, "through": through},
     )
-    moved = through - mark.indexed_through_id
+    indexed = through - mark.indexed_through_id
     mark.indexed_through_id = through
-    return moved
+    return indexed
 
 
 def get_indexed_through(session: Session) -> int:
-    """Up to which id addresses are found by the index."""
+    """The highest subscriber id in the address index; 0 before the first batch."""
     return (
         session.scalar(select(AddressIndexMark.indexed_through_id).where(AddressIndexMark.id == 1))
         or 0
@@ -89,21 +89,24 @@ def get_indexed_through(session: Session) -> int:
 
 
 def select_indexed_matches(part: str, *, on_sqlite: bool) -> Select[Any]:
-    """The ids whose address holds `part`, of at least three characters, of those in the index."""
+    """The indexed ids whose address contains `part`, which has at least MIN_PART_LENGTH characters.
+
+    The column is called `id`.
+    """
     if on_sqlite:
         phrase = '"' + part.replace('"', '""') + '"'
         ids: ColumnElement[Any] = column("rowid", BigInteger)
-        holds = literal_column("subscriber_search").bool_op("MATCH")(phrase)
-        return select(ids.label("id")).select_from(table("subscriber_search")).where(holds)
-    wanted = literal([part[n : n + 3] for n in range(len(part) - 2)], ARRAY(Text))
-    holds = func.nif_grams(SEARCH_TABLE.c.canonical).bool_op("@>")(wanted)
+        matches = literal_column("subscriber_search").bool_op("MATCH")(phrase)
+        return select(ids.label("id")).select_from(table("subscriber_search")).where(matches)
+    trigrams = literal([part[n : n + 3] for n in range(len(part) - 2)], ARRAY(Text))
+    matches = func.nif_grams(SEARCH_TABLE.c.canonical).bool_op("@>")(trigrams)
     return select(SEARCH_TABLE.c.id.label("id")).where(
-        holds, SEARCH_TABLE.c.canonical.contains(part, autoescape=True)
+        matches, SEARCH_TABLE.c.canonical.contains(part, autoescape=True)
     )
 
 
-def select_unindexed_matches(part: str, mark: int) -> Select[Any]:
-    """The same of those who came since."""
+def select_unindexed_matches(part: str, indexed_through_id: int) -> Select[Any]:
+    """The ids above the mark whose address contains `part`."""
     return select(Subscriber.id.label("id")).where(
-        Subscriber.id > mark, Subscriber.canonical.contains(part, autoescape=True)
+        Subscriber.id > indexed_through_id, Subscriber.canonical.contains(part, autoescape=True)
     )

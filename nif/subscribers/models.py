@@ -1,4 +1,4 @@
-"""Saved segments, and how far the search by parts of addresses has come."""
+"""Saved segments, and how far the address index has been filled."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from nif.database import Base, BigId
 
 
 class Segment(Base):
-    """Conditions under a name. `size` is what was counted at `counted_at`, not what is now."""
+    """Conditions saved under a name. `size` is the count at `counted_at`, not the current one."""
 
     __tablename__ = "segment"
 
@@ -24,7 +24,7 @@ class Segment(Base):
 
 
 class AddressIndexMark(Base):
-    """The one row that says up to which subscriber's id the search has been filled."""
+    """The single row that records up to which subscriber id the address index is filled."""
 
     __tablename__ = "address_index_mark"
 

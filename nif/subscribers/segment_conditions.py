@@ -1,8 +1,8 @@
-"""The language of segments: all or any of a few conditions, each a field, an operator, a value.
+"""The language of segments: all or any of a few conditions, each a field, an operator and a value.
 
-It is data, not a query: what is not in the catalogue is refused, and values are only ever bound.
-As JSON: `{"match": "all", "conditions": [{"field": "list", "operator": "confirmed", "value":
-"daily"}]}`.
+Conditions are data, not queries: anything outside the catalogue is refused, and values are only
+ever bound as parameters. As JSON: `{"match": "all", "conditions": [{"field": "list", "operator":
+"confirmed", "value": "daily"}]}`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,7 +27,7 @@ class ConditionMatch(StrEnum):
 
 
 class ConditionValueKind(StrEnum):
-    """What a value has to be."""
+    """The type of a condition's value."""
 
     PART = "part"
     LIST = "list"
@@ -38,11 +38,11 @@ class ConditionValueKind(StrEnum):
 
 @dataclass(frozen=True)
 class ConditionOperator:
-    """What can be said of a field, in words. One that `denies` is the reverse of that operator."""
+    """One entry of the catalogue. `negates` names the operator that this one is the negation of."""
 
-    words: str
-    value: ConditionValueKind
-    denies: str = ""
+    label: str
+    value_kind: ConditionValueKind
+    negates: str = ""
 
 
 CONDITION_CATALOGUE: Mapping[tuple[str, str], ConditionOperator] = {
@@ -51,24 +51,22 @@ CONDITION_CATALOGUE: Mapping[tuple[str, str], ConditionOperator] = {
     ("list", "not_confirmed"): ConditionOperator(
         "Is not confirmed on the list", ConditionValueKind.LIST, "confirmed"
     ),
-    ("list", "pending"): ConditionOperator(
-        "Has not confirmed yet on the list", ConditionValueKind.LIST
-    ),
-    ("list", "left"): ConditionOperator("Has left the list", ConditionValueKind.LIST),
-    ("joined", "since"): ConditionOperator("Came on or after the day", ConditionValueKind.DAY),
-    ("joined", "before"): ConditionOperator("Came before the day", ConditionValueKind.DAY),
-    ("source", "is"): ConditionOperator("Ever consented by way of", ConditionValueKind.SOURCE),
+    ("list", "pending"): ConditionOperator("Is pending on the list", ConditionValueKind.LIST),
+    ("list", "left"): ConditionOperator("Unsubscribed from the list", ConditionValueKind.LIST),
+    ("joined", "since"): ConditionOperator("Added on or after the day", ConditionValueKind.DAY),
+    ("joined", "before"): ConditionOperator("Added before the day", ConditionValueKind.DAY),
+    ("source", "is"): ConditionOperator("Has a consent from the source", ConditionValueKind.SOURCE),
     ("source", "is_not"): ConditionOperator(
-        "Never consented by way of", ConditionValueKind.SOURCE, "is"
+        "Has no consent from the source", ConditionValueKind.SOURCE, "is"
     ),
-    ("life", "since"): ConditionOperator(
-        "Gave a sign of life on or after the day", ConditionValueKind.DAY
+    ("activity", "since"): ConditionOperator(
+        "Was active on or after the day", ConditionValueKind.DAY
     ),
-    ("life", "none_since"): ConditionOperator(
-        "Gave no sign of life since the day", ConditionValueKind.DAY, "since"
+    ("activity", "none_since"): ConditionOperator(
+        "Was not active since the day", ConditionValueKind.DAY, "since"
     ),
     ("suppressed", "because"): ConditionOperator(
-        "Is suppressed, and the reason is", ConditionValueKind.REASON
+        "Is suppressed for the reason", ConditionValueKind.REASON
     ),
     ("suppressed", "not_because"): ConditionOperator(
         "Is not suppressed for the reason", ConditionValueKind.REASON, "because"
@@ -78,24 +76,24 @@ CONDITION_CATALOGUE: Mapping[tuple[str, str], ConditionOperator] = {
 
 @dataclass(frozen=True)
 class SegmentCondition:
-    """One row, read: it is in the catalogue, and its value is one that there can be."""
+    """One parsed condition: it is in the catalogue and its value is valid."""
 
     field: str
     operator: str
     value: str
 
     @property
-    def said(self) -> ConditionOperator:
+    def definition(self) -> ConditionOperator:
         return CONDITION_CATALOGUE[self.field, self.operator]
 
     @property
-    def is_denial(self) -> bool:
-        return bool(self.said.denies)
+    def is_negation(self) -> bool:
+        return bool(self.definition.negates)
 
 
 @dataclass(frozen=True)
 class SegmentConditions:
-    """What someone asks for. Without a condition it is everyone."""
+    """The conditions of a search or segment. Without any, every subscriber matches."""
 
     match: ConditionMatch = ConditionMatch.ALL
     rows: Sequence[SegmentCondition] = ()
@@ -105,9 +103,9 @@ class SegmentConditions:
 
 
 def parse_conditions(data: Any, *, lists: Collection[str]) -> SegmentConditions:
-    """Read conditions from data that came from anywhere. `lists` are the slugs that there are.
+    """Parse conditions from untrusted data. `lists` holds the slugs of the existing lists.
 
-    Raises Invalid: the problem of row n is named `value-n`, and one with the whole `conditions`.
+    Raises Invalid: a problem with row n is keyed `value-n`, one with the whole `conditions`.
     """
     if not isinstance(data, dict) or data.keys() != {"match", "conditions"}:
         raise Invalid({"conditions": "A segment is an object with “match” and “conditions”."})
@@ -119,19 +117,19 @@ def parse_conditions(data: Any, *, lists: Collection[str]) -> SegmentConditions:
     if len(rows) > MAX_CONDITIONS:
         raise Invalid({"conditions": f"A segment has at most {MAX_CONDITIONS} conditions."})
     problems = {}
-    read = []
+    conditions = []
     for n, row in enumerate(rows):
         try:
-            read.append(_parse_condition(row, lists))
+            conditions.append(_parse_condition(row, lists))
         except ValueError as error:
             problems[f"value-{n}"] = str(error)
     if problems:
         raise Invalid(problems)
-    return SegmentConditions(ConditionMatch(match), tuple(read))
+    return SegmentConditions(ConditionMatch(match), tuple(conditions))
 
 
 def _parse_condition(row: Mapping[str, Any], lists: Collection[str]) -> SegmentCondition:
-    """Raises ValueError with a sentence."""
+    """Raises ValueError with a sentence for a person."""
     if row.keys() != {"field", "operator", "value"}:
         raise ValueError("A condition has a field, an operator and a value, and nothing else.")
     if not all(isinstance(text, str) for text in row.values()):
@@ -139,16 +137,16 @@ def _parse_condition(row: Mapping[str, Any], lists: Collection[str]) -> SegmentC
     condition = SegmentCondition(row["field"], row["operator"], row["value"].strip())
     if (condition.field, condition.operator) not in CONDITION_CATALOGUE:
         raise ValueError("There is no such condition. Choose one of those offered.")
-    problem = _problem_with_value(condition.said.value, condition.value, lists)
+    problem = _problem_with_value(condition.definition.value_kind, condition.value, lists)
     if problem:
         raise ValueError(problem)
-    if condition.said.value is ConditionValueKind.PART:
+    if condition.definition.value_kind is ConditionValueKind.PART:
         return SegmentCondition(condition.field, condition.operator, condition.value.lower())
     return condition
 
 
 def _problem_with_value(kind: ConditionValueKind, value: str, lists: Collection[str]) -> str | None:
-    """What is wrong with a value of this kind, in a sentence."""
+    """A sentence about what is wrong with the value; None if it is valid."""
     if len(value) > MAX_VALUE_LENGTH or not value.isprintable():
         return f"A value has at most {MAX_VALUE_LENGTH} plain characters."
     match kind:
@@ -157,11 +155,11 @@ def _problem_with_value(kind: ConditionValueKind, value: str, lists: Collection[
         case ConditionValueKind.LIST if value not in lists:
             return "Choose one of the lists."
         case ConditionValueKind.DAY:
-            return None if _is_day(value) else "Give a day, such as 2026-11-22."
+            return None if _is_day(value) else "Enter a day, such as 2026-11-22."
         case ConditionValueKind.REASON if value not in REASON_CHOICES:
             return f"Choose a reason: {', '.join(REASON_CHOICES)}."
         case ConditionValueKind.SOURCE if not value:
-            return "Name the source, such as /subscribe."
+            return "Enter the source, such as /subscribe."
     return None
 
 

@@ -1,20 +1,15 @@
-"""Conditions as expressions of the database: sets of ids, and what holds of one id.
+"""Segment conditions as SQL: counting the matches, and paging through them.
 
-A set is read from an index that begins with what is asked for; what holds of one id is found by
-that id. So neither looks through a table.
+A condition becomes either a set of ids, read from an index that starts with the condition's value,
+or a test on one id, looked up by that id. Neither scans a table.
 
-How many a segment has: one statement over sets.
+Counting is one statement over sets. Every question is turned into one of two that an index can
+start: all of some conditions, at least one of which is no negation, or any of some conditions
+without negations. The other cases are the number of all subscribers minus one of these.
 
-Every question is turned into one of two that an index can begin: all of some conditions of which
-one is no denial, or any of some of which none is. The rest follows by taking from everyone.
-
-Pages of subscribers, the newest first, by conditions.
-
-Candidates come in the order of an index, a thousand at a time, and are tried by their ids. One
-page looks through ten thousand at most: where few fit, it says how far it came, and the next goes
-on from there. So no page waits for a million rows, whatever is asked.
-
-By which ways consents came.
+A page of subscribers takes candidates in index order, some thousands at a time, and tests them by
+id. One page tests at most MAX_CANDIDATES; if few match, it reports how far it came and the next
+page continues from there. So no page waits for a million rows, whatever the conditions are.
 """
 
 import json
@@ -62,101 +57,124 @@ from nif.subscriptions.models import (
 )
 
 _SubscriberById = aliased(Subscriber)
-"""A subscriber's row, looked up by an id that comes from elsewhere."""
+"""A subscriber's row, looked up by an id from another table."""
 
 CURRENT_SUBSCRIBER_ID = Subscriber.__table__.c.id
-"""The id of a row of subscribers that is at hand: what stands in it need not be looked up."""
+"""The id of the subscriber row being tested; its other columns need no lookup."""
 
 IdQuery = Select[Any]
 
 
 @dataclass(frozen=True)
 class SegmentContext:
-    """What conditions are read against: the lists, the clock of the house, how far the search is.
+    """What conditions are evaluated against.
 
-    `lists` are by slug, `sizes` their kept counters by slug and state.
+    `list_ids` are by slug, `list_sizes` are the lists' stored counters by slug and state.
     """
 
-    lists: Mapping[str, int]
-    sizes: Mapping[tuple[str, str], int]
-    zone: ZoneInfo
-    mark: int
+    list_ids: Mapping[str, int]
+    list_sizes: Mapping[tuple[str, str], int]
+    time_zone: ZoneInfo
+    indexed_through_id: int
     on_sqlite: bool
 
 
 def load_segment_context(session: Session, zone: str) -> SegmentContext:
-    """Read what conditions are read against: a row for each list, and the mark."""
+    """Read the context: one row per list, and the address index's mark."""
     lists = session.scalars(select(MailingList)).all()
-    sizes = {
-        (one.slug, state.value): getattr(one, f"{state.value}_count")
-        for one in lists
+    list_sizes = {
+        (mailing_list.slug, state.value): getattr(mailing_list, f"{state.value}_count")
+        for mailing_list in lists
         for state in SubscriptionState
     }
-    ids = {one.slug: one.id for one in lists}
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
     return SegmentContext(
-        ids, sizes, ZoneInfo(zone), address_index.get_indexed_through(session), on_sqlite
+        list_ids={mailing_list.slug: mailing_list.id for mailing_list in lists},
+        list_sizes=list_sizes,
+        time_zone=ZoneInfo(zone),
+        indexed_through_id=address_index.get_indexed_through(session),
+        on_sqlite=session.get_bind().dialect.name == "sqlite",
     )
 
 
-def select_matching_ids(condition: SegmentCondition, ground: SegmentContext) -> IdQuery:
-    """The ids of which a condition holds, or which it denies where it is a denial.
+MAX_SOURCES = 50
 
-    The column is called `id`. An id may come twice where `comes_twice` says so.
+
+def list_consent_sources(session: Session) -> Sequence[str]:
+    """The distinct consent sources in order, at most MAX_SOURCES.
+
+    A recursive query jumps from each source to the next one in the index.
     """
-    return _ID_QUERIES[condition.field](condition, ground)
+    following = aliased(Consent)
+    seen = select(func.min(Consent.source).label("source")).cte("seen", recursive=True)
+    further = (
+        select(func.min(following.source))
+        .where(following.source > seen.c.source)
+        .correlate(seen)
+        .scalar_subquery()
+    )
+    seen = seen.union_all(select(further).where(seen.c.source.is_not(None)))
+    found = select(seen.c.source).where(seen.c.source.is_not(None)).limit(MAX_SOURCES)
+    return [source for source in session.scalars(found) if source]
+
+
+def select_matching_ids(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
+    """The ids that match a condition; for a negation, the ids that match what it negates.
+
+    The column is called `id`. An id may appear twice if `may_repeat_ids` says so.
+    """
+    return _ID_QUERIES[condition.field](condition, context)
 
 
 def may_repeat_ids(condition: SegmentCondition) -> bool:
-    return condition.field in {"source", "life"}
+    return condition.field in {"source", "activity"}
 
 
 def condition_matches(
-    condition: SegmentCondition, who: ColumnElement[int], ground: SegmentContext
+    condition: SegmentCondition, subscriber_id: ColumnElement[int], context: SegmentContext
 ) -> ColumnElement[bool]:
-    """Does a condition hold of the id `who`?"""
-    found = _MATCHERS[condition.field](condition, who, ground)
-    return ~found if condition.is_denial else found
+    """An expression that tests whether `subscriber_id` matches a condition."""
+    matches = _MATCHERS[condition.field](condition, subscriber_id, context)
+    return ~matches if condition.is_negation else matches
 
 
-def _start_of_day(condition: SegmentCondition, ground: SegmentContext) -> datetime:
-    return datetime.combine(date.fromisoformat(condition.value), time(), ground.zone)
+def _start_of_day(condition: SegmentCondition, context: SegmentContext) -> datetime:
+    return datetime.combine(date.fromisoformat(condition.value), time(), context.time_zone)
 
 
-def _ids_by_address(condition: SegmentCondition, ground: SegmentContext) -> IdQuery:
-    new = address_index.select_unindexed_matches(condition.value, ground.mark)
-    known = address_index.select_indexed_matches(condition.value, on_sqlite=ground.on_sqlite)
-    return select(union_all(known, new).subquery("found").c.id)
+def _ids_by_address(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
+    unindexed = address_index.select_unindexed_matches(condition.value, context.indexed_through_id)
+    indexed = address_index.select_indexed_matches(condition.value, on_sqlite=context.on_sqlite)
+    return select(union_all(indexed, unindexed).subquery("found").c.id)
 
 
 def _matches_address(
-    condition: SegmentCondition, who: Any, ground: SegmentContext
+    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
-    if who is CURRENT_SUBSCRIBER_ID:
+    if subscriber_id is CURRENT_SUBSCRIBER_ID:
         return Subscriber.canonical.contains(condition.value, autoescape=True)
     part = _SubscriberById.canonical.contains(condition.value, autoescape=True)
-    return select(_SubscriberById.id).where(_SubscriberById.id == who, part).exists()
+    return select(_SubscriberById.id).where(_SubscriberById.id == subscriber_id, part).exists()
 
 
 def _state_of_condition(condition: SegmentCondition) -> SubscriptionState:
-    return SubscriptionState(condition.said.denies or condition.operator)
+    return SubscriptionState(condition.definition.negates or condition.operator)
 
 
-def _ids_by_list(condition: SegmentCondition, ground: SegmentContext) -> IdQuery:
+def _ids_by_list(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
     return select(Subscription.subscriber_id.label("id")).where(
-        Subscription.list_id == ground.lists.get(condition.value, 0),
+        Subscription.list_id == context.list_ids.get(condition.value, 0),
         Subscription.state == _state_of_condition(condition),
     )
 
 
 def _matches_list(
-    condition: SegmentCondition, who: Any, ground: SegmentContext
+    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
     return (
         select(Subscription.list_id)
         .where(
-            Subscription.subscriber_id == who,
-            Subscription.list_id == ground.lists.get(condition.value, 0),
+            Subscription.subscriber_id == subscriber_id,
+            Subscription.list_id == context.list_ids.get(condition.value, 0),
             Subscription.state == _state_of_condition(condition),
         )
         .exists()
@@ -164,60 +182,60 @@ def _matches_list(
 
 
 def matches_created_at(
-    condition: SegmentCondition, created_at: Any, ground: SegmentContext
+    condition: SegmentCondition, created_at: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
-    """When a subscriber came, as a condition on that column of their row."""
-    at = _start_of_day(condition, ground)
-    then: ColumnElement[bool] = created_at >= at
-    return then if condition.operator == "since" else ~then
+    """A `joined` condition as a test on a `created_at` column."""
+    at = _start_of_day(condition, context)
+    since: ColumnElement[bool] = created_at >= at
+    return since if condition.operator == "since" else ~since
 
 
-def _ids_by_joining(condition: SegmentCondition, ground: SegmentContext) -> IdQuery:
-    then = matches_created_at(condition, Subscriber.created_at, ground)
-    return select(Subscriber.id.label("id")).where(then)
+def _ids_by_joining(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
+    matches = matches_created_at(condition, Subscriber.created_at, context)
+    return select(Subscriber.id.label("id")).where(matches)
 
 
 def _matches_joining(
-    condition: SegmentCondition, who: Any, ground: SegmentContext
+    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
-    if who is CURRENT_SUBSCRIBER_ID:
-        return matches_created_at(condition, Subscriber.created_at, ground)
-    then = matches_created_at(condition, _SubscriberById.created_at, ground)
-    return select(_SubscriberById.id).where(_SubscriberById.id == who, then).exists()
+    if subscriber_id is CURRENT_SUBSCRIBER_ID:
+        return matches_created_at(condition, Subscriber.created_at, context)
+    matches = matches_created_at(condition, _SubscriberById.created_at, context)
+    return select(_SubscriberById.id).where(_SubscriberById.id == subscriber_id, matches).exists()
 
 
-def _ids_by_source(condition: SegmentCondition, ground: SegmentContext) -> IdQuery:
+def _ids_by_source(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
     return select(Consent.subscriber_id.label("id")).where(Consent.source == condition.value)
 
 
 def _matches_source(
-    condition: SegmentCondition, who: Any, ground: SegmentContext
+    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
     return (
         select(Consent.id)
-        .where(Consent.subscriber_id == who, Consent.source == condition.value)
+        .where(Consent.subscriber_id == subscriber_id, Consent.source == condition.value)
         .exists()
     )
 
 
-def _ids_by_activity(condition: SegmentCondition, ground: SegmentContext) -> IdQuery:
-    at = _start_of_day(condition, ground)
-    acts = select(Consent.subscriber_id.label("id")).where(Consent.at >= at, is_reader_action())
+def _ids_by_activity(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
+    at = _start_of_day(condition, context)
+    actions = select(Consent.subscriber_id.label("id")).where(Consent.at >= at, is_reader_action())
     clicks = select(ProviderEvent.subscriber_id.label("id")).where(
         ProviderEvent.kind == CLICK_EVENT,
         ProviderEvent.happened_at >= at,
         ProviderEvent.subscriber_id.is_not(None),
     )
-    return select(union_all(acts, clicks).subquery("alive").c.id)
+    return select(union_all(actions, clicks).subquery("active").c.id)
 
 
 def _matches_activity(
-    condition: SegmentCondition, who: Any, ground: SegmentContext
+    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
-    return was_active_since(who, _start_of_day(condition, ground))
+    return was_active_since(subscriber_id, _start_of_day(condition, context))
 
 
-def _ids_by_suppression(condition: SegmentCondition, ground: SegmentContext) -> IdQuery:
+def _ids_by_suppression(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
     found = select(Subscriber.id.label("id")).join(
         Suppression, Suppression.canonical == Subscriber.canonical
     )
@@ -225,13 +243,17 @@ def _ids_by_suppression(condition: SegmentCondition, ground: SegmentContext) -> 
 
 
 def _matches_suppression(
-    condition: SegmentCondition, who: Any, ground: SegmentContext
+    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
-    if who is CURRENT_SUBSCRIBER_ID:
+    if subscriber_id is CURRENT_SUBSCRIBER_ID:
         found = select(Suppression.at).where(Suppression.canonical == Subscriber.canonical)
     else:
-        known = Suppression.canonical == _SubscriberById.canonical
-        found = select(Suppression.at).join(_SubscriberById, known).where(_SubscriberById.id == who)
+        same_address = Suppression.canonical == _SubscriberById.canonical
+        found = (
+            select(Suppression.at)
+            .join(_SubscriberById, same_address)
+            .where(_SubscriberById.id == subscriber_id)
+        )
     return (
         found if condition.value == ANY_REASON else found.where(_matches_reason(condition))
     ).exists()
@@ -246,7 +268,7 @@ _ID_QUERIES: Mapping[str, Callable[[SegmentCondition, SegmentContext], IdQuery]]
     "list": _ids_by_list,
     "joined": _ids_by_joining,
     "source": _ids_by_source,
-    "life": _ids_by_activity,
+    "activity": _ids_by_activity,
     "suppressed": _ids_by_suppression,
 }
 _MATCHERS: Mapping[str, Callable[[SegmentCondition, Any, SegmentContext], ColumnElement[bool]]] = {
@@ -254,31 +276,35 @@ _MATCHERS: Mapping[str, Callable[[SegmentCondition, Any, SegmentContext], Column
     "list": _matches_list,
     "joined": _matches_joining,
     "source": _matches_source,
-    "life": _matches_activity,
+    "activity": _matches_activity,
     "suppressed": _matches_suppression,
 }
 
 
-FIELDS_BY_SIZE = ("suppressed", "address", "list", "life", "joined", "source")
+FIELDS_BY_SIZE = ("suppressed", "address", "list", "activity", "joined", "source")
+"""The fields in the order of how many subscribers they usually match, smallest first."""
 
 
-def count_matching(session: Session, asked: SegmentConditions, ground: SegmentContext) -> int:
-    """How many subscribers a segment has now."""
-    denials = [row for row in asked.rows if row.is_denial]
-    if not asked.rows:
+def count_matching(session: Session, conditions: SegmentConditions, context: SegmentContext) -> int:
+    """How many subscribers match the conditions now."""
+    negations = [row for row in conditions.rows if row.is_negation]
+    if not conditions.rows:
         return _count_everyone(session)
-    if asked.match is ConditionMatch.ALL:
-        if len(denials) == len(asked.rows):
-            return _count_everyone(session) - _count_matching_any(session, asked.rows, ground)
-        return _count_matching_all(session, asked.rows, ground, reverse=False)
-    if not denials:
-        return _count_matching_any(session, asked.rows, ground)
-    return _count_everyone(session) - _count_matching_all(session, asked.rows, ground, reverse=True)
+    if conditions.match is ConditionMatch.ALL:
+        if len(negations) == len(conditions.rows):
+            return _count_everyone(session) - _count_matching_any(session, conditions.rows, context)
+        return _count_matching_all(session, conditions.rows, context, reverse=False)
+    if not negations:
+        return _count_matching_any(session, conditions.rows, context)
+    return _count_everyone(session) - _count_matching_all(
+        session, conditions.rows, context, reverse=True
+    )
 
 
-def rank_by_size(condition: SegmentCondition, ground: SegmentContext) -> tuple[int, int]:
-    """Which set to begin with: the one that is likely to be the smallest."""
-    size = ground.sizes.get((condition.value, condition.said.denies or condition.operator), 0)
+def rank_by_size(condition: SegmentCondition, context: SegmentContext) -> tuple[int, int]:
+    """A sort key: the condition that probably matches the fewest subscribers comes first."""
+    state = condition.definition.negates or condition.operator
+    size = context.list_sizes.get((condition.value, state), 0)
     return FIELDS_BY_SIZE.index(condition.field), size
 
 
@@ -287,42 +313,42 @@ def _count_everyone(session: Session) -> int:
 
 
 def _count_matching_any(
-    session: Session, rows: Sequence[SegmentCondition], ground: SegmentContext
+    session: Session, rows: Sequence[SegmentCondition], context: SegmentContext
 ) -> int:
-    """How many of whom any holds; denials are read as what they deny."""
-    sets: list[Select[tuple[int]]] = [select_matching_ids(row, ground) for row in rows]
+    """Count the matches of any condition; a negation counts as what it negates."""
+    sets: list[Select[tuple[int]]] = [select_matching_ids(row, context) for row in rows]
     if len(sets) == 1 and not may_repeat_ids(rows[0]):
         query: Select[tuple[int]] | CompoundSelect[tuple[int]] = sets[0]
     else:
         query = union(*sets) if len(sets) > 1 else sets[0].distinct()
-    return session.scalar(select(func.count()).select_from(query.subquery("some"))) or 0
+    return session.scalar(select(func.count()).select_from(query.subquery("matching"))) or 0
 
 
 def _count_matching_all(
-    session: Session, rows: Sequence[SegmentCondition], ground: SegmentContext, *, reverse: bool
+    session: Session, rows: Sequence[SegmentCondition], context: SegmentContext, *, reverse: bool
 ) -> int:
-    """How many of whom all hold; where it is `reverse`, of whom none holds."""
-    can_begin = [row for row in rows if row.is_denial is reverse]
-    first = min(can_begin, key=lambda row: rank_by_size(row, ground))
-    begin = select_matching_ids(first, ground)
-    some = (begin.distinct() if may_repeat_ids(first) else begin).subquery("some")
-    tests = [condition_matches(row, some.c.id, ground) for row in rows if row is not first]
-    found = select(func.count()).select_from(some)
-    return session.scalar(found.where(*(~test if reverse else test for test in tests))) or 0
+    """Count the matches of all conditions, or with `reverse` of none of them."""
+    usable_first = [row for row in rows if row.is_negation is reverse]
+    first = min(usable_first, key=lambda row: rank_by_size(row, context))
+    ids = select_matching_ids(first, context)
+    candidates = (ids.distinct() if may_repeat_ids(first) else ids).subquery("candidates")
+    tests = [condition_matches(row, candidates.c.id, context) for row in rows if row is not first]
+    count = select(func.count()).select_from(candidates)
+    return session.scalar(count.where(*(~test if reverse else test for test in tests))) or 0
 
 
 SUBSCRIBERS_PER_PAGE = 50
 MAX_CANDIDATES = 10_000
 CANDIDATE_STEPS = (100, 900, 3_000, 3_000, 3_000)
-"""How many candidates are tried at a time; together they are LOOK."""
+"""How many candidates are tested at a time; together they are MAX_CANDIDATES."""
 
 PagePosition = tuple[datetime | None, int]
-"""Where a page begins: below this id, or below this moment and id where the order is by joining."""
+"""The last subscriber seen: its id, preceded by `created_at` where pages are ordered by that."""
 
 
 @dataclass(frozen=True)
 class SubscriberSummary:
-    """A subscriber as a line shows them."""
+    """A subscriber as one line of a page: the lists by title with their states, the suppression."""
 
     subscriber: Subscriber
     lists: Sequence[tuple[str, SubscriptionState]]
@@ -331,177 +357,191 @@ class SubscriberSummary:
 
 @dataclass(frozen=True)
 class SubscriberPage:
-    """Some subscribers. `after` is where the next page begins; `looked` says that this one stopped
-    because it had looked through LOOK of them, and not because it was full."""
+    """A page of subscribers, newest first.
 
-    people: Sequence[SubscriberSummary]
+    `after` is the position for the next page, None on the last one. `stopped_early` says that the
+    page ended because it had tested MAX_CANDIDATES, not because it was full.
+    """
+
+    subscribers: Sequence[SubscriberSummary]
     after: str | None
-    looked: bool = False
+    stopped_early: bool = False
 
 
 def search_subscribers(
-    session: Session, asked: SegmentConditions, ground: SegmentContext, *, after: str | None = None
+    session: Session,
+    conditions: SegmentConditions,
+    context: SegmentContext,
+    *,
+    after: str | None = None,
 ) -> SubscriberPage:
-    """A page of those of whom the conditions hold. Raises NotFound for a place that cannot be."""
-    begin = _choose_leading_condition(asked, ground)
+    """A page of the subscribers that match. Raises NotFound for an invalid position `after`."""
+    leading = _choose_leading_condition(conditions, context)
     found: list[PagePosition] = []
-    place = _parse_position(after) if after else None
+    position = _parse_position(after) if after else None
     for step in CANDIDATE_STEPS:
-        places = _next_candidates(session, asked, begin, ground, place, step)
-        fitting = _filter_matching(session, [one[1] for one in places], asked, begin, ground)
-        found += [one for one in places if one[1] in fitting]
+        candidates = _next_candidates(session, conditions, leading, context, position, step)
+        matching = _filter_matching(
+            session, [id_ for _, id_ in candidates], conditions, leading, context
+        )
+        found += [candidate for candidate in candidates if candidate[1] in matching]
         if len(found) > SUBSCRIBERS_PER_PAGE:
             return SubscriberPage(
                 _summarize_subscribers(session, found[:SUBSCRIBERS_PER_PAGE]),
                 _format_position(found[SUBSCRIBERS_PER_PAGE - 1]),
             )
-        if len(places) < step:
+        if len(candidates) < step:
             return SubscriberPage(_summarize_subscribers(session, found), None)
-        place = places[-1]
+        position = candidates[-1]
     return SubscriberPage(
-        _summarize_subscribers(session, found), _format_position(places[-1]), looked=True
+        _summarize_subscribers(session, found), _format_position(candidates[-1]), stopped_early=True
     )
 
 
 def _choose_leading_condition(
-    asked: SegmentConditions, ground: SegmentContext
+    conditions: SegmentConditions, context: SegmentContext
 ) -> SegmentCondition | None:
-    """The condition whose index gives the candidates; None where everyone is one."""
-    if asked.match is ConditionMatch.ANY:
+    """The condition whose index supplies the candidates; None if every subscriber is one."""
+    if conditions.match is ConditionMatch.ANY:
         return None
-    by_field = {"address": 1, "joined": 2, "list": 3, "source": 4}
+    rank_of_field = {"address": 1, "joined": 2, "list": 3, "source": 4}
     ranked: list[tuple[int, int, int, SegmentCondition]] = []
-    for row in asked.rows:
-        if row.is_denial or row.field not in by_field:
+    for row in conditions.rows:
+        if row.is_negation or row.field not in rank_of_field:
             continue
-        size = ground.sizes.get((row.value, row.operator), 0)
+        size = context.list_sizes.get((row.value, row.operator), 0)
         is_small = row.field == "list" and size <= MAX_CANDIDATES
-        ranked.append((0 if is_small else by_field[row.field], size, len(ranked), row))
+        ranked.append((0 if is_small else rank_of_field[row.field], size, len(ranked), row))
     return min(ranked)[3] if ranked else None
 
 
 def _next_candidates(
     session: Session,
-    asked: SegmentConditions,
-    begin: SegmentCondition | None,
-    ground: SegmentContext,
-    place: PagePosition | None,
-    most: int,
+    conditions: SegmentConditions,
+    leading: SegmentCondition | None,
+    context: SegmentContext,
+    position: PagePosition | None,
+    limit: int,
 ) -> list[PagePosition]:
-    if begin is not None and begin.field == "joined":
-        return _next_candidates_by_joining(session, asked, ground, place, most)
-    below = place[1] if place else None
-    if begin is not None and begin.field == "address":
-        new = _select_ids_below(
-            address_index.select_unindexed_matches(begin.value, ground.mark), below, most
+    if leading is not None and leading.field == "joined":
+        return _next_candidates_by_joining(session, conditions, context, position, limit)
+    below = position[1] if position else None
+    if leading is not None and leading.field == "address":
+        unindexed = address_index.select_unindexed_matches(
+            leading.value, context.indexed_through_id
         )
-        ids = list(session.scalars(new))
-        if len(ids) < most:
-            known = address_index.select_indexed_matches(begin.value, on_sqlite=ground.on_sqlite)
-            ids += session.scalars(_select_ids_below(known, below, most - len(ids)))
+        ids = list(session.scalars(_select_ids_below(unindexed, below, limit)))
+        if len(ids) < limit:
+            indexed = address_index.select_indexed_matches(
+                leading.value, on_sqlite=context.on_sqlite
+            )
+            ids += session.scalars(_select_ids_below(indexed, below, limit - len(ids)))
     else:
         query = (
             select(Subscriber.id.label("id"))
-            if begin is None
-            else select_matching_ids(begin, ground)
+            if leading is None
+            else select_matching_ids(leading, context)
         )
-        is_twice = begin is not None and may_repeat_ids(begin)
-        ids = list(session.scalars(_select_ids_below(query, below, most, distinct=is_twice)))
-    return [(None, one) for one in ids]
+        repeats = leading is not None and may_repeat_ids(leading)
+        ids = list(session.scalars(_select_ids_below(query, below, limit, distinct=repeats)))
+    return [(None, id_) for id_ in ids]
 
 
 def _select_ids_below(
-    query: Select[Any], below: int | None, most: int, *, distinct: bool = False
+    query: Select[Any], below: int | None, limit: int, *, distinct: bool = False
 ) -> Select[Any]:
-    """The next ids of a set, the largest first."""
+    """The largest ids of a set that are below `below`."""
     ids = query.subquery("candidates")
-    found = select(ids.c.id).order_by(ids.c.id.desc()).limit(most)
+    found = select(ids.c.id).order_by(ids.c.id.desc()).limit(limit)
     found = found if below is None else found.where(ids.c.id < below)
     return found.distinct() if distinct else found
 
 
 def _next_candidates_by_joining(
     session: Session,
-    asked: SegmentConditions,
-    ground: SegmentContext,
-    place: PagePosition | None,
-    most: int,
+    conditions: SegmentConditions,
+    context: SegmentContext,
+    position: PagePosition | None,
+    limit: int,
 ) -> list[PagePosition]:
-    """Who joined in a time, by the index of when: those who came last first."""
+    """Subscribers created in the given time, in the order of that index, newest first."""
     created_at = Subscriber.created_at
     query = select(created_at, Subscriber.id).where(
         *(
-            matches_created_at(row, created_at, ground)
-            for row in asked.rows
+            matches_created_at(row, created_at, context)
+            for row in conditions.rows
             if row.field == "joined"
         )
     )
-    if place:
-        if place[0] is None:
+    if position:
+        if position[0] is None:
             raise NotFound("There is no such page.")
-        same = and_(created_at == place[0], Subscriber.id < place[1])
-        query = query.where(created_at <= place[0], or_(created_at < place[0], same))
-    query = query.order_by(created_at.desc(), Subscriber.id.desc()).limit(most)
+        same_moment = and_(created_at == position[0], Subscriber.id < position[1])
+        query = query.where(created_at <= position[0], or_(created_at < position[0], same_moment))
+    query = query.order_by(created_at.desc(), Subscriber.id.desc()).limit(limit)
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
 def _filter_matching(
     session: Session,
     ids: Sequence[int],
-    asked: SegmentConditions,
-    begin: SegmentCondition | None,
-    ground: SegmentContext,
+    conditions: SegmentConditions,
+    leading: SegmentCondition | None,
+    context: SegmentContext,
 ) -> set[int]:
-    """Of which of a few ids the conditions hold."""
+    """The ids among `ids` that match all conditions beside the leading one."""
     tests: list[ColumnElement[bool]] = [
-        condition_matches(row, CURRENT_SUBSCRIBER_ID, ground)
-        for row in asked.rows
-        if row is not begin and not (begin and begin.field == row.field == "joined")
+        condition_matches(row, CURRENT_SUBSCRIBER_ID, context)
+        for row in conditions.rows
+        if row is not leading and not (leading and leading.field == row.field == "joined")
     ]
     if not tests:
         return set(ids)
-    joined = and_(*tests) if asked.match is ConditionMatch.ALL else or_(*tests)
-    query = select(CURRENT_SUBSCRIBER_ID).where(_is_current_among(ids, ground), joined)
+    combined = and_(*tests) if conditions.match is ConditionMatch.ALL else or_(*tests)
+    query = select(CURRENT_SUBSCRIBER_ID).where(_is_current_among(ids, context), combined)
     return set(session.scalars(query))
 
 
-def _is_current_among(ids: Sequence[int], ground: SegmentContext) -> ColumnElement[bool]:
-    """Is a subscriber one of these? All in one parameter: thousands take longer than the search."""
-    if not ground.on_sqlite:
+def _is_current_among(ids: Sequence[int], context: SegmentContext) -> ColumnElement[bool]:
+    """Tests for membership with one parameter: thousands of them take longer than the search."""
+    if not context.on_sqlite:
         return CURRENT_SUBSCRIBER_ID.bool_op("=")(func.any(literal(list(ids), ARRAY(BigInteger))))
-    given = func.json_each(literal(json.dumps(list(ids)))).table_valued("value")
-    return CURRENT_SUBSCRIBER_ID.in_(select(given.c.value))
+    unpacked = func.json_each(literal(json.dumps(list(ids)))).table_valued("value")
+    return CURRENT_SUBSCRIBER_ID.in_(select(unpacked.c.value))
 
 
 def _summarize_subscribers(
-    session: Session, places: Sequence[PagePosition]
+    session: Session, positions: Sequence[PagePosition]
 ) -> list[SubscriberSummary]:
-    """Those people with what their line says, in this order."""
-    ids = [one[1] for one in places]
-    people = {
-        one.id: one for one in session.scalars(select(Subscriber).where(Subscriber.id.in_(ids)))
+    """The summaries of these subscribers, in the given order."""
+    ids = [id_ for _, id_ in positions]
+    subscribers = {
+        subscriber.id: subscriber
+        for subscriber in session.scalars(select(Subscriber).where(Subscriber.id.in_(ids)))
     }
     lists: dict[int, list[tuple[str, SubscriptionState]]] = {}
-    on = (
+    subscriptions = (
         select(Subscription.subscriber_id, MailingList.title, Subscription.state)
         .join(MailingList, MailingList.id == Subscription.list_id)
         .where(Subscription.subscriber_id.in_(ids))
         .order_by(MailingList.id)
     )
-    for subscriber_id, title, state in session.execute(on):
+    for subscriber_id, title, state in session.execute(subscriptions):
         lists.setdefault(subscriber_id, []).append((title, state))
-    addresses = [one.canonical for one in people.values()]
-    why = select(Suppression.canonical, Suppression.reason)
-    suppressed = dict(session.execute(why.where(Suppression.canonical.in_(addresses))).all())
+    addresses = [subscriber.canonical for subscriber in subscribers.values()]
+    reasons = select(Suppression.canonical, Suppression.reason)
+    suppressed = dict(session.execute(reasons.where(Suppression.canonical.in_(addresses))).all())
     return [
-        SubscriberSummary(people[one], lists.get(one, []), suppressed.get(people[one].canonical))
-        for one in ids
-        if one in people
+        SubscriberSummary(
+            subscribers[id_], lists.get(id_, []), suppressed.get(subscribers[id_].canonical)
+        )
+        for id_ in ids
+        if id_ in subscribers
     ]
 
 
-def _format_position(place: PagePosition) -> str:
-    moment, subscriber_id = place
+def _format_position(position: PagePosition) -> str:
+    moment, subscriber_id = position
     return f"{moment.isoformat()}~{subscriber_id}" if moment else str(subscriber_id)
 
 
@@ -509,28 +549,12 @@ def _parse_position(after: str) -> PagePosition:
     """Raises NotFound."""
     moment, _, number = after.rpartition("~")
     try:
-        place = (datetime.fromisoformat(moment) if moment else None, int(number))
+        position = (datetime.fromisoformat(moment) if moment else None, int(number))
     except ValueError:
         raise NotFound("There is no such page.") from None
-    of_an_age = place[0] is None or (place[0].tzinfo is not None and 1970 <= place[0].year < 9999)
-    if not 0 < place[1] < 2**63 or not of_an_age:
-        raise NotFound("There is no such page.")
-    return place
-
-
-MAX_SOURCES = 50
-
-
-def list_consent_sources(session: Session) -> Sequence[str]:
-    """The sources of consents, in order: from each straight to the next one in the index."""
-    following = aliased(Consent)
-    seen = select(func.min(Consent.source).label("source")).cte("seen", recursive=True)
-    further = (
-        select(func.min(following.source))
-        .where(following.source > seen.c.source)
-        .correlate(seen)
-        .scalar_subquery()
+    is_plausible = position[0] is None or (
+        position[0].tzinfo is not None and 1970 <= position[0].year < 9999
     )
-    seen = seen.union_all(select(further).where(seen.c.source.is_not(None)))
-    found = select(seen.c.source).where(seen.c.source.is_not(None)).limit(MAX_SOURCES)
-    return [source for source in session.scalars(found) if source]
+    if not 0 < position[1] < 2**63 or not is_plausible:
+        raise NotFound("There is no such page.")
+    return position

@@ -1,4 +1,4 @@
-"""Looking through the house's list of whom it mails no more."""
+"""Searching the suppression list, with what the provider knows of each entry."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from nif.database import UtcDateTime
 from nif.errors import Invalid, NotFound
-from nif.subscribers.profile import may_lift_suppression
+from nif.subscribers.manual_suppressions import may_lift_suppression
 from nif.subscriptions.models import NOT_ERASED, Subscriber, Suppression, SuppressionReason
 from nif.subscriptions.suppression_outbox import SuppressionOutboxEntry, came_from_provider
 
@@ -18,7 +18,7 @@ SUPPRESSIONS_PER_PAGE = 50
 MIN_PREFIX_LENGTH = 3
 MAX_PREFIX_LENGTH = 300
 HIGHEST_CHARACTER = "\x7f"
-"""It sorts behind all that can stand in an address."""
+"""Sorts after every character that an address can contain."""
 
 SHOWN_REASONS = (
     SuppressionReason.UNSUBSCRIBED,
@@ -27,38 +27,38 @@ SHOWN_REASONS = (
     SuppressionReason.INVALID,
     SuppressionReason.COMPLAINED,
 )
-"""The reasons that have addresses. Of who was erased there is none to show."""
+"""The reasons whose entries have an address. Of erased subscribers only a keyed hash is kept."""
 
 
 class ProviderSync(StrEnum):
-    """Does the provider know of a suppression?"""
+    """Whether the provider has a suppression on its own lists."""
 
-    THEIRS = "theirs"
-    TOLD = "told"
-    WAITS = "waits"
+    FROM_PROVIDER = "from_provider"
+    PUSHED = "pushed"
+    PENDING = "pending"
     REFUSED = "refused"
-    NOT_TOLD = "not_told"
+    NOT_PUSHED = "not_pushed"
 
 
 @dataclass(frozen=True)
 class SuppressionFilter:
-    """Which suppressions to show: those for a reason, of addresses that begin like this."""
+    """Selects suppressions by reason and by the beginning of the address."""
 
     reason: SuppressionReason | None = None
-    beginning: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
 class ListedSuppression:
-    """One suppression, the number of who reads there where that is a subscriber, and the provider.
+    """One suppression, the subscriber with that address if there is one, and the provider's side.
 
-    `told_at` is when the provider was told, where it was.
+    `pushed_at` is when the suppression was pushed to the provider, if it was.
     """
 
     suppression: Suppression
     subscriber_id: int | None
-    known: ProviderSync
-    told_at: datetime | None
+    provider_sync: ProviderSync
+    pushed_at: datetime | None
 
     @property
     def may_lift(self) -> bool:
@@ -67,110 +67,116 @@ class ListedSuppression:
 
 @dataclass(frozen=True)
 class SuppressionPage:
-    """Some suppressions, newest first, and the place that the next page begins after."""
+    """A page of suppressions, newest first. `after` is the position for the next page, or None."""
 
     rows: Sequence[ListedSuppression]
     after: str | None
 
 
-def parse_suppression_filter(reason: str, beginning: str) -> SuppressionFilter:
-    """What to look for, as typed. Raises Invalid."""
+def parse_suppression_filter(reason: str, prefix: str) -> SuppressionFilter:
+    """Raises Invalid, for the fields `reason` and `begins`."""
     problems = {}
     if reason not in {"", *SHOWN_REASONS}:
         problems["reason"] = "Choose one of the reasons."
-    beginning = beginning.strip().lower()
-    if beginning and len(beginning) < MIN_PREFIX_LENGTH:
+    prefix = prefix.strip().lower()
+    if prefix and len(prefix) < MIN_PREFIX_LENGTH:
         problems["begins"] = f"Type at least {MIN_PREFIX_LENGTH} characters of the beginning."
-    if len(beginning) > MAX_PREFIX_LENGTH or not (beginning.isascii() and beginning.isprintable()):
-        problems["begins"] = "No address begins like this: they have plain characters only."
+    if len(prefix) > MAX_PREFIX_LENGTH or not (prefix.isascii() and prefix.isprintable()):
+        problems["begins"] = "No address begins like this: addresses have plain characters only."
     if problems:
         raise Invalid(problems)
-    return SuppressionFilter(SuppressionReason(reason) if reason else None, beginning)
+    return SuppressionFilter(SuppressionReason(reason) if reason else None, prefix)
 
 
 def search_suppressions(
     session: Session,
-    asked: SuppressionFilter,
+    filters: SuppressionFilter,
     *,
     after: str | None = None,
-    most: int = SUPPRESSIONS_PER_PAGE,
+    limit: int = SUPPRESSIONS_PER_PAGE,
 ) -> SuppressionPage:
-    """A page of the list, newest first. Raises NotFound for a place that cannot be."""
-    query = _select_suppressions(session, asked)
+    """A page of the list, newest first. Raises NotFound for an invalid position `after`."""
+    query = _select_suppressions(session, filters)
     if after is not None:
-        here = tuple_(Suppression.at, Suppression.canonical)
+        position = tuple_(Suppression.at, Suppression.canonical)
         at, canonical = _parse_position(after)
-        query = query.where(here < tuple_(literal(at, UtcDateTime), literal(canonical)))
-    found = session.scalars(query.limit(most + 1)).all()
-    shown = found[:most]
-    further = _format_position(shown[-1]) if len(found) > most else None
-    return SuppressionPage(_describe_suppressions(session, shown), further)
+        query = query.where(position < tuple_(literal(at, UtcDateTime), literal(canonical)))
+    found = session.scalars(query.limit(limit + 1)).all()
+    shown = found[:limit]
+    next_position = _format_position(shown[-1]) if len(found) > limit else None
+    return SuppressionPage(_describe_suppressions(session, shown), next_position)
 
 
 def iterate_suppressions(
-    session: Session, asked: SuppressionFilter, *, at_once: int = 1000
+    session: Session, filters: SuppressionFilter, *, page_size: int = 1000
 ) -> Iterator[ListedSuppression]:
-    """All that is sought, newest first, read as it is asked for."""
+    """All suppressions that match, newest first, loaded page by page."""
     after: str | None = None
     while True:
-        some = search_suppressions(session, asked, after=after, most=at_once)
-        yield from some.rows
-        after = some.after
+        page = search_suppressions(session, filters, after=after, limit=page_size)
+        yield from page.rows
+        after = page.after
         if after is None:
             return
 
 
-def _select_suppressions(session: Session, asked: SuppressionFilter) -> Select[Suppression]:
+def _select_suppressions(session: Session, filters: SuppressionFilter) -> Select[Suppression]:
     query = select(Suppression)
-    if asked.reason is None:
+    if filters.reason is None:
         query = query.where(NOT_ERASED)
     else:
-        query = query.where(Suppression.reason == asked.reason)
-    if asked.beginning:
-        query = query.where(NOT_ERASED, *_begins_with(session, asked.beginning))
+        query = query.where(Suppression.reason == filters.reason)
+    if filters.prefix:
+        query = query.where(NOT_ERASED, *_begins_with(session, filters.prefix))
     return query.order_by(Suppression.at.desc(), Suppression.canonical.desc())
 
 
-def _begins_with(session: Session, beginning: str) -> tuple[ColumnElement[bool], ...]:
-    """Between the beginning and all that can follow it, by characters and no language's order."""
+def _begins_with(session: Session, prefix: str) -> tuple[ColumnElement[bool], ...]:
+    """A range over the index, compared by character and not by a language's collation."""
     address = Suppression.canonical
     if session.get_bind().dialect.name == "sqlite":
-        return address >= beginning, address < beginning + HIGHEST_CHARACTER
-    return address.bool_op("~>=~")(beginning), address.bool_op("~<~")(beginning + HIGHEST_CHARACTER)
+        return address >= prefix, address < prefix + HIGHEST_CHARACTER
+    return address.bool_op("~>=~")(prefix), address.bool_op("~<~")(prefix + HIGHEST_CHARACTER)
 
 
 def _describe_suppressions(
-    session: Session, found: Sequence[Suppression]
+    session: Session, suppressions: Sequence[Suppression]
 ) -> list[ListedSuppression]:
-    names = [one.canonical for one in found]
-    who = select(Subscriber.canonical, Subscriber.id).where(Subscriber.canonical.in_(names))
-    people = {row[0]: row[1] for row in session.execute(who)}
-    relays = session.scalars(
-        select(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical.in_(names))
+    canonicals = [suppression.canonical for suppression in suppressions]
+    ids = select(Subscriber.canonical, Subscriber.id).where(Subscriber.canonical.in_(canonicals))
+    subscriber_ids = {row[0]: row[1] for row in session.execute(ids)}
+    entries = session.scalars(
+        select(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical.in_(canonicals))
     )
-    by_name = {one.canonical: one for one in relays}
-    return [_describe_suppression(one, people, by_name) for one in found]
+    outbox = {entry.canonical: entry for entry in entries}
+    return [
+        _describe_suppression(suppression, subscriber_ids, outbox) for suppression in suppressions
+    ]
 
 
 def _describe_suppression(
-    one: Suppression, people: Mapping[str, int], relays: Mapping[str, SuppressionOutboxEntry]
+    suppression: Suppression,
+    subscriber_ids: Mapping[str, int],
+    outbox: Mapping[str, SuppressionOutboxEntry],
 ) -> ListedSuppression:
-    relay = relays.get(one.canonical)
-    known, told_at = ProviderSync.NOT_TOLD, None
-    if came_from_provider(one.source):
-        known = ProviderSync.THEIRS
-    elif relay is not None and relay.suppressed:
-        if relay.next_try_at is not None:
-            known = ProviderSync.WAITS
-        elif relay.refused:
-            known = ProviderSync.REFUSED
+    entry = outbox.get(suppression.canonical)
+    sync, pushed_at = ProviderSync.NOT_PUSHED, None
+    if came_from_provider(suppression.source):
+        sync = ProviderSync.FROM_PROVIDER
+    elif entry is not None and entry.suppressed:
+        if entry.next_try_at is not None:
+            sync = ProviderSync.PENDING
+        elif entry.refused:
+            sync = ProviderSync.REFUSED
         else:
-            known, told_at = ProviderSync.TOLD, relay.told_at
-    return ListedSuppression(one, people.get(one.canonical), known, told_at)
+            sync, pushed_at = ProviderSync.PUSHED, entry.told_at
+    return ListedSuppression(
+        suppression, subscriber_ids.get(suppression.canonical), sync, pushed_at
+    )
 
 
-def _format_position(one: Suppression) -> str:
-    return f"{one.at.isoformat()}~{one.canonical}"
+def _format_position(suppression: Suppression) -> str:
+    return f"{suppression.at.isoformat()}~{suppression.canonical}"
 
 
 def _parse_position(after: str) -> tuple[datetime, str]:

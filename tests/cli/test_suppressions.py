@@ -16,7 +16,7 @@ def test_addresses_are_added_listed_and_the_outbox_hears_nothing(run: Run, tmp_p
     assert listed["counts"]["manual"] == 2
     assert [one["address"] for one in listed["suppressions"]] == ["bo@example.com"]
     rest = run("suppressions", "list", "--after", listed["after"])
-    assert "ann@example.com  manual  by hand: They wrote." in rest.text
+    assert "ann@example.com  manual  manual: They wrote." in rest.text
     assert run("suppressions", "list", "--begins", "a").status == 1
     assert run("suppressions", "add", "nobody", "--reason", "x").status == 1
 

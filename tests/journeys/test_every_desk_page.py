@@ -159,7 +159,7 @@ def a_busy_month(session: Session, newsletter: MailingList) -> None:
 def some_suppressed(session: Session, now: datetime) -> None:
     """A subscriber and others, by a person, by an import and by the provider."""
     suppress_address(
-        session, "ann@example.com", Reason.MANUAL, source="by hand: She asked.", now=now
+        session, "ann@example.com", Reason.MANUAL, source="manual: She asked.", now=now
     )
     listed = "SendGrid's list of bounces"
     suppress_address(session, "bo@example.com", Reason.BOUNCED, source=listed, now=now)

@@ -99,7 +99,7 @@ def _say_everything(session, ann, list_id):
     periodic_tasks.begin_task_if_due(session, "x", every=timedelta(1), now=NOON)
     periodic_tasks.record_task_result(session, "x", said, now=NOON)
     suppress_address(
-        session, ANN.lower(), SuppressionReason.MANUAL, source="by hand: asked", now=NOON
+        session, ANN.lower(), SuppressionReason.MANUAL, source="manual: asked", now=NOON
     )
     suppress_address(
         session, ANN.lower(), SuppressionReason.BOUNCED, source="event bounce", now=NOON

@@ -57,7 +57,7 @@ from tests.standin.client import Standin
 R = SuppressionReason
 ANN, BEA, CY = "ann@example.com", "bea@example.com", "c/y+%@example.com"
 GLOBAL = "/v3/asm/suppressions/global"
-BY_HAND = "by hand: she asked"
+BY_HAND = "manual: she asked"
 FAR_BACK = NOON - timedelta(days=3650)
 
 

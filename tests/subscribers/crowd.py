@@ -52,7 +52,7 @@ def a_click(session: Session, who: Subscriber, at: datetime) -> None:
 def asked(session: Session, *rows: str, match: str = "all") -> segment_conditions.SegmentConditions:
     """Conditions from "field operator value"."""
     parts = [dict(zip(("field", "operator", "value"), row.split(" "), strict=True)) for row in rows]
-    lists = load_segment_context(session, ZONE).lists
+    lists = load_segment_context(session, ZONE).list_ids
     return segment_conditions.parse_conditions({"match": match, "conditions": parts}, lists=lists)
 
 
@@ -61,7 +61,7 @@ def names(session: Session, *rows: str, match: str = "all") -> list[str]:
     page = search_subscribers(
         session, asked(session, *rows, match=match), load_segment_context(session, ZONE)
     )
-    return [one.subscriber.canonical[:2] for one in page.people]
+    return [one.subscriber.canonical[:2] for one in page.subscribers]
 
 
 def _on(session: Session, known: Subscription, list_id: int) -> None:

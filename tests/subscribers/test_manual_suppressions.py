@@ -89,23 +89,23 @@ def test_what_cannot_be_looked_for_is_refused(reason: str, begins: str) -> None:
 def test_it_says_what_the_provider_knows(database: Database, mailer: FakeMailer) -> None:
     later = NOON + timedelta(hours=1)
     with database.transaction() as session:
-        suppress_address(session, "told@x.example", Reason.MANUAL, source="by hand: x", now=NOON)
+        suppress_address(session, "told@x.example", Reason.MANUAL, source="manual: x", now=NOON)
         suppress_address(
             session, "theirs@x.example", Reason.BOUNCED, source="event bounce", now=NOON
         )
         add_suppressions(session, {"not@x.example": Reason.BOUNCED}, source="import:1", now=NOON)
     suppression_sync.push_suppressions(database.transaction, mailer, clock=lambda: later)
     with database.transaction() as session:
-        suppress_address(session, "waits@x.example", Reason.MANUAL, source="by hand: x", now=later)
+        suppress_address(session, "waits@x.example", Reason.MANUAL, source="manual: x", now=later)
     found = {one.suppression.canonical.split("@")[0]: one for one in page(database).rows}
 
-    assert {name: one.known for name, one in found.items()} == {
-        "told": ProviderSync.TOLD,
-        "theirs": ProviderSync.THEIRS,
-        "not": ProviderSync.NOT_TOLD,
-        "waits": ProviderSync.WAITS,
+    assert {name: one.provider_sync for name, one in found.items()} == {
+        "told": ProviderSync.PUSHED,
+        "theirs": ProviderSync.FROM_PROVIDER,
+        "not": ProviderSync.NOT_PUSHED,
+        "waits": ProviderSync.PENDING,
     }
-    assert found["told"].told_at == later
+    assert found["told"].pushed_at == later
     assert [name for name, one in found.items() if one.may_lift] == ["waits", "told"]
 
 
@@ -116,6 +116,6 @@ def test_a_pasted_list_may_be_written_in_many_ways() -> None:
     found = manual_suppressions.parse_pasted_addresses(text)
 
     assert sorted(one[:2] for one in found.canonicals) == ["an", "bo", "cy", "di", "ed"]
-    assert found.wrong == ["none"]
+    assert found.invalid == ["none"]
     with pytest.raises(Invalid, match="At most 10,000"):
         manual_suppressions.parse_pasted_addresses("a@x.example " * 10_001)

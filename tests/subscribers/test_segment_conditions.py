@@ -19,12 +19,12 @@ VALUES = {
 
 
 def test_everything_in_the_catalogue_is_read_and_written_the_same():
-    for (field, operator), said in CONDITION_CATALOGUE.items():
-        row = {"field": field, "operator": operator, "value": VALUES[said.value]}
+    for (field, operator), definition in CONDITION_CATALOGUE.items():
+        row = {"field": field, "operator": operator, "value": VALUES[definition.value_kind]}
         data = {"match": "any", "conditions": [row]}
         assert parse_conditions(data, lists=["daily"]).as_data() == data
-        if said.denies:
-            assert (field, said.denies) in CONDITION_CATALOGUE
+        if definition.negates:
+            assert (field, definition.negates) in CONDITION_CATALOGUE
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_what_is_no_segment_is_refused_as_a_whole(data):
         ({"field": "address", "operator": "contains", "value": " ab "}, "at least 3"),
         ({"field": "address", "operator": "contains", "value": "a\0bc"}, "plain"),
         ({"field": "address", "operator": "contains", "value": "a" * 301}, "at most 300"),
-        ({"field": "joined", "operator": "since", "value": "2026-02-30"}, "Give a day"),
-        ({"field": "joined", "operator": "since", "value": "0001-01-01"}, "Give a day"),
+        ({"field": "joined", "operator": "since", "value": "2026-02-30"}, "Enter a day"),
+        ({"field": "joined", "operator": "since", "value": "0001-01-01"}, "Enter a day"),
         ({"field": "suppressed", "operator": "because", "value": "bored"}, "Choose a reason"),
-        ({"field": "source", "operator": "is", "value": ""}, "Name the source"),
+        ({"field": "source", "operator": "is", "value": ""}, "Enter the source"),
     ],
 )
 def test_a_wrong_condition_is_told_beside_its_row(change, words):

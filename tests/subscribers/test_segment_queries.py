@@ -31,14 +31,14 @@ QUESTIONS = [
     (("joined before 2026-11-20", "list confirmed daily"), "all", "b"),
     (("source is /subscribe",), "all", "ba"),
     (("source is_not /subscribe", "list pending weekly"), "all", "c"),
-    (("life since 2026-11-20",), "all", "ca"),
-    (("life none_since 2026-11-20",), "all", "db"),
+    (("activity since 2026-11-20",), "all", "ca"),
+    (("activity none_since 2026-11-20",), "all", "db"),
     (("suppressed because any",), "all", "d"),
     (("suppressed not_because any", "list confirmed weekly"), "all", "b"),
     (("suppressed not_because complained",), "all", "dcba"),
     (("list confirmed weekly", "suppressed because any"), "any", "db"),
     (("list confirmed weekly", "list not_confirmed daily"), "any", "dcb"),
-    (("life none_since 2026-11-20", "source is_not /subscribe"), "any", "dcb"),
+    (("activity none_since 2026-11-20", "source is_not /subscribe"), "any", "dcb"),
     (("address contains one", "address contains two"), "any", "dcba"),
 ]
 
@@ -89,7 +89,7 @@ def test_pages_follow_each_other_in_every_order(session, monkeypatch):
             page = segment_queries.search_subscribers(
                 session, asked(session, *rows), load_segment_context(session, ZONE), after=after
             )
-            found += [one.subscriber.id for one in page.people]
+            found += [one.subscriber.id for one in page.subscribers]
             after, pages = page.after, pages + 1
         assert (rows, found) == (rows, wanted)
 
@@ -102,7 +102,7 @@ def test_a_page_stops_where_it_has_looked_through_enough(session, monkeypatch):
         session, asked(session, "suppressed because any"), load_segment_context(session, ZONE)
     )
 
-    assert (page.people, page.looked) == ([], True)
+    assert (page.subscribers, page.stopped_early) == ([], True)
     assert page.after is not None
 
 

@@ -84,7 +84,7 @@ def happen(session, dice):
     """One of all that makes and ends suppressions."""
     some = dice.sample([f"r{n}@example.com" for n in range(12)], 4)
     reason, wish = dice.choice(list(Reason)[:5]), Suppression.reason == Reason.UNSUBSCRIBED
-    source = dice.choice(["event bounce", "by hand: x"])
+    source = dice.choice(["event bounce", "manual: x"])
     match dice.choice(["suppress", "add", "end", "revive", "erase"]):
         case "suppress":
             suppress_addresses(session, some, reason, source=source, now=NOON)

@@ -158,7 +158,13 @@ def start(slug: str, import_id: int) -> ResponseReturnValue:
         imports.start_import(session, run, now=now)
         detail = {"import": run.id, "consent_source": run.consent_source}
         record_audit_entry(
-            session, current_user, "import_begun", kind="list", subject=slug, detail=detail, now=now
+            session,
+            current_user,
+            "import_started",
+            kind="list",
+            subject=slug,
+            detail=detail,
+            now=now,
         )
 
     return _apply_to_run(slug, import_id, begin)

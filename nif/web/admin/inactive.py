@@ -80,7 +80,7 @@ def create(slug: str) -> ResponseReturnValue:
                 session, mailing_list, wanted, mail_writer, terms, now=now
             )
             detail = {"asking": asking.id, "months": wanted.months, "days": wanted.wait_days}
-            _record_campaign_action(session, "quiet_asked", slug, detail)
+            _record_campaign_action(session, "repermission_started", slug, detail)
     except Invalid as error:
         return _render_new(slug, typed, error.problems), 422
     except MoreThanExpected as error:
@@ -111,7 +111,7 @@ def unsubscribe(slug: str) -> ResponseReturnValue:
                 session, asking, expected=people, now=utc_now()
             )
             _record_campaign_action(
-                session, "quiet_let_go", slug, {"asking": asking.id, "people": people}
+                session, "nonresponders_unsubscribed", slug, {"asking": asking.id, "people": people}
             )
     except MoreThanExpected as error:
         return _render_confirm_unsubscribe(slug, str(error)), 422
@@ -129,7 +129,7 @@ def stop(slug: str) -> ResponseReturnValue:
         with transaction() as session:
             asking = _get_last_campaign(session, slug)
             inactive.stop_repermission(session, asking, now=utc_now())
-            _record_campaign_action(session, "quiet_stopped", slug, {"asking": asking.id})
+            _record_campaign_action(session, "repermission_stopped", slug, {"asking": asking.id})
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:

@@ -95,7 +95,7 @@ def create(slug: str, run_id: int) -> ResponseReturnValue:
             record_audit_entry(
                 session,
                 current_user,
-                "import_asked",
+                "import_repermission_started",
                 kind="list",
                 subject=slug,
                 detail=detail,

@@ -16,12 +16,14 @@ from nif.subscribers.segment_conditions import (
 
 ADD_CONDITION = "add"
 CONDITION_LABELS = {
-    f"{field}.{operator}": said.words for (field, operator), said in CONDITION_CATALOGUE.items()
+    f"{field}.{operator}": definition.label
+    for (field, operator), definition in CONDITION_CATALOGUE.items()
 }
 """What can be chosen, in the words of the form."""
 
 CONDITION_VALUE_KINDS = {
-    f"{field}.{operator}": said.value for (field, operator), said in CONDITION_CATALOGUE.items()
+    f"{field}.{operator}": definition.value_kind
+    for (field, operator), definition in CONDITION_CATALOGUE.items()
 }
 SUPPRESSION_REASON_LABELS = {
     "any": "any reason",
@@ -95,14 +97,14 @@ def conditions_as_query(rows: Iterable[SegmentCondition]) -> str:
     return urlencode(pairs)
 
 
-def describe_conditions(asked: SegmentConditions, titles: Mapping[str, str]) -> list[str]:
+def describe_conditions(conditions: SegmentConditions, titles: Mapping[str, str]) -> list[str]:
     """Each condition in words: "Is confirmed on the list NIF Daily"."""
     said = []
-    for row in asked.rows:
+    for row in conditions.rows:
         value = row.value
-        if row.said.value is ConditionValueKind.LIST:
+        if row.definition.value_kind is ConditionValueKind.LIST:
             value = titles.get(value, value)
-        elif row.said.value is ConditionValueKind.REASON:
+        elif row.definition.value_kind is ConditionValueKind.REASON:
             value = SUPPRESSION_REASON_LABELS.get(value, value)
-        said.append(f"{row.said.words} {value}")
+        said.append(f"{row.definition.label} {value}")
     return said

@@ -72,12 +72,12 @@ def show(segment_id: int) -> ResponseReturnValue:
     after = request.args.get("after") or None
     with reading() as session:
         segment = segments.get_segment(session, segment_id)
-        ground = _query_context(session)
+        context = _query_context(session)
         try:
-            asked = segments.conditions_of_segment(segment, ground)
-            said = segment_form.describe_conditions(asked, _list_titles(session))
+            conditions = segments.conditions_of_segment(segment, context)
+            said = segment_form.describe_conditions(conditions, _list_titles(session))
             page, trouble = (
-                segment_queries.search_subscribers(session, asked, ground, after=after),
+                segment_queries.search_subscribers(session, conditions, context, after=after),
                 None,
             )
         except Invalid as error:
@@ -128,13 +128,15 @@ def _save_segment(segment_id: int | None) -> ResponseReturnValue:
         return _render_form(_add_row(form), segment_id=segment_id)
     try:
         with reading() as session:
-            ground = _query_context(session)
-            asked = segment_conditions.parse_conditions(form.as_data(), lists=ground.lists.keys())
-            segments.check_segment(session, segment_id, form.name, asked)
-            size = segment_queries.count_matching(session, asked, ground)
+            context = _query_context(session)
+            conditions = segment_conditions.parse_conditions(
+                form.as_data(), lists=context.list_ids.keys()
+            )
+            segments.check_segment(session, segment_id, form.name, conditions)
+            size = segment_queries.count_matching(session, conditions, context)
         with transaction() as session:
             known = segments.get_segment(session, segment_id) if segment_id else None
-            draft = segments.SegmentDraft(form.name, asked, size)
+            draft = segments.SegmentDraft(form.name, conditions, size)
             saved = segments.save_segment(session, known, draft, by=current_user, now=utc_now())
             saved_id = saved.id
     except Invalid as error:

@@ -19,7 +19,7 @@ from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.privacy import erasure, export
 from nif.privacy.person import person_of_subscriber
-from nif.subscribers import profile, segment_conditions, segment_queries
+from nif.subscribers import manual_suppressions, profile, segment_conditions, segment_queries
 from nif.subscribers.segment_conditions import SegmentConditions
 from nif.subscribers.segment_queries import (
     SegmentContext,
@@ -104,15 +104,15 @@ def index() -> ResponseReturnValue:
     problems: dict[str, str] = {}
     after = request.args.get("after") or None
     with reading() as session:
-        ground = load_segment_context(session, settings().time_zone)
+        context = load_segment_context(session, settings().time_zone)
         try:
-            asked = _parse_conditions(filters, ground)
+            conditions = _parse_conditions(filters, context)
         except Invalid as error:
-            asked, problems = SegmentConditions(), filters.problems(error)
+            conditions, problems = SegmentConditions(), filters.problems(error)
         page = (
             SubscriberPage([], None)
             if problems
-            else segment_queries.search_subscribers(session, asked, ground, after=after)
+            else segment_queries.search_subscribers(session, conditions, context, after=after)
         )
         lists = {one.slug: one.title for one in all_lists(session)}
         sources = list_consent_sources(session)
@@ -122,7 +122,7 @@ def index() -> ResponseReturnValue:
         typed=filters.typed,
         kept={name: value for name, value in filters.typed.items() if value},
         is_sought=bool(filters.rows),
-        as_segment=segment_form.conditions_as_query(asked.rows),
+        as_segment=segment_form.conditions_as_query(conditions.rows),
         problems=problems,
         after=after,
         lists=lists,
@@ -147,7 +147,7 @@ def show(subscriber_id: int) -> ResponseReturnValue:
             before=before,
             states=STATE_LABELS,
             reasons=segment_form.SUPPRESSION_REASON_LABELS,
-            may_lift=profile.may_lift_suppression(life.suppression),
+            may_lift=manual_suppressions.may_lift_suppression(life.suppression),
             is_paused=preferences.is_paused(known, now=utc_now()),
             reported=send_status.EVENT_LABELS,
             deeds=ACTION_LABELS,
@@ -192,7 +192,9 @@ def suppress(subscriber_id: int) -> ResponseReturnValue:
 
     def stop(session: Session, now: datetime) -> None:
         known = profile.get_subscriber(session, subscriber_id)
-        profile.suppress_subscriber_as_admin(session, known, reason, by=current_user, now=now)
+        manual_suppressions.suppress_subscriber_as_admin(
+            session, known, reason, by=current_user, now=now
+        )
 
     try:
         return _apply_to_subscriber(
@@ -212,7 +214,7 @@ def confirm_lift(subscriber_id: int) -> ResponseReturnValue:
             "admin/subscribers/confirm_lift.html",
             subscriber=known,
             suppression=standing,
-            may_lift=profile.may_lift_suppression(standing),
+            may_lift=manual_suppressions.may_lift_suppression(standing),
         )
 
 
@@ -221,7 +223,7 @@ def confirm_lift(subscriber_id: int) -> ResponseReturnValue:
 def lift(subscriber_id: int) -> ResponseReturnValue:
     def raise_it(session: Session, now: datetime) -> None:
         known = profile.get_subscriber(session, subscriber_id)
-        profile.lift_subscriber_suppression(session, known, by=current_user, now=now)
+        manual_suppressions.lift_subscriber_suppression(session, known, by=current_user, now=now)
 
     return _apply_to_subscriber(
         subscriber_id, raise_it, "Lifted. The lists that they are on mail them again."
@@ -251,7 +253,7 @@ def _render_suppress(
             suppression=session.get(Suppression, known.canonical),
             reason=reason,
             problems=problems or {},
-            most=profile.MAX_REASON_LENGTH,
+            most=manual_suppressions.MAX_REASON_LENGTH,
         )
 
 
@@ -265,18 +267,18 @@ def _read_filters() -> SubscriberFilters:
         ("source", "source", "is", typed["source"]),
         ("from", "joined", "since", typed["from"]),
         ("before", "joined", "before", typed["before"]),
-        ("alive", "life", "since", typed["alive"]),
+        ("alive", "activity", "since", typed["alive"]),
         ("mail", "suppressed", suppressed, "any" if typed["mail"] else ""),
     )
     return SubscriberFilters(typed, [row for row in rows if row[3]])
 
 
-def _parse_conditions(filters: SubscriberFilters, ground: SegmentContext) -> SegmentConditions:
+def _parse_conditions(filters: SubscriberFilters, context: SegmentContext) -> SegmentConditions:
     """Raises Invalid."""
     conditions = [
         {"field": field, "operator": operator, "value": value}
         for _, field, operator, value in filters.rows
     ]
     return segment_conditions.parse_conditions(
-        {"match": "all", "conditions": conditions}, lists=ground.lists.keys()
+        {"match": "all", "conditions": conditions}, lists=context.list_ids.keys()
     )

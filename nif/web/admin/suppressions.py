@@ -10,7 +10,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.errors import Conflict, Invalid
 from nif.spreadsheets import write_csv
-from nif.subscribers import manual_suppressions, profile, suppression_search
+from nif.subscribers import manual_suppressions, suppression_search
 from nif.subscribers.manual_suppressions import AddedSuppressions
 from nif.subscribers.suppression_search import (
     ListedSuppression,
@@ -30,23 +30,23 @@ blueprint.context_processor(system_status.status_banner)
 
 REASON_LABELS = {
     SuppressionReason.UNSUBSCRIBED: ("Unsubscribed", "unsubscribed by way of SendGrid"),
-    SuppressionReason.MANUAL: ("By hand", "by hand, or declined by who reads there"),
+    SuppressionReason.MANUAL: ("Manual", "added by an admin, or refused by the recipient"),
     SuppressionReason.BOUNCED: ("Bounced", "the address bounced"),
-    SuppressionReason.INVALID: ("No address", "there is no such address"),
+    SuppressionReason.INVALID: ("Invalid", "the address does not exist"),
     SuppressionReason.COMPLAINED: ("Complained", "called it spam"),
 }
 """What each reason is called, and what it means."""
 
 PROVIDER_STATUS_LABELS = {
-    ProviderSync.THEIRS: "",
-    ProviderSync.TOLD: "SendGrid was told",
-    ProviderSync.WAITS: "SendGrid is yet to be told",
+    ProviderSync.FROM_PROVIDER: "",
+    ProviderSync.PUSHED: "SendGrid was told",
+    ProviderSync.PENDING: "SendGrid is yet to be told",
     ProviderSync.REFUSED: "SendGrid does not take it",
-    ProviderSync.NOT_TOLD: "SendGrid is not told",
+    ProviderSync.NOT_PUSHED: "SendGrid is not told",
 }
 """Does SendGrid know? Where it told us itself, the source says so."""
 
-CSV_HEADINGS = ("address", "reason", "source", "since", "provider", "told_at")
+CSV_HEADINGS = ("address", "reason", "source", "since", "provider", "pushed_at")
 
 
 @blueprint.get("")
@@ -90,7 +90,7 @@ def create() -> ResponseReturnValue:
     typed = {name: request.form.get(name, "") for name in ("addresses", "reason")}
     try:
         pasted = manual_suppressions.parse_pasted_addresses(typed["addresses"])
-        profile.parse_suppression_reason(typed["reason"])
+        manual_suppressions.parse_suppression_reason(typed["reason"])
         added = AddedSuppressions(0, 0)
         if pasted.canonicals:
             with transaction() as session:
@@ -101,13 +101,13 @@ def create() -> ResponseReturnValue:
     except Invalid as error:
         return _render_new(typed, error.problems), 422
     said = _describe_added(added)
-    if not pasted.wrong:
+    if not pasted.invalid:
         flash(said, "good")
         return redirect(url_for(".index"), 303)
     flash(said, "good")
-    none = _count_in_words(len(pasted.wrong), "is no address", "are no addresses")
+    none = _count_in_words(len(pasted.invalid), "is no address", "are no addresses")
     problem = {"addresses": f"{none}: put that right, or leave it out."}
-    return _render_new({**typed, "addresses": "\n".join(pasted.wrong)}, problem), 422
+    return _render_new({**typed, "addresses": "\n".join(pasted.invalid)}, problem), 422
 
 
 @blueprint.post("/lift")
@@ -156,16 +156,18 @@ def _csv_lines(database: Database, asked: SuppressionFilter) -> Iterator[str]:
 
 def _csv_cells(row: ListedSuppression) -> tuple[object, ...]:
     one = row.suppression
-    told_at = row.told_at and row.told_at.isoformat(timespec="seconds")
+    told_at = row.pushed_at and row.pushed_at.isoformat(timespec="seconds")
     since = one.at.isoformat(timespec="seconds")
-    return one.canonical, one.reason.value, one.source, since, row.known.value, told_at
+    return one.canonical, one.reason.value, one.source, since, row.provider_sync.value, told_at
 
 
 def _describe_added(added: AddedSuppressions) -> str:
-    new = _count_in_words(added.new, "address is suppressed now", "addresses are suppressed now")
-    new = new if added.new else "No address is new"
-    there = _count_in_words(added.there, "was suppressed already", "were suppressed already")
-    return f"{new}; {there}." if added.there else f"{new}."
+    new = _count_in_words(added.added, "address is suppressed now", "addresses are suppressed now")
+    new = new if added.added else "No address is new"
+    there = _count_in_words(
+        added.already_there, "was suppressed already", "were suppressed already"
+    )
+    return f"{new}; {there}." if added.already_there else f"{new}."
 
 
 def _describe_source(source: str) -> str:
@@ -188,5 +190,5 @@ def _render_new(typed: dict[str, str], problems: dict[str, str] | None = None) -
         typed=typed,
         problems=problems or {},
         most=manual_suppressions.MAX_PASTED_ADDRESSES,
-        longest=profile.MAX_REASON_LENGTH,
+        longest=manual_suppressions.MAX_REASON_LENGTH,
     )

@@ -77,7 +77,7 @@ def test_a_file_is_looked_at_checked_imported_reported_and_undone(
     with database.reading() as session:
         assert get_list(session, "daily").confirmed_count == 0
         assert session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)).all()[-3:] == [
-            "import_begun",
+            "import_started",
             "list_exported",
             "import_undone",
         ]

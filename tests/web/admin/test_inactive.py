@@ -95,7 +95,7 @@ def test_they_are_counted_asked_stay_and_the_others_are_let_go(
     with database.reading() as session:
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.left_count) == (1, 2)
-    assert deeds(database) == ["quiet_asked", "quiet_let_go"]
+    assert deeds(database) == ["repermission_started", "nonresponders_unsubscribed"]
 
 
 def test_it_can_be_stopped_and_what_was_cancelled_lets_nobody_go(
@@ -157,4 +157,4 @@ def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
         )
         confirmed = query.where(Subscription.state == SubscriptionState.CONFIRMED)
         assert len(session.scalars(confirmed).all()) == 1
-    assert deeds(database) == ["import_asked"]
+    assert deeds(database) == ["import_repermission_started"]

@@ -52,7 +52,7 @@ def test_subscribers_are_found_by_what_is_asked_and_a_wrong_filter_says_so(
 
     wrong = admin.get(f"{where}?part=ab&from=yesterday&list=nowhere")
     assert wrong.status_code == 422
-    for words in ("at least 3 characters", "Give a day, such as", "Choose one of the lists"):
+    for words in ("at least 3 characters", "Enter a day, such as", "Choose one of the lists"):
         assert words in text_of(wrong.text)
     assert 'value="ab"' in wrong.text
     assert admin.get(f"{where}?after=nowhere").status_code == 404
@@ -90,12 +90,12 @@ def test_acts_are_asked_about_recorded_and_shown(
     one = "/admin/subscribers/1"
     assert "Take off this list?" in admin.get(f"{one}/unsubscribe/{slug}").text
     admin.post(f"{one}/unsubscribe/{slug}")
-    assert "Give the reason" in admin.post(f"{one}/suppress", data={"reason": " "}).text
+    assert "Enter a reason" in admin.post(f"{one}/suppress", data={"reason": " "}).text
     admin.post(f"{one}/suppress", data={"reason": "She asked by telephone."})
     page = text_of(admin.get(one).text)
 
-    assert "by hand: She asked by telephone." in page
-    for words in ("took off a list", "suppressed by hand", "by way of /admin/subscribers"):
+    assert "manual: She asked by telephone." in page
+    for words in ("unsubscribed from a list", "suppressed by hand", "by way of /admin/subscribers"):
         assert words in page
     assert "Lift this suppression?" in admin.get(f"{one}/lift").text
     admin.post(f"{one}/lift")

@@ -25,7 +25,7 @@ def barred(database: Database) -> None:
     with database.transaction() as session:
         a_subscription(session, a_list(session), "ann@example.com")
         suppress_address(
-            session, "ann@example.com", Reason.MANUAL, source="by hand: Asked.", now=NOON
+            session, "ann@example.com", Reason.MANUAL, source="manual: Asked.", now=NOON
         )
         suppress_address(session, "bo@example.com", Reason.BOUNCED, source="event bounce", now=NOON)
         suppress_address(session, "b_x@example.com", Reason.COMPLAINED, source="import:1", now=NOON)
@@ -45,7 +45,7 @@ def test_the_list_is_looked_through_by_reason_and_by_beginning(admin: FlaskClien
     assert shown(admin, "?begins=bo@example.com&reason=bounced") == ["bo@"]
     assert shown(admin, "?begins=o@example") == []
     page = text_of(admin.get(WHERE).text)
-    for words in ("by hand: Asked.", "1 person was erased", "no provider to tell"):
+    for words in ("manual: Asked.", "1 person was erased", "no provider to tell"):
         assert words in page
     assert 'href="/admin/subscribers/1"' in admin.get(WHERE).text
 
@@ -66,7 +66,7 @@ def test_a_pasted_list_is_checked_one_by_one(admin: FlaskClient, database: Datab
     assert (empty.status_code, "at least one address" in empty.text) == (422, True)
     pasted = "Di <DI@Example.com>; bo@example.com\ncy@example.com nobody\n<b>"
     missing = admin.post(new, data={"addresses": pasted, "reason": " "})
-    assert "Give the reason" in missing.text
+    assert "Enter a reason" in missing.text
     assert "DI@Example.com" in missing.text
 
     some = admin.post(new, data={"addresses": pasted, "reason": "They wrote a letter."})
@@ -77,10 +77,10 @@ def test_a_pasted_list_is_checked_one_by_one(admin: FlaskClient, database: Datab
     assert ">\nnobody\nb</textarea>" in some.text
     with database.reading() as session:
         di = session.get_one(Suppression, "di@example.com")
-        assert (di.reason, di.source) == (Reason.MANUAL, "by hand: They wrote a letter.")
+        assert (di.reason, di.source) == (Reason.MANUAL, "manual: They wrote a letter.")
         assert session.get_one(Suppression, "bo@example.com").reason is Reason.BOUNCED
         acts = session.execute(select(AuditEntry.what, AuditEntry.detail)).all()
-    assert ("suppressions_added", {"new": 1, "there": 2}) in [tuple(act) for act in acts]
+    assert ("suppressions_added", {"added": 1, "already_there": 2}) in [tuple(act) for act in acts]
     done = admin.post(
         new, data={"addresses": "ed@example.com", "reason": "x"}, follow_redirects=True
     )
