@@ -1,4 +1,4 @@
-"""The last part of a story's address."""
+"""Slugs: the part of an address that names a story, a tag, a person or a party."""
 
 import re
 import unicodedata
@@ -8,9 +8,9 @@ LONGEST_SLUG = 90
 
 
 def slugify(text: str) -> str:
-    """Lower-case ASCII in which each run of other characters is one hyphen, apostrophes too.
+    """Lower-case ASCII, with one hyphen for each run of other characters, apostrophes included.
 
-    At most 90 characters, cut at a word's edge. Accents are folded: "Beyoncé" is "beyonce".
+    At most 90 characters, cut between words. Accents are folded: "Beyoncé" becomes "beyonce".
     """
     plain = "".join(ch for ch in unicodedata.normalize("NFKD", text) if not combining(ch))
     slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
@@ -20,7 +20,7 @@ def slugify(text: str) -> str:
 
 
 def make_slug_unique(wanted: str, taken: set[str]) -> str:
-    """`wanted`, or with the first of -2, -3, … that is not taken."""
+    """`wanted`, with the first of the suffixes -2, -3, … that makes it unique where it is taken."""
     if wanted not in taken:
         return wanted
     n = 2

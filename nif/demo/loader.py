@@ -155,7 +155,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _publish_story(session: Session, copy: StoryInput, moment: datetime) -> None:
     draft_ = create_draft(session, copy, author_id=None, now=moment)
-    for each in look_up_story_records(session, draft_, story_id=draft_.id, now=moment).undecided:
+    for each in look_up_story_records(
+        session, draft_, story_id=draft_.id, now=moment
+    ).undecided_relationships:
         disclosure_decisions.disclose_relationship(session, draft_.id, each, by=None, now=moment)
     publish_story(session, draft_, by=None, now=moment)
     backdate_story(session, draft_, moment=moment)

@@ -1,1 +1,1 @@
-"""What the newsroom publishes: drafting, disclosing, publishing, reading."""
+"""What the newsroom publishes: drafts, checks, disclosures, revisions and corrections."""

@@ -1,13 +1,13 @@
-"""Every text that someone typed is kept for a while, whoever saved over it.
+"""Autosaved forms: what each editor typed into a story is stored for a while.
 
-What the desk keeps beside a story: words to find it by, and the texts that were typed.
+So no text is lost when another editor saves over it.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, delete, select
+from sqlalchemy import ForeignKey, Index, Select, delete, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
 from nif.accounts.models import Account
@@ -17,10 +17,10 @@ from nif.stories.models import Story
 
 
 class Autosave(Base):
-    """A form as someone typed it, field by field. Nothing of it is lost to whoever saves later.
+    """A story form as an editor typed it, field by field.
 
-    `edits` is the count of savings that the story had with it; None where it was kept only, for
-    the draft could not take it.
+    `edits` is the story's count of saves including this one; None where the form was stored only
+    here, because the working copy could not be saved from it.
     """
 
     __tablename__ = "story_autosave"
@@ -36,12 +36,13 @@ class Autosave(Base):
 
 
 KEEP_EACH_FOR = timedelta(minutes=10)
-"""As long, every text is kept; of what is older, the last one of each ten minutes."""
+"""Every autosave is kept for this long; of older ones, the last in each such interval."""
 
 MOST_AUTOSAVES = 50
-"""Texts of one editor for one story."""
+"""The limit for one editor and one story."""
 
 ACTIVE_WITHIN = timedelta(seconds=90)
+"""An editor whose last autosave is no older counts as typing in the story now."""
 
 
 def store_autosave(
@@ -53,7 +54,7 @@ def store_autosave(
     by: Account,
     now: datetime,
 ) -> None:
-    """Keep a form as it was typed; `edits` where the story has it now, None where it has not."""
+    """Store a form as typed. `edits` is None where the working copy was not saved from it."""
     last = session.scalar(_select_autosaves(story_id, by.id).limit(1))
     if last is not None and last.form == dict(form):
         last.at, last.edits = now, last.edits if edits is None else edits
@@ -66,68 +67,70 @@ def store_autosave(
 
 
 def list_autosaves(session: Session, story_id: int, *, most: int = 100) -> Sequence[Autosave]:
-    """The texts that were kept of a story, the last first, without their words."""
+    """The autosaves of a story, newest first. `form` is deferred."""
     query = select(Autosave).where(Autosave.story_id == story_id)
     query = query.order_by(Autosave.at.desc(), Autosave.id.desc()).options(defer(Autosave.form))
     return session.scalars(query.limit(most)).all()
 
 
 def get_autosave(session: Session, story_id: int, autosave_id: int) -> Autosave:
-    """Raises NotFound."""
-    found = session.get(Autosave, autosave_id)
-    if found is None or found.story_id != story_id:
-        raise NotFound("This text is not kept any more.")
-    return found
+    """Raises NotFound where it was deleted or belongs to another story."""
+    autosave = session.get(Autosave, autosave_id)
+    if autosave is None or autosave.story_id != story_id:
+        raise NotFound("This version is no longer stored.")
+    return autosave
 
 
 def find_autosave_of_edit(session: Session, story_id: int, edits: int) -> Autosave | None:
-    """Who saved a story for the `edits`th time; None where that was before anybody kept count."""
+    """The autosave with which a story was saved for the `edits`th time. `form` is deferred."""
     query = select(Autosave).where(Autosave.story_id == story_id, Autosave.edits == edits)
     query = query.order_by(Autosave.id.desc()).options(defer(Autosave.form))
     return session.scalar(query.limit(1))
 
 
 def list_active_editors(
-    session: Session, story_id: int, *, besides: int, now: datetime
+    session: Session, story_id: int, *, excluding: int, now: datetime
 ) -> Sequence[tuple[str, datetime]]:
-    """Who else typed in a story within the last minute and a half, and when last."""
+    """The names of other editors who are typing in a story now, each with their last moment."""
     query = select(Autosave.by, Autosave.at).where(
-        Autosave.story_id == story_id, Autosave.by_id != besides, Autosave.at > now - ACTIVE_WITHIN
+        Autosave.story_id == story_id,
+        Autosave.by_id != excluding,
+        Autosave.at > now - ACTIVE_WITHIN,
     )
-    last: dict[str, datetime] = {}
+    last_at: dict[str, datetime] = {}
     for name, at in session.execute(query.order_by(Autosave.at)):
-        last[name] = at
-    return list(last.items())
+        last_at[name] = at
+    return list(last_at.items())
 
 
 def has_typed_since(session: Session, story_id: int, account_id: int, moment: datetime) -> bool:
-    """Has somebody typed in a story after a moment? What they typed last is always kept."""
+    """Did an account type in a story after a moment? Its newest autosave is never deleted."""
     query = select(Autosave.id).where(
         Autosave.story_id == story_id, Autosave.by_id == account_id, Autosave.at > moment
     )
     return session.scalar(query.limit(1)) is not None
 
 
-def _select_autosaves(story_id: int, by_id: int):  # type: ignore[no-untyped-def]
+def _select_autosaves(story_id: int, by_id: int) -> Select[Autosave]:
     query = select(Autosave).where(Autosave.story_id == story_id, Autosave.by_id == by_id)
     return query.order_by(Autosave.id.desc())
 
 
 def _thin_out_autosaves(session: Session, story_id: int, by_id: int, *, now: datetime) -> None:
-    """Forget what is older and close to something that is kept, and what is beyond the most."""
+    """Delete autosaves that are older and close to one that stays, and those over the limit."""
     query = select(Autosave.id, Autosave.at).where(
         Autosave.story_id == story_id, Autosave.by_id == by_id
     )
-    stay: set[int] = set()
-    goes: list[int] = []
-    slots: set[int] = set()
-    for row_id, at in session.execute(query.order_by(Autosave.id.desc())):
-        slot = int(at.timestamp() // KEEP_EACH_FOR.total_seconds())
+    kept: set[int] = set()
+    deleted: list[int] = []
+    intervals: set[int] = set()
+    for autosave_id, at in session.execute(query.order_by(Autosave.id.desc())):
+        interval = int(at.timestamp() // KEEP_EACH_FOR.total_seconds())
         is_fresh = at > now - KEEP_EACH_FOR
-        if len(stay) < MOST_AUTOSAVES and (is_fresh or slot not in slots):
-            stay.add(row_id)
+        if len(kept) < MOST_AUTOSAVES and (is_fresh or interval not in intervals):
+            kept.add(autosave_id)
         else:
-            goes.append(row_id)
-        slots.add(slot)
-    if goes:
-        session.execute(delete(Autosave).where(Autosave.id.in_(goes)))
+            deleted.append(autosave_id)
+        intervals.add(interval)
+    if deleted:
+        session.execute(delete(Autosave).where(Autosave.id.in_(deleted)))

@@ -1,4 +1,4 @@
-"""Who wrote a story: from the names in its byline to the people whom readers can look up."""
+"""Bylines: the names in one, the accounts behind them, and which of them have a public profile."""
 
 import re
 from collections.abc import Sequence
@@ -30,34 +30,34 @@ def split_byline(byline: str) -> list[str]:
 
 
 def list_byline_names_without_profile(session: Session, byline: str) -> list[str]:
-    """The names that readers cannot look up: of no public profile, and of no organisation's.
+    """The byline names that have no public profile and are no organisation's.
 
-    An organisation signs by a name from the register that is no person's, or as "NIF staff".
+    An organisation is a party in the register that is not a person, or a name like "NIF staff".
     """
     names = split_byline(byline)
     query = select(Account.name).join(Profile, Profile.account_id == Account.id)
     query = query.where(Account.name.in_(names), Profile.is_public.is_(True))
     known = set(session.scalars(query)) if names else set()
-    return [name for name in names if name not in known and not _is_an_organisation(session, name)]
+    return [name for name in names if name not in known and not _is_organisation(session, name)]
 
 
-def list_source_confidants(session: Session, *, besides: int | None = None) -> Sequence[str]:
-    """The editors who may know the name of an unnamed source: all but who wrote the story."""
+def list_source_confidants(session: Session, *, excluding: int | None = None) -> Sequence[str]:
+    """The editors who may know an unnamed source: all but the account `excluding`, the author."""
     query = select(Account.name).where(Account.role != RoleName.AUTHOR, Account.active.is_(True))
-    if besides is not None:
-        query = query.where(Account.id != besides)
+    if excluding is not None:
+        query = query.where(Account.id != excluding)
     return session.scalars(query.order_by(Account.name)).all()
 
 
 def save_byline_accounts(session: Session, story: Story) -> None:
-    """Write down whose story it is. A name that two people here share is the author's, or nobody's.
+    """Link a story to the accounts that its byline names.
 
-    It is kept by account, so that a person's stories stay theirs when the person changes names.
+    A name that two accounts share counts for the story's author, or for neither of them. The link
+    is by account, so that stories stay linked when a person's name changes.
     """
     session.execute(delete(story_byline).where(story_byline.c.story_id == story.id))
-    rows = [
-        {"story_id": story.id, "account_id": each} for each in _find_byline_accounts(session, story)
-    ]
+    account_ids = _find_byline_accounts(session, story)
+    rows = [{"story_id": story.id, "account_id": account_id} for account_id in account_ids]
     if rows:
         session.execute(insert(story_byline), rows)
 
@@ -65,14 +65,16 @@ def save_byline_accounts(session: Session, story: Story) -> None:
 def _find_byline_accounts(session: Session, story: Story) -> Sequence[int]:
     query = select(Account.name, func.min(Account.id), func.count())
     query = query.where(Account.name.in_(split_byline(story.byline))).group_by(Account.name)
-    found = session.execute(query).all()
-    people = [account_id for _, account_id, count in found if count == 1]
-    shared = [name for name, _, count in found if count > 1]
-    author = session.get(Account, story.author_id) if shared and story.author_id else None
-    return [*people, author.id] if author and author.name in shared else people
+    matches = session.execute(query).all()
+    account_ids = [account_id for _, account_id, count in matches if count == 1]
+    shared_names = [name for name, _, count in matches if count > 1]
+    author = session.get(Account, story.author_id) if shared_names and story.author_id else None
+    if author and author.name in shared_names:
+        account_ids.append(author.id)
+    return account_ids
 
 
-def _is_an_organisation(session: Session, name: str) -> bool:
+def _is_organisation(session: Session, name: str) -> bool:
     if _ORGANISATION_WORD.search(name):
         return True
     party = find_party_by_name(session, name)

@@ -1,8 +1,7 @@
-"""Changing a published story: each change is a revision that readers can look up, with its kind.
+"""Changes to a published story. Each one is a new revision, of a kind, in the public history.
 
-A note on a published story: what was wrong and what is right, in a sentence for readers.
-
-A second person finds that a change to what readers have is style, and nothing more.
+All kinds but style come with a note for readers. A change of style that touches protected text
+needs the confirmation of a second person.
 """
 
 from collections.abc import Iterator
@@ -49,10 +48,11 @@ _HEADING_END = " UTC: "
 
 
 class StoryNote(Base):
-    """`text` is the whole sentence as readers have it.
+    """A note on a published story, such as a correction.
 
-    The revisions from `from_n` up to `to_n`, which is the first one that is right and is not one of
-    them, said what was wrong. `report_id` is the reader's report that led to it, where one did.
+    `text` is the whole note as readers see it. Revisions from `from_n` up to, but not including,
+    `to_n` had the error. `cause` is for the newsroom only. `report_id` is the reader's report that
+    led to the note.
     """
 
     __tablename__ = "note"
@@ -80,7 +80,7 @@ class StoryNote(Base):
     story: Mapped[Story] = relationship()
 
     @property
-    def place(self) -> NotePlacement:
+    def placement(self) -> NotePlacement:
         return note_placement_of(self.kind, self.severity)
 
     @property
@@ -89,51 +89,52 @@ class StoryNote(Base):
 
     @property
     def heading(self) -> str:
-        """The label and the moment, with which the text begins."""
+        """The label and the moment at the beginning of the text."""
         return f"{self.text.partition(_HEADING_END)[0]} UTC"
 
     @property
     def sentence(self) -> str:
-        """The text behind its heading."""
+        """The text after its heading."""
         return self.text.partition(_HEADING_END)[2]
 
 
-def format_note_text(kind: ChangeKind, said: str, *, by_a_reader: bool, now: datetime) -> str:
-    """What readers are told: the label, which cannot be softened, the moment in UTC, the words."""
+def format_note_text(kind: ChangeKind, sentence: str, *, by_a_reader: bool, now: datetime) -> str:
+    """The text of a note: its label, which nobody can change, the moment in UTC, the sentence."""
     moment = now.astimezone(UTC)
     when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-    told = " Reported by a reader." if by_a_reader else ""
-    return f"{NOTE_LABELS[kind]}, {when}: {said}{told}"
+    credit = " Reported by a reader." if by_a_reader else ""
+    return f"{NOTE_LABELS[kind]}, {when}: {sentence}{credit}"
 
 
 def format_correction(incorrect_text: str, corrected_text: str) -> str:
-    """What was wrong and what is right: one without the other is no correction."""
+    """The sentences of a correction: always both what was wrong and what is right."""
     wrong = incorrect_text.rstrip(" .")
     return f"An earlier version of this story said {wrong}. {format_sentence(corrected_text)}"
 
 
 def format_sentence(text: str) -> str:
-    """The words as a sentence: with a capital letter and an end."""
+    """`text` with a capital letter at the beginning and a full stop at the end."""
     text = text.strip()
-    ended = text if text[-1:] in {".", "!", "?", "”"} else f"{text}."
-    return f"{ended[:1].upper()}{ended[1:]}"
+    sentence = text if text[-1:] in {".", "!", "?", "”"} else f"{text}."
+    return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
 def get_current_revision(session: Session, story: Story) -> Revision:
     """The revision that readers see. Raises Conflict for a story that is not published."""
     revision = session.get(Revision, story.current_id) if story.current_id else None
     if revision is None:
-        raise Conflict("This story is not published yet: it has no revision to follow.")
+        raise Conflict("This story is not published yet, so it cannot have a new version.")
     return revision
 
 
 def confirm_style_edit(session: Session, story: Story, *, by: Account, now: datetime) -> None:
-    """A second person finds that the change, as it is saved now, is style. Readers are told.
+    """Record a second person's confirmation that the change, as saved now, is only style.
 
-    Raises NotAllowed for who had a hand in the change.
+    Readers see the confirmation in the history. Raises NotAllowed for an editor who took part in
+    the change.
     """
     if not may_confirm_style_edit(session, story, by=by.id):
-        raise NotAllowed("You had a hand in this change: someone else has to confirm it.")
+        raise NotAllowed("You took part in this change, so someone else has to confirm it.")
     session.add(
         Review(
             story_id=story.id,
@@ -147,20 +148,20 @@ def confirm_style_edit(session: Session, story: Story, *, by: Account, now: date
 
 
 def may_confirm_style_edit(session: Session, story: Story, *, by: int) -> bool:
-    """Is this a second person: one who typed nothing since readers got what they have?"""
+    """True for an account that typed nothing since the current revision was published."""
     current = get_current_revision(session, story)
     return not has_typed_since(session, story.id, by, current.published_at)
 
 
-def find_style_confirmation(session: Session, story: Story, *, besides: int) -> Review | None:
-    """Who, other than `besides`, confirmed that what is saved now is style."""
+def find_style_confirmation(session: Session, story: Story, *, excluding: int) -> Review | None:
+    """The confirmation that what is saved now is style, by an account other than `excluding`."""
     return session.scalar(
         select(Review)
         .where(
             Review.story_id == story.id,
             Review.verdict == ReviewVerdict.CONFIRMED,
             Review.edits == story.edits,
-            Review.by_id != besides,
+            Review.by_id != excluding,
         )
         .order_by(Review.id.desc())
         .limit(1)
@@ -170,15 +171,16 @@ def find_style_confirmation(session: Session, story: Story, *, besides: int) -> 
 LONGEST_SUMMARY = 200
 LONGEST_NOTE = 1000
 REMOVED_CONTENT = {"dek": "", "lead": "", "sections": [], "block": [], "sources": [], "tags": []}
-"""What a story says whose text law or safety forbids."""
+"""The content of a story that was removed for legal or safety reasons."""
 
 
 @dataclass(frozen=True)
 class NoteInput:
-    """A note as an editor enters it; `incorrect_text` and `corrected_text` are for corrections.
+    """A note as an editor enters it.
 
-    `from_n` is the first revision that was wrong; `cause` is for the newsroom; `report_id` is the
-    reader's report that it answers. Texts are single lines without space around them.
+    A correction has `incorrect_text` and `corrected_text`, other notes have `text`. `from_n` is the
+    first revision with the error, `cause` is for the newsroom only, `report_id` the reader's report
+    that led to the note. Texts are single lines without surrounding space.
     """
 
     text: str = ""
@@ -193,8 +195,11 @@ class NoteInput:
 
 @dataclass(frozen=True)
 class StoryChange:
-    """A change as an editor gives it. `seen` is the number of the revision and the count of
-    savings that they saw."""
+    """A change to a published story as an editor enters it.
+
+    `seen` is the number of the current revision and the story's count of saves when the editor
+    opened the page.
+    """
 
     kind: ChangeKind
     summary: str
@@ -205,18 +210,18 @@ class StoryChange:
 def revise_story(
     session: Session, story: Story, change: StoryChange, *, by: Account, now: datetime
 ) -> Revision:
-    """Freeze the working copy as the next revision and put it before readers.
+    """Publish the working copy as the story's next revision. The caller has locked the story.
 
-    The caller has locked the story. Raises Invalid where a gate, the guard or the note is in the
-    way, NotAllowed for a kind that is not theirs to use, and Conflict where nothing was changed or
-    someone else was faster.
+    Raises Invalid for a failed check, a change that is more than style, or an incomplete note;
+    NotAllowed where the editor may not choose this kind; Conflict where nothing was changed,
+    someone else changed the story since, or it is not published or was removed.
     """
     current = get_current_revision(session, story)
     _require_unchanged_since_seen(story, current, change)
     revision = freeze_revision(session, story, by=by.id, now=now, before=current)
     is_same = revision.content_hash == current.content_hash
     if is_same and change.kind not in KINDS_WITHOUT_TEXT_CHANGE:
-        raise Conflict("Nothing was changed: the story is as readers have it.")
+        raise Conflict("Nothing was changed: the story is the same as its published version.")
     if problems := _change_problems(change, current):
         raise Invalid(problems)
     _require_permission(change, by)
@@ -233,45 +238,51 @@ def _require_unchanged_since_seen(story: Story, current: Revision, change: Story
     if current.standing is StoryStanding.REMOVED:
         raise Conflict("This story was removed. Nothing more is published under its address.")
     if change.seen is not None and change.seen != (current.n, story.edits):
-        raise Conflict("Someone else changed this story after you opened this page. Read it again.")
+        raise Conflict(
+            "Someone else changed this story after you opened this page. Review it again."
+        )
 
 
 def _require_permission(change: StoryChange, by: Account) -> None:
-    """True but misleading is easily said of what is false: so clarifications are rare."""
+    """Raises NotAllowed for a clarification by an author or editor.
+
+    It is tempting to call an error "true but misleading", so clarifications need more rights.
+    """
     if change.kind is ChangeKind.CLARIFICATION and not by.may(RoleName.STANDARDS):
         raise NotAllowed("A standards editor or an admin decides whether it is a clarification.")
 
 
 def _change_problems(change: StoryChange, current: Revision) -> dict[str, str]:
-    """What keeps a change from readers, by the field that it is about."""
-    found = {}
+    """What is wrong with a change, by form field."""
+    problems = {}
     if change.kind is ChangeKind.PUBLISH:
-        found["kind"] = "Say what kind of change this is."
+        problems["kind"] = "Say what kind of change this is."
     if not change.summary.strip():
-        found["summary"] = "Say in a few words what changed: readers see it in the history."
+        problems["summary"] = "Say in a few words what changed: readers see it in the history."
     elif len(change.summary) > LONGEST_SUMMARY:
-        found["summary"] = f"Make this shorter: {LONGEST_SUMMARY} characters are the most."
+        problems["summary"] = f"Use at most {LONGEST_SUMMARY} characters."
     if change.kind in NOTE_LABELS:
-        found |= dict(_note_problems(change.kind, change.note or NoteInput(), current.n))
-    return found
+        problems |= dict(_note_problems(change.kind, change.note or NoteInput(), current.n))
+    return problems
 
 
-def _note_problems(kind: ChangeKind, note: NoteInput, n: int) -> Iterator[tuple[str, str]]:
+def _note_problems(kind: ChangeKind, note: NoteInput, current_n: int) -> Iterator[tuple[str, str]]:
     is_correction = kind is ChangeKind.CORRECTION
-    for name, missing in (REQUIRED_OF_CORRECTIONS if is_correction else REQUIRED_OF_NOTES).items():
+    required = REQUIRED_OF_CORRECTIONS if is_correction else REQUIRED_OF_NOTES
+    for name, message in required.items():
         if not getattr(note, name):
-            yield name, missing
+            yield name, message
     for name in ("text", "incorrect_text", "corrected_text", "cause"):
         if len(getattr(note, name)) > LONGEST_NOTE:
-            yield name, f"Make this shorter: {LONGEST_NOTE:,} characters are the most."
-    if not 1 <= note.from_n <= n:
+            yield name, f"Use at most {LONGEST_NOTE:,} characters."
+    if not 1 <= note.from_n <= current_n:
         yield "from_n", "Choose the first version that was wrong."
 
 
 REQUIRED_OF_CORRECTIONS = {
     "incorrect_text": "Say what was wrong.",
     "corrected_text": "Say what is right.",
-    "severity": "Say how grave it was.",
+    "severity": "Say how serious it was.",
 }
 REQUIRED_OF_NOTES = {"text": "Write the note that readers will see."}
 
@@ -279,21 +290,21 @@ REQUIRED_OF_NOTES = {"text": "Write the note that readers will see."}
 def _guard_style_edit(
     session: Session, story: Story, current: Revision, revision: Revision, by: Account
 ) -> None:
-    """Raises Invalid where the change is more than style and nobody else confirmed that it is."""
-    touches = list_protected_changes(current, revision)
-    if not touches:
+    """Raises Invalid where a change is more than style and nobody else confirmed it as style."""
+    changes = list_protected_changes(current, revision)
+    if not changes:
         return
-    confirmed = find_style_confirmation(session, story, besides=by.id)
-    if confirmed is None or confirmed.at < current.published_at:
-        raise Invalid({"kind": explain_style_refusal(touches)})
-    revision.confirmed_by = confirmed.by
+    confirmation = find_style_confirmation(session, story, excluding=by.id)
+    if confirmation is None or confirmation.at < current.published_at:
+        raise Invalid({"kind": explain_style_refusal(changes)})
+    revision.confirmed_by = confirmation.by
 
 
 def _remove_content(revision: Revision) -> None:
     names = ("slug", "story_type", "headline", "byline", "answers")
     kept = {name: getattr(revision, name) for name in names}
-    for name, nothing in REMOVED_CONTENT.items():
-        setattr(revision, name, nothing)
+    for name, empty in REMOVED_CONTENT.items():
+        setattr(revision, name, empty)
     revision.words, revision.picture = 0, None
     revision.content_hash = hash_revision_content({**kept, **REMOVED_CONTENT})
 
@@ -326,27 +337,25 @@ def _publish_revision(
 
 
 def _build_note(story: Story, change: StoryChange, revision: Revision, by: Account) -> StoryNote:
-    copy, kind = change.note or NoteInput(), change.kind
-    is_correction = kind is ChangeKind.CORRECTION
-    said = (
-        format_correction(copy.incorrect_text, copy.corrected_text)
-        if is_correction
-        else format_sentence(copy.text)
-    )
+    note, kind = change.note or NoteInput(), change.kind
+    if kind is ChangeKind.CORRECTION:
+        sentence = format_correction(note.incorrect_text, note.corrected_text)
+    else:
+        sentence = format_sentence(note.text)
     at = revision.published_at
-    by_a_reader = copy.reported_by_reader or copy.report_id is not None
+    by_a_reader = note.reported_by_reader or note.report_id is not None
     return StoryNote(
         story_id=story.id,
         kind=kind,
-        severity=note_severity_of(kind, copy.severity),
-        incorrect_text=copy.incorrect_text,
-        corrected_text=copy.corrected_text,
-        text=format_note_text(kind, said, by_a_reader=by_a_reader, now=at),
-        cause=copy.cause,
+        severity=note_severity_of(kind, note.severity),
+        incorrect_text=note.incorrect_text,
+        corrected_text=note.corrected_text,
+        text=format_note_text(kind, sentence, by_a_reader=by_a_reader, now=at),
+        cause=note.cause,
         reported_by_reader=by_a_reader,
-        report_id=copy.report_id,
+        report_id=note.report_id,
         at=at,
-        from_n=copy.from_n,
+        from_n=note.from_n,
         to_n=revision.n,
         approved_by_id=by.id,
     )

@@ -1,6 +1,6 @@
-"""The questions that every story answers, and what an answer is.
+"""The questions that every story answers, and their signed answers.
 
-Silence is no answer: each one is declared, or affirmed as none by a named person.
+An empty answer does not count: a named person either declares something or affirms "none".
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class DeclarationQuestion(StrEnum):
-    """What is asked, in the order of the block."""
+    """The questions, in the order of the transparency block."""
 
     ORIGIN = "origin"
     RELATIONSHIPS = "relationships"
@@ -20,7 +20,7 @@ class DeclarationQuestion(StrEnum):
 
 
 class StoryOrigin(StrEnum):
-    """Where the idea came from."""
+    """Where the idea for the story came from."""
 
     OWN_IDEA = "own_idea"
     MONITORING = "monitoring"
@@ -32,14 +32,14 @@ class StoryOrigin(StrEnum):
 
 
 class RelationshipDeclaration(StrEnum):
-    """Is there anything between NIF, its owner or its people and whom the story is about?"""
+    """Whether NIF, its owner or its staff have a relationship with anyone in the story."""
 
     NONE = "none"
     DECLARED = "declared"
 
 
 class StoryFunding(StrEnum):
-    """Did anybody pay for the story? NIF publishes none that was paid for."""
+    """Whether anybody paid for the story. NIF does not publish a `PAID` one."""
 
     NONE = "none"
     GRANT = "grant"
@@ -47,8 +47,10 @@ class StoryFunding(StrEnum):
 
 
 class StoryAiUse(StrEnum):
-    """What generative AI did. Under `TOOLING` every word is a person's: it transcribed, or looked
-    for misspellings."""
+    """What generative AI was used for.
+
+    With `TOOLING`, such as transcription or spell checking, a person wrote every word.
+    """
 
     NONE = "none"
     TOOLING = "tooling"
@@ -64,19 +66,19 @@ ANSWER_VALUES: Mapping[DeclarationQuestion, type[StrEnum]] = {
 }
 
 THIRD_PARTY_ORIGINS = frozenset({StoryOrigin.PITCHED, StoryOrigin.PRESS_RELEASE})
-"""Ideas that somebody brought, who is named."""
+"""Origins where the answer names who sent the idea."""
 
 AI_USES_TO_DISCLOSE = frozenset({StoryAiUse.ASSISTED, StoryAiUse.GENERATED})
-"""Uses of AI that readers are told of, and that a person has to check and answer for."""
+"""Uses of AI that are disclosed to readers, and whose result a person must check."""
 
 
 @dataclass(frozen=True)
 class AnswerInput:
-    """An answer as an editor gives it. `details` says more, by question:
+    """An answer as an editor enters it. `details` depends on the question:
 
-    origin: `by`, who brought it. relationships: `sentences`, a list. money: `by`, the payer, and
-    `say`, what say they had. ai: `tasks`, `tools`, and `checked`, the fingerprint of the text that
-    the person answering has checked and answers for.
+    origin: `by`, who sent the idea. relationships: `sentences`, a list. money: `by`, the giver, and
+    `say`, what influence they had. ai: `tasks`, `tools`, and `checked`, the fingerprint of the text
+    that the editor checked and is responsible for.
     """
 
     value: str
@@ -85,7 +87,7 @@ class AnswerInput:
 
 @dataclass(frozen=True)
 class SignedAnswer:
-    """An answer on record: what was given, by whom, and when."""
+    """An answer on record, with the name and id of the person who gave it, and when (ISO 8601)."""
 
     value: str
     details: Mapping[str, Any]
@@ -96,8 +98,8 @@ class SignedAnswer:
 
 def find_answer(answers: Mapping[str, Any], question: DeclarationQuestion) -> SignedAnswer | None:
     """The answer on record to a question; None where nobody has answered."""
-    found = answers.get(question)
-    return SignedAnswer(**found) if found else None
+    record = answers.get(question)
+    return SignedAnswer(**record) if record else None
 
 
 def sign_answers(
@@ -109,22 +111,23 @@ def sign_answers(
     now: datetime,
     parties: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """The answers on record after someone gave these; what is as it was stays as it was signed.
+    """The answers on record after `by` gave these. Unchanged answers keep their signature.
 
-    `parties` are those in the story: an answer about relationships is one about them.
+    `parties` are the ids of the parties in the story. They are stored with the answer about
+    relationships, which is an answer about these parties.
     """
     signed: dict[str, Any] = {}
-    for question, one in given.items():
+    for question, answer in given.items():
         old = before.get(question)
-        details = dict(one.details)
-        if old and (old["value"], _without_parties(old["details"])) == (one.value, details):
+        details = dict(answer.details)
+        if old and (old["value"], _without_parties(old["details"])) == (answer.value, details):
             signed[question] = old
         else:
             at = now.isoformat(timespec="seconds")
             if question is DeclarationQuestion.RELATIONSHIPS and parties:
                 details["parties"] = list(parties)
             signed[question] = {
-                "value": one.value,
+                "value": answer.value,
                 "details": details,
                 "by": by,
                 "by_id": by_id,
@@ -136,7 +139,7 @@ def sign_answers(
 def reaffirm_relationships(
     answers: Mapping[str, Any], parties: Sequence[int], *, by: str, by_id: int, now: datetime
 ) -> dict[str, Any]:
-    """The answers, with the one about relationships signed anew for those who are in it now."""
+    """The answers, with the one about relationships signed again for the present parties."""
     old = answers[DeclarationQuestion.RELATIONSHIPS]
     given = AnswerInput(old["value"], _without_parties(old["details"]))
     signed = sign_answers(

@@ -1,4 +1,4 @@
-"""What changed from one revision to another, line by line and word by word."""
+"""The differences between two revisions, line by line and word by word."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from nif.media.snapshots import AI_LABELS
 from nif.stories.models import Revision
 from nif.stories.text import link_addresses_of, strip_markup
 
-# Each word takes the space behind it along: spaces alone would be compared with one another.
+# A word includes the space after it. Otherwise separate spaces would be matched with each other.
 _WORDS = re.compile(r"\w+(?:['’.,:-]\w+)*\s*|[^\w\s]\s*|\s+")
 
 
@@ -28,8 +28,11 @@ class DiffKind(StrEnum):
 
 @dataclass(frozen=True)
 class DiffLine:
-    """A line of a revision. `where` names its place, `text` is shown; `words` are what it says,
-    without the addresses of its links, and `sources` what it rests on."""
+    """A line of a revision.
+
+    `place` is its label, `text` is shown. `words` is the text without link addresses, `sources`
+    are the numbers of the sources that it cites.
+    """
 
     place: str
     text: str
@@ -45,7 +48,7 @@ class DiffPiece:
 
 @dataclass(frozen=True)
 class ChangedLine:
-    """A line that differs: as it was and as it is, None where there was or is none."""
+    """A line that differs: `before` is None for an added line, `after` for a removed one."""
 
     before: DiffLine | None
     after: DiffLine | None
@@ -57,7 +60,7 @@ class ChangedLine:
 
     @property
     def change(self) -> str:
-        """What became of the line: of a picture it is told also where no word differs."""
+        """One of "changed", "added" and "removed"."""
         if self.before and self.after:
             return "changed"
         return "added" if self.after else "removed"
@@ -65,7 +68,8 @@ class ChangedLine:
     @property
     def pieces(self) -> Sequence[DiffPiece]:
         before = self.before.text if self.before else ""
-        return diff_words(before, self.after.text if self.after else "")
+        after = self.after.text if self.after else ""
+        return diff_words(before, after)
 
     @property
     def changed_characters(self) -> int:
@@ -73,44 +77,44 @@ class ChangedLine:
 
 
 def compare_revisions(before: Revision, after: Revision) -> list[ChangedLine]:
-    """The lines that differ, in the order of the page."""
+    """The lines that differ between two revisions, in the order of the page."""
     old, new = list(_revision_lines(before)), list(_revision_lines(after))
     matcher = SequenceMatcher(None, old, new, autojunk=False)
-    found: list[ChangedLine] = []
-    for what, i, j, k, m in matcher.get_opcodes():
-        if what != "equal":
-            found += _pair_lines(old[i:j], new[k:m])
-    return found
+    changed_lines: list[ChangedLine] = []
+    for opcode, i, j, k, m in matcher.get_opcodes():
+        if opcode != "equal":
+            changed_lines += _pair_lines(old[i:j], new[k:m])
+    return changed_lines
 
 
 def count_changed_characters(changed_lines: Sequence[ChangedLine]) -> int:
-    """How many characters were added or taken out."""
+    """The number of characters that were added or removed."""
     return sum(changed_line.changed_characters for changed_line in changed_lines)
 
 
 def diff_words(before: str, after: str) -> list[DiffPiece]:
-    """The words of two texts: those they share, and those that only one of them has."""
+    """Split two texts into the stretches of words that they share and that only one of them has."""
     old, new = _WORDS.findall(before), _WORDS.findall(after)
-    found = []
-    # In long texts words that come often are matched by their neighbours only: else a line of full
-    # stops would take seconds.
-    for what, i, j, k, m in SequenceMatcher(None, old, new).get_opcodes():
-        if what == "equal":
-            found.append(DiffPiece(DiffKind.SAME, "".join(old[i:j])))
+    pieces = []
+    # `autojunk` stays on: it matches frequent words of long texts by their neighbours only.
+    # Without it, a long line of full stops would take seconds.
+    for opcode, i, j, k, m in SequenceMatcher(None, old, new).get_opcodes():
+        if opcode == "equal":
+            pieces.append(DiffPiece(DiffKind.SAME, "".join(old[i:j])))
             continue
         if i < j:
-            found.append(DiffPiece(DiffKind.REMOVED, "".join(old[i:j])))
+            pieces.append(DiffPiece(DiffKind.REMOVED, "".join(old[i:j])))
         if k < m:
-            found.append(DiffPiece(DiffKind.ADDED, "".join(new[k:m])))
-    return found
+            pieces.append(DiffPiece(DiffKind.ADDED, "".join(new[k:m])))
+    return pieces
 
 
 def _pair_lines(old: Sequence[DiffLine], new: Sequence[DiffLine]) -> Iterator[ChangedLine]:
-    """Lines of the same place belong together, in their order."""
-    for where in dict.fromkeys(line.place for line in (*old, *new)):
-        was = [line for line in old if line.place == where]
-        now = [line for line in new if line.place == where]
-        yield from (ChangedLine(*pair) for pair in zip_longest(was, now))
+    """Pair the lines that have the same place, in their order."""
+    for place in dict.fromkeys(line.place for line in (*old, *new)):
+        before = [line for line in old if line.place == place]
+        after = [line for line in new if line.place == place]
+        yield from (ChangedLine(*pair) for pair in zip_longest(before, after))
 
 
 def _revision_lines(revision: Revision) -> Iterator[DiffLine]:
@@ -119,13 +123,11 @@ def _revision_lines(revision: Revision) -> Iterator[DiffLine]:
         "Line under the headline": revision.dek,
         "Byline": revision.byline,
         "Type": revision.story_type.value,
-        "Lead": revision.lead,
     }
-    lead = texts.pop("Lead")
-    yield from (DiffLine(where, text, text) for where, text in texts.items() if text)
+    yield from (DiffLine(place, text, text) for place, text in texts.items() if text)
     yield from _picture_lines(revision.picture)
-    if lead:
-        yield DiffLine("Lead", lead, lead)
+    if revision.lead:
+        yield DiffLine("Lead", revision.lead, revision.lead)
     for section in revision.sections:
         yield DiffLine("Section", section["label"], section["label"])
         for bullet in section["bullets"]:
@@ -135,25 +137,26 @@ def _revision_lines(revision: Revision) -> Iterator[DiffLine]:
         yield DiffLine("Transparency block", sentence["text"], sentence["text"])
     for source in revision.sources:
         names = (source["kind"].replace("_", " "), source["publisher"], source["title"])
-        said = ", ".join(name for name in names if name)
-        yield DiffLine("Source", f"{said}, {source['url']}" if source["url"] else said, said)
+        words = ", ".join(name for name in names if name)
+        text = f"{words}, {source['url']}" if source["url"] else words
+        yield DiffLine("Source", text, words)
     for _, name in revision.tags:
         yield DiffLine("Topic", name)
 
 
 def _picture_lines(record: Mapping[str, Any] | None) -> Iterator[DiffLine]:
-    """What is told of a picture; its words name its files too, so that another cut is a change."""
+    """The line of a picture. Its `words` include its files, so that a new crop is a change."""
     if record:
-        shown = record["caption"] or record["alt"] or "A decorative picture"
+        title = record["caption"] or record["alt"] or "A decorative picture"
         label = AI_LABELS.get(record["ai_use"], "")
-        told = [shown, record["alt"], label, record["credit"], record["licence"]]
-        text = " · ".join(dict.fromkeys(part for part in told if part))
+        parts = [title, record["alt"], label, record["credit"], record["licence"]]
+        text = " · ".join(dict.fromkeys(part for part in parts if part))
         yield DiffLine(PICTURE_PLACE, text, json.dumps(record, sort_keys=True))
 
 
 def _bullet_line(label: str, text: str, sources: tuple[int, ...]) -> DiffLine:
     words = strip_markup(text)
-    told = [words, *(f"<{address}>" for address in link_addresses_of(text))]
+    parts = [words, *(f"<{address}>" for address in link_addresses_of(text))]
     if sources:
-        told.append(f"[{', '.join(map(str, sources))}]")
-    return DiffLine(label or "Bullet", " ".join(told), words, sources)
+        parts.append(f"[{', '.join(map(str, sources))}]")
+    return DiffLine(label or "Bullet", " ".join(parts), words, sources)

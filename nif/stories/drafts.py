@@ -1,4 +1,4 @@
-"""Writing a story: its text, the sources behind it and the reason for covering it."""
+"""Drafts: creating a story and saving its working story_input."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from nif.stories.search import index_story
 
 @dataclass(frozen=True)
 class SourceInput:
-    """A source, as an editor gives it."""
+    """A source as an editor enters it: see `StorySource`."""
 
     kind: SourceKind
     publisher: str = ""
@@ -46,7 +46,7 @@ class SourceInput:
 
 
 class SectionInput(NamedTuple):
-    """A section, as an editor gives it: its label, its bullets, and the picture after them."""
+    """A section as an editor enters it. The picture follows the bullets."""
 
     label: str
     bullets: Sequence[str]
@@ -55,10 +55,10 @@ class SectionInput(NamedTuple):
 
 @dataclass(frozen=True)
 class StoryInput:
-    """A story, as an editor gives it. A section without a picture may be a pair.
+    """A story as an editor enters it.
 
-    `picture_id` is the one that leads it. `answers` are those to the questions that were answered.
-    Moments are in UTC.
+    `sections` may be pairs of label and bullets where they have no picture. `picture_id` is the
+    lead picture. `answers` has only the questions that were answered. Moments are in UTC.
     """
 
     headline: str
@@ -78,19 +78,22 @@ class StoryInput:
 
 
 def create_draft(
-    session: Session, copy: StoryInput, *, author_id: int | None, now: datetime
+    session: Session, story_input: StoryInput, *, author_id: int | None, now: datetime
 ) -> Story:
-    """A new draft, with an address of its own from the start. Raises Invalid as `redraft` does."""
-    update_picture_uses(session, before=Counter(), after=_count_input_pictures(copy))
+    """A new draft with a slug of its own.
+
+    Raises Invalid for `pictures` where one of them was deleted from the library.
+    """
+    update_picture_uses(session, before=Counter(), after=_count_input_pictures(story_input))
     story = Story(
-        slug=_find_free_slug(session, copy.headline),
-        headline=copy.headline,
+        slug=_find_free_slug(session, story_input.headline),
+        headline=story_input.headline,
         author_id=author_id,
         created_at=now,
         updated_at=now,
     )
     session.add(story)
-    _apply_input(session, story, copy, by_id=author_id, now=now)
+    _apply_input(session, story, story_input, by_id=author_id, now=now)
     index_story(session, story)
     return story
 
@@ -98,35 +101,35 @@ def create_draft(
 def save_draft(
     session: Session,
     story: Story,
-    copy: StoryInput,
+    story_input: StoryInput,
     *,
     edits: int,
     by_id: int | None = None,
     now: datetime,
 ) -> None:
-    """Replace what a working copy says. `edits` is the count that the editor saw when they began.
+    """Replace the content of a working story_input.
 
-    Of a published story readers go on seeing the current revision, at the address that it has.
-    Raises Conflict where someone else has saved in between, or it is scheduled, and Invalid for
-    `pictures` where one that it is to show is gone.
+    `edits` is the count of saves that the editor saw. Readers of a published story keep seeing its
+    current revision, at the same address. Raises Conflict where someone else saved since or the
+    story is scheduled, and Invalid for `pictures` where one was deleted from the library.
     """
     if story.state is StoryState.SCHEDULED:
-        raise Conflict("This story is scheduled. Take it off the schedule to change it.")
+        raise Conflict("This story is scheduled. Unschedule it to change it.")
     if story.edits != edits:
         raise Conflict("Someone else saved this story while you were writing.")
     update_picture_uses(
-        session, before=count_draft_pictures(story), after=_count_input_pictures(copy)
+        session, before=count_draft_pictures(story), after=_count_input_pictures(story_input)
     )
-    if story.headline != copy.headline and story.state is not StoryState.PUBLISHED:
-        story.slug = _find_free_slug(session, copy.headline, own=story.slug)
-    _apply_input(session, story, copy, by_id=by_id, now=now)
+    if story.headline != story_input.headline and story.state is not StoryState.PUBLISHED:
+        story.slug = _find_free_slug(session, story_input.headline, own=story.slug)
+    _apply_input(session, story, story_input, by_id=by_id, now=now)
     story.edits += 1
     story.updated_at = now
     index_story(session, story)
 
 
 def get_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
-    """Raises NotFound."""
+    """A story by its id. Raises NotFound."""
     story = session.get(Story, story_id, with_for_update={"of": Story} if lock else None)
     if story is None:
         raise NotFound("There is no such story.")
@@ -134,32 +137,41 @@ def get_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
 
 
 def _apply_input(
-    session: Session, story: Story, copy: StoryInput, *, by_id: int | None, now: datetime
+    session: Session, story: Story, story_input: StoryInput, *, by_id: int | None, now: datetime
 ) -> None:
-    story.headline, story.dek, story.lead = copy.headline, copy.dek, copy.lead
-    story.sections = [_section_record(SectionInput(*section)) for section in copy.sections]
-    story.picture_id = copy.picture_id
+    story.headline, story.dek, story.lead = story_input.headline, story_input.dek, story_input.lead
+    story.sections = [_section_record(SectionInput(*section)) for section in story_input.sections]
+    story.picture_id = story_input.picture_id
     story.sources = [
-        StorySource(position=n, **vars(source)) for n, source in enumerate(copy.sources, start=1)
+        StorySource(position=n, **vars(source))
+        for n, source in enumerate(story_input.sources, start=1)
     ]
-    story.reason_code, story.reason_subject = copy.reason_code, copy.reason_subject
-    story.byline, story.story_type = copy.byline, copy.story_type
-    story.tags = _find_or_build_tags(session, copy.tags)
-    story.block_style, story.embargo_until = copy.block_style, copy.embargo_until
+    story.reason_code, story.reason_subject = story_input.reason_code, story_input.reason_subject
+    story.byline, story.story_type = story_input.byline, story_input.story_type
+    story.tags = _find_or_build_tags(session, story_input.tags)
+    story.block_style, story.embargo_until = story_input.block_style, story_input.embargo_until
     account = session.get(Account, by_id) if by_id else None
-    signed_by = account.name if account else copy.byline
+    signed_by = account.name if account else story_input.byline
     parties = find_named_parties(session, story)
     story.answers = sign_answers(
-        story.answers or {}, copy.answers, by=signed_by, by_id=by_id, now=now, parties=parties
+        story.answers or {},
+        story_input.answers,
+        by=signed_by,
+        by_id=by_id,
+        now=now,
+        parties=parties,
     )
 
 
-def _section_record(copy: SectionInput) -> dict[str, Any]:
-    return {"label": copy.label, "bullets": list(copy.bullets), "picture": copy.picture_id}
+def _section_record(section: SectionInput) -> dict[str, Any]:
+    return {"label": section.label, "bullets": list(section.bullets), "picture": section.picture_id}
 
 
-def _count_input_pictures(copy: StoryInput) -> PictureCounts:
-    shown = (copy.picture_id, *(SectionInput(*section).picture_id for section in copy.sections))
+def _count_input_pictures(story_input: StoryInput) -> PictureCounts:
+    shown = (
+        story_input.picture_id,
+        *(SectionInput(*section).picture_id for section in story_input.sections),
+    )
     return Counter(picture_id for picture_id in shown if picture_id is not None)
 
 

@@ -1,4 +1,4 @@
-"""What readers may look up of a story: its revisions, and the notes that came with them."""
+"""The public history of a story: its revisions, and the notes published with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ CORRECTIVE_KINDS = tuple(
         ChangeKind.RIGHT_OF_REPLY,
     }
 )
-"""The notes that say that something was not right."""
+"""The kinds of note that say that something was wrong."""
 
 
 CHANGE_LABELS = {ChangeKind.PUBLISH: "Published", ChangeKind.STYLE: "Style", **NOTE_LABELS}
@@ -33,7 +33,7 @@ CHANGE_LABELS = {ChangeKind.PUBLISH: "Published", ChangeKind.STYLE: "Style", **N
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """A line of a story's history: enough to list a revision, without its text."""
+    """A revision without its text, as the history lists it; `role` is the publisher's."""
 
     n: int
     at: datetime
@@ -51,7 +51,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class NoteInContext:
-    """A note, with the story that it is about as it is now."""
+    """A note with the current slug, headline and standing of its story."""
 
     note: StoryNote
     slug: str
@@ -61,7 +61,7 @@ class NoteInContext:
 
 @dataclass(frozen=True)
 class NotesPage:
-    """Some notes, newest first, and where the next page begins."""
+    """Some notes, newest first; `after` is the position where the next page begins, or None."""
 
     notes: Sequence[NoteInContext]
     after: str | None
@@ -70,7 +70,7 @@ class NotesPage:
 def list_history(
     session: Session, story_id: int, *, before: int | None = None, size: int = 100
 ) -> list[HistoryEntry]:
-    """The newest revisions of a story first; those with a number below `before` where given."""
+    """The revisions of a story, newest first; with `before`, those with a lower number."""
     query = (
         select(
             Revision.n,
@@ -93,7 +93,10 @@ def list_history(
 
 
 def get_story_revision(session: Session, current: Revision, n: int) -> Revision:
-    """A revision of a story by its number. Raises NotFound, also for what was removed."""
+    """A revision of a story by its number.
+
+    Raises NotFound where there is none, and for older revisions of a removed story.
+    """
     if n == current.n:
         return current
     if current.standing is StoryStanding.REMOVED:
@@ -112,7 +115,7 @@ def notes_of_story(session: Session, story_id: int) -> Sequence[StoryNote]:
 
 
 def notes_of_report(session: Session, report_id: int) -> Sequence[StoryNote]:
-    """The notes that a reader's report led to, oldest first."""
+    """The notes published because of a reader's report, oldest first."""
     query = (
         select(StoryNote)
         .join(ReaderReport, ReaderReport.story_id == StoryNote.story_id)
@@ -122,7 +125,10 @@ def notes_of_report(session: Session, report_id: int) -> Sequence[StoryNote]:
 
 
 def list_newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:
-    """A page of what was set right, newest first; `after` is the `after` of the page before."""
+    """A page of corrective notes on all stories, newest first.
+
+    `after` is the `after` of the page before. Raises NotFound where it is malformed.
+    """
     query = (
         select(StoryNote, Story.slug, Revision.headline, Revision.standing)
         .join(Story, Story.id == StoryNote.story_id)
@@ -132,8 +138,8 @@ def list_newest_notes(session: Session, *, after: str | None = None, size: int =
     )
     if after:
         moment, note_id = parse_page_position(after)
-        same = (StoryNote.at == moment) & (StoryNote.id < note_id)
-        query = query.where(or_(StoryNote.at < moment, same))
-    found = [NoteInContext(*row) for row in session.execute(query.limit(size + 1))]
-    last = found[size - 1].note if len(found) > size else None
-    return NotesPage(found[:size], f"{last.at.isoformat()}~{last.id}" if last else None)
+        same_moment = (StoryNote.at == moment) & (StoryNote.id < note_id)
+        query = query.where(or_(StoryNote.at < moment, same_moment))
+    notes = [NoteInContext(*row) for row in session.execute(query.limit(size + 1))]
+    last = notes[size - 1].note if len(notes) > size else None
+    return NotesPage(notes[:size], f"{last.at.isoformat()}~{last.id}" if last else None)

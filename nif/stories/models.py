@@ -1,8 +1,6 @@
-"""A story as it is worked on, the records behind its transparency block, and what was published.
+"""Stories, the records behind their transparency block, and their published revisions.
 
-Of what kind a change to a published story is, how grave, and what that means for its place.
-
-The lines of a story's text, and a short fingerprint that changes with any of them.
+Also the kinds of change to a published story, their severity, and what follows from both.
 """
 
 import hashlib
@@ -23,7 +21,11 @@ from nif.stories.text import reading_minutes_of
 
 
 class ChangeKind(StrEnum):
-    """What a revision is. Only `STYLE` comes without a note: a misspelling, a link repaired."""
+    """The kind of a revision.
+
+    `PUBLISH` is a story's first revision. `STYLE`, such as a corrected misspelling or a repaired
+    link, is the only change without a note.
+    """
 
     PUBLISH = "publish"
     STYLE = "style"
@@ -38,8 +40,11 @@ class ChangeKind(StrEnum):
 
 
 class NoteSeverity(StrEnum):
-    """`MINOR` changes nothing that a reader would conclude; `SIGNIFICANT` a name, a number, a
-    quotation or an allegation; `SERIOUS` the headline, the premise, or somebody's good name."""
+    """How serious an error was.
+
+    `MINOR` changes no conclusion of a reader. `SIGNIFICANT` is about a name, a number, a quotation
+    or an allegation; `SERIOUS` about the headline, the premise, or somebody's reputation.
+    """
 
     MINOR = "minor"
     SIGNIFICANT = "significant"
@@ -47,7 +52,10 @@ class NoteSeverity(StrEnum):
 
 
 class StoryStanding(StrEnum):
-    """Whether a story stands. All but the first are said before its headline, wherever it is."""
+    """Whether NIF still stands by a story, from good to worst.
+
+    All but `SOUND` are shown before the headline, wherever the story is listed.
+    """
 
     SOUND = "sound"
     CORRECTED = "corrected"
@@ -56,12 +64,12 @@ class StoryStanding(StrEnum):
 
     @property
     def stands(self) -> bool:
-        """Do we still stand by it?"""
+        """True while NIF stands by the story."""
         return self in {StoryStanding.SOUND, StoryStanding.CORRECTED}
 
 
 class NotePlacement(StrEnum):
-    """Where a note stands on the page of its story."""
+    """Where the page of a story shows a note."""
 
     TOP = "top"
     DATELINE = "dateline"
@@ -78,7 +86,7 @@ NOTE_LABELS = {
     ChangeKind.RETRACTION: "Retracted",
     ChangeKind.REMOVAL: "Removed",
 }
-"""What each note is called. A correction is called nothing softer."""
+"""The label of each kind of note. A correction has no softer name."""
 
 KINDS_WITHOUT_TEXT_CHANGE = frozenset(
     {
@@ -88,7 +96,7 @@ KINDS_WITHOUT_TEXT_CHANGE = frozenset(
         ChangeKind.REMOVAL,
     }
 )
-"""Notes that may come to a text that stays as it is."""
+"""Kinds of note that may be published without a change to the text."""
 
 _DEFAULT_SEVERITY = {
     ChangeKind.LATE_DISCLOSURE: NoteSeverity.SIGNIFICANT,
@@ -98,15 +106,15 @@ _DEFAULT_SEVERITY = {
 }
 
 
-def note_severity_of(kind: ChangeKind, given: NoteSeverity | None) -> NoteSeverity:
-    """How grave a note is: of a correction a person says so, the others follow from their kind."""
-    if kind is ChangeKind.CORRECTION and given is not None:
-        return given
+def note_severity_of(kind: ChangeKind, chosen: NoteSeverity | None) -> NoteSeverity:
+    """The severity of a note: `chosen` by a person for a correction, else fixed by its kind."""
+    if kind is ChangeKind.CORRECTION and chosen is not None:
+        return chosen
     return _DEFAULT_SEVERITY.get(kind, NoteSeverity.MINOR)
 
 
 def note_placement_of(kind: ChangeKind, severity: NoteSeverity) -> NotePlacement:
-    """Severity decides the place; that the news moved on is said beside the date."""
+    """The placement of a note: by severity, but a minor update stands beside the date."""
     if severity is not NoteSeverity.MINOR:
         return NotePlacement.TOP
     return NotePlacement.DATELINE if kind is ChangeKind.UPDATE else NotePlacement.FOOT
@@ -115,19 +123,19 @@ def note_placement_of(kind: ChangeKind, severity: NoteSeverity) -> NotePlacement
 def standing_after(
     before: StoryStanding, kind: ChangeKind, severity: NoteSeverity | None
 ) -> StoryStanding:
-    """Whether a story stands after a change: what was said before its headline stays said."""
-    own = {
+    """The standing of a story after a change. It never becomes better again."""
+    new = {
         ChangeKind.RETRACTION: StoryStanding.RETRACTED,
         ChangeKind.REMOVAL: StoryStanding.REMOVED,
         ChangeKind.CORRECTION: StoryStanding.CORRECTED,
     }.get(kind, StoryStanding.SOUND)
-    if own is StoryStanding.CORRECTED and severity is not NoteSeverity.SERIOUS:
-        own = StoryStanding.SOUND
-    return max(before, own, key=list(StoryStanding).index)
+    if new is StoryStanding.CORRECTED and severity is not NoteSeverity.SERIOUS:
+        new = StoryStanding.SOUND
+    return max(before, new, key=list(StoryStanding).index)
 
 
 class ReleaseVerification(StrEnum):
-    """Did NIF check a press release?"""
+    """How far NIF verified a press release."""
 
     NO = "no"
     PARTLY = "partly"
@@ -135,7 +143,10 @@ class ReleaseVerification(StrEnum):
 
 
 class ReviewVerdict(StrEnum):
-    """What became of a story in review."""
+    """One step of a story's review.
+
+    `CONFIRMED` is a second person's confirmation that a change is only a matter of style.
+    """
 
     REQUESTED = "requested"
     APPROVED = "approved"
@@ -160,7 +171,11 @@ class StoryState(StrEnum):
 
 
 class BlockStyle(StrEnum):
-    """`CLASSIC` says what has to be said; `FULL` also what was taken on trust, and what is not."""
+    """How detailed a transparency block is.
+
+    `CLASSIC` has what must be disclosed. `FULL` adds sources that NIF did not see itself, and a
+    sentence of what there is not: no payment, no relationship, no AI.
+    """
 
     CLASSIC = "classic"
     FULL = "full"
@@ -216,12 +231,13 @@ def new_ledger_id() -> str:
 
 
 class Story(Base):
-    """The working copy. Readers see its `current` revision, never this.
+    """The working copy of a story. Readers see the revision `current_id`, never the working copy.
 
-    `sections` is a list of {"label": str, "bullets": [str, …], "picture": id or None}, each bullet
-    as it was typed: see `markup`. Sections from before there were pictures have no "picture".
-    `answers` are those of `nif.stories.declarations`, by question. `ledger_id` is the random id
-    by which the public ledger names the story: it tells nothing about it, and never changes.
+    `sections` is a list of {"label": str, "bullets": [str, …], "picture": id or None}. Bullets are
+    stored as typed: see `nif.stories.text`. Old sections may lack "picture". `answers` are signed
+    answers by question: see `nif.stories.declarations`. `edits` counts how often the working copy
+    was saved. `ledger_id` is the random id that names the story in the public ledger: it reveals
+    nothing about the story and never changes.
     """
 
     __tablename__ = "story"
@@ -253,7 +269,7 @@ class Story(Base):
     updated_at: Mapped[datetime] = mapped_column(index=True)
     edits: Mapped[int] = mapped_column(default=0)
     first_published_at: Mapped[datetime | None]
-    # No foreign key: revisions point to their story, and a circle helps nobody.
+    # No foreign key: revisions refer to their story, and a cycle would complicate deletes.
     current_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
 
     sources: Mapped[list["StorySource"]] = relationship(
@@ -263,11 +279,12 @@ class Story(Base):
 
 
 class StorySource(Base):
-    """Where a story came from: what was taken from it, and whether NIF saw it itself.
+    """A source of a story.
 
-    Where it did not, `relied_on` is the position of the source whose account of it was taken.
-    A person who is not named has `unnamed_because`, a clause for readers, and `known_to`, the name
-    of the editor who knows who it is: that stays in the newsroom.
+    `taken` says what the story uses of it. `seen_by_us` is whether NIF saw it itself; where not,
+    `relied_on` is the position of the source whose account of it the story relies on. An unnamed
+    person has `unnamed_because`, a clause that readers see, and `known_to`, the name of the editor
+    who knows the person, which readers never see.
     """
 
     __tablename__ = "source"
@@ -294,14 +311,15 @@ class StorySource(Base):
 
 
 class Revision(Base):
-    """One published state of a story: frozen, whole, and all that its page needs.
+    """One published state of a story, immutable, with everything that its page needs.
 
     `sections` is a list of {"anchor", "label", "bullets": [{"anchor", "text", "sources": [n, …]}]},
-    with a "picture" where one stands after it; that and `picture` are as `media.freezing` has it;
-    `block` a list of {"kind", "text", "links": [[words, address], …]}; `tags` a list of
-    [slug, name]; `sources` and `answers` are the records behind the block. `kind` and `summary`
-    say what changed since the one before, `changed` by how many characters, and `confirmed_by` who
-    else found that it is style. `modified_at` is when the story last said something else.
+    with a "picture" where one follows; that and `picture` are snapshots of `nif.media.snapshots`.
+    `block` is a list of {"kind", "text", "links": [[words, address], …]}, `tags` a list of
+    [slug, name]; `sources` and `answers` are the records behind the block. `kind`, `summary` and
+    `changed_characters` describe the change since the revision before; `confirmed_by` is the
+    second person who confirmed a change of style. `modified_at` is the moment of the last change
+    other than style.
     """
 
     __tablename__ = "revision"
@@ -336,7 +354,7 @@ class Revision(Base):
 
     @property
     def label(self) -> str:
-        """What is said before the headline; empty for a story that stands as it is."""
+        """The word shown before the headline, such as "Retracted"; empty for a sound story."""
         return "" if self.standing is StoryStanding.SOUND else self.standing.value.capitalize()
 
     @property
@@ -346,7 +364,7 @@ class Revision(Base):
 
 
 class Review(Base):
-    """A second pair of eyes on one saved state of a story: `edits` says on which."""
+    """One step in the review of a story; `edits` is the saved state that was reviewed."""
 
     __tablename__ = "review"
 
@@ -361,7 +379,7 @@ class Review(Base):
 
 
 class CheckOverride(Base):
-    """A gate that was passed by decision: who took it, and why. Readers see how many there are."""
+    """A failed check that an editor overrode, and the reason. Readers see reasons and counts."""
 
     __tablename__ = "check_override"
     __table_args__ = (UniqueConstraint("story_id", "code"),)
@@ -376,7 +394,7 @@ class CheckOverride(Base):
 
 
 class PageVersion(Base):
-    """One row whose number grows with every change that a reader could see."""
+    """A single row whose `version` grows with every change that readers can see."""
 
     __tablename__ = "page_version"
 
@@ -385,7 +403,7 @@ class PageVersion(Base):
 
 
 def text_lines_of(story: Story) -> Iterator[tuple[str, str]]:
-    """Every line that readers will read, with the field in which it stands."""
+    """Pairs of form field and text for every line of a story that readers see."""
     yield "headline", story.headline
     yield "dek", story.dek or ""
     yield "lead", story.lead
@@ -396,6 +414,6 @@ def text_lines_of(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def text_fingerprint_of(story: Story) -> str:
-    """Sixteen hexadecimal digits that stand for the text as it is now."""
+    """A fingerprint of the text: sixteen hexadecimal digits of its SHA-256."""
     text = "\x00".join(text for _, text in text_lines_of(story))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

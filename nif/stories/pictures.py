@@ -1,4 +1,4 @@
-"""The pictures of a story: which it shows, in how many places, and what revisions keep of them."""
+"""The pictures of a story: which ones it shows, how often, and what its revisions keep of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,14 +12,14 @@ from nif.media.models import Picture
 from nif.media.snapshots import snapshot_picture
 from nif.stories.models import Revision, Story
 
-PICTURE_GONE = "This picture is not in the library any more. Choose another, or none."
+PICTURE_GONE = "This picture is no longer in the library. Choose another one, or none."
 
 PictureCounts = Counter[int]
-"""How many places of a text show a picture, by its id."""
+"""How many times a text shows each picture, by picture id."""
 
 
 def chosen_pictures_of(story: Story) -> Iterator[tuple[str, int]]:
-    """The pictures of a working copy, each with its field in the form."""
+    """Pairs of form field and picture id for each picture of a working copy."""
     if story.picture_id is not None:
         yield "picture_id", story.picture_id
     for n, section in enumerate(story.sections or ()):
@@ -28,17 +28,17 @@ def chosen_pictures_of(story: Story) -> Iterator[tuple[str, int]]:
 
 
 def count_draft_pictures(story: Story) -> PictureCounts:
-    """The places of a working copy."""
+    """How often a working copy shows each picture."""
     return Counter(picture_id for _, picture_id in chosen_pictures_of(story))
 
 
 def count_revision_pictures(revision: Revision) -> PictureCounts:
-    """The places of a revision."""
+    """How often a revision shows each picture."""
     return Counter(record["id"] for record in picture_records_of(revision))
 
 
 def picture_records_of(revision: Revision) -> Iterator[Mapping[str, Any]]:
-    """The pictures that a revision froze, in the order of the page."""
+    """The picture snapshots of a revision, in the order of the page."""
     if revision.picture:
         yield revision.picture
     for section in revision.sections:
@@ -47,7 +47,10 @@ def picture_records_of(revision: Revision) -> Iterator[Mapping[str, Any]]:
 
 
 def update_picture_uses(session: Session, *, before: PictureCounts, after: PictureCounts) -> None:
-    """Count the places of a working copy that changed. Raises Invalid where a picture is gone."""
+    """Add the difference to the use counts of the pictures.
+
+    Raises Invalid for `pictures` where one of them was deleted from the library.
+    """
     change = after.copy()
     change.subtract(before)
     try:
@@ -57,15 +60,15 @@ def update_picture_uses(session: Session, *, before: PictureCounts, after: Pictu
 
 
 def get_pictures_of_stories(session: Session, stories: Iterable[Story]) -> dict[int, Picture]:
-    """The pictures of some working copies, with their files, by id."""
+    """The pictures of some working copies, with their renditions, by id."""
     return find_pictures_by_id(
-        session, {one for story in stories for one in count_draft_pictures(story)}
+        session, {picture_id for story in stories for picture_id in count_draft_pictures(story)}
     )
 
 
 def find_picture_record(
     pictures: Mapping[int, Picture], picture_id: int | None
 ) -> dict[str, Any] | None:
-    """What a revision keeps of a picture; None where there is none, or no file of it yet."""
+    """The snapshot of a picture for a revision; None without a picture or without a file of it."""
     picture = pictures.get(picture_id or 0)
     return snapshot_picture(picture) if picture is not None and picture.made else None

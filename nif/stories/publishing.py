@@ -1,4 +1,4 @@
-"""Publishing: the gates that a story has to pass, and the revision that readers then see."""
+"""Publishing: the checks that a story must pass, and the revision that readers then see."""
 
 import hashlib
 import json
@@ -38,14 +38,14 @@ from nif.stories.transparency_block import build_transparency_block
 
 
 def publish_story(session: Session, story: Story, *, by: int | None, now: datetime) -> Revision:
-    """Freeze the draft as its first revision and put it before readers.
+    """Publish a draft: create its first revision and make it current.
 
-    Raises Invalid where a gate is in the way, Conflict where the story is published already.
+    Raises Invalid where a check fails, Conflict where the story is published already.
     """
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
-    on_record = require_checks_passed(session, story, now=now)
-    save_story_parties(session, story, on_record, now=now)
+    records = require_checks_passed(session, story, now=now)
+    save_story_parties(session, story, records, now=now)
     revision = freeze_revision(session, story, by=by, now=now)
     session.add(revision)
     session.flush()
@@ -53,7 +53,7 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
     story.state, story.current_id = StoryState.PUBLISHED, revision.id
     story.first_published_at = story.updated_at = now
     story.publish_at = None
-    # Whoever still has the draft open is told that it is a draft no more.
+    # An editor who still has the draft open gets a conflict on saving, and learns of it.
     story.edits += 1
     invalidate_pages(session)
     append_revision_to_ledger(session, story, revision)
@@ -61,20 +61,23 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
 
 
 def require_checks_passed(session: Session, story: Story, *, now: datetime) -> StoryRecords:
-    """What is on record about a story. Raises Invalid where something is in its way."""
-    on_record = look_up_story_records(session, story, story_id=story.id, now=now)
-    findings = run_checks(on_record.check_context(story, now=now))
-    if found := blocking_findings_of(findings, list_overridden_codes(session, story)):
-        raise Invalid(sentences_by_field(found))
-    return on_record
+    """The records about a story that passes its checks.
+
+    Raises Invalid, by form field, where a check fails that was not overridden.
+    """
+    records = look_up_story_records(session, story, story_id=story.id, now=now)
+    findings = run_checks(records.check_context(story, now=now))
+    if blocking := blocking_findings_of(findings, list_overridden_codes(session, story)):
+        raise Invalid(sentences_by_field(blocking))
+    return records
 
 
 PAGE_VERSION = select(PageVersion.version).where(PageVersion.id == 1)
-"""The number that grows with every change that a reader could see; none before the first."""
+"""Selects the version of the public pages; no row before the first change."""
 
 
 def invalidate_pages(session: Session) -> None:
-    """Say that something changed which readers can see, so that no page is served from before."""
+    """Invalidate every cached public page: something changed that readers can see."""
     session.execute(
         conflict_aware_insert(session, PageVersion)
         .values(id=1, version=1)
@@ -92,18 +95,21 @@ def freeze_revision(
     now: datetime,
     before: Revision | None = None,
 ) -> Revision:
-    """The revision that publishing makes of the working copy, in no session yet.
+    """Build the revision of a working copy. It is not added to the session.
 
-    `before` is the one that it follows; who wrote and edited the story is told as it was there.
-    Pictures of which there is no file yet are left out: no gate lets them pass.
+    `before` is the revision that it follows. Whether one person wrote and edited the story is
+    taken over from there. Pictures without a file are left out; the checks stop such a story.
     """
     same_person = by is not None and by == story.author_id
     if before is not None:
-        same_person = any(sentence["kind"] == "desk" for sentence in before.block)
-    known = look_up_story_records(session, story, story_id=story.id, now=now)
-    pictures = known.pictures
+        same_person = any(sentence["kind"] == "same_person" for sentence in before.block)
+    records = look_up_story_records(session, story, story_id=story.id, now=now)
+    pictures = records.pictures
     sentences = build_transparency_block(
-        story, same_person=same_person, on_record=known.sentences, pictures=pictures.values()
+        story,
+        same_person=same_person,
+        register_sentences=records.sentences,
+        pictures=pictures.values(),
     )
     content: dict[str, Any] = {
         "slug": story.slug,
@@ -119,7 +125,7 @@ def freeze_revision(
         "tags": sorted([tag.slug, tag.name] for tag in story.tags),
     }
     if lead := find_picture_record(pictures, story.picture_id):
-        # Not where there is none: what a story without pictures says keeps its hash.
+        # Only where there is one, so that hashes of stories without pictures do not change.
         content["picture"] = lead
     return Revision(
         story_id=story.id,
@@ -137,12 +143,15 @@ def freeze_revision(
 
 
 def hash_revision_content(content: Mapping[str, Any]) -> str:
-    """SHA-256 over what a revision says, and not over the moment at which it says so."""
+    """SHA-256 over the content of a revision, without its moments."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _anchor_sections(sections: list[Any], pictures: Mapping[int, Picture]) -> list[dict[str, Any]]:
-    """The sections with an anchor each, and one for each bullet: `why-it-matters`, `…-2`."""
+    """The sections of a revision, with a unique anchor for each section and each bullet.
+
+    Such as `why-it-matters`, `why-it-matters-2`, and `why-it-matters-b1` for a bullet.
+    """
     taken: set[str] = set()
     anchored: list[dict[str, Any]] = []
     for section in sections:
@@ -150,28 +159,28 @@ def _anchor_sections(sections: list[Any], pictures: Mapping[int, Picture]) -> li
         taken.add(anchor)
         bullets = []
         for n, text in enumerate(section["bullets"], start=1):
-            own = make_slug_unique(f"{anchor}-b{n}", taken)
-            taken.add(own)
+            bullet_anchor = make_slug_unique(f"{anchor}-b{n}", taken)
+            taken.add(bullet_anchor)
             line, sources = split_source_references(text)
-            bullets.append({"anchor": own, "text": line, "sources": sources})
-        told = {"anchor": anchor, "label": section["label"], "bullets": bullets}
+            bullets.append({"anchor": bullet_anchor, "text": line, "sources": sources})
+        record = {"anchor": anchor, "label": section["label"], "bullets": bullets}
         if picture := find_picture_record(pictures, section.get("picture")):
-            told["picture"] = picture
-        anchored.append(told)
+            record["picture"] = picture
+        anchored.append(record)
     return anchored
 
 
 def _public_source_record(source: StorySource) -> dict[str, Any]:
-    """A source as everyone may know it: of one who is not named, nothing that could name them."""
+    """The public record of a source, without what could identify an unnamed one."""
     names = ("kind", "publisher", "title", "url", "taken", "seen_by_us", "relied_on", "checked")
-    said = {name: getattr(source, name) for name in names}
+    record = {name: getattr(source, name) for name in names}
     if source.is_unnamed:
-        said |= {"title": "", "url": "", "unnamed_because": source.unnamed_because}
-    return said
+        record |= {"title": "", "url": "", "unnamed_because": source.unnamed_because}
+    return record
 
 
 def backdate_story(session: Session, story: Story, *, moment: datetime) -> None:
-    """Give a published story an earlier moment: for archives that are brought in, and the demo."""
+    """Set the moment of publication of a published story: for imported archives and the demo."""
     story.first_published_at = story.updated_at = moment
     session.execute(
         update(Revision)

@@ -1,9 +1,7 @@
-"""What readers' pages ask for: one story, the newest ones, those under a tag, related ones.
+"""Queries of published stories: by slug, newest, by tag, by person, related, and for sitemaps.
 
-All stories and topics, for sitemaps: in parts that stay what they are.
-
-A part holds the ids of one range, so a new story never moves an old one into another part, and
-a part is read by its key, however many there are.
+Sitemaps list stories and tags in parts. A part holds a fixed range of ids, so a new story never
+moves an old one into another part, and a part is read by its key, however many parts there are.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +21,7 @@ MOST_RELATED = 3
 
 @dataclass(frozen=True)
 class StoryPage:
-    """Some stories, newest first, and where the next page begins."""
+    """Some stories, newest first; `after` is the position where the next page begins, or None."""
 
     stories: Sequence[Revision]
     after: str | None
@@ -31,7 +29,7 @@ class StoryPage:
 
 @dataclass(frozen=True)
 class WorkingCopyPage:
-    """Some working copies, the last saved first, and where the next page begins."""
+    """Some working copies, last saved first; `after` is as in `StoryPage`."""
 
     stories: Sequence[Story]
     after: str | None
@@ -39,7 +37,7 @@ class WorkingCopyPage:
 
 @dataclass(frozen=True)
 class PublishedStatus:
-    """Whether a published story stands, and whether its working copy was saved again since."""
+    """What the newsroom shows about a published story: see `Revision` for its standing."""
 
     standing: StoryStanding
     has_unpublished_changes: bool
@@ -54,14 +52,17 @@ def get_published_revision(session: Session, slug: str) -> Revision:
 
 
 def list_newest_stories(session: Session, *, after: str | None = None, size: int = 20) -> StoryPage:
-    """A page of the newest stories; `after` is the `after` of the page before."""
+    """A page of the newest stories.
+
+    `after` is the `after` of the page before. Raises NotFound where it is malformed.
+    """
     return _get_story_page(session, _select_current_revisions(), after, size)
 
 
 def list_stories_by_tag(
     session: Session, tag: Tag, *, after: str | None = None, size: int = 20
 ) -> StoryPage:
-    """A page of the stories under a tag, newest first."""
+    """A page of the stories with a tag, newest first."""
     query = _select_current_revisions().join(story_tag).where(story_tag.c.tag_id == tag.id)
     return _get_story_page(session, query, after, size)
 
@@ -69,7 +70,7 @@ def list_stories_by_tag(
 def list_stories_by_person(
     session: Session, account_id: int, *, after: str | None = None, size: int = 20
 ) -> StoryPage:
-    """A page of the stories whose byline names a person, newest first."""
+    """A page of the stories with a person's account in the byline, newest first."""
     query = (
         _select_current_revisions()
         .join(story_byline)
@@ -87,9 +88,9 @@ def get_tag(session: Session, slug: str) -> Tag:
 
 
 def list_related_stories(session: Session, revision: Revision) -> Sequence[Revision]:
-    """Stories that share tags with this one: most shared first, then newest.
+    """Stories that share tags with this one: most shared tags first, then newest.
 
-    No clicks and no profiles, so that the choice can be told in one sentence.
+    Uses no clicks and no profiles, so that the selection can be explained in one sentence.
     """
     own = aliased(story_tag)
     shared = (
@@ -99,7 +100,7 @@ def list_related_stories(session: Session, revision: Revision) -> Sequence[Revis
         .group_by(story_tag.c.story_id)
         .subquery()
     )
-    # Their ids first: whole revisions of all that share a tag would be sorted to keep a few.
+    # Ids first: otherwise the database would sort whole revisions of all stories that share a tag.
     query = (
         select(Story.current_id)
         .join(shared, shared.c.story_id == Story.id)
@@ -107,26 +108,27 @@ def list_related_stories(session: Session, revision: Revision) -> Sequence[Revis
         .order_by(shared.c.count.desc(), Story.first_published_at.desc(), Story.id.desc())
     )
     ids = list(session.scalars(query.limit(MOST_RELATED)))
-    found = session.scalars(select(Revision).where(Revision.id.in_(ids)))
-    return sorted(found, key=lambda one: ids.index(one.id))
+    revisions = session.scalars(select(Revision).where(Revision.id.in_(ids)))
+    return sorted(revisions, key=lambda revision: ids.index(revision.id))
 
 
 def published_status_of(session: Session, stories: Sequence[Story]) -> dict[int, PublishedStatus]:
-    """What became of those of these stories that are published, by their ids, in one query."""
-    of = {story.current_id: story for story in stories if story.current_id is not None}
+    """The status of the published ones among these stories, by story id, in one query."""
+    by_revision = {story.current_id: story for story in stories if story.current_id is not None}
     query = select(Revision.id, Revision.standing, Revision.published_at)
-    rows = session.execute(query.where(Revision.id.in_(list(of)))) if of else ()
+    rows = session.execute(query.where(Revision.id.in_(list(by_revision)))) if by_revision else ()
     return {
-        of[row.id].id: PublishedStatus(row.standing, of[row.id].updated_at > row.published_at)
+        by_revision[row.id].id: PublishedStatus(
+            row.standing, by_revision[row.id].updated_at > row.published_at
+        )
         for row in rows
     }
 
 
 def first_slugs_of(session: Session, stories: Sequence[Revision]) -> dict[int, str]:
-    """The slug that each story had when it was first published, by its id.
+    """The slug that each story had when it was first published, by story id.
 
-    An address may change, and the old one then leads to the new; what names a story for good, as
-    in a feed, is the first.
+    A story's address may change. The first slug never does, so feeds use it as a permanent id.
     """
     slugs = {story.story_id: story.slug for story in stories}
     first = select(Revision.story_id, Revision.slug).where(Revision.n == 1)
@@ -136,31 +138,31 @@ def first_slugs_of(session: Session, stories: Sequence[Revision]) -> dict[int, s
 
 def list_stories_since(
     session: Session,
-    known: Select[int],
+    excluding: Select[int],
     *,
     since: datetime,
     most: int,
-    about: Collection[str] = (),
+    tag_slugs: Collection[str] = (),
 ) -> Sequence[Revision]:
     """Current revisions of stories first published at or after `since`, newest first.
 
-    `about` are slugs of tags of which a story has to have one; without any, all will do. Stories
-    whose ids `known` selects are left out, and what no longer stands is no news. Where there are
-    more than `most`, the oldest are taken, so that asking again brings the rest.
+    Leaves out the stories whose ids `excluding` selects, and retracted and removed ones. With
+    `tag_slugs`, a story must have at least one of these tags. Of more than `most` stories the
+    oldest are returned, so that the next call finds the rest.
     """
     query = (
         _select_current_revisions()
         .where(
             Story.first_published_at >= since,
-            Story.id.not_in(known),
+            Story.id.not_in(excluding),
             Revision.standing.in_((StoryStanding.SOUND, StoryStanding.CORRECTED)),
         )
         .order_by(Story.first_published_at, Story.id)
     )
-    if about:
-        tagged_so = select(story_tag.c.tag_id).join(Tag, Tag.id == story_tag.c.tag_id)
-        tagged_so = tagged_so.where(story_tag.c.story_id == Story.id, Tag.slug.in_(about))
-        query = query.where(tagged_so.exists())
+    if tag_slugs:
+        tagged = select(story_tag.c.tag_id).join(Tag, Tag.id == story_tag.c.tag_id)
+        tagged = tagged.where(story_tag.c.story_id == Story.id, Tag.slug.in_(tag_slugs))
+        query = query.where(tagged.exists())
     return session.scalars(query.limit(most)).all()[::-1]
 
 
@@ -184,36 +186,36 @@ def _get_story_page(
                 (Story.first_published_at == moment) & (Story.id < story_id),
             )
         )
-    found = session.scalars(query).all()
-    last = found[size - 1] if len(found) > size else None
+    revisions = session.scalars(query).all()
+    last = revisions[size - 1] if len(revisions) > size else None
     after = f"{last.first_published_at.isoformat()}~{last.story_id}" if last else None
-    return StoryPage(found[:size], after)
+    return StoryPage(revisions[:size], after)
 
 
 def parse_page_position(after: str) -> tuple[datetime, int]:
-    """Raises NotFound for a place that no page of ours named."""
-    moment, _, story_id = after.partition("~")
+    """The moment and the id in the `after` of a page. Raises NotFound where it is malformed."""
+    moment_text, _, id_text = after.partition("~")
     try:
-        named = datetime.fromisoformat(moment)
-        place = named.astimezone(UTC), int(story_id)
+        moment = datetime.fromisoformat(moment_text)
+        position = moment.astimezone(UTC), int(id_text)
     except (ValueError, OverflowError):
         raise NotFound("There is no such page.") from None
-    if named.tzinfo is None or not 0 <= place[1] < 2**63:
+    if moment.tzinfo is None or not 0 <= position[1] < 2**63:
         raise NotFound("There is no such page.")
-    return place
+    return position
 
 
 StoryRows = Select[*tuple[Any, ...]]
 
 SITEMAP_PART_SIZE = 5_000
-"""Ids in a part: half a megabyte. The sitemaps protocol would allow 50,000 addresses a file."""
+"""The number of ids in a part: about half a megabyte. The sitemap protocol allows 50,000 URLs."""
 
 MOST_NEWS_ENTRIES = 1000
-"""Google reads no more in one news sitemap."""
+"""Google reads at most this many entries of a news sitemap."""
 
 
 class SitemapPart(NamedTuple):
-    """A part with something in it; `changed_at` is when a story in it last said something else."""
+    """A part that is not empty; `changed_at` is the last change in it, apart from style."""
 
     number: int
     changed_at: datetime
@@ -231,7 +233,7 @@ class NewsSitemapEntry(NamedTuple):
 
 
 def list_story_parts(session: Session, *, size: int = SITEMAP_PART_SIZE) -> Sequence[SitemapPart]:
-    """The parts that hold a published story, in their order."""
+    """The parts that hold a published story, in order."""
     number = _part_number(Story.id, size)
     query = _select_published(number, func.max(Revision.modified_at))
     rows = session.execute(query.group_by(number).order_by(number))
@@ -248,7 +250,7 @@ def list_stories_of_part(
 
 
 def list_tag_parts(session: Session, *, size: int = SITEMAP_PART_SIZE) -> Sequence[SitemapPart]:
-    """The parts that hold a topic with a published story."""
+    """The parts that hold a tag with a published story, in order."""
     number = _part_number(Tag.id, size)
     query = _select_tagged(number, func.max(Revision.modified_at))
     rows = session.execute(query.group_by(number).order_by(number))
@@ -258,14 +260,14 @@ def list_tag_parts(session: Session, *, size: int = SITEMAP_PART_SIZE) -> Sequen
 def list_tags_of_part(
     session: Session, part: int, *, size: int = SITEMAP_PART_SIZE
 ) -> Sequence[SitemapEntry]:
-    """The topics of a part that have a published story, and when one of these last changed."""
+    """The tags of a part with a published story; `changed_at` is the newest change in one."""
     query = _select_tagged(Tag.slug, func.max(Revision.modified_at))
     query = query.where(*_within_part(Tag.id, part, size))
     return [SitemapEntry(*row) for row in session.execute(query.group_by(Tag.id).order_by(Tag.id))]
 
 
 def list_news_entries(session: Session, *, since: datetime) -> Sequence[NewsSitemapEntry]:
-    """The stories first published at or after `since`, newest first."""
+    """The stories first published at or after `since`, newest first, for a news sitemap."""
     query = _select_published(Story.slug, Revision.headline, Revision.first_published_at)
     query = query.where(Story.first_published_at >= since)
     rows = session.execute(
@@ -291,7 +293,7 @@ def _select_tagged(*columns: Any) -> StoryRows:
 
 
 def _part_number(key: Mapped[int], size: int) -> ColumnElement[int]:
-    # No parameter: PostgreSQL would not see that it groups by what it selects.
+    # Literals, not parameters: PostgreSQL compares the selected and the grouped expression.
     return key // literal_column(str(int(size)), Integer) + literal_column("1", Integer)
 
 

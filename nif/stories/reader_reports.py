@@ -1,4 +1,4 @@
-"""What readers report about a story, and what they are answered."""
+"""Readers' reports about a story, and the newsroom's answers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,13 +32,14 @@ class ReportVerdict(StrEnum):
 
 
 UPHELD_VERDICTS = frozenset({ReportVerdict.UPHELD, ReportVerdict.PARTLY})
-"""Reports that were right, and become notes."""
+"""Verdicts that lead to a note on the story."""
 
 
 class ReaderReport(Base):
-    """A report is open until it has a verdict. `n` is the version that its reader saw.
+    """A reader's report. It is open until it has a verdict.
 
-    `contact` is an address to answer to, if one was given; it is forgotten once it is used.
+    `n` is the number of the revision that the reader saw. `contact` is the email address for the
+    answer, if the reader gave one; it is deleted when the report is answered.
     """
 
     __tablename__ = "reader_report"
@@ -60,9 +61,9 @@ class ReaderReport(Base):
 
 
 def get_reported_headline(session: Session, report: ReaderReport) -> str:
-    """The headline of the version that a report is about: no reader saw a later draft."""
-    of_it = (Revision.story_id == report.story_id) & (Revision.n == report.n)
-    return session.scalars(select(Revision.headline).where(of_it)).one()
+    """The headline of the revision that a report is about, not of a later one or of a draft."""
+    reported = (Revision.story_id == report.story_id) & (Revision.n == report.n)
+    return session.scalars(select(Revision.headline).where(reported)).one()
 
 
 def create_reader_report(
@@ -74,17 +75,17 @@ def create_reader_report(
     contact: str | None,
     now: datetime,
 ) -> ReaderReport:
-    """Write down what a reader reports about the story as they saw it.
+    """Store a reader's report about a revision.
 
-    The ledger says that there was a report, of which kind and the how manieth; no word of it.
+    The ledger records its number and its kind, but not its text.
     """
-    made = ReaderReport(
+    report = ReaderReport(
         story_id=revision.story_id, n=revision.n, kind=kind, text=text, contact=contact, at=now
     )
-    session.add(made)
+    session.add(report)
     session.flush()
-    _append_report_to_ledger(session, made, "received", now=now)
-    return made
+    _append_report_to_ledger(session, report, "received", now=now)
+    return report
 
 
 def answer_reader_report(
@@ -96,22 +97,22 @@ def answer_reader_report(
     by: Account,
     now: datetime,
 ) -> tuple[ReaderReport, str | None]:
-    """Decide about a report; returns it, and the address that the answer is to go to, if any.
+    """Answer a report. Returns it and the email address for the answer, if there is one.
 
-    The address is forgotten here, so that it is answered once. Raises Invalid without an answer,
-    Conflict where someone else has answered.
+    The address is deleted from the report, so that the answer is mailed once. Raises Invalid
+    without an answer, Conflict where it was answered already, NotFound for an unknown report.
     """
-    found = get_reader_report(session, report_id, lock=True)
-    if found.verdict is not None:
-        raise Conflict("Someone else has answered this report meanwhile.")
+    report = get_reader_report(session, report_id, lock=True)
+    if report.verdict is not None:
+        raise Conflict("Someone else has already answered this report.")
     if not text.strip():
-        raise Invalid({"answer": "Write what the reader is told."})
-    contact, found.contact = found.contact, None
-    found.verdict, found.answer = verdict, text.strip()
-    found.answered_at, found.answered_by_id = now, by.id
+        raise Invalid({"answer": "Write an answer for the reader."})
+    contact, report.contact = report.contact, None
+    report.verdict, report.answer = verdict, text.strip()
+    report.answered_at, report.answered_by_id = now, by.id
     session.flush()
-    _append_report_to_ledger(session, found, "answered", now=now)
-    return found, contact
+    _append_report_to_ledger(session, report, "answered", now=now)
+    return report, contact
 
 
 def _build_form_1(report: ReaderReport) -> dict[str, Any]:
@@ -129,41 +130,41 @@ REPORT_FORMS = PayloadForms[ReaderReport]({1: _build_form_1})
 def _append_report_to_ledger(
     session: Session, report: ReaderReport, action: str, *, now: datetime
 ) -> None:
-    """Append it to the ledger, as the last thing in its transaction."""
+    """Append a report to the ledger, as the last step of the transaction."""
     payload = {"action": action, **REPORT_FORMS.write(report)}
     append_entry(session, LedgerEntryKind.REPORT, payload, story=report.story.ledger_id, now=now)
 
 
 def get_reader_report(session: Session, report_id: int, *, lock: bool = False) -> ReaderReport:
-    """Raises NotFound."""
-    found = session.get(
+    """A report by its id. Raises NotFound."""
+    report = session.get(
         ReaderReport, report_id, with_for_update={"of": ReaderReport} if lock else None
     )
-    if found is None:
+    if report is None:
         raise NotFound("There is no such report.")
-    return found
+    return report
 
 
 def list_open_reports(
     session: Session, *, after: int = 0, size: int = 20
 ) -> Sequence[tuple[ReaderReport, Story]]:
-    """Reports that wait for an answer, the oldest first: those behind `after`."""
+    """Open reports with their stories, oldest first: those with an id above `after`."""
     query = _select_reports_with_story().where(
         ReaderReport.verdict.is_(None), ReaderReport.id > after
     )
-    found = session.execute(query.order_by(ReaderReport.id).limit(size))
-    return [(report, story) for report, story in found]
+    rows = session.execute(query.order_by(ReaderReport.id).limit(size))
+    return [(report, story) for report, story in rows]
 
 
 def list_answered_reports(
     session: Session, *, before: int = 2**62, size: int = 20
 ) -> Sequence[tuple[ReaderReport, Story]]:
-    """Reports that were answered, the newest first: those with an id below `before`."""
+    """Answered reports with their stories, newest first: those with an id below `before`."""
     query = _select_reports_with_story().where(
         ReaderReport.verdict.is_not(None), ReaderReport.id < before
     )
-    found = session.execute(query.order_by(ReaderReport.id.desc()).limit(size))
-    return [(report, story) for report, story in found]
+    rows = session.execute(query.order_by(ReaderReport.id.desc()).limit(size))
+    return [(report, story) for report, story in rows]
 
 
 def _select_reports_with_story() -> Select[*tuple[ReaderReport, Story]]:

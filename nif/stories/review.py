@@ -1,4 +1,4 @@
-"""A second pair of eyes: asking for it, sending back, approving for a time, and that time."""
+"""Review: requesting it, sending a story back, approving it, and publishing at a set time."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,10 @@ UNAPPROVED_STATES = (StoryState.DRAFT, StoryState.IN_REVIEW)
 
 
 def request_review(session: Session, story: Story, *, by: Account, now: datetime) -> bool:
-    """Put a draft before the editors; False where it is before them already. Raises Conflict."""
+    """Put a draft into review. Returns False where it is in review already.
+
+    Raises Conflict where it is scheduled or published.
+    """
     if story.state is StoryState.IN_REVIEW:
         return False
     _require_state(story, (StoryState.DRAFT,))
@@ -27,7 +30,10 @@ def request_review(session: Session, story: Story, *, by: Account, now: datetime
 def send_back_story(
     session: Session, story: Story, remark: str, *, by: Account, now: datetime
 ) -> None:
-    """Give a story back to its author, with a word on why. Raises Invalid and Conflict."""
+    """Return a story to its author with a remark.
+
+    Raises Invalid without a remark, Conflict where the story is neither in review nor scheduled.
+    """
     _require_state(story, (StoryState.IN_REVIEW, StoryState.SCHEDULED))
     if not remark.strip():
         raise Invalid({"remark": "Say what should change."})
@@ -36,7 +42,10 @@ def send_back_story(
 
 
 def approve_story(session: Session, story: Story, *, by: Account, now: datetime) -> Revision:
-    """Publish a story now: who did, and what they saw, is kept. Raises Invalid and Conflict."""
+    """Publish a story now, and record who approved which saved state.
+
+    Raises Invalid where a check fails, Conflict where the story is published already.
+    """
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
     _record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
@@ -46,10 +55,14 @@ def approve_story(session: Session, story: Story, *, by: Account, now: datetime)
 def schedule_story(
     session: Session, story: Story, at: datetime, *, by: Account, now: datetime
 ) -> None:
-    """Approve a story as it is now, to be published at `at`. Raises Invalid and Conflict."""
+    """Approve a story as it is now, for publication at `at`.
+
+    Raises Invalid where `at` has passed or a check fails, Conflict where the story is neither a
+    draft nor in review.
+    """
     _require_state(story, UNAPPROVED_STATES)
     if at <= now:
-        raise Invalid({"publish_at": "That moment has passed. Give one that is to come."})
+        raise Invalid({"publish_at": "That moment has passed. Choose a later one."})
     story.publish_at = at
     require_checks_passed(session, story, now=now)
     story.state = StoryState.SCHEDULED
@@ -57,38 +70,38 @@ def schedule_story(
 
 
 def unschedule_story(story: Story) -> None:
-    """Take a story off the schedule; it is in review again. Raises Conflict."""
+    """Return a scheduled story to review. Raises Conflict where it is not scheduled."""
     _require_state(story, (StoryState.SCHEDULED,))
     story.state, story.publish_at = StoryState.IN_REVIEW, None
 
 
 def list_due_stories(session: Session, *, now: datetime) -> Sequence[int]:
-    """The stories whose time has come."""
+    """The ids of the scheduled stories that are due, earliest first."""
     query = select(Story.id).where(Story.state == StoryState.SCHEDULED, Story.publish_at <= now)
     return session.scalars(query.order_by(Story.publish_at)).all()
 
 
 def publish_scheduled_story(session: Session, story: Story, *, now: datetime) -> Revision | None:
-    """Publish a scheduled story in the name of whoever approved it; None where it is not due.
+    """Publish a scheduled story that is due, in the name of its approver.
 
-    The caller has locked it, so that two workers publish once. Where a gate has closed meanwhile,
-    it goes back into review and says why.
+    Returns None where it is not due or where a check fails now; in the latter case the story
+    returns to review with a remark. The caller has locked it, so that two workers publish it once.
     """
     if story.state is not StoryState.SCHEDULED or story.publish_at is None:
         return None
     if story.publish_at > now:
         return None
-    approved = session.scalar(
+    approval = session.scalar(
         select(Review)
         .where(Review.story_id == story.id, Review.verdict == ReviewVerdict.APPROVED)
         .order_by(Review.id.desc())
         .limit(1)
     )
     try:
-        return publish_story(session, story, by=approved.by_id if approved else None, now=now)
+        return publish_story(session, story, by=approval.by_id if approval else None, now=now)
     except Invalid as error:
         story.state, story.publish_at = StoryState.IN_REVIEW, None
-        remark = f"It was not published at its time. {error}"
+        remark = f"It was not published as scheduled. {error}"
         session.add(
             Review(
                 story_id=story.id,
@@ -103,14 +116,16 @@ def publish_scheduled_story(session: Session, story: Story, *, now: datetime) ->
 
 
 def list_reviews(session: Session, story_id: int) -> Sequence[Review]:
-    """What was said of a story, the last first."""
+    """The last 50 review steps of a story, newest first."""
     query = select(Review).where(Review.story_id == story_id).order_by(Review.id.desc())
     return session.scalars(query.limit(50)).all()
 
 
 def _require_state(story: Story, states: Sequence[StoryState]) -> None:
     if story.state not in states:
-        raise Conflict("Someone else has moved this story on meanwhile. Nothing was changed.")
+        raise Conflict(
+            "Someone else changed the state of this story meanwhile. Nothing was changed."
+        )
 
 
 def _record_review(

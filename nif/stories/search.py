@@ -1,4 +1,4 @@
-"""Finding a story on the desk, whatever its state, by a part of any word."""
+"""The newsroom's search: stories in any state, by parts of words."""
 
 import unicodedata
 
@@ -13,9 +13,9 @@ MOST_SEARCH_WORDS = 8
 
 
 class StorySearchIndex(Base):
-    """The words that a story is found by, folded: its headline, byline, address and tags.
+    """The searchable words of a story, folded: headline, byline, slug and tags.
 
-    A narrow table of its own, so that looking through all of it reads little.
+    A narrow table of its own, so that a scan of all stories reads few pages.
     """
 
     __tablename__ = "story_search"
@@ -27,13 +27,13 @@ class StorySearchIndex(Base):
 
 
 def fold_search_text(text: str) -> str:
-    """Text without accents and case: "Beyoncé" is found by "beyonce" on either database."""
+    """Text without accents and case, so that "beyonce" finds "Beyoncé" on both databases."""
     plain = (ch for ch in unicodedata.normalize("NFKD", text) if not unicodedata.combining(ch))
     return " ".join("".join(plain).casefold().replace("’", "'").split())
 
 
 def index_story(session: Session, story: Story) -> None:
-    """Keep the words that a saved story is found by."""
+    """Write the searchable words of a saved story."""
     session.flush()
     parts = (story.headline, story.byline, story.slug, *(tag.name for tag in story.tags))
     folded = fold_search_text(" ".join(parts))
@@ -53,7 +53,10 @@ def search_stories(
     after: str | None = None,
     size: int = 20,
 ) -> WorkingCopyPage:
-    """A page of stories, the last saved first, that hold every one of these parts of words."""
+    """A page of the working copies that contain each of these parts of words, last saved first.
+
+    `after` is the `after` of the page before. Raises NotFound where it is malformed.
+    """
     query = select(Story).options(selectinload(Story.sources))
     if state is not None:
         query = query.where(Story.state == state)
@@ -61,19 +64,18 @@ def search_stories(
         query = query.where(Story.author_id == author_id)
     if after:
         moment, story_id = parse_page_position(after)
-        same = (Story.updated_at == moment) & (Story.id < story_id)
-        query = query.where(or_(Story.updated_at < moment, same))
+        same_moment = (Story.updated_at == moment) & (Story.id < story_id)
+        query = query.where(or_(Story.updated_at < moment, same_moment))
     query = _containing_words(query, fold_search_text(words).split()[:MOST_SEARCH_WORDS])
     query = query.order_by(Story.updated_at.desc(), Story.id.desc())
-    found = session.scalars(query.limit(size + 1)).all()
-    last = found[size - 1] if len(found) > size else None
-    return WorkingCopyPage(
-        found[:size], f"{last.updated_at.isoformat()}~{last.id}" if last else None
-    )
+    stories = session.scalars(query.limit(size + 1)).all()
+    last = stories[size - 1] if len(stories) > size else None
+    next_after = f"{last.updated_at.isoformat()}~{last.id}" if last else None
+    return WorkingCopyPage(stories[:size], next_after)
 
 
 def _containing_words(query: Select[Story], words: list[str]) -> Select[Story]:
     if not words:
         return query
-    holds = (StorySearchIndex.folded.contains(word, autoescape=True) for word in words)
-    return query.where(Story.id.in_(select(StorySearchIndex.story_id).where(*holds)))
+    matches = (StorySearchIndex.folded.contains(word, autoescape=True) for word in words)
+    return query.where(Story.id.in_(select(StorySearchIndex.story_id).where(*matches)))

@@ -1,4 +1,4 @@
-"""What no change of style may touch: silent edits are refused, and there is no grace period."""
+"""What a change of style must not touch: NIF allows no silent edits, and no grace period."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from nif.stories.diff import PICTURE_PLACE, ChangedLine, compare_revisions
 from nif.stories.models import Revision
 
 MOST_CHANGED_CHARACTERS = 40
-"""Of one line; beyond that nobody calls it a misspelling."""
+"""The limit for one line. A larger change is no corrected misspelling."""
 
 _STRAIGHT_QUOTES = str.maketrans("‘’“”„«»", '\'\'"""""')
 _NUMBERS = re.compile(
@@ -49,49 +49,51 @@ _SENTENCE_STARTERS = frozenset(
         "under until was we were what when where whether which while who why will with would yet",
     )
 )
-"""Words that begin a sentence and are no name."""
+"""Words that often begin a sentence and are not names."""
 
 FactFinder = Callable[[str], Sequence[str]]
+"""Finds the facts of one kind in a line, such as its numbers, in order."""
 
 
 def list_protected_changes(before: Revision, after: Revision) -> list[str]:
-    """What a change touches that style may not, in words that end "This touches …"."""
+    """What a change touches that style must not, in words that complete "This touches …"."""
     changed_lines = compare_revisions(before, after)
     names = _make_name_finder([*_texts_of(before), *_texts_of(after)])
-    return list(
-        dict.fromkeys(what for one in changed_lines for what in _protected_changes(one, names))
+    changes = (
+        change
+        for changed_line in changed_lines
+        for change in _protected_changes(changed_line, names)
     )
+    return list(dict.fromkeys(changes))
 
 
-def explain_style_refusal(touches: Sequence[str]) -> str:
-    """Why a change is not style."""
-    listed = touches[0] if len(touches) == 1 else f"{', '.join(touches[:-1])} and {touches[-1]}"
+def explain_style_refusal(changes: Sequence[str]) -> str:
+    """The message for an editor whose change is not style; `changes` are the protected ones."""
+    listed = changes[0] if len(changes) == 1 else f"{', '.join(changes[:-1])} and {changes[-1]}"
     return (
-        f"This touches {listed}, so it is not style. Say what it is, or have a second person "
-        "confirm that it is style."
+        f"This touches {listed}, so it is more than style. Choose another kind of change, or ask a "
+        "second person to confirm that it is style."
     )
 
 
 def _protected_changes(changed_line: ChangedLine, names: FactFinder) -> Iterator[str]:
-    where = changed_line.place
-    was, now = (line.words if line else "" for line in (changed_line.before, changed_line.after))
-    if where in PROTECTED_PLACES:
-        if was != now:
-            yield PROTECTED_PLACES[where]
+    place = changed_line.place
+    before, after = changed_line.before, changed_line.after
+    old_words = before.words if before else ""
+    new_words = after.words if after else ""
+    if place in PROTECTED_PLACES:
+        if old_words != new_words:
+            yield PROTECTED_PLACES[place]
         return
-    if where == "Topic":
+    if place == "Topic":
         return
-    if was and now:
-        yield from _changed_facts(was, now, names)
+    if old_words and new_words:
+        yield from _changed_facts(old_words, new_words, names)
     else:
         yield "a whole line"
-    if (
-        changed_line.before
-        and changed_line.after
-        and changed_line.before.sources != changed_line.after.sources
-    ):
-        yield "what a statement rests on"
-    if changed_line.changed_characters > MOST_CHANGED_CHARACTERS and was != now:
+    if before and after and before.sources != after.sources:
+        yield "the sources of a statement"
+    if changed_line.changed_characters > MOST_CHANGED_CHARACTERS and old_words != new_words:
         yield f"more than {MOST_CHANGED_CHARACTERS} characters of a line"
 
 
@@ -104,30 +106,30 @@ PROTECTED_PLACES = {
     "Source": "a source",
     PICTURE_PLACE: "a picture",
 }
-"""Places in which every word counts. Where only the address of a link changed, no word did."""
+"""Places where any changed word is protected. A changed link address changes no word."""
 
 
-def _changed_facts(was: str, now: str, names: FactFinder) -> Iterator[str]:
-    """In their order, not as a set: who sued whom is told by it alone."""
-    was, now = was.translate(_STRAIGHT_QUOTES), now.translate(_STRAIGHT_QUOTES)
-    for what, facts in (*FACT_FINDERS.items(), ("a name", names)):
-        before, after = list(facts(was)), list(facts(now))
+def _changed_facts(old_words: str, new_words: str, names: FactFinder) -> Iterator[str]:
+    """The kinds of facts that differ. Their order counts: "Ann sued Bo" is not "Bo sued Ann"."""
+    old_words, new_words = (words.translate(_STRAIGHT_QUOTES) for words in (old_words, new_words))
+    for kind, find_facts in (*FACT_FINDERS.items(), ("a name", names)):
+        before, after = list(find_facts(old_words)), list(find_facts(new_words))
         if before != after:
-            yield f"{what}{_first_difference(before, after)}"
+            yield f"{kind}{_first_difference(before, after)}"
 
 
 FACT_FINDERS: dict[str, FactFinder] = {
-    "a number": lambda text: [found.lower() for found in _NUMBERS.findall(text)],
-    "a date": lambda text: [found.lower() for found in _DATES.findall(text)],
-    "an amount of money": lambda text: [found.lower() for found in _MONEY.findall(text)],
+    "a number": lambda text: [fact.lower() for fact in _NUMBERS.findall(text)],
+    "a date": lambda text: [fact.lower() for fact in _DATES.findall(text)],
+    "an amount of money": lambda text: [fact.lower() for fact in _MONEY.findall(text)],
     "a quotation": _QUOTATIONS.findall,
-    "a negation": lambda text: [found.lower() for found in _NEGATIONS.findall(text)],
-    "how sure we are": lambda text: [found.lower() for found in _HEDGES.findall(text)],
+    "a negation": lambda text: [fact.lower() for fact in _NEGATIONS.findall(text)],
+    "how sure we are": lambda text: [fact.lower() for fact in _HEDGES.findall(text)],
 }
 
 
 def _first_difference(before: Sequence[str], after: Sequence[str]) -> str:
-    """The first that differs, where one became another."""
+    """The first pair of different facts, in brackets; empty where there is no such pair."""
     pair = next(((a, b) for a, b in zip(before, after, strict=False) if a != b), None)
     if pair is None or max(map(len, pair)) > MOST_CHANGED_CHARACTERS:
         return ""
@@ -141,30 +143,34 @@ def _texts_of(revision: Revision) -> Iterator[str]:
 
 
 def _make_name_finder(texts: Sequence[str]) -> FactFinder:
-    """What finds the names of a line: capitalised words, but for those that only begin a sentence.
+    """A finder of names: capitalised words, except those that only begin a sentence.
 
-    A word at the beginning counts where it is a name elsewhere, or nothing shows that it is none.
+    The first word of a sentence counts as a name where `texts` have it capitalised elsewhere, or
+    where they never have it in lower case.
     """
-    plain = [text.translate(_STRAIGHT_QUOTES) for text in texts]
-    inside, common = set(), set(_SENTENCE_STARTERS)
-    for text in plain:
-        for word, begins in _words_of(text):
+    capitalised, common = set(), set(_SENTENCE_STARTERS)
+    for text in texts:
+        for word, begins in _words_of(text.translate(_STRAIGHT_QUOTES)):
             if word.islower():
                 common.add(word)
             elif not begins:
-                inside.add(word)
+                capitalised.add(word)
 
-    def names(line: str) -> list[str]:
+    def find_names(line: str) -> list[str]:
         return [
             word
             for word, begins in _words_of(line)
-            if not word.islower() and (not begins or word in inside or word.lower() not in common)
+            if not word.islower()
+            and (not begins or word in capitalised or word.lower() not in common)
         ]
 
-    return names
+    return find_names
 
 
 def _words_of(text: str) -> Iterator[tuple[str, bool]]:
-    """Each word, and whether it begins a sentence. What knows no capitals is never lower case."""
-    for found in _WORD.finditer(text):
-        yield found[0], _SENTENCE_START.search(text, 0, found.start()) is not None
+    """Pairs of each word and whether it begins a sentence.
+
+    A word of a script without capitals is never lower case to Python.
+    """
+    for match in _WORD.finditer(text):
+        yield match[0], _SENTENCE_START.search(text, 0, match.start()) is not None

@@ -1,4 +1,4 @@
-"""Topics by name: those that stories carry most, and those that somebody typed."""
+"""Tags by name: the most used ones, and those that somebody typed. Pages call a tag a topic."""
 
 from collections.abc import Collection, Iterable
 
@@ -10,13 +10,13 @@ from nif.slugs import slugify
 from nif.stories.models import Story, StoryState, Tag, story_tag
 
 RECENT_STORIES = 500
-"""So many of the newest stories say what the house writes about most."""
+"""The most used tags are counted over this many of the newest stories."""
 
 LONGEST_TAG_NAME = 60
 
 
 def list_most_used_tags(session: Session, *, most: int = 12) -> dict[str, str]:
-    """The names of the topics that the newest stories carry most, by slug, in order of name."""
+    """The names of the tags that the newest stories have most often, by slug, in order of name."""
     newest = (
         select(Story.id)
         .where(Story.state == StoryState.PUBLISHED)
@@ -35,7 +35,7 @@ def list_most_used_tags(session: Session, *, most: int = 12) -> dict[str, str]:
 
 
 def tag_names_of(session: Session, slugs: Collection[str]) -> dict[str, str]:
-    """The names of these topics by slug, in order of name; what is no topic is left out."""
+    """The names of these tags by slug, in order of name. Unknown slugs are left out."""
     if not slugs:
         return {}
     rows = session.execute(select(Tag.slug, Tag.name).where(Tag.slug.in_(list(slugs))))
@@ -43,19 +43,19 @@ def tag_names_of(session: Session, slugs: Collection[str]) -> dict[str, str]:
 
 
 def parse_tags(session: Session, typed: str) -> tuple[str, ...]:
-    """The slugs of the topics that somebody typed, with commas between them.
+    """The slugs of tags typed with commas between them, sorted.
 
-    Raises Invalid, for the field `topics`, where a story is yet to carry one of them.
+    Raises Invalid for the field `topics` where no story has such a tag.
     """
     names = {slugify(name): name.strip() for name in typed.split(",") if name.strip()}
     known = tag_names_of(session, list(names))
-    missing = [name for slug, name in names.items() if slug not in known]
-    if missing:
-        some = ", ".join(name[:LONGEST_TAG_NAME] for name in missing[:5])
-        raise Invalid({"topics": f"No story carries this yet, so it is no topic: {some}."})
+    unknown = [name for slug, name in names.items() if slug not in known]
+    if unknown:
+        listed = ", ".join(name[:LONGEST_TAG_NAME] for name in unknown[:5])
+        raise Invalid({"topics": f"No story has this topic yet: {listed}."})
     return tuple(sorted(names))
 
 
 def _sorted_by_name(rows: Iterable[Row[str, str]]) -> dict[str, str]:
-    found = {row[0]: row[1] for row in rows}
-    return dict(sorted(found.items(), key=lambda one: one[1].casefold()))
+    names = {row[0]: row[1] for row in rows}
+    return dict(sorted(names.items(), key=lambda item: item[1].casefold()))

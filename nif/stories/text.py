@@ -1,10 +1,8 @@
-"""What a line of a story may carry, and how it reads.
+"""The markup of a story's lines, and the length of its text.
 
-Emphasis and links as CommonMark writes them (https://spec.commonmark.org/0.31.2/), and at the end
-of a bullet the sources that it rests on, by their numbers: `It sold *twice* as many. [1, 2]`.
-Everything else, HTML too, is text.
-
-How long a story is, and how long it takes to read.
+A line may have emphasis and links as in CommonMark (https://spec.commonmark.org/0.31.2/). A bullet
+may end with the numbers of the sources that it cites: `It sold *twice* as many. [1, 2]`.
+Everything else, HTML included, is plain text.
 """
 
 import re
@@ -26,7 +24,10 @@ _HTML_OF_MARKS = {"em": Markup("<em>{}</em>"), "strong": Markup("<strong>{}</str
 
 @dataclass(frozen=True)
 class TextRun:
-    """Words that look the same: `marks` are of em and strong, `address` where they lead."""
+    """A stretch of text with the same formatting.
+
+    `marks` is a subset of {"em", "strong"}; `address` is the target of a link.
+    """
 
     text: str
     marks: frozenset[str] = frozenset()
@@ -35,65 +36,65 @@ class TextRun:
 
 @lru_cache(maxsize=4096)
 def parse_text_runs(text: str) -> Sequence[TextRun]:
-    """A line in its runs."""
+    """The runs of a line."""
     return tuple(_parse_text_runs(text))
 
 
 def render_inline_html(text: str) -> Markup:
-    """A line as HTML, typeset."""
-    marked_up = Markup("")
+    """A line as typeset HTML."""
+    line_html = Markup("")
     for run in parse_text_runs(text):
-        words: Markup = escape(typeset(run.text))
+        run_html: Markup = escape(typeset(run.text))
         for mark in sorted(run.marks):
-            words = _HTML_OF_MARKS[mark].format(words)
+            run_html = _HTML_OF_MARKS[mark].format(run_html)
         if run.address:
-            words = Markup('<a href="{}">{}</a>').format(run.address, words)
-        marked_up += words
-    return marked_up
+            run_html = Markup('<a href="{}">{}</a>').format(run.address, run_html)
+        line_html += run_html
+    return line_html
 
 
 def strip_markup(text: str) -> str:
-    """A line's words alone."""
+    """The text of a line without its markup."""
     return "".join(run.text for run in parse_text_runs(text))
 
 
 def link_addresses_of(text: str) -> list[str]:
-    """Where a line's links lead."""
+    """The targets of a line's links."""
     return [run.address for run in parse_text_runs(text) if run.address]
 
 
 def split_source_references(bullet: str) -> tuple[str, list[int]]:
-    """A bullet as typed, as its line and the numbers of the sources that it rests on."""
-    found = _SOURCE_REFERENCES.search(bullet)
-    if found is None:
+    """Split a bullet as typed into its text and the sorted numbers of the sources that it cites."""
+    match = _SOURCE_REFERENCES.search(bullet)
+    if match is None:
         return bullet, []
-    return bullet[: found.start()], sorted({int(n) for n in found[1].split(",")})
+    return bullet[: match.start()], sorted({int(n) for n in match[1].split(",")})
 
 
 def _parse_text_runs(text: str) -> Iterator[TextRun]:
     marks: list[str] = []
     address: str | None = None
     for token in _MARKDOWN.parseInline(text)[0].children or ():
-        mark, _, what = token.type.rpartition("_")
+        mark, _, event = token.type.rpartition("_")
         if mark == "link":
-            href = str(token.attrs.get("href", "")) if what == "open" else ""
+            href = str(token.attrs.get("href", "")) if event == "open" else ""
             address = href if is_web_address(href) else None
-        elif what == "open":
+        elif event == "open":
             marks.append(mark)
-        elif what == "close":
+        elif event == "close":
             marks.remove(mark)
         elif token.content:
             yield TextRun(token.content, frozenset(marks), address)
 
 
 WORDS_PER_MINUTE = 238
-"""Silent reading of English (Brysbaert 2019)."""
+"""The mean speed of silent reading in English (Brysbaert 2019)."""
 
 
 def count_words(lead: str, sections: Iterable[Mapping[str, Any]]) -> int:
-    """The words of lead, labels and bullets: what a reader reads under the headline.
+    """The number of words in lead, labels and bullets.
 
-    `sections` are those of a working copy, with bullets as they were typed.
+    `sections` are those of a working copy, with bullets as typed.
     """
     parts = [lead]
     for section in sections:
@@ -103,5 +104,5 @@ def count_words(lead: str, sections: Iterable[Mapping[str, Any]]) -> int:
 
 
 def reading_minutes_of(words: int) -> int:
-    """Reading time in minutes, rounded half up, and never none."""
+    """Reading time in minutes: rounded half up, at least one."""
     return max(1, int(words / WORDS_PER_MINUTE + 0.5))

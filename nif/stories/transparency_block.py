@@ -1,11 +1,7 @@
-"""The Disclosures & Transparency Block: sentences generated from records, the same everywhere.
+"""The Disclosures & Transparency Block under a story: sentences generated from its records.
 
-Sources come first, then why the story was covered. Nobody types these sentences: an editor gives
-the records, and page, mail, text and JSON-LD print what follows from them.
-
-A sentence of the transparency block.
-
-What the answers of a story say in its block: what there is, and what there is not.
+Sources come first, then why NIF covered the story, then what was declared. Nobody types these
+sentences: page, mail, plain text and JSON-LD all show what follows from the records.
 """
 
 from collections import Counter
@@ -13,9 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nif.media.models import Picture
-from nif.media.models import PictureAiUse as PictureAi
-from nif.stories import declarations
+from nif.media.models import Picture, PictureAiUse
 from nif.stories.declarations import (
     DeclarationQuestion,
     RelationshipDeclaration,
@@ -23,6 +17,7 @@ from nif.stories.declarations import (
     StoryAiUse,
     StoryFunding,
     StoryOrigin,
+    find_answer,
 )
 from nif.stories.models import (
     BlockStyle,
@@ -36,19 +31,50 @@ from nif.stories.models import (
 
 @dataclass(frozen=True)
 class DisclosureSentence:
-    """`kind` says what it discloses; `links` pairs words in it with their addresses."""
+    """A sentence of the block.
+
+    `kind` is what it discloses, such as "sources" or "money". `links` are pairs of words in the
+    sentence and the address that they link to.
+    """
 
     kind: str
     text: str
     links: tuple[tuple[str, str], ...] = ()
 
 
+OWN_REPORTING_KINDS = frozenset({SourceKind.OWN_REPORTING, SourceKind.INTERVIEW})
+"""Sources that are NIF's own work. In an interview NIF asks, whoever answers."""
+
+VERIFICATION_SENTENCES = {
+    ReleaseVerification.YES: "We checked it independently.",
+    ReleaseVerification.PARTLY: "We checked part of it.",
+    ReleaseVerification.NO: "We have not checked it independently.",
+}
+
+NUMBER_WORDS = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+REASON_CLAUSES = {
+    ReasonCode.TOPIC_NEWS: "it's news regarding {subject}",
+    ReasonCode.PUBLIC_INTEREST: "it affects {subject}",
+    ReasonCode.EXCLUSIVE: "we found it out ourselves and nobody else had reported it",
+    ReasonCode.FOLLOWUP: "it follows our earlier story about {subject}",
+    ReasonCode.READER_REQUEST: "readers asked us about {subject}",
+    ReasonCode.DATA_RELEASE: "there are new figures on {subject}",
+    ReasonCode.UNDERREPORTED: "it matters to {subject} and few others have covered it",
+    ReasonCode.ACCOUNTABILITY: "{subject} said one thing and appears to have done another",
+    ReasonCode.CALENDAR: "{subject}",
+    ReasonCode.OWN_GROUP: "it concerns our own company",
+}
+"""Completes "We covered it because"; {subject} is what the editor enters."""
+
+REASONS_WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
+
 ORIGIN_SENTENCES = {
     StoryOrigin.PITCHED: "It was pitched to us by {by}. We promised nothing in return.",
     StoryOrigin.PRESS_RELEASE: "The idea came from a press release by {by}.",
-    StoryOrigin.COMMERCIAL: "The idea came from our commercial team. The "
-    "newsroom decided to run it and "
-    "had final say.",
+    StoryOrigin.COMMERCIAL: (
+        "The idea came from our commercial team. The newsroom decided to run it and had final say."
+    ),
     StoryOrigin.OWNER: (
         "The idea came from our owner. The newsroom decided to run it and had final say."
     ),
@@ -60,80 +86,154 @@ AI_SENTENCES = {
 }
 
 PICTURE_AI_PHRASES = {
-    PictureAi.GENERATED: "AI made",
-    PictureAi.ASSISTED: "AI was used to make",
+    PictureAiUse.GENERATED: "AI made",
+    PictureAiUse.ASSISTED: "AI was used to make",
 }
 
-NEGATIVE_CLAUSES = {
-    (DeclarationQuestion.MONEY, StoryFunding.NONE): "nobody paid for this story",
+NEGATIVE_CLAUSES = (
+    (DeclarationQuestion.MONEY, StoryFunding.NONE, "nobody paid for this story"),
     (
         DeclarationQuestion.RELATIONSHIPS,
         RelationshipDeclaration.NONE,
-    ): "we know of no relationship with anyone in it",
-    (DeclarationQuestion.AI, StoryAiUse.NONE): "no generative AI was used to make it",
-}
+        "we know of no relationship with anyone in it",
+    ),
+    (DeclarationQuestion.AI, StoryAiUse.NONE, "no generative AI was used to make it"),
+)
+"""What an answer of "none" says in the block: the question, that answer, and the clause."""
 
 
-def declaration_sentences_of(
-    given: Mapping[str, Any], on_record: Sequence[str]
-) -> Iterator[DisclosureSentence]:
-    """The sentences that follow from what was answered, in the order of the block.
+def build_transparency_block(
+    story: Story,
+    *,
+    same_person: bool = False,
+    register_sentences: Sequence[str] = (),
+    pictures: Collection[Picture] = (),
+) -> list[DisclosureSentence]:
+    """The sentences of a story's block, in their fixed order.
 
-    `on_record` is what the register tells of the parties in the story.
+    Both styles have everything that was declared. `BlockStyle.FULL` adds the sources that NIF did
+    not see itself, and what there is not. `same_person` is whether the author publishes the story;
+    `register_sentences` are what the register discloses about its parties; `pictures` are those
+    that it shows.
     """
-    if (origin := declarations.find_answer(given, DeclarationQuestion.ORIGIN)) and (
-        said := _origin_sentence(origin)
+    return list(_block_sentences(story, same_person, register_sentences, pictures))
+
+
+def _block_sentences(
+    story: Story,
+    same_person: bool,
+    register_sentences: Sequence[str],
+    pictures: Collection[Picture],
+) -> Iterator[DisclosureSentence]:
+    is_full = story.block_style is BlockStyle.FULL
+    answers = story.answers or {}
+    named = [source for source in story.sources if _is_named_source(source)]
+    if named:
+        yield _sources_sentence(named)
+    if is_full:
+        yield from _relied_on_sentences(story.sources)
+    yield from _unnamed_source_sentences(story.sources)
+    if story.reason_code in REASONS_WITHOUT_SUBJECT or (
+        story.reason_code and story.reason_subject.strip()
     ):
-        yield DisclosureSentence("origin", said)
-    related = declarations.find_answer(given, DeclarationQuestion.RELATIONSHIPS)
-    told = related.details.get("sentences", ()) if related else ()
-    for said in dict.fromkeys([*on_record, *told]):
-        yield DisclosureSentence("relationship", said)
-    money = declarations.find_answer(given, DeclarationQuestion.MONEY)
+        yield DisclosureSentence("reason", f"We covered it because {reason_clause_of(story)}.")
+    yield from _declaration_sentences(answers, register_sentences)
+    picture_sentences = list(_picture_ai_sentences(pictures))
+    yield from picture_sentences
+    if same_person:
+        yield DisclosureSentence("same_person", "The same person wrote and edited this story.")
+    if is_full:
+        yield from _negative_sentences(
+            answers,
+            has_relationships=bool(register_sentences),
+            shows_ai=bool(picture_sentences),
+        )
+
+
+def reason_clause_of(story: Story) -> str:
+    """The clause of a story's reason, without a full stop; empty without a reason."""
+    if story.reason_code is None:
+        return ""
+    return REASON_CLAUSES[story.reason_code].format(
+        subject=story.reason_subject.strip().rstrip(".")
+    )
+
+
+def _sources_sentence(sources: Sequence[StorySource]) -> DisclosureSentence:
+    outside = [source for source in sources if source.kind not in OWN_REPORTING_KINDS]
+    names = join_with_and(list(dict.fromkeys(_source_name(source) for source in outside)))
+    links = tuple(
+        dict.fromkeys((_source_name(source), source.url) for source in outside if source.url)
+    )
+    if not outside:
+        return DisclosureSentence("sources", "This story is based on our own reporting.")
+    if len(outside) < len(sources):
+        text = f"This story combines our own reporting with information from {names}."
+    elif all(source.kind is SourceKind.PRESS_RELEASE for source in outside):
+        text = f"This story is based on a press release from {names}."
+    else:
+        text = f"This story was written with information from {names}."
+    return DisclosureSentence("sources", f"{text}{_verification_sentence(outside)}", links)
+
+
+def _verification_sentence(sources: Sequence[StorySource]) -> str:
+    """How far press releases were verified, where that is the same for all of them."""
+    values = {source.checked for source in sources if source.kind is SourceKind.PRESS_RELEASE}
+    verification = values.pop() if len(values) == 1 else None
+    return f" {VERIFICATION_SENTENCES[verification]}" if verification else ""
+
+
+def _relied_on_sentences(sources: Sequence[StorySource]) -> Iterator[DisclosureSentence]:
+    """A sentence for each source that NIF did not see itself."""
+    by_position = {source.position: source for source in sources}
+    for source in sources:
+        intermediary = by_position.get(source.relied_on or 0)
+        if source.seen_by_us or intermediary is None:
+            continue
+        title, via = source.title or source.publisher, _source_name(intermediary)
+        text = f"We did not see {title} ourselves; we relied on {via}'s account of it."
+        yield DisclosureSentence("sources_via", text)
+
+
+def _unnamed_source_sentences(sources: Sequence[StorySource]) -> Iterator[DisclosureSentence]:
+    """One sentence for each reason why sources are not named."""
+    reasons = Counter(
+        source.unnamed_because.strip().rstrip(".") for source in sources if source.unnamed_because
+    )
+    for reason, count in reasons.items():
+        number = NUMBER_WORDS[count] if count < len(NUMBER_WORDS) else str(count)
+        who = "they are" if count > 1 else "this is"
+        text = f"{number} of our sources asked not to be named because {reason}."
+        yield DisclosureSentence("sources_unnamed", f"{text} An editor knows who {who}.")
+
+
+def _is_named_source(source: StorySource) -> bool:
+    """True where the first sentence names it. Sources seen by others follow in a later one."""
+    return source.kind in OWN_REPORTING_KINDS or bool(source.seen_by_us and _source_name(source))
+
+
+def _source_name(source: StorySource) -> str:
+    return source.publisher or source.title
+
+
+def _declaration_sentences(
+    answers: Mapping[str, Any], register_sentences: Sequence[str]
+) -> Iterator[DisclosureSentence]:
+    """The sentences that follow from the answers and the register, in the order of the block."""
+    origin = find_answer(answers, DeclarationQuestion.ORIGIN)
+    if origin and (text := _origin_sentence(origin)):
+        yield DisclosureSentence("origin", text)
+    relationships = find_answer(answers, DeclarationQuestion.RELATIONSHIPS)
+    declared = relationships.details.get("sentences", ()) if relationships else ()
+    for text in dict.fromkeys([*register_sentences, *declared]):
+        yield DisclosureSentence("relationship", text)
+    money = find_answer(answers, DeclarationQuestion.MONEY)
     if money and money.value == StoryFunding.GRANT and (payer := money.details.get("by")):
         text = f"{payer} supported this story with a grant and had no say over it."
         yield DisclosureSentence("money", text)
-    if (ai := declarations.find_answer(given, DeclarationQuestion.AI)) and (
-        said := _ai_sentence(ai)
-    ):
-        yield DisclosureSentence("ai", said)
-
-
-def picture_ai_sentences_of(pictures: Collection[Picture]) -> Iterator[DisclosureSentence]:
-    """What AI made of what a story shows; the credit says with which tools."""
-    for use, done in PICTURE_AI_PHRASES.items():
-        found = [one for one in pictures if one.ai_use is use]
-        if found:
-            many = "a picture" if len(found) == 1 else f"{len(found)} pictures"
-            credits = join_with_and(list(dict.fromkeys(one.credit for one in found)))
-            yield DisclosureSentence("ai", f"{done} {many} in this story ({credits}).")
-
-
-def negative_sentences_of(
-    given: Mapping[str, Any], on_record: Sequence[str], *, shows_ai: bool = False
-) -> Iterator[DisclosureSentence]:
-    """One line of what there is not: of that only what was affirmed, and what no record denies.
-
-    `shows_ai` is whether AI had a part in one of its pictures.
-    """
-    denied = {DeclarationQuestion.RELATIONSHIPS: bool(on_record), DeclarationQuestion.AI: shows_ai}
-    found = [declarations.find_answer(given, question) for question, _ in NEGATIVE_CLAUSES]
-    clauses = [
-        clause
-        for (clause_key, clause), answer in zip(NEGATIVE_CLAUSES.items(), found, strict=True)
-        if answer and answer.value == clause_key[1]
-        if not denied.get(clause_key[0])
-    ]
-    if clauses:
-        text = join_with_and(clauses)
-        yield DisclosureSentence("negatives", f"{text[0].upper()}{text[1:]}.")
-
-
-def join_with_and(names: Sequence[str]) -> str:
-    """A, B, and C: with the comma before "and" where there are three or more."""
-    if len(names) < 3:
-        return " and ".join(names)
-    return f"{', '.join(names[:-1])}, and {names[-1]}"
+    ai = find_answer(answers, DeclarationQuestion.AI)
+    if ai and (text := _ai_sentence(ai)):
+        yield DisclosureSentence("ai", text)
 
 
 def _origin_sentence(answer: SignedAnswer) -> str:
@@ -151,137 +251,41 @@ def _ai_sentence(answer: SignedAnswer) -> str:
     return f"{used} {answer.by} checked the result and is responsible for it."
 
 
-REASON_CLAUSES = {
-    ReasonCode.TOPIC_NEWS: "it's news regarding {subject}",
-    ReasonCode.PUBLIC_INTEREST: "it affects {subject}",
-    ReasonCode.EXCLUSIVE: "we found it out ourselves and nobody else had reported it",
-    ReasonCode.FOLLOWUP: "it follows our earlier story about {subject}",
-    ReasonCode.READER_REQUEST: "readers asked us about {subject}",
-    ReasonCode.DATA_RELEASE: "there are new figures on {subject}",
-    ReasonCode.UNDERREPORTED: "it matters to {subject} and few others have covered it",
-    ReasonCode.ACCOUNTABILITY: "{subject} said one thing and appears to have done another",
-    ReasonCode.CALENDAR: "{subject}",
-    ReasonCode.OWN_GROUP: "it concerns our own company",
-}
-"""What follows "We covered it because": {subject} is what the editor names."""
-
-OWN_REPORTING_KINDS = frozenset({SourceKind.OWN_REPORTING, SourceKind.INTERVIEW})
-"""What NIF found out itself: an interview is asked by us, whoever answers."""
-
-VERIFICATION_SENTENCES = {
-    ReleaseVerification.YES: "We checked it independently.",
-    ReleaseVerification.PARTLY: "We checked part of it.",
-    ReleaseVerification.NO: "We have not checked it independently.",
-}
-
-NUMBER_WORDS = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-
-REASONS_WITHOUT_SUBJECT = frozenset({ReasonCode.EXCLUSIVE, ReasonCode.OWN_GROUP})
+def _picture_ai_sentences(pictures: Collection[Picture]) -> Iterator[DisclosureSentence]:
+    """One sentence for each use of AI in the pictures. Their credits name the tools."""
+    for use, phrase in PICTURE_AI_PHRASES.items():
+        made_so = [picture for picture in pictures if picture.ai_use is use]
+        if made_so:
+            number = "a picture" if len(made_so) == 1 else f"{len(made_so)} pictures"
+            credits = join_with_and(list(dict.fromkeys(picture.credit for picture in made_so)))
+            yield DisclosureSentence("ai", f"{phrase} {number} in this story ({credits}).")
 
 
-def build_transparency_block(
-    story: Story,
-    *,
-    same_person: bool = False,
-    on_record: Sequence[str] = (),
-    pictures: Collection[Picture] = (),
-) -> list[DisclosureSentence]:
-    """The sentences of a story's block, in their fixed order.
-
-    What is declared is said in either style; `FULL` adds what was taken on trust, and what there
-    is not. `same_person` is whether its author publishes it, `on_record` what the register tells,
-    `pictures` are those that it shows.
-    """
-    return list(_block_sentences(story, same_person, on_record, pictures))
-
-
-def _block_sentences(
-    story: Story, same_person: bool, on_record: Sequence[str], pictures: Collection[Picture]
+def _negative_sentences(
+    answers: Mapping[str, Any], *, has_relationships: bool, shows_ai: bool
 ) -> Iterator[DisclosureSentence]:
-    is_full = story.block_style is BlockStyle.FULL
-    named = [source for source in story.sources if _is_named_source(source)]
-    if named:
-        yield _sources_sentence(named)
-    if is_full:
-        yield from _relied_on_sentences(story.sources)
-    yield from _unnamed_source_sentences(story.sources)
-    if story.reason_code in REASONS_WITHOUT_SUBJECT or (
-        story.reason_code and story.reason_subject.strip()
-    ):
-        yield DisclosureSentence("reason", f"We covered it because {reason_clause_of(story)}.")
-    yield from declaration_sentences_of(story.answers or {}, on_record)
-    made_by_ai = list(picture_ai_sentences_of(pictures))
-    yield from made_by_ai
-    if same_person:
-        yield DisclosureSentence("desk", "The same person wrote and edited this story.")
-    if is_full:
-        yield from negative_sentences_of(story.answers or {}, on_record, shows_ai=bool(made_by_ai))
+    """One sentence of what there is not, as far as it was affirmed and no record contradicts it.
+
+    `has_relationships` is whether the register discloses one; `shows_ai` whether AI had a part in
+    one of the pictures.
+    """
+    contradicted = {
+        DeclarationQuestion.RELATIONSHIPS: has_relationships,
+        DeclarationQuestion.AI: shows_ai,
+    }
+    clauses = [
+        clause
+        for question, none, clause in NEGATIVE_CLAUSES
+        if (answer := find_answer(answers, question)) and answer.value == none
+        if not contradicted.get(question)
+    ]
+    if clauses:
+        text = join_with_and(clauses)
+        yield DisclosureSentence("negatives", f"{text[0].upper()}{text[1:]}.")
 
 
-def reason_clause_of(story: Story) -> str:
-    """The clause of the reason, without a full stop; empty where no reason was given."""
-    if story.reason_code is None:
-        return ""
-    return REASON_CLAUSES[story.reason_code].format(
-        subject=story.reason_subject.strip().rstrip(".")
-    )
-
-
-def _sources_sentence(sources: Sequence[StorySource]) -> DisclosureSentence:
-    outside = [source for source in sources if source.kind not in OWN_REPORTING_KINDS]
-    names = list(dict.fromkeys(_source_name(source) for source in outside))
-    links = tuple(
-        dict.fromkeys((_source_name(source), source.url) for source in outside if source.url)
-    )
-    if not outside:
-        return DisclosureSentence("sources", "This story is based on our own reporting.")
-    if len(outside) < len(sources):
-        text = (
-            f"This story combines our own reporting with information from {join_with_and(names)}."
-        )
-    elif all(source.kind is SourceKind.PRESS_RELEASE for source in outside):
-        text = f"This story is based on a press release from {join_with_and(names)}."
-    else:
-        text = f"This story was written with information from {join_with_and(names)}."
-    return DisclosureSentence("sources", f"{text}{_verification_sentence(outside)}", links)
-
-
-def _verification_sentence(sources: Sequence[StorySource]) -> str:
-    """How far press releases were checked, as long as that is one answer for all of them."""
-    said = {source.checked for source in sources if source.kind is SourceKind.PRESS_RELEASE}
-    known = said.pop() if len(said) == 1 else None
-    return f" {VERIFICATION_SENTENCES[known]}" if known else ""
-
-
-def _relied_on_sentences(sources: Sequence[StorySource]) -> Iterator[DisclosureSentence]:
-    by_position = {source.position: source for source in sources}
-    for source in sources:
-        teller = by_position.get(source.relied_on or 0)
-        if source.seen_by_us or teller is None:
-            continue
-        what = source.title or source.publisher
-        text = (
-            f"We did not see {what} ourselves; we relied on {_source_name(teller)}'s account of it."
-        )
-        yield DisclosureSentence("sources_via", text)
-
-
-def _unnamed_source_sentences(sources: Sequence[StorySource]) -> Iterator[DisclosureSentence]:
-    """Those who are not named, once for each reason."""
-    reasons = Counter(
-        source.unnamed_because.strip().rstrip(".") for source in sources if source.unnamed_because
-    )
-    for because, count in reasons.items():
-        many = NUMBER_WORDS[count] if count < len(NUMBER_WORDS) else str(count)
-        who = "they are" if count > 1 else "this is"
-        text = f"{many} of our sources asked not to be named because {because}."
-        yield DisclosureSentence("sources_unnamed", f"{text} An editor knows who {who}.")
-
-
-def _is_named_source(source: StorySource) -> bool:
-    """Is this one that the first sentence names? What others saw for us is told after it."""
-    return source.kind in OWN_REPORTING_KINDS or bool(source.seen_by_us and _source_name(source))
-
-
-def _source_name(source: StorySource) -> str:
-    return source.publisher or source.title
+def join_with_and(names: Sequence[str]) -> str:
+    """The names as "A", "A and B", or "A, B, and C"."""
+    if len(names) < 3:
+        return " and ".join(names)
+    return f"{', '.join(names[:-1])}, and {names[-1]}"

@@ -1,6 +1,6 @@
-"""What the newsroom did, counted from its records: for the report that everybody can read.
+"""The transparency report: the newsroom's work in numbers, counted from its records.
 
-Each number is over what readers can see today: published stories, as they are now.
+The numbers are about published stories in their current revision: what readers can see today.
 """
 
 from collections import Counter
@@ -22,18 +22,23 @@ from nif.stories.models import ChangeKind, CheckOverride, NoteSeverity, Revision
 from nif.stories.reader_reports import ReaderReport
 
 UNANSWERED = "unanswered"
-"""Of stories from before a question was asked."""
+"""The key for stories published before the question existed."""
 
 RELATIONSHIP_MARKER = '"kind": "relationship"'
-"""How a sentence about one stands in a block. Its words cannot look so: quotes are escaped."""
+"""How the JSON of a block marks a sentence about a relationship.
+
+No text of a block can contain it, because JSON escapes quotes.
+"""
 
 OPEN_VERDICT = "open"
+"""The key for reports that have no verdict yet."""
+
 MOST_OVERRIDE_REASONS = 200
 
 
 @dataclass(frozen=True)
 class StoryCounts:
-    """How many stories there are, by what was answered; `since` is when the first was published."""
+    """Published stories by type and by their answers; `since` is when the first was published."""
 
     total: int
     since: datetime | None
@@ -45,7 +50,7 @@ class StoryCounts:
 
 @dataclass(frozen=True)
 class OverrideCount:
-    """Stories in which a gate was passed by decision for the same reason."""
+    """How many stories had a check overridden for the same reason."""
 
     code: str
     reason: str
@@ -54,7 +59,7 @@ class OverrideCount:
 
 @dataclass(frozen=True)
 class NoteCounts:
-    """Corrections by severity, the other notes by kind; how long an error stood, in the middle."""
+    """Corrections by severity, other notes by kind, and how long an error stood (median)."""
 
     by_severity: Mapping[str, int]
     by_kind: Mapping[str, int]
@@ -63,7 +68,7 @@ class NoteCounts:
 
 @dataclass(frozen=True)
 class ReportCounts:
-    """Reports of readers by their verdict, those that wait as `open`; how long an answer took."""
+    """Readers' reports by verdict, or as `open`, and the median time to an answer."""
 
     by_verdict: Mapping[str, int]
     median_answer: timedelta | None
@@ -71,7 +76,7 @@ class ReportCounts:
 
 @dataclass(frozen=True)
 class TransparencyReport:
-    """The whole report. `overrides` are the most frequent reasons, `by_check` all by their code."""
+    """The whole report. `by_check` counts all overrides, `overrides` the most frequent reasons."""
 
     stories: StoryCounts
     by_check: Mapping[str, int]
@@ -86,7 +91,7 @@ class TransparencyReport:
 
 
 def build_transparency_report(session: Session, *, on: date) -> TransparencyReport:
-    """Count everything: a handful of queries, of which one passes over the published stories."""
+    """Count everything, with a handful of queries. One of them scans all published stories."""
     by_check, overrides = _count_overrides(session)
     published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
     return TransparencyReport(
@@ -106,22 +111,22 @@ def build_transparency_report(session: Session, *, on: date) -> TransparencyRepo
 def _count_stories(session: Session) -> StoryCounts:
     origin = Revision.answers["origin"]["value"].as_string()
     ai = Revision.answers["ai"]["value"].as_string()
-    # LIKE would take longer than all the rest on SQLite.
-    find = func.instr if session.get_bind().dialect.name == "sqlite" else func.strpos
-    tells = find(cast(Revision.block, Text), RELATIONSHIP_MARKER) > 0
+    # On SQLite, LIKE would take longer than the rest of the query.
+    position = func.instr if session.get_bind().dialect.name == "sqlite" else func.strpos
+    discloses = position(cast(Revision.block, Text), RELATIONSHIP_MARKER) > 0
     facts = (
         select(
             Revision.story_type.label("type"),
             func.coalesce(origin, UNANSWERED).label("origin"),
             func.coalesce(ai, UNANSWERED).label("ai"),
-            case((tells, 1), else_=0).label("tells"),
+            case((discloses, 1), else_=0).label("discloses"),
             Story.first_published_at.label("at"),
         )
         .join(Story, Story.current_id == Revision.id)
         .where(Story.state == StoryState.PUBLISHED)
         .subquery()
     )
-    keys = (facts.c.type, facts.c.origin, facts.c.ai, facts.c.tells)
+    keys = (facts.c.type, facts.c.origin, facts.c.ai, facts.c.discloses)
     rows = session.execute(select(*keys, func.count(), func.min(facts.c.at)).group_by(*keys)).all()
     return StoryCounts(
         total=sum(row[4] for row in rows),
@@ -134,32 +139,32 @@ def _count_stories(session: Session) -> StoryCounts:
 
 
 def _count_overrides(session: Session) -> tuple[Mapping[str, int], Sequence[OverrideCount]]:
-    """Those of published stories: by gate, and by reason, the most frequent first."""
+    """Overrides in published stories: by check, and by reason, the most frequent first."""
     query = (
         select(CheckOverride.code, CheckOverride.reason, func.count().label("count"))
         .join(Story, Story.id == CheckOverride.story_id)
         .where(Story.state == StoryState.PUBLISHED)
         .group_by(CheckOverride.code, CheckOverride.reason)
     )
-    found = [OverrideCount(*row) for row in session.execute(query)]
-    found.sort(key=lambda each: (-each.count, each.code, each.reason))
-    return _sum_by_name((each.code, each.count) for each in found), found[:MOST_OVERRIDE_REASONS]
+    counts = [OverrideCount(*row) for row in session.execute(query)]
+    counts.sort(key=lambda each: (-each.count, each.code, each.reason))
+    return _sum_by_name((each.code, each.count) for each in counts), counts[:MOST_OVERRIDE_REASONS]
 
 
 def _count_notes(session: Session) -> NoteCounts:
-    """An error stood from the version that first had it to the one that was right."""
+    """An error stood from the first revision that had it until the correction."""
     query = select(StoryNote.kind, StoryNote.severity, StoryNote.at, Revision.published_at).join(
         Revision, (Revision.story_id == StoryNote.story_id) & (Revision.n == StoryNote.from_n)
     )
     rows = session.execute(query).all()
-    wrong = [row for row in rows if row.kind is ChangeKind.CORRECTION]
-    counted = Counter(row.severity.value for row in wrong)
+    corrections = [row for row in rows if row.kind is ChangeKind.CORRECTION]
+    severities = Counter(row.severity.value for row in corrections)
     return NoteCounts(
-        by_severity={severity.value: counted[severity.value] for severity in NoteSeverity},
+        by_severity={severity.value: severities[severity.value] for severity in NoteSeverity},
         by_kind=_sum_by_name(
             (row.kind.value, 1) for row in rows if row.kind is not ChangeKind.CORRECTION
         ),
-        median_stood=_median([row.at - row.published_at for row in wrong]),
+        median_stood=_median([row.at - row.published_at for row in corrections]),
     )
 
 
@@ -174,7 +179,7 @@ def _count_reports(session: Session) -> ReportCounts:
 
 
 def _sum_by_name(pairs: Any) -> dict[str, int]:
-    """The counts by name, the greatest first."""
+    """The sums by name, largest first."""
     counts: Counter[str] = Counter()
     for name, count in pairs:
         counts[name] += count
@@ -182,7 +187,7 @@ def _sum_by_name(pairs: Any) -> dict[str, int]:
 
 
 def _median(spans: Sequence[timedelta]) -> timedelta | None:
-    """None where there are none: unknown is not zero."""
+    """The median; None for an empty sequence, because unknown is not zero."""
     if not spans:
         return None
     return timedelta(seconds=median(span.total_seconds() for span in spans))

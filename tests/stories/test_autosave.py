@@ -99,10 +99,10 @@ def test_who_is_at_it_is_told_to_the_others_for_a_while(
     typed(session, story, "Bea's", bea, NOON)
     later = NOON + timedelta(seconds=20)
 
-    assert list_active_editors(session, story.id, besides=ann.id, now=later) == [("Bea", NOON)]
-    assert list_active_editors(session, story.id, besides=bea.id, now=later) == []
+    assert list_active_editors(session, story.id, excluding=ann.id, now=later) == [("Bea", NOON)]
+    assert list_active_editors(session, story.id, excluding=bea.id, now=later) == []
     assert (
-        list_active_editors(session, story.id, besides=ann.id, now=NOON + timedelta(minutes=2))
+        list_active_editors(session, story.id, excluding=ann.id, now=NOON + timedelta(minutes=2))
         == []
     )
 

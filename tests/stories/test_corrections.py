@@ -217,7 +217,7 @@ def test_only_versions_that_were_there_were_wrong(session, from_n):
 def test_severity_decides_the_place(session, severity, place, standing):
     revision = correct(session, published(session), severity=severity)
 
-    assert (notes(session)[0].place, revision.standing) == (place, standing)
+    assert (notes(session)[0].placement, revision.standing) == (place, standing)
 
 
 def test_what_was_said_before_the_headline_stays(session):
@@ -247,7 +247,7 @@ def test_a_retraction_passes_where_a_gate_would_not_and_is_no_news_any_more(sess
 
     revision = change(session, story, ChangeKind.RETRACTION, NoteInput("It was invented"))
 
-    assert (revision.label, notes(session)[0].place) == ("Retracted", NotePlacement.TOP)
+    assert (revision.label, notes(session)[0].placement) == ("Retracted", NotePlacement.TOP)
     nobody = select(Revision.story_id).where(Revision.id == 0)
     news = list_stories_since(session, nobody, since=NOON - timedelta(days=1), most=9)
     assert [one.id for one in news] == [other.id]

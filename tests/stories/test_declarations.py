@@ -163,6 +163,6 @@ def test_how_far_a_release_was_checked_is_said(session):
 
 
 def test_who_writes_and_publishes_alone_says_so(session):
-    assert said(a_draft(session), same_person=True)["desk"] == (
+    assert said(a_draft(session), same_person=True)["same_person"] == (
         "The same person wrote and edited this story."
     )

@@ -99,4 +99,4 @@ def test_nobody_on_record_is_nothing_to_decide(session, party):
 
     found = look_up_story_records(session, story, story_id=story.id, now=NOON)
 
-    assert (found.parties, found.undecided, found.sentences) == ([party.id], (), ())
+    assert (found.parties, found.undecided_relationships, found.sentences) == ([party.id], (), ())

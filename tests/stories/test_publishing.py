@@ -63,11 +63,11 @@ GATES = [
         "sections",
         "A story needs at least one section with a bullet.",
     ),
-    ({"byline": ""}, "byline", "Readers are told who wrote a story: give a byline."),
+    ({"byline": ""}, "byline", "A story needs a byline: readers see who wrote it."),
     (
         {"sources": []},
         "sources",
-        "Say where this came from: at least one source, our own reporting included.",
+        "Name at least one source. Our own reporting counts as one.",
     ),
     ({"sources": a_source()}, "sources-0-publisher", NAMELESS),
     ({"sources": a_source(SourceKind.DATASET, " ", " ")}, "sources-0-publisher", NAMELESS),
@@ -79,12 +79,12 @@ GATES = [
     (
         {"reason_code": None},
         "reason_code",
-        "Say why NIF covers this: readers were promised an answer.",
+        "Say why NIF covers this: we promised readers the reason for every story.",
     ),
     (
         {"reason_subject": " "},
         "reason_subject",
-        "Finish the sentence “We covered it because …”.",
+        "Complete the sentence “We covered it because …”.",
     ),
 ]
 

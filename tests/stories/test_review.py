@@ -126,7 +126,7 @@ def test_where_a_gate_has_closed_meanwhile_it_goes_back_and_says_why(session, ed
     assert story.state is StoryState.IN_REVIEW
     last = list_reviews(session, story.id)[0]
     assert last.by == "NIF"
-    assert "It was not published at its time." in last.remark
+    assert "It was not published as scheduled." in last.remark
 
 
 def test_four_workers_publish_it_once(database):

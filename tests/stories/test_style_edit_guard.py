@@ -127,7 +127,7 @@ def test_lines_do_not_come_or_go_silently():
 def test_what_a_statement_rests_on_is_not_style():
     one, other = (revision(bullets=["it is so"], sources=[n]) for n in (1, 2))
 
-    assert list_protected_changes(one, other) == ["what a statement rests on"]
+    assert list_protected_changes(one, other) == ["the sources of a statement"]
 
 
 def test_what_readers_are_told_of_us_is_not_style():
@@ -145,5 +145,5 @@ def test_a_refusal_says_all_that_was_touched():
         "This touches the headline and a name,"
     )
     assert explain_style_refusal(["the headline"]).startswith(
-        "This touches the headline, so it is not style."
+        "This touches the headline, so it is more than style."
     )

@@ -27,6 +27,4 @@ def test_topics_are_typed_by_name_and_have_to_be_there(session):
     assert tag_names_of(session, ["deals", "gone"]) == {"deals": "Deals"}
     with pytest.raises(Invalid) as refusal:
         parse_tags(session, "Deals, Gardening")
-    assert refusal.value.problems == {
-        "topics": "No story carries this yet, so it is no topic: Gardening."
-    }
+    assert refusal.value.problems == {"topics": "No story has this topic yet: Gardening."}

@@ -1,1 +1,1 @@
-"""The named checks that stand between a story and its readers."""
+"""The checks that a story has to pass before it is published."""

@@ -1,4 +1,4 @@
-"""Which gates a story passes, and which were passed by decision."""
+"""The checks of a story, and overrides of those that a standards editor may decide."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -8,8 +8,24 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
 from nif.errors import Invalid
-from nif.stories.checks import declarations, sources
+from nif.stories.checks.declarations import (
+    check_ai_use,
+    check_answers,
+    check_funding,
+    check_origin,
+    check_reason,
+    check_relationships,
+)
 from nif.stories.checks.findings import CheckContext, CheckFinding, FindingLevel, StoryCheck
+from nif.stories.checks.sources import (
+    check_claims,
+    check_first_hand,
+    check_press_releases,
+    check_source_names,
+    check_source_use,
+    check_story_type,
+    check_unnamed_sources,
+)
 from nif.stories.checks.text import (
     check_byline,
     check_completeness,
@@ -27,52 +43,52 @@ CHECKS: Sequence[StoryCheck] = (
     check_headline_claim,
     check_embargo,
     check_pictures,
-    sources.check_source_names,
-    sources.check_source_use,
-    sources.check_claims,
-    sources.check_first_hand,
-    sources.check_press_releases,
-    sources.check_unnamed_sources,
-    sources.check_story_type,
-    declarations.check_reason,
-    declarations.check_answers,
-    declarations.check_origin,
-    declarations.check_relationships,
-    declarations.check_funding,
-    declarations.check_ai_use,
+    check_source_names,
+    check_source_use,
+    check_claims,
+    check_first_hand,
+    check_press_releases,
+    check_unnamed_sources,
+    check_story_type,
+    check_reason,
+    check_answers,
+    check_origin,
+    check_relationships,
+    check_funding,
+    check_ai_use,
 )
 
 SHORTEST_OVERRIDE_REASON = 20
 
 
 def run_checks(context: CheckContext) -> list[CheckFinding]:
-    """Everything that is amiss with a story, in the order of its form."""
-    return [finding for gate in CHECKS for finding in gate(context)]
+    """The findings of all checks, in the order of the form."""
+    return [finding for check in CHECKS for finding in check(context)]
 
 
 def blocking_findings_of(
-    findings: Iterable[CheckFinding], decided: Iterable[str] = ()
+    findings: Iterable[CheckFinding], overridden: Iterable[str] = ()
 ) -> list[CheckFinding]:
-    """Those that stop a story; `decided` are the codes that were decided otherwise."""
-    passed = set(decided)
+    """The findings that stop a story; `overridden` are the codes of overridden checks."""
+    codes = set(overridden)
     return [
         finding
         for finding in findings
         if finding.level is FindingLevel.BLOCK
-        or (finding.level is FindingLevel.DECIDE and finding.code not in passed)
+        or (finding.level is FindingLevel.DECIDE and finding.code not in codes)
     ]
 
 
 def sentences_by_field(findings: Iterable[CheckFinding]) -> dict[str, str]:
     """The first sentence for each field."""
-    told: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     for finding in findings:
-        told.setdefault(finding.field, finding.text)
-    return told
+        sentences.setdefault(finding.field, finding.text)
+    return sentences
 
 
 def list_overridden_codes(session: Session, story: Story) -> list[str]:
-    """The gates of a story that were passed by decision."""
+    """The codes of a story's checks that were overridden."""
     return list(
         session.scalars(select(CheckOverride.code).where(CheckOverride.story_id == story.id))
     )
@@ -81,24 +97,24 @@ def list_overridden_codes(session: Session, story: Story) -> list[str]:
 def override_check(
     session: Session, story: Story, code: str, reason: str, *, by: Account, now: datetime
 ) -> CheckOverride:
-    """Let a story pass a gate that may be decided. Raises Invalid without a reason, or for a gate
-    that nobody may open, and where it is open already."""
-    open_to_decision = {
+    """Override a check of a story for a reason.
+
+    Raises Invalid for a reason that is too short, for a check that cannot be overridden, and for
+    one that has no finding or was overridden already.
+    """
+    open_codes = {
         finding.code
         for finding in run_checks(CheckContext(story))
         if finding.level is FindingLevel.DECIDE
     }
-    if code not in open_to_decision or code in list_overridden_codes(session, story):
-        raise Invalid({"code": "There is nothing to decide here any more."})
+    if code not in open_codes or code in list_overridden_codes(session, story):
+        raise Invalid({"code": "There is nothing left to decide here."})
     if len(reason.strip()) < SHORTEST_OVERRIDE_REASON:
-        text = (
-            f"Give the reason in at least {SHORTEST_OVERRIDE_REASON} characters: "
-            "readers may ask for it."
-        )
+        text = f"Give the reason in at least {SHORTEST_OVERRIDE_REASON} characters: readers see it."
         raise Invalid({"reason": text})
-    made = CheckOverride(
+    override = CheckOverride(
         story_id=story.id, code=code, reason=reason.strip(), by_id=by.id, by=by.name, at=now
     )
-    session.add(made)
+    session.add(override)
     session.flush()
-    return made
+    return override

@@ -1,4 +1,4 @@
-"""What a gate finds."""
+"""What a check finds, and what it knows about a story."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,11 @@ from nif.stories.models import Story
 
 
 class FindingLevel(StrEnum):
-    """`BLOCK` stops a story. `DECIDE` stops it too, until a standards editor decides otherwise, for
-    a reason that is kept and counted in public. `WARN` only says so."""
+    """What a finding means for publication.
+
+    `BLOCK` stops the story. `DECIDE` stops it until a standards editor overrides the check, for a
+    reason that is stored and published. `WARN` stops nothing.
+    """
 
     BLOCK = "block"
     DECIDE = "decide"
@@ -20,7 +23,7 @@ class FindingLevel(StrEnum):
 
 @dataclass(frozen=True)
 class CheckFinding:
-    """One thing that is amiss: the gate's code, the field to go to, and a sentence about it."""
+    """One problem: the code of the check, the form field that it is about, and a sentence."""
 
     code: str
     field: str
@@ -30,16 +33,16 @@ class CheckFinding:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """A story, and what a gate has to know of the world around it.
+    """A story, and what the checks need to know besides.
 
-    `undecided` names the parties in the story with whom something is on record that nobody has
-    decided about yet; `parties` are the ids of all parties in it, `pictures` those that it shows;
-    `names_without_profile` the names in its byline that readers cannot look up;
-    `confidants` the editors who may know an unnamed source, None where nobody has looked.
+    `parties` are the ids of all parties that it names; `undecided_parties` are the names of those
+    with a relationship that nobody has decided about yet. `pictures` are those that it shows, by
+    id. `names_without_profile` are byline names that readers cannot look up. `confidants` are the
+    names of editors who may know an unnamed source; None skips that check.
     """
 
     story: Story
-    undecided: tuple[str, ...] = ()
+    undecided_parties: tuple[str, ...] = ()
     parties: frozenset[int] = field(default_factory=frozenset)
     now: datetime | None = None
     pictures: Mapping[int, Picture] = field(default_factory=dict)

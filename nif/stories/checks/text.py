@@ -1,7 +1,4 @@
-"""Gates for the text: whole, finished, and headlined no louder than it is.
-
-The gate for pictures: what each shows, whose it is, and whether AI made it, is told.
-"""
+"""Checks of the text and the pictures of a story."""
 
 import re
 from collections.abc import Iterator
@@ -17,11 +14,11 @@ PLACEHOLDERS = re.compile(r"\b(?:TK|TKTK|TKs|XXX+|lorem ipsum)\b")
 HEDGES = re.compile(r"\b(?:alleg\w+|accus\w+|reportedly|purported\w*)\b", re.IGNORECASE)
 
 ATTRIBUTIONS = re.compile(rf"{HEDGES.pattern}|\b(?:sue[sd]?|faces?|claims?|says?)\b", re.IGNORECASE)
-"""How a headline may say that it is somebody's word."""
+"""Words with which a headline attributes a claim to somebody."""
 
 
 def check_completeness(context: CheckContext) -> Iterator[CheckFinding]:
-    """G01: a headline, a lead, and sections that say something."""
+    """G01: headline, lead and sections are complete."""
     story = context.story
     if not story.headline.strip():
         yield CheckFinding("G01", "headline", "A story needs a headline.")
@@ -39,63 +36,63 @@ def check_completeness(context: CheckContext) -> Iterator[CheckFinding]:
 
 
 def check_byline(context: CheckContext) -> Iterator[CheckFinding]:
-    """G02: readers are told who wrote it."""
+    """G02: a byline, with names that readers can look up."""
     if not context.story.byline.strip():
-        text = "Readers are told who wrote a story: give a byline."
+        text = "A story needs a byline: readers see who wrote it."
         yield CheckFinding("G02", "byline", text)
     for name in context.names_without_profile:
-        text = f"Readers cannot look up {name}: there is no public profile of that name."
+        text = f"There is no public profile of {name}, so readers cannot look the name up."
         yield CheckFinding("G02", "byline", text, FindingLevel.WARN)
 
 
 def check_placeholders(context: CheckContext) -> Iterator[CheckFinding]:
-    """G33: no mark that says "to come" is left."""
+    """G33: no placeholder, such as TK, is left in the text."""
     for field, text in text_lines_of(context.story):
-        if found := PLACEHOLDERS.search(text):
-            sentence = f"“{found[0]}” is still in the text: something was to come there."
+        if match := PLACEHOLDERS.search(text):
+            sentence = f"“{match[0]}” is still in the text: replace the placeholder."
             yield CheckFinding("G33", field, sentence)
 
 
 def check_headline_claim(context: CheckContext) -> Iterator[CheckFinding]:
-    """G12: what the text only alleges, the headline must not state."""
+    """G12: the headline does not state as fact what the text only alleges."""
     body = " ".join(text for field, text in text_lines_of(context.story) if field != "headline")
     if HEDGES.search(body) and not ATTRIBUTIONS.search(context.story.headline):
-        text = "The text says that this is alleged; the headline states it. Is that meant?"
+        text = "The text only alleges this, but the headline states it as fact. Is that intended?"
         yield CheckFinding("G12", "headline", text, FindingLevel.WARN)
 
 
 def check_embargo(context: CheckContext) -> Iterator[CheckFinding]:
-    """G29: not before its embargo."""
+    """G29: the story is not published before its embargo ends."""
     story = context.story
     moment = story.publish_at or context.now
     if story.embargo_until and moment and moment < story.embargo_until:
-        text = "This story is under embargo: publish it when that has passed."
+        text = "This story is under embargo: publish it after the embargo has ended."
         yield CheckFinding("G29", "embargo_until", text)
 
 
 def check_pictures(context: CheckContext) -> Iterator[CheckFinding]:
-    """G24: alt text or decorative, a credit, its files, and its label where AI had a part in it."""
+    """G24: every picture has alt text or is decorative, a credit, files, and a label for AI."""
     for field, picture_id in chosen_pictures_of(context.story):
         if (picture := context.pictures.get(picture_id)) is not None:
             yield from _picture_findings(field, picture)
 
 
 def _picture_findings(field: str, picture: Picture) -> Iterator[CheckFinding]:
-    what = "The lead picture" if field == "picture_id" else _section_picture_name(field)
+    name = "The lead picture" if field == "picture_id" else _section_picture_name(field)
     if not (picture.alt.strip() or picture.is_decorative):
-        text = f"{what} has no alt text: say in the library what it shows, or that it decorates."
+        text = f"{name} has no alt text: describe it in the library, or mark it as decorative."
         yield CheckFinding("G24", field, text)
     if not picture.credit.strip():
-        text = f"{what} has no credit: say in the library whose it is."
+        text = f"{name} has no credit: add one in the library."
         yield CheckFinding("G24", field, text)
     if is_ai_use_undeclared(picture, picture.source_told):
-        text = f"{what} says of itself that AI had a part in it: say so in the library."
+        text = f"{name} has a file that declares the use of AI: declare it in the library too."
         yield CheckFinding("G24", field, text)
     if picture.is_preparing:
-        text = f"{what} is still being prepared. That takes some seconds."
+        text = f"{name} is still being prepared. That takes a few seconds."
         yield CheckFinding("G24", field, text)
     if not (picture.licence.strip() or picture.licence_url):
-        text = f"{what} names no licence. May we show it?"
+        text = f"{name} has no licence. May we show it?"
         yield CheckFinding("G24", field, text, FindingLevel.WARN)
 
 

@@ -84,7 +84,7 @@ def show(story_id: int) -> ResponseReturnValue:
     with reading() as session:
         story = get_editable_story(session, story_id)
         others = autosave.list_active_editors(
-            session, story_id, besides=current_user.id, now=utc_now()
+            session, story_id, excluding=current_user.id, now=utc_now()
         )
         return jsonify(
             {

@@ -46,19 +46,21 @@ def preview_story_form(
     saved = session.get(Story, story_id) if story_id and 0 < story_id < 2**63 else None
     story = build_unsaved_story(form)
     story.author_id = saved.author_id if saved else current_user.id
-    on_record = look_up_story_records(session, story, story_id=saved.id if saved else None, now=now)
-    story.answers = _signed_declarations(story, saved, on_record, now)
+    records = look_up_story_records(session, story, story_id=saved.id if saved else None, now=now)
+    story.answers = _signed_declarations(story, saved, records, now)
     decided = list_overridden_codes(session, saved) if saved else []
-    pictures = on_record.pictures.values()
+    pictures = records.pictures.values()
     sentences = build_transparency_block(
-        build_unsaved_story(form, gap="[…]"), on_record=on_record.sentences, pictures=pictures
+        build_unsaved_story(form, gap="[…]"),
+        register_sentences=records.sentences,
+        pictures=pictures,
     )
     return StoryPreview(
         story=story,
         saved=saved,
         findings=[
             one
-            for one in run_checks(on_record.check_context(story, now=now))
+            for one in run_checks(records.check_context(story, now=now))
             if one.level is not FindingLevel.DECIDE or one.code not in decided
         ],
         sentences=[asdict(sentence) for sentence in sentences],
@@ -67,7 +69,7 @@ def preview_story_form(
 
 
 def _signed_declarations(
-    story: Story, saved: Story | None, on_record: StoryRecords, now: datetime
+    story: Story, saved: Story | None, records: StoryRecords, now: datetime
 ) -> dict[str, Any]:
     """The answers as saving would sign them: those that were saved before stay as they were, and
     new ones are about whom the text names now."""
@@ -76,7 +78,7 @@ def _signed_declarations(
         for name, answer in story.answers.items()
     }
     before = saved.answers if saved else {}
-    who, parties = story.byline, on_record.parties
+    who, parties = story.byline, records.parties
     return sign_answers(before or {}, given, by=who, by_id=None, now=now, parties=parties)
 
 

@@ -178,8 +178,8 @@ def publishing_page(
 ) -> str:
     with reading() as session:
         story, now = get_story(session, story_id), utc_now()
-        on_record = look_up_story_records(session, story, story_id=story_id, now=now)
-        findings = checks.run_checks(on_record.check_context(story, now=now))
+        records = look_up_story_records(session, story, story_id=story_id, now=now)
+        findings = checks.run_checks(records.check_context(story, now=now))
         decided = checks.list_overridden_codes(session, story)
         blocked = checks.blocking_findings_of(findings, decided)
         return render_template(
@@ -190,8 +190,8 @@ def publishing_page(
             waits=bool(blocked) and all(one.code == "G29" for one in blocked),
             at_first=format_datetime_input(story.embargo_until) if story.embargo_until else "",
             decided=decided,
-            sentences=[asdict(one) for one in _block_sentences(story, on_record)],
-            on_record=on_record,
+            sentences=[asdict(one) for one in _block_sentences(story, records)],
+            records=records,
             today=now.date(),
             embargoed=story.embargo_until is not None and story.embargo_until > now,
             reviews=review.list_reviews(session, story_id),
@@ -204,10 +204,10 @@ def publishing_page(
         )
 
 
-def _block_sentences(story: Story, on_record: StoryRecords) -> list[Any]:
+def _block_sentences(story: Story, records: StoryRecords) -> list[Any]:
     same_person = story.author_id is not None and story.author_id == current_user.id
-    told, pictures = on_record.sentences, on_record.pictures.values()
+    disclosed, pictures = records.sentences, records.pictures.values()
     sentences = build_transparency_block(
-        story, same_person=same_person, on_record=told, pictures=pictures
+        story, same_person=same_person, register_sentences=disclosed, pictures=pictures
     )
     return cast("list[Any]", sentences)

@@ -121,7 +121,7 @@ def _revision_page(story_id: int, *, problems: dict[str, str] | None = None) -> 
             session, story, by=current_user.id, now=utc_now(), before=current
         )
         changed_lines = compare_revisions(current, next_one)
-        confirmed = corrections.find_style_confirmation(session, story, besides=current_user.id)
+        confirmed = corrections.find_style_confirmation(session, story, excluding=current_user.id)
         return render_template(
             "newsroom/revisions/new.html",
             story=story,

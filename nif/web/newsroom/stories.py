@@ -224,7 +224,7 @@ def story_form_page(form: StoryForm, **given: Any) -> str:
     given = {"theirs": None, "brought": None, "published": None, **given}
     with reading() as session:
         seen = preview_story_form(session, form, given["story_id"], now=utc_now())
-        editors = bylines.list_source_confidants(session, besides=seen.story.author_id)
+        editors = bylines.list_source_confidants(session, excluding=seen.story.author_id)
     if seen.saved and seen.saved.state is StoryState.PUBLISHED:
         given["published"] = seen.saved
     if given["problems"] or seen.shelf.gone:

@@ -304,7 +304,9 @@ def embargoed(session) -> CheckContext:
 
 
 def about_someone_new(session) -> CheckContext:
-    return CheckContext(a_draft(session), parties=frozenset({7}), undecided=("Palisade",), now=NOON)
+    return CheckContext(
+        a_draft(session), parties=frozenset({7}), undecided_parties=("Palisade",), now=NOON
+    )
 
 
 def test_an_embargo_holds_until_it_has_passed(session) -> None:

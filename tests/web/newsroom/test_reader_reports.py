@@ -67,7 +67,7 @@ def test_an_upheld_report_is_mailed_once_and_leads_to_the_note(
     page = desk.get(answer.location).text
     assert "It was £4m." in page
     assert 'name="reported_by_reader" value="1" checked' in page
-    assert "Someone else has answered this report meanwhile." in again.text
+    assert "Someone else has already answered this report." in again.text
     (letter,) = letters(database)
     assert letter.address == "ann@example.com"
     assert "You are right." in letter.message["text"]

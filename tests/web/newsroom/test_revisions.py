@@ -122,7 +122,7 @@ def test_who_made_the_change_is_not_asked_to_be_the_second_person(
     refused = desk.post(f"{address}/confirm-style", data={"seen_edits": "3"})
 
     assert refused.status_code == 422
-    assert "You had a hand in this change" in refused.text
+    assert "You took part in this change" in refused.text
     other = signed_in(app, database, RoleName.ADMIN)
     assert offer in other.get(f"{address}/revise").text
     assert other.post(f"{address}/confirm-style", data={"seen_edits": "3"}).status_code == 303

@@ -279,10 +279,10 @@ def test_a_tick_for_an_older_text_is_off_and_may_be_set_again(desk: FlaskClient)
 
     page = desk.get(address).text
     assert tick in page
-    assert "check it as it is now" in text_of(page)
+    assert "check it again" in text_of(page)
     changes |= {"edits": "1", "ai_checked": "now"}
     desk.post(address, data={**WHOLE, **changes})
-    assert "check it as it is now" not in text_of(desk.get(address).text)
+    assert "check it again" not in text_of(desk.get(address).text)
 
 
 def test_the_form_and_the_page_before_publishing_ask_for_the_same(
