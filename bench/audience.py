@@ -93,7 +93,7 @@ def _pages(who: Sequence[int], size: int) -> Iterator[tuple[str, list[str]]]:
         "everyone": WHERE,
         "everyone_deep": f"{WHERE}?after={size // 2}",
         "of_a_list": f"{WHERE}?list=list-4&state=confirmed",
-        "left_a_list": f"{WHERE}?list=list-5&state=left",
+        "left_a_list": f"{WHERE}?list=list-5&state=unsubscribed",
         "by_source": f"{WHERE}?source=/preferences",
         "joined": f"{WHERE}?from={year}&before={month}",
         "joined_on_a_list": f"{WHERE}?from={year}&before={month}&list=list-4",
@@ -119,7 +119,7 @@ def _searches(size: int) -> Iterator[tuple[str, list[str]]]:
         ("exact", [f"palisade.{n}" for n in range(100, 100 + ASKED)]),
     ):
         yield f"search.{name}.p95", [f"{WHERE}?part={part}" for part in parts]
-    rare = [f"{WHERE}?part=gmail&list=list-6&state=left&mail=no"] * ASKED
+    rare = [f"{WHERE}?part=gmail&list=list-6&state=unsubscribed&mail=no"] * ASKED
     yield "search.with_filters.p95", rare
 
 

@@ -40,13 +40,15 @@ SELECT i, address, address, at FROM (SELECT i, {moment} AS at,
     || CASE i % 5 {domains} END AS address FROM {series}) AS people
 """
 FIRST = """
-INSERT INTO subscription (subscriber_id, list_id, state, asked_at, confirmed_at, left_at)
-SELECT i, 1 + i % 20, CASE i % 10 WHEN 3 THEN 'pending' WHEN 4 THEN 'left' ELSE 'confirmed' END,
+INSERT INTO subscription (subscriber_id, list_id, state, requested_at, confirmed_at,
+    unsubscribed_at)
+SELECT i, 1 + i % 20, CASE i % 10 WHEN 3 THEN 'pending' WHEN 4 THEN 'unsubscribed'
+    ELSE 'confirmed' END,
     at, CASE i % 10 WHEN 3 THEN NULL ELSE at END, CASE i % 10 WHEN 4 THEN at END
 FROM (SELECT i, {moment} AS at FROM {series}) AS people
 """
 SECOND = """
-INSERT INTO subscription (subscriber_id, list_id, state, asked_at, confirmed_at)
+INSERT INTO subscription (subscriber_id, list_id, state, requested_at, confirmed_at)
 SELECT i, 1 + (i + 7) % 20, 'confirmed', at, at
 FROM (SELECT i, {moment} AS at FROM {series}) AS people WHERE i % 2 = 0
 """
@@ -97,13 +99,13 @@ def fill(database: Database, size: int) -> None:
     given["step"] = max(1, int(YEARS.total_seconds()) // size)
     consents = [
         CONSENTS.format(action=f"'{action}'", column=column)
-        for action, column in (("asked", "asked_at"), ("confirmed", "confirmed_at"))
+        for action, column in (("requested", "requested_at"), ("confirmed", "confirmed_at"))
     ]
     for first in range(1, size + 1, CHUNK):
         rows = {**given, "a": first, "b": min(size, first + CHUNK - 1)}
         people = [one.format(**parts) for one in (PEOPLE, FIRST, SECOND)]
         _run(database.engine, [*people, *consents, SUPPRESSED, REPORTED], rows)
-    states = ("pending", "confirmed", "left")
+    states = ("pending", "confirmed", "unsubscribed")
     _run(database.engine, [COUNTED.format(state=state) for state in states], {})
     if database.engine.dialect.name == "postgresql":
         numbered = "SELECT setval(pg_get_serial_sequence('subscriber', 'id'), :size)"

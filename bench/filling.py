@@ -40,7 +40,7 @@ def fill(database: Database, size: int) -> int:
         for first in range(1, total + 1, CHUNK):
             numbers = range(first, min(first + CHUNK, total + 1))
             session.execute(insert(Subscriber), [_person(number, now) for number in numbers])
-        columns = ["subscriber_id", "list_id", "state", "asked_at", "confirmed_at"]
+        columns = ["subscriber_id", "list_id", "state", "requested_at", "confirmed_at"]
         rows = _subscriptions(mailing_list.id, now)
         session.execute(insert(Subscription).from_select(columns, rows))
         mailing_list.confirmed_count, mailing_list.pending_count = size, total - size
@@ -81,7 +81,7 @@ def _person(number: int, now: datetime) -> dict[str, object]:
 def _subscriptions(list_id: int, now: datetime) -> Select[tuple[int, int, str, datetime, datetime]]:
     pending = Subscriber.id % EVERY == 0
     kind = Subscription.__table__.c.state.type
-    moment = Subscription.__table__.c.asked_at.type
+    moment = Subscription.__table__.c.requested_at.type
     return select(
         Subscriber.id,
         literal(list_id),

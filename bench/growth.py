@@ -79,7 +79,7 @@ def fill(database: Database, size: int) -> None:
     """Lists with all that is counted of their days and of their sends."""
     now, each = utc_now(), size // LISTS
     days = [now.date() - timedelta(days=n) for n in range(DAYS)]
-    counts = dict.fromkeys(ListMetric, 1) | {ListMetric.JOINED: 90, ListMetric.DELIVERED: each}
+    counts = dict.fromkeys(ListMetric, 1) | {ListMetric.SUBSCRIBED: 90, ListMetric.DELIVERED: each}
     with database.transaction() as session:
         for number in range(1, LISTS + 1):
             charter = ListSettings(
@@ -125,8 +125,8 @@ def fill(database: Database, size: int) -> None:
 
 def _sources(list_id: int, day: date) -> Iterator[dict[str, object]]:
     stories = [f"/articles/palisade-sells-part-{day.toordinal()}-{n}" for n in range(STORIES)]
-    pages = {ListMetric.JOINED: [*stories, "/", "/subscribe", "/preferences"]}
-    pages[ListMetric.LEFT] = ["/unsubscribe", "/unsubscribe, one click", "/preferences"]
+    pages = {ListMetric.SUBSCRIBED: [*stories, "/", "/subscribe", "/preferences"]}
+    pages[ListMetric.UNSUBSCRIBED] = ["/unsubscribe", "/unsubscribe, one click", "/preferences"]
     for what, sources in pages.items():
         for source in sources:
             given = {"list_id": list_id, "what": what, "day": day}

@@ -29,8 +29,8 @@ LIFE = 3.0
 """Seconds that a process lives after it got somewhere, where it is killed."""
 
 TOLD = (
-    "SELECT slug, pending_count, confirmed_count, left_count FROM mailing_list",
-    "SELECT canonical, address, state, left_at IS NULL FROM subscriber JOIN subscription "
+    "SELECT slug, pending_count, confirmed_count, unsubscribed_count FROM mailing_list",
+    "SELECT canonical, address, state, unsubscribed_at IS NULL FROM subscriber JOIN subscription "
     "ON subscriber_id = subscriber.id ORDER BY canonical",
     "SELECT canonical, action, wording, source FROM consent JOIN subscriber "
     "ON subscriber_id = subscriber.id ORDER BY canonical, action",

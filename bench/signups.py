@@ -62,7 +62,9 @@ def measure_flood(ground: Ground, choices: Choices, report: Report) -> None:
         _wait_until_answered(services)
         with services.database.reading() as session:
             mails = Counter(session.scalars(select(OutboxMail.address)))
-            held = len(session.scalars(select(Signup.id).where(Signup.why.is_not(None))).all())
+            held = len(
+                session.scalars(select(Signup.id).where(Signup.hold_reason.is_not(None))).all()
+            )
     if not mails:
         raise Wrong("nobody was mailed at all")
     most = max(mails.values())
@@ -165,7 +167,11 @@ def _press(services: Services, url: str, asked: Sequence[tuple[str, str]]) -> No
 def _wait_until_answered(services: Services) -> None:
     """Raises Wrong where the worker never comes to an end."""
     end = time.monotonic() + PATIENCE
-    due = select(Signup.id).where(Signup.why.is_(None), Signup.next_at <= utc_now()).limit(1)
+    due = (
+        select(Signup.id)
+        .where(Signup.hold_reason.is_(None), Signup.process_at <= utc_now())
+        .limit(1)
+    )
     letters = (
         select(TransactionalEmail.id).where(TransactionalEmail.next_try_at.is_not(None)).limit(1)
     )
@@ -185,7 +191,7 @@ def _know(services: Services, each: int) -> None:
             rows = [{"address": name, "canonical": name, "created_at": now} for name in names]
             session.execute(insert(Subscriber), rows)
             known = select(Subscriber.id).where(Subscriber.canonical.startswith(f"{state.value}."))
-            joined = {"list_id": list_id, "state": state, "asked_at": now}
+            joined = {"list_id": list_id, "state": state, "requested_at": now}
             session.execute(
                 insert(Subscription),
                 [{"subscriber_id": one, **joined} for one in session.scalars(known)],

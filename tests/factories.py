@@ -72,7 +72,7 @@ def a_subscription(
         subscriber_id=subscriber.id,
         list_id=mailing_list.id,
         state=state,
-        asked_at=NOON - timedelta(days=1),
+        requested_at=NOON - timedelta(days=1),
         confirmed_at=NOON if state is SubscriptionState.CONFIRMED else None,
     )
     session.add(subscription)
@@ -181,7 +181,7 @@ def subscriptions(session: Session, mailing_list: MailingList, count: int) -> li
     people = [{"address": name, "canonical": name, "created_at": NOON} for name in names]
     ids = sorted(session.scalars(insert(Subscriber).returning(Subscriber.id), people))
     rows = [{"subscriber_id": each, "list_id": mailing_list.id} for each in ids]
-    same = {"state": SubscriptionState.CONFIRMED, "asked_at": NOON, "confirmed_at": NOON}
+    same = {"state": SubscriptionState.CONFIRMED, "requested_at": NOON, "confirmed_at": NOON}
     session.execute(insert(Subscription), [{**row, **same} for row in rows])
     mailing_list.confirmed_count += count
     session.flush()
@@ -240,8 +240,8 @@ def page_version(session: Session) -> int:
 
 def confirmed_by_day(session: Session, mailing_list: MailingList) -> int:
     """How many are on a list by what its days have counted: who came, less who went."""
-    query = select(DailyListCount.what, func.sum(DailyListCount.count)).group_by(
-        DailyListCount.what
+    query = select(DailyListCount.metric, func.sum(DailyListCount.count)).group_by(
+        DailyListCount.metric
     )
     counts = dict(session.execute(query.where(DailyListCount.list_id == mailing_list.id)).all())
     came, went = (sum(counts.get(what, 0) for what in of) for of in (ARRIVALS, DEPARTURES))

@@ -113,7 +113,7 @@ def test_writers_who_read_first_wait_for_each_other(database):
 
 def test_foreign_keys_hold(session):
     pending = SubscriptionState.PENDING
-    session.add(Subscription(subscriber_id=404, list_id=404, state=pending, asked_at=NOON))
+    session.add(Subscription(subscriber_id=404, list_id=404, state=pending, requested_at=NOON))
 
     with pytest.raises(IntegrityError):
         session.flush()

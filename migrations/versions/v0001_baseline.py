@@ -102,7 +102,7 @@ def upgrade() -> None:
         sa.Column("since", MOMENT, nullable=True),
         sa.Column("until", MOMENT, nullable=True),
         sa.Column("off_until", MOMENT, nullable=True),
-        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_attack_mode"),
     )
     op.create_table(
@@ -138,17 +138,28 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "ix_consent_own",
+        "ix_consent_reader_action",
         "consent",
         ["at", "subscriber_id"],
         unique=False,
-        sqlite_where=sa.text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')"),
-        postgresql_where=sa.text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')"),
+        sqlite_where=sa.text(
+            "action IN ('confirmed', 'unsubscribed', 'changed', 'paused', 'resumed')"
+        ),
+        postgresql_where=sa.text(
+            "action IN ('confirmed', 'unsubscribed', 'changed', 'paused', 'resumed')"
+        ),
     )
     op.create_index(
         "ix_consent_source_subscriber_id", "consent", ["source", "subscriber_id"], unique=False
     )
     op.create_index("ix_consent_subscriber_id", "consent", ["subscriber_id"], unique=False)
+    op.create_table(
+        "consent_wording",
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("first_used_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("version", name="pk_consent_wording"),
+    )
     op.create_table(
         "delivery",
         sa.Column("send_id", ID, nullable=False),
@@ -206,11 +217,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", "account_id", name="pk_failed_sign_ins"),
     )
     op.create_table(
-        "held_tally",
-        sa.Column("why", sa.String(length=32), nullable=False),
+        "held_signup_count",
+        sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("held", sa.Integer(), nullable=False),
-        sa.Column("beyond", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("why", name="pk_held_tally"),
+        sa.Column("dropped", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("reason", name="pk_held_signup_count"),
     )
     op.create_table(
         "imported_subscription",
@@ -221,13 +232,6 @@ def upgrade() -> None:
         sa.Column("state_after", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("import_id", "subscriber_id", name="pk_imported_subscription"),
         sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "lapse",
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("kind", "day", name="pk_lapse"),
     )
     op.create_table(
         "ledger_checkpoint",
@@ -281,14 +285,14 @@ def upgrade() -> None:
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("pending_count", sa.Integer(), nullable=False),
         sa.Column("confirmed_count", sa.Integer(), nullable=False),
-        sa.Column("left_count", sa.Integer(), nullable=False),
+        sa.Column("unsubscribed_count", sa.Integer(), nullable=False),
         sa.Column("sender_name", sa.String(), nullable=False),
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("is_shown", sa.Boolean(), nullable=False),
-        sa.Column("topics", JSON, nullable=False),
+        sa.Column("tags", JSON, nullable=False),
         sa.Column("news_from", MOMENT, nullable=False),
         sa.Column("archived_at", MOMENT, nullable=True),
-        sa.Column("edits", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_mailing_list"),
         sa.UniqueConstraint("slug", name="uq_mailing_list_slug"),
         sqlite_autoincrement=True,
@@ -365,6 +369,13 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "retention_run",
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "day", name="pk_retention_run"),
+    )
+    op.create_table(
         "segment",
         sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -378,41 +389,41 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "sign_up",
+        "signup",
         sa.Column("id", ID, nullable=False),
-        sa.Column("door", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("canonical", sa.String(), nullable=False),
         sa.Column("list_id", ID, nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("network", sa.String(), nullable=False),
-        sa.Column("words", sa.String(), nullable=True),
-        sa.Column("asked_at", MOMENT, nullable=False),
-        sa.Column("times", sa.Integer(), nullable=False),
-        sa.Column("why", sa.String(length=32), nullable=True),
-        sa.Column("next_at", MOMENT, nullable=True),
-        sa.Column("let_through", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_sign_up"),
+        sa.Column("wording", sa.String(), nullable=True),
+        sa.Column("requested_at", MOMENT, nullable=False),
+        sa.Column("request_count", sa.Integer(), nullable=False),
+        sa.Column("hold_reason", sa.String(length=32), nullable=True),
+        sa.Column("process_at", MOMENT, nullable=True),
+        sa.Column("approved", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_signup"),
         sa.UniqueConstraint(
-            "door", "canonical", "list_id", name="uq_sign_up_door_canonical_list_id"
+            "kind", "canonical", "list_id", name="uq_signup_kind_canonical_list_id"
         ),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_sign_up_asked_at", "sign_up", ["asked_at"], unique=False)
-    op.create_index("ix_sign_up_next_at", "sign_up", ["next_at"], unique=False)
-    op.create_index("ix_sign_up_why", "sign_up", ["why", "id"], unique=False)
+    op.create_index("ix_signup_hold_reason", "signup", ["hold_reason", "id"], unique=False)
+    op.create_index("ix_signup_process_at", "signup", ["process_at"], unique=False)
+    op.create_index("ix_signup_requested_at", "signup", ["requested_at"], unique=False)
     op.create_table(
-        "sign_up_rate",
+        "signup_count",
         sa.Column("slot", MOMENT, nullable=False),
-        sa.Column("asked", sa.Integer(), nullable=False),
+        sa.Column("received", sa.Integer(), nullable=False),
         sa.Column("held", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("slot", name="pk_sign_up_rate"),
+        sa.PrimaryKeyConstraint("slot", name="pk_signup_count"),
     )
     op.create_table(
-        "sign_up_refusal",
+        "signup_refusal",
         sa.Column("canonical", sa.String(), nullable=False),
         sa.Column("at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("canonical", name="pk_sign_up_refusal"),
+        sa.PrimaryKeyConstraint("canonical", name="pk_signup_refusal"),
     )
     op.create_table(
         "subscriber",
@@ -443,15 +454,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("canonical", name="pk_suppression"),
     )
     op.create_index(
-        "ix_suppression_beginning",
-        "suppression",
-        ["canonical"],
-        unique=False,
-        sqlite_where=sa.text("reason != 'erased'"),
-        postgresql_where=sa.text("reason != 'erased'"),
-        postgresql_ops={"canonical": "text_pattern_ops"},
-    )
-    op.create_index(
         "ix_suppression_newest",
         "suppression",
         ["at", "canonical"],
@@ -460,44 +462,53 @@ def upgrade() -> None:
         postgresql_where=sa.text("reason != 'erased'"),
     )
     op.create_index(
+        "ix_suppression_prefix",
+        "suppression",
+        ["canonical"],
+        unique=False,
+        sqlite_where=sa.text("reason != 'erased'"),
+        postgresql_where=sa.text("reason != 'erased'"),
+        postgresql_ops={"canonical": "text_pattern_ops"},
+    )
+    op.create_index(
         "ix_suppression_reason_at_canonical",
         "suppression",
         ["reason", "at", "canonical"],
         unique=False,
     )
     op.create_table(
-        "suppression_relay",
+        "suppression_count_change",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("change", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_suppression_count_change"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "suppression_outbox",
         sa.Column("canonical", sa.String(), nullable=False),
         sa.Column("suppressed", sa.Boolean(), nullable=False),
         sa.Column("changed_at", MOMENT, nullable=False),
         sa.Column("next_try_at", MOMENT, nullable=True),
-        sa.Column("told_at", MOMENT, nullable=True),
+        sa.Column("pushed_at", MOMENT, nullable=True),
         sa.Column("posted_from", MOMENT, nullable=True),
         sa.Column("posted_until", MOMENT, nullable=True),
-        sa.Column("refused", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("canonical", name="pk_suppression_relay"),
+        sa.Column("rejection", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("canonical", name="pk_suppression_outbox"),
     )
     op.create_index(
-        "ix_suppression_relay_next_try_at",
-        "suppression_relay",
+        "ix_suppression_outbox_next_try_at",
+        "suppression_outbox",
         ["next_try_at"],
         unique=False,
         sqlite_where=sa.text("next_try_at IS NOT NULL"),
         postgresql_where=sa.text("next_try_at IS NOT NULL"),
     )
     op.create_index(
-        "ix_suppression_relay_suppressed_told_at",
-        "suppression_relay",
-        ["suppressed", "told_at"],
+        "ix_suppression_outbox_suppressed_pushed_at",
+        "suppression_outbox",
+        ["suppressed", "pushed_at"],
         unique=False,
-    )
-    op.create_table(
-        "suppression_step",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("reason", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_suppression_step"),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "tag",
@@ -525,18 +536,13 @@ def upgrade() -> None:
         "ix_transactional_email_next_try_at", "transactional_email", ["next_try_at"], unique=False
     )
     op.create_table(
-        "used_proof",
+        "used_proof_of_work",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("key", name="pk_used_proof"),
+        sa.PrimaryKeyConstraint("key", name="pk_used_proof_of_work"),
     )
-    op.create_index("ix_used_proof_expires_at", "used_proof", ["expires_at"], unique=False)
-    op.create_table(
-        "wording",
-        sa.Column("version", sa.String(), nullable=False),
-        sa.Column("text", sa.String(), nullable=False),
-        sa.Column("first_used_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("version", name="pk_wording"),
+    op.create_index(
+        "ix_used_proof_of_work_expires_at", "used_proof_of_work", ["expires_at"], unique=False
     )
     op.create_table(
         "act",
@@ -561,23 +567,38 @@ def upgrade() -> None:
         sa.Column("subscriber_id", ID, nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("canonical", sa.String(), nullable=False),
-        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("requested_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(
             ["subscriber_id"], ["subscriber.id"], name="fk_address_change_subscriber_id_subscriber"
         ),
         sa.PrimaryKeyConstraint("subscriber_id", name="pk_address_change"),
     )
-    op.create_index("ix_address_change_asked_at", "address_change", ["asked_at"], unique=False)
+    op.create_index(
+        "ix_address_change_requested_at", "address_change", ["requested_at"], unique=False
+    )
     op.create_table(
-        "day_count",
+        "daily_list_count",
         sa.Column("list_id", ID, nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("what", sa.String(length=32), nullable=False),
+        sa.Column("metric", sa.String(length=32), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["list_id"], ["mailing_list.id"], name="fk_day_count_list_id_mailing_list"
+            ["list_id"], ["mailing_list.id"], name="fk_daily_list_count_list_id_mailing_list"
         ),
-        sa.PrimaryKeyConstraint("list_id", "day", "what", name="pk_day_count"),
+        sa.PrimaryKeyConstraint("list_id", "day", "metric", name="pk_daily_list_count"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "daily_source_count",
+        sa.Column("list_id", ID, nullable=False),
+        sa.Column("metric", sa.String(length=32), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["list_id"], ["mailing_list.id"], name="fk_daily_source_count_list_id_mailing_list"
+        ),
+        sa.PrimaryKeyConstraint("list_id", "metric", "day", "source", name="pk_daily_source_count"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -778,26 +799,13 @@ def upgrade() -> None:
     op.create_index("ix_relationship_account_id", "relationship", ["account_id"], unique=False)
     op.create_index("ix_relationship_party_id", "relationship", ["party_id"], unique=False)
     op.create_table(
-        "source_count",
-        sa.Column("list_id", ID, nullable=False),
-        sa.Column("what", sa.String(length=32), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("source", sa.String(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["list_id"], ["mailing_list.id"], name="fk_source_count_list_id_mailing_list"
-        ),
-        sa.PrimaryKeyConstraint("list_id", "what", "day", "source", name="pk_source_count"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
         "subscription",
         sa.Column("subscriber_id", ID, nullable=False),
         sa.Column("list_id", ID, nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("requested_at", MOMENT, nullable=False),
         sa.Column("confirmed_at", MOMENT, nullable=True),
-        sa.Column("left_at", MOMENT, nullable=True),
+        sa.Column("unsubscribed_at", MOMENT, nullable=True),
         sa.ForeignKeyConstraint(
             ["list_id"], ["mailing_list.id"], name="fk_subscription_list_id_mailing_list"
         ),
@@ -813,22 +821,22 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
-        "subscription_topic",
+        "subscription_tag",
         sa.Column("list_id", ID, nullable=False),
         sa.Column("subscriber_id", ID, nullable=False),
         sa.Column("tag", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["list_id"], ["mailing_list.id"], name="fk_subscription_topic_list_id_mailing_list"
+            ["list_id"], ["mailing_list.id"], name="fk_subscription_tag_list_id_mailing_list"
         ),
         sa.ForeignKeyConstraint(
             ["subscriber_id"],
             ["subscriber.id"],
-            name="fk_subscription_topic_subscriber_id_subscriber",
+            name="fk_subscription_tag_subscriber_id_subscriber",
         ),
-        sa.PrimaryKeyConstraint("list_id", "subscriber_id", "tag", name="pk_subscription_topic"),
+        sa.PrimaryKeyConstraint("list_id", "subscriber_id", "tag", name="pk_subscription_tag"),
     )
     op.create_index(
-        "ix_subscription_topic_subscriber_id", "subscription_topic", ["subscriber_id"], unique=False
+        "ix_subscription_tag_subscriber_id", "subscription_tag", ["subscriber_id"], unique=False
     )
     op.create_table(
         "disclosure_decision",
@@ -1374,9 +1382,8 @@ def downgrade() -> None:
     op.drop_table("rendition")
     op.drop_table("import_problem")
     op.drop_table("disclosure_decision")
-    op.drop_table("subscription_topic")
+    op.drop_table("subscription_tag")
     op.drop_table("subscription")
-    op.drop_table("source_count")
     op.drop_table("relationship")
     op.drop_table("quiet_figures")
     op.drop_table("profile")
@@ -1385,21 +1392,22 @@ def downgrade() -> None:
     op.drop_table("party_alias")
     op.drop_table("outbox_mail")
     op.drop_table("import_run")
-    op.drop_table("day_count")
+    op.drop_table("daily_source_count")
+    op.drop_table("daily_list_count")
     op.drop_table("address_change")
     op.drop_table("act")
-    op.drop_table("wording")
-    op.drop_table("used_proof")
+    op.drop_table("used_proof_of_work")
     op.drop_table("transactional_email")
     op.drop_table("tag")
-    op.drop_table("suppression_step")
-    op.drop_table("suppression_relay")
+    op.drop_table("suppression_outbox")
+    op.drop_table("suppression_count_change")
     op.drop_table("suppression")
     op.drop_table("subscriber")
-    op.drop_table("sign_up_refusal")
-    op.drop_table("sign_up_rate")
-    op.drop_table("sign_up")
+    op.drop_table("signup_refusal")
+    op.drop_table("signup_count")
+    op.drop_table("signup")
     op.drop_table("segment")
+    op.drop_table("retention_run")
     op.drop_table("register_version")
     op.drop_table("rate_limit")
     op.drop_table("pulse")
@@ -1412,13 +1420,13 @@ def downgrade() -> None:
     op.drop_table("ledger_head")
     op.drop_table("ledger_entry")
     op.drop_table("ledger_checkpoint")
-    op.drop_table("lapse")
     op.drop_table("imported_subscription")
-    op.drop_table("held_tally")
+    op.drop_table("held_signup_count")
     op.drop_table("failed_sign_ins")
     op.drop_table("event_post")
     op.drop_table("event")
     op.drop_table("delivery")
+    op.drop_table("consent_wording")
     op.drop_table("consent")
     op.drop_table("chore")
     op.drop_table("brake")

@@ -42,7 +42,9 @@ def list_options(command: Command) -> Command:
             click.option("--description", help="one sentence for readers"),
             click.option("--sender-name", help="the name that its mails come from"),
             click.option("--language", help="a tag such as en-GB; empty for the house's"),
-            click.option("--topics", help="names of topics, with commas; empty for all stories"),
+            click.option(
+                "--topics", "tags", help="names of topics, with commas; empty for all stories"
+            ),
             click.option("--shown/--hidden", "is_shown", default=None, help="offered on the site?"),
             click.option(
                 "--family", help="lists of one family are offered as one choice of how often"
@@ -84,8 +86,8 @@ def edit(in_json: bool, slug: str, **given: Any) -> None:
     with services.database.transaction() as session:
         mailing_list = get_list(session, slug)
         charter = replace(settings_of_list(mailing_list), **_read_options(session, given))
-        edits = mailing_list.edits
-        found = update_list(session, mailing_list, charter, edits=edits, now=now)
+        version = mailing_list.version
+        found = update_list(session, mailing_list, charter, version=version, now=now)
         if found:
             detail = {name: describe_change(*map(_joined, pair)) for name, pair in found.items()}
             record_audit_entry(
@@ -116,8 +118,8 @@ def _read_options(session: Any, given: dict[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in given.items() if value is not None}
     if "schedule" in found:
         found["schedule"] = str(parse_schedule(found["schedule"]))
-    if "topics" in found:
-        found["topics"] = parse_tags(session, found["topics"])
+    if "tags" in found:
+        found["tags"] = parse_tags(session, found["tags"])
     if "family" in found:
         found["family"] = found["family"] or None
     if not all(str(value).isprintable() for value in found.values()):
@@ -130,7 +132,7 @@ def _list_as_data(mailing_list: MailingList) -> dict[str, Any]:
     charter = vars(settings_of_list(mailing_list))
     ended = mailing_list.archived_at
     due = None if ended else next_slot_of_list(mailing_list, now=utc_now()).due_at
-    told = {"list": charter.pop("slug"), **charter, "topics": list(mailing_list.topics)}
+    told = {"list": charter.pop("slug"), **charter, "tags": list(mailing_list.tags)}
     return {**told, "next_slot": due, "archived_at": ended, "readers": mailing_list.confirmed_count}
 
 

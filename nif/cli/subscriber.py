@@ -87,9 +87,9 @@ def subscriber_as_data(life: SubscriberProfile) -> dict[str, Any]:
             {
                 "list": one.mailing_list.slug,
                 "state": one.state.value,
-                "asked_at": one.asked_at,
+                "requested_at": one.requested_at,
                 "confirmed_at": one.confirmed_at,
-                "left_at": one.left_at,
+                "unsubscribed_at": one.unsubscribed_at,
             }
             for one in life.subscriptions
         ],

@@ -262,5 +262,5 @@ def _list_unsent_stories(
         had,
         since=max(mailing_list.news_from - first_window, now - MAX_STORY_AGE),
         most=MAX_STORIES,
-        tag_slugs=mailing_list.topics,
+        tag_slugs=mailing_list.tags,
     )

@@ -156,10 +156,17 @@ def match_concurrent_subscribers(session: Session) -> None:
 CONFIRMED, PENDING, UNSUBSCRIBED = (
     SubscriptionState.CONFIRMED,
     SubscriptionState.PENDING,
-    SubscriptionState.LEFT,
+    SubscriptionState.UNSUBSCRIBED,
 )
 
-SUBSCRIPTION_COLUMNS = ("subscriber_id", "list_id", "state", "asked_at", "confirmed_at", "left_at")
+SUBSCRIPTION_COLUMNS = (
+    "subscriber_id",
+    "list_id",
+    "state",
+    "requested_at",
+    "confirmed_at",
+    "unsubscribed_at",
+)
 
 
 @dataclass
@@ -257,13 +264,13 @@ def _select_new_subscriptions(
     at = literal(now, UtcDateTime)
     since = func.coalesce(staging_table.c.since, at)
     # Who is pending has yet to be asked, and waits for that from now on.
-    asked_at = at if state is PENDING else since
+    requested_at = at if state is PENDING else since
     return (
         select(
             staging_table.c.person,
             literal(run.list_id),
             staging_table.c.after,
-            asked_at,
+            requested_at,
             since if state is CONFIRMED else null(),
             func.coalesce(staging_table.c.ended, at) if state is UNSUBSCRIBED else null(),
         )
@@ -281,7 +288,7 @@ def _update_subscriptions(
     one, because PostgreSQL takes a join with a table in passing for cheap, and reads the whole.
     """
     theirs, after = table_of(Subscription), people[0].after
-    moment = "left_at" if after is UNSUBSCRIBED else "confirmed_at"
+    moment = "unsubscribed_at" if after is UNSUBSCRIBED else "confirmed_at"
     statement = (
         update(theirs)
         .where(
@@ -321,7 +328,8 @@ def _insert_consents(session: Session, run: ImportRun, now: datetime) -> Any:
         staging_table.c.person,
         literal(run.list_id),
         case(
-            (left, literal(ConsentAction.LEFT, kind)), else_=literal(ConsentAction.IMPORTED, kind)
+            (left, literal(ConsentAction.UNSUBSCRIBED, kind)),
+            else_=literal(ConsentAction.IMPORTED, kind),
         ),
         literal(now, UtcDateTime),
         case((left, null()), else_=literal(version, String)),

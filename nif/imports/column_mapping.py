@@ -63,7 +63,7 @@ VENDOR_HEADERS: Mapping[str, frozenset[str]] = {
     "listmonk": frozenset({"uuid", "email", "attributes", "status"}),
     "beehiiv": frozenset({"email", "status", "created_at", "subscription_tier"}),
     "beehiiv ": frozenset({"email", "status", "utm_source"}),
-    "NIF": frozenset({"address", "state", "asked_at", "confirmed_at", "left_at"}),
+    "NIF": frozenset({"address", "state", "requested_at", "confirmed_at", "unsubscribed_at"}),
 }
 """Whose file it is, by columns that others' files have not."""
 

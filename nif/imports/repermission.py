@@ -154,7 +154,7 @@ def _signed_up_themselves(run: ImportRun) -> ColumnElement[bool]:
         .where(
             Consent.subscriber_id == ImportedSubscription.subscriber_id,
             Consent.list_id == run.list_id,
-            Consent.action == ConsentAction.ASKED,
+            Consent.action == ConsentAction.REQUESTED,
             Consent.at >= (run.started_at or run.created_at),
         )
         .exists()

@@ -85,7 +85,7 @@ def stream_problem_report(session: Session, run: ImportRun) -> Iterator[str]:
 
 
 EXPORT_HEADINGS = (
-    *("address", "state", "asked_at", "confirmed_at", "left_at", "suppressed"),
+    *("address", "state", "requested_at", "confirmed_at", "unsubscribed_at", "suppressed"),
     "suppression_source",
 )
 EXPORT_PAGE_ROWS = 5_000
@@ -133,9 +133,9 @@ def _select_export_page(list_id: int, state: SubscriptionState, after: int) -> A
             _subscription.subscriber_id,
             _subscriber.address,
             type_coerce(_subscription.state, String),
-            cast(_subscription.asked_at, String),
+            cast(_subscription.requested_at, String),
             cast(_subscription.confirmed_at, String),
-            cast(_subscription.left_at, String),
+            cast(_subscription.unsubscribed_at, String),
             type_coerce(_suppression.reason, String),
             _suppression.source,
         )

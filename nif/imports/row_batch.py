@@ -109,7 +109,7 @@ def _add_subscription_states(
     if not people:
         return found
     subscriptions = select(
-        _subscription.subscriber_id, _subscription.state, _subscription.left_at
+        _subscription.subscriber_id, _subscription.state, _subscription.unsubscribed_at
     ).where(
         _subscription.list_id == list_id,
         _is_among_ids(session, _subscription.subscriber_id, people),
@@ -118,7 +118,7 @@ def _add_subscription_states(
     for canonical, one in found.items():
         row = states.get(one.person)
         if row is not None:
-            had_left = row[1] is SubscriptionState.LEFT or row[2] is not None
+            had_left = row[1] is SubscriptionState.UNSUBSCRIBED or row[2] is not None
             found[canonical] = one._replace(state=row[1], had_left=had_left)
     return found
 

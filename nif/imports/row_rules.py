@@ -49,7 +49,7 @@ def decide_row(
         return _decide_do_not_mail(known, kind, ended)
     if known.suppressed is not None:
         return RowOutcome.SUPPRESSED, known
-    if known.state is SubscriptionState.LEFT or known.had_left:
+    if known.state is SubscriptionState.UNSUBSCRIBED or known.had_left:
         # Also one who left and was asked again: only they themselves can answer that.
         return _decide_former_subscriber(known)
     wanted = (
@@ -79,9 +79,11 @@ def _decide_do_not_mail(
     if since_then and kind is not StatedStatus.COMPLAINED:
         return RowOutcome.UNCHANGED, known
     if kind is StatedStatus.UNSUBSCRIBED:
-        if known.state is SubscriptionState.LEFT:
+        if known.state is SubscriptionState.UNSUBSCRIBED:
             return RowOutcome.UNCHANGED, known
-        return RowOutcome.SKIPPED, known._replace(state=SubscriptionState.LEFT, had_left=True)
+        return RowOutcome.SKIPPED, known._replace(
+            state=SubscriptionState.UNSUBSCRIBED, had_left=True
+        )
     if known.suppressed is not None:
         return RowOutcome.UNCHANGED, known
     return RowOutcome.SKIPPED, known._replace(suppressed=REASON_BY_STATUS[kind])

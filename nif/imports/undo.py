@@ -114,8 +114,8 @@ def _restore_subscriptions(
         values: dict[str, Any] = {"state": before}
         if after is SubscriptionState.CONFIRMED:
             values["confirmed_at"] = None
-        if after is SubscriptionState.LEFT:
-            values["left_at"] = None
+        if after is SubscriptionState.UNSUBSCRIBED:
+            values["unsubscribed_at"] = None
         if before is SubscriptionState.PENDING:
             values["confirmed_at"] = None
         session.execute(

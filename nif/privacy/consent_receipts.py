@@ -9,9 +9,9 @@ from nif.subscriptions.consent import NO_ANSWER_SOURCE
 from nif.subscriptions.models import Consent, ConsentAction, ConsentWording, MailingList
 
 ACTION_WORDS = {
-    ConsentAction.ASKED: "asked to join",
+    ConsentAction.REQUESTED: "asked to join",
     ConsentAction.CONFIRMED: "agreed to get",
-    ConsentAction.LEFT: "left",
+    ConsentAction.UNSUBSCRIBED: "left",
     ConsentAction.IMPORTED: "was brought with a file to",
     ConsentAction.CHANGED: "changed what comes of",
     ConsentAction.PAUSED: "paused",
@@ -68,7 +68,7 @@ def _describe_action(consent: Consent) -> str:
 
 def describe_proof(consent: Consent) -> str:
     """How it is known that it was the reader who said so."""
-    if consent.action is ConsentAction.ASKED:
+    if consent.action is ConsentAction.REQUESTED:
         return "by the form; nobody was subscribed by it before the address was confirmed"
     return next(
         (words for page, words in PROOF_WORDS if consent.source.startswith(page)), "as recorded"

@@ -33,6 +33,7 @@ from nif.signups.models import Signup
 from nif.stories.reader_reports import ReaderReport
 from nif.subscribers.models import Segment
 from nif.subscriptions import suppression_list, suppression_outbox
+from nif.subscriptions.address_change import CHANGE_LIMIT, NEW_ADDRESS_LIMIT
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -43,6 +44,7 @@ from nif.subscriptions.models import (
     SubscriptionTag,
     Suppression,
 )
+from nif.subscriptions.signup_limits import CONFIRMATION_LIMIT, MAIL_LIMIT
 from nif.subscriptions.statistics import uncount_subscription
 from nif.subscriptions.suppression_list import ERASED_PLACEHOLDER
 from nif.subscriptions.suppression_outbox import SuppressionOutboxEntry
@@ -68,9 +70,9 @@ def export_subscriptions(session: Session, person: Person) -> ExportedRows:
             "list": one.mailing_list.slug,
             "title": one.mailing_list.title,
             "state": one.state.value,
-            "asked_at": one.asked_at,
+            "requested_at": one.requested_at,
             "confirmed_at": one.confirmed_at,
-            "left_at": one.left_at,
+            "unsubscribed_at": one.unsubscribed_at,
         }
         for one in session.scalars(mine.order_by(Subscription.list_id))
     ]
@@ -91,7 +93,7 @@ def export_chosen_tags(session: Session, person: Person) -> ExportedRows:
         .where(SubscriptionTag.subscriber_id == person.id)
         .order_by(MailingList.id, SubscriptionTag.tag)
     )
-    return [{"list": slug, "topic": tag} for slug, tag in session.execute(mine)]
+    return [{"list": slug, "tag": tag} for slug, tag in session.execute(mine)]
 
 
 def erase_chosen_tags(session: Session, person: Person) -> None:
@@ -108,7 +110,7 @@ def erase_consents(session: Session, person: Person) -> None:
 
 def export_address_change(session: Session, person: Person) -> ExportedRows:
     one = session.get(AddressChange, person.id)
-    return [{"new_address": one.address, "asked_at": one.asked_at}] if one else []
+    return [{"new_address": one.address, "requested_at": one.requested_at}] if one else []
 
 
 def erase_address_changes(session: Session, person: Person) -> None:
@@ -163,7 +165,9 @@ def export_suppression_outbox(session: Session, person: Person) -> ExportedRows:
     one = session.get(SuppressionOutboxEntry, person.canonical)
     if one is None:
         return []
-    return [{"not_to_be_mailed": one.suppressed, "since": one.changed_at, "told_at": one.told_at}]
+    return [
+        {"not_to_be_mailed": one.suppressed, "since": one.changed_at, "pushed_at": one.pushed_at}
+    ]
 
 
 def erase_suppression_outbox(session: Session, person: Person) -> None:
@@ -173,7 +177,7 @@ def erase_suppression_outbox(session: Session, person: Person) -> None:
 def export_signups(session: Session, person: Person) -> ExportedRows:
     mine = select(Signup).where(Signup.canonical == person.canonical).order_by(Signup.id)
     return [
-        {"asked_for": one.door.value, "asked_at": one.asked_at, "times": one.times}
+        {"kind": one.kind.value, "requested_at": one.requested_at, "count": one.request_count}
         for one in session.scalars(mine)
     ]
 
@@ -193,8 +197,8 @@ def erase_signup_refusal(session: Session, person: Person) -> None:
 
 def erase_limit_counts(session: Session, person: Person) -> None:
     """Hashes of an address without a key: who knows the address could tell them."""
-    who = [("door.day", person.canonical), ("door.month", person.canonical)]
-    who += [("move.to", person.canonical), ("move", str(person.id))]
+    who = [(MAIL_LIMIT, person.canonical), (CONFIRMATION_LIMIT, person.canonical)]
+    who += [(NEW_ADDRESS_LIMIT, person.canonical), (CHANGE_LIMIT, str(person.id))]
     limits.delete_attempts_of(session, who)
 
 
@@ -384,7 +388,7 @@ DATA_MAP = (
         *(export_subscriptions, erase_subscriptions),
     ),
     DataMapEntry(
-        *("subscription_topic", "The topics you chose of them", "deleted"),
+        *("subscription_tag", "The topics you chose of them", "deleted"),
         *(export_chosen_tags, erase_chosen_tags),
     ),
     DataMapEntry(
@@ -453,12 +457,12 @@ DATA_MAP = (
         *(None, redaction_of(PeriodicTask.trouble)),
     ),
     DataMapEntry(
-        *("sign_up", "What was asked for in your name at our forms, and not answered yet"),
+        *("signup", "What was asked for in your name at our forms, and not answered yet"),
         "deleted",
         *(export_signups, erase_signups),
     ),
     DataMapEntry(
-        *("sign_up_refusal", "That you said it was not you who asked", "deleted"),
+        *("signup_refusal", "That you said it was not you who asked", "deleted"),
         *(export_signup_refusal, erase_signup_refusal),
     ),
     DataMapEntry(
@@ -471,7 +475,7 @@ DATA_MAP = (
         *(export_suppression, erase_suppression),
     ),
     DataMapEntry(
-        *("suppression_relay", "What our mail provider was told of that", "deleted"),
+        *("suppression_outbox", "What our mail provider was told of that", "deleted"),
         *(export_suppression_outbox, erase_suppression_outbox),
     ),
     DataMapEntry(

@@ -19,6 +19,7 @@ from nif import limits
 from nif.database import Transaction, conflict_aware_insert
 from nif.mail import transactional
 from nif.mail.transactional import TransactionalEmail
+from nif.privacy.models import RetentionRun
 from nif.sends import periodic_tasks
 from nif.sends.models import Attempt, ProviderEvent, ProviderEventPost
 from nif.signups import held
@@ -28,7 +29,6 @@ from nif.subscriptions.models import (
     AddressChange,
     Consent,
     ConsentAction,
-    RetentionRun,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -65,7 +65,7 @@ def deleter_of(model: Any, before: OlderThan) -> Callable[[Session, datetime], i
 
 
 def unconfirmed_before(before: datetime) -> ColumnElement[bool]:
-    return and_(Subscription.state == SubscriptionState.PENDING, Subscription.asked_at < before)
+    return and_(Subscription.state == SubscriptionState.PENDING, Subscription.requested_at < before)
 
 
 def delete_unconfirmed(session: Session, before: datetime) -> int:
@@ -80,8 +80,8 @@ def delete_unconfirmed(session: Session, before: datetime) -> int:
     session.execute(locked.with_for_update()).all()
     for one in found:
         if _was_confirmed(session, one):
-            change_state_without_statistics(session, one, SubscriptionState.LEFT)
-            one.left_at = one.left_at or one.asked_at
+            change_state_without_statistics(session, one, SubscriptionState.UNSUBSCRIBED)
+            one.unsubscribed_at = one.unsubscribed_at or one.requested_at
             continue
         its_record = (
             Consent.subscriber_id == one.subscriber_id,
@@ -114,11 +114,11 @@ def _was_confirmed(session: Session, subscription: Subscription) -> bool:
 
 
 def held_signups_before(before: datetime) -> ColumnElement[bool]:
-    return and_(Signup.why.is_not(None), Signup.asked_at < before)
+    return and_(Signup.hold_reason.is_not(None), Signup.requested_at < before)
 
 
 def address_changes_before(before: datetime) -> ColumnElement[bool]:
-    return AddressChange.asked_at < before
+    return AddressChange.requested_at < before
 
 
 def transactional_emails_before(before: datetime) -> ColumnElement[bool]:

@@ -119,7 +119,7 @@ _SIGNED_UP_SINCE = (
     .where(
         Consent.subscriber_id == _delivery.subscriber_id,
         Consent.list_id == bindparam("list_id"),
-        Consent.action == ConsentAction.ASKED,
+        Consent.action == ConsentAction.REQUESTED,
         Consent.at >= _SINCE,
     )
     .exists()

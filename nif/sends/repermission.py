@@ -300,7 +300,7 @@ def recount_campaign_answers(
             .group_by(Subscription.state)
         ).all()
     )
-    left = counts.get(SubscriptionState.LEFT, 0)
+    left = counts.get(SubscriptionState.UNSUBSCRIBED, 0)
     if asking.kind is RepermissionKind.CONFIRM:
         asking.answered, asking.gone = counts.get(SubscriptionState.CONFIRMED, 0), left
     else:
@@ -341,6 +341,6 @@ def _set_asked_at(session: Session, list_id: int, who: Any, now: datetime) -> No
             Subscription.state == SubscriptionState.PENDING,
             who,
         )
-        .values(asked_at=now)
+        .values(requested_at=now)
         .execution_options(synchronize_session=False)
     )

@@ -158,7 +158,7 @@ def _unsubscribed_by_day(
     query = select(DailyListCount.list_id, DailyListCount.day, DailyListCount.count).where(
         DailyListCount.list_id.in_(list_ids),
         DailyListCount.day >= first,
-        DailyListCount.what == ListMetric.LEFT,
+        DailyListCount.metric == ListMetric.UNSUBSCRIBED,
     )
     found: dict[int, dict[date, int]] = {}
     for list_id, day, count in session.execute(query):

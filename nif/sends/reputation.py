@@ -129,7 +129,9 @@ def reputation_rates(delivered: int, bounced: int, complained: int) -> Reputatio
 
 def rates_of_span(span: GrowthPeriod) -> ReputationRates:
     return reputation_rates(
-        span.of(ListMetric.DELIVERED), span.of(ListMetric.BOUNCED), span.of(ListMetric.COMPLAINED)
+        span.total_of(ListMetric.DELIVERED),
+        span.total_of(ListMetric.BOUNCED),
+        span.total_of(ListMetric.COMPLAINED),
     )
 
 
@@ -145,7 +147,7 @@ def rolling_rates(
 ) -> list[tuple[date, ReputationRates]]:
     """For each day from `first` on, the rates of the `width` days that end with it."""
     kinds = (ListMetric.DELIVERED, ListMetric.BOUNCED, ListMetric.COMPLAINED)
-    sums = [[0, *accumulate(one.of(kind) for one in days)] for kind in kinds]
+    sums = [[0, *accumulate(one.total_of(kind) for one in days)] for kind in kinds]
     return [
         (one.last, reputation_rates(*(of[n + 1] - of[max(0, n + 1 - width)] for of in sums)))
         for n, one in enumerate(days)

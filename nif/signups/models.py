@@ -1,4 +1,4 @@
-"""The tray of what was asked for at the doors, and what watches over it."""
+"""The queue of sign-ups, the counters that guard it, and the attack mode."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,84 +10,86 @@ from nif.database import Base, BigId
 
 
 class SignupKind(StrEnum):
-    """What was asked for: to join a list, or the link to one's own page."""
+    """What was asked for: a subscription, or the link to one's preferences page."""
 
-    JOIN = "join"
-    LINK = "link"
+    SUBSCRIBE = "subscribe"
+    PREFERENCES_LINK = "preferences_link"
 
 
 class HoldReason(StrEnum):
-    """Why a sign-up is held. The first four are the budget's ceilings, by the same names."""
+    """Why a sign-up is held. The first four are limits of SignupLimit, with the same values."""
 
     NETWORK = "network"
-    SURROUNDINGS = "surroundings"
+    WIDER_NETWORK = "wider_network"
     DOMAIN = "domain"
-    HOUSE = "house"
+    SITE = "site"
     ADDRESS = "address"
     DISPOSABLE = "disposable"
-    TRAP = "trap"
-    HASTE = "haste"
+    HONEYPOT = "honeypot"
+    TOO_FAST = "too_fast"
     NO_PROOF = "no_proof"
 
 
 NO_LIST = 0
-"""In place of a list, where a door is not about one."""
+"""The list id of a sign-up that is about no list."""
 
 
 class Signup(Base):
-    """What somebody asked for: waiting for the worker, or held, and then `why` says why.
+    """Something that a visitor asked for by their address: waiting for the worker, or held.
 
-    The same wish is one row, however often it is made. `next_at` is when the worker looks at it;
-    None for what waits for a person. `words` are those that stood beside the form.
+    A held one has a `hold_reason`. Asking again for the same thing increases `request_count` of the
+    same row. The worker processes it from `process_at` on; that is None while a person has to
+    decide. `wording` is the consent text beside the form. `approved` means that a person released
+    it.
     """
 
-    __tablename__ = "sign_up"
+    __tablename__ = "signup"
     __table_args__ = (
-        UniqueConstraint("door", "canonical", "list_id"),
-        Index("ix_sign_up_why", "why", "id"),
-        Index("ix_sign_up_next_at", "next_at"),
+        UniqueConstraint("kind", "canonical", "list_id"),
+        Index("ix_signup_hold_reason", "hold_reason", "id"),
+        Index("ix_signup_process_at", "process_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    door: Mapped[SignupKind]
+    kind: Mapped[SignupKind]
     address: Mapped[str]
     canonical: Mapped[str]
     list_id: Mapped[int] = mapped_column(BigId)
     source: Mapped[str]
     network: Mapped[str]
-    words: Mapped[str | None]
-    asked_at: Mapped[datetime] = mapped_column(index=True)
-    times: Mapped[int]
-    why: Mapped[HoldReason | None]
-    next_at: Mapped[datetime | None]
-    let_through: Mapped[bool]
+    wording: Mapped[str | None]
+    requested_at: Mapped[datetime] = mapped_column(index=True)
+    request_count: Mapped[int]
+    hold_reason: Mapped[HoldReason | None]
+    process_at: Mapped[datetime | None]
+    approved: Mapped[bool]
 
 
 class HeldSignupCount(Base):
-    """How many sign-ups are held for a reason, and how many there was no more room for."""
+    """How many sign-ups are held for a reason, and how many were dropped for want of room."""
 
-    __tablename__ = "held_tally"
+    __tablename__ = "held_signup_count"
 
-    why: Mapped[HoldReason] = mapped_column(primary_key=True)
+    reason: Mapped[HoldReason] = mapped_column(primary_key=True)
     held: Mapped[int]
-    beyond: Mapped[int]
+    dropped: Mapped[int]
 
 
 class SignupCount(Base):
-    """How many sign-ups came in within the five minutes that begin at `slot`, and were held."""
+    """How many sign-ups were received in the five minutes from `slot` on, and how many held."""
 
-    __tablename__ = "sign_up_rate"
+    __tablename__ = "signup_count"
 
     slot: Mapped[datetime] = mapped_column(primary_key=True)
-    asked: Mapped[int]
+    received: Mapped[int]
     held: Mapped[int]
 
 
 class AttackMode(Base):
-    """Whether the doors ask for proof of work: one row.
+    """Whether the forms ask for proof of work. One row.
 
-    It is on from `since`, and where a person switched it, until `until`; a person who switches it
-    off keeps it off until `off_until`. `why` is a sentence for admins.
+    It is on from `since`, and until `until` where a person switched it on. Where a person switched
+    it off, it stays off until `off_until`. `reason` is a sentence for admins.
     """
 
     __tablename__ = "attack_mode"
@@ -96,13 +98,13 @@ class AttackMode(Base):
     since: Mapped[datetime | None]
     until: Mapped[datetime | None]
     off_until: Mapped[datetime | None]
-    why: Mapped[str]
+    reason: Mapped[str]
 
 
 class UsedProofOfWork(Base):
-    """A proof of work that was used, kept until nobody could use it again anyway."""
+    """A proof of work that was used, kept until its challenge expires."""
 
-    __tablename__ = "used_proof"
+    __tablename__ = "used_proof_of_work"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)

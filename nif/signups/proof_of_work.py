@@ -1,7 +1,7 @@
-"""Proof of work (ALTCHA's protocol 2): a reader's browser computes a while, a flood for hours.
+"""Proof of work (ALTCHA's protocol 2): a reader's browser computes for a second, a flood for hours.
 
-A challenge is signed and not kept, so that a page view costs no row. What is kept is each proof
-that was used, until it is too old to be used again.
+A challenge is signed and not stored, so that a page view writes no row. Each used proof is stored
+until its challenge expires, so that it works once.
 """
 
 import hashlib
@@ -19,29 +19,29 @@ from nif.signups.models import UsedProofOfWork
 
 ALGORITHM = "PBKDF2/SHA-256"
 COST = 5_000
-"""Rounds for a try, of which some 256 are needed: about a second for a browser's threads."""
+"""Rounds of each attempt. A solution takes about 256 attempts: a second in a browser's threads."""
 
 VALID_FOR = timedelta(hours=2)
 MAX_PROOF_LENGTH = 4_000
-"""Characters. Whatever a browser of ours sends is far shorter."""
+"""Characters. What the form's script sends is far shorter."""
 
 
 def make_challenge(keys: Sequence[bytes], ticket: str, *, now: datetime) -> str:
-    """A challenge as JSON, good for two hours and for the form that carries `ticket` alone."""
-    made = create_challenge(
+    """A challenge as JSON, valid for two hours and only for the form with this `ticket`."""
+    created = create_challenge(
         ALGORITHM,
         COST,
         expires_at=now + VALID_FOR,
         data={"form": ticket},
         hmac_secret=_secret(keys[0]),
     )
-    return json.dumps(made.to_dict())
+    return json.dumps(created.to_dict())
 
 
 def accept_proof(
     session: Session, keys: Sequence[bytes], ticket: str, proof: str, *, now: datetime
 ) -> bool:
-    """Is this a proof for a challenge of ours, for this form, in time, and used never before?"""
+    """Use a proof; False where it is wrong, expired, already used, or for another form."""
     payload = _parse_proof(proof)
     if payload is None or payload.challenge.parameters.data != {"form": ticket}:
         return False
@@ -59,12 +59,12 @@ def accept_proof(
 
 
 def delete_expired_proofs(session: Session, *, now: datetime) -> None:
-    """Drop the proofs that nobody could use again anyway."""
+    """Delete used proofs whose challenge has expired."""
     session.execute(delete(UsedProofOfWork).where(UsedProofOfWork.expires_at < now))
 
 
 def _parse_proof(proof: str) -> Payload | None:
-    """None for what is no proof at all."""
+    """The payload; None where it cannot be parsed."""
     if not 0 < len(proof) <= MAX_PROOF_LENGTH:
         return None
     try:
@@ -75,7 +75,7 @@ def _parse_proof(proof: str) -> Payload | None:
 
 
 def _is_solved(payload: Payload, key: bytes) -> bool:
-    """The signature is checked before anything is computed by what the payload says."""
+    """Is it solved? The library checks the signature before it computes with the payload's cost."""
     try:
         return verify_solution(payload, _secret(key)).verified
     except (ValueError, TypeError, AttributeError):

@@ -1,11 +1,10 @@
-"""Taking in what is asked for at a door: the same work whoever the address belongs to.
+"""Sign-up requests: the forms queue them, the worker answers them by mail.
 
-Nothing here looks at who is subscribed or suppressed. The worker does, a moment later, so that
-neither the answer nor its time tells anybody who reads us.
+Queueing takes the same work whoever owns the address: it does not look at who is subscribed or
+suppressed. The worker does that a moment later. So neither the answer to a form nor its duration
+tells a visitor who reads NIF.
 
-Answering what was asked for at the doors: by mail, and by the worker alone.
-
-Nothing that a stranger typed stands in any of these mails, but for the address that they go to.
+The mails contain nothing that the visitor typed, except the address that they go to.
 """
 
 from dataclasses import dataclass
@@ -41,226 +40,222 @@ from nif.subscriptions.unsubscribe import (
 )
 
 TRICKLE_AFTER = timedelta(minutes=5)
+RETRY_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class SignupRequest:
-    """What somebody asked for. `odd` is what the form itself gave away, if anything."""
+    """What a visitor asked for. `hold_reason` is what the form itself found suspicious, if
+    anything."""
 
-    door: SignupKind
+    kind: SignupKind
     address: EmailAddress
-    where: ConsentContext
+    context: ConsentContext
     list_id: int = NO_LIST
-    odd: HoldReason | None = None
+    hold_reason: HoldReason | None = None
 
 
-def queue_signup(session: Session, wish: SignupRequest, *, now: datetime) -> None:
-    """Lay a wish into the tray, for the worker to answer or for a person to look at."""
-    why = wish.odd or _find_hold_reason(session, wish, now)
-    attack_mode.count_signup(session, held=why is not None, now=now)
+def queue_signup(session: Session, request: SignupRequest, *, now: datetime) -> None:
+    """Queue a request for the worker, or hold it for a person to decide.
+
+    The same request again is counted on its row. It releases a held row where it is not suspicious
+    itself.
+    """
+    hold_reason = request.hold_reason or _find_hold_reason(session, request, now)
+    attack_mode.count_signup(session, held=hold_reason is not None, now=now)
     known = session.scalar(
         select(Signup)
         .where(
-            Signup.door == wish.door,
-            Signup.canonical == wish.address.canonical,
-            Signup.list_id == wish.list_id,
+            Signup.kind == request.kind,
+            Signup.canonical == request.address.canonical,
+            Signup.list_id == request.list_id,
         )
         .with_for_update()
     )
     if known is None:
-        _insert_signup(session, wish, why, now)
+        _insert_signup(session, request, hold_reason, now)
         return
-    known.times += 1
-    if why is None:
+    known.request_count += 1
+    if hold_reason is None:
         held.release_signup(session, known, now=now)
 
 
 def is_disposable_address(canonical: str) -> bool:
-    """Is this an address of a service for throwing addresses away, or below one of its domains?"""
+    """Is the domain of this address, or a domain above it, a disposable-mail service?"""
     labels = canonical.rpartition("@")[2].split(".")
     return any(".".join(labels[n:]) in blocklist for n in range(len(labels) - 1))
 
 
-def _find_hold_reason(session: Session, wish: SignupRequest, now: datetime) -> HoldReason | None:
-    if is_disposable_address(wish.address.canonical):
+def _find_hold_reason(session: Session, request: SignupRequest, now: datetime) -> HoldReason | None:
+    canonical = request.address.canonical
+    if is_disposable_address(canonical):
         return HoldReason.DISPOSABLE
-    excess = find_exceeded_limit(session, wish.address.canonical, wish.where.network, now=now)
-    return HoldReason(excess.value) if excess else None
+    limit = find_exceeded_limit(session, canonical, request.context.network, now=now)
+    return HoldReason(limit.value) if limit else None
 
 
 def _insert_signup(
-    session: Session, wish: SignupRequest, why: HoldReason | None, now: datetime
+    session: Session, request: SignupRequest, hold_reason: HoldReason | None, now: datetime
 ) -> None:
-    if why is not None and not held.reserve_held_place(session, why, wish.where.network, now=now):
-        return
-    next_at = now if why is None else now + TRICKLE_AFTER if why in held.TRICKLED_REASONS else None
+    process_at: datetime | None = now
+    if hold_reason is not None:
+        if not held.reserve_held_place(session, hold_reason, request.context.network, now=now):
+            return
+        process_at = now + TRICKLE_AFTER if hold_reason in held.TRICKLED_REASONS else None
     session.execute(
         conflict_aware_insert(session, Signup)
         .values(
-            door=wish.door,
-            address=wish.address.written,
-            canonical=wish.address.canonical,
-            list_id=wish.list_id,
-            source=wish.where.source[:300],
-            network=wish.where.network,
-            words=wish.where.wording,
-            asked_at=now,
-            times=1,
-            why=why,
-            next_at=next_at,
-            let_through=False,
+            kind=request.kind,
+            address=request.address.written,
+            canonical=request.address.canonical,
+            list_id=request.list_id,
+            source=request.context.source[:300],
+            network=request.context.network,
+            wording=request.context.wording,
+            requested_at=now,
+            request_count=1,
+            hold_reason=hold_reason,
+            process_at=process_at,
+            approved=False,
         )
         .on_conflict_do_nothing()
     )
 
 
-RETRY_AFTER = timedelta(minutes=5)
-
-
 def process_signups(
     transaction: Transaction, mail_writer: MailWriter, *, clock: Clock, most: int = 200
 ) -> int:
-    """Answer what is due, each in a transaction of its own; returns how many there were.
+    """Process the sign-ups that are due, each in its own transaction; returns how many.
 
-    Raises what goes wrong; that one is then due again in five minutes, and the others come first.
+    An exception ends the run. The sign-up that caused it is due again in five minutes, and the
+    others come first.
     """
     for count in range(most):
         with transaction() as session:
-            sign_up = _claim_signup(session, clock())
-            if sign_up is None:
+            claimed = _claim_signup(session, clock())
+            if claimed is None:
                 return count
-            sign_up.next_at = clock() + RETRY_AFTER
+            claimed.process_at = clock() + RETRY_AFTER
         with transaction() as session:
-            # Twice at once there is nothing to answer for the second.
-            found = session.get(Signup, sign_up.id, with_for_update=True)
-            if found is not None and found.why is None:
-                process_signup(session, found, mail_writer, now=clock())
+            # Another worker may have processed the row since it was claimed.
+            signup = session.get(Signup, claimed.id, with_for_update=True)
+            if signup is not None and signup.hold_reason is None:
+                process_signup(session, signup, mail_writer, now=clock())
     return most
 
 
 def process_signup(
-    session: Session, sign_up: Signup, mail_writer: MailWriter, *, now: datetime
+    session: Session, signup: Signup, mail_writer: MailWriter, *, now: datetime
 ) -> None:
-    """Write the mail that a sign-up calls for, if any; or wait, or hold it."""
-    over = (_request_subscription if sign_up.door is SignupKind.JOIN else _send_preferences_link)(
-        session, sign_up, mail_writer, now
-    )
-    if over is AddressMailLimit.DAY:
-        sign_up.next_at = now + DAY
-    elif over is AddressMailLimit.MONTH:
-        held.hold_signup(session, sign_up, HoldReason.ADDRESS, now=now)
+    """Queue the mail that a sign-up calls for, if any; or postpone the sign-up, or hold it."""
+    is_subscription = signup.kind is SignupKind.SUBSCRIBE
+    answer = _request_subscription if is_subscription else _send_preferences_link
+    exceeded = answer(session, signup, mail_writer, now)
+    if exceeded is AddressMailLimit.DAY:
+        signup.process_at = now + DAY
+    elif exceeded is AddressMailLimit.MONTH:
+        held.hold_signup(session, signup, HoldReason.ADDRESS, now=now)
     else:
-        session.delete(sign_up)
-
-
-def notify_admins_of_attack(
-    session: Session, mail_writer: MailWriter, why: str, *, now: datetime
-) -> None:
-    """Mail every admin that the doors ask for proof since now."""
-    admins = select(Account).where(
-        Account.role == RoleName.ADMIN, Account.active, Account.password.is_not(None)
-    )
-    message = mail_writer.renderer.render(
-        "attack", why=why, link=mail_writer.links.page("/admin/sign-ups")
-    )
-    for account in session.scalars(admins):
-        queue_transactional_email(session, account.email, message, now=now)
+        session.delete(signup)
 
 
 def watch_for_attack(session: Session, mail_writer: MailWriter, *, now: datetime) -> bool:
-    """Switch the attack mode as sign-ups are, and tell of it once; True where it went on."""
+    """Update the attack mode; True where it was switched on just now, and admins were mailed."""
     has_begun = attack_mode.update_attack_mode(session, now=now)
     mode = attack_mode.find_attack_mode(session)
     if has_begun and mode is not None:
-        notify_admins_of_attack(session, mail_writer, mode.why, now=now)
+        notify_admins_of_attack(session, mail_writer, mode.reason, now=now)
     return has_begun
+
+
+def notify_admins_of_attack(
+    session: Session, mail_writer: MailWriter, reason: str, *, now: datetime
+) -> None:
+    """Mail every active admin that the forms ask for proof of work from now on."""
+    admins = select(Account).where(
+        Account.role == RoleName.ADMIN, Account.active, Account.password.is_not(None)
+    )
+    link = mail_writer.links.page("/admin/sign-ups")
+    message = mail_writer.renderer.render("attack", why=reason, link=link)
+    for account in session.scalars(admins):
+        queue_transactional_email(session, account.email, message, now=now)
 
 
 def _claim_signup(session: Session, now: datetime) -> Signup | None:
     return session.scalar(
         select(Signup)
-        .where(Signup.why.is_(None), Signup.next_at <= now)
-        .order_by(Signup.next_at)
+        .where(Signup.hold_reason.is_(None), Signup.process_at <= now)
+        .order_by(Signup.process_at)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
 
 
 def _request_subscription(
-    session: Session, sign_up: Signup, mail_writer: MailWriter, now: datetime
+    session: Session, signup: Signup, mail_writer: MailWriter, now: datetime
 ) -> AddressMailLimit | None:
-    mailing_list = session.get(MailingList, sign_up.list_id)
+    mailing_list = session.get(MailingList, signup.list_id)
     if mailing_list is None:
         return None
-    asked = request_subscription(
+    result = request_subscription(
         session,
         mailing_list,
-        EmailAddress(sign_up.address, sign_up.canonical),
-        ConsentContext(sign_up.source, sign_up.network, sign_up.words),
+        EmailAddress(signup.address, signup.canonical),
+        ConsentContext(signup.source, signup.network, signup.wording),
         now=now,
-        let_through=sign_up.let_through,
+        approved=signup.approved,
     )
-    if message := _subscription_reply(asked, mailing_list, mail_writer):
-        queue_transactional_email(session, sign_up.address, message, now=now)
-    return asked.over
+    if message := _subscription_reply(result, mailing_list, mail_writer):
+        queue_transactional_email(session, signup.address, message, now=now)
+    return result.exceeded
 
 
 def _send_preferences_link(
-    session: Session, sign_up: Signup, mail_writer: MailWriter, now: datetime
+    session: Session, signup: Signup, mail_writer: MailWriter, now: datetime
 ) -> AddressMailLimit | None:
-    reader = find_mailable_subscriber(session, EmailAddress(sign_up.address, sign_up.canonical))
-    if reader is None:
+    subscriber = find_mailable_subscriber(session, EmailAddress(signup.address, signup.canonical))
+    if subscriber is None:
         return None
-    if not allow_mail(session, reader.canonical, now=now):
+    if not allow_mail(session, subscriber.canonical, now=now):
         return AddressMailLimit.DAY
-    queue_transactional_email(
-        session, reader.address, _preferences_message(reader, mail_writer), now=now
-    )
+    message = _preferences_message(subscriber, mail_writer)
+    queue_transactional_email(session, subscriber.address, message, now=now)
     return None
 
 
 def _subscription_reply(
-    asked: SubscriptionRequestResult, mailing_list: MailingList, mail_writer: MailWriter
+    result: SubscriptionRequestResult, mailing_list: MailingList, mail_writer: MailWriter
 ) -> Message | None:
-    """The one mail that a wish to join calls for, if any."""
-    if asked.pending is not None:
-        token = confirmation_token(asked.pending, mail_writer.tokens)
-        name, link, reader = (
-            "confirm",
-            mail_writer.links.confirm(token),
-            asked.pending.subscriber_id,
-        )
-    elif asked.known is not None:
-        token = preferences_token(asked.known.id, mail_writer.tokens)
-        name, link, reader = (
-            "already_subscribed",
-            mail_writer.links.preferences(token),
-            asked.known.id,
-        )
+    """The one mail that the result of a subscription request calls for, if any."""
+    links, tokens = mail_writer.links, mail_writer.tokens
+    if result.pending is not None:
+        subscriber_id = result.pending.subscriber_id
+        name, link = "confirm", links.confirm(confirmation_token(result.pending, tokens))
+    elif result.already_subscribed is not None:
+        subscriber_id = result.already_subscribed.id
+        name = "already_subscribed"
+        link = links.preferences(preferences_token(subscriber_id, tokens))
     else:
         return None
-    leave = mail_writer.links.unsubscribe(
-        unsubscribe_token(reader, mailing_list.id, mail_writer.tokens)
-    )
+    unsubscribe_link = links.unsubscribe(unsubscribe_token(subscriber_id, mailing_list.id, tokens))
     return mail_writer.renderer.render(
         name,
-        headers=list_unsubscribe_headers(leave),
+        headers=list_unsubscribe_headers(unsubscribe_link),
         sender=mailing_list.sender_name,
         language=mailing_list.language,
         link=link,
-        unsubscribe=leave,
-        not_me=mail_writer.links.not_me(signup_refusal_token(reader, mail_writer.tokens)),
+        unsubscribe=unsubscribe_link,
+        not_me=links.not_me(signup_refusal_token(subscriber_id, tokens)),
         mailing_list=mailing_list,
     )
 
 
-def _preferences_message(reader: Subscriber, mail_writer: MailWriter) -> Message:
-    leave = mail_writer.links.unsubscribe(
-        unsubscribe_token(reader.id, ALL_LISTS, mail_writer.tokens)
-    )
+def _preferences_message(subscriber: Subscriber, mail_writer: MailWriter) -> Message:
+    links, tokens = mail_writer.links, mail_writer.tokens
+    unsubscribe_link = links.unsubscribe(unsubscribe_token(subscriber.id, ALL_LISTS, tokens))
     return mail_writer.renderer.render(
         "preferences",
-        headers=list_unsubscribe_headers(leave),
-        link=mail_writer.links.preferences(preferences_token(reader.id, mail_writer.tokens)),
-        unsubscribe=leave,
+        headers=list_unsubscribe_headers(unsubscribe_link),
+        link=links.preferences(preferences_token(subscriber.id, tokens)),
+        unsubscribe=unsubscribe_link,
     )

@@ -90,7 +90,7 @@ def select_inactive(list_id: int, months: int, *, now: datetime) -> Select[*tupl
         .where(
             Subscription.list_id == list_id,
             Subscription.state == SubscriptionState.CONFIRMED,
-            func.coalesce(Subscription.confirmed_at, Subscription.asked_at) < since,
+            func.coalesce(Subscription.confirmed_at, Subscription.requested_at) < since,
             Subscriber.created_at < since,
             or_(Subscriber.paused_until.is_(None), Subscriber.paused_until <= now),
             Suppression.canonical.is_(None),

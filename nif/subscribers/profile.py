@@ -261,13 +261,19 @@ def unsubscribe_as_admin(
     subscription = session.get_one(
         Subscription, key, with_for_update={"of": Subscription}, populate_existing=True
     )
-    if subscription.state is SubscriptionState.LEFT:
+    if subscription.state is SubscriptionState.UNSUBSCRIBED:
         raise Conflict("This subscriber is unsubscribed from that list already.")
     change_subscription_state(
-        session, subscription, SubscriptionState.LEFT, source=ADMIN_SOURCE, now=now
+        session, subscription, SubscriptionState.UNSUBSCRIBED, source=ADMIN_SOURCE, now=now
     )
-    subscription.left_at = now
-    record_consent(session, subscription, ConsentAction.LEFT, ConsentContext(ADMIN_SOURCE), now=now)
+    subscription.unsubscribed_at = now
+    record_consent(
+        session, subscription, ConsentAction.UNSUBSCRIBED, ConsentContext(ADMIN_SOURCE), now=now
+    )
+    subscription.unsubscribed_at = now
+    record_consent(
+        session, subscription, ConsentAction.UNSUBSCRIBED, ConsentContext(ADMIN_SOURCE), now=now
+    )
     record_audit_entry(
         session,
         by,

@@ -52,7 +52,9 @@ CONDITION_CATALOGUE: Mapping[tuple[str, str], ConditionOperator] = {
         "Is not confirmed on the list", ConditionValueKind.LIST, "confirmed"
     ),
     ("list", "pending"): ConditionOperator("Is pending on the list", ConditionValueKind.LIST),
-    ("list", "left"): ConditionOperator("Unsubscribed from the list", ConditionValueKind.LIST),
+    ("list", "unsubscribed"): ConditionOperator(
+        "Unsubscribed from the list", ConditionValueKind.LIST
+    ),
     ("joined", "since"): ConditionOperator("Added on or after the day", ConditionValueKind.DAY),
     ("joined", "before"): ConditionOperator("Added before the day", ConditionValueKind.DAY),
     ("source", "is"): ConditionOperator("Has a consent from the source", ConditionValueKind.SOURCE),

@@ -126,7 +126,7 @@ def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: 
             Subscription.subscriber_id.in_(ids),
             Subscription.state == SubscriptionState.CONFIRMED,
         )
-        .values(state=SubscriptionState.LEFT, left_at=now)
+        .values(state=SubscriptionState.UNSUBSCRIBED, unsubscribed_at=now)
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
     ).all()
@@ -135,7 +135,7 @@ def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: 
     why = f"{NO_ANSWER_SOURCE}{asking.id}, no answer in {asking.wait_days} days"
     record = {
         "list_id": asking.list_id,
-        "action": ConsentAction.LEFT,
+        "action": ConsentAction.UNSUBSCRIBED,
         "at": now,
         "wording": None,
         "source": why,
@@ -145,7 +145,7 @@ def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: 
         insert(table_of(Consent)), [{"subscriber_id": one, **record} for one in sorted(gone)]
     )
     moves: dict[StateChange, int] = {
-        (SubscriptionState.CONFIRMED, SubscriptionState.LEFT): len(gone)
+        (SubscriptionState.CONFIRMED, SubscriptionState.UNSUBSCRIBED): len(gone)
     }
     source = f"{NO_ANSWER_SOURCE}{asking.id}"
     count_state_changes(session, asking.list_id, moves, source=source, now=now)
@@ -178,7 +178,7 @@ def _select_unanswered(
             Subscription.subscriber_id.between(*span),
             Delivery.outcome.is_(None),
             Subscription.state == SubscriptionState.CONFIRMED,
-            func.coalesce(Subscription.confirmed_at, Subscription.asked_at) <= asking.made_at,
+            func.coalesce(Subscription.confirmed_at, Subscription.requested_at) <= asking.made_at,
             or_(Subscriber.paused_until.is_(None), Subscriber.paused_until <= now),
             Suppression.canonical.is_(None),
             Delivery.subscriber_id.not_in(_select_unreached(send_id, span)),

@@ -166,10 +166,10 @@ def _describe_suppression(
     elif entry is not None and entry.suppressed:
         if entry.next_try_at is not None:
             sync = ProviderSync.PENDING
-        elif entry.refused:
+        elif entry.rejection:
             sync = ProviderSync.REFUSED
         else:
-            sync, pushed_at = ProviderSync.PUSHED, entry.told_at
+            sync, pushed_at = ProviderSync.PUSHED, entry.pushed_at
     return ListedSuppression(
         suppression, subscriber_ids.get(suppression.canonical), sync, pushed_at
     )

@@ -32,6 +32,7 @@ from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, is_suppressed
 from nif.subscriptions.tag_choices import transfer_chosen_tags
 from nif.tokens import TokenPurpose, Tokens
 
+CHANGE_LIMIT, NEW_ADDRESS_LIMIT = "address_change", "address_change.to"
 CONFIRM_CHANGE_WITHIN = timedelta(days=7)
 REQUESTS_A_DAY = 3
 MAILS_PER_NEW_ADDRESS_A_MONTH = 3
@@ -59,13 +60,13 @@ def request_address_change(
     if find_exceeded_limit(
         session, to.canonical, where.network, now=now
     ) or not limits.allow_attempt(
-        session, "move", str(subscriber.id), most=REQUESTS_A_DAY, per=DAY, now=now
+        session, CHANGE_LIMIT, str(subscriber.id), most=REQUESTS_A_DAY, per=DAY, now=now
     ):
         return False, None
     is_told = not is_suppressed(session, subscriber.canonical)
     if not _may_be_mailed(session, to.canonical, now):
         return is_told, None
-    new = {"address": to.written, "canonical": to.canonical, "asked_at": now}
+    new = {"address": to.written, "canonical": to.canonical, "requested_at": now}
     session.execute(
         conflict_aware_insert(session, AddressChange)
         .values(subscriber_id=subscriber.id, **new)
@@ -80,7 +81,12 @@ def _may_be_mailed(session: Session, canonical: str, now: datetime) -> bool:
     if is_suppressed(session, canonical) or session.get(SignupRefusal, canonical) is not None:
         return False
     return limits.allow_attempt(
-        session, "move.to", canonical, most=MAILS_PER_NEW_ADDRESS_A_MONTH, per=MONTH, now=now
+        session,
+        NEW_ADDRESS_LIMIT,
+        canonical,
+        most=MAILS_PER_NEW_ADDRESS_A_MONTH,
+        per=MONTH,
+        now=now,
     ) and allow_mail(session, canonical, now=now)
 
 
@@ -92,7 +98,7 @@ def cancel_address_change(session: Session, subscriber: Subscriber) -> None:
 
 def address_change_token(change: AddressChange, tokens: Tokens) -> str:
     """What the link in the mail to the new address carries: good for this asking only."""
-    asked = int(change.asked_at.timestamp())
+    asked = int(change.requested_at.timestamp())
     return tokens.make(TokenPurpose.ADDRESS, change.subscriber_id, asked)
 
 
@@ -109,7 +115,7 @@ def get_address_change(
         raise NotFound(SUBSCRIBER_GONE)
     change = session.get(AddressChange, subscriber_id)
     too_old = now - datetime.fromtimestamp(asked, UTC) > CONFIRM_CHANGE_WITHIN
-    if too_old or change is None or int(change.asked_at.timestamp()) != asked:
+    if too_old or change is None or int(change.requested_at.timestamp()) != asked:
         raise Expired(STALE_LINK)
     if is_suppressed(session, change.canonical):
         raise Expired(STALE_LINK)
@@ -161,9 +167,9 @@ def _merge_subscriber(
         own = mine.get(theirs.list_id)
         values = {
             "state": theirs.state,
-            "asked_at": theirs.asked_at,
+            "requested_at": theirs.requested_at,
             "confirmed_at": theirs.confirmed_at,
-            "left_at": theirs.left_at,
+            "unsubscribed_at": theirs.unsubscribed_at,
         }
         list_id = theirs.list_id
         session.delete(theirs)
@@ -174,7 +180,7 @@ def _merge_subscriber(
             change_state_without_statistics(session, own, None)
         elif theirs.state is SubscriptionState.CONFIRMED is not own.state:
             change_state_without_statistics(session, own, SubscriptionState.CONFIRMED)
-            own.confirmed_at, own.left_at = theirs.confirmed_at, None
+            own.confirmed_at, own.unsubscribed_at = theirs.confirmed_at, None
         elif theirs.state is SubscriptionState.CONFIRMED:
             record_list_metrics(session, list_id, {ListMetric.REMOVED: 1}, now=now)
     session.flush()

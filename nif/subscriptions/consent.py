@@ -111,6 +111,6 @@ def find_request_source(session: Session, subscription: Subscription) -> str | N
     asked = select(Consent.source).where(
         Consent.subscriber_id == subscription.subscriber_id,
         Consent.list_id == subscription.list_id,
-        Consent.action == ConsentAction.ASKED,
+        Consent.action == ConsentAction.REQUESTED,
     )
     return session.scalar(asked.order_by(Consent.id.desc()).limit(1))

@@ -1,6 +1,6 @@
-"""Asking to join a list, and confirming that it was really oneself who asked.
+"""Double opt-in: a request to subscribe, and its confirmation by the link in a mail.
 
-What else a link in a confirmation mail is good for: whatever the same address asked for.
+The confirmation proves that the person who typed the address also reads it.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ CONFIRM_WITHIN = timedelta(days=7)
 
 
 class AddressMailLimit(StrEnum):
-    """Of what an address has had its share: of a day's mail, or of a month's confirmations."""
+    """The limits of mail to one address: all mail in a day, confirmations in a month."""
 
     DAY = "day"
     MONTH = "month"
@@ -44,117 +44,146 @@ class AddressMailLimit(StrEnum):
 
 @dataclass(frozen=True)
 class SubscriptionRequestResult:
-    """What became of a wish to join.
+    """What a subscription request led to. Pages never show the difference; only a mail may.
 
-    `pending` is who must confirm, or None where nothing should be mailed; `known` says that the
-    address is on the list already. `joined` waits for a link that is out already, and `over` says
-    that a mail would be one too many. The page never shows the difference, only a mail may.
+    `pending`: a subscription for which a confirmation mail is due. `already_subscribed`: the
+    subscriber, who is on the list and may be mailed so. `added`: a subscription that an earlier
+    confirmation mail will confirm, so that none is due. `exceeded`: the limit that allows no mail
+    now. All are None where nothing may be mailed at all.
     """
 
-    pending: Subscription | None
-    known: Subscriber | None = None
-    joined: Subscription | None = None
-    over: AddressMailLimit | None = None
+    pending: Subscription | None = None
+    already_subscribed: Subscriber | None = None
+    added: Subscription | None = None
+    exceeded: AddressMailLimit | None = None
 
 
 def request_subscription(
     session: Session,
     mailing_list: MailingList,
     address: EmailAddress,
-    where: ConsentContext,
+    context: ConsentContext,
     *,
     now: datetime,
-    let_through: bool = False,
+    approved: bool = False,
 ) -> SubscriptionRequestResult:
-    """Note that an address would like to join a list, and say which mail that calls for.
+    """Record that an address asks for a list, and return which mail that calls for.
 
-    One mail a day goes to an address, and three confirmations in thirty days unless a person let
-    the wish through. A second list within the day joins what is pending: the link that is out
-    offers it too. Addresses that bounced, complained or said that it was not them are not mailed,
-    and nobody joins a list that is archived.
+    An address gets one mail a day, and three confirmations in thirty days unless a person approved
+    the request. A request for a second list on the same day is added to the pending one: the
+    confirmation page of the link that is already sent offers both. Addresses that bounced,
+    complained, were erased, or refused sign-ups are not mailed. An archived list accepts nobody.
     """
     if mailing_list.archived_at is not None or not _may_be_asked(session, address):
-        return SubscriptionRequestResult(None)
+        return SubscriptionRequestResult()
     if not allow_mail(session, address.canonical, now=now):
-        return _request_without_mail(session, mailing_list, address, where, now)
-    if not (allow_confirmation(session, address.canonical, now=now) or let_through):
-        return SubscriptionRequestResult(None, over=AddressMailLimit.MONTH)
+        return _request_without_mail(session, mailing_list, address, context, now)
+    if not (allow_confirmation(session, address.canonical, now=now) or approved):
+        return SubscriptionRequestResult(exceeded=AddressMailLimit.MONTH)
     subscriber = _get_or_create_subscriber(session, address, now)
     subscription = _get_or_create_subscription(session, subscriber, mailing_list, now)
     if subscription.state is SubscriptionState.CONFIRMED:
-        return SubscriptionRequestResult(None, known=subscriber)
-    _set_pending(session, subscription, where, now)
-    return SubscriptionRequestResult(subscription)
+        return SubscriptionRequestResult(already_subscribed=subscriber)
+    _set_pending(session, subscription, context, now)
+    return SubscriptionRequestResult(pending=subscription)
 
 
 def confirmation_key(subscriber_id: int, list_id: int) -> int:
-    """Whom and what a confirmation is about, as one number."""
+    """The subscriber and the list of a confirmation, as one number."""
     return subscriber_id << 20 | list_id
 
 
 def confirmation_token(subscription: Subscription, tokens: Tokens) -> str:
-    """What the link in the confirmation mail carries: good for this asking only."""
+    """The token of the confirmation link. It is valid for this request only, not for later ones."""
     return tokens.make(
         TokenPurpose.CONFIRM,
         confirmation_key(subscription.subscriber_id, subscription.list_id),
-        int(subscription.asked_at.timestamp()),
+        int(subscription.requested_at.timestamp()),
     )
 
 
 def get_subscription_to_confirm(
     session: Session, token: str, tokens: Tokens, *, now: datetime
 ) -> Subscription:
-    """The subscription that a confirmation link is about, whatever its state.
+    """The pending or confirmed subscription of a confirmation link, locked.
 
-    Raises NotFound for a token that we never gave out, Expired for one that is too old, was
-    replaced by a newer one, or belongs to a subscription that was left since.
+    Raises NotFound for a token that NIF did not issue and for an erased subscriber; Expired for one
+    that is older than 7 days, was replaced by a newer one, or whose subscription has ended since.
     """
-    who, asked = tokens.open(TokenPurpose.CONFIRM, token)
-    key = {"subscriber_id": who >> 20, "list_id": who & 0xFFFFF}
-    subscription = session.get(Subscription, key, with_for_update={"of": Subscription})
+    key, requested_at = tokens.open(TokenPurpose.CONFIRM, token)
+    subscription = session.get(
+        Subscription,
+        {"subscriber_id": key >> 20, "list_id": key & 0xFFFFF},
+        with_for_update={"of": Subscription},
+    )
     if subscription is None:
         raise NotFound(SUBSCRIBER_GONE)
     if subscription.state is SubscriptionState.CONFIRMED:
         return subscription
-    same = int(subscription.asked_at.timestamp()) == asked
-    too_old = now - datetime.fromtimestamp(asked, UTC) > CONFIRM_WITHIN
-    if too_old or not same or subscription.state is SubscriptionState.LEFT:
+    is_newest = int(subscription.requested_at.timestamp()) == requested_at
+    is_too_old = now - datetime.fromtimestamp(requested_at, UTC) > CONFIRM_WITHIN
+    has_ended = subscription.state is SubscriptionState.UNSUBSCRIBED
+    if is_too_old or not is_newest or has_ended:
         raise Expired("This link is too old, or a newer one has replaced it.")
     return subscription
 
 
 def confirm_subscription(
-    session: Session, token: str, tokens: Tokens, where: ConsentContext, *, now: datetime
+    session: Session, token: str, tokens: Tokens, context: ConsentContext, *, now: datetime
 ) -> Subscription:
-    """Turn a pending subscription into a confirmed one, and write down the consent.
+    """Confirm a pending subscription and record the consent.
 
-    A token works once and for 7 days. Confirming twice is no error: the reader who presses the
-    button again is told that they are subscribed.
-
-    Raises NotFound for a token that we never gave out, Expired for one that is too old.
+    A token works once and for 7 days. Confirming twice is no error: a reader who presses the button
+    again is told that they are subscribed. Raises as `get_subscription_to_confirm` does.
     """
     subscription = get_subscription_to_confirm(session, token, tokens, now=now)
     if subscription.state is SubscriptionState.PENDING:
-        activate_subscription(session, subscription, where, now=now)
+        activate_subscription(session, subscription, context, now=now)
     return subscription
 
 
-def activate_subscription(
-    session: Session, subscription: Subscription, where: ConsentContext, *, now: datetime
-) -> None:
-    """Confirm a subscription whose owner has just proved to hold the address.
+def list_other_requests(
+    session: Session, subscription: Subscription, *, now: datetime
+) -> Sequence[Subscription]:
+    """The other pending subscriptions of the same address, except on archived lists.
 
-    Who had chosen topics once and joins anew joins all of it.
+    A confirmation link proves that its reader owns the address, so it may confirm these too, for as
+    long as it is valid itself.
     """
-    source = find_request_source(session, subscription) or where.source
+    since = now - CONFIRM_WITHIN
+    if subscription.requested_at < since:
+        return []
+    return session.scalars(
+        select(Subscription)
+        .join(MailingList, MailingList.id == Subscription.list_id)
+        .where(
+            MailingList.archived_at.is_(None),
+            Subscription.subscriber_id == subscription.subscriber_id,
+            Subscription.list_id != subscription.list_id,
+            Subscription.state == SubscriptionState.PENDING,
+            Subscription.requested_at >= since,
+        )
+        .order_by(Subscription.list_id)
+    ).all()
+
+
+def activate_subscription(
+    session: Session, subscription: Subscription, context: ConsentContext, *, now: datetime
+) -> None:
+    """Confirm a subscription whose subscriber has just proved to own the address.
+
+    A pending subscription loses tags that were chosen in an earlier one: it carries everything.
+    """
+    source = find_request_source(session, subscription) or context.source
     if subscription.state is SubscriptionState.PENDING:
         clear_chosen_tags(session, subscription)
     change_subscription_state(
         session, subscription, SubscriptionState.CONFIRMED, source=source, now=now
     )
-    subscription.confirmed_at, subscription.left_at = now, None
-    record_consent(session, subscription, ConsentAction.CONFIRMED, where, now=now)
-    _lift_own_suppression(session, session.get_one(Subscriber, subscription.subscriber_id), now)
+    subscription.confirmed_at, subscription.unsubscribed_at = now, None
+    record_consent(session, subscription, ConsentAction.CONFIRMED, context, now=now)
+    subscriber = session.get_one(Subscriber, subscription.subscriber_id)
+    _lift_own_suppression(session, subscriber, now)
 
 
 def _may_be_asked(session: Session, address: EmailAddress) -> bool:
@@ -172,40 +201,42 @@ def _request_without_mail(
     session: Session,
     mailing_list: MailingList,
     address: EmailAddress,
-    where: ConsentContext,
+    context: ConsentContext,
     now: datetime,
 ) -> SubscriptionRequestResult:
-    """What becomes of a wish for which no mail may go out today."""
-    mine = select(Subscription).join(Subscriber).where(Subscriber.canonical == address.canonical)
-    known = {one.list_id: one for one in session.scalars(mine)}
-    here = known.get(mailing_list.id)
-    if here is not None and here.state is SubscriptionState.CONFIRMED:
-        return SubscriptionRequestResult(None)
-    out = [one for one in known.values() if _is_pending(one, since=now - DAY)]
-    if not out:
-        return SubscriptionRequestResult(None, over=AddressMailLimit.DAY)
-    if here is not None and _is_pending(here, since=now - CONFIRM_WITHIN):
-        return SubscriptionRequestResult(None)
-    subscription = _get_or_create_subscription(session, out[0].subscriber, mailing_list, now)
-    _set_pending(session, subscription, where, now)
-    return SubscriptionRequestResult(None, joined=subscription)
+    """Handle a request from an address that may get no more mail today."""
+    is_theirs = Subscriber.canonical == address.canonical
+    theirs = select(Subscription).join(Subscriber).where(is_theirs)
+    by_list = {known.list_id: known for known in session.scalars(theirs)}
+    known = by_list.get(mailing_list.id)
+    if known is not None and known.state is SubscriptionState.CONFIRMED:
+        return SubscriptionRequestResult()
+    mailed_today = [one for one in by_list.values() if _is_pending(one, since=now - DAY)]
+    if not mailed_today:
+        return SubscriptionRequestResult(exceeded=AddressMailLimit.DAY)
+    if known is not None and _is_pending(known, since=now - CONFIRM_WITHIN):
+        return SubscriptionRequestResult()
+    subscriber = mailed_today[0].subscriber
+    subscription = _get_or_create_subscription(session, subscriber, mailing_list, now)
+    _set_pending(session, subscription, context, now)
+    return SubscriptionRequestResult(added=subscription)
 
 
 def _is_pending(subscription: Subscription, *, since: datetime) -> bool:
-    return subscription.state is SubscriptionState.PENDING and subscription.asked_at > since
+    return subscription.state is SubscriptionState.PENDING and subscription.requested_at > since
 
 
 def _set_pending(
-    session: Session, subscription: Subscription, where: ConsentContext, now: datetime
+    session: Session, subscription: Subscription, context: ConsentContext, now: datetime
 ) -> None:
-    subscription.asked_at = now
-    if subscription.state is SubscriptionState.LEFT:
+    subscription.requested_at = now
+    if subscription.state is SubscriptionState.UNSUBSCRIBED:
         change_subscription_state(
-            session, subscription, SubscriptionState.PENDING, source=where.source, now=now
+            session, subscription, SubscriptionState.PENDING, source=context.source, now=now
         )
         subscription.confirmed_at = None
-    record_list_metrics(session, subscription.list_id, {ListMetric.ASKED: 1}, now=now)
-    record_consent(session, subscription, ConsentAction.ASKED, where, now=now)
+    record_list_metrics(session, subscription.list_id, {ListMetric.REQUESTED: 1}, now=now)
+    record_consent(session, subscription, ConsentAction.REQUESTED, context, now=now)
 
 
 def _get_or_create_subscriber(session: Session, address: EmailAddress, now: datetime) -> Subscriber:
@@ -222,27 +253,27 @@ def _get_or_create_subscriber(session: Session, address: EmailAddress, now: date
 def _get_or_create_subscription(
     session: Session, subscriber: Subscriber, mailing_list: MailingList, now: datetime
 ) -> Subscription:
-    """The subscription, made where there was none: pending, and counted."""
-    made = session.scalar(
+    """The subscription, locked. A new one is pending and counted."""
+    created_id = session.scalar(
         conflict_aware_insert(session, Subscription)
         .values(
             subscriber_id=subscriber.id,
             list_id=mailing_list.id,
             state=SubscriptionState.PENDING,
-            asked_at=now,
+            requested_at=now,
         )
         .on_conflict_do_nothing()
         .returning(Subscription.subscriber_id)
     )
     key = {"subscriber_id": subscriber.id, "list_id": mailing_list.id}
     subscription = session.get_one(Subscription, key, with_for_update={"of": Subscription})
-    if made is not None:
+    if created_id is not None:
         change_subscription_state(session, subscription, None, source="", now=now)
     return subscription
 
 
 def _lift_own_suppression(session: Session, subscriber: Subscriber, now: datetime) -> None:
-    """A fresh confirmation ends what was the reader's own wish, and no other suppression."""
+    """Lift what the subscriber themselves had asked for, and no other suppression."""
     session.execute(delete(SignupRefusal).where(SignupRefusal.canonical == subscriber.canonical))
     lift_suppressions(
         session,
@@ -250,28 +281,3 @@ def _lift_own_suppression(session: Session, subscriber: Subscriber, now: datetim
         Suppression.reason == SuppressionReason.UNSUBSCRIBED,
         now=now,
     )
-
-
-def list_other_requests(
-    session: Session, subscription: Subscription, *, now: datetime
-) -> Sequence[Subscription]:
-    """What else the same address asked for and has not confirmed yet.
-
-    A link proves who reads there, so it is good for these as long as it is for its own. What was
-    archived since is not among them.
-    """
-    since = now - CONFIRM_WITHIN
-    if subscription.asked_at < since:
-        return []
-    return session.scalars(
-        select(Subscription)
-        .join(MailingList, MailingList.id == Subscription.list_id)
-        .where(
-            MailingList.archived_at.is_(None),
-            Subscription.subscriber_id == subscription.subscriber_id,
-            Subscription.list_id != subscription.list_id,
-            Subscription.state == SubscriptionState.PENDING,
-            Subscription.asked_at >= since,
-        )
-        .order_by(Subscription.list_id)
-    ).all()

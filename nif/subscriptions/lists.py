@@ -171,7 +171,7 @@ MAX_TAGS = 50
 class ListSettings:
     """What a list is founded with. `schedule` is read by the editions, `zone` names its clock.
 
-    `topics` are slugs of tags. Without a sender name, a language, topics: the house's name and
+    `tags` are slugs of tags. Without a sender name, a language, tags: the house's name and
     language, all stories.
     """
 
@@ -184,7 +184,7 @@ class ListSettings:
     sender_name: str = ""
     language: str = ""
     is_shown: bool = True
-    topics: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def create_list(session: Session, charter: ListSettings, *, now: datetime) -> MailingList:
@@ -201,7 +201,7 @@ def create_list(session: Session, charter: ListSettings, *, now: datetime) -> Ma
         raise Invalid(problems)
     if session.scalar(select(MailingList.id).where(MailingList.slug == charter.slug)):
         raise Conflict(SLUG_TAKEN.format(charter.slug))
-    values = vars(charter) | {"topics": list(charter.topics)}
+    values = vars(charter) | {"tags": list(charter.tags)}
     mailing_list = MailingList(**values, created_at=now, scheduled_at=now, news_from=now)
     session.add(mailing_list)
     session.flush()
@@ -211,24 +211,29 @@ def create_list(session: Session, charter: ListSettings, *, now: datetime) -> Ma
 def settings_of_list(mailing_list: MailingList) -> ListSettings:
     """What a list stands for now."""
     values = {name: getattr(mailing_list, name) for name in ListSettings.__dataclass_fields__}
-    return ListSettings(**values | {"topics": tuple(mailing_list.topics)})
+    return ListSettings(**values | {"tags": tuple(mailing_list.tags)})
 
 
 def update_list(
-    session: Session, mailing_list: MailingList, charter: ListSettings, *, edits: int, now: datetime
+    session: Session,
+    mailing_list: MailingList,
+    charter: ListSettings,
+    *,
+    version: int,
+    now: datetime,
 ) -> dict[str, tuple[Any, Any]]:
     """Have a list stand for something else; returns each field that changed, before and after.
 
-    `edits` is the count that the form began with. The slug never changes: addresses, forms on other
-    sites and mails hold it. A new schedule keeps no slots from before now. A list that carries more
-    than before begins with the news of one period, as a new one does.
+    `version` is the count that the form began with. The slug never changes: addresses, forms on
+    other sites and mails hold it. A new schedule keeps no slots from before now. A list that
+    carries more than before begins with the news of one period, as a new one does.
 
     Raises Invalid as `establish` does, Conflict where somebody else changed the list since.
     """
     session.refresh(mailing_list, with_for_update=True)
     if problems := list_settings_problems(charter):
         raise Invalid(problems)
-    if mailing_list.edits != edits:
+    if mailing_list.version != version:
         raise Conflict(CHANGED_MEANWHILE)
     before, after = (
         vars(settings_of_list(mailing_list)),
@@ -236,12 +241,12 @@ def update_list(
     )
     changes = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
     for name, (_, value) in changes.items():
-        setattr(mailing_list, name, list(value) if name == "topics" else value)
+        setattr(mailing_list, name, list(value) if name == "tags" else value)
     if changes:
-        mailing_list.edits += 1
+        mailing_list.version += 1
     if changes.keys() & {"schedule", "zone"}:
         mailing_list.scheduled_at = now
-    if "topics" in changes and _covers_more(*changes["topics"]):
+    if "tags" in changes and _covers_more(*changes["tags"]):
         mailing_list.news_from = now
     session.flush()
     return changes
@@ -268,8 +273,8 @@ def list_settings_problems(charter: ListSettings) -> dict[str, str]:
         problems["language"] = "Choose one of these."
     if charter.family is not None and not _SLUG_PATTERN.fullmatch(charter.family):
         problems["family"] = "A family has lower-case letters, digits and single hyphens only."
-    if len(charter.topics) > MAX_TAGS:
-        problems["topics"] = f"A list has {MAX_TAGS} topics at most. For all stories give none."
+    if len(charter.tags) > MAX_TAGS:
+        problems["tags"] = f"A list has {MAX_TAGS} tags at most. For all stories give none."
     if charter.zone not in available_timezones():
         problems["zone"] = UNKNOWN_ZONE
     return problems

@@ -1,7 +1,4 @@
-"""Mailing lists, subscribers, what joins them, and the record of every consent.
-
-The days of the house, and what is counted on each of them.
-"""
+"""Mailing lists, subscribers, subscriptions, consents, suppressions, and the counts of each day."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -17,23 +14,24 @@ from nif.database import TIME_ZONE_OPTION, Base, BigId
 class SubscriptionState(StrEnum):
     PENDING = "pending"
     CONFIRMED = "confirmed"
-    LEFT = "left"
+    UNSUBSCRIBED = "unsubscribed"
 
 
 class ConsentAction(StrEnum):
-    ASKED = "asked"
+    REQUESTED = "requested"
     CONFIRMED = "confirmed"
-    LEFT = "left"
+    UNSUBSCRIBED = "unsubscribed"
     IMPORTED = "imported"
     CHANGED = "changed"
     PAUSED = "paused"
     RESUMED = "resumed"
 
 
-READER_ACTIONS = text("action IN ('confirmed', 'left', 'changed', 'paused', 'resumed')")
-"""Of a consent: what only who reads at an address does. Anyone can ask in their name.
+READER_ACTIONS = text("action IN ('confirmed', 'unsubscribed', 'changed', 'paused', 'resumed')")
+"""The consent actions that prove somebody reads the address. A request proves nothing: anyone can
+type an address.
 
-A text, because an index holds these alone, and databases compare it with what is asked."""
+It is text because partial indexes contain it, and databases match it literally with the query."""
 
 
 class SuppressionReason(StrEnum):
@@ -46,12 +44,13 @@ class SuppressionReason(StrEnum):
 
 
 class MailingList(Base):
-    """A list that people join. Its counters are kept by the rules that change them.
+    """A list that people subscribe to. The rules that change subscriptions update its counters.
 
-    Lists of one `family` tell the same at different paces: a reader chooses one of them. `topics`
-    are the slugs of the tags that it carries, all stories where there are none; nothing that was
-    published a period before `news_from` is news for it. An empty `sender_name` or `language` is
-    the house's. `edits` counts the changes of what people set, so that two do not undo each other.
+    Lists of one `family` carry the same news at different paces; a reader chooses one of them.
+    `tags` are the slugs of the tags whose stories it carries; without any it carries all stories.
+    Stories published more than one period before `news_from` are too old for it. An empty
+    `sender_name` or `language` means the site's. `version` counts the changes of its settings, so
+    that a form that began with an older version cannot overwrite a newer one.
     """
 
     __tablename__ = "mailing_list"
@@ -67,24 +66,24 @@ class MailingList(Base):
     created_at: Mapped[datetime]
     pending_count: Mapped[int] = mapped_column(default=0)
     confirmed_count: Mapped[int] = mapped_column(default=0)
-    left_count: Mapped[int] = mapped_column(default=0)
+    unsubscribed_count: Mapped[int] = mapped_column(default=0)
     sender_name: Mapped[str] = mapped_column(default="")
     language: Mapped[str] = mapped_column(default="")
     is_shown: Mapped[bool] = mapped_column(default=True)
-    topics: Mapped[list[Any]] = mapped_column(default=list)
+    tags: Mapped[list[Any]] = mapped_column(default=list)
     news_from: Mapped[datetime]
     archived_at: Mapped[datetime | None]
-    edits: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=0)
 
 
 HAS_PAUSE = text("paused_until IS NOT NULL")
 
 
 class Subscriber(Base):
-    """A person with an address. `canonical` is what makes two spellings of it the same.
+    """A person with an address. `canonical` is the same for all spellings of the address.
 
-    Nothing is mailed before `paused_until`. Ids are never given again, on SQLite neither: links in
-    old mails and the rows of past sends hold those of people who were forgotten.
+    No mail is sent before `paused_until`. Ids are never used again, on SQLite either: links in old
+    mails and rows of past sends contain the ids of subscribers who were erased.
     """
 
     __tablename__ = "subscriber"
@@ -96,6 +95,7 @@ class Subscriber(Base):
             sqlite_where=HAS_PAUSE,
             postgresql_where=HAS_PAUSE,
         ),
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -114,18 +114,21 @@ class Subscription(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
     state: Mapped[SubscriptionState]
-    asked_at: Mapped[datetime]
+    requested_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
-    left_at: Mapped[datetime | None]
+    unsubscribed_at: Mapped[datetime | None]
 
     subscriber: Mapped[Subscriber] = relationship()
     mailing_list: Mapped[MailingList] = relationship()
 
 
 class SubscriptionTag(Base):
-    """A topic without which a reader wants no edition of a list; who has none wants every one."""
+    """A tag that a subscriber chose on a list. Without any they get every edition.
 
-    __tablename__ = "subscription_topic"
+    With some they get only editions that contain a story with one of them.
+    """
+
+    __tablename__ = "subscription_tag"
 
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(
@@ -135,9 +138,9 @@ class SubscriptionTag(Base):
 
 
 class ConsentWording(Base):
-    """The words that someone agreed to, kept for ever; `version` is a hash of them."""
+    """The words that somebody agreed to, kept for ever. `version` is a hash of them."""
 
-    __tablename__ = "wording"
+    __tablename__ = "consent_wording"
 
     version: Mapped[str] = mapped_column(primary_key=True)
     text: Mapped[str]
@@ -145,7 +148,7 @@ class ConsentWording(Base):
 
 
 class Consent(Base):
-    """One change of someone's mind, with all that proves it (GDPR Art. 7(1)). Only appended.
+    """One entry of the consent journal, with its evidence (GDPR Art. 7(1)). Append-only.
 
     It has no foreign keys: see docs/decisions/0018.
     """
@@ -154,7 +157,7 @@ class Consent(Base):
     __table_args__ = (
         Index(None, "source", "subscriber_id"),
         Index(
-            *("ix_consent_own", "at", "subscriber_id"),
+            *("ix_consent_reader_action", "at", "subscriber_id"),
             sqlite_where=READER_ACTIONS,
             postgresql_where=READER_ACTIONS,
         ),
@@ -171,34 +174,25 @@ class Consent(Base):
 
 
 class AddressChange(Base):
-    """A reader's wish to be mailed at another address, until it is confirmed from there."""
+    """A subscriber's request to be mailed at another address, until it is confirmed from there."""
 
     __tablename__ = "address_change"
 
     subscriber_id: Mapped[int] = mapped_column(ForeignKey(Subscriber.id), primary_key=True)
     address: Mapped[str]
     canonical: Mapped[str]
-    asked_at: Mapped[datetime] = mapped_column(index=True)
-
-
-class RetentionRun(Base):
-    """How many rows of a kind were let go on a day, because their time was over."""
-
-    __tablename__ = "lapse"
-
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    day: Mapped[date] = mapped_column(Date, primary_key=True)
-    count: Mapped[int]
+    requested_at: Mapped[datetime] = mapped_column(index=True)
 
 
 NOT_ERASED = text("reason != 'erased'")
-"""Of a suppression: an address, and not a hash. A text, for the same reason as OWN_ACTS."""
+"""The suppressions that hold an address and not a hash. Text, for the reason that READER_ACTIONS
+gives."""
 
 
 class Suppression(Base):
-    """An address that is never to be mailed again, on any list, and why.
+    """An address that no list may mail again, and the reason.
 
-    Of who was erased nothing is kept but a keyed hash, in the place of the address.
+    For an erased person it holds a keyed hash in place of the address.
     """
 
     __tablename__ = "suppression"
@@ -209,9 +203,9 @@ class Suppression(Base):
             postgresql_where=NOT_ERASED,
         ),
         Index(None, "reason", "at", "canonical"),
-        # Whatever the language of the database is: it finds addresses by how they begin.
+        # text_pattern_ops serves searches by prefix whatever the database's collation is.
         Index(
-            *("ix_suppression_beginning", "canonical"),
+            *("ix_suppression_prefix", "canonical"),
             sqlite_where=NOT_ERASED,
             postgresql_where=NOT_ERASED,
             postgresql_ops={"canonical": "text_pattern_ops"},
@@ -224,46 +218,46 @@ class Suppression(Base):
     at: Mapped[datetime]
 
 
-class SignupRefusal(Base):
-    """Who reads at an address says that they did not ask: nobody's sign-up is mailed there again.
+class SuppressionCountChange(Base):
+    """A change of the number of suppressions for one reason; their sum is the current number.
 
-    What they are subscribed to goes on.
+    The worker compacts them now and then. One row per reason would make all transactions that
+    suppress an address wait for each other.
     """
 
-    __tablename__ = "sign_up_refusal"
+    __tablename__ = "suppression_count_change"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    reason: Mapped[SuppressionReason]
+    change: Mapped[int]
+
+
+class SignupRefusal(Base):
+    """The owner of an address said that they did not sign up: no sign-up is mailed there again.
+
+    Their confirmed subscriptions continue.
+    """
+
+    __tablename__ = "signup_refusal"
 
     canonical: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]
 
 
-class SuppressionCountChange(Base):
-    """By how many suppressions of a reason there were more, or fewer, after some change.
-
-    What they add up to is how many there are; the worker adds them up now and then. A single row
-    for each reason would have everyone wait for everyone.
-    """
-
-    __tablename__ = "suppression_step"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    reason: Mapped[SuppressionReason]
-    step: Mapped[int]
-
-
 class ListMetric(StrEnum):
-    """What happens on a list, as its days count it.
+    """What is counted for each list and day.
 
-    JOINED and LEFT are the deeds of readers, IMPORTED and REMOVED those of the house: by a file, by
-    undoing one, or because two addresses were one person's. ERASED are those who were forgotten
-    while they were on it. So what is confirmed on a list is JOINED and IMPORTED less LEFT, REMOVED
-    and ERASED, of all its days. The others are asked for, or reported by the provider, and move
-    nobody.
+    The confirmed subscriptions of a list are the sum over all days of SUBSCRIBED and IMPORTED, less
+    UNSUBSCRIBED, REMOVED and ERASED. Subscribers cause SUBSCRIBED and UNSUBSCRIBED; NIF causes
+    IMPORTED (a file) and REMOVED (an import undone, two addresses of one person merged); ERASED are
+    people who were erased while they were subscribed. The other metrics change no subscription:
+    REQUESTED are sign-ups, the rest are reports of the mail provider.
     """
 
-    ASKED = "asked"
-    JOINED = "joined"
+    REQUESTED = "requested"
+    SUBSCRIBED = "subscribed"
     IMPORTED = "imported"
-    LEFT = "left"
+    UNSUBSCRIBED = "unsubscribed"
     REMOVED = "removed"
     ERASED = "erased"
     DELIVERED = "delivered"
@@ -272,31 +266,31 @@ class ListMetric(StrEnum):
 
 
 class DailyListCount(Base):
-    """How often something happened on a list on a day of the house's clock. No person is in it."""
+    """A metric of a list on a day in the site's time zone. It contains no personal data."""
 
-    __tablename__ = "day_count"
+    __tablename__ = "daily_list_count"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
-    what: Mapped[ListMetric] = mapped_column(primary_key=True)
+    metric: Mapped[ListMetric] = mapped_column(primary_key=True)
     count: Mapped[int]
 
 
 class DailySourceCount(Base):
-    """The same by where it came from, for joining and leaving: a page, a file, the provider."""
+    """A metric of a list on a day by source: a page, a file, the mail provider."""
 
-    __tablename__ = "source_count"
+    __tablename__ = "daily_source_count"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
-    what: Mapped[ListMetric] = mapped_column(primary_key=True)
+    metric: Mapped[ListMetric] = mapped_column(primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     source: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int]
 
 
 def day_in_site_zone(session: Session, moment: datetime) -> date:
-    """The day on which something happened, by the clock of the house."""
+    """The day of a moment, in the site's time zone."""
     zone = session.get_bind().get_execution_options().get(TIME_ZONE_OPTION, "UTC")
     return moment.astimezone(ZoneInfo(zone)).date()

@@ -153,7 +153,7 @@ def _create_pending_subscription(
         subscriber_id=subscriber.id,
         list_id=mailing_list.id,
         state=SubscriptionState.PENDING,
-        asked_at=now,
+        requested_at=now,
     )
     session.add(subscription)
     session.flush()

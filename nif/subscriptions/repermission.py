@@ -44,10 +44,11 @@ def may_keep_subscription(session: Session, subscription: Subscription, *, now: 
     """Is this somebody who is on the list, or whom we let go for want of an answer?"""
     if subscription.state is SubscriptionState.CONFIRMED:
         return True
-    left_at = subscription.left_at
-    if subscription.state is not SubscriptionState.LEFT or left_at is None:
+    unsubscribed_at = subscription.unsubscribed_at
+    if subscription.state is not SubscriptionState.UNSUBSCRIBED or unsubscribed_at is None:
         return False
-    return now - left_at <= LATE_ANSWER_WITHIN and _was_unsubscribed_by_us(session, subscription)
+    is_in_time = now - unsubscribed_at <= LATE_ANSWER_WITHIN
+    return is_in_time and _was_unsubscribed_by_us(session, subscription)
 
 
 def keep_subscription(
@@ -59,7 +60,7 @@ def keep_subscription(
     """
     if not may_keep_subscription(session, subscription, now=now):
         raise Expired("You have left this newsletter. To have it again, subscribe again.")
-    if subscription.state is SubscriptionState.LEFT:
+    if subscription.state is SubscriptionState.UNSUBSCRIBED:
         activate_subscription(session, subscription, where, now=now)
     else:
         record_consent(session, subscription, ConsentAction.CONFIRMED, where, now=now)
@@ -72,7 +73,7 @@ def _was_unsubscribed_by_us(session: Session, subscription: Subscription) -> boo
         .where(
             Consent.subscriber_id == subscription.subscriber_id,
             Consent.list_id == subscription.list_id,
-            Consent.action == ConsentAction.LEFT,
+            Consent.action == ConsentAction.UNSUBSCRIBED,
         )
         .order_by(Consent.id.desc())
         .limit(1)

@@ -1,8 +1,8 @@
-"""The one budget for mail to addresses that somebody typed, whichever door it was typed at.
+"""How much mail the public forms may cause to addresses that somebody typed.
 
-Whoever types an address into a form is not always who reads there. So what a door takes in counts
-for the network, the domain and the house that it came from and would go to, and what is mailed
-counts for the address: one mail a day, whatever was asked for and however often.
+The person who types an address does not always own it. So all forms share these limits: sign-ups
+are counted by network, by domain and for the whole site; mails are counted by address, one a day
+whatever was asked for and however often.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ MONTH = 30 * DAY
 
 MAILS_PER_ADDRESS_A_DAY = 1
 CONFIRMATIONS_PER_ADDRESS_A_MONTH = 3
-"""Confirmations; who confirms none of them is not asked a fourth time."""
+"""An address whose owner confirms none of them gets no fourth."""
 
 SIGNUPS_PER_NETWORK_AN_HOUR = 20
 SIGNUPS_PER_WIDER_NETWORK_AN_HOUR = 200
@@ -34,63 +34,66 @@ MAILBOX_PROVIDERS = frozenset(
         *("t-online.de", "orange.fr", "free.fr", "btinternet.com", "fastmail.com", "mail.com"),
     }
 )
-"""Where so many people have their mail that no share of sign-ups is unusual: the house's ceiling
-holds for these."""
+"""Domains with so many users that any share of the sign-ups is normal. The limit by domain does not
+apply to them; the limit of the site does."""
+
+MAIL_LIMIT, CONFIRMATION_LIMIT = "mail.day", "confirmation.month"
 
 
 class SignupLimit(StrEnum):
-    """What so much came from, or would go to, that no more of it is mailed for now."""
+    """The limits of sign-ups in an hour."""
 
     NETWORK = "network"
-    SURROUNDINGS = "surroundings"
+    WIDER_NETWORK = "wider_network"
     DOMAIN = "domain"
-    HOUSE = "house"
+    SITE = "site"
 
 
 def find_exceeded_limit(
     session: Session, canonical: str, network: str, *, now: datetime
 ) -> SignupLimit | None:
-    """Count one more wish at a door, and say which ceiling it is beyond; None for none.
+    """Count one more sign-up and return the limit that it exceeds, if any.
 
-    `network` is a /24 or /48, as limits.network_of gives it. What is beyond one ceiling does not
-    count for the next, so that one network cannot use up the house's.
+    `network` is a /24 or /48, as limits.network_of returns it. A sign-up that exceeds one limit is
+    not counted for the following ones, so that one network cannot use up the limit of the site.
     """
     domain = canonical.rpartition("@")[2]
-    counted = [
+    checked = [
         (SignupLimit.NETWORK, network, SIGNUPS_PER_NETWORK_AN_HOUR),
         (
-            SignupLimit.SURROUNDINGS,
+            SignupLimit.WIDER_NETWORK,
             limits.wider_network_of(network),
             SIGNUPS_PER_WIDER_NETWORK_AN_HOUR,
         ),
         (SignupLimit.DOMAIN, domain, SIGNUPS_PER_DOMAIN_AN_HOUR),
-        (SignupLimit.HOUSE, "", SIGNUPS_PER_SITE_AN_HOUR),
+        (SignupLimit.SITE, "", SIGNUPS_PER_SITE_AN_HOUR),
     ]
-    for what, who, most in counted:
-        if what is SignupLimit.DOMAIN and domain in MAILBOX_PROVIDERS:
+    for limit, key, most in checked:
+        if limit is SignupLimit.DOMAIN and domain in MAILBOX_PROVIDERS:
             continue
-        if not limits.allow_attempt(session, f"door.{what}", who, most=most, per=HOUR, now=now):
-            return what
+        if not limits.allow_attempt(session, f"signup.{limit}", key, most=most, per=HOUR, now=now):
+            return limit
     return None
 
 
 def allow_mail(session: Session, canonical: str, *, now: datetime) -> bool:
-    """Count a mail to an address that somebody typed; False where it had one within the day."""
+    """Count a mail to an address that somebody typed; False where it had one within a day."""
     return limits.allow_attempt(
-        session, "door.day", canonical, most=MAILS_PER_ADDRESS_A_DAY, per=DAY, now=now
+        session, MAIL_LIMIT, canonical, most=MAILS_PER_ADDRESS_A_DAY, per=DAY, now=now
     )
 
 
 def allow_confirmation(session: Session, canonical: str, *, now: datetime) -> bool:
-    """Count a confirmation to an address; False where it had three within thirty days."""
+    """Count a confirmation mail to an address; False where it had three within thirty days."""
+    most = CONFIRMATIONS_PER_ADDRESS_A_MONTH
     return limits.allow_attempt(
-        session, "door.month", canonical, most=CONFIRMATIONS_PER_ADDRESS_A_MONTH, per=MONTH, now=now
+        session, CONFIRMATION_LIMIT, canonical, most=most, per=MONTH, now=now
     )
 
 
 def count_repermission_mails(
     session: Session, canonicals: Collection[str], *, now: datetime
 ) -> None:
-    """Count that these are mailed the question whether they want a list, without having asked."""
-    limits.count_attempts(session, "door.day", canonicals, per=DAY, now=now)
-    limits.count_attempts(session, "door.month", canonicals, per=MONTH, now=now)
+    """Count re-permission mails, which their recipients did not ask for, against both limits."""
+    limits.count_attempts(session, MAIL_LIMIT, canonicals, per=DAY, now=now)
+    limits.count_attempts(session, CONFIRMATION_LIMIT, canonicals, per=MONTH, now=now)

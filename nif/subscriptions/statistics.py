@@ -48,8 +48,8 @@ def change_subscription_state(
     """
     told = _arrivals_and_departures(
         change_state_without_statistics(session, subscription, state),
-        ListMetric.JOINED,
-        ListMetric.LEFT,
+        ListMetric.SUBSCRIBED,
+        ListMetric.UNSUBSCRIBED,
     )
     record_list_metrics(session, subscription.list_id, told, now=now, source=source)
 
@@ -112,7 +112,7 @@ def record_list_metrics(
     record_daily_counts(session, {(list_id, day, what): count for what, count in counts.items()})
     if source is not None and counts:
         same = {"list_id": list_id, "day": day, "source": source[:MAX_SOURCE_LENGTH]}
-        rows = [{**same, "what": what, "count": counts[what]} for what in sorted(counts)]
+        rows = [{**same, "metric": what, "count": counts[what]} for what in sorted(counts)]
         _add_counts(session, DailySourceCount, rows)
 
 
@@ -122,7 +122,7 @@ def record_daily_counts(
     """Count what happened on lists and days."""
     # In one order, so that two who do this at once cannot wait for each other.
     rows = [
-        {"list_id": list_id, "day": day, "what": what, "count": count}
+        {"list_id": list_id, "day": day, "metric": what, "count": count}
         for (list_id, day, what), count in sorted(counts.items())
     ]
     if rows:
@@ -175,8 +175,8 @@ def _update_list_counters(session: Session, list_id: int, moves: Mapping[StateCh
         )
 
 
-ARRIVALS = (ListMetric.JOINED, ListMetric.IMPORTED)
-DEPARTURES = (ListMetric.LEFT, ListMetric.REMOVED, ListMetric.ERASED)
+ARRIVALS = (ListMetric.SUBSCRIBED, ListMetric.IMPORTED)
+DEPARTURES = (ListMetric.UNSUBSCRIBED, ListMetric.REMOVED, ListMetric.ERASED)
 UNREACHABLE = (ListMetric.BOUNCED, ListMetric.COMPLAINED)
 ONE_DAY = timedelta(days=1)
 
@@ -190,25 +190,25 @@ class GrowthPeriod:
     counts: Mapping[ListMetric, int]
     confirmed: int
 
-    def of(self, *what: ListMetric) -> int:
+    def total_of(self, *what: ListMetric) -> int:
         return sum(self.counts.get(one, 0) for one in what)
 
     @property
-    def came(self) -> int:
-        return self.of(*ARRIVALS)
+    def arrivals(self) -> int:
+        return self.total_of(*ARRIVALS)
 
     @property
-    def went(self) -> int:
-        return self.of(*DEPARTURES)
+    def departures(self) -> int:
+        return self.total_of(*DEPARTURES)
 
     @property
-    def out_of_reach(self) -> int:
+    def unreachable(self) -> int:
         """Addresses that bounced or complained. They stay on the list in name, and get nothing."""
-        return self.of(*UNREACHABLE)
+        return self.total_of(*UNREACHABLE)
 
     @property
-    def net(self) -> int:
-        return self.came - self.went
+    def net_growth(self) -> int:
+        return self.arrivals - self.departures
 
 
 def growth_by_day(
@@ -220,9 +220,9 @@ def growth_by_day(
     whatever was on record of the days before NIF counted them.
     """
     query = (
-        select(DailyListCount.day, DailyListCount.what, func.sum(DailyListCount.count))
+        select(DailyListCount.day, DailyListCount.metric, func.sum(DailyListCount.count))
         .where(DailyListCount.list_id.in_([one.id for one in lists]), DailyListCount.day >= first)
-        .group_by(DailyListCount.day, DailyListCount.what)
+        .group_by(DailyListCount.day, DailyListCount.metric)
     )
     counted: dict[date, dict[ListMetric, int]] = {}
     for day, what, count in session.execute(query):
@@ -232,7 +232,7 @@ def growth_by_day(
         day = last - n * ONE_DAY
         span = GrowthPeriod(day, day, counted.get(day, {}), confirmed)
         found.append(span)
-        confirmed = max(0, confirmed - span.net)
+        confirmed = max(0, confirmed - span.net_growth)
     return found[::-1]
 
 
@@ -268,7 +268,7 @@ def count_by_source(
         select(DailySourceCount.source, count)
         .where(
             DailySourceCount.list_id.in_([one.id for one in lists]),
-            DailySourceCount.what.in_(what),
+            DailySourceCount.metric.in_(what),
             DailySourceCount.day >= first,
         )
         .group_by(DailySourceCount.source)

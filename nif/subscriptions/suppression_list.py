@@ -26,14 +26,14 @@ from nif.tokens import hmac_states
 
 def adjust_suppression_counts(session: Session, steps: Mapping[SuppressionReason, int]) -> None:
     """Count so many more, or fewer, of each reason. Nobody waits for anybody with it."""
-    rows = [{"reason": reason, "step": step} for reason, step in sorted(steps.items()) if step]
+    rows = [{"reason": reason, "change": step} for reason, step in sorted(steps.items()) if step]
     if rows:
         session.execute(insert(SuppressionCountChange), rows)
 
 
 def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
     """How many there are of each reason, without counting them."""
-    sums = select(SuppressionCountChange.reason, func.sum(SuppressionCountChange.step))
+    sums = select(SuppressionCountChange.reason, func.sum(SuppressionCountChange.change))
     found = dict.fromkeys(SuppressionReason, 0)
     found.update((row[0], int(row[1])) for row in session.execute(sums.group_by("reason")))
     return found
@@ -42,7 +42,7 @@ def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
 def compact_suppression_counts(session: Session) -> None:
     """Put what the steps add up to in the place of the steps."""
     gone = delete(SuppressionCountChange).returning(
-        SuppressionCountChange.reason, SuppressionCountChange.step
+        SuppressionCountChange.reason, SuppressionCountChange.change
     )
     sums: Counter[SuppressionReason] = Counter()
     for reason, step in session.execute(gone):

@@ -24,28 +24,28 @@ class SuppressionOutboxEntry(Base):
     """What the provider's own list is to say of an address of ours, and whether it does.
 
     `suppressed` is what it is to say, since `changed_at`. While `next_try_at` is set it is still to
-    be told, from then on; `told_at` is when it last took it. What it lists with a date from
-    `posted_from` to `posted_until` may be our own word. `refused` is why it will not take it.
+    be told, from then on; `pushed_at` is when it last took it. What it lists with a date from
+    `posted_from` to `posted_until` may be our own word. `rejection` is why it will not take it.
     """
 
-    __tablename__ = "suppression_relay"
+    __tablename__ = "suppression_outbox"
     __table_args__ = (
         Index(
-            *("ix_suppression_relay_next_try_at", "next_try_at"),
+            *("ix_suppression_outbox_next_try_at", "next_try_at"),
             sqlite_where=IS_QUEUED,
             postgresql_where=IS_QUEUED,
         ),
-        Index(None, "suppressed", "told_at"),
+        Index(None, "suppressed", "pushed_at"),
     )
 
     canonical: Mapped[str] = mapped_column(primary_key=True)
     suppressed: Mapped[bool]
     changed_at: Mapped[datetime]
     next_try_at: Mapped[datetime | None]
-    told_at: Mapped[datetime | None]
+    pushed_at: Mapped[datetime | None]
     posted_from: Mapped[datetime | None]
     posted_until: Mapped[datetime | None]
-    refused: Mapped[str | None]
+    rejection: Mapped[str | None]
 
 
 PUSH_SIZE = 500
@@ -113,7 +113,7 @@ def queue_suppression_changes(
         "suppressed": suppressed,
         "changed_at": now,
         "next_try_at": free_at,
-        "refused": None,
+        "rejection": None,
     }
     # In one order, so that two who do this at once cannot wait for each other.
     for page in chunk_addresses(sorted(canonicals)):
@@ -152,16 +152,16 @@ def claim_suppression_push(session: Session, *, now: datetime) -> SuppressionPus
     if first is None:
         return None
     found: Sequence[SuppressionOutboxEntry] = [first]
-    if first.suppressed and first.refused is None:
+    if first.suppressed and first.rejection is None:
         alike = free.where(
-            SuppressionOutboxEntry.suppressed.is_(True), SuppressionOutboxEntry.refused.is_(None)
+            SuppressionOutboxEntry.suppressed.is_(True), SuppressionOutboxEntry.rejection.is_(None)
         )
         found = session.scalars(alike.limit(PUSH_SIZE)).all()
     until = now + PUSH_LEASE
     for one in found:
         one.next_try_at = until
         if one.suppressed:
-            is_known = one.told_at and one.posted_from and one.told_at >= one.posted_from
+            is_known = one.pushed_at and one.posted_from and one.pushed_at >= one.posted_from
             one.posted_from = now if is_known else one.posted_from or now
             one.posted_until = until
     return SuppressionPush([one.canonical for one in found], first.suppressed, until)
@@ -170,8 +170,8 @@ def claim_suppression_push(session: Session, *, now: datetime) -> SuppressionPus
 def complete_suppression_push(session: Session, load: SuppressionPush, *, now: datetime) -> None:
     """The provider took it. Who has changed meanwhile is told anew, at once."""
     same = SuppressionOutboxEntry.suppressed.is_(load.suppressed)
-    told = {"next_try_at": case((same, None), else_=now), "told_at": now}
-    refused = {"refused": case((same, None), else_=SuppressionOutboxEntry.refused)}
+    told = {"next_try_at": case((same, None), else_=now), "pushed_at": now}
+    refused = {"rejection": case((same, None), else_=SuppressionOutboxEntry.rejection)}
     _update_pushed(session, load, told | refused)
 
 
@@ -191,7 +191,7 @@ def reject_suppression_push(
         if alone
         else now
     )
-    _update_pushed(session, load, {"next_try_at": done, "refused": why})
+    _update_pushed(session, load, {"next_try_at": done, "rejection": why})
 
 
 def _update_pushed(session: Session, load: SuppressionPush, values: Mapping[str, object]) -> None:
@@ -269,7 +269,7 @@ def _explains_drop(relay: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
     """Was a mail dropped for what we told the provider, or before it had taken that back?"""
     if relay.suppressed:
         return relay.posted_from is not None and dropped_at >= relay.posted_from - CLOCK_SKEW
-    settled_at = relay.told_at if relay.next_try_at is None else None
+    settled_at = relay.pushed_at if relay.next_try_at is None else None
     return settled_at is None or dropped_at <= settled_at + CLOCK_SKEW
 
 
@@ -282,7 +282,7 @@ def delete_outbox_entry(session: Session, canonical: str) -> None:
 
 def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 5000) -> None:
     """Forget some of whom the provider took off its list long ago."""
-    over: ColumnElement[bool] = SuppressionOutboxEntry.told_at <= now - KEEP_LIFTED
+    over: ColumnElement[bool] = SuppressionOutboxEntry.pushed_at <= now - KEEP_LIFTED
     done = (
         SuppressionOutboxEntry.suppressed.is_(False),
         SuppressionOutboxEntry.next_try_at.is_(None),

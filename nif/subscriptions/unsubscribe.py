@@ -78,7 +78,7 @@ def unsubscribe_from_list(
     Who never confirmed says by it that somebody else had asked: that address is not to be asked
     again.
     """
-    if subscription.state is SubscriptionState.LEFT:
+    if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
     pending = subscription.state is SubscriptionState.PENDING
     if pending and not has_ever_confirmed(session, subscription.subscriber_id):
@@ -90,18 +90,18 @@ def unsubscribe_from_list(
             now=now,
         )
     change_subscription_state(
-        session, subscription, SubscriptionState.LEFT, source=where.source, now=now
+        session, subscription, SubscriptionState.UNSUBSCRIBED, source=where.source, now=now
     )
-    subscription.left_at = now
-    record_consent(session, subscription, ConsentAction.LEFT, where, now=now)
+    subscription.unsubscribed_at = now
+    record_consent(session, subscription, ConsentAction.UNSUBSCRIBED, where, now=now)
     return True
 
 
 def may_undo_unsubscribe(subscription: Subscription, *, now: datetime) -> bool:
     """Was this left within the hour, by somebody who had confirmed it?"""
-    left_at = subscription.left_at
+    unsubscribed_at = subscription.unsubscribed_at
     was_confirmed = subscription.confirmed_at is not None
-    return was_confirmed and left_at is not None and now - left_at <= UNDO_WITHIN
+    return was_confirmed and unsubscribed_at is not None and now - unsubscribed_at <= UNDO_WITHIN
 
 
 def undo_unsubscribe(

@@ -16,12 +16,12 @@ def test_a_list_is_founded_changed_archived_and_taken_back(database: Database, r
         a_story(session, tags=["Deals"])
 
     made = run("list", "create", *DAILY, "--hidden", "--topics", "deals", "--json").told
-    assert (made["list"], made["is_shown"], made["topics"]) == ("daily", False, ["deals"])
+    assert (made["list"], made["is_shown"], made["tags"]) == ("daily", False, ["deals"])
 
     changes = ("--title", "News", "--topics", "", "--shown", "--language", "de")
     told = run("list", "edit", "daily", *changes, "--json").told
-    assert told["changed"] == ["is_shown", "language", "title", "topics"]
-    assert (told["title"], told["topics"], told["schedule"]) == ("News", [], "daily 07:30")
+    assert told["changed"] == ["is_shown", "language", "tags", "title"]
+    assert (told["title"], told["tags"], told["schedule"]) == ("News", [], "daily 07:30")
 
     with database.transaction() as session:
         a_subscription(session, offered_lists(session)[0])

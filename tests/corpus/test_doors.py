@@ -118,7 +118,7 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/admin/lists/list-1/import/1/repermission": {"per_hour": ""},
     "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}
-    | {"what-1": "list.left", "value-1": "", "what-2": "joined.since", "value-2": ""}
+    | {"what-1": "list.unsubscribed", "value-1": "", "what-2": "joined.since", "value-2": ""}
     | {"what-3": "source.is", "value-3": "", "what-4": "suppressed.because", "value-4": ""},
     "/admin/lists/new": {"slug": "", **CHARTER},
     "/admin/lists/list-1/edit": CHARTER,

@@ -293,7 +293,7 @@ def test_the_first_digest_reaches_back_one_period(
 def test_a_list_of_topics_carries_stories_about_one_of_them(
     session: Session, services: Services
 ) -> None:
-    mailing_list = a_list(session, topics=("ai", "touring"))
+    mailing_list = a_list(session, tags=("ai", "touring"))
     about = a_story(session, at=NOON - 3 * HOUR, tags=["AI", "Deals"])
     a_story(session, at=NOON - 2 * HOUR, tags=["Deals"])
     a_story(session, at=NOON - HOUR, tags=[])
@@ -305,11 +305,11 @@ def test_a_list_of_topics_carries_stories_about_one_of_them(
 def test_a_list_that_carries_everything_again_is_not_flooded(
     session: Session, services: Services
 ) -> None:
-    mailing_list = a_list(session, topics=("ai",))
+    mailing_list = a_list(session, tags=("ai",))
     a_story(session, at=NOON - 9 * DAY, tags=["Deals"])
     fresh = a_story(session, at=NOON - HOUR, tags=["Deals"])
-    wide = replace(settings_of_list(mailing_list), topics=())
-    update_list(session, mailing_list, wide, edits=0, now=NOON)
+    wide = replace(settings_of_list(mailing_list), tags=())
+    update_list(session, mailing_list, wide, version=0, now=NOON)
 
     assert stories(session, keep(session, services, mailing_list)) == [fresh.story_id]
 

@@ -82,7 +82,7 @@ class Desk:
             found = session.get_one(MailingList, self.list_id)
             return {
                 name: count
-                for name in ("pending", "confirmed", "left")
+                for name in ("pending", "confirmed", "unsubscribed")
                 if (count := getattr(found, f"{name}_count"))
             }
 

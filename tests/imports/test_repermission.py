@@ -122,7 +122,7 @@ def test_each_is_asked_once_at_the_pace_and_what_they_press_makes_them_readers(
         asking = find_campaign_of_import(session, run.id)
         recount_campaign_answers(session, asking, now=clock())
         assert (asking.answered, asking.gone) == (1, 1)
-    assert desk.counters() == {"pending": 8, "confirmed": 1, "left": 1}
+    assert desk.counters() == {"pending": 8, "confirmed": 1, "unsubscribed": 1}
 
 
 def test_the_time_to_answer_begins_with_ones_own_mail_and_then_what_is_pending_lapses(

@@ -43,7 +43,7 @@ def test_an_export_holds_everyone_and_no_cell_that_a_spreadsheet_runs(desk, monk
         ("'+bea@example.com", "confirmed", ""),
         ("cy@example.com", "confirmed", "bounced"),
         ("dee@example.com", "pending", ""),
-        ("eve@example.com", "left", ""),
+        ("eve@example.com", "unsubscribed", ""),
     ]
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
 
@@ -55,7 +55,7 @@ def test_an_export_holds_everyone_and_no_cell_that_a_spreadsheet_runs(desk, monk
         "=ann@example.com": "confirmed",
         "+bea@example.com": "confirmed",
         "dee@example.com": "pending",
-        "eve@example.com": "left",
+        "eve@example.com": "unsubscribed",
         "other@example.com": "confirmed",
     }
 

@@ -84,7 +84,7 @@ def house(desk):
             session, a_subscription(session, daily, "left@example.com"), HERE, now=NOON
         )
         back = a_subscription(session, daily, "back@example.com", SubscriptionState.PENDING)
-        back.left_at = NOON - timedelta(days=1)
+        back.unsubscribed_at = NOON - timedelta(days=1)
         for reason in (SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED):
             suppress_address(session, f"{reason}@example.com", reason, source="x", now=NOON)
     return desk
@@ -93,7 +93,8 @@ def house(desk):
 def whole(database, run):
     """All that an import wrote, without the ids that the database gives."""
     people = (
-        "SELECT s.address, s.canonical, n.state, n.left_at IS NULL, c.action, c.source = :source "
+        "SELECT s.address, s.canonical, n.state, n.unsubscribed_at IS NULL, "
+        "c.action, c.source = :source "
         "FROM subscriber s JOIN subscription n ON n.subscriber_id = s.id "
         "LEFT JOIN consent c ON c.subscriber_id = s.id ORDER BY 1, 2, 3, 4, 5, 6"
     )
@@ -114,9 +115,9 @@ def moves(database):
         by_day, by_source = (
             dict(
                 session.execute(
-                    select(model.what, func.sum(model.count))
-                    .where(model.what.in_(house))
-                    .group_by(model.what)
+                    select(model.metric, func.sum(model.count))
+                    .where(model.metric.in_(house))
+                    .group_by(model.metric)
                 ).all()
             )
             for model in (DailyListCount, DailySourceCount)
@@ -149,10 +150,12 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
         **dict.fromkeys(
             [f"{name}@example.com" for name in ("new", "there", "asked", "reads")], "confirmed"
         ),
-        **dict.fromkeys([f"{name}@example.com" for name in ("left", "gone", "went")], "left"),
+        **dict.fromkeys(
+            [f"{name}@example.com" for name in ("left", "gone", "went")], "unsubscribed"
+        ),
         "back@example.com": "pending",
     }
-    assert house.counters() == {"confirmed": 4, "left": 3, "pending": 1}
+    assert house.counters() == {"confirmed": 4, "unsubscribed": 3, "pending": 1}
     assert run.problem_counts == {
         **{"unsubscribed": 2, "suppressed_bounced": 1, "suppressed_complained": 1, "status": 1},
         "address": 1,
@@ -169,7 +172,7 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
             .where(Subscriber.canonical == "new@example.com")
         ).one()
         assert (new.action, new.source) == (ConsentAction.IMPORTED, f"import:{run.id}")
-        assert session.scalar(text("SELECT text FROM wording")).startswith("They signed up")
+        assert session.scalar(text("SELECT text FROM consent_wording")).startswith("They signed up")
         lines = [one.line for one in reports.list_import_problems(session, run)]
         assert lines == [6, 7, 8, 9, 15, 16]
         report = "".join(reports.stream_problem_report(session, run))
@@ -337,14 +340,14 @@ def test_undoing_leaves_alone_who_was_mailed_or_did_something_since(desk, servic
             )
             unsubscribe_from_list(session, one, HERE, now=NOON + timedelta(hours=1))
             if name == "back":
-                one.state, one.asked_at = SubscriptionState.PENDING, NOON
+                one.state, one.requested_at = SubscriptionState.PENDING, NOON
                 token = confirmation_token(one, services.tokens)
                 confirm_subscription(
                     session, token, services.tokens, HERE, now=NOON + timedelta(hours=2)
                 )
     run = desk.do("undo", run.id)
     assert run.undo_counts == {"undone": 1, "kept": 2}
-    assert desk.people() == {"left@example.com": "left", "back@example.com": "confirmed"}
+    assert desk.people() == {"left@example.com": "unsubscribed", "back@example.com": "confirmed"}
 
     mailed = desk.bring_in(b"email\nmailed@example.com\n")
     with desk.database.transaction() as session:

@@ -57,7 +57,7 @@ def test_a_browser_proves_itself_and_who_has_no_script_is_held(
     assert said == []
     database = Database(house.environment["NIF_DATABASE_URL"])
     with database.reading() as session:
-        query = select(Signup.canonical, Signup.why).order_by(Signup.id)
+        query = select(Signup.canonical, Signup.hold_reason).order_by(Signup.id)
         found = [tuple(row) for row in session.execute(query)]
     database.close()
     assert found == [("script@example.org", None), ("none@example.org", HoldReason.NO_PROOF)]

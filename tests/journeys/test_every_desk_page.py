@@ -131,7 +131,11 @@ def something_everywhere(database: Database, services: Services) -> tuple[int, i
         bring_a_file(session, newsletter, services.settings.imports)
         a_busy_month(session, newsletter)
         held = SignupRequest(
-            SignupKind.JOIN, parse_address("bo@example.com"), HERE, newsletter.id, HoldReason.TRAP
+            SignupKind.SUBSCRIBE,
+            parse_address("bo@example.com"),
+            HERE,
+            newsletter.id,
+            HoldReason.HONEYPOT,
         )
         queue_signup(session, held, now=now)
         attack_mode.enable_attack_mode(session, until=now + timedelta(days=1), who="Ada", now=now)
@@ -143,8 +147,8 @@ def something_everywhere(database: Database, services: Services) -> tuple[int, i
 def a_busy_month(session: Session, newsletter: MailingList) -> None:
     """Enough of everything that all charts have something to draw."""
     counts = {
-        ListMetric.JOINED: 20,
-        ListMetric.LEFT: 3,
+        ListMetric.SUBSCRIBED: 20,
+        ListMetric.UNSUBSCRIBED: 3,
         ListMetric.BOUNCED: 90,
         ListMetric.COMPLAINED: 3,
         ListMetric.DELIVERED: 900,

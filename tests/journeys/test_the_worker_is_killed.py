@@ -105,7 +105,7 @@ def fill(session, mailing_list: MailingList) -> None:  # type: ignore[no-untyped
         [{"address": a, "canonical": a, "created_at": moment} for a in addresses],
     )
     ids = session.scalars(select(Subscriber.id)).all()
-    state = {"state": SubscriptionState.CONFIRMED, "asked_at": moment, "confirmed_at": moment}
+    state = {"state": SubscriptionState.CONFIRMED, "requested_at": moment, "confirmed_at": moment}
     session.execute(
         insert(Subscription),
         [{"subscriber_id": one, "list_id": mailing_list.id, **state} for one in ids],

@@ -73,8 +73,10 @@ def _say_everything(session, ann, list_id):
         session, session.get_one(MailingList, list_id), parse_address(ANN), FORM, now=NOON
     )
     other = a_subscription(session, session.get_one(MailingList, list_id), "cy@example.com")
-    for why in (None, HoldReason.TRAP):
-        wish = SignupRequest(SignupKind.LINK, parse_address(ANN), FORM, list_id if why else 0, why)
+    for why in (None, HoldReason.HONEYPOT):
+        wish = SignupRequest(
+            SignupKind.PREFERENCES_LINK, parse_address(ANN), FORM, list_id if why else 0, why
+        )
         queue_signup(session, wish, now=NOON)
     session.add(SignupRefusal(canonical=ANN.lower(), at=NOON))
     for who in (ANN, BEA):
@@ -104,9 +106,9 @@ def _say_everything(session, ann, list_id):
     suppress_address(
         session, ANN.lower(), SuppressionReason.BOUNCED, source="event bounce", now=NOON
     )
-    change = {"address": "new@example.com", "canonical": "new@example.com", "asked_at": NOON}
+    change = {"address": "new@example.com", "canonical": "new@example.com", "requested_at": NOON}
     session.add(AddressChange(subscriber_id=ann.id, **change))
-    wish = {"address": ANN, "canonical": ANN.lower(), "asked_at": NOON}
+    wish = {"address": ANN, "canonical": ANN.lower(), "requested_at": NOON}
     session.add(AddressChange(subscriber_id=other.subscriber_id, **wish))
     session.add(SubscriptionTag(list_id=list_id, subscriber_id=ann.id, tag="deals"))
     _was_imported(session, ann, list_id)

@@ -107,7 +107,9 @@ def test_certificates_and_counters_of_the_past_still_add_up(
     assert (after.accepted, after.faults, after.people) == (2, [], before.people)
     with database.reading() as session:
         kept = session.scalar(select(func.count()).select_from(Subscription))
-        total = MailingList.pending_count + MailingList.confirmed_count + MailingList.left_count
+        total = (
+            MailingList.pending_count + MailingList.confirmed_count + MailingList.unsubscribed_count
+        )
         assert session.scalar(select(func.sum(total))) == kept
         for one in session.scalars(select(MailingList)):
             assert confirmed_by_day(session, one) == one.confirmed_count
@@ -137,7 +139,7 @@ def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> 
         )
         link = preferences.find_mailable_subscriber(session, parse_address(ANN))
         suppress_address(session, ANN.lower(), SuppressionReason.BOUNCED, source="event", now=LATER)
-        assert (asked.pending, asked.known, link) == (None, None, None)
+        assert (asked.pending, asked.already_subscribed, link) == (None, None, None)
         assert is_suppressed(session, ANN.lower())
         assert session.get(Suppression, ANN.lower()) is None
         assert not is_suppressed(session, "somebody@example.com")

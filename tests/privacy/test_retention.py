@@ -10,6 +10,7 @@ from nif.mail.message import Message
 from nif.mail.transactional import TransactionalEmail, queue_transactional_email
 from nif.privacy import retention
 from nif.privacy.data_map import DATA_MAP
+from nif.privacy.models import RetentionRun
 from nif.privacy.retention import (
     RetentionPeriods,
     count_due_rows,
@@ -27,7 +28,6 @@ from nif.subscriptions.models import (
     Consent,
     ConsentAction,
     MailingList,
-    RetentionRun,
     Subscriber,
     Subscription,
     SubscriptionState,
@@ -93,7 +93,7 @@ def test_who_had_confirmed_once_and_asks_again_in_vain_has_left_as_before(
 ) -> None:
     with database.transaction() as session:
         one = a_subscription(session, a_list(session), state=PENDING)
-        one.asked_at = NOON
+        one.requested_at = NOON
         said = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "at": NOON}
         action = ConsentAction.CONFIRMED
         session.add(Consent(**said, action=action, source="/confirm", network="unknown"))
@@ -101,7 +101,7 @@ def test_who_had_confirmed_once_and_asks_again_in_vain_has_left_as_before(
     assert gone(database, NOON + 31 * DAY) == {"unconfirmed": 1}
     with database.reading() as session:
         kept = session.scalars(select(Subscription)).one()
-        assert (kept.state, kept.left_at) == (LEFT, NOON)
+        assert (kept.state, kept.unsubscribed_at) == (LEFT, NOON)
         assert session.scalar(select(func.count()).select_from(Consent)) == 1
 
 
@@ -130,8 +130,12 @@ def test_letters_and_changes_of_address_go_and_networks_are_shortened(database: 
         one = a_subscription(session, a_list(session))
         said = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "source": "/subscribe"}
         for network in ("192.0.2.0/24", "2001:db8:1::/48", "unknown", "198.51.100.0/24"):
-            session.add(Consent(**said, at=NOON, action=ConsentAction.ASKED, network=network))
-        change = {"address": "new@example.com", "canonical": "new@example.com", "asked_at": NOON}
+            session.add(Consent(**said, at=NOON, action=ConsentAction.REQUESTED, network=network))
+        change = {
+            "address": "new@example.com",
+            "canonical": "new@example.com",
+            "requested_at": NOON,
+        }
         session.add(AddressChange(subscriber_id=one.subscriber_id, **change))
         for _ in range(2):
             queue_transactional_email(session, "ann@example.com", MAIL, now=NOON)

@@ -67,19 +67,19 @@ class Askers(Machine):
                 asked = double_opt_in.request_subscription(
                     session, newsletter, address, where, now=self.now
                 )
-            named = asked.pending.subscriber if asked.pending else asked.known
+            named = asked.pending.subscriber if asked.pending else asked.already_subscribed
         wish = Asking(who, slug, network, self.now, named is not None)
         assert self.promises.may_answer(wish) or not wish.answered, "mailed beyond the limits"
         assert wish.answered or not self.promises.must_answer(wish), "a wish was lost"
         self.promises.wishes.append(wish)
-        if asked.joined is not None:
-            assert asked.joined.list_id == self.ids[slug], "the wrong list"
+        if asked.added is not None:
+            assert asked.added.list_id == self.ids[slug], "the wrong list"
             assert before != "confirmed", "who is on it has nothing to confirm"
             self.promises.say((who, slug), "asked")
         if named is None:
             return None
         assert named.canonical == who, "somebody else is mailed"
-        is_on = (asked.pending is None, asked.known is not None)
+        is_on = (asked.pending is None, asked.already_subscribed is not None)
         assert is_on == (before == "confirmed",) * 2, "the wrong mail"
         self.promises.spelled.setdefault(who, address.written)
         if asked.pending is None:

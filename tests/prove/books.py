@@ -12,7 +12,7 @@ from nif.subscriptions.models import Consent, MailingList, Subscriber, Subscript
 from nif.subscriptions.suppression_list import ERASED_HASH_PREFIX
 from tests.prove.promises import GRAVER, OWN_WISH, Key, Promises
 
-STATES = ("pending", "confirmed", "left")
+STATES = ("pending", "confirmed", "unsubscribed")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def read_books(session: Session) -> Books:
     return Books(
         states={key(one): one.state.value for one in session.scalars(select(Subscription))},
         counters={
-            one.slug: (one.pending_count, one.confirmed_count, one.left_count)
+            one.slug: (one.pending_count, one.confirmed_count, one.unsubscribed_count)
             for one in lists.values()
         },
         consents=[

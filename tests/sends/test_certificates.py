@@ -132,7 +132,7 @@ def of_every_fate(database: Database, courier: DeliveryContext, mailer: FakeMail
     with database.transaction() as session:
         suppress_address(session, who[2], SuppressionReason.BOUNCED, source="test", now=NOON)
         gone = text(
-            "UPDATE subscription SET state = 'left' WHERE subscriber_id = "
+            "UPDATE subscription SET state = 'unsubscribed' WHERE subscriber_id = "
             "(SELECT id FROM subscriber WHERE address = :who)"
         )
         session.execute(gone, {"who": who[3]})

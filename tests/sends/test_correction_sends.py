@@ -228,7 +228,7 @@ def test_whoever_was_certainly_not_mailed_or_is_no_reader_any_more_is_not_told(
     rows = session.scalars(select(Delivery).where(Delivery.send_id == send.id)).all()
     for row, outcome in zip(rows[: len(unmailed)], DeliveryOutcome, strict=True):
         row.outcome = outcome
-    gone.state = SubscriptionState.LEFT
+    gone.state = SubscriptionState.UNSUBSCRIBED
     corrected(session, wrong)
 
     assert audience(session, *mail_what_is_due(session, services)) == [f"{last}@example.com"]
@@ -246,7 +246,7 @@ def test_who_had_it_by_two_lists_is_told_by_one(
             subscriber_id=both.subscriber_id,
             list_id=weekly.id,
             state=SubscriptionState.CONFIRMED,
-            asked_at=NOON,
+            requested_at=NOON,
             confirmed_at=NOON,
         )
     )

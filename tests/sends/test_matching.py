@@ -197,12 +197,12 @@ def test_who_left_at_the_provider_has_left_our_lists(
         weekly = a_list(session, "weekly")
         state = SubscriptionState.CONFIRMED
         session.add(
-            Subscription(subscriber_id=reader, list_id=weekly.id, state=state, asked_at=NOON)
+            Subscription(subscriber_id=reader, list_id=weekly.id, state=state, requested_at=NOON)
         )
     report(database, event(sends[0].attempt_id, reader, event=kind))
 
     with database.reading() as session:
         mine = select(Subscription.state).where(Subscription.subscriber_id == reader)
-        assert session.scalars(mine).all() == [SubscriptionState.LEFT] * 2
+        assert session.scalars(mine).all() == [SubscriptionState.UNSUBSCRIBED] * 2
         others = select(Subscription.state).where(Subscription.subscriber_id != reader)
         assert session.scalars(others).all() == [SubscriptionState.CONFIRMED] * 2

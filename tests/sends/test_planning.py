@@ -29,7 +29,7 @@ def test_the_audience_is_who_is_confirmed_on_this_list(session: Session) -> None
     mailing_list = a_list(session)
     confirmed = [a_subscription(session, mailing_list).subscriber_id for _ in range(3)]
     a_subscription(session, mailing_list, state=SubscriptionState.PENDING)
-    a_subscription(session, mailing_list, state=SubscriptionState.LEFT)
+    a_subscription(session, mailing_list, state=SubscriptionState.UNSUBSCRIBED)
 
     send = plan_send(session, a_plain_edition(session, mailing_list), now=NOON)
 
@@ -45,7 +45,7 @@ def test_2501_readers_with_gaps_between_them_make_three_batches(session: Session
     session.execute(
         update(Subscription)
         .where(Subscription.subscriber_id.in_(gone))
-        .values(state=SubscriptionState.LEFT)
+        .values(state=SubscriptionState.UNSUBSCRIBED)
     )
 
     send = plan_send(session, a_plain_edition(session, mailing_list), now=NOON)

@@ -240,7 +240,7 @@ def test_mails_bounces_and_complaints_are_counted_by_day_once(database: Database
         report(database, *events, now=tomorrow)
 
     with database.reading() as session:
-        query = select(DailyListCount.day, DailyListCount.what, DailyListCount.count)
+        query = select(DailyListCount.day, DailyListCount.metric, DailyListCount.count)
         found = {(day, what.value): count for day, what, count in session.execute(query)}
     assert found == {
         (NOON.date(), "delivered"): 1,

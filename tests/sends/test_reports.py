@@ -47,7 +47,10 @@ def test_a_send_is_told_with_what_was_mailed_reported_and_who_left_until_the_nex
     session.add(SendEventCount(send_id=first.id, kind="delivered", count=2))
     session.add(SendEventCount(send_id=elsewhere.id, kind="click", count=1))
     left = [(4, 50), (3, 1), (1, 2), (0, 4)]
-    days = {(mailing_list.id, (NOON - n * DAY).date(), ListMetric.LEFT): count for n, count in left}
+    days = {
+        (mailing_list.id, (NOON - n * DAY).date(), ListMetric.UNSUBSCRIBED): count
+        for n, count in left
+    }
     record_daily_counts(session, days)
     session.flush()
 

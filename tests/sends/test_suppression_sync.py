@@ -74,7 +74,7 @@ def test_who_unsubscribed_at_the_provider_leaves_our_lists_and_who_bounced_does_
 
     with database.reading() as session:
         found = session.scalars(select(Subscription.state).order_by(Subscription.subscriber_id))
-        assert found.all() == [SubscriptionState.LEFT, SubscriptionState.CONFIRMED]
+        assert found.all() == [SubscriptionState.UNSUBSCRIBED, SubscriptionState.CONFIRMED]
 
 
 def test_each_pull_begins_before_the_end_of_the_last_one(

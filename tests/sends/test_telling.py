@@ -166,7 +166,7 @@ def test_who_unsubscribed_there_and_comes_back_is_taken_off_that_list(
     assert suppressed(database) == {ANN}
     with database.transaction() as session:
         back = session.get_one(Subscription, (subscription.subscriber_id, subscription.list_id))
-        assert back.state is SubscriptionState.LEFT
+        assert back.state is SubscriptionState.UNSUBSCRIBED
         activate_subscription(session, back, HERE, now=clock.advance(seconds=1))
 
     # A pull between the confirmation and the word to SendGrid still finds them on its list.
@@ -378,7 +378,7 @@ def test_one_that_is_refused_does_not_keep_the_others(database: Database, clock:
     assert mailer.blocklist == {BEA}
     assert tell(database, mailer, clock) == PushedSuppressions()
     with database.reading() as session:
-        assert session.get_one(SuppressionOutboxEntry, ANN).refused == "no address"
+        assert session.get_one(SuppressionOutboxEntry, ANN).rejection == "no address"
 
 
 def test_an_outbox_is_told_nothing_and_forgets_nothing(

@@ -54,7 +54,7 @@ def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
     other = a_list(session, slug="other")
     both = session.scalars(select(Subscriber).where(Subscriber.address == "ai@example.com")).one()
     elsewhere = Subscription(
-        subscriber_id=both.id, list_id=other.id, state="confirmed", asked_at=NOON
+        subscriber_id=both.id, list_id=other.id, state="confirmed", requested_at=NOON
     )
     session.add(elsewhere)
     session.flush()
@@ -116,7 +116,7 @@ def test_where_nobody_chose_the_plan_asks_one_question_more(
     event.listen(
         session.connection(),
         "before_cursor_execute",
-        lambda *args: asked.append(args[2]) if "subscription_topic" in args[2] else None,
+        lambda *args: asked.append(args[2]) if "subscription_tag" in args[2] else None,
     )
 
     plan_send(session, edition, now=NOON)

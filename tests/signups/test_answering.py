@@ -13,6 +13,7 @@ from tests.corpus import payloads
 from tests.factories import a_list, a_subscription
 from tests.signups.test_requests import tally, wish
 
+LINK, SUBSCRIBE = SignupKind.PREFERENCES_LINK, SignupKind.SUBSCRIBE
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 
@@ -32,7 +33,7 @@ def mails(database):
 
 def tray(database):
     with database.reading() as session:
-        query = select(Signup.why, Signup.next_at).order_by(Signup.id)
+        query = select(Signup.hold_reason, Signup.process_at).order_by(Signup.id)
         return [tuple(row) for row in session.execute(query)]
 
 
@@ -51,12 +52,12 @@ def test_each_wish_gets_the_mail_that_it_calls_for(database, services, lists):
         )
     for who in ("ann", "known", "gone"):
         ask(database, services.mail_writer, f"{who}@example.com")
-        ask(database, services.mail_writer, f"{who}@example.org", door=SignupKind.LINK, list_id=0)
+        ask(database, services.mail_writer, f"{who}@example.org", kind=LINK, list_id=0)
     ask(
         database,
         services.mail_writer,
         "known@example.com",
-        door=SignupKind.LINK,
+        kind=LINK,
         list_id=0,
         now=NOON + DAY,
     )
@@ -72,8 +73,8 @@ def test_each_wish_gets_the_mail_that_it_calls_for(database, services, lists):
 def test_one_mail_a_day_whatever_the_door_and_what_waits_is_answered_the_next(
     database, services, lists
 ):
-    for door, list_id in ((SignupKind.JOIN, 1), (SignupKind.JOIN, 2), (SignupKind.LINK, 0)):
-        ask(database, services.mail_writer, "known@example.com", door=door, list_id=list_id)
+    for door, list_id in ((SUBSCRIBE, 1), (SUBSCRIBE, 2), (LINK, 0)):
+        ask(database, services.mail_writer, "known@example.com", kind=door, list_id=list_id)
     assert len(mails(database)) == 1
     assert tray(database) == [(None, NOON + DAY)] * 2
 
@@ -96,18 +97,18 @@ def test_who_confirms_none_of_three_is_held_until_a_person_decides(database, ser
 
     with database.transaction() as session:
         row = session.scalars(select(Signup)).one()
-        row.why, row.let_through = None, True
+        row.hold_reason, row.approved = None, True
         process_signup(session, row, services.mail_writer, now=NOON + 5 * DAY)
     assert len(mails(database)) == 4
 
 
 def test_what_is_held_is_not_mailed(database, services, lists):
-    ask(database, services.mail_writer, odd=HoldReason.TRAP)
+    ask(database, services.mail_writer, hold_reason=HoldReason.HONEYPOT)
     ask(database, services.mail_writer, "bob@mailinator.com")
 
     assert mails(database) == []
     with database.reading() as session:
-        assert (tally(session, HoldReason.TRAP), tally(session, HoldReason.DISPOSABLE)) == (
+        assert (tally(session, HoldReason.HONEYPOT), tally(session, HoldReason.DISPOSABLE)) == (
             (1, 0),
             (1, 0),
         )
@@ -140,8 +141,8 @@ def test_nothing_that_a_stranger_typed_is_mailed(database, services, lists):
     for n, text in enumerate(one for one in payloads() if "\0" not in one):
         with database.transaction() as session:
             given = wish(f"r{n}@gmail.com", network=f"10.{n % 256}.{n // 256}.0/24")
-            where = type(given.where)(text[:300], given.where.network, text)
-            queue_signup(session, type(given)(given.door, given.address, where, 1), now=NOON)
+            where = type(given.context)(text[:300], given.context.network, text)
+            queue_signup(session, type(given)(given.kind, given.address, where, 1), now=NOON)
     process_signups(database.transaction, services.mail_writer, clock=lambda: NOON, most=2000)
 
     with database.reading() as session:

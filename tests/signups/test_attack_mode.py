@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 def came(session, asked, *, held=0, at=NOON):
     """So many sign-ups within the five minutes that begin then."""
-    session.add(SignupCount(slot=at, asked=asked, held=held))
+    session.add(SignupCount(slot=at, received=asked, held=held))
     session.flush()
 
 
@@ -70,7 +70,7 @@ def test_while_much_still_comes_it_stays_on(session):
 
 def test_a_person_switches_it_for_a_time(session):
     attack_mode.enable_attack_mode(session, until=NOON + HOUR, who="Ada", now=NOON)
-    assert attack_mode.find_active_attack_mode(session, now=NOON).why == "Ada switched it on."
+    assert attack_mode.find_active_attack_mode(session, now=NOON).reason == "Ada switched it on."
     assert not attack_mode.update_attack_mode(session, now=NOON + 59 * MINUTE)
     assert is_on(session, NOON + 59 * MINUTE)
     assert not is_on(session, NOON + HOUR)
@@ -103,7 +103,7 @@ def test_counts_fall_into_slots_and_are_forgotten(session):
     for seconds in (0, 299, 300):
         attack_mode.count_signup(session, held=seconds == 0, now=NOON + timedelta(seconds=seconds))
 
-    found = session.execute(select(SignupCount.slot, SignupCount.asked, SignupCount.held)).all()
+    found = session.execute(select(SignupCount.slot, SignupCount.received, SignupCount.held)).all()
     assert sorted(map(tuple, found)) == [(NOON, 2, 1), (NOON + 5 * MINUTE, 1, 0)]
     attack_mode.delete_old_signup_counts(session, now=NOON + timedelta(days=8, minutes=1))
     assert session.scalars(select(SignupCount.slot)).all() == [NOON + 5 * MINUTE]

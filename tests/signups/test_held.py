@@ -19,13 +19,13 @@ DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
-def held(session, *names, why=HoldReason.TRAP, **given):
+def held(session, *names, why=HoldReason.HONEYPOT, **given):
     for name in names:
-        queue_signup(session, wish(f"{name}@example.com", odd=why, **given), now=NOON)
+        queue_signup(session, wish(f"{name}@example.com", hold_reason=why, **given), now=NOON)
 
 
 def reasons(session):
-    query = select(Signup.why, Signup.next_at, Signup.let_through).order_by(Signup.id)
+    query = select(Signup.hold_reason, Signup.process_at, Signup.approved).order_by(Signup.id)
     return [tuple(row) for row in session.execute(query)]
 
 
@@ -35,12 +35,12 @@ def test_what_is_let_through_is_for_the_worker_and_the_rest_stays(session):
     ann, bob, _, di = [row.id for row in rows(session)]
     session.expire_all()
 
-    assert approve_held_signups(session, HoldReason.TRAP, [ann, bob, di], now=NOON + DAY) == 2
+    assert approve_held_signups(session, HoldReason.HONEYPOT, [ann, bob, di], now=NOON + DAY) == 2
 
     there = (None, NOON + DAY, True)
-    stays = [(HoldReason.TRAP, None, False), (HoldReason.DISPOSABLE, None, False)]
+    stays = [(HoldReason.HONEYPOT, None, False), (HoldReason.DISPOSABLE, None, False)]
     assert reasons(session) == [there, there, *stays]
-    assert (tally(session, HoldReason.TRAP), tally(session, HoldReason.DISPOSABLE)) == (
+    assert (tally(session, HoldReason.HONEYPOT), tally(session, HoldReason.DISPOSABLE)) == (
         (1, 0),
         (1, 0),
     )
@@ -51,11 +51,11 @@ def test_all_of_a_kind_are_let_through_or_thrown_away_at_once(session):
     held(session, "cy", why=HoldReason.DISPOSABLE)
     queue_signup(session, wish("di@example.com"), now=NOON)
 
-    assert delete_held_signups(session, HoldReason.TRAP, None) == 2
+    assert delete_held_signups(session, HoldReason.HONEYPOT, None) == 2
     assert approve_held_signups(session, HoldReason.DISPOSABLE, None, now=NOON) == 1
 
     assert [row.canonical for row in rows(session)] == ["cy@example.com", "di@example.com"]
-    assert (tally(session, HoldReason.TRAP), tally(session, HoldReason.DISPOSABLE)) == (
+    assert (tally(session, HoldReason.HONEYPOT), tally(session, HoldReason.DISPOSABLE)) == (
         (0, 0),
         (0, 0),
     )
@@ -63,13 +63,15 @@ def test_all_of_a_kind_are_let_through_or_thrown_away_at_once(session):
 
 def test_after_thirty_days_nobody_holds_it_any_more(session):
     held(session, "ann")
-    queue_signup(session, wish("bob@example.com", odd=HoldReason.TRAP), now=NOON + MINUTE)
+    queue_signup(
+        session, wish("bob@example.com", hold_reason=HoldReason.HONEYPOT), now=NOON + MINUTE
+    )
     queue_signup(session, wish("cy@example.com"), now=NOON)
 
     assert delete_expired_signups(session, NOON + MINUTE) == 1
 
     assert [row.canonical for row in rows(session)] == ["bob@example.com", "cy@example.com"]
-    assert tally(session, HoldReason.TRAP) == (1, 0)
+    assert tally(session, HoldReason.HONEYPOT) == (1, 0)
 
 
 def test_nothing_that_was_asked_for_in_a_forgotten_name_stays(session):
@@ -80,7 +82,7 @@ def test_nothing_that_was_asked_for_in_a_forgotten_name_stays(session):
     delete_signups_of(session, "ann@example.com")
 
     assert [row.canonical for row in rows(session)] == ["bob@example.com"]
-    assert (tally(session, HoldReason.TRAP), tally(session, HoldReason.DISPOSABLE)) == (
+    assert (tally(session, HoldReason.HONEYPOT), tally(session, HoldReason.DISPOSABLE)) == (
         (1, 0),
         (0, 0),
     )
@@ -89,14 +91,14 @@ def test_nothing_that_was_asked_for_in_a_forgotten_name_stays(session):
 def test_who_could_give_no_proof_is_answered_slowly_and_a_flood_hardly(session):
     held(session, *"abcdef", why=HoldReason.NO_PROOF)
     held(session, "real", why=HoldReason.NO_PROOF, network="198.51.100.0/24")
-    held(session, "trap")
+    held(session, "honeypot")
     session.expire_all()
     assert trickle_held_signups(session, now=NOON) == 0
 
     answered = [trickle_held_signups(session, now=NOON + 5 * MINUTE) for _ in range(5)]
 
     assert answered == [1, 1, 1, 0, 0]
-    waiting = [row.canonical[0] for row in rows(session) if row.why is None]
+    waiting = [row.canonical[0] for row in rows(session) if row.hold_reason is None]
     assert waiting == ["a", "b", "r"], "two of the flood's network, and the reader from another"
     assert tally(session, HoldReason.NO_PROOF) == (4, 0)
     assert trickle_held_signups(session, now=NOON + DAY + 5 * MINUTE) == 1
@@ -107,13 +109,13 @@ def test_the_page_shows_one_kind_newest_first(session, monkeypatch):
     held(session, "ann", "bob", "cy")
     held(session, "di", why=HoldReason.DISPOSABLE)
 
-    first = signups_held.list_held_signups(session, HoldReason.TRAP)
-    second = signups_held.list_held_signups(session, HoldReason.TRAP, before=first.before)
+    first = signups_held.list_held_signups(session, HoldReason.HONEYPOT)
+    second = signups_held.list_held_signups(session, HoldReason.HONEYPOT, before=first.before)
 
-    names = [[row.sign_up.canonical.partition("@")[0] for row in p.rows] for p in (first, second)]
+    names = [[row.signup.canonical.partition("@")[0] for row in p.rows] for p in (first, second)]
     assert names == [["cy", "bob"], ["ann"]]
     assert second.before is None
-    assert [(one.why, one.held) for one in signups_held.list_held_counts(session)] == [
-        (HoldReason.TRAP, 3),
+    assert [(one.reason, one.held) for one in signups_held.list_held_counts(session)] == [
+        (HoldReason.HONEYPOT, 3),
         (HoldReason.DISPOSABLE, 1),
     ]

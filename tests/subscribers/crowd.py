@@ -30,7 +30,7 @@ def a_crowd(session: Session) -> None:
     bob = a_subscription(session, daily, "bob_b@two.example")
     _on(session, bob, weekly.id)
     a_subscription(session, weekly, "cy@two.example", SubscriptionState.PENDING)
-    dee = a_subscription(session, weekly, "dee%d@one.example", SubscriptionState.LEFT)
+    dee = a_subscription(session, weekly, "dee%d@one.example", SubscriptionState.UNSUBSCRIBED)
     for each, at in ((bob, LONG_AGO), (dee, LONG_AGO)):
         each.subscriber.created_at = at
     record_consent(session, ann, ConsentAction.CONFIRMED, HERE, now=NOON)
@@ -65,6 +65,6 @@ def names(session: Session, *rows: str, match: str = "all") -> list[str]:
 
 
 def _on(session: Session, known: Subscription, list_id: int) -> None:
-    given = {"state": SubscriptionState.CONFIRMED, "asked_at": NOON, "confirmed_at": NOON}
+    given = {"state": SubscriptionState.CONFIRMED, "requested_at": NOON, "confirmed_at": NOON}
     session.add(Subscription(subscriber_id=known.subscriber_id, list_id=list_id, **given))
     session.flush()

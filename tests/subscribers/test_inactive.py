@@ -66,7 +66,7 @@ def courier(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryCon
 def a_reader(session: Session, daily: MailingList, name: str, *, at: datetime = LONG_AGO) -> int:
     """Somebody who came and confirmed at that time, as the record has it."""
     one = a_subscription(session, daily, f"{name}@example.com")
-    one.asked_at = one.confirmed_at = one.subscriber.created_at = at
+    one.requested_at = one.confirmed_at = one.subscriber.created_at = at
     record_consent(session, one, ConsentAction.CONFIRMED, HERE, now=at)
     session.flush()
     return one.subscriber_id
@@ -224,18 +224,18 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
     let_go(services, asking, now=then + 15 * DAY)
 
     with again(services, asking) as (session, found):
-        gone = {name for name, state in states(session).items() if state == "left"}
+        gone = {name for name, state in states(session).items() if state == "unsubscribed"}
         assert gone == {"silent", "late", "leaves"}
         assert (found.state, found.let_go) == (RepermissionState.DONE, 2)
         why = session.scalars(
             select(Consent.source).where(
-                Consent.subscriber_id == ids["silent"], Consent.action == ConsentAction.LEFT
+                Consent.subscriber_id == ids["silent"], Consent.action == ConsentAction.UNSUBSCRIBED
             )
         ).one()
         assert why == f"asked:{asking.id}, no answer in 14 days"
         assert session.get(Suppression, "silent@example.com") is None
         daily = get_list(session, "daily")
-        assert (daily.confirmed_count, daily.left_count) == (10, 3)
+        assert (daily.confirmed_count, daily.unsubscribed_count) == (10, 3)
         recount_campaign_answers(session, found, now=then)
         assert (found.answered, found.gone) == (1, 1)
         # It was our doing, and no sign of theirs.
@@ -271,14 +271,14 @@ def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
 
     with services.database.transaction() as session:
         late = repermission.get_subscription_to_keep(session, tokens["silent"], services.tokens)
-        assert late.state is SubscriptionState.LEFT
+        assert late.state is SubscriptionState.UNSUBSCRIBED
         told = list_consent_receipts(session, late.subscriber_id)[-1]
         assert told["how"].startswith("by us: the reader was asked")
         repermission.keep_subscription(session, late, BY_LINK, now=NOON + 30 * DAY)
         leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         with pytest.raises(Expired):
             repermission.keep_subscription(session, leaves, BY_LINK, now=NOON + 30 * DAY)
-        assert states(session) == {"silent": "confirmed", "leaves": "left"}
+        assert states(session) == {"silent": "confirmed", "leaves": "unsubscribed"}
         assert get_list(session, "daily").confirmed_count == 1
         assert inactive.count_inactive(session, late.list_id, 12, now=NOON + 200 * DAY) == 0
 
@@ -300,7 +300,7 @@ def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
     with Session(services.database.engine) as killed:
         sunset_policy.unsubscribe_nonresponder_batch(killed, asking.id, now=then)
     with again(services, asking) as (session, found):
-        assert list(states(session).values()) == ["left"] * 2 + ["confirmed"] * 4
+        assert list(states(session).values()) == ["unsubscribed"] * 2 + ["confirmed"] * 4
         with pytest.raises(Conflict, match="under way"):
             sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
         fourth = session.scalars(select(Subscriber.id).order_by(Subscriber.id)).all()[3]
@@ -310,11 +310,11 @@ def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
     sunset_policy.unsubscribe_nonresponders(services.database.transaction, asking.id, now=then)
 
     with again(services, asking) as (session, found):
-        expected = ["left"] * 3 + ["confirmed"] + ["left"] * 2
+        expected = ["unsubscribed"] * 3 + ["confirmed"] + ["unsubscribed"] * 2
         assert list(states(session).values()) == expected
         assert (found.let_go, found.state) == (5, RepermissionState.DONE)
         daily = get_list(session, "daily")
-        assert (daily.confirmed_count, daily.left_count) == (1, 5)
+        assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 5)
 
 
 def test_who_answers_in_the_very_moment_of_being_let_go_is_a_reader_in_the_end(
@@ -344,7 +344,7 @@ def test_who_answers_in_the_very_moment_of_being_let_go_is_a_reader_in_the_end(
     with services.database.transaction() as session:
         assert states(session) == {"ann": "confirmed"}
         daily = get_list(session, "daily")
-        assert (daily.confirmed_count, daily.left_count) == (1, 0)
+        assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 0)
 
 
 def test_stopping_lets_nobody_go_and_then_it_can_be_begun_anew(

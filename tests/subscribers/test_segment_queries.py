@@ -23,7 +23,7 @@ QUESTIONS = [
     (("list confirmed daily",), "all", "ba"),
     (("list not_confirmed daily",), "all", "dc"),
     (("list pending weekly",), "all", "c"),
-    (("list left weekly", "suppressed because bounced"), "all", "d"),
+    (("list unsubscribed weekly", "suppressed because bounced"), "all", "d"),
     (("list confirmed daily", "list not_confirmed weekly"), "all", "a"),
     (("list confirmed daily", "address contains two"), "all", "b"),
     (("joined since 2026-11-20",), "all", "ca"),

@@ -54,7 +54,7 @@ def asked(session, ann, now=NOON):
 def counts(session, one):
     session.refresh(one)
     assert confirmed_by_day(session, one) == one.confirmed_count
-    return (one.pending_count, one.confirmed_count, one.left_count)
+    return (one.pending_count, one.confirmed_count, one.unsubscribed_count)
 
 
 def test_only_the_link_moves_the_address_and_only_once(session, ann, daily):
@@ -127,7 +127,7 @@ def test_whoever_is_a_subscriber_there_becomes_the_same_person(session, ann, dai
             **{"at": NOON, "source": "/confirm", "network": "unknown"},
         )
     )
-    session.add(AddressChange(subscriber_id=gone, address="x", canonical="x", asked_at=NOON))
+    session.add(AddressChange(subscriber_id=gone, address="x", canonical="x", requested_at=NOON))
     session.flush()
 
     complete_address_change(session, asked(session, ann), TOKENS, HERE, now=NOON)

@@ -67,10 +67,10 @@ def test_hidden_and_archived_lists_are_chosen_by_those_who_are_on_them_only(sess
 
 def test_only_a_list_that_nothing_refers_to_is_deleted(session):
     daily, weekly = a_list(session), a_list(session, slug="weekly")
-    record_consent(session, a_subscription(session, daily), ConsentAction.ASKED, HERE, now=NOON)
+    record_consent(session, a_subscription(session, daily), ConsentAction.REQUESTED, HERE, now=NOON)
     session.flush()
 
-    found = ["consent", "day_count", "source_count", "subscription"]
+    found = ["consent", "daily_list_count", "daily_source_count", "subscription"]
     assert (sorted(references_to_list(session, daily)), references_to_list(session, weekly)) == (
         found,
         [],

@@ -54,8 +54,8 @@ def test_who_reads_another_list_keeps_it_and_is_asked_no_more(session):
     assert mine.state is CONFIRMED
     assert not is_suppressed(session, ANN)
     asked = ask(session, weekly, LATER)
-    assert (asked.pending, asked.known, asked.over) == (None, None, None)
-    assert ask(session, daily, LATER).known is None
+    assert (asked.pending, asked.already_subscribed, asked.exceeded) == (None, None, None)
+    assert ask(session, daily, LATER).already_subscribed is None
 
 
 def test_choosing_more_on_the_own_page_ends_the_refusal(session):

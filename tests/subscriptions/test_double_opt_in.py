@@ -59,7 +59,11 @@ def ask_and_confirm(session, mailing_list, *, now=NOON):
 
 def counts(session, mailing_list):
     session.refresh(mailing_list)
-    return (mailing_list.pending_count, mailing_list.confirmed_count, mailing_list.left_count)
+    return (
+        mailing_list.pending_count,
+        mailing_list.confirmed_count,
+        mailing_list.unsubscribed_count,
+    )
 
 
 def actions(session):
@@ -73,11 +77,11 @@ def size(session, model):
 def test_asking_makes_a_pending_subscription_that_calls_for_a_mail(session, daily):
     asked = ask(session, daily, "Ann@Example.com")
 
-    assert (asked.pending.state, asked.known) == (PENDING, None)
+    assert (asked.pending.state, asked.already_subscribed) == (PENDING, None)
     assert asked.pending.subscriber.address == "Ann@example.com"
-    assert asked.pending.asked_at == NOON
+    assert asked.pending.requested_at == NOON
     assert counts(session, daily) == (2, 1, 0)
-    assert actions(session) == ["asked"]
+    assert actions(session) == ["requested"]
 
 
 def test_confirming_makes_a_subscription_whole(session, daily):
@@ -90,7 +94,7 @@ def test_confirming_makes_a_subscription_whole(session, daily):
     assert subscription is asked
     assert (subscription.state, subscription.confirmed_at) == (CONFIRMED, NOON + DAY)
     assert counts(session, daily) == (1, 2, 0)
-    assert actions(session) == ["asked", "confirmed"]
+    assert actions(session) == ["requested", "confirmed"]
 
 
 def test_confirming_twice_is_no_error_and_changes_nothing(session, daily):
@@ -101,7 +105,7 @@ def test_confirming_twice_is_no_error_and_changes_nothing(session, daily):
 
     assert (again.state, again.confirmed_at) == (CONFIRMED, NOON)
     assert counts(session, daily) == (1, 2, 0)
-    assert actions(session) == ["asked", "confirmed"]
+    assert actions(session) == ["requested", "confirmed"]
 
 
 def test_looking_at_a_confirmation_link_confirms_nothing(session, daily):
@@ -163,9 +167,9 @@ def test_a_reader_who_left_may_join_again(session, daily):
 
     again = ask_and_confirm(session, daily, now=NOON + DAY)
 
-    assert (again.state, again.confirmed_at, again.left_at) == (CONFIRMED, NOON + DAY, None)
+    assert (again.state, again.confirmed_at, again.unsubscribed_at) == (CONFIRMED, NOON + DAY, None)
     assert counts(session, daily) == (1, 2, 0)
-    assert actions(session) == ["asked", "confirmed", "left", "asked", "confirmed"]
+    assert actions(session) == ["requested", "confirmed", "unsubscribed", "requested", "confirmed"]
 
 
 def test_a_confirmed_reader_who_asks_again_is_told_so(session, daily):
@@ -173,10 +177,10 @@ def test_a_confirmed_reader_who_asks_again_is_told_so(session, daily):
 
     asked = ask(session, daily, "ANN@example.com", now=NOON + DAY)
 
-    assert (asked.pending, asked.known) == (None, subscription.subscriber)
-    assert (subscription.state, subscription.asked_at) == (CONFIRMED, NOON)
+    assert (asked.pending, asked.already_subscribed) == (None, subscription.subscriber)
+    assert (subscription.state, subscription.requested_at) == (CONFIRMED, NOON)
     assert counts(session, daily) == (1, 2, 0)
-    assert actions(session) == ["asked", "confirmed"]
+    assert actions(session) == ["requested", "confirmed"]
 
 
 def test_the_lists_of_a_reader_are_apart(session, daily):
@@ -215,8 +219,8 @@ def test_three_confirmations_are_the_most_unless_a_person_lets_a_fourth_through(
         ask(session, daily, now=NOON + day * DAY)
     address, later = parse_address(ANN), NOON + 3 * DAY
 
-    assert ask(session, daily, now=later).over is AddressMailLimit.MONTH
-    asked = request_subscription(session, daily, address, HERE, now=later + DAY, let_through=True)
+    assert ask(session, daily, now=later).exceeded is AddressMailLimit.MONTH
+    asked = request_subscription(session, daily, address, HERE, now=later + DAY, approved=True)
     assert asked.pending
 
 
@@ -226,11 +230,11 @@ def test_a_second_list_on_the_same_day_joins_the_link_that_is_out(session, daily
 
     again = ask(session, weekly, now=NOON + SECOND)
 
-    assert (again.pending, again.over) == (None, None)
-    assert again.joined.state is PENDING
-    assert list_other_requests(session, first, now=NOON + SECOND) == [again.joined]
+    assert (again.pending, again.exceeded) == (None, None)
+    assert again.added.state is PENDING
+    assert list_other_requests(session, first, now=NOON + SECOND) == [again.added]
     assert counts(session, weekly) == (1, 0, 0)
-    assert actions(session) == ["asked", "asked"]
+    assert actions(session) == ["requested", "requested"]
     assert ask(session, weekly, now=NOON + 2 * SECOND) == SubscriptionRequestResult(None), (
         "it is answered already"
     )
@@ -244,7 +248,7 @@ def test_a_second_list_waits_where_no_link_is_out(session, daily):
     weekly = a_list(session, slug="weekly")
     ask_and_confirm(session, daily)
 
-    assert ask(session, weekly, now=NOON + SECOND).over is AddressMailLimit.DAY
+    assert ask(session, weekly, now=NOON + SECOND).exceeded is AddressMailLimit.DAY
     assert ask(session, daily, now=NOON + SECOND) == SubscriptionRequestResult(None), (
         "there is nothing to confirm"
     )
@@ -272,7 +276,7 @@ def test_an_address_that_must_not_be_mailed_is_not_and_leaves_no_trace(session, 
 
     asked = ask(session, daily, "Ann@example.com")
 
-    assert (asked.pending, asked.known) == (None, None)
+    assert (asked.pending, asked.already_subscribed) == (None, None)
     assert (size(session, Subscriber), size(session, Consent)) == (before, 0)
     assert ask(session, daily, "bob@example.com").pending
 
@@ -361,7 +365,7 @@ def test_pressing_confirm_twice_at_once_confirms_once(database):
         assert set(pool.map(press, range(8))) == {CONFIRMED}
 
     with database.transaction() as session:
-        assert actions(session) == ["asked", "confirmed"]
+        assert actions(session) == ["requested", "confirmed"]
         assert counts(session, get_list(session, "daily")) == (0, 1, 0)
 
 

@@ -19,7 +19,7 @@ from tests.conftest import NOON
 from tests.factories import a_list
 
 TODAY = NOON.date()
-J, L, E, B = ListMetric.JOINED, ListMetric.LEFT, ListMetric.ERASED, ListMetric.BOUNCED
+J, L, E, B = ListMetric.SUBSCRIBED, ListMetric.UNSUBSCRIBED, ListMetric.ERASED, ListMetric.BOUNCED
 
 
 def ago(count: int) -> date:
@@ -46,23 +46,25 @@ def test_days_of_some_lists_are_taken_together_and_told_backwards_from_today(
     found = growth_by_day(session, [daily, weekly], ago(2), TODAY)
 
     assert [one.confirmed for one in found] == [13, 13, 15]
-    assert [(one.came, one.went, one.out_of_reach) for one in found] == [
+    assert [(one.arrivals, one.departures, one.unreachable) for one in found] == [
         (0, 2, 7),
         (0, 0, 0),
         (3, 1, 0),
     ]
     whole = merge_periods(found)
-    assert (whole.first, whole.last, whole.confirmed, whole.net) == (ago(2), TODAY, 15, 0)
+    assert (whole.first, whole.last, whole.confirmed, whole.net_growth) == (ago(2), TODAY, 15, 0)
 
 
 def test_weeks_end_with_the_last_day_and_the_first_may_be_shorter() -> None:
     spans = [GrowthPeriod(ago(n), ago(n), {J: 1}, 9 - n) for n in range(8, -1, -1)]
 
-    assert [(one.first, one.last, one.came, one.confirmed) for one in group_periods(7, spans)] == [
+    assert [
+        (one.first, one.last, one.arrivals, one.confirmed) for one in group_periods(7, spans)
+    ] == [
         (ago(8), ago(7), 2, 2),
         (ago(6), ago(0), 7, 9),
     ]
-    assert [one.came for one in group_periods(3, spans)] == [3, 3, 3]
+    assert [one.arrivals for one in group_periods(3, spans)] == [3, 3, 3]
 
 
 def test_sources_are_those_of_the_lists_and_days_the_most_first(session: Session) -> None:

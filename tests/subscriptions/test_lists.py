@@ -26,7 +26,7 @@ def test_a_new_list_is_kept_as_founded_and_has_nobody_on_it(session):
 
     assert (daily.slug, daily.title, daily.description) == ("daily", "NIF Daily", "Every morning")
     assert (daily.schedule, daily.zone, daily.created_at) == ("daily 07:30", "Europe/Rome", NOON)
-    assert (daily.pending_count, daily.confirmed_count, daily.left_count) == (0, 0, 0)
+    assert (daily.pending_count, daily.confirmed_count, daily.unsubscribed_count) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_slug_is_given_once(session):
     assert session.scalar(select(func.count()).select_from(MailingList)) == 2
 
 
-def rechartered(session, mailing_list, *, edits=0, now=LATER, **given):
+def rechartered(session, mailing_list, *, version=0, now=LATER, **given):
     charter = replace(settings_of_list(mailing_list), **given)
-    return update_list(session, mailing_list, charter, edits=edits, now=now)
+    return update_list(session, mailing_list, charter, version=version, now=now)
 
 
 def test_a_list_is_changed_and_each_field_that_changed_is_told(session):
@@ -91,16 +91,16 @@ def test_a_list_is_changed_and_each_field_that_changed_is_told(session):
         "language": ("", "de"),
         "is_shown": (True, False),
     }
-    assert (daily.title, daily.language, daily.is_shown, daily.edits) == ("News", "de", False, 1)
+    assert (daily.title, daily.language, daily.is_shown, daily.version) == ("News", "de", False, 1)
     assert daily.scheduled_at == LATER
-    assert (noise.title, noise.schedule, noise.edits) == ("NIF Daily", "daily 07:30", 0)
+    assert (noise.title, noise.schedule, noise.version) == ("NIF Daily", "daily 07:30", 0)
 
 
 def test_the_short_name_never_changes_and_saving_what_is_so_is_no_change(session):
     daily = a_list(session)
 
     assert rechartered(session, daily, slug="other") == {}
-    assert (daily.slug, daily.edits) == ("daily", 0)
+    assert (daily.slug, daily.version) == ("daily", 0)
 
 
 def test_who_began_with_an_older_state_is_told(session):
@@ -119,9 +119,9 @@ def test_who_began_with_an_older_state_is_told(session):
      ((), ("ai",), False)],
 )  # fmt: skip
 def test_a_list_that_carries_more_begins_with_the_news_of_a_period(session, before, after, begins):
-    daily = a_list(session, topics=before)
+    daily = a_list(session, tags=before)
 
-    rechartered(session, daily, topics=after)
+    rechartered(session, daily, tags=after)
 
     assert (daily.news_from == LATER) is begins
 
@@ -137,7 +137,7 @@ def test_a_list_that_carries_more_begins_with_the_news_of_a_period(session, befo
         ("sender_name", "x" * 81),
         ("language", "xx"),
         ("family", "No Family"),
-        ("topics", tuple(map(str, range(51)))),
+        ("tags", tuple(map(str, range(51)))),
     ],
 )
 def test_what_a_list_cannot_be_changes_nothing(session, field, value):
@@ -147,4 +147,4 @@ def test_what_a_list_cannot_be_changes_nothing(session, field, value):
         rechartered(session, daily, **{field: value})
 
     assert list(refusal.value.problems) == [field]
-    assert (daily.title, daily.edits) == ("NIF Daily", 0)
+    assert (daily.title, daily.version) == ("NIF Daily", 0)

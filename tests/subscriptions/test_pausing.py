@@ -24,7 +24,7 @@ WEEK = timedelta(weeks=1)
 def ann(session):
     """On one list, and not on another any more."""
     ann = a_subscription(session, a_list(session), "ann@example.com").subscriber
-    other = a_subscription(session, a_list(session, "weekly"), state=SubscriptionState.LEFT)
+    other = a_subscription(session, a_list(session, "weekly"), state=SubscriptionState.UNSUBSCRIBED)
     other.subscriber_id = ann.id
     session.flush()
     return ann

@@ -44,7 +44,11 @@ def ann(session, daily, weekly):
 
 def counts(session, mailing_list):
     session.refresh(mailing_list)
-    return (mailing_list.pending_count, mailing_list.confirmed_count, mailing_list.left_count)
+    return (
+        mailing_list.pending_count,
+        mailing_list.confirmed_count,
+        mailing_list.unsubscribed_count,
+    )
 
 
 def states(session, subscriber):
@@ -100,7 +104,7 @@ def test_a_list_that_is_not_wanted_is_left(session, ann, daily, weekly):
 
     assert states(session, ann) == {"daily": LEFT, "weekly": CONFIRMED}
     assert (counts(session, daily), counts(session, weekly)) == ((0, 1, 1), (0, 2, 0))
-    assert record(session) == [(daily.id, "left", LATER), (weekly.id, "confirmed", LATER)]
+    assert record(session) == [(daily.id, "unsubscribed", LATER), (weekly.id, "confirmed", LATER)]
 
 
 def test_wanting_nothing_leaves_everything_and_wanting_it_again_brings_it_back(session, ann, daily):
@@ -161,6 +165,6 @@ def test_of_a_family_one_list_is_chosen_and_the_others_are_left(session, ann, da
 
     assert states(session, ann) == {"daily": LEFT, "weekly": CONFIRMED}
     assert (counts(session, daily), counts(session, weekly)) == ((0, 1, 1), (0, 2, 0))
-    assert record(session) == [(daily.id, "left", LATER), (weekly.id, "confirmed", LATER)]
+    assert record(session) == [(daily.id, "unsubscribed", LATER), (weekly.id, "confirmed", LATER)]
     save_preferences(session, ann, {"weekly", "daily"}, HERE, now=LATER)
     assert states(session, ann) == {"daily": CONFIRMED, "weekly": LEFT}

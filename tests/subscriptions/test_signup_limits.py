@@ -40,7 +40,7 @@ def test_networks_next_to_each_other_have_so_many_together(session):
 
     found = many(session, most + 1, network="10.1.{1}.0/24")
 
-    assert found == [None] * most + [SignupLimit.SURROUNDINGS]
+    assert found == [None] * most + [SignupLimit.WIDER_NETWORK]
     assert many(session, 1, network="10.2.0.0/24") == [None]
 
 
@@ -59,7 +59,7 @@ def test_the_house_has_so_many_and_one_network_cannot_use_them_up(session):
 
     found = many(session, most + 1, network="{0}.{1}.0.0/24")
 
-    assert found == [None] * most + [SignupLimit.HOUSE]
+    assert found == [None] * most + [SignupLimit.SITE]
 
 
 def test_an_address_gets_one_mail_a_day_and_three_confirmations_a_month(session):

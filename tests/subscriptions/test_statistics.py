@@ -45,15 +45,15 @@ from tests.factories import HERE, a_list
 
 TOKENS = Tokens([b"a key"])
 PENDING, CONFIRMED, LEFT = SubscriptionState
-WORD = {PENDING: "asked", CONFIRMED: "confirmed", LEFT: "left"}
+WORD = {PENDING: "requested", CONFIRMED: "confirmed", LEFT: "unsubscribed"}
 SLUGS = ("daily", "weekly")
 LONDON = ZoneInfo("Europe/London")
 DEEDS = {
-    ConsentAction.ASKED: ListMetric.ASKED,
-    ConsentAction.CONFIRMED: ListMetric.JOINED,
-    ConsentAction.LEFT: ListMetric.LEFT,
+    ConsentAction.REQUESTED: ListMetric.REQUESTED,
+    ConsentAction.CONFIRMED: ListMetric.SUBSCRIBED,
+    ConsentAction.UNSUBSCRIBED: ListMetric.UNSUBSCRIBED,
 }
-STEP = {ListMetric.JOINED: 1, ListMetric.LEFT: -1}
+STEP = {ListMetric.SUBSCRIBED: 1, ListMetric.UNSUBSCRIBED: -1}
 WHO = st.sampled_from(["ann@example.com", "bob@example.com"])
 SLUG = st.sampled_from(SLUGS)
 
@@ -89,8 +89,8 @@ class Readers(RuleBasedStateMachine):
     def ask(self, who, slug):
         key, address = (who, slug), parse_address(who)
         asked = request_subscription(self.session, self.lists[slug], address, HERE, now=self.now)
-        assert asked.known is None or self.states[key] is CONFIRMED
-        if asked.joined is not None:
+        assert asked.already_subscribed is None or self.states[key] is CONFIRMED
+        if asked.added is not None:
             self.become(key, PENDING)
             self.newest[key] = self.now
         if asked.pending is None:
@@ -101,8 +101,8 @@ class Readers(RuleBasedStateMachine):
 
     @rule(link=links)
     def press_confirm(self, link):
-        key, asked_at, token = link
-        fresh = self.newest[key] == asked_at and self.now - asked_at <= timedelta(days=7)
+        key, requested_at, token = link
+        fresh = self.newest[key] == requested_at and self.now - requested_at <= timedelta(days=7)
         if self.states[key] is PENDING and fresh:
             self.become(key, CONFIRMED)
         try:
@@ -131,7 +131,7 @@ class Readers(RuleBasedStateMachine):
         key, subscription = (who, slug), self.find(who, slug)
         if subscription is None:
             return
-        was_on = self.said[key][-2:] == ["confirmed", "left"]
+        was_on = self.said[key][-2:] == ["confirmed", "unsubscribed"]
         in_time = was_on and key in self.left and self.now - self.left[key] <= UNDO_WITHIN
         try:
             undo_unsubscribe(self.session, subscription, HERE, now=self.now)
@@ -171,7 +171,11 @@ class Readers(RuleBasedStateMachine):
     @invariant()
     def counters_equal_a_recount(self):
         recount = Counter((slug, state) for (_, slug), state in self.states.items())
-        names = (MailingList.pending_count, MailingList.confirmed_count, MailingList.left_count)
+        names = (
+            MailingList.pending_count,
+            MailingList.confirmed_count,
+            MailingList.unsubscribed_count,
+        )
         for slug, *counters in self.session.execute(select(MailingList.slug, *names)):
             assert counters == [recount[slug, state] for state in SubscriptionState]
 
@@ -194,7 +198,7 @@ class Readers(RuleBasedStateMachine):
         for one in self.session.scalars(select(Consent).order_by(Consent.id)):
             key = (one.subscriber_id, one.list_id)
             what = DEEDS[one.action]
-            if what is not ListMetric.LEFT or last.get(key) is ConsentAction.CONFIRMED:
+            if what is not ListMetric.UNSUBSCRIBED or last.get(key) is ConsentAction.CONFIRMED:
                 days[one.list_id, one.at.astimezone(LONDON).date(), what] += 1
             last[key] = one.action
         assert day_counts(self.session) == days
@@ -214,7 +218,7 @@ class Readers(RuleBasedStateMachine):
         by_source = Counter()
         for one in self.session.scalars(select(DailySourceCount)):
             assert one.source == HERE.source
-            by_source[one.list_id, one.day, one.what] += one.count
+            by_source[one.list_id, one.day, one.metric] += one.count
         moved = day_counts(self.session).items()
         assert by_source == {key: count for key, count in moved if key[2] in STEP}
 
@@ -222,7 +226,7 @@ class Readers(RuleBasedStateMachine):
 def day_counts(session):
     rows = session.execute(
         select(
-            DailyListCount.list_id, DailyListCount.day, DailyListCount.what, DailyListCount.count
+            DailyListCount.list_id, DailyListCount.day, DailyListCount.metric, DailyListCount.count
         )
     )
     return {(list_id, day, what): count for list_id, day, what, count in rows}

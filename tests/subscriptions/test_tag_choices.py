@@ -84,7 +84,7 @@ def test_a_choice_outlives_a_slip_and_not_joining_anew(session, ann):
     undo_unsubscribe(session, ann, HERE, now=LATER)
     assert chosen(session, ann) == {"ai"}
 
-    ann.state, ann.asked_at = SubscriptionState.PENDING, LATER
+    ann.state, ann.requested_at = SubscriptionState.PENDING, LATER
     session.flush()
     confirm_subscription(session, confirmation_token(ann, TOKENS), TOKENS, HERE, now=LATER)
     assert chosen(session, ann) == set()

@@ -39,7 +39,11 @@ def ann(session, daily):
 
 def counts(session, mailing_list):
     session.refresh(mailing_list)
-    return (mailing_list.pending_count, mailing_list.confirmed_count, mailing_list.left_count)
+    return (
+        mailing_list.pending_count,
+        mailing_list.confirmed_count,
+        mailing_list.unsubscribed_count,
+    )
 
 
 def actions(session):
@@ -57,7 +61,7 @@ def test_a_link_leads_to_its_subscription_for_ever(session, daily, ann):
 def test_a_link_out_of_everything_leads_to_all_of_a_readers_subscriptions(session, ann):
     weekly = a_list(session, slug="weekly")
     other = Subscription(
-        subscriber_id=ann.subscriber_id, list_id=weekly.id, state=PENDING, asked_at=NOON
+        subscriber_id=ann.subscriber_id, list_id=weekly.id, state=PENDING, requested_at=NOON
     )
     session.add(other)
 
@@ -91,10 +95,10 @@ def test_a_link_that_we_never_gave_out_is_not_found(session, daily, ann):
 def test_a_reader_leaves_at_once_and_alone(session, daily, ann):
     assert unsubscribe_from_list(session, ann, HERE, now=NOON)
 
-    assert (ann.state, ann.left_at) == (LEFT, NOON)
+    assert (ann.state, ann.unsubscribed_at) == (LEFT, NOON)
     assert counts(session, daily) == (0, 1, 1)
     [consent] = session.scalars(select(Consent))
-    assert (consent.action, consent.at, consent.source) == ("left", NOON, HERE.source)
+    assert (consent.action, consent.at, consent.source) == ("unsubscribed", NOON, HERE.source)
     assert (consent.subscriber_id, consent.list_id) == (ann.subscriber_id, daily.id)
 
 
@@ -103,9 +107,9 @@ def test_leaving_twice_is_no_error_and_changes_nothing(session, daily, ann):
 
     assert not unsubscribe_from_list(session, ann, HERE, now=NOON + SECOND)
 
-    assert ann.left_at == NOON
+    assert ann.unsubscribed_at == NOON
     assert counts(session, daily) == (0, 1, 1)
-    assert actions(session) == ["left"]
+    assert actions(session) == ["unsubscribed"]
 
 
 def test_the_other_lists_of_a_reader_stay(session, ann):
@@ -131,9 +135,9 @@ def test_a_slip_is_undone_within_the_hour(session, daily, ann):
 
     undo_unsubscribe(session, ann, HERE, now=NOON + UNDO_WITHIN)
 
-    assert (ann.state, ann.left_at) == (CONFIRMED, None)
+    assert (ann.state, ann.unsubscribed_at) == (CONFIRMED, None)
     assert counts(session, daily) == (0, 2, 0)
-    assert actions(session) == ["left", "confirmed"]
+    assert actions(session) == ["unsubscribed", "confirmed"]
 
 
 def test_a_link_to_leave_does_not_become_one_to_join(session, daily, ann):
@@ -143,7 +147,7 @@ def test_a_link_to_leave_does_not_become_one_to_join(session, daily, ann):
         undo_unsubscribe(session, ann, HERE, now=NOON + UNDO_WITHIN + SECOND)
 
     assert (ann.state, counts(session, daily)) == (LEFT, (0, 1, 1))
-    assert actions(session) == ["left"]
+    assert actions(session) == ["unsubscribed"]
 
 
 def test_who_never_confirmed_cannot_come_back_by_leaving(session, daily):
@@ -165,4 +169,4 @@ def test_coming_back_twice_is_no_error_and_changes_nothing(session, daily, ann):
         undo_unsubscribe(session, ann, HERE, now=NOON)
 
     assert counts(session, daily) == (0, 2, 0)
-    assert actions(session) == ["left", "confirmed"]
+    assert actions(session) == ["unsubscribed", "confirmed"]

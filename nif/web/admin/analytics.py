@@ -51,7 +51,9 @@ def download_growth() -> ResponseReturnValue:
         seen = report_filter.read_report_filter(session, utc_now())
         shown = report_filter.load_days_with_month_before(session, seen)[-seen.period :]
     headings = ("day", "subscribers", *(what.value for what in ListMetric))
-    rows = [(one.last, one.confirmed, *(one.of(what) for what in ListMetric)) for one in shown]
+    rows = [
+        (one.last, one.confirmed, *(one.total_of(what) for what in ListMetric)) for one in shown
+    ]
     return _csv_file(headings, rows, f"growth-{seen.name}")
 
 
@@ -62,7 +64,7 @@ def download_sources() -> ResponseReturnValue:
         seen = report_filter.read_report_filter(session, utc_now())
         rows = [
             (what.value, source, analytics_labels.label_source(source).words, count)
-            for what in (*ARRIVALS, ListMetric.LEFT, ListMetric.REMOVED)
+            for what in (*ARRIVALS, ListMetric.UNSUBSCRIBED, ListMetric.REMOVED)
             for source, count in count_by_source(session, seen.lists, [what], seen.first).items()
         ]
     return _csv_file(("what", "source", "in_words", "count"), rows, f"sources-{seen.name}")
@@ -104,7 +106,7 @@ def download_json() -> ResponseReturnValue:
         past = report_filter.load_days_with_month_before(session, seen)
         compared = list_send_statistics(session, seen.lists, most=EDITIONS_EXPORTED, now=now)
         came = count_by_source(session, seen.lists, ARRIVALS, seen.first, most=SOURCES_EXPORTED)
-        went = count_by_source(session, seen.lists, [ListMetric.LEFT], seen.first)
+        went = count_by_source(session, seen.lists, [ListMetric.UNSUBSCRIBED], seen.first)
     month = report_filter.rates_of_last_month(past)
     return jsonify(
         lists=[one.slug for one in seen.lists],
@@ -165,7 +167,7 @@ def show() -> ResponseReturnValue:
         past = report_filter.load_days_with_month_before(session, seen)
         compared = list_send_statistics(session, seen.lists, most=EDITIONS_SHOWN, now=now)
         came = count_by_source(session, seen.lists, ARRIVALS, seen.first, most=SOURCES_SHOWN)
-        went = count_by_source(session, seen.lists, [ListMetric.LEFT], seen.first)
+        went = count_by_source(session, seen.lists, [ListMetric.UNSUBSCRIBED], seen.first)
     shown, step = past[-seen.period :], 7 if seen.period > WEEKLY_FROM_DAYS else 1
     whole, spans = merge_periods(shown), group_periods(step, shown)
     rolling = reputation.rolling_rates(past, seen.first)[::-step][::-1]
@@ -178,8 +180,8 @@ def show() -> ResponseReturnValue:
         before=past[-seen.period - 1].confirmed,
         spans=spans,
         when=analytics_charts.describe_period,
-        came=_label_sources(came, whole.came),
-        went=_label_sources(went, whole.of(ListMetric.LEFT)),
+        came=_label_sources(came, whole.arrivals),
+        went=_label_sources(went, whole.total_of(ListMetric.UNSUBSCRIBED)),
         one_click=went.get(ONE_CLICK_SOURCE, 0),
         verdicts=analytics_labels.assess_rates(
             report_filter.rates_of_last_month(past), week, sends
@@ -201,7 +203,7 @@ def _draw_charts(
     drawn: dict[str, Chart] = {}
     if any(one.confirmed for one in spans):
         drawn["audience"] = analytics_charts.draw_audience(spans)
-    if any(one.came or one.went or one.out_of_reach for one in spans):
+    if any(one.arrivals or one.departures or one.unreachable for one in spans):
         drawn["traffic"] = analytics_charts.draw_traffic(spans)
     if any(found.complaints.share is not None for _, found in rolling):
         complaints = [(day, found.complaints) for day, found in rolling]

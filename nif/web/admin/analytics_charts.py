@@ -22,7 +22,7 @@ from nif.web.admin.chart_layout import (
 from nif.web.filters import format_number
 
 IMPORT_METRICS = (ListMetric.IMPORTED, ListMetric.REMOVED)
-DEPARTURES = (ListMetric.LEFT, ListMetric.ERASED)
+DEPARTURES = (ListMetric.UNSUBSCRIBED, ListMetric.ERASED)
 MONTHS_FROM_DAYS = 200
 """From this many days on, the labels under a chart name months instead of days."""
 
@@ -50,7 +50,7 @@ def draw_audience(periods: Sequence[GrowthPeriod]) -> Chart:
     chart.dots = [
         ChartDot(axes.x(place), axes.y(one.confirmed), "file", _describe_file_changes(one))
         for place, one in enumerate(periods)
-        if one.of(*IMPORT_METRICS)
+        if one.total_of(*IMPORT_METRICS)
     ]
     if chart.dots:
         chart.legend = [("line", "subscriptions"), ("file", "imported or removed by an import")]
@@ -63,19 +63,19 @@ def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
 
     Imports are left out: a few days with a thousand each would make all others look empty.
     """
-    net = [one.of(ListMetric.JOINED) - one.of(*DEPARTURES) for one in periods]
-    high = max(max(one.of(ListMetric.JOINED) for one in periods), 1)
-    low = min(-max(one.of(*DEPARTURES) + one.out_of_reach for one in periods), *net)
+    net = [one.total_of(ListMetric.SUBSCRIBED) - one.total_of(*DEPARTURES) for one in periods]
+    high = max(max(one.total_of(ListMetric.SUBSCRIBED) for one in periods), 1)
+    low = min(-max(one.total_of(*DEPARTURES) + one.unreachable for one in periods), *net)
     axes, ticks = make_axes(len(periods), min(low, 0), high)
     joined, departed = (
-        sum(one.of(ListMetric.JOINED) for one in periods),
-        sum(one.of(*DEPARTURES) for one in periods),
+        sum(one.total_of(ListMetric.SUBSCRIBED) for one in periods),
+        sum(one.total_of(*DEPARTURES) for one in periods),
     )
     chart = Chart(
         name="traffic",
         title="Subscribes and unsubscribes, by " + ("day" if _is_daily(periods) else "week"),
         description=f"{format_number(joined)} subscribed, {format_number(departed)} unsubscribed, "
-        f"{format_number(sum(one.out_of_reach for one in periods))} bounced or complained.",
+        f"{format_number(sum(one.unreachable for one in periods))} bounced or complained.",
         scale_labels=scale_labels(axes, ticks, lambda value: format_compact(abs(value))),
         foot_labels=foot_labels(axes, _day_labels(periods)),
         zero=axes.y(0),
@@ -89,11 +89,11 @@ def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
         ],
     )
     for place, one in enumerate(periods):
-        went = one.of(*DEPARTURES)
+        went = one.total_of(*DEPARTURES)
         steps = (
-            ("joined", 0, one.of(ListMetric.JOINED)),
+            ("joined", 0, one.total_of(ListMetric.SUBSCRIBED)),
             ("went", 0, -went),
-            ("lost", -went, -went - one.out_of_reach),
+            ("lost", -went, -went - one.unreachable),
         )
         chart.bars += [axes.bar(place, a, b, kind) for kind, a, b in steps if a != b]
     return chart
@@ -157,21 +157,22 @@ def describe_period(period: GrowthPeriod) -> str:
 
 
 def _describe_file_changes(period: GrowthPeriod) -> str:
-    came, went = period.of(ListMetric.IMPORTED), period.of(ListMetric.REMOVED)
+    came, went = period.total_of(ListMetric.IMPORTED), period.total_of(ListMetric.REMOVED)
     changes = [f"{format_number(came)} imported"] if came else []
     changes += [f"{format_number(went)} removed by an import"] if went else []
     return f"{describe_period(period)}: {' and '.join(changes)}"
 
 
 def _describe_traffic(period: GrowthPeriod) -> str:
-    texts = [f"{describe_period(period)}: {format_number(period.of(ListMetric.JOINED))} subscribed"]
+    subscribed = format_number(period.total_of(ListMetric.SUBSCRIBED))
+    texts = [f"{describe_period(period)}: {subscribed} subscribed"]
     more = (
-        (period.of(ListMetric.IMPORTED), "imported"),
-        (period.of(ListMetric.LEFT), "unsubscribed"),
-        (period.of(ListMetric.REMOVED), "removed by an import"),
-        (period.of(ListMetric.ERASED), "erased"),
-        (period.of(ListMetric.BOUNCED), "bounced"),
-        (period.of(ListMetric.COMPLAINED), "complained"),
+        (period.total_of(ListMetric.IMPORTED), "imported"),
+        (period.total_of(ListMetric.UNSUBSCRIBED), "unsubscribed"),
+        (period.total_of(ListMetric.REMOVED), "removed by an import"),
+        (period.total_of(ListMetric.ERASED), "erased"),
+        (period.total_of(ListMetric.BOUNCED), "bounced"),
+        (period.total_of(ListMetric.COMPLAINED), "complained"),
     )
     return ", ".join(
         [*texts, *(f"{format_number(count)} {label}" for count, label in more if count)]

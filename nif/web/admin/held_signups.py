@@ -23,7 +23,7 @@ blueprint.context_processor(system_status.status_banner)
 
 HOLD_REASON_LABELS: Mapping[HoldReason, tuple[str, str]] = {
     HoldReason.NETWORK: ("One network", "More than 20 in an hour came from one network."),
-    HoldReason.SURROUNDINGS: (
+    HoldReason.WIDER_NETWORK: (
         "Neighbouring networks",
         "More than 200 in an hour came from networks next to each other.",
     ),
@@ -31,7 +31,7 @@ HOLD_REASON_LABELS: Mapping[HoldReason, tuple[str, str]] = {
         "One domain",
         "More than 100 in an hour were for addresses of one small domain.",
     ),
-    HoldReason.HOUSE: ("Very many", "More than 600 in an hour came in altogether."),
+    HoldReason.SITE: ("Very many", "More than 600 in an hour came in altogether."),
     HoldReason.ADDRESS: (
         "Asked three times",
         "Three confirmations within thirty days went to the address, and none was answered.",
@@ -40,8 +40,8 @@ HOLD_REASON_LABELS: Mapping[HoldReason, tuple[str, str]] = {
         "Disposable",
         "The address is of a service for throwing addresses away.",
     ),
-    HoldReason.TRAP: ("Trap", "A field was filled in that no person sees."),
-    HoldReason.HASTE: (
+    HoldReason.HONEYPOT: ("Trap", "A field was filled in that no person sees."),
+    HoldReason.TOO_FAST: (
         "Very quick",
         "The form came back within two seconds. Two a day from each network are answered by "
         "themselves, one each half-minute.",
@@ -61,7 +61,7 @@ def index() -> ResponseReturnValue:
     now, before = utc_now(), request.args.get("before", None, type=int)
     with reading() as session:
         tallies = held.list_held_counts(session)
-        why = _read_reason(request.args.get("why", ""), tallies[0].why if tallies else None)
+        why = _read_reason(request.args.get("why", ""), tallies[0].reason if tallies else None)
         page = held.list_held_signups(session, why, before=before) if why else None
         rate = attack_mode.average_signup_rate(session, since=now - attack_mode.RECENT, until=now)
         usual = attack_mode.average_signup_rate(

@@ -70,12 +70,12 @@ def list_form_of(session: Session, mailing_list: MailingList) -> ListForm:
         sender_name=mailing_list.sender_name,
         language=mailing_list.language,
         family=mailing_list.family or "",
-        topics=", ".join(tag_names_of(session, mailing_list.topics).values()),
+        topics=", ".join(tag_names_of(session, mailing_list.tags).values()),
         is_shown="1" if mailing_list.is_shown else "",
         often=EVERY_DAY if schedule.weekday is None else WEEKDAYS[schedule.weekday],
         at=f"{schedule.at:%H:%M}",
         zone=mailing_list.zone,
-        edits=str(mailing_list.edits),
+        edits=str(mailing_list.version),
     )
 
 
@@ -121,11 +121,14 @@ def read_list_settings(
         sender_name=form.sender_name,
         language=form.language,
         is_shown=bool(form.is_shown),
-        topics=topics,
+        tags=topics,
     )
     if slug is None and form.slug in RESERVED_SLUGS:
         problems["slug"] = "NIF uses this slug for a page of its own. Choose another one."
-    if problems := list_settings_problems(list_settings) | problems:
+    found = list_settings_problems(list_settings)
+    if "tags" in found:
+        found["topics"] = found.pop("tags")
+    if problems := found | problems:
         raise Invalid(problems)
     return list_settings
 

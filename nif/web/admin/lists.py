@@ -96,7 +96,7 @@ def update(slug: str) -> ResponseReturnValue:
             mailing_list = get_list(session, slug)
             list_settings, now = read_list_settings(session, form, slug=slug), utc_now()
             changes = update_list(
-                session, mailing_list, list_settings, edits=read_edit_count(form), now=now
+                session, mailing_list, list_settings, version=read_edit_count(form), now=now
             )
             if changes:
                 detail = {
@@ -166,7 +166,7 @@ HISTORY_LABELS = {
     "consent": "records of consent",
     "edition": "editions",
     "import_run": "imports",
-    "day_count": "daily statistics",
+    "daily_list_count": "daily statistics",
 }
 """Labels of the tables that may refer to a list; others are called "other records"."""
 
@@ -306,7 +306,7 @@ def show(slug: str) -> ResponseReturnValue:
         digest = _next_digest(session, mailing_list, next_slot, now)
         sends = {row.send.edition_id: row for row in _last_sends(session, mailing_list.id, 30)}
         editions = list_recent_editions(session, mailing_list)
-        topics = list(tag_names_of(session, mailing_list.topics).values())
+        topics = list(tag_names_of(session, mailing_list.tags).values())
     return render_template(
         "admin/lists/show.html",
         mailing_list=mailing_list,

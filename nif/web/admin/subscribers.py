@@ -80,7 +80,7 @@ FILTER_FIELDS = ("part", "list", "state", "source", "from", "before", "alive", "
 STATE_LABELS = {
     SubscriptionState.CONFIRMED.value: "Confirmed",
     SubscriptionState.PENDING.value: "Not confirmed yet",
-    SubscriptionState.LEFT.value: "Left",
+    SubscriptionState.UNSUBSCRIBED.value: "Left",
 }
 
 

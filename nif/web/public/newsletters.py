@@ -34,7 +34,7 @@ blueprint = Blueprint("newsletters", __name__, url_prefix="/newsletters")
 def index() -> ResponseReturnValue:
     with reading() as session:
         lists, ended = offered_lists(session), archived_lists(session)
-        topics = tag_names_of(session, sorted({tag for one in lists for tag in one.topics}))
+        topics = tag_names_of(session, sorted({tag for one in lists for tag in one.tags}))
     return render_template(
         "public/newsletters/index.html",
         lists=[(one, next_slot_of_list(one, now=utc_now())) for one in lists],
@@ -49,7 +49,7 @@ def show(list_slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, list_slug)
         editions = list_sent_editions(session, mailing_list)
-        topics = tag_names_of(session, mailing_list.topics)
+        topics = tag_names_of(session, mailing_list.tags)
         offer = _find_offered_list(session, mailing_list)
     return render_template(
         "public/newsletters/show.html",

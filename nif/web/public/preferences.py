@@ -47,7 +47,7 @@ def tag_offers_of(session: Session, subscriber: Subscriber) -> dict[int, TagOffe
     found: dict[int, TagOffer] = {}
     for one, _ in list_subscription_choices(session, subscriber):
         chosen = mine.get(one.id, set())
-        own = tag_names_of(session, one.topics[:MAX_TAGS_OFFERED]) if one.topics else of_the_house
+        own = tag_names_of(session, one.tags[:MAX_TAGS_OFFERED]) if one.tags else of_the_house
         kept = tag_names_of(session, sorted(chosen - own.keys()))
         if len(own) > 1 or chosen:
             found[one.id] = TagOffer({**own, **kept}, chosen)
@@ -75,7 +75,7 @@ def send_link() -> ResponseReturnValue:
         return _render_link_form(typed, problem), 422
     if signup_guard.must_ask_for_proof():
         return _render_link_form(typed)
-    signup_guard.submit_signup(SignupKind.LINK, address, consent_context())
+    signup_guard.submit_signup(SignupKind.PREFERENCES_LINK, address, consent_context())
     return redirect(url_for("subscribe.check_your_inbox", link=1), 303)
 
 

@@ -14,8 +14,7 @@ from nif.clock import utc_now
 from nif.errors import NotFound
 from nif.signups import attack_mode, proof_of_work
 from nif.signups.models import NO_LIST, HoldReason, SignupKind
-from nif.signups.requests import SignupRequest
-from nif.signups.requests import queue_signup as lay_into_the_tray
+from nif.signups.requests import SignupRequest, queue_signup
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.email_address import EmailAddress
 from nif.subscriptions.models import MailingList
@@ -58,7 +57,7 @@ def must_ask_for_proof() -> bool:
 
 
 def submit_signup(
-    door: SignupKind,
+    kind: SignupKind,
     address: EmailAddress,
     where: ConsentContext,
     list_id: int = NO_LIST,
@@ -77,7 +76,7 @@ def submit_signup(
             given, proof = request.form.get("ticket", ""), request.form.get("altcha", "")
             is_proved = proof_of_work.accept_proof(session, tokens().keys, given, proof, now=now)
             odd = None if is_proved else HoldReason.NO_PROOF
-        lay_into_the_tray(session, SignupRequest(door, address, where, list_id, odd), now=now)
+        queue_signup(session, SignupRequest(kind, address, where, list_id, odd), now=now)
 
 
 def find_form_problem() -> str:
@@ -102,11 +101,11 @@ def _find_suspicion(*, has_key: bool) -> HoldReason | None:
     """What a form gives away by how it was filled in."""
     if request.form.get("website"):
         # A field that no person sees.
-        return HoldReason.TRAP
+        return HoldReason.HONEYPOT
     if has_key:
         return None
     age = _ticket_age(request.form.get("ticket", ""))
-    return HoldReason.HASTE if age is None or age < MIN_FORM_SECONDS else None
+    return HoldReason.TOO_FAST if age is None or age < MIN_FORM_SECONDS else None
 
 
 def _ticket_age(given: str) -> float | None:

@@ -191,7 +191,7 @@ def _submit_request(
     )
     where = consent_context(words, page=wish.page)
     where = replace(where, source=wish.origin or where.source)
-    signup_guard.submit_signup(SignupKind.JOIN, address, where, wanted.id, has_key=has_key)
+    signup_guard.submit_signup(SignupKind.SUBSCRIBE, address, where, wanted.id, has_key=has_key)
 
 
 def _find_list(session: Session, slug: str) -> MailingList | None:

@@ -66,4 +66,4 @@ def _can_resubscribe(subscriptions: Sequence[Subscription]) -> bool:
 
 
 def _are_unsubscribed(subscriptions: Sequence[Subscription]) -> bool:
-    return all(one.state is SubscriptionState.LEFT for one in subscriptions)
+    return all(one.state is SubscriptionState.UNSUBSCRIBED for one in subscriptions)

@@ -24,8 +24,8 @@ from tests.factories import a_list, a_plain_send
 from tests.web.newsroom.staff import text_of
 
 J, L, D, B, C = (
-    ListMetric.JOINED,
-    ListMetric.LEFT,
+    ListMetric.SUBSCRIBED,
+    ListMetric.UNSUBSCRIBED,
     ListMetric.DELIVERED,
     ListMetric.BOUNCED,
     ListMetric.COMPLAINED,
@@ -156,9 +156,11 @@ def test_every_table_is_a_file_too(admin: FlaskClient, history: str) -> None:
 
     assert len(files["growth.csv"]) == len(files["health.csv"]) == 90
     today = files["growth.csv"][-1]
-    told = ("subscribers", "joined", "imported", "left", "complained", "erased")
+    told = ("subscribers", "subscribed", "imported", "unsubscribed", "complained", "erased")
     assert [today[name] for name in told] == ["4321", "8", "900", "2", "3", "0"]
-    sources = {row["source"]: row["count"] for row in files["sources.csv"] if row["what"] != "left"}
+    sources = {
+        row["source"]: row["count"] for row in files["sources.csv"] if row["what"] != "unsubscribed"
+    }
     assert sources == {"/articles/one": "7", "'=cmd|'/c calc'!A1": "1", "import:3": "900"}
     assert files["health.csv"][-1]["complaints"] == "0.0015"
     assert files["health.csv"][0]["complaints"] == ""
@@ -177,11 +179,13 @@ def test_no_page_of_figures_reads_a_person_a_delivery_or_an_event(
         for name in ("", *(f"/{name}" for name in (*FILES, "analytics.json"))):
             assert admin.get(f"/admin/analytics{name}?days=364").status_code == 200
 
-    asked = [(sql, values) for sql, values in said if "day_count" in sql or "FROM report" in sql]
+    asked = [
+        (sql, values) for sql, values in said if "daily_list_count" in sql or "FROM report" in sql
+    ]
     assert asked
     large = re.compile(r"(FROM|JOIN) (subscriber|subscription|delivery|event|consent|attempt)\b")
     assert [sql for sql, _ in said if large.search(sql)] == []
-    kept = ("day_count", "source_count", "batch", "report")
+    kept = ("daily_list_count", "daily_source_count", "batch", "report")
     for sql, values in [one for one in said if any(f"FROM {name}" in one[0] for name in kept)]:
         plan = explained(database, sql, values)
         assert not re.search(rf"(Seq Scan on|SCAN) ({'|'.join(kept)})\b", plan), plan

@@ -13,10 +13,10 @@ from tests.factories import a_list
 from tests.signups.test_requests import wish
 
 
-def hold(database: Database, *names: str, why: HoldReason = HoldReason.TRAP) -> list[int]:
+def hold(database: Database, *names: str, why: HoldReason = HoldReason.HONEYPOT) -> list[int]:
     with database.transaction() as session:
         for name in names:
-            queue_signup(session, wish(f"{name}@example.com", odd=why), now=utc_now())
+            queue_signup(session, wish(f"{name}@example.com", hold_reason=why), now=utc_now())
         return list(session.scalars(select(Signup.id).order_by(Signup.id)))
 
 
@@ -30,7 +30,7 @@ def acts(database: Database) -> list[tuple[str, str, object]]:
 
 def whys(database: Database) -> list[HoldReason | None]:
     with database.reading() as session:
-        return list(session.scalars(select(Signup.why).order_by(Signup.id)))
+        return list(session.scalars(select(Signup.hold_reason).order_by(Signup.id)))
 
 
 def test_nothing_held_says_so(admin: FlaskClient) -> None:
@@ -53,7 +53,7 @@ def test_what_is_held_is_shown_by_reason_and_in_pages(
     assert all(words in page for words in ("Trap", "Without proof", "NIF Daily", "192.0.2.0/24"))
     assert "cy@example.com" in page
     assert "ann@example.com" not in page
-    earlier = admin.get("/admin/sign-ups?why=trap&before=2").text
+    earlier = admin.get("/admin/sign-ups?why=honeypot&before=2").text
     assert "ann@example.com" in earlier
     assert "di@example.com" in admin.get("/admin/sign-ups?why=no_proof").text
     assert admin.get("/admin/sign-ups?why=nonsense&before=-1").status_code == 404
@@ -64,16 +64,16 @@ def test_the_ticked_are_let_through_and_the_rest_thrown_away(
 ) -> None:
     ann, bob, *_ = hold(database, "ann", "bob", "cy")
 
-    form = {"why": "trap", "id": [str(ann), str(bob)]}
+    form = {"why": "honeypot", "id": [str(ann), str(bob)]}
     page = admin.post("/admin/sign-ups/release", data=form, follow_redirects=True).text
     assert "2 sign-ups are answered now" in page
-    assert whys(database) == [None, None, HoldReason.TRAP]
-    admin.post("/admin/sign-ups/discard", data={"why": "trap", "all": "1"})
+    assert whys(database) == [None, None, HoldReason.HONEYPOT]
+    admin.post("/admin/sign-ups/discard", data={"why": "honeypot", "all": "1"})
 
     assert whys(database) == [None, None]
     assert acts(database) == [
-        ("held_signups_released", "trap", {"count": 2}),
-        ("held_signups_discarded", "trap", {"count": 1}),
+        ("held_signups_released", "honeypot", {"count": 2}),
+        ("held_signups_discarded", "honeypot", {"count": 1}),
     ]
     assert admin.post("/admin/sign-ups/release", data={"why": "x"}).status_code == 422
 

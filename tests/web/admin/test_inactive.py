@@ -94,7 +94,7 @@ def test_they_are_counted_asked_stay_and_the_others_are_let_go(
     assert "Let go 2 without an answer" in told
     with database.reading() as session:
         daily = get_list(session, "daily")
-        assert (daily.confirmed_count, daily.left_count) == (1, 2)
+        assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 2)
     assert deeds(database) == ["repermission_started", "nonresponders_unsubscribed"]
 
 

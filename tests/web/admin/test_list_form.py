@@ -89,12 +89,12 @@ def test_every_setting_but_the_slug_is_changed_on_one_form(
         daily = session.scalars(select(MailingList)).one()
         entry = session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).one()
         assert page_version(session) > before
-    assert (daily.slug, daily.topics, daily.family) == ("daily", ["ai", "deals"], "news")
+    assert (daily.slug, daily.tags, daily.family) == ("daily", ["ai", "deals"], "news")
     assert (daily.sender_name, daily.language, daily.is_shown) == ("NIF News", "de", False)
     assert entry.detail["title"] == {"before": "NIF Daily", "after": "News"}
-    assert entry.detail["topics"] == {"before": "", "after": "ai, deals"}
+    assert entry.detail["tags"] == {"before": "", "after": "ai, deals"}
     assert entry.detail.keys() == {
-        *("title", "description", "sender_name", "language", "topics", "family", "schedule"),
+        *("title", "description", "sender_name", "language", "tags", "family", "schedule"),
         *("zone", "is_shown"),
     }
 

@@ -80,7 +80,7 @@ def test_a_list_shows_its_past_slots(admin: FlaskClient, database: Database) -> 
 def test_a_list_shows_its_public_appearance(admin: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_story(session, tags=["AI"])
-        given = {"sender_name": "NIF Morgen", "language": "de", "topics": ("ai",)}
+        given = {"sender_name": "NIF Morgen", "language": "de", "tags": ("ai",)}
         a_list(session, description="All of it.", is_shown=False, **given)
 
     page = text_of(admin.get("/admin/lists/daily").text)

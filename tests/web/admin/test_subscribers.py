@@ -101,9 +101,9 @@ def test_acts_are_asked_about_recorded_and_shown(
     admin.post(f"{one}/lift")
     with database.reading() as session:
         assert session.scalars(select(Suppression)).all() == []
-        assert session.scalars(select(Subscription.state)).one() is SubscriptionState.LEFT
-        assert session.scalars(select(MailingList.left_count)).one() == 1
-        assert session.scalars(select(Consent.action)).all() == [ConsentAction.LEFT]
+        assert session.scalars(select(Subscription.state)).one() is SubscriptionState.UNSUBSCRIBED
+        assert session.scalars(select(MailingList.unsubscribed_count)).one() == 1
+        assert session.scalars(select(Consent.action)).all() == [ConsentAction.UNSUBSCRIBED]
         told = session.execute(
             select(AuditEntry.what, AuditEntry.detail).where(
                 AuditEntry.subject_kind == "subscriber"
@@ -199,7 +199,7 @@ def admin_form(admin: FlaskClient) -> dict[str, str]:
 
 @pytest.mark.usefixtures("crowd")
 def test_a_segment_of_a_list_that_is_gone_says_so(admin: FlaskClient, database: Database) -> None:
-    row = {"field": "list", "operator": "left", "value": "gone"}
+    row = {"field": "list", "operator": "unsubscribed", "value": "gone"}
     with database.transaction() as session:
         given = {"match": "all", "conditions": [row]}
         session.add(Segment(name="Old", conditions=given, created_by="Ed", created_at=NOON))

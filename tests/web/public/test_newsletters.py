@@ -133,7 +133,7 @@ def test_the_pages_of_a_list_that_ended_stay_and_offer_another(
     client: FlaskClient, database: Database, digest: str
 ) -> None:
     with database.transaction() as session:
-        a_list(session, "weekly", title="NIF Weekly", topics=("deals",), language="de")
+        a_list(session, "weekly", title="NIF Weekly", tags=("deals",), language="de")
         archive_list(session, get_list(session, "daily"), now=NOON)
 
     index = text_of(client.get("/newsletters/").text)

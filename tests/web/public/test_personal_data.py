@@ -101,7 +101,7 @@ def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
     assert "attachment" in copy.headers["Content-Disposition"]
     assert copy.get_json()["holdings"]["subscriber"][0]["address"] == ANN
     receipts = client.get(f"{page}/receipts.json").get_json()["receipts"]
-    assert [one["action"] for one in receipts] == ["left", "confirmed"]
+    assert [one["action"] for one in receipts] == ["unsubscribed", "confirmed"]
     assert receipts[1]["words"] in client.get(page).text
     assert receipts[1]["words"] in client.get(f"{page}/receipts").text
     assert receipts[1]["page"] == "/preferences"
@@ -139,4 +139,4 @@ def test_lists_of_a_family_are_offered_as_one_choice(
     client.post(page, data={"list": "daily", "family-news": "now"})
 
     states = {one.mailing_list.slug: one.state for one in session.scalars(select(Subscription))}
-    assert states == {"daily": "confirmed", "weekly": "left", "now": "confirmed"}
+    assert states == {"daily": "confirmed", "weekly": "unsubscribed", "now": "confirmed"}

@@ -90,7 +90,7 @@ def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
 ) -> None:
     with database.transaction() as writing:
         a_story(writing, tags=["AI", "Deals"])
-        a_list(writing, "narrow", topics=("ai",))
+        a_list(writing, "narrow", tags=("ai",))
     own = f"/preferences/{token}"
     assert 'value="deals"' in client.get(own).text
     assert "topic-narrow" not in client.get(own).text

@@ -74,7 +74,7 @@ def seen(answer: TestResponse) -> tuple[object, ...]:
 
 
 def held(session: Session) -> list[HoldReason | None]:
-    found = list(session.scalars(select(Signup.why).order_by(Signup.id)))
+    found = list(session.scalars(select(Signup.hold_reason).order_by(Signup.id)))
     session.rollback()
     return found
 
@@ -99,7 +99,7 @@ def test_the_four_answers_are_the_same_to_the_byte_and_take_the_same_work(
 
 @pytest.mark.parametrize("path", DOORS)
 @pytest.mark.parametrize(
-    ("field", "why"), [("website", HoldReason.TRAP), ("ticket", HoldReason.HASTE)]
+    ("field", "why"), [("website", HoldReason.HONEYPOT), ("ticket", HoldReason.TOO_FAST)]
 )
 def test_who_is_caught_gets_the_same_page_and_is_held(
     client: FlaskClient,

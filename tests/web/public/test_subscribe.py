@@ -61,7 +61,7 @@ def test_the_consent_keeps_the_words_that_the_form_showed(
     subscribe(client, services, "ann@example.com")
 
     consent = session.scalars(select(Consent)).one()
-    words = session.connection().exec_driver_sql("SELECT text FROM wording").scalar()
+    words = session.connection().exec_driver_sql("SELECT text FROM consent_wording").scalar()
     assert words in page
     assert consent.source == "/subscribe"
     assert consent.network == "127.0.0.0/24"
@@ -168,7 +168,7 @@ def test_one_mail_a_day_goes_to_an_address_and_twenty_an_hour_to_a_network(
     for n in range(20):
         subscribe(client, services, f"many{n}@example.com")
     assert len(letters(session)) == 18
-    held = session.scalars(select(Signup.why)).all()
+    held = session.scalars(select(Signup.hold_reason)).all()
     assert set(held) == {HoldReason.NETWORK}
 
 
@@ -202,7 +202,7 @@ def test_every_letter_has_a_way_out_that_works(
 
     assert letter.message["headers"]["List-Unsubscribe"].endswith(f"{link}>")
     assert client.post(link, data={"List-Unsubscribe": "One-Click"}).status_code == 200
-    assert states(session, "ann@example.com") == [SubscriptionState.LEFT]
+    assert states(session, "ann@example.com") == [SubscriptionState.UNSUBSCRIBED]
 
 
 def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(

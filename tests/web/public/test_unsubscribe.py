@@ -44,7 +44,7 @@ def test_one_click_leaves_without_cookie_token_or_redirect(
 
     assert (answer.status_code, answer.mimetype) == (200, "text/plain")
     assert "Set-Cookie" not in answer.headers
-    assert state_of(session, subscription) is SubscriptionState.LEFT
+    assert state_of(session, subscription) is SubscriptionState.UNSUBSCRIBED
     assert session.scalars(select(MailingList.confirmed_count)).all() == [1]
 
 
@@ -81,7 +81,7 @@ def test_leaving_by_hand_can_be_undone_at_once(
 ) -> None:
     assert b"Leave NIF Daily?" in client.get(link).data
     assert b"That was a slip" in client.post(link, data={"by_hand": "1"}).data
-    assert state_of(session, subscription) is SubscriptionState.LEFT
+    assert state_of(session, subscription) is SubscriptionState.UNSUBSCRIBED
 
     back = client.post(link, data={"by_hand": "1", "back": "1"})
     assert b"You are back" in back.data
@@ -98,4 +98,4 @@ def test_a_link_for_every_list_leaves_them_all(
     token = unsubscribe_token(subscription.subscriber_id, ALL_LISTS, services.tokens)
     client.post(f"/unsubscribe/{token}", data={"List-Unsubscribe": "One-Click"})
 
-    assert state_of(session, subscription) is SubscriptionState.LEFT
+    assert state_of(session, subscription) is SubscriptionState.UNSUBSCRIBED
