@@ -98,7 +98,7 @@ def writes(hand: Hand) -> None:
     hand.write("#dek", "Auditors may look")
     hand.write("#lead", "Ombra Sound has let auditors in.")
     hand.write("#sections-0-label", "Why it matters:")
-    page.get_by_role("textbox", name="Bullets, one on each line").first.click()
+    page.get_by_role("textbox", name="Bullets, one per line").first.click()
     page.keyboard.type("Nobody had ")
     page.keyboard.press("Control+b")
     page.keyboard.type("ever")

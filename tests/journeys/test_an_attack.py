@@ -46,7 +46,7 @@ def test_a_browser_proves_itself_and_who_has_no_script_is_held(
         page.goto(f"{house.url}/subscribe")
         page.fill("#email", f"{name}@example.org")
         if script:
-            page.get_by_text("Your browser has shown").wait_for()
+            page.get_by_text("Your browser has solved").wait_for()
             assert obstacles(page) == []
         page.wait_for_timeout(2100)
         page.click("form.join button")

@@ -61,7 +61,7 @@ def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens 
     page.get_by_label("Headline").fill(headline)
     page.get_by_label("Lead", exact=True).fill("Lumen Sync has let auditors in.")
     page.locator("[name='sections-0-label']").fill("Why it matters:")
-    bullets = page.get_by_role("textbox", name="Bullets, one on each line").first
+    bullets = page.get_by_role("textbox", name="Bullets, one per line").first
     bullets.click()
     page.keyboard.type("Nobody had before.")
     page.locator("[name='sources-0-publisher']").fill("The Turntable Gazette")

@@ -238,7 +238,7 @@ href="https://example.com/a"><span style="font-style:italic">linked</span></a></
 def test_what_is_pasted_from_a_document_comes_clean(invite: Invite, house: House) -> None:
     page = invite("Gus")
     new_story(page, house, "Pasted")
-    page.get_by_role("textbox", name="Bullets, one on each line").first.click()
+    page.get_by_role("textbox", name="Bullets, one per line").first.click()
     page.evaluate(
         """(html) => {
             const data = new DataTransfer();

@@ -1,4 +1,4 @@
-"""One's own account: name and profile, what proves who one is, and where one is signed in."""
+"""A staff member's own account: name, profile, second factors, password and sessions."""
 
 from dataclasses import fields
 from typing import Any
@@ -33,30 +33,33 @@ def show() -> ResponseReturnValue:
 @blueprint.post("/profile")
 @open_to(Access.AUTHOR)
 def update_profile() -> ResponseReturnValue:
-    copy = _read_profile()
+    profile_input = _read_profile()
     try:
         with transaction() as session:
             account = accounts.get_account(session, current_user.id)
             before = _profile_facts(account, profiles.find_profile(session, account.id))
-            kept = profiles.save_profile(session, account, copy, wanted=slugify(copy.name))
-            after = _profile_facts(account, kept)
+            profile = profiles.save_profile(
+                session, account, profile_input, wanted=slugify(profile_input.name)
+            )
+            after = _profile_facts(account, profile)
             detail = {
-                k: describe_change(before[k], after[k]) for k in after if before[k] != after[k]
+                name: describe_change(before[name], after[name])
+                for name in after
+                if before[name] != after[name]
             }
             if detail:
-                subject = account.id
                 record_audit_entry(
                     session,
                     account,
                     "profile_changed",
                     kind="account",
-                    subject=subject,
+                    subject=account.id,
                     detail=detail,
                     now=utc_now(),
                 )
             invalidate_pages(session)
     except Invalid as error:
-        return _account_page(copy, error.problems), 422
+        return _account_page(profile_input, error.problems), 422
     flash("Saved.", "good")
     return redirect(url_for(".show"), 303)
 
@@ -75,55 +78,57 @@ def sign_out_everywhere() -> ResponseReturnValue:
             subject=account.id,
             now=utc_now(),
         )
-    flash("You are signed out everywhere, here too.", "success")
+    flash("You are signed out on all devices, including this one.", "success")
     return redirect("/login", 303)
 
 
 @blueprint.get("/second-factor")
 @open_to(Access.AUTHOR)
 def second_factor() -> ResponseReturnValue:
-    """Where those are led who need one and have none."""
+    """The page to which accounts are redirected that must set up a second factor."""
     return render_template(
         "newsroom/account/second_factor.html",
         required=lacks_required_second_factor(current_user, settings()),
     )
 
 
-def _account_page(copy: ProfileInput | None = None, problems: dict[str, str] | None = None) -> str:
+def _account_page(
+    profile_input: ProfileInput | None = None, problems: dict[str, str] | None = None
+) -> str:
     with reading() as session:
-        found = profiles.find_profile(session, current_user.id)
+        profile = profiles.find_profile(session, current_user.id)
     return render_template(
         "newsroom/account/show.html",
-        form=copy or _profile_form(found),
-        slug=found.slug if found and found.is_public else None,
-        longest=MAX_FIELD_LENGTHS,
+        form=profile_input or _profile_form(profile),
+        slug=profile.slug if profile and profile.is_public else None,
+        max_lengths=MAX_FIELD_LENGTHS,
         problems=problems or {},
     )
 
 
 def _read_profile() -> ProfileInput:
-    """What was typed; a profile's lines are one line each, but for the bio."""
+    """The profile as typed. All fields but the bio are a single line."""
     texts = {field.name: request.form.get(field.name, "") for field in fields(ProfileInput)}
     texts.pop("is_public")
-    tidied = {
-        name: _tidy_lines(text) if name in MULTILINE_FIELDS else " ".join(text.split())
+    cleaned = {
+        name: _clean_lines(text) if name in MULTILINE_FIELDS else " ".join(text.split())
         for name, text in texts.items()
     }
-    return ProfileInput(**tidied, is_public="is_public" in request.form)
+    return ProfileInput(**cleaned, is_public="is_public" in request.form)
 
 
-def _tidy_lines(text: str) -> str:
+def _clean_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def _profile_form(found: Profile | None) -> ProfileInput:
-    if found is None:
+def _profile_form(profile: Profile | None) -> ProfileInput:
+    if profile is None:
         return ProfileInput(current_user.name)
-    texts = {name: getattr(found, name) for name in MAX_FIELD_LENGTHS}
-    return ProfileInput(current_user.name, is_public=found.is_public, **texts)
+    texts = {name: getattr(profile, name) for name in MAX_FIELD_LENGTHS}
+    return ProfileInput(current_user.name, is_public=profile.is_public, **texts)
 
 
-def _profile_facts(account: Account, found: Profile | None) -> dict[str, Any]:
-    """What an act says of a profile: its texts in short."""
-    texts = {name: getattr(found, name) if found else "" for name in MAX_FIELD_LENGTHS}
-    return {"name": account.name, "is_public": bool(found and found.is_public), **texts}
+def _profile_facts(account: Account, profile: Profile | None) -> dict[str, Any]:
+    """The values of a profile that an audit entry compares."""
+    texts = {name: getattr(profile, name) if profile else "" for name in MAX_FIELD_LENGTHS}
+    return {"name": account.name, "is_public": bool(profile and profile.is_public), **texts}

@@ -1,4 +1,4 @@
-"""Writing down who did what in the newsroom, in the transaction of the deed itself."""
+"""Audit entries for what staff do in the newsroom, written in the action's own transaction."""
 
 from typing import Any
 
@@ -10,13 +10,15 @@ from nif.clock import utc_now
 from nif.stories.models import Story
 
 
-def audit_story_action(session: Session, what: str, story: Story, /, **more: Any) -> None:
-    """Note that whoever asks did `what` to a story; `more` are short values for the detail."""
-    audit_action(session, what, "story", story.id, headline=story.headline, **more)
+def audit_story_action(session: Session, action: str, story: Story, /, **detail: Any) -> None:
+    """Record that the signed-in account did `action` to a story. Detail values must be short."""
+    audit_action(session, action, "story", story.id, headline=story.headline, **detail)
 
 
-def audit_action(session: Session, what: str, kind: str, subject: int, /, **detail: Any) -> None:
-    """Note that whoever asks did `what` to the `kind` of thing that `subject` is the id of."""
+def audit_action(
+    session: Session, action: str, kind: str, subject_id: int, /, **detail: Any
+) -> None:
+    """Record that the signed-in account did `action` to the `kind` with this id."""
     record_audit_entry(
-        session, current_user, what, kind=kind, subject=subject, detail=detail, now=utc_now()
+        session, current_user, action, kind=kind, subject=subject_id, detail=detail, now=utc_now()
     )

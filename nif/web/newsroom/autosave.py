@@ -1,4 +1,4 @@
-"""Saving by itself while someone writes, and the texts that were kept of it."""
+"""Autosave of the story form, and the versions that it keeps."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,8 +12,7 @@ from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.errors import Conflict
 from nif.stories import autosave, drafts
-from nif.stories.declarations import DeclarationQuestion
-from nif.stories.declarations import find_answer as read_answer
+from nif.stories.declarations import DeclarationQuestion, find_answer
 from nif.stories.models import Story
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
@@ -33,63 +32,65 @@ UNTITLED = "Untitled"
 @blueprint.post("/stories/autosave")
 @open_to(Access.AUTHOR)
 def create() -> ResponseReturnValue:
-    """The first words of a new story make it a draft."""
+    """Create a draft from the first text of a new story."""
     form = read_story_form(request.form)
     now = utc_now()
     with transaction() as session:
-        me = session.get_one(Account, current_user.id)
-        whole = _with_headline(form, UNTITLED)
-        open_problems = story_form_problems(whole) | find_missing_pictures(session, whole)
-        copy = validate_story_form(StoryForm(headline=UNTITLED) if open_problems else whole)
-        story = drafts.create_draft(session, copy, author_id=me.id, now=now)
+        account = session.get_one(Account, current_user.id)
+        titled = _with_headline(form, UNTITLED)
+        problems = story_form_problems(titled) | find_missing_pictures(session, titled)
+        story_input = validate_story_form(StoryForm(headline=UNTITLED) if problems else titled)
+        story = drafts.create_draft(session, story_input, author_id=account.id, now=now)
         audit_story_action(session, "story_drafted", story)
-        edits = None if open_problems else story.edits
+        edits = None if problems else story.edits
         autosave.store_autosave(
-            session, story.id, flatten_story_form(form), edits=edits, by=me, now=now
+            session, story.id, flatten_story_form(form), edits=edits, by=account, now=now
         )
-        return jsonify(_saved_state(story, open_problems)), 201
+        return jsonify(_saved_state(story, problems)), 201
 
 
 @blueprint.post(f"{STORY_PATH}/autosave")
 @open_to(Access.AUTHOR)
 def update(story_id: int) -> ResponseReturnValue:
-    """Whatever becomes of the draft, what was typed is kept."""
+    """Keep the text as a version. Update the draft too, unless there is a problem or conflict."""
     form = read_story_form(request.form)
     now = utc_now()
     with transaction() as session:
-        me = session.get_one(Account, current_user.id)
+        account = session.get_one(Account, current_user.id)
         story = get_editable_story(session, story_id, lock=True)
-        whole = _with_headline(form, story.headline)
-        open_problems = story_form_problems(whole) | find_missing_pictures(session, whole)
+        titled = _with_headline(form, story.headline)
+        problems = story_form_problems(titled) | find_missing_pictures(session, titled)
         edits, conflict = None, ""
         try:
-            if not open_problems:
-                copy = validate_story_form(whole)
-                drafts.save_draft(session, story, copy, edits=form.edits, by_id=me.id, now=now)
+            if not problems:
+                story_input = validate_story_form(titled)
+                drafts.save_draft(
+                    session, story, story_input, edits=form.edits, by_id=account.id, now=now
+                )
                 edits = story.edits
         except Conflict as error:
             conflict = str(error)
         autosave.store_autosave(
-            session, story_id, flatten_story_form(form), edits=edits, by=me, now=now
+            session, story_id, flatten_story_form(form), edits=edits, by=account, now=now
         )
         if conflict or (edits is None and form.edits != story.edits):
             return jsonify(_last_saved_state(session, story, conflict)), 409
-        return jsonify(_saved_state(story, open_problems))
+        return jsonify(_saved_state(story, problems))
 
 
 @blueprint.get(f"{STORY_PATH}/autosave")
 @open_to(Access.AUTHOR)
 def show(story_id: int) -> ResponseReturnValue:
-    """Where the draft stands, and who else is typing in it."""
+    """The state of the draft, and who else is editing it."""
     with reading() as session:
         story = get_editable_story(session, story_id)
-        others = autosave.list_active_editors(
+        editors = autosave.list_active_editors(
             session, story_id, excluding=current_user.id, now=utc_now()
         )
         return jsonify(
             {
                 **_last_saved_state(session, story, ""),
-                "editors": [{"name": name, "at": format_timestamp(at)} for name, at in others],
+                "editors": [{"name": name, "at": format_timestamp(at)} for name, at in editors],
                 "now": format_timestamp(utc_now()),
             }
         )
@@ -105,34 +106,34 @@ def versions(story_id: int) -> ResponseReturnValue:
 
 
 def _with_headline(form: StoryForm, headline: str) -> StoryForm:
-    """A form whose headline is just being typed keeps the one that it had."""
+    """The form, with `headline` in place of an empty one."""
     return form if form.headline.strip() else replace(form, headline=headline)
 
 
-def _saved_state(story: Story, open_problems: dict[str, str]) -> dict[str, Any]:
-    """What the page needs to go on from; `problems` are why the draft could not take it."""
+def _saved_state(story: Story, problems: dict[str, str]) -> dict[str, Any]:
+    """What the page needs to continue. `problems` say why the draft was not updated."""
     at = format_timestamp(utc_now())
-    ai = read_answer(story.answers, DeclarationQuestion.AI)
+    ai = find_answer(story.answers, DeclarationQuestion.AI)
     return {
         "id": story.id,
         "edits": story.edits,
         "at": at,
-        "problems": open_problems,
-        # What was ticked stands for the text of that moment, and not for all that is typed after.
+        "problems": problems,
+        # The confirmation holds for the text of this moment, not for text typed later.
         "checked": ai.details.get("checked", "") if ai else "",
     }
 
 
-def _last_saved_state(session: Session, story: Story, why: str) -> dict[str, Any]:
-    """Who has saved a story last, and when."""
-    theirs = autosave.find_autosave_of_edit(session, story.id, story.edits)
-    mine = theirs is not None and theirs.by_id == current_user.id
+def _last_saved_state(session: Session, story: Story, reason: str) -> dict[str, Any]:
+    """Who saved the story last, and when."""
+    last_save = autosave.find_autosave_of_edit(session, story.id, story.edits)
+    mine = last_save is not None and last_save.by_id == current_user.id
     return {
         "id": story.id,
         "edits": story.edits,
         "state": story.state.value,
-        "by": theirs.by if theirs else "",
+        "by": last_save.by if last_save else "",
         "mine": mine,
         "at": format_timestamp(story.updated_at),
-        "why": why,
+        "reason": reason,
     }

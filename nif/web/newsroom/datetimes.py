@@ -1,4 +1,4 @@
-"""Moments on the newsroom's own clock, as a field for day and time holds them."""
+"""Values of `datetime-local` inputs, read and written in the site's time zone."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from nif.web.current import settings
 
 
 def parse_local_datetime(text: str) -> datetime | None:
-    """The moment of a day and time; None where that is neither, or in no century that we know."""
+    """The UTC moment of a local date and time; None for other text and for years out of range."""
     try:
         local = datetime.fromisoformat(text.strip())
         return resolve_local_time(local.date(), local.time(), ZoneInfo(settings().time_zone))
@@ -17,5 +17,5 @@ def parse_local_datetime(text: str) -> datetime | None:
 
 
 def format_datetime_input(moment: datetime) -> str:
-    """What the field shows of a moment: "2026-11-24T09:00"."""
+    """A moment as the input's value: "2026-11-24T09:00"."""
     return f"{moment.astimezone(ZoneInfo(settings().time_zone)):%Y-%m-%dT%H:%M}"

@@ -31,32 +31,31 @@ RELATIONSHIP_PATH = f"{STORY_PATH}/relationships/<int(max={2**63 - 1}):relations
 def disclose(story_id: int, relationship_id: int) -> ResponseReturnValue:
     def decide(session: Session, story: Story) -> None:
         relationship = get_relationship(session, relationship_id)
-        me = current_user.id
         disclosure_decisions.disclose_relationship(
-            session, story_id, relationship, by=me, now=utc_now()
+            session, story_id, relationship, by=current_user.id, now=utc_now()
         )
-        audit_story_action(session, "relationship_told", story, party=relationship.party.name)
+        audit_story_action(session, "relationship_disclosed", story, party=relationship.party.name)
 
-    return _apply_decision(story_id, decide, "Readers are told.")
+    return _apply_decision(story_id, decide, "Disclosed. Readers will see it.")
 
 
-@blueprint.post(f"{RELATIONSHIP_PATH}/waive")
+@blueprint.post(f"{RELATIONSHIP_PATH}/request-waiver")
 @open_to(Access.EDITOR)
 def request_waiver(story_id: int, relationship_id: int) -> ResponseReturnValue:
     def decide(session: Session, story: Story) -> None:
         relationship = get_relationship(session, relationship_id)
-        reason, me = request.form.get("reason", ""), current_user.id
-        made = disclosure_decisions.request_waiver(
-            session, story_id, relationship, reason, by=me, now=utc_now()
+        reason = request.form.get("reason", "")
+        decision = disclosure_decisions.request_waiver(
+            session, story_id, relationship, reason, by=current_user.id, now=utc_now()
         )
-        said = {"party": relationship.party.name, "reason": made.reason}
-        audit_story_action(session, "waiver_asked", story, **said)
+        detail = {"party": relationship.party.name, "reason": decision.reason}
+        audit_story_action(session, "waiver_requested", story, **detail)
 
-    said = "Noted. It holds once a second person agrees."
-    return _apply_decision(story_id, decide, said, about=f"waive-{relationship_id}")
+    message = "Waiver requested. It takes effect once a second person confirms it."
+    return _apply_decision(story_id, decide, message, failed_form=f"waive-{relationship_id}")
 
 
-@blueprint.post(f"{RELATIONSHIP_PATH}/agree")
+@blueprint.post(f"{RELATIONSHIP_PATH}/confirm-waiver")
 @open_to(Access.EDITOR)
 def confirm_waiver(story_id: int, relationship_id: int) -> ResponseReturnValue:
     def decide(session: Session, story: Story) -> None:
@@ -65,14 +64,12 @@ def confirm_waiver(story_id: int, relationship_id: int) -> ResponseReturnValue:
             session, story_id, [relationship]
         ).get(relationship_id)
         if decision is None:
-            raise Conflict("There is nothing here to agree with any more.")
+            raise Conflict("There is no waiver left to confirm.")
         disclosure_decisions.confirm_waiver(session, decision, by=current_user.id, now=utc_now())
-        said = {"party": relationship.party.name, "reason": decision.reason}
-        audit_story_action(session, "waiver_agreed", story, **said)
+        detail = {"party": relationship.party.name, "reason": decision.reason}
+        audit_story_action(session, "waiver_confirmed", story, **detail)
 
-    return _apply_decision(
-        story_id, decide, "Waived. Readers can read the reason at /relationships."
-    )
+    return _apply_decision(story_id, decide, "Waived. The reason is public at /relationships.")
 
 
 @blueprint.post(f"{STORY_PATH}/affirm")
@@ -80,7 +77,7 @@ def confirm_waiver(story_id: int, relationship_id: int) -> ResponseReturnValue:
 def affirm_relationships(story_id: int) -> ResponseReturnValue:
     def decide(session: Session, story: Story) -> None:
         if "relationships" not in story.answers:
-            raise Conflict("Nobody has answered that question yet.")
+            raise Conflict("That question has no answer yet.")
         story.answers = reaffirm_relationships(
             story.answers,
             find_named_parties(session, story),
@@ -90,22 +87,26 @@ def affirm_relationships(story_id: int) -> ResponseReturnValue:
         )
         audit_story_action(session, "relationships_affirmed", story)
 
-    return _apply_decision(story_id, decide, "Affirmed, with your name.")
+    return _apply_decision(story_id, decide, "Confirmed with your name.")
 
 
 def _apply_decision(
-    story_id: int, decide: Callable[[Session, Story], None], said: str, *, about: str = ""
+    story_id: int, decide: Callable[[Session, Story], None], message: str, *, failed_form: str = ""
 ) -> ResponseReturnValue:
+    """Run `decide` on the locked draft, and answer with the page before publishing.
+
+    `failed_form` names the small form that a problem belongs to.
+    """
     try:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
             if story.state is StoryState.PUBLISHED:
-                raise Conflict("This story is published: what it tells changes by a revision.")
+                raise Conflict("This story is published: its disclosures change with a revision.")
             decide(session, story)
     except Invalid as error:
-        return publishing_page(story_id, problems=error.problems, about=about), 422
+        return publishing_page(story_id, problems=error.problems, failed_form=failed_form), 422
     except (Conflict, NotAllowed) as error:
         flash(str(error))
     else:
-        flash(said, "good")
+        flash(message, "good")
     return redirect(url_for("newsroom_publishing.show", story_id=story_id), 303)

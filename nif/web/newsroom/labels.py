@@ -1,7 +1,4 @@
-"""How the newsroom names things to the people who work in it.
-
-How the register is named to the people who keep it.
-"""
+"""The words in which the newsroom's pages show enum values and form fields to staff."""
 
 from nif.register.models import (
     AmountBand,
@@ -50,7 +47,7 @@ REVIEW_VERDICTS = {
     ReviewVerdict.REQUESTED: "asked for review",
     ReviewVerdict.APPROVED: "approved it",
     ReviewVerdict.SENT_BACK: "sent it back",
-    ReviewVerdict.CONFIRMED: "confirmed that the change is style",
+    ReviewVerdict.CONFIRMED: "confirmed that the change is style only",
 }
 
 PRESS_RELEASE_CHECKS = {
@@ -60,13 +57,13 @@ PRESS_RELEASE_CHECKS = {
 }
 
 BLOCK_STYLES = {
-    BlockStyle.CLASSIC: "Short: sources, reason, and all that is declared",
-    BlockStyle.FULL: "Full: also what we took on trust, and what there is not",
+    BlockStyle.CLASSIC: "Short: sources, reason and declarations",
+    BlockStyle.FULL: "Full: also what we did not verify, and what does not apply",
 }
 
 ORIGINS = {
     StoryOrigin.OWN_IDEA: "Our own idea",
-    StoryOrigin.MONITORING: "We saw it in what others publish",
+    StoryOrigin.MONITORING: "We saw it in other publications",
     StoryOrigin.READER_TIP: "A reader’s tip",
     StoryOrigin.PRESS_RELEASE: "A press release",
     StoryOrigin.PITCHED: "It was pitched to us",
@@ -75,39 +72,39 @@ ORIGINS = {
 }
 
 RELATIONSHIP_ANSWERS = {
-    RelationshipDeclaration.NONE: "None: I know of nothing between us and anyone in it",
-    RelationshipDeclaration.DECLARED: "Yes, and readers are told",
+    RelationshipDeclaration.NONE: "No, none that I know of",
+    RelationshipDeclaration.DECLARED: "Yes, and we disclose it",
 }
 
 FUNDING_ANSWERS = {
     StoryFunding.NONE: "Nobody",
-    StoryFunding.GRANT: "A grant, without any say",
-    StoryFunding.PAID: "Somebody paid for it",
+    StoryFunding.GRANT: "A grant, with no say in the story",
+    StoryFunding.PAID: "Yes, somebody paid for it",
 }
 
 AI_ANSWERS = {
     StoryAiUse.NONE: "None",
-    StoryAiUse.TOOLING: "To transcribe, search or find misspellings: every word is ours",
+    StoryAiUse.TOOLING: "As a tool (transcribing, searching, spelling): every word is ours",
     StoryAiUse.ASSISTED: "Part of the text was written or reworded by AI",
     StoryAiUse.GENERATED: "AI wrote the first version",
 }
 
 CHANGE_KINDS = {
-    ChangeKind.STYLE: "Style: a misspelling, a repaired link. No note",
-    ChangeKind.UPDATE: "Update: the news moved on",
+    ChangeKind.STYLE: "Style: a misspelling or a broken link. No note",
+    ChangeKind.UPDATE: "Update: there is newer news",
     ChangeKind.CORRECTION: "Correction: a fact was wrong",
     ChangeKind.CLARIFICATION: "Clarification: true, but it could mislead. Standards editors decide",
-    ChangeKind.LATE_DISCLOSURE: "Disclosure added: readers should have been told before",
-    ChangeKind.RIGHT_OF_REPLY: "Response added: someone answered us later",
-    ChangeKind.EDITORS_NOTE: "Editor’s note: something about how we worked",
-    ChangeKind.RETRACTION: "Retraction: the story no longer stands. Its text stays, and says so",
-    ChangeKind.REMOVAL: "Removal: law or safety forbids the text. Its page says why",
+    ChangeKind.LATE_DISCLOSURE: "Disclosure added: it should have been in the story from the start",
+    ChangeKind.RIGHT_OF_REPLY: "Response added: someone in the story replied later",
+    ChangeKind.EDITORS_NOTE: "Editor’s note: about how we worked",
+    ChangeKind.RETRACTION: "Retraction: we no longer stand by the story. Its text stays, marked",
+    ChangeKind.REMOVAL: "Removal: the law or someone’s safety requires it. The page says why",
 }
 
 SEVERITIES = {
-    NoteSeverity.MINOR: "Minor: readers would conclude the same. Its note stands under the story",
-    NoteSeverity.SIGNIFICANT: "Significant: a name, a number, a quotation. Its note stands on top",
-    NoteSeverity.SERIOUS: "Serious: headline, premise, somebody’s good name. Said on top",
+    NoteSeverity.MINOR: "Minor: readers would conclude the same. The note is below the story",
+    NoteSeverity.SIGNIFICANT: "Significant: name, number or quotation. The note is above the story",
+    NoteSeverity.SERIOUS: "Serious: headline, premise or reputation. The note is above the story",
 }
 
 REPORT_KINDS = {
@@ -125,11 +122,6 @@ REPORT_VERDICTS = {
 }
 
 
-def coverage_reasons() -> dict[ReasonCode, str]:
-    """Each reason as the clause that readers will see, with a gap where the subject goes."""
-    return {code: clause.format(subject="…") for code, clause in REASON_CLAUSES.items()}
-
-
 FIELD_LABELS = {
     "headline": "Headline",
     "dek": "Dek",
@@ -139,29 +131,20 @@ FIELD_LABELS = {
     "story_type": "Type",
     "tags": "Tags",
     "reason_code": "Reason",
-    "reason_subject": "What stands for “…” in the reason",
-    "block_style": "How much the block says",
-    "embargo_until": "Under embargo until",
+    "reason_subject": "What the reason is about",
+    "block_style": "Detail of the transparency block",
+    "embargo_until": "Embargo until",
     "origin": "Where the idea came from",
-    "origin_by": "Who brought it",
-    "relationships": "What stands between us and them",
-    "relationship_sentences": "What readers are told of it",
+    "origin_by": "Who brought the idea",
+    "relationships": "Relationships",
+    "relationship_sentences": "Relationships disclosed to readers",
     "money": "Who paid",
     "money_by": "Who gave the grant",
-    "ai": "What AI did",
+    "ai": "Use of AI",
     "ai_tasks": "What AI was used for",
-    "ai_tools": "With which tools",
-    "ai_checked": "What AI wrote was checked",
+    "ai_tools": "AI tools",
+    "ai_checked": "AI text was checked",
 }
-
-
-def field_label(name: str) -> str:
-    """A field of the form in words: `sections-0-bullets` is "Section 1, bullets"."""
-    group, _, rest = name.partition("-")
-    n, _, what = rest.partition("-")
-    if not what:
-        return FIELD_LABELS[name]
-    return f"{group[:-1].capitalize()} {int(n) + 1}, {what.replace('_', ' ')}"
 
 
 PARTY_KINDS = {
@@ -189,12 +172,12 @@ OUR_SIDES = {
     OurSide.ACCOUNT: "A person who works here",
 }
 MATERIALITIES = {
-    Materiality.ALWAYS: "Always told",
-    Materiality.DEFAULT: "Told unless two people waive it",
-    Materiality.CONTEXT: "Told where the story touches on it",
+    Materiality.ALWAYS: "Always disclosed",
+    Materiality.DEFAULT: "Disclosed unless two people waive it",
+    Materiality.CONTEXT: "Disclosed where the story touches on it",
 }
 VISIBILITIES = {
-    RelationshipVisibility.PUBLIC: "On the public page too",
+    RelationshipVisibility.PUBLIC: "Also on the public relationships page",
     RelationshipVisibility.MATCH_ONLY: "Only under stories that name the party",
 }
 AMOUNT_BANDS = {
@@ -206,27 +189,36 @@ AMOUNT_BANDS = {
     AmountBand.OVER_10000: "More than €10,000",
 }
 LOOKBACK_PERIODS = {
-    "0": "Not told once it is over",
+    "0": "Not disclosed once it has ended",
     "12": "A year",
     "24": "Two years",
     "36": "Three years",
     "60": "Five years",
-    "unlimited": "Without limit",
+    "unlimited": "No limit",
 }
 
 
+def coverage_reasons() -> dict[ReasonCode, str]:
+    """Each reason as the clause that readers see, with “…” in place of the subject."""
+    return {code: clause.format(subject="…") for code, clause in REASON_CLAUSES.items()}
+
+
+def field_label(name: str) -> str:
+    """The label of a form field: `sections-0-bullets` is "Section 1, bullets"."""
+    group, _, rest = name.partition("-")
+    n, _, column = rest.partition("-")
+    if not column:
+        return FIELD_LABELS[name]
+    return f"{group[:-1].capitalize()} {int(n) + 1}, {column.replace('_', ' ')}"
+
+
 def relationship_types_by_group() -> dict[str, dict[RelationshipType, str]]:
-    """The natures by their groups, each in words."""
+    """The labels of all relationship types, grouped for a select box."""
     groups: dict[str, dict[RelationshipType, str]] = {}
     for relationship_type, terms in RELATIONSHIP_TYPES.items():
         groups.setdefault(terms.group, {})[relationship_type] = terms.label
     return groups
 
 
-def relationship_type_label(of: RelationshipType) -> str:
-    return RELATIONSHIP_TYPES[of].label
-
-
-def required_details() -> list[tuple[str, str]]:
-    """The natures whose sentence needs more, and what."""
-    return [(terms.label, terms.detail) for terms in RELATIONSHIP_TYPES.values() if terms.detail]
+def relationship_type_label(relationship_type: RelationshipType) -> str:
+    return RELATIONSHIP_TYPES[relationship_type].label

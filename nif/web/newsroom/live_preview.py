@@ -1,7 +1,4 @@
-"""What beside a form is said of the story in it: its block, what it lacks, and its pictures.
-
-How a form would read as it stands: its page, its lines in a digest, its card where shared.
-"""
+"""The preview of a story form as typed: page, digest entry, share card, open checks and block."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,79 +24,80 @@ from nif.web.newsroom.picture_choices import PictureChoices, load_picture_choice
 from nif.web.newsroom.story_form import StoryForm, read_story_form
 from nif.web.newsroom.story_validation import build_unsaved_story
 
+blueprint = Blueprint("newsroom_live_preview", __name__, url_prefix="/newsroom")
+
 
 @dataclass(frozen=True)
 class StoryPreview:
-    """A form seen as a story: `saved` is what the database has of it, if anything."""
+    """The story that saving a form would make. `saved` is the stored story, if there is one."""
 
     story: Story
     saved: Story | None
     findings: Sequence[CheckFinding]
     sentences: Sequence[dict[str, Any]]
-    shelf: PictureChoices
+    pictures: PictureChoices
+
+
+@blueprint.post("/preview")
+@open_to(Access.AUTHOR)
+def show() -> ResponseReturnValue:
+    """A POST because the form is long. It renders and stores nothing."""
+    form = read_story_form(request.form)
+    story_id = request.form.get("story", default=0, type=int)
+    now = utc_now()
+    with reading() as session:
+        preview = preview_story_form(session, form, story_id, now=now)
+        body = freeze_revision(session, preview.story, by=current_user.id, now=now)
+    return render_template(
+        "newsroom/live_preview/show.html",
+        body=body,
+        findings=preview.findings,
+        sentences=preview.sentences,
+        form=form,
+        pictures=preview.pictures,
+    )
 
 
 def preview_story_form(
     session: Session, form: StoryForm, story_id: int | None, *, now: datetime
 ) -> StoryPreview:
-    """See a form as saving would make it a story; a gate that was opened by decision is open."""
+    """The story as saving the form would make it. Overridden checks are left out of `findings`."""
     saved = session.get(Story, story_id) if story_id and 0 < story_id < 2**63 else None
     story = build_unsaved_story(form)
     story.author_id = saved.author_id if saved else current_user.id
     records = look_up_story_records(session, story, story_id=saved.id if saved else None, now=now)
     story.answers = _signed_declarations(story, saved, records, now)
-    decided = list_overridden_codes(session, saved) if saved else []
-    pictures = records.pictures.values()
+    overridden = list_overridden_codes(session, saved) if saved else []
     sentences = build_transparency_block(
         build_unsaved_story(form, gap="[…]"),
         register_sentences=records.sentences,
-        pictures=pictures,
+        pictures=records.pictures.values(),
     )
     return StoryPreview(
         story=story,
         saved=saved,
         findings=[
-            one
-            for one in run_checks(records.check_context(story, now=now))
-            if one.level is not FindingLevel.DECIDE or one.code not in decided
+            finding
+            for finding in run_checks(records.check_context(story, now=now))
+            if finding.level is not FindingLevel.DECIDE or finding.code not in overridden
         ],
         sentences=[asdict(sentence) for sentence in sentences],
-        shelf=load_picture_choices(session, form),
+        pictures=load_picture_choices(session, form),
     )
 
 
 def _signed_declarations(
     story: Story, saved: Story | None, records: StoryRecords, now: datetime
 ) -> dict[str, Any]:
-    """The answers as saving would sign them: those that were saved before stay as they were, and
-    new ones are about whom the text names now."""
-    given = {
+    """The declarations as saving would sign them.
+
+    Unchanged ones keep their signature; new ones refer to the parties that the text names now.
+    """
+    answers = {
         DeclarationQuestion(name): AnswerInput(answer["value"], answer["details"])
         for name, answer in story.answers.items()
     }
     before = saved.answers if saved else {}
-    who, parties = story.byline, records.parties
-    return sign_answers(before or {}, given, by=who, by_id=None, now=now, parties=parties)
-
-
-blueprint = Blueprint("newsroom_live_preview", __name__, url_prefix="/newsroom")
-
-
-@blueprint.post("/preview")
-@open_to(Access.AUTHOR)
-def show() -> ResponseReturnValue:
-    """A POST because a form is long; it renders, and stores nothing."""
-    form = read_story_form(request.form)
-    story_id = request.form.get("story", default=0, type=int)
-    now = utc_now()
-    with reading() as session:
-        seen = preview_story_form(session, form, story_id, now=now)
-        body = freeze_revision(session, seen.story, by=current_user.id, now=now)
-    return render_template(
-        "newsroom/live_preview/show.html",
-        body=body,
-        findings=seen.findings,
-        sentences=seen.sentences,
-        form=form,
-        shelf=seen.shelf,
+    return sign_answers(
+        before or {}, answers, by=story.byline, by_id=None, now=now, parties=records.parties
     )

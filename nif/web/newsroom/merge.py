@@ -1,4 +1,4 @@
-"""Two people wrote: field by field, which of the two texts stays."""
+"""Merging two conflicting edits of a story, field by field."""
 
 from dataclasses import replace
 
@@ -26,15 +26,15 @@ STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
 @blueprint.post(f"{STORY_PATH}/merge")
 @open_to(Access.AUTHOR)
 def compare(story_id: int) -> ResponseReturnValue:
-    """Both texts, side by side where they differ. Nothing is saved."""
+    """Show both texts side by side where they differ. Nothing is saved."""
     mine = flatten_story_form(read_story_form(request.form))
     with reading() as session:
         story = get_editable_story(session, story_id)
         theirs = flatten_story_form(story_form_of(story))
-        saved = autosave.find_autosave_of_edit(session, story_id, story.edits)
+        other_save = autosave.find_autosave_of_edit(session, story_id, story.edits)
         pictures = {
-            **load_picture_choices(session, read_story_form(request.form)).names,
-            **load_picture_choices(session, story_form_of(story)).names,
+            **load_picture_choices(session, read_story_form(request.form)).labels,
+            **load_picture_choices(session, story_form_of(story)).labels,
         }
     names = [name for name in {**theirs, **mine} if _texts_differ(mine, theirs, name)]
     return render_template(
@@ -42,48 +42,55 @@ def compare(story_id: int) -> ResponseReturnValue:
         story=story,
         mine=mine,
         theirs=theirs,
-        saved=saved,
+        other_save=other_save,
         names=names,
-        field_name=field_label,
+        field_label=field_label,
         pictures=pictures,
-        is_picture=is_picture_field,
+        is_picture_field=is_picture_field,
     )
 
 
-@blueprint.post(f"{STORY_PATH}/merged")
+@blueprint.post(f"{STORY_PATH}/merge/save")
 @open_to(Access.AUTHOR)
 def save(story_id: int) -> ResponseReturnValue:
-    """Save mine, with theirs in the fields where theirs was chosen."""
+    """Save my text, with theirs in the fields where theirs was chosen."""
     form = read_story_form(request.form)
     try:
         with transaction() as session:
             story = get_editable_story(session, story_id, lock=True)
             if story.edits != form.edits:
-                raise Conflict("It was saved once more meanwhile.")
+                raise Conflict("Someone saved the story again meanwhile.")
             theirs = flatten_story_form(story_form_of(story))
-            taken = {
+            chosen = {
                 name: text
                 for name, text in theirs.items()
-                if request.form.get(f"take-{name}") == "theirs"
+                if request.form.get(f"choose-{name}") == "theirs"
             }
-            form = replace(read_story_form({**flatten_story_form(form), **taken}), edits=form.edits)
-            me = session.get_one(Account, current_user.id)
+            form = replace(
+                read_story_form({**flatten_story_form(form), **chosen}), edits=form.edits
+            )
+            account = session.get_one(Account, current_user.id)
             now = utc_now()
-            copy = validate_story_form(form)
-            drafts.save_draft(session, story, copy, edits=form.edits, by_id=me.id, now=now)
+            drafts.save_draft(
+                session,
+                story,
+                validate_story_form(form),
+                edits=form.edits,
+                by_id=account.id,
+                now=now,
+            )
             autosave.store_autosave(
-                session, story_id, flatten_story_form(form), edits=story.edits, by=me, now=now
+                session, story_id, flatten_story_form(form), edits=story.edits, by=account, now=now
             )
     except Invalid as error:
         return story_form_page(form, story_id=story_id, problems=error.problems), 422
     except Conflict:
         return edit_conflict_page(form, story_id), 409
-    flash("Merged and saved. Both texts are kept under “Versions”.", "good")
+    flash("Merged and saved. Both texts are kept as versions.", "good")
     return redirect(url_for("newsroom_stories.edit", story_id=story_id), 303)
 
 
 def is_picture_field(name: str) -> bool:
-    """Is this a field that chooses a picture?"""
     return name == "picture_id" or name.endswith("-picture")
 
 

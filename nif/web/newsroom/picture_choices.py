@@ -1,4 +1,4 @@
-"""The pictures that a form chooses among: their names, those chosen now, and what is amiss."""
+"""The pictures that the story form offers: their labels, the chosen ones, and missing ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,41 +17,41 @@ LONGEST_PICTURE_LABEL = 70
 
 @dataclass(frozen=True)
 class PictureChoices:
-    """What a form needs of the library.
+    """What the story form shows of the picture library.
 
-    `names` are those to choose among, by id as it stands in the form; `records` the frozen pictures
-    that are chosen now and whose files are there, by field; `gone` is what is wrong, by field.
+    `labels` has the pictures on offer, by id as in the form. `snapshots` has the chosen pictures
+    whose files are ready, by field. `missing` has a problem for each field whose picture is gone.
     """
 
-    names: Mapping[str, str]
-    records: Mapping[str, dict[str, Any]]
-    gone: Mapping[str, str]
+    labels: Mapping[str, str]
+    snapshots: Mapping[str, dict[str, Any]]
+    missing: Mapping[str, str]
 
 
 def load_picture_choices(session: Session, form: StoryForm) -> PictureChoices:
-    """The newest pictures, and those that the form has chosen."""
+    """The newest pictures and those chosen in the form."""
     chosen = _chosen_picture_ids(form)
     known = find_pictures_by_id(session, set(chosen.values()))
-    offered = {
-        str(one.id): picture_label(one)
-        for one in list_picture_choices(session, set(chosen.values()))
+    labels = {
+        str(picture.id): picture_label(picture)
+        for picture in list_picture_choices(session, set(chosen.values()))
     }
-    records = {
-        field: snapshot_picture(known[one])
-        for field, one in chosen.items()
-        if one in known and known[one].made
+    snapshots = {
+        field: snapshot_picture(known[picture_id])
+        for field, picture_id in chosen.items()
+        if picture_id in known and known[picture_id].made
     }
-    return PictureChoices(offered, records, _missing_problems(chosen, known))
+    return PictureChoices(labels, snapshots, _missing_problems(chosen, known))
 
 
 def find_missing_pictures(session: Session, form: StoryForm) -> dict[str, str]:
-    """The fields whose picture is not in the library any more, each with a sentence."""
+    """A problem for each field whose picture is no longer in the library."""
     chosen = _chosen_picture_ids(form)
     return _missing_problems(chosen, find_pictures_by_id(session, set(chosen.values())))
 
 
 def picture_label(picture: Picture) -> str:
-    """What a picture is called in a list: what it shows, else its caption, and never at length."""
+    """A short label for a list: the alt text, else the caption, else the id."""
     name = " ".join((picture.alt or picture.caption or f"Picture {picture.id}").split())
     if len(name) > LONGEST_PICTURE_LABEL:
         name = f"{name[: LONGEST_PICTURE_LABEL - 1].rstrip()}…"
@@ -59,12 +59,12 @@ def picture_label(picture: Picture) -> str:
 
 
 def _chosen_picture_ids(form: StoryForm) -> dict[str, int]:
-    """Each field in which a picture is chosen, and the picture's id."""
+    """The id of the picture chosen in each field."""
     fields = {"picture_id": form.picture_id}
     fields |= {f"sections-{n}-picture": row.picture for n, row in enumerate(form.sections)}
     found = {field: parse_picture_id(text) for field, text in fields.items()}
-    return {field: one for field, one in found.items() if one is not None}
+    return {field: picture_id for field, picture_id in found.items() if picture_id is not None}
 
 
 def _missing_problems(chosen: Mapping[str, int], known: Mapping[int, Picture]) -> dict[str, str]:
-    return {field: PICTURE_GONE for field, one in chosen.items() if one not in known}
+    return {field: PICTURE_GONE for field, picture_id in chosen.items() if picture_id not in known}

@@ -1,4 +1,4 @@
-"""The form of a picture: what an editor typed, and what it says and cuts."""
+"""The picture form as typed, and its conversion to a description and crops."""
 
 import re
 from collections.abc import Mapping
@@ -8,21 +8,21 @@ from nif.errors import Invalid
 from nif.media.library import PictureDescription, PictureFraming
 from nif.media.models import DigitalSourceType, Picture, PictureShape
 from nif.media.renditions import SHAPE_RATIOS
-from nif.web.forms import parse_number
+from nif.web.forms import clean_line, parse_number
 
 SOURCE_TYPE_LABELS = {
     DigitalSourceType.CAPTURE: "A photograph",
-    DigitalSourceType.CREATION: "A drawing or a graphic that a person made",
+    DigitalSourceType.CREATION: "A drawing or graphic made by a person",
     DigitalSourceType.DATA_DRIVEN: "A chart drawn from data",
-    DigitalSourceType.SCREEN: "A picture of a screen",
-    DigitalSourceType.PRINT: "A scan of a print or a document",
-    DigitalSourceType.COMPOSITE: "Several photographs put together",
+    DigitalSourceType.SCREEN: "A screenshot",
+    DigitalSourceType.PRINT: "A scan of a print or document",
+    DigitalSourceType.COMPOSITE: "A composite of several photographs",
     DigitalSourceType.WITH_AI: "Partly made with AI",
     DigitalSourceType.BY_AI: "Made by AI",
 }
 
 SHAPE_LABELS = {
-    PictureShape.ORIGINAL: "As it is",
+    PictureShape.ORIGINAL: "Original",
     PictureShape.WIDE: "Wide, 16:9",
     PictureShape.CARD: "Card, 4:3",
     PictureShape.SQUARE: "Square, 1:1",
@@ -37,7 +37,7 @@ CROP_EDGES = ("left", "top", "width")
 class CropRow:
     """A crop as typed, in percent of the picture's width, height and width."""
 
-    by_hand: bool = False
+    is_manual: bool = False
     left: str = "0"
     top: str = "0"
     width: str = "100"
@@ -45,7 +45,7 @@ class CropRow:
 
 @dataclass(frozen=True)
 class PictureForm:
-    """All that the form holds; `edits` is the count of savings that the editor began from."""
+    """The whole form. `edits` is the picture's save count when the editor opened the form."""
 
     alt: str = ""
     is_decorative: bool = False
@@ -62,7 +62,7 @@ class PictureForm:
 
 
 def picture_form_of(picture: Picture) -> PictureForm:
-    """The form of a picture in the library."""
+    """The form filled with a picture of the library."""
     return PictureForm(
         **{name: getattr(picture, name) for name in PICTURE_TEXT_FIELDS},
         is_decorative=picture.is_decorative,
@@ -75,20 +75,19 @@ def picture_form_of(picture: Picture) -> PictureForm:
 
 
 def read_picture_form(values: Mapping[str, str]) -> PictureForm:
-    """What was typed. Nothing is refused here."""
+    """The form as typed. Nothing is refused here."""
     edits = values.get("edits", "")
     return PictureForm(
         **{
-            name: _clean_line(values.get(name, ""))
-            for name in (*PICTURE_TEXT_FIELDS, "source_type")
+            name: clean_line(values.get(name, "")) for name in (*PICTURE_TEXT_FIELDS, "source_type")
         },
         is_decorative="is_decorative" in values,
-        focus_x=_clean_line(values.get("focus_x", "50")),
-        focus_y=_clean_line(values.get("focus_y", "50")),
+        focus_x=clean_line(values.get("focus_x", "50")),
+        focus_y=clean_line(values.get("focus_y", "50")),
         crops={
             shape.value: CropRow(
-                f"{shape.value}-by_hand" in values,
-                *(_clean_line(values.get(f"{shape.value}-{edge}", "")) for edge in CROP_EDGES),
+                f"{shape.value}-is_manual" in values,
+                *(clean_line(values.get(f"{shape.value}-{edge}", "")) for edge in CROP_EDGES),
             )
             for shape in SHAPE_RATIOS
         },
@@ -97,10 +96,10 @@ def read_picture_form(values: Mapping[str, str]) -> PictureForm:
 
 
 def description_of(form: PictureForm) -> PictureDescription:
-    """Raises Invalid where it is not said how the picture came to be."""
+    """Raises Invalid if no source type is chosen."""
     kinds = [kind for kind in DigitalSourceType if kind.value == form.source_type]
     if not kinds:
-        raise Invalid({"source_type": "Say how this picture was made."})
+        raise Invalid({"source_type": "Choose how this picture was made."})
     return PictureDescription(
         **{name: getattr(form, name) for name in PICTURE_TEXT_FIELDS},
         is_decorative=form.is_decorative,
@@ -109,19 +108,19 @@ def description_of(form: PictureForm) -> PictureDescription:
 
 
 def framing_of(form: PictureForm) -> PictureFraming:
-    """Where to cut; numbers that make no sense are outside of every picture, and refused there."""
+    """The focus point and manual crops. Unreadable numbers become -1, which the library refuses."""
     crops = {
         shape: [_fraction(row.left), _fraction(row.top), _fraction(row.width)]
         for shape, row in form.crops.items()
-        if row.by_hand
+        if row.is_manual
     }
     return PictureFraming(_fraction(form.focus_x), _fraction(form.focus_y), crops)
 
 
 def _fraction(percent: str) -> float:
-    """0..1 for 0 to 100, and -1 for what is no such number."""
-    whole = re.fullmatch(r"\d{1,3}(?:[.,]\d{1,4})?", percent, re.ASCII)
-    return float(percent.replace(",", ".")) / 100 if whole else -1.0
+    """0 to 100 percent as 0 to 1; -1 for other text."""
+    match = re.fullmatch(r"\d{1,3}(?:[.,]\d{1,4})?", percent, re.ASCII)
+    return float(percent.replace(",", ".")) / 100 if match else -1.0
 
 
 def _percent(part: float) -> str:
@@ -130,8 +129,3 @@ def _percent(part: float) -> str:
 
 def _crop_row(crop: list[float] | None) -> CropRow:
     return CropRow(True, *map(_percent, crop)) if crop else CropRow()
-
-
-def _clean_line(text: str) -> str:
-    """Text as typed, on one line, without the characters that no database keeps."""
-    return " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())

@@ -1,7 +1,4 @@
-"""The library of pictures: finding, adding, describing, cutting and deleting them.
-
-From a file that was sent to a picture in the library, or to the sentences that say why not.
-"""
+"""The picture library: searching, uploading, describing, cropping and deleting pictures."""
 
 from typing import Any
 
@@ -46,58 +43,6 @@ from nif.web.newsroom.picture_form import (
 )
 from nif.web.uploads import accepts_picture_upload
 
-
-def add_uploaded_picture(file: FileStorage | None, form: PictureForm, *, by: int) -> int:
-    """The id of a new picture. Raises Invalid, KnownAlready.
-
-    No transaction is open while the file is decoded and its master is stored.
-    """
-    if file is None or not file.filename:
-        raise _with_form_problems(build_file_error("Choose the file of a picture."), form)
-    try:
-        with receive_upload(file.stream, most=settings().media_largest) as received:
-            return _add_received_picture(received, form, by)
-    except Invalid as error:
-        raise _with_form_problems(error, form) from None
-
-
-def _add_received_picture(received: ReceivedUpload, form: PictureForm, by: int) -> int:
-    said = description_of(form)
-    check_picture_description(said, source_told=received.source_told)
-    with reading() as session:
-        check_not_in_library(session, received.sha256)
-    taken = _store_master(received)
-    with transaction() as session:
-        kept = add_picture(session, taken, said, by=by, now=utc_now())
-        audit_action(session, "picture_added", "picture", kept.id, alt=kept.alt)
-        return kept.id
-
-
-def _store_master(received: ReceivedUpload) -> StoredUpload:
-    image = clean_picture(received.file, received.kind)
-    master = encode_master(image)
-    name = content_file_name(master, "master", of=received.sha256)
-    services().storage.put(name, master)
-    return StoredUpload(
-        received.sha256,
-        name,
-        image.width,
-        image.height,
-        had_provenance=received.had_provenance,
-        source_told=received.source_told,
-    )
-
-
-def _with_form_problems(error: Invalid, form: PictureForm) -> Invalid:
-    """All that is wrong at once: about the file, and about what was typed beside it."""
-    found = dict(error.problems)
-    try:
-        check_picture_description(description_of(form))
-    except Invalid as more:
-        found = {**more.problems, **found}
-    return Invalid(found)
-
-
 blueprint = Blueprint("newsroom_pictures", __name__, url_prefix="/newsroom/pictures")
 
 PICTURE_PATH = f"/<int(max={2**63 - 1}):picture_id>"
@@ -106,11 +51,15 @@ PICTURE_PATH = f"/<int(max={2**63 - 1}):picture_id>"
 @blueprint.get("/")
 @open_to(Access.EDITOR)
 def index() -> ResponseReturnValue:
-    words = request.args.get("q", "").strip()[:200]
+    query = request.args.get("q", "").strip()[:200]
     with reading() as session:
-        page = list_pictures(session, words=words, after=request.args.get("after"))
-        records = {one.id: snapshot_picture(one) for one in page.pictures if one.made}
-    return render_template("newsroom/pictures/index.html", page=page, records=records, words=words)
+        page = list_pictures(session, words=query, after=request.args.get("after"))
+        snapshots = {
+            picture.id: snapshot_picture(picture) for picture in page.pictures if picture.made
+        }
+    return render_template(
+        "newsroom/pictures/index.html", page=page, snapshots=snapshots, query=query
+    )
 
 
 @blueprint.get("/new")
@@ -129,7 +78,7 @@ def create() -> ResponseReturnValue:
     except Invalid as error:
         return _upload_page(form, error.problems), 422
     except DuplicatePicture as error:
-        flash("This very file is in the library already: here it is. What you typed was not kept.")
+        flash("This file is already in the library, shown here. What you typed was not saved.")
         return redirect(url_for(".show", picture_id=error.picture_id), 303)
     services().queue.wake("prepare")
     flash("The picture is in the library.", "good")
@@ -147,23 +96,23 @@ def show(picture_id: int) -> ResponseReturnValue:
 def update(picture_id: int) -> ResponseReturnValue:
     form = read_picture_form(request.form)
     try:
-        said, framing = description_of(form), framing_of(form)
+        description, framing = description_of(form), framing_of(form)
         with transaction() as session:
-            found = get_picture(session, picture_id, lock=True)
-            library.change_picture(session, found, said, framing, edits=form.edits, now=utc_now())
-            audit_action(session, "picture_changed", "picture", picture_id, alt=found.alt)
+            picture = get_picture(session, picture_id, lock=True)
+            library.change_picture(
+                session, picture, description, framing, edits=form.edits, now=utc_now()
+            )
+            audit_action(session, "picture_changed", "picture", picture_id, alt=picture.alt)
     except Invalid as error:
         return _picture_page(picture_id, form, problems=error.problems), 422
     except Conflict:
         return _picture_page(picture_id, form, overtaken=True), 409
     services().queue.wake("prepare")
-    flash(
-        "Saved. Stories that show this picture keep it as it was when they were published.", "good"
-    )
+    flash("Saved. Published stories keep the picture as it was when they were published.", "good")
     return redirect(url_for(".show", picture_id=picture_id), 303)
 
 
-@blueprint.post(f"{PICTURE_PATH}/again")
+@blueprint.post(f"{PICTURE_PATH}/retry")
 @open_to(Access.EDITOR)
 def retry(picture_id: int) -> ResponseReturnValue:
     with transaction() as session:
@@ -176,9 +125,11 @@ def retry(picture_id: int) -> ResponseReturnValue:
 @open_to(Access.EDITOR)
 def confirm_delete(picture_id: int) -> ResponseReturnValue:
     with reading() as session:
-        found = get_picture(session, picture_id)
-        record = snapshot_picture(found) if found.made else None
-    return render_template("newsroom/pictures/confirm_delete.html", picture=found, record=record)
+        picture = get_picture(session, picture_id)
+        snapshot = snapshot_picture(picture) if picture.made else None
+    return render_template(
+        "newsroom/pictures/confirm_delete.html", picture=picture, snapshot=snapshot
+    )
 
 
 @blueprint.post(f"{PICTURE_PATH}/delete")
@@ -186,15 +137,66 @@ def confirm_delete(picture_id: int) -> ResponseReturnValue:
 def delete(picture_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            found = get_picture(session, picture_id, lock=True)
-            audit_action(session, "picture_deleted", "picture", picture_id, alt=found.alt)
-            names = library.delete_picture(session, found)
+            picture = get_picture(session, picture_id, lock=True)
+            audit_action(session, "picture_deleted", "picture", picture_id, alt=picture.alt)
+            file_names = library.delete_picture(session, picture)
     except Conflict as error:
         flash(str(error))
         return redirect(url_for(".show", picture_id=picture_id), 303)
-    services().storage.delete(names)
+    services().storage.delete(file_names)
     flash("The picture is deleted.", "good")
     return redirect(url_for(".index"), 303)
+
+
+def add_uploaded_picture(file: FileStorage | None, form: PictureForm, *, by: int) -> int:
+    """Add an uploaded picture to the library and return its id. Raises Invalid, DuplicatePicture.
+
+    No transaction is open while the file is decoded and its master is stored.
+    """
+    if file is None or not file.filename:
+        raise _with_form_problems(build_file_error("Choose a picture file."), form)
+    try:
+        with receive_upload(file.stream, most=settings().media_largest) as received:
+            return _add_received_picture(received, form, by)
+    except Invalid as error:
+        raise _with_form_problems(error, form) from None
+
+
+def _add_received_picture(received: ReceivedUpload, form: PictureForm, by: int) -> int:
+    description = description_of(form)
+    check_picture_description(description, source_told=received.source_told)
+    with reading() as session:
+        check_not_in_library(session, received.sha256)
+    stored = _store_master(received)
+    with transaction() as session:
+        picture = add_picture(session, stored, description, by=by, now=utc_now())
+        audit_action(session, "picture_added", "picture", picture.id, alt=picture.alt)
+        return picture.id
+
+
+def _store_master(received: ReceivedUpload) -> StoredUpload:
+    image = clean_picture(received.file, received.kind)
+    master = encode_master(image)
+    name = content_file_name(master, "master", of=received.sha256)
+    services().storage.put(name, master)
+    return StoredUpload(
+        received.sha256,
+        name,
+        image.width,
+        image.height,
+        had_provenance=received.had_provenance,
+        source_told=received.source_told,
+    )
+
+
+def _with_form_problems(error: Invalid, form: PictureForm) -> Invalid:
+    """The file's problems together with those of the form beside it."""
+    problems = dict(error.problems)
+    try:
+        check_picture_description(description_of(form))
+    except Invalid as form_error:
+        problems = {**form_error.problems, **problems}
+    return Invalid(problems)
 
 
 def _upload_page(form: PictureForm, problems: dict[str, str] | None = None) -> str:
@@ -202,26 +204,26 @@ def _upload_page(form: PictureForm, problems: dict[str, str] | None = None) -> s
         "newsroom/pictures/new.html",
         form=form,
         problems=problems or {},
-        kinds=SOURCE_TYPE_LABELS,
-        largest=settings().media_largest,
+        source_types=SOURCE_TYPE_LABELS,
+        max_bytes=settings().media_largest,
     )
 
 
-def _picture_page(picture_id: int, form: PictureForm | None = None, **given: Any) -> str:
+def _picture_page(picture_id: int, form: PictureForm | None = None, **context: Any) -> str:
     with reading() as session:
-        found = get_picture(session, picture_id)
-        record = snapshot_picture(found) if found.made else None
-        size = sum(one.size for one in found.renditions)
-    given = {"problems": {}, "overtaken": False, **given}
+        picture = get_picture(session, picture_id)
+        snapshot = snapshot_picture(picture) if picture.made else None
+        total_bytes = sum(rendition.size for rendition in picture.renditions)
+    context = {"problems": {}, "overtaken": False, **context}
     return render_template(
         "newsroom/pictures/show.html",
-        picture=found,
-        record=record,
-        size=size,
-        given_up=has_rendering_failed(found, now=utc_now()),
-        form=form or picture_form_of(found),
-        saved_edits=found.edits,
-        kinds=SOURCE_TYPE_LABELS,
+        picture=picture,
+        snapshot=snapshot,
+        total_bytes=total_bytes,
+        rendering_failed=has_rendering_failed(picture, now=utc_now()),
+        form=form or picture_form_of(picture),
+        saved_edits=picture.edits,
+        source_types=SOURCE_TYPE_LABELS,
         shapes=SHAPE_LABELS,
-        **given,
+        **context,
     )

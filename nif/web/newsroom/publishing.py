@@ -29,7 +29,9 @@ from nif.web.newsroom.stories import get_editable_story
 blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")
 
 STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
-SAVED_AGAIN = "This draft was saved again after you opened this page. Read it once more."
+SAVED_AGAIN = (
+    "This draft was saved again after you opened this page. Read it again before publishing."
+)
 
 
 @blueprint.get(f"{STORY_PATH}/publish")
@@ -72,21 +74,21 @@ def schedule(story_id: int) -> ResponseReturnValue:
         return publishing_page(story_id, problems=_schedule_problems(error.problems)), 422
     except Conflict as error:
         return _back_with_error(story_id, error)
-    flash("Scheduled. It stays as it is until then; you can take it off the schedule.", "good")
+    flash("Scheduled. It cannot be edited until then, unless you unschedule it.", "good")
     return redirect(url_for(".show", story_id=story_id), 303)
 
 
-@blueprint.post(f"{STORY_PATH}/take-off")
+@blueprint.post(f"{STORY_PATH}/unschedule")
 @open_to(Access.EDITOR)
 def unschedule(story_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
             review.unschedule_story(story)
-            audit_story_action(session, "story_taken_off", story)
+            audit_story_action(session, "story_unscheduled", story)
     except Conflict as error:
         return _back_with_error(story_id, error)
-    flash("Taken off the schedule. Nothing was published.", "good")
+    flash("Unscheduled. Nothing was published.", "good")
     return redirect(url_for(".show", story_id=story_id), 303)
 
 
@@ -97,10 +99,10 @@ def request_review(story_id: int) -> ResponseReturnValue:
         with transaction() as session:
             story = get_editable_story(session, story_id, lock=True)
             if review.request_review(session, story, by=_current_account(session), now=utc_now()):
-                audit_story_action(session, "review_asked", story)
+                audit_story_action(session, "review_requested", story)
     except Conflict as error:
         return _back_with_error(story_id, error)
-    flash("It is with the editors now. You can go on writing.", "good")
+    flash("Sent to the editors for review. You can keep writing.", "good")
     return redirect(url_for("newsroom_stories.edit", story_id=story_id), 303)
 
 
@@ -119,7 +121,7 @@ def send_back(story_id: int) -> ResponseReturnValue:
         return publishing_page(story_id, problems=error.problems), 422
     except Conflict as error:
         return _back_with_error(story_id, error)
-    flash("Sent back with your remark.", "good")
+    flash("Returned to the author with your comment.", "good")
     return redirect(url_for("newsroom_stories.index"), 303)
 
 
@@ -133,10 +135,10 @@ def override_check(story_id: int) -> ResponseReturnValue:
             checks.override_check(
                 session, story, code, reason, by=_current_account(session), now=utc_now()
             )
-            audit_story_action(session, "gate_overridden", story, code=code, reason=reason.strip())
+            audit_story_action(session, "check_overridden", story, code=code, reason=reason.strip())
     except Invalid as error:
-        return publishing_page(story_id, problems=error.problems, about=code), 422
-    flash("Decided, and written down with your name and reason.", "good")
+        return publishing_page(story_id, problems=error.problems, failed_form=code), 422
+    flash("Overridden. Your name and reason are recorded.", "good")
     return redirect(url_for(".show", story_id=story_id), 303)
 
 
@@ -145,27 +147,27 @@ def _current_account(session: Session) -> Account:
 
 
 def _get_unchanged_story(session: Session, story_id: int) -> Story:
-    """The story, if it is still as it was when the page was shown. Raises Conflict."""
+    """The locked story. Raises Conflict if a draft was saved since the page was shown."""
     story = get_story(session, story_id, lock=True)
-    seen = request.form.get("edits")
-    if story.state is not StoryState.PUBLISHED and seen is not None and seen != str(story.edits):
+    edits = request.form.get("edits")
+    if story.state is not StoryState.PUBLISHED and edits not in (None, str(story.edits)):
         raise Conflict(SAVED_AGAIN)
     return story
 
 
 def _read_publish_at(text: str) -> datetime:
-    """A moment on the newsroom's own clock. Raises Invalid."""
+    """The time to publish at, in the site's time zone. Raises Invalid."""
     moment = parse_local_datetime(text)
     if moment is None:
-        raise Invalid({"publish_at": "Give a day and a time of this century."})
+        raise Invalid({"publish_at": "Give a date and a time."})
     return moment
 
 
 def _schedule_problems(problems: dict[str, str]) -> dict[str, str]:
-    """An embargo is told beside the time that was given: that is what has to change."""
+    """Show an embargo problem beside the publishing time, which the editor can change here."""
     if "embargo_until" not in problems:
         return problems
-    return {"publish_at": "Its embargo ends later. Give a time at which it has passed.", **problems}
+    return {"publish_at": "The embargo ends later. Choose a time after it.", **problems}
 
 
 def _back_with_error(story_id: int, error: Conflict) -> ResponseReturnValue:
@@ -174,40 +176,45 @@ def _back_with_error(story_id: int, error: Conflict) -> ResponseReturnValue:
 
 
 def publishing_page(
-    story_id: int, *, problems: dict[str, str] | None = None, about: str = ""
+    story_id: int, *, problems: dict[str, str] | None = None, failed_form: str = ""
 ) -> str:
+    """The page before publishing. `failed_form` names the small form that `problems` belong to."""
     with reading() as session:
         story, now = get_story(session, story_id), utc_now()
         records = look_up_story_records(session, story, story_id=story_id, now=now)
         findings = checks.run_checks(records.check_context(story, now=now))
-        decided = checks.list_overridden_codes(session, story)
-        blocked = checks.blocking_findings_of(findings, decided)
+        overridden = checks.list_overridden_codes(session, story)
+        blocking = checks.blocking_findings_of(findings, overridden)
         return render_template(
             "newsroom/publishing/show.html",
             story=story,
             findings=findings,
-            blocked=blocked,
-            waits=bool(blocked) and all(one.code == "G29" for one in blocked),
-            at_first=format_datetime_input(story.embargo_until) if story.embargo_until else "",
-            decided=decided,
-            sentences=[asdict(one) for one in _block_sentences(story, records)],
+            blocking=blocking,
+            only_embargoed=bool(blocking) and all(finding.code == "G29" for finding in blocking),
+            suggested_time=format_datetime_input(story.embargo_until)
+            if story.embargo_until
+            else "",
+            overridden=overridden,
+            sentences=[asdict(sentence) for sentence in _block_sentences(story, records)],
             records=records,
             today=now.date(),
             embargoed=story.embargo_until is not None and story.embargo_until > now,
             reviews=review.list_reviews(session, story_id),
             problems=problems or {},
-            about=about,
+            failed_form=failed_form,
             typed=request.form,
-            words=labels,
+            labels=labels,
             zone=settings().time_zone,
-            may_decide=current_user.may(RoleName.STANDARDS),
+            may_override=current_user.may(RoleName.STANDARDS),
         )
 
 
 def _block_sentences(story: Story, records: StoryRecords) -> list[Any]:
     same_person = story.author_id is not None and story.author_id == current_user.id
-    disclosed, pictures = records.sentences, records.pictures.values()
     sentences = build_transparency_block(
-        story, same_person=same_person, register_sentences=disclosed, pictures=pictures
+        story,
+        same_person=same_person,
+        register_sentences=records.sentences,
+        pictures=records.pictures.values(),
     )
     return cast("list[Any]", sentences)

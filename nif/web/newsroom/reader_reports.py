@@ -1,4 +1,4 @@
-"""What readers reported: the open ones first, and an answer for each."""
+"""Reports from readers: the open ones first, each with its answer."""
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -38,7 +38,7 @@ def index() -> ResponseReturnValue:
         waiting=waiting,
         answered=answered,
         size=REPORTS_PER_PAGE,
-        words=labels,
+        labels=labels,
         only=next((name for name in ("after", "before") if name in request.args), None),
     )
 
@@ -55,21 +55,28 @@ def answer(report_id: int) -> ResponseReturnValue:
     try:
         verdict, text = _read_answer()
         with transaction() as session:
-            me, now = session.get_one(Account, current_user.id), utc_now()
-            found, contact = reader_reports.answer_reader_report(
-                session, report_id, verdict, text, by=me, now=now
+            account, now = session.get_one(Account, current_user.id), utc_now()
+            report, contact = reader_reports.answer_reader_report(
+                session, report_id, verdict, text, by=account, now=now
             )
-            said = {"story": found.story.headline, "verdict": labels.REPORT_VERDICTS[verdict]}
-            what = "report_answered"
             record_audit_entry(
-                session, me, what, kind="report", subject=report_id, detail=said, now=now
+                session,
+                account,
+                "report_answered",
+                kind="report",
+                subject=report_id,
+                detail={
+                    "story": report.story.headline,
+                    "verdict": labels.REPORT_VERDICTS[verdict],
+                },
+                now=now,
             )
             if contact:
                 message = services().renderer.render(
                     "report_answered",
-                    headline=reader_reports.get_reported_headline(session, found),
-                    link=links().story(found.story.slug),
-                    answer=found.answer,
+                    headline=reader_reports.get_reported_headline(session, report),
+                    link=links().story(report.story.slug),
+                    answer=report.answer,
                 )
                 queue_transactional_email(session, contact, message, now=now)
     except Invalid as error:
@@ -79,42 +86,42 @@ def answer(report_id: int) -> ResponseReturnValue:
         return redirect(url_for(".show", report_id=report_id), 303)
     if contact:
         services().queue.wake("letters")
-    return _redirect_answered(found)
+    return _redirect_answered(report)
 
 
-def _redirect_answered(found: ReaderReport) -> ResponseReturnValue:
-    """On to the note, where the reader was right."""
+def _redirect_answered(report: ReaderReport) -> ResponseReturnValue:
+    """Redirect to publishing a change where the report was upheld, else to the list."""
     flash("Answered.", "good")
-    if found.verdict in UPHELD_VERDICTS:
-        where = url_for("newsroom_revisions.new", story_id=found.story_id, report=found.id)
-        return redirect(where, 303)
+    if report.verdict in UPHELD_VERDICTS:
+        address = url_for("newsroom_revisions.new", story_id=report.story_id, report=report.id)
+        return redirect(address, 303)
     return redirect(url_for(".index"), 303)
 
 
 def _read_answer() -> tuple[ReportVerdict, str]:
     """Raises Invalid."""
-    given, text = request.form.get("verdict"), request.form.get("answer", "")
-    verdict = next((one for one in ReportVerdict if one.value == given), None)
+    chosen, text = request.form.get("verdict"), request.form.get("answer", "")
+    verdict = next((item for item in ReportVerdict if item.value == chosen), None)
     if verdict is None:
-        raise Invalid({"verdict": "Say whether the reader is right."})
+        raise Invalid({"verdict": "Choose whether the reader is right."})
     if len(text) > LONGEST_ANSWER:
-        raise Invalid({"answer": f"Make this shorter: {LONGEST_ANSWER:,} characters are the most."})
+        raise Invalid({"answer": f"Make this shorter: at most {LONGEST_ANSWER:,} characters."})
     return verdict, text.replace("\r\n", "\n")
 
 
 def _report_page(report_id: int, problems: dict[str, str]) -> str:
     with reading() as session:
-        found = reader_reports.get_reader_report(session, report_id)
+        report = reader_reports.get_reader_report(session, report_id)
         return render_template(
             "newsroom/reader_reports/show.html",
-            report=found,
-            story=found.story,
-            headline=reader_reports.get_reported_headline(session, found),
-            is_right=found.verdict in UPHELD_VERDICTS,
-            led_to=notes_of_report(session, report_id),
+            report=report,
+            story=report.story,
+            headline=reader_reports.get_reported_headline(session, report),
+            is_upheld=report.verdict in UPHELD_VERDICTS,
+            notes=notes_of_report(session, report_id),
             problems=problems,
             typed=request.form,
-            words=labels,
+            labels=labels,
         )
 
 

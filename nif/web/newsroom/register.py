@@ -1,4 +1,4 @@
-"""The register at the desk: its parties, each with what stands and stood between it and us."""
+"""The register's pages: parties, each with its current and past relationships to NIF."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,15 +15,13 @@ from nif.register.models import PartyKind
 from nif.register.parties import PartyInput, find_party_by_name, get_party
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
-from nif.web.forms import parse_number
-from nif.web.newsroom import labels as words
-from nif.web.newsroom import relationships
+from nif.web.forms import clean_line, parse_number
+from nif.web.newsroom import labels, relationships
 from nif.web.newsroom.audit import audit_action
 from nif.web.newsroom.register_forms import (
     PartyForm,
-    clean_line,
-    party_copy_of,
     party_form_of,
+    party_input_of,
     read_party_form,
 )
 
@@ -42,7 +40,7 @@ def index() -> ResponseReturnValue:
         today = utc_now().date()
         page = register.list_parties(session, on=today, text=text, kind=kind, after=after)
     return render_template(
-        "newsroom/register/index.html", page=page, text=text, kind=kind, after=after, words=words
+        "newsroom/register/index.html", page=page, text=text, kind=kind, after=after, labels=labels
     )
 
 
@@ -58,11 +56,11 @@ def create() -> ResponseReturnValue:
     form = read_party_form(request.form)
     try:
         with transaction() as session:
-            party = parties.add_party(session, _read_party_copy(session, form), now=utc_now())
+            party = parties.add_party(session, _read_party_input(session, form), now=utc_now())
             audit_action(session, "party_added", "party", party.id, name=party.name)
     except Invalid as error:
         return _form_page(form, problems=error.problems), 422
-    flash("The party is in the register. What stands between it and us comes next.", "good")
+    flash("The party is in the register. Now add its relationships.", "good")
     return redirect(url_for("newsroom_register.show", party_id=party.id), 303)
 
 
@@ -71,19 +69,19 @@ def create() -> ResponseReturnValue:
 def show(party_id: int) -> ResponseReturnValue:
     today = utc_now().date()
     with reading() as session:
-        found = get_party(session, party_id)
-        if found.merged_into_id is not None:
-            return redirect(url_for("newsroom_register.show", party_id=found.merged_into_id))
-        known = register.list_relationships_of(session, found)
+        party = get_party(session, party_id)
+        if party.merged_into_id is not None:
+            return redirect(url_for("newsroom_register.show", party_id=party.merged_into_id))
+        relationships_of_party = register.list_relationships_of(session, party)
         return render_template(
             "newsroom/register/show.html",
-            party=found,
-            parent=get_party(session, found.parent_id) if found.parent_id else None,
-            parts=register.list_child_parties(session, found),
-            standing=[each for each in known if not each.is_over(today)],
-            ended=[each for each in known if each.is_over(today)],
+            party=party,
+            parent=get_party(session, party.parent_id) if party.parent_id else None,
+            child_parties=register.list_child_parties(session, party),
+            current=[item for item in relationships_of_party if not item.is_over(today)],
+            ended=[item for item in relationships_of_party if item.is_over(today)],
             today=today,
-            words=words,
+            labels=labels,
         )
 
 
@@ -99,12 +97,16 @@ def update(party_id: int) -> ResponseReturnValue:
     form = read_party_form(request.form)
     try:
         with transaction() as session:
-            found = get_party(session, party_id, lock=True)
-            copy, seen = _read_party_copy(session, form), parse_number(form.version)
+            party = get_party(session, party_id, lock=True)
+            party_input = _read_party_input(session, form)
             parties.change_party(
-                session, found, copy, version=seen, publisher=relationships.organisation_names()
+                session,
+                party,
+                party_input,
+                version=parse_number(form.version),
+                publisher=relationships.publisher_names(),
             )
-            audit_action(session, "party_changed", "party", party_id, name=found.name)
+            audit_action(session, "party_changed", "party", party_id, name=party.name)
     except Invalid as error:
         return _form_page(form, party_id=party_id, problems=error.problems), 422
     except Conflict as error:
@@ -129,20 +131,20 @@ def merge(party_id: int) -> ResponseReturnValue:
             into = find_party_by_name(session, name)
             if into is None:
                 return _merge_page(party_id, name, "There is no party of this name."), 422
-            # Locked in one order, so that two merges never wait for each other.
+            # Locked in the order of the ids, so that two merges never wait for each other.
             ids = sorted({party_id, into.id})
-            found = {each: get_party(session, each, lock=True) for each in ids}
-            said = {"name": found[party_id].name, "into": into.name}
+            locked = {each: get_party(session, each, lock=True) for each in ids}
+            detail = {"name": locked[party_id].name, "into": into.name}
             parties.merge_parties(
                 session,
-                found[party_id],
-                found[into.id],
-                publisher=relationships.organisation_names(),
+                locked[party_id],
+                locked[into.id],
+                publisher=relationships.publisher_names(),
             )
-            audit_action(session, "parties_merged", "party", into.id, **said)
+            audit_action(session, "parties_merged", "party", into.id, **detail)
     except Conflict as error:
         return _merge_page(party_id, name, str(error)), 409
-    flash("The two are one now.", "good")
+    flash("The two parties are merged.", "good")
     return redirect(url_for("newsroom_register.show", party_id=into.id), 303)
 
 
@@ -151,37 +153,37 @@ def merge(party_id: int) -> ResponseReturnValue:
 def delete(party_id: int) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            found = get_party(session, party_id, lock=True)
-            audit_action(session, "party_deleted", "party", party_id, name=found.name)
-            parties.delete_party(session, found)
+            party = get_party(session, party_id, lock=True)
+            audit_action(session, "party_deleted", "party", party_id, name=party.name)
+            parties.delete_party(session, party)
     except Conflict as error:
         flash(str(error))
         return redirect(url_for("newsroom_register.confirm_merge", party_id=party_id), 303)
-    flash(f"{found.name} is no longer in the register.", "good")
+    flash(f"{party.name} is deleted from the register.", "good")
     return redirect(url_for("newsroom_register.index"), 303)
 
 
-def _read_party_copy(session: Session, form: PartyForm) -> PartyInput:
+def _read_party_input(session: Session, form: PartyForm) -> PartyInput:
     parent = find_party_by_name(session, form.parent) if form.parent else None
-    return party_copy_of(form, parent.id if parent else None)
+    return party_input_of(form, parent.id if parent else None)
 
 
 def _saved_party_form(party_id: int) -> PartyForm:
     with reading() as session:
-        found = get_party(session, party_id)
-        parent = get_party(session, found.parent_id).name if found.parent_id else ""
-        return party_form_of(found, parent)
+        party = get_party(session, party_id)
+        parent = get_party(session, party.parent_id).name if party.parent_id else ""
+        return party_form_of(party, parent)
 
 
-def _form_page(form: PartyForm, **given: Any) -> str:
-    given = {"party_id": None, "problems": {}, "overtaken": "", **given}
-    return render_template("newsroom/register/form.html", form=form, words=words, **given)
+def _form_page(form: PartyForm, **context: Any) -> str:
+    context = {"party_id": None, "problems": {}, "overtaken": "", **context}
+    return render_template("newsroom/register/form.html", form=form, labels=labels, **context)
 
 
 def _merge_page(party_id: int, into: str = "", problem: str = "") -> str:
     with reading() as session:
-        found = get_party(session, party_id)
+        party = get_party(session, party_id)
     problems = {"into": problem} if problem else {}
     return render_template(
-        "newsroom/register/confirm_merge.html", party=found, into=into, problems=problems
+        "newsroom/register/confirm_merge.html", party=party, into=into, problems=problems
     )

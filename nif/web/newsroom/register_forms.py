@@ -1,4 +1,4 @@
-"""The forms of the register: what was typed, kept as it was until it can be saved."""
+"""The register's forms as typed, and their conversion to inputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from nif.register.models import (
 from nif.register.parties import PartyInput
 from nif.register.relationship_types import RELATIONSHIP_TYPES
 from nif.register.relationships import DEFAULT_LOOKBACK, RelationshipInput
-from nif.web.forms import parse_number
+from nif.web.forms import clean_line, parse_number
 
 Choice = TypeVar("Choice", bound=StrEnum)
 UNLIMITED = "unlimited"
@@ -28,7 +28,7 @@ UNLIMITED = "unlimited"
 
 @dataclass(frozen=True)
 class PartyForm:
-    """A party as typed: one alias, domain and address on each line, `parent` by its name."""
+    """A party as typed: one alias, domain or address per line, the parent by its name."""
 
     name: str = ""
     kind: str = PartyKind.COMPANY.value
@@ -41,7 +41,7 @@ class PartyForm:
 
 @dataclass(frozen=True)
 class RelationshipForm:
-    """A relationship as typed; what is empty is as usual for its nature."""
+    """A relationship as typed. Empty terms follow the defaults of the relationship type."""
 
     type: str = ""
     our_side: str = OurSide.NIF.value
@@ -59,20 +59,15 @@ class RelationshipForm:
     version: str = "0"
 
 
-def clean_line(text: str) -> str:
-    """One line of text, without what no database keeps."""
-    return " ".join("".join(ch for ch in text if ch.isprintable() or ch.isspace()).split())
-
-
 def read_party_form(values: Mapping[str, str]) -> PartyForm:
     lines = {
         name: "\n".join(map(clean_line, values.get(name, "").splitlines()))
         for name in ("aliases", "domains", "same_as")
     }
-    words = {
+    texts = {
         name: clean_line(values.get(name, "")) for name in ("name", "kind", "parent", "version")
     }
-    return PartyForm(**lines, **words)
+    return PartyForm(**lines, **texts)
 
 
 def party_form_of(party: Party, parent: str) -> PartyForm:
@@ -87,10 +82,10 @@ def party_form_of(party: Party, parent: str) -> PartyForm:
     )
 
 
-def party_copy_of(form: PartyForm, parent_id: int | None) -> PartyInput:
+def party_input_of(form: PartyForm, parent_id: int | None) -> PartyInput:
     """Raises Invalid."""
     if form.parent and parent_id is None:
-        raise Invalid({"parent": "There is no party of this name in the register. Add it first."})
+        raise Invalid({"parent": "There is no party with this name in the register. Add it first."})
     return PartyInput(
         name=form.name,
         kind=_read_choice(PartyKind, form.kind, "kind"),
@@ -107,17 +102,20 @@ def read_relationship_form(values: Mapping[str, str]) -> RelationshipForm:
 
 
 def relationship_form_of(relationship: Relationship) -> RelationshipForm:
-    """The form of what was saved; what is as usual for its nature stays so if that changes."""
+    """The form of a saved relationship.
+
+    Terms that equal the type's defaults stay empty, so that they follow when the type changes.
+    """
     rules = RELATIONSHIP_TYPES[relationship.type]
     months, until = relationship.lookback_months, relationship.until
     if rules.is_single_day and until == relationship.since:
         until = None
-    as_usual = {
+    is_default = {
         "lookback_months": months == rules.lookback_months,
         "materiality": relationship.materiality is rules.materiality,
         "visibility": relationship.visibility is rules.visibility,
     }
-    told = {
+    values = {
         "lookback_months": UNLIMITED if months is None else str(months),
         "materiality": relationship.materiality.value,
         "visibility": relationship.visibility.value,
@@ -134,11 +132,11 @@ def relationship_form_of(relationship: Relationship) -> RelationshipForm:
         custom_sentence=relationship.custom_sentence,
         evidence_url=relationship.evidence_url,
         version=str(relationship.version),
-        **{name: "" if as_usual[name] else value for name, value in told.items()},
+        **{name: "" if is_default[name] else value for name, value in values.items()},
     )
 
 
-def relationship_copy_of(form: RelationshipForm) -> RelationshipInput:
+def relationship_input_of(form: RelationshipForm) -> RelationshipInput:
     """Raises Invalid, for the first field that cannot be read."""
     return RelationshipInput(
         type=_read_choice(RelationshipType, form.type, "type"),
@@ -161,7 +159,7 @@ def parse_required_date(text: str, field: str) -> date:
     """Raises Invalid."""
     day = _parse_date(text, field)
     if day is None:
-        raise Invalid({field: "Give a day."})
+        raise Invalid({field: "Give a date."})
     return day
 
 
@@ -196,4 +194,4 @@ def _parse_date(text: str, field: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise Invalid({field: "Give a day such as 2026-11-22."}) from None
+        raise Invalid({field: "Give a date such as 2026-11-22."}) from None

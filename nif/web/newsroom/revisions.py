@@ -1,4 +1,4 @@
-"""Publishing a change to a story that readers have: what changed, of what kind, and the note."""
+"""Publishing a revision of a published story: what changed, the kind of change, and its note."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,21 +47,21 @@ def create(story_id: int) -> ResponseReturnValue:
         change = _read_change(request.form)
         with transaction() as session:
             story = get_story(session, story_id, lock=True)
-            me = session.get_one(Account, current_user.id)
+            account = session.get_one(Account, current_user.id)
             change = _with_reader_report(change, _find_reader_report(session, story_id))
-            revision = corrections.revise_story(session, story, change, by=me, now=utc_now())
-            said = {"kind": CHANGE_LABELS[revision.kind], "summary": revision.summary}
-            audit_story_action(session, "story_revised", story, **said, version=revision.n)
+            revision = corrections.revise_story(session, story, change, by=account, now=utc_now())
+            detail = {"kind": CHANGE_LABELS[revision.kind], "summary": revision.summary}
+            audit_story_action(session, "story_revised", story, **detail, version=revision.n)
     except Invalid as error:
         return _revision_page(story_id, problems=error.problems), 422
     except NotAllowed as error:
         return _revision_page(story_id, problems={"kind": str(error)}), 422
     except Conflict as error:
         return _revision_page(story_id, problems={"seen": str(error)}), 409
-    page = Markup('Published as version {}: <a href="/articles/{}">{}</a>').format(
+    link = Markup('Published as version {}: <a href="/articles/{}">{}</a>').format(
         revision.n, revision.slug, revision.headline
     )
-    flash(page, "good")
+    flash(link, "good")
     return redirect(url_for("newsroom_stories.index"), 303)
 
 
@@ -73,32 +73,32 @@ def confirm_style(story_id: int) -> ResponseReturnValue:
             story = get_story(session, story_id, lock=True)
             if str(story.edits) != request.form.get("seen_edits"):
                 raise Conflict("Someone else saved this story meanwhile. Read it again.")
-            me = session.get_one(Account, current_user.id)
-            corrections.confirm_style_edit(session, story, by=me, now=utc_now())
+            account = session.get_one(Account, current_user.id)
+            corrections.confirm_style_edit(session, story, by=account, now=utc_now())
             audit_story_action(session, "style_confirmed", story)
     except NotAllowed as error:
         return _revision_page(story_id, problems={"seen": str(error)}), 422
     except Conflict as error:
         return _revision_page(story_id, problems={"seen": str(error)}), 409
-    flash("Confirmed with your name. Someone else can publish it as style now.", "good")
+    flash("Confirmed with your name. Someone else can now publish it as a style change.", "good")
     return redirect(url_for(".new", story_id=story_id), 303)
 
 
 def _read_change(form: Mapping[str, str]) -> StoryChange:
-    """What was asked for. Raises Invalid for a kind that there is not."""
+    """The change in the form. Raises Invalid for an unknown kind."""
 
     def line(name: str) -> str:
         return " ".join(form.get(name, "").split())
 
-    kind = next((one for one in labels.CHANGE_KINDS if one.value == form.get("kind")), None)
+    kind = next((kind for kind in labels.CHANGE_KINDS if kind.value == form.get("kind")), None)
     if kind is None:
-        raise Invalid({"kind": "Say what kind of change this is."})
+        raise Invalid({"kind": "Choose the kind of change."})
     seen_n, seen_edits, from_n = (parse_number(form.get(name, "")) for name in NUMBER_FIELDS)
     note = NoteInput(
         text=line("text"),
         incorrect_text=line("incorrect_text"),
         corrected_text=line("corrected_text"),
-        severity=next((one for one in NoteSeverity if one.value == form.get("severity")), None),
+        severity=next((item for item in NoteSeverity if item.value == form.get("severity")), None),
         cause=line("cause"),
         from_n=from_n,
         reported_by_reader="reported_by_reader" in form,
@@ -107,7 +107,7 @@ def _read_change(form: Mapping[str, str]) -> StoryChange:
 
 
 def _with_reader_report(change: StoryChange, report: ReaderReport | None) -> StoryChange:
-    """The change, whose note remembers the reader's report that it answers, if any."""
+    """The change, with the reader report that it answers recorded on its note."""
     if report is None or change.note is None:
         return change
     return replace(change, note=replace(change.note, report_id=report.id))
@@ -117,30 +117,32 @@ def _revision_page(story_id: int, *, problems: dict[str, str] | None = None) -> 
     with reading() as session:
         story = get_story(session, story_id)
         current = corrections.get_current_revision(session, story)
-        next_one = freeze_revision(
+        upcoming = freeze_revision(
             session, story, by=current_user.id, now=utc_now(), before=current
         )
-        changed_lines = compare_revisions(current, next_one)
-        confirmed = corrections.find_style_confirmation(session, story, excluding=current_user.id)
+        changed_lines = compare_revisions(current, upcoming)
+        confirmation = corrections.find_style_confirmation(
+            session, story, excluding=current_user.id
+        )
         return render_template(
             "newsroom/revisions/new.html",
             story=story,
             current=current,
             changed_lines=changed_lines,
-            changed=count_changed_characters(changed_lines),
-            touches=list_protected_changes(current, next_one),
-            confirmed=confirmed,
+            changed_characters=count_changed_characters(changed_lines),
+            protected_changes=list_protected_changes(current, upcoming),
+            confirmation=confirmation,
             may_confirm=corrections.may_confirm_style_edit(session, story, by=current_user.id),
             report=_find_reader_report(session, story_id),
             problems=problems or {},
             typed=request.form,
-            words=labels,
+            labels=labels,
             **_chosen_options(),
         )
 
 
 def _find_reader_report(session: Session, story_id: int) -> ReaderReport | None:
-    """The reader's report that this change answers, where one was named."""
+    """The upheld reader report that this change answers, if the request names one."""
     report_id = parse_number(request.values.get("report", ""))
     report = get_reader_report(session, report_id) if report_id else None
     if report is None or report.story_id != story_id or report.verdict not in UPHELD_VERDICTS:
@@ -149,8 +151,8 @@ def _find_reader_report(session: Session, story_id: int) -> ReaderReport | None:
 
 
 def _chosen_options() -> dict[str, Any]:
-    """Which kind and severity were chosen, if any."""
+    """The kind and severity chosen in the form, if any."""
     return {
-        "kind": next((k for k in ChangeKind if k.value == request.form.get("kind")), None),
+        "kind": next((kind for kind in ChangeKind if kind.value == request.form.get("kind")), None),
         "severity": request.form.get("severity", ""),
     }

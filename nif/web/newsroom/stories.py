@@ -1,7 +1,4 @@
-"""The desk: the stories by state, the form that drafts one, and its preview.
-
-Who may change which draft.
-"""
+"""The newsroom's story list, the story form, and the preview of a saved draft."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,34 +24,19 @@ from nif.stories.review import UNAPPROVED_STATES
 from nif.stories.search import search_stories
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
-from nif.web.newsroom import labels, story_form
+from nif.web.newsroom import labels
 from nif.web.newsroom.audit import audit_story_action
 from nif.web.newsroom.live_preview import preview_story_form
 from nif.web.newsroom.story_form import (
     StoryForm,
     add_form_group,
     blank_story_form,
+    clear_stale_check,
     flatten_story_form,
     read_story_form,
     story_form_of,
 )
 from nif.web.newsroom.story_validation import validate_story_form
-
-NOT_YOUR_DRAFT = "This draft is someone else’s: authors change their own. Nothing was changed."
-
-
-def may_edit_story(story: Story) -> bool:
-    """Editors change every draft, authors their own."""
-    return bool(current_user.may(RoleName.EDITOR) or story.author_id == current_user.id)
-
-
-def get_editable_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
-    """A story that whoever asks may change. Raises NotFound and NotAllowed."""
-    story = get_story(session, story_id, lock=lock)
-    if not may_edit_story(story):
-        raise NotAllowed(NOT_YOUR_DRAFT)
-    return story
-
 
 blueprint = Blueprint("newsroom_stories", __name__, url_prefix="/newsroom")
 
@@ -63,52 +45,73 @@ NEXT_ENDPOINTS = {
     "publish": "newsroom_publishing.show",
     "revise": "newsroom_revisions.new",
 }
-"""Where a button of the form leads once the draft is saved."""
+"""The page that each button of the form opens once the draft is saved."""
 
 STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
 MAX_SEARCH_LENGTH = 100
 STORIES_PER_STATE = 10
+NOT_YOUR_DRAFT = (
+    "This draft belongs to someone else. Authors edit only their own. Nothing was changed."
+)
+
+
+def may_edit_story(story: Story) -> bool:
+    """Editors may edit every draft, authors only their own."""
+    return bool(current_user.may(RoleName.EDITOR) or story.author_id == current_user.id)
+
+
+def get_editable_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
+    """A story that the signed-in account may edit. Raises NotFound and NotAllowed."""
+    story = get_story(session, story_id, lock=lock)
+    if not may_edit_story(story):
+        raise NotAllowed(NOT_YOUR_DRAFT)
+    return story
 
 
 @blueprint.get("/")
 @open_to(Access.AUTHOR)
 def index() -> ResponseReturnValue:
-    asked = request.args.get("state", "")
-    states = [state for state in StoryState if asked in ("", state.value)]
+    state_name = request.args.get("state", "")
+    states = [state for state in StoryState if state_name in ("", state.value)]
     mine, q = bool(request.args.get("mine")), request.args.get("q", "").strip()[:MAX_SEARCH_LENGTH]
     after = request.args.get("after")
-    given: dict[str, Any] = {"author_id": current_user.id if mine else None, "words": q}
+    search: dict[str, Any] = {"author_id": current_user.id if mine else None, "words": q}
     with reading() as session:
-        if asked or mine or q or after:
-            only = states[0] if asked and states else None
-            pages = {"found": search_stories(session, state=only, after=after, **given)}
+        if state_name or mine or q or after:
+            only = states[0] if state_name and states else None
+            pages = {"found": search_stories(session, state=only, after=after, **search)}
         else:
             pages = {
                 state.value: search_stories(session, state=state, size=STORIES_PER_STATE)
                 for state in states
             }
-        shown = [one for page in pages.values() for one in page.stories]
-        pictures = get_pictures_of_stories(session, shown)
-        facts = {one.id: _story_facts(one, pictures) for one in shown}
-        became = published_status_of(session, shown)
+        stories = [story for page in pages.values() for story in page.stories]
+        pictures = get_pictures_of_stories(session, stories)
+        facts = {story.id: _story_facts(story, pictures) for story in stories}
+        published_statuses = published_status_of(session, stories)
+    filters = {
+        "state": state_name if len(states) == 1 else "",
+        "mine": "1" if mine else "",
+        "q": q,
+    }
     return render_template(
         "newsroom/stories/index.html",
         pages=pages,
         facts=facts,
-        became=became,
-        asked={"state": asked if len(states) == 1 else "", "mine": "1" if mine else "", "q": q},
-        words=labels,
+        published_statuses=published_statuses,
+        filters=filters,
+        labels=labels,
     )
 
 
 def _story_facts(story: Story, pictures: Mapping[int, Picture]) -> dict[str, int]:
     count = text.count_words(story.lead, story.sections)
-    missing = (
+    open_checks = (
         len(blocking_findings_of(run_checks(CheckContext(story, pictures=pictures))))
         if story.state in UNAPPROVED_STATES
         else 0
     )
-    return {"missing": missing, "words": count, "minutes": text.reading_minutes_of(count)}
+    return {"open_checks": open_checks, "words": count, "minutes": text.reading_minutes_of(count)}
 
 
 @blueprint.get("/stories/new")
@@ -121,13 +124,13 @@ def new() -> ResponseReturnValue:
 @open_to(Access.AUTHOR)
 def create() -> ResponseReturnValue:
     form = read_story_form(request.form)
-    if what := request.form.get("add"):
-        return story_form_page(add_form_group(form, what), added=what)
+    if group := request.form.get("add"):
+        return story_form_page(add_form_group(form, group), added=group)
     try:
-        copy = validate_story_form(form)
+        story_input = validate_story_form(form)
         with transaction() as session:
             now = utc_now()
-            story = drafts.create_draft(session, copy, author_id=current_user.id, now=now)
+            story = drafts.create_draft(session, story_input, author_id=current_user.id, now=now)
             audit_story_action(session, "story_drafted", story)
             _autosave_form(session, story.id, form, edits=story.edits)
     except Invalid as error:
@@ -140,107 +143,113 @@ def create() -> ResponseReturnValue:
 def edit(story_id: int) -> ResponseReturnValue:
     version = request.args.get("version", default=0, type=int)
     with reading() as session:
-        found = get_story(session, story_id)
-        if not may_edit_story(found) or found.state is StoryState.SCHEDULED:
-            revision = publishing.freeze_revision(session, found, by=current_user.id, now=utc_now())
-            return render_template("newsroom/stories/read_only.html", story=found, body=revision)
-        form, brought = story_form_of(found), None
+        story = get_story(session, story_id)
+        if not may_edit_story(story) or story.state is StoryState.SCHEDULED:
+            revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
+            return render_template("newsroom/stories/read_only.html", story=story, body=revision)
+        form, restored = story_form_of(story), None
         if version:
-            brought = autosave.get_autosave(session, story_id, version)
-            form = replace(read_story_form(brought.form), edits=found.edits)
-    return story_form_page(form, story_id=story_id, brought=brought)
+            restored = autosave.get_autosave(session, story_id, version)
+            form = replace(read_story_form(restored.form), edits=story.edits)
+    return story_form_page(form, story_id=story_id, restored=restored)
 
 
 @blueprint.post(STORY_PATH)
 @open_to(Access.AUTHOR)
 def update(story_id: int) -> ResponseReturnValue:
     form = read_story_form(request.form)
-    if what := request.form.get("add"):
-        return story_form_page(add_form_group(form, what), story_id=story_id, added=what)
+    if group := request.form.get("add"):
+        return story_form_page(add_form_group(form, group), story_id=story_id, added=group)
     try:
-        copy = validate_story_form(form)
+        story_input = validate_story_form(form)
         with transaction() as session:
-            found = get_editable_story(session, story_id, lock=True)
-            me = current_user.id
-            drafts.save_draft(session, found, copy, edits=form.edits, by_id=me, now=utc_now())
-            _autosave_form(session, story_id, form, edits=found.edits)
+            story = get_editable_story(session, story_id, lock=True)
+            drafts.save_draft(
+                session, story, story_input, edits=form.edits, by_id=current_user.id, now=utc_now()
+            )
+            _autosave_form(session, story_id, form, edits=story.edits)
     except Invalid as error:
         return story_form_page(form, story_id=story_id, problems=error.problems), 422
     except Conflict:
         return edit_conflict_page(form, story_id), 409
-    return _redirect_saved(story_id, is_public=found.state is StoryState.PUBLISHED)
+    return _redirect_saved(story_id, is_public=story.state is StoryState.PUBLISHED)
 
 
 @blueprint.get(f"{STORY_PATH}/preview")
 @open_to(Access.AUTHOR)
 def preview(story_id: int) -> ResponseReturnValue:
     with reading() as session:
-        found = get_story(session, story_id)
-        revision = publishing.freeze_revision(session, found, by=current_user.id, now=utc_now())
-    return render_template("newsroom/stories/preview.html", story=found, body=revision)
+        story = get_story(session, story_id)
+        revision = publishing.freeze_revision(session, story, by=current_user.id, now=utc_now())
+    return render_template("newsroom/stories/preview.html", story=story, body=revision)
 
 
 def _autosave_form(session: Session, story_id: int, form: StoryForm, *, edits: int) -> None:
-    me = session.get_one(Account, current_user.id)
+    account = session.get_one(Account, current_user.id)
     autosave.store_autosave(
-        session, story_id, flatten_story_form(form), edits=edits, by=me, now=utc_now()
+        session, story_id, flatten_story_form(form), edits=edits, by=account, now=utc_now()
     )
 
 
 def _redirect_saved(story_id: int, *, is_public: bool = False) -> ResponseReturnValue:
-    """On to where the button said; the text is safe."""
+    """Redirect to the page that the pressed button names."""
     if request.form.get("then") == "review":
         return _request_review(story_id)
-    saved = "Saved. Readers see the version from before until you publish this one."
+    saved = "Saved. Readers see the previous version until you publish this one."
     flash(saved if is_public else "Draft saved.", "good")
-    then = NEXT_ENDPOINTS.get(request.form.get("then", ""), ".edit")
-    if then == NEXT_ENDPOINTS["publish"] and not current_user.may(RoleName.EDITOR):
-        then = ".story"
-    return redirect(url_for(then, story_id=story_id), 303)
+    endpoint = NEXT_ENDPOINTS.get(request.form.get("then", ""), ".edit")
+    if endpoint == NEXT_ENDPOINTS["publish"] and not current_user.may(RoleName.EDITOR):
+        endpoint = ".edit"
+    return redirect(url_for(endpoint, story_id=story_id), 303)
 
 
 def _request_review(story_id: int) -> ResponseReturnValue:
     with transaction() as session:
         story = get_editable_story(session, story_id, lock=True)
-        me = session.get_one(Account, current_user.id)
-        if review.request_review(session, story, by=me, now=utc_now()):
-            audit_story_action(session, "review_asked", story)
-    flash("Saved, and with the editors now. You can go on writing.", "good")
+        account = session.get_one(Account, current_user.id)
+        if review.request_review(session, story, by=account, now=utc_now()):
+            audit_story_action(session, "review_requested", story)
+    flash("Saved and sent to the editors for review. You can keep writing.", "good")
     return redirect(url_for(".edit", story_id=story_id), 303)
 
 
 def edit_conflict_page(form: StoryForm, story_id: int) -> str:
-    """The form again, with what was typed; saving it from here replaces what others saved."""
+    """The form with the typed text, after someone else saved. Saving it again overwrites theirs."""
     with reading() as session:
-        found = get_story(session, story_id)
-        theirs = autosave.find_autosave_of_edit(session, story_id, found.edits)
-    mine = replace(form, edits=found.edits)
-    return story_form_page(mine, story_id=story_id, overtaken=found, theirs=theirs)
+        story = get_story(session, story_id)
+        other_save = autosave.find_autosave_of_edit(session, story_id, story.edits)
+    form = replace(form, edits=story.edits)
+    return story_form_page(form, story_id=story_id, overtaken=story, other_save=other_save)
 
 
-def story_form_page(form: StoryForm, **given: Any) -> str:
-    """The form with what was typed. `given` says whose story it is, and what happened to it."""
-    given = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **given}
-    given = {"theirs": None, "brought": None, "published": None, **given}
+def story_form_page(form: StoryForm, **context: Any) -> str:
+    """The form with the typed text.
+
+    `context`: `story_id`; `problems` by field; `added`, the kind of group just added; `overtaken`,
+    the story that someone else saved meanwhile, and `other_save`, that save; `restored`, the
+    version brought back into the form.
+    """
+    context = {"story_id": None, "problems": {}, "added": None, "overtaken": None, **context}
+    context = {"other_save": None, "restored": None, "published": None, **context}
     with reading() as session:
-        seen = preview_story_form(session, form, given["story_id"], now=utc_now())
-        editors = bylines.list_source_confidants(session, excluding=seen.story.author_id)
-    if seen.saved and seen.saved.state is StoryState.PUBLISHED:
-        given["published"] = seen.saved
-    if given["problems"] or seen.shelf.gone:
-        # What the rule says of pictures as a whole stands beside each field that is meant.
-        given["problems"] = {**given["problems"], **seen.shelf.gone}
-        given["problems"].pop("pictures", None)
-    answers = story_form.clear_stale_check(form.answers, text_fingerprint_of(seen.story))
+        preview = preview_story_form(session, form, context["story_id"], now=utc_now())
+        editors = bylines.list_source_confidants(session, excluding=preview.story.author_id)
+    if preview.saved and preview.saved.state is StoryState.PUBLISHED:
+        context["published"] = preview.saved
+    if context["problems"] or preview.pictures.missing:
+        # The general problem with pictures is replaced by one beside each field concerned.
+        context["problems"] = {**context["problems"], **preview.pictures.missing}
+        context["problems"].pop("pictures", None)
+    answers = clear_stale_check(form.answers, text_fingerprint_of(preview.story))
     return render_template(
         "newsroom/stories/form.html",
         form=replace(form, answers=answers),
-        findings=seen.findings,
-        sentences=seen.sentences,
-        count=text.count_words(seen.story.lead, seen.story.sections),
+        findings=preview.findings,
+        sentences=preview.sentences,
+        count=text.count_words(preview.story.lead, preview.story.sections),
         minutes=text.reading_minutes_of,
-        words=labels,
-        shelf=seen.shelf,
+        labels=labels,
+        pictures=preview.pictures,
         editors=editors,
-        **given,
+        **context,
     )

@@ -1,9 +1,8 @@
-"""The form of a story: what an editor typed, kept as it was typed until it can be saved.
+"""The story form as typed, with its declarations, sections and sources.
 
-It works without script, so it is read group by group: `sections-1-bullets`, `sources-0-url`.
-Nothing is refused here, so that no mistake costs anyone their text; `story_copy` judges it.
-
-The questions in the form of a story: what was typed, and the answers that it makes.
+The form works without script, so groups are read by field names such as `sections-1-bullets` and
+`sources-0-url`. Reading never refuses anything, so that no mistake loses text; `story_validation`
+says what cannot be saved.
 """
 
 import re
@@ -19,8 +18,11 @@ from nif.web.forms import parse_number
 from nif.web.newsroom.datetimes import format_datetime_input
 
 CHECKED_NOW = "now"
-"""What the tick "I have checked this text" sends when it is set for the first time. One that was
-set before sends the fingerprint of the text that was checked, so that it does not move on."""
+"""The value of the box "I have checked …" when it is newly ticked.
+
+A box ticked earlier sends the fingerprint of the text that was checked, so that the confirmation
+does not carry over to new text.
+"""
 
 LONGEST_DECLARATION = {
     "origin_by": 200,
@@ -34,7 +36,7 @@ MAX_SENTENCES = 12
 
 @dataclass(frozen=True)
 class DeclarationForm:
-    """The questions as they were answered, field by field; empty where they were not."""
+    """The editor's declarations as typed, field by field; empty where not answered."""
 
     origin: str = ""
     origin_by: str = ""
@@ -57,7 +59,7 @@ DECLARATION_FIELDS = tuple(field.name for field in fields(DeclarationForm))
 
 
 def declaration_form_of(given: Mapping[str, Any]) -> DeclarationForm:
-    """The form of answers that are on record."""
+    """The form filled with the declarations on record."""
     found = {
         question: declarations.find_answer(given, question) for question in DeclarationQuestion
     }
@@ -72,46 +74,46 @@ def declaration_form_of(given: Mapping[str, Any]) -> DeclarationForm:
 
 
 def clear_stale_check(form: DeclarationForm, fingerprint: str) -> DeclarationForm:
-    """The form to be shown beside a text: a tick that was set beside another one is off."""
-    is_old = form.ai_checked not in ("", CHECKED_NOW, fingerprint)
-    return replace(form, ai_checked="") if is_old else form
+    """The form for a text with this fingerprint: the check of any other text is unticked."""
+    is_stale = form.ai_checked not in ("", CHECKED_NOW, fingerprint)
+    return replace(form, ai_checked="") if is_stale else form
 
 
 def declaration_problems(form: DeclarationForm) -> Iterator[tuple[str, str]]:
-    """What keeps the answers from being saved."""
+    """Yield (field, problem) for each declaration that cannot be saved."""
     for question, values in ANSWER_VALUES.items():
         value = getattr(form, question.value)
         if value and value not in list(values):
             yield question.value, "Choose one of the answers."
-    for name, most in LONGEST_DECLARATION.items():
-        if len(getattr(form, name).strip()) > most:
-            yield name, f"Make this shorter: {most:,} characters are the most."
+    for name, limit in LONGEST_DECLARATION.items():
+        if len(getattr(form, name).strip()) > limit:
+            yield name, f"Make this shorter: at most {limit:,} characters."
     if len(form.sentences) > MAX_SENTENCES:
-        yield "relationship_sentences", f"{MAX_SENTENCES} sentences are the most."
+        yield "relationship_sentences", f"At most {MAX_SENTENCES} sentences."
 
 
 def declarations_of(
     form: DeclarationForm, fingerprint: str
 ) -> dict[DeclarationQuestion, AnswerInput]:
-    """The answers that make sense in a form; `fingerprint` is that of the text beside them."""
-    made: dict[DeclarationQuestion, AnswerInput] = {}
+    """The valid declarations of a form. `fingerprint` identifies the story text beside them."""
+    answers: dict[DeclarationQuestion, AnswerInput] = {}
     for question, values in ANSWER_VALUES.items():
         value = getattr(form, question.value)
         if value in list(values):
-            made[question] = AnswerInput(value, _declaration_details(form, question, fingerprint))
-    return made
+            answers[question] = AnswerInput(
+                value, _declaration_details(form, question, fingerprint)
+            )
+    return answers
 
 
 def _declaration_details(
     form: DeclarationForm, question: DeclarationQuestion, fingerprint: str
 ) -> dict[str, Any]:
     if question is DeclarationQuestion.RELATIONSHIPS:
-        told = (
-            form.sentences
-            if form.relationships == declarations.RelationshipDeclaration.DECLARED
-            else []
-        )
-        return {"sentences": [_with_full_stop(sentence) for sentence in told]} if told else {}
+        if form.relationships != declarations.RelationshipDeclaration.DECLARED:
+            return {}
+        sentences = [_with_full_stop(sentence) for sentence in form.sentences]
+        return {"sentences": sentences} if sentences else {}
     if question is DeclarationQuestion.AI and form.ai not in declarations.AI_USES_TO_DISCLOSE:
         return {}
     prefix = f"{question.value}_"
@@ -126,12 +128,11 @@ def _declaration_details(
 
 
 def _with_full_stop(sentence: str) -> str:
-    """The sentence with an end."""
     return sentence if sentence[-1] in ".!?”" else f"{sentence}."
 
 
 BULLET_MARK = re.compile(r"^(?:[•–]\s*|[*-](?:\s+|$))+")
-"""What stands before a bullet that was pasted. A star without a space begins emphasis."""
+"""List marks in front of pasted bullets. A star without a space after it begins emphasis."""
 
 INITIAL_SECTIONS = 3
 MAX_SECTIONS = 20
@@ -140,7 +141,7 @@ MAX_SOURCES = 30
 
 @dataclass(frozen=True)
 class SectionRow:
-    """A section as typed: its label, a bullet on each line, and the picture chosen for it."""
+    """A section as typed: its label, one bullet per line, and the id of its picture."""
 
     label: str = ""
     bullets: str = ""
@@ -152,7 +153,7 @@ class SectionRow:
 
     @property
     def lines(self) -> list[str]:
-        """The bullets, without the marks that editors paste along with them."""
+        """The bullets without pasted list marks."""
         lines = (BULLET_MARK.sub("", " ".join(line.split())) for line in self.bullets.split("\n"))
         return [line for line in lines if line]
 
@@ -177,13 +178,13 @@ class SourceRow:
         return self.kind == SourceRow.kind and not any(text.strip() for text in texts)
 
 
-SECTION_FIELDS = tuple(one.name for one in fields(SectionRow))
-SOURCE_FIELDS = tuple(one.name for one in fields(SourceRow))
+SECTION_FIELDS = tuple(row.name for row in fields(SectionRow))
+SOURCE_FIELDS = tuple(row.name for row in fields(SourceRow))
 
 
 @dataclass(frozen=True)
 class StoryForm:
-    """All that the form holds; `edits` is the count of savings that the editor began from."""
+    """The whole form. `edits` is the story's save count when the editor opened the form."""
 
     headline: str = ""
     dek: str = ""
@@ -218,7 +219,7 @@ STORY_TEXT_FIELDS = (
 
 
 def flatten_story_form(form: StoryForm) -> dict[str, str]:
-    """The form field by field, for `read` to read again; without the count of savings."""
+    """The form as field values that `read_story_form` reads back, without `edits`."""
     values = {name: getattr(form, name) for name in STORY_TEXT_FIELDS}
     for n, section in enumerate(form.sections):
         values |= {f"sections-{n}-{name}": text for name, text in vars(section).items()}
@@ -234,7 +235,7 @@ def blank_story_form(byline: str) -> StoryForm:
 
 
 def story_form_of(story: Story) -> StoryForm:
-    """The form of a story that was saved before."""
+    """The form filled with a saved story."""
     sections = [
         SectionRow(s["label"], "\n".join(s["bullets"]), str(s.get("picture") or ""))
         for s in story.sections
@@ -274,7 +275,7 @@ def story_form_of(story: Story) -> StoryForm:
 
 
 def read_story_form(values: Mapping[str, str]) -> StoryForm:
-    """What was typed, as it was typed. Nothing is refused here."""
+    """The form as typed. Nothing is refused here."""
 
     def text(name: str) -> str:
         return _clean_text(values.get(name, ""))
@@ -300,25 +301,25 @@ def read_story_form(values: Mapping[str, str]) -> StoryForm:
 
 
 def parse_picture_id(text: str) -> int | None:
-    """The picture that a field names; None where it names none that could be."""
+    """The picture id in a field; None where the text is no possible id."""
     return parse_number(text, digits=18) or None
 
 
-def add_form_group(form: StoryForm, what: str) -> StoryForm:
-    """The form with one more empty group, up to as many as a story may have."""
-    if what == "section" and len(form.sections) < MAX_SECTIONS:
+def add_form_group(form: StoryForm, group: str) -> StoryForm:
+    """The form with one more empty "section" or "source", up to the maximum."""
+    if group == "section" and len(form.sections) < MAX_SECTIONS:
         return replace(form, sections=[*form.sections, SectionRow()])
-    if what == "source" and len(form.sources) < MAX_SOURCES:
+    if group == "source" and len(form.sources) < MAX_SOURCES:
         return replace(form, sources=[*form.sources, SourceRow()])
     return form
 
 
-def _group_numbers(values: Mapping[str, str], name: str, most: int) -> Iterator[int]:
-    """The groups that a form came with, counted from 0."""
-    return takewhile(lambda n: n < most and name.format(n) in values, count())
+def _group_numbers(values: Mapping[str, str], name: str, limit: int) -> Iterator[int]:
+    """The numbers of the groups that were sent, from 0."""
+    return takewhile(lambda n: n < limit and name.format(n) in values, count())
 
 
 def _clean_text(text: str) -> str:
-    """Text as typed, but for line ends and the control characters that no database keeps."""
+    """The text with \n line ends and without control characters, which databases refuse."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in lines if c in "\n\t" or c.isprintable() or c.isspace())

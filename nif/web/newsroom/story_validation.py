@@ -1,6 +1,6 @@
-"""From what an editor typed to the copy that is saved, or to the sentences that say why not.
+"""Turns the story form into the input that is saved, or into problems by field.
 
-What keeps a story from being *published* is not judged here: a draft may be unfinished.
+Drafts may be unfinished, so the checks before publishing are not part of this.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,13 +25,14 @@ from nif.stories.models import (
     Tag,
     text_fingerprint_of,
 )
-from nif.web.newsroom import story_form
 from nif.web.newsroom.datetimes import parse_local_datetime
 from nif.web.newsroom.story_form import (
     MAX_SOURCES,
     SectionRow,
     SourceRow,
     StoryForm,
+    declaration_problems,
+    declarations_of,
     parse_picture_id,
 )
 
@@ -55,72 +56,72 @@ LONGEST_TAG = 50
 MAX_TAGS = 12
 SOURCE_POSITIONS = frozenset(str(n) for n in range(1, MAX_SOURCES + 1))
 UNSIGNED_AT = datetime.min.replace(tzinfo=UTC)
-"""When a sketch is signed: it is shown, and not kept."""
+"""The signing time of declarations in an unsaved story, which is only displayed."""
 
 
 def story_form_problems(form: StoryForm) -> dict[str, str]:
-    """What keeps a form from being saved: a field, and a sentence about it."""
+    """What keeps a form from being saved: a sentence by field."""
     return dict(_find_problems(form))
 
 
 def validate_story_form(form: StoryForm) -> StoryInput:
-    """What is to be saved; groups that were left empty are dropped. Raises Invalid."""
-    if found := story_form_problems(form):
-        raise Invalid(found)
-    return _story_copy(form)
+    """The input to save, without empty groups. Raises Invalid with the problems by field."""
+    if problems := story_form_problems(form):
+        raise Invalid(problems)
+    return _story_input(form)
 
 
 def build_unsaved_story(form: StoryForm, gap: str = "") -> Story:
-    """The story that a form would make, in no database: to show its block and its gates.
+    """The story that saving the form would make, to preview its block and checks.
 
-    `gap` stands where a sentence of the block has a blank that is not filled in yet.
+    `gap` fills the blanks in the block's sentences that the editor has not filled in yet.
     """
-    copy = _story_copy(form)
+    story_input = _story_input(form)
     sources = [
         StorySource(
             **{**vars(source), "publisher": source.publisher or ("" if source.title else gap)},
             position=n,
         )
-        for n, source in enumerate(copy.sources, start=1)
+        for n, source in enumerate(story_input.sources, start=1)
     ]
     return Story(
-        **_story_text(copy),
-        slug=slugify(copy.headline),
-        byline=copy.byline,
-        story_type=copy.story_type,
+        **_story_text(story_input),
+        slug=slugify(story_input.headline),
+        byline=story_input.byline,
+        story_type=story_input.story_type,
         sources=sources,
-        tags=[Tag(slug=slugify(name), name=name) for name in copy.tags],
-        reason_code=copy.reason_code,
-        reason_subject=copy.reason_subject or gap,
-        answers=sign_answers({}, copy.answers, by=copy.byline or gap, by_id=None, now=UNSIGNED_AT),
-        block_style=copy.block_style,
-        embargo_until=copy.embargo_until,
+        tags=[Tag(slug=slugify(name), name=name) for name in story_input.tags],
+        reason_code=story_input.reason_code,
+        reason_subject=story_input.reason_subject or gap,
+        answers=sign_answers(
+            {}, story_input.answers, by=story_input.byline or gap, by_id=None, now=UNSIGNED_AT
+        ),
+        block_style=story_input.block_style,
+        embargo_until=story_input.embargo_until,
     )
 
 
-def _story_text(copy: StoryInput) -> dict[str, Any]:
+def _story_text(story_input: StoryInput) -> dict[str, Any]:
     return {
-        "headline": copy.headline,
-        "dek": copy.dek,
-        "lead": copy.lead,
-        "picture_id": copy.picture_id,
+        "headline": story_input.headline,
+        "dek": story_input.dek,
+        "lead": story_input.lead,
+        "picture_id": story_input.picture_id,
         "sections": [
-            {"label": one.label, "bullets": one.bullets, "picture": one.picture_id}
-            for one in (SectionInput(*section) for section in copy.sections)
+            {"label": section.label, "bullets": section.bullets, "picture": section.picture_id}
+            for section in (SectionInput(*values) for values in story_input.sections)
         ],
     }
 
 
-def _story_copy(form: StoryForm) -> StoryInput:
-    """The copy of all that makes sense in a form."""
-    copy = _copy_without_declarations(form)
-    given = story_form.declarations_of(
-        form.answers, text_fingerprint_of(Story(**_story_text(copy)))
-    )
-    return replace(copy, answers=given)
+def _story_input(form: StoryForm) -> StoryInput:
+    """The valid parts of a form, with its declarations."""
+    story_input = _story_input_without_declarations(form)
+    answers = declarations_of(form.answers, text_fingerprint_of(Story(**_story_text(story_input))))
+    return replace(story_input, answers=answers)
 
 
-def _copy_without_declarations(form: StoryForm) -> StoryInput:
+def _story_input_without_declarations(form: StoryForm) -> StoryInput:
     return StoryInput(
         headline=_single_line(form.headline),
         dek=_single_line(form.dek),
@@ -141,14 +142,14 @@ def _copy_without_declarations(form: StoryForm) -> StoryInput:
             if not row.is_empty
         ],
         sources=[
-            _source_copy(row, kind)
+            _source_input(row, kind)
             for row in form.sources
             if not row.is_empty and (kind := _enum_member(SourceKind, row.kind)) is not None
         ],
     )
 
 
-def _source_copy(row: SourceRow, kind: SourceKind) -> SourceInput:
+def _source_input(row: SourceRow, kind: SourceKind) -> SourceInput:
     url = row.url.strip()
     return SourceInput(
         kind=kind,
@@ -166,14 +167,17 @@ def _source_copy(row: SourceRow, kind: SourceKind) -> SourceInput:
 
 def _find_problems(form: StoryForm) -> Iterator[tuple[str, str]]:
     if not form.headline.strip():
-        yield "headline", "A draft needs a headline to be found by. It can change later."
+        yield (
+            "headline",
+            "Give the draft a headline, so that it can be found. You can change it later.",
+        )
     yield from _length_problems(
         {name: getattr(form, name) for name in LONGEST_STORY_TEXT}, LONGEST_STORY_TEXT
     )
     yield from _picture_problems("picture_id", form.picture_id)
     yield from _choice_problems(form)
     yield from _tag_problems(_tag_names(form))
-    yield from story_form.declaration_problems(form.answers)
+    yield from declaration_problems(form.answers)
     for n, section in enumerate(form.sections):
         if not section.is_empty:
             yield from _section_problems(f"sections-{n}-", section)
@@ -188,20 +192,23 @@ def _choice_problems(form: StoryForm) -> Iterator[tuple[str, str]]:
     if _enum_member(StoryType, form.story_type) is None:
         yield "story_type", "Choose one of the types in the list."
     if form.embargo_until.strip() and parse_local_datetime(form.embargo_until) is None:
-        yield "embargo_until", "Give the day and the time at which it ends, or leave it empty."
+        yield (
+            "embargo_until",
+            "Give the date and time at which the embargo ends, or leave it empty.",
+        )
 
 
 def _length_problems(
     texts: Mapping[str, str], longest: Mapping[str, int], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    for name, most in longest.items():
-        if len(texts[name].strip()) > most:
-            yield prefix + name, f"Make this shorter: {most:,} characters are the most."
+    for name, limit in longest.items():
+        if len(texts[name].strip()) > limit:
+            yield prefix + name, f"Make this shorter: at most {limit:,} characters."
 
 
 def _tag_problems(tags: list[str]) -> Iterator[tuple[str, str]]:
     if len(tags) > MAX_TAGS:
-        yield "tags", f"{MAX_TAGS} tags are the most; here are {len(tags)}."
+        yield "tags", f"At most {MAX_TAGS} tags; there are {len(tags)}."
     for tag in tags:
         if len(tag) > LONGEST_TAG:
             yield "tags", f"A tag has at most {LONGEST_TAG} characters: “{tag[:30]}…” has more."
@@ -220,10 +227,10 @@ def _picture_problems(name: str, chosen: str) -> Iterator[tuple[str, str]]:
 def _section_problems(prefix: str, row: SectionRow) -> Iterator[tuple[str, str]]:
     yield from _length_problems({"label": row.label}, {"label": LONGEST_LABEL}, prefix)
     if not row.label.strip():
-        yield prefix + "label", "Give these bullets a label, such as “Why it matters:”."
+        yield prefix + "label", "Give this section a label, such as “Why it matters:”."
     yield from _picture_problems(prefix + "picture", row.picture)
     if len(row.lines) > MAX_BULLETS:
-        yield prefix + "bullets", f"{MAX_BULLETS} bullets are the most in one section."
+        yield prefix + "bullets", f"At most {MAX_BULLETS} bullets in one section."
     for n, line in enumerate(row.lines, start=1):
         if len(line) > LONGEST_BULLET:
             yield prefix + "bullets", f"Line {n} is longer than {LONGEST_BULLET:,} characters."
@@ -234,9 +241,9 @@ def _source_problems(prefix: str, row: SourceRow) -> Iterator[tuple[str, str]]:
     if _enum_member(SourceKind, row.kind) is None:
         yield prefix + "kind", "Choose what kind of source this is."
     if row.relied_on and row.relied_on not in SOURCE_POSITIONS:
-        yield prefix + "relied_on", "Choose the source whose account of it we rely on."
+        yield prefix + "relied_on", "Choose the source that we rely on."
     if row.url.strip() and not is_web_address(row.url.strip()):
-        yield prefix + "url", "Give the whole address, beginning with https:// or http://."
+        yield prefix + "url", "Give the full address, starting with https:// or http://."
 
 
 def _enum_member(kind: type[Choice], value: str) -> Choice | None:

@@ -57,10 +57,10 @@ def test_what_is_done_to_a_draft_is_noted(
     ann.post("/newsroom/stories/autosave", data={"lead": "It began."})
     address = saved(ann)
     of = f"{address}/relationships/{rival}"
-    ann.post(f"{of}/waive", data={"reason": "no"})
-    ann.post(f"{of}/waive", data=REASON)
-    ann.post(f"{of}/agree")
-    bea.post(f"{of}/agree")
+    ann.post(f"{of}/request-waiver", data={"reason": "no"})
+    ann.post(f"{of}/request-waiver", data=REASON)
+    ann.post(f"{of}/confirm-waiver")
+    bea.post(f"{of}/confirm-waiver")
     ann.post(f"{of}/disclose")
     ann.post(f"{address}/affirm")
     ann.post(f"{address}/review")
@@ -69,11 +69,11 @@ def test_what_is_done_to_a_draft_is_noted(
     assert deeds(database) == [
         "story_drafted",
         "story_drafted",
-        "waiver_asked",
-        "waiver_agreed",
-        "relationship_told",
+        "waiver_requested",
+        "waiver_confirmed",
+        "relationship_disclosed",
         "relationships_affirmed",
-        "review_asked",
+        "review_requested",
     ]
     page = text_of(admin.get("/admin/audit-log").text)
     assert "agreed with a waiver in story 2" in page
@@ -83,7 +83,7 @@ def test_what_is_done_to_a_draft_is_noted(
 def test_asking_for_review_from_the_form_is_noted_too(ann: FlaskClient, database: Database) -> None:
     ann.post("/newsroom/stories/new", data={**WHOLE, "then": "review"})
 
-    assert deeds(database) == ["story_drafted", "review_asked"]
+    assert deeds(database) == ["story_drafted", "review_requested"]
 
 
 def test_what_is_done_to_a_published_story_is_noted(

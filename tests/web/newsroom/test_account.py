@@ -94,6 +94,10 @@ def test_an_author_changes_drafts_of_their_own_and_reads_those_of_others(
     assert "<textarea" not in page.text
     assert author.post(f"/newsroom/stories/{theirs}", data=changed).status_code == 403
     assert author.post(f"/newsroom/stories/{own}", data=changed).status_code == 303
+    again = author.post(
+        f"/newsroom/stories/{own}", data={**changed, "edits": "1", "then": "publish"}
+    )
+    assert again.location == f"/newsroom/stories/{own}"
     assert author.post(f"/newsroom/stories/{own}/publish").status_code == 403
     with database.reading() as session:
         assert session.get(Story, theirs).headline != "Changed"

@@ -159,17 +159,17 @@ def test_two_texts_are_merged_field_by_field(
     shown = text_of(page.text)
     assert [word in shown for word in ("Lead", "Dek", "Tags", "Bea saved it on")] == [True] * 4
     assert "Under embargo until" in shown
-    assert 'name="take-headline"' not in page.text
+    assert 'name="choose-headline"' not in page.text
     assert the_story(database).lead == "Bea's."
 
-    taken = {"take-dek": "theirs", "take-embargo_until": "theirs"}
-    merged = desk.post(f"{address}/merged", data={**mine, "edits": 1, **taken})
+    taken = {"choose-dek": "theirs", "choose-embargo_until": "theirs"}
+    merged = desk.post(f"{address}/merge/save", data={**mine, "edits": 1, **taken})
     assert merged.status_code == 303
     story = the_story(database)
     assert (story.lead, story.dek) == ("Mine.", "Bea's dek")
     assert story.embargo_until == datetime(2027, 1, 4, 9, tzinfo=UTC)
     assert [tag.name for tag in story.tags] == ["Mine"]
-    again = desk.post(f"{address}/merged", data={**mine, "edits": 1})
+    again = desk.post(f"{address}/merge/save", data={**mine, "edits": 1})
     assert again.status_code == 409
     assert "Mine." in again.text
 

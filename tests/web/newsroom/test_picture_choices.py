@@ -68,7 +68,7 @@ def test_what_is_no_picture_is_told_beside_its_field(
 
     assert answer.status_code == 422
     assert len(re.findall(r'id="(?:picture_id|sections-1-picture)-problem"', answer.text)) == 2
-    assert chosen(answer.text, "sections-1-picture") == "Not in the library any more"
+    assert chosen(answer.text, "sections-1-picture") == "No longer in the library"
     assert "<script>alert" not in answer.text
     assert 'href="#pictures"' not in answer.text
 
@@ -123,8 +123,8 @@ def test_two_choices_are_merged_by_name(
 
     assert re.search(r'<select name="picture_id".+A red wall.+</select>', page, re.DOTALL)
     assert '<p class="verbatim">A blue wall</p>' in page
-    taken = {**mine, "edits": 1, "take-picture_id": "theirs"}
-    assert desk.post(f"{address}/merged", data=taken).status_code == 303
+    taken = {**mine, "edits": 1, "choose-picture_id": "theirs"}
+    assert desk.post(f"{address}/merge/save", data=taken).status_code == 303
     assert the_story(database).picture_id == pictures[1]
     assert [uses(database, one) for one in pictures] == [0, 1, 0]
 

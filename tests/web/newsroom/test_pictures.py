@@ -233,7 +233,7 @@ def test_a_picture_is_described_and_cut_anew(
     before = desk.get(address).text
 
     changes = edit(alt="A wall in two colours", focus_x="12.5", focus_y="0", source_type="by_ai")
-    crop = {"card-by_hand": "1", "card-left": "10", "card-top": "20", "card-width": "30,5"}
+    crop = {"card-is_manual": "1", "card-left": "10", "card-top": "20", "card-width": "30,5"}
     saved = desk.post(address, data={**changes, **crop})
 
     assert saved.status_code == 303
@@ -256,8 +256,8 @@ def test_a_picture_is_described_and_cut_anew(
         ({"focus_x": "101"}, "focus_x"),
         ({"focus_y": "nan"}, "focus_y"),
         ({"focus_x": "-3"}, "focus_x"),
-        ({"wide-by_hand": "1", "wide-left": "5", "wide-top": "5", "wide-width": "0"}, "wide"),
-        ({"wide-by_hand": "1", "wide-left": "1e999"}, "wide"),
+        ({"wide-is_manual": "1", "wide-left": "5", "wide-top": "5", "wide-width": "0"}, "wide"),
+        ({"wide-is_manual": "1", "wide-left": "1e999"}, "wide"),
         ({"source_type": "nonsense"}, "source_type"),
         ({"credit_url": "javascript:alert(1)"}, "credit_url"),
     ],
@@ -311,7 +311,7 @@ def test_a_picture_that_a_story_shows_stays(desk: FlaskClient, database: Databas
         count_picture_use(session, picture.id)
     address = f"/newsroom/pictures/{picture.id}"
 
-    assert "It cannot be deleted" in desk.get(f"{address}/delete").text
+    assert "This picture cannot be deleted" in desk.get(f"{address}/delete").text
     answer = desk.post(f"{address}/delete", follow_redirects=True)
 
     assert "shown in a story" in answer.text
@@ -325,7 +325,7 @@ def test_what_could_not_be_made_can_be_tried_again(desk: FlaskClient, database: 
     address = f"/newsroom/pictures/{picture.id}"
     assert "could not be made" in desk.get(address).text
 
-    assert desk.post(f"{address}/again").status_code == 303
+    assert desk.post(f"{address}/retry").status_code == 303
 
     assert the_picture(database).tries == 0
     assert "Being prepared." in desk.get(address).text
@@ -339,7 +339,7 @@ def test_content_credentials_are_spoken_of(desk: FlaskClient, database: Database
 
     page = text_of(desk.get(f"/newsroom/pictures/{picture.id}").text)
 
-    assert "They are not carried over" in page
+    assert "They are not kept" in page
 
 
 @pytest.mark.parametrize("place", ["", "/delete"])

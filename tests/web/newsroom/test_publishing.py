@@ -57,9 +57,9 @@ def test_a_story_is_scheduled_and_taken_off(desk: FlaskClient, database: Databas
     desk.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
     scheduled = desk.get(f"{address}/publish").text
     desk_page = text_of(desk.get("/newsroom/").text)
-    desk.post(f"{address}/take-off")
+    desk.post(f"{address}/unschedule")
 
-    assert "It is published by itself on" in scheduled
+    assert "It is published automatically on" in scheduled
     assert "Scheduled Lumen Sync Opens Its Books" in desk_page
     assert the_story(database).state is StoryState.IN_REVIEW
 
@@ -102,7 +102,7 @@ def test_an_editor_may_not_open_a_gate(desk: FlaskClient, database: Database) ->
     answer = desk.post(f"{address}/override", data={"code": "G11", "reason": "x" * 30})
 
     assert answer.status_code == 403
-    assert "Yours to decide" not in desk.get(f"{address}/publish").text
+    assert "Checks you can override" not in desk.get(f"{address}/publish").text
     assert desk.post(f"{address}/publish").status_code == 422
     with database.reading() as session:
         assert session.scalars(select(CheckOverride)).all() == []
@@ -165,11 +165,11 @@ def test_what_is_on_record_is_decided_on_the_page(
     of = f"{address}/relationships/{relationship}"
 
     before = desk.get(f"{address}/publish").text
-    short = desk.post(f"{of}/waive", data={"reason": "no"})
-    desk.post(f"{of}/waive", data={"reason": "It only says that they exist."})
+    short = desk.post(f"{of}/request-waiver", data={"reason": "no"})
+    desk.post(f"{of}/request-waiver", data={"reason": "It only says that they exist."})
     mine = desk.get(f"{address}/publish").text
     theirs = signed_in(app, database, RoleName.ADMIN).get(f"{address}/publish").text
-    alone = desk.post(f"{of}/agree", follow_redirects=True).text
+    alone = desk.post(f"{of}/confirm-waiver", follow_redirects=True).text
     desk.post(f"{of}/disclose")
     desk.post(f"{address}/publish")
 
@@ -177,8 +177,8 @@ def test_what_is_on_record_is_decided_on_the_page(
     assert "Publish now" not in before
     assert short.status_code == 422
     assert 'value="no"' in short.text
-    assert "Agree with the waiver" not in mine
-    assert "Agree with the waiver" in theirs
+    assert "Confirm the waiver" not in mine
+    assert "Confirm the waiver" in theirs
     assert "A waiver needs a second person" in alone
     page = desk.get(f"/articles/{the_story(database).slug}").text
     assert 'data-disclosure="relationship"' in page
@@ -192,7 +192,7 @@ def test_a_new_name_asks_for_the_answer_once_more(desk: FlaskClient, database: D
     stale = desk.get(f"{address}/publish").text
     desk.post(f"{address}/affirm")
 
-    assert "I have looked again" in stale
+    assert "the declaration still holds" in stale
     assert "Publish now" not in stale
     assert "Publish now" in desk.get(f"{address}/publish").text
 

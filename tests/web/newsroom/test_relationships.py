@@ -177,7 +177,7 @@ def test_what_is_as_usual_follows_a_change_of_its_nature(
 
     page = desk.get("/newsroom/register/relationships/1").text
 
-    assert page.count('<option value="">As usual</option>') == 3
+    assert page.count('<option value="">Default</option>') == 3
     assert 'name="until" value=""' in page
     assert "Y gave us a lamp." in page
     assert page.count("selected>") == 3  # Its nature, its side and its worth.
@@ -193,5 +193,5 @@ def test_only_what_never_stood_is_taken_away(desk: FlaskClient, database: Databa
     gone = desk.post("/newsroom/register/relationships/2/delete", follow_redirects=True)
 
     assert "so it cannot be deleted. End it instead." in kept.text
-    assert "It is taken away." in gone.text
+    assert "The relationship is deleted." in gone.text
     assert the_relationship(database) is not None

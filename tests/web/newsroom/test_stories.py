@@ -211,7 +211,7 @@ def test_publishing_what_changed_under_ones_eyes_asks_to_read_again(
 
     page = desk.post(f"{address}/publish", data={"edits": "0"}, follow_redirects=True)
 
-    assert "Read it once more." in page.text
+    assert "Read it again before publishing." in page.text
     assert the_story(database).state is StoryState.DRAFT
 
 
@@ -258,7 +258,7 @@ def test_the_desk_is_sieved_by_state_author_and_words(
     assert "Published" in found
     nothing = desk.get("/newsroom/?q=<b>x&state=draft").text
     assert "&lt;b&gt;x" in nothing
-    assert "Look among all stories" in nothing
+    assert "Search all stories" in nothing
 
 
 def test_a_row_says_how_long_it_is(desk: FlaskClient) -> None:
