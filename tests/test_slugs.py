@@ -34,7 +34,7 @@ def test_every_run_of_other_characters_is_one_hyphen(headline, slug):
 
 
 @given(st.text())
-def test_whatever_the_headline_a_slug_is_short_and_plain(headline):
+def test_any_headline_has_a_short_plain_slug(headline):
     slug = slugify(headline)
 
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug)
@@ -42,7 +42,7 @@ def test_whatever_the_headline_a_slug_is_short_and_plain(headline):
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9]{1,30}", fullmatch=True), min_size=1, max_size=20))
-def test_a_long_slug_is_cut_at_a_words_edge(words):
+def test_a_long_slug_is_cut_between_words(words):
     slug = slugify(" ".join(words))
 
     kept = slug.split("-")
@@ -59,12 +59,12 @@ def test_a_long_slug_is_cut_at_a_words_edge(words):
         ("a" * 100, "a" * 90),
     ],
 )
-def test_ninety_characters_are_the_most(headline, slug):
+def test_a_slug_has_at_most_ninety_characters(headline, slug):
     assert slugify(headline) == slug
 
 
 @given(st.text())
-def test_a_slug_of_a_slug_is_the_same(headline):
+def test_slugify_is_idempotent(headline):
     assert slugify(slugify(headline)) == slugify(headline)
 
 
@@ -77,5 +77,5 @@ def test_a_slug_of_a_slug_is_the_same(headline):
         ({"sale", "sale-2", "sale-4"}, "sale-3"),
     ],
 )
-def test_a_clash_takes_the_first_free_number(taken, free):
+def test_a_taken_slug_gets_the_first_free_number(taken, free):
     assert make_slug_unique("sale", taken) == free

@@ -113,7 +113,7 @@ def format_correction(incorrect_text: str, corrected_text: str) -> str:
 
 
 def format_sentence(text: str) -> str:
-    """`text` with a capital letter at the beginning and a full stop at the end."""
+    """`text` as a sentence: its first character in upper case, and a full stop at the end."""
     text = text.strip()
     sentence = text if text[-1:] in {".", "!", "?", "”"} else f"{text}."
     return f"{sentence[:1].upper()}{sentence[1:]}"

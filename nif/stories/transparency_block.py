@@ -43,7 +43,7 @@ class DisclosureSentence:
 
 
 OWN_REPORTING_KINDS = frozenset({SourceKind.OWN_REPORTING, SourceKind.INTERVIEW})
-"""Sources that are NIF's own work. In an interview NIF asks, whoever answers."""
+"""Sources that are NIF's own work. In an interview it is NIF that asks."""
 
 VERIFICATION_SENTENCES = {
     ReleaseVerification.YES: "We checked it independently.",

@@ -1,4 +1,4 @@
-"""Nothing that was typed is lost to whoever saves later."""
+"""No typed text is lost when another editor saves later."""
 
 from datetime import datetime, timedelta
 
@@ -32,12 +32,12 @@ def ann(session: Session) -> Account:
 
 @pytest.fixture
 def bea(session: Session) -> Account:
-    made = an_account(session, email="bea@example.com")
-    made.name = "Bea"
-    return made
+    account = an_account(session, email="bea@example.com")
+    account.name = "Bea"
+    return account
 
 
-def typed(session: Session, story: Story, lead: str, by: Account, at: datetime) -> None:
+def autosave(session: Session, story: Story, lead: str, by: Account, at: datetime) -> None:
     store_autosave(session, story.id, {"lead": lead}, edits=None, by=by, now=at)
 
 
@@ -45,15 +45,17 @@ def leads(session: Session, story: Story) -> list[str]:
     return [one.form["lead"] for one in list_autosaves(session, story.id)]
 
 
-def test_both_texts_are_kept(session: Session, story: Story, ann: Account, bea: Account) -> None:
-    typed(session, story, "Ann's", ann, NOON)
-    typed(session, story, "Bea's", bea, NOON + timedelta(seconds=1))
+def test_the_texts_of_both_editors_are_stored(
+    session: Session, story: Story, ann: Account, bea: Account
+) -> None:
+    autosave(session, story, "Ann's", ann, NOON)
+    autosave(session, story, "Bea's", bea, NOON + timedelta(seconds=1))
 
     assert leads(session, story) == ["Bea's", "Ann's"]
 
 
-def test_the_same_text_is_kept_once(session: Session, story: Story, ann: Account) -> None:
-    typed(session, story, "Same", ann, NOON)
+def test_the_same_text_is_stored_once(session: Session, story: Story, ann: Account) -> None:
+    autosave(session, story, "Same", ann, NOON)
     store_autosave(
         session, story.id, {"lead": "Same"}, edits=3, by=ann, now=NOON + timedelta(minutes=1)
     )
@@ -62,20 +64,22 @@ def test_the_same_text_is_kept_once(session: Session, story: Story, ann: Account
     assert (one.edits, one.at) == (3, NOON + timedelta(minutes=1))
 
 
-def test_of_the_last_ten_minutes_each_is_kept_and_before_that_one_in_ten(
+def test_every_autosave_of_the_last_ten_minutes_is_kept_and_one_in_ten_minutes_before(
     session: Session, story: Story, ann: Account
 ) -> None:
     for n in range(31):
-        typed(session, story, f"Minute {n}", ann, NOON + timedelta(minutes=n))
+        autosave(session, story, f"Minute {n}", ann, NOON + timedelta(minutes=n))
 
     last = [f"Minute {n}" for n in range(30, 20, -1)]
     assert leads(session, story) == [*last, "Minute 19", "Minute 9"]
 
 
-def test_nobody_fills_the_house(session: Session, story: Story, ann: Account, bea: Account) -> None:
-    typed(session, story, "Bea's", bea, NOON)
+def test_the_number_of_autosaves_of_one_editor_is_limited(
+    session: Session, story: Story, ann: Account, bea: Account
+) -> None:
+    autosave(session, story, "Bea's", bea, NOON)
     for n in range(MOST_AUTOSAVES + 5):
-        typed(session, story, str(n), ann, NOON + timedelta(seconds=n))
+        autosave(session, story, str(n), ann, NOON + timedelta(seconds=n))
 
     found = leads(session, story)
     assert len(found) == MOST_AUTOSAVES + 1
@@ -83,7 +87,9 @@ def test_nobody_fills_the_house(session: Session, story: Story, ann: Account, be
     assert "Bea's" in found
 
 
-def test_who_saved_is_known(session: Session, story: Story, ann: Account, bea: Account) -> None:
+def test_the_autosave_of_a_save_names_its_editor(
+    session: Session, story: Story, ann: Account, bea: Account
+) -> None:
     store_autosave(session, story.id, {"lead": "1"}, edits=1, by=ann, now=NOON)
     store_autosave(session, story.id, {"lead": "2"}, edits=None, by=bea, now=NOON)
 
@@ -93,10 +99,10 @@ def test_who_saved_is_known(session: Session, story: Story, ann: Account, bea: A
     assert find_autosave_of_edit(session, story.id, 2) is None
 
 
-def test_who_is_at_it_is_told_to_the_others_for_a_while(
+def test_other_editors_are_listed_as_active_for_a_while(
     session: Session, story: Story, ann: Account, bea: Account
 ) -> None:
-    typed(session, story, "Bea's", bea, NOON)
+    autosave(session, story, "Bea's", bea, NOON)
     later = NOON + timedelta(seconds=20)
 
     assert list_active_editors(session, story.id, excluding=ann.id, now=later) == [("Bea", NOON)]
@@ -107,8 +113,10 @@ def test_who_is_at_it_is_told_to_the_others_for_a_while(
     )
 
 
-def test_a_text_belongs_to_its_story(session: Session, story: Story, ann: Account) -> None:
-    typed(session, story, "Here", ann, NOON)
+def test_an_autosave_is_found_only_under_its_story(
+    session: Session, story: Story, ann: Account
+) -> None:
+    autosave(session, story, "Here", ann, NOON)
     [one] = list_autosaves(session, story.id)
 
     assert get_autosave(session, story.id, one.id).form == {"lead": "Here"}

@@ -1,4 +1,4 @@
-"""A byline leads to people, and says when it does not."""
+"""Bylines: their names, the accounts behind them, and names without a public profile."""
 
 from itertools import count
 
@@ -43,11 +43,11 @@ def a_person(session, name: str, *, is_public: bool = True) -> Account:
         ("Andy Sandler", ["Andy Sandler"]),
     ],
 )
-def test_a_byline_names_people(byline: str, names: list[str]) -> None:
+def test_a_byline_is_split_into_names(byline: str, names: list[str]) -> None:
     assert split_byline(byline) == names
 
 
-def test_who_cannot_be_looked_up_is_told_and_stops_nothing(session) -> None:
+def test_a_byline_name_without_a_public_profile_is_a_warning(session) -> None:
     a_person(session, "Jo Reyes")
     a_person(session, "Sam Okafor", is_public=False)
     a_party(session, "The Turntable Gazette")
@@ -71,7 +71,7 @@ def test_who_cannot_be_looked_up_is_told_and_stops_nothing(session) -> None:
     assert found == {"Jo Reyes": [], "Sam Okafor": [("byline", FindingLevel.WARN)]}
 
 
-def test_the_stories_of_a_person_are_those_that_they_signed(session) -> None:
+def test_the_stories_of_a_person_are_those_with_them_in_the_byline(session) -> None:
     jo, sam = a_person(session, "Jo Reyes"), a_person(session, "Sam Okafor")
     both = a_story(session, byline="Jo Reyes and Sam Okafor")
     own = a_story(session, byline="Jo Reyes")
@@ -87,7 +87,7 @@ def test_the_stories_of_a_person_are_those_that_they_signed(session) -> None:
     assert [one.id for one in list_stories_by_person(session, sam.id).stories] == [both.id]
 
 
-def test_a_name_that_two_share_is_the_authors(session) -> None:
+def test_a_byline_name_that_two_accounts_share_counts_for_the_author(session) -> None:
     one, other = a_person(session, "Jo Reyes"), a_person(session, "Jo Reyes")
     revision = a_story(session, byline="Jo Reyes")
     assert not list_stories_by_person(session, one.id).stories

@@ -1,4 +1,4 @@
-"""Every change to a published story is a revision with a kind, and the kinds keep their word."""
+"""Every change to a published story is a revision of a kind, with the rules of that kind."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -63,13 +63,13 @@ def notes(session):
     return session.scalars(select(StoryNote).order_by(StoryNote.id)).all()
 
 
-def problems(session, story, kind, note=None, **given):
+def problems_of(session, story, kind, note=None, **given):
     with pytest.raises(Invalid) as refusal:
         change(session, story, kind, note, **given)
     return refusal.value.problems
 
 
-def test_readers_go_on_seeing_the_current_revision_until_the_next(session):
+def test_readers_see_the_current_revision_until_the_next_is_published(session):
     story = published(session)
     before = page_version(session)
 
@@ -83,7 +83,7 @@ def test_readers_go_on_seeing_the_current_revision_until_the_next(session):
     assert page_version(session) == before + 1
 
 
-def test_a_revision_keeps_when_it_was_first_published_and_says_who_and_why(session):
+def test_a_revision_keeps_the_first_publication_and_records_editor_kind_and_summary(session):
     story = published(session)
     editor = an_account(session)
     edit(session, story, dek="Nobody knows the buyer")
@@ -96,7 +96,7 @@ def test_a_revision_keeps_when_it_was_first_published_and_says_who_and_why(sessi
     assert story.first_published_at == NOON
 
 
-def test_every_revision_stays(session):
+def test_earlier_revisions_are_kept(session):
     story = published(session)
     correct(session, story)
     session.expire_all()
@@ -105,7 +105,7 @@ def test_every_revision_stays(session):
     assert session.execute(leads).all() == [(1, LEAD), (2, "It was sold for £4m.")]
 
 
-def test_style_does_not_date_a_story_anew(session):
+def test_a_change_of_style_keeps_the_modification_date(session):
     story = published(session)
     edit(session, story, lead=SPELT)
 
@@ -113,28 +113,28 @@ def test_style_does_not_date_a_story_anew(session):
     assert correct(session, story).modified_at == LATER
 
 
-def test_a_change_of_what_was_said_is_no_style(session):
+def test_a_changed_number_is_refused_as_style(session):
     story = published(session)
     edit(session, story, lead="It was sold for £4m.")
 
-    found = problems(session, story, ChangeKind.STYLE)
+    problems = problems_of(session, story, ChangeKind.STYLE)
 
-    assert "a number" in found["kind"]
+    assert "a number" in problems["kind"]
     assert get_published_revision(session, story.slug).n == 1
 
 
-def test_a_second_person_may_confirm_that_it_is_style_and_readers_are_told(session):
+def test_a_second_person_may_confirm_a_change_as_style_and_is_named(session):
     story = published(session)
     one, other = (an_account(session, email=f"{name}@example.com") for name in "ab")
     edit(session, story, headline="Palisade sells")
     confirm_style_edit(session, story, by=one, now=LATER)
 
-    assert "kind" in problems(session, story, ChangeKind.STYLE, by=one)
+    assert "kind" in problems_of(session, story, ChangeKind.STYLE, by=one)
     revision = change(session, story, ChangeKind.STYLE, by=other)
     assert revision.confirmed_by == one.name
 
 
-def test_who_made_a_change_is_no_second_person_for_it(session):
+def test_an_editor_who_took_part_in_a_change_cannot_confirm_it(session):
     story = published(session)
     one, other = (an_account(session, email=f"{name}@example.com") for name in ("a", "b"))
     store_autosave(
@@ -150,16 +150,16 @@ def test_who_made_a_change_is_no_second_person_for_it(session):
     assert change(session, story, ChangeKind.STYLE, by=one).confirmed_by == other.name
 
 
-def test_a_confirmation_is_of_what_was_saved_then(session):
+def test_a_confirmation_expires_with_the_next_save(session):
     story = published(session)
     edit(session, story, headline="Palisade sells")
     confirm_style_edit(session, story, by=an_account(session, email="a@example.com"), now=LATER)
     edit(session, story, headline="Palisade buys")
 
-    assert "kind" in problems(session, story, ChangeKind.STYLE)
+    assert "kind" in problems_of(session, story, ChangeKind.STYLE)
 
 
-def test_a_correction_says_what_was_wrong_and_what_is_right(session):
+def test_a_correction_note_says_what_was_wrong_and_what_is_right(session):
     story = published(session)
     correct(session, story, cause="A typo", reported_by_reader=True)
 
@@ -173,37 +173,37 @@ def test_a_correction_says_what_was_wrong_and_what_is_right(session):
 
 
 @pytest.mark.parametrize("missing", ["incorrect_text", "corrected_text", "severity"])
-def test_half_a_correction_is_refused(session, missing):
+def test_an_incomplete_correction_is_refused(session, missing):
     story = published(session)
     edit(session, story, lead="It was sold for £4m.")
     note = NoteInput(**{**vars(WRONG), missing: None if missing == "severity" else ""})
 
-    assert list(problems(session, story, ChangeKind.CORRECTION, note)) == [missing]
+    assert list(problems_of(session, story, ChangeKind.CORRECTION, note)) == [missing]
     assert notes(session) == []
 
 
 @pytest.mark.parametrize("kind", [ChangeKind.UPDATE, ChangeKind.RIGHT_OF_REPLY])
-def test_every_other_note_has_its_words(session, kind):
+def test_every_other_note_needs_a_summary_and_a_text(session, kind):
     story = published(session)
     edit(session, story, lead="It was sold for £4m.")
 
-    assert list(problems(session, story, kind, summary=" ")) == ["summary", "text"]
+    assert list(problems_of(session, story, kind, summary=" ")) == ["summary", "text"]
 
 
-def test_a_kind_that_is_none_is_refused(session):
+def test_the_kind_publish_is_refused_for_a_change(session):
     story = published(session)
     edit(session, story, lead=SPELT)
 
-    assert list(problems(session, story, ChangeKind.PUBLISH)) == ["kind"]
+    assert list(problems_of(session, story, ChangeKind.PUBLISH)) == ["kind"]
 
 
 @pytest.mark.parametrize("from_n", [0, 2])
-def test_only_versions_that_were_there_were_wrong(session, from_n):
+def test_the_first_wrong_version_must_exist(session, from_n):
     story = published(session)
     edit(session, story, lead="It was sold for £4m.")
     note = NoteInput(**{**vars(WRONG), "from_n": from_n})
 
-    assert list(problems(session, story, ChangeKind.CORRECTION, note)) == ["from_n"]
+    assert list(problems_of(session, story, ChangeKind.CORRECTION, note)) == ["from_n"]
 
 
 @pytest.mark.parametrize(
@@ -214,13 +214,13 @@ def test_only_versions_that_were_there_were_wrong(session, from_n):
         (NoteSeverity.SERIOUS, NotePlacement.TOP, StoryStanding.CORRECTED),
     ],
 )
-def test_severity_decides_the_place(session, severity, place, standing):
+def test_severity_decides_placement_and_standing(session, severity, place, standing):
     revision = correct(session, published(session), severity=severity)
 
     assert (notes(session)[0].placement, revision.standing) == (place, standing)
 
 
-def test_what_was_said_before_the_headline_stays(session):
+def test_an_update_does_not_remove_the_label_corrected(session):
     story = published(session)
     correct(session, story, severity=NoteSeverity.SERIOUS)
     edit(session, story, lead="It was sold for £5m.")
@@ -229,7 +229,7 @@ def test_what_was_said_before_the_headline_stays(session):
 
 
 @pytest.mark.parametrize("kind", list(ChangeKind))
-def test_nothing_changed_is_a_conflict_but_for_notes_that_need_no_change(session, kind):
+def test_an_unchanged_text_is_a_conflict_except_for_notes_without_a_change(session, kind):
     story = published(session)
     admin = an_account(session, RoleName.ADMIN)
 
@@ -240,7 +240,7 @@ def test_nothing_changed_is_a_conflict_but_for_notes_that_need_no_change(session
             change(session, story, kind, NoteInput("It is so"), by=admin)
 
 
-def test_a_retraction_passes_where_a_gate_would_not_and_is_no_news_any_more(session):
+def test_a_retraction_skips_the_checks_and_is_left_out_of_new_stories(session):
     other = a_story(session)
     story = published(session)
     edit(session, story, lead="", sources=[])
@@ -248,20 +248,20 @@ def test_a_retraction_passes_where_a_gate_would_not_and_is_no_news_any_more(sess
     revision = change(session, story, ChangeKind.RETRACTION, NoteInput("It was invented"))
 
     assert (revision.label, notes(session)[0].placement) == ("Retracted", NotePlacement.TOP)
-    nobody = select(Revision.story_id).where(Revision.id == 0)
-    news = list_stories_since(session, nobody, since=NOON - timedelta(days=1), most=9)
+    none = select(Revision.story_id).where(Revision.id == 0)
+    news = list_stories_since(session, none, since=NOON - timedelta(days=1), most=9)
     assert [one.id for one in news] == [other.id]
 
 
-def test_gates_stand_before_every_other_change(session):
+def test_every_other_change_must_pass_the_checks(session):
     story = published(session)
     edit(session, story, sources=[])
 
-    found = problems(session, story, ChangeKind.UPDATE, NoteInput("More"))
-    assert list(found) == ["sources"]
+    problems = problems_of(session, story, ChangeKind.UPDATE, NoteInput("More"))
+    assert list(problems) == ["sources"]
 
 
-def test_of_a_removed_story_the_address_and_the_reason_stay(session):
+def test_a_removed_story_keeps_only_its_address_and_the_note(session):
     story = published(session)
     revision = change(session, story, ChangeKind.REMOVAL, NoteInput("A court forbids it"))
 
@@ -276,19 +276,19 @@ def test_of_a_removed_story_the_address_and_the_reason_stay(session):
         change(session, story, ChangeKind.UPDATE, NoteInput("More"))
 
 
-def test_a_clarification_is_not_an_editors_to_decide(session):
+def test_an_editor_may_not_publish_a_clarification(session):
     story = published(session)
     with pytest.raises(NotAllowed):
         change(session, story, ChangeKind.CLARIFICATION, NoteInput("We meant so"))
 
 
-def test_a_draft_has_nothing_to_revise(session):
+def test_a_draft_cannot_be_revised(session):
     with pytest.raises(Conflict, match="not published"):
         change(session, a_draft(session), ChangeKind.STYLE)
 
 
 @pytest.mark.parametrize("seen", [(1, 1), (2, 2)])
-def test_what_someone_else_changed_meanwhile_is_a_conflict(session, seen):
+def test_a_change_after_the_page_was_opened_is_a_conflict(session, seen):
     story = published(session)
     edit(session, story, lead=SPELT)
 
@@ -297,7 +297,7 @@ def test_what_someone_else_changed_meanwhile_is_a_conflict(session, seen):
     assert change(session, story, ChangeKind.STYLE, seen=(1, 2)).n == 2
 
 
-def test_of_two_who_revise_at_once_one_is_told(database):
+def test_of_two_concurrent_changes_one_is_a_conflict(database):
     with database.transaction() as session:
         story = published(session)
         editor = an_account(session)
@@ -311,10 +311,10 @@ def test_of_two_who_revise_at_once_one_is_told(database):
                     session, found, StoryChange(ChangeKind.STYLE, "x"), by=editor, now=LATER
                 )
         except Conflict:
-            return "told"
+            return "conflict"
         return "revised"
 
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(press, range(2))) == ["revised", "told"]
+        assert sorted(pool.map(press, range(2))) == ["conflict", "revised"]
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Revision)) == 2

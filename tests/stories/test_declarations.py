@@ -1,4 +1,4 @@
-"""Answers are signed by whoever gave them, and the block says what follows from them."""
+"""Answers are signed by the person who gave them, and the block discloses them."""
 
 from datetime import timedelta
 
@@ -22,11 +22,11 @@ from tests.factories import NOTHING_TO_DECLARE, a_draft, an_account, story_copy
 LATER = NOON + timedelta(hours=1)
 
 
-def said(story, **given):
+def block_of(story, **given):
     return {sentence.kind: sentence.text for sentence in build_transparency_block(story, **given)}
 
 
-def test_an_answer_is_signed_by_who_gave_it_and_not_by_who_saved_it_again(session):
+def test_an_unchanged_answer_keeps_the_signature_of_its_first_editor(session):
     ann, bea = an_account(session), an_account(session, email="bea@example.com")
     story = a_draft(session)
     save_draft(session, story, story_copy(), edits=0, by_id=ann.id, now=NOON)
@@ -41,7 +41,7 @@ def test_an_answer_is_signed_by_who_gave_it_and_not_by_who_saved_it_again(sessio
     assert ai.at == LATER.isoformat(timespec="seconds")
 
 
-def test_an_answer_that_is_taken_back_is_none(session):
+def test_a_withdrawn_answer_counts_as_unanswered(session):
     story = a_draft(session)
 
     save_draft(session, story, story_copy(answers={}), edits=0, now=NOON)
@@ -91,61 +91,61 @@ def test_an_answer_that_is_taken_back_is_none(session):
     ],
 )
 @pytest.mark.parametrize("style", BlockStyle)
-def test_what_is_declared_is_said_in_either_style(
+def test_declarations_are_disclosed_in_both_styles(
     session, question, value, details, kind, text, style
 ):
     answers = {**NOTHING_TO_DECLARE, question: AnswerInput(value, details)}
 
-    assert said(a_draft(session, answers=answers, block_style=style))[kind] == text
+    assert block_of(a_draft(session, answers=answers, block_style=style))[kind] == text
 
 
 @pytest.mark.parametrize(
     "value", [StoryOrigin.OWN_IDEA, StoryOrigin.MONITORING, StoryOrigin.READER_TIP]
 )
-def test_an_idea_that_nobody_brought_needs_no_sentence(session, value):
+def test_an_idea_of_our_own_needs_no_sentence(session, value):
     answers = {**NOTHING_TO_DECLARE, DeclarationQuestion.ORIGIN: AnswerInput(value)}
 
-    assert "origin" not in said(a_draft(session, answers=answers))
+    assert "origin" not in block_of(a_draft(session, answers=answers))
 
 
-def test_the_short_style_says_nothing_of_what_there_is_not(session):
-    assert list(said(a_draft(session))) == ["sources", "reason"]
+def test_the_classic_style_has_no_negative_sentence(session):
+    assert list(block_of(a_draft(session))) == ["sources", "reason"]
 
 
-def test_the_full_style_says_in_one_line_what_there_is_not(session):
-    told = said(a_draft(session, block_style=BlockStyle.FULL))
+def test_the_full_style_has_one_negative_sentence(session):
+    block = block_of(a_draft(session, block_style=BlockStyle.FULL))
 
-    assert told["negatives"] == (
+    assert block["negatives"] == (
         "Nobody paid for this story, we know of no relationship with anyone in it, and no "
         "generative AI was used to make it."
     )
 
 
-def test_only_what_was_affirmed_is_said_not_to_be(session):
+def test_the_negative_sentence_has_only_what_was_affirmed(session):
     answers = {**NOTHING_TO_DECLARE, DeclarationQuestion.AI: AnswerInput(StoryAiUse.TOOLING)}
     del answers[DeclarationQuestion.MONEY]
 
-    told = said(a_draft(session, answers=answers, block_style=BlockStyle.FULL))
+    block = block_of(a_draft(session, answers=answers, block_style=BlockStyle.FULL))
 
-    assert told["negatives"] == "We know of no relationship with anyone in it."
+    assert block["negatives"] == "We know of no relationship with anyone in it."
 
 
-def test_what_we_rely_on_another_for_is_said_in_the_full_style(session):
+def test_the_full_style_discloses_sources_that_we_did_not_see(session):
     sources = [
         SourceInput(SourceKind.PUBLICATION, "The Gazette", "", "https://example.com/sale"),
         SourceInput(SourceKind.COURT_FILING, "", "the complaint", seen_by_us=False, relied_on=1),
     ]
 
-    full = said(a_draft(session, sources=sources, block_style=BlockStyle.FULL))
+    full = block_of(a_draft(session, sources=sources, block_style=BlockStyle.FULL))
 
     assert full["sources"] == "This story was written with information from The Gazette."
     assert full["sources_via"] == (
         "We did not see the complaint ourselves; we relied on The Gazette's account of it."
     )
-    assert "sources_via" not in said(a_draft(session, sources=sources))
+    assert "sources_via" not in block_of(a_draft(session, sources=sources))
 
 
-def test_how_far_a_release_was_checked_is_said(session):
+def test_the_block_says_how_far_a_press_release_was_verified(session):
     sources = [
         SourceInput(
             SourceKind.PRESS_RELEASE,
@@ -156,13 +156,13 @@ def test_how_far_a_release_was_checked_is_said(session):
         )
     ]
 
-    assert said(a_draft(session, sources=sources))["sources"] == (
+    assert block_of(a_draft(session, sources=sources))["sources"] == (
         "This story is based on a press release from Palisade. We have not checked it "
         "independently."
     )
 
 
-def test_who_writes_and_publishes_alone_says_so(session):
-    assert said(a_draft(session), same_person=True)["same_person"] == (
+def test_the_block_says_when_one_person_wrote_and_edited_the_story(session):
+    assert block_of(a_draft(session), same_person=True)["same_person"] == (
         "The same person wrote and edited this story."
     )

@@ -17,32 +17,32 @@ def frozen(session, **given):
     )
 
 
-def told(found):
-    return "".join({"same": "", "added": "+", "removed": "-"}[p.kind] + p.text for p in found)
+def marked(pieces):
+    return "".join({"same": "", "added": "+", "removed": "-"}[p.kind] + p.text for p in pieces)
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_both_texts_can_be_read_from_their_difference(before, after):
+def test_both_texts_can_be_restored_from_their_diff(before, after):
     found = diff_words(before, after)
 
     assert "".join(p.text for p in found if p.kind is not DiffKind.ADDED) == before
     assert "".join(p.text for p in found if p.kind is not DiffKind.REMOVED) == after
 
 
-def test_words_are_compared_and_numbers_stay_whole():
-    assert told(diff_words("It sold 4,100 songs.", "It sold 4,200 songs.")) == (
+def test_a_diff_is_by_word_and_keeps_numbers_whole():
+    assert marked(diff_words("It sold 4,100 songs.", "It sold 4,200 songs.")) == (
         "It sold -4,100 +4,200 songs."
     )
 
 
-def test_what_is_the_same_is_passed_over(session):
+def test_equal_revisions_have_no_changed_lines(session):
     sections = [("Why it matters:", ["One.", "Two."])]
     before, after = frozen(session, sections=sections), frozen(session, sections=sections)
     assert compare_revisions(before, after) == []
     assert count_changed_characters(compare_revisions(before, after)) == 0
 
 
-def test_each_changed_line_says_where_it_stands(session):
+def test_each_changed_line_names_its_place(session):
     before = frozen(session, sections=[("Why:", ["One.", "Two."])])
     after = frozen(session, lead="It has not.", sections=[("Why:", ["One.", "Three.", "Four."])])
 
@@ -50,11 +50,11 @@ def test_each_changed_line_says_where_it_stands(session):
 
     assert [line.place for line in found] == ["Lead", "Why:", "Why:"]
     assert [line.before and line.before.text for line in found[1:]] == ["Two.", None]
-    assert told(found[1].pieces) == "-Two+Three."
+    assert marked(found[1].pieces) == "-Two+Three."
     assert found[2].changed_characters == len("Four.")
 
 
-def test_a_link_that_was_repaired_can_be_seen(session):
+def test_a_changed_link_address_is_a_changed_line(session):
     def source(url):
         return [SourceInput(SourceKind.PUBLICATION, "Gazette", "Sale", url)]
 
@@ -68,7 +68,7 @@ def test_a_link_that_was_repaired_can_be_seen(session):
     assert [line.place for line in compare_revisions(before, after)] == ["Why:", "Source"]
 
 
-def test_texts_that_repeat_themselves_take_no_longer():
+def test_repetitive_texts_are_compared_quickly():
     begun = time.perf_counter()
     found = diff_words(". " * 1000, ", . " * 500)
 

@@ -9,7 +9,7 @@ from tests.conftest import NOON
 from tests.factories import a_draft, an_account, story_copy
 
 
-def test_a_draft_keeps_what_its_editor_gave(session):
+def test_a_draft_has_what_its_editor_entered(session):
     editor = an_account(session)
     copy = story_copy(headline="Palisade Sells", tags=["Deals", "Catalogues"])
 
@@ -48,7 +48,7 @@ def test_a_clash_of_slugs_takes_the_next_number(session):
     assert slugs == ["palisade-sells", "palisade-sells-2", "palisade-sells-3"]
 
 
-def test_a_headline_that_slugs_to_the_same_keeps_its_number(session):
+def test_a_headline_with_the_same_slug_keeps_its_number(session):
     a_draft(session, headline="Palisade Sells")
     story = a_draft(session, headline="Palisade sells")
 
@@ -57,7 +57,7 @@ def test_a_headline_that_slugs_to_the_same_keeps_its_number(session):
     assert story.slug == "palisade-sells-2"
 
 
-def test_saving_over_someone_elses_save_is_a_conflict(session):
+def test_saving_over_the_save_of_another_editor_is_a_conflict(session):
     story = a_draft(session, headline="As It Was")
     save_draft(session, story, story_copy(headline="Of The First"), edits=0, now=NOON)
 
@@ -67,7 +67,7 @@ def test_saving_over_someone_elses_save_is_a_conflict(session):
     assert (story.headline, story.slug, story.edits) == ("Of The First", "of-the-first", 1)
 
 
-def test_an_editor_may_save_again_and_again(session):
+def test_an_editor_may_save_repeatedly(session):
     story = a_draft(session)
 
     for edits in range(3):
@@ -76,7 +76,7 @@ def test_an_editor_may_save_again_and_again(session):
     assert (story.headline, story.edits) == ("Save 2", 3)
 
 
-def test_the_working_copy_of_a_published_story_may_change_and_its_address_does_not(session):
+def test_saving_a_published_story_changes_its_working_copy_but_not_its_slug(session):
     story = a_draft(session, headline="As Published")
     revision = publish_story(session, story, by=None, now=NOON)
 
@@ -86,7 +86,7 @@ def test_the_working_copy_of_a_published_story_may_change_and_its_address_does_n
     assert (story.current_id, revision.headline) == (revision.id, "As Published")
 
 
-def test_a_scheduled_story_is_not_redrafted(session):
+def test_a_scheduled_story_cannot_be_saved(session):
     story = a_draft(session)
     story.state = StoryState.SCHEDULED
 
@@ -94,7 +94,7 @@ def test_a_scheduled_story_is_not_redrafted(session):
         save_draft(session, story, story_copy(headline="Afterwards"), edits=0, now=NOON)
 
 
-def test_tags_are_reused_however_they_are_typed(session):
+def test_tags_are_matched_by_slug(session):
     first = a_draft(session, tags=["AI Training", "Deals"])
     second = a_draft(session, tags=["ai training", " ", "", "AI-Training", "Lawsuits"])
 
@@ -102,7 +102,7 @@ def test_tags_are_reused_however_they_are_typed(session):
     assert session.scalar(select(func.count()).select_from(Tag)) == 3
 
 
-def test_a_tag_that_was_taken_off_stays_for_other_stories(session):
+def test_a_tag_removed_from_one_story_stays_on_others(session):
     other = a_draft(session, tags=["Deals"])
     story = a_draft(session, tags=["Deals", "AI"])
 
@@ -114,7 +114,7 @@ def test_a_tag_that_was_taken_off_stays_for_other_stories(session):
     assert [tag.name for tag in other.tags] == ["Deals"]
 
 
-def test_sources_are_replaced_and_none_is_left_behind(session):
+def test_saving_replaces_all_sources(session):
     a_draft(session)
     story = a_draft(session)
     sources = [SourceInput(SourceKind.OWN_REPORTING), SourceInput(SourceKind.DATASET, "Luminate")]
@@ -130,7 +130,7 @@ def test_sources_are_replaced_and_none_is_left_behind(session):
     assert session.scalar(select(func.count()).select_from(StorySource)) == 3
 
 
-def test_a_story_that_is_not_there_is_not_found(session):
+def test_an_unknown_story_is_not_found(session):
     story = a_draft(session)
 
     assert get_story(session, story.id, lock=True) is story

@@ -1,4 +1,4 @@
-"""Naming a party brings up what is on record about it, and nothing is published over it."""
+"""A story that names a party has its relationships decided before it is published."""
 
 import pytest
 from sqlalchemy import select
@@ -23,23 +23,23 @@ def party(session):
     return a_party(session, "Quillfeather")
 
 
-def said(revision):
+def block_of(revision):
     return {sentence["kind"]: sentence["text"] for sentence in revision.block}
 
 
-def test_what_must_be_told_is_told_by_itself(session, party):
+def test_a_mandatory_relationship_is_disclosed_without_a_decision(session, party):
     advertiser = a_relationship(session, party)
     story = a_draft(session, **SALE, block_style=BlockStyle.FULL)
 
     revision = publish_story(session, story, by=None, now=NOON)
 
-    assert said(revision)["relationship"] == advertiser.sentence_on(NOON.date())
-    assert "relationship" not in said(revision)["negatives"]
+    assert block_of(revision)["relationship"] == advertiser.sentence_on(NOON.date())
+    assert "relationship" not in block_of(revision)["negatives"]
     assert session.execute(select(story_party)).all() == [(story.id, party.id)]
     assert disclosure_decisions.list_open_disclosures(session, story.id, [advertiser]) == []
 
 
-def test_what_may_be_waived_keeps_the_story_until_somebody_decides(session, party):
+def test_an_undecided_relationship_stops_publication(session, party):
     competitor = a_relationship(session, party, RelationshipType.COMPETITOR)
     story = a_draft(session, **SALE)
 
@@ -49,10 +49,10 @@ def test_what_may_be_waived_keeps_the_story_until_somebody_decides(session, part
     revision = publish_story(session, story, by=None, now=NOON)
 
     assert "Quillfeather" in refusal.value.problems["relationships"]
-    assert said(revision)["relationship"] == competitor.sentence_on(NOON.date())
+    assert block_of(revision)["relationship"] == competitor.sentence_on(NOON.date())
 
 
-def test_a_waiver_opens_the_gate_with_a_second_person_and_says_nothing(session, party):
+def test_a_confirmed_waiver_allows_publication_without_a_sentence(session, party):
     ann = an_account(session, email="ann@example.com")
     bob = an_account(session, email="bob@example.com")
     competitor = a_relationship(session, party, RelationshipType.COMPETITOR)
@@ -66,10 +66,10 @@ def test_a_waiver_opens_the_gate_with_a_second_person_and_says_nothing(session, 
         publish_story(session, story, by=None, now=NOON)
     disclosure_decisions.confirm_waiver(session, decision, by=bob.id, now=NOON)
 
-    assert "relationship" not in said(publish_story(session, story, by=None, now=NOON))
+    assert "relationship" not in block_of(publish_story(session, story, by=None, now=NOON))
 
 
-def test_who_is_new_in_the_story_opens_the_question_again(session, party):
+def test_a_new_party_in_the_story_reopens_the_question_of_relationships(session, party):
     editor = an_account(session)
     story = a_draft(session)
     save_draft(session, story, story_copy(**SALE), edits=0, now=NOON)
@@ -85,7 +85,7 @@ def test_who_is_new_in_the_story_opens_the_question_again(session, party):
     publish_story(session, story, by=None, now=NOON)
 
 
-def test_saving_the_same_answer_does_not_affirm_it_for_others(session, party):
+def test_saving_the_same_answer_does_not_affirm_it_for_new_parties(session, party):
     story = a_draft(session)
 
     save_draft(session, story, story_copy(**SALE), edits=0, now=NOON)
@@ -94,7 +94,7 @@ def test_saving_the_same_answer_does_not_affirm_it_for_others(session, party):
     assert "parties" not in find_answer(story.answers, DeclarationQuestion.RELATIONSHIPS).details
 
 
-def test_nobody_on_record_is_nothing_to_decide(session, party):
+def test_a_party_without_relationships_needs_no_decision(session, party):
     story = a_draft(session, **SALE)
 
     found = look_up_story_records(session, story, story_id=story.id, now=NOON)

@@ -1,4 +1,4 @@
-"""Pictures in stories: counted wherever they are shown, frozen whole, and never changed unseen."""
+"""Pictures in stories: uses are counted, revisions keep snapshots, and changes are visible."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -33,7 +33,7 @@ def uses(session: Session, *pictures: Picture) -> list[int]:
 
 
 def showing(lead: Picture | None, after: Picture | None = None) -> dict[str, Any]:
-    """What a copy says of its pictures: the one that leads it, and the one after a section."""
+    """The input of a story with a lead picture and one after its section."""
     section = SectionInput("Why it matters:", ["It is so."], after.id if after else None)
     lead_id = lead.id if lead else None
     return {"headline": "Palisade Sells", "picture_id": lead_id, "sections": [section]}
@@ -48,7 +48,7 @@ def published(session: Session, **given: Any) -> tuple[Story, Revision]:
     return story, publish_story(session, story, by=None, now=NOON)
 
 
-def test_every_place_that_shows_a_picture_is_counted(session: Session) -> None:
+def test_every_use_of_a_picture_is_counted(session: Session) -> None:
     one, two = ready(session), ready(session)
 
     story = a_draft(session, **showing(one, one))
@@ -64,7 +64,7 @@ def test_every_place_that_shows_a_picture_is_counted(session: Session) -> None:
         delete_picture(session, one)
 
 
-def test_every_revision_counts_for_good(session: Session) -> None:
+def test_every_revision_counts_as_a_use(session: Session) -> None:
     picture, admin = ready(session), an_account(session)
     story, _ = published(session, **showing(picture))
 
@@ -77,22 +77,22 @@ def test_every_revision_counts_for_good(session: Session) -> None:
     assert uses(session, picture) == [3]
 
 
-def test_a_picture_that_is_gone_is_told_and_nothing_is_written(session: Session) -> None:
+def test_a_deleted_picture_is_refused_and_nothing_is_saved(session: Session) -> None:
     picture, gone = ready(session), ready(session)
     story = a_draft(session, **showing(picture))
     given = showing(gone, picture)
     delete_picture(session, gone)
 
-    with pytest.raises(Invalid) as told:
+    with pytest.raises(Invalid) as refusal:
         edit(session, story, **given)
     with pytest.raises(Invalid):
         create_draft(session, story_copy(**given), author_id=None, now=NOON)
 
-    assert told.value.problems == {"pictures": PICTURE_GONE}
+    assert refusal.value.problems == {"pictures": PICTURE_GONE}
     assert (story.picture_id, uses(session, picture)) == (picture.id, [1])
 
 
-def test_a_revision_keeps_the_picture_as_it_was(session: Session) -> None:
+def test_a_revision_keeps_a_snapshot_of_the_picture(session: Session) -> None:
     lead, after = ready(session), ready(session, caption="The buyer")
 
     _, revision = published(session, **showing(lead, after))
@@ -109,7 +109,7 @@ def test_a_revision_keeps_the_picture_as_it_was(session: Session) -> None:
     assert verify_ledger(session, LiveRevisions(session)).broken is None
 
 
-def test_a_story_without_pictures_is_frozen_as_it_was_before_there_were_any(
+def test_a_story_without_pictures_has_the_same_hash_as_one_without_the_key(
     session: Session,
 ) -> None:
     story = a_draft(session, headline="Palisade Sells")
@@ -127,7 +127,7 @@ def revision_of(session: Session, story: Story) -> Revision:
     return publish_story(session, story, by=None, now=NOON)
 
 
-def test_what_became_of_a_picture_is_told_and_is_not_style(session: Session) -> None:
+def test_a_changed_picture_is_shown_in_the_diff_and_is_not_style(session: Session) -> None:
     one, two, by = ready(session), ready(session, alt="A blue wall"), an_account(session)
     story, without = published(session, **showing(None))
     frozen = []
@@ -136,9 +136,12 @@ def test_what_became_of_a_picture_is_told_and_is_not_style(session: Session) -> 
         frozen.append(freeze_revision(session, story, by=None, now=LATER, before=without))
     first, second = frozen
 
-    assert told(compare_revisions(without, first)) == [("Picture", "added")]
-    assert told(compare_revisions(first, second)) == [("Picture", "changed"), ("Picture", "added")]
-    assert told(compare_revisions(second, without)) == [("Picture", "removed")] * 2
+    assert changes(compare_revisions(without, first)) == [("Picture", "added")]
+    assert changes(compare_revisions(first, second)) == [
+        ("Picture", "changed"),
+        ("Picture", "added"),
+    ]
+    assert changes(compare_revisions(second, without)) == [("Picture", "removed")] * 2
     assert (
         list_protected_changes(without, first)
         == list_protected_changes(first, second)
@@ -148,7 +151,7 @@ def test_what_became_of_a_picture_is_told_and_is_not_style(session: Session) -> 
         revise_story(session, story, StoryChange(ChangeKind.STYLE, "A wall"), by=by, now=LATER)
 
 
-def test_another_cut_of_the_same_picture_is_a_change_without_a_word(session: Session) -> None:
+def test_a_new_crop_of_the_same_picture_is_a_change_without_words(session: Session) -> None:
     picture = ready(session)
     story, before = published(session, **showing(picture))
     after = freeze_revision(session, story, by=None, now=LATER, before=before)
@@ -161,8 +164,8 @@ def test_another_cut_of_the_same_picture_is_a_change_without_a_word(session: Ses
     assert list_protected_changes(before, after) == ["a picture"]
 
 
-def told(changed_lines: Any) -> list[tuple[str, str]]:
-    return [(one.place, one.change) for one in changed_lines]
+def changes(changed_lines: Any) -> list[tuple[str, str]]:
+    return [(line.place, line.change) for line in changed_lines]
 
 
 def picture_of(revision: Revision) -> dict[str, Any]:
@@ -170,7 +173,7 @@ def picture_of(revision: Revision) -> dict[str, Any]:
     return revision.picture
 
 
-def test_what_ai_made_is_said_in_the_block_and_never_denied(session: Session) -> None:
+def test_ai_in_pictures_is_disclosed_and_never_denied(session: Session) -> None:
     made = ready(session, source_type=DigitalSourceType.BY_AI, credit="Midjourney/NIF")
     helped = ready(session, source_type=DigitalSourceType.WITH_AI, credit="Ana Ruiz/NIF")
     own = ready(session)
@@ -188,7 +191,7 @@ def test_what_ai_made_is_said_in_the_block_and_never_denied(session: Session) ->
     ]
 
 
-def test_a_picture_that_is_being_prepared_keeps_its_story_from_readers(session: Session) -> None:
+def test_a_picture_in_preparation_stops_publication(session: Session) -> None:
     story = a_draft(session, **showing(kept(session)))
 
     assert freeze_revision(session, story, by=None, now=NOON).picture is None

@@ -49,7 +49,7 @@ def a_source(kind=SourceKind.PUBLICATION, name="", title="", url="https://exampl
 NAMELESS = "Source 1 needs a name: who published it, or what it is."
 NOWHERE = "Source 1 needs its exact address, beginning with https://."
 
-GATES = [
+FAILED_CHECKS = [
     ({"headline": " "}, "headline", "A story needs a headline."),
     ({"headline": "x" * 111}, "headline", "A headline has at most 110 characters."),
     (
@@ -89,8 +89,8 @@ GATES = [
 ]
 
 
-@pytest.mark.parametrize(("given", "field", "sentence"), GATES)
-def test_a_story_that_lacks_something_is_told_what(session, given, field, sentence):
+@pytest.mark.parametrize(("given", "field", "sentence"), FAILED_CHECKS)
+def test_an_incomplete_story_is_refused_with_what_is_missing(session, given, field, sentence):
     story = a_draft(session, **given)
 
     with pytest.raises(Invalid) as refusal:
@@ -102,7 +102,7 @@ def test_a_story_that_lacks_something_is_told_what(session, given, field, senten
     assert page_version(session) == 0
 
 
-def test_everything_that_is_missing_is_said_at_once(session):
+def test_all_failed_checks_are_reported_together(session):
     story = a_draft(session, lead="", byline="", sources=[], reason_code=None)
 
     assert list(problems(story)) == ["lead", "byline", "sources", "reason_code"]
@@ -120,11 +120,11 @@ def test_everything_that_is_missing_is_said_at_once(session):
         {"dek": "", "tags": []},
     ],
 )
-def test_a_story_with_all_that_is_needed_passes(session, given):
+def test_a_complete_story_passes_all_checks(session, given):
     assert problems(a_draft(session, **given)) == {}
 
 
-def test_publishing_freezes_the_story_for_readers(session):
+def test_publishing_creates_the_first_revision(session):
     editor = an_account(session)
     story = a_draft(session, headline="As Published", tags=["AI", "Deals"])
 
@@ -155,7 +155,7 @@ def test_a_revision_does_not_change_with_the_working_copy(session):
     assert revision.tags == [["deals", "Deals"]]
 
 
-def test_the_hash_can_be_computed_again_from_what_is_stored(session):
+def test_the_content_hash_can_be_recomputed_from_the_stored_revision(session):
     revision = publish_story(session, a_seed_story(session), by=None, now=NOON)
     session.flush()
     session.expire_all()
@@ -165,7 +165,7 @@ def test_the_hash_can_be_computed_again_from_what_is_stored(session):
     assert revision.content_hash == again
 
 
-def test_the_hash_is_of_the_words_and_not_of_the_moment(session):
+def test_the_content_hash_depends_on_the_content_and_not_on_the_moment(session):
     story = a_draft(session)
     first = freeze_revision(session, story, by=None, now=NOON).content_hash
     later = freeze_revision(session, story, by=None, now=NOON + timedelta(days=1)).content_hash
@@ -176,7 +176,7 @@ def test_the_hash_is_of_the_words_and_not_of_the_moment(session):
     assert freeze_revision(session, story, by=None, now=NOON).content_hash != first
 
 
-def test_the_hash_is_the_same_for_a_story_just_written_and_one_read_again(session):
+def test_the_content_hash_is_the_same_after_reloading_the_story(session):
     story = a_draft(session, tags=["Venues", "AI", "Deals"])
     written = freeze_revision(session, story, by=None, now=NOON).content_hash
     session.expire_all()
@@ -184,7 +184,7 @@ def test_the_hash_is_the_same_for_a_story_just_written_and_one_read_again(sessio
     assert freeze_revision(session, story, by=None, now=NOON).content_hash == written
 
 
-def test_a_preview_puts_nothing_before_readers(session):
+def test_building_a_revision_publishes_nothing(session):
     story = a_draft(session)
 
     shown = freeze_revision(session, story, by=None, now=NOON)
@@ -205,7 +205,7 @@ def test_publishing_twice_is_a_conflict(session):
     assert session.scalar(select(func.count()).select_from(Revision)) == 1
 
 
-def test_of_two_editors_who_publish_at_once_one_is_told(database):
+def test_of_two_editors_who_publish_at_once_one_gets_a_conflict(database):
     with database.transaction() as session:
         story_id = a_draft(session).id
 
@@ -214,11 +214,11 @@ def test_of_two_editors_who_publish_at_once_one_is_told(database):
             with database.transaction() as session:
                 publish_story(session, get_story(session, story_id, lock=True), by=None, now=NOON)
         except Conflict:
-            return "told"
+            return "conflict"
         return "published"
 
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(press, range(2))) == ["published", "told"]
+        assert sorted(pool.map(press, range(2))) == ["conflict", "published"]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_every_anchor_on_a_page_is_unique(session, labels):
     assert len(set(anchors)) == len(anchors)
 
 
-def test_anchors_say_what_they_lead_to(session):
+def test_anchors_are_made_from_labels(session):
     sections = [("Why it matters:", ["One."]), ("Why it matters:", ["Two."])]
 
     revision = freeze_revision(session, a_draft(session, sections=sections), by=None, now=NOON)
@@ -270,7 +270,7 @@ def test_reading_time_is_rounded_half_up_and_at_least_a_minute(words, minutes):
     assert Revision(words=words).minutes == minutes
 
 
-def test_the_shelf_grows_with_every_change_that_readers_see(session):
+def test_the_page_version_grows_with_every_change_that_readers_see(session):
     versions = [page_version(session)]
     a_draft(session)
     versions.append(page_version(session))
@@ -282,7 +282,7 @@ def test_the_shelf_grows_with_every_change_that_readers_see(session):
     assert versions == [0, 0, 1, 2]
 
 
-def test_a_story_can_be_given_an_earlier_moment_and_others_keep_theirs(session):
+def test_backdating_a_story_leaves_others_unchanged(session):
     other, revision = a_story(session), a_story(session)
     story = get_story(session, revision.story_id)
     earlier = NOON - timedelta(days=300)

@@ -18,7 +18,7 @@ from tests.conftest import NOON
 from tests.factories import a_draft, a_story
 
 AGES = [0, 0, 0, 1, 1, 2, 2, 2, 2]
-NOBODY = select(Story.id).where(Story.id < 0)
+NO_STORIES = select(Story.id).where(Story.id < 0)
 
 
 def stories_of_all_ages(session, **given):
@@ -31,7 +31,7 @@ def stories_of_all_ages(session, **given):
 
 
 def walk(page_after):
-    """The story ids of every page, in the order in which a reader meets them."""
+    """The story ids of all pages, in order."""
     seen, after = [], None
     for _ in range(20):
         page = page_after(after)
@@ -43,7 +43,7 @@ def walk(page_after):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 8, 9, 10])
-def test_pages_hold_every_story_once_and_newest_first(session, size):
+def test_pages_have_every_story_once_newest_first(session, size):
     ids = stories_of_all_ages(session)
     a_draft(session)
 
@@ -51,7 +51,7 @@ def test_pages_hold_every_story_once_and_newest_first(session, size):
 
 
 @pytest.mark.parametrize("size", [1, 2, 9])
-def test_pages_under_a_tag_hold_its_stories_alone(session, size):
+def test_pages_of_a_tag_have_only_its_stories(session, size):
     a_story(session, tags=["Lawsuits"])
     ids = stories_of_all_ages(session, tags=["Deals", "AI"])
     a_story(session, tags=[])
@@ -61,7 +61,7 @@ def test_pages_under_a_tag_hold_its_stories_alone(session, size):
     assert walk(lambda after: list_stories_by_tag(session, tag, after=after, size=size)) == ids
 
 
-def test_a_story_published_while_someone_pages_repeats_nothing(session):
+def test_a_story_published_between_two_pages_repeats_no_story(session):
     ids = stories_of_all_ages(session)
     first = list_newest_stories(session, size=4)
     a_story(session, at=NOON + timedelta(hours=1))
@@ -104,14 +104,14 @@ def test_without_stories_there_is_one_empty_page(session):
     ],
     ids=range(19),
 )
-def test_a_place_that_no_page_of_ours_named_is_not_found(session, after):
+def test_a_malformed_page_position_is_not_found(session, after):
     a_story(session)
 
     with pytest.raises(NotFound):
         list_newest_stories(session, after=after)
 
 
-def test_a_published_story_is_found_by_its_address(session):
+def test_a_published_story_is_found_by_its_slug(session):
     a_story(session, headline="Noise")
     story = a_story(session, headline="Palisade Sells")
 
@@ -119,7 +119,7 @@ def test_a_published_story_is_found_by_its_address(session):
 
 
 @pytest.mark.parametrize("slug", ["a-draft", "nothing", "", "PALISADE"])
-def test_an_address_without_a_published_story_is_not_found(session, slug):
+def test_a_slug_without_a_published_story_is_not_found(session, slug):
     a_draft(session, headline="A Draft")
     a_story(session, headline="Palisade")
 
@@ -128,7 +128,7 @@ def test_an_address_without_a_published_story_is_not_found(session, slug):
 
 
 @pytest.mark.parametrize("slug", ["nothing", "Deals"])
-def test_a_tag_that_is_not_there_is_not_found(session, slug):
+def test_an_unknown_tag_is_not_found(session, slug):
     a_story(session, tags=["Deals"])
 
     assert get_tag(session, "deals") == session.scalars(select(Tag)).one()
@@ -136,7 +136,7 @@ def test_a_tag_that_is_not_there_is_not_found(session, slug):
         get_tag(session, slug)
 
 
-def test_related_stories_share_most_tags_first_and_are_newest_then(session):
+def test_related_stories_are_ordered_by_shared_tags_then_newest(session):
     a_story(session, headline="Unrelated", tags=["Venues"])
     a_draft(session, headline="A Draft", tags=["AI", "Deals", "Law"])
     a_story(session, headline="One, Old", tags=["AI"], at=NOON - timedelta(days=2))
@@ -151,7 +151,7 @@ def test_related_stories_share_most_tags_first_and_are_newest_then(session):
     ]
 
 
-def test_only_a_few_related_stories_are_named(session):
+def test_the_number_of_related_stories_is_limited(session):
     for _ in range(MOST_RELATED + 2):
         a_story(session, tags=["AI"])
 
@@ -164,7 +164,7 @@ def test_a_story_without_tags_has_no_related_ones(session):
     assert list(list_related_stories(session, a_story(session, tags=[]))) == []
 
 
-def test_stories_since_a_moment_leave_out_those_that_are_known(session):
+def test_stories_since_a_moment_leave_out_the_excluded_ones(session):
     a_draft(session)
     a_story(session, headline="Too Old", at=NOON - timedelta(hours=2))
     a_story(session, headline="At The Edge", at=NOON - timedelta(hours=1))
@@ -181,9 +181,9 @@ def test_stories_since_a_moment_leave_out_those_that_are_known(session):
     assert [each.headline for each in found] == ["New", "At The Edge"]
 
 
-def test_of_too_many_stories_the_oldest_are_taken_so_that_none_is_lost(session):
+def test_of_too_many_stories_the_oldest_are_returned_so_that_none_is_lost(session):
     ids = stories_of_all_ages(session)
 
-    found = list_stories_since(session, NOBODY, since=NOON - timedelta(days=1), most=4)
+    found = list_stories_since(session, NO_STORIES, since=NOON - timedelta(days=1), most=4)
 
     assert [each.story_id for each in found] == ids[-4:]

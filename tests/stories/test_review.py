@@ -1,4 +1,4 @@
-"""A second pair of eyes, a time to come, and that it publishes once."""
+"""Review, scheduling, and publication at the scheduled time, exactly once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -34,7 +34,7 @@ def verdicts(session, story):
     return [(one.verdict, one.by, one.edits) for one in list_reviews(session, story.id)]
 
 
-def test_a_story_goes_to_the_editors_and_comes_back_with_a_word(session, editor):
+def test_a_story_in_review_is_sent_back_with_a_remark(session, editor):
     story = a_draft(session)
 
     request_review(session, story, by=editor, now=NOON)
@@ -53,7 +53,7 @@ def test_a_story_goes_to_the_editors_and_comes_back_with_a_word(session, editor)
     assert list_reviews(session, story.id)[0].remark == "Who says so?"
 
 
-def test_an_approval_says_who_and_of_which_state(session, editor):
+def test_an_approval_records_the_editor_and_the_saved_state(session, editor):
     story = a_draft(session)
     save_draft(session, story, story_copy(headline="Once More"), edits=0, now=NOON)
 
@@ -65,7 +65,7 @@ def test_an_approval_says_who_and_of_which_state(session, editor):
         approve_story(session, story, by=editor, now=NOON)
 
 
-def test_a_scheduled_story_waits_for_its_time_and_cannot_be_changed(session, editor):
+def test_a_scheduled_story_waits_for_its_time_and_cannot_be_saved(session, editor):
     story = a_draft(session)
 
     schedule_story(session, story, LATER, by=editor, now=NOON)
@@ -82,7 +82,7 @@ def test_a_scheduled_story_waits_for_its_time_and_cannot_be_changed(session, edi
     assert publish_scheduled_story(session, story, now=LATER) is None
 
 
-def test_what_is_taken_off_the_schedule_is_not_published(session, editor):
+def test_an_unscheduled_story_is_not_published(session, editor):
     story = a_draft(session)
     schedule_story(session, story, LATER, by=editor, now=NOON)
 
@@ -95,7 +95,7 @@ def test_what_is_taken_off_the_schedule_is_not_published(session, editor):
 
 
 @pytest.mark.parametrize(("at", "field"), [(NOON, "publish_at"), (LATER, "lead")])
-def test_only_what_could_be_published_is_scheduled(session, editor, at, field):
+def test_a_story_that_could_not_be_published_is_not_scheduled(session, editor, at, field):
     story = a_draft(session, lead="" if field == "lead" else "A lead.")
 
     with pytest.raises(Invalid) as refusal:
@@ -116,7 +116,7 @@ def test_a_time_before_the_embargo_is_refused(session, editor):
     assert list(refusal.value.problems) == ["embargo_until"]
 
 
-def test_where_a_gate_has_closed_meanwhile_it_goes_back_and_says_why(session, editor):
+def test_a_scheduled_story_that_fails_a_check_returns_to_review_with_a_remark(session, editor):
     story = a_draft(session)
     schedule_story(session, story, LATER, by=editor, now=NOON)
     story.answers = {}
@@ -129,7 +129,7 @@ def test_where_a_gate_has_closed_meanwhile_it_goes_back_and_says_why(session, ed
     assert "It was not published as scheduled." in last.remark
 
 
-def test_four_workers_publish_it_once(database):
+def test_four_workers_publish_a_scheduled_story_once(database):
     with database.transaction() as session:
         story = a_draft(session)
         schedule_story(session, story, LATER, by=an_account(session), now=NOON)

@@ -1,4 +1,4 @@
-"""A story is found again by a part of any of its words, in whatever state it is."""
+"""The newsroom finds stories in any state by parts of their words."""
 
 from datetime import timedelta
 
@@ -43,11 +43,13 @@ def test_a_part_of_a_word_is_enough(
 
 
 @pytest.mark.parametrize("words", ["_", "wins royalties", "\\", "' OR 1=1"])
-def test_what_is_in_no_story_finds_none(session: Session, some_stories: None, words: str) -> None:
+def test_words_that_no_story_contains_find_nothing(
+    session: Session, some_stories: None, words: str
+) -> None:
     assert headlines(session, words=words) == []
 
 
-def test_a_story_is_found_by_what_it_says_now(session: Session) -> None:
+def test_a_story_is_found_by_its_present_words_only(session: Session) -> None:
     story = a_draft(session, headline="Before")
     save_draft(session, story, story_copy(headline="After", tags=[]), edits=0, now=NOON)
 
@@ -56,7 +58,7 @@ def test_a_story_is_found_by_what_it_says_now(session: Session) -> None:
     assert headlines(session, words="after") == ["After"]
 
 
-def test_state_and_author_narrow_it(session: Session, some_stories: None) -> None:
+def test_state_and_author_narrow_the_search(session: Session, some_stories: None) -> None:
     me = an_account(session)
     a_draft(session, headline="My noise").author_id = me.id
     session.flush()
@@ -66,7 +68,7 @@ def test_state_and_author_narrow_it(session: Session, some_stories: None) -> Non
     assert len(headlines(session, words="o")) == 4
 
 
-def test_pages_follow_one_another_without_a_gap(session: Session) -> None:
+def test_pages_of_results_have_every_story_once(session: Session) -> None:
     for n in range(5):
         a_draft(session, headline=f"Part {n}").updated_at = NOON + timedelta(minutes=n // 2)
     session.flush()
@@ -80,7 +82,7 @@ def test_pages_follow_one_another_without_a_gap(session: Session) -> None:
     assert third.after is None
 
 
-def test_folding_is_the_same_twice() -> None:
+def test_folding_is_idempotent() -> None:
     assert (
         fold_search_text(fold_search_text("  ÀÉ’s  ß "))
         == fold_search_text("  ÀÉ’s  ß ")

@@ -61,7 +61,7 @@ def between(before, after):
         (QUIET, f"{QUIET} and everybody who was there went home in a good mood", "more than 40"),
     ],
 )
-def test_what_readers_rely_on_is_named(before, after, what):
+def test_a_changed_fact_is_named(before, after, what):
     assert any(found.startswith(what) for found in between(before, after)), between(before, after)
 
 
@@ -85,62 +85,62 @@ def test_misspellings_and_repaired_links_are_style(before, after):
 
 
 @given(st.sampled_from(FACTS), st.integers(0, 12), st.booleans())
-def test_no_fact_comes_or_goes_silently(fact, place, comes):
+def test_no_fact_is_added_or_removed_as_style(fact, place, is_added):
     words = QUIET.split()
     with_it = " ".join([*words[:place], fact, *words[place:]])
-    pair = (QUIET, with_it) if comes else (with_it, QUIET)
+    pair = (QUIET, with_it) if is_added else (with_it, QUIET)
 
     assert between(*pair)
 
 
 @given(st.permutations(NAMES[:4]), st.permutations(NAMES[:4]))
-def test_names_may_not_change_places(first, second):
+def test_names_cannot_swap_places_as_style(first, second):
     before, after = (f"then {' then '.join(names)} came" for names in (first, second))
 
     assert bool(between(before, after)) == (list(first) != list(second))
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
-def test_a_number_never_becomes_another_silently(one, other):
+def test_no_number_changes_as_style(one, other):
     found = between(f"it was {one:,} in all", f"it was {other:,} in all")
 
     assert bool(found) == (one != other)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="“”"), min_size=1, max_size=30))
-def test_nothing_is_put_into_a_quotation_silently(words):
+def test_nothing_is_added_to_a_quotation_as_style(words):
     assert between("he said “so it is”", f"he said “so it is{words}”")
 
 
 @pytest.mark.parametrize("field", ["headline", "dek", "byline"])
 @given(st.text(min_size=1, max_size=20).filter(lambda text: text.strip()))
-def test_every_word_of_these_counts(field, text):
+def test_any_change_of_headline_dek_or_byline_is_protected(field, text):
     assert list_protected_changes(revision(), revision(**{field: f"the sale {text} x"}))
 
 
-def test_lines_do_not_come_or_go_silently():
+def test_no_line_is_added_or_removed_as_style():
     one, two = revision(bullets=["it is so"]), revision(bullets=["it is so", "he objects"])
 
     assert list_protected_changes(one, two) == list_protected_changes(two, one) == ["a whole line"]
 
 
-def test_what_a_statement_rests_on_is_not_style():
+def test_changed_sources_of_a_statement_are_not_style():
     one, other = (revision(bullets=["it is so"], sources=[n]) for n in (1, 2))
 
     assert list_protected_changes(one, other) == ["the sources of a statement"]
 
 
-def test_what_readers_are_told_of_us_is_not_style():
-    said = [{"kind": "money", "text": "Somebody paid.", "links": []}]
+def test_a_changed_transparency_block_is_not_style():
+    block = [{"kind": "money", "text": "Somebody paid.", "links": []}]
 
-    assert list_protected_changes(revision(), revision(block=said)) == ["the transparency block"]
+    assert list_protected_changes(revision(), revision(block=block)) == ["the transparency block"]
 
 
-def test_a_topic_may_be_set_right():
+def test_a_changed_tag_is_style():
     assert list_protected_changes(revision(), revision(tags=[["ai", "AI"]])) == []
 
 
-def test_a_refusal_says_all_that_was_touched():
+def test_a_refusal_lists_every_protected_change():
     assert explain_style_refusal(["the headline", "a name"]).startswith(
         "This touches the headline and a name,"
     )

@@ -1,4 +1,4 @@
-"""What a line may carry comes out as such; everything else comes out as text."""
+"""Markup that a line may have is rendered; everything else is plain text."""
 
 from html.parser import HTMLParser
 
@@ -28,7 +28,7 @@ from nif.stories.text import render_inline_html, split_source_references, strip_
         ("[x](data:text/html,<script>)", None, "[x](data:text/html,<script>)"),
     ],
 )
-def test_a_line_is_read(text: str, marked_up: str | None, words: str) -> None:
+def test_a_line_is_rendered_and_stripped(text: str, marked_up: str | None, words: str) -> None:
     assert strip_markup(text) == words
     if marked_up is not None:
         assert render_inline_html(text) == marked_up
@@ -45,7 +45,7 @@ def test_a_line_is_read(text: str, marked_up: str | None, words: str) -> None:
         ("", "", []),
     ],
 )
-def test_a_bullet_names_its_sources_at_its_end(bullet: str, line: str, numbers: list[int]) -> None:
+def test_a_bullet_cites_its_sources_at_its_end(bullet: str, line: str, numbers: list[int]) -> None:
     assert split_source_references(bullet) == (line, numbers)
 
 
@@ -59,7 +59,7 @@ class Tags(HTMLParser):
 
 
 @given(st.text(alphabet="ab*_[]()<>\"'&:/. \\javscripthtp", max_size=60))
-def test_whatever_is_typed_only_marks_and_safe_links_come_out(text: str) -> None:
+def test_any_text_renders_only_marks_and_safe_links(text: str) -> None:
     tags = Tags()
     tags.feed(render_inline_html(text))
 

@@ -34,7 +34,7 @@ def sentences(*sources, reason=None, subject=""):
     return [sentence.text for sentence in build_transparency_block(story)]
 
 
-def test_the_seed_storys_block_is_to_the_letter():
+def test_the_block_of_the_seed_story_has_this_exact_text():
     said = sentences(
         a_source(DMN, url="https://www.digitalmusicnews.com/"),
         reason=ReasonCode.TOPIC_NEWS,
@@ -58,17 +58,17 @@ def test_the_seed_storys_block_is_to_the_letter():
         ([DMN, DMN], DMN),
     ],
 )
-def test_sources_are_listed_as_a_person_would_and_named_once(names, listed):
+def test_sources_are_joined_with_and_and_named_once(names, listed):
     said = sentences(*(a_source(name) for name in names))
 
     assert said == [f"This story was written with information from {listed}."]
 
 
-def test_a_story_that_nif_found_out_itself_says_so():
+def test_a_story_of_own_reporting_says_so():
     assert sentences(own()) == ["This story is based on our own reporting."]
 
 
-def test_own_reporting_beside_others_is_told_apart():
+def test_own_reporting_with_other_sources_is_named_first():
     said = sentences(own(), a_source(DMN), release("Palisade Records"))
 
     assert said == [
@@ -82,19 +82,19 @@ def test_a_story_from_a_press_release_alone_says_so():
     assert said == ["This story is based on a press release from Palisade Records."]
 
 
-def test_a_press_release_among_other_sources_is_one_of_them():
+def test_a_press_release_among_other_sources_is_listed_with_them():
     said = sentences(release("Palisade Records"), a_source(DMN))
 
     assert said == [f"This story was written with information from Palisade Records and {DMN}."]
 
 
-def test_a_source_without_a_publisher_goes_by_its_title():
+def test_a_source_without_a_publisher_is_named_by_its_title():
     said = sentences(a_source(kind=SourceKind.COURT_FILING, title="Doe v. NVIDIA"))
 
     assert said == ["This story was written with information from Doe v. NVIDIA."]
 
 
-def test_every_address_of_a_source_is_kept_with_its_name():
+def test_every_address_of_a_source_is_linked_from_its_name():
     story = Story(
         sources=[
             a_source(DMN, url="https://example.com/1"),
@@ -108,12 +108,12 @@ def test_every_address_of_a_source_is_kept_with_its_name():
     assert sentence.links == ((DMN, "https://example.com/1"), (DMN, "https://example.com/2"))
 
 
-def test_without_records_nothing_is_said():
+def test_without_records_the_block_is_empty():
     assert sentences() == []
     assert reason_clause_of(Story(sources=[])) == ""
 
 
-def test_a_reason_without_sources_is_said_alone():
+def test_a_reason_without_sources_stands_alone():
     said = sentences(reason=ReasonCode.EXCLUSIVE)
 
     assert said == [
@@ -131,8 +131,8 @@ def test_every_reason_makes_a_whole_sentence(reason):
     assert "{subject}" not in said
 
 
-def test_who_is_not_named_is_told_with_the_reason_and_never_with_a_name(session) -> None:
-    def shy(because: str) -> SourceInput:
+def test_unnamed_sources_are_disclosed_with_the_reason_and_without_a_name(session) -> None:
+    def unnamed(because: str) -> SourceInput:
         return SourceInput(
             SourceKind.INTERVIEW,
             "A manager at a label",
@@ -143,11 +143,11 @@ def test_who_is_not_named_is_told_with_the_reason_and_never_with_a_name(session)
         )
 
     job, suit = "they could lose their job", "they were threatened with a suit"
-    story = a_draft(session, sources=[shy(job), shy(suit), shy(job)])
+    story = a_draft(session, sources=[unnamed(job), unnamed(suit), unnamed(job)])
     revision = freeze_revision(session, story, by=None, now=NOON)
 
-    told = [one["text"] for one in revision.block if one["kind"] == "sources_unnamed"]
-    assert told == [
+    disclosed = [one["text"] for one in revision.block if one["kind"] == "sources_unnamed"]
+    assert disclosed == [
         f"Two of our sources asked not to be named because {job}. An editor knows who they are.",
         f"One of our sources asked not to be named because {suit}. An editor knows who this is.",
     ]

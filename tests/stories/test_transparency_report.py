@@ -1,4 +1,4 @@
-"""The numbers of the public report are those of the records."""
+"""The transparency report counts the newsroom's records."""
 
 from datetime import timedelta
 from typing import Any
@@ -35,16 +35,16 @@ def answers(**given: AnswerInput) -> dict[str, Any]:
     return {"answers": {**NOTHING_TO_DECLARE, **asked}}
 
 
-def test_an_empty_newsroom_has_nothing_to_count(session) -> None:
-    found = build_transparency_report(session, on=TODAY)
+def test_an_empty_newsroom_has_an_empty_report(session) -> None:
+    report = build_transparency_report(session, on=TODAY)
 
-    assert (found.stories.total, found.stories.since, found.ledger_end) == (0, None, None)
-    assert found.notes.median_stood is None
-    assert found.reports.median_answer is None
-    assert found.notes.by_severity == {"minor": 0, "significant": 0, "serious": 0}
+    assert (report.stories.total, report.stories.since, report.ledger_end) == (0, None, None)
+    assert report.notes.median_stood is None
+    assert report.reports.median_answer is None
+    assert report.notes.by_severity == {"minor": 0, "significant": 0, "serious": 0}
 
 
-def test_published_stories_are_counted_by_what_was_answered(session) -> None:
+def test_published_stories_are_counted_by_their_answers(session) -> None:
     told = AnswerInput(RelationshipDeclaration.DECLARED, {"sentences": ['We own "kind": "it".']})
     a_story(session)
     a_story(session, **answers(origin=AnswerInput(StoryOrigin.READER_TIP), relationships=told))
@@ -62,7 +62,7 @@ def test_published_stories_are_counted_by_what_was_answered(session) -> None:
     assert found.by_type == {"brief": 4}
 
 
-def test_what_was_decided_about_gates_is_counted_with_its_reasons(session) -> None:
+def test_overridden_checks_are_counted_with_their_reasons(session) -> None:
     rows = [a_story(session), a_story(session)]
     hidden = a_draft(session)
     for story_id in (*(row.story_id for row in rows), hidden.id):
@@ -70,15 +70,15 @@ def test_what_was_decided_about_gates_is_counted_with_its_reasons(session) -> No
         session.add(made)
     session.flush()
 
-    found = build_transparency_report(session, on=TODAY)
+    report = build_transparency_report(session, on=TODAY)
 
-    assert found.by_check == {"G11": 2}
-    assert [(one.code, one.reason, one.count) for one in found.overrides] == [
+    assert report.by_check == {"G11": 2}
+    assert [(one.code, one.reason, one.count) for one in report.overrides] == [
         ("G11", "It is news.", 2)
     ]
 
 
-def test_corrections_and_reports_are_counted_with_the_time_that_they_took(session) -> None:
+def test_corrections_and_reports_are_counted_with_their_median_times(session) -> None:
     editor = an_account(session, RoleName.STANDARDS)
     for n, hours in enumerate((1, 3, 50)):
         story = get_story(session, a_story(session, lead=f"Was {n}.").story_id)
@@ -100,22 +100,22 @@ def test_corrections_and_reports_are_counted_with_the_time_that_they_took(sessio
                 session, made.id, ReportVerdict.UPHELD, "Yes", by=editor, now=later
             )
 
-    found = build_transparency_report(session, on=TODAY)
+    report = build_transparency_report(session, on=TODAY)
 
-    assert found.notes.by_severity == {"minor": 3, "significant": 0, "serious": 0}
-    assert found.notes.median_stood == timedelta(hours=3)
-    assert found.reports.by_verdict == {"open": 1, "upheld": 1}
-    assert found.reports.median_answer == timedelta(minutes=10)
-    assert found.ledger_end == find_chain_end(session)
+    assert report.notes.by_severity == {"minor": 3, "significant": 0, "serious": 0}
+    assert report.notes.median_stood == timedelta(hours=3)
+    assert report.reports.by_verdict == {"open": 1, "upheld": 1}
+    assert report.reports.median_answer == timedelta(minutes=10)
+    assert report.ledger_end == find_chain_end(session)
 
 
-def test_the_register_is_counted_as_it_is_in_public(session) -> None:
+def test_public_and_withheld_relationships_are_counted(session) -> None:
     party = a_party(session)
     a_relationship(session, party)
     a_relationship(
         session, party, RelationshipType.CUSTOMER, visibility=RelationshipVisibility.MATCH_ONLY
     )
 
-    found = build_transparency_report(session, on=TODAY)
+    report = build_transparency_report(session, on=TODAY)
 
-    assert (found.relationships_listed, found.relationships_withheld) == (1, 1)
+    assert (report.relationships_listed, report.relationships_withheld) == (1, 1)

@@ -1,4 +1,4 @@
-"""Each gate: what trips it, and what passes it."""
+"""Each check: what fails it, and what passes it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -62,7 +62,7 @@ def unseen(relied_on: int | None) -> SourceInput:
 
 TWO = {"sources": [GAZETTE, FILING]}
 
-TRIPPED: Mapping[str, tuple[str, str, FindingLevel, dict[str, Any]]] = {
+FAILING: Mapping[str, tuple[str, str, FindingLevel, dict[str, Any]]] = {
     "no headline": ("G01", "headline", FindingLevel.BLOCK, {"headline": " "}),
     "a headline too long": ("G01", "headline", FindingLevel.BLOCK, {"headline": "x" * 111}),
     "no lead": ("G01", "lead", FindingLevel.BLOCK, {"lead": ""}),
@@ -92,27 +92,27 @@ TRIPPED: Mapping[str, tuple[str, str, FindingLevel, dict[str, Any]]] = {
         *("G04", "sources-0-url", FindingLevel.WARN),
         {"sources": [replace(GAZETTE, url="https://example.com/")]},
     ),
-    "nothing taken": (
+    "nothing used": (
         *("G05", "sources-0-taken", FindingLevel.WARN),
         {"sources": [replace(GAZETTE, taken="")]},
     ),
-    "a quotation on no source": (
+    "a quotation without a source": (
         *("G06", "sections-0-bullets", FindingLevel.DECIDE),
         {**TWO, **bullets("It is “unfair”.")},
     ),
-    "a number on no source": (
+    "a number without a source": (
         *("G06", "sections-0-bullets", FindingLevel.WARN),
         {**TWO, **bullets("It sold 12.")},
     ),
-    "an accusation on no source": (
+    "an accusation without a source": (
         *("G06", "sections-0-bullets", FindingLevel.WARN),
         {**TWO, **bullets("It is accused.")},
     ),
-    "a source that is not there": (
+    "an unknown source": (
         *("G06", "sections-0-bullets", FindingLevel.BLOCK),
         bullets("It sold. [4]"),
     ),
-    "not seen and nobody relied on": (
+    "not seen and no intermediary": (
         *("G07", "sources-1-relied_on", FindingLevel.BLOCK),
         {"sources": [GAZETTE, unseen(None)]},
     ),
@@ -120,22 +120,22 @@ TRIPPED: Mapping[str, tuple[str, str, FindingLevel, dict[str, Any]]] = {
         *("G07", "sources-1-relied_on", FindingLevel.BLOCK),
         {"sources": [GAZETTE, unseen(2)]},
     ),
-    "relying on what was not seen": (
+    "relying on a source that was not seen either": (
         *("G07", "sources-0-relied_on", FindingLevel.BLOCK),
         {"sources": [unseen(2), replace(GAZETTE, seen_by_us=False, relied_on=1)]},
     ),
-    "a release, checked or not": (
+    "a release without verification": (
         "G09",
         "sources-0-checked",
         FindingLevel.BLOCK,
         {"sources": [RELEASE]},
     ),
     "no reason": ("G10", "reason_code", FindingLevel.BLOCK, {"reason_code": None}),
-    "half a reason": ("G10", "reason_subject", FindingLevel.BLOCK, {"reason_subject": " "}),
+    "an incomplete reason": ("G10", "reason_subject", FindingLevel.BLOCK, {"reason_subject": " "}),
     "a long reason": ("G10", "reason_subject", FindingLevel.BLOCK, {"reason_subject": "x" * 161}),
     "praise": ("G10", "reason_subject", FindingLevel.WARN, {"reason_subject": "an exciting deal"}),
     "no origin": ("G11", "origin", FindingLevel.BLOCK, without(DeclarationQuestion.ORIGIN)),
-    "pitched by nobody": (
+    "pitched without a name": (
         *("G11", "origin_by", FindingLevel.BLOCK),
         answer(DeclarationQuestion.ORIGIN, StoryOrigin.PITCHED),
     ),
@@ -157,7 +157,7 @@ TRIPPED: Mapping[str, tuple[str, str, FindingLevel, dict[str, Any]]] = {
         *("G16", "relationships", FindingLevel.BLOCK),
         without(DeclarationQuestion.RELATIONSHIPS),
     ),
-    "declared, but what": (
+    "declared without a sentence": (
         *("G16", "relationship_sentences", FindingLevel.BLOCK),
         answer(DeclarationQuestion.RELATIONSHIPS, RelationshipDeclaration.DECLARED),
     ),
@@ -168,18 +168,18 @@ TRIPPED: Mapping[str, tuple[str, str, FindingLevel, dict[str, Any]]] = {
         FindingLevel.BLOCK,
         answer(DeclarationQuestion.MONEY, StoryFunding.PAID),
     ),
-    "a grant by nobody": (
+    "a grant without a name": (
         "G19",
         "money_by",
         FindingLevel.BLOCK,
         answer(DeclarationQuestion.MONEY, StoryFunding.GRANT),
     ),
     "no word on AI": ("G21", "ai", FindingLevel.BLOCK, without(DeclarationQuestion.AI)),
-    "AI for what": (
+    "AI without its tasks": (
         *("G21", "ai_tasks", FindingLevel.BLOCK),
         answer(DeclarationQuestion.AI, StoryAiUse.ASSISTED, tools="Scribe 2"),
     ),
-    "AI by what": (
+    "AI without its tools": (
         *("G21", "ai_tools", FindingLevel.BLOCK),
         answer(DeclarationQuestion.AI, StoryAiUse.GENERATED),
     ),
@@ -191,23 +191,23 @@ TRIPPED: Mapping[str, tuple[str, str, FindingLevel, dict[str, Any]]] = {
         *("G21", "ai_checked", FindingLevel.BLOCK),
         answer(DeclarationQuestion.AI, StoryAiUse.GENERATED, tools="Scribe 2", checked="0" * 16),
     ),
-    "to come": ("G33", "lead", FindingLevel.BLOCK, {"lead": "It sold for TK million."}),
+    "a placeholder": ("G33", "lead", FindingLevel.BLOCK, {"lead": "It sold for TK million."}),
 }
 
-PASSED: Mapping[str, dict[str, Any]] = {
-    "as it is": {},
+PASSING: Mapping[str, dict[str, Any]] = {
+    "the default story": {},
     "a headline of 110": {"headline": "x" * 110},
     "a report with reporting": {"story_type": StoryType.REPORT, "sources": [OWN]},
-    "one source bears everything": bullets("It is “unfair”, and sold 12."),
-    "each on its source": {**TWO, **bullets("It is “unfair”. [1]", "It sold 12. [1, 2]")},
-    "named in its words": {**TWO, **bullets("It is “unfair”, the gazette says.")},
-    "what is our own bears what names nobody": {
+    "a single source needs no citation": bullets("It is “unfair”, and sold 12."),
+    "each cites its source": {**TWO, **bullets("It is “unfair”. [1]", "It sold 12. [1, 2]")},
+    "named in the text": {**TWO, **bullets("It is “unfair”, the gazette says.")},
+    "own reporting needs no citation": {
         "story_type": StoryType.REPORT,
         "sources": [OWN, GAZETTE],
         **bullets("It is “unfair”."),
     },
-    "plain words need none": {**TWO, **bullets("It may spread.")},
-    "told by whom": {"sources": [GAZETTE, replace(unseen(1), url="")]},
+    "plain words need no citation": {**TWO, **bullets("It may spread.")},
+    "seen by another source": {"sources": [GAZETTE, replace(unseen(1), url="")]},
     "a release we did not check": {"sources": [replace(RELEASE, checked=ReleaseVerification.NO)]},
     "a reason that needs no subject": {"reason_code": ReasonCode.EXCLUSIVE, "reason_subject": ""},
     "pitched by someone": answer(DeclarationQuestion.ORIGIN, StoryOrigin.PITCHED, by="Palisade"),
@@ -227,33 +227,33 @@ def copy_of(given: dict[str, Any]) -> dict[str, Any]:
     return {"sources": [GAZETTE], **given}
 
 
-@pytest.mark.parametrize("name", TRIPPED)
-def test_what_is_amiss_trips_its_gate(session, name: str) -> None:
-    code, field, weight, given = TRIPPED[name]
+@pytest.mark.parametrize("name", FAILING)
+def test_a_problem_fails_its_check(session, name: str) -> None:
+    code, field, level, given = FAILING[name]
 
     found = run_checks(CheckContext(a_draft(session, **copy_of(given)), now=NOON))
 
-    assert (code, field, weight) in [(one.code, one.field, one.level) for one in found]
+    assert (code, field, level) in [(one.code, one.field, one.level) for one in found]
     assert all(one.text.endswith((".", "?")) for one in found)
 
 
-@pytest.mark.parametrize("name", PASSED)
-def test_what_is_right_passes_every_gate(session, name: str) -> None:
-    found = run_checks(CheckContext(a_draft(session, **copy_of(PASSED[name])), now=NOON))
+@pytest.mark.parametrize("name", PASSING)
+def test_a_correct_story_passes_every_check(session, name: str) -> None:
+    found = run_checks(CheckContext(a_draft(session, **copy_of(PASSING[name])), now=NOON))
 
     assert [one for one in found if one.level is not FindingLevel.WARN] == []
 
 
-def test_every_gate_is_tripped_by_something_above(session) -> None:
-    """So that no gate is written that nothing has ever closed."""
+def test_every_check_is_failed_by_one_of_the_cases(session) -> None:
+    """No check exists that has never failed."""
     contexts = [
-        CheckContext(a_draft(session, **copy_of(given)), now=NOON) for *_, given in TRIPPED.values()
+        CheckContext(a_draft(session, **copy_of(given)), now=NOON) for *_, given in FAILING.values()
     ]
     contexts += [embargoed(session), about_someone_new(session), showing(session, credit="")]
-    contexts += [CheckContext(a_draft(session, sources=[replace(SHY, known_to="")]))]
+    contexts += [CheckContext(a_draft(session, sources=[replace(UNNAMED, known_to="")]))]
 
     assert [
-        gate.__name__ for gate in CHECKS if not any(list(gate(context)) for context in contexts)
+        check.__name__ for check in CHECKS if not any(list(check(context)) for context in contexts)
     ] == []
 
 
@@ -273,7 +273,7 @@ AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}
 
 
 @pytest.mark.parametrize(
-    ("given", "weight"),
+    ("given", "level"),
     [
         ({"alt": " "}, FindingLevel.BLOCK),
         ({"credit": ""}, FindingLevel.BLOCK),
@@ -282,13 +282,13 @@ AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}
         ({"licence": "", "licence_url": ""}, FindingLevel.WARN),
     ],
 )
-def test_a_picture_that_lacks_something_trips_its_gate(session, given, weight) -> None:
+def test_an_incomplete_picture_fails_its_check(session, given, level) -> None:
     (found,) = run_checks(showing(session, **given))
 
-    assert (found.code, found.field, found.level) == ("G24", "picture_id", weight)
+    assert (found.code, found.field, found.level) == ("G24", "picture_id", level)
 
 
-def test_a_picture_with_all_that_is_told_of_it_passes(session) -> None:
+def test_a_complete_picture_passes(session) -> None:
     decorative = {"alt": "", "is_decorative": True}
     by_ai = {**AI_SAYS_THE_FILE, "source_type": DigitalSourceType.BY_AI}
 
@@ -309,7 +309,7 @@ def about_someone_new(session) -> CheckContext:
     )
 
 
-def test_an_embargo_holds_until_it_has_passed(session) -> None:
+def test_a_story_under_embargo_fails_until_it_ends(session) -> None:
     context = embargoed(session)
 
     assert [one.code for one in run_checks(context) if one.level is FindingLevel.BLOCK] == ["G29"]
@@ -318,13 +318,13 @@ def test_an_embargo_holds_until_it_has_passed(session) -> None:
     )
 
 
-def test_who_is_new_in_a_story_opens_the_question_of_relationships_again(session) -> None:
+def test_a_new_party_reopens_the_question_of_relationships(session) -> None:
     found = run_checks(about_someone_new(session))
 
     assert {one.code for one in found} >= {"G14", "G16"}
 
 
-SHY = SourceInput(
+UNNAMED = SourceInput(
     SourceKind.INTERVIEW,
     "A manager at a label",
     unnamed_because="they could lose their job",
@@ -333,7 +333,7 @@ SHY = SourceInput(
 
 
 def test_an_unnamed_source_that_an_editor_knows_passes(session) -> None:
-    story = a_draft(session, sources=[GAZETTE, SHY])
+    story = a_draft(session, sources=[GAZETTE, UNNAMED])
 
     found = run_checks(CheckContext(story, confidants=frozenset({"Sam Okafor"})))
 
@@ -351,23 +351,23 @@ def test_an_unnamed_source_that_an_editor_knows_passes(session) -> None:
         ({"known_to": "Jo Reyes"}, "known_to"),
     ],
 )
-def test_an_unnamed_source_needs_a_reason_and_someone_who_knows(session, given, field) -> None:
-    story = a_draft(session, sources=[GAZETTE, replace(SHY, **given)])
+def test_an_unnamed_source_needs_a_reason_and_a_confidant(session, given, field) -> None:
+    story = a_draft(session, sources=[GAZETTE, replace(UNNAMED, **given)])
 
     found = run_checks(CheckContext(story, confidants=frozenset({"Sam Okafor"})))
 
-    told = [(one.field, one.level) for one in found if one.code == "G08"]
-    assert told == [(f"sources-1-{field}", FindingLevel.BLOCK)]
+    findings = [(one.field, one.level) for one in found if one.code == "G08"]
+    assert findings == [(f"sources-1-{field}", FindingLevel.BLOCK)]
 
 
-def test_unnamed_sources_alone_are_for_a_standards_editor(session) -> None:
-    found = run_checks(CheckContext(a_draft(session, sources=[SHY, SHY])))
+def test_unnamed_sources_alone_need_a_decision(session) -> None:
+    found = run_checks(CheckContext(a_draft(session, sources=[UNNAMED, UNNAMED])))
 
-    told = [(one.field, one.level) for one in found if one.code == "G08"]
-    assert told == [("sources", FindingLevel.DECIDE)]
+    findings = [(one.field, one.level) for one in found if one.code == "G08"]
+    assert findings == [("sources", FindingLevel.DECIDE)]
 
 
-def test_a_text_that_was_checked_as_it_is_passes(session) -> None:
+def test_a_text_that_was_checked_in_its_present_form_passes(session) -> None:
     story = a_draft(session, sources=[GAZETTE])
     given = answer(
         DeclarationQuestion.AI,

@@ -1,4 +1,4 @@
-"""docs/editors/checks.md says what the gates are: every one, in the words of the code."""
+"""docs/editors/checks.md lists every check in the words of the code."""
 
 import inspect
 import re
@@ -11,12 +11,12 @@ PAGE = PROJECT / "docs" / "editors" / "checks.md"
 MEANS = {"BLOCK": "stops", "DECIDE": "stops, unless decided", "WARN": "says so"}
 
 
-def row(gate: StoryCheck) -> str:
-    """A row of the table: codes, what is asked, and what it does."""
-    codes, _, asked = (inspect.getdoc(gate) or "").partition("\n")[0].partition(": ")
-    source = inspect.getsource(gate)
+def row(check: StoryCheck) -> str:
+    """A row of the table: codes, requirement, and effect."""
+    codes, _, asked = (inspect.getdoc(check) or "").partition("\n")[0].partition(": ")
+    source = inspect.getsource(check)
     for helper in re.findall(r"\b(_[a-z_]+)\(", source):
-        source += inspect.getsource(getattr(inspect.getmodule(gate), helper))
+        source += inspect.getsource(getattr(inspect.getmodule(check), helper))
     found = {name for name in MEANS if f"FindingLevel.{name}" in source}
     calls = re.findall(r"CheckFinding\((?:[^()]|\([^()]*\))*\)", source)
     if any("FindingLevel." not in call for call in calls) or not calls:
@@ -25,7 +25,7 @@ def row(gate: StoryCheck) -> str:
     return f"| {codes} | {asked[:1].upper()}{asked[1:]} | {does} |"
 
 
-def test_the_page_has_a_row_for_every_gate_and_no_other() -> None:
+def test_the_page_has_one_row_for_every_check() -> None:
     rows = [line for line in PAGE.read_text().splitlines() if re.match(r"\| G\d", line)]
 
-    assert rows == [row(gate) for gate in CHECKS]
+    assert rows == [row(check) for check in CHECKS]

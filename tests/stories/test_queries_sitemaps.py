@@ -1,4 +1,4 @@
-"""All that is published, in parts that stay what they are."""
+"""Sitemaps list all published stories and tags in stable parts."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ from tests.conftest import NOON
 from tests.factories import a_draft, a_story
 
 
-def test_no_story_ever_moves_to_another_part(session: Session) -> None:
+def test_a_new_story_moves_no_other_to_another_sitemap_part(session: Session) -> None:
     stories = [a_story(session, headline=f"Story {n}") for n in range(7)]
     before = parts_of(session)
     stories += [a_story(session, headline=f"Later {n}") for n in range(5)]
@@ -34,7 +34,7 @@ def parts_of(session: Session) -> dict[int, list[str]]:
     }
 
 
-def test_a_part_without_a_published_story_is_not_listed(session: Session) -> None:
+def test_a_sitemap_part_without_a_published_story_is_not_listed(session: Session) -> None:
     for n in range(6):
         a_draft(session, headline=f"Draft {n}")
     only = a_story(session)
@@ -48,19 +48,21 @@ def test_a_part_without_a_published_story_is_not_listed(session: Session) -> Non
     assert [one.slug for one in queries.list_tags_of_part(session, 1)] == ["deals"]
 
 
-def test_a_file_asks_one_question_however_many_stories_there_are(session: Session) -> None:
+def test_a_sitemap_takes_one_query_without_offset(session: Session) -> None:
     for _ in range(9):
         a_story(session)
-    asked: list[str] = []
-    event.listen(session.get_bind(), "before_cursor_execute", lambda *given: asked.append(given[2]))
+    statements: list[str] = []
+    event.listen(
+        session.get_bind(), "before_cursor_execute", lambda *given: statements.append(given[2])
+    )
     queries.list_stories_of_part(session, 1)
     queries.list_story_parts(session)
 
-    assert len(asked) == 2
-    assert not [one for one in asked if "OFFSET" in one or "count(" in one.lower()]
+    assert len(statements) == 2
+    assert not [one for one in statements if "OFFSET" in one or "count(" in one.lower()]
 
 
-def test_news_is_cut_at_a_thousand_and_at_its_moment(
+def test_the_news_sitemap_is_limited_in_number_and_age(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "MOST_NEWS_ENTRIES", 2)
