@@ -30,7 +30,15 @@ from tests.web.newsroom.staff import signed_in, without_tokens
 ASKED = 40
 DELIVERED_TO = 4_000
 WHERE = "/admin/subscribers"
-BIG = ("subscriber", "subscription", "consent", "delivery", "event", "batch", "subscriber_search")
+BIG = (
+    "subscriber",
+    "subscription",
+    "consent",
+    "delivery",
+    "provider_event",
+    "batch",
+    "subscriber_search",
+)
 SEGMENTS = {
     "on_one_list_and_not_another": ("all", "list confirmed list-1", "list not_confirmed list-9"),
     "any_of_three_lists": ("any", *(f"list confirmed list-{n}" for n in (1, 2, 3))),

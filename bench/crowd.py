@@ -70,7 +70,7 @@ SELECT send.id, subscription.subscriber_id FROM send
 JOIN subscription ON subscription.list_id = send.list_id WHERE subscriber_id % :every = 1
 """
 REPORTED = """
-INSERT INTO event (id, kind, subscriber_id, happened_at, received_at)
+INSERT INTO provider_event (id, kind, subscriber_id, happened_at, received_at)
 SELECT 'e' || id, CASE id % 30 WHEN 0 THEN 'click' ELSE 'delivered' END, id, created_at, created_at
 FROM subscriber WHERE id BETWEEN :a AND :b
 """
@@ -154,8 +154,8 @@ def _batches(send: Send, size: int, audience: int) -> list[Batch]:
     return [
         Batch(
             send_id=send.id,
-            first=1 + n * width,
-            last=(n + 1) * width if n < BATCHES - 1 else size,
+            first_subscriber_id=1 + n * width,
+            last_subscriber_id=(n + 1) * width if n < BATCHES - 1 else size,
             size=audience // BATCHES,
             state=BatchState.ACCEPTED,
             settled_at=send.created_at,

@@ -138,13 +138,13 @@ def _batches(send_id: int, audience: int) -> Iterator[dict[str, object]]:
         size = audience // BATCHES
         yield {
             "send_id": send_id,
-            "first": n * size + 1,
-            "last": (n + 1) * size,
+            "first_subscriber_id": n * size + 1,
+            "last_subscriber_id": (n + 1) * size,
             "size": size,
-            "dropped": 0,
+            "skipped": 0,
             "refused": 0,
-            "unwritable": 0,
-            "tries": 1,
+            "render_failed": 0,
+            "attempt_count": 1,
             "state": BatchState.ACCEPTED,
         }
 

@@ -144,7 +144,7 @@ def _accepted_send(services: Services) -> list[tuple[str, list[int]]]:
             taken := claim_batch(session, sent.id, terms, now=utc_now()), ClaimedBatch
         ):
             outcomes.record_accepted(session, taken, None, now=utc_now())
-            attempts.append((taken.attempt_id, [reader for reader, _ in taken.readers]))
+            attempts.append((taken.attempt_id, [reader for reader, _ in taken.subscribers]))
         outcomes.finish_send_if_done(session, sent.id, now=utc_now())
         leases.end_lease(session, lease_id, now=utc_now())
     return attempts

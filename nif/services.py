@@ -55,12 +55,12 @@ class Services:
     @property
     def send_terms(self) -> SendTerms:
         """The terms of scheduled sends."""
-        return SendTerms(self.settings.send_batch_size, within=self.settings.send_within)
+        return SendTerms(self.settings.send_batch_size, max_delay=self.settings.send_within)
 
     @property
     def manual_send_terms(self) -> SendTerms:
         """The terms of sends that a person starts: for a moment they can be undone."""
-        return replace(self.send_terms, undo=self.settings.send_undo)
+        return replace(self.send_terms, undo_period=self.settings.send_undo)
 
     @property
     def retention_periods(self) -> RetentionPeriods:

@@ -106,23 +106,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_attack_mode"),
     )
     op.create_table(
-        "brake",
+        "circuit_breaker",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("cause", sa.String(length=32), nullable=True),
-        sa.Column("why", sa.String(), nullable=True),
-        sa.Column("since", MOMENT, nullable=True),
-        sa.Column("closed_until", MOMENT, nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("tripped_at", MOMENT, nullable=True),
+        sa.Column("retry_at", MOMENT, nullable=True),
         sa.Column("probe_until", MOMENT, nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_brake"),
-    )
-    op.create_table(
-        "chore",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("begun_at", MOMENT, nullable=False),
-        sa.Column("done_at", MOMENT, nullable=True),
-        sa.Column("trouble", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("name", name="pk_chore"),
+        sa.PrimaryKeyConstraint("id", name="pk_circuit_breaker"),
     )
     op.create_table(
         "consent",
@@ -165,50 +157,10 @@ def upgrade() -> None:
         sa.Column("send_id", ID, nullable=False),
         sa.Column("subscriber_id", sa.BigInteger(), nullable=False),
         sa.Column("outcome", sa.String(length=32), nullable=True),
-        sa.Column("why", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("send_id", "subscriber_id", name="pk_delivery"),
         sqlite_with_rowid=False,
     )
-    op.create_table(
-        "event",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("attempt_id", sa.String(), nullable=True),
-        sa.Column("subscriber_id", sa.BigInteger(), nullable=True),
-        sa.Column("happened_at", MOMENT, nullable=False),
-        sa.Column("received_at", MOMENT, nullable=False),
-        sa.Column("detail", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_event"),
-    )
-    op.create_index(
-        "ix_event_attempt_id_subscriber_id", "event", ["attempt_id", "subscriber_id"], unique=False
-    )
-    op.create_index(
-        "ix_event_clicks",
-        "event",
-        ["happened_at", "subscriber_id"],
-        unique=False,
-        sqlite_where=sa.text("kind = 'click'"),
-        postgresql_where=sa.text("kind = 'click'"),
-    )
-    op.create_index(
-        "ix_event_clicks_of",
-        "event",
-        ["subscriber_id", "happened_at"],
-        unique=False,
-        sqlite_where=sa.text("kind = 'click'"),
-        postgresql_where=sa.text("kind = 'click'"),
-    )
-    op.create_table(
-        "event_post",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("received_at", MOMENT, nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("trouble", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_event_post"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_event_post_received_at", "event_post", ["received_at"], unique=False)
     op.create_table(
         "failed_sign_ins",
         sa.Column("day", sa.Date(), nullable=False),
@@ -305,16 +257,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("attempt", name="pk_outbox_post"),
     )
     op.create_table(
-        "pace",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("free_at", MOMENT, nullable=False),
-        sa.Column("hour", MOMENT, nullable=False),
-        sa.Column("in_hour", sa.Integer(), nullable=False),
-        sa.Column("day", MOMENT, nullable=False),
-        sa.Column("in_day", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_pace"),
-    )
-    op.create_table(
         "page_version",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -346,10 +288,57 @@ def upgrade() -> None:
     op.create_index("ix_party_merged_into_id", "party", ["merged_into_id"], unique=False)
     op.create_index("ix_party_parent_id", "party", ["parent_id"], unique=False)
     op.create_table(
-        "pulse",
-        sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
+        "periodic_task",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("started_at", MOMENT, nullable=False),
+        sa.Column("succeeded_at", MOMENT, nullable=True),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name="pk_periodic_task"),
+    )
+    op.create_table(
+        "provider_event",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("attempt_id", sa.String(), nullable=True),
+        sa.Column("subscriber_id", sa.BigInteger(), nullable=True),
+        sa.Column("happened_at", MOMENT, nullable=False),
         sa.Column("received_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("second", name="pk_pulse"),
+        sa.Column("detail", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_provider_event"),
+    )
+    op.create_index(
+        "ix_provider_event_attempt_id_subscriber_id",
+        "provider_event",
+        ["attempt_id", "subscriber_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_provider_event_clicks",
+        "provider_event",
+        ["happened_at", "subscriber_id"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'click'"),
+        postgresql_where=sa.text("kind = 'click'"),
+    )
+    op.create_index(
+        "ix_provider_event_clicks_of",
+        "provider_event",
+        ["subscriber_id", "happened_at"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'click'"),
+        postgresql_where=sa.text("kind = 'click'"),
+    )
+    op.create_table(
+        "provider_event_post",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("error", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_provider_event_post"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_provider_event_post_received_at", "provider_event_post", ["received_at"], unique=False
     )
     op.create_table(
         "rate_limit",
@@ -389,6 +378,16 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "send_quota",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("available_at", MOMENT, nullable=False),
+        sa.Column("hour_start", MOMENT, nullable=False),
+        sa.Column("used_in_hour", sa.Integer(), nullable=False),
+        sa.Column("day_start", MOMENT, nullable=False),
+        sa.Column("used_in_day", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_send_quota"),
+    )
+    op.create_table(
         "signup",
         sa.Column("id", ID, nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
@@ -424,6 +423,12 @@ def upgrade() -> None:
         sa.Column("canonical", sa.String(), nullable=False),
         sa.Column("at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("canonical", name="pk_signup_refusal"),
+    )
+    op.create_table(
+        "stream_liveness",
+        sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("second", name="pk_stream_liveness"),
     )
     op.create_table(
         "subscriber",
@@ -642,6 +647,18 @@ def upgrade() -> None:
     op.create_index("ix_import_run_list_id_id", "import_run", ["list_id", "id"], unique=False)
     op.create_index("ix_import_run_state", "import_run", ["state"], unique=False)
     op.create_table(
+        "inactive_counts",
+        sa.Column("list_id", ID, nullable=False),
+        sa.Column("half_a_year", sa.Integer(), nullable=False),
+        sa.Column("a_year", sa.Integer(), nullable=False),
+        sa.Column("two_years", sa.Integer(), nullable=False),
+        sa.Column("counted_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["list_id"], ["mailing_list.id"], name="fk_inactive_counts_list_id_mailing_list"
+        ),
+        sa.PrimaryKeyConstraint("list_id", name="pk_inactive_counts"),
+    )
+    op.create_table(
         "outbox_mail",
         sa.Column("id", ID, nullable=False),
         sa.Column("attempt", sa.String(), nullable=False),
@@ -749,18 +766,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", name="pk_profile"),
         sa.UniqueConstraint("slug", name="uq_profile_slug"),
-    )
-    op.create_table(
-        "quiet_figures",
-        sa.Column("list_id", ID, nullable=False),
-        sa.Column("half_a_year", sa.Integer(), nullable=False),
-        sa.Column("a_year", sa.Integer(), nullable=False),
-        sa.Column("two_years", sa.Integer(), nullable=False),
-        sa.Column("counted_at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["list_id"], ["mailing_list.id"], name="fk_quiet_figures_list_id_mailing_list"
-        ),
-        sa.PrimaryKeyConstraint("list_id", name="pk_quiet_figures"),
     )
     op.create_table(
         "relationship",
@@ -1171,47 +1176,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "asking",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("edition_id", ID, nullable=False),
-        sa.Column("list_id", ID, nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("run_id", sa.BigInteger(), nullable=True),
-        sa.Column("made_at", MOMENT, nullable=False),
-        sa.Column("since", MOMENT, nullable=False),
-        sa.Column("per_hour", sa.Integer(), nullable=False),
-        sa.Column("free_at", MOMENT, nullable=False),
-        sa.Column("months", sa.Integer(), nullable=True),
-        sa.Column("wait_days", sa.Integer(), nullable=True),
-        sa.Column("answered", sa.Integer(), nullable=False),
-        sa.Column("gone", sa.Integer(), nullable=False),
-        sa.Column("let_go", sa.Integer(), nullable=False),
-        sa.Column("counted_at", MOMENT, nullable=True),
-        sa.Column("cursor", sa.BigInteger(), nullable=False),
-        sa.Column("ended_at", MOMENT, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["edition_id"], ["edition.id"], name="fk_asking_edition_id_edition"
-        ),
-        sa.ForeignKeyConstraint(
-            ["list_id"], ["mailing_list.id"], name="fk_asking_list_id_mailing_list"
-        ),
-        sa.PrimaryKeyConstraint("id", name="pk_asking"),
-        sa.UniqueConstraint("edition_id", name="uq_asking_edition_id"),
-        sa.UniqueConstraint("run_id", name="uq_asking_run_id"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_asking_list_id", "asking", ["list_id"], unique=False)
-    op.create_index("ix_asking_state", "asking", ["state"], unique=False)
-    op.create_index(
-        "uq_asking_open",
-        "asking",
-        ["list_id"],
-        unique=True,
-        sqlite_where=sa.text("kind = 'stay' AND state IN ('open', 'letting_go')"),
-        postgresql_where=sa.text("kind = 'stay' AND state IN ('open', 'letting_go')"),
-    )
-    op.create_table(
         "edition_item",
         sa.Column("edition_id", ID, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -1247,6 +1211,51 @@ def upgrade() -> None:
     )
     op.create_index("ix_note_delivery_edition_id", "note_delivery", ["edition_id"], unique=False)
     op.create_table(
+        "repermission_campaign",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("edition_id", ID, nullable=False),
+        sa.Column("list_id", ID, nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("import_run_id", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("activity_since", MOMENT, nullable=False),
+        sa.Column("per_hour", sa.Integer(), nullable=False),
+        sa.Column("available_at", MOMENT, nullable=False),
+        sa.Column("months", sa.Integer(), nullable=True),
+        sa.Column("wait_days", sa.Integer(), nullable=True),
+        sa.Column("answered", sa.Integer(), nullable=False),
+        sa.Column("unsubscribed_themselves", sa.Integer(), nullable=False),
+        sa.Column("unsubscribed_by_policy", sa.Integer(), nullable=False),
+        sa.Column("counted_at", MOMENT, nullable=True),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name="fk_repermission_campaign_edition_id_edition"
+        ),
+        sa.ForeignKeyConstraint(
+            ["list_id"], ["mailing_list.id"], name="fk_repermission_campaign_list_id_mailing_list"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_repermission_campaign"),
+        sa.UniqueConstraint("edition_id", name="uq_repermission_campaign_edition_id"),
+        sa.UniqueConstraint("import_run_id", name="uq_repermission_campaign_import_run_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_repermission_campaign_list_id", "repermission_campaign", ["list_id"], unique=False
+    )
+    op.create_index(
+        "ix_repermission_campaign_state", "repermission_campaign", ["state"], unique=False
+    )
+    op.create_index(
+        "uq_repermission_campaign_stay_under_way",
+        "repermission_campaign",
+        ["list_id"],
+        unique=True,
+        sqlite_where=sa.text("kind = 'stay' AND state IN ('open', 'unsubscribing')"),
+        postgresql_where=sa.text("kind = 'stay' AND state IN ('open', 'unsubscribing')"),
+    )
+    op.create_table(
         "send",
         sa.Column("id", ID, nullable=False),
         sa.Column("edition_id", ID, nullable=False),
@@ -1257,10 +1266,10 @@ def upgrade() -> None:
         sa.Column("starts_at", MOMENT, nullable=False),
         sa.Column("not_after", MOMENT, nullable=True),
         sa.Column("finished_at", MOMENT, nullable=True),
-        sa.Column("cause", sa.String(length=32), nullable=True),
-        sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("stop_cause", sa.String(length=32), nullable=True),
+        sa.Column("stop_detail", sa.String(), nullable=True),
         sa.Column("refusals", sa.Integer(), nullable=False),
-        sa.Column("tolerated", sa.Boolean(), nullable=False),
+        sa.Column("high_rates_tolerated", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name="fk_send_edition_id_edition"),
         sa.ForeignKeyConstraint(
             ["list_id"], ["mailing_list.id"], name="fk_send_list_id_mailing_list"
@@ -1275,51 +1284,55 @@ def upgrade() -> None:
         "batch",
         sa.Column("id", ID, nullable=False),
         sa.Column("send_id", ID, nullable=False),
-        sa.Column("first", sa.BigInteger(), nullable=False),
-        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("first_subscriber_id", sa.BigInteger(), nullable=False),
+        sa.Column("last_subscriber_id", sa.BigInteger(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("dropped", sa.Integer(), nullable=False),
+        sa.Column("skipped", sa.Integer(), nullable=False),
         sa.Column("refused", sa.Integer(), nullable=False),
-        sa.Column("unwritable", sa.Integer(), nullable=False),
+        sa.Column("render_failed", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("attempt_count", sa.Integer(), nullable=False),
         sa.Column("attempt_id", sa.String(), nullable=True),
         sa.Column("message_id", sa.String(), nullable=True),
         sa.Column("settled_at", MOMENT, nullable=True),
         sa.ForeignKeyConstraint(["send_id"], ["send.id"], name="fk_batch_send_id_send"),
         sa.PrimaryKeyConstraint("id", name="pk_batch"),
-        sa.UniqueConstraint("send_id", "first", name="uq_batch_send_id_first"),
+        sa.UniqueConstraint(
+            "send_id", "first_subscriber_id", name="uq_batch_send_id_first_subscriber_id"
+        ),
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "ix_batch_open",
+        "ix_batch_send_id_state", "batch", ["send_id", "state", "first_subscriber_id"], unique=False
+    )
+    op.create_index(
+        "ix_batch_unsettled",
         "batch",
         ["state"],
         unique=False,
-        sqlite_where=sa.text("state IN ('intent', 'uncertain', 'held')"),
-        postgresql_where=sa.text("state IN ('intent', 'uncertain', 'held')"),
+        sqlite_where=sa.text("state IN ('in_flight', 'awaiting_proof', 'awaiting_decision')"),
+        postgresql_where=sa.text("state IN ('in_flight', 'awaiting_proof', 'awaiting_decision')"),
     )
-    op.create_index("ix_batch_send_id_state", "batch", ["send_id", "state", "first"], unique=False)
     op.create_table(
         "lease",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("send_id", ID, nullable=False),
         sa.Column("holder", sa.String(), nullable=False),
         sa.Column("beats", sa.Integer(), nullable=False),
-        sa.Column("taken_at", MOMENT, nullable=False),
-        sa.Column("beaten_at", MOMENT, nullable=False),
+        sa.Column("acquired_at", MOMENT, nullable=False),
+        sa.Column("renewed_at", MOMENT, nullable=False),
         sa.Column("ended_at", MOMENT, nullable=True),
         sa.ForeignKeyConstraint(["send_id"], ["send.id"], name="fk_lease_send_id_send"),
         sa.PrimaryKeyConstraint("id", name="pk_lease"),
     )
     op.create_index("ix_lease_ended_at", "lease", ["ended_at"], unique=False)
     op.create_table(
-        "report",
+        "send_event_count",
         sa.Column("send_id", ID, nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["send_id"], ["send.id"], name="fk_report_send_id_send"),
-        sa.PrimaryKeyConstraint("send_id", "kind", name="pk_report"),
+        sa.ForeignKeyConstraint(["send_id"], ["send.id"], name="fk_send_event_count_send_id_send"),
+        sa.PrimaryKeyConstraint("send_id", "kind", name="pk_send_event_count"),
     )
     op.create_table(
         "attempt",
@@ -1327,16 +1340,16 @@ def upgrade() -> None:
         sa.Column("send_id", ID, nullable=False),
         sa.Column("batch_id", ID, nullable=False),
         sa.Column("lease_id", sa.String(), nullable=False),
-        sa.Column("first", sa.BigInteger(), nullable=False),
-        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("first_subscriber_id", sa.BigInteger(), nullable=False),
+        sa.Column("last_subscriber_id", sa.BigInteger(), nullable=False),
         sa.Column("copies", sa.Integer(), nullable=False),
-        sa.Column("begun_at", MOMENT, nullable=False),
+        sa.Column("started_at", MOMENT, nullable=False),
         sa.Column("ended_at", MOMENT, nullable=True),
         sa.Column("result", sa.String(length=32), nullable=True),
-        sa.Column("why", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
         sa.Column("fence", sa.String(), nullable=True),
         sa.Column("goes_out_at", MOMENT, nullable=True),
-        sa.Column("heard_at", MOMENT, nullable=True),
+        sa.Column("event_seen_at", MOMENT, nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name="fk_attempt_batch_id_batch"),
         sa.ForeignKeyConstraint(["send_id"], ["send.id"], name="fk_attempt_send_id_send"),
         sa.PrimaryKeyConstraint("id", name="pk_attempt"),
@@ -1346,10 +1359,12 @@ def upgrade() -> None:
         "attempt",
         ["goes_out_at"],
         unique=False,
-        sqlite_where=sa.text("result = 'cancelled' AND fence IS NOT NULL"),
-        postgresql_where=sa.text("result = 'cancelled' AND fence IS NOT NULL"),
+        sqlite_where=sa.text("result = 'recalled' AND fence IS NOT NULL"),
+        postgresql_where=sa.text("result = 'recalled' AND fence IS NOT NULL"),
     )
-    op.create_index("ix_attempt_send_id_first", "attempt", ["send_id", "first"], unique=False)
+    op.create_index(
+        "ix_attempt_send_id_first", "attempt", ["send_id", "first_subscriber_id"], unique=False
+    )
     # ### end Alembic commands ###
     for statement in CREATE_SEARCH_ON_SQLITE if _is_sqlite() else CREATE_SEARCH_ON_POSTGRESQL:
         op.execute(statement)
@@ -1359,13 +1374,13 @@ def downgrade() -> None:
     for statement in DROP_SEARCH_ON_SQLITE if _is_sqlite() else DROP_SEARCH_ON_POSTGRESQL:
         op.execute(statement)
     op.drop_table("attempt")
-    op.drop_table("report")
+    op.drop_table("send_event_count")
     op.drop_table("lease")
     op.drop_table("batch")
     op.drop_table("send")
+    op.drop_table("repermission_campaign")
     op.drop_table("note_delivery")
     op.drop_table("edition_item")
-    op.drop_table("asking")
     op.drop_table("edition")
     op.drop_table("note")
     op.drop_table("story_tag")
@@ -1385,12 +1400,12 @@ def downgrade() -> None:
     op.drop_table("subscription_tag")
     op.drop_table("subscription")
     op.drop_table("relationship")
-    op.drop_table("quiet_figures")
     op.drop_table("profile")
     op.drop_table("picture")
     op.drop_table("passkey")
     op.drop_table("party_alias")
     op.drop_table("outbox_mail")
+    op.drop_table("inactive_counts")
     op.drop_table("import_run")
     op.drop_table("daily_source_count")
     op.drop_table("daily_list_count")
@@ -1403,17 +1418,20 @@ def downgrade() -> None:
     op.drop_table("suppression_count_change")
     op.drop_table("suppression")
     op.drop_table("subscriber")
+    op.drop_table("stream_liveness")
     op.drop_table("signup_refusal")
     op.drop_table("signup_count")
     op.drop_table("signup")
+    op.drop_table("send_quota")
     op.drop_table("segment")
     op.drop_table("retention_run")
     op.drop_table("register_version")
     op.drop_table("rate_limit")
-    op.drop_table("pulse")
+    op.drop_table("provider_event_post")
+    op.drop_table("provider_event")
+    op.drop_table("periodic_task")
     op.drop_table("party")
     op.drop_table("page_version")
-    op.drop_table("pace")
     op.drop_table("outbox_post")
     op.drop_table("mailing_list")
     op.drop_table("ledger_key")
@@ -1423,13 +1441,10 @@ def downgrade() -> None:
     op.drop_table("imported_subscription")
     op.drop_table("held_signup_count")
     op.drop_table("failed_sign_ins")
-    op.drop_table("event_post")
-    op.drop_table("event")
     op.drop_table("delivery")
     op.drop_table("consent_wording")
     op.drop_table("consent")
-    op.drop_table("chore")
-    op.drop_table("brake")
+    op.drop_table("circuit_breaker")
     op.drop_table("attack_mode")
     op.drop_table("address_index_mark")
     op.drop_table("account")

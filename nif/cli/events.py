@@ -24,7 +24,7 @@ def drain(in_json: bool) -> None:
     with services.database.transaction() as session:
         provider_events.retry_failed_event_posts(session)
     Worker(services).events()
-    aside = services.database.look_up(count.where(ProviderEventPost.trouble.is_not(None)))
+    aside = services.database.look_up(count.where(ProviderEventPost.error.is_not(None)))
     print_result(
         {"posts": before, "processed": before - aside, "set_aside": aside}, in_json=in_json
     )

@@ -97,7 +97,7 @@ def probe(in_json: bool) -> None:
     services = load_services()
     with services.database.transaction() as session:
         brake = circuit_breaker.find_tripped_breaker(session)
-        why = brake.why if brake else "nothing: mail may leave"
+        why = brake.reason if brake else "nothing: mail may leave"
         circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
     services.queue.wake("sends")
     print_result({"tried": brake is not None, "stopped_by": why}, in_json=in_json)
@@ -138,16 +138,16 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
         "occasion": found.edition.occasion,
         "state": found.state.value,
         **asdict(told),
-        "balances": told.balances,
+        "balances": told.adds_up,
         "starts_at": found.starts_at,
         "not_after": found.not_after,
         "finished_at": found.finished_at,
         "per_second": round(pace.per_second, 1) if pace else None,
-        "through_at": pace.through_at if pace else None,
-        "cause": found.cause.value if found.cause else None,
-        "trouble": found.trouble or "",
-        "brake": brake.why if brake else None,
-        "next_try_at": brake.closed_until if brake else None,
+        "through_at": pace.done_at if pace else None,
+        "cause": found.stop_cause.value if found.stop_cause else None,
+        "trouble": found.stop_detail or "",
+        "brake": brake.reason if brake else None,
+        "next_try_at": brake.retry_at if brake else None,
         "reported": reputation.count_send_events(session, found.id),
     }
 
@@ -162,7 +162,7 @@ def _control_send(send_id: int, act: SendAction, in_json: bool) -> None:
         told = certificates.count_deliveries(session, found)
         state = found.state.value
     services.queue.wake("sends")
-    left = {"had_left": told.accepted + told.uncertain, "uncertain": told.uncertain}
+    left = {"had_left": told.accepted + told.undecided, "uncertain": told.undecided}
     print_result(
         {"send": send_id, "state": state, **left, "audience": told.audience}, in_json=in_json
     )

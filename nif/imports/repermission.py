@@ -98,7 +98,7 @@ def start_import_repermission(
     people = count_unconfirmed(session, run)
     if not people:
         raise Conflict(NOBODY_UNCONFIRMED)
-    check_per_hour(per_hour, people, terms.within)
+    check_per_hour(per_hour, people, terms.max_delay)
     mailing_list = session.get_one(MailingList, run.list_id)
     edition = freeze_repermission_edition(
         session, mailing_list, draft_import_confirmation(mail_writer, run), now=now
@@ -106,7 +106,10 @@ def start_import_repermission(
     if edition is None:
         raise Conflict("Another question to this list was begun this very second. Press again.")
     question = RepermissionSettings(
-        RepermissionKind.CONFIRM, per_hour, since=run.started_at or run.created_at, run_id=run.id
+        RepermissionKind.CONFIRM,
+        per_hour,
+        activity_since=run.started_at or run.created_at,
+        import_run_id=run.id,
     )
     return start_campaign(
         session, edition, question, terms, among=_select_unconfirmed(run), now=now

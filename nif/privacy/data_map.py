@@ -210,7 +210,9 @@ def export_deliveries(session: Session, person: Person) -> ExportedRows:
         .join(Delivery, Delivery.send_id == Send.id)
         .join(
             Batch,
-            (Batch.send_id == Send.id) & (Batch.first <= person.id) & (Batch.last >= person.id),
+            (Batch.send_id == Send.id)
+            & (Batch.first_subscriber_id <= person.id)
+            & (Batch.last_subscriber_id >= person.id),
         )
         .where(Delivery.subscriber_id == person.id)
         .order_by(Send.id)
@@ -228,7 +230,7 @@ def export_deliveries(session: Session, person: Person) -> ExportedRows:
 
 def redact_deliveries(session: Session, person: Person) -> None:
     """The rows stay, without anybody behind their number: past sends go on adding up."""
-    _redact_column(session, person, Delivery.why, _deliveries_of(Delivery, person))
+    _redact_column(session, person, Delivery.reason, _deliveries_of(Delivery, person))
 
 
 def export_events(session: Session, person: Person) -> ExportedRows:
@@ -254,7 +256,7 @@ def redact_event_posts(session: Session, person: Person) -> None:
         clean = remove_address_from_json(post.body, person)
         if clean != post.body:
             post.body = clean
-    _redact_column(session, person, ProviderEventPost.trouble)
+    _redact_column(session, person, ProviderEventPost.error)
 
 
 def remove_address_from_json(body: bytes, person: Person) -> bytes:
@@ -357,7 +359,9 @@ def _deliveries_of(model: type[Delivery], person: Person) -> Any:
 
 def _events_of(person: Person) -> Select[ProviderEvent]:
     """By way of the attempts that were for them: an index leads from there to the events."""
-    attempts = select(Attempt.id).where(Attempt.first <= person.id, Attempt.last >= person.id)
+    attempts = select(Attempt.id).where(
+        Attempt.first_subscriber_id <= person.id, Attempt.last_subscriber_id >= person.id
+    )
     about = or_(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.attempt_id.is_(None))
     return select(ProviderEvent).where(about, ProviderEvent.subscriber_id == person.id)
 
@@ -401,12 +405,12 @@ DATA_MAP = (
         *(export_deliveries, redact_deliveries),
     ),
     DataMapEntry(
-        *("event", "What our mail provider reported about those mails"),
+        *("provider_event", "What our mail provider reported about those mails"),
         "kept without what it says, under a number with nobody behind it",
         *(export_events, redact_events),
     ),
     DataMapEntry(
-        *("event_post", "Reports of the mail provider that wait to be read"),
+        *("provider_event_post", "Reports of the mail provider that wait to be read"),
         "the address is taken out",
         *(None, redact_event_posts),
     ),
@@ -444,17 +448,17 @@ DATA_MAP = (
     DataMapEntry(
         *("attempt", "Words of the mail provider about a whole batch"),
         "the address is taken out",
-        *(None, redaction_of(Attempt.why)),
+        *(None, redaction_of(Attempt.reason)),
     ),
     DataMapEntry(
         *("send", "Why a send was stopped"),
         "the address is taken out",
-        *(None, redaction_of(Send.trouble)),
+        *(None, redaction_of(Send.stop_detail)),
     ),
     DataMapEntry(
-        *("chore", "Why a daily task failed"),
+        *("periodic_task", "Why a daily task failed"),
         "the address is taken out",
-        *(None, redaction_of(PeriodicTask.trouble)),
+        *(None, redaction_of(PeriodicTask.error)),
     ),
     DataMapEntry(
         *("signup", "What was asked for in your name at our forms, and not answered yet"),

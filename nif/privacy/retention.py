@@ -142,12 +142,12 @@ def delete_limit_counts(session: Session, before: datetime) -> int:
 
 
 def event_posts_before(before: datetime) -> ColumnElement[bool]:
-    return and_(ProviderEventPost.received_at < before, ProviderEventPost.trouble.is_not(None))
+    return and_(ProviderEventPost.received_at < before, ProviderEventPost.error.is_not(None))
 
 
 def events_before(before: datetime) -> ColumnElement[bool]:
     """By way of old attempts, which an index leads from; some events name none of ours."""
-    old = select(Attempt.id).where(Attempt.begun_at < before)
+    old = select(Attempt.id).where(Attempt.started_at < before)
     return and_(
         or_(ProviderEvent.attempt_id.in_(old), ProviderEvent.attempt_id.is_(None)),
         ProviderEvent.received_at < before,
@@ -158,7 +158,7 @@ def delete_events(session: Session, before: datetime) -> int:
     theirs = exists().where(
         ProviderEvent.attempt_id == Attempt.id, ProviderEvent.received_at < before
     )
-    old = select(Attempt.id).where(Attempt.begun_at < before, theirs).limit(BATCH_ATTEMPTS)
+    old = select(Attempt.id).where(Attempt.started_at < before, theirs).limit(BATCH_ATTEMPTS)
     ids = session.scalars(old).all()
     if ids:
         gone = delete(ProviderEvent).where(

@@ -142,11 +142,15 @@ def take_eligible_subscribers(
     The others, who left, paused, were erased, are not confirmed any more or were suppressed, are
     marked with that; and so is who was to be asked something, and has spoken since.
     """
-    values = {name: getattr(batch, name) for name in ("send_id", "first", "last", "list_id")}
-    values["now"] = now
+    values = {name: getattr(batch, name) for name in ("send_id", "list_id")}
+    values |= {
+        "first": batch.first_subscriber_id,
+        "last": batch.last_subscriber_id,
+        "now": now,
+    }
     statements = _FOR_EDITIONS
     if batch.asking_kind is not None:
-        statements, values["since"] = _FOR_CAMPAIGNS[batch.asking_kind], batch.since
+        statements, values["since"] = _FOR_CAMPAIGNS[batch.asking_kind], batch.activity_since
     found = [(row[0], row[1]) for row in session.execute(statements.to_be_mailed, values).all()]
     if len(found) != batch.open:
         everyone = session.execute(statements.all_open, values)
@@ -166,13 +170,13 @@ def _skip_ineligible(
         session.execute(
             update(Delivery)
             .where(Delivery.send_id == batch.send_id, Delivery.subscriber_id.in_(ids))
-            .values(outcome=outcome, why=why)
+            .values(outcome=outcome, reason=why)
             .execution_options(synchronize_session=False)
         )
     session.execute(
         update(Batch)
         .where(Batch.id == batch.id)
-        .values(dropped=Batch.dropped + sum(map(len, fates.values())))
+        .values(skipped=Batch.skipped + sum(map(len, fates.values())))
         .execution_options(synchronize_session=False)
     )
 
@@ -184,14 +188,14 @@ def _skip_outcome(
         return DeliveryOutcome.SUPPRESSED, reason.value
     if has_paused:
         return DeliveryOutcome.PAUSED, None
-    return (DeliveryOutcome.SPOKE if spoke else DeliveryOutcome.LEFT), None
+    return (DeliveryOutcome.ALREADY_ACTIVE if spoke else DeliveryOutcome.UNSUBSCRIBED), None
 
 
 SKIPPED_OUTCOMES = (
-    DeliveryOutcome.LEFT,
+    DeliveryOutcome.UNSUBSCRIBED,
     DeliveryOutcome.PAUSED,
     DeliveryOutcome.SUPPRESSED,
-    DeliveryOutcome.SPOKE,
+    DeliveryOutcome.ALREADY_ACTIVE,
 )
 
 
@@ -200,16 +204,16 @@ def split_batch(session: Session, batch_id: int, middle: int) -> None:
     batch = session.get_one(Batch, batch_id, populate_existing=True)
     upper = Batch(
         send_id=batch.send_id,
-        first=middle,
-        last=batch.last,
+        first_subscriber_id=middle,
+        last_subscriber_id=batch.last_subscriber_id,
         size=0,
-        dropped=0,
+        skipped=0,
         refused=0,
-        unwritable=0,
-        tries=batch.tries,
+        render_failed=0,
+        attempt_count=batch.attempt_count,
         state=BatchState.PLANNED,
     )
-    batch.last = middle - 1
+    batch.last_subscriber_id = middle - 1
     session.add(upper)
     for half in (batch, upper):
         recount_batch(session, half)
@@ -223,15 +227,15 @@ def recount_batch(session: Session, batch: Batch) -> None:
             select(Delivery.outcome, func.count())
             .where(
                 Delivery.send_id == batch.send_id,
-                Delivery.subscriber_id.between(batch.first, batch.last),
+                Delivery.subscriber_id.between(batch.first_subscriber_id, batch.last_subscriber_id),
             )
             .group_by(Delivery.outcome)
         ).all()
     )
     batch.size = sum(counts.values())
     batch.refused = counts.get(DeliveryOutcome.REFUSED, 0)
-    batch.unwritable = counts.get(DeliveryOutcome.UNWRITABLE, 0)
-    batch.dropped = sum(counts.get(outcome, 0) for outcome in SKIPPED_OUTCOMES)
+    batch.render_failed = counts.get(DeliveryOutcome.RENDER_FAILED, 0)
+    batch.skipped = sum(counts.get(outcome, 0) for outcome in SKIPPED_OUTCOMES)
 
 
 @dataclass(frozen=True)
@@ -244,8 +248,8 @@ class ClaimedBatch:
     send_id: int
     batch_id: int
     attempt_id: str
-    begun_at: datetime
-    readers: list[tuple[int, str]]
+    started_at: datetime
+    subscribers: list[tuple[int, str]]
     fence: Fence | None = None
 
 
@@ -253,7 +257,7 @@ class ClaimedBatch:
 class RetryLater:
     """The pace of the house, or of an asking, allows nothing now; from `at` on it may again."""
 
-    at: datetime
+    retry_at: datetime
 
 
 @dataclass(frozen=True)
@@ -267,8 +271,8 @@ class ClaimTerms:
 
 class _AttemptToRecord(NamedTuple):
     batch: Row[Any]
-    last: int
-    readers: list[tuple[int, str]]
+    last_subscriber_id: int
+    subscribers: list[tuple[int, str]]
     fence: Fence | None
 
 
@@ -284,7 +288,7 @@ def claim_batch(
         if batch.not_after is not None and batch.not_after < now:
             _pause_as_too_late(session, send_id)
             return None
-        if batch.tries and _was_accepted_after_all(session, batch):
+        if batch.attempt_count and _was_accepted_after_all(session, batch):
             _close_batch(session, batch.id, now)
             continue
         if its_turn := repermission.find_next_turn(session, batch, now=now):
@@ -296,7 +300,7 @@ def claim_batch(
         copies = _take_allowance(session, len(readers), terms, now)
         if not isinstance(copies, int):
             return copies
-        last = batch.last
+        last = batch.last_subscriber_id
         if copies < len(readers):
             last = readers[copies][0] - 1
             split_batch(session, batch.id, last + 1)
@@ -311,11 +315,11 @@ def _take_allowance(
 ) -> int | RetryLater | None:
     """For how many the house's brake and pace give leave; None where the brake is on."""
     way = circuit_breaker.read_breaker_state(session, now=now)
-    if not way.is_open:
+    if not way.allows_posting:
         return None
     allowance = send_quota.take_send_quota(session, terms.limits, wanted, now=now)
     if allowance.copies == 0:
-        return RetryLater(allowance.ask_again_at)
+        return RetryLater(allowance.retry_at)
     if way.needs_probe and not circuit_breaker.take_breaker_probe(
         session, lease=terms.lease, now=now
     ):
@@ -328,15 +332,15 @@ _NEXT_BATCH = (
     select(
         Batch.id,
         Batch.send_id,
-        Batch.first,
-        Batch.last,
-        Batch.tries,
-        (Batch.size - Batch.dropped - Batch.refused - Batch.unwritable).label("open"),
+        Batch.first_subscriber_id,
+        Batch.last_subscriber_id,
+        Batch.attempt_count,
+        (Batch.size - Batch.skipped - Batch.refused - Batch.render_failed).label("open"),
         Send.list_id,
         Send.not_after,
         RepermissionCampaign.id.label("asking_id"),
         RepermissionCampaign.kind.label("asking_kind"),
-        RepermissionCampaign.since,
+        RepermissionCampaign.activity_since,
         RepermissionCampaign.per_hour,
     )
     .join(Send, Send.id == Batch.send_id)
@@ -347,7 +351,7 @@ _NEXT_BATCH = (
         Send.state == SendState.SENDING,
         Send.starts_at <= bindparam("now", type_=Send.starts_at.type),
     )
-    .order_by(Batch.first)
+    .order_by(Batch.first_subscriber_id)
     .limit(1)
     .with_for_update(of=Batch, skip_locked=True)
 )
@@ -365,8 +369,8 @@ def _pause_as_too_late(session: Session, send_id: int) -> None:
         .where(Send.id == send_id, Send.state == SendState.SENDING)
         .values(
             state=SendState.PAUSED,
-            cause=SendStopCause.TOO_LATE,
-            trouble="It was not to be sent after its time, and that has passed.",
+            stop_cause=SendStopCause.TOO_LATE,
+            stop_detail="It was not to be sent after its time, and that has passed.",
         )
     )
 
@@ -378,11 +382,11 @@ def _was_accepted_after_all(session: Session, batch: Row[Any]) -> bool:
     """
     proof = select(Attempt.id).where(
         Attempt.send_id == batch.send_id,
-        Attempt.first <= batch.first,
-        Attempt.last >= batch.last,
+        Attempt.first_subscriber_id <= batch.first_subscriber_id,
+        Attempt.last_subscriber_id >= batch.last_subscriber_id,
         or_(
             Attempt.result == AttemptResult.ACCEPTED,
-            Attempt.heard_at.is_not(None) & (Attempt.result != AttemptResult.CANCELLED),
+            Attempt.event_seen_at.is_not(None) & (Attempt.result != AttemptResult.RECALLED),
         ),
     )
     return session.scalar(proof.limit(1)) is not None
@@ -408,10 +412,10 @@ def _record_attempt(
         "send_id": batch.send_id,
         "batch_id": batch.id,
         "lease_id": lease_id,
-        "first": batch.first,
-        "last": last,
+        "first_subscriber_id": batch.first_subscriber_id,
+        "last_subscriber_id": last,
         "copies": len(readers),
-        "begun_at": now,
+        "started_at": now,
         "fence": fence.id if fence else None,
         "goes_out_at": fence.goes_out_at if fence else None,
     }
@@ -426,5 +430,9 @@ _INSERT_ATTEMPT = insert(table_of(Attempt))
 _MARK_IN_FLIGHT = (
     update(table_of(Batch))
     .where(Batch.id == bindparam("the_batch"))
-    .values(state=BatchState.INTENT, attempt_id=bindparam("attempt"), tries=Batch.tries + 1)
+    .values(
+        state=BatchState.IN_FLIGHT,
+        attempt_id=bindparam("attempt"),
+        attempt_count=Batch.attempt_count + 1,
+    )
 )

@@ -25,16 +25,16 @@ class DeliveryCounts:
 
     audience: int
     accepted: int
-    dropped: int
+    skipped: int
     refused: int
-    unwritable: int
-    uncertain: int
+    render_failed: int
+    undecided: int
     pending: int
 
     @property
-    def balances(self) -> bool:
-        not_mailed = self.dropped + self.refused + self.unwritable
-        return self.accepted + not_mailed + self.uncertain + self.pending == self.audience
+    def adds_up(self) -> bool:
+        not_mailed = self.skipped + self.refused + self.render_failed
+        return self.accepted + not_mailed + self.undecided + self.pending == self.audience
 
 
 def count_deliveries(session: Session, send: Send) -> DeliveryCounts:
@@ -44,15 +44,15 @@ def count_deliveries(session: Session, send: Send) -> DeliveryCounts:
 
 def count_deliveries_of_sends(session: Session, sends: Sequence[Send]) -> dict[int, DeliveryCounts]:
     """How far some sends are, by their ids, in one statement."""
-    mailed = Batch.size - Batch.dropped - Batch.refused - Batch.unwritable
+    mailed = Batch.size - Batch.skipped - Batch.refused - Batch.render_failed
     found = session.execute(
         select(
             Batch.send_id,
             Batch.state,
             func.sum(mailed),
-            func.sum(Batch.dropped),
+            func.sum(Batch.skipped),
             func.sum(Batch.refused),
-            func.sum(Batch.unwritable),
+            func.sum(Batch.render_failed),
         )
         .where(Batch.send_id.in_([send.id for send in sends]))
         .group_by(Batch.send_id, Batch.state)
@@ -68,11 +68,11 @@ def _delivery_counts(send: Send, rows: Sequence[Any]) -> DeliveryCounts:
     return DeliveryCounts(
         audience=send.audience,
         accepted=count[BatchState.ACCEPTED],
-        dropped=sum(int(row[2]) for row in rows),
+        skipped=sum(int(row[2]) for row in rows),
         refused=sum(int(row[3]) for row in rows),
-        unwritable=sum(int(row[4]) for row in rows),
-        uncertain=count[BatchState.UNCERTAIN] + count[BatchState.HELD],
-        pending=count[BatchState.PLANNED] + count[BatchState.INTENT],
+        render_failed=sum(int(row[4]) for row in rows),
+        undecided=count[BatchState.AWAITING_PROOF] + count[BatchState.AWAITING_DECISION],
+        pending=count[BatchState.PLANNED] + count[BatchState.IN_FLIGHT],
     )
 
 
@@ -81,8 +81,8 @@ class DeliveryStatus(NamedTuple):
 
     subscriber_id: int
     address: str | None
-    fate: str
-    why: str | None
+    status: str
+    reason: str | None
     attempt_id: str | None
 
 
@@ -100,30 +100,32 @@ class SendCertificate:
     content_hash: str | None
     state: str
     audience: int
-    made_at: datetime
+    created_at: datetime
     accepted: int = 0
     suppressed: dict[str, int] = field(default_factory=dict)
-    left: int = 0
+    unsubscribed: int = 0
     paused: int = 0
-    spoke: int = 0
+    already_active: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    unwritable: int = 0
-    held: int = 0
+    render_failed: int = 0
+    undecided: int = 0
     pending: int = 0
-    people: str = ""
-    reported: dict[str, int] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    deliveries_sha256: str = ""
+    event_counts: dict[str, int] = field(default_factory=dict)
+    contradictions: list[str] = field(default_factory=list)
 
     @property
-    def counted(self) -> int:
-        not_mailed = sum(self.suppressed.values()) + self.left + self.paused + self.spoke
+    def total(self) -> int:
+        not_mailed = (
+            sum(self.suppressed.values()) + self.unsubscribed + self.paused + self.already_active
+        )
         not_mailed += sum(self.refused.values())
-        return self.accepted + not_mailed + self.unwritable + self.held + self.pending
+        return self.accepted + not_mailed + self.render_failed + self.undecided + self.pending
 
     @property
     def is_complete(self) -> bool:
         """Does everyone's fate stand, and does it all add up?"""
-        return not self.faults and self.held == 0 and self.pending == 0
+        return not self.contradictions and self.undecided == 0 and self.pending == 0
 
 
 def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCertificate:
@@ -138,18 +140,18 @@ def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCert
             content_hash=send.edition.content_hash,
             state=send.state.value,
             audience=send.audience,
-            made_at=now,
-            reported=count_send_events(session, send_id),
+            created_at=now,
+            event_counts=count_send_events(session, send_id),
         )
         digest = hashlib.sha256()
-        made.faults = _overlapping_batches(session, send_id)
+        made.contradictions = _overlapping_batches(session, send_id)
         for one in stream_delivery_statuses(session, send_id):
             _count_in_certificate(made, one)
-            digest.update(f"{one.subscriber_id} {one.fate} {one.attempt_id or '-'}\n".encode())
+            digest.update(f"{one.subscriber_id} {one.status} {one.attempt_id or '-'}\n".encode())
         rows = select(func.count()).select_from(Delivery).where(Delivery.send_id == send_id)
         deliveries = session.scalar(rows) or 0
-    made.people = digest.hexdigest()
-    made.faults += _contradictions(made, told, deliveries)
+    made.deliveries_sha256 = digest.hexdigest()
+    made.contradictions += _contradictions(made, told, deliveries)
     return made
 
 
@@ -163,38 +165,42 @@ def stream_delivery_statuses(
     while batch := session.execute(_next_batch_after(send_id, after)).first():
         for row in session.execute(_deliveries_of_batch(send_id, batch, after)):
             yield delivery_status_of(row, batch.state, batch.attempt_id)
-        after = batch.last
+        after = batch.last_subscriber_id
 
 
 def _next_batch_after(send_id: int, after: int) -> Select[*tuple[Any, ...]]:
     """The first batch of a send that reaches beyond an id."""
     return (
-        select(Batch.first, Batch.last, Batch.state, Batch.attempt_id)
-        .where(Batch.send_id == send_id, Batch.last > after)
-        .order_by(Batch.first)
+        select(Batch.first_subscriber_id, Batch.last_subscriber_id, Batch.state, Batch.attempt_id)
+        .where(Batch.send_id == send_id, Batch.last_subscriber_id > after)
+        .order_by(Batch.first_subscriber_id)
         .limit(1)
     )
 
 
 def _deliveries_of_batch(send_id: int, batch: Row[Any], after: int) -> Select[*tuple[Any, ...]]:
-    beyond = max(batch.first, after + 1)
+    beyond = max(batch.first_subscriber_id, after + 1)
     return (
-        select(Delivery.subscriber_id, Subscriber.address, Delivery.outcome, Delivery.why)
+        select(Delivery.subscriber_id, Subscriber.address, Delivery.outcome, Delivery.reason)
         .outerjoin(
             Subscriber,
-            (Subscriber.id == Delivery.subscriber_id) & Subscriber.id.between(beyond, batch.last),
+            (Subscriber.id == Delivery.subscriber_id)
+            & Subscriber.id.between(beyond, batch.last_subscriber_id),
         )
-        .where(Delivery.send_id == send_id, Delivery.subscriber_id.between(beyond, batch.last))
+        .where(
+            Delivery.send_id == send_id,
+            Delivery.subscriber_id.between(beyond, batch.last_subscriber_id),
+        )
         .order_by(Delivery.subscriber_id)
     )
 
 
 _STATUS_OF_BATCH = {
     BatchState.ACCEPTED: "accepted",
-    BatchState.UNCERTAIN: "held",
-    BatchState.HELD: "held",
+    BatchState.AWAITING_PROOF: "undecided",
+    BatchState.AWAITING_DECISION: "undecided",
     BatchState.PLANNED: "pending",
-    BatchState.INTENT: "pending",
+    BatchState.IN_FLIGHT: "pending",
 }
 
 
@@ -204,13 +210,17 @@ def delivery_status_of(
     """What a delivery's own row and its batch say together."""
     who, outcome = (delivery.subscriber_id, delivery.address), delivery.outcome
     if outcome is not None:
-        return DeliveryStatus(*who, outcome.value, delivery.why, None)
+        return DeliveryStatus(*who, outcome.value, delivery.reason, None)
     return DeliveryStatus(*who, _STATUS_OF_BATCH[state], None, attempt_id)
 
 
 def _overlapping_batches(session: Session, send_id: int) -> list[str]:
     """Batches that share a reader: each belongs to one alone."""
-    ranges = select(Batch.first, Batch.last).where(Batch.send_id == send_id).order_by(Batch.first)
+    ranges = (
+        select(Batch.first_subscriber_id, Batch.last_subscriber_id)
+        .where(Batch.send_id == send_id)
+        .order_by(Batch.first_subscriber_id)
+    )
     last, faults = 0, []
     for first, its_last in session.execute(ranges):
         if first <= last:
@@ -220,29 +230,40 @@ def _overlapping_batches(session: Session, send_id: int) -> list[str]:
 
 
 def _count_in_certificate(made: SendCertificate, one: DeliveryStatus) -> None:
-    match one.fate:
-        case "accepted" | "held" | "pending" | "left" | "paused" | "spoke" | "unwritable":
-            setattr(made, one.fate, getattr(made, one.fate) + 1)
+    match one.status:
+        case (
+            "accepted"
+            | "undecided"
+            | "pending"
+            | "unsubscribed"
+            | "paused"
+            | "already_active"
+            | "render_failed"
+        ):
+            setattr(made, one.status, getattr(made, one.status) + 1)
         case "suppressed" | "refused":
-            by_reason = getattr(made, one.fate)
-            why = one.why or "no reason given"
+            by_reason = getattr(made, one.status)
+            why = one.reason or "no reason given"
             by_reason[why] = by_reason.get(why, 0) + 1
 
 
 def _contradictions(made: SendCertificate, told: DeliveryCounts, deliveries: int) -> list[str]:
     """Where the rows contradict each other, or what was told before."""
     faults = []
-    if made.counted != deliveries:
-        faults.append(f"{deliveries} deliveries, and {made.counted} of them in a batch")
-    if made.counted != made.audience:
-        faults.append(f"{made.counted} fates for an audience of {made.audience}")
+    if made.total != deliveries:
+        faults.append(f"{deliveries} deliveries, and {made.total} of them in a batch")
+    if made.total != made.audience:
+        faults.append(f"{made.total} fates for an audience of {made.audience}")
     counted = DeliveryCounts(
         audience=made.audience,
         accepted=made.accepted,
-        dropped=made.left + made.paused + made.spoke + sum(made.suppressed.values()),
+        skipped=made.unsubscribed
+        + made.paused
+        + made.already_active
+        + sum(made.suppressed.values()),
         refused=sum(made.refused.values()),
-        unwritable=made.unwritable,
-        uncertain=made.held,
+        render_failed=made.render_failed,
+        undecided=made.undecided,
         pending=made.pending,
     )
     if counted != told:
@@ -250,15 +271,15 @@ def _contradictions(made: SendCertificate, told: DeliveryCounts, deliveries: int
     return faults
 
 
-DELIVERY_CSV_HEADINGS = ("subscriber", "address", "fate", "why", "attempt")
+DELIVERY_CSV_HEADINGS = ("subscriber", "address", "status", "reason", "attempt")
 
 
 def certificate_as_json(made: SendCertificate) -> dict[str, Any]:
     """A certificate as JSON says it."""
     return {
         **asdict(made),
-        "made_at": made.made_at.isoformat(timespec="seconds"),
-        "counted": made.counted,
+        "created_at": made.created_at.isoformat(timespec="seconds"),
+        "total": made.total,
         "complete": made.is_complete,
     }
 

@@ -27,9 +27,9 @@ _ROW_ID = 1
 
 
 class BreakerCause(StrEnum):
-    SLOWER = "slower"
+    RATE_LIMITED = "rate_limited"
     UNREACHABLE = "unreachable"
-    KEY = "key"
+    INVALID_KEY = "invalid_key"
     LOCKED = "locked"
     FAILING = "failing"
 
@@ -37,13 +37,13 @@ class BreakerCause(StrEnum):
 class CircuitBreaker(Base):
     """The brake of the house. `failures` counts what went wrong since the last acceptance."""
 
-    __tablename__ = "brake"
+    __tablename__ = "circuit_breaker"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     cause: Mapped[BreakerCause | None]
-    why: Mapped[str | None]
-    since: Mapped[datetime | None]
-    closed_until: Mapped[datetime | None]
+    reason: Mapped[str | None]
+    tripped_at: Mapped[datetime | None]
+    retry_at: Mapped[datetime | None]
     probe_until: Mapped[datetime | None]
     failures: Mapped[int]
 
@@ -65,12 +65,12 @@ def find_tripped_breaker(session: Session) -> CircuitBreaker | None:
 class BreakerState(NamedTuple):
     """May a batch be posted now, and only as a probe?"""
 
-    is_open: bool
+    allows_posting: bool
     needs_probe: bool = False
 
 
 _SELECT_BREAKER = select(
-    CircuitBreaker.cause, CircuitBreaker.closed_until, CircuitBreaker.probe_until
+    CircuitBreaker.cause, CircuitBreaker.retry_at, CircuitBreaker.probe_until
 ).where(CircuitBreaker.id == _ROW_ID)
 
 
@@ -84,7 +84,7 @@ def read_breaker_state(session: Session, *, now: datetime) -> BreakerState:
     if brake is None or brake.cause is None:
         return BreakerState(True)
     probed = brake.probe_until is not None and brake.probe_until > now
-    return BreakerState(brake.closed_until <= now and not probed, needs_probe=True)
+    return BreakerState(brake.retry_at <= now and not probed, needs_probe=True)
 
 
 def take_breaker_probe(session: Session, *, lease: timedelta, now: datetime) -> bool:
@@ -97,7 +97,7 @@ def take_breaker_probe(session: Session, *, lease: timedelta, now: datetime) -> 
         update(CircuitBreaker)
         .where(
             CircuitBreaker.id == _ROW_ID,
-            CircuitBreaker.closed_until <= now,
+            CircuitBreaker.retry_at <= now,
             or_(CircuitBreaker.probe_until.is_(None), CircuitBreaker.probe_until <= now),
         )
         .values(probe_until=now + lease)
@@ -129,12 +129,12 @@ def record_provider_failure(
     until = now + trip.wait
     session.execute(
         update(CircuitBreaker)
-        .where(CircuitBreaker.id == _ROW_ID, or_(_is_reset(), CircuitBreaker.closed_until <= until))
+        .where(CircuitBreaker.id == _ROW_ID, or_(_is_reset(), CircuitBreaker.retry_at <= until))
         .values(
             cause=trip.cause,
-            why=str(error),
-            since=case((_is_reset(), now), else_=CircuitBreaker.since),
-            closed_until=until,
+            reason=str(error),
+            tripped_at=case((_is_reset(), now), else_=CircuitBreaker.tripped_at),
+            retry_at=until,
             probe_until=None,
         )
         .execution_options(synchronize_session=False)
@@ -155,9 +155,9 @@ _RESET_BREAKER = (
     .where(
         CircuitBreaker.id == _ROW_ID,
         CircuitBreaker.failures > 0,
-        or_(CircuitBreaker.cause.is_(None), CircuitBreaker.since <= bindparam("begun_at")),
+        or_(CircuitBreaker.cause.is_(None), CircuitBreaker.tripped_at <= bindparam("begun_at")),
     )
-    .values(cause=None, why=None, since=None, closed_until=None, probe_until=None, failures=0)
+    .values(cause=None, reason=None, tripped_at=None, retry_at=None, probe_until=None, failures=0)
 )
 
 
@@ -166,7 +166,7 @@ def allow_breaker_probe_now(session: Session, *, now: datetime) -> None:
     session.execute(
         update(CircuitBreaker)
         .where(CircuitBreaker.id == _ROW_ID, CircuitBreaker.cause.is_not(None))
-        .values(closed_until=now, probe_until=None)
+        .values(retry_at=now, probe_until=None)
         .execution_options(synchronize_session=False)
     )
 
@@ -193,12 +193,12 @@ def _trip_for(error: NotAccepted | Uncertain, failures: int) -> _BreakerTrip | N
     again = 1 << min(failures - 1, 10)
     if isinstance(error, AccountLocked):
         return _BreakerTrip(
-            BreakerCause.KEY if error.status == 401 else BreakerCause.LOCKED, LOCKED_WAIT
+            BreakerCause.INVALID_KEY if error.status == 401 else BreakerCause.LOCKED, LOCKED_WAIT
         )
     if isinstance(error, Unavailable) and error.retry_after is not None:
-        return _BreakerTrip(BreakerCause.SLOWER, timedelta(seconds=error.retry_after))
+        return _BreakerTrip(BreakerCause.RATE_LIMITED, timedelta(seconds=error.retry_after))
     if isinstance(error, Unavailable):
-        cause = BreakerCause.SLOWER if error.is_limit else BreakerCause.UNREACHABLE
+        cause = BreakerCause.RATE_LIMITED if error.is_limit else BreakerCause.UNREACHABLE
         return _BreakerTrip(cause, min(FIRST_WAIT * again, LONGEST_WAIT))
     if isinstance(error, Uncertain) and failures >= FAILURES_TO_TRIP:
         beyond = 1 << min(failures - FAILURES_TO_TRIP, 10)

@@ -23,9 +23,9 @@ def get_send(session: Session, send_id: int) -> Send:
 def pause_send(session: Session, send: Send) -> None:
     """Claim no more batches. What is under way settles. Raises Conflict."""
     _require_send_state(session, send, SendState.SENDING)
-    send.state, send.cause, send.trouble = (
+    send.state, send.stop_cause, send.stop_detail = (
         SendState.PAUSED,
-        SendStopCause.BY_HAND,
+        SendStopCause.MANUAL,
         "Paused by hand.",
     )
 
@@ -33,9 +33,9 @@ def pause_send(session: Session, send: Send) -> None:
 def resume_send(session: Session, send: Send, *, now: datetime) -> None:
     """Go on. Where its time had passed, it may from now on be sent at any. Raises Conflict."""
     _require_send_state(session, send, SendState.PAUSED)
-    if send.cause in {SendStopCause.COMPLAINTS, SendStopCause.BOUNCES}:
-        send.tolerated = True
-    send.state, send.cause, send.trouble, send.refusals = SendState.SENDING, None, None, 0
+    if send.stop_cause in {SendStopCause.COMPLAINTS, SendStopCause.BOUNCES}:
+        send.high_rates_tolerated = True
+    send.state, send.stop_cause, send.stop_detail, send.refusals = SendState.SENDING, None, None, 0
     if send.not_after is not None and send.not_after < now:
         send.not_after = None
 
@@ -44,7 +44,7 @@ def cancel_send(session: Session, send: Send, *, now: datetime) -> None:
     """Mail nobody more. What has left has left. Raises Conflict."""
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
     send.state, send.finished_at = SendState.CANCELLED, now
-    send.cause, send.trouble = SendStopCause.BY_HAND, "Cancelled by hand."
+    send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Cancelled by hand."
     repermission.stop_campaign(session, send.edition, now=now)
     invalidate_pages_of_corrections(session, send)
 

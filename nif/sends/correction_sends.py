@@ -112,12 +112,14 @@ def _posted_ranges(session: Session, send: Send) -> Iterator[tuple[int, int]]:
 
     Batches are posted in order, so these are few.
     """
-    query = select(Batch.state, Batch.first, Batch.last).where(Batch.send_id == send.id)
-    rows = session.execute(query.order_by(Batch.first))
+    query = select(Batch.state, Batch.first_subscriber_id, Batch.last_subscriber_id).where(
+        Batch.send_id == send.id
+    )
+    rows = session.execute(query.order_by(Batch.first_subscriber_id))
     for was_posted, stretch in groupby(rows, lambda row: row.state is not BatchState.PLANNED):
         if was_posted:
             ranges = list(stretch)
-            yield ranges[0].first, ranges[-1].last
+            yield ranges[0].first_subscriber_id, ranges[-1].last_subscriber_id
 
 
 def invalidate_pages_of_corrections(session: Session, send: Send) -> None:
@@ -130,7 +132,7 @@ def invalidate_pages_of_corrections(session: Session, send: Send) -> None:
 def count_correction_reach(session: Session, note_ids: Sequence[int]) -> dict[int, int]:
     """For each note that was mailed: how many copies of the editions that carried it the provider
     accepted. A reader of two lists whose digests told it counts twice."""
-    mailed = Batch.size - Batch.dropped - Batch.refused - Batch.unwritable
+    mailed = Batch.size - Batch.skipped - Batch.refused - Batch.render_failed
     query = (
         select(EditionNote.note_id, func.sum(mailed))
         .join(Send, Send.edition_id == EditionNote.edition_id)

@@ -57,8 +57,8 @@ class DeliveryRun:
 
     send_id: int
     message: Message
-    copies: Personalizer
-    heart: Heartbeat
+    personalize: Personalizer
+    heartbeat: Heartbeat
     terms: ClaimTerms
 
 
@@ -81,7 +81,7 @@ def claim_next_batch(
     courier: DeliveryContext, load: DeliveryRun
 ) -> ClaimedBatch | RetryLater | None:
     """The next batch; None where there is none, or nothing may be begun now."""
-    if courier.stopping.is_set() or not load.heart.is_safe():
+    if courier.stopping.is_set() or not load.heartbeat.is_safe():
         return None
     try:
         fence = _request_fence(courier, load.send_id)
@@ -89,11 +89,11 @@ def claim_next_batch(
         with courier.transaction() as session:
             circuit_breaker.record_provider_failure(session, error, now=courier.clock())
         return None
-    used_before, load.heart.was_used = load.heart.was_used, True
+    used_before, load.heartbeat.was_used = load.heartbeat.was_used, True
     with courier.transaction() as session:
         taken = claim_batch(session, load.send_id, load.terms, fence=fence, now=courier.clock())
     # Only now: a claim whose commit nobody saw end needs its lease.
-    load.heart.was_used = used_before or isinstance(taken, ClaimedBatch)
+    load.heartbeat.was_used = used_before or isinstance(taken, ClaimedBatch)
     return taken
 
 
@@ -102,7 +102,7 @@ def _request_fence(courier: DeliveryContext, send_id: int) -> Fence | None:
     if courier.fence_ahead is None:
         return None
     with courier.transaction() as session:
-        is_open = circuit_breaker.read_breaker_state(session, now=courier.clock()).is_open
+        is_open = circuit_breaker.read_breaker_state(session, now=courier.clock()).allows_posting
         planned = select(Batch.id).where(
             Batch.send_id == send_id, Batch.state == BatchState.PLANNED
         )
@@ -117,13 +117,15 @@ def build_batch_request(
 ) -> BatchRequest | None:
     """The request for a batch; None where some of its copies cannot be written."""
     try:
-        return _build_request_for(courier, load, taken, taken.readers)
+        return _build_request_for(courier, load, taken, taken.subscribers)
     except Exception as fault:
-        why = {reader[0]: _render_error(courier, load, taken, reader) for reader in taken.readers}
+        why = {
+            reader[0]: _render_error(courier, load, taken, reader) for reader in taken.subscribers
+        }
         bad = [(subscriber_id, fault) for subscriber_id, fault in why.items() if fault]
         with courier.transaction() as session:
             # Where each one can be written and all together cannot, it is no reader's fault.
-            bad = bad or [(reader[0], type(fault).__name__) for reader in taken.readers]
+            bad = bad or [(reader[0], type(fault).__name__) for reader in taken.subscribers]
             outcomes.record_render_failures(session, taken, bad, now=courier.clock())
         return None
 
@@ -136,7 +138,7 @@ def _build_request_for(
 ) -> BatchRequest:
     return courier.mailer.build_request(
         load.message,
-        load.copies(readers, taken.begun_at),
+        load.personalize(readers, taken.started_at),
         attempt=taken.attempt_id,
         fence=taken.fence,
     )
@@ -166,7 +168,7 @@ PendingPost = Future[str | None]
 
 @dataclass(frozen=True)
 class InFlightPost:
-    taken: ClaimedBatch
+    claimed: ClaimedBatch
     overdue_at: float
 
 
@@ -214,7 +216,7 @@ def _post_batches(
                 later = taken
                 break
             if parcel := build_batch_request(courier, load, taken):
-                posting = pool.submit(_post_request, courier, load.heart, parcel)
+                posting = pool.submit(_post_request, courier, load.heartbeat, parcel)
                 overdue_at = time.monotonic() + MAX_REQUEST_TIME.total_seconds()
                 under_way[posting] = InFlightPost(taken, overdue_at)
         if under_way:
@@ -227,7 +229,7 @@ def _post_batches(
 
 def _wait_for_quota(courier: DeliveryContext, later: RetryLater) -> bool:
     """Wait until the pace allows more; False where that is too far away, or the worker stops."""
-    wait_for = later.at - courier.clock()
+    wait_for = later.retry_at - courier.clock()
     if wait_for > MAX_QUOTA_WAIT:
         return False
     return not courier.stopping.wait(max(0.0, wait_for.total_seconds()))
@@ -247,7 +249,7 @@ def _wait_for_ended_posts(
     wait(under_way, soonest - time.monotonic(), FIRST_COMPLETED)
     now = time.monotonic()
     ended = [p for p, one in under_way.items() if p.done() or one.overdue_at <= now]
-    return {posting: under_way.pop(posting).taken for posting in ended}
+    return {posting: under_way.pop(posting).claimed for posting in ended}
 
 
 def _record_results_with_retries(

@@ -37,7 +37,7 @@ def begin_lease(session: Session, send_id: int, *, now: datetime) -> str:
     lease_id = uuid4().hex
     holder = f"{socket.gethostname()}:{os.getpid()}"
     session.add(
-        Lease(id=lease_id, send_id=send_id, holder=holder, beats=0, taken_at=now, beaten_at=now)
+        Lease(id=lease_id, send_id=send_id, holder=holder, beats=0, acquired_at=now, renewed_at=now)
     )
     session.flush()
     return lease_id
@@ -45,7 +45,7 @@ def begin_lease(session: Session, send_id: int, *, now: datetime) -> str:
 
 def renew_lease(session: Session, lease_id: str, *, now: datetime) -> bool:
     """Say that the holder is alive; False where the lease has ended, and it has to stop."""
-    return _update_lease(session, lease_id, beats=Lease.beats + 1, beaten_at=now)
+    return _update_lease(session, lease_id, beats=Lease.beats + 1, renewed_at=now)
 
 
 def end_lease(session: Session, lease_id: str, *, was_used: bool = True, now: datetime) -> None:
@@ -78,7 +78,7 @@ class LeaseWatch:
     ticks: Ticks = time.monotonic
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def look(self, session: Session, *, now: datetime) -> list[str]:
+    def end_stale_leases(self, session: Session, *, now: datetime) -> list[str]:
         """End every lease whose counter has stood still for its length; returns those."""
         alive = select(Lease.id, Lease.beats).where(Lease.ended_at.is_(None))
         beats = dict(session.execute(alive).all())

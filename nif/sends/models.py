@@ -30,7 +30,7 @@ class SendState(StrEnum):
 class SendStopCause(StrEnum):
     """Why a send is paused or over: what a person has to know before they decide."""
 
-    BY_HAND = "by_hand"
+    MANUAL = "manual"
     CONTENT = "content"
     TOO_LARGE = "too_large"
     TOO_LATE = "too_late"
@@ -44,10 +44,10 @@ class BatchState(StrEnum):
     """PLANNED → INTENT (an attempt is recorded) → ACCEPTED, or back, or UNCERTAIN → HELD."""
 
     PLANNED = "planned"
-    INTENT = "intent"
+    IN_FLIGHT = "in_flight"
     ACCEPTED = "accepted"
-    UNCERTAIN = "uncertain"
-    HELD = "held"
+    AWAITING_PROOF = "awaiting_proof"
+    AWAITING_DECISION = "awaiting_decision"
 
 
 class DeliveryOutcome(StrEnum):
@@ -57,11 +57,11 @@ class DeliveryOutcome(StrEnum):
     """
 
     SUPPRESSED = "suppressed"
-    LEFT = "left"
+    UNSUBSCRIBED = "unsubscribed"
     REFUSED = "refused"
-    UNWRITABLE = "unwritable"
+    RENDER_FAILED = "render_failed"
     PAUSED = "paused"
-    SPOKE = "spoke"
+    ALREADY_ACTIVE = "already_active"
 
 
 class AttemptResult(StrEnum):
@@ -72,10 +72,10 @@ class AttemptResult(StrEnum):
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    NOT_TAKEN = "not_taken"
+    NOT_ACCEPTED = "not_accepted"
     UNCERTAIN = "uncertain"
     RECALLING = "recalling"
-    CANCELLED = "cancelled"
+    RECALLED = "recalled"
 
 
 class Send(Base):
@@ -97,10 +97,10 @@ class Send(Base):
     starts_at: Mapped[datetime]
     not_after: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    cause: Mapped[SendStopCause | None]
-    trouble: Mapped[str | None]
+    stop_cause: Mapped[SendStopCause | None]
+    stop_detail: Mapped[str | None]
     refusals: Mapped[int] = mapped_column(default=0)
-    tolerated: Mapped[bool] = mapped_column(default=False)
+    high_rates_tolerated: Mapped[bool] = mapped_column(default=False)
 
     edition: Mapped[Edition] = relationship()
     mailing_list: Mapped[MailingList] = relationship()
@@ -117,11 +117,11 @@ class Delivery(Base):
     send_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     outcome: Mapped[DeliveryOutcome | None]
-    why: Mapped[str | None]
+    reason: Mapped[str | None]
 
 
-_UNSETTLED_BATCHES = text("state IN ('intent', 'uncertain', 'held')")
-_RECALLED_ATTEMPTS = text("result = 'cancelled' AND fence IS NOT NULL")
+_UNSETTLED_BATCHES = text("state IN ('in_flight', 'awaiting_proof', 'awaiting_decision')")
+_RECALLED_ATTEMPTS = text("result = 'recalled' AND fence IS NOT NULL")
 
 
 class Batch(Base):
@@ -135,10 +135,10 @@ class Batch(Base):
 
     __tablename__ = "batch"
     __table_args__ = (
-        UniqueConstraint("send_id", "first"),
-        Index("ix_batch_send_id_state", "send_id", "state", "first"),
+        UniqueConstraint("send_id", "first_subscriber_id"),
+        Index("ix_batch_send_id_state", "send_id", "state", "first_subscriber_id"),
         Index(
-            "ix_batch_open",
+            "ix_batch_unsettled",
             "state",
             sqlite_where=_UNSETTLED_BATCHES,
             postgresql_where=_UNSETTLED_BATCHES,
@@ -147,14 +147,14 @@ class Batch(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     send_id: Mapped[int] = mapped_column(ForeignKey(Send.id))
-    first: Mapped[int] = mapped_column(BigInteger)
-    last: Mapped[int] = mapped_column(BigInteger)
+    first_subscriber_id: Mapped[int] = mapped_column(BigInteger)
+    last_subscriber_id: Mapped[int] = mapped_column(BigInteger)
     size: Mapped[int]
-    dropped: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
     refused: Mapped[int] = mapped_column(default=0)
-    unwritable: Mapped[int] = mapped_column(default=0)
+    render_failed: Mapped[int] = mapped_column(default=0)
     state: Mapped[BatchState] = mapped_column(default=BatchState.PLANNED)
-    tries: Mapped[int] = mapped_column(default=0)
+    attempt_count: Mapped[int] = mapped_column(default=0)
     attempt_id: Mapped[str | None]
     message_id: Mapped[str | None]
     settled_at: Mapped[datetime | None]
@@ -169,8 +169,8 @@ class Lease(Base):
     send_id: Mapped[int] = mapped_column(ForeignKey(Send.id))
     holder: Mapped[str]
     beats: Mapped[int] = mapped_column(default=0)
-    taken_at: Mapped[datetime]
-    beaten_at: Mapped[datetime]
+    acquired_at: Mapped[datetime]
+    renewed_at: Mapped[datetime]
     ended_at: Mapped[datetime | None] = mapped_column(index=True)
 
 
@@ -185,7 +185,7 @@ class Attempt(Base):
 
     __tablename__ = "attempt"
     __table_args__ = (
-        Index("ix_attempt_send_id_first", "send_id", "first"),
+        Index("ix_attempt_send_id_first", "send_id", "first_subscriber_id"),
         Index(
             "ix_attempt_recalled",
             "goes_out_at",
@@ -198,16 +198,16 @@ class Attempt(Base):
     send_id: Mapped[int] = mapped_column(ForeignKey(Send.id))
     batch_id: Mapped[int] = mapped_column(ForeignKey(Batch.id))
     lease_id: Mapped[str]
-    first: Mapped[int] = mapped_column(BigInteger)
-    last: Mapped[int] = mapped_column(BigInteger)
+    first_subscriber_id: Mapped[int] = mapped_column(BigInteger)
+    last_subscriber_id: Mapped[int] = mapped_column(BigInteger)
     copies: Mapped[int]
-    begun_at: Mapped[datetime]
+    started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     result: Mapped[AttemptResult | None]
-    why: Mapped[str | None]
+    reason: Mapped[str | None]
     fence: Mapped[str | None]
     goes_out_at: Mapped[datetime | None]
-    heard_at: Mapped[datetime | None]
+    event_seen_at: Mapped[datetime | None]
 
 
 _CLICKS_ONLY: dict[str, Any] = dict.fromkeys(
@@ -223,12 +223,12 @@ class ProviderEventPost(Base):
     while there is one, no batch is released for lack of proof.
     """
 
-    __tablename__ = "event_post"
+    __tablename__ = "provider_event_post"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     received_at: Mapped[datetime] = mapped_column(index=True)
     body: Mapped[bytes]
-    trouble: Mapped[str | None]
+    error: Mapped[str | None]
 
 
 class ProviderEvent(Base):
@@ -238,11 +238,11 @@ class ProviderEvent(Base):
     bounce for a while, and `machine_open`, the opening of a mail by no person.
     """
 
-    __tablename__ = "event"
+    __tablename__ = "provider_event"
     __table_args__ = (
-        Index("ix_event_attempt_id_subscriber_id", "attempt_id", "subscriber_id"),
-        Index("ix_event_clicks", "happened_at", "subscriber_id", **_CLICKS_ONLY),
-        Index("ix_event_clicks_of", "subscriber_id", "happened_at", **_CLICKS_ONLY),
+        Index("ix_provider_event_attempt_id_subscriber_id", "attempt_id", "subscriber_id"),
+        Index("ix_provider_event_clicks", "happened_at", "subscriber_id", **_CLICKS_ONLY),
+        Index("ix_provider_event_clicks_of", "subscriber_id", "happened_at", **_CLICKS_ONLY),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -257,7 +257,7 @@ class ProviderEvent(Base):
 class SendEventCount(Base):
     """How many events of a kind came about a send. Kept with the events, in one transaction."""
 
-    __tablename__ = "report"
+    __tablename__ = "send_event_count"
 
     send_id: Mapped[int] = mapped_column(ForeignKey(Send.id), primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
@@ -267,7 +267,7 @@ class SendEventCount(Base):
 class StreamLiveness(Base):
     """A second of which an event came in promptly: the stream was alive then."""
 
-    __tablename__ = "pulse"
+    __tablename__ = "stream_liveness"
 
     second: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     received_at: Mapped[datetime]

@@ -39,7 +39,7 @@ MAX_RENDER_FAILURES = 50
 
 def handle_refusal(session: Session, claim: ClaimedBatch, batch: Batch, error: Refused) -> None:
     """The batch is planned again, without the readers that are named, halved, or not at all."""
-    readers = claim.readers
+    readers = claim.subscribers
     bad = {
         p.copy: p.message for p in error.problems if p.copy is not None and p.copy < len(readers)
     }
@@ -65,12 +65,12 @@ def set_aside_render_failures(
     session: Session, claim: ClaimedBatch, batch: Batch, bad: Sequence[tuple[int, str]]
 ) -> None:
     """Mark the readers whose copy could not be written, with why; too many stop the send."""
-    if len(bad) > MAX_RENDER_FAILURES or len(bad) == len(claim.readers) > 1:
-        what = f"{len(bad)} of {len(claim.readers)} copies could not be written: {bad[0][1]}"
+    if len(bad) > MAX_RENDER_FAILURES or len(bad) == len(claim.subscribers) > 1:
+        what = f"{len(bad)} of {len(claim.subscribers)} copies could not be written: {bad[0][1]}"
         stop_send(session, claim.send_id, SendStopCause.FAULT, what)
         return
     for subscriber_id, why in bad:
-        _mark_deliveries(session, batch, [subscriber_id], DeliveryOutcome.UNWRITABLE, why)
+        _mark_deliveries(session, batch, [subscriber_id], DeliveryOutcome.RENDER_FAILED, why)
 
 
 def stop_send(session: Session, send_id: int, cause: SendStopCause, trouble: str) -> None:
@@ -78,7 +78,7 @@ def stop_send(session: Session, send_id: int, cause: SendStopCause, trouble: str
     session.execute(
         update(Send)
         .where(Send.id == send_id, Send.state == SendState.SENDING)
-        .values(state=SendState.PAUSED, cause=cause, trouble=trouble)
+        .values(state=SendState.PAUSED, stop_cause=cause, stop_detail=trouble)
         .execution_options(synchronize_session="fetch")
     )
 
@@ -87,7 +87,7 @@ def _bisect_batch(session: Session, claim: ClaimedBatch, batch: Batch, error: Re
     """Nobody was named: halve the batch until the one who is refused is alone."""
     send = session.get_one(Send, claim.send_id, with_for_update={"of": Send})
     send.refusals += 1
-    readers = claim.readers
+    readers = claim.subscribers
     if send.refusals >= MAX_REFUSALS_IN_A_ROW:
         _restore_refused_deliveries(session, send, str(error))
         what = f"The mail itself seems to be refused: {error}"
@@ -109,7 +109,7 @@ def _mark_deliveries(
     session.execute(
         update(Delivery)
         .where(Delivery.send_id == batch.send_id, Delivery.subscriber_id.in_(subscriber_ids))
-        .values(outcome=outcome, why=why)
+        .values(outcome=outcome, reason=why)
         .execution_options(synchronize_session=False)
     )
     session.flush()
@@ -121,19 +121,21 @@ def _restore_refused_deliveries(session: Session, send: Send, why: str) -> None:
     wrongly = (
         Delivery.send_id == send.id,
         Delivery.outcome == DeliveryOutcome.REFUSED,
-        Delivery.why == why,
+        Delivery.reason == why,
     )
     ids = session.scalars(select(Delivery.subscriber_id).where(*wrongly)).all()
     session.execute(
         update(Delivery)
         .where(*wrongly)
-        .values(outcome=None, why=None)
+        .values(outcome=None, reason=None)
         .execution_options(synchronize_session=False)
     )
     for subscriber_id in ids:
         batch = session.scalars(
             select(Batch).where(
-                Batch.send_id == send.id, Batch.first <= subscriber_id, Batch.last >= subscriber_id
+                Batch.send_id == send.id,
+                Batch.first_subscriber_id <= subscriber_id,
+                Batch.last_subscriber_id >= subscriber_id,
             )
         ).one()
         recount_batch(session, batch)
@@ -141,8 +143,8 @@ def _restore_refused_deliveries(session: Session, send: Send, why: str) -> None:
             batch.state, batch.settled_at = BatchState.PLANNED, None
 
 
-UNDECIDED_STATES = (BatchState.UNCERTAIN, BatchState.HELD)
-UNSETTLED_STATES = (BatchState.INTENT, *UNDECIDED_STATES)
+UNDECIDED_STATES = (BatchState.AWAITING_PROOF, BatchState.AWAITING_DECISION)
+UNSETTLED_STATES = (BatchState.IN_FLIGHT, *UNDECIDED_STATES)
 
 
 class WorkerTooLate(NotAccepted):
@@ -153,7 +155,7 @@ def record_accepted(
     session: Session, claim: ClaimedBatch, message_id: str | None, *, now: datetime
 ) -> bool:
     """The provider took the attempt's batch. False where the batch is not this attempt's now."""
-    circuit_breaker.record_provider_success(session, claim.begun_at)
+    circuit_breaker.record_provider_success(session, claim.started_at)
     session.execute(_RESET_REFUSALS, {"the_send": claim.send_id})
     values = {"attempt": claim.attempt_id, "how": AttemptResult.ACCEPTED, "because": None}
     if session.execute(_UPDATE_ATTEMPT_ANSWERED, {**values, "now": now}).first() is None:
@@ -173,7 +175,7 @@ def release_batch(
     attempt_id: str,
     why: str,
     *,
-    result: AttemptResult = AttemptResult.NOT_TAKEN,
+    result: AttemptResult = AttemptResult.NOT_ACCEPTED,
     now: datetime,
 ) -> bool:
     """It was certainly not mailed: the batch may be posted again, by another attempt."""
@@ -202,7 +204,7 @@ def record_failed(
             handle_refusal(session, claim, batch, error)
     if isinstance(error, Refused):
         # Whoever reads a mail so closely is there, and knows our key.
-        circuit_breaker.record_provider_success(session, claim.begun_at)
+        circuit_breaker.record_provider_success(session, claim.started_at)
     elif isinstance(error, WorkerTooLate):
         circuit_breaker.return_breaker_probe(session)
     else:
@@ -224,7 +226,7 @@ def record_render_failures(
 ) -> None:
     """Some copies could not be made, so nothing was posted: the others are to be, without them."""
     circuit_breaker.return_breaker_probe(session)
-    batch = _end_attempt(session, claim.attempt_id, AttemptResult.NOT_TAKEN, "not written", now)
+    batch = _end_attempt(session, claim.attempt_id, AttemptResult.NOT_ACCEPTED, "not written", now)
     if batch is not None:
         _replan_batch(session, batch, now)
         set_aside_render_failures(session, claim, batch, bad)
@@ -245,7 +247,7 @@ def finish_send_if_done(session: Session, send_id: int, *, now: datetime) -> boo
         stop_send(session, send_id, SendStopCause.UNBALANCED, what)
         return False
     send.state, send.finished_at = SendState.FINISHED, now
-    send.cause, send.trouble, send.refusals = None, None, 0
+    send.stop_cause, send.stop_detail, send.refusals = None, None, 0
     invalidate_pages_of_corrections(session, send)
     return True
 
@@ -253,7 +255,7 @@ def finish_send_if_done(session: Session, send_id: int, *, now: datetime) -> boo
 def _attempt_result(error: NotAccepted | Uncertain) -> AttemptResult:
     if isinstance(error, Uncertain):
         return AttemptResult.UNCERTAIN
-    return AttemptResult.REFUSED if isinstance(error, Refused) else AttemptResult.NOT_TAKEN
+    return AttemptResult.REFUSED if isinstance(error, Refused) else AttemptResult.NOT_ACCEPTED
 
 
 def _mark_accepted(
@@ -289,10 +291,10 @@ _UPDATE_ATTEMPT_ANSWERED = (
         Attempt.id == bindparam("attempt"),
         or_(
             Attempt.result.is_(None),
-            Attempt.result.not_in((AttemptResult.RECALLING, AttemptResult.CANCELLED)),
+            Attempt.result.not_in((AttemptResult.RECALLING, AttemptResult.RECALLED)),
         ),
     )
-    .values(result=bindparam("how"), why=bindparam("because"), ended_at=bindparam("now"))
+    .values(result=bindparam("how"), reason=bindparam("because"), ended_at=bindparam("now"))
     .returning(Attempt.id)
 )
 _UPDATE_ATTEMPT_ENDED = (
@@ -301,10 +303,10 @@ _UPDATE_ATTEMPT_ENDED = (
         Attempt.id == bindparam("attempt"),
         or_(
             Attempt.result.is_(None),
-            Attempt.result.not_in((AttemptResult.ACCEPTED, AttemptResult.CANCELLED)),
+            Attempt.result.not_in((AttemptResult.ACCEPTED, AttemptResult.RECALLED)),
         ),
     )
-    .values(result=bindparam("how"), why=bindparam("because"), ended_at=bindparam("now"))
+    .values(result=bindparam("how"), reason=bindparam("because"), ended_at=bindparam("now"))
 )
 
 
@@ -335,12 +337,12 @@ def _record_attempt_result(
 
 
 def _mark_undecided(batch: Batch | None) -> None:
-    if batch is not None and batch.state is BatchState.INTENT:
-        batch.state = BatchState.UNCERTAIN
+    if batch is not None and batch.state is BatchState.IN_FLIGHT:
+        batch.state = BatchState.AWAITING_PROOF
 
 
 def _replan_batch(session: Session, batch: Batch, now: datetime) -> None:
     """Nobody of the batch was mailed, so it does not count against the house's pace either."""
     attempt = session.get_one(Attempt, batch.attempt_id)
-    send_quota.return_send_quota(session, attempt.copies, attempt.begun_at, now=now)
+    send_quota.return_send_quota(session, attempt.copies, attempt.started_at, now=now)
     batch.state, batch.attempt_id = BatchState.PLANNED, None

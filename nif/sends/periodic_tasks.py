@@ -11,19 +11,19 @@ from nif.database import Base, conflict_aware_insert
 class PeriodicTask(Base):
     """When something that recurs was last begun and done, and what troubled it."""
 
-    __tablename__ = "chore"
+    __tablename__ = "periodic_task"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    begun_at: Mapped[datetime]
-    done_at: Mapped[datetime | None]
-    trouble: Mapped[str | None]
+    started_at: Mapped[datetime]
+    succeeded_at: Mapped[datetime | None]
+    error: Mapped[str | None]
 
 
 def begin_task_if_due(session: Session, name: str, *, every: timedelta, now: datetime) -> bool:
     """Is it time for this, and nobody else at it? Then it counts as begun."""
     first = session.scalar(
         conflict_aware_insert(session, PeriodicTask)
-        .values(name=name, begun_at=now)
+        .values(name=name, started_at=now)
         .on_conflict_do_nothing()
         .returning(PeriodicTask.name)
     )
@@ -31,8 +31,8 @@ def begin_task_if_due(session: Session, name: str, *, every: timedelta, now: dat
         return True
     taken = session.execute(
         update(PeriodicTask)
-        .where(PeriodicTask.name == name, PeriodicTask.begun_at <= now - every)
-        .values(begun_at=now)
+        .where(PeriodicTask.name == name, PeriodicTask.started_at <= now - every)
+        .values(started_at=now)
         .returning(PeriodicTask.name)
     )
     return taken.first() is not None
@@ -40,7 +40,7 @@ def begin_task_if_due(session: Session, name: str, *, every: timedelta, now: dat
 
 def record_task_result(session: Session, name: str, trouble: str | None, *, now: datetime) -> None:
     """Write down how it went; `trouble` is None where it was done."""
-    values = {"trouble": trouble} if trouble else {"trouble": None, "done_at": now}
+    values = {"error": trouble} if trouble else {"error": None, "succeeded_at": now}
     session.execute(update(PeriodicTask).where(PeriodicTask.name == name).values(**values))
 
 
@@ -49,7 +49,9 @@ def postpone_task(
 ) -> None:
     """Let nobody begin it before `until`, where that is later than it would be anyway."""
     begun_at = max(now, until - every)
-    session.execute(update(PeriodicTask).where(PeriodicTask.name == name).values(begun_at=begun_at))
+    session.execute(
+        update(PeriodicTask).where(PeriodicTask.name == name).values(started_at=begun_at)
+    )
 
 
 def find_task(session: Session, name: str) -> PeriodicTask | None:

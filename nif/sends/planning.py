@@ -70,8 +70,8 @@ class SendTerms:
     """
 
     batch_size: int = MAX_COPIES_PER_REQUEST
-    undo: timedelta = timedelta(0)
-    within: timedelta = timedelta(hours=24)
+    undo_period: timedelta = timedelta(0)
+    max_delay: timedelta = timedelta(hours=24)
 
 
 NO_SUBSCRIBERS = "Nobody has confirmed a subscription to this list yet, so there is nobody to mail."
@@ -109,10 +109,10 @@ def plan_send(
             state=SendState.SENDING,
             audience=0,
             refusals=0,
-            tolerated=False,
+            high_rates_tolerated=False,
             created_at=now,
-            starts_at=now + terms.undo,
-            not_after=edition.due_at + terms.within,
+            starts_at=now + terms.undo_period,
+            not_after=edition.due_at + terms.max_delay,
         )
         .on_conflict_do_nothing(index_elements=[Send.edition_id])
         .returning(Send.id)
@@ -143,10 +143,12 @@ def plan_manual_send(
         raise Conflict(LIST_IS_ARCHIVED)
     if edition.mailing_list.confirmed_count == 0:
         raise Conflict(NO_SUBSCRIBERS)
-    send = plan_send(session, edition, replace(terms, undo=max(terms.undo, at - now)), now=now)
+    send = plan_send(
+        session, edition, replace(terms, undo_period=max(terms.undo_period, at - now)), now=now
+    )
     if send is None:
         raise Conflict("This edition has a send already. Nothing more was sent.")
-    send.not_after = send.starts_at + terms.within
+    send.not_after = send.starts_at + terms.max_delay
     return send
 
 
@@ -177,13 +179,13 @@ def _insert_deliveries(
 _DELIVERY_COLUMNS = ["send_id", "subscriber_id", "outcome"]
 _BATCH_COLUMNS = [
     "send_id",
-    "first",
-    "last",
+    "first_subscriber_id",
+    "last_subscriber_id",
     "size",
-    "dropped",
+    "skipped",
     "refused",
-    "unwritable",
-    "tries",
+    "render_failed",
+    "attempt_count",
     "state",
 ]
 

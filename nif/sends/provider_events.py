@@ -84,9 +84,9 @@ class ParsedEvent(NamedTuple):
     subscriber_id: int | None
     happened_at: int
     detail: str | None
-    suppresses: SuppressionReason | None
+    suppression_reason: SuppressionReason | None
     address: str | None
-    of_letter: bool = False
+    is_transactional: bool = False
 
 
 def is_event_list(body: bytes) -> bool:
@@ -206,7 +206,7 @@ def match_unmarked_events(
     """
     return [
         _match_event(session, one, one.address.lower(), now)
-        if one.suppresses and one.address and (one.of_letter or not one.attempt_id)
+        if one.suppression_reason and one.address and (one.is_transactional or not one.attempt_id)
         else one
         for one in told
     ]
@@ -216,8 +216,8 @@ def suppress_from_events(session: Session, told: Iterable[ParsedEvent], *, now: 
     """Never mail again whom these events are about."""
     moments: dict[tuple[SuppressionReason, str], dict[int, datetime]] = defaultdict(dict)
     for one in told:
-        if one.subscriber_id and one.suppresses:
-            moments[one.suppresses, one.kind][one.subscriber_id] = _time_of_event(one)
+        if one.subscriber_id and one.suppression_reason:
+            moments[one.suppression_reason, one.kind][one.subscriber_id] = _time_of_event(one)
     for (reason, kind), by_id in sorted(moments.items()):
         source = f"event {kind}"
         query = select(Subscriber.canonical, Subscriber.id).where(Subscriber.id.in_(by_id))
@@ -260,9 +260,9 @@ def apply_provider_unsubscribes(
 def _match_event(session: Session, one: ParsedEvent, canonical: str, now: datetime) -> ParsedEvent:
     query = select(Subscriber.id).where(Subscriber.canonical == canonical)
     subscriber_id = session.scalar(query)
-    if subscriber_id is None or one.suppresses is None:
+    if subscriber_id is None or one.suppression_reason is None:
         return one
-    if not one.of_letter:
+    if not one.is_transactional:
         attempt_id = _last_attempt_to_subscriber(
             session, subscriber_id, since=now - MATCH_LOOK_BACK
         )
@@ -270,13 +270,13 @@ def _match_event(session: Session, one: ParsedEvent, canonical: str, now: dateti
             return one._replace(attempt_id=attempt_id, subscriber_id=subscriber_id)
     if _was_sent_transactional_email(session, canonical) and not _is_echo(session, canonical, one):
         source = f"event {one.kind}"
-        suppress_addresses(session, [canonical], one.suppresses, source=source, now=now)
+        suppress_addresses(session, [canonical], one.suppression_reason, source=source, now=now)
     return one
 
 
 def _is_echo(session: Session, canonical: str, one: ParsedEvent) -> bool:
     """Does it tell of a wish that was taken back since, or that only we told the provider of?"""
-    if one.suppresses is not SuppressionReason.UNSUBSCRIBED:
+    if one.suppression_reason is not SuppressionReason.UNSUBSCRIBED:
         return False
     wish = {canonical: _time_of_event(one)}
     return bool(
@@ -298,7 +298,7 @@ def _last_attempt_to_subscriber(
         .join(
             Delivery,
             (Delivery.send_id == Batch.send_id)
-            & Delivery.subscriber_id.between(Batch.first, Batch.last),
+            & Delivery.subscriber_id.between(Batch.first_subscriber_id, Batch.last_subscriber_id),
         )
         .where(
             Delivery.subscriber_id == subscriber_id,
@@ -340,7 +340,7 @@ def process_next_event_post(session: Session, *, now: datetime) -> bool:
     """
     post = session.scalars(
         select(ProviderEventPost)
-        .where(ProviderEventPost.trouble.is_(None))
+        .where(ProviderEventPost.error.is_(None))
         .order_by(ProviderEventPost.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -353,13 +353,13 @@ def process_next_event_post(session: Session, *, now: datetime) -> bool:
             session.delete(post)
     except (DataError, IntegrityError) as error:
         _log.warning("a post of events was set aside: %s", type(error).__name__)
-        post.trouble = type(error).__name__
+        post.error = type(error).__name__
     return True
 
 
 def retry_failed_event_posts(session: Session) -> None:
     """Let posts that were set aside be processed once more."""
-    session.execute(update(ProviderEventPost).values(trouble=None))
+    session.execute(update(ProviderEventPost).values(error=None))
 
 
 def _process_events(
@@ -376,7 +376,7 @@ def _process_events(
     counts = Counter((sends[one.attempt_id], one.kind) for one in ours if one.attempt_id)
     _count_by_send(session, counts)
     _count_by_day(session, sends, ours, received_at)
-    suppress_from_events(session, [one for one in ours if one.suppresses], now=now)
+    suppress_from_events(session, [one for one in ours if one.suppression_reason], now=now)
     reputation.pause_sends_over_limits(session, {send_id for send_id, _ in counts})
 
 
@@ -395,7 +395,7 @@ _RECEIVED_AT = bindparam("received_at", type_=table_of(ProviderEvent).c.received
 _INSERT_EVENTS = {
     "postgresql": text(
         """
-        INSERT INTO event
+        INSERT INTO provider_event
             (id, kind, attempt_id, subscriber_id, happened_at, detail, received_at)
         SELECT one->>0, one->>1, one->>2, (one->>3)::bigint, to_timestamp((one->>4)::bigint),
             one->>5, :received_at
@@ -405,7 +405,7 @@ _INSERT_EVENTS = {
     ).bindparams(_RECEIVED_AT),
     "sqlite": text(
         """
-        INSERT OR IGNORE INTO event
+        INSERT OR IGNORE INTO provider_event
             (id, kind, attempt_id, subscriber_id, happened_at, detail, received_at)
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
             json_extract(value, '$[2]'), json_extract(value, '$[3]'),
@@ -493,8 +493,8 @@ def _mark_attempts_reported(
     proven = or_(Attempt.id.in_(heard), Attempt.id.in_(dropped - heard) & Attempt.fence.is_(None))
     session.execute(
         update(Attempt)
-        .where(proven, Attempt.heard_at.is_(None))
-        .values(heard_at=heard_at)
+        .where(proven, Attempt.event_seen_at.is_(None))
+        .values(event_seen_at=heard_at)
         .execution_options(synchronize_session=False)
     )
 

@@ -45,7 +45,7 @@ class ReconciliationTiming:
     `keep_recalls` how long after that time a recall stays in force.
     """
 
-    quiet: timedelta
+    quiet_period: timedelta
     recall_before: timedelta = RECALL_BEFORE
     keep_recalls: timedelta = KEEP_RECALLS
 
@@ -65,7 +65,7 @@ def reconcile_batches(
     such proof it is held for a person after a day.
     """
     with transaction() as session:
-        watch.look(session, now=now)
+        watch.end_stale_leases(session, now=now)
         _mark_vanished_workers(session, now)
         waiting = _undecided_attempts(session)
     began = time.monotonic()
@@ -91,7 +91,7 @@ def _mark_vanished_workers(session: Session, now: datetime) -> None:
         select(Attempt.id)
         .join(Batch, Batch.attempt_id == Attempt.id)
         .join(Lease, Lease.id == Attempt.lease_id)
-        .where(Batch.state == BatchState.INTENT, Lease.ended_at.is_not(None))
+        .where(Batch.state == BatchState.IN_FLIGHT, Lease.ended_at.is_not(None))
     )
     for attempt_id in session.scalars(vanished).all():
         outcomes.record_uncertain(session, attempt_id, "the worker vanished", now=now)
@@ -102,7 +102,7 @@ def _undecided_attempts(session: Session) -> Sequence[Attempt]:
         select(Attempt)
         .join(Batch, Batch.attempt_id == Attempt.id)
         .where(Batch.state.in_(outcomes.UNDECIDED_STATES))
-        .order_by(Attempt.begun_at)
+        .order_by(Attempt.started_at)
     )
     return session.scalars(query).all()
 
@@ -113,7 +113,7 @@ def _ids_of_unfinished_sends(session: Session) -> Sequence[int]:
 
 def _may_recall(attempt: Attempt, patience: ReconciliationTiming, now: datetime) -> bool:
     """Is there still time to throw away at the provider what may have been taken?"""
-    if attempt.fence is None or attempt.goes_out_at is None or attempt.heard_at is not None:
+    if attempt.fence is None or attempt.goes_out_at is None or attempt.event_seen_at is not None:
         return False
     return now < attempt.goes_out_at - patience.recall_before
 
@@ -150,7 +150,7 @@ def _recall_attempt(transaction: Transaction, mailer: Mailer, attempt: Attempt) 
 def _release_fences(transaction: Transaction, mailer: Mailer, *, before: datetime) -> None:
     """Give back the recalls whose mail would have gone out before `before`: it is long gone."""
     over = select(Attempt).where(
-        Attempt.result == AttemptResult.CANCELLED,
+        Attempt.result == AttemptResult.RECALLED,
         Attempt.fence.is_not(None),
         Attempt.goes_out_at < before,
     )
@@ -173,18 +173,18 @@ def _settle_attempt(
     attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
     if known is False:
         _release_attempt(session, attempt, now)
-    elif known is True or attempt.heard_at is not None:
+    elif known is True or attempt.event_seen_at is not None:
         outcomes.record_proven_accepted(session, attempt_id, now=now)
     elif _is_quiet_period_over(attempt, patience, now) and _was_stream_alive(
         session, attempt, patience, now
     ):
         why = "no event came, though later ones did"
         outcomes.release_batch(session, attempt_id, why, now=now)
-    elif now - attempt.begun_at > ASK_PERSON_AFTER:
+    elif now - attempt.started_at > ASK_PERSON_AFTER:
         session.execute(
             update(Batch)
-            .where(Batch.attempt_id == attempt_id, Batch.state == BatchState.UNCERTAIN)
-            .values(state=BatchState.HELD)
+            .where(Batch.attempt_id == attempt_id, Batch.state == BatchState.AWAITING_PROOF)
+            .values(state=BatchState.AWAITING_DECISION)
         )
 
 
@@ -192,7 +192,7 @@ def _release_attempt(session: Session, attempt: Attempt, now: datetime) -> None:
     if attempt.fence is None:
         outcomes.release_batch(session, attempt.id, "the provider has no trace of it", now=now)
         return
-    result = AttemptResult.CANCELLED
+    result = AttemptResult.RECALLED
     outcomes.release_batch(
         session, attempt.id, "recalled before it went out", result=result, now=now
     )
@@ -209,7 +209,7 @@ def _expected_events_since(attempt: Attempt, now: datetime) -> datetime:
 
 
 def _is_quiet_period_over(attempt: Attempt, patience: ReconciliationTiming, now: datetime) -> bool:
-    return now - _expected_events_since(attempt, now) > patience.quiet
+    return now - _expected_events_since(attempt, now) > patience.quiet_period
 
 
 def _was_stream_alive(
@@ -223,7 +223,9 @@ def _was_stream_alive(
     since = int(_expected_events_since(attempt, now).timestamp())
     alive = (
         select(StreamLiveness.second)
-        .where(StreamLiveness.second > since, StreamLiveness.received_at <= now - patience.quiet)
+        .where(
+            StreamLiveness.second > since, StreamLiveness.received_at <= now - patience.quiet_period
+        )
         .limit(1)
     )
     if session.scalar(alive) is None:

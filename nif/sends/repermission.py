@@ -51,12 +51,12 @@ class RepermissionState(StrEnum):
     """OPEN while it is mailed and waits for answers; STOPPED lets nobody go, whatever comes."""
 
     OPEN = "open"
-    LETTING_GO = "letting_go"
+    UNSUBSCRIBING = "unsubscribing"
     DONE = "done"
     STOPPED = "stopped"
 
 
-_STAY_CAMPAIGN_UNDER_WAY = text("kind = 'stay' AND state IN ('open', 'letting_go')")
+_STAY_CAMPAIGN_UNDER_WAY = text("kind = 'stay' AND state IN ('open', 'unsubscribing')")
 """A list asks its quiet readers once at a time."""
 
 
@@ -70,12 +70,12 @@ class RepermissionCampaign(Base):
     (left by themselves) were counted at `counted_at`; `let_go` is kept by the rule that lets go.
     """
 
-    __tablename__ = "asking"
+    __tablename__ = "repermission_campaign"
     __table_args__ = (
         UniqueConstraint("edition_id"),
-        UniqueConstraint("run_id"),
+        UniqueConstraint("import_run_id"),
         Index(
-            "uq_asking_open",
+            "uq_repermission_campaign_stay_under_way",
             "list_id",
             unique=True,
             sqlite_where=_STAY_CAMPAIGN_UNDER_WAY,
@@ -88,16 +88,16 @@ class RepermissionCampaign(Base):
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), index=True)
     kind: Mapped[RepermissionKind]
     state: Mapped[RepermissionState] = mapped_column(index=True)
-    run_id: Mapped[int | None] = mapped_column(BigInteger)
-    made_at: Mapped[datetime]
-    since: Mapped[datetime]
+    import_run_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    activity_since: Mapped[datetime]
     per_hour: Mapped[int]
-    free_at: Mapped[datetime]
+    available_at: Mapped[datetime]
     months: Mapped[int | None]
     wait_days: Mapped[int | None]
     answered: Mapped[int] = mapped_column(default=0)
-    gone: Mapped[int] = mapped_column(default=0)
-    let_go: Mapped[int] = mapped_column(default=0)
+    unsubscribed_themselves: Mapped[int] = mapped_column(default=0)
+    unsubscribed_by_policy: Mapped[int] = mapped_column(default=0)
     counted_at: Mapped[datetime | None]
     cursor: Mapped[int] = mapped_column(BigInteger, default=0)
     ended_at: Mapped[datetime | None]
@@ -108,7 +108,7 @@ class RepermissionCampaign(Base):
 class InactiveCounts(Base):
     """How many readers of a list had shown no sign of life for 6, 12 and 24 months, at a time."""
 
-    __tablename__ = "quiet_figures"
+    __tablename__ = "inactive_counts"
 
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)
     half_a_year: Mapped[int]
@@ -123,7 +123,9 @@ BATCHES_PER_HOUR = 12
 """Into so many batches an hour's share is cut: one every five minutes."""
 
 ALREADY_ASKED = "They are being asked already. Nothing more was sent."
-_ZERO_COUNTS = dict.fromkeys(("answered", "gone", "let_go", "cursor"), 0)
+_ZERO_COUNTS = dict.fromkeys(
+    ("answered", "unsubscribed_themselves", "unsubscribed_by_policy", "cursor"), 0
+)
 
 RECOUNT_EVERY = timedelta(minutes=2)
 RECOUNT_FOR = timedelta(days=180)
@@ -144,8 +146,8 @@ class RepermissionSettings:
 
     kind: RepermissionKind
     per_hour: int
-    since: datetime
-    run_id: int | None = None
+    activity_since: datetime
+    import_run_id: int | None = None
     months: int | None = None
     wait_days: int | None = None
 
@@ -170,8 +172,8 @@ def start_campaign(
             edition_id=edition.id,
             list_id=edition.list_id,
             state=RepermissionState.OPEN,
-            made_at=now,
-            free_at=now,
+            created_at=now,
+            available_at=now,
             **_ZERO_COUNTS,
             **vars(question),
         )
@@ -196,7 +198,9 @@ def start_campaign(
 
 def find_campaign_of_import(session: Session, run_id: int) -> RepermissionCampaign | None:
     """The asking of an import."""
-    return session.scalar(select(RepermissionCampaign).where(RepermissionCampaign.run_id == run_id))
+    return session.scalar(
+        select(RepermissionCampaign).where(RepermissionCampaign.import_run_id == run_id)
+    )
 
 
 def send_of_campaign(session: Session, asking: RepermissionCampaign) -> Send:
@@ -231,7 +235,7 @@ def find_next_turn(session: Session, batch: Row[Any], *, now: datetime) -> datet
     if batch.asking_id is None:
         return None
     pace = (
-        select(RepermissionCampaign.free_at)
+        select(RepermissionCampaign.available_at)
         .where(RepermissionCampaign.id == batch.asking_id)
         .with_for_update()
     )
@@ -253,14 +257,14 @@ def record_campaign_batch(
     pace = (
         update(RepermissionCampaign)
         .where(RepermissionCampaign.id == batch.asking_id)
-        .values(free_at=now + wait)
+        .values(available_at=now + wait)
     )
     session.execute(pace.execution_options(synchronize_session=False))
     if batch.asking_kind is not RepermissionKind.CONFIRM:
         return
     ids = [subscriber_id for subscriber_id, _ in readers]
     _set_asked_at(session, batch.list_id, Subscription.subscriber_id.in_(ids), now)
-    if not batch.tries:
+    if not batch.attempt_count:
         # A second attempt is the same question still.
         canonicals = [address.lower() for _, address in readers]
         count_repermission_mails(session, canonicals, now=now)
@@ -302,9 +306,15 @@ def recount_campaign_answers(
     )
     left = counts.get(SubscriptionState.UNSUBSCRIBED, 0)
     if asking.kind is RepermissionKind.CONFIRM:
-        asking.answered, asking.gone = counts.get(SubscriptionState.CONFIRMED, 0), left
+        asking.answered, asking.unsubscribed_themselves = (
+            counts.get(SubscriptionState.CONFIRMED, 0),
+            left,
+        )
     else:
-        asking.answered, asking.gone = _count_stayed(session, asking), max(0, left - asking.let_go)
+        asking.answered, asking.unsubscribed_themselves = (
+            _count_stayed(session, asking),
+            max(0, left - asking.unsubscribed_by_policy),
+        )
     asking.counted_at = now
 
 
@@ -313,7 +323,7 @@ def list_campaigns_to_recount(session: Session, *, now: datetime) -> list[int]:
     query = (
         select(RepermissionCampaign.id, RepermissionCampaign.counted_at, Send.audience)
         .join(Send, Send.edition_id == RepermissionCampaign.edition_id)
-        .where(RepermissionCampaign.made_at > now - RECOUNT_FOR, Send.starts_at <= now)
+        .where(RepermissionCampaign.created_at > now - RECOUNT_FOR, Send.starts_at <= now)
         .order_by(RepermissionCampaign.id)
     )
     due = []
@@ -328,7 +338,7 @@ def _count_stayed(session: Session, asking: RepermissionCampaign) -> int:
     stays = select(func.count(Consent.subscriber_id.distinct())).where(
         Consent.source == STAY_SOURCE,
         Consent.list_id == asking.list_id,
-        Consent.at >= asking.made_at,
+        Consent.at >= asking.created_at,
     )
     return session.scalar(stays) or 0
 

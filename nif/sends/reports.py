@@ -54,22 +54,22 @@ class SendStatistics:
     day: date
     state: SendState
     audience: int
-    mailed: int
-    reported: dict[str, int]
-    left: int
+    accepted: int
+    event_counts: dict[str, int]
+    unsubscribed: int
 
     @property
     def rates(self) -> ReputationRates:
-        return rates_of_send_events(self.reported)
+        return rates_of_send_events(self.event_counts)
 
     @property
     def delivered(self) -> int:
-        return self.reported.get("delivered", 0)
+        return self.event_counts.get("delivered", 0)
 
     @property
     def is_tracked(self) -> bool:
         """Did anybody's mail program tell of an opening or a click?"""
-        return any(self.reported.get(kind) for kind in TRACKING_EVENTS)
+        return any(self.event_counts.get(kind) for kind in TRACKING_EVENTS)
 
 
 def list_send_statistics(
@@ -132,7 +132,7 @@ def _sum_between(left: dict[date, int], first: date, end: date) -> int:
 
 def _accepted_by_send(session: Session, ids: Sequence[int]) -> dict[int, int]:
     """How many mails of each send the provider took."""
-    taken = func.sum(Batch.size - Batch.dropped - Batch.refused - Batch.unwritable)
+    taken = func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed)
     query = (
         select(Batch.send_id, taken)
         .where(Batch.send_id.in_(ids), Batch.state == BatchState.ACCEPTED)
@@ -175,7 +175,7 @@ def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
     """The sends of which a batch can be posted now."""
     planned = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.PLANNED)
     waits = select(RepermissionCampaign.id).where(
-        RepermissionCampaign.edition_id == Send.edition_id, RepermissionCampaign.free_at > now
+        RepermissionCampaign.edition_id == Send.edition_id, RepermissionCampaign.available_at > now
     )
     query = select(Send.id).where(
         Send.state == SendState.SENDING,
@@ -192,7 +192,7 @@ def list_undecided_batches(session: Session, send: Send) -> Sequence[tuple[Batch
         select(Batch, Attempt)
         .join(Attempt, Attempt.id == Batch.attempt_id)
         .where(Batch.send_id == send.id, Batch.state.in_(UNDECIDED_STATES))
-        .order_by(Batch.first)
+        .order_by(Batch.first_subscriber_id)
     ).all()
 
 
@@ -224,7 +224,9 @@ def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:
 
 def list_sends_needing_attention(session: Session, *, most: int = 20) -> Sequence[Send]:
     """The sends that do not go on, or wait for a decision: the newest first."""
-    held = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.HELD)
+    held = select(Batch.id).where(
+        Batch.send_id == Send.id, Batch.state == BatchState.AWAITING_DECISION
+    )
     query = select(Send).where(
         Send.state.in_([SendState.SENDING, SendState.PAUSED]),
         or_(Send.state == SendState.PAUSED, held.exists()),
@@ -237,12 +239,12 @@ def list_refused_deliveries(
 ) -> Sequence[tuple[str | None, str | None]]:
     """Whom the provider refused, and why; no address where the person was forgotten since."""
     query = (
-        select(Subscriber.address, Delivery.why)
+        select(Subscriber.address, Delivery.reason)
         .select_from(Delivery)
         .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .where(
             Delivery.send_id == send.id,
-            Delivery.outcome.in_([DeliveryOutcome.REFUSED, DeliveryOutcome.UNWRITABLE]),
+            Delivery.outcome.in_([DeliveryOutcome.REFUSED, DeliveryOutcome.RENDER_FAILED]),
         )
         .order_by(Delivery.subscriber_id)
         .limit(most)
@@ -261,7 +263,7 @@ class SendSpeed:
     """How fast a send goes: copies a second of late, and when it would be through at that."""
 
     per_second: float
-    through_at: datetime
+    done_at: datetime
 
 
 def estimate_send_speed(
@@ -272,7 +274,7 @@ def estimate_send_speed(
         return None
     copies, first = session.execute(
         select(
-            func.sum(Batch.size - Batch.dropped - Batch.refused - Batch.unwritable),
+            func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed),
             func.min(Batch.settled_at),
         ).where(
             Batch.send_id == send.id,
@@ -293,7 +295,9 @@ def list_delivery_events(
 ) -> Sequence[ProviderEvent]:
     """What the provider reported about one delivery, oldest first."""
     attempts = select(Attempt.id).where(
-        Attempt.send_id == send_id, Attempt.first <= subscriber_id, Attempt.last >= subscriber_id
+        Attempt.send_id == send_id,
+        Attempt.first_subscriber_id <= subscriber_id,
+        Attempt.last_subscriber_id >= subscriber_id,
     )
     query = (
         select(ProviderEvent)
@@ -309,7 +313,7 @@ def list_failed_event_posts(session: Session, *, most: int = 20) -> Sequence[Pro
     query = (
         select(ProviderEventPost)
         .options(defer(ProviderEventPost.body))
-        .where(ProviderEventPost.trouble.is_not(None))
+        .where(ProviderEventPost.error.is_not(None))
         .order_by(ProviderEventPost.id)
     )
     return session.scalars(query.limit(most)).all()

@@ -53,7 +53,7 @@ def send_rates(reported: dict[str, int]) -> SendRates:
 
 def pause_sends_over_limits(session: Session, send_ids: Collection[int]) -> None:
     """Pause those sends whose rates are too high. A person may let them go on all the same."""
-    untolerated = select(Send.id).where(Send.id.in_(send_ids), Send.tolerated.is_(False))
+    untolerated = select(Send.id).where(Send.id.in_(send_ids), Send.high_rates_tolerated.is_(False))
     for send_id in session.scalars(untolerated.order_by(Send.id)).all():
         now = send_rates(count_send_events(session, send_id))
         if now.complaints >= 0.001:
@@ -79,15 +79,15 @@ class ReputationLevel(StrEnum):
     UNKNOWN = "unknown"
     GOOD = "good"
     HIGH = "high"
-    OVER = "over"
+    CRITICAL = "critical"
 
 
 @dataclass(frozen=True)
 class RateThresholds:
     """Below `wanted` all is well; at `most` mail is refused."""
 
-    wanted: float
-    most: float
+    target: float
+    maximum: float
 
 
 COMPLAINT_THRESHOLDS = RateThresholds(0.001, 0.003)
@@ -98,19 +98,19 @@ BOUNCE_THRESHOLDS = RateThresholds(0.02, 0.05)
 class EventRate:
     """`part` of `whole` mails. Of a few mails a rate says nothing, and is None."""
 
-    part: int
-    whole: int
+    events: int
+    mails: int
 
     @property
     def share(self) -> float | None:
-        return self.part / self.whole if self.whole >= MIN_MAILS_FOR_RATE else None
+        return self.events / self.mails if self.mails >= MIN_MAILS_FOR_RATE else None
 
-    def standing(self, limit: RateThresholds) -> ReputationLevel:
+    def level(self, limit: RateThresholds) -> ReputationLevel:
         if self.share is None:
             return ReputationLevel.UNKNOWN
-        if self.share >= limit.most:
-            return ReputationLevel.OVER
-        return ReputationLevel.HIGH if self.share >= limit.wanted else ReputationLevel.GOOD
+        if self.share >= limit.maximum:
+            return ReputationLevel.CRITICAL
+        return ReputationLevel.HIGH if self.share >= limit.target else ReputationLevel.GOOD
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,14 @@ NO_SEND_LIMITS = SendLimits()
 class SendQuota(Base):
     """How much was mailed in the current hour and day, and when the next batch may go."""
 
-    __tablename__ = "pace"
+    __tablename__ = "send_quota"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    free_at: Mapped[datetime]
-    hour: Mapped[datetime]
-    in_hour: Mapped[int]
-    day: Mapped[datetime]
-    in_day: Mapped[int]
+    available_at: Mapped[datetime]
+    hour_start: Mapped[datetime]
+    used_in_hour: Mapped[int]
+    day_start: Mapped[datetime]
+    used_in_day: Mapped[int]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class QuotaAllowance:
     """How many may be mailed now; where none may, from when on it is worth asking again."""
 
     copies: int
-    ask_again_at: datetime
+    retry_at: datetime
 
 
 def take_send_quota(
@@ -75,13 +75,13 @@ def take_send_quota(
     if not limits.apply(now.astimezone(UTC).date()):
         return QuotaAllowance(wanted, now)
     pace = _lock_current_quota(session, now)
-    if pace.free_at > now:
-        return QuotaAllowance(0, pace.free_at)
+    if pace.available_at > now:
+        return QuotaAllowance(0, pace.available_at)
     allowance = _quota_allowance(pace, limits, wanted)
-    pace.in_hour += allowance.copies
-    pace.in_day += allowance.copies
+    pace.used_in_hour += allowance.copies
+    pace.used_in_day += allowance.copies
     if limits.per_second:
-        pace.free_at = now + timedelta(seconds=allowance.copies / limits.per_second)
+        pace.available_at = now + timedelta(seconds=allowance.copies / limits.per_second)
     return allowance
 
 
@@ -90,20 +90,20 @@ def return_send_quota(session: Session, copies: int, taken_at: datetime, *, now:
     if session.scalar(select(SendQuota.id)) is None:
         return
     pace = _lock_current_quota(session, now)
-    if taken_at >= pace.hour:
-        pace.in_hour = max(0, pace.in_hour - copies)
-    if taken_at >= pace.day:
-        pace.in_day = max(0, pace.in_day - copies)
+    if taken_at >= pace.hour_start:
+        pace.used_in_hour = max(0, pace.used_in_hour - copies)
+    if taken_at >= pace.day_start:
+        pace.used_in_day = max(0, pace.used_in_day - copies)
 
 
 def _quota_allowance(pace: SendQuota, limits: SendLimits, wanted: int) -> QuotaAllowance:
-    copies, ask_again_at = wanted, pace.free_at
+    copies, ask_again_at = wanted, pace.available_at
     if limits.per_second is not None:
         copies = min(copies, max(1, int(limits.per_second)))
-    hourly = limits.per_hour(pace.hour.date())
+    hourly = limits.per_hour(pace.hour_start.date())
     windows = (
-        (hourly, pace.in_hour, pace.hour + timedelta(hours=1)),
-        (limits.per_day, pace.in_day, pace.day + timedelta(days=1)),
+        (hourly, pace.used_in_hour, pace.hour_start + timedelta(hours=1)),
+        (limits.per_day, pace.used_in_day, pace.day_start + timedelta(days=1)),
     )
     for limit, used, over_at in windows:
         if limit is not None and limit - used < copies:
@@ -118,12 +118,19 @@ def _lock_current_quota(session: Session, now: datetime) -> SendQuota:
     day = hour.replace(hour=0)
     session.execute(
         conflict_aware_insert(session, SendQuota)
-        .values(id=_ROW_ID, free_at=now, hour=hour, in_hour=0, day=day, in_day=0)
+        .values(
+            id=_ROW_ID,
+            available_at=now,
+            hour_start=hour,
+            used_in_hour=0,
+            day_start=day,
+            used_in_day=0,
+        )
         .on_conflict_do_nothing()
     )
     pace = session.get_one(SendQuota, _ROW_ID, with_for_update=True, populate_existing=True)
-    if pace.hour < hour:
-        pace.hour, pace.in_hour = hour, 0
-    if pace.day < day:
-        pace.day, pace.in_day = day, 0
+    if pace.hour_start < hour:
+        pace.hour_start, pace.used_in_hour = hour, 0
+    if pace.day_start < day:
+        pace.day_start, pace.used_in_day = day, 0
     return pace

@@ -81,9 +81,9 @@ def pull_suppressions(transaction: Transaction, mailer: Mailer, *, now: datetime
 
 
 def _pull_since(chore: PeriodicTask | None, now: datetime) -> datetime:
-    if chore is None or chore.done_at is None:
+    if chore is None or chore.succeeded_at is None:
         return now - FIRST_PULL_LOOK_BACK
-    return chore.done_at - PULL_OVERLAP
+    return chore.succeeded_at - PULL_OVERLAP
 
 
 def _suppress_page(session: Session, page: Sequence[ProviderSuppression], now: datetime) -> None:
@@ -111,8 +111,8 @@ PUSH_LOCKED_WAIT = timedelta(minutes=15)
 class PushedSuppressions:
     """How many addresses the provider has put on its list, taken off it, and will not take."""
 
-    put_on: int = 0
-    taken_off: int = 0
+    added: int = 0
+    removed: int = 0
     refused: int = 0
 
 
@@ -184,9 +184,9 @@ def _push_change(
         with transaction() as session:
             suppression_outbox.complete_suppression_push(session, load, now=clock())
         if load.suppressed:
-            told.put_on += len(load.canonicals)
+            told.added += len(load.canonicals)
         else:
-            told.taken_off += 1
+            told.removed += 1
 
 
 def _postpone_push(

@@ -133,7 +133,7 @@ def find_last_repermission(session: Session, list_id: int) -> RepermissionCampai
 def is_repermission_under_way(asking: RepermissionCampaign | None) -> bool:
     return asking is not None and asking.state in {
         RepermissionState.OPEN,
-        RepermissionState.LETTING_GO,
+        RepermissionState.UNSUBSCRIBING,
     }
 
 
@@ -176,7 +176,7 @@ def start_repermission(
     question = RepermissionSettings(
         RepermissionKind.STAY,
         plan.per_hour,
-        since=now,
+        activity_since=now,
         months=plan.months,
         wait_days=plan.wait_days,
     )

@@ -163,15 +163,20 @@ def _load_mailed_editions(
     subscriber_id = subscriber.id
     batch_id = (
         select(Batch.id)
-        .where(Batch.send_id == Send.id, Batch.first <= subscriber_id)
-        .order_by(Batch.first.desc())
+        .where(Batch.send_id == Send.id, Batch.first_subscriber_id <= subscriber_id)
+        .order_by(Batch.first_subscriber_id.desc())
         .limit(1)
         .correlate(Send)
         .scalar_subquery()
     )
     query = (
         select(
-            Send, MailingList.title, Batch, Delivery.subscriber_id, Delivery.outcome, Delivery.why
+            Send,
+            MailingList.title,
+            Batch,
+            Delivery.subscriber_id,
+            Delivery.outcome,
+            Delivery.reason,
         )
         .add_columns(Subscriber.address)
         .join(MailingList, MailingList.id == Send.list_id)
@@ -194,8 +199,8 @@ def _describe_mailed_edition(row: Any, events: dict[int, list[ProviderEvent]]) -
         subject=send.edition.as_message().subject,
         list_title=row.title,
         at=batch.settled_at or send.created_at,
-        status=status.fate,
-        reason=status.why,
+        status=status.status,
+        reason=status.reason,
         events=events.get(send.id, []),
     )
 
@@ -212,7 +217,9 @@ def _load_events_by_send(
             & (ProviderEvent.subscriber_id == subscriber_id),
         )
         .where(
-            Attempt.send_id.in_(ids), Attempt.first <= subscriber_id, Attempt.last >= subscriber_id
+            Attempt.send_id.in_(ids),
+            Attempt.first_subscriber_id <= subscriber_id,
+            Attempt.last_subscriber_id >= subscriber_id,
         )
         .order_by(ProviderEvent.happened_at, ProviderEvent.received_at)
         .limit(MAX_EVENTS)

@@ -39,7 +39,7 @@ ALL_IDS: IdSpan = (0, 2**63 - 1)
 def count_nonresponders(session: Session, asking: RepermissionCampaign, *, now: datetime) -> int:
     """How many would be let go now."""
     send_id = send_of_campaign(session, asking).id
-    silent = was_inactive_since(Delivery.subscriber_id, asking.since)
+    silent = was_inactive_since(Delivery.subscriber_id, asking.activity_since)
     people = _select_unanswered(asking, send_id, ALL_IDS, now).where(silent).subquery()
     return session.scalar(select(func.count()).select_from(people)) or 0
 
@@ -61,13 +61,13 @@ def start_unsubscribing_nonresponders(
     people = count_nonresponders(session, asking, now=now)
     if people > expected:
         raise MoreThanExpected(f"There are {people:,} of them by now.")
-    asking.state, asking.cursor = RepermissionState.LETTING_GO, 0
+    asking.state, asking.cursor = RepermissionState.UNSUBSCRIBING, 0
 
 
 def list_unsubscribing_campaigns(session: Session) -> list[int]:
     """The askings of which some are to be let go."""
     query = select(RepermissionCampaign.id).where(
-        RepermissionCampaign.state == RepermissionState.LETTING_GO
+        RepermissionCampaign.state == RepermissionState.UNSUBSCRIBING
     )
     return list(session.scalars(query.order_by(RepermissionCampaign.id)))
 
@@ -90,7 +90,7 @@ def unsubscribe_nonresponder_batch(session: Session, asking_id: int, *, now: dat
         select(RepermissionCampaign)
         .where(
             RepermissionCampaign.id == asking_id,
-            RepermissionCampaign.state == RepermissionState.LETTING_GO,
+            RepermissionCampaign.state == RepermissionState.UNSUBSCRIBING,
         )
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
@@ -111,7 +111,7 @@ def unsubscribe_nonresponder_batch(session: Session, asking_id: int, *, now: dat
     locked = select(Subscription.subscriber_id).where(*theirs)
     session.execute(locked.order_by(Subscription.subscriber_id).with_for_update()).all()
     span = (ids[0], ids[-1])
-    silent = was_inactive_since_in_range(Delivery.subscriber_id, span, asking.since)
+    silent = was_inactive_since_in_range(Delivery.subscriber_id, span, asking.activity_since)
     quiet = session.scalars(_select_unanswered(asking, send_id, span, now).where(silent)).all()
     _unsubscribe(session, asking, quiet, now)
     asking.cursor = ids[-1]
@@ -149,7 +149,7 @@ def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: 
     }
     source = f"{NO_ANSWER_SOURCE}{asking.id}"
     count_state_changes(session, asking.list_id, moves, source=source, now=now)
-    asking.let_go += len(gone)
+    asking.unsubscribed_by_policy += len(gone)
 
 
 def _select_unanswered(
@@ -178,7 +178,8 @@ def _select_unanswered(
             Subscription.subscriber_id.between(*span),
             Delivery.outcome.is_(None),
             Subscription.state == SubscriptionState.CONFIRMED,
-            func.coalesce(Subscription.confirmed_at, Subscription.requested_at) <= asking.made_at,
+            func.coalesce(Subscription.confirmed_at, Subscription.requested_at)
+            <= asking.created_at,
             or_(Subscriber.paused_until.is_(None), Subscriber.paused_until <= now),
             Suppression.canonical.is_(None),
             Delivery.subscriber_id.not_in(_select_unreached(send_id, span)),
@@ -198,8 +199,8 @@ def _select_unreached(send_id: int, span: IdSpan) -> Select[*tuple[int | None]]:
         .join(Attempt, Attempt.id == ProviderEvent.attempt_id)
         .where(
             Attempt.send_id == send_id,
-            Attempt.first <= last,
-            Attempt.last >= first,
+            Attempt.first_subscriber_id <= last,
+            Attempt.last_subscriber_id >= first,
             ProviderEvent.subscriber_id.between(first, last),
         )
         .group_by(ProviderEvent.subscriber_id)

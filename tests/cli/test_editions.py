@@ -79,7 +79,7 @@ def test_the_tray_is_emptied_and_what_was_set_aside_is_tried_again(
     run: Run, database: Database
 ) -> None:
     with database.transaction() as session:
-        session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", trouble="DataError"))
+        session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", error="DataError"))
         session.add(ProviderEventPost(received_at=utc_now(), body=b"[]"))
 
     told = run("events", "drain", "--json").told

@@ -80,8 +80,10 @@ def test_trying_now_says_what_had_stopped_the_house(run: Run, database: Database
     assert run("send", "try-now", "--json").told["tried"] is False
     now = utc_now()
     with database.transaction() as session:
-        at = {"since": now, "closed_until": now}
-        session.add(CircuitBreaker(id=1, cause=BreakerCause.KEY, why="bad key", failures=1, **at))
+        at = {"tripped_at": now, "retry_at": now}
+        session.add(
+            CircuitBreaker(id=1, cause=BreakerCause.INVALID_KEY, reason="bad key", failures=1, **at)
+        )
 
     told = run("send", "try-now", "--json").told
 

@@ -121,7 +121,7 @@ def test_each_is_asked_once_at_the_pace_and_what_they_press_makes_them_readers(
         unsubscribe_from_list(session, someone(session, NAMES[8]), HERE, now=clock())
         asking = find_campaign_of_import(session, run.id)
         recount_campaign_answers(session, asking, now=clock())
-        assert (asking.answered, asking.gone) == (1, 1)
+        assert (asking.answered, asking.unsubscribed_themselves) == (1, 1)
     assert desk.counters() == {"pending": 8, "confirmed": 1, "unsubscribed": 1}
 
 
@@ -186,10 +186,10 @@ def test_who_left_was_suppressed_or_asked_at_the_form_meanwhile_is_not_asked(
     assert found == {
         NAMES[1]: DeliveryOutcome.SUPPRESSED,
         NAMES[2]: DeliveryOutcome.SUPPRESSED,
-        NAMES[3]: DeliveryOutcome.SPOKE,
+        NAMES[3]: DeliveryOutcome.ALREADY_ACTIVE,
     }
     made = certify_send(services.database, send_id, now=clock())
-    assert (made.faults, made.spoke, made.audience) == ([], 1, 9)
+    assert (made.contradictions, made.already_active, made.audience) == ([], 1, 9)
 
 
 def test_a_second_press_asks_nobody_and_what_was_taken_back_can_be_asked_anew(
@@ -228,8 +228,8 @@ def test_two_workers_do_not_take_the_same_turn(
     with services.database.transaction() as session:
         second = claim_batch(session, send_id, terms, now=NOON)
 
-    assert len(first.readers) == 2
-    assert second.at == NOON + timedelta(minutes=5)
+    assert len(first.subscribers) == 2
+    assert second.retry_at == NOON + timedelta(minutes=5)
 
 
 def test_faults_between_mail_and_mark_mail_nobody_twice_and_pass_over_nobody(
@@ -243,7 +243,7 @@ def test_faults_between_mail_and_mark_mail_nobody_twice_and_pass_over_nobody(
     work(courier, clock, hours=2)
 
     held = certify_send(services.database, send_id, now=clock())
-    assert (held.accepted, held.held, held.faults) == (8, 2, [])
+    assert (held.accepted, held.undecided, held.contradictions) == (8, 2, [])
     assert sorted(mailer.addresses()) == NAMES
     with services.database.transaction() as session:
         # Whoever was asked by a mail whose fate nobody knows can answer it all the same.

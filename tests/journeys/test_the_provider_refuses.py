@@ -92,7 +92,7 @@ def go_on(database: Database, courier: DeliveryContext, send: Send) -> None:
 
 def accepted(database: Database, send: Send) -> int:
     made = certify_send(database, send.id, now=utc_now())
-    assert made.faults == []
+    assert made.contradictions == []
     return made.accepted
 
 

@@ -86,9 +86,9 @@ def _say_everything(session, ann, list_id):
     session.execute(
         update(TransactionalEmail).where(TransactionalEmail.address == ANN).values(error=said)
     )
-    session.execute(update(Attempt).values(why=said))
-    session.execute(update(Send).values(trouble=said))
-    session.execute(update(Delivery).where(Delivery.subscriber_id == ann.id).values(why=said))
+    session.execute(update(Attempt).values(reason=said))
+    session.execute(update(Send).values(stop_detail=said))
+    session.execute(update(Delivery).where(Delivery.subscriber_id == ann.id).values(reason=said))
     session.add(
         ProviderEvent(
             **{"id": "e", "kind": "bounce", "attempt_id": session.scalar(select(Attempt.id))},

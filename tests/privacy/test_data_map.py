@@ -7,7 +7,10 @@ from sqlalchemy import Table
 from nif.database import Base
 from nif.privacy.data_map import DATA_MAP, STAFF_TABLES
 
-AN_ADDRESS = re.compile(r"(^|_)(e?mail|address|canonical|contact|subscriber_id|recipient)$")
+AN_ADDRESS = re.compile(
+    r"(^|_)(e?mail|address|canonical|contact|(?<!first_)(?<!last_)subscriber_id|recipient)$"
+)
+"""The first and last id of a range of subscribers are bounds, and refer to nobody."""
 
 
 def refers_to_a_reader(table: Table) -> bool:

@@ -104,7 +104,11 @@ def test_certificates_and_counters_of_the_past_still_add_up(
     forget(database, ann)
 
     after = certify_send(database, send_id, now=NOON)
-    assert (after.accepted, after.faults, after.people) == (2, [], before.people)
+    assert (after.accepted, after.contradictions, after.deliveries_sha256) == (
+        2,
+        [],
+        before.deliveries_sha256,
+    )
     with database.reading() as session:
         kept = session.scalar(select(func.count()).select_from(Subscription))
         total = (
@@ -125,8 +129,8 @@ def test_who_is_erased_while_a_send_is_under_way_is_dropped_at_the_claim(
 
     taken = claimed(database, send_id)
 
-    assert [address for _, address in taken.readers] == [BEA]
-    assert (count(database, send_id).dropped, count(database, send_id).balances) == (1, True)
+    assert [address for _, address in taken.subscribers] == [BEA]
+    assert (count(database, send_id).skipped, count(database, send_id).adds_up) == (1, True)
 
 
 def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> None:
@@ -222,8 +226,8 @@ def test_a_paused_reader_has_a_delivery_that_says_so(database: Database) -> None
     taken = claimed(database, send_id)
     made = certify_send(database, send_id, now=NOON)
 
-    assert [address for _, address in taken.readers] == [BEA]
-    assert (made.paused, made.left, made.faults) == (1, 0, [])
+    assert [address for _, address in taken.subscribers] == [BEA]
+    assert (made.paused, made.unsubscribed, made.contradictions) == (1, 0, [])
     with database.reading() as session:
         fates = session.scalars(select(Delivery.outcome).order_by(Delivery.subscriber_id)).all()
     assert fates == [DeliveryOutcome.PAUSED, None]

@@ -115,7 +115,7 @@ def test_reports_of_the_provider_go_after_thirteen_months(database: Database) ->
             session.add(ProviderEvent(id=str(number), kind="bounce", attempt_id=about, **times))
         late = {"happened_at": NOON, "received_at": NOON + 300 * DAY}
         session.add(ProviderEvent(id="late", kind="open", attempt_id=attempt, **late))
-        session.add(ProviderEventPost(received_at=NOON, body=b"[]", trouble="DataError"))
+        session.add(ProviderEventPost(received_at=NOON, body=b"[]", error="DataError"))
         session.add(ProviderEventPost(received_at=NOON, body=b"[]"))
 
     assert gone(database, NOON + 395 * DAY) == {}

@@ -185,7 +185,7 @@ class Befalling(RuleBasedStateMachine):
 
     def _in_doubt(self) -> bool:
         """Also what was taken and not settled, as of a send that was cancelled since."""
-        unknown = select(Batch.id).where(Batch.state.in_([BatchState.INTENT, *UNDECIDED_STATES]))
+        unknown = select(Batch.id).where(Batch.state.in_([BatchState.IN_FLIGHT, *UNDECIDED_STATES]))
         with self.world.database.reading() as session:
             return session.scalar(unknown.limit(1)) is not None
 

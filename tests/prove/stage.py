@@ -71,7 +71,7 @@ class Stage:
         def act(session: Session) -> int:
             day = FIRST_DAY + timedelta(days=next(self._days))
             edition = a_plain_edition(session, session.get_one(MailingList, list_id), now=day)
-            terms = SendTerms(batch_size, within=timedelta(days=9999))
+            terms = SendTerms(batch_size, max_delay=timedelta(days=9999))
             return plan_send(session, edition, terms, now=utc_now()).id
 
         return int(self.in_transaction(act))
@@ -91,7 +91,9 @@ class Stage:
         What a house is promised holds while this is less than its quiet period.
         """
         with self.database.reading() as session:
-            query = select(Attempt.id, Attempt.heard_at).where(Attempt.heard_at.is_not(None))
+            query = select(Attempt.id, Attempt.event_seen_at).where(
+                Attempt.event_seen_at.is_not(None)
+            )
             heard = {attempt: at.timestamp() for attempt, at in session.execute(query)}
         accepted = {record["attempt"]: record["at"] for record in self.standin.accepted()}
         lags = (heard[attempt] - at for attempt, at in accepted.items() if attempt in heard)
@@ -104,7 +106,7 @@ class Stage:
         complete = [
             certify_send(self.database, send, now=utc_now()).is_complete for send in readers
         ]
-        held = self.unsettled(BatchState.UNCERTAIN, BatchState.HELD)
+        held = self.unsettled(BatchState.AWAITING_PROOF, BatchState.AWAITING_DECISION)
         return {
             "twice": (mailed - due).total(),
             "skipped": (due - mailed).total(),

@@ -152,7 +152,7 @@ class Night:
         other = Worker(self, (0, ""), (0, ""))
         for _ in range(2):
             with self.database.transaction() as session:
-                watch.look(session, now=self.clock())
+                watch.end_stale_leases(session, now=self.clock())
             self.pass_by(seconds=100)
         self.live(other)
 
@@ -192,7 +192,7 @@ class Night:
     def _look(self, worker: Worker, mailer: FakeMailer) -> None:
         watch = LeaseWatch(ledger.LEASE, ticks=lambda: self._ticks)
         with self.database.transaction() as session:
-            watch.look(session, now=self.clock())
+            watch.end_stale_leases(session, now=self.clock())
         self.pass_by(seconds=100)
         reconcile_batches(worker.transaction, mailer, watch, PATIENCE, now=self.clock())
 

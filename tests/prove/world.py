@@ -89,7 +89,7 @@ class World:
             day = NOON + timedelta(days=len(self.sends))
             mailing_list = session.get_one(MailingList, self.list_id)
             edition = a_plain_edition(session, mailing_list, now=day)
-            terms = Planned(BATCH, undo=undo, within=timedelta(days=9999))
+            terms = Planned(BATCH, undo_period=undo, max_delay=timedelta(days=9999))
             sent = plan_send(session, edition, terms, now=self.clock())
             assert sent is not None
             self.audiences[sent.id] = set(self.readers) - self.left
@@ -188,14 +188,14 @@ class World:
         mailed = self.mailed()
         assert not [one for one, times in mailed.items() if times > 1]
         for send_id in self.sends:
-            assert certify_send(self.database, send_id, now=self.clock()).faults == []
+            assert certify_send(self.database, send_id, now=self.clock()).contradictions == []
 
     def check_the_end(self) -> None:
         mailed = self.mailed()
         for send_id in self.sends:
             with self.database.reading() as session:
                 fates = {
-                    one.subscriber_id: one.fate
+                    one.subscriber_id: one.status
                     for one in stream_delivery_statuses(session, send_id)
                 }
             assert set(fates) == self.audiences[send_id]
@@ -209,5 +209,5 @@ class World:
             (taken.send_id, self.list_id), self.courier.links, self.courier.tokens
         )
         return self.mailer.build_request(
-            message, make(taken.readers, taken.begun_at), attempt=taken.attempt_id
+            message, make(taken.subscribers, taken.started_at), attempt=taken.attempt_id
         )

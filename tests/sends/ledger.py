@@ -129,7 +129,7 @@ def audience(database: Database) -> list[str]:
 def batches(database: Database, send_id: int) -> list[Batch]:
     """The batches of a send in the order of their readers."""
     with database.reading() as session:
-        query = select(Batch).where(Batch.send_id == send_id).order_by(Batch.first)
+        query = select(Batch).where(Batch.send_id == send_id).order_by(Batch.first_subscriber_id)
         return list(session.scalars(query))
 
 
@@ -142,7 +142,7 @@ def attempts(database: Database, send_id: int) -> list[Attempt]:
     with database.reading() as session:
         query = select(Attempt).join(Batch, Batch.id == Attempt.batch_id)
         return list(
-            session.scalars(query.where(Batch.send_id == send_id).order_by(Attempt.begun_at))
+            session.scalars(query.where(Batch.send_id == send_id).order_by(Attempt.started_at))
         )
 
 
@@ -155,7 +155,9 @@ def outcomes(database: Database, send_id: int) -> dict[str, str]:
             .join(
                 Batch,
                 (Batch.send_id == Delivery.send_id)
-                & Delivery.subscriber_id.between(Batch.first, Batch.last),
+                & Delivery.subscriber_id.between(
+                    Batch.first_subscriber_id, Batch.last_subscriber_id
+                ),
             )
             .where(Delivery.send_id == send_id)
         )
@@ -167,8 +169,8 @@ def count(database: Database, send_id: int) -> DeliveryCounts:
     with database.reading() as session:
         send = session.get_one(Send, send_id)
         told = count_deliveries(session, send)
-    assert certify_send(database, send_id, now=NOON).faults == []
-    assert told.balances
+    assert certify_send(database, send_id, now=NOON).contradictions == []
+    assert told.adds_up
     return told
 
 

@@ -47,7 +47,7 @@ def subscription(session: Session, send: Send, address: str) -> Subscription:
 
 
 def fate(session: Session, address: str) -> tuple[DeliveryOutcome | None, str | None]:
-    query = select(Delivery.outcome, Delivery.why).join(
+    query = select(Delivery.outcome, Delivery.reason).join(
         Subscriber, Subscriber.id == Delivery.subscriber_id
     )
     outcome, why = session.execute(query.where(Subscriber.address == address)).one()
@@ -60,9 +60,9 @@ def test_a_claim_names_the_readers_of_one_batch(session: Session, by_sevens: Non
     taken = take(session, send.id)
 
     assert taken is not None
-    assert [address for _, address in taken.readers[:2]] == [ANN, BEA]
-    assert len(taken.readers) == 7
-    assert [subscriber for subscriber, _ in taken.readers] == sorted(dict(taken.readers))
+    assert [address for _, address in taken.subscribers[:2]] == [ANN, BEA]
+    assert len(taken.subscribers) == 7
+    assert [subscriber for subscriber, _ in taken.subscribers] == sorted(dict(taken.subscribers))
 
 
 def test_an_attempt_is_recorded_before_anything_is_posted(database: Database) -> None:
@@ -71,12 +71,16 @@ def test_an_attempt_is_recorded_before_anything_is_posted(database: Database) ->
     taken = claimed(database, send_id)
 
     (batch,) = batches(database, send_id)
-    assert (batch.state, batch.attempt_id) == (BatchState.INTENT, taken.attempt_id)
+    assert (batch.state, batch.attempt_id) == (BatchState.IN_FLIGHT, taken.attempt_id)
     with database.reading() as session:
         attempt = session.get_one(Attempt, taken.attempt_id)
         assert session.get_one(Lease, attempt.lease_id).send_id == send_id
-    assert (attempt.batch_id, attempt.begun_at, attempt.result) == (batch.id, NOON, None)
-    assert (attempt.first, attempt.last, attempt.copies) == (batch.first, batch.last, 2)
+    assert (attempt.batch_id, attempt.started_at, attempt.result) == (batch.id, NOON, None)
+    assert (attempt.first_subscriber_id, attempt.last_subscriber_id, attempt.copies) == (
+        batch.first_subscriber_id,
+        batch.last_subscriber_id,
+        2,
+    )
 
 
 def test_who_left_since_is_dropped(session: Session) -> None:
@@ -86,8 +90,8 @@ def test_who_left_since_is_dropped(session: Session) -> None:
     taken = take(session, send.id)
 
     assert taken is not None
-    assert [address for _, address in taken.readers] == [BEA]
-    assert fate(session, ANN) == (DeliveryOutcome.LEFT, None)
+    assert [address for _, address in taken.subscribers] == [BEA]
+    assert fate(session, ANN) == (DeliveryOutcome.UNSUBSCRIBED, None)
     assert fate(session, BEA) == (None, None)
 
 
@@ -98,8 +102,8 @@ def test_who_has_to_confirm_again_is_dropped(session: Session) -> None:
     taken = take(session, send.id)
 
     assert taken is not None
-    assert [address for _, address in taken.readers] == [BEA]
-    assert fate(session, ANN) == (DeliveryOutcome.LEFT, None)
+    assert [address for _, address in taken.subscribers] == [BEA]
+    assert fate(session, ANN) == (DeliveryOutcome.UNSUBSCRIBED, None)
 
 
 @pytest.mark.parametrize("reason", SuppressionReason)
@@ -112,7 +116,7 @@ def test_who_is_suppressed_is_dropped_with_the_reason(
     taken = take(session, send.id)
 
     assert taken is not None
-    assert [address for _, address in taken.readers] == [ANN]
+    assert [address for _, address in taken.subscribers] == [ANN]
     assert fate(session, BEA) == (DeliveryOutcome.SUPPRESSED, reason.value)
 
 
@@ -123,7 +127,7 @@ def test_leaving_another_list_drops_nobody(session: Session) -> None:
     taken = take(session, send.id)
 
     assert taken is not None
-    assert [address for _, address in taken.readers] == [ANN]
+    assert [address for _, address in taken.subscribers] == [ANN]
 
 
 def test_who_was_erased_since_counts_as_dropped(session: Session) -> None:
@@ -135,9 +139,9 @@ def test_who_was_erased_since_counts_as_dropped(session: Session) -> None:
     taken = take(session, send.id)
 
     assert taken is not None
-    assert [address for _, address in taken.readers] == [BEA]
-    assert session.scalar(select(Batch.dropped)) == 1
-    assert session.get_one(Delivery, (send.id, gone)).outcome is DeliveryOutcome.LEFT
+    assert [address for _, address in taken.subscribers] == [BEA]
+    assert session.scalar(select(Batch.skipped)) == 1
+    assert session.get_one(Delivery, (send.id, gone)).outcome is DeliveryOutcome.UNSUBSCRIBED
 
 
 def test_dropping_and_claiming_are_one_transaction(database: Database) -> None:
@@ -166,9 +170,9 @@ def test_a_batch_without_readers_is_settled_and_the_next_one_taken(
 
     taken = claimed(database, send_id)
 
-    assert len(taken.readers) == 2
-    assert states(database, send_id) == ["accepted", "intent"]
-    assert (count(database, send_id).accepted, count(database, send_id).dropped) == (0, 7)
+    assert len(taken.subscribers) == 2
+    assert states(database, send_id) == ["accepted", "in_flight"]
+    assert (count(database, send_id).accepted, count(database, send_id).skipped) == (0, 7)
 
 
 def test_batches_are_claimed_in_order_until_there_is_none(
@@ -224,8 +228,8 @@ def test_what_is_too_late_is_held_for_a_person_who_may_let_it_go(
     assert claim_next(database, send_id, now=NOON + timedelta(hours=1)) is not None
     assert claim_next(database, send_id, now=late) is None
     send = get(database, send_id)
-    assert (send.state, send.cause) == (SendState.PAUSED, SendStopCause.TOO_LATE)
-    assert "not to be sent after its time" in str(send.trouble)
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.TOO_LATE)
+    assert "not to be sent after its time" in str(send.stop_detail)
 
     resume(database, send_id, now=late)
     assert claim_next(database, send_id, now=late) is not None

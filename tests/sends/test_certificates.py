@@ -85,17 +85,17 @@ def test_the_batches_say_what_the_deliveries_say(
         clock.advance(minutes=11)
 
     told = count(database, send_id)
-    assert (told.uncertain, told.pending, get(database, send_id).state) == (0, 0, "finished")
+    assert (told.undecided, told.pending, get(database, send_id).state) == (0, 0, "finished")
     assert len(mailer.addresses()) == len(set(mailer.addresses())) == told.accepted
 
 
 def test_a_tally_that_is_one_off_does_not_balance() -> None:
     told = DeliveryCounts(
-        audience=7, accepted=2, dropped=1, refused=1, unwritable=1, uncertain=1, pending=1
+        audience=7, accepted=2, skipped=1, refused=1, render_failed=1, undecided=1, pending=1
     )
-    assert told.balances
-    assert not replace(told, audience=8).balances
-    assert not replace(told, unwritable=0).balances
+    assert told.adds_up
+    assert not replace(told, audience=8).adds_up
+    assert not replace(told, render_failed=0).adds_up
 
 
 def test_a_tally_sees_each_state(database: Database, by_sevens: None) -> None:
@@ -106,11 +106,17 @@ def test_a_tally_sees_each_state(database: Database, by_sevens: None) -> None:
     doubt(database, second)
     doubt(database, third)
     with database.transaction() as session:
-        session.merge(batches(database, send_id)[2]).state = BatchState.HELD
+        session.merge(batches(database, send_id)[2]).state = BatchState.AWAITING_DECISION
 
-    assert states(database, send_id) == ["accepted", "uncertain", "held", "intent", "planned"]
+    assert states(database, send_id) == [
+        "accepted",
+        "awaiting_proof",
+        "awaiting_decision",
+        "in_flight",
+        "planned",
+    ]
     told = count(database, send_id)
-    assert (told.accepted, told.uncertain, told.pending) == (7, 14, 14)
+    assert (told.accepted, told.undecided, told.pending) == (7, 14, 14)
 
 
 def test_a_send_to_nobody_balances_and_is_complete(database: Database) -> None:
@@ -149,12 +155,12 @@ def test_a_certificate_names_every_fate(
     report(database, event(mailer.posted[0][0], event="delivered"))
 
     made = certified(database, send_id)
-    assert (made.audience, made.counted, made.state) == (12, 12, "finished")
-    assert (made.accepted, made.left, made.unwritable) == (5, 1, 1)
+    assert (made.audience, made.total, made.state) == (12, 12, "finished")
+    assert (made.accepted, made.unsubscribed, made.render_failed) == (5, 1, 1)
     assert made.suppressed == {"manual": 2, "bounced": 1}
     assert made.refused == {"Does not contain a valid address.": 2}
-    assert (made.held, made.pending, made.faults) == (0, 0, [])
-    assert made.reported == {"delivered": 1}
+    assert (made.undecided, made.pending, made.contradictions) == (0, 0, [])
+    assert made.event_counts == {"delivered": 1}
     assert made.is_complete
 
 
@@ -166,14 +172,16 @@ def test_each_reader_is_listed_with_their_fate_and_their_attempt(
 
     with database.reading() as session:
         listed = list(stream_delivery_statuses(session, send_id))
-    assert [one.fate for one in listed[:7]] == ["suppressed"] * 3 + ["left"] + ["refused"] * 2 + [
-        "unwritable"
-    ]
-    assert {(one.fate, one.attempt_id) for one in listed[7:]} == {("accepted", mailer.posted[0][0])}
+    assert [one.status for one in listed[:7]] == ["suppressed"] * 3 + ["unsubscribed"] + [
+        "refused"
+    ] * 2 + ["render_failed"]
+    assert {(one.status, one.attempt_id) for one in listed[7:]} == {
+        ("accepted", mailer.posted[0][0])
+    }
     assert [one.address for one in listed] == audience(database)[:12]
 
 
-@pytest.mark.parametrize("end", ["planned", "intent", "uncertain", "held"])
+@pytest.mark.parametrize("end", ["planned", "in_flight", "awaiting_proof", "awaiting_decision"])
 def test_while_anyone_is_pending_or_held_it_is_not_complete(database: Database, end: str) -> None:
     send_id = planned(database, count=3)
     if end != "planned":
@@ -182,20 +190,26 @@ def test_while_anyone_is_pending_or_held_it_is_not_complete(database: Database, 
             session.merge(batches(database, send_id)[0]).state = BatchState(end)
 
     made = certified(database, send_id)
-    waits = (3, 0) if end in {"uncertain", "held"} else (0, 3)
-    assert ((made.held, made.pending), made.faults, made.is_complete) == (waits, [], False)
+    waits = (3, 0) if end in {"awaiting_proof", "awaiting_decision"} else (0, 3)
+    assert ((made.undecided, made.pending), made.contradictions, made.is_complete) == (
+        waits,
+        [],
+        False,
+    )
 
 
 FORGED = {
     "a delivery vanished": "DELETE FROM delivery WHERE subscriber_id = 2",
     "a delivery appeared": "INSERT INTO delivery (send_id, subscriber_id) VALUES (1, 999)",
-    "a batch vanished": "UPDATE batch SET send_id = 2 WHERE first = 8",
-    "a batch overlaps another": "UPDATE batch SET first = 7 WHERE first = 8",
+    "a batch vanished": "UPDATE batch SET send_id = 2 WHERE first_subscriber_id = 8",
+    "a batch overlaps another": (
+        "UPDATE batch SET first_subscriber_id = 7 WHERE first_subscriber_id = 8"
+    ),
     "a fate was changed": "UPDATE delivery SET outcome = 'refused' WHERE subscriber_id = 3",
-    "a count was changed": "UPDATE batch SET refused = 1 WHERE first = 1",
-    "a size was changed": "UPDATE batch SET size = size + 1 WHERE first = 1",
+    "a count was changed": "UPDATE batch SET refused = 1 WHERE first_subscriber_id = 1",
+    "a size was changed": "UPDATE batch SET size = size + 1 WHERE first_subscriber_id = 1",
     "an audience was changed": "UPDATE send SET audience = audience - 1 WHERE id = 1",
-    "a state was changed": "UPDATE delivery SET outcome = 'left' WHERE subscriber_id = 9",
+    "a state was changed": "UPDATE delivery SET outcome = 'unsubscribed' WHERE subscriber_id = 9",
 }
 
 
@@ -210,7 +224,7 @@ def test_a_row_that_vanished_or_was_forged_is_found(
     with database.transaction() as session:
         session.execute(text(FORGED[forgery]).execution_options(synchronize_session=False))
 
-    assert certified(database, send_id).faults
+    assert certified(database, send_id).contradictions
     assert not certified(database, send_id).is_complete
 
 
@@ -221,9 +235,9 @@ def test_readers_who_are_in_no_batch_are_missed(
     deliver_send(courier, send_id)
     with database.transaction() as session:
         session.execute(text("DELETE FROM attempt"))
-        session.execute(text("DELETE FROM batch WHERE first = 8"))
+        session.execute(text("DELETE FROM batch WHERE first_subscriber_id = 8"))
 
-    faults = certified(database, send_id).faults
+    faults = certified(database, send_id).contradictions
     assert "14 deliveries, and 7 of them in a batch" in faults
     assert "7 fates for an audience of 14" in faults
 
@@ -232,17 +246,23 @@ def test_the_hash_over_the_people_is_the_same_for_the_same_fates_only(
     courier: DeliveryContext, database: Database, by_sevens: None
 ) -> None:
     send_id = planned(database, count=14)
-    before = certified(database, send_id).people
+    before = certified(database, send_id).deliveries_sha256
     deliver_send(courier, send_id)
-    after = certified(database, send_id).people
-    assert before != after == certify_send(database, send_id, now=NOON + timedelta(days=30)).people
+    after = certified(database, send_id).deliveries_sha256
+    assert (
+        before
+        != after
+        == certify_send(database, send_id, now=NOON + timedelta(days=30)).deliveries_sha256
+    )
 
     with database.transaction() as session:
         session.execute(
             text("UPDATE delivery SET subscriber_id = 999 WHERE subscriber_id = 14"),
         )
-        session.execute(text("UPDATE batch SET last = 999 WHERE last = 14"))
-    assert certified(database, send_id).people != after
+        session.execute(
+            text("UPDATE batch SET last_subscriber_id = 999 WHERE last_subscriber_id = 14")
+        )
+    assert certified(database, send_id).deliveries_sha256 != after
 
 
 @pytest.mark.parametrize("after", [0, 1, 6, 7, 8, 16, 17])
@@ -270,7 +290,7 @@ def test_a_reader_who_was_erased_since_keeps_their_fate(
 
     with database.reading() as session:
         listed = list(stream_delivery_statuses(session, send_id))
-    assert [(one.address is None, one.fate) for one in listed] == [
+    assert [(one.address is None, one.status) for one in listed] == [
         (False, "accepted"),
         (True, "accepted"),
         (False, "accepted"),
@@ -287,5 +307,5 @@ def test_a_finished_send_is_tallied_from_its_batches_alone(
     with database.reading() as session:
         told = count_deliveries(session, get(database, send_id))
     assert told == DeliveryCounts(
-        3, accepted=3, dropped=0, refused=0, unwritable=0, uncertain=0, pending=0
+        3, accepted=3, skipped=0, refused=0, render_failed=0, undecided=0, pending=0
     )

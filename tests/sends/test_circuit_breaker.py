@@ -47,8 +47,8 @@ AGAIN = NOON + timedelta(seconds=42)
 def closed_until(database: Database) -> datetime:
     on = brake(database)
     assert on is not None
-    assert on.closed_until is not None
-    return on.closed_until
+    assert on.retry_at is not None
+    return on.retry_at
 
 
 def braked_by(database: Database, error: NotAccepted | Uncertain) -> int:
@@ -77,7 +77,7 @@ def test_too_many_requests_close_the_house_for_as_long_as_was_asked(
 
 
 @pytest.mark.parametrize(
-    ("is_limit", "cause"), [(True, BreakerCause.SLOWER), (False, BreakerCause.UNREACHABLE)]
+    ("is_limit", "cause"), [(True, BreakerCause.RATE_LIMITED), (False, BreakerCause.UNREACHABLE)]
 )
 def test_without_a_word_about_the_wait_it_grows_up_to_ten_minutes(
     courier: DeliveryContext,
@@ -98,12 +98,12 @@ def test_without_a_word_about_the_wait_it_grows_up_to_ten_minutes(
     assert waits == [5, 10, 20, 40, 80, 160, 320, 600, 600]
     on = brake(database)
     assert on is not None
-    assert (on.cause, on.why, on.since) == (cause, "not now", NOON)
+    assert (on.cause, on.reason, on.tripped_at) == (cause, "not now", NOON)
 
 
 @pytest.mark.parametrize(
     ("status", "cause"),
-    [(401, BreakerCause.KEY), (402, BreakerCause.LOCKED), (403, BreakerCause.LOCKED)],
+    [(401, BreakerCause.INVALID_KEY), (402, BreakerCause.LOCKED), (403, BreakerCause.LOCKED)],
 )
 def test_a_locked_account_closes_the_house_for_five_minutes_and_fails_nobody(
     courier: DeliveryContext,
@@ -121,7 +121,7 @@ def test_a_locked_account_closes_the_house_for_five_minutes_and_fails_nobody(
 
     on = brake(database)
     assert on is not None
-    assert (on.cause, on.why) == (cause, "No credits left.")
+    assert (on.cause, on.reason) == (cause, "No credits left.")
     assert (mailer.posts, closed_until(database)) == (1, NOON + timedelta(minutes=5))
     assert set(outcomes(database, send_id).values()) == {"planned"}
     assert get(database, send_id).state is SendState.SENDING
@@ -203,8 +203,8 @@ def test_what_was_under_way_before_the_brake_does_not_take_it_off(
 @pytest.mark.parametrize(
     ("then", "cause", "minutes"),
     [
-        (SLOWER, BreakerCause.KEY, 5),
-        (Unavailable("a 429", retry_after=900.0, is_limit=True), BreakerCause.SLOWER, 15),
+        (SLOWER, BreakerCause.INVALID_KEY, 5),
+        (Unavailable("a 429", retry_after=900.0, is_limit=True), BreakerCause.RATE_LIMITED, 15),
     ],
 )
 def test_the_longest_pause_holds(
@@ -217,7 +217,7 @@ def test_the_longest_pause_holds(
 
     on = brake(database)
     assert on is not None
-    assert (on.cause, on.since) == (cause, NOON)
+    assert (on.cause, on.tripped_at) == (cause, NOON)
     assert closed_until(database) == NOON + timedelta(minutes=minutes)
 
 
@@ -236,7 +236,7 @@ def test_after_five_uncertain_answers_in_a_row_the_house_waits_longer_and_longer
     assert (posts, waits) == ([5, 6, 7, 8, 9, 10], [1, 2, 4, 8, 10, 10])
     on = brake(database)
     assert on is not None
-    assert (on.cause, on.why) == (BreakerCause.FAILING, "SendGrid answered 500")
+    assert (on.cause, on.reason) == (BreakerCause.FAILING, "SendGrid answered 500")
 
 
 def test_four_uncertain_answers_and_a_good_one_are_no_row(
@@ -295,6 +295,6 @@ def test_a_long_outage_is_not_taken_for_a_refusal_of_the_mail(
     mailer.refuses.add("bad@example.com")
     deliver_send(courier, send_id)
 
-    assert get(database, send_id).trouble is None
+    assert get(database, send_id).stop_detail is None
     assert sorted(mailer.addresses()) == [ANN, CY]
     assert states(database, send_id) == ["accepted"]

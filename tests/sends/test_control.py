@@ -70,7 +70,7 @@ def test_a_paused_send_claims_nothing_until_it_is_resumed(
     send_id = planned(database, count=3)
     pause(database, send_id)
     deliver_send(courier, send_id)
-    assert (mailer.posts, get(database, send_id).trouble) == (0, "Paused by hand.")
+    assert (mailer.posts, get(database, send_id).stop_detail) == (0, "Paused by hand.")
 
     resume(database, send_id)
     deliver_send(courier, send_id)
@@ -98,7 +98,11 @@ def test_a_late_failure_does_not_contradict_a_person(
     fail(database, taken, error)
 
     send = get(database, taken.send_id)
-    assert (send.state, send.cause, send.trouble) == (before.state, C.BY_HAND, before.trouble)
+    assert (send.state, send.stop_cause, send.stop_detail) == (
+        before.state,
+        C.MANUAL,
+        before.stop_detail,
+    )
     assert states(database, taken.send_id) == ["planned"]
 
 
@@ -124,7 +128,10 @@ def test_a_send_may_be_told_to_hold_what_is_late(
     clock.advance(minutes=11)
     deliver_send(courier, send_id)
     assert mailer.posts == 0
-    assert (get(database, send_id).state, get(database, send_id).cause) == (S.PAUSED, C.TOO_LATE)
+    assert (get(database, send_id).state, get(database, send_id).stop_cause) == (
+        S.PAUSED,
+        C.TOO_LATE,
+    )
 
     hold_after(database, send_id, None)
     resume(database, send_id, now=clock())
@@ -182,7 +189,7 @@ def test_what_is_not_uncertain_is_nobodys_to_decide(database: Database) -> None:
 
     with pytest.raises(Conflict):
         resolve(database, taken.send_id, taken.batch_id, accepted=False)
-    assert states(database, taken.send_id) == ["intent"]
+    assert states(database, taken.send_id) == ["in_flight"]
 
 
 def test_a_batch_of_another_send_is_not_found(database: Database) -> None:

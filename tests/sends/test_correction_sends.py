@@ -107,7 +107,7 @@ def readers(session: Session, mailing_list: MailingList, *names: str) -> None:
 
 def posted(session: Session, send: Send, *states: BatchState) -> None:
     """The batches of a send have come so far, in order."""
-    query = select(Batch).where(Batch.send_id == send.id).order_by(Batch.first)
+    query = select(Batch).where(Batch.send_id == send.id).order_by(Batch.first_subscriber_id)
     for batch, state in zip(session.scalars(query), states, strict=True):
         batch.state = state
     session.flush()
@@ -207,7 +207,12 @@ def test_whoever_was_or_may_have_been_or_will_be_mailed_is_told(
     send = mailed(session, services, daily)
     send.state = state
     posted(
-        session, send, BatchState.ACCEPTED, BatchState.HELD, BatchState.PLANNED, BatchState.INTENT
+        session,
+        send,
+        BatchState.ACCEPTED,
+        BatchState.AWAITING_DECISION,
+        BatchState.PLANNED,
+        BatchState.IN_FLIGHT,
     )
     corrected(session, wrong)
 
@@ -267,7 +272,7 @@ def test_a_digest_that_can_still_be_taken_back_owes_nothing_yet(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
-    mailed(session, services, daily, undo=2 * HOUR)
+    mailed(session, services, daily, undo_period=2 * HOUR)
     corrected(session, wrong)
 
     assert mail_what_is_due(session, services, now=NOON + HOUR) == []

@@ -141,9 +141,9 @@ def test_an_uncertain_batch_is_not_posted_again(
         clock.advance(hours=1)
 
     assert mailer.posts == 3
-    assert states(database, send_id) == ["uncertain", "accepted", "accepted"]
+    assert states(database, send_id) == ["awaiting_proof", "accepted", "accepted"]
     assert get(database, send_id).state is SendState.SENDING
-    assert count(database, send_id).uncertain == 7
+    assert count(database, send_id).undecided == 7
 
 
 @pytest.mark.parametrize("taken", [True, False])
@@ -159,7 +159,7 @@ def test_an_answer_that_drips_in_for_too_long_is_none(
     send_id = planned(database, count=3)
     deliver_send(replace(courier, mailer=Dripping()), send_id)
 
-    assert states(database, send_id) == ["uncertain" if taken else "accepted"]
+    assert states(database, send_id) == ["awaiting_proof" if taken else "accepted"]
 
 
 def test_answers_are_written_down_though_the_ledger_failed_in_between(
@@ -206,7 +206,7 @@ def test_one_batch_goes_first_and_only_its_acceptance_opens_the_way_for_more(
         """Notes how many batches are claimed while it posts."""
 
         def post(self, parcel: BatchRequest) -> str | None:
-            seen.append(states(database, send_id).count("intent"))
+            seen.append(states(database, send_id).count("in_flight"))
             return super().post(parcel)
 
     seen: list[int] = []

@@ -59,7 +59,7 @@ def test_where_no_fence_is_to_be_had_nothing_is_posted_and_the_house_waits(
 
     on = brake(database)
     assert on is not None
-    assert (on.why, mailer.posts, states(database, send_id)) == ("no such key", 0, ["planned"])
+    assert (on.reason, mailer.posts, states(database, send_id)) == ("no such key", 0, ["planned"])
     with database.reading() as session:
         assert session.scalars(select(Attempt)).all() == []
 
@@ -73,7 +73,7 @@ def test_an_answer_that_comes_while_it_is_recalled_proves_nothing(
     change_attempt(database, taken.attempt_id, result=AttemptResult.RECALLING)
 
     assert not accept(database, taken)
-    assert states(database, send_id) == ["uncertain"]
+    assert states(database, send_id) == ["awaiting_proof"]
 
 
 def change_attempt(database: Database, attempt_id: str, **values: object) -> None:

@@ -61,7 +61,7 @@ def beat(database: Database, lease_id: str) -> bool:
 
 def ended(database: Database, watch: LeaseWatch) -> list[str]:
     with database.transaction() as session:
-        return watch.look(session, now=NOON)
+        return watch.end_stale_leases(session, now=NOON)
 
 
 def end_all(database: Database) -> None:
@@ -84,12 +84,14 @@ def test_a_counter_that_stands_still_ends_its_lease_and_leaves_the_batch_uncerta
     look(database, mailer, NOON, watch)
     ticks.now += LENGTH - 0.1
     look(database, mailer, NOON, watch)
-    assert states(database, taken.send_id) == ["intent"]
+    assert states(database, taken.send_id) == ["in_flight"]
 
     ticks.now += 0.1
     look(database, mailer, NOON, watch)
-    assert states(database, taken.send_id) == ["uncertain"]
-    assert [attempt.why for attempt in attempts(database, taken.send_id)] == ["the worker vanished"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
+    assert [attempt.reason for attempt in attempts(database, taken.send_id)] == [
+        "the worker vanished"
+    ]
 
 
 def test_a_heart_that_beats_keeps_its_lease(
@@ -115,7 +117,7 @@ def test_a_wall_clock_that_jumps_ends_nothing(
         ticks.now += 1
         look(database, mailer, NOON + timedelta(hours=hours), watch)
 
-    assert states(database, taken.send_id) == ["intent"]
+    assert states(database, taken.send_id) == ["in_flight"]
 
 
 def test_a_new_observer_waits_anew(database: Database, watch: LeaseWatch, ticks: Ticks) -> None:
@@ -229,7 +231,7 @@ def test_who_lost_their_lease_does_not_post_what_they_have_claimed(
 
     assert mailer.posts == 0
     assert states(database, send_id) == ["planned"] * 3
-    assert [one.result for one in attempts(database, send_id)] == [AttemptResult.NOT_TAKEN]
+    assert [one.result for one in attempts(database, send_id)] == [AttemptResult.NOT_ACCEPTED]
 
 
 def test_what_a_crashed_delivery_leaves_behind_is_noticed_at_once(
@@ -246,10 +248,10 @@ def test_what_a_crashed_delivery_leaves_behind_is_noticed_at_once(
 
     with pytest.raises(RuntimeError):
         deliver_send(replace(courier, transaction=failing), send_id)
-    assert (mailer.posts, states(database, send_id)) == (1, ["intent"])
+    assert (mailer.posts, states(database, send_id)) == (1, ["in_flight"])
 
     look(database, mailer, NOON, watch)
-    assert states(database, send_id) == ["uncertain"]
+    assert states(database, send_id) == ["awaiting_proof"]
 
 
 def test_a_delivery_gives_its_lease_back(courier: DeliveryContext, database: Database) -> None:
@@ -267,4 +269,4 @@ def test_the_end_of_one_holder_is_not_anothers(
     bury(database, dead)
 
     look(database, mailer, NOON)
-    assert states(database, send_id) == ["uncertain", "intent"]
+    assert states(database, send_id) == ["awaiting_proof", "in_flight"]

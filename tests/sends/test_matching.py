@@ -71,7 +71,7 @@ def counts(database: Database, send_id: int) -> dict[str, int]:
 
 def heard(database: Database, taken: ClaimedBatch) -> datetime | None:
     with database.reading() as session:
-        return session.get_one(Attempt, taken.attempt_id).heard_at
+        return session.get_one(Attempt, taken.attempt_id).event_seen_at
 
 
 @pytest.mark.parametrize("address", [ANN, "ann@example.com", "ANN@EXAMPLE.COM"])
@@ -84,7 +84,10 @@ def test_a_bounce_without_a_mark_is_that_of_the_last_mail(
     assert [counts(database, one.send_id) for one in sends] == [{}, {"bounce": 1}]
     with database.reading() as session:
         kept = session.get_one(ProviderEvent, "late")
-    assert (kept.attempt_id, kept.subscriber_id) == (sends[1].attempt_id, sends[1].readers[0][0])
+    assert (kept.attempt_id, kept.subscriber_id) == (
+        sends[1].attempt_id,
+        sends[1].subscribers[0][0],
+    )
 
 
 def test_posted_again_after_another_send_it_is_counted_once(
@@ -139,7 +142,7 @@ def test_a_bounce_that_does_not_say_of_what_is_no_proof_of_an_attempt(
 
     assert suppressed(database) == {"ann@example.com": SuppressionReason.BOUNCED}
     assert heard(database, doubted) is None
-    assert states(database, doubted.send_id) == ["uncertain"]
+    assert states(database, doubted.send_id) == ["awaiting_proof"]
 
 
 @pytest.mark.parametrize("kind", ["delivered", "processed", "open", "deferred"])
@@ -155,7 +158,7 @@ def test_only_what_lasts_is_looked_up_by_address(
 def test_a_mark_counts_for_more_than_the_address(
     database: Database, sends: list[ClaimedBatch]
 ) -> None:
-    reader, address = sends[0].readers[1]
+    reader, address = sends[0].subscribers[1]
     marked = {"nif_a": sends[0].attempt_id, "nif_d": f"1.{reader}"}
     report(database, bounce(**marked), now=NOON + 2 * DAY)
 
@@ -192,7 +195,7 @@ def test_a_letters_bounce_is_not_counted_to_a_send(
 def test_who_left_at_the_provider_has_left_our_lists(
     database: Database, sends: list[ClaimedBatch], kind: str
 ) -> None:
-    reader, _ = sends[0].readers[0]
+    reader, _ = sends[0].subscribers[0]
     with database.transaction() as session:
         weekly = a_list(session, "weekly")
         state = SubscriptionState.CONFIRMED

@@ -55,7 +55,7 @@ def test_a_late_acceptance_of_a_batch_given_to_another_changes_nothing(database:
     assert not accept(database, first)
 
     (batch,) = batches(database, second.send_id)
-    assert (batch.state, batch.attempt_id) == (BatchState.INTENT, second.attempt_id)
+    assert (batch.state, batch.attempt_id) == (BatchState.IN_FLIGHT, second.attempt_id)
     assert (batch.message_id, batch.settled_at) == (None, None)
 
 
@@ -77,12 +77,12 @@ def test_a_late_failure_of_a_batch_given_to_another_leaves_it_alone(
     fail(database, first, error)
 
     (batch,) = batches(database, second.send_id)
-    assert (batch.state, batch.attempt_id) == (BatchState.INTENT, second.attempt_id)
-    assert outcomes(database, second.send_id) == {ANN: "intent", BEA: "intent"}
+    assert (batch.state, batch.attempt_id) == (BatchState.IN_FLIGHT, second.attempt_id)
+    assert outcomes(database, second.send_id) == {ANN: "in_flight", BEA: "in_flight"}
     assert get(database, second.send_id).state is SendState.SENDING
 
 
-@pytest.mark.parametrize("state", [BatchState.UNCERTAIN, BatchState.HELD])
+@pytest.mark.parametrize("state", [BatchState.AWAITING_PROOF, BatchState.AWAITING_DECISION])
 def test_a_late_acceptance_of_an_uncertain_batch_counts(
     database: Database, state: BatchState
 ) -> None:
@@ -118,7 +118,7 @@ def test_an_uncertain_batch_keeps_its_attempt(database: Database) -> None:
     fail(database, taken, Uncertain("no answer"))
 
     (batch,) = batches(database, taken.send_id)
-    assert (batch.state, batch.attempt_id) == (BatchState.UNCERTAIN, taken.attempt_id)
+    assert (batch.state, batch.attempt_id) == (BatchState.AWAITING_PROOF, taken.attempt_id)
     assert result(database, taken.attempt_id) is AttemptResult.UNCERTAIN
 
 
@@ -133,7 +133,9 @@ def test_proof_counts_for_the_attempt_whoever_has_its_batch(
         assert not record_proven_accepted(session, first.attempt_id, now=LATER)
 
     assert result(database, first.attempt_id) is AttemptResult.ACCEPTED
-    assert states(database, first.send_id) == ["planned" if now_held_by == "nobody" else "intent"]
+    assert states(database, first.send_id) == [
+        "planned" if now_held_by == "nobody" else "in_flight"
+    ]
 
 
 def test_a_released_batch_is_as_if_never_claimed(database: Database) -> None:
@@ -142,7 +144,7 @@ def test_a_released_batch_is_as_if_never_claimed(database: Database) -> None:
 
     (batch,) = batches(database, taken.send_id)
     assert (batch.state, batch.attempt_id) == (BatchState.PLANNED, None)
-    assert result(database, taken.attempt_id) is AttemptResult.NOT_TAKEN
+    assert result(database, taken.attempt_id) is AttemptResult.NOT_ACCEPTED
 
 
 def test_an_acceptance_does_not_wipe_out_why_a_send_was_paused(
@@ -155,8 +157,8 @@ def test_an_acceptance_does_not_wipe_out_why_a_send_was_paused(
     accept(database, second)
 
     send = get(database, send_id)
-    assert (send.state, send.cause) == (SendState.PAUSED, SendStopCause.CONTENT)
-    assert send.trouble == "The mail itself was refused: The content must not be empty."
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.CONTENT)
+    assert send.stop_detail == "The mail itself was refused: The content must not be empty."
 
 
 @pytest.mark.parametrize("state", [s for s in BatchState if s is not BatchState.ACCEPTED])
@@ -191,9 +193,9 @@ def test_a_send_that_does_not_balance_is_paused_and_says_so(database: Database, 
     assert not finish(database, send_id)
 
     send = get(database, send_id)
-    assert (send.state, send.cause) == (SendState.PAUSED, SendStopCause.UNBALANCED)
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.UNBALANCED)
     assert send.finished_at is None
-    assert f"2 in batches, {2 + slip} in all" in str(send.trouble)
+    assert f"2 in batches, {2 + slip} in all" in str(send.stop_detail)
 
 
 @pytest.mark.parametrize("state", [SendState.PAUSED, SendState.CANCELLED])

@@ -53,10 +53,10 @@ def test_what_troubled_it_is_kept_until_it_is_done(database: Database) -> None:
     note(database, "SendGrid answered 500", NOON + DAY)
     troubled = find(database)
     assert troubled is not None
-    assert (troubled.trouble, troubled.done_at) == ("SendGrid answered 500", NOON)
-    assert troubled.begun_at == NOON + DAY
+    assert (troubled.error, troubled.succeeded_at) == ("SendGrid answered 500", NOON)
+    assert troubled.started_at == NOON + DAY
 
     note(database, None, NOON + 2 * DAY)
     done = find(database)
     assert done is not None
-    assert (done.trouble, done.done_at) == (None, NOON + 2 * DAY)
+    assert (done.error, done.succeeded_at) == (None, NOON + 2 * DAY)

@@ -20,8 +20,10 @@ def readers(session: Session, send: Send) -> list[int]:
 
 
 def ranges(session: Session, send: Send) -> list[tuple[int, int, int]]:
-    query = select(Batch.first, Batch.last, Batch.size).where(Batch.send_id == send.id)
-    return [tuple(row) for row in session.execute(query.order_by(Batch.first))]
+    query = select(Batch.first_subscriber_id, Batch.last_subscriber_id, Batch.size).where(
+        Batch.send_id == send.id
+    )
+    return [tuple(row) for row in session.execute(query.order_by(Batch.first_subscriber_id))]
 
 
 def test_the_audience_is_who_is_confirmed_on_this_list(session: Session) -> None:
@@ -62,7 +64,10 @@ def test_each_reader_is_in_exactly_one_batch(session: Session, by_sevens: None) 
     in_batches = session.scalar(
         select(func.count())
         .select_from(Delivery)
-        .join(Batch, Delivery.subscriber_id.between(Batch.first, Batch.last))
+        .join(
+            Batch,
+            Delivery.subscriber_id.between(Batch.first_subscriber_id, Batch.last_subscriber_id),
+        )
     )
 
     assert [size for _, _, size in ranges(session, send)] == [7, 7, 7, 7, 2]

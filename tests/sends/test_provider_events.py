@@ -90,18 +90,18 @@ def test_a_post_as_large_as_we_take_is_taken_in_whole(session: Session, field: s
 
 def test_an_event_before_the_answer_was_stored_counts(database: Database) -> None:
     taken = claimed(database, planned(database, "ann@example.com"))
-    report(database, event(taken.attempt_id, taken.readers[0][0], event="spamreport"))
+    report(database, event(taken.attempt_id, taken.subscribers[0][0], event="spamreport"))
 
     with database.reading() as session:
         assert suppressed(session) == {"ann@example.com": SuppressionReason.COMPLAINED}
-        assert session.get_one(Attempt, taken.attempt_id).heard_at == NOON
+        assert session.get_one(Attempt, taken.attempt_id).event_seen_at == NOON
 
 
 @pytest.mark.parametrize("attempt_id", [None, "", "f" * 32])
 def test_what_we_did_not_post_is_kept_and_does_nothing(
     session: Session, attempt_id: str | None
 ) -> None:
-    reader, _ = take(session, a_plain_send(session, count=1).id).readers[0]
+    reader, _ = take(session, a_plain_send(session, count=1).id).subscribers[0]
     take_in(session, event(attempt_id, reader, event="bounce", email=""), event(attempt_id, reader))
 
     assert kept(session) == 2
@@ -116,8 +116,8 @@ def test_an_attempt_is_heard_of_from_its_first_event_on(database: Database) -> N
         report(database, event(taken.attempt_id, event=kind), now=later)
 
     with database.reading() as session:
-        assert session.get_one(Attempt, taken.attempt_id).heard_at == NOON
-        assert session.get_one(Attempt, other.attempt_id).heard_at is None
+        assert session.get_one(Attempt, taken.attempt_id).event_seen_at == NOON
+        assert session.get_one(Attempt, other.attempt_id).event_seen_at is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_event_that_is_repeated_promptly_is_no_new_sign_of_life(session: Sess
 def test_events_mean_the_same_in_any_order(session: Session) -> None:
     orders = list(permutations(["bounce", "unsubscribe", "spamreport", "delivered"]))
     taken = take(session, a_plain_send(session, count=len(orders)).id)
-    for (reader, _), order in zip(taken.readers, orders, strict=True):
+    for (reader, _), order in zip(taken.subscribers, orders, strict=True):
         take_in(session, *(event(taken.attempt_id, reader, event=kind) for kind in order))
 
     assert set(suppressed(session).values()) == {SuppressionReason.COMPLAINED}
@@ -155,7 +155,7 @@ def some_events(session: Session) -> list[dict[str, Any]]:
     events = []
     for _ in range(2):
         taken = take(session, a_plain_send(session, count=2).id)
-        for reader, address in taken.readers:
+        for reader, address in taken.subscribers:
             about = {"email": address.upper()}
             events += [event(taken.attempt_id, reader, event=kind, **about) for kind in KINDS]
             events.append(event(taken.attempt_id, reader, event="dropped", reason="Invalid"))
@@ -165,7 +165,7 @@ def some_events(session: Session) -> list[dict[str, Any]]:
 
 def what_is_known(session: Session) -> tuple[Any, ...]:
     session.expire_all()
-    heard = session.execute(select(Attempt.id, Attempt.heard_at).order_by(Attempt.id)).all()
+    heard = session.execute(select(Attempt.id, Attempt.event_seen_at).order_by(Attempt.id)).all()
     counts = session.execute(
         select(SendEventCount.send_id, SendEventCount.kind, SendEventCount.count)
     ).all()

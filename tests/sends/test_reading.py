@@ -51,11 +51,11 @@ def test_open_batches_are_those_about_which_nobody_knows(
     doubt(database, first)
     doubt(database, third)
     with database.transaction() as session:
-        session.merge(batches(database, send_id)[2]).state = BatchState.HELD
+        session.merge(batches(database, send_id)[2]).state = BatchState.AWAITING_DECISION
 
     with database.reading() as session:
         found = reports.list_undecided_batches(session, get(database, send_id))
-    assert [(batch.id, attempt.id, attempt.why) for batch, attempt in found] == [
+    assert [(batch.id, attempt.id, attempt.reason) for batch, attempt in found] == [
         (first.batch_id, first.attempt_id, "no answer"),
         (third.batch_id, third.attempt_id, "no answer"),
     ]
@@ -86,7 +86,7 @@ def test_troubled_is_what_was_paused_or_has_a_held_batch(database: Database) -> 
     for send_id in (held, cancelled):
         doubt(database, claimed(database, send_id))
         with database.transaction() as session:
-            session.merge(batches(database, send_id)[0]).state = BatchState.HELD
+            session.merge(batches(database, send_id)[0]).state = BatchState.AWAITING_DECISION
     change(database, cancelled, state=SendState.CANCELLED)
     uncertain(database)
 
@@ -148,7 +148,7 @@ def test_the_events_about_one_reader_come_in_the_order_of_their_happening(
     database: Database,
 ) -> None:
     taken = claimed(database, planned(database, ANN, BEA))
-    ann, bea = (reader for reader, _ in taken.readers)
+    ann, bea = (reader for reader, _ in taken.subscribers)
     for number, kind in enumerate(["delivered", "processed"]):
         at = NOON - number * SECOND
         report(database, event(taken.attempt_id, ann, event=kind, at=at))

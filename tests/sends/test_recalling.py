@@ -69,7 +69,7 @@ def test_what_is_uncertain_is_recalled_and_posted_under_another_fence(
     look(database, mailer, LAST)
 
     assert (mailer.recalled, states(database, send_id)) == ([first.fence], ["planned"])
-    assert attempt_of(database, send_id).result is AttemptResult.CANCELLED
+    assert attempt_of(database, send_id).result is AttemptResult.RECALLED
 
     clock.advance(minutes=5)
     deliver_send(fenced, send_id)
@@ -105,7 +105,7 @@ def test_too_late_to_recall_events_decide(
 ) -> None:
     send_id = in_doubt(fenced, database, mailer)
     look(database, mailer, TOO_LATE)
-    assert (mailer.recall_asks, states(database, send_id)) == (0, ["uncertain"])
+    assert (mailer.recall_asks, states(database, send_id)) == (0, ["awaiting_proof"])
 
     report(database, event(attempt_of(database, send_id).id, at=OUT), now=OUT)
     look(database, mailer, OUT)
@@ -118,14 +118,14 @@ def test_quiet_is_counted_from_when_it_was_to_go_out(
     send_id = in_doubt(fenced, database, mailer, taken=False)
     prove_the_stream_alive(database, 10)
     look(database, mailer, OUT + QUIET + timedelta(hours=1))
-    assert states(database, send_id) == ["uncertain"]
+    assert states(database, send_id) == ["awaiting_proof"]
 
     prove_the_stream_alive(database, 16)
     look(database, mailer, OUT + QUIET)
-    assert states(database, send_id) == ["uncertain"]
+    assert states(database, send_id) == ["awaiting_proof"]
     look(database, mailer, OUT + QUIET + timedelta(minutes=1))
     assert states(database, send_id) == ["planned"]
-    assert attempt_of(database, send_id).result is AttemptResult.NOT_TAKEN
+    assert attempt_of(database, send_id).result is AttemptResult.NOT_ACCEPTED
 
 
 def test_what_was_heard_of_is_not_recalled(
@@ -158,10 +158,10 @@ def test_a_late_acceptance_of_a_recalled_attempt_changes_nothing(
     send_id = in_doubt(fenced, database, mailer)
     first = attempt_of(database, send_id)
     look(database, mailer, SOON)
-    late = ClaimedBatch(send_id, first.batch_id, first.id, first.begun_at, [])
+    late = ClaimedBatch(send_id, first.batch_id, first.id, first.started_at, [])
 
     assert not accept(database, late, now=SOON)
-    assert attempt_of(database, send_id).result is AttemptResult.CANCELLED
+    assert attempt_of(database, send_id).result is AttemptResult.RECALLED
     assert claim_next(database, send_id, now=SOON) is not None
 
 
@@ -172,7 +172,7 @@ def test_a_recall_that_is_refused_is_asked_for_until_it_is_too_late(
     mailer.recalls = False
     for moment in (SOON, LAST, TOO_LATE):
         look(database, mailer, moment)
-        assert states(database, send_id) == ["uncertain"]
+        assert states(database, send_id) == ["awaiting_proof"]
 
     assert mailer.recall_asks == 2
     assert attempt_of(database, send_id).result is AttemptResult.UNCERTAIN
@@ -192,7 +192,10 @@ def test_a_slow_recall_does_not_make_the_next_one_too_late(
     look(database, mailer, TOO_LATE - timedelta(seconds=0.2))
 
     assert mailer.recall_asks == 1
-    assert sorted(states(database, send_id)[0] for send_id in sends) == ["planned", "uncertain"]
+    assert sorted(states(database, send_id)[0] for send_id in sends) == [
+        "awaiting_proof",
+        "planned",
+    ]
 
 
 @pytest.mark.parametrize("error", [NO_ANSWER, AccountLocked("no such key", 401)])
@@ -202,7 +205,7 @@ def test_a_recall_that_fails_is_tried_again(
     send_id = in_doubt(fenced, database, mailer)
     mailer.breaks = error
     look(database, mailer, SOON)
-    assert states(database, send_id) == ["uncertain"]
+    assert states(database, send_id) == ["awaiting_proof"]
 
     mailer.breaks = None
     look(database, mailer, LAST)
@@ -224,7 +227,7 @@ def test_a_recall_whose_answer_was_lost_skips_nobody(
     look(database, mailer, OUT)
 
     assert mailer.addresses() == []
-    assert states(database, send_id) == ["uncertain"]
+    assert states(database, send_id) == ["awaiting_proof"]
 
 
 def test_a_recall_is_given_back_an_hour_after_its_mail_would_have_gone_out(

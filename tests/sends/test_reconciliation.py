@@ -59,7 +59,7 @@ def test_an_event_of_another_attempt_settles_nothing(
 
     look(database, mailer, SOON)
 
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
 
 def test_an_event_settles_even_a_held_batch(database: Database, mailer: FakeMailer) -> None:
@@ -77,11 +77,11 @@ def test_quiet_with_later_events_releases_a_batch(database: Database, mailer: Fa
     prove_the_stream_alive(database)
 
     look(database, mailer, AFTER_QUIET - timedelta(seconds=1))
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
     look(database, mailer, AFTER_QUIET)
     assert states(database, taken.send_id) == ["planned"]
-    assert [one.result for one in attempts(database, taken.send_id)] == [AttemptResult.NOT_TAKEN]
+    assert [one.result for one in attempts(database, taken.send_id)] == [AttemptResult.NOT_ACCEPTED]
 
 
 def test_quiet_without_later_events_releases_nothing(
@@ -91,7 +91,7 @@ def test_quiet_without_later_events_releases_nothing(
 
     look(database, mailer, NOON + timedelta(hours=23))
 
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
 
 def test_events_of_what_happened_before_the_doubt_are_no_sign_of_life(
@@ -102,7 +102,7 @@ def test_events_of_what_happened_before_the_doubt_are_no_sign_of_life(
 
     look(database, mailer, NOON + timedelta(hours=5))
 
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
 
 def test_a_backlog_that_comes_in_late_is_no_sign_of_life(
@@ -113,7 +113,7 @@ def test_a_backlog_that_comes_in_late_is_no_sign_of_life(
 
     look(database, mailer, NOON + timedelta(hours=6))
 
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
 
 def test_news_after_an_outage_of_the_webhook_releases_nothing_at_once(
@@ -124,7 +124,7 @@ def test_news_after_an_outage_of_the_webhook_releases_nothing_at_once(
     report(database, event("f" * 32, at=evening), now=evening + MINUTE)
 
     look(database, mailer, evening + 2 * MINUTE)
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
     look(database, mailer, evening + MINUTE + QUIET)
     assert states(database, taken.send_id) == ["planned"]
 
@@ -139,18 +139,18 @@ def test_the_quiet_is_counted_from_when_the_worker_was_found_dead(
     look(database, mailer, NOON + timedelta(hours=1))
     look(database, mailer, NOON + timedelta(hours=1, minutes=40))
 
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
 
 def test_without_proof_a_batch_is_held_after_a_day(database: Database, mailer: FakeMailer) -> None:
     taken = uncertain(database)
 
     look(database, mailer, NOON + timedelta(hours=24))
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
     look(database, mailer, NEXT_DAY)
-    assert states(database, taken.send_id) == ["held"]
-    assert count(database, taken.send_id).uncertain == 3
+    assert states(database, taken.send_id) == ["awaiting_decision"]
+    assert count(database, taken.send_id).undecided == 3
 
 
 def test_an_unread_inbox_blocks_a_release(database: Database, mailer: FakeMailer) -> None:
@@ -160,7 +160,7 @@ def test_an_unread_inbox_blocks_a_release(database: Database, mailer: FakeMailer
         provider_events.store_event_post(session, b"[]", now=NOON)
 
     look(database, mailer, AFTER_QUIET)
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
     with database.transaction() as session:
         provider_events.process_next_event_post(session, now=NOON)
@@ -176,11 +176,11 @@ def test_a_post_that_was_set_aside_blocks_a_release_until_it_is_understood(
     with database.transaction() as session:
         provider_events.store_event_post(session, b"[]", now=NOON)
         session.flush()
-        session.execute(update(ProviderEventPost).values(trouble="DataError"))
+        session.execute(update(ProviderEventPost).values(error="DataError"))
         assert not provider_events.process_next_event_post(session, now=NOON)
 
     look(database, mailer, AFTER_QUIET)
-    assert states(database, taken.send_id) == ["uncertain"]
+    assert states(database, taken.send_id) == ["awaiting_proof"]
 
     with database.transaction() as session:
         provider_events.retry_failed_event_posts(session)

@@ -39,7 +39,7 @@ def about(copy: int, message: str = "Bad.") -> ProviderProblem:
 def told(database: Database, send_id: int) -> tuple[int, int, int]:
     """How many were accepted, refused and not writable."""
     tally = count(database, send_id)
-    return tally.accepted, tally.refused, tally.unwritable
+    return tally.accepted, tally.refused, tally.render_failed
 
 
 @pytest.mark.parametrize("place", [0, 499, 500, 999])
@@ -63,7 +63,7 @@ def test_999_of_1000_are_mailed_in_spite_of_one_bad_reader(
     assert told(database, send_id) == (999, 1, 0)
     assert outcomes(database, send_id)[bad] == "refused"
     assert get(database, send_id).state is SendState.FINISHED
-    assert get(database, send_id).trouble is None
+    assert get(database, send_id).stop_detail is None
 
 
 @pytest.mark.parametrize("place", [0, 499, 998])
@@ -86,7 +86,7 @@ def test_many_who_are_named_one_after_the_other_do_not_stop_a_send(
     mailer.refuses.update(random.Random(1).sample(audience(database), 40))
     deliver_send(courier, send_id)
 
-    assert get(database, send_id).trouble is None
+    assert get(database, send_id).stop_detail is None
     assert told(database, send_id) == (60, 40, 0)
 
 
@@ -139,8 +139,8 @@ def test_a_refusal_of_the_mail_stops_the_edition_and_marks_nobody(
 
     send = get(database, send_id)
     assert mailer.posts <= 2
-    assert (send.state, send.cause) == (SendState.PAUSED, SendStopCause.CONTENT)
-    assert str(error) in str(send.trouble)
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.CONTENT)
+    assert str(error) in str(send.stop_detail)
     assert set(outcomes(database, send_id).values()) == {"planned"}
 
 
@@ -154,7 +154,7 @@ def test_a_send_that_was_stopped_for_its_content_goes_on_when_told(
     deliver_send(courier, send_id)
 
     assert mailer.addresses() == audience(database)
-    assert (get(database, send_id).cause, get(database, send_id).trouble) == (None, None)
+    assert (get(database, send_id).stop_cause, get(database, send_id).stop_detail) == (None, None)
 
 
 @pytest.mark.parametrize("once", [1, 3])
@@ -179,8 +179,8 @@ def test_a_mail_too_large_for_one_reader_stops_the_edition(
     deliver_send(courier, send_id)
 
     send = get(database, send_id)
-    assert (send.state, send.cause) == (SendState.PAUSED, SendStopCause.TOO_LARGE)
-    assert send.trouble == "The mail is too large for the provider."
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.TOO_LARGE)
+    assert send.stop_detail == "The mail is too large for the provider."
     assert count(database, send_id).pending == 4
 
 
@@ -190,7 +190,10 @@ def test_a_refusal_that_names_nobody_and_does_not_end_is_nobodys_fault(
     send_id = planned(database, count=200)
     mailer.raises.extend(Refused(400, [ProviderProblem("Bad Request")]) for _ in range(400))
     deliver_send(courier, send_id)
-    assert (get(database, send_id).state, get(database, send_id).cause) == ("paused", "content")
+    assert (get(database, send_id).state, get(database, send_id).stop_cause) == (
+        "paused",
+        "content",
+    )
     assert mailer.posts <= MAX_REFUSALS_IN_A_ROW
     assert set(outcomes(database, send_id).values()) == {"planned"}
 
@@ -222,7 +225,7 @@ def test_a_reader_who_is_alone_in_a_batch_may_be_unwritable(
     mailer.unwritable.add(ANN)
     deliver_send(courier, send_id)
 
-    assert (mailer.posts, outcomes(database, send_id)) == (0, {ANN: "unwritable"})
+    assert (mailer.posts, outcomes(database, send_id)) == (0, {ANN: "render_failed"})
     assert get(database, send_id).state is SendState.FINISHED
 
 
@@ -235,8 +238,8 @@ def test_too_many_unwritable_copies_are_a_fault_of_the_edition(
     deliver_send(courier, send_id)
 
     send = get(database, send_id)
-    assert (mailer.posts, send.state, send.cause) == (0, SendState.PAUSED, SendStopCause.FAULT)
-    assert send.trouble == f"{bad} of {readers} copies could not be written: ValueError"
+    assert (mailer.posts, send.state, send.stop_cause) == (0, SendState.PAUSED, SendStopCause.FAULT)
+    assert send.stop_detail == f"{bad} of {readers} copies could not be written: ValueError"
     assert told(database, send_id) == (0, 0, 0)
 
 
@@ -248,10 +251,10 @@ def test_a_fault_of_our_own_while_posting_stops_that_send_alone(
     deliver_send(courier, ill)
     deliver_send(courier, well)
 
-    assert states(database, ill) == ["uncertain", "planned"]
-    assert (get(database, ill).state, get(database, ill).cause) == (
+    assert states(database, ill) == ["awaiting_proof", "planned"]
+    assert (get(database, ill).state, get(database, ill).stop_cause) == (
         SendState.PAUSED,
         SendStopCause.FAULT,
     )
-    assert [attempt.why for attempt in attempts(database, ill)] == ["ValueError: a bug"]
+    assert [attempt.reason for attempt in attempts(database, ill)] == ["ValueError: a bug"]
     assert (mailer.addresses(), brake(database)) == ([ANN], None)

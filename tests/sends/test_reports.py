@@ -43,7 +43,7 @@ def test_a_send_is_told_with_what_was_mailed_reported_and_who_left_until_the_nex
     sent(session, mailing_list, NOON + 2 * DAY)
     elsewhere = sent(session, other, NOON)
     for batch in session.scalars(select(Batch).where(Batch.send_id == first.id)):
-        batch.state, batch.dropped = BatchState.ACCEPTED, 1
+        batch.state, batch.skipped = BatchState.ACCEPTED, 1
     session.add(SendEventCount(send_id=first.id, kind="delivered", count=2))
     session.add(SendEventCount(send_id=elsewhere.id, kind="click", count=1))
     left = [(4, 50), (3, 1), (1, 2), (0, 4)]
@@ -57,7 +57,10 @@ def test_a_send_is_told_with_what_was_mailed_reported_and_who_left_until_the_nex
     found = list_send_statistics(session, [mailing_list], most=5, now=NOON)
 
     assert [one.send_id for one in found] == [second.id, first.id]
-    assert [(one.audience, one.mailed, one.left) for one in found] == [(3, 0, 4), (3, 2, 3)]
+    assert [(one.audience, one.accepted, one.unsubscribed) for one in found] == [
+        (3, 0, 4),
+        (3, 2, 3),
+    ]
     assert (found[1].subject, found[1].delivered, found[1].is_tracked) == ("News", 2, False)
     assert list_send_statistics(session, [], most=5, now=NOON) == []
     assert [one.is_tracked for one in list_send_statistics(session, [other], most=1, now=NOON)] == [
@@ -71,16 +74,16 @@ def test_a_send_is_told_with_what_was_mailed_reported_and_who_left_until_the_nex
         (9, 999, COMPLAINT_THRESHOLDS, ReputationLevel.UNKNOWN),
         (0, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.GOOD),
         (1, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.HIGH),
-        (3, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.OVER),
+        (3, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.CRITICAL),
         (19, 1000, BOUNCE_THRESHOLDS, ReputationLevel.GOOD),
         (20, 1000, BOUNCE_THRESHOLDS, ReputationLevel.HIGH),
-        (50, 1000, BOUNCE_THRESHOLDS, ReputationLevel.OVER),
+        (50, 1000, BOUNCE_THRESHOLDS, ReputationLevel.CRITICAL),
     ],
 )
 def test_a_rate_stands_against_its_limits_where_there_are_mails_enough(
     part: int, whole: int, limit: RateThresholds, standing: ReputationLevel
 ) -> None:
-    assert EventRate(part, whole).standing(limit) is standing
+    assert EventRate(part, whole).level(limit) is standing
 
 
 def test_a_rolling_rate_is_that_of_the_seven_days_that_end_with_the_day() -> None:

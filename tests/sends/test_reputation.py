@@ -74,9 +74,9 @@ def test_a_send_whose_rates_are_too_high_is_paused_and_says_why(
     feed(database, taken, **kinds)
 
     send = get(database, taken.send_id)
-    assert send.cause is cause
+    assert send.stop_cause is cause
     assert send.state is (SendState.PAUSED if cause else SendState.SENDING)
-    assert ("%" in str(send.trouble)) is bool(cause)
+    assert ("%" in str(send.stop_detail)) is bool(cause)
     assert get(database, other.send_id).state is SendState.SENDING
     with database.reading() as session:
         assert count_send_events(session, taken.send_id) == kinds
@@ -88,7 +88,7 @@ def test_the_rates_are_those_of_all_posts_together(database: Database) -> None:
     assert get(database, taken.send_id).state is SendState.SENDING
     feed(database, taken, spamreport=1)
 
-    assert get(database, taken.send_id).cause is SendStopCause.COMPLAINTS
+    assert get(database, taken.send_id).stop_cause is SendStopCause.COMPLAINTS
 
 
 def test_a_send_that_was_stopped_claims_no_more(
@@ -116,4 +116,7 @@ def test_what_is_over_is_not_paused(database: Database, state: SendState) -> Non
     change(database, taken.send_id, state=state)
     feed(database, taken, delivered=1000, spamreport=5)
 
-    assert (get(database, taken.send_id).state, get(database, taken.send_id).cause) == (state, None)
+    assert (get(database, taken.send_id).state, get(database, taken.send_id).stop_cause) == (
+        state,
+        None,
+    )

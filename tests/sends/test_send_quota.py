@@ -61,7 +61,7 @@ def test_a_rate_spreads_the_copies_over_time(
     limits = SendLimits(per_second=rate)
     assert copies(session, limits, 1000) == first
 
-    ask_again_at = take_send_quota(session, limits, 1000, now=NOON).ask_again_at
+    ask_again_at = take_send_quota(session, limits, 1000, now=NOON).retry_at
     assert ask_again_at == NOON + timedelta(seconds=seconds)
     assert copies(session, limits, 1000, ask_again_at - timedelta(microseconds=1)) == 0
     assert copies(session, limits, 1000, ask_again_at) == first
@@ -78,9 +78,9 @@ def test_the_stricter_of_two_limits_counts(session: Session) -> None:
     limits = replace(WARMING, per_day=25)
 
     assert copies(session, limits, 1000) == 20
-    assert take_send_quota(session, limits, 1000, now=NOON).ask_again_at == ONE
+    assert take_send_quota(session, limits, 1000, now=NOON).retry_at == ONE
     assert copies(session, limits, 1000, ONE) == 5
-    assert take_send_quota(session, limits, 1000, now=ONE).ask_again_at == MIDNIGHT
+    assert take_send_quota(session, limits, 1000, now=ONE).retry_at == MIDNIGHT
     assert copies(session, limits, 1000, MIDNIGHT) == 25
 
 
@@ -90,7 +90,7 @@ def test_hours_and_days_are_those_of_utc(session: Session, zone: str) -> None:
     assert copies(session, replace(WARMING, per_day=30), 1000, now) == 20
 
     allowed = take_send_quota(session, WARMING, 1, now=now)
-    assert (allowed.copies, allowed.ask_again_at) == (0, ONE)
+    assert (allowed.copies, allowed.retry_at) == (0, ONE)
     last = MIDNIGHT - timedelta(seconds=1)
     assert copies(session, replace(WARMING, per_day=30), 1000, last.astimezone(now.tzinfo)) == 10
 
@@ -110,14 +110,14 @@ def test_a_batch_is_cut_to_what_is_allowed_and_the_rest_waits(
     send_id = planned(database, count=28)
     taken = [claim_next(database, send_id, limits=WARMING) for _ in range(4)]
 
-    assert [len(one.readers) for one in taken[:3]] == [7, 7, 6]
+    assert [len(one.subscribers) for one in taken[:3]] == [7, 7, 6]
     assert taken[3] == RetryLater(ONE)
     assert [batch.size for batch in batches(database, send_id)] == [7, 7, 6, 1, 7]
 
     rest = [claim_next(database, send_id, limits=WARMING, now=ONE) for _ in range(3)]
-    assert [len(one.readers) for one in rest[:2]] == [1, 7]
+    assert [len(one.subscribers) for one in rest[:2]] == [1, 7]
     assert rest[2] is None
-    everyone = [address for one in taken[:3] + rest[:2] for _, address in one.readers]
+    everyone = [address for one in taken[:3] + rest[:2] for _, address in one.subscribers]
     assert everyone == audience(database)
 
 
@@ -130,7 +130,7 @@ def test_many_workers_share_one_limit(database: Database, by_sevens: None) -> No
         while isinstance(
             taken := claim_next(database, sends[number % 2], limits=limits), ClaimedBatch
         ):
-            mine += len(taken.readers)
+            mine += len(taken.subscribers)
         # None is for whom all that is left is in the hands of others.
         assert taken in (RetryLater(MIDNIGHT), None)
         return mine
@@ -145,14 +145,16 @@ def test_what_was_certainly_not_taken_does_not_count(database: Database, by_seve
 
     later = NOON + timedelta(seconds=1)
     again = claim_next(database, send_id, limits=SEVEN_A_DAY, now=later)
-    assert len(again.readers) == 7
+    assert len(again.subscribers) == 7
     doubt(database, again, now=later)
     assert claim_next(database, planned(database, count=1), limits=SEVEN_A_DAY) == RetryLater(
         MIDNIGHT
     )
 
     release(database, again, now=later)
-    assert len(claim_next(database, planned(database, count=7), limits=SEVEN_A_DAY).readers) == 7
+    assert (
+        len(claim_next(database, planned(database, count=7), limits=SEVEN_A_DAY).subscribers) == 7
+    )
 
 
 def test_what_was_taken_out_of_another_hour_is_not_given_back_to_this_one(

@@ -101,7 +101,7 @@ def test_a_failure_is_noted_and_the_next_pull_begins_where_the_last_good_one_did
     with database.reading() as session:
         chore = periodic_tasks.find_task(session, PULL_TASK)
     assert chore is not None
-    assert (chore.trouble, chore.done_at) == (str(error), NOON)
+    assert (chore.error, chore.succeeded_at) == (str(error), NOON)
     assert suppressed(database) == {ANN: R.BOUNCED}
 
     mailer.breaks = None

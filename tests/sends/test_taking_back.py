@@ -34,7 +34,7 @@ def made_by_hand(services: Services, *, now: datetime) -> int:
         for _ in range(2):
             a_story(session, at=now - timedelta(hours=1))
         edition = digest.make_digest_now(session, mailing_list, services.mail_writer, now=now)
-        send = plan_send(session, edition, SendTerms(undo=UNDO), now=now)
+        send = plan_send(session, edition, SendTerms(undo_period=UNDO), now=now)
         assert send is not None
         return send.id
 

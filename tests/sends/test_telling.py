@@ -121,19 +121,19 @@ def tell(database: Database, mailer: object, clock: Clock, **given: int) -> Push
 def trouble(database: Database) -> str | None:
     with database.reading() as session:
         chore = periodic_tasks.find_task(session, PUSH_TASK)
-        return chore and chore.trouble
+        return chore and chore.error
 
 
 def test_what_the_house_suppressed_is_told_and_taken_back(
     database: Database, sendgrid: SendGridMailer, clock: Clock
 ) -> None:
     make(database, ANN, BEA, CY, now=clock())
-    assert tell(database, sendgrid, clock) == PushedSuppressions(put_on=3)
+    assert tell(database, sendgrid, clock) == PushedSuppressions(added=3)
     assert listed(sendgrid) == {ANN, BEA, CY}
     assert tell(database, sendgrid, clock) == PushedSuppressions()
 
     lift(database, ANN, CY, now=clock.advance(hours=1))
-    assert tell(database, sendgrid, clock) == PushedSuppressions(taken_off=2)
+    assert tell(database, sendgrid, clock) == PushedSuppressions(removed=2)
     assert listed(sendgrid) == {BEA}
 
 
@@ -172,7 +172,7 @@ def test_who_unsubscribed_there_and_comes_back_is_taken_off_that_list(
     # A pull between the confirmation and the word to SendGrid still finds them on its list.
     suppression_sync.pull_suppressions(database.transaction, sendgrid, now=clock())
     assert suppressed(database) == set()
-    assert tell(database, sendgrid, clock) == PushedSuppressions(taken_off=1)
+    assert tell(database, sendgrid, clock) == PushedSuppressions(removed=1)
     suppression_sync.pull_suppressions(database.transaction, sendgrid, now=clock())
     assert (suppressed(database), listed(sendgrid)) == (set(), set())
     with database.reading() as session:
@@ -190,7 +190,7 @@ def test_a_page_that_was_read_before_does_not_undo_what_came_after(
             yield from page
             # Before the next page is mirrored they come back, and are taken off the list.
             lift(database, ANN, now=clock.advance(minutes=1))
-            assert tell(database, self, clock) == PushedSuppressions(taken_off=1)
+            assert tell(database, self, clock) == PushedSuppressions(removed=1)
             yield from page
 
     suppression_sync.pull_suppressions(database.transaction, Slow(), now=clock())
@@ -301,7 +301,7 @@ def test_what_nobody_knows_is_told_again_after_a_while(
     lift(database, ANN, now=clock())
     assert tell(database, sendgrid, clock) == PushedSuppressions()
     clock.advance(minutes=3)
-    assert tell(database, sendgrid, clock) == PushedSuppressions(taken_off=1)
+    assert tell(database, sendgrid, clock) == PushedSuppressions(removed=1)
     assert (listed(sendgrid), trouble(database)) == (set(), None)
 
 
@@ -322,7 +322,7 @@ def test_too_many_requests_wait_as_long_as_they_are_asked_to(
     assert go() is None
     assert standin.stats()["requests"] == before
     clock.advance(seconds=20)
-    assert go() == PushedSuppressions(put_on=1)
+    assert go() == PushedSuppressions(added=1)
 
 
 def test_a_key_without_the_right_is_told_and_nothing_else_stops(
@@ -344,7 +344,7 @@ def test_a_key_without_the_right_is_told_and_nothing_else_stops(
     clock.advance(seconds=PUSH_LOCKED_WAIT.total_seconds())
     assert suppression_sync.push_suppressions_if_due(
         database.transaction, sendgrid, clock=clock
-    ) == PushedSuppressions(put_on=1)
+    ) == PushedSuppressions(added=1)
     assert trouble(database) is None
 
 
@@ -354,12 +354,12 @@ def test_sets_are_sent_and_no_more_requests_than_are_allowed(
     names = {f"r{n}@example.com": R.MANUAL for n in range(PUSH_SIZE + 1)}
     with database.transaction() as session:
         add_suppressions(session, names, source="import:1", now=clock())
-    assert tell(database, mailer, clock, most=1) == PushedSuppressions(put_on=PUSH_SIZE)
-    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1)
+    assert tell(database, mailer, clock, most=1) == PushedSuppressions(added=PUSH_SIZE)
+    assert tell(database, mailer, clock) == PushedSuppressions(added=1)
 
     lift(database, *sorted(names)[:400], now=clock.advance(days=1))
     before = mailer.tellings
-    assert tell(database, mailer, clock) == PushedSuppressions(taken_off=MAX_PUSH_REQUESTS)
+    assert tell(database, mailer, clock) == PushedSuppressions(removed=MAX_PUSH_REQUESTS)
     assert mailer.tellings - before == MAX_PUSH_REQUESTS
     assert len(mailer.blocklist) == PUSH_SIZE + 1 - MAX_PUSH_REQUESTS
 
@@ -374,7 +374,7 @@ def test_one_that_is_refused_does_not_keep_the_others(database: Database, clock:
     mailer = Picky()
     make(database, ANN, BEA, now=clock())
 
-    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1, refused=1)
+    assert tell(database, mailer, clock) == PushedSuppressions(added=1, refused=1)
     assert mailer.blocklist == {BEA}
     assert tell(database, mailer, clock) == PushedSuppressions()
     with database.reading() as session:
@@ -393,7 +393,7 @@ def test_an_outbox_is_told_nothing_and_forgets_nothing(
     with database.reading() as session:
         assert suppression_list.count_suppressions(session)[R.MANUAL] == 1
 
-    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1)
+    assert tell(database, mailer, clock) == PushedSuppressions(added=1)
 
 
 def test_no_transaction_is_open_while_the_provider_is_told(
@@ -407,7 +407,7 @@ def test_no_transaction_is_open_while_the_provider_is_told(
 
     mailer = Nosy()
     make(database, ANN, now=clock())
-    assert tell(database, mailer, clock) == PushedSuppressions(put_on=1, taken_off=1)
+    assert tell(database, mailer, clock) == PushedSuppressions(added=1, removed=1)
     assert mailer.blocklist == set()
 
 

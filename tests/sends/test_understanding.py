@@ -73,7 +73,7 @@ UNREADABLE = {
 def ours(session: Session) -> dict[str, Any]:
     """An event of a send to one reader that is all right."""
     taken = take(session, a_plain_send(session, "ann@example.com").id)
-    return event(taken.attempt_id, taken.readers[0][0])
+    return event(taken.attempt_id, taken.subscribers[0][0])
 
 
 def suppressed(session: Session) -> dict[str, SuppressionReason]:
@@ -85,7 +85,7 @@ def kept(session: Session) -> int:
 
 
 def troubles(session: Session) -> list[str | None]:
-    return list(session.scalars(select(ProviderEventPost.trouble)))
+    return list(session.scalars(select(ProviderEventPost.error)))
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:60])

@@ -73,7 +73,9 @@ def a_reader(session: Session, daily: MailingList, name: str, *, at: datetime = 
 
 
 def click(session: Session, who: int, at: datetime, kind: str = "click") -> None:
-    attempts = select(Attempt.id).where(Attempt.first <= who, Attempt.last >= who)
+    attempts = select(Attempt.id).where(
+        Attempt.first_subscriber_id <= who, Attempt.last_subscriber_id >= who
+    )
     attempt_id = session.scalar(attempts.order_by(Attempt.id))
     number = f"{kind}-{who}-{at:%Y%m%d}"
     session.add(
@@ -219,14 +221,14 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
                 session, found, expected=1, now=then + 15 * DAY
             )
         recount_campaign_answers(session, found, now=then)
-        assert (found.answered, found.gone) == (1, 1)
+        assert (found.answered, found.unsubscribed_themselves) == (1, 1)
 
     let_go(services, asking, now=then + 15 * DAY)
 
     with again(services, asking) as (session, found):
         gone = {name for name, state in states(session).items() if state == "unsubscribed"}
         assert gone == {"silent", "late", "leaves"}
-        assert (found.state, found.let_go) == (RepermissionState.DONE, 2)
+        assert (found.state, found.unsubscribed_by_policy) == (RepermissionState.DONE, 2)
         why = session.scalars(
             select(Consent.source).where(
                 Consent.subscriber_id == ids["silent"], Consent.action == ConsentAction.UNSUBSCRIBED
@@ -237,11 +239,11 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (10, 3)
         recount_campaign_answers(session, found, now=then)
-        assert (found.answered, found.gone) == (1, 1)
+        assert (found.answered, found.unsubscribed_themselves) == (1, 1)
         # It was our doing, and no sign of theirs.
         assert not inactive.is_repermission_under_way(found)
     made = certify_send(services.database, _send_id(services, asking), now=then)
-    assert (made.faults, made.spoke, sum(made.refused.values())) == ([], 1, 1)
+    assert (made.contradictions, made.already_active, sum(made.refused.values())) == ([], 1, 1)
 
 
 def _ids(session: Session) -> list[tuple[int, str]]:
@@ -312,7 +314,7 @@ def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
     with again(services, asking) as (session, found):
         expected = ["unsubscribed"] * 3 + ["confirmed"] + ["unsubscribed"] * 2
         assert list(states(session).values()) == expected
-        assert (found.let_go, found.state) == (5, RepermissionState.DONE)
+        assert (found.unsubscribed_by_policy, found.state) == (5, RepermissionState.DONE)
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 5)
 

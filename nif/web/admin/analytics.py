@@ -127,7 +127,7 @@ def download_json() -> ResponseReturnValue:
 def _rate_cells(found: ReputationRates) -> tuple[object, ...]:
     complained, bounced = found.complaints, found.bounces
     shares = [None if one is None else round(one, 6) for one in (complained.share, bounced.share)]
-    return complained.whole, bounced.part, complained.part, *shares
+    return complained.mails, bounced.events, complained.events, *shares
 
 
 def _edition_as_data(one: SendStatistics) -> dict[str, object]:
@@ -139,9 +139,9 @@ def _edition_as_data(one: SendStatistics) -> dict[str, object]:
         "began": one.starts_at.isoformat(timespec="seconds"),
         "state": one.state.value,
         "audience": one.audience,
-        "mailed": one.mailed,
-        "left": one.left,
-        **{kind: one.reported.get(kind, 0) for kind in (*EVENT_COLUMNS, *TRACKING_COLUMNS)},
+        "mailed": one.accepted,
+        "left": one.unsubscribed,
+        **{kind: one.event_counts.get(kind, 0) for kind in (*EVENT_COLUMNS, *TRACKING_COLUMNS)},
     }
 
 

@@ -111,7 +111,7 @@ def draw_rates(
     shares = [rate.share for _, rate in days]
     highest = max((share for share in [*shares, *(r.share for _, r in shown)] if share), default=0)
     axes, ticks = make_axes(
-        len(days), 0, max(highest, limit.most) * 1.05, min_step=limit.wanted / 100
+        len(days), 0, max(highest, limit.maximum) * 1.05, min_step=limit.target / 100
     )
     known = [share for share in shares if share is not None]
     chart = Chart(
@@ -119,9 +119,9 @@ def draw_rates(
         title="Rolling seven days, and each send",
         description=f"The last seven days: {format_percent(known[-1])}; the highest: "
         f"{format_percent(highest)}. "
-        f"Target: below {format_percent(limit.wanted)}; refused at {format_percent(limit.most)}."
+        f"Target: below {format_percent(limit.target)}; refused at {format_percent(limit.maximum)}."
         if known
-        else f"Too few mails for a rate. Target: below {format_percent(limit.wanted)}.",
+        else f"Too few mails for a rate. Target: below {format_percent(limit.target)}.",
         scale_labels=scale_labels(axes, ticks, format_percent),
         foot_labels=foot_labels(axes, [_day_label(day, (ends[-1] - ends[0]).days) for day in ends]),
         zero=axes.y(0),
@@ -129,10 +129,10 @@ def draw_rates(
         hotspots=axes.hotspots([_describe_rate(day, rate) for day, rate in days]),
         limits=[
             (
-                ChartLabel(axes.y(limit.wanted), f"target: below {format_percent(limit.wanted)}"),
+                ChartLabel(axes.y(limit.target), f"target: below {format_percent(limit.target)}"),
                 "wanted",
             ),
-            (ChartLabel(axes.y(limit.most), f"limit: {format_percent(limit.most)}"), "most"),
+            (ChartLabel(axes.y(limit.maximum), f"limit: {format_percent(limit.maximum)}"), "most"),
         ],
         legend=[
             ("line", "the last seven days"),
@@ -141,7 +141,7 @@ def draw_rates(
         ],
     )
     for one, rate in shown:
-        kind = "send" if rate.standing(limit) is ReputationLevel.GOOD else "send high"
+        kind = "send" if rate.level(limit) is ReputationLevel.GOOD else "send high"
         text = f"{one.subject}, {_day_label(one.day, 0)}: {format_percent(rate.share or 0)}"
         chart.dots.append(
             ChartDot(axes.x(bisect_left(ends, one.day)), axes.y(rate.share or 0), kind, text)
@@ -183,7 +183,7 @@ def _describe_rate(day: date, rate: EventRate) -> str:
     share = "too few mails for a rate" if rate.share is None else format_percent(rate.share)
     return (
         f"The seven days to {_day_label(day, 0)}: {share} "
-        f"({format_number(rate.part)} of {format_number(rate.whole)})"
+        f"({format_number(rate.events)} of {format_number(rate.mails)})"
     )
 
 

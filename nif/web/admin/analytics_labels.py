@@ -40,7 +40,7 @@ STANDING_LABELS = {
     ReputationLevel.UNKNOWN: ("", "Too few mails to say"),
     ReputationLevel.GOOD: ("good", "As it should be"),
     ReputationLevel.HIGH: ("bad", "Too high"),
-    ReputationLevel.OVER: ("bad", "At the limit"),
+    ReputationLevel.CRITICAL: ("bad", "At the limit"),
 }
 """A standing as a tag shows it: its class, and its words."""
 
@@ -58,7 +58,7 @@ COMPLAINT_ADVICE = {
     ReputationLevel.HIGH: "Gmail and Yahoo want less than {wanted}, and refuse "
     "mail from {most} on. Look "
     "at what was sent, and to whom, before the next edition.",
-    ReputationLevel.OVER: "From {most} on Gmail and Yahoo refuse mail, Gmail "
+    ReputationLevel.CRITICAL: "From {most} on Gmail and Yahoo refuse mail, Gmail "
     "until it was lower for seven "
     "days in a row. Mail only who asked for it of late.",
 }
@@ -67,7 +67,7 @@ BOUNCE_ADVICE = {
     ReputationLevel.HIGH: "A list that was asked keeps below {wanted}. Look at "
     "what was imported last. "
     "NIF stops a send at {most}.",
-    ReputationLevel.OVER: "NIF stops a send at {most}: only a list that was not "
+    ReputationLevel.CRITICAL: "NIF stops a send at {most}: only a list that was not "
     "asked has so many. Look "
     "at what was imported last.",
 }
@@ -117,30 +117,30 @@ def _assess_rate(
     month, week, *sends = rates
     if month.share is None:
         return RateAssessment(*STANDING_LABELS[ReputationLevel.UNKNOWN], _explain_too_few(month))
-    standing = max((one.standing(limit) for one in (month, week)), key=STANDINGS_BY_SEVERITY.index)
+    standing = max((one.level(limit) for one in (month, week)), key=STANDINGS_BY_SEVERITY.index)
     above = [
-        one for one in sends if one.standing(limit) in {ReputationLevel.HIGH, ReputationLevel.OVER}
+        one for one in sends if one.level(limit) in {ReputationLevel.HIGH, ReputationLevel.CRITICAL}
     ]
     at_times = standing is ReputationLevel.GOOD and above
     sentences = [told, means[standing]]
-    if week.share is not None and week.standing(limit) is not month.standing(limit):
+    if week.share is not None and week.level(limit) is not month.level(limit):
         sentences.insert(1, f"Of the last seven days it is {format_percent(week.share)}.")
     if above:
         of = "The last send" if len(sends) == 1 else f"{len(above)} of the last {len(sends)} sends"
         sentences.append(f"{of} had more than is wanted.")
-    given = {"share": format_percent(month.share), "wanted": format_percent(limit.wanted)}
-    given |= {"most": format_percent(limit.most)}
+    given = {"share": format_percent(month.share), "wanted": format_percent(limit.target)}
+    given |= {"most": format_percent(limit.maximum)}
     words = " ".join(sentences).format(
-        part=format_number(month.part), whole=format_number(month.whole), **given
+        part=format_number(month.events), whole=format_number(month.mails), **given
     )
     return RateAssessment(*(HIGH_AT_TIMES_LABEL if at_times else STANDING_LABELS[standing]), words)
 
 
 def _explain_too_few(rate: EventRate) -> str:
-    if rate.whole == 0:
+    if rate.mails == 0:
         return "Nothing was delivered in the last 30 days."
     return (
-        f"{format_number(rate.part)} of {format_number(rate.whole)} in the last 30 days. A "
+        f"{format_number(rate.events)} of {format_number(rate.mails)} in the last 30 days. A "
         f"rate means something "
         "from 1,000 mails on."
     )

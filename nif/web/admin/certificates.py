@@ -50,7 +50,7 @@ def show(send_id: int) -> ResponseReturnValue:
             made=made,
             send=control.get_send(session, send_id),
             open_ends=send_status.explain_incompleteness(made),
-            reported=send_status.label_event_counts(made.reported),
+            reported=send_status.label_event_counts(made.event_counts),
         )
 
 

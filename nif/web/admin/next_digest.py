@@ -176,7 +176,7 @@ def _render_confirm_send(slug: str, *, changed: bool = False) -> str:
             "admin/next_digest/confirm_send.html",
             preview=preview,
             mailing_list=preview.mailing_list,
-            undo=services().manual_send_terms.undo,
+            undo=services().manual_send_terms.undo_period,
             no_subscribers_message=NO_SUBSCRIBERS,
             has_tag_choices=has_tag_choices(session, preview.mailing_list.id),
             changed=changed,

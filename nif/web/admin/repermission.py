@@ -54,7 +54,7 @@ def measure_repermission_progress(
     told, events = count_deliveries(session, send), count_send_events(session, send.id)
     through_at = None
     if send.state is SendState.SENDING and told.pending:
-        begins = max(now, asking.free_at, send.starts_at)
+        begins = max(now, asking.available_at, send.starts_at)
         through_at = begins + timedelta(hours=told.pending / asking.per_hour)
     return RepermissionProgress(
         asking=asking,
@@ -87,7 +87,7 @@ def create(slug: str, run_id: int) -> ResponseReturnValue:
             now = utc_now()
             run = imports.get_import(session, get_list(session, slug).id, run_id, lock=True)
             per_hour = _read_per_hour(typed)
-            terms = replace(services().manual_send_terms, within=_longest_duration())
+            terms = replace(services().manual_send_terms, max_delay=_longest_duration())
             asked = repermission.start_import_repermission(
                 session, run, services().mail_writer, per_hour, terms, now=now
             )

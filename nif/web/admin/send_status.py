@@ -45,7 +45,7 @@ class TroubleExplanation:
 
 
 _PAUSE_EXPLANATIONS = {
-    SendStopCause.BY_HAND: TroubleExplanation(
+    SendStopCause.MANUAL: TroubleExplanation(
         "Paused",
         "Someone paused this send. Nothing more is sent, and nothing is lost.",
         "Resume at any time: it continues where it stopped.",
@@ -96,7 +96,7 @@ _PAUSE_EXPLANATIONS = {
 }
 
 _BREAKER_EXPLANATIONS = {
-    BreakerCause.SLOWER: TroubleExplanation(
+    BreakerCause.RATE_LIMITED: TroubleExplanation(
         "Waiting",
         "NIF sends faster than SendGrid currently allows. Nothing is lost.",
         "Nothing to do: sending resumes automatically.",
@@ -107,7 +107,7 @@ _BREAKER_EXPLANATIONS = {
         "Nothing to do at first: NIF retries automatically. If it persists, check this machine’s "
         "network and status.sendgrid.com.",
     ),
-    BreakerCause.KEY: TroubleExplanation(
+    BreakerCause.INVALID_KEY: TroubleExplanation(
         "Stopped: needs you",
         "SendGrid rejected the API key. It accepted nothing, so nobody gets duplicates, and no "
         "subscriber is marked as failed.",
@@ -136,7 +136,7 @@ def explain_pause(send: Send) -> TroubleExplanation | None:
     """Why a send is paused. None for a send that is not paused."""
     if send.state is not SendState.PAUSED:
         return None
-    return _PAUSE_EXPLANATIONS[send.cause or SendStopCause.BY_HAND]
+    return _PAUSE_EXPLANATIONS[send.stop_cause or SendStopCause.MANUAL]
 
 
 def explain_breaker(breaker: CircuitBreaker) -> TroubleExplanation:
@@ -152,7 +152,7 @@ def describe_send_state(
         return send.state.value.capitalize()
     if send.starts_at > now:
         return "Starting soon"
-    if tally.pending == 0 and tally.uncertain > 0:
+    if tally.pending == 0 and tally.undecided > 0:
         return "Undecided"
     return "Waiting for SendGrid" if breaker_is_open else "Sending"
 
@@ -172,19 +172,20 @@ def describe_limits(limits: SendLimits, today: date) -> list[str]:
 
 def describe_copies_out(tally: DeliveryCounts) -> str:
     """How many copies have been sent to the provider."""
-    sentence = f"{tally.accepted + tally.uncertain:,} of {tally.audience:,} copies had been sent"
+    sentence = f"{tally.accepted + tally.undecided:,} of {tally.audience:,} copies had been sent"
     return (
-        f"{sentence}, {tally.uncertain:,} of them undecided." if tally.uncertain else sentence + "."
+        f"{sentence}, {tally.undecided:,} of them undecided." if tally.undecided else sentence + "."
     )
 
 
 def explain_incompleteness(certificate: SendCertificate) -> list[str]:
     """Why a certificate is not complete. Empty if it is."""
     sentences = []
-    if certificate.held:
+    if certificate.undecided:
         sentences.append(
-            f"{certificate.held:,} {_is_or_are(certificate.held)} undecided: it is not known "
-            "whether SendGrid accepted them. Their batches wait for proof or for your decision."
+            f"{certificate.undecided:,} {_is_or_are(certificate.undecided)} undecided: it is not "
+            "known whether SendGrid accepted them. Their batches wait for proof or for your "
+            "decision."
         )
     if certificate.pending and certificate.state == SendState.CANCELLED:
         sentences.append(
@@ -194,7 +195,8 @@ def explain_incompleteness(certificate: SendCertificate) -> list[str]:
     elif certificate.pending:
         sentences.append(f"{certificate.pending:,} {_is_or_are(certificate.pending)} pending.")
     return sentences + [
-        f"The records do not add up: {fault}. Please report this." for fault in certificate.faults
+        f"The records do not add up: {fault}. Please report this."
+        for fault in certificate.contradictions
     ]
 
 

@@ -106,7 +106,7 @@ def measure_send_progress(
     )
     limits = services.delivery_context.limits
     untouched = send.state in OPEN_STATES and not _has_been_posted(session, send)
-    facts = (state, send.cause, breaker and breaker.cause, counts.uncertain > 0, untouched)
+    facts = (state, send.stop_cause, breaker and breaker.cause, counts.undecided > 0, untouched)
     return SendProgress(
         send=send,
         tally=counts,
@@ -181,7 +181,7 @@ def _evidence_of_batch(session: Session, batch: Batch, attempt: Attempt) -> Batc
     return BatchEvidence(
         batch=batch,
         attempt=attempt,
-        copies=batch.size - batch.dropped - batch.refused - batch.unwritable,
+        copies=batch.size - batch.skipped - batch.refused - batch.render_failed,
         holder=lease.holder if lease else "an unknown worker",
         addresses=_sample_addresses(session, batch),
     )
@@ -193,7 +193,7 @@ def _sample_addresses(session: Session, batch: Batch) -> list[str]:
         .join(Delivery, Delivery.subscriber_id == Subscriber.id)
         .where(
             Delivery.send_id == batch.send_id,
-            Delivery.subscriber_id.between(batch.first, batch.last),
+            Delivery.subscriber_id.between(batch.first_subscriber_id, batch.last_subscriber_id),
             Delivery.outcome.is_(None),
         )
     )

@@ -106,18 +106,18 @@ def find_system_warnings(session: Session, *, now: datetime) -> SystemWarnings:
     push = periodic_tasks.find_task(session, suppression_sync.PUSH_TASK)
     return SystemWarnings(
         event_posts=list(list_failed_event_posts(session)),
-        suppression_pull=pull if pull and pull.trouble else None,
-        suppression_push=push if push and push.trouble else None,
+        suppression_pull=pull if pull and pull.error else None,
+        suppression_push=push if push and push.error else None,
         failed_emails=list(list_undeliverable_emails(session, now - FAILED_EMAILS_SINCE)),
     )
 
 
 def _breaker_banner(found: circuit_breaker.CircuitBreaker, now: datetime) -> BreakerBanner:
-    due = found.closed_until or now
+    due = found.retry_at or now
     return BreakerBanner(
         send_status.explain_breaker(found),
-        found.why or "",
-        found.since or now,
+        found.reason or "",
+        found.tripped_at or now,
         due if due > now else None,
     )
 

@@ -29,11 +29,15 @@ def settled(database: Database, *addresses: str, count: int = 0) -> str:
     with database.transaction() as session:
         send = a_plain_send(session, *addresses, count=count)
         batch = session.scalars(select(Batch)).one()
-        ends = {"first": batch.first, "last": batch.last, "copies": batch.size}
+        ends = {
+            "first_subscriber_id": batch.first_subscriber_id,
+            "last_subscriber_id": batch.last_subscriber_id,
+            "copies": batch.size,
+        }
         own = {"id": "a" * 32, "send_id": send.id, "batch_id": batch.id, "lease_id": "l"}
-        session.execute(insert(Attempt).values(begun_at=NOON, **ends, **own))
-        refused = {"outcome": DeliveryOutcome.REFUSED, "why": "No such mailbox."}
-        one = Delivery.subscriber_id == batch.first
+        session.execute(insert(Attempt).values(started_at=NOON, **ends, **own))
+        refused = {"outcome": DeliveryOutcome.REFUSED, "reason": "No such mailbox."}
+        one = Delivery.subscriber_id == batch.first_subscriber_id
         session.execute(update(Delivery).where(one).values(refused))
         batch.state, batch.attempt_id, batch.refused = BatchState.ACCEPTED, "a" * 32, 1
         send.state = SendState.FINISHED
@@ -52,8 +56,8 @@ def test_a_certificate_is_complete_where_everyones_fate_stands(
     assert "Not complete" not in page
     told = admin.get(f"{address}/certificate.json").json
     assert told is not None
-    assert (told["complete"], told["accepted"], told["counted"]) == (True, 4, 5)
-    assert told["people"] in page
+    assert (told["complete"], told["accepted"], told["total"]) == (True, 4, 5)
+    assert told["deliveries_sha256"] in page
 
 
 def test_a_certificate_that_is_not_complete_says_why(
@@ -61,7 +65,7 @@ def test_a_certificate_that_is_not_complete_says_why(
 ) -> None:
     address = settled(database, count=3)
     for state, said in (
-        (BatchState.HELD, "2 are held"),
+        (BatchState.AWAITING_DECISION, "2 are held"),
         (BatchState.PLANNED, "2 wait for their turn."),
     ):
         with database.transaction() as session:
@@ -88,7 +92,7 @@ def test_the_people_come_as_a_file_in_which_no_cell_is_a_formula(
 
     assert answer.mimetype == "text/csv"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [(row["address"], row["fate"], row["why"]) for row in rows] == [
+    assert [(row["address"], row["status"], row["reason"]) for row in rows] == [
         ("'+bad@example.com", "refused", "No such mailbox."),
         ("good@example.com", "accepted", ""),
     ]
@@ -119,7 +123,7 @@ def test_one_person_is_found_with_what_was_reported_about_them(
 ) -> None:
     address = settled(database, "bad@example.com", "Good@example.com")
     with database.transaction() as session:
-        good = session.scalars(select(Batch.last)).one()
+        good = session.scalars(select(Batch.last_subscriber_id)).one()
         about = {"attempt_id": "a" * 32, "happened_at": NOON, "received_at": NOON}
         session.add(ProviderEvent(id="1", kind="delivered", subscriber_id=good, **about))
         session.add(ProviderEvent(id="2", kind="bounce", subscriber_id=good - 1, **about))

@@ -25,7 +25,7 @@ def test_the_overview_shows_counters_schedule_and_sends_that_need_attention(
         a_list(session).pending_count = 37
         send = a_plain_send(session, count=3)
         send.mailing_list.confirmed_count = 4321
-        send.state, send.trouble = SendState.PAUSED, "Paused by hand."
+        send.state, send.stop_detail = SendState.PAUSED, "Paused by hand."
         a_plain_send(session, count=1)
 
     page = text_of(admin.get("/admin/").text)

@@ -54,22 +54,24 @@ def make_batch_undecided(database: Database) -> int:
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
         session.add(
-            Lease(id="l", send_id=batch.send_id, holder="mail-2/81", taken_at=NOON, beaten_at=NOON)
+            Lease(
+                id="l", send_id=batch.send_id, holder="mail-2/81", acquired_at=NOON, renewed_at=NOON
+            )
         )
         attempt = Attempt(
             id="a" * 32,
             send_id=batch.send_id,
             batch_id=batch.id,
             lease_id="l",
-            first=batch.first,
-            last=batch.last,
+            first_subscriber_id=batch.first_subscriber_id,
+            last_subscriber_id=batch.last_subscriber_id,
             copies=batch.size,
-            begun_at=NOON,
+            started_at=NOON,
             result=AttemptResult.UNCERTAIN,
-            why="no whole answer came",
+            reason="no whole answer came",
         )
         session.add(attempt)
-        batch.state, batch.attempt_id = BatchState.HELD, attempt.id
+        batch.state, batch.attempt_id = BatchState.AWAITING_DECISION, attempt.id
         return batch.id
 
 
@@ -144,7 +146,7 @@ def test_an_estimate_is_shown_only_once_batches_are_done(
 
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
-        batches.split_batch(session, batch.id, batch.last)
+        batches.split_batch(session, batch.id, batch.last_subscriber_id)
         done = session.get_one(Batch, batch.id, populate_existing=True)
         done.state, done.settled_at = BatchState.ACCEPTED, utc_now() - timedelta(seconds=60)
 
@@ -207,7 +209,7 @@ def test_a_finished_send_has_no_controls(admin: FlaskClient, database: Database)
 @pytest.mark.parametrize(
     ("cause", "state", "advice"),
     [
-        (SendStopCause.BY_HAND, "Paused", "it continues where it stopped"),
+        (SendStopCause.MANUAL, "Paused", "it continues where it stopped"),
         (SendStopCause.CONTENT, "Stopped: needs you", "its text is frozen"),
         (SendStopCause.TOO_LARGE, "Stopped: needs you", "smaller digest"),
         (SendStopCause.TOO_LATE, "Stopped: needs you", "If it is outdated, cancel"),
@@ -221,7 +223,9 @@ def test_a_finished_send_has_no_controls(admin: FlaskClient, database: Database)
 def test_a_paused_send_explains_why_and_can_be_resumed(
     admin: FlaskClient, database: Database, cause: SendStopCause | None, state: str, advice: str
 ) -> None:
-    address = planned(database, state=SendState.PAUSED, cause=cause, trouble="What happened.")
+    address = planned(
+        database, state=SendState.PAUSED, stop_cause=cause, stop_detail="What happened."
+    )
 
     page = admin.get(address)
 
@@ -318,7 +322,7 @@ def test_a_resolution_without_a_choice_changes_nothing(
 
     assert "Nothing was changed" in page.text
     with database.reading() as session:
-        assert count_deliveries(session, session.get_one(Send, 1)).uncertain == 3
+        assert count_deliveries(session, session.get_one(Send, 1)).undecided == 3
 
 
 def test_refused_addresses_are_listed_with_the_reason(
@@ -328,9 +332,14 @@ def test_refused_addresses_are_listed_with_the_reason(
     with database.transaction() as session:
         batch = session.scalars(select(Batch)).one()
         batch.refused = 1
-        refused = {"outcome": DeliveryOutcome.REFUSED, "why": "Does not contain a valid address."}
+        refused = {
+            "outcome": DeliveryOutcome.REFUSED,
+            "reason": "Does not contain a valid address.",
+        }
         session.execute(
-            update(Delivery).where(Delivery.subscriber_id == batch.first).values(refused)
+            update(Delivery)
+            .where(Delivery.subscriber_id == batch.first_subscriber_id)
+            .values(refused)
         )
 
     page = text_of(admin.get(address).text)

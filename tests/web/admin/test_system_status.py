@@ -17,7 +17,7 @@ from tests.web.newsroom.staff import text_of
 
 
 def trip_breaker(
-    database: Database, cause: BreakerCause = BreakerCause.KEY, wait: int = 300
+    database: Database, cause: BreakerCause = BreakerCause.INVALID_KEY, wait: int = 300
 ) -> None:
     now = utc_now()
     with database.transaction() as session:
@@ -25,9 +25,9 @@ def trip_breaker(
             CircuitBreaker(
                 id=1,
                 cause=cause,
-                why="SendGrid answered 401: bad key",
-                since=now - timedelta(minutes=2),
-                closed_until=now + timedelta(seconds=wait),
+                reason="SendGrid answered 401: bad key",
+                tripped_at=now - timedelta(minutes=2),
+                retry_at=now + timedelta(seconds=wait),
                 failures=1,
             )
         )
@@ -36,9 +36,9 @@ def trip_breaker(
 @pytest.mark.parametrize(
     ("cause", "state", "advice"),
     [
-        (BreakerCause.SLOWER, "Waiting", "Nothing to do"),
+        (BreakerCause.RATE_LIMITED, "Waiting", "Nothing to do"),
         (BreakerCause.UNREACHABLE, "Retrying", "network"),
-        (BreakerCause.KEY, "Stopped: needs you", "Check NIF_SENDGRID_API_KEY"),
+        (BreakerCause.INVALID_KEY, "Stopped: needs you", "Check NIF_SENDGRID_API_KEY"),
         (BreakerCause.LOCKED, "Stopped: needs you", "Mail Send"),
         (BreakerCause.FAILING, "Retrying", "status.sendgrid.com"),
     ],
@@ -90,8 +90,8 @@ def test_try_now_allows_one_batch_and_returns_to_the_page(
     with database.reading() as session:
         breaker = circuit_breaker.find_tripped_breaker(session)
     assert breaker is not None
-    assert breaker.closed_until is not None
-    assert breaker.closed_until <= utc_now()
+    assert breaker.retry_at is not None
+    assert breaker.retry_at <= utc_now()
 
 
 @pytest.mark.parametrize("elsewhere", ["", "https://example.com/", "//example.com", "/newsroom/"])
@@ -105,10 +105,10 @@ def test_warnings_are_shown_on_the_overview(admin: FlaskClient, database: Databa
     assert "Warnings" not in admin.get("/admin/").text
     now = utc_now()
     with database.transaction() as session:
-        session.add(ProviderEventPost(received_at=now, body=b"[]", trouble="DataError"))
+        session.add(ProviderEventPost(received_at=now, body=b"[]", error="DataError"))
         session.add(ProviderEventPost(received_at=now, body=b"[]"))
         why = "SendGrid answered 403: access forbidden"
-        session.add(PeriodicTask(name=suppression_sync.PULL_TASK, begun_at=now, trouble=why))
+        session.add(PeriodicTask(name=suppression_sync.PULL_TASK, started_at=now, error=why))
         for name, days, next_try in (("lost", 1, None), ("old", 8, None), ("tried", 1, now)):
             written = {"address": f"{name}@example.com", "queued_at": now - timedelta(days=days)}
             session.add(TransactionalEmail(**written, attempts=1, error="no", next_try_at=next_try))
@@ -127,7 +127,7 @@ def test_failed_webhook_requests_are_processed_again(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
-        session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", trouble="DataError"))
+        session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", error="DataError"))
 
     answer = admin.post("/admin/events/reprocess", follow_redirects=True)
 
