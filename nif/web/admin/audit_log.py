@@ -1,4 +1,4 @@
-"""Who did this: the acts, by person, by kind and by day."""
+"""The audit log: entries by account, action and day, as a page and as CSV."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -34,18 +34,18 @@ def index() -> ResponseReturnValue:
     before = request.args.get("before", None, type=int)
     with reading() as session:
         page = audit_log.list_audit_entries(session, _read_filters(typed), before=before)
-        people = [(one.id, one.name) for one in accounts.list_accounts(session)]
+        names = [(one.id, one.name) for one in accounts.list_accounts(session)]
         since = utc_now().date() - FAILED_SIGN_INS_SINCE
         failed = audit_log.list_failed_sign_ins(session, since=since) if before is None else []
     return render_template(
         "admin/audit_log/index.html",
         page=page,
-        people=people,
+        account_names=names,
         failed=failed,
         typed=typed,
-        deeds=ACTION_LABELS,
-        place_of=subject_address,
-        in_words=describe_detail,
+        action_labels=ACTION_LABELS,
+        subject_address=subject_address,
+        describe_detail=describe_detail,
     )
 
 
@@ -57,14 +57,14 @@ def download() -> ResponseReturnValue:
     )
 
 
-def subject_address(act: AuditEntry) -> str | None:
-    """Where what an act was done to can be looked at."""
-    place = SUBJECT_ADDRESSES.get(act.subject_kind)
-    return place.format(act.subject_id) if place else None
+def subject_address(entry: AuditEntry) -> str | None:
+    """The address of the page of an entry's subject. None if it has no page."""
+    address = SUBJECT_ADDRESSES.get(entry.subject_kind)
+    return address.format(entry.subject_id) if address else None
 
 
 def describe_detail(detail: dict[str, Any] | None) -> str:
-    """The detail of an act in one line: "role: editor → admin"."""
+    """The detail of an entry in one line, such as "role: editor → admin"."""
     return "; ".join(
         f"{name.replace('_', ' ')}: {_value_in_words(v)}" for name, v in (detail or {}).items()
     )
@@ -77,24 +77,27 @@ def _value_in_words(value: Any) -> str:
 
 
 def _typed_filters() -> dict[str, str]:
-    return {name: request.args.get(name, "") for name in ("person", "what", "day")}
+    return {name: request.args.get(name, "") for name in ("account", "what", "day")}
 
 
 def _read_filters(typed: dict[str, str]) -> AuditFilter:
-    """What can be sought; a filter that makes no sense is none."""
-    person = typed["person"]
+    """The filter. Values that are not valid are ignored."""
+    account_id = typed["account"]
     known = (
-        person.isascii() and person.isdecimal() and len(person) < 20 and int(person) <= LARGEST_ID
+        account_id.isascii()
+        and account_id.isdecimal()
+        and len(account_id) < 20
+        and int(account_id) <= LARGEST_ID
     )
     return AuditFilter(
-        account_id=int(person) if known else None,
+        account_id=int(account_id) if known else None,
         what=typed["what"] if typed["what"] in ACTION_LABELS else None,
         day=_read_day(typed["day"]),
     )
 
 
 def _read_day(typed: str) -> datetime | None:
-    """When a day begins on the clock of the house."""
+    """The start of a day in the site's time zone. None for any other text."""
     try:
         day = date.fromisoformat(typed)
     except ValueError:
@@ -104,15 +107,21 @@ def _read_day(typed: str) -> datetime | None:
     return datetime.combine(day, time(), ZoneInfo(settings().time_zone))
 
 
-def _csv_lines(database: Database, sought: AuditFilter) -> Iterator[str]:
-    """Read while it is sent, in a session of its own: the request's is over by then."""
+def _csv_lines(database: Database, audit_filter: AuditFilter) -> Iterator[str]:
+    """Rows read while they are sent, in a session of their own: the request's has ended by then."""
     with database.snapshot() as session:
         yield from write_csv(
-            CSV_HEADINGS, map(_csv_cells, audit_log.stream_audit_entries(session, sought))
+            CSV_HEADINGS, map(_csv_cells, audit_log.stream_audit_entries(session, audit_filter))
         )
 
 
-def _csv_cells(act: AuditEntry) -> tuple[object, ...]:
-    moment = act.at.isoformat(timespec="seconds")
-    who = (moment, act.account_id, act.account_name)
-    return (*who, act.what, act.subject_kind, act.subject_id, describe_detail(act.detail))
+def _csv_cells(entry: AuditEntry) -> tuple[object, ...]:
+    at = entry.at.isoformat(timespec="seconds")
+    account = (at, entry.account_id, entry.account_name)
+    return (
+        *account,
+        entry.what,
+        entry.subject_kind,
+        entry.subject_id,
+        describe_detail(entry.detail),
+    )

@@ -1,4 +1,4 @@
-"""Who did what: every act of the newsroom is noted where it is done, in words for people."""
+"""Every action of the newsroom is recorded in the audit log, with a readable label."""
 
 import pytest
 from flask import Flask
@@ -34,24 +34,24 @@ def bea(app: Flask, database: Database, admin: FlaskClient) -> FlaskClient:
 
 @pytest.fixture
 def rival(database: Database) -> int:
-    """What stands between us and who is in the story."""
+    """A relationship with a party that the story names."""
     with database.transaction() as session:
         return a_relationship(
             session, a_party(session, "Lumen Sync"), RelationshipType.COMPETITOR
         ).id
 
 
-def acts(database: Database) -> list[AuditEntry]:
+def audit_entries(database: Database) -> list[AuditEntry]:
     with database.reading() as session:
         return list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
 
 
-def deeds(database: Database) -> list[str]:
-    noted = [act.what for act in acts(database)]
-    return [what for what in noted if what != "signed_in"]
+def actions(database: Database) -> list[str]:
+    recorded = [entry.what for entry in audit_entries(database)]
+    return [action for action in recorded if action != "signed_in"]
 
 
-def test_what_is_done_to_a_draft_is_noted(
+def test_actions_on_a_draft_are_recorded(
     admin: FlaskClient, ann: FlaskClient, bea: FlaskClient, rival: int, database: Database
 ) -> None:
     ann.post("/newsroom/stories/autosave", data={"lead": "It began."})
@@ -66,7 +66,7 @@ def test_what_is_done_to_a_draft_is_noted(
     ann.post(f"{address}/review")
     ann.post(f"{address}/review")
 
-    assert deeds(database) == [
+    assert actions(database) == [
         "story_drafted",
         "story_drafted",
         "waiver_requested",
@@ -76,17 +76,17 @@ def test_what_is_done_to_a_draft_is_noted(
         "review_requested",
     ]
     page = text_of(admin.get("/admin/audit-log").text)
-    assert "agreed with a waiver in story 2" in page
+    assert "confirmed a disclosure waiver in story 2" in page
     assert "party: Lumen Sync; reason: It only says that they exist." in page
 
 
-def test_asking_for_review_from_the_form_is_noted_too(ann: FlaskClient, database: Database) -> None:
+def test_a_review_requested_from_the_form_is_recorded(ann: FlaskClient, database: Database) -> None:
     ann.post("/newsroom/stories/new", data={**WHOLE, "then": "review"})
 
-    assert deeds(database) == ["story_drafted", "review_requested"]
+    assert actions(database) == ["story_drafted", "review_requested"]
 
 
-def test_what_is_done_to_a_published_story_is_noted(
+def test_actions_on_a_published_story_are_recorded(
     admin: FlaskClient, ann: FlaskClient, bea: FlaskClient, database: Database
 ) -> None:
     address = saved(ann)
@@ -100,14 +100,14 @@ def test_what_is_done_to_a_published_story_is_noted(
     ann.post(f"{address}/revise", data={**CORRECTION, "incorrect_text": ""})
     ann.post(f"{address}/revise", data=CORRECTION)
 
-    assert deeds(database)[2:] == ["report_answered", "style_confirmed", "story_revised"]
+    assert actions(database)[2:] == ["report_answered", "style_confirmed", "story_revised"]
     page = text_of(admin.get("/admin/audit-log").text)
     assert "published a change to story 1" in page
     assert "kind: Correction; summary: The number of songs; version: 2" in page
     assert 'href="/newsroom/reports/1"' in admin.get("/admin/audit-log").text
 
 
-def test_what_is_done_to_the_register_is_noted(
+def test_actions_on_the_register_are_recorded(
     admin: FlaskClient, ann: FlaskClient, rival: int, database: Database
 ) -> None:
     of = f"/newsroom/register/relationships/{rival}"
@@ -118,7 +118,7 @@ def test_what_is_done_to_the_register_is_noted(
     ann.post(f"{of}/end", data={"ended": "2021-01-01"})
     ann.post(f"{of}/delete")
 
-    assert deeds(database) == [
+    assert actions(database) == [
         "party_added",
         "party_changed",
         "party_deleted",
@@ -126,5 +126,5 @@ def test_what_is_done_to_the_register_is_noted(
         "relationship_deleted",
     ]
     page = text_of(admin.get("/admin/audit-log").text)
-    assert "took away a relationship of party 1" in page
+    assert "deleted a relationship of party 1" in page
     assert "name: Lumen Sync; says:" in page

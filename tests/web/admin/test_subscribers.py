@@ -95,7 +95,7 @@ def test_acts_are_asked_about_recorded_and_shown(
     page = text_of(admin.get(one).text)
 
     assert "manual: She asked by telephone." in page
-    for words in ("unsubscribed from a list", "suppressed by hand", "by way of /admin/subscribers"):
+    for words in ("unsubscribed from a list", "Ed Itor suppressed", "by way of /admin/subscribers"):
         assert words in page
     assert "Lift this suppression?" in admin.get(f"{one}/lift").text
     admin.post(f"{one}/lift")

@@ -153,7 +153,7 @@ def test_the_audit_log_is_shown_filtered_and_downloaded_with_harmless_cells(
     assert "role: editor → author" in page
     only = text_of(admin.get("/admin/audit-log?what=invited").text)
     assert "role: editor → author" not in only
-    assert "Nothing that fits" in text_of(admin.get("/admin/audit-log?day=2001-01-01").text)
+    assert "No matching entries" in text_of(admin.get("/admin/audit-log?day=2001-01-01").text)
     assert "&lt;i&gt;" in admin.get("/admin/audit-log").text
 
     sheet = admin.get("/admin/audit-log.csv?what=role_changed")
@@ -163,7 +163,7 @@ def test_the_audit_log_is_shown_filtered_and_downloaded_with_harmless_cells(
 
 
 @pytest.mark.parametrize(
-    "query", ["person=x", "person=99999999999999999999", "day=x", "what=x", "day=9999-12-31"]
+    "query", ["account=x", "account=99999999999999999999", "day=x", "what=x", "day=9999-12-31"]
 )
 def test_an_invalid_filter_is_ignored(admin: FlaskClient, query: str) -> None:
     page = admin.get(f"/admin/audit-log?{query}")
@@ -181,4 +181,4 @@ def test_failed_sign_ins_are_counted_and_shown(
     page = text_of(admin.get("/admin/audit-log").text)
 
     assert "Ed Itor 2" in page
-    assert "no account of ours 1" in page
+    assert "unknown account 1" in page
