@@ -56,13 +56,13 @@ class MoreThanExpected(Conflict):
 class RepermissionPlan:
     """Whom to ask, for how long to wait for them, and how many to ask an hour.
 
-    `people` is how many there were when somebody decided it.
+    `expected_count` is how many there were when somebody decided it.
     """
 
     months: int = 12
     wait_days: int = DEFAULT_WAIT_DAYS
     per_hour: int = DEFAULT_PER_HOUR
-    people: int = 0
+    expected_count: int = 0
 
     def check(self) -> None:
         """Raises Invalid."""
@@ -164,7 +164,7 @@ def start_repermission(
     if is_repermission_under_way(find_last_repermission(session, mailing_list.id)):
         raise Conflict("The quiet readers of this list are being asked already.")
     people = count_inactive(session, mailing_list.id, plan.months, now=now)
-    if people > plan.people:
+    if people > plan.expected_count:
         raise MoreThanExpected(f"There are {people:,} of them by now.")
     if not people:
         raise Conflict("There is nobody to ask.")

@@ -112,9 +112,9 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/newsroom/pictures/1": PICTURE,
     "/account/profile": PROFILE,
     "/admin/lists/list-1/inactive/repermission": dict.fromkeys(
-        ("months", "wait_days", "per_hour", "people"), ""
+        ("months", "wait_days", "per_hour", "expected_count"), ""
     ),
-    "/admin/lists/list-1/inactive/unsubscribe": {"people": ""},
+    "/admin/lists/list-1/inactive/unsubscribe": {"expected_count": ""},
     "/admin/lists/list-1/import/1/repermission": {"per_hour": ""},
     "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}

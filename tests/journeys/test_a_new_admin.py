@@ -14,7 +14,9 @@ from tests.journeys.house import House, until
 from tests.journeys.test_a_new_editor import answers, publishes, writes
 
 EMAIL, PASSWORD = "ada@example.com", "a few words to remember"
-BASIS = "Signed up for our letter on the old site, 2021 to 2026, with a confirmation by mail."
+CONSENT_SOURCE = (
+    "Signed up for our letter on the old site, 2021 to 2026, with a confirmation by mail."
+)
 READERS = """Email Address;First Name;MEMBER_STATUS;CONFIRM_TIME
 ann@example.com;Ann;subscribed;2024-05-01 10:00:00
 BEA@Example.com;Béa;subscribed;2023-01-02 11:00:00
@@ -76,13 +78,13 @@ def comes_in(hand: Hand, house: House, link: str) -> None:
 
 
 def founds_a_list(hand: Hand) -> None:
-    hand.click("text=Found the first one")
+    hand.click("text=Create the first one")
     hand.write("#title", "NIF Daily")
     hand.write("#slug", "daily")
     hand.write("#description", "What moved in the music industry, and what stands behind it.")
-    hand.step("new-list", "A new list")
+    hand.step("new-list", "New list")
     hand.click("main form button")
-    hand.step("list", "Nothing new: as things stand, nothing will be sent.")
+    hand.step("list", "No new stories, so nothing will be sent")
 
 
 def brings_readers(hand: Hand, file: Path) -> None:
@@ -90,11 +92,11 @@ def brings_readers(hand: Hand, file: Path) -> None:
     hand.click("text=Import…")
     page.set_input_files("#file", file)
     hand.fields += 1
-    hand.step("file", "Bring readers in from a file")
+    hand.step("file", "Import subscribers")
     hand.click("main form button")
-    hand.step("columns", "Nothing has happened yet")
+    hand.step("columns", "Nothing is imported yet")
     expect(page.locator("main")).to_contain_text("fay@xn--bcher-kva.example")
-    hand.write("#basis", BASIS)
+    hand.write("#consent_source", CONSENT_SOURCE)
     hand.choose("#confirmed-yes")
     hand.click("text=Check the whole file")
     page.wait_for_selector("text=What would happen", timeout=SOON)
@@ -104,20 +106,20 @@ def brings_readers(hand: Hand, file: Path) -> None:
         expect(row).to_contain_text(str(count))
     hand.click("text=Import: 3 new")
     page.wait_for_selector("text=What happened", timeout=SOON)
-    hand.step("imported", "Rows that are not taken")
-    hand.click(".crumb >> text=NIF Daily")
+    hand.step("imported", "Rows with problems")
+    hand.click(".breadcrumb >> text=NIF Daily")
     expect(page.locator(".list-head")).to_contain_text("3")
 
 
 def looks_at_the_digest(hand: Hand, house: House) -> None:
     page = hand.page
     page.goto(f"{house.url}/admin/lists/daily")
-    hand.click("text=See the whole mail")
+    hand.click("text=Preview email")
     mail = page.frame_locator(".mail-parts iframe").locator("body")
     expect(mail).to_contain_text("Ombra Sound Opens Its Books")
     expect(mail).to_contain_text("Disclosures & Transparency Block")
-    hand.step("preview", "As readers would get it")
-    hand.click("text=Mail one copy to me")
+    hand.step("preview", "As subscribers would receive it")
+    hand.click("text=Send me a test copy")
     hand.step("copy", "One copy is on its way")
 
     def has_come() -> bool:

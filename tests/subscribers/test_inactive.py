@@ -49,7 +49,7 @@ from tests.sends.conftest import Clock
 DAY = timedelta(days=1)
 LONG_AGO = NOON - 900 * DAY
 TERMS = planning.SendTerms()
-PLAN = RepermissionPlan(months=12, wait_days=14, per_hour=1200, people=1000)
+PLAN = RepermissionPlan(months=12, wait_days=14, per_hour=1200, expected_count=1000)
 BY_LINK = ConsentContext(repermission.STAY_SOURCE)
 
 
@@ -370,7 +370,7 @@ def test_stopping_lets_nobody_go_and_then_it_can_be_begun_anew(
                 session, found, expected=9, now=NOON + 300 * DAY
             )
         daily = get_list(session, "daily")
-        few, hasty = replace(PLAN, people=1), replace(PLAN, wait_days=3)
+        few, hasty = replace(PLAN, expected_count=1), replace(PLAN, wait_days=3)
         with pytest.raises(MoreThanExpected):
             inactive.start_repermission(
                 session, daily, few, services.mail_writer, TERMS, now=NOON + DAY

@@ -1,4 +1,4 @@
-"""The form of an import: what an admin chose, and what there is to choose from."""
+"""The form of an import: file layout, column mapping and consent source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,24 +20,27 @@ COLUMN_LABELS = {
     "email": ("Address", ""),
     "status": (
         "Status",
-        "“active”, “unsubscribed”, “true” and the like, as other programs write it.",
+        "“active”, “unsubscribed”, “true” and the like, as other programs export it.",
     ),
-    "subscribed_at": ("On the list since", "A date such as 2026-11-22; others are not guessed at."),
+    "subscribed_at": (
+        "On the list since",
+        "A date such as 2026-11-22. Other formats are not guessed.",
+    ),
     "unsubscribed": (
         "Unsubscribed",
-        "A date or a yes means: has left. Nobody becomes a reader by it.",
+        "A date or a yes: unsubscribed. It never subscribes anyone.",
     ),
-    "bounced": ("Bounced", "A date or a yes means: mail to this address bounced."),
+    "bounced": ("Bounced", "A date or a yes: mail to this address bounced."),
 }
 CONFIRMED_LABELS = {
-    "yes": "They confirmed elsewhere that they want this newsletter: they get the next one.",
-    "no": "They did not, or nobody knows: they are pending, and get nothing until they confirm.",
+    "yes": "Yes, they confirmed elsewhere. They receive the next edition.",
+    "no": "No, or it is not known. They are pending and receive nothing until they confirm.",
 }
 
 
 @dataclass(frozen=True)
 class ImportChoices:
-    """As it was chosen; `columns` by name, as numbers in text, empty for none."""
+    """The form as submitted. `columns` maps names to column numbers as text; empty means none."""
 
     encoding: str
     separator: str
@@ -47,13 +50,21 @@ class ImportChoices:
     confirmed: str
 
 
-def import_choices_of(run: ImportRun) -> ImportChoices:
+def import_choices_of(import_run: ImportRun) -> ImportChoices:
     columns = {
-        name: "" if run.columns[name] is None else str(run.columns[name]) for name in COLUMN_LABELS
+        name: "" if import_run.columns[name] is None else str(import_run.columns[name])
+        for name in COLUMN_LABELS
     }
-    confirmed = ("yes" if run.confirmed_elsewhere else "no") if run.consent_source else ""
+    confirmed = (
+        ("yes" if import_run.confirmed_elsewhere else "no") if import_run.consent_source else ""
+    )
     return ImportChoices(
-        run.encoding, run.separator, run.has_header, columns, run.consent_source, confirmed
+        import_run.encoding,
+        import_run.separator,
+        import_run.has_header,
+        columns,
+        import_run.consent_source,
+        confirmed,
     )
 
 
@@ -68,20 +79,20 @@ def read_import_choices(values: Mapping[str, str]) -> ImportChoices:
     )
 
 
-def read_column_mapping(chosen: ImportChoices) -> ColumnMapping:
-    """Raises Invalid."""
-    numbers = {name: _read_column_number(text) for name, text in chosen.columns.items()}
+def read_column_mapping(choices: ImportChoices) -> ColumnMapping:
+    """Raises Invalid without a column of addresses."""
+    numbers = {name: _read_column_number(text) for name, text in choices.columns.items()}
     email = numbers.pop("email")
     if email is None:
-        raise Invalid({"column_email": "Say which column holds the addresses."})
+        raise Invalid({"column_email": "Choose the column with the addresses."})
     return ColumnMapping(email=email, **numbers)
 
 
-def read_confirmed(chosen: ImportChoices) -> bool:
-    """Raises Invalid."""
-    if chosen.confirmed not in CONFIRMED_LABELS:
-        raise Invalid({"confirmed": "Choose one of the two: nobody can guess it."})
-    return chosen.confirmed == "yes"
+def read_confirmed(choices: ImportChoices) -> bool:
+    """Whether they confirmed elsewhere. Raises Invalid without an answer."""
+    if choices.confirmed not in CONFIRMED_LABELS:
+        raise Invalid({"confirmed": "Choose one of the two answers."})
+    return choices.confirmed == "yes"
 
 
 def _read_column_number(text: str) -> int | None:

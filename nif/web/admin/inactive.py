@@ -1,4 +1,4 @@
-"""Readers without a sign of life: counted, asked whether they still read, let go if they do not."""
+"""Inactive subscribers of a list: counts, re-permission campaigns, and unsubscribing by policy."""
 
 from collections.abc import Mapping
 
@@ -31,16 +31,16 @@ def show(slug: str) -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
-        last = inactive.find_last_repermission(session, mailing_list.id)
-        over_at = inactive.answers_due_at(session, last) if last else None
+        campaign = inactive.find_last_repermission(session, mailing_list.id)
+        responses_due_at = inactive.answers_due_at(session, campaign) if campaign else None
         return render_template(
             "admin/inactive/show.html",
             mailing_list=mailing_list,
-            figures=inactive.find_inactive_counts(session, mailing_list.id),
-            asked=measure_repermission_progress(session, last, now=now),
-            under_way=inactive.is_repermission_under_way(last),
-            over_at=over_at,
-            is_over=over_at is not None and over_at <= now,
+            inactive_counts=inactive.find_inactive_counts(session, mailing_list.id),
+            repermission=measure_repermission_progress(session, campaign, now=now),
+            is_running=inactive.is_repermission_under_way(campaign),
+            responses_due_at=responses_due_at,
+            responses_are_due=responses_due_at is not None and responses_due_at <= now,
         )
 
 
@@ -49,14 +49,14 @@ def show(slug: str) -> ResponseReturnValue:
 def recount(slug: str) -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
-        # Counted outside of the transaction that keeps the figures: no writer waits for it.
+        # Counting is slow, so it happens before the write transaction, and no writer waits for it.
         list_id = get_list(session, slug).id
-        figures = [
-            inactive.count_inactive(session, list_id, one, now=now)
-            for one in inactive.INACTIVITY_PERIODS
+        counts = [
+            inactive.count_inactive(session, list_id, months, now=now)
+            for months in inactive.INACTIVITY_PERIODS
         ]
     with transaction() as session:
-        inactive.store_inactive_counts(session, list_id, figures, now=now)
+        inactive.store_inactive_counts(session, list_id, counts, now=now)
     flash("Counted.", "good")
     return redirect(url_for(".show", slug=slug), 303)
 
@@ -72,23 +72,26 @@ def new(slug: str) -> ResponseReturnValue:
 def create(slug: str) -> ResponseReturnValue:
     typed = _typed_plan(request.form)
     try:
-        wanted = _read_plan(typed)
+        plan = _read_plan(typed)
         with transaction() as session:
             now, mailing_list = utc_now(), get_list(session, slug)
             mail_writer, terms = services().mail_writer, services().manual_send_terms
-            asking = inactive.start_repermission(
-                session, mailing_list, wanted, mail_writer, terms, now=now
+            campaign = inactive.start_repermission(
+                session, mailing_list, plan, mail_writer, terms, now=now
             )
-            detail = {"asking": asking.id, "months": wanted.months, "days": wanted.wait_days}
+            detail = {"campaign": campaign.id, "months": plan.months, "days": plan.wait_days}
             _record_campaign_action(session, "repermission_started", slug, detail)
     except Invalid as error:
         return _render_new(slug, typed, error.problems), 422
     except MoreThanExpected as error:
-        return _render_new(slug, typed, {"people": str(error)}), 422
+        return _render_new(slug, typed, {"expected_count": str(error)}), 422
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash("They are asked from now on, each once. Nobody is let go before you say so.", "good")
+        flash(
+            "The re-permission mails are queued. Nobody is unsubscribed until you confirm it.",
+            "good",
+        )
         services().queue.wake("sends")
     return redirect(url_for(".show", slug=slug), 303)
 
@@ -102,23 +105,26 @@ def confirm_unsubscribe(slug: str) -> ResponseReturnValue:
 @blueprint.post("/unsubscribe")
 @open_to(Access.ADMIN)
 def unsubscribe(slug: str) -> ResponseReturnValue:
-    typed = request.form.get("people", "")
-    people = int(typed) if typed.isdecimal() and len(typed) < 10 else 0
+    typed = request.form.get("expected_count", "")
+    expected_count = int(typed) if typed.isdecimal() and len(typed) < 10 else 0
     try:
         with transaction() as session:
-            asking = _get_last_campaign(session, slug)
+            campaign = _get_last_campaign(session, slug)
             sunset_policy.start_unsubscribing_nonresponders(
-                session, asking, expected=people, now=utc_now()
+                session, campaign, expected=expected_count, now=utc_now()
             )
             _record_campaign_action(
-                session, "nonresponders_unsubscribed", slug, {"asking": asking.id, "people": people}
+                session,
+                "nonresponders_unsubscribed",
+                slug,
+                {"campaign": campaign.id, "expected_count": expected_count},
             )
     except MoreThanExpected as error:
         return _render_confirm_unsubscribe(slug, str(error)), 422
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash("They are being let go. You can stop it on this page.", "good")
+        flash("They are being unsubscribed. You can stop it on this page.", "good")
     return redirect(url_for(".show", slug=slug), 303)
 
 
@@ -127,22 +133,24 @@ def unsubscribe(slug: str) -> ResponseReturnValue:
 def stop(slug: str) -> ResponseReturnValue:
     try:
         with transaction() as session:
-            asking = _get_last_campaign(session, slug)
-            inactive.stop_repermission(session, asking, now=utc_now())
-            _record_campaign_action(session, "repermission_stopped", slug, {"asking": asking.id})
+            campaign = _get_last_campaign(session, slug)
+            inactive.stop_repermission(session, campaign, now=utc_now())
+            _record_campaign_action(
+                session, "repermission_stopped", slug, {"campaign": campaign.id}
+            )
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash("Stopped. Nobody more is asked, and nobody more is let go.", "good")
+        flash("Stopped. No more mails are sent, and nobody else is unsubscribed.", "good")
     return redirect(url_for(".show", slug=slug), 303)
 
 
 def _get_last_campaign(session: Session, slug: str) -> RepermissionCampaign:
-    """Raises NotFound."""
-    last = inactive.find_last_repermission(session, get_list(session, slug).id)
-    if last is None:
-        raise NotFound("The quiet readers of this list were never asked.")
-    return last
+    """The newest campaign of a list. Raises NotFound."""
+    campaign = inactive.find_last_repermission(session, get_list(session, slug).id)
+    if campaign is None:
+        raise NotFound("There was no re-permission campaign for this list.")
+    return campaign
 
 
 def _record_campaign_action(session: Session, what: str, slug: str, detail: dict[str, int]) -> None:
@@ -153,15 +161,17 @@ def _record_campaign_action(session: Session, what: str, slug: str, detail: dict
 
 def _typed_plan(values: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: values[name].strip()[:20] for name in (*PLAN_DEFAULTS, "people") if name in values
+        name: values[name].strip()[:20]
+        for name in (*PLAN_DEFAULTS, "expected_count")
+        if name in values
     }
 
 
 def _read_plan(typed: Mapping[str, str]) -> RepermissionPlan:
-    """Raises Invalid."""
+    """The plan of the submitted form. Raises Invalid."""
     numbers: dict[str, int] = {}
-    for name in (*PLAN_DEFAULTS, "people"):
-        given = typed.get(name, "0" if name == "people" else "")
+    for name in (*PLAN_DEFAULTS, "expected_count"):
+        given = typed.get(name, "0" if name == "expected_count" else "")
         if not given.isdecimal() or len(given) > 9:
             raise Invalid({name: "Give a whole number."})
         numbers[name] = int(given)
@@ -172,25 +182,25 @@ def _read_plan(typed: Mapping[str, str]) -> RepermissionPlan:
 
 def _render_new(slug: str, typed: dict[str, str], problems: dict[str, str] | None = None) -> str:
     try:
-        plan = _read_plan({**typed, "people": "0"})
+        plan = _read_plan({**typed, "expected_count": "0"})
     except Invalid as error:
         plan, problems = RepermissionPlan(), {**error.problems, **(problems or {})}
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
-        under_way = inactive.is_repermission_under_way(
+        is_running = inactive.is_repermission_under_way(
             inactive.find_last_repermission(session, mailing_list.id)
         )
         return render_template(
             "admin/inactive/new.html",
             mailing_list=mailing_list,
-            under_way=under_way,
-            people=0
-            if under_way
+            is_running=is_running,
+            expected_count=0
+            if is_running
             else inactive.count_inactive(session, mailing_list.id, plan.months, now=now),
             plan=plan,
             typed={**PLAN_DEFAULTS, **typed},
-            letter=inactive.draft_repermission_message(services().mail_writer, mailing_list, plan),
+            message=inactive.draft_repermission_message(services().mail_writer, mailing_list, plan),
             problems=problems or {},
         )
 
@@ -199,20 +209,29 @@ def _render_confirm_unsubscribe(slug: str, problem: str = "") -> str:
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
-        last = inactive.find_last_repermission(session, mailing_list.id)
-        over_at = inactive.answers_due_at(session, last) if last else None
-        is_time = (
-            last is not None and inactive.is_repermission_under_way(last) and over_at is not None
+        campaign = inactive.find_last_repermission(session, mailing_list.id)
+        responses_due_at = inactive.answers_due_at(session, campaign) if campaign else None
+        has_due_date = (
+            campaign is not None
+            and inactive.is_repermission_under_way(campaign)
+            and responses_due_at is not None
         )
-        people = 0
-        if last is not None and is_time and over_at is not None and over_at <= now:
-            people = sunset_policy.count_nonresponders(session, last, now=now)
+        expected_count = 0
+        if (
+            campaign is not None
+            and has_due_date
+            and responses_due_at is not None
+            and responses_due_at <= now
+        ):
+            expected_count = sunset_policy.count_nonresponders(session, campaign, now=now)
         return render_template(
             "admin/inactive/confirm_unsubscribe.html",
             mailing_list=mailing_list,
-            asked=measure_repermission_progress(session, last, now=now),
-            over_at=over_at if is_time else None,
-            is_over=is_time and over_at is not None and over_at <= now,
-            people=people,
+            repermission=measure_repermission_progress(session, campaign, now=now),
+            responses_due_at=responses_due_at if has_due_date else None,
+            responses_are_due=has_due_date
+            and responses_due_at is not None
+            and responses_due_at <= now,
+            expected_count=expected_count,
             problem=problem,
         )

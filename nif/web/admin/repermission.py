@@ -1,7 +1,4 @@
-"""How far an asking is, as the pages of imports and of quiet readers show it.
-
-Asking those of an import who are pending to confirm: what they would get, and how fast.
-"""
+"""Re-permission campaigns: their progress, and starting one for an import."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,15 +26,15 @@ BOUNCE_EVENTS = ("blocked", "bounce", "dropped")
 
 @dataclass(frozen=True)
 class RepermissionProgress:
-    """An asking, its send, and the figures of both. `through_at` is when its last mail would go."""
+    """A campaign, its send, and their counts. `done_at` estimates when the last mail is sent."""
 
-    asking: RepermissionCampaign
+    campaign: RepermissionCampaign
     send: Send
-    tally: DeliveryCounts
+    counts: DeliveryCounts
     state: str
     trouble: send_status.TroubleExplanation | None
     bounced: int
-    through_at: datetime | None
+    done_at: datetime | None
 
     @property
     def is_mailing(self) -> bool:
@@ -45,53 +42,55 @@ class RepermissionProgress:
 
 
 def measure_repermission_progress(
-    session: Session, asking: RepermissionCampaign | None, *, now: datetime
+    session: Session, campaign: RepermissionCampaign | None, *, now: datetime
 ) -> RepermissionProgress | None:
-    """None where nothing was asked."""
-    if asking is None:
+    """The progress of a campaign. None without one."""
+    if campaign is None:
         return None
-    send = send_of_campaign(session, asking)
-    told, events = count_deliveries(session, send), count_send_events(session, send.id)
-    through_at = None
-    if send.state is SendState.SENDING and told.pending:
-        begins = max(now, asking.available_at, send.starts_at)
-        through_at = begins + timedelta(hours=told.pending / asking.per_hour)
+    send = send_of_campaign(session, campaign)
+    counts, events = count_deliveries(session, send), count_send_events(session, send.id)
+    done_at = None
+    if send.state is SendState.SENDING and counts.pending:
+        starts_at = max(now, campaign.available_at, send.starts_at)
+        done_at = starts_at + timedelta(hours=counts.pending / campaign.per_hour)
     return RepermissionProgress(
-        asking=asking,
+        campaign=campaign,
         send=send,
-        tally=told,
-        state=send_status.describe_send_state(send, told, now=now),
+        counts=counts,
+        state=send_status.describe_send_state(send, counts, now=now),
         trouble=send_status.explain_pause(send),
         bounced=sum(events.get(kind, 0) for kind in BOUNCE_EVENTS),
-        through_at=through_at,
+        done_at=done_at,
     )
 
 
 blueprint = Blueprint("repermission", __name__)
 
-CAMPAIGN_PATH = f"/import/<int(max={2**63 - 1}):run_id>/repermission"
+CAMPAIGN_PATH = f"/import/<int(max={2**63 - 1}):import_id>/repermission"
 
 
 @blueprint.get(CAMPAIGN_PATH)
 @open_to(Access.ADMIN)
-def new(slug: str, run_id: int) -> ResponseReturnValue:
-    return _render_new(slug, run_id)
+def new(slug: str, import_id: int) -> ResponseReturnValue:
+    return _render_new(slug, import_id)
 
 
 @blueprint.post(CAMPAIGN_PATH)
 @open_to(Access.ADMIN)
-def create(slug: str, run_id: int) -> ResponseReturnValue:
+def create(slug: str, import_id: int) -> ResponseReturnValue:
     typed = request.form.get("per_hour", "").strip()
     try:
         with transaction() as session:
             now = utc_now()
-            run = imports.get_import(session, get_list(session, slug).id, run_id, lock=True)
+            import_run = imports.get_import(
+                session, get_list(session, slug).id, import_id, lock=True
+            )
             per_hour = _read_per_hour(typed)
             terms = replace(services().manual_send_terms, max_delay=_longest_duration())
-            asked = repermission.start_import_repermission(
-                session, run, services().mail_writer, per_hour, terms, now=now
+            campaign = repermission.start_import_repermission(
+                session, import_run, services().mail_writer, per_hour, terms, now=now
             )
-            detail = {"import": run.id, "asking": asked.id, "an_hour": per_hour}
+            detail = {"import": import_run.id, "campaign": campaign.id, "per_hour": per_hour}
             record_audit_entry(
                 session,
                 current_user,
@@ -102,53 +101,53 @@ def create(slug: str, run_id: int) -> ResponseReturnValue:
                 now=now,
             )
     except Invalid as error:
-        return _render_new(slug, run_id, typed, error.problems), 422
+        return _render_new(slug, import_id, typed, error.problems), 422
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash("They are asked from now on, each once. You can pause it at any time.", "good")
+        flash("The confirmation mails are queued. You can pause them at any time.", "good")
         services().queue.wake("sends")
-    return redirect(f"/admin/lists/{slug}/import/{run_id}", 303)
+    return redirect(f"/admin/lists/{slug}/import/{import_id}", 303)
 
 
 def _longest_duration() -> timedelta:
     return repermission.max_campaign_duration(services().retention_periods.unconfirmed)
 
 
-def _estimate_hours(people: int, per_hour: str) -> float | None:
-    """How long it takes; None where nobody can say."""
+def _estimate_hours(pending_count: int, per_hour: str) -> float | None:
+    """How many hours the campaign takes. None for a rate that is not valid."""
     try:
-        return people / max(1, _read_per_hour(per_hour))
+        return pending_count / max(1, _read_per_hour(per_hour))
     except Invalid:
         return None
 
 
 def _read_per_hour(typed: str) -> int:
-    """Raises Invalid."""
+    """The rate as a number. Raises Invalid."""
     if not typed.isdecimal() or len(typed) > 6:
         raise Invalid({"per_hour": "Give a whole number, such as 500."})
     return int(typed)
 
 
 def _render_new(
-    slug: str, run_id: int, typed: str | None = None, problems: dict[str, str] | None = None
+    slug: str, import_id: int, typed: str | None = None, problems: dict[str, str] | None = None
 ) -> str:
     with reading() as session:
-        run = imports.get_import(session, get_list(session, slug).id, run_id)
-        why_not = repermission.find_repermission_obstacle(session, run)
-        people = 0 if why_not else repermission.count_unconfirmed(session, run)
-        least = repermission.min_per_hour(people, _longest_duration())
-        per_hour = str(max(repermission.DEFAULT_PER_HOUR, least)) if typed is None else typed
+        import_run = imports.get_import(session, get_list(session, slug).id, import_id)
+        obstacle = repermission.find_repermission_obstacle(session, import_run)
+        pending_count = 0 if obstacle else repermission.count_unconfirmed(session, import_run)
+        min_per_hour = repermission.min_per_hour(pending_count, _longest_duration())
+        per_hour = str(max(repermission.DEFAULT_PER_HOUR, min_per_hour)) if typed is None else typed
         return render_template(
             "admin/repermission/new.html",
-            mailing_list=run.mailing_list,
-            run=run,
-            why_not=why_not or (None if people else repermission.NOBODY_UNCONFIRMED),
-            people=people,
-            letter=repermission.draft_import_confirmation(services().mail_writer, run),
+            mailing_list=import_run.mailing_list,
+            import_run=import_run,
+            obstacle=obstacle or (None if pending_count else repermission.NOBODY_UNCONFIRMED),
+            pending_count=pending_count,
+            message=repermission.draft_import_confirmation(services().mail_writer, import_run),
             per_hour=per_hour,
-            least=least,
-            most=MAX_MAILS_PER_HOUR,
-            hours=_estimate_hours(people, per_hour),
+            min_per_hour=min_per_hour,
+            max_per_hour=MAX_MAILS_PER_HOUR,
+            hours=_estimate_hours(pending_count, per_hour),
             problems=problems or {},
         )

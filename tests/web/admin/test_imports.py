@@ -1,4 +1,4 @@
-"""Readers from a file, by the pages of the desk."""
+"""Imports of subscribers by the admin pages."""
 
 from io import BytesIO
 from pathlib import Path
@@ -18,15 +18,15 @@ from tests.factories import a_list
 from tests.web.newsroom.staff import text_of
 
 FILE = b"E-Mail;Status\nann@example.com;active\nbea@example.com;unsubscribed\nnobody;active\n"
-BASIS = "They signed up on our old site, with a confirmation by mail."
+CONSENT_SOURCE = "They signed up on our old site, with a confirmation by mail."
 AT = "/admin/lists/daily/import"
-CHOSEN = {
+CHOICES = {
     "encoding": "utf-8",
     "separator": "semicolon",
     "has_header": "on",
     "column_email": "0",
     "column_status": "1",
-    "consent_source": BASIS,
+    "consent_source": CONSENT_SOURCE,
     "confirmed": "yes",
 }
 
@@ -37,32 +37,32 @@ def daily(database: Database) -> None:
         a_list(session)
 
 
-def send(admin: FlaskClient, data: bytes, name: str = "readers.csv") -> str:
-    """Where an uploaded file is looked at."""
+def upload(admin: FlaskClient, data: bytes, name: str = "readers.csv") -> str:
+    """Upload a file; returns the address of its import."""
     answer = admin.post(AT, data={"file": (BytesIO(data), name)})
     assert answer.status_code == 303, text_of(answer.text)
     return str(answer.location)
 
 
 @pytest.mark.usefixtures("daily")
-def test_a_file_is_looked_at_checked_imported_reported_and_undone(
+def test_a_file_is_previewed_checked_imported_exported_and_undone(
     admin: FlaskClient, database: Database, services: Services
 ) -> None:
     worker = Worker(services)
-    at = send(admin, FILE)
+    at = upload(admin, FILE)
     page = admin.get(at).text
     assert "Semicolon ;" in page
-    assert "Nothing has happened yet" in page
+    assert "Nothing is imported yet" in page
 
-    checked = admin.post(at, data={**CHOSEN, "check": "1"}, follow_redirects=True)
-    assert "Being checked" in checked.text
+    checked = admin.post(at, data={**CHOICES, "check": "1"}, follow_redirects=True)
+    assert "Checking" in checked.text
     worker.run_imports()
-    told = text_of(admin.get(at).text)
-    assert "What would happen The rows of the file New 1" in told
-    assert "Skipped 1" in told
-    assert "nobody Line 4" in told
+    page = text_of(admin.get(at).text)
+    assert "What would happen The rows of the file New 1" in page
+    assert "Skipped 1" in page
+    assert "nobody Line 4" in page
 
-    assert "Under way" in admin.post(f"{at}/start", follow_redirects=True).text
+    assert "Running" in admin.post(f"{at}/start", follow_redirects=True).text
     assert admin.get(f"{at}/progress").text.lstrip().startswith("<div data-phase")
     worker.run_imports()
     assert "What happened The rows of the file New 1" in text_of(admin.get(at).text)
@@ -71,9 +71,11 @@ def test_a_file_is_looked_at_checked_imported_reported_and_undone(
     assert exported.text.count("@example.com") == 2
     assert "attachment" in exported.headers["Content-Disposition"]
 
-    assert "Being undone" in admin.post(f"{at}/undo", follow_redirects=True).text
+    assert "Undoing" in admin.post(f"{at}/undo", follow_redirects=True).text
     worker.run_imports()
-    assert "2 people are as they were before it" in text_of(admin.get(at).text)
+    assert "2 subscribers are restored to their state before the import" in text_of(
+        admin.get(at).text
+    )
     with database.reading() as session:
         assert get_list(session, "daily").confirmed_count == 0
         assert session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)).all()[-3:] == [
@@ -95,26 +97,24 @@ def test_a_file_is_looked_at_checked_imported_reported_and_undone(
         ({"column_email": ""}, "column_email"),
     ],
 )
-def test_what_is_wrong_is_said_beside_it_and_what_was_typed_stays(
+def test_each_problem_is_shown_beside_its_field_and_input_is_kept(
     admin: FlaskClient, wrong: dict[str, str], field: str
 ) -> None:
-    at = send(admin, FILE)
+    at = upload(admin, FILE)
 
-    answer = admin.post(at, data={**CHOSEN, **wrong, "check": "1"})
+    answer = admin.post(at, data={**CHOICES, **wrong, "check": "1"})
 
     assert answer.status_code == 422
     assert f'id="{field}-problem"' in answer.text
-    assert wrong.get("consent_source", BASIS) in answer.text
+    assert wrong.get("consent_source", CONSENT_SOURCE) in answer.text
 
 
 @pytest.mark.usefixtures("daily")
-def test_choices_are_shown_again_before_anything_is_checked(
-    admin: FlaskClient, database: Database
-) -> None:
-    at = send(admin, "email,name\nzoe@example.com,Zoë\n".encode("cp1252"))
+def test_changed_choices_refresh_the_preview(admin: FlaskClient, database: Database) -> None:
+    at = upload(admin, "email,name\nzoe@example.com,Zoë\n".encode("cp1252"))
     assert "Zoë" in admin.get(at).text
 
-    answer = admin.post(at, data={**CHOSEN, "encoding": "utf-16-le", "column_status": ""})
+    answer = admin.post(at, data={**CHOICES, "encoding": "utf-16-le", "column_status": ""})
 
     assert answer.status_code == 200
     assert "Zoë" not in answer.text
@@ -123,29 +123,31 @@ def test_choices_are_shown_again_before_anything_is_checked(
 
 
 @pytest.mark.usefixtures("daily")
-def test_what_is_no_table_is_refused_and_not_kept(admin: FlaskClient, settings: Settings) -> None:
-    for data, words in (
+def test_a_file_that_is_not_a_table_is_refused_and_deleted(
+    admin: FlaskClient, settings: Settings
+) -> None:
+    for data, message in (
         (b"PK\x03\x04..", "Excel workbook"),
         (b"", "empty"),
         (b"Hello", "no column"),
     ):
         answer = admin.post(AT, data={"file": (BytesIO(data), "x.csv")})
         assert answer.status_code == 422
-        assert words in answer.text
+        assert message in answer.text
     assert "Choose a file." in admin.post(AT, data={}).text
     assert not any(Path(settings.imports).glob("*"))
 
 
 @pytest.mark.usefixtures("daily")
-def test_nothing_starts_unchecked_and_no_list_shows_the_import_of_another(
+def test_an_unchecked_import_does_not_start_and_belongs_to_its_list_alone(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         a_list(session, "weekly")
-    at = send(admin, b"email\nann@example.com\n", "<b>x</b>.csv")
+    at = upload(admin, b"email\nann@example.com\n", "<b>x</b>.csv")
 
     answer = admin.post(f"{at}/start", follow_redirects=True)
 
-    assert "has to be checked first. Nothing was changed." in answer.text
+    assert "has to be checked before it is imported. Nothing was changed." in answer.text
     assert "<b>x</b>" not in answer.text
     assert admin.get(at.replace("daily", "weekly")).status_code == 404

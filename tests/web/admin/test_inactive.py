@@ -1,4 +1,4 @@
-"""Quiet readers, and those of an import who are asked to confirm, by the pages of the desk."""
+"""Re-permission campaigns for inactive subscribers and for imports, by the admin pages."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ AT = "/admin/lists/daily/inactive"
 PLAN = {"months": "12", "wait_days": "30", "per_hour": "20000"}
 
 
-def quiet_readers(database: Database, count: int) -> None:
+def add_inactive_subscribers(database: Database, count: int) -> None:
     long_ago = utc_now() - timedelta(days=800)
     with database.transaction() as session:
         daily = a_list(session)
@@ -32,7 +32,7 @@ def quiet_readers(database: Database, count: int) -> None:
 
 
 def deliver(services: Services, database: Database) -> Send:
-    """The undo window is over, and the worker does its work."""
+    """End the undo period of the only send, and deliver it."""
     with database.transaction() as session:
         session.execute(update(Send).values(starts_at=utc_now() - timedelta(seconds=1)))
         send = session.scalars(select(Send)).one()
@@ -40,31 +40,35 @@ def deliver(services: Services, database: Database) -> Send:
     return send
 
 
-def deeds(database: Database) -> list[str]:
+def list_actions(database: Database) -> list[str]:
     with database.reading() as session:
         return list(
             session.scalars(select(AuditEntry.what).where(AuditEntry.subject_kind == "list"))
         )
 
 
-def test_they_are_counted_asked_stay_and_the_others_are_let_go(
+def test_inactive_subscribers_are_counted_mailed_and_unsubscribed_unless_they_respond(
     admin: FlaskClient, client: FlaskClient, database: Database, services: Services
 ) -> None:
-    quiet_readers(database, 3)
+    add_inactive_subscribers(database, 3)
     assert "Not counted yet" in admin.get(AT).text
-    assert "12 months 3 Ask them…" in text_of(admin.post(f"{AT}/count", follow_redirects=True).text)
+    assert "12 months 3 Send re-permission mail…" in text_of(
+        admin.post(f"{AT}/count", follow_redirects=True).text
+    )
     page = text_of(admin.get(f"{AT}/repermission?months=12").text)
-    assert "3 readers without a sign of life for 12 months" in page
+    assert "3 subscribers without activity for 12 months" in page
     assert "Do you still want NIF Daily?" in page
 
-    wrong = admin.post(f"{AT}/repermission", data={**PLAN, "wait_days": "3", "people": "3"})
+    wrong = admin.post(f"{AT}/repermission", data={**PLAN, "wait_days": "3", "expected_count": "3"})
     assert wrong.status_code == 422
     assert "Give them 14 to 365 days." in wrong.text
-    grown = admin.post(f"{AT}/repermission", data={**PLAN, "people": "2"})
+    grown = admin.post(f"{AT}/repermission", data={**PLAN, "expected_count": "2"})
     assert grown.status_code == 422
     assert "There are 3 of them by now." in text_of(grown.text)
-    assert admin.post(f"{AT}/repermission", data={**PLAN, "people": "3"}).status_code == 303
-    again = admin.post(f"{AT}/repermission", data={**PLAN, "people": "3"}, follow_redirects=True)
+    assert admin.post(f"{AT}/repermission", data={**PLAN, "expected_count": "3"}).status_code == 303
+    again = admin.post(
+        f"{AT}/repermission", data={**PLAN, "expected_count": "3"}, follow_redirects=True
+    )
     assert "being asked already" in again.text
     send = deliver(services, database)
     with database.reading() as session:
@@ -79,31 +83,29 @@ def test_they_are_counted_asked_stay_and_the_others_are_let_go(
     assert "It keeps coming" in client.post(path).text
     assert client.get(path[:-2]).status_code == 404
 
-    assert "They can answer until" in text_of(admin.get(f"{AT}/unsubscribe").text)
+    assert "Subscribers can respond until" in text_of(admin.get(f"{AT}/unsubscribe").text)
     long_ago = utc_now() - timedelta(days=31)
     with database.transaction() as session:
         session.execute(update(Send).where(Send.id == send.id).values(finished_at=long_ago))
-    assert "Of 3 who were asked, 2 have given no sign." in text_of(
-        admin.get(f"{AT}/unsubscribe").text
-    )
-    assert admin.post(f"{AT}/unsubscribe", data={"people": "1"}).status_code == 422
-    assert admin.post(f"{AT}/unsubscribe", data={"people": "2"}).status_code == 303
+    assert "Of 3 subscribers, 2 did not respond." in text_of(admin.get(f"{AT}/unsubscribe").text)
+    assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "1"}).status_code == 422
+    assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "2"}).status_code == 303
     Worker(services).askings()
-    told = text_of(admin.get(AT).text)
-    assert "Stayed 1 pressed the button" in told
-    assert "Let go 2 without an answer" in told
+    page = text_of(admin.get(AT).text)
+    assert "Stayed 1 pressed the button" in page
+    assert "Unsubscribed by NIF 2 no response" in page
     with database.reading() as session:
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 2)
-    assert deeds(database) == ["repermission_started", "nonresponders_unsubscribed"]
+    assert list_actions(database) == ["repermission_started", "nonresponders_unsubscribed"]
 
 
-def test_it_can_be_stopped_and_what_was_cancelled_lets_nobody_go(
+def test_a_stopped_or_cancelled_campaign_unsubscribes_nobody(
     admin: FlaskClient, database: Database
 ) -> None:
-    quiet_readers(database, 1)
+    add_inactive_subscribers(database, 1)
     assert admin.post(f"{AT}/stop").status_code == 404
-    admin.post(f"{AT}/repermission", data={**PLAN, "people": "1"})
+    admin.post(f"{AT}/repermission", data={**PLAN, "expected_count": "1"})
     assert "Stopped." in admin.post(f"{AT}/stop", follow_redirects=True).text
     assert "over already" in admin.post(f"{AT}/stop", follow_redirects=True).text
     later = utc_now() + timedelta(seconds=5)
@@ -114,15 +116,15 @@ def test_it_can_be_stopped_and_what_was_cancelled_lets_nobody_go(
         )
         edition = session.scalars(select(Send)).one().edition
         edition.occasion = "asking-1"
-    admin.post(f"{AT}/repermission", data={**PLAN, "people": "1"})
+    admin.post(f"{AT}/repermission", data={**PLAN, "expected_count": "1"})
     with database.reading() as session:
         second = session.scalars(select(Send.id).order_by(Send.id.desc())).first()
     admin.post(f"/admin/sends/{second}/cancel")
-    assert "It was stopped." in admin.get(AT).text
+    assert "Stopped." in admin.get(AT).text
     assert "As readers see it" not in admin.get(f"/admin/sends/{second}").text
 
 
-def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
+def test_pending_subscribers_of_an_import_are_mailed_and_its_page_shows_the_progress(
     admin: FlaskClient, client: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
@@ -131,7 +133,7 @@ def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
     assert f'href="{at}/repermission"' in admin.get(at).text
     page = admin.get(f"{at}/repermission").text
     assert "From &lt;b&gt;our&lt;/b&gt; shop." in page
-    assert "Ask 2 people" in page
+    assert "Send to 2 subscribers" in page
     slow = admin.post(f"{at}/repermission", data={"per_hour": "2"})
     assert (slow.status_code, 'value="2"' in slow.text) == (422, True)
 
@@ -148,13 +150,13 @@ def test_an_import_is_asked_to_confirm_and_its_page_tells_how_far_it_is(
     client.post(link.removeprefix("http://127.0.0.1:8000"))
 
     Worker(services).askings()
-    told = text_of(admin.get(at).text)
-    assert "Mailed 2 have the question" in told
-    assert "Confirmed 1 pressed the button" in told
+    page = text_of(admin.get(at).text)
+    assert "Sent 2 accepted by the provider" in page
+    assert "Confirmed 1 pressed the button" in page
     with database.reading() as session:
         query = select(Subscriber.address).join(
             Subscription, Subscription.subscriber_id == Subscriber.id
         )
         confirmed = query.where(Subscription.state == SubscriptionState.CONFIRMED)
         assert len(session.scalars(confirmed).all()) == 1
-    assert deeds(database) == ["import_repermission_started"]
+    assert list_actions(database) == ["import_repermission_started"]
