@@ -277,10 +277,6 @@ def unsubscribe_as_admin(
     record_consent(
         session, subscription, ConsentAction.UNSUBSCRIBED, ConsentContext(ADMIN_SOURCE), now=now
     )
-    subscription.unsubscribed_at = now
-    record_consent(
-        session, subscription, ConsentAction.UNSUBSCRIBED, ConsentContext(ADMIN_SOURCE), now=now
-    )
     record_audit_entry(
         session,
         by,
