@@ -127,4 +127,4 @@ def test_actions_on_the_register_are_recorded(
     ]
     page = text_of(admin.get("/admin/audit-log").text)
     assert "deleted a relationship of party 1" in page
-    assert "name: Lumen Sync; says:" in page
+    assert "name: Lumen Sync; sentence:" in page
