@@ -35,6 +35,7 @@ from nif.stories.models import (
     Story,
     StorySource,
     StoryState,
+    new_ledger_id,
     story_party,
     story_tag,
 )
@@ -158,7 +159,7 @@ def _copied(
         made["headline"] = made["headline"].replace("Part 0", f"Part {n}")
         made["slug"] = made["slug"].replace("part-0", f"part-{n}")
     if table.name == "story":
-        made["current_id"] += n * REVISIONS
+        made |= {"ledger_id": new_ledger_id(), "current_id": made["current_id"] + n * REVISIONS}
         if n % DRAFT_IN == 0:
             made |= {"state": StoryState.DRAFT, "current_id": None, "first_published_at": None}
     if table.name == "story_search":
