@@ -173,7 +173,7 @@ def _live_and_die(house: House, database: Database, import_id: int) -> int:
 
 
 def _position(database: Database, import_id: int) -> int:
-    return int(database.look_up(select(ImportRun.byte_offset).where(ImportRun.id == import_id)))
+    return int(database.fetch_value(select(ImportRun.byte_offset).where(ImportRun.id == import_id)))
 
 
 def _state(database: Database, import_id: int) -> ImportState:

@@ -128,7 +128,7 @@ def _open_house(ground: Ground) -> Iterator[tuple[Services, str]]:
 
 def _post(http: urllib3.PoolManager, services: Services, url: str, who: str, network: str) -> float:
     """Seconds until the answer. Raises Wrong for another answer than everyone's."""
-    ticket = services.tokens.make(TokenPurpose.FORM, int(time.time()) - 60)
+    ticket = services.tokens.make(TokenPurpose.FORM_TICKET, int(time.time()) - 60)
     form = {"email": who, "list": "daily", "ticket": ticket, "challenged": "1"}
     began = time.perf_counter()
     answer = http.request_encode_body(
@@ -176,7 +176,10 @@ def _wait_until_answered(services: Services) -> None:
         select(TransactionalEmail.id).where(TransactionalEmail.next_try_at.is_not(None)).limit(1)
     )
     while time.monotonic() < end:
-        if services.database.look_up(due) is None and services.database.look_up(letters) is None:
+        if (
+            services.database.fetch_value(due) is None
+            and services.database.fetch_value(letters) is None
+        ):
             return
         time.sleep(0.5)
     raise Wrong("the worker did not answer all that waited")

@@ -150,7 +150,7 @@ class Database:
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
-    def look_up(self, query: Select[Any]) -> Any:
+    def fetch_value(self, query: Select[Any]) -> Any:
         """The first value of a query, without the cost of a session: for what every page asks."""
         with self._readers.connect() as connection:
             return connection.scalar(query)
@@ -165,7 +165,7 @@ class Database:
             why = str(error.orig).strip().splitlines()[0]
             raise Misconfigured(f"The database at {where} cannot be reached: {why}") from None
 
-    def clear_log(self) -> None:
+    def truncate_wal(self) -> None:
         """Write SQLite's log into its file and empty it, as far as nobody is reading.
 
         What was deleted stands in the log until then. PostgreSQL looks after itself.

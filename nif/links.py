@@ -1,6 +1,6 @@
-"""Every address that leaves the house, in mail, in feeds, in sitemaps.
+"""The addresses that leave the site in mail, feeds and sitemaps.
 
-They are built from the base URL, and never from a request.
+They are built from the base URL, never from a request.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Links:
     def story(self, slug: str) -> str:
         return f"{self.base_url}/articles/{slug}"
 
-    def record(self, slug: str) -> str:
+    def transparency_record(self, slug: str) -> str:
         return f"{self.base_url}/articles/{slug}/transparency.json"
 
     def tag(self, slug: str) -> str:
@@ -29,25 +29,25 @@ class Links:
         return f"{self.base_url}/tags/{slug}/feed.xml"
 
     def policy(self, slug: str) -> str:
-        """The manifesto has an address of its own."""
-        return self.page("/manifesto" if slug == "manifesto" else f"/policies/{slug}")
+        """A policy's page. The manifesto is one, and has an address of its own."""
+        return self.path("/manifesto" if slug == "manifesto" else f"/policies/{slug}")
 
-    def page(self, path: str) -> str:
-        """A page that is always there, such as `/feed.xml`."""
+    def path(self, path: str) -> str:
+        """The address of a fixed path, such as `/feed.xml`."""
         return f"{self.base_url}{path}"
 
     def edition(self, list_slug: str, day: date) -> str:
         return f"{self.base_url}/newsletters/{list_slug}/{day.isoformat()}"
 
     def correction(self, list_slug: str, day: date, note_id: int) -> str:
-        """The edition that set one thing right."""
+        """The page of a correction edition."""
         return f"{self.edition(list_slug, day)}/correction-{note_id}"
 
     def ledger(self) -> str:
         return f"{self.base_url}/transparency/ledger"
 
     def picture(self, name: str) -> str:
-        """A file of a picture: NIF's own, or where a network of caches stands before them."""
+        """A picture file: served by NIF, or by a CDN in front of it."""
         return f"{self.media_base_url or self.base_url + '/media'}/{name}"
 
     def confirm(self, token: str) -> str:
@@ -56,19 +56,19 @@ class Links:
     def preferences(self, token: str) -> str:
         return f"{self.base_url}/preferences/{token}"
 
-    def change_of_address(self, token: str) -> str:
+    def address_change(self, token: str) -> str:
         return f"{self.base_url}/preferences/{token}/address"
 
-    def new_address(self, token: str) -> str:
+    def confirm_address(self, token: str) -> str:
         return f"{self.base_url}/new-address/{token}"
 
     def unsubscribe(self, token: str) -> str:
         return f"{self.base_url}/unsubscribe/{token}"
 
-    def not_me(self, token: str) -> str:
-        return f"{self.base_url}/not-me/{token}"
+    def report_signup(self, token: str) -> str:
+        return f"{self.base_url}/report-signup/{token}"
 
-    def stay(self, token: str) -> str:
+    def repermission(self, token: str) -> str:
         return f"{self.base_url}/stay/{token}"
 
     def reset_password(self, token: str) -> str:
@@ -79,7 +79,7 @@ class Links:
 
 
 def is_web_address(text: str) -> bool:
-    """Is this an address on the web that a reader could open?"""
+    """Is this an http or https address that a reader could open?"""
     if any(ch.isspace() for ch in text):
         return False
     try:

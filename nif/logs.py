@@ -1,4 +1,4 @@
-"""Logs: JSON lines in production, readable ones in development; never an address or a token."""
+"""Logging: JSON lines in production, readable lines in development, without personal data."""
 
 import logging
 import re
@@ -11,20 +11,24 @@ import structlog
 from nif.settings import Settings
 
 _EMAIL_ADDRESS = re.compile(r"[^\s@%<>\":/=,;()]+(?:@|%40)[^\s@<>\"'/,;)]+", re.IGNORECASE)
-_LINKS_WITH_TOKENS = (
-    "confirm|preferences|unsubscribe|stay|not-me|new-address|reset|verify|invitation"
+_BEFORE_TOKENS = "|".join(
+    (
+        *("confirm", "preferences", "unsubscribe", "stay", "report-signup", "not-me"),
+        *("new-address", "reset", "invitation"),
+        *("login/passkey", "login/again/passkey", "account/passkeys", "account/authenticator"),
+    )
 )
-_TOKEN = re.compile(rf"(/(?:{_LINKS_WITH_TOKENS})/)[^\s/?\"']+")
+_TOKEN = re.compile(rf"(/(?:{_BEFORE_TOKENS})/)[^\s/?\"']+")
 _KEY = re.compile(r"SG\.[\w.-]+|(?<=Bearer )\S+")
 
 
 def redact(text: str) -> str:
-    """`text` without email addresses, the tokens of our links, and keys."""
+    """`text` without email addresses, tokens of links, and keys."""
     return _KEY.sub("[key]", _TOKEN.sub(r"\1[token]", _EMAIL_ADDRESS.sub("[address]", text)))
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send every library's log through one redacting formatter to standard error."""
+    """Send the logs of all libraries to standard error through one formatter that redacts."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -34,7 +38,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.format_exc_info,
         _redact_event,
     ]
-    last = (
+    renderer = (
         structlog.processors.JSONRenderer()
         if settings.in_production
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -48,7 +52,7 @@ def configure_logging(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
@@ -70,6 +74,6 @@ def _redact_value(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_redact_value(one) for one in value]
     if isinstance(value, int | float | type(None) | logging.LogRecord):
-        # structlog carries the record itself through the chain, and takes it off at the end.
+        # structlog passes the record itself through the processors and removes it at the end.
         return value
     return redact(str(value))

@@ -1,8 +1,9 @@
-"""What proves that a link in a mail was ours: one purpose each, signed, nothing kept at rest.
+"""Signed tokens for the links in mail. Each has one purpose, and none is stored.
 
 A token is the URL-safe base64 of packed numbers and the first 14 bytes of an HMAC-SHA256 over
 purpose and numbers (RFC 2104; truncated as its section 5 allows). It holds ids and a time, never
-an address. Older keys still open what they signed, so a link outlives a change of key.
+an email address. Older keys still open the tokens that they signed, so links outlive a change of
+key.
 """
 
 import hashlib
@@ -17,8 +18,8 @@ from struct import Struct
 from nif.errors import NotFound
 
 UNKNOWN_LINK = (
-    "This link is not one that we gave out. Perhaps it was cut off: copy the whole of it from the "
-    "mail, or ask for a new one."
+    "This link is not valid. It may be incomplete: copy the whole link from the mail, or ask for "
+    "a new one."
 )
 
 _NUMBERS = Struct(">QQ")
@@ -29,32 +30,34 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class TokenPurpose(StrEnum):
+    """What a token is good for. The values are signed: a changed one breaks the links in mail."""
+
     CONFIRM = "confirm"
     PREFERENCES = "preferences"
     UNSUBSCRIBE = "unsubscribe"
-    STAY = "stay"
-    FORM = "form"
+    REPERMISSION = "stay"
+    FORM_TICKET = "form"
     INVITATION = "invitation"
-    NOT_ME = "not_me"
-    ADDRESS = "address"
+    REPORT_SIGNUP = "not_me"
+    ADDRESS_CHANGE = "address"
     EMBED = "embed"
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Makes and opens tokens with `keys`; the first one signs."""
+    """Makes and opens tokens with `keys`, of which the first signs."""
 
     keys: Sequence[bytes]
 
     def make(self, purpose: TokenPurpose, first: int, second: int = 0) -> str:
-        """A token of 40 characters over two numbers below 2**64."""
+        """A token of 40 characters for two numbers below 2**64."""
         numbers = _NUMBERS.pack(first, second)
         return urlsafe_b64encode(numbers + _mac(self.keys[0], purpose, numbers)).decode()
 
     def maker(self, purpose: TokenPurpose, second: int = 0) -> Callable[[int], str]:
-        """A function from the first number to its token: `make` in bulk, three times as fast.
+        """A function from the first number to its token: bulk `make`, three times as fast.
 
-        The hash's state after the key is the same for all of them, so it is made once and copied.
+        The hash state after the key is the same for all tokens, so it is computed once and copied.
         """
         inner, outer = hmac_states(self.keys[0])
         inner.update(_PREFIX + purpose.encode() + b":")
@@ -71,16 +74,13 @@ class Tokens:
         return make
 
     def open(self, purpose: TokenPurpose, token: str) -> tuple[int, int]:
-        """The two numbers inside.
-
-        Raises NotFound for anything that we never gave out for this purpose.
-        """
+        """The two numbers in a token. Raises NotFound for a token not signed for this purpose."""
         try:
             raw = urlsafe_b64decode(token.encode("ascii"))
         except ValueError:
             raw = b""
         if urlsafe_b64encode(raw).decode() != token:
-            # The decoder passes over what does not belong; each token has one spelling only.
+            # The decoder skips invalid characters; a token has only one spelling.
             raw = b""
         numbers, mac = raw[: _NUMBERS.size], raw[_NUMBERS.size :]
         if len(raw) == _NUMBERS.size + _MAC_BYTES and any(
@@ -96,7 +96,7 @@ def _mac(key: bytes, purpose: TokenPurpose, numbers: bytes) -> bytes:
 
 
 def hmac_states(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
-    """SHA-256 after the inner and after the outer block of the key (RFC 2104 section 4)."""
+    """SHA-256 states after the inner and the outer block of the key (RFC 2104 section 4)."""
     if len(key) > _HMAC_BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
     block = key.ljust(_HMAC_BLOCK_BYTES, b"\0")

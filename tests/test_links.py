@@ -7,11 +7,11 @@ from nif.links import Links
 LINKS = {
     "home": ((), "/"),
     "story": (("anna-s-archive",), "/articles/anna-s-archive"),
-    "record": (("anna-s-archive",), "/articles/anna-s-archive/transparency.json"),
+    "transparency_record": (("anna-s-archive",), "/articles/anna-s-archive/transparency.json"),
     "tag": (("ai-training",), "/tags/ai-training"),
     "tag_feed": (("ai-training",), "/tags/ai-training/feed.xml"),
     "policy": (("ethics",), "/policies/ethics"),
-    "page": (("/feed.xml",), "/feed.xml"),
+    "path": (("/feed.xml",), "/feed.xml"),
     "correction": (
         ("daily", date(2026, 3, 1), 7),
         "/newsletters/daily/2026-03-01/correction-7",
@@ -22,10 +22,10 @@ LINKS = {
     "confirm": (("t0ken",), "/confirm/t0ken"),
     "preferences": (("t0ken",), "/preferences/t0ken"),
     "unsubscribe": (("t0ken",), "/unsubscribe/t0ken"),
-    "change_of_address": (("t0ken",), "/preferences/t0ken/address"),
-    "new_address": (("t0ken",), "/new-address/t0ken"),
-    "stay": (("t0ken",), "/stay/t0ken"),
-    "not_me": (("t0ken",), "/not-me/t0ken"),
+    "address_change": (("t0ken",), "/preferences/t0ken/address"),
+    "confirm_address": (("t0ken",), "/new-address/t0ken"),
+    "repermission": (("t0ken",), "/stay/t0ken"),
+    "report_signup": (("t0ken",), "/report-signup/t0ken"),
     "reset_password": (("t0ken",), "/reset/t0ken"),
     "invitation": (("t0ken",), "/invitation/t0ken"),
 }

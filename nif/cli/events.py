@@ -20,11 +20,11 @@ def drain(in_json: bool) -> None:
     """Process what the webhook has taken in, and once more what was set aside."""
     services = load_services()
     count = select(func.count()).select_from(ProviderEventPost)
-    before = services.database.look_up(count)
+    before = services.database.fetch_value(count)
     with services.database.transaction() as session:
         provider_events.retry_failed_event_posts(session)
     Worker(services).events()
-    aside = services.database.look_up(count.where(ProviderEventPost.error.is_not(None)))
+    aside = services.database.fetch_value(count.where(ProviderEventPost.error.is_not(None)))
     print_result(
         {"posts": before, "processed": before - aside, "set_aside": aside}, in_json=in_json
     )

@@ -23,7 +23,7 @@ def run(dry_run: bool, in_json: bool) -> None:
             gone = count_due_rows(session, services.retention_periods, now=now)
     else:
         gone = run_retention(services.database.transaction, services.retention_periods, now=now)
-        services.database.clear_log()
+        services.database.truncate_wal()
     print_result({**gone, "dry_run": dry_run}, in_json=in_json)
 
 

@@ -70,7 +70,7 @@ def erase(email: str, in_json: bool) -> None:
             subject=person.id,
             now=now,
         )
-    services.database.clear_log()
+    services.database.truncate_wal()
     print_result({"was_known": person.id != 0, "erased": True}, in_json=in_json)
 
 

@@ -115,16 +115,16 @@ def write_correction_message(
 
 
 def write_imported_repermission_message(
-    mail_writer: MailWriter, mailing_list: MailingList, basis: str
+    mail_writer: MailWriter, mailing_list: MailingList, consent_source: str
 ) -> Message:
     """The question whether an address really wants a list, to people whom staff brought in.
 
-    `basis` is what staff said of where the addresses came from.
+    `consent_source` is what staff said of where the addresses came from.
     """
     return mail_writer.renderer.render(
-        "confirm",
+        "confirm_subscription",
         link=ANSWER_PLACEHOLDER,
-        basis=" ".join(basis.split()),
+        consent_source=" ".join(consent_source.split()),
         **_list_mail_values(mail_writer.links, mailing_list),
     )
 
@@ -134,7 +134,7 @@ def write_inactive_repermission_message(
 ) -> Message:
     """The question whether a reader still wants a list, after so many months without a sign."""
     return mail_writer.renderer.render(
-        "staying",
+        "repermission",
         link=ANSWER_PLACEHOLDER,
         months=months,
         wait_days=wait_days,

@@ -107,7 +107,7 @@ class SubscriberJobs:
         for name in files:
             delete_import_file(self._services.settings.imports, name)
         # What was deleted stands in SQLite's log until somebody clears it.
-        self._services.database.clear_log()
+        self._services.database.truncate_wal()
 
     def retain(self) -> None:
         """Once a day, let go what has had its time."""
@@ -245,7 +245,7 @@ class Worker(SubscriberJobs):
 
     def pictures(self) -> None:
         """Have the queue make the files that pictures lack: it takes longer than a tick."""
-        if self._services.database.look_up(select_due_picture(now=utc_now())) is None:
+        if self._services.database.fetch_value(select_due_picture(now=utc_now())) is None:
             return
         if not self._services.queue.wake("prepare"):
             self.prepare()

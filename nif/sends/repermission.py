@@ -280,7 +280,7 @@ def answer_links_of_send(
     if kind is None:
         return None
     if kind is RepermissionKind.STAY:
-        stay, stay_at = repermission_tokens(send.list_id, tokens), links.stay("")
+        stay, stay_at = repermission_tokens(send.list_id, tokens), links.repermission("")
         return lambda _at: lambda reader: stay_at + stay(reader)
     list_id, confirm_at = send.list_id, links.confirm("")
 

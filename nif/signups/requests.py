@@ -175,8 +175,8 @@ def notify_admins_of_attack(
     admins = select(Account).where(
         Account.role == RoleName.ADMIN, Account.active, Account.password.is_not(None)
     )
-    link = mail_writer.links.page("/admin/sign-ups")
-    message = mail_writer.renderer.render("attack", why=reason, link=link)
+    link = mail_writer.links.path("/admin/sign-ups")
+    message = mail_writer.renderer.render("attack_mode", why=reason, link=link)
     for account in session.scalars(admins):
         queue_transactional_email(session, account.email, message, now=now)
 
@@ -230,7 +230,10 @@ def _subscription_reply(
     links, tokens = mail_writer.links, mail_writer.tokens
     if result.pending is not None:
         subscriber_id = result.pending.subscriber_id
-        name, link = "confirm", links.confirm(confirmation_token(result.pending, tokens))
+        name, link = (
+            "confirm_subscription",
+            links.confirm(confirmation_token(result.pending, tokens)),
+        )
     elif result.already_subscribed is not None:
         subscriber_id = result.already_subscribed.id
         name = "already_subscribed"
@@ -245,7 +248,7 @@ def _subscription_reply(
         language=mailing_list.language,
         link=link,
         unsubscribe=unsubscribe_link,
-        not_me=links.not_me(signup_refusal_token(subscriber_id, tokens)),
+        report_signup=links.report_signup(signup_refusal_token(subscriber_id, tokens)),
         mailing_list=mailing_list,
     )
 
@@ -254,7 +257,7 @@ def _preferences_message(subscriber: Subscriber, mail_writer: MailWriter) -> Mes
     links, tokens = mail_writer.links, mail_writer.tokens
     unsubscribe_link = links.unsubscribe(unsubscribe_token(subscriber.id, ALL_LISTS, tokens))
     return mail_writer.renderer.render(
-        "preferences",
+        "preferences_link",
         headers=list_unsubscribe_headers(unsubscribe_link),
         link=links.preferences(preferences_token(subscriber.id, tokens)),
         unsubscribe=unsubscribe_link,

@@ -99,7 +99,7 @@ def cancel_address_change(session: Session, subscriber: Subscriber) -> None:
 def address_change_token(change: AddressChange, tokens: Tokens) -> str:
     """What the link in the mail to the new address carries: good for this asking only."""
     asked = int(change.requested_at.timestamp())
-    return tokens.make(TokenPurpose.ADDRESS, change.subscriber_id, asked)
+    return tokens.make(TokenPurpose.ADDRESS_CHANGE, change.subscriber_id, asked)
 
 
 def get_address_change(
@@ -110,7 +110,7 @@ def get_address_change(
     Raises NotFound for a token that we never gave out or whose reader was forgotten, Expired for
     one that is too old, was used, was replaced, or whose address must not be mailed any more.
     """
-    subscriber_id, asked = tokens.open(TokenPurpose.ADDRESS, token)
+    subscriber_id, asked = tokens.open(TokenPurpose.ADDRESS_CHANGE, token)
     if session.get(Subscriber, subscriber_id, with_for_update=True) is None:
         raise NotFound(SUBSCRIBER_GONE)
     change = session.get(AddressChange, subscriber_id)

@@ -22,17 +22,17 @@ LATE_ANSWER_WITHIN = timedelta(days=365)
 
 def repermission_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
     """What the link to answer carries. It never expires and reads nothing."""
-    return tokens.make(TokenPurpose.STAY, subscriber_id, list_id)
+    return tokens.make(TokenPurpose.REPERMISSION, subscriber_id, list_id)
 
 
 def repermission_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
     """The same in bulk: a function from a subscriber's id to the token for one list."""
-    return tokens.maker(TokenPurpose.STAY, list_id)
+    return tokens.maker(TokenPurpose.REPERMISSION, list_id)
 
 
 def get_subscription_to_keep(session: Session, token: str, tokens: Tokens) -> Subscription:
     """The subscription that a link to stay is about, locked. Raises NotFound."""
-    subscriber_id, list_id = tokens.open(TokenPurpose.STAY, token)
+    subscriber_id, list_id = tokens.open(TokenPurpose.REPERMISSION, token)
     key = {"subscriber_id": subscriber_id, "list_id": list_id}
     found = session.get(Subscription, key, with_for_update={"of": Subscription})
     if found is None:

@@ -120,12 +120,12 @@ def undo_unsubscribe(
 
 def signup_refusal_token(subscriber_id: int, tokens: Tokens) -> str:
     """What the link carries that declines. It never expires and reads nothing."""
-    return tokens.make(TokenPurpose.NOT_ME, subscriber_id)
+    return tokens.make(TokenPurpose.REPORT_SIGNUP, subscriber_id)
 
 
 def get_refusing_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     """Raises NotFound."""
-    subscriber_id, _ = tokens.open(TokenPurpose.NOT_ME, token)
+    subscriber_id, _ = tokens.open(TokenPurpose.REPORT_SIGNUP, token)
     subscriber = session.get(Subscriber, subscriber_id)
     if subscriber is None:
         raise NotFound(UNKNOWN_LINK)

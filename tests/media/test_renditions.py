@@ -100,7 +100,7 @@ def test_what_cannot_be_made_is_given_up_after_some_tries(
             make_due_renditions(database.transaction, drawer, clock=lambda now=now: now)
 
     later = moments[-1] + CLAIM_LIFETIME
-    assert database.look_up(select_due_picture(now=later)) is None
+    assert database.fetch_value(select_due_picture(now=later)) is None
     with database.reading() as session:
         picture = get_picture(session, picture_id)
         assert has_rendering_failed(picture, now=later)

@@ -36,7 +36,7 @@ def forget(desk: Desk, typed: str) -> None:
             source="t",
             now=NOON,
         )
-    desk.database.clear_log()
+    desk.database.truncate_wal()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ FOLDER = Path("no files are kept here")
 def forget(database: Database, person: Person) -> None:
     with database.transaction() as session:
         erase_person(session, person, FOLDER, source="test", now=NOON)
-    database.clear_log()
+    database.truncate_wal()
 
 
 def dump(database: Database) -> str:

@@ -122,10 +122,10 @@ def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
         links.confirm("t"),
         links.preferences("t"),
         links.unsubscribe("t"),
-        links.stay("t"),
+        links.repermission("t"),
         links.reset_password("t"),
         links.invitation("t"),
-        links.not_me("t"),
+        links.report_signup("t"),
         f"{links.base_url}/newsletters/daily/2026-11-22",
         links.correction("daily", date(2026, 11, 22), 7),
     ]

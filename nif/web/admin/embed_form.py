@@ -20,7 +20,7 @@ unused height is invisible."""
 def show(slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, slug)
-    address = links().page(f"/embed/{slug}")
+    address = links().path(f"/embed/{slug}")
     context = {"mailing_list": mailing_list, "address": address, "height": FRAME_HEIGHT}
     key = tokens().make(TokenPurpose.EMBED, mailing_list.id)
     return render_template(
@@ -30,7 +30,7 @@ def show(slug: str) -> ResponseReturnValue:
         plain=render_template(
             "admin/embed_form/plain.html",
             mailing_list=mailing_list,
-            action=links().page("/subscribe"),
+            action=links().path("/subscribe"),
             key=key,
         ),
     )

@@ -71,7 +71,7 @@ def erase(subscriber_id: int) -> ResponseReturnValue:
         record_audit_entry(
             session, current_user, "subscriber_erased", kind="subscriber", subject=who, now=now
         )
-    services().database.clear_log()
+    services().database.truncate_wal()
     flash("Erased. No list, form or import can mail this reader again.", "good")
     return redirect(url_for("admin_subscribers.index"), 303)
 

@@ -73,7 +73,7 @@ def answer(report_id: int) -> ResponseReturnValue:
             )
             if contact:
                 message = services().renderer.render(
-                    "report_answered",
+                    "reader_report_answered",
                     headline=reader_reports.get_reported_headline(session, report),
                     link=links().story(report.story.slug),
                     answer=report.answer,

@@ -98,15 +98,15 @@ def _request_change(session: Session, subscriber: Subscriber, address: EmailAddr
 
 
 def _confirmation_message(change: AddressChange) -> Message:
-    link = links().new_address(address_change.address_change_token(change, tokens()))
-    return services().renderer.render("new_address", link=link)
+    link = links().confirm_address(address_change.address_change_token(change, tokens()))
+    return services().renderer.render("confirm_address", link=link)
 
 
 def _notice_to_old_address(subscriber: Subscriber) -> Message:
     leave = links().unsubscribe(unsubscribe_token(subscriber.id, ALL_LISTS, tokens()))
     return services().renderer.render(
-        "address_changes",
+        "address_change_requested",
         headers=list_unsubscribe_headers(leave),
-        link=links().change_of_address(preferences.preferences_token(subscriber.id, tokens())),
+        link=links().address_change(preferences.preferences_token(subscriber.id, tokens())),
         unsubscribe=leave,
     )

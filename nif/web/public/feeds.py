@@ -232,7 +232,7 @@ def _front_page_feed(path: str) -> Feed:
         slugs = stories.first_slugs_of(session, found)
     name = settings().site_name
     items = [_feed_item(story, slugs[story.story_id]) for story in found]
-    return _make_feed(name, links().home(), links().page(path), items)
+    return _make_feed(name, links().home(), links().path(path), items)
 
 
 def _tag_feed(slug: str) -> Feed:
@@ -254,7 +254,7 @@ def _feed_item(story: Revision, first_slug: str) -> FeedItem:
     words: dict[str, Any] = {
         "story": story,
         "address": links().story(story.slug),
-        "record": links().record(story.slug),
+        "record": links().transparency_record(story.slug),
         "picture_in": lambda one: feed_image(one, links()),
     }
     return FeedItem(

@@ -64,7 +64,7 @@ def cached_response(
     """
     cache: PageCache = current_app.extensions["nif_pages"]
     address = f"{request.path}?{request.args.get('after', '') if by is None else by}"
-    version = services().database.look_up(PAGE_VERSION) or 0
+    version = services().database.fetch_value(PAGE_VERSION) or 0
     page = cache.get((address, version), render)
     response = Response(mimetype=mimetype)
     response.set_etag(page.etag, weak=True)
@@ -83,4 +83,4 @@ def cached_response(
 
 def make_form_ticket() -> str:
     """What a form carries to show when it was handed out."""
-    return tokens().make(TokenPurpose.FORM, int(time()))
+    return tokens().make(TokenPurpose.FORM_TICKET, int(time()))

@@ -1,8 +1,8 @@
-"""What we know of a reader, as a page and as a file; the receipts; and forgetting them."""
+"""A subscriber's personal data: as a page, as a file, the consent receipts, and its erasure."""
 
 import json
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
@@ -16,7 +16,7 @@ from nif.web.downloads import download_response
 blueprint = Blueprint("personal_data", __name__, url_prefix="/preferences/<token>")
 
 
-@blueprint.get("/known")
+@blueprint.get("/data")
 @open_to(Access.TOKEN)
 def show(token: str) -> ResponseReturnValue:
     with reading() as session:
@@ -26,19 +26,19 @@ def show(token: str) -> ResponseReturnValue:
         "public/personal_data/show.html",
         token=token,
         address=subscriber.address,
-        held=[one for one in sections if one.rows and one.table != "consent"],
-        empty=[one for one in sections if not one.rows],
-        in_passing=export.list_unexported_tables(),
+        stored=[section for section in sections if section.rows and section.table != "consent"],
+        empty=[section for section in sections if not section.rows],
+        unexported=export.list_unexported_tables(),
     )
 
 
-@blueprint.get("/known.json")
+@blueprint.get("/data.json")
 @open_to(Access.TOKEN)
 def download(token: str) -> ResponseReturnValue:
     with reading() as session:
         subscriber = preferences.get_subscriber_by_token(session, token, tokens())
-        found = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
-    return download_response(json.dumps(found, indent=2), "what-we-know.json")
+        data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
+    return download_response(json.dumps(data, indent=2), "personal-data.json")
 
 
 @blueprint.get("/receipts")
@@ -46,12 +46,12 @@ def download(token: str) -> ResponseReturnValue:
 def show_receipts(token: str) -> ResponseReturnValue:
     with reading() as session:
         subscriber = preferences.get_subscriber_by_token(session, token, tokens())
-        found = consent_receipts.list_consent_receipts(session, subscriber.id)
+        receipts = consent_receipts.list_consent_receipts(session, subscriber.id)
     return render_template(
         "public/personal_data/receipts.html",
         token=token,
         address=subscriber.address,
-        receipts=found,
+        receipts=receipts,
     )
 
 
@@ -60,11 +60,11 @@ def show_receipts(token: str) -> ResponseReturnValue:
 def download_receipts(token: str) -> ResponseReturnValue:
     with reading() as session:
         subscriber = preferences.get_subscriber_by_token(session, token, tokens())
-        found = export.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
-    return download_response(json.dumps(found, indent=2), "receipts.json")
+        data = export.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
+    return download_response(json.dumps(data, indent=2), "receipts.json")
 
 
-@blueprint.get("/forget")
+@blueprint.get("/erasure")
 @open_to(Access.TOKEN)
 def confirm_delete(token: str) -> ResponseReturnValue:
     with reading() as session:
@@ -72,7 +72,7 @@ def confirm_delete(token: str) -> ResponseReturnValue:
     return render_template("public/personal_data/confirm_delete.html", token=token, address=address)
 
 
-@blueprint.post("/forget")
+@blueprint.post("/erasure")
 @open_to(Access.TOKEN)
 def delete(token: str) -> ResponseReturnValue:
     with transaction() as session:
@@ -80,5 +80,26 @@ def delete(token: str) -> ResponseReturnValue:
         person = person_of_subscriber(subscriber)
         folder, now = services().settings.imports, utc_now()
         erasure.erase_person(session, person, folder, source="the reader's own page", now=now)
-    services().database.clear_log()
+    services().database.truncate_wal()
     return render_template("public/personal_data/deleted.html")
+
+
+# These addresses were given out before they changed. They redirect for good.
+
+
+@blueprint.get("/known")
+@open_to(Access.TOKEN)
+def redirect_old_page(token: str) -> ResponseReturnValue:
+    return redirect(url_for(".show", token=token), 308)
+
+
+@blueprint.get("/known.json")
+@open_to(Access.TOKEN)
+def redirect_old_download(token: str) -> ResponseReturnValue:
+    return redirect(url_for(".download", token=token), 308)
+
+
+@blueprint.route("/forget", methods=["GET", "POST"])
+@open_to(Access.TOKEN)
+def redirect_old_erasure(token: str) -> ResponseReturnValue:
+    return redirect(url_for(".confirm_delete", token=token), 308)

@@ -111,7 +111,7 @@ def _find_suspicion(*, has_key: bool) -> HoldReason | None:
 def _ticket_age(given: str) -> float | None:
     """Seconds since a ticket was handed out; None for one that is not ours."""
     try:
-        handed_out, _ = tokens().open(TokenPurpose.FORM, given)
+        handed_out, _ = tokens().open(TokenPurpose.FORM_TICKET, given)
     except NotFound:
         return None
     return time() - handed_out

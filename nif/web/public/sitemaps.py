@@ -72,7 +72,7 @@ def _render_index() -> str:
     tree = new_root("sitemapindex", SITEMAP_NAMESPACE)
     for path, changed in _list_files(stories, tags):
         entry = add_element(tree, "sitemap")
-        add_element(entry, "loc", links().page(f"/sitemaps/{path}.xml"))
+        add_element(entry, "loc", links().path(f"/sitemaps/{path}.xml"))
         if changed:
             add_element(entry, "lastmod", changed)
     return write_document(tree)
@@ -119,8 +119,8 @@ def _render_pages() -> str:
     with reading() as session:
         lists = [*offered_lists(session), *archived_lists(session)]
     fixed = ("/newsletters/", "/subscribe", "/policies/", "/transparency")
-    addresses = [links().home(), *(links().page(path) for path in fixed)]
-    addresses += [links().page(f"/newsletters/{one.slug}/") for one in lists]
+    addresses = [links().home(), *(links().path(path) for path in fixed)]
+    addresses += [links().path(f"/newsletters/{one.slug}/") for one in lists]
     addresses += [links().policy(slug) for slug in POLICIES]
     return _write_urlset([(address, "") for address in addresses])
 

@@ -55,7 +55,7 @@ def _render_story(slug: str) -> str:
         offer=offer,
         form_ticket=FORM_TICKET_PLACEHOLDER,
         address=links().story(slug),
-        record=links().record(slug),
+        record=links().transparency_record(slug),
         preview_image=share_image(revision, links()),
         structured=news_article(revision, links(), settings(), notes),
     )

@@ -246,7 +246,7 @@ def _backstory(story: Revision, links: Links) -> dict[str, Any]:
         "encoding": {
             "@type": "DataDownload",
             "encodingFormat": "application/json",
-            "contentUrl": links.record(story.slug),
+            "contentUrl": links.transparency_record(story.slug),
             "sha256": sha256(transparency_record_json(story, links).encode()).hexdigest(),
         },
     }

@@ -146,10 +146,10 @@ def _report_as_json(minute: datetime) -> str:
         "relationships": {
             "listed": found.relationships_listed,
             "withheld": found.relationships_withheld,
-            "url": links().page("/relationships.json"),
+            "url": links().path("/relationships.json"),
         },
         "ledger": _ledger_as_data(found),
-        "corrections_feed": links().page("/corrections.xml"),
+        "corrections_feed": links().path("/corrections.xml"),
     }
     return json.dumps(report, ensure_ascii=False, indent=2) + "\n"
 
@@ -198,7 +198,7 @@ def _ledger_as_data(found: TransparencyReport) -> dict[str, Any]:
         "signed_root": seal.root if seal else None,
         "signed_at": format_timestamp(seal.signed_at) if seal else None,
         "signature": seal.signature if seal else None,
-        "key": links().page("/.well-known/nif-transparency-key.json"),
+        "key": links().path("/.well-known/nif-transparency-key.json"),
     }
 
 

@@ -16,7 +16,7 @@ from nif.tokens import TokenPurpose
 
 
 def ticket(services: Services, *, age: int = 10) -> str:
-    return services.tokens.make(TokenPurpose.FORM, int(time()) - age)
+    return services.tokens.make(TokenPurpose.FORM_TICKET, int(time()) - age)
 
 
 def subscribe(client: FlaskClient, services: Services, email: str, **fields: str) -> TestResponse:

@@ -44,7 +44,7 @@ def test_each_reader_gets_a_ticket_of_their_own(
 
     assert FORM_TICKET_PLACEHOLDER not in page
     ticket = page.split('name="ticket" value="')[1].split('"')[0]
-    assert services.tokens.open(TokenPurpose.FORM, ticket)
+    assert services.tokens.open(TokenPurpose.FORM_TICKET, ticket)
 
 
 def test_a_page_that_is_not_there_is_not_kept(client: FlaskClient, database: Database) -> None:

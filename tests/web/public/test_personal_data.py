@@ -96,8 +96,8 @@ def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
     client.post(page, data={"none": "1"})
     client.post(page, data={"list": "daily"})
 
-    assert ANN in client.get(f"{page}/known").text
-    copy = client.get(f"{page}/known.json")
+    assert ANN in client.get(f"{page}/data").text
+    copy = client.get(f"{page}/data.json")
     assert "attachment" in copy.headers["Content-Disposition"]
     assert copy.get_json()["holdings"]["subscriber"][0]["address"] == ANN
     receipts = client.get(f"{page}/receipts.json").get_json()["receipts"]
@@ -111,13 +111,13 @@ def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
 def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
     client: FlaskClient, session: Session, services: Services, page: str
 ) -> None:
-    assert ANN in client.get(f"{page}/forget").text
+    assert ANN in client.get(f"{page}/erasure").text
     assert subscriber(session) is not None
 
-    forgotten = client.post(f"{page}/forget")
+    forgotten = client.post(f"{page}/erasure")
 
     assert (forgotten.status_code, subscriber(session)) == (200, None)
-    for path in (page, f"{page}/known", f"{page}/forget", f"{page}/address"):
+    for path in (page, f"{page}/data", f"{page}/erasure", f"{page}/address"):
         again = client.get(path)
         assert again.status_code == 404
         assert "will not write to you again" in again.text
@@ -125,6 +125,18 @@ def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
     answer = subscribe(client, services, ANN)
     assert (answer.status_code, answer.location) == (same.status_code, same.location)
     assert ANN not in [one.address for one in letters(session)]
+
+
+def test_old_addresses_of_the_personal_data_redirect_and_keep_the_method(
+    client: FlaskClient, session: Session, page: str
+) -> None:
+    for old, new in (("known", "data"), ("known.json", "data.json"), ("forget", "erasure")):
+        answer = client.get(f"{page}/{old}")
+        assert (answer.status_code, answer.location) == (308, f"{page}/{new}")
+
+    erased = client.post(f"{page}/forget", follow_redirects=True)
+
+    assert (erased.status_code, subscriber(session)) == (200, None)
 
 
 def test_lists_of_a_family_are_offered_as_one_choice(

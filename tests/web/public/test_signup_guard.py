@@ -189,14 +189,28 @@ def test_not_me_asks_by_its_page_and_is_done_by_its_button(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     subscribe(client, services, "ann@example.com")
-    found = re.search(r"(/not-me/\S+)", letters(session)[0].message["text"])
+    found = re.search(r"(/report-signup/\S+)", letters(session)[0].message["text"])
     assert found is not None
 
     assert "It was not you?" in client.get(found[1]).text
     assert "Confirm" in client.get(letters_link(session)).text
     assert "Sorry for the trouble" in client.post(found[1]).text
     assert client.get(letters_link(session)).status_code == 410
-    assert client.get("/not-me/" + "A" * 40).status_code == 404
+    assert client.get("/report-signup/" + "A" * 40).status_code == 404
+
+
+def test_the_old_address_of_reporting_a_sign_up_redirects_and_keeps_the_method(
+    client: FlaskClient, services: Services, session: Session
+) -> None:
+    subscribe(client, services, "ann@example.com")
+    found = re.search(r"/report-signup/(\S+)", letters(session)[0].message["text"])
+    assert found is not None
+    old = f"/not-me/{found[1]}"
+
+    asked = client.get(old)
+
+    assert (asked.status_code, asked.location) == (308, f"/report-signup/{found[1]}")
+    assert "Sorry for the trouble" in client.post(old, follow_redirects=True).text
 
 
 def letters_link(session: Session) -> str:
