@@ -550,24 +550,6 @@ def upgrade() -> None:
         "ix_used_proof_of_work_expires_at", "used_proof_of_work", ["expires_at"], unique=False
     )
     op.create_table(
-        "act",
-        sa.Column("id", ID, nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.Column("account_id", ID, nullable=True),
-        sa.Column("account_name", sa.String(), nullable=False),
-        sa.Column("what", sa.String(length=32), nullable=False),
-        sa.Column("subject_kind", sa.String(length=32), nullable=False),
-        sa.Column("subject_id", sa.String(), nullable=False),
-        sa.Column("detail", JSON, nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_act_account_id_account"),
-        sa.PrimaryKeyConstraint("id", name="pk_act"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_act_account_id_id", "act", ["account_id", "id"], unique=False)
-    op.create_index("ix_act_at", "act", ["at"], unique=False)
-    op.create_index("ix_act_subject", "act", ["subject_kind", "subject_id", "id"], unique=False)
-    op.create_index("ix_act_what_id", "act", ["what", "id"], unique=False)
-    op.create_table(
         "address_change",
         sa.Column("subscriber_id", ID, nullable=False),
         sa.Column("address", sa.String(), nullable=False),
@@ -580,6 +562,30 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_address_change_requested_at", "address_change", ["requested_at"], unique=False
+    )
+    op.create_table(
+        "audit_entry",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("account_id", ID, nullable=True),
+        sa.Column("account_name", sa.String(), nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("subject_kind", sa.String(length=32), nullable=False),
+        sa.Column("subject_id", sa.String(), nullable=False),
+        sa.Column("detail", JSON, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name="fk_audit_entry_account_id_account"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_audit_entry"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_audit_entry_account_id_id", "audit_entry", ["account_id", "id"], unique=False
+    )
+    op.create_index("ix_audit_entry_action_id", "audit_entry", ["action", "id"], unique=False)
+    op.create_index("ix_audit_entry_at", "audit_entry", ["at"], unique=False)
+    op.create_index(
+        "ix_audit_entry_subject", "audit_entry", ["subject_kind", "subject_id", "id"], unique=False
     )
     op.create_table(
         "daily_list_count",
@@ -720,15 +726,15 @@ def upgrade() -> None:
         sa.Column("licence_url", sa.String(), nullable=False),
         sa.Column("caption", sa.String(), nullable=False),
         sa.Column("source_type", sa.String(length=32), nullable=False),
-        sa.Column("source_told", sa.String(), nullable=False),
+        sa.Column("declared_source_type", sa.String(), nullable=False),
         sa.Column("had_provenance", sa.Boolean(), nullable=False),
         sa.Column("focus_x", sa.Double(), nullable=False),
         sa.Column("focus_y", sa.Double(), nullable=False),
         sa.Column("crops", JSON, nullable=False),
-        sa.Column("words", sa.String(), nullable=False),
-        sa.Column("uses", sa.Integer(), nullable=False),
-        sa.Column("wanted", sa.Integer(), nullable=False),
-        sa.Column("made", sa.Integer(), nullable=False),
+        sa.Column("search_text", sa.String(), nullable=False),
+        sa.Column("use_count", sa.Integer(), nullable=False),
+        sa.Column("requested_set", sa.Integer(), nullable=False),
+        sa.Column("ready_set", sa.Integer(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("claimed_at", MOMENT, nullable=True),
         sa.Column("created_by_id", ID, nullable=True),
@@ -747,8 +753,8 @@ def upgrade() -> None:
         "picture",
         ["id"],
         unique=False,
-        sqlite_where=sa.text("made < wanted"),
-        postgresql_where=sa.text("made < wanted"),
+        sqlite_where=sa.text("ready_set < requested_set"),
+        postgresql_where=sa.text("ready_set < requested_set"),
     )
     op.create_table(
         "profile",
@@ -898,7 +904,7 @@ def upgrade() -> None:
         "rendition",
         sa.Column("id", ID, nullable=False),
         sa.Column("picture_id", ID, nullable=False),
-        sa.Column("cut", sa.Integer(), nullable=False),
+        sa.Column("set_number", sa.Integer(), nullable=False),
         sa.Column("shape", sa.String(length=32), nullable=False),
         sa.Column("format", sa.String(length=32), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
@@ -911,11 +917,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_rendition"),
         sa.UniqueConstraint(
             "picture_id",
-            "cut",
+            "set_number",
             "shape",
             "format",
             "width",
-            name="uq_rendition_picture_id_cut_shape_format_width",
+            name="uq_rendition_picture_id_set_number_shape_format_width",
         ),
         sqlite_autoincrement=True,
     )
@@ -1196,20 +1202,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("list_id", "story_id", name="uq_edition_item_list_id_story_id"),
     )
     op.create_table(
-        "note_delivery",
+        "edition_note",
         sa.Column("note_id", ID, nullable=False),
         sa.Column("list_id", ID, nullable=False),
         sa.Column("edition_id", ID, nullable=False),
         sa.ForeignKeyConstraint(
-            ["edition_id"], ["edition.id"], name="fk_note_delivery_edition_id_edition"
+            ["edition_id"], ["edition.id"], name="fk_edition_note_edition_id_edition"
         ),
         sa.ForeignKeyConstraint(
-            ["list_id"], ["mailing_list.id"], name="fk_note_delivery_list_id_mailing_list"
+            ["list_id"], ["mailing_list.id"], name="fk_edition_note_list_id_mailing_list"
         ),
-        sa.ForeignKeyConstraint(["note_id"], ["note.id"], name="fk_note_delivery_note_id_note"),
-        sa.PrimaryKeyConstraint("note_id", "list_id", name="pk_note_delivery"),
+        sa.ForeignKeyConstraint(["note_id"], ["note.id"], name="fk_edition_note_note_id_note"),
+        sa.PrimaryKeyConstraint("note_id", "list_id", name="pk_edition_note"),
     )
-    op.create_index("ix_note_delivery_edition_id", "note_delivery", ["edition_id"], unique=False)
+    op.create_index("ix_edition_note_edition_id", "edition_note", ["edition_id"], unique=False)
     op.create_table(
         "repermission_campaign",
         sa.Column("id", ID, nullable=False),
@@ -1379,7 +1385,7 @@ def downgrade() -> None:
     op.drop_table("batch")
     op.drop_table("send")
     op.drop_table("repermission_campaign")
-    op.drop_table("note_delivery")
+    op.drop_table("edition_note")
     op.drop_table("edition_item")
     op.drop_table("edition")
     op.drop_table("note")
@@ -1409,8 +1415,8 @@ def downgrade() -> None:
     op.drop_table("import_run")
     op.drop_table("daily_source_count")
     op.drop_table("daily_list_count")
+    op.drop_table("audit_entry")
     op.drop_table("address_change")
-    op.drop_table("act")
     op.drop_table("used_proof_of_work")
     op.drop_table("transactional_email")
     op.drop_table("tag")

@@ -74,7 +74,13 @@ def change_account_role(
     account.role = role
     end_account_sessions(account)
     record_audit_entry(
-        session, by, "role_changed", kind="account", subject=account.id, detail=detail, now=now
+        session,
+        by,
+        "role_changed",
+        subject_kind="account",
+        subject_id=account.id,
+        detail=detail,
+        now=now,
     )
 
 
@@ -89,7 +95,9 @@ def deactivate_account(session: Session, by: Actor, account: Account, *, now: da
     _check_leaves_an_admin(session, account)
     account.active = False
     end_account_sessions(account)
-    record_audit_entry(session, by, "switched_off", kind="account", subject=account.id, now=now)
+    record_audit_entry(
+        session, by, "account_deactivated", subject_kind="account", subject_id=account.id, now=now
+    )
 
 
 def reactivate_account(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
@@ -98,7 +106,9 @@ def reactivate_account(session: Session, by: Actor, account: Account, *, now: da
         return
     account.active = True
     end_account_sessions(account)
-    record_audit_entry(session, by, "switched_on", kind="account", subject=account.id, now=now)
+    record_audit_entry(
+        session, by, "account_reactivated", subject_kind="account", subject_id=account.id, now=now
+    )
 
 
 def clear_second_factors(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
@@ -110,7 +120,14 @@ def clear_second_factors(session: Session, by: Actor, account: Account, *, now: 
     account.tf_primary_method = account.tf_totp_secret = account.mf_recovery_codes = None
     account.webauthn.clear()
     end_account_sessions(account)
-    record_audit_entry(session, by, "factors_cleared", kind="account", subject=account.id, now=now)
+    record_audit_entry(
+        session,
+        by,
+        "second_factors_cleared",
+        subject_kind="account",
+        subject_id=account.id,
+        now=now,
+    )
 
 
 def end_account_sessions(account: Account) -> None:
@@ -173,7 +190,13 @@ def invite_colleague(
     account.invited_at = now
     detail = {"role": role.value, "name": name}
     record_audit_entry(
-        session, by, "invited", kind="account", subject=account.id, detail=detail, now=now
+        session,
+        by,
+        "invited",
+        subject_kind="account",
+        subject_id=account.id,
+        detail=detail,
+        now=now,
     )
     return account
 
@@ -185,7 +208,9 @@ def renew_invitation(session: Session, by: Actor, account: Account, *, now: date
     """
     _check_not_accepted(account)
     account.active, account.invited_at = True, now
-    record_audit_entry(session, by, "invited_again", kind="account", subject=account.id, now=now)
+    record_audit_entry(
+        session, by, "invitation_renewed", subject_kind="account", subject_id=account.id, now=now
+    )
 
 
 def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
@@ -194,7 +219,7 @@ def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: d
     account.active, account.invited_at = False, None
     end_account_sessions(account)
     record_audit_entry(
-        session, by, "invitation_withdrawn", kind="account", subject=account.id, now=now
+        session, by, "invitation_withdrawn", subject_kind="account", subject_id=account.id, now=now
     )
 
 
@@ -233,7 +258,12 @@ def accept_invitation(
     account.password, account.invited_at = password_hash, None
     end_account_sessions(account)
     record_audit_entry(
-        session, account, "invitation_accepted", kind="account", subject=account.id, now=now
+        session,
+        account,
+        "invitation_accepted",
+        subject_kind="account",
+        subject_id=account.id,
+        now=now,
     )
 
 

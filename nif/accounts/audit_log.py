@@ -21,18 +21,18 @@ class AuditEntry(Base):
     """One deed. `account_name` is as the person was called then; `subject_id` has no foreign key,
     for an act outlives what it was done to."""
 
-    __tablename__ = "act"
+    __tablename__ = "audit_entry"
     __table_args__ = (
         Index(None, "account_id", "id"),
-        Index(None, "what", "id"),
-        Index("ix_act_subject", "subject_kind", "subject_id", "id"),
+        Index(None, "action", "id"),
+        Index("ix_audit_entry_subject", "subject_kind", "subject_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
     account_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     account_name: Mapped[str]
-    what: Mapped[str] = mapped_column(String(32))
+    action: Mapped[str] = mapped_column(String(32))
     subject_kind: Mapped[str] = mapped_column(String(32))
     subject_id: Mapped[str]
     detail: Mapped[dict[str, Any] | None]
@@ -70,7 +70,7 @@ class AuditFilter:
     """Which acts to show; None is all of them. `day` is a whole day that begins at `day`."""
 
     account_id: int | None = None
-    what: str | None = None
+    action: str | None = None
     day: datetime | None = None
 
 
@@ -78,17 +78,17 @@ class AuditFilter:
 class AuditLogPage:
     """Some acts, newest first, and the id that the next page begins below."""
 
-    acts: Sequence[AuditEntry]
+    entries: Sequence[AuditEntry]
     before: int | None
 
 
-def record_audit_entry(  # noqa: PLR0913  (who, what, to what, when: an act has that many sides)
+def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an entry has that many sides)
     session: Session,
-    by: Actor,
-    what: str,
+    actor: Actor,
+    action: str,
     *,
-    kind: str,
-    subject: object,
+    subject_kind: str,
+    subject_id: object,
     detail: dict[str, Any] | None = None,
     now: datetime,
 ) -> None:
@@ -100,11 +100,11 @@ def record_audit_entry(  # noqa: PLR0913  (who, what, to what, when: an act has 
     session.add(
         AuditEntry(
             at=now,
-            account_id=by.id,
-            account_name=by.name,
-            what=what,
-            subject_kind=kind,
-            subject_id=str(subject),
+            account_id=actor.id,
+            account_name=actor.name,
+            action=action,
+            subject_kind=subject_kind,
+            subject_id=str(subject_id),
             detail=_shorten_detail(detail),
         )
     )
@@ -141,10 +141,10 @@ def list_failed_sign_ins(
 
 
 def list_audit_entries(
-    session: Session, sought: AuditFilter, *, before: int | None = None
+    session: Session, filters: AuditFilter, *, before: int | None = None
 ) -> AuditLogPage:
     """A page of acts, newest first. Raises NotFound for a place that cannot be."""
-    query = _select_entries(sought)
+    query = _select_entries(filters)
     if before is not None:
         if not 0 < before < 2**63:
             raise NotFound("There is no such page.")
@@ -155,23 +155,23 @@ def list_audit_entries(
     )
 
 
-def stream_audit_entries(session: Session, sought: AuditFilter) -> Any:
-    """Every act that is sought, newest first, read as it is asked for."""
+def stream_audit_entries(session: Session, filters: AuditFilter) -> Any:
+    """Every act that is filters, newest first, read as it is asked for."""
     return session.scalars(
-        _select_entries(sought).order_by(AuditEntry.id.desc()),
+        _select_entries(filters).order_by(AuditEntry.id.desc()),
         execution_options={"yield_per": 1000},
     )
 
 
-def _select_entries(sought: AuditFilter) -> Select[AuditEntry]:
+def _select_entries(filters: AuditFilter) -> Select[AuditEntry]:
     query = select(AuditEntry)
-    if sought.account_id is not None:
-        query = query.where(AuditEntry.account_id == sought.account_id)
-    if sought.what is not None:
-        query = query.where(AuditEntry.what == sought.what)
-    if sought.day is not None:
+    if filters.account_id is not None:
+        query = query.where(AuditEntry.account_id == filters.account_id)
+    if filters.action is not None:
+        query = query.where(AuditEntry.action == filters.action)
+    if filters.day is not None:
         query = query.where(
-            AuditEntry.at >= sought.day, AuditEntry.at < sought.day + timedelta(days=1)
+            AuditEntry.at >= filters.day, AuditEntry.at < filters.day + timedelta(days=1)
         )
     return query
 

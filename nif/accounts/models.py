@@ -28,7 +28,7 @@ class AccountState(StrEnum):
 
     INVITED = "invited"
     ACTIVE = "active"
-    OFF = "off"
+    DEACTIVATED = "deactivated"
 
 
 class SecurityRole(NamedTuple):
@@ -79,7 +79,7 @@ class Account(Base):
     @property
     def state(self) -> AccountState:
         if not self.active:
-            return AccountState.OFF
+            return AccountState.DEACTIVATED
         return AccountState.INVITED if self.password is None else AccountState.ACTIVE
 
     @property

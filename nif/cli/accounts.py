@@ -32,8 +32,8 @@ def create(email: str, role: str, name: str) -> None:
             session,
             SystemActor("the command line"),
             "account_created",
-            kind="account",
-            subject=new.id,
+            subject_kind="account",
+            subject_id=new.id,
             detail={"role": role},
             now=now,
         )

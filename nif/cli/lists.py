@@ -68,7 +68,9 @@ def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **giv
     blank = ListSettings(slug, title, str(parse_schedule(schedule)), zone)
     with services.database.transaction() as session:
         new = create_list(session, replace(blank, **_read_options(session, given)), now=now)
-        record_audit_entry(session, OPERATOR, "list_created", kind="list", subject=slug, now=now)
+        record_audit_entry(
+            session, OPERATOR, "list_created", subject_kind="list", subject_id=slug, now=now
+        )
         invalidate_pages(session)
     print_result(_list_as_data(new), in_json=in_json)
 
@@ -91,7 +93,13 @@ def edit(in_json: bool, slug: str, **given: Any) -> None:
         if found:
             detail = {name: describe_change(*map(_joined, pair)) for name, pair in found.items()}
             record_audit_entry(
-                session, OPERATOR, "list_changed", kind="list", subject=slug, detail=detail, now=now
+                session,
+                OPERATOR,
+                "list_changed",
+                subject_kind="list",
+                subject_id=slug,
+                detail=detail,
+                now=now,
             )
             invalidate_pages(session)
     print_result({**_list_as_data(mailing_list), "changed": sorted(found)}, in_json=in_json)
@@ -108,7 +116,7 @@ def archive(in_json: bool, slug: str, back: bool) -> None:
         mailing_list = get_list(session, slug)
         (unarchive_list if back else end)(session, mailing_list, now=now)
         what = "list_unarchived" if back else "list_archived"
-        record_audit_entry(session, OPERATOR, what, kind="list", subject=slug, now=now)
+        record_audit_entry(session, OPERATOR, what, subject_kind="list", subject_id=slug, now=now)
         invalidate_pages(session)
     print_result(_list_as_data(mailing_list), in_json=in_json)
 

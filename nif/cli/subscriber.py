@@ -66,8 +66,8 @@ def erase(email: str, in_json: bool) -> None:
             session,
             OPERATOR,
             "subscriber_erased",
-            kind="subscriber",
-            subject=person.id,
+            subject_kind="subscriber",
+            subject_id=person.id,
             now=now,
         )
     services.database.truncate_wal()
@@ -105,7 +105,7 @@ def subscriber_as_data(life: SubscriberProfile) -> dict[str, Any]:
             for one in life.consents
         ],
         "changes": [
-            {"at": act.at, "by": act.account_name, "what": act.what, "detail": act.detail}
+            {"at": act.at, "by": act.account_name, "what": act.action, "detail": act.detail}
             for act in life.audit_entries
         ],
     }

@@ -52,7 +52,7 @@ def import_file(
             now = utc_now()
             imports.start_import(session, run, now=now)
             record_audit_entry(
-                session, OPERATOR, "import_started", kind="list", subject=slug, now=now
+                session, OPERATOR, "import_started", subject_kind="list", subject_id=slug, now=now
             )
     _finish_import(services, import_id, in_json=in_json)
 
@@ -83,7 +83,9 @@ def undo_import(import_id: int, in_json: bool) -> None:
             raise Conflict("There is no such import.")
         slug, now = run.mailing_list.slug, utc_now()
         imports.start_undo(run)
-        record_audit_entry(session, OPERATOR, "import_undone", kind="list", subject=slug, now=now)
+        record_audit_entry(
+            session, OPERATOR, "import_undone", subject_kind="list", subject_id=slug, now=now
+        )
     _finish_import(services, import_id, in_json=in_json)
 
 

@@ -30,7 +30,7 @@ def correction_occasion_of(note_id: int) -> str:
     return f"note-{note_id}"
 
 
-REPERMISSION_OCCASION_PREFIX = "asking-"
+REPERMISSION_OCCASION_PREFIX = "repermission-"
 """How the occasion of an edition begins that asks its readers something, each of them alone."""
 
 
@@ -70,7 +70,7 @@ class Edition(Base):
         return f"{self.slot}/correction-{self.note_id}" if self.note_id else str(self.slot)
 
     @property
-    def is_asking(self) -> bool:
+    def is_repermission(self) -> bool:
         """Does it ask its readers something? Then nobody else is to look at it."""
         return self.occasion.startswith(REPERMISSION_OCCASION_PREFIX)
 
@@ -97,7 +97,7 @@ class EditionItem(Base):
 class EditionNote(Base):
     """A note that an edition carries to the readers of a list that had mailed the error. Once."""
 
-    __tablename__ = "note_delivery"
+    __tablename__ = "edition_note"
 
     note_id: Mapped[int] = mapped_column(ForeignKey(StoryNote.id), primary_key=True)
     list_id: Mapped[int] = mapped_column(ForeignKey(MailingList.id), primary_key=True)

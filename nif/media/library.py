@@ -49,12 +49,12 @@ class PictureDescription:
     caption: str = ""
 
 
-def check_picture_description(said: PictureDescription, *, source_told: str = "") -> None:
+def check_picture_description(said: PictureDescription, *, declared_source_type: str = "") -> None:
     """Raises Invalid where something is missing, too long, or at odds with the file itself.
 
-    `source_told` is the digital source type that the file names.
+    `declared_source_type` is the digital source type that the file names.
     """
-    if found := dict(_description_problems(said, source_told)):
+    if found := dict(_description_problems(said, declared_source_type)):
         raise Invalid(found)
 
 
@@ -63,20 +63,22 @@ def picture_search_text_of(said: PictureDescription) -> str:
     return " ".join((said.alt, said.credit, said.caption)).casefold()
 
 
-def is_ai_use_undeclared(said: PictureDescription | Picture, source_told: str) -> bool:
+def is_ai_use_undeclared(said: PictureDescription | Picture, declared_source_type: str) -> bool:
     """Does the file itself say that AI had a part in it, and we do not?"""
-    allowed = AI_SOURCE_TERMS.get(source_told)
+    allowed = AI_SOURCE_TERMS.get(declared_source_type)
     return allowed is not None and said.source_type not in allowed
 
 
-def _description_problems(said: PictureDescription, source_told: str) -> Iterator[tuple[str, str]]:
+def _description_problems(
+    said: PictureDescription, declared_source_type: str
+) -> Iterator[tuple[str, str]]:
     yield from _alt_problems(said)
     if not said.credit:
         yield "credit", "Say whose picture it is. Readers are told under it."
     for name in ("credit_url", "licence_url"):
         if (address := getattr(said, name)) and not is_web_address(address):
             yield name, "Give the whole address, beginning with https:// or http://."
-    if is_ai_use_undeclared(said, source_told):
+    if is_ai_use_undeclared(said, declared_source_type):
         yield "source_type", "The file itself says that AI had a part in it. Say so here."
     for name, most in MAX_FIELD_LENGTHS.items():
         if len(getattr(said, name)) > most:
@@ -111,7 +113,7 @@ class StoredUpload:
     width: int
     height: int
     had_provenance: bool
-    source_told: str = ""
+    declared_source_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,12 +152,12 @@ def add_picture(
 
     Raises Invalid for what is said about it, KnownAlready.
     """
-    check_picture_description(said, source_told=taken.source_told)
+    check_picture_description(said, declared_source_type=taken.declared_source_type)
     check_not_in_library(session, taken.sha256)
     picture = Picture(
         **vars(taken),
         **vars(said),
-        words=picture_search_text_of(said),
+        search_text=picture_search_text_of(said),
         created_by_id=by,
         created_at=now,
         updated_at=now,
@@ -184,7 +186,7 @@ def change_picture(
     `edits` is the count that the editor saw when they began. Raises Conflict where someone else
     has saved in between, Invalid for what is said or for a crop that lies outside.
     """
-    check_picture_description(said, source_told=picture.source_told)
+    check_picture_description(said, declared_source_type=picture.declared_source_type)
     if picture.edits != edits:
         raise Conflict("Someone else saved this picture while you were at it.")
     _check_framing(framing)
@@ -194,7 +196,7 @@ def change_picture(
         _request_renditions(picture)
     for name, value in new.items():
         setattr(picture, name, value)
-    picture.words = picture_search_text_of(said)
+    picture.search_text = picture_search_text_of(said)
     picture.edits += 1
     picture.updated_at = now
     session.flush()
@@ -221,7 +223,7 @@ def count_picture_use(session: Session, picture_id: int, *, times: int = 1) -> N
     counted = session.scalar(
         update(Picture)
         .where(Picture.id == picture_id)
-        .values(uses=Picture.uses + times)
+        .values(use_count=Picture.use_count + times)
         .returning(Picture.id)
     )
     if counted is None:
@@ -242,7 +244,7 @@ def count_picture_uses(session: Session, places: Mapping[int, int]) -> None:
     if len(known.all()) < len(changes):
         raise NotFound("There is no such picture.")
     more = case(changes, value=Picture.id)
-    session.execute(update(Picture).where(these).values(uses=Picture.uses + more))
+    session.execute(update(Picture).where(these).values(use_count=Picture.use_count + more))
 
 
 def delete_picture(session: Session, picture: Picture) -> list[str]:
@@ -251,7 +253,7 @@ def delete_picture(session: Session, picture: Picture) -> list[str]:
     They are the caller's to delete from the storage, after the transaction. `picture` has to be
     locked. Raises Conflict while something shows it.
     """
-    if picture.uses:
+    if picture.use_count:
         raise Conflict("This picture is shown in a story, so it cannot be deleted.")
     of_it = Rendition.picture_id == picture.id
     names = [picture.master, *session.scalars(select(Rendition.name).where(of_it))]
@@ -262,7 +264,7 @@ def delete_picture(session: Session, picture: Picture) -> list[str]:
 
 
 def _request_renditions(picture: Picture) -> None:
-    picture.wanted += 1
+    picture.requested_set += 1
     retry_renditions(picture)
 
 
@@ -299,7 +301,7 @@ def list_pictures(
     """A page of the pictures whose alt text, credit or caption have all of the words in them."""
     query = select(Picture).order_by(Picture.id.desc()).limit(size + 1)
     for word in words.casefold().split()[:MAX_SEARCH_WORDS]:
-        query = query.where(Picture.words.contains(word, autoescape=True))
+        query = query.where(Picture.search_text.contains(word, autoescape=True))
     if after:
         query = query.where(Picture.id < _parse_page_cursor(after))
     found = session.scalars(query.options(selectinload(Picture.renditions))).all()

@@ -50,7 +50,7 @@ class Picture(Base):
     The focus lies in 0..1 from the left and the top. `crops` maps a shape to [left, top, width],
     each in 0..1 of the picture's width, height and width, where somebody cut it by hand. `wanted`
     counts the sets of files that were asked for, `made` the newest set that is there.
-    `source_told` is the digital source type that the upload itself named, if any.
+    `declared_source_type` is the digital source type that the upload itself named, if any.
     """
 
     __tablename__ = "picture"
@@ -58,8 +58,8 @@ class Picture(Base):
         Index(
             "ix_picture_due",
             "id",
-            sqlite_where=text("made < wanted"),
-            postgresql_where=text("made < wanted"),
+            sqlite_where=text("ready_set < requested_set"),
+            postgresql_where=text("ready_set < requested_set"),
         ),
     )
 
@@ -76,15 +76,15 @@ class Picture(Base):
     licence_url: Mapped[str]
     caption: Mapped[str]
     source_type: Mapped[DigitalSourceType]
-    source_told: Mapped[str]
+    declared_source_type: Mapped[str]
     had_provenance: Mapped[bool]
     focus_x: Mapped[float] = mapped_column(default=0.5)
     focus_y: Mapped[float] = mapped_column(default=0.5)
     crops: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    words: Mapped[str]
-    uses: Mapped[int] = mapped_column(default=0)
-    wanted: Mapped[int] = mapped_column(default=1)
-    made: Mapped[int] = mapped_column(default=0)
+    search_text: Mapped[str]
+    use_count: Mapped[int] = mapped_column(default=0)
+    requested_set: Mapped[int] = mapped_column(default=1)
+    ready_set: Mapped[int] = mapped_column(default=0)
     tries: Mapped[int] = mapped_column(default=0)
     claimed_at: Mapped[datetime | None]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
@@ -93,7 +93,9 @@ class Picture(Base):
     edits: Mapped[int] = mapped_column(default=0)
 
     renditions: Mapped[list["Rendition"]] = relationship(
-        primaryjoin=lambda: (Rendition.picture_id == Picture.id) & (Rendition.cut == Picture.made),
+        primaryjoin=lambda: (
+            (Rendition.picture_id == Picture.id) & (Rendition.set_number == Picture.ready_set)
+        ),
         order_by=lambda: (Rendition.shape, Rendition.format, Rendition.width),
         viewonly=True,
     )
@@ -111,7 +113,7 @@ class Picture(Base):
 
     @property
     def is_preparing(self) -> bool:
-        return self.made < self.wanted
+        return self.ready_set < self.requested_set
 
 
 class Rendition(Base):
@@ -121,11 +123,11 @@ class Rendition(Base):
     """
 
     __tablename__ = "rendition"
-    __table_args__ = (UniqueConstraint("picture_id", "cut", "shape", "format", "width"),)
+    __table_args__ = (UniqueConstraint("picture_id", "set_number", "shape", "format", "width"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     picture_id: Mapped[int] = mapped_column(ForeignKey(Picture.id))
-    cut: Mapped[int]
+    set_number: Mapped[int]
     shape: Mapped[PictureShape]
     format: Mapped[PictureFormat]
     width: Mapped[int]

@@ -212,7 +212,7 @@ def make_due_renditions(
         picture, cut = claimed
         rows = _render_and_store(storage, picture, cut)
         with transaction() as session:
-            gone = not record_renditions(session, picture.id, picture.wanted, rows)
+            gone = not record_renditions(session, picture.id, picture.requested_set, rows)
         if gone:
             storage.delete({row.name for row in rows})
         done += 1
@@ -223,7 +223,7 @@ def make_renditions_of(session: Session, storage: MediaStorage, picture: Picture
     """Make the files of a picture within the caller's transaction: for the demo, whose stories
     are published at once. A second or two for two megapixels."""
     rows = _render_and_store(storage, picture, _rendition_options_of(picture))
-    record_renditions(session, picture.id, picture.wanted, rows)
+    record_renditions(session, picture.id, picture.requested_set, rows)
 
 
 def select_due_picture(*, now: datetime) -> Select[int]:
@@ -231,7 +231,7 @@ def select_due_picture(*, now: datetime) -> Select[int]:
     free = or_(Picture.claimed_at.is_(None), Picture.claimed_at <= now - CLAIM_LIFETIME)
     return (
         select(Picture.id)
-        .where(Picture.made < Picture.wanted, Picture.tries < MAX_TRIES, free)
+        .where(Picture.ready_set < Picture.requested_set, Picture.tries < MAX_TRIES, free)
         .order_by(Picture.id)
         .limit(1)
     )
@@ -264,11 +264,11 @@ def record_renditions(session: Session, picture_id: int, cut: int, rows: list[Re
     picture = session.scalar(try_)
     if picture is None:
         return False
-    if picture.made < cut:
+    if picture.ready_set < cut:
         for row in rows:
-            row.picture_id, row.cut = picture_id, cut
+            row.picture_id, row.set_number = picture_id, cut
         session.add_all(rows)
-        picture.made = cut
+        picture.ready_set = cut
         picture.tries, picture.claimed_at = 0, None
         session.flush()
     return True

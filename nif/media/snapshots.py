@@ -42,7 +42,7 @@ def snapshot_picture(picture: Picture) -> dict[str, Any]:
 
     Raises Conflict before its files were made for the first time.
     """
-    if not picture.made:
+    if not picture.ready_set:
         raise Conflict("This picture is still being prepared. Try again in a few seconds.")
     shapes: dict[str, dict[str, list[list[Any]]]] = {}
     for one in sorted(picture.renditions, key=lambda each: each.width):

@@ -58,7 +58,7 @@ class ReceivedUpload:
     size: int
     kind: str
     had_provenance: bool
-    source_told: str
+    declared_source_type: str
     """The IPTC digital source type that the file itself names; empty where it names none."""
 
 

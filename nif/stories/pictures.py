@@ -71,4 +71,4 @@ def find_picture_record(
 ) -> dict[str, Any] | None:
     """The snapshot of a picture for a revision; None without a picture or without a file of it."""
     picture = pictures.get(picture_id or 0)
-    return snapshot_picture(picture) if picture is not None and picture.made else None
+    return snapshot_picture(picture) if picture is not None and picture.ready_set else None

@@ -109,5 +109,5 @@ def _record_segment_audit(
 ) -> None:
     detail = {"name": segment.name}
     record_audit_entry(
-        session, by, action, kind="segment", subject=segment.id, detail=detail, now=now
+        session, by, action, subject_kind="segment", subject_id=segment.id, detail=detail, now=now
     )

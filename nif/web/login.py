@@ -194,7 +194,9 @@ def _record_sign_in(response: Response) -> Response:
     if who := g.pop("came_in", None):
         now = utc_now()
         with transaction() as own:
-            record_audit_entry(own, who, "signed_in", kind="account", subject=who.id, now=now)
+            record_audit_entry(
+                own, who, "signed_in", subject_kind="account", subject_id=who.id, now=now
+            )
     return response
 
 
@@ -203,8 +205,8 @@ def _record_login_event(user: Any, what: str, detail: dict[str, Any] | None = No
         _login_datastore().db.session,
         user,
         what,
-        kind="account",
-        subject=user.id,
+        subject_kind="account",
+        subject_id=user.id,
         detail=detail,
         now=utc_now(),
     )

@@ -35,7 +35,7 @@ def test_another_role_ends_the_sessions_and_says_what_it_was(session: Session) -
     assert other.role is RoleName.STANDARDS
     assert other.fs_uniquifier != uniquifier
     act = session.scalars(select(AuditEntry)).one()
-    assert (act.account_name, act.what, act.subject_id) == (
+    assert (act.account_name, act.action, act.subject_id) == (
         "Ed Itor",
         "role_changed",
         str(other.id),

@@ -18,33 +18,37 @@ MIDNIGHT = NOON.replace(hour=0)
 
 
 def whats(session: Session, **sought: object) -> list[str]:
-    return [act.what for act in audit_log.list_audit_entries(session, AuditFilter(**sought)).acts]
+    return [
+        act.action for act in audit_log.list_audit_entries(session, AuditFilter(**sought)).entries
+    ]
 
 
 def test_acts_are_found_by_person_kind_and_day_newest_first(session: Session) -> None:
     person = an_account(session)
     for by, what, days in ((person, "a", 0), (CLERK, "a", 1), (person, "b", 1)):
         record_audit_entry(
-            session, by, what, kind="thing", subject=7, now=NOON + timedelta(days=days)
+            session, by, what, subject_kind="thing", subject_id=7, now=NOON + timedelta(days=days)
         )
     session.flush()
 
     assert whats(session) == ["b", "a", "a"]
     assert whats(session, account_id=person.id) == ["b", "a"]
-    assert len(whats(session, what="a")) == 2
+    assert len(whats(session, action="a")) == 2
     assert whats(session, day=MIDNIGHT) == ["a"]
     assert whats(session, day=MIDNIGHT - timedelta(days=1)) == []
 
 
 def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
     for n in range(audit_log.PAGE_SIZE + 3):
-        record_audit_entry(session, CLERK, f"deed-{n}", kind="thing", subject=n, now=NOON)
+        record_audit_entry(
+            session, CLERK, f"deed-{n}", subject_kind="thing", subject_id=n, now=NOON
+        )
     session.flush()
 
     first = audit_log.list_audit_entries(session, AuditFilter())
     second = audit_log.list_audit_entries(session, AuditFilter(), before=first.before)
 
-    assert [act.what for act in second.acts] == ["deed-2", "deed-1", "deed-0"]
+    assert [act.action for act in second.entries] == ["deed-2", "deed-1", "deed-0"]
     assert second.before is None
     for place in (0, -1, 2**63):
         with pytest.raises(NotFound):
@@ -53,10 +57,12 @@ def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
 
 def test_long_values_are_kept_in_short(session: Session) -> None:
     detail = {"bio": audit_log.describe_change("", "x" * 5000), "n": 3}
-    record_audit_entry(session, CLERK, "wrote", kind="thing", subject=1, detail=detail, now=NOON)
+    record_audit_entry(
+        session, CLERK, "wrote", subject_kind="thing", subject_id=1, detail=detail, now=NOON
+    )
     session.flush()
 
-    kept = audit_log.list_audit_entries(session, AuditFilter()).acts[0].detail
+    kept = audit_log.list_audit_entries(session, AuditFilter()).entries[0].detail
     assert len(kept["bio"]["after"]) == audit_log.MAX_DETAIL_LENGTH
     assert kept["n"] == 3
 

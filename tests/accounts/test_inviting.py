@@ -50,7 +50,7 @@ def test_a_withdrawn_invitation_opens_nothing_until_it_is_made_again(session: Se
     account = invited(session)
     first = accounts.make_invitation_token(account, TOKENS)
     accounts.withdraw_invitation(session, BOSS, account, now=NOON)
-    assert account.state is AccountState.OFF
+    assert account.state is AccountState.DEACTIVATED
     with pytest.raises(Expired):
         opened(session, first)
 

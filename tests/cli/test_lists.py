@@ -31,7 +31,7 @@ def test_a_list_is_founded_changed_archived_and_taken_back(database: Database, r
     assert "archived" in run("digest", "preview", "--list", "daily").error
     assert run("list", "archive", "daily", "--take-back", "--json").told["archived_at"] is None
     with database.reading() as session:
-        acts = session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)).all()
+        acts = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
     assert acts == ["list_created", "list_changed", "list_archived", "list_unarchived"]
 
 

@@ -142,7 +142,7 @@ SEARCHES = (
     *("/newsroom/register/?q=", "/newsroom/register/?after=", "/newsroom/pictures/?q="),
     *(
         "/newsroom/reports?after=",
-        "/admin/audit-log?what=",
+        "/admin/audit-log?action=",
         "/admin/audit-log?before=",
         "/?before=",
     ),

@@ -68,7 +68,13 @@ def furnish(session: Session, text: str, parts: Sequence[str], *, number: int) -
     founded.title = founded.description = founded.sender_name = text
     detail = {"name": text, "title": [text, text]}
     record_audit_entry(
-        session, ed, "list_created", kind="list", subject=founded.slug, detail=detail, now=now
+        session,
+        ed,
+        "list_created",
+        subject_kind="list",
+        subject_id=founded.slug,
+        detail=detail,
+        now=now,
     )
     invalidate_pages(session)
     return story

@@ -74,7 +74,7 @@ def ready(session: Session, **given: Any) -> Picture:
         for size in rendition_sizes_of(shape, 900, 600):
             for format_ in rendition_formats_of(shape):
                 session.add(_a_file(picture, shape, format_, size))
-    picture.made = picture.wanted
+    picture.ready_set = picture.requested_set
     session.flush()
     session.expire(picture, ["renditions"])
     return picture
@@ -88,7 +88,7 @@ def _a_file(
     )
     return Rendition(
         picture_id=picture.id,
-        cut=picture.wanted,
+        set_number=picture.requested_set,
         shape=shape,
         format=format_,
         width=size[0],

@@ -26,10 +26,14 @@ AI = "trainedAlgorithmicMedia"
 
 
 def complaints(session: Session, **given: Any) -> dict[str, str]:
-    source_told = given.pop("source_told", "")
+    declared_source_type = given.pop("declared_source_type", "")
     with pytest.raises(Invalid) as caught:
         add_picture(
-            session, taken(Drawer(), source_told=source_told), said(**given), by=None, now=NOON
+            session,
+            taken(Drawer(), declared_source_type=declared_source_type),
+            said(**given),
+            by=None,
+            now=NOON,
         )
     return caught.value.problems
 
@@ -39,7 +43,7 @@ def test_a_picture_is_kept_with_what_is_said_about_it(session: Session) -> None:
 
     assert get_picture(session, picture.id).caption == "The wall, on Friday."
     assert picture.is_preparing
-    assert (picture.focus_x, picture.focus_y, picture.crops, picture.uses) == (0.5, 0.5, {}, 0)
+    assert (picture.focus_x, picture.focus_y, picture.crops, picture.use_count) == (0.5, 0.5, {}, 0)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +55,8 @@ def test_a_picture_is_kept_with_what_is_said_about_it(session: Session) -> None:
         ({"credit_url": "javascript:alert(1)"}, "credit_url"),
         ({"licence_url": "https://exa mple.com"}, "licence_url"),
         ({"caption": "x" * 601}, "caption"),
-        ({"source_told": AI}, "source_type"),
-        ({"source_told": AI, "source_type": DigitalSourceType.WITH_AI}, "source_type"),
+        ({"declared_source_type": AI}, "source_type"),
+        ({"declared_source_type": AI, "source_type": DigitalSourceType.WITH_AI}, "source_type"),
     ],
 )
 def test_what_is_missing_or_wrong_is_told_by_its_field(
@@ -78,7 +82,12 @@ def test_words_that_no_file_carries_change_without_new_files(session: Session) -
         session, picture, said(alt="A wall", caption="New"), PictureFraming(), edits=0, now=NOON
     )
 
-    assert (picture.alt, picture.caption, picture.edits, picture.wanted) == ("A wall", "New", 1, 1)
+    assert (picture.alt, picture.caption, picture.edits, picture.requested_set) == (
+        "A wall",
+        "New",
+        1,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,11 +103,11 @@ def test_what_the_files_carry_or_show_has_them_made_anew(
     session: Session, words: Any, framing: PictureFraming
 ) -> None:
     picture = kept(session)
-    picture.made, picture.tries = 1, 2
+    picture.ready_set, picture.tries = 1, 2
 
     change_picture(session, picture, said(**words), framing, edits=0, now=NOON)
 
-    assert (picture.wanted, picture.made, picture.tries) == (2, 1, 0)
+    assert (picture.requested_set, picture.ready_set, picture.tries) == (2, 1, 0)
 
 
 def test_who_saves_over_somebody_else_is_told(session: Session) -> None:
@@ -130,7 +139,7 @@ def test_what_lies_outside_is_refused(session: Session, framing: PictureFraming,
 
 
 def test_what_ai_made_cannot_be_said_away_later(session: Session) -> None:
-    told = taken(Drawer(), source_told=AI)
+    told = taken(Drawer(), declared_source_type=AI)
     picture = add_picture(
         session, told, said(source_type=DigitalSourceType.BY_AI), by=None, now=NOON
     )
@@ -161,7 +170,7 @@ def test_all_files_of_a_picture_go_with_it_and_no_others(session: Session) -> No
         session.add(
             Rendition(
                 picture_id=one.id,
-                cut=n,
+                set_number=n,
                 shape="original",
                 format="jpeg",
                 width=480,

@@ -102,4 +102,4 @@ def test_content_credentials_are_noted() -> None:
 def test_a_file_that_says_that_ai_made_it_is_heard() -> None:
     told = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     with receive_upload(BytesIO(a_file(image=a_picture(), xmp=told)), most=MOST) as received:
-        assert received.source_told == "trainedAlgorithmicMedia"
+        assert received.declared_source_type == "trainedAlgorithmicMedia"

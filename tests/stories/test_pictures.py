@@ -29,7 +29,7 @@ LATER = NOON + timedelta(hours=1)
 def uses(session: Session, *pictures: Picture) -> list[int]:
     for picture in pictures:
         session.refresh(picture)
-    return [picture.uses for picture in pictures]
+    return [picture.use_count for picture in pictures]
 
 
 def showing(lead: Picture | None, after: Picture | None = None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def first_step(app: Flask, path: str = "/login") -> tuple[FlaskClient, str]:
 
 def acts(database: Database) -> list[str]:
     with database.reading() as session:
-        return list(session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)))
+        return list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
 
 
 def test_with_an_app_a_password_alone_opens_nothing(

@@ -85,7 +85,7 @@ def _picture_findings(field: str, picture: Picture) -> Iterator[CheckFinding]:
     if not picture.credit.strip():
         text = f"{name} has no credit: add one in the library."
         yield CheckFinding("G24", field, text)
-    if is_ai_use_undeclared(picture, picture.source_told):
+    if is_ai_use_undeclared(picture, picture.declared_source_type):
         text = f"{name} has a file that declares the use of AI: declare it in the library too."
         yield CheckFinding("G24", field, text)
     if picture.is_preparing:

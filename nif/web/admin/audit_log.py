@@ -23,7 +23,7 @@ blueprint = Blueprint("admin_audit_log", __name__, url_prefix="/admin")
 blueprint.context_processor(system_status.status_banner)
 
 FAILED_SIGN_INS_SINCE = timedelta(days=7)
-CSV_HEADINGS = ("at", "account", "name", "what", "kind", "subject", "detail")
+CSV_HEADINGS = ("at", "account", "name", "action", "kind", "subject", "detail")
 LARGEST_ID = 2**63 - 1
 
 
@@ -77,7 +77,7 @@ def _value_in_words(value: Any) -> str:
 
 
 def _typed_filters() -> dict[str, str]:
-    return {name: request.args.get(name, "") for name in ("account", "what", "day")}
+    return {name: request.args.get(name, "") for name in ("account", "action", "day")}
 
 
 def _read_filters(typed: dict[str, str]) -> AuditFilter:
@@ -91,7 +91,7 @@ def _read_filters(typed: dict[str, str]) -> AuditFilter:
     )
     return AuditFilter(
         account_id=int(account_id) if known else None,
-        what=typed["what"] if typed["what"] in ACTION_LABELS else None,
+        action=typed["action"] if typed["action"] in ACTION_LABELS else None,
         day=_read_day(typed["day"]),
     )
 
@@ -120,7 +120,7 @@ def _csv_cells(entry: AuditEntry) -> tuple[object, ...]:
     account = (at, entry.account_id, entry.account_name)
     return (
         *account,
-        entry.what,
+        entry.action,
         entry.subject_kind,
         entry.subject_id,
         describe_detail(entry.detail),

@@ -135,7 +135,13 @@ def _record_signup_action(
 ) -> None:
     now = utc_now()
     record_audit_entry(
-        session, current_user, what, kind="sign-ups", subject=subject, detail=detail, now=now
+        session,
+        current_user,
+        what,
+        subject_kind="sign-ups",
+        subject_id=subject,
+        detail=detail,
+        now=now,
     )
 
 

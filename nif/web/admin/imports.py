@@ -123,8 +123,8 @@ def start(slug: str, import_id: int) -> ResponseReturnValue:
             session,
             current_user,
             "import_started",
-            kind="list",
-            subject=slug,
+            subject_kind="list",
+            subject_id=slug,
             detail=detail,
             now=now,
         )
@@ -166,8 +166,8 @@ def undo(slug: str, import_id: int) -> ResponseReturnValue:
             session,
             current_user,
             "import_undone",
-            kind="list",
-            subject=slug,
+            subject_kind="list",
+            subject_id=slug,
             detail=detail,
             now=now,
         )
@@ -195,7 +195,12 @@ def export(slug: str) -> ResponseReturnValue:
     with transaction() as session:
         list_id = get_list(session, slug).id
         record_audit_entry(
-            session, current_user, "list_exported", kind="list", subject=slug, now=utc_now()
+            session,
+            current_user,
+            "list_exported",
+            subject_kind="list",
+            subject_id=slug,
+            now=utc_now(),
         )
     return download_response(
         _export_lines(services().database, list_id), f"{slug}-{utc_now():%Y-%m-%d}.csv"

@@ -155,7 +155,13 @@ def _get_last_campaign(session: Session, slug: str) -> RepermissionCampaign:
 
 def _record_campaign_action(session: Session, what: str, slug: str, detail: dict[str, int]) -> None:
     record_audit_entry(
-        session, current_user, what, kind="list", subject=slug, detail=detail, now=utc_now()
+        session,
+        current_user,
+        what,
+        subject_kind="list",
+        subject_id=slug,
+        detail=detail,
+        now=utc_now(),
     )
 
 

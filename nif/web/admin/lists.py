@@ -127,7 +127,13 @@ def _audit_value(value: Any) -> Any:
 
 def _record_settings_change(session: Session, what: str, slug: str, detail: dict[str, Any]) -> None:
     record_audit_entry(
-        session, current_user, what, kind="list", subject=slug, detail=detail, now=utc_now()
+        session,
+        current_user,
+        what,
+        subject_kind="list",
+        subject_id=slug,
+        detail=detail,
+        now=utc_now(),
     )
 
 
@@ -265,7 +271,7 @@ def _record_list_action(
     session: Session, what: str, slug: str, now: datetime, detail: dict[str, str] | None = None
 ) -> None:
     record_audit_entry(
-        session, current_user, what, kind="list", subject=slug, detail=detail, now=now
+        session, current_user, what, subject_kind="list", subject_id=slug, detail=detail, now=now
     )
 
 

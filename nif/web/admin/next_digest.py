@@ -68,7 +68,12 @@ def send_test(slug: str) -> ResponseReturnValue:
                 session, to, build_test_message(message, to, links()), now=now
             )
             record_audit_entry(
-                session, current_user, "digest_tested", kind="list", subject=slug, now=now
+                session,
+                current_user,
+                "digest_tested",
+                subject_kind="list",
+                subject_id=slug,
+                now=now,
             )
     if message is None:
         flash("There are no new stories, so no copy was sent.")
@@ -148,8 +153,8 @@ def _freeze_and_plan(slug: str, shown_hash: str, now: datetime) -> int:
             session,
             current_user,
             "send_started",
-            kind="send",
-            subject=send.id,
+            subject_kind="send",
+            subject_id=send.id,
             detail=detail,
             now=now,
         )

@@ -95,8 +95,8 @@ def create(slug: str, import_id: int) -> ResponseReturnValue:
                 session,
                 current_user,
                 "import_repermission_started",
-                kind="list",
-                subject=slug,
+                subject_kind="list",
+                subject_id=slug,
                 detail=detail,
                 now=now,
             )

@@ -344,7 +344,7 @@ def resolve_batch(send_id: int, batch_id: int) -> ResponseReturnValue:
 
 def _what_undo_means(send: Send) -> str:
     """The consequence of undoing a send, for a message."""
-    if send.edition.is_asking:
+    if send.edition.is_repermission:
         return "nobody gets the re-permission mail"
     is_correction = send.edition.note_id is not None
     return (
@@ -382,7 +382,7 @@ def _record_send_action(session: Session, what: str, send: Send, now: datetime) 
     if "batch_id" in (request.view_args or {}):
         given["batch"] = str((request.view_args or {})["batch_id"])
     record_audit_entry(
-        session, current_user, what, kind="send", subject=send.id, detail=given, now=now
+        session, current_user, what, subject_kind="send", subject_id=send.id, detail=given, now=now
     )
 
 

@@ -69,7 +69,12 @@ def erase(subscriber_id: int) -> ResponseReturnValue:
         erasure.erase_person(session, person, folder, source="an admin", now=now)
         who = str(person.id)
         record_audit_entry(
-            session, current_user, "subscriber_erased", kind="subscriber", subject=who, now=now
+            session,
+            current_user,
+            "subscriber_erased",
+            subject_kind="subscriber",
+            subject_id=who,
+            now=now,
         )
     services().database.truncate_wal()
     flash("Erased. No list, form or import can mail this reader again.", "good")

@@ -60,7 +60,12 @@ def probe() -> ResponseReturnValue:
         now = utc_now()
         circuit_breaker.allow_breaker_probe_now(session, now=now)
         record_audit_entry(
-            session, current_user, "breaker_probed", kind="system", subject="mail", now=now
+            session,
+            current_user,
+            "breaker_probed",
+            subject_kind="system",
+            subject_id="mail",
+            now=now,
         )
     services().queue.wake("sends")
     flash("One batch is sent at once. SendGrid’s answer decides whether sending resumes.", "good")
@@ -74,7 +79,12 @@ def reprocess_events() -> ResponseReturnValue:
         provider_events.retry_failed_event_posts(session)
         now = utc_now()
         record_audit_entry(
-            session, current_user, "events_reprocessed", kind="system", subject="events", now=now
+            session,
+            current_user,
+            "events_reprocessed",
+            subject_kind="system",
+            subject_id="events",
+            now=now,
         )
     services().queue.wake("events")
     flash("The events are being processed again. Any that fail are set aside again.", "good")

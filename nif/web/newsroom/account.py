@@ -52,8 +52,8 @@ def update_profile() -> ResponseReturnValue:
                     session,
                     account,
                     "profile_changed",
-                    kind="account",
-                    subject=account.id,
+                    subject_kind="account",
+                    subject_id=account.id,
                     detail=detail,
                     now=utc_now(),
                 )
@@ -74,8 +74,8 @@ def sign_out_everywhere() -> ResponseReturnValue:
             session,
             account,
             "signed_out_everywhere",
-            kind="account",
-            subject=account.id,
+            subject_kind="account",
+            subject_id=account.id,
             now=utc_now(),
         )
     flash("You are signed out on all devices, including this one.", "success")

@@ -39,7 +39,7 @@ def load_picture_choices(session: Session, form: StoryForm) -> PictureChoices:
     snapshots = {
         field: snapshot_picture(known[picture_id])
         for field, picture_id in chosen.items()
-        if picture_id in known and known[picture_id].made
+        if picture_id in known and known[picture_id].ready_set
     }
     return PictureChoices(labels, snapshots, _missing_problems(chosen, known))
 

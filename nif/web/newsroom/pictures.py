@@ -55,7 +55,7 @@ def index() -> ResponseReturnValue:
     with reading() as session:
         page = list_pictures(session, words=query, after=request.args.get("after"))
         snapshots = {
-            picture.id: snapshot_picture(picture) for picture in page.pictures if picture.made
+            picture.id: snapshot_picture(picture) for picture in page.pictures if picture.ready_set
         }
     return render_template(
         "newsroom/pictures/index.html", page=page, snapshots=snapshots, query=query
@@ -126,7 +126,7 @@ def retry(picture_id: int) -> ResponseReturnValue:
 def confirm_delete(picture_id: int) -> ResponseReturnValue:
     with reading() as session:
         picture = get_picture(session, picture_id)
-        snapshot = snapshot_picture(picture) if picture.made else None
+        snapshot = snapshot_picture(picture) if picture.ready_set else None
     return render_template(
         "newsroom/pictures/confirm_delete.html", picture=picture, snapshot=snapshot
     )
@@ -164,7 +164,7 @@ def add_uploaded_picture(file: FileStorage | None, form: PictureForm, *, by: int
 
 def _add_received_picture(received: ReceivedUpload, form: PictureForm, by: int) -> int:
     description = description_of(form)
-    check_picture_description(description, source_told=received.source_told)
+    check_picture_description(description, declared_source_type=received.declared_source_type)
     with reading() as session:
         check_not_in_library(session, received.sha256)
     stored = _store_master(received)
@@ -185,7 +185,7 @@ def _store_master(received: ReceivedUpload) -> StoredUpload:
         image.width,
         image.height,
         had_provenance=received.had_provenance,
-        source_told=received.source_told,
+        declared_source_type=received.declared_source_type,
     )
 
 
@@ -212,7 +212,7 @@ def _upload_page(form: PictureForm, problems: dict[str, str] | None = None) -> s
 def _picture_page(picture_id: int, form: PictureForm | None = None, **context: Any) -> str:
     with reading() as session:
         picture = get_picture(session, picture_id)
-        snapshot = snapshot_picture(picture) if picture.made else None
+        snapshot = snapshot_picture(picture) if picture.ready_set else None
         total_bytes = sum(rendition.size for rendition in picture.renditions)
     context = {"problems": {}, "overtaken": False, **context}
     return render_template(

@@ -47,7 +47,7 @@ def audit_entries(database: Database) -> list[AuditEntry]:
 
 
 def actions(database: Database) -> list[str]:
-    recorded = [entry.what for entry in audit_entries(database)]
+    recorded = [entry.action for entry in audit_entries(database)]
     return [action for action in recorded if action != "signed_in"]
 
 

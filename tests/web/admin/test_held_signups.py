@@ -25,7 +25,7 @@ def acts(database: Database) -> list[tuple[str, str, object]]:
         found = session.scalars(
             select(AuditEntry).where(AuditEntry.subject_kind == "sign-ups").order_by(AuditEntry.id)
         )
-        return [(act.what, act.subject_id, act.detail) for act in found]
+        return [(act.action, act.subject_id, act.detail) for act in found]
 
 
 def whys(database: Database) -> list[HoldReason | None]:

@@ -78,7 +78,7 @@ def test_a_file_is_previewed_checked_imported_exported_and_undone(
     )
     with database.reading() as session:
         assert get_list(session, "daily").confirmed_count == 0
-        assert session.scalars(select(AuditEntry.what).order_by(AuditEntry.id)).all()[-3:] == [
+        assert session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()[-3:] == [
             "import_started",
             "list_exported",
             "import_undone",

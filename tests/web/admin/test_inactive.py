@@ -43,7 +43,7 @@ def deliver(services: Services, database: Database) -> Send:
 def list_actions(database: Database) -> list[str]:
     with database.reading() as session:
         return list(
-            session.scalars(select(AuditEntry.what).where(AuditEntry.subject_kind == "list"))
+            session.scalars(select(AuditEntry.action).where(AuditEntry.subject_kind == "list"))
         )
 
 
@@ -115,7 +115,7 @@ def test_a_stopped_or_cancelled_campaign_unsubscribes_nobody(
             find_last_repermission(session, get_list(session, "daily").id).state.value == "stopped"
         )
         edition = session.scalars(select(Send)).one().edition
-        edition.occasion = "asking-1"
+        edition.occasion = "repermission-1"
     admin.post(f"{AT}/repermission", data={**PLAN, "expected_count": "1"})
     with database.reading() as session:
         second = session.scalars(select(Send.id).order_by(Send.id.desc())).first()

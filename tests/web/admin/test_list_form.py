@@ -87,7 +87,7 @@ def test_every_setting_but_the_slug_is_changed_on_one_form(
     assert "Every Monday at 09:15, America/New York time" in page
     with database.reading() as session:
         daily = session.scalars(select(MailingList)).one()
-        entry = session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).one()
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "list_changed")).one()
         assert page_version(session) > before
     assert (daily.slug, daily.tags, daily.family) == ("daily", ["ai", "deals"], "news")
     assert (daily.sender_name, daily.language, daily.is_shown) == ("NIF News", "de", False)
@@ -116,7 +116,8 @@ def test_invalid_input_is_shown_beside_its_field_and_kept(
     with database.reading() as session:
         assert session.scalars(select(MailingList.title)).one() == "NIF Daily"
         assert (
-            session.scalars(select(AuditEntry).where(AuditEntry.what == "list_changed")).all() == []
+            session.scalars(select(AuditEntry).where(AuditEntry.action == "list_changed")).all()
+            == []
         )
 
 

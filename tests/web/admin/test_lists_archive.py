@@ -41,7 +41,7 @@ def test_a_list_with_subscribers_can_be_archived_and_restored_but_not_deleted(
     with database.reading() as session:
         assert session.scalars(select(MailingList.archived_at)).one() is None
         actions = session.scalars(
-            select(AuditEntry.what).where(AuditEntry.subject_kind == "list")
+            select(AuditEntry.action).where(AuditEntry.subject_kind == "list")
         ).all()
     assert actions == ["list_archived", "list_unarchived"]
 
@@ -57,6 +57,6 @@ def test_a_list_without_history_is_deleted(admin: FlaskClient, database: Databas
     assert admin.get("/admin/lists/daily").status_code == 404
     with database.reading() as session:
         assert (
-            session.scalars(select(AuditEntry.what).order_by(AuditEntry.id.desc())).first()
+            session.scalars(select(AuditEntry.action).order_by(AuditEntry.id.desc())).first()
             == "list_deleted"
         )

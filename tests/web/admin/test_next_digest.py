@@ -38,7 +38,9 @@ def test_a_test_copy_goes_to_the_admin_alone(
         assert email.address in answer.text
         assert session.scalars(select(Send)).all() == []
         assert (
-            session.scalar(select(AuditEntry.subject_id).where(AuditEntry.what == "digest_tested"))
+            session.scalar(
+                select(AuditEntry.subject_id).where(AuditEntry.action == "digest_tested")
+            )
             == "daily"
         )
 

@@ -105,12 +105,12 @@ def test_acts_are_asked_about_recorded_and_shown(
         assert session.scalars(select(MailingList.unsubscribed_count)).one() == 1
         assert session.scalars(select(Consent.action)).all() == [ConsentAction.UNSUBSCRIBED]
         told = session.execute(
-            select(AuditEntry.what, AuditEntry.detail).where(
+            select(AuditEntry.action, AuditEntry.detail).where(
                 AuditEntry.subject_kind == "subscriber"
             )
         )
         acts = told.all()
-        assert [act.what for act in acts][-1] == "suppression_lifted"
+        assert [act.action for act in acts][-1] == "suppression_lifted"
         assert not any("ann" in str(act) for act in acts)
         assert session.scalars(select(Subscriber.address)).one() == "ann@example.com"
 
@@ -135,7 +135,7 @@ def test_who_asks_an_admin_is_shown_all_and_forgotten(
     with database.reading() as session:
         assert is_erased_address(session, ann.canonical)
         acts = session.execute(
-            select(AuditEntry.what, AuditEntry.subject_id, AuditEntry.detail)
+            select(AuditEntry.action, AuditEntry.subject_id, AuditEntry.detail)
         ).all()
     assert ("subscriber_erased", str(ann.id), None) in [tuple(act) for act in acts]
 

@@ -79,7 +79,7 @@ def test_a_pasted_list_is_checked_one_by_one(admin: FlaskClient, database: Datab
         di = session.get_one(Suppression, "di@example.com")
         assert (di.reason, di.source) == (Reason.MANUAL, "manual: They wrote a letter.")
         assert session.get_one(Suppression, "bo@example.com").reason is Reason.BOUNCED
-        acts = session.execute(select(AuditEntry.what, AuditEntry.detail)).all()
+        acts = session.execute(select(AuditEntry.action, AuditEntry.detail)).all()
     assert ("suppressions_added", {"added": 1, "already_there": 2}) in [tuple(act) for act in acts]
     done = admin.post(
         new, data={"addresses": "ed@example.com", "reason": "x"}, follow_redirects=True
@@ -108,7 +108,7 @@ def test_only_what_was_made_by_hand_is_lifted_after_a_question(
     with database.reading() as session:
         acts = session.execute(
             select(
-                AuditEntry.what, AuditEntry.subject_kind, AuditEntry.subject_id, AuditEntry.detail
+                AuditEntry.action, AuditEntry.subject_kind, AuditEntry.subject_id, AuditEntry.detail
             )
         ).all()
     assert ("suppression_lifted", "subscriber", "1", None) in [tuple(act) for act in acts]
@@ -126,7 +126,7 @@ def test_the_list_is_taken_out_without_the_erased_and_that_is_noted(
     assert "attachment" in answer.headers["Content-Disposition"]
     assert admin.post(f"{WHERE}/export.csv", data={"reason": "x"}).status_code == 422
     with database.reading() as session:
-        assert session.scalars(select(AuditEntry.what)).all()[-1] == "suppressions_exported"
+        assert session.scalars(select(AuditEntry.action)).all()[-1] == "suppressions_exported"
 
 
 def test_what_keeps_the_provider_from_hearing_is_told_in_a_sentence(

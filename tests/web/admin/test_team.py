@@ -70,7 +70,7 @@ def test_a_link_stops_working_when_withdrawn_or_replaced(
     admin.post(f"/admin/team/{account.id}/invitation/withdraw")
     assert guest.get(second).status_code == 410
     assert guest.post(second, data=PASSWORDS).status_code == 410
-    assert find_account(database).state is AccountState.OFF
+    assert find_account(database).state is AccountState.DEACTIVATED
     assert guest.get("/invitation/nonsense").status_code == 404
 
 
@@ -151,19 +151,19 @@ def test_the_audit_log_is_shown_filtered_and_downloaded_with_harmless_cells(
     page = text_of(admin.get("/admin/audit-log").text)
     assert "changed the role of" in page
     assert "role: editor → author" in page
-    only = text_of(admin.get("/admin/audit-log?what=invited").text)
+    only = text_of(admin.get("/admin/audit-log?action=invited").text)
     assert "role: editor → author" not in only
     assert "No matching entries" in text_of(admin.get("/admin/audit-log?day=2001-01-01").text)
     assert "&lt;i&gt;" in admin.get("/admin/audit-log").text
 
-    sheet = admin.get("/admin/audit-log.csv?what=role_changed")
+    sheet = admin.get("/admin/audit-log.csv?action=role_changed")
     assert sheet.mimetype == "text/csv"
     assert sheet.text.count("\r\n") == 2
     assert "role: editor → author" in sheet.text
 
 
 @pytest.mark.parametrize(
-    "query", ["account=x", "account=99999999999999999999", "day=x", "what=x", "day=9999-12-31"]
+    "query", ["account=x", "account=99999999999999999999", "day=x", "action=x", "day=9999-12-31"]
 )
 def test_an_invalid_filter_is_ignored(admin: FlaskClient, query: str) -> None:
     page = admin.get(f"/admin/audit-log?{query}")

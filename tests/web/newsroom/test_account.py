@@ -39,7 +39,9 @@ def test_a_profile_becomes_public_when_its_person_says_so(
     author.post("/account/profile", data=profile)
     assert author.get("/people/ann-author").status_code == 404
     with database.reading() as session:
-        acts = session.scalars(select(AuditEntry).where(AuditEntry.what == "profile_changed")).all()
+        acts = session.scalars(
+            select(AuditEntry).where(AuditEntry.action == "profile_changed")
+        ).all()
     assert acts[1].detail == {"is_public": {"before": False, "after": True}}
 
 
@@ -77,7 +79,7 @@ def test_another_password_ends_the_sessions_elsewhere_and_goes_on_here(
     assert author.get("/account/").status_code == 200
     assert elsewhere.get("/account/").status_code == 302
     with database.reading() as session:
-        assert session.scalars(select(AuditEntry.what)).all().count("password_set") == 1
+        assert session.scalars(select(AuditEntry.action)).all().count("password_set") == 1
 
 
 def test_an_author_changes_drafts_of_their_own_and_reads_those_of_others(

@@ -33,7 +33,7 @@ def chosen(page: str, name: str) -> str:
 
 def uses(database: Database, picture_id: int) -> int:
     with database.reading() as session:
-        return session.get_one(Picture, picture_id).uses
+        return session.get_one(Picture, picture_id).use_count
 
 
 def test_pictures_are_chosen_saved_and_shown(
