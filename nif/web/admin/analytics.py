@@ -1,7 +1,4 @@
-"""The figures as files that other programs read: a table each, or all as one document.
-
-The figures: growth, sources, health, and each edition beside the last ones.
-"""
+"""Analytics: growth, sources, deliverability and a comparison of editions; also as CSV and JSON."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -10,7 +7,6 @@ from flask import Blueprint, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
-from nif.sends import reputation
 from nif.sends.reports import SendStatistics, list_send_statistics
 from nif.sends.reputation import (
     BOUNCE_THRESHOLDS,
@@ -29,56 +25,146 @@ from nif.subscriptions.statistics import (
 )
 from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
 from nif.web.access import Access, open_to
-from nif.web.admin import analytics_charts, analytics_labels, report_filter, system_status
+from nif.web.admin import analytics_charts, analytics_labels, system_status
 from nif.web.admin.chart_layout import Chart, format_percent
+from nif.web.admin.report_filter import (
+    PERIOD_LABELS,
+    load_days_with_month_before,
+    rates_of_last_month,
+    read_report_filter,
+)
 from nif.web.current import reading
 from nif.web.downloads import download_response
 
+WEEKLY_FROM_DAYS = 200
+EDITIONS_SHOWN = 12
+SOURCES_SHOWN = 10
 EDITIONS_EXPORTED = SOURCES_EXPORTED = 500
 EVENT_COLUMNS = ("delivered", "deferred", "blocked", "bounce", "dropped", "spamreport")
 TRACKING_COLUMNS = ("open", "machine_open", "click")
-
 
 blueprint = Blueprint("admin_analytics", __name__, url_prefix="/admin/analytics")
 blueprint.context_processor(system_status.status_banner)
 blueprint.add_app_template_filter(format_percent, "percent")
 
 
+@blueprint.get("")
+@open_to(Access.ADMIN)
+def show() -> ResponseReturnValue:
+    now = utc_now()
+    with reading() as session:
+        report = read_report_filter(session, now)
+        if not report.all_lists:
+            return render_template("admin/analytics/show.html", report=None)
+        past = load_days_with_month_before(session, report)
+        editions = list_send_statistics(session, report.lists, most=EDITIONS_SHOWN, now=now)
+        arrival_sources = count_by_source(
+            session, report.lists, ARRIVALS, report.first, most=SOURCES_SHOWN
+        )
+        unsubscribe_sources = count_by_source(
+            session, report.lists, [ListMetric.UNSUBSCRIBED], report.first
+        )
+    shown, step = past[-report.period :], 7 if report.period > WEEKLY_FROM_DAYS else 1
+    total, periods = merge_periods(shown), group_periods(step, shown)
+    rolling = rolling_rates(past, report.first)[::-step][::-1]
+    week, sends = rolling[-1][1], [one.rates for one in editions]
+    return render_template(
+        "admin/analytics/show.html",
+        report=report,
+        period_labels=PERIOD_LABELS,
+        total=total,
+        count_before=past[-report.period - 1].confirmed,
+        periods=periods,
+        describe_period=analytics_charts.describe_period,
+        arrival_sources=_label_sources(arrival_sources, total.arrivals),
+        unsubscribe_sources=_label_sources(
+            unsubscribe_sources, total.total_of(ListMetric.UNSUBSCRIBED)
+        ),
+        one_click_count=unsubscribe_sources.get(ONE_CLICK_SOURCE, 0),
+        assessments=analytics_labels.assess_rates(rates_of_last_month(past), week, sends),
+        rolling=rolling,
+        thresholds={"complaints": COMPLAINT_THRESHOLDS, "bounces": BOUNCE_THRESHOLDS},
+        editions=editions,
+        is_tracked=any(one.is_tracked for one in editions),
+        charts=_draw_charts(periods, rolling, editions),
+    )
+
+
+def _draw_charts(
+    periods: Sequence[GrowthPeriod],
+    rolling: Sequence[tuple[date, ReputationRates]],
+    editions: Sequence[SendStatistics],
+) -> dict[str, Chart]:
+    """The charts that have something to show, by name."""
+    charts: dict[str, Chart] = {}
+    if any(one.confirmed for one in periods):
+        charts["audience"] = analytics_charts.draw_audience(periods)
+    if any(one.arrivals or one.departures or one.unreachable for one in periods):
+        charts["traffic"] = analytics_charts.draw_traffic(periods)
+    if any(found.complaints.share is not None for _, found in rolling):
+        complaints = [(day, found.complaints) for day, found in rolling]
+        sends = [(one, one.rates.complaints) for one in editions]
+        charts["complaints"] = analytics_charts.draw_rates(
+            "complaints", complaints, sends, COMPLAINT_THRESHOLDS
+        )
+    if any(found.bounces.share is not None for _, found in rolling):
+        bounces = [(day, found.bounces) for day, found in rolling]
+        sends = [(one, one.rates.bounces) for one in editions]
+        charts["bounces"] = analytics_charts.draw_rates(
+            "bounces", bounces, sends, BOUNCE_THRESHOLDS
+        )
+    return charts
+
+
+def _label_sources(
+    counts: dict[str, int], total: int
+) -> list[tuple[analytics_labels.SourceLabel, int]]:
+    """The labelled sources with the highest counts, and the rest together as "Other sources"."""
+    shown = list(counts.items())[:SOURCES_SHOWN]
+    labelled = [(analytics_labels.label_source(source), count) for source, count in shown]
+    rest = total - sum(count for _, count in labelled)
+    return (
+        [*labelled, (analytics_labels.SourceLabel("Other sources"), rest)] if rest > 0 else labelled
+    )
+
+
 @blueprint.get("/growth.csv")
 @open_to(Access.ADMIN)
 def download_growth() -> ResponseReturnValue:
     with reading() as session:
-        seen = report_filter.read_report_filter(session, utc_now())
-        shown = report_filter.load_days_with_month_before(session, seen)[-seen.period :]
-    headings = ("day", "subscribers", *(what.value for what in ListMetric))
+        report = read_report_filter(session, utc_now())
+        shown = load_days_with_month_before(session, report)[-report.period :]
+    headings = ("day", "subscribers", *(metric.value for metric in ListMetric))
     rows = [
-        (one.last, one.confirmed, *(one.total_of(what) for what in ListMetric)) for one in shown
+        (one.last, one.confirmed, *(one.total_of(metric) for metric in ListMetric)) for one in shown
     ]
-    return _csv_file(headings, rows, f"growth-{seen.name}")
+    return _csv_file(headings, rows, f"growth-{report.file_name}")
 
 
 @blueprint.get("/sources.csv")
 @open_to(Access.ADMIN)
 def download_sources() -> ResponseReturnValue:
     with reading() as session:
-        seen = report_filter.read_report_filter(session, utc_now())
+        report = read_report_filter(session, utc_now())
         rows = [
-            (what.value, source, analytics_labels.label_source(source).words, count)
-            for what in (*ARRIVALS, ListMetric.UNSUBSCRIBED, ListMetric.REMOVED)
-            for source, count in count_by_source(session, seen.lists, [what], seen.first).items()
+            (metric.value, source, analytics_labels.label_source(source).text, count)
+            for metric in (*ARRIVALS, ListMetric.UNSUBSCRIBED, ListMetric.REMOVED)
+            for source, count in count_by_source(
+                session, report.lists, [metric], report.first
+            ).items()
         ]
-    return _csv_file(("what", "source", "in_words", "count"), rows, f"sources-{seen.name}")
+    return _csv_file(("metric", "source", "label", "count"), rows, f"sources-{report.file_name}")
 
 
 @blueprint.get("/health.csv")
 @open_to(Access.ADMIN)
 def download_health() -> ResponseReturnValue:
     with reading() as session:
-        seen = report_filter.read_report_filter(session, utc_now())
-        found = rolling_rates(report_filter.load_days_with_month_before(session, seen), seen.first)
+        report = read_report_filter(session, utc_now())
+        rolling = rolling_rates(load_days_with_month_before(session, report), report.first)
     headings = ("seven_days_to", "delivered", "bounced", "complained", "complaints", "bounces")
     return _csv_file(
-        headings, [(day, *_rate_cells(one)) for day, one in found], f"health-{seen.name}"
+        headings, [(day, *_rate_cells(one)) for day, one in rolling], f"health-{report.file_name}"
     )
 
 
@@ -87,60 +173,75 @@ def download_health() -> ResponseReturnValue:
 def download_editions() -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
-        seen = report_filter.read_report_filter(session, now)
-        compared = list_send_statistics(session, seen.lists, most=EDITIONS_EXPORTED, now=now)
-    headings = ("send", "list", "subject", "began", "state", "audience", "mailed", "left")
-    rows = [tuple(_edition_as_data(one).values()) for one in compared]
+        report = read_report_filter(session, now)
+        editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=now)
+    headings = (
+        "send",
+        "list",
+        "subject",
+        "started_at",
+        "state",
+        "audience",
+        "accepted",
+        "unsubscribed",
+    )
+    rows = [tuple(_edition_as_data(one).values()) for one in editions]
     return _csv_file(
-        (*headings, *EVENT_COLUMNS, *TRACKING_COLUMNS), rows, f"editions-{seen.slug or 'all'}"
+        (*headings, *EVENT_COLUMNS, *TRACKING_COLUMNS), rows, f"editions-{report.slug or 'all'}"
     )
 
 
 @blueprint.get("/analytics.json")
 @open_to(Access.ADMIN)
 def download_json() -> ResponseReturnValue:
-    """All of the page as one document."""
+    """Everything on the page as one JSON document."""
     now = utc_now()
     with reading() as session:
-        seen = report_filter.read_report_filter(session, now)
-        past = report_filter.load_days_with_month_before(session, seen)
-        compared = list_send_statistics(session, seen.lists, most=EDITIONS_EXPORTED, now=now)
-        came = count_by_source(session, seen.lists, ARRIVALS, seen.first, most=SOURCES_EXPORTED)
-        went = count_by_source(session, seen.lists, [ListMetric.UNSUBSCRIBED], seen.first)
-    month = report_filter.rates_of_last_month(past)
+        report = read_report_filter(session, now)
+        past = load_days_with_month_before(session, report)
+        editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=now)
+        arrival_sources = count_by_source(
+            session, report.lists, ARRIVALS, report.first, most=SOURCES_EXPORTED
+        )
+        unsubscribe_sources = count_by_source(
+            session, report.lists, [ListMetric.UNSUBSCRIBED], report.first
+        )
+    month = rates_of_last_month(past)
     return jsonify(
-        lists=[one.slug for one in seen.lists],
-        first=str(seen.first),
-        last=str(seen.last),
+        lists=[one.slug for one in report.lists],
+        first=str(report.first),
+        last=str(report.last),
         subscribers=past[-1].confirmed,
         days=[
             {"day": str(one.last), "subscribers": one.confirmed, **one.counts}
-            for one in past[-seen.period :]
+            for one in past[-report.period :]
         ],
-        came_from=came,
-        left_by=went,
+        sources=arrival_sources,
+        unsubscribed_by=unsubscribe_sources,
         last_30_days={"complaints": month.complaints.share, "bounces": month.bounces.share},
-        editions=[_edition_as_data(one) for one in compared],
+        editions=[_edition_as_data(one) for one in editions],
     )
 
 
-def _rate_cells(found: ReputationRates) -> tuple[object, ...]:
-    complained, bounced = found.complaints, found.bounces
-    shares = [None if one is None else round(one, 6) for one in (complained.share, bounced.share)]
-    return complained.mails, bounced.events, complained.events, *shares
+def _rate_cells(rates: ReputationRates) -> tuple[object, ...]:
+    complaints, bounces = rates.complaints, rates.bounces
+    shares = [
+        None if share is None else round(share, 6) for share in (complaints.share, bounces.share)
+    ]
+    return complaints.mails, bounces.events, complaints.events, *shares
 
 
 def _edition_as_data(one: SendStatistics) -> dict[str, object]:
-    """A send as files say it."""
+    """A send as a row of the CSV and an object of the JSON."""
     return {
         "send": one.send_id,
         "list": one.list_title,
         "subject": one.subject,
-        "began": one.starts_at.isoformat(timespec="seconds"),
+        "started_at": one.starts_at.isoformat(timespec="seconds"),
         "state": one.state.value,
         "audience": one.audience,
-        "mailed": one.accepted,
-        "left": one.unsubscribed,
+        "accepted": one.accepted,
+        "unsubscribed": one.unsubscribed,
         **{kind: one.event_counts.get(kind, 0) for kind in (*EVENT_COLUMNS, *TRACKING_COLUMNS)},
     }
 
@@ -149,80 +250,3 @@ def _csv_file(
     headings: Sequence[str], rows: Iterable[Sequence[object]], name: str
 ) -> ResponseReturnValue:
     return download_response(write_csv(headings, rows), f"{name}.csv")
-
-
-WEEKLY_FROM_DAYS = 200
-EDITIONS_SHOWN = 12
-SOURCES_SHOWN = 10
-
-
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def show() -> ResponseReturnValue:
-    now = utc_now()
-    with reading() as session:
-        seen = report_filter.read_report_filter(session, now)
-        if not seen.every:
-            return render_template("admin/analytics/show.html", sight=None)
-        past = report_filter.load_days_with_month_before(session, seen)
-        compared = list_send_statistics(session, seen.lists, most=EDITIONS_SHOWN, now=now)
-        came = count_by_source(session, seen.lists, ARRIVALS, seen.first, most=SOURCES_SHOWN)
-        went = count_by_source(session, seen.lists, [ListMetric.UNSUBSCRIBED], seen.first)
-    shown, step = past[-seen.period :], 7 if seen.period > WEEKLY_FROM_DAYS else 1
-    whole, spans = merge_periods(shown), group_periods(step, shown)
-    rolling = reputation.rolling_rates(past, seen.first)[::-step][::-1]
-    week, sends = rolling[-1][1], [one.rates for one in compared]
-    return render_template(
-        "admin/analytics/show.html",
-        sight=seen,
-        periods=report_filter.PERIOD_LABELS,
-        whole=whole,
-        before=past[-seen.period - 1].confirmed,
-        spans=spans,
-        when=analytics_charts.describe_period,
-        came=_label_sources(came, whole.arrivals),
-        went=_label_sources(went, whole.total_of(ListMetric.UNSUBSCRIBED)),
-        one_click=went.get(ONE_CLICK_SOURCE, 0),
-        verdicts=analytics_labels.assess_rates(
-            report_filter.rates_of_last_month(past), week, sends
-        ),
-        rolling=rolling,
-        limits={"complaints": COMPLAINT_THRESHOLDS, "bounces": BOUNCE_THRESHOLDS},
-        compared=compared,
-        tracked=any(one.is_tracked for one in compared),
-        drawn=_draw_charts(spans, rolling, compared),
-    )
-
-
-def _draw_charts(
-    spans: Sequence[GrowthPeriod],
-    rolling: Sequence[tuple[date, ReputationRates]],
-    compared: Sequence[SendStatistics],
-) -> dict[str, Chart]:
-    """The charts of which there is anything to see."""
-    drawn: dict[str, Chart] = {}
-    if any(one.confirmed for one in spans):
-        drawn["audience"] = analytics_charts.draw_audience(spans)
-    if any(one.arrivals or one.departures or one.unreachable for one in spans):
-        drawn["traffic"] = analytics_charts.draw_traffic(spans)
-    if any(found.complaints.share is not None for _, found in rolling):
-        complaints = [(day, found.complaints) for day, found in rolling]
-        sends = [(one, one.rates.complaints) for one in compared]
-        drawn["complaints"] = analytics_charts.draw_rates(
-            "complaints", complaints, sends, COMPLAINT_THRESHOLDS
-        )
-    if any(found.bounces.share is not None for _, found in rolling):
-        bounces = [(day, found.bounces) for day, found in rolling]
-        sends = [(one, one.rates.bounces) for one in compared]
-        drawn["bounces"] = analytics_charts.draw_rates("bounces", bounces, sends, BOUNCE_THRESHOLDS)
-    return drawn
-
-
-def _label_sources(
-    counts: dict[str, int], whole: int
-) -> list[tuple[analytics_labels.SourceLabel, int]]:
-    """The sources in words, the most first; all others together."""
-    shown = list(counts.items())[:SOURCES_SHOWN]
-    told = [(analytics_labels.label_source(source), count) for source, count in shown]
-    rest = whole - sum(count for _, count in told)
-    return [*told, (analytics_labels.SourceLabel("Elsewhere"), rest)] if rest > 0 else told

@@ -1,4 +1,4 @@
-"""What the figures say in words: where people came from, and how the mail stands."""
+"""Labels and sentences of the analytics page: sources, complaint and bounce rates."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -17,87 +17,86 @@ from nif.web.filters import format_number
 
 
 class SourceLabel(NamedTuple):
-    """A source in words, and its page where it is one."""
+    """The label of a source, and its address if it is a page."""
 
-    words: str
+    text: str
     page: str | None = None
 
 
 PAGE_LABELS = {
     "/": "The front page",
-    "/subscribe": "The page to subscribe on",
+    "/subscribe": "The sign-up page",
     "/articles": "A story",
-    "/newsletters": "The page of a newsletter",
-    "/preferences": "Readers’ own pages",
-    "/tags": "The stories of a subject",
-    "/confirm": "The link in a confirmation",
-    "/admin": "Taken off by an admin",
-    "/unsubscribe": "The page to leave on",
+    "/newsletters": "A newsletter’s page",
+    "/preferences": "The preferences page",
+    "/tags": "A topic’s page",
+    "/confirm": "The link in a confirmation email",
+    "/admin": "An admin",
+    "/unsubscribe": "The unsubscribe page",
 }
-"""Pages by how their addresses begin."""
+"""Labels of pages by the first part of their addresses."""
 
-STANDING_LABELS = {
-    ReputationLevel.UNKNOWN: ("", "Too few mails to say"),
-    ReputationLevel.GOOD: ("good", "As it should be"),
+LEVEL_LABELS = {
+    ReputationLevel.UNKNOWN: ("", "Too few mails"),
+    ReputationLevel.GOOD: ("good", "Good"),
     ReputationLevel.HIGH: ("bad", "Too high"),
     ReputationLevel.CRITICAL: ("bad", "At the limit"),
 }
-"""A standing as a tag shows it: its class, and its words."""
+"""CSS class and text of the tag of each level."""
 
 HIGH_AT_TIMES_LABEL = ("bad", "Too high at times")
 
 COMPLAINT_SENTENCE = (
-    "{share} of the mails delivered in the last 30 days were called spam: {part} of {whole}."
+    "{share} of the mails delivered in the last 30 days were marked as spam: {events} of {mails}."
 )
 BOUNCE_SENTENCE = (
-    "{share} of the mails of the last 30 days went to addresses that do not exist: {part} of "
-    "{whole}."
+    "{share} of the mails of the last 30 days went to addresses that do not exist: {events} of "
+    "{mails}."
 )
 COMPLAINT_ADVICE = {
-    ReputationLevel.GOOD: "Gmail and Yahoo want less than {wanted}.",
-    ReputationLevel.HIGH: "Gmail and Yahoo want less than {wanted}, and refuse "
-    "mail from {most} on. Look "
-    "at what was sent, and to whom, before the next edition.",
-    ReputationLevel.CRITICAL: "From {most} on Gmail and Yahoo refuse mail, Gmail "
-    "until it was lower for seven "
-    "days in a row. Mail only who asked for it of late.",
+    ReputationLevel.GOOD: "Gmail and Yahoo require less than {target}.",
+    ReputationLevel.HIGH: "Gmail and Yahoo require less than {target} and reject mail at "
+    "{maximum}. Check what was sent, and to which subscribers, before the next edition.",
+    ReputationLevel.CRITICAL: "At {maximum}, Gmail and Yahoo reject mail; Gmail does so until the "
+    "rate was lower for seven days in a row. Mail only subscribers who signed up recently.",
 }
 BOUNCE_ADVICE = {
-    ReputationLevel.GOOD: "Below {wanted} nobody minds.",
-    ReputationLevel.HIGH: "A list that was asked keeps below {wanted}. Look at "
-    "what was imported last. "
-    "NIF stops a send at {most}.",
-    ReputationLevel.CRITICAL: "NIF stops a send at {most}: only a list that was not "
-    "asked has so many. Look "
-    "at what was imported last.",
+    ReputationLevel.GOOD: "Below {target} is normal.",
+    ReputationLevel.HIGH: "Lists of confirmed subscribers stay below {target}. Check the last "
+    "import. NIF stops a send at {maximum}.",
+    ReputationLevel.CRITICAL: "NIF stops a send at {maximum}: only unconfirmed lists bounce that "
+    "much. Check the last import.",
 }
-STANDINGS_BY_SEVERITY = list(ReputationLevel)
+LEVELS_BY_SEVERITY = list(ReputationLevel)
 
 
 class RateAssessment(NamedTuple):
-    """How a rate stands: the tag's class and words, and what it means."""
+    """The level of a rate: class and text of its tag, and an explanation."""
 
-    kind: str
-    words: str
-    means: str
+    css_class: str
+    label: str
+    explanation: str
 
 
-def label_source(told: str) -> SourceLabel:
-    """What a source is called."""
-    if told.startswith("import:"):
-        return SourceLabel(f"Import {told.removeprefix('import:')}")
-    if told == ONE_CLICK_SOURCE:
+def label_source(source: str) -> SourceLabel:
+    """The label of a source as the consent records name it."""
+    if source.startswith("import:"):
+        return SourceLabel(f"Import {source.removeprefix('import:')}")
+    if source == ONE_CLICK_SOURCE:
         return SourceLabel("One click in the mail program")
-    if not told.startswith("/"):
-        return SourceLabel("By way of the mail provider")
-    begins = "/" + told.split("/")[1]
-    return SourceLabel(PAGE_LABELS.get(begins, "Another page"), told)
+    if not source.startswith("/"):
+        return SourceLabel("The mail provider")
+    first_part = "/" + source.split("/")[1]
+    return SourceLabel(PAGE_LABELS.get(first_part, "Another page"), source)
 
 
 def assess_rates(
     month: ReputationRates, week: ReputationRates, sends: Sequence[ReputationRates]
 ) -> Mapping[str, RateAssessment]:
-    """How complaints and bounces stand: of 30 days, of the last seven, and of single sends."""
+    """The assessment of complaints and bounces: the worse of the last 30 and the last 7 days.
+
+    Single sends above the target are mentioned.
+    """
     every = (month, week, *sends)
     complaints, bounces = [one.complaints for one in every], [one.bounces for one in every]
     return {
@@ -109,31 +108,33 @@ def assess_rates(
 
 
 def _assess_rate(
-    told: str,
-    means: Mapping[ReputationLevel, str],
-    limit: RateThresholds,
+    summary: str,
+    advice: Mapping[ReputationLevel, str],
+    thresholds: RateThresholds,
     rates: Sequence[EventRate],
 ) -> RateAssessment:
     month, week, *sends = rates
     if month.share is None:
-        return RateAssessment(*STANDING_LABELS[ReputationLevel.UNKNOWN], _explain_too_few(month))
-    standing = max((one.level(limit) for one in (month, week)), key=STANDINGS_BY_SEVERITY.index)
+        return RateAssessment(*LEVEL_LABELS[ReputationLevel.UNKNOWN], _explain_too_few(month))
+    level = max((one.level(thresholds) for one in (month, week)), key=LEVELS_BY_SEVERITY.index)
     above = [
-        one for one in sends if one.level(limit) in {ReputationLevel.HIGH, ReputationLevel.CRITICAL}
+        one
+        for one in sends
+        if one.level(thresholds) in {ReputationLevel.HIGH, ReputationLevel.CRITICAL}
     ]
-    at_times = standing is ReputationLevel.GOOD and above
-    sentences = [told, means[standing]]
-    if week.share is not None and week.level(limit) is not month.level(limit):
-        sentences.insert(1, f"Of the last seven days it is {format_percent(week.share)}.")
+    at_times = level is ReputationLevel.GOOD and above
+    sentences = [summary, advice[level]]
+    if week.share is not None and week.level(thresholds) is not month.level(thresholds):
+        sentences.insert(1, f"In the last seven days it is {format_percent(week.share)}.")
     if above:
-        of = "The last send" if len(sends) == 1 else f"{len(above)} of the last {len(sends)} sends"
-        sentences.append(f"{of} had more than is wanted.")
-    given = {"share": format_percent(month.share), "wanted": format_percent(limit.target)}
-    given |= {"most": format_percent(limit.maximum)}
-    words = " ".join(sentences).format(
-        part=format_number(month.events), whole=format_number(month.mails), **given
+        which = "The last send" if len(sends) == 1 else f"{len(above)} of the last {len(sends)}"
+        sentences.append(f"{which} was above the target.")
+    numbers = {"share": format_percent(month.share), "target": format_percent(thresholds.target)}
+    numbers |= {"maximum": format_percent(thresholds.maximum)}
+    explanation = " ".join(sentences).format(
+        events=format_number(month.events), mails=format_number(month.mails), **numbers
     )
-    return RateAssessment(*(HIGH_AT_TIMES_LABEL if at_times else STANDING_LABELS[standing]), words)
+    return RateAssessment(*(HIGH_AT_TIMES_LABEL if at_times else LEVEL_LABELS[level]), explanation)
 
 
 def _explain_too_few(rate: EventRate) -> str:
@@ -141,6 +142,5 @@ def _explain_too_few(rate: EventRate) -> str:
         return "Nothing was delivered in the last 30 days."
     return (
         f"{format_number(rate.events)} of {format_number(rate.mails)} in the last 30 days. A "
-        f"rate means something "
-        "from 1,000 mails on."
+        "rate is meaningful from 1,000 mails."
     )

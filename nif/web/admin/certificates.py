@@ -1,4 +1,4 @@
-"""What became of everyone in a send: the certificate, and the people one by one."""
+"""The certificate of a send, and its deliveries one by one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,48 +26,51 @@ from nif.web.downloads import download_response
 blueprint = Blueprint("certificates", __name__)
 
 LARGEST = 2**63 - 1
-ONE = f"/<int(max={LARGEST}):send_id>"
+SEND_PATH = f"/<int(max={LARGEST}):send_id>"
 DELIVERIES_A_PAGE = 100
 
 
 @dataclass(frozen=True)
 class DeliveriesPage:
-    """Some people of a send; `problem` says why nobody was found, `more` where the next page is."""
+    """Some deliveries of a send.
 
-    people: Sequence[DeliveryStatus]
+    `next_after` is the start of the next page, `problem` says why a search found nothing.
+    """
+
+    deliveries: Sequence[DeliveryStatus]
     events: Sequence[ProviderEvent] = ()
-    more: int | None = None
+    next_after: int | None = None
     problem: str | None = None
 
 
-@blueprint.get(f"{ONE}/certificate")
+@blueprint.get(f"{SEND_PATH}/certificate")
 @open_to(Access.ADMIN)
 def show(send_id: int) -> ResponseReturnValue:
-    made = _certify(send_id)
+    certificate = _certify(send_id)
     with reading() as session:
         return render_template(
             "admin/certificates/show.html",
-            made=made,
+            certificate=certificate,
             send=control.get_send(session, send_id),
-            open_ends=send_status.explain_incompleteness(made),
-            reported=send_status.label_event_counts(made.event_counts),
+            incompleteness=send_status.explain_incompleteness(certificate),
+            reported=send_status.label_event_counts(certificate.event_counts),
         )
 
 
-@blueprint.get(f"{ONE}/certificate.json")
+@blueprint.get(f"{SEND_PATH}/certificate.json")
 @open_to(Access.ADMIN)
 def show_json(send_id: int) -> ResponseReturnValue:
     return jsonify(certificates.certificate_as_json(_certify(send_id)))
 
 
-@blueprint.get(f"{ONE}/deliveries")
+@blueprint.get(f"{SEND_PATH}/deliveries")
 @open_to(Access.ADMIN)
 def deliveries(send_id: int) -> ResponseReturnValue:
     after = min(max(request.args.get("after", 0, type=int), 0), LARGEST)
     address = request.args.get("address", "").strip()
     with reading() as session:
         send = control.get_send(session, send_id)
-        found = (
+        page = (
             _find_delivery(session, send, address)
             if address
             else _list_deliveries(session, send, after)
@@ -75,14 +78,14 @@ def deliveries(send_id: int) -> ResponseReturnValue:
         return render_template(
             "admin/certificates/deliveries.html",
             send=send,
-            found=found,
+            page=page,
             address=address,
             after=after,
-            words=send_status.EVENT_LABELS,
+            event_labels=send_status.EVENT_LABELS,
         )
 
 
-@blueprint.get(f"{ONE}/deliveries.csv")
+@blueprint.get(f"{SEND_PATH}/deliveries.csv")
 @open_to(Access.ADMIN)
 def download_deliveries(send_id: int) -> ResponseReturnValue:
     with reading() as session:
@@ -93,39 +96,43 @@ def download_deliveries(send_id: int) -> ResponseReturnValue:
 
 
 def _certify(send_id: int) -> SendCertificate:
-    """Raises NotFound."""
+    """The certificate of a send, counted now. Raises NotFound."""
     with reading() as session:
         control.get_send(session, send_id)
     return certificates.certify_send(services().database, send_id, now=utc_now())
 
 
 def _csv_lines(database: Database, send_id: int) -> Iterator[str]:
-    """Read while it is sent, in a session of its own: the request's is over by then."""
+    """Lines read while they are sent, in their own session: the request's has ended by then."""
     with database.snapshot() as session:
         yield from delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
 
 
 def _list_deliveries(session: Session, send: Send, after: int) -> DeliveriesPage:
-    people = list(
+    deliveries = list(
         islice(
             certificates.stream_delivery_statuses(session, send.id, after=after),
             DELIVERIES_A_PAGE + 1,
         )
     )
-    shown = people[:DELIVERIES_A_PAGE]
+    shown = deliveries[:DELIVERIES_A_PAGE]
     return DeliveriesPage(
-        shown, more=shown[-1].subscriber_id if len(people) > DELIVERIES_A_PAGE else None
+        shown, next_after=shown[-1].subscriber_id if len(deliveries) > DELIVERIES_A_PAGE else None
     )
 
 
 def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
-    """The person with exactly this address, and what the provider reported about them."""
+    """The delivery to exactly this address, with its events."""
     try:
         canonical = parse_address(typed).canonical
     except Invalid as error:
         return DeliveriesPage([], problem=str(error))
-    known = session.scalar(select(Subscriber.id).where(Subscriber.canonical == canonical)) or 0
-    first = next(certificates.stream_delivery_statuses(session, send.id, after=known - 1), None)
-    if first is None or first.subscriber_id != known:
+    subscriber_id = (
+        session.scalar(select(Subscriber.id).where(Subscriber.canonical == canonical)) or 0
+    )
+    first = next(
+        certificates.stream_delivery_statuses(session, send.id, after=subscriber_id - 1), None
+    )
+    if first is None or first.subscriber_id != subscriber_id:
         return DeliveriesPage([], problem=f"{typed} was not in the audience of this send.")
-    return DeliveriesPage([first], list_delivery_events(session, send.id, known))
+    return DeliveriesPage([first], list_delivery_events(session, send.id, subscriber_id))

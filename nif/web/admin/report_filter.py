@@ -1,4 +1,4 @@
-"""What the figures look at: which lists, and which days, as the address of a page says it."""
+"""The lists and days that an analytics page or file covers, from the query of its address."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,35 +19,35 @@ MONTH_DAYS = 30
 
 @dataclass(frozen=True)
 class ReportFilter:
-    """All lists or one, and some days up to today. `slug` is empty for all."""
+    """All lists or one, and a period that ends today. `slug` is empty for all lists."""
 
-    every: Sequence[MailingList]
+    all_lists: Sequence[MailingList]
     lists: Sequence[MailingList]
     slug: str
     period: int
     first: date
     last: date
 
-    def at(self, **other: object) -> dict[str, object]:
-        """The same, or another one, as the query of an address."""
+    def as_query(self, **other: object) -> dict[str, object]:
+        """The query for this filter, with changes."""
         return {"list": self.slug, "days": self.period, **other}
 
     @property
-    def name(self) -> str:
-        """What files of it are called."""
+    def file_name(self) -> str:
+        """The last part of the names of exported files."""
         return f"{self.slug or 'all'}-{self.first}-{self.last}"
 
 
 def read_report_filter(session: Session, now: datetime) -> ReportFilter:
-    """What the address asks for; what makes no sense is all lists, and 30 days."""
-    every = all_lists(session)
-    chosen = [one for one in every if one.slug == request.args.get("list", "")]
+    """The filter of the request. Values that are not valid mean all lists and 30 days."""
+    mailing_lists = all_lists(session)
+    chosen = [one for one in mailing_lists if one.slug == request.args.get("list", "")]
     typed = request.args.get("days", "")
     period = next((days for days in PERIOD_LABELS if str(days) == typed), MONTH_DAYS)
     last = day_in_site_zone(session, now)
     return ReportFilter(
-        every,
-        chosen or every,
+        mailing_lists,
+        chosen or mailing_lists,
         chosen[0].slug if chosen else "",
         period,
         last - timedelta(days=period - 1),
@@ -55,9 +55,11 @@ def read_report_filter(session: Session, now: datetime) -> ReportFilter:
     )
 
 
-def load_days_with_month_before(session: Session, sight: ReportFilter) -> list[GrowthPeriod]:
-    """The days that are looked at, and a month before: what is told of a month needs it."""
-    return growth_by_day(session, sight.lists, sight.first - timedelta(days=MONTH_DAYS), sight.last)
+def load_days_with_month_before(session: Session, report: ReportFilter) -> list[GrowthPeriod]:
+    """The days of the filter and the month before, which the monthly rates need."""
+    return growth_by_day(
+        session, report.lists, report.first - timedelta(days=MONTH_DAYS), report.last
+    )
 
 
 def rates_of_last_month(past: Sequence[GrowthPeriod]) -> ReputationRates:

@@ -1,4 +1,4 @@
-"""The figures: what they show, what they say where there is nothing to show, and what they read."""
+"""The analytics page and its files: what they show, also without data, and what they query."""
 
 import csv
 import re
@@ -23,7 +23,7 @@ from nif.web.admin.analytics_labels import assess_rates
 from tests.factories import a_list, a_plain_send
 from tests.web.newsroom.staff import text_of
 
-J, L, D, B, C = (
+SUBSCRIBED, UNSUBSCRIBED, DELIVERED, BOUNCED, COMPLAINED = (
     ListMetric.SUBSCRIBED,
     ListMetric.UNSUBSCRIBED,
     ListMetric.DELIVERED,
@@ -35,21 +35,34 @@ FILES = ("growth.csv", "sources.csv", "health.csv", "editions.csv")
 
 @pytest.fixture
 def history(database: Database) -> str:
-    """A list with a few days behind it, and one with none; the slug of the first."""
+    """A list with statistics and one without; returns the slug of the first."""
     now = utc_now()
     with database.transaction() as session:
         send = a_plain_send(session, count=3, now=now - timedelta(hours=1))
         mailing_list = send.mailing_list
         mailing_list.confirmed_count = 4321
         a_list(session, slug="quiet", title="Quiet List")
-        record_list_metrics(session, mailing_list.id, {J: 7}, source="/articles/one", now=now)
-        record_list_metrics(session, mailing_list.id, {J: 1}, source="=cmd|'/c calc'!A1", now=now)
-        record_list_metrics(session, mailing_list.id, {L: 2}, source=ONE_CLICK_SOURCE, now=now)
+        record_list_metrics(
+            session, mailing_list.id, {SUBSCRIBED: 7}, source="/articles/one", now=now
+        )
+        record_list_metrics(
+            session, mailing_list.id, {SUBSCRIBED: 1}, source="=cmd|'/c calc'!A1", now=now
+        )
+        record_list_metrics(
+            session, mailing_list.id, {UNSUBSCRIBED: 2}, source=ONE_CLICK_SOURCE, now=now
+        )
         record_list_metrics(
             session, mailing_list.id, {ListMetric.IMPORTED: 900}, source="import:3", now=now
         )
         today = day_in_site_zone(session, now)
-        days = {(mailing_list.id, today, what): n for what, n in ((D, 2000), (B, 10), (C, 3))}
+        days = {
+            (mailing_list.id, today, what): n
+            for what, n in (
+                (DELIVERED, 2000),
+                (BOUNCED, 10),
+                (COMPLAINED, 3),
+            )
+        }
         record_daily_counts(session, days)
         for kind, count in (("delivered", 2000), ("bounce", 10), ("spamreport", 3)):
             session.add(SendEventCount(send_id=send.id, kind=kind, count=count))
@@ -57,7 +70,7 @@ def history(database: Database) -> str:
         return mailing_list.slug
 
 
-def test_a_new_house_is_told_what_will_be_counted(admin: FlaskClient, database: Database) -> None:
+def test_without_data_the_page_says_so(admin: FlaskClient, database: Database) -> None:
     assert "There is no list yet" in text_of(admin.get("/admin/analytics").text)
 
     with database.transaction() as session:
@@ -66,30 +79,32 @@ def test_a_new_house_is_told_what_will_be_counted(admin: FlaskClient, database: 
     page = text_of(admin.get("/admin/analytics").text)
     for words in (
         "0 subscriptions to NIF Daily as many as 30 days ago",
-        "Nobody came or went in these days.",
-        "Nobody joined in these days.",
+        "Nobody subscribed or unsubscribed in this period.",
+        "Nobody subscribed in this period.",
         "Nothing has been sent yet.",
-        "Complaints Too few mails to say Nothing was delivered in the last 30 days.",
+        "Complaints Too few mails Nothing was delivered in the last 30 days.",
         "Neither is tracked",
     ):
         assert words in page
 
 
-def test_growth_sources_health_and_editions_are_shown(admin: FlaskClient, history: str) -> None:
+def test_growth_sources_deliverability_and_editions_are_shown(
+    admin: FlaskClient, history: str
+) -> None:
     html = admin.get(f"/admin/analytics?list={history}").text
     page = text_of(html)
 
     for words in (
         "4,321 subscriptions",
         "906 more than 30 days ago",
-        "Joined 8 Brought in 900 Left 2",
+        "Subscribed 8 Imported 900 Unsubscribed 2",
         "Import 3",
         "A story /articles/one",
         "One click in the mail program",
-        "0.15% of the mails delivered in the last 30 days were called spam: 3 of 2,000. Gmail",
-        "before the next edition. The last send had more than is wanted.",
-        "10 of 2,010. Below 2% nobody minds.",
-        "Of the 2 who left in these days, 2 left so.",
+        "0.15% of the mails delivered in the last 30 days were marked as spam: 3 of 2,000. Gmail",
+        "before the next edition. The last send was above the target.",
+        "10 of 2,010. Below 2% is normal.",
+        "Of 2 unsubscribes in this period, 2 were by one click.",
         "Neither is tracked",
     ):
         assert words in page
@@ -97,7 +112,7 @@ def test_growth_sources_health_and_editions_are_shown(admin: FlaskClient, histor
     assert "style=" not in html
 
 
-def test_a_list_and_days_are_chosen_and_nonsense_is_all_of_the_last_month(
+def test_list_and_period_are_chosen_and_invalid_values_mean_all_lists_and_30_days(
     admin: FlaskClient, history: str
 ) -> None:
     assert "0 subscriptions to Quiet List" in text_of(admin.get("/admin/analytics?list=quiet").text)
@@ -107,7 +122,7 @@ def test_a_list_and_days_are_chosen_and_nonsense_is_all_of_the_last_month(
         assert "subscriptions to 2 lists" in text_of(admin.get(f"/admin/analytics?{query}").text)
 
 
-def test_opens_are_shown_only_where_somebody_was_tracked_and_no_machine_is_among_them(
+def test_opens_are_shown_only_if_tracked_and_without_opens_by_programs(
     admin: FlaskClient, database: Database, history: str
 ) -> None:
     with database.transaction() as session:
@@ -119,36 +134,42 @@ def test_opens_are_shown_only_where_somebody_was_tracked_and_no_machine_is_among
         session.add(SendEventCount(send_id=send_id, kind="open", count=55))
 
     page = text_of(admin.get("/admin/analytics").text)
-    assert "opened by a machine is left out" in page
+    assert "Opens by programs are left out" in page
     assert "55" in page
     assert "777" not in page
 
 
 @pytest.mark.parametrize(
-    ("month", "week", "send", "tag", "words"),
+    ("month", "week", "send", "label", "sentence"),
     [
-        (0, 0, 0, "As it should be", "0% of the mails"),
-        (9, 1, 0, "As it should be", "Gmail and Yahoo want less than 0.1%."),
-        (9, 1, 1, "Too high at times", "The last send had more than is wanted."),
-        (9, 2, 1, "Too high", "Of the last seven days it is 0.2%."),
-        (40, 1, 1, "At the limit", "refuse mail, Gmail until it was lower for seven days"),
+        (0, 0, 0, "Good", "0% of the mails"),
+        (9, 1, 0, "Good", "Gmail and Yahoo require less than 0.1%."),
+        (9, 1, 1, "Too high at times", "The last send was above the target."),
+        (9, 2, 1, "Too high", "In the last seven days it is 0.2%."),
+        (
+            40,
+            1,
+            1,
+            "At the limit",
+            "reject mail; Gmail does so until the rate was lower for seven days",
+        ),
     ],
 )
-def test_a_verdict_is_the_worse_one_of_a_month_and_of_a_week(
-    month: int, week: int, send: int, tag: str, words: str
+def test_the_assessment_is_the_worse_of_the_month_and_the_week(
+    month: int, week: int, send: int, label: str, sentence: str
 ) -> None:
     of_month, of_week = (
         reputation_rates(10_000, 0, month),
         reputation_rates(1_001 if week == 1 else 1000, 0, week),
     )
 
-    verdict = assess_rates(of_month, of_week, [reputation_rates(1000, 0, send)])["complaints"]
+    assessment = assess_rates(of_month, of_week, [reputation_rates(1000, 0, send)])["complaints"]
 
-    assert verdict.words == tag
-    assert words in verdict.means
+    assert assessment.label == label
+    assert sentence in assessment.explanation
 
 
-def test_every_table_is_a_file_too(admin: FlaskClient, history: str) -> None:
+def test_every_table_is_also_a_file(admin: FlaskClient, history: str) -> None:
     files = {
         name: list(csv.DictReader(StringIO(admin.get(f"/admin/analytics/{name}?days=90").text)))
         for name in FILES
@@ -156,58 +177,60 @@ def test_every_table_is_a_file_too(admin: FlaskClient, history: str) -> None:
 
     assert len(files["growth.csv"]) == len(files["health.csv"]) == 90
     today = files["growth.csv"][-1]
-    told = ("subscribers", "subscribed", "imported", "unsubscribed", "complained", "erased")
-    assert [today[name] for name in told] == ["4321", "8", "900", "2", "3", "0"]
+    columns = ("subscribers", "subscribed", "imported", "unsubscribed", "complained", "erased")
+    assert [today[name] for name in columns] == ["4321", "8", "900", "2", "3", "0"]
     sources = {
-        row["source"]: row["count"] for row in files["sources.csv"] if row["what"] != "unsubscribed"
+        row["source"]: row["count"]
+        for row in files["sources.csv"]
+        if row["metric"] != "unsubscribed"
     }
     assert sources == {"/articles/one": "7", "'=cmd|'/c calc'!A1": "1", "import:3": "900"}
     assert files["health.csv"][-1]["complaints"] == "0.0015"
     assert files["health.csv"][0]["complaints"] == ""
     [edition] = files["editions.csv"]
-    assert (edition["subject"], edition["mailed"], edition["bounce"]) == ("News", "3", "10")
+    assert (edition["subject"], edition["accepted"], edition["bounce"]) == ("News", "3", "10")
 
     document = admin.get("/admin/analytics/analytics.json?list=quiet").json
     assert (document["lists"], document["subscribers"], len(document["days"])) == (["quiet"], 0, 30)
 
 
-def test_no_page_of_figures_reads_a_person_a_delivery_or_an_event(
+def test_analytics_read_no_subscriber_delivery_or_event(
     admin: FlaskClient, database: Database, history: str
 ) -> None:
-    """And what grows with the years is found by its index."""
-    with statements(database) as said:
+    """And they read the tables that grow over the years by index."""
+    with statements(database) as executed:
         for name in ("", *(f"/{name}" for name in (*FILES, "analytics.json"))):
             assert admin.get(f"/admin/analytics{name}?days=364").status_code == 200
 
-    asked = [
+    on_statistics = [
         (sql, values)
-        for sql, values in said
+        for sql, values in executed
         if "daily_list_count" in sql or "FROM send_event_count" in sql
     ]
-    assert asked
+    assert on_statistics
     large = re.compile(r"(FROM|JOIN) (subscriber|subscription|delivery|event|consent|attempt)\b")
-    assert [sql for sql, _ in said if large.search(sql)] == []
+    assert [sql for sql, _ in executed if large.search(sql)] == []
     kept = ("daily_list_count", "daily_source_count", "batch", "send_event_count")
-    for sql, values in [one for one in said if any(f"FROM {name}" in one[0] for name in kept)]:
+    for sql, values in [one for one in executed if any(f"FROM {name}" in one[0] for name in kept)]:
         plan = explained(database, sql, values)
         assert not re.search(rf"(Seq Scan on|SCAN) ({'|'.join(kept)})\b", plan), plan
 
 
 @contextmanager
 def statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """What the database is asked meanwhile."""
-    said: list[tuple[str, Any]] = []
+    """The statements executed in the meantime, with their parameters."""
+    executed: list[tuple[str, Any]] = []
 
-    def note(_connection: Any, _cursor: Any, sql: str, values: Any, *_others: Any) -> None:
-        said.append((sql, values))
+    def record(_connection: Any, _cursor: Any, sql: str, values: Any, *_others: Any) -> None:
+        executed.append((sql, values))
 
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield said
-    event.remove(database.engine, "before_cursor_execute", note)
+    event.listen(database.engine, "before_cursor_execute", record)
+    yield executed
+    event.remove(database.engine, "before_cursor_execute", record)
 
 
 def explained(database: Database, sql: str, values: Any) -> str:
-    """How the database goes about a statement, where it has a choice."""
+    """The query plan of a statement; on PostgreSQL sequential scans are discouraged."""
     is_sqlite = database.engine.dialect.name == "sqlite"
     with database.engine.connect() as connection:
         if not is_sqlite:

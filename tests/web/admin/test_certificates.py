@@ -1,4 +1,4 @@
-"""The certificate of a send, and its people one by one."""
+"""The certificate of a send, and its deliveries one by one."""
 
 import csv
 import io
@@ -24,8 +24,8 @@ from tests.factories import a_plain_send
 from tests.web.newsroom.staff import text_of
 
 
-def settled(database: Database, *addresses: str, count: int = 0) -> str:
-    """The page of a send all of which was accepted, but for its first reader, who was refused."""
+def finished_send(database: Database, *addresses: str, count: int = 0) -> str:
+    """The address of a finished send: one delivery was refused, all others were accepted."""
     with database.transaction() as session:
         send = a_plain_send(session, *addresses, count=count)
         batch = session.scalars(select(Batch)).one()
@@ -44,35 +44,33 @@ def settled(database: Database, *addresses: str, count: int = 0) -> str:
         return f"/admin/sends/{send.id}"
 
 
-def test_a_certificate_is_complete_where_everyones_fate_stands(
+def test_a_certificate_is_complete_if_every_status_is_known(
     admin: FlaskClient, database: Database
 ) -> None:
-    address = settled(database, "bad@example.com", count=4)
+    address = finished_send(database, "bad@example.com", count=4)
 
     page = text_of(admin.get(f"{address}/certificate").text)
 
-    assert "Complete. Of 5 readers" in page
+    assert "Complete. Of 5 subscribers" in page
     assert "Refused the provider refused the address 1 No such mailbox. 1" in page
     assert "Not complete" not in page
-    told = admin.get(f"{address}/certificate.json").json
-    assert told is not None
-    assert (told["complete"], told["accepted"], told["total"]) == (True, 4, 5)
-    assert told["deliveries_sha256"] in page
+    document = admin.get(f"{address}/certificate.json").json
+    assert document is not None
+    assert (document["complete"], document["accepted"], document["total"]) == (True, 4, 5)
+    assert document["deliveries_sha256"] in page
 
 
-def test_a_certificate_that_is_not_complete_says_why(
-    admin: FlaskClient, database: Database
-) -> None:
-    address = settled(database, count=3)
-    for state, said in (
-        (BatchState.AWAITING_DECISION, "2 are held"),
-        (BatchState.PLANNED, "2 wait for their turn."),
+def test_an_incomplete_certificate_says_why(admin: FlaskClient, database: Database) -> None:
+    address = finished_send(database, count=3)
+    for state, sentence in (
+        (BatchState.AWAITING_DECISION, "2 are undecided"),
+        (BatchState.PLANNED, "2 are pending."),
     ):
         with database.transaction() as session:
             session.execute(update(Batch).values(state=state))
         page = text_of(admin.get(f"{address}/certificate").text)
         assert "Not complete." in page
-        assert said in page
+        assert sentence in page
         assert "Complete. Of" not in page
 
     with database.transaction() as session:
@@ -80,13 +78,13 @@ def test_a_certificate_that_is_not_complete_says_why(
         session.execute(update(Batch).values(refused=0))
     page = text_of(admin.get(f"{address}/certificate").text)
     assert "because the send was cancelled" in page
-    assert "The rows do not add up" in page
+    assert "The records do not add up" in page
 
 
-def test_the_people_come_as_a_file_in_which_no_cell_is_a_formula(
+def test_deliveries_are_downloaded_as_csv_without_formulas(
     admin: FlaskClient, database: Database
 ) -> None:
-    address = settled(database, "+bad@example.com", "good@example.com")
+    address = finished_send(database, "+bad@example.com", "good@example.com")
 
     answer = admin.get(f"{address}/deliveries.csv")
 
@@ -99,29 +97,29 @@ def test_the_people_come_as_a_file_in_which_no_cell_is_a_formula(
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\ta", "\ra"])
-def test_whatever_begins_like_a_formula_is_made_harmless(cell: str) -> None:
+def test_cells_that_begin_like_a_formula_are_escaped(cell: str) -> None:
     text = "".join(delivery_statuses_as_csv([DeliveryStatus(1, cell, "refused", cell, None)]))
 
     row = list(csv.reader(io.StringIO(text, newline="")))[1]
     assert row == ["1", f"'{cell}", "refused", f"'{cell}", ""]
 
 
-def test_the_people_are_paged_by_their_ids(admin: FlaskClient, database: Database) -> None:
-    address = settled(database, count=130)
+def test_deliveries_are_paged_by_subscriber_id(admin: FlaskClient, database: Database) -> None:
+    address = finished_send(database, count=130)
 
     first = admin.get(f"{address}/deliveries").text
     assert first.count('<td class="address">') == 100
     following = first.partition(f'href="{address}/deliveries?after=')[2].partition('"')[0]
     second = admin.get(f"{address}/deliveries?after={following}").text
     assert second.count('<td class="address">') == 30
-    assert "The next 100" not in second
+    assert "Next 100" not in second
     assert admin.get(f"{address}/deliveries?after=99999999999999999999").status_code == 200
 
 
-def test_one_person_is_found_with_what_was_reported_about_them(
+def test_a_delivery_is_found_by_address_with_its_events(
     admin: FlaskClient, database: Database
 ) -> None:
-    address = settled(database, "bad@example.com", "Good@example.com")
+    address = finished_send(database, "bad@example.com", "Good@example.com")
     with database.transaction() as session:
         good = session.scalars(select(Batch.last_subscriber_id)).one()
         about = {"attempt_id": "a" * 32, "happened_at": NOON, "received_at": NOON}
@@ -133,13 +131,13 @@ def test_one_person_is_found_with_what_was_reported_about_them(
     assert "Delivered" in page
     assert "Bounced" not in page
     assert "bad@example.com" not in page
-    nobody = admin.get(f"{address}/deliveries?address=nobody@example.com").text
-    assert "nobody@example.com was not in the audience" in nobody
+    unknown = admin.get(f"{address}/deliveries?address=nobody@example.com").text
+    assert "nobody@example.com was not in the audience" in unknown
     assert "does not look like" in admin.get(f"{address}/deliveries?address=x").text
 
 
 @pytest.mark.parametrize(
     "page", ["certificate", "certificate.json", "deliveries", "deliveries.csv"]
 )
-def test_a_send_that_is_not_there_has_no_certificate(admin: FlaskClient, page: str) -> None:
+def test_an_unknown_send_has_no_certificate(admin: FlaskClient, page: str) -> None:
     assert admin.get(f"/admin/sends/999/{page}").status_code == 404
