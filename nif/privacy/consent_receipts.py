@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.subscriptions.consent import NO_ANSWER_SOURCE
+from nif.subscriptions.consent import REPERMISSION_SOURCE
 from nif.subscriptions.models import Consent, ConsentAction, ConsentWording, MailingList
 
 ACTION_WORDS = {
@@ -27,7 +27,7 @@ PROOF_WORDS = (
     ("/new-address", "by the link in a mail that was sent to the new address"),
     ("/stay", "by the link in a mail that asked the reader whether they still want it"),
     (
-        NO_ANSWER_SOURCE,
+        REPERMISSION_SOURCE,
         "by us: the reader was asked whether they still want it, and did not answer",
     ),
     ("event", "as the mail provider reported"),

@@ -16,7 +16,7 @@ from nif.sends.activity import was_inactive_since, was_inactive_since_in_range
 from nif.sends.models import Attempt, Delivery, ProviderEvent
 from nif.sends.repermission import RepermissionCampaign, RepermissionState, send_of_campaign
 from nif.subscribers.inactive import MoreThanExpected, answers_due_at
-from nif.subscriptions.consent import NO_ANSWER_SOURCE
+from nif.subscriptions.consent import REPERMISSION_SOURCE
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -132,7 +132,7 @@ def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: 
     ).all()
     if not gone:
         return
-    why = f"{NO_ANSWER_SOURCE}{asking.id}, no answer in {asking.wait_days} days"
+    why = f"{REPERMISSION_SOURCE}{asking.id}, no answer in {asking.wait_days} days"
     record = {
         "list_id": asking.list_id,
         "action": ConsentAction.UNSUBSCRIBED,
@@ -147,7 +147,7 @@ def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: 
     moves: dict[StateChange, int] = {
         (SubscriptionState.CONFIRMED, SubscriptionState.UNSUBSCRIBED): len(gone)
     }
-    source = f"{NO_ANSWER_SOURCE}{asking.id}"
+    source = f"{REPERMISSION_SOURCE}{asking.id}"
     count_state_changes(session, asking.list_id, moves, source=source, now=now)
     asking.unsubscribed_by_policy += len(gone)
 

@@ -1,4 +1,5 @@
-"""Changing one's address: asked for on the own page, done by the link in a mail to the new one."""
+"""A change of address: requested on the preferences page, completed by a link mailed to the new
+address."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -32,13 +33,13 @@ from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, is_suppressed
 from nif.subscriptions.tag_choices import transfer_chosen_tags
 from nif.tokens import TokenPurpose, Tokens
 
-CHANGE_LIMIT, NEW_ADDRESS_LIMIT = "address_change", "address_change.to"
 CONFIRM_CHANGE_WITHIN = timedelta(days=7)
 REQUESTS_A_DAY = 3
 MAILS_PER_NEW_ADDRESS_A_MONTH = 3
+CHANGE_LIMIT, NEW_ADDRESS_LIMIT = "address_change", "address_change.to"
 
 STALE_LINK = (
-    "This link is too old, was used, or a newer one has replaced it. Your address is as it was."
+    "This link is too old, was used, or a newer one has replaced it. Your address is unchanged."
 )
 
 
@@ -46,76 +47,60 @@ def request_address_change(
     session: Session,
     subscriber: Subscriber,
     to: EmailAddress,
-    where: ConsentContext,
+    context: ConsentContext,
     *,
     now: datetime,
 ) -> tuple[bool, AddressChange | None]:
-    """Note a wish to be mailed at another address.
+    """Record that a subscriber wants to be mailed at another address.
 
-    Gives whether the old address is to be told, and the change that is to be confirmed from the
-    new one, or None where that is not to be mailed: because it is suppressed or erased, said that
-    it was not them, or was written to today or three times in thirty days. Whoever asks is told
-    the same in each case. A reader may ask three times a day.
+    Returns whether to mail a notice to the old address, and the change whose confirmation to mail
+    to the new one. The change is None where the new address may not be mailed: because it is
+    suppressed or erased, refused sign-ups, or was mailed today or three times in thirty days. The
+    page says the same in each case. A subscriber may ask three times a day.
     """
-    if find_exceeded_limit(
-        session, to.canonical, where.network, now=now
-    ) or not limits.allow_attempt(
+    exceeds_limit = find_exceeded_limit(session, to.canonical, context.network, now=now)
+    if exceeds_limit or not limits.allow_attempt(
         session, CHANGE_LIMIT, str(subscriber.id), most=REQUESTS_A_DAY, per=DAY, now=now
     ):
         return False, None
-    is_told = not is_suppressed(session, subscriber.canonical)
+    is_notice_due = not is_suppressed(session, subscriber.canonical)
     if not _may_be_mailed(session, to.canonical, now):
-        return is_told, None
-    new = {"address": to.written, "canonical": to.canonical, "requested_at": now}
+        return is_notice_due, None
+    values = {"address": to.written, "canonical": to.canonical, "requested_at": now}
     session.execute(
         conflict_aware_insert(session, AddressChange)
-        .values(subscriber_id=subscriber.id, **new)
-        .on_conflict_do_update(index_elements=[AddressChange.subscriber_id], set_=new)
+        .values(subscriber_id=subscriber.id, **values)
+        .on_conflict_do_update(index_elements=[AddressChange.subscriber_id], set_=values)
     )
     change = session.get_one(AddressChange, subscriber.id, populate_existing=True)
-    return is_told, change
-
-
-def _may_be_mailed(session: Session, canonical: str, now: datetime) -> bool:
-    """Whoever reads at the new address has proved nothing yet: the doors' own budget holds."""
-    if is_suppressed(session, canonical) or session.get(SignupRefusal, canonical) is not None:
-        return False
-    return limits.allow_attempt(
-        session,
-        NEW_ADDRESS_LIMIT,
-        canonical,
-        most=MAILS_PER_NEW_ADDRESS_A_MONTH,
-        per=MONTH,
-        now=now,
-    ) and allow_mail(session, canonical, now=now)
+    return is_notice_due, change
 
 
 def cancel_address_change(session: Session, subscriber: Subscriber) -> None:
-    """Take back a wish to be mailed at another address; nothing where there is none."""
-    mine = AddressChange.subscriber_id == subscriber.id
-    session.execute(delete(AddressChange).where(mine))
+    """Delete the requested change of a subscriber, if there is one."""
+    session.execute(delete(AddressChange).where(AddressChange.subscriber_id == subscriber.id))
 
 
 def address_change_token(change: AddressChange, tokens: Tokens) -> str:
-    """What the link in the mail to the new address carries: good for this asking only."""
-    asked = int(change.requested_at.timestamp())
-    return tokens.make(TokenPurpose.ADDRESS_CHANGE, change.subscriber_id, asked)
+    """The token of the link mailed to the new address. It is valid for this request only."""
+    requested_at = int(change.requested_at.timestamp())
+    return tokens.make(TokenPurpose.ADDRESS_CHANGE, change.subscriber_id, requested_at)
 
 
 def get_address_change(
     session: Session, token: str, tokens: Tokens, *, now: datetime
 ) -> AddressChange:
-    """The change that a link is about.
+    """The change of a link.
 
-    Raises NotFound for a token that we never gave out or whose reader was forgotten, Expired for
-    one that is too old, was used, was replaced, or whose address must not be mailed any more.
+    Raises NotFound for a token that NIF did not issue and for an erased subscriber; Expired for one
+    that is older than 7 days, was used or replaced, or whose address must not be mailed any more.
     """
-    subscriber_id, asked = tokens.open(TokenPurpose.ADDRESS_CHANGE, token)
+    subscriber_id, requested_at = tokens.open(TokenPurpose.ADDRESS_CHANGE, token)
     if session.get(Subscriber, subscriber_id, with_for_update=True) is None:
         raise NotFound(SUBSCRIBER_GONE)
     change = session.get(AddressChange, subscriber_id)
-    too_old = now - datetime.fromtimestamp(asked, UTC) > CONFIRM_CHANGE_WITHIN
-    if too_old or change is None or int(change.requested_at.timestamp()) != asked:
+    is_too_old = now - datetime.fromtimestamp(requested_at, UTC) > CONFIRM_CHANGE_WITHIN
+    if is_too_old or change is None or int(change.requested_at.timestamp()) != requested_at:
         raise Expired(STALE_LINK)
     if is_suppressed(session, change.canonical):
         raise Expired(STALE_LINK)
@@ -123,71 +108,80 @@ def get_address_change(
 
 
 def complete_address_change(
-    session: Session, token: str, tokens: Tokens, where: ConsentContext, *, now: datetime
+    session: Session, token: str, tokens: Tokens, context: ConsentContext, *, now: datetime
 ) -> Subscriber:
-    """Mail a reader at their new address from now on.
+    """Give a subscriber their new address.
 
-    Whoever is a subscriber there already is the same person, for both inboxes are theirs: what
-    they were on and agreed to comes along, and the reader of the old address stays the one whose
-    links work. Raises NotFound and Expired as `find_change` does.
+    Another subscriber with that address is the same person, because both inboxes are theirs. Their
+    subscriptions and consents are transferred to the subscriber with the old address, whose links
+    continue to work. Raises as `get_address_change` does.
     """
     change = get_address_change(session, token, tokens, now=now)
-    reader = session.get_one(Subscriber, change.subscriber_id)
-    at_new = select(Subscriber).where(
-        Subscriber.canonical == change.canonical, Subscriber.id != reader.id
+    subscriber = session.get_one(Subscriber, change.subscriber_id)
+    at_new_address = select(Subscriber).where(
+        Subscriber.canonical == change.canonical, Subscriber.id != subscriber.id
     )
-    other = session.scalar(at_new.with_for_update())
+    other = session.scalar(at_new_address.with_for_update())
     if other is not None:
-        _merge_subscriber(session, reader, other, now=now)
-    # What was mailed to the old address would else be nobody's, and outlive its reader's erasure.
-    transactional.delete_transactional_emails_to(session, reader.canonical, also_waiting=False)
-    outbox.delete_outbox_mails_to(session, reader.canonical)
-    reader.address, reader.canonical = change.address, change.canonical
+        _merge_subscriber(session, subscriber, other, now=now)
+    # An erasure of the subscriber would not find mails to their old address any more.
+    transactional.delete_transactional_emails_to(session, subscriber.canonical, also_waiting=False)
+    outbox.delete_outbox_mails_to(session, subscriber.canonical)
+    subscriber.address, subscriber.canonical = change.address, change.canonical
     session.delete(change)
     session.flush()
-    for one in _lock_subscriptions_of(session, reader):
-        if one.state is SubscriptionState.CONFIRMED:
-            record_consent(session, one, ConsentAction.CHANGED, where, now=now)
-    return reader
+    for subscription in _lock_subscriptions_of(session, subscriber):
+        if subscription.state is SubscriptionState.CONFIRMED:
+            record_consent(session, subscription, ConsentAction.CHANGED, context, now=now)
+    return subscriber
+
+
+def _may_be_mailed(session: Session, canonical: str, now: datetime) -> bool:
+    """May the new address be mailed? Its owner has proved nothing yet, so the limits of sign-ups
+    apply."""
+    if is_suppressed(session, canonical) or session.get(SignupRefusal, canonical) is not None:
+        return False
+    most = MAILS_PER_NEW_ADDRESS_A_MONTH
+    return limits.allow_attempt(
+        session, NEW_ADDRESS_LIMIT, canonical, most=most, per=MONTH, now=now
+    ) and allow_mail(session, canonical, now=now)
 
 
 def _merge_subscriber(
-    session: Session, reader: Subscriber, other: Subscriber, *, now: datetime
+    session: Session, subscriber: Subscriber, other: Subscriber, *, now: datetime
 ) -> None:
-    """Give a reader the subscriptions and the record of another, who then is nobody.
+    """Transfer the subscriptions and consents of `other` to `subscriber`, and delete `other`.
 
-    Who was on a list by both addresses is one less there from then on.
+    A list that both were confirmed on loses one subscription.
     """
-    mine = {one.list_id: one for one in _lock_subscriptions_of(session, reader)}
-    transfer_chosen_tags(
-        session, of=other.id, to=reader.id, lists=_lists_decided_by_other(session, mine, other)
-    )
+    own = {one.list_id: one for one in _lock_subscriptions_of(session, subscriber)}
+    lists = _lists_decided_by_other(session, own, other)
+    transfer_chosen_tags(session, of=other.id, to=subscriber.id, lists=lists)
     for theirs in _lock_subscriptions_of(session, other):
         uncount_subscription(session, theirs)
-        own = mine.get(theirs.list_id)
+        list_id, kept = theirs.list_id, own.get(theirs.list_id)
         values = {
             "state": theirs.state,
             "requested_at": theirs.requested_at,
             "confirmed_at": theirs.confirmed_at,
             "unsubscribed_at": theirs.unsubscribed_at,
         }
-        list_id = theirs.list_id
         session.delete(theirs)
-        if own is None:
-            own = Subscription(subscriber_id=reader.id, list_id=list_id, **values)
-            session.add(own)
+        if kept is None:
+            kept = Subscription(subscriber_id=subscriber.id, list_id=list_id, **values)
+            session.add(kept)
             session.flush()
-            change_state_without_statistics(session, own, None)
-        elif theirs.state is SubscriptionState.CONFIRMED is not own.state:
-            change_state_without_statistics(session, own, SubscriptionState.CONFIRMED)
-            own.confirmed_at, own.unsubscribed_at = theirs.confirmed_at, None
+            change_state_without_statistics(session, kept, None)
+        elif theirs.state is SubscriptionState.CONFIRMED is not kept.state:
+            change_state_without_statistics(session, kept, SubscriptionState.CONFIRMED)
+            kept.confirmed_at, kept.unsubscribed_at = theirs.confirmed_at, None
         elif theirs.state is SubscriptionState.CONFIRMED:
             record_list_metrics(session, list_id, {ListMetric.REMOVED: 1}, now=now)
     session.flush()
     session.execute(
         update(Consent)
         .where(Consent.subscriber_id == other.id)
-        .values(subscriber_id=reader.id)
+        .values(subscriber_id=subscriber.id)
         .execution_options(synchronize_session=False)
     )
     session.execute(delete(AddressChange).where(AddressChange.subscriber_id == other.id))
@@ -196,17 +190,17 @@ def _merge_subscriber(
 
 
 def _lists_decided_by_other(
-    session: Session, mine: Mapping[int, Subscription], other: Subscriber
+    session: Session, own: Mapping[int, Subscription], other: Subscriber
 ) -> list[int]:
-    """The lists on which what counts from now on is how the other was on them."""
+    """The lists on which the subscription of `other` replaces the own one, with its tags."""
     confirmed = SubscriptionState.CONFIRMED
     return [
         theirs.list_id
         for theirs in _lock_subscriptions_of(session, other)
-        if (own := mine.get(theirs.list_id)) is None or theirs.state is confirmed is not own.state
+        if (kept := own.get(theirs.list_id)) is None or theirs.state is confirmed is not kept.state
     ]
 
 
 def _lock_subscriptions_of(session: Session, subscriber: Subscriber) -> Iterator[Subscription]:
-    mine = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
-    yield from session.scalars(mine.order_by(Subscription.list_id).with_for_update()).all()
+    query = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
+    yield from session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()

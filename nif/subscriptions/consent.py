@@ -1,4 +1,4 @@
-"""Writing down who agreed to what, when, where, and in which words."""
+"""The consent journal: who agreed to what, when, where, and in which words."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,32 +18,35 @@ from nif.subscriptions.models import (
 )
 
 IMPORT_SOURCE = "import:"
-NO_ANSWER_SOURCE = "asked:"
-"""How the source of a leaving begins that was ours: a reader was asked, and did not answer."""
+"""The prefix of the sources of consents that a file brought."""
+
+REPERMISSION_SOURCE = "repermission:"
+"""The prefix of the sources of unsubscribes that NIF recorded because a subscriber did not answer a
+re-permission mail."""
 
 ADMIN_SOURCE = "/admin/subscribers"
-"""The source of what an admin did here; it is no sign of the reader's life."""
+"""The source of what an admin did for a subscriber. It is no activity of the subscriber."""
 
 
 def wording_of_subscription(site: str, newsletter: str) -> str:
-    """The words beside the form: what a reader agrees to, as it is shown and as it is recorded."""
+    """The consent text beside a subscribe form, as it is shown and recorded."""
     return (
         f"I would like {site} to mail me {newsletter} at this address. "
-        "I can leave at any time, with one click in every mail."
+        "I can unsubscribe at any time, with one click in every mail."
     )
 
 
 def wording_of_preferences(site: str) -> str:
-    """The same on a reader's own page, beside all that can be ticked there."""
+    """The consent text on the preferences page, for everything that is chosen there."""
     return (
         f"I would like {site} to mail me what I have chosen here. "
-        "I can leave at any time, with one click in every mail."
+        "I can unsubscribe at any time, with one click in every mail."
     )
 
 
 @dataclass(frozen=True)
 class ConsentContext:
-    """Where a wish came from: the page, the network (never the whole address), the words shown."""
+    """The circumstances of a consent: the page, the network (never a whole address), the text."""
 
     source: str
     network: str = "unknown"
@@ -54,47 +57,26 @@ def record_consent(
     session: Session,
     subscription: Subscription,
     action: ConsentAction,
-    where: ConsentContext,
+    context: ConsentContext,
     *,
     now: datetime,
 ) -> None:
-    """Append to the record. Nothing is ever changed in it."""
+    """Append an entry to the journal."""
     session.add(
         Consent(
             subscriber_id=subscription.subscriber_id,
             list_id=subscription.list_id,
             action=action,
             at=now,
-            wording=save_wording(session, where.wording, now=now) if where.wording else None,
-            source=where.source[:300],
-            network=where.network,
+            wording=save_wording(session, context.wording, now=now) if context.wording else None,
+            source=context.source[:300],
+            network=context.network,
         )
     )
 
 
-def is_reader_action() -> ColumnElement[bool]:
-    """Was a consent recorded for what the reader did here, and nobody else or elsewhere?"""
-    elsewhere = (
-        (Consent.source == ADMIN_SOURCE)
-        | Consent.source.startswith(IMPORT_SOURCE)
-        | Consent.source.startswith(NO_ANSWER_SOURCE)
-    )
-    return and_(READER_ACTIONS, ~elsewhere)
-
-
-def has_ever_confirmed(session: Session, subscriber_id: int) -> bool:
-    """Did this person confirm anything at any time? Who did is the reader of their address."""
-    recorded = select(Consent.id).where(
-        Consent.subscriber_id == subscriber_id, Consent.action == ConsentAction.CONFIRMED
-    )
-    standing = select(Subscription.list_id).where(
-        Subscription.subscriber_id == subscriber_id, Subscription.confirmed_at.is_not(None)
-    )
-    return any(session.scalar(query.limit(1)) is not None for query in (recorded, standing))
-
-
 def save_wording(session: Session, text: str, *, now: datetime) -> str:
-    """Keep the words that somebody agreed to; returns the version that stands for them."""
+    """Save the words that somebody agreed to; returns their version, a hash."""
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     session.execute(
         conflict_aware_insert(session, ConsentWording)
@@ -104,13 +86,37 @@ def save_wording(session: Session, text: str, *, now: datetime) -> str:
     return version
 
 
+def is_reader_action() -> ColumnElement[bool]:
+    """The condition that a consent records what the subscriber did on this site themselves.
+
+    It excludes what admins did, what files brought, and unsubscribes for want of an answer.
+    """
+    by_others = (
+        (Consent.source == ADMIN_SOURCE)
+        | Consent.source.startswith(IMPORT_SOURCE)
+        | Consent.source.startswith(REPERMISSION_SOURCE)
+    )
+    return and_(READER_ACTIONS, ~by_others)
+
+
+def has_ever_confirmed(session: Session, subscriber_id: int) -> bool:
+    """Did this subscriber ever confirm anything? If so, they are the owner of the address."""
+    in_journal = select(Consent.id).where(
+        Consent.subscriber_id == subscriber_id, Consent.action == ConsentAction.CONFIRMED
+    )
+    subscribed = select(Subscription.list_id).where(
+        Subscription.subscriber_id == subscriber_id, Subscription.confirmed_at.is_not(None)
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in (in_journal, subscribed))
+
+
 def find_request_source(session: Session, subscription: Subscription) -> str | None:
-    """The page on which somebody asked for what they confirm now; None where nobody waits."""
+    """The page on which a pending subscription was requested; None where it is not pending."""
     if subscription.state is not SubscriptionState.PENDING:
         return None
-    asked = select(Consent.source).where(
+    requests = select(Consent.source).where(
         Consent.subscriber_id == subscription.subscriber_id,
         Consent.list_id == subscription.list_id,
         Consent.action == ConsentAction.REQUESTED,
     )
-    return session.scalar(asked.order_by(Consent.id.desc()).limit(1))
+    return session.scalar(requests.order_by(Consent.id.desc()).limit(1))

@@ -1,4 +1,4 @@
-"""What counts as an address, and which spellings of it are the same."""
+"""Email addresses: which are valid, and which spellings are the same address."""
 
 import re
 from typing import NamedTuple
@@ -23,40 +23,40 @@ DOMAIN_TYPOS = {
     "iclod.com": "icloud.com",
     "icloud.con": "icloud.com",
 }
-"""Domains that people type for others. A hint, never a refusal: somebody may own them."""
-
+"""Frequent typing errors. NIF suggests the correction and accepts the typed domain all the same,
+because somebody may own it."""
 
 _COMMON_FORM = re.compile(
     r"([A-Za-z0-9_+'-]+(?:\.[A-Za-z0-9_+'-]+)*)"
     r"@([A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*\.([A-Za-z]{2,}))"
 )
-"""What nearly all addresses look like. Whatever it lets pass, the library lets pass alike; a test
-holds the two against each other. It takes a thirtieth of the time, which imports need."""
+"""The form of nearly all addresses. It takes a thirtieth of the library's time, which imports need.
+A test checks that the library accepts whatever it matches, with the same result."""
 
 _SHORT_ENOUGH = 64
-"""Within it, no part of an address can be longer than it may."""
+"""An address of at most this length has no part that exceeds the limit for parts."""
 
 _SPECIAL_USE_TLDS = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 
 
 class EmailAddress(NamedTuple):
-    """An address as it is written to, and the form that decides who is who."""
+    """An address as mail is sent to it, and its canonical form, the same for all spellings."""
 
     written: str
     canonical: str
 
 
 def parse_address(typed: str) -> EmailAddress:
-    """The address that someone typed.
+    """Parse an address that somebody typed.
 
-    The domain is put in lower case and IDNA; the local part is kept, and compared without case.
-    DNS is not asked: a resolver that is down would turn real people away.
+    The domain becomes lower case and IDNA. The local part keeps its case, but not in the canonical
+    form. DNS is not asked: a resolver that is down would turn people away.
 
-    Raises Invalid, with a sentence for the field `email`.
+    Raises Invalid with a message for the field `email`.
     """
-    plain = _parse_common_form(typed)
-    if plain is not None:
-        return plain
+    address = _parse_common_form(typed)
+    if address is not None:
+        return address
     typed = typed.strip().removeprefix("mailto:").strip("<> ")
     if not typed:
         raise Invalid({"email": "Type your email address, so that we know where to write."})
@@ -66,7 +66,7 @@ def parse_address(typed: str) -> EmailAddress:
 
 
 def _parse_common_form(typed: str) -> EmailAddress | None:
-    """None where the library has to judge; never for what it would refuse."""
+    """The address; None where only the library can decide."""
     match = _COMMON_FORM.fullmatch(typed) if len(typed) <= _SHORT_ENOUGH else None
     if match is None or match[3].lower() in _SPECIAL_USE_TLDS:
         return None
@@ -80,17 +80,17 @@ def _parse_common_form(typed: str) -> EmailAddress | None:
 
 def _parse_with_library(typed: str) -> EmailAddress:
     try:
-        found = validate_email(typed, check_deliverability=False, strict=True)
+        validated = validate_email(typed, check_deliverability=False, strict=True)
     except EmailNotValidError as error:
         raise Invalid({"email": f"This does not look like an email address. {error}"}) from None
-    if found.ascii_email is None:
+    if validated.ascii_email is None:
         raise Invalid(
             {"email": "We cannot write to addresses with such letters before the @ yet, sorry."}
         )
-    return EmailAddress(found.ascii_email, found.ascii_email.lower())
+    return EmailAddress(validated.ascii_email, validated.ascii_email.lower())
 
 
 def suggest_correction(address: EmailAddress) -> str | None:
-    """The address that was probably meant, where the domain is a well-known slip of the finger."""
+    """The address that was probably meant, where the domain is a frequent typing error."""
     local, _, domain = address.written.rpartition("@")
     return f"{local}@{DOMAIN_TYPOS[domain]}" if domain in DOMAIN_TYPOS else None

@@ -1,4 +1,4 @@
-"""Saying that one still wants a list: the answer to being asked, by the link in that mail."""
+"""The answer to a re-permission mail: the subscriber still wants the list."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,21 +7,27 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.errors import Expired, NotFound
-from nif.subscriptions.consent import NO_ANSWER_SOURCE, ConsentContext, record_consent
+from nif.subscriptions.consent import REPERMISSION_SOURCE, ConsentContext, record_consent
 from nif.subscriptions.double_opt_in import activate_subscription
-from nif.subscriptions.models import Consent, ConsentAction, Subscription, SubscriptionState
+from nif.subscriptions.models import (
+    Consent,
+    ConsentAction,
+    Subscription,
+    SubscriptionState,
+)
 from nif.subscriptions.suppression_list import SUBSCRIBER_GONE
 from nif.tokens import TokenPurpose, Tokens
 
 STAY_SOURCE = "/stay"
-"""The source of a consent that was given by answering."""
+"""The source of a consent given by the link in a re-permission mail."""
 
 LATE_ANSWER_WITHIN = timedelta(days=365)
-"""So long after being let go an answer still counts."""
+"""How long after NIF has unsubscribed a subscriber their answer still subscribes them again."""
 
 
 def repermission_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
-    """What the link to answer carries. It never expires and reads nothing."""
+    """The token of the link in a re-permission mail. It never expires and gives no access to
+    data."""
     return tokens.make(TokenPurpose.REPERMISSION, subscriber_id, list_id)
 
 
@@ -31,7 +37,7 @@ def repermission_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
 
 
 def get_subscription_to_keep(session: Session, token: str, tokens: Tokens) -> Subscription:
-    """The subscription that a link to stay is about, locked. Raises NotFound."""
+    """The subscription of a link in a re-permission mail, locked. Raises NotFound."""
     subscriber_id, list_id = tokens.open(TokenPurpose.REPERMISSION, token)
     key = {"subscriber_id": subscriber_id, "list_id": list_id}
     found = session.get(Subscription, key, with_for_update={"of": Subscription})
@@ -41,7 +47,7 @@ def get_subscription_to_keep(session: Session, token: str, tokens: Tokens) -> Su
 
 
 def may_keep_subscription(session: Session, subscription: Subscription, *, now: datetime) -> bool:
-    """Is this somebody who is on the list, or whom we let go for want of an answer?"""
+    """Is the subscription confirmed, or did NIF end it within a year for want of an answer?"""
     if subscription.state is SubscriptionState.CONFIRMED:
         return True
     unsubscribed_at = subscription.unsubscribed_at
@@ -52,23 +58,24 @@ def may_keep_subscription(session: Session, subscription: Subscription, *, now: 
 
 
 def keep_subscription(
-    session: Session, subscription: Subscription, where: ConsentContext, *, now: datetime
+    session: Session, subscription: Subscription, context: ConsentContext, *, now: datetime
 ) -> None:
-    """Write down that a reader still wants a list; whom we have let go already comes back by it.
+    """Record that a subscriber still wants a list, and subscribe them again where NIF had
+    unsubscribed them.
 
-    Raises Expired for whoever left by themselves: they are asked for a new confirmation.
+    Raises Expired for a subscriber who unsubscribed themselves: they need a new confirmation.
     """
     if not may_keep_subscription(session, subscription, now=now):
-        raise Expired("You have left this newsletter. To have it again, subscribe again.")
+        raise Expired("You have unsubscribed from this newsletter. To get it, subscribe again.")
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
-        activate_subscription(session, subscription, where, now=now)
+        activate_subscription(session, subscription, context, now=now)
     else:
-        record_consent(session, subscription, ConsentAction.CONFIRMED, where, now=now)
+        record_consent(session, subscription, ConsentAction.CONFIRMED, context, now=now)
 
 
 def _was_unsubscribed_by_us(session: Session, subscription: Subscription) -> bool:
-    """Was the last that is on record of them our letting go, and not their own leaving?"""
-    last = (
+    """Was the last unsubscribe NIF's for want of an answer, and not the subscriber's own?"""
+    last_source = (
         select(Consent.source)
         .where(
             Consent.subscriber_id == subscription.subscriber_id,
@@ -78,4 +85,4 @@ def _was_unsubscribed_by_us(session: Session, subscription: Subscription) -> boo
         .order_by(Consent.id.desc())
         .limit(1)
     )
-    return (session.scalar(last) or "").startswith(NO_ANSWER_SOURCE)
+    return (session.scalar(last_source) or "").startswith(REPERMISSION_SOURCE)

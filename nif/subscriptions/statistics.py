@@ -1,10 +1,11 @@
-"""A list's counters, and those of its days, moved in the transaction that moves a subscription.
+"""The statistics of lists: counters that change with each subscription, and growth by day.
 
-Whoever moves somebody writes the row of the list first and holds it until the end, so those who
-count on one list stand in line there, and the rows of its days make nobody wait who did not wait
-already, nor wait for each other. What moves nobody is written in one order, last on a list.
+A change of a subscription, of its list's counters and of the daily counts is one transaction. It
+updates the list's row first and holds its lock to the end. So transactions that count on the same
+list queue there, and the rows of daily counts cause no further waiting and no deadlock. Counts that
+change no subscription, such as deliveries, are written in a fixed order, after the list's row.
 
-How lists grow, told from the counters of their days: no person's row is read for it.
+Growth is read from the daily counts alone, never from subscriptions.
 """
 
 from collections import Counter
@@ -29,9 +30,14 @@ from nif.subscriptions.models import (
 )
 
 MAX_SOURCE_LENGTH = 120
+ONE_DAY = timedelta(days=1)
+
+ARRIVALS = (ListMetric.SUBSCRIBED, ListMetric.IMPORTED)
+DEPARTURES = (ListMetric.UNSUBSCRIBED, ListMetric.REMOVED, ListMetric.ERASED)
+UNREACHABLE = (ListMetric.BOUNCED, ListMetric.COMPLAINED)
 
 StateChange = tuple[SubscriptionState | None, SubscriptionState | None]
-"""From one state into another; None is that of nobody, before a subscription or after it."""
+"""The states before and after. None is before a subscription exists, and after it is deleted."""
 
 
 def change_subscription_state(
@@ -42,61 +48,62 @@ def change_subscription_state(
     source: str,
     now: datetime,
 ) -> None:
-    """Put a subscription into `state` and count it there; None first counts a new one.
+    """Set the state of a subscription and count the change; `state` None counts a new one.
 
-    `source` is where a reader did it who joins or leaves by this.
+    `source` is where the subscriber subscribed or unsubscribed.
     """
-    told = _arrivals_and_departures(
-        change_state_without_statistics(session, subscription, state),
-        ListMetric.SUBSCRIBED,
-        ListMetric.UNSUBSCRIBED,
-    )
-    record_list_metrics(session, subscription.list_id, told, now=now, source=source)
+    changes = change_state_without_statistics(session, subscription, state)
+    counts = _arrivals_and_departures(changes, ListMetric.SUBSCRIBED, ListMetric.UNSUBSCRIBED)
+    record_list_metrics(session, subscription.list_id, counts, now=now, source=source)
 
 
 def change_state_without_statistics(
     session: Session, subscription: Subscription, state: SubscriptionState | None
 ) -> Mapping[StateChange, int]:
-    """The same where nobody joins or leaves by it, so that no day counts it.
+    """The same without daily counts, where nobody subscribes or unsubscribes by the change.
 
-    As where one person's subscription passes from one row of theirs to another.
+    For example where the subscriptions of two addresses of one person are merged.
     """
     before = None if state is None else subscription.state
     subscription.state = state or subscription.state
-    steps: dict[StateChange, int] = {(before, subscription.state): 1}
-    _update_list_counters(session, subscription.list_id, steps)
-    return steps
+    changes: dict[StateChange, int] = {(before, subscription.state): 1}
+    _update_list_counters(session, subscription.list_id, changes)
+    return changes
 
 
 def uncount_subscription(session: Session, subscription: Subscription) -> None:
-    """Count a subscription no more, because its row is about to go. By day nothing is counted."""
+    """Subtract a subscription that is about to be deleted, without daily counts."""
     _update_list_counters(session, subscription.list_id, {(subscription.state, None): 1})
 
 
 def count_state_changes(
-    session: Session, list_id: int, moves: Mapping[StateChange, int], *, source: str, now: datetime
+    session: Session,
+    list_id: int,
+    changes: Mapping[StateChange, int],
+    *,
+    source: str,
+    now: datetime,
 ) -> None:
-    """Count many moves of a list at once, which are the house's doing, by a file."""
-    _update_list_counters(session, list_id, moves)
-    told = _arrivals_and_departures(moves, ListMetric.IMPORTED, ListMetric.REMOVED)
-    record_list_metrics(session, list_id, told, now=now, source=source)
+    """Count many changes that an import made to one list."""
+    _update_list_counters(session, list_id, changes)
+    counts = _arrivals_and_departures(changes, ListMetric.IMPORTED, ListMetric.REMOVED)
+    record_list_metrics(session, list_id, counts, now=now, source=source)
 
 
 def count_departures(
-    session: Session, subscriber_id: int, what: ListMetric, *, now: datetime
+    session: Session, subscriber_id: int, metric: ListMetric, *, now: datetime
 ) -> None:
-    """Count by day that somebody is to be on none of their lists any more, because of `what`.
+    """Add one to a metric of each list that a subscriber is confirmed on.
 
-    Before their rows go: of who was erased nothing else would tell why a list became shorter.
+    Call it before their rows are deleted: nothing else tells afterwards why a list became shorter.
     """
-    on = select(Subscription.list_id).where(
+    lists = select(Subscription.list_id).where(
         Subscription.subscriber_id == subscriber_id,
         Subscription.state == SubscriptionState.CONFIRMED,
     )
     day = day_in_site_zone(session, now)
-    record_daily_counts(
-        session, dict.fromkeys(((one, day, what) for one in session.scalars(on)), 1)
-    )
+    keys = ((list_id, day, metric) for list_id in session.scalars(lists))
+    record_daily_counts(session, dict.fromkeys(keys, 1))
 
 
 def record_list_metrics(
@@ -107,23 +114,25 @@ def record_list_metrics(
     now: datetime,
     source: str | None = None,
 ) -> None:
-    """Count by day what happened on a list, and by its source where it has one."""
+    """Add to metrics of a list on the current day, and to those of a source if one is given."""
     day = day_in_site_zone(session, now)
-    record_daily_counts(session, {(list_id, day, what): count for what, count in counts.items()})
+    record_daily_counts(
+        session, {(list_id, day, metric): count for metric, count in counts.items()}
+    )
     if source is not None and counts:
-        same = {"list_id": list_id, "day": day, "source": source[:MAX_SOURCE_LENGTH]}
-        rows = [{**same, "metric": what, "count": counts[what]} for what in sorted(counts)]
+        key = {"list_id": list_id, "day": day, "source": source[:MAX_SOURCE_LENGTH]}
+        rows = [{**key, "metric": metric, "count": counts[metric]} for metric in sorted(counts)]
         _add_counts(session, DailySourceCount, rows)
 
 
 def record_daily_counts(
     session: Session, counts: Mapping[tuple[int, date, ListMetric], int]
 ) -> None:
-    """Count what happened on lists and days."""
-    # In one order, so that two who do this at once cannot wait for each other.
+    """Add to metrics of lists on days."""
+    # Sorted, so that two transactions that count the same rows cannot deadlock.
     rows = [
-        {"list_id": list_id, "day": day, "metric": what, "count": count}
-        for (list_id, day, what), count in sorted(counts.items())
+        {"list_id": list_id, "day": day, "metric": metric, "count": count}
+        for (list_id, day, metric), count in sorted(counts.items())
     ]
     if rows:
         _add_counts(session, DailyListCount, rows)
@@ -143,55 +152,51 @@ def _add_counts(
 
 
 def _arrivals_and_departures(
-    moves: Mapping[StateChange, int], came: ListMetric, went: ListMetric
+    changes: Mapping[StateChange, int], arrival: ListMetric, departure: ListMetric
 ) -> dict[ListMetric, int]:
-    """How many came onto a list by these moves, and how many went from it."""
+    """How many subscriptions became confirmed by these changes, and how many ceased to be."""
     confirmed = SubscriptionState.CONFIRMED
     counts = Counter[ListMetric]()
-    for (before, after), count in moves.items():
+    for (before, after), count in changes.items():
         if after is confirmed is not before:
-            counts[came] += count
+            counts[arrival] += count
         if before is confirmed is not after:
-            counts[went] += count
-    return {what: count for what, count in counts.items() if count}
+            counts[departure] += count
+    return {metric: count for metric, count in counts.items() if count}
 
 
-def _update_list_counters(session: Session, list_id: int, moves: Mapping[StateChange, int]) -> None:
-    steps = Counter[SubscriptionState | None]()
-    for (before, after), count in moves.items():
-        steps[before] -= count
-        steps[after] += count
-    change: dict[str, object] = {}
-    for state, step in steps.items():
-        if state is not None and step:
+def _update_list_counters(
+    session: Session, list_id: int, changes: Mapping[StateChange, int]
+) -> None:
+    differences = Counter[SubscriptionState | None]()
+    for (before, after), count in changes.items():
+        differences[before] -= count
+        differences[after] += count
+    values: dict[str, object] = {}
+    for state, difference in differences.items():
+        if state is not None and difference:
             name = f"{state.value}_count"
-            change[name] = getattr(MailingList, name) + step
-    if change:
+            values[name] = getattr(MailingList, name) + difference
+    if values:
         session.execute(
             update(MailingList)
             .where(MailingList.id == list_id)
-            .values(change)
+            .values(values)
             .execution_options(synchronize_session=False)
         )
 
 
-ARRIVALS = (ListMetric.SUBSCRIBED, ListMetric.IMPORTED)
-DEPARTURES = (ListMetric.UNSUBSCRIBED, ListMetric.REMOVED, ListMetric.ERASED)
-UNREACHABLE = (ListMetric.BOUNCED, ListMetric.COMPLAINED)
-ONE_DAY = timedelta(days=1)
-
-
 @dataclass(frozen=True)
 class GrowthPeriod:
-    """Some days on end, both included, what happened in them, and who was there at their end."""
+    """Consecutive days, `first` to `last`, their metrics, and the subscriptions at their end."""
 
     first: date
     last: date
     counts: Mapping[ListMetric, int]
     confirmed: int
 
-    def total_of(self, *what: ListMetric) -> int:
-        return sum(self.counts.get(one, 0) for one in what)
+    def total_of(self, *metrics: ListMetric) -> int:
+        return sum(self.counts.get(metric, 0) for metric in metrics)
 
     @property
     def arrivals(self) -> int:
@@ -203,7 +208,7 @@ class GrowthPeriod:
 
     @property
     def unreachable(self) -> int:
-        """Addresses that bounced or complained. They stay on the list in name, and get nothing."""
+        """Addresses that bounced or complained. They stay subscribed and get no more mail."""
         return self.total_of(*UNREACHABLE)
 
     @property
@@ -214,61 +219,61 @@ class GrowthPeriod:
 def growth_by_day(
     session: Session, lists: Sequence[MailingList], first: date, last: date
 ) -> list[GrowthPeriod]:
-    """Each day of some lists taken together, from `first` to `last`, which is today.
+    """The days from `first` to `last`, which is today, of some lists taken together.
 
-    How many were there is told backwards from how many there are, so that it is right for today
-    whatever was on record of the days before NIF counted them.
+    The number of subscriptions is calculated backwards from the current one, so that it is right
+    for today even where days are missing from before NIF counted them.
     """
     query = (
         select(DailyListCount.day, DailyListCount.metric, func.sum(DailyListCount.count))
-        .where(DailyListCount.list_id.in_([one.id for one in lists]), DailyListCount.day >= first)
+        .where(
+            DailyListCount.list_id.in_([one.id for one in lists]),
+            DailyListCount.day >= first,
+        )
         .group_by(DailyListCount.day, DailyListCount.metric)
     )
-    counted: dict[date, dict[ListMetric, int]] = {}
-    for day, what, count in session.execute(query):
-        counted.setdefault(day, {})[what] = int(count)
-    confirmed, found = sum(one.confirmed_count for one in lists), list[GrowthPeriod]()
+    counts_by_day: dict[date, dict[ListMetric, int]] = {}
+    for day, metric, count in session.execute(query):
+        counts_by_day.setdefault(day, {})[metric] = int(count)
+    confirmed, periods = sum(one.confirmed_count for one in lists), list[GrowthPeriod]()
     for n in range((last - first).days + 1):
         day = last - n * ONE_DAY
-        span = GrowthPeriod(day, day, counted.get(day, {}), confirmed)
-        found.append(span)
-        confirmed = max(0, confirmed - span.net_growth)
-    return found[::-1]
+        period = GrowthPeriod(day, day, counts_by_day.get(day, {}), confirmed)
+        periods.append(period)
+        confirmed = max(0, confirmed - period.net_growth)
+    return periods[::-1]
 
 
-def merge_periods(spans: Sequence[GrowthPeriod]) -> GrowthPeriod:
-    """Some spans on end as one. There must be one."""
+def merge_periods(periods: Sequence[GrowthPeriod]) -> GrowthPeriod:
+    """Consecutive periods, at least one, as one."""
     counts = Counter[ListMetric]()
-    for one in spans:
-        counts.update(one.counts)
-    return GrowthPeriod(spans[0].first, spans[-1].last, counts, spans[-1].confirmed)
+    for period in periods:
+        counts.update(period.counts)
+    return GrowthPeriod(periods[0].first, periods[-1].last, counts, periods[-1].confirmed)
 
 
-def group_periods(size: int, spans: Sequence[GrowthPeriod]) -> list[GrowthPeriod]:
-    """Spans of `size` each, of which the last is whole and the first may be shorter."""
-    begins = len(spans) % size
-    cuts = [0, *range(begins or size, len(spans), size), len(spans)]
-    return [merge_periods(spans[a:b]) for a, b in pairwise(cuts)]
+def group_periods(size: int, periods: Sequence[GrowthPeriod]) -> list[GrowthPeriod]:
+    """Merge each `size` periods, counted from the end: only the first group may be smaller."""
+    first_size = len(periods) % size
+    bounds = [0, *range(first_size or size, len(periods), size), len(periods)]
+    return [merge_periods(periods[start:end]) for start, end in pairwise(bounds)]
 
 
 def count_by_source(
     session: Session,
     lists: Sequence[MailingList],
-    what: Collection[ListMetric],
+    metrics: Collection[ListMetric],
     first: date,
     *,
     most: int | None = None,
 ) -> dict[str, int]:
-    """Where those came from, or went by, since a day: by source, the most first.
-
-    At most so many sources, where `most` is given.
-    """
+    """The sum of some metrics since a day by source, largest first; at most `most` sources."""
     count = func.sum(DailySourceCount.count)
     query = (
         select(DailySourceCount.source, count)
         .where(
             DailySourceCount.list_id.in_([one.id for one in lists]),
-            DailySourceCount.metric.in_(what),
+            DailySourceCount.metric.in_(metrics),
             DailySourceCount.day >= first,
         )
         .group_by(DailySourceCount.source)

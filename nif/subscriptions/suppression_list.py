@@ -1,11 +1,9 @@
-"""The one list of addresses that are never to be mailed again.
+"""The suppression list: addresses that must never be mailed again.
 
-Whatever makes or ends a suppression does so here, or where somebody is erased: so that counters,
-and what the provider is to be told, follow in the same transaction.
+All changes of it are made here, so that the counts and the changes to push to the mail provider are
+written in the same transaction.
 
-How many addresses are suppressed for each reason: kept by steps, in the same transaction.
-
-What is kept of who was erased: a keyed hash, so that no later import mails them again.
+For an erased person it holds a keyed hash of the address, so that no later import mails them.
 """
 
 import hmac
@@ -23,118 +21,6 @@ from nif.subscriptions.models import Suppression, SuppressionCountChange, Suppre
 from nif.subscriptions.suppression_outbox import WITHOUT_SESSION_SYNC, chunk_addresses
 from nif.tokens import hmac_states
 
-
-def adjust_suppression_counts(session: Session, steps: Mapping[SuppressionReason, int]) -> None:
-    """Count so many more, or fewer, of each reason. Nobody waits for anybody with it."""
-    rows = [{"reason": reason, "change": step} for reason, step in sorted(steps.items()) if step]
-    if rows:
-        session.execute(insert(SuppressionCountChange), rows)
-
-
-def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
-    """How many there are of each reason, without counting them."""
-    sums = select(SuppressionCountChange.reason, func.sum(SuppressionCountChange.change))
-    found = dict.fromkeys(SuppressionReason, 0)
-    found.update((row[0], int(row[1])) for row in session.execute(sums.group_by("reason")))
-    return found
-
-
-def compact_suppression_counts(session: Session) -> None:
-    """Put what the steps add up to in the place of the steps."""
-    gone = delete(SuppressionCountChange).returning(
-        SuppressionCountChange.reason, SuppressionCountChange.change
-    )
-    sums: Counter[SuppressionReason] = Counter()
-    for reason, step in session.execute(gone):
-        sums[reason] += step
-    adjust_suppression_counts(session, sums)
-
-
-ERASED_HASH_PURPOSE = b"nif:erased"
-ERASED_HASH_PREFIX = "erased:"
-"""No address begins like this: a colon stands in none that we take."""
-
-FEW_ADDRESSES = 500
-"""So many addresses are asked for by their hashes; for more, all hashes are read at once."""
-
-ERASED_PLACEHOLDER = "[erased]"
-"""What stands where an address stood."""
-
-SUBSCRIBER_GONE = (
-    "There is nothing behind this link any more. If you asked us to forget you, we have, and will "
-    "not write to you again. Otherwise ask for a new link, or subscribe."
-)
-"""What an old link says whose reader is not there any more."""
-
-
-def record_erased_address(session: Session, canonical: str, *, source: str, now: datetime) -> None:
-    """Keep the hash of an address that is never to be mailed again, in place of the address.
-
-    It is an HMAC-SHA256 with a key that is derived from the secret key, so nobody without that key
-    can find the address by trying. Raises Misconfigured where the house has no key.
-    """
-    keys = secret_keys_of(session)
-    if not keys:
-        raise Misconfigured("Without the secret key nobody can be erased: set NIF_SECRET_KEY.")
-    if is_erased_address(session, canonical):
-        return
-    made = session.scalar(
-        conflict_aware_insert(session, Suppression)
-        .values(
-            canonical=_hash_addresses(keys[0], [canonical])[0],
-            reason=SuppressionReason.ERASED,
-            source=source,
-            at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(Suppression.canonical)
-    )
-    if made is not None:
-        adjust_suppression_counts(session, {SuppressionReason.ERASED: 1})
-
-
-def is_erased_address(session: Session, canonical: str) -> bool:
-    """Did whoever reads at this address ask to be forgotten?"""
-    return bool(find_erased_addresses(session, [canonical]))
-
-
-def find_erased_addresses(session: Session, canonicals: Collection[str]) -> set[str]:
-    """Which of these addresses belong to somebody who asked to be forgotten.
-
-    A million are answered in about two seconds a key. Older keys are tried too: a hash outlives a
-    change of key as long as the old one is among the fallbacks.
-    """
-    keys = secret_keys_of(session)
-    if not keys or not canonicals:
-        return set()
-    names = list(canonicals)
-    kept = select(Suppression.canonical).where(Suppression.reason == SuppressionReason.ERASED)
-    if len(names) <= FEW_ADDRESSES:
-        marks = {mark: name for key in keys for mark, name in _hash_pairs(key, names)}
-        found = session.scalars(kept.where(Suppression.canonical.in_(marks)))
-        return {marks[mark] for mark in found}
-    known = set(session.scalars(kept))
-    if not known:
-        return set()
-    return {name for key in keys for mark, name in _hash_pairs(key, names) if mark in known}
-
-
-def _hash_pairs(key: bytes, canonicals: list[str]) -> Iterable[tuple[str, str]]:
-    return zip(_hash_addresses(key, canonicals), canonicals, strict=True)
-
-
-def _hash_addresses(key: bytes, canonicals: list[str]) -> list[str]:
-    """The hashes of addresses, in their order."""
-    inner, outer = hmac_states(hmac.digest(key, ERASED_HASH_PURPOSE, "sha256"))
-    marks = []
-    for canonical in canonicals:
-        within, around = inner.copy(), outer.copy()
-        within.update(canonical.encode())
-        around.update(within.digest())
-        marks.append(ERASED_HASH_PREFIX + around.hexdigest())
-    return marks
-
-
 SEVERITY_ORDER = (
     SuppressionReason.UNSUBSCRIBED,
     SuppressionReason.MANUAL,
@@ -143,13 +29,36 @@ SEVERITY_ORDER = (
     SuppressionReason.COMPLAINED,
     SuppressionReason.ERASED,
 )
-"""The gravest reason stays, in whatever order they become known."""
+"""From the least to the most severe reason. An address keeps the most severe one that became
+known, in whatever order they did."""
+
+ERASED_HASH_PURPOSE = b"nif:erased"
+ERASED_HASH_PREFIX = "erased:"
+"""No address begins like this: NIF accepts none with a colon."""
+
+FEW_ADDRESSES = 500
+"""Up to this number, addresses are looked up by their hashes; for more, all hashes are loaded."""
+
+ERASED_PLACEHOLDER = "[erased]"
+"""What replaces an erased address in a text."""
+
+SUBSCRIBER_GONE = (
+    "There is nothing behind this link any more. If you asked us to erase your data, we did, and "
+    "will not mail you again. Otherwise ask for a new link, or subscribe."
+)
+"""The message for a link whose subscriber does not exist any more."""
+
+
+def is_suppressed(session: Session, canonical: str) -> bool:
+    query = select(Suppression.canonical).where(Suppression.canonical == canonical)
+    return session.scalar(query) is not None or is_erased_address(session, canonical)
 
 
 def suppress_address(
     session: Session, canonical: str, reason: SuppressionReason, *, source: str, now: datetime
 ) -> None:
-    """Never mail this address again. A reason gives way to a graver one only."""
+    """Suppress an address. A more severe reason replaces a less severe one, and never the other way
+    round."""
     suppress_addresses(session, [canonical], reason, source=source, now=now)
 
 
@@ -161,27 +70,27 @@ def suppress_addresses(
     source: str,
     now: datetime,
 ) -> None:
-    """Never mail any of these addresses again. Who was erased is not written down anew for it."""
+    """The same for many addresses. Erased addresses are skipped."""
     canonicals = set(canonicals)
     canonicals -= find_erased_addresses(session, canonicals)
-    steps: Counter[SuppressionReason] = Counter()
+    count_changes: Counter[SuppressionReason] = Counter()
     changed: list[str] = []
-    # In one order, so that two who do this at once cannot wait for each other.
-    for page in chunk_addresses(sorted(canonicals)):
-        left: Collection[str] = page
-        while left:
-            new = _insert_suppressions(session, dict.fromkeys(left, reason), source, now)
-            known = _raise_severity(session, set(left) - new, reason, source, now)
-            steps[reason] += len(new)
-            for canonical, before in known.items():
+    # Sorted, so that two transactions that suppress the same addresses cannot deadlock.
+    for chunk in chunk_addresses(sorted(canonicals)):
+        remaining: Collection[str] = chunk
+        while remaining:
+            added = _insert_suppressions(session, dict.fromkeys(remaining, reason), source, now)
+            present = _raise_severity(session, set(remaining) - added, reason, source, now)
+            count_changes[reason] += len(added)
+            for canonical, before in present.items():
                 if before is not reason:
-                    steps[before] -= 1
-                    steps[reason] += 1
+                    count_changes[before] -= 1
+                    count_changes[reason] += 1
                     changed.append(canonical)
-            changed += new
-            # Whoever was let go between the two statements is not there: once more.
-            left = sorted(set(left) - new - known.keys())
-    adjust_suppression_counts(session, steps)
+            changed += added
+            # Another transaction may have lifted a suppression between the two statements.
+            remaining = sorted(set(remaining) - added - present.keys())
+    adjust_suppression_counts(session, count_changes)
     only_known = not suppression_outbox.is_pushed_to_provider(reason, source)
     suppression_outbox.queue_suppression_changes(
         session, changed, suppressed=True, only_known=only_known, now=now
@@ -191,61 +100,65 @@ def suppress_addresses(
 def add_suppressions(
     session: Session, reasons: Mapping[str, SuppressionReason], *, source: str, now: datetime
 ) -> set[str]:
-    """Suppress those of these addresses that are not, each for its reason; returns those.
+    """Suppress addresses, each for its own reason; returns those that were not suppressed before.
 
-    A suppression that stands stays as it is. Nobody of them may have been erased.
+    Existing suppressions stay as they are. None of the addresses may be an erased one.
     """
-    new: set[str] = set()
-    for page in chunk_addresses(sorted(reasons)):
-        new |= _insert_suppressions(session, {one: reasons[one] for one in page}, source, now)
-    adjust_suppression_counts(session, Counter(reasons[one] for one in new))
-    told = {one for one in new if suppression_outbox.is_pushed_to_provider(reasons[one], source)}
-    suppression_outbox.queue_suppression_changes(session, told, suppressed=True, now=now)
+    added: set[str] = set()
+    for chunk in chunk_addresses(sorted(reasons)):
+        chunk_reasons = {canonical: reasons[canonical] for canonical in chunk}
+        added |= _insert_suppressions(session, chunk_reasons, source, now)
+    adjust_suppression_counts(session, Counter(reasons[canonical] for canonical in added))
+    pushed = {
+        canonical
+        for canonical in added
+        if suppression_outbox.is_pushed_to_provider(reasons[canonical], source)
+    }
+    suppression_outbox.queue_suppression_changes(session, pushed, suppressed=True, now=now)
     suppression_outbox.queue_suppression_changes(
-        session, new - told, suppressed=True, only_known=True, now=now
+        session, added - pushed, suppressed=True, only_known=True, now=now
     )
-    return new
+    return added
 
 
 def lift_suppressions(session: Session, *which: ColumnElement[bool], now: datetime) -> set[str]:
-    """End these suppressions, and have the provider mail those addresses again; returns them."""
-    gone = _delete_suppressions(session, *which)
-    told = {one for one, reason in gone.items() if reason in suppression_outbox.PUSHED_REASONS}
-    suppression_outbox.queue_suppression_changes(session, told, suppressed=False, now=now)
+    """End the suppressions that meet the conditions, here and at the provider; returns the
+    addresses."""
+    lifted = _delete_suppressions(session, *which)
+    pushed = {
+        canonical
+        for canonical, reason in lifted.items()
+        if reason in suppression_outbox.PUSHED_REASONS
+    }
+    suppression_outbox.queue_suppression_changes(session, pushed, suppressed=False, now=now)
     suppression_outbox.queue_suppression_changes(
-        session, gone.keys() - told, suppressed=False, only_known=True, now=now
+        session, lifted.keys() - pushed, suppressed=False, only_known=True, now=now
     )
-    return set(gone)
+    return set(lifted)
 
 
 def delete_suppression(session: Session, canonical: str) -> None:
-    """Drop a suppression together with its address: whoever reads there was erased."""
+    """Delete the suppression of an address that is erased, without a change at the provider."""
     _delete_suppressions(session, Suppression.canonical == canonical)
 
 
-def is_suppressed(session: Session, canonical: str) -> bool:
-    """Is this address never to be mailed?"""
-    found = select(Suppression.canonical).where(Suppression.canonical == canonical)
-    return session.scalar(found) is not None or is_erased_address(session, canonical)
-
-
 def lock_suppressions(session: Session, canonicals: Collection[str]) -> None:
-    """Have whoever would end a suppression of one of these wait for us, or wait for them."""
-    for page in chunk_addresses(sorted(canonicals)):
-        theirs = select(Suppression.canonical).where(Suppression.canonical.in_(page))
-        session.execute(theirs.order_by(Suppression.canonical).with_for_update()).all()
+    """Lock the suppressions of these addresses, so that no other transaction lifts them."""
+    for chunk in chunk_addresses(sorted(canonicals)):
+        query = select(Suppression.canonical).where(Suppression.canonical.in_(chunk))
+        session.execute(query.order_by(Suppression.canonical).with_for_update()).all()
 
 
 def _insert_suppressions(
     session: Session, reasons: Mapping[str, SuppressionReason], source: str, now: datetime
 ) -> set[str]:
-    """Write down those that are not there; returns them."""
+    """Insert the suppressions that do not exist; returns their addresses."""
     rows = [
         {"canonical": canonical, "reason": reason, "source": source, "at": now}
         for canonical, reason in reasons.items()
     ]
-    made = conflict_aware_insert(session, Suppression).values(rows).on_conflict_do_nothing()
-    return set(session.scalars(made.returning(Suppression.canonical)))
+    statement = conflict_aware_insert(session, Suppression).values(rows).on_conflict_do_nothing()
+    return set(session.scalars(statement.returning(Suppression.canonical)))
 
 
 def _raise_severity(
@@ -255,19 +168,20 @@ def _raise_severity(
     source: str,
     now: datetime,
 ) -> dict[str, SuppressionReason]:
-    """Give those the reason that have a lighter one; returns what all of them had before.
+    """Set a reason where the existing one is less severe.
 
-    For whom nothing changes, that is the reason itself.
+    Returns all existing suppressions among the addresses: with their former reason where it was
+    changed, with `reason` where it was not.
     """
     if not canonicals:
         return {}
-    theirs = select(Suppression.canonical, Suppression.reason).where(
+    query = select(Suppression.canonical, Suppression.reason).where(
         Suppression.canonical.in_(sorted(canonicals))
     )
-    held = theirs.order_by(Suppression.canonical).with_for_update()
-    before = {row[0]: row[1] for row in session.execute(held)}
-    lighter = SEVERITY_ORDER[: SEVERITY_ORDER.index(reason)]
-    changing = [one for one, had in before.items() if had in lighter]
+    locked = query.order_by(Suppression.canonical).with_for_update()
+    reasons = {row[0]: row[1] for row in session.execute(locked)}
+    less_severe = SEVERITY_ORDER[: SEVERITY_ORDER.index(reason)]
+    changing = [canonical for canonical, former in reasons.items() if former in less_severe]
     if changing:
         session.execute(
             update(Suppression)
@@ -275,16 +189,118 @@ def _raise_severity(
             .values(reason=reason, source=source, at=now),
             execution_options=WITHOUT_SESSION_SYNC,
         )
-    had = dict.fromkeys(before, reason)
-    return had | {one: before[one] for one in changing}
+    unchanged = dict.fromkeys(reasons, reason)
+    return unchanged | {canonical: reasons[canonical] for canonical in changing}
 
 
 def _delete_suppressions(
     session: Session, *which: ColumnElement[bool]
 ) -> dict[str, SuppressionReason]:
-    gone = delete(Suppression).where(*which).returning(Suppression.canonical, Suppression.reason)
-    found = {
-        row[0]: row[1] for row in session.execute(gone, execution_options=WITHOUT_SESSION_SYNC)
+    """Delete suppressions and count the change; returns the reasons by address."""
+    statement = (
+        delete(Suppression).where(*which).returning(Suppression.canonical, Suppression.reason)
+    )
+    deleted = {
+        row[0]: row[1] for row in session.execute(statement, execution_options=WITHOUT_SESSION_SYNC)
     }
-    adjust_suppression_counts(session, {one: -n for one, n in Counter(found.values()).items()})
-    return found
+    adjust_suppression_counts(
+        session, {reason: -number for reason, number in Counter(deleted.values()).items()}
+    )
+    return deleted
+
+
+def adjust_suppression_counts(session: Session, changes: Mapping[SuppressionReason, int]) -> None:
+    """Record changes of the number of suppressions by reason. It waits for no other transaction."""
+    rows = [
+        {"reason": reason, "change": change} for reason, change in sorted(changes.items()) if change
+    ]
+    if rows:
+        session.execute(insert(SuppressionCountChange), rows)
+
+
+def count_suppressions(session: Session) -> dict[SuppressionReason, int]:
+    """The number of suppressions by reason: the sums of the recorded changes."""
+    sums = select(SuppressionCountChange.reason, func.sum(SuppressionCountChange.change))
+    counts = dict.fromkeys(SuppressionReason, 0)
+    counts.update((row[0], int(row[1])) for row in session.execute(sums.group_by("reason")))
+    return counts
+
+
+def compact_suppression_counts(session: Session) -> None:
+    """Replace the recorded changes by their sums."""
+    deletion = delete(SuppressionCountChange).returning(
+        SuppressionCountChange.reason, SuppressionCountChange.change
+    )
+    sums: Counter[SuppressionReason] = Counter()
+    for reason, change in session.execute(deletion):
+        sums[reason] += change
+    adjust_suppression_counts(session, sums)
+
+
+def record_erased_address(session: Session, canonical: str, *, source: str, now: datetime) -> None:
+    """Suppress an erased address by its hash.
+
+    The hash is an HMAC-SHA256 with a key that is derived from the secret key. Without that key
+    nobody can find the address by trying. Raises Misconfigured where there is no secret key.
+    """
+    keys = secret_keys_of(session)
+    if not keys:
+        raise Misconfigured("Erasing a person needs the secret key: set NIF_SECRET_KEY.")
+    if is_erased_address(session, canonical):
+        return
+    inserted = session.scalar(
+        conflict_aware_insert(session, Suppression)
+        .values(
+            canonical=_hash_addresses(keys[0], [canonical])[0],
+            reason=SuppressionReason.ERASED,
+            source=source,
+            at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(Suppression.canonical)
+    )
+    if inserted is not None:
+        adjust_suppression_counts(session, {SuppressionReason.ERASED: 1})
+
+
+def is_erased_address(session: Session, canonical: str) -> bool:
+    """Did the owner of this address have their data erased?"""
+    return bool(find_erased_addresses(session, [canonical]))
+
+
+def find_erased_addresses(session: Session, canonicals: Collection[str]) -> set[str]:
+    """Those of the addresses that were erased.
+
+    A million addresses take about two seconds for each key. Fallback keys are tried too: a hash
+    outlives a change of the secret key as long as the old key is a fallback.
+    """
+    keys = secret_keys_of(session)
+    if not keys or not canonicals:
+        return set()
+    addresses = list(canonicals)
+    erased = select(Suppression.canonical).where(Suppression.reason == SuppressionReason.ERASED)
+    if len(addresses) <= FEW_ADDRESSES:
+        by_hash = dict(pair for key in keys for pair in _hash_pairs(key, addresses))
+        found = session.scalars(erased.where(Suppression.canonical.in_(by_hash)))
+        return {by_hash[hash_] for hash_ in found}
+    hashes = set(session.scalars(erased))
+    if not hashes:
+        return set()
+    pairs = (pair for key in keys for pair in _hash_pairs(key, addresses))
+    return {address for hash_, address in pairs if hash_ in hashes}
+
+
+def _hash_pairs(key: bytes, canonicals: list[str]) -> Iterable[tuple[str, str]]:
+    return zip(_hash_addresses(key, canonicals), canonicals, strict=True)
+
+
+def _hash_addresses(key: bytes, canonicals: list[str]) -> list[str]:
+    """The hashes of addresses, in their order."""
+    inner_state, outer_state = hmac_states(hmac.digest(key, ERASED_HASH_PURPOSE, "sha256"))
+    hashes = []
+    for canonical in canonicals:
+        inner, outer = inner_state.copy(), outer_state.copy()
+        inner.update(canonical.encode())
+        outer.update(inner.digest())
+        hashes.append(ERASED_HASH_PREFIX + outer.hexdigest())
+    return hashes

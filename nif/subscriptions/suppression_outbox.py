@@ -1,10 +1,8 @@
-"""What the provider's list of whom it mails no more is to say of ours, until it was told.
+"""Suppression changes waiting to be pushed to SendGrid's suppression list.
 
-Kept is what the list is to say in the end, not what happened: so telling it twice does no harm, and
-a suppression that was lifted and made again ends as one. A row that is on its way is nobody else's
-until its lease is over, whatever becomes of the address meanwhile.
-
-What the provider is to be told of whom it mails no more, and whether it knows.
+An entry holds the state that the provider's list should reach, not a history. So pushing it twice
+does no harm, and a suppression that was lifted and made again is pushed as one. An entry that is
+being pushed belongs to one process until its lease ends, even if the suppression changes meanwhile.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,15 +15,43 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from nif.database import Base, conflict_aware_insert
 from nif.subscriptions.models import SuppressionReason
 
+PUSH_SIZE = 500
+PUSH_LEASE = timedelta(minutes=2)
+"""A request is answered, or counts as uncertain, within a third of this."""
+
+UNCERTAIN_PAUSE = PUSH_LEASE
+"""How long after a request with an uncertain end no change of the same addresses is pushed."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How much the provider's clock may differ, and how much later mail may arrive than a request."""
+
+KEEP_LIFTED = timedelta(days=7)
+"""How long entries of lifted suppressions are kept. The provider's lists are read with an overlap
+of two days."""
+
+PROVIDER_SOURCES = ("event ", "SendGrid's list of ")
+"""The prefixes of the sources of suppressions that the provider itself reported."""
+
+PUSHED_REASONS = (
+    SuppressionReason.UNSUBSCRIBED,
+    SuppressionReason.MANUAL,
+    SuppressionReason.COMPLAINED,
+)
+"""The reasons whose suppressions are pushed: the wishes of an address's owner. Where an address
+bounced at another provider, SendGrid may find out for itself."""
+
+WITHOUT_SESSION_SYNC = {"synchronize_session": False}
+
 IS_QUEUED = text("next_try_at IS NOT NULL")
 
 
 class SuppressionOutboxEntry(Base):
-    """What the provider's own list is to say of an address of ours, and whether it does.
+    """The state that the provider's list should have for an address, and whether it has it.
 
-    `suppressed` is what it is to say, since `changed_at`. While `next_try_at` is set it is still to
-    be told, from then on; `pushed_at` is when it last took it. What it lists with a date from
-    `posted_from` to `posted_until` may be our own word. `rejection` is why it will not take it.
+    `suppressed` is that state, since `changed_at`. `next_try_at` is when to push it; None where the
+    provider has it. `pushed_at` is when the provider last accepted it. An entry of the provider's
+    list dated from `posted_from` to `posted_until` may be the result of our own push. `rejection`
+    is the reason for which the provider does not accept it.
     """
 
     __tablename__ = "suppression_outbox"
@@ -48,49 +74,22 @@ class SuppressionOutboxEntry(Base):
     rejection: Mapped[str | None]
 
 
-PUSH_SIZE = 500
-PUSH_LEASE = timedelta(minutes=2)
-"""A request has an answer, or its end counts as uncertain, within a third of this."""
-
-UNCERTAIN_PAUSE = PUSH_LEASE
-"""So long after a request without a certain end nothing else is told of the same addresses."""
-
-CLOCK_SKEW = timedelta(minutes=5)
-"""By how much the provider's clock may differ from ours, and mail be slower than a request."""
-
-KEEP_LIFTED = timedelta(days=7)
-"""What was taken back is remembered for so long: the lists are read with an overlap of two days."""
-
-PROVIDER_SOURCES = ("event ", "SendGrid's list of ")
-"""What the source of a suppression begins with that the provider itself told us of."""
-
-PUSHED_REASONS = (
-    SuppressionReason.UNSUBSCRIBED,
-    SuppressionReason.MANUAL,
-    SuppressionReason.COMPLAINED,
-)
-"""The reasons of ours that the provider is told: a wish of whoever reads there. Where an address
-bounced elsewhere, it may well find out by itself."""
-
-WITHOUT_SESSION_SYNC = {"synchronize_session": False}
-
-
 @dataclass(frozen=True)
 class SuppressionPush:
-    """Addresses on their way to the provider's list, or off it; `until` is when the lease ends."""
+    """Claimed addresses to put on the provider's list, or to take off it, with the lease's end."""
 
     canonicals: Sequence[str]
     suppressed: bool
-    until: datetime
+    leased_until: datetime
 
 
 def came_from_provider(source: str) -> bool:
-    """Did the provider tell us of this suppression, and not we it?"""
+    """Did the provider report the suppression with this source?"""
     return source.startswith(PROVIDER_SOURCES)
 
 
 def is_pushed_to_provider(reason: SuppressionReason, source: str) -> bool:
-    """Is the provider to hear of this suppression?"""
+    """Is a suppression with this reason and source pushed to the provider?"""
     return reason in PUSHED_REASONS and not came_from_provider(source)
 
 
@@ -102,121 +101,124 @@ def queue_suppression_changes(
     only_known: bool = False,
     now: datetime,
 ) -> None:
-    """Have the provider's list say so of these; `only_known` of those that it was told of before.
+    """Queue the state of addresses for the provider; with `only_known`, of those with an entry.
 
-    What says so already is not told again.
+    Entries that have this state already are not pushed again.
     """
     free_at = case(
         (SuppressionOutboxEntry.next_try_at > now, SuppressionOutboxEntry.next_try_at), else_=now
     )
-    changed = {
+    values = {
         "suppressed": suppressed,
         "changed_at": now,
         "next_try_at": free_at,
         "rejection": None,
     }
-    # In one order, so that two who do this at once cannot wait for each other.
-    for page in chunk_addresses(sorted(canonicals)):
+    # Sorted, so that two transactions that queue the same addresses cannot deadlock.
+    for chunk in chunk_addresses(sorted(canonicals)):
         differs = SuppressionOutboxEntry.suppressed.is_not(suppressed)
         if only_known:
             _update_in_order(
-                session, (SuppressionOutboxEntry.canonical.in_(page), differs), changed
+                session, (SuppressionOutboxEntry.canonical.in_(chunk), differs), values
             )
             continue
         rows = [
             {"canonical": one, "suppressed": suppressed, "changed_at": now, "next_try_at": now}
-            for one in page
+            for one in chunk
         ]
-        made = conflict_aware_insert(session, SuppressionOutboxEntry).values(rows)
+        statement = conflict_aware_insert(session, SuppressionOutboxEntry).values(rows)
         session.execute(
-            made.on_conflict_do_update(
-                index_elements=[SuppressionOutboxEntry.canonical], set_=changed, where=differs
+            statement.on_conflict_do_update(
+                index_elements=[SuppressionOutboxEntry.canonical], set_=values, where=differs
             ),
             execution_options=WITHOUT_SESSION_SYNC,
         )
 
 
 def claim_suppression_push(session: Session, *, now: datetime) -> SuppressionPush | None:
-    """Take some that are due, all in one direction; None where there is nothing to tell.
+    """Claim entries that are due, all with the same state; None where none is due.
 
-    Those that were refused in company come alone, and so does whoever is to be taken off the list,
-    for that is asked of the provider one by one.
+    Entries that the provider rejected as part of a group are claimed one by one. So are removals,
+    because the provider's API removes one address per request.
     """
     due = (
         select(SuppressionOutboxEntry)
         .where(SuppressionOutboxEntry.next_try_at <= now)
         .order_by(SuppressionOutboxEntry.next_try_at, SuppressionOutboxEntry.canonical)
     )
-    free = due.with_for_update(skip_locked=True)
-    first = session.scalar(free.limit(1))
+    unclaimed = due.with_for_update(skip_locked=True)
+    first = session.scalar(unclaimed.limit(1))
     if first is None:
         return None
-    found: Sequence[SuppressionOutboxEntry] = [first]
+    claimed: Sequence[SuppressionOutboxEntry] = [first]
     if first.suppressed and first.rejection is None:
-        alike = free.where(
+        same_kind = unclaimed.where(
             SuppressionOutboxEntry.suppressed.is_(True), SuppressionOutboxEntry.rejection.is_(None)
         )
-        found = session.scalars(alike.limit(PUSH_SIZE)).all()
-    until = now + PUSH_LEASE
-    for one in found:
-        one.next_try_at = until
-        if one.suppressed:
-            is_known = one.pushed_at and one.posted_from and one.pushed_at >= one.posted_from
-            one.posted_from = now if is_known else one.posted_from or now
-            one.posted_until = until
-    return SuppressionPush([one.canonical for one in found], first.suppressed, until)
+        claimed = session.scalars(same_kind.limit(PUSH_SIZE)).all()
+    leased_until = now + PUSH_LEASE
+    for entry in claimed:
+        entry.next_try_at = leased_until
+        if entry.suppressed:
+            is_known = (
+                entry.pushed_at and entry.posted_from and entry.pushed_at >= entry.posted_from
+            )
+            entry.posted_from = now if is_known else entry.posted_from or now
+            entry.posted_until = leased_until
+    return SuppressionPush([entry.canonical for entry in claimed], first.suppressed, leased_until)
 
 
-def complete_suppression_push(session: Session, load: SuppressionPush, *, now: datetime) -> None:
-    """The provider took it. Who has changed meanwhile is told anew, at once."""
-    same = SuppressionOutboxEntry.suppressed.is_(load.suppressed)
-    told = {"next_try_at": case((same, None), else_=now), "pushed_at": now}
-    refused = {"rejection": case((same, None), else_=SuppressionOutboxEntry.rejection)}
-    _update_pushed(session, load, told | refused)
+def complete_suppression_push(session: Session, push: SuppressionPush, *, now: datetime) -> None:
+    """Record that the provider accepted a push. Entries changed meanwhile are due at once."""
+    is_same = SuppressionOutboxEntry.suppressed.is_(push.suppressed)
+    values = {
+        "next_try_at": case((is_same, None), else_=now),
+        "pushed_at": now,
+        "rejection": case((is_same, None), else_=SuppressionOutboxEntry.rejection),
+    }
+    _update_pushed(session, push, values)
 
 
-def postpone_suppression_push(session: Session, load: SuppressionPush, until: datetime) -> None:
-    """It was not taken, or nobody knows: try again later."""
-    _update_pushed(session, load, {"next_try_at": until})
+def postpone_suppression_push(session: Session, push: SuppressionPush, until: datetime) -> None:
+    """Try a push again later that was not accepted, or whose end is uncertain."""
+    _update_pushed(session, push, {"next_try_at": until})
 
 
 def reject_suppression_push(
-    session: Session, load: SuppressionPush, why: str, *, now: datetime
+    session: Session, push: SuppressionPush, why: str, *, now: datetime
 ) -> None:
-    """The provider will not take it: so those that came together come alone, and one that came
-    alone is let be, until something else is to be said of it."""
-    alone = len(load.canonicals) == 1
-    done = (
-        case((SuppressionOutboxEntry.suppressed.is_(load.suppressed), None), else_=now)
-        if alone
-        else now
-    )
-    _update_pushed(session, load, {"next_try_at": done, "rejection": why})
+    """Record that the provider rejected a push.
+
+    Several addresses are then pushed one by one. A single address is not pushed again until its
+    state changes.
+    """
+    is_single = len(push.canonicals) == 1
+    is_same = SuppressionOutboxEntry.suppressed.is_(push.suppressed)
+    next_try_at = case((is_same, None), else_=now) if is_single else now
+    _update_pushed(session, push, {"next_try_at": next_try_at, "rejection": why})
 
 
-def _update_pushed(session: Session, load: SuppressionPush, values: Mapping[str, object]) -> None:
-    for page in chunk_addresses(load.canonicals):
-        _update_in_order(
-            session,
-            (
-                SuppressionOutboxEntry.canonical.in_(page),
-                SuppressionOutboxEntry.next_try_at == load.until,
-            ),
-            values,
+def _update_pushed(session: Session, push: SuppressionPush, values: Mapping[str, object]) -> None:
+    """Update the entries of a push whose lease nobody else has taken."""
+    for chunk in chunk_addresses(push.canonicals):
+        which = (
+            SuppressionOutboxEntry.canonical.in_(chunk),
+            SuppressionOutboxEntry.next_try_at == push.leased_until,
         )
+        _update_in_order(session, which, values)
 
 
 def _update_in_order(
     session: Session, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
 ) -> None:
-    """Change some rows, held in one order first: else two who do this could wait for each other."""
-    held = (
+    """Update entries that are locked in order first, to avoid deadlocks."""
+    locked = (
         select(SuppressionOutboxEntry.canonical)
         .where(*which)
         .order_by(SuppressionOutboxEntry.canonical)
         .with_for_update()
     )
-    session.execute(held).all()
+    session.execute(locked).all()
     session.execute(
         update(SuppressionOutboxEntry).where(*which).values(values),
         execution_options=WITHOUT_SESSION_SYNC,
@@ -224,73 +226,71 @@ def _update_in_order(
 
 
 def count_unpushed_suppressions(session: Session, *, most: int = 1000) -> int:
-    """How many the provider is still to be told of, counted up to `most`."""
-    some = (
+    """How many entries are queued, counted up to `most`."""
+    queued = (
         select(SuppressionOutboxEntry.canonical)
         .where(SuppressionOutboxEntry.next_try_at.is_not(None))
         .limit(most)
         .subquery()
     )
-    return session.scalar(select(func.count()).select_from(some)) or 0
+    return session.scalar(select(func.count()).select_from(queued)) or 0
 
 
 def find_provider_echoes(
     session: Session, moments: Mapping[str, datetime], *, is_drop: bool = False
 ) -> set[str]:
-    """Which of these say nothing new, because we know better or said it ourselves.
+    """The addresses for which a report of the provider is no news: it results from our own push, or
+    we know something newer.
 
-    `moments` are addresses, and when the provider put each on its list; with `is_drop`, when it
-    dropped a mail because the address is on it.
+    `moments` says by address when the provider put it on its list or, with `is_drop`, when it
+    dropped a mail because the address is on its list.
     """
-    found = set()
-    for page in chunk_addresses(sorted(moments)):
-        query = select(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical.in_(page))
-        fresh = query.execution_options(populate_existing=True)
-        for one in session.scalars(fresh):
-            says_nothing = _explains_drop if is_drop else _is_echo
-            if says_nothing(one, moments[one.canonical]):
-                found.add(one.canonical)
-    return found
+    echoes: set[str] = set()
+    for chunk in chunk_addresses(sorted(moments)):
+        query = select(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical.in_(chunk))
+        entries = session.scalars(query.execution_options(populate_existing=True))
+        is_no_news = _explains_drop if is_drop else _is_echo
+        echoes.update(
+            entry.canonical for entry in entries if is_no_news(entry, moments[entry.canonical])
+        )
+    return echoes
 
 
-def _is_echo(relay: SuppressionOutboxEntry, listed_at: datetime) -> bool:
-    """Is an entry of the provider's list our own word, or older than what ended it?
+def _is_echo(entry: SuppressionOutboxEntry, listed_at: datetime) -> bool:
+    """Did our own push put the address on the provider's list, or was it lifted here since?
 
-    Until the provider has taken it back, and in pages that were read before, it lists whom we
-    mail again.
+    The provider may list an address whose suppression was lifted: until the removal is pushed, and
+    in pages of the list that were read before.
     """
-    posted = relay.posted_from and relay.posted_until
-    if posted and relay.posted_from - CLOCK_SKEW <= listed_at <= relay.posted_until + CLOCK_SKEW:  # type: ignore[operator]
+    posted = entry.posted_from and entry.posted_until
+    if posted and entry.posted_from - CLOCK_SKEW <= listed_at <= entry.posted_until + CLOCK_SKEW:  # type: ignore[operator]
         return True
-    return not relay.suppressed and listed_at <= relay.changed_at
+    return not entry.suppressed and listed_at <= entry.changed_at
 
 
-def _explains_drop(relay: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
-    """Was a mail dropped for what we told the provider, or before it had taken that back?"""
-    if relay.suppressed:
-        return relay.posted_from is not None and dropped_at >= relay.posted_from - CLOCK_SKEW
-    settled_at = relay.pushed_at if relay.next_try_at is None else None
+def _explains_drop(entry: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
+    """Was a mail dropped because of our own push, or before the removal was pushed?"""
+    if entry.suppressed:
+        return entry.posted_from is not None and dropped_at >= entry.posted_from - CLOCK_SKEW
+    settled_at = entry.pushed_at if entry.next_try_at is None else None
     return settled_at is None or dropped_at <= settled_at + CLOCK_SKEW
 
 
 def delete_outbox_entry(session: Session, canonical: str) -> None:
-    """Forget what was told, and what was to be: whoever reads there was erased."""
+    """Delete the entry of an erased address."""
     session.execute(
         delete(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical == canonical)
     )
 
 
 def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 5000) -> None:
-    """Forget some of whom the provider took off its list long ago."""
-    over: ColumnElement[bool] = SuppressionOutboxEntry.pushed_at <= now - KEEP_LIFTED
-    done = (
-        SuppressionOutboxEntry.suppressed.is_(False),
-        SuppressionOutboxEntry.next_try_at.is_(None),
-        over,
-    )
+    """Delete entries whose removal the provider accepted more than a week ago."""
+    is_old: ColumnElement[bool] = SuppressionOutboxEntry.pushed_at <= now - KEEP_LIFTED
+    is_removed = SuppressionOutboxEntry.suppressed.is_(False)
+    is_settled = SuppressionOutboxEntry.next_try_at.is_(None)
     some = (
         select(SuppressionOutboxEntry.canonical)
-        .where(*done)
+        .where(is_removed, is_settled, is_old)
         .limit(most)
         .with_for_update(skip_locked=True)
     )
@@ -300,6 +300,6 @@ def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 500
     )
 
 
-def chunk_addresses(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    """So many that a database takes them in one statement."""
-    return (names[n : n + PUSH_SIZE] for n in range(0, len(names), PUSH_SIZE))
+def chunk_addresses(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Split addresses into chunks that fit into one statement."""
+    return (addresses[n : n + PUSH_SIZE] for n in range(0, len(addresses), PUSH_SIZE))

@@ -1,6 +1,6 @@
-"""Leaving a list: at once, without a question, and as often as the button is pressed.
+"""Unsubscribing, undoing it, and refusing sign-ups that somebody else made.
 
-Saying that it was not oneself who asked: nobody's sign-up is mailed to that address again.
+Unsubscribing takes effect at once, without a question, however often the button is pressed.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,19 +27,19 @@ from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, suppress_address
 from nif.tokens import UNKNOWN_LINK, TokenPurpose, Tokens
 
 ALL_LISTS = 0
-"""In a token, in place of a list: the way out of mail that belongs to no single one."""
+"""The list id in the token of a mail that belongs to no single list: it ends all subscriptions."""
 
 UNDO_WITHIN = timedelta(hours=1)
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
-"""RFC 8058 section 3.1, to the letter."""
+"""The value that RFC 8058 section 3.1 prescribes."""
 
 ONE_CLICK_SOURCE = "/unsubscribe, one click"
-"""What the record names as the source where a mail program left for its reader."""
+"""The source of a consent where a mail program unsubscribed its user (RFC 8058)."""
 
 
 def unsubscribe_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
-    """What the link to leave carries. It never expires and reads nothing."""
+    """The token of an unsubscribe link. It never expires and gives no access to data."""
     return tokens.make(TokenPurpose.UNSUBSCRIBE, subscriber_id, list_id)
 
 
@@ -49,16 +49,16 @@ def unsubscribe_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
 
 
 def list_unsubscribe_headers(link: str) -> dict[str, str]:
-    """The headers that let a mail program leave with one click (RFC 2369, RFC 8058)."""
+    """The mail headers for unsubscribing with one click (RFC 2369, RFC 8058)."""
     return {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": ONE_CLICK}
 
 
 def get_subscriptions_to_unsubscribe(
     session: Session, token: str, tokens: Tokens
 ) -> Sequence[Subscription]:
-    """The subscriptions that a link to leave is about: one, or all of a subscriber.
+    """The subscriptions of an unsubscribe link, locked: one, or all of a subscriber.
 
-    Raises NotFound for a token that we never gave out, and where there is none.
+    Raises NotFound for a token that NIF did not issue, and where there is no subscription.
     """
     subscriber_id, list_id = tokens.open(TokenPurpose.UNSUBSCRIBE, token)
     query = select(Subscription).where(Subscription.subscriber_id == subscriber_id)
@@ -71,12 +71,12 @@ def get_subscriptions_to_unsubscribe(
 
 
 def unsubscribe_from_list(
-    session: Session, subscription: Subscription, where: ConsentContext, *, now: datetime
+    session: Session, subscription: Subscription, context: ConsentContext, *, now: datetime
 ) -> bool:
-    """Take a subscriber off a list; False where they had left before.
+    """End a subscription; False where it had ended before.
 
-    Who never confirmed says by it that somebody else had asked: that address is not to be asked
-    again.
+    A subscriber who never confirmed anything thereby says that somebody else had typed their
+    address: it is suppressed.
     """
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         return False
@@ -86,45 +86,46 @@ def unsubscribe_from_list(
             session,
             subscription.subscriber.canonical,
             SuppressionReason.MANUAL,
-            source="declined by who reads there",
+            source="sign-up refused by the recipient",
             now=now,
         )
     change_subscription_state(
-        session, subscription, SubscriptionState.UNSUBSCRIBED, source=where.source, now=now
+        session, subscription, SubscriptionState.UNSUBSCRIBED, source=context.source, now=now
     )
     subscription.unsubscribed_at = now
-    record_consent(session, subscription, ConsentAction.UNSUBSCRIBED, where, now=now)
+    record_consent(session, subscription, ConsentAction.UNSUBSCRIBED, context, now=now)
     return True
 
 
 def may_undo_unsubscribe(subscription: Subscription, *, now: datetime) -> bool:
-    """Was this left within the hour, by somebody who had confirmed it?"""
+    """Did it end within the last hour, after it had been confirmed?"""
     unsubscribed_at = subscription.unsubscribed_at
     was_confirmed = subscription.confirmed_at is not None
-    return was_confirmed and unsubscribed_at is not None and now - unsubscribed_at <= UNDO_WITHIN
+    is_recent = unsubscribed_at is not None and now - unsubscribed_at <= UNDO_WITHIN
+    return was_confirmed and is_recent
 
 
 def undo_unsubscribe(
-    session: Session, subscription: Subscription, where: ConsentContext, *, now: datetime
+    session: Session, subscription: Subscription, context: ConsentContext, *, now: datetime
 ) -> None:
-    """Undo a leaving that was a slip: within the hour, by whoever was confirmed and just left.
+    """Confirm a subscription again that was ended by mistake within the last hour.
 
-    Raises Expired otherwise: a link to leave must not become one to join.
+    Raises Expired otherwise: an unsubscribe link must not become a link to subscribe.
     """
     if subscription.state is SubscriptionState.CONFIRMED:
         return
     if not may_undo_unsubscribe(subscription, now=now):
         raise Expired("It is too late to undo this here. Subscribe again, and confirm by mail.")
-    activate_subscription(session, subscription, where, now=now)
+    activate_subscription(session, subscription, context, now=now)
 
 
 def signup_refusal_token(subscriber_id: int, tokens: Tokens) -> str:
-    """What the link carries that declines. It never expires and reads nothing."""
+    """The token of the link "it was not me". It never expires and gives no access to data."""
     return tokens.make(TokenPurpose.REPORT_SIGNUP, subscriber_id)
 
 
 def get_refusing_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
-    """Raises NotFound."""
+    """The subscriber of a link "it was not me". Raises NotFound."""
     subscriber_id, _ = tokens.open(TokenPurpose.REPORT_SIGNUP, token)
     subscriber = session.get(Subscriber, subscriber_id)
     if subscriber is None:
@@ -133,19 +134,19 @@ def get_refusing_subscriber(session: Session, token: str, tokens: Tokens) -> Sub
 
 
 def refuse_signups(
-    session: Session, subscriber: Subscriber, where: ConsentContext, *, now: datetime
+    session: Session, subscriber: Subscriber, context: ConsentContext, *, now: datetime
 ) -> None:
-    """Take back whatever waits to be confirmed, and refuse all that will be asked for.
+    """End what waits for confirmation, and refuse all later sign-ups with this address.
 
-    Who never confirmed anything is suppressed by it, as by leaving. What a reader did confirm goes
-    on; choosing more on their own page ends the refusal.
+    A subscriber who never confirmed anything is suppressed, as by unsubscribing. Confirmed
+    subscriptions continue; choosing more on their preferences page ends the refusal.
     """
-    waiting = select(Subscription).where(
+    pending = select(Subscription).where(
         Subscription.subscriber_id == subscriber.id,
         Subscription.state == SubscriptionState.PENDING,
     )
-    for subscription in session.scalars(waiting.order_by(Subscription.list_id).with_for_update()):
-        unsubscribe_from_list(session, subscription, where, now=now)
+    for subscription in session.scalars(pending.order_by(Subscription.list_id).with_for_update()):
+        unsubscribe_from_list(session, subscription, context, now=now)
     reason = session.scalar(
         select(Suppression.reason).where(Suppression.canonical == subscriber.canonical)
     )

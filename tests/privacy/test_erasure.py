@@ -157,9 +157,9 @@ def test_old_links_of_the_erased_answer_politely(
     leave = unsubscribe.unsubscribe_token(ann.id, 0, services.tokens)
     prefer = preferences.preferences_token(ann.id, services.tokens)
     with database.reading() as session:
-        with pytest.raises(NotFound, match="will not write to you"):
+        with pytest.raises(NotFound, match="will not mail you"):
             unsubscribe.get_subscriptions_to_unsubscribe(session, leave, services.tokens)
-        with pytest.raises(NotFound, match="will not write to you"):
+        with pytest.raises(NotFound, match="will not mail you"):
             preferences.get_subscriber_by_token(session, prefer, services.tokens)
 
 

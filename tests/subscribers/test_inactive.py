@@ -234,7 +234,7 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
                 Consent.subscriber_id == ids["silent"], Consent.action == ConsentAction.UNSUBSCRIBED
             )
         ).one()
-        assert why == f"asked:{asking.id}, no answer in 14 days"
+        assert why == f"repermission:{asking.id}, no answer in 14 days"
         assert session.get(Suppression, "silent@example.com") is None
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (10, 3)

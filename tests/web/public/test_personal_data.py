@@ -120,7 +120,7 @@ def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
     for path in (page, f"{page}/data", f"{page}/erasure", f"{page}/address"):
         again = client.get(path)
         assert again.status_code == 404
-        assert "will not write to you again" in again.text
+        assert "will not mail you again" in again.text
     same = subscribe(client, services, "somebody@example.com")
     answer = subscribe(client, services, ANN)
     assert (answer.status_code, answer.location) == (same.status_code, same.location)
