@@ -89,7 +89,7 @@ def start_import_repermission(
 ) -> RepermissionCampaign:
     """Ask everyone of an import who is pending, once. Their time to answer begins with their mail.
 
-    `run` is locked, and `terms.within` is how long the whole may take. Who is suppressed, has left,
+    `run` is locked, and `terms.max_delay` is how long the whole may take. Who is suppressed, has left,
     or has asked by themselves is not asked. Raises Conflict where they cannot be asked, Invalid for
     a pace that is too slow or too fast.
     """

@@ -1,6 +1,8 @@
-"""Readers of whom there was no sign for long: counting them, and asking whether they still read.
+"""Inactive subscribers of a list: counting them, and asking by mail whether they want to stay.
 
-Nothing here happens by itself: a person begins the asking, and a person lets go who did not answer.
+A subscriber is inactive after 6, 12 or 24 months without an action that only a reader can take.
+A person starts each campaign; unsubscribing those who did not respond is a second decision, see
+`sunset_policy`.
 """
 
 from dataclasses import dataclass
@@ -40,7 +42,7 @@ from nif.subscriptions.models import (
 )
 
 INACTIVITY_PERIODS = {6: timedelta(days=183), 12: timedelta(days=365), 24: timedelta(days=730)}
-"""After so many months without a sign of life somebody can be asked."""
+"""The inactivity periods to choose from, by months."""
 
 DEFAULT_WAIT_DAYS = 30
 MIN_WAIT_DAYS = 14
@@ -49,20 +51,20 @@ DEFAULT_PER_HOUR = 2_000
 
 
 class MoreThanExpected(Conflict):
-    """There are more people now than the person saw who pressed the button."""
+    """More subscribers are affected than the person saw before pressing the button."""
 
 
 @dataclass(frozen=True)
 class RepermissionPlan:
-    """Whom to ask, for how long to wait for them, and how many to ask an hour.
+    """The settings of a re-permission campaign to inactive subscribers.
 
-    `expected_count` is how many there were when somebody decided it.
+    `people` is how many there were when the person decided.
     """
 
     months: int = 12
     wait_days: int = DEFAULT_WAIT_DAYS
     per_hour: int = DEFAULT_PER_HOUR
-    expected_count: int = 0
+    people: int = 0
 
     def check(self) -> None:
         """Raises Invalid."""
@@ -70,17 +72,20 @@ class RepermissionPlan:
         if self.months not in INACTIVITY_PERIODS:
             problems["months"] = "Choose 6, 12 or 24 months."
         if not MIN_WAIT_DAYS <= self.wait_days <= MAX_WAIT_DAYS:
-            problems["wait_days"] = f"Give them {MIN_WAIT_DAYS} to {MAX_WAIT_DAYS} days."
+            problems["wait_days"] = f"Allow {MIN_WAIT_DAYS} to {MAX_WAIT_DAYS} days."
         if not MIN_MAILS_PER_HOUR <= self.per_hour <= MAX_MAILS_PER_HOUR:
-            problems["per_hour"] = f"Choose {MIN_MAILS_PER_HOUR} to {MAX_MAILS_PER_HOUR:,} an hour."
+            problems["per_hour"] = (
+                f"Choose {MIN_MAILS_PER_HOUR} to {MAX_MAILS_PER_HOUR:,} mails an hour."
+            )
         if problems:
             raise Invalid(problems)
 
 
 def select_inactive(list_id: int, months: int, *, now: datetime) -> Select[*tuple[int]]:
-    """The confirmed readers of a list who are here for so long, and have shown no sign of life.
+    """The confirmed subscribers of a list who have been inactive for `months`.
 
-    Who has paused now or is suppressed is none of them: no mail reaches them in any case.
+    Subscribers who were not on the list for that long are left out, and so are paused and
+    suppressed ones, because no mail reaches them anyway.
     """
     since = now - INACTIVITY_PERIODS[months]
     return (
@@ -100,17 +105,17 @@ def select_inactive(list_id: int, months: int, *, now: datetime) -> Select[*tupl
 
 
 def count_inactive(session: Session, list_id: int, months: int, *, now: datetime) -> int:
-    """How many quiet readers a list has. It looks at each of its readers."""
-    people = select_inactive(list_id, months, now=now).subquery()
-    return session.scalar(select(func.count()).select_from(people)) or 0
+    """Count a list's inactive subscribers. Reads every subscription of the list."""
+    inactive = select_inactive(list_id, months, now=now).subquery()
+    return session.scalar(select(func.count()).select_from(inactive)) or 0
 
 
 def store_inactive_counts(
-    session: Session, list_id: int, figures: list[int], *, now: datetime
+    session: Session, list_id: int, counts: list[int], *, now: datetime
 ) -> None:
-    """Keep what was counted, for 6, 12 and 24 months."""
+    """Store the counts for 6, 12 and 24 months."""
     names = ("half_a_year", "a_year", "two_years")
-    values = {**dict(zip(names, figures, strict=True)), "counted_at": now}
+    values = {**dict(zip(names, counts, strict=True)), "counted_at": now}
     session.execute(
         conflict_aware_insert(session, InactiveCounts)
         .values(list_id=list_id, **values)
@@ -123,15 +128,15 @@ def find_inactive_counts(session: Session, list_id: int) -> InactiveCounts | Non
 
 
 def find_last_repermission(session: Session, list_id: int) -> RepermissionCampaign | None:
-    """The last asking of a list's quiet readers."""
-    asked = select(RepermissionCampaign).where(
+    """The latest campaign to the inactive subscribers of a list."""
+    campaigns = select(RepermissionCampaign).where(
         RepermissionCampaign.list_id == list_id, RepermissionCampaign.kind == RepermissionKind.STAY
     )
-    return session.scalar(asked.order_by(RepermissionCampaign.id.desc()).limit(1))
+    return session.scalar(campaigns.order_by(RepermissionCampaign.id.desc()).limit(1))
 
 
-def is_repermission_under_way(asking: RepermissionCampaign | None) -> bool:
-    return asking is not None and asking.state in {
+def is_repermission_under_way(campaign: RepermissionCampaign | None) -> bool:
+    return campaign is not None and campaign.state in {
         RepermissionState.OPEN,
         RepermissionState.UNSUBSCRIBING,
     }
@@ -140,7 +145,7 @@ def is_repermission_under_way(asking: RepermissionCampaign | None) -> bool:
 def draft_repermission_message(
     mail_writer: MailWriter, mailing_list: MailingList, plan: RepermissionPlan
 ) -> Message:
-    """What they would get."""
+    """The message that the campaign would send."""
     return write_inactive_repermission_message(
         mail_writer, mailing_list, months=plan.months, wait_days=plan.wait_days
     )
@@ -155,49 +160,48 @@ def start_repermission(
     *,
     now: datetime,
 ) -> RepermissionCampaign:
-    """Ask a list's quiet readers, one mail each.
+    """Start a campaign: each inactive subscriber of a list gets one re-permission mail.
 
-    Raises Invalid; Grown where they are more than it was decided for; Conflict where they are being
-    asked, and where there are none.
+    Raises Invalid for an invalid plan; MoreThanExpected if there are more than `plan.expected_count`;
+    Conflict if a campaign is under way, or nobody is inactive.
     """
     plan.check()
     if is_repermission_under_way(find_last_repermission(session, mailing_list.id)):
-        raise Conflict("The quiet readers of this list are being asked already.")
+        raise Conflict("A re-permission campaign on this list is under way already.")
     people = count_inactive(session, mailing_list.id, plan.months, now=now)
     if people > plan.expected_count:
         raise MoreThanExpected(f"There are {people:,} of them by now.")
     if not people:
-        raise Conflict("There is nobody to ask.")
-    edition = freeze_repermission_edition(
-        session, mailing_list, draft_repermission_message(mail_writer, mailing_list, plan), now=now
-    )
+        raise Conflict("No subscriber of this list is inactive.")
+    message = draft_repermission_message(mail_writer, mailing_list, plan)
+    edition = freeze_repermission_edition(session, mailing_list, message, now=now)
     if edition is None:
-        raise Conflict("Another question to this list was begun this very second. Press again.")
-    question = RepermissionSettings(
+        raise Conflict("Another mail to this list was started in this second. Press again.")
+    settings = RepermissionSettings(
         RepermissionKind.STAY,
         plan.per_hour,
         activity_since=now,
         months=plan.months,
         wait_days=plan.wait_days,
     )
-    readers = select_inactive(mailing_list.id, plan.months, now=now)
-    return start_campaign(session, edition, question, terms, among=readers, now=now)
+    inactive = select_inactive(mailing_list.id, plan.months, now=now)
+    return start_campaign(session, edition, settings, terms, among=inactive, now=now)
 
 
-def answers_due_at(session: Session, asking: RepermissionCampaign) -> datetime | None:
-    """Until when those who were asked can answer; None as long as some are still to be mailed."""
-    send = send_of_campaign(session, asking)
+def answers_due_at(session: Session, campaign: RepermissionCampaign) -> datetime | None:
+    """When the time to respond ends; None until the last subscriber is mailed."""
+    send = send_of_campaign(session, campaign)
     if send.state is not SendState.FINISHED or send.finished_at is None:
         return None
-    return send.finished_at + timedelta(days=asking.wait_days or DEFAULT_WAIT_DAYS)
+    return send.finished_at + timedelta(days=campaign.wait_days or DEFAULT_WAIT_DAYS)
 
 
-def stop_repermission(session: Session, asking: RepermissionCampaign, *, now: datetime) -> None:
-    """Ask nobody more, and let nobody more go. Raises Conflict where it is over."""
-    session.refresh(asking, with_for_update=True)
-    if not is_repermission_under_way(asking):
-        raise Conflict("This is over already.")
-    send = send_of_campaign(session, asking)
+def stop_repermission(session: Session, campaign: RepermissionCampaign, *, now: datetime) -> None:
+    """Stop mailing, and stop unsubscribing non-responders. Raises Conflict if it has ended."""
+    session.refresh(campaign, with_for_update=True)
+    if not is_repermission_under_way(campaign):
+        raise Conflict("This re-permission campaign has ended already.")
+    send = send_of_campaign(session, campaign)
     if send.state in {SendState.SENDING, SendState.PAUSED}:
         control.cancel_send(session, send, now=now)
-    asking.state, asking.ended_at = RepermissionState.STOPPED, now
+    campaign.state, campaign.ended_at = RepermissionState.STOPPED, now

@@ -1,7 +1,7 @@
-"""Letting go those who were asked whether they still read, and gave no sign: in sets, by a worker.
+"""The sunset policy: unsubscribing those who did not respond to a re-permission mail.
 
-They leave the list, with a record that says why. They are not suppressed: they can come back, even
-by the link in the mail that asked them.
+A worker does it batch by batch after a person decided it. Each consent record gives the reason. The
+subscribers are not suppressed: they can subscribe again, also by the link in the mail.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from nif.sends.activity import was_inactive_since, was_inactive_since_in_range
 from nif.sends.models import Attempt, Delivery, ProviderEvent
 from nif.sends.repermission import RepermissionCampaign, RepermissionState, send_of_campaign
 from nif.subscribers.inactive import MoreThanExpected, answers_due_at
-from nif.subscriptions.consent import REPERMISSION_SOURCE
+from nif.subscriptions.consent import NO_ANSWER_SOURCE
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -28,7 +28,7 @@ from nif.subscriptions.models import (
 from nif.subscriptions.statistics import StateChange, count_state_changes
 
 DELIVERIES_PER_BATCH = 2_000
-"""Of those who were asked; a transaction each."""
+"""Deliveries of the campaign handled in one transaction."""
 
 UNREACHED_EVENTS = ("bounce", "blocked", "dropped")
 
@@ -36,93 +36,97 @@ IdSpan = tuple[int, int]
 ALL_IDS: IdSpan = (0, 2**63 - 1)
 
 
-def count_nonresponders(session: Session, asking: RepermissionCampaign, *, now: datetime) -> int:
-    """How many would be let go now."""
-    send_id = send_of_campaign(session, asking).id
-    silent = was_inactive_since(Delivery.subscriber_id, asking.activity_since)
-    people = _select_unanswered(asking, send_id, ALL_IDS, now).where(silent).subquery()
-    return session.scalar(select(func.count()).select_from(people)) or 0
+def count_nonresponders(session: Session, campaign: RepermissionCampaign, *, now: datetime) -> int:
+    """How many subscribers would be unsubscribed now."""
+    send_id = send_of_campaign(session, campaign).id
+    is_inactive = was_inactive_since(Delivery.subscriber_id, campaign.activity_since)
+    nonresponders = (
+        _select_unanswered(campaign, send_id, ALL_IDS, now).where(is_inactive).subquery()
+    )
+    return session.scalar(select(func.count()).select_from(nonresponders)) or 0
 
 
 def start_unsubscribing_nonresponders(
-    session: Session, asking: RepermissionCampaign, *, expected: int, now: datetime
+    session: Session, campaign: RepermissionCampaign, *, expected: int, now: datetime
 ) -> None:
-    """Have a worker let them go.
+    """Have a worker unsubscribe the non-responders.
 
-    Raises Conflict before their time to answer is over, and where it is under way or over; Grown
-    where they are more than `expected`.
+    Raises Conflict before the time to respond is over, and if it was started already;
+    MoreThanExpected if there are more than `expected`.
     """
-    session.refresh(asking, with_for_update=True)
-    if asking.state is not RepermissionState.OPEN:
+    session.refresh(campaign, with_for_update=True)
+    if campaign.state is not RepermissionState.OPEN:
         raise Conflict("This is under way, or over, already.")
-    over = answers_due_at(session, asking)
-    if over is None or over > now:
+    due_at = answers_due_at(session, campaign)
+    if due_at is None or due_at > now:
         raise Conflict("Their time to answer is not over yet.")
-    people = count_nonresponders(session, asking, now=now)
+    people = count_nonresponders(session, campaign, now=now)
     if people > expected:
         raise MoreThanExpected(f"There are {people:,} of them by now.")
-    asking.state, asking.cursor = RepermissionState.UNSUBSCRIBING, 0
+    campaign.state, campaign.cursor = RepermissionState.UNSUBSCRIBING, 0
 
 
 def list_unsubscribing_campaigns(session: Session) -> list[int]:
-    """The askings of which some are to be let go."""
+    """The ids of the campaigns whose non-responders are being unsubscribed."""
     query = select(RepermissionCampaign.id).where(
         RepermissionCampaign.state == RepermissionState.UNSUBSCRIBING
     )
     return list(session.scalars(query.order_by(RepermissionCampaign.id)))
 
 
-def unsubscribe_nonresponders(transaction: Transaction, asking_id: int, *, now: datetime) -> None:
-    """Go on until nobody is left, or somebody stops it: each piece is kept by itself."""
-    more = True
-    while more:
+def unsubscribe_nonresponders(transaction: Transaction, campaign_id: int, *, now: datetime) -> None:
+    """Unsubscribe all non-responders, each batch in its own transaction, unless stopped."""
+    is_left = True
+    while is_left:
         with transaction() as session:
-            more = unsubscribe_nonresponder_batch(session, asking_id, now=now)
+            is_left = unsubscribe_nonresponder_batch(session, campaign_id, now=now)
 
 
-def unsubscribe_nonresponder_batch(session: Session, asking_id: int, *, now: datetime) -> bool:
-    """Let go the next of those who were asked and did not answer; False where there are none.
+def unsubscribe_nonresponder_batch(session: Session, campaign_id: int, *, now: datetime) -> bool:
+    """Unsubscribe the non-responders among the next deliveries; False if none are left.
 
-    Their subscriptions are locked before anyone looks for an answer, so that who answers in this
-    very moment either counts as having answered, or comes back by it.
+    Locks the subscriptions before it looks for responses. So a subscriber who responds at the same
+    moment either counts as having responded, or subscribes again by responding.
     """
-    asking = session.scalar(
+    campaign = session.scalar(
         select(RepermissionCampaign)
         .where(
-            RepermissionCampaign.id == asking_id,
+            RepermissionCampaign.id == campaign_id,
             RepermissionCampaign.state == RepermissionState.UNSUBSCRIBING,
         )
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
-    if asking is None:
+    if campaign is None:
         return False
-    send_id = send_of_campaign(session, asking).id
+    send_id = send_of_campaign(session, campaign).id
     ids = session.scalars(
         select(Delivery.subscriber_id)
-        .where(Delivery.send_id == send_id, Delivery.subscriber_id > asking.cursor)
+        .where(Delivery.send_id == send_id, Delivery.subscriber_id > campaign.cursor)
         .order_by(Delivery.subscriber_id)
         .limit(DELIVERIES_PER_BATCH)
     ).all()
     if not ids:
-        asking.state, asking.ended_at = RepermissionState.DONE, now
+        campaign.state, campaign.ended_at = RepermissionState.DONE, now
         return False
-    theirs = (Subscription.list_id == asking.list_id, Subscription.subscriber_id.in_(ids))
-    locked = select(Subscription.subscriber_id).where(*theirs)
+    on_list = (Subscription.list_id == campaign.list_id, Subscription.subscriber_id.in_(ids))
+    locked = select(Subscription.subscriber_id).where(*on_list)
     session.execute(locked.order_by(Subscription.subscriber_id).with_for_update()).all()
     span = (ids[0], ids[-1])
-    silent = was_inactive_since_in_range(Delivery.subscriber_id, span, asking.activity_since)
-    quiet = session.scalars(_select_unanswered(asking, send_id, span, now).where(silent)).all()
-    _unsubscribe(session, asking, quiet, now)
-    asking.cursor = ids[-1]
+    is_inactive = was_inactive_since_in_range(Delivery.subscriber_id, span, campaign.activity_since)
+    nonresponders = session.scalars(
+        _select_unanswered(campaign, send_id, span, now).where(is_inactive)
+    ).all()
+    _unsubscribe(session, campaign, nonresponders, now)
+    campaign.cursor = ids[-1]
     return True
 
 
-def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: datetime) -> None:
-    gone = session.scalars(
+def _unsubscribe(session: Session, campaign: RepermissionCampaign, ids: Any, now: datetime) -> None:
+    unsubscribed = session.scalars(
         update(Subscription)
         .where(
-            Subscription.list_id == asking.list_id,
+            Subscription.list_id == campaign.list_id,
             Subscription.subscriber_id.in_(ids),
             Subscription.state == SubscriptionState.CONFIRMED,
         )
@@ -130,36 +134,36 @@ def _unsubscribe(session: Session, asking: RepermissionCampaign, ids: Any, now: 
         .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
     ).all()
-    if not gone:
+    if not unsubscribed:
         return
-    why = f"{REPERMISSION_SOURCE}{asking.id}, no answer in {asking.wait_days} days"
-    record = {
-        "list_id": asking.list_id,
+    source = f"{NO_ANSWER_SOURCE}{campaign.id}"
+    consent = {
+        "list_id": campaign.list_id,
         "action": ConsentAction.UNSUBSCRIBED,
         "at": now,
         "wording": None,
-        "source": why,
+        "source": f"{source}, no answer in {campaign.wait_days} days",
         "network": "unknown",
     }
     session.execute(
-        insert(table_of(Consent)), [{"subscriber_id": one, **record} for one in sorted(gone)]
+        insert(table_of(Consent)),
+        [{"subscriber_id": id_, **consent} for id_ in sorted(unsubscribed)],
     )
-    moves: dict[StateChange, int] = {
-        (SubscriptionState.CONFIRMED, SubscriptionState.UNSUBSCRIBED): len(gone)
+    changes: dict[StateChange, int] = {
+        (SubscriptionState.CONFIRMED, SubscriptionState.UNSUBSCRIBED): len(unsubscribed)
     }
-    source = f"{REPERMISSION_SOURCE}{asking.id}"
-    count_state_changes(session, asking.list_id, moves, source=source, now=now)
-    asking.unsubscribed_by_policy += len(gone)
+    count_state_changes(session, campaign.list_id, changes, source=source, now=now)
+    campaign.unsubscribed_by_policy += len(unsubscribed)
 
 
 def _select_unanswered(
-    asking: RepermissionCampaign, send_id: int, span: IdSpan, now: datetime
+    campaign: RepermissionCampaign, send_id: int, span: IdSpan, now: datetime
 ) -> Select[*tuple[int]]:
-    """Of those of a span of ids who were asked: on the list still, and reached. Whether
-    they have shown a sign is still to be asked.
+    """The subscribers in a span of ids who were mailed and reached and are still on the list.
 
-    The send is finished, so that each delivery without an outcome of its own was accepted. Who
-    has paused, came back since, is suppressed or could not be reached is not let go.
+    The caller adds the test for activity. The send is finished, so every delivery without an
+    outcome of its own was accepted. Subscribers who have paused, subscribed again since, are
+    suppressed or could not be reached are left out.
     """
     return (
         select(Delivery.subscriber_id)
@@ -167,19 +171,18 @@ def _select_unanswered(
         .join(
             Subscription,
             (Subscription.subscriber_id == Delivery.subscriber_id)
-            & (Subscription.list_id == asking.list_id),
+            & (Subscription.list_id == campaign.list_id),
         )
         .outerjoin(Suppression, Suppression.canonical == Subscriber.canonical)
         .where(
             Delivery.send_id == send_id,
-            # Bounded on one side only, PostgreSQL reads the others whole.
+            # With a bound on one table only, PostgreSQL reads the other tables in full.
             Delivery.subscriber_id.between(*span),
             Subscriber.id.between(*span),
             Subscription.subscriber_id.between(*span),
             Delivery.outcome.is_(None),
             Subscription.state == SubscriptionState.CONFIRMED,
-            func.coalesce(Subscription.confirmed_at, Subscription.requested_at)
-            <= asking.created_at,
+            func.coalesce(Subscription.confirmed_at, Subscription.requested_at) <= campaign.created_at,
             or_(Subscriber.paused_until.is_(None), Subscriber.paused_until <= now),
             Suppression.canonical.is_(None),
             Delivery.subscriber_id.not_in(_select_unreached(send_id, span)),
@@ -188,10 +191,10 @@ def _select_unanswered(
 
 
 def _select_unreached(send_id: int, span: IdSpan) -> Select[*tuple[int | None]]:
-    """Whose copy came back, for good or for a while, or was put off and then never delivered."""
+    """The subscribers whose mail bounced or was blocked, or was deferred and never delivered."""
     first, last = span
 
-    def was(*kinds: str) -> Any:
+    def has_event(*kinds: str) -> Any:
         return func.max(case((ProviderEvent.kind.in_(kinds), 1), else_=0))
 
     return (
@@ -204,5 +207,10 @@ def _select_unreached(send_id: int, span: IdSpan) -> Select[*tuple[int | None]]:
             ProviderEvent.subscriber_id.between(first, last),
         )
         .group_by(ProviderEvent.subscriber_id)
-        .having(or_(was(*UNREACHED_EVENTS) == 1, and_(was("deferred") == 1, was("delivered") == 0)))
+        .having(
+            or_(
+                has_event(*UNREACHED_EVENTS) == 1,
+                and_(has_event("deferred") == 1, has_event("delivered") == 0),
+            )
+        )
     )
