@@ -130,7 +130,10 @@ def _finish_import(services: Services, import_id: int, *, in_json: bool) -> None
     tune_garbage_collector()
     voice = _ProgressBar()
     bench = ImportContext(
-        services.database.transaction, services.settings.imports, utc_now, tell=voice.tell
+        services.database.transaction,
+        services.settings.imports,
+        utc_now,
+        report_progress=voice.tell,
     )
     if not run_import(bench, import_id):
         raise Conflict("There is nothing to do on this import, or a worker is at it already.")

@@ -1,1 +1,1 @@
-"""Readers brought in from files, judged before anything happens, and taken out again."""
+"""Importing subscribers from CSV files, with a dry run first and undo afterwards."""

@@ -1,7 +1,4 @@
-"""Writing a piece of a file into the house: a table in passing, and from there set by set.
-
-A table in passing, that holds a piece of a file for the statements that write it.
-"""
+"""Writing a batch of rows: into a temporary table, and from there with set-based statements."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,21 +43,21 @@ from nif.subscriptions.statistics import StateChange, count_state_changes
 from nif.subscriptions.suppression_list import add_suppressions
 
 BULK_WRITE = {"synchronize_session": False, "preserve_rowcount": True}
-"""Options of statements that write many rows: how many, and nothing else, is of interest."""
+"""Execution options for statements that write many rows and of which only the count matters."""
 
 _STATE_TYPE = table_of(Subscription).c.state.type
 
 staging_table = Table(
     "import_stage",
     MetaData(),
-    Column("person", BigInteger),
-    Column("made", Boolean),
+    Column("subscriber_id", BigInteger),
+    Column("is_new", Boolean),
     Column("address", String),
     Column("canonical", String),
-    Column("before", _STATE_TYPE),
-    Column("after", _STATE_TYPE),
-    Column("since", UtcDateTime),
-    Column("ended", UtcDateTime),
+    Column("state_before", _STATE_TYPE),
+    Column("state_after", _STATE_TYPE),
+    Column("subscribed_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
 )
 _SQLITE_MOMENT_LENGTH = len("2026-01-01 12:00:00.000000")
 _STATE_VALUES: dict[Any, str | None] = {
@@ -71,42 +68,92 @@ _STATE_VALUES: dict[Any, str | None] = {
 _NEXT_IDS = text("SELECT array_agg(nextval('subscriber_id_seq')) FROM generate_series(1, :count)")
 _LAST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")
 _CREATE_IN_SQLITE = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage "
-    "(person, made, address, canonical, before, after, since, ended)"
+    "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage (subscriber_id, is_new, address, "
+    "canonical, state_before, state_after, subscribed_at, ended_at)"
 )
 _CREATE_IN_POSTGRESQL = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage (person bigint, made boolean, "
-    "address text, canonical text, before text, after text, since timestamptz, "
-    "ended timestamptz) ON COMMIT DELETE ROWS"
+    "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage (subscriber_id bigint, is_new boolean, "
+    "address text, canonical text, state_before text, state_after text, "
+    "subscribed_at timestamptz, ended_at timestamptz) ON COMMIT DELETE ROWS"
+)
+
+CONFIRMED, PENDING, UNSUBSCRIBED = (
+    SubscriptionState.CONFIRMED,
+    SubscriptionState.PENDING,
+    SubscriptionState.UNSUBSCRIBED,
+)
+SUBSCRIPTION_COLUMNS = (
+    "subscriber_id",
+    "list_id",
+    "state",
+    "requested_at",
+    "confirmed_at",
+    "unsubscribed_at",
 )
 
 
 class PlannedChange(NamedTuple):
-    """What is to become of one person's subscription."""
+    """A subscription to be written. `subscriber_id` is None for a new subscriber."""
 
-    person: int | None
+    subscriber_id: int | None
     address: EmailAddress
-    before: SubscriptionState | None
-    after: SubscriptionState
-    since: datetime | None
-    ended: datetime | None
+    state_before: SubscriptionState | None
+    state_after: SubscriptionState
+    subscribed_at: datetime | None
+    ended_at: datetime | None
 
 
-def fill_staging_table(session: Session, people: Sequence[PlannedChange]) -> None:
-    """Fresh people get their ids here, so that nothing has to be joined to learn them."""
-    ids = iter(_allocate_ids(session, sum(one.person is None for one in people)))
+@dataclass
+class PlannedChanges:
+    """What a batch changes: subscriptions, and suppressions by canonical address."""
+
+    subscriptions: list[PlannedChange] = field(default_factory=list)
+    suppressions: dict[str, SuppressionReason] = field(default_factory=dict)
+
+
+def apply_changes(
+    session: Session, run: ImportRun, changes: PlannedChanges, *, now: datetime
+) -> None:
+    """Write a batch and update the list's counters.
+
+    A subscription that has changed since its status was loaded stays as it is.
+    """
+    add_suppressions(session, changes.suppressions, source=run.source, now=now)
+    planned = changes.subscriptions
+    if not planned:
+        return
+    fill_staging_table(session, planned)
+    new_count = sum(change.subscriber_id is None for change in planned)
+    if _execute_counting_rows(session, _insert_subscribers(session, now)) < new_count:
+        match_concurrent_subscribers(session)
+    counts: dict[StateChange, int] = {}
+    for state in {change.state_after for change in planned if change.state_before is None}:
+        counts[None, state] = _insert_subscriptions(session, run, state, now)
+    for (before, after), group in _group_by_transition(planned).items():
+        counts[before, after] = _update_subscriptions(session, run, group, now)
+    if sum(counts.values()) < len(planned):
+        session.execute(_unstage_changed_meanwhile(run), execution_options=BULK_WRITE)
+    session.execute(_insert_consents(session, run, now))
+    _record_imported_subscriptions(session, run)
+    count_state_changes(session, run.list_id, counts, source=run.source, now=now)
+
+
+def fill_staging_table(session: Session, changes: Sequence[PlannedChange]) -> None:
+    """Load a batch into the temporary table. New subscribers get their ids here already, so that
+    no later statement needs a join to learn them."""
+    ids = iter(_allocate_ids(session, sum(change.subscriber_id is None for change in changes)))
     rows = [
         (
-            next(ids) if one.person is None else one.person,
-            one.person is None,
-            one.address.written,
-            one.address.canonical,
-            _STATE_VALUES[one.before],
-            _STATE_VALUES[one.after],
-            one.since,
-            one.ended,
+            next(ids) if change.subscriber_id is None else change.subscriber_id,
+            change.subscriber_id is None,
+            change.address.written,
+            change.address.canonical,
+            _STATE_VALUES[change.state_before],
+            _STATE_VALUES[change.state_after],
+            change.subscribed_at,
+            change.ended_at,
         )
-        for one in people
+        for change in changes
     ]
     connection = session.connection()
     if session.get_bind().dialect.name == "sqlite":
@@ -127,7 +174,7 @@ def fill_staging_table(session: Session, people: Sequence[PlannedChange]) -> Non
 
 
 def _allocate_ids(session: Session, count: int) -> Collection[int]:
-    """Ids that nobody has or had: on SQLite we are the only one who writes."""
+    """Unused subscriber ids. On SQLite this transaction is the only writer."""
     if session.get_bind().dialect.name == "sqlite":
         last = session.scalar(_LAST_ID) or 0
         return range(last + 1, last + 1 + count)
@@ -140,102 +187,56 @@ def _format_sqlite_moment(moment: datetime | None) -> str | None:
 
 
 def match_concurrent_subscribers(session: Session) -> None:
-    """Who joined in this very moment by themselves has another id than we had meant to give."""
-    theirs = (
+    """Use the existing id of subscribers who signed up themselves since the batch was decided."""
+    existing_id = (
         select(Subscriber.id)
         .where(Subscriber.canonical == staging_table.c.canonical)
         .scalar_subquery()
     )
-    ours = select(Subscriber.id).where(Subscriber.id == staging_table.c.person).exists()
+    is_inserted = (
+        select(Subscriber.id).where(Subscriber.id == staging_table.c.subscriber_id).exists()
+    )
     session.execute(
-        update(staging_table).where(staging_table.c.made, ~ours).values(person=theirs, made=False),
+        update(staging_table)
+        .where(staging_table.c.is_new, ~is_inserted)
+        .values(subscriber_id=existing_id, is_new=False),
         execution_options=BULK_WRITE,
     )
 
 
-CONFIRMED, PENDING, UNSUBSCRIBED = (
-    SubscriptionState.CONFIRMED,
-    SubscriptionState.PENDING,
-    SubscriptionState.UNSUBSCRIBED,
-)
-
-SUBSCRIPTION_COLUMNS = (
-    "subscriber_id",
-    "list_id",
-    "state",
-    "requested_at",
-    "confirmed_at",
-    "unsubscribed_at",
-)
-
-
-@dataclass
-class PlannedChanges:
-    """What a piece of a file does: to subscriptions, and who is to be suppressed why."""
-
-    people: list[PlannedChange] = field(default_factory=list)
-    suppressed: dict[str, SuppressionReason] = field(default_factory=dict)
-
-
-def apply_changes(
-    session: Session, run: ImportRun, changes: PlannedChanges, *, now: datetime
-) -> None:
-    """Write it all, and count it on the list.
-
-    Whatever has moved since it was looked up stays as it is.
-    """
-    add_suppressions(session, changes.suppressed, source=run.source, now=now)
-    if not changes.people:
-        return
-    fill_staging_table(session, changes.people)
-    fresh = sum(one.person is None for one in changes.people)
-    if _execute_counting_rows(session, _insert_subscribers(session, now)) < fresh:
-        match_concurrent_subscribers(session)
-    moves: dict[StateChange, int] = {}
-    for state in {one.after for one in changes.people if one.before is None}:
-        moves[None, state] = _insert_subscriptions(session, run, state, now)
-    for (before, after), people in _group_by_transition(changes.people).items():
-        moves[before, after] = _update_subscriptions(session, run, people, now)
-    if sum(moves.values()) < len(changes.people):
-        session.execute(_unstage_changed_meanwhile(run), execution_options=BULK_WRITE)
-    session.execute(_insert_consents(session, run, now))
-    _record_imported_subscriptions(session, run)
-    count_state_changes(session, run.list_id, moves, source=run.source, now=now)
-
-
 def _group_by_transition(
-    people: Sequence[PlannedChange],
+    changes: Sequence[PlannedChange],
 ) -> dict[tuple[SubscriptionState, SubscriptionState], list[PlannedChange]]:
-    moves: dict[tuple[SubscriptionState, SubscriptionState], list[PlannedChange]] = {}
-    for one in people:
-        if one.before is not None:
-            moves.setdefault((one.before, one.after), []).append(one)
-    return moves
+    groups: dict[tuple[SubscriptionState, SubscriptionState], list[PlannedChange]] = {}
+    for change in changes:
+        if change.state_before is not None:
+            groups.setdefault((change.state_before, change.state_after), []).append(change)
+    return groups
 
 
 def _execute_counting_rows(
     session: Session, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None
 ) -> int:
-    """Write rows; returns how many there were."""
+    """Execute a write; returns the number of rows written."""
     result = session.execute(statement, rows, execution_options=BULK_WRITE)
     return cast("CursorResult[Any]", result).rowcount
 
 
 def _insert_or_ignore(session: Session, model: Any, columns: Sequence[str], rows: Any) -> Any:
-    """An INSERT of rows that passes over those that are there."""
+    """An INSERT that skips existing rows."""
     return conflict_aware_insert(session, model).from_select(columns, rows).on_conflict_do_nothing()
 
 
 def _insert_subscribers(session: Session, now: datetime) -> Any:
     rows = (
         select(
-            staging_table.c.person,
+            staging_table.c.subscriber_id,
             staging_table.c.address,
             staging_table.c.canonical,
             literal(now, UtcDateTime),
         )
-        .where(staging_table.c.made)
-        # In one order, so that two who do this at once cannot wait for each other.
+        .where(staging_table.c.is_new)
+        # A fixed order, so that two concurrent inserts cannot deadlock.
         .order_by(staging_table.c.canonical)
     )
     return _insert_or_ignore(
@@ -246,102 +247,108 @@ def _insert_subscribers(session: Session, now: datetime) -> Any:
 def _insert_subscriptions(
     session: Session, run: ImportRun, state: SubscriptionState, now: datetime
 ) -> int:
-    """Make the subscriptions that are new; returns how many there were.
+    """Insert the new subscriptions of a state; returns how many there were.
 
-    Of those who are new to the house nobody can have one: asking for it again costs a fifth more.
+    A new subscriber cannot have a subscription yet, and checking it anyway costs a fifth more.
     """
     rows = _select_new_subscriptions(run, state, now)
-    made = insert(Subscription).from_select(SUBSCRIPTION_COLUMNS, rows.where(staging_table.c.made))
-    known = _insert_or_ignore(
-        session, Subscription, SUBSCRIPTION_COLUMNS, rows.where(~staging_table.c.made)
+    of_new = insert(Subscription).from_select(
+        SUBSCRIPTION_COLUMNS, rows.where(staging_table.c.is_new)
     )
-    return _execute_counting_rows(session, made) + _execute_counting_rows(session, known)
+    of_known = _insert_or_ignore(
+        session, Subscription, SUBSCRIPTION_COLUMNS, rows.where(~staging_table.c.is_new)
+    )
+    return _execute_counting_rows(session, of_new) + _execute_counting_rows(session, of_known)
 
 
 def _select_new_subscriptions(
     run: ImportRun, state: SubscriptionState, now: datetime
 ) -> Select[Any]:
     at = literal(now, UtcDateTime)
-    since = func.coalesce(staging_table.c.since, at)
-    # Who is pending has yet to be asked, and waits for that from now on.
-    requested_at = at if state is PENDING else since
+    subscribed_at = func.coalesce(staging_table.c.subscribed_at, at)
+    # A pending subscriber has not been asked to confirm yet; the time to confirm starts now.
+    requested_at = at if state is PENDING else subscribed_at
     return (
         select(
-            staging_table.c.person,
+            staging_table.c.subscriber_id,
             literal(run.list_id),
-            staging_table.c.after,
+            staging_table.c.state_after,
             requested_at,
-            since if state is CONFIRMED else null(),
-            func.coalesce(staging_table.c.ended, at) if state is UNSUBSCRIBED else null(),
+            subscribed_at if state is CONFIRMED else null(),
+            func.coalesce(staging_table.c.ended_at, at) if state is UNSUBSCRIBED else null(),
         )
-        .where(staging_table.c.before.is_(None), staging_table.c.after == state)
-        .order_by(staging_table.c.person)
+        .where(staging_table.c.state_before.is_(None), staging_table.c.state_after == state)
+        .order_by(staging_table.c.subscriber_id)
     )
 
 
 def _update_subscriptions(
-    session: Session, run: ImportRun, people: Sequence[PlannedChange], now: datetime
+    session: Session, run: ImportRun, changes: Sequence[PlannedChange], now: datetime
 ) -> int:
-    """Move people from one state to another; returns how many there were.
+    """Update subscriptions that make the same transition; returns how many were updated.
 
-    Only from the state in which they were found: who has moved since has the last word. One by
-    one, because PostgreSQL takes a join with a table in passing for cheap, and reads the whole.
+    Only rows still in their former state are updated: a later change by the subscriber wins. One
+    statement per row, because PostgreSQL underestimates a join with a temporary table and reads
+    the whole of `subscription`.
     """
-    theirs, after = table_of(Subscription), people[0].after
-    moment = "unsubscribed_at" if after is UNSUBSCRIBED else "confirmed_at"
+    subscription, after = table_of(Subscription), changes[0].state_after
+    moment_column = "unsubscribed_at" if after is UNSUBSCRIBED else "confirmed_at"
     statement = (
-        update(theirs)
+        update(subscription)
         .where(
-            theirs.c.subscriber_id == bindparam("person"),
-            theirs.c.list_id == run.list_id,
-            theirs.c.state == people[0].before,
+            subscription.c.subscriber_id == bindparam("id"),
+            subscription.c.list_id == run.list_id,
+            subscription.c.state == changes[0].state_before,
         )
-        .values({"state": after, moment: bindparam("at")})
+        .values({"state": after, moment_column: bindparam("at")})
     )
     rows = [
-        {"person": one.person, "at": (one.ended if after is UNSUBSCRIBED else one.since) or now}
-        for one in people
+        {
+            "id": change.subscriber_id,
+            "at": (change.ended_at if after is UNSUBSCRIBED else change.subscribed_at) or now,
+        }
+        for change in changes
     ]
     return _execute_counting_rows(session, statement, rows)
 
 
 def _unstage_changed_meanwhile(run: ImportRun) -> Any:
-    """Take those off the stage who have, in this very moment, done something themselves."""
-    theirs = table_of(Subscription).c
-    as_meant = (
-        select(theirs.state)
+    """Remove subscribers from the staging table who changed their subscription concurrently."""
+    subscription = table_of(Subscription).c
+    is_as_planned = (
+        select(subscription.state)
         .where(
-            theirs.subscriber_id == staging_table.c.person,
-            theirs.list_id == run.list_id,
-            theirs.state == staging_table.c.after,
+            subscription.subscriber_id == staging_table.c.subscriber_id,
+            subscription.list_id == run.list_id,
+            subscription.state == staging_table.c.state_after,
         )
         .exists()
     )
-    return delete(staging_table).where(~as_meant)
+    return delete(staging_table).where(~is_as_planned)
 
 
 def _insert_consents(session: Session, run: ImportRun, now: datetime) -> Any:
-    kind = table_of(Consent).c.action.type
+    action_type = table_of(Consent).c.action.type
     version = save_wording(session, run.consent_source, now=now) if run.consent_source else None
-    left = staging_table.c.after == UNSUBSCRIBED
+    is_unsubscribed = staging_table.c.state_after == UNSUBSCRIBED
     rows = select(
-        staging_table.c.person,
+        staging_table.c.subscriber_id,
         literal(run.list_id),
         case(
-            (left, literal(ConsentAction.UNSUBSCRIBED, kind)),
-            else_=literal(ConsentAction.IMPORTED, kind),
+            (is_unsubscribed, literal(ConsentAction.UNSUBSCRIBED, action_type)),
+            else_=literal(ConsentAction.IMPORTED, action_type),
         ),
         literal(now, UtcDateTime),
-        case((left, null()), else_=literal(version, String)),
+        case((is_unsubscribed, null()), else_=literal(version, String)),
         literal(run.source),
         literal("unknown"),
-    ).order_by(staging_table.c.person)
+    ).order_by(staging_table.c.subscriber_id)
     columns = ["subscriber_id", "list_id", "action", "at", "wording", "source", "network"]
     return insert(Consent).from_select(columns, rows)
 
 
 def _record_imported_subscriptions(session: Session, run: ImportRun) -> None:
-    """What was done to whom. Who is new to the house was in no piece before."""
+    """Record the changes for undoing. New subscribers cannot have a row of this run yet."""
     columns = (
         "import_id",
         "subscriber_id",
@@ -351,20 +358,20 @@ def _record_imported_subscriptions(session: Session, run: ImportRun) -> None:
     )
     rows = select(
         literal(run.id),
-        staging_table.c.person,
-        staging_table.c.made,
-        staging_table.c.before,
-        staging_table.c.after,
-    ).order_by(staging_table.c.person)
+        staging_table.c.subscriber_id,
+        staging_table.c.is_new,
+        staging_table.c.state_before,
+        staging_table.c.state_after,
+    ).order_by(staging_table.c.subscriber_id)
     session.execute(
-        insert(ImportedSubscription).from_select(columns, rows.where(staging_table.c.made))
+        insert(ImportedSubscription).from_select(columns, rows.where(staging_table.c.is_new))
     )
-    known = conflict_aware_insert(session, ImportedSubscription).from_select(
-        columns, rows.where(~staging_table.c.made)
+    of_known = conflict_aware_insert(session, ImportedSubscription).from_select(
+        columns, rows.where(~staging_table.c.is_new)
     )
     session.execute(
-        known.on_conflict_do_update(
+        of_known.on_conflict_do_update(
             index_elements=[ImportedSubscription.import_id, ImportedSubscription.subscriber_id],
-            set_={"state_after": known.excluded.state_after},
+            set_={"state_after": of_known.excluded.state_after},
         )
     )

@@ -1,7 +1,4 @@
-"""Which columns mean what, by the names that other programs give them, and what a row says.
-
-How other programs name their columns and states.
-"""
+"""Which column means what, and parsing rows by it; the column names and words of other programs."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +17,7 @@ INVISIBLE_CHARACTERS = ' \t\r\n\xa0\u200b\u200c\u200d\u2060\ufeff"'
 
 
 class StatedStatus(StrEnum):
-    """What a file says about somebody."""
+    """The status that a file states for a subscriber."""
 
     SUBSCRIBED = "subscribed"
     PENDING = "pending"
@@ -52,7 +49,7 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "bounced": ("clean_time", "bounced_at", "bounced", "undeliverable_at", "suppressed"),
 }
-"""The names of columns, in lower case; where a file has several, the first of these counts."""
+"""Known column names in lower case. If a file has several for a meaning, the first one wins."""
 
 VENDOR_HEADERS: Mapping[str, frozenset[str]] = {
     "Mailchimp": frozenset({"email address", "leid", "euid"}),
@@ -65,7 +62,7 @@ VENDOR_HEADERS: Mapping[str, frozenset[str]] = {
     "beehiiv ": frozenset({"email", "status", "utm_source"}),
     "NIF": frozenset({"address", "state", "requested_at", "confirmed_at", "unsubscribed_at"}),
 }
-"""Whose file it is, by columns that others' files have not."""
+"""Column names by which a program's export is recognised: no other export has all of them."""
 
 NEGATIVE_WORDS = frozenset({"", "0", "no", "n", "false", "f", "none", "null", "never", "-"})
 
@@ -102,11 +99,11 @@ UNMISTAKABLE_STATUS_WORDS = frozenset(
         *("cleaned", "bounced", "complained"),
     }
 )
-"""Words that tell a column of states by themselves, whatever its name."""
+"""Words that identify a status column whatever its name is."""
 
 
 def find_vendor(header: Sequence[str]) -> str | None:
-    """Whose export has such a header, where it is known."""
+    """The program whose export has this header; None if unknown."""
     names = {normalize_word(name) for name in header}
     found = next((vendor for vendor, marks in VENDOR_HEADERS.items() if marks <= names), None)
     return found.strip() if found else None
@@ -114,17 +111,17 @@ def find_vendor(header: Sequence[str]) -> str | None:
 
 @lru_cache(1000)
 def find_stated_status(word: str) -> StatedStatus | None:
-    """What a state means, where we know the word."""
+    """The status that a word means; None for an unknown word."""
     return STATUS_WORDS.get(normalize_word(word))
 
 
 def normalize_word(name: str) -> str:
-    """A name or a word as it is looked up."""
+    """Strip invisible characters and lower-case, for looking a word up."""
     return name.strip(INVISIBLE_CHARACTERS).lower()
 
 
 MAX_CELL_SHOWN = 80
-"""Characters of a cell that stand in a report."""
+"""Characters of a cell shown in a report."""
 
 _TO_THE_SECOND = len("2026-01-01 12:00:00")
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*\Z")
@@ -132,9 +129,10 @@ _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*\Z")
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """Where things stand in a row, from 0; None where the file has no such thing.
+    """The column of each meaning, counted from 0; None if the file has no such column.
 
-    In `unsubscribed` and `bounced` any value but a no means that it is so; a date says since when.
+    In `unsubscribed` and `bounced`, any value except a negative word means yes; a date says since
+    when.
     """
 
     email: int
@@ -144,15 +142,15 @@ class ColumnMapping:
     bounced: int | None = None
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> Self:
+    def from_stored(cls, stored: Mapping[str, Any]) -> Self:
         return cls(**stored)
 
-    def stored(self) -> dict[str, Any]:
+    def to_stored(self) -> dict[str, Any]:
         return asdict(self)
 
 
 class ParsedRow(NamedTuple):
-    """What a row says. `code` is empty, or why it cannot be taken."""
+    """A parsed row. `code` says why it is rejected, with the text `cell`; it is empty otherwise."""
 
     line: int
     address: EmailAddress | None
@@ -164,9 +162,9 @@ class ParsedRow(NamedTuple):
 
 
 def propose_column_mapping(rows: Sequence[Sequence[str]]) -> tuple[ColumnMapping, bool]:
-    """The columns of a file by its first rows, and whether the first of them is a header.
+    """Propose a mapping from a file's first rows, and whether the first of them is a header.
 
-    Raises Invalid, for the field `file`, where no column holds addresses.
+    Raises Invalid, for the field `file`, if no column holds addresses.
     """
     first = rows[0] if rows else []
     has_header = not any(_is_address(cell) for cell in first)
@@ -175,7 +173,7 @@ def propose_column_mapping(rows: Sequence[Sequence[str]]) -> tuple[ColumnMapping
     if "status" in found and not any(
         find_stated_status(_text_of_cell(row, found["status"])) for row in others
     ):
-        # Some other kind of state, or of type.
+        # The column has such a name but holds something else, such as "html" under "type".
         del found["status"]
     if "status" not in found:
         found |= _find_status_column(others, set(found.values()))
@@ -186,9 +184,9 @@ def propose_column_mapping(rows: Sequence[Sequence[str]]) -> tuple[ColumnMapping
 
 
 def _find_status_column(rows: Sequence[Sequence[str]], taken: Collection[int]) -> dict[str, int]:
-    """A column that holds nothing but states, under a name that we do not know.
+    """A column of nothing but status words, under an unknown name.
 
-    Without it those who left elsewhere would come in as readers.
+    Without it, subscribers who unsubscribed elsewhere would be imported as subscribed.
     """
     for column in set(range(max(map(len, rows), default=0))) - set(taken):
         words = {normalize_word(_text_of_cell(row, column)) for row in rows} - {""}
@@ -198,7 +196,7 @@ def _find_status_column(rows: Sequence[Sequence[str]], taken: Collection[int]) -
 
 
 def parse_row(record: CsvRecord, columns: ColumnMapping) -> ParsedRow:
-    """What a row says."""
+    """Parse one record by the mapping."""
     line, cells = record
     if isinstance(cells, UnreadableRow):
         return _invalid_row(line, cells.code, cells.cell)
@@ -214,68 +212,68 @@ def parse_row(record: CsvRecord, columns: ColumnMapping) -> ParsedRow:
 
 
 def parse_address_cell(cell: str) -> EmailAddress | None:
-    """The address in a cell, also behind a name, or as we make it safe for spreadsheets."""
+    """The address in a cell, also as `Name <address>` or escaped for spreadsheets; or None."""
     if cell.startswith("'"):
         cell = unescape_formula(cell)
     try:
         return parse_address(cell)
     except Invalid:
         cell = cell.strip(INVISIBLE_CHARACTERS)
-    inside = _IN_BRACKETS.search(cell)
+    bracketed = _IN_BRACKETS.search(cell)
     try:
-        return parse_address(inside[1] if inside else cell)
+        return parse_address(bracketed[1] if bracketed else cell)
     except Invalid:
         return None
 
 
 def parse_import_moment(text: str) -> datetime | None:
-    """A moment in ISO 8601, UTC where it names no zone; None for anything else.
+    """A moment in ISO 8601, in UTC if it names no time zone; None for anything else.
 
-    What may be the fourth of March or the third of April is not guessed at.
+    Ambiguous dates such as 03/04/2026 are not guessed.
     """
     text = text.strip().removesuffix(" UTC")
     if len(text) < len("2026-01-01"):
         return None
     try:
-        found = datetime.fromisoformat(f"{text}+00:00" if len(text) == _TO_THE_SECOND else text)
+        moment = datetime.fromisoformat(f"{text}+00:00" if len(text) == _TO_THE_SECOND else text)
     except ValueError:
         return None
-    if not 1990 <= found.year <= 9000:
+    if not 1990 <= moment.year <= 9000:
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _parse_statuses(
     line: int, address: EmailAddress, cells: list[str], columns: ColumnMapping
 ) -> ParsedRow:
-    kind, ended = StatedStatus.SUBSCRIBED, None
+    status, ended_at = StatedStatus.SUBSCRIBED, None
     if columns.status is not None:
         word = _text_of_cell(cells, columns.status)
-        known = find_stated_status(word)
-        if known is None:
+        stated = find_stated_status(word)
+        if stated is None:
             return _invalid_row(line, "status", word)
-        kind = known
-    for column, means in (
+        status = stated
+    for column, meaning in (
         (columns.unsubscribed, StatedStatus.UNSUBSCRIBED),
         (columns.bounced, StatedStatus.BOUNCED),
     ):
-        told = "" if column is None else _text_of_cell(cells, column)
+        text = "" if column is None else _text_of_cell(cells, column)
         if (
-            told
-            and normalize_word(told) not in NEGATIVE_WORDS
-            and kind is not StatedStatus.COMPLAINED
+            text
+            and normalize_word(text) not in NEGATIVE_WORDS
+            and status is not StatedStatus.COMPLAINED
         ):
-            kind, ended = means, parse_import_moment(told)
-    since = (
+            status, ended_at = meaning, parse_import_moment(text)
+    subscribed_at = (
         None
         if columns.subscribed_at is None
         else parse_import_moment(_text_of_cell(cells, columns.subscribed_at))
     )
-    return ParsedRow(line, address, kind, since, ended, "", "")
+    return ParsedRow(line, address, status, subscribed_at, ended_at, "", "")
 
 
 def shorten_cell(cell: str) -> str:
-    """A cell as a report shows it: printable, and not too long."""
+    """A cell as a report shows it: printable, and at most MAX_CELL_SHOWN characters."""
     text = "".join(ch if ch.isprintable() else " " for ch in cell[: MAX_CELL_SHOWN + 1]).strip()
     return text if len(text) <= MAX_CELL_SHOWN else f"{text[: MAX_CELL_SHOWN - 1]}…"
 
@@ -295,15 +293,15 @@ def _is_address(cell: str) -> bool:
 def _find_columns_by_name(header: Sequence[str]) -> dict[str, int]:
     names = [normalize_word(name) for name in header]
     found: dict[str, int] = {}
-    for what, candidates in COLUMN_NAMES.items():
+    for meaning, candidates in COLUMN_NAMES.items():
         known = [names.index(name) for name in candidates if name in names]
         if known:
-            found[what] = known[0]
+            found[meaning] = known[0]
     return found
 
 
 def _find_email_column(rows: Sequence[Sequence[str]], named: int | None) -> int | None:
-    """The column that holds most addresses; the named one where none holds any more."""
+    """The column with the most addresses; the one named as such wins unless it holds few."""
     counts: dict[int, int] = {}
     for row in rows:
         for column, cell in enumerate(row[:100]):

@@ -1,9 +1,8 @@
-"""Reading a file row by row: never more of it in memory than a piece, and never past a place
-that was lost, so that reading can go on at any row after a kill.
+"""Reading CSV files: detecting encoding and separator, and reading rows from any position.
 
-What kind of file this is: its encoding, its separator, whether it begins with names of columns.
-
-All of it is a proposal: the choice is shown, and a person may choose differently.
+What is detected is a proposal that a person can change. The reader holds no more than a few blocks
+of the file in memory. It never moves its position past a row that it has not returned, so a killed
+import can resume at any row.
 """
 
 import codecs
@@ -53,7 +52,7 @@ SAVE_AS_CSV = "Save the table as CSV in UTF-8, and send that."
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a file is to be read. `start` is in bytes: what stands before it is no row."""
+    """How to read a file. The rows start `start` bytes into it."""
 
     encoding: FileEncoding
     separator: str = ","
@@ -61,56 +60,59 @@ class CsvFormat:
 
 
 def detect_csv_format(file: IO[bytes]) -> CsvFormat:
-    """The form of a file; it is read once from its beginning to its end.
+    """Detect a file's format; reads the file from start to end once.
 
-    Raises Invalid, for the field `file`, for what is no text.
+    Raises Invalid, for the field `file`, if it is not text.
     """
     file.seek(0)
     head = file.read(SAMPLE_BYTES)
     _expect_text_file(head)
     encoding = _detect_encoding(head, file)
-    start, told = data_start_of(head, encoding)
+    start, declared = data_start_of(head, encoding)
     text = decode_sample(head[start:], encoding)
-    return CsvFormat(encoding, told or detect_separator(text), start)
+    return CsvFormat(encoding, declared or detect_separator(text), start)
 
 
 def chosen_csv_format(file: IO[bytes], encoding: str, separator: str) -> CsvFormat:
-    """The form of a file by what a person chose."""
+    """A file's format with the encoding and separator that a person chose."""
     file.seek(0)
-    kind = FileEncoding(encoding)
-    return CsvFormat(kind, separator, data_start_of(file.read(SAMPLE_BYTES), kind)[0])
+    chosen = FileEncoding(encoding)
+    start, _ = data_start_of(file.read(SAMPLE_BYTES), chosen)
+    return CsvFormat(chosen, separator, start)
 
 
 def data_start_of(head: bytes, encoding: FileEncoding) -> tuple[int, str | None]:
-    """Where the rows begin: after a mark of the byte order, and after Excel's `sep=;`, which tells
-    the separator."""
+    """Where the rows start, and the separator if Excel's `sep=;` line declares it.
+
+    The rows follow the byte order mark and that line.
+    """
     start = next((len(bom) for bom, kind in BOMS if kind is encoding and head.startswith(bom)), 0)
     line = decode_sample(head[start : start + 40], encoding).partition("\n")[0]
-    told = _declared_separator(line)
-    if told:
+    declared = _declared_separator(line)
+    if declared:
         start += len(f"{line}\n".encode(encoding))
-    return start, told
+    return start, declared
 
 
 def decode_sample(sample: bytes, encoding: FileEncoding) -> str:
-    """A sample as text; a character that is cut off at its end is left out."""
+    """A sample as text, without a character that is cut off at its end."""
     return codecs.getincrementaldecoder(encoding)("replace").decode(sample)
 
 
 def detect_separator(text: str) -> str:
-    """The separator that cuts most of the rows of a sample into equally many cells."""
-    best, most = ",", 0.0
+    """The separator that splits the most rows of a sample into the same number of cells."""
+    best, best_score = ",", 0.0
     for separator in SEPARATORS:
         widths = [len(row) for row in parse_sample_rows(text, separator) if row]
         width = max(set(widths), key=widths.count) if widths else 0
         score = widths.count(width) / len(widths) * min(width, 8) if width > 1 else 0
-        if score > most:
-            best, most = separator, score
+        if score > best_score:
+            best, best_score = separator, score
     return best
 
 
 def parse_sample_rows(text: str, separator: str) -> list[list[str]]:
-    """The first rows of a sample, as far as they can be read."""
+    """The first SAMPLE_ROWS rows of a sample, up to the first that cannot be read."""
     rows: list[list[str]] = []
     reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
     try:
@@ -126,30 +128,32 @@ def parse_sample_rows(text: str, separator: str) -> list[list[str]]:
 def _expect_text_file(head: bytes) -> None:
     if not head.strip(b"\0\r\n\t \xef\xbb\xbf\xff\xfe"):
         raise Invalid({"file": "This file is empty. Choose another."})
-    for signature, called in NON_TEXT_SIGNATURES:
+    for signature, description in NON_TEXT_SIGNATURES:
         if head.startswith(signature):
-            raise Invalid({"file": f"{called}, not a CSV file. {SAVE_AS_CSV}"})
+            raise Invalid({"file": f"{description}, not a CSV file. {SAVE_AS_CSV}"})
     if (
         not head.startswith(tuple(bom for bom, _ in BOMS))
         and _detect_utf16_without_bom(head) is None
     ):
-        strange = sum(head.count(byte) for byte in b"\0\1\2\3\4\5\6\7\x0e\x0f\x10\x11\x12")
-        if strange > len(head) / 50 + 20:
-            raise Invalid({"file": f"This is no text that we can read. {SAVE_AS_CSV}"})
+        control_characters = sum(
+            head.count(byte) for byte in b"\0\1\2\3\4\5\6\7\x0e\x0f\x10\x11\x12"
+        )
+        if control_characters > len(head) / 50 + 20:
+            raise Invalid({"file": f"This file is not readable text. {SAVE_AS_CSV}"})
 
 
 def _detect_encoding(head: bytes, file: IO[bytes]) -> FileEncoding:
     for bom, encoding in BOMS:
         if head.startswith(bom):
             return encoding
-    wide = _detect_utf16_without_bom(head)
-    if wide is not None:
-        return wide
+    utf16 = _detect_utf16_without_bom(head)
+    if utf16 is not None:
+        return utf16
     return FileEncoding.UTF_8 if _is_utf8(file) else FileEncoding.CP1252
 
 
 def _detect_utf16_without_bom(head: bytes) -> FileEncoding | None:
-    """UTF-16 without its mark: every other byte of western text is then a NUL."""
+    """UTF-16 without a byte order mark: in western text every other byte is a NUL."""
     half = len(head) / 2
     if half and head[1::2].count(0) > half * 0.6 and head[::2].count(0) < half * 0.1:
         return FileEncoding.UTF_16_LE
@@ -159,7 +163,7 @@ def _detect_utf16_without_bom(head: bytes) -> FileEncoding | None:
 
 
 def _is_utf8(file: IO[bytes]) -> bool:
-    """The whole of it, for the first letter that is none may stand on the last line."""
+    """Reads the whole file, because the first invalid character may be on its last line."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     file.seek(0)
     try:
@@ -172,20 +176,20 @@ def _is_utf8(file: IO[bytes]) -> bool:
 
 
 def _declared_separator(line: str) -> str | None:
-    told = line.strip('\r\n "').lower()
-    return told[4:] if told.startswith("sep=") and told[4:] in SEPARATORS else None
+    text = line.strip('\r\n "').lower()
+    return text[4:] if text.startswith("sep=") and text[4:] in SEPARATORS else None
 
 
 MAX_LINE_LENGTH = 1_000_000
 MAX_LINES_OF_ROW = 100
-"""Lines of one row. More are not a note in a cell but a quotation mark that nobody closed."""
+"""Lines of one row. A row with more has an unclosed quotation mark, not a long note."""
 
 READ_BLOCK = 256 * 1024
 UTF_16 = (FileEncoding.UTF_16_LE, FileEncoding.UTF_16_BE)
 
 
 class UnreadableRow(NamedTuple):
-    """A row that cannot be read: `long` or `quote`, and how it begins."""
+    """A row that cannot be read. `code` is `long` or `quote`, `cell` its beginning."""
 
     code: str
     cell: str
@@ -203,17 +207,20 @@ class _UnclosedQuote(Exception):
 
 
 class CsvLines:
-    """The lines of a file from a place on, as the csv module wants them.
+    """The lines of a file from a position on, as the csv module reads them.
 
-    `position` and `line` are where the next row begins and how many lines stand before it: also
-    after lines were given back with `rewind`.
+    `byte_offset` is where the next line starts and `lines_read` is the number of lines before it.
+    `rewind` moves both back. `pulled` holds the lines of the current row with their sizes in bytes.
     """
 
-    def __init__(self, file: IO[bytes], form: CsvFormat, position: int = 0, line: int = 0) -> None:
-        self.position, self.line = max(position, form.start), line
+    def __init__(
+        self, file: IO[bytes], csv_format: CsvFormat, byte_offset: int = 0, lines_read: int = 0
+    ) -> None:
+        self.byte_offset = max(byte_offset, csv_format.start)
+        self.lines_read = lines_read
         self.pulled: list[tuple[str | None, int]] = []
-        self._again: deque[tuple[str | None, int]] = deque()
-        self._fresh = _sized_lines(file, form.encoding, self.position)
+        self._pushed_back: deque[tuple[str | None, int]] = deque()
+        self._unread = _sized_lines(file, csv_format.encoding, self.byte_offset)
 
     def __iter__(self) -> "CsvLines":
         return self
@@ -221,32 +228,32 @@ class CsvLines:
     def __next__(self) -> str:
         if len(self.pulled) == MAX_LINES_OF_ROW:
             raise _UnclosedQuote
-        piece = self._again.popleft() if self._again else next(self._fresh)
-        text, size = piece
-        self.pulled.append(piece)
-        self.position += size
-        self.line += 1
+        line = self._pushed_back.popleft() if self._pushed_back else next(self._unread)
+        text, size = line
+        self.pulled.append(line)
+        self.byte_offset += size
+        self.lines_read += 1
         if text is None:
             raise _LineTooLong
         return text
 
     def rewind(self) -> None:
-        """Give back all that was pulled for a row, but for its first line."""
-        for piece in reversed(self.pulled[1:]):
-            self._again.appendleft(piece)
-            self.position -= piece[1]
-            self.line -= 1
+        """Return all lines of the current row except the first, to be read again."""
+        for line in reversed(self.pulled[1:]):
+            self._pushed_back.appendleft(line)
+            self.byte_offset -= line[1]
+            self.lines_read -= 1
 
 
 def read_records(lines: CsvLines, separator: str) -> Iterator[CsvRecord]:
-    """Every row with the number of its first line; empty lines are passed over.
+    """Every row with the number of its first line; empty lines are skipped.
 
-    A quotation mark that is never closed costs its own line and none after it.
+    An unclosed quotation mark makes its own line unreadable, and none after it.
     """
-    # Strict, because a lax reader would make one row of two where two marks are missing.
+    # Strict, because a lax reader would join two rows that each lack a quotation mark.
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
-        first = lines.line + 1
+        first_line = lines.lines_read + 1
         lines.pulled.clear()
         try:
             cells: list[str] | UnreadableRow = next(reader)
@@ -255,11 +262,11 @@ def read_records(lines: CsvLines, separator: str) -> Iterator[CsvRecord]:
         except (csv.Error, _LineTooLong, _UnclosedQuote):
             cells = _recover_row(lines, separator)
         if cells:
-            yield first, cells
+            yield first_line, cells
 
 
 def _recover_row(lines: CsvLines, separator: str) -> list[str] | UnreadableRow:
-    """What can be made of a row that is not as it should be."""
+    """Read the first line of a malformed row by itself, if that is possible."""
     text = lines.pulled[0][0]
     lines.rewind()
     if text is None:
@@ -273,11 +280,11 @@ def _recover_row(lines: CsvLines, separator: str) -> list[str] | UnreadableRow:
 
 
 def _sized_lines(
-    file: IO[bytes], encoding: FileEncoding, position: int
+    file: IO[bytes], encoding: FileEncoding, byte_offset: int
 ) -> Iterator[tuple[str | None, int]]:
-    """Lines and their sizes in bytes; None in place of one that is too long."""
+    """Lines and their sizes in bytes, with None for the text of a line that is too long."""
     newline = _detect_newline(file, encoding)
-    file.seek(position)
+    file.seek(byte_offset)
     if encoding in UTF_16:
         return _split_utf16(file, encoding, newline)
     return (
@@ -288,8 +295,7 @@ def _sized_lines(
 
 
 def _detect_newline(file: IO[bytes], encoding: FileEncoding) -> str:
-    """Lines end with a line feed, with or without more; with a carriage return alone on old
-    Macs."""
+    """Line feeds end lines, also after a carriage return. Old Macs write carriage returns alone."""
     file.seek(0)
     head = file.read(READ_BLOCK).decode(encoding, "replace")
     return "\r" if "\r" in head and "\n" not in head else "\n"
@@ -339,7 +345,7 @@ def _split_utf16(
 
 
 class _NonClosingFile(io.BufferedIOBase):
-    """A file that is not closed with the text around it."""
+    """A file that stays open when the text wrapper around it is closed."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,5 +1,7 @@
-"""A rehearsal: what a run would have done so far, beside the database, so that it is counted
-exactly and nothing happens."""
+"""A dry run's memory: what the import would have written so far, kept outside the database.
+
+So a dry run counts exactly what the import will count, and writes nothing.
+"""
 
 import json
 import sqlite3
@@ -10,40 +12,41 @@ from nif.subscriptions.models import SubscriptionState, SuppressionReason
 
 
 class DryRun:
-    """Remembers how people would stand. On the disk: a million of them are too many to hold."""
+    """The status that addresses would have by now. On disk: a million do not fit into memory."""
 
     def __init__(self) -> None:
-        # An empty name is a file of SQLite's own, which is gone when it is closed.
-        self._memory = sqlite3.connect("", isolation_level=None)
-        self._memory.execute("PRAGMA journal_mode=OFF")
-        self._memory.execute("PRAGMA cache_size=-8192")
-        self._memory.execute(
-            "CREATE TABLE seen (canonical TEXT PRIMARY KEY, state, had_left, suppressed) "
+        # With an empty name SQLite uses a temporary file and deletes it on close.
+        self._statuses = sqlite3.connect("", isolation_level=None)
+        self._statuses.execute("PRAGMA journal_mode=OFF")
+        self._statuses.execute("PRAGMA cache_size=-8192")
+        self._statuses.execute(
+            "CREATE TABLE status (canonical TEXT PRIMARY KEY, state, has_unsubscribed, suppressed) "
             "WITHOUT ROWID"
         )
 
-    def recall(self, known: dict[str, AddressStatus], canonicals: Collection[str]) -> None:
-        """Put what would have been done over what the house knows."""
-        query = "SELECT seen.* FROM json_each(?) AS each JOIN seen ON canonical = each.value"
-        for canonical, state, had_left, suppressed in self._memory.execute(
+    def overlay(self, known: dict[str, AddressStatus], canonicals: Collection[str]) -> None:
+        """Replace in `known` what the dry run has changed so far."""
+        query = "SELECT status.* FROM json_each(?) AS each JOIN status ON canonical = each.value"
+        for canonical, state, has_unsubscribed, suppressed in self._statuses.execute(
             query, [json.dumps(list(canonicals))]
         ):
             known[canonical] = known.get(canonical, AddressStatus())._replace(
                 state=state and SubscriptionState(state),
-                had_left=bool(had_left),
+                has_unsubscribed=bool(has_unsubscribed),
                 suppressed=suppressed and SuppressionReason(suppressed),
             )
 
-    def remember(self, changed: Mapping[str, AddressStatus]) -> None:
-        self._memory.execute("BEGIN")
-        self._memory.executemany(
-            "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)",
+    def record(self, changed: Mapping[str, AddressStatus]) -> None:
+        """Remember the status of addresses after a batch."""
+        self._statuses.execute("BEGIN")
+        self._statuses.executemany(
+            "INSERT OR REPLACE INTO status VALUES (?, ?, ?, ?)",
             (
-                (canonical, one.state, one.had_left, one.suppressed)
-                for canonical, one in sorted(changed.items())
+                (canonical, status.state, status.has_unsubscribed, status.suppressed)
+                for canonical, status in sorted(changed.items())
             ),
         )
-        self._memory.execute("COMMIT")
+        self._statuses.execute("COMMIT")
 
     def close(self) -> None:
-        self._memory.close()
+        self._statuses.close()

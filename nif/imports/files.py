@@ -1,7 +1,4 @@
-"""The files of imports: in a folder of this instance, under names that nobody can guess.
-
-Taking an address out of files that wait to be imported, without moving what stands behind it.
-"""
+"""Uploaded import files: kept in a folder of this installation under unguessable names."""
 
 import mmap
 import os
@@ -21,7 +18,7 @@ from nif.imports.models import ImportRun
 
 COPY_BLOCK = 1024 * 1024
 _STORED_NAME = re.compile(r"[0-9a-f]{32}")
-FILE_GONE = "The file of this import is not kept any more. Choose it again for a new import."
+FILE_GONE = "The file of this import is no longer stored. Upload it again for a new import."
 
 
 class ImportStream(Protocol):
@@ -29,16 +26,16 @@ class ImportStream(Protocol):
 
 
 class StoredImportFile(NamedTuple):
-    """A file that is kept, and its length in bytes."""
+    """The name of a stored file, and its size in bytes."""
 
     name: str
     size: int
 
 
 def store_import_file(stream: ImportStream, folder: Path, *, most: int) -> StoredImportFile:
-    """Take at most `most` bytes into the folder; at one more, nothing is kept.
+    """Copy a stream of at most `most` bytes into the folder, synced to disk.
 
-    Raises Invalid, for the field `file`.
+    Raises Invalid, for the field `file`, if it is empty or larger; nothing is stored then.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = secrets.token_hex(16)
@@ -61,13 +58,13 @@ def store_import_file(stream: ImportStream, folder: Path, *, most: int) -> Store
 
 
 def file_too_large_message(most: int) -> str:
-    """The sentence for a file that is larger than `most` bytes."""
-    return f"This file is too large: {most / 1_000_000:.3g} MB are the most. Nothing was kept."
+    """`most` is in bytes."""
+    return f"This file is too large: at most {most / 1_000_000:.3g} MB. Nothing was stored."
 
 
 @contextmanager
 def open_import_file(folder: Path, name: str | None) -> Iterator[IO[bytes]]:
-    """Raises NotFound where the file has gone."""
+    """Raises NotFound if the file has been deleted."""
     try:
         with import_file_path(folder, name).open("rb") as file:
             yield file
@@ -76,28 +73,28 @@ def open_import_file(folder: Path, name: str | None) -> Iterator[IO[bytes]]:
 
 
 def delete_import_file(folder: Path, name: str | None) -> None:
-    """Delete a file; what is not there is no error."""
+    """Delete a file; a missing one is no error."""
     if name is not None:
         import_file_path(folder, name).unlink(missing_ok=True)
 
 
 def import_file_path(folder: Path, name: str | None) -> Path:
-    """Where a file is kept. Raises NotFound for a name that is none of ours."""
+    """The path of a stored file. Raises NotFound for a name that `store_import_file` never gave."""
     if name is None or not _STORED_NAME.fullmatch(name):
         raise NotFound(FILE_GONE)
     return folder / name
 
 
 def blank_address_in_files(session: Session, folder: Path, canonical: str) -> None:
-    """Overwrite an address, in any spelling, in every file that is kept here.
+    """Overwrite an address, in any spelling, in every import file stored on this machine.
 
-    As many bytes stay, so that a run that was stopped goes on where it was; it then finds a row
-    without an address. A file that is kept on another machine is not reached.
+    The length stays the same, so a stopped run continues at its byte offset; the row then has no
+    valid address. Files stored on another machine are not reached.
     """
-    kept = select(ImportRun.stored_name, ImportRun.encoding).where(
+    stored = select(ImportRun.stored_name, ImportRun.encoding).where(
         ImportRun.stored_name.is_not(None)
     )
-    for name, encoding in session.execute(kept):
+    for name, encoding in session.execute(stored):
         path = import_file_path(folder, name)
         if path.exists():
             for spelling in _spellings_of_address(canonical):
@@ -105,23 +102,23 @@ def blank_address_in_files(session: Session, folder: Path, canonical: str) -> No
 
 
 def _spellings_of_address(canonical: str) -> set[str]:
-    """Its domain in IDNA, as it is kept, and in the letters that people write."""
+    """The address with its domain in IDNA, as it is stored, and in Unicode, as people write it."""
     local, _, domain = canonical.rpartition("@")
     try:
-        written = domain.encode("ascii").decode("idna")
+        unicode_domain = domain.encode("ascii").decode("idna")
     except UnicodeError:
-        written = domain
-    return {canonical, f"{local}@{written}"}
+        unicode_domain = domain
+    return {canonical, f"{local}@{unicode_domain}"}
 
 
 def _overwrite_address(path: Path, spelling: str, encoding: FileEncoding) -> None:
     try:
-        wanted = spelling.encode(encoding)
+        address = spelling.encode(encoding)
     except UnicodeEncodeError:
-        return  # What the encoding cannot write is not in the file.
+        return  # A file in this encoding cannot contain the spelling.
     filler = "x".encode(encoding)
-    filler *= len(wanted) // len(filler)
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as whole:
-        places = [match.span() for match in re.finditer(re.escape(wanted), whole, re.IGNORECASE)]
-        for start, end in places:
-            whole[start:end] = filler
+    filler *= len(address) // len(filler)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+        spans = [match.span() for match in re.finditer(re.escape(address), content, re.IGNORECASE)]
+        for start, end in spans:
+            content[start:end] = filler

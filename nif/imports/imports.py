@@ -1,4 +1,4 @@
-"""What a person does with an import: begin it, choose, check, start, stop, go on, undo."""
+"""What a person does with an import: create, choose how to read it, dry-run, start, stop, undo."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from nif.errors import Conflict, Invalid, NotFound
@@ -29,23 +29,30 @@ from nif.imports.csv_reader import (
     read_records,
 )
 from nif.imports.files import StoredImportFile, open_import_file
-from nif.imports.models import ImportedSubscription, ImportRun, ImportState
-from nif.imports.runner import reset_import
+from nif.imports.models import (
+    WORKER_STATES,
+    ImportedSubscription,
+    ImportProblem,
+    ImportRun,
+    ImportState,
+)
 from nif.subscriptions.models import MailingList
 
 PREVIEW_ROWS = 20
 KEEP_FILES_FOR = timedelta(days=30)
 MIN_CONSENT_SOURCE_LENGTH, MAX_CONSENT_SOURCE_LENGTH = 20, 2000
-ENDED_STATES = (ImportState.DONE, ImportState.UNDONE)
 EDITABLE_STATES = frozenset({ImportState.UPLOADED, ImportState.DRY_RUN_DONE})
-ALREADY_BEGUN = "This import has begun: how it is read cannot be changed any more."
+UNDOABLE_STATES = frozenset({ImportState.STOPPED, ImportState.DONE, ImportState.FAILED})
+ENDED_STATES = (ImportState.DONE, ImportState.UNDONE)
+LAYOUT_FIXED = "This import has started: its columns cannot be changed any more."
+ALREADY_STARTED = "This import has started already."
 MAX_PREVIEW_COLUMNS = 60
-"""Columns that are shown. More are not meant."""
+"""Columns offered for the mapping. A file with more has no useful column beyond them."""
 
 
 @dataclass(frozen=True)
 class ImportPreview:
-    """How a file looks: the names or numbers of its columns, its first rows, and what they say."""
+    """The column names or numbers, the cells of the first rows, and how those rows are parsed."""
 
     names: Sequence[str]
     cells: Sequence[Sequence[str]]
@@ -53,13 +60,13 @@ class ImportPreview:
 
 
 def detect_file_layout(file: IO[bytes]) -> tuple[CsvFormat, ColumnMapping, bool]:
-    """How a file is best read, what its columns mean, and whether it begins with their names.
+    """Detect the CSV format, the meaning of the columns, and whether there is a header.
 
     Raises Invalid, for the field `file`.
     """
-    form = detect_csv_format(file)
-    columns, has_header = propose_column_mapping(_read_first_rows(file, form))
-    return form, columns, has_header
+    csv_format = detect_csv_format(file)
+    columns, has_header = propose_column_mapping(_read_first_rows(file, csv_format))
+    return csv_format, columns, has_header
 
 
 def create_import(
@@ -67,21 +74,21 @@ def create_import(
     mailing_list: MailingList,
     stored: StoredImportFile,
     file_name: str,
-    proposed: tuple[CsvFormat, ColumnMapping, bool],
+    layout: tuple[CsvFormat, ColumnMapping, bool],
     *,
     now: datetime,
 ) -> ImportRun:
-    """A new run of a file that is kept. Nothing happens before it is started."""
-    form, columns, has_header = proposed
+    """Create the run of a stored file. Nothing is imported until it is started."""
+    csv_format, columns, has_header = layout
     run = ImportRun(
         list_id=mailing_list.id,
         file_name=shorten_cell(file_name) or "a file",
         stored_name=stored.name,
         size=stored.size,
-        encoding=form.encoding.value,
-        separator=form.separator,
+        encoding=csv_format.encoding.value,
+        separator=csv_format.separator,
         has_header=has_header,
-        columns=columns.stored(),
+        columns=columns.to_stored(),
         consent_source="",
         confirmed_elsewhere=False,
         state=ImportState.UPLOADED,
@@ -95,8 +102,15 @@ def create_import(
     return run
 
 
+def reset_import(session: Session, run: ImportRun) -> None:
+    """Put a run before the first row of its file."""
+    run.byte_offset, run.lines_read, run.undone_through_id, run.worked_seconds = 0, 0, 0, 0.0
+    run.outcome_counts, run.problem_counts = {}, {}
+    session.execute(delete(ImportProblem).where(ImportProblem.import_id == run.id))
+
+
 def get_import(session: Session, list_id: int, import_id: int, *, lock: bool = False) -> ImportRun:
-    """Raises NotFound, for a run of another list too."""
+    """Raises NotFound, also for an import into another list."""
     query = select(ImportRun).where(ImportRun.id == import_id, ImportRun.list_id == list_id)
     run = session.scalar(query.with_for_update() if lock else query)
     if run is None:
@@ -105,7 +119,7 @@ def get_import(session: Session, list_id: int, import_id: int, *, lock: bool = F
 
 
 def list_imports(session: Session, list_id: int, *, most: int = 20) -> Sequence[ImportRun]:
-    """The newest runs of a list."""
+    """The newest imports into a list, at most `most`."""
     query = select(ImportRun).where(ImportRun.list_id == list_id)
     return session.scalars(query.order_by(ImportRun.id.desc()).limit(most)).all()
 
@@ -113,8 +127,11 @@ def list_imports(session: Session, list_id: int, *, most: int = 20) -> Sequence[
 def change_import_layout(
     run: ImportRun, encoding: str, separator: str, has_header: bool, columns: ColumnMapping
 ) -> None:
-    """Read the file otherwise from now on. Raises Invalid, Conflict."""
-    _expect_state(run, EDITABLE_STATES, ALREADY_BEGUN)
+    """Set how the file is read; a finished dry run becomes void.
+
+    Raises Invalid; Conflict after the import has started.
+    """
+    _expect_state(run, EDITABLE_STATES, LAYOUT_FIXED)
     problems = {}
     if encoding not in set(FileEncoding):
         problems["encoding"] = "Choose one of these encodings."
@@ -123,19 +140,23 @@ def change_import_layout(
     if problems:
         raise Invalid(problems)
     run.encoding, run.separator, run.has_header = encoding, separator, has_header
-    run.columns = columns.stored()
+    run.columns = columns.to_stored()
     run.state, run.dry_run_counts = ImportState.UPLOADED, {}
 
 
 def reopen_import_layout(run: ImportRun) -> None:
-    """Back to the choices. Raises Conflict."""
-    _expect_state(run, EDITABLE_STATES, ALREADY_BEGUN)
+    """Return to choosing how the file is read. Raises Conflict after the import has started."""
+    _expect_state(run, EDITABLE_STATES, LAYOUT_FIXED)
     run.state, run.dry_run_counts = ImportState.UPLOADED, {}
 
 
-def set_consent_source(run: ImportRun, basis: str, *, confirmed: bool) -> None:
-    """Why these people may be mailed, in the words of who imports them. Raises Invalid."""
-    words = " ".join(basis.split())
+def set_consent_source(run: ImportRun, sentence: str, *, confirmed: bool) -> None:
+    """Set why these people may be mailed, in the words of the person who imports them.
+
+    `confirmed` says that they confirmed elsewhere. Raises Invalid for a sentence that is too short
+    or too long.
+    """
+    words = " ".join(sentence.split())
     if not MIN_CONSENT_SOURCE_LENGTH <= len(words) <= MAX_CONSENT_SOURCE_LENGTH:
         raise Invalid(
             {
@@ -147,120 +168,122 @@ def set_consent_source(run: ImportRun, basis: str, *, confirmed: bool) -> None:
 
 
 def start_dry_run(session: Session, run: ImportRun) -> None:
-    """Have a worker count what would happen. Raises Conflict."""
-    _expect_state(run, EDITABLE_STATES, "This import has begun already.")
+    """Have a worker count what would happen.
+
+    Raises Conflict after the import has started, and without a consent source.
+    """
+    _expect_state(run, EDITABLE_STATES, ALREADY_STARTED)
     _expect_consent_source(run)
     reset_import(session, run)
     run.state, run.dry_run_counts = ImportState.DRY_RUNNING, {}
 
 
 def start_import(session: Session, run: ImportRun, *, now: datetime) -> None:
-    """Have a worker do it. Raises Conflict."""
-    _expect_state(run, EDITABLE_STATES, "This import has begun already.")
+    """Have a worker import the file.
+
+    Raises Conflict after the import has started, and without a consent source.
+    """
+    _expect_state(run, EDITABLE_STATES, ALREADY_STARTED)
     _expect_consent_source(run)
     reset_import(session, run)
     run.state, run.started_at, run.failure_reason = ImportState.RUNNING, now, None
 
 
 def stop_import(run: ImportRun) -> None:
-    """Have it end after the piece that is under way. Raises Conflict."""
+    """Stop after the current batch. Raises Conflict if neither import nor dry run is running."""
     if run.state is ImportState.DRY_RUNNING:
         run.state = ImportState.UPLOADED
         return
-    _expect_state(run, {ImportState.RUNNING}, "This import is not under way.")
+    _expect_state(run, {ImportState.RUNNING}, "This import is not running.")
     run.state = ImportState.STOPPED
 
 
 def resume_import(run: ImportRun) -> None:
-    """Go on where it stopped. Raises Conflict."""
+    """Continue where the import stopped or failed. Raises Conflict in other states."""
     _expect_state(
         run,
         {ImportState.STOPPED, ImportState.FAILED},
-        "This import did not stop, so it cannot go on.",
+        "Only an import that was stopped or has failed can be resumed.",
     )
     run.state, run.failure_reason = ImportState.RUNNING, None
 
 
 def start_undo(run: ImportRun) -> None:
-    """Have a worker take out again what it brought in. Raises Conflict."""
-    _expect_state(
-        run,
-        {ImportState.STOPPED, ImportState.DONE, ImportState.FAILED},
-        "Only what has been imported can be undone, and only once.",
-    )
+    """Have a worker undo the import. Raises Conflict if nothing was imported or it is undone."""
+    _expect_state(run, UNDOABLE_STATES, "Only what has been imported can be undone, and only once.")
     run.state, run.undo_counts = ImportState.UNDOING, {}
     run.undone_through_id, run.worked_seconds = 0, 0.0
 
 
+def can_undo_import(session: Session, run: ImportRun) -> bool:
+    """True if the import has changed anything that undoing can restore."""
+    if run.state not in UNDOABLE_STATES:
+        return False
+    any_change = (
+        select(ImportedSubscription.import_id)
+        .where(ImportedSubscription.import_id == run.id)
+        .limit(1)
+    )
+    return bool(run.outcome_counts.get("skipped")) or session.scalar(any_change) is not None
+
+
 def preview_import(folder: Path, run: ImportRun) -> ImportPreview:
-    """The first rows as they are read with what is chosen. Raises NotFound."""
+    """The first rows, read with the chosen layout. Raises NotFound if the file is gone."""
     with open_import_file(folder, run.stored_name) as file:
-        form = chosen_csv_format(file, run.encoding, run.separator)
-        reader = read_records(CsvLines(file, form), run.separator)
-        found = list(islice(reader, PREVIEW_ROWS + run.has_header))
-    header = found.pop(0)[1] if run.has_header and found else []
-    columns = ColumnMapping.of(run.columns)
+        csv_format = chosen_csv_format(file, run.encoding, run.separator)
+        reader = read_records(CsvLines(file, csv_format), run.separator)
+        records = list(islice(reader, PREVIEW_ROWS + run.has_header))
+    header = records.pop(0)[1] if run.has_header and records else []
+    columns = ColumnMapping.from_stored(run.columns)
     cells = [
-        [] if isinstance(one, UnreadableRow) else one[:MAX_PREVIEW_COLUMNS] for _, one in found
+        [] if isinstance(row, UnreadableRow) else row[:MAX_PREVIEW_COLUMNS] for _, row in records
     ]
     width = min(max([len(header), *map(len, cells)]), MAX_PREVIEW_COLUMNS)
-    names = list(_column_names(header, width))
     return ImportPreview(
-        names,
-        [[shorten_cell(cell) for cell in one] for one in cells],
-        [parse_row(one, columns) for one in found],
+        list(_column_names(header, width)),
+        [[shorten_cell(cell) for cell in row] for row in cells],
+        [parse_row(record, columns) for record in records],
     )
 
 
 def detach_expired_files(session: Session, *, now: datetime) -> list[str]:
-    """The files that nobody needs any more, from now on nobody's; the caller deletes them."""
-    waiting = ImportRun.state.in_(
-        (ImportState.RUNNING, ImportState.DRY_RUNNING, ImportState.UNDOING)
-    )
-    old = select(ImportRun).where(
+    """Detach the files of ended and of expired imports; the caller deletes them.
+
+    Files that a worker needs are kept.
+    """
+    expired = select(ImportRun).where(
         ImportRun.stored_name.is_not(None),
         or_(ImportRun.created_at <= now - KEEP_FILES_FOR, ImportRun.state.in_(ENDED_STATES)),
-        ~waiting,
+        ImportRun.state.not_in(WORKER_STATES),
     )
     names = []
-    for run in session.scalars(old):
+    for run in session.scalars(expired):
         if run.stored_name is not None:
             names.append(run.stored_name)
             run.stored_name = None
     return names
 
 
-def can_undo_import(session: Session, run: ImportRun) -> bool:
-    """Did it do anything that could be taken back?"""
-    if run.state not in {ImportState.STOPPED, ImportState.DONE, ImportState.FAILED}:
-        return False
-    any_row = (
-        select(ImportedSubscription.import_id)
-        .where(ImportedSubscription.import_id == run.id)
-        .limit(1)
-    )
-    return bool(run.outcome_counts.get("skipped")) or session.scalar(any_row) is not None
-
-
-def _read_first_rows(file: IO[bytes], form: CsvFormat) -> list[list[str]]:
-    rows = islice(read_records(CsvLines(file, form), form.separator), PREVIEW_ROWS * 5)
-    return [cells for _, cells in rows if not isinstance(cells, UnreadableRow)]
+def _read_first_rows(file: IO[bytes], csv_format: CsvFormat) -> list[list[str]]:
+    lines = CsvLines(file, csv_format)
+    records = islice(read_records(lines, csv_format.separator), PREVIEW_ROWS * 5)
+    return [cells for _, cells in records if not isinstance(cells, UnreadableRow)]
 
 
 def _column_names(header: Sequence[str] | UnreadableRow, width: int) -> Iterator[str]:
-    known = [] if isinstance(header, UnreadableRow) else list(header)
+    cells = [] if isinstance(header, UnreadableRow) else list(header)
     for number in range(width):
-        name = shorten_cell(known[number]) if number < len(known) else ""
+        name = shorten_cell(cells[number]) if number < len(cells) else ""
         yield name or f"Column {number + 1}"
 
 
 def _expect_state(
-    run: ImportRun, states: set[ImportState] | frozenset[ImportState], why: str
+    run: ImportRun, states: set[ImportState] | frozenset[ImportState], message: str
 ) -> None:
     if run.state not in states:
-        raise Conflict(why)
+        raise Conflict(message)
 
 
 def _expect_consent_source(run: ImportRun) -> None:
     if not run.consent_source:
-        raise Conflict("Nobody has said yet why these people may be mailed.")
+        raise Conflict("Enter a consent source first: why these people may be mailed.")

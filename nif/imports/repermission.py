@@ -1,4 +1,4 @@
-"""Asking those whom an import brought in, and who have not confirmed elsewhere, to confirm."""
+"""Re-permission mail to imported subscribers who did not confirm elsewhere: one mail to confirm."""
 
 from datetime import datetime, timedelta
 
@@ -33,19 +33,18 @@ from nif.subscriptions.models import (
 )
 
 DEFAULT_PER_HOUR = 500
-"""What is proposed: a young sender's address bears that much after ten days of warming up."""
+"""The proposed rate: what a new sender address can send after ten days of warming up."""
 
 MAX_CAMPAIGN_DURATION = timedelta(days=14)
-"""So long an asking takes at most."""
 
-IMPORT_NOT_DONE = "Only who was brought in can be asked: this import is not done."
-CONFIRMED_ELSEWHERE = "They have confirmed elsewhere, as this import says: there is nothing to ask."
+IMPORT_NOT_DONE = "Only subscribers of a finished import can be asked: this one is not done."
+CONFIRMED_ELSEWHERE = "This import says that they confirmed elsewhere: there is nothing to confirm."
 ALREADY_ASKED = "They have been asked already. Nobody is asked twice."
-NOBODY_UNCONFIRMED = "Nobody of this import waits for a question any more."
+NOBODY_UNCONFIRMED = "No subscriber of this import is pending."
 
 
 def find_repermission_obstacle(session: Session, run: ImportRun) -> str | None:
-    """Why the people of an import cannot be asked to confirm; None where they can."""
+    """A sentence that says why this import's subscribers cannot be asked; None if they can."""
     if run.state not in {ImportState.DONE, ImportState.STOPPED}:
         return IMPORT_NOT_DONE
     if run.confirmed_elsewhere:
@@ -54,27 +53,28 @@ def find_repermission_obstacle(session: Session, run: ImportRun) -> str | None:
 
 
 def count_unconfirmed(session: Session, run: ImportRun) -> int:
-    """How many there are to be asked now: read by the import's own rows."""
-    people = _select_unconfirmed(run).subquery()
-    return session.scalar(select(func.count()).select_from(people)) or 0
+    """How many subscribers of the import would be asked now."""
+    unconfirmed = _select_unconfirmed(run).subquery()
+    return session.scalar(select(func.count()).select_from(unconfirmed)) or 0
 
 
-def max_campaign_duration(unconfirmed: timedelta) -> timedelta:
-    """How long an asking may take where pending people lapse so long after being asked.
+def max_campaign_duration(keep_unconfirmed: timedelta) -> timedelta:
+    """How long a campaign may take if pending subscribers are deleted after `keep_unconfirmed`.
 
-    Half of that: nobody is to lapse while they wait for their turn, even if it pauses for a while.
+    At most half of it, so that nobody is deleted before their turn, even if the send is paused for
+    a while.
     """
-    return min(MAX_CAMPAIGN_DURATION, unconfirmed / 2)
+    return min(MAX_CAMPAIGN_DURATION, keep_unconfirmed / 2)
 
 
 def min_per_hour(people: int, within: timedelta) -> int:
-    """The slowest pace that so many can be asked at in that time."""
+    """The slowest hourly rate that mails so many people within that time."""
     hours = within.total_seconds() / 3600
     return min(MAX_MAILS_PER_HOUR, max(MIN_MAILS_PER_HOUR, -int(-people // hours)))
 
 
 def draft_import_confirmation(mail_writer: MailWriter, run: ImportRun) -> Message:
-    """What they would get."""
+    """The message that the campaign would send."""
     return write_imported_repermission_message(mail_writer, run.mailing_list, run.consent_source)
 
 
@@ -87,51 +87,47 @@ def start_import_repermission(
     *,
     now: datetime,
 ) -> RepermissionCampaign:
-    """Ask everyone of an import who is pending, once. Their time to answer begins with their mail.
+    """Start a campaign that asks each pending subscriber of an import once to confirm.
 
-    `run` is locked, and `terms.max_delay` is how long the whole may take. Who is suppressed, has left,
-    or has asked by themselves is not asked. Raises Conflict where they cannot be asked, Invalid for
-    a pace that is too slow or too fast.
+    `run` is locked; `terms.max_delay` is how long the campaign may take. Their time to confirm starts
+    with their mail. Subscribers who are suppressed, have unsubscribed or signed up themselves are
+    not asked. Raises Conflict if they cannot be asked, Invalid for a rate out of bounds.
     """
-    if problem := find_repermission_obstacle(session, run):
-        raise Conflict(problem)
+    if obstacle := find_repermission_obstacle(session, run):
+        raise Conflict(obstacle)
     people = count_unconfirmed(session, run)
     if not people:
         raise Conflict(NOBODY_UNCONFIRMED)
     check_per_hour(per_hour, people, terms.max_delay)
     mailing_list = session.get_one(MailingList, run.list_id)
-    edition = freeze_repermission_edition(
-        session, mailing_list, draft_import_confirmation(mail_writer, run), now=now
-    )
+    message = draft_import_confirmation(mail_writer, run)
+    edition = freeze_repermission_edition(session, mailing_list, message, now=now)
     if edition is None:
-        raise Conflict("Another question to this list was begun this very second. Press again.")
-    question = RepermissionSettings(
-        RepermissionKind.CONFIRM,
-        per_hour,
-        activity_since=run.started_at or run.created_at,
-        import_run_id=run.id,
+        raise Conflict("Another mail to this list was started in this second. Press again.")
+    settings = RepermissionSettings(
+        RepermissionKind.CONFIRM, per_hour, activity_since=run.started_at or run.created_at, import_run_id=run.id
     )
     return start_campaign(
-        session, edition, question, terms, among=_select_unconfirmed(run), now=now
+        session, edition, settings, terms, among=_select_unconfirmed(run), now=now
     )
 
 
 def check_per_hour(per_hour: int, people: int, within: timedelta) -> None:
     """Raises Invalid, for the field `per_hour`."""
-    least = min_per_hour(people, within)
-    if per_hour < least:
-        why = (
-            f"At fewer than {least:,} an hour it would take over {within.days} days."
-            if least > MIN_MAILS_PER_HOUR
+    minimum = min_per_hour(people, within)
+    if per_hour < minimum:
+        problem = (
+            f"At fewer than {minimum:,} an hour it would take over {within.days} days."
+            if minimum > MIN_MAILS_PER_HOUR
             else f"Choose {MIN_MAILS_PER_HOUR} an hour or more."
         )
-        raise Invalid({"per_hour": why})
+        raise Invalid({"per_hour": problem})
     if per_hour > MAX_MAILS_PER_HOUR:
         raise Invalid({"per_hour": f"At most {MAX_MAILS_PER_HOUR:,} an hour."})
 
 
 def _select_unconfirmed(run: ImportRun) -> Select[*tuple[int]]:
-    """Who came by a run and is pending still, is not suppressed and has not asked themselves."""
+    """The subscribers that a run made pending and that still are, and may be mailed."""
     return (
         select(ImportedSubscription.subscriber_id)
         .join(Subscriber, Subscriber.id == ImportedSubscription.subscriber_id)
@@ -152,6 +148,7 @@ def _select_unconfirmed(run: ImportRun) -> Select[*tuple[int]]:
 
 
 def _signed_up_themselves(run: ImportRun) -> ColumnElement[bool]:
+    """True if the subscriber used a sign-up form since the import and was mailed then."""
     return (
         select(Consent.id)
         .where(

@@ -1,7 +1,4 @@
-"""What became of the rows of an import, in words and as a file.
-
-A list as CSV: streamed, whole, and harmless in a spreadsheet.
-"""
+"""The report of an import's rejected rows, and the export of a list: both as CSV."""
 
 import heapq
 from collections.abc import Iterator
@@ -19,45 +16,42 @@ from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, Suppression
 
 OUTCOME_WORDS = {
-    RowOutcome.NEW: ("New", "come onto the list"),
-    RowOutcome.CHANGED: ("Changed", "were asked and never confirmed; now count as confirmed"),
-    RowOutcome.UNCHANGED: (
-        "Already there",
-        "stay as they are, and so does whoever stands here twice",
-    ),
+    RowOutcome.NEW: ("New", "are added to the list"),
+    RowOutcome.CHANGED: ("Changed", "were pending and now count as confirmed"),
+    RowOutcome.UNCHANGED: ("Already there", "stay as they are; this includes duplicate rows"),
     RowOutcome.SKIPPED: (
         "Skipped",
-        "the file says that they left, bounced or complained: noted here",
+        "unsubscribed, bounced or complained according to the file; recorded here",
     ),
     RowOutcome.UNSUBSCRIBED: (
         "Unsubscribed before",
-        "have left this list: only they themselves can come back",
+        "have unsubscribed from this list; only they themselves can subscribe again",
     ),
-    RowOutcome.SUPPRESSED: ("Suppressed", "are never mailed again by this house"),
-    RowOutcome.INVALID: ("Invalid", "cannot be read, or hold no address"),
+    RowOutcome.SUPPRESSED: ("Suppressed", "are on the suppression list and get no mail"),
+    RowOutcome.INVALID: ("Invalid", "cannot be read, or have no valid address"),
 }
-"""Each verdict as a person reads it, and what it means for those rows."""
+"""Each outcome's label, and what it means for those rows."""
 
 PROBLEM_WORDS = {
-    "address": "This is not an email address that we can write to.",
+    "address": "This is not a valid email address.",
     "empty": "There is no address in this row.",
-    "short": "This row has fewer columns than the others; there is no address in it.",
-    "long": "This line or cell is far too long to be one of a table.",
+    "short": "This row has fewer columns than the others, and no address.",
+    "long": "This line or cell is too long.",
     "quote": "A quotation mark is opened here and not closed.",
-    "status": "We do not know this state, so nobody is mailed because of it.",
-    "unsubscribed": "Has left this list.",
+    "status": "This status is unknown.",
+    "unsubscribed": "Has unsubscribed from this list.",
     "suppressed_bounced": "Suppressed: mail to this address bounced.",
-    "suppressed_complained": "Suppressed: its reader complained.",
-    "suppressed_unsubscribed": "Suppressed: its reader wants no more mail of ours.",
-    "suppressed_invalid": "Suppressed: the mail provider says that there is no such address.",
-    "suppressed_erased": "Suppressed: its reader asked us to forget them.",
-    "suppressed_manual": "Suppressed: its reader never asked for mail, or the house decided so.",
+    "suppressed_complained": "Suppressed: the subscriber marked mail as spam.",
+    "suppressed_unsubscribed": "Suppressed: the subscriber unsubscribed from all mail.",
+    "suppressed_invalid": "Suppressed: the mail provider says that the address does not exist.",
+    "suppressed_erased": "Suppressed: the subscriber asked to be erased.",
+    "suppressed_manual": "Suppressed: by an admin, or refused by the recipient.",
 }
 PROBLEMS_SHOWN = 20
 
 
 def explain_problem(code: str, cell: str) -> str:
-    """Why a row was not taken, as exactly as we know."""
+    """Why a row was rejected, as exactly as possible."""
     if code == "address":
         try:
             parse_address(cell)
@@ -69,18 +63,21 @@ def explain_problem(code: str, cell: str) -> str:
 def list_import_problems(
     session: Session, run: ImportRun, *, most: int = PROBLEMS_SHOWN
 ) -> list[ImportProblem]:
-    """The first rows of a run that were not taken."""
+    """The first rejected rows of a run, at most `most`."""
     query = select(ImportProblem).where(ImportProblem.import_id == run.id)
     return list(session.scalars(query.order_by(ImportProblem.line).limit(most)))
 
 
 def stream_problem_report(session: Session, run: ImportRun) -> Iterator[str]:
-    """Every row that was not taken and is kept, as CSV: line, what stood there, why."""
+    """All stored problems of a run as CSV: line, cell, and explanation."""
     query = select(ImportProblem).where(ImportProblem.import_id == run.id)
-    found = session.scalars(
+    problems = session.scalars(
         query.order_by(ImportProblem.line), execution_options={"yield_per": 1000}
     )
-    rows = ((one.line, one.cell, explain_problem(one.code, one.cell)) for one in found)
+    rows = (
+        (problem.line, problem.cell, explain_problem(problem.code, problem.cell))
+        for problem in problems
+    )
     return write_csv(("line", "cell", "problem"), rows)
 
 
@@ -98,15 +95,15 @@ _subscriber, _subscription, _suppression = (
 
 
 def stream_list_export(session: Session, list_id: int) -> Iterator[str]:
-    """Everyone who is or was on a list, in pieces of many lines, in the order of their ids.
+    """All subscriptions of a list as CSV, ordered by subscriber id, in chunks of many lines.
 
-    To be given a session that sees one moment only.
+    Cells are escaped for spreadsheets. The session must see one snapshot of the database.
     """
     return write_csv(EXPORT_HEADINGS, _export_rows(session, list_id))
 
 
 def _export_rows(session: Session, list_id: int) -> Iterator[tuple[object, ...]]:
-    """State by state, because so the index has them in order, and put together by their ids."""
+    """Reads state by state, in the order of the index, and merges the states by id."""
     by_state = (_export_rows_of_state(session, list_id, state) for state in SubscriptionState)
     for row in heapq.merge(*by_state, key=itemgetter(0)):
         yield (row[1], row[2], *map(_format_exported_moment, row[3:6]), row[6], row[7])
@@ -122,12 +119,12 @@ def _export_rows_of_state(
 
 
 def _format_exported_moment(stored: str | None) -> str:
-    """A moment as both databases write it in UTC, in the form of RFC 3339, to the second."""
+    """A moment as both databases store it in UTC, formatted by RFC 3339 to the second."""
     return f"{stored[:10]}T{stored[11:19]}Z" if stored else ""
 
 
 def _select_export_page(list_id: int, state: SubscriptionState, after: int) -> Any:
-    """A page of people; suppressed ones too, so that whoever reads it elsewhere leaves them be."""
+    """A page of subscriptions. Suppressed ones are marked, so that no other program mails them."""
     return (
         select(
             _subscription.subscriber_id,

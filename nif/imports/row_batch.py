@@ -1,7 +1,4 @@
-"""Weighing a piece of a file: a verdict on each row, and what follows from all of them.
-
-How the people of a piece of a file stand: one question to the database for all of them.
-"""
+"""Deciding a batch of rows: load what NIF knows of the addresses, apply the rules, list changes."""
 
 import json
 from collections import Counter
@@ -46,105 +43,8 @@ _subscriber, _suppression = table_of(Subscriber).c, table_of(Suppression).c
 _subscription, _consent = table_of(Subscription).c, table_of(Consent).c
 
 
-def load_address_statuses(
-    session: Session, list_id: int, canonicals: Collection[str]
-) -> dict[str, AddressStatus]:
-    """The standing of each address that the house knows anything of."""
-    address = _unnest_texts(session, canonicals)
-    # Looked up one by one through the index, whatever the planner thinks of the tables.
-    person = (
-        select(_subscriber.id)
-        .where(_subscriber.canonical == address)
-        .correlate_except(table_of(Subscriber))
-    ).scalar_subquery()
-    reason = (
-        select(_suppression.reason)
-        .where(_suppression.canonical == address)
-        .correlate_except(table_of(Suppression))
-    ).scalar_subquery()
-    looked_up = select(
-        address.label("address"), person.label("person"), reason.label("reason")
-    ).cte()
-    found = {
-        row[0]: AddressStatus(person=row[1], suppressed=row[2])
-        for row in session.execute(
-            select(looked_up).where(
-                looked_up.c.person.is_not(None) | looked_up.c.reason.is_not(None)
-            )
-        )
-    }
-    for canonical in find_erased_addresses(session, canonicals):
-        found[canonical] = AddressStatus(suppressed=SuppressionReason.ERASED)
-    return _add_subscription_states(session, list_id, found)
-
-
-def add_own_confirmations(
-    session: Session, list_id: int, known: dict[str, AddressStatus], canonicals: Iterable[str]
-) -> None:
-    """Add when those addresses last confirmed the list themselves."""
-    by_person = {
-        known[canonical].person: canonical
-        for canonical in canonicals
-        if canonical in known and known[canonical].person is not None
-    }
-    if not by_person:
-        return
-    latest = (
-        select(_consent.subscriber_id, func.max(_consent.at))
-        .where(
-            _is_among_ids(session, _consent.subscriber_id, by_person),
-            _consent.list_id == list_id,
-            _consent.action == ConsentAction.CONFIRMED,
-        )
-        .group_by(_consent.subscriber_id)
-    )
-    for person, at in session.execute(latest):
-        known[by_person[person]] = known[by_person[person]]._replace(own=at)
-
-
-def _add_subscription_states(
-    session: Session, list_id: int, found: dict[str, AddressStatus]
-) -> dict[str, AddressStatus]:
-    people = [one.person for one in found.values() if one.person is not None]
-    if not people:
-        return found
-    subscriptions = select(
-        _subscription.subscriber_id, _subscription.state, _subscription.unsubscribed_at
-    ).where(
-        _subscription.list_id == list_id,
-        _is_among_ids(session, _subscription.subscriber_id, people),
-    )
-    states = {row[0]: row for row in session.execute(subscriptions)}
-    for canonical, one in found.items():
-        row = states.get(one.person)
-        if row is not None:
-            had_left = row[1] is SubscriptionState.UNSUBSCRIBED or row[2] is not None
-            found[canonical] = one._replace(state=row[1], had_left=had_left)
-    return found
-
-
-def _unnest_texts(session: Session, values: Iterable[Any]) -> Any:
-    """A column of these texts, from one parameter, however many there are."""
-    packed = bindparam(None, json.dumps(list(values)), type_=String)
-    if session.get_bind().dialect.name == "sqlite":
-        return func.json_each(packed).table_valued("value").c.value
-    each = func.json_array_elements_text(cast(packed, JSON)).table_valued("value")
-    return type_coerce(each.c.value, String)
-
-
-def _is_among_ids(
-    session: Session, column: ColumnElement[int], people: Iterable[int | None]
-) -> Any:
-    """Is it one of these? Each is looked up in an index, whatever the planner thinks of it."""
-    listed = list(people)
-    if session.get_bind().dialect.name == "sqlite":
-        packed = bindparam(None, json.dumps(listed), type_=String)
-        return column.in_(select(func.json_each(packed).table_valued("value").c.value))
-    return column == any_(bindparam(None, listed, type_=ARRAY(BigInteger)))
-
-
 class RowProblem(NamedTuple):
-    """A row that is not taken: its line, why, and what stood there."""
+    """A rejected row: its line, the problem's code, and the text of its cell."""
 
     line: int
     code: str
@@ -153,55 +53,59 @@ class RowProblem(NamedTuple):
 
 @dataclass
 class DecidedRows:
-    """The verdicts on a piece, its problems, and who stands otherwise after it than before."""
+    """The outcomes and problems of a batch.
+
+    `before` and `after` hold the status of each address that changes, `rows` the row that decided
+    it.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[RowProblem] = field(default_factory=list)
     before: dict[str, AddressStatus] = field(default_factory=dict)
     after: dict[str, AddressStatus] = field(default_factory=dict)
-    said: dict[str, ParsedRow] = field(default_factory=dict)
+    rows: dict[str, ParsedRow] = field(default_factory=dict)
 
 
 def decide_rows(
-    session: Session, run: ImportRun, rows: list[ParsedRow], rehearsal: DryRun | None = None
+    session: Session, run: ImportRun, rows: list[ParsedRow], dry_run: DryRun | None = None
 ) -> DecidedRows:
-    """What becomes of these rows, one after the other, as if each were written at once."""
-    known = _load_statuses_of_rows(session, run.list_id, rows, rehearsal)
-    weighed = DecidedRows()
+    """Decide rows in order, each as if the rows before it had been written already."""
+    known = _load_statuses_of_rows(session, run.list_id, rows, dry_run)
+    decided = DecidedRows()
     for row in rows:
         if row.address is None:
-            weighed.counts[RowOutcome.INVALID] += 1
-            weighed.problems.append(RowProblem(row.line, row.code, row.cell))
+            decided.counts[RowOutcome.INVALID] += 1
+            decided.problems.append(RowProblem(row.line, row.code, row.cell))
             continue
         canonical = row.address.canonical
-        standing = known.get(canonical, UNKNOWN_ADDRESS)
-        verdict, after = decide_row(
-            standing, row.status, row.ended_at, confirmed=run.confirmed_elsewhere
+        status = known.get(canonical, UNKNOWN_ADDRESS)
+        outcome, after = decide_row(
+            status, row.status, row.ended_at, confirmed=run.confirmed_elsewhere
         )
-        weighed.counts[verdict] += 1
-        if after is not standing:
-            weighed.before.setdefault(canonical, standing)
-            weighed.after[canonical] = known[canonical] = after
-            weighed.said[canonical] = row
-        elif verdict is RowOutcome.SUPPRESSED or verdict is RowOutcome.UNSUBSCRIBED:
-            code = f"suppressed_{standing.suppressed}" if standing.suppressed else "unsubscribed"
-            was_erased = standing.suppressed is SuppressionReason.ERASED
-            cell = ERASED_PLACEHOLDER if was_erased else shorten_cell(row.address.written)
-            weighed.problems.append(RowProblem(row.line, code, cell))
-    return weighed
+        decided.counts[outcome] += 1
+        if after is not status:
+            decided.before.setdefault(canonical, status)
+            decided.after[canonical] = known[canonical] = after
+            decided.rows[canonical] = row
+        elif outcome is RowOutcome.SUPPRESSED or outcome is RowOutcome.UNSUBSCRIBED:
+            code = f"suppressed_{status.suppressed}" if status.suppressed else "unsubscribed"
+            is_erased = status.suppressed is SuppressionReason.ERASED
+            cell = ERASED_PLACEHOLDER if is_erased else shorten_cell(row.address.written)
+            decided.problems.append(RowProblem(row.line, code, cell))
+    return decided
 
 
-def changes_of_rows(weighed: DecidedRows, *, now: datetime) -> PlannedChanges:
-    """What is to be written of it, in one order of people."""
+def changes_of_rows(decided: DecidedRows, *, now: datetime) -> PlannedChanges:
+    """The changes to write, ordered by address. Dates of the file that are in the future go."""
     changes = PlannedChanges()
-    for canonical, after in sorted(weighed.after.items()):
-        before, row = weighed.before[canonical], weighed.said[canonical]
+    for canonical, after in sorted(decided.after.items()):
+        before, row = decided.before[canonical], decided.rows[canonical]
         if after.suppressed is not before.suppressed and after.suppressed is not None:
-            changes.suppressed[canonical] = after.suppressed
+            changes.suppressions[canonical] = after.suppressed
         if after.state is not before.state and after.state is not None and row.address is not None:
-            changes.people.append(
+            changes.subscriptions.append(
                 PlannedChange(
-                    after.person,
+                    after.subscriber_id,
                     row.address,
                     before.state,
                     after.state,
@@ -212,21 +116,119 @@ def changes_of_rows(weighed: DecidedRows, *, now: datetime) -> PlannedChanges:
     return changes
 
 
+def _unless_future(moment: datetime | None, now: datetime) -> datetime | None:
+    return moment if moment is not None and moment <= now else None
+
+
 def _load_statuses_of_rows(
-    session: Session, list_id: int, rows: Iterable[ParsedRow], rehearsal: DryRun | None
+    session: Session, list_id: int, rows: Iterable[ParsedRow], dry_run: DryRun | None
 ) -> dict[str, AddressStatus]:
     addresses = {row.address.canonical for row in rows if row.address is not None}
     known = load_address_statuses(session, list_id, addresses)
-    grave = {
+    do_not_mail = {
         row.address.canonical
         for row in rows
         if row.address is not None and row.status in DO_NOT_MAIL_STATUSES
     }
-    add_own_confirmations(session, list_id, known, grave)
-    if rehearsal is not None:
-        rehearsal.recall(known, addresses)
+    add_own_confirmations(session, list_id, known, do_not_mail)
+    if dry_run is not None:
+        dry_run.overlay(known, addresses)
     return known
 
 
-def _unless_future(moment: datetime | None, now: datetime) -> datetime | None:
-    return moment if moment is not None and moment <= now else None
+def load_address_statuses(
+    session: Session, list_id: int, canonicals: Collection[str]
+) -> dict[str, AddressStatus]:
+    """The status of each address that NIF knows: a subscriber's, a suppressed or an erased one.
+
+    One query for the whole batch.
+    """
+    address = _unnest_texts(session, canonicals)
+    # Scalar subqueries make the planner look up each address in an index, whatever its statistics.
+    subscriber_id = (
+        select(_subscriber.id)
+        .where(_subscriber.canonical == address)
+        .correlate_except(table_of(Subscriber))
+    ).scalar_subquery()
+    reason = (
+        select(_suppression.reason)
+        .where(_suppression.canonical == address)
+        .correlate_except(table_of(Suppression))
+    ).scalar_subquery()
+    looked_up = select(
+        address.label("address"), subscriber_id.label("subscriber_id"), reason.label("reason")
+    ).cte()
+    statuses = {
+        row[0]: AddressStatus(subscriber_id=row[1], suppressed=row[2])
+        for row in session.execute(
+            select(looked_up).where(
+                looked_up.c.subscriber_id.is_not(None) | looked_up.c.reason.is_not(None)
+            )
+        )
+    }
+    for canonical in find_erased_addresses(session, canonicals):
+        statuses[canonical] = AddressStatus(suppressed=SuppressionReason.ERASED)
+    return _add_subscription_states(session, list_id, statuses)
+
+
+def add_own_confirmations(
+    session: Session, list_id: int, known: dict[str, AddressStatus], canonicals: Iterable[str]
+) -> None:
+    """Set `confirmed_here_at` for these addresses."""
+    canonical_by_id = {
+        known[canonical].subscriber_id: canonical
+        for canonical in canonicals
+        if canonical in known and known[canonical].subscriber_id is not None
+    }
+    if not canonical_by_id:
+        return
+    latest = (
+        select(_consent.subscriber_id, func.max(_consent.at))
+        .where(
+            _is_among_ids(session, _consent.subscriber_id, canonical_by_id),
+            _consent.list_id == list_id,
+            _consent.action == ConsentAction.CONFIRMED,
+        )
+        .group_by(_consent.subscriber_id)
+    )
+    for subscriber_id, at in session.execute(latest):
+        canonical = canonical_by_id[subscriber_id]
+        known[canonical] = known[canonical]._replace(confirmed_here_at=at)
+
+
+def _add_subscription_states(
+    session: Session, list_id: int, statuses: dict[str, AddressStatus]
+) -> dict[str, AddressStatus]:
+    ids = [status.subscriber_id for status in statuses.values() if status.subscriber_id is not None]
+    if not ids:
+        return statuses
+    subscriptions = select(
+        _subscription.subscriber_id, _subscription.state, _subscription.unsubscribed_at
+    ).where(
+        _subscription.list_id == list_id, _is_among_ids(session, _subscription.subscriber_id, ids)
+    )
+    rows = {row[0]: row for row in session.execute(subscriptions)}
+    for canonical, status in statuses.items():
+        row = rows.get(status.subscriber_id)
+        if row is not None:
+            has_unsubscribed = row[1] is SubscriptionState.UNSUBSCRIBED or row[2] is not None
+            statuses[canonical] = status._replace(state=row[1], has_unsubscribed=has_unsubscribed)
+    return statuses
+
+
+def _unnest_texts(session: Session, values: Iterable[Any]) -> Any:
+    """A column of these texts, passed as one parameter."""
+    packed = bindparam(None, json.dumps(list(values)), type_=String)
+    if session.get_bind().dialect.name == "sqlite":
+        return func.json_each(packed).table_valued("value").c.value
+    each = func.json_array_elements_text(cast(packed, JSON)).table_valued("value")
+    return type_coerce(each.c.value, String)
+
+
+def _is_among_ids(session: Session, column: ColumnElement[int], ids: Iterable[int | None]) -> Any:
+    """A test that looks up each id in an index, whatever the planner's statistics."""
+    listed = list(ids)
+    if session.get_bind().dialect.name == "sqlite":
+        packed = bindparam(None, json.dumps(listed), type_=String)
+        return column.in_(select(func.json_each(packed).table_valued("value").c.value))
+    return column == any_(bindparam(None, listed, type_=ARRAY(BigInteger)))

@@ -1,4 +1,4 @@
-"""What becomes of a row, by what the house knows of the person: no row brings anybody back."""
+"""What happens to a row, given what NIF knows of the address. No row resubscribes anybody."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -14,17 +14,18 @@ REASON_BY_STATUS = {
 
 
 class AddressStatus(NamedTuple):
-    """What the house knows of an address and one list.
+    """What NIF knows of an address and one list.
 
-    `had_left` says that they left the list once, also where they were asked again since; `own` is
-    when they last confirmed here themselves, where that was looked up.
+    `has_unsubscribed` says that the subscriber has unsubscribed from the list before, even if a
+    later sign-up is pending. `confirmed_here_at` is when they last confirmed here themselves; it is
+    loaded only for rows that say not to mail them.
     """
 
-    person: int | None = None
+    subscriber_id: int | None = None
     state: SubscriptionState | None = None
-    had_left: bool = False
+    has_unsubscribed: bool = False
     suppressed: SuppressionReason | None = None
-    own: datetime | None = None
+    confirmed_here_at: datetime | None = None
 
 
 UNKNOWN_ADDRESS = AddressStatus()
@@ -32,29 +33,29 @@ NEWLY_JOINED = {
     state: AddressStatus(state=state)
     for state in (SubscriptionState.PENDING, SubscriptionState.CONFIRMED)
 }
-"""How those stand of whom nothing was known: the same for a million of them."""
+"""The status of formerly unknown addresses after their row: one object for a million of them."""
 
 
 def decide_row(
-    known: AddressStatus, kind: StatedStatus, ended: datetime | None, *, confirmed: bool
+    known: AddressStatus, status: StatedStatus, ended_at: datetime | None, *, confirmed: bool
 ) -> tuple[RowOutcome, AddressStatus]:
-    """The verdict on a row, and how the person stands after it.
+    """The outcome of a row, and the address's status after it.
 
-    `ended` is since when the file says that they have left or bounced; `confirmed` that they are
-    said to have confirmed elsewhere.
+    `ended_at` is when the subscriber unsubscribed or bounced according to the file. `confirmed`
+    says that the subscribers of the file confirmed elsewhere.
     """
     if known.suppressed is SuppressionReason.ERASED:
         return RowOutcome.SUPPRESSED, known
-    if kind in DO_NOT_MAIL_STATUSES:
-        return _decide_do_not_mail(known, kind, ended)
+    if status in DO_NOT_MAIL_STATUSES:
+        return _decide_do_not_mail(known, status, ended_at)
     if known.suppressed is not None:
         return RowOutcome.SUPPRESSED, known
-    if known.state is SubscriptionState.UNSUBSCRIBED or known.had_left:
-        # Also one who left and was asked again: only they themselves can answer that.
+    if known.state is SubscriptionState.UNSUBSCRIBED or known.has_unsubscribed:
+        # This includes a pending sign-up after unsubscribing: only the subscriber can confirm it.
         return _decide_former_subscriber(known)
     wanted = (
         SubscriptionState.CONFIRMED
-        if confirmed and kind is StatedStatus.SUBSCRIBED
+        if confirmed and status is StatedStatus.SUBSCRIBED
         else SubscriptionState.PENDING
     )
     if known is UNKNOWN_ADDRESS:
@@ -67,23 +68,27 @@ def decide_row(
 
 
 def _decide_former_subscriber(known: AddressStatus) -> tuple[RowOutcome, AddressStatus]:
-    is_back = known.state is SubscriptionState.CONFIRMED
-    return (RowOutcome.UNCHANGED if is_back else RowOutcome.UNSUBSCRIBED), known
+    has_returned = known.state is SubscriptionState.CONFIRMED
+    return (RowOutcome.UNCHANGED if has_returned else RowOutcome.UNSUBSCRIBED), known
 
 
 def _decide_do_not_mail(
-    known: AddressStatus, kind: StatedStatus, ended: datetime | None
+    known: AddressStatus, status: StatedStatus, ended_at: datetime | None
 ) -> tuple[RowOutcome, AddressStatus]:
-    """Who left or bounced elsewhere, unless they confirmed here since."""
-    since_then = known.own is not None and ended is not None and known.own > ended
-    if since_then and kind is not StatedStatus.COMPLAINED:
+    """Unsubscribe or suppress, unless the subscriber confirmed here after `ended_at`."""
+    confirmed_since = (
+        known.confirmed_here_at is not None
+        and ended_at is not None
+        and known.confirmed_here_at > ended_at
+    )
+    if confirmed_since and status is not StatedStatus.COMPLAINED:
         return RowOutcome.UNCHANGED, known
-    if kind is StatedStatus.UNSUBSCRIBED:
+    if status is StatedStatus.UNSUBSCRIBED:
         if known.state is SubscriptionState.UNSUBSCRIBED:
             return RowOutcome.UNCHANGED, known
         return RowOutcome.SKIPPED, known._replace(
-            state=SubscriptionState.UNSUBSCRIBED, had_left=True
+            state=SubscriptionState.UNSUBSCRIBED, has_unsubscribed=True
         )
     if known.suppressed is not None:
         return RowOutcome.UNCHANGED, known
-    return RowOutcome.SKIPPED, known._replace(suppressed=REASON_BY_STATUS[kind])
+    return RowOutcome.SKIPPED, known._replace(suppressed=REASON_BY_STATUS[status])

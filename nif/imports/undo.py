@@ -1,6 +1,6 @@
-"""Undoing an import: what it did goes, where it is still as the import left it.
+"""Undoing an import: restores every subscription that is still as the import left it.
 
-Who has done anything themselves since, or was mailed, stays as they are.
+Subscribers who have acted themselves since, or were mailed, stay as they are.
 """
 
 from collections import Counter
@@ -27,9 +27,9 @@ BULK_WRITE = {"synchronize_session": False}
 
 
 def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datetime) -> bool:
-    """Undo the next `size` of what a run did; True once nothing is left.
+    """Undo the next `size` changes of a run; True once nothing is left and the run is UNDONE.
 
-    `undo_counts` then holds how many subscribers were `undone` and `kept`.
+    Adds to `undo_counts` how many subscribers were `undone` and `kept`.
     """
     rows = session.scalars(
         select(ImportedSubscription)
@@ -44,24 +44,19 @@ def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datet
         _finish_undo(session, run, now)
         return True
     first, last = rows[0].subscriber_id, rows[-1].subscriber_id
-    undone = set(session.scalars(_select_unchanged(run, first, last)))
-    moves = Counter[StateChange](
-        (row.state_after, row.state_before) for row in rows if row.subscriber_id in undone
-    )
-    for before, after in {(row.state_before, row.state_after) for row in rows}:
+    unchanged = set(session.scalars(_select_unchanged(run, first, last)))
+    undone = [row for row in rows if row.subscriber_id in unchanged]
+    for before, after in {(row.state_before, row.state_after) for row in undone}:
         ids = [
             row.subscriber_id
-            for row in rows
+            for row in undone
             if (row.state_before, row.state_after) == (before, after)
-            and row.subscriber_id in undone
         ]
         _restore_subscriptions(session, run.list_id, ids, before, after)
-    _delete_consents(session, run, undone)
-    _delete_subscribers(
-        session,
-        [r.subscriber_id for r in rows if r.created_subscriber and r.subscriber_id in undone],
-    )
-    count_state_changes(session, run.list_id, moves, source=run.source, now=now)
+    _delete_consents(session, run, unchanged)
+    _delete_subscribers(session, [row.subscriber_id for row in undone if row.created_subscriber])
+    changes = Counter[StateChange]((row.state_after, row.state_before) for row in undone)
+    count_state_changes(session, run.list_id, changes, source=run.source, now=now)
     run.undone_through_id = last
     counts = {"undone": len(undone), "kept": len(rows) - len(undone)}
     run.undo_counts = {key: run.undo_counts.get(key, 0) + counts[key] for key in counts}
@@ -69,9 +64,9 @@ def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datet
 
 
 def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
-    """The ids of those whose subscription is as the run left it, and who were not mailed since."""
-    theirs = Subscription.subscriber_id == ImportedSubscription.subscriber_id
-    spoke = select(Consent.id).where(
+    """The subscribers in a range of ids who did nothing themselves and were not mailed since."""
+    is_same = Subscription.subscriber_id == ImportedSubscription.subscriber_id
+    acted = select(Consent.id).where(
         Consent.subscriber_id == ImportedSubscription.subscriber_id,
         Consent.list_id == run.list_id,
         Consent.source != run.source,
@@ -88,12 +83,12 @@ def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
     )
     return (
         select(ImportedSubscription.subscriber_id)
-        .join(Subscription, theirs & (Subscription.list_id == run.list_id))
+        .join(Subscription, is_same & (Subscription.list_id == run.list_id))
         .where(
             ImportedSubscription.import_id == run.id,
             ImportedSubscription.subscriber_id.between(first, last),
             Subscription.state == ImportedSubscription.state_after,
-            ~spoke.exists(),
+            ~acted.exists(),
             ~mailed.exists(),
         )
     )
@@ -106,10 +101,10 @@ def _restore_subscriptions(
     before: SubscriptionState | None,
     after: SubscriptionState,
 ) -> None:
-    for page in _split_ids(ids):
-        theirs = (Subscription.list_id == list_id, Subscription.subscriber_id.in_(page))
+    for chunk in _split_ids(ids):
+        chosen = (Subscription.list_id == list_id, Subscription.subscriber_id.in_(chunk))
         if before is None:
-            session.execute(delete(Subscription).where(*theirs), execution_options=BULK_WRITE)
+            session.execute(delete(Subscription).where(*chosen), execution_options=BULK_WRITE)
             continue
         values: dict[str, Any] = {"state": before}
         if after is SubscriptionState.CONFIRMED:
@@ -119,29 +114,32 @@ def _restore_subscriptions(
         if before is SubscriptionState.PENDING:
             values["confirmed_at"] = None
         session.execute(
-            update(Subscription).where(*theirs).values(values), execution_options=BULK_WRITE
+            update(Subscription).where(*chosen).values(values), execution_options=BULK_WRITE
         )
 
 
 def _delete_consents(session: Session, run: ImportRun, ids: Collection[int]) -> None:
-    """They tell of a mistake of ours, not of anybody's wish; that it was undone is on record."""
-    for page in _split_ids(ids):
+    """Delete the run's consents: the import was a mistake, and no subscriber ever gave them.
+
+    The audit log keeps that the import was undone.
+    """
+    for chunk in _split_ids(ids):
         session.execute(
-            delete(Consent).where(Consent.subscriber_id.in_(page), Consent.source == run.source),
+            delete(Consent).where(Consent.subscriber_id.in_(chunk), Consent.source == run.source),
             execution_options=BULK_WRITE,
         )
 
 
 def _delete_subscribers(session: Session, ids: Collection[int]) -> None:
-    """Delete those of whom nothing else is kept."""
-    for page in _split_ids(ids):
-        elsewhere = (
+    """Delete the subscribers who have no other subscription or consent."""
+    for chunk in _split_ids(ids):
+        references = (
             select(Subscription.subscriber_id).where(Subscription.subscriber_id == Subscriber.id),
             select(Consent.id).where(Consent.subscriber_id == Subscriber.id),
         )
         session.execute(
             delete(Subscriber).where(
-                Subscriber.id.in_(page), *(~query.exists() for query in elsewhere)
+                Subscriber.id.in_(chunk), *(~query.exists() for query in references)
             ),
             execution_options=BULK_WRITE,
         )
@@ -154,5 +152,5 @@ def _finish_undo(session: Session, run: ImportRun, now: datetime) -> None:
 
 
 def _split_ids(ids: Collection[int], size: int = 5_000) -> list[list[int]]:
-    listed = sorted(ids)
-    return [listed[n : n + size] for n in range(0, len(listed), size)]
+    ordered = sorted(ids)
+    return [ordered[n : n + size] for n in range(0, len(ordered), size)]

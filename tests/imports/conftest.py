@@ -28,7 +28,7 @@ class Desk:
     list_id: int
 
     @property
-    def bench(self) -> ImportContext:
+    def context(self) -> ImportContext:
         return ImportContext(self.database.transaction, self.folder, lambda: NOON)
 
     def take(self, data: bytes, *, confirmed: bool = True) -> int:
@@ -53,7 +53,7 @@ class Desk:
                 imports.start_undo(run)
             else:
                 imports.resume_import(run)
-        assert run_import(self.bench, import_id)
+        assert run_import(self.context, import_id)
         return self.run(import_id)
 
     def bring_in(self, data: bytes, *, confirmed: bool = True) -> ImportRun:

@@ -154,9 +154,9 @@ def test_reading_goes_on_at_any_row_as_if_it_had_never_stopped(data):
     form = detect_csv_format(file)
     whole = list(read_records(CsvLines(file, form), form.separator))
     lines = CsvLines(BytesIO(data), form)
-    places = [(lines.position, lines.line)]
+    places = [(lines.byte_offset, lines.lines_read)]
     for _ in read_records(lines, form.separator):
-        places.append((lines.position, lines.line))
+        places.append((lines.byte_offset, lines.lines_read))
 
     for number, (position, line) in enumerate(places[:20]):
         rest = list(read_records(CsvLines(BytesIO(data), form, position, line), form.separator))

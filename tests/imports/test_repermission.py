@@ -214,7 +214,7 @@ def test_a_pace_that_would_take_too_long_is_refused_and_so_is_who_confirmed_else
     with pytest.raises(Invalid, match="At most"):
         ask(services, run, per_hour=1_000_000)
     sure = desk.bring_in(b"Email\nsure@example.com\n", confirmed=True)
-    with pytest.raises(Conflict, match="nothing to ask"):
+    with pytest.raises(Conflict, match="nothing to confirm"):
         ask(services, sure)
 
 

@@ -236,7 +236,7 @@ def test_dying_at_any_moment_and_going_on_ends_the_same(house, small_pieces, whe
         with house.database.transaction() as session:
             runner.release_import(session, import_id, house.run(import_id).lease_holder or "")
 
-        run_import(house.bench, import_id)
+        run_import(house.context, import_id)
 
         run = house.run(import_id)
         assert (run.state, run.outcome_counts) == (ImportState.DONE, plain.outcome_counts)
@@ -276,7 +276,7 @@ def test_a_run_has_one_worker_until_that_is_dead(house):
         assert runner.claim_import(session, import_id, theirs, now=NOON)
         assert runner.claim_import(session, import_id, mine, now=NOON) is None
         assert runner.find_due_import(session, now=NOON) is None
-    assert not run_import(house.bench, import_id)
+    assert not run_import(house.context, import_id)
 
     later = NOON + runner.IMPORT_LEASE
     with house.database.transaction() as session:
@@ -300,7 +300,9 @@ def test_a_stopped_run_goes_on_where_it_was(house, small_pieces):
     with house.database.transaction() as session:
         imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
     run_import(
-        ImportContext(house.database.transaction, house.folder, lambda: NOON, tell=stop_after_two),
+        ImportContext(
+            house.database.transaction, house.folder, lambda: NOON, report_progress=stop_after_two
+        ),
         import_id,
     )
     stopped = house.run(import_id)
@@ -362,7 +364,7 @@ def test_a_file_that_is_gone_is_a_sentence(desk):
     run = desk.do("start", import_id)
 
     assert run.state is ImportState.FAILED
-    assert "not kept any more" in run.failure_reason
+    assert "no longer stored" in run.failure_reason
 
 
 def test_files_are_kept_for_thirty_days_and_never_while_they_are_needed(desk):

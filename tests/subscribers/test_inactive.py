@@ -353,7 +353,10 @@ def test_stopping_lets_nobody_go_and_then_it_can_be_begun_anew(
     services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
     asking = asked(services, "ann", "bo")
-    with again(services, asking) as (session, _), pytest.raises(Conflict, match="under way already"):
+    with (
+        again(services, asking) as (session, _),
+        pytest.raises(Conflict, match="under way already"),
+    ):
         inactive.start_repermission(
             session, get_list(session, "daily"), PLAN, services.mail_writer, TERMS, now=NOON + DAY
         )
