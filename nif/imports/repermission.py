@@ -89,9 +89,10 @@ def start_import_repermission(
 ) -> RepermissionCampaign:
     """Start a campaign that asks each pending subscriber of an import once to confirm.
 
-    `run` is locked; `terms.max_delay` is how long the campaign may take. Their time to confirm starts
-    with their mail. Subscribers who are suppressed, have unsubscribed or signed up themselves are
-    not asked. Raises Conflict if they cannot be asked, Invalid for a rate out of bounds.
+    `run` is locked; `terms.max_delay` is how long the campaign may take. The time to confirm starts
+    with each subscriber's mail. Subscribers who are suppressed, have unsubscribed or signed up
+    themselves are not asked. Raises Conflict if they cannot be asked, Invalid for a rate out of
+    bounds.
     """
     if obstacle := find_repermission_obstacle(session, run):
         raise Conflict(obstacle)
@@ -105,7 +106,10 @@ def start_import_repermission(
     if edition is None:
         raise Conflict("Another mail to this list was started in this second. Press again.")
     settings = RepermissionSettings(
-        RepermissionKind.CONFIRM, per_hour, activity_since=run.started_at or run.created_at, import_run_id=run.id
+        RepermissionKind.CONFIRM,
+        per_hour,
+        activity_since=run.started_at or run.created_at,
+        import_run_id=run.id,
     )
     return start_campaign(
         session, edition, settings, terms, among=_select_unconfirmed(run), now=now

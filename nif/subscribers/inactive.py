@@ -58,13 +58,13 @@ class MoreThanExpected(Conflict):
 class RepermissionPlan:
     """The settings of a re-permission campaign to inactive subscribers.
 
-    `people` is how many there were when the person decided.
+    `expected_count` is how many there were when the person decided.
     """
 
     months: int = 12
     wait_days: int = DEFAULT_WAIT_DAYS
     per_hour: int = DEFAULT_PER_HOUR
-    people: int = 0
+    expected_count: int = 0
 
     def check(self) -> None:
         """Raises Invalid."""
@@ -162,8 +162,8 @@ def start_repermission(
 ) -> RepermissionCampaign:
     """Start a campaign: each inactive subscriber of a list gets one re-permission mail.
 
-    Raises Invalid for an invalid plan; MoreThanExpected if there are more than `plan.expected_count`;
-    Conflict if a campaign is under way, or nobody is inactive.
+    Raises Invalid for an invalid plan; MoreThanExpected if more than `plan.expected_count` are
+    inactive; Conflict if a campaign is under way, or nobody is inactive.
     """
     plan.check()
     if is_repermission_under_way(find_last_repermission(session, mailing_list.id)):

@@ -182,7 +182,8 @@ def _select_unanswered(
             Subscription.subscriber_id.between(*span),
             Delivery.outcome.is_(None),
             Subscription.state == SubscriptionState.CONFIRMED,
-            func.coalesce(Subscription.confirmed_at, Subscription.requested_at) <= campaign.created_at,
+            func.coalesce(Subscription.confirmed_at, Subscription.requested_at)
+            <= campaign.created_at,
             or_(Subscriber.paused_until.is_(None), Subscriber.paused_until <= now),
             Suppression.canonical.is_(None),
             Delivery.subscriber_id.not_in(_select_unreached(send_id, span)),

@@ -61,7 +61,7 @@ def test_inactive_subscribers_are_counted_mailed_and_unsubscribed_unless_they_re
 
     wrong = admin.post(f"{AT}/repermission", data={**PLAN, "wait_days": "3", "expected_count": "3"})
     assert wrong.status_code == 422
-    assert "Give them 14 to 365 days." in wrong.text
+    assert "Allow 14 to 365 days." in wrong.text
     grown = admin.post(f"{AT}/repermission", data={**PLAN, "expected_count": "2"})
     assert grown.status_code == 422
     assert "There are 3 of them by now." in text_of(grown.text)
@@ -69,7 +69,7 @@ def test_inactive_subscribers_are_counted_mailed_and_unsubscribed_unless_they_re
     again = admin.post(
         f"{AT}/repermission", data={**PLAN, "expected_count": "3"}, follow_redirects=True
     )
-    assert "being asked already" in again.text
+    assert "under way already" in again.text
     send = deliver(services, database)
     with database.reading() as session:
         mails = session.scalars(select(OutboxMail)).all()
@@ -107,7 +107,7 @@ def test_a_stopped_or_cancelled_campaign_unsubscribes_nobody(
     assert admin.post(f"{AT}/stop").status_code == 404
     admin.post(f"{AT}/repermission", data={**PLAN, "expected_count": "1"})
     assert "Stopped." in admin.post(f"{AT}/stop", follow_redirects=True).text
-    assert "over already" in admin.post(f"{AT}/stop", follow_redirects=True).text
+    assert "ended already" in admin.post(f"{AT}/stop", follow_redirects=True).text
     later = utc_now() + timedelta(seconds=5)
     with database.transaction() as session:
         session.execute(update(Send).values(starts_at=later))
