@@ -16,7 +16,7 @@ from nif.sends.activity import was_inactive_since, was_inactive_since_in_range
 from nif.sends.models import Attempt, Delivery, ProviderEvent
 from nif.sends.repermission import RepermissionCampaign, RepermissionState, send_of_campaign
 from nif.subscribers.inactive import MoreThanExpected, answers_due_at
-from nif.subscriptions.consent import NO_ANSWER_SOURCE
+from nif.subscriptions.consent import REPERMISSION_SOURCE
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,
@@ -136,7 +136,7 @@ def _unsubscribe(session: Session, campaign: RepermissionCampaign, ids: Any, now
     ).all()
     if not unsubscribed:
         return
-    source = f"{NO_ANSWER_SOURCE}{campaign.id}"
+    source = f"{REPERMISSION_SOURCE}{campaign.id}"
     consent = {
         "list_id": campaign.list_id,
         "action": ConsentAction.UNSUBSCRIBED,
