@@ -15,6 +15,15 @@ from nif.database import Base, BigId
 from nif.errors import NotFound
 from nif.stories.models import Story
 
+KEEP_EACH_FOR = timedelta(minutes=10)
+"""Every autosave is kept for this long; of older ones, the last in each such interval."""
+
+MOST_AUTOSAVES = 50
+"""The limit for one editor and one story."""
+
+ACTIVE_WITHIN = timedelta(seconds=90)
+"""An editor whose last autosave is no older counts as typing in the story now."""
+
 
 class Autosave(Base):
     """A story form as an editor typed it, field by field.
@@ -33,16 +42,6 @@ class Autosave(Base):
     at: Mapped[datetime]
     edits: Mapped[int | None]
     form: Mapped[dict[str, Any]]
-
-
-KEEP_EACH_FOR = timedelta(minutes=10)
-"""Every autosave is kept for this long; of older ones, the last in each such interval."""
-
-MOST_AUTOSAVES = 50
-"""The limit for one editor and one story."""
-
-ACTIVE_WITHIN = timedelta(seconds=90)
-"""An editor whose last autosave is no older counts as typing in the story now."""
 
 
 def store_autosave(

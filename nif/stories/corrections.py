@@ -44,6 +44,21 @@ from nif.stories.publishing import (
 from nif.stories.reader_reports import ReaderReport
 from nif.stories.style_edit_guard import explain_style_refusal, list_protected_changes
 
+LONGEST_SUMMARY = 200
+
+LONGEST_NOTE = 1000
+
+REQUIRED_OF_CORRECTIONS = {
+    "incorrect_text": "Say what was wrong.",
+    "corrected_text": "Say what is right.",
+    "severity": "Say how serious it was.",
+}
+
+REQUIRED_OF_NOTES = {"text": "Write the note that readers will see."}
+
+REMOVED_CONTENT = {"dek": "", "lead": "", "sections": [], "block": [], "sources": [], "tags": []}
+"""The content of a story that was removed for legal or safety reasons."""
+
 _HEADING_END = " UTC: "
 
 
@@ -96,82 +111,6 @@ class StoryNote(Base):
     def sentence(self) -> str:
         """The text after its heading."""
         return self.text.partition(_HEADING_END)[2]
-
-
-def format_note_text(kind: ChangeKind, sentence: str, *, by_a_reader: bool, now: datetime) -> str:
-    """The text of a note: its label, which nobody can change, the moment in UTC, the sentence."""
-    moment = now.astimezone(UTC)
-    when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-    credit = " Reported by a reader." if by_a_reader else ""
-    return f"{NOTE_LABELS[kind]}, {when}: {sentence}{credit}"
-
-
-def format_correction(incorrect_text: str, corrected_text: str) -> str:
-    """The sentences of a correction: always both what was wrong and what is right."""
-    wrong = incorrect_text.rstrip(" .")
-    return f"An earlier version of this story said {wrong}. {format_sentence(corrected_text)}"
-
-
-def format_sentence(text: str) -> str:
-    """`text` as a sentence: its first character in upper case, and a full stop at the end."""
-    text = text.strip()
-    sentence = text if text[-1:] in {".", "!", "?", "”"} else f"{text}."
-    return f"{sentence[:1].upper()}{sentence[1:]}"
-
-
-def get_current_revision(session: Session, story: Story) -> Revision:
-    """The revision that readers see. Raises Conflict for a story that is not published."""
-    revision = session.get(Revision, story.current_id) if story.current_id else None
-    if revision is None:
-        raise Conflict("This story is not published yet, so it cannot have a new version.")
-    return revision
-
-
-def confirm_style_edit(session: Session, story: Story, *, by: Account, now: datetime) -> None:
-    """Record a second person's confirmation that the change, as saved now, is only style.
-
-    Readers see the confirmation in the history. Raises NotAllowed for an editor who took part in
-    the change.
-    """
-    if not may_confirm_style_edit(session, story, by=by.id):
-        raise NotAllowed("You took part in this change, so someone else has to confirm it.")
-    session.add(
-        Review(
-            story_id=story.id,
-            edits=story.edits,
-            verdict=ReviewVerdict.CONFIRMED,
-            by_id=by.id,
-            by=by.name,
-            at=now,
-        )
-    )
-
-
-def may_confirm_style_edit(session: Session, story: Story, *, by: int) -> bool:
-    """True for an account that typed nothing since the current revision was published."""
-    current = get_current_revision(session, story)
-    return not has_typed_since(session, story.id, by, current.published_at)
-
-
-def find_style_confirmation(session: Session, story: Story, *, excluding: int) -> Review | None:
-    """The confirmation that what is saved now is style, by an account other than `excluding`."""
-    return session.scalar(
-        select(Review)
-        .where(
-            Review.story_id == story.id,
-            Review.verdict == ReviewVerdict.CONFIRMED,
-            Review.edits == story.edits,
-            Review.by_id != excluding,
-        )
-        .order_by(Review.id.desc())
-        .limit(1)
-    )
-
-
-LONGEST_SUMMARY = 200
-LONGEST_NOTE = 1000
-REMOVED_CONTENT = {"dek": "", "lead": "", "sections": [], "block": [], "sources": [], "tags": []}
-"""The content of a story that was removed for legal or safety reasons."""
 
 
 @dataclass(frozen=True)
@@ -279,14 +218,6 @@ def _note_problems(kind: ChangeKind, note: NoteInput, current_n: int) -> Iterato
         yield "from_n", "Choose the first version that was wrong."
 
 
-REQUIRED_OF_CORRECTIONS = {
-    "incorrect_text": "Say what was wrong.",
-    "corrected_text": "Say what is right.",
-    "severity": "Say how serious it was.",
-}
-REQUIRED_OF_NOTES = {"text": "Write the note that readers will see."}
-
-
 def _guard_style_edit(
     session: Session, story: Story, current: Revision, revision: Revision, by: Account
 ) -> None:
@@ -359,3 +290,73 @@ def _build_note(story: Story, change: StoryChange, revision: Revision, by: Accou
         to_n=revision.n,
         approved_by_id=by.id,
     )
+
+
+def get_current_revision(session: Session, story: Story) -> Revision:
+    """The revision that readers see. Raises Conflict for a story that is not published."""
+    revision = session.get(Revision, story.current_id) if story.current_id else None
+    if revision is None:
+        raise Conflict("This story is not published yet, so it cannot have a new version.")
+    return revision
+
+
+def confirm_style_edit(session: Session, story: Story, *, by: Account, now: datetime) -> None:
+    """Record a second person's confirmation that the change, as saved now, is only style.
+
+    Readers see the confirmation in the history. Raises NotAllowed for an editor who took part in
+    the change.
+    """
+    if not may_confirm_style_edit(session, story, by=by.id):
+        raise NotAllowed("You took part in this change, so someone else has to confirm it.")
+    session.add(
+        Review(
+            story_id=story.id,
+            edits=story.edits,
+            verdict=ReviewVerdict.CONFIRMED,
+            by_id=by.id,
+            by=by.name,
+            at=now,
+        )
+    )
+
+
+def may_confirm_style_edit(session: Session, story: Story, *, by: int) -> bool:
+    """True for an account that typed nothing since the current revision was published."""
+    current = get_current_revision(session, story)
+    return not has_typed_since(session, story.id, by, current.published_at)
+
+
+def find_style_confirmation(session: Session, story: Story, *, excluding: int) -> Review | None:
+    """The confirmation that what is saved now is style, by an account other than `excluding`."""
+    return session.scalar(
+        select(Review)
+        .where(
+            Review.story_id == story.id,
+            Review.verdict == ReviewVerdict.CONFIRMED,
+            Review.edits == story.edits,
+            Review.by_id != excluding,
+        )
+        .order_by(Review.id.desc())
+        .limit(1)
+    )
+
+
+def format_note_text(kind: ChangeKind, sentence: str, *, by_a_reader: bool, now: datetime) -> str:
+    """The text of a note: its label, which nobody can change, the moment in UTC, the sentence."""
+    moment = now.astimezone(UTC)
+    when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+    credit = " Reported by a reader." if by_a_reader else ""
+    return f"{NOTE_LABELS[kind]}, {when}: {sentence}{credit}"
+
+
+def format_correction(incorrect_text: str, corrected_text: str) -> str:
+    """The sentences of a correction: always both what was wrong and what is right."""
+    wrong = incorrect_text.rstrip(" .")
+    return f"An earlier version of this story said {wrong}. {format_sentence(corrected_text)}"
+
+
+def format_sentence(text: str) -> str:
+    """`text` as a sentence: its first character in upper case, and a full stop at the end."""
+    text = text.strip()
+    sentence = text if text[-1:] in {".", "!", "?", "”"} else f"{text}."
+    return f"{sentence[:1].upper()}{sentence[1:]}"

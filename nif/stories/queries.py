@@ -18,6 +18,14 @@ from nif.stories.models import Revision, Story, StoryStanding, StoryState, Tag, 
 
 MOST_RELATED = 3
 
+SITEMAP_PART_SIZE = 5_000
+"""The number of ids in a part: about half a megabyte. The sitemap protocol allows 50,000 URLs."""
+
+MOST_NEWS_ENTRIES = 1000
+"""Google reads at most this many entries of a news sitemap."""
+
+StoryRows = Select[*tuple[Any, ...]]
+
 
 @dataclass(frozen=True)
 class StoryPage:
@@ -41,6 +49,24 @@ class PublishedStatus:
 
     standing: StoryStanding
     has_unpublished_changes: bool
+
+
+class SitemapPart(NamedTuple):
+    """A part that is not empty; `changed_at` is the last change in it, apart from style."""
+
+    number: int
+    changed_at: datetime
+
+
+class SitemapEntry(NamedTuple):
+    slug: str
+    changed_at: datetime
+
+
+class NewsSitemapEntry(NamedTuple):
+    slug: str
+    headline: str
+    published_at: datetime
 
 
 def get_published_revision(session: Session, slug: str) -> Revision:
@@ -203,33 +229,6 @@ def parse_page_position(after: str) -> tuple[datetime, int]:
     if moment.tzinfo is None or not 0 <= position[1] < 2**63:
         raise NotFound("There is no such page.")
     return position
-
-
-StoryRows = Select[*tuple[Any, ...]]
-
-SITEMAP_PART_SIZE = 5_000
-"""The number of ids in a part: about half a megabyte. The sitemap protocol allows 50,000 URLs."""
-
-MOST_NEWS_ENTRIES = 1000
-"""Google reads at most this many entries of a news sitemap."""
-
-
-class SitemapPart(NamedTuple):
-    """A part that is not empty; `changed_at` is the last change in it, apart from style."""
-
-    number: int
-    changed_at: datetime
-
-
-class SitemapEntry(NamedTuple):
-    slug: str
-    changed_at: datetime
-
-
-class NewsSitemapEntry(NamedTuple):
-    slug: str
-    headline: str
-    published_at: datetime
 
 
 def list_story_parts(session: Session, *, size: int = SITEMAP_PART_SIZE) -> Sequence[SitemapPart]:

@@ -9,7 +9,22 @@ from nif.stories.models import Revision
 MOST_CHANGED_CHARACTERS = 40
 """The limit for one line. A larger change is no corrected misspelling."""
 
+PROTECTED_PLACES = {
+    "Headline": "the headline",
+    "Line under the headline": "the line under the headline",
+    "Byline": "the byline",
+    "Type": "the type of the story",
+    "Transparency block": "the transparency block",
+    "Source": "a source",
+    PICTURE_PLACE: "a picture",
+}
+"""Places where any changed word is protected. A changed link address changes no word."""
+
+FactFinder = Callable[[str], Sequence[str]]
+"""Finds the facts of one kind in a line, such as its numbers, in order."""
+
 _STRAIGHT_QUOTES = str.maketrans("‘’“”„«»", '\'\'"""""')
+
 _NUMBERS = re.compile(
     r"(?<!\w)[-−+]?\d[\d.,:]*(?<![.,:])|\d+|"
     r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|"
@@ -17,28 +32,45 @@ _NUMBERS = re.compile(
     r"half|third|quarter|twice|double|triple|first|second|percent|per cent)\b|%",
     re.IGNORECASE,
 )
+
 _DATES = re.compile(
     r"\b(?:(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)ember|october|"
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|yesterday|today|tonight|tomorrow|"
     r"(?:last|this|next) (?:week|month|year|spring|summer|autumn|winter))\b",
     re.IGNORECASE,
 )
+
 _MONEY = re.compile(
     r"[£$€¥₹]|\b(?:USD|GBP|EUR|JPY|pounds?|dollars?|euros?|yen|pence|cents?)\b", re.IGNORECASE
 )
+
 _QUOTATIONS = re.compile(r"\"[^\"]*\"?|(?<!\w)'[^']+'(?!\w)")
+
 _NEGATIONS = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|without|cannot|hardly|barely|"
     r"scarcely|den(?:y|ies|ied|ying)|refus\w+|fail(?:s|ed|ing)?|\w+n't)\b",
     re.IGNORECASE,
 )
+
 _HEDGES = re.compile(
     r"\b(?:alleg\w+|accus\w+|claim\w*|reported\w*|purported\w*|may|might|could|appears?|"
     r"apparently|likely|unlikely|probably|perhaps|about|around|nearly|almost|up to|at least)\b",
     re.IGNORECASE,
 )
+
+FACT_FINDERS: dict[str, FactFinder] = {
+    "a number": lambda text: [fact.lower() for fact in _NUMBERS.findall(text)],
+    "a date": lambda text: [fact.lower() for fact in _DATES.findall(text)],
+    "an amount of money": lambda text: [fact.lower() for fact in _MONEY.findall(text)],
+    "a quotation": _QUOTATIONS.findall,
+    "a negation": lambda text: [fact.lower() for fact in _NEGATIONS.findall(text)],
+    "how certain it is": lambda text: [fact.lower() for fact in _HEDGES.findall(text)],
+}
+
 _WORD = re.compile(r"[^\W\d_][\w-]*")
+
 _SENTENCE_START = re.compile(r"(?:^|[.!?:…]['\")\]]*)[\s'\"(\[–—-]*$")
+
 _SENTENCE_STARTERS = frozenset(
     re.findall(
         r"\w+",
@@ -50,9 +82,6 @@ _SENTENCE_STARTERS = frozenset(
     )
 )
 """Words that often begin a sentence and are not names."""
-
-FactFinder = Callable[[str], Sequence[str]]
-"""Finds the facts of one kind in a line, such as its numbers, in order."""
 
 
 def list_protected_changes(before: Revision, after: Revision) -> list[str]:
@@ -97,18 +126,6 @@ def _protected_changes(changed_line: ChangedLine, names: FactFinder) -> Iterator
         yield f"more than {MOST_CHANGED_CHARACTERS} characters of a line"
 
 
-PROTECTED_PLACES = {
-    "Headline": "the headline",
-    "Line under the headline": "the line under the headline",
-    "Byline": "the byline",
-    "Type": "the type of the story",
-    "Transparency block": "the transparency block",
-    "Source": "a source",
-    PICTURE_PLACE: "a picture",
-}
-"""Places where any changed word is protected. A changed link address changes no word."""
-
-
 def _changed_facts(old_words: str, new_words: str, names: FactFinder) -> Iterator[str]:
     """The kinds of facts that differ. Their order counts: "Ann sued Bo" is not "Bo sued Ann"."""
     old_words, new_words = (words.translate(_STRAIGHT_QUOTES) for words in (old_words, new_words))
@@ -116,16 +133,6 @@ def _changed_facts(old_words: str, new_words: str, names: FactFinder) -> Iterato
         before, after = list(find_facts(old_words)), list(find_facts(new_words))
         if before != after:
             yield f"{kind}{_first_difference(before, after)}"
-
-
-FACT_FINDERS: dict[str, FactFinder] = {
-    "a number": lambda text: [fact.lower() for fact in _NUMBERS.findall(text)],
-    "a date": lambda text: [fact.lower() for fact in _DATES.findall(text)],
-    "an amount of money": lambda text: [fact.lower() for fact in _MONEY.findall(text)],
-    "a quotation": _QUOTATIONS.findall,
-    "a negation": lambda text: [fact.lower() for fact in _NEGATIONS.findall(text)],
-    "how sure we are": lambda text: [fact.lower() for fact in _HEDGES.findall(text)],
-}
 
 
 def _first_difference(before: Sequence[str], after: Sequence[str]) -> str:

@@ -52,7 +52,7 @@ def between(before, after):
         ("the label did sell", "the label did not sell", "a negation"),
         ("they don’t sell", "they do sell", "a negation"),
         ("he denies it all", "he admits it all", "a negation"),
-        ("he allegedly stole it", "he stole it", "how sure we are"),
+        ("he allegedly stole it", "he stole it", "how certain it is"),
         ("then Palisade sold it", "then Meridrome sold it", "a name (“Palisade”, now “Meridrome”)"),
         ("Palisade sold it", "Meridrome sold it", "a name"),
         ("then Ann sued Bob", "then Bob sued Ann", "a name (“Ann”, now “Bob”)"),

@@ -269,7 +269,7 @@ def showing(session, **given: Any) -> CheckContext:
     return replace(context, names_without_profile=())
 
 
-AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}
+FILE_DECLARES_AI = {"declared_source_type": "trainedAlgorithmicMedia"}
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,8 @@ AI_SAYS_THE_FILE = {"source_told": "trainedAlgorithmicMedia"}
     [
         ({"alt": " "}, FindingLevel.BLOCK),
         ({"credit": ""}, FindingLevel.BLOCK),
-        ({"wanted": 2}, FindingLevel.BLOCK),
-        (AI_SAYS_THE_FILE, FindingLevel.BLOCK),
+        ({"requested_set": 2}, FindingLevel.BLOCK),
+        (FILE_DECLARES_AI, FindingLevel.BLOCK),
         ({"licence": "", "licence_url": ""}, FindingLevel.WARN),
     ],
 )
@@ -290,7 +290,7 @@ def test_an_incomplete_picture_fails_its_check(session, given, level) -> None:
 
 def test_a_complete_picture_passes(session) -> None:
     decorative = {"alt": "", "is_decorative": True}
-    by_ai = {**AI_SAYS_THE_FILE, "source_type": DigitalSourceType.BY_AI}
+    by_ai = {**FILE_DECLARES_AI, "source_type": DigitalSourceType.BY_AI}
 
     assert [run_checks(showing(session, **given)) for given in ({}, decorative, by_ai)] == [
         [],
