@@ -49,7 +49,7 @@ def show(slug: str) -> ResponseReturnValue:
 def recount(slug: str) -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
-        # Counting is slow, so it happens before the write transaction, and no writer waits for it.
+        # Counting is slow, so it happens before the write transaction: no writer waits for it.
         list_id = get_list(session, slug).id
         counts = [
             inactive.count_inactive(session, list_id, months, now=now)

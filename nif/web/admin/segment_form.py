@@ -1,4 +1,4 @@
-"""The form of conditions: rows of selects as typed, and the conditions that they make."""
+"""The form of a segment: rows of selects, and the conditions that they form."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ CONDITION_LABELS = {
     f"{field}.{operator}": definition.label
     for (field, operator), definition in CONDITION_CATALOGUE.items()
 }
-"""What can be chosen, in the words of the form."""
+"""The options of a row: "field.operator" and its label."""
 
 CONDITION_VALUE_KINDS = {
     f"{field}.{operator}": definition.value_kind
@@ -28,16 +28,16 @@ CONDITION_VALUE_KINDS = {
 SUPPRESSION_REASON_LABELS = {
     "any": "any reason",
     "bounced": "the address bounced",
-    "complained": "they called it spam",
-    "unsubscribed": "they unsubscribed by way of SendGrid",
-    "invalid": "the address is none",
-    "manual": "by hand",
+    "complained": "marked as spam",
+    "unsubscribed": "unsubscribed through SendGrid",
+    "invalid": "the address is invalid",
+    "manual": "manual",
 }
 
 
 @dataclass(frozen=True)
 class ConditionRow:
-    """One row as typed; `what` is a field and an operator, with a dot between them."""
+    """One row as submitted; `what` is "field.operator", or empty."""
 
     what: str = ""
     value: str = ""
@@ -49,7 +49,7 @@ class ConditionRow:
 
 @dataclass(frozen=True)
 class SegmentForm:
-    """As typed."""
+    """The form as submitted."""
 
     name: str
     match: str
@@ -60,7 +60,7 @@ class SegmentForm:
         return len(self.rows) < MAX_CONDITIONS
 
     def as_data(self) -> dict[str, Any]:
-        """What the language is to read; rows in which nothing was chosen are none."""
+        """The conditions as `parse_conditions` reads them."""
         rows = [(row.what.partition("."), row.value) for row in self.rows]
         conditions = [
             {"field": what[0], "operator": what[2], "value": value} for what, value in rows
@@ -69,7 +69,7 @@ class SegmentForm:
 
 
 def read_segment_form(values: Mapping[str, str]) -> SegmentForm:
-    """A form as it was sent, without the rows that were left empty."""
+    """The form without its empty rows."""
     rows = (
         ConditionRow(values.get(f"what-{n}", ""), values.get(f"value-{n}", ""))
         for n in range(MAX_CONDITIONS)
@@ -82,7 +82,7 @@ def read_segment_form(values: Mapping[str, str]) -> SegmentForm:
 
 
 def segment_form_of(name: str, data: Mapping[str, Any]) -> SegmentForm:
-    """The form of conditions that are kept."""
+    """The form that shows stored conditions."""
     rows = (
         ConditionRow(f"{row['field']}.{row['operator']}", row["value"])
         for row in data["conditions"]
@@ -91,20 +91,20 @@ def segment_form_of(name: str, data: Mapping[str, Any]) -> SegmentForm:
 
 
 def conditions_as_query(rows: Iterable[SegmentCondition]) -> str:
-    """Conditions as the part of an address that fills the form."""
+    """The query of an address that prefills the form with these conditions."""
     pairs = [(f"what-{n}", f"{row.field}.{row.operator}") for n, row in enumerate(rows)]
     pairs += [(f"value-{n}", row.value) for n, row in enumerate(rows)]
     return urlencode(pairs)
 
 
 def describe_conditions(conditions: SegmentConditions, titles: Mapping[str, str]) -> list[str]:
-    """Each condition in words: "Is confirmed on the list NIF Daily"."""
-    said = []
+    """A sentence for each condition, such as "Is confirmed on the list NIF Daily"."""
+    sentences = []
     for row in conditions.rows:
         value = row.value
         if row.definition.value_kind is ConditionValueKind.LIST:
             value = titles.get(value, value)
         elif row.definition.value_kind is ConditionValueKind.REASON:
             value = SUPPRESSION_REASON_LABELS.get(value, value)
-        said.append(f"{row.definition.label} {value}")
-    return said
+        sentences.append(f"{row.definition.label} {value}")
+    return sentences

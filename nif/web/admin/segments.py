@@ -1,4 +1,4 @@
-"""Segments: conditions that are saved, the form that builds them, and who is in one."""
+"""Segments: saved conditions, their form, and the subscribers that match."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ from nif.web.current import reading, settings, transaction
 blueprint = Blueprint("admin_segments", __name__, url_prefix="/admin/segments")
 blueprint.context_processor(system_status.status_banner)
 
-ONE = f"/<int(max={2**63 - 1}):segment_id>"
+SEGMENT_PATH = f"/<int(max={2**63 - 1}):segment_id>"
 
 
 @blueprint.get("")
@@ -50,7 +50,7 @@ def create() -> ResponseReturnValue:
     return _save_segment(None)
 
 
-@blueprint.get(f"{ONE}/edit")
+@blueprint.get(f"{SEGMENT_PATH}/edit")
 @open_to(Access.ADMIN)
 def edit(segment_id: int) -> ResponseReturnValue:
     with reading() as session:
@@ -60,13 +60,13 @@ def edit(segment_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post(f"{ONE}/edit")
+@blueprint.post(f"{SEGMENT_PATH}/edit")
 @open_to(Access.ADMIN)
 def update(segment_id: int) -> ResponseReturnValue:
     return _save_segment(segment_id)
 
 
-@blueprint.get(ONE)
+@blueprint.get(SEGMENT_PATH)
 @open_to(Access.ADMIN)
 def show(segment_id: int) -> ResponseReturnValue:
     after = request.args.get("after") or None
@@ -75,50 +75,50 @@ def show(segment_id: int) -> ResponseReturnValue:
         context = _query_context(session)
         try:
             conditions = segments.conditions_of_segment(segment, context)
-            said = segment_form.describe_conditions(conditions, _list_titles(session))
-            page, trouble = (
+            descriptions = segment_form.describe_conditions(conditions, _list_titles(session))
+            page, problem = (
                 segment_queries.search_subscribers(session, conditions, context, after=after),
                 None,
             )
         except Invalid as error:
-            page, said, trouble = SubscriberPage([], None), [], str(error)
+            page, descriptions, problem = SubscriberPage([], None), [], str(error)
     return render_template(
         "admin/segments/show.html",
         segment=segment,
-        said=said,
+        descriptions=descriptions,
         page=page,
         after=after,
-        trouble=trouble,
-        most=segment_queries.MAX_CANDIDATES,
+        problem=problem,
+        max_candidates=segment_queries.MAX_CANDIDATES,
     )
 
 
-@blueprint.post(f"{ONE}/count")
+@blueprint.post(f"{SEGMENT_PATH}/count")
 @open_to(Access.ADMIN)
 def recount(segment_id: int) -> ResponseReturnValue:
     try:
         with reading() as session:
-            # Counted outside of the transaction that keeps the figure: no writer waits for it.
+            # Counting is slow, so it happens before the write transaction: no writer waits for it.
             segment = segments.get_segment(session, segment_id)
             size, now = segments.count_segment(session, segment, _query_context(session)), utc_now()
     except Invalid as error:
-        flash(f"{error} Change the segment first.")
+        flash(f"{error} Edit the segment first.")
     else:
         with transaction() as session:
-            kept = segments.get_segment(session, segment_id)
-            segments.store_segment_size(kept, segment.conditions, size, now=now)
+            current = segments.get_segment(session, segment_id)
+            segments.store_segment_size(current, segment.conditions, size, now=now)
         flash("Counted again.", "good")
     return redirect(url_for(".show", segment_id=segment_id), 303)
 
 
-@blueprint.post(f"{ONE}/delete")
+@blueprint.post(f"{SEGMENT_PATH}/delete")
 @open_to(Access.ADMIN)
 def delete(segment_id: int) -> ResponseReturnValue:
     with transaction() as session:
         segment = segments.get_segment(session, segment_id)
         name = segment.name
         segments.delete_segment(session, segment, by=current_user, now=utc_now())
-    flash(f"The segment {name} is gone. Nobody who was in it is touched.", "good")
+    flash(f"The segment {name} is deleted. Its subscribers are not affected.", "good")
     return redirect(url_for(".index"), 303)
 
 
@@ -135,13 +135,13 @@ def _save_segment(segment_id: int | None) -> ResponseReturnValue:
             segments.check_segment(session, segment_id, form.name, conditions)
             size = segment_queries.count_matching(session, conditions, context)
         with transaction() as session:
-            known = segments.get_segment(session, segment_id) if segment_id else None
+            existing = segments.get_segment(session, segment_id) if segment_id else None
             draft = segments.SegmentDraft(form.name, conditions, size)
-            saved = segments.save_segment(session, known, draft, by=current_user, now=utc_now())
+            saved = segments.save_segment(session, existing, draft, by=current_user, now=utc_now())
             saved_id = saved.id
     except Invalid as error:
         return _render_form(form, error.problems, segment_id=segment_id), 422
-    flash("The segment is saved, and counted.", "good")
+    flash("The segment is saved and counted.", "good")
     return redirect(url_for(".show", segment_id=saved_id), 303)
 
 
@@ -162,10 +162,10 @@ def _render_form(
             form=form,
             problems=problems or {},
             segment_id=segment_id,
-            words=segment_form.CONDITION_LABELS,
+            condition_labels=segment_form.CONDITION_LABELS,
             lists=_list_titles(session),
             sources=list_consent_sources(session),
-            reasons=segment_form.SUPPRESSION_REASON_LABELS,
+            reason_labels=segment_form.SUPPRESSION_REASON_LABELS,
         )
 
 

@@ -1,13 +1,9 @@
-"""Subscribers: finding them among a million, and each one's whole story.
-
-What somebody asked an admin for: a copy of all that is known of them, or to be forgotten.
-"""
+"""Subscribers: search, profile page, suppression, export of personal data, and erasure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -40,64 +36,25 @@ from nif.web.downloads import download_response
 blueprint = Blueprint("admin_subscribers", __name__, url_prefix="/admin/subscribers")
 blueprint.context_processor(system_status.status_banner)
 
-ONE = f"/<int(max={2**63 - 1}):subscriber_id>"
-
-
-@blueprint.get(f"{ONE}/data.json")
-@open_to(Access.ADMIN)
-def download_data(subscriber_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        known = profile.get_subscriber(session, subscriber_id)
-        found = export.export_person(session, person_of_subscriber(known), now=utc_now())
-    return download_response(json.dumps(found, indent=2), f"subscriber-{subscriber_id}.json")
-
-
-@blueprint.get(f"{ONE}/erase")
-@open_to(Access.ADMIN)
-def confirm_erase(subscriber_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        known = profile.get_subscriber(session, subscriber_id)
-    return render_template("admin/subscribers/confirm_erase.html", subscriber=known)
-
-
-@blueprint.post(f"{ONE}/erase")
-@open_to(Access.ADMIN)
-def erase(subscriber_id: int) -> ResponseReturnValue:
-    folder, now = services().settings.imports, utc_now()
-    with transaction() as session:
-        person = person_of_subscriber(profile.get_subscriber(session, subscriber_id))
-        erasure.erase_person(session, person, folder, source="an admin", now=now)
-        who = str(person.id)
-        record_audit_entry(
-            session,
-            current_user,
-            "subscriber_erased",
-            subject_kind="subscriber",
-            subject_id=who,
-            now=now,
-        )
-    services().database.truncate_wal()
-    flash("Erased. No list, form or import can mail this reader again.", "good")
-    return redirect(url_for("admin_subscribers.index"), 303)
-
-
-FILTER_FIELDS = ("part", "list", "state", "source", "from", "before", "alive", "mail")
+SUBSCRIBER_PATH = f"/<int(max={2**63 - 1}):subscriber_id>"
+SubscriberAction = Callable[[Session, datetime], None]
+FILTER_FIELDS = ("part", "list", "state", "source", "since", "before", "active_since", "mail")
 STATE_LABELS = {
     SubscriptionState.CONFIRMED.value: "Confirmed",
-    SubscriptionState.PENDING.value: "Not confirmed yet",
-    SubscriptionState.UNSUBSCRIBED.value: "Left",
+    SubscriptionState.PENDING.value: "Pending",
+    SubscriptionState.UNSUBSCRIBED.value: "Unsubscribed",
 }
 
 
 @dataclass(frozen=True)
 class SubscriberFilters:
-    """What was typed, and which of it a row of the language is about."""
+    """The search form as submitted, and its condition rows: form field, field, operator, value."""
 
     typed: Mapping[str, str]
     rows: Sequence[tuple[str, str, str, str]]
 
     def problems(self, error: Invalid) -> dict[str, str]:
-        """The problems of rows, under the names of the fields that they came from."""
+        """The problems of the rows, by the names of their form fields."""
         names = {f"value-{n}": row[0] for n, row in enumerate(self.rows)}
         return {names.get(name, name): text for name, text in error.problems.items()}
 
@@ -125,125 +82,172 @@ def index() -> ResponseReturnValue:
         "admin/subscribers/index.html",
         page=page,
         typed=filters.typed,
-        kept={name: value for name, value in filters.typed.items() if value},
-        is_sought=bool(filters.rows),
-        as_segment=segment_form.conditions_as_query(conditions.rows),
+        used_filters={name: value for name, value in filters.typed.items() if value},
+        is_filtered=bool(filters.rows),
+        segment_query=segment_form.conditions_as_query(conditions.rows),
         problems=problems,
         after=after,
         lists=lists,
-        states=STATE_LABELS,
+        state_labels=STATE_LABELS,
         sources=sources,
-        most=segment_queries.MAX_CANDIDATES,
+        max_candidates=segment_queries.MAX_CANDIDATES,
     ), 422 if problems else 200
 
 
-@blueprint.get(ONE)
+@blueprint.get(SUBSCRIBER_PATH)
 @open_to(Access.ADMIN)
 def show(subscriber_id: int) -> ResponseReturnValue:
     before = request.args.get("before", None, type=int)
     with reading() as session:
-        known = profile.get_subscriber(session, subscriber_id)
-        life = profile.load_subscriber_profile(session, known)
-        mailings = profile.list_mailed_editions(session, known, before=before)
+        subscriber = profile.get_subscriber(session, subscriber_id)
+        subscriber_profile = profile.load_subscriber_profile(session, subscriber)
+        mailings = profile.list_mailed_editions(session, subscriber, before=before)
         return render_template(
             "admin/subscribers/show.html",
-            life=life,
+            profile=subscriber_profile,
             mailings=mailings,
             before=before,
-            states=STATE_LABELS,
-            reasons=segment_form.SUPPRESSION_REASON_LABELS,
-            may_lift=manual_suppressions.may_lift_suppression(life.suppression),
-            is_paused=preferences.is_paused(known, now=utc_now()),
-            reported=send_status.EVENT_LABELS,
-            deeds=ACTION_LABELS,
-            in_words=describe_detail,
+            state_labels=STATE_LABELS,
+            reason_labels=segment_form.SUPPRESSION_REASON_LABELS,
+            may_lift=manual_suppressions.may_lift_suppression(subscriber_profile.suppression),
+            is_paused=preferences.is_paused(subscriber, now=utc_now()),
+            event_labels=send_status.EVENT_LABELS,
+            action_labels=ACTION_LABELS,
+            describe_detail=describe_detail,
         )
 
 
-@blueprint.get(f"{ONE}/unsubscribe/<slug>")
+@blueprint.get(f"{SUBSCRIBER_PATH}/unsubscribe/<slug>")
 @open_to(Access.ADMIN)
 def confirm_unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
     with reading() as session:
-        known = profile.get_subscriber(session, subscriber_id)
+        subscriber = profile.get_subscriber(session, subscriber_id)
         return render_template(
             "admin/subscribers/confirm_unsubscribe.html",
-            subscriber=known,
-            subscription=profile.get_subscription_to_list(session, known, slug),
+            subscriber=subscriber,
+            subscription=profile.get_subscription_to_list(session, subscriber, slug),
         )
 
 
-@blueprint.post(f"{ONE}/unsubscribe/<slug>")
+@blueprint.post(f"{SUBSCRIBER_PATH}/unsubscribe/<slug>")
 @open_to(Access.ADMIN)
 def unsubscribe(subscriber_id: int, slug: str) -> ResponseReturnValue:
-    def off(session: Session, now: datetime) -> None:
-        known = profile.get_subscriber(session, subscriber_id)
-        profile.unsubscribe_as_admin(session, known, slug, by=current_user, now=now)
+    def unsubscribe_now(session: Session, now: datetime) -> None:
+        subscriber = profile.get_subscriber(session, subscriber_id)
+        profile.unsubscribe_as_admin(session, subscriber, slug, by=current_user, now=now)
 
     return _apply_to_subscriber(
-        subscriber_id, off, "Taken off that list. What was mailed before stays on record."
+        subscriber_id,
+        unsubscribe_now,
+        "Unsubscribed from that list. Past deliveries stay on record.",
     )
 
 
-@blueprint.get(f"{ONE}/suppress")
+@blueprint.get(f"{SUBSCRIBER_PATH}/suppress")
 @open_to(Access.ADMIN)
 def confirm_suppress(subscriber_id: int) -> ResponseReturnValue:
     return _render_suppress(subscriber_id)
 
 
-@blueprint.post(f"{ONE}/suppress")
+@blueprint.post(f"{SUBSCRIBER_PATH}/suppress")
 @open_to(Access.ADMIN)
 def suppress(subscriber_id: int) -> ResponseReturnValue:
     reason = request.form.get("reason", "")
 
-    def stop(session: Session, now: datetime) -> None:
-        known = profile.get_subscriber(session, subscriber_id)
+    def suppress_now(session: Session, now: datetime) -> None:
+        subscriber = profile.get_subscriber(session, subscriber_id)
         manual_suppressions.suppress_subscriber_as_admin(
-            session, known, reason, by=current_user, now=now
+            session, subscriber, reason, by=current_user, now=now
         )
 
     try:
         return _apply_to_subscriber(
-            subscriber_id, stop, "Suppressed. No list mails this address from now on."
+            subscriber_id, suppress_now, "Suppressed. NIF sends no more mail to this address."
         )
     except Invalid as error:
         return _render_suppress(subscriber_id, reason, error.problems), 422
 
 
-@blueprint.get(f"{ONE}/lift")
+@blueprint.get(f"{SUBSCRIBER_PATH}/lift")
 @open_to(Access.ADMIN)
 def confirm_lift(subscriber_id: int) -> ResponseReturnValue:
     with reading() as session:
-        known = profile.get_subscriber(session, subscriber_id)
-        standing = session.get(Suppression, known.canonical)
+        subscriber = profile.get_subscriber(session, subscriber_id)
+        suppression = session.get(Suppression, subscriber.canonical)
         return render_template(
             "admin/subscribers/confirm_lift.html",
-            subscriber=known,
-            suppression=standing,
-            may_lift=manual_suppressions.may_lift_suppression(standing),
+            subscriber=subscriber,
+            suppression=suppression,
+            may_lift=manual_suppressions.may_lift_suppression(suppression),
         )
 
 
-@blueprint.post(f"{ONE}/lift")
+@blueprint.post(f"{SUBSCRIBER_PATH}/lift")
 @open_to(Access.ADMIN)
 def lift(subscriber_id: int) -> ResponseReturnValue:
-    def raise_it(session: Session, now: datetime) -> None:
-        known = profile.get_subscriber(session, subscriber_id)
-        manual_suppressions.lift_subscriber_suppression(session, known, by=current_user, now=now)
+    def lift_now(session: Session, now: datetime) -> None:
+        subscriber = profile.get_subscriber(session, subscriber_id)
+        manual_suppressions.lift_subscriber_suppression(
+            session, subscriber, by=current_user, now=now
+        )
 
     return _apply_to_subscriber(
-        subscriber_id, raise_it, "Lifted. The lists that they are on mail them again."
+        subscriber_id, lift_now, "Lifted. The subscriber receives their lists again."
     )
 
 
-def _apply_to_subscriber(subscriber_id: int, deed: Any, after: str) -> ResponseReturnValue:
-    """Do something to a subscriber and say so. Raises NotFound, Invalid."""
+@blueprint.get(f"{SUBSCRIBER_PATH}/data.json")
+@open_to(Access.ADMIN)
+def download_data(subscriber_id: int) -> ResponseReturnValue:
+    with reading() as session:
+        subscriber = profile.get_subscriber(session, subscriber_id)
+        data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
+    return download_response(json.dumps(data, indent=2), f"subscriber-{subscriber_id}.json")
+
+
+@blueprint.get(f"{SUBSCRIBER_PATH}/erase")
+@open_to(Access.ADMIN)
+def confirm_erase(subscriber_id: int) -> ResponseReturnValue:
+    with reading() as session:
+        subscriber = profile.get_subscriber(session, subscriber_id)
+    return render_template("admin/subscribers/confirm_erase.html", subscriber=subscriber)
+
+
+@blueprint.post(f"{SUBSCRIBER_PATH}/erase")
+@open_to(Access.ADMIN)
+def erase(subscriber_id: int) -> ResponseReturnValue:
+    folder, now = services().settings.imports, utc_now()
+    with transaction() as session:
+        person = person_of_subscriber(profile.get_subscriber(session, subscriber_id))
+        erasure.erase_person(session, person, folder, source="an admin", now=now)
+        subject_id = str(person.id)
+        record_audit_entry(
+            session,
+            current_user,
+            "subscriber_erased",
+            subject_kind="subscriber",
+            subject_id=subject_id,
+            now=now,
+        )
+    services().database.truncate_wal()
+    flash("Erased. No list, form or import can add this address again.", "good")
+    return redirect(url_for("admin_subscribers.index"), 303)
+
+
+def _apply_to_subscriber(
+    subscriber_id: int, action: SubscriberAction, success: str
+) -> ResponseReturnValue:
+    """Apply an action to a subscriber and flash the result. Raises NotFound, Invalid.
+
+    A Conflict is flashed as a refusal.
+    """
     try:
         with transaction() as session:
-            deed(session, utc_now())
+            action(session, utc_now())
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash(after, "good")
+        flash(success, "good")
     return redirect(url_for(".show", subscriber_id=subscriber_id), 303)
 
 
@@ -251,14 +255,14 @@ def _render_suppress(
     subscriber_id: int, reason: str = "", problems: dict[str, str] | None = None
 ) -> str:
     with reading() as session:
-        known = profile.get_subscriber(session, subscriber_id)
+        subscriber = profile.get_subscriber(session, subscriber_id)
         return render_template(
             "admin/subscribers/confirm_suppress.html",
-            subscriber=known,
-            suppression=session.get(Suppression, known.canonical),
+            subscriber=subscriber,
+            suppression=session.get(Suppression, subscriber.canonical),
             reason=reason,
             problems=problems or {},
-            most=manual_suppressions.MAX_REASON_LENGTH,
+            max_length=manual_suppressions.MAX_REASON_LENGTH,
         )
 
 
@@ -270,16 +274,16 @@ def _read_filters() -> SubscriberFilters:
         ("part", "address", "contains", typed["part"]),
         ("list", "list", state, typed["list"]),
         ("source", "source", "is", typed["source"]),
-        ("from", "joined", "since", typed["from"]),
+        ("since", "joined", "since", typed["since"]),
         ("before", "joined", "before", typed["before"]),
-        ("alive", "activity", "since", typed["alive"]),
+        ("active_since", "activity", "since", typed["active_since"]),
         ("mail", "suppressed", suppressed, "any" if typed["mail"] else ""),
     )
     return SubscriberFilters(typed, [row for row in rows if row[3]])
 
 
 def _parse_conditions(filters: SubscriberFilters, context: SegmentContext) -> SegmentConditions:
-    """Raises Invalid."""
+    """The conditions of the filters. Raises Invalid."""
     conditions = [
         {"field": field, "operator": operator, "value": value}
         for _, field, operator, value in filters.rows

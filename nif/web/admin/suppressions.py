@@ -1,4 +1,4 @@
-"""The house's list of whom it mails no more: looking through it, adding to it, lifting."""
+"""The suppression list: search, adding addresses, lifting, export."""
 
 from collections.abc import Iterator
 
@@ -29,22 +29,22 @@ blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppres
 blueprint.context_processor(system_status.status_banner)
 
 REASON_LABELS = {
-    SuppressionReason.UNSUBSCRIBED: ("Unsubscribed", "unsubscribed by way of SendGrid"),
+    SuppressionReason.UNSUBSCRIBED: ("Unsubscribed", "unsubscribed through SendGrid"),
     SuppressionReason.MANUAL: ("Manual", "added by an admin, or refused by the recipient"),
     SuppressionReason.BOUNCED: ("Bounced", "the address bounced"),
     SuppressionReason.INVALID: ("Invalid", "the address does not exist"),
-    SuppressionReason.COMPLAINED: ("Complained", "called it spam"),
+    SuppressionReason.COMPLAINED: ("Complained", "marked as spam"),
 }
-"""What each reason is called, and what it means."""
+"""Label and explanation of each reason."""
 
 PROVIDER_STATUS_LABELS = {
     ProviderSync.FROM_PROVIDER: "",
-    ProviderSync.PUSHED: "SendGrid was told",
-    ProviderSync.PENDING: "SendGrid is yet to be told",
-    ProviderSync.REFUSED: "SendGrid does not take it",
-    ProviderSync.NOT_PUSHED: "SendGrid is not told",
+    ProviderSync.PUSHED: "pushed to SendGrid",
+    ProviderSync.PENDING: "waiting to be pushed to SendGrid",
+    ProviderSync.REFUSED: "rejected by SendGrid",
+    ProviderSync.NOT_PUSHED: "not pushed to SendGrid",
 }
-"""Does SendGrid know? Where it told us itself, the source says so."""
+"""Whether SendGrid has the suppression. Empty if it came from there; the source says so."""
 
 CSV_HEADINGS = ("address", "reason", "source", "since", "provider", "pushed_at")
 
@@ -57,8 +57,10 @@ def index() -> ResponseReturnValue:
     problems: dict[str, str] = {}
     with reading() as session:
         try:
-            asked = suppression_search.parse_suppression_filter(typed["reason"], typed["begins"])
-            page = suppression_search.search_suppressions(session, asked, after=after)
+            suppression_filter = suppression_search.parse_suppression_filter(
+                typed["reason"], typed["begins"]
+            )
+            page = suppression_search.search_suppressions(session, suppression_filter, after=after)
         except Invalid as error:
             problems, page = error.problems, SuppressionPage([], None)
         counts = suppression_list.count_suppressions(session)
@@ -66,14 +68,14 @@ def index() -> ResponseReturnValue:
         "admin/suppressions/index.html",
         page=page,
         counts=counts,
-        erased=counts[SuppressionReason.ERASED],
+        erased_count=counts[SuppressionReason.ERASED],
         typed=typed,
-        kept={name: value for name, value in typed.items() if value},
+        used_filters={name: value for name, value in typed.items() if value},
         problems=problems,
         after=after,
-        reasons=REASON_LABELS,
-        known=PROVIDER_STATUS_LABELS,
-        in_words=_describe_source,
+        reason_labels=REASON_LABELS,
+        sync_labels=PROVIDER_STATUS_LABELS,
+        describe_source=_describe_source,
         has_provider=services().mailer.has_suppression_list,
     ), 422 if problems else 200
 
@@ -100,28 +102,32 @@ def create() -> ResponseReturnValue:
                 )
     except Invalid as error:
         return _render_new(typed, error.problems), 422
-    said = _describe_added(added)
+    message = _describe_added(added)
     if not pasted.invalid:
-        flash(said, "good")
+        flash(message, "good")
         return redirect(url_for(".index"), 303)
-    flash(said, "good")
-    none = _count_in_words(len(pasted.invalid), "is no address", "are no addresses")
-    problem = {"addresses": f"{none}: put that right, or leave it out."}
+    flash(message, "good")
+    not_addresses = _count_in_words(len(pasted.invalid), "is not an address", "are not addresses")
+    pronoun = "it" if len(pasted.invalid) == 1 else "them"
+    problem = {"addresses": f"{not_addresses}: correct or remove {pronoun}."}
     return _render_new({**typed, "addresses": "\n".join(pasted.invalid)}, problem), 422
 
 
 @blueprint.post("/lift")
 @open_to(Access.ADMIN)
 def lift() -> ResponseReturnValue:
-    """Asks first, and lifts with `sure`: an address does not belong into that of a page."""
+    """Ask for confirmation, and with the field `confirmed` lift the suppression.
+
+    Both are a POST, because an email address does not belong into the address of a page.
+    """
     canonical = request.form.get("address", "")[: suppression_search.MAX_PREFIX_LENGTH].replace(
         "\0", ""
     )
     try:
-        if not request.form.get("sure"):
+        if not request.form.get("confirmed"):
             with reading() as session:
-                found = manual_suppressions.get_liftable_suppression(session, canonical)
-            return render_template("admin/suppressions/confirm_lift.html", suppression=found)
+                suppression = manual_suppressions.get_liftable_suppression(session, canonical)
+            return render_template("admin/suppressions/confirm_lift.html", suppression=suppression)
         with transaction() as session:
             manual_suppressions.lift_manual_suppression(
                 session, canonical, by=current_user, now=utc_now()
@@ -129,49 +135,60 @@ def lift() -> ResponseReturnValue:
     except Conflict as error:
         flash(f"{error} Nothing was changed.")
     else:
-        flash("Lifted. The lists that they are on mail them again.", "good")
+        flash("Lifted. The address receives its lists again.", "good")
     return redirect(url_for(".index"), 303)
 
 
 @blueprint.post("/export.csv")
 @open_to(Access.ADMIN)
 def export() -> ResponseReturnValue:
-    """A POST, so that no link and no prefetching browser takes out the list unasked."""
-    asked = suppression_search.parse_suppression_filter(
+    """The matching suppressions as CSV.
+
+    A POST, so that no link and no prefetching browser exports the list by accident.
+    """
+    suppression_filter = suppression_search.parse_suppression_filter(
         request.form.get("reason", ""), request.form.get("begins", "")
     )
     with transaction() as session:
         manual_suppressions.record_suppression_export(session, by=current_user, now=utc_now())
     name = f"suppressions-{utc_now():%Y-%m-%d}.csv"
-    return download_response(_csv_lines(services().database, asked), name)
+    return download_response(_csv_lines(services().database, suppression_filter), name)
 
 
-def _csv_lines(database: Database, asked: SuppressionFilter) -> Iterator[str]:
-    """Read while it is sent, in a session of its own: the request's is over by then."""
+def _csv_lines(database: Database, suppression_filter: SuppressionFilter) -> Iterator[str]:
+    """Lines read while they are sent, in their own session: the request's has ended by then."""
     with database.snapshot() as session:
         yield from write_csv(
-            CSV_HEADINGS, map(_csv_cells, suppression_search.iterate_suppressions(session, asked))
+            CSV_HEADINGS,
+            map(_csv_cells, suppression_search.iterate_suppressions(session, suppression_filter)),
         )
 
 
 def _csv_cells(row: ListedSuppression) -> tuple[object, ...]:
-    one = row.suppression
-    told_at = row.pushed_at and row.pushed_at.isoformat(timespec="seconds")
-    since = one.at.isoformat(timespec="seconds")
-    return one.canonical, one.reason.value, one.source, since, row.provider_sync.value, told_at
+    suppression = row.suppression
+    pushed_at = row.pushed_at and row.pushed_at.isoformat(timespec="seconds")
+    since = suppression.at.isoformat(timespec="seconds")
+    return (
+        suppression.canonical,
+        suppression.reason.value,
+        suppression.source,
+        since,
+        row.provider_sync.value,
+        pushed_at,
+    )
 
 
 def _describe_added(added: AddedSuppressions) -> str:
-    new = _count_in_words(added.added, "address is suppressed now", "addresses are suppressed now")
-    new = new if added.added else "No address is new"
+    new = _count_in_words(added.added, "address is now suppressed", "addresses are now suppressed")
+    new = new if added.added else "No address was added"
     there = _count_in_words(
-        added.already_there, "was suppressed already", "were suppressed already"
+        added.already_there, "was already suppressed", "were already suppressed"
     )
     return f"{new}; {there}." if added.already_there else f"{new}."
 
 
 def _describe_source(source: str) -> str:
-    """Where a suppression comes from, as people call it."""
+    """The source of a suppression in words."""
     kind = source.removeprefix("event ")
     if kind != source:
         name = send_status.EVENT_LABELS.get(kind, (kind,))[0].lower()
@@ -189,6 +206,6 @@ def _render_new(typed: dict[str, str], problems: dict[str, str] | None = None) -
         "admin/suppressions/new.html",
         typed=typed,
         problems=problems or {},
-        most=manual_suppressions.MAX_PASTED_ADDRESSES,
-        longest=manual_suppressions.MAX_REASON_LENGTH,
+        max_addresses=manual_suppressions.MAX_PASTED_ADDRESSES,
+        max_reason_length=manual_suppressions.MAX_REASON_LENGTH,
     )

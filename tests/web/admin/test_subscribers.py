@@ -1,4 +1,4 @@
-"""The subscribers desk: finding, one person's story, acts, and segments by a form."""
+"""Search and profile of subscribers, actions on them, and segments."""
 
 import re
 
@@ -33,37 +33,37 @@ def crowd(database: Database) -> None:
         a_crowd(session)
 
 
-def found(admin: FlaskClient, query: str) -> list[str]:
+def names_found(admin: FlaskClient, query: str) -> list[str]:
     return re.findall(r'class="address" href="[^"]+">([a-zA-Z]+)', admin.get(query).text)
 
 
 @pytest.mark.usefixtures("crowd")
-def test_subscribers_are_found_by_what_is_asked_and_a_wrong_filter_says_so(
+def test_subscribers_are_found_by_filters_and_invalid_filters_are_reported(
     admin: FlaskClient,
 ) -> None:
-    where = "/admin/subscribers"
-    assert found(admin, where) == ["dee", "cy", "bob", "Ann"]
-    assert found(admin, f"{where}?part=TWO.ex") == ["cy", "bob"]
-    assert found(admin, f"{where}?list=weekly&state=pending") == ["cy"]
-    assert found(admin, f"{where}?list=daily&before=2026-01-01") == ["bob"]
-    assert found(admin, f"{where}?source=/subscribe&alive=2026-11-01") == ["Ann"]
-    assert found(admin, f"{where}?mail=no") == ["dee"]
-    assert "Nobody fits" in text_of(admin.get(f"{where}?part=nobody").text)
+    page = "/admin/subscribers"
+    assert names_found(admin, page) == ["dee", "cy", "bob", "Ann"]
+    assert names_found(admin, f"{page}?part=TWO.ex") == ["cy", "bob"]
+    assert names_found(admin, f"{page}?list=weekly&state=pending") == ["cy"]
+    assert names_found(admin, f"{page}?list=daily&before=2026-01-01") == ["bob"]
+    assert names_found(admin, f"{page}?source=/subscribe&active_since=2026-11-01") == ["Ann"]
+    assert names_found(admin, f"{page}?mail=no") == ["dee"]
+    assert "No matches" in text_of(admin.get(f"{page}?part=nobody").text)
 
-    wrong = admin.get(f"{where}?part=ab&from=yesterday&list=nowhere")
+    wrong = admin.get(f"{page}?part=ab&since=yesterday&list=nowhere")
     assert wrong.status_code == 422
     for words in ("at least 3 characters", "Enter a day, such as", "Choose one of the lists"):
         assert words in text_of(wrong.text)
     assert 'value="ab"' in wrong.text
-    assert admin.get(f"{where}?after=nowhere").status_code == 404
+    assert admin.get(f"{page}?after=nowhere").status_code == 404
 
 
-def test_an_empty_house_says_how_subscribers_come(admin: FlaskClient) -> None:
-    assert "Nobody has subscribed yet" in text_of(admin.get("/admin/subscribers").text)
-    assert "No segment is saved yet" in text_of(admin.get("/admin/segments").text)
+def test_without_data_the_pages_say_so(admin: FlaskClient) -> None:
+    assert "There are no subscribers yet" in text_of(admin.get("/admin/subscribers").text)
+    assert "There are no segments yet" in text_of(admin.get("/admin/segments").text)
 
 
-def test_a_subscribers_page_tells_their_story(
+def test_the_profile_shows_consents_editions_and_lists(
     admin: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
@@ -75,79 +75,79 @@ def test_a_subscribers_page_tells_their_story(
 
     page = text_of(admin.get("/admin/subscribers/1").text)
 
-    for words in ("ann@example.com", "by way of /subscribe, from 192.0.2.0/24", subject):
+    for words in ("ann@example.com", "source: /subscribe, from 192.0.2.0/24", subject):
         assert words in page
     assert "“I would like mail.”" in page
     assert "Pending" in page
     assert admin.get("/admin/subscribers/99").status_code == 404
 
 
-def test_acts_are_asked_about_recorded_and_shown(
+def test_actions_need_confirmation_and_are_recorded_and_shown(
     admin: FlaskClient, database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
         slug = a_send(session, services, "ann@example.com").mailing_list.slug
-    one = "/admin/subscribers/1"
-    assert "Take off this list?" in admin.get(f"{one}/unsubscribe/{slug}").text
-    admin.post(f"{one}/unsubscribe/{slug}")
-    assert "Enter a reason" in admin.post(f"{one}/suppress", data={"reason": " "}).text
-    admin.post(f"{one}/suppress", data={"reason": "She asked by telephone."})
-    page = text_of(admin.get(one).text)
+    address = "/admin/subscribers/1"
+    assert "Unsubscribe from this list?" in admin.get(f"{address}/unsubscribe/{slug}").text
+    admin.post(f"{address}/unsubscribe/{slug}")
+    assert "Enter a reason" in admin.post(f"{address}/suppress", data={"reason": " "}).text
+    admin.post(f"{address}/suppress", data={"reason": "She asked by telephone."})
+    page = text_of(admin.get(address).text)
 
     assert "manual: She asked by telephone." in page
-    for words in ("unsubscribed from a list", "Ed Itor suppressed", "by way of /admin/subscribers"):
+    for words in ("unsubscribed from a list", "Ed Itor suppressed", "source: /admin/subscribers"):
         assert words in page
-    assert "Lift this suppression?" in admin.get(f"{one}/lift").text
-    admin.post(f"{one}/lift")
+    assert "Lift this suppression?" in admin.get(f"{address}/lift").text
+    admin.post(f"{address}/lift")
     with database.reading() as session:
         assert session.scalars(select(Suppression)).all() == []
         assert session.scalars(select(Subscription.state)).one() is SubscriptionState.UNSUBSCRIBED
         assert session.scalars(select(MailingList.unsubscribed_count)).one() == 1
         assert session.scalars(select(Consent.action)).all() == [ConsentAction.UNSUBSCRIBED]
-        told = session.execute(
+        entries = session.execute(
             select(AuditEntry.action, AuditEntry.detail).where(
                 AuditEntry.subject_kind == "subscriber"
             )
         )
-        acts = told.all()
-        assert [act.action for act in acts][-1] == "suppression_lifted"
-        assert not any("ann" in str(act) for act in acts)
+        recorded = entries.all()
+        assert [entry.action for entry in recorded][-1] == "suppression_lifted"
+        assert not any("ann" in str(entry) for entry in recorded)
         assert session.scalars(select(Subscriber.address)).one() == "ann@example.com"
 
 
 @pytest.mark.usefixtures("crowd")
-def test_who_asks_an_admin_is_shown_all_and_forgotten(
+def test_data_is_exported_and_a_subscriber_erased_on_request(
     admin: FlaskClient, database: Database
 ) -> None:
     with database.reading() as session:
         ann = session.scalars(select(Subscriber).where(Subscriber.address.like("Ann%"))).one()
-    one = f"/admin/subscribers/{ann.id}"
-    file = admin.get(f"{one}/data.json")
+    address = f"/admin/subscribers/{ann.id}"
+    file = admin.get(f"{address}/data.json")
     assert file.get_json()["holdings"]["subscriber"][0]["address"] == ann.address
     assert "attachment" in file.headers["Content-Disposition"]
-    assert "It cannot be undone" in admin.get(f"{one}/erase").text
+    assert "It cannot be undone" in admin.get(f"{address}/erase").text
 
-    after = admin.post(f"{one}/erase", follow_redirects=True)
+    after = admin.post(f"{address}/erase", follow_redirects=True)
 
     assert "Erased." in after.text
-    assert "Ann" not in found(admin, "/admin/subscribers")
-    assert admin.get(one).status_code == 404
+    assert "Ann" not in names_found(admin, "/admin/subscribers")
+    assert admin.get(address).status_code == 404
     with database.reading() as session:
         assert is_erased_address(session, ann.canonical)
-        acts = session.execute(
+        entries = session.execute(
             select(AuditEntry.action, AuditEntry.subject_id, AuditEntry.detail)
         ).all()
-    assert ("subscriber_erased", str(ann.id), None) in [tuple(act) for act in acts]
+    assert ("subscriber_erased", str(ann.id), None) in [tuple(entry) for entry in entries]
 
 
 @pytest.mark.usefixtures("crowd")
-def test_what_the_provider_suppressed_is_not_lifted_and_not_covered_by_hand(
+def test_a_suppression_from_the_provider_is_neither_lifted_nor_replaced(
     admin: FlaskClient, database: Database
 ) -> None:
-    assert "This cannot be lifted here" in admin.get("/admin/subscribers/4/lift").text
-    for act in ("lift", "suppress"):
+    assert "This suppression cannot be lifted here" in admin.get("/admin/subscribers/4/lift").text
+    for action in ("lift", "suppress"):
         answer = admin.post(
-            f"/admin/subscribers/4/{act}", data={"reason": "x"}, follow_redirects=True
+            f"/admin/subscribers/4/{action}", data={"reason": "x"}, follow_redirects=True
         )
         assert "Nothing was changed." in answer.text
     with database.reading() as session:
@@ -155,7 +155,7 @@ def test_what_the_provider_suppressed_is_not_lifted_and_not_covered_by_hand(
 
 
 @pytest.mark.usefixtures("crowd")
-def test_a_segment_is_built_row_by_row_counted_and_looked_at(
+def test_a_segment_is_built_row_by_row_counted_shown_and_deleted(
     admin: FlaskClient, database: Database
 ) -> None:
     new = "/admin/segments/new"
@@ -166,29 +166,29 @@ def test_a_segment_is_built_row_by_row_counted_and_looked_at(
     form |= {"value-0": "TWO.example", "what-3": "list.confirmed", "value-3": "weekly"}
     assert "Give the segment a name" in admin.post(new, data={**form, "name": ""}).text
 
-    kept = admin.post(new, data=form)
+    saved = admin.post(new, data=form)
 
-    assert (kept.status_code, kept.location) == (303, "/admin/segments/1")
+    assert (saved.status_code, saved.location) == (303, "/admin/segments/1")
     page = text_of(admin.get("/admin/segments/1").text)
-    assert "1 subscriber as counted on" in page
+    assert "1 subscriber counted on" in page
     assert "Address contains two.example" in page
     assert "Is confirmed on the list NIF Daily" in page
-    assert found(admin, "/admin/segments/1") == ["bob"]
+    assert names_found(admin, "/admin/segments/1") == ["bob"]
     assert "of this name already" in admin.post(new, data=form).text
-    changed = {**admin_form(admin), "match": "any"}
+    changed = {**edit_form(admin), "match": "any"}
     admin.post("/admin/segments/1/edit", data=changed)
     with database.transaction() as session:
         segment = session.get_one(Segment, 1)
         assert (segment.size, segment.conditions["match"]) == (2, "any")
         segment.size = 77
     admin.post("/admin/segments/1/count")
-    assert "2 subscribers as counted on" in text_of(admin.get("/admin/segments/1").text)
+    assert "2 subscribers counted on" in text_of(admin.get("/admin/segments/1").text)
     admin.post("/admin/segments/1/delete")
     assert admin.get("/admin/segments/1").status_code == 404
 
 
-def admin_form(admin: FlaskClient) -> dict[str, str]:
-    """The form that changes the segment, as it stands."""
+def edit_form(admin: FlaskClient) -> dict[str, str]:
+    """The current values of the edit form of the segment."""
     page = admin.get("/admin/segments/1/edit").text
     chosen = re.findall(
         r'<select id="([^"]+)"(?:(?!</select>).)*?value="([^"]*)" selected', page, re.DOTALL
@@ -198,14 +198,14 @@ def admin_form(admin: FlaskClient) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("crowd")
-def test_a_segment_of_a_list_that_is_gone_says_so(admin: FlaskClient, database: Database) -> None:
+def test_a_segment_with_a_deleted_list_says_so(admin: FlaskClient, database: Database) -> None:
     row = {"field": "list", "operator": "unsubscribed", "value": "gone"}
     with database.transaction() as session:
         given = {"match": "all", "conditions": [row]}
         session.add(Segment(name="Old", conditions=given, created_by="Ed", created_at=NOON))
     page = admin.get("/admin/segments/1")
-    assert (page.status_code, "not there any more" in page.text) == (200, True)
+    assert (page.status_code, "no longer exists" in page.text) == (200, True)
     assert (
-        "Change the segment first"
+        "Edit the segment first"
         in admin.post("/admin/segments/1/count", follow_redirects=True).text
     )

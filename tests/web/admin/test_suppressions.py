@@ -1,4 +1,4 @@
-"""The list of whom the house mails no more: looked through, added to, lifted, taken out."""
+"""The suppression list: search, adding addresses, lifting, export."""
 
 import csv
 from io import StringIO
@@ -17,11 +17,11 @@ from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
 from tests.web.newsroom.staff import text_of
 
-WHERE = "/admin/suppressions"
+PAGE = "/admin/suppressions"
 
 
 @pytest.fixture
-def barred(database: Database) -> None:
+def suppressed(database: Database) -> None:
     with database.transaction() as session:
         a_subscription(session, a_list(session), "ann@example.com")
         suppress_address(
@@ -32,36 +32,36 @@ def barred(database: Database) -> None:
         record_erased_address(session, "cy@example.com", source="test", now=NOON)
 
 
-def shown(admin: FlaskClient, query: str = "") -> list[str]:
-    page = admin.get(f"{WHERE}{query}").text
+def addresses_shown(admin: FlaskClient, query: str = "") -> list[str]:
+    page = admin.get(f"{PAGE}{query}").text
     return [one for one in ("ann@", "bo@", "b_x@", "cy@", "erased:") if f">{one}" in page]
 
 
-@pytest.mark.usefixtures("barred")
-def test_the_list_is_looked_through_by_reason_and_by_beginning(admin: FlaskClient) -> None:
-    assert shown(admin) == ["ann@", "bo@", "b_x@"]
-    assert shown(admin, "?reason=bounced") == ["bo@"]
-    assert shown(admin, "?begins=B_X") == ["b_x@"]
-    assert shown(admin, "?begins=bo@example.com&reason=bounced") == ["bo@"]
-    assert shown(admin, "?begins=o@example") == []
-    page = text_of(admin.get(WHERE).text)
-    for words in ("manual: Asked.", "1 person was erased", "no provider to tell"):
-        assert words in page
-    assert 'href="/admin/subscribers/1"' in admin.get(WHERE).text
+@pytest.mark.usefixtures("suppressed")
+def test_suppressions_are_searched_by_reason_and_prefix(admin: FlaskClient) -> None:
+    assert addresses_shown(admin) == ["ann@", "bo@", "b_x@"]
+    assert addresses_shown(admin, "?reason=bounced") == ["bo@"]
+    assert addresses_shown(admin, "?begins=B_X") == ["b_x@"]
+    assert addresses_shown(admin, "?begins=bo@example.com&reason=bounced") == ["bo@"]
+    assert addresses_shown(admin, "?begins=o@example") == []
+    page = text_of(admin.get(PAGE).text)
+    for text in ("manual: Asked.", "1 more person has been erased", "not pushed to a provider"):
+        assert text in page
+    assert 'href="/admin/subscribers/1"' in admin.get(PAGE).text
 
-    for wrong, said in (("begins=b", "at least 3"), ("reason=erased", "Choose one")):
-        answer = admin.get(f"{WHERE}?{wrong}")
-        assert (answer.status_code, said in answer.text) == (422, True)
-    assert admin.get(f"{WHERE}?after=nowhere").status_code == 404
-
-
-def test_an_empty_list_says_how_addresses_come(admin: FlaskClient) -> None:
-    assert "Nobody is suppressed yet" in text_of(admin.get(WHERE).text)
+    for wrong, message in (("begins=b", "at least 3"), ("reason=erased", "Choose one")):
+        answer = admin.get(f"{PAGE}?{wrong}")
+        assert (answer.status_code, message in answer.text) == (422, True)
+    assert admin.get(f"{PAGE}?after=nowhere").status_code == 404
 
 
-@pytest.mark.usefixtures("barred")
-def test_a_pasted_list_is_checked_one_by_one(admin: FlaskClient, database: Database) -> None:
-    new = f"{WHERE}/add"
+def test_an_empty_list_explains_how_addresses_are_added(admin: FlaskClient) -> None:
+    assert "No addresses are suppressed yet" in text_of(admin.get(PAGE).text)
+
+
+@pytest.mark.usefixtures("suppressed")
+def test_each_pasted_address_is_checked(admin: FlaskClient, database: Database) -> None:
+    new = f"{PAGE}/add"
     empty = admin.post(new, data={"addresses": " ", "reason": "x"})
     assert (empty.status_code, "at least one address" in empty.text) == (422, True)
     pasted = "Di <DI@Example.com>; bo@example.com\ncy@example.com nobody\n<b>"
@@ -69,69 +69,69 @@ def test_a_pasted_list_is_checked_one_by_one(admin: FlaskClient, database: Datab
     assert "Enter a reason" in missing.text
     assert "DI@Example.com" in missing.text
 
-    some = admin.post(new, data={"addresses": pasted, "reason": "They wrote a letter."})
+    some = admin.post(new, data={"addresses": pasted, "reason": "They wrote to us."})
 
-    said = text_of(some.text)
-    assert "1 address is suppressed now; 2 were suppressed already." in said
-    assert "2 are no addresses: put that right" in said
+    page = text_of(some.text)
+    assert "1 address is now suppressed; 2 were already suppressed." in page
+    assert "2 are not addresses: correct or remove them." in page
     assert ">\nnobody\nb</textarea>" in some.text
     with database.reading() as session:
         di = session.get_one(Suppression, "di@example.com")
-        assert (di.reason, di.source) == (Reason.MANUAL, "manual: They wrote a letter.")
+        assert (di.reason, di.source) == (Reason.MANUAL, "manual: They wrote to us.")
         assert session.get_one(Suppression, "bo@example.com").reason is Reason.BOUNCED
-        acts = session.execute(select(AuditEntry.action, AuditEntry.detail)).all()
-    assert ("suppressions_added", {"added": 1, "already_there": 2}) in [tuple(act) for act in acts]
+        entries = session.execute(select(AuditEntry.action, AuditEntry.detail)).all()
+    assert ("suppressions_added", {"added": 1, "already_there": 2}) in [
+        tuple(entry) for entry in entries
+    ]
     done = admin.post(
         new, data={"addresses": "ed@example.com", "reason": "x"}, follow_redirects=True
     )
-    assert "1 address is suppressed now." in done.text
+    assert "1 address is now suppressed." in done.text
 
 
-@pytest.mark.usefixtures("barred")
-def test_only_what_was_made_by_hand_is_lifted_after_a_question(
+@pytest.mark.usefixtures("suppressed")
+def test_only_manual_suppressions_are_lifted_after_confirmation(
     admin: FlaskClient, database: Database
 ) -> None:
-    asked = admin.post(f"{WHERE}/lift", data={"address": "ann@example.com"})
-    assert "Lift this suppression?" in asked.text
-    for sure in ("", "yes"):
+    confirmation = admin.post(f"{PAGE}/lift", data={"address": "ann@example.com"})
+    assert "Lift this suppression?" in confirmation.text
+    for confirmed in ("", "yes"):
         refused = admin.post(
-            f"{WHERE}/lift",
-            data={"address": "bo@example.com", "sure": sure},
+            f"{PAGE}/lift",
+            data={"address": "bo@example.com", "confirmed": confirmed},
             follow_redirects=True,
         )
         assert "Nothing was changed." in refused.text
-    assert admin.post(f"{WHERE}/lift", data={"address": "no@example.com"}).status_code == 404
+    assert admin.post(f"{PAGE}/lift", data={"address": "no@example.com"}).status_code == 404
 
-    admin.post(f"{WHERE}/lift", data={"address": "ann@example.com", "sure": "yes"})
+    admin.post(f"{PAGE}/lift", data={"address": "ann@example.com", "confirmed": "yes"})
 
-    assert shown(admin) == ["bo@", "b_x@"]
+    assert addresses_shown(admin) == ["bo@", "b_x@"]
     with database.reading() as session:
-        acts = session.execute(
+        entries = session.execute(
             select(
                 AuditEntry.action, AuditEntry.subject_kind, AuditEntry.subject_id, AuditEntry.detail
             )
         ).all()
-    assert ("suppression_lifted", "subscriber", "1", None) in [tuple(act) for act in acts]
-    assert not any("@example.com" in str(act) for act in acts)
+    assert ("suppression_lifted", "subscriber", "1", None) in [tuple(entry) for entry in entries]
+    assert not any("@example.com" in str(entry) for entry in entries)
 
 
-@pytest.mark.usefixtures("barred")
-def test_the_list_is_taken_out_without_the_erased_and_that_is_noted(
+@pytest.mark.usefixtures("suppressed")
+def test_the_export_omits_erased_addresses_and_is_recorded(
     admin: FlaskClient, database: Database
 ) -> None:
-    answer = admin.post(f"{WHERE}/export.csv", data={"reason": "", "begins": ""})
+    answer = admin.post(f"{PAGE}/export.csv", data={"reason": "", "begins": ""})
     rows = list(csv.reader(StringIO(answer.text)))
     assert [row[0] for row in rows[1:]] == ["bo@example.com", "b_x@example.com", "ann@example.com"]
     assert rows[1][1:3] == ["bounced", "event bounce"]
     assert "attachment" in answer.headers["Content-Disposition"]
-    assert admin.post(f"{WHERE}/export.csv", data={"reason": "x"}).status_code == 422
+    assert admin.post(f"{PAGE}/export.csv", data={"reason": "x"}).status_code == 422
     with database.reading() as session:
         assert session.scalars(select(AuditEntry.action)).all()[-1] == "suppressions_exported"
 
 
-def test_what_keeps_the_provider_from_hearing_is_told_in_a_sentence(
-    admin: FlaskClient, database: Database
-) -> None:
+def test_a_failed_push_to_the_provider_is_explained(admin: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         periodic_tasks.begin_task_if_due(
             session, suppression_sync.PUSH_TASK, every=suppression_sync.PUSH_EVERY, now=NOON
