@@ -51,7 +51,9 @@ def measure_import(ground: Ground, choices: Choices, report: Report) -> None:
         _write(file, size)
         _found(database)
         report.going_on(f"a file of {size:,} rows into {ground.database}")
-        seconds, peak = _measured(house, "import", str(file), "--list", LIST.slug, "--basis", BASIS)
+        seconds, peak = _measured(
+            house, "import", str(file), "--list", LIST.slug, "--consent-source", BASIS
+        )
         _expect_done(database, size)
         plain = _fingerprints(database)
         report.add(Figure("import.seconds", ground.database, size, seconds, "s"))
@@ -136,7 +138,7 @@ def _begin(house: House, database: Database, file: Path) -> int:
 
 def _measured(house: House, *arguments: str) -> tuple[float, int]:
     """The seconds that a command took, and the most memory that it had. Raises Wrong."""
-    command = [sys.executable, "-m", "nif", "subscribers", *arguments]
+    command = [sys.executable, "-m", "nif", "subscriber", *arguments]
     began, peak = time.perf_counter(), 0
     with process(command, house.environment(), stdout=subprocess.DEVNULL) as worker:
         while worker.poll() is None:
@@ -144,7 +146,7 @@ def _measured(house: House, *arguments: str) -> tuple[float, int]:
             time.sleep(0.05)
         seconds = time.perf_counter() - began
     if worker.returncode:
-        raise Wrong(f"nif subscribers {arguments[0]} ended with {worker.returncode}")
+        raise Wrong(f"nif subscriber {arguments[0]} ended with {worker.returncode}")
     return seconds, peak
 
 
@@ -158,7 +160,7 @@ def _peak(pid: int) -> int:
 def _live_and_die(house: House, database: Database, import_id: int) -> int:
     """Let a worker get somewhere, and kill it; 0 where it was through before."""
     before = _position(database, import_id)
-    command = [sys.executable, "-m", "nif", "subscribers", "resume", str(import_id)]
+    command = [sys.executable, "-m", "nif", "subscriber", "resume-import", str(import_id)]
     with process(command, house.environment(), stdout=subprocess.DEVNULL) as worker:
         while worker.poll() is None and _position(database, import_id) == before:
             time.sleep(0.05)

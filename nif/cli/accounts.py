@@ -3,41 +3,43 @@
 import click
 
 from nif.accounts.accounts import create_account
-from nif.accounts.audit_log import SystemActor, record_audit_entry
+from nif.accounts.audit_log import record_audit_entry
 from nif.accounts.models import RoleName
 from nif.app import build_app
-from nif.cli.common import load_services
+from nif.cli.common import OPERATOR, load_services
 from nif.clock import utc_now
 from nif.web.login import create_password_link
 
 
 @click.group("account")
 def account() -> None:
-    """The people who work here."""
+    """Accounts of editors and admins."""
 
 
 @account.command()
 @click.option("--email", required=True)
 @click.option("--role", required=True, type=click.Choice([role.value for role in RoleName]))
-@click.option("--name", default="", help="As it stands in bylines; else taken from the address.")
+@click.option(
+    "--name", default="", help="The name in bylines; taken from the address where it is not given."
+)
 def create(email: str, role: str, name: str) -> None:
-    """Take someone on; prints a link with which they set a password."""
+    """Create an account, and print the link with which its owner sets a password."""
     services = load_services()
     with services.database.transaction() as session:
         now = utc_now()
-        new = create_account(
+        created = create_account(
             session, email, name or email.partition("@")[0], RoleName(role), now=now
         )
         record_audit_entry(
             session,
-            SystemActor("the command line"),
+            OPERATOR,
             "account_created",
             subject_kind="account",
-            subject_id=new.id,
+            subject_id=created.id,
             detail={"role": role},
             now=now,
         )
-    click.echo(create_password_link(build_app(services), new.email))
+    click.echo(create_password_link(build_app(services), created.email))
 
 
 COMMANDS = (account,)

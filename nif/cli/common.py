@@ -1,4 +1,4 @@
-"""What commands share: the parts to work with, and how results are printed."""
+"""What the commands share: services, the audit log's actor, and how results are printed."""
 
 import json
 from datetime import UTC, datetime
@@ -6,16 +6,22 @@ from typing import Any
 
 import click
 
+from nif.accounts.audit_log import SystemActor
 from nif.app import check_database
 from nif.logs import configure_logging
 from nif.services import Services, build_services
 from nif.settings import load_settings
 
-json_option = click.option("--json", "in_json", is_flag=True, help="One line of JSON.")
+OPERATOR = SystemActor("the command line")
+
+json_option = click.option("--json", "in_json", is_flag=True, help="Print one line of JSON.")
 
 
 def load_services(*, checked: bool = True) -> Services:
-    """The parts by the environment's settings. Raises Misconfigured."""
+    """The services for the environment's settings.
+
+    Raises Misconfigured; with `checked`, also where the database's schema is out of date.
+    """
     settings = load_settings()
     configure_logging(settings)
     services = build_services(settings)
@@ -25,7 +31,7 @@ def load_services(*, checked: bool = True) -> Services:
 
 
 def print_result(result: dict[str, Any], *, in_json: bool) -> None:
-    """Print a result: a line of JSON, or a line for each of its entries."""
+    """Print a result: one line of JSON, or a line for each entry."""
     if in_json:
         click.echo(json.dumps(result, default=str))
         return
@@ -35,7 +41,7 @@ def print_result(result: dict[str, Any], *, in_json: bool) -> None:
 
 
 class MomentType(click.ParamType[datetime]):
-    """A moment as RFC 3339, such as 2026-11-22T07:30:00Z; without a zone it is UTC."""
+    """A moment as RFC 3339, such as 2026-11-22T07:30:00Z; UTC where it has no zone."""
 
     name = "moment"
 

@@ -19,26 +19,26 @@ def demo() -> None:
 
 @demo.command("load")
 def load_demo() -> None:
-    """Fill an empty newsroom with the demo stories, lists and sign-ins, once."""
+    """Load the demo stories, lists and accounts into an empty database."""
     if load_demo_once(load_services()):
         click.echo("The demo newsroom is loaded.")
     else:
-        click.echo("There is a newsroom here already; nothing was changed.")
+        click.echo("The database already has content; nothing was changed.")
 
 
 def load_demo_once(services: Services) -> bool:
-    """Raises NotAllowed in production: its sign-ins are public."""
+    """Load the demo; False where the database already has content.
+
+    Raises NotAllowed in production, because the passwords of its accounts are public.
+    """
     if services.settings.in_production:
-        raise NotAllowed("The demo newsroom has public sign-ins; it is not for production.")
+        raise NotAllowed("The demo newsroom is not for production: its passwords are public.")
     with build_app(services).app_context():
         hashed = hash_password(DEMO_PASSWORD)
-    house, now = (
-        PublisherNames(services.settings.site_short_name, services.settings.owner_name),
-        utc_now(),
-    )
+    names = PublisherNames(services.settings.site_short_name, services.settings.owner_name)
     with services.database.transaction() as session:
         return load_demo_newsroom(
-            session, password_hash=hashed, house=house, now=now, storage=services.storage
+            session, password_hash=hashed, names=names, now=utc_now(), storage=services.storage
         )
 
 

@@ -14,21 +14,25 @@ from nif.subscriptions.lists import get_list
 
 @click.group("digest")
 def digest() -> None:
-    """Digests, due and to come."""
+    """Digests: what is due, and what comes next."""
 
 
 @digest.command()
-@click.option("--now", "moment", type=MomentType(), default=None, help="as if it were this moment")
+@click.option(
+    "--now", "moment", type=MomentType(), default=None, help="Act as if it were this moment."
+)
 @json_option
 def due(moment: datetime | None, in_json: bool) -> None:
-    """Compose and freeze what is due; a worker sends it."""
+    """Compose and freeze the digests that are due; a worker sends them."""
     services = load_services()
     if moment and moment > utc_now() and services.settings.in_production:
-        raise NotAllowed("Slots to come would be written off: --now may not be later than now.")
-    kept = Worker(services).keep_slots(moment or utc_now())
-    if not kept and not in_json:
-        click.echo("No slot has come.")
-    for edition in kept:
+        raise NotAllowed(
+            "--now may not be in the future: the slots until then would count as done."
+        )
+    composed = Worker(services).keep_slots(moment or utc_now())
+    if not composed and not in_json:
+        click.echo("No digest is due.")
+    for edition in composed:
         print_result(edition, in_json=in_json)
 
 
@@ -36,7 +40,7 @@ def due(moment: datetime | None, in_json: bool) -> None:
 @click.option("--list", "slug", required=True)
 @json_option
 def preview(slug: str, in_json: bool) -> None:
-    """Show what the next digest of a list would hold by now."""
+    """Show what a list's next digest would contain if it were composed now."""
     services = load_services()
     now = utc_now()
     with services.database.reading() as session:
@@ -47,7 +51,9 @@ def preview(slug: str, in_json: bool) -> None:
         draft = compose_digest(session, mailing_list, slot, services.mail_writer, now=now)
     result = {
         "due": slot.due_at,
-        "subject": draft.message.subject if draft.message else "nothing new: nothing will be sent",
+        "subject": draft.message.subject
+        if draft.message
+        else "no new stories: nothing will be sent",
         "stories": [story.headline for story in draft.stories],
     }
     print_result(result, in_json=in_json)

@@ -1,4 +1,4 @@
-"""nif edition …: an edition sent, or tested, by hand."""
+"""nif edition …: sending or testing an edition by hand."""
 
 from datetime import datetime
 
@@ -19,18 +19,18 @@ from nif.subscriptions.lists import get_list
 
 @click.group("edition")
 def edition() -> None:
-    """Editions, by hand."""
+    """Editions: send or test one by hand."""
 
 
 @edition.command()
 @click.argument("edition_id", type=int, metavar="[ID]", required=False)
-@click.option("--list", "slug", help="Make today's edition of this list, and send that.")
-@click.option("--at", type=MomentType(), default=None, help="post nothing before this moment")
+@click.option("--list", "slug", help="Make today's edition of this list and send it.")
+@click.option("--at", type=MomentType(), default=None, help="Do not send before this moment.")
 @json_option
 def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json: bool) -> None:
-    """Send a list its edition now, or a frozen edition that has not been sent."""
+    """Send a frozen edition that was not sent yet, or today's edition of a list."""
     if (edition_id is None) == (slug is None):
-        raise click.UsageError("Give the id of an edition, or a list by --list, and not both.")
+        raise click.UsageError("Give either the id of an edition or --list.")
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
         if slug is not None:
@@ -52,10 +52,10 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json:
 
 @edition.command()
 @click.argument("edition_id", type=int, metavar="ID")
-@click.option("--to", "address", required=True, help="whom to send the one copy to")
+@click.option("--to", "address", required=True, help="The address that gets the copy.")
 @json_option
 def test(edition_id: int, address: str, in_json: bool) -> None:
-    """Send one copy of a frozen edition to one address; its links are nobody's."""
+    """Send a test copy of a frozen edition to one address; its links act for nobody."""
     to = parse_address(address).written
     services = load_services()
     with services.database.transaction() as session:
@@ -68,12 +68,12 @@ def test(edition_id: int, address: str, in_json: bool) -> None:
 
 
 def _get_edition(session: Session, edition_id: int) -> Edition:
-    """A frozen edition. Raises NotFound and Conflict."""
+    """Raises NotFound, and Conflict for an edition that is not frozen."""
     found = session.get(Edition, edition_id)
     if found is None:
         raise NotFound("There is no such edition.")
     if found.state is not EditionState.FROZEN:
-        raise Conflict(f"This edition is {found.state.value}: there is nothing in it to send.")
+        raise Conflict(f"This edition is {found.state.value}, so it cannot be sent.")
     return found
 
 

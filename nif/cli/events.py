@@ -1,4 +1,4 @@
-"""nif events …: what the provider reports, taken over."""
+"""nif events …: the provider's events."""
 
 import click
 from sqlalchemy import func, select
@@ -11,23 +11,21 @@ from nif.sends.models import ProviderEventPost
 
 @click.group("events")
 def events() -> None:
-    """What the provider reports."""
+    """Events that the provider reported."""
 
 
 @events.command()
 @json_option
 def drain(in_json: bool) -> None:
-    """Process what the webhook has taken in, and once more what was set aside."""
+    """Process the events that the webhook received, and retry the posts that failed."""
     services = load_services()
     count = select(func.count()).select_from(ProviderEventPost)
     before = services.database.fetch_value(count)
     with services.database.transaction() as session:
         provider_events.retry_failed_event_posts(session)
     Worker(services).events()
-    aside = services.database.fetch_value(count.where(ProviderEventPost.error.is_not(None)))
-    print_result(
-        {"posts": before, "processed": before - aside, "set_aside": aside}, in_json=in_json
-    )
+    failed = services.database.fetch_value(count.where(ProviderEventPost.error.is_not(None)))
+    print_result({"posts": before, "processed": before - failed, "failed": failed}, in_json=in_json)
 
 
 COMMANDS = (events,)

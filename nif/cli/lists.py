@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from nif.accounts.audit_log import SystemActor, describe_change, record_audit_entry
-from nif.cli.common import json_option, load_services, print_result
+from nif.accounts.audit_log import describe_change, record_audit_entry
+from nif.cli.common import OPERATOR, json_option, load_services, print_result
 from nif.clock import utc_now
 from nif.editions.digest import next_slot_of_list
 from nif.editions.schedule import parse_schedule
@@ -16,16 +16,14 @@ from nif.stories.publishing import invalidate_pages
 from nif.stories.tags import parse_tags
 from nif.subscriptions.lists import (
     ListSettings,
+    archive_list,
     create_list,
     get_list,
     settings_of_list,
     unarchive_list,
     update_list,
 )
-from nif.subscriptions.lists import archive_list as end
 from nif.subscriptions.models import MailingList
-
-OPERATOR = SystemActor("the command line")
 
 Command = Callable[..., Any]
 
@@ -36,18 +34,22 @@ def list_group() -> None:
 
 
 def list_options(command: Command) -> Command:
-    """The options that founding a list and changing it share; None is what was not given."""
+    """Add the options that `create` and `edit` share; an option that is not given is None."""
     for option in reversed(
         (
-            click.option("--description", help="one sentence for readers"),
-            click.option("--sender-name", help="the name that its mails come from"),
-            click.option("--language", help="a tag such as en-GB; empty for the house's"),
+            click.option("--description", help="One sentence for readers."),
+            click.option("--sender-name", help="The name in From of its mails."),
+            click.option("--language", help="A tag such as en-GB; empty for the site's language."),
             click.option(
-                "--topics", "tags", help="names of topics, with commas; empty for all stories"
+                "--topics",
+                "tags",
+                help="Names of topics, separated by commas; empty for all stories.",
             ),
-            click.option("--shown/--hidden", "is_shown", default=None, help="offered on the site?"),
             click.option(
-                "--family", help="lists of one family are offered as one choice of how often"
+                "--shown/--hidden", "is_shown", default=None, help="Whether the site offers it."
+            ),
+            click.option(
+                "--family", help="Lists of one family are offered as one choice: how often."
             ),
         )
     ):
@@ -58,40 +60,40 @@ def list_options(command: Command) -> Command:
 @list_group.command()
 @click.option("--slug", required=True)
 @click.option("--title", required=True)
-@click.option("--schedule", required=True, help="'daily 07:30' or 'weekly fri 08:00'")
-@click.option("--zone", required=True, help="a time zone, such as Europe/London")
+@click.option("--schedule", required=True, help="Such as 'daily 07:30' or 'weekly fri 08:00'.")
+@click.option("--zone", required=True, help="A time zone, such as Europe/London.")
 @list_options
 @json_option
 def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **given: Any) -> None:
-    """Found a mailing list."""
+    """Create a mailing list."""
     services, now = load_services(), utc_now()
-    blank = ListSettings(slug, title, str(parse_schedule(schedule)), zone)
+    defaults = ListSettings(slug, title, str(parse_schedule(schedule)), zone)
     with services.database.transaction() as session:
-        new = create_list(session, replace(blank, **_read_options(session, given)), now=now)
+        created = create_list(session, replace(defaults, **_read_options(session, given)), now=now)
         record_audit_entry(
             session, OPERATOR, "list_created", subject_kind="list", subject_id=slug, now=now
         )
         invalidate_pages(session)
-    print_result(_list_as_data(new), in_json=in_json)
+    print_result(_list_as_data(created), in_json=in_json)
 
 
 @list_group.command()
 @click.argument("slug")
 @click.option("--title")
-@click.option("--schedule", help="'daily 07:30' or 'weekly fri 08:00'")
-@click.option("--zone", help="a time zone, such as Europe/London")
+@click.option("--schedule", help="Such as 'daily 07:30' or 'weekly fri 08:00'.")
+@click.option("--zone", help="A time zone, such as Europe/London.")
 @list_options
 @json_option
 def edit(in_json: bool, slug: str, **given: Any) -> None:
-    """Change what is given of a list, and leave the rest as it is."""
+    """Change a list's settings that are given as options, and leave the others as they are."""
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
         mailing_list = get_list(session, slug)
-        charter = replace(settings_of_list(mailing_list), **_read_options(session, given))
+        new_settings = replace(settings_of_list(mailing_list), **_read_options(session, given))
         version = mailing_list.version
-        found = update_list(session, mailing_list, charter, version=version, now=now)
-        if found:
-            detail = {name: describe_change(*map(_joined, pair)) for name, pair in found.items()}
+        changes = update_list(session, mailing_list, new_settings, version=version, now=now)
+        if changes:
+            detail = {name: describe_change(*map(_joined, pair)) for name, pair in changes.items()}
             record_audit_entry(
                 session,
                 OPERATOR,
@@ -102,46 +104,52 @@ def edit(in_json: bool, slug: str, **given: Any) -> None:
                 now=now,
             )
             invalidate_pages(session)
-    print_result({**_list_as_data(mailing_list), "changed": sorted(found)}, in_json=in_json)
+    print_result({**_list_as_data(mailing_list), "changed": sorted(changes)}, in_json=in_json)
 
 
 @list_group.command()
 @click.argument("slug")
-@click.option("--take-back", "back", is_flag=True, help="have an archived list go on")
+@click.option("--undo", is_flag=True, help="Reopen an archived list.")
 @json_option
-def archive(in_json: bool, slug: str, back: bool) -> None:
-    """End a list: no digest goes out, nobody can join, readers stay as they are."""
+def archive(in_json: bool, slug: str, undo: bool) -> None:
+    """Archive a list: no digests, no new subscribers; subscriptions stay as they are."""
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
         mailing_list = get_list(session, slug)
-        (unarchive_list if back else end)(session, mailing_list, now=now)
-        what = "list_unarchived" if back else "list_archived"
-        record_audit_entry(session, OPERATOR, what, subject_kind="list", subject_id=slug, now=now)
+        (unarchive_list if undo else archive_list)(session, mailing_list, now=now)
+        action = "list_unarchived" if undo else "list_archived"
+        record_audit_entry(session, OPERATOR, action, subject_kind="list", subject_id=slug, now=now)
         invalidate_pages(session)
     print_result(_list_as_data(mailing_list), in_json=in_json)
 
 
 def _read_options(session: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """What of a charter was given. Raises Invalid."""
-    found = {name: value for name, value in given.items() if value is not None}
-    if "schedule" in found:
-        found["schedule"] = str(parse_schedule(found["schedule"]))
-    if "tags" in found:
-        found["tags"] = parse_tags(session, found["tags"])
-    if "family" in found:
-        found["family"] = found["family"] or None
-    if not all(str(value).isprintable() for value in found.values()):
-        raise Invalid({"title": "Everything is one line of plain characters."})
-    return found
+    """The given options as fields of ListSettings. Raises Invalid."""
+    fields = {name: value for name, value in given.items() if value is not None}
+    if "schedule" in fields:
+        fields["schedule"] = str(parse_schedule(fields["schedule"]))
+    if "tags" in fields:
+        fields["tags"] = parse_tags(session, fields["tags"])
+    if "family" in fields:
+        fields["family"] = fields["family"] or None
+    if not all(str(value).isprintable() for value in fields.values()):
+        raise Invalid({"title": "A value must be one line without control characters."})
+    return fields
 
 
 def _list_as_data(mailing_list: MailingList) -> dict[str, Any]:
-    """A list as a command reports it."""
-    charter = vars(settings_of_list(mailing_list))
-    ended = mailing_list.archived_at
-    due = None if ended else next_slot_of_list(mailing_list, now=utc_now()).due_at
-    told = {"list": charter.pop("slug"), **charter, "tags": list(mailing_list.tags)}
-    return {**told, "next_slot": due, "archived_at": ended, "readers": mailing_list.confirmed_count}
+    """A list as commands report it."""
+    settings = dict(vars(settings_of_list(mailing_list)))
+    archived_at = mailing_list.archived_at
+    due_at = None if archived_at else next_slot_of_list(mailing_list, now=utc_now()).due_at
+    return {
+        "list": settings.pop("slug"),
+        **settings,
+        "tags": list(mailing_list.tags),
+        "next_slot": due_at,
+        "archived_at": archived_at,
+        "subscribers": mailing_list.confirmed_count,
+    }
 
 
 def _joined(value: Any) -> Any:

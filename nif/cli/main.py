@@ -1,4 +1,4 @@
-"""The command `nif`, and what all its commands share."""
+"""The command `nif` and its groups of commands."""
 
 import sys
 
@@ -16,7 +16,6 @@ from nif.cli import (
     processes,
     retention,
     sends,
-    subscriber,
     subscribers,
     suppressions,
 )
@@ -24,7 +23,7 @@ from nif.errors import NifError
 
 
 class NifGroup(click.Group):
-    """Ends with one sentence and status 1 where a rule refuses."""
+    """Prints a rule's refusal as one sentence, and ends with status 1."""
 
     def invoke(self, context: click.Context) -> object:
         try:
@@ -36,11 +35,11 @@ class NifGroup(click.Group):
 
 @click.group(cls=NifGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def nif() -> None:
-    """New Industry Focus: stories that disclose, mail that arrives once."""
+    """New Industry Focus: stories with disclosures, newsletters delivered exactly once."""
 
 
 INSTALLATION_MODULES = (processes, database, demo, accounts, ledger)
-SUBSCRIBER_MODULES = (lists, subscriber, subscribers, retention)
+SUBSCRIBER_MODULES = (lists, subscribers, retention)
 MAIL_MODULES = (digests, editions, sends, events, suppressions)
 
 for module in (*INSTALLATION_MODULES, *SUBSCRIBER_MODULES, *MAIL_MODULES):
@@ -49,5 +48,5 @@ for module in (*INSTALLATION_MODULES, *SUBSCRIBER_MODULES, *MAIL_MODULES):
 
 
 def main() -> None:
-    """The entry point; its standard output is for results, standard error for everything else."""
+    """The entry point. Results go to standard output, everything else to standard error."""
     sys.exit(nif())

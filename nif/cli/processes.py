@@ -1,4 +1,4 @@
-"""nif run, nif serve, nif worker: the processes."""
+"""nif run, nif serve, nif worker: NIF's processes."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ from nif.web.filters import STATIC_FOLDER, format_local_datetime
 
 @click.command()
 def run() -> None:
-    """Development: migrate, load the demo newsroom, serve and work, all in one."""
+    """Run everything for development: migrate, load the demo, start web and worker."""
     port = _read_port()
     _check_port_is_free(port)
     services = load_services(checked=False)
@@ -49,14 +49,14 @@ DEVELOPMENT_PROCESSES = ("serve", "worker")
 
 
 def _start_process(name: str) -> subprocess.Popen[bytes]:
-    """In a session of its own: a Ctrl-C is for us alone, and each process is told to end once."""
+    """Start a process in its own session, so that Ctrl-C reaches only this one, which ends it."""
     command = [sys.executable, "-m", "nif", name]
     return subprocess.Popen(command, start_new_session=True)  # noqa: S603
 
 
 @click.command()
 def serve() -> None:
-    """The web process: granian, on PORT (8000)."""
+    """Run the web process: granian, on PORT (8000)."""
     services = load_services()
     port = _read_port()
     _check_port_is_free(port)
@@ -66,7 +66,7 @@ def serve() -> None:
 
 @click.command()
 def worker() -> None:
-    """The scheduler's ticks and the background work."""
+    """Run the worker: scheduled jobs and background work."""
     services = load_services()
     record_policies(services)
     run_worker(services)
@@ -75,7 +75,7 @@ def worker() -> None:
 def _granian_arguments(settings: Settings, port: int) -> list[str]:
     """The arguments of the web server.
 
-    Without a kill time-out granian hangs for ever where it is told to stop while it starts.
+    Without a kill timeout, granian hangs for ever when it is stopped while it starts.
     """
     host = "0.0.0.0" if settings.in_production else "127.0.0.1"  # noqa: S104
     workers = os.environ.get("WEB_CONCURRENCY", "2")
@@ -102,15 +102,15 @@ def _check_port_is_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise Misconfigured(
-                f"Port {port} cannot be had ({error.strerror}). Stop what uses it, or choose "
-                f"another: PORT={port + 1} make run"
+                f"Port {port} is not available ({error.strerror}). Stop what uses it, or "
+                f"choose another port: PORT={port + 1} make run"
             ) from None
 
 
 def _wait_for_page(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
     for _ in range(600):
         if any(process.poll() is not None for process in processes):
-            raise Misconfigured("A process ended as it started; its last words stand above.")
+            raise Misconfigured("A process ended while it started; see its output above.")
         try:
             connection = HTTPConnection("127.0.0.1", port, timeout=2)
             connection.request("GET", "/healthz")
@@ -126,9 +126,9 @@ def _print_welcome(services: Services) -> None:
     click.echo(f"\n  {services.settings.site_name} is at {base}/\n")
     click.echo(f"  The real story    {base}/articles/{REAL_STORY_SLUG}")
     click.echo(f"  Subscribe         {base}/subscribe")
-    click.echo(f"  The outbox        {base}/outbox   (all mail lands here)")
+    click.echo(f"  The outbox        {base}/outbox   (shows all mail)")
     click.echo(f"  The newsroom      {base}/newsroom/")
-    click.echo(f"  The admin desk    {base}/admin/\n")
+    click.echo(f"  Admin pages       {base}/admin/\n")
     with services.database.reading() as session:
         for mailing_list in offered_lists(session):
             due = next_slot_of_list(mailing_list, now=utc_now()).due_at
@@ -137,7 +137,7 @@ def _print_welcome(services: Services) -> None:
     click.echo()
     for email, _, role in DEMO_ACCOUNTS:
         click.echo(f"  Sign in as {role.value:<7} {email}   {DEMO_PASSWORD}")
-    click.echo("\n  Ctrl-C ends it. Your data stay in instance/.\n")
+    click.echo("\n  Ctrl-C stops it. Your data stays in instance/.\n")
 
 
 def _wait_for_end(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -145,9 +145,9 @@ def _wait_for_end(processes: list[subprocess.Popen[bytes]]) -> None:
     try:
         while all(process.poll() is None for process in processes):
             time.sleep(0.3)
-        raise Misconfigured("A process ended by itself; its last words stand above.")
+        raise Misconfigured("A process ended unexpectedly; see its output above.")
     except KeyboardInterrupt:
-        click.echo("\nEnding…", err=True)
+        click.echo("\nStopping…", err=True)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

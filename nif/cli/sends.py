@@ -20,14 +20,14 @@ send_argument = click.argument("send_id", type=int, metavar="ID")
 
 @click.group("send")
 def send() -> None:
-    """Editions on their way."""
+    """Sends: editions on their way to subscribers."""
 
 
 @send.command()
 @send_argument
 @json_option
 def show(send_id: int, in_json: bool) -> None:
-    """How far a send is, in figures that add up."""
+    """Show how far a send is, in counts that add up."""
     with load_services().database.reading() as session:
         found = control.get_send(session, send_id)
         print_result(_send_as_data(session, found, utc_now()), in_json=in_json)
@@ -37,7 +37,7 @@ def show(send_id: int, in_json: bool) -> None:
 @send_argument
 @json_option
 def pause(send_id: int, in_json: bool) -> None:
-    """Post no more batches; what is under way settles."""
+    """Pause a send: no more batches are posted, and those in flight settle."""
     _control_send(send_id, lambda session, send, now: control.pause_send(session, send), in_json)
 
 
@@ -45,7 +45,7 @@ def pause(send_id: int, in_json: bool) -> None:
 @send_argument
 @json_option
 def resume(send_id: int, in_json: bool) -> None:
-    """Go on with a send that is paused, where it stopped."""
+    """Resume a paused send where it stopped."""
     _control_send(
         send_id, lambda session, send, now: control.resume_send(session, send, now=now), in_json
     )
@@ -53,36 +53,36 @@ def resume(send_id: int, in_json: bool) -> None:
 
 @send.command()
 @send_argument
-@click.confirmation_option(prompt="Mail nobody more of this send?")
+@click.confirmation_option(prompt="Send this edition to nobody else?")
 @json_option
 def cancel(send_id: int, in_json: bool) -> None:
-    """End a send for good; what has left has left."""
+    """Cancel a send for good. Mail that was posted already cannot be recalled."""
     _control_send(
         send_id, lambda session, send, now: control.cancel_send(session, send, now=now), in_json
     )
 
 
-@send.command("take-back")
+@send.command()
 @send_argument
 @json_option
 def undo(send_id: int, in_json: bool) -> None:
-    """Undo a send of which nothing has left: its stories, or its note, wait for the next digest."""
+    """Undo a send before any mail was posted; its stories wait for the next digest."""
     with load_services().database.transaction() as session:
         control.undo_send(session, control.get_send(session, send_id), now=utc_now())
-    print_result({"send": send_id, "state": "taken back", "had_left": 0}, in_json=in_json)
+    print_result({"send": send_id, "state": "undone", "posted": 0}, in_json=in_json)
 
 
 @send.command()
 @send_argument
 @click.option("--batch", "batch_id", type=int, required=True)
-@click.option("--as", "as_", type=click.Choice(["accepted", "unsent"]), required=True)
+@click.option("--as", "resolution", type=click.Choice(["accepted", "not-sent"]), required=True)
 @json_option
-def resolve(send_id: int, batch_id: int, as_: str, in_json: bool) -> None:
-    """Decide about a batch of which nobody knows whether it was taken."""
+def resolve(send_id: int, batch_id: int, resolution: str, in_json: bool) -> None:
+    """Decide whether an undecided batch was accepted by the provider or not sent."""
 
     def decide(session: Session, send: Send, now: datetime) -> None:
         attempt_id = reports.undecided_attempt_of(session, send, batch_id)
-        accepted = as_ == "accepted"
+        accepted = resolution == "accepted"
         control.resolve_undecided_batch(
             session, send, batch_id, attempt_id, accepted=accepted, now=now
         )
@@ -90,17 +90,17 @@ def resolve(send_id: int, batch_id: int, as_: str, in_json: bool) -> None:
     _control_send(send_id, decide, in_json)
 
 
-@send.command("try-now")
+@send.command()
 @json_option
 def probe(in_json: bool) -> None:
-    """Where nothing may leave the house, have one batch tried at once."""
+    """While the circuit breaker stops all mail, try one batch now."""
     services = load_services()
     with services.database.transaction() as session:
-        brake = circuit_breaker.find_tripped_breaker(session)
-        why = brake.reason if brake else "nothing: mail may leave"
+        breaker = circuit_breaker.find_tripped_breaker(session)
+        reason = breaker.reason if breaker else "nothing: sending is not stopped"
         circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
     services.queue.wake("sends")
-    print_result({"tried": brake is not None, "stopped_by": why}, in_json=in_json)
+    print_result({"probed": breaker is not None, "stopped_by": reason}, in_json=in_json)
 
 
 @send.command()
@@ -108,64 +108,68 @@ def probe(in_json: bool) -> None:
 @click.option(
     "--people",
     type=click.File("w", encoding="utf-8", lazy=True),
-    help="Write everyone to this file, as CSV.",
+    help="Write every delivery to this file, as CSV.",
 )
 @json_option
 def certificate(send_id: int, people: TextIO | None, in_json: bool) -> None:
-    """What became of everyone, counted from every row; status 1 where it is not complete."""
+    """Account for every delivery, counted row by row. Status 1 where it is not complete."""
     services = load_services()
     with services.database.reading() as session:
         control.get_send(session, send_id)
-    made = certificates.certify_send(services.database, send_id, now=utc_now())
+    certified = certificates.certify_send(services.database, send_id, now=utc_now())
     if people is not None:
         with services.database.snapshot() as session:
             people.writelines(
                 delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
             )
-    print_result(certificate_as_json(made), in_json=in_json)
-    if not made.is_complete:
+    print_result(certificate_as_json(certified), in_json=in_json)
+    if not certified.is_complete:
         raise SystemExit(1)
 
 
 def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any]:
-    told = certificates.count_deliveries(session, found)
-    pace = reports.estimate_send_speed(session, found, told, now=now)
-    brake = circuit_breaker.find_tripped_breaker(session)
+    counts = certificates.count_deliveries(session, found)
+    speed = reports.estimate_send_speed(session, found, counts, now=now)
+    breaker = circuit_breaker.find_tripped_breaker(session)
     return {
         "send": found.id,
         "list": found.mailing_list.slug,
         "slot": found.edition.slot,
         "occasion": found.edition.occasion,
         "state": found.state.value,
-        **asdict(told),
-        "balances": told.adds_up,
+        **asdict(counts),
+        "adds_up": counts.adds_up,
         "starts_at": found.starts_at,
         "not_after": found.not_after,
         "finished_at": found.finished_at,
-        "per_second": round(pace.per_second, 1) if pace else None,
-        "through_at": pace.done_at if pace else None,
-        "cause": found.stop_cause.value if found.stop_cause else None,
-        "trouble": found.stop_detail or "",
-        "brake": brake.reason if brake else None,
-        "next_try_at": brake.retry_at if brake else None,
-        "reported": reputation.count_send_events(session, found.id),
+        "per_second": round(speed.per_second, 1) if speed else None,
+        "done_at": speed.done_at if speed else None,
+        "stop_cause": found.stop_cause.value if found.stop_cause else None,
+        "stop_detail": found.stop_detail or "",
+        "circuit_breaker": breaker.reason if breaker else None,
+        "retry_at": breaker.retry_at if breaker else None,
+        "events": reputation.count_send_events(session, found.id),
     }
 
 
-def _control_send(send_id: int, act: SendAction, in_json: bool) -> None:
-    """Do something to a send, wake the workers, and tell exactly how many copies had left."""
+def _control_send(send_id: int, action: SendAction, in_json: bool) -> None:
+    """Apply `action` to a send, wake the workers, and report how many copies were posted."""
     services = load_services()
     with services.database.transaction() as session:
         found = control.get_send(session, send_id)
-        act(session, found, utc_now())
+        action(session, found, utc_now())
         session.flush()
-        told = certificates.count_deliveries(session, found)
+        counts = certificates.count_deliveries(session, found)
         state = found.state.value
     services.queue.wake("sends")
-    left = {"had_left": told.accepted + told.undecided, "uncertain": told.undecided}
-    print_result(
-        {"send": send_id, "state": state, **left, "audience": told.audience}, in_json=in_json
-    )
+    result = {
+        "send": send_id,
+        "state": state,
+        "posted": counts.accepted + counts.undecided,
+        "undecided": counts.undecided,
+        "audience": counts.audience,
+    }
+    print_result(result, in_json=in_json)
 
 
 COMMANDS = (send,)

@@ -1,14 +1,15 @@
-"""nif subscribers …"""
+"""nif subscriber …: subscribers one by one, and as files."""
 
+import json
 import sys
 import time
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import click
 
-from nif.accounts.audit_log import SystemActor, record_audit_entry
-from nif.cli.common import json_option, load_services, print_result
+from nif.accounts.audit_log import record_audit_entry
+from nif.cli.common import OPERATOR, json_option, load_services, print_result
 from nif.clock import utc_now
 from nif.errors import Conflict
 from nif.imports import files, imports, reports
@@ -16,34 +17,98 @@ from nif.imports.models import ImportRun, ImportState
 from nif.imports.reports import stream_list_export
 from nif.imports.runner import ImportContext, run_import
 from nif.jobs.worker import tune_garbage_collector
+from nif.privacy import erasure, export
+from nif.privacy.person import person_at_address
+from nif.sends.models import ProviderEvent
 from nif.services import Services
+from nif.subscribers import profile
+from nif.subscribers.profile import MailedEditions, SubscriberProfile
+from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 
-OPERATOR = SystemActor("the command line")
 SECONDS_BETWEEN_LINES = 5.0
 
 
-@click.group("subscribers")
-def imports_group() -> None:
-    """The readers of a list, as files."""
+@click.group("subscriber")
+def subscriber() -> None:
+    """Subscribers: one person's data, and a list's subscribers as files."""
 
 
-@imports_group.command("import")
+@subscriber.command()
+@click.argument("address", metavar="E")
+@click.option("--before", type=int, help="Show editions of sends below this number.")
+@json_option
+def show(address: str, before: int | None, in_json: bool) -> None:
+    """Show everything known about a subscriber, like their admin page."""
+    with load_services().database.reading() as session:
+        found = profile.get_subscriber_by_address(session, address)
+        data = _profile_as_data(profile.load_subscriber_profile(session, found))
+        data |= _editions_as_data(profile.list_mailed_editions(session, found, before=before))
+    if in_json:
+        print_result(data, in_json=True)
+        return
+    print_result({name: _as_line(value) for name, value in data.items()}, in_json=False)
+
+
+@subscriber.command()
+@click.argument("address", metavar="E")
+def data(address: str) -> None:
+    """Print everything known about E as JSON, with the receipts of every consent."""
+    services = load_services()
+    parsed = parse_address(address)
+    with services.database.reading() as session:
+        found = export.export_person(session, person_at_address(session, parsed), now=utc_now())
+    click.echo(json.dumps(found, indent=2))
+
+
+@subscriber.command()
+@click.argument("address", metavar="E")
+@json_option
+def erase(address: str, in_json: bool) -> None:
+    """Erase E for good. Only a keyed hash of the address stays, so that it is never mailed."""
+    services = load_services()
+    parsed, now = parse_address(address), utc_now()
+    with services.database.transaction() as session:
+        person = person_at_address(session, parsed)
+        folder = services.settings.imports
+        erasure.erase_person(session, person, folder, source="nif subscriber erase", now=now)
+        record_audit_entry(
+            session,
+            OPERATOR,
+            "subscriber_erased",
+            subject_kind="subscriber",
+            subject_id=person.id,
+            now=now,
+        )
+    services.database.truncate_wal()
+    print_result({"was_known": person.id != 0, "erased": True}, in_json=in_json)
+
+
+@subscriber.command("import")
 @click.argument("file", type=click.File("rb"))
-@click.option("--list", "slug", required=True, help="the list's short name")
-@click.option("--basis", required=True, help="why these people may be mailed, in a sentence")
-@click.option("--ask", is_flag=True, help="They have not confirmed elsewhere: all are pending.")
-@click.option("--dry-run", is_flag=True, help="Count what would happen, and do nothing.")
+@click.option("--list", "slug", required=True, help="The slug of the list.")
+@click.option(
+    "--consent-source", required=True, help="Why these people may be mailed, in a sentence."
+)
+@click.option(
+    "--unconfirmed", is_flag=True, help="They did not confirm elsewhere: all become pending."
+)
+@click.option("--dry-run", is_flag=True, help="Count what would happen, and change nothing.")
 @json_option
 def import_file(
-    file: BinaryIO, slug: str, basis: str, ask: bool, dry_run: bool, in_json: bool
+    file: BinaryIO,
+    slug: str,
+    consent_source: str,
+    unconfirmed: bool,
+    dry_run: bool,
+    in_json: bool,
 ) -> None:
-    """Bring the subscribers of a CSV file onto a list; nobody is mailed by it.
+    """Import subscribers from a CSV file into a list, without mailing anybody.
 
-    Killed on the way, it is finished by the worker, or by `nif subscribers resume`.
+    If the command is killed, the worker finishes the import, or `nif subscriber resume-import`.
     """
     services = load_services()
-    import_id = _begin_import(services, file, slug, basis, confirmed=not ask)
+    import_id = _begin_import(services, file, slug, consent_source, confirmed=not unconfirmed)
     with services.database.transaction() as session:
         run = session.get_one(ImportRun, import_id)
         if dry_run:
@@ -57,11 +122,11 @@ def import_file(
     _finish_import(services, import_id, in_json=in_json)
 
 
-@imports_group.command("resume")
+@subscriber.command()
 @click.argument("import_id", type=int, metavar="ID")
 @json_option
 def resume_import(import_id: int, in_json: bool) -> None:
-    """Go on with an import that was stopped or killed."""
+    """Resume an import that was stopped or killed."""
     services = load_services()
     with services.database.transaction() as session:
         run = session.get(ImportRun, import_id)
@@ -70,12 +135,12 @@ def resume_import(import_id: int, in_json: bool) -> None:
     _finish_import(services, import_id, in_json=in_json)
 
 
-@imports_group.command("undo")
+@subscriber.command()
 @click.argument("import_id", type=int, metavar="ID")
-@click.confirmation_option(prompt="Take out again what this import brought in?")
+@click.confirmation_option(prompt="Remove the subscribers that this import added?")
 @json_option
 def undo_import(import_id: int, in_json: bool) -> None:
-    """Undo an import; who was mailed or did something themselves since stays."""
+    """Undo an import. Subscribers who were mailed or acted themselves since then stay."""
     services = load_services()
     with services.database.transaction() as session:
         run = session.get(ImportRun, import_id)
@@ -89,11 +154,16 @@ def undo_import(import_id: int, in_json: bool) -> None:
     _finish_import(services, import_id, in_json=in_json)
 
 
-@imports_group.command("export")
-@click.option("--list", "slug", required=True, help="the list's short name")
-@click.option("--to", type=click.File("w", encoding="utf-8", lazy=True), default="-", help="a file")
+@subscriber.command("export")
+@click.option("--list", "slug", required=True, help="The slug of the list.")
+@click.option(
+    "--to",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    default="-",
+    help="A file; standard output where it is not given.",
+)
 def export_list(slug: str, to: TextIO) -> None:
-    """Everyone who is or was on a list, as CSV."""
+    """Export everyone who is or was subscribed to a list, as CSV."""
     database = load_services().database
     with database.reading() as session:
         list_id = get_list(session, slug).id
@@ -103,22 +173,21 @@ def export_list(slug: str, to: TextIO) -> None:
 
 
 def _begin_import(
-    services: Services, file: BinaryIO, slug: str, basis: str, *, confirmed: bool
+    services: Services, file: BinaryIO, slug: str, consent_source: str, *, confirmed: bool
 ) -> int:
+    """Store the file and create the import; returns its id."""
     folder, most = services.settings.imports, services.settings.import_largest
     with services.database.reading() as session:
         get_list(session, slug)
     stored = files.store_import_file(file, folder, most=most)
     try:
-        with files.open_import_file(folder, stored.name) as kept:
-            proposed = imports.detect_file_layout(kept)
+        with files.open_import_file(folder, stored.name) as opened:
+            layout = imports.detect_file_layout(opened)
         with services.database.transaction() as session:
             mailing_list = get_list(session, slug)
             name = Path(file.name).name
-            run = imports.create_import(
-                session, mailing_list, stored, name, proposed, now=utc_now()
-            )
-            imports.set_consent_source(run, basis, confirmed=confirmed)
+            run = imports.create_import(session, mailing_list, stored, name, layout, now=utc_now())
+            imports.set_consent_source(run, consent_source, confirmed=confirmed)
             return run.id
     except BaseException:
         files.delete_import_file(folder, stored.name)
@@ -126,32 +195,120 @@ def _begin_import(
 
 
 def _finish_import(services: Services, import_id: int, *, in_json: bool) -> None:
-    """Work until it is done, show how far it is, and report. Status 1 where it did not end."""
+    """Run the import to its end with a progress bar, and report. Status 1 where it stopped."""
     tune_garbage_collector()
-    voice = _ProgressBar()
-    bench = ImportContext(
+    progress = _ProgressBar()
+    context = ImportContext(
         services.database.transaction,
         services.settings.imports,
         utc_now,
-        report_progress=voice.tell,
+        report_progress=progress.show,
     )
-    if not run_import(bench, import_id):
-        raise Conflict("There is nothing to do on this import, or a worker is at it already.")
-    voice.end()
+    if not run_import(context, import_id):
+        raise Conflict("This import has nothing to do, or a worker is running it already.")
+    progress.end()
     with services.database.reading() as session:
         run = session.get_one(ImportRun, import_id)
         print_result(_import_as_data(run), in_json=in_json)
         if not in_json:
-            for one in reports.list_import_problems(session, run):
-                why = reports.explain_problem(one.code, one.cell)
-                click.echo(f"line {one.line}: {one.cell or '(empty)'}: {why}", err=True)
+            for problem in reports.list_import_problems(session, run):
+                reason = reports.explain_problem(problem.code, problem.cell)
+                click.echo(f"line {problem.line}: {problem.cell or '(empty)'}: {reason}", err=True)
     if run.state not in {ImportState.DRY_RUN_DONE, ImportState.DONE, ImportState.UNDONE}:
         raise SystemExit(1)
 
 
+class _ProgressBar:
+    """A line that redraws itself on a terminal, and a plain line every few seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._on_terminal, self._shown_at = sys.stderr.isatty(), time.monotonic()
+
+    def show(self, run: ImportRun) -> None:
+        part = min(run.byte_offset / run.size, 1) if run.size else 1
+        rate = run.rows_read / run.worked_seconds if run.worked_seconds else 0
+        line = f"{part:4.0%}  {run.rows_read:,} rows, {rate:,.0f} a second"
+        if self._on_terminal:
+            bar = "#" * round(part * 30)
+            click.echo(f"\r[{bar:<30}] {line}  ", nl=False, err=True)
+        elif time.monotonic() - self._shown_at >= SECONDS_BETWEEN_LINES:
+            self._shown_at = time.monotonic()
+            click.echo(line.strip(), err=True)
+
+    def end(self) -> None:
+        if self._on_terminal:
+            click.echo(err=True)
+
+
+def _profile_as_data(known: SubscriberProfile) -> dict[str, Any]:
+    suppression = known.suppression
+    return {
+        "id": known.subscriber.id,
+        "address": known.subscriber.address,
+        "created_at": known.subscriber.created_at,
+        "last_activity": known.last_activity,
+        "suppressed": suppression
+        and {
+            "reason": suppression.reason.value,
+            "source": suppression.source,
+            "at": suppression.at,
+        },
+        "lists": [
+            {
+                "list": subscription.mailing_list.slug,
+                "state": subscription.state.value,
+                "requested_at": subscription.requested_at,
+                "confirmed_at": subscription.confirmed_at,
+                "unsubscribed_at": subscription.unsubscribed_at,
+            }
+            for subscription in known.subscriptions
+        ],
+        "consents": [
+            {
+                "at": one.consent.at,
+                "list": one.list_title,
+                "action": one.consent.action.value,
+                "source": one.consent.source,
+                "network": one.consent.network,
+                "wording": one.wording,
+            }
+            for one in known.consents
+        ],
+        "changes": [
+            {
+                "at": entry.at,
+                "by": entry.account_name,
+                "action": entry.action,
+                "detail": entry.detail,
+            }
+            for entry in known.audit_entries
+        ],
+    }
+
+
+def _editions_as_data(mailed: MailedEditions) -> dict[str, Any]:
+    editions = [
+        {
+            "send": edition.send_id,
+            "subject": edition.subject,
+            "list": edition.list_title,
+            "at": edition.at,
+            "status": edition.status,
+            "reason": edition.reason,
+            "events": [_event_as_data(event) for event in edition.events],
+        }
+        for edition in mailed.editions
+    ]
+    return {"editions": editions, "more_before": mailed.before}
+
+
+def _event_as_data(event: ProviderEvent) -> dict[str, Any]:
+    return {"kind": event.kind, "at": event.happened_at, "detail": event.detail}
+
+
 def _import_as_data(run: ImportRun) -> dict[str, object]:
-    counts = {
-        verdict.value: run.outcome_counts.get(verdict, 0) for verdict in reports.OUTCOME_WORDS
+    outcomes = {
+        outcome.value: run.outcome_counts.get(outcome, 0) for outcome in reports.OUTCOME_WORDS
     }
     undone: dict[str, object] = {
         key: run.undo_counts[key] for key in ("undone", "kept") if key in run.undo_counts
@@ -160,7 +317,7 @@ def _import_as_data(run: ImportRun) -> dict[str, object]:
         "import": run.id,
         "state": run.state.value,
         "rows": run.rows_read,
-        **counts,
+        **outcomes,
         **undone,
         "encoding": run.encoding,
         "separator": run.separator,
@@ -169,26 +326,13 @@ def _import_as_data(run: ImportRun) -> dict[str, object]:
     }
 
 
-class _ProgressBar:
-    """A line that renews itself on a terminal, and a plain one now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._on_terminal, self._said = sys.stderr.isatty(), time.monotonic()
-
-    def tell(self, run: ImportRun) -> None:
-        part = min(run.byte_offset / run.size, 1) if run.size else 1
-        rate = run.rows_read / run.worked_seconds if run.worked_seconds else 0
-        words = f"{part:4.0%}  {run.rows_read:,} rows, {rate:,.0f} a second"
-        if self._on_terminal:
-            bar = "#" * round(part * 30)
-            click.echo(f"\r[{bar:<30}] {words}  ", nl=False, err=True)
-        elif time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
-            self._said = time.monotonic()
-            click.echo(words.strip(), err=True)
-
-    def end(self) -> None:
-        if self._on_terminal:
-            click.echo(err=True)
+def _as_line(value: Any) -> Any:
+    """A value for people: each row of a table on a line of its own."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_as_line(cell)}" for name, cell in value.items() if cell)
+    if isinstance(value, list):
+        return "".join(f"\n  {_as_line(row)}" for row in value) or "none"
+    return "none" if value is None else value
 
 
-COMMANDS = (imports_group,)
+COMMANDS = (subscriber,)

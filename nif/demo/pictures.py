@@ -1,7 +1,4 @@
-"""The pictures of the demo newsroom: received, cleaned and kept as an editor's would be.
-
-Two pictures for the demo newsroom, drawn by code, so that no file of anybody's is needed.
-"""
+"""The demo's pictures: drawn by code, so that they need no licence, and stored like uploads."""
 
 from datetime import datetime
 from io import BytesIO
@@ -24,33 +21,35 @@ from nif.media.uploads import clean_picture, encode_master, receive_upload
 
 DRAWING_SIZE = (2000, 1333)
 STORED_SIZE = (1280, 853)
-"""As large as a page shows it: making the files of more would keep `make run` waiting."""
+"""As large as a page shows it: renditions of larger ones would delay `make run`."""
 
 PAPER, INK, ACCENT = "#f6efe9", "#1b1a17", "#b3261e"
 
 
 def draw_waveform() -> bytes:
-    """A track as a row of bars, one phrase of it marked. A PNG."""
-    image, pen = _blank_image()
+    """A track as a row of bars with one phrase marked. A PNG."""
+    image, canvas = _blank_image()
     middle = DRAWING_SIZE[1] // 2
     for n in range(100):
         swell = sin(n / 100 * pi) * (0.45 + 0.3 * sin(n / 3.1) + 0.25 * cos(n / 1.7))
         half = 30 + abs(swell) * 480
         left = n * 20
         colour = ACCENT if 58 <= n < 74 else INK
-        pen.rounded_rectangle((left + 4, middle - half, left + 16, middle + half), 6, fill=colour)
+        canvas.rounded_rectangle(
+            (left + 4, middle - half, left + 16, middle + half), 6, fill=colour
+        )
     return _as_png(image)
 
 
 def draw_record() -> bytes:
-    """A record seen from above, larger than the sheet, its label in one colour. A PNG."""
-    image, pen = _blank_image()
+    """A record seen from above, larger than the image, with a coloured label. A PNG."""
+    image, canvas = _blank_image()
     x, y = 1350, 640
     for radius in range(760, 240, -20):
         shade = INK if radius // 20 % 2 else "#2e2c27"
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=shade)
+        canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=shade)
     for radius, colour in ((240, ACCENT), (26, PAPER)):
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
     return _as_png(image)
 
 
@@ -86,10 +85,10 @@ DEMO_PICTURES = (
 
 
 def add_demo_pictures(session: Session, storage: MediaStorage, *, now: datetime) -> dict[str, int]:
-    """Put the demo's pictures into the library, with their files; returns their ids by name."""
-    hung = {}
+    """Add the demo's pictures and their files to the library; returns their ids by name."""
+    ids = {}
     for name, draw, framing, alt, caption in DEMO_PICTURES:
-        said = PictureDescription(
+        description = PictureDescription(
             alt=alt,
             caption=caption,
             credit=CREDIT,
@@ -97,11 +96,13 @@ def add_demo_pictures(session: Session, storage: MediaStorage, *, now: datetime)
             licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
             source_type=DigitalSourceType.CREATION,
         )
-        picture = add_picture(session, _store_master(draw(), storage), said, by=None, now=now)
-        change_picture(session, picture, said, framing, edits=0, now=now)
+        picture = add_picture(
+            session, _store_master(draw(), storage), description, by=None, now=now
+        )
+        change_picture(session, picture, description, framing, edits=0, now=now)
         make_renditions_of(session, storage, picture)
-        hung[name] = picture.id
-    return hung
+        ids[name] = picture.id
+    return ids
 
 
 def _store_master(data: bytes, storage: MediaStorage) -> StoredUpload:

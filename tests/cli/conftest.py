@@ -16,14 +16,14 @@ from nif.settings import Settings
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its status, what it printed, and that again as data."""
+    """How a command ended: its status, what it printed, and its output parsed as JSON."""
 
     status: int
     text: str
     error: str
 
     @property
-    def told(self) -> Any:
+    def data(self) -> Any:
         return json.loads(self.text)
 
 
@@ -32,7 +32,7 @@ Run = Callable[..., Ended]
 
 @pytest.fixture
 def run(settings: Settings) -> Run:
-    """Runs `nif …` as an operator would."""
+    """Runs `nif …` as an operator does."""
     environment = {
         "NIF_ENV": "testing",
         "NIF_DATABASE_URL": settings.database.replace("+psycopg", "", 1),
@@ -47,13 +47,13 @@ def run(settings: Settings) -> Run:
             return Ended(result.exit_code, result.stdout, result.stderr)
         finally:
             result = None
-            _forget_connections()
+            _close_connections()
 
     return run
 
 
-def _forget_connections() -> None:
-    """A command's connections end with its process, which here goes on."""
+def _close_connections() -> None:
+    """A command's connections end with its process; here the process goes on."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()

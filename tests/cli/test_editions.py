@@ -1,4 +1,4 @@
-"""Editions, and what the provider knows, from the command line."""
+"""nif edition …, nif events … and nif suppressions pull."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -32,10 +32,10 @@ def test_a_list_gets_its_edition_now_and_once_a_day(
     with database.transaction() as session:
         a_story(session, at=utc_now() - timedelta(hours=1))
 
-    told = run("edition", "send", "--list", "daily", "--json").told
+    result = run("edition", "send", "--list", "daily", "--json").data
     again = run("edition", "send", "--list", "daily")
 
-    assert (told["send"], told["audience"]) == (1, 2)
+    assert (result["send"], result["audience"]) == (1, 2)
     assert again.error == "nif: This list has had its edition today.\n"
 
 
@@ -55,37 +55,39 @@ def test_a_frozen_edition_is_sent_at_a_time_and_once(
 
 
 @pytest.mark.parametrize("arguments", [(), ("1", "--list", "daily")])
-def test_what_to_send_is_said_in_one_way(run: Run, arguments: tuple[str, ...]) -> None:
+def test_either_an_edition_or_a_list_is_given_and_not_both(
+    run: Run, arguments: tuple[str, ...]
+) -> None:
     assert run("edition", "send", *arguments).status == 2
 
 
-def test_a_test_is_one_letter_without_links_that_change_anything(
+def test_a_test_copy_is_one_mail_whose_links_change_nothing(
     run: Run, database: Database, edition_id: str
 ) -> None:
-    told = run("edition", "test", edition_id, "--to", "me@example.com", "--json").told
+    result = run("edition", "test", edition_id, "--to", "me@example.com", "--json").data
 
     with database.reading() as session:
-        letter = session.scalars(select(TransactionalEmail)).one()
+        email = session.scalars(select(TransactionalEmail)).one()
         assert session.scalars(select(Send)).all() == []
-    assert told["subject"] == "[Test] News"
-    assert letter.address == "me@example.com"
-    assert letter.message is not None
-    assert "%nif." not in letter.message["text"] + letter.message["html"]
+    assert result["subject"] == "[Test] News"
+    assert email.address == "me@example.com"
+    assert email.message is not None
+    assert "%nif." not in email.message["text"] + email.message["html"]
     assert run("edition", "test", "99", "--to", "me@example.com").status == 1
     assert run("edition", "test", edition_id, "--to", "nobody").status == 1
 
 
-def test_the_tray_is_emptied_and_what_was_set_aside_is_tried_again(
+def test_draining_events_processes_new_posts_and_retries_failed_ones(
     run: Run, database: Database
 ) -> None:
     with database.transaction() as session:
         session.add(ProviderEventPost(received_at=utc_now(), body=b"[]", error="DataError"))
         session.add(ProviderEventPost(received_at=utc_now(), body=b"[]"))
 
-    told = run("events", "drain", "--json").told
+    result = run("events", "drain", "--json").data
 
-    assert told == {"posts": 2, "processed": 2, "set_aside": 0}
+    assert result == {"posts": 2, "processed": 2, "failed": 0}
 
 
-def test_the_providers_lists_are_pulled(run: Run) -> None:
-    assert run("suppressions", "pull", "--json").told == {"looked_at": 0}
+def test_pulling_suppressions_reports_how_many_entries_were_read(run: Run) -> None:
+    assert run("suppressions", "pull", "--json").data == {"entries_read": 0}

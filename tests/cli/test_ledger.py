@@ -43,7 +43,7 @@ def test_a_whole_ledger_ends_well(run: Run) -> None:
     ended = run("ledger", "verify", "--json")
 
     assert (ended.status, ended.error) == (0, "")
-    assert (ended.told["whole"], ended.told["entries"], ended.told["broken"]) == (True, 3, None)
+    assert (ended.data["whole"], ended.data["entries"], ended.data["broken"]) == (True, 3, None)
     assert "entries      3" in run("ledger", "verify").text
 
 
@@ -52,7 +52,7 @@ def test_a_broken_one_names_its_first_broken_entry(run: Run, database: Database)
 
     ended = run("ledger", "verify", "--json")
 
-    assert (ended.status, ended.told["whole"], ended.told["broken"]) == (1, False, 2)
+    assert (ended.status, ended.data["whole"], ended.data["broken"]) == (1, False, 2)
     assert ended.error == (
         "nif: The ledger is broken. Entry 2: it was changed: its hash is that of another entry.\n"
     )
@@ -62,10 +62,10 @@ def test_a_broken_one_names_its_first_broken_entry(run: Run, database: Database)
 def test_a_checkpoint_is_signed_once(run: Run, settings: Settings) -> None:
     first, again = run("ledger", "checkpoint", "--json"), run("ledger", "checkpoint", "--json")
 
-    assert (first.status, first.told["signed"], first.told["size"]) == (0, True, 3)
-    assert (again.status, again.told["signed"]) == (0, False)
+    assert (first.status, first.data["signed"], first.data["size"]) == (0, True, 3)
+    assert (again.status, again.data["signed"]) == (0, False)
     assert settings.ledger_key.exists()
-    assert run("ledger", "verify", "--json").told["signed"] == 3
+    assert run("ledger", "verify", "--json").data["signed"] == 3
 
 
 def test_a_broken_ledger_is_not_signed(run: Run, database: Database) -> None:
@@ -85,7 +85,7 @@ def test_an_export_is_verified_without_a_database(
 
     ended = run("ledger", "verify", "--export", export, "--key", key, "--json")
 
-    assert (ended.status, ended.told["entries"], ended.told["signed"]) == (0, 3, 3)
+    assert (ended.status, ended.data["entries"], ended.data["signed"]) == (0, 3, 3)
 
 
 def test_an_export_that_was_changed_is_broken(run: Run, files: tuple[Path, Path]) -> None:
@@ -118,16 +118,16 @@ def test_an_export_and_a_key_belong_together(run: Run, tmp_path: Path, option: s
 
 
 def test_a_new_key_takes_over(run: Run, database: Database, settings: Settings) -> None:
-    old = run("ledger", "checkpoint", "--json").told["key_id"]
+    old = run("ledger", "checkpoint", "--json").data["key_id"]
 
-    told = run("ledger", "new-key", "--yes", "--json").told
+    renewed = run("ledger", "new-key", "--yes", "--json").data
     with database.transaction() as session:
         a_story(session)
-    again = run("ledger", "checkpoint", "--json").told
+    again = run("ledger", "checkpoint", "--json").data
 
-    assert again["key_id"] == told["key_id"] != old
-    assert Path(told["old_key_file"]).name == f"ledger_key.{old}.pem"
-    assert run("ledger", "verify", "--json").told["checkpoints"] == 2
+    assert again["key_id"] == renewed["key_id"] != old
+    assert Path(renewed["old_key_file"]).name == f"ledger_key.{old}.pem"
+    assert run("ledger", "verify", "--json").data["checkpoints"] == 2
 
 
 def test_a_revision_that_was_changed_in_place_is_found(run: Run, database: Database) -> None:
@@ -136,11 +136,11 @@ def test_a_revision_that_was_changed_in_place_is_found(run: Run, database: Datab
 
     ended = run("ledger", "verify", "--json")
 
-    assert (ended.status, ended.told["broken"]) == (1, 2)
+    assert (ended.status, ended.data["broken"]) == (1, 2)
 
 
 def test_a_revision_that_was_taken_away_is_found(run: Run, database: Database) -> None:
     with database.transaction() as session:
         session.execute(text("UPDATE revision SET n = 9 WHERE id = 3"))
 
-    assert run("ledger", "verify", "--json").told["broken"] == 3
+    assert run("ledger", "verify", "--json").data["broken"] == 3

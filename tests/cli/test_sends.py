@@ -1,4 +1,4 @@
-"""A send from the command line."""
+"""nif send …"""
 
 from pathlib import Path
 
@@ -19,65 +19,64 @@ def send_id(database: Database) -> str:
         return str(a_plain_send(session, "ann@example.com", count=2, now=utc_now()).id)
 
 
-def settle(database: Database) -> None:
+def finish(database: Database) -> None:
     with database.transaction() as session:
         session.execute(update(Batch).values(state=BatchState.ACCEPTED))
         session.execute(update(Send).values(state=SendState.FINISHED))
 
 
-def test_the_status_tells_all_figures(run: Run, send_id: str) -> None:
-    told = run("send", "show", send_id, "--json").told
+def test_show_reports_all_counts(run: Run, send_id: str) -> None:
+    shown = run("send", "show", send_id, "--json").data
 
-    assert (told["state"], told["audience"], told["pending"]) == ("sending", 3, 3)
-    assert (told["balances"], told["brake"], told["trouble"]) == (True, None, "")
+    assert (shown["state"], shown["audience"], shown["pending"]) == ("sending", 3, 3)
+    assert (shown["adds_up"], shown["circuit_breaker"]) == (True, None)
+    assert shown["stop_detail"] == ""
     assert "audience" in run("send", "show", send_id).text
 
 
-def test_a_certificate_ends_well_only_where_it_is_complete(
+def test_a_certificate_has_status_0_only_when_it_is_complete(
     run: Run, database: Database, send_id: str, tmp_path: Path
 ) -> None:
     unfinished = run("send", "certificate", send_id, "--json")
-    assert (unfinished.status, unfinished.told["complete"]) == (1, False)
+    assert (unfinished.status, unfinished.data["complete"]) == (1, False)
 
-    settle(database)
+    finish(database)
     people = tmp_path / "people.csv"
     finished = run("send", "certificate", send_id, "--json", "--people", str(people))
 
-    assert (finished.status, finished.told["accepted"]) == (0, 3)
+    assert (finished.status, finished.data["accepted"]) == (0, 3)
     lines = people.read_text().splitlines()
     assert len(lines) == 4
     assert lines[1].split(",")[1:3] == ["ann@example.com", "accepted"]
 
 
-def test_a_persons_hand_tells_what_had_left_and_a_second_one_is_refused(
+def test_pausing_reports_how_many_were_posted_and_pausing_twice_is_refused(
     run: Run, send_id: str
 ) -> None:
-    paused = run("send", "pause", send_id, "--json").told
-    assert (paused["state"], paused["had_left"], paused["audience"]) == ("paused", 0, 3)
+    paused = run("send", "pause", send_id, "--json").data
+    assert (paused["state"], paused["posted"], paused["audience"]) == ("paused", 0, 3)
     again = run("send", "pause", send_id)
     assert (again.status, again.text) == (1, "")
     assert again.error == "nif: This send is paused already.\n"
-    assert run("send", "resume", send_id, "--json").told["state"] == "sending"
-    assert run("send", "cancel", send_id, "--yes", "--json").told["state"] == "cancelled"
+    assert run("send", "resume", send_id, "--json").data["state"] == "sending"
+    assert run("send", "cancel", send_id, "--yes", "--json").data["state"] == "cancelled"
 
 
-def test_a_send_that_has_not_begun_is_taken_back(
-    run: Run, database: Database, send_id: str
-) -> None:
-    assert run("send", "take-back", send_id).status == 0
+def test_a_send_that_has_not_started_is_undone(run: Run, database: Database, send_id: str) -> None:
+    assert run("send", "undo", send_id).status == 0
 
     with database.reading() as session:
         assert session.scalars(select(Send)).all() == []
 
 
-def test_only_a_batch_in_doubt_can_be_decided_about(run: Run, send_id: str) -> None:
+def test_only_an_undecided_batch_can_be_resolved(run: Run, send_id: str) -> None:
     ended = run("send", "resolve", send_id, "--batch", "1", "--as", "accepted")
 
     assert (ended.status, ended.error) == (1, "nif: This batch is not uncertain any more.\n")
 
 
-def test_trying_now_says_what_had_stopped_the_house(run: Run, database: Database) -> None:
-    assert run("send", "try-now", "--json").told["tried"] is False
+def test_a_probe_says_what_had_stopped_sending(run: Run, database: Database) -> None:
+    assert run("send", "probe", "--json").data["probed"] is False
     now = utc_now()
     with database.transaction() as session:
         at = {"tripped_at": now, "retry_at": now}
@@ -85,13 +84,13 @@ def test_trying_now_says_what_had_stopped_the_house(run: Run, database: Database
             CircuitBreaker(id=1, cause=BreakerCause.INVALID_KEY, reason="bad key", failures=1, **at)
         )
 
-    told = run("send", "try-now", "--json").told
+    probed = run("send", "probe", "--json").data
 
-    assert told == {"tried": True, "stopped_by": "bad key"}
+    assert probed == {"probed": True, "stopped_by": "bad key"}
 
 
-@pytest.mark.parametrize("command", ["show", "pause", "resume", "certificate", "take-back"])
-def test_a_send_that_is_not_there_is_one_sentence(run: Run, command: str) -> None:
+@pytest.mark.parametrize("command", ["show", "pause", "resume", "certificate", "undo"])
+def test_an_unknown_send_is_refused_in_a_sentence(run: Run, command: str) -> None:
     ended = run("send", command, "999")
 
     assert (ended.status, ended.error) == (1, "nif: There is no such send.\n")
