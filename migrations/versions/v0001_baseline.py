@@ -1369,7 +1369,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("result = 'recalled' AND fence IS NOT NULL"),
     )
     op.create_index(
-        "ix_attempt_send_id_first", "attempt", ["send_id", "first_subscriber_id"], unique=False
+        "ix_attempt_send_id_first_subscriber_id",
+        "attempt",
+        ["send_id", "first_subscriber_id"],
+        unique=False,
     )
     # ### end Alembic commands ###
     for statement in CREATE_SEARCH_ON_SQLITE if _is_sqlite() else CREATE_SEARCH_ON_POSTGRESQL:

@@ -112,7 +112,7 @@ def start_import_repermission(
         import_run_id=run.id,
     )
     return start_campaign(
-        session, edition, settings, terms, among=_select_unconfirmed(run), now=now
+        session, edition, settings, terms, only_ids=_select_unconfirmed(run), now=now
     )
 
 

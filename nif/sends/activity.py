@@ -1,4 +1,4 @@
-"""Signs of life: what only whoever reads at an address does. Opening is none: machines open."""
+"""Whether a subscriber is active: acted or clicked. Opens do not count, since machines open."""
 
 from typing import Any
 
@@ -11,40 +11,42 @@ from nif.subscriptions.models import Consent
 CLICK_EVENT = "click"
 
 
-def was_active_since(who: Any, since: Any) -> ColumnElement[bool]:
-    """Has whoever has the id `who` acted themselves since then, or clicked where that is known?"""
-    return or_(*_activity_since(who, since))
+def was_active_since(subscriber_id: Any, since: Any) -> ColumnElement[bool]:
+    """Did this subscriber act or click since?"""
+    return or_(*_activity_since(subscriber_id, since))
 
 
-def was_inactive_since(who: Any, since: Any) -> ColumnElement[bool]:
-    """The contrary, in a form that databases answer for a million at once."""
-    acts, clicks = _activity_since(who, since)
+def was_inactive_since(subscriber_id: Any, since: Any) -> ColumnElement[bool]:
+    """The opposite, in a form that databases answer for a million subscribers at once."""
+    acts, clicks = _activity_since(subscriber_id, since)
     return and_(~acts, ~clicks)
 
 
-def was_inactive_since_in_range(who: Any, span: tuple[int, int], since: Any) -> ColumnElement[bool]:
-    """The same of the ids of a span: what they did is read once for all of them.
+def was_inactive_since_in_range(
+    subscriber_id: Any, id_range: tuple[int, int], since: Any
+) -> ColumnElement[bool]:
+    """The same for a range of ids, reading the range's activity once.
 
-    Asked for one by one, PostgreSQL may look through all that anybody did since, for each.
+    With a condition for each subscriber, PostgreSQL may scan all activity since for each of them.
     """
     acts = select(Consent.subscriber_id).where(
-        Consent.subscriber_id.between(*span), Consent.at >= since, is_reader_action()
+        Consent.subscriber_id.between(*id_range), Consent.at >= since, is_reader_action()
     )
     clicks = select(ProviderEvent.subscriber_id).where(
         ProviderEvent.kind == CLICK_EVENT,
-        ProviderEvent.subscriber_id.between(*span),
+        ProviderEvent.subscriber_id.between(*id_range),
         ProviderEvent.happened_at >= since,
     )
-    return and_(who.not_in(acts), who.not_in(clicks))
+    return and_(subscriber_id.not_in(acts), subscriber_id.not_in(clicks))
 
 
-def _activity_since(who: Any, since: Any) -> tuple[Exists, Exists]:
+def _activity_since(subscriber_id: Any, since: Any) -> tuple[Exists, Exists]:
     acts = select(Consent.id).where(
-        Consent.subscriber_id == who, Consent.at >= since, is_reader_action()
+        Consent.subscriber_id == subscriber_id, Consent.at >= since, is_reader_action()
     )
     clicks = select(ProviderEvent.id).where(
         ProviderEvent.kind == CLICK_EVENT,
-        ProviderEvent.subscriber_id == who,
+        ProviderEvent.subscriber_id == subscriber_id,
         ProviderEvent.happened_at >= since,
     )
     return acts.exists(), clicks.exists()

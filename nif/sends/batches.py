@@ -1,8 +1,6 @@
-"""Taking a batch to be posted. What is not committed here is never posted.
+"""Claiming a batch to be posted: skipping who is no longer eligible, splitting, counting.
 
-Who of a batch is to be mailed now, and who is not any more.
-
-Cutting a batch in two, and counting what is in one.
+A request is posted only after its claim was committed here.
 """
 
 from collections.abc import Iterable
@@ -53,41 +51,257 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 
+
+@dataclass(frozen=True)
+class ClaimedBatch:
+    """A batch that one worker is to post, and the attempt that was recorded for it.
+
+    `subscribers` pairs ids with addresses, in the order in which they are posted.
+    """
+
+    send_id: int
+    batch_id: int
+    attempt_id: str
+    started_at: datetime
+    subscribers: list[tuple[int, str]]
+    fence: Fence | None = None
+
+
+@dataclass(frozen=True)
+class RetryLater:
+    """The send quota, or a campaign's hourly limit, allows nothing before `retry_at`."""
+
+    retry_at: datetime
+
+
+@dataclass(frozen=True)
+class ClaimTerms:
+    """What a worker claims under: its lease, their length, and the installation's limits."""
+
+    lease_id: str
+    lease: timedelta
+    limits: SendLimits = NO_SEND_LIMITS
+
+
+class _AttemptToRecord(NamedTuple):
+    batch: Row[Any]
+    last_subscriber_id: int
+    subscribers: list[tuple[int, str]]
+    fence: Fence | None
+
+
+def claim_batch(
+    session: Session, send_id: int, terms: ClaimTerms, *, fence: Fence | None = None, now: datetime
+) -> ClaimedBatch | RetryLater | None:
+    """Claim the next batch of a send: record an attempt, and skip who is no longer eligible.
+
+    Subscribers who unsubscribed, paused or were suppressed are skipped in the transaction that
+    records the attempt. None where there is no batch to claim, or the send may not go on now.
+    """
+    while (batch := _next_batch(session, send_id, now)) is not None:
+        if batch.not_after is not None and batch.not_after < now:
+            _pause_as_too_late(session, send_id)
+            return None
+        if batch.attempt_count and _was_accepted_after_all(session, batch):
+            _close_batch(session, batch.id, now)
+            continue
+        if next_turn := repermission.find_next_turn(session, batch, now=now):
+            return RetryLater(next_turn)
+        subscribers = take_eligible_subscribers(session, batch, now=now)
+        if not subscribers:
+            _close_batch(session, batch.id, now)
+            continue
+        copies = _take_allowance(session, len(subscribers), terms, now)
+        if not isinstance(copies, int):
+            return copies
+        last_id = batch.last_subscriber_id
+        if copies < len(subscribers):
+            last_id = subscribers[copies][0] - 1
+            split_batch(session, batch.id, last_id + 1)
+            del subscribers[copies:]
+        attempt = _AttemptToRecord(batch, last_id, subscribers, fence)
+        return _record_attempt(session, attempt, terms.lease_id, now)
+    return None
+
+
+def _take_allowance(
+    session: Session, wanted: int, terms: ClaimTerms, now: datetime
+) -> int | RetryLater | None:
+    """How many copies circuit breaker and send quota allow; None where none may be posted."""
+    breaker = circuit_breaker.read_breaker_state(session, now=now)
+    if not breaker.allows_posting:
+        return None
+    allowance = send_quota.take_send_quota(session, terms.limits, wanted, now=now)
+    if allowance.copies == 0:
+        return RetryLater(allowance.retry_at)
+    if breaker.needs_probe and not circuit_breaker.take_breaker_probe(
+        session, lease=terms.lease, now=now
+    ):
+        send_quota.return_send_quota(session, allowance.copies, now, now=now)
+        return None
+    return allowance.copies
+
+
+_NEXT_BATCH = (
+    select(
+        Batch.id,
+        Batch.send_id,
+        Batch.first_subscriber_id,
+        Batch.last_subscriber_id,
+        Batch.attempt_count,
+        (Batch.size - Batch.skipped - Batch.refused - Batch.render_failed).label("to_mail"),
+        Send.list_id,
+        Send.not_after,
+        RepermissionCampaign.id.label("campaign_id"),
+        RepermissionCampaign.kind.label("campaign_kind"),
+        RepermissionCampaign.activity_since,
+        RepermissionCampaign.per_hour,
+    )
+    .join(Send, Send.id == Batch.send_id)
+    .outerjoin(RepermissionCampaign, RepermissionCampaign.edition_id == Send.edition_id)
+    .where(
+        Batch.send_id == bindparam("send_id"),
+        Batch.state == BatchState.PLANNED,
+        Send.state == SendState.SENDING,
+        Send.starts_at <= bindparam("now", type_=Send.starts_at.type),
+    )
+    .order_by(Batch.first_subscriber_id)
+    .limit(1)
+    .with_for_update(of=Batch, skip_locked=True)
+)
+
+
+def _next_batch(session: Session, send_id: int, now: datetime) -> Any:
+    """The row of the next planned batch, locked; None where there is none."""
+    return session.execute(_NEXT_BATCH, {"send_id": send_id, "now": now}).first()
+
+
+def _pause_as_too_late(session: Session, send_id: int) -> None:
+    """Old news is not mailed without a person's decision: pause the send."""
+    session.execute(
+        update(Send)
+        .where(Send.id == send_id, Send.state == SendState.SENDING)
+        .values(
+            state=SendState.PAUSED,
+            stop_cause=SendStopCause.TOO_LATE,
+            stop_detail="The time after which it may not be sent has passed.",
+        )
+    )
+
+
+def _was_accepted_after_all(session: Session, batch: Row[Any]) -> bool:
+    """Has proof come in for an earlier attempt on these subscribers, after its batch was released?
+
+    Events about a recalled attempt prove nothing: it was accepted and then discarded.
+    """
+    proof = select(Attempt.id).where(
+        Attempt.send_id == batch.send_id,
+        Attempt.first_subscriber_id <= batch.first_subscriber_id,
+        Attempt.last_subscriber_id >= batch.last_subscriber_id,
+        or_(
+            Attempt.result == AttemptResult.ACCEPTED,
+            Attempt.event_seen_at.is_not(None) & (Attempt.result != AttemptResult.RECALLED),
+        ),
+    )
+    return session.scalar(proof.limit(1)) is not None
+
+
+def _close_batch(session: Session, batch_id: int, now: datetime) -> None:
+    """Settle a batch of which nobody is left to mail."""
+    session.execute(
+        update(Batch)
+        .where(Batch.id == batch_id)
+        .values(state=BatchState.ACCEPTED, settled_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _record_attempt(
+    session: Session, attempt: _AttemptToRecord, lease_id: str, now: datetime
+) -> ClaimedBatch:
+    attempt_id = uuid4().hex
+    batch, last_id, subscribers, fence = attempt
+    values = {
+        "id": attempt_id,
+        "send_id": batch.send_id,
+        "batch_id": batch.id,
+        "lease_id": lease_id,
+        "first_subscriber_id": batch.first_subscriber_id,
+        "last_subscriber_id": last_id,
+        "copies": len(subscribers),
+        "started_at": now,
+        "fence": fence.id if fence else None,
+        "goes_out_at": fence.goes_out_at if fence else None,
+    }
+    session.execute(_INSERT_ATTEMPT, values)
+    session.execute(_MARK_IN_FLIGHT, {"the_batch": batch.id, "attempt": attempt_id})
+    repermission.record_campaign_batch(session, batch, subscribers, now=now)
+    return ClaimedBatch(batch.send_id, batch.id, attempt_id, now, subscribers, fence)
+
+
+# Built once: building them for each batch would take as long as the database does.
+_INSERT_ATTEMPT = insert(table_of(Attempt))
+
+
+_MARK_IN_FLIGHT = (
+    update(table_of(Batch))
+    .where(Batch.id == bindparam("the_batch"))
+    .values(
+        state=BatchState.IN_FLIGHT,
+        attempt_id=bindparam("attempt"),
+        attempt_count=Batch.attempt_count + 1,
+    )
+)
+
+
 _delivery, _subscriber = table_of(Delivery).c, table_of(Subscriber).c
+
+
 _subscription, _suppression = table_of(Subscription).c, table_of(Suppression).c
 
-# The range bounds both sides of each join: bounded on one only, PostgreSQL reads the other whole.
+
+# The range bounds both sides of each join. With one side unbounded PostgreSQL scans that table.
 _FIRST_ID: BindParameter[int] = bindparam("first")
+
+
 _LAST_ID: BindParameter[int] = bindparam("last")
+
+
 _WITHOUT_OUTCOME = (
     _delivery.send_id == bindparam("send_id"),
     _delivery.subscriber_id.between(_FIRST_ID, _LAST_ID),
     _delivery.outcome.is_(None),
 )
+
+
 _ON_SUBSCRIBER = (_subscriber.id == _delivery.subscriber_id) & _subscriber.id.between(
     _FIRST_ID, _LAST_ID
 )
+
+
 _ON_SUBSCRIPTION = (
     (_subscription.subscriber_id == _delivery.subscriber_id)
     & _subscription.subscriber_id.between(_FIRST_ID, _LAST_ID)
     & (_subscription.list_id == bindparam("list_id"))
 )
+
+
 _HAS_PAUSED = _subscriber.paused_until > bindparam("now", type_=_subscriber.paused_until.type)
 
 
 @dataclass(frozen=True)
 class _EligibilityQueries:
-    """Who of a batch is to be mailed, and everyone of it, each with what speaks against it."""
+    """The eligible subscribers of a batch, and all without an outcome, with what excludes them."""
 
-    to_be_mailed: Select[Any]
-    all_open: Select[Any]
+    eligible: Select[Any]
+    all_undelivered: Select[Any]
 
 
 def _eligibility_queries(
-    state: SubscriptionState, spoke: ColumnElement[bool] | None = None
+    state: SubscriptionState, is_active: ColumnElement[bool] | None = None
 ) -> _EligibilityQueries:
-    """Those in `state` are mailed, but not who has spoken."""
-    to_be_mailed = (
+    """Subscribers in `state` are eligible, except those for whom `is_active` holds."""
+    eligible = (
         select(_delivery.subscriber_id, _subscriber.address)
         .join_from(table_of(Delivery), table_of(Subscriber), _ON_SUBSCRIBER)
         .join(table_of(Subscription), _ON_SUBSCRIPTION)
@@ -97,23 +311,30 @@ def _eligibility_queries(
             _subscription.state == state,
             _suppression.canonical.is_(None),
             or_(_subscriber.paused_until.is_(None), ~_HAS_PAUSED),
-            *(() if spoke is None else (~spoke,)),
+            *(() if is_active is None else (~is_active,)),
         )
         .order_by(_delivery.subscriber_id)
     )
-    is_on = _subscription.state == state
-    said = false() if spoke is None else is_on & spoke
-    all_open = (
-        select(_delivery.subscriber_id, _suppression.reason, is_on & _HAS_PAUSED, said)
+    is_in_state = _subscription.state == state
+    already_active = false() if is_active is None else is_in_state & is_active
+    all_undelivered = (
+        select(
+            _delivery.subscriber_id,
+            _suppression.reason,
+            is_in_state & _HAS_PAUSED,
+            already_active,
+        )
         .join_from(table_of(Delivery), table_of(Subscriber), _ON_SUBSCRIBER, isouter=True)
         .outerjoin(table_of(Subscription), _ON_SUBSCRIPTION)
         .outerjoin(table_of(Suppression), _suppression.canonical == _subscriber.canonical)
         .where(*_WITHOUT_OUTCOME)
     )
-    return _EligibilityQueries(to_be_mailed, all_open)
+    return _EligibilityQueries(eligible, all_undelivered)
 
 
 _SINCE = bindparam("since", type_=Consent.at.type)
+
+
 _SIGNED_UP_SINCE = (
     select(Consent.id)
     .where(
@@ -124,9 +345,13 @@ _SIGNED_UP_SINCE = (
     )
     .exists()
 )
+
+
 _FOR_EDITIONS = _eligibility_queries(SubscriptionState.CONFIRMED)
+
+
 _FOR_CAMPAIGNS = {
-    # The form has mailed them its own question.
+    # A subscriber who signed up since has a confirmation mail from the sign-up.
     RepermissionKind.CONFIRM: _eligibility_queries(SubscriptionState.PENDING, _SIGNED_UP_SINCE),
     RepermissionKind.STAY: _eligibility_queries(
         SubscriptionState.CONFIRMED, was_active_since(_delivery.subscriber_id, _SINCE)
@@ -137,58 +362,60 @@ _FOR_CAMPAIGNS = {
 def take_eligible_subscribers(
     session: Session, batch: Row[Any], *, now: datetime
 ) -> list[tuple[int, str]]:
-    """The ids and addresses of those of a batch who are still to be mailed, by id.
+    """The ids and addresses of a batch's subscribers who are still eligible, by id.
 
-    The others, who left, paused, were erased, are not confirmed any more or were suppressed, are
-    marked with that; and so is who was to be asked something, and has spoken since.
+    The others get the outcome that says why they are skipped: they unsubscribed, paused, were
+    erased or suppressed, or were active since a re-permission campaign began.
     """
-    values = {name: getattr(batch, name) for name in ("send_id", "list_id")}
-    values |= {
+    values = {
+        "send_id": batch.send_id,
+        "list_id": batch.list_id,
         "first": batch.first_subscriber_id,
         "last": batch.last_subscriber_id,
         "now": now,
     }
-    statements = _FOR_EDITIONS
-    if batch.asking_kind is not None:
-        statements, values["since"] = _FOR_CAMPAIGNS[batch.asking_kind], batch.activity_since
-    found = [(row[0], row[1]) for row in session.execute(statements.to_be_mailed, values).all()]
-    if len(found) != batch.open:
-        everyone = session.execute(statements.all_open, values)
-        _skip_ineligible(session, batch, everyone, {subscriber_id for subscriber_id, _ in found})
-    return found
+    queries = _FOR_EDITIONS
+    if batch.campaign_kind is not None:
+        queries, values["since"] = _FOR_CAMPAIGNS[batch.campaign_kind], batch.activity_since
+    eligible = [(row[0], row[1]) for row in session.execute(queries.eligible, values).all()]
+    if len(eligible) != batch.to_mail:
+        all_undelivered = session.execute(queries.all_undelivered, values)
+        eligible_ids = {subscriber_id for subscriber_id, _ in eligible}
+        _skip_ineligible(session, batch, all_undelivered, eligible_ids)
+    return eligible
 
 
 def _skip_ineligible(
-    session: Session, batch: Row[Any], everyone: Iterable[Any], to_be_mailed: set[int]
+    session: Session, batch: Row[Any], undelivered: Iterable[Any], eligible_ids: set[int]
 ) -> None:
-    fates: dict[tuple[DeliveryOutcome, str | None], list[int]] = {}
-    for subscriber_id, reason, has_paused, spoke in everyone:
-        if subscriber_id not in to_be_mailed:
-            fate = _skip_outcome(reason, has_paused, spoke)
-            fates.setdefault(fate, []).append(subscriber_id)
-    for (outcome, why), ids in fates.items():
+    skipped: dict[tuple[DeliveryOutcome, str | None], list[int]] = {}
+    for subscriber_id, suppression, has_paused, is_active in undelivered:
+        if subscriber_id not in eligible_ids:
+            why = _skip_outcome(suppression, has_paused, is_active)
+            skipped.setdefault(why, []).append(subscriber_id)
+    for (outcome, reason), ids in skipped.items():
         session.execute(
             update(Delivery)
             .where(Delivery.send_id == batch.send_id, Delivery.subscriber_id.in_(ids))
-            .values(outcome=outcome, reason=why)
+            .values(outcome=outcome, reason=reason)
             .execution_options(synchronize_session=False)
         )
     session.execute(
         update(Batch)
         .where(Batch.id == batch.id)
-        .values(skipped=Batch.skipped + sum(map(len, fates.values())))
+        .values(skipped=Batch.skipped + sum(map(len, skipped.values())))
         .execution_options(synchronize_session=False)
     )
 
 
 def _skip_outcome(
-    reason: SuppressionReason | None, has_paused: bool | None, spoke: bool | None
+    suppression: SuppressionReason | None, has_paused: bool | None, is_active: bool | None
 ) -> tuple[DeliveryOutcome, str | None]:
-    if reason:
-        return DeliveryOutcome.SUPPRESSED, reason.value
+    if suppression:
+        return DeliveryOutcome.SUPPRESSED, suppression.value
     if has_paused:
         return DeliveryOutcome.PAUSED, None
-    return (DeliveryOutcome.ALREADY_ACTIVE if spoke else DeliveryOutcome.UNSUBSCRIBED), None
+    return (DeliveryOutcome.ALREADY_ACTIVE if is_active else DeliveryOutcome.UNSUBSCRIBED), None
 
 
 SKIPPED_OUTCOMES = (
@@ -200,7 +427,7 @@ SKIPPED_OUTCOMES = (
 
 
 def split_batch(session: Session, batch_id: int, middle: int) -> None:
-    """From `middle` on, the deliveries of a batch belong to a new one, which is planned."""
+    """Move the deliveries from subscriber id `middle` on to a new batch, which is planned."""
     batch = session.get_one(Batch, batch_id, populate_existing=True)
     upper = Batch(
         send_id=batch.send_id,
@@ -221,7 +448,7 @@ def split_batch(session: Session, batch_id: int, middle: int) -> None:
 
 
 def recount_batch(session: Session, batch: Batch) -> None:
-    """Set the counts of a batch by its deliveries."""
+    """Count a batch's deliveries again, from their rows."""
     counts = dict(
         session.execute(
             select(Delivery.outcome, func.count())
@@ -236,203 +463,3 @@ def recount_batch(session: Session, batch: Batch) -> None:
     batch.refused = counts.get(DeliveryOutcome.REFUSED, 0)
     batch.render_failed = counts.get(DeliveryOutcome.RENDER_FAILED, 0)
     batch.skipped = sum(counts.get(outcome, 0) for outcome in SKIPPED_OUTCOMES)
-
-
-@dataclass(frozen=True)
-class ClaimedBatch:
-    """A batch in one worker's hands, and the attempt that was recorded for it.
-
-    `readers` pairs subscriber ids with addresses, in the order in which they are posted.
-    """
-
-    send_id: int
-    batch_id: int
-    attempt_id: str
-    started_at: datetime
-    subscribers: list[tuple[int, str]]
-    fence: Fence | None = None
-
-
-@dataclass(frozen=True)
-class RetryLater:
-    """The pace of the house, or of an asking, allows nothing now; from `at` on it may again."""
-
-    retry_at: datetime
-
-
-@dataclass(frozen=True)
-class ClaimTerms:
-    """Under what a worker claims: its lease, how long leases are, and the limits of the house."""
-
-    lease_id: str
-    lease: timedelta
-    limits: SendLimits = NO_SEND_LIMITS
-
-
-class _AttemptToRecord(NamedTuple):
-    batch: Row[Any]
-    last_subscriber_id: int
-    subscribers: list[tuple[int, str]]
-    fence: Fence | None
-
-
-def claim_batch(
-    session: Session, send_id: int, terms: ClaimTerms, *, fence: Fence | None = None, now: datetime
-) -> ClaimedBatch | RetryLater | None:
-    """Take the next batch of a send: record the attempt, and drop who is not to be mailed.
-
-    Who left, paused, is not confirmed any more or was suppressed is dropped in the same transaction
-    that records the attempt. None where there is nothing to take, or the send is not to go on now.
-    """
-    while (batch := _next_batch(session, send_id, now)) is not None:
-        if batch.not_after is not None and batch.not_after < now:
-            _pause_as_too_late(session, send_id)
-            return None
-        if batch.attempt_count and _was_accepted_after_all(session, batch):
-            _close_batch(session, batch.id, now)
-            continue
-        if its_turn := repermission.find_next_turn(session, batch, now=now):
-            return RetryLater(its_turn)
-        readers = take_eligible_subscribers(session, batch, now=now)
-        if not readers:
-            _close_batch(session, batch.id, now)
-            continue
-        copies = _take_allowance(session, len(readers), terms, now)
-        if not isinstance(copies, int):
-            return copies
-        last = batch.last_subscriber_id
-        if copies < len(readers):
-            last = readers[copies][0] - 1
-            split_batch(session, batch.id, last + 1)
-            del readers[copies:]
-        attempt = _AttemptToRecord(batch, last, readers, fence)
-        return _record_attempt(session, attempt, terms.lease_id, now)
-    return None
-
-
-def _take_allowance(
-    session: Session, wanted: int, terms: ClaimTerms, now: datetime
-) -> int | RetryLater | None:
-    """For how many the house's brake and pace give leave; None where the brake is on."""
-    way = circuit_breaker.read_breaker_state(session, now=now)
-    if not way.allows_posting:
-        return None
-    allowance = send_quota.take_send_quota(session, terms.limits, wanted, now=now)
-    if allowance.copies == 0:
-        return RetryLater(allowance.retry_at)
-    if way.needs_probe and not circuit_breaker.take_breaker_probe(
-        session, lease=terms.lease, now=now
-    ):
-        send_quota.return_send_quota(session, allowance.copies, now, now=now)
-        return None
-    return allowance.copies
-
-
-_NEXT_BATCH = (
-    select(
-        Batch.id,
-        Batch.send_id,
-        Batch.first_subscriber_id,
-        Batch.last_subscriber_id,
-        Batch.attempt_count,
-        (Batch.size - Batch.skipped - Batch.refused - Batch.render_failed).label("open"),
-        Send.list_id,
-        Send.not_after,
-        RepermissionCampaign.id.label("asking_id"),
-        RepermissionCampaign.kind.label("asking_kind"),
-        RepermissionCampaign.activity_since,
-        RepermissionCampaign.per_hour,
-    )
-    .join(Send, Send.id == Batch.send_id)
-    .outerjoin(RepermissionCampaign, RepermissionCampaign.edition_id == Send.edition_id)
-    .where(
-        Batch.send_id == bindparam("send_id"),
-        Batch.state == BatchState.PLANNED,
-        Send.state == SendState.SENDING,
-        Send.starts_at <= bindparam("now", type_=Send.starts_at.type),
-    )
-    .order_by(Batch.first_subscriber_id)
-    .limit(1)
-    .with_for_update(of=Batch, skip_locked=True)
-)
-
-
-def _next_batch(session: Session, send_id: int, now: datetime) -> Any:
-    """The row of a batch that is locked now, or None."""
-    return session.execute(_NEXT_BATCH, {"send_id": send_id, "now": now}).first()
-
-
-def _pause_as_too_late(session: Session, send_id: int) -> None:
-    """News that is too old to be mailed without asking is held for a person."""
-    session.execute(
-        update(Send)
-        .where(Send.id == send_id, Send.state == SendState.SENDING)
-        .values(
-            state=SendState.PAUSED,
-            stop_cause=SendStopCause.TOO_LATE,
-            stop_detail="It was not to be sent after its time, and that has passed.",
-        )
-    )
-
-
-def _was_accepted_after_all(session: Session, batch: Row[Any]) -> bool:
-    """Has proof come for an earlier attempt on these readers, after they had been released?
-
-    What is heard of an attempt that was recalled proves nothing: it was taken, and thrown away.
-    """
-    proof = select(Attempt.id).where(
-        Attempt.send_id == batch.send_id,
-        Attempt.first_subscriber_id <= batch.first_subscriber_id,
-        Attempt.last_subscriber_id >= batch.last_subscriber_id,
-        or_(
-            Attempt.result == AttemptResult.ACCEPTED,
-            Attempt.event_seen_at.is_not(None) & (Attempt.result != AttemptResult.RECALLED),
-        ),
-    )
-    return session.scalar(proof.limit(1)) is not None
-
-
-def _close_batch(session: Session, batch_id: int, now: datetime) -> None:
-    """Nobody of the batch is to be mailed any more."""
-    session.execute(
-        update(Batch)
-        .where(Batch.id == batch_id)
-        .values(state=BatchState.ACCEPTED, settled_at=now)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _record_attempt(
-    session: Session, attempt: _AttemptToRecord, lease_id: str, now: datetime
-) -> ClaimedBatch:
-    attempt_id = uuid4().hex
-    batch, last, readers, fence = attempt
-    values = {
-        "id": attempt_id,
-        "send_id": batch.send_id,
-        "batch_id": batch.id,
-        "lease_id": lease_id,
-        "first_subscriber_id": batch.first_subscriber_id,
-        "last_subscriber_id": last,
-        "copies": len(readers),
-        "started_at": now,
-        "fence": fence.id if fence else None,
-        "goes_out_at": fence.goes_out_at if fence else None,
-    }
-    session.execute(_INSERT_ATTEMPT, values)
-    session.execute(_MARK_IN_FLIGHT, {"the_batch": batch.id, "attempt": attempt_id})
-    repermission.record_campaign_batch(session, batch, readers, now=now)
-    return ClaimedBatch(batch.send_id, batch.id, attempt_id, now, readers, fence)
-
-
-# Put together once: for each batch anew it would cost as much as the database takes.
-_INSERT_ATTEMPT = insert(table_of(Attempt))
-_MARK_IN_FLIGHT = (
-    update(table_of(Batch))
-    .where(Batch.id == bindparam("the_batch"))
-    .values(
-        state=BatchState.IN_FLIGHT,
-        attempt_id=bindparam("attempt"),
-        attempt_count=Batch.attempt_count + 1,
-    )
-)

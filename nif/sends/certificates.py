@@ -1,7 +1,4 @@
-"""What became of a send: figures that add up, and the certificate that they do.
-
-A certificate, and the people of a send, as files that other programs read.
-"""
+"""What became of a send's deliveries: counts that add up, and the certificate that they do."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +18,7 @@ from nif.subscriptions.models import Subscriber
 
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """The audience of a send, divided. Read from at most a few thousand batch rows."""
+    """The audience of a send by what became of it, from at most a few thousand batch rows."""
 
     audience: int
     accepted: int
@@ -38,14 +35,14 @@ class DeliveryCounts:
 
 
 def count_deliveries(session: Session, send: Send) -> DeliveryCounts:
-    """How far a send is."""
+    """Count the deliveries of a send by what became of them."""
     return count_deliveries_of_sends(session, [send])[send.id]
 
 
 def count_deliveries_of_sends(session: Session, sends: Sequence[Send]) -> dict[int, DeliveryCounts]:
-    """How far some sends are, by their ids, in one statement."""
+    """The same for several sends, by their ids, in one statement."""
     mailed = Batch.size - Batch.skipped - Batch.refused - Batch.render_failed
-    found = session.execute(
+    sums = session.execute(
         select(
             Batch.send_id,
             Batch.state,
@@ -57,10 +54,10 @@ def count_deliveries_of_sends(session: Session, sends: Sequence[Send]) -> dict[i
         .where(Batch.send_id.in_([send.id for send in sends]))
         .group_by(Batch.send_id, Batch.state)
     ).all()
-    of: dict[int, list[Any]] = {send.id: [] for send in sends}
-    for send_id, *row in found:
-        of[send_id].append(row)
-    return {send.id: _delivery_counts(send, of[send.id]) for send in sends}
+    rows: dict[int, list[Any]] = {send.id: [] for send in sends}
+    for send_id, *row in sums:
+        rows[send_id].append(row)
+    return {send.id: _delivery_counts(send, rows[send.id]) for send in sends}
 
 
 def _delivery_counts(send: Send, rows: Sequence[Any]) -> DeliveryCounts:
@@ -77,7 +74,7 @@ def _delivery_counts(send: Send, rows: Sequence[Any]) -> DeliveryCounts:
 
 
 class DeliveryStatus(NamedTuple):
-    """What became of one delivery. `address` is None where the person was forgotten since."""
+    """What became of one delivery. `address` is None where the subscriber was erased since."""
 
     subscriber_id: int
     address: str | None
@@ -88,10 +85,10 @@ class DeliveryStatus(NamedTuple):
 
 @dataclass
 class SendCertificate:
-    """What became of every single delivery, counted from the rows themselves.
+    """What became of every delivery of a send, counted from the rows themselves.
 
-    `people` is a SHA-256 over a line for each, in the order of their ids, so that whoever holds
-    the list of people can tell that it belongs to this certificate.
+    `deliveries_sha256` is a SHA-256 over one line a delivery ("id status attempt"), in the order of
+    subscriber ids. It shows whether a list of deliveries belongs to this certificate.
     """
 
     send_id: int
@@ -124,16 +121,16 @@ class SendCertificate:
 
     @property
     def is_complete(self) -> bool:
-        """Does everyone's fate stand, and does it all add up?"""
+        """Is every delivery settled, and does everything add up?"""
         return not self.contradictions and self.undecided == 0 and self.pending == 0
 
 
 def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCertificate:
-    """Go through every row of a send. Memory does not grow with its size."""
+    """Certify a send from every row of it. Memory does not grow with its size."""
     with database.snapshot() as session:
         send = session.get_one(Send, send_id)
-        told = count_deliveries(session, send)
-        made = SendCertificate(
+        counts = count_deliveries(session, send)
+        certificate = SendCertificate(
             send_id=send.id,
             list_slug=send.mailing_list.slug,
             slot=send.edition.slot.isoformat(),
@@ -144,23 +141,24 @@ def certify_send(database: Database, send_id: int, *, now: datetime) -> SendCert
             event_counts=count_send_events(session, send_id),
         )
         digest = hashlib.sha256()
-        made.contradictions = _overlapping_batches(session, send_id)
-        for one in stream_delivery_statuses(session, send_id):
-            _count_in_certificate(made, one)
-            digest.update(f"{one.subscriber_id} {one.status} {one.attempt_id or '-'}\n".encode())
+        certificate.contradictions = _overlapping_batches(session, send_id)
+        for delivery in stream_delivery_statuses(session, send_id):
+            _count_in_certificate(certificate, delivery)
+            line = f"{delivery.subscriber_id} {delivery.status} {delivery.attempt_id or '-'}\n"
+            digest.update(line.encode())
         rows = select(func.count()).select_from(Delivery).where(Delivery.send_id == send_id)
         deliveries = session.scalar(rows) or 0
-    made.deliveries_sha256 = digest.hexdigest()
-    made.contradictions += _contradictions(made, told, deliveries)
-    return made
+    certificate.deliveries_sha256 = digest.hexdigest()
+    certificate.contradictions += _contradictions(certificate, counts, deliveries)
+    return certificate
 
 
 def stream_delivery_statuses(
     session: Session, send_id: int, *, after: int = 0
 ) -> Iterator[DeliveryStatus]:
-    """What became of each delivery of a send, in the order of their subscribers' ids.
+    """What became of each delivery of a send, in the order of subscriber ids, from `after` on.
 
-    Batch by batch: a join over ranges would look through all batches for each delivery.
+    It reads batch by batch: a join over ranges would scan all batches for each delivery.
     """
     while batch := session.execute(_next_batch_after(send_id, after)).first():
         for row in session.execute(_deliveries_of_batch(send_id, batch, after)):
@@ -169,7 +167,7 @@ def stream_delivery_statuses(
 
 
 def _next_batch_after(send_id: int, after: int) -> Select[*tuple[Any, ...]]:
-    """The first batch of a send that reaches beyond an id."""
+    """The first batch of a send with subscribers beyond the id `after`."""
     return (
         select(Batch.first_subscriber_id, Batch.last_subscriber_id, Batch.state, Batch.attempt_id)
         .where(Batch.send_id == send_id, Batch.last_subscriber_id > after)
@@ -179,17 +177,17 @@ def _next_batch_after(send_id: int, after: int) -> Select[*tuple[Any, ...]]:
 
 
 def _deliveries_of_batch(send_id: int, batch: Row[Any], after: int) -> Select[*tuple[Any, ...]]:
-    beyond = max(batch.first_subscriber_id, after + 1)
+    first_id = max(batch.first_subscriber_id, after + 1)
     return (
         select(Delivery.subscriber_id, Subscriber.address, Delivery.outcome, Delivery.reason)
         .outerjoin(
             Subscriber,
             (Subscriber.id == Delivery.subscriber_id)
-            & Subscriber.id.between(beyond, batch.last_subscriber_id),
+            & Subscriber.id.between(first_id, batch.last_subscriber_id),
         )
         .where(
             Delivery.send_id == send_id,
-            Delivery.subscriber_id.between(beyond, batch.last_subscriber_id),
+            Delivery.subscriber_id.between(first_id, batch.last_subscriber_id),
         )
         .order_by(Delivery.subscriber_id)
     )
@@ -207,30 +205,30 @@ _STATUS_OF_BATCH = {
 def delivery_status_of(
     delivery: Row[Any], state: BatchState, attempt_id: str | None
 ) -> DeliveryStatus:
-    """What a delivery's own row and its batch say together."""
-    who, outcome = (delivery.subscriber_id, delivery.address), delivery.outcome
+    """The status of a delivery, from its own row and the state of its batch."""
+    subscriber, outcome = (delivery.subscriber_id, delivery.address), delivery.outcome
     if outcome is not None:
-        return DeliveryStatus(*who, outcome.value, delivery.reason, None)
-    return DeliveryStatus(*who, _STATUS_OF_BATCH[state], None, attempt_id)
+        return DeliveryStatus(*subscriber, outcome.value, delivery.reason, None)
+    return DeliveryStatus(*subscriber, _STATUS_OF_BATCH[state], None, attempt_id)
 
 
 def _overlapping_batches(session: Session, send_id: int) -> list[str]:
-    """Batches that share a reader: each belongs to one alone."""
+    """Batches that share a subscriber, which must never be."""
     ranges = (
         select(Batch.first_subscriber_id, Batch.last_subscriber_id)
         .where(Batch.send_id == send_id)
         .order_by(Batch.first_subscriber_id)
     )
-    last, faults = 0, []
-    for first, its_last in session.execute(ranges):
-        if first <= last:
-            faults.append(f"two batches hold reader {first}")
-        last = max(last, its_last)
-    return faults
+    highest, overlaps = 0, []
+    for first, last in session.execute(ranges):
+        if first <= highest:
+            overlaps.append(f"two batches hold subscriber {first}")
+        highest = max(highest, last)
+    return overlaps
 
 
-def _count_in_certificate(made: SendCertificate, one: DeliveryStatus) -> None:
-    match one.status:
+def _count_in_certificate(certificate: SendCertificate, delivery: DeliveryStatus) -> None:
+    match delivery.status:
         case (
             "accepted"
             | "undecided"
@@ -240,50 +238,54 @@ def _count_in_certificate(made: SendCertificate, one: DeliveryStatus) -> None:
             | "already_active"
             | "render_failed"
         ):
-            setattr(made, one.status, getattr(made, one.status) + 1)
+            setattr(certificate, delivery.status, getattr(certificate, delivery.status) + 1)
         case "suppressed" | "refused":
-            by_reason = getattr(made, one.status)
-            why = one.reason or "no reason given"
-            by_reason[why] = by_reason.get(why, 0) + 1
+            by_reason = getattr(certificate, delivery.status)
+            reason = delivery.reason or "no reason given"
+            by_reason[reason] = by_reason.get(reason, 0) + 1
 
 
-def _contradictions(made: SendCertificate, told: DeliveryCounts, deliveries: int) -> list[str]:
-    """Where the rows contradict each other, or what was told before."""
-    faults = []
-    if made.total != deliveries:
-        faults.append(f"{deliveries} deliveries, and {made.total} of them in a batch")
-    if made.total != made.audience:
-        faults.append(f"{made.total} fates for an audience of {made.audience}")
+def _contradictions(
+    certificate: SendCertificate, counts: DeliveryCounts, deliveries: int
+) -> list[str]:
+    """Where deliveries and batches contradict each other."""
+    found = []
+    if certificate.total != deliveries:
+        found.append(f"{deliveries} deliveries, and {certificate.total} of them in a batch")
+    if certificate.total != certificate.audience:
+        found.append(
+            f"{certificate.total} deliveries counted for an audience of {certificate.audience}"
+        )
     counted = DeliveryCounts(
-        audience=made.audience,
-        accepted=made.accepted,
-        skipped=made.unsubscribed
-        + made.paused
-        + made.already_active
-        + sum(made.suppressed.values()),
-        refused=sum(made.refused.values()),
-        render_failed=made.render_failed,
-        undecided=made.undecided,
-        pending=made.pending,
+        audience=certificate.audience,
+        accepted=certificate.accepted,
+        skipped=certificate.unsubscribed
+        + certificate.paused
+        + certificate.already_active
+        + sum(certificate.suppressed.values()),
+        refused=sum(certificate.refused.values()),
+        render_failed=certificate.render_failed,
+        undecided=certificate.undecided,
+        pending=certificate.pending,
     )
-    if counted != told:
-        faults.append(f"the batches tell {told}, the deliveries {counted}")
-    return faults
+    if counted != counts:
+        found.append(f"the batches say {counts}, the deliveries {counted}")
+    return found
 
 
 DELIVERY_CSV_HEADINGS = ("subscriber", "address", "status", "reason", "attempt")
 
 
-def certificate_as_json(made: SendCertificate) -> dict[str, Any]:
-    """A certificate as JSON says it."""
+def certificate_as_json(certificate: SendCertificate) -> dict[str, Any]:
+    """A certificate as a JSON object."""
     return {
-        **asdict(made),
-        "created_at": made.created_at.isoformat(timespec="seconds"),
-        "total": made.total,
-        "complete": made.is_complete,
+        **asdict(certificate),
+        "created_at": certificate.created_at.isoformat(timespec="seconds"),
+        "total": certificate.total,
+        "complete": certificate.is_complete,
     }
 
 
-def delivery_statuses_as_csv(people: Iterable[DeliveryStatus]) -> Iterator[str]:
-    """A line for each person, in pieces."""
-    return write_csv(DELIVERY_CSV_HEADINGS, people)
+def delivery_statuses_as_csv(deliveries: Iterable[DeliveryStatus]) -> Iterator[str]:
+    """One line a delivery, in pieces."""
+    return write_csv(DELIVERY_CSV_HEADINGS, deliveries)

@@ -1,8 +1,9 @@
-"""What keeps the whole house from posting, in one row that all workers share.
+"""The circuit breaker: it stops all posting while the provider does not accept mail.
 
-A provider that asks to go slower, knows our key no more, fails or cannot be reached is so for
-every send. While the brake is on nothing is posted; when its time has come one batch is tried, by
-one worker, and the answer decides. No reader is marked for any of it.
+A provider that limits the rate, rejects the API key, fails or cannot be reached does so for every
+send. So all workers share one row. While the breaker is tripped nothing is posted; once its wait is
+over one worker posts one batch as a probe, and the answer decides. No subscriber is marked as
+failed for any of it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ LONGEST_WAIT = timedelta(minutes=10)
 LOCKED_WAIT = timedelta(minutes=5)
 OUTAGE_WAIT = timedelta(minutes=1)
 FAILURES_TO_TRIP = 5
-"""So many requests without an answer that can be trusted, one after the other, are an outage."""
+"""So many uncertain answers in a row count as an outage."""
 
 _ROW_ID = 1
 
@@ -35,7 +36,7 @@ class BreakerCause(StrEnum):
 
 
 class CircuitBreaker(Base):
-    """The brake of the house. `failures` counts what went wrong since the last acceptance."""
+    """The installation's breaker. `failures` counts the failures since the last acceptance."""
 
     __tablename__ = "circuit_breaker"
 
@@ -55,7 +56,7 @@ class _BreakerTrip:
 
 
 def find_tripped_breaker(session: Session) -> CircuitBreaker | None:
-    """The brake where it is on; None where everything may be posted."""
+    """The breaker where it is tripped; None where mail may be posted."""
     query = select(CircuitBreaker).where(
         CircuitBreaker.id == _ROW_ID, CircuitBreaker.cause.is_not(None)
     )
@@ -63,7 +64,7 @@ def find_tripped_breaker(session: Session) -> CircuitBreaker | None:
 
 
 class BreakerState(NamedTuple):
-    """May a batch be posted now, and only as a probe?"""
+    """May a batch be posted now, and if so, only as a probe?"""
 
     allows_posting: bool
     needs_probe: bool = False
@@ -75,23 +76,22 @@ _SELECT_BREAKER = select(
 
 
 def read_breaker_state(session: Session, *, now: datetime) -> BreakerState:
-    """Ask whether a batch may be posted, without taking anything for it.
+    """Whether a batch may be posted now. Reads only.
 
-    With the brake on that is so once its time is up, and then for one worker only, which has to
-    `take_probe`.
+    While the breaker is tripped, posting is allowed once its wait is over, and only to the one
+    worker that gets the probe from `take_breaker_probe`.
     """
-    brake = session.execute(_SELECT_BREAKER).first()
-    if brake is None or brake.cause is None:
+    breaker = session.execute(_SELECT_BREAKER).first()
+    if breaker is None or breaker.cause is None:
         return BreakerState(True)
-    probed = brake.probe_until is not None and brake.probe_until > now
-    return BreakerState(brake.retry_at <= now and not probed, needs_probe=True)
+    probed = breaker.probe_until is not None and breaker.probe_until > now
+    return BreakerState(breaker.retry_at <= now and not probed, needs_probe=True)
 
 
 def take_breaker_probe(session: Session, *, lease: timedelta, now: datetime) -> bool:
-    """Be the one worker that tries; False where another one is.
+    """Take the probe for this worker; False where another worker has it.
 
-    It is that until its batch is settled, or for the length of a lease where it is not heard of
-    again.
+    The worker has it until its batch is settled, or for the length of a lease where it vanishes.
     """
     taken = session.execute(
         update(CircuitBreaker)
@@ -108,7 +108,7 @@ def take_breaker_probe(session: Session, *, lease: timedelta, now: datetime) -> 
 
 
 def return_breaker_probe(session: Session) -> None:
-    """The try told nothing about the provider: let the next one come."""
+    """The probe told nothing about the provider: free it for the next batch."""
     session.execute(
         update(CircuitBreaker)
         .where(CircuitBreaker.id == _ROW_ID, CircuitBreaker.probe_until.is_not(None))
@@ -120,7 +120,7 @@ def return_breaker_probe(session: Session) -> None:
 def record_provider_failure(
     session: Session, error: NotAccepted | Uncertain, *, now: datetime
 ) -> None:
-    """Put the brake on for what a request told about the provider. The longest pause holds."""
+    """Trip the breaker where an error calls for it. Of several waits the longest holds."""
     failures = _count_failure(session)
     trip = _trip_for(error, failures)
     if trip is None:
@@ -141,28 +141,28 @@ def record_provider_failure(
     )
 
 
-def record_provider_success(session: Session, begun_at: datetime) -> None:
-    """Something that was begun at `begun_at` was accepted: take the brake off.
+def record_provider_success(session: Session, started_at: datetime) -> None:
+    """A request that was started at `started_at` was accepted: reset the breaker.
 
-    Not where it was put on only after that, for what was under way then proves nothing.
+    A breaker that tripped after that stays: a request already in flight then proves nothing.
     """
-    session.execute(_RESET_BREAKER, {"begun_at": begun_at})
+    session.execute(_RESET_BREAKER, {"started_at": started_at})
 
 
-# Put together once, for it is run for each batch.
+# Built once, because it runs for each batch.
 _RESET_BREAKER = (
     update(table_of(CircuitBreaker))
     .where(
         CircuitBreaker.id == _ROW_ID,
         CircuitBreaker.failures > 0,
-        or_(CircuitBreaker.cause.is_(None), CircuitBreaker.tripped_at <= bindparam("begun_at")),
+        or_(CircuitBreaker.cause.is_(None), CircuitBreaker.tripped_at <= bindparam("started_at")),
     )
     .values(cause=None, reason=None, tripped_at=None, retry_at=None, probe_until=None, failures=0)
 )
 
 
 def allow_breaker_probe_now(session: Session, *, now: datetime) -> None:
-    """A person has put right what was wrong: let one batch be tried at once."""
+    """A person has fixed the cause: allow one batch as a probe at once."""
     session.execute(
         update(CircuitBreaker)
         .where(CircuitBreaker.id == _ROW_ID, CircuitBreaker.cause.is_not(None))
@@ -176,7 +176,7 @@ def _is_reset() -> ColumnElement[bool]:
 
 
 def _count_failure(session: Session) -> int:
-    """Count one more, and keep the row until the transaction ends."""
+    """Count one more failure; the row stays locked until the transaction ends."""
     failures = session.scalar(
         conflict_aware_insert(session, CircuitBreaker)
         .values(id=_ROW_ID, failures=1)
@@ -189,8 +189,8 @@ def _count_failure(session: Session) -> int:
 
 
 def _trip_for(error: NotAccepted | Uncertain, failures: int) -> _BreakerTrip | None:
-    """Which brake an error is a reason for, and for how long; None for none."""
-    again = 1 << min(failures - 1, 10)
+    """Why and for how long an error trips the breaker; None where it does not."""
+    backoff = 1 << min(failures - 1, 10)
     if isinstance(error, AccountLocked):
         return _BreakerTrip(
             BreakerCause.INVALID_KEY if error.status == 401 else BreakerCause.LOCKED, LOCKED_WAIT
@@ -199,8 +199,8 @@ def _trip_for(error: NotAccepted | Uncertain, failures: int) -> _BreakerTrip | N
         return _BreakerTrip(BreakerCause.RATE_LIMITED, timedelta(seconds=error.retry_after))
     if isinstance(error, Unavailable):
         cause = BreakerCause.RATE_LIMITED if error.is_limit else BreakerCause.UNREACHABLE
-        return _BreakerTrip(cause, min(FIRST_WAIT * again, LONGEST_WAIT))
+        return _BreakerTrip(cause, min(FIRST_WAIT * backoff, LONGEST_WAIT))
     if isinstance(error, Uncertain) and failures >= FAILURES_TO_TRIP:
-        beyond = 1 << min(failures - FAILURES_TO_TRIP, 10)
-        return _BreakerTrip(BreakerCause.FAILING, min(OUTAGE_WAIT * beyond, LONGEST_WAIT))
+        backoff = 1 << min(failures - FAILURES_TO_TRIP, 10)
+        return _BreakerTrip(BreakerCause.FAILING, min(OUTAGE_WAIT * backoff, LONGEST_WAIT))
     return None

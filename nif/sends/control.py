@@ -1,4 +1,4 @@
-"""A person's hand on a send: taking it back, pausing, going on, ending it, deciding."""
+"""What people do to a send: pause, resume, cancel or undo it, set its deadline, resolve batches."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from nif.sends.models import Attempt, Batch, Delivery, Lease, Send, SendState, S
 
 
 def get_send(session: Session, send_id: int) -> Send:
-    """Raises NotFound."""
+    """The send with this id. Raises NotFound."""
     send = session.get(Send, send_id)
     if send is None:
         raise NotFound("There is no such send.")
@@ -21,17 +21,21 @@ def get_send(session: Session, send_id: int) -> Send:
 
 
 def pause_send(session: Session, send: Send) -> None:
-    """Claim no more batches. What is under way settles. Raises Conflict."""
+    """Claim no more batches; requests in flight settle. Raises Conflict where it is not sending."""
     _require_send_state(session, send, SendState.SENDING)
     send.state, send.stop_cause, send.stop_detail = (
         SendState.PAUSED,
         SendStopCause.MANUAL,
-        "Paused by hand.",
+        "Paused by a person.",
     )
 
 
 def resume_send(session: Session, send: Send, *, now: datetime) -> None:
-    """Go on. Where its time had passed, it may from now on be sent at any. Raises Conflict."""
+    """Go on with a paused send. Raises Conflict where it is not paused.
+
+    A deadline that has passed is removed. A send that was paused for complaints or bounces is not
+    paused for them again.
+    """
     _require_send_state(session, send, SendState.PAUSED)
     if send.stop_cause in {SendStopCause.COMPLAINTS, SendStopCause.BOUNCES}:
         send.high_rates_tolerated = True
@@ -41,25 +45,26 @@ def resume_send(session: Session, send: Send, *, now: datetime) -> None:
 
 
 def cancel_send(session: Session, send: Send, *, now: datetime) -> None:
-    """Mail nobody more. What has left has left. Raises Conflict."""
+    """Post no more of a send; what was posted stays posted. Raises Conflict where it has ended."""
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
     send.state, send.finished_at = SendState.CANCELLED, now
-    send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Cancelled by hand."
+    send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Cancelled by a person."
     repermission.stop_campaign(session, send.edition, now=now)
     invalidate_pages_of_corrections(session, send)
 
 
 def undo_send(session: Session, send: Send, *, now: datetime) -> None:
-    """Undo a send of which nothing has been posted yet, as if it had never been begun.
+    """Undo a send of which nothing was posted, as if it had never been planned.
 
-    Its stories come back for the next edition, and its slot can be filled again by hand; the note
-    of an edition of its own goes into the next digest. Raises Conflict once a batch was claimed.
+    Its stories are free for the next edition, and its slot can be filled again by a person; the
+    note of a correction edition goes into the next digest. Raises Conflict once a batch was
+    claimed.
     """
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
-    # With the batches in hand nobody can claim one meanwhile.
+    # The locks on the batches keep workers from claiming one meanwhile.
     session.execute(select(Batch.id).where(Batch.send_id == send.id).with_for_update())
     if session.scalar(select(Attempt.id).where(Attempt.send_id == send.id).limit(1)):
-        raise Conflict("It is too late to take it back: some of it has left. Cancel the rest.")
+        raise Conflict("It is too late to undo this send: some of it was posted. Cancel the rest.")
     edition = send.edition
     for model in (Delivery, Batch, Lease):
         session.execute(delete(model).where(model.send_id == send.id))
@@ -70,7 +75,7 @@ def undo_send(session: Session, send: Send, *, now: datetime) -> None:
 
 
 def set_send_deadline(session: Session, send: Send, moment: datetime | None) -> None:
-    """Set the time after which what has not left is held; None for no such time."""
+    """Set the time after which nothing more is posted unasked; None for no deadline."""
     _require_send_state(session, send, SendState.SENDING, SendState.PAUSED)
     send.not_after = moment
 
@@ -78,15 +83,15 @@ def set_send_deadline(session: Session, send: Send, moment: datetime | None) -> 
 def resolve_undecided_batch(
     session: Session, send: Send, batch_id: int, attempt_id: str, *, accepted: bool, now: datetime
 ) -> None:
-    """Decide about an attempt of which no proof has come: it was taken, or it was not.
+    """Record a person's decision about an undecided batch: accepted, or not sent.
 
-    Raises NotFound, and Conflict where the batch is not in doubt about that attempt any more.
+    Raises NotFound, and Conflict where the batch is no longer undecided about that attempt.
     """
     batch = session.scalar(select(Batch).where(Batch.id == batch_id, Batch.send_id == send.id))
     if batch is None:
         raise NotFound("There is no such batch in this send.")
     if batch.state not in outcomes.UNDECIDED_STATES or batch.attempt_id != attempt_id:
-        raise Conflict("This batch is not uncertain any more.")
+        raise Conflict("This batch is no longer undecided.")
     if accepted:
         outcomes.record_proven_accepted(session, attempt_id, now=now)
     else:
@@ -94,7 +99,7 @@ def resolve_undecided_batch(
 
 
 def _require_send_state(session: Session, send: Send, *states: SendState) -> None:
-    """Look at the send once more, and keep it: a batch may have settled meanwhile."""
+    """Lock the send and check its state: a batch may have settled meanwhile."""
     session.refresh(send, with_for_update=True)
     if send.state not in states:
         raise Conflict(f"This send is {send.state.value} already.")

@@ -1,7 +1,4 @@
-"""Serious corrections go to exactly those who were mailed the error, in a mail of their own.
-
-How many readers a correction reached by mail.
-"""
+"""Mailing a serious correction to exactly the subscribers who were mailed the error."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -30,44 +27,48 @@ from nif.subscriptions.models import MailingList
 def list_notes_to_mail(session: Session, *, now: datetime) -> Sequence[int]:
     """The serious notes that some list is still owed, oldest first.
 
-    There are few in the time that matters, and an index finds them. Each is asked about by itself:
-    from a note a database finds its way to the lists, and from all that was ever mailed it would
-    be a long one.
+    An index finds the few recent ones. Each is looked up in a query of its own: from one note the
+    database finds its lists quickly, from all mailed editions it would not.
     """
     serious = session.scalars(select_serious_note_ids(now=now).order_by(StoryNote.id)).all()
-    return [one for one in serious if session.execute(_owed_lists(one, now).limit(1)).first()]
+    return [
+        note_id
+        for note_id in serious
+        if session.execute(_owed_lists(note_id, now).limit(1)).first()
+    ]
 
 
 def plan_correction_sends(
     session: Session, note_id: int, mail_writer: MailWriter, terms: SendTerms, *, now: datetime
 ) -> list[Send]:
-    """Make and plan the mails of one serious note: one for each list that is owed it.
+    """Write and plan the mails of one serious note, one for each list that is owed it.
 
-    Whoever two lists mailed what was wrong is told by the first of them alone. All of it happens in
-    the caller's transaction, one note after the other, so that nobody is planned for twice.
+    A subscriber whom two lists mailed the error gets the correction from the first list only. All
+    of it happens in the caller's transaction, under a lock on the note, so that no subscriber is
+    planned for twice.
     """
     note = session.get_one(
         StoryNote, note_id, with_for_update={"of": StoryNote}, populate_existing=True
     )
-    told, sends = load_note_in_context(session, note), []
-    for mailing_list, mailed, wrong in session.execute(_owed_lists(note_id, now)).all():
-        owed = OwedCorrection(told, mailing_list, mailed)
+    note_in_context, sends = load_note_in_context(session, note), []
+    for mailing_list, mailed, wrong_send in session.execute(_owed_lists(note_id, now)).all():
+        owed = OwedCorrection(note_in_context, mailing_list, mailed)
         edition = freeze_correction_edition(session, owed, mail_writer, now=now)
         if edition is None:
             continue
-        readers = _subscribers_mailed_the_error(
-            session, wrong, told_already=_sends_of_note(session, note)
+        only_ids = _subscribers_mailed_the_error(
+            session, wrong_send, told_by=_sends_of_note(session, note)
         )
-        send = plan_send(session, edition, terms, among=readers, now=now)
+        send = plan_send(session, edition, terms, only_ids=only_ids, now=now)
         if send is not None:
             sends.append(send)
     return sends
 
 
 def _owed_lists(note_id: int, now: datetime) -> Select[*tuple[Any, ...]]:
-    """What is owed, where the send of what was wrong has begun: before, it can be taken back.
+    """The lists that are owed a note, with the send of the error, oldest list first.
 
-    Oldest list first: always in the same order.
+    Only sends that have started: before that a person can still undo them.
     """
     return (
         select_lists_owed_note(note_id)
@@ -79,59 +80,61 @@ def _owed_lists(note_id: int, now: datetime) -> Select[*tuple[Any, ...]]:
 
 
 def _sends_of_note(session: Session, note: StoryNote) -> Sequence[int]:
-    """The sends of a note that are planned already."""
+    """The sends of a note that are already planned."""
     query = select(Send.id).join(Edition, Edition.id == Send.edition_id)
     return session.scalars(query.where(Edition.note_id == note.id)).all()
 
 
 def _subscribers_mailed_the_error(
-    session: Session, send: Send, *, told_already: Sequence[int]
+    session: Session, send: Send, *, told_by: Sequence[int]
 ) -> Select[*tuple[int]]:
-    """Who got a send, may have got it, or will: and is in none of the sends of `told_already`.
+    """The subscribers who got a send, may have got it or will, and are in no send of `told_by`.
 
-    Those who were certainly not mailed, because they were dropped or refused, have an outcome of
-    their own; in a cancelled send so are whole batches.
+    Skipped and refused subscribers were certainly not mailed; they have an outcome. Of a cancelled
+    send the batches that were never posted are left out too.
     """
     query = select(Delivery.subscriber_id).where(
         Delivery.send_id == send.id, Delivery.outcome.is_(None)
     )
     if send.state is SendState.CANCELLED:
-        spans = list(_posted_ranges(session, send))
-        query = query.where(or_(False, *(Delivery.subscriber_id.between(*one) for one in spans)))
-    if told_already:
+        ranges = _posted_ranges(session, send)
+        query = query.where(or_(False, *(Delivery.subscriber_id.between(*ids) for ids in ranges)))
+    if told_by:
         other = aliased(Delivery)
-        told = select(other.subscriber_id).where(
-            other.send_id.in_(told_already), other.subscriber_id == Delivery.subscriber_id
+        is_told = select(other.subscriber_id).where(
+            other.send_id.in_(told_by), other.subscriber_id == Delivery.subscriber_id
         )
-        query = query.where(~told.exists())
+        query = query.where(~is_told.exists())
     return query
 
 
 def _posted_ranges(session: Session, send: Send) -> Iterator[tuple[int, int]]:
-    """The stretches of ids of which a cancelled send posted something, each from first to last.
+    """The ranges of subscriber ids that a cancelled send posted, as first and last id.
 
-    Batches are posted in order, so these are few.
+    Batches are posted in order, so the ranges are few.
     """
     query = select(Batch.state, Batch.first_subscriber_id, Batch.last_subscriber_id).where(
         Batch.send_id == send.id
     )
     rows = session.execute(query.order_by(Batch.first_subscriber_id))
-    for was_posted, stretch in groupby(rows, lambda row: row.state is not BatchState.PLANNED):
+    for was_posted, group in groupby(rows, lambda row: row.state is not BatchState.PLANNED):
         if was_posted:
-            ranges = list(stretch)
-            yield ranges[0].first_subscriber_id, ranges[-1].last_subscriber_id
+            batches = list(group)
+            yield batches[0].first_subscriber_id, batches[-1].last_subscriber_id
 
 
 def invalidate_pages_of_corrections(session: Session, send: Send) -> None:
-    """A send is over: the pages of the stories whose notes it carried say how many it reached."""
+    """Refresh the pages that say how many subscribers a send's correction notes reached."""
     carries = select(EditionNote.note_id).where(EditionNote.edition_id == send.edition_id)
     if session.scalar(carries.limit(1)) is not None:
         invalidate_pages(session)
 
 
 def count_correction_reach(session: Session, note_ids: Sequence[int]) -> dict[int, int]:
-    """For each note that was mailed: how many copies of the editions that carried it the provider
-    accepted. A reader of two lists whose digests told it counts twice."""
+    """For each mailed note, how many copies of the editions that carried it were accepted.
+
+    A subscriber of two lists whose digests both carried the note counts twice.
+    """
     mailed = Batch.size - Batch.skipped - Batch.refused - Batch.render_failed
     query = (
         select(EditionNote.note_id, func.sum(mailed))

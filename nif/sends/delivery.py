@@ -1,8 +1,6 @@
-"""Posting a send: one thread claims and packs, a few post, and no transaction is open meanwhile.
+"""Posting a send: one thread claims batches and builds requests, a few threads post them.
 
-What delivering takes: the ledger, the provider, what links are made of, and one send's share.
-
-Taking a send's next batch, behind a fence where there are fences, and packing its request.
+No transaction is open while a request is posted.
 """
 
 import time
@@ -33,10 +31,10 @@ from nif.tokens import Tokens
 
 @dataclass(frozen=True)
 class DeliveryContext:
-    """What it takes to deliver: the ledger, the provider, and what links are made of.
+    """What delivering needs: the database, the provider, links and tokens, and the limits.
 
-    Once `stopping` is set no batch is claimed any more; what is under way is settled. With
-    `fence_ahead` each attempt waits so long at the provider, where it can be recalled.
+    Once `stopping` is set no more batches are claimed; requests in flight are settled. With
+    `fence_ahead` each attempt waits that long at the provider, where it can be recalled.
     """
 
     transaction: Transaction
@@ -53,7 +51,7 @@ class DeliveryContext:
 
 @dataclass(frozen=True)
 class DeliveryRun:
-    """A send in a courier's hands: what all its batches have in common, and the lease on it."""
+    """One worker's work on one send: what all batches have in common, and the worker's lease."""
 
     send_id: int
     message: Message
@@ -62,106 +60,17 @@ class DeliveryRun:
     terms: ClaimTerms
 
 
-def begin_delivery_run(courier: DeliveryContext, send_id: int, heart: Heartbeat) -> DeliveryRun:
-    """Read once what all batches of a send have in common."""
-    with courier.transaction() as session:
-        send = session.get_one(Send, send_id)
-        message = session.get_one(Edition, send.edition_id).as_message()
-        copies = make_personalizer(
-            (send_id, send.list_id),
-            courier.links,
-            courier.tokens,
-            answer_links_of_send(session, send, courier.links, courier.tokens),
-        )
-    terms = ClaimTerms(heart.lease_id, courier.lease, courier.limits)
-    return DeliveryRun(send_id, message, copies, heart, terms)
-
-
-def claim_next_batch(
-    courier: DeliveryContext, load: DeliveryRun
-) -> ClaimedBatch | RetryLater | None:
-    """The next batch; None where there is none, or nothing may be begun now."""
-    if courier.stopping.is_set() or not load.heartbeat.is_safe():
-        return None
-    try:
-        fence = _request_fence(courier, load.send_id)
-    except (NotAccepted, Uncertain) as error:
-        with courier.transaction() as session:
-            circuit_breaker.record_provider_failure(session, error, now=courier.clock())
-        return None
-    used_before, load.heartbeat.was_used = load.heartbeat.was_used, True
-    with courier.transaction() as session:
-        taken = claim_batch(session, load.send_id, load.terms, fence=fence, now=courier.clock())
-    # Only now: a claim whose commit nobody saw end needs its lease.
-    load.heartbeat.was_used = used_before or isinstance(taken, ClaimedBatch)
-    return taken
-
-
-def _request_fence(courier: DeliveryContext, send_id: int) -> Fence | None:
-    """A fence for the next attempt, where attempts have one and may be made now."""
-    if courier.fence_ahead is None:
-        return None
-    with courier.transaction() as session:
-        is_open = circuit_breaker.read_breaker_state(session, now=courier.clock()).allows_posting
-        planned = select(Batch.id).where(
-            Batch.send_id == send_id, Batch.state == BatchState.PLANNED
-        )
-        if not is_open or session.scalar(planned.limit(1)) is None:
-            return None
-    fence_id = courier.mailer.create_fence()
-    return Fence(fence_id, courier.clock() + courier.fence_ahead) if fence_id else None
-
-
-def build_batch_request(
-    courier: DeliveryContext, load: DeliveryRun, taken: ClaimedBatch
-) -> BatchRequest | None:
-    """The request for a batch; None where some of its copies cannot be written."""
-    try:
-        return _build_request_for(courier, load, taken, taken.subscribers)
-    except Exception as fault:
-        why = {
-            reader[0]: _render_error(courier, load, taken, reader) for reader in taken.subscribers
-        }
-        bad = [(subscriber_id, fault) for subscriber_id, fault in why.items() if fault]
-        with courier.transaction() as session:
-            # Where each one can be written and all together cannot, it is no reader's fault.
-            bad = bad or [(reader[0], type(fault).__name__) for reader in taken.subscribers]
-            outcomes.record_render_failures(session, taken, bad, now=courier.clock())
-        return None
-
-
-def _build_request_for(
-    courier: DeliveryContext,
-    load: DeliveryRun,
-    taken: ClaimedBatch,
-    readers: list[SubscriberAddress],
-) -> BatchRequest:
-    return courier.mailer.build_request(
-        load.message,
-        load.personalize(readers, taken.started_at),
-        attempt=taken.attempt_id,
-        fence=taken.fence,
-    )
-
-
-def _render_error(
-    courier: DeliveryContext, load: DeliveryRun, taken: ClaimedBatch, reader: SubscriberAddress
-) -> str | None:
-    try:
-        _build_request_for(courier, load, taken, [reader])
-    except Exception as fault:
-        return type(fault).__name__
-    return None
-
-
 RECORD_RETRY_SECONDS = (0.2, 1.0, 5.0)
-"""Seconds between tries to write down an answer."""
+"""Seconds between tries to record the result of a request."""
+
 
 MAX_REQUEST_TIME = timedelta(seconds=35)
-"""Five to connect and thirty for an answer: an answer that drips in for longer is none."""
+"""Five seconds to connect and thirty for the answer; a slower answer counts as none."""
+
 
 MAX_QUOTA_WAIT = timedelta(seconds=10)
-"""So long the pace is waited for; for longer, the next tick of the worker's clock is enough."""
+"""The longest wait for the quota within a delivery; after that the worker's next tick retries."""
+
 
 PendingPost = Future[str | None]
 
@@ -172,115 +81,215 @@ class InFlightPost:
     overdue_at: float
 
 
-def deliver_send(courier: DeliveryContext, send_id: int) -> None:
-    """Post what can be posted of a send now; returns when nothing is left or it has to wait.
+def deliver_send(context: DeliveryContext, send_id: int) -> None:
+    """Post what can be posted of a send now; return when nothing is left or it has to wait.
 
-    Any number of workers may do this at once: each batch is one worker's, by its claim. Whatever
-    goes wrong with the ledger meanwhile, answers that came are written down.
+    Any number of workers may do this at once: a claimed batch belongs to one worker. Answers that
+    came in are recorded even where the delivery fails with an error.
     """
-    with courier.transaction() as session:
-        lease_id = leases.begin_lease(session, send_id, now=courier.clock())
-    heart = Heartbeat(courier.transaction, lease_id, courier.lease, courier.clock)
+    with context.transaction() as session:
+        lease_id = leases.begin_lease(session, send_id, now=context.clock())
+    heartbeat = Heartbeat(context.transaction, lease_id, context.lease, context.clock)
     try:
-        with heart:
-            _run_delivery(courier, begin_delivery_run(courier, send_id, heart))
+        with heartbeat:
+            _run_delivery(context, begin_delivery_run(context, send_id, heartbeat))
     finally:
-        with courier.transaction() as session:
-            leases.end_lease(session, lease_id, was_used=heart.was_used, now=courier.clock())
-    with courier.transaction() as session:
-        outcomes.finish_send_if_done(session, send_id, now=courier.clock())
+        with context.transaction() as session:
+            leases.end_lease(session, lease_id, was_used=heartbeat.was_used, now=context.clock())
+    with context.transaction() as session:
+        outcomes.finish_send_if_done(session, send_id, now=context.clock())
 
 
-def _run_delivery(courier: DeliveryContext, load: DeliveryRun) -> None:
-    under_way: dict[PendingPost, InFlightPost] = {}
-    pool = ThreadPoolExecutor(courier.concurrency, thread_name_prefix="post")
+def begin_delivery_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> DeliveryRun:
+    """Read what all batches of a send have in common."""
+    with context.transaction() as session:
+        send = session.get_one(Send, send_id)
+        message = session.get_one(Edition, send.edition_id).as_message()
+        personalize = make_personalizer(
+            (send_id, send.list_id),
+            context.links,
+            context.tokens,
+            answer_links_of_send(session, send, context.links, context.tokens),
+        )
+    terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits)
+    return DeliveryRun(send_id, message, personalize, heartbeat, terms)
+
+
+def _run_delivery(context: DeliveryContext, run: DeliveryRun) -> None:
+    in_flight: dict[PendingPost, InFlightPost] = {}
+    pool = ThreadPoolExecutor(context.concurrency, thread_name_prefix="post")
     try:
-        _post_batches(courier, load, pool, under_way)
+        _post_batches(context, run, pool, in_flight)
     finally:
-        while under_way:
-            _record_results_with_retries(courier, _wait_for_ended_posts(under_way))
+        while in_flight:
+            _record_results_with_retries(context, _wait_for_ended_posts(in_flight))
         pool.shutdown(wait=False)
 
 
 def _post_batches(
-    courier: DeliveryContext,
-    load: DeliveryRun,
+    context: DeliveryContext,
+    run: DeliveryRun,
     pool: ThreadPoolExecutor,
-    under_way: dict[PendingPost, InFlightPost],
+    in_flight: dict[PendingPost, InFlightPost],
 ) -> None:
     room = 1
     while True:
-        later = None
-        while len(under_way) < room and (taken := claim_next_batch(courier, load)) is not None:
-            if isinstance(taken, RetryLater):
-                later = taken
+        retry = None
+        while len(in_flight) < room and (claimed := claim_next_batch(context, run)) is not None:
+            if isinstance(claimed, RetryLater):
+                retry = claimed
                 break
-            if parcel := build_batch_request(courier, load, taken):
-                posting = pool.submit(_post_request, courier, load.heartbeat, parcel)
+            if request := build_batch_request(context, run, claimed):
+                post = pool.submit(_post_request, context, run.heartbeat, request)
                 overdue_at = time.monotonic() + MAX_REQUEST_TIME.total_seconds()
-                under_way[posting] = InFlightPost(taken, overdue_at)
-        if under_way:
-            well = _record_results_with_retries(courier, _wait_for_ended_posts(under_way))
-            # One batch is enough to find out whether the mail is taken, or a failure over.
-            room = courier.concurrency if well else 1
-        elif later is None or not _wait_for_quota(courier, later):
+                in_flight[post] = InFlightPost(claimed, overdue_at)
+        if in_flight:
+            all_accepted = _record_results_with_retries(context, _wait_for_ended_posts(in_flight))
+            # One batch is enough to find out whether mail is accepted, or a failure is over.
+            room = context.concurrency if all_accepted else 1
+        elif retry is None or not _wait_for_quota(context, retry):
             return
 
 
-def _wait_for_quota(courier: DeliveryContext, later: RetryLater) -> bool:
-    """Wait until the pace allows more; False where that is too far away, or the worker stops."""
-    wait_for = later.retry_at - courier.clock()
+def claim_next_batch(
+    context: DeliveryContext, run: DeliveryRun
+) -> ClaimedBatch | RetryLater | None:
+    """Claim the next batch, behind a fence where attempts have one; None where none may start."""
+    if context.stopping.is_set() or not run.heartbeat.is_safe():
+        return None
+    try:
+        fence = _request_fence(context, run.send_id)
+    except (NotAccepted, Uncertain) as error:
+        with context.transaction() as session:
+            circuit_breaker.record_provider_failure(session, error, now=context.clock())
+        return None
+    used_before, run.heartbeat.was_used = run.heartbeat.was_used, True
+    with context.transaction() as session:
+        claimed = claim_batch(session, run.send_id, run.terms, fence=fence, now=context.clock())
+    # Set only after the commit: a claim whose commit may have succeeded needs its lease.
+    run.heartbeat.was_used = used_before or isinstance(claimed, ClaimedBatch)
+    return claimed
+
+
+def _request_fence(context: DeliveryContext, send_id: int) -> Fence | None:
+    """A fence for the next attempt; None where attempts have none, or none may start."""
+    if context.fence_ahead is None:
+        return None
+    with context.transaction() as session:
+        breaker = circuit_breaker.read_breaker_state(session, now=context.clock())
+        planned = select(Batch.id).where(
+            Batch.send_id == send_id, Batch.state == BatchState.PLANNED
+        )
+        if not breaker.allows_posting or session.scalar(planned.limit(1)) is None:
+            return None
+    fence_id = context.mailer.create_fence()
+    return Fence(fence_id, context.clock() + context.fence_ahead) if fence_id else None
+
+
+def build_batch_request(
+    context: DeliveryContext, run: DeliveryRun, claimed: ClaimedBatch
+) -> BatchRequest | None:
+    """The request for a batch; None where some of its copies cannot be rendered.
+
+    Subscribers whose copy fails are recorded, and the batch is planned again without them.
+    """
+    try:
+        return _build_request_for(context, run, claimed, claimed.subscribers)
+    except Exception as error:
+        errors = {
+            subscriber[0]: _render_error(context, run, claimed, subscriber)
+            for subscriber in claimed.subscribers
+        }
+        failures = [(subscriber_id, name) for subscriber_id, name in errors.items() if name]
+        if not failures:
+            # Each copy alone can be rendered, so no single subscriber is at fault.
+            name = type(error).__name__
+            failures = [(subscriber_id, name) for subscriber_id, _ in claimed.subscribers]
+        with context.transaction() as session:
+            outcomes.record_render_failures(session, claimed, failures, now=context.clock())
+        return None
+
+
+def _build_request_for(
+    context: DeliveryContext,
+    run: DeliveryRun,
+    claimed: ClaimedBatch,
+    subscribers: list[SubscriberAddress],
+) -> BatchRequest:
+    return context.mailer.build_request(
+        run.message,
+        run.personalize(subscribers, claimed.started_at),
+        attempt=claimed.attempt_id,
+        fence=claimed.fence,
+    )
+
+
+def _render_error(
+    context: DeliveryContext, run: DeliveryRun, claimed: ClaimedBatch, subscriber: SubscriberAddress
+) -> str | None:
+    try:
+        _build_request_for(context, run, claimed, [subscriber])
+    except Exception as error:
+        return type(error).__name__
+    return None
+
+
+def _wait_for_quota(context: DeliveryContext, retry: RetryLater) -> bool:
+    """Wait until the quota allows more; False where that takes too long, or the worker stops."""
+    wait_for = retry.retry_at - context.clock()
     if wait_for > MAX_QUOTA_WAIT:
         return False
-    return not courier.stopping.wait(max(0.0, wait_for.total_seconds()))
+    return not context.stopping.wait(max(0.0, wait_for.total_seconds()))
 
 
-def _post_request(courier: DeliveryContext, heart: Heartbeat, parcel: BatchRequest) -> str | None:
-    if not heart.is_safe():
+def _post_request(
+    context: DeliveryContext, heartbeat: Heartbeat, request: BatchRequest
+) -> str | None:
+    if not heartbeat.is_safe():
         raise outcomes.WorkerTooLate("the worker was held up for too long to post safely")
-    return courier.mailer.post(parcel)
+    return context.mailer.post(request)
 
 
 def _wait_for_ended_posts(
-    under_way: dict[PendingPost, InFlightPost],
+    in_flight: dict[PendingPost, InFlightPost],
 ) -> dict[PendingPost, ClaimedBatch]:
-    """Wait until something ends, or is overdue, and take that out."""
-    soonest = min(one.overdue_at for one in under_way.values())
-    wait(under_way, soonest - time.monotonic(), FIRST_COMPLETED)
+    """Wait until a request has ended or is overdue; remove and return those."""
+    soonest = min(one.overdue_at for one in in_flight.values())
+    wait(in_flight, soonest - time.monotonic(), FIRST_COMPLETED)
     now = time.monotonic()
-    ended = [p for p, one in under_way.items() if p.done() or one.overdue_at <= now]
-    return {posting: under_way.pop(posting).claimed for posting in ended}
+    ended = [post for post, one in in_flight.items() if post.done() or one.overdue_at <= now]
+    return {post: in_flight.pop(post).claimed for post in ended}
 
 
 def _record_results_with_retries(
-    courier: DeliveryContext, ended: Mapping[PendingPost, ClaimedBatch]
+    context: DeliveryContext, ended: Mapping[PendingPost, ClaimedBatch]
 ) -> bool:
-    """Write down how some attempts ended; True where all of them were accepted.
+    """Record how some attempts ended; True where all of them were accepted.
 
-    An answer is not to be had twice, so a ledger that cannot be written is tried again.
+    The provider answers once, so a database that cannot be written is tried again.
     """
     for pause in RECORD_RETRY_SECONDS:
         try:
-            with courier.transaction() as session:
-                return _record_results(session, ended, courier.clock())
+            with context.transaction() as session:
+                return _record_results(session, ended, context.clock())
         except OperationalError:
             time.sleep(pause)
-    with courier.transaction() as session:
-        return _record_results(session, ended, courier.clock())
+    with context.transaction() as session:
+        return _record_results(session, ended, context.clock())
 
 
 def _record_results(
     session: Session, ended: Mapping[PendingPost, ClaimedBatch], now: datetime
 ) -> bool:
-    well = True
-    for posting, taken in ended.items():
-        error = posting.exception() if posting.done() else Uncertain("no whole answer in time")
+    all_accepted = True
+    for post, claimed in ended.items():
+        error = post.exception() if post.done() else Uncertain("no whole answer in time")
         if error is None:
-            outcomes.record_accepted(session, taken, posting.result(), now=now)
+            outcomes.record_accepted(session, claimed, post.result(), now=now)
             continue
-        well = False
+        all_accepted = False
         if isinstance(error, NotAccepted | Uncertain):
-            outcomes.record_failed(session, taken, error, now=now)
+            outcomes.record_failed(session, claimed, error, now=now)
         else:
-            outcomes.record_fault(session, taken, error, now=now)
-    return well
+            outcomes.record_fault(session, claimed, error, now=now)
+    return all_accepted

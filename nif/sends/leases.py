@@ -1,8 +1,8 @@
-"""Who is at work: leases that live as long as their holder's heart beats.
+"""Leases of workers on sends, kept alive by a heartbeat.
 
-A lease is judged by whoever looks on, with a clock of their own that no time server moves: a
-counter that stands still for the length of a lease means that the holder is dead, or has to behave
-as if it were. The holder knows by the same measure when it must not begin to post any more.
+Other workers watch a lease's counter by their own monotonic clock, which no time server moves. A
+counter that stands still for the length of a lease means that the holder is dead, or must stop. By
+the same measure the holder knows when it may start no more requests.
 """
 
 import os
@@ -25,7 +25,7 @@ from nif.database import Transaction
 from nif.sends.models import Lease
 
 SAFE_PART_OF_LEASE = 0.6
-"""Of a lease: past it, its holder must not begin to post, for it may soon be thought dead."""
+"""Past this part of a lease its holder must start no request: it may soon count as dead."""
 
 BEATS_PER_LEASE = 10
 
@@ -33,7 +33,7 @@ Ticks = Callable[[], float]
 
 
 def begin_lease(session: Session, send_id: int, *, now: datetime) -> str:
-    """Take a lease on a send; returns its id. Any number of workers may have one."""
+    """Take a lease on a send; return its id. Any number of workers may have one."""
     lease_id = uuid4().hex
     holder = f"{socket.gethostname()}:{os.getpid()}"
     session.add(
@@ -44,12 +44,12 @@ def begin_lease(session: Session, send_id: int, *, now: datetime) -> str:
 
 
 def renew_lease(session: Session, lease_id: str, *, now: datetime) -> bool:
-    """Say that the holder is alive; False where the lease has ended, and it has to stop."""
+    """Record that the holder is alive; False where the lease has ended and the holder must stop."""
     return _update_lease(session, lease_id, beats=Lease.beats + 1, renewed_at=now)
 
 
 def end_lease(session: Session, lease_id: str, *, was_used: bool = True, now: datetime) -> None:
-    """Give a lease back. One under which nothing was attempted leaves no trace."""
+    """End a lease; one under which nothing was attempted is deleted."""
     if was_used:
         _update_lease(session, lease_id, ended_at=now)
     else:
@@ -69,9 +69,9 @@ def _update_lease(session: Session, lease_id: str, **values: object) -> bool:
 
 @dataclass
 class LeaseWatch:
-    """What one observer has seen of the leases: their counters, and since when those stand still.
+    """One observer's record of the leases: their counters, and since when they stand still.
 
-    It has to outlive a single look: a new observer begins to wait anew, which is safe.
+    It has to live across calls. A new observer starts waiting from zero, which is safe.
     """
 
     length: timedelta
@@ -79,7 +79,7 @@ class LeaseWatch:
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def end_stale_leases(self, session: Session, *, now: datetime) -> list[str]:
-        """End every lease whose counter has stood still for its length; returns those."""
+        """End every lease whose counter has stood still for its length; return their ids."""
         alive = select(Lease.id, Lease.beats).where(Lease.ended_at.is_(None))
         beats = dict(session.execute(alive).all())
         tick = self.ticks()
@@ -96,7 +96,7 @@ class LeaseWatch:
         return ended
 
     def _end(self, session: Session, lease_id: str, beats: int, now: datetime) -> bool:
-        """End a lease, unless its heart has just beaten."""
+        """End a lease, unless it was renewed just now."""
         ended = session.execute(
             update(Lease)
             .where(Lease.id == lease_id, Lease.beats == beats, Lease.ended_at.is_(None))
@@ -108,7 +108,7 @@ class LeaseWatch:
 
 
 class Heartbeat:
-    """Beats for one lease, in a thread of its own, from `with` to the block's end."""
+    """Renews one lease, in a thread of its own, for the length of a `with` block."""
 
     def __init__(
         self, transaction: Transaction, lease_id: str, length: timedelta, clock: Clock
@@ -116,20 +116,20 @@ class Heartbeat:
         self.lease_id, self.was_used = lease_id, False
         self._transaction, self._length, self._clock = transaction, length, clock
         self._stopped, self._lost = Event(), False
-        self._thread = Thread(target=self._run, name="heart", daemon=True)
-        self._note(time.monotonic(), clock())
+        self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
+        self._set_renewed(time.monotonic(), clock())
 
     def is_safe(self) -> bool:
-        """May a request still be begun under this lease?
+        """May a request still be started under this lease?
 
-        By the monotonic clock, which no time server moves, and by the wall's, which goes on while
-        a machine sleeps.
+        Checked by the monotonic clock, which no time server moves, and by the wall clock, which
+        goes on while a machine sleeps.
         """
         safe = self._length * SAFE_PART_OF_LEASE
         return (
             not self._lost
-            and time.monotonic() - self._beaten < safe.total_seconds()
-            and self._clock() - self._beaten_by_wall < safe
+            and time.monotonic() - self._renewed < safe.total_seconds()
+            and self._clock() - self._renewed_by_wall < safe
         )
 
     def __enter__(self) -> Self:
@@ -150,18 +150,18 @@ class Heartbeat:
             self._beat()
 
     def _beat(self) -> None:
-        # What counts is when the beat was begun: its commit may take long.
-        began, by_wall = time.monotonic(), self._clock()
+        # What counts is when the beat started: its commit may take long.
+        started, started_by_wall = time.monotonic(), self._clock()
         try:
             with self._transaction() as session:
-                alive = renew_lease(session, self.lease_id, now=by_wall)
+                alive = renew_lease(session, self.lease_id, now=started_by_wall)
         except SQLAlchemyError:
-            # Without a beat the lease runs out by itself.
+            # Without renewal the lease runs out.
             return
         if alive:
-            self._note(began, by_wall)
+            self._set_renewed(started, started_by_wall)
         else:
             self._lost = True
 
-    def _note(self, began: float, by_wall: datetime) -> None:
-        self._beaten, self._beaten_by_wall = began, by_wall
+    def _set_renewed(self, started: float, started_by_wall: datetime) -> None:
+        self._renewed, self._renewed_by_wall = started, started_by_wall

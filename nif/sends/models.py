@@ -1,11 +1,9 @@
-"""The ledger of sends. It is the truth; queues and workers only act on it.
+"""The tables of sends, and of what the provider reports about them.
 
-A delivery is one subscriber in a send and has no row state of its own while its batch goes the
-ordinary way: the provider takes a request as a whole or not at all, so what became of a delivery
-is what became of its batch, unless `outcome` says otherwise. A batch is a range of subscriber
-ids; splitting one is splitting its range.
-
-What the provider reports, as it is kept: the tray, the events, and what they add up to.
+These tables are the truth; queues and workers only act on them. A delivery is one subscriber in a
+send. The provider accepts a request as a whole or not at all, so a delivery shares the state of its
+batch unless its own `outcome` says otherwise. A batch is a range of subscriber ids; splitting a
+batch splits its range.
 """
 
 from datetime import datetime
@@ -28,7 +26,7 @@ class SendState(StrEnum):
 
 
 class SendStopCause(StrEnum):
-    """Why a send is paused or over: what a person has to know before they decide."""
+    """Why a send is paused or cancelled: what a person has to know before they decide."""
 
     MANUAL = "manual"
     CONTENT = "content"
@@ -41,7 +39,11 @@ class SendStopCause(StrEnum):
 
 
 class BatchState(StrEnum):
-    """PLANNED → INTENT (an attempt is recorded) → ACCEPTED, or back, or UNCERTAIN → HELD."""
+    """PLANNED → IN_FLIGHT (an attempt is recorded) → ACCEPTED, or back to PLANNED.
+
+    Where no answer tells whether the provider accepted it, the batch is undecided: AWAITING_PROOF,
+    and after a day without proof AWAITING_DECISION by a person.
+    """
 
     PLANNED = "planned"
     IN_FLIGHT = "in_flight"
@@ -51,9 +53,10 @@ class BatchState(StrEnum):
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of a delivery apart from its batch: it was not mailed, and this is why.
+    """Why a delivery was not mailed, though its batch may have been.
 
-    SPOKE is who was to be asked something, and has given the answer before by what they did.
+    RENDER_FAILED: the subscriber's copy of the mail could not be made. ALREADY_ACTIVE: the
+    subscriber acted since a re-permission campaign began, so there was no need to ask them.
     """
 
     SUPPRESSED = "suppressed"
@@ -65,9 +68,10 @@ class DeliveryOutcome(StrEnum):
 
 
 class AttemptResult(StrEnum):
-    """CANCELLED is an attempt that its fence stopped before the provider mailed anyone.
+    """How an attempt ended.
 
-    While that is being tried it is RECALLING, and an answer that comes late proves nothing.
+    RECALLED: its fence stopped it before the provider mailed anyone. While a recall is being tried
+    the result is RECALLING, and a late answer to the request proves nothing.
     """
 
     ACCEPTED = "accepted"
@@ -79,11 +83,12 @@ class AttemptResult(StrEnum):
 
 
 class Send(Base):
-    """An edition going out to those who were confirmed when it was frozen.
+    """An edition going out to the subscribers who were confirmed when it was frozen.
 
-    Nothing is posted before `starts_at`, so that a person can take it back, and nothing after
-    `not_after`, so that a late machine holds old news. One that a person let go on in spite of its
-    bounces or complaints is `tolerated`.
+    Nothing is posted before `starts_at`, so that a person can undo the send, and nothing after
+    `not_after`, so that a machine that was down does not mail old news unasked. `refusals` counts
+    refusals in a row that name no subscriber. `high_rates_tolerated`: a person resumed the send
+    in spite of its bounces or complaints.
     """
 
     __tablename__ = "send"
@@ -107,12 +112,12 @@ class Send(Base):
 
 
 class Delivery(Base):
-    """One subscriber in a send. The key itself forbids a second one."""
+    """One subscriber in a send. The primary key rules out a second one."""
 
     __tablename__ = "delivery"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    # No foreign keys: they would double the time of planning, and the ledger keeps its rows when a
+    # No foreign keys: they would double the time that planning takes, and the rows stay when a
     # subscriber is erased.
     send_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     subscriber_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -125,12 +130,12 @@ _RECALLED_ATTEMPTS = text("result = 'recalled' AND fence IS NOT NULL")
 
 
 class Batch(Base):
-    """Up to 1,000 deliveries: those of a send whose subscriber ids are in [first, last].
+    """Up to 1,000 deliveries of a send: one request to the provider.
 
-    `size` counts them all, `dropped` those not mailed because they left, paused, had spoken or
-    were suppressed,
-    `refused` those that the provider refused, `unwritable` those whose copy could not be made; so
-    size less those three is what is mailed. `tries` counts its attempts.
+    It holds the deliveries whose subscriber ids lie between `first_subscriber_id` and
+    `last_subscriber_id`, both included. `size` counts them all; `skipped` those not mailed because
+    they unsubscribed, paused, were already active or are suppressed; `refused` those that the
+    provider refused; `render_failed` those whose copy could not be made. The rest is mailed.
     """
 
     __tablename__ = "batch"
@@ -161,7 +166,7 @@ class Batch(Base):
 
 
 class Lease(Base):
-    """A worker at a send, alive as long as its heart beats. An ended lease never comes back."""
+    """A worker at a send, alive while its heartbeat goes on. An ended lease is never renewed."""
 
     __tablename__ = "lease"
 
@@ -175,17 +180,17 @@ class Lease(Base):
 
 
 class Attempt(Base):
-    """One posting of a batch, recorded before a byte leaves.
+    """One posting of a batch, recorded before the request is sent.
 
-    It keeps the range that it was for, because its batch may be cut in two later. With a fence the
-    provider is to mail nobody before `goes_out_at`, and can be told until then to forget
-    everything posted under `fence`. `heard_at` is when it first reported anything about the
-    attempt, which proves that it took the whole of it.
+    It keeps its own range, because its batch may be split later. With a fence the provider mails
+    nobody before `goes_out_at`, and until then everything posted under `fence` can be recalled.
+    `event_seen_at` is when the first event about the attempt came in, which proves that the
+    provider accepted all of it.
     """
 
     __tablename__ = "attempt"
     __table_args__ = (
-        Index("ix_attempt_send_id_first", "send_id", "first_subscriber_id"),
+        Index("ix_attempt_send_id_first_subscriber_id", "send_id", "first_subscriber_id"),
         Index(
             "ix_attempt_recalled",
             "goes_out_at",
@@ -213,14 +218,14 @@ class Attempt(Base):
 _CLICKS_ONLY: dict[str, Any] = dict.fromkeys(
     ("sqlite_where", "postgresql_where"), text("kind = 'click'")
 )
-"""What a person did: nothing is written here where tracking is off, as it is by default."""
+"""Clicks show that a person is active. There are none where tracking is off, the default."""
 
 
 class ProviderEventPost(Base):
-    """What the provider's webhook posted, as it came, until it is processed.
+    """The raw body of one POST to the event webhook, kept until it is processed.
 
-    One that cannot be is kept with its `trouble`. It may hold the proof that a batch was taken, so
-    while there is one, no batch is released for lack of proof.
+    A post that cannot be processed is kept with its `error`. It may hold the proof that a batch was
+    accepted, so while there is one, no batch is released for lack of proof.
     """
 
     __tablename__ = "provider_event_post"
@@ -232,10 +237,10 @@ class ProviderEventPost(Base):
 
 
 class ProviderEvent(Base):
-    """One thing that the provider reported, once, however often it was posted.
+    """One event that the provider reported, stored once however often it was posted.
 
-    `kind` is SendGrid's name of it, but for two that it tells apart only by a field: `blocked`, a
-    bounce for a while, and `machine_open`, the opening of a mail by no person.
+    `kind` is SendGrid's name for it, except for two that SendGrid tells apart by another field
+    only: `blocked`, a temporary bounce, and `machine_open`, a mail opened by a program.
     """
 
     __tablename__ = "provider_event"
@@ -255,7 +260,7 @@ class ProviderEvent(Base):
 
 
 class SendEventCount(Base):
-    """How many events of a kind came about a send. Kept with the events, in one transaction."""
+    """How many events of a kind came in about a send. Updated in the events' own transaction."""
 
     __tablename__ = "send_event_count"
 
@@ -265,7 +270,10 @@ class SendEventCount(Base):
 
 
 class StreamLiveness(Base):
-    """A second of which an event came in promptly: the stream was alive then."""
+    """A second of which an event came in promptly: the event stream was alive then.
+
+    Only such evidence lets reconciliation read the lack of events as "not accepted".
+    """
 
     __tablename__ = "stream_liveness"
 

@@ -1,4 +1,4 @@
-"""What is to be done once a day by whichever worker comes first: the database keeps the count."""
+"""Tasks that one worker does once in a while; the database decides which, and when."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from nif.database import Base, conflict_aware_insert
 
 
 class PeriodicTask(Base):
-    """When something that recurs was last begun and done, and what troubled it."""
+    """When a task was last started, when it last succeeded, and its last error."""
 
     __tablename__ = "periodic_task"
 
@@ -20,14 +20,14 @@ class PeriodicTask(Base):
 
 
 def begin_task_if_due(session: Session, name: str, *, every: timedelta, now: datetime) -> bool:
-    """Is it time for this, and nobody else at it? Then it counts as begun."""
-    first = session.scalar(
+    """Start a task where it is due and no other worker has started it; False otherwise."""
+    inserted = session.scalar(
         conflict_aware_insert(session, PeriodicTask)
         .values(name=name, started_at=now)
         .on_conflict_do_nothing()
         .returning(PeriodicTask.name)
     )
-    if first is not None:
+    if inserted is not None:
         return True
     taken = session.execute(
         update(PeriodicTask)
@@ -38,19 +38,19 @@ def begin_task_if_due(session: Session, name: str, *, every: timedelta, now: dat
     return taken.first() is not None
 
 
-def record_task_result(session: Session, name: str, trouble: str | None, *, now: datetime) -> None:
-    """Write down how it went; `trouble` is None where it was done."""
-    values = {"error": trouble} if trouble else {"error": None, "succeeded_at": now}
+def record_task_result(session: Session, name: str, error: str | None, *, now: datetime) -> None:
+    """Record how a task ended; `error` is None where it succeeded."""
+    values = {"error": error} if error else {"error": None, "succeeded_at": now}
     session.execute(update(PeriodicTask).where(PeriodicTask.name == name).values(**values))
 
 
 def postpone_task(
     session: Session, name: str, until: datetime, *, every: timedelta, now: datetime
 ) -> None:
-    """Let nobody begin it before `until`, where that is later than it would be anyway."""
-    begun_at = max(now, until - every)
+    """Postpone the next run to `until`; an `until` before the regular time changes nothing."""
+    started_at = max(now, until - every)
     session.execute(
-        update(PeriodicTask).where(PeriodicTask.name == name).values(started_at=begun_at)
+        update(PeriodicTask).where(PeriodicTask.name == name).values(started_at=started_at)
     )
 
 

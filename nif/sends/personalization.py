@@ -1,4 +1,4 @@
-"""Making the readers' copies: all that differs from one to the next, made in bulk."""
+"""Making each subscriber's copy of a mail: what differs from one to the next, in bulk."""
 
 import html
 from collections.abc import Callable, Iterable
@@ -19,56 +19,58 @@ from nif.subscriptions.unsubscribe import list_unsubscribe_headers, unsubscribe_
 from nif.tokens import Tokens
 
 SubscriberAddress = tuple[int, str]
+"""The id and address of a subscriber."""
+
 Personalizer = Callable[[Iterable[SubscriberAddress], datetime], list[MessageCopy]]
-"""Of readers and the moment of their attempt."""
+"""Makes the copies for some subscribers, given the time of their attempt."""
 
 
 def make_personalizer(
-    send: tuple[int, int], links: Links, tokens: Tokens, answers: AnswerLinks | None = None
+    send: tuple[int, int], links: Links, tokens: Tokens, answer_links: AnswerLinks | None = None
 ) -> Personalizer:
-    """A function that makes the copies of a send, by its id and its list's, for some readers.
+    """A function that makes the copies of a send (its id and its list's) for some subscribers.
 
-    What they have in common is worked out once; the rest is four microseconds a reader, of which
-    the signatures of the two links are most.
+    What the copies have in common is computed once. The rest takes four microseconds a subscriber,
+    most of it for the signatures of two links.
     """
     send_id, list_id = send
     unsubscribe = unsubscribe_tokens(list_id, tokens)
     preferences = preferences_tokens(tokens)
-    leave_at, prefer_at = links.unsubscribe(""), links.preferences("")
-    mark = f"{send_id}."
+    unsubscribe_at, preferences_at = links.unsubscribe(""), links.preferences("")
+    delivery_prefix = f"{send_id}."
 
-    def copy(reader: SubscriberAddress) -> MessageCopy:
-        subscriber_id, address = reader
-        leave = leave_at + unsubscribe(subscriber_id)
+    def copy(subscriber: SubscriberAddress) -> MessageCopy:
+        subscriber_id, address = subscriber
+        unsubscribe_link = unsubscribe_at + unsubscribe(subscriber_id)
         return MessageCopy(
             address,
-            {"nif_d": mark + str(subscriber_id)},
-            list_unsubscribe_headers(leave),
+            {"nif_d": delivery_prefix + str(subscriber_id)},
+            list_unsubscribe_headers(unsubscribe_link),
             {
-                UNSUBSCRIBE_PLACEHOLDER: leave,
-                PREFERENCES_PLACEHOLDER: prefer_at + preferences(subscriber_id),
+                UNSUBSCRIBE_PLACEHOLDER: unsubscribe_link,
+                PREFERENCES_PLACEHOLDER: preferences_at + preferences(subscriber_id),
                 READER_PLACEHOLDER: address,
                 READER_HTML_PLACEHOLDER: html.escape(address),
             },
         )
 
-    if answers is None:
-        return lambda readers, _at: [copy(reader) for reader in readers]
-    return _with_answer_links(copy, answers)
+    if answer_links is None:
+        return lambda subscribers, _at: [copy(subscriber) for subscriber in subscribers]
+    return _with_answer_links(copy, answer_links)
 
 
 def _with_answer_links(
-    copy: Callable[[SubscriberAddress], MessageCopy], answers: AnswerLinks
+    copy: Callable[[SubscriberAddress], MessageCopy], answer_links: AnswerLinks
 ) -> Personalizer:
-    """Copies with a link to answer by, of which the moment of the attempt is a part."""
+    """Copies with a link to answer a re-permission mail; it contains the time of the attempt."""
 
-    def make(readers: Iterable[SubscriberAddress], at: datetime) -> list[MessageCopy]:
-        answer = answers(at)
+    def personalize(subscribers: Iterable[SubscriberAddress], at: datetime) -> list[MessageCopy]:
+        answer_link = answer_links(at)
         copies = []
-        for reader in readers:
-            made = copy(reader)
-            made.substitutions[ANSWER_PLACEHOLDER] = answer(reader[0])
-            copies.append(made)
+        for subscriber in subscribers:
+            personal = copy(subscriber)
+            personal.substitutions[ANSWER_PLACEHOLDER] = answer_link(subscriber[0])
+            copies.append(personal)
         return copies
 
-    return make
+    return personalize

@@ -1,7 +1,4 @@
-"""Turning a frozen edition into a send: who gets it, in which batches.
-
-Who of a list wants an edition: those who chose topics want none without one of these.
-"""
+"""Turning a frozen edition into a send: who gets it, in which batches."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,51 +19,12 @@ from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState
 from nif.subscriptions.tag_choices import has_tag_choices
 
 
-def wants_edition(session: Session, edition_id: int, list_id: int) -> ColumnElement[bool]:
-    """The condition on a subscription of a list that its reader wants this edition of it.
-
-    That is who chose no topics, who chose one that a story of the edition has as it is pinned
-    there, and who was mailed something wrong that the edition sets right.
-    """
-    chosen, other = SubscriptionTag, aliased(SubscriptionTag)
-    has_its_topic = select(other.tag).where(
-        other.list_id == list_id,
-        other.subscriber_id == chosen.subscriber_id,
-        other.tag.in_(_tags_of_stories(session, edition_id)),
-    )
-    had_it_wrong = select(Delivery.send_id).where(
-        Delivery.send_id.in_(_sends_corrected_by(session, edition_id)),
-        Delivery.subscriber_id == chosen.subscriber_id,
-        Delivery.outcome.is_(None),
-    )
-    wants_others = select(chosen.tag).where(
-        chosen.list_id == list_id,
-        chosen.subscriber_id == Subscription.subscriber_id,
-        ~has_its_topic.exists(),
-        ~had_it_wrong.exists(),
-    )
-    return ~wants_others.exists()
-
-
-def _tags_of_stories(session: Session, edition_id: int) -> list[str]:
-    """The slugs of the tags of an edition's stories."""
-    query = select(Revision.tags).join(EditionItem, EditionItem.revision_id == Revision.id)
-    rows = session.scalars(query.where(EditionItem.edition_id == edition_id))
-    return sorted({slug for tags in rows for slug, _ in tags})
-
-
-def _sends_corrected_by(session: Session, edition_id: int) -> list[int]:
-    """The sends of what an edition sets right."""
-    wrong = list_corrected_edition_ids(session, edition_id)
-    return list(session.scalars(select(Send.id).where(Send.edition_id.in_(wrong)))) if wrong else []
-
-
 @dataclass(frozen=True)
 class SendTerms:
-    """How a send is to go: what a batch holds, and between which moments it may be posted.
+    """How a send goes out: the size of a batch, and when it may be posted.
 
-    For the length of `undo` it can be taken back; `within` is how long after its edition was due
-    it may still be posted without asking.
+    During `undo_period` the send can be undone; for `max_delay` after its edition was due it may
+    still be posted without a person's decision.
     """
 
     batch_size: int = MAX_COPIES_PER_REQUEST
@@ -76,10 +34,12 @@ class SendTerms:
 
 NO_SUBSCRIBERS = "Nobody has confirmed a subscription to this list yet, so there is nobody to mail."
 
+
 IMMEDIATE_TERMS = SendTerms()
 
+
 ANALYZE_FROM = 10_000
-"""So many new rows make PostgreSQL's old idea of the table too wrong to read it quickly."""
+"""From so many new rows on, PostgreSQL's statistics of the table are too stale for a good plan."""
 
 
 def plan_send(
@@ -87,17 +47,18 @@ def plan_send(
     edition: Edition,
     terms: SendTerms = IMMEDIATE_TERMS,
     *,
-    among: Select[*tuple[int]] | None = None,
+    only_ids: Select[*tuple[int]] | None = None,
     state: SubscriptionState = SubscriptionState.CONFIRMED,
     now: datetime,
 ) -> Send | None:
-    """Write down a delivery for everyone who is confirmed now, or in another `state`, in batches.
+    """Create the send of an edition, with a delivery for each subscriber in `state`, in batches.
 
-    Who has paused has one too, which says so, and is not mailed. Who chose topics has none where
-    the edition has nothing about them. Where `among` is given, only those have one whose ids it
-    selects, whatever they chose. The audience is frozen here: who joins later gets the next
-    edition. None where the edition has a send already. Raises Conflict for one that was never
-    frozen.
+    Paused subscribers get a delivery too, which says so, and are not mailed. Subscribers who chose
+    topics get none where the edition has no story about them. With `only_ids`, exactly the
+    subscribers whose ids it selects get one, whatever topics they chose. The audience is frozen
+    here: later subscribers get the next edition.
+
+    Returns None where the edition already has a send. Raises Conflict where it is not frozen.
     """
     if edition.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {edition.state.value}: there is nothing to send.")
@@ -120,9 +81,9 @@ def plan_send(
     if send_id is None:
         return None
     send = session.get_one(Send, send_id)
-    send.audience = _insert_deliveries(session, send, among, state, now)
+    send.audience = _insert_deliveries(session, send, only_ids, state, now)
     if send.audience >= ANALYZE_FROM and session.get_bind().dialect.name == "postgresql":
-        # PostgreSQL would find out by itself, but only after the send.
+        # Autovacuum would analyse the table only after the send.
         session.execute(text("ANALYZE delivery"))
     ranges = _batch_ranges(send.id, terms.batch_size)
     session.execute(insert(Batch).from_select(_BATCH_COLUMNS, ranges))
@@ -134,10 +95,10 @@ def plan_send(
 def plan_manual_send(
     session: Session, edition: Edition, terms: SendTerms, *, at: datetime, now: datetime
 ) -> Send:
-    """Plan a send that a person asked for, to begin at `at` or when it cannot be undone any more.
+    """Plan a send that a person asked for. It starts at `at`, but not before its undo period ends.
 
-    It is news from then on. Raises Conflict where nobody would get it, it has a send, or its list
-    is archived.
+    Its `max_delay` counts from its start. Raises Conflict where the list is archived or has no
+    confirmed subscriber, or the edition already has a send.
     """
     if edition.mailing_list.archived_at is not None:
         raise Conflict(LIST_IS_ARCHIVED)
@@ -155,28 +116,30 @@ def plan_manual_send(
 def _insert_deliveries(
     session: Session,
     send: Send,
-    among: Select[*tuple[int]] | None,
+    only_ids: Select[*tuple[int]] | None,
     state: SubscriptionState,
     now: datetime,
 ) -> int:
-    """One delivery for each subscriber in that state; returns how many there are now."""
+    """Insert a delivery for each subscriber in that state; return how many the send has."""
     paused = select(Subscriber.id).where(Subscriber.paused_until > now)
     has_paused = Subscription.subscriber_id.in_(paused)
     outcome = case((has_paused, literal(DeliveryOutcome.PAUSED, Delivery.outcome.type)))
-    found = select(literal(send.id), Subscription.subscriber_id, outcome).where(
+    audience = select(literal(send.id), Subscription.subscriber_id, outcome).where(
         Subscription.list_id == send.list_id,
         Subscription.state == state,
     )
-    if among is not None:
-        found = found.where(Subscription.subscriber_id.in_(among))
+    if only_ids is not None:
+        audience = audience.where(Subscription.subscriber_id.in_(only_ids))
     elif has_tag_choices(session, send.list_id):
-        found = found.where(wants_edition(session, send.edition_id, send.list_id))
-    session.execute(insert(Delivery).from_select(_DELIVERY_COLUMNS, found))
+        audience = audience.where(wants_edition(session, send.edition_id, send.list_id))
+    session.execute(insert(Delivery).from_select(_DELIVERY_COLUMNS, audience))
     count = select(func.count()).select_from(Delivery).where(Delivery.send_id == send.id)
     return session.scalar(count) or 0
 
 
 _DELIVERY_COLUMNS = ["send_id", "subscriber_id", "outcome"]
+
+
 _BATCH_COLUMNS = [
     "send_id",
     "first_subscriber_id",
@@ -191,6 +154,7 @@ _BATCH_COLUMNS = [
 
 
 def _batch_ranges(send_id: int, batch_size: int) -> Select[*tuple[Any, ...]]:
+    """The rows of `batch` for the deliveries of a send, `batch_size` to a batch."""
     number = func.row_number().over(order_by=Delivery.subscriber_id) - 1
     numbered = (
         select(Delivery.subscriber_id, Delivery.outcome, (number // batch_size).label("n"))
@@ -211,4 +175,47 @@ def _batch_ranges(send_id: int, batch_size: int) -> Select[*tuple[Any, ...]]:
         )
         .group_by(numbered.c.n)
         .order_by(numbered.c.n)
+    )
+
+
+def wants_edition(session: Session, edition_id: int, list_id: int) -> ColumnElement[bool]:
+    """The condition on a subscription of a list that its subscriber wants this edition.
+
+    True for subscribers who chose no topics, who chose a topic of one of the edition's stories (as
+    pinned there), or who were mailed an error that the edition corrects.
+    """
+    chosen, other = SubscriptionTag, aliased(SubscriptionTag)
+    has_its_topic = select(other.tag).where(
+        other.list_id == list_id,
+        other.subscriber_id == chosen.subscriber_id,
+        other.tag.in_(_tags_of_stories(session, edition_id)),
+    )
+    was_mailed_the_error = select(Delivery.send_id).where(
+        Delivery.send_id.in_(_sends_corrected_by(session, edition_id)),
+        Delivery.subscriber_id == chosen.subscriber_id,
+        Delivery.outcome.is_(None),
+    )
+    wants_others = select(chosen.tag).where(
+        chosen.list_id == list_id,
+        chosen.subscriber_id == Subscription.subscriber_id,
+        ~has_its_topic.exists(),
+        ~was_mailed_the_error.exists(),
+    )
+    return ~wants_others.exists()
+
+
+def _tags_of_stories(session: Session, edition_id: int) -> list[str]:
+    """The slugs of the tags of an edition's stories."""
+    query = select(Revision.tags).join(EditionItem, EditionItem.revision_id == Revision.id)
+    rows = session.scalars(query.where(EditionItem.edition_id == edition_id))
+    return sorted({slug for tags in rows for slug, _ in tags})
+
+
+def _sends_corrected_by(session: Session, edition_id: int) -> list[int]:
+    """The sends of the editions that this edition corrects."""
+    edition_ids = list_corrected_edition_ids(session, edition_id)
+    return (
+        list(session.scalars(select(Send.id).where(Send.edition_id.in_(edition_ids))))
+        if edition_ids
+        else []
     )

@@ -1,10 +1,8 @@
-"""What the provider reports: kept as it came, then understood in sets, each event once.
+"""Processing what the provider reports: posts are stored as they came, then processed.
 
-Every rule here gives the same state for any order and any repetition of the same events.
-
-Reading what the provider's webhook posted: hostile until it is matched with what is ours.
-
-Whom an event is about, and what follows for them. What we did not mail is not ours to judge.
+Any order and any repetition of the same events leads to the same state. The content of a post is
+untrusted until it is matched with an attempt of this installation; events about mail that NIF did
+not send change nothing.
 """
 
 import json
@@ -48,22 +46,63 @@ from nif.subscriptions.statistics import record_daily_counts
 from nif.subscriptions.suppression_list import lock_suppressions, suppress_addresses
 from nif.subscriptions.unsubscribe import unsubscribe_from_list
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
+
+
+MAX_EVENT_POST_BYTES = 2_000_000
+"""SendGrid posts up to 768 kB at a time."""
+
+
+PROMPT_WITHIN = timedelta(minutes=5)
+"""SendGrid posts events every half minute; an event that came in within this was not delayed."""
+
+
+DROPPED_EVENT = "dropped"
+
+
+MATCH_LOOK_BACK = timedelta(days=30)
+"""How long after a mail a bounce without our custom arguments is still attributed to it."""
+
+
+COUNTED_BY_DAY = {
+    "delivered": ListMetric.DELIVERED,
+    "bounce": ListMetric.BOUNCED,
+    "spamreport": ListMetric.COMPLAINED,
+}
+"""The events that are counted by list and day too, and as what."""
+
+
+QUARTER_HOUR = 900
+"""Seconds. In every time zone a day begins at a whole quarter of an hour."""
+
 
 MAX_ID_LENGTH = 100
+
+
 MAX_KIND_LENGTH = 40
+
+
 MAX_DETAIL_LENGTH = 500
+
+
 MAX_EVENT_ADDRESS_LENGTH = 320
+
+
 MAX_TIMESTAMP = 253_402_300_799
-"""The end of the year 9999, the last that a database takes."""
+"""The end of the year 9999, the last that both databases store."""
+
 
 _SUCCESS_KINDS = frozenset({"processed", "delivered", "open", "click"})
+
+
 _DROP_REASONS = {
     "Bounced Address": SuppressionReason.BOUNCED,
     "Spam Reporting Address": SuppressionReason.COMPLAINED,
     "Unsubscribed Address": SuppressionReason.UNSUBSCRIBED,
     "Invalid": SuppressionReason.INVALID,
 }
+
+
 _SUPPRESSING_KINDS = {
     "bounce": SuppressionReason.BOUNCED,
     "spamreport": SuppressionReason.COMPLAINED,
@@ -75,7 +114,7 @@ _SUPPRESSING_KINDS = {
 class ParsedEvent(NamedTuple):
     """The parts of an event that NIF acts on. `happened_at` is in Unix seconds.
 
-    `of_letter` says that it is about a single mail that somebody had asked for, not about a send.
+    `is_transactional`: it is about a transactional email, not about a send.
     """
 
     id: str
@@ -89,6 +128,60 @@ class ParsedEvent(NamedTuple):
     is_transactional: bool = False
 
 
+def store_event_post(session: Session, body: bytes, *, now: datetime) -> None:
+    """Store a post whose signature is valid. Raises Invalid where its body is not a list."""
+    if not is_event_list(body):
+        raise Invalid({"body": "A list of events was expected."})
+    session.add(ProviderEventPost(received_at=now, body=body))
+
+
+def process_next_event_post(session: Session, *, now: datetime) -> bool:
+    """Process the oldest waiting post; False where there is none.
+
+    One post a transaction, so that others can write in between.
+    """
+    post = session.scalars(
+        select(ProviderEventPost)
+        .where(ProviderEventPost.error.is_(None))
+        .order_by(ProviderEventPost.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    if post is None:
+        return False
+    try:
+        with session.begin_nested():
+            _process_events(session, parse_events(post.body), post.received_at, now)
+            session.delete(post)
+    except (DataError, IntegrityError) as error:
+        log.warning("a post of events failed: %s", type(error).__name__)
+        post.error = type(error).__name__
+    return True
+
+
+def retry_failed_event_posts(session: Session) -> None:
+    """Have the posts that failed processed once more."""
+    session.execute(update(ProviderEventPost).values(error=None))
+
+
+def _process_events(
+    session: Session, events: list[ParsedEvent], received_at: datetime, now: datetime
+) -> None:
+    events = match_unmarked_events(session, events, now=now)
+    new = _insert_new_events(session, events, received_at)
+    if not new:
+        return
+    _record_stream_liveness(session, new, received_at)
+    sends = _sends_of_attempts(session, {event.attempt_id for event in new if event.attempt_id})
+    ours = [event for event in new if event.attempt_id in sends]
+    _mark_attempts_reported(session, ours, received_at)
+    counts = Counter((sends[event.attempt_id], event.kind) for event in ours if event.attempt_id)
+    _count_by_send(session, counts)
+    _count_by_day(session, sends, ours, received_at)
+    suppress_from_events(session, [event for event in ours if event.suppression_reason], now=now)
+    reputation.pause_sends_over_limits(session, {send_id for send_id, _ in counts})
+
+
 def is_event_list(body: bytes) -> bool:
     try:
         return isinstance(_load_json(body), list)
@@ -96,39 +189,23 @@ def is_event_list(body: bytes) -> bool:
         return False
 
 
-def _load_json(body: bytes) -> Any:
-    """The JSON of a post, also where one event holds what the strict and quick reader refuses.
-
-    Half a surrogate pair in somebody's user agent must not cost the other events.
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return json.loads(body, parse_int=_parse_int)
-
-
-def _parse_int(digits: str) -> int | float:
-    """A number of any length: more than a few thousand digits Python would not read."""
-    return int(digits) if len(digits) < 20 else float(digits)
-
-
 def parse_events(body: bytes) -> list[ParsedEvent]:
     """The events of a post, each once, in the order of their ids.
 
-    In one order, so that two posts with the same events cannot wait for each other. What cannot be
-    read is passed over, and says so in the log.
+    The fixed order keeps two posts with the same events from a deadlock. Events that cannot be read
+    are skipped, and the log says how many.
     """
-    told: dict[str, ParsedEvent] = {}
-    passed_over = 0
+    by_id: dict[str, ParsedEvent] = {}
+    unreadable = 0
     for item in _load_json(body):
         try:
-            one = _parse_event(item)
-            told[one.id] = one
+            event = _parse_event(item)
+            by_id[event.id] = event
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            passed_over += 1
-    if passed_over:
-        _log.warning("%s events could not be read and were passed over", passed_over)
-    return [told[event_id] for event_id in sorted(told)]
+            unreadable += 1
+    if unreadable:
+        log.warning("%s events could not be read and were skipped", unreadable)
+    return [by_id[event_id] for event_id in sorted(by_id)]
 
 
 def _parse_event(item: dict[str, Any]) -> ParsedEvent:
@@ -136,7 +213,7 @@ def _parse_event(item: dict[str, Any]) -> ParsedEvent:
     kind = _event_kind(item, get)
     happened_at = int(item["timestamp"])
     if not 0 <= happened_at <= MAX_TIMESTAMP:
-        raise ValueError("a moment that there is not")
+        raise ValueError("timestamp out of range")
     return ParsedEvent(
         _printable(item["sg_event_id"], MAX_ID_LENGTH),
         kind,
@@ -155,7 +232,7 @@ def _parse_event(item: dict[str, Any]) -> ParsedEvent:
 
 
 def _event_kind(item: dict[str, Any], get: Callable[[str], Any]) -> str:
-    """The event's name, but for what SendGrid tells apart by another field only."""
+    """SendGrid's name of the event, or ours where SendGrid distinguishes by another field only."""
     kind = _printable(item["event"], MAX_KIND_LENGTH)
     if kind == "bounce" and get("type") not in {None, "bounce"}:
         return "blocked"
@@ -164,60 +241,72 @@ def _event_kind(item: dict[str, Any], get: Callable[[str], Any]) -> str:
     return kind
 
 
-def _subscriber_id(mark: object) -> int | None:
-    """The second part of `nif_d`, the subscriber's id."""
-    if not isinstance(mark, str):
+def _subscriber_id(value: object) -> int | None:
+    """The subscriber's id, which is the second part of `nif_d`."""
+    if not isinstance(value, str):
         return None
-    number = mark.rpartition(".")[2]
+    number = value.rpartition(".")[2]
     return int(number) if number.isdecimal() and number.isascii() and len(number) < 19 else None
 
 
-def _printable(text: str, longest: int) -> str:
-    """Text from the world outside, shortened and without what cannot be printed."""
-    if text.isprintable() and len(text) <= longest:
+def _printable(text: str, max_length: int) -> str:
+    """Untrusted text, shortened, with a space for each unprintable character."""
+    if text.isprintable() and len(text) <= max_length:
         return text
-    return "".join(ch if ch.isprintable() else " " for ch in text[:longest])
+    return "".join(ch if ch.isprintable() else " " for ch in text[:max_length])
 
 
 def _redacted_detail(value: object) -> str | None:
-    """What the provider says happened, without the reader's address, which it likes to repeat."""
-    return (
-        redact(value[:MAX_DETAIL_LENGTH])
-        if (value := _printable_or_none(value, MAX_DETAIL_LENGTH))
-        else None
-    )
+    """The provider's explanation, without addresses, which it often repeats."""
+    text = _printable_or_none(value, MAX_DETAIL_LENGTH)
+    return redact(text) if text else None
 
 
-def _printable_or_none(value: object, longest: int) -> str | None:
-    return _printable(value, longest) if isinstance(value, str) else None
+def _printable_or_none(value: object, max_length: int) -> str | None:
+    return _printable(value, max_length) if isinstance(value, str) else None
 
 
-DROPPED_EVENT = "dropped"
-MATCH_LOOK_BACK = timedelta(days=30)
-"""How long after its mail a bounce without any mark is still taken for that mail's."""
+def _load_json(body: bytes) -> Any:
+    """The JSON of a post, with a lenient parser where the strict, faster parser refuses it.
+
+    Half a surrogate pair in a user agent must not cost the other events of the post.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body, parse_int=_parse_int)
+
+
+def _parse_int(digits: str) -> int | float:
+    """A number of any length; `int` refuses more than a few thousand digits."""
+    return int(digits) if len(digits) < 20 else float(digits)
 
 
 def match_unmarked_events(
-    session: Session, told: list[ParsedEvent], *, now: datetime
+    session: Session, events: list[ParsedEvent], *, now: datetime
 ) -> list[ParsedEvent]:
-    """Give the events that carry no mark of ours to the last mail that their address got.
+    """Attribute events without our custom arguments to the last mail that their address got.
 
-    A bounce that comes back by mail, after the delivery, does not say which mail it is about.
+    An asynchronous bounce, which comes back by mail, does not say which mail it is about.
     """
     return [
-        _match_event(session, one, one.address.lower(), now)
-        if one.suppression_reason and one.address and (one.is_transactional or not one.attempt_id)
-        else one
-        for one in told
+        _match_event(session, event, event.address.lower(), now)
+        if event.suppression_reason
+        and event.address
+        and (event.is_transactional or not event.attempt_id)
+        else event
+        for event in events
     ]
 
 
-def suppress_from_events(session: Session, told: Iterable[ParsedEvent], *, now: datetime) -> None:
-    """Never mail again whom these events are about."""
+def suppress_from_events(session: Session, events: Iterable[ParsedEvent], *, now: datetime) -> None:
+    """Suppress the addresses that these events are about."""
     moments: dict[tuple[SuppressionReason, str], dict[int, datetime]] = defaultdict(dict)
-    for one in told:
-        if one.subscriber_id and one.suppression_reason:
-            moments[one.suppression_reason, one.kind][one.subscriber_id] = _time_of_event(one)
+    for event in events:
+        if event.subscriber_id and event.suppression_reason:
+            moments[event.suppression_reason, event.kind][event.subscriber_id] = _time_of_event(
+                event
+            )
     for (reason, kind), by_id in sorted(moments.items()):
         source = f"event {kind}"
         query = select(Subscriber.canonical, Subscriber.id).where(Subscriber.id.in_(by_id))
@@ -231,67 +320,79 @@ def suppress_from_events(session: Session, told: Iterable[ParsedEvent], *, now: 
 
 def apply_provider_unsubscribes(
     session: Session,
-    wishes: Mapping[str, datetime],
+    unsubscribes: Mapping[str, datetime],
     source: str,
     *,
     is_drop: bool = False,
     now: datetime,
 ) -> None:
-    """These told the provider that they want no mail, at these moments; ours to keep all the same.
+    """Suppress and unsubscribe addresses that unsubscribed at the provider, by address and time.
 
-    Not those who have come back since, and not those whom only we told the provider of. Whoever
-    comes back in this very moment holds their subscription and their suppression, in this order:
-    so we wait for them before we look, or they for us.
+    Left out are those that subscribed again since, and those that are on the provider's list only
+    because NIF put them there. A subscriber who comes back at this moment locks first their
+    subscription and then their suppression; the locks are taken in the same order here.
     """
-    theirs = select(Subscriber.id).where(Subscriber.canonical.in_(wishes))
-    mine = select(Subscription).where(Subscription.subscriber_id.in_(theirs))
+    ids = select(Subscriber.id).where(Subscriber.canonical.in_(unsubscribes))
     keys = (Subscription.subscriber_id, Subscription.list_id)
-    locked = mine.order_by(*keys).with_for_update(of=Subscription)
-    subscriptions = session.scalars(locked.execution_options(populate_existing=True)).all()
-    lock_suppressions(session, wishes)
-    new = wishes.keys() - suppression_outbox.find_provider_echoes(session, wishes, is_drop=is_drop)
+    query = (
+        select(Subscription)
+        .where(Subscription.subscriber_id.in_(ids))
+        .order_by(*keys)
+        .with_for_update(of=Subscription)
+        .execution_options(populate_existing=True)
+    )
+    subscriptions = session.scalars(query).all()
+    lock_suppressions(session, unsubscribes)
+    echoes = suppression_outbox.find_provider_echoes(session, unsubscribes, is_drop=is_drop)
+    new = unsubscribes.keys() - echoes
     suppress_addresses(session, new, SuppressionReason.UNSUBSCRIBED, source=source, now=now)
-    # List by list, so that two who do this at once cannot wait for each other.
-    for one in sorted(subscriptions, key=lambda one: (one.list_id, one.subscriber_id)):
-        if one.subscriber.canonical in new:
-            unsubscribe_from_list(session, one, ConsentContext(source), now=now)
+    # List by list: a fixed order keeps two workers from a deadlock.
+    for subscription in sorted(subscriptions, key=lambda each: (each.list_id, each.subscriber_id)):
+        if subscription.subscriber.canonical in new:
+            unsubscribe_from_list(session, subscription, ConsentContext(source), now=now)
 
 
-def _match_event(session: Session, one: ParsedEvent, canonical: str, now: datetime) -> ParsedEvent:
+def _match_event(
+    session: Session, event: ParsedEvent, canonical: str, now: datetime
+) -> ParsedEvent:
     query = select(Subscriber.id).where(Subscriber.canonical == canonical)
     subscriber_id = session.scalar(query)
-    if subscriber_id is None or one.suppression_reason is None:
-        return one
-    if not one.is_transactional:
+    if subscriber_id is None or event.suppression_reason is None:
+        return event
+    if not event.is_transactional:
         attempt_id = _last_attempt_to_subscriber(
             session, subscriber_id, since=now - MATCH_LOOK_BACK
         )
         if attempt_id is not None:
-            return one._replace(attempt_id=attempt_id, subscriber_id=subscriber_id)
-    if _was_sent_transactional_email(session, canonical) and not _is_echo(session, canonical, one):
-        source = f"event {one.kind}"
-        suppress_addresses(session, [canonical], one.suppression_reason, source=source, now=now)
-    return one
+            return event._replace(attempt_id=attempt_id, subscriber_id=subscriber_id)
+    if _was_sent_transactional_email(session, canonical) and not _is_echo(
+        session, canonical, event
+    ):
+        source = f"event {event.kind}"
+        suppress_addresses(session, [canonical], event.suppression_reason, source=source, now=now)
+    return event
 
 
-def _is_echo(session: Session, canonical: str, one: ParsedEvent) -> bool:
-    """Does it tell of a wish that was taken back since, or that only we told the provider of?"""
-    if one.suppression_reason is not SuppressionReason.UNSUBSCRIBED:
+def _is_echo(session: Session, canonical: str, event: ParsedEvent) -> bool:
+    """Is it an unsubscribe that was revoked since, or that the provider has from NIF alone?"""
+    if event.suppression_reason is not SuppressionReason.UNSUBSCRIBED:
         return False
-    wish = {canonical: _time_of_event(one)}
+    unsubscribe = {canonical: _time_of_event(event)}
     return bool(
-        suppression_outbox.find_provider_echoes(session, wish, is_drop=one.kind == DROPPED_EVENT)
+        suppression_outbox.find_provider_echoes(
+            session, unsubscribe, is_drop=event.kind == DROPPED_EVENT
+        )
     )
 
 
-def _time_of_event(one: ParsedEvent) -> datetime:
-    return datetime.fromtimestamp(one.happened_at, UTC)
+def _time_of_event(event: ParsedEvent) -> datetime:
+    return datetime.fromtimestamp(event.happened_at, UTC)
 
 
 def _last_attempt_to_subscriber(
     session: Session, subscriber_id: int, *, since: datetime
 ) -> str | None:
-    """The attempt by which a subscriber was mailed last, for certain."""
+    """The last attempt by which a subscriber was certainly mailed."""
     recent = select(Send.id).where(Send.created_at > since)
     return session.scalar(
         select(Batch.attempt_id)
@@ -319,79 +420,20 @@ def _was_sent_transactional_email(session: Session, canonical: str) -> bool:
     return session.scalar(found.limit(1)) is not None
 
 
-MAX_EVENT_POST_BYTES = 2_000_000
-"""Bytes. SendGrid posts at 768 kB."""
-
-PROMPT_WITHIN = timedelta(minutes=5)
-"""SendGrid posts its events every half minute; what came sooner than this was not held up."""
-
-
-def store_event_post(session: Session, body: bytes, *, now: datetime) -> None:
-    """Keep a post whose signature was found right. Raises Invalid where it is no list."""
-    if not is_event_list(body):
-        raise Invalid({"body": "A list of events was expected."})
-    session.add(ProviderEventPost(received_at=now, body=body))
-
-
-def process_next_event_post(session: Session, *, now: datetime) -> bool:
-    """Understand the oldest post that waits; False where there is none.
-
-    One at a time, for the sake of whoever else has to write meanwhile.
-    """
-    post = session.scalars(
-        select(ProviderEventPost)
-        .where(ProviderEventPost.error.is_(None))
-        .order_by(ProviderEventPost.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).first()
-    if post is None:
-        return False
-    try:
-        with session.begin_nested():
-            _process_events(session, parse_events(post.body), post.received_at, now)
-            session.delete(post)
-    except (DataError, IntegrityError) as error:
-        _log.warning("a post of events was set aside: %s", type(error).__name__)
-        post.error = type(error).__name__
-    return True
-
-
-def retry_failed_event_posts(session: Session) -> None:
-    """Let posts that were set aside be processed once more."""
-    session.execute(update(ProviderEventPost).values(error=None))
-
-
-def _process_events(
-    session: Session, told: list[ParsedEvent], received_at: datetime, now: datetime
-) -> None:
-    told = match_unmarked_events(session, told, now=now)
-    new = _insert_new_events(session, told, received_at)
-    if not new:
-        return
-    _record_stream_liveness(session, new, received_at)
-    sends = _sends_of_attempts(session, {one.attempt_id for one in new if one.attempt_id})
-    ours = [one for one in new if one.attempt_id in sends]
-    _mark_attempts_reported(session, ours, received_at)
-    counts = Counter((sends[one.attempt_id], one.kind) for one in ours if one.attempt_id)
-    _count_by_send(session, counts)
-    _count_by_day(session, sends, ours, received_at)
-    suppress_from_events(session, [one for one in ours if one.suppression_reason], now=now)
-    reputation.pause_sends_over_limits(session, {send_id for send_id, _ in counts})
-
-
 def _insert_new_events(
-    session: Session, told: list[ParsedEvent], received_at: datetime
+    session: Session, events: list[ParsedEvent], received_at: datetime
 ) -> list[ParsedEvent]:
-    """Write down the events that are new; returns those."""
-    rows = orjson.dumps([one[:6] for one in told]).decode()
+    """Insert the events that are new; return those."""
+    rows = orjson.dumps([event[:6] for event in events]).decode()
     statement = _INSERT_EVENTS[session.get_bind().dialect.name]
     new = set(session.scalars(statement, {"rows": rows, "received_at": received_at}))
-    return [one for one in told if one.id in new]
+    return [event for event in events if event.id in new]
 
 
-# One document for all rows is an order of magnitude quicker to hand over than 2,000 rows are.
+# One JSON document for all rows is an order of magnitude faster than 2,000 rows of parameters.
 _RECEIVED_AT = bindparam("received_at", type_=table_of(ProviderEvent).c.received_at.type)
+
+
 _INSERT_EVENTS = {
     "postgresql": text(
         """
@@ -421,12 +463,12 @@ _INSERT_EVENTS = {
 def _record_stream_liveness(
     session: Session, new: Iterable[ParsedEvent], received_at: datetime
 ) -> None:
-    """The stream is alive where something that has just happened comes in."""
+    """Record the seconds of events that came in promptly: the event stream was alive then."""
     received = received_at.timestamp()
     seconds = {
-        one.happened_at
-        for one in new
-        if 0 <= received - one.happened_at <= PROMPT_WITHIN.total_seconds()
+        event.happened_at
+        for event in new
+        if 0 <= received - event.happened_at <= PROMPT_WITHIN.total_seconds()
     }
     if seconds:
         rows = [{"second": second, "received_at": received_at} for second in sorted(seconds)]
@@ -435,30 +477,19 @@ def _record_stream_liveness(
         )
 
 
-COUNTED_BY_DAY = {
-    "delivered": ListMetric.DELIVERED,
-    "bounce": ListMetric.BOUNCED,
-    "spamreport": ListMetric.COMPLAINED,
-}
-"""The events that are counted by list and day too."""
-
-QUARTER_HOUR = 900
-"""Seconds. All clocks of the world change their day at a whole quarter of an hour."""
-
-
 def _count_by_day(
     session: Session, sends: dict[str, int], ours: Iterable[ParsedEvent], received_at: datetime
 ) -> None:
-    """By the day on which it happened, which is never later than the one on which it was told."""
+    """Count by the day an event happened, which is never later than the day it came in."""
     latest = int(received_at.timestamp())
     quarters = Counter(
         (
-            sends[one.attempt_id],
-            min(one.happened_at, latest) // QUARTER_HOUR,
-            COUNTED_BY_DAY[one.kind],
+            sends[event.attempt_id],
+            min(event.happened_at, latest) // QUARTER_HOUR,
+            COUNTED_BY_DAY[event.kind],
         )
-        for one in ours
-        if one.attempt_id and one.kind in COUNTED_BY_DAY
+        for event in ours
+        if event.attempt_id and event.kind in COUNTED_BY_DAY
     )
     if not quarters:
         return
@@ -469,32 +500,34 @@ def _count_by_day(
         for quarter in {key[1] for key in quarters}
     }
     counts = Counter[tuple[int, date, ListMetric]]()
-    for (send_id, quarter, what), count in quarters.items():
-        counts[lists[send_id], days[quarter], what] += count
+    for (send_id, quarter, metric), count in quarters.items():
+        counts[lists[send_id], days[quarter], metric] += count
     record_daily_counts(session, counts)
 
 
 def _sends_of_attempts(session: Session, attempt_ids: Collection[str]) -> dict[str, int]:
-    """The sends of those attempts that are ours, by attempt."""
+    """The sends of these attempts, by attempt; unknown attempts are left out."""
     query = select(Attempt.id, Attempt.send_id).where(Attempt.id.in_(attempt_ids))
     return dict(session.execute(query).all()) if attempt_ids else {}
 
 
 def _mark_attempts_reported(
-    session: Session, ours: Iterable[ParsedEvent], heard_at: datetime
+    session: Session, ours: Iterable[ParsedEvent], seen_at: datetime
 ) -> None:
-    """Whatever is told of an attempt proves that it was taken.
+    """Record that events came in about these attempts, which proves that they were accepted.
 
-    But for a fenced one, of which every copy is dropped where it was recalled.
+    A drop proves nothing about a fenced attempt: after a recall every copy of it is dropped.
     """
-    heard, dropped = set[str](), set[str]()
-    for one in ours:
-        (dropped if one.kind == "dropped" else heard).add(one.attempt_id or "")
-    proven = or_(Attempt.id.in_(heard), Attempt.id.in_(dropped - heard) & Attempt.fence.is_(None))
+    reported, dropped = set[str](), set[str]()
+    for event in ours:
+        (dropped if event.kind == DROPPED_EVENT else reported).add(event.attempt_id or "")
+    proven = or_(
+        Attempt.id.in_(reported), Attempt.id.in_(dropped - reported) & Attempt.fence.is_(None)
+    )
     session.execute(
         update(Attempt)
         .where(proven, Attempt.event_seen_at.is_(None))
-        .values(event_seen_at=heard_at)
+        .values(event_seen_at=seen_at)
         .execution_options(synchronize_session=False)
     )
 

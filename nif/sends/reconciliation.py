@@ -1,4 +1,4 @@
-"""Settling what is uncertain by proof: the provider's own record, its events, or their absence."""
+"""Settling undecided batches by proof: the provider's record, its events, or their absence."""
 
 import time
 from collections.abc import Sequence
@@ -26,23 +26,22 @@ from nif.sends.models import (
 )
 
 ASK_PERSON_AFTER = timedelta(hours=24)
-"""SendGrid repeats its events for a day; what they have not told by then they never will."""
+"""SendGrid repeats its events for a day. Without proof by then, a person has to decide."""
 
 RECALL_BEFORE = timedelta(minutes=11)
-"""SendGrid takes a scheduled batch back until ten minutes before its time; one is for the way."""
-
+"""SendGrid cancels a scheduled batch until ten minutes before its time; one minute is reserve."""
 
 KEEP_RECALLS = timedelta(hours=1)
-"""SendGrid has room for ten recalls at a time, so they are given back when they have done."""
+"""SendGrid holds ten cancellations at a time, so each is deleted when it has taken effect."""
 
 
 @dataclass(frozen=True)
 class ReconciliationTiming:
     """How long to wait for proof.
 
-    `quiet` is how long nothing may have been heard of an attempt before it counts as not taken;
-    `recall_before` how long before a fenced attempt goes out it can still be recalled, and
-    `keep_recalls` how long after that time a recall stays in force.
+    An attempt without any event for `quiet_period` counts as not accepted. A fenced attempt can be
+    recalled until `recall_before` it goes out; the recall stays in force until `keep_recalls`
+    after that time.
     """
 
     quiet_period: timedelta
@@ -54,39 +53,39 @@ def reconcile_batches(
     transaction: Transaction,
     mailer: Mailer,
     watch: LeaseWatch,
-    patience: ReconciliationTiming,
+    timing: ReconciliationTiming,
     *,
     now: datetime,
 ) -> None:
-    """Settle every uncertain batch about which something is known by now.
+    """Settle every undecided batch about which something is known by now.
 
-    A batch is released only when its fence was recalled, or when the quiet period has passed
-    without an event for its attempt *and* later events prove that the stream is alive; without
-    such proof it is held for a person after a day.
+    A batch is released only when its attempt was recalled, or when the quiet period has passed
+    without an event about it *and* later events prove that the event stream is alive. Without
+    such proof the batch awaits a person's decision after a day.
     """
     with transaction() as session:
         watch.end_stale_leases(session, now=now)
         _mark_vanished_workers(session, now)
-        waiting = _undecided_attempts(session)
+        undecided = _undecided_attempts(session)
     began = time.monotonic()
-    for attempt in waiting:
-        known = mailer.was_accepted(attempt.id)
-        by_now = now + timedelta(seconds=time.monotonic() - began)
+    for attempt in undecided:
+        accepted = mailer.was_accepted(attempt.id)
+        current_time = now + timedelta(seconds=time.monotonic() - began)
         recalled = (
-            known is None
-            and _may_recall(attempt, patience, by_now)
+            accepted is None
+            and _may_recall(attempt, timing, current_time)
             and _recall_attempt(transaction, mailer, attempt)
         )
         with transaction() as session:
-            _settle_attempt(session, attempt.id, False if recalled else known, patience, now)
-    _release_fences(transaction, mailer, before=now - patience.keep_recalls)
+            _settle_attempt(session, attempt.id, False if recalled else accepted, timing, now)
+    _release_fences(transaction, mailer, before=now - timing.keep_recalls)
     with transaction() as session:
         for send_id in _ids_of_unfinished_sends(session):
             outcomes.finish_send_if_done(session, send_id, now=now)
 
 
 def _mark_vanished_workers(session: Session, now: datetime) -> None:
-    """Whoever holds a batch under a lease that has ended is dead, or has to behave so."""
+    """A worker whose lease has ended is dead or must stop: its batches in flight are undecided."""
     vanished = (
         select(Attempt.id)
         .join(Batch, Batch.attempt_id == Attempt.id)
@@ -111,23 +110,26 @@ def _ids_of_unfinished_sends(session: Session) -> Sequence[int]:
     return session.scalars(select(Send.id).where(Send.state == SendState.SENDING)).all()
 
 
-def _may_recall(attempt: Attempt, patience: ReconciliationTiming, now: datetime) -> bool:
-    """Is there still time to throw away at the provider what may have been taken?"""
+def _may_recall(attempt: Attempt, timing: ReconciliationTiming, now: datetime) -> bool:
+    """Is there still time to recall an attempt that the provider may have accepted?"""
     if attempt.fence is None or attempt.goes_out_at is None or attempt.event_seen_at is not None:
         return False
-    return now < attempt.goes_out_at - patience.recall_before
+    return now < attempt.goes_out_at - timing.recall_before
 
 
 def _recall_attempt(transaction: Transaction, mailer: Mailer, attempt: Attempt) -> bool:
-    """Recall an attempt. That this is tried is written down first: an answer may still come."""
-    in_doubt = select(Batch.id).where(
+    """Recall an attempt; True where it was recalled.
+
+    RECALLING is recorded first, because a late answer to the request may still come in.
+    """
+    is_undecided = select(Batch.id).where(
         Batch.attempt_id == attempt.id, Batch.state.in_(outcomes.UNDECIDED_STATES)
     )
     not_settled = (AttemptResult.UNCERTAIN, AttemptResult.RECALLING)
     with transaction() as session:
         begun = session.execute(
             update(Attempt)
-            .where(Attempt.id == attempt.id, Attempt.result.in_(not_settled), in_doubt.exists())
+            .where(Attempt.id == attempt.id, Attempt.result.in_(not_settled), is_undecided.exists())
             .values(result=AttemptResult.RECALLING)
             .execution_options(synchronize_session=False)
             .returning(Attempt.id)
@@ -136,7 +138,7 @@ def _recall_attempt(transaction: Transaction, mailer: Mailer, attempt: Attempt) 
         if begun is None or mailer.recall(attempt.fence or ""):
             return begun is not None
     except (NotAccepted, Uncertain):
-        # It may have been recalled or not: what comes of it decides.
+        # It may have been recalled or not: it stays RECALLING and is tried again.
         return False
     with transaction() as session:
         session.execute(
@@ -148,14 +150,14 @@ def _recall_attempt(transaction: Transaction, mailer: Mailer, attempt: Attempt) 
 
 
 def _release_fences(transaction: Transaction, mailer: Mailer, *, before: datetime) -> None:
-    """Give back the recalls whose mail would have gone out before `before`: it is long gone."""
-    over = select(Attempt).where(
+    """Delete the fences of recalled attempts that would have gone out before `before`."""
+    expired = select(Attempt).where(
         Attempt.result == AttemptResult.RECALLED,
         Attempt.fence.is_not(None),
         Attempt.goes_out_at < before,
     )
     with transaction() as session:
-        found = session.scalars(over.limit(20)).all()
+        found = session.scalars(expired.limit(20)).all()
     for attempt in found:
         with suppress(NotAccepted, Uncertain):
             mailer.delete_fence(attempt.fence or "")
@@ -166,20 +168,20 @@ def _release_fences(transaction: Transaction, mailer: Mailer, *, before: datetim
 def _settle_attempt(
     session: Session,
     attempt_id: str,
-    known: bool | None,
-    patience: ReconciliationTiming,
+    accepted: bool | None,
+    timing: ReconciliationTiming,
     now: datetime,
 ) -> None:
     attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
-    if known is False:
+    if accepted is False:
         _release_attempt(session, attempt, now)
-    elif known is True or attempt.event_seen_at is not None:
+    elif accepted is True or attempt.event_seen_at is not None:
         outcomes.record_proven_accepted(session, attempt_id, now=now)
-    elif _is_quiet_period_over(attempt, patience, now) and _was_stream_alive(
-        session, attempt, patience, now
+    elif _is_quiet_period_over(attempt, timing, now) and _was_stream_alive(
+        session, attempt, timing, now
     ):
-        why = "no event came, though later ones did"
-        outcomes.release_batch(session, attempt_id, why, now=now)
+        reason = "no event about it came in, though later events did"
+        outcomes.release_batch(session, attempt_id, reason, now=now)
     elif now - attempt.started_at > ASK_PERSON_AFTER:
         session.execute(
             update(Batch)
@@ -190,7 +192,7 @@ def _settle_attempt(
 
 def _release_attempt(session: Session, attempt: Attempt, now: datetime) -> None:
     if attempt.fence is None:
-        outcomes.release_batch(session, attempt.id, "the provider has no trace of it", now=now)
+        outcomes.release_batch(session, attempt.id, "the provider has no record of it", now=now)
         return
     result = AttemptResult.RECALLED
     outcomes.release_batch(
@@ -199,32 +201,33 @@ def _release_attempt(session: Session, attempt: Attempt, now: datetime) -> None:
 
 
 def _expected_events_since(attempt: Attempt, now: datetime) -> datetime:
-    """From when on an attempt should have been heard of.
+    """From when on events about an attempt are expected.
 
-    That begins with the doubt, not with the attempt: where the clock jumps, or a machine slept,
-    both would otherwise be over at once. What waits behind a fence is not heard of before.
+    Counted from when the attempt became undecided, not from its start: otherwise the period would
+    be over at once after a clock jumped or a machine slept. A fenced attempt has no events before
+    it goes out.
     """
-    in_doubt_since = attempt.ended_at or now
-    return max(in_doubt_since, attempt.goes_out_at or in_doubt_since)
+    undecided_since = attempt.ended_at or now
+    return max(undecided_since, attempt.goes_out_at or undecided_since)
 
 
-def _is_quiet_period_over(attempt: Attempt, patience: ReconciliationTiming, now: datetime) -> bool:
-    return now - _expected_events_since(attempt, now) > patience.quiet_period
+def _is_quiet_period_over(attempt: Attempt, timing: ReconciliationTiming, now: datetime) -> bool:
+    return now - _expected_events_since(attempt, now) > timing.quiet_period
 
 
 def _was_stream_alive(
-    session: Session, attempt: Attempt, patience: ReconciliationTiming, now: datetime
+    session: Session, attempt: Attempt, timing: ReconciliationTiming, now: datetime
 ) -> bool:
-    """Did events of what happened later come in promptly, a quiet period ago, with none unread?
+    """Did later events come in promptly, a quiet period ago, and are all posts processed?
 
-    After an outage of the webhook the first events are new ones, and those that were missed come
-    hours later; hence the time that has to pass between the sign of life and its use.
+    After an outage of the webhook the new events come first and the missed ones hours later, so a
+    quiet period has to pass between the evidence that the stream is alive and its use.
     """
     since = int(_expected_events_since(attempt, now).timestamp())
     alive = (
         select(StreamLiveness.second)
         .where(
-            StreamLiveness.second > since, StreamLiveness.received_at <= now - patience.quiet_period
+            StreamLiveness.second > since, StreamLiveness.received_at <= now - timing.quiet_period
         )
         .limit(1)
     )

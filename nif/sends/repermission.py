@@ -1,9 +1,8 @@
-"""Asking readers something by mail: an edition of its own, at a pace of its own.
+"""Re-permission campaigns: mail that asks subscribers whether they want to get a list's mail.
 
-All that holds of an edition's send holds of this one: nobody is mailed twice, nobody is passed
-over, and who left or was suppressed meanwhile is dropped.
-
-Askings: editions that ask their readers something, how fast they go, and what came of them.
+A campaign is an edition of its own with an hourly limit of its own. It goes out as a send, so
+everything that holds for sends holds for it: nobody is mailed twice or left out, and subscribers
+who unsubscribed or were suppressed meanwhile are skipped.
 """
 
 from collections.abc import Callable
@@ -41,14 +40,14 @@ from nif.tokens import TokenPurpose, Tokens
 
 
 class RepermissionKind(StrEnum):
-    """CONFIRM asks pending people whether they want a list, STAY readers whether they still do."""
+    """CONFIRM asks pending subscribers to confirm, STAY asks inactive ones whether to stay."""
 
     CONFIRM = "confirm"
     STAY = "stay"
 
 
 class RepermissionState(StrEnum):
-    """OPEN while it is mailed and waits for answers; STOPPED lets nobody go, whatever comes."""
+    """OPEN: mailing, or waiting for answers. STOPPED: nobody is unsubscribed because of it."""
 
     OPEN = "open"
     UNSUBSCRIBING = "unsubscribing"
@@ -57,17 +56,21 @@ class RepermissionState(StrEnum):
 
 
 _STAY_CAMPAIGN_UNDER_WAY = text("kind = 'stay' AND state IN ('open', 'unsubscribing')")
-"""A list asks its quiet readers once at a time."""
+"""A list has at most one campaign to its inactive subscribers at a time."""
 
 
 class RepermissionCampaign(Base):
-    """A question to a frozen audience, which goes out as an edition's send, so many an hour.
+    """A question to a frozen audience, mailed at most `per_hour` times an hour.
 
-    Whoever did something themselves since `since` is not asked, and not let go. Nothing more is
-    posted before `free_at`. An asking of CONFIRM is of one import, which has one at most. One of
-    STAY is to those of whom there was no sign for `months`; who has not answered `wait_days` after
-    the last was mailed may be let go, and `cursor` is how far that is. `answered` and `gone`
-    (left by themselves) were counted at `counted_at`; `let_go` is kept by the rule that lets go.
+    Subscribers who were active since `activity_since` are neither asked nor unsubscribed. Nothing
+    more is posted before `available_at`.
+
+    A CONFIRM campaign belongs to one import, which has at most one. A STAY campaign asks
+    subscribers who were inactive for `months`; those without an answer `wait_days` after the last
+    mail may be unsubscribed, and `cursor` is the last subscriber id that was handled.
+
+    `answered` and `unsubscribed_themselves` were counted at `counted_at`; `unsubscribed_by_policy`
+    is kept by the sunset policy.
     """
 
     __tablename__ = "repermission_campaign"
@@ -106,7 +109,7 @@ class RepermissionCampaign(Base):
 
 
 class InactiveCounts(Base):
-    """How many readers of a list had shown no sign of life for 6, 12 and 24 months, at a time."""
+    """How many subscribers of a list were inactive for 6, 12 and 24 months at `counted_at`."""
 
     __tablename__ = "inactive_counts"
 
@@ -120,9 +123,9 @@ class InactiveCounts(Base):
 MIN_MAILS_PER_HOUR = 20
 MAX_MAILS_PER_HOUR = 20_000
 BATCHES_PER_HOUR = 12
-"""Into so many batches an hour's share is cut: one every five minutes."""
+"""An hour's mails are split into so many batches: one every five minutes."""
 
-ALREADY_ASKED = "They are being asked already. Nothing more was sent."
+ALREADY_ASKED = "They are already being asked. Nothing more was sent."
 _ZERO_COUNTS = dict.fromkeys(
     ("answered", "unsubscribed_themselves", "unsubscribed_by_policy", "cursor"), 0
 )
@@ -134,15 +137,15 @@ AUDIENCE_STATE = {
     RepermissionKind.CONFIRM: SubscriptionState.PENDING,
     RepermissionKind.STAY: SubscriptionState.CONFIRMED,
 }
-"""Who is asked what: the state of their subscription."""
+"""The state of the subscriptions that a campaign of each kind asks."""
 
 AnswerLinks = Callable[[datetime], Callable[[int], str]]
-"""Of the moment of an attempt: a function from a subscriber's id to their link to answer by."""
+"""From the time of an attempt to a function that makes the answer link of a subscriber id."""
 
 
 @dataclass(frozen=True)
 class RepermissionSettings:
-    """What is asked, how fast, and since when what somebody did themselves is an answer."""
+    """What a campaign asks, how fast, and from when on activity counts as an answer."""
 
     kind: RepermissionKind
     per_hour: int
@@ -155,18 +158,18 @@ class RepermissionSettings:
 def start_campaign(
     session: Session,
     edition: Edition,
-    question: RepermissionSettings,
+    settings: RepermissionSettings,
     terms: SendTerms,
     *,
-    among: Select[*tuple[int]],
+    only_ids: Select[*tuple[int]],
     now: datetime,
 ) -> RepermissionCampaign:
-    """Plan an edition that asks those whose ids `among` selects. Raises Conflict where it has gone.
+    """Plan the campaign of an edition, to the subscribers whose ids `only_ids` selects.
 
-    It is no news, so it never gets too old to be sent.
+    Its send has no deadline. Raises Conflict where they are already being asked.
     """
-    size = min(terms.batch_size, max(1, question.per_hour // BATCHES_PER_HOUR))
-    asking_id = session.scalar(
+    size = min(terms.batch_size, max(1, settings.per_hour // BATCHES_PER_HOUR))
+    campaign_id = session.scalar(
         conflict_aware_insert(session, RepermissionCampaign)
         .values(
             edition_id=edition.id,
@@ -175,41 +178,41 @@ def start_campaign(
             created_at=now,
             available_at=now,
             **_ZERO_COUNTS,
-            **vars(question),
+            **vars(settings),
         )
         .on_conflict_do_nothing()
         .returning(RepermissionCampaign.id)
     )
-    if asking_id is None:
+    if campaign_id is None:
         raise Conflict(ALREADY_ASKED)
-    state = AUDIENCE_STATE[question.kind]
+    state = AUDIENCE_STATE[settings.kind]
     send = plan_send(
-        session, edition, replace(terms, batch_size=size), among=among, state=state, now=now
+        session, edition, replace(terms, batch_size=size), only_ids=only_ids, state=state, now=now
     )
     if send is None:
         raise Conflict(ALREADY_ASKED)
     send.not_after = None
-    if question.kind is RepermissionKind.CONFIRM:
-        # They wait for our question now, and what is never confirmed lapses by when it was asked.
+    if settings.kind is RepermissionKind.CONFIRM:
+        # Pending subscriptions expire by `requested_at`; theirs counts from the campaign.
         planned = select(Delivery.subscriber_id).where(Delivery.send_id == send.id)
         _set_asked_at(session, send.list_id, Subscription.subscriber_id.in_(planned), now)
-    return session.get_one(RepermissionCampaign, asking_id)
+    return session.get_one(RepermissionCampaign, campaign_id)
 
 
 def find_campaign_of_import(session: Session, run_id: int) -> RepermissionCampaign | None:
-    """The asking of an import."""
+    """The campaign of an import; None where it has none."""
     return session.scalar(
         select(RepermissionCampaign).where(RepermissionCampaign.import_run_id == run_id)
     )
 
 
-def send_of_campaign(session: Session, asking: RepermissionCampaign) -> Send:
-    """The send by which an asking goes out."""
-    return session.scalars(select(Send).where(Send.edition_id == asking.edition_id)).one()
+def send_of_campaign(session: Session, campaign: RepermissionCampaign) -> Send:
+    """The send of a campaign."""
+    return session.scalars(select(Send).where(Send.edition_id == campaign.edition_id)).one()
 
 
 def stop_campaign(session: Session, edition: Edition, *, now: datetime) -> None:
-    """An edition was cancelled: nobody is let go because of it."""
+    """Stop the campaign of a cancelled edition: nobody is unsubscribed because of it."""
     session.execute(
         update(RepermissionCampaign)
         .where(
@@ -221,105 +224,104 @@ def stop_campaign(session: Session, edition: Edition, *, now: datetime) -> None:
 
 
 def delete_campaign(session: Session, edition: Edition) -> None:
-    """An edition was taken back before anybody was asked: it may be asked anew."""
+    """Delete the campaign of an edition that was undone before anybody was asked."""
     session.execute(
         delete(RepermissionCampaign).where(RepermissionCampaign.edition_id == edition.id)
     )
 
 
 def find_next_turn(session: Session, batch: Row[Any], *, now: datetime) -> datetime | None:
-    """From when on the next batch of an asking may go; None where that is now, or it is none.
+    """When the next batch of a campaign may go; None where it may go now, or is of no campaign.
 
-    The pace is locked then, so that two workers do not both take the same turn.
+    The campaign's row stays locked, so that two workers do not both take the same turn.
     """
-    if batch.asking_id is None:
+    if batch.campaign_id is None:
         return None
-    pace = (
+    query = (
         select(RepermissionCampaign.available_at)
-        .where(RepermissionCampaign.id == batch.asking_id)
+        .where(RepermissionCampaign.id == batch.campaign_id)
         .with_for_update()
     )
-    free_at = session.scalars(pace).one()
-    return free_at if free_at > now else None
+    available_at = session.scalars(query).one()
+    return available_at if available_at > now else None
 
 
 def record_campaign_batch(
-    session: Session, batch: Row[Any], readers: list[tuple[int, str]], *, now: datetime
+    session: Session, batch: Row[Any], subscribers: list[tuple[int, str]], *, now: datetime
 ) -> None:
-    """An attempt is recorded that asks these readers: the next one has to wait for its turn.
+    """Record that an attempt asks these subscribers: the campaign's next batch waits its turn.
 
-    For pending people this is when they are asked: their link, and what becomes of them without an
-    answer, count from here.
+    Pending subscribers are asked from now on: their link and their expiry count from here.
     """
-    if batch.asking_id is None:
+    if batch.campaign_id is None:
         return
-    wait = timedelta(hours=len(readers) / batch.per_hour)
-    pace = (
+    wait = timedelta(hours=len(subscribers) / batch.per_hour)
+    session.execute(
         update(RepermissionCampaign)
-        .where(RepermissionCampaign.id == batch.asking_id)
+        .where(RepermissionCampaign.id == batch.campaign_id)
         .values(available_at=now + wait)
+        .execution_options(synchronize_session=False)
     )
-    session.execute(pace.execution_options(synchronize_session=False))
-    if batch.asking_kind is not RepermissionKind.CONFIRM:
+    if batch.campaign_kind is not RepermissionKind.CONFIRM:
         return
-    ids = [subscriber_id for subscriber_id, _ in readers]
+    ids = [subscriber_id for subscriber_id, _ in subscribers]
     _set_asked_at(session, batch.list_id, Subscription.subscriber_id.in_(ids), now)
     if not batch.attempt_count:
-        # A second attempt is the same question still.
-        canonicals = [address.lower() for _, address in readers]
+        # A second attempt repeats the same mail, so it is not counted again.
+        canonicals = [address.lower() for _, address in subscribers]
         count_repermission_mails(session, canonicals, now=now)
 
 
 def answer_links_of_send(
     session: Session, send: Send, links: Links, tokens: Tokens
 ) -> AnswerLinks | None:
-    """How the links to answer a send by are made; None where it asks nothing."""
+    """How a send's answer links are made; None where it is not a campaign's send."""
     kind = session.scalar(
         select(RepermissionCampaign.kind).where(RepermissionCampaign.edition_id == send.edition_id)
     )
     if kind is None:
         return None
     if kind is RepermissionKind.STAY:
-        stay, stay_at = repermission_tokens(send.list_id, tokens), links.repermission("")
-        return lambda _at: lambda reader: stay_at + stay(reader)
+        token_for, stay_at = repermission_tokens(send.list_id, tokens), links.repermission("")
+        return lambda _at: lambda subscriber_id: stay_at + token_for(subscriber_id)
     list_id, confirm_at = send.list_id, links.confirm("")
 
     def confirmations(at: datetime) -> Callable[[int], str]:
         make = tokens.maker(TokenPurpose.CONFIRM, int(at.timestamp()))
-        return lambda reader: confirm_at + make(confirmation_key(reader, list_id))
+        return lambda subscriber_id: confirm_at + make(confirmation_key(subscriber_id, list_id))
 
     return confirmations
 
 
 def recount_campaign_answers(
-    session: Session, asking: RepermissionCampaign, *, now: datetime
+    session: Session, campaign: RepermissionCampaign, *, now: datetime
 ) -> None:
-    """Count anew how many have answered, and how many have left by themselves."""
-    send = send_of_campaign(session, asking)
+    """Count again how many have answered, and how many unsubscribed themselves."""
+    send = send_of_campaign(session, campaign)
     counts: dict[SubscriptionState, int] = dict(
         session.execute(
             select(Subscription.state, func.count())
             .join(Delivery, Delivery.subscriber_id == Subscription.subscriber_id)
-            .where(Delivery.send_id == send.id, Subscription.list_id == asking.list_id)
+            .where(Delivery.send_id == send.id, Subscription.list_id == campaign.list_id)
             .group_by(Subscription.state)
         ).all()
     )
-    left = counts.get(SubscriptionState.UNSUBSCRIBED, 0)
-    if asking.kind is RepermissionKind.CONFIRM:
-        asking.answered, asking.unsubscribed_themselves = (
+    unsubscribed = counts.get(SubscriptionState.UNSUBSCRIBED, 0)
+    if campaign.kind is RepermissionKind.CONFIRM:
+        campaign.answered, campaign.unsubscribed_themselves = (
             counts.get(SubscriptionState.CONFIRMED, 0),
-            left,
+            unsubscribed,
         )
     else:
-        asking.answered, asking.unsubscribed_themselves = (
-            _count_stayed(session, asking),
-            max(0, left - asking.unsubscribed_by_policy),
+        campaign.answered, campaign.unsubscribed_themselves = (
+            _count_stayed(session, campaign),
+            max(0, unsubscribed - campaign.unsubscribed_by_policy),
         )
-    asking.counted_at = now
+    campaign.counted_at = now
 
 
 def list_campaigns_to_recount(session: Session, *, now: datetime) -> list[int]:
-    """The askings whose answers are to be counted anew: the larger, the less often."""
+    """The ids of the campaigns whose answers are due to be counted; large ones less often."""
     query = (
         select(RepermissionCampaign.id, RepermissionCampaign.counted_at, Send.audience)
         .join(Send, Send.edition_id == RepermissionCampaign.edition_id)
@@ -327,29 +329,29 @@ def list_campaigns_to_recount(session: Session, *, now: datetime) -> list[int]:
         .order_by(RepermissionCampaign.id)
     )
     due = []
-    for asking_id, counted_at, audience in session.execute(query):
+    for campaign_id, counted_at, audience in session.execute(query):
         every = RECOUNT_EVERY + timedelta(seconds=audience / 500)
         if counted_at is None or counted_at <= now - every:
-            due.append(asking_id)
+            due.append(campaign_id)
     return due
 
 
-def _count_stayed(session: Session, asking: RepermissionCampaign) -> int:
+def _count_stayed(session: Session, campaign: RepermissionCampaign) -> int:
     stays = select(func.count(Consent.subscriber_id.distinct())).where(
         Consent.source == STAY_SOURCE,
-        Consent.list_id == asking.list_id,
-        Consent.at >= asking.created_at,
+        Consent.list_id == campaign.list_id,
+        Consent.at >= campaign.created_at,
     )
     return session.scalar(stays) or 0
 
 
-def _set_asked_at(session: Session, list_id: int, who: Any, now: datetime) -> None:
+def _set_asked_at(session: Session, list_id: int, condition: Any, now: datetime) -> None:
     session.execute(
         update(Subscription)
         .where(
             Subscription.list_id == list_id,
             Subscription.state == SubscriptionState.PENDING,
-            who,
+            condition,
         )
         .values(requested_at=now)
         .execution_options(synchronize_session=False)

@@ -1,7 +1,4 @@
-"""Editions beside the last ones: what became of each, from counters that are kept.
-
-The queries that pages and jobs need of sends.
-"""
+"""The queries that pages, commands and jobs ask about sends, and statistics of past sends."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -38,12 +35,167 @@ from nif.subscriptions.models import (
 TRACKING_EVENTS = ("open", "click")
 
 
+SPEED_WINDOW = timedelta(minutes=2)
+
+
+SPEED_WINDOW_MINIMUM = timedelta(seconds=20)
+"""How much of the window has to have passed before an estimate is made."""
+
+
+def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
+    """The ids of the sends of which a batch can be posted now."""
+    planned = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.PLANNED)
+    waits = select(RepermissionCampaign.id).where(
+        RepermissionCampaign.edition_id == Send.edition_id, RepermissionCampaign.available_at > now
+    )
+    query = select(Send.id).where(
+        Send.state == SendState.SENDING,
+        Send.starts_at <= now,
+        planned.exists(),
+        ~waits.exists(),
+    )
+    return session.scalars(query.order_by(Send.id)).all()
+
+
+def list_sends(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
+    """The newest sends of a list, newest first."""
+    query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
+    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
+    return session.scalars(query.options(*whole)).all()
+
+
+def list_all_sends(
+    session: Session, *, before: int | None = None, most: int = 50
+) -> Sequence[Send]:
+    """The newest sends of all lists, newest first; `before` is the id of the last one shown."""
+    query = select(Send).order_by(Send.id.desc()).limit(most)
+    if before is not None:
+        query = query.where(Send.id < before)
+    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
+    return session.scalars(query.options(*whole)).all()
+
+
+def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:
+    """The sends of a list that are sending or paused, oldest first."""
+    query = select(Send).where(
+        Send.list_id == list_id, Send.state.in_([SendState.SENDING, SendState.PAUSED])
+    )
+    return session.scalars(query.order_by(Send.id)).all()
+
+
+def list_sends_needing_attention(session: Session, *, most: int = 20) -> Sequence[Send]:
+    """The sends that are paused or have a batch that needs a decision, newest first."""
+    needs_decision = select(Batch.id).where(
+        Batch.send_id == Send.id, Batch.state == BatchState.AWAITING_DECISION
+    )
+    query = select(Send).where(
+        Send.state.in_([SendState.SENDING, SendState.PAUSED]),
+        or_(Send.state == SendState.PAUSED, needs_decision.exists()),
+    )
+    return session.scalars(query.order_by(Send.id.desc()).limit(most)).all()
+
+
+def list_undecided_batches(session: Session, send: Send) -> Sequence[tuple[Batch, Attempt]]:
+    """The undecided batches of a send, with the attempt in question."""
+    return session.execute(
+        select(Batch, Attempt)
+        .join(Attempt, Attempt.id == Batch.attempt_id)
+        .where(Batch.send_id == send.id, Batch.state.in_(UNDECIDED_STATES))
+        .order_by(Batch.first_subscriber_id)
+    ).all()
+
+
+def undecided_attempt_of(session: Session, send: Send, batch_id: int) -> str:
+    """The attempt that a batch is undecided about; empty where it is not undecided."""
+    attempts = {batch.id: attempt.id for batch, attempt in list_undecided_batches(session, send)}
+    return attempts.get(batch_id, "")
+
+
+def list_refused_deliveries(
+    session: Session, send: Send, *, most: int = 50
+) -> Sequence[tuple[str | None, str | None]]:
+    """Address and reason of refused deliveries; the address is None where it was erased since."""
+    query = (
+        select(Subscriber.address, Delivery.reason)
+        .select_from(Delivery)
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .where(
+            Delivery.send_id == send.id,
+            Delivery.outcome.in_([DeliveryOutcome.REFUSED, DeliveryOutcome.RENDER_FAILED]),
+        )
+        .order_by(Delivery.subscriber_id)
+        .limit(most)
+    )
+    return session.execute(query).all()
+
+
+@dataclass(frozen=True)
+class SendSpeed:
+    """How many copies a second a send posts, and when it will be done at that speed."""
+
+    per_second: float
+    done_at: datetime
+
+
+def estimate_send_speed(
+    session: Session, send: Send, counts: DeliveryCounts, *, now: datetime
+) -> SendSpeed | None:
+    """The speed of the last two minutes; None where too little was accepted for an estimate."""
+    if send.state is not SendState.SENDING or counts.pending == 0:
+        return None
+    copies, first = session.execute(
+        select(
+            func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed),
+            func.min(Batch.settled_at),
+        ).where(
+            Batch.send_id == send.id,
+            Batch.state == BatchState.ACCEPTED,
+            Batch.settled_at > now - SPEED_WINDOW,
+        )
+    ).one()
+    if first is None or now - first < SPEED_WINDOW_MINIMUM:
+        return None
+    per_second = int(copies) / (now - first).total_seconds()
+    if per_second == 0:
+        return None
+    return SendSpeed(per_second, now + timedelta(seconds=counts.pending / per_second))
+
+
+def list_delivery_events(
+    session: Session, send_id: int, subscriber_id: int, *, most: int = 50
+) -> Sequence[ProviderEvent]:
+    """The events about one delivery, oldest first."""
+    attempts = select(Attempt.id).where(
+        Attempt.send_id == send_id,
+        Attempt.first_subscriber_id <= subscriber_id,
+        Attempt.last_subscriber_id >= subscriber_id,
+    )
+    query = (
+        select(ProviderEvent)
+        .where(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.subscriber_id == subscriber_id)
+        .order_by(ProviderEvent.happened_at, ProviderEvent.received_at)
+        .limit(most)
+    )
+    return session.scalars(query).all()
+
+
+def list_failed_event_posts(session: Session, *, most: int = 20) -> Sequence[ProviderEventPost]:
+    """The posts of events that could not be processed, oldest first, without their bodies."""
+    query = (
+        select(ProviderEventPost)
+        .options(defer(ProviderEventPost.body))
+        .where(ProviderEventPost.error.is_not(None))
+        .order_by(ProviderEventPost.id)
+    )
+    return session.scalars(query.limit(most)).all()
+
+
 @dataclass(frozen=True)
 class SendStatistics:
-    """A send in figures.
+    """The numbers of one send.
 
-    `left` counts those who left its list from the day on which it began until the next one of the
-    list began: no link to leave says in which mail it stood.
+    `unsubscribed` counts who left the list from the day the send started until the list's next
+    send started: an unsubscribe link does not say in which mail it stood.
     """
 
     send_id: int
@@ -68,15 +220,15 @@ class SendStatistics:
 
     @property
     def is_tracked(self) -> bool:
-        """Did anybody's mail program tell of an opening or a click?"""
+        """Did any open or click come in?"""
         return any(self.event_counts.get(kind) for kind in TRACKING_EVENTS)
 
 
 def list_send_statistics(
     session: Session, lists: Sequence[MailingList], *, most: int, now: datetime
 ) -> list[SendStatistics]:
-    """The newest sends of some lists that have begun, newest first."""
-    titles = {one.id: one.title for one in lists}
+    """The newest started sends of some lists, newest first."""
+    titles = {mailing_list.id: mailing_list.title for mailing_list in lists}
     rows = session.execute(
         select(Send.id, Send.edition_id, Send.list_id, Send.starts_at, Send.state, Send.audience)
         .where(_in_lists(list(titles)), Send.starts_at <= now)
@@ -86,10 +238,10 @@ def list_send_statistics(
     if not rows:
         return []
     ids = [row.id for row in rows]
-    mailed, reported = _accepted_by_send(session, ids), _events_by_send(session, ids)
+    accepted, events = _accepted_by_send(session, ids), _events_by_send(session, ids)
     subjects = _subjects_of_editions(session, [row.edition_id for row in rows])
     days = {row.id: day_in_site_zone(session, row.starts_at) for row in rows}
-    left = _unsubscribed_by_day(session, titles, min(days.values()))
+    unsubscribed = _unsubscribed_by_day(session, titles, min(days.values()))
     ends: dict[int, date] = {}
     found = []
     for send_id, edition_id, list_id, starts_at, state, audience in rows:
@@ -105,36 +257,36 @@ def list_send_statistics(
                 day,
                 state,
                 audience,
-                mailed.get(send_id, 0),
-                reported.get(send_id, {}),
-                _sum_between(left.get(list_id, {}), day, max(end, day + timedelta(days=1))),
+                accepted.get(send_id, 0),
+                events.get(send_id, {}),
+                _sum_between(unsubscribed.get(list_id, {}), day, max(end, day + timedelta(days=1))),
             )
         )
     return found
 
 
 def _in_lists(list_ids: Sequence[int]) -> ColumnElement[bool]:
-    """Of several lists the newest sends are found by their ids: else SQLite would sort them all."""
+    """With several lists `+ 0` has SQLite walk the ids backwards, where it would sort all sends."""
     if len(list_ids) == 1:
         return Send.list_id == list_ids[0]
     return (Send.list_id + 0).in_(list_ids)
 
 
 def _subjects_of_editions(session: Session, edition_ids: Sequence[int]) -> dict[int, str]:
-    """Without the rest of the messages, which is a hundred times as long."""
+    """Only the subjects: the rest of a message is a hundred times as long."""
     query = select(Edition.id, Edition.message["subject"].as_string())
     return dict(session.execute(query.where(Edition.id.in_(edition_ids))).all())
 
 
-def _sum_between(left: dict[date, int], first: date, end: date) -> int:
-    return sum(count for day, count in left.items() if first <= day < end)
+def _sum_between(by_day: dict[date, int], first: date, end: date) -> int:
+    return sum(count for day, count in by_day.items() if first <= day < end)
 
 
 def _accepted_by_send(session: Session, ids: Sequence[int]) -> dict[int, int]:
-    """How many mails of each send the provider took."""
-    taken = func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed)
+    """How many copies of each send the provider accepted."""
+    accepted = func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed)
     query = (
-        select(Batch.send_id, taken)
+        select(Batch.send_id, accepted)
         .where(Batch.send_id.in_(ids), Batch.state == BatchState.ACCEPTED)
         .group_by(Batch.send_id)
     )
@@ -154,7 +306,7 @@ def _events_by_send(session: Session, ids: Sequence[int]) -> dict[int, dict[str,
 def _unsubscribed_by_day(
     session: Session, list_ids: Collection[int], first: date
 ) -> dict[int, dict[date, int]]:
-    """How many left each list on each day."""
+    """How many unsubscribed from each list on each day."""
     query = select(DailyListCount.list_id, DailyListCount.day, DailyListCount.count).where(
         DailyListCount.list_id.in_(list_ids),
         DailyListCount.day >= first,
@@ -164,156 +316,3 @@ def _unsubscribed_by_day(
     for list_id, day, count in session.execute(query):
         found.setdefault(list_id, {})[day] = count
     return found
-
-
-SPEED_WINDOW = timedelta(minutes=2)
-SPEED_WINDOW_MINIMUM = timedelta(seconds=20)
-"""How much of the window has to be seen before the rest can be foretold."""
-
-
-def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
-    """The sends of which a batch can be posted now."""
-    planned = select(Batch.id).where(Batch.send_id == Send.id, Batch.state == BatchState.PLANNED)
-    waits = select(RepermissionCampaign.id).where(
-        RepermissionCampaign.edition_id == Send.edition_id, RepermissionCampaign.available_at > now
-    )
-    query = select(Send.id).where(
-        Send.state == SendState.SENDING,
-        Send.starts_at <= now,
-        planned.exists(),
-        ~waits.exists(),
-    )
-    return session.scalars(query.order_by(Send.id)).all()
-
-
-def list_undecided_batches(session: Session, send: Send) -> Sequence[tuple[Batch, Attempt]]:
-    """The batches about which nobody knows, with the attempt in question."""
-    return session.execute(
-        select(Batch, Attempt)
-        .join(Attempt, Attempt.id == Batch.attempt_id)
-        .where(Batch.send_id == send.id, Batch.state.in_(UNDECIDED_STATES))
-        .order_by(Batch.first_subscriber_id)
-    ).all()
-
-
-def list_sends(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
-    """The newest sends of a list, newest first."""
-    query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
-    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
-    return session.scalars(query.options(*whole)).all()
-
-
-def list_all_sends(
-    session: Session, *, before: int | None = None, most: int = 50
-) -> Sequence[Send]:
-    """The newest sends of all lists, newest first; `before` is the id of the last one shown."""
-    query = select(Send).order_by(Send.id.desc()).limit(most)
-    if before is not None:
-        query = query.where(Send.id < before)
-    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
-    return session.scalars(query.options(*whole)).all()
-
-
-def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:
-    """The sends of a list that still mail somebody, or would if they went on; oldest first."""
-    query = select(Send).where(
-        Send.list_id == list_id, Send.state.in_([SendState.SENDING, SendState.PAUSED])
-    )
-    return session.scalars(query.order_by(Send.id)).all()
-
-
-def list_sends_needing_attention(session: Session, *, most: int = 20) -> Sequence[Send]:
-    """The sends that do not go on, or wait for a decision: the newest first."""
-    held = select(Batch.id).where(
-        Batch.send_id == Send.id, Batch.state == BatchState.AWAITING_DECISION
-    )
-    query = select(Send).where(
-        Send.state.in_([SendState.SENDING, SendState.PAUSED]),
-        or_(Send.state == SendState.PAUSED, held.exists()),
-    )
-    return session.scalars(query.order_by(Send.id.desc()).limit(most)).all()
-
-
-def list_refused_deliveries(
-    session: Session, send: Send, *, most: int = 50
-) -> Sequence[tuple[str | None, str | None]]:
-    """Whom the provider refused, and why; no address where the person was forgotten since."""
-    query = (
-        select(Subscriber.address, Delivery.reason)
-        .select_from(Delivery)
-        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .where(
-            Delivery.send_id == send.id,
-            Delivery.outcome.in_([DeliveryOutcome.REFUSED, DeliveryOutcome.RENDER_FAILED]),
-        )
-        .order_by(Delivery.subscriber_id)
-        .limit(most)
-    )
-    return session.execute(query).all()
-
-
-def undecided_attempt_of(session: Session, send: Send, batch_id: int) -> str:
-    """The attempt that a batch of a send is in doubt about; empty where it is not."""
-    known = {batch.id: attempt.id for batch, attempt in list_undecided_batches(session, send)}
-    return known.get(batch_id, "")
-
-
-@dataclass(frozen=True)
-class SendSpeed:
-    """How fast a send goes: copies a second of late, and when it would be through at that."""
-
-    per_second: float
-    done_at: datetime
-
-
-def estimate_send_speed(
-    session: Session, send: Send, told: DeliveryCounts, *, now: datetime
-) -> SendSpeed | None:
-    """None where nothing can be foretold honestly: too little has gone out, or none of late."""
-    if send.state is not SendState.SENDING or told.pending == 0:
-        return None
-    copies, first = session.execute(
-        select(
-            func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed),
-            func.min(Batch.settled_at),
-        ).where(
-            Batch.send_id == send.id,
-            Batch.state == BatchState.ACCEPTED,
-            Batch.settled_at > now - SPEED_WINDOW,
-        )
-    ).one()
-    if first is None or now - first < SPEED_WINDOW_MINIMUM:
-        return None
-    per_second = int(copies) / (now - first).total_seconds()
-    if per_second == 0:
-        return None
-    return SendSpeed(per_second, now + timedelta(seconds=told.pending / per_second))
-
-
-def list_delivery_events(
-    session: Session, send_id: int, subscriber_id: int, *, most: int = 50
-) -> Sequence[ProviderEvent]:
-    """What the provider reported about one delivery, oldest first."""
-    attempts = select(Attempt.id).where(
-        Attempt.send_id == send_id,
-        Attempt.first_subscriber_id <= subscriber_id,
-        Attempt.last_subscriber_id >= subscriber_id,
-    )
-    query = (
-        select(ProviderEvent)
-        .where(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.subscriber_id == subscriber_id)
-        .order_by(ProviderEvent.happened_at, ProviderEvent.received_at)
-        .limit(most)
-    )
-    return session.scalars(query).all()
-
-
-def list_failed_event_posts(session: Session, *, most: int = 20) -> Sequence[ProviderEventPost]:
-    """The posts of events that could not be processed."""
-    query = (
-        select(ProviderEventPost)
-        .options(defer(ProviderEventPost.body))
-        .where(ProviderEventPost.error.is_not(None))
-        .order_by(ProviderEventPost.id)
-    )
-    return session.scalars(query.limit(most)).all()

@@ -1,12 +1,9 @@
-"""Stopping a send that its readers complain about, before the mail providers stop the house.
+"""Complaint and bounce rates, and pausing a send whose rates are too high.
 
-Gmail asks for less than 0.1 % complaints and refuses mail at 0.3 %; so many bounces come only of a
-list that was not asked.
-
-Rates of complaints and bounces, against what Gmail and Yahoo take.
-
-Both want less than 0.1 % of complaints and refuse mail at 0.3 % (their rules for senders, 2024);
-of bounces they give no number, and the field keeps below 2 %. NIF stops a send at 5 %.
+Gmail and Yahoo want less than 0.1 % of complaints and refuse mail at 0.3 % (their rules for
+senders, 2024). For bounces they name no number; the field keeps below 2 %. A bounce rate of 5 %
+comes only from a list whose addresses never signed up. NIF pauses a send at 0.1 % of complaints or
+5 % of bounces, before the mail providers refuse the sender's other mail too.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,53 +21,7 @@ from nif.subscriptions.models import ListMetric
 from nif.subscriptions.statistics import GrowthPeriod
 
 MIN_MAILS_FOR_RATE = 1000
-"""So many delivered or bounced mails make a rate worth acting on."""
-
-
-@dataclass(frozen=True)
-class SendRates:
-    """Complaints among the delivered and hard bounces among all that were tried, from 0 to 1."""
-
-    delivered: int
-    complaints: float
-    bounces: float
-
-    @property
-    def warns(self) -> bool:
-        return self.complaints >= 0.0005 or self.bounces >= 0.02
-
-
-def send_rates(reported: dict[str, int]) -> SendRates:
-    """The rates of a send by the counts of its events; zero while there are too few."""
-    delivered, bounced = reported.get("delivered", 0), reported.get("bounce", 0)
-    complaints = reported.get("spamreport", 0)
-    return SendRates(
-        delivered,
-        complaints / delivered if delivered >= MIN_MAILS_FOR_RATE else 0.0,
-        bounced / (delivered + bounced) if delivered + bounced >= MIN_MAILS_FOR_RATE else 0.0,
-    )
-
-
-def pause_sends_over_limits(session: Session, send_ids: Collection[int]) -> None:
-    """Pause those sends whose rates are too high. A person may let them go on all the same."""
-    untolerated = select(Send.id).where(Send.id.in_(send_ids), Send.high_rates_tolerated.is_(False))
-    for send_id in session.scalars(untolerated.order_by(Send.id)).all():
-        now = send_rates(count_send_events(session, send_id))
-        if now.complaints >= 0.001:
-            what = f"{now.complaints:.2%} of its readers called it spam."
-            outcomes.stop_send(session, send_id, SendStopCause.COMPLAINTS, what)
-        elif now.bounces >= 0.05:
-            what = f"{now.bounces:.1%} of its addresses do not exist."
-            outcomes.stop_send(session, send_id, SendStopCause.BOUNCES, what)
-
-
-def count_send_events(session: Session, send_id: int) -> dict[str, int]:
-    """How many events of each kind came about a send."""
-    query = select(SendEventCount.kind, SendEventCount.count).where(
-        SendEventCount.send_id == send_id
-    )
-    return dict(session.execute(query).all())
-
+"""Fewer mails make no meaningful rate."""
 
 ROLLING_DAYS = 7
 
@@ -84,7 +35,7 @@ class ReputationLevel(StrEnum):
 
 @dataclass(frozen=True)
 class RateThresholds:
-    """Below `wanted` all is well; at `most` mail is refused."""
+    """Below `target` a rate is good; from `maximum` on mail providers refuse mail."""
 
     target: float
     maximum: float
@@ -93,16 +44,20 @@ class RateThresholds:
 COMPLAINT_THRESHOLDS = RateThresholds(0.001, 0.003)
 BOUNCE_THRESHOLDS = RateThresholds(0.02, 0.05)
 
+COMPLAINTS_TO_WARN, COMPLAINTS_TO_PAUSE = 0.0005, 0.001
+BOUNCES_TO_WARN, BOUNCES_TO_PAUSE = 0.02, 0.05
+
 
 @dataclass(frozen=True)
 class EventRate:
-    """`part` of `whole` mails. Of a few mails a rate says nothing, and is None."""
+    """How many of some mails had an event of a kind."""
 
     events: int
     mails: int
 
     @property
     def share(self) -> float | None:
+        """From 0 to 1; None where there are too few mails for a rate."""
         return self.events / self.mails if self.mails >= MIN_MAILS_FOR_RATE else None
 
     def level(self, limit: RateThresholds) -> ReputationLevel:
@@ -112,13 +67,22 @@ class EventRate:
             return ReputationLevel.CRITICAL
         return ReputationLevel.HIGH if self.share >= limit.target else ReputationLevel.GOOD
 
+    def reaches(self, share: float) -> bool:
+        """Is the rate known, and as high as `share`?"""
+        return self.share is not None and self.share >= share
+
 
 @dataclass(frozen=True)
 class ReputationRates:
-    """Complaints among the delivered, and hard bounces among all of which an end is known."""
+    """Complaints among the delivered mails, and hard bounces among delivered and bounced ones."""
 
     complaints: EventRate
     bounces: EventRate
+
+    @property
+    def need_warning(self) -> bool:
+        """Are the rates of a send high enough to warn of?"""
+        return self.complaints.reaches(COMPLAINTS_TO_WARN) or self.bounces.reaches(BOUNCES_TO_WARN)
 
 
 def reputation_rates(delivered: int, bounced: int, complained: int) -> ReputationRates:
@@ -135,10 +99,12 @@ def rates_of_span(span: GrowthPeriod) -> ReputationRates:
     )
 
 
-def rates_of_send_events(reported: Mapping[str, int]) -> ReputationRates:
-    """The rates of a send by the counts of its events."""
+def rates_of_send_events(event_counts: Mapping[str, int]) -> ReputationRates:
+    """The rates of a send, from the counts of its events by kind."""
     return reputation_rates(
-        reported.get("delivered", 0), reported.get("bounce", 0), reported.get("spamreport", 0)
+        event_counts.get("delivered", 0),
+        event_counts.get("bounce", 0),
+        event_counts.get("spamreport", 0),
     )
 
 
@@ -146,10 +112,33 @@ def rolling_rates(
     days: Sequence[GrowthPeriod], first: date, *, width: int = ROLLING_DAYS
 ) -> list[tuple[date, ReputationRates]]:
     """For each day from `first` on, the rates of the `width` days that end with it."""
-    kinds = (ListMetric.DELIVERED, ListMetric.BOUNCED, ListMetric.COMPLAINED)
-    sums = [[0, *accumulate(one.total_of(kind) for one in days)] for kind in kinds]
+    metrics = (ListMetric.DELIVERED, ListMetric.BOUNCED, ListMetric.COMPLAINED)
+    sums = [[0, *accumulate(day.total_of(metric) for day in days)] for metric in metrics]
     return [
-        (one.last, reputation_rates(*(of[n + 1] - of[max(0, n + 1 - width)] for of in sums)))
-        for n, one in enumerate(days)
-        if one.first >= first
+        (day.last, reputation_rates(*(of[n + 1] - of[max(0, n + 1 - width)] for of in sums)))
+        for n, day in enumerate(days)
+        if day.first >= first
     ]
+
+
+def pause_sends_over_limits(session: Session, send_ids: Collection[int]) -> None:
+    """Pause those sends whose rates are too high, except where a person accepted them."""
+    not_tolerated = select(Send.id).where(
+        Send.id.in_(send_ids), Send.high_rates_tolerated.is_(False)
+    )
+    for send_id in session.scalars(not_tolerated.order_by(Send.id)).all():
+        rates = rates_of_send_events(count_send_events(session, send_id))
+        if rates.complaints.reaches(COMPLAINTS_TO_PAUSE):
+            detail = f"{rates.complaints.share:.2%} of its subscribers reported it as spam."
+            outcomes.stop_send(session, send_id, SendStopCause.COMPLAINTS, detail)
+        elif rates.bounces.reaches(BOUNCES_TO_PAUSE):
+            detail = f"{rates.bounces.share:.1%} of its addresses do not exist."
+            outcomes.stop_send(session, send_id, SendStopCause.BOUNCES, detail)
+
+
+def count_send_events(session: Session, send_id: int) -> dict[str, int]:
+    """How many events of each kind came in about a send."""
+    query = select(SendEventCount.kind, SendEventCount.count).where(
+        SendEventCount.send_id == send_id
+    )
+    return dict(session.execute(query).all())

@@ -1,4 +1,4 @@
-"""How fast the house may mail: a rate, a daily limit and a warm-up, shared by all workers."""
+"""How fast NIF may mail: a rate, a daily limit and a warm-up, shared by all workers."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,8 +10,8 @@ from nif.database import Base, conflict_aware_insert
 
 WARM_UP_FIRST_HOUR = 20
 WARM_UP_GROWTH = 1.4
-"""SendGrid's own warm-up of a new address: 20 mails an hour on the first day, two fifths more on
-each day that follows, so 579 on the eleventh and 484,000 on the thirty-first."""
+"""SendGrid's own warm-up of a new IP address: 20 mails an hour on the first day and two fifths more
+on each following day, so 579 on the eleventh and 484,000 on the thirty-first."""
 
 WARM_UP_DAYS = 41
 
@@ -20,7 +20,7 @@ _ROW_ID = 1
 
 @dataclass(frozen=True)
 class SendLimits:
-    """What the house has set for itself; None is no limit. Days and hours are those of UTC."""
+    """The limits from the settings; None is no limit. Days and hours are those of UTC."""
 
     per_second: float | None = None
     per_day: int | None = None
@@ -39,7 +39,7 @@ class SendLimits:
         return None if age > WARM_UP_DAYS else round(WARM_UP_FIRST_HOUR * WARM_UP_GROWTH**age)
 
     def apply(self, day: date) -> bool:
-        """Is there anything to keep to on this day?"""
+        """Does any limit apply on this day?"""
         limits = (self.per_second, self.per_day, self.per_hour(day))
         return any(limit is not None for limit in limits)
 
@@ -62,7 +62,7 @@ class SendQuota(Base):
 
 @dataclass(frozen=True)
 class QuotaAllowance:
-    """How many may be mailed now; where none may, from when on it is worth asking again."""
+    """How many copies may be mailed now; where none may, when to try again."""
 
     copies: int
     retry_at: datetime
@@ -71,48 +71,48 @@ class QuotaAllowance:
 def take_send_quota(
     session: Session, limits: SendLimits, wanted: int, *, now: datetime
 ) -> QuotaAllowance:
-    """Take up to `wanted` copies out of what the limits allow now, for all workers alike."""
+    """Take up to `wanted` copies out of the quota that all workers share."""
     if not limits.apply(now.astimezone(UTC).date()):
         return QuotaAllowance(wanted, now)
-    pace = _lock_current_quota(session, now)
-    if pace.available_at > now:
-        return QuotaAllowance(0, pace.available_at)
-    allowance = _quota_allowance(pace, limits, wanted)
-    pace.used_in_hour += allowance.copies
-    pace.used_in_day += allowance.copies
+    quota = _lock_current_quota(session, now)
+    if quota.available_at > now:
+        return QuotaAllowance(0, quota.available_at)
+    allowance = _quota_allowance(quota, limits, wanted)
+    quota.used_in_hour += allowance.copies
+    quota.used_in_day += allowance.copies
     if limits.per_second:
-        pace.available_at = now + timedelta(seconds=allowance.copies / limits.per_second)
+        quota.available_at = now + timedelta(seconds=allowance.copies / limits.per_second)
     return allowance
 
 
 def return_send_quota(session: Session, copies: int, taken_at: datetime, *, now: datetime) -> None:
-    """They were not mailed after all, so they do not count against the hour and the day."""
+    """Return copies that were not mailed to the hour and the day they were taken from."""
     if session.scalar(select(SendQuota.id)) is None:
         return
-    pace = _lock_current_quota(session, now)
-    if taken_at >= pace.hour_start:
-        pace.used_in_hour = max(0, pace.used_in_hour - copies)
-    if taken_at >= pace.day_start:
-        pace.used_in_day = max(0, pace.used_in_day - copies)
+    quota = _lock_current_quota(session, now)
+    if taken_at >= quota.hour_start:
+        quota.used_in_hour = max(0, quota.used_in_hour - copies)
+    if taken_at >= quota.day_start:
+        quota.used_in_day = max(0, quota.used_in_day - copies)
 
 
-def _quota_allowance(pace: SendQuota, limits: SendLimits, wanted: int) -> QuotaAllowance:
-    copies, ask_again_at = wanted, pace.available_at
+def _quota_allowance(quota: SendQuota, limits: SendLimits, wanted: int) -> QuotaAllowance:
+    copies, retry_at = wanted, quota.available_at
     if limits.per_second is not None:
         copies = min(copies, max(1, int(limits.per_second)))
-    hourly = limits.per_hour(pace.hour_start.date())
+    hourly = limits.per_hour(quota.hour_start.date())
     windows = (
-        (hourly, pace.used_in_hour, pace.hour_start + timedelta(hours=1)),
-        (limits.per_day, pace.used_in_day, pace.day_start + timedelta(days=1)),
+        (hourly, quota.used_in_hour, quota.hour_start + timedelta(hours=1)),
+        (limits.per_day, quota.used_in_day, quota.day_start + timedelta(days=1)),
     )
-    for limit, used, over_at in windows:
+    for limit, used, ends_at in windows:
         if limit is not None and limit - used < copies:
-            copies, ask_again_at = max(0, limit - used), over_at
-    return QuotaAllowance(copies, ask_again_at)
+            copies, retry_at = max(0, limit - used), ends_at
+    return QuotaAllowance(copies, retry_at)
 
 
 def _lock_current_quota(session: Session, now: datetime) -> SendQuota:
-    """The pace, locked, with the windows that `now` is in."""
+    """The quota, locked, moved on to the hour and day of `now`."""
     now = now.astimezone(UTC)
     hour = now.replace(minute=0, second=0, microsecond=0)
     day = hour.replace(hour=0)
@@ -128,9 +128,9 @@ def _lock_current_quota(session: Session, now: datetime) -> SendQuota:
         )
         .on_conflict_do_nothing()
     )
-    pace = session.get_one(SendQuota, _ROW_ID, with_for_update=True, populate_existing=True)
-    if pace.hour_start < hour:
-        pace.hour_start, pace.used_in_hour = hour, 0
-    if pace.day_start < day:
-        pace.day_start, pace.used_in_day = day, 0
-    return pace
+    quota = session.get_one(SendQuota, _ROW_ID, with_for_update=True, populate_existing=True)
+    if quota.hour_start < hour:
+        quota.hour_start, quota.used_in_hour = hour, 0
+    if quota.day_start < day:
+        quota.day_start, quota.used_in_day = day, 0
+    return quota

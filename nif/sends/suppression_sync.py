@@ -1,10 +1,9 @@
-"""The provider's own lists of whom it mails no more, mirrored into ours.
+"""Keeping the provider's suppression lists and ours in step.
 
-Telling the provider whom the house mails no more, and whom it mails again.
-
-Without it, mail that leaves the account by another way would reach those people; and without taking
-back what was told, the provider would drop in silence the mail of readers who have come back.
-Nothing of a send waits for any of it.
+Pulling copies the provider's lists into ours. Pushing puts our suppressions on the provider's list,
+so that other mail from the same account does not reach those addresses, and takes lifted ones off
+it again: otherwise the provider would silently drop the mail of subscribers who came back. No send
+waits for either.
 """
 
 from collections import defaultdict
@@ -32,10 +31,10 @@ from nif.subscriptions.models import SuppressionReason
 from nif.subscriptions.suppression_list import suppress_addresses
 from nif.subscriptions.suppression_outbox import SuppressionPush
 
-PULL_TASK = "suppressions"
+PULL_TASK = "pull_suppressions"
 PULL_EVERY = timedelta(hours=24)
 PULL_OVERLAP = timedelta(days=2)
-"""Lists are read from so long before the last time on: pages shift while people are added."""
+"""Each pull starts this long before the last one: pages shift while addresses are added."""
 
 FIRST_PULL_LOOK_BACK = timedelta(days=3650)
 
@@ -50,7 +49,7 @@ _REASON_OF_LIST = {
 def pull_suppressions_if_due(
     transaction: Transaction, mailer: Mailer, *, now: datetime
 ) -> int | None:
-    """Pull once a day, whichever worker comes first; None where it is not time."""
+    """Pull once a day, in one worker; None where it is not due."""
     with transaction() as session:
         if not periodic_tasks.begin_task_if_due(session, PULL_TASK, every=PULL_EVERY, now=now):
             return None
@@ -58,9 +57,9 @@ def pull_suppressions_if_due(
 
 
 def pull_suppressions(transaction: Transaction, mailer: Mailer, *, now: datetime) -> int:
-    """Mirror what is new on the provider's lists; returns how many addresses were looked at.
+    """Copy what is new on the provider's lists; return how many addresses were read.
 
-    Raises NotTaken or Uncertain where the provider does not tell, which is also written down.
+    Raises NotAccepted or Uncertain where the provider does not answer, which is also recorded.
     """
     with transaction() as session:
         periodic_tasks.begin_task_if_due(session, PULL_TASK, every=timedelta(0), now=now)
@@ -98,10 +97,10 @@ def _suppress_page(session: Session, page: Sequence[ProviderSuppression], now: d
             suppress_addresses(session, addresses, _REASON_OF_LIST[kind], source=source, now=now)
 
 
-PUSH_TASK = "telling suppressions"
+PUSH_TASK = "push_suppressions"
 PUSH_EVERY = timedelta(seconds=30)
 MAX_PUSH_REQUESTS = 20
-"""In one go: most of SendGrid's endpoints take 600 a minute, and others want some too."""
+"""At one time. Most of SendGrid's endpoints allow 600 requests a minute, for all of them."""
 
 PUSH_RETRY_WAIT = timedelta(minutes=1)
 PUSH_LOCKED_WAIT = timedelta(minutes=15)
@@ -109,7 +108,7 @@ PUSH_LOCKED_WAIT = timedelta(minutes=15)
 
 @dataclass
 class PushedSuppressions:
-    """How many addresses the provider has put on its list, taken off it, and will not take."""
+    """How many addresses were added to the provider's list, removed from it, and refused."""
 
     added: int = 0
     removed: int = 0
@@ -119,9 +118,9 @@ class PushedSuppressions:
 def push_suppressions_if_due(
     transaction: Transaction, mailer: Mailer, *, clock: Clock
 ) -> PushedSuppressions | None:
-    """Tell what is due, whichever worker comes first; None where it is not time.
+    """Push what is due, in one worker; None where it is not due, or failed.
 
-    What keeps the provider from hearing it is written down, and tried again by itself.
+    A failure is recorded, and the push is tried again later.
     """
     with transaction() as session:
         if not periodic_tasks.begin_task_if_due(session, PUSH_TASK, every=PUSH_EVERY, now=clock()):
@@ -139,67 +138,69 @@ def push_suppressions_if_due(
 def push_suppressions(
     transaction: Transaction, mailer: Mailer, *, clock: Clock, most: int = MAX_PUSH_REQUESTS
 ) -> PushedSuppressions:
-    """Tell what is due in at most so many requests. What was told twice does no harm.
+    """Push what is due in at most `most` requests. Pushing an address twice does no harm.
 
     A worker that dies on the way leaves its addresses to the next one, once their lease is over.
 
-    Raises NotTaken or Uncertain where the provider does not take it, which is also written down.
+    Raises NotAccepted or Uncertain where the provider does not accept them, which is also recorded.
     """
-    told = PushedSuppressions()
+    result = PushedSuppressions()
     if not mailer.has_suppression_list:
-        return told
+        return result
     with transaction() as session:
         periodic_tasks.begin_task_if_due(session, PUSH_TASK, every=timedelta(0), now=clock())
     for _ in range(most):
         with transaction() as session:
-            load = suppression_outbox.claim_suppression_push(session, now=clock())
-        if load is None:
+            push = suppression_outbox.claim_suppression_push(session, now=clock())
+        if push is None:
             break
-        _push_change(transaction, mailer, load, told, clock)
+        _push_change(transaction, mailer, push, result, clock)
     with transaction() as session:
         periodic_tasks.record_task_result(session, PUSH_TASK, None, now=clock())
-    return told
+    return result
 
 
 def _push_change(
     transaction: Transaction,
     mailer: Mailer,
-    load: SuppressionPush,
-    told: PushedSuppressions,
+    push: SuppressionPush,
+    result: PushedSuppressions,
     clock: Clock,
 ) -> None:
     try:
-        if load.suppressed:
-            mailer.suppress(load.canonicals)
+        if push.suppressed:
+            mailer.suppress(push.canonicals)
         else:
-            mailer.unsuppress(load.canonicals[0])
+            mailer.unsuppress(push.canonicals[0])
     except Refused as error:
         with transaction() as session:
-            suppression_outbox.reject_suppression_push(session, load, str(error), now=clock())
-        told.refused += len(load.canonicals) == 1
+            suppression_outbox.reject_suppression_push(session, push, str(error), now=clock())
+        result.refused += len(push.canonicals) == 1
     except (NotAccepted, Uncertain) as error:
-        _postpone_push(transaction, load, error, clock())
+        _postpone_push(transaction, push, error, clock())
         raise
     else:
         with transaction() as session:
-            suppression_outbox.complete_suppression_push(session, load, now=clock())
-        if load.suppressed:
-            told.added += len(load.canonicals)
+            suppression_outbox.complete_suppression_push(session, push, now=clock())
+        if push.suppressed:
+            result.added += len(push.canonicals)
         else:
-            told.removed += 1
+            result.removed += 1
 
 
 def _postpone_push(
-    transaction: Transaction, load: SuppressionPush, error: NotAccepted | Uncertain, now: datetime
+    transaction: Transaction, push: SuppressionPush, error: NotAccepted | Uncertain, now: datetime
 ) -> None:
-    """Everything waits as long as the provider asks for; what may be under way, a while longer."""
+    """All pushes wait as long as the provider asks for; uncertain ones a while longer."""
     pause = PUSH_RETRY_WAIT
     if isinstance(error, AccountLocked):
         pause = PUSH_LOCKED_WAIT
     elif isinstance(error, Unavailable) and error.retry_after is not None:
         pause = timedelta(seconds=error.retry_after)
-    quiet = suppression_outbox.UNCERTAIN_PAUSE if isinstance(error, Uncertain) else timedelta(0)
+    uncertain_pause = (
+        suppression_outbox.UNCERTAIN_PAUSE if isinstance(error, Uncertain) else timedelta(0)
+    )
     with transaction() as session:
-        suppression_outbox.postpone_suppression_push(session, load, now + quiet)
+        suppression_outbox.postpone_suppression_push(session, push, now + uncertain_pause)
         periodic_tasks.postpone_task(session, PUSH_TASK, now + pause, every=PUSH_EVERY, now=now)
         periodic_tasks.record_task_result(session, PUSH_TASK, str(error), now=now)

@@ -185,7 +185,7 @@ def start_repermission(
         wait_days=plan.wait_days,
     )
     inactive = select_inactive(mailing_list.id, plan.months, now=now)
-    return start_campaign(session, edition, settings, terms, among=inactive, now=now)
+    return start_campaign(session, edition, settings, terms, only_ids=inactive, now=now)
 
 
 def answers_due_at(session: Session, campaign: RepermissionCampaign) -> datetime | None:

@@ -72,7 +72,7 @@ def test_a_send_that_has_not_started_is_undone(run: Run, database: Database, sen
 def test_only_an_undecided_batch_can_be_resolved(run: Run, send_id: str) -> None:
     ended = run("send", "resolve", send_id, "--batch", "1", "--as", "accepted")
 
-    assert (ended.status, ended.error) == (1, "nif: This batch is not uncertain any more.\n")
+    assert (ended.status, ended.error) == (1, "nif: This batch is no longer undecided.\n")
 
 
 def test_a_probe_says_what_had_stopped_sending(run: Run, database: Database) -> None:

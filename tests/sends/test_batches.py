@@ -229,7 +229,7 @@ def test_what_is_too_late_is_held_for_a_person_who_may_let_it_go(
     assert claim_next(database, send_id, now=late) is None
     send = get(database, send_id)
     assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.TOO_LATE)
-    assert "not to be sent after its time" in str(send.stop_detail)
+    assert "may not be sent has passed" in str(send.stop_detail)
 
     resume(database, send_id, now=late)
     assert claim_next(database, send_id, now=late) is not None

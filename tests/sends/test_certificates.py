@@ -239,7 +239,7 @@ def test_readers_who_are_in_no_batch_are_missed(
 
     faults = certified(database, send_id).contradictions
     assert "14 deliveries, and 7 of them in a batch" in faults
-    assert "7 fates for an audience of 14" in faults
+    assert "7 deliveries counted for an audience of 14" in faults
 
 
 def test_the_hash_over_the_people_is_the_same_for_the_same_fates_only(

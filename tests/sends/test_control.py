@@ -70,7 +70,7 @@ def test_a_paused_send_claims_nothing_until_it_is_resumed(
     send_id = planned(database, count=3)
     pause(database, send_id)
     deliver_send(courier, send_id)
-    assert (mailer.posts, get(database, send_id).stop_detail) == (0, "Paused by hand.")
+    assert (mailer.posts, get(database, send_id).stop_detail) == (0, "Paused by a person.")
 
     resume(database, send_id)
     deliver_send(courier, send_id)

@@ -239,7 +239,7 @@ def test_too_many_unwritable_copies_are_a_fault_of_the_edition(
 
     send = get(database, send_id)
     assert (mailer.posts, send.state, send.stop_cause) == (0, SendState.PAUSED, SendStopCause.FAULT)
-    assert send.stop_detail == f"{bad} of {readers} copies could not be written: ValueError"
+    assert send.stop_detail == f"{bad} of {readers} copies could not be rendered: ValueError"
     assert told(database, send_id) == (0, 0, 0)
 
 

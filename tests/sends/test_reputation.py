@@ -8,7 +8,7 @@ from nif.database import Database
 from nif.sends.batches import ClaimedBatch
 from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import SendState, SendStopCause
-from nif.sends.reputation import count_send_events, send_rates
+from nif.sends.reputation import count_send_events, rates_of_send_events
 from tests.fakes import FakeMailer
 from tests.sends.ledger import change, claimed, event, get, planned, report, resume
 
@@ -46,12 +46,13 @@ def feed(database: Database, taken: ClaimedBatch, **kinds: int) -> None:
         ({"delivered": 1000, "blocked": 500, "machine_open": 900}, 0, 0, False),
     ],
 )
-def test_rates_are_worked_out_once_there_are_enough(
+def test_rates_are_known_only_from_1000_mails_on(
     reports: dict[str, int], complaints: float, bounces: float, warns: bool
 ) -> None:
-    told = send_rates(reports)
+    rates = rates_of_send_events(reports)
 
-    assert (told.complaints, told.bounces, told.warns) == (complaints, bounces, warns)
+    shares = (rates.complaints.share or 0, rates.bounces.share or 0)
+    assert (*shares, rates.need_warning) == (complaints, bounces, warns)
 
 
 @pytest.mark.parametrize(

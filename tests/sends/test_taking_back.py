@@ -113,7 +113,7 @@ def test_once_a_batch_was_claimed_it_is_too_late(services: Services, released: b
     if released:
         release(services.database, taken)
 
-    with pytest.raises(Conflict, match="too late to take it back"):
+    with pytest.raises(Conflict, match="too late to undo this send"):
         take_back(services.database, send_id, now=NOON + UNDO)
     assert rows(services.database) == [1, 1, 3, 1]
     with services.database.reading() as session:

@@ -25,13 +25,13 @@ def test_the_overview_shows_counters_schedule_and_sends_that_need_attention(
         a_list(session).pending_count = 37
         send = a_plain_send(session, count=3)
         send.mailing_list.confirmed_count = 4321
-        send.state, send.stop_detail = SendState.PAUSED, "Paused by hand."
+        send.state, send.stop_detail = SendState.PAUSED, "Paused by a person."
         a_plain_send(session, count=1)
 
     page = text_of(admin.get("/admin/").text)
 
     assert "A send needs attention" in page
-    assert page.index("Paused by hand.") < page.index("NIF Daily Every day at 07:30")
+    assert page.index("Paused by a person.") < page.index("NIF Daily Every day at 07:30")
     assert "Confirmed 4,321" in page
     assert "Pending 37" in page
     assert "Nothing has been sent to this list yet." in page

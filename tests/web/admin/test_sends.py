@@ -134,7 +134,7 @@ def test_a_send_with_posted_batches_cannot_be_undone(
 
     assert "/undo" not in admin.get(address).text
     answer = admin.post(f"{address}/undo", follow_redirects=True)
-    assert "It is too late to take it back" in text_of(answer.text)
+    assert "It is too late to undo this send" in text_of(answer.text)
     assert state_of(database) is SendState.SENDING
 
 
@@ -309,7 +309,7 @@ def test_an_admin_resolves_an_undecided_batch(
     again = admin.post(
         f"{address}/batches/{batch}", data={"as": button, "attempt": attempt}, follow_redirects=True
     )
-    assert "not uncertain any more" in again.text
+    assert "no longer undecided" in again.text
 
 
 def test_a_resolution_without_a_choice_changes_nothing(
