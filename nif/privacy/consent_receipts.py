@@ -1,4 +1,4 @@
-"""Receipts of consent: the words agreed to, when, from where, and how it was confirmed."""
+"""Consent receipts: what a subscriber agreed to, in which words, when, where, and the proof."""
 
 from typing import Any
 
@@ -8,34 +8,35 @@ from sqlalchemy.orm import Session
 from nif.subscriptions.consent import REPERMISSION_SOURCE
 from nif.subscriptions.models import Consent, ConsentAction, ConsentWording, MailingList
 
-ACTION_WORDS = {
-    ConsentAction.REQUESTED: "asked to join",
-    ConsentAction.CONFIRMED: "agreed to get",
-    ConsentAction.UNSUBSCRIBED: "left",
-    ConsentAction.IMPORTED: "was brought with a file to",
-    ConsentAction.CHANGED: "changed what comes of",
-    ConsentAction.PAUSED: "paused",
-    ConsentAction.RESUMED: "went on with",
-}
+ADDRESS_CHANGE_PAGE = "/new-address"
 
-ADDRESS_CHANGED = "changed the address of"
+ACTION_WORDS = {
+    ConsentAction.REQUESTED: "asked to subscribe to",
+    ConsentAction.CONFIRMED: "subscribed to",
+    ConsentAction.UNSUBSCRIBED: "were unsubscribed from",
+    ConsentAction.IMPORTED: "were imported from a file to",
+    ConsentAction.CHANGED: "changed your topics of",
+    ConsentAction.PAUSED: "paused",
+    ConsentAction.RESUMED: "resumed",
+}
+"""The end of a sentence that begins with "You"."""
+
+ADDRESS_CHANGED = "changed your address for"
 
 PROOF_WORDS = (
     ("/confirm", "by the link in a mail that was sent to the address"),
-    ("/preferences", "on the reader\u2019s own page, whose link was only mailed to the address"),
-    ("/unsubscribe", "by the link to leave, which was only mailed to the address"),
-    ("/new-address", "by the link in a mail that was sent to the new address"),
-    ("/stay", "by the link in a mail that asked the reader whether they still want it"),
-    (
-        REPERMISSION_SOURCE,
-        "by us: the reader was asked whether they still want it, and did not answer",
-    ),
+    ("/preferences", "on the preferences page, whose link was only mailed to the address"),
+    ("/unsubscribe", "by the unsubscribe link, which was only mailed to the address"),
+    (ADDRESS_CHANGE_PAGE, "by the link in a mail that was sent to the new address"),
+    ("/stay", "by the link in a mail that asked whether you still want it"),
+    (REPERMISSION_SOURCE, "by us: we asked whether you still want it, and got no answer"),
     ("event", "as the mail provider reported"),
 )
+"""The proof by the prefix of a consent's source."""
 
 
 def list_consent_receipts(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
-    """Every change of a reader's mind, the oldest first, with all that proves it."""
+    """The consent journal of a subscriber with all evidence, oldest entry first."""
     query = (
         select(Consent, MailingList, ConsentWording)
         .join(MailingList, MailingList.id == Consent.list_id)
@@ -45,31 +46,33 @@ def list_consent_receipts(session: Session, subscriber_id: int) -> list[dict[str
     )
     return [
         {
-            "number": consent.id,
+            "id": consent.id,
             "at": consent.at,
             "action": consent.action.value,
-            "in_words": f"{_describe_action(consent)} {of.title}",
-            "list": of.slug,
-            "words": words.text if words else None,
-            "words_version": consent.wording,
-            "page": consent.source,
+            "summary": f"{_describe_action(consent)} {mailing_list.title}",
+            "list": mailing_list.slug,
+            "wording": wording.text if wording else None,
+            "wording_version": consent.wording,
+            "source": consent.source,
             "network": consent.network,
-            "how": describe_proof(consent),
+            "proof": describe_proof(consent),
         }
-        for consent, of, words in session.execute(query)
+        for consent, mailing_list, wording in session.execute(query)
     ]
 
 
+def describe_proof(consent: Consent) -> str:
+    """How it is known that the subscriber acted, or why it was somebody else."""
+    if consent.action is ConsentAction.REQUESTED:
+        return "by the form; it subscribed nobody before the address was confirmed"
+    return next(
+        (words for prefix, words in PROOF_WORDS if consent.source.startswith(prefix)),
+        "as recorded",
+    )
+
+
 def _describe_action(consent: Consent) -> str:
-    if consent.action is ConsentAction.CHANGED and consent.source.startswith("/new-address"):
+    is_change = consent.action is ConsentAction.CHANGED
+    if is_change and consent.source.startswith(ADDRESS_CHANGE_PAGE):
         return ADDRESS_CHANGED
     return ACTION_WORDS.get(consent.action, consent.action.value)
-
-
-def describe_proof(consent: Consent) -> str:
-    """How it is known that it was the reader who said so."""
-    if consent.action is ConsentAction.REQUESTED:
-        return "by the form; nobody was subscribed by it before the address was confirmed"
-    return next(
-        (words for page, words in PROOF_WORDS if consent.source.startswith(page)), "as recorded"
-    )

@@ -1,13 +1,7 @@
-"""Every table that holds something of a reader: what an export shows, and what erasure does.
+"""The data map: every table with data of a reader, what an export shows of it, what erasure does.
 
-It is the one place that says so. A test goes through all tables, and fails where one that refers
-to a subscriber, or has a column for an address, is missing here.
-
-What a person is to the house: how it is shown, and how it is let go.
-
-A pair of functions for each table; those about mail are in `mailings`. The catalogue names all.
-
-What the house mailed to a person or heard about it: how it is shown, and how it is let go.
+It is the only such list. A test goes through all tables and fails where one that refers to a
+subscriber, or has a column for an address, is missing here.
 """
 
 import re
@@ -53,10 +47,16 @@ ExportedRows = list[dict[str, Any]]
 
 
 def export_subscriber(session: Session, person: Person) -> ExportedRows:
-    one = session.get(Subscriber, person.id)
-    if one is None:
+    known = session.get(Subscriber, person.id)
+    if known is None:
         return []
-    return [{"address": one.address, "since": one.created_at, "paused_until": one.paused_until}]
+    return [
+        {
+            "address": known.address,
+            "created_at": known.created_at,
+            "paused_until": known.paused_until,
+        }
+    ]
 
 
 def erase_subscriber_row(session: Session, person: Person) -> None:
@@ -64,7 +64,7 @@ def erase_subscriber_row(session: Session, person: Person) -> None:
 
 
 def export_subscriptions(session: Session, person: Person) -> ExportedRows:
-    mine = select(Subscription).where(Subscription.subscriber_id == person.id)
+    query = select(Subscription).where(Subscription.subscriber_id == person.id)
     return [
         {
             "list": one.mailing_list.slug,
@@ -74,26 +74,26 @@ def export_subscriptions(session: Session, person: Person) -> ExportedRows:
             "confirmed_at": one.confirmed_at,
             "unsubscribed_at": one.unsubscribed_at,
         }
-        for one in session.scalars(mine.order_by(Subscription.list_id))
+        for one in session.scalars(query.order_by(Subscription.list_id))
     ]
 
 
 def erase_subscriptions(session: Session, person: Person) -> None:
-    mine = select(Subscription).where(Subscription.subscriber_id == person.id)
-    for one in session.scalars(mine.order_by(Subscription.list_id).with_for_update()).all():
+    query = select(Subscription).where(Subscription.subscriber_id == person.id)
+    for one in session.scalars(query.order_by(Subscription.list_id).with_for_update()).all():
         uncount_subscription(session, one)
         session.delete(one)
     session.flush()
 
 
 def export_chosen_tags(session: Session, person: Person) -> ExportedRows:
-    mine = (
+    query = (
         select(MailingList.slug, SubscriptionTag.tag)
         .join(MailingList, MailingList.id == SubscriptionTag.list_id)
         .where(SubscriptionTag.subscriber_id == person.id)
         .order_by(MailingList.id, SubscriptionTag.tag)
     )
-    return [{"list": slug, "tag": tag} for slug, tag in session.execute(mine)]
+    return [{"list": slug, "tag": tag} for slug, tag in session.execute(query)]
 
 
 def erase_chosen_tags(session: Session, person: Person) -> None:
@@ -114,38 +114,38 @@ def export_address_change(session: Session, person: Person) -> ExportedRows:
 
 
 def erase_address_changes(session: Session, person: Person) -> None:
-    """The wish of this person, and wishes of others to be mailed at this address."""
-    theirs = or_(
+    """Delete the change that this person requested, and changes of others to this address."""
+    is_theirs = or_(
         AddressChange.subscriber_id == person.id,
         AddressChange.canonical == person.canonical,
     )
-    session.execute(delete(AddressChange).where(theirs))
+    session.execute(delete(AddressChange).where(is_theirs))
 
 
 def export_import_rows(session: Session, person: Person) -> ExportedRows:
-    mine = select(ImportRun).where(ImportRun.id.in_(_import_runs_of(person))).order_by(ImportRun.id)
+    query = select(ImportRun).where(ImportRun.id.in_(_import_runs_of(person)))
     return [
         {
             "list": run.mailing_list.slug,
             "file": run.file_name,
             "at": run.started_at,
-            "why_you_may_be_mailed": run.consent_source,
+            "consent_source": run.consent_source,
         }
-        for run in session.scalars(mine)
+        for run in session.scalars(query.order_by(ImportRun.id))
     ]
 
 
 def erase_import_rows(session: Session, person: Person) -> None:
-    """Undoing such an import later passes them over: nobody is there any more."""
-    mine = (
+    """Delete the records of imports of this person. Undoing such an import skips them."""
+    is_theirs = (
         ImportedSubscription.import_id.in_(_import_runs_of(person)),
         ImportedSubscription.subscriber_id == person.id,
     )
-    session.execute(delete(ImportedSubscription).where(*mine))
+    session.execute(delete(ImportedSubscription).where(*is_theirs))
 
 
 def _import_runs_of(person: Person) -> Select[int]:
-    """Run by run through the key: there are few, of many rows each."""
+    """The imports that contain a person. The key is searched import by import: there are few."""
     row = (ImportedSubscription.import_id == ImportRun.id) & (
         ImportedSubscription.subscriber_id == person.id
     )
@@ -166,7 +166,7 @@ def export_suppression_outbox(session: Session, person: Person) -> ExportedRows:
     if one is None:
         return []
     return [
-        {"not_to_be_mailed": one.suppressed, "since": one.changed_at, "pushed_at": one.pushed_at}
+        {"suppressed": one.suppressed, "changed_at": one.changed_at, "pushed_at": one.pushed_at}
     ]
 
 
@@ -175,10 +175,14 @@ def erase_suppression_outbox(session: Session, person: Person) -> None:
 
 
 def export_signups(session: Session, person: Person) -> ExportedRows:
-    mine = select(Signup).where(Signup.canonical == person.canonical).order_by(Signup.id)
+    query = select(Signup).where(Signup.canonical == person.canonical).order_by(Signup.id)
     return [
-        {"kind": one.kind.value, "requested_at": one.requested_at, "count": one.request_count}
-        for one in session.scalars(mine)
+        {
+            "kind": one.kind.value,
+            "requested_at": one.requested_at,
+            "request_count": one.request_count,
+        }
+        for one in session.scalars(query)
     ]
 
 
@@ -188,7 +192,7 @@ def erase_signups(session: Session, person: Person) -> None:
 
 def export_signup_refusal(session: Session, person: Person) -> ExportedRows:
     one = session.get(SignupRefusal, person.canonical)
-    return [{"said_at": one.at}] if one else []
+    return [{"refused_at": one.at}] if one else []
 
 
 def erase_signup_refusal(session: Session, person: Person) -> None:
@@ -196,14 +200,14 @@ def erase_signup_refusal(session: Session, person: Person) -> None:
 
 
 def erase_limit_counts(session: Session, person: Person) -> None:
-    """Hashes of an address without a key: who knows the address could tell them."""
-    who = [(MAIL_LIMIT, person.canonical), (CONFIRMATION_LIMIT, person.canonical)]
-    who += [(NEW_ADDRESS_LIMIT, person.canonical), (CHANGE_LIMIT, str(person.id))]
-    limits.delete_attempts_of(session, who)
+    """Delete the counts under unkeyed hashes of the address: they can be computed from it."""
+    keys = [(MAIL_LIMIT, person.canonical), (CONFIRMATION_LIMIT, person.canonical)]
+    keys += [(NEW_ADDRESS_LIMIT, person.canonical), (CHANGE_LIMIT, str(person.id))]
+    limits.delete_attempts_of(session, keys)
 
 
 def export_deliveries(session: Session, person: Person) -> ExportedRows:
-    """Every edition that was planned for this person, and what became of it."""
+    """Every edition that was planned for this person, and its outcome."""
     query = (
         select(Send, MailingList.slug, Delivery.outcome, Batch.state)
         .join(MailingList, MailingList.id == Send.list_id)
@@ -222,14 +226,14 @@ def export_deliveries(session: Session, person: Person) -> ExportedRows:
             "list": slug,
             "subject": (send.edition.message or {}).get("subject"),
             "planned_at": send.created_at,
-            "fate": (outcome or state).value,
+            "outcome": (outcome or state).value,
         }
         for send, slug, outcome, state in session.execute(query)
     ]
 
 
 def redact_deliveries(session: Session, person: Person) -> None:
-    """The rows stay, without anybody behind their number: past sends go on adding up."""
+    """Keep the rows, so that the figures of past sends still add up. Their id refers to nobody."""
     _redact_column(session, person, Delivery.reason, _deliveries_of(Delivery, person))
 
 
@@ -242,15 +246,15 @@ def export_events(session: Session, person: Person) -> ExportedRows:
 
 
 def redact_events(session: Session, person: Person) -> None:
-    """What was said of their mailbox goes; that something was said stays, for the figures."""
+    """Delete what the provider said about the mailbox. The event itself stays, for the figures."""
     for one in session.scalars(_events_of(person).where(ProviderEvent.detail.is_not(None))):
         one.detail = None
 
 
 def redact_event_posts(session: Session, person: Person) -> None:
-    """Take the address out of what the webhook posted and is not understood yet.
+    """Remove the address from webhook posts that are not processed yet.
 
-    The events stay: they may prove that a batch was taken.
+    The events in them stay: they may prove that a batch was accepted.
     """
     for post in session.scalars(select(ProviderEventPost).with_for_update()):
         clean = remove_address_from_json(post.body, person)
@@ -260,7 +264,7 @@ def redact_event_posts(session: Session, person: Person) -> None:
 
 
 def remove_address_from_json(body: bytes, person: Person) -> bytes:
-    """JSON without an address, in whatever spelling and however it is escaped."""
+    """JSON without an address, whatever its spelling and however it is escaped."""
     if person.canonical.encode() not in body.lower() and b"\\" not in body:
         return body
     try:
@@ -283,16 +287,16 @@ def _redact_value(value: Any, spellings: re.Pattern[str]) -> Any:
 
 
 def export_transactional_emails(session: Session, person: Person) -> ExportedRows:
-    mine = select(TransactionalEmail).where(
+    query = select(TransactionalEmail).where(
         func.lower(TransactionalEmail.address) == person.canonical
     )
     return [
         {
             "subject": (one.message or {}).get("subject"),
-            "written_at": one.queued_at,
+            "queued_at": one.queued_at,
             "sent_at": one.sent_at,
         }
-        for one in session.scalars(mine.order_by(TransactionalEmail.id))
+        for one in session.scalars(query.order_by(TransactionalEmail.id))
     ]
 
 
@@ -302,10 +306,10 @@ def erase_transactional_emails(session: Session, person: Person) -> None:
 
 
 def export_outbox_mails(session: Session, person: Person) -> ExportedRows:
-    mine = select(OutboxMail).where(func.lower(OutboxMail.address) == person.canonical)
+    query = select(OutboxMail).where(func.lower(OutboxMail.address) == person.canonical)
     return [
         {"subject": one.subject, "posted_at": one.post.posted_at}
-        for one in session.scalars(mine.order_by(OutboxMail.id))
+        for one in session.scalars(query.order_by(OutboxMail.id))
     ]
 
 
@@ -314,15 +318,15 @@ def erase_outbox_mails(session: Session, person: Person) -> None:
 
 
 def export_reader_reports(session: Session, person: Person) -> ExportedRows:
-    mine = select(ReaderReport).where(func.lower(ReaderReport.contact) == person.canonical)
+    query = select(ReaderReport).where(func.lower(ReaderReport.contact) == person.canonical)
     return [
         {"kind": one.kind.value, "text": one.text, "at": one.at}
-        for one in session.scalars(mine.order_by(ReaderReport.id))
+        for one in session.scalars(query.order_by(ReaderReport.id))
     ]
 
 
 def redact_reader_reports(session: Session, person: Person) -> None:
-    """The report stays without an address to answer to, and without the address in its words."""
+    """Keep the report without its address for the answer, and without the address in its text."""
     session.execute(
         update(ReaderReport)
         .where(func.lower(ReaderReport.contact) == person.canonical)
@@ -333,19 +337,19 @@ def redact_reader_reports(session: Session, person: Person) -> None:
 
 
 def redact_segments(session: Session, person: Person) -> None:
-    """Somebody may have looked for exactly this reader, and saved it."""
+    """Remove the address from saved segments: one may search for exactly this person."""
     for segment in session.scalars(select(Segment)):
         segment.name = person.spellings.sub(ERASED_PLACEHOLDER, segment.name)
         segment.conditions = _redact_value(segment.conditions, person.spellings)
 
 
 def redaction_of(column: Any) -> Callable[[Session, Person], None]:
-    """Take the address out of what went wrong: providers like to repeat it."""
+    """A function that removes the address from a column of error texts, which often repeat it."""
     return lambda session, person: _redact_column(session, person, column)
 
 
 def _redact_column(session: Session, person: Person, column: Any, *where: Any) -> None:
-    """Take the address, in any spelling, out of a column of text."""
+    """Remove the address, whatever its spelling, from a text column."""
     escaped = re.sub(r"([\\%_])", r"\\\1", person.canonical)
     mentions = func.lower(column).like(f"%{escaped}%", escape="\\")
     for row in session.scalars(select(column.class_).where(mentions, *where)):
@@ -358,7 +362,7 @@ def _deliveries_of(model: type[Delivery], person: Person) -> Any:
 
 
 def _events_of(person: Person) -> Select[ProviderEvent]:
-    """By way of the attempts that were for them: an index leads from there to the events."""
+    """The events of a person. An index leads from the attempts that included them to the events."""
     attempts = select(Attempt.id).where(
         Attempt.first_subscriber_id <= person.id, Attempt.last_subscriber_id >= person.id
     )
@@ -368,18 +372,18 @@ def _events_of(person: Person) -> Select[ProviderEvent]:
 
 @dataclass(frozen=True)
 class DataMapEntry:
-    """`show` gives what an export shows of a person, `forget` does what erasure does.
+    """A table with data of readers.
 
-    What has an address only in passing, among words about something else or hashed, shows nothing.
-
-    `table` is where it is kept, `what` names it for the reader, `erasure` says what is done.
+    `description` names it for the reader, and `on_erasure` says what erasure does with it. `export`
+    returns what an export shows of a person; it is None where the table contains addresses only in
+    texts about something else, or hashed. `erase` does what erasure does.
     """
 
     table: str
-    what: str
-    erasure: str
-    show: Callable[[Session, Person], ExportedRows] | None
-    forget: Callable[[Session, Person], None]
+    description: str
+    on_erasure: str
+    export: Callable[[Session, Person], ExportedRows] | None
+    erase: Callable[[Session, Person], None]
 
 
 DATA_MAP = (
@@ -388,98 +392,93 @@ DATA_MAP = (
         *(export_consents, erase_consents),
     ),
     DataMapEntry(
-        *("subscription", "The newsletters you asked for", "deleted, and counted no more"),
+        *("subscription", "Your newsletters", "deleted, and subtracted from the list's counters"),
         *(export_subscriptions, erase_subscriptions),
     ),
     DataMapEntry(
-        *("subscription_tag", "The topics you chose of them", "deleted"),
+        *("subscription_tag", "The topics that you chose", "deleted"),
         *(export_chosen_tags, erase_chosen_tags),
     ),
     DataMapEntry(
-        *("address_change", "A new address that waits to be confirmed", "deleted"),
+        *("address_change", "A new address that you have not confirmed yet", "deleted"),
         *(export_address_change, erase_address_changes),
     ),
     DataMapEntry(
-        *("delivery", "The mails that were planned for you"),
-        "kept without anybody behind its number, so that past sends still add up",
+        *("delivery", "The newsletter mails that were planned for you"),
+        "kept under a number that belongs to nobody, so that past sends still add up",
         *(export_deliveries, redact_deliveries),
     ),
     DataMapEntry(
         *("provider_event", "What our mail provider reported about those mails"),
-        "kept without what it says, under a number with nobody behind it",
+        "kept under a number that belongs to nobody, without its details",
         *(export_events, redact_events),
     ),
     DataMapEntry(
-        *("provider_event_post", "Reports of the mail provider that wait to be read"),
-        "the address is taken out",
+        *("provider_event_post", "Reports of the mail provider that are not processed yet"),
+        "the address is removed",
         *(None, redact_event_posts),
     ),
     DataMapEntry(
-        *(
-            "transactional_email",
-            "Single mails that we wrote to you in the last 30 days",
-            "deleted",
-        ),
+        *("transactional_email", "Single mails that we sent you in the last 30 days", "deleted"),
         *(export_transactional_emails, erase_transactional_emails),
     ),
     DataMapEntry(
-        *("outbox_mail", "Mails in the outbox of a trial installation", "deleted"),
+        *("outbox_mail", "Mails in the outbox of a test installation", "deleted"),
         *(export_outbox_mails, erase_outbox_mails),
     ),
     DataMapEntry(
-        *("imported_subscription", "Files that staff brought you in with", "deleted"),
+        *("imported_subscription", "Imports from files that contained you", "deleted"),
         *(export_import_rows, erase_import_rows),
     ),
     DataMapEntry(
-        *("import_problem", "Rows of such a file that could not be taken"),
-        "the address is taken out, of files that wait too",
+        *("import_problem", "Rows of such files that could not be imported"),
+        "the address is removed, from files that wait to be imported too",
         *(None, redaction_of(ImportProblem.cell)),
     ),
     DataMapEntry(
-        *("segment", "Conditions that staff saved to find readers by"),
-        "the address is taken out",
+        *("segment", "Conditions that our staff saved to find subscribers"),
+        "the address is removed",
         *(None, redact_segments),
     ),
     DataMapEntry(
-        *("reader_report", "Errors you told us of, with your address to answer to"),
+        *("reader_report", "Errors that you reported to us, with your address for the answer"),
         "kept without the address",
         *(export_reader_reports, redact_reader_reports),
     ),
     DataMapEntry(
-        *("attempt", "Words of the mail provider about a whole batch"),
-        "the address is taken out",
+        *("attempt", "Error messages of the mail provider about a batch of mails"),
+        "the address is removed",
         *(None, redaction_of(Attempt.reason)),
     ),
     DataMapEntry(
-        *("send", "Why a send was stopped"),
-        "the address is taken out",
+        *("send", "The reason why a send was stopped"),
+        "the address is removed",
         *(None, redaction_of(Send.stop_detail)),
     ),
     DataMapEntry(
-        *("periodic_task", "Why a daily task failed"),
-        "the address is taken out",
+        *("periodic_task", "The reason why a daily task failed"),
+        "the address is removed",
         *(None, redaction_of(PeriodicTask.error)),
     ),
     DataMapEntry(
-        *("signup", "What was asked for in your name at our forms, and not answered yet"),
-        "deleted",
+        *("signup", "Requests made with your address in our forms, not answered yet", "deleted"),
         *(export_signups, erase_signups),
     ),
     DataMapEntry(
-        *("signup_refusal", "That you said it was not you who asked", "deleted"),
+        *("signup_refusal", "Your statement that it was not you who signed up", "deleted"),
         *(export_signup_refusal, erase_signup_refusal),
     ),
     DataMapEntry(
-        *("rate_limit", "How often something was asked for, under a hash", "deleted"),
+        *("rate_limit", "How often something was requested, under a hash", "deleted"),
         *(None, erase_limit_counts),
     ),
     DataMapEntry(
-        *("suppression", "Whether and why we must not write to you"),
-        "replaced by a keyed hash, so that nobody mails you after a later import",
+        *("suppression", "Whether we must not mail you, and why"),
+        "replaced by a keyed hash, so that no later import gets you mailed",
         *(export_suppression, erase_suppression),
     ),
     DataMapEntry(
-        *("suppression_outbox", "What our mail provider was told of that", "deleted"),
+        *("suppression_outbox", "What we told our mail provider about that", "deleted"),
         *(export_suppression_outbox, erase_suppression_outbox),
     ),
     DataMapEntry(
@@ -487,10 +486,10 @@ DATA_MAP = (
         *(export_subscriber, erase_subscriber_row),
     ),
 )
-"""In the order in which they are let go: what refers to a subscriber before the subscriber."""
+"""In the order of erasure: what refers to a subscriber comes before the subscriber."""
 
 STAFF_TABLES = {
-    "account": "people who work here sign in with it",
-    "profile": "what people who work here publish of themselves",
+    "account": "staff sign in with the address",
+    "profile": "staff publish it on their page",
 }
-"""Tables with a column for an address that is nobody's who reads."""
+"""Tables whose addresses belong to staff and not to readers."""

@@ -1,4 +1,4 @@
-"""Forgetting a person: nothing of them is left but a keyed hash (GDPR Art. 17)."""
+"""The erasure of a person: only a keyed hash of their address remains (GDPR Art. 17)."""
 
 from datetime import datetime
 from pathlib import Path
@@ -17,22 +17,22 @@ from nif.subscriptions.suppression_list import record_erased_address
 def erase_person(
     session: Session, person: Person, folder: Path, *, source: str, now: datetime
 ) -> None:
-    """Forget all that is known of a person, in the caller's one transaction.
+    """Erase everything that is known about a person, in one transaction.
 
     `folder` holds the files of imports: the address is overwritten in those that wait.
 
-    Deliveries keep a row under a number that is never given again, so that the certificates and
-    counters of past sends still add up; a send that is under way drops them. What stays is a hash
-    with a key of the house, so that no form, import or provider's list brings them back. Erasing
-    somebody twice, or who was never known, is no error.
+    Deliveries keep a row under an id that is never used again, so that the certificates and figures
+    of past sends still add up. A send that is under way skips them. The hash of the address
+    remains, under a key of this installation, so that no form, import or list of the mail provider
+    adds them again. Erasing a person twice, or one who was never known, is no error.
 
-    Raises Misconfigured where the house has no key.
+    Raises Misconfigured where there is no secret key.
     """
-    # With the row in hand nobody can write down anything more that refers to it.
+    # Locked, so that no other transaction adds rows that refer to the subscriber.
     session.scalar(select(Subscriber.id).where(Subscriber.id == person.id).with_for_update())
     record_erased_address(session, person.canonical, source=source, now=now)
     count_departures(session, person.id, ListMetric.ERASED, now=now)
-    for holding in DATA_MAP:
-        holding.forget(session, person)
+    for entry in DATA_MAP:
+        entry.erase(session, person)
     blank_address_in_files(session, folder, person.canonical)
     session.expire_all()

@@ -1,4 +1,4 @@
-"""Everything that is known about a person, as they may have it (GDPR Art. 15 and 20)."""
+"""The export of a person's data, for access and portability (GDPR Art. 15 and 20)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,46 +15,46 @@ from nif.subscriptions.suppression_list import is_erased_address
 @dataclass(frozen=True)
 class ExportSection:
     table: str
-    what: str
+    description: str
     rows: ExportedRows
 
 
 def export_sections(session: Session, person: Person) -> list[ExportSection]:
-    """What each table holds of a person; those with nothing too, for that is an answer as well.
-
-    Not those that hold an address in passing and by no person: `in_passing` names them.
-    """
-    shown = ((one, one.show) for one in reversed(DATA_MAP))
+    """What each table holds of a person. Tables without rows of them are included, because that is
+    an answer too; those that cannot be searched by person are not (`list_unexported_tables`)."""
+    exported = ((entry, entry.export) for entry in reversed(DATA_MAP))
     return [
-        ExportSection(one.table, one.what, show(session, person)) for one, show in shown if show
+        ExportSection(entry.table, entry.description, export(session, person))
+        for entry, export in exported
+        if export
     ]
 
 
 def list_unexported_tables() -> list[str]:
-    """Where an address may stand for a while, in words or hashed, and cannot be shown."""
-    return [one.what for one in reversed(DATA_MAP) if one.show is None]
+    """The descriptions of tables that may contain an address in a text or hashed."""
+    return [entry.description for entry in reversed(DATA_MAP) if entry.export is None]
 
 
 def export_person(session: Session, person: Person, *, now: datetime) -> dict[str, Any]:
-    """The same as one document, as JSON says it."""
-    found = {
-        one.table: [_serialize_row(row) for row in one.rows]
-        for one in export_sections(session, person)
+    """Everything that is known about a person, as one JSON document."""
+    tables = {
+        section.table: [_serialize_row(row) for row in section.rows]
+        for section in export_sections(session, person)
     }
     return {
         "address": person.canonical,
         "exported_at": _serialize_value(now),
         "erased": is_erased_address(session, person.canonical),
-        "known": any(found.values()),
-        "holdings": found,
-        "in_passing": list_unexported_tables(),
+        "known": any(tables.values()),
+        "tables": tables,
+        "not_exported": list_unexported_tables(),
     }
 
 
 def export_receipts(session: Session, person: Person, *, now: datetime) -> dict[str, Any]:
-    """The receipts alone, as one document."""
-    found = [_serialize_row(one) for one in list_consent_receipts(session, person.id)]
-    return {"address": person.canonical, "exported_at": _serialize_value(now), "receipts": found}
+    """The consent receipts of a person, as one JSON document."""
+    receipts = [_serialize_row(row) for row in list_consent_receipts(session, person.id)]
+    return {"address": person.canonical, "exported_at": _serialize_value(now), "receipts": receipts}
 
 
 def _serialize_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who asks: a person by their address, whether or not they are a subscriber."""
+"""A person whose data is exported or erased, whether or not they are a subscriber."""
 
 import re
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from nif.subscriptions.models import Subscriber
 
 @dataclass(frozen=True)
 class Person:
-    """An address in the form that decides who is who, and the subscriber's id; 0 is nobody's."""
+    """The canonical form of an address, and the id of its subscriber; 0 without one."""
 
     canonical: str
     id: int
 
     @property
     def spellings(self) -> re.Pattern[str]:
-        """The address in any spelling, wherever it stands in a text."""
+        """A pattern that finds the address in a text, whatever its spelling."""
         return re.compile(re.escape(self.canonical), re.IGNORECASE)
 
 
 def person_at_address(session: Session, address: EmailAddress) -> Person:
-    """Whoever reads at an address: somebody, even where nothing is known of them."""
-    known = select(Subscriber.id).where(Subscriber.canonical == address.canonical)
-    return Person(address.canonical, session.scalar(known) or 0)
+    """The owner of an address, known or not."""
+    subscriber_id = select(Subscriber.id).where(Subscriber.canonical == address.canonical)
+    return Person(address.canonical, session.scalar(subscriber_id) or 0)
 
 
 def person_of_subscriber(subscriber: Subscriber) -> Person:

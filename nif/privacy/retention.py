@@ -1,9 +1,7 @@
-"""How long each kind of data is kept, and letting go what has had its time: in batches, at night.
+"""Retention: how long each kind of data is kept, and what happens then, in batches once a day.
 
-Every batch is a transaction of its own, and what is due is asked of the database each time: a run
-that is broken off goes on where it was with the next one.
-
-What each rule of retention counts, and how it lets go a batch of it.
+Each batch is its own transaction, and what is due is queried each time. So an interrupted run
+continues with the next one.
 """
 
 from collections.abc import Callable
@@ -36,69 +34,217 @@ from nif.subscriptions.models import (
 from nif.subscriptions.statistics import change_state_without_statistics, uncount_subscription
 from nif.subscriptions.tag_choices import clear_chosen_tags
 
+RETENTION_TASK = "retention"
+RUN_EVERY = timedelta(hours=24)
+KEEP_LIMIT_COUNTS = timedelta(days=31)
+KEEP_TRANSACTIONAL_EMAILS = timedelta(days=30)
+
 BATCH_ROWS = 500
 BATCH_ATTEMPTS = 20
-"""Of which each has the events of a thousand mails."""
+"""Attempts in a batch of events. Each has the events of up to a thousand mails."""
 
 OlderThan = Callable[[datetime], ColumnElement[bool]]
 
 
-def counter_of(model: Any, before: OlderThan) -> Callable[[Session, datetime], int]:
+@dataclass(frozen=True)
+class RetentionPeriods:
+    """The periods that settings decide."""
+
+    unconfirmed: timedelta = timedelta(days=30)
+    events: timedelta = timedelta(days=395)
+    networks: timedelta = timedelta(days=730)
+
+
+@dataclass(frozen=True)
+class RetentionRule:
+    """A kind of data, described by `description`, that is kept for `keep`. Then `outcome` happens.
+
+    `count` returns the number of rows older than a moment. `apply` handles a batch of them and
+    returns how many, 0 where there are none.
+    """
+
+    name: str
+    description: str
+    keep: timedelta
+    outcome: str
+    count: Callable[[Session, datetime], int]
+    apply: Callable[[Session, datetime], int]
+
+
+def run_retention(
+    transaction: Transaction, periods: RetentionPeriods, *, now: datetime
+) -> dict[str, int]:
+    """Apply all rules; returns the number of rows by rule."""
+    counts = {}
+    for rule in retention_rules(periods):
+        counts[rule.name] = 0
+        while count := _apply_to_batch(transaction, rule, now):
+            counts[rule.name] += count
+    return counts
+
+
+def run_retention_if_due(
+    transaction: Transaction, periods: RetentionPeriods, *, now: datetime
+) -> dict[str, int] | None:
+    """The same once a day, by whichever worker comes first; None where it is not due."""
+    with transaction() as session:
+        if not periodic_tasks.begin_task_if_due(session, RETENTION_TASK, every=RUN_EVERY, now=now):
+            return None
+    counts = run_retention(transaction, periods, now=now)
+    with transaction() as session:
+        periodic_tasks.record_task_result(session, RETENTION_TASK, None, now=now)
+    return counts
+
+
+def count_due_rows(session: Session, periods: RetentionPeriods, *, now: datetime) -> dict[str, int]:
+    """The number of rows by rule that a run would handle now."""
+    return {rule.name: rule.count(session, now - rule.keep) for rule in retention_rules(periods)}
+
+
+def _apply_to_batch(transaction: Transaction, rule: RetentionRule, now: datetime) -> int:
+    """Apply a rule to a batch, and add its size to the count of the day."""
+    with transaction() as session:
+        count = rule.apply(session, now - rule.keep)
+        if count:
+            session.execute(
+                conflict_aware_insert(session, RetentionRun)
+                .values(kind=rule.name, day=now.date(), count=count)
+                .on_conflict_do_update(
+                    index_elements=[RetentionRun.kind, RetentionRun.day],
+                    set_={"count": RetentionRun.count + count},
+                )
+            )
+    return count
+
+
+def retention_rules(periods: RetentionPeriods) -> tuple[RetentionRule, ...]:
+    """All rules. A test compares them with the table in docs/operators/privacy.md."""
+    return (
+        RetentionRule(
+            name="unconfirmed",
+            description="Requests to subscribe that were never confirmed",
+            keep=periods.unconfirmed,
+            outcome="deleted with their consent record, and the address if nothing else needs it",
+            count=counter_of(Subscription, unconfirmed_before),
+            apply=delete_unconfirmed,
+        ),
+        RetentionRule(
+            name="address_changes",
+            description="Changes of address that were not confirmed",
+            keep=address_change.CONFIRM_CHANGE_WITHIN,
+            outcome="deleted",
+            count=counter_of(AddressChange, address_changes_before),
+            apply=deleter_of(AddressChange, address_changes_before),
+        ),
+        RetentionRule(
+            name="held_signups",
+            description="Held sign-ups that nobody decided about",
+            keep=held.KEEP_HELD,
+            outcome="deleted",
+            count=counter_of(Signup, held_signups_before),
+            apply=held.delete_expired_signups,
+        ),
+        RetentionRule(
+            name="transactional_emails",
+            description="Records of single mails, such as confirmations",
+            keep=KEEP_TRANSACTIONAL_EMAILS,
+            outcome="deleted",
+            count=counter_of(TransactionalEmail, transactional_emails_before),
+            apply=delete_transactional_emails,
+        ),
+        RetentionRule(
+            name="rate_limits",
+            description="Counts of requests for rate limits, under hashes",
+            keep=KEEP_LIMIT_COUNTS,
+            outcome="deleted",
+            count=counter_of(limits.RateLimitCount, limit_counts_before),
+            apply=delete_limit_counts,
+        ),
+        RetentionRule(
+            name="events",
+            description="Events that the mail provider reported",
+            keep=periods.events,
+            outcome="deleted; the counts of a send stay",
+            count=counter_of(ProviderEvent, events_before),
+            apply=delete_events,
+        ),
+        RetentionRule(
+            name="event_posts",
+            description="Reports of the mail provider that could not be parsed",
+            keep=periods.events,
+            outcome="deleted",
+            count=counter_of(ProviderEventPost, event_posts_before),
+            apply=deleter_of(ProviderEventPost, event_posts_before),
+        ),
+        RetentionRule(
+            name="networks",
+            description="The networks in the consent journal",
+            keep=periods.networks,
+            outcome="shortened: to a /16 of IPv4, to a /32 of IPv6",
+            count=counter_of(Consent, networks_before),
+            apply=shorten_networks,
+        ),
+    )
+
+
+def counter_of(model: Any, older_than: OlderThan) -> Callable[[Session, datetime], int]:
     """A function that counts the rows of a model that are older than a moment."""
 
     def count(session: Session, moment: datetime) -> int:
-        return session.scalar(select(func.count()).select_from(model).where(before(moment))) or 0
+        query = select(func.count()).select_from(model).where(older_than(moment))
+        return session.scalar(query) or 0
 
     return count
 
 
-def deleter_of(model: Any, before: OlderThan) -> Callable[[Session, datetime], int]:
-    """A function that deletes some of them, and says how many."""
+def deleter_of(model: Any, older_than: OlderThan) -> Callable[[Session, datetime], int]:
+    """A function that deletes a batch of them and returns its size."""
     key = model.__mapper__.primary_key[0]
 
-    def let_go(session: Session, moment: datetime) -> int:
-        ids = session.scalars(select(key).where(before(moment)).limit(BATCH_ROWS)).all()
+    def delete_batch(session: Session, moment: datetime) -> int:
+        ids = session.scalars(select(key).where(older_than(moment)).limit(BATCH_ROWS)).all()
         session.execute(delete(model).where(key.in_(ids)))
         return len(ids)
 
-    return let_go
+    return delete_batch
 
 
-def unconfirmed_before(before: datetime) -> ColumnElement[bool]:
-    return and_(Subscription.state == SubscriptionState.PENDING, Subscription.requested_at < before)
+def unconfirmed_before(moment: datetime) -> ColumnElement[bool]:
+    return and_(Subscription.state == SubscriptionState.PENDING, Subscription.requested_at < moment)
 
 
-def delete_unconfirmed(session: Session, before: datetime) -> int:
-    """Who had confirmed this list once and left it has left it again; of the others nothing stays.
+def delete_unconfirmed(session: Session, moment: datetime) -> int:
+    """Delete unconfirmed subscriptions, and subscribers who have nothing else.
 
-    A keyed count is all that tells of them.
+    A subscription that was confirmed in the past becomes an unsubscribed one again.
     """
-    query = select(Subscription).where(unconfirmed_before(before)).limit(BATCH_ROWS)
+    query = select(Subscription).where(unconfirmed_before(moment)).limit(BATCH_ROWS)
     found = session.scalars(query.with_for_update(of=Subscription, skip_locked=True)).all()
-    people = sorted({one.subscriber_id for one in found})
-    locked = select(Subscriber.id).where(Subscriber.id.in_(people)).order_by(Subscriber.id)
+    subscriber_ids = sorted({one.subscriber_id for one in found})
+    is_affected = Subscriber.id.in_(subscriber_ids)
+    locked = select(Subscriber.id).where(is_affected).order_by(Subscriber.id)
     session.execute(locked.with_for_update()).all()
     for one in found:
         if _was_confirmed(session, one):
             change_state_without_statistics(session, one, SubscriptionState.UNSUBSCRIBED)
             one.unsubscribed_at = one.unsubscribed_at or one.requested_at
             continue
-        its_record = (
+        its_consents = (
             Consent.subscriber_id == one.subscriber_id,
             Consent.list_id == one.list_id,
         )
-        session.execute(delete(Consent).where(*its_record))
+        session.execute(delete(Consent).where(*its_consents))
         uncount_subscription(session, one)
         clear_chosen_tags(session, one)
         session.delete(one)
     session.flush()
-    known = [
+    has_other_rows = [
         exists().where(model.subscriber_id == Subscriber.id)
         for model in (Subscription, Consent, AddressChange)
     ]
     session.execute(
         delete(Subscriber)
-        .where(Subscriber.id.in_(people), ~or_(*known))
+        .where(is_affected, ~or_(*has_other_rows))
         .execution_options(synchronize_session=False)
     )
     return len(found)
@@ -113,229 +259,81 @@ def _was_confirmed(session: Session, subscription: Subscription) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def held_signups_before(before: datetime) -> ColumnElement[bool]:
-    return and_(Signup.hold_reason.is_not(None), Signup.requested_at < before)
+def held_signups_before(moment: datetime) -> ColumnElement[bool]:
+    return and_(Signup.hold_reason.is_not(None), Signup.requested_at < moment)
 
 
-def address_changes_before(before: datetime) -> ColumnElement[bool]:
-    return AddressChange.requested_at < before
+def address_changes_before(moment: datetime) -> ColumnElement[bool]:
+    return AddressChange.requested_at < moment
 
 
-def transactional_emails_before(before: datetime) -> ColumnElement[bool]:
-    return and_(TransactionalEmail.queued_at < before, TransactionalEmail.next_try_at.is_(None))
+def transactional_emails_before(moment: datetime) -> ColumnElement[bool]:
+    return and_(TransactionalEmail.queued_at < moment, TransactionalEmail.next_try_at.is_(None))
 
 
-def delete_transactional_emails(session: Session, before: datetime) -> int:
-    count = counter_of(TransactionalEmail, transactional_emails_before)(session, before)
-    transactional.delete_transactional_emails_before(session, before=before)
+def delete_transactional_emails(session: Session, moment: datetime) -> int:
+    count = counter_of(TransactionalEmail, transactional_emails_before)(session, moment)
+    transactional.delete_transactional_emails_before(session, before=moment)
     return count
 
 
-def limit_counts_before(before: datetime) -> ColumnElement[bool]:
-    return limits.RateLimitCount.window_started_at < before
+def limit_counts_before(moment: datetime) -> ColumnElement[bool]:
+    return limits.RateLimitCount.window_started_at < moment
 
 
-def delete_limit_counts(session: Session, before: datetime) -> int:
-    count = counter_of(limits.RateLimitCount, limit_counts_before)(session, before)
-    limits.delete_attempts_before(session, before=before)
+def delete_limit_counts(session: Session, moment: datetime) -> int:
+    count = counter_of(limits.RateLimitCount, limit_counts_before)(session, moment)
+    limits.delete_attempts_before(session, before=moment)
     return count
 
 
-def event_posts_before(before: datetime) -> ColumnElement[bool]:
-    return and_(ProviderEventPost.received_at < before, ProviderEventPost.error.is_not(None))
+def event_posts_before(moment: datetime) -> ColumnElement[bool]:
+    return and_(ProviderEventPost.received_at < moment, ProviderEventPost.error.is_not(None))
 
 
-def events_before(before: datetime) -> ColumnElement[bool]:
-    """By way of old attempts, which an index leads from; some events name none of ours."""
-    old = select(Attempt.id).where(Attempt.started_at < before)
+def events_before(moment: datetime) -> ColumnElement[bool]:
+    """Old events: those of old attempts, by whose index they are found, and those of no attempt."""
+    old_attempts = select(Attempt.id).where(Attempt.started_at < moment)
     return and_(
-        or_(ProviderEvent.attempt_id.in_(old), ProviderEvent.attempt_id.is_(None)),
-        ProviderEvent.received_at < before,
+        or_(ProviderEvent.attempt_id.in_(old_attempts), ProviderEvent.attempt_id.is_(None)),
+        ProviderEvent.received_at < moment,
     )
 
 
-def delete_events(session: Session, before: datetime) -> int:
-    theirs = exists().where(
-        ProviderEvent.attempt_id == Attempt.id, ProviderEvent.received_at < before
+def delete_events(session: Session, moment: datetime) -> int:
+    is_old = ProviderEvent.received_at < moment
+    has_old_events = exists().where(ProviderEvent.attempt_id == Attempt.id, is_old)
+    old_attempts = (
+        select(Attempt.id).where(Attempt.started_at < moment, has_old_events).limit(BATCH_ATTEMPTS)
     )
-    old = select(Attempt.id).where(Attempt.started_at < before, theirs).limit(BATCH_ATTEMPTS)
-    ids = session.scalars(old).all()
-    if ids:
-        gone = delete(ProviderEvent).where(
-            ProviderEvent.attempt_id.in_(ids), ProviderEvent.received_at < before
-        )
+    attempt_ids = session.scalars(old_attempts).all()
+    if attempt_ids:
+        deletion = delete(ProviderEvent).where(ProviderEvent.attempt_id.in_(attempt_ids), is_old)
     else:
-        nobodys = ProviderEvent.attempt_id.is_(None) & (ProviderEvent.received_at < before)
-        few = session.scalars(select(ProviderEvent.id).where(nobodys).limit(BATCH_ROWS)).all()
-        gone = delete(ProviderEvent).where(ProviderEvent.id.in_(few))
-    result = session.execute(gone.returning(ProviderEvent.id))
+        without_attempt = ProviderEvent.attempt_id.is_(None) & is_old
+        ids = session.scalars(select(ProviderEvent.id).where(without_attempt).limit(BATCH_ROWS))
+        deletion = delete(ProviderEvent).where(ProviderEvent.id.in_(ids.all()))
+    result = session.execute(deletion.returning(ProviderEvent.id))
     return len(result.all())
 
 
-def networks_before(before: datetime) -> ColumnElement[bool]:
-    whole = or_(Consent.network.like("%/24"), Consent.network.like("%/48"))
-    return and_(Consent.at < before, whole)
+def networks_before(moment: datetime) -> ColumnElement[bool]:
+    is_unshortened = or_(Consent.network.like("%/24"), Consent.network.like("%/48"))
+    return and_(Consent.at < moment, is_unshortened)
 
 
-def shorten_networks(session: Session, before: datetime) -> int:
-    query = select(Consent).where(networks_before(before)).order_by(Consent.id).limit(BATCH_ROWS)
-    found = session.scalars(query).all()
-    for one in found:
-        one.network = shorten_network(one.network)
-    return len(found)
+def shorten_networks(session: Session, moment: datetime) -> int:
+    query = select(Consent).where(networks_before(moment)).order_by(Consent.id).limit(BATCH_ROWS)
+    consents = session.scalars(query).all()
+    for consent in consents:
+        consent.network = shorten_network(consent.network)
+    return len(consents)
 
 
 def shorten_network(network: str) -> str:
-    """A network as it is kept later: of IPv4 the first two numbers, of IPv6 the first 32 bits."""
+    """A network shortened to the first two numbers of IPv4, or the first 32 bits of IPv6."""
     try:
-        whole = ip_network(network)
+        parsed = ip_network(network)
     except ValueError:
         return "unknown"
-    return str(whole.supernet(new_prefix=16 if isinstance(whole, IPv4Network) else 32))
-
-
-RETENTION_TASK = "retention"
-RUN_EVERY = timedelta(hours=24)
-KEEP_LIMIT_COUNTS = timedelta(days=31)
-KEEP_TRANSACTIONAL_EMAILS = timedelta(days=30)
-
-
-@dataclass(frozen=True)
-class RetentionPeriods:
-    """How long is kept what the settings decide about."""
-
-    unconfirmed: timedelta = timedelta(days=30)
-    events: timedelta = timedelta(days=395)
-    networks: timedelta = timedelta(days=730)
-
-
-@dataclass(frozen=True)
-class RetentionRule:
-    """What is kept for `time`, and what happens `then`.
-
-    `due` counts what is older than a moment; `let_go` deals with a batch of it and says how many,
-    0 where there is none.
-    """
-
-    name: str
-    what: str
-    time: timedelta
-    then: str
-    due: Callable[[Session, datetime], int]
-    let_go: Callable[[Session, datetime], int]
-
-
-def run_retention(
-    transaction: Transaction, times: RetentionPeriods, *, now: datetime
-) -> dict[str, int]:
-    """Let go all that has had its time; returns how many of each kind."""
-    gone = {}
-    for rule in retention_rules(times):
-        gone[rule.name] = 0
-        while count := _apply_to_batch(transaction, rule, now):
-            gone[rule.name] += count
-    return gone
-
-
-def run_retention_if_due(
-    transaction: Transaction, times: RetentionPeriods, *, now: datetime
-) -> dict[str, int] | None:
-    """The same once a day, whichever worker comes first; None where it is not time."""
-    with transaction() as session:
-        if not periodic_tasks.begin_task_if_due(session, RETENTION_TASK, every=RUN_EVERY, now=now):
-            return None
-    gone = run_retention(transaction, times, now=now)
-    with transaction() as session:
-        periodic_tasks.record_task_result(session, RETENTION_TASK, None, now=now)
-    return gone
-
-
-def count_due_rows(session: Session, times: RetentionPeriods, *, now: datetime) -> dict[str, int]:
-    """How many of each kind a run would let go now."""
-    return {rule.name: rule.due(session, now - rule.time) for rule in retention_rules(times)}
-
-
-def _apply_to_batch(transaction: Transaction, rule: RetentionRule, now: datetime) -> int:
-    """What is gone is counted, by kind and day, in the same transaction."""
-    with transaction() as session:
-        count = rule.let_go(session, now - rule.time)
-        if count:
-            session.execute(
-                conflict_aware_insert(session, RetentionRun)
-                .values(kind=rule.name, day=now.date(), count=count)
-                .on_conflict_do_update(
-                    index_elements=[RetentionRun.kind, RetentionRun.day],
-                    set_={"count": RetentionRun.count + count},
-                )
-            )
-    return count
-
-
-def retention_rules(times: RetentionPeriods) -> tuple[RetentionRule, ...]:
-    """The catalogue. docs/operators/privacy.md has it as a table, and a test compares the two."""
-    return (
-        RetentionRule(
-            name="unconfirmed",
-            what="Wishes to subscribe that were never confirmed",
-            time=times.unconfirmed,
-            then="deleted with their record, and the address where nothing else is known of it",
-            due=counter_of(Subscription, unconfirmed_before),
-            let_go=delete_unconfirmed,
-        ),
-        RetentionRule(
-            name="address_changes",
-            what="Changes of address that were not confirmed",
-            time=address_change.CONFIRM_CHANGE_WITHIN,
-            then="deleted",
-            due=counter_of(AddressChange, address_changes_before),
-            let_go=deleter_of(AddressChange, address_changes_before),
-        ),
-        RetentionRule(
-            name="held_sign_ups",
-            what="Sign-ups that were held, and that nobody decided about",
-            time=held.KEEP_HELD,
-            then="deleted",
-            due=counter_of(Signup, held_signups_before),
-            let_go=held.delete_expired_signups,
-        ),
-        RetentionRule(
-            name="letters",
-            what="The trace of single mails that somebody asked for",
-            time=KEEP_TRANSACTIONAL_EMAILS,
-            then="deleted",
-            due=counter_of(TransactionalEmail, transactional_emails_before),
-            let_go=delete_transactional_emails,
-        ),
-        RetentionRule(
-            name="tallies",
-            what="Hashed counts of who asked for what",
-            time=KEEP_LIMIT_COUNTS,
-            then="deleted",
-            due=counter_of(limits.RateLimitCount, limit_counts_before),
-            let_go=delete_limit_counts,
-        ),
-        RetentionRule(
-            name="events",
-            what="What the provider reported about single mails",
-            time=times.events,
-            then="deleted; the counts of a send stay",
-            due=counter_of(ProviderEvent, events_before),
-            let_go=delete_events,
-        ),
-        RetentionRule(
-            name="event_posts",
-            what="Reports of the provider that could not be read",
-            time=times.events,
-            then="deleted",
-            due=counter_of(ProviderEventPost, event_posts_before),
-            let_go=deleter_of(ProviderEventPost, event_posts_before),
-        ),
-        RetentionRule(
-            name="networks",
-            what="The networks in the record of consent",
-            time=times.networks,
-            then="shortened: to a /16 of IPv4, to a /32 of IPv6",
-            due=counter_of(Consent, networks_before),
-            let_go=shorten_networks,
-        ),
-    )
+    return str(parsed.supernet(new_prefix=16 if isinstance(parsed, IPv4Network) else 32))

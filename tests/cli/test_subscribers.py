@@ -36,7 +36,7 @@ def test_after_an_erasure_nothing_is_known_of_a_subscriber(run: Run) -> None:
     erased = run("subscriber", "erase", ANN, "--json")
     after = run("subscriber", "data", ANN)
 
-    assert before.data["holdings"]["subscriber"][0]["address"] == ANN
+    assert before.data["tables"]["subscriber"][0]["address"] == ANN
     assert (erased.status, erased.data) == (0, {"was_known": True, "erased": True})
     assert (after.data["known"], after.data["erased"]) == (False, True)
     assert run("subscriber", "erase", ANN, "--json").data["was_known"] is False

@@ -92,8 +92,8 @@ def test_each_holding_shows_what_there_is_and_nothing_afterwards(
     with database.reading() as session:
         after = export_person(session, person_at_address(session, parse_address(ANN)), now=NOON)
 
-    assert {one for one, rows in before["holdings"].items() if not rows} <= {"consent"}
-    assert set(before["holdings"]) == {one.table for one in DATA_MAP if one.show}
+    assert {one for one, rows in before["tables"].items() if not rows} <= {"consent"}
+    assert set(before["tables"]) == {one.table for one in DATA_MAP if one.export}
     assert (before["known"], after["known"], after["erased"]) == (True, False, True)
 
 

@@ -275,7 +275,7 @@ def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
         late = repermission.get_subscription_to_keep(session, tokens["silent"], services.tokens)
         assert late.state is SubscriptionState.UNSUBSCRIBED
         told = list_consent_receipts(session, late.subscriber_id)[-1]
-        assert told["how"].startswith("by us: the reader was asked")
+        assert told["proof"].startswith("by us: we asked")
         repermission.keep_subscription(session, late, BY_LINK, now=NOON + 30 * DAY)
         leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         with pytest.raises(Expired):

@@ -123,7 +123,7 @@ def test_data_is_exported_and_a_subscriber_erased_on_request(
         ann = session.scalars(select(Subscriber).where(Subscriber.address.like("Ann%"))).one()
     address = f"/admin/subscribers/{ann.id}"
     file = admin.get(f"{address}/data.json")
-    assert file.get_json()["holdings"]["subscriber"][0]["address"] == ann.address
+    assert file.get_json()["tables"]["subscriber"][0]["address"] == ann.address
     assert "attachment" in file.headers["Content-Disposition"]
     assert "It cannot be undone" in admin.get(f"{address}/erase").text
 

@@ -99,12 +99,12 @@ def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
     assert ANN in client.get(f"{page}/data").text
     copy = client.get(f"{page}/data.json")
     assert "attachment" in copy.headers["Content-Disposition"]
-    assert copy.get_json()["holdings"]["subscriber"][0]["address"] == ANN
+    assert copy.get_json()["tables"]["subscriber"][0]["address"] == ANN
     receipts = client.get(f"{page}/receipts.json").get_json()["receipts"]
     assert [one["action"] for one in receipts] == ["unsubscribed", "confirmed"]
-    assert receipts[1]["words"] in client.get(page).text
-    assert receipts[1]["words"] in client.get(f"{page}/receipts").text
-    assert receipts[1]["page"] == "/preferences"
+    assert receipts[1]["wording"] in client.get(page).text
+    assert receipts[1]["wording"] in client.get(f"{page}/receipts").text
+    assert receipts[1]["source"] == "/preferences"
     assert page.rpartition("/")[2] not in copy.text
 
 
