@@ -16,7 +16,7 @@ def main(send_id: int) -> None:
     worker = Worker(services := load_services())
     tune_garbage_collector()
     began = time.perf_counter()
-    worker.deliver(send_id)
+    worker.deliver_send(send_id)
     seconds = time.perf_counter() - began
     print(json.dumps({"seconds": seconds}), flush=True)
     sys.stdin.read()

@@ -29,7 +29,7 @@ def due(moment: datetime | None, in_json: bool) -> None:
         raise NotAllowed(
             "--now may not be in the future: the slots until then would count as done."
         )
-    composed = Worker(services).keep_slots(moment or utc_now())
+    composed = Worker(services).make_digests_until(moment or utc_now())
     if not composed and not in_json:
         click.echo("No digest is due.")
     for edition in composed:

@@ -46,7 +46,7 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json:
             "audience": planned.audience,
             "starts_at": planned.starts_at,
         }
-    services.queue.wake("sends")
+    services.queue.wake("start_deliveries")
     print_result(result, in_json=in_json)
 
 
@@ -63,7 +63,7 @@ def test(edition_id: int, address: str, in_json: bool) -> None:
             _get_edition(session, edition_id).as_message(), to, services.links
         )
         queue_transactional_email(session, to, message, now=utc_now())
-    services.queue.wake("letters")
+    services.queue.wake("send_transactional_emails")
     print_result({"edition": edition_id, "to": to, "subject": message.subject}, in_json=in_json)
 
 

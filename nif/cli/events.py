@@ -23,7 +23,7 @@ def drain(in_json: bool) -> None:
     before = services.database.fetch_value(count)
     with services.database.transaction() as session:
         provider_events.retry_failed_event_posts(session)
-    Worker(services).events()
+    Worker(services).process_events()
     failed = services.database.fetch_value(count.where(ProviderEventPost.error.is_not(None)))
     print_result({"posts": before, "processed": before - failed, "failed": failed}, in_json=in_json)
 

@@ -99,7 +99,7 @@ def probe(in_json: bool) -> None:
         breaker = circuit_breaker.find_tripped_breaker(session)
         reason = breaker.reason if breaker else "nothing: sending is not stopped"
         circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
-    services.queue.wake("sends")
+    services.queue.wake("start_deliveries")
     print_result({"probed": breaker is not None, "stopped_by": reason}, in_json=in_json)
 
 
@@ -161,7 +161,7 @@ def _control_send(send_id: int, action: SendAction, in_json: bool) -> None:
         session.flush()
         counts = certificates.count_deliveries(session, found)
         state = found.state.value
-    services.queue.wake("sends")
+    services.queue.wake("start_deliveries")
     result = {
         "send": send_id,
         "state": state,

@@ -1,1 +1,1 @@
-"""What runs by itself, and how often: in the worker process only."""
+"""The worker process: the periodic jobs, and what wakes them."""

@@ -278,7 +278,7 @@ class LoginMailUtil(MailUtil):
                 session, "reset", str(recipient), most=3, per=timedelta(hours=1), now=now
             ):
                 queue_transactional_email(session, str(recipient), message, now=now)
-        services().queue.wake("letters")
+        services().queue.wake("send_transactional_emails")
 
 
 class SharedEngineSQLAlchemy(SQLAlchemy):

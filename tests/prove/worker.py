@@ -69,8 +69,8 @@ def _scale(request_seconds: float) -> None:
 def _made_ready(settings: Settings) -> Worker:
     """A worker to inherit: with its statements compiled, and without a connection."""
     worker = Worker(services := build_services(settings))
-    worker.events()
-    worker.reconcile()
+    worker.process_events()
+    worker.reconcile_batches()
     _deliver(worker, services)
     services.database.close()
     return worker
@@ -80,17 +80,17 @@ def _deliver(worker: Worker, services: Services) -> None:
     with services.database.reading() as session:
         ready = list_deliverable_sends(session, now=utc_now())
     for send_id in ready:
-        worker.deliver(send_id)
+        worker.deliver_send(send_id)
 
 
 def _work(worker: Worker) -> None:
     """What a worker does, in two threads that tick faster than the real one's clock."""
 
     def deliver() -> None:
-        _deliver(worker, worker._parts)
+        _deliver(worker, worker.services)
 
     threading.Thread(target=_for_ever, args=(deliver,), daemon=True).start()
-    _for_ever(worker.events, worker.reconcile)
+    _for_ever(worker.process_events, worker.reconcile_batches)
 
 
 def _for_ever(*jobs: Callable[[], Any]) -> None:

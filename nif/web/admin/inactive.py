@@ -92,7 +92,7 @@ def create(slug: str) -> ResponseReturnValue:
             "The re-permission mails are queued. Nobody is unsubscribed until you confirm it.",
             "good",
         )
-        services().queue.wake("sends")
+        services().queue.wake("start_deliveries")
     return redirect(url_for(".show", slug=slug), 303)
 
 

@@ -78,7 +78,7 @@ def send_test(slug: str) -> ResponseReturnValue:
     if message is None:
         flash("There are no new stories, so no copy was sent.")
     else:
-        services().queue.wake("letters")
+        services().queue.wake("send_transactional_emails")
         flash(f"One copy is on its way to {to}. No subscriber receives it.", "good")
     return redirect(url_for(".show", slug=slug), 303)
 
@@ -133,7 +133,7 @@ def send_now(slug: str) -> ResponseReturnValue:
         return _render_confirm_send(slug, changed=True), 409
     except Conflict as error:
         return _redirect_to_existing(slug, error)
-    services().queue.wake("sends")
+    services().queue.wake("start_deliveries")
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
 

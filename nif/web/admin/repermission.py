@@ -106,7 +106,7 @@ def create(slug: str, import_id: int) -> ResponseReturnValue:
         flash(f"{error} Nothing was changed.")
     else:
         flash("The confirmation mails are queued. You can pause them at any time.", "good")
-        services().queue.wake("sends")
+        services().queue.wake("start_deliveries")
     return redirect(f"/admin/lists/{slug}/import/{import_id}", 303)
 
 

@@ -405,7 +405,7 @@ def _apply_to_send(
         flash(f"{error} Nothing was changed.")
     else:
         flash(success.format(left=left), "good")
-        services().queue.wake("sends")
+        services().queue.wake("start_deliveries")
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
 
 

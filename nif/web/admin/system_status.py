@@ -67,7 +67,7 @@ def probe() -> ResponseReturnValue:
             subject_id="mail",
             now=now,
         )
-    services().queue.wake("sends")
+    services().queue.wake("start_deliveries")
     flash("One batch is sent at once. SendGrid’s answer decides whether sending resumes.", "good")
     return redirect(_return_address(), 303)
 
@@ -86,7 +86,7 @@ def reprocess_events() -> ResponseReturnValue:
             subject_id="events",
             now=now,
         )
-    services().queue.wake("events")
+    services().queue.wake("process_events")
     flash("The events are being processed again. Any that fail are set aside again.", "good")
     return redirect(_return_address(), 303)
 

@@ -59,7 +59,7 @@ def invite() -> ResponseReturnValue:
         return _render_index(form, error.problems), 422
     except Conflict as error:
         return _render_index(form, {"email": str(error)}), 422
-    services().queue.wake("letters")
+    services().queue.wake("send_transactional_emails")
     flash(f"{account.name} is invited. The email is on its way.", "good")
     return redirect(url_for(".index"), 303)
 
@@ -134,7 +134,7 @@ def resend_invitation(account_id: int) -> ResponseReturnValue:
     response = _apply_to_account(
         account_id, renew, "A new invitation to {name} is on its way. Earlier links no longer work."
     )
-    services().queue.wake("letters")
+    services().queue.wake("send_transactional_emails")
     return response
 
 

@@ -27,5 +27,5 @@ def receive() -> ResponseReturnValue:
             provider_events.store_event_post(session, body, now=utc_now())
     except Invalid:
         return "", 400
-    services().queue.wake("events")
+    services().queue.wake("process_events")
     return "", 204

@@ -80,7 +80,7 @@ def create() -> ResponseReturnValue:
     except DuplicatePicture as error:
         flash("This file is already in the library, shown here. What you typed was not saved.")
         return redirect(url_for(".show", picture_id=error.picture_id), 303)
-    services().queue.wake("prepare")
+    services().queue.wake("make_renditions")
     flash("The picture is in the library.", "good")
     return redirect(url_for(".show", picture_id=picture_id), 303)
 
@@ -107,7 +107,7 @@ def update(picture_id: int) -> ResponseReturnValue:
         return _picture_page(picture_id, form, problems=error.problems), 422
     except Conflict:
         return _picture_page(picture_id, form, overtaken=True), 409
-    services().queue.wake("prepare")
+    services().queue.wake("make_renditions")
     flash("Saved. Published stories keep the picture as it was when they were published.", "good")
     return redirect(url_for(".show", picture_id=picture_id), 303)
 
@@ -117,7 +117,7 @@ def update(picture_id: int) -> ResponseReturnValue:
 def retry(picture_id: int) -> ResponseReturnValue:
     with transaction() as session:
         library.retry_renditions(get_picture(session, picture_id, lock=True))
-    services().queue.wake("prepare")
+    services().queue.wake("make_renditions")
     return redirect(url_for(".show", picture_id=picture_id), 303)
 
 

@@ -85,7 +85,7 @@ def answer(report_id: int) -> ResponseReturnValue:
         flash(str(error))
         return redirect(url_for(".show", report_id=report_id), 303)
     if contact:
-        services().queue.wake("letters")
+        services().queue.wake("send_transactional_emails")
     return _redirect_answered(report)
 
 

@@ -37,7 +37,7 @@ def create(token: str) -> ResponseReturnValue:
     with transaction() as session:
         subscriber = preferences.get_subscriber_by_token(session, token, tokens())
         _request_change(session, subscriber, address)
-    services().queue.wake("letters")
+    services().queue.wake("send_transactional_emails")
     return redirect(url_for(".new", token=token, asked=1), 303)
 
 

@@ -36,7 +36,7 @@ def deliver(services: Services, database: Database) -> Send:
     with database.transaction() as session:
         session.execute(update(Send).values(starts_at=utc_now() - timedelta(seconds=1)))
         send = session.scalars(select(Send)).one()
-    Worker(services).deliver(send.id)
+    Worker(services).deliver_send(send.id)
     return send
 
 
@@ -90,7 +90,7 @@ def test_inactive_subscribers_are_counted_mailed_and_unsubscribed_unless_they_re
     assert "Of 3 subscribers, 2 did not respond." in text_of(admin.get(f"{AT}/unsubscribe").text)
     assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "1"}).status_code == 422
     assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "2"}).status_code == 303
-    Worker(services).askings()
+    Worker(services).advance_repermission()
     page = text_of(admin.get(AT).text)
     assert "Stayed 1 pressed the button" in page
     assert "Unsubscribed by NIF 2 no response" in page
@@ -149,7 +149,7 @@ def test_pending_subscribers_of_an_import_are_mailed_and_its_page_shows_the_prog
     link = next(word for word in texts.pop().split() if "/confirm/" in word)
     client.post(link.removeprefix("http://127.0.0.1:8000"))
 
-    Worker(services).askings()
+    Worker(services).advance_repermission()
     page = text_of(admin.get(at).text)
     assert "Sent 2 accepted by the provider" in page
     assert "Confirmed 1 pressed the button" in page

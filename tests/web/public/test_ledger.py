@@ -44,7 +44,7 @@ def signed(database: Database, services: Services) -> None:
             )
         )
         some_entries(session, 3)
-    Worker(services).checkpoint()
+    Worker(services).sign_checkpoint()
 
 
 def test_an_empty_ledger_says_so(client: FlaskClient) -> None:
@@ -176,14 +176,14 @@ def test_what_came_later_can_be_fetched_alone(
 
 
 def test_the_worker_signs_when_the_ledger_has_grown(services: Services, database: Database) -> None:
-    assert "checkpoint" in dict(PERIODIC_JOBS)
-    Worker(services).checkpoint()
+    assert "sign_checkpoint" in dict(PERIODIC_JOBS)
+    Worker(services).sign_checkpoint()
     with database.transaction() as session:
         assert session.get(LedgerCheckpoint, 1) is None
         some_entries(session, 1)
 
     for _ in range(2):
-        Worker(services).checkpoint()
+        Worker(services).sign_checkpoint()
 
     with database.reading() as session:
         assert session.get(LedgerCheckpoint, 1) is not None
