@@ -1037,7 +1037,7 @@ def upgrade() -> None:
         sa.Column("sources", JSON, nullable=False),
         sa.Column("answers", JSON, nullable=False),
         sa.Column("tags", JSON, nullable=False),
-        sa.Column("words", sa.Integer(), nullable=False),
+        sa.Column("word_count", sa.Integer(), nullable=False),
         sa.Column("published_at", MOMENT, nullable=False),
         sa.Column("first_published_at", MOMENT, nullable=False),
         sa.Column("published_by_id", ID, nullable=True),

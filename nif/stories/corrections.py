@@ -236,7 +236,7 @@ def _remove_content(revision: Revision) -> None:
     kept = {name: getattr(revision, name) for name in names}
     for name, empty in REMOVED_CONTENT.items():
         setattr(revision, name, empty)
-    revision.words, revision.picture = 0, None
+    revision.word_count, revision.picture = 0, None
     revision.content_hash = hash_revision_content({**kept, **REMOVED_CONTENT})
 
 

@@ -340,7 +340,7 @@ class Revision(Base):
     sources: Mapped[list[Any]]
     answers: Mapped[dict[str, Any]] = mapped_column(default=dict)
     tags: Mapped[list[Any]]
-    words: Mapped[int]
+    word_count: Mapped[int]
     published_at: Mapped[datetime]
     first_published_at: Mapped[datetime]
     published_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
@@ -358,9 +358,9 @@ class Revision(Base):
         return "" if self.standing is StoryStanding.SOUND else self.standing.value.capitalize()
 
     @property
-    def minutes(self) -> int:
+    def reading_minutes(self) -> int:
         """Reading time in minutes."""
-        return reading_minutes_of(self.words)
+        return reading_minutes_of(self.word_count)
 
 
 class Review(Base):

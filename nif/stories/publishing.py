@@ -130,7 +130,7 @@ def freeze_revision(
     return Revision(
         story_id=story.id,
         n=before.n + 1 if before else 1,
-        words=count_words(story.lead, story.sections),
+        word_count=count_words(story.lead, story.sections),
         published_at=now,
         first_published_at=before.first_published_at if before else now,
         published_by_id=by,

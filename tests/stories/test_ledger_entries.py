@@ -20,7 +20,7 @@ def add_form_2(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a later version of NIF would, whose payloads hold one field more."""
     form_1 = ledger_entries._build_form_1
     forms = PayloadForms[Revision](
-        {1: form_1, 2: lambda revision: {**form_1(revision), "words": revision.words}}
+        {1: form_1, 2: lambda revision: {**form_1(revision), "words": revision.word_count}}
     )
     monkeypatch.setattr(ledger_entries, "REVISION_FORMS", forms)
 
@@ -73,7 +73,7 @@ def test_a_change_of_a_field_that_only_the_newer_form_has_is_found_in_newer_entr
     a_story(session, headline="Palisade Sells")
     add_form_2(monkeypatch)
     a_story(session, headline="Palisade Buys")
-    session.execute(update(Revision).values(words=7))
+    session.execute(update(Revision).values(word_count=7))
     session.expire_all()
 
     assert verify(session).broken == 2

@@ -259,7 +259,7 @@ def test_anchors_are_made_from_labels(session):
 def test_the_seed_story_has_224_words_and_takes_a_minute(session):
     revision = publish_story(session, a_seed_story(session), by=None, now=NOON)
 
-    assert (revision.words, revision.minutes) == (224, 1)
+    assert (revision.word_count, revision.reading_minutes) == (224, 1)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_the_seed_story_has_224_words_and_takes_a_minute(session):
     [(0, 1), (1, 1), (224, 1), (356, 1), (357, 2), (594, 2), (595, 3), (2380, 10)],
 )
 def test_reading_time_is_rounded_half_up_and_at_least_a_minute(words, minutes):
-    assert Revision(words=words).minutes == minutes
+    assert Revision(word_count=words).reading_minutes == minutes
 
 
 def test_the_page_version_grows_with_every_change_that_readers_see(session):
