@@ -1,8 +1,7 @@
-"""Roles, and switching accounts off and on. Nothing is deleted: bylines and acts stay.
+"""Accounts: creating and inviting them, changing roles, deactivating and reactivating them.
 
-Taking someone on as an editor or an admin.
-
-Inviting someone: a link by mail, good for three days and for one password.
+Accounts are never deleted, because bylines and audit entries refer to them. An invitation is a link
+by email, valid for three days and for one password.
 """
 
 from collections.abc import Sequence
@@ -24,14 +23,14 @@ def create_account(
 ) -> Account:
     """A new account, without a password until its person sets one by a link.
 
-    Raises Invalid for an address that cannot be one, Conflict for one that is taken.
+    Raises Invalid for an invalid address, Conflict for one that is taken.
     """
     try:
         address = validate_email(email, check_deliverability=False).normalized.lower()
     except EmailNotValidError as error:
         raise Invalid({"email": str(error)}) from None
     if session.scalar(select(Account.id).where(Account.email == address)):
-        raise Conflict(f"There is an account for {address} already.")
+        raise Conflict(f"There is already an account for {address}.")
     account = Account(
         email=address, name=name, role=role, fs_uniquifier=uuid4().hex, created_at=now
     )
@@ -40,12 +39,12 @@ def create_account(
     return account
 
 
-OWN_ACCOUNT_REFUSED = "Nobody changes what they may do themselves. Ask another admin."
+OWN_ACCOUNT_REFUSED = "You cannot change your own access. Ask another admin."
 LAST_ADMIN_REFUSED = "This is the last admin who can sign in. Make someone else an admin first."
 
 
 def list_accounts(session: Session) -> Sequence[Account]:
-    """All accounts by name, with what they prove themselves by. A newsroom has dozens."""
+    """All accounts by name, with their passkeys. A newsroom has dozens."""
     query = select(Account).order_by(Account.name, Account.id)
     return session.scalars(query.options(selectinload(Account.webauthn))).all()
 
@@ -63,7 +62,7 @@ def change_account_role(
 ) -> None:
     """Give an account another role and end its sessions; the same role changes nothing.
 
-    Raises NotAllowed for one's own role, Conflict where no admin would be left.
+    Raises NotAllowed for one's own role, Conflict where no admin would remain.
     """
     _check_not_own_account(by, account)
     if account.role is role:
@@ -85,9 +84,9 @@ def change_account_role(
 
 
 def deactivate_account(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
-    """End an account's sessions and let nobody in by it; twice is no error.
+    """End an account's sessions and refuse its sign-ins; doing it twice is no error.
 
-    Raises NotAllowed for one's own account, Conflict where no admin would be left.
+    Raises NotAllowed for one's own account, Conflict where no admin would remain.
     """
     _check_not_own_account(by, account)
     if not account.active:
@@ -101,7 +100,7 @@ def deactivate_account(session: Session, by: Actor, account: Account, *, now: da
 
 
 def reactivate_account(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
-    """Let someone in again, as they were; twice is no error."""
+    """Allow an account to sign in again; doing it twice is no error."""
     if account.active:
         return
     account.active = True
@@ -112,7 +111,7 @@ def reactivate_account(session: Session, by: Actor, account: Account, *, now: da
 
 
 def clear_second_factors(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
-    """For whoever lost what they prove themselves by: the password alone opens the door again.
+    """Remove all second factors, for a person who lost theirs: the password alone then suffices.
 
     Raises NotAllowed for one's own account, whose factors are changed on its own page.
     """
@@ -131,12 +130,12 @@ def clear_second_factors(session: Session, by: Actor, account: Account, *, now: 
 
 
 def end_account_sessions(account: Account) -> None:
-    """Sign an account out everywhere: sessions and remember cookies name the one before."""
+    """Sign an account out everywhere: sessions and remember cookies hold the old value."""
     account.fs_uniquifier = uuid4().hex
 
 
 def record_last_seen(session: Session, account_id: int, day: date) -> None:
-    """Note the day on which someone was last here: no finer, for this is no time clock."""
+    """Record the day on which a person was last here; no time, for this is no time clock."""
     session.execute(
         update(Account)
         .where(
@@ -153,7 +152,7 @@ def _check_not_own_account(by: Actor, account: Account) -> None:
 
 
 def _check_leaves_an_admin(session: Session, account: Account) -> None:
-    """The admins are locked: two of them cannot each be the other's last one."""
+    """Locks the admins, so that two of them cannot remove each other at once."""
     if account.role is not RoleName.ADMIN:
         return
     able = session.scalars(
@@ -172,18 +171,16 @@ def _check_leaves_an_admin(session: Session, account: Account) -> None:
 
 INVITATION_LIFETIME = timedelta(days=3)
 MAX_NAME_LENGTH = 100
-INVITATION_EXPIRED = (
-    "Invitations are good for three days. Ask for a new one: it takes an admin one press."
-)
+INVITATION_EXPIRED = "Invitations are valid for three days. Ask an admin for a new one."
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def invite_colleague(
     session: Session, by: Actor, email: str, name: str, role: RoleName, *, now: datetime
 ) -> Account:
-    """A new account that waits for its person.
+    """A new account that waits for its person to accept.
 
-    Raises Invalid for a name or an address that cannot be one, Conflict for one that is taken.
+    Raises Invalid for an invalid name or address, Conflict for an address that is taken.
     """
     check_account_name(name)
     account = create_account(session, email, name, role, now=now)
@@ -202,7 +199,7 @@ def invite_colleague(
 
 
 def renew_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
-    """A new link for the same person; the ones before stop working.
+    """Make a new link for the same person; older links stop working.
 
     Raises Conflict where a password was set already.
     """
@@ -214,7 +211,7 @@ def renew_invitation(session: Session, by: Actor, account: Account, *, now: date
 
 
 def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
-    """Nobody can accept this invitation any more. Raises Conflict where someone has."""
+    """Make the invitation void. Raises Conflict where it was accepted."""
     _check_not_accepted(account)
     account.active, account.invited_at = False, None
     end_account_sessions(account)
@@ -224,7 +221,7 @@ def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: d
 
 
 def make_invitation_token(account: Account, tokens: Tokens) -> str:
-    """What the link in the letter carries: whose invitation, and which one."""
+    """The token of the link in the email: the account, and which of its invitations."""
     return tokens.make(TokenPurpose.INVITATION, account.id, _invitation_microseconds(account))
 
 
@@ -233,8 +230,8 @@ def get_invited_account(
 ) -> Account:
     """The account that a link opens.
 
-    Raises NotFound for a link that we never gave out, and Expired for one that is too old, was
-    used, was withdrawn or was followed by a newer one: the same sentence for all of these.
+    Raises NotFound for a link that NIF never made, and Expired, with the same sentence, for one
+    that is too old, was used or withdrawn, or was replaced by a newer one.
     """
     account_id, moment = tokens.open(TokenPurpose.INVITATION, token)
     query = select(Account).where(Account.id == account_id)
@@ -254,7 +251,7 @@ def get_invited_account(
 def accept_invitation(
     session: Session, account: Account, password_hash: str, *, now: datetime
 ) -> None:
-    """Set the first password; the link is used up by it."""
+    """Set the first password; this uses up the link."""
     account.password, account.invited_at = password_hash, None
     end_account_sessions(account)
     record_audit_entry(
@@ -268,20 +265,20 @@ def accept_invitation(
 
 
 def check_account_name(name: str) -> None:
-    """Raises Invalid for a name that cannot stand in a byline."""
+    """Raises Invalid for a name that cannot be printed in a byline."""
     if not name.strip():
-        raise Invalid({"name": "Give the name as it should stand in bylines."})
+        raise Invalid({"name": "Enter the name as it should appear in bylines."})
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise Invalid({"name": f"A name is one line of at most {MAX_NAME_LENGTH} characters."})
 
 
 def _check_not_accepted(account: Account) -> None:
     if account.password is not None:
-        raise Conflict(f"{account.name} has accepted the invitation already.")
+        raise Conflict(f"{account.name} has already accepted the invitation.")
 
 
 def _invitation_microseconds(account: Account) -> int:
-    """When the invitation was made, in microseconds: each has its own."""
+    """When the invitation was made, in microseconds: unique for each invitation."""
     if account.invited_at is None:
         return 0
     return (account.invited_at - _EPOCH) // timedelta(microseconds=1)

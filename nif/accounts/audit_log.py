@@ -1,4 +1,4 @@
-"""Who did what, when: written in the transaction of the deed itself, and never changed after."""
+"""The audit log: who did what, when. Entries are written with the action, and never changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ from nif.errors import NotFound
 
 PAGE_SIZE = 50
 MAX_DETAIL_LENGTH = 300
-"""Characters of one value. Who needs the whole of a text finds it where it is kept."""
+"""Characters of one value. The full text is where it belongs, not in the log."""
 
 
 class AuditEntry(Base):
-    """One deed. `account_name` is as the person was called then; `subject_id` has no foreign key,
-    for an act outlives what it was done to."""
+    """One action. `account_name` is the person's name at that time; `subject_id` has no foreign
+    key, because the entry outlives its subject.
+    """
 
     __tablename__ = "audit_entry"
     __table_args__ = (
@@ -39,7 +40,7 @@ class AuditEntry(Base):
 
 
 class FailedSignIns(Base):
-    """How often signing in failed on a day (UTC), by account; 0 stands for no account of ours."""
+    """How many sign-ins failed on a day (UTC), by account; 0 stands for unknown accounts."""
 
     __tablename__ = "failed_sign_ins"
 
@@ -49,7 +50,7 @@ class FailedSignIns(Base):
 
 
 class Actor(Protocol):
-    """Whoever does something: an account, or something that is named like one."""
+    """What can act: an account, or something else with a name."""
 
     @property
     def id(self) -> Any: ...
@@ -59,7 +60,7 @@ class Actor(Protocol):
 
 
 class SystemActor(NamedTuple):
-    """What acts without an account, such as the command line."""
+    """An actor without an account, such as the command line."""
 
     name: str
     id: None = None
@@ -67,7 +68,7 @@ class SystemActor(NamedTuple):
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which acts to show; None is all of them. `day` is a whole day that begins at `day`."""
+    """Which entries to show; None means all. `day` is the beginning of a whole day."""
 
     account_id: int | None = None
     action: str | None = None
@@ -76,7 +77,7 @@ class AuditFilter:
 
 @dataclass(frozen=True)
 class AuditLogPage:
-    """Some acts, newest first, and the id that the next page begins below."""
+    """Some entries, newest first, and the cursor: the next page has ids below `before`."""
 
     entries: Sequence[AuditEntry]
     before: int | None
@@ -92,10 +93,10 @@ def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an e
     detail: dict[str, Any] | None = None,
     now: datetime,
 ) -> None:
-    """Write down that `by` did `what` to the `kind` of thing that `subject` names.
+    """Record that `actor` did `action` to a subject, in the transaction of the action.
 
-    `what` is a verb's code such as `send_paused`; `detail` holds short values, for a change as
-    `{"field": {"before": …, "after": …}}`. No address of a reader belongs into it.
+    `action` is a code such as `send_paused`; `detail` holds short values, for a change as
+    `{"field": {"before": …, "after": …}}`. Never put a subscriber's address into it.
     """
     session.add(
         AuditEntry(
@@ -111,12 +112,12 @@ def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an e
 
 
 def describe_change(before: object, after: object) -> dict[str, Any]:
-    """What a field was and is, for the detail of an act."""
+    """The old and the new value of a field, for the detail of an entry."""
     return {"before": _shorten_value(before), "after": _shorten_value(after)}
 
 
 def count_failed_sign_in(session: Session, account_id: int | None, *, now: datetime) -> None:
-    """Count one more failed try; for an account that does not exist too, in the same time."""
+    """Count a failed sign-in, for unknown accounts too: both take the same time."""
     session.execute(
         conflict_aware_insert(session, FailedSignIns)
         .values(day=now.date(), account_id=account_id or 0, count=1)
@@ -130,7 +131,7 @@ def count_failed_sign_in(session: Session, account_id: int | None, *, now: datet
 def list_failed_sign_ins(
     session: Session, *, since: date, most: int = 20
 ) -> list[tuple[FailedSignIns, str | None]]:
-    """The days and accounts with failed tries, newest first; None stands for no account."""
+    """Days and account names with failed sign-ins, newest first; None for unknown accounts."""
     query = (
         select(FailedSignIns, Account.name)
         .outerjoin(Account, Account.id == FailedSignIns.account_id)
@@ -143,7 +144,7 @@ def list_failed_sign_ins(
 def list_audit_entries(
     session: Session, filters: AuditFilter, *, before: int | None = None
 ) -> AuditLogPage:
-    """A page of acts, newest first. Raises NotFound for a place that cannot be."""
+    """A page of entries, newest first. Raises NotFound for an impossible cursor."""
     query = _select_entries(filters)
     if before is not None:
         if not 0 < before < 2**63:
@@ -156,7 +157,7 @@ def list_audit_entries(
 
 
 def stream_audit_entries(session: Session, filters: AuditFilter) -> Any:
-    """Every act that is filters, newest first, read as it is asked for."""
+    """All matching entries, newest first, read in portions."""
     return session.scalars(
         _select_entries(filters).order_by(AuditEntry.id.desc()),
         execution_options={"yield_per": 1000},

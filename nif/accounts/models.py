@@ -1,4 +1,4 @@
-"""Accounts of the people who work at NIF. How they prove who they are is the door's matter."""
+"""Accounts of the staff. How they sign in is the web's matter."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from nif.database import Base, BigId, Json
 
 
 class RoleName(StrEnum):
-    """Each may all that those before it may."""
+    """Each role may do everything that the roles before it may."""
 
     AUTHOR = "author"
     EDITOR = "editor"
@@ -24,7 +24,7 @@ ROLE_RANKS = list(RoleName)
 
 
 class AccountState(StrEnum):
-    """`INVITED` until its person has set a password for the first time."""
+    """An account is `INVITED` until its person sets the first password."""
 
     INVITED = "invited"
     ACTIVE = "active"
@@ -32,7 +32,7 @@ class AccountState(StrEnum):
 
 
 class SecurityRole(NamedTuple):
-    """A role as Flask-Security looks at one."""
+    """A role in the form that Flask-Security expects."""
 
     name: str
     permissions: frozenset[str] = frozenset()
@@ -42,10 +42,10 @@ class SecurityRole(NamedTuple):
 
 
 class Account(Base):
-    """Someone who works here. `password` is a hash, or None until the person has set one.
+    """A person on the staff. `password` is a hash, or None until the person has set one.
 
-    Sessions and remember cookies name an account by its `fs_uniquifier`: a new one ends them all.
-    The names of what proves a second factor are those that Flask-Security asks for.
+    Sessions and remember cookies name the account by its `fs_uniquifier`: a new one ends them all.
+    The fields of the second factors have the names that Flask-Security expects.
     """
 
     __tablename__ = "account"
@@ -73,7 +73,7 @@ class Account(Base):
 
     @property
     def roles(self) -> list[SecurityRole]:
-        """The own role, and all below it."""
+        """The account's own role, and all below it."""
         return [SecurityRole(name.value) for name in ROLE_RANKS[: ROLE_RANKS.index(self.role) + 1]]
 
     @property
@@ -95,9 +95,9 @@ class Account(Base):
 
 
 class PasskeyUsage(str):
-    """A passkey of ours serves after a password as well as without one.
+    """The use of a passkey: ours serve after a password as well as without one.
 
-    The library keeps them apart by asking whether a passkey's use is among those it looks for.
+    Flask-Security tests whether a passkey's use is among those that it looks for.
     """
 
     __slots__ = ()
@@ -110,7 +110,7 @@ class PasskeyUsage(str):
 
 
 class Passkey(Base):
-    """What a browser or a security key made for an account (WebAuthn level 2)."""
+    """A credential that a browser or security key made for an account (WebAuthn level 2)."""
 
     __tablename__ = "passkey"
 
@@ -135,14 +135,14 @@ class Passkey(Base):
         """The library sets one; ours have no other."""
 
     def get_user_mapping(self) -> dict[str, int]:
-        """Whose it is, as the library asks."""
+        """How Flask-Security looks up the account."""
         return {"id": self.account_id}
 
 
 class Profile(Base):
-    """What readers are told about a person, once that person says so (`is_public`).
+    """What readers see about a person, if the person chooses so (`is_public`).
 
-    The slug is given when the profile first becomes public, and stays.
+    The slug is assigned when the profile becomes public for the first time, and stays.
     """
 
     __tablename__ = "profile"

@@ -1,4 +1,4 @@
-"""What readers are told about the people who write: nothing, until the person says so."""
+"""Profiles: what readers see about the people who write. Nothing, until the person chooses so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ MAX_FIELD_LENGTHS = {
 
 @dataclass(frozen=True)
 class ProfileInput:
-    """A profile as its person gives it."""
+    """A profile as its person enters it."""
 
     name: str
     is_public: bool = False
@@ -34,21 +34,24 @@ class ProfileInput:
     expertise: str = ""
 
 
-def save_profile(session: Session, account: Account, copy: ProfileInput, *, wanted: str) -> Profile:
-    """Set an account's name and its profile. `wanted` is the slug to take for a first public one.
+def save_profile(
+    session: Session, account: Account, values: ProfileInput, *, wanted: str
+) -> Profile:
+    """Set an account's name and its profile. `wanted` is the slug to try for a first public
+    profile.
 
-    Raises Invalid, with a sentence for each field that cannot be kept.
+    Raises Invalid, with a sentence for each wrong field.
     """
-    _check_input(copy)
-    account.name = copy.name
+    _check_input(values)
+    account.name = values.name
     profile = find_profile(session, account.id)
     if profile is None:
         profile = Profile(account_id=account.id)
         session.add(profile)
     for name in MAX_FIELD_LENGTHS:
-        setattr(profile, name, getattr(copy, name))
-    profile.is_public = copy.is_public
-    if copy.is_public and profile.slug is None:
+        setattr(profile, name, getattr(values, name))
+    profile.is_public = values.is_public
+    if values.is_public and profile.slug is None:
         profile.slug = _free_slug(session, wanted)
     session.flush()
     return profile
@@ -59,7 +62,7 @@ def find_profile(session: Session, account_id: int) -> Profile | None:
 
 
 def has_public_profile(session: Session, account_id: int) -> bool:
-    """Can readers look this person up? For the gate of bylines."""
+    """Can readers look this person up? For the check of bylines."""
     query = select(Profile.is_public).where(Profile.account_id == account_id)
     return bool(session.scalar(query))
 
@@ -78,7 +81,7 @@ def get_public_profile(session: Session, slug: str) -> tuple[Profile, str]:
 
 
 def list_public_profiles(session: Session) -> Sequence[tuple[Profile, str]]:
-    """The public profiles of everyone who works here now, with their names, by name."""
+    """The public profiles of all active accounts, with their names, by name."""
     query = (
         select(Profile, Account.name)
         .join(Account, Account.id == Profile.account_id)
@@ -88,14 +91,14 @@ def list_public_profiles(session: Session) -> Sequence[tuple[Profile, str]]:
     return [(row[0], row[1]) for row in session.execute(query)]
 
 
-def _check_input(copy: ProfileInput) -> None:
+def _check_input(values: ProfileInput) -> None:
     problems = {
-        name: f"At most {most:,} characters fit here; these are {len(getattr(copy, name)):,}."
+        name: f"At most {most:,} characters; these are {len(getattr(values, name)):,}."
         for name, most in MAX_FIELD_LENGTHS.items()
-        if len(getattr(copy, name)) > most
+        if len(getattr(values, name)) > most
     }
     try:
-        check_account_name(copy.name)
+        check_account_name(values.name)
     except Invalid as error:
         problems |= error.problems
     if problems:

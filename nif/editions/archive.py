@@ -1,4 +1,4 @@
-"""The editions that readers can look up again."""
+"""The editions of a list that readers and staff can look up."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -25,7 +25,7 @@ from nif.subscriptions.models import MailingList
 def list_sent_editions(
     session: Session, mailing_list: MailingList, *, most: int = 30
 ) -> Sequence[Edition]:
-    """The newest editions of a list that went out, newest first: digests and corrections."""
+    """The newest digests and corrections of a list that were mailed, newest first."""
     return session.scalars(
         select(Edition)
         .where(
@@ -41,7 +41,7 @@ def list_sent_editions(
 def list_recent_editions(
     session: Session, mailing_list: MailingList, *, most: int = 14
 ) -> Sequence[Edition]:
-    """What became of a list's newest slots and of its corrections, newest first."""
+    """The newest editions of a list with their outcome, newest first."""
     return session.scalars(
         select(Edition)
         .where(Edition.list_id == mailing_list.id)
@@ -60,14 +60,14 @@ def get_sent_digest(session: Session, mailing_list: MailingList, day: date) -> E
 def get_sent_correction(
     session: Session, mailing_list: MailingList, day: date, note_id: int
 ) -> tuple[Edition, NoteInContext]:
-    """The edition of a day that told one note, and the note. Raises NotFound."""
+    """The edition of a day that mailed one correction, and its note. Raises NotFound."""
     missing = "There is no such correction."
     edition = _get_edition(session, mailing_list, day, correction_occasion_of(note_id), missing)
     return edition, load_note_in_context(session, session.get_one(StoryNote, note_id))
 
 
 def find_corrected_digest(session: Session, edition: Edition, note: StoryNote) -> Edition | None:
-    """The digest by which the list of an edition of a note had mailed what was wrong."""
+    """The digest by which the list had mailed the error that a note corrects."""
     return session.scalar(
         select(Edition)
         .join(EditionItem, EditionItem.edition_id == Edition.id)
@@ -80,7 +80,7 @@ def find_corrected_digest(session: Session, edition: Edition, note: StoryNote) -
 
 
 def list_notes_since_edition(session: Session, edition: Edition) -> dict[int, list[StoryNote]]:
-    """The notes on what an edition had mailed wrong, by the id of the story, oldest first."""
+    """The corrections of what an edition mailed, by the id of the story, oldest first."""
     found: dict[int, list[StoryNote]] = {}
     query = (
         select(StoryNote)
@@ -99,7 +99,7 @@ def list_notes_since_edition(session: Session, edition: Edition) -> dict[int, li
 
 
 def find_removed_story_ids(session: Session, edition: Edition) -> set[int]:
-    """The ids of an edition's stories whose text nobody is to read any more."""
+    """The ids of an edition's stories whose text has been removed since."""
     query = (
         select(EditionItem.story_id)
         .join(Story, Story.id == EditionItem.story_id)

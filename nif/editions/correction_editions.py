@@ -1,7 +1,7 @@
-"""Corrections reach those who had the error.
+"""Corrections reach the subscribers who were mailed the error.
 
-What is significant takes its place in the next digest of each list that told the error; what is
-serious is an edition of its own, at once, for those who were mailed it.
+A significant correction goes into the next digest of each list that mailed the error; a serious one
+becomes an edition of its own, at once, for those who received the error.
 """
 
 from collections.abc import Sequence
@@ -31,17 +31,19 @@ from nif.stories.models import NoteSeverity, Revision, Story
 from nif.subscriptions.models import MailingList
 
 MAX_CORRECTIONS = 8
-"""In one digest; what is over comes in the next one."""
+"""In one digest; the rest waits for the next."""
 
 MAX_NOTE_AGE = timedelta(days=60)
-"""How long after it was set right something is still told by mail."""
+"""How long after its publication a correction is still mailed."""
 
 
 @dataclass(frozen=True)
 class OwedCorrection:
-    """A note that a list is owed, and its edition that `mailed` what was wrong."""
+    """A correction that a list must still mail, and the edition `mailed` that contained the
+    error.
+    """
 
-    told: NoteInContext
+    correction: NoteInContext
     mailing_list: MailingList
     mailed: Edition
 
@@ -49,11 +51,10 @@ class OwedCorrection:
 def list_due_corrections(
     session: Session, mailing_list: MailingList, *, now: datetime
 ) -> list[NoteInContext]:
-    """What the list's next digest has to set right, oldest first.
+    """The corrections for the list's next digest, oldest first.
 
-    That is what was significant and what the list mailed wrong and was not told yet; and what was
-    serious where a person took back the edition that was to tell it. A list that never mailed one
-    of the versions that were wrong is told nothing.
+    These are significant corrections of errors that the list mailed, and serious ones whose edition
+    a person withdrew. A list that never mailed a wrong version is skipped.
     """
     current = aliased(Revision)
     had = select(EditionNote.note_id).where(EditionNote.list_id == mailing_list.id)
@@ -83,7 +84,9 @@ def list_due_corrections(
 
 
 def select_serious_note_ids(*, now: datetime) -> Select[*tuple[int]]:
-    """The ids of the notes that go out by themselves, whether or not they are owed to anyone."""
+    """Selects the ids of the notes that get an edition of their own, whether or not a list needs
+    one.
+    """
     return select(StoryNote.id).where(
         StoryNote.severity == NoteSeverity.SERIOUS,
         StoryNote.at >= now - MAX_NOTE_AGE,
@@ -92,7 +95,9 @@ def select_serious_note_ids(*, now: datetime) -> Select[*tuple[int]]:
 
 
 def select_lists_owed_note(note_id: int) -> Select[*tuple[Any, ...]]:
-    """The lists that are owed a note, each with the edition in which it has what was wrong."""
+    """Selects the lists that must still mail a note, each with the edition that contained the
+    error.
+    """
     told = select(EditionNote.note_id).where(
         EditionNote.note_id == StoryNote.id, EditionNote.list_id == MailingList.id
     )
@@ -108,7 +113,7 @@ def select_lists_owed_note(note_id: int) -> Select[*tuple[Any, ...]]:
 
 
 def _restrict_to_mailed_errors(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    """Of notes and lists only those where the list froze a version that was wrong."""
+    """Restricts notes and lists to those where the list froze a wrong version."""
     mailed = aliased(Revision)
     return (
         query.select_from(StoryNote)
@@ -124,7 +129,7 @@ def _restrict_to_mailed_errors(query: Select[*tuple[Any, ...]]) -> Select[*tuple
 
 
 def list_corrected_edition_ids(session: Session, edition_id: int) -> Sequence[int]:
-    """The editions of the same list that had wrong what an edition sets right."""
+    """The editions of the same list that contained what an edition corrects."""
     own = aliased(EditionNote)
     query = select(Edition.id).where(
         own.note_id == StoryNote.id,
@@ -148,12 +153,12 @@ def load_note_in_context(session: Session, note: StoryNote) -> NoteInContext:
 def freeze_correction_edition(
     session: Session, owed: OwedCorrection, mail_writer: MailWriter, *, now: datetime
 ) -> Edition | None:
-    """Make the edition that tells a list one note; None where someone else made it first."""
-    mailing_list, note = owed.mailing_list, owed.told.note
+    """Freeze the edition that mails one correction; None where another process made it first."""
+    mailing_list, note = owed.mailing_list, owed.correction.note
     slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
     root = find_footer_root(session)
     message = write_correction_message(
-        mail_writer, mailing_list, slot, owed.told, owed.mailed, root
+        mail_writer, mailing_list, slot, owed.correction, owed.mailed, root
     )
     edition_id = session.scalar(
         conflict_aware_insert(session, Edition)
@@ -174,27 +179,27 @@ def freeze_correction_edition(
     if edition_id is None:
         return None
     edition = session.get_one(Edition, edition_id)
-    record_carried_notes(session, edition, [owed.told])
+    record_carried_notes(session, edition, [owed.correction])
     return edition
 
 
 def record_carried_notes(
     session: Session, edition: Edition, corrections: Sequence[NoteInContext]
 ) -> None:
-    """Write down that an edition carries these, so that its list is told once."""
+    """Record that an edition carries these notes, so that its list mails them once."""
     session.add_all(
-        EditionNote(note_id=told.note.id, list_id=edition.list_id, edition_id=edition.id)
-        for told in corrections
+        EditionNote(note_id=each.note.id, list_id=edition.list_id, edition_id=edition.id)
+        for each in corrections
     )
     session.flush()
 
 
 def release_carried_notes(session: Session, edition: Edition) -> None:
-    """What a withdrawn edition carried is yet to be told."""
+    """Make the notes of a withdrawn edition due again."""
     session.execute(delete(EditionNote).where(EditionNote.edition_id == edition.id))
 
 
 def list_carried_notes(session: Session, edition: Edition) -> Sequence[StoryNote]:
-    """The notes that an edition told its readers, oldest first."""
+    """The notes that an edition carried, oldest first."""
     query = select(StoryNote).join(EditionNote).where(EditionNote.edition_id == edition.id)
     return session.scalars(query.order_by(StoryNote.at, StoryNote.id)).all()

@@ -1,4 +1,4 @@
-"""Digests: editions that compose themselves of what was published since the last one."""
+"""Digests: editions that NIF composes from the stories published since the last one."""
 
 import logging
 from collections.abc import Sequence
@@ -29,26 +29,25 @@ from nif.subscriptions.models import MailingList
 log = logging.getLogger(__name__)
 
 CATCH_UP_TIME = timedelta(hours=12)
-"""A digest that could not be made in time is still made this much later, and then no more."""
+"""How late a digest may still be made."""
 
 SLOT_LOOK_BACK = timedelta(days=8)
-"""How far back slots are looked for which nobody was there to keep."""
+"""How far back to look for slots that passed while NIF was down."""
 
 MAX_STORY_AGE = timedelta(days=60)
-"""How old news may be when a list gets it at last: after a long break, or a flood of stories."""
+"""How old a story may be in a digest: after a long break, or a flood of stories."""
 
-HAS_EDITION_TODAY = "This list has had its edition today."
+HAS_EDITION_TODAY = "This list already has an edition today."
 
-LIST_IS_ARCHIVED = "This list is archived: no digest of it goes out any more."
+LIST_IS_ARCHIVED = "This list is archived, so it gets no more digests."
 
 MAX_STORIES = 24
-"""In one digest, so that no mail program clips it; what is over comes in the next one."""
+"""In one digest, so that no mail program clips it; the rest waits for the next."""
 
 
 @dataclass(frozen=True)
 class ComposedDigest:
-    """What a digest would say now: the stories, what is set right, and the message where there is
-    anything to say."""
+    """The content of a digest: stories, corrections, and the message where there is any content."""
 
     stories: Sequence[Revision]
     message: Message | None
@@ -56,14 +55,11 @@ class ComposedDigest:
 
 
 def list_due_slots(session: Session, mailing_list: MailingList, *, now: datetime) -> list[Slot]:
-    """The slots of a list that have come and for which there is no edition yet.
-
-    An archived list keeps none.
-    """
+    """The slots of a list that have passed and have no edition yet; none for an archived list."""
     if mailing_list.archived_at is not None:
         return []
     schedule, zone = parse_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone)
-    # A schedule keeps no slots from before it was set.
+    # Slots from before the schedule was set do not count.
     since = max(mailing_list.scheduled_at, now - SLOT_LOOK_BACK)
     come = list(iterate_slots(schedule, zone, after=since, until=now))
     kept = set(
@@ -86,10 +82,10 @@ def make_digest_of_slot(
     *,
     now: datetime,
 ) -> Edition | None:
-    """Make the edition of a slot; None where someone else made it first.
+    """Make the edition of a slot; None where another process made it first.
 
-    Too late, it is noted as missed; without news or corrections, as empty; else it is frozen: its
-    stories pinned to revisions, its message rendered and hashed.
+    If it is too late, the edition is recorded as missed; without content, as empty; otherwise it is
+    frozen: its stories pinned to revisions, its message rendered and hashed.
     """
     edition = _claim_slot(session, mailing_list, slot, now)
     if edition is not None and now - slot.due_at <= CATCH_UP_TIME:
@@ -100,7 +96,7 @@ def make_digest_of_slot(
 def _claim_slot(
     session: Session, mailing_list: MailingList, slot: Slot, now: datetime
 ) -> Edition | None:
-    """The digest of a slot, with nothing in it yet; None where someone else made it first."""
+    """The empty digest of a slot; None where another process made it first."""
     edition_id = session.scalar(
         conflict_aware_insert(session, Edition)
         .values(
@@ -122,7 +118,7 @@ def make_digest_now(
 ) -> Edition:
     """Make today's edition by hand, in place of the one that its slot would make.
 
-    Raises Conflict where today has had one, there is nothing new to tell, or the list is archived.
+    Raises Conflict where there is one today, there is nothing new, or the list is archived.
     """
     session.refresh(mailing_list, with_for_update=True)
     if mailing_list.archived_at is not None:
@@ -150,10 +146,10 @@ def make_digest_now(
 
 
 def withdraw_edition(session: Session, edition: Edition, *, now: datetime) -> None:
-    """Take an edition back of which nobody has had anything: its stories are news again.
+    """Withdraw an edition that was not mailed: its stories are new again.
 
-    A digest whose slot is yet to come is as if it had never been made. What the edition of a note
-    would have said is told by the list's next digest.
+    A digest whose slot is still in the future is deleted, as if it had never been made. The
+    correction of a withdrawn correction edition goes into the list's next digest.
     """
     session.execute(delete(EditionItem).where(EditionItem.edition_id == edition.id))
     release_carried_notes(session, edition)
@@ -173,10 +169,10 @@ def compose_digest(
     *,
     now: datetime,
 ) -> ComposedDigest:
-    """The digest that the list would get now, without keeping it.
+    """The digest that the list would get now, without storing it.
 
-    Where all the news would make a mail that is cut short, the newer half waits for the next one.
-    No edition leaves without the corrections that are due: where they cannot be written, it raises.
+    Where the mail would be clipped, the newer half of the stories waits for the next one. Due
+    corrections are always included: where they cannot be rendered, the error is raised.
     """
     stories, root = _list_unsent_stories(session, mailing_list, now), find_footer_root(session)
     corrections = list_due_corrections(session, mailing_list, now=now)
@@ -206,7 +202,7 @@ def _can_be_rendered(
     try:
         write_digest_message(mail_writer, mailing_list, day, [story])
     except Exception:
-        log.exception("a story cannot be written as mail: revision %s", story.id)
+        log.exception("a story cannot be rendered as mail: revision %s", story.id)
         return False
     return True
 
@@ -250,10 +246,10 @@ def _fill_edition(
 def _list_unsent_stories(
     session: Session, mailing_list: MailingList, now: datetime
 ) -> Sequence[Revision]:
-    """The stories about the list's topics that it has not had, newest first.
+    """The stories with the list's tags that the list has not mailed, newest first.
 
     Not a window between two editions: a story that was published just before one and committed
-    just after would fall between them.
+    just after it would be lost.
     """
     first_window = timedelta(days=1 if parse_schedule(mailing_list.schedule).weekday is None else 7)
     had = select(EditionItem.story_id).where(EditionItem.list_id == mailing_list.id)

@@ -1,9 +1,4 @@
-"""How an edition reads as mail.
-
-An edition as one person gets it to look at, before or beside those whom it is for.
-
-An edition that asks its readers something: a mail of its own, no news, and in no archive.
-"""
+"""The messages of editions: digests, corrections, re-permission mails, and copies for a preview."""
 
 import hashlib
 import html
@@ -34,25 +29,26 @@ PREFERENCES_PLACEHOLDER = "%nif.preferences%"
 READER_PLACEHOLDER = "%nif.reader%"
 ANSWER_PLACEHOLDER = "%nif.answer%"
 READER_HTML_PLACEHOLDER = "%nif.reader_html%"
-"""What each copy replaces: the two links, where something is asked the link to answer by, and the
-address that it goes to. Providers do not escape what they put in, so that comes in two forms."""
+"""What each copy replaces: the two links, the link to answer by, and the address that it goes to.
+Providers do not escape what they insert, so the address comes in two forms.
+"""
 
 NOTE_TITLES = {ChangeKind.RETRACTION: "Retraction"}
-"""What a mail about a note is called, where that is not the note's own label."""
+"""The title of a mail about a note, where it is not the note's own label."""
 
 CHANGES_SINCE_MAILING = {
     ChangeKind.RETRACTION: "and have retracted it since",
     ChangeKind.REMOVAL: "and have removed it since",
 }
-"""What became of a story that was mailed, where it was not corrected."""
+"""What happened to a story after it was mailed, where it was not corrected."""
 
 
 PICTURE_FILE_WIDTH = 960
-"""Pixels of the file; it is shown at half of them, so that it is sharp on a telephone."""
+"""Pixels of the file; it is shown at half the width, so that it is sharp on a telephone."""
 
 
 _NOT_IN_QUOTED_STRING = re.compile(r"[^!#-\[\]-~]")
-"""All but what can stand between the quotes of a header without being escaped."""
+"""All characters that would need escaping between the quotes of a header."""
 
 
 def write_digest_message(
@@ -63,11 +59,11 @@ def write_digest_message(
     root: str | None = None,
     corrections: Sequence[NoteInContext] = (),
 ) -> Message:
-    """The digest of a slot, with the tags that each reader's copy replaces.
+    """The digest of a slot, with the placeholders that each copy replaces.
 
-    Corrections stand before the news; there may be nothing else. The first story shows the picture
-    that leads it, in the HTML alone. `root` is what the foot says of
-    the ledger: each inbox is then a witness of what it was.
+    Corrections come before the news; there may be nothing else. The HTML shows the lead picture of
+    the first story. `root` is the ledger's root for the footer, which makes each inbox a witness of
+    the ledger.
     """
     return mail_writer.renderer.render(
         "digest",
@@ -95,19 +91,19 @@ def write_correction_message(
     mail_writer: MailWriter,
     mailing_list: MailingList,
     slot: Slot,
-    told: NoteInContext,
+    correction: NoteInContext,
     mailed: Edition,
     root: str | None = None,
 ) -> Message:
-    """The mail that sets one thing right; `mailed` is the edition that had it wrong."""
+    """The mail that corrects one error; `mailed` is the edition that contained it."""
     return mail_writer.renderer.render(
         "correction",
         slot=slot,
-        told=told,
-        called=NOTE_TITLES.get(told.note.kind, told.note.label),
-        since=CHANGES_SINCE_MAILING.get(told.note.kind, "and it was seriously wrong"),
-        wrong=format_sentence(told.note.incorrect_text),
-        right=format_sentence(told.note.corrected_text),
+        correction=correction,
+        title=NOTE_TITLES.get(correction.note.kind, correction.note.label),
+        since=CHANGES_SINCE_MAILING.get(correction.note.kind, "and it was seriously wrong"),
+        wrong=format_sentence(correction.note.incorrect_text),
+        right=format_sentence(correction.note.corrected_text),
         mailed=mailed,
         root=root,
         **_list_mail_values(mail_writer.links, mailing_list),
@@ -117,9 +113,9 @@ def write_correction_message(
 def write_imported_repermission_message(
     mail_writer: MailWriter, mailing_list: MailingList, consent_source: str
 ) -> Message:
-    """The question whether an address really wants a list, to people whom staff brought in.
+    """The question whether the owner of an imported address wants the list.
 
-    `consent_source` is what staff said of where the addresses came from.
+    `consent_source` is where the addresses came from, in the words of the staff.
     """
     return mail_writer.renderer.render(
         "confirm_subscription",
@@ -132,7 +128,7 @@ def write_imported_repermission_message(
 def write_inactive_repermission_message(
     mail_writer: MailWriter, mailing_list: MailingList, *, months: int, wait_days: int
 ) -> Message:
-    """The question whether a reader still wants a list, after so many months without a sign."""
+    """The question whether an inactive subscriber still wants the list, after so many months."""
     return mail_writer.renderer.render(
         "repermission",
         link=ANSWER_PLACEHOLDER,
@@ -143,7 +139,7 @@ def write_inactive_repermission_message(
 
 
 def _list_mail_values(links: Links, mailing_list: MailingList) -> dict[str, Any]:
-    """What every mail to a list has: whose it is, and what each copy replaces."""
+    """The template values of every mail to a list."""
     return {
         "headers": {"List-Id": format_list_id(links, mailing_list)},
         "sender": mailing_list.sender_name,
@@ -164,7 +160,7 @@ def hash_message(message: Message) -> str:
 
 
 def format_list_id(links: Links, mailing_list: MailingList) -> str:
-    """The list's name for mail programs (RFC 2919): stable, and the same for every reader."""
+    """The List-Id header (RFC 2919): stable, and the same for every subscriber."""
     host = urlsplit(links.base_url).hostname or "localhost"
     words = mailing_list.title.split()
     title = " ".join(filter(None, (_NOT_IN_QUOTED_STRING.sub("", word) for word in words)))
@@ -172,7 +168,7 @@ def format_list_id(links: Links, mailing_list: MailingList) -> str:
 
 
 def preview_message_for(message: Message, to: str, links: Links) -> Message:
-    """A message as the reader `to` would get it, but for links that would change something."""
+    """The message as the reader `to` would get it, without links that change something."""
     values = {
         UNSUBSCRIBE_PLACEHOLDER: links.home(),
         PREFERENCES_PLACEHOLDER: links.home(),
@@ -194,7 +190,7 @@ def build_test_message(message: Message, to: str, links: Links) -> Message:
 def freeze_repermission_edition(
     session: Session, mailing_list: MailingList, message: Message, *, now: datetime
 ) -> Edition | None:
-    """Make the edition that asks; None where a second press made it in the same second."""
+    """Freeze a re-permission edition; None where another request made one in the same second."""
     edition_id = session.scalar(
         conflict_aware_insert(session, Edition)
         .values(

@@ -1,4 +1,4 @@
-"""An edition of a list's newsletter, frozen with its stories before anyone is mailed."""
+"""The editions of a list's newsletter, each frozen with its stories before it is mailed."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -22,26 +22,25 @@ class EditionState(StrEnum):
 
 
 DIGEST_OCCASION = "digest"
-"""The occasion of the edition that a slot makes."""
+"""The occasion of an edition that was made for a slot."""
 
 
 def correction_occasion_of(note_id: int) -> str:
-    """The occasion of an edition that sets one thing right."""
+    """The occasion of an edition that carries one correction."""
     return f"note-{note_id}"
 
 
 REPERMISSION_OCCASION_PREFIX = "repermission-"
-"""How the occasion of an edition begins that asks its readers something, each of them alone."""
+"""The beginning of the occasion of a re-permission mail."""
 
 
 class Edition(Base):
-    """What became of one slot of a list, or a note that goes out by itself.
+    """What became of one slot of a list, or an edition with a single correction or question.
 
-    There is one digest for each (list, local date of the slot), whatever happened: frozen with its
-    content, empty because there was no news, missed because NIF was down for too long, or
-    withdrawn by a person before anyone was mailed. So five schedulers, or a restart at digest
-    time, make one edition. Of a note there is one for each list, whatever the date; its slot is
-    the local date on which it was made.
+    There is one digest per list and local date: frozen with its content, empty because there was no
+    news, missed because NIF was down for too long, or withdrawn by a person before it was mailed.
+    So five schedulers, or a restart at digest time, make one edition. A note gets at most one
+    edition per list, whatever the date; its slot is the local date on which it was made.
     """
 
     __tablename__ = "edition"
@@ -71,7 +70,7 @@ class Edition(Base):
 
     @property
     def is_repermission(self) -> bool:
-        """Does it ask its readers something? Then nobody else is to look at it."""
+        """Is it a re-permission mail? Then it is in no archive."""
         return self.occasion.startswith(REPERMISSION_OCCASION_PREFIX)
 
     def as_message(self) -> Message:
@@ -95,7 +94,9 @@ class EditionItem(Base):
 
 
 class EditionNote(Base):
-    """A note that an edition carries to the readers of a list that had mailed the error. Once."""
+    """A note that an edition carries to the subscribers of a list that mailed the error. Once per
+    list.
+    """
 
     __tablename__ = "edition_note"
 

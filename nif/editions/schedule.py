@@ -1,4 +1,4 @@
-"""When a list's digest is due: its slots, in local time, across both changes of the clock."""
+"""When a list's digest is due: its slots, in local time, across both clock changes."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _SCHEDULE = re.compile(r"(?:daily|weekly (?P<day>[a-z]{3})) (?P<hour>\d{2}):(?P<
 
 @dataclass(frozen=True)
 class DigestSchedule:
-    """`daily 07:30` or `weekly fri 08:00`; `weekday` counts from Monday, None for every day."""
+    """`daily 07:30` or `weekly fri 08:00`; `weekday` counts from Monday, None means every day."""
 
     at: time
     weekday: int | None = None
@@ -26,7 +26,7 @@ class DigestSchedule:
 
 @dataclass(frozen=True)
 class Slot:
-    """A local date on which a digest is due, and the moment when."""
+    """A local date on which a digest is due, and the moment."""
 
     day: date
     due_at: datetime
@@ -45,10 +45,10 @@ def parse_schedule(text: str) -> DigestSchedule:
 
 
 def resolve_local_time(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """The moment of a local time, in UTC.
+    """The UTC moment of a local time.
 
-    A time that the clock skips becomes the first moment after the gap; of a time that comes
-    twice the first is meant (PEP 495, fold 0).
+    A time that the clock skips becomes the first moment after the gap; of a time that occurs twice,
+    the first is taken (PEP 495, fold 0).
     """
     local = datetime.combine(day, at, zone)
     moment = local.astimezone(UTC)
@@ -58,10 +58,10 @@ def resolve_local_time(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 
 def _find_end_of_gap(inside: datetime, zone: ZoneInfo) -> datetime:
-    """The change of the clock around a time that it skipped.
+    """The clock change around a time that was skipped.
 
-    With fold 0 a skipped time is read with the offset from before the gap, so it lands after the
-    change, by less than the gap is long.
+    With fold 0, Python reads a skipped time with the offset from before the gap, so it lands after
+    the change, by less than the length of the gap.
     """
     low, high = inside - timedelta(hours=24), inside
     before = low.astimezone(zone).utcoffset()
@@ -77,7 +77,7 @@ def _find_end_of_gap(inside: datetime, zone: ZoneInfo) -> datetime:
 def iterate_slots(
     schedule: DigestSchedule, zone: ZoneInfo, *, after: datetime, until: datetime
 ) -> Iterator[Slot]:
-    """The slots that are due later than `after` and not later than `until`, oldest first."""
+    """The slots that are due after `after` and not after `until`, oldest first."""
     day = after.astimezone(zone).date() - timedelta(days=1)
     last = until.astimezone(zone).date() + timedelta(days=1)
     while day <= last:
@@ -89,5 +89,5 @@ def iterate_slots(
 
 
 def compute_next_slot(schedule: DigestSchedule, zone: ZoneInfo, *, after: datetime) -> Slot:
-    """The first slot later than `after`."""
+    """The first slot after `after`."""
     return next(iterate_slots(schedule, zone, after=after, until=after + timedelta(days=9)))

@@ -1,9 +1,4 @@
-"""The library: taking a picture in, saying more about it, cutting it anew, letting it go.
-
-What an editor says about a picture: the words beside it, whose it is, how it came to be.
-
-What the desk asks for: the library, newest first, what is found in it, what is chosen of it.
-"""
+"""The library of pictures: adding, describing, cropping, searching and deleting them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from nif.errors import Conflict, Invalid, NotFound
 from nif.links import is_web_address
-from nif.media.models import DigitalSourceType, Picture, Rendition
-from nif.media.renditions import SHAPE_RATIOS
+from nif.media.models import SHAPE_RATIOS, DigitalSourceType, Picture, Rendition
 
 MAX_FIELD_LENGTHS = {
     "alt": 500,
@@ -32,12 +26,12 @@ AI_SOURCE_TERMS = {
     "trainedAlgorithmicMedia": (DigitalSourceType.BY_AI,),
     "compositeWithTrainedAlgorithmicMedia": (DigitalSourceType.BY_AI, DigitalSourceType.WITH_AI),
 }
-"""What a file may say of itself, and what may then be said of it."""
+"""What an uploaded file may declare, and the source types that editors may then choose."""
 
 
 @dataclass(frozen=True)
 class PictureDescription:
-    """All that is said about a picture. A decorative one has no `alt`, every other one has."""
+    """What an editor says about a picture. A decorative one has no `alt`; every other one has."""
 
     credit: str
     source_type: DigitalSourceType
@@ -49,47 +43,51 @@ class PictureDescription:
     caption: str = ""
 
 
-def check_picture_description(said: PictureDescription, *, declared_source_type: str = "") -> None:
-    """Raises Invalid where something is missing, too long, or at odds with the file itself.
+def check_picture_description(
+    description: PictureDescription, *, declared_source_type: str = ""
+) -> None:
+    """Raises Invalid where something is missing, too long, or contradicts the file itself.
 
     `declared_source_type` is the digital source type that the file names.
     """
-    if found := dict(_description_problems(said, declared_source_type)):
-        raise Invalid(found)
+    if problems := dict(_description_problems(description, declared_source_type)):
+        raise Invalid(problems)
 
 
-def picture_search_text_of(said: PictureDescription) -> str:
-    """What a picture is found by: the same on all databases, whatever they hold for equal."""
-    return " ".join((said.alt, said.credit, said.caption)).casefold()
+def picture_search_text_of(description: PictureDescription) -> str:
+    """The text in which a picture is searched: folded here, so that all databases match alike."""
+    return " ".join((description.alt, description.credit, description.caption)).casefold()
 
 
-def is_ai_use_undeclared(said: PictureDescription | Picture, declared_source_type: str) -> bool:
-    """Does the file itself say that AI had a part in it, and we do not?"""
+def is_ai_use_undeclared(
+    description: PictureDescription | Picture, declared_source_type: str
+) -> bool:
+    """Does the file declare that AI had a part in it, while the description does not?"""
     allowed = AI_SOURCE_TERMS.get(declared_source_type)
-    return allowed is not None and said.source_type not in allowed
+    return allowed is not None and description.source_type not in allowed
 
 
 def _description_problems(
-    said: PictureDescription, declared_source_type: str
+    description: PictureDescription, declared_source_type: str
 ) -> Iterator[tuple[str, str]]:
-    yield from _alt_problems(said)
-    if not said.credit:
-        yield "credit", "Say whose picture it is. Readers are told under it."
+    yield from _alt_problems(description)
+    if not description.credit:
+        yield "credit", "Say whose picture it is. Readers see this under it."
     for name in ("credit_url", "licence_url"):
-        if (address := getattr(said, name)) and not is_web_address(address):
-            yield name, "Give the whole address, beginning with https:// or http://."
-    if is_ai_use_undeclared(said, declared_source_type):
-        yield "source_type", "The file itself says that AI had a part in it. Say so here."
+        if (address := getattr(description, name)) and not is_web_address(address):
+            yield name, "Give the whole address, starting with https:// or http://."
+    if is_ai_use_undeclared(description, declared_source_type):
+        yield "source_type", "The file declares that AI was used. Choose a source that says so."
     for name, most in MAX_FIELD_LENGTHS.items():
-        if len(getattr(said, name)) > most:
-            yield name, f"Make this shorter: {most:,} characters are the most."
+        if len(getattr(description, name)) > most:
+            yield name, f"Make this shorter: at most {most:,} characters."
 
 
-def _alt_problems(said: PictureDescription) -> Iterator[tuple[str, str]]:
-    if said.is_decorative and said.alt:
-        yield "alt", "A decorative picture is passed over by screen readers: leave this empty."
-    elif not said.is_decorative and not said.alt:
-        yield "alt", "Say what the picture shows, for whoever cannot see it, or mark it decorative."
+def _alt_problems(description: PictureDescription) -> Iterator[tuple[str, str]]:
+    if description.is_decorative and description.alt:
+        yield "alt", "Screen readers skip decorative pictures: leave this empty."
+    elif not description.is_decorative and not description.alt:
+        yield "alt", "Describe the picture for people who cannot see it, or mark it as decorative."
 
 
 RENDITION_FIELDS = (
@@ -101,12 +99,12 @@ RENDITION_FIELDS = (
     "focus_y",
     "crops",
 )
-"""What the files of a picture follow: where one of these changes, they are made anew."""
+"""The fields that are part of the files: when one of them changes, the files are made again."""
 
 
 @dataclass(frozen=True)
 class StoredUpload:
-    """A clean picture whose master is in the storage already."""
+    """A cleaned upload whose master is in the storage already."""
 
     sha256: str
     master: str
@@ -118,7 +116,7 @@ class StoredUpload:
 
 @dataclass(frozen=True)
 class PictureFraming:
-    """Where a picture is cut: `crops` maps a shape to [left, top, width], all in 0..1."""
+    """How a picture is cropped: `crops` maps a shape to [left, top, width], all in 0..1."""
 
     focus_x: float = 0.5
     focus_y: float = 0.5
@@ -126,15 +124,15 @@ class PictureFraming:
 
 
 class DuplicatePicture(Conflict):
-    """The very same file is in the library; `picture_id` says where."""
+    """The same file is in the library already, as `picture_id`."""
 
     def __init__(self, picture_id: int) -> None:
-        super().__init__("This very file is in the library already.")
+        super().__init__("This file is in the library already.")
         self.picture_id = picture_id
 
 
 def check_not_in_library(session: Session, sha256: str) -> None:
-    """Raises KnownAlready where a file with this hash was taken in before."""
+    """Raises DuplicatePicture where a file with this hash was added before."""
     known = session.scalar(select(Picture.id).where(Picture.sha256 == sha256))
     if known is not None:
         raise DuplicatePicture(known)
@@ -142,22 +140,22 @@ def check_not_in_library(session: Session, sha256: str) -> None:
 
 def add_picture(
     session: Session,
-    taken: StoredUpload,
-    said: PictureDescription,
+    upload: StoredUpload,
+    description: PictureDescription,
     *,
     by: int | None,
     now: datetime,
 ) -> Picture:
-    """A new picture, whose files are made by the worker.
+    """A new picture; the worker makes its files.
 
-    Raises Invalid for what is said about it, KnownAlready.
+    Raises Invalid for the description, DuplicatePicture.
     """
-    check_picture_description(said, declared_source_type=taken.declared_source_type)
-    check_not_in_library(session, taken.sha256)
+    check_picture_description(description, declared_source_type=upload.declared_source_type)
+    check_not_in_library(session, upload.sha256)
     picture = Picture(
-        **vars(taken),
-        **vars(said),
-        search_text=picture_search_text_of(said),
+        **vars(upload),
+        **vars(description),
+        search_text=picture_search_text_of(description),
         created_by_id=by,
         created_at=now,
         updated_at=now,
@@ -166,8 +164,8 @@ def add_picture(
         with session.begin_nested():
             session.add(picture)
     except IntegrityError:
-        # Somebody sent the same file at the same moment.
-        check_not_in_library(session, taken.sha256)
+        # Another request added the same file at the same moment.
+        check_not_in_library(session, upload.sha256)
         raise
     return picture
 
@@ -175,35 +173,35 @@ def add_picture(
 def change_picture(
     session: Session,
     picture: Picture,
-    said: PictureDescription,
+    description: PictureDescription,
     framing: PictureFraming,
     *,
     edits: int,
     now: datetime,
 ) -> None:
-    """Replace what is said about a picture and where it is cut.
+    """Replace the description and the framing of a picture.
 
-    `edits` is the count that the editor saw when they began. Raises Conflict where someone else
-    has saved in between, Invalid for what is said or for a crop that lies outside.
+    `edits` is the count that the editor saw at the beginning. Raises Conflict where someone else
+    has saved in between, Invalid for the description or for a crop that lies outside.
     """
-    check_picture_description(said, declared_source_type=picture.declared_source_type)
+    check_picture_description(description, declared_source_type=picture.declared_source_type)
     if picture.edits != edits:
-        raise Conflict("Someone else saved this picture while you were at it.")
+        raise Conflict("Someone else saved this picture while you were editing it.")
     _check_framing(framing)
     crops = {shape: list(crop) for shape, crop in framing.crops.items()}
-    new: dict[str, Any] = {**vars(said), **vars(framing), "crops": crops}
+    new: dict[str, Any] = {**vars(description), **vars(framing), "crops": crops}
     if any(getattr(picture, name) != new[name] for name in RENDITION_FIELDS):
         _request_renditions(picture)
     for name, value in new.items():
         setattr(picture, name, value)
-    picture.search_text = picture_search_text_of(said)
+    picture.search_text = picture_search_text_of(description)
     picture.edits += 1
     picture.updated_at = now
     session.flush()
 
 
 def retry_renditions(picture: Picture) -> None:
-    """Have files that could not be made tried once more."""
+    """Have files tried again that could not be made."""
     picture.tries, picture.claimed_at = 0, None
 
 
@@ -218,7 +216,7 @@ def get_picture(session: Session, picture_id: int, *, lock: bool = False) -> Pic
 def count_picture_use(session: Session, picture_id: int, *, times: int = 1) -> None:
     """Count `times` more places that show a picture, or fewer where it is negative.
 
-    Raises NotFound: whoever is about to show it learns that it was deleted.
+    Raises NotFound where the picture was deleted in the meantime.
     """
     counted = session.scalar(
         update(Picture)
@@ -230,13 +228,13 @@ def count_picture_use(session: Session, picture_id: int, *, times: int = 1) -> N
         raise NotFound("There is no such picture.")
 
 
-def count_picture_uses(session: Session, places: Mapping[int, int]) -> None:
-    """Count so many more places for each of these pictures, or fewer: `use` for a set of them.
+def count_picture_uses(session: Session, changes: Mapping[int, int]) -> None:
+    """Change the use counts of several pictures at once, by picture id.
 
-    They are locked in the order of their ids, so that two who save at once never wait for each
-    other. Raises NotFound as `use` does, and has then counted nothing.
+    The rows are locked in the order of their ids, so that two transactions never deadlock. Raises
+    NotFound where one was deleted in the meantime; then no count changes.
     """
-    changes = {picture_id: times for picture_id, times in sorted(places.items()) if times}
+    changes = {picture_id: times for picture_id, times in sorted(changes.items()) if times}
     if not changes:
         return
     these = Picture.id.in_(list(changes))
@@ -248,10 +246,10 @@ def count_picture_uses(session: Session, places: Mapping[int, int]) -> None:
 
 
 def delete_picture(session: Session, picture: Picture) -> list[str]:
-    """Delete a picture that nothing shows; returns the names of its files.
+    """Delete a picture that is shown nowhere; returns the names of its files.
 
-    They are the caller's to delete from the storage, after the transaction. `picture` has to be
-    locked. Raises Conflict while something shows it.
+    The caller deletes those from the storage, after the transaction. `picture` must be locked.
+    Raises Conflict while something shows it.
     """
     if picture.use_count:
         raise Conflict("This picture is shown in a story, so it cannot be deleted.")
@@ -270,7 +268,7 @@ def _request_renditions(picture: Picture) -> None:
 
 def _check_framing(framing: PictureFraming) -> None:
     places = {"focus_x": framing.focus_x, "focus_y": framing.focus_y}
-    found = {
+    problems = {
         name: "Give a number from 0 to 100."
         for name, place in places.items()
         if not 0 <= place <= 1
@@ -279,9 +277,9 @@ def _check_framing(framing: PictureFraming) -> None:
         known = shape in {each.value for each in SHAPE_RATIOS}
         left, top, width = crop if len(crop) == 3 else (-1, -1, -1)
         if not (known and 0 <= left < 1 and 0 <= top < 1 and 0 < width <= 1):
-            found[shape] = "Give a left and a top edge from 0 to 99, and a width from 1 to 100."
-    if found:
-        raise Invalid(found)
+            problems[shape] = "Give a left and a top edge from 0 to 99, and a width from 1 to 100."
+    if problems:
+        raise Invalid(problems)
 
 
 MAX_SEARCH_WORDS = 8
@@ -289,7 +287,7 @@ MAX_SEARCH_WORDS = 8
 
 @dataclass(frozen=True)
 class PicturePage:
-    """Some pictures, newest first, and where the next page begins."""
+    """Some pictures, newest first, and the cursor of the next page."""
 
     pictures: Sequence[Picture]
     after: str | None
@@ -298,36 +296,38 @@ class PicturePage:
 def list_pictures(
     session: Session, *, words: str = "", after: str | None = None, size: int = 24
 ) -> PicturePage:
-    """A page of the pictures whose alt text, credit or caption have all of the words in them."""
+    """A page of the pictures whose alt text, credit or caption contain all the words."""
     query = select(Picture).order_by(Picture.id.desc()).limit(size + 1)
     for word in words.casefold().split()[:MAX_SEARCH_WORDS]:
         query = query.where(Picture.search_text.contains(word, autoescape=True))
     if after:
         query = query.where(Picture.id < _parse_page_cursor(after))
-    found = session.scalars(query.options(selectinload(Picture.renditions))).all()
-    return PicturePage(found[:size], str(found[size - 1].id) if len(found) > size else None)
+    pictures = session.scalars(query.options(selectinload(Picture.renditions))).all()
+    return PicturePage(
+        pictures[:size], str(pictures[size - 1].id) if len(pictures) > size else None
+    )
 
 
 def list_picture_choices(
     session: Session, chosen: Collection[int], *, most: int = 50
 ) -> Sequence[Picture]:
-    """The newest pictures to choose among, with those that are chosen, newest first."""
+    """The newest pictures to choose from, and those that are chosen already, newest first."""
     newest = select(Picture.id).order_by(Picture.id.desc()).limit(most).scalar_subquery()
     query = select(Picture).where(or_(Picture.id.in_(newest), Picture.id.in_(list(chosen))))
     return session.scalars(query.order_by(Picture.id.desc())).all()
 
 
 def find_pictures_by_id(session: Session, ids: Collection[int]) -> dict[int, Picture]:
-    """These pictures with their files, as far as there are such."""
+    """These pictures with their files; unknown ids are left out."""
     if not ids:
         return {}
     query = select(Picture).where(Picture.id.in_(list(ids)))
-    found = session.scalars(query.options(selectinload(Picture.renditions)))
-    return {picture.id: picture for picture in found}
+    pictures = session.scalars(query.options(selectinload(Picture.renditions)))
+    return {picture.id: picture for picture in pictures}
 
 
 def _parse_page_cursor(after: str) -> int:
-    """Raises NotFound for a place that no page of ours named."""
+    """Raises NotFound for a cursor that no page gave out."""
     if not (after.isascii() and after.isdigit() and len(after) < 19):
         raise NotFound("There is no such page.")
     return int(after)

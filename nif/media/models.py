@@ -1,5 +1,6 @@
 """A picture in the library, and the files that are made of it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,15 @@ class PictureShape(StrEnum):
     SHARE = "share"
 
 
+SHAPE_RATIOS: Mapping[PictureShape, tuple[int, int]] = {
+    PictureShape.WIDE: (16, 9),
+    PictureShape.CARD: (4, 3),
+    PictureShape.SQUARE: (1, 1),
+    PictureShape.SHARE: (1200, 630),
+}
+"""Width to height of the shapes that are cropped."""
+
+
 class PictureFormat(StrEnum):
     AVIF = "avif"
     WEBP = "webp"
@@ -26,7 +36,7 @@ class PictureFormat(StrEnum):
 
 
 class DigitalSourceType(StrEnum):
-    """How a picture came to be. `labelling` has the terms of the IPTC for it."""
+    """How a picture came to be. `renditions` maps each to its term in the IPTC vocabulary."""
 
     CAPTURE = "capture"
     CREATION = "creation"
@@ -45,12 +55,13 @@ class PictureAiUse(StrEnum):
 
 
 class Picture(Base):
-    """`width` and `height` are those of the clean master, as it is to be looked at.
+    """A picture of the library: its clean master, its description, and how it is cropped.
 
-    The focus lies in 0..1 from the left and the top. `crops` maps a shape to [left, top, width],
-    each in 0..1 of the picture's width, height and width, where somebody cut it by hand. `wanted`
-    counts the sets of files that were asked for, `made` the newest set that is there.
-    `declared_source_type` is the digital source type that the upload itself named, if any.
+    `width` and `height` are those of the upright master. The focus lies in 0..1 from the left and
+    the top. `crops` maps a shape that was cropped by hand to [left, top, width], each in 0..1 of
+    the picture's width, height and width. `requested_set` counts the sets of files that were
+    requested; `ready_set` is the newest set that is complete. `declared_source_type` is the digital
+    source type that the uploaded file itself named, if any.
     """
 
     __tablename__ = "picture"
@@ -102,7 +113,7 @@ class Picture(Base):
 
     @property
     def ai_use(self) -> PictureAiUse:
-        """Follows from how it came to be, so that the two never say different things."""
+        """Derived from the source type, so that the two never contradict each other."""
         if self.source_type is DigitalSourceType.BY_AI:
             return PictureAiUse.GENERATED
         return (
@@ -117,9 +128,9 @@ class Picture(Base):
 
 
 class Rendition(Base):
-    """One file made of a picture: a shape, a format, a size. Its name says what is in it.
+    """One file made of a picture, in a shape, format and size. Its name is a hash of its content.
 
-    Files of earlier cuts stay for as long as the picture: revisions of stories show them.
+    Files of earlier sets stay as long as the picture does, because revisions of stories show them.
     """
 
     __tablename__ = "rendition"

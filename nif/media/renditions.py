@@ -1,16 +1,11 @@
-"""Making the files of pictures in the worker: 24 megapixels take five seconds, too long to wait.
+"""Making the files of a picture: cropped to shapes, in several sizes and formats, with metadata.
 
-Whoever claims a picture has it for some minutes; a worker that dies gives it back by dying. Two
-that make the same files do no harm, for what is in a file is its name.
+The worker makes them, because 24 megapixels take five seconds. A worker claims a picture for some
+minutes, so the picture is free again if the worker dies. Two workers that make the same files do no
+harm, because the name of a file is a hash of its content.
 
-Where a shape is cut out of a picture: around its focus, or as somebody chose by hand.
-
-What every file of a picture says about itself: whose it is, and how it came to be.
-
-An XMP packet (ISO 16684-1) with the few properties of the IPTC Photo Metadata Standard 2024.1 that
-are NIF's to say. Nothing of the upload's own metadata is passed on.
-
-Making the files of a picture from its clean master.
+Each file carries an XMP packet (ISO 16684-1) with a few properties of the IPTC Photo Metadata
+Standard 2024.1: credit, licence and digital source type. No metadata of the upload is passed on.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,19 +20,19 @@ from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from nif.database import Transaction
-from nif.media.models import DigitalSourceType, Picture, PictureFormat, PictureShape, Rendition
+from nif.media.models import (
+    SHAPE_RATIOS,
+    DigitalSourceType,
+    Picture,
+    PictureFormat,
+    PictureShape,
+    Rendition,
+)
 from nif.media.storage import EXTENSIONS, MediaStorage, content_file_name
 from nif.media.uploads import image_lock
 from nif.typography import replace_invalid_xml
 
 CropBox = tuple[int, int, int, int]
-
-SHAPE_RATIOS: Mapping[PictureShape, tuple[int, int]] = {
-    PictureShape.WIDE: (16, 9),
-    PictureShape.CARD: (4, 3),
-    PictureShape.SQUARE: (1, 1),
-    PictureShape.SHARE: (1200, 630),
-}
 
 
 def compute_crop_box(
@@ -45,8 +40,8 @@ def compute_crop_box(
 ) -> CropBox:
     """The part of a picture that a shape shows: left, top, right, bottom in pixels.
 
-    `size` is the picture's; `focus` and `crops` are as a picture keeps them. Around the focus the
-    part is as large as fits, and as near to the middle of it as the edges allow.
+    `size` is the picture's; `focus` and `crops` are its fields. Without a crop by hand, the part is
+    as large as fits, with the focus as near to its middle as the edges allow.
     """
     if shape is PictureShape.ORIGINAL:
         return (0, 0, *size)
@@ -67,7 +62,7 @@ def _largest_fit(size: tuple[int, int], ratio: tuple[int, int]) -> tuple[int, in
 def _manual_crop_box(
     size: tuple[int, int], most: tuple[int, int], crop: Sequence[float]
 ) -> CropBox:
-    """A part that somebody chose, pushed back inside where it reaches beyond an edge."""
+    """A part that was chosen by hand, moved inside where it reaches over an edge."""
     width = min(most[0], max(1, round(crop[2] * size[0])))
     height = min(most[1], max(1, round(width * most[1] / most[0])))
     left = _clamp(round(crop[0] * size[0]), size[0] - width)
@@ -91,7 +86,7 @@ IPTC_SOURCE_TYPE_TERMS = {
     DigitalSourceType.WITH_AI: "compositeWithTrainedAlgorithmicMedia",
     DigitalSourceType.BY_AI: "trainedAlgorithmicMedia",
 }
-"""The terms of the IPTC's vocabulary of digital source types."""
+"""The terms of the IPTC vocabulary of digital source types."""
 
 XMP_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -109,7 +104,7 @@ XMP_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def build_xmp_packet(picture: Picture) -> bytes:
-    """The packet that stands in each file of `picture`."""
+    """The metadata packet of each file of `picture`."""
     plain = {
         "photoshop:Credit": picture.credit,
         "xmpRights:WebStatement": picture.licence_url,
@@ -126,10 +121,10 @@ def build_xmp_packet(picture: Picture) -> bytes:
 
 
 RENDITION_WIDTHS = (480, 960, 1600)
-"""Pixels: a telephone, a page's column, a page's column on a screen with twice the pixels."""
+"""Pixels: a telephone, the column of a page, and that column on a high-density screen."""
 
 SHARE_SIZE = (1200, 630)
-"""What the sites on which people share links ask for, exactly."""
+"""The exact size that social sites ask for."""
 
 HAS_AVIF = bool(features.check("avif"))
 
@@ -142,7 +137,7 @@ ENCODER_OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class RenditionOptions:
-    """How a picture is to be cut, and the label that its files carry."""
+    """How a picture is cropped, and the metadata packet of its files."""
 
     focus: tuple[float, float]
     crops: Mapping[str, Any]
@@ -161,7 +156,7 @@ class RenderedFile:
 
 
 def render_files(master: bytes, cut: RenditionOptions) -> Iterator[RenderedFile]:
-    """Every file of a picture: its own shape, the crops, and the card that is shared."""
+    """Every file of a picture: its own shape, the crops, and the card for shared links."""
     with image_lock, Image.open(BytesIO(master), formats=("JPEG",)) as image:
         image.load()
         for shape in PictureShape:
@@ -176,7 +171,7 @@ def render_files(master: bytes, cut: RenditionOptions) -> Iterator[RenderedFile]
 
 
 def rendition_sizes_of(shape: PictureShape, width: int, height: int) -> list[tuple[int, int]]:
-    """The sizes that are made of a part of `width` by `height`: never larger than it is."""
+    """The sizes that are made of a part of `width` by `height`: never larger than the part."""
     if shape is PictureShape.SHARE:
         return [SHARE_SIZE]
     widths = [each for each in RENDITION_WIDTHS if each < width] + [
@@ -193,7 +188,7 @@ def rendition_formats_of(shape: PictureShape) -> list[PictureFormat]:
 
 
 def encode_rendition(image: Image.Image, format_: PictureFormat, label: bytes) -> bytes:
-    """The picture in a format, with its label and nothing else beside the pixels."""
+    """The encoded picture, with the metadata packet and nothing else beside the pixels."""
     buffer = BytesIO()
     image.save(buffer, format_.value, xmp=label, **ENCODER_OPTIONS[format_])
     return buffer.getvalue()
@@ -206,7 +201,7 @@ MAX_TRIES = 3
 def make_due_renditions(
     transaction: Transaction, storage: MediaStorage, *, clock: Callable[[], datetime]
 ) -> int:
-    """Make the files of all pictures that lack them; returns of how many."""
+    """Make the files of all pictures that lack them; returns the number of pictures."""
     done = 0
     while (claimed := _claim_with_options(transaction, now=clock())) is not None:
         picture, cut = claimed
@@ -220,14 +215,16 @@ def make_due_renditions(
 
 
 def make_renditions_of(session: Session, storage: MediaStorage, picture: Picture) -> None:
-    """Make the files of a picture within the caller's transaction: for the demo, whose stories
-    are published at once. A second or two for two megapixels."""
+    """Make the files of one picture within the caller's transaction.
+
+    For the demo, whose stories are published at once. Two megapixels take one or two seconds.
+    """
     rows = _render_and_store(storage, picture, _rendition_options_of(picture))
     record_renditions(session, picture.id, picture.requested_set, rows)
 
 
 def select_due_picture(*, now: datetime) -> Select[int]:
-    """The pictures whose files are to be made and that nobody is at."""
+    """Selects the next picture whose files are missing and that no worker has claimed."""
     free = or_(Picture.claimed_at.is_(None), Picture.claimed_at <= now - CLAIM_LIFETIME)
     return (
         select(Picture.id)
@@ -238,14 +235,14 @@ def select_due_picture(*, now: datetime) -> Select[int]:
 
 
 def has_rendering_failed(picture: Picture, *, now: datetime) -> bool:
-    """Were the files of a picture tried for so often that nobody tries any more?"""
+    """Were the files tried so often that no worker tries again?"""
     if not picture.is_preparing or picture.tries < MAX_TRIES:
         return False
     return picture.claimed_at is None or picture.claimed_at <= now - CLAIM_LIFETIME
 
 
 def claim_picture(session: Session, *, now: datetime) -> Picture | None:
-    """Take one picture whose files are to be made, and count the try."""
+    """Claim a picture whose files are missing, and count the try."""
     chosen = select_due_picture(now=now).with_for_update(skip_locked=True).scalar_subquery()
     return session.scalar(
         update(Picture)
@@ -256,9 +253,9 @@ def claim_picture(session: Session, *, now: datetime) -> Picture | None:
 
 
 def record_renditions(session: Session, picture_id: int, cut: int, rows: list[Rendition]) -> bool:
-    """Have readers see the files of a cut; False where the picture was deleted meanwhile.
+    """Make a set of files the current one; False where the picture was deleted in the meantime.
 
-    A cut that somebody else has made meanwhile is left as it is, and a newer one wins.
+    A set that another worker completed is left as it is, and a newer set wins.
     """
     try_ = select(Picture).where(Picture.id == picture_id).with_for_update()
     picture = session.scalar(try_)

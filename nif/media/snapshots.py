@@ -1,4 +1,4 @@
-"""A picture as a revision of a story keeps it: whole, whatever becomes of it in the library."""
+"""A picture as a revision of a story keeps it: complete, whatever happens to it in the library."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,13 +22,13 @@ COPIED_FIELDS = (
 
 
 AI_LABELS = {"generated": "Made by AI", "assisted": "Partly made with AI"}
-"""What readers are told beside a picture, by its `ai_use`."""
+"""What readers see beside a picture, by its `ai_use`."""
 
 
 def choose_jpeg_file(
     record: Mapping[str, Any], shape: PictureShape, *, width: int
 ) -> tuple[str, int, int]:
-    """The JPEG of a frozen picture that is nearest to `width`: its name, width and height."""
+    """The JPEG of a snapshot whose width is nearest to `width`: its name, width and height."""
     files = record["shapes"][shape.value][PictureFormat.JPEG.value]
     name, wide, high = min(files, key=lambda each: abs(each[1] - width))
     return name, wide, high
@@ -40,7 +40,7 @@ def snapshot_picture(picture: Picture) -> dict[str, Any]:
     {"id", "alt", …, "ai_use": "none" | "assisted" | "generated", "source_type",
      "shapes": {shape: {format: [[name, width, height], …]}}}, the narrowest first.
 
-    Raises Conflict before its files were made for the first time.
+    Raises Conflict while its first files are being made.
     """
     if not picture.ready_set:
         raise Conflict("This picture is still being prepared. Try again in a few seconds.")

@@ -1,6 +1,6 @@
-"""Where files are kept: a folder of this machine, or a bucket; each file by the hash of itself.
+"""Where the files of pictures are stored: in a folder of this machine, or in an S3 bucket.
 
-Files in a bucket that speaks S3, by obstore: the extra `s3`, loaded only where it is wanted.
+The name of a file is a hash of its content.
 """
 
 import hashlib
@@ -21,36 +21,37 @@ EXTENSIONS = {PictureFormat.AVIF: "avif", PictureFormat.WEBP: "webp", PictureFor
 MEDIA_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpg": "image/jpeg"}
 PUBLIC_FILE_NAME = re.compile(r"[0-9a-f]{40}\.(avif|webp|jpg)")
 STORED_FILE_NAME = re.compile(r"[0-9a-f]{40}\.(avif|webp|jpg|master)")
-
-
 BUCKET_URL = re.compile(r"s3://[\w.-]+(/[\w./-]*)?", re.ASCII)
 MEDIA_BASE_URL = re.compile(r"https?://[\w.:-]+(/[\w./~-]*[\w~-])?", re.ASCII)
+CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
 class MediaStorage(Protocol):
-    """Keeps files by names that `name_of` gave. What has a name never changes."""
+    """Stores files under the names that `content_file_name` gives. The content of a name never
+    changes.
+    """
 
     def put(self, name: str, data: bytes) -> None:
-        """Keep a file, whole or not at all; once more is no error."""
+        """Store a file, completely or not at all. Storing it again is no error."""
 
     def get(self, name: str) -> bytes:
         """Raises NotFound."""
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete files; what is not there is no error."""
+        """Delete files; a missing one is no error."""
 
 
 def content_file_name(data: bytes, ending: str, *, of: str) -> str:
-    """The name of a file by what is in it. `of` is the hash of the upload that it was made of.
+    """The name of a file: a hash of its content and of the upload `of` that it was made from.
 
-    So two pictures never share a file, even where their files are alike, and each can be deleted
-    without the other.
+    So two pictures never share a file, even with equal content, and each can be deleted without
+    the other.
     """
     return f"{hashlib.sha256(of.encode() + data).hexdigest()[:40]}.{ending}"
 
 
 def media_type_of(name: str) -> str:
-    """The media type of a file that readers may have. Raises NotFound for any other name."""
+    """The media type of a public file. Raises NotFound for any other name."""
     match = PUBLIC_FILE_NAME.fullmatch(name)
     if match is None:
         raise NotFound("There is no such picture.")
@@ -58,7 +59,7 @@ def media_type_of(name: str) -> str:
 
 
 class FolderStorage:
-    """Files under a folder of this machine, in two levels of folders."""
+    """Files in a folder of this machine, in two levels of subfolders."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -66,15 +67,15 @@ class FolderStorage:
     def put(self, name: str, data: bytes) -> None:
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = path.with_name(f"{name}.{secrets.token_hex(4)}")
+        partial = path.with_name(f"{name}.{secrets.token_hex(4)}")
         try:
-            with whole.open("wb") as file:
+            with partial.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            whole.replace(path)
+            partial.replace(path)
         finally:
-            whole.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
     def get(self, name: str) -> bytes:
         try:
@@ -86,7 +87,7 @@ class FolderStorage:
         for name in names:
             self._path(name).unlink(missing_ok=True)
             with suppress(OSError):
-                # Only an empty folder goes.
+                # Fails unless the folder is empty.
                 self._path(name).parent.rmdir()
 
     def _path(self, name: str) -> Path:
@@ -94,42 +95,21 @@ class FolderStorage:
 
 
 def check_file_name(name: str) -> str:
-    """A name of ours, so that no other path is ever made of it. Raises NotFound."""
+    """A valid name, so that no other path can be built from it. Raises NotFound."""
     if not STORED_FILE_NAME.fullmatch(name):
         raise NotFound("There is no such picture.")
     return name
 
 
-def open_media_storage(settings: Settings) -> MediaStorage:
-    """The storage that the settings name. Nothing is asked of the network.
-
-    Raises Misconfigured where an address is none, or the library for buckets is not there.
-    """
-    # It stands in a header, so nothing else may stand in it.
-    if settings.media_base_url and not MEDIA_BASE_URL.fullmatch(settings.media_base_url):
-        raise Misconfigured(
-            "NIF_MEDIA_BASE_URL must be an address such as https://media.example.com, "
-            "without a slash at its end."
-        )
-    if not settings.media_url:
-        return FolderStorage(settings.media_dir or settings.instance_dir / "media")
-    if not BUCKET_URL.fullmatch(settings.media_url):
-        raise Misconfigured("NIF_MEDIA_URL must name a bucket, such as s3://bucket/prefix.")
-    return open_bucket_storage(settings.media_url)
-
-
-CACHE_CONTROL = "public, max-age=31536000, immutable"
-
-
 class BucketStorage:
-    """Files in a store of obstore's. Keys and addresses of the provider come from `AWS_…`."""
+    """Files in a bucket, by obstore. Keys and endpoint come from the environment's `AWS_…`."""
 
     def __init__(self, store: Any, not_found: type[Exception]) -> None:
         self._store = store
         self._not_found = (not_found, FileNotFoundError)
 
     def put(self, name: str, data: bytes) -> None:
-        # What a network of caches before the bucket would hand on.
+        # For a CDN that serves the bucket.
         kind = MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         self._store.put(
             _bucket_key(name),
@@ -152,9 +132,9 @@ class BucketStorage:
 
 
 def open_bucket_storage(url: str) -> BucketStorage:
-    """A bucket, by obstore, which is loaded only here: it is the extra `s3`.
+    """The bucket at `url`. obstore, the extra `s3`, is imported only here.
 
-    Raises Misconfigured where obstore is missing, or the address names no bucket.
+    Raises Misconfigured where obstore is missing, or the URL names no bucket.
     """
     try:
         errors, stores = import_module("obstore.exceptions"), import_module("obstore.store")
@@ -170,3 +150,21 @@ def open_bucket_storage(url: str) -> BucketStorage:
 
 def _bucket_key(name: str) -> str:
     return f"{check_file_name(name)[:2]}/{name[2:4]}/{name}"
+
+
+def open_media_storage(settings: Settings) -> MediaStorage:
+    """The storage that the settings name. Makes no request.
+
+    Raises Misconfigured where an address is invalid, or the library for buckets is not installed.
+    """
+    # It becomes part of a response header, so it must not contain anything else.
+    if settings.media_base_url and not MEDIA_BASE_URL.fullmatch(settings.media_base_url):
+        raise Misconfigured(
+            "NIF_MEDIA_BASE_URL must be an address such as https://media.example.com, "
+            "without a slash at the end."
+        )
+    if not settings.media_url:
+        return FolderStorage(settings.media_dir or settings.instance_dir / "media")
+    if not BUCKET_URL.fullmatch(settings.media_url):
+        raise Misconfigured("NIF_MEDIA_URL must name a bucket, such as s3://bucket/prefix.")
+    return open_bucket_storage(settings.media_url)

@@ -1,8 +1,6 @@
-"""Receiving a file: never more of it than is allowed, and judged by its bytes, not by its name.
+"""Uploads: received up to a limit, recognised by their bytes, and turned into a clean master.
 
-Opening a file that a stranger made: small enough, whole, upright, in plain sRGB, without extras.
-
-What leaves here is a clean master: no metadata, no animation, no transparency, no profile.
+A master is upright, in sRGB, and has no metadata, animation, transparency or colour profile.
 """
 
 import hashlib
@@ -33,12 +31,12 @@ OTHER_FILE_TYPES = (
     (b"MZ", "program"),
     (b"\x7fELF", "program"),
 )
-"""What is often sent instead of a picture, by its first bytes, and what it is called."""
+"""Files that are often sent instead of a picture, by their first bytes."""
 
 HIDDEN_MARKUP = re.compile(
     rb"<(?:script|iframe|html|!doctype\s+html)[\s>/]|<svg\s[^>]{0,300}xmlns|<\?php\s", re.IGNORECASE
 )
-"""A page or a script inside a picture: what a browser or a server could be tricked into running."""
+"""A page or script inside a picture, which a browser or a server could be tricked into running."""
 
 # The description of a JUMBF box (ISO/IEC 19566-5): a UUID, a byte of toggles, then its label.
 PROVENANCE_MARK = re.compile(rb"jumd.{17}c2pa|dcterms:provenance", re.DOTALL)
@@ -64,10 +62,10 @@ class ReceivedUpload:
 
 @contextmanager
 def receive_upload(stream: UploadStream, *, most: int) -> Iterator[ReceivedUpload]:
-    """Take at most `most` bytes of `stream` into a temporary file that is gone afterwards.
+    """Copy at most `most` bytes of `stream` into a temporary file, which is deleted afterwards.
 
-    Neither memory nor disk grows with what is sent: at one byte more than `most` nothing is read
-    any further. Raises Invalid, for the field `file`, with a sentence for the person who sent it.
+    Neither memory nor disk grows with the upload: after `most` bytes, reading stops. Raises Invalid
+    for the field `file`, with a sentence for the person who sent it.
     """
     with TemporaryFile() as file:
         sha256, size = _copy_stream(stream, file, most)
@@ -77,8 +75,8 @@ def receive_upload(stream: UploadStream, *, most: int) -> Iterator[ReceivedUploa
             kind = detect_picture_format(view[:64])
             if HIDDEN_MARKUP.search(view):
                 raise build_file_error(
-                    "There is a web page or a script hidden in this file, so it is not taken. "
-                    "Export the picture again from an image program, and send that."
+                    "This file contains a hidden web page or script, so it was refused. Export the "
+                    "picture again from an image program, and upload that."
                 )
             told = DECLARED_SOURCE_TYPE.search(view)
             provenance = PROVENANCE_MARK.search(view) is not None
@@ -88,7 +86,7 @@ def receive_upload(stream: UploadStream, *, most: int) -> Iterator[ReceivedUploa
 
 
 def detect_picture_format(head: bytes) -> str:
-    """The format of a file that begins with `head`. Raises Invalid for all but five."""
+    """The format of a file that begins with `head`. Raises Invalid for all but five formats."""
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -103,13 +101,13 @@ def detect_picture_format(head: bytes) -> str:
 
 
 def build_file_error(sentence: str) -> Invalid:
-    """What is wrong with a file, beside the field that it was chosen in."""
+    """An error for the field in which the file was chosen."""
     return Invalid({"file": sentence})
 
 
 def explain_size_limit(most: int) -> str:
     """The sentence for a file that is too large; `most` in bytes."""
-    return f"This file is too large: {most / 1_000_000:.3g} MB are the most. Nothing was saved."
+    return f"This file is too large: at most {most / 1_000_000:.3g} MB. Nothing was saved."
 
 
 def _copy_stream(stream: UploadStream, file: IO[bytes], most: int) -> tuple[str, int]:
@@ -125,34 +123,34 @@ def _copy_stream(stream: UploadStream, file: IO[bytes], most: int) -> tuple[str,
 
 
 def _detect_box_format(head: bytes) -> str:
-    """AVIF and its relatives differ in the brands that their first box names."""
+    """AVIF and its relatives differ in the brands of their first box."""
     brands = head[8 : min(int.from_bytes(head[:4]), len(head))]
     if b"avif" in brands or b"avis" in brands:
         return "AVIF"
     if any(brand in brands for brand in (b"heic", b"heix", b"mif1", b"hevc")):
         raise build_file_error(
-            "This is a HEIC photograph, as telephones make them. Export it as JPEG, and send that."
+            "This is a HEIC photograph from a telephone. Export it as JPEG, and upload that."
         )
-    raise build_file_error("This is a film, not a picture. Send a still of it as JPEG.")
+    raise build_file_error("This is a video, not a picture. Upload a still from it as JPEG.")
 
 
 def _explain_unknown_format(head: bytes) -> str:
     plain = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip(b" \t\r\n\xff\xfe")
     if plain.startswith(b"<"):
         return (
-            "This is SVG, HTML or XML, whatever its name says, and can carry scripts. "
-            "Export it as PNG, and send that."
+            "This is SVG, HTML or XML, whatever its name says, and can contain scripts. "
+            "Export it as PNG, and upload that."
         )
     for signature, called in OTHER_FILE_TYPES:
         if head.startswith(signature):
-            return f"This is a {called} file. Send a JPEG, PNG, WebP, AVIF or GIF."
-    return "This is no picture that we can read. Send a JPEG, PNG, WebP, AVIF or GIF."
+            return f"This is a {called} file. Upload a JPEG, PNG, WebP, AVIF or GIF."
+    return "This is not a picture that NIF can read. Upload a JPEG, PNG, WebP, AVIF or GIF."
 
 
 MAX_PIXELS = 50_000_000
 MIN_EDGE = 200
 MASTER_EDGE = 3840
-"""Pixels. More than the widest file that is made needs, also where a part is cut out."""
+"""Pixels. More than the widest file needs, even where it shows only a part."""
 
 MASTER_QUALITY = 95
 MAX_PROFILE_BYTES = 4_000_000
@@ -170,14 +168,14 @@ UPRIGHT_TRANSPOSES = {
 """What turns a picture upright, by its EXIF orientation (CIPA DC-008, 4.6.5)."""
 
 image_lock = Lock()
-"""A picture of 50 megapixels takes 200 MB of memory: a process works at one only."""
+"""A picture of 50 megapixels takes 200 MB of memory, so a process works on one at a time."""
 
 
 def clean_picture(file: IO[bytes], kind: str) -> Image.Image:
-    """The picture in `file`, which is of format `kind`, cleaned and at most 3840 pixels long.
+    """The clean picture of `file`, which has the format `kind`; at most 3840 pixels long.
 
-    Of a moving picture only the first frame is ever decoded. Raises Invalid, for the field `file`,
-    where it has too many pixels or too few, or cannot be read to its end.
+    Only the first frame of an animation is decoded. Raises Invalid for the field `file`, where it
+    has too many or too few pixels, or cannot be decoded completely.
     """
     with image_lock:
         try:
@@ -189,16 +187,16 @@ def clean_picture(file: IO[bytes], kind: str) -> Image.Image:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise build_file_error(_explain_pixel_limit("more")) from None
-        except Exception:  # Decoders fail in as many ways as files can be broken.
+        except Exception:  # Decoders raise all kinds of errors for broken files.
             raise build_file_error(
-                "This picture is broken or not whole. Export it again, or download it again."
+                "This picture is broken or incomplete. Export it again, or download it again."
             ) from None
         plain = _to_bare_srgb(shrunk)
         return plain.transpose(upright) if upright is not None else plain
 
 
 def encode_master(image: Image.Image) -> bytes:
-    """The clean picture as it is kept: JPEG, with all its colours, from which all else is made."""
+    """The clean picture as it is stored: a JPEG in full colour, from which all files are made."""
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=MASTER_QUALITY, subsampling=0)
     return buffer.getvalue()
@@ -216,18 +214,18 @@ def _check_size(size: tuple[int, int]) -> None:
 
 
 def _explain_pixel_limit(pixels: str) -> str:
-    return f"This picture has too many pixels: 50 million are the most, and it has {pixels}."
+    return f"This picture has too many pixels: at most 50 million, and it has {pixels}."
 
 
 def _exif_orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(EXIF_ORIENTATION, 1))
-    except Exception:  # Broken EXIF breaks no picture: it stands as it was stored.
+    except Exception:  # Broken EXIF is no reason to refuse a picture.
         return 1
 
 
 def _shrink(image: Image.Image) -> Image.Image:
-    """The first frame, decoded to its end and no larger than a master is.
+    """The first frame, decoded completely and no larger than a master.
 
     A JPEG is decoded at half size or less where that is enough.
     """
@@ -237,18 +235,18 @@ def _shrink(image: Image.Image) -> Image.Image:
         image = _to_eight_bits(image)
     image.thumbnail((MASTER_EDGE, MASTER_EDGE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     image.load()
-    # A frame of a GIF may be larger than the file's head said.
+    # A frame of a GIF may be larger than the header says.
     _check_size((max(image.width, MIN_EDGE), max(image.height, MIN_EDGE)))
     return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Sixteen bits of grey, which Pillow would cut off instead of scaling."""
+    """Sixteen bits of grey, scaled: Pillow would cut them off."""
     return image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
 
 
 def _to_bare_srgb(image: Image.Image) -> Image.Image:
-    """In sRGB, on white where it was transparent, and carrying nothing but its pixels."""
+    """In sRGB, on white where it was transparent, with nothing but its pixels."""
     profile = image.info.get("icc_profile")
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         image = _flatten_on_white(image.convert("RGBA"))
@@ -265,7 +263,7 @@ def _flatten_on_white(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """By its own profile where that is sound; else its numbers are taken for sRGB."""
+    """Converted by its own profile if that is valid; else its values are taken for sRGB."""
     if isinstance(profile, bytes) and 0 < len(profile) <= MAX_PROFILE_BYTES:
         try:
             converted = ImageCms.profileToProfile(

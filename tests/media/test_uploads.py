@@ -41,9 +41,9 @@ def test_five_kinds_are_known_by_their_bytes(kind: str) -> None:
         (b"%PDF-1.7", "This is a PDF file."),
         (b"PK\x03\x04", "This is a ZIP file."),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "This is a HEIC photograph"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "This is a film"),
-        (b"\xff\xd8", "This is no picture that we can read."),
-        (b"A" * 1000, "This is no picture that we can read."),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "This is a video"),
+        (b"\xff\xd8", "This is not a picture that NIF can read."),
+        (b"A" * 1000, "This is not a picture that NIF can read."),
     ],
 )
 def test_everything_else_is_refused_with_a_sentence(data: bytes, words: str) -> None:
@@ -65,8 +65,8 @@ def test_a_page_hidden_in_a_sound_picture_is_refused(hidden: bytes) -> None:
     in_a_comment = a_file(comment=hidden)
     behind_the_end = a_file("PNG") + hidden
 
-    assert "hidden in this file" in refusal(in_a_comment)
-    assert "hidden in this file" in refusal(behind_the_end)
+    assert "contains a hidden web page or script" in refusal(in_a_comment)
+    assert "contains a hidden web page or script" in refusal(behind_the_end)
 
 
 def test_a_file_of_just_the_limit_is_taken_and_one_byte_more_is_not() -> None:
@@ -86,7 +86,7 @@ def test_what_goes_on_for_ever_is_cut_off_without_filling_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert "25 MB are the most" in caught.value.problems["file"]
+    assert "at most 25 MB" in caught.value.problems["file"]
     assert endless.read_so_far <= 25_000_000 + 2 * 64 * 1024
     assert peak < 2_000_000
 

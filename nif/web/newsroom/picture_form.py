@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from nif.errors import Invalid
 from nif.media.library import PictureDescription, PictureFraming
-from nif.media.models import DigitalSourceType, Picture, PictureShape
-from nif.media.renditions import SHAPE_RATIOS
+from nif.media.models import SHAPE_RATIOS, DigitalSourceType, Picture, PictureShape
 from nif.web.forms import clean_line, parse_number
 
 SOURCE_TYPE_LABELS = {

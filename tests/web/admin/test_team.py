@@ -135,7 +135,7 @@ def test_admins_cannot_change_their_own_role(database: Database, admin: FlaskCli
     own = find_account(database, "admin@example.com")
     for action, data in (("role", {"role": "author"}), ("deactivate", {})):
         page = admin.post(f"/admin/team/{own.id}/{action}", data=data, follow_redirects=True)
-        assert "Nobody changes what they may do themselves" in text_of(page.text)
+        assert "You cannot change your own access" in text_of(page.text)
     assert find_account(database, "admin@example.com").role is RoleName.ADMIN
 
 

@@ -90,9 +90,9 @@ def test_a_picture_is_added_prepared_and_shown(desk: FlaskClient, services: Serv
         (b"", "This file is empty."),
         (SVG, "This is SVG, HTML or XML"),
         (a_bomb(), "too many pixels"),
-        (a_file()[:3000], "broken or not whole"),
-        (a_file(comment=b"<script>alert(1)</script>"), "hidden in this file"),
-        (b"\xff\xd8\xff" + b"\0" * 400_000, "too large: 0.3 MB are the most"),
+        (a_file()[:3000], "broken or incomplete"),
+        (a_file(comment=b"<script>alert(1)</script>"), "contains a hidden web page or script"),
+        (b"\xff\xd8\xff" + b"\0" * 400_000, "too large: at most 0.3 MB"),
     ],
     ids=["empty", "svg", "bomb", "truncated", "polyglot", "large"],
 )
@@ -130,7 +130,7 @@ def test_ten_gigabytes_are_refused_before_they_are_read(desk: FlaskClient) -> No
     )
 
     assert answer.status_code == 413
-    assert "25 MB are the most" in answer.text
+    assert "at most 25 MB" in answer.text
     assert endless.read_so_far == 0
 
 
@@ -149,7 +149,7 @@ def test_a_body_without_an_end_is_cut_off(desk: FlaskClient) -> None:
     )
 
     assert answer.status_code == 413
-    assert "25 MB are the most" in answer.text
+    assert "at most 25 MB" in answer.text
     assert endless.read_so_far < 26_000_000
 
 
