@@ -19,7 +19,7 @@ existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group("ledger")
 def ledger() -> None:
-    """What NIF published, and when, as a chain that cannot be changed unseen."""
+    """What NIF published, and when, as a chain that cannot be changed unnoticed."""
 
 
 @ledger.command()

@@ -189,7 +189,7 @@ def compose_digest(
         except Exception:
             if not stories:
                 raise
-            # One story that cannot be written must not keep the others from their readers.
+            # One story that cannot be rendered must not hold up the others.
             stories = [
                 one for one in stories if _can_be_rendered(mail_writer, mailing_list, day, one)
             ]

@@ -1,1 +1,1 @@
-"""The public ledger: what NIF published, and when, as a chain that cannot be changed unseen."""
+"""The public ledger: what NIF published, and when, as a chain that cannot be changed unnoticed."""

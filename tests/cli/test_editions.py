@@ -36,7 +36,7 @@ def test_a_list_gets_its_edition_now_and_once_a_day(
     again = run("edition", "send", "--list", "daily")
 
     assert (result["send"], result["audience"]) == (1, 2)
-    assert again.error == "nif: This list has had its edition today.\n"
+    assert again.error == "nif: This list already has an edition today.\n"
 
 
 def test_a_frozen_edition_is_sent_at_a_time_and_once(
