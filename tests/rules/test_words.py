@@ -8,8 +8,8 @@ from nif.settings import PROJECT
 from tests.rules.source import modules, strings, templates
 
 OTHER_WORDS = re.compile(
-    r"\b((?<!re-permission )campaigns?|(black|white)list\w*|round-?ups?|mailing group|e-blasts?|"
-    r"(?<!double )opt(ed)?[- ]?(in|out)s?|amendments?)\b",
+    r"\b((your|e-?mail|newsletter) campaigns?|(black|white)list\w*|round-?ups?|mailing group|"
+    r"e-blasts?|(?<!double )opt(ed)?[- ]?(in|out)s?|amendments?)\b",
     re.IGNORECASE,
 )
 """Words of other products for things that have another name here."""
