@@ -1,1 +1,1 @@
-"""The web's doors: readers, newsroom, admin desk, machines."""
+"""The web application: public pages, newsroom, admin pages and API."""

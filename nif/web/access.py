@@ -1,4 +1,4 @@
-"""Who may call a view. Each view says so itself; one that says nothing answers nobody."""
+"""Access control. Each view declares who may call it; an undeclared view answers 404."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +21,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Access(StrEnum):
-    """`TOKEN` views prove by the link itself who calls; `MACHINE` views by a signature or none."""
+    """`TOKEN` views are authorised by their link, `MACHINE` views by a signature or not at all."""
 
     PUBLIC = "public"
     TOKEN = "token"  # noqa: S105
@@ -33,11 +33,11 @@ class Access(StrEnum):
 
 
 STAFF_ACCESS = frozenset({Access.AUTHOR, Access.EDITOR, Access.STANDARDS, Access.ADMIN})
-"""Whoever may call a view of one role may call it with any above. `AUTHOR` is all who work here."""
+"""Staff roles, each including the ones before it. `AUTHOR` means all staff."""
 
 
 def open_to(access: Access) -> Callable[[View], View]:
-    """Say who may call a view."""
+    """Declare who may call a view."""
 
     def mark(view: View) -> View:
         view.access = access  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ def open_to(access: Access) -> Callable[[View], View]:
     return mark
 
 
-# The sign-in library's own views guard themselves; static files are for everyone.
+# Flask-Security's own views check access themselves; static files are public.
 LIBRARY_ENDPOINTS = frozenset(
     {
         "static",
@@ -73,24 +73,24 @@ LIBRARY_ENDPOINTS = frozenset(
 )
 
 SECOND_FACTOR_PAGE = "account.second_factor"
-"""Where those are led who need a second factor and have none: nothing else is open to them."""
+"""The only page open to accounts that lack a required second factor."""
 
 
 def access_of_view(endpoint: str, view: object) -> Access | None:
-    """What a view says of itself; None where it says nothing."""
+    """The access that a view declares; None if it declares none."""
     if endpoint in LIBRARY_ENDPOINTS:
         return Access.PUBLIC
     return cast("Access | None", getattr(view, "access", None))
 
 
 def skip_login_for_public_views(app: Flask) -> None:
-    """Keep the sign-in library away from requests that are nobody's: readers' and machines'.
+    """Keep Flask-Security away from public requests, so that they load no account and no session.
 
-    Has to be called before the library is set up, for it looks at every request.
+    Must be called before Flask-Security is set up, because its hooks run on every request.
     """
 
     @app.before_request
-    def nobody() -> None:
+    def use_anonymous_user() -> None:
         endpoint = request.endpoint
         if endpoint is None or endpoint == "static":
             access: Access | None = Access.PUBLIC
@@ -98,28 +98,28 @@ def skip_login_for_public_views(app: Flask) -> None:
             access = getattr(app.view_functions[endpoint], "access", None)
         if access in {Access.PUBLIC, Access.TOKEN, Access.MACHINE}:
             g._login_user = AnonymousUserMixin()
-            g.is_for_everyone = True
+            g.is_public = True
 
     @app.after_request
-    def nobodys_answer(response: Response) -> Response:
-        # The library looks into the session all the same, and a cache would then keep a copy of
-        # the page for each cookie.
-        if g.get("is_for_everyone"):
+    def keep_response_cacheable(response: Response) -> Response:
+        # Flask-Security reads the session anyway. That would add `Vary: Cookie`, and a cache would
+        # keep one copy of the page per cookie.
+        if g.get("is_public"):
             session.accessed = False
         return response
 
 
 def is_same_origin_form() -> bool:
-    """Does the browser say that a form of this very site was sent? Only browsers can say so."""
-    same = request.headers.get("Sec-Fetch-Site") == "same-origin"
-    return same and request.method == "POST"
+    """Does the browser say that a form of this site was submitted? Only browsers can say so."""
+    is_same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return is_same_origin and request.method == "POST"
 
 
 def enforce_access(app: Flask, csrf: CSRFProtect) -> None:
-    """Refuse, before any view runs, whoever may not call it.
+    """Check access before any view runs.
 
-    Forms of staff carry a CSRF token. Readers have no session that could be ridden: their forms
-    are signed tickets, and their links are tokens.
+    Staff forms carry a CSRF token. Readers have no session that an attacker could use: their forms
+    carry signed tickets, and their links are tokens.
     """
 
     @app.before_request
@@ -129,15 +129,15 @@ def enforce_access(app: Flask, csrf: CSRFProtect) -> None:
             return None
         access = access_of_view(endpoint, app.view_functions[endpoint])
         if access is None:
-            # Also what the library offers and NIF does not.
+            # This also hides Flask-Security's views that NIF does not use.
             abort(404)
         return _check_staff(RoleName(access.value), csrf) if access in STAFF_ACCESS else None
 
 
 def _check_staff(role: RoleName, csrf: CSRFProtect) -> Any:
-    """None where whoever asks may go on; else the answer that they get instead."""
+    """None if the request may continue; else the response to send instead."""
     if not current_user.is_authenticated and is_same_origin_form():
-        # What was written is not to be lost to a session that has ended.
+        # The error page offers to resend the form, so that an expired session loses no text.
         raise CSRFError("signed out")
     if not current_user.is_authenticated:
         return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
@@ -155,6 +155,6 @@ def _check_staff(role: RoleName, csrf: CSRFProtect) -> Any:
 def _record_last_seen(account: Account) -> None:
     today = utc_now().date()
     if account.last_seen_on != today:
-        # A busy database is no reason to keep anyone from a page; the next one notes it.
+        # A busy database must not block the page; the next request records it.
         with suppress(OperationalError), transaction() as session:
             accounts.record_last_seen(session, account.id, today)

@@ -1,4 +1,4 @@
-"""The parts of the app that serves this request, by the names that views use."""
+"""Shortcuts for views to the services, settings and transactions of the current app."""
 
 from contextlib import AbstractContextManager
 from typing import cast
@@ -39,13 +39,13 @@ def tokens() -> Tokens:
 
 
 def consent_context(wording: str | None = None, *, page: str = "") -> ConsentContext:
-    """Where this request comes from, as a consent is recorded: the network, not the address.
+    """The circumstances of this request as a consent records them: the network, not the IP address.
 
-    `page` is where the form stood; else it is what was asked for, without the token in it.
+    `page` is the page of the form; without it, the requested path without its token.
     """
-    own = request.path.rstrip("/").rsplit("/", 1)[0] if request.view_args else request.path
+    path = request.path.rstrip("/").rsplit("/", 1)[0] if request.view_args else request.path
     return ConsentContext(
-        source=page if page.startswith("/") and page.isprintable() else own,
+        source=page if page.startswith("/") and page.isprintable() else path,
         network=network_of(request.remote_addr or ""),
         wording=wording,
     )

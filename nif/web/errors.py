@@ -1,4 +1,4 @@
-"""Errors as pages: what happened, that nothing was lost, and what to do."""
+"""Error pages: what happened, whether anything was lost, and what to do next."""
 
 import structlog
 from flask import Flask, render_template, request
@@ -14,17 +14,19 @@ from nif.web.access import is_same_origin_form
 log = structlog.get_logger(__name__)
 
 ERROR_MESSAGES = {
-    400: ("That did not reach us whole", "Nothing was changed. Go back, and try again."),
-    403: ("This is not yours to open", "Your account may not do this. An admin can change that."),
-    404: ("There is nothing here", "The address may be mistyped, or the page was never there."),
-    405: ("That is not how this works", "Nothing was changed. Go back, and try again."),
-    413: ("That is too large", "Nothing was saved. Try again with less."),
-    500: ("Something broke on our side", "What you sent was not saved. It has been noted."),
-    503: ("We are catching our breath", "Nothing was lost. Try again in a minute."),
+    400: ("Incomplete request", "Nothing was changed. Go back and try again."),
+    403: ("No access", "Your account may not do this. An admin can change that."),
+    404: ("Page not found", "The address may be mistyped, or the page does not exist."),
+    405: ("Not possible", "Nothing was changed. Go back and try again."),
+    409: ("This has changed meanwhile", "Nothing was changed. Go back and try again."),
+    410: ("This link is too old", "The address may be mistyped, or the page does not exist."),
+    413: ("Too large", "Nothing was saved. Try again with less."),
+    500: ("Something went wrong", "What you sent was not saved. The error has been logged."),
+    503: ("Temporarily unavailable", "Nothing was lost. Try again in a minute."),
 }
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-"""Who only looked sent nothing that could be lost."""
+"""Methods that send nothing that could be lost."""
 
 ERROR_STATUSES = (
     (NotFound, 404),
@@ -38,28 +40,28 @@ ERROR_STATUSES = (
 
 def register_error_handlers(app: Flask) -> None:
     """Turn domain errors and HTTP errors into pages."""
-    for kind, status in ERROR_STATUSES:
-        app.register_error_handler(kind, _domain_error_handler(status))
+    for error, status in ERROR_STATUSES:
+        app.register_error_handler(error, _domain_error_handler(status))
     app.register_error_handler(CSRFError, _resubmit_page)
     app.register_error_handler(HTTPException, _http_error_page)
     app.register_error_handler(OperationalError, _database_error_page)
 
 
 def _resubmit_page(_error: Exception) -> ResponseReturnValue:
-    """A form whose token is not this session's: whoever wrote it did not write it in vain.
+    """Offer to resend a form whose CSRF token does not match the session, with all its fields.
 
-    Only a page of our own may have a form sent once more with a fresh token.
+    Only forms of this site may be resent with a fresh token.
     """
     if not is_same_origin_form():
         return _error_page(400)
-    sent = request.form.items(multi=True)
-    fields = [(name, value) for name, value in sent if name != "csrf_token"]
+    items = request.form.items(multi=True)
+    fields = [(name, value) for name, value in items if name != "csrf_token"]
     return render_template("errors/resubmit.html", fields=fields), 400
 
 
 def _domain_error_handler(status: int):  # type: ignore[no-untyped-def]
     def handle(error: Exception) -> ResponseReturnValue:
-        return _error_page(status, None, str(error))
+        return _error_page(status, str(error))
 
     return handle
 
@@ -74,27 +76,22 @@ def _http_error_page(error: HTTPException) -> ResponseReturnValue:
 
 
 def _database_error_page(error: OperationalError) -> ResponseReturnValue:
-    log.error("the database did not answer", path=request.path, why=type(error.orig).__name__)
+    log.error("the database did not answer", path=request.path, reason=type(error.orig).__name__)
     body, status = _error_page(503)
     return body, status, {"Retry-After": "30"}
 
 
-def _error_page(status: int, title: str | None = None, text: str | None = None) -> tuple[str, int]:
-    known = ERROR_MESSAGES.get(
-        status, ERROR_MESSAGES[404] if status == 410 else ERROR_MESSAGES[400]
-    )
-    if status == 410:
-        known = ("This link is too old", known[1])
-    elif status == 500 and request.method in SAFE_METHODS:
-        known = (known[0], "You did nothing wrong. It has been noted; try again in a minute.")
-    elif status == 409:
-        known = ("Something has moved on", known[1])
-    of_the_desk = request.path.startswith(("/newsroom", "/admin", "/account"))
-    at_the_desk = of_the_desk and current_user.is_authenticated
+def _error_page(status: int, text: str | None = None) -> tuple[str, int]:
+    title, explanation = ERROR_MESSAGES.get(status, ERROR_MESSAGES[400])
+    if status == 500 and request.method in SAFE_METHODS:
+        explanation = "You did nothing wrong. The error has been logged; try again in a minute."
+    is_staff_page = request.path.startswith(("/newsroom", "/admin", "/account"))
     page = render_template(
         "errors/error.html",
-        title=title or known[0],
-        text=text or known[1],
-        layout="layouts/staff.html" if at_the_desk else "layouts/public.html",
+        title=title,
+        text=text or explanation,
+        layout="layouts/staff.html"
+        if is_staff_page and current_user.is_authenticated
+        else "layouts/public.html",
     )
     return page, status

@@ -1,4 +1,4 @@
-"""What templates can say."""
+"""Filters and globals for the templates of all pages."""
 
 from calendar import day_name
 from datetime import date, datetime
@@ -18,7 +18,7 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 
 
 def register_filters(app: Flask, settings: Settings) -> None:
-    """Filters and globals, the same for all faces."""
+    """Add the filters and globals to the app's templates."""
     zone = ZoneInfo(settings.time_zone)
 
     def day(moment: datetime) -> str:
@@ -43,7 +43,7 @@ def register_filters(app: Flask, settings: Settings) -> None:
         local=format_local_datetime,
     )
     versions = {path.name: str(int(path.stat().st_mtime)) for path in STATIC_FOLDER.glob("*.*")}
-    # Scripts ask for their parts with their own version: they all have the newest one's.
+    # A script imports others with its own version, so all scripts share the newest one.
     scripts = [name for name in versions if name.endswith(".js")]
     versions |= dict.fromkeys(scripts, max(versions[name] for name in scripts))
     app.jinja_env.globals.update(
@@ -62,13 +62,13 @@ def describe_schedule(mailing_list: MailingList) -> str:
 
 
 def format_local_datetime(moment: datetime, zone: str) -> str:
-    """A moment on a list's own clock: "Friday 27 November, 08:00"."""
+    """A moment in a list's time zone: "Friday 27 November, 08:00"."""
     local = moment.astimezone(ZoneInfo(zone))
     return f"{local:%A} {local.day} {local:%B, %H:%M}"
 
 
 def format_date(day: date) -> str:
-    """A date that is the same in every zone: "22 November 2026"."""
+    """A calendar date: "22 November 2026"."""
     return f"{day.day} {day:%B %Y}"
 
 

@@ -1,7 +1,4 @@
-"""Signing in: Flask-Security on Flask-Login, over our own accounts and our own engine.
-
-What the sign-in library says, in our words, and what it tells us, as acts.
-"""
+"""Sign-in for staff by Flask-Security, with NIF's accounts, messages and audit entries."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -59,66 +56,74 @@ LOGIN_MESSAGES = (
         "That address and password do not match. Check both, or set a new password.",
     ),
     ("UNAUTHENTICATED", "info", "Sign in to open that page."),
-    ("ANONYMOUS_USER_REQUIRED", "info", "You are signed in already."),
-    ("PASSWORD_RESET_REQUEST", "info", "If %(email)s has an account, a link is on its way."),
+    ("ANONYMOUS_USER_REQUIRED", "info", "You are already signed in."),
+    ("PASSWORD_RESET_REQUEST", "info", "If %(email)s has an account, we have sent it a link."),
     ("PASSWORD_RESET_NO_LOGIN", "success", "Your password is set. Sign in with it."),
-    ("INVALID_RESET_PASSWORD_TOKEN", "error", "This link is not one that we gave out."),
+    ("INVALID_RESET_PASSWORD_TOKEN", "error", "This link is not valid."),
     ("PASSWORD_RESET_EXPIRED", "error", "This link is too old. Ask for a new one."),
-    ("PASSWORD_NOT_PROVIDED", "error", "Give your password."),
-    ("INVALID_PASSWORD", "error", "This is not your password."),
-    ("PASSWORD_INVALID_LENGTH", "error", "A password has at least %(length)s characters."),
-    ("PASSWORD_IS_THE_SAME", "error", "This is the password that you have. Choose another one."),
-    ("RETYPE_PASSWORD_MISMATCH", "error", "These two are not the same."),
+    ("PASSWORD_NOT_PROVIDED", "error", "Enter your password."),
+    ("INVALID_PASSWORD", "error", "That is not your password."),
+    ("PASSWORD_INVALID_LENGTH", "error", "Use at least %(length)s characters."),
+    ("PASSWORD_IS_THE_SAME", "error", "This is your current password. Choose a different one."),
+    ("RETYPE_PASSWORD_MISMATCH", "error", "The two passwords differ."),
     (
         "PASSWORD_CHANGE",
         "success",
-        "Your password is changed. Everywhere else you are signed out.",
+        "Your password is changed. You are signed out on all other devices.",
     ),
     (
         "REAUTHENTICATION_REQUIRED",
         "info",
-        "First show that it is still you: what comes next decides who can sign in.",
+        "Please confirm that it is you, because the next step changes how you sign in.",
     ),
-    ("REAUTHENTICATION_SUCCESSFUL", "success", "Thank you. Go on."),
-    ("API_ERROR", "error", "That did not reach us whole. Begin once more."),
+    ("REAUTHENTICATION_SUCCESSFUL", "success", "Thank you. Please continue."),
+    ("API_ERROR", "error", "The request was incomplete. Please start again."),
     (
         "TWO_FACTOR_INVALID_TOKEN",
         "error",
-        "This code is not right, or was used before. Wait for the next one.",
+        "This code is wrong or already used. Wait for the next one.",
     ),
     ("TWO_FACTOR_LOGIN_SUCCESSFUL", "success", "You are signed in."),
     (
         "TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL",
         "success",
-        "Your app is set up. From now on signing in asks for its code. Now make recovery codes.",
+        "Your app is set up, and signing in now requires its code. Next, make recovery codes.",
     ),
-    ("TWO_FACTOR_PERMISSION_DENIED", "info", "That took too long. Sign in once more."),
+    ("TWO_FACTOR_PERMISSION_DENIED", "info", "That took too long. Sign in again."),
     ("TWO_FACTOR_METHOD_NOT_AVAILABLE", "error", "Choose one of these."),
-    ("TWO_FACTOR_DISABLED", "success", "Signing in asks for no code any more."),
-    ("TWO_FACTOR_SETUP_EXPIRED", "error", "That took longer than %(within)s. Begin once more."),
+    ("TWO_FACTOR_DISABLED", "success", "Signing in no longer requires a code."),
+    ("TWO_FACTOR_SETUP_EXPIRED", "error", "That took longer than %(within)s. Start again."),
     (
         "INVALID_RECOVERY_CODE",
         "error",
-        "This is not one of your codes, or it was used. Each is good once.",
+        "This is not one of your codes, or it was already used. Each code works once.",
     ),
-    ("NO_RECOVERY_CODES_SETUP", "info", "There are no codes yet."),
-    ("WEBAUTHN_EXPIRED", "error", "That took longer than %(within)s. Begin once more."),
-    ("WEBAUTHN_NAME_REQUIRED", "error", "Give it a name by which you know it."),
-    ("WEBAUTHN_NAME_INUSE", "error", "You have a passkey called %(name)s. Take another name."),
-    ("WEBAUTHN_NAME_NOT_FOUND", "error", "There is no passkey of that name."),
+    ("NO_RECOVERY_CODES_SETUP", "info", "You have no codes yet."),
+    ("WEBAUTHN_EXPIRED", "error", "That took longer than %(within)s. Start again."),
+    ("WEBAUTHN_NAME_REQUIRED", "error", "Give the passkey a name."),
+    (
+        "WEBAUTHN_NAME_INUSE",
+        "error",
+        "You already have a passkey named %(name)s. Choose another name.",
+    ),
+    ("WEBAUTHN_NAME_NOT_FOUND", "error", "There is no passkey with that name."),
     ("WEBAUTHN_NAME_DISALLOWED_CHARACTERS", "error", "Use letters, digits, spaces and hyphens."),
-    ("INVALID_INPUT_LENGTH", "error", "At most %(length)s characters fit here."),
+    ("INVALID_INPUT_LENGTH", "error", "Use at most %(length)s characters."),
     ("WEBAUTHN_CREDENTIAL_DELETED", "success", "The passkey %(name)s is removed."),
-    ("WEBAUTHN_REGISTER_SUCCESSFUL", "success", "The passkey %(name)s is yours to sign in with."),
-    ("WEBAUTHN_CREDENTIAL_ID_INUSE", "error", "This passkey is registered already."),
-    ("WEBAUTHN_UNKNOWN_CREDENTIAL_ID", "error", "That passkey did not open the door."),
-    ("WEBAUTHN_ORPHAN_CREDENTIAL_ID", "error", "That passkey did not open the door."),
-    ("WEBAUTHN_NO_VERIFY", "error", "That passkey did not open the door."),
-    ("WEBAUTHN_CREDENTIAL_WRONG_USAGE", "error", "That passkey did not open the door."),
-    ("WEBAUTHN_MISMATCH_USER_HANDLE", "error", "That passkey did not open the door."),
-    ("DISABLED_ACCOUNT", "error", "That passkey did not open the door."),
+    (
+        "WEBAUTHN_REGISTER_SUCCESSFUL",
+        "success",
+        "The passkey %(name)s is added. You can sign in with it.",
+    ),
+    ("WEBAUTHN_CREDENTIAL_ID_INUSE", "error", "This passkey is already registered."),
+    ("WEBAUTHN_UNKNOWN_CREDENTIAL_ID", "error", "That passkey did not work."),
+    ("WEBAUTHN_ORPHAN_CREDENTIAL_ID", "error", "That passkey did not work."),
+    ("WEBAUTHN_NO_VERIFY", "error", "That passkey did not work."),
+    ("WEBAUTHN_CREDENTIAL_WRONG_USAGE", "error", "That passkey did not work."),
+    ("WEBAUTHN_MISMATCH_USER_HANDLE", "error", "That passkey did not work."),
+    ("DISABLED_ACCOUNT", "error", "That passkey did not work."),
 )
-"""What the library says, in our words. Passkeys that fail say no more than that they did."""
+"""Flask-Security's messages in NIF's words. A failed passkey gives no reason, to reveal nothing."""
 
 SECOND_FACTOR_CHANGES = {
     "authenticator_added",
@@ -128,113 +133,27 @@ SECOND_FACTOR_CHANGES = {
 }
 
 
-class SignedInActor(NamedTuple):
-    id: int
-    name: str
-
-
-class AuditedRecoveryCodes(MfRecoveryCodesUtil):
-    """Recovery codes, encrypted at rest; making and using them is written down."""
-
-    def create_recovery_codes(self, user: Any) -> list[str]:
-        codes: list[str] = super().create_recovery_codes(user)
-        _record_login_event(user, "recovery_codes_made")
-        return codes
-
-    def delete_recovery_code(self, user: Any, code: str) -> bool:
-        """Each is opened by itself: one whose key is gone must not shift the others' places."""
-        _record_login_event(user, "recovery_code_used")
-        for place, kept in enumerate(user.mf_recovery_codes or ()):
-            if self._decrypt_codes([kept]) == [code]:
-                return bool(_login_datastore().mf_delete_recovery_code(user, place))
-        return False
-
-
-def record_login_events(app: Flask) -> None:
-    """Write down what people do at the library's own pages.
-
-    What changes an account is noted in the library's transaction. Signing in is noted after it:
-    it changes nothing, and on SQLite whoever reads first and writes later may find the way barred.
-
-    A second factor that is added or removed ends the account's sessions but this one; a changed
-    password does so by itself.
-    """
-    user_authenticated.connect(_remember_sign_in, app)
-    app.after_request(_record_sign_in)
-    for signal, what in (
-        (password_reset, "password_set"),
-        (password_changed, "password_set"),
-        (tf_profile_changed, "authenticator_added"),
-        (tf_disabled, "authenticator_removed"),
-        (wan_registered, "passkey_added"),
-        (wan_deleted, "passkey_removed"),
-    ):
-        signal.connect(_audit_handler(what), app, weak=False)
-
-
-def _audit_handler(what: str) -> Callable[..., None]:
-    def hear(_app: Flask, user: Any, **more: Any) -> None:
-        _record_login_event(user, what, {"name": more["name"]} if "name" in more else None)
-        if what in SECOND_FACTOR_CHANGES:
-            _login_datastore().set_uniquifier(user)
-            session["_user_id"] = user.fs_uniquifier
-
-    return hear
-
-
-def _remember_sign_in(
-    _app: Flask, user: Any, authn_via: list[str] | None = None, **_more: Any
-) -> None:
-    if authn_via != ["change"]:
-        # With a changed password the session only goes on.
-        g.came_in = SignedInActor(user.id, user.name)
-
-
-def _record_sign_in(response: Response) -> Response:
-    if who := g.pop("came_in", None):
-        now = utc_now()
-        with transaction() as own:
-            record_audit_entry(
-                own, who, "signed_in", subject_kind="account", subject_id=who.id, now=now
-            )
-    return response
-
-
-def _record_login_event(user: Any, what: str, detail: dict[str, Any] | None = None) -> None:
-    record_audit_entry(
-        _login_datastore().db.session,
-        user,
-        what,
-        subject_kind="account",
-        subject_id=user.id,
-        detail=detail,
-        now=utc_now(),
-    )
-
-
-def _login_datastore() -> Any:
-    return current_app.extensions["nif_security"].datastore
-
-
 class LoginAccount(UserMixin, Account):  # type: ignore[misc]
-    """An account with what Flask-Security asks of one. The same table, and no column more."""
+    """An account with the attributes that Flask-Security requires. It uses the same table."""
 
     tf_phone_number = None
 
     def track_failed_authn(self, auth_type: str, tfa: bool = False) -> None:
-        """A wrong code, passkey or password, of someone whom the library knows by now."""
+        """Count a wrong code or passkey of an identified account."""
         if tfa or auth_type == "passkey":
             with transaction() as session:
                 count_failed_sign_in(session, self.id, now=utc_now())
 
 
 class ThrottledLoginForm(LoginForm):
-    """Ten tries in a quarter of an hour for an account from a network; the owner elsewhere is
-    not locked out."""
+    """Limits sign-in attempts to ten in 15 minutes per account and network.
+
+    The limit is per network too, so that an attacker cannot lock the owner out elsewhere.
+    """
 
     def validate(self, **kwargs: Any) -> bool:
         network = network_of(request.remote_addr or "")
-        who = f"{str(self.email.data).lower()} {network}"
+        account_and_network = f"{str(self.email.data).lower()} {network}"
         with transaction() as session:
             allowed = allow_attempt(
                 session,
@@ -244,7 +163,12 @@ class ThrottledLoginForm(LoginForm):
                 per=ATTEMPTS_WINDOW,
                 now=utc_now(),
             ) and allow_attempt(
-                session, "login", who, most=MAX_ATTEMPTS, per=ATTEMPTS_WINDOW, now=utc_now()
+                session,
+                "login",
+                account_and_network,
+                most=MAX_ATTEMPTS,
+                per=ATTEMPTS_WINDOW,
+                now=utc_now(),
             )
         if not allowed:
             self.form_errors.append(TOO_MANY_ATTEMPTS)
@@ -257,7 +181,7 @@ class ThrottledLoginForm(LoginForm):
 
 
 class LoginMailUtil(MailUtil):
-    """The library's mails as letters of ours, with links that no request can bend."""
+    """Sends password resets as NIF's transactional email, with links built from the base URL."""
 
     def send_mail(
         self,
@@ -281,8 +205,25 @@ class LoginMailUtil(MailUtil):
         services().queue.wake("send_transactional_emails")
 
 
+class AuditedRecoveryCodes(MfRecoveryCodesUtil):
+    """Recovery codes, encrypted at rest; making and using them is written dapp_services."""
+
+    def create_recovery_codes(self, user: Any) -> list[str]:
+        codes: list[str] = super().create_recovery_codes(user)
+        _record_login_event(user, "recovery_codes_made")
+        return codes
+
+    def delete_recovery_code(self, user: Any, code: str) -> bool:
+        """Decrypt codes separately, so that one with a lost key does not shift the positions."""
+        _record_login_event(user, "recovery_code_used")
+        for position, encrypted in enumerate(user.mf_recovery_codes or ()):
+            if self._decrypt_codes([encrypted]) == [code]:
+                return bool(_login_datastore().mf_delete_recovery_code(user, position))
+        return False
+
+
 class SharedEngineSQLAlchemy(SQLAlchemy):
-    """Flask-SQLAlchemy's session per request, over the one engine that NIF has."""
+    """Flask-SQLAlchemy's session per request, on NIF's own engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -292,14 +233,14 @@ class SharedEngineSQLAlchemy(SQLAlchemy):
         return self._engine
 
 
-def set_up_login(app: Flask, own: Services) -> None:
-    """Passwords (argon2), sessions and resets, all by the library; the templates are ours."""
+def set_up_login(app: Flask, app_services: Services) -> None:
+    """Set up passwords (argon2), sessions and resets by Flask-Security, with NIF's templates."""
     app.config.update(
-        SECURITY_PASSWORD_SALT="nif-passwords",  # noqa: S106  (argon2 salts each one itself)
+        SECURITY_PASSWORD_SALT="nif-passwords",  # noqa: S106  (argon2 salts every password itself)
         SECURITY_PASSWORD_HASH="argon2",  # noqa: S106
         SECURITY_PASSWORD_SCHEMES=["argon2"],
         SECURITY_PASSWORD_HASH_OPTIONS={
-            # OWASP's choice for a server that signs people in: 19 MiB, two passes.
+            # OWASP's recommendation for servers: 19 MiB, two passes.
             "argon2__memory_cost": 19456,
             "argon2__time_cost": 2,
             "argon2__parallelism": 1,
@@ -315,27 +256,27 @@ def set_up_login(app: Flask, own: Services) -> None:
         SECURITY_POST_LOGIN_VIEW="/newsroom/",
         SECURITY_POST_LOGOUT_VIEW="/",
         SECURITY_POST_RESET_VIEW="/login",
-        # A resolver that is down must not keep an editor out.
+        # A failing DNS resolver must not lock an editor out.
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
-        **{f"SECURITY_MSG_{name}": (said, kind) for name, kind, said in LOGIN_MESSAGES},
-        **second_factor_config(own.settings),
+        **{f"SECURITY_MSG_{name}": (text, category) for name, category, text in LOGIN_MESSAGES},
+        **second_factor_config(app_services.settings),
         SECURITY_CHANGEABLE=True,
         SECURITY_CHANGE_URL="/account/password",
         SECURITY_POST_CHANGE_VIEW="/account/",
-        SECURITY_CHANGE_PASSWORD_TEMPLATE="security/password.html",  # noqa: S106
+        SECURITY_CHANGE_PASSWORD_TEMPLATE="security/change_password.html",  # noqa: S106
         SECURITY_LOGIN_USER_TEMPLATE="security/login.html",
-        SECURITY_FORGOT_PASSWORD_TEMPLATE="security/forgot.html",  # noqa: S106
-        SECURITY_RESET_PASSWORD_TEMPLATE="security/reset.html",  # noqa: S106
+        SECURITY_FORGOT_PASSWORD_TEMPLATE="security/forgot_password.html",  # noqa: S106
+        SECURITY_RESET_PASSWORD_TEMPLATE="security/reset_password.html",  # noqa: S106
         REMEMBER_COOKIE_DURATION=timedelta(days=30),
         REMEMBER_COOKIE_SAMESITE="Lax",
-        REMEMBER_COOKIE_SECURE=own.settings.base_url.startswith("https://"),
+        REMEMBER_COOKIE_SECURE=app_services.settings.base_url.startswith("https://"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=own.settings.base_url.startswith("https://"),
+        SESSION_COOKIE_SECURE=app_services.settings.base_url.startswith("https://"),
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),
-        SQLALCHEMY_DATABASE_URI=own.settings.database,
+        SQLALCHEMY_DATABASE_URI=app_services.settings.database,
     )
-    engine = own.database.engine.execution_options(sqlite_begin="DEFERRED")
+    engine = app_services.database.engine.execution_options(sqlite_begin="DEFERRED")
     store = SQLAlchemyUserDatastore(
         _request_sessions(app, engine),
         LoginAccount,
@@ -356,11 +297,11 @@ def set_up_login(app: Flask, own: Services) -> None:
         totp_cls=AuthenticatorApps,
         webauthn_util_cls=PasskeyOptions,
     )
-    # Its answers in JSON are a door that nobody here uses.
+    # NIF does not use Flask-Security's JSON API.
     security.want_json(lambda _request: False)
     app.extensions["nif_security"] = security
     record_login_events(app)
-    # The library would look for a token in the body of every request; nobody here has one.
+    # NIF uses no authentication tokens, which the library would look for in every request body.
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
 
 
@@ -371,14 +312,86 @@ def _request_sessions(app: Flask, engine: Engine) -> SQLAlchemy:
 
 
 def create_password_link(app: Flask, email: str) -> str:
-    """A link with which the person behind an account sets a password."""
+    """A link with which an account's owner sets a password."""
     with app.test_request_context():
         user = app.extensions["nif_security"].datastore.find_user(email=email)
         return links().reset_password(generate_reset_password_token(user))  # type: ignore[no-untyped-call]
 
 
 def validate_password(password: str) -> tuple[list[str], str]:
-    """What is wrong with a new password, and its hash."""
+    """The problems of a new password, and its hash if there are none."""
     security = current_app.extensions["nif_security"]
-    wrong, plain = security.password_util.validate(password, False)
-    return wrong or [], "" if wrong else hash_password(plain)
+    problems, normalized = security.password_util.validate(password, False)
+    return problems or [], "" if problems else hash_password(normalized)
+
+
+class SignedInActor(NamedTuple):
+    id: int
+    name: str
+
+
+def record_login_events(app: Flask) -> None:
+    """Record audit entries for what people do on Flask-Security's pages.
+
+    Changes to an account are recorded in Flask-Security's own transaction. Signing in is recorded
+    afterwards, in another one: on SQLite a transaction that reads first may be unable to write.
+
+    Adding or removing a second factor ends all other sessions of the account. Changing the password
+    does so too, by Flask-Security itself.
+    """
+    user_authenticated.connect(_remember_sign_in, app)
+    app.after_request(_record_sign_in)
+    for signal, action in (
+        (password_reset, "password_set"),
+        (password_changed, "password_set"),
+        (tf_profile_changed, "authenticator_added"),
+        (tf_disabled, "authenticator_removed"),
+        (wan_registered, "passkey_added"),
+        (wan_deleted, "passkey_removed"),
+    ):
+        signal.connect(_audit_handler(action), app, weak=False)
+
+
+def _audit_handler(action: str) -> Callable[..., None]:
+    def record(_app: Flask, user: Any, **details: Any) -> None:
+        name = {"name": details["name"]} if "name" in details else None
+        _record_login_event(user, action, name)
+        if action in SECOND_FACTOR_CHANGES:
+            _login_datastore().set_uniquifier(user)
+            session["_user_id"] = user.fs_uniquifier
+
+    return record
+
+
+def _remember_sign_in(
+    _app: Flask, user: Any, authn_via: list[str] | None = None, **_details: Any
+) -> None:
+    if authn_via != ["change"]:
+        # After a password change the session continues; that is no new sign-in.
+        g.signed_in = SignedInActor(user.id, user.name)
+
+
+def _record_sign_in(response: Response) -> Response:
+    if actor := g.pop("signed_in", None):
+        now = utc_now()
+        with transaction() as session:
+            record_audit_entry(
+                session, actor, "signed_in", subject_kind="account", subject_id=actor.id, now=now
+            )
+    return response
+
+
+def _record_login_event(user: Any, action: str, detail: dict[str, Any] | None = None) -> None:
+    record_audit_entry(
+        _login_datastore().db.session,
+        user,
+        action,
+        subject_kind="account",
+        subject_id=user.id,
+        detail=detail,
+        now=utc_now(),
+    )
+
+
+def _login_datastore() -> Any:
+    return current_app.extensions["nif_security"].datastore

@@ -1,4 +1,4 @@
-"""All blueprints: the map of the site."""
+"""All blueprints of the web application."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from nif.web.api import health, sendgrid_events
 from nif.web.newsroom import account, autosave, disclosures, live_preview, merge, revisions
 from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
-from nif.web.newsroom import reader_reports as newsroom_reports
+from nif.web.newsroom import reader_reports as newsroom_reader_reports
 from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
@@ -62,7 +62,7 @@ READER_MODULES = (
 MACHINE_MODULES = (feeds, sitemaps, well_known_files, health, sendgrid_events)
 NEWSROOM_MODULES = (
     *(newsroom_stories, autosave, merge, live_preview, newsroom_publishing),
-    *(disclosures, revisions, newsroom_reports),
+    *(disclosures, revisions, newsroom_reader_reports),
     *(newsroom_register, newsroom_pictures),
 )
 ADMIN_MODULES = (
@@ -72,7 +72,7 @@ ADMIN_MODULES = (
 
 
 def list_blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:
-    """Every door; the outbox only where mail stays in it."""
+    """All blueprints; the outbox only if the site delivers mail to it."""
     for module in (*READER_MODULES, *MACHINE_MODULES, *NEWSROOM_MODULES, *ADMIN_MODULES):
         yield module.blueprint
     if outbox_is_open:

@@ -1,4 +1,4 @@
-"""Second factors: authenticator apps, passkeys and recovery codes, all by Flask-Security."""
+"""Second factors by Flask-Security: authenticator apps, passkeys and recovery codes."""
 
 import hashlib
 import hmac
@@ -30,11 +30,11 @@ from nif.web.current import transaction
 
 MAX_ATTEMPTS = 10
 ATTEMPTS_WINDOW = timedelta(minutes=15)
-TOO_MANY_ATTEMPTS = "Too many tries. Wait a quarter of an hour, then try again."
+TOO_MANY_ATTEMPTS = "Too many attempts. Try again in 15 minutes."
 
 
 def lacks_required_second_factor(account: Account, settings: Settings) -> bool:
-    """Does this house ask this person for a second factor that they have not set up?"""
+    """Must this account have a second factor that it has not set up?"""
     match settings.require_second_factor:
         case SecondFactorRequirement.NONE:
             return False
@@ -44,13 +44,13 @@ def lacks_required_second_factor(account: Account, settings: Settings) -> bool:
 
 
 def second_factor_config(settings: Settings) -> dict[str, Any]:
-    """What Flask-Security is told about second factors."""
+    """Flask-Security's configuration of second factors."""
     return {
         "SECURITY_TWO_FACTOR": True,
         "SECURITY_TWO_FACTOR_ENABLED_METHODS": ["authenticator"],
         "SECURITY_TWO_FACTOR_AUTHENTICATOR_VALIDITY": 30,
         "SECURITY_TWO_FACTOR_RESCUE_EMAIL": False,
-        # A colon parts issuer and name in what an app scans.
+        # A colon separates issuer and account in the QR code.
         "SECURITY_TOTP_ISSUER": settings.site_name.replace(":", " "),
         "SECURITY_TOTP_SECRETS": {
             _key_tag(key): _derive_key(key, b"authenticator apps") for key in settings.keys
@@ -62,7 +62,7 @@ def second_factor_config(settings: Settings) -> dict[str, Any]:
         ],
         "SECURITY_WEBAUTHN": True,
         "SECURITY_WAN_RP_NAME": settings.site_name,
-        # A hint would tell strangers which addresses have accounts with passkeys.
+        # Hints would reveal which addresses have accounts with passkeys.
         "SECURITY_WAN_ALLOW_USER_HINTS": False,
         "SECURITY_FRESHNESS": timedelta(minutes=15),
         "SECURITY_FRESHNESS_GRACE_PERIOD": timedelta(minutes=10),
@@ -78,13 +78,13 @@ def second_factor_config(settings: Settings) -> dict[str, Any]:
 
 
 PAGE_ADDRESSES = {
-    "VERIFY": "/login/again",
+    "VERIFY": "/login/verify",
     "TWO_FACTOR_TOKEN_VALIDATION": "/login/code",
-    "TWO_FACTOR_SELECT": "/login/which",
+    "TWO_FACTOR_SELECT": "/login/second-factor",
     "TWO_FACTOR_RESCUE": "/login/rescue",
     "MULTI_FACTOR_RECOVERY": "/login/recovery",
     "WAN_SIGNIN": "/login/passkey",
-    "WAN_VERIFY": "/login/again/passkey",
+    "WAN_VERIFY": "/login/verify/passkey",
     "TWO_FACTOR_SETUP": "/account/authenticator",
     "MULTI_FACTOR_RECOVERY_CODES": "/account/recovery-codes",
     "WAN_REGISTER": "/account/passkeys",
@@ -92,12 +92,12 @@ PAGE_ADDRESSES = {
 }
 
 PAGE_TEMPLATES = {
-    "VERIFY": "again",
+    "VERIFY": "verify",
     "TWO_FACTOR_VERIFY_CODE": "code",
-    "TWO_FACTOR_SELECT": "which",
-    "MULTI_FACTOR_RECOVERY": "recovery",
+    "TWO_FACTOR_SELECT": "select_factor",
+    "MULTI_FACTOR_RECOVERY": "recovery_code",
     "WAN_SIGNIN": "passkey",
-    "WAN_VERIFY": "again_passkey",
+    "WAN_VERIFY": "verify_passkey",
     "TWO_FACTOR_SETUP": "authenticator",
     "MULTI_FACTOR_RECOVERY_CODES": "recovery_codes",
     "WAN_REGISTER": "passkeys",
@@ -105,10 +105,10 @@ PAGE_TEMPLATES = {
 
 
 class AuthenticatorApps(Totp):
-    """Codes of authenticator apps (RFC 6238), each good once; secrets are encrypted at rest."""
+    """Codes of authenticator apps (RFC 6238). Each works once; secrets are encrypted at rest."""
 
     def __init__(self, secrets: dict[str, str], issuer: str) -> None:
-        # The first of the keys encrypts; the library would take the one whose tag sorts last.
+        # The first key encrypts; the library would choose the one whose tag sorts last.
         wallet = AppWallet(secrets, default_tag=next(iter(secrets)))
         self._totp = TOTP.using(issuer=issuer, wallet=wallet)
 
@@ -116,11 +116,11 @@ class AuthenticatorApps(Totp):
         try:
             return bool(super().verify_totp(token, totp_secret, user, window))
         except (KeyError, ValueError):
-            # The key that encrypted the secret is gone; an admin can clear what is left of it.
+            # The encryption key is gone; an admin can clear the second factor.
             return False
 
     def generate_qrcode(self, username: str, totp: str) -> str:
-        """An SVG that stands in the page itself."""
+        """An SVG to embed in the page."""
         return qr_code_svg(self.get_totp_uri(username, totp))
 
     def get_last_counter(self, user: Any) -> int | None:
@@ -132,7 +132,7 @@ class AuthenticatorApps(Totp):
 
 
 def qr_code_svg(text: str) -> Markup:
-    """A QR code as one path of squares, with the quiet zone that scanners need."""
+    """A QR code as an SVG path, with the quiet zone that scanners need."""
     code = QRCode(error_correction=ERROR_CORRECT_M, border=4)
     code.add_data(text)
     rows = code.get_matrix()
@@ -146,7 +146,7 @@ def qr_code_svg(text: str) -> Markup:
 
 
 class PasskeyOptions(WebauthnUtil):
-    """Any authenticator may hold a passkey: this computer's own, a phone, a security key."""
+    """Accepts passkeys of any authenticator: the computer's own, a phone or a security key."""
 
     def authenticator_selection(self, user: Any, usage: str) -> AuthenticatorSelectionCriteria:
         return AuthenticatorSelectionCriteria(
@@ -155,15 +155,17 @@ class PasskeyOptions(WebauthnUtil):
         )
 
     def user_verification(self, user: Any, usage: list[str]) -> UserVerificationRequirement:
-        """Alone, a passkey stands for two factors only where it has seen its owner."""
+        """Require user verification when a passkey is the only factor, so that it counts as two."""
         if usage == ["first"]:
             return UserVerificationRequirement.REQUIRED
         return UserVerificationRequirement.PREFERRED
 
 
 class LimitedAttempts:
-    """Ten tries in a quarter of an hour for an account: codes are short enough to be guessed, and
-    whoever found a desk unlocked could try passwords."""
+    """Limits attempts to ten in 15 minutes per account.
+
+    Codes are short enough to guess, and an unlocked computer would allow guessing the password.
+    """
 
     user: Any
 
@@ -177,7 +179,7 @@ class LimitedAttempts:
                 per=ATTEMPTS_WINDOW,
                 now=utc_now(),
             )
-        # The library has read by now, and on SQLite could not write after what was just written.
+        # Flask-Security has already read; on SQLite its transaction could not write after this one.
         current_app.extensions["nif_security"].datastore.db.session.rollback()
         if not allowed:
             self.form_errors.append(TOO_MANY_ATTEMPTS)  # type: ignore[attr-defined]
@@ -206,7 +208,7 @@ class LimitedPasswordChangeForm(LimitedAttempts, ChangePasswordForm):
 
 
 class PasskeySignInForm(WebAuthnSigninResponseForm):
-    """The answer of a passkey. Alone it has to have seen its owner, whatever was asked of it."""
+    """Sign-in by passkey. As the only factor, it always requires user verification."""
 
     def validate(self, **kwargs: Any) -> bool:
         if not (self.is_secondary or self.is_verify):
@@ -215,7 +217,7 @@ class PasskeySignInForm(WebAuthnSigninResponseForm):
 
 
 def _derive_key(key: bytes, purpose: bytes) -> str:
-    """A key of its own for each purpose, in the form that Fernet takes."""
+    """A separate key per purpose, in Fernet's format."""
     return urlsafe_b64encode(hmac.digest(key, b"nif:" + purpose, "sha256")).decode()
 
 

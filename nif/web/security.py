@@ -1,7 +1,4 @@
-"""The headers of every answer, and how far proxies and hosts are trusted.
-
-A mail's HTML in a frame of one of our pages: it may carry its own styles, and run nothing.
-"""
+"""Security headers, trusted proxies and hosts, and pages that may be framed."""
 
 from urllib.parse import urlsplit
 
@@ -18,25 +15,25 @@ from secure import (
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from nif.settings import Settings
-from nif.web.current import settings
+from nif.web.current import services
 
 
 def configure_security(app: Flask, settings: Settings) -> None:
-    """Set what browsers are told, and whom we believe."""
+    """Configure security headers and trusted proxies and hosts."""
     headers, framed = _security_headers(settings), _security_headers(settings, framed=True)
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        chosen = framed if g.get("may_be_framed") else headers
-        for name, value in chosen.items():
+        selected = framed if g.get("allows_framing") else headers
+        for name, value in selected.items():
             response.headers.setdefault(name, value)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         return response
 
     @app.before_request
-    def refuse_nuls() -> None:
-        # No person types one, and PostgreSQL stores none.
+    def refuse_nul_characters() -> None:
+        # Nobody types a NUL character, and PostgreSQL cannot store one.
         values = (*request.args.values(), *request.form.values())
         if "\0" in request.path or any("\0" in value for value in values):
             abort(400)
@@ -48,24 +45,37 @@ def configure_security(app: Flask, settings: Settings) -> None:
 
 
 def allow_framing() -> None:
-    """Let the page that answers this request stand in a frame on any site.
+    """Allow any site to frame the page of this request. All other pages refuse framing.
 
-    No other page may. There is nothing in it that a trick with frames could make anyone do: it
-    knows no cookie, and what it asks for is confirmed by mail.
+    Clickjacking gains nothing there: the page uses no cookie, and a sign-up is confirmed by mail.
     """
-    g.may_be_framed = True
+    g.allows_framing = True
+
+
+def framed_mail_response(html: str) -> Response:
+    """A mail's HTML as a page that only this site may frame.
+
+    It may use its own styles but run no script.
+    """
+    pictures = " ".join(("'self'", *media_origins(services().settings)))
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src {pictures}; frame-ancestors 'self'"
+    )
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return response
+
+
+def media_origins(settings: Settings) -> tuple[str, ...]:
+    """The origin of picture files, if they are served from another one."""
+    parts = urlsplit(settings.media_base_url)
+    return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
 
 
 def _trusted_hosts(settings: Settings) -> tuple[str, ...]:
     own = urlsplit(settings.base_url).hostname or "localhost"
     local = () if settings.in_production else ("localhost", "127.0.0.1")
     return (own, *local, *settings.trusted_hosts)
-
-
-def media_origins(settings: Settings) -> tuple[str, ...]:
-    """Where the files of pictures come from, if not from here."""
-    parts = urlsplit(settings.media_base_url)
-    return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
 
 
 def _security_headers(settings: Settings, *, framed: bool = False) -> dict[str, str]:
@@ -93,14 +103,3 @@ def _security_headers(settings: Settings, *, framed: bool = False) -> dict[str, 
         else None,
     )
     return dict(secure.headers)
-
-
-def framed_mail_response(html: str) -> Response:
-    """The page that only a page of this site may frame."""
-    pictures = " ".join(("'self'", *media_origins(settings())))
-    response = Response(html, mimetype="text/html")
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'unsafe-inline'; img-src {pictures}; frame-ancestors 'self'"
-    )
-    response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    return response

@@ -65,7 +65,7 @@ def test_with_an_app_a_password_alone_opens_nothing(
     assert asked.startswith("/login/code")
     assert client.get("/newsroom/").status_code == 302
     wrong = client.post(asked, data={"code": "000000"})
-    assert "This code is not right" in text_of(wrong.text)
+    assert "This code is wrong" in text_of(wrong.text)
     done = client.post(asked, data={"code": code(key, later=30)})
     assert done.location == "/newsroom/stories/new"
     assert client.get("/newsroom/").status_code == 200
@@ -84,7 +84,7 @@ def test_a_code_is_good_once_and_cannot_be_guessed_for_long(
     assert client.post(asked, data={"code": used}).status_code == 200
     for _ in range(10):
         page = client.post(asked, data={"code": "000000"})
-    assert "Too many tries" in text_of(page.text)
+    assert "Too many attempts" in text_of(page.text)
 
 
 def test_the_secret_is_not_kept_in_the_clear(database: Database, editor: FlaskClient) -> None:
@@ -109,7 +109,7 @@ def test_each_recovery_code_opens_once(app: Flask, database: Database, editor: F
     assert client.get("/newsroom/").status_code == 200
     client, _ = first_step(app)
     again = client.post("/login/recovery", data={"code": codes[0]})
-    assert "it was used" in text_of(again.text)
+    assert "already used" in text_of(again.text)
     assert client.get("/newsroom/").status_code == 302
     assert "recovery_code_used" in acts(database)
 
@@ -150,9 +150,9 @@ def test_factors_are_changed_only_shortly_after_signing_in(editor: FlaskClient, 
         session["fs_paa"] -= 3600
 
     asked = editor.get(path)
-    assert asked.location.startswith("/login/again?next=")
+    assert asked.location.startswith("/login/verify?next=")
     wrong = editor.post(asked.location, data={"password": "not mine at all"})
-    assert "This is not your password" in text_of(wrong.text)
+    assert "That is not your password" in text_of(wrong.text)
     assert editor.post(asked.location, data={"password": PASSWORD}).location == path
     assert editor.get(path).status_code == 200
 
@@ -239,7 +239,7 @@ def test_the_library_s_pages_take_no_form_without_its_token(
         ("/account/passkeys/x", {"credential": "{}"}),
         ("/account/passkeys/remove", {"name": "laptop"}),
         ("/account/recovery-codes", {"generate_new_codes": "1"}),
-        ("/login/again", {"password": PASSWORD}),
+        ("/login/verify", {"password": PASSWORD}),
     ):
         assert (path, editor.post(path, data=data).status_code) == (path, 400)
     with database.reading() as session:
@@ -248,6 +248,6 @@ def test_the_library_s_pages_take_no_form_without_its_token(
 
 def test_passwords_cannot_be_tried_at_an_unlocked_desk(editor: FlaskClient) -> None:
     for _ in range(11):
-        page = editor.post("/login/again", data={"password": "a wrong guess"})
+        page = editor.post("/login/verify", data={"password": "a wrong guess"})
 
-    assert "Too many tries" in text_of(page.text)
+    assert "Too many attempts" in text_of(page.text)

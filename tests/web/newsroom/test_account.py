@@ -73,7 +73,7 @@ def test_another_password_ends_the_sessions_elsewhere_and_goes_on_here(
     both = {"new_password": new, "new_password_confirm": new}
 
     wrong = author.post("/account/password", data={"password": "not this one", **both})
-    assert "This is not your password" in text_of(wrong.text)
+    assert "That is not your password" in text_of(wrong.text)
     assert author.post("/account/password", data={"password": PASSWORD, **both}).status_code == 302
 
     assert author.get("/account/").status_code == 200
@@ -92,7 +92,7 @@ def test_an_author_changes_drafts_of_their_own_and_reads_those_of_others(
     changed = {"headline": "Changed", "edits": "0"}
 
     page = author.get(f"/newsroom/stories/{theirs}")
-    assert "A draft of someone else’s." in text_of(page.text)
+    assert "A draft that belongs to someone else." in text_of(page.text)
     assert "<textarea" not in page.text
     assert author.post(f"/newsroom/stories/{theirs}", data=changed).status_code == 403
     assert author.post(f"/newsroom/stories/{own}", data=changed).status_code == 303

@@ -69,7 +69,7 @@ def test_what_the_draft_cannot_take_is_kept_and_told(desk: FlaskClient, database
 
     assert answer.status_code == 200
     assert answer.json["edits"] == 0
-    assert "whole address" in answer.json["problems"]["sources-0-url"]
+    assert "full address" in answer.json["problems"]["sources-0-url"]
     assert the_story(database).lead == WHOLE["lead"]
     assert texts(database)[-1] == (None, "New.")
 
@@ -141,7 +141,7 @@ def test_a_version_is_brought_back_into_the_form_and_saved_when_asked(
     links = [part.partition('"')[0] for part in page.text.split('href="')[1:]]
     pages = [desk.get(link).text for link in links if "?version=" in link]
     [back] = [page for page in pages if "Mine was here." in page]
-    assert "It becomes the draft when you save it." in back
+    assert "It replaces the draft when you save it." in back
     assert 'name="edits" value="2"' in back
     assert the_story(database).lead == "Bea's."
     assert desk.get(f"{address}?version=999").status_code == 404
@@ -158,7 +158,7 @@ def test_two_texts_are_merged_field_by_field(
     page = desk.post(f"{address}/merge", data=mine)
     shown = text_of(page.text)
     assert [word in shown for word in ("Lead", "Dek", "Tags", "Bea saved it on")] == [True] * 4
-    assert "Under embargo until" in shown
+    assert "Embargo until" in shown
     assert 'name="choose-headline"' not in page.text
     assert the_story(database).lead == "Bea's."
 
@@ -206,7 +206,7 @@ def test_saving_by_itself_asks_for_the_token_of_the_page(app: Flask, desk: Flask
 def test_the_preview_asks_again_only_who_answered_before_a_name_came_in(
     desk: FlaskClient, database: Database
 ) -> None:
-    stale = "Someone new is named in the story"
+    stale = "The story names someone new"
     address = saved(desk)
     with database.transaction() as session:
         a_party(session, "Lumen Sync")

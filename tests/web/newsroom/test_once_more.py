@@ -15,7 +15,7 @@ def test_who_was_signed_out_finds_every_word_again(client: FlaskClient) -> None:
     page = client.post("/newsroom/stories/new", data=DRAFT, headers=OURS)
 
     assert page.status_code == 400
-    assert "You were signed out while you wrote" in page.text
+    assert "You were signed out while writing" in page.text
     assert 'value="Half a story &amp; more"' in page.text
 
 
@@ -26,7 +26,7 @@ def test_a_stale_token_is_replaced_and_the_form_sent_once_more(
     page = client.post("/newsroom/stories/new", data={**DRAFT, "csrf_token": "stale"}, headers=OURS)
     token = page.text.split('name="csrf_token" value="')[1].split('"')[0]
 
-    assert "Your sign-in was renewed" in page.text
+    assert "You signed in again" in page.text
     again = client.post("/newsroom/stories/new", data={**DRAFT, "csrf_token": token})
     assert again.status_code == 303
 

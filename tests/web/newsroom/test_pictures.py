@@ -56,7 +56,7 @@ def edit(**changes: str) -> dict[str, str]:
 
 
 def test_the_empty_library_says_what_to_do(desk: FlaskClient) -> None:
-    assert "There is no picture yet. Add the first one" in text_of(
+    assert "There are no pictures yet. Add the first one" in text_of(
         desk.get("/newsroom/pictures/").text
     )
 
@@ -186,7 +186,7 @@ def test_the_same_file_leads_to_where_it_is(desk: FlaskClient, database: Databas
     again = send(desk, a_file(), "renamed.png", alt="Another")
 
     assert again.location == first
-    assert "in the library already" in desk.get(first).text
+    assert "already in the library" in desk.get(first).text
     assert the_picture(database).alt == "A red wall"
 
 
@@ -222,7 +222,7 @@ def test_older_pictures_are_on_further_pages_and_words_find_some(
     found = desk.get("/newsroom/pictures/?q=ODD picture").text
     assert "Picture 25" in found
     assert "Picture 24" not in found
-    assert "Nothing has all of these words" in desk.get("/newsroom/pictures/?q=nowhere").text
+    assert "No picture matches all of these words" in desk.get("/newsroom/pictures/?q=nowhere").text
     assert desk.get("/newsroom/pictures/?after=nonsense").status_code == 404
 
 
@@ -240,7 +240,7 @@ def test_a_picture_is_described_and_cut_anew(
     picture = the_picture(database)
     assert (picture.focus_x, picture.focus_y, picture.edits) == (0.125, 0, 1)
     assert picture.crops == {"card": [0.1, 0.2, 0.305]}
-    assert "Being cut anew." in desk.get(address).text
+    assert "Being cropped again." in desk.get(address).text
     make_due_renditions(services.database.transaction, services.storage, clock=utc_now)
     after = desk.get(address).text
     assert "Made by AI." in after

@@ -150,9 +150,9 @@ def test_answers_come_back_as_they_were_given(desk: FlaskClient) -> None:
     assert 'value="pitched" checked' in form
     assert "Ann owns it.\nBea, too.</textarea>" in form
     assert 'id="ai_checked_tick" name="ai_checked" value="now"' not in form
-    assert desk.get(f"{address}/publish").text.count("check it as it is now") == 0
+    assert desk.get(f"{address}/publish").text.count("check it again") == 0
     desk.post(address, data={**WHOLE, **given, "edits": "0", "lead": "Else.", "ai_checked": "0000"})
-    assert "check it as it is now" in desk.get(f"{address}/publish").text
+    assert "check it again" in desk.get(f"{address}/publish").text
 
 
 def test_what_is_on_record_is_decided_on_the_page(
@@ -209,7 +209,7 @@ def test_an_embargo_holds_now_and_on_the_schedule(desk: FlaskClient, database: D
     assert "Publish now" not in page
     assert f'name="publish_at" value="{in_days(2)}"' in page
     assert now.status_code == early.status_code == 422
-    assert "Its embargo ends later." in early.text
+    assert "The embargo ends later." in early.text
     assert the_story(database).state is StoryState.DRAFT
     desk.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
     assert the_story(database).state is StoryState.SCHEDULED
@@ -243,7 +243,7 @@ def test_an_unnamed_source_is_known_to_another_editor_and_named_nowhere(
     desk.post(address, data={**other, "edits": "0"})
     desk.post(f"{address}/publish", data={"edits": "1"})
 
-    assert "another one has to know" in own
+    assert "choose another editor" in own
     assert "<option>Bea Ito</option>" in form
     assert "Cy Sand" not in form
     slug = the_story(database).slug

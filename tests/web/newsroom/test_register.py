@@ -141,7 +141,7 @@ def test_two_parties_become_one(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Gatepenny Ltd"))
         a_party(session, "Gatepenny")
-    assert "The name of the one that stays" in desk.get("/newsroom/register/1/merge").text
+    assert "Name of the party to keep" in desk.get("/newsroom/register/1/merge").text
 
     for into, status in (("Nobody", 422), ("Gatepenny Ltd", 409)):
         page = desk.post("/newsroom/register/1/merge", data={"into": into})
@@ -164,7 +164,7 @@ def test_only_a_mistake_is_taken_away(desk: FlaskClient, database: Database) -> 
     kept = desk.post("/newsroom/register/1/delete", follow_redirects=True)
     gone = desk.post("/newsroom/register/2/delete", follow_redirects=True)
 
-    assert "cannot be taken away" in kept.text
+    assert "cannot be deleted" in kept.text
     assert "Mistake is no longer in the register." in gone.text
     assert [party.name for party in parties(database)] == ["Related"]
 

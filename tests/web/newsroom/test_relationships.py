@@ -149,7 +149,7 @@ def test_who_was_overtaken_finds_every_word_again(desk: FlaskClient, database: D
 def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Y"))
-    assert "End it" in desk.get("/newsroom/register/relationships/1").text
+    assert "End this relationship" in desk.get("/newsroom/register/relationships/1").text
 
     for wrong in ("", "2019-01-01", "soon"):
         page = desk.post("/newsroom/register/relationships/1/end", data={"ended": wrong})

@@ -116,7 +116,7 @@ def test_who_made_the_change_is_not_asked_to_be_the_second_person(
 ) -> None:
     lead = "Palisade has sold 4,300 songs."
     desk.post(address, data={**WHOLE, "headline": "Palisade Sells", "lead": lead, "edits": "2"})
-    offer = "I am the second person"
+    offer = "Confirm that it is style only"
 
     assert offer not in desk.get(f"{address}/revise").text
     refused = desk.post(f"{address}/confirm-style", data={"seen_edits": "3"})

@@ -72,7 +72,7 @@ def test_a_form_without_its_token_changes_nothing(app: Flask, database: Database
 def test_a_forgotten_password_is_set_by_a_link(app: Flask, database: Database) -> None:
     email = enrolled(without_tokens(app), database, RoleName.EDITOR)
     client = app.test_client()
-    assert "Mail me a link" in client.get("/reset").text
+    assert "Send me a link" in client.get("/reset").text
     assert client.post("/reset", data={"email": email}).status_code == 200
     with database.reading() as session:
         assert session.scalars(select(TransactionalEmail.address)).all() == [email]

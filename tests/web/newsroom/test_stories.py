@@ -200,7 +200,7 @@ def test_a_second_click_on_publish_is_told_kindly(desk: FlaskClient, database: D
     assert again.status_code == 200
     assert "published already" in again.text
     assert f'href="/articles/{the_story(database).slug}"' in again.text
-    assert "Published already" in desk.get(f"{address}/publish").text
+    assert "Already published" in desk.get(f"{address}/publish").text
 
 
 def test_publishing_what_changed_under_ones_eyes_asks_to_read_again(
@@ -222,7 +222,7 @@ def test_a_published_story_has_the_same_form(desk: FlaskClient) -> None:
     page = desk.get(address).text
 
     assert "Lumen Sync has let auditors in.</textarea>" in page
-    assert "This story is before readers" in text_of(page)
+    assert "This story has been public" in text_of(page)
     assert "Publish the change…" in page
     assert desk.post(address, data={**WHOLE, "edits": "1", "then": "revise"}).location.endswith(
         "/revise"
@@ -293,7 +293,7 @@ def test_the_form_and_the_page_before_publishing_ask_for_the_same(
     address = saved(desk, tags="Deals")
 
     for page in (desk.get(address).text, desk.get(f"{address}/publish").text):
-        assert "answer it once more" not in text_of(page)
+        assert "answer it again" not in text_of(page)
 
 
 def test_a_scheduled_story_is_read_and_not_written(desk: FlaskClient, database: Database) -> None:
@@ -324,7 +324,7 @@ def test_the_desk_says_what_became_of_a_published_story(
 
     for address in ("/newsroom/", "/newsroom/?state=published"):
         page = text_of(desk.get(address).text)
-        assert page.count("changed, not published yet") == 1
+        assert page.count("unpublished changes") == 1
         assert page.count("Retracted") == page.count("Removed") == 1
-        assert page.index("Was changed") < page.index("changed, not published yet")
-        assert page.index("changed, not published yet") < page.index("Was removal")
+        assert page.index("Was changed") < page.index("unpublished changes")
+        assert page.index("unpublished changes") < page.index("Was removal")
