@@ -15,7 +15,7 @@ _BEFORE_TOKENS = "|".join(
     (
         *("confirm", "preferences", "unsubscribe", "stay", "report-signup", "not-me"),
         *("new-address", "reset", "invitation"),
-        *("login/passkey", "login/again/passkey", "account/passkeys", "account/authenticator"),
+        *("login/passkey", "login/verify/passkey", "account/passkeys", "account/authenticator"),
     )
 )
 _TOKEN = re.compile(rf"(/(?:{_BEFORE_TOKENS})/)[^\s/?\"']+")

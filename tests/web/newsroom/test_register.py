@@ -165,7 +165,7 @@ def test_only_a_mistake_is_taken_away(desk: FlaskClient, database: Database) -> 
     gone = desk.post("/newsroom/register/2/delete", follow_redirects=True)
 
     assert "cannot be deleted" in kept.text
-    assert "Mistake is no longer in the register." in gone.text
+    assert "Mistake is deleted from the register." in gone.text
     assert [party.name for party in parties(database)] == ["Related"]
 
 

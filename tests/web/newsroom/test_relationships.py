@@ -162,7 +162,7 @@ def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None
     )
 
     page = text_of(done.text)
-    assert "Nothing that we know of." in page
+    assert "No known relationships." in page
     assert "What has ended Until 2024, Y advertised with us." in page
     ended = the_relationship(database)
     assert ended is not None
