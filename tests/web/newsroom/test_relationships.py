@@ -163,7 +163,7 @@ def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None
 
     page = text_of(done.text)
     assert "No known relationships." in page
-    assert "What has ended Until 2024, Y advertised with us." in page
+    assert "Past relationships Until 2024, Y advertised with us." in page
     ended = the_relationship(database)
     assert ended is not None
     assert (ended.until, ended.last_disclosure_day) == (date(2024, 5, 1), date(2025, 5, 1))
