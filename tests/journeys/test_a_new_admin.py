@@ -120,7 +120,7 @@ def looks_at_the_digest(hand: Hand, house: House) -> None:
     expect(mail).to_contain_text("Disclosures & Transparency Block")
     hand.step("preview", "As subscribers would receive it")
     hand.click("text=Send me a test copy")
-    hand.step("copy", "One copy is on its way")
+    hand.step("copy", "A test copy is on its way")
 
     def has_come() -> bool:
         page.goto(f"{house.url}/outbox")

@@ -67,7 +67,7 @@ def show() -> ResponseReturnValue:
     shown, step = past[-report.period :], 7 if report.period > WEEKLY_FROM_DAYS else 1
     total, periods = merge_periods(shown), group_periods(step, shown)
     rolling = rolling_rates(past, report.first)[::-step][::-1]
-    week, sends = rolling[-1][1], [one.rates for one in editions]
+    week, sends = rolling[-1][1], [edition.rates for edition in editions]
     return render_template(
         "admin/analytics/show.html",
         report=report,
@@ -85,7 +85,7 @@ def show() -> ResponseReturnValue:
         rolling=rolling,
         thresholds={"complaints": COMPLAINT_THRESHOLDS, "bounces": BOUNCE_THRESHOLDS},
         editions=editions,
-        is_tracked=any(one.is_tracked for one in editions),
+        is_tracked=any(edition.is_tracked for edition in editions),
         charts=_draw_charts(periods, rolling, editions),
     )
 
@@ -97,19 +97,19 @@ def _draw_charts(
 ) -> dict[str, Chart]:
     """The charts that have something to show, by name."""
     charts: dict[str, Chart] = {}
-    if any(one.confirmed for one in periods):
+    if any(period.confirmed for period in periods):
         charts["audience"] = analytics_charts.draw_audience(periods)
-    if any(one.arrivals or one.departures or one.unreachable for one in periods):
+    if any(period.arrivals or period.departures or period.unreachable for period in periods):
         charts["traffic"] = analytics_charts.draw_traffic(periods)
     if any(found.complaints.share is not None for _, found in rolling):
         complaints = [(day, found.complaints) for day, found in rolling]
-        sends = [(one, one.rates.complaints) for one in editions]
+        sends = [(edition, edition.rates.complaints) for edition in editions]
         charts["complaints"] = analytics_charts.draw_rates(
             "complaints", complaints, sends, COMPLAINT_THRESHOLDS
         )
     if any(found.bounces.share is not None for _, found in rolling):
         bounces = [(day, found.bounces) for day, found in rolling]
-        sends = [(one, one.rates.bounces) for one in editions]
+        sends = [(edition, edition.rates.bounces) for edition in editions]
         charts["bounces"] = analytics_charts.draw_rates(
             "bounces", bounces, sends, BOUNCE_THRESHOLDS
         )
@@ -136,7 +136,8 @@ def download_growth() -> ResponseReturnValue:
         shown = load_days_with_month_before(session, report)[-report.period :]
     headings = ("day", "subscribers", *(metric.value for metric in ListMetric))
     rows = [
-        (one.last, one.confirmed, *(one.total_of(metric) for metric in ListMetric)) for one in shown
+        (period.last, period.confirmed, *(period.total_of(metric) for metric in ListMetric))
+        for period in shown
     ]
     return _csv_file(headings, rows, f"growth-{report.file_name}")
 
@@ -164,7 +165,9 @@ def download_health() -> ResponseReturnValue:
         rolling = rolling_rates(load_days_with_month_before(session, report), report.first)
     headings = ("seven_days_to", "delivered", "bounced", "complained", "complaints", "bounces")
     return _csv_file(
-        headings, [(day, *_rate_cells(one)) for day, one in rolling], f"health-{report.file_name}"
+        headings,
+        [(day, *_rate_cells(rates)) for day, rates in rolling],
+        f"health-{report.file_name}",
     )
 
 
@@ -185,7 +188,7 @@ def download_editions() -> ResponseReturnValue:
         "accepted",
         "unsubscribed",
     )
-    rows = [tuple(_edition_as_data(one).values()) for one in editions]
+    rows = [tuple(_edition_as_data(edition).values()) for edition in editions]
     return _csv_file(
         (*headings, *EVENT_COLUMNS, *TRACKING_COLUMNS), rows, f"editions-{report.slug or 'all'}"
     )
@@ -194,7 +197,7 @@ def download_editions() -> ResponseReturnValue:
 @blueprint.get("/analytics.json")
 @open_to(Access.ADMIN)
 def download_json() -> ResponseReturnValue:
-    """Everything on the page as one JSON document."""
+    """Everything on the page as period JSON document."""
     now = utc_now()
     with reading() as session:
         report = read_report_filter(session, now)
@@ -208,18 +211,18 @@ def download_json() -> ResponseReturnValue:
         )
     month = rates_of_last_month(past)
     return jsonify(
-        lists=[one.slug for one in report.lists],
+        lists=[mailing_list.slug for mailing_list in report.lists],
         first=str(report.first),
         last=str(report.last),
         subscribers=past[-1].confirmed,
         days=[
-            {"day": str(one.last), "subscribers": one.confirmed, **one.counts}
-            for one in past[-report.period :]
+            {"day": str(period.last), "subscribers": period.confirmed, **period.counts}
+            for period in past[-report.period :]
         ],
         sources=arrival_sources,
         unsubscribed_by=unsubscribe_sources,
         last_30_days={"complaints": month.complaints.share, "bounces": month.bounces.share},
-        editions=[_edition_as_data(one) for one in editions],
+        editions=[_edition_as_data(edition) for edition in editions],
     )
 
 
@@ -231,18 +234,18 @@ def _rate_cells(rates: ReputationRates) -> tuple[object, ...]:
     return complaints.mails, bounces.events, complaints.events, *shares
 
 
-def _edition_as_data(one: SendStatistics) -> dict[str, object]:
+def _edition_as_data(edition: SendStatistics) -> dict[str, object]:
     """A send as a row of the CSV and an object of the JSON."""
     return {
-        "send": one.send_id,
-        "list": one.list_title,
-        "subject": one.subject,
-        "started_at": one.starts_at.isoformat(timespec="seconds"),
-        "state": one.state.value,
-        "audience": one.audience,
-        "accepted": one.accepted,
-        "unsubscribed": one.unsubscribed,
-        **{kind: one.event_counts.get(kind, 0) for kind in (*EVENT_COLUMNS, *TRACKING_COLUMNS)},
+        "send": edition.send_id,
+        "list": edition.list_title,
+        "subject": edition.subject,
+        "started_at": edition.starts_at.isoformat(timespec="seconds"),
+        "state": edition.state.value,
+        "audience": edition.audience,
+        "accepted": edition.accepted,
+        "unsubscribed": edition.unsubscribed,
+        **{kind: edition.event_counts.get(kind, 0) for kind in (*EVENT_COLUMNS, *TRACKING_COLUMNS)},
     }
 
 

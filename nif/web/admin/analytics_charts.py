@@ -29,7 +29,7 @@ MONTHS_FROM_DAYS = 200
 
 def draw_audience(periods: Sequence[GrowthPeriod]) -> Chart:
     """Confirmed subscriptions at the end of each period."""
-    values = [one.confirmed for one in periods]
+    values = [period.confirmed for period in periods]
     # The scale starts at 0, unless that would flatten the line near the top of the chart.
     low = 0 if min(values) < max(values) / 2 else min(values)
     axes, ticks = make_axes(len(periods), low, max(max(values), low + 1))
@@ -44,13 +44,13 @@ def draw_audience(periods: Sequence[GrowthPeriod]) -> Chart:
         zero=axes.y(axes.low),
         lines=axes.lines(values, "line"),
         hotspots=axes.hotspots(
-            [f"{describe_period(one)}: {format_number(one.confirmed)}" for one in periods]
+            [f"{describe_period(period)}: {format_number(period.confirmed)}" for period in periods]
         ),
     )
     chart.dots = [
-        ChartDot(axes.x(place), axes.y(one.confirmed), "file", _describe_file_changes(one))
-        for place, one in enumerate(periods)
-        if one.total_of(*IMPORT_METRICS)
+        ChartDot(axes.x(place), axes.y(period.confirmed), "file", _describe_file_changes(period))
+        for place, period in enumerate(periods)
+        if period.total_of(*IMPORT_METRICS)
     ]
     if chart.dots:
         chart.legend = [("line", "subscriptions"), ("file", "imported or removed by an import")]
@@ -63,24 +63,26 @@ def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
 
     Imports are left out: a few days with a thousand each would make all others look empty.
     """
-    net = [one.total_of(ListMetric.SUBSCRIBED) - one.total_of(*DEPARTURES) for one in periods]
-    high = max(max(one.total_of(ListMetric.SUBSCRIBED) for one in periods), 1)
-    low = min(-max(one.total_of(*DEPARTURES) + one.unreachable for one in periods), *net)
+    net = [
+        period.total_of(ListMetric.SUBSCRIBED) - period.total_of(*DEPARTURES) for period in periods
+    ]
+    high = max(max(period.total_of(ListMetric.SUBSCRIBED) for period in periods), 1)
+    low = min(-max(period.total_of(*DEPARTURES) + period.unreachable for period in periods), *net)
     axes, ticks = make_axes(len(periods), min(low, 0), high)
     joined, departed = (
-        sum(one.total_of(ListMetric.SUBSCRIBED) for one in periods),
-        sum(one.total_of(*DEPARTURES) for one in periods),
+        sum(period.total_of(ListMetric.SUBSCRIBED) for period in periods),
+        sum(period.total_of(*DEPARTURES) for period in periods),
     )
     chart = Chart(
         name="traffic",
         title="Subscribes and unsubscribes, by " + ("day" if _is_daily(periods) else "week"),
         description=f"{format_number(joined)} subscribed, {format_number(departed)} unsubscribed, "
-        f"{format_number(sum(one.unreachable for one in periods))} bounced or complained.",
+        f"{format_number(sum(period.unreachable for period in periods))} bounced or complained.",
         scale_labels=scale_labels(axes, ticks, lambda value: format_compact(abs(value))),
         foot_labels=foot_labels(axes, _day_labels(periods)),
         zero=axes.y(0),
         lines=axes.lines(net, "net"),
-        hotspots=axes.hotspots([_describe_traffic(one) for one in periods]),
+        hotspots=axes.hotspots([_describe_traffic(period) for period in periods]),
         legend=[
             ("joined", "subscribed"),
             ("went", "unsubscribed"),
@@ -88,12 +90,12 @@ def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
             ("net", "subscribed minus unsubscribed"),
         ],
     )
-    for place, one in enumerate(periods):
-        went = one.total_of(*DEPARTURES)
+    for place, period in enumerate(periods):
+        went = period.total_of(*DEPARTURES)
         steps = (
-            ("joined", 0, one.total_of(ListMetric.SUBSCRIBED)),
+            ("joined", 0, period.total_of(ListMetric.SUBSCRIBED)),
             ("went", 0, -went),
-            ("lost", -went, -went - one.unreachable),
+            ("lost", -went, -went - period.unreachable),
         )
         chart.bars += [axes.bar(place, a, b, kind) for kind, a, b in steps if a != b]
     return chart
@@ -107,7 +109,7 @@ def draw_rates(
 ) -> Chart:
     """A rate over rolling seven days as a line, each send as a dot, the thresholds as lines."""
     ends = [day for day, _ in days]
-    shown = [(one, rate) for one, rate in sends if one.day >= ends[0] and rate.share is not None]
+    shown = [(send, rate) for send, rate in sends if send.day >= ends[0] and rate.share is not None]
     shares = [rate.share for _, rate in days]
     highest = max((share for share in [*shares, *(r.share for _, r in shown)] if share), default=0)
     axes, ticks = make_axes(
@@ -140,11 +142,11 @@ def draw_rates(
             ("send high", "a send above the target"),
         ],
     )
-    for one, rate in shown:
+    for send, rate in shown:
         kind = "send" if rate.level(limit) is ReputationLevel.GOOD else "send high"
-        text = f"{one.subject}, {_day_label(one.day, 0)}: {format_percent(rate.share or 0)}"
+        text = f"{send.subject}, {_day_label(send.day, 0)}: {format_percent(rate.share or 0)}"
         chart.dots.append(
-            ChartDot(axes.x(bisect_left(ends, one.day)), axes.y(rate.share or 0), kind, text)
+            ChartDot(axes.x(bisect_left(ends, send.day)), axes.y(rate.share or 0), kind, text)
         )
     return chart
 
@@ -189,7 +191,7 @@ def _describe_rate(day: date, rate: EventRate) -> str:
 
 def _day_labels(periods: Sequence[GrowthPeriod]) -> list[str]:
     count = (periods[-1].last - periods[0].first).days
-    return [_day_label(one.last, count) for one in periods]
+    return [_day_label(period.last, count) for period in periods]
 
 
 def _day_label(day: date, count: int) -> str:

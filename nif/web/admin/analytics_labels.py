@@ -98,7 +98,7 @@ def assess_rates(
     Single sends above the target are mentioned.
     """
     every = (month, week, *sends)
-    complaints, bounces = [one.complaints for one in every], [one.bounces for one in every]
+    complaints, bounces = [rates.complaints for rates in every], [rates.bounces for rates in every]
     return {
         "complaints": _assess_rate(
             COMPLAINT_SENTENCE, COMPLAINT_ADVICE, COMPLAINT_THRESHOLDS, complaints
@@ -116,11 +116,11 @@ def _assess_rate(
     month, week, *sends = rates
     if month.share is None:
         return RateAssessment(*LEVEL_LABELS[ReputationLevel.UNKNOWN], _explain_too_few(month))
-    level = max((one.level(thresholds) for one in (month, week)), key=LEVELS_BY_SEVERITY.index)
+    level = max((rate.level(thresholds) for rate in (month, week)), key=LEVELS_BY_SEVERITY.index)
     above = [
-        one
-        for one in sends
-        if one.level(thresholds) in {ReputationLevel.HIGH, ReputationLevel.CRITICAL}
+        rate
+        for rate in sends
+        if rate.level(thresholds) in {ReputationLevel.HIGH, ReputationLevel.CRITICAL}
     ]
     at_times = level is ReputationLevel.GOOD and above
     sentences = [summary, advice[level]]

@@ -34,7 +34,7 @@ def index() -> ResponseReturnValue:
     before = request.args.get("before", None, type=int)
     with reading() as session:
         page = audit_log.list_audit_entries(session, _read_filters(typed), before=before)
-        names = [(one.id, one.name) for one in accounts.list_accounts(session)]
+        names = [(account.id, account.name) for account in accounts.list_accounts(session)]
         since = utc_now().date() - FAILED_SIGN_INS_SINCE
         failed = audit_log.list_failed_sign_ins(session, since=since) if before is None else []
     return render_template(

@@ -153,11 +153,13 @@ def _get_last_campaign(session: Session, slug: str) -> RepermissionCampaign:
     return campaign
 
 
-def _record_campaign_action(session: Session, what: str, slug: str, detail: dict[str, int]) -> None:
+def _record_campaign_action(
+    session: Session, action: str, slug: str, detail: dict[str, int]
+) -> None:
     record_audit_entry(
         session,
         current_user,
-        what,
+        action,
         subject_kind="list",
         subject_id=slug,
         detail=detail,

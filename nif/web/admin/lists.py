@@ -125,11 +125,13 @@ def _audit_value(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, tuple) else value
 
 
-def _record_settings_change(session: Session, what: str, slug: str, detail: dict[str, Any]) -> None:
+def _record_settings_change(
+    session: Session, action: str, slug: str, detail: dict[str, Any]
+) -> None:
     record_audit_entry(
         session,
         current_user,
-        what,
+        action,
         subject_kind="list",
         subject_id=slug,
         detail=detail,
@@ -268,10 +270,10 @@ def _apply_to_list(slug: str, action: ListAction, success: str) -> ResponseRetur
 
 
 def _record_list_action(
-    session: Session, what: str, slug: str, now: datetime, detail: dict[str, str] | None = None
+    session: Session, action: str, slug: str, now: datetime, detail: dict[str, str] | None = None
 ) -> None:
     record_audit_entry(
-        session, current_user, what, subject_kind="list", subject_id=slug, detail=detail, now=now
+        session, current_user, action, subject_kind="list", subject_id=slug, detail=detail, now=now
     )
 
 
@@ -286,15 +288,20 @@ def index() -> ResponseReturnValue:
         troubled = send_rows(session, list_sends_needing_attention(session))
         mailing_lists = all_lists(session)
         last_sends = [
-            list_sends(session, one.id, most=SENDS_SHOWN_PER_LIST) for one in mailing_lists
+            list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
+            for mailing_list in mailing_lists
         ]
         rows = {
             row.send.id: row
             for row in send_rows(session, [send for sends in last_sends for send in sends])
         }
         lists = [
-            (one, _next_slot(session, one, now), [rows[send.id] for send in sends])
-            for one, sends in zip(mailing_lists, last_sends, strict=True)
+            (
+                mailing_list,
+                _next_slot(session, mailing_list, now),
+                [rows[send.id] for send in sends],
+            )
+            for mailing_list, sends in zip(mailing_lists, last_sends, strict=True)
         ]
         warnings = system_status.find_system_warnings(session, now=now)
     return render_template(

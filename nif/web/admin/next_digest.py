@@ -79,7 +79,7 @@ def send_test(slug: str) -> ResponseReturnValue:
         flash("There are no new stories, so no copy was sent.")
     else:
         services().queue.wake("send_transactional_emails")
-        flash(f"One copy is on its way to {to}. No subscriber receives it.", "good")
+        flash(f"A test copy is on its way to {to}.", "good")
     return redirect(url_for(".show", slug=slug), 303)
 
 

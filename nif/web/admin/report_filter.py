@@ -41,7 +41,7 @@ class ReportFilter:
 def read_report_filter(session: Session, now: datetime) -> ReportFilter:
     """The filter of the request. Values that are not valid mean all lists and 30 days."""
     mailing_lists = all_lists(session)
-    chosen = [one for one in mailing_lists if one.slug == request.args.get("list", "")]
+    chosen = [found for found in mailing_lists if found.slug == request.args.get("list", "")]
     typed = request.args.get("days", "")
     period = next((days for days in PERIOD_LABELS if str(days) == typed), MONTH_DAYS)
     last = day_in_site_zone(session, now)

@@ -174,4 +174,4 @@ def _query_context(session: Session) -> SegmentContext:
 
 
 def _list_titles(session: Session) -> dict[str, str]:
-    return {one.slug: one.title for one in all_lists(session)}
+    return {mailing_list.slug: mailing_list.title for mailing_list in all_lists(session)}

@@ -167,11 +167,13 @@ class SendEvidence:
 def gather_evidence(session: Session, send: Send) -> SendEvidence:
     found = list_undecided_batches(session, send)
     shown = found[:BATCHES_SHOWN]
-    pulse = select(StreamLiveness.received_at).order_by(StreamLiveness.second.desc()).limit(1)
+    last_prompt_event = (
+        select(StreamLiveness.received_at).order_by(StreamLiveness.second.desc()).limit(1)
+    )
     return SendEvidence(
         count=len(found),
         batches=[_evidence_of_batch(session, batch, attempt) for batch, attempt in shown],
-        last_event_at=session.scalar(pulse) if found else None,
+        last_event_at=session.scalar(last_prompt_event) if found else None,
         unread=bool(found) and session.scalar(select(ProviderEventPost.id).limit(1)) is not None,
     )
 
@@ -376,13 +378,19 @@ def _render_show(
         )
 
 
-def _record_send_action(session: Session, what: str, send: Send, now: datetime) -> None:
+def _record_send_action(session: Session, action: str, send: Send, now: datetime) -> None:
     """Record an action with its input: the deadline, or the batch and how it was resolved."""
     given = {k: request.form[k] for k in ("moment", "as") if request.form.get(k)}
     if "batch_id" in (request.view_args or {}):
         given["batch"] = str((request.view_args or {})["batch_id"])
     record_audit_entry(
-        session, current_user, what, subject_kind="send", subject_id=send.id, detail=given, now=now
+        session,
+        current_user,
+        action,
+        subject_kind="send",
+        subject_id=send.id,
+        detail=given,
+        now=now,
     )
 
 

@@ -76,7 +76,7 @@ def index() -> ResponseReturnValue:
             if problems
             else segment_queries.search_subscribers(session, conditions, context, after=after)
         )
-        lists = {one.slug: one.title for one in all_lists(session)}
+        lists = {mailing_list.slug: mailing_list.title for mailing_list in all_lists(session)}
         sources = list_consent_sources(session)
     return render_template(
         "admin/subscribers/index.html",

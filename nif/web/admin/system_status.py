@@ -96,12 +96,15 @@ def status_banner() -> dict[str, Any]:
     now = utc_now()
     try:
         with reading() as session:
-            found = circuit_breaker.find_tripped_breaker(session)
+            breaker = circuit_breaker.find_tripped_breaker(session)
             attack = attack_mode.find_active_attack_mode(session, now=now)
     except OperationalError:
         # The error page for a database that does not answer uses this too.
-        found = attack = None
-    return {"brake": _breaker_banner(found, now) if found else None, "attack": attack}
+        breaker = attack = None
+    return {
+        "circuit_breaker": _breaker_banner(breaker, now) if breaker else None,
+        "attack_mode": attack,
+    }
 
 
 @blueprint.app_template_filter("second")
@@ -122,12 +125,12 @@ def find_system_warnings(session: Session, *, now: datetime) -> SystemWarnings:
     )
 
 
-def _breaker_banner(found: circuit_breaker.CircuitBreaker, now: datetime) -> BreakerBanner:
-    due = found.retry_at or now
+def _breaker_banner(breaker: circuit_breaker.CircuitBreaker, now: datetime) -> BreakerBanner:
+    due = breaker.retry_at or now
     return BreakerBanner(
-        send_status.explain_breaker(found),
-        found.reason or "",
-        found.tripped_at or now,
+        send_status.explain_breaker(breaker),
+        breaker.reason or "",
+        breaker.tripped_at or now,
         due if due > now else None,
     )
 

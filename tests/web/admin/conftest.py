@@ -1,4 +1,4 @@
-"""An admin at their desk."""
+"""Fixtures of the admin pages."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def admin(app: Flask, database: Database) -> FlaskClient:
 
 @pytest.fixture
 def news(database: Database) -> None:
-    """A list with two readers, and a story that it has not had."""
+    """A list with two subscribers, and a new story for its next digest."""
     with database.transaction() as session:
         subscriptions(session, a_list(session), 2)
         a_story(session, at=utc_now() - timedelta(hours=1), headline="Fresh From the Press")

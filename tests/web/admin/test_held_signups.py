@@ -83,7 +83,7 @@ def test_selected_signups_are_released_and_the_rest_discarded(
 def test_the_attack_mode_is_set_manually_and_shown_on_every_page(
     admin: FlaskClient, database: Database
 ) -> None:
-    banner = "Forms ask for proof of work"
+    banner = "Sign-up forms require proof of work"
     assert banner not in admin.get("/admin/").text
 
     admin.post("/admin/sign-ups/attack-mode", data={"mode": "on", "hours": "6"})

@@ -31,7 +31,7 @@ def test_a_test_copy_goes_to_the_admin_alone(
 ) -> None:
     answer = admin.post(f"{PAGE}/test", follow_redirects=True)
 
-    assert "One copy is on its way" in text_of(answer.text)
+    assert "A test copy is on its way" in text_of(answer.text)
     with database.reading() as session:
         (email,) = session.scalars(select(TransactionalEmail))
         assert email.message["subject"].startswith("[Test] ")
