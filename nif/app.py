@@ -1,4 +1,4 @@
-"""The one place where the parts are joined."""
+"""Building the web application from its services."""
 
 from uuid import uuid4
 
@@ -22,14 +22,14 @@ from nif.web.security import configure_security
 from nif.web.uploads import enforce_upload_limits
 
 MAX_REQUEST_BYTES = 2_500_000
-"""Bytes. The webhook's posts are the largest that we expect."""
+"""The webhook's posts are the largest requests expected; uploads have limits of their own."""
 
 
 def create_app(settings: Settings, *, check: bool = True) -> Flask:
     """A web application for `settings`.
 
-    With `check`, raises Misconfigured unless the database can be reached and has the schema that
-    this code expects.
+    With `check`, raises Misconfigured unless the database can be reached and its schema is up to
+    date.
     """
     configure_logging(settings)
     services = build_services(settings)
@@ -39,17 +39,14 @@ def create_app(settings: Settings, *, check: bool = True) -> Flask:
 
 
 def check_database(services: Services) -> None:
-    """Raises Misconfigured, with the sentence that says what to do."""
+    """Raises Misconfigured, with what to do, where the database is unreachable or out of date."""
     services.database.check_reachable()
     if not is_schema_current(services.database):
-        raise Misconfigured(
-            "The database has not the tables that this version of NIF expects: "
-            "run `nif db upgrade` first."
-        )
+        raise Misconfigured("The database schema is out of date: run `nif db upgrade` first.")
 
 
 def build_app(services: Services) -> Flask:
-    """The application around parts that were made before."""
+    """The application around services that were built before."""
     settings = services.settings
     app = Flask("nif", template_folder=str(PROJECT / "templates"), static_folder=str(STATIC_FOLDER))
     app.extensions["nif"] = services
@@ -79,15 +76,15 @@ def build_app(services: Services) -> Flask:
 
 
 def _tag_requests_with_ids(app: Flask) -> None:
-    """Give each request an id that stands in each of its log lines and in its answer."""
+    """Give each request an id, for its log lines and its response's `X-Request-Id`."""
 
     @app.before_request
-    def name() -> None:
+    def assign_id() -> None:
         g.request_id = uuid4().hex[:12]
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id, method=request.method)
 
     @app.after_request
-    def tell(response):  # type: ignore[no-untyped-def]
+    def add_header(response):  # type: ignore[no-untyped-def]
         response.headers["X-Request-Id"] = g.get("request_id", "")
         return response

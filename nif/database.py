@@ -1,4 +1,4 @@
-"""The database: one Base, one place that commits, on SQLite and on PostgreSQL alike."""
+"""The database, on SQLite and PostgreSQL: the models' base class and the only commit."""
 
 import enum
 import time
@@ -40,13 +40,13 @@ NAMING_CONVENTION = {
 }
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
-"""A key. SQLite numbers rows by itself only where the type is INTEGER."""
+"""A primary key. SQLite assigns ids only to columns of type INTEGER."""
 
 Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite forgets zones, so they are taken off and put back here."""
+    """A moment in UTC. SQLite stores no time zone, so it is removed and added again here."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -66,11 +66,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 SECRET_KEYS_OPTION, TIME_ZONE_OPTION = "nif_keys", "nif_zone"
-"""The options of an engine with the house's secret keys and time zone, so that rules know them."""
+"""Engine options that give rules the site's secret keys and time zone through their session."""
 
 
 def secret_keys_of(session: Session) -> tuple[bytes, ...]:
-    """The house's secret keys, the one that signs first; none where the house has none."""
+    """The site's secret keys, of which the first signs; empty where none are set."""
     keys: tuple[bytes, ...] = session.get_bind().get_execution_options().get(SECRET_KEYS_OPTION, ())
     return keys
 
@@ -102,28 +102,28 @@ class Base(DeclarativeBase):
 
 
 def table_of(model: type[Base]) -> Table:
-    """A model's bare table, for statements that run a thousand times: they skip the ORM's work."""
+    """A model's table, for statements that run thousands of times: they skip the ORM's work."""
     return cast("Table", model.__table__)
 
 
 def conflict_aware_insert(session: Session, model: type[Base]) -> Any:
-    """An INSERT that knows ON CONFLICT, in the dialect of the session's database."""
+    """An INSERT that supports ON CONFLICT, in the dialect of the session's database."""
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(model)
     return postgresql.insert(model)
 
 
 class Transaction(Protocol):
-    """Opens a transaction: commits when the block ends well, rolls back when it does not."""
+    """Opens a transaction that commits when its block ends, and rolls back when it raises."""
 
     def __call__(self) -> AbstractContextManager[Session]: ...
 
 
 class Database:
-    """An engine and the two ways to use it: `transaction()` to change, `reading()` to look."""
+    """An engine and the two ways to use it: `transaction()` to change data, `reading()` to read."""
 
     def __init__(self, url: str, keys: Sequence[bytes] = (), *, zone: str = "UTC") -> None:
-        """`keys` hash what is kept of the erased, `zone` says on which day a thing is counted."""
+        """`keys` hash the addresses of erased people; `zone` decides the day of an event."""
         self.engine = create_database_engine(url)
         self.engine.update_execution_options(
             **{SECRET_KEYS_OPTION: tuple(keys), TIME_ZONE_OPTION: zone}
@@ -138,37 +138,37 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session whose changes are thrown away; on SQLite it never waits for a writer."""
+        """A session whose changes are discarded. On SQLite it never waits for a writer."""
         with Session(self._readers, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """A session that sees one moment only, however long it reads."""
+        """A session that sees the database as it was at one moment, however long it reads."""
         with self.reading() as session:
             if session.get_bind().dialect.name == "postgresql":
                 session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
     def fetch_value(self, query: Select[Any]) -> Any:
-        """The first value of a query, without the cost of a session: for what every page asks."""
+        """The first value of a query, without the cost of a session: for queries of every page."""
         with self._readers.connect() as connection:
             return connection.scalar(query)
 
     def check_reachable(self) -> None:
-        """Raises Misconfigured where the database does not answer."""
+        """Raises Misconfigured where the database cannot be reached."""
         try:
             with self.reading() as session:
                 session.execute(text("SELECT 1"))
         except DBAPIError as error:
             where = self.engine.url.render_as_string(hide_password=True)
-            why = str(error.orig).strip().splitlines()[0]
-            raise Misconfigured(f"The database at {where} cannot be reached: {why}") from None
+            reason = str(error.orig).strip().splitlines()[0]
+            raise Misconfigured(f"The database at {where} cannot be reached: {reason}") from None
 
     def truncate_wal(self) -> None:
-        """Write SQLite's log into its file and empty it, as far as nobody is reading.
+        """Checkpoint and truncate SQLite's write-ahead log, as far as no reader needs it.
 
-        What was deleted stands in the log until then. PostgreSQL looks after itself.
+        Until then the log still contains deleted data. PostgreSQL needs no such step.
         """
         if self.engine.dialect.name != "sqlite":
             return
@@ -182,7 +182,7 @@ class Database:
 
 
 def create_database_engine(url: str) -> Engine:
-    """An engine with the settings that NIF's promises rest on."""
+    """An engine with the settings that NIF depends on."""
     if url.startswith("sqlite"):
         return _create_sqlite_engine(url)
     engine = create_engine(
@@ -201,18 +201,18 @@ def create_database_engine(url: str) -> Engine:
 
 
 PING_AFTER_IDLE_SECONDS = 1.0
-"""Seconds after which a connection may have been cut without anybody noticing."""
+"""After so many idle seconds a connection is tested, because it may have been cut."""
 
 
 def _ping_idle_connections(engine: Engine) -> None:
-    """Try out a connection that was not used for a while: for each use it would cost too much."""
+    """Test a connection that was idle. A test before every use would cost too much."""
 
-    def lay_down(_connection: Any, record: Any) -> None:
-        record.info["rests_since"] = time.monotonic()
+    def record_checkin(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
 
-    def take_up(connection: Any, record: Any, _proxy: Any) -> None:
+    def ping_if_idle(connection: Any, record: Any, _proxy: Any) -> None:
         if (
-            time.monotonic() - record.info.get("rests_since", time.monotonic())
+            time.monotonic() - record.info.get("idle_since", time.monotonic())
             < PING_AFTER_IDLE_SECONDS
         ):
             return
@@ -221,14 +221,14 @@ def _ping_idle_connections(engine: Engine) -> None:
         except connection.Error as error:
             raise DisconnectionError from error
 
-    event.listen(engine, "checkin", lay_down)
-    event.listen(engine, "checkout", take_up)
+    event.listen(engine, "checkin", record_checkin)
+    event.listen(engine, "checkout", ping_if_idle)
 
 
 def _create_sqlite_engine(url: str) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
-        # Where this cannot be, opening the file says so, and in words.
+        # If this fails, opening the file fails, too, with a clear message.
         with suppress(OSError):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
@@ -244,21 +244,22 @@ def _create_sqlite_engine(url: str) -> Engine:
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
-    # A power cut must not undo the note that a request was about to be made: hence FULL.
+    # FULL, because the record of an attempt must survive a power cut: it is written before the
+    # request, and without it a batch could be posted twice.
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         "cache_size=-8192",
         "temp_store=MEMORY",
-        # What is deleted is overwritten: an address that was forgotten is in no free page.
+        # Overwrite deleted data: an erased address must not remain in a free page.
         "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite_transaction(connection: Any) -> None:
-    # Reading first and writing later in a deferred transaction fails at once under another
-    # writer, whatever the busy timeout says; so writers take their place in the queue first.
+    # A deferred transaction that reads first and writes later fails at once while another writer
+    # is active, whatever the busy timeout; so transactions that write take the lock first.
     kind = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
     connection.exec_driver_sql(f"BEGIN {kind}")

@@ -1,35 +1,32 @@
-"""What can go wrong in NIF's own terms. The doors turn these into words and a status."""
+"""NIF's own errors. Web and commands turn them into a message and a status."""
 
 
 class NifError(Exception):
-    """The root of all errors that NIF raises on purpose; its text may be shown to a person."""
+    """The base class of NIF's errors; the text of each may be shown to a person."""
 
 
 class NotFound(NifError):
-    """What was asked for does not exist, or never did."""
+    """The requested thing does not exist."""
 
 
 class Expired(NifError):
-    """A link or a claim that was good once and is not any more."""
+    """A link or a claim that is no longer valid."""
 
 
 class NotAllowed(NifError):
-    """The person is known, and may not do this."""
+    """The person is known, but may not do this."""
 
 
 class Conflict(NifError):
-    """The state of things has moved on; nothing was changed."""
+    """The data changed meanwhile, so the request does not apply; nothing was changed."""
 
 
 class UploadTooLarge(NifError):
-    """More was sent than is taken; nothing of it was kept."""
+    """An upload is larger than the limit; nothing was stored."""
 
 
 class Invalid(NifError):
-    """Something a person gave is wrong.
-
-    `problems` maps the name of a field to a sentence about it.
-    """
+    """A person's input is invalid; `problems` maps the names of fields to sentences."""
 
     def __init__(self, problems: dict[str, str]) -> None:
         super().__init__(" ".join(problems.values()))
@@ -37,4 +34,4 @@ class Invalid(NifError):
 
 
 class Misconfigured(NifError):
-    """The settings, the database or the machine do not allow a start; the text says what would."""
+    """Settings, database or machine do not allow a start; the text says what to change."""

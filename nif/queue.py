@@ -1,4 +1,4 @@
-"""The queue that wakes workers. It holds no truth: whatever it loses, the next tick finds again."""
+"""The queue that wakes workers. If it loses a wake-up, the next scheduled tick finds the work."""
 
 import logging
 from collections.abc import Callable
@@ -12,10 +12,10 @@ WakeHandler = Callable[..., None]
 
 
 class WakeQueue:
-    """Carries `wake` from any process to the handlers of a worker.
+    """Carries wake-ups from any process to the handlers of a worker.
 
-    `where` is a PostgreSQL address or the path of a SQLite file. Only names and ids travel, in a
-    signed envelope, for the envelope itself is a pickle.
+    `where` is a PostgreSQL address or the path of a SQLite file. Messages hold only names and ids.
+    They are signed, because huey pickles them.
     """
 
     def __init__(self, where: str, key: bytes) -> None:
@@ -27,14 +27,14 @@ class WakeQueue:
         self.handlers: dict[str, WakeHandler] = {}
         self._task = self.huey.task(name="handle")(self._handle)
 
-    def wake(self, what: str, *ids: int) -> bool:
-        """Have a worker do `what` soon; False where the queue is broken, and never an error."""
+    def wake(self, name: str, *ids: int) -> bool:
+        """Ask a worker to run the handler `name` soon; False, never an error, where it fails."""
         try:
-            self._task(what, *ids)
+            self._task(name, *ids)
         except Exception:
             log.warning("a wake-up could not be queued; the next tick will find the work")
             return False
         return True
 
-    def _handle(self, what: str, *ids: int) -> None:
-        self.handlers[what](*ids)
+    def _handle(self, name: str, *ids: int) -> None:
+        self.handlers[name](*ids)

@@ -1,4 +1,4 @@
-"""The database's tables, brought to what this code expects by numbered migrations."""
+"""The database's schema, kept up to date by numbered migrations."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen object and checked before anything starts."""
+"""Settings from the environment: read once, checked at the start, then immutable."""
 
 import os
 from datetime import date, timedelta
@@ -25,7 +25,7 @@ from nif.keyfiles import read_or_create_key
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL_HOST, DEFAULT_PORT = "http://127.0.0.1:", "8000"
-# Three fifths of a lease may pass before a request begins, which may then take 35 seconds.
+# Up to three fifths of a lease may pass before a request starts, which may take 35 seconds.
 MIN_SEND_LEASE = timedelta(seconds=90)
 MIN_SEND_QUIET_PERIOD = timedelta(minutes=5)
 
@@ -56,7 +56,7 @@ class MailerName(StrEnum):
 
 
 class SecondFactorRequirement(StrEnum):
-    """Who has to prove by a second thing that it is them."""
+    """Which accounts must sign in with a second factor."""
 
     NONE = "none"
     ADMINS = "admins"
@@ -64,7 +64,7 @@ class SecondFactorRequirement(StrEnum):
 
 
 class Settings(BaseSettings):
-    """What can be set, under the prefix `NIF_`. docs/operators/settings.md explains each one."""
+    """All settings. Their variables have the prefix `NIF_`; see docs/operators/settings.md."""
 
     model_config = SettingsConfigDict(
         env_prefix="NIF_", env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     queue_url: str = ""
     secret_key: SecretStr = SecretStr("")
     secret_key_fallbacks: WordList = ()
-    # PORT moves every process and command of a house alike.
+    # PORT changes the port for every process and command alike.
     base_url: str = Field(default_factory=lambda: LOCAL_HOST + os.environ.get("PORT", DEFAULT_PORT))
 
     mailer: MailerName = MailerName.OUTBOX
@@ -179,12 +179,12 @@ class Settings(BaseSettings):
         if self.send_lease < MIN_SEND_LEASE or self.send_quiet_period < MIN_SEND_QUIET_PERIOD:
             raise ValueError(
                 "NIF_SEND_LEASE must be 90 seconds or more and NIF_SEND_QUIET_PERIOD 300 or more: "
-                "shorter ones would call a slow answer a lost one, and mail people twice"
+                "with shorter ones a slow answer would count as lost, and people get mail twice"
             )
         if self.mailer is MailerName.OUTBOX:
-            raise ValueError("NIF_MAILER must be sendgrid in production: the outbox mails nobody")
-        stands = {"postal_address", "mail_from"} <= given
-        if not (stands and self.postal_address.strip() and self.mail_from.strip()):
+            raise ValueError("NIF_MAILER must be sendgrid in production: the outbox sends no mail")
+        are_set = {"postal_address", "mail_from"} <= given
+        if not (are_set and self.postal_address.strip() and self.mail_from.strip()):
             raise ValueError("NIF_POSTAL_ADDRESS and NIF_MAIL_FROM must be set in production")
         return self
 
@@ -199,22 +199,22 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The SQLAlchemy address of the database."""
+        """The SQLAlchemy URL of the database."""
         return self.database_url or f"sqlite:///{self.instance_dir / 'nif.db'}"
 
     @property
     def ledger_key(self) -> Path:
-        """Where the key is kept that signs the ledger's checkpoints."""
+        """The file with the key that signs the ledger's checkpoints."""
         return self.ledger_key_file or self.instance_dir / "ledger_key.pem"
 
     @property
     def imports(self) -> Path:
-        """Where the files of imports are kept."""
+        """The folder for the files of imports."""
         return self.instance_dir / "imports"
 
     @property
     def queue(self) -> str:
-        """Where wake-ups are kept: a PostgreSQL address, or the path of a SQLite file."""
+        """Where wake-ups are stored: a PostgreSQL address, or the path of a SQLite file."""
         if self.queue_url:
             return self.queue_url.removeprefix("sqlite:///")
         if self.database.startswith("postgresql"):
@@ -223,15 +223,15 @@ class Settings(BaseSettings):
 
     @cached_property
     def keys(self) -> tuple[bytes, ...]:
-        """The secret keys, the one that signs first; older ones still open what they signed."""
-        own = self.secret_key.get_secret_value() or read_or_create_key(self.instance_dir)
-        return tuple(key.encode() for key in (own, *self.secret_key_fallbacks))
+        """The secret keys. The first signs; older ones still verify what they signed."""
+        current = self.secret_key.get_secret_value() or read_or_create_key(self.instance_dir)
+        return tuple(key.encode() for key in (current, *self.secret_key_fallbacks))
 
 
 def load_settings(**given: object) -> Settings:
-    """Read the environment and `.env`; arguments win.
+    """Read the environment and `.env`; arguments take precedence.
 
-    Raises Misconfigured with one sentence that names what is wrong.
+    Raises Misconfigured with one sentence that names the setting.
     """
     try:
         return Settings(**given)  # type: ignore[arg-type]
@@ -241,7 +241,7 @@ def load_settings(**given: object) -> Settings:
 
 def _describe_error(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
-    words = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
-        return f"{words}."
-    return f"NIF_{str(first['loc'][0]).upper()} {words[0].lower()}{words[1:]}."
+        return f"{message}."
+    return f"NIF_{str(first['loc'][0]).upper()} {message[0].lower()}{message[1:]}."

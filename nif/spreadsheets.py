@@ -1,4 +1,4 @@
-"""Files of commas that a spreadsheet may open: given out in pieces, and harmless there."""
+"""CSV files for spreadsheets: streamed in chunks, with cells that cannot run as formulas."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,29 +9,29 @@ ROWS_PER_CHUNK = 1000
 
 
 def write_csv(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A line for each row below the headings, in pieces of many, so that no list is too long."""
-    page = StringIO()
-    writer = csv.writer(page)
+    """Headings and rows as CSV, in chunks of many rows, so that memory stays bounded."""
+    buffer = StringIO()
+    writer = csv.writer(buffer)
     writer.writerow(headings)
     for number, row in enumerate(rows, start=1):
         writer.writerow([escape_formula(cell) for cell in row])
         if number % ROWS_PER_CHUNK == 0:
-            yield _drain_buffer(page)
-    yield _drain_buffer(page)
+            yield _drain_buffer(buffer)
+    yield _drain_buffer(buffer)
 
 
 def escape_formula(cell: object) -> object:
-    """Spreadsheets run cells that begin like a formula (OWASP, CSV injection)."""
+    """A cell with an apostrophe before what a spreadsheet would run (OWASP, CSV injection)."""
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA_PREFIXES else cell
 
 
 def unescape_formula(cell: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from running it."""
+    """A cell without the apostrophe that `escape_formula` added."""
     return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA_PREFIXES else cell
 
 
-def _drain_buffer(page: StringIO) -> str:
-    text = page.getvalue()
-    page.seek(0)
-    page.truncate()
+def _drain_buffer(buffer: StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
     return text

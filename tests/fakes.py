@@ -18,8 +18,8 @@ from nif.mail.provider import (
 class FakeMailer:
     """Takes parcels whole, refuses addresses in `refuses`, and raises what stands in `raises`.
 
-    Each entry of `raises` serves one parcel: an exception to raise, or None to take it. With
-    `takes_and_raises` a parcel whose end is Uncertain is taken, as when an answer is lost.
+    Each entry of `raises` serves one request: an exception to raise, or None to take it. With
+    `takes_and_raises` a request whose end is Uncertain is taken, as when an answer is lost.
     `breaks`, where set, is raised by all that is not posting.
     """
 
@@ -60,18 +60,18 @@ class FakeMailer:
             self.fenced[fence.id] = attempt
         return BatchRequest(attempt, len(copies), (message, copies))
 
-    def post(self, parcel: BatchRequest) -> str | None:
+    def post(self, request: BatchRequest) -> str | None:
         self.posts += 1
-        message, copies = parcel.content
+        message, copies = request.content
         error = self.raises.popleft() if self.raises else None
         if error is not None:
             if self.takes_and_raises and isinstance(error, Uncertain):
-                self.posted.append((parcel.attempt, message, copies))
+                self.posted.append((request.attempt, message, copies))
             raise error
         self._check(copies)
-        if parcel.attempt not in {self.fenced.get(fence_id) for fence_id in self.recalled}:
-            self.posted.append((parcel.attempt, message, copies))
-        return f"id-{parcel.attempt[:8]}"
+        if request.attempt not in {self.fenced.get(fence_id) for fence_id in self.recalled}:
+            self.posted.append((request.attempt, message, copies))
+        return f"id-{request.attempt[:8]}"
 
     def was_accepted(self, attempt: str) -> bool | None:
         return attempt in {one for one, _, _ in self.posted} if self.knows else None

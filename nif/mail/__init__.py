@@ -1,1 +1,1 @@
-"""One message, and handing messages to a provider."""
+"""Messages, and posting them to a mail provider."""

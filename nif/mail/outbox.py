@@ -1,4 +1,4 @@
-"""The mailer of development: mail stays on this machine, where /outbox shows it."""
+"""The development mailer: mail stays on this machine, where /outbox shows it."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from nif.mail.provider import BatchRequest, Fence, ProviderSuppression
 
 
 class OutboxPost(Base):
-    """One parcel, as it was handed over."""
+    """One posted request."""
 
     __tablename__ = "outbox_post"
 
@@ -25,7 +25,7 @@ class OutboxPost(Base):
 
 
 class OutboxMail(Base):
-    """One reader's copy in a parcel."""
+    """One subscriber's copy in a posted request."""
 
     __tablename__ = "outbox_mail"
 
@@ -50,7 +50,7 @@ class OutboxMail(Base):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Every header of the copy, in the order in which a mail would carry them."""
+        """All headers of the copy, in the order of a mail."""
         message = self.post.message
         return {
             "From": f"{message['from_name']} <{message['from_address']}>",
@@ -63,7 +63,7 @@ class OutboxMail(Base):
 
 
 class OutboxMailer:
-    """Keeps parcels in the database, each in one transaction: taken as a whole or not at all."""
+    """Stores requests in the database, each in one transaction: as a whole or not at all."""
 
     has_suppression_list = False
 
@@ -80,19 +80,19 @@ class OutboxMailer:
     ) -> BatchRequest:
         return BatchRequest(attempt, len(copies), (message, copies))
 
-    def post(self, parcel: BatchRequest) -> str | None:
-        message, copies = cast("tuple[Message, Sequence[MessageCopy]]", parcel.content)
+    def post(self, request: BatchRequest) -> str | None:
+        message, copies = cast("tuple[Message, Sequence[MessageCopy]]", request.content)
         with self._transaction() as session:
             session.add(
                 OutboxPost(
-                    attempt=parcel.attempt,
+                    attempt=request.attempt,
                     posted_at=utc_now(),
                     message={**vars(message), "headers": dict(message.headers)},
                 )
             )
             session.flush()
             session.execute(
-                insert(OutboxMail), [_outbox_row(parcel.attempt, copy) for copy in copies]
+                insert(OutboxMail), [_outbox_row(request.attempt, copy) for copy in copies]
             )
         return None
 
@@ -126,16 +126,11 @@ def _outbox_row(attempt: str, copy: MessageCopy) -> dict[str, Any]:
 def list_outbox_mails(
     session: Session, *, before: int | None = None, most: int = 50
 ) -> list[OutboxMail]:
-    """The newest mails first, those with an id below `before` where it is given."""
+    """The newest mails first; with `before`, those with an id below it."""
     query = select(OutboxMail).order_by(OutboxMail.id.desc()).limit(most)
     if before is not None:
         query = query.where(OutboxMail.id < before)
     return list(session.scalars(query))
-
-
-def delete_outbox_mails_to(session: Session, canonical: str) -> None:
-    """Drop the copies that went to an address."""
-    session.execute(delete(OutboxMail).where(func.lower(OutboxMail.address) == canonical))
 
 
 def get_outbox_mail(session: Session, mail_id: int) -> OutboxMail:
@@ -144,3 +139,8 @@ def get_outbox_mail(session: Session, mail_id: int) -> OutboxMail:
     if mail is None:
         raise NotFound("There is no such mail in the outbox.")
     return mail
+
+
+def delete_outbox_mails_to(session: Session, canonical: str) -> None:
+    """Delete the copies to an address."""
+    session.execute(delete(OutboxMail).where(func.lower(OutboxMail.address) == canonical))

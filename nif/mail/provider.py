@@ -1,4 +1,4 @@
-"""The seam to whoever carries the mail, and the four ways in which a request can end."""
+"""The interface to a mail provider, and the four ways in which a request can fail."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from nif.errors import NifError
 from nif.mail.message import Message, MessageCopy
 
 MAX_COPIES_PER_REQUEST = 1000
-"""Copies in one request: SendGrid takes no more (v3 Mail Send, personalizations)."""
+"""SendGrid accepts no more in one request (v3 Mail Send, personalizations)."""
 
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """A request ready to go: packed before, so that posting is nothing but the network."""
+    """A request that is ready to be posted: it was built before, so posting is only network."""
 
     attempt: str
     size: int
@@ -23,9 +23,10 @@ class BatchRequest:
 
 @dataclass(frozen=True)
 class ProviderProblem:
-    """One thing that the provider found wrong.
+    """One problem that the provider reported.
 
-    `field` is what it named, `copy` the index of the copy that this is about, where it is one.
+    `field` is the field that it named. `copy` is the index of the copy whose address is at fault,
+    and None where the problem is another one.
     """
 
     message: str
@@ -35,14 +36,14 @@ class ProviderProblem:
 
 @dataclass(frozen=True)
 class Fence:
-    """Has a parcel wait at the provider until `goes_out_at`: so long it can be recalled by `id`."""
+    """Delays a batch at the provider until `goes_out_at`; until then `id` can recall it."""
 
     id: str
     goes_out_at: datetime
 
 
 class ProviderSuppression(NamedTuple):
-    """An address on one of the provider's own lists, where it mails nobody any more."""
+    """An address on one of the provider's own suppression lists."""
 
     address: str
     kind: str
@@ -50,9 +51,9 @@ class ProviderSuppression(NamedTuple):
 
 
 class Mailer(Protocol):
-    """Carries messages. A parcel is taken as a whole or not at all.
+    """Posts messages. A request is accepted as a whole or not at all.
 
-    `has_suppression_list` says that the provider has a list of its own of whom it mails no more.
+    `has_suppression_list` says that the provider keeps a suppression list of its own.
     """
 
     has_suppression_list: bool
@@ -66,56 +67,59 @@ class Mailer(Protocol):
         fence: Fence | None = None,
     ) -> BatchRequest: ...
 
-    def post(self, parcel: BatchRequest) -> str | None:
-        """Hand a parcel over; returns the provider's own id for it, where it gave one.
+    def post(self, request: BatchRequest) -> str | None:
+        """Post a request; returns the provider's id for it, where it gave one.
 
-        Raises Refused, Unavailable or Locked when it was certainly not taken, and Uncertain when
-        nobody can know.
+        Raises Refused, Unavailable or AccountLocked where it was certainly not accepted, and
+        Uncertain where that cannot be known.
         """
         ...
 
     def was_accepted(self, attempt: str) -> bool | None:
-        """Was the parcel of this attempt taken? None where only events can tell."""
+        """Was the request of this attempt accepted? None where only events can tell."""
         ...
 
     def create_fence(self) -> str | None:
-        """A new id for a fence; None where the provider has none. Raises as `post` does."""
+        """A new id for a fence; None where the provider has none. Raises like `post`."""
         ...
 
     def recall(self, fence_id: str) -> bool:
-        """Have everything under a fence thrown away, come what may; False where that is refused.
+        """Cancel everything under a fence, even what arrives later; False where that is refused.
 
-        It is in time only while the provider says so: SendGrid asks for ten minutes.
+        The provider sets a limit: SendGrid needs ten minutes before the mail goes out.
         """
         ...
 
     def delete_fence(self, fence_id: str) -> None:
-        """Give back the place that a recall took, long after everything under it is gone."""
+        """Free the slot that a recall occupies, long after its batch is gone."""
         ...
 
     def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
-        """The provider's own lists from `since` on, in pages. Raises NotTaken or Uncertain."""
+        """Pages of the provider's suppression lists since `since`.
+
+        Raises NotAccepted or Uncertain.
+        """
         ...
 
     def suppress(self, addresses: Sequence[str]) -> None:
-        """Put up to 500 addresses on the provider's list of unsubscribes, all or none.
+        """Add up to 500 addresses to the provider's unsubscribe list, all or none.
 
-        Who is on it stays so. Raises as `post` does.
+        Addresses already on it stay. Raises like `post`.
         """
         ...
 
     def unsuppress(self, address: str) -> None:
-        """Take an address off that list, and off no other; nothing where it is not on it."""
+        """Remove an address from the provider's unsubscribe list only; no error if it is absent."""
         ...
 
 
 class NotAccepted(NifError):
-    """The parcel was certainly not taken."""
+    """The request was certainly not accepted."""
 
 
 @dataclass
 class Refused(NotAccepted):
-    """This parcel will never be taken as it is: 400, 413 and their like."""
+    """The request will never be accepted as it is: 400 or 413."""
 
     status: int
     problems: list[ProviderProblem] = field(default_factory=list)
@@ -126,9 +130,9 @@ class Refused(NotAccepted):
 
 @dataclass
 class Unavailable(NotAccepted):
-    """Nobody takes parcels now: no connection, or too many requests.
+    """The provider accepts nothing now: no connection, or too many requests.
 
-    `wait` is in seconds, where the provider said for how long.
+    `retry_after` is in seconds, where the provider named a time.
     """
 
     reason: str
@@ -141,7 +145,7 @@ class Unavailable(NotAccepted):
 
 @dataclass
 class AccountLocked(NotAccepted):
-    """The account may not send: its key, its sender, its credits. A person has to act."""
+    """The account may not send: its key, sender or credits. A person has to act."""
 
     reason: str
     status: int = 403
@@ -152,7 +156,7 @@ class AccountLocked(NotAccepted):
 
 @dataclass
 class Uncertain(NifError):
-    """The parcel may have been taken or not: no answer, a broken one, or any 5xx."""
+    """The request may or may not have been accepted: no answer, a broken one, or any 5xx."""
 
     reason: str
 

@@ -1,11 +1,7 @@
-"""SendGrid's v3 Mail Send over one pool of kept connections.
+"""SendGrid: posting mail over pooled connections, reading its answers, verifying its webhook.
 
-The `sendgrid` library knows hosts, headers and the webhook's key format; its HTTP client opens a
-connection for each call and knows no timeout, so requests themselves go through urllib3.
-
-What SendGrid's answers mean: taken, refused, not now, not at all, or nobody can know.
-
-The signature of SendGrid's event webhook: ECDSA over the timestamp and the raw body.
+The `sendgrid` library provides hosts, headers and the webhook's key format. Its HTTP client opens a
+connection for each call and has no timeout, so requests go through urllib3 instead.
 """
 
 import time
@@ -40,94 +36,23 @@ from nif.mail.provider import (
     Uncertain,
 )
 
-
-def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Return for any 2xx. Raises Refused, Unavailable, Locked or Uncertain for all the rest."""
-    if 200 <= status < 300:
-        return
-    problems = _read_problems(body)
-    said = "; ".join(problem.message for problem in problems) or f"status {status}"
-    if status in {400, 413}:
-        raise Refused(status, problems)
-    if status == 429:
-        wait = _seconds_to_wait(headers)
-        raise Unavailable("SendGrid asked us to slow down (429)", wait, is_limit=True)
-    if 300 <= status < 500:
-        raise AccountLocked(f"SendGrid answered {status}: {said}", status)
-    raise Uncertain(f"SendGrid answered {status}")
-
-
-def _read_problems(body: bytes) -> list[ProviderProblem]:
-    """What the answer names; nothing where it is not the documented JSON (413 and 502 are HTML)."""
-    try:
-        errors = orjson.loads(body)["errors"]
-        return [
-            ProviderProblem(
-                redact(str(e["message"])[:500]), e.get("field"), _copy_index(e.get("field"))
-            )
-            for e in errors
-        ]
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return []
-
-
-def _copy_index(field: object) -> int | None:
-    """The N of `personalizations.N.to.0.email`; None where it is not the address that is wrong.
-
-    Headers, substitutions and arguments stand under a copy too, but are the mail's own fault.
-    """
-    parts = field.split(".") if isinstance(field, str) else []
-    about_address = len(parts) == 2 or parts[2:3] == ["to"]
-    if about_address and parts[0] == "personalizations" and parts[1].isdecimal():
-        return int(parts[1])
-    return None
-
-
-def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """Until `X-RateLimit-Reset` (Unix seconds), or for `Retry-After` (seconds, or a date).
-
-    At least a second and at most a quarter of an hour; None where neither can be read.
-    """
-    reset, after = headers.get("X-RateLimit-Reset"), headers.get("Retry-After")
-    for wait in (_read_number(reset, -time.time()), _read_number(after), _seconds_until(after)):
-        if wait is not None:
-            return min(max(wait, 1.0), 900.0)
-    return None
-
-
-def _read_number(text: str | None, plus: float = 0.0) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value + plus if isfinite(value) else None
-
-
-def _seconds_until(text: str | None) -> float | None:
-    """The seconds until an HTTP date (RFC 9110 section 5.6.7)."""
-    try:
-        return parsedate_to_datetime(text or "").timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 IDLE_SECONDS = 25
-"""A connection that was idle for longer may be half closed, and would make an answer uncertain."""
+"""A connection idle for longer may be half closed, which would make an outcome uncertain."""
 
 SCHEDULED_SENDS_PATH = "/v3/user/scheduled_sends"
 UNSUBSCRIBES_PATH = "/v3/asm/suppressions/global"
 SUPPRESSION_LISTS = ("bounces", "invalid_emails", "spam_reports", "unsubscribes")
-"""Where SendGrid mails nobody any more. Blocks are for a while, and not among them."""
+"""The lists of addresses that SendGrid drops for good. Its blocks are temporary."""
 
 PAGE_SIZE = 500
 
 TRANSACTIONAL_MARK = "nif_l"
-"""What marks a single mail that its reader has just asked for. It reaches also who had unsubscribed
-from everything at SendGrid: else they could never confirm that they want mail again."""
+"""The custom argument of transactional email. Such a mail bypasses SendGrid's unsubscribe list:
+else somebody on it could never confirm that they want mail again."""
 
-# Left out, a setting falls back to the account's own default: so each one is said.
+# A setting that is left out takes the account's default, so each one is set.
 TRACKING_OFF = {
     "click_tracking": {"enable": False, "enable_text": False},
     "open_tracking": {"enable": False},
@@ -149,7 +74,7 @@ class SendGridMailer:
             maxsize=connections,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
         )
-        self._used = time.monotonic()
+        self._last_used = time.monotonic()
 
     def build_request(
         self,
@@ -179,36 +104,38 @@ class SendGridMailer:
             body |= {"batch_id": fence.id, "send_at": int(fence.goes_out_at.timestamp())}
         return BatchRequest(attempt, len(copies), orjson.dumps(body))
 
-    def post(self, parcel: BatchRequest) -> str | None:
-        answer = self._ask("POST", "/v3/mail/send", parcel.content)
+    def post(self, request: BatchRequest) -> str | None:
+        answer = self._request("POST", "/v3/mail/send", request.content)
         return answer.headers.get("X-Message-Id")
 
     def was_accepted(self, attempt: str) -> bool | None:
         return None
 
     def create_fence(self) -> str | None:
-        answer = self._ask("POST", "/v3/mail/batch", b"")
+        answer = self._request("POST", "/v3/mail/batch", b"")
         try:
             return str(orjson.loads(answer.data)["batch_id"])
         except (ValueError, TypeError, KeyError) as error:
-            raise Uncertain("SendGrid's answer makes no sense") from error
+            raise Uncertain("SendGrid's answer cannot be read") from error
 
     def recall(self, fence_id: str) -> bool:
-        """Asked for again, SendGrid refuses what it has done: then it tells what it holds."""
+        """SendGrid refuses to cancel twice; then its list of scheduled sends shows the state."""
         try:
             body = orjson.dumps({"batch_id": fence_id, "status": "cancel"})
-            self._ask("POST", SCHEDULED_SENDS_PATH, body)
+            self._request("POST", SCHEDULED_SENDS_PATH, body)
         except Refused:
             try:
-                held = orjson.loads(self._ask("GET", f"{SCHEDULED_SENDS_PATH}/{fence_id}").data)
+                scheduled = orjson.loads(
+                    self._request("GET", f"{SCHEDULED_SENDS_PATH}/{fence_id}").data
+                )
             except (AccountLocked, ValueError):
                 return False
-            return {"batch_id": fence_id, "status": "cancel"} in held
+            return {"batch_id": fence_id, "status": "cancel"} in scheduled
         return True
 
     def delete_fence(self, fence_id: str) -> None:
         try:
-            self._ask("DELETE", f"{SCHEDULED_SENDS_PATH}/{fence_id}")
+            self._request("DELETE", f"{SCHEDULED_SENDS_PATH}/{fence_id}")
         except AccountLocked as error:
             if error.status != 404:
                 raise
@@ -221,18 +148,20 @@ class SendGridMailer:
                 offset += PAGE_SIZE
 
     def suppress(self, addresses: Sequence[str]) -> None:
-        self._ask("POST", UNSUBSCRIBES_PATH, orjson.dumps({"recipient_emails": list(addresses)}))
+        self._request(
+            "POST", UNSUBSCRIBES_PATH, orjson.dumps({"recipient_emails": list(addresses)})
+        )
 
     def unsuppress(self, address: str) -> None:
         try:
-            self._ask("DELETE", f"{UNSUBSCRIBES_PATH}/{quote(address, safe='')}")
+            self._request("DELETE", f"{UNSUBSCRIBES_PATH}/{quote(address, safe='')}")
         except AccountLocked as error:
             if error.status != 404:
                 raise
 
     def _page(self, kind: str, since: datetime, offset: int) -> list[ProviderSuppression]:
         query = f"limit={PAGE_SIZE}&offset={offset}&start_time={int(since.timestamp())}"
-        answer = self._ask("GET", f"/v3/suppression/{kind}?{query}")
+        answer = self._request("GET", f"/v3/suppression/{kind}?{query}")
         try:
             return [
                 ProviderSuppression(
@@ -241,10 +170,10 @@ class SendGridMailer:
                 for one in orjson.loads(answer.data)
             ]
         except (ValueError, TypeError, KeyError, OverflowError) as error:
-            raise Uncertain("SendGrid's answer makes no sense") from error
+            raise Uncertain("SendGrid's answer cannot be read") from error
 
-    def _ask(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
-        """Ask SendGrid for something. Raises NotTaken or Uncertain for all but a 2xx."""
+    def _request(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
+        """Make a request. Raises NotAccepted or Uncertain for any answer but a 2xx."""
         self._drop_idle_connections()
         try:
             answer = self._pool.request(
@@ -259,15 +188,15 @@ class SendGridMailer:
             name = type(error).__name__
             if _never_connected(error):
                 raise Unavailable(f"SendGrid cannot be reached ({name})") from error
-            raise Uncertain(f"no whole answer came from SendGrid ({name})") from error
+            raise Uncertain(f"SendGrid's answer was incomplete ({name})") from error
         raise_for_status(answer.status, answer.headers, answer.data)
         return answer
 
     def _drop_idle_connections(self) -> None:
         now = time.monotonic()
-        if now - self._used > IDLE_SECONDS:
+        if now - self._last_used > IDLE_SECONDS:
             self._pool.clear()
-        self._used = now
+        self._last_used = now
 
 
 def _personalization(copy: MessageCopy) -> dict[str, Any]:
@@ -280,12 +209,12 @@ def _personalization(copy: MessageCopy) -> dict[str, Any]:
 
 
 def _without_separators(name: str) -> str:
-    """A name without `;` and `,`: mail with them has been dropped in silence."""
+    """A name without `;` and `,`: SendGrid has silently dropped mail with them."""
     return name.replace(";", " ").replace(",", " ")
 
 
 def _never_connected(error: Exception) -> bool:
-    """Did it fail before a byte of the request could leave? A broken TLS stream may be later."""
+    """Did it fail before any byte of the request was sent? A TLS error may come later than that."""
     if isinstance(error, urllib3.exceptions.SSLError):
         causes = (error.__cause__, error.__context__, *error.args)
         return any(isinstance(cause, SSLCertVerificationError) for cause in causes)
@@ -299,6 +228,76 @@ def _never_connected(error: Exception) -> bool:
     )
 
 
+def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Raises Refused, Unavailable, AccountLocked or Uncertain for any answer but a 2xx."""
+    if 200 <= status < 300:
+        return
+    problems = _read_problems(body)
+    details = "; ".join(problem.message for problem in problems) or f"status {status}"
+    if status in {400, 413}:
+        raise Refused(status, problems)
+    if status == 429:
+        wait = _seconds_to_wait(headers)
+        raise Unavailable("SendGrid asked us to slow down (429)", wait, is_limit=True)
+    if 300 <= status < 500:
+        raise AccountLocked(f"SendGrid answered {status}: {details}", status)
+    raise Uncertain(f"SendGrid answered {status}")
+
+
+def _read_problems(body: bytes) -> list[ProviderProblem]:
+    """An answer's problems; none where it is not the documented JSON (413 and 502 are HTML)."""
+    try:
+        errors = orjson.loads(body)["errors"]
+        return [
+            ProviderProblem(
+                redact(str(e["message"])[:500]), e.get("field"), _copy_index(e.get("field"))
+            )
+            for e in errors
+        ]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _copy_index(field: object) -> int | None:
+    """The N of `personalizations.N.to.0.email`; None where the address is not at fault.
+
+    Problems with headers, substitutions and arguments name a copy, too, but concern the message.
+    """
+    parts = field.split(".") if isinstance(field, str) else []
+    about_address = len(parts) == 2 or parts[2:3] == ["to"]
+    if about_address and parts[0] == "personalizations" and parts[1].isdecimal():
+        return int(parts[1])
+    return None
+
+
+def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds until `X-RateLimit-Reset` (Unix time), or by `Retry-After` (seconds or a date).
+
+    At least 1 and at most 900; None where neither header can be read.
+    """
+    reset, after = headers.get("X-RateLimit-Reset"), headers.get("Retry-After")
+    for wait in (_read_number(reset, -time.time()), _read_number(after), _seconds_until(after)):
+        if wait is not None:
+            return min(max(wait, 1.0), 900.0)
+    return None
+
+
+def _read_number(text: str | None, plus: float = 0.0) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value + plus if isfinite(value) else None
+
+
+def _seconds_until(text: str | None) -> float | None:
+    """The seconds until an HTTP date (RFC 9110 section 5.6.7)."""
+    try:
+        return parsedate_to_datetime(text or "").timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
 SIGNATURE_HEADER = EventWebhookHeader.SIGNATURE
 TIMESTAMP_HEADER = EventWebhookHeader.TIMESTAMP
 
@@ -308,7 +307,7 @@ def is_webhook_signed(
 ) -> bool:
     """Is `body` signed by one of `public_keys` (base64 SPKI, ECDSA P-256 over timestamp + body)?
 
-    The raw bytes count, the trailing CRLF too. False for whatever is malformed, and for no key.
+    The raw bytes are signed, with their trailing CRLF. False for malformed input or no keys.
     """
     return any(_is_signed_with(key, body, signature, timestamp) for key in public_keys)
 

@@ -191,11 +191,11 @@ def test_a_letter_under_way_is_nobody_elses(database: Database) -> None:
     seen: list[int] = []
 
     class Nosy(FakeMailer):
-        def post(self, parcel: BatchRequest) -> str | None:
+        def post(self, request: BatchRequest) -> str | None:
             seen.append(
                 send_transactional_emails(database.transaction, FakeMailer(), clock=lambda: NOON)
             )
-            return super().post(parcel)
+            return super().post(request)
 
     write(database, ANN)
 

@@ -78,7 +78,7 @@ class Worker:
         if turn == "sleeps after":
             self._night.sleep()
 
-    def post(self, parcel: BatchRequest) -> str | None:
+    def post(self, request: BatchRequest) -> str | None:
         self._expect_alive()
         turn = self._turn(self._requests, self._at_request)
         self._die_if(turn == "dies before")
@@ -88,7 +88,7 @@ class Worker:
             raise Unavailable("no connection")
         if turn == "is lost":
             raise Uncertain("no answer")
-        taken = FakeMailer.post(self._night.mailer, parcel)
+        taken = FakeMailer.post(self._night.mailer, request)
         self._die_if(turn == "dies after")
         if turn == "sleeps after":
             self._night.sleep()
@@ -185,7 +185,7 @@ class Night:
             return session.scalars(select(Send).where(Send.edition_id == self.edition_id)).one()
 
     def _hear(self) -> None:
-        """An event for each parcel that was taken, posted again and again as SendGrid does."""
+        """An event for each request that was taken, posted again and again as SendGrid does."""
         events = (ledger.event(attempt, at=self._now) for attempt, _, _ in self.mailer.posted)
         ledger.report(self.database, *events, now=self._now)
 

@@ -151,9 +151,9 @@ def test_an_answer_that_drips_in_for_too_long_is_none(
     courier: DeliveryContext, database: Database, monkeypatch: pytest.MonkeyPatch, taken: bool
 ) -> None:
     class Dripping(FakeMailer):
-        def post(self, parcel: BatchRequest) -> str | None:
+        def post(self, request: BatchRequest) -> str | None:
             time.sleep(0.3)
-            return super().post(parcel)
+            return super().post(request)
 
     monkeypatch.setattr(delivery, "MAX_REQUEST_TIME", timedelta(seconds=0.1 if taken else 5))
     send_id = planned(database, count=3)
@@ -205,9 +205,9 @@ def test_one_batch_goes_first_and_only_its_acceptance_opens_the_way_for_more(
     class Watched(FakeMailer):
         """Notes how many batches are claimed while it posts."""
 
-        def post(self, parcel: BatchRequest) -> str | None:
+        def post(self, request: BatchRequest) -> str | None:
             seen.append(states(database, send_id).count("in_flight"))
-            return super().post(parcel)
+            return super().post(request)
 
     seen: list[int] = []
     send_id, mailer = planned(database, count=21), Watched()

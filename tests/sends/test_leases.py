@@ -205,10 +205,10 @@ def test_who_lost_their_lease_claims_no_more(
     class Overtaken(FakeMailer):
         """While it posts, somebody takes its holder for dead."""
 
-        def post(self, parcel: BatchRequest) -> str | None:
+        def post(self, request: BatchRequest) -> str | None:
             end_all(database)
             time.sleep(0.2)
-            return super().post(parcel)
+            return super().post(request)
 
     send_id, mailer = planned(database, count=21), Overtaken()
     deliver_send(replace(courier, mailer=mailer, lease=SHORT), send_id)

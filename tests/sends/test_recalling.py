@@ -84,8 +84,8 @@ def test_a_post_that_arrives_after_its_recall_mails_nobody_twice(
     late: list[object] = []
 
     class Paused(FakeMailer):
-        def post(self, parcel):  # type: ignore[no-untyped-def]
-            late.append(parcel)
+        def post(self, request):  # type: ignore[no-untyped-def]
+            late.append(request)
             raise NO_ANSWER
 
     slow = Paused()

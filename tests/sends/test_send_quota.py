@@ -215,9 +215,9 @@ def test_a_worker_that_is_told_to_stop_does_not_wait_for_the_pace(
     courier: DeliveryContext, database: Database
 ) -> None:
     class LastOne(FakeMailer):
-        def post(self, parcel: BatchRequest) -> str | None:
+        def post(self, request: BatchRequest) -> str | None:
             courier.stopping.set()
-            return super().post(parcel)
+            return super().post(request)
 
     send_id, began = planned(database, count=3), time.monotonic()
     slow = SendLimits(per_second=0.2)
