@@ -105,7 +105,7 @@ def test_a_fence_that_only_pauses_is_not_recalled(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     fence_id = new_fence(sendgrid)
-    sendgrid._ask(
+    sendgrid._request(
         "POST",
         "/v3/user/scheduled_sends",
         orjson.dumps({"batch_id": fence_id, "status": "pause"}),

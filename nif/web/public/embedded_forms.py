@@ -1,6 +1,6 @@
-"""The form of one list by itself, to stand in a frame on other sites; what it answers stays there.
+"""One list's sign-up form in a frame on other sites; its answers are shown in the frame, too.
 
-It needs no cookie and no script, and asks the same rules as the site's own form.
+It needs no cookies and no scripts, and follows the same rules as the site's own form.
 """
 
 from dataclasses import replace
@@ -27,29 +27,31 @@ def new(list_slug: str) -> ResponseReturnValue:
 @blueprint.post("/<list_slug>")
 @open_to(Access.PUBLIC)
 def create(list_slug: str) -> ResponseReturnValue:
-    here = url_for(".new", list_slug=list_slug)
-    wish = replace(
-        read_subscribe_form(list_slug), list_slug=list_slug, page=here, chosen=False, origin=""
+    page = url_for(".new", list_slug=list_slug)
+    form = replace(
+        read_subscribe_form(list_slug), list_slug=list_slug, page=page, chosen=False, origin=""
     )
-    return answer_subscribe_form(wish, _render_form, url_for(".new", list_slug=list_slug, asked=1))
+    return answer_subscribe_form(form, _render_form, url_for(".new", list_slug=list_slug, asked=1))
 
 
-def _render_form(wish: SubscribeForm, problem: str = "", slip: str = "") -> ResponseReturnValue:
-    """Raises NotFound."""
+def _render_form(
+    form: SubscribeForm, problem: str = "", suggestion: str = ""
+) -> ResponseReturnValue:
+    """Raises NotFound for an unknown list."""
     with reading() as session:
-        mailing_list = get_list(session, wish.list_slug)
+        mailing_list = get_list(session, form.list_slug)
         others = offered_lists(session)
     allow_framing()
     page = render_template(
         "public/embedded_forms/form.html",
         mailing_list=mailing_list,
-        others=[one for one in others if one.id != mailing_list.id],
-        wish=wish,
+        others=[other for other in others if other.id != mailing_list.id],
+        form=form,
         problem=problem,
-        slip=slip,
-        asked="asked" in request.args,
+        suggestion=suggestion,
+        is_done="asked" in request.args,
         **signup_guard.signup_form_fields(),
     )
     if mailing_list.archived_at is not None:
         return page, 410
-    return page, 422 if problem or slip else 200
+    return page, 422 if problem or suggestion else 200

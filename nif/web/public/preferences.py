@@ -1,7 +1,4 @@
-"""A reader's own page.
-
-The topics that a reader is offered of each list, on their own page.
-"""
+"""A subscriber's preferences: their lists, the topics of each, and pausing."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -28,33 +25,34 @@ from nif.web.public import signup_guard
 MAX_TAGS_OFFERED = 12
 
 
+blueprint = Blueprint("preferences", __name__, url_prefix="/preferences")
+
+
 @dataclass(frozen=True)
 class TagOffer:
-    """What can be ticked of a list: `names` by slug, and the slugs that are `chosen` already."""
+    """The topics that a list offers: `names` by slug, and the slugs `chosen` so far."""
 
     names: Mapping[str, str]
     chosen: Set[str]
 
 
 def tag_offers_of(session: Session, subscriber: Subscriber) -> dict[int, TagOffer]:
-    """What is offered by the id of the list: its own topics, or what the house writes about most.
+    """The topics offered to a subscriber, by the id of the list.
 
-    What a reader chose once is offered to them for as long as they want it. A list of one topic
-    leaves nothing to choose.
+    A list offers its own topics, or else the most used ones. A topic that the subscriber chose
+    stays on offer. A list of a single topic leaves nothing to choose.
     """
-    of_the_house = list_most_used_tags(session, most=MAX_TAGS_OFFERED)
-    mine = chosen_tags_of(session, subscriber.id)
-    found: dict[int, TagOffer] = {}
-    for one, _ in list_subscription_choices(session, subscriber):
-        chosen = mine.get(one.id, set())
-        own = tag_names_of(session, one.tags[:MAX_TAGS_OFFERED]) if one.tags else of_the_house
-        kept = tag_names_of(session, sorted(chosen - own.keys()))
-        if len(own) > 1 or chosen:
-            found[one.id] = TagOffer({**own, **kept}, chosen)
-    return found
-
-
-blueprint = Blueprint("preferences", __name__, url_prefix="/preferences")
+    most_used = list_most_used_tags(session, most=MAX_TAGS_OFFERED)
+    chosen_by_list = chosen_tags_of(session, subscriber.id)
+    offers: dict[int, TagOffer] = {}
+    for mailing_list, _ in list_subscription_choices(session, subscriber):
+        chosen = chosen_by_list.get(mailing_list.id, set())
+        tags = mailing_list.tags[:MAX_TAGS_OFFERED]
+        offered = tag_names_of(session, tags) if tags else most_used
+        kept = tag_names_of(session, sorted(chosen - offered.keys()))
+        if len(offered) > 1 or chosen:
+            offers[mailing_list.id] = TagOffer({**offered, **kept}, chosen)
+    return offers
 
 
 @blueprint.get("")
@@ -89,29 +87,30 @@ def edit(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def update(token: str) -> ResponseReturnValue:
     chosen = [value for name, value in request.form.items() if name.startswith("family-")]
-    wanted = [] if "none" in request.form else request.form.getlist("list") + chosen
+    wanted = [] if "unsubscribe_all" in request.form else request.form.getlist("list") + chosen
     where = consent_context(wording_of_preferences(settings().site_name))
     with transaction() as session:
         subscriber = preferences.get_subscriber_by_token(session, token, tokens())
         preferences.save_preferences(session, subscriber, wanted, where, now=utc_now())
-        if "none" not in request.form:
+        if "unsubscribe_all" not in request.form:
             _update_tag_choices(session, subscriber)
     return redirect(url_for(".edit", token=token, saved="lists"), 303)
 
 
 def _update_tag_choices(session: Session, subscriber: Subscriber) -> None:
-    """Keep the topics of each list whose topics the form asked about."""
-    asked = request.form.getlist("topics")
+    """Save the chosen topics of each list whose topics were on the form."""
+    shown = request.form.getlist("topics")
     offers = tag_offers_of(session, subscriber)
-    for one in preferences.confirmed_subscriptions_of(session, subscriber):
-        offer = offers.get(one.list_id)
-        if offer is None or one.mailing_list.slug not in asked:
+    for subscription in preferences.confirmed_subscriptions_of(session, subscriber):
+        mailing_list = subscription.mailing_list
+        offer = offers.get(mailing_list.id)
+        if offer is None or mailing_list.slug not in shown:
             continue
-        ticked = request.form.getlist(f"topic-{one.mailing_list.slug}")
+        ticked = request.form.getlist(f"topic-{mailing_list.slug}")
         names = {tag: name for tag, name in offer.names.items() if tag in ticked}
-        title, site = one.mailing_list.title, settings().site_name
+        title, site = mailing_list.title, settings().site_name
         where = consent_context(tag_choices.wording_of_tag_choice(site, title, names.values()))
-        tag_choices.choose_tags(session, one, names.keys(), where, now=utc_now())
+        tag_choices.choose_tags(session, subscription, names.keys(), where, now=utc_now())
 
 
 @blueprint.post("/<token>/pause")
@@ -121,7 +120,7 @@ def pause(token: str) -> ResponseReturnValue:
     try:
         with transaction() as session:
             subscriber = preferences.get_subscriber_by_token(session, token, tokens())
-            if "go_on" in request.form:
+            if "resume" in request.form:
                 preferences.resume_mail(session, subscriber, where, now=now)
             else:
                 preferences.pause_mail(session, subscriber, _read_pause_end(now), where, now=now)
@@ -133,7 +132,7 @@ def pause(token: str) -> ResponseReturnValue:
 
 
 def _read_pause_end(now: datetime) -> datetime:
-    """When the pause ends that was asked for. Raises Invalid."""
+    """When the requested pause ends. Raises Invalid."""
     if "weeks" in request.form:
         return preferences.parse_pause_weeks(request.form["weeks"], now=now)
     return preferences.parse_pause_end(request.form.get("until", ""), settings().time_zone, now=now)
@@ -142,23 +141,23 @@ def _read_pause_end(now: datetime) -> datetime:
 def _render_preferences(
     token: str, *, saved: str = "", problems: Mapping[str, str] | None = None, until: str = ""
 ) -> str:
-    """Raises NotFound."""
+    """Raises NotFound for an invalid token."""
     with reading() as session:
         subscriber = preferences.get_subscriber_by_token(session, token, tokens())
         choices = preferences.list_subscription_choices(session, subscriber)
         offers = tag_offers_of(session, subscriber)
-    alone, families = preferences.group_by_family(choices)
+    single_lists, families = preferences.group_by_family(choices)
     return render_template(
         "public/preferences/edit.html",
         token=token,
         subscriber=subscriber,
         choices=choices,
-        topics=offers,
-        alone=alone,
+        tag_offers=offers,
+        single_lists=single_lists,
         families=families,
         paused=preferences.is_paused(subscriber, now=utc_now()),
         weeks=preferences.PAUSE_WEEKS,
-        words=wording_of_preferences(settings().site_name),
+        wording_shown=wording_of_preferences(settings().site_name),
         saved=saved,
         problems=problems or {},
         until=until,

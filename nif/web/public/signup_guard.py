@@ -1,8 +1,7 @@
-"""What every form has that asks for mail to an address: a ticket, a trap and, in an attack, proof.
+"""The checks on forms that make NIF mail an address: a ticket, a honeypot, and proof of work.
 
-Whoever is caught by one of them gets the same page as everybody, and is held instead of mailed.
-
-Forms of ours that stand on other sites: which site that is, and that the form is ours.
+Proof of work is asked for during an attack. A sign-up that fails a check gets the same page as any
+other, and is held instead of mailed. A form on another site has a key instead of a ticket.
 """
 
 from time import time
@@ -25,21 +24,26 @@ from nif.web.public.page_cache import make_form_ticket
 MIN_FORM_SECONDS = 2
 MAX_FORM_SECONDS = 30 * 24 * 3600
 
-INCOMPLETE_FORM = "This form did not reach us whole. Nothing was lost: press the button once more."
-FORM_EXPIRED = "This page was open for a long time. Press the button once more."
-TOO_QUICK = "That was quick! Press the button once more, so that we know you are a person."
+MAX_ORIGIN_LENGTH = 100
+UNKNOWN_SITE = "another site"
+"""Stands for the site of a form where the browser does not name it."""
+
+INCOMPLETE_FORM = "The form was incomplete. Nothing is lost: press the button again."
+FORM_EXPIRED = "This page was open for a long time. Press the button again."
+TOO_QUICK = "That was quick! Press the button again, so that we know you are a person."
 
 
 def signup_form_fields() -> dict[str, str]:
-    """What a form that asks for mail is made with; `challenge` is empty where none is asked for.
+    """The template variables of such a form; `challenge` is empty where no proof is needed.
 
-    A form that is handed out once more keeps its ticket: whoever presses again at once was not
-    too quick.
+    A form that is shown again keeps its ticket, so that pressing its button at once does not
+    count as too fast.
     """
-    given = make_form_ticket() if find_form_problem() else request.form["ticket"]
-    is_asked = is_under_attack()
-    made = proof_of_work.make_challenge(tokens().keys, given, now=utc_now()) if is_asked else ""
-    return {"form_ticket": given, "challenge": made}
+    form_ticket = make_form_ticket() if find_form_problem() else request.form["ticket"]
+    challenge = ""
+    if is_under_attack():
+        challenge = proof_of_work.make_challenge(tokens().keys, form_ticket, now=utc_now())
+    return {"form_ticket": form_ticket, "challenge": challenge}
 
 
 def is_under_attack() -> bool:
@@ -48,10 +52,10 @@ def is_under_attack() -> bool:
 
 
 def must_ask_for_proof() -> bool:
-    """Did the form come from a page that asked for no proof, while proof is asked for?
+    """Is proof needed now, while the submitted form came from a page that did not ask for it?
 
-    Pages are kept in memory and by browsers, so those with a form in them stay as they are; in an
-    attack it is handed out once more, with what was typed.
+    Pages with a form are cached in memory and by browsers, so an attack does not change them.
+    During one, the form is shown again, filled in, with a challenge.
     """
     return "challenged" not in request.form and is_under_attack()
 
@@ -64,32 +68,36 @@ def submit_signup(
     *,
     has_key: bool = False,
 ) -> None:
-    """Lay what was asked for into the tray. The worker is not woken: its next look comes soon,
-    and what it then does has nothing to do with this request's time.
+    """Queue a sign-up for the worker, or hold it where a check failed.
 
-    `has_key` says that the form stood on another site, where it cannot tell when it was shown.
+    The worker is not woken: it looks every few seconds, and so the time of the response reveals
+    nothing about the address. `has_key` says that the form was on another site, where it cannot
+    tell when it was shown.
     """
     now = utc_now()
     with transaction() as session:
-        odd = _find_suspicion(has_key=has_key)
-        if odd is None and attack_mode.find_active_attack_mode(session, now=now) is not None:
-            given, proof = request.form.get("ticket", ""), request.form.get("altcha", "")
-            is_proved = proof_of_work.accept_proof(session, tokens().keys, given, proof, now=now)
-            odd = None if is_proved else HoldReason.NO_PROOF
-        queue_signup(session, SignupRequest(kind, address, where, list_id, odd), now=now)
+        hold_reason = _find_suspicion(has_key=has_key)
+        if (
+            hold_reason is None
+            and attack_mode.find_active_attack_mode(session, now=now) is not None
+        ):
+            ticket, proof = request.form.get("ticket", ""), request.form.get("altcha", "")
+            is_proved = proof_of_work.accept_proof(session, tokens().keys, ticket, proof, now=now)
+            hold_reason = None if is_proved else HoldReason.NO_PROOF
+        queue_signup(session, SignupRequest(kind, address, where, list_id, hold_reason), now=now)
 
 
 def find_form_problem() -> str:
-    """Why a form is not one that we handed out within the month; empty where it is."""
+    """Why the form was not handed out within the last month; empty where it was."""
     age = _ticket_age(request.form.get("ticket", ""))
     if age is None:
         return INCOMPLETE_FORM
     return FORM_EXPIRED if age > MAX_FORM_SECONDS else ""
 
 
-def find_ticket_problem(given: str) -> str:
-    """The same for a form that nothing is mailed for: who was too quick is told so."""
-    age = _ticket_age(given)
+def find_ticket_problem(ticket: str) -> str:
+    """The same for a form that mails nothing; it also says when it was sent too fast."""
+    age = _ticket_age(ticket)
     if age is None:
         return INCOMPLETE_FORM
     if age < MIN_FORM_SECONDS:
@@ -98,9 +106,9 @@ def find_ticket_problem(given: str) -> str:
 
 
 def _find_suspicion(*, has_key: bool) -> HoldReason | None:
-    """What a form gives away by how it was filled in."""
+    """Whether the way the form was filled in suggests a program."""
     if request.form.get("website"):
-        # A field that no person sees.
+        # The honeypot: a field that people do not see.
         return HoldReason.HONEYPOT
     if has_key:
         return None
@@ -108,29 +116,24 @@ def _find_suspicion(*, has_key: bool) -> HoldReason | None:
     return HoldReason.TOO_FAST if age is None or age < MIN_FORM_SECONDS else None
 
 
-def _ticket_age(given: str) -> float | None:
-    """Seconds since a ticket was handed out; None for one that is not ours."""
+def _ticket_age(ticket: str) -> float | None:
+    """Seconds since a ticket was handed out; None for an invalid one."""
     try:
-        handed_out, _ = tokens().open(TokenPurpose.FORM_TICKET, given)
+        handed_out, _ = tokens().open(TokenPurpose.FORM_TICKET, ticket)
     except NotFound:
         return None
     return time() - handed_out
 
 
-MAX_ORIGIN_LENGTH = 100
-UNKNOWN_SITE = "another site"
-"""Where a form stood of which the browser does not say where it stood."""
-
-
 def find_other_site() -> str:
-    """The site whose form was sent, such as `https://example.com`; empty where it is our own.
+    """The other site whose form was sent, such as `https://example.com`; empty for this site's.
 
-    It is what a browser says, and never a whole address.
+    The browser names it in `Origin`, which is never a whole address.
     """
     try:
         origin = urlsplit(request.headers.get("Origin", ""))
-        is_ours = origin.netloc in {request.host, urlsplit(settings().base_url).netloc}
-        if origin.scheme in {"http", "https"} and origin.hostname and not is_ours:
+        is_this_site = origin.netloc in {request.host, urlsplit(settings().base_url).netloc}
+        if origin.scheme in {"http", "https"} and origin.hostname and not is_this_site:
             return f"{origin.scheme}://{origin.netloc}"[:MAX_ORIGIN_LENGTH]
     except ValueError:
         pass
@@ -138,9 +141,9 @@ def find_other_site() -> str:
 
 
 def is_embed_key_of(key: str, mailing_list: MailingList) -> bool:
-    """Is this the key in the form of a list that was made to stand on other sites?
+    """Is this the key of a list's form for other sites?
 
-    It stands in the place of a ticket, for such a form cannot say when it was shown.
+    It takes the place of a ticket, because such a form cannot tell when it was shown.
     """
     try:
         return tokens().open(TokenPurpose.EMBED, key)[0] == mailing_list.id

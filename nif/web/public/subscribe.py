@@ -1,7 +1,4 @@
-"""Joining: the form, the answer that is the same for everyone, and the confirmation.
-
-What stands in the place of an archived list's form.
-"""
+"""Subscribing: the form, the same answer for everyone, and the confirmation (double opt-in)."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -25,29 +22,18 @@ from nif.web.current import consent_context, reading, settings, tokens, transact
 from nif.web.public import signup_guard
 from nif.web.public.signup_guard import find_other_site, is_embed_key_of
 
-
-def render_archived_list(mailing_list: MailingList) -> ResponseReturnValue:
-    """The page that says that a list has ended, and what else there is."""
-    with reading() as session:
-        others = offered_lists(session)
-    page = render_template(
-        "public/subscribe/archived_list.html", mailing_list=mailing_list, others=others
-    )
-    return page, 410
-
-
 blueprint = Blueprint("subscribe", __name__)
 
 CHOSEN_LIST_WORDS = "the newsletter that I chose"
-"""In the words beside a form with several lists, in place of a title."""
+"""Takes the place of a title in the consent wording of a form with several lists."""
 
 
 @dataclass(frozen=True)
 class SubscribeForm:
-    """What a form said: kept as it was typed, so that nobody has to type it again.
+    """The submitted form, as it was typed, so that it can be shown again.
 
-    `page` is where on our site it stood, `origin` the other site where it did not, such as
-    `https://example.com`.
+    `page` is the page of this site that the form was on. `origin` is the other site, such as
+    `https://example.com`, where it was on one.
     """
 
     email: str = ""
@@ -59,10 +45,10 @@ class SubscribeForm:
 
 
 class FormRenderer(Protocol):
-    """Shows a form again with what was typed, and what is to be put right or asked."""
+    """Shows the form again with a problem, or with a suggestion for a mistyped address."""
 
     def __call__(
-        self, wish: SubscribeForm, problem: str = "", slip: str = ""
+        self, form: SubscribeForm, problem: str = "", suggestion: str = ""
     ) -> ResponseReturnValue: ...
 
 
@@ -83,7 +69,7 @@ def create(list_slug: str = "") -> ResponseReturnValue:
 
 
 def read_subscribe_form(list_slug: str) -> SubscribeForm:
-    """What the form of this request said."""
+    """The form that this request submitted."""
     return SubscribeForm(
         email=request.form.get("use") or request.form.get("email", ""),
         list_slug=request.form.get("list", list_slug),
@@ -95,31 +81,32 @@ def read_subscribe_form(list_slug: str) -> SubscribeForm:
 
 
 def answer_subscribe_form(
-    wish: SubscribeForm, show: FormRenderer, thanks: str
+    form: SubscribeForm, show: FormRenderer, done_address: str
 ) -> ResponseReturnValue:
-    """Do what a form asked for, wherever it stands: on our site, in a frame, on another site.
+    """Handle a submitted form, whether it was on this site, in a frame or on another site.
 
-    `thanks` is the address of the page that says the same to everyone.
+    `done_address` is the page that says the same to everyone, so that nobody learns from it
+    whether an address is subscribed.
     """
     try:
-        address = parse_address(wish.email)
+        address = parse_address(form.email)
     except Invalid as error:
-        return show(wish, problem=error.problems["email"])
+        return show(form, problem=error.problems["email"])
     with reading() as session:
-        wanted = _find_list(session, wish.list_slug)
-    if wanted is None and not wish.list_slug:
+        mailing_list = _find_list(session, form.list_slug)
+    if mailing_list is None and not form.list_slug:
         raise NotFound("There is no newsletter to subscribe to yet.")
-    if wanted is None or wanted.archived_at is not None:
-        return show(wish)
-    has_key = is_embed_key_of(request.form.get("key", ""), wanted)
+    if mailing_list is None or mailing_list.archived_at is not None:
+        return show(form)
+    has_key = is_embed_key_of(request.form.get("key", ""), mailing_list)
     if not has_key and (problem := signup_guard.find_form_problem()):
-        return show(wish, problem=problem)
-    if (slip := suggest_correction(address)) and wish.keep != wish.email:
-        return show(wish, slip=slip)
+        return show(form, problem=problem)
+    if (suggestion := suggest_correction(address)) and form.keep != form.email:
+        return show(form, suggestion=suggestion)
     if signup_guard.must_ask_for_proof():
-        return show(wish)
-    _submit_request(wish, address, wanted, has_key=has_key)
-    return redirect(thanks, 303)
+        return show(form)
+    _submit_request(form, address, mailing_list, has_key=has_key)
+    return redirect(done_address, 303)
 
 
 @blueprint.get("/subscribe/check-your-inbox")
@@ -136,7 +123,9 @@ def confirm(token: str) -> ResponseReturnValue:
         now = utc_now()
         subscription = double_opt_in.get_subscription_to_confirm(session, token, tokens(), now=now)
         mailing_list = subscription.mailing_list
-        others = [one.mailing_list for one in list_other_requests(session, subscription, now=now)]
+        others = [
+            other.mailing_list for other in list_other_requests(session, subscription, now=now)
+        ]
     if mailing_list.archived_at is not None:
         return render_archived_list(mailing_list)
     return render_template(
@@ -184,18 +173,20 @@ def _confirm_subscriptions(session: Session, token: str, mailing_list: MailingLi
 
 
 def _submit_request(
-    wish: SubscribeForm, address: EmailAddress, wanted: MailingList, *, has_key: bool
+    form: SubscribeForm, address: EmailAddress, mailing_list: MailingList, *, has_key: bool
 ) -> None:
-    words = wording_of_subscription(
-        settings().site_name, CHOSEN_LIST_WORDS if wish.chosen else wanted.title
+    wording = wording_of_subscription(
+        settings().site_name, CHOSEN_LIST_WORDS if form.chosen else mailing_list.title
     )
-    where = consent_context(words, page=wish.page)
-    where = replace(where, source=wish.origin or where.source)
-    signup_guard.submit_signup(SignupKind.SUBSCRIBE, address, where, wanted.id, has_key=has_key)
+    where = consent_context(wording, page=form.page)
+    where = replace(where, source=form.origin or where.source)
+    signup_guard.submit_signup(
+        SignupKind.SUBSCRIBE, address, where, mailing_list.id, has_key=has_key
+    )
 
 
 def _find_list(session: Session, slug: str) -> MailingList | None:
-    """The list that a form names, or the one that the site's form offers where it names none."""
+    """The list that a form names; the default list where it names none."""
     if not slug:
         return find_default_list(session)
     try:
@@ -204,25 +195,37 @@ def _find_list(session: Session, slug: str) -> MailingList | None:
         return None
 
 
-def _render_form(wish: SubscribeForm, problem: str = "", slip: str = "") -> ResponseReturnValue:
+def _render_form(
+    form: SubscribeForm, problem: str = "", suggestion: str = ""
+) -> ResponseReturnValue:
     with reading() as session:
         lists = offered_lists(session)
-        chosen = _find_list(session, wish.list_slug)
-    no_list = bool(wish.list_slug) and chosen is None
+        chosen = _find_list(session, form.list_slug)
+    is_unknown = bool(form.list_slug) and chosen is None
     if chosen is not None and chosen.archived_at is not None:
         return render_archived_list(chosen)
     if chosen is not None and not chosen.is_shown:
-        # Whoever has its link is asked about nothing else.
+        # A hidden list is offered alone to those who have its link.
         lists = [chosen]
     page = render_template(
         "public/subscribe/new.html",
-        wish=wish,
+        form=form,
         lists=lists,
         chosen=chosen or (lists[0] if lists else None),
         problem=problem,
-        slip=slip,
+        suggestion=suggestion,
         chosen_words=CHOSEN_LIST_WORDS,
-        no_list=no_list,
+        is_unknown=is_unknown,
         **signup_guard.signup_form_fields(),
     )
-    return page, 422 if problem or slip or no_list else 200
+    return page, 422 if problem or suggestion or is_unknown else 200
+
+
+def render_archived_list(mailing_list: MailingList) -> ResponseReturnValue:
+    """The page that takes the place of an archived list's form: it offers the other lists."""
+    with reading() as session:
+        others = offered_lists(session)
+    page = render_template(
+        "public/subscribe/archived_list.html", mailing_list=mailing_list, others=others
+    )
+    return page, 410

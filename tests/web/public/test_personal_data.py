@@ -45,7 +45,7 @@ def test_a_pause_is_shown_with_its_day_and_can_be_ended(client: FlaskClient, pag
     assert f"Nothing comes before {told}" in paused.text
     assert "Go on now" in paused.text
     assert client.post(f"{page}/pause", data={"weeks": "2"}).status_code == 303
-    gone_on = client.post(f"{page}/pause", data={"go_on": "1"}, follow_redirects=True)
+    gone_on = client.post(f"{page}/pause", data={"resume": "1"}, follow_redirects=True)
     assert "comes again as before" in gone_on.text
     assert "Go on now" not in gone_on.text
 
@@ -93,7 +93,7 @@ def test_a_change_can_be_taken_back(client: FlaskClient, session: Session, page:
 def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
     client: FlaskClient, page: str
 ) -> None:
-    client.post(page, data={"none": "1"})
+    client.post(page, data={"unsubscribe_all": "1"})
     client.post(page, data={"list": "daily"})
 
     assert ANN in client.get(f"{page}/data").text

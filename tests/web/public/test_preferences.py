@@ -51,7 +51,7 @@ def test_a_reader_changes_lists_and_is_told_so(
 def test_one_button_leaves_everything(
     client: FlaskClient, session: Session, token: str, services: Services
 ) -> None:
-    client.post(f"/preferences/{token}", data={"list": ["daily", "weekly"], "none": "1"})
+    client.post(f"/preferences/{token}", data={"list": ["daily", "weekly"], "unsubscribe_all": "1"})
 
     assert lists_of(session, token, services) == []
 

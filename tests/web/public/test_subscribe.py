@@ -119,8 +119,8 @@ def test_an_unknown_list_is_answered_with_the_ones_there_are(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"ticket": ""}, "did not reach us whole"),
-        ({"ticket": "x" * 40}, "did not reach us whole"),
+        ({"ticket": ""}, "form was incomplete"),
+        ({"ticket": "x" * 40}, "form was incomplete"),
     ],
 )
 def test_a_form_that_is_not_ours_is_handed_out_again(
