@@ -18,7 +18,7 @@ def refers_to_a_reader(table: Table) -> bool:
     return "subscriber" in keys or any(AN_ADDRESS.search(one.name) for one in table.columns)
 
 
-def test_every_table_that_refers_to_a_reader_is_in_export_and_erasure() -> None:
+def test_every_table_that_refers_to_a_reader_is_in_the_data_map() -> None:
     named = {one.table for one in DATA_MAP} | set(STAFF_TABLES)
     referring = {name for name, table in Base.metadata.tables.items() if refers_to_a_reader(table)}
 
@@ -32,13 +32,13 @@ def test_every_table_that_refers_to_a_reader_is_in_export_and_erasure() -> None:
     assert referring - named == set(), "say in nif/privacy/data_map.py what becomes of these"
 
 
-def test_the_catalogue_names_tables_that_there_are_each_once() -> None:
+def test_the_data_map_names_existing_tables_once_each() -> None:
     named = [one.table for one in DATA_MAP] + list(STAFF_TABLES)
 
     assert set(named) <= set(Base.metadata.tables)
     assert len(named) == len(set(named))
 
 
-def test_a_new_table_would_be_found() -> None:
+def test_the_pattern_finds_columns_with_addresses() -> None:
     assert all(AN_ADDRESS.search(name) for name in ("email", "address", "reply_address", "contact"))
     assert not any(AN_ADDRESS.search(name) for name in ("addressed_at", "emailed", "subject"))

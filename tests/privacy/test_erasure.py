@@ -83,7 +83,7 @@ def test_an_erased_address_occurs_in_no_table_and_no_file(
     assert not on_disk or BEA.encode() in files(settings.instance_dir)
 
 
-def test_each_holding_shows_what_there_is_and_nothing_afterwards(
+def test_each_table_is_exported_before_erasure_and_empty_after_it(
     database: Database, ann: Person
 ) -> None:
     with database.reading() as session:
@@ -97,7 +97,7 @@ def test_each_holding_shows_what_there_is_and_nothing_afterwards(
     assert (before["known"], after["known"], after["erased"]) == (True, False, True)
 
 
-def test_certificates_and_counters_of_the_past_still_add_up(
+def test_certificates_and_counters_of_past_sends_still_add_up(
     database: Database, ann: Person, send_id: int
 ) -> None:
     before = certify_send(database, send_id, now=NOON)
@@ -119,7 +119,7 @@ def test_certificates_and_counters_of_the_past_still_add_up(
             assert confirmed_by_day(session, one) == one.confirmed_count
 
 
-def test_who_is_erased_while_a_send_is_under_way_is_dropped_at_the_claim(
+def test_a_person_erased_during_a_send_is_skipped_when_their_batch_is_claimed(
     database: Database,
 ) -> None:
     send_id = planned(database, ANN, BEA)
@@ -133,7 +133,9 @@ def test_who_is_erased_while_a_send_is_under_way_is_dropped_at_the_claim(
     assert (count(database, send_id).skipped, count(database, send_id).adds_up) == (1, True)
 
 
-def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> None:
+def test_no_form_import_or_report_adds_an_erased_person_again(
+    database: Database, ann: Person
+) -> None:
     forget(database, ann)
 
     with database.transaction() as session:
@@ -150,7 +152,7 @@ def test_no_door_brings_back_who_was_erased(database: Database, ann: Person) -> 
     assert ANN.lower() not in dump(database)
 
 
-def test_old_links_of_the_erased_answer_politely(
+def test_old_links_of_an_erased_person_get_a_polite_answer(
     database: Database, services: Services, ann: Person
 ) -> None:
     forget(database, ann)
@@ -163,7 +165,7 @@ def test_old_links_of_the_erased_answer_politely(
             preferences.get_subscriber_by_token(session, prefer, services.tokens)
 
 
-def test_the_number_of_an_erased_reader_is_never_given_again(database: Database) -> None:
+def test_the_id_of_an_erased_subscriber_is_never_used_again(database: Database) -> None:
     with database.transaction() as session:
         mailing_list = a_list(session)
         gone = a_subscription(session, mailing_list, ANN).subscriber_id
@@ -175,7 +177,7 @@ def test_the_number_of_an_erased_reader_is_never_given_again(database: Database)
         assert session.get(Subscriber, gone) is None
 
 
-def test_a_hash_outlives_a_change_of_the_key(
+def test_a_hash_outlives_a_change_of_the_secret_key(
     database: Database, ann: Person, settings: Settings
 ) -> None:
     forget(database, ann)
@@ -190,7 +192,7 @@ def test_a_hash_outlives_a_change_of_the_key(
     assert known == [True, False]
 
 
-def test_many_are_looked_up_at_once(database: Database, ann: Person) -> None:
+def test_many_addresses_are_looked_up_at_once(database: Database, ann: Person) -> None:
     forget(database, ann)
     crowd = [f"reader{n}@example.com" for n in range(2000)]
     with database.reading() as session:
@@ -199,7 +201,7 @@ def test_many_are_looked_up_at_once(database: Database, ann: Person) -> None:
         assert find_erased_addresses(session, crowd[:3]) == set()
 
 
-def test_without_a_key_nobody_is_erased(settings: Settings) -> None:
+def test_without_a_secret_key_nobody_is_erased(settings: Settings) -> None:
     keyless = Database(settings.database)
     try:
         with pytest.raises(Misconfigured), keyless.transaction() as session:
@@ -208,7 +210,7 @@ def test_without_a_key_nobody_is_erased(settings: Settings) -> None:
         keyless.close()
 
 
-def test_who_was_never_known_can_be_erased_and_so_can_anybody_twice(database: Database) -> None:
+def test_unknown_and_already_erased_people_can_be_erased(database: Database) -> None:
     for _ in range(2):
         forget(database, Person("nobody@example.com", 0))
     with database.reading() as session:
@@ -217,7 +219,7 @@ def test_who_was_never_known_can_be_erased_and_so_can_anybody_twice(database: Da
         assert len(session.scalars(select(Suppression).where(erased)).all()) == 1
 
 
-def test_a_paused_reader_has_a_delivery_that_says_so(database: Database) -> None:
+def test_a_paused_subscriber_has_a_delivery_with_that_outcome(database: Database) -> None:
     with database.transaction() as session:
         first = a_plain_send(session, ANN, BEA)
         reader = session.scalars(select(Subscriber).where(Subscriber.address == ANN)).one()

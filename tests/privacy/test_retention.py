@@ -57,7 +57,7 @@ def gone(database: Database, now: datetime) -> dict[str, int]:
     return {name: count for name, count in told.items() if count}
 
 
-def test_a_wish_that_nobody_confirmed_goes_with_all_that_was_known(database: Database) -> None:
+def test_an_unconfirmed_request_is_deleted_with_everything_known(database: Database) -> None:
     with database.transaction() as session:
         daily, weekly = a_list(session), a_list(session, "weekly")
         for number in range(5):
@@ -88,7 +88,7 @@ def test_a_wish_that_nobody_confirmed_goes_with_all_that_was_known(database: Dat
         assert session.scalars(select(RetentionRun.count)).all() == [6]
 
 
-def test_who_had_confirmed_once_and_asks_again_in_vain_has_left_as_before(
+def test_an_unconfirmed_new_request_of_a_former_subscriber_becomes_unsubscribed_again(
     database: Database,
 ) -> None:
     with database.transaction() as session:
@@ -105,7 +105,7 @@ def test_who_had_confirmed_once_and_asks_again_in_vain_has_left_as_before(
         assert session.scalar(select(func.count()).select_from(Consent)) == 1
 
 
-def test_reports_of_the_provider_go_after_thirteen_months(database: Database) -> None:
+def test_provider_events_are_deleted_after_thirteen_months(database: Database) -> None:
     accept(database, claimed(database, planned(database, "ann@example.com")))
     with database.transaction() as session:
         attempt = session.scalar(select(Attempt.id))
@@ -125,7 +125,9 @@ def test_reports_of_the_provider_go_after_thirteen_months(database: Database) ->
         assert session.scalar(select(func.count()).select_from(ProviderEventPost)) == 1
 
 
-def test_letters_and_changes_of_address_go_and_networks_are_shortened(database: Database) -> None:
+def test_transactional_emails_and_address_changes_are_deleted_and_networks_shortened(
+    database: Database,
+) -> None:
     with database.transaction() as session:
         one = a_subscription(session, a_list(session))
         said = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "source": "/subscribe"}
@@ -151,7 +153,7 @@ def test_letters_and_changes_of_address_go_and_networks_are_shortened(database: 
     assert gone(database, NOON + 731 * DAY) == {}
 
 
-def test_it_is_run_once_a_day_whichever_worker_comes_first(database: Database) -> None:
+def test_retention_runs_once_a_day_whichever_worker_comes_first(database: Database) -> None:
     told = [
         run_retention_if_due(database.transaction, RetentionPeriods(), now=now) is not None
         for now in (NOON, NOON + SECOND, NOON + DAY, NOON + DAY)
@@ -160,7 +162,7 @@ def test_it_is_run_once_a_day_whichever_worker_comes_first(database: Database) -
     assert told == [True, False, True, False]
 
 
-def test_a_network_that_cannot_be_read_is_kept_as_unknown() -> None:
+def test_an_unparsable_network_is_stored_as_unknown() -> None:
     assert shorten_network("somewhere/24") == "unknown"
 
 

@@ -15,9 +15,9 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-def came(session, asked, *, held=0, at=NOON):
-    """So many sign-ups within the five minutes that begin then."""
-    session.add(SignupCount(slot=at, received=asked, held=held))
+def add_signups(session, received, *, held=0, at=NOON):
+    """Record sign-ups in the five minutes from `at` on."""
+    session.add(SignupCount(slot=at, received=received, held=held))
     session.flush()
 
 
@@ -26,41 +26,41 @@ def is_on(session, now):
 
 
 @pytest.mark.parametrize(
-    ("asked", "held", "on"), [(100, 0, False), (101, 0, True), (60, 50, False), (60, 51, True)]
+    ("received", "held", "on"), [(100, 0, False), (101, 0, True), (60, 50, False), (60, 51, True)]
 )
-def test_it_switches_itself_on_when_unusually_many_come(session, asked, held, on):
-    came(session, asked, held=held)
+def test_it_switches_itself_on_when_unusually_many_sign_ups_come(session, received, held, on):
+    add_signups(session, received, held=held)
 
     assert attack_mode.update_attack_mode(session, now=NOON + 4 * MINUTE) is on
     assert is_on(session, NOON + 4 * MINUTE) is on
 
 
-def test_what_is_usual_for_the_house_is_no_attack(session):
+def test_the_usual_rate_of_the_site_is_no_attack(session):
     for hours in range(24 * 7):
-        came(session, 120, at=NOON - HOUR - hours * HOUR)
-    came(session, 150)
+        add_signups(session, 120, at=NOON - HOUR - hours * HOUR)
+    add_signups(session, 150)
 
     assert not attack_mode.update_attack_mode(session, now=NOON + MINUTE)
-    came(session, 200, at=NOON + 5 * MINUTE)
+    add_signups(session, 200, at=NOON + 5 * MINUTE)
     assert attack_mode.update_attack_mode(session, now=NOON + 6 * MINUTE)
 
 
-def test_it_switches_itself_off_when_half_an_hour_was_calm(session):
-    came(session, 500)
+def test_it_switches_itself_off_after_half_a_calm_hour(session):
+    add_signups(session, 500)
     attack_mode.update_attack_mode(session, now=NOON + MINUTE)
-    came(session, 60, at=NOON + 10 * MINUTE)
+    add_signups(session, 60, at=NOON + 10 * MINUTE)
 
     on = []
     for minutes in (2, 29, 30, 34, 37):
         now = NOON + minutes * MINUTE
-        assert not attack_mode.update_attack_mode(session, now=now), "it is told of once"
+        assert not attack_mode.update_attack_mode(session, now=now), "it is reported once"
         on.append(is_on(session, now))
     assert on == [True, True, True, False, False]
 
 
-def test_while_much_still_comes_it_stays_on(session):
+def test_it_stays_on_while_many_sign_ups_come(session):
     for minutes in range(0, 120, 5):
-        came(session, 100, held=90, at=NOON + minutes * MINUTE)
+        add_signups(session, 100, held=90, at=NOON + minutes * MINUTE)
     attack_mode.update_attack_mode(session, now=NOON + MINUTE * 10)
 
     attack_mode.update_attack_mode(session, now=NOON + 119 * MINUTE)
@@ -75,31 +75,31 @@ def test_a_person_switches_it_for_a_time(session):
     assert is_on(session, NOON + 59 * MINUTE)
     assert not is_on(session, NOON + HOUR)
 
-    came(session, 500)
+    add_signups(session, 500)
     attack_mode.disable_attack_mode(session, until=NOON + HOUR)
     assert not attack_mode.update_attack_mode(session, now=NOON + MINUTE)
     attack_mode.automate_attack_mode(session)
     assert attack_mode.update_attack_mode(session, now=NOON + MINUTE)
 
 
-def test_admins_are_told_once_by_mail(session, services):
+def test_admins_are_mailed_once(session, services):
     for email, role in (("a@example.com", RoleName.ADMIN), ("e@example.com", RoleName.EDITOR)):
         an_account(session, role, email=email).password = "a hash"
     an_account(session, RoleName.ADMIN, email="new@example.com").password = None
-    came(session, 500)
+    add_signups(session, 500)
 
-    told = [
+    reports = [
         watch_for_attack(session, services.mail_writer, now=NOON + n * MINUTE) for n in (1, 2, 3)
     ]
 
-    assert told == [True, False, False]
-    (letter,) = session.scalars(select(TransactionalEmail))
-    assert letter.address == "a@example.com"
-    assert "500 sign-ups came in within ten minutes" in letter.message["text"]
-    assert "/admin/sign-ups" in letter.message["text"]
+    assert reports == [True, False, False]
+    (mail,) = session.scalars(select(TransactionalEmail))
+    assert mail.address == "a@example.com"
+    assert "500 sign-ups came in within ten minutes" in mail.message["text"]
+    assert "/admin/sign-ups" in mail.message["text"]
 
 
-def test_counts_fall_into_slots_and_are_forgotten(session):
+def test_counts_are_by_slot_and_are_deleted_after_eight_days(session):
     for seconds in (0, 299, 300):
         attack_mode.count_signup(session, held=seconds == 0, now=NOON + timedelta(seconds=seconds))
 

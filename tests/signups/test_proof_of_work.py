@@ -32,7 +32,7 @@ def accepts(session, proof, *, ticket="a ticket", now=None):
     return proof_of_work.accept_proof(session, KEYS, ticket, proof, now=now or utc_now())
 
 
-def test_a_proof_is_good_once_and_for_its_form(session):
+def test_a_proof_is_accepted_once_and_for_its_form(session):
     proof = solved()
 
     assert not accepts(session, proof, ticket="another ticket")
@@ -42,7 +42,7 @@ def test_a_proof_is_good_once_and_for_its_form(session):
     assert accepts(session, solved(KEYS[1:])), "of an older key too"
 
 
-def test_a_proof_is_good_for_two_hours_and_kept_no_longer(session):
+def test_a_proof_is_valid_for_two_hours_and_stored_no_longer(session):
     proof, now = solved(), utc_now()
 
     assert not accepts(session, proof, now=now + proof_of_work.VALID_FOR + timedelta(seconds=5))
@@ -53,7 +53,7 @@ def test_a_proof_is_good_for_two_hours_and_kept_no_longer(session):
     assert session.scalars(select(UsedProofOfWork)).all() == []
 
 
-def test_nobody_makes_a_challenge_of_their_own_or_an_easier_one(session):
+def test_a_forged_or_an_easier_challenge_is_refused(session):
     proofs = [solved([b"another key"]), solved(cost=1), solved(key_prefix=""), solved(expires_at=0)]
     proofs += [solved(data=None), solved(algorithm="SHA-256"), solved(nonce="zz")]
 
@@ -65,6 +65,6 @@ DEEP = {"challenge": {"parameters": {"data": {"form": "a ticket"}}}, "solution":
 
 
 @pytest.mark.parametrize("junk", [*JUNK, *(json.dumps(one) for one in (DEEP, [DEEP], None, 7))])
-def test_junk_is_no_proof_and_no_error(session, junk):
+def test_junk_is_refused_without_an_error(session, junk):
     assert not accepts(session, junk)
     assert not accepts(session, base64.b64encode(junk.encode()).decode())

@@ -57,7 +57,7 @@ def counts(session, one):
     return (one.pending_count, one.confirmed_count, one.unsubscribed_count)
 
 
-def test_only_the_link_moves_the_address_and_only_once(session, ann, daily):
+def test_the_link_changes_the_address_once(session, ann, daily):
     token = asked(session, ann)
     assert ann.address == "ann@example.com"
 
@@ -70,7 +70,7 @@ def test_only_the_link_moves_the_address_and_only_once(session, ann, daily):
         complete_address_change(session, token, TOKENS, HERE, now=NOON)
 
 
-def test_a_link_is_good_for_a_week_and_until_there_is_a_newer_one(session, ann):
+def test_a_link_is_valid_for_a_week_and_until_a_newer_one_replaces_it(session, ann):
     first = asked(session, ann)
     assert get_address_change(session, first, TOKENS, now=NOON + timedelta(days=7))
     with pytest.raises(Expired):
@@ -87,7 +87,7 @@ def test_a_link_is_good_for_a_week_and_until_there_is_a_newer_one(session, ann):
 
 
 @pytest.mark.parametrize("how", ["suppressed", "erased"])
-def test_an_address_that_must_not_be_mailed_is_not_and_moves_nobody(session, ann, how):
+def test_a_suppressed_or_erased_address_is_not_mailed_and_changes_nothing(session, ann, how):
     token = asked(session, ann)
     if how == "erased":
         record_erased_address(session, NEW.canonical, source="test", now=NOON)
@@ -101,7 +101,7 @@ def test_an_address_that_must_not_be_mailed_is_not_and_moves_nobody(session, ann
     assert ann.address == "ann@example.com"
 
 
-def test_the_new_address_is_written_to_once_a_day_and_the_old_one_three_times(session, ann, daily):
+def test_the_new_address_is_mailed_once_a_day_and_the_old_one_three_times(session, ann, daily):
     bea = a_subscription(session, daily, "bea@example.com").subscriber
     who = [ann, ann, ann, ann, bea]
 
@@ -114,7 +114,7 @@ def test_the_new_address_is_written_to_once_a_day_and_the_old_one_three_times(se
     ]
 
 
-def test_whoever_is_a_subscriber_there_becomes_the_same_person(session, ann, daily):
+def test_a_subscriber_who_has_the_new_address_is_merged(session, ann, daily):
     weekly, monthly = a_list(session, "weekly"), a_list(session, "monthly")
     other = a_subscription(session, weekly, NEW.written).subscriber
     gone = other.id

@@ -74,7 +74,7 @@ def size(session, model):
     return session.scalar(select(func.count()).select_from(model))
 
 
-def test_asking_makes_a_pending_subscription_that_calls_for_a_mail(session, daily):
+def test_a_request_creates_a_pending_subscription_and_calls_for_a_mail(session, daily):
     asked = ask(session, daily, "Ann@Example.com")
 
     assert (asked.pending.state, asked.already_subscribed) == (PENDING, None)
@@ -84,7 +84,7 @@ def test_asking_makes_a_pending_subscription_that_calls_for_a_mail(session, dail
     assert actions(session) == ["requested"]
 
 
-def test_confirming_makes_a_subscription_whole(session, daily):
+def test_confirming_activates_the_subscription(session, daily):
     asked = ask(session, daily).pending
 
     subscription = confirm_subscription(
@@ -108,14 +108,14 @@ def test_confirming_twice_is_no_error_and_changes_nothing(session, daily):
     assert actions(session) == ["requested", "confirmed"]
 
 
-def test_looking_at_a_confirmation_link_confirms_nothing(session, daily):
+def test_opening_a_confirmation_link_confirms_nothing(session, daily):
     token = confirmation_token(ask(session, daily).pending, TOKENS)
 
     assert get_subscription_to_confirm(session, token, TOKENS, now=NOON).state is PENDING
     assert counts(session, daily) == (2, 1, 0)
 
 
-def test_a_token_is_good_for_seven_days(session, daily):
+def test_a_token_is_valid_for_seven_days(session, daily):
     token = confirmation_token(ask(session, daily).pending, TOKENS)
 
     with pytest.raises(Expired):
@@ -124,7 +124,7 @@ def test_a_token_is_good_for_seven_days(session, daily):
     assert confirm_subscription(session, token, TOKENS, HERE, now=NOON + 7 * DAY).state is CONFIRMED
 
 
-def test_a_newer_asking_replaces_the_token_of_an_earlier_one(session, daily):
+def test_a_newer_request_replaces_the_token_of_an_earlier_one(session, daily):
     first = confirmation_token(ask(session, daily).pending, TOKENS)
     second = confirmation_token(ask(session, daily, now=NOON + DAY).pending, TOKENS)
 
@@ -151,7 +151,7 @@ def test_a_forged_token_is_not_found(session, daily):
     assert counts(session, daily) == (2, 1, 0)
 
 
-def test_an_old_link_does_not_bring_back_a_reader_who_left(session, daily):
+def test_an_old_link_does_not_resubscribe_somebody_who_unsubscribed(session, daily):
     token = confirmation_token(ask(session, daily).pending, TOKENS)
     subscription = confirm_subscription(session, token, TOKENS, HERE, now=NOON)
     unsubscribe_from_list(session, subscription, HERE, now=NOON)
@@ -162,7 +162,7 @@ def test_an_old_link_does_not_bring_back_a_reader_who_left(session, daily):
     assert (subscription.state, counts(session, daily)) == (LEFT, (1, 1, 1))
 
 
-def test_a_reader_who_left_may_join_again(session, daily):
+def test_an_unsubscribed_reader_may_subscribe_again(session, daily):
     unsubscribe_from_list(session, ask_and_confirm(session, daily), HERE, now=NOON)
 
     again = ask_and_confirm(session, daily, now=NOON + DAY)
@@ -172,7 +172,7 @@ def test_a_reader_who_left_may_join_again(session, daily):
     assert actions(session) == ["requested", "confirmed", "unsubscribed", "requested", "confirmed"]
 
 
-def test_a_confirmed_reader_who_asks_again_is_told_so(session, daily):
+def test_a_subscriber_who_asks_again_is_mailed_that_they_are_subscribed(session, daily):
     subscription = ask_and_confirm(session, daily)
 
     asked = ask(session, daily, "ANN@example.com", now=NOON + DAY)
@@ -183,7 +183,7 @@ def test_a_confirmed_reader_who_asks_again_is_told_so(session, daily):
     assert actions(session) == ["requested", "confirmed"]
 
 
-def test_the_lists_of_a_reader_are_apart(session, daily):
+def test_subscriptions_to_different_lists_are_independent(session, daily):
     other = a_list(session, slug="other")
     ask_and_confirm(session, daily)
 
@@ -207,14 +207,14 @@ def test_an_address_gets_three_mails_a_month(session, daily):
     assert mailed == [0, 1, 2, 30, 31]
 
 
-def test_asking_in_vain_keeps_the_link_that_is_out(session, daily):
+def test_a_request_that_is_not_mailed_keeps_the_earlier_link_valid(session, daily):
     token = confirmation_token(ask(session, daily).pending, TOKENS)
     ask(session, daily, now=NOON + SECOND)
 
     assert confirm_subscription(session, token, TOKENS, HERE, now=NOON + SECOND).state is CONFIRMED
 
 
-def test_three_confirmations_are_the_most_unless_a_person_lets_a_fourth_through(session, daily):
+def test_a_fourth_confirmation_is_mailed_only_if_a_person_approves_it(session, daily):
     for day in range(3):
         ask(session, daily, now=NOON + day * DAY)
     address, later = parse_address(ANN), NOON + 3 * DAY
@@ -224,7 +224,7 @@ def test_three_confirmations_are_the_most_unless_a_person_lets_a_fourth_through(
     assert asked.pending
 
 
-def test_a_second_list_on_the_same_day_joins_the_link_that_is_out(session, daily):
+def test_a_second_list_on_the_same_day_is_added_to_the_earlier_link(session, daily):
     weekly = a_list(session, slug="weekly")
     first = ask(session, daily).pending
 
@@ -244,7 +244,7 @@ def test_a_second_list_on_the_same_day_joins_the_link_that_is_out(session, daily
     )
 
 
-def test_a_second_list_waits_where_no_link_is_out(session, daily):
+def test_a_second_list_waits_if_no_earlier_link_is_valid(session, daily):
     weekly = a_list(session, slug="weekly")
     ask_and_confirm(session, daily)
 
@@ -256,7 +256,7 @@ def test_a_second_list_waits_where_no_link_is_out(session, daily):
     assert ask(session, weekly, now=NOON + DAY).pending
 
 
-def test_a_link_offers_nothing_that_is_old_confirmed_or_somebody_elses(session, daily):
+def test_a_link_offers_no_old_confirmed_or_foreign_requests(session, daily):
     lists = [a_list(session, slug=slug) for slug in ("old", "own", "other")]
     ask(session, lists[0])
     confirmed = ask_and_confirm(session, lists[1], now=NOON + DAY)
@@ -270,7 +270,7 @@ def test_a_link_offers_nothing_that_is_old_confirmed_or_somebody_elses(session, 
 
 
 @pytest.mark.parametrize("reason", [r for r in SuppressionReason if r != "unsubscribed"])
-def test_an_address_that_must_not_be_mailed_is_not_and_leaves_no_trace(session, daily, reason):
+def test_a_suppressed_address_is_not_mailed_and_nothing_is_recorded(session, daily, reason):
     suppress_address(session, ANN, reason, source="noise", now=NOON)
     before = size(session, Subscriber)
 
@@ -281,7 +281,7 @@ def test_an_address_that_must_not_be_mailed_is_not_and_leaves_no_trace(session, 
     assert ask(session, daily, "bob@example.com").pending
 
 
-def test_a_reader_who_unsubscribed_from_all_comes_back_by_confirming(session, daily):
+def test_confirming_lifts_the_suppression_of_somebody_who_unsubscribed(session, daily):
     suppress_address(session, ANN, SuppressionReason.UNSUBSCRIBED, source="event", now=NOON)
     suppress_address(
         session, "bob@example.com", SuppressionReason.UNSUBSCRIBED, source="", now=NOON
@@ -296,7 +296,7 @@ def test_a_reader_who_unsubscribed_from_all_comes_back_by_confirming(session, da
     assert is_suppressed(session, "bob@example.com")
 
 
-def test_confirming_forgives_no_complaint(session, daily):
+def test_confirming_does_not_lift_a_complaint(session, daily):
     asked = ask(session, daily).pending
     suppress_address(session, ANN, SuppressionReason.COMPLAINED, source="event", now=NOON)
 
@@ -306,7 +306,7 @@ def test_confirming_forgives_no_complaint(session, daily):
     assert is_suppressed(session, ANN)
 
 
-def test_every_consent_keeps_what_proves_it(session, daily):
+def test_every_consent_keeps_its_evidence(session, daily):
     where = replace(HERE, source="/subscribe", network="192.0.2.0/24", wording="I would like…")
     asked = ask(session, daily, where=where).pending
     where = replace(where, source="/confirm", network="2001:db8:1::/48", wording=None)
@@ -320,7 +320,7 @@ def test_every_consent_keeps_what_proves_it(session, daily):
     assert {first.list_id, second.list_id} == {daily.id}
 
 
-def test_a_wording_is_kept_once_and_another_one_is_another_version(session, daily):
+def test_each_wording_is_stored_once_as_a_version(session, daily):
     for n, words in enumerate(["Old words", "Old words", "New words"]):
         where = replace(HERE, wording=words)
         ask(session, daily, f"r{n}@example.com", where, now=NOON + n * DAY)
@@ -331,13 +331,13 @@ def test_a_wording_is_kept_once_and_another_one_is_another_version(session, dail
     assert size(session, ConsentWording) == 2
 
 
-def test_a_very_long_source_is_cut(session, daily):
+def test_a_very_long_source_is_truncated(session, daily):
     ask(session, daily, where=replace(HERE, source="/subscribe?" + "x" * 5000))
 
     assert len(session.scalars(select(Consent.source)).one()) == 300
 
 
-def test_lists_are_found_by_their_slug_and_named_oldest_first(session):
+def test_lists_are_found_by_slug_and_listed_oldest_first(session):
     assert (find_default_list(session), list(all_lists(session))) == (None, [])
     second, first = a_list(session, slug="z"), a_list(session, slug="a")
 
@@ -347,12 +347,12 @@ def test_lists_are_found_by_their_slug_and_named_oldest_first(session):
 
 
 @pytest.mark.parametrize("slug", ["", "Daily", "dail"])
-def test_a_list_that_is_not_there_is_not_found(session, daily, slug):
+def test_an_unknown_list_is_not_found(session, daily, slug):
     with pytest.raises(NotFound):
         get_list(session, slug)
 
 
-def test_pressing_confirm_twice_at_once_confirms_once(database):
+def test_two_parallel_confirmations_confirm_once(database):
     with database.transaction() as session:
         daily = a_list(session)
         token = confirmation_token(ask(session, daily).pending, TOKENS)
@@ -369,7 +369,7 @@ def test_pressing_confirm_twice_at_once_confirms_once(database):
         assert counts(session, get_list(session, "daily")) == (0, 1, 0)
 
 
-def test_asking_many_times_at_once_makes_one_subscription_and_one_mail(database):
+def test_parallel_requests_make_one_subscription_and_one_mail(database):
     with database.transaction() as session:
         a_list(session)
 

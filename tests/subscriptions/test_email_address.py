@@ -31,17 +31,17 @@ DOMAIN_189 = ".".join(["d" * 63, "d" * 62, "d" * 62])
         (f"{LOCAL_64}@{DOMAIN_189}", f"{LOCAL_64}@{DOMAIN_189}"),
     ],
 )
-def test_an_address_is_kept_as_it_is_written_to(typed, written):
+def test_an_address_is_stored_as_mail_is_sent_to_it(typed, written):
     assert parse_address(typed) == EmailAddress(written, written.lower())
 
 
 @pytest.mark.parametrize("spelling", ["ANN@example.com", "ann@EXAMPLE.com", " Ann@Example.Com"])
-def test_spellings_of_one_address_are_the_same(spelling):
+def test_spellings_of_one_address_have_one_canonical_form(spelling):
     assert parse_address(spelling).canonical == parse_address("ann@example.com").canonical
 
 
 @pytest.mark.parametrize("other", ["ann+news@example.com", "a.nn@example.com", "ann@example.org"])
-def test_other_addresses_are_others(other):
+def test_different_addresses_have_different_canonical_forms(other):
     assert parse_address(other).canonical != parse_address("ann@example.com").canonical
 
 
@@ -78,7 +78,7 @@ def test_other_addresses_are_others(other):
     ],
     ids=range(27),
 )
-def test_what_cannot_be_an_address_is_refused_in_a_sentence(typed):
+def test_an_invalid_address_is_refused_with_a_message(typed):
     with pytest.raises(Invalid) as refusal:
         parse_address(typed)
 
@@ -92,13 +92,13 @@ def test_what_cannot_be_an_address_is_refused_in_a_sentence(typed):
 @pytest.mark.parametrize(
     "typed", ["jürgen@example.com", "пример@пример.example", "ａnn@example.com"]
 )
-def test_letters_that_need_smtputf8_are_refused_by_name(typed):
+def test_characters_that_need_smtputf8_are_refused_with_a_message(typed):
     with pytest.raises(Invalid, match="such letters before the @"):
         parse_address(typed)
 
 
 @given(st.text(max_size=40) | st.emails() | st.from_regex(r"\S+@\S+\.\S+", fullmatch=True))
-def test_whatever_is_typed_is_refused_or_reads_to_itself(typed):
+def test_any_text_is_refused_or_parses_to_itself(typed):
     try:
         address = parse_address(typed)
     except Invalid:
@@ -122,7 +122,7 @@ def test_whatever_is_typed_is_refused_or_reads_to_itself(typed):
         ("ann@news.gmial.com", None),
     ],
 )
-def test_a_slip_of_the_finger_is_a_hint_and_no_refusal(typed, meant):
+def test_a_typing_error_gives_a_suggestion_and_no_refusal(typed, meant):
     assert suggest_correction(parse_address(typed)) == meant
 
 
@@ -140,12 +140,12 @@ PLAIN = st.builds(
 
 
 @given(PLAIN)
-def test_the_short_way_says_nothing_that_the_library_does_not(typed):
+def test_the_common_form_gives_the_librarys_result(typed):
     quick = _parse_common_form(typed)
 
     assert quick is None or quick == _parse_with_library(typed)
 
 
-def test_the_short_way_is_the_common_one():
+def test_most_addresses_have_the_common_form():
     for typed in ("ann@example.com", "Ann.Lee+news@Mail.Example.co.uk", "INFO@example.org"):
         assert _parse_common_form(typed) == _parse_with_library(typed)

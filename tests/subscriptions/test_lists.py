@@ -18,7 +18,7 @@ def a_charter(**given):
     return ListSettings(**{**good, **given})
 
 
-def test_a_new_list_is_kept_as_founded_and_has_nobody_on_it(session):
+def test_a_new_list_has_its_settings_and_no_subscribers(session):
     a_list(session, slug="noise")
 
     daily = create_list(session, a_charter(description="Every morning"), now=NOON)
@@ -47,7 +47,7 @@ def test_a_new_list_is_kept_as_founded_and_has_nobody_on_it(session):
         ("zone", "../etc/passwd"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(session, field, value):
+def test_a_wrong_setting_is_refused_by_name(session, field, value):
     with pytest.raises(Invalid) as refusal:
         create_list(session, a_charter(**{field: value}), now=NOON)
 
@@ -55,14 +55,14 @@ def test_what_cannot_be_is_refused_by_name(session, field, value):
     assert session.scalar(select(func.count()).select_from(MailingList)) == 0
 
 
-def test_everything_wrong_is_said_at_once(session):
+def test_all_wrong_settings_are_reported_at_once(session):
     with pytest.raises(Invalid) as refusal:
         create_list(session, a_charter(slug="", title="", zone=""), now=NOON)
 
     assert list(refusal.value.problems) == ["slug", "title", "zone"]
 
 
-def test_a_slug_is_given_once(session):
+def test_a_slug_is_used_once(session):
     create_list(session, a_charter(title="The First"), now=NOON)
 
     with pytest.raises(Conflict, match="daily"):
@@ -77,7 +77,7 @@ def rechartered(session, mailing_list, *, version=0, now=LATER, **given):
     return update_list(session, mailing_list, charter, version=version, now=now)
 
 
-def test_a_list_is_changed_and_each_field_that_changed_is_told(session):
+def test_updating_a_list_returns_each_changed_setting(session):
     noise, daily = a_list(session, slug="noise"), a_list(session)
 
     found = rechartered(
@@ -96,14 +96,14 @@ def test_a_list_is_changed_and_each_field_that_changed_is_told(session):
     assert (noise.title, noise.schedule, noise.version) == ("NIF Daily", "daily 07:30", 0)
 
 
-def test_the_short_name_never_changes_and_saving_what_is_so_is_no_change(session):
+def test_the_slug_never_changes_and_saving_the_same_is_no_change(session):
     daily = a_list(session)
 
     assert rechartered(session, daily, slug="other") == {}
     assert (daily.slug, daily.version) == ("daily", 0)
 
 
-def test_who_began_with_an_older_state_is_told(session):
+def test_an_older_version_of_the_form_is_a_conflict(session):
     daily = a_list(session)
     rechartered(session, daily, title="First")
 
@@ -118,7 +118,9 @@ def test_who_began_with_an_older_state_is_told(session):
     [(("ai",), (), True), (("ai",), ("deals",), True), (("ai", "deals"), ("ai",), False),
      ((), ("ai",), False)],
 )  # fmt: skip
-def test_a_list_that_carries_more_begins_with_the_news_of_a_period(session, before, after, begins):
+def test_a_list_that_covers_more_tags_starts_with_the_news_of_one_period(
+    session, before, after, begins
+):
     daily = a_list(session, tags=before)
 
     rechartered(session, daily, tags=after)
@@ -140,7 +142,7 @@ def test_a_list_that_carries_more_begins_with_the_news_of_a_period(session, befo
         ("tags", tuple(map(str, range(51)))),
     ],
 )
-def test_what_a_list_cannot_be_changes_nothing(session, field, value):
+def test_a_wrong_setting_changes_nothing(session, field, value):
     daily = a_list(session)
 
     with pytest.raises(Invalid) as refusal:

@@ -63,11 +63,11 @@ def record(session):
     ]
 
 
-def test_the_link_to_the_own_page_leads_there(session, ann):
+def test_a_preferences_link_finds_its_subscriber(session, ann):
     assert get_subscriber_by_token(session, preferences_token(ann.id, TOKENS), TOKENS) is ann
 
 
-def test_a_link_that_we_never_gave_out_is_not_found(session, ann):
+def test_a_forged_link_is_not_found(session, ann):
     forged = [
         preferences_token(ann.id, Tokens([b"another key"])),
         preferences_token(ann.id + 1000, TOKENS),
@@ -80,7 +80,7 @@ def test_a_link_that_we_never_gave_out_is_not_found(session, ann):
             get_subscriber_by_token(session, token, TOKENS)
 
 
-def test_the_choices_are_all_lists_and_which_ones_one_is_on(session, ann, daily, weekly):
+def test_the_choices_are_all_lists_and_whether_one_is_subscribed(session, ann, daily, weekly):
     monthly = a_list(session, slug="monthly")
     save_preferences(session, ann, {"monthly"}, HERE, now=NOON)
 
@@ -91,7 +91,7 @@ def test_the_choices_are_all_lists_and_which_ones_one_is_on(session, ann, daily,
     ]
 
 
-def test_a_list_that_is_wanted_is_joined_without_a_second_mail(session, ann, daily, weekly):
+def test_choosing_a_list_subscribes_without_another_mail(session, ann, daily, weekly):
     save_preferences(session, ann, {"daily", "weekly"}, HERE, now=LATER)
 
     assert states(session, ann) == {"daily": CONFIRMED, "weekly": CONFIRMED}
@@ -99,7 +99,7 @@ def test_a_list_that_is_wanted_is_joined_without_a_second_mail(session, ann, dai
     assert record(session) == [(weekly.id, "confirmed", LATER)]
 
 
-def test_a_list_that_is_not_wanted_is_left(session, ann, daily, weekly):
+def test_deselecting_a_list_unsubscribes(session, ann, daily, weekly):
     save_preferences(session, ann, {"weekly"}, HERE, now=LATER)
 
     assert states(session, ann) == {"daily": LEFT, "weekly": CONFIRMED}
@@ -107,7 +107,9 @@ def test_a_list_that_is_not_wanted_is_left(session, ann, daily, weekly):
     assert record(session) == [(daily.id, "unsubscribed", LATER), (weekly.id, "confirmed", LATER)]
 
 
-def test_wanting_nothing_leaves_everything_and_wanting_it_again_brings_it_back(session, ann, daily):
+def test_deselecting_everything_unsubscribes_and_selecting_it_again_resubscribes(
+    session, ann, daily
+):
     save_preferences(session, ann, [], HERE, now=NOON)
     assert counts(session, daily) == (0, 1, 1)
 
@@ -117,7 +119,7 @@ def test_wanting_nothing_leaves_everything_and_wanting_it_again_brings_it_back(s
     assert counts(session, daily) == (0, 2, 0)
 
 
-def test_saving_what_is_so_already_changes_nothing(session, ann, daily):
+def test_saving_the_same_choices_changes_nothing(session, ann, daily):
     save_preferences(session, ann, {"daily", "no-such-list"}, HERE, now=LATER)
 
     assert states(session, ann) == {"daily": CONFIRMED}
@@ -125,7 +127,7 @@ def test_saving_what_is_so_already_changes_nothing(session, ann, daily):
     assert record(session) == []
 
 
-def test_a_pending_subscription_is_confirmed_by_wanting_it(session, daily, weekly):
+def test_choosing_a_pending_subscription_confirms_it(session, daily, weekly):
     pending = a_subscription(session, weekly, "bob@example.com", PENDING)
 
     save_preferences(session, pending.subscriber, {"weekly"}, HERE, now=LATER)
@@ -134,7 +136,7 @@ def test_a_pending_subscription_is_confirmed_by_wanting_it(session, daily, weekl
     assert counts(session, weekly) == (0, 2, 0)
 
 
-def test_a_pending_subscription_that_is_not_wanted_is_left_as_it_is(session, daily, weekly):
+def test_a_pending_subscription_that_is_not_chosen_stays_pending(session, daily, weekly):
     pending = a_subscription(session, weekly, "bob@example.com", PENDING)
 
     save_preferences(session, pending.subscriber, {"daily"}, HERE, now=LATER)
@@ -144,9 +146,7 @@ def test_a_pending_subscription_that_is_not_wanted_is_left_as_it_is(session, dai
 
 
 @pytest.mark.parametrize("reason", SuppressionReason)
-def test_wanting_a_list_again_takes_back_ones_own_unsubscribing_and_nothing_else(
-    session, ann, reason
-):
+def test_choosing_a_list_again_lifts_only_ones_own_suppression(session, ann, reason):
     suppress_address(session, ann.canonical, reason, source="event", now=NOON)
 
     save_preferences(session, ann, {"daily", "weekly"}, HERE, now=LATER)
@@ -156,7 +156,9 @@ def test_wanting_a_list_again_takes_back_ones_own_unsubscribing_and_nothing_else
     assert is_suppressed(session, ann.canonical) is not forgiven
 
 
-def test_of_a_family_one_list_is_chosen_and_the_others_are_left(session, ann, daily, weekly):
+def test_one_list_of_a_family_is_chosen_and_the_others_are_unsubscribed(
+    session, ann, daily, weekly
+):
     daily.family = weekly.family = "news"
     alone, (family,) = group_by_family(list_subscription_choices(session, ann))
     assert (alone, family.chosen) == ([], "daily")

@@ -26,7 +26,7 @@ def many(session, count, *, who="r{}@gmail.com", network="192.0.2.0/24", now=NOO
     ]
 
 
-def test_a_network_has_so_many_wishes_an_hour(session):
+def test_sign_ups_from_one_network_are_limited_by_the_hour(session):
     most = SIGNUPS_PER_NETWORK_AN_HOUR
 
     assert many(session, most + 2)[-3:] == [None, SignupLimit.NETWORK, SignupLimit.NETWORK]
@@ -35,7 +35,7 @@ def test_a_network_has_so_many_wishes_an_hour(session):
     assert many(session, 1, now=NOON + HOUR) == [None]
 
 
-def test_networks_next_to_each_other_have_so_many_together(session):
+def test_sign_ups_from_neighbouring_networks_are_limited_together(session):
     most = SIGNUPS_PER_WIDER_NETWORK_AN_HOUR
 
     found = many(session, most + 1, network="10.1.{1}.0/24")
@@ -44,7 +44,7 @@ def test_networks_next_to_each_other_have_so_many_together(session):
     assert many(session, 1, network="10.2.0.0/24") == [None]
 
 
-def test_a_domain_has_so_many_unless_it_is_everyones(session):
+def test_sign_ups_for_a_domain_are_limited_unless_it_is_a_mailbox_provider(session):
     most, network = SIGNUPS_PER_DOMAIN_AN_HOUR, "10.{1}.0.0/24"
 
     found = many(session, most + 1, who="r{}@victim.example", network=network)
@@ -53,7 +53,7 @@ def test_a_domain_has_so_many_unless_it_is_everyones(session):
     assert many(session, most + 1, network=network)[-1] is None
 
 
-def test_the_house_has_so_many_and_one_network_cannot_use_them_up(session):
+def test_the_site_has_a_limit_that_one_network_cannot_use_up(session):
     many(session, SIGNUPS_PER_SITE_AN_HOUR)
     most = SIGNUPS_PER_SITE_AN_HOUR - SIGNUPS_PER_NETWORK_AN_HOUR
 
@@ -71,7 +71,7 @@ def test_an_address_gets_one_mail_a_day_and_three_confirmations_a_month(session)
     assert allow_mail(session, "bob@example.com", now=NOON)
 
 
-def test_what_a_network_lies_in():
+def test_the_wider_network_of_a_network():
     assert wider_network_of("192.0.2.0/24") == "192.0.0.0/16"
     assert wider_network_of("2001:db8:1::/48") == "2001:db8::/32"
     assert wider_network_of("unknown") == "unknown"

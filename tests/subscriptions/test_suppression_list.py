@@ -24,14 +24,14 @@ LATER = NOON + timedelta(days=1)
 Reason = SuppressionReason
 
 
-def test_an_address_is_suppressed_with_its_reason_source_and_moment(session):
+def test_a_suppression_has_a_reason_a_source_and_a_time(session):
     suppress_address(session, ANN, Reason.BOUNCED, source="event bounce", now=NOON)
 
     found = session.get_one(Suppression, ANN)
     assert (found.reason, found.source, found.at) == (Reason.BOUNCED, "event bounce", NOON)
 
 
-def test_others_are_mailed_on(session):
+def test_other_addresses_are_not_suppressed(session):
     suppress_address(session, "bob@example.com", Reason.BOUNCED, source="noise", now=NOON)
     suppress_address(session, "ann@example.org", Reason.COMPLAINED, source="noise", now=NOON)
 
@@ -40,7 +40,7 @@ def test_others_are_mailed_on(session):
 
 
 @pytest.mark.parametrize("graver", [Reason.BOUNCED, Reason.COMPLAINED])
-def test_a_graver_reason_replaces_a_readers_own_wish(session, graver):
+def test_a_more_severe_reason_replaces_an_unsubscribe(session, graver):
     suppress_address(session, ANN, Reason.UNSUBSCRIBED, source="first", now=NOON)
     suppress_address(session, "bob@example.com", Reason.UNSUBSCRIBED, source="noise", now=NOON)
 
@@ -64,7 +64,7 @@ def test_a_graver_reason_replaces_a_readers_own_wish(session, graver):
         (Reason.BOUNCED, Reason.BOUNCED),
     ],
 )
-def test_otherwise_the_first_reason_stays(session, first, second):
+def test_a_less_severe_reason_does_not_replace_the_first(session, first, second):
     suppress_address(session, ANN, first, source="first", now=NOON)
     suppress_address(session, ANN, second, source="second", now=LATER)
     session.expire_all()
@@ -100,7 +100,7 @@ def happen(session, dice):
             delete_suppression(session, some[0])
 
 
-def test_kept_counters_equal_a_recount_after_any_history(database):
+def test_the_counts_equal_a_recount_after_any_history(database):
     dice = Random(3)
     for _ in range(6):
         with database.transaction() as session:
@@ -113,7 +113,7 @@ def test_kept_counters_equal_a_recount_after_any_history(database):
         assert len(session.scalars(select(SuppressionCountChange)).all()) <= len(Reason)
 
 
-def test_two_who_suppress_the_same_address_at_once_count_it_once(database):
+def test_suppressing_an_address_twice_in_parallel_counts_it_once(database):
     if database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     with database.transaction() as first, ThreadPoolExecutor(1) as pool:

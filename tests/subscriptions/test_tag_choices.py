@@ -50,7 +50,7 @@ def choose(session, one, *tags):
     return choose_tags(session, one, tags, where, now=LATER)
 
 
-def test_a_choice_is_kept_and_on_record_with_its_words(session, daily, ann):
+def test_a_choice_is_stored_and_recorded_with_its_wording(session, daily, ann):
     assert not has_tag_choices(session, daily.id)
 
     assert choose(session, ann, "deals", "ai", "ai")
@@ -71,14 +71,14 @@ def test_a_choice_is_kept_and_on_record_with_its_words(session, daily, ann):
     assert not has_tag_choices(session, daily.id)
 
 
-def test_who_is_not_on_a_list_chooses_nothing_of_it(session, daily):
+def test_only_a_confirmed_subscription_has_choices(session, daily):
     pending = a_subscription(session, daily, state=SubscriptionState.PENDING)
 
     assert not choose(session, pending, "ai")
     assert chosen(session, pending) == set()
 
 
-def test_a_choice_outlives_a_slip_and_not_joining_anew(session, ann):
+def test_a_choice_survives_an_undone_unsubscribe_but_not_a_new_subscription(session, ann):
     choose(session, ann, "ai")
     unsubscribe_from_list(session, ann, HERE, now=LATER)
     undo_unsubscribe(session, ann, HERE, now=LATER)
@@ -90,9 +90,7 @@ def test_a_choice_outlives_a_slip_and_not_joining_anew(session, ann):
     assert chosen(session, ann) == set()
 
 
-def test_who_moves_to_an_address_that_is_a_subscriber_takes_their_choices_along(
-    session, daily, ann
-):
+def test_changing_to_another_subscribers_address_transfers_the_choices(session, daily, ann):
     weekly = a_list(session, slug="weekly")
     other = a_subscription(session, weekly, "new@example.org")
     also = a_subscription(session, daily, "noise@example.org")

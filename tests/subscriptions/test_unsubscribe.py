@@ -50,7 +50,7 @@ def actions(session):
     return [str(action) for action in session.scalars(select(Consent.action).order_by(Consent.id))]
 
 
-def test_a_link_leads_to_its_subscription_for_ever(session, daily, ann):
+def test_an_unsubscribe_link_never_expires(session, daily, ann):
     token = unsubscribe_token(ann.subscriber_id, daily.id, TOKENS)
 
     assert get_subscriptions_to_unsubscribe(session, token, TOKENS) == [ann]
@@ -58,7 +58,7 @@ def test_a_link_leads_to_its_subscription_for_ever(session, daily, ann):
     assert get_subscriptions_to_unsubscribe(session, token, TOKENS) == [ann]
 
 
-def test_a_link_out_of_everything_leads_to_all_of_a_readers_subscriptions(session, ann):
+def test_a_link_for_all_lists_finds_all_subscriptions_of_a_subscriber(session, ann):
     weekly = a_list(session, slug="weekly")
     other = Subscription(
         subscriber_id=ann.subscriber_id, list_id=weekly.id, state=PENDING, requested_at=NOON
@@ -70,14 +70,14 @@ def test_a_link_out_of_everything_leads_to_all_of_a_readers_subscriptions(sessio
     assert get_subscriptions_to_unsubscribe(session, token, TOKENS) == [ann, other]
 
 
-def test_the_way_out_is_what_mail_programs_look_for():
+def test_the_headers_are_those_of_rfc_8058():
     assert list_unsubscribe_headers("https://news.example.com/unsubscribe/t0ken") == {
         "List-Unsubscribe": "<https://news.example.com/unsubscribe/t0ken>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
 
 
-def test_a_link_that_we_never_gave_out_is_not_found(session, daily, ann):
+def test_a_forged_link_is_not_found(session, daily, ann):
     forged = [
         unsubscribe_token(ann.subscriber_id, daily.id, Tokens([b"another key"])),
         unsubscribe_token(ann.subscriber_id + 1000, daily.id, TOKENS),
@@ -92,7 +92,7 @@ def test_a_link_that_we_never_gave_out_is_not_found(session, daily, ann):
             get_subscriptions_to_unsubscribe(session, token, TOKENS)
 
 
-def test_a_reader_leaves_at_once_and_alone(session, daily, ann):
+def test_unsubscribing_takes_effect_at_once_and_for_one_subscriber(session, daily, ann):
     assert unsubscribe_from_list(session, ann, HERE, now=NOON)
 
     assert (ann.state, ann.unsubscribed_at) == (LEFT, NOON)
@@ -102,7 +102,7 @@ def test_a_reader_leaves_at_once_and_alone(session, daily, ann):
     assert (consent.subscriber_id, consent.list_id) == (ann.subscriber_id, daily.id)
 
 
-def test_leaving_twice_is_no_error_and_changes_nothing(session, daily, ann):
+def test_unsubscribing_twice_is_no_error_and_changes_nothing(session, daily, ann):
     unsubscribe_from_list(session, ann, HERE, now=NOON)
 
     assert not unsubscribe_from_list(session, ann, HERE, now=NOON + SECOND)
@@ -112,7 +112,7 @@ def test_leaving_twice_is_no_error_and_changes_nothing(session, daily, ann):
     assert actions(session) == ["unsubscribed"]
 
 
-def test_the_other_lists_of_a_reader_stay(session, ann):
+def test_other_subscriptions_stay(session, ann):
     weekly = a_list(session, slug="weekly")
     bob = a_subscription(session, weekly, "bob@example.com")
 
@@ -122,7 +122,7 @@ def test_the_other_lists_of_a_reader_stay(session, ann):
     assert counts(session, weekly) == (0, 1, 0)
 
 
-def test_who_never_confirmed_can_leave_too(session, daily):
+def test_a_pending_subscription_can_be_unsubscribed(session, daily):
     pending = a_subscription(session, daily, state=PENDING)
 
     assert unsubscribe_from_list(session, pending, HERE, now=NOON)
@@ -130,7 +130,7 @@ def test_who_never_confirmed_can_leave_too(session, daily):
     assert counts(session, daily) == (0, 1, 1)
 
 
-def test_a_slip_is_undone_within_the_hour(session, daily, ann):
+def test_unsubscribing_can_be_undone_within_an_hour(session, daily, ann):
     unsubscribe_from_list(session, ann, HERE, now=NOON)
 
     undo_unsubscribe(session, ann, HERE, now=NOON + UNDO_WITHIN)
@@ -140,7 +140,7 @@ def test_a_slip_is_undone_within_the_hour(session, daily, ann):
     assert actions(session) == ["unsubscribed", "confirmed"]
 
 
-def test_a_link_to_leave_does_not_become_one_to_join(session, daily, ann):
+def test_an_unsubscribe_link_does_not_subscribe(session, daily, ann):
     unsubscribe_from_list(session, ann, HERE, now=NOON)
 
     with pytest.raises(Expired):
@@ -150,7 +150,7 @@ def test_a_link_to_leave_does_not_become_one_to_join(session, daily, ann):
     assert actions(session) == ["unsubscribed"]
 
 
-def test_who_never_confirmed_cannot_come_back_by_leaving(session, daily):
+def test_undoing_does_not_confirm_a_pending_subscription(session, daily):
     pending = a_subscription(session, daily, state=PENDING)
 
     with pytest.raises(Expired):
@@ -162,7 +162,7 @@ def test_who_never_confirmed_cannot_come_back_by_leaving(session, daily):
     assert pending.state is LEFT
 
 
-def test_coming_back_twice_is_no_error_and_changes_nothing(session, daily, ann):
+def test_undoing_twice_is_no_error_and_changes_nothing(session, daily, ann):
     unsubscribe_from_list(session, ann, HERE, now=NOON)
 
     for _ in range(2):

@@ -10,13 +10,15 @@ from nif.signups import attack_mode, held
 from nif.signups.models import HoldReason, Signup
 from nif.signups.requests import queue_signup
 from tests.factories import a_list
-from tests.signups.test_requests import wish
+from tests.signups.test_requests import make_request
 
 
 def hold(database: Database, *names: str, reason: HoldReason = HoldReason.HONEYPOT) -> list[int]:
     with database.transaction() as session:
         for name in names:
-            queue_signup(session, wish(f"{name}@example.com", hold_reason=reason), now=utc_now())
+            queue_signup(
+                session, make_request(f"{name}@example.com", hold_reason=reason), now=utc_now()
+            )
         return list(session.scalars(select(Signup.id).order_by(Signup.id)))
 
 

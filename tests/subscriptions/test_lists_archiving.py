@@ -26,7 +26,7 @@ from tests.factories import HERE, a_list, a_subscription
 LATER = NOON + timedelta(days=9)
 
 
-def test_an_archived_list_is_offered_nowhere_until_it_is_taken_back(session):
+def test_an_archived_list_is_not_offered_until_it_is_restored(session):
     daily, weekly = a_list(session), a_list(session, slug="weekly")
     archive_list(session, daily, now=NOON)
     session.flush()
@@ -47,7 +47,7 @@ def test_an_archived_list_is_offered_nowhere_until_it_is_taken_back(session):
         unarchive_list(session, daily, now=LATER)
 
 
-def test_hidden_and_archived_lists_are_chosen_by_those_who_are_on_them_only(session):
+def test_hidden_and_archived_lists_are_choices_of_their_subscribers_only(session):
     private, ended = a_list(session, slug="private", is_shown=False), a_list(session, slug="ended")
     daily = a_list(session)
     ann = a_subscription(session, private, "ann@example.com").subscriber
@@ -65,7 +65,7 @@ def test_hidden_and_archived_lists_are_chosen_by_those_who_are_on_them_only(sess
     assert list_subscription_choices(session, bea) == [(daily, False)]
 
 
-def test_only_a_list_that_nothing_refers_to_is_deleted(session):
+def test_only_a_list_without_references_is_deleted(session):
     daily, weekly = a_list(session), a_list(session, slug="weekly")
     record_consent(session, a_subscription(session, daily), ConsentAction.REQUESTED, HERE, now=NOON)
     session.flush()

@@ -44,7 +44,7 @@ def forget(desk: Desk, typed: str) -> None:
     ["", ",unsubscribed", ",bounced", ",complained"],
     ids=lambda one: one[1:] or "subscribed",
 )
-def test_a_later_file_neither_brings_them_back_nor_keeps_their_address(
+def test_a_later_import_neither_adds_an_erased_person_nor_stores_the_address(
     desk: Desk, state: str
 ) -> None:
     desk.bring_in(f"email\n{ANN}\n{BEA}\n".encode())
@@ -63,7 +63,9 @@ def test_a_later_file_neither_brings_them_back_nor_keeps_their_address(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
-def test_an_address_is_overwritten_in_files_that_wait(desk: Desk, encoding: str) -> None:
+def test_the_address_is_overwritten_in_files_that_wait_to_be_imported(
+    desk: Desk, encoding: str
+) -> None:
     text = f"email\n{ANN.upper()}\n{IDN}\n{BEA}\n"
     import_id = desk.take(text.encode(encoding))
     forget(desk, ANN)
@@ -74,7 +76,7 @@ def test_an_address_is_overwritten_in_files_that_wait(desk: Desk, encoding: str)
     assert list(desk.people()) == [BEA]
 
 
-def test_an_import_gives_nobody_the_number_of_an_erased_reader(desk: Desk) -> None:
+def test_an_import_never_reuses_the_id_of_an_erased_subscriber(desk: Desk) -> None:
     desk.bring_in(f"email\n{ANN}\n".encode())
     with desk.database.reading() as session:
         gone = person_at_address(session, parse_address(ANN)).id
@@ -86,7 +88,7 @@ def test_an_import_gives_nobody_the_number_of_an_erased_reader(desk: Desk) -> No
         assert session.scalars(select(Subscriber.id)).all() > [gone]
 
 
-def test_undoing_passes_over_who_was_erased_since(desk: Desk) -> None:
+def test_undoing_an_import_skips_people_erased_since(desk: Desk) -> None:
     run = desk.bring_in(f"email\n{ANN}\n{BEA}\n".encode())
     forget(desk, ANN)
 

@@ -34,14 +34,14 @@ def record(session):
     return [str(one.action) for one in session.scalars(select(Consent).order_by(Consent.id))]
 
 
-def test_a_pause_ends_by_itself(session, ann):
+def test_a_pause_ends_at_its_time(session, ann):
     pause_mail(session, ann, NOON + WEEK, HERE, now=NOON)
 
     assert is_paused(ann, now=NOON + WEEK - timedelta(seconds=1))
     assert not is_paused(ann, now=NOON + WEEK)
 
 
-def test_a_pause_can_be_ended_and_the_record_has_both_for_the_list_that_one_is_on(session, ann):
+def test_a_pause_can_be_ended_early_and_both_are_recorded_for_each_confirmed_list(session, ann):
     pause_mail(session, ann, NOON + WEEK, HERE, now=NOON)
     for _ in range(2):
         resume_mail(session, ann, HERE, now=NOON)
@@ -50,7 +50,7 @@ def test_a_pause_can_be_ended_and_the_record_has_both_for_the_list_that_one_is_o
     assert record(session) == ["paused", "resumed"]
 
 
-def test_a_day_begins_where_the_house_is():
+def test_a_day_begins_in_the_sites_time_zone():
     assert parse_pause_end("2026-12-01", "Europe/London", now=NOON) == datetime(
         2026, 12, 1, tzinfo=UTC
     )
@@ -60,14 +60,14 @@ def test_a_day_begins_where_the_house_is():
 @pytest.mark.parametrize(
     "typed", ["", "soon", "2026-11-20", "2026-11-19", "2028-01-01", "9999-12-31", "2026-02-30"]
 )
-def test_a_day_that_cannot_be_is_refused_in_words(typed):
+def test_an_impossible_day_is_refused_with_a_message(typed):
     with pytest.raises(Invalid) as error:
         parse_pause_end(typed, "Europe/London", now=NOON)
 
     assert set(error.value.problems) == {"until"}
 
 
-def test_only_the_weeks_that_are_offered_are_taken():
+def test_only_the_offered_numbers_of_weeks_are_accepted():
     assert parse_pause_weeks("2", now=NOON) == NOON + 2 * WEEK
     for typed in ("3", "0", "-1", "x", "1e9"):
         with pytest.raises(Invalid):

@@ -27,7 +27,7 @@ def ask(session, mailing_list, now=NOON):
     return request_subscription(session, mailing_list, parse_address(ANN), HERE, now=now)
 
 
-def test_who_never_confirmed_is_never_asked_again(session):
+def test_refusing_suppresses_an_address_that_never_confirmed(session):
     daily, weekly = a_list(session), a_list(session, slug="weekly")
     subscription = ask(session, daily).pending
     ask(session, weekly)
@@ -43,7 +43,7 @@ def test_who_never_confirmed_is_never_asked_again(session):
     assert ask(session, daily, LATER).pending is None
 
 
-def test_who_reads_another_list_keeps_it_and_is_asked_no_more(session):
+def test_refusing_keeps_confirmed_subscriptions_and_stops_requests(session):
     daily, weekly = a_list(session), a_list(session, slug="weekly")
     mine = a_subscription(session, daily, ANN)
     ask(session, weekly)
@@ -58,7 +58,7 @@ def test_who_reads_another_list_keeps_it_and_is_asked_no_more(session):
     assert ask(session, daily, LATER).already_subscribed is None
 
 
-def test_choosing_more_on_the_own_page_ends_the_refusal(session):
+def test_choosing_a_list_on_the_preferences_page_ends_the_refusal(session):
     daily, _ = a_list(session), a_list(session, slug="weekly")
     mine = a_subscription(session, daily, ANN)
     refuse_signups(session, mine.subscriber, HERE, now=NOON)
@@ -69,7 +69,7 @@ def test_choosing_more_on_the_own_page_ends_the_refusal(session):
     assert ask(session, a_list(session, slug="third"), LATER).pending
 
 
-def test_only_a_link_of_its_own_kind_declines(session):
+def test_only_a_refusal_token_refuses(session):
     mine = a_subscription(session, a_list(session), ANN)
     token = signup_refusal_token(mine.subscriber_id, TOKENS)
 

@@ -26,7 +26,7 @@ def ago(count: int) -> date:
     return TODAY - timedelta(days=count)
 
 
-def test_days_of_some_lists_are_taken_together_and_told_backwards_from_today(
+def test_days_of_several_lists_are_summed_and_counted_backwards_from_today(
     session: Session,
 ) -> None:
     daily, weekly, other = (a_list(session, slug=slug) for slug in ("daily", "weekly", "other"))
@@ -67,7 +67,7 @@ def test_weeks_end_with_the_last_day_and_the_first_may_be_shorter() -> None:
     assert [one.arrivals for one in group_periods(3, spans)] == [3, 3, 3]
 
 
-def test_sources_are_those_of_the_lists_and_days_the_most_first(session: Session) -> None:
+def test_sources_of_the_lists_and_days_come_largest_first(session: Session) -> None:
     daily, other = a_list(session), a_list(session, slug="other")
     early = NOON - timedelta(days=9)
     record_list_metrics(session, daily.id, {J: 2}, source="/", now=NOON)

@@ -58,7 +58,7 @@ def join(session: Session, mailing_list: MailingList, who: str, page: str, at: d
     return True
 
 
-def test_a_day_is_one_of_the_house_and_a_joining_came_from_where_it_was_asked_for(
+def test_days_are_in_the_sites_time_zone_and_the_source_is_the_page_of_the_request(
     session: Session,
 ) -> None:
     mailing_list = a_list(session)
@@ -75,7 +75,7 @@ def test_a_day_is_one_of_the_house_and_a_joining_came_from_where_it_was_asked_fo
     assert sources(session) == {joined: 1}
 
 
-def test_of_who_is_forgotten_the_days_keep_a_number(session: Session) -> None:
+def test_an_erased_subscriber_is_counted_for_each_confirmed_list(session: Session) -> None:
     daily, weekly, other = (a_list(session, slug=slug) for slug in ("daily", "weekly", "other"))
     one = a_subscription(session, daily, "ann@example.com")
     session.add(
@@ -91,7 +91,7 @@ def test_of_who_is_forgotten_the_days_keep_a_number(session: Session) -> None:
     assert erased == {(daily.id, NOON.date(), ListMetric.ERASED): 1}
 
 
-def test_those_who_count_at_once_wait_for_each_other_and_lose_nothing(database: Database) -> None:
+def test_parallel_changes_and_counts_do_not_deadlock_and_lose_nothing(database: Database) -> None:
     """Joining and leaving on two lists in any order of lists, while events are counted in sets."""
     with database.transaction() as session:
         ids = [a_list(session, slug=slug).id for slug in ("daily", "weekly")]
