@@ -11,21 +11,21 @@ from nif.database import Base, create_database_engine
 from nif.settings import PROJECT, load_settings
 
 for path in (PROJECT / "nif").rglob("*.py"):
-    if path.stem in {"models", "limits", "posting", "outbox", "auditing"}:
+    if "__tablename__" in path.read_text():
         importlib.import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts))
 
 
-def is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """The queue makes its own tables, and may do so in this database; a search is no model's."""
+def is_modelled(name: str | None, kind: str, _parents: object) -> bool:
+    """The queue makes tables of its own in this database, and the address index has no model."""
     return not (kind == "table" and (name or "").startswith(("huey_", "subscriber_search")))
 
 
 @contextmanager
-def free_to_rebuild(connection: Connection) -> Iterator[None]:
-    """SQLite changes a table by building it anew, which no row that points to it may hinder.
+def without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Let SQLite change a table by building a new one, with foreign keys off meanwhile.
 
-    It follows SQLite's own advice (https://sqlite.org/lang_altertable.html, section 7): keys are
-    not enforced meanwhile, and all of them are checked before anything is kept.
+    This follows https://sqlite.org/lang_altertable.html, section 7. All keys are checked before
+    the transaction commits.
     """
     raw = connection.connection.dbapi_connection
     if connection.dialect.name != "sqlite" or raw is None:
@@ -38,8 +38,8 @@ def free_to_rebuild(connection: Connection) -> Iterator[None]:
         raw.execute("PRAGMA foreign_keys=ON")
 
 
-def check_keys(connection: Connection) -> None:
-    """Raises where a row points to nothing, so that nothing is kept."""
+def check_foreign_keys(connection: Connection) -> None:
+    """Raises RuntimeError where a row points to nothing, so that nothing is committed."""
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if broken:
@@ -53,17 +53,17 @@ def run() -> None:
     engine = context.config.attributes.get("engine") or create_database_engine(
         load_settings().database
     )
-    with engine.connect() as connection, free_to_rebuild(connection):
+    with engine.connect() as connection, without_foreign_keys(connection):
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,
             render_as_batch=True,
             compare_type=True,
-            include_name=is_ours,
+            include_name=is_modelled,
         )
         with context.begin_transaction():
             context.run_migrations()
-            check_keys(connection)
+            check_foreign_keys(connection)
         connection.commit()
 
 

@@ -100,7 +100,7 @@ def test_every_table_takes_a_row(migrated):
     assert counts == [1] * len(Base.metadata.sorted_tables)
 
 
-def test_every_word_of_ours_fits_its_column():
+def test_every_value_of_an_enum_fits_its_column():
     kinds = {
         column.type
         for table in Base.metadata.sorted_tables

@@ -19,24 +19,23 @@ from nif.web.access import STAFF_ACCESS, Access, access_of_view
 VIEWS = PROJECT / "nif" / "web"
 TEMPLATES = PROJECT / "templates"
 
-KEPT = "every text that is saved is kept with the name of who typed it"
-MADE = "it only shows; nothing is saved"
-NOT_NOTED = {
-    "admin_imports.create": "a file is looked at; what it does to a list is noted when it begins",
-    "admin_imports.update": "how the file is read",
-    "admin_imports.remap": "how the file is read",
-    "admin_imports.stop": "the import is noted when it begins and when it is undone; it tells "
-    "of pauses",
-    "admin_imports.resume": "as stopping it",
-    "admin_segments.recount": "a figure is counted anew",
-    "admin_inactive.recount": "figures are counted anew",
-    "newsroom_autosave.update": KEPT,
-    "newsroom_merge.save": KEPT,
-    "newsroom_merge.compare": MADE,
-    "newsroom_live_preview.show": MADE,
-    "newsroom_pictures.retry": "only the machine tries once more",
+HAS_VERSIONS = "every saved text is kept as a version with its author's name"
+SAVES_NOTHING = "it shows something and saves nothing"
+NOT_AUDITED = {
+    "admin_imports.create": "it takes a file; the entry comes when the import starts",
+    "admin_imports.update": "it sets how the file is read",
+    "admin_imports.remap": "it sets how the file is read",
+    "admin_imports.stop": "the import has entries for its start and undo, and shows its pauses",
+    "admin_imports.resume": "as admin_imports.stop",
+    "admin_segments.recount": "it refreshes a count",
+    "admin_inactive.recount": "it refreshes counts",
+    "newsroom_autosave.update": HAS_VERSIONS,
+    "newsroom_merge.save": HAS_VERSIONS,
+    "newsroom_merge.compare": SAVES_NOTHING,
+    "newsroom_live_preview.show": SAVES_NOTHING,
+    "newsroom_pictures.retry": "the worker tries once more",
 }
-"""What staff send that leaves no deed on the page of who did what, and why."""
+"""What staff send that leaves no entry in the audit log, and why."""
 
 
 @pytest.fixture
@@ -47,20 +46,20 @@ def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     return f"sqlite:///{path}"
 
 
-def test_every_route_says_who_may_call_it(app: Flask) -> None:
+def test_every_route_declares_its_access(app: Flask) -> None:
     silent = {e for e, view in app.view_functions.items() if access_of_view(e, view) is None}
 
     assert {endpoint for endpoint in silent if not endpoint.startswith("security.")} == set()
 
 
-def test_what_the_sign_in_library_offers_and_nif_does_not_is_not_there(
+def test_library_pages_that_nif_does_not_offer_are_absent(
     client: FlaskClient,
 ) -> None:
     for address in ("/login/rescue", "/register", "/fs-static/js/webauthn.js"):
         assert client.get(address).status_code == 404
 
 
-def test_a_stranger_is_sent_to_sign_in_by_every_door_of_the_staff(
+def test_staff_routes_send_strangers_to_sign_in(
     app: Flask, client: FlaskClient
 ) -> None:
     doors = [
@@ -80,7 +79,7 @@ def test_a_stranger_is_sent_to_sign_in_by_every_door_of_the_staff(
         assert "/login" in answer.location
 
 
-def test_staff_live_under_their_own_addresses(app: Flask) -> None:
+def test_staff_routes_have_staff_addresses(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         access = access_of_view(rule.endpoint, app.view_functions[rule.endpoint])
         if access is Access.AUTHOR:
@@ -93,7 +92,7 @@ def test_staff_live_under_their_own_addresses(app: Flask) -> None:
             assert rule.rule.startswith("/admin")
 
 
-def test_no_view_of_a_get_opens_a_transaction() -> None:
+def test_no_get_view_opens_a_transaction() -> None:
     """A view that only looks uses reading(), whose changes are thrown away."""
     for path in VIEWS.rglob("*.py"):
         for part in path.read_text().split("@blueprint.")[1:]:
@@ -102,7 +101,7 @@ def test_no_view_of_a_get_opens_a_transaction() -> None:
                 assert "transaction()" not in view, path
 
 
-def test_every_template_sits_where_its_view_is() -> None:
+def test_templates_sit_beside_their_views() -> None:
     for path in VIEWS.rglob("*.py"):
         face, module = path.parent.name, path.stem
         for line in path.read_text().splitlines():
@@ -113,7 +112,7 @@ def test_every_template_sits_where_its_view_is() -> None:
                 assert name.startswith(wanted), (name, path)
 
 
-def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
+def test_links_in_mail_match_routes(app: Flask) -> None:
     links = Links("http://127.0.0.1")
     made = [
         links.home(),
@@ -134,7 +133,7 @@ def test_every_link_in_mail_matches_a_route(app: Flask) -> None:
         assert adapter.match(link.removeprefix(links.base_url))
 
 
-def test_what_staff_change_is_noted_or_says_why_not(app: Flask) -> None:
+def test_staff_actions_are_audited_or_say_why_not(app: Flask) -> None:
     doors = {
         rule.endpoint
         for rule in app.url_map.iter_rules()
@@ -147,7 +146,7 @@ def test_what_staff_change_is_noted_or_says_why_not(app: Flask) -> None:
         if record_audit_entry not in reached(app.view_functions[endpoint])
     }
 
-    assert silent == NOT_NOTED.keys()
+    assert silent == NOT_AUDITED.keys()
 
 
 def reached(view: Callable[..., Any]) -> set[Any]:
