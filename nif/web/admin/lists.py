@@ -46,7 +46,7 @@ from nif.web.admin.list_form import (
     read_list_settings,
     time_zone_names,
 )
-from nif.web.admin.sends import SendRow, send_rows
+from nif.web.admin.sends import send_rows
 from nif.web.current import reading, services, settings, transaction
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
@@ -54,6 +54,77 @@ blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(system_status.blueprint)
 blueprint.register_blueprint(next_digest.blueprint)
 blueprint.register_blueprint(embed_form.blueprint)
+
+SENDS_SHOWN_PER_LIST = 3
+HISTORY_LABELS = {
+    "subscription": "current and former subscribers",
+    "consent": "records of consent",
+    "edition": "editions",
+    "import_run": "imports",
+    "daily_list_count": "daily statistics",
+}
+"""Labels of the tables that may refer to a list; others are called "other records"."""
+
+ListAction = Callable[[Session, MailingList, datetime], None]
+
+
+@blueprint.get("/")
+@open_to(Access.ADMIN)
+def index() -> ResponseReturnValue:
+    now = utc_now()
+    with reading() as session:
+        needing_attention = send_rows(session, list_sends_needing_attention(session))
+        mailing_lists = all_lists(session)
+        last_sends = [
+            list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
+            for mailing_list in mailing_lists
+        ]
+        rows = {
+            row.send.id: row
+            for row in send_rows(session, [send for sends in last_sends for send in sends])
+        }
+        lists = [
+            (
+                mailing_list,
+                _next_slot(session, mailing_list, now),
+                [rows[send.id] for send in sends],
+            )
+            for mailing_list, sends in zip(mailing_lists, last_sends, strict=True)
+        ]
+        warnings = system_status.find_system_warnings(session, now=now)
+    return render_template(
+        "admin/lists/index.html",
+        needing_attention=needing_attention,
+        lists=lists,
+        warnings=warnings,
+    )
+
+
+@blueprint.get("/lists/<slug>")
+@open_to(Access.ADMIN)
+def show(slug: str) -> ResponseReturnValue:
+    now = utc_now()
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        next_slot = _next_slot(session, mailing_list, now)
+        digest = _next_digest(session, mailing_list, next_slot, now)
+        sends = {
+            row.send.edition_id: row
+            for row in send_rows(session, list_sends(session, mailing_list.id))
+        }
+        editions = list_recent_editions(session, mailing_list)
+        topics = list(tag_names_of(session, mailing_list.tags).values())
+    return render_template(
+        "admin/lists/show.html",
+        mailing_list=mailing_list,
+        next_slot=next_slot,
+        digest=digest,
+        editions=editions,
+        sends=sends,
+        slot_labels=send_status.SLOT_LABELS,
+        topics=topics,
+        languages=LANGUAGES,
+    )
 
 
 @blueprint.get("/lists/new")
@@ -68,8 +139,9 @@ def create() -> ResponseReturnValue:
     form = read_list_form(request.form)
     try:
         with transaction() as session:
-            slug = create_list(session, read_list_settings(session, form), now=utc_now()).slug
-            _record_settings_change(session, "list_created", slug, {"title": form.title})
+            now = utc_now()
+            slug = create_list(session, read_list_settings(session, form), now=now).slug
+            _record_list_action(session, "list_created", slug, now, {"title": form.title})
             invalidate_pages(session)
     except Invalid as error:
         return _render_new(form, error.problems), 422
@@ -103,7 +175,7 @@ def update(slug: str) -> ResponseReturnValue:
                     name: describe_change(*map(_audit_value, pair))
                     for name, pair in changes.items()
                 }
-                _record_settings_change(session, "list_changed", slug, detail)
+                _record_list_action(session, "list_changed", slug, now, detail)
                 invalidate_pages(session)
     except Invalid as error:
         return _render_edit(slug, form, error.problems), 422
@@ -111,74 +183,6 @@ def update(slug: str) -> ResponseReturnValue:
         return _render_conflict(slug, form), 409
     flash("Saved." if changes else "Nothing was changed.", "good")
     return redirect(url_for("admin_lists.show", slug=slug), 303)
-
-
-def _render_conflict(slug: str, form: ListForm) -> str:
-    """The submitted form, with what somebody else has saved in the meantime beside each field."""
-    with reading() as session:
-        stored = list_form_of(session, get_list(session, slug))
-    form = replace(form, edits=stored.edits)
-    return _render_edit(slug, form, differing_fields(form, stored), is_behind=True)
-
-
-def _audit_value(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, tuple) else value
-
-
-def _record_settings_change(
-    session: Session, action: str, slug: str, detail: dict[str, Any]
-) -> None:
-    record_audit_entry(
-        session,
-        current_user,
-        action,
-        subject_kind="list",
-        subject_id=slug,
-        detail=detail,
-        now=utc_now(),
-    )
-
-
-def _render_new(form: ListForm, problems: dict[str, str] | None = None) -> str:
-    return render_template("admin/lists/new.html", **_form_context(form, problems))
-
-
-def _render_edit(
-    slug: str, form: ListForm, problems: dict[str, str] | None = None, *, is_behind: bool = False
-) -> str:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-    return render_template(
-        "admin/lists/edit.html",
-        mailing_list=mailing_list,
-        is_behind=is_behind,
-        **_form_context(form, problems),
-    )
-
-
-def _form_context(form: ListForm, problems: dict[str, str] | None) -> dict[str, Any]:
-    with reading() as session:
-        topics = list_most_used_tags(session)
-    return {
-        "form": form,
-        "problems": problems or {},
-        "often": FREQUENCIES,
-        "zones": time_zone_names(),
-        "languages": LANGUAGES,
-        "topics": list(topics.values()),
-    }
-
-
-HISTORY_LABELS = {
-    "subscription": "current and former subscribers",
-    "consent": "records of consent",
-    "edition": "editions",
-    "import_run": "imports",
-    "daily_list_count": "daily statistics",
-}
-"""Labels of the tables that may refer to a list; others are called "other records"."""
-
-ListAction = Callable[[Session, MailingList, datetime], None]
 
 
 @blueprint.get("/lists/<slug>/archive")
@@ -256,83 +260,6 @@ def delete(slug: str) -> ResponseReturnValue:
     return redirect(url_for("admin_lists.index"), 303)
 
 
-def _apply_to_list(slug: str, action: ListAction, success: str) -> ResponseReturnValue:
-    """Apply an action to a list and flash the result. A refused action changes nothing."""
-    try:
-        with transaction() as session:
-            action(session, get_list(session, slug), utc_now())
-            invalidate_pages(session)
-    except Conflict as error:
-        flash(f"{error} Nothing was changed.")
-    else:
-        flash(success, "good")
-    return redirect(url_for("admin_lists.show", slug=slug), 303)
-
-
-def _record_list_action(
-    session: Session, action: str, slug: str, now: datetime, detail: dict[str, str] | None = None
-) -> None:
-    record_audit_entry(
-        session, current_user, action, subject_kind="list", subject_id=slug, detail=detail, now=now
-    )
-
-
-SENDS_SHOWN_PER_LIST = 3
-
-
-@blueprint.get("/")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
-    now = utc_now()
-    with reading() as session:
-        troubled = send_rows(session, list_sends_needing_attention(session))
-        mailing_lists = all_lists(session)
-        last_sends = [
-            list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
-            for mailing_list in mailing_lists
-        ]
-        rows = {
-            row.send.id: row
-            for row in send_rows(session, [send for sends in last_sends for send in sends])
-        }
-        lists = [
-            (
-                mailing_list,
-                _next_slot(session, mailing_list, now),
-                [rows[send.id] for send in sends],
-            )
-            for mailing_list, sends in zip(mailing_lists, last_sends, strict=True)
-        ]
-        warnings = system_status.find_system_warnings(session, now=now)
-    return render_template(
-        "admin/lists/index.html", troubled=troubled, lists=lists, warnings=warnings
-    )
-
-
-@blueprint.get("/lists/<slug>")
-@open_to(Access.ADMIN)
-def show(slug: str) -> ResponseReturnValue:
-    now = utc_now()
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        next_slot = _next_slot(session, mailing_list, now)
-        digest = _next_digest(session, mailing_list, next_slot, now)
-        sends = {row.send.edition_id: row for row in _last_sends(session, mailing_list.id, 30)}
-        editions = list_recent_editions(session, mailing_list)
-        topics = list(tag_names_of(session, mailing_list.tags).values())
-    return render_template(
-        "admin/lists/show.html",
-        mailing_list=mailing_list,
-        next_slot=next_slot,
-        digest=digest,
-        editions=editions,
-        sends=sends,
-        slot_labels=send_status.SLOT_LABELS,
-        topics=topics,
-        languages=LANGUAGES,
-    )
-
-
 def _next_digest(
     session: Session, mailing_list: MailingList, slot: Slot, now: datetime
 ) -> ComposedDigest:
@@ -352,5 +279,64 @@ def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Sl
     return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(filled) else slot
 
 
-def _last_sends(session: Session, list_id: int, most: int) -> list[SendRow]:
-    return send_rows(session, list_sends(session, list_id, most=most))
+def _render_new(form: ListForm, problems: dict[str, str] | None = None) -> str:
+    return render_template("admin/lists/new.html", **_form_context(form, problems))
+
+
+def _render_edit(
+    slug: str, form: ListForm, problems: dict[str, str] | None = None, *, is_behind: bool = False
+) -> str:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+    return render_template(
+        "admin/lists/edit.html",
+        mailing_list=mailing_list,
+        is_behind=is_behind,
+        **_form_context(form, problems),
+    )
+
+
+def _render_conflict(slug: str, form: ListForm) -> str:
+    """The submitted form, with what somebody else has saved in the meantime beside each field."""
+    with reading() as session:
+        stored = list_form_of(session, get_list(session, slug))
+    form = replace(form, edits=stored.edits)
+    return _render_edit(slug, form, differing_fields(form, stored), is_behind=True)
+
+
+def _form_context(form: ListForm, problems: dict[str, str] | None) -> dict[str, Any]:
+    with reading() as session:
+        topics = list_most_used_tags(session)
+    return {
+        "form": form,
+        "problems": problems or {},
+        "often": FREQUENCIES,
+        "zones": time_zone_names(),
+        "languages": LANGUAGES,
+        "topics": list(topics.values()),
+    }
+
+
+def _audit_value(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, tuple) else value
+
+
+def _apply_to_list(slug: str, action: ListAction, success: str) -> ResponseReturnValue:
+    """Apply an action to a list and flash the result. A refused action changes nothing."""
+    try:
+        with transaction() as session:
+            action(session, get_list(session, slug), utc_now())
+            invalidate_pages(session)
+    except Conflict as error:
+        flash(f"{error} Nothing was changed.")
+    else:
+        flash(success, "good")
+    return redirect(url_for("admin_lists.show", slug=slug), 303)
+
+
+def _record_list_action(
+    session: Session, action: str, slug: str, now: datetime, detail: dict[str, Any] | None = None
+) -> None:
+    record_audit_entry(
+        session, current_user, action, subject_kind="list", subject_id=slug, detail=detail, now=now
+    )

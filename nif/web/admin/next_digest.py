@@ -30,6 +30,28 @@ from nif.web.security import framed_mail_response
 
 blueprint = Blueprint("next_digest", __name__, url_prefix="/lists/<slug>")
 
+ALREADY_SENT = "This list already has today's edition, shown here. Nothing more was sent."
+
+
+class DigestChanged(Conflict):
+    """The digest has changed since it was shown for confirmation."""
+
+
+@dataclass(frozen=True)
+class SendNowPreview:
+    """What would be sent now.
+
+    `todays_edition` and `todays_send` are set if the list has had its digest of today.
+    `content_hash` identifies the digest that was shown, so that nothing else is sent.
+    """
+
+    mailing_list: MailingList
+    digest: ComposedDigest
+    content_hash: str
+    todays_edition: Edition | None
+    todays_send: Send | None
+    slot_today: str | None
+
 
 @blueprint.get("/preview")
 @open_to(Access.ADMIN)
@@ -83,41 +105,6 @@ def send_test(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".show", slug=slug), 303)
 
 
-def _compose_next(session: Session, mailing_list: MailingList, now: datetime) -> ComposedDigest:
-    if mailing_list.archived_at is not None:
-        return ComposedDigest([], None)
-    return compose_digest(
-        session,
-        mailing_list,
-        next_slot_of_list(mailing_list, now=now),
-        services().mail_writer,
-        now=now,
-    )
-
-
-ALREADY_SENT = "This list already has today's edition, shown here. Nothing more was sent."
-
-
-class DigestChanged(Conflict):
-    """The digest has changed since it was shown for confirmation."""
-
-
-@dataclass(frozen=True)
-class SendNowPreview:
-    """What would be sent now.
-
-    `todays_edition` and `todays_send` are set if the list has had its digest of today.
-    `content_hash` identifies the digest that was shown, so that nothing else is sent.
-    """
-
-    mailing_list: MailingList
-    digest: ComposedDigest
-    content_hash: str
-    todays_edition: Edition | None
-    todays_send: Send | None
-    slot_today: str | None
-
-
 @blueprint.get("/send")
 @open_to(Access.ADMIN)
 def confirm_send(slug: str) -> ResponseReturnValue:
@@ -135,6 +122,61 @@ def send_now(slug: str) -> ResponseReturnValue:
         return _redirect_to_existing(slug, error)
     services().queue.wake("start_deliveries")
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
+
+
+def _compose_next(session: Session, mailing_list: MailingList, now: datetime) -> ComposedDigest:
+    if mailing_list.archived_at is not None:
+        return ComposedDigest([], None)
+    return compose_digest(
+        session,
+        mailing_list,
+        next_slot_of_list(mailing_list, now=now),
+        services().mail_writer,
+        now=now,
+    )
+
+
+def _preview_send(session: Session, mailing_list: MailingList, now: datetime) -> SendNowPreview:
+    edition = _find_todays_edition(session, mailing_list, now)
+    today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
+    slot, mail_writer = Slot(today, now), services().mail_writer
+    is_over = edition or mailing_list.archived_at is not None
+    digest = (
+        ComposedDigest([], None)
+        if is_over
+        else compose_digest(session, mailing_list, slot, mail_writer, now=now)
+    )
+    next_slot = next_slot_of_list(mailing_list, now=now)
+    return SendNowPreview(
+        mailing_list=mailing_list,
+        digest=digest,
+        content_hash=hash_message(digest.message) if digest.message else "",
+        todays_edition=edition,
+        todays_send=_find_send(session, edition),
+        slot_today=send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
+        if next_slot.day == today
+        else None,
+    )
+
+
+def _find_todays_edition(
+    session: Session, mailing_list: MailingList, now: datetime
+) -> Edition | None:
+    """The digest that the list sent, or is sending, today."""
+    return session.scalar(
+        select(Edition).where(
+            Edition.list_id == mailing_list.id,
+            Edition.occasion == DIGEST_OCCASION,
+            Edition.slot == now.astimezone(ZoneInfo(mailing_list.zone)).date(),
+            Edition.state == EditionState.FROZEN,
+        )
+    )
+
+
+def _find_send(session: Session, edition: Edition | None) -> Send | None:
+    if edition is None:
+        return None
+    return session.scalar(select(Send).where(Send.edition_id == edition.id))
 
 
 def _freeze_and_plan(slug: str, shown_hash: str, now: datetime) -> int:
@@ -186,46 +228,3 @@ def _render_confirm_send(slug: str, *, changed: bool = False) -> str:
             has_tag_choices=has_tag_choices(session, preview.mailing_list.id),
             changed=changed,
         )
-
-
-def _preview_send(session: Session, mailing_list: MailingList, now: datetime) -> SendNowPreview:
-    edition = _find_todays_edition(session, mailing_list, now)
-    today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
-    slot, mail_writer = Slot(today, now), services().mail_writer
-    is_over = edition or mailing_list.archived_at is not None
-    digest = (
-        ComposedDigest([], None)
-        if is_over
-        else compose_digest(session, mailing_list, slot, mail_writer, now=now)
-    )
-    next_slot = next_slot_of_list(mailing_list, now=now)
-    return SendNowPreview(
-        mailing_list=mailing_list,
-        digest=digest,
-        content_hash=hash_message(digest.message) if digest.message else "",
-        todays_edition=edition,
-        todays_send=_find_send(session, edition),
-        slot_today=send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
-        if next_slot.day == today
-        else None,
-    )
-
-
-def _find_todays_edition(
-    session: Session, mailing_list: MailingList, now: datetime
-) -> Edition | None:
-    """The digest that the list sent, or is sending, today."""
-    return session.scalar(
-        select(Edition).where(
-            Edition.list_id == mailing_list.id,
-            Edition.occasion == DIGEST_OCCASION,
-            Edition.slot == now.astimezone(ZoneInfo(mailing_list.zone)).date(),
-            Edition.state == EditionState.FROZEN,
-        )
-    )
-
-
-def _find_send(session: Session, edition: Edition | None) -> Send | None:
-    if edition is None:
-        return None
-    return session.scalar(select(Send).where(Send.edition_id == edition.id))

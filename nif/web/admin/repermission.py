@@ -21,6 +21,9 @@ from nif.web.access import Access, open_to
 from nif.web.admin import send_status
 from nif.web.current import reading, services, transaction
 
+blueprint = Blueprint("repermission", __name__)
+
+CAMPAIGN_PATH = f"/import/<int(max={2**63 - 1}):import_id>/repermission"
 BOUNCE_EVENTS = ("blocked", "bounce", "dropped")
 
 
@@ -39,34 +42,6 @@ class RepermissionProgress:
     @property
     def is_mailing(self) -> bool:
         return self.send.state in {SendState.SENDING, SendState.PAUSED}
-
-
-def measure_repermission_progress(
-    session: Session, campaign: RepermissionCampaign | None, *, now: datetime
-) -> RepermissionProgress | None:
-    """The progress of a campaign. None without one."""
-    if campaign is None:
-        return None
-    send = send_of_campaign(session, campaign)
-    counts, events = count_deliveries(session, send), count_send_events(session, send.id)
-    done_at = None
-    if send.state is SendState.SENDING and counts.pending:
-        starts_at = max(now, campaign.available_at, send.starts_at)
-        done_at = starts_at + timedelta(hours=counts.pending / campaign.per_hour)
-    return RepermissionProgress(
-        campaign=campaign,
-        send=send,
-        counts=counts,
-        state=send_status.describe_send_state(send, counts, now=now),
-        trouble=send_status.explain_pause(send),
-        bounced=sum(events.get(kind, 0) for kind in BOUNCE_EVENTS),
-        done_at=done_at,
-    )
-
-
-blueprint = Blueprint("repermission", __name__)
-
-CAMPAIGN_PATH = f"/import/<int(max={2**63 - 1}):import_id>/repermission"
 
 
 @blueprint.get(CAMPAIGN_PATH)
@@ -110,23 +85,27 @@ def create(slug: str, import_id: int) -> ResponseReturnValue:
     return redirect(f"/admin/lists/{slug}/import/{import_id}", 303)
 
 
-def _longest_duration() -> timedelta:
-    return repermission.max_campaign_duration(services().retention_periods.unconfirmed)
-
-
-def _estimate_hours(pending_count: int, per_hour: str) -> float | None:
-    """How many hours the campaign takes. None for a rate that is not valid."""
-    try:
-        return pending_count / max(1, _read_per_hour(per_hour))
-    except Invalid:
+def measure_repermission_progress(
+    session: Session, campaign: RepermissionCampaign | None, *, now: datetime
+) -> RepermissionProgress | None:
+    """The progress of a campaign. None without one."""
+    if campaign is None:
         return None
-
-
-def _read_per_hour(typed: str) -> int:
-    """The rate as a number. Raises Invalid."""
-    if not typed.isdecimal() or len(typed) > 6:
-        raise Invalid({"per_hour": "Give a whole number, such as 500."})
-    return int(typed)
+    send = send_of_campaign(session, campaign)
+    counts, events = count_deliveries(session, send), count_send_events(session, send.id)
+    done_at = None
+    if send.state is SendState.SENDING and counts.pending:
+        starts_at = max(now, campaign.available_at, send.starts_at)
+        done_at = starts_at + timedelta(hours=counts.pending / campaign.per_hour)
+    return RepermissionProgress(
+        campaign=campaign,
+        send=send,
+        counts=counts,
+        state=send_status.describe_send_state(send, counts, now=now),
+        trouble=send_status.explain_pause(send),
+        bounced=sum(events.get(kind, 0) for kind in BOUNCE_EVENTS),
+        done_at=done_at,
+    )
 
 
 def _render_new(
@@ -151,3 +130,22 @@ def _render_new(
             hours=_estimate_hours(pending_count, per_hour),
             problems=problems or {},
         )
+
+
+def _longest_duration() -> timedelta:
+    return repermission.max_campaign_duration(services().retention_periods.unconfirmed)
+
+
+def _estimate_hours(pending_count: int, per_hour: str) -> float | None:
+    """How many hours the campaign takes. None for a rate that is not valid."""
+    try:
+        return pending_count / max(1, _read_per_hour(per_hour))
+    except Invalid:
+        return None
+
+
+def _read_per_hour(typed: str) -> int:
+    """The rate as a number. Raises Invalid."""
+    if not typed.isdecimal() or len(typed) > 6:
+        raise Invalid({"per_hour": "Give a whole number, such as 500."})
+    return int(typed)

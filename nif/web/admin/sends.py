@@ -40,7 +40,33 @@ from nif.web.access import Access, open_to
 from nif.web.admin import certificates, send_status, system_status
 from nif.web.current import reading, services, transaction
 
+blueprint = Blueprint("admin_sends", __name__, url_prefix="/admin/sends")
+blueprint.context_processor(system_status.status_banner)
+blueprint.register_blueprint(certificates.blueprint)
+
+
+LARGEST = 2**63 - 1
+SEND_PATH = f"/<int(max={LARGEST}):send_id>"
 OPEN_STATES = (SendState.SENDING, SendState.PAUSED)
+SENDS_A_PAGE = 50
+BATCHES_SHOWN = 20
+ADDRESSES_SHOWN = 3
+RESOLUTIONS = {"accepted": True, "not-sent": False}
+DEADLINE_MISSING = "Give a day and a time, or leave this empty for no deadline."
+DEADLINE_PASSED = "This time has passed. Give a later one, or leave this empty for no deadline."
+SendAction = Callable[[Session, Send, datetime], None]
+
+
+@dataclass(frozen=True)
+class SendRow:
+    """One line of a table of sends."""
+
+    send: Send
+    subject: str
+    list_title: str
+    state: str
+    tally: DeliveryCounts
+    trouble: send_status.TroubleExplanation | None
 
 
 @dataclass(frozen=True)
@@ -68,15 +94,156 @@ class SendProgress:
 
 
 @dataclass(frozen=True)
-class SendRow:
-    """One line of a table of sends."""
+class BatchEvidence:
+    """An undecided batch: `holder` is the worker that posted it, `addresses` are examples."""
 
-    send: Send
-    subject: str
-    list_title: str
-    state: str
-    tally: DeliveryCounts
-    trouble: send_status.TroubleExplanation | None
+    batch: Batch
+    attempt: Attempt
+    copies: int
+    holder: str
+    addresses: list[str]
+
+
+@dataclass(frozen=True)
+class SendEvidence:
+    """The undecided batches of a send: `count` in all, and the first of them.
+
+    `last_event_at` is the last time that an event came in promptly. `unread` is true if webhook
+    requests wait to be processed, which may contain the proof.
+    """
+
+    count: int
+    batches: Sequence[BatchEvidence]
+    last_event_at: datetime | None
+    unread: bool
+
+
+@blueprint.get("")
+@open_to(Access.ADMIN)
+def index() -> ResponseReturnValue:
+    before = request.args.get("before", None, type=int)
+    if before is not None and not 0 < before <= LARGEST:
+        before = None
+    with reading() as session:
+        sends = list_all_sends(session, before=before, most=SENDS_A_PAGE)
+        rows = send_rows(session, sends)
+    return render_template(
+        "admin/sends/index.html",
+        rows=rows,
+        before=before,
+        older=sends[-1].id if len(sends) == SENDS_A_PAGE else None,
+    )
+
+
+@blueprint.get(SEND_PATH)
+@open_to(Access.ADMIN)
+def show(send_id: int) -> ResponseReturnValue:
+    return _render_show(send_id)
+
+
+@blueprint.get(f"{SEND_PATH}/progress")
+@open_to(Access.ADMIN)
+def show_progress(send_id: int) -> ResponseReturnValue:
+    """The progress part of the page, polled by a script; 304 if unchanged."""
+    with reading() as session:
+        send = control.get_send(session, send_id)
+        now = measure_send_progress(session, send, services(), now=utc_now())
+        response = make_response(render_template("admin/sends/progress.html", progress=now))
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@blueprint.post(f"{SEND_PATH}/pause")
+@open_to(Access.ADMIN)
+def pause(send_id: int) -> ResponseReturnValue:
+    after = "Paused. {left} Batches in flight are completed; nothing more is sent until you resume."
+    return _apply_to_send(
+        send_id, "send_paused", lambda session, send, now: control.pause_send(session, send), after
+    )
+
+
+@blueprint.post(f"{SEND_PATH}/resume")
+@open_to(Access.ADMIN)
+def resume(send_id: int) -> ResponseReturnValue:
+    after = "Resumed where it stopped. {left}"
+    return _apply_to_send(
+        send_id,
+        "send_resumed",
+        lambda session, send, now: control.resume_send(session, send, now=now),
+        after,
+    )
+
+
+@blueprint.get(f"{SEND_PATH}/cancel")
+@open_to(Access.ADMIN)
+def confirm_cancel(send_id: int) -> ResponseReturnValue:
+    with reading() as session:
+        send = control.get_send(session, send_id)
+        now = measure_send_progress(session, send, services(), now=utc_now())
+        return render_template("admin/sends/confirm_cancel.html", send=send, progress=now)
+
+
+@blueprint.post(f"{SEND_PATH}/cancel")
+@open_to(Access.ADMIN)
+def cancel(send_id: int) -> ResponseReturnValue:
+    after = "Cancelled. {left} Nothing more is sent."
+    return _apply_to_send(
+        send_id,
+        "send_cancelled",
+        lambda session, send, now: control.cancel_send(session, send, now=now),
+        after,
+    )
+
+
+@blueprint.post(f"{SEND_PATH}/undo")
+@open_to(Access.ADMIN)
+def undo(send_id: int) -> ResponseReturnValue:
+    try:
+        with transaction() as session:
+            send = control.get_send(session, send_id)
+            slug, consequence = send.mailing_list.slug, _what_undo_means(send)
+            now = utc_now()
+            _record_send_action(session, "send_undone", send, now)
+            control.undo_send(session, send, now=now)
+    except Conflict as error:
+        flash(f"{error} Nothing was changed.")
+        return redirect(url_for("admin_sends.show", send_id=send_id), 303)
+    flash(f"Undone: nothing was sent, and {consequence}.", "good")
+    return redirect(url_for("admin_lists.show", slug=slug), 303)
+
+
+@blueprint.post(f"{SEND_PATH}/deadline")
+@open_to(Access.ADMIN)
+def set_deadline(send_id: int) -> ResponseReturnValue:
+    typed = request.form.get("moment", "").strip()
+
+    def apply(session: Session, send: Send, now: datetime) -> None:
+        moment = _read_deadline(typed, send.mailing_list.zone, now)
+        control.set_send_deadline(session, send, moment)
+
+    after = "The deadline is set." if typed else "The deadline is removed."
+    try:
+        return _apply_to_send(send_id, "send_deadline_set", apply, after)
+    except Invalid as error:
+        return _render_show(send_id, typed=typed, problems=error.problems), 422
+
+
+@blueprint.post(f"{SEND_PATH}/batches/<int(max={LARGEST}):batch_id>")
+@open_to(Access.ADMIN)
+def resolve_batch(send_id: int, batch_id: int) -> ResponseReturnValue:
+    accepted = RESOLUTIONS.get(request.form.get("as", ""))
+    if accepted is None:
+        flash("Nothing was changed: say whether the batch was sent.")
+        return redirect(url_for("admin_sends.show", send_id=send_id), 303)
+
+    def decide(session: Session, send: Send, now: datetime) -> None:
+        attempt_id = request.form.get("attempt", "")
+        control.resolve_undecided_batch(
+            session, send, batch_id, attempt_id, accepted=accepted, now=now
+        )
+
+    success = "Recorded as sent." if accepted else "Recorded as not sent. It will be sent again."
+    return _apply_to_send(send_id, "batch_resolved", decide, success)
 
 
 def send_rows(session: Session, sends: Sequence[Send]) -> list[SendRow]:
@@ -135,35 +302,6 @@ def _has_been_posted(session: Session, send: Send) -> bool:
     return session.scalar(query) is not None
 
 
-BATCHES_SHOWN = 20
-ADDRESSES_SHOWN = 3
-
-
-@dataclass(frozen=True)
-class BatchEvidence:
-    """An undecided batch: `holder` is the worker that posted it, `addresses` are examples."""
-
-    batch: Batch
-    attempt: Attempt
-    copies: int
-    holder: str
-    addresses: list[str]
-
-
-@dataclass(frozen=True)
-class SendEvidence:
-    """The undecided batches of a send: `count` in all, and the first of them.
-
-    `last_event_at` is the last time that an event came in promptly. `unread` is true if webhook
-    requests wait to be processed, which may contain the proof.
-    """
-
-    count: int
-    batches: Sequence[BatchEvidence]
-    last_event_at: datetime | None
-    unread: bool
-
-
 def gather_evidence(session: Session, send: Send) -> SendEvidence:
     found = list_undecided_batches(session, send)
     shown = found[:BATCHES_SHOWN]
@@ -202,158 +340,6 @@ def _sample_addresses(session: Session, batch: Batch) -> list[str]:
     return list(session.scalars(query.limit(ADDRESSES_SHOWN)))
 
 
-blueprint = Blueprint("admin_sends", __name__, url_prefix="/admin/sends")
-blueprint.context_processor(system_status.status_banner)
-blueprint.register_blueprint(certificates.blueprint)
-
-LARGEST = 2**63 - 1
-SENDS_A_PAGE = 50
-ONE = f"/<int(max={LARGEST}):send_id>"
-RESOLUTIONS = {"accepted": True, "not-sent": False}
-DEADLINE_MISSING = "Give a day and a time, or leave this empty for no deadline."
-DEADLINE_PASSED = "This time has passed. Give a later one, or leave this empty for no deadline."
-
-SendAction = Callable[[Session, Send, datetime], None]
-
-
-@blueprint.get("")
-@open_to(Access.ADMIN)
-def index() -> ResponseReturnValue:
-    before = request.args.get("before", None, type=int)
-    if before is not None and not 0 < before <= LARGEST:
-        before = None
-    with reading() as session:
-        sends = list_all_sends(session, before=before, most=SENDS_A_PAGE)
-        rows = send_rows(session, sends)
-    return render_template(
-        "admin/sends/index.html",
-        rows=rows,
-        before=before,
-        older=sends[-1].id if len(sends) == SENDS_A_PAGE else None,
-    )
-
-
-@blueprint.get(ONE)
-@open_to(Access.ADMIN)
-def show(send_id: int) -> ResponseReturnValue:
-    return _render_show(send_id)
-
-
-@blueprint.get(f"{ONE}/progress")
-@open_to(Access.ADMIN)
-def show_progress(send_id: int) -> ResponseReturnValue:
-    """The progress part of the page, polled by a script; 304 if unchanged."""
-    with reading() as session:
-        send = control.get_send(session, send_id)
-        now = measure_send_progress(session, send, services(), now=utc_now())
-        response = make_response(render_template("admin/sends/progress.html", progress=now))
-    response.add_etag()
-    return response.make_conditional(request)
-
-
-@blueprint.post(f"{ONE}/pause")
-@open_to(Access.ADMIN)
-def pause(send_id: int) -> ResponseReturnValue:
-    after = "Paused. {left} Batches in flight are completed; nothing more is sent until you resume."
-    return _apply_to_send(
-        send_id, "send_paused", lambda session, send, now: control.pause_send(session, send), after
-    )
-
-
-@blueprint.post(f"{ONE}/resume")
-@open_to(Access.ADMIN)
-def resume(send_id: int) -> ResponseReturnValue:
-    after = "Resumed where it stopped. {left}"
-    return _apply_to_send(
-        send_id,
-        "send_resumed",
-        lambda session, send, now: control.resume_send(session, send, now=now),
-        after,
-    )
-
-
-@blueprint.get(f"{ONE}/cancel")
-@open_to(Access.ADMIN)
-def confirm_cancel(send_id: int) -> ResponseReturnValue:
-    with reading() as session:
-        send = control.get_send(session, send_id)
-        now = measure_send_progress(session, send, services(), now=utc_now())
-        return render_template("admin/sends/confirm_cancel.html", send=send, progress=now)
-
-
-@blueprint.post(f"{ONE}/cancel")
-@open_to(Access.ADMIN)
-def cancel(send_id: int) -> ResponseReturnValue:
-    after = "Cancelled. {left} Nothing more is sent."
-    return _apply_to_send(
-        send_id,
-        "send_cancelled",
-        lambda session, send, now: control.cancel_send(session, send, now=now),
-        after,
-    )
-
-
-@blueprint.post(f"{ONE}/undo")
-@open_to(Access.ADMIN)
-def undo(send_id: int) -> ResponseReturnValue:
-    try:
-        with transaction() as session:
-            send = control.get_send(session, send_id)
-            slug, consequence = send.mailing_list.slug, _what_undo_means(send)
-            now = utc_now()
-            _record_send_action(session, "send_undone", send, now)
-            control.undo_send(session, send, now=now)
-    except Conflict as error:
-        flash(f"{error} Nothing was changed.")
-        return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-    flash(f"Undone: nothing was sent, and {consequence}.", "good")
-    return redirect(url_for("admin_lists.show", slug=slug), 303)
-
-
-@blueprint.post(f"{ONE}/deadline")
-@open_to(Access.ADMIN)
-def set_deadline(send_id: int) -> ResponseReturnValue:
-    typed = request.form.get("moment", "").strip()
-
-    def apply(session: Session, send: Send, now: datetime) -> None:
-        moment = _read_deadline(typed, send.mailing_list.zone, now)
-        control.set_send_deadline(session, send, moment)
-
-    after = "The deadline is set." if typed else "The deadline is removed."
-    try:
-        return _apply_to_send(send_id, "send_deadline_set", apply, after)
-    except Invalid as error:
-        return _render_show(send_id, typed=typed, problems=error.problems), 422
-
-
-@blueprint.post(f"{ONE}/batches/<int(max={LARGEST}):batch_id>")
-@open_to(Access.ADMIN)
-def resolve_batch(send_id: int, batch_id: int) -> ResponseReturnValue:
-    accepted = RESOLUTIONS.get(request.form.get("as", ""))
-    if accepted is None:
-        flash("Nothing was changed: say whether the batch was sent.")
-        return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-
-    def decide(session: Session, send: Send, now: datetime) -> None:
-        attempt_id = request.form.get("attempt", "")
-        control.resolve_undecided_batch(
-            session, send, batch_id, attempt_id, accepted=accepted, now=now
-        )
-
-    success = "Recorded as sent." if accepted else "Recorded as not sent. It will be sent again."
-    return _apply_to_send(send_id, "batch_resolved", decide, success)
-
-
-def _what_undo_means(send: Send) -> str:
-    """The consequence of undoing a send, for a message."""
-    if send.edition.is_repermission:
-        return "nobody gets the re-permission mail"
-    is_correction = send.edition.note_id is not None
-    return (
-        "the next digest contains the correction" if is_correction else "its stories are new again"
-    )
-
-
 def _render_show(
     send_id: int, *, typed: str | None = None, problems: dict[str, str] | None = None
 ) -> str:
@@ -378,22 +364,6 @@ def _render_show(
         )
 
 
-def _record_send_action(session: Session, action: str, send: Send, now: datetime) -> None:
-    """Record an action with its input: the deadline, or the batch and how it was resolved."""
-    given = {k: request.form[k] for k in ("moment", "as") if request.form.get(k)}
-    if "batch_id" in (request.view_args or {}):
-        given["batch"] = str((request.view_args or {})["batch_id"])
-    record_audit_entry(
-        session,
-        current_user,
-        action,
-        subject_kind="send",
-        subject_id=send.id,
-        detail=given,
-        now=now,
-    )
-
-
 def _apply_to_send(
     send_id: int, audit_action: str, action: SendAction, success: str
 ) -> ResponseReturnValue:
@@ -415,6 +385,32 @@ def _apply_to_send(
         flash(success.format(left=left), "good")
         services().queue.wake("start_deliveries")
     return redirect(url_for("admin_sends.show", send_id=send_id), 303)
+
+
+def _record_send_action(session: Session, action: str, send: Send, now: datetime) -> None:
+    """Record an action with its input: the deadline, or the batch and how it was resolved."""
+    given = {k: request.form[k] for k in ("moment", "as") if request.form.get(k)}
+    if "batch_id" in (request.view_args or {}):
+        given["batch"] = str((request.view_args or {})["batch_id"])
+    record_audit_entry(
+        session,
+        current_user,
+        action,
+        subject_kind="send",
+        subject_id=send.id,
+        detail=given,
+        now=now,
+    )
+
+
+def _what_undo_means(send: Send) -> str:
+    """The consequence of undoing a send, for a message."""
+    if send.edition.is_repermission:
+        return "nobody gets the re-permission mail"
+    is_correction = send.edition.note_id is not None
+    return (
+        "the next digest contains the correction" if is_correction else "its stories are new again"
+    )
 
 
 def _read_deadline(typed: str, zone: str, now: datetime) -> datetime | None:

@@ -27,6 +27,7 @@ from nif.sends.models import (
     SendStopCause,
 )
 from nif.services import Services
+from nif.web.admin import sends
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_send, a_story
 from tests.sends.test_correction_sends import (
@@ -78,6 +79,25 @@ def make_batch_undecided(database: Database) -> int:
 def state_of(database: Database) -> SendState:
     with database.reading() as session:
         return session.get_one(Send, 1).state
+
+
+def test_all_sends_are_listed_newest_first_in_pages(
+    admin: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Nothing has been sent yet." in admin.get("/admin/sends").text
+    monkeypatch.setattr(sends, "SENDS_A_PAGE", 2)
+    first, second, third = planned(database), planned(database), planned(database)
+
+    page = admin.get("/admin/sends").text
+    assert first not in page
+    assert page.index(f'href="{third}"') < page.index(f'href="{second}"')
+    assert 'href="/admin/sends?before=2"' in page
+    older = admin.get("/admin/sends?before=2").text
+    assert f'href="{first}"' in older
+    assert f'href="{second}"' not in older
+    assert "There are no earlier sends" in admin.get("/admin/sends?before=1").text
+    for nonsense in ("x", "0", "-1", "99999999999999999999"):
+        assert f'href="{third}"' in admin.get(f"/admin/sends?before={nonsense}").text
 
 
 def test_a_running_send_updates_itself_unless_updates_are_off(
