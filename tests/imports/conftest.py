@@ -1,4 +1,4 @@
-"""A list, and a way to import into it what stands in a few bytes."""
+"""An importer: uploads a few bytes as a file and imports them into a list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from nif.subscriptions.models import MailingList, Subscriber, Subscription
 from tests.conftest import NOON
 from tests.factories import a_list
 
-BASIS = "They signed up on our old site, with a confirmation by mail."
+CONSENT_SOURCE = "They signed up on our old site, with a confirmation by mail."
 
 
 @dataclass
-class Desk:
-    """Imports files into the list `daily`, as an admin and a worker would."""
+class Importer:
+    """Imports files into the list `daily`, acting as the admin and as the worker."""
 
     database: Database
     folder: Path
@@ -31,40 +31,40 @@ class Desk:
     def context(self) -> ImportContext:
         return ImportContext(self.database.transaction, self.folder, lambda: NOON)
 
-    def take(self, data: bytes, *, confirmed: bool = True) -> int:
+    def upload(self, data: bytes, *, confirmed: bool = True) -> int:
         stored = files.store_import_file(BytesIO(data), self.folder, most=50_000_000)
         with files.open_import_file(self.folder, stored.name) as file:
             proposed = imports.detect_file_layout(file)
         with self.database.transaction() as session:
             mailing_list = session.get_one(MailingList, self.list_id)
             run = imports.create_import(session, mailing_list, stored, "f.csv", proposed, now=NOON)
-            imports.set_consent_source(run, BASIS, confirmed=confirmed)
+            imports.set_consent_source(run, CONSENT_SOURCE, confirmed=confirmed)
             return run.id
 
-    def do(self, what: str, import_id: int) -> ImportRun:
-        """One of check, start, undo, resume: asked for, and done by a worker."""
+    def run_step(self, step: str, import_id: int) -> ImportRun:
+        """Start one of dry-run, start, undo and resume, and let a worker do it."""
         with self.database.transaction() as session:
             run = session.get_one(ImportRun, import_id)
-            if what == "start":
+            if step == "start":
                 imports.start_import(session, run, now=NOON)
-            elif what == "check":
+            elif step == "dry-run":
                 imports.start_dry_run(session, run)
-            elif what == "undo":
+            elif step == "undo":
                 imports.start_undo(run)
             else:
                 imports.resume_import(run)
         assert run_import(self.context, import_id)
-        return self.run(import_id)
+        return self.get_run(import_id)
 
-    def bring_in(self, data: bytes, *, confirmed: bool = True) -> ImportRun:
-        return self.do("start", self.take(data, confirmed=confirmed))
+    def import_file(self, data: bytes, *, confirmed: bool = True) -> ImportRun:
+        return self.run_step("start", self.upload(data, confirmed=confirmed))
 
-    def run(self, import_id: int) -> ImportRun:
+    def get_run(self, import_id: int) -> ImportRun:
         with self.database.reading() as session:
             return session.get_one(ImportRun, import_id)
 
-    def people(self) -> dict[str, str]:
-        """Everyone on the list, and their state."""
+    def subscription_states(self) -> dict[str, str]:
+        """The state of each subscription of the list, by address."""
         with self.database.reading() as session:
             query = select(Subscriber.address, Subscription.state).join(
                 Subscription, Subscription.subscriber_id == Subscriber.id
@@ -76,8 +76,8 @@ class Desk:
                 )
             }
 
-    def counters(self) -> dict[str, int]:
-        """The counters of the list, and not what they should be."""
+    def list_counters(self) -> dict[str, int]:
+        """The list's stored counters that are not zero."""
         with self.database.reading() as session:
             found = session.get_one(MailingList, self.list_id)
             return {
@@ -88,16 +88,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Database, tmp_path: Path) -> Desk:
+def importer(database: Database, tmp_path: Path) -> Importer:
     with database.transaction() as session:
         list_id = a_list(session).id
-    return Desk(database, tmp_path / "imports", list_id)
+    return Importer(database, tmp_path / "imports", list_id)
 
 
 @pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    def cut(size: int) -> None:
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    def set_rows(size: int) -> None:
         monkeypatch.setattr(runner, "SQLITE_BATCH_ROWS", size)
         monkeypatch.setattr(runner, "POSTGRESQL_BATCH_ROWS", size)
 
-    return cut
+    return set_rows

@@ -1,4 +1,4 @@
-"""What other programs call things."""
+"""Column names and status words of other programs."""
 
 import pytest
 
@@ -58,7 +58,7 @@ EXPORTS = {
 
 
 @pytest.mark.parametrize("vendor", EXPORTS)
-def test_an_export_of_others_is_understood(vendor):
+def test_exports_of_other_programs_are_recognised(vendor):
     header, lines = EXPORTS[vendor]
     names = header.split(",")
     cells = [line.split(",") for line in lines]
@@ -71,7 +71,7 @@ def test_an_export_of_others_is_understood(vendor):
     assert all(row.subscribed_at is not None for row in rows)
 
 
-def test_a_column_called_type_that_holds_something_else_is_no_state():
+def test_a_type_column_without_status_words_is_not_the_status():
     columns, _ = propose_column_mapping(
         [["email", "type"], ["a@x.com", "html"], ["b@x.com", "text"]]
     )
@@ -88,7 +88,7 @@ def test_a_column_called_type_that_holds_something_else_is_no_state():
         (["", ""], None),
     ],
 )
-def test_a_column_of_states_is_known_by_its_words(words: list[str], proposed: int | None) -> None:
+def test_a_status_column_is_recognised_by_its_words(words: list[str], proposed: int | None) -> None:
     rows = [["n", "email", "MEMBER"], *([str(n), f"a{n}@b.com", w] for n, w in enumerate(words))]
 
     columns, has_header = propose_column_mapping(rows)

@@ -1,4 +1,4 @@
-"""Ugly files: each ends in rows or in a sentence."""
+"""Malformed files: each gives rows or an error message."""
 
 import tracemalloc
 from io import BytesIO
@@ -16,7 +16,7 @@ BOTH = [A, B]
 LONG = "x" * 10_000_000
 
 
-def wide(text, order="le", bom=True):
+def utf16(text, order="le", bom=True):
     mark = {"le": b"\xff\xfe", "be": b"\xfe\xff"}[order] if bom else b""
     return mark + text.encode(f"utf-16-{order}")
 
@@ -24,13 +24,13 @@ def wide(text, order="le", bom=True):
 ROWS = {
     "plain": (PLAIN.encode(), BOTH),
     "utf-8 bom": (b"\xef\xbb\xbf" + PLAIN.encode(), BOTH),
-    "utf-16 le bom": (wide(PLAIN), BOTH),
-    "utf-16 be bom": (wide(PLAIN, "be"), BOTH),
-    "utf-16 le": (wide(PLAIN * 9, bom=False), None),
-    "utf-16 be": (wide(PLAIN * 9, "be", bom=False), None),
-    "utf-16 cut in a letter": (wide(PLAIN) + b"\x61", None),
-    "utf-16 crlf": (wide(PLAIN.replace("\n", "\r\n")), BOTH),
-    "utf-16 old mac": (wide(PLAIN.replace("\n", "\r")), BOTH),
+    "utf-16 le bom": (utf16(PLAIN), BOTH),
+    "utf-16 be bom": (utf16(PLAIN, "be"), BOTH),
+    "utf-16 le": (utf16(PLAIN * 9, bom=False), None),
+    "utf-16 be": (utf16(PLAIN * 9, "be", bom=False), None),
+    "utf-16 cut in a letter": (utf16(PLAIN) + b"\x61", None),
+    "utf-16 crlf": (utf16(PLAIN.replace("\n", "\r\n")), BOTH),
+    "utf-16 old mac": (utf16(PLAIN.replace("\n", "\r")), BOTH),
     "cp1252": (f"name,email\nJosé “Pepe”,{A}\nZoë,{B}\n".encode("cp1252"), BOTH),
     "cp1252 at the end": ((PLAIN * 99).encode() + b"caf\xe9@example.com\n", None),
     "latin capital": ("email;ville\nann@example.com;Évry\n".encode("latin-1"), [A]),
@@ -69,7 +69,7 @@ ROWS = {
     "ten megabytes in a line": (f"email\n{A}\n{LONG}\n{B}\n".encode(), [A, "long", B]),
     "ten megabytes at the end": (f"email\n{A}\n{B}\n{LONG}".encode(), [*BOTH, "long"]),
     "ten megabytes, old mac": (f"email\r{A}\r{LONG}\r{B}\r".encode(), [A, "long", B]),
-    "ten megabytes, utf-16": (wide(f"email\n{A}\n{LONG}\n{B}\n"), [A, "long", B]),
+    "ten megabytes, utf-16": (utf16(f"email\n{A}\n{LONG}\n{B}\n"), [A, "long", B]),
     "ten megabytes in quotes": (f'email,n\n"{LONG}",1\n{B},2\n'.encode(), ["long", B]),
     "ten megabytes after a quote": (f'email,n\n"x\n{LONG}\n{B},2\n'.encode(), ["quote", "long", B]),
     "a large cell": (f"n,email\n{'y' * 200_000},{A}\nx,{B}\n".encode(), ["long", B]),
@@ -84,7 +84,7 @@ ROWS = {
     "a name and brackets": (f'email\nAnn Lee <{A}>\n"Lee, B" <{B}>\n'.encode(), BOTH),
     "mailto": (f"email\nmailto:{A}\n".encode(), [A]),
     "formula cells": (f"email,n\n=HYPERLINK(1),x\n{A},=1+1\n".encode(), ["address", A]),
-    "made safe by us": (
+    "escaped for spreadsheets": (
         b"email\n'=x@example.com\n'+y@example.com\n",
         ["=x@example.com", "+y@example.com"],
     ),
@@ -96,7 +96,7 @@ ROWS = {
     "header twice": (f"email\n{A}\nemail\n{B}\n".encode(), [A, "address", B]),
     "only a header": (b"email,name\n", []),
 }
-SENTENCES = {
+REFUSED = {
     "empty": b"",
     "blank": b" \r\n\n\t",
     "bom alone": b"\xef\xbb\xbf",
@@ -112,63 +112,67 @@ SENTENCES = {
 }
 
 
-def read(data):
+def parse_file(data):
     file = BytesIO(data)
-    form, columns, has_header = imports.detect_file_layout(file)
-    found = list(read_records(CsvLines(file, form), form.separator))
-    return [parse_row(one, columns) for one in found[1 if has_header else 0 :]]
+    csv_format, columns, has_header = imports.detect_file_layout(file)
+    records = list(read_records(CsvLines(file, csv_format), csv_format.separator))
+    return [parse_row(record, columns) for record in records[1 if has_header else 0 :]]
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_an_ugly_file_ends_in_rows(name):
+def test_a_malformed_file_still_gives_its_rows(name):
     data, expected = ROWS[name]
 
-    rows = read(data)
+    rows = parse_file(data)
 
-    told = [row.code or row.address.written for row in rows]
+    results = [row.code or row.address.written for row in rows]
     if expected is None:
-        assert A in told or B in told
+        assert A in results or B in results
     else:
-        assert told == expected
+        assert results == expected
     assert all(len(row.cell) <= 80 and row.cell.isprintable() for row in rows)
 
 
-@pytest.mark.parametrize("name", SENTENCES)
-def test_what_is_no_table_ends_in_a_sentence(name):
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_that_is_no_table_is_refused_with_a_sentence(name):
     with pytest.raises(Invalid) as refused:
-        read(SENTENCES[name])
+        parse_file(REFUSED[name])
 
     assert refused.value.problems["file"].endswith(".")
 
 
-def test_there_are_sixty_of_them_and_more():
-    assert len(ROWS) + len(SENTENCES) >= 60
+def test_the_corpus_has_at_least_sixty_files():
+    assert len(ROWS) + len(REFUSED) >= 60
 
 
 @pytest.mark.parametrize(
     "data",
     [ROWS[name][0] for name in ("quoted newline", "quote never closed, long", "utf-16 crlf")],
 )
-def test_reading_goes_on_at_any_row_as_if_it_had_never_stopped(data):
+def test_reading_can_resume_at_any_row(data):
     file = BytesIO(data)
-    form = detect_csv_format(file)
-    whole = list(read_records(CsvLines(file, form), form.separator))
-    lines = CsvLines(BytesIO(data), form)
-    places = [(lines.byte_offset, lines.lines_read)]
-    for _ in read_records(lines, form.separator):
-        places.append((lines.byte_offset, lines.lines_read))
+    csv_format = detect_csv_format(file)
+    all_records = list(read_records(CsvLines(file, csv_format), csv_format.separator))
+    lines = CsvLines(BytesIO(data), csv_format)
+    positions = [(lines.byte_offset, lines.lines_read)]
+    for _ in read_records(lines, csv_format.separator):
+        positions.append((lines.byte_offset, lines.lines_read))
 
-    for number, (position, line) in enumerate(places[:20]):
-        rest = list(read_records(CsvLines(BytesIO(data), form, position, line), form.separator))
-        assert rest == whole[number:]
+    for number, (byte_offset, lines_read) in enumerate(positions[:20]):
+        rest = list(
+            read_records(
+                CsvLines(BytesIO(data), csv_format, byte_offset, lines_read), csv_format.separator
+            )
+        )
+        assert rest == all_records[number:]
 
 
-def test_memory_does_not_grow_with_a_line():
+def test_a_huge_line_is_not_held_in_memory():
     file = BytesIO(b"email\n" + b"x" * 30_000_000 + b"\nann@example.com\n")
-    form = detect_csv_format(file)
+    csv_format = detect_csv_format(file)
     tracemalloc.start()
     try:
-        assert len(list(read_records(CsvLines(file, form), ","))) == 3
+        assert len(list(read_records(CsvLines(file, csv_format), ","))) == 3
         assert tracemalloc.get_traced_memory()[1] < 6_000_000
     finally:
         tracemalloc.stop()
@@ -186,11 +190,11 @@ def test_memory_does_not_grow_with_a_line():
         ).items(),
     ],
 )
-def test_moments_are_read_where_they_are_certain(text, expected):
-    found = parse_import_moment(text)
-    assert (found and found.isoformat()) == expected
+def test_only_unambiguous_moments_are_read(text, expected):
+    moment = parse_import_moment(text)
+    assert (moment and moment.isoformat()) == expected
 
 
-def test_an_address_may_stand_behind_a_name():
+def test_an_address_is_read_from_brackets_after_a_name():
     assert parse_address_cell(f"Ann Lee <{A}>").written == A
     assert parse_address_cell("Ann Lee") is None

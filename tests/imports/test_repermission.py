@@ -1,4 +1,4 @@
-"""Asking those whom an import brought in: each once, at a pace, and whoever still waits for it."""
+"""Re-permission mail to imported subscribers: one each, at the chosen rate, also after a pause."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -37,7 +37,7 @@ from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.conftest import NOON
 from tests.factories import HERE
 from tests.fakes import FakeMailer
-from tests.imports.conftest import BASIS, Desk
+from tests.imports.conftest import CONSENT_SOURCE, Importer
 from tests.sends.conftest import Clock
 
 HOUR = timedelta(hours=1)
@@ -53,42 +53,42 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def courier(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
+def context(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
     return replace(services.delivery_context, mailer=mailer, clock=clock, concurrency=1)
 
 
 @pytest.fixture
-def run(desk: Desk) -> ImportRun:
-    return desk.bring_in(FILE, confirmed=False)
+def run(importer: Importer) -> ImportRun:
+    return importer.import_file(FILE, confirmed=False)
 
 
-def ask(services: Services, run: ImportRun, *, per_hour: int = 24) -> int:
-    """Ask them; the id of the send. Two at a time, at this pace."""
+def start_campaign(services: Services, run: ImportRun, *, per_hour: int = 24) -> int:
+    """Start the campaign; the id of its send. Batches have two subscribers at this rate."""
     with services.database.transaction() as session:
         known = session.get_one(ImportRun, run.id)
-        made = start_import_repermission(
+        campaign = start_import_repermission(
             session, known, services.mail_writer, per_hour, TERMS, now=NOON
         )
-        return send_of_campaign(session, made).id
+        return send_of_campaign(session, campaign).id
 
 
-def work(courier: DeliveryContext, clock: Clock, *, hours: float) -> None:
-    """Let the worker tick every minute for so long."""
+def deliver_for(context: DeliveryContext, clock: Clock, *, hours: float) -> None:
+    """Deliver what is due, every minute for so many hours."""
     for _ in range(int(hours * 60)):
-        with courier.transaction() as session:
+        with context.transaction() as session:
             due = list_deliverable_sends(session, now=clock())
         for send_id in due:
-            deliver_send(courier, send_id)
+            deliver_send(context, send_id)
         clock.advance(minutes=1)
 
 
-def someone(session, name: str) -> Subscription:
+def subscription_of(session, name: str) -> Subscription:
     query = select(Subscription).join(Subscriber).where(Subscriber.address == name)
     return session.scalars(query).one()
 
 
-def links(mailer: FakeMailer) -> dict[str, str]:
-    """Each reader's token, of the last mail they had."""
+def confirmation_tokens(mailer: FakeMailer) -> dict[str, str]:
+    """The token in the last mail of each subscriber."""
     return {
         copy.address: copy.substitutions["%nif.answer%"].rpartition("/")[2]
         for _, _, copies in mailer.posted
@@ -96,40 +96,42 @@ def links(mailer: FakeMailer) -> dict[str, str]:
     }
 
 
-def test_each_is_asked_once_at_the_pace_and_what_they_press_makes_them_readers(
-    desk: Desk,
+def test_each_subscriber_is_mailed_once_at_the_chosen_rate_and_can_confirm(
+    importer: Importer,
     run: ImportRun,
     services: Services,
-    courier: DeliveryContext,
+    context: DeliveryContext,
     clock: Clock,
     mailer: FakeMailer,
 ) -> None:
-    send_id = ask(services, run)
+    send_id = start_campaign(services, run)
 
-    work(courier, clock, hours=0.2)
+    deliver_for(context, clock, hours=0.2)
     assert len(mailer.addresses()) == 6, "two every five minutes"
-    work(courier, clock, hours=1)
+    deliver_for(context, clock, hours=1)
 
     assert sorted(mailer.addresses()) == NAMES
     assert certify_send(services.database, send_id, now=clock()).is_complete
     message = mailer.posted[0][1]
-    assert BASIS in " ".join(message.text.split())
+    assert CONSENT_SOURCE in " ".join(message.text.split())
     assert "Somebody, most likely you" not in message.text
     assert "%nif.answer%" in message.html
     with services.database.transaction() as session:
-        confirm_subscription(session, links(mailer)[NAMES[9]], services.tokens, HERE, now=clock())
-        unsubscribe_from_list(session, someone(session, NAMES[8]), HERE, now=clock())
-        asking = find_campaign_of_import(session, run.id)
-        recount_campaign_answers(session, asking, now=clock())
-        assert (asking.answered, asking.unsubscribed_themselves) == (1, 1)
-    assert desk.counters() == {"pending": 8, "confirmed": 1, "unsubscribed": 1}
+        confirm_subscription(
+            session, confirmation_tokens(mailer)[NAMES[9]], services.tokens, HERE, now=clock()
+        )
+        unsubscribe_from_list(session, subscription_of(session, NAMES[8]), HERE, now=clock())
+        campaign = find_campaign_of_import(session, run.id)
+        recount_campaign_answers(session, campaign, now=clock())
+        assert (campaign.answered, campaign.unsubscribed_themselves) == (1, 1)
+    assert importer.list_counters() == {"pending": 8, "confirmed": 1, "unsubscribed": 1}
 
 
-def test_the_time_to_answer_begins_with_ones_own_mail_and_then_what_is_pending_lapses(
-    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+def test_the_time_to_confirm_starts_with_each_subscribers_mail(
+    run: ImportRun, services: Services, context: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
     with services.database.transaction() as session:
-        assert delete_unconfirmed(session, NOON - 30 * DAY) == 0, "though they came in 2021"
+        assert delete_unconfirmed(session, NOON - 30 * DAY) == 0, "although they subscribed in 2021"
     clock.now = NOON + 20 * DAY
     with services.database.transaction() as session:
         start_import_repermission(
@@ -140,45 +142,53 @@ def test_the_time_to_answer_begins_with_ones_own_mail_and_then_what_is_pending_l
             TERMS,
             now=clock(),
         )
-    work(courier, clock, hours=1)
+    deliver_for(context, clock, hours=1)
     asked = clock()
 
     with services.database.transaction() as session:
         assert delete_unconfirmed(session, asked - 30 * DAY) == 0
         confirm_subscription(
-            session, links(mailer)[NAMES[0]], services.tokens, HERE, now=asked + 6 * DAY
+            session,
+            confirmation_tokens(mailer)[NAMES[0]],
+            services.tokens,
+            HERE,
+            now=asked + 6 * DAY,
         )
         with pytest.raises(Expired):
             confirm_subscription(
-                session, links(mailer)[NAMES[1]], services.tokens, HERE, now=asked + 8 * DAY
+                session,
+                confirmation_tokens(mailer)[NAMES[1]],
+                services.tokens,
+                HERE,
+                now=asked + 8 * DAY,
             )
         assert delete_unconfirmed(session, asked) == 9
 
 
-def test_who_left_was_suppressed_or_asked_at_the_form_meanwhile_is_not_asked(
-    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+def test_unsubscribed_suppressed_and_newly_signed_up_addresses_are_not_mailed(
+    run: ImportRun, services: Services, context: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
     with services.database.transaction() as session:
         suppress_address(session, NAMES[0], SuppressionReason.BOUNCED, source="test", now=NOON)
-    send_id = ask(services, run)
+    send_id = start_campaign(services, run)
     with services.database.transaction() as session:
         suppress_address(session, NAMES[1], SuppressionReason.COMPLAINED, source="test", now=NOON)
-        unsubscribe_from_list(session, someone(session, NAMES[2]), HERE, now=NOON)
+        unsubscribe_from_list(session, subscription_of(session, NAMES[2]), HERE, now=NOON)
         daily = get_list(session, "daily")
         assert request_subscription(session, daily, parse_address(NAMES[3]), HERE, now=NOON).pending
         assert not request_subscription(
             session, daily, parse_address(NAMES[1]), HERE, now=NOON
         ).pending
 
-    work(courier, clock, hours=1)
+    deliver_for(context, clock, hours=1)
 
     assert sorted(mailer.addresses()) == NAMES[4:]
     with services.database.transaction() as session:
-        fates = select(Subscriber.address, Delivery.outcome).join(
+        outcomes = select(Subscriber.address, Delivery.outcome).join(
             Subscriber, Subscriber.id == Delivery.subscriber_id
         )
-        found = dict(session.execute(fates.where(Delivery.outcome.is_not(None))).all())
-        # And the form mails nobody for the second time on one day.
+        found = dict(session.execute(outcomes.where(Delivery.outcome.is_not(None))).all())
+        # The sign-up form does not mail them a second time on the same day.
         asked_again = request_subscription(
             session, daily, parse_address(NAMES[4]), HERE, now=clock()
         )
@@ -192,36 +202,36 @@ def test_who_left_was_suppressed_or_asked_at_the_form_meanwhile_is_not_asked(
     assert (made.contradictions, made.already_active, made.audience) == ([], 1, 9)
 
 
-def test_a_second_press_asks_nobody_and_what_was_taken_back_can_be_asked_anew(
+def test_a_campaign_starts_once_unless_its_send_is_undone(
     run: ImportRun, services: Services
 ) -> None:
-    send_id = ask(services, run)
+    send_id = start_campaign(services, run)
 
     with pytest.raises(Conflict, match="asked already"):
-        ask(services, run)
+        start_campaign(services, run)
     with services.database.transaction() as session:
         control.undo_send(session, control.get_send(session, send_id), now=NOON)
         assert find_repermission_obstacle(session, session.get_one(ImportRun, run.id)) is None
 
 
-def test_a_pace_that_would_take_too_long_is_refused_and_so_is_who_confirmed_elsewhere(
-    desk: Desk, run: ImportRun, services: Services
+def test_rates_out_of_bounds_and_imports_confirmed_elsewhere_are_refused(
+    importer: Importer, run: ImportRun, services: Services
 ) -> None:
     with pytest.raises(Invalid, match="20 an hour or more"):
-        ask(services, run, per_hour=1)
+        start_campaign(services, run, per_hour=1)
     with pytest.raises(Invalid, match="fewer than 28 an hour it would take over 14 days"):
         check_per_hour(27, 9_300, max_campaign_duration(30 * DAY))
     with pytest.raises(Invalid, match="At most"):
-        ask(services, run, per_hour=1_000_000)
-    sure = desk.bring_in(b"Email\nsure@example.com\n", confirmed=True)
+        start_campaign(services, run, per_hour=1_000_000)
+    sure = importer.import_file(b"Email\nsure@example.com\n", confirmed=True)
     with pytest.raises(Conflict, match="nothing to confirm"):
-        ask(services, sure)
+        start_campaign(services, sure)
 
 
-def test_two_workers_do_not_take_the_same_turn(
+def test_two_workers_do_not_post_in_the_same_time_slot(
     run: ImportRun, services: Services, clock: Clock
 ) -> None:
-    send_id = ask(services, run)
+    send_id = start_campaign(services, run)
     terms = ClaimTerms("one", timedelta(seconds=90))
     with services.database.transaction() as session:
         first = claim_batch(session, send_id, terms, now=NOON)
@@ -232,39 +242,41 @@ def test_two_workers_do_not_take_the_same_turn(
     assert second.retry_at == NOON + timedelta(minutes=5)
 
 
-def test_faults_between_mail_and_mark_mail_nobody_twice_and_pass_over_nobody(
-    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+def test_provider_faults_mail_nobody_twice_and_skip_nobody(
+    run: ImportRun, services: Services, context: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    """The provider is away, then takes a batch whose answer is lost, and says so when asked."""
-    send_id = ask(services, run)
+    """The provider is unavailable, then accepts a batch whose response is lost."""
+    send_id = start_campaign(services, run)
     mailer.raises.extend([Unavailable("no connection"), Uncertain("no answer")])
     mailer.takes_and_raises = True
 
-    work(courier, clock, hours=2)
+    deliver_for(context, clock, hours=2)
 
     held = certify_send(services.database, send_id, now=clock())
     assert (held.accepted, held.undecided, held.contradictions) == (8, 2, [])
     assert sorted(mailer.addresses()) == NAMES
     with services.database.transaction() as session:
-        # Whoever was asked by a mail whose fate nobody knows can answer it all the same.
+        # Subscribers can also answer a mail whose outcome is undecided.
         for name in NAMES:
-            confirm_subscription(session, links(mailer)[name], services.tokens, HERE, now=clock())
+            confirm_subscription(
+                session, confirmation_tokens(mailer)[name], services.tokens, HERE, now=clock()
+            )
 
 
-def test_a_pause_stops_it_and_going_on_asks_the_rest(
-    run: ImportRun, services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+def test_a_paused_campaign_stops_and_mails_the_rest_when_resumed(
+    run: ImportRun, services: Services, context: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    send_id = ask(services, run)
-    work(courier, clock, hours=0.05)
+    send_id = start_campaign(services, run)
+    deliver_for(context, clock, hours=0.05)
     with services.database.transaction() as session:
         control.pause_send(session, control.get_send(session, send_id))
-    work(courier, clock, hours=1)
+    deliver_for(context, clock, hours=1)
     assert len(mailer.addresses()) == 2
 
     clock.advance(days=3)
     with services.database.transaction() as session:
         control.resume_send(session, control.get_send(session, send_id), now=clock())
         session.execute(update(Subscriber).values(paused_until=None))
-    work(courier, clock, hours=1)
+    deliver_for(context, clock, hours=1)
 
     assert sorted(mailer.addresses()) == NAMES

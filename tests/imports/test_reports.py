@@ -1,4 +1,4 @@
-"""Lists as files, and back."""
+"""Exporting lists, and importing the export again."""
 
 import csv
 from io import StringIO
@@ -17,15 +17,15 @@ from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
 
 
-def rows_of(desk, slug="daily"):
-    with desk.database.snapshot() as session:
+def export_rows(importer, slug="daily"):
+    with importer.database.snapshot() as session:
         text = "".join(stream_list_export(session, get_list(session, slug).id))
     return text, list(csv.DictReader(StringIO(text)))
 
 
-def test_an_export_holds_everyone_and_no_cell_that_a_spreadsheet_runs(desk, monkeypatch):
+def test_an_export_contains_everyone_and_no_formula(importer, monkeypatch):
     monkeypatch.setattr(reports, "EXPORT_PAGE_ROWS", 2)
-    with desk.database.transaction() as session:
+    with importer.database.transaction() as session:
         daily = get_list(session, "daily")
         for address in ("=ann@example.com", "+bea@example.com", "cy@example.com"):
             a_subscription(session, daily, address)
@@ -36,7 +36,7 @@ def test_an_export_holds_everyone_and_no_cell_that_a_spreadsheet_runs(desk, monk
         suppress_address(session, "cy@example.com", SuppressionReason.BOUNCED, source="x", now=NOON)
         a_subscription(session, a_list(session, "weekly"), "other@example.com")
 
-    text, rows = rows_of(desk)
+    text, rows = export_rows(importer)
 
     assert [(row["address"], row["state"], row["suppressed"]) for row in rows] == [
         ("'=ann@example.com", "confirmed", ""),
@@ -47,11 +47,11 @@ def test_an_export_holds_everyone_and_no_cell_that_a_spreadsheet_runs(desk, monk
     ]
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
 
-    with desk.database.transaction() as session:
-        desk.list_id = get_list(session, "weekly").id
-    run = desk.bring_in(text.encode())
+    with importer.database.transaction() as session:
+        importer.list_id = get_list(session, "weekly").id
+    run = importer.import_file(text.encode())
     assert run.state is ImportState.DONE
-    assert desk.people() == {
+    assert importer.subscription_states() == {
         "=ann@example.com": "confirmed",
         "+bea@example.com": "confirmed",
         "dee@example.com": "pending",
@@ -61,15 +61,15 @@ def test_an_export_holds_everyone_and_no_cell_that_a_spreadsheet_runs(desk, monk
 
 
 @pytest.mark.parametrize("state", SubscriptionState)
-def test_each_piece_is_read_in_the_order_of_an_index(desk, state):
-    """A sort of the rest of the list for each piece made a million take twice as long."""
-    if desk.database.engine.dialect.name != "sqlite":
-        pytest.skip("SQLite alone tells its plan without figures of the tables")
-    engine = desk.database.engine
-    query = _select_export_page(desk.list_id, state, 0).compile(
+def test_each_page_of_an_export_is_read_in_index_order(importer, state):
+    """Sorting the rest of the list for each page doubled the time for a million."""
+    if importer.database.engine.dialect.name != "sqlite":
+        pytest.skip("Only SQLite shows its plan without table statistics")
+    engine = importer.database.engine
+    query = _select_export_page(importer.list_id, state, 0).compile(
         engine, compile_kwargs={"literal_binds": True}
     )
-    with desk.database.reading() as session:
+    with importer.database.reading() as session:
         plan = str(session.execute(text(f"EXPLAIN QUERY PLAN {query}")).all())
 
     assert "ix_subscription_confirmed" in plan

@@ -1,4 +1,4 @@
-"""Importing, stopping, dying, going on, undoing."""
+"""Dry-running, importing, stopping, being killed, resuming and undoing."""
 
 from contextlib import contextmanager
 from datetime import timedelta
@@ -61,9 +61,9 @@ MIXED = (
 
 
 @pytest.fixture
-def house(desk):
-    """A list with people of every standing."""
-    with desk.database.transaction() as session:
+def populated(importer):
+    """An importer whose list has subscribers in every state."""
+    with importer.database.transaction() as session:
         daily = get_list(session, "daily")
         for name in ("there", "reads", "went"):
             one = a_subscription(session, daily, f"{name}@example.com")
@@ -87,11 +87,11 @@ def house(desk):
         back.unsubscribed_at = NOON - timedelta(days=1)
         for reason in (SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED):
             suppress_address(session, f"{reason}@example.com", reason, source="x", now=NOON)
-    return desk
+    return importer
 
 
-def whole(database, run):
-    """All that an import wrote, without the ids that the database gives."""
+def snapshot_of(database, run):
+    """Everything that an import wrote, without generated ids."""
     people = (
         "SELECT s.address, s.canonical, n.state, n.unsubscribed_at IS NULL, "
         "c.action, c.source = :source "
@@ -108,15 +108,15 @@ def whole(database, run):
         ]
 
 
-def moves(database):
-    """Who came and went by a file, as the days and the sources have counted it."""
-    house = (ListMetric.IMPORTED, ListMetric.REMOVED)
+def file_metric_counts(database):
+    """Subscriptions added and removed by files, as counted per day and per source."""
+    file_metrics = (ListMetric.IMPORTED, ListMetric.REMOVED)
     with database.reading() as session:
         by_day, by_source = (
             dict(
                 session.execute(
                     select(model.metric, func.sum(model.count))
-                    .where(model.metric.in_(house))
+                    .where(model.metric.in_(file_metrics))
                     .group_by(model.metric)
                 ).all()
             )
@@ -126,13 +126,13 @@ def moves(database):
     return {what.value: count for what, count in by_day.items()}
 
 
-def count_of(database):
+def row_counts(database):
     with database.reading() as session:
         return {table: session.scalar(text(f"SELECT count(*) FROM {table}")) for table in TABLES}
 
 
-def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
-    run = house.bring_in(MIXED)
+def test_each_row_has_one_outcome_and_no_row_resubscribes_anybody(populated):
+    run = populated.import_file(MIXED)
 
     assert run.state is ImportState.DONE
     assert run.outcome_counts == {
@@ -146,7 +146,7 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
         },
         "invalid": 2,
     }
-    assert house.people() == {
+    assert populated.subscription_states() == {
         **dict.fromkeys(
             [f"{name}@example.com" for name in ("new", "there", "asked", "reads")], "confirmed"
         ),
@@ -155,17 +155,15 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
         ),
         "back@example.com": "pending",
     }
-    assert house.counters() == {"confirmed": 4, "unsubscribed": 3, "pending": 1}
+    assert populated.list_counters() == {"confirmed": 4, "unsubscribed": 3, "pending": 1}
     assert run.problem_counts == {
         **{"unsubscribed": 2, "suppressed_bounced": 1, "suppressed_complained": 1, "status": 1},
         "address": 1,
     }
-    with house.database.reading() as session:
-        mailed_no_more = dict(
-            session.execute(select(Suppression.canonical, Suppression.reason)).all()
-        )
-        assert mailed_no_more["dead@example.com"] is SuppressionReason.BOUNCED
-        assert mailed_no_more["cross@example.com"] is SuppressionReason.COMPLAINED
+    with populated.database.reading() as session:
+        reasons = dict(session.execute(select(Suppression.canonical, Suppression.reason)).all())
+        assert reasons["dead@example.com"] is SuppressionReason.BOUNCED
+        assert reasons["cross@example.com"] is SuppressionReason.COMPLAINED
         new = session.scalars(
             select(Consent)
             .join(Subscriber, Subscriber.id == Consent.subscriber_id)
@@ -173,169 +171,190 @@ def test_each_row_has_its_verdict_and_nobody_is_brought_back(house):
         ).one()
         assert (new.action, new.source) == (ConsentAction.IMPORTED, f"import:{run.id}")
         assert session.scalar(text("SELECT text FROM consent_wording")).startswith("They signed up")
-        lines = [one.line for one in reports.list_import_problems(session, run)]
+        lines = [problem.line for problem in reports.list_import_problems(session, run)]
         assert lines == [6, 7, 8, 9, 15, 16]
         report = "".join(reports.stream_problem_report(session, run))
         assert "16,not an address,This does not look like an email address." in report
 
 
-def test_a_check_says_exactly_what_happens_then_and_does_nothing(house, small_pieces):
-    small_pieces(2)
-    import_id = house.take(MIXED)
-    before = count_of(house.database)
+def test_a_dry_run_counts_exactly_what_the_import_does_and_writes_nothing(populated, small_batches):
+    small_batches(2)
+    import_id = populated.upload(MIXED)
+    before = row_counts(populated.database)
 
-    checked = house.do("check", import_id)
+    checked = populated.run_step("dry-run", import_id)
 
     assert checked.state is ImportState.DRY_RUN_DONE
-    after = count_of(house.database)
+    after = row_counts(populated.database)
     assert {**after, "import_problem": 0} == before
     assert (
-        house.do("start", import_id).outcome_counts
+        populated.run_step("start", import_id).outcome_counts
         == checked.outcome_counts
         == checked.dry_run_counts
     )
     with pytest.raises(Conflict):
-        house.do("start", import_id)
+        populated.run_step("start", import_id)
 
 
-def test_the_same_file_twice_changes_nothing(house):
-    house.bring_in(MIXED)
-    people, counters = house.people(), house.counters()
+def test_importing_the_same_file_twice_changes_nothing(populated):
+    populated.import_file(MIXED)
+    people, counters = populated.subscription_states(), populated.list_counters()
 
-    again = house.bring_in(MIXED)
+    again = populated.import_file(MIXED)
 
     assert "new" not in again.outcome_counts or not again.outcome_counts["new"]
     assert not again.outcome_counts.get("changed")
     assert not again.outcome_counts.get("skipped")
-    assert (house.people(), house.counters()) == (people, counters)
+    assert (populated.subscription_states(), populated.list_counters()) == (people, counters)
 
 
-def test_who_did_not_confirm_elsewhere_is_pending(desk):
-    run = desk.bring_in(
+def test_subscribers_who_did_not_confirm_elsewhere_are_pending(importer):
+    run = importer.import_file(
         b"email,status\na@example.com,active\nb@example.com,pending\n", confirmed=False
     )
 
     assert run.outcome_counts == {"new": 2}
-    assert desk.counters() == {"pending": 2}
+    assert importer.list_counters() == {"pending": 2}
 
 
 @pytest.mark.parametrize("when", ["before", "within", "after"])
-def test_dying_at_any_moment_and_going_on_ends_the_same(house, small_pieces, when):
-    """Each transaction in turn does not begin, is not committed, or nobody sees its end."""
-    small_pieces(4)
-    plain = house.bring_in(MIXED)
-    expected, counters = whole(house.database, plain), house.counters()
-    house.do("undo", plain.id)
-    for moment in range(6):
-        import_id = house.take(MIXED)
-        with house.database.transaction() as session:
+def test_an_import_killed_at_any_transaction_and_resumed_ends_the_same(
+    populated, small_batches, when
+):
+    """Each transaction in turn fails to begin, to commit, or to report its commit."""
+    small_batches(4)
+    uninterrupted = populated.import_file(MIXED)
+    expected, counters = snapshot_of(populated.database, uninterrupted), populated.list_counters()
+    populated.run_step("undo", uninterrupted.id)
+    for transaction_number in range(6):
+        import_id = populated.upload(MIXED)
+        with populated.database.transaction() as session:
             imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
-        dying = ImportContext(_dies(house.database, moment, when), house.folder, lambda: NOON)
-        with pytest.raises(Died):
+        dying = ImportContext(
+            _dying_transactions(populated.database, transaction_number, when),
+            populated.folder,
+            lambda: NOON,
+        )
+        with pytest.raises(Killed):
             run_import(dying, import_id)
-        with house.database.transaction() as session:
-            runner.release_import(session, import_id, house.run(import_id).lease_holder or "")
+        with populated.database.transaction() as session:
+            runner.release_import(
+                session, import_id, populated.get_run(import_id).lease_holder or ""
+            )
 
-        run_import(house.context, import_id)
+        run_import(populated.context, import_id)
 
-        run = house.run(import_id)
-        assert (run.state, run.outcome_counts) == (ImportState.DONE, plain.outcome_counts)
-        assert (house.counters(), whole(house.database, run)) == (counters, expected)
-        house.do("undo", import_id)
+        run = populated.get_run(import_id)
+        assert (run.state, run.outcome_counts) == (ImportState.DONE, uninterrupted.outcome_counts)
+        assert (populated.list_counters(), snapshot_of(populated.database, run)) == (
+            counters,
+            expected,
+        )
+        populated.run_step("undo", import_id)
 
 
-class Died(BaseException):
-    """No code of ours catches it."""
+class Killed(BaseException):
+    """Ends a worker like a kill: no code catches it."""
 
 
-def _dies(database, moment, when):
-    """Transactions of which the one with this number is the last to be begun."""
+def _dying_transactions(database, moment, when):
+    """A transaction factory that raises at the transaction with this number."""
     numbers = count()
 
     @contextmanager
     def transaction():
         number = next(numbers)
         if number > moment or (number == moment and when == "before"):
-            raise Died
+            raise Killed
         with database.transaction() as session:
             yield session
             if number == moment and when == "within":
-                raise Died
+                raise Killed
         if number == moment:
-            raise Died
+            raise Killed
 
     return transaction
 
 
-def test_a_run_has_one_worker_until_that_is_dead(house):
-    import_id = house.take(MIXED)
-    with house.database.transaction() as session:
+def test_one_worker_holds_a_run_until_its_lease_expires(populated):
+    import_id = populated.upload(MIXED)
+    with populated.database.transaction() as session:
         imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
     mine, theirs = runner.new_lease_holder(), "elsewhere:1:x"
-    with house.database.transaction() as session:
+    with populated.database.transaction() as session:
         assert runner.claim_import(session, import_id, theirs, now=NOON)
         assert runner.claim_import(session, import_id, mine, now=NOON) is None
         assert runner.find_due_import(session, now=NOON) is None
-    assert not run_import(house.context, import_id)
+    assert not run_import(populated.context, import_id)
 
     later = NOON + runner.IMPORT_LEASE
-    with house.database.transaction() as session:
+    with populated.database.transaction() as session:
         assert runner.find_due_import(session, now=later) == import_id
         assert runner.claim_import(session, import_id, mine, now=later)
         with pytest.raises(runner.ImportLeaseLost):
             runner.lock_claimed_import(session, import_id, theirs, ImportState.RUNNING, now=later)
 
 
-def test_a_stopped_run_goes_on_where_it_was(house, small_pieces):
-    small_pieces(4)
-    import_id = house.take(MIXED)
+def test_a_stopped_import_resumes_at_the_same_row(populated, small_batches):
+    small_batches(4)
+    import_id = populated.upload(MIXED)
     seen = []
 
     def stop_after_two(run):
         seen.append(run.lines_read)
         if len(seen) == 2:
-            with house.database.transaction() as session:
+            with populated.database.transaction() as session:
                 imports.stop_import(session.get_one(ImportRun, import_id))
 
-    with house.database.transaction() as session:
+    with populated.database.transaction() as session:
         imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
     run_import(
         ImportContext(
-            house.database.transaction, house.folder, lambda: NOON, report_progress=stop_after_two
+            populated.database.transaction,
+            populated.folder,
+            lambda: NOON,
+            report_progress=stop_after_two,
         ),
         import_id,
     )
-    stopped = house.run(import_id)
+    stopped = populated.get_run(import_id)
     assert (stopped.state, stopped.rows_read, stopped.lines_read) == (ImportState.STOPPED, 8, 9)
 
-    done = house.do("resume", import_id)
+    done = populated.run_step("resume", import_id)
 
     assert (done.state, done.rows_read) == (ImportState.DONE, 15)
 
 
-def test_undoing_takes_back_what_is_as_it_was_left(house):
-    before, counters, rows = house.people(), house.counters(), count_of(house.database)
-    run = house.bring_in(MIXED)
-    moved, confirmed = moves(house.database), house.counters()["confirmed"]
-    assert moved == {"imported": 2, "removed": 1}
+def test_undoing_restores_everything_that_is_unchanged_since_the_import(populated):
+    before, counters, rows = (
+        populated.subscription_states(),
+        populated.list_counters(),
+        row_counts(populated.database),
+    )
+    run = populated.import_file(MIXED)
+    counted, confirmed = (
+        file_metric_counts(populated.database),
+        populated.list_counters()["confirmed"],
+    )
+    assert counted == {"imported": 2, "removed": 1}
     assert confirmed == counters["confirmed"] + 2 - 1
 
-    undone = house.do("undo", run.id)
+    undone = populated.run_step("undo", run.id)
 
-    assert moves(house.database) == {"imported": 3, "removed": 3}
+    assert file_metric_counts(populated.database) == {"imported": 3, "removed": 3}
 
     assert (undone.state, undone.undo_counts) == (ImportState.UNDONE, {"undone": 4, "kept": 0})
-    assert (house.people(), house.counters()) == (before, counters)
-    after = count_of(house.database)
+    assert (populated.subscription_states(), populated.list_counters()) == (before, counters)
+    after = row_counts(populated.database)
     assert {**after, "import_problem": 0} == rows
-    assert not list(house.folder.iterdir())
+    assert not list(populated.folder.iterdir())
     with pytest.raises(Conflict):
-        house.do("undo", run.id)
+        populated.run_step("undo", run.id)
 
 
-def test_undoing_leaves_alone_who_was_mailed_or_did_something_since(desk, services):
-    run = desk.bring_in(b"email\nleft@example.com\nback@example.com\nplain@example.com\n")
-    with desk.database.transaction() as session:
+def test_undoing_keeps_subscribers_who_were_mailed_or_acted_since(importer, services):
+    run = importer.import_file(b"email\nleft@example.com\nback@example.com\nplain@example.com\n")
+    with importer.database.transaction() as session:
         for name in ("left", "back"):
             one = session.scalar(
                 select(Subscription).join(Subscriber).where(Subscriber.address.startswith(name))
@@ -347,37 +366,43 @@ def test_undoing_leaves_alone_who_was_mailed_or_did_something_since(desk, servic
                 confirm_subscription(
                     session, token, services.tokens, HERE, now=NOON + timedelta(hours=2)
                 )
-    run = desk.do("undo", run.id)
+    run = importer.run_step("undo", run.id)
     assert run.undo_counts == {"undone": 1, "kept": 2}
-    assert desk.people() == {"left@example.com": "unsubscribed", "back@example.com": "confirmed"}
+    assert importer.subscription_states() == {
+        "left@example.com": "unsubscribed",
+        "back@example.com": "confirmed",
+    }
 
-    mailed = desk.bring_in(b"email\nmailed@example.com\n")
-    with desk.database.transaction() as session:
+    mailed = importer.import_file(b"email\nmailed@example.com\n")
+    with importer.database.transaction() as session:
         plan_send(session, a_plain_edition(session, get_list(session, "daily")), now=NOON)
-    assert desk.do("undo", mailed.id).undo_counts == {"undone": 0, "kept": 1}
+    assert importer.run_step("undo", mailed.id).undo_counts == {"undone": 0, "kept": 1}
 
 
-def test_a_file_that_is_gone_is_a_sentence(desk):
-    import_id = desk.take(b"email\na@example.com\n")
-    files.delete_import_file(desk.folder, desk.run(import_id).stored_name)
+def test_a_missing_file_fails_the_import_with_a_reason(importer):
+    import_id = importer.upload(b"email\na@example.com\n")
+    files.delete_import_file(importer.folder, importer.get_run(import_id).stored_name)
 
-    run = desk.do("start", import_id)
+    run = importer.run_step("start", import_id)
 
     assert run.state is ImportState.FAILED
     assert "no longer stored" in run.failure_reason
 
 
-def test_files_are_kept_for_thirty_days_and_never_while_they_are_needed(desk):
-    done, waiting = desk.take(b"email\na@example.com\n"), desk.take(b"email\nb@example.com\n")
-    with desk.database.transaction() as session:
+def test_files_are_detached_after_thirty_days_unless_a_worker_needs_them(importer):
+    done, waiting = (
+        importer.upload(b"email\na@example.com\n"),
+        importer.upload(b"email\nb@example.com\n"),
+    )
+    with importer.database.transaction() as session:
         imports.start_import(session, session.get_one(ImportRun, waiting), now=NOON)
         assert imports.detach_expired_files(session, now=NOON + timedelta(days=29)) == []
         names = imports.detach_expired_files(session, now=NOON + timedelta(days=30))
-    assert names == [desk.run(done).stored_name or names[0]]
-    assert desk.run(waiting).stored_name is not None
+    assert names == [importer.get_run(done).stored_name or names[0]]
+    assert importer.get_run(waiting).stored_name is not None
 
 
-def test_nothing_larger_than_allowed_is_kept(tmp_path):
+def test_a_file_over_the_limit_is_not_stored(tmp_path):
     with pytest.raises(Invalid, match="too large"):
         files.store_import_file(BytesIO(b"x" * 11), tmp_path, most=10)
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_list
-from tests.imports.conftest import Desk
+from tests.imports.conftest import Importer
 from tests.privacy.conftest import ANN, BEA
 from tests.privacy.test_erasure import dump, files
 
@@ -21,22 +21,22 @@ IDN = "ann@b\u00fccher.example.com"
 
 
 @pytest.fixture
-def desk(database: Database, tmp_path: Path) -> Desk:
+def importer(database: Database, tmp_path: Path) -> Importer:
     with database.transaction() as session:
         list_id = a_list(session).id
-    return Desk(database, tmp_path / "files", list_id)
+    return Importer(database, tmp_path / "files", list_id)
 
 
-def forget(desk: Desk, typed: str) -> None:
-    with desk.database.transaction() as session:
+def forget(importer: Importer, typed: str) -> None:
+    with importer.database.transaction() as session:
         erase_person(
             session,
             person_at_address(session, parse_address(typed)),
-            desk.folder,
+            importer.folder,
             source="t",
             now=NOON,
         )
-    desk.database.truncate_wal()
+    importer.database.truncate_wal()
 
 
 @pytest.mark.parametrize(
@@ -45,54 +45,54 @@ def forget(desk: Desk, typed: str) -> None:
     ids=lambda one: one[1:] or "subscribed",
 )
 def test_a_later_import_neither_adds_an_erased_person_nor_stores_the_address(
-    desk: Desk, state: str
+    importer: Importer, state: str
 ) -> None:
-    desk.bring_in(f"email\n{ANN}\n{BEA}\n".encode())
-    forget(desk, ANN)
+    importer.import_file(f"email\n{ANN}\n{BEA}\n".encode())
+    forget(importer, ANN)
     named = "email,status" if state else "email"
 
-    run = desk.bring_in(f"{named}\n{ANN.upper()}{state}\n".encode())
+    run = importer.import_file(f"{named}\n{ANN.upper()}{state}\n".encode())
 
     assert (run.state, run.outcome_counts) == (ImportState.DONE, {"suppressed": 1})
-    assert desk.people() == {BEA: "confirmed"}
-    assert desk.counters() == {"confirmed": 1}
-    assert ANN.lower() not in dump(desk.database)
-    with desk.database.reading() as session:
+    assert importer.subscription_states() == {BEA: "confirmed"}
+    assert importer.list_counters() == {"confirmed": 1}
+    assert ANN.lower() not in dump(importer.database)
+    with importer.database.reading() as session:
         (problem,) = session.scalars(select(ImportProblem))
     assert (problem.code, problem.cell) == ("suppressed_erased", "[erased]")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
 def test_the_address_is_overwritten_in_files_that_wait_to_be_imported(
-    desk: Desk, encoding: str
+    importer: Importer, encoding: str
 ) -> None:
     text = f"email\n{ANN.upper()}\n{IDN}\n{BEA}\n"
-    import_id = desk.take(text.encode(encoding))
-    forget(desk, ANN)
-    forget(desk, IDN)
+    import_id = importer.upload(text.encode(encoding))
+    forget(importer, ANN)
+    forget(importer, IDN)
 
-    assert ANN.lower().encode() not in files(desk.folder).replace(b"\0", b"")
-    assert desk.do("start", import_id).outcome_counts == {"invalid": 2, "new": 1}
-    assert list(desk.people()) == [BEA]
+    assert ANN.lower().encode() not in files(importer.folder).replace(b"\0", b"")
+    assert importer.run_step("start", import_id).outcome_counts == {"invalid": 2, "new": 1}
+    assert list(importer.subscription_states()) == [BEA]
 
 
-def test_an_import_never_reuses_the_id_of_an_erased_subscriber(desk: Desk) -> None:
-    desk.bring_in(f"email\n{ANN}\n".encode())
-    with desk.database.reading() as session:
+def test_an_import_never_reuses_the_id_of_an_erased_subscriber(importer: Importer) -> None:
+    importer.import_file(f"email\n{ANN}\n".encode())
+    with importer.database.reading() as session:
         gone = person_at_address(session, parse_address(ANN)).id
-    forget(desk, ANN)
+    forget(importer, ANN)
 
-    desk.bring_in(f"email\n{BEA}\n".encode())
+    importer.import_file(f"email\n{BEA}\n".encode())
 
-    with desk.database.reading() as session:
+    with importer.database.reading() as session:
         assert session.scalars(select(Subscriber.id)).all() > [gone]
 
 
-def test_undoing_an_import_skips_people_erased_since(desk: Desk) -> None:
-    run = desk.bring_in(f"email\n{ANN}\n{BEA}\n".encode())
-    forget(desk, ANN)
+def test_undoing_an_import_skips_people_erased_since(importer: Importer) -> None:
+    run = importer.import_file(f"email\n{ANN}\n{BEA}\n".encode())
+    forget(importer, ANN)
 
-    undone = desk.do("undo", run.id)
+    undone = importer.run_step("undo", run.id)
 
     assert undone.undo_counts == {"undone": 1, "kept": 0}
-    assert (desk.people(), desk.counters()) == ({}, {})
+    assert (importer.subscription_states(), importer.list_counters()) == ({}, {})

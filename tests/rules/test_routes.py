@@ -59,9 +59,7 @@ def test_library_pages_that_nif_does_not_offer_are_absent(
         assert client.get(address).status_code == 404
 
 
-def test_staff_routes_send_strangers_to_sign_in(
-    app: Flask, client: FlaskClient
-) -> None:
+def test_staff_routes_send_strangers_to_sign_in(app: Flask, client: FlaskClient) -> None:
     doors = [
         (rule, method)
         for rule in app.url_map.iter_rules()

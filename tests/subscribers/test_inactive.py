@@ -1,4 +1,4 @@
-"""Quiet readers: who counts as one, who is asked, and who is let go after all that."""
+"""Inactive subscribers: who counts, who is mailed, and who is unsubscribed in the end."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +50,7 @@ DAY = timedelta(days=1)
 LONG_AGO = NOON - 900 * DAY
 TERMS = planning.SendTerms()
 PLAN = RepermissionPlan(months=12, wait_days=14, per_hour=1200, expected_count=1000)
-BY_LINK = ConsentContext(repermission.STAY_SOURCE)
+REPERMISSION_LINK = ConsentContext(repermission.STAY_SOURCE)
 
 
 @pytest.fixture
@@ -59,12 +59,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def courier(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
+def context(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
     return replace(services.delivery_context, mailer=mailer, clock=clock, concurrency=1)
 
 
-def a_reader(session: Session, daily: MailingList, name: str, *, at: datetime = LONG_AGO) -> int:
-    """Somebody who came and confirmed at that time, as the record has it."""
+def add_confirmed(
+    session: Session, daily: MailingList, name: str, *, at: datetime = LONG_AGO
+) -> int:
+    """A subscriber who was added and confirmed at that time, with the consent."""
     one = a_subscription(session, daily, f"{name}@example.com")
     one.requested_at = one.confirmed_at = one.subscriber.created_at = at
     record_consent(session, one, ConsentAction.CONFIRMED, HERE, now=at)
@@ -72,7 +74,7 @@ def a_reader(session: Session, daily: MailingList, name: str, *, at: datetime = 
     return one.subscriber_id
 
 
-def click(session: Session, who: int, at: datetime, kind: str = "click") -> None:
+def add_event(session: Session, who: int, at: datetime, kind: str = "click") -> None:
     attempts = select(Attempt.id).where(
         Attempt.first_subscriber_id <= who, Attempt.last_subscriber_id >= who
     )
@@ -92,11 +94,11 @@ def click(session: Session, who: int, at: datetime, kind: str = "click") -> None
     session.flush()
 
 
-def on(session: Session, who: int) -> Subscription:
+def subscription_of(session: Session, who: int) -> Subscription:
     return session.scalars(select(Subscription).where(Subscription.subscriber_id == who)).one()
 
 
-def states(session: Session) -> dict[str, str]:
+def states_by_name(session: Session) -> dict[str, str]:
     query = select(Subscriber.address, Subscription.state).join(
         Subscription, Subscription.subscriber_id == Subscriber.id
     )
@@ -106,62 +108,62 @@ def states(session: Session) -> dict[str, str]:
     }
 
 
-def asked(services: Services, *names: str) -> RepermissionCampaign:
-    """These readers, who are quiet, are being asked."""
+def start_campaign(services: Services, *names: str) -> RepermissionCampaign:
+    """Add inactive subscribers and start a campaign to them."""
     with services.database.transaction() as session:
         daily = a_list(session)
         for name in names:
-            a_reader(session, daily, name)
+            add_confirmed(session, daily, name)
         return inactive.start_repermission(
             session, daily, PLAN, services.mail_writer, TERMS, now=NOON
         )
 
 
-def mail_all(courier: DeliveryContext, clock: Clock) -> None:
+def mail_all(context: DeliveryContext, clock: Clock) -> None:
     for _ in range(60):
-        with courier.transaction() as session:
+        with context.transaction() as session:
             due = list_deliverable_sends(session, now=clock())
         for send_id in due:
-            deliver_send(courier, send_id)
+            deliver_send(context, send_id)
         clock.advance(minutes=1)
 
 
 @contextmanager
-def again(
-    services: Services, asking: RepermissionCampaign
+def reload(
+    services: Services, campaign: RepermissionCampaign
 ) -> Iterator[tuple[Session, RepermissionCampaign]]:
     with services.database.transaction() as session:
-        yield session, session.get_one(RepermissionCampaign, asking.id)
+        yield session, session.get_one(RepermissionCampaign, campaign.id)
 
 
-def let_go(services: Services, asking: RepermissionCampaign, *, now: datetime) -> None:
-    with again(services, asking) as (session, found):
+def unsubscribe_all(services: Services, campaign: RepermissionCampaign, *, now: datetime) -> None:
+    with reload(services, campaign) as (session, found):
         people = sunset_policy.count_nonresponders(session, found, now=now)
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=people, now=now)
-    sunset_policy.unsubscribe_nonresponders(services.database.transaction, asking.id, now=now)
+    sunset_policy.unsubscribe_nonresponders(services.database.transaction, campaign.id, now=now)
 
 
-def test_quiet_is_who_was_here_for_long_and_did_nothing_that_only_a_reader_does(
+def test_inactive_subscribers_are_long_confirmed_without_reader_activity(
     session: Session,
 ) -> None:
     daily = a_list(session)
-    quiet = a_reader(session, daily, "quiet")
-    imported = a_reader(session, daily, "imported", at=NOON - 5 * DAY)
-    on(session, imported).confirmed_at = LONG_AGO
-    taken = on(session, a_reader(session, daily, "taken"))
+    quiet = add_confirmed(session, daily, "quiet")
+    imported = add_confirmed(session, daily, "imported", at=NOON - 5 * DAY)
+    subscription_of(session, imported).confirmed_at = LONG_AGO
+    taken = subscription_of(session, add_confirmed(session, daily, "taken"))
     by_admin = ConsentContext("/admin/subscribers")
     record_consent(session, taken, ConsentAction.CHANGED, by_admin, now=NOON - DAY)
-    a_reader(session, daily, "new", at=NOON - 100 * DAY)
-    changed = on(session, a_reader(session, daily, "changed"))
+    add_confirmed(session, daily, "new", at=NOON - 100 * DAY)
+    changed = subscription_of(session, add_confirmed(session, daily, "changed"))
     record_consent(session, changed, ConsentAction.CHANGED, HERE, now=NOON - 30 * DAY)
-    click(session, a_reader(session, daily, "clicked"), NOON - 30 * DAY)
-    click(session, a_reader(session, daily, "opened"), NOON - 30 * DAY, "open")
-    click(session, a_reader(session, daily, "once"), NOON - 400 * DAY)
-    paused = session.get_one(Subscriber, a_reader(session, daily, "paused"))
+    add_event(session, add_confirmed(session, daily, "clicked"), NOON - 30 * DAY)
+    add_event(session, add_confirmed(session, daily, "opened"), NOON - 30 * DAY, "open")
+    add_event(session, add_confirmed(session, daily, "once"), NOON - 400 * DAY)
+    paused = session.get_one(Subscriber, add_confirmed(session, daily, "paused"))
     paused.paused_until = NOON + DAY
     suppress_address(session, "gone@example.com", SuppressionReason.BOUNCED, source="x", now=NOON)
-    a_reader(session, daily, "gone")
-    left = on(session, a_reader(session, daily, "left"))
+    add_confirmed(session, daily, "gone")
+    left = subscription_of(session, add_confirmed(session, daily, "left"))
     unsubscribe.unsubscribe_from_list(session, left, HERE, now=NOON - 500 * DAY)
     session.flush()
 
@@ -177,40 +179,46 @@ def test_quiet_is_who_was_here_for_long_and_did_nothing_that_only_a_reader_does(
     assert quiet in found
 
 
-def test_who_did_not_answer_is_let_go_and_nobody_else(
-    services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+def test_only_reached_non_responders_are_unsubscribed(
+    services: Services, context: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
     names = [*("silent", "stays", "clicks", "changes", "pauses", "leaves"), *("bounced", "blocked")]
     names += ["late", "spam", "put_off"]
     mailer.refuses.add("refused@example.com")
-    asking = asked(services, *names, "refused", "early")
+    campaign = start_campaign(services, *names, "refused", "early")
     with services.database.transaction() as session:
-        ids = {name: on(session, one).subscriber_id for one, name in _ids(session)}
-        # Before their turn came.
-        record_consent(session, on(session, ids["early"]), ConsentAction.CHANGED, HERE, now=NOON)
+        ids = {name: subscription_of(session, one).subscriber_id for one, name in _ids(session)}
+        # This one is active before being mailed.
+        record_consent(
+            session, subscription_of(session, ids["early"]), ConsentAction.CHANGED, HERE, now=NOON
+        )
 
-    mail_all(courier, clock)
+    mail_all(context, clock)
 
     assert sorted(mailer.addresses()) == sorted(f"{name}@example.com" for name in names)
     assert len(mailer.posted[0][1].headers) == 1
     then = clock()
     with services.database.transaction() as session:
         assert list_sent_editions(session, get_list(session, "daily")) == []
-        stay = on(session, ids["stays"])
-        repermission.keep_subscription(session, stay, BY_LINK, now=then)
-        click(session, ids["clicks"], then)
-        record_consent(session, on(session, ids["changes"]), ConsentAction.CHANGED, HERE, now=then)
+        stay = subscription_of(session, ids["stays"])
+        repermission.keep_subscription(session, stay, REPERMISSION_LINK, now=then)
+        add_event(session, ids["clicks"], then)
+        record_consent(
+            session, subscription_of(session, ids["changes"]), ConsentAction.CHANGED, HERE, now=then
+        )
         reader = session.get_one(Subscriber, ids["pauses"])
         preferences.pause_mail(session, reader, then + 60 * DAY, HERE, now=then)
-        unsubscribe.unsubscribe_from_list(session, on(session, ids["leaves"]), HERE, now=then)
-        click(session, ids["bounced"], then, "bounce")
-        click(session, ids["blocked"], then, "blocked")
-        click(session, ids["put_off"], then, "deferred")
-        click(session, ids["late"], then, "deferred")
-        click(session, ids["late"], then, "delivered")
+        unsubscribe.unsubscribe_from_list(
+            session, subscription_of(session, ids["leaves"]), HERE, now=then
+        )
+        add_event(session, ids["bounced"], then, "bounce")
+        add_event(session, ids["blocked"], then, "blocked")
+        add_event(session, ids["put_off"], then, "deferred")
+        add_event(session, ids["late"], then, "deferred")
+        add_event(session, ids["late"], then, "delivered")
         spam = SuppressionReason.COMPLAINED
         suppress_address(session, "spam@example.com", spam, source="x", now=then)
-        found = session.get_one(RepermissionCampaign, asking.id)
+        found = session.get_one(RepermissionCampaign, campaign.id)
         with pytest.raises(Conflict, match="not over"):
             sunset_policy.start_unsubscribing_nonresponders(
                 session, found, expected=99, now=then + 13 * DAY
@@ -223,10 +231,10 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
         recount_campaign_answers(session, found, now=then)
         assert (found.answered, found.unsubscribed_themselves) == (1, 1)
 
-    let_go(services, asking, now=then + 15 * DAY)
+    unsubscribe_all(services, campaign, now=then + 15 * DAY)
 
-    with again(services, asking) as (session, found):
-        gone = {name for name, state in states(session).items() if state == "unsubscribed"}
+    with reload(services, campaign) as (session, found):
+        gone = {name for name, state in states_by_name(session).items() if state == "unsubscribed"}
         assert gone == {"silent", "late", "leaves"}
         assert (found.state, found.unsubscribed_by_policy) == (RepermissionState.DONE, 2)
         why = session.scalars(
@@ -234,15 +242,15 @@ def test_who_did_not_answer_is_let_go_and_nobody_else(
                 Consent.subscriber_id == ids["silent"], Consent.action == ConsentAction.UNSUBSCRIBED
             )
         ).one()
-        assert why == f"repermission:{asking.id}, no answer in 14 days"
+        assert why == f"repermission:{campaign.id}, no answer in 14 days"
         assert session.get(Suppression, "silent@example.com") is None
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (10, 3)
         recount_campaign_answers(session, found, now=then)
         assert (found.answered, found.unsubscribed_themselves) == (1, 1)
-        # It was our doing, and no sign of theirs.
+        # NIF unsubscribed them: that is no activity of theirs.
         assert not inactive.is_repermission_under_way(found)
-    made = certify_send(services.database, _send_id(services, asking), now=then)
+    made = certify_send(services.database, _send_id(services, campaign), now=then)
     assert (made.contradictions, made.already_active, sum(made.refused.values())) == ([], 1, 1)
 
 
@@ -251,16 +259,16 @@ def _ids(session: Session) -> list[tuple[int, str]]:
     return [(one, address.partition("@")[0]) for one, address in session.execute(query)]
 
 
-def _send_id(services: Services, asking: RepermissionCampaign) -> int:
-    with again(services, asking) as (session, found):
+def _send_id(services: Services, campaign: RepermissionCampaign) -> int:
+    with reload(services, campaign) as (session, found):
         return send_of_campaign(session, found).id
 
 
-def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
-    services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+def test_a_late_response_resubscribes_non_responders_but_not_those_who_unsubscribed(
+    services: Services, context: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    asking = asked(services, "silent", "leaves")
-    mail_all(courier, clock)
+    campaign = start_campaign(services, "silent", "leaves")
+    mail_all(context, clock)
     tokens = {
         copy.address.partition("@")[0]: copy.substitutions["%nif.answer%"].rpartition("/")[2]
         for _, _, copies in mailer.posted
@@ -269,63 +277,65 @@ def test_a_late_answer_brings_back_who_was_let_go_but_not_who_left(
     with services.database.transaction() as session:
         leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         unsubscribe.unsubscribe_from_list(session, leaves, HERE, now=clock())
-    let_go(services, asking, now=NOON + 20 * DAY)
+    unsubscribe_all(services, campaign, now=NOON + 20 * DAY)
 
     with services.database.transaction() as session:
         late = repermission.get_subscription_to_keep(session, tokens["silent"], services.tokens)
         assert late.state is SubscriptionState.UNSUBSCRIBED
         told = list_consent_receipts(session, late.subscriber_id)[-1]
         assert told["proof"].startswith("by us: we asked")
-        repermission.keep_subscription(session, late, BY_LINK, now=NOON + 30 * DAY)
+        repermission.keep_subscription(session, late, REPERMISSION_LINK, now=NOON + 30 * DAY)
         leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         with pytest.raises(Expired):
-            repermission.keep_subscription(session, leaves, BY_LINK, now=NOON + 30 * DAY)
-        assert states(session) == {"silent": "confirmed", "leaves": "unsubscribed"}
+            repermission.keep_subscription(session, leaves, REPERMISSION_LINK, now=NOON + 30 * DAY)
+        assert states_by_name(session) == {"silent": "confirmed", "leaves": "unsubscribed"}
         assert get_list(session, "daily").confirmed_count == 1
         assert inactive.count_inactive(session, late.list_id, 12, now=NOON + 200 * DAY) == 0
 
 
-def test_killed_between_two_pieces_it_goes_on_and_who_answers_meanwhile_stays(
+def test_unsubscribing_resumes_after_a_kill_and_spares_those_who_respond_meanwhile(
     services: Services,
-    courier: DeliveryContext,
+    context: DeliveryContext,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sunset_policy, "DELIVERIES_PER_BATCH", 2)
-    asking = asked(services, *(f"r{n}" for n in range(6)))
-    mail_all(courier, clock)
+    campaign = start_campaign(services, *(f"r{n}" for n in range(6)))
+    mail_all(context, clock)
     then = NOON + 20 * DAY
-    with again(services, asking) as (session, found):
+    with reload(services, campaign) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
-    with again(services, asking) as (session, found):
-        assert sunset_policy.unsubscribe_nonresponder_batch(session, asking.id, now=then)
+    with reload(services, campaign) as (session, found):
+        assert sunset_policy.unsubscribe_nonresponder_batch(session, campaign.id, now=then)
     with Session(services.database.engine) as killed:
-        sunset_policy.unsubscribe_nonresponder_batch(killed, asking.id, now=then)
-    with again(services, asking) as (session, found):
-        assert list(states(session).values()) == ["unsubscribed"] * 2 + ["confirmed"] * 4
+        sunset_policy.unsubscribe_nonresponder_batch(killed, campaign.id, now=then)
+    with reload(services, campaign) as (session, found):
+        assert list(states_by_name(session).values()) == ["unsubscribed"] * 2 + ["confirmed"] * 4
         with pytest.raises(Conflict, match="under way"):
             sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
         fourth = session.scalars(select(Subscriber.id).order_by(Subscriber.id)).all()[3]
-        repermission.keep_subscription(session, on(session, fourth), BY_LINK, now=then)
+        repermission.keep_subscription(
+            session, subscription_of(session, fourth), REPERMISSION_LINK, now=then
+        )
 
-        assert sunset_policy.list_unsubscribing_campaigns(session) == [asking.id]
-    sunset_policy.unsubscribe_nonresponders(services.database.transaction, asking.id, now=then)
+        assert sunset_policy.list_unsubscribing_campaigns(session) == [campaign.id]
+    sunset_policy.unsubscribe_nonresponders(services.database.transaction, campaign.id, now=then)
 
-    with again(services, asking) as (session, found):
+    with reload(services, campaign) as (session, found):
         expected = ["unsubscribed"] * 3 + ["confirmed"] + ["unsubscribed"] * 2
-        assert list(states(session).values()) == expected
+        assert list(states_by_name(session).values()) == expected
         assert (found.unsubscribed_by_policy, found.state) == (5, RepermissionState.DONE)
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 5)
 
 
-def test_who_answers_in_the_very_moment_of_being_let_go_is_a_reader_in_the_end(
-    services: Services, courier: DeliveryContext, clock: Clock
+def test_responding_while_being_unsubscribed_ends_confirmed(
+    services: Services, context: DeliveryContext, clock: Clock
 ) -> None:
-    asking = asked(services, "ann")
-    mail_all(courier, clock)
+    campaign = start_campaign(services, "ann")
+    mail_all(context, clock)
     then = NOON + 20 * DAY
-    with again(services, asking) as (session, found):
+    with reload(services, campaign) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=1, now=then)
         token = repermission.repermission_token(
             session.scalars(select(Subscriber.id)).one(), found.list_id, services.tokens
@@ -334,40 +344,40 @@ def test_who_answers_in_the_very_moment_of_being_let_go_is_a_reader_in_the_end(
     def answer() -> None:
         with services.database.transaction() as session:
             mine = repermission.get_subscription_to_keep(session, token, services.tokens)
-            repermission.keep_subscription(session, mine, BY_LINK, now=then)
+            repermission.keep_subscription(session, mine, REPERMISSION_LINK, now=then)
 
     with ThreadPoolExecutor(1) as pool:
         with services.database.transaction() as session:
-            sunset_policy.unsubscribe_nonresponder_batch(session, asking.id, now=then)
-            # It waits for the row, and finds itself let go.
+            sunset_policy.unsubscribe_nonresponder_batch(session, campaign.id, now=then)
+            # It waits for the locked row, and then finds itself unsubscribed.
             answering = pool.submit(answer)
         answering.result()
 
     with services.database.transaction() as session:
-        assert states(session) == {"ann": "confirmed"}
+        assert states_by_name(session) == {"ann": "confirmed"}
         daily = get_list(session, "daily")
         assert (daily.confirmed_count, daily.unsubscribed_count) == (1, 0)
 
 
-def test_stopping_lets_nobody_go_and_then_it_can_be_begun_anew(
-    services: Services, courier: DeliveryContext, clock: Clock, mailer: FakeMailer
+def test_a_stopped_campaign_unsubscribes_nobody_and_a_new_one_can_start(
+    services: Services, context: DeliveryContext, clock: Clock, mailer: FakeMailer
 ) -> None:
-    asking = asked(services, "ann", "bo")
+    campaign = start_campaign(services, "ann", "bo")
     with (
-        again(services, asking) as (session, _),
+        reload(services, campaign) as (session, _),
         pytest.raises(Conflict, match="under way already"),
     ):
         inactive.start_repermission(
             session, get_list(session, "daily"), PLAN, services.mail_writer, TERMS, now=NOON + DAY
         )
-    with again(services, asking) as (session, found):
+    with reload(services, campaign) as (session, found):
         inactive.stop_repermission(session, found, now=NOON)
         with pytest.raises(Conflict):
             inactive.stop_repermission(session, found, now=NOON)
-    mail_all(courier, clock)
+    mail_all(context, clock)
     assert mailer.addresses() == []
 
-    with again(services, asking) as (session, found):
+    with reload(services, campaign) as (session, found):
         with pytest.raises(Conflict):
             sunset_policy.start_unsubscribing_nonresponders(
                 session, found, expected=9, now=NOON + 300 * DAY

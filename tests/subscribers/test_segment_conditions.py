@@ -18,7 +18,7 @@ VALUES = {
 }
 
 
-def test_everything_in_the_catalogue_is_read_and_written_the_same():
+def test_every_catalogue_entry_survives_parsing_and_serialising():
     for (field, operator), definition in CONDITION_CATALOGUE.items():
         row = {"field": field, "operator": operator, "value": VALUES[definition.value_kind]}
         data = {"match": "any", "conditions": [row]}
@@ -41,7 +41,7 @@ def test_everything_in_the_catalogue_is_read_and_written_the_same():
         {"match": "all", "conditions": [], "sql": "DROP"},
     ],
 )
-def test_what_is_no_segment_is_refused_as_a_whole(data):
+def test_data_that_is_no_segment_is_refused_as_a_whole(data):
     with pytest.raises(Invalid) as refused:
         parse_conditions(data, lists=["daily"])
     assert set(refused.value.problems) == {"conditions"}
@@ -64,7 +64,7 @@ def test_what_is_no_segment_is_refused_as_a_whole(data):
         ({"field": "source", "operator": "is", "value": ""}, "Enter the source"),
     ],
 )
-def test_a_wrong_condition_is_told_beside_its_row(change, words):
+def test_a_wrong_condition_is_reported_for_its_row(change, words):
     with pytest.raises(Invalid) as refused:
         parse_conditions(
             {"match": "all", "conditions": [GOOD, {**GOOD, **change}]}, lists=["daily"]

@@ -11,10 +11,16 @@ from nif.subscribers.segment_queries import load_segment_context
 from nif.subscriptions.models import Subscriber, Subscription
 from tests.conftest import NOON
 from tests.factories import a_list, subscriptions
-from tests.subscribers.crowd import ZONE, a_click, a_crowd, asked, names
+from tests.subscribers.sample_subscribers import (
+    ZONE,
+    add_click,
+    add_sample_subscribers,
+    conditions,
+    find_names,
+)
 
 LATER = NOON + timedelta(hours=1)
-QUESTIONS = [
+CASES = [
     ((), "all", "dcba"),
     (("address contains @two",), "all", "cb"),
     (("address contains B_B",), "all", "b"),
@@ -44,42 +50,44 @@ QUESTIONS = [
 
 
 @contextmanager
-def the(session):
+def same_transaction(session):
     yield session
 
 
 @pytest.mark.parametrize("is_indexed", [False, True], ids=["fresh", "indexed"])
-def test_every_condition_finds_whom_it_says_and_counts_the_same(session, is_indexed):
-    a_crowd(session)
-    a_click(session, session.scalars(select(Subscriber).where(Subscriber.id == 3)).one(), NOON)
+def test_every_condition_finds_and_counts_the_same_subscribers(session, is_indexed):
+    add_sample_subscribers(session)
+    add_click(session, session.scalars(select(Subscriber).where(Subscriber.id == 3)).one(), NOON)
     if is_indexed:
-        assert address_index.index_new_addresses(lambda: the(session), now=LATER) == 4
+        assert address_index.index_new_addresses(lambda: same_transaction(session), now=LATER) == 4
         assert address_index.get_indexed_through(session) == 4
 
-    for rows, match, wanted in QUESTIONS:
-        found = names(session, *rows, match=match)
+    for rows, match, expected in CASES:
+        found = find_names(session, *rows, match=match)
         size = segment_queries.count_matching(
-            session, asked(session, *rows, match=match), load_segment_context(session, ZONE)
+            session, conditions(session, *rows, match=match), load_segment_context(session, ZONE)
         )
-        assert (rows, "".join(name[0] for name in sorted(found, reverse=True))) == (rows, wanted)
-        assert (rows, size) == (rows, len(wanted))
+        assert (rows, "".join(name[0] for name in sorted(found, reverse=True))) == (rows, expected)
+        assert (rows, size) == (rows, len(expected))
 
 
-def test_pages_follow_each_other_in_every_order(session, monkeypatch):
+def test_pages_continue_each_other_in_every_order(session, monkeypatch):
     monkeypatch.setattr(segment_queries, "SUBSCRIBERS_PER_PAGE", 7)
     monkeypatch.setattr(segment_queries, "CANDIDATE_STEPS", (10, 20))
     daily = a_list(session)
     ids = subscriptions(session, daily, 45)
     session.execute(delete(Subscription).where(Subscription.subscriber_id.in_(ids[::3])))
-    on_it = [one for one in reversed(ids) if one not in ids[::3]]
+    on_list = [one for one in reversed(ids) if one not in ids[::3]]
     session.scalars(select(Subscriber).where(Subscriber.id == ids[4])).one().created_at = LATER
-    address_index.index_new_addresses(lambda: the(session), now=NOON + timedelta(hours=2))
+    address_index.index_new_addresses(
+        lambda: same_transaction(session), now=NOON + timedelta(hours=2)
+    )
 
-    for rows, wanted in (
+    for rows, expected in (
         ((), ids[::-1]),
-        (("list confirmed daily",), on_it),
+        (("list confirmed daily",), on_list),
         (("address contains reader",), ids[::-1]),
-        (("address contains reader", "list confirmed daily"), on_it),
+        (("address contains reader", "list confirmed daily"), on_list),
         (("joined since 2026-01-01",), [ids[4], *(one for one in ids[::-1] if one != ids[4])]),
         (("list not_confirmed daily",), ids[::3][::-1]),
         (("suppressed because any",), []),
@@ -87,19 +95,22 @@ def test_pages_follow_each_other_in_every_order(session, monkeypatch):
         found, after, pages = [], None, 0
         while pages == 0 or after:
             page = segment_queries.search_subscribers(
-                session, asked(session, *rows), load_segment_context(session, ZONE), after=after
+                session,
+                conditions(session, *rows),
+                load_segment_context(session, ZONE),
+                after=after,
             )
             found += [one.subscriber.id for one in page.subscribers]
             after, pages = page.after, pages + 1
-        assert (rows, found) == (rows, wanted)
+        assert (rows, found) == (rows, expected)
 
 
-def test_a_page_stops_where_it_has_looked_through_enough(session, monkeypatch):
+def test_a_page_stops_after_testing_the_maximum_of_candidates(session, monkeypatch):
     monkeypatch.setattr(segment_queries, "CANDIDATE_STEPS", (5, 5))
     subscriptions(session, a_list(session), 12)
 
     page = segment_queries.search_subscribers(
-        session, asked(session, "suppressed because any"), load_segment_context(session, ZONE)
+        session, conditions(session, "suppressed because any"), load_segment_context(session, ZONE)
     )
 
     assert (page.subscribers, page.stopped_early) == ([], True)
@@ -107,30 +118,33 @@ def test_a_page_stops_where_it_has_looked_through_enough(session, monkeypatch):
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "0", "9" * 30, "2026-01-01~5", "~", "2026~1~1"])
-def test_a_place_that_cannot_be_is_not_there(session, after):
+def test_an_invalid_position_is_not_found(session, after):
     with pytest.raises(NotFound):
         segment_queries.search_subscribers(
             session, SegmentConditions(), load_segment_context(session, ZONE), after=after
         )
 
 
-def test_the_search_follows_addresses_that_change_or_go_and_takes_in_the_new_later(session):
+def test_the_index_follows_changed_and_deleted_addresses_and_adds_new_ones_later(session):
     subscriptions(session, a_list(session), 3)
     newest = session.get_one(Subscriber, 3)
     newest.created_at = LATER
     session.flush()
-    assert address_index.index_new_addresses(lambda: the(session), now=LATER) == 2
+    assert address_index.index_new_addresses(lambda: same_transaction(session), now=LATER) == 2
     for part in ("reader", "example"):
-        assert len(names(session, f"address contains {part}")) == 3
+        assert len(find_names(session, f"address contains {part}")) == 3
 
     session.get_one(Subscriber, 1).canonical = "gone.away@example.com"
     session.flush()
     session.execute(delete(Subscription).where(Subscription.subscriber_id == 2))
     session.execute(delete(Subscriber).where(Subscriber.id == 2))
 
-    assert len(names(session, "address contains reader")) == 1
-    assert names(session, "address contains gone.aw") == ["go"]
+    assert len(find_names(session, "address contains reader")) == 1
+    assert find_names(session, "address contains gone.aw") == ["go"]
     assert (
-        address_index.index_new_addresses(lambda: the(session), now=LATER + timedelta(hours=1)) == 1
+        address_index.index_new_addresses(
+            lambda: same_transaction(session), now=LATER + timedelta(hours=1)
+        )
+        == 1
     )
-    assert len(names(session, "address contains example")) == 2
+    assert len(find_names(session, "address contains example")) == 2

@@ -23,14 +23,14 @@ from nif.subscriptions.models import (
 from nif.subscriptions.suppression_list import is_erased_address
 from tests.conftest import NOON
 from tests.factories import a_send
-from tests.subscribers.crowd import a_crowd
+from tests.subscribers.sample_subscribers import add_sample_subscribers
 from tests.web.newsroom.staff import text_of
 
 
 @pytest.fixture
 def crowd(database: Database) -> None:
     with database.transaction() as session:
-        a_crowd(session)
+        add_sample_subscribers(session)
 
 
 def names_found(admin: FlaskClient, query: str) -> list[str]:

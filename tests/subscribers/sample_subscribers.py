@@ -1,4 +1,4 @@
-"""A small crowd of subscribers who differ in everything that can be asked."""
+"""Four subscribers who differ in everything that a condition can test."""
 
 from datetime import datetime, timedelta
 
@@ -23,12 +23,12 @@ LONG_AGO = NOON - timedelta(days=400)
 ZONE = "Europe/London"
 
 
-def a_crowd(session: Session) -> None:
-    """ann: daily. bob: daily and weekly, long ago. cy: pending. dee: left, and suppressed."""
+def add_sample_subscribers(session: Session) -> None:
+    """Ann: daily. Bob: daily and weekly, long ago. Cy: pending. Dee: unsubscribed, suppressed."""
     daily, weekly = a_list(session, "daily"), a_list(session, "weekly")
     ann = a_subscription(session, daily, "Ann@One.example")
     bob = a_subscription(session, daily, "bob_b@two.example")
-    _on(session, bob, weekly.id)
+    _subscribe(session, bob, weekly.id)
     a_subscription(session, weekly, "cy@two.example", SubscriptionState.PENDING)
     dee = a_subscription(session, weekly, "dee%d@one.example", SubscriptionState.UNSUBSCRIBED)
     for each, at in ((bob, LONG_AGO), (dee, LONG_AGO)):
@@ -41,30 +41,38 @@ def a_crowd(session: Session) -> None:
     session.flush()
 
 
-def a_click(session: Session, who: Subscriber, at: datetime) -> None:
+def add_click(session: Session, subscriber: Subscriber, at: datetime) -> None:
     given = {"attempt_id": None, "detail": None, "received_at": at}
     session.add(
-        ProviderEvent(id=f"c{who.id}", kind="click", subscriber_id=who.id, happened_at=at, **given)
+        ProviderEvent(
+            id=f"c{subscriber.id}",
+            kind="click",
+            subscriber_id=subscriber.id,
+            happened_at=at,
+            **given,
+        )
     )
     session.flush()
 
 
-def asked(session: Session, *rows: str, match: str = "all") -> segment_conditions.SegmentConditions:
+def conditions(
+    session: Session, *rows: str, match: str = "all"
+) -> segment_conditions.SegmentConditions:
     """Conditions from "field operator value"."""
     parts = [dict(zip(("field", "operator", "value"), row.split(" "), strict=True)) for row in rows]
     lists = load_segment_context(session, ZONE).list_ids
     return segment_conditions.parse_conditions({"match": match, "conditions": parts}, lists=lists)
 
 
-def names(session: Session, *rows: str, match: str = "all") -> list[str]:
-    """The first two letters of whom conditions find, in the order of the page."""
+def find_names(session: Session, *rows: str, match: str = "all") -> list[str]:
+    """The first two letters of each match, in the order of the page."""
     page = search_subscribers(
-        session, asked(session, *rows, match=match), load_segment_context(session, ZONE)
+        session, conditions(session, *rows, match=match), load_segment_context(session, ZONE)
     )
     return [one.subscriber.canonical[:2] for one in page.subscribers]
 
 
-def _on(session: Session, known: Subscription, list_id: int) -> None:
+def _subscribe(session: Session, existing: Subscription, list_id: int) -> None:
     given = {"state": SubscriptionState.CONFIRMED, "requested_at": NOON, "confirmed_at": NOON}
-    session.add(Subscription(subscriber_id=known.subscriber_id, list_id=list_id, **given))
+    session.add(Subscription(subscriber_id=existing.subscriber_id, list_id=list_id, **given))
     session.flush()

@@ -1,4 +1,4 @@
-"""Looking through the list of whom the house mails no more."""
+"""Searching the suppression list, and adding to it by hand."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ from tests.fakes import FakeMailer
 FIRST, SECOND = "first-1@example.com", "first2@example.com"
 
 
-def page(
+def search(
     database: Database, reason: str = "", begins: str = "", after: str | None = None
 ) -> SuppressionPage:
     with database.reading() as session:
@@ -30,11 +30,11 @@ def page(
         )
 
 
-def names(found: SuppressionPage) -> list[str]:
-    return [one.suppression.canonical for one in found.rows]
+def addresses_of(page: SuppressionPage) -> list[str]:
+    return [one.suppression.canonical for one in page.rows]
 
 
-def test_pages_follow_each_other_to_the_end(database: Database) -> None:
+def test_pages_continue_each_other_to_the_end(database: Database) -> None:
     there = {
         f"r{n:03}@example.com" for n in range(2 * suppression_search.SUPPRESSIONS_PER_PAGE + 3)
     }
@@ -45,8 +45,8 @@ def test_pages_follow_each_other_to_the_end(database: Database) -> None:
         seen, after = [], None
         while True:
             reason, begins = asked
-            found = page(database, reason, f"{begins}01" if begins else "", after)
-            seen += names(found)
+            found = search(database, reason, f"{begins}01" if begins else "", after)
+            seen += addresses_of(found)
             if (after := found.after) is None:
                 break
         expected = [one for one in there if one.startswith("r01" if asked[1] else "r")]
@@ -66,27 +66,29 @@ def test_pages_follow_each_other_to_the_end(database: Database) -> None:
         ("erased:", set()),
     ],
 )
-def test_addresses_are_found_by_how_they_begin_and_hashes_by_nothing(
+def test_addresses_are_found_by_prefix_and_erased_hashes_never(
     database: Database, begins: str, found: set[str]
 ) -> None:
-    """Whatever order the language of the database has: a hyphen counts."""
+    """Hyphens count, whatever collation the database uses."""
     with database.transaction() as session:
         for one in (FIRST, SECOND, "firz@example.com", "fir@example.com"):
             suppress_address(session, one, Reason.BOUNCED, source="event bounce", now=NOON)
         record_erased_address(session, "first@example.com", source="test", now=NOON)
 
-    assert set(names(page(database, "", begins))) == found
+    assert set(addresses_of(search(database, "", begins))) == found
 
 
 @pytest.mark.parametrize(
     ("reason", "begins"), [("erased", ""), ("x", ""), ("", "ab"), ("", "ä" * 5), ("", "abc\0")]
 )
-def test_what_cannot_be_looked_for_is_refused(reason: str, begins: str) -> None:
+def test_an_invalid_filter_is_refused(reason: str, begins: str) -> None:
     with pytest.raises(Invalid):
         suppression_search.parse_suppression_filter(reason, begins)
 
 
-def test_it_says_what_the_provider_knows(database: Database, mailer: FakeMailer) -> None:
+def test_each_suppression_shows_whether_the_provider_has_it(
+    database: Database, mailer: FakeMailer
+) -> None:
     later = NOON + timedelta(hours=1)
     with database.transaction() as session:
         suppress_address(session, "told@x.example", Reason.MANUAL, source="manual: x", now=NOON)
@@ -97,7 +99,7 @@ def test_it_says_what_the_provider_knows(database: Database, mailer: FakeMailer)
     suppression_sync.push_suppressions(database.transaction, mailer, clock=lambda: later)
     with database.transaction() as session:
         suppress_address(session, "waits@x.example", Reason.MANUAL, source="manual: x", now=later)
-    found = {one.suppression.canonical.split("@")[0]: one for one in page(database).rows}
+    found = {one.suppression.canonical.split("@")[0]: one for one in search(database).rows}
 
     assert {name: one.provider_sync for name, one in found.items()} == {
         "told": ProviderSync.PUSHED,
@@ -109,7 +111,7 @@ def test_it_says_what_the_provider_knows(database: Database, mailer: FakeMailer)
     assert [name for name, one in found.items() if one.may_lift] == ["waits", "told"]
 
 
-def test_a_pasted_list_may_be_written_in_many_ways() -> None:
+def test_pasted_addresses_may_have_many_separators() -> None:
     text = (
         '\n"Ann" <Ann@X.example>, bo@x.example;cy@x.example\tdi@x.example  ed@x.example\n\nnone\n'
     )
