@@ -41,7 +41,7 @@ from nif.subscriptions.models import (
 from nif.subscriptions.suppression_list import suppress_address
 from tests.conftest import NOON
 from tests.factories import a_draft, a_plain_send, a_subscription
-from tests.sends.ledger import accept, claimed
+from tests.sends.helpers import accept, claimed_batch
 
 ANN, BEA = "Ann.Reader@example.com", "bea@example.com"
 FORM = ConsentContext("/subscribe", "192.0.2.0/24", "I would like NIF to mail me.")
@@ -55,7 +55,7 @@ def send_id(database: Database, services: Services) -> int:
         send = a_plain_send(session, ANN, BEA)
         mailing_list = session.get_one(MailingList, send.list_id)
         send_id = send.id
-    accept(database, claimed(database, send_id))
+    accept(database, claimed_batch(database, send_id))
     OutboxMailer(database.transaction).post(
         OutboxMailer(database.transaction).build_request(
             MAIL, [MessageCopy(one, {}, {}, {"r": one}) for one in (ANN, BEA)], attempt="a"

@@ -35,7 +35,7 @@ from nif.subscriptions.suppression_list import (
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_plain_send, a_subscription, confirmed_by_day
 from tests.privacy.conftest import ANN, BEA
-from tests.sends.ledger import claimed, count, planned
+from tests.sends.helpers import claimed_batch, count_and_certify, planned_send
 
 LATER = NOON + timedelta(days=40)
 FOLDER = Path("no files are kept here")
@@ -122,15 +122,18 @@ def test_certificates_and_counters_of_past_sends_still_add_up(
 def test_a_person_erased_during_a_send_is_skipped_when_their_batch_is_claimed(
     database: Database,
 ) -> None:
-    send_id = planned(database, ANN, BEA)
+    send_id = planned_send(database, ANN, BEA)
     with database.reading() as session:
         person = person_at_address(session, parse_address(ANN))
     forget(database, person)
 
-    taken = claimed(database, send_id)
+    taken = claimed_batch(database, send_id)
 
     assert [address for _, address in taken.subscribers] == [BEA]
-    assert (count(database, send_id).skipped, count(database, send_id).adds_up) == (1, True)
+    assert (
+        count_and_certify(database, send_id).skipped,
+        count_and_certify(database, send_id).adds_up,
+    ) == (1, True)
 
 
 def test_no_form_import_or_report_adds_an_erased_person_again(
@@ -225,7 +228,7 @@ def test_a_paused_subscriber_has_a_delivery_with_that_outcome(database: Database
         reader = session.scalars(select(Subscriber).where(Subscriber.address == ANN)).one()
         reader.paused_until = NOON + timedelta(days=7)
         send_id = first.id
-    taken = claimed(database, send_id)
+    taken = claimed_batch(database, send_id)
     made = certify_send(database, send_id, now=NOON)
 
     assert [address for _, address in taken.subscribers] == [BEA]

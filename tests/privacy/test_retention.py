@@ -35,7 +35,7 @@ from nif.subscriptions.models import (
 )
 from tests.conftest import NOON
 from tests.factories import HERE, a_list, a_subscription
-from tests.sends.ledger import accept, claimed, planned
+from tests.sends.helpers import accept, claimed_batch, planned_send
 
 COMMANDS_AND_HEADINGS = range(3 + 3)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -106,7 +106,7 @@ def test_an_unconfirmed_new_request_of_a_former_subscriber_becomes_unsubscribed_
 
 
 def test_provider_events_are_deleted_after_thirteen_months(database: Database) -> None:
-    accept(database, claimed(database, planned(database, "ann@example.com")))
+    accept(database, claimed_batch(database, planned_send(database, "ann@example.com")))
     with database.transaction() as session:
         attempt = session.scalar(select(Attempt.id))
         times = {"happened_at": NOON, "received_at": NOON}

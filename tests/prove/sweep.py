@@ -31,7 +31,7 @@ from nif.subscriptions.models import Subscriber
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_edition, subscriptions
 from tests.fakes import FakeMailer
-from tests.sends import ledger
+from tests.sends import helpers
 
 READERS = 18
 BATCH = 7
@@ -148,7 +148,7 @@ class Night:
         if self._is_asleep:
             return
         self._is_asleep = True
-        watch = LeaseWatch(ledger.LEASE, ticks=lambda: self._ticks)
+        watch = LeaseWatch(helpers.LEASE, ticks=lambda: self._ticks)
         other = Worker(self, (0, ""), (0, ""))
         for _ in range(2):
             with self.database.transaction() as session:
@@ -159,8 +159,8 @@ class Night:
     def another_send(self) -> None:
         """Something that happens later and is heard of: the proof that events still come."""
         self.pass_by(minutes=1)
-        happened = ledger.event(None, 0, at=self._now, sg_event_id=f"alive-{self._now}")
-        ledger.report(self.database, happened, now=self._now)
+        happened = helpers.sendgrid_event(None, 0, at=self._now, sg_event_id=f"alive-{self._now}")
+        helpers.post_events(self.database, happened, now=self._now)
 
     def check(self) -> dict[str, int]:
         """Who was mailed twice or skipped, and whether all is accounted for."""
@@ -186,11 +186,13 @@ class Night:
 
     def _hear(self) -> None:
         """An event for each request that was taken, posted again and again as SendGrid does."""
-        events = (ledger.event(attempt, at=self._now) for attempt, _, _ in self.mailer.posted)
-        ledger.report(self.database, *events, now=self._now)
+        events = (
+            helpers.sendgrid_event(attempt, at=self._now) for attempt, _, _ in self.mailer.posted
+        )
+        helpers.post_events(self.database, *events, now=self._now)
 
     def _look(self, worker: Worker, mailer: FakeMailer) -> None:
-        watch = LeaseWatch(ledger.LEASE, ticks=lambda: self._ticks)
+        watch = LeaseWatch(helpers.LEASE, ticks=lambda: self._ticks)
         with self.database.transaction() as session:
             watch.end_stale_leases(session, now=self.clock())
         self.pass_by(seconds=100)

@@ -27,7 +27,7 @@ from nif.tokens import Tokens
 from tests.conftest import NOON
 from tests.factories import a_list, a_plain_edition, subscriptions
 from tests.fakes import FakeMailer
-from tests.sends import ledger
+from tests.sends import helpers
 
 READERS, BATCH = 11, 4
 HEARD_WITHIN = 15 * 60
@@ -63,8 +63,8 @@ class World:
             clock=self.clock,
             concurrency=1,
         )
-        self.watch = LeaseWatch(ledger.LEASE, ticks=lambda: self.ticks)
-        self.patience = ReconciliationTiming(ledger.QUIET)
+        self.watch = LeaseWatch(helpers.LEASE, ticks=lambda: self.ticks)
+        self.patience = ReconciliationTiming(helpers.QUIET)
         self.ticks, self.stream_since = 0.0, 0.0
         self.is_stream_alive = True
         self.posted_at: dict[str, float] = {}
@@ -108,7 +108,7 @@ class World:
         for send_id in self.sends:
             with self.database.transaction() as session:
                 lease_id = leases.begin_lease(session, send_id, now=self.clock())
-                terms = ClaimTerms(lease_id, ledger.LEASE)
+                terms = ClaimTerms(lease_id, helpers.LEASE)
                 taken = claim_batch(session, send_id, terms, now=self.clock())
             if isinstance(taken, ClaimedBatch):
                 if after_posting:
@@ -119,7 +119,7 @@ class World:
 
     def wake(self, sleeper: Sleeper) -> None:
         """It goes on where it stopped: posts, if it thinks that safe, and writes down the end."""
-        safe = self.ticks - sleeper.since < ledger.LEASE.total_seconds() * SAFE_PART_OF_LEASE
+        safe = self.ticks - sleeper.since < helpers.LEASE.total_seconds() * SAFE_PART_OF_LEASE
         if not sleeper.has_posted and safe:
             FakeMailer.post(self.mailer, self._parcel(sleeper.taken))
             self.note_posts()
@@ -144,9 +144,9 @@ class World:
     def hear(self, attempts: list[str], *, times: int = 1) -> None:
         """Events about these attempts come in, perhaps more than once."""
         self.told.update(attempts)
-        events = [ledger.event(attempt, at=self.clock()) for attempt in attempts * times]
-        alive = ledger.event(None, sg_event_id=f"alive-{self.ticks}", at=self.clock())
-        ledger.report(self.database, *events, alive, now=self.clock())
+        events = [helpers.sendgrid_event(attempt, at=self.clock()) for attempt in attempts * times]
+        alive = helpers.sendgrid_event(None, sg_event_id=f"alive-{self.ticks}", at=self.clock())
+        helpers.post_events(self.database, *events, alive, now=self.clock())
 
     def pass_by(self, seconds: float) -> None:
         """Time passes; the provider tells in time of all that it took."""

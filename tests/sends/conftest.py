@@ -1,4 +1,4 @@
-"""What the tests of sends share: a clock moved by hand, and a courier of the fake mailer."""
+"""Fixtures of the tests of sends: a clock moved by hand, and deliveries through the fake mailer."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,11 +11,11 @@ from nif.services import Services
 from tests.fakes import FakeMailer
 
 AHEAD = timedelta(minutes=15)
-"""So long an attempt waits behind its fence."""
+"""How long an attempt waits behind its fence."""
 
 
 class Clock:
-    """Tells the time that it was set to."""
+    """A clock that stands still until it is moved."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -34,18 +34,18 @@ def clock(now: datetime) -> Clock:
 
 
 @pytest.fixture
-def courier(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
+def context(services: Services, mailer: FakeMailer, clock: Clock) -> DeliveryContext:
     """Posts through the fake mailer, one batch at a time."""
     return replace(services.delivery_context, mailer=mailer, clock=clock, concurrency=1)
 
 
 @pytest.fixture
-def fenced(courier: DeliveryContext) -> DeliveryContext:
+def fenced_context(context: DeliveryContext) -> DeliveryContext:
     """The same, but each attempt waits at the provider."""
-    return replace(courier, fence_ahead=AHEAD)
+    return replace(context, fence_ahead=AHEAD)
 
 
 @pytest.fixture
-def by_sevens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of seven readers, where a thousand would only take longer."""
+def batches_of_seven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of seven subscribers: a thousand would only take longer."""
     monkeypatch.setattr(planning.plan_send, "__defaults__", (planning.SendTerms(batch_size=7),))

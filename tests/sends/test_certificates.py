@@ -1,4 +1,4 @@
-"""Figures that add up, whatever happens, and a certificate that sees where they do not."""
+"""Counts that always add up, and a certificate that finds where they do not."""
 
 import random
 from dataclasses import replace
@@ -23,19 +23,19 @@ from nif.subscriptions.suppression_list import suppress_address
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import Clock
-from tests.sends.ledger import (
+from tests.sends.helpers import (
     accept,
-    audience,
+    all_addresses,
     batches,
-    claimed,
-    count,
-    doubt,
-    event,
-    get,
-    look,
-    planned,
-    report,
+    claimed_batch,
+    count_and_certify,
+    get_send,
+    make_uncertain,
+    planned_send,
+    post_events,
+    reconcile,
     resume,
+    sendgrid_event,
     states,
 )
 
@@ -49,47 +49,47 @@ def drop(database: Database, addresses: list[str]) -> None:
 
 
 def tell_what_was_taken(database: Database, mailer: FakeMailer) -> None:
-    report(database, *(event(attempt) for attempt, _, _ in mailer.posted))
+    post_events(database, *(sendgrid_event(attempt) for attempt, _, _ in mailer.posted))
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_batches_say_what_the_deliveries_say(
-    courier: DeliveryContext,
+def test_batch_counts_equal_delivery_counts(
+    context: DeliveryContext,
     database: Database,
     mailer: FakeMailer,
     clock: Clock,
-    by_sevens: None,
+    batches_of_seven: None,
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    send_id = planned(database, count=45)
-    everyone = audience(database)
+    send_id = planned_send(database, count=45)
+    everyone = all_addresses(database)
     mailer.names_the_bad_one = seed % 2 == 0
     mailer.refuses.update(chance.sample(everyone, 6))
     mailer.takes_and_raises = seed % 3 == 0
     for _ in range(4):
         drop(database, chance.sample(everyone, 2))
         mailer.raises.extend(chance.choices(ENDS, k=3))
-        deliver_send(courier, send_id)
-        assert count(database, send_id).audience == 45
+        deliver_send(context, send_id)
+        assert count_and_certify(database, send_id).audience == 45
         clock.advance(minutes=11)
 
     mailer.raises.clear()
     tell_what_was_taken(database, mailer)
     mailer.knows = True
     for _ in range(8):
-        if get(database, send_id).state is SendState.PAUSED:
+        if get_send(database, send_id).state is SendState.PAUSED:
             resume(database, send_id, now=clock())
-        look(database, mailer, clock())
-        deliver_send(courier, send_id)
+        reconcile(database, mailer, clock())
+        deliver_send(context, send_id)
         clock.advance(minutes=11)
 
-    told = count(database, send_id)
-    assert (told.undecided, told.pending, get(database, send_id).state) == (0, 0, "finished")
+    told = count_and_certify(database, send_id)
+    assert (told.undecided, told.pending, get_send(database, send_id).state) == (0, 0, "finished")
     assert len(mailer.addresses()) == len(set(mailer.addresses())) == told.accepted
 
 
-def test_a_tally_that_is_one_off_does_not_balance() -> None:
+def test_counts_that_are_one_off_do_not_add_up() -> None:
     told = DeliveryCounts(
         audience=7, accepted=2, skipped=1, refused=1, render_failed=1, undecided=1, pending=1
     )
@@ -98,13 +98,13 @@ def test_a_tally_that_is_one_off_does_not_balance() -> None:
     assert not replace(told, render_failed=0).adds_up
 
 
-def test_a_tally_sees_each_state(database: Database, by_sevens: None) -> None:
-    send_id = planned(database, count=35)
-    first, second, third, _fourth = (claimed(database, send_id) for _ in range(4))
-    planned(database, count=5)
+def test_every_batch_state_is_counted(database: Database, batches_of_seven: None) -> None:
+    send_id = planned_send(database, count=35)
+    first, second, third, _fourth = (claimed_batch(database, send_id) for _ in range(4))
+    planned_send(database, count=5)
     accept(database, first)
-    doubt(database, second)
-    doubt(database, third)
+    make_uncertain(database, second)
+    make_uncertain(database, third)
     with database.transaction() as session:
         session.merge(batches(database, send_id)[2]).state = BatchState.AWAITING_DECISION
 
@@ -115,14 +115,14 @@ def test_a_tally_sees_each_state(database: Database, by_sevens: None) -> None:
         "in_flight",
         "planned",
     ]
-    told = count(database, send_id)
+    told = count_and_certify(database, send_id)
     assert (told.accepted, told.undecided, told.pending) == (7, 14, 14)
 
 
-def test_a_send_to_nobody_balances_and_is_complete(database: Database) -> None:
-    send_id = planned(database)
+def test_a_send_to_nobody_adds_up_and_is_complete(database: Database) -> None:
+    send_id = planned_send(database)
 
-    assert count(database, send_id) == DeliveryCounts(0, 0, 0, 0, 0, 0, 0)
+    assert count_and_certify(database, send_id) == DeliveryCounts(0, 0, 0, 0, 0, 0, 0)
     assert certified(database, send_id).is_complete
 
 
@@ -130,10 +130,10 @@ def certified(database: Database, send_id: int) -> SendCertificate:
     return certify_send(database, send_id, now=NOON)
 
 
-def of_every_fate(database: Database, courier: DeliveryContext, mailer: FakeMailer) -> int:
-    """A finished send whose readers were accepted, refused, dropped or not writable."""
-    send_id = planned(database, count=12)
-    who = audience(database)
+def of_every_fate(database: Database, context: DeliveryContext, mailer: FakeMailer) -> int:
+    """A finished send with every outcome: accepted, refused, skipped, failed to render."""
+    send_id = planned_send(database, count=12)
+    who = all_addresses(database)
     drop(database, who[:2])
     with database.transaction() as session:
         suppress_address(session, who[2], SuppressionReason.BOUNCED, source="test", now=NOON)
@@ -144,15 +144,15 @@ def of_every_fate(database: Database, courier: DeliveryContext, mailer: FakeMail
         session.execute(gone, {"who": who[3]})
     mailer.refuses.update(who[4:6])
     mailer.unwritable.add(who[6])
-    deliver_send(courier, send_id)
+    deliver_send(context, send_id)
     return send_id
 
 
-def test_a_certificate_names_every_fate(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+def test_a_certificate_counts_every_status(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = of_every_fate(database, courier, mailer)
-    report(database, event(mailer.posted[0][0], event="delivered"))
+    send_id = of_every_fate(database, context, mailer)
+    post_events(database, sendgrid_event(mailer.posted[0][0], event="delivered"))
 
     made = certified(database, send_id)
     assert (made.audience, made.total, made.state) == (12, 12, "finished")
@@ -164,11 +164,11 @@ def test_a_certificate_names_every_fate(
     assert made.is_complete
 
 
-def test_each_reader_is_listed_with_their_fate_and_their_attempt(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+def test_each_delivery_is_listed_with_its_status_and_attempt(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = of_every_fate(database, courier, mailer)
-    planned(database, count=3)
+    send_id = of_every_fate(database, context, mailer)
+    planned_send(database, count=3)
 
     with database.reading() as session:
         listed = list(stream_delivery_statuses(session, send_id))
@@ -178,14 +178,16 @@ def test_each_reader_is_listed_with_their_fate_and_their_attempt(
     assert {(one.status, one.attempt_id) for one in listed[7:]} == {
         ("accepted", mailer.posted[0][0])
     }
-    assert [one.address for one in listed] == audience(database)[:12]
+    assert [one.address for one in listed] == all_addresses(database)[:12]
 
 
 @pytest.mark.parametrize("end", ["planned", "in_flight", "awaiting_proof", "awaiting_decision"])
-def test_while_anyone_is_pending_or_held_it_is_not_complete(database: Database, end: str) -> None:
-    send_id = planned(database, count=3)
+def test_a_certificate_with_pending_or_undecided_deliveries_is_not_complete(
+    database: Database, end: str
+) -> None:
+    send_id = planned_send(database, count=3)
     if end != "planned":
-        doubt(database, claimed(database, send_id))
+        make_uncertain(database, claimed_batch(database, send_id))
         with database.transaction() as session:
             session.merge(batches(database, send_id)[0]).state = BatchState(end)
 
@@ -214,12 +216,12 @@ FORGED = {
 
 
 @pytest.mark.parametrize("forgery", FORGED)
-def test_a_row_that_vanished_or_was_forged_is_found(
-    courier: DeliveryContext, database: Database, by_sevens: None, forgery: str
+def test_a_missing_or_changed_row_is_found(
+    context: DeliveryContext, database: Database, batches_of_seven: None, forgery: str
 ) -> None:
-    send_id = planned(database, count=14)
-    planned(database, count=3)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=14)
+    planned_send(database, count=3)
+    deliver_send(context, send_id)
     assert certified(database, send_id).is_complete
     with database.transaction() as session:
         session.execute(text(FORGED[forgery]).execution_options(synchronize_session=False))
@@ -228,11 +230,11 @@ def test_a_row_that_vanished_or_was_forged_is_found(
     assert not certified(database, send_id).is_complete
 
 
-def test_readers_who_are_in_no_batch_are_missed(
-    courier: DeliveryContext, database: Database, by_sevens: None
+def test_deliveries_without_a_batch_are_found(
+    context: DeliveryContext, database: Database, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=14)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=14)
+    deliver_send(context, send_id)
     with database.transaction() as session:
         session.execute(text("DELETE FROM attempt"))
         session.execute(text("DELETE FROM batch WHERE first_subscriber_id = 8"))
@@ -242,12 +244,12 @@ def test_readers_who_are_in_no_batch_are_missed(
     assert "7 deliveries counted for an audience of 14" in faults
 
 
-def test_the_hash_over_the_people_is_the_same_for_the_same_fates_only(
-    courier: DeliveryContext, database: Database, by_sevens: None
+def test_the_hash_over_the_deliveries_changes_with_any_status(
+    context: DeliveryContext, database: Database, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=14)
+    send_id = planned_send(database, count=14)
     before = certified(database, send_id).deliveries_sha256
-    deliver_send(courier, send_id)
+    deliver_send(context, send_id)
     after = certified(database, send_id).deliveries_sha256
     assert (
         before
@@ -266,11 +268,11 @@ def test_the_hash_over_the_people_is_the_same_for_the_same_fates_only(
 
 
 @pytest.mark.parametrize("after", [0, 1, 6, 7, 8, 16, 17])
-def test_the_people_can_be_read_from_anyone_on(
-    courier: DeliveryContext, database: Database, by_sevens: None, after: int
+def test_deliveries_can_be_read_from_any_subscriber_on(
+    context: DeliveryContext, database: Database, batches_of_seven: None, after: int
 ) -> None:
-    send_id = planned(database, count=17)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=17)
+    deliver_send(context, send_id)
 
     with database.reading() as session:
         listed = [
@@ -279,11 +281,11 @@ def test_the_people_can_be_read_from_anyone_on(
     assert listed == list(range(after + 1, 18))
 
 
-def test_a_reader_who_was_erased_since_keeps_their_fate(
-    courier: DeliveryContext, database: Database
+def test_an_erased_subscribers_delivery_keeps_its_status(
+    context: DeliveryContext, database: Database
 ) -> None:
-    send_id = planned(database, count=3)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=3)
+    deliver_send(context, send_id)
     with database.transaction() as session:
         session.execute(text("DELETE FROM subscription WHERE subscriber_id = 2"))
         session.execute(text("DELETE FROM subscriber WHERE id = 2"))
@@ -298,14 +300,14 @@ def test_a_reader_who_was_erased_since_keeps_their_fate(
     assert certified(database, send_id).is_complete
 
 
-def test_a_finished_send_is_tallied_from_its_batches_alone(
-    courier: DeliveryContext, database: Database
+def test_a_finished_send_is_counted_from_its_batches_alone(
+    context: DeliveryContext, database: Database
 ) -> None:
-    send_id = planned(database, count=3)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=3)
+    deliver_send(context, send_id)
 
     with database.reading() as session:
-        told = count_deliveries(session, get(database, send_id))
+        told = count_deliveries(session, get_send(database, send_id))
     assert told == DeliveryCounts(
         3, accepted=3, skipped=0, refused=0, render_failed=0, undecided=0, pending=0
     )

@@ -1,4 +1,4 @@
-"""A person's hand on a send."""
+"""What people do to a send: pause, resume, cancel, set a deadline, resolve a batch."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,17 +14,17 @@ from nif.sends.models import Batch, SendState, SendStopCause
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import Clock
-from tests.sends.ledger import (
+from tests.sends.helpers import (
     accept,
-    change,
-    claimed,
-    count,
-    fail,
-    get,
-    planned,
+    change_send,
+    claimed_batch,
+    count_and_certify,
+    fail_attempt,
+    get_send,
+    planned_send,
     resume,
     states,
-    uncertain,
+    uncertain_batch,
 )
 
 S, C = SendState, SendStopCause
@@ -65,86 +65,92 @@ def resolve(
 
 
 def test_a_paused_send_claims_nothing_until_it_is_resumed(
-    database: Database, courier: DeliveryContext, mailer: FakeMailer
+    database: Database, context: DeliveryContext, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, count=3)
+    send_id = planned_send(database, count=3)
     pause(database, send_id)
-    deliver_send(courier, send_id)
-    assert (mailer.posts, get(database, send_id).stop_detail) == (0, "Paused by a person.")
+    deliver_send(context, send_id)
+    assert (mailer.posts, get_send(database, send_id).stop_detail) == (0, "Paused by a person.")
 
     resume(database, send_id)
-    deliver_send(courier, send_id)
+    deliver_send(context, send_id)
     assert len(mailer.addresses()) == 3
-    assert get(database, send_id).state is S.FINISHED
+    assert get_send(database, send_id).state is S.FINISHED
 
 
-def test_what_was_under_way_when_a_send_was_paused_settles(database: Database) -> None:
-    taken = claimed(database, planned(database, count=3))
-    pause(database, taken.send_id)
+def test_a_batch_in_flight_when_a_send_is_paused_settles(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, count=3))
+    pause(database, claimed.send_id)
 
-    assert accept(database, taken)
-    assert states(database, taken.send_id) == ["accepted"]
-    assert get(database, taken.send_id).state is S.PAUSED
+    assert accept(database, claimed)
+    assert states(database, claimed.send_id) == ["accepted"]
+    assert get_send(database, claimed.send_id).state is S.PAUSED
 
 
 @pytest.mark.parametrize("action", [pause, cancel])
 @pytest.mark.parametrize("error", [Unavailable("nobody there"), NO_CONTENT])
-def test_a_late_failure_does_not_contradict_a_person(
+def test_a_late_failure_does_not_override_a_persons_pause(
     database: Database, action: Action, error: NotAccepted
 ) -> None:
-    taken = claimed(database, planned(database, count=3))
-    action(database, taken.send_id)
-    before = get(database, taken.send_id)
-    fail(database, taken, error)
+    claimed = claimed_batch(database, planned_send(database, count=3))
+    action(database, claimed.send_id)
+    before = get_send(database, claimed.send_id)
+    fail_attempt(database, claimed, error)
 
-    send = get(database, taken.send_id)
+    send = get_send(database, claimed.send_id)
     assert (send.state, send.stop_cause, send.stop_detail) == (
         before.state,
         C.MANUAL,
         before.stop_detail,
     )
-    assert states(database, taken.send_id) == ["planned"]
+    assert states(database, claimed.send_id) == ["planned"]
 
 
-def test_a_cancelled_send_mails_nobody_more(
-    database: Database, courier: DeliveryContext, mailer: FakeMailer, by_sevens: None
+def test_a_cancelled_send_posts_no_more(
+    database: Database, context: DeliveryContext, mailer: FakeMailer, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=14)
-    first = claimed(database, send_id)
+    send_id = planned_send(database, count=14)
+    first = claimed_batch(database, send_id)
     cancel(database, send_id)
     accept(database, first)
-    deliver_send(courier, send_id)
+    deliver_send(context, send_id)
 
     assert mailer.posts == 0
-    assert (get(database, send_id).state, get(database, send_id).finished_at) == (S.CANCELLED, NOON)
-    assert (count(database, send_id).accepted, count(database, send_id).pending) == (7, 7)
+    assert (get_send(database, send_id).state, get_send(database, send_id).finished_at) == (
+        S.CANCELLED,
+        NOON,
+    )
+    assert (
+        count_and_certify(database, send_id).accepted,
+        count_and_certify(database, send_id).pending,
+    ) == (7, 7)
 
 
-def test_a_send_may_be_told_to_hold_what_is_late(
-    database: Database, courier: DeliveryContext, mailer: FakeMailer, clock: Clock
+def test_a_send_stops_at_its_deadline(
+    database: Database, context: DeliveryContext, mailer: FakeMailer, clock: Clock
 ) -> None:
-    send_id = planned(database, count=3)
+    send_id = planned_send(database, count=3)
     hold_after(database, send_id, NOON + timedelta(minutes=10))
     clock.advance(minutes=11)
-    deliver_send(courier, send_id)
+    deliver_send(context, send_id)
     assert mailer.posts == 0
-    assert (get(database, send_id).state, get(database, send_id).stop_cause) == (
+    assert (get_send(database, send_id).state, get_send(database, send_id).stop_cause) == (
         S.PAUSED,
         C.TOO_LATE,
     )
 
     hold_after(database, send_id, None)
     resume(database, send_id, now=clock())
-    deliver_send(courier, send_id)
+    deliver_send(context, send_id)
     assert len(mailer.addresses()) == 3
 
 
-def test_resuming_in_time_keeps_the_time_after_which_it_is_held(database: Database) -> None:
-    send_id = planned(database, count=3)
+def test_resuming_before_the_deadline_keeps_it(database: Database) -> None:
+    send_id = planned_send(database, count=3)
     pause(database, send_id)
     resume(database, send_id)
 
-    assert get(database, send_id).not_after == NOON + timedelta(hours=24)
+    assert get_send(database, send_id).not_after == NOON + timedelta(hours=24)
 
 
 @pytest.mark.parametrize(
@@ -163,42 +169,42 @@ def test_resuming_in_time_keeps_the_time_after_which_it_is_held(database: Databa
         (S.CANCELLED, hold_after),
     ],
 )
-def test_what_a_send_is_past_is_a_conflict(
+def test_an_action_that_the_state_does_not_allow_is_a_conflict(
     database: Database, state: SendState, action: Action
 ) -> None:
-    send_id = planned(database, count=1)
-    change(database, send_id, state=state)
+    send_id = planned_send(database, count=1)
+    change_send(database, send_id, state=state)
 
     with pytest.raises(Conflict, match=f"This send is {state.value} already."):
         action(database, send_id)
-    assert get(database, send_id).state is state
+    assert get_send(database, send_id).state is state
 
 
 @pytest.mark.parametrize(("accepted", "state"), [(True, "accepted"), (False, "planned")])
-def test_a_person_decides_about_an_uncertain_batch(
+def test_a_person_resolves_an_undecided_batch(
     database: Database, accepted: bool, state: str
 ) -> None:
-    taken = uncertain(database)
-    resolve(database, taken.send_id, taken.batch_id, accepted=accepted)
+    claimed = uncertain_batch(database)
+    resolve(database, claimed.send_id, claimed.batch_id, accepted=accepted)
 
-    assert states(database, taken.send_id) == [state]
+    assert states(database, claimed.send_id) == [state]
 
 
-def test_what_is_not_uncertain_is_nobodys_to_decide(database: Database) -> None:
-    taken = claimed(database, planned(database, count=3))
+def test_only_an_undecided_batch_can_be_resolved(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, count=3))
 
     with pytest.raises(Conflict):
-        resolve(database, taken.send_id, taken.batch_id, accepted=False)
-    assert states(database, taken.send_id) == ["in_flight"]
+        resolve(database, claimed.send_id, claimed.batch_id, accepted=False)
+    assert states(database, claimed.send_id) == ["in_flight"]
 
 
 def test_a_batch_of_another_send_is_not_found(database: Database) -> None:
-    taken, other = (uncertain(database) for _ in range(2))
+    claimed, other = (uncertain_batch(database) for _ in range(2))
 
     with pytest.raises(NotFound):
-        resolve(database, taken.send_id, other.batch_id, accepted=True)
+        resolve(database, claimed.send_id, other.batch_id, accepted=True)
 
 
-def test_a_send_that_is_not_there_is_not_found(database: Database) -> None:
+def test_an_unknown_send_is_not_found(database: Database) -> None:
     with pytest.raises(NotFound):
         pause(database, 404)

@@ -1,4 +1,4 @@
-"""A serious correction is mailed to exactly those who were mailed what was wrong, each once."""
+"""A serious correction is mailed to exactly the subscribers who were mailed the error, once."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +53,7 @@ OURS = SendTerms(batch_size=2)
 def mailed(
     session: Session, services: Services, mailing_list: MailingList, **terms: timedelta
 ) -> Send:
-    """The send of a digest of whatever is news to a list."""
+    """The send of a digest of a list's new stories."""
     slot = Slot(NOON.date(), NOON)
     edition = make_digest_of_slot(session, mailing_list, slot, services.mail_writer, now=NOON)
     assert edition is not None
@@ -106,7 +106,7 @@ def readers(session: Session, mailing_list: MailingList, *names: str) -> None:
 
 
 def posted(session: Session, send: Send, *states: BatchState) -> None:
-    """The batches of a send have come so far, in order."""
+    """Set the states of a send's batches, in order."""
     query = select(Batch).where(Batch.send_id == send.id).order_by(Batch.first_subscriber_id)
     for batch, state in zip(session.scalars(query), states, strict=True):
         batch.state = state
@@ -123,7 +123,7 @@ def wrong(session: Session) -> Revision:
     return a_story(session, headline="Palisade Sells", at=NOON - HOUR)
 
 
-def test_it_is_an_edition_of_its_own_beside_the_days_digest(
+def test_a_correction_is_an_edition_of_its_own_beside_the_days_digest(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
@@ -158,7 +158,7 @@ def test_it_is_an_edition_of_its_own_beside_the_days_digest(
         (ChangeKind.REMOVAL, "Removed: ", "and have removed it since"),
     ],
 )
-def test_what_no_longer_stands_is_told_as_what_it_is(
+def test_a_withdrawn_story_is_announced_as_withdrawn(
     session: Session,
     services: Services,
     daily: MailingList,
@@ -178,7 +178,7 @@ def test_what_no_longer_stands_is_told_as_what_it_is(
     assert "What was wrong" not in message.html
 
 
-def test_what_is_less_than_serious_waits_for_the_digest(
+def test_a_note_that_is_not_serious_waits_for_the_digest(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     mailed(session, services, daily)
@@ -195,7 +195,7 @@ def test_what_is_less_than_serious_waits_for_the_digest(
         (SendState.CANCELLED, ["a", "b", "c", "d", "g", "h"]),
     ],
 )
-def test_whoever_was_or_may_have_been_or_will_be_mailed_is_told(
+def test_everyone_who_was_may_have_been_or_will_be_mailed_gets_the_correction(
     session: Session,
     services: Services,
     daily: MailingList,
@@ -221,7 +221,7 @@ def test_whoever_was_or_may_have_been_or_will_be_mailed_is_told(
     assert audience(session, *made) == [f"{name}@example.com" for name in told]
 
 
-def test_whoever_was_certainly_not_mailed_or_is_no_reader_any_more_is_not_told(
+def test_subscribers_certainly_not_mailed_or_unsubscribed_get_no_correction(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     *unmailed, last = names = "abcdefghijk"[: len(DeliveryOutcome) + 1]
@@ -239,7 +239,7 @@ def test_whoever_was_certainly_not_mailed_or_is_no_reader_any_more_is_not_told(
     assert audience(session, *mail_what_is_due(session, services)) == [f"{last}@example.com"]
 
 
-def test_who_had_it_by_two_lists_is_told_by_one(
+def test_a_subscriber_of_two_lists_gets_the_correction_once(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     weekly = a_list(session, slug="weekly")
@@ -268,7 +268,7 @@ def test_who_had_it_by_two_lists_is_told_by_one(
     assert count_correction_reach(session, [note.id]) == {note.id: 4}
 
 
-def test_a_digest_that_can_still_be_taken_back_owes_nothing_yet(
+def test_a_digest_that_can_still_be_undone_owes_no_correction_yet(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
@@ -279,7 +279,7 @@ def test_a_digest_that_can_still_be_taken_back_owes_nothing_yet(
     assert len(mail_what_is_due(session, services, now=NOON + 2 * HOUR)) == 1
 
 
-def test_a_list_that_had_the_right_version_is_told_nothing_and_each_correction_goes(
+def test_a_list_that_had_the_right_revision_gets_nothing_and_each_correction_goes_out(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
@@ -303,7 +303,7 @@ def test_a_list_that_had_the_right_version_is_told_nothing_and_each_correction_g
     assert audience(session, *made) == ["ann@example.com"] * 2
 
 
-def test_what_is_taken_back_is_told_by_the_next_digest_instead(
+def test_after_an_undo_the_next_digest_carries_the_correction(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     readers(session, daily, "ann")
@@ -324,7 +324,9 @@ def test_what_is_taken_back_is_told_by_the_next_digest_instead(
     assert list_due_corrections(session, daily, now=LATER + DAY) == []
 
 
-def test_five_workers_at_once_plan_each_reader_once(database: Database, services: Services) -> None:
+def test_five_workers_at_once_plan_each_subscriber_once(
+    database: Database, services: Services
+) -> None:
     with database.transaction() as session:
         wrong = a_story(session, headline="Palisade Sells", at=NOON - HOUR)
         for slug in ("daily", "weekly"):
@@ -348,10 +350,10 @@ def test_five_workers_at_once_plan_each_reader_once(database: Database, services
         assert [send.audience for send in session.scalars(of_notes)] == [5, 5]
 
 
-def test_from_the_error_to_the_last_reader(
+def test_a_correction_reaches_everyone_although_workers_die(
     database: Database,
     services: Services,
-    courier: DeliveryContext,
+    context: DeliveryContext,
     mailer: FakeMailer,
     clock: Clock,
 ) -> None:
@@ -370,9 +372,9 @@ def test_from_the_error_to_the_last_reader(
         sends = [mailed(session, services, one).id for one in (daily, weekly)]
         uncertain = mailed(session, services, held).id
     for send_id in sends:
-        deliver_send(courier, send_id)
+        deliver_send(context, send_id)
     mailer.raises.append(Uncertain("no answer"))
-    deliver_send(courier, uncertain)
+    deliver_send(context, uncertain)
     with database.transaction() as session:
         leave(session, "b@example.com")
         note_id = corrected(session, wrong).id
@@ -384,7 +386,7 @@ def test_from_the_error_to_the_last_reader(
         sends.append(plan_send(session, right, now=NOON + 2 * HOUR).id)
     before = current_page_version(database)
     clock.now = LATER - HOUR
-    deliver_send(courier, sends[-1])
+    deliver_send(context, sends[-1])
     mailer.posted.clear()
     clock.now = LATER
 
@@ -393,8 +395,8 @@ def test_from_the_error_to_the_last_reader(
     with database.transaction() as session:
         made = [send.id for send in mail_what_is_due(session, services)]
     for send_id in made:
-        deliver_send(courier, send_id)
-        deliver_send(courier, send_id)
+        deliver_send(context, send_id)
+        deliver_send(context, send_id)
 
     assert sorted(mailer.addresses()) == ["a@example.com", "e@example.com"]
     with database.reading() as session:

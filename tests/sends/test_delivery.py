@@ -1,4 +1,4 @@
-"""Posting a send: everyone once, whatever the provider answers."""
+"""Posting a send: every subscriber once, whatever the provider answers."""
 
 import time
 from collections.abc import Iterator
@@ -26,62 +26,70 @@ from nif.tokens import TokenPurpose
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import Clock
-from tests.sends.ledger import attempts, audience, batches, count, get, planned, states
+from tests.sends.helpers import (
+    all_addresses,
+    attempts,
+    batches,
+    count_and_certify,
+    get_send,
+    planned_send,
+    states,
+)
 
 ANN, CY = "ann@example.com", "cy@example.com"
 
 
 def everyone_once(database: Database, mailer: FakeMailer) -> bool:
-    return sorted(mailer.addresses()) == sorted(audience(database))
+    return sorted(mailer.addresses()) == sorted(all_addresses(database))
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_everyone_is_mailed_once(
-    courier: DeliveryContext,
+    context: DeliveryContext,
     database: Database,
     mailer: FakeMailer,
-    by_sevens: None,
+    batches_of_seven: None,
     concurrency: int,
 ) -> None:
-    send_id = planned(database, count=40)
+    send_id = planned_send(database, count=40)
 
-    deliver_send(replace(courier, concurrency=concurrency), send_id)
+    deliver_send(replace(context, concurrency=concurrency), send_id)
 
     assert everyone_once(database, mailer)
     assert mailer.posts == 6
-    assert count(database, send_id).accepted == 40
-    assert (get(database, send_id).state, get(database, send_id).finished_at) == (
+    assert count_and_certify(database, send_id).accepted == 40
+    assert (get_send(database, send_id).state, get_send(database, send_id).finished_at) == (
         SendState.FINISHED,
         NOON,
     )
 
 
 def test_delivering_again_mails_nobody(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, count=3)
-    deliver_send(courier, send_id)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=3)
+    deliver_send(context, send_id)
+    deliver_send(context, send_id)
 
     assert mailer.posts == 1
 
 
-def test_an_acceptance_is_kept_with_the_providers_id(
-    courier: DeliveryContext, database: Database
+def test_an_acceptance_stores_the_providers_message_id(
+    context: DeliveryContext, database: Database
 ) -> None:
-    send_id = planned(database, count=3)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=3)
+    deliver_send(context, send_id)
 
     (batch,), (attempt,) = batches(database, send_id), attempts(database, send_id)
     assert batch.message_id == f"id-{attempt.id[:8]}"
     assert (batch.settled_at, attempt.ended_at, attempt.result) == (NOON, NOON, "accepted")
 
 
-def test_each_copy_can_be_left_with_one_click(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+def test_each_copy_has_a_one_click_unsubscribe_link(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, ANN, CY)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, ANN, CY)
+    deliver_send(context, send_id)
 
     ((_, _, copies),) = mailer.posted
     for copy in copies:
@@ -89,87 +97,90 @@ def test_each_copy_can_be_left_with_one_click(
         assert (
             copy.headers["List-Unsubscribe"] == f"<{copy.substitutions[UNSUBSCRIBE_PLACEHOLDER]}>"
         )
-        assert copy.substitutions[UNSUBSCRIBE_PLACEHOLDER].startswith(courier.links.base_url)
+        assert copy.substitutions[UNSUBSCRIBE_PLACEHOLDER].startswith(context.links.base_url)
     assert len({copy.substitutions[UNSUBSCRIBE_PLACEHOLDER] for copy in copies}) == 2
     assert len({copy.substitutions[PREFERENCES_PLACEHOLDER] for copy in copies}) == 2
 
 
-def test_a_readers_links_open_to_that_reader_and_list(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+def test_links_in_a_copy_belong_to_its_subscriber_and_list(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    planned(database, "noise@example.com")
-    send_id = planned(database, ANN)
-    deliver_send(courier, send_id)
+    planned_send(database, "noise@example.com")
+    send_id = planned_send(database, ANN)
+    deliver_send(context, send_id)
 
     ((_, _, (copy,)),) = mailer.posted
-    reader = audience(database).index(ANN) + 1
+    reader = all_addresses(database).index(ANN) + 1
     leave = copy.substitutions[UNSUBSCRIBE_PLACEHOLDER].rpartition("/")[2]
     prefer = copy.substitutions[PREFERENCES_PLACEHOLDER].rpartition("/")[2]
-    assert courier.tokens.open(TokenPurpose.UNSUBSCRIBE, leave) == (
+    assert context.tokens.open(TokenPurpose.UNSUBSCRIBE, leave) == (
         reader,
-        get(database, send_id).list_id,
+        get_send(database, send_id).list_id,
     )
-    assert courier.tokens.open(TokenPurpose.PREFERENCES, prefer)[0] == reader
+    assert context.tokens.open(TokenPurpose.PREFERENCES, prefer)[0] == reader
     assert copy.custom_args == {"nif_d": f"{send_id}.{reader}"}
 
 
 def test_an_address_is_escaped_for_html_and_not_for_text(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, "d'arcy&co@example.com")
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, "d'arcy&co@example.com")
+    deliver_send(context, send_id)
 
     ((_, _, (copy,)),) = mailer.posted
     assert copy.substitutions[READER_PLACEHOLDER] == "d'arcy&co@example.com"
     assert copy.substitutions[READER_HTML_PLACEHOLDER] == "d&#x27;arcy&amp;co@example.com"
 
 
-@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("was_accepted", [True, False])
 def test_an_uncertain_batch_is_not_posted_again(
-    courier: DeliveryContext,
+    context: DeliveryContext,
     database: Database,
     mailer: FakeMailer,
     clock: Clock,
-    by_sevens: None,
-    taken: bool,
+    batches_of_seven: None,
+    was_accepted: bool,
 ) -> None:
-    send_id = planned(database, count=20)
+    send_id = planned_send(database, count=20)
     mailer.raises.append(Uncertain("no answer"))
-    mailer.takes_and_raises = taken
+    mailer.takes_and_raises = was_accepted
     for _ in range(3):
-        deliver_send(courier, send_id)
+        deliver_send(context, send_id)
         clock.advance(hours=1)
 
     assert mailer.posts == 3
     assert states(database, send_id) == ["awaiting_proof", "accepted", "accepted"]
-    assert get(database, send_id).state is SendState.SENDING
-    assert count(database, send_id).undecided == 7
+    assert get_send(database, send_id).state is SendState.SENDING
+    assert count_and_certify(database, send_id).undecided == 7
 
 
-@pytest.mark.parametrize("taken", [True, False])
-def test_an_answer_that_drips_in_for_too_long_is_none(
-    courier: DeliveryContext, database: Database, monkeypatch: pytest.MonkeyPatch, taken: bool
+@pytest.mark.parametrize("was_accepted", [True, False])
+def test_an_answer_that_takes_too_long_counts_as_none(
+    context: DeliveryContext,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    was_accepted: bool,
 ) -> None:
     class Dripping(FakeMailer):
         def post(self, request: BatchRequest) -> str | None:
             time.sleep(0.3)
             return super().post(request)
 
-    monkeypatch.setattr(delivery, "MAX_REQUEST_TIME", timedelta(seconds=0.1 if taken else 5))
-    send_id = planned(database, count=3)
-    deliver_send(replace(courier, mailer=Dripping()), send_id)
+    monkeypatch.setattr(delivery, "MAX_REQUEST_TIME", timedelta(seconds=0.1 if was_accepted else 5))
+    send_id = planned_send(database, count=3)
+    deliver_send(replace(context, mailer=Dripping()), send_id)
 
-    assert states(database, send_id) == ["awaiting_proof" if taken else "accepted"]
+    assert states(database, send_id) == ["awaiting_proof" if was_accepted else "accepted"]
 
 
-def test_answers_are_written_down_though_the_ledger_failed_in_between(
-    courier: DeliveryContext,
+def test_answers_are_recorded_after_the_database_failed_in_between(
+    context: DeliveryContext,
     database: Database,
     mailer: FakeMailer,
-    by_sevens: None,
+    batches_of_seven: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    send_id, calls = planned(database, count=21), numbers(1)
+    send_id, calls = planned_send(database, count=21), numbers(1)
 
     @contextmanager
     def failing() -> Iterator[Session]:
@@ -181,26 +192,26 @@ def test_answers_are_written_down_though_the_ledger_failed_in_between(
     monkeypatch.setattr(delivery, "RECORD_RETRY_SECONDS", (0.0, 0.0))
     for _ in range(3):
         with suppress(OperationalError):
-            deliver_send(replace(courier, transaction=failing), send_id)
+            deliver_send(replace(context, transaction=failing), send_id)
 
     assert next(calls) > 9
     assert everyone_once(database, mailer)
     assert states(database, send_id) == ["accepted"] * 3
 
 
-def test_a_worker_that_is_told_to_stop_claims_no_more(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer, by_sevens: None
+def test_a_stopping_worker_claims_no_more(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=21)
-    courier.stopping.set()
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=21)
+    context.stopping.set()
+    deliver_send(context, send_id)
 
     assert (mailer.posts, attempts(database, send_id)) == (0, [])
     assert states(database, send_id) == ["planned"] * 3
 
 
-def test_one_batch_goes_first_and_only_its_acceptance_opens_the_way_for_more(
-    courier: DeliveryContext, database: Database, by_sevens: None
+def test_one_batch_goes_first_and_only_its_acceptance_allows_more_at_once(
+    context: DeliveryContext, database: Database, batches_of_seven: None
 ) -> None:
     class Watched(FakeMailer):
         """Notes how many batches are claimed while it posts."""
@@ -210,8 +221,8 @@ def test_one_batch_goes_first_and_only_its_acceptance_opens_the_way_for_more(
             return super().post(request)
 
     seen: list[int] = []
-    send_id, mailer = planned(database, count=21), Watched()
+    send_id, mailer = planned_send(database, count=21), Watched()
     mailer.raises.extend([Uncertain("a 500"), Uncertain("a 500")])
-    deliver_send(replace(courier, mailer=mailer, concurrency=8), send_id)
+    deliver_send(replace(context, mailer=mailer, concurrency=8), send_id)
 
     assert seen == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""Who is alive: leases, judged by a clock that no time server moves, and hearts that beat."""
+"""Leases, watched by a clock that no time server moves, and their heartbeats."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,15 @@ from tests.conftest import NOON
 from tests.factories import a_plain_send
 from tests.fakes import FakeMailer
 from tests.sends.conftest import Clock
-from tests.sends.ledger import LEASE, attempts, bury, claimed, look, planned, states
+from tests.sends.helpers import (
+    LEASE,
+    attempts,
+    claimed_batch,
+    end_lease_of,
+    planned_send,
+    reconcile,
+    states,
+)
 
 LENGTH = LEASE.total_seconds()
 SHORT = timedelta(seconds=0.5)
@@ -70,33 +78,31 @@ def end_all(database: Database) -> None:
 
 
 def eventually(is_so: Callable[[], bool]) -> bool:
-    """Does it become so within two seconds?"""
+    """Does it become true within two seconds?"""
     end = time.monotonic() + 2
     while not is_so() and time.monotonic() < end:
         time.sleep(0.01)
     return is_so()
 
 
-def test_a_counter_that_stands_still_ends_its_lease_and_leaves_the_batch_uncertain(
+def test_a_stale_lease_is_ended_and_its_batch_awaits_proof(
     database: Database, mailer: FakeMailer, watch: LeaseWatch, ticks: Ticks
 ) -> None:
-    taken = claimed(database, planned(database, count=3))
-    look(database, mailer, NOON, watch)
+    claimed = claimed_batch(database, planned_send(database, count=3))
+    reconcile(database, mailer, NOON, watch)
     ticks.now += LENGTH - 0.1
-    look(database, mailer, NOON, watch)
-    assert states(database, taken.send_id) == ["in_flight"]
+    reconcile(database, mailer, NOON, watch)
+    assert states(database, claimed.send_id) == ["in_flight"]
 
     ticks.now += 0.1
-    look(database, mailer, NOON, watch)
-    assert states(database, taken.send_id) == ["awaiting_proof"]
-    assert [attempt.reason for attempt in attempts(database, taken.send_id)] == [
+    reconcile(database, mailer, NOON, watch)
+    assert states(database, claimed.send_id) == ["awaiting_proof"]
+    assert [attempt.reason for attempt in attempts(database, claimed.send_id)] == [
         "the worker vanished"
     ]
 
 
-def test_a_heart_that_beats_keeps_its_lease(
-    database: Database, watch: LeaseWatch, ticks: Ticks
-) -> None:
+def test_a_heartbeat_keeps_its_lease(database: Database, watch: LeaseWatch, ticks: Ticks) -> None:
     alive, dead = a_lease(database), a_lease(database)
     for _ in range(10):
         assert ended(database, watch) == []
@@ -109,18 +115,20 @@ def test_a_heart_that_beats_keeps_its_lease(
     assert not beat(database, dead)
 
 
-def test_a_wall_clock_that_jumps_ends_nothing(
+def test_a_jump_of_the_wall_clock_ends_no_lease(
     database: Database, mailer: FakeMailer, watch: LeaseWatch, ticks: Ticks
 ) -> None:
-    taken = claimed(database, planned(database, count=3))
+    claimed = claimed_batch(database, planned_send(database, count=3))
     for hours in (0, 1, -1, 30):
         ticks.now += 1
-        look(database, mailer, NOON + timedelta(hours=hours), watch)
+        reconcile(database, mailer, NOON + timedelta(hours=hours), watch)
 
-    assert states(database, taken.send_id) == ["in_flight"]
+    assert states(database, claimed.send_id) == ["in_flight"]
 
 
-def test_a_new_observer_waits_anew(database: Database, watch: LeaseWatch, ticks: Ticks) -> None:
+def test_a_new_observer_waits_a_full_lease(
+    database: Database, watch: LeaseWatch, ticks: Ticks
+) -> None:
     lease_id = a_lease(database)
     ended(database, watch)
     ticks.now += LENGTH
@@ -131,9 +139,7 @@ def test_a_new_observer_waits_anew(database: Database, watch: LeaseWatch, ticks:
     assert ended(database, another) == []
 
 
-def test_a_lease_that_was_given_back_is_looked_at_no_more(
-    database: Database, watch: LeaseWatch, ticks: Ticks
-) -> None:
+def test_an_ended_lease_is_not_watched(database: Database, watch: LeaseWatch, ticks: Ticks) -> None:
     lease_id = a_lease(database)
     ended(database, watch)
     with database.transaction() as session:
@@ -143,7 +149,7 @@ def test_a_lease_that_was_given_back_is_looked_at_no_more(
     assert ended(database, watch) == []
 
 
-def test_an_ended_lease_cannot_be_revived(database: Database) -> None:
+def test_an_ended_lease_cannot_be_renewed(database: Database) -> None:
     lease_id = a_lease(database)
     with database.transaction() as session:
         leases.end_lease(session, lease_id, now=NOON)
@@ -155,7 +161,7 @@ def test_an_ended_lease_cannot_be_revived(database: Database) -> None:
     assert (lease.beats, lease.ended_at) == (0, NOON)
 
 
-def test_a_heart_beats_in_the_ledger(database: Database) -> None:
+def test_a_heartbeat_renews_the_lease_in_the_database(database: Database) -> None:
     lease_id = a_lease(database)
 
     def beats() -> int:
@@ -169,7 +175,7 @@ def test_a_heart_beats_in_the_ledger(database: Database) -> None:
     assert beats() == after
 
 
-def test_a_heart_is_not_safe_once_part_of_its_lease_is_over(database: Database) -> None:
+def test_a_heartbeat_is_not_safe_once_part_of_its_lease_is_over(database: Database) -> None:
     heart = Heartbeat(database.transaction, a_lease(database), timedelta(seconds=0.3), Clock(NOON))
     assert heart.is_safe()
 
@@ -177,7 +183,7 @@ def test_a_heart_is_not_safe_once_part_of_its_lease_is_over(database: Database) 
     assert not heart.is_safe()
 
 
-def test_a_machine_that_slept_is_not_safe_though_its_seconds_stood_still(
+def test_a_machine_that_slept_is_not_safe_although_its_monotonic_clock_stood_still(
     database: Database, clock: Clock
 ) -> None:
     heart = Heartbeat(database.transaction, a_lease(database), LEASE, clock)
@@ -188,7 +194,7 @@ def test_a_machine_that_slept_is_not_safe_though_its_seconds_stood_still(
     assert not heart.is_safe()
 
 
-def test_a_beat_that_cannot_be_written_does_not_count(database: Database) -> None:
+def test_a_renewal_that_fails_does_not_count(database: Database) -> None:
     @contextmanager
     def broken() -> Iterator[Session]:
         raise OperationalError("commit", {}, Exception("locked"))
@@ -199,8 +205,8 @@ def test_a_beat_that_cannot_be_written_does_not_count(database: Database) -> Non
         assert eventually(lambda: not heart.is_safe())
 
 
-def test_who_lost_their_lease_claims_no_more(
-    courier: DeliveryContext, database: Database, by_sevens: None
+def test_a_worker_that_lost_its_lease_claims_no_more(
+    context: DeliveryContext, database: Database, batches_of_seven: None
 ) -> None:
     class Overtaken(FakeMailer):
         """While it posts, somebody takes its holder for dead."""
@@ -210,15 +216,15 @@ def test_who_lost_their_lease_claims_no_more(
             time.sleep(0.2)
             return super().post(request)
 
-    send_id, mailer = planned(database, count=21), Overtaken()
-    deliver_send(replace(courier, mailer=mailer, lease=SHORT), send_id)
+    send_id, mailer = planned_send(database, count=21), Overtaken()
+    deliver_send(replace(context, mailer=mailer, lease=SHORT), send_id)
 
     assert mailer.posts == 1
     assert states(database, send_id) == ["accepted", "planned", "planned"]
 
 
-def test_who_lost_their_lease_does_not_post_what_they_have_claimed(
-    courier: DeliveryContext, database: Database, by_sevens: None
+def test_a_worker_that_lost_its_lease_does_not_post_its_claimed_batch(
+    context: DeliveryContext, database: Database, batches_of_seven: None
 ) -> None:
     class Overtaken(FakeMailer):
         def build_request(self, *args: object, **given: object) -> BatchRequest:
@@ -226,18 +232,18 @@ def test_who_lost_their_lease_does_not_post_what_they_have_claimed(
             time.sleep(0.2)
             return super().build_request(*args, **given)  # type: ignore[arg-type]
 
-    send_id, mailer = planned(database, count=21), Overtaken()
-    deliver_send(replace(courier, mailer=mailer, lease=SHORT), send_id)
+    send_id, mailer = planned_send(database, count=21), Overtaken()
+    deliver_send(replace(context, mailer=mailer, lease=SHORT), send_id)
 
     assert mailer.posts == 0
     assert states(database, send_id) == ["planned"] * 3
     assert [one.result for one in attempts(database, send_id)] == [AttemptResult.NOT_ACCEPTED]
 
 
-def test_what_a_crashed_delivery_leaves_behind_is_noticed_at_once(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer, watch: LeaseWatch
+def test_a_crashed_delivery_is_noticed_at_once(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, watch: LeaseWatch
 ) -> None:
-    send_id, calls = planned(database, count=3), count(1)
+    send_id, calls = planned_send(database, count=3), count(1)
 
     @contextmanager
     def failing() -> Iterator[Session]:
@@ -247,26 +253,26 @@ def test_what_a_crashed_delivery_leaves_behind_is_noticed_at_once(
                 raise RuntimeError("the disk is gone")
 
     with pytest.raises(RuntimeError):
-        deliver_send(replace(courier, transaction=failing), send_id)
+        deliver_send(replace(context, transaction=failing), send_id)
     assert (mailer.posts, states(database, send_id)) == (1, ["in_flight"])
 
-    look(database, mailer, NOON, watch)
+    reconcile(database, mailer, NOON, watch)
     assert states(database, send_id) == ["awaiting_proof"]
 
 
-def test_a_delivery_gives_its_lease_back(courier: DeliveryContext, database: Database) -> None:
-    deliver_send(courier, planned(database, count=3))
+def test_a_delivery_ends_its_lease(context: DeliveryContext, database: Database) -> None:
+    deliver_send(context, planned_send(database, count=3))
 
     with database.reading() as session:
         assert [lease.ended_at for lease in session.scalars(select(Lease))] == [NOON]
 
 
-def test_the_end_of_one_holder_is_not_anothers(
-    database: Database, mailer: FakeMailer, by_sevens: None
+def test_ending_one_lease_leaves_another_alone(
+    database: Database, mailer: FakeMailer, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=14)
-    dead, _alive = claimed(database, send_id), claimed(database, send_id)
-    bury(database, dead)
+    send_id = planned_send(database, count=14)
+    dead, _alive = claimed_batch(database, send_id), claimed_batch(database, send_id)
+    end_lease_of(database, dead)
 
-    look(database, mailer, NOON)
+    reconcile(database, mailer, NOON)
     assert states(database, send_id) == ["awaiting_proof", "in_flight"]

@@ -1,4 +1,4 @@
-"""What is done once a day by whichever worker comes first."""
+"""Tasks that one worker does once in a period."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ def find(database: Database) -> PeriodicTask | None:
         return periodic_tasks.find_task(session, "lists")
 
 
-def test_a_chore_is_begun_once_in_its_time(database: Database) -> None:
+def test_a_task_is_started_once_in_its_period(database: Database) -> None:
     assert find(database) is None
     assert begin(database, NOON)
     assert not begin(database, NOON + DAY - SECOND)
@@ -35,18 +35,18 @@ def test_a_chore_is_begun_once_in_its_time(database: Database) -> None:
     assert not begin(database, NOON + DAY)
 
 
-def test_one_chore_is_not_another(database: Database) -> None:
+def test_tasks_are_independent_of_each_other(database: Database) -> None:
     assert begin(database, NOON)
     assert begin(database, NOON, "backups")
 
 
-def test_of_eight_workers_one_is_at_it(database: Database) -> None:
+def test_of_eight_workers_one_starts_the_task(database: Database) -> None:
     for now in (NOON, NOON + DAY):
         with ThreadPoolExecutor(8) as threads:
             assert sum(threads.map(lambda _, now=now: begin(database, now), range(8))) == 1
 
 
-def test_what_troubled_it_is_kept_until_it_is_done(database: Database) -> None:
+def test_an_error_is_kept_until_the_task_succeeds(database: Database) -> None:
     begin(database, NOON)
     note(database, None, NOON)
     begin(database, NOON + DAY)

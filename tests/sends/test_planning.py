@@ -26,7 +26,7 @@ def ranges(session: Session, send: Send) -> list[tuple[int, int, int]]:
     return [tuple(row) for row in session.execute(query.order_by(Batch.first_subscriber_id))]
 
 
-def test_the_audience_is_who_is_confirmed_on_this_list(session: Session) -> None:
+def test_the_audience_is_everyone_confirmed_on_this_list(session: Session) -> None:
     a_subscription(session, a_list(session, slug="other"))
     mailing_list = a_list(session)
     confirmed = [a_subscription(session, mailing_list).subscriber_id for _ in range(3)]
@@ -40,7 +40,7 @@ def test_the_audience_is_who_is_confirmed_on_this_list(session: Session) -> None
     assert readers(session, send) == confirmed
 
 
-def test_2501_readers_with_gaps_between_them_make_three_batches(session: Session) -> None:
+def test_2501_subscribers_with_gaps_between_their_ids_make_three_batches(session: Session) -> None:
     mailing_list = a_list(session)
     ids = subscriptions(session, mailing_list, 3000)
     gone = ids[::6][:499]
@@ -59,7 +59,7 @@ def test_2501_readers_with_gaps_between_them_make_three_batches(session: Session
     assert readers(session, send) == sorted(set(ids) - set(gone))
 
 
-def test_each_reader_is_in_exactly_one_batch(session: Session, by_sevens: None) -> None:
+def test_each_subscriber_is_in_exactly_one_batch(session: Session, batches_of_seven: None) -> None:
     send = a_plain_send(session, count=30)
     in_batches = session.scalar(
         select(func.count())
@@ -76,7 +76,7 @@ def test_each_reader_is_in_exactly_one_batch(session: Session, by_sevens: None) 
 
 @pytest.mark.parametrize(("count", "sizes"), [(6, [6]), (7, [7]), (8, [7, 1]), (14, [7, 7])])
 def test_a_full_batch_starts_no_empty_one(
-    session: Session, by_sevens: None, count: int, sizes: list[int]
+    session: Session, batches_of_seven: None, count: int, sizes: list[int]
 ) -> None:
     send = a_plain_send(session, count=count)
 
@@ -99,7 +99,7 @@ def test_an_edition_is_planned_once(session: Session) -> None:
     assert len(readers(session, send)) == 2
 
 
-def test_five_who_plan_at_once_plan_it_once(database: Database) -> None:
+def test_five_workers_at_once_plan_an_edition_once(database: Database) -> None:
     with database.transaction() as session:
         mailing_list = a_list(session)
         subscriptions(session, mailing_list, 20)
@@ -115,7 +115,7 @@ def test_five_who_plan_at_once_plan_it_once(database: Database) -> None:
     assert [send.audience for send in sends] == [20]
 
 
-def test_who_joins_later_gets_the_next_edition(session: Session) -> None:
+def test_a_later_subscriber_gets_the_next_edition(session: Session) -> None:
     send = a_plain_send(session, count=2)
     late = a_subscription(session, send.mailing_list).subscriber_id
 

@@ -25,7 +25,14 @@ from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import DailyListCount, Suppression, SuppressionReason
 from tests.conftest import NOON
 from tests.factories import a_plain_send
-from tests.sends.ledger import claimed, event, planned, report, take, take_in
+from tests.sends.helpers import (
+    claim_in_session,
+    claimed_batch,
+    planned_send,
+    post_events,
+    process_events,
+    sendgrid_event,
+)
 
 KINDS = ["processed", "deferred", "delivered", "open", "bounce", "spamreport", "unsubscribe"]
 
@@ -38,18 +45,24 @@ def suppressed(session: Session) -> dict[str, SuppressionReason]:
     return {one.canonical: one.reason for one in session.scalars(select(Suppression))}
 
 
-def test_an_event_posted_again_is_kept_and_counted_once(database: Database) -> None:
-    taken = claimed(database, planned(database, count=1))
+def test_an_event_posted_again_is_stored_and_counted_once(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, count=1))
     for _ in range(3):
-        report(database, event(taken.attempt_id), event(taken.attempt_id))
-    report(database, event(taken.attempt_id), event(taken.attempt_id, event="delivered"))
+        post_events(
+            database, sendgrid_event(claimed.attempt_id), sendgrid_event(claimed.attempt_id)
+        )
+    post_events(
+        database,
+        sendgrid_event(claimed.attempt_id),
+        sendgrid_event(claimed.attempt_id, event="delivered"),
+    )
 
     with database.reading() as session:
         assert kept(session) == 2
-        assert count_send_events(session, taken.send_id) == {"processed": 1, "delivered": 1}
+        assert count_send_events(session, claimed.send_id) == {"processed": 1, "delivered": 1}
 
 
-def test_what_is_received_waits_until_it_is_processed(session: Session) -> None:
+def test_a_stored_post_waits_until_it_is_processed(session: Session) -> None:
     for _ in range(2):
         provider_events.store_event_post(session, b"[]", now=NOON)
     session.flush()
@@ -67,7 +80,7 @@ def test_what_is_received_waits_until_it_is_processed(session: Session) -> None:
     [b"", b"{}", b"null", b"[", b"\xff", b'"events"', b"[" * 100_000 + b"]" * 100_000],
     ids=lambda body: repr(body)[:20],
 )
-def test_a_post_that_is_no_list_is_not_received(session: Session, body: bytes) -> None:
+def test_a_post_that_is_not_a_list_is_rejected(session: Session, body: bytes) -> None:
     with pytest.raises(Invalid):
         provider_events.store_event_post(session, body, now=NOON)
     session.flush()
@@ -76,47 +89,53 @@ def test_a_post_that_is_no_list_is_not_received(session: Session, body: bytes) -
 
 
 @pytest.mark.parametrize("field", ["sg_event_id", "nif_a", "nif_d"])
-def test_a_post_as_large_as_we_take_is_taken_in_whole(session: Session, field: str) -> None:
-    """However many different events, attempts or readers there are in it."""
+def test_a_post_of_the_maximum_size_is_processed_completely(session: Session, field: str) -> None:
+    """Whatever number of events, attempts or subscribers it holds."""
     least = {"sg_event_id": "", "timestamp": 1, "event": "bounce", "nif_a": "", "nif_d": ""}
     marked = {**least, "sg_event_id": "0" * 22, field: "0" * 22}
     size = provider_events.MAX_EVENT_POST_BYTES // len(orjson.dumps(marked) + b",")
     events = ({**least, "sg_event_id": f"{n:022}"} | {field: f"{n:022}"} for n in range(size))
 
-    take_in(session, *events)
+    process_events(session, *events)
 
     assert kept(session) == size
 
 
-def test_an_event_before_the_answer_was_stored_counts(database: Database) -> None:
-    taken = claimed(database, planned(database, "ann@example.com"))
-    report(database, event(taken.attempt_id, taken.subscribers[0][0], event="spamreport"))
+def test_an_event_before_the_answer_was_recorded_counts(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, "ann@example.com"))
+    post_events(
+        database, sendgrid_event(claimed.attempt_id, claimed.subscribers[0][0], event="spamreport")
+    )
 
     with database.reading() as session:
         assert suppressed(session) == {"ann@example.com": SuppressionReason.COMPLAINED}
-        assert session.get_one(Attempt, taken.attempt_id).event_seen_at == NOON
+        assert session.get_one(Attempt, claimed.attempt_id).event_seen_at == NOON
 
 
 @pytest.mark.parametrize("attempt_id", [None, "", "f" * 32])
-def test_what_we_did_not_post_is_kept_and_does_nothing(
+def test_events_of_other_mail_are_stored_and_change_nothing(
     session: Session, attempt_id: str | None
 ) -> None:
-    reader, _ = take(session, a_plain_send(session, count=1).id).subscribers[0]
-    take_in(session, event(attempt_id, reader, event="bounce", email=""), event(attempt_id, reader))
+    reader, _ = claim_in_session(session, a_plain_send(session, count=1).id).subscribers[0]
+    process_events(
+        session,
+        sendgrid_event(attempt_id, reader, event="bounce", email=""),
+        sendgrid_event(attempt_id, reader),
+    )
 
     assert kept(session) == 2
     assert suppressed(session) == {}
     assert session.scalars(select(SendEventCount)).all() == []
 
 
-def test_an_attempt_is_heard_of_from_its_first_event_on(database: Database) -> None:
-    taken, other = (claimed(database, planned(database, count=1)) for _ in range(2))
+def test_the_first_event_of_an_attempt_is_recorded_as_proof(database: Database) -> None:
+    claimed, other = (claimed_batch(database, planned_send(database, count=1)) for _ in range(2))
     for minutes, kind in enumerate(KINDS[:3]):
         later = NOON + timedelta(minutes=minutes)
-        report(database, event(taken.attempt_id, event=kind), now=later)
+        post_events(database, sendgrid_event(claimed.attempt_id, event=kind), now=later)
 
     with database.reading() as session:
-        assert session.get_one(Attempt, taken.attempt_id).event_seen_at == NOON
+        assert session.get_one(Attempt, claimed.attempt_id).event_seen_at == NOON
         assert session.get_one(Attempt, other.attempt_id).event_seen_at is None
 
 
@@ -126,25 +145,27 @@ def test_an_attempt_is_heard_of_from_its_first_event_on(database: Database) -> N
 def test_the_stream_is_alive_where_events_come_in_promptly(
     session: Session, seconds: int, prompt: bool
 ) -> None:
-    take_in(session, event(None, at=NOON), now=NOON + timedelta(seconds=seconds))
+    process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(seconds=seconds))
 
-    pulses = [(one.second, one.received_at) for one in session.scalars(select(StreamLiveness))]
+    seconds = [(one.second, one.received_at) for one in session.scalars(select(StreamLiveness))]
     came = NOON + timedelta(seconds=seconds)
-    assert pulses == ([(int(NOON.timestamp()), came)] if prompt else [])
+    assert seconds == ([(int(NOON.timestamp()), came)] if prompt else [])
 
 
-def test_an_event_that_is_repeated_promptly_is_no_new_sign_of_life(session: Session) -> None:
-    take_in(session, event(None, at=NOON), now=NOON + timedelta(hours=1))
-    take_in(session, event(None, at=NOON), now=NOON)
+def test_a_repeated_event_is_no_new_evidence_that_the_stream_is_alive(session: Session) -> None:
+    process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(hours=1))
+    process_events(session, sendgrid_event(None, at=NOON), now=NOON)
 
     assert session.scalars(select(StreamLiveness)).all() == []
 
 
-def test_events_mean_the_same_in_any_order(session: Session) -> None:
+def test_events_in_any_order_lead_to_the_same_state(session: Session) -> None:
     orders = list(permutations(["bounce", "unsubscribe", "spamreport", "delivered"]))
-    taken = take(session, a_plain_send(session, count=len(orders)).id)
-    for (reader, _), order in zip(taken.subscribers, orders, strict=True):
-        take_in(session, *(event(taken.attempt_id, reader, event=kind) for kind in order))
+    claimed = claim_in_session(session, a_plain_send(session, count=len(orders)).id)
+    for (reader, _), order in zip(claimed.subscribers, orders, strict=True):
+        process_events(
+            session, *(sendgrid_event(claimed.attempt_id, reader, event=kind) for kind in order)
+        )
 
     assert set(suppressed(session).values()) == {SuppressionReason.COMPLAINED}
     assert len(suppressed(session)) == len(orders)
@@ -154,13 +175,22 @@ def some_events(session: Session) -> list[dict[str, Any]]:
     """Many kinds of events about two sends, one of them to readers of the other."""
     events = []
     for _ in range(2):
-        taken = take(session, a_plain_send(session, count=2).id)
-        for reader, address in taken.subscribers:
+        claimed = claim_in_session(session, a_plain_send(session, count=2).id)
+        for reader, address in claimed.subscribers:
             about = {"email": address.upper()}
-            events += [event(taken.attempt_id, reader, event=kind, **about) for kind in KINDS]
-            events.append(event(taken.attempt_id, reader, event="dropped", reason="Invalid"))
-        events.append(event(None, sg_event_id=f"late-{address}", event="bounce", **about))
-    return [*events, event("f" * 32), event(None), event(None, event="something new")]
+            events += [
+                sendgrid_event(claimed.attempt_id, reader, event=kind, **about) for kind in KINDS
+            ]
+            events.append(
+                sendgrid_event(claimed.attempt_id, reader, event="dropped", reason="Invalid")
+            )
+        events.append(sendgrid_event(None, sg_event_id=f"late-{address}", event="bounce", **about))
+    return [
+        *events,
+        sendgrid_event("f" * 32),
+        sendgrid_event(None),
+        sendgrid_event(None, event="something new"),
+    ]
 
 
 def what_is_known(session: Session) -> tuple[Any, ...]:
@@ -172,11 +202,13 @@ def what_is_known(session: Session) -> tuple[Any, ...]:
     return sorted(suppressed(session).items()), heard, sorted(map(tuple, counts)), kept(session)
 
 
-def test_events_shuffled_repeated_and_split_into_posts_mean_the_same(session: Session) -> None:
+def test_events_shuffled_repeated_and_split_into_posts_lead_to_the_same_state(
+    session: Session,
+) -> None:
     chance = random.Random(20)
     events = some_events(session)
     with session.begin_nested() as in_order:
-        take_in(session, *events)
+        process_events(session, *events)
         expected = what_is_known(session)
         in_order.rollback()
     assert len(expected[0]) == 4
@@ -187,18 +219,18 @@ def test_events_shuffled_repeated_and_split_into_posts_mean_the_same(session: Se
         with session.begin_nested() as one_way:
             while shuffled:
                 post = [shuffled.pop() for _ in range(min(len(shuffled), chance.randint(1, 40)))]
-                take_in(session, *post)
+                process_events(session, *post)
             assert what_is_known(session) == expected
             one_way.rollback()
 
 
-def test_two_who_process_take_in_each_post_once(database: Database) -> None:
+def test_two_workers_process_each_post_once(database: Database) -> None:
     if database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     with database.transaction() as session:
         for second in range(2):  # In one second, the second one would wait for the first.
             at = NOON - timedelta(seconds=second)
-            body = orjson.dumps([event("f" * 32, sg_event_id=f"e{second}", at=at)])
+            body = orjson.dumps([sendgrid_event("f" * 32, sg_event_id=f"e{second}", at=at)])
             provider_events.store_event_post(session, body, now=NOON)
 
     with database.transaction() as first, database.transaction() as second:
@@ -212,10 +244,11 @@ def test_two_who_process_take_in_each_post_once(database: Database) -> None:
         assert kept(session) == 2
 
 
-def test_two_who_take_in_the_same_events_do_not_set_a_post_aside(database: Database) -> None:
-    taken = claimed(database, planned(database, count=3))
-    events = [event(taken.attempt_id, sg_event_id=f"e{n}") for n in range(500)]
-    threads = [Thread(target=report, args=(database, *post)) for post in (events, events[::-1]) * 3]
+def test_two_workers_with_the_same_events_fail_no_post(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, count=3))
+    events = [sendgrid_event(claimed.attempt_id, sg_event_id=f"e{n}") for n in range(500)]
+    posts = (events, events[::-1]) * 3
+    threads = [Thread(target=post_events, args=(database, *post)) for post in posts]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -223,21 +256,21 @@ def test_two_who_take_in_the_same_events_do_not_set_a_post_aside(database: Datab
 
     with database.reading() as session:
         assert session.scalars(select(ProviderEventPost)).all() == []
-        assert count_send_events(session, taken.send_id) == {"processed": 500}
+        assert count_send_events(session, claimed.send_id) == {"processed": 500}
 
 
 def test_mails_bounces_and_complaints_are_counted_by_day_once(database: Database) -> None:
-    taken = claimed(database, planned(database, count=3), now=NOON)
+    claimed = claimed_batch(database, planned_send(database, count=3), now=NOON)
     tomorrow = NOON + timedelta(days=1)
     happened = [("delivered", NOON), ("delivered", tomorrow), ("bounce", NOON), ("open", NOON)]
     # What a clock elsewhere puts into the future is counted on the day on which it was told.
     happened += [("spamreport", tomorrow + timedelta(days=400))]
     events = [
-        event(taken.attempt_id, number, event=kind, at=at)
+        sendgrid_event(claimed.attempt_id, number, event=kind, at=at)
         for number, (kind, at) in enumerate(happened)
     ]
     for _ in range(2):
-        report(database, *events, now=tomorrow)
+        post_events(database, *events, now=tomorrow)
 
     with database.reading() as session:
         query = select(DailyListCount.day, DailyListCount.metric, DailyListCount.count)

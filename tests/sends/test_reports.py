@@ -1,4 +1,4 @@
-"""Editions beside the last ones, and what their rates are worth."""
+"""Statistics of past sends, and the levels of their rates."""
 
 from datetime import datetime, timedelta
 
@@ -33,7 +33,7 @@ def sent(session: Session, mailing_list: MailingList, at: datetime) -> Send:
     return send
 
 
-def test_a_send_is_told_with_what_was_mailed_reported_and_who_left_until_the_next(
+def test_statistics_count_accepted_copies_events_and_unsubscribes_until_the_next_send(
     session: Session,
 ) -> None:
     mailing_list, other = a_list(session), a_list(session, slug="other")
@@ -80,7 +80,7 @@ def test_a_send_is_told_with_what_was_mailed_reported_and_who_left_until_the_nex
         (50, 1000, BOUNCE_THRESHOLDS, ReputationLevel.CRITICAL),
     ],
 )
-def test_a_rate_stands_against_its_limits_where_there_are_mails_enough(
+def test_a_rate_has_a_level_only_with_enough_mails(
     part: int, whole: int, limit: RateThresholds, standing: ReputationLevel
 ) -> None:
     assert EventRate(part, whole).level(limit) is standing

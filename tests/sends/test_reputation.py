@@ -1,4 +1,4 @@
-"""A send that its readers complain about stops before the mail providers stop the house."""
+"""A send with too many complaints or bounces is paused."""
 
 from itertools import count
 
@@ -10,21 +10,29 @@ from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import SendState, SendStopCause
 from nif.sends.reputation import count_send_events, rates_of_send_events
 from tests.fakes import FakeMailer
-from tests.sends.ledger import change, claimed, event, get, planned, report, resume
+from tests.sends.helpers import (
+    change_send,
+    claimed_batch,
+    get_send,
+    planned_send,
+    post_events,
+    resume,
+    sendgrid_event,
+)
 
 _number = count(1)
 
 
 def under_way(database: Database) -> ClaimedBatch:
-    return claimed(database, planned(database, count=8))
+    return claimed_batch(database, planned_send(database, count=8))
 
 
-def feed(database: Database, taken: ClaimedBatch, **kinds: int) -> None:
-    """So many events of each kind, about readers of whom nobody knows."""
-    report(
+def feed(database: Database, claimed: ClaimedBatch, **kinds: int) -> None:
+    """Post so many events of each kind, about unknown subscribers."""
+    post_events(
         database,
         *(
-            event(taken.attempt_id, 10_000 + next(_number), event=kind)
+            sendgrid_event(claimed.attempt_id, 10_000 + next(_number), event=kind)
             for kind, many in kinds.items()
             for _ in range(many)
         ),
@@ -71,53 +79,56 @@ def test_rates_are_known_only_from_1000_mails_on(
 def test_a_send_whose_rates_are_too_high_is_paused_and_says_why(
     database: Database, kinds: dict[str, int], cause: SendStopCause | None
 ) -> None:
-    taken, other = under_way(database), under_way(database)
-    feed(database, taken, **kinds)
+    claimed, other = under_way(database), under_way(database)
+    feed(database, claimed, **kinds)
 
-    send = get(database, taken.send_id)
+    send = get_send(database, claimed.send_id)
     assert send.stop_cause is cause
     assert send.state is (SendState.PAUSED if cause else SendState.SENDING)
     assert ("%" in str(send.stop_detail)) is bool(cause)
-    assert get(database, other.send_id).state is SendState.SENDING
+    assert get_send(database, other.send_id).state is SendState.SENDING
     with database.reading() as session:
-        assert count_send_events(session, taken.send_id) == kinds
+        assert count_send_events(session, claimed.send_id) == kinds
 
 
-def test_the_rates_are_those_of_all_posts_together(database: Database) -> None:
-    taken = under_way(database)
-    feed(database, taken, delivered=1000)
-    assert get(database, taken.send_id).state is SendState.SENDING
-    feed(database, taken, spamreport=1)
+def test_rates_add_up_over_all_posts(database: Database) -> None:
+    claimed = under_way(database)
+    feed(database, claimed, delivered=1000)
+    assert get_send(database, claimed.send_id).state is SendState.SENDING
+    feed(database, claimed, spamreport=1)
 
-    assert get(database, taken.send_id).stop_cause is SendStopCause.COMPLAINTS
+    assert get_send(database, claimed.send_id).stop_cause is SendStopCause.COMPLAINTS
 
 
-def test_a_send_that_was_stopped_claims_no_more(
-    database: Database, courier: DeliveryContext, mailer: FakeMailer, by_sevens: None
+def test_a_stopped_send_claims_no_more(
+    database: Database, context: DeliveryContext, mailer: FakeMailer, batches_of_seven: None
 ) -> None:
-    taken = under_way(database)
-    feed(database, taken, delivered=1000, spamreport=1)
-    deliver_send(courier, taken.send_id)
+    claimed = under_way(database)
+    feed(database, claimed, delivered=1000, spamreport=1)
+    deliver_send(context, claimed.send_id)
 
     assert mailer.posts == 0
 
 
-def test_a_person_may_let_it_go_on_all_the_same(database: Database) -> None:
-    taken = under_way(database)
-    feed(database, taken, delivered=1000, spamreport=5)
-    resume(database, taken.send_id)
-    feed(database, taken, delivered=1)
+def test_a_person_can_resume_a_send_in_spite_of_its_rates(database: Database) -> None:
+    claimed = under_way(database)
+    feed(database, claimed, delivered=1000, spamreport=5)
+    resume(database, claimed.send_id)
+    feed(database, claimed, delivered=1)
 
-    assert get(database, taken.send_id).state is SendState.SENDING
+    assert get_send(database, claimed.send_id).state is SendState.SENDING
 
 
 @pytest.mark.parametrize("state", [SendState.FINISHED, SendState.CANCELLED])
-def test_what_is_over_is_not_paused(database: Database, state: SendState) -> None:
-    taken = under_way(database)
-    change(database, taken.send_id, state=state)
-    feed(database, taken, delivered=1000, spamreport=5)
+def test_an_ended_send_is_not_paused(database: Database, state: SendState) -> None:
+    claimed = under_way(database)
+    change_send(database, claimed.send_id, state=state)
+    feed(database, claimed, delivered=1000, spamreport=5)
 
-    assert (get(database, taken.send_id).state, get(database, taken.send_id).stop_cause) == (
+    assert (
+        get_send(database, claimed.send_id).state,
+        get_send(database, claimed.send_id).stop_cause,
+    ) == (
         state,
         None,
     )

@@ -1,4 +1,4 @@
-"""How fast the house mails: a rate, a daily limit and a warm-up, one for all workers."""
+"""How fast NIF mails: a rate, a daily limit and a warm-up that all workers share."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,16 @@ from nif.sends.outcomes import WorkerTooLate
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits, return_send_quota, take_send_quota
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
-from tests.sends.ledger import audience, batches, claim_next, doubt, fail, planned, release, states
+from tests.sends.helpers import (
+    all_addresses,
+    batches,
+    claim_next,
+    fail_attempt,
+    make_uncertain,
+    planned_send,
+    release,
+    states,
+)
 
 MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
 ONE = datetime(2026, 11, 20, 13, tzinfo=UTC)
@@ -74,7 +83,7 @@ def test_no_limits_leave_no_trace_and_never_wait(session: Session) -> None:
     assert copies(session, SEVEN_A_DAY, 1000) == 7
 
 
-def test_the_stricter_of_two_limits_counts(session: Session) -> None:
+def test_the_stricter_of_two_limits_holds(session: Session) -> None:
     limits = replace(WARMING, per_day=25)
 
     assert copies(session, limits, 1000) == 20
@@ -97,67 +106,72 @@ def test_hours_and_days_are_those_of_utc(session: Session, zone: str) -> None:
 
 def test_before_its_first_day_nothing_is_mailed(database: Database) -> None:
     tomorrow = SendLimits(warm_up_from=MIDNIGHT.date())
-    send_id = planned(database, count=3)
+    send_id = planned_send(database, count=3)
 
     assert claim_next(database, send_id, limits=tomorrow) == RetryLater(ONE)
     assert states(database, send_id) == ["planned"]
     assert isinstance(claim_next(database, send_id, limits=tomorrow, now=MIDNIGHT), ClaimedBatch)
 
 
-def test_a_batch_is_cut_to_what_is_allowed_and_the_rest_waits(
-    database: Database, by_sevens: None
+def test_a_batch_is_split_at_the_quota_and_the_rest_waits(
+    database: Database, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=28)
-    taken = [claim_next(database, send_id, limits=WARMING) for _ in range(4)]
+    send_id = planned_send(database, count=28)
+    claimed = [claim_next(database, send_id, limits=WARMING) for _ in range(4)]
 
-    assert [len(one.subscribers) for one in taken[:3]] == [7, 7, 6]
-    assert taken[3] == RetryLater(ONE)
+    assert [len(one.subscribers) for one in claimed[:3]] == [7, 7, 6]
+    assert claimed[3] == RetryLater(ONE)
     assert [batch.size for batch in batches(database, send_id)] == [7, 7, 6, 1, 7]
 
     rest = [claim_next(database, send_id, limits=WARMING, now=ONE) for _ in range(3)]
     assert [len(one.subscribers) for one in rest[:2]] == [1, 7]
     assert rest[2] is None
-    everyone = [address for one in taken[:3] + rest[:2] for _, address in one.subscribers]
-    assert everyone == audience(database)
+    everyone = [address for one in claimed[:3] + rest[:2] for _, address in one.subscribers]
+    assert everyone == all_addresses(database)
 
 
-def test_many_workers_share_one_limit(database: Database, by_sevens: None) -> None:
-    sends = [planned(database, count=40) for _ in range(2)]
+def test_many_workers_share_one_limit(database: Database, batches_of_seven: None) -> None:
+    sends = [planned_send(database, count=40) for _ in range(2)]
     limits = SendLimits(per_day=30)
 
     def work(number: int) -> int:
         mine = 0
         while isinstance(
-            taken := claim_next(database, sends[number % 2], limits=limits), ClaimedBatch
+            claimed := claim_next(database, sends[number % 2], limits=limits), ClaimedBatch
         ):
-            mine += len(taken.subscribers)
-        # None is for whom all that is left is in the hands of others.
-        assert taken in (RetryLater(MIDNIGHT), None)
+            mine += len(claimed.subscribers)
+        # None: all batches that are left are locked by other workers.
+        assert claimed in (RetryLater(MIDNIGHT), None)
         return mine
 
     with ThreadPoolExecutor(6) as threads:
         assert sum(threads.map(work, range(6))) == 30
 
 
-def test_what_was_certainly_not_taken_does_not_count(database: Database, by_sevens: None) -> None:
-    send_id = planned(database, count=14)
-    fail(database, claim_next(database, send_id, limits=SEVEN_A_DAY), WorkerTooLate("too late"))
+def test_copies_that_were_not_accepted_do_not_count(
+    database: Database, batches_of_seven: None
+) -> None:
+    send_id = planned_send(database, count=14)
+    fail_attempt(
+        database, claim_next(database, send_id, limits=SEVEN_A_DAY), WorkerTooLate("too late")
+    )
 
     later = NOON + timedelta(seconds=1)
     again = claim_next(database, send_id, limits=SEVEN_A_DAY, now=later)
     assert len(again.subscribers) == 7
-    doubt(database, again, now=later)
-    assert claim_next(database, planned(database, count=1), limits=SEVEN_A_DAY) == RetryLater(
+    make_uncertain(database, again, now=later)
+    assert claim_next(database, planned_send(database, count=1), limits=SEVEN_A_DAY) == RetryLater(
         MIDNIGHT
     )
 
     release(database, again, now=later)
     assert (
-        len(claim_next(database, planned(database, count=7), limits=SEVEN_A_DAY).subscribers) == 7
+        len(claim_next(database, planned_send(database, count=7), limits=SEVEN_A_DAY).subscribers)
+        == 7
     )
 
 
-def test_what_was_taken_out_of_another_hour_is_not_given_back_to_this_one(
+def test_quota_returned_after_the_hour_ends_is_not_credited_to_the_new_hour(
     session: Session,
 ) -> None:
     late = ONE - timedelta(minutes=1)
@@ -168,12 +182,12 @@ def test_what_was_taken_out_of_another_hour_is_not_given_back_to_this_one(
     assert copies(session, WARMING, 15, ONE) == 5
 
 
-def test_the_probe_is_not_used_up_by_a_batch_that_has_to_wait_for_the_pace(
-    database: Database, by_sevens: None
+def test_a_batch_that_waits_for_the_quota_does_not_take_the_probe(
+    database: Database, batches_of_seven: None
 ) -> None:
-    send_id, limits = planned(database, count=21), SendLimits(per_second=0.5)
-    taken = claim_next(database, send_id, limits=limits)
-    fail(database, taken, Unavailable("slow down", retry_after=1.0))
+    send_id, limits = planned_send(database, count=21), SendLimits(per_second=0.5)
+    claimed = claim_next(database, send_id, limits=limits)
+    fail_attempt(database, claimed, Unavailable("slow down", retry_after=1.0))
     soon, free = NOON + timedelta(seconds=1), NOON + timedelta(seconds=2)
 
     assert claim_next(database, send_id, limits=limits, now=soon) == RetryLater(free)
@@ -190,38 +204,38 @@ class Started:
         return NOON + timedelta(seconds=time.monotonic() - self._began)
 
 
-def test_a_courier_waits_out_a_short_time_itself(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer, by_sevens: None
+def test_a_delivery_waits_for_the_quota_for_a_short_time(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=21)
+    send_id = planned_send(database, count=21)
     clock = Started()
-    deliver_send(replace(courier, clock=clock, limits=SendLimits(per_second=70)), send_id)
+    deliver_send(replace(context, clock=clock, limits=SendLimits(per_second=70)), send_id)
 
-    assert mailer.addresses() == audience(database)
+    assert mailer.addresses() == all_addresses(database)
     assert clock() >= NOON + timedelta(seconds=0.2)
 
 
-def test_a_courier_leaves_a_long_wait_to_a_later_tick(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+def test_a_delivery_leaves_a_long_wait_to_a_later_tick(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, count=3)
-    deliver_send(replace(courier, limits=SendLimits(per_second=0.05)), send_id)
+    send_id = planned_send(database, count=3)
+    deliver_send(replace(context, limits=SendLimits(per_second=0.05)), send_id)
 
     assert len(mailer.addresses()) == 1
     assert states(database, send_id) == ["accepted", "planned"]
 
 
-def test_a_worker_that_is_told_to_stop_does_not_wait_for_the_pace(
-    courier: DeliveryContext, database: Database
+def test_a_stopping_worker_does_not_wait_for_the_quota(
+    context: DeliveryContext, database: Database
 ) -> None:
     class LastOne(FakeMailer):
         def post(self, request: BatchRequest) -> str | None:
-            courier.stopping.set()
+            context.stopping.set()
             return super().post(request)
 
-    send_id, began = planned(database, count=3), time.monotonic()
+    send_id, began = planned_send(database, count=3), time.monotonic()
     slow = SendLimits(per_second=0.2)
-    deliver_send(replace(courier, mailer=LastOne(), clock=Started(), limits=slow), send_id)
+    deliver_send(replace(context, mailer=LastOne(), clock=Started(), limits=slow), send_id)
 
     assert time.monotonic() - began < 4
     assert states(database, send_id) == ["accepted", "planned"]

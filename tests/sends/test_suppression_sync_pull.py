@@ -1,4 +1,4 @@
-"""The provider's own lists of whom it mails no more: what the webhook lost comes back by them."""
+"""Pulling the provider's suppression lists: what the webhook lost comes back by them."""
 
 from datetime import datetime, timedelta
 
@@ -32,7 +32,7 @@ def suppressed(database: Database) -> dict[str, SuppressionReason]:
         return {one.canonical: one.reason for one in session.scalars(select(Suppression))}
 
 
-def test_every_page_of_every_list_is_mirrored(database: Database, mailer: FakeMailer) -> None:
+def test_every_page_of_every_list_is_pulled(database: Database, mailer: FakeMailer) -> None:
     mailer.pages = [
         blocked("bounces", "Ann@Example.com", "bea@example.com"),
         blocked("bounces", "cy@example.com"),
@@ -52,7 +52,7 @@ def test_every_page_of_every_list_is_mirrored(database: Database, mailer: FakeMa
     }
 
 
-def test_an_address_on_two_lists_keeps_the_graver_reason(
+def test_an_address_on_two_lists_keeps_the_more_severe_reason(
     database: Database, mailer: FakeMailer
 ) -> None:
     for pages in ([blocked("spam_reports", ANN)], [blocked("unsubscribes", ANN)]):
@@ -62,7 +62,7 @@ def test_an_address_on_two_lists_keeps_the_graver_reason(
     assert suppressed(database) == {ANN: R.COMPLAINED}
 
 
-def test_who_unsubscribed_at_the_provider_leaves_our_lists_and_who_bounced_does_not(
+def test_provider_unsubscribes_leave_our_lists_and_bounces_do_not(
     database: Database, mailer: FakeMailer
 ) -> None:
     with database.transaction() as session:
@@ -77,9 +77,7 @@ def test_who_unsubscribed_at_the_provider_leaves_our_lists_and_who_bounced_does_
         assert found.all() == [SubscriptionState.UNSUBSCRIBED, SubscriptionState.CONFIRMED]
 
 
-def test_each_pull_begins_before_the_end_of_the_last_one(
-    database: Database, mailer: FakeMailer
-) -> None:
+def test_each_pull_overlaps_the_last_one(database: Database, mailer: FakeMailer) -> None:
     for number in range(3):
         pull(database, mailer, NOON + number * DAY)
 
@@ -91,7 +89,7 @@ def test_each_pull_begins_before_the_end_of_the_last_one(
 @pytest.mark.parametrize(
     "error", [AccountLocked("no such key", 401), Uncertain("SendGrid answered 500")]
 )
-def test_a_failure_is_noted_and_the_next_pull_begins_where_the_last_good_one_did(
+def test_a_failure_is_recorded_and_the_next_pull_starts_from_the_last_success(
     database: Database, mailer: FakeMailer, error: NotAccepted | Uncertain
 ) -> None:
     pull(database, mailer)
@@ -109,7 +107,9 @@ def test_a_failure_is_noted_and_the_next_pull_begins_where_the_last_good_one_did
     assert mailer.pulls[-1] == NOON - PULL_OVERLAP
 
 
-def test_it_is_done_once_a_day_by_one_worker(database: Database, mailer: FakeMailer) -> None:
+def test_suppressions_are_pulled_once_a_day_by_one_worker(
+    database: Database, mailer: FakeMailer
+) -> None:
     mailer.pages = [blocked("bounces", ANN)]
     hours = (0, 1, 23, 24, 25)
     seen = [

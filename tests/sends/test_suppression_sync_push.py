@@ -1,4 +1,4 @@
-"""Telling the provider of our suppressions: over HTTP, with all that may go wrong on the way."""
+"""Pushing suppressions to the provider over HTTP, with all failures on the way."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +62,7 @@ FAR_BACK = NOON - timedelta(days=3650)
 
 
 class Killed(BaseException):
-    """The worker is no more."""
+    """The worker is killed."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def clock() -> Clock:
 
 
 def listed(mailer: SendGridMailer) -> set[str]:
-    """Whom SendGrid has on its list of unsubscribes."""
+    """The addresses on SendGrid's list of unsubscribes."""
     pages = mailer.list_suppressions(FAR_BACK)
     return {one.address for page in pages for one in page if one.kind == "unsubscribes"}
 
@@ -124,7 +124,7 @@ def trouble(database: Database) -> str | None:
         return chore and chore.error
 
 
-def test_what_the_house_suppressed_is_told_and_taken_back(
+def test_suppressions_are_pushed_and_lifted_ones_removed(
     database: Database, sendgrid: SendGridMailer, clock: Clock
 ) -> None:
     make(database, ANN, BEA, CY, now=clock())
@@ -137,7 +137,7 @@ def test_what_the_house_suppressed_is_told_and_taken_back(
     assert listed(sendgrid) == {BEA}
 
 
-def test_only_wishes_of_the_house_are_told(
+def test_only_our_own_suppressions_are_pushed(
     database: Database, mailer: FakeMailer, now: datetime
 ) -> None:
     with database.transaction() as session:
@@ -155,10 +155,10 @@ def test_only_wishes_of_the_house_are_told(
     assert mailer.blocklist == {"spam@x.example", "own@x.example"}
 
 
-def test_who_unsubscribed_there_and_comes_back_is_taken_off_that_list(
+def test_a_provider_unsubscribe_is_removed_when_the_subscriber_comes_back(
     database: Database, sendgrid: SendGridMailer, standin: Standin, clock: Clock
 ) -> None:
-    """Else SendGrid would drop their mail in silence."""
+    """Otherwise SendGrid would silently drop their mail."""
     standin.account(suppress={"unsubscribes": [{"email": ANN, "created": 1_700_000_000}]})
     with database.transaction() as session:
         subscription = a_subscription(session, a_list(session), ANN)
@@ -179,7 +179,7 @@ def test_who_unsubscribed_there_and_comes_back_is_taken_off_that_list(
         assert session.scalars(select(Subscription.state)).all() == [SubscriptionState.CONFIRMED]
 
 
-def test_a_page_that_was_read_before_does_not_undo_what_came_after(
+def test_a_page_pulled_before_a_change_does_not_undo_it(
     database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     wish = clock()
@@ -188,7 +188,7 @@ def test_a_page_that_was_read_before_does_not_undo_what_came_after(
     class Slow(FakeMailer):
         def list_suppressions(self, since):  # type: ignore[no-untyped-def]
             yield from page
-            # Before the next page is mirrored they come back, and are taken off the list.
+            # Before the next page is mirrored they come back, and are claimed off the list.
             lift(database, ANN, now=clock.advance(minutes=1))
             assert tell(database, self, clock) == PushedSuppressions(removed=1)
             yield from page
@@ -204,10 +204,10 @@ def test_a_page_that_was_read_before_does_not_undo_what_came_after(
     assert mailer.blocklist == {ANN}
 
 
-def test_who_comes_back_while_a_page_is_mirrored_stays(
+def test_a_subscriber_who_comes_back_during_a_pull_stays(
     database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
-    """Whichever of the two is first, the other waits, and neither for ever."""
+    """Whichever of the two is first, the other waits, and there is no deadlock."""
     if database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     wish = ProviderSuppression(ANN, "unsubscribes", clock())
@@ -234,7 +234,7 @@ def test_who_comes_back_while_a_page_is_mirrored_stays(
     assert suppressed(database) == set()
 
 
-def test_our_own_word_on_their_list_takes_nobody_off_our_lists(
+def test_our_own_entry_on_the_providers_list_unsubscribes_nobody(
     database: Database, sendgrid: SendGridMailer, clock: Clock
 ) -> None:
     with database.transaction() as session:
@@ -248,7 +248,7 @@ def test_our_own_word_on_their_list_takes_nobody_off_our_lists(
 
 
 @pytest.mark.parametrize(("minutes_after", "is_taken_back"), [(-30, True), (2, True), (30, False)])
-def test_mail_that_was_dropped_before_the_word_arrived_is_no_new_wish(
+def test_a_drop_from_before_the_removal_is_no_new_unsubscribe(
     database: Database, mailer: FakeMailer, clock: Clock, minutes_after: int, is_taken_back: bool
 ) -> None:
     with database.transaction() as session:
@@ -282,7 +282,7 @@ def test_mail_that_was_dropped_before_the_word_arrived_is_no_new_wish(
         ("truncated", True),
     ],
 )
-def test_what_nobody_knows_is_told_again_after_a_while(
+def test_an_uncertain_push_is_repeated_later(
     database: Database,
     sendgrid: SendGridMailer,
     standin: Standin,
@@ -297,7 +297,7 @@ def test_what_nobody_knows_is_told_again_after_a_while(
     assert trouble(database)
     assert (listed(sendgrid) == {ANN}) is arrives
 
-    # Lifted meanwhile, it is not taken back before the first word must have arrived.
+    # Lifted meanwhile, it is not claimed back before the first word must have arrived.
     lift(database, ANN, now=clock())
     assert tell(database, sendgrid, clock) == PushedSuppressions()
     clock.advance(minutes=3)
@@ -305,7 +305,7 @@ def test_what_nobody_knows_is_told_again_after_a_while(
     assert (listed(sendgrid), trouble(database)) == (set(), None)
 
 
-def test_too_many_requests_wait_as_long_as_they_are_asked_to(
+def test_a_rate_limited_push_waits_as_long_as_the_provider_asks(
     database: Database, sendgrid: SendGridMailer, standin: Standin, clock: Clock
 ) -> None:
     make(database, ANN, now=clock())
@@ -325,7 +325,7 @@ def test_too_many_requests_wait_as_long_as_they_are_asked_to(
     assert go() == PushedSuppressions(added=1)
 
 
-def test_a_key_without_the_right_is_told_and_nothing_else_stops(
+def test_a_key_without_the_permission_is_reported_and_nothing_else_stops(
     database: Database, sendgrid: SendGridMailer, standin: Standin, clock: Clock
 ) -> None:
     make(database, ANN, now=clock())
@@ -348,7 +348,7 @@ def test_a_key_without_the_right_is_told_and_nothing_else_stops(
     assert trouble(database) is None
 
 
-def test_sets_are_sent_and_no_more_requests_than_are_allowed(
+def test_addresses_are_pushed_in_pages_within_the_request_limit(
     database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     names = {f"r{n}@example.com": R.MANUAL for n in range(PUSH_SIZE + 1)}
@@ -364,7 +364,7 @@ def test_sets_are_sent_and_no_more_requests_than_are_allowed(
     assert len(mailer.blocklist) == PUSH_SIZE + 1 - MAX_PUSH_REQUESTS
 
 
-def test_one_that_is_refused_does_not_keep_the_others(database: Database, clock: Clock) -> None:
+def test_a_refused_address_does_not_block_the_others(database: Database, clock: Clock) -> None:
     class Picky(FakeMailer):
         def suppress(self, addresses):  # type: ignore[no-untyped-def]
             if ANN in addresses:
@@ -381,7 +381,7 @@ def test_one_that_is_refused_does_not_keep_the_others(database: Database, clock:
         assert session.get_one(SuppressionOutboxEntry, ANN).rejection == "no address"
 
 
-def test_an_outbox_is_told_nothing_and_forgets_nothing(
+def test_with_the_outbox_mailer_nothing_is_pushed_and_nothing_lost(
     database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     make(database, ANN, now=clock())
@@ -396,9 +396,7 @@ def test_an_outbox_is_told_nothing_and_forgets_nothing(
     assert tell(database, mailer, clock) == PushedSuppressions(added=1)
 
 
-def test_no_transaction_is_open_while_the_provider_is_told(
-    database: Database, clock: Clock
-) -> None:
+def test_no_transaction_is_open_during_a_push(database: Database, clock: Clock) -> None:
     class Nosy(FakeMailer):
         def suppress(self, addresses):  # type: ignore[no-untyped-def]
             # On SQLite a second writer would wait; and what changes now is told right after.
@@ -411,7 +409,7 @@ def test_no_transaction_is_open_while_the_provider_is_told(
     assert mailer.blocklist == set()
 
 
-def test_what_was_taken_back_is_forgotten_in_time(
+def test_lifted_entries_are_pruned_in_time(
     database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     make(database, ANN, BEA, now=clock())
@@ -425,7 +423,7 @@ def test_what_was_taken_back_is_forgotten_in_time(
 
 
 class Shaky(FakeMailer):
-    """Fails every other time, before or after it has done what it was asked to."""
+    """Fails every other time, before or after it has done its work."""
 
     def __init__(self, dice: Random, clock: Clock) -> None:
         super().__init__()
@@ -479,7 +477,7 @@ def live_on(database: Database, mailer: Shaky, meant: set[str]) -> None:
             suppression_sync.pull_suppressions(database.transaction, mailer, now=now)
 
 
-def test_whatever_breaks_and_dies_on_the_way_the_two_lists_agree_in_the_end(
+def test_after_any_failures_and_crashes_both_lists_agree_in_the_end(
     database: Database, clock: Clock
 ) -> None:
     """Histories of making, lifting, telling, failing and dying, and pulls in between."""

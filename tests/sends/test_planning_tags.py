@@ -1,4 +1,4 @@
-"""Who chose topics is planned for an edition that has one of them, and for corrections."""
+"""Subscribers who chose topics get editions with one of them, and corrections of what they got."""
 
 import pytest
 from sqlalchemy import event, select
@@ -44,7 +44,7 @@ def readers(session: Session, send: Send) -> list[str]:
     return [address.partition("@")[0] for address in found]
 
 
-def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
+def test_a_subscriber_with_topics_gets_editions_that_have_one_of_them(
     session: Session, services: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "all")
@@ -68,7 +68,7 @@ def test_who_chose_topics_gets_an_edition_that_has_one_of_them(
     assert readers(session, sent(session, services, other)) == ["ai"]
 
 
-def test_what_counts_is_what_the_story_is_about_as_it_is_pinned(
+def test_the_tags_of_the_pinned_revision_count(
     session: Session, services: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "ai", "ai")
@@ -84,7 +84,7 @@ def test_what_counts_is_what_the_story_is_about_as_it_is_pinned(
     assert (send.audience, str(send.state)) == (0, "finished")
 
 
-def test_corrections_go_to_whoever_was_mailed_the_error(
+def test_corrections_go_to_everyone_mailed_the_error_whatever_topics_they_chose(
     session: Session, services: Services, daily: MailingList
 ) -> None:
     """A significant one in a digest, a serious one by itself, whatever was chosen since."""
@@ -104,7 +104,7 @@ def test_corrections_go_to_whoever_was_mailed_the_error(
     assert readers(session, third) == ["had-it"]
 
 
-def test_where_nobody_chose_the_plan_asks_one_question_more(
+def test_where_nobody_chose_topics_planning_takes_one_query_more(
     session: Session, services: Services, daily: MailingList
 ) -> None:
     a_reader(session, daily, "all")

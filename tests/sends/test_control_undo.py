@@ -1,4 +1,4 @@
-"""Undoing a send while nothing of it has left: everything is as if it had never been begun."""
+"""Undoing a send before anything was posted: everything is as if it had never been planned."""
 
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from nif.services import Services
 from nif.subscriptions.lists import get_list
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, subscriptions
-from tests.sends.ledger import claim_next, claimed, get, release
+from tests.sends.helpers import claim_next, claimed_batch, get_send, release
 
 BEFORE = NOON.replace(hour=6)
 """An hour and a half before the list's slot of the day."""
@@ -56,15 +56,15 @@ def rows(database: Database) -> list[int]:
         return [session.scalar(select(func.count()).select_from(one)) or 0 for one in kinds]
 
 
-def test_nothing_is_posted_while_it_can_be_taken_back(services: Services) -> None:
+def test_nothing_is_posted_while_a_send_can_be_undone(services: Services) -> None:
     send_id = made_by_hand(services, now=NOON)
 
-    assert get(services.database, send_id).starts_at == NOON + UNDO
+    assert get_send(services.database, send_id).starts_at == NOON + UNDO
     assert claim_next(services.database, send_id, now=NOON + UNDO - timedelta(seconds=1)) is None
     assert claim_next(services.database, send_id, now=NOON + UNDO) is not None
 
 
-def test_what_was_taken_back_leaves_no_trace_in_the_ledger(services: Services) -> None:
+def test_an_undone_send_leaves_no_rows(services: Services) -> None:
     send_id = made_by_hand(services, now=NOON)
     with services.database.transaction() as session:
         leases.begin_lease(session, send_id, now=NOON)
@@ -107,11 +107,11 @@ def test_before_its_slot_the_edition_is_gone_and_the_slot_makes_its_own(services
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_once_a_batch_was_claimed_it_is_too_late(services: Services, released: bool) -> None:
+def test_after_a_claim_it_is_too_late_to_undo(services: Services, released: bool) -> None:
     send_id = made_by_hand(services, now=NOON)
-    taken = claimed(services.database, send_id, now=NOON + UNDO)
+    claimed = claimed_batch(services.database, send_id, now=NOON + UNDO)
     if released:
-        release(services.database, taken)
+        release(services.database, claimed)
 
     with pytest.raises(Conflict, match="too late to undo this send"):
         take_back(services.database, send_id, now=NOON + UNDO)
@@ -120,7 +120,7 @@ def test_once_a_batch_was_claimed_it_is_too_late(services: Services, released: b
         assert session.scalars(select(Edition.state)).one() is EditionState.FROZEN
 
 
-def test_the_other_sends_of_the_house_stay_as_they_are(services: Services) -> None:
+def test_an_undo_leaves_other_sends_as_they_are(services: Services) -> None:
     send_id = made_by_hand(services, now=NOON)
     with services.database.transaction() as session:
         weekly = a_list(session, "weekly", schedule="weekly mon 07:30")

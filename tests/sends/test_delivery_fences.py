@@ -11,68 +11,77 @@ from nif.sends.models import Attempt, AttemptResult
 from tests.conftest import NOON
 from tests.fakes import FakeMailer
 from tests.sends.conftest import AHEAD, Clock
-from tests.sends.ledger import accept, attempts, audience, brake, claimed, doubt, planned, states
+from tests.sends.helpers import (
+    accept,
+    all_addresses,
+    attempts,
+    claimed_batch,
+    make_uncertain,
+    planned_send,
+    states,
+    tripped_breaker,
+)
 
 
 def test_each_attempt_waits_behind_a_fence_of_its_own(
-    fenced: DeliveryContext, database: Database, mailer: FakeMailer, by_sevens: None
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer, batches_of_seven: None
 ) -> None:
-    send_id = planned(database, count=14)
-    deliver_send(fenced, send_id)
+    send_id = planned_send(database, count=14)
+    deliver_send(fenced_context, send_id)
 
     found = attempts(database, send_id)
     assert len({attempt.fence for attempt in found}) == 2
     assert {attempt.goes_out_at for attempt in found} == {NOON + AHEAD}
     assert all(mailer.fenced[str(attempt.fence)] == attempt.id for attempt in found)
-    assert mailer.addresses() == audience(database)
+    assert mailer.addresses() == all_addresses(database)
 
 
 def test_without_the_setting_there_is_no_fence(
-    courier: DeliveryContext, database: Database, mailer: FakeMailer
+    context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, count=3)
-    deliver_send(courier, send_id)
+    send_id = planned_send(database, count=3)
+    deliver_send(context, send_id)
 
     assert (mailer.fences, attempts(database, send_id)[0].goes_out_at) == (0, None)
 
 
-def test_a_provider_without_fences_is_posted_to_without(
-    fenced: DeliveryContext, database: Database
+def test_a_provider_without_fences_gets_no_fence(
+    fenced_context: DeliveryContext, database: Database
 ) -> None:
     class Fenceless(FakeMailer):
         def create_fence(self) -> str | None:
             return None
 
-    send_id, mailer = planned(database, count=3), Fenceless()
-    deliver_send(replace(fenced, mailer=mailer), send_id)
+    send_id, mailer = planned_send(database, count=3), Fenceless()
+    deliver_send(replace(fenced_context, mailer=mailer), send_id)
 
     assert len(mailer.addresses()) == 3
     assert attempts(database, send_id)[0].fence is None
 
 
-def test_where_no_fence_is_to_be_had_nothing_is_posted_and_the_house_waits(
-    fenced: DeliveryContext, database: Database, mailer: FakeMailer
+def test_without_a_fence_from_the_provider_nothing_is_posted_and_the_breaker_trips(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, count=3)
+    send_id = planned_send(database, count=3)
     mailer.breaks = AccountLocked("no such key", 401)
-    deliver_send(fenced, send_id)
+    deliver_send(fenced_context, send_id)
 
-    on = brake(database)
+    on = tripped_breaker(database)
     assert on is not None
     assert (on.reason, mailer.posts, states(database, send_id)) == ("no such key", 0, ["planned"])
     with database.reading() as session:
         assert session.scalars(select(Attempt)).all() == []
 
 
-def test_an_answer_that_comes_while_it_is_recalled_proves_nothing(
-    fenced: DeliveryContext, database: Database, mailer: FakeMailer
+def test_an_answer_during_a_recall_proves_nothing(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
-    send_id = planned(database, count=3)
-    taken = claimed(database, send_id)
-    doubt(database, taken)
-    change_attempt(database, taken.attempt_id, result=AttemptResult.RECALLING)
+    send_id = planned_send(database, count=3)
+    claimed = claimed_batch(database, send_id)
+    make_uncertain(database, claimed)
+    change_attempt(database, claimed.attempt_id, result=AttemptResult.RECALLING)
 
-    assert not accept(database, taken)
+    assert not accept(database, claimed)
     assert states(database, send_id) == ["awaiting_proof"]
 
 
@@ -82,29 +91,29 @@ def change_attempt(database: Database, attempt_id: str, **values: object) -> Non
             setattr(session.get_one(Attempt, attempt_id), name, value)
 
 
-def test_with_the_brake_on_no_fence_is_asked_for(
-    fenced: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
+def test_while_the_breaker_is_tripped_no_fence_is_requested(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
-    send_id = planned(database, count=3)
+    send_id = planned_send(database, count=3)
     mailer.raises.append(AccountLocked("no such key", 401))
-    deliver_send(fenced, send_id)
+    deliver_send(fenced_context, send_id)
     for _ in range(5):
         clock.advance(seconds=2)
-        deliver_send(fenced, send_id)
+        deliver_send(fenced_context, send_id)
 
     assert (mailer.fences, mailer.posts) == (1, 1)
 
 
-def test_a_key_that_stays_unknown_does_not_put_the_next_try_off_for_ever(
-    fenced: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
+def test_an_invalid_key_does_not_postpone_the_next_probe_for_ever(
+    fenced_context: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
-    send_id = planned(database, count=3)
+    send_id = planned_send(database, count=3)
     mailer.breaks = AccountLocked("no such key", 401)
-    deliver_send(fenced, send_id)
+    deliver_send(fenced_context, send_id)
     clock.advance(minutes=4)
-    deliver_send(fenced, send_id)
+    deliver_send(fenced_context, send_id)
     mailer.breaks = None
     clock.advance(minutes=1)
-    deliver_send(fenced, send_id)
+    deliver_send(fenced_context, send_id)
 
     assert len(mailer.addresses()) == 3

@@ -1,4 +1,4 @@
-"""Looking into the ledger of a send, and telling it what a provider would."""
+"""Reading the rows of a send, and doing to it what workers, provider and people do."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,83 +25,87 @@ LEASE = timedelta(seconds=90)
 QUIET = timedelta(minutes=30)
 
 
-def planned(database: Database, *addresses: str, count: int = 0, now: datetime = NOON) -> int:
+def planned_send(database: Database, *addresses: str, count: int = 0, now: datetime = NOON) -> int:
     """The id of a planned send."""
     with database.transaction() as session:
         return a_plain_send(session, *addresses, count=count, now=now).id
 
 
 def claim_next(database: Database, send_id: int, *, now: datetime = NOON, **given: Any) -> Any:
-    """What a worker of its own gets that asks for the next batch of a send."""
+    """What a new worker gets when it claims the next batch of a send."""
     with database.transaction() as session:
-        return take(session, send_id, now=now, **given)
+        return claim_in_session(session, send_id, now=now, **given)
 
 
-def take(session: Session, send_id: int, *, now: datetime = NOON, **given: Any) -> Any:
+def claim_in_session(session: Session, send_id: int, *, now: datetime = NOON, **given: Any) -> Any:
     """The same within a transaction."""
     lease_id = leases.begin_lease(session, send_id, now=now)
     return claim_batch(session, send_id, ClaimTerms(lease_id, LEASE, **given), now=now)
 
 
-def claimed(database: Database, send_id: int, *, now: datetime = NOON) -> ClaimedBatch:
+def claimed_batch(database: Database, send_id: int, *, now: datetime = NOON) -> ClaimedBatch:
     """The next batch of a send, claimed."""
-    taken = claim_next(database, send_id, now=now)
-    assert isinstance(taken, ClaimedBatch)
-    return taken
+    claimed = claim_next(database, send_id, now=now)
+    assert isinstance(claimed, ClaimedBatch)
+    return claimed
 
 
-def accept(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> bool:
-    """The provider answers a claim's request with 202."""
+def accept(database: Database, claimed: ClaimedBatch, *, now: datetime = NOON) -> bool:
+    """The provider answers the request of a claimed batch with 202."""
     with database.transaction() as session:
-        return record_accepted(session, taken, "an id", now=now)
+        return record_accepted(session, claimed, "an id", now=now)
 
 
-def fail(
-    database: Database, taken: ClaimedBatch, error: NotAccepted | Uncertain, *, now: datetime = NOON
+def fail_attempt(
+    database: Database,
+    claimed: ClaimedBatch,
+    error: NotAccepted | Uncertain,
+    *,
+    now: datetime = NOON,
 ) -> None:
-    """It answers with something else, or not at all."""
+    """The provider answers with an error, or not at all."""
     with database.transaction() as session:
-        record_failed(session, taken, error, now=now)
+        record_failed(session, claimed, error, now=now)
 
 
-def doubt(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> None:
+def make_uncertain(database: Database, claimed: ClaimedBatch, *, now: datetime = NOON) -> None:
     with database.transaction() as session:
-        record_uncertain(session, taken.attempt_id, "no answer", now=now)
+        record_uncertain(session, claimed.attempt_id, "no answer", now=now)
 
 
-def release(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> None:
+def release(database: Database, claimed: ClaimedBatch, *, now: datetime = NOON) -> None:
     with database.transaction() as session:
-        release_batch(session, taken.attempt_id, "a person decided so", now=now)
+        release_batch(session, claimed.attempt_id, "a person decided so", now=now)
 
 
-def uncertain(database: Database, *, now: datetime = NOON, count: int = 3) -> ClaimedBatch:
-    """A claim of a send of its own whose posting got no answer."""
-    taken = claimed(database, planned(database, count=count, now=now), now=now)
-    doubt(database, taken, now=now)
-    return taken
+def uncertain_batch(database: Database, *, now: datetime = NOON, count: int = 3) -> ClaimedBatch:
+    """A claimed batch of a new send whose request got no answer."""
+    claimed = claimed_batch(database, planned_send(database, count=count, now=now), now=now)
+    make_uncertain(database, claimed, now=now)
+    return claimed
 
 
-def bury(database: Database, taken: ClaimedBatch, *, now: datetime = NOON) -> None:
-    """The worker that made a claim is found dead."""
+def end_lease_of(database: Database, claimed: ClaimedBatch, *, now: datetime = NOON) -> None:
+    """End the lease of the worker that claimed a batch, as if it were found dead."""
     with database.transaction() as session:
-        lease_id = session.get_one(Attempt, taken.attempt_id).lease_id
+        lease_id = session.get_one(Attempt, claimed.attempt_id).lease_id
         session.get_one(Lease, lease_id).ended_at = now
 
 
-def look(
+def reconcile(
     database: Database, mailer: Mailer, now: datetime, watch: LeaseWatch | None = None, **given: Any
 ) -> None:
-    """Reconcile as a worker does; without a `watch` nobody is thought dead."""
+    """Reconcile as a worker does; without a `watch` no worker is found dead."""
     patience = ReconciliationTiming(QUIET, **given)
     reconcile_batches(database.transaction, mailer, watch or LeaseWatch(LEASE), patience, now=now)
 
 
-def get(database: Database, send_id: int) -> Send:
+def get_send(database: Database, send_id: int) -> Send:
     with database.reading() as session:
         return session.get_one(Send, send_id)
 
 
-def change(database: Database, send_id: int, **values: Any) -> None:
+def change_send(database: Database, send_id: int, **values: Any) -> None:
     """Set columns of a send."""
     with database.transaction() as session:
         send = session.get_one(Send, send_id)
@@ -110,24 +114,24 @@ def change(database: Database, send_id: int, **values: Any) -> None:
 
 
 def resume(database: Database, send_id: int, *, now: datetime = NOON) -> None:
-    """A person lets a paused send go on."""
+    """A person resumes a paused send."""
     with database.transaction() as session:
         control.resume_send(session, control.get_send(session, send_id), now=now)
 
 
-def brake(database: Database) -> CircuitBreaker | None:
+def tripped_breaker(database: Database) -> CircuitBreaker | None:
     with database.reading() as session:
         return circuit_breaker.find_tripped_breaker(session)
 
 
-def audience(database: Database) -> list[str]:
+def all_addresses(database: Database) -> list[str]:
     """The addresses of all subscribers, oldest first."""
     with database.reading() as session:
         return list(session.scalars(select(Subscriber.address).order_by(Subscriber.id)))
 
 
 def batches(database: Database, send_id: int) -> list[Batch]:
-    """The batches of a send in the order of their readers."""
+    """The batches of a send in the order of their subscribers."""
     with database.reading() as session:
         query = select(Batch).where(Batch.send_id == send_id).order_by(Batch.first_subscriber_id)
         return list(session.scalars(query))
@@ -147,7 +151,7 @@ def attempts(database: Database, send_id: int) -> list[Attempt]:
 
 
 def outcomes(database: Database, send_id: int) -> dict[str, str]:
-    """What became of each address: the outcome of its delivery, or else the state of its batch."""
+    """For each address the outcome of its delivery, or else the state of its batch."""
     with database.reading() as session:
         rows = session.execute(
             select(Subscriber.address, Delivery.outcome, Batch.state)
@@ -164,8 +168,8 @@ def outcomes(database: Database, send_id: int) -> dict[str, str]:
         return {address: (outcome or state).value for address, outcome, state in rows}
 
 
-def count(database: Database, send_id: int) -> DeliveryCounts:
-    """The tally of a send, after a look at every row of it has proved it right."""
+def count_and_certify(database: Database, send_id: int) -> DeliveryCounts:
+    """The delivery counts of a send, checked against every row of it."""
     with database.reading() as session:
         send = session.get_one(Send, send_id)
         told = count_deliveries(session, send)
@@ -174,7 +178,7 @@ def count(database: Database, send_id: int) -> DeliveryCounts:
     return told
 
 
-def event(attempt_id: str | None, subscriber_id: int = 1, **given: Any) -> dict[str, Any]:
+def sendgrid_event(attempt_id: str | None, subscriber_id: int = 1, **given: Any) -> dict[str, Any]:
     """An event as SendGrid posts it."""
     kind = given.get("event", "processed")
     known = {
@@ -188,14 +192,14 @@ def event(attempt_id: str | None, subscriber_id: int = 1, **given: Any) -> dict[
     return {**known, **given}
 
 
-def take_in(session: Session, *events: Any, now: datetime = NOON) -> None:
-    """Receive a post of events and process it."""
+def process_events(session: Session, *events: Any, now: datetime = NOON) -> None:
+    """Store a post of events and process it."""
     provider_events.store_event_post(session, orjson.dumps(events), now=now)
     session.flush()
     while provider_events.process_next_event_post(session, now=now):
         pass
 
 
-def report(database: Database, *events: Any, now: datetime = NOON) -> None:
+def post_events(database: Database, *events: Any, now: datetime = NOON) -> None:
     with database.transaction() as session:
-        take_in(session, *events, now=now)
+        process_events(session, *events, now=now)

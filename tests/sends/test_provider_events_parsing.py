@@ -1,4 +1,4 @@
-"""What is read out of a post: hostile until it is known to be ours, and never in anyone's way."""
+"""Parsing the posts of the event webhook: untrusted, and one bad event blocks no other."""
 
 import logging
 from typing import Any
@@ -15,7 +15,7 @@ from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import Suppression, SuppressionReason
 from tests.conftest import NOON
 from tests.factories import a_plain_send
-from tests.sends.ledger import event, take, take_in
+from tests.sends.helpers import claim_in_session, process_events, sendgrid_event
 
 R = SuppressionReason
 LONG = "x" * 1_000_000
@@ -72,8 +72,8 @@ UNREADABLE = {
 
 def ours(session: Session) -> dict[str, Any]:
     """An event of a send to one reader that is all right."""
-    taken = take(session, a_plain_send(session, "ann@example.com").id)
-    return event(taken.attempt_id, taken.subscribers[0][0])
+    claimed = claim_in_session(session, a_plain_send(session, "ann@example.com").id)
+    return sendgrid_event(claimed.attempt_id, claimed.subscribers[0][0])
 
 
 def suppressed(session: Session) -> dict[str, SuppressionReason]:
@@ -89,12 +89,12 @@ def troubles(session: Session) -> list[str | None]:
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk)[:60])
-def test_junk_between_events_is_passed_over(
+def test_junk_between_events_is_skipped(
     session: Session, caplog: pytest.LogCaptureFixture, junk: object
 ) -> None:
     good = ours(session)
     with caplog.at_level(logging.WARNING):
-        take_in(session, good, junk, {**good, "sg_event_id": "another"})
+        process_events(session, good, junk, {**good, "sg_event_id": "another"})
 
     assert (kept(session), suppressed(session), troubles(session)) == (2, {}, [])
     assert "1 events could not be read" in caplog.text
@@ -103,14 +103,14 @@ def test_junk_between_events_is_passed_over(
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:60])
 def test_no_event_can_block_the_ones_beside_it(session: Session, odd: dict[str, Any]) -> None:
     good = ours(session)
-    take_in(session, {**good, "sg_event_id": "odd", **odd}, good)
+    process_events(session, {**good, "sg_event_id": "odd", **odd}, good)
 
     assert session.get(ProviderEvent, good["sg_event_id"]) is not None
     assert troubles(session) == []
 
 
 @pytest.mark.parametrize("said", UNREADABLE)
-def test_what_no_reader_takes_costs_that_event_at_most(session: Session, said: str) -> None:
+def test_unreadable_json_costs_that_event_at_most(session: Session, said: str) -> None:
     good = ours(session)
     odd = b'{"sg_event_id": "odd", "event": "bounce", "timestamp": 1, ' + UNREADABLE[said] + b"}"
     provider_events.store_event_post(
@@ -123,9 +123,9 @@ def test_what_no_reader_takes_costs_that_event_at_most(session: Session, said: s
     assert troubles(session) == []
 
 
-def test_what_a_mail_server_says_is_kept_short_and_printable(session: Session) -> None:
+def test_a_mail_servers_message_is_kept_short_and_printable(session: Session) -> None:
     said = "450\r\n\x1b[31m" + "x" * 600
-    take_in(session, {**ours(session), "event": "deferred", "response": said})
+    process_events(session, {**ours(session), "event": "deferred", "response": said})
 
     detail = session.scalar(select(ProviderEvent.detail))
     assert detail is not None
@@ -133,9 +133,9 @@ def test_what_a_mail_server_says_is_kept_short_and_printable(session: Session) -
     assert detail.isprintable()
 
 
-def test_what_nobody_has_heard_of_is_kept_and_counted(session: Session) -> None:
+def test_an_unknown_kind_of_event_is_stored_and_counted(session: Session) -> None:
     good = ours(session)
-    take_in(session, {**good, "event": "something new", "reason": "why not"})
+    process_events(session, {**good, "event": "something new", "reason": "why not"})
 
     found = session.scalars(select(ProviderEvent)).one()
     assert (found.kind, found.attempt_id, found.detail) == (
@@ -159,10 +159,10 @@ def test_what_nobody_has_heard_of_is_kept_and_counted(session: Session) -> None:
         ({"event": "bounce"}, "bounce"),
     ],
 )
-def test_what_is_told_apart_by_a_field_has_a_name_of_its_own(
+def test_events_that_sendgrid_distinguishes_by_a_field_have_names_of_their_own(
     session: Session, given: dict[str, Any], kind: str
 ) -> None:
-    take_in(session, {**ours(session), **given})
+    process_events(session, {**ours(session), **given})
 
     assert count_send_events(session, 1) == {kind: 1}
 
@@ -188,18 +188,18 @@ def test_what_is_told_apart_by_a_field_has_a_name_of_its_own(
         ({"event": "group_resubscribe"}, None),
     ],
 )
-def test_what_lasts_suppresses_and_what_passes_does_not(
+def test_permanent_failures_suppress_and_temporary_ones_do_not(
     session: Session, given: dict[str, str], reason: SuppressionReason | None
 ) -> None:
-    take_in(session, {**ours(session), **given})
+    process_events(session, {**ours(session), **given})
 
     assert suppressed(session) == ({"ann@example.com": reason} if reason else {})
 
 
-def test_nothing_unsuppresses(session: Session) -> None:
+def test_no_event_lifts_a_suppression(session: Session) -> None:
     good = ours(session)
-    take_in(session, {**good, "event": "bounce"})
-    take_in(
+    process_events(session, {**good, "event": "bounce"})
+    process_events(
         session,
         *(
             {**good, "event": kind, "sg_event_id": kind}
@@ -228,14 +228,16 @@ def test_nothing_unsuppresses(session: Session) -> None:
         ("1." + "9" * 19, None),
     ],
 )
-def test_a_mark_names_a_subscriber_or_nobody(mark: object, subscriber: int | None) -> None:
-    (told,) = parse_events(orjson.dumps([{**event("a" * 32), "nif_d": mark}]))
+def test_a_delivery_mark_is_parsed_to_a_subscriber_or_none(
+    mark: object, subscriber: int | None
+) -> None:
+    (told,) = parse_events(orjson.dumps([{**sendgrid_event("a" * 32), "nif_d": mark}]))
 
     assert told.subscriber_id == subscriber
 
 
-def test_the_events_of_a_post_come_each_once_and_in_one_order() -> None:
+def test_events_of_a_post_are_unique_and_in_a_fixed_order() -> None:
     ids = ["b", "a", "c", "a"]
 
-    told = parse_events(orjson.dumps([event("a" * 32, sg_event_id=one) for one in ids]))
+    told = parse_events(orjson.dumps([sendgrid_event("a" * 32, sg_event_id=one) for one in ids]))
     assert [one.id for one in told] == ["a", "b", "c"]

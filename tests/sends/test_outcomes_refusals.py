@@ -1,0 +1,263 @@
+"""Refusals: one bad address never costs the others their mail, and the mail marks nobody."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from nif.database import Database
+from nif.mail.provider import ProviderProblem, Refused
+from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.models import SendState, SendStopCause
+from nif.sends.outcomes import MAX_REFUSALS_IN_A_ROW
+from tests.fakes import FakeMailer
+from tests.sends.helpers import (
+    all_addresses,
+    attempts,
+    batches,
+    claimed_batch,
+    count_and_certify,
+    fail_attempt,
+    get_send,
+    outcomes,
+    planned_send,
+    resume,
+    states,
+    tripped_breaker,
+)
+
+ANN, BEA, CY = "ann@example.com", "bea@example.com", "cy@example.com"
+NO_CONTENT = Refused(
+    400, [ProviderProblem("The content value must be a string.", "content.0.value")]
+)
+
+
+def about(copy: int, message: str = "Bad.") -> ProviderProblem:
+    return ProviderProblem(message, f"personalizations.{copy}.to.0.email", copy)
+
+
+def told(database: Database, send_id: int) -> tuple[int, int, int]:
+    """How many were accepted, refused and failed to render."""
+    tally = count_and_certify(database, send_id)
+    return tally.accepted, tally.refused, tally.render_failed
+
+
+@pytest.mark.parametrize("place", [0, 499, 500, 999])
+@pytest.mark.parametrize(("named", "most"), [(True, 2), (False, 21)])
+def test_999_of_1000_are_mailed_in_spite_of_one_bad_address(
+    context: DeliveryContext,
+    database: Database,
+    mailer: FakeMailer,
+    place: int,
+    named: bool,
+    most: int,
+) -> None:
+    send_id = planned_send(database, count=1000)
+    bad = all_addresses(database)[place]
+    mailer.refuses.add(bad)
+    mailer.names_the_bad_one = named
+    deliver_send(context, send_id)
+
+    assert mailer.posts <= most
+    assert sorted([*mailer.addresses(), bad]) == sorted(all_addresses(database))
+    assert told(database, send_id) == (999, 1, 0)
+    assert outcomes(database, send_id)[bad] == "refused"
+    assert get_send(database, send_id).state is SendState.FINISHED
+    assert get_send(database, send_id).stop_detail is None
+
+
+@pytest.mark.parametrize("place", [0, 499, 998])
+def test_two_adjacent_bad_addresses_that_no_refusal_names_are_both_found(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, place: int
+) -> None:
+    send_id = planned_send(database, count=1000)
+    mailer.refuses.update(all_addresses(database)[place : place + 2])
+    mailer.names_the_bad_one = False
+    deliver_send(context, send_id)
+
+    assert get_send(database, send_id).state is SendState.FINISHED
+    assert told(database, send_id) == (998, 2, 0)
+
+
+def test_many_addresses_named_one_after_the_other_do_not_stop_a_send(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = planned_send(database, count=100)
+    mailer.refuses.update(random.Random(1).sample(all_addresses(database), 40))
+    deliver_send(context, send_id)
+
+    assert get_send(database, send_id).stop_detail is None
+    assert told(database, send_id) == (60, 40, 0)
+
+
+def test_the_named_copies_are_refused_with_their_reasons(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, ANN, BEA, CY))
+    fail_attempt(database, claimed, Refused(400, [about(0), about(2)]))
+
+    assert outcomes(database, claimed.send_id) == {ANN: "refused", BEA: "planned", CY: "refused"}
+    assert batches(database, claimed.send_id)[0].refused == 2
+
+
+def test_a_refusal_of_a_copy_outside_the_request_marks_nobody(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, ANN, BEA))
+    fail_attempt(database, claimed, Refused(400, [about(9)]))
+
+    assert set(outcomes(database, claimed.send_id).values()) == {"planned"}
+    assert len(batches(database, claimed.send_id)) == 2
+
+
+def test_both_halves_of_a_split_batch_count_what_they_hold(database: Database) -> None:
+    claimed = claimed_batch(database, planned_send(database, ANN, BEA, CY))
+    fail_attempt(database, claimed, Refused(400, [about(0)]))
+    fail_attempt(database, claimed_batch(database, claimed.send_id), Refused(400))
+
+    sizes = [(batch.size, batch.refused) for batch in batches(database, claimed.send_id)]
+    assert sizes == [(2, 1), (1, 0)]
+    assert count_and_certify(database, claimed.send_id).pending == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NO_CONTENT,
+        Refused(
+            400, [ProviderProblem("Bad header", "personalizations.0.headers.List-Unsubscribe")]
+        ),
+        Refused(400, [about(0), ProviderProblem("The from address is not verified.", "from")]),
+    ],
+)
+def test_a_refusal_of_the_mail_stops_the_send_and_marks_nobody(
+    context: DeliveryContext,
+    database: Database,
+    mailer: FakeMailer,
+    batches_of_seven: None,
+    error: Refused,
+) -> None:
+    send_id = planned_send(database, count=40)
+    mailer.raises.extend([error] * 10)
+    deliver_send(replace(context, concurrency=4), send_id)
+
+    send = get_send(database, send_id)
+    assert mailer.posts <= 2
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.CONTENT)
+    assert str(error) in str(send.stop_detail)
+    assert set(outcomes(database, send_id).values()) == {"planned"}
+
+
+def test_a_send_stopped_for_its_content_can_be_resumed(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, batches_of_seven: None
+) -> None:
+    send_id = planned_send(database, count=20)
+    mailer.raises.append(NO_CONTENT)
+    deliver_send(context, send_id)
+    resume(database, send_id)
+    deliver_send(context, send_id)
+
+    assert mailer.addresses() == all_addresses(database)
+    assert (get_send(database, send_id).stop_cause, get_send(database, send_id).stop_detail) == (
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("once", [1, 3])
+def test_a_request_too_large_is_halved(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, once: int
+) -> None:
+    send_id = planned_send(database, count=8)
+    mailer.raises.extend([Refused(413)] * once)
+    deliver_send(context, send_id)
+
+    assert mailer.addresses() == all_addresses(database)
+    assert [batch.size for batch in batches(database, send_id)] == [8 >> once] + [
+        8 >> power for power in range(once, 0, -1)
+    ]
+
+
+def test_a_mail_too_large_for_one_subscriber_stops_the_send(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = planned_send(database, count=4)
+    mailer.raises.extend([Refused(413)] * 10)
+    deliver_send(context, send_id)
+
+    send = get_send(database, send_id)
+    assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.TOO_LARGE)
+    assert send.stop_detail == "The mail is too large for the provider."
+    assert count_and_certify(database, send_id).pending == 4
+
+
+def test_endless_refusals_that_name_nobody_mark_nobody(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = planned_send(database, count=200)
+    mailer.raises.extend(Refused(400, [ProviderProblem("Bad Request")]) for _ in range(400))
+    deliver_send(context, send_id)
+    assert (get_send(database, send_id).state, get_send(database, send_id).stop_cause) == (
+        "paused",
+        "content",
+    )
+    assert mailer.posts <= MAX_REFUSALS_IN_A_ROW
+    assert set(outcomes(database, send_id).values()) == {"planned"}
+
+    mailer.raises.clear()
+    resume(database, send_id)
+    deliver_send(context, send_id)
+    assert sorted(mailer.addresses()) == sorted(all_addresses(database))
+    assert told(database, send_id) == (200, 0, 0)
+
+
+@pytest.mark.parametrize("bad", [1, 5, 50])
+def test_subscribers_whose_copy_cannot_be_rendered_are_set_aside(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, bad: int
+) -> None:
+    send_id = planned_send(database, count=60)
+    mailer.unwritable.update(all_addresses(database)[:bad])
+    deliver_send(context, send_id)
+
+    assert mailer.posts == 1
+    assert mailer.addresses() == all_addresses(database)[bad:]
+    assert told(database, send_id) == (60 - bad, 0, bad)
+    assert get_send(database, send_id).state is SendState.FINISHED
+
+
+def test_rendering_may_fail_for_the_only_subscriber_of_a_batch(
+    context: DeliveryContext, database: Database, mailer: FakeMailer
+) -> None:
+    send_id = planned_send(database, ANN)
+    mailer.unwritable.add(ANN)
+    deliver_send(context, send_id)
+
+    assert (mailer.posts, outcomes(database, send_id)) == (0, {ANN: "render_failed"})
+    assert get_send(database, send_id).state is SendState.FINISHED
+
+
+@pytest.mark.parametrize(("readers", "bad"), [(100, 51), (2, 2), (7, 7)])
+def test_too_many_failed_copies_stop_the_send(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, readers: int, bad: int
+) -> None:
+    send_id = planned_send(database, count=readers)
+    mailer.unwritable.update(all_addresses(database)[:bad])
+    deliver_send(context, send_id)
+
+    send = get_send(database, send_id)
+    assert (mailer.posts, send.state, send.stop_cause) == (0, SendState.PAUSED, SendStopCause.FAULT)
+    assert send.stop_detail == f"{bad} of {readers} copies could not be rendered: ValueError"
+    assert told(database, send_id) == (0, 0, 0)
+
+
+def test_a_fault_in_nif_while_posting_stops_that_send_alone(
+    context: DeliveryContext, database: Database, mailer: FakeMailer, batches_of_seven: None
+) -> None:
+    ill, well = planned_send(database, count=14), planned_send(database, ANN)
+    mailer.raises.append(ValueError("a bug"))
+    deliver_send(context, ill)
+    deliver_send(context, well)
+
+    assert states(database, ill) == ["awaiting_proof", "planned"]
+    assert (get_send(database, ill).state, get_send(database, ill).stop_cause) == (
+        SendState.PAUSED,
+        SendStopCause.FAULT,
+    )
+    assert [attempt.reason for attempt in attempts(database, ill)] == ["ValueError: a bug"]
+    assert (mailer.addresses(), tripped_breaker(database)) == ([ANN], None)
