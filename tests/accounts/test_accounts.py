@@ -1,4 +1,4 @@
-"""Roles and switching off: sessions end, and the last admin stays."""
+"""Roles and deactivation: sessions end, and the last admin stays."""
 
 import pytest
 from sqlalchemy import select
@@ -18,7 +18,7 @@ def an_admin(session: Session, email: str) -> Account:
     return account
 
 
-def test_a_role_holds_all_below_it_and_none_above() -> None:
+def test_a_role_includes_the_roles_below_it() -> None:
     ranks = list(RoleName)
     for n, role in enumerate(ranks):
         account = Account(role=role, active=True)
@@ -26,7 +26,7 @@ def test_a_role_holds_all_below_it_and_none_above() -> None:
         assert not any(Account(role=role, active=False).may(each) for each in ranks)
 
 
-def test_another_role_ends_the_sessions_and_says_what_it_was(session: Session) -> None:
+def test_a_new_role_ends_the_sessions_and_records_the_old_one(session: Session) -> None:
     boss, other = an_admin(session, "boss@example.com"), an_account(session)
     uniquifier = other.fs_uniquifier
 
@@ -52,7 +52,7 @@ def test_the_same_role_changes_nothing(session: Session) -> None:
     assert other.fs_uniquifier == uniquifier
 
 
-def test_nobody_changes_what_they_may_do_themselves(session: Session) -> None:
+def test_nobody_changes_their_own_access(session: Session) -> None:
     boss = an_admin(session, "boss@example.com")
     an_admin(session, "other@example.com")
 
@@ -79,7 +79,7 @@ def test_the_last_admin_who_can_sign_in_stays(session: Session) -> None:
     assert not last.active
 
 
-def test_switching_off_and_on_again_brings_no_session_back(session: Session) -> None:
+def test_reactivation_restores_no_session(session: Session) -> None:
     boss, other = an_admin(session, "boss@example.com"), an_account(session)
     seen = {other.fs_uniquifier}
     for deed in (accounts.deactivate_account, accounts.reactivate_account):

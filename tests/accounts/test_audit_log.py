@@ -1,4 +1,4 @@
-"""Acts: found by person, kind and day, page by page, and never changed."""
+"""The audit log is filtered by account, action and day, page by page, and never changed."""
 
 import ast
 from datetime import timedelta
@@ -17,13 +17,13 @@ CLERK = SystemActor("A clerk")
 MIDNIGHT = NOON.replace(hour=0)
 
 
-def whats(session: Session, **sought: object) -> list[str]:
+def actions(session: Session, **sought: object) -> list[str]:
     return [
         act.action for act in audit_log.list_audit_entries(session, AuditFilter(**sought)).entries
     ]
 
 
-def test_acts_are_found_by_person_kind_and_day_newest_first(session: Session) -> None:
+def test_entries_are_found_by_account_action_and_day_newest_first(session: Session) -> None:
     person = an_account(session)
     for by, what, days in ((person, "a", 0), (CLERK, "a", 1), (person, "b", 1)):
         record_audit_entry(
@@ -31,11 +31,11 @@ def test_acts_are_found_by_person_kind_and_day_newest_first(session: Session) ->
         )
     session.flush()
 
-    assert whats(session) == ["b", "a", "a"]
-    assert whats(session, account_id=person.id) == ["b", "a"]
-    assert len(whats(session, action="a")) == 2
-    assert whats(session, day=MIDNIGHT) == ["a"]
-    assert whats(session, day=MIDNIGHT - timedelta(days=1)) == []
+    assert actions(session) == ["b", "a", "a"]
+    assert actions(session, account_id=person.id) == ["b", "a"]
+    assert len(actions(session, action="a")) == 2
+    assert actions(session, day=MIDNIGHT) == ["a"]
+    assert actions(session, day=MIDNIGHT - timedelta(days=1)) == []
 
 
 def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
@@ -55,7 +55,7 @@ def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
             audit_log.list_audit_entries(session, AuditFilter(), before=place)
 
 
-def test_long_values_are_kept_in_short(session: Session) -> None:
+def test_long_values_are_shortened(session: Session) -> None:
     detail = {"bio": audit_log.describe_change("", "x" * 5000), "n": 3}
     record_audit_entry(
         session, CLERK, "wrote", subject_kind="thing", subject_id=1, detail=detail, now=NOON
@@ -67,7 +67,7 @@ def test_long_values_are_kept_in_short(session: Session) -> None:
     assert kept["n"] == 3
 
 
-def test_failed_tries_are_one_row_for_each_day_and_account(session: Session) -> None:
+def test_failed_sign_ins_are_one_row_per_day_and_account(session: Session) -> None:
     person = an_account(session)
     for account_id, days in ((person.id, 0), (person.id, 0), (None, 0), (person.id, 1)):
         moment = NOON + timedelta(days=days)
@@ -81,7 +81,7 @@ def test_failed_tries_are_one_row_for_each_day_and_account(session: Session) -> 
     ]
 
 
-def test_no_code_changes_or_deletes_an_act() -> None:
+def test_no_code_changes_or_deletes_an_entry() -> None:
     changing = [
         f"{path}:{node.lineno}"
         for path, tree in modules().items()

@@ -1,4 +1,4 @@
-"""Profiles: nothing is public until its person says so."""
+"""Nothing of a profile is public until its person chooses so."""
 
 import pytest
 from sqlalchemy.orm import Session
@@ -29,7 +29,7 @@ def test_a_profile_is_hidden_until_it_is_public_and_its_slug_stays(session: Sess
     assert profiles.has_public_profile(session, account.id)
 
 
-def test_two_of_one_name_have_addresses_of_their_own(session: Session) -> None:
+def test_two_people_with_one_name_have_different_slugs(session: Session) -> None:
     for email in ("a@example.com", "b@example.com", "c@example.com"):
         account = an_account(session, email=email)
         profiles.save_profile(session, account, ProfileInput("Ed", is_public=True), wanted="ed")
@@ -41,7 +41,7 @@ def test_two_of_one_name_have_addresses_of_their_own(session: Session) -> None:
     ]
 
 
-def test_who_was_switched_off_leaves_the_masthead_and_keeps_the_page(session: Session) -> None:
+def test_a_deactivated_account_leaves_the_list_and_keeps_its_page(session: Session) -> None:
     account = an_account(session)
     profiles.save_profile(session, account, ProfileInput("Ed", is_public=True), wanted="ed")
     account.active = False
@@ -52,7 +52,7 @@ def test_who_was_switched_off_leaves_the_masthead_and_keeps_the_page(session: Se
         profiles.get_public_profile(session, "nobody")
 
 
-def test_what_does_not_fit_is_named_by_its_field(session: Session) -> None:
+def test_problems_are_reported_by_field(session: Session) -> None:
     account = an_account(session)
     copy = ProfileInput("", bio="x" * 2001, contact="y" * 201)
 

@@ -40,7 +40,7 @@ from nif.stories.models import (
 from nif.stories.publishing import freeze_revision, invalidate_pages
 from nif.stories.reader_reports import ReportKind, ReportVerdict
 from tests.factories import a_draft, a_list, a_story, an_account
-from tests.media.pictures import kept
+from tests.media.pictures import an_unprepared_picture
 
 MINUTE = timedelta(minutes=1)
 CONTENT = (
@@ -62,7 +62,7 @@ def furnish(session: Session, text: str, parts: Sequence[str], *, number: int) -
     _profile(session, ed, text, number)
     _register(session, text, number, ed)
     _reports(session, story, text, ed)
-    made = kept(session, alt="x", credit="x", caption="x")
+    made = an_unprepared_picture(session, alt="x", credit="x", caption="x")
     made.alt = made.credit = made.caption = made.licence = text
     founded = a_list(session, slug=f"list-{number}", title="x", created_at=now)
     founded.title = founded.description = founded.sender_name = text

@@ -1,4 +1,4 @@
-"""A significant correction takes a slot in the next edition of every list that told the error."""
+"""A significant correction goes into the next digest of every list that mailed the error."""
 
 from datetime import timedelta
 
@@ -66,7 +66,7 @@ def wrong(session: Session, services: Services, daily: MailingList) -> Revision:
     return revision
 
 
-def test_the_next_edition_tells_it_even_without_news(
+def test_the_next_digest_carries_a_correction_even_without_news(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
@@ -82,7 +82,7 @@ def test_the_next_edition_tells_it_even_without_news(
     assert [note.story_id for note in list_carried_notes(session, edition)] == [wrong.story_id]
 
 
-def test_it_stands_before_the_news(
+def test_corrections_come_before_the_news(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
@@ -94,7 +94,7 @@ def test_it_stands_before_the_news(
     assert message.html.index("An earlier version") < message.html.index("Fresh</a></h2>")
 
 
-def test_a_list_is_told_once(
+def test_a_list_mails_a_correction_once(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
@@ -114,7 +114,7 @@ def test_a_list_is_told_once(
         (NoteSeverity.MINOR, ChangeKind.LATE_DISCLOSURE, True),
     ],
 )
-def test_only_what_is_significant_waits_for_the_digest(
+def test_only_significant_corrections_wait_for_the_digest(
     session: Session,
     daily: MailingList,
     wrong: Revision,
@@ -127,7 +127,7 @@ def test_only_what_is_significant_waits_for_the_digest(
     assert bool(list_due_corrections(session, daily, now=NOON + DAY)) == is_due
 
 
-def test_a_list_that_never_told_the_error_is_told_nothing(
+def test_a_list_that_never_mailed_the_error_gets_no_correction(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
@@ -138,7 +138,7 @@ def test_a_list_that_never_told_the_error_is_told_nothing(
     assert list_due_corrections(session, other, now=NOON + 2 * DAY) == []
 
 
-def test_a_list_that_had_a_right_version_is_told_nothing(
+def test_a_list_that_mailed_a_correct_version_gets_no_correction(
     session: Session, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong, NoteSeverity.MINOR)
@@ -147,7 +147,7 @@ def test_a_list_that_had_a_right_version_is_told_nothing(
     assert list_due_corrections(session, daily, now=NOON + DAY) == []
 
 
-def test_what_was_set_right_long_ago_is_not_told_any_more(
+def test_old_corrections_are_no_longer_mailed(
     session: Session, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
@@ -155,7 +155,7 @@ def test_what_was_set_right_long_ago_is_not_told_any_more(
     assert list_due_corrections(session, daily, now=NOON + 61 * DAY) == []
 
 
-def test_a_withdrawn_edition_has_told_nobody(
+def test_a_correction_in_a_withdrawn_edition_is_due_again(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong)
@@ -167,7 +167,7 @@ def test_a_withdrawn_edition_has_told_nobody(
     assert len(list_due_corrections(session, daily, now=NOON + DAY)) == 1
 
 
-def test_no_edition_leaves_with_its_slot_empty(
+def test_a_digest_never_leaves_without_its_due_corrections(
     session: Session,
     services: Services,
     daily: MailingList,
@@ -185,7 +185,7 @@ def test_no_edition_leaves_with_its_slot_empty(
         keep(session, services, daily, days=1)
 
 
-def test_how_many_were_reached_is_what_the_provider_accepted(
+def test_reach_counts_what_the_provider_accepted(
     session: Session, services: Services, daily: MailingList, wrong: Revision
 ) -> None:
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What is in an edition, and that there is one for each slot."""
+"""What a digest contains, and that each slot gets one."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -71,9 +71,7 @@ def test_a_slot_becomes_a_frozen_edition(session: Session, services: Services) -
     assert edition.as_message().headers["List-Id"] == '"NIF Daily" <daily.127.0.0.1>'
 
 
-def test_an_edition_is_hashed_over_all_that_a_reader_sees(
-    session: Session, services: Services
-) -> None:
+def test_the_hash_covers_all_that_a_reader_sees(session: Session, services: Services) -> None:
     a_story(session, at=NOON - HOUR)
     edition = keep(session, services, a_list(session))
 
@@ -83,7 +81,7 @@ def test_an_edition_is_hashed_over_all_that_a_reader_sees(
 
 
 @pytest.mark.parametrize("field", ["subject", "text", "html"])
-def test_a_hash_tells_messages_apart(field: str) -> None:
+def test_different_messages_have_different_hashes(field: str) -> None:
     words = {"from_address": "a@example.com", "from_name": "NIF"}
     same = {"subject": "s", "text": "t", "html": "h"}
 
@@ -93,7 +91,7 @@ def test_a_hash_tells_messages_apart(field: str) -> None:
     )
 
 
-def test_an_edition_bears_witness_to_the_ledger(session: Session, services: Services) -> None:
+def test_the_footer_shows_the_ledgers_root(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
     entry = append_entry(session, LedgerEntryKind.PUBLISH, {"headline": "H"}, now=NOON - HOUR)
@@ -116,7 +114,7 @@ def test_a_slot_without_news_is_empty(session: Session, services: Services) -> N
     assert stories(session, edition) == []
 
 
-def test_a_slot_is_kept_once(session: Session, services: Services) -> None:
+def test_a_slot_gets_one_edition(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
     keep(session, services, mailing_list)
@@ -129,7 +127,7 @@ def test_a_slot_is_kept_once(session: Session, services: Services) -> None:
     assert session.scalar(select(func.count()).select_from(Edition)) == 1
 
 
-def test_five_who_keep_a_slot_at_once_make_one_edition(
+def test_five_concurrent_schedulers_make_one_edition(
     database: Database, services: Services
 ) -> None:
     with database.transaction() as session:
@@ -173,7 +171,7 @@ def test_a_digest_is_made_up_to_twelve_hours_late(
     assert (edition.state, edition.made_at) == (state, NOON + late)
 
 
-def test_what_a_missed_slot_did_not_say_the_next_one_does(
+def test_stories_of_a_missed_slot_are_in_the_next_digest(
     session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session)
@@ -204,21 +202,19 @@ def test_after_a_downtime_every_slot_is_accounted_for(session: Session, services
     assert list_due_slots(session, mailing_list, now=NOON) == []
 
 
-def test_slots_from_before_a_list_was_founded_are_nobodys(session: Session) -> None:
+def test_slots_from_before_a_list_existed_do_not_count(session: Session) -> None:
     mailing_list = a_list(session, schedule="daily 07:30", created_at=NOON - DAY)
 
     assert [slot.day for slot in list_due_slots(session, mailing_list, now=NOON)] == [NOON.date()]
 
 
-def test_slots_are_looked_for_no_further_back_than_eight_days(session: Session) -> None:
+def test_slots_older_than_eight_days_do_not_count(session: Session) -> None:
     mailing_list = a_list(session, schedule="daily 07:30", created_at=NOON - 300 * DAY)
 
     assert len(list_due_slots(session, mailing_list, now=NOON)) == 8
 
 
-def test_another_lists_editions_keep_none_of_our_slots(
-    session: Session, services: Services
-) -> None:
+def test_editions_of_another_list_do_not_fill_a_slot(session: Session, services: Services) -> None:
     ours, other = (a_list(session, slug=slug, schedule="daily 07:30") for slug in ("a", "b"))
     for slot in list_due_slots(session, other, now=NOON):
         make_digest_of_slot(session, other, slot, services.mail_writer, now=NOON)
@@ -226,7 +222,7 @@ def test_another_lists_editions_keep_none_of_our_slots(
     assert len(list_due_slots(session, ours, now=NOON)) == 8
 
 
-def test_a_story_is_in_one_digest_of_a_list_only(session: Session, services: Services) -> None:
+def test_a_story_is_in_one_digest_of_a_list(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
     keep(session, services, mailing_list)
@@ -236,7 +232,7 @@ def test_a_story_is_in_one_digest_of_a_list_only(session: Session, services: Ser
     assert keep(session, services, mailing_list, NOON + 2 * DAY).state is EditionState.EMPTY
 
 
-def test_another_list_gets_a_story_for_itself(session: Session, services: Services) -> None:
+def test_another_list_gets_the_story_too(session: Session, services: Services) -> None:
     daily, weekly = a_list(session), a_list(session, slug="weekly", schedule="weekly fri 08:00")
     story = a_story(session, at=NOON - HOUR)
 
@@ -254,7 +250,7 @@ def test_a_story_that_was_committed_late_is_not_lost(session: Session, services:
     assert stories(session, keep(session, services, mailing_list, NOON + DAY)) == [late.story_id]
 
 
-def test_what_is_too_much_for_one_digest_comes_in_the_next(
+def test_stories_beyond_the_maximum_wait_for_the_next_digest(
     session: Session, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(editions_digest, "MAX_STORIES", 3)
@@ -290,7 +286,7 @@ def test_the_first_digest_reaches_back_one_period(
     assert stories(session, keep(session, services, mailing_list)) == [inside.story_id]
 
 
-def test_a_list_of_topics_carries_stories_about_one_of_them(
+def test_a_list_with_tags_carries_stories_with_one_of_them(
     session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session, tags=("ai", "touring"))
@@ -302,7 +298,7 @@ def test_a_list_of_topics_carries_stories_about_one_of_them(
     assert keep(session, services, mailing_list, NOON + DAY).state is EditionState.EMPTY
 
 
-def test_a_list_that_carries_everything_again_is_not_flooded(
+def test_a_list_that_drops_its_tags_is_not_flooded_with_old_stories(
     session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session, tags=("ai",))
@@ -314,7 +310,7 @@ def test_a_list_that_carries_everything_again_is_not_flooded(
     assert stories(session, keep(session, services, mailing_list)) == [fresh.story_id]
 
 
-def test_an_archived_list_keeps_no_slot_and_goes_on_with_the_next(
+def test_an_archived_list_has_no_slots_and_a_restored_one_resumes(
     session: Session, services: Services
 ) -> None:
     mailing_list = a_list(session)
@@ -343,7 +339,7 @@ def test_a_digest_comes_from_its_list_in_its_language(session: Session, services
     assert ('lang="de"' in german.html, 'lang="en"' in house.html) == (True, True)
 
 
-def test_news_of_more_than_sixty_days_ago_is_none(session: Session, services: Services) -> None:
+def test_stories_older_than_sixty_days_are_left_out(session: Session, services: Services) -> None:
     mailing_list = a_list(session, created_at=NOON - 300 * DAY)
     inside = a_story(session, at=NOON - 60 * DAY)
     a_story(session, at=NOON - 61 * DAY)
@@ -369,7 +365,7 @@ def test_a_frozen_edition_does_not_change_with_its_stories(
         assert session.get_one(Revision, revision.id).headline == revision.headline
 
 
-def test_looking_at_a_digest_keeps_nothing(session: Session, services: Services) -> None:
+def test_composing_a_digest_stores_nothing(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     story = a_story(session, at=NOON - HOUR)
 
@@ -382,7 +378,7 @@ def test_looking_at_a_digest_keeps_nothing(session: Session, services: Services)
     assert session.scalar(select(func.count()).select_from(Edition)) == 0
 
 
-def test_the_upcoming_slot_is_told_in_the_lists_own_time(session: Session) -> None:
+def test_the_next_slot_is_in_the_lists_time_zone(session: Session) -> None:
     mailing_list = a_list(session, schedule="daily 07:30", zone="America/New_York")
 
     assert next_slot_of_list(mailing_list, now=NOON).due_at == NOON + timedelta(minutes=30)

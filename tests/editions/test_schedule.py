@@ -1,4 +1,4 @@
-"""When digests are due, on both sides of every change of the clock."""
+"""When digests are due, on both sides of every clock change."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -78,12 +78,12 @@ def due(zone: ZoneInfo, day: date, at: time) -> str:
         ("WEEKLY Mon 08:00", DigestSchedule(time(8, 0), 0)),
     ],
 )
-def test_a_schedule_is_read(text: str, schedule: DigestSchedule) -> None:
+def test_a_schedule_is_parsed(text: str, schedule: DigestSchedule) -> None:
     assert parse_schedule(text) == schedule
 
 
 @pytest.mark.parametrize("schedule", [DigestSchedule(time(7, 5)), DigestSchedule(time(18, 0), 6)])
-def test_a_schedule_reads_what_it_writes(schedule: DigestSchedule) -> None:
+def test_a_printed_schedule_parses_to_itself(schedule: DigestSchedule) -> None:
     assert parse_schedule(str(schedule)) == schedule
 
 
@@ -106,7 +106,7 @@ def test_a_schedule_reads_what_it_writes(schedule: DigestSchedule) -> None:
         "daily -7:30",
     ],
 )
-def test_what_is_no_schedule_is_told_in_a_sentence(text: str) -> None:
+def test_an_invalid_schedule_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(Invalid) as told:
         parse_schedule(text)
     assert told.value.problems["schedule"].startswith("Write “daily 07:30”")
@@ -128,7 +128,7 @@ def test_what_is_no_schedule_is_told_in_a_sentence(text: str) -> None:
         (NEW_YORK, date(2026, 3, 8), time(3, 0), "08 03:00 EDT"),
     ],
 )
-def test_a_time_that_the_clock_skips_is_the_first_moment_after(
+def test_a_skipped_time_becomes_the_first_moment_after_the_gap(
     zone: ZoneInfo, day: date, at: time, shown: str
 ) -> None:
     assert due(zone, day, at) == shown
@@ -145,13 +145,13 @@ def test_a_time_that_the_clock_skips_is_the_first_moment_after(
         (NEW_YORK, date(2026, 11, 1), time(2, 0), "01 02:00 EST"),
     ],
 )
-def test_of_a_time_that_comes_twice_the_first_is_meant(
+def test_of_a_repeated_time_the_first_is_taken(
     zone: ZoneInfo, day: date, at: time, shown: str
 ) -> None:
     assert due(zone, day, at) == shown
 
 
-def test_odd_gaps_end_where_they_end() -> None:
+def test_unusual_gaps_end_at_the_right_moment() -> None:
     assert due(ZoneInfo("Australia/Lord_Howe"), date(2026, 10, 4), time(2, 15))[:8] == "04 02:30"
     assert due(ZoneInfo("Antarctica/Troll"), date(2026, 3, 29), time(1, 30))[:8] == "29 03:00"
     assert due(ZoneInfo("America/Havana"), date(2026, 3, 8), time(0, 30))[:8] == "08 01:00"
@@ -178,7 +178,7 @@ def test_every_local_date_has_exactly_one_slot(name: str) -> None:
 
 @pytest.mark.parametrize("zone", [LONDON, NEW_YORK, ZoneInfo("Pacific/Chatham")])
 @pytest.mark.parametrize("at", [time(0, 0), time(1, 30), time(2, 30), time(23, 45)])
-def test_ticks_meet_each_slot_once(zone: ZoneInfo, at: time) -> None:
+def test_each_slot_is_due_in_one_tick(zone: ZoneInfo, at: time) -> None:
     tick, met = datetime(2026, 10, 20, tzinfo=UTC), []
     for _ in range(14 * 24):
         later = tick + timedelta(hours=1)
@@ -189,7 +189,7 @@ def test_ticks_meet_each_slot_once(zone: ZoneInfo, at: time) -> None:
     assert len(met) == 14
 
 
-def test_a_slot_belongs_to_the_moment_it_is_due() -> None:
+def test_a_slot_is_due_at_its_exact_moment() -> None:
     due_at = datetime(2026, 7, 1, 6, 30, tzinfo=UTC)
     slot, second = Slot(date(2026, 7, 1), due_at), timedelta(seconds=1)
     daily = DigestSchedule(time(7, 30))
@@ -200,7 +200,7 @@ def test_a_slot_belongs_to_the_moment_it_is_due() -> None:
 
 
 @pytest.mark.parametrize("day", WEEKDAYS)
-def test_a_weekly_slot_comes_on_its_day_of_every_week(day: str) -> None:
+def test_a_weekly_slot_comes_on_its_weekday(day: str) -> None:
     schedule = parse_schedule(f"weekly {day} 08:00")
     start = datetime(2026, 1, 1, tzinfo=UTC)
     found = list(iterate_slots(schedule, NEW_YORK, after=start, until=start + timedelta(days=364)))

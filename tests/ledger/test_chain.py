@@ -1,4 +1,4 @@
-"""Entries follow each other, whoever appends them, and share the fate of their transaction."""
+"""Entries form one chain, whoever appends them, and share the fate of their transaction."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.conftest import NOON
 from tests.ledger.conftest import payload, some_entries
 
 
-def test_each_entry_holds_the_one_before_it(session: Session) -> None:
+def test_each_entry_contains_the_hash_of_the_one_before(session: Session) -> None:
     some_entries(session, 3)
 
     entries = session.scalars(select(LedgerEntry).order_by(LedgerEntry.seq)).all()
@@ -33,7 +33,7 @@ def test_each_entry_holds_the_one_before_it(session: Session) -> None:
     assert verify_ledger(session).is_whole
 
 
-def test_an_entry_has_whole_seconds_and_a_salt_of_its_own(session: Session) -> None:
+def test_an_entry_has_whole_seconds_and_its_own_salt(session: Session) -> None:
     moment = NOON + timedelta(seconds=1.9)
 
     first, second = (
@@ -47,7 +47,7 @@ def test_an_entry_has_whole_seconds_and_a_salt_of_its_own(session: Session) -> N
     assert (first.story, first.revision) == (None, None)
 
 
-def test_what_is_undone_was_never_written_down(database: Database) -> None:
+def test_a_rolled_back_entry_was_never_recorded(database: Database) -> None:
     with database.transaction() as session:
         some_entries(session, 1)
     with Session(database.engine) as session:
@@ -60,12 +60,12 @@ def test_what_is_undone_was_never_written_down(database: Database) -> None:
         assert (verify_ledger(session).is_whole, verify_ledger(session).entries) == (True, 2)
 
 
-def test_what_cannot_be_kept_is_not_appended(session: Session) -> None:
+def test_a_payload_that_cannot_be_stored_is_refused(session: Session) -> None:
     with pytest.raises(ValueError, match="NUL"):
         append_entry(session, LedgerEntryKind.REPORT, {"text": "a\0b"}, now=NOON)
 
 
-def test_two_who_append_at_once_make_one_chain(database: Database) -> None:
+def test_concurrent_appends_make_one_chain(database: Database) -> None:
     together = Barrier(2)
 
     def work(_: int) -> None:
@@ -82,7 +82,7 @@ def test_two_who_append_at_once_make_one_chain(database: Database) -> None:
     assert (verdict.is_whole, verdict.entries) == (True, 20)
 
 
-def test_the_foot_shows_the_newest_entry(session: Session) -> None:
+def test_the_footer_shows_the_newest_entry(session: Session) -> None:
     assert find_footer_root(session) is None
 
     some_entries(session, 2)

@@ -1,4 +1,4 @@
-"""Checkpoints are signed when the ledger has grown, with a key that is never lost unseen."""
+"""Checkpoints are signed when the ledger has grown, with a key that is never replaced silently."""
 
 import stat
 from datetime import timedelta
@@ -33,7 +33,7 @@ def test_a_ledger_is_signed_when_it_has_grown(session: Session, sign: Sign) -> N
     assert verify_ledger(session).checkpoints == 2
 
 
-def test_the_key_is_made_once_and_for_its_owner_only(
+def test_the_key_is_made_once_and_readable_by_its_owner_only(
     session: Session, sign: Sign, key_file: Path
 ) -> None:
     some_entries(session, 1)
@@ -48,7 +48,7 @@ def test_the_key_is_made_once_and_for_its_owner_only(
     assert session.scalar(select(func.count()).select_from(LedgerKey)) == 1
 
 
-def test_a_key_that_was_lost_is_not_replaced_unasked(
+def test_a_lost_key_is_not_replaced_automatically(
     session: Session, sign: Sign, key_file: Path
 ) -> None:
     some_entries(session, 1)
@@ -61,7 +61,7 @@ def test_a_key_that_was_lost_is_not_replaced_unasked(
     assert not key_file.exists()
 
 
-def test_where_it_may_not_be_made_it_has_to_be_there(
+def test_a_key_is_required_where_none_may_be_made(
     session: Session, sign: Sign, key_file: Path
 ) -> None:
     some_entries(session, 1)
@@ -72,7 +72,7 @@ def test_where_it_may_not_be_made_it_has_to_be_there(
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n"])
-def test_a_file_that_is_no_key_is_refused(
+def test_an_invalid_key_file_is_refused(
     session: Session, sign: Sign, tmp_path: Path, content: str
 ) -> None:
     some_entries(session, 1)
@@ -104,7 +104,7 @@ def test_an_old_key_stays_published_when_a_new_one_takes_over(
     assert (verify_ledger(session).is_whole, verify_ledger(session).checkpoints) == (True, 2)
 
 
-def test_the_first_key_can_be_made_on_purpose(session: Session, sign: Sign, key_file: Path) -> None:
+def test_the_first_key_can_be_made_by_command(session: Session, sign: Sign, key_file: Path) -> None:
     new_id, away = renew_signing_key(session, key_file, now=NOON)
     some_entries(session, 1)
     made = sign(may_make_key=False)
@@ -126,9 +126,7 @@ def test_a_broken_ledger_is_not_signed(session: Session, sign: Sign) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_ledger_that_was_written_anew_is_not_signed(
-    session: Session, sign: Sign, count: int
-) -> None:
+def test_a_rewritten_ledger_is_not_signed(session: Session, sign: Sign, count: int) -> None:
     some_entries(session, 2)
     sign()
     session.execute(delete(LedgerEntry))

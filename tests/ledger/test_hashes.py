@@ -1,4 +1,4 @@
-"""The hashes are those of the published specification, byte for byte."""
+"""Hashes match the published specification, byte for byte."""
 
 import enum
 import hashlib
@@ -30,7 +30,7 @@ VALUES = st.recursive(
 )
 
 
-def test_the_first_vector_comes_out() -> None:
+def test_the_first_published_vector_is_reproduced() -> None:
     act = PublicAct(LedgerEntryKind.PUBLISH, {"headline": "H", "revision": 1}, "example", 1)
 
     entry = build_entry(
@@ -41,7 +41,7 @@ def test_the_first_vector_comes_out() -> None:
     assert entry.entry_hash == FIRST
 
 
-def test_the_second_vector_comes_out() -> None:
+def test_the_second_published_vector_is_reproduced() -> None:
     act = PublicAct(LedgerEntryKind.CORRECTION, {"headline": "H2", "revision": 2}, "example", 2)
 
     entry = build_entry(2, FIRST, act, now=datetime(2026, 1, 21, 9, 30, tzinfo=UTC), salt="01" * 16)
@@ -50,7 +50,7 @@ def test_the_second_vector_comes_out() -> None:
     assert entry.entry_hash == "abb723f94d7bd428b4d003730eeb7328a4af179b0fcb4d0627ab895cf8b88838"
 
 
-def test_a_moment_is_written_in_utc_and_shows_a_fraction_that_should_not_be_there() -> None:
+def test_times_are_in_utc_and_show_fractions() -> None:
     summer = datetime(2026, 7, 1, 16, 0, tzinfo=timezone(timedelta(hours=1)))
 
     assert format_ledger_time(summer) == "2026-07-01T15:00:00Z"
@@ -58,7 +58,7 @@ def test_a_moment_is_written_in_utc_and_shows_a_fraction_that_should_not_be_ther
 
 
 @given(VALUES)
-def test_a_hash_is_recognised_however_it_was_written(value: Any) -> None:
+def test_a_hash_matches_whichever_encoder_wrote_it(value: Any) -> None:
     wanted = hashlib.sha256(b"salt" + rfc8785.dumps(value)).hexdigest()
 
     assert matches_hash(value, wanted, b"salt")
@@ -67,7 +67,7 @@ def test_a_hash_is_recognised_however_it_was_written(value: Any) -> None:
 
 
 @pytest.mark.parametrize("salt", [None, "", "00" * 15, "zz" * 16, 7])
-def test_what_is_no_salt_fits_no_commitment(salt: object) -> None:
+def test_an_invalid_salt_matches_no_commitment(salt: object) -> None:
     commit = compute_commitment({"a": 1}, "00" * 16)
 
     assert matches_commitment({"a": 1}, "00" * 16, commit)
@@ -75,18 +75,18 @@ def test_what_is_no_salt_fits_no_commitment(salt: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\0b", {"a\0": 1}, [2**53], {"n": 1e20}, [1e22], [-(2.0**53)]])
-def test_what_a_database_would_not_give_back_is_refused(value: Any) -> None:
+def test_values_that_a_database_would_change_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"NUL|number|integer"):
         encode_canonical_json(value)
 
 
 @pytest.mark.parametrize("value", [object(), b"bytes", float("nan"), "\ud800", {1: 2}])
-def test_what_json_cannot_hold_is_refused(value: Any) -> None:
+def test_values_that_json_cannot_hold_are_refused(value: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         encode_canonical_json(value)
 
 
-def test_our_own_words_are_written_by_their_values() -> None:
+def test_enum_members_are_encoded_by_their_values() -> None:
     word = enum.StrEnum("Word", {"YES": "yes"}).YES
 
     assert encode_canonical_json({"word": word}) == b'{"word":"yes"}'

@@ -1,4 +1,4 @@
-"""Each text of a policy is written down once."""
+"""Each version of a policy is recorded once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +16,7 @@ FIRST = PolicyVersion("ethics", 1, "Ethics", "The first version.", date(2026, 1,
 SECOND = replace(FIRST, version=2, change="Gifts.", text="Be fair. Take no gifts.")
 
 
-def test_a_version_is_written_down_once_and_a_changed_text_again(session) -> None:
+def test_a_version_is_recorded_once_and_a_changed_text_again(session) -> None:
     assert record_policies(session, [FIRST], now=NOON) == 1
     assert record_policies(session, [FIRST], now=NOON) == 0
     assert record_policies(session, [FIRST, SECOND], now=NOON) == 1
@@ -34,12 +34,12 @@ def test_a_version_is_written_down_once_and_a_changed_text_again(session) -> Non
     assert verify_ledger(session).is_whole
 
 
-def test_no_policy_leaves_the_ledger_empty(session) -> None:
+def test_without_policies_the_ledger_stays_empty(session) -> None:
     assert record_policies(session, [], now=NOON) == 0
     assert verify_ledger(session).entries == 0
 
 
-def test_two_that_start_at_once_write_it_down_once(database: Database) -> None:
+def test_concurrent_starts_record_a_policy_once(database: Database) -> None:
     def start(_: int) -> int:
         with database.transaction() as session:
             return record_policies(session, [FIRST, SECOND], now=NOON)

@@ -1,4 +1,4 @@
-"""Whatever is changed in the ledger, or in what it recorded, is found and named."""
+"""Every change of the ledger, or of a record that it describes, is found and named."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -84,7 +84,7 @@ def test_an_empty_ledger_is_whole(session: Session) -> None:
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3])
-def test_an_entry_that_was_taken_out_is_missed(session: Session, seq: int) -> None:
+def test_a_deleted_entry_is_missed(session: Session, seq: int) -> None:
     some_entries(session, 3)
     session.execute(delete(LedgerEntry).where(LedgerEntry.seq == seq))
 
@@ -94,7 +94,7 @@ def test_an_entry_that_was_taken_out_is_missed(session: Session, seq: int) -> No
     assert "it is missing" in str(verdict.reason)
 
 
-def test_an_end_that_was_cut_off_with_its_head_is_missed_by_the_checkpoint(
+def test_a_truncated_chain_with_an_adjusted_head_contradicts_its_checkpoint(
     session: Session, sign: Sign
 ) -> None:
     some_entries(session, 3)
@@ -112,7 +112,7 @@ def test_an_end_that_was_cut_off_with_its_head_is_missed_by_the_checkpoint(
     )
 
 
-def test_a_ledger_that_was_written_anew_is_another_one(session: Session, sign: Sign) -> None:
+def test_a_rewritten_ledger_contradicts_its_checkpoint(session: Session, sign: Sign) -> None:
     some_entries(session, 3)
     sign()
     session.execute(delete(LedgerEntry))
@@ -125,7 +125,7 @@ def test_a_ledger_that_was_written_anew_is_another_one(session: Session, sign: S
 
 
 @pytest.mark.parametrize("values", [{"seq": 2}, {"entry_hash": "f" * 64}])
-def test_a_head_that_says_something_else_is_found(session: Session, values: dict[str, Any]) -> None:
+def test_a_wrong_head_is_found(session: Session, values: dict[str, Any]) -> None:
     some_entries(session, 3)
     session.execute(update(LedgerHead).values(values))
 
@@ -144,7 +144,7 @@ def test_a_head_that_says_something_else_is_found(session: Session, values: dict
         ({"size": 9}, "a checkpoint signs it"),
     ],
 )
-def test_a_checkpoint_that_was_changed_is_refused(
+def test_a_changed_checkpoint_is_refused(
     session: Session, sign: Sign, values: dict[str, Any], reason: str
 ) -> None:
     some_entries(session, 2)
@@ -158,9 +158,7 @@ def test_a_checkpoint_that_was_changed_is_refused(
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "AAAA"])
-def test_a_key_that_is_none_any_more_knows_no_checkpoint(
-    session: Session, sign: Sign, text: str
-) -> None:
+def test_an_invalid_key_verifies_no_checkpoint(session: Session, sign: Sign, text: str) -> None:
     some_entries(session, 2)
     sign()
     session.execute(update(LedgerKey).values(public_key=text))
@@ -171,7 +169,7 @@ def test_a_key_that_is_none_any_more_knows_no_checkpoint(
 @pytest.mark.parametrize(
     "change", ["at = 'yesterday'", "payload = '{'", "payload = ''", "revision = 'one'"]
 )
-def test_a_row_that_cannot_be_read_is_named(database: Database, change: str) -> None:
+def test_an_unreadable_row_is_named(database: Database, change: str) -> None:
     if database.engine.dialect.name == "postgresql":
         pytest.skip("only SQLite takes such things")
     with Session(database.engine) as session:
@@ -182,7 +180,7 @@ def test_a_row_that_cannot_be_read_is_named(database: Database, change: str) -> 
     assert (verdict.broken, verdict.entries) == (3, 2)
 
 
-def test_live_rows_that_match_are_counted(session: Session) -> None:
+def test_matching_live_records_are_counted(session: Session) -> None:
     some_entries(session, 3)
 
     verdict = verify_ledger(session, ((number, payload(number)) for number in (1, 3)))
@@ -197,7 +195,9 @@ def test_live_rows_that_match_are_counted(session: Session) -> None:
         (None, "the record that it describes no longer exists."),
     ],
 )
-def test_a_live_row_that_was_changed_is_found(session: Session, live: Any, reason: str) -> None:
+def test_a_changed_or_missing_live_record_is_found(
+    session: Session, live: Any, reason: str
+) -> None:
     some_entries(session, 3)
 
     verdict = verify_ledger(session, [(1, payload(1)), (2, live), (3, payload(3))])
@@ -206,13 +206,13 @@ def test_a_live_row_that_was_changed_is_found(session: Session, live: Any, reaso
 
 
 @pytest.mark.parametrize("seq", [0, 4])
-def test_a_live_row_of_no_entry_is_found(session: Session, seq: int) -> None:
+def test_a_live_record_without_an_entry_is_found(session: Session, seq: int) -> None:
     some_entries(session, 3)
 
     assert verify_ledger(session, [(seq, payload(1))]).broken == seq
 
 
-def test_live_rows_may_be_asked_for_a_page_at_a_time(
+def test_live_records_can_be_requested_slice_by_slice(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "SLICE_SIZE", 2)
@@ -230,7 +230,7 @@ def test_live_rows_may_be_asked_for_a_page_at_a_time(
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
-def test_pages_and_checkpoints_fit_together(
+def test_slices_and_checkpoints_fit_together(
     session: Session, sign: Sign, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     monkeypatch.setattr(verification, "SLICE_SIZE", page)

@@ -1,4 +1,4 @@
-"""Files to send: sound ones, and those that somebody sends who means no good."""
+"""Files to upload: valid ones and hostile ones."""
 
 import struct
 import zlib

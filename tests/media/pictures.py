@@ -20,7 +20,7 @@ from tests.media.drawing import a_picture
 _number = count(1)
 
 
-class Drawer:
+class MemoryStorage:
     """A storage in memory."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Drawer:
             self.files.pop(name, None)
 
 
-def said(**given: Any) -> PictureDescription:
+def a_description(**given: Any) -> PictureDescription:
     words = {
         "alt": "A red wall beside a blue one",
         "credit": "Ana Ruiz/NIF",
@@ -51,7 +51,9 @@ def said(**given: Any) -> PictureDescription:
     return PictureDescription(**words)
 
 
-def taken(storage: MediaStorage, image: Image.Image | None = None, **given: Any) -> StoredUpload:
+def a_stored_upload(
+    storage: MediaStorage, image: Image.Image | None = None, **given: Any
+) -> StoredUpload:
     """A picture whose master is in the storage."""
     image = image or a_picture()
     sha256 = f"{next(_number):064x}"
@@ -62,14 +64,22 @@ def taken(storage: MediaStorage, image: Image.Image | None = None, **given: Any)
     return StoredUpload(sha256, name, image.width, image.height, **facts)
 
 
-def kept(session: Session, storage: MediaStorage | None = None, **given: Any) -> Picture:
+def an_unprepared_picture(
+    session: Session, storage: MediaStorage | None = None, **given: Any
+) -> Picture:
     """A picture in the library whose files were not made yet."""
-    return add_picture(session, taken(storage or Drawer()), said(**given), by=None, now=NOON)
+    return add_picture(
+        session,
+        a_stored_upload(storage or MemoryStorage()),
+        a_description(**given),
+        by=None,
+        now=NOON,
+    )
 
 
-def ready(session: Session, **given: Any) -> Picture:
+def a_ready_picture(session: Session, **given: Any) -> Picture:
     """A picture in the library with all its files on record, though nobody drew them."""
-    picture = kept(session, **given)
+    picture = an_unprepared_picture(session, **given)
     for shape in PictureShape:
         for size in rendition_sizes_of(shape, 900, 600):
             for format_ in rendition_formats_of(shape):
@@ -98,7 +108,7 @@ def _a_file(
     )
 
 
-def look_at(data: bytes) -> Image.Image:
+def decode_image(data: bytes) -> Image.Image:
     image = Image.open(BytesIO(data))
     image.load()
     return image

@@ -1,4 +1,4 @@
-"""The library: what goes in, what is said about it, and what goes out again."""
+"""The library: adding, describing, finding and deleting pictures."""
 
 from typing import Any
 
@@ -20,7 +20,12 @@ from nif.media.library import (
 )
 from nif.media.models import DigitalSourceType, Picture, Rendition
 from tests.conftest import NOON
-from tests.media.pictures import Drawer, kept, said, taken
+from tests.media.pictures import (
+    MemoryStorage,
+    a_description,
+    a_stored_upload,
+    an_unprepared_picture,
+)
 
 AI = "trainedAlgorithmicMedia"
 
@@ -30,16 +35,16 @@ def complaints(session: Session, **given: Any) -> dict[str, str]:
     with pytest.raises(Invalid) as caught:
         add_picture(
             session,
-            taken(Drawer(), declared_source_type=declared_source_type),
-            said(**given),
+            a_stored_upload(MemoryStorage(), declared_source_type=declared_source_type),
+            a_description(**given),
             by=None,
             now=NOON,
         )
     return caught.value.problems
 
 
-def test_a_picture_is_kept_with_what_is_said_about_it(session: Session) -> None:
-    picture = kept(session, caption="The wall, on Friday.")
+def test_a_picture_is_stored_with_its_description(session: Session) -> None:
+    picture = an_unprepared_picture(session, caption="The wall, on Friday.")
 
     assert get_picture(session, picture.id).caption == "The wall, on Friday."
     assert picture.is_preparing
@@ -59,27 +64,30 @@ def test_a_picture_is_kept_with_what_is_said_about_it(session: Session) -> None:
         ({"declared_source_type": AI, "source_type": DigitalSourceType.WITH_AI}, "source_type"),
     ],
 )
-def test_what_is_missing_or_wrong_is_told_by_its_field(
-    session: Session, given: Any, name: str
-) -> None:
+def test_problems_are_reported_by_field(session: Session, given: Any, name: str) -> None:
     assert list(complaints(session, **given)) == [name]
 
 
-def test_the_same_file_is_kept_once(session: Session) -> None:
-    first = taken(Drawer())
-    picture = add_picture(session, first, said(), by=None, now=NOON)
+def test_the_same_file_is_stored_once(session: Session) -> None:
+    first = a_stored_upload(MemoryStorage())
+    picture = add_picture(session, first, a_description(), by=None, now=NOON)
 
     with pytest.raises(DuplicatePicture) as caught:
-        add_picture(session, first, said(alt="Another"), by=None, now=NOON)
+        add_picture(session, first, a_description(alt="Another"), by=None, now=NOON)
 
     assert caught.value.picture_id == picture.id
 
 
-def test_words_that_no_file_carries_change_without_new_files(session: Session) -> None:
-    picture = kept(session)
+def test_text_that_is_not_in_the_files_changes_without_new_files(session: Session) -> None:
+    picture = an_unprepared_picture(session)
 
     change_picture(
-        session, picture, said(alt="A wall", caption="New"), PictureFraming(), edits=0, now=NOON
+        session,
+        picture,
+        a_description(alt="A wall", caption="New"),
+        PictureFraming(),
+        edits=0,
+        now=NOON,
     )
 
     assert (picture.alt, picture.caption, picture.edits, picture.requested_set) == (
@@ -99,23 +107,27 @@ def test_words_that_no_file_carries_change_without_new_files(session: Session) -
         ({}, PictureFraming(crops={"square": [0.1, 0.2, 0.3]})),
     ],
 )
-def test_what_the_files_carry_or_show_has_them_made_anew(
+def test_changes_that_the_files_contain_request_new_files(
     session: Session, words: Any, framing: PictureFraming
 ) -> None:
-    picture = kept(session)
+    picture = an_unprepared_picture(session)
     picture.ready_set, picture.tries = 1, 2
 
-    change_picture(session, picture, said(**words), framing, edits=0, now=NOON)
+    change_picture(session, picture, a_description(**words), framing, edits=0, now=NOON)
 
     assert (picture.requested_set, picture.ready_set, picture.tries) == (2, 1, 0)
 
 
-def test_who_saves_over_somebody_else_is_told(session: Session) -> None:
-    picture = kept(session)
-    change_picture(session, picture, said(alt="Theirs"), PictureFraming(), edits=0, now=NOON)
+def test_concurrent_edits_conflict(session: Session) -> None:
+    picture = an_unprepared_picture(session)
+    change_picture(
+        session, picture, a_description(alt="Theirs"), PictureFraming(), edits=0, now=NOON
+    )
 
     with pytest.raises(Conflict):
-        change_picture(session, picture, said(alt="Mine"), PictureFraming(), edits=0, now=NOON)
+        change_picture(
+            session, picture, a_description(alt="Mine"), PictureFraming(), edits=0, now=NOON
+        )
 
     assert picture.alt == "Theirs"
 
@@ -131,25 +143,29 @@ def test_who_saves_over_somebody_else_is_told(session: Session) -> None:
         (PictureFraming(crops={"original": [0.1, 0.1, 0.5]}), "original"),
     ],
 )
-def test_what_lies_outside_is_refused(session: Session, framing: PictureFraming, name: str) -> None:
+def test_a_crop_outside_the_picture_is_refused(
+    session: Session, framing: PictureFraming, name: str
+) -> None:
     with pytest.raises(Invalid) as caught:
-        change_picture(session, kept(session), said(), framing, edits=0, now=NOON)
+        change_picture(
+            session, an_unprepared_picture(session), a_description(), framing, edits=0, now=NOON
+        )
 
     assert list(caught.value.problems) == [name]
 
 
-def test_what_ai_made_cannot_be_said_away_later(session: Session) -> None:
-    told = taken(Drawer(), declared_source_type=AI)
+def test_a_declared_ai_source_cannot_be_denied_later(session: Session) -> None:
+    told = a_stored_upload(MemoryStorage(), declared_source_type=AI)
     picture = add_picture(
-        session, told, said(source_type=DigitalSourceType.BY_AI), by=None, now=NOON
+        session, told, a_description(source_type=DigitalSourceType.BY_AI), by=None, now=NOON
     )
 
     with pytest.raises(Invalid):
-        change_picture(session, picture, said(), PictureFraming(), edits=0, now=NOON)
+        change_picture(session, picture, a_description(), PictureFraming(), edits=0, now=NOON)
 
 
-def test_a_picture_that_a_story_shows_cannot_go(session: Session) -> None:
-    picture = kept(session)
+def test_a_picture_shown_in_a_story_cannot_be_deleted(session: Session) -> None:
+    picture = an_unprepared_picture(session)
     count_picture_use(session, picture.id)
     session.refresh(picture)
 
@@ -164,8 +180,8 @@ def test_a_picture_that_a_story_shows_cannot_go(session: Session) -> None:
         count_picture_use(session, picture.id)
 
 
-def test_all_files_of_a_picture_go_with_it_and_no_others(session: Session) -> None:
-    picture, other = kept(session), kept(session)
+def test_deleting_a_picture_names_all_its_files_and_no_others(session: Session) -> None:
+    picture, other = an_unprepared_picture(session), an_unprepared_picture(session)
     for n, one in enumerate((picture, picture, other)):
         session.add(
             Rendition(
@@ -185,8 +201,8 @@ def test_all_files_of_a_picture_go_with_it_and_no_others(session: Session) -> No
     assert session.scalars(select(Rendition.name)).all() == ["2.jpg"]
 
 
-def test_trying_again_forgets_what_failed(session: Session) -> None:
-    picture = kept(session)
+def test_a_retry_resets_the_failed_tries(session: Session) -> None:
+    picture = an_unprepared_picture(session)
     picture.tries, picture.claimed_at = 3, NOON
 
     retry_renditions(picture)
@@ -194,8 +210,8 @@ def test_trying_again_forgets_what_failed(session: Session) -> None:
     assert (picture.tries, picture.claimed_at) == (0, None)
 
 
-def test_the_library_is_read_page_by_page_the_newest_first(session: Session) -> None:
-    ids = [kept(session).id for _ in range(5)]
+def test_pictures_are_listed_page_by_page_newest_first(session: Session) -> None:
+    ids = [an_unprepared_picture(session).id for _ in range(5)]
 
     pages, after = [], None
     while True:
@@ -208,7 +224,7 @@ def test_the_library_is_read_page_by_page_the_newest_first(session: Session) -> 
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "9" * 19, "1;2", "١"])
-def test_a_place_that_no_page_named_is_not_found(session: Session, after: str) -> None:
+def test_an_invalid_cursor_raises_not_found(session: Session, after: str) -> None:
     with pytest.raises(NotFound):
         list_pictures(session, after=after)
 
@@ -226,10 +242,8 @@ def test_a_place_that_no_page_named_is_not_found(session: Session, after: str) -
         ("'; DROP TABLE picture; --", []),
     ],
 )
-def test_pictures_are_found_by_all_of_the_words(
-    session: Session, words: str, found: list[str]
-) -> None:
+def test_pictures_are_found_by_all_words(session: Session, words: str, found: list[str]) -> None:
     for alt in ("plain", "a_b", "Ångström 100%"):
-        kept(session, alt=alt)
+        an_unprepared_picture(session, alt=alt)
 
     assert [one.alt for one in list_pictures(session, words=words).pictures] == found

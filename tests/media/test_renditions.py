@@ -1,4 +1,4 @@
-"""The worker makes the files; whoever dies at it leaves nothing that cannot be done again."""
+"""The worker makes the files; a worker that dies leaves nothing that cannot be repeated."""
 
 from datetime import timedelta
 
@@ -20,84 +20,88 @@ from nif.media.renditions import (
 )
 from nif.media.snapshots import snapshot_picture
 from tests.conftest import NOON
-from tests.media.pictures import Drawer, kept, look_at, said
+from tests.media.pictures import MemoryStorage, a_description, an_unprepared_picture, decode_image
 
 
 @pytest.fixture
-def drawer() -> Drawer:
-    return Drawer()
+def storage() -> MemoryStorage:
+    return MemoryStorage()
 
 
-def a_kept_one(database: Database, drawer: Drawer, **given: str) -> int:
+def a_kept_one(database: Database, storage: MemoryStorage, **given: str) -> int:
     with database.transaction() as session:
-        return kept(session, drawer, **given).id
+        return an_unprepared_picture(session, storage, **given).id
 
 
-def test_the_files_are_made_and_then_shown(database: Database, drawer: Drawer) -> None:
-    picture_id = a_kept_one(database, drawer)
+def test_files_are_made_and_then_shown(database: Database, storage: MemoryStorage) -> None:
+    picture_id = a_kept_one(database, storage)
 
-    assert make_due_renditions(database.transaction, drawer, clock=lambda: NOON) == 1
-    assert make_due_renditions(database.transaction, drawer, clock=lambda: NOON) == 0
+    assert make_due_renditions(database.transaction, storage, clock=lambda: NOON) == 1
+    assert make_due_renditions(database.transaction, storage, clock=lambda: NOON) == 0
 
     with database.reading() as session:
         picture = get_picture(session, picture_id)
         shapes = snapshot_picture(picture)["shapes"]
         assert not picture.is_preparing
         assert picture.tries == 0
-        assert {one.name for one in picture.renditions} | {picture.master} == set(drawer.files)
+        assert {one.name for one in picture.renditions} | {picture.master} == set(storage.files)
     assert [file[1:] for file in shapes["original"]["jpeg"]] == [[480, 320], [900, 600]]
     assert shapes["share"] == {"jpeg": [[shapes["share"]["jpeg"][0][0], 1200, 630]]}
     for formats in shapes.values():
         for files in formats.values():
             for name, width, height in files:
-                assert look_at(drawer.files[name]).size == (width, height)
+                assert decode_image(storage.files[name]).size == (width, height)
 
 
-def test_nothing_is_shown_before_it_is_made(database: Database, drawer: Drawer) -> None:
-    picture_id = a_kept_one(database, drawer)
+def test_no_file_is_shown_before_it_is_made(database: Database, storage: MemoryStorage) -> None:
+    picture_id = a_kept_one(database, storage)
 
     with database.reading() as session, pytest.raises(Conflict):
         snapshot_picture(get_picture(session, picture_id))
 
 
-def test_a_new_cut_leaves_the_files_of_the_old_one(database: Database, drawer: Drawer) -> None:
-    picture_id = a_kept_one(database, drawer)
-    make_due_renditions(database.transaction, drawer, clock=lambda: NOON)
+def test_a_new_set_keeps_the_files_of_the_old_one(
+    database: Database, storage: MemoryStorage
+) -> None:
+    picture_id = a_kept_one(database, storage)
+    make_due_renditions(database.transaction, storage, clock=lambda: NOON)
     with database.transaction() as session:
         picture = get_picture(session, picture_id)
         before = snapshot_picture(picture)
-        change_picture(session, picture, said(), PictureFraming(0.0, 0.0), edits=0, now=NOON)
+        change_picture(
+            session, picture, a_description(), PictureFraming(0.0, 0.0), edits=0, now=NOON
+        )
         assert snapshot_picture(picture) == before
 
-    make_due_renditions(database.transaction, drawer, clock=lambda: NOON)
+    make_due_renditions(database.transaction, storage, clock=lambda: NOON)
 
     with database.reading() as session:
         after = snapshot_picture(get_picture(session, picture_id))
     assert after["shapes"]["square"] != before["shapes"]["square"]
     assert after["shapes"]["original"] == before["shapes"]["original"]
-    assert {file[0] for file in before["shapes"]["square"]["jpeg"]} <= set(drawer.files)
+    assert {file[0] for file in before["shapes"]["square"]["jpeg"]} <= set(storage.files)
 
 
-def test_a_claimed_picture_is_nobody_elses_until_the_claim_is_old(
-    database: Database, drawer: Drawer
+def test_a_claimed_picture_is_skipped_until_the_claim_expires(
+    database: Database, storage: MemoryStorage
 ) -> None:
-    picture_id = a_kept_one(database, drawer)
-    other_id = a_kept_one(database, drawer)
+    picture_id = a_kept_one(database, storage)
+    other_id = a_kept_one(database, storage)
     with database.transaction() as session:
         assert [claim_picture(session, now=NOON).id for _ in range(2)] == [picture_id, other_id]
         assert claim_picture(session, now=NOON + CLAIM_LIFETIME - timedelta(seconds=1)) is None
         assert claim_picture(session, now=NOON + CLAIM_LIFETIME).id == picture_id
 
 
-def test_what_cannot_be_made_is_given_up_after_some_tries(
-    database: Database, drawer: Drawer
+def test_a_picture_that_keeps_failing_is_given_up(
+    database: Database, storage: MemoryStorage
 ) -> None:
-    picture_id = a_kept_one(database, drawer)
-    drawer.files = dict.fromkeys(drawer.files, b"not a picture")
+    picture_id = a_kept_one(database, storage)
+    storage.files = dict.fromkeys(storage.files, b"not a picture")
     moments = [NOON + n * CLAIM_LIFETIME for n in range(MAX_TRIES)]
     for now in moments:
         with pytest.raises(OSError, match="cannot identify"):
-            make_due_renditions(database.transaction, drawer, clock=lambda now=now: now)
+            make_due_renditions(database.transaction, storage, clock=lambda now=now: now)
 
     later = moments[-1] + CLAIM_LIFETIME
     assert database.fetch_value(select_due_picture(now=later)) is None
@@ -107,9 +111,11 @@ def test_what_cannot_be_made_is_given_up_after_some_tries(
         assert not has_rendering_failed(picture, now=moments[-1])
 
 
-def test_a_slower_worker_changes_nothing_that_is_made(database: Database, drawer: Drawer) -> None:
-    picture_id = a_kept_one(database, drawer)
-    make_due_renditions(database.transaction, drawer, clock=lambda: NOON)
+def test_a_slower_worker_does_not_replace_finished_files(
+    database: Database, storage: MemoryStorage
+) -> None:
+    picture_id = a_kept_one(database, storage)
+    make_due_renditions(database.transaction, storage, clock=lambda: NOON)
     late = Rendition(shape="wide", format="jpeg", width=1, height=1, size=1, name="late.jpg")
 
     with database.transaction() as session:
@@ -119,20 +125,22 @@ def test_a_slower_worker_changes_nothing_that_is_made(database: Database, drawer
     assert "late.jpg" not in names
 
 
-def test_a_picture_deleted_meanwhile_leaves_no_files(database: Database, drawer: Drawer) -> None:
-    class Deleting(Drawer):
+def test_a_picture_deleted_in_the_meantime_leaves_no_files(
+    database: Database, storage: MemoryStorage
+) -> None:
+    class Deleting(MemoryStorage):
         def put(self, name: str, data: bytes) -> None:
             super().put(name, data)
             with database.transaction() as session:
                 for picture in session.scalars(select(Picture)):
                     self.delete(delete_picture(session, picture))
 
-    drawer = Deleting()
-    drawer.files = {}
-    quiet = Drawer()
+    storage = Deleting()
+    storage.files = {}
+    quiet = MemoryStorage()
     a_kept_one(database, quiet)
-    drawer.files.update(quiet.files)
+    storage.files.update(quiet.files)
 
-    make_due_renditions(database.transaction, drawer, clock=lambda: NOON)
+    make_due_renditions(database.transaction, storage, clock=lambda: NOON)
 
-    assert drawer.files == {}
+    assert storage.files == {}

@@ -1,4 +1,4 @@
-"""A folder and a bucket keep files alike."""
+"""A folder and a bucket store files alike."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> MediaStorage:
     )
 
 
-def test_what_is_put_can_be_had_again_and_deleted(storage: MediaStorage) -> None:
+def test_a_stored_file_can_be_read_and_deleted(storage: MediaStorage) -> None:
     for _ in range(2):
         storage.put(A, b"a")
     storage.put(B, b"b")
@@ -56,7 +56,7 @@ def test_what_is_put_can_be_had_again_and_deleted(storage: MediaStorage) -> None
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_no_name_leads_anywhere_else(storage: MediaStorage, name: str) -> None:
+def test_a_name_cannot_lead_outside_the_storage(storage: MediaStorage, name: str) -> None:
     for ask in (
         storage.get,
         lambda name: storage.put(name, b"x"),
@@ -68,7 +68,7 @@ def test_no_name_leads_anywhere_else(storage: MediaStorage, name: str) -> None:
         media_type_of(name)
 
 
-def test_a_master_is_kept_and_never_shown(storage: MediaStorage) -> None:
+def test_a_master_is_stored_but_not_public(storage: MediaStorage) -> None:
     name = content_file_name(b"m", "master", of="x")
     storage.put(name, b"m")
 
@@ -77,7 +77,7 @@ def test_a_master_is_kept_and_never_shown(storage: MediaStorage) -> None:
         media_type_of(name)
 
 
-def test_alike_files_of_two_pictures_have_names_of_their_own() -> None:
+def test_equal_files_of_two_pictures_have_different_names() -> None:
     assert content_file_name(b"a", "jpg", of="x") != content_file_name(b"a", "jpg", of="y")
     assert content_file_name(b"a", "jpg", of="x") == content_file_name(b"a", "jpg", of="x")
 
@@ -92,7 +92,7 @@ def test_a_folder_holds_no_half_written_file(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_bucket_says_what_its_files_are() -> None:
+def test_files_in_a_bucket_have_their_media_type() -> None:
     store = MemoryStore()
     BucketStorage(store, NotFoundError).put(A, b"a")
 
@@ -101,7 +101,7 @@ def test_a_bucket_says_what_its_files_are() -> None:
     assert "immutable" in attributes["Cache-Control"]
 
 
-def test_the_library_reads_a_folder_of_its_own_too(tmp_path: Path) -> None:
+def test_the_bucket_library_works_on_a_local_folder(tmp_path: Path) -> None:
     """obstore's folder knows no types of media, so it is only read here."""
     FolderStorage(tmp_path).put(A, b"a")
 
@@ -113,7 +113,7 @@ def test_the_library_reads_a_folder_of_its_own_too(tmp_path: Path) -> None:
         bucket.get(A)
 
 
-def test_the_settings_choose(tmp_path: Path) -> None:
+def test_the_settings_choose_the_storage(tmp_path: Path) -> None:
     def opened(**given: Any) -> MediaStorage:
         return open_media_storage(load_settings(_env_file=None, instance_dir=tmp_path, **given))
 
@@ -133,6 +133,6 @@ def test_the_settings_choose(tmp_path: Path) -> None:
         ({"media_base_url": "https://x.example; script-src *"}, "NIF_MEDIA_BASE_URL must be"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_a_sentence(given: Any, words: str) -> None:
+def test_a_wrong_setting_is_refused_with_a_sentence(given: Any, words: str) -> None:
     with pytest.raises(Misconfigured, match=words):
         open_media_storage(load_settings(_env_file=None, **given))

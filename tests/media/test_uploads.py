@@ -1,4 +1,4 @@
-"""What is sent is judged by its bytes, and never taken beyond the limit."""
+"""Uploads are recognised by their bytes, and never read beyond the limit."""
 
 import tracemalloc
 from io import BytesIO
@@ -21,7 +21,7 @@ def refusal(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
-def test_five_kinds_are_known_by_their_bytes(kind: str) -> None:
+def test_five_formats_are_recognised_by_their_bytes(kind: str) -> None:
     with receive_upload(BytesIO(a_file(kind)), most=MOST) as received:
         assert received.kind == kind
         assert not received.had_provenance
@@ -46,7 +46,7 @@ def test_five_kinds_are_known_by_their_bytes(kind: str) -> None:
         (b"A" * 1000, "This is not a picture that NIF can read."),
     ],
 )
-def test_everything_else_is_refused_with_a_sentence(data: bytes, words: str) -> None:
+def test_other_files_are_refused_with_a_sentence(data: bytes, words: str) -> None:
     assert refusal(data).startswith(words)
 
 
@@ -61,7 +61,7 @@ def test_everything_else_is_refused_with_a_sentence(data: bytes, words: str) -> 
         b'<svg onload="alert(1)" xmlns="http://www.w3.org/2000/svg">',
     ],
 )
-def test_a_page_hidden_in_a_sound_picture_is_refused(hidden: bytes) -> None:
+def test_markup_hidden_in_a_valid_picture_is_refused(hidden: bytes) -> None:
     in_a_comment = a_file(comment=hidden)
     behind_the_end = a_file("PNG") + hidden
 
@@ -69,7 +69,7 @@ def test_a_page_hidden_in_a_sound_picture_is_refused(hidden: bytes) -> None:
     assert "contains a hidden web page or script" in refusal(behind_the_end)
 
 
-def test_a_file_of_just_the_limit_is_taken_and_one_byte_more_is_not() -> None:
+def test_the_limit_is_accepted_and_one_byte_more_refused() -> None:
     data = a_file()
 
     with receive_upload(BytesIO(data), most=len(data)) as received:
@@ -78,7 +78,7 @@ def test_a_file_of_just_the_limit_is_taken_and_one_byte_more_is_not() -> None:
         pass
 
 
-def test_what_goes_on_for_ever_is_cut_off_without_filling_memory() -> None:
+def test_an_endless_upload_is_cut_off_without_filling_memory() -> None:
     endless = Endless()
     tracemalloc.start()
     with pytest.raises(Invalid) as caught, receive_upload(endless, most=25_000_000):
@@ -91,7 +91,7 @@ def test_what_goes_on_for_ever_is_cut_off_without_filling_memory() -> None:
     assert peak < 2_000_000
 
 
-def test_content_credentials_are_noted() -> None:
+def test_content_credentials_are_detected() -> None:
     with receive_upload(BytesIO(a_file() + C2PA), most=MOST) as received:
         assert received.had_provenance
     linked = a_file(xmp=b'<x dcterms:provenance="https://example.com/manifest"/>')
@@ -99,7 +99,7 @@ def test_content_credentials_are_noted() -> None:
         assert received.had_provenance
 
 
-def test_a_file_that_says_that_ai_made_it_is_heard() -> None:
+def test_a_declared_ai_source_is_detected() -> None:
     told = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     with receive_upload(BytesIO(a_file(image=a_picture(), xmp=told)), most=MOST) as received:
         assert received.declared_source_type == "trainedAlgorithmicMedia"

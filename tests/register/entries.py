@@ -1,4 +1,4 @@
-"""Parties and relationships to test with. Every argument has a default."""
+"""Parties and relationships for tests. Every argument has a default."""
 
 from datetime import date
 from typing import Any

@@ -47,13 +47,13 @@ def competitor(session) -> Relationship:
     return a_relationship(session, a_party(session, "Competitor"), RelationshipType.COMPETITOR)
 
 
-def waived(session, relationship, ann, bob, *, story=STORY, now=NOON, reason=REASON):
+def a_waiver(session, relationship, ann, bob, *, story=STORY, now=NOON, reason=REASON):
     decision = request_waiver(session, story, relationship, reason, by=ann, now=now)
     confirm_waiver(session, decision, by=bob, now=now)
     return decision
 
 
-def test_each_is_asked_about_until_it_is_decided(session, advertiser, competitor, ann):
+def test_relationships_stay_open_until_decided(session, advertiser, competitor, ann):
     both = [advertiser, competitor]
     disclose_relationship(session, 8, competitor, by=ann, now=NOON)
     assert list_open_disclosures(session, STORY, both) == both
@@ -64,7 +64,7 @@ def test_each_is_asked_about_until_it_is_decided(session, advertiser, competitor
     assert list_disclosed_sentences(session, STORY, both) == ["Competitor competes with NIF."]
 
 
-def test_what_must_be_told_is_told_by_rule_and_cannot_be_waived(
+def test_mandatory_relationships_are_disclosed_by_rule_and_cannot_be_waived(
     session, advertiser, competitor, ann
 ):
     disclose_mandatory_relationships(session, STORY, [advertiser, competitor], now=NOON)
@@ -79,7 +79,7 @@ def test_what_must_be_told_is_told_by_rule_and_cannot_be_waived(
     assert list(raised.value.problems) == ["decision"]
 
 
-def test_a_waiver_holds_with_a_second_person(session, competitor, ann, bob):
+def test_a_waiver_takes_effect_with_a_second_person(session, competitor, ann, bob):
     decision = request_waiver(session, STORY, competitor, REASON, by=ann, now=NOON)
     assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
     assert map_current_decisions(session, STORY, [competitor]) == {competitor.id: decision}
@@ -95,14 +95,14 @@ def test_a_waiver_holds_with_a_second_person(session, competitor, ann, bob):
 
 
 @pytest.mark.parametrize("reason", ["", "too short", " x " * 9, "x" * 501])
-def test_a_waiver_has_a_reason(session, competitor, ann, reason):
+def test_a_waiver_needs_a_reason(session, competitor, ann, reason):
     with pytest.raises(Invalid) as raised:
         request_waiver(session, STORY, competitor, reason, by=ann, now=NOON)
 
     assert list(raised.value.problems) == ["reason"]
 
 
-def test_nobody_waives_what_is_about_themselves(session, ann, bob):
+def test_nobody_can_waive_their_own_relationship(session, ann, bob):
     given = {"our_side": OurSide.ACCOUNT, "account_id": ann, "until": date(2026, 1, 1)}
     own = a_relationship(session, a_party(session), RelationshipType.FORMER_EMPLOYER, **given)
 
@@ -114,15 +114,15 @@ def test_nobody_waives_what_is_about_themselves(session, ann, bob):
     assert session.get(Account, ann) is not None
 
 
-def test_a_disclosure_needs_nobody_to_confirm_it(session, competitor, ann, bob):
+def test_a_disclosure_needs_no_confirmation(session, competitor, ann, bob):
     decision = disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
 
     with pytest.raises(Conflict):
         confirm_waiver(session, decision, by=bob, now=NOON)
 
 
-def test_a_decision_can_be_changed_and_then_waits_again(session, competitor, ann, bob):
-    waived(session, competitor, ann, bob)
+def test_a_changed_decision_needs_confirmation_again(session, competitor, ann, bob):
+    a_waiver(session, competitor, ann, bob)
     disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
     assert list_disclosed_sentences(session, STORY, [competitor]) == [
         "Competitor competes with NIF."
@@ -134,9 +134,9 @@ def test_a_decision_can_be_changed_and_then_waits_again(session, competitor, ann
     assert len(session.scalars(select(DisclosureDecision)).all()) == 1
 
 
-def test_when_the_register_changes_the_story_is_asked_again(session, competitor, ann, bob):
+def test_a_changed_relationship_needs_a_new_decision(session, competitor, ann, bob):
     waiting = request_waiver(session, 8, competitor, REASON, by=ann, now=NOON)
-    waived(session, competitor, ann, bob)
+    a_waiver(session, competitor, ann, bob)
 
     end_relationship(session, competitor, date(2026, 11, 1), CONTEXT)
 
@@ -146,7 +146,7 @@ def test_when_the_register_changes_the_story_is_asked_again(session, competitor,
         confirm_waiver(session, waiting, by=bob, now=NOON)
 
 
-def test_the_sentence_is_frozen_as_it_was_true(session, ann):
+def test_the_sentence_is_frozen_as_it_reads_on_that_day(session, ann):
     relationship = a_relationship(session, a_party(session, "X"), until=date(2026, 6, 1))
     disclose_relationship(session, STORY, relationship, by=ann, now=NOON)
 
@@ -156,11 +156,11 @@ def test_the_sentence_is_frozen_as_it_was_true(session, ann):
     assert relationship_input_of(relationship).until == date(2026, 6, 1)
 
 
-def test_waivers_are_counted_in_public_by_month_nature_and_reason(session, competitor, ann, bob):
+def test_waivers_are_counted_by_month_type_and_reason(session, competitor, ann, bob):
     for story in (1, 2, 3):
-        waived(session, competitor, ann, bob, story=story)
-    waived(session, competitor, ann, bob, story=4, now=NOON - timedelta(days=31))
-    waived(session, competitor, ann, bob, story=5, reason="Another reason that is long enough")
+        a_waiver(session, competitor, ann, bob, story=story)
+    a_waiver(session, competitor, ann, bob, story=4, now=NOON - timedelta(days=31))
+    a_waiver(session, competitor, ann, bob, story=5, reason="Another reason that is long enough")
     request_waiver(session, 6, competitor, REASON, by=ann, now=NOON)
     published = select(DisclosureDecision.story_id).where(DisclosureDecision.story_id != 3)
 
@@ -174,7 +174,7 @@ def test_waivers_are_counted_in_public_by_month_nature_and_reason(session, compe
     assert sum(each.count for each in count_waivers(session)) == 5
 
 
-def test_a_decision_that_is_not_there_is_told(session, competitor, ann):
+def test_a_missing_decision_raises_not_found(session, competitor, ann):
     with pytest.raises(NotFound):
         get_disclosure_decision(session, 1)
     made = disclose_relationship(session, STORY, competitor, by=ann, now=NOON)

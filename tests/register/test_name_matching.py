@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nif.register.name_matching import COMMON_WORDS, PartyMatcher, get_party_matcher
+from nif.register.name_matching import (
+    COMMON_WORDS,
+    PartyMatcher,
+    fold_name,
+    get_party_matcher,
+    has_letter_or_digit,
+    normalize_text,
+)
 from nif.register.parties import PartyInput, change_party, merge_parties
 from tests.register.entries import PUBLISHER, a_party
 
@@ -63,7 +70,7 @@ def test_a_name_is_found_as_whole_words(text, found):
         "- Stack them high.",
     ],
 )
-def test_a_name_that_is_a_common_word_is_not_taken_for_the_word(text):
+def test_a_common_word_in_lower_case_is_not_a_name(text):
     assert KNOWN.find(text) == []
 
 
@@ -73,13 +80,13 @@ def test_a_name_that_is_a_common_word_counts_within_a_sentence_and_where_it_is_t
     assert KNOWN.find("NVIDIA sued.", tagged=[4, 8]) == [4, 8]
 
 
-def test_names_that_overlap_are_both_found():
+def test_overlapping_names_are_both_found():
     known = PartyMatcher([(1, "Velvet Turnstiles"), (2, "Turnstiles Tour Company")])
 
     assert known.find("the Velvet Turnstiles Tour Company") == [1, 2]
 
 
-def test_an_alias_of_two_parties_brings_up_both():
+def test_a_shared_alias_finds_both_parties():
     known = PartyMatcher([(1, "Gazette"), (2, "Gazette")])
 
     assert known.find("as the Gazette says") == [1, 2]
@@ -110,13 +117,13 @@ def test_a_name_is_never_found_inside_a_word(name, before, after):
 
 @given(st.lists(st.text(max_size=12), max_size=6), st.text(max_size=80))
 @settings(max_examples=200)
-def test_whatever_is_asked_an_answer_comes(all_names, text):
+def test_any_text_can_be_matched(all_names, text):
     found = PartyMatcher(enumerate(all_names)).find(text)
 
     assert len(found) == len(set(found))
 
 
-def test_a_change_of_a_name_is_seen_at_once_and_a_text_costs_no_more_queries(session):
+def test_a_changed_name_is_found_at_once_and_matching_needs_one_query(session):
     party = a_party(session, "Gatepenny", aliases=["Gate Penny"])
     assert get_party_matcher(session).find("as Gatepenny and Gate Penny say") == [party.id]
     assert get_party_matcher(session) is get_party_matcher(session)
@@ -129,7 +136,7 @@ def test_a_change_of_a_name_is_seen_at_once_and_a_text_costs_no_more_queries(ses
     assert get_party_matcher(session).find("as Gatepound says") == [party.id]
 
 
-def test_what_was_rolled_back_is_not_found(database):
+def test_a_rolled_back_name_is_not_found(database):
     with database.reading() as session:
         a_party(session, "Gatepenny")
         assert get_party_matcher(session).find("as Gatepenny says") == [1]
@@ -139,14 +146,14 @@ def test_what_was_rolled_back_is_not_found(database):
         assert get_party_matcher(session).find("as Gatepenny and Larkstream say") == [other]
 
 
-def test_a_merged_party_is_found_under_the_other_one(session):
+def test_a_merged_party_is_found_as_the_one_it_was_merged_into(session):
     party, other = a_party(session, "Gatepenny"), a_party(session, "Gatepenny Ltd")
     merge_parties(session, other, party, publisher=PUBLISHER)
 
     assert get_party_matcher(session).find("as Gatepenny Ltd says") == [party.id]
 
 
-def test_twenty_thousand_names_cost_a_story_few_milliseconds():
+def test_matching_against_twenty_thousand_names_takes_milliseconds():
     chance = random.Random(4)
     stock = ["".join(chance.choices("aeioulnrst", k=7)).title() for _ in range(3000)]
     known = PartyMatcher(
@@ -161,3 +168,30 @@ def test_twenty_thousand_names_cost_a_story_few_milliseconds():
         return time.perf_counter() - began
 
     assert min(seconds() for _ in range(5)) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("Beyoncé", "beyonce"),
+        ("Anna’s Archive", "anna's archive"),
+        ("  Sigur   Rós ", "sigur ros"),
+        ("Mø", "mo"),
+        ("Motörhead", "motorhead"),
+        ("Jay‑Z", "jay-z"),
+        ("Spo\u00adtify", "spotify"),
+        ("Straße", "strasse"),
+    ],
+)
+def test_names_compare_equal_whatever_their_accents_and_apostrophes(name, same):
+    assert fold_name(name) == same
+
+
+def test_a_trade_mark_does_not_become_part_of_the_name():
+    assert normalize_text("Spotify™") == "Spotify™"
+
+
+def test_a_name_has_a_letter_or_a_digit():
+    assert has_letter_or_digit("!K7")
+    assert has_letter_or_digit("音楽")
+    assert not any(map(has_letter_or_digit, ("", "  ", "!!!", "´")))

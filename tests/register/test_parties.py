@@ -24,7 +24,7 @@ def problems(session, **given):
     return raised.value.problems
 
 
-def test_a_party_has_names_domains_and_an_address_of_its_own(session):
+def test_a_party_has_names_domains_and_a_slug(session):
     party = a_party(
         session, "Anna's Archive", aliases=["Anna’s archive", "AA", "aa"], domains=["Example.COM"]
     )
@@ -51,13 +51,13 @@ def test_a_party_has_names_domains_and_an_address_of_its_own(session):
         ({"parent_id": 99}, "parent"),
     ],
 )
-def test_what_is_wrong_is_told_by_field(session, given, field):
+def test_problems_are_reported_by_field(session, given, field):
     a_party(session)
 
     assert list(problems(session, **{"name": "Another", **given})) == [field]
 
 
-def test_sentences_follow_a_name_and_stories_are_asked_again(session):
+def test_renaming_a_party_rewrites_its_sentences_and_versions(session):
     party = a_party(session)
     told, own = (
         a_relationship(session, party),
@@ -80,7 +80,7 @@ def test_two_editors_do_not_overwrite_each_other(session):
     assert party.name == "First"
 
 
-def test_a_party_is_no_part_of_its_own_parts(session):
+def test_a_party_cannot_be_part_of_its_own_parts(session):
     top = a_party(session, "Top")
     middle = a_party(session, "Middle", parent_id=top.id)
     low = a_party(session, "Low", parent_id=middle.id)
@@ -92,7 +92,7 @@ def test_a_party_is_no_part_of_its_own_parts(session):
         assert list(raised.value.problems) == ["parent"]
 
 
-def test_a_party_is_found_by_its_name_or_by_an_alias_that_only_it_has(session):
+def test_a_party_is_found_by_its_name_or_by_a_unique_alias(session):
     one = a_party(session, "Universal Music Group", aliases=["UMG", "Universal"])
     other = a_party(session, "Universal Pictures", aliases=["Universal"])
 
@@ -123,7 +123,7 @@ def test_merging_moves_names_relationships_and_parts(session):
     assert a_party(session, "Another").folded_name == "another"
 
 
-def test_what_cannot_be_one_is_not_merged(session):
+def test_impossible_merges_are_refused(session):
     whole = a_party(session, "Whole")
     part = a_party(session, "Part", parent_id=whole.id)
     for party, into in ((whole, whole), (whole, part)):
@@ -137,7 +137,7 @@ def test_what_cannot_be_one_is_not_merged(session):
         change_party(session, part, PartyInput("Part"), version=part.version, publisher=PUBLISHER)
 
 
-def test_a_mistake_is_taken_away_with_its_aliases(session):
+def test_a_party_entered_by_mistake_is_deleted_with_its_aliases(session):
     noise = a_party(session, "Noise", aliases=["N"])
     delete_party(session, a_party(session, "Mistake", aliases=["M"]))
 
@@ -145,7 +145,7 @@ def test_a_mistake_is_taken_away_with_its_aliases(session):
     assert [alias.name for alias in session.scalars(select(PartyAlias))] == ["N"]
 
 
-def test_a_party_that_anything_holds_on_to_stays(session):
+def test_a_party_that_is_referred_to_cannot_be_deleted(session):
     related, whole = a_party(session, "Related"), a_party(session, "Whole")
     disclose_relationship(session, 7, a_relationship(session, related), by=None, now=NOON)
     a_party(session, "Part", parent_id=whole.id)
@@ -157,7 +157,7 @@ def test_a_party_that_anything_holds_on_to_stays(session):
     assert len(session.scalars(select(Relationship)).all()) == 1
 
 
-def test_a_party_that_is_not_there_is_told(session):
+def test_a_missing_party_raises_not_found(session):
     with pytest.raises(NotFound):
         get_party(session, 1)
     assert add_party(session, PartyInput("One"), now=NOON).id == get_party(session, 1).id

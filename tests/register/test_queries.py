@@ -34,7 +34,7 @@ def test_parties_are_found_by_a_part_of_a_name_or_alias(session):
     assert names(list_parties(session, on=TODAY, text="nobody")) == []
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(session):
+def test_pages_follow_each_other_without_gaps_or_repeats(session):
     for n in range(7):
         a_party(session, f"Party {n}")
     seen, after = [], ""
@@ -46,7 +46,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(session):
     assert seen == [f"Party {n}" for n in range(7)]
 
 
-def test_a_merged_party_is_on_no_list(session):
+def test_a_merged_party_is_not_listed(session):
     party, other = a_party(session, "A"), a_party(session, "B", parent_id=None)
     part = a_party(session, "C", parent_id=party.id)
     merge_parties(session, other, party, publisher=PUBLISHER)
@@ -55,7 +55,7 @@ def test_a_merged_party_is_on_no_list(session):
     assert list_child_parties(session, party) == [part]
 
 
-def test_what_is_public_is_grouped_by_who_on_our_side_and_the_rest_is_counted(session):
+def test_public_relationships_are_grouped_by_our_side_and_the_rest_counted(session):
     party = a_party(session)
     product = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
     a_relationship(session, party, RelationshipType.COMPETITOR, **product)

@@ -57,7 +57,7 @@ BEFORE = date(2023, 2, 14)
         ),
     ],
 )
-def test_a_nature_makes_its_sentence(session, relationship_type, given, sentence):
+def test_each_type_has_its_sentence(session, relationship_type, given, sentence):
     relationship = a_relationship(session, a_party(session, "X"), relationship_type, **given)
 
     assert relationship.sentence_on(TODAY) == sentence
@@ -78,7 +78,7 @@ def test_a_nature_makes_its_sentence(session, relationship_type, given, sentence
         (RelationshipType.TICKET, {"detail": "a ticket"}, "X gave Ed Itor a ticket."),
     ],
 )
-def test_a_person_is_named_or_called_by_their_role(session, relationship_type, given, sentence):
+def test_a_person_is_named_or_described_by_their_role(session, relationship_type, given, sentence):
     account = an_account(session)
     party = a_party(session, "X")
     given = {"our_side": OurSide.ACCOUNT, "account_id": account.id, **given}
@@ -86,20 +86,20 @@ def test_a_person_is_named_or_called_by_their_role(session, relationship_type, g
     assert a_relationship(session, party, relationship_type, **given).sentence_on(TODAY) == sentence
 
 
-def test_a_friend_who_is_the_party_is_named_as_such(session):
+def test_a_party_who_is_a_person_is_named_as_the_friend(session):
     given = {"our_side": OurSide.ACCOUNT, "account_id": an_account(session).id}
     relationship = a_relationship(session, a_person(session), RelationshipType.FRIEND, **given)
 
     assert relationship.current_sentence == "Ed Itor is a friend of Wren Callowpike."
 
 
-def test_braces_in_a_name_are_only_braces(session):
+def test_braces_in_a_name_are_printed_as_they_are(session):
     relationship = a_relationship(session, a_party(session, "{owner} {0}"))
 
     assert relationship.current_sentence == "{owner} {0} advertises with us."
 
 
-def test_an_end_that_is_still_to_come_changes_the_sentence_by_itself(session):
+def test_a_future_end_changes_the_sentence_on_its_day(session):
     relationship = a_relationship(session, a_party(session, "X"), until=date(2027, 5, 1))
 
     assert relationship.sentence_on(date(2027, 5, 1)) == "X advertises with us."
@@ -107,7 +107,7 @@ def test_an_end_that_is_still_to_come_changes_the_sentence_by_itself(session):
 
 
 @pytest.mark.parametrize("relationship_type", RelationshipType)
-def test_every_nature_makes_a_sentence_for_each_of_its_sides(session, relationship_type):
+def test_every_type_has_a_sentence_for_each_of_its_sides(session, relationship_type):
     account, party = an_account(session), a_party(session, "X")
     for our_side in RELATIONSHIP_TYPES[relationship_type].sides:
         for until in (None, date(2024, 1, 1)):

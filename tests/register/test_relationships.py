@@ -18,7 +18,7 @@ from tests.register.entries import CONTEXT, PUBLISHER, a_party, a_relationship
 PRODUCT = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
 
 
-def test_a_nature_brings_its_usual_terms(session):
+def test_a_type_brings_its_default_terms(session):
     party = a_party(session)
     customer = a_relationship(session, party, RelationshipType.CUSTOMER, **PRODUCT)
 
@@ -32,7 +32,7 @@ def test_a_nature_brings_its_usual_terms(session):
     assert other.lookback_months is other.last_disclosure_day is None
 
 
-def test_what_happens_on_one_day_is_over_on_it(session):
+def test_a_single_day_relationship_ends_on_that_day(session):
     gift = a_relationship(session, a_party(session), RelationshipType.GIFT, detail="a lamp")
 
     assert gift.until == gift.since == date(2020, 1, 1)
@@ -50,7 +50,7 @@ def test_what_happens_on_one_day_is_over_on_it(session):
         (None, 12, None),
     ],
 )
-def test_a_look_back_is_counted_by_the_calendar(until, months, last):
+def test_a_look_back_is_counted_in_calendar_months(until, months, last):
     assert compute_last_disclosure_day(until, months) == last
 
 
@@ -75,21 +75,21 @@ def test_a_look_back_is_counted_by_the_calendar(until, months, last):
         ({"detail": "x" * 201}, "detail"),
     ],
 )
-def test_what_is_wrong_is_told_by_field(session, given, field):
+def test_problems_are_reported_by_field(session, given, field):
     with pytest.raises(Invalid) as raised:
         a_relationship(session, a_party(session), **given)
 
     assert list(raised.value.problems) == [field]
 
 
-def test_own_words_make_any_side_possible(session):
+def test_a_custom_sentence_allows_any_side(session):
     given = {"our_side": OurSide.OWNER, "custom_sentence": "It rents rooms to our parent company."}
     relationship = a_relationship(session, a_party(session), RelationshipType.CUSTOMER, **given)
 
     assert relationship.current_sentence == "It rents rooms to our parent company."
 
 
-def test_a_change_is_a_new_version_and_leaves_what_it_does_not_name(session):
+def test_a_change_makes_a_new_version_and_keeps_other_fields(session):
     relationship = a_relationship(session, a_party(session), evidence_url="https://example.com/a")
     copy = relationship_input_of(relationship)
 
@@ -101,7 +101,7 @@ def test_a_change_is_a_new_version_and_leaves_what_it_does_not_name(session):
         change_relationship(session, relationship, copy, CONTEXT, version=1)
 
 
-def test_ending_it_begins_its_look_back(session):
+def test_ending_a_relationship_starts_its_look_back(session):
     relationship = a_relationship(session, a_party(session))
 
     end_relationship(session, relationship, date(2026, 3, 1), CONTEXT)
@@ -116,7 +116,7 @@ def test_ending_it_begins_its_look_back(session):
     assert list(raised.value.problems) == ["until"]
 
 
-def test_a_sketch_leaves_nothing_behind(session):
+def test_a_preview_stores_nothing(session):
     party = a_party(session)
     copy = RelationshipInput(OurSide.NIF, RelationshipType.SPONSOR)
 

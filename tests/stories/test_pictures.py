@@ -21,7 +21,7 @@ from nif.stories.publishing import freeze_revision, publish_story
 from nif.stories.style_edit_guard import list_protected_changes
 from tests.conftest import NOON
 from tests.factories import a_draft, an_account, story_copy, texts
-from tests.media.pictures import kept, ready, said
+from tests.media.pictures import a_description, a_ready_picture, an_unprepared_picture
 
 LATER = NOON + timedelta(hours=1)
 
@@ -49,7 +49,7 @@ def published(session: Session, **given: Any) -> tuple[Story, Revision]:
 
 
 def test_every_use_of_a_picture_is_counted(session: Session) -> None:
-    one, two = ready(session), ready(session)
+    one, two = a_ready_picture(session), a_ready_picture(session)
 
     story = a_draft(session, **showing(one, one))
     assert uses(session, one, two) == [2, 0]
@@ -65,7 +65,7 @@ def test_every_use_of_a_picture_is_counted(session: Session) -> None:
 
 
 def test_every_revision_counts_as_a_use(session: Session) -> None:
-    picture, admin = ready(session), an_account(session)
+    picture, admin = a_ready_picture(session), an_account(session)
     story, _ = published(session, **showing(picture))
 
     edit(session, story, **{**showing(picture), "lead": "It has sold nothing."})
@@ -78,7 +78,7 @@ def test_every_revision_counts_as_a_use(session: Session) -> None:
 
 
 def test_a_deleted_picture_is_refused_and_nothing_is_saved(session: Session) -> None:
-    picture, gone = ready(session), ready(session)
+    picture, gone = a_ready_picture(session), a_ready_picture(session)
     story = a_draft(session, **showing(picture))
     given = showing(gone, picture)
     delete_picture(session, gone)
@@ -93,11 +93,11 @@ def test_a_deleted_picture_is_refused_and_nothing_is_saved(session: Session) -> 
 
 
 def test_a_revision_keeps_a_snapshot_of_the_picture(session: Session) -> None:
-    lead, after = ready(session), ready(session, caption="The buyer")
+    lead, after = a_ready_picture(session), a_ready_picture(session, caption="The buyer")
 
     _, revision = published(session, **showing(lead, after))
     change_picture(
-        session, lead, said(credit="Somebody else"), PictureFraming(), edits=0, now=LATER
+        session, lead, a_description(credit="Somebody else"), PictureFraming(), edits=0, now=LATER
     )
     session.expire_all()
 
@@ -128,7 +128,11 @@ def revision_of(session: Session, story: Story) -> Revision:
 
 
 def test_a_changed_picture_is_shown_in_the_diff_and_is_not_style(session: Session) -> None:
-    one, two, by = ready(session), ready(session, alt="A blue wall"), an_account(session)
+    one, two, by = (
+        a_ready_picture(session),
+        a_ready_picture(session, alt="A blue wall"),
+        an_account(session),
+    )
     story, without = published(session, **showing(None))
     frozen = []
     for given in (showing(one), showing(two, one)):
@@ -152,7 +156,7 @@ def test_a_changed_picture_is_shown_in_the_diff_and_is_not_style(session: Sessio
 
 
 def test_a_new_crop_of_the_same_picture_is_a_change_without_words(session: Session) -> None:
-    picture = ready(session)
+    picture = a_ready_picture(session)
     story, before = published(session, **showing(picture))
     after = freeze_revision(session, story, by=None, now=LATER, before=before)
     shapes: Mapping[str, Any] = {**picture_of(after)["shapes"], "wide": {"jpeg": [["x", 1, 1]]}}
@@ -174,9 +178,9 @@ def picture_of(revision: Revision) -> dict[str, Any]:
 
 
 def test_ai_in_pictures_is_disclosed_and_never_denied(session: Session) -> None:
-    made = ready(session, source_type=DigitalSourceType.BY_AI, credit="Midjourney/NIF")
-    helped = ready(session, source_type=DigitalSourceType.WITH_AI, credit="Ana Ruiz/NIF")
-    own = ready(session)
+    made = a_ready_picture(session, source_type=DigitalSourceType.BY_AI, credit="Midjourney/NIF")
+    helped = a_ready_picture(session, source_type=DigitalSourceType.WITH_AI, credit="Ana Ruiz/NIF")
+    own = a_ready_picture(session)
     full = {"block_style": BlockStyle.FULL}
 
     plain = freeze_revision(session, a_draft(session, **showing(own), **full), by=None, now=NOON)
@@ -192,7 +196,7 @@ def test_ai_in_pictures_is_disclosed_and_never_denied(session: Session) -> None:
 
 
 def test_a_picture_in_preparation_stops_publication(session: Session) -> None:
-    story = a_draft(session, **showing(kept(session)))
+    story = a_draft(session, **showing(an_unprepared_picture(session)))
 
     assert freeze_revision(session, story, by=None, now=NOON).picture is None
     with pytest.raises(Invalid) as caught:

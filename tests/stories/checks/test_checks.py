@@ -29,7 +29,7 @@ from nif.stories.models import (
 from nif.stories.parties import look_up_story_records
 from tests.conftest import NOON
 from tests.factories import NOTHING_TO_DECLARE, a_draft
-from tests.media.pictures import ready
+from tests.media.pictures import a_ready_picture
 
 GAZETTE = SourceInput(
     SourceKind.PUBLICATION, "The Gazette", "Sale", "https://example.com/sale", "facts"
@@ -258,7 +258,7 @@ def test_every_check_is_failed_by_one_of_the_cases(session) -> None:
 
 
 def showing(session, **given: Any) -> CheckContext:
-    picture = ready(session)
+    picture = a_ready_picture(session)
     story = a_draft(session, picture_id=picture.id, sources=[GAZETTE])
     for name, value in given.items():
         setattr(picture, name, value)

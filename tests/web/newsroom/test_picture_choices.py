@@ -9,7 +9,7 @@ from nif.database import Database
 from nif.media.library import delete_picture
 from nif.media.models import Picture
 from nif.stories.pictures import PICTURE_GONE
-from tests.media.pictures import kept, ready
+from tests.media.pictures import a_ready_picture, an_unprepared_picture
 from tests.web.newsroom.staff import text_of
 from tests.web.newsroom.test_autosave import other  # noqa: F401  (Bea at another desk)
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
@@ -21,8 +21,8 @@ HOSTILE = '"><script>alert(1)</script>{{7*7}}'
 def pictures(database: Database) -> list[int]:
     """Two pictures whose files are there, and one that is still being prepared."""
     with database.transaction() as session:
-        made = [ready(session, alt=alt) for alt in ("A red wall", "A blue wall")]
-        return [picture.id for picture in (*made, kept(session, alt="A wet wall"))]
+        made = [a_ready_picture(session, alt=alt) for alt in ("A red wall", "A blue wall")]
+        return [picture.id for picture in (*made, an_unprepared_picture(session, alt="A wet wall"))]
 
 
 def chosen(page: str, name: str) -> str:

@@ -18,7 +18,7 @@ from nif.media.renditions import CLAIM_LIFETIME, MAX_TRIES, make_due_renditions
 from nif.services import Services
 from tests.conftest import NOON
 from tests.media.drawing import Endless, a_bomb, a_file, with_exif
-from tests.media.pictures import kept
+from tests.media.pictures import an_unprepared_picture
 from tests.web.newsroom.staff import text_of
 
 NEW = "/newsroom/pictures/new"
@@ -210,7 +210,9 @@ def test_older_pictures_are_on_further_pages_and_words_find_some(
 ) -> None:
     with database.transaction() as session:
         for n in range(26):
-            kept(session, alt=f"Picture {n:02}", caption="even" if n % 2 == 0 else "odd")
+            an_unprepared_picture(
+                session, alt=f"Picture {n:02}", caption="even" if n % 2 == 0 else "odd"
+            )
 
     first = desk.get("/newsroom/pictures/").text
     assert "Picture 25" in first
@@ -266,7 +268,7 @@ def test_a_mistake_is_told_beside_its_field_and_nothing_is_lost(
     desk: FlaskClient, database: Database, changes: dict[str, str], name: str
 ) -> None:
     with database.transaction() as session:
-        address = f"/newsroom/pictures/{kept(session).id}"
+        address = f"/newsroom/pictures/{an_unprepared_picture(session).id}"
 
     answer = desk.post(address, data=edit(caption="Typed & kept", **changes))
 
@@ -280,7 +282,7 @@ def test_a_picture_that_someone_else_saved_meanwhile_keeps_both(
     desk: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
-        address = f"/newsroom/pictures/{kept(session).id}"
+        address = f"/newsroom/pictures/{an_unprepared_picture(session).id}"
     desk.post(address, data=edit(alt="Theirs"))
 
     page = desk.post(address, data=edit(alt="Mine"))
@@ -307,7 +309,7 @@ def test_a_picture_is_deleted_with_its_files(desk: FlaskClient, services: Servic
 
 def test_a_picture_that_a_story_shows_stays(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
-        picture = kept(session)
+        picture = an_unprepared_picture(session)
         count_picture_use(session, picture.id)
     address = f"/newsroom/pictures/{picture.id}"
 
@@ -320,7 +322,7 @@ def test_a_picture_that_a_story_shows_stays(desk: FlaskClient, database: Databas
 
 def test_what_could_not_be_made_can_be_tried_again(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
-        picture = kept(session)
+        picture = an_unprepared_picture(session)
         picture.tries, picture.claimed_at = MAX_TRIES, NOON - CLAIM_LIFETIME
     address = f"/newsroom/pictures/{picture.id}"
     assert "could not be made" in desk.get(address).text
@@ -333,7 +335,7 @@ def test_what_could_not_be_made_can_be_tried_again(desk: FlaskClient, database: 
 
 def test_content_credentials_are_spoken_of(desk: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
-        picture = kept(session)
+        picture = an_unprepared_picture(session)
         picture.had_provenance = True
         picture.source_type = DigitalSourceType.WITH_AI
 

@@ -12,7 +12,7 @@ from nif.stories.drafts import SectionInput
 from nif.stories.models import Revision
 from tests.conftest import NOON
 from tests.factories import a_list, a_story
-from tests.media.pictures import ready
+from tests.media.pictures import a_ready_picture
 from tests.web.public.channels import (
     ATOM,
     CONTENT,
@@ -31,8 +31,10 @@ ALT = 'A "red" wall & <b>more</b>'
 def illustrated(database: Database) -> Revision:
     """A story with a picture that AI made in front, and a photograph after its section."""
     with database.transaction() as session:
-        lead = ready(session, alt=ALT, source_type=DigitalSourceType.BY_AI, credit="Midjourney/NIF")
-        after = ready(session, alt="The buyer", caption="The buyer's house")
+        lead = a_ready_picture(
+            session, alt=ALT, source_type=DigitalSourceType.BY_AI, credit="Midjourney/NIF"
+        )
+        after = a_ready_picture(session, alt="The buyer", caption="The buyer's house")
         section = SectionInput("Why it matters:", ["It is so."], after.id)
         return a_story(session, picture_id=lead.id, sections=[section])
 
@@ -125,7 +127,7 @@ def test_a_digest_shows_the_picture_of_its_first_story_and_its_text_says_nothing
 ) -> None:
     first = illustrated(database)
     with database.transaction() as session:
-        other = ready(session)
+        other = a_ready_picture(session)
         a_story(session, at=NOON.replace(hour=1), picture_id=other.id)
         day = Slot(NOON.date(), NOON)
         message = compose_digest(

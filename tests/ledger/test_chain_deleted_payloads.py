@@ -1,4 +1,4 @@
-"""Content can be deleted; its place in the chain cannot."""
+"""A payload can be deleted; its place in the chain cannot."""
 
 import pytest
 from sqlalchemy import select, text
@@ -11,7 +11,7 @@ from nif.ledger.verification import verify_ledger
 from tests.ledger.conftest import Sign, payload, some_entries
 
 
-def test_a_dropped_payload_leaves_the_chain_whole(session: Session, sign: Sign) -> None:
+def test_a_deleted_payload_leaves_the_chain_whole(session: Session, sign: Sign) -> None:
     some_entries(session, 3)
     sign()
 
@@ -23,7 +23,7 @@ def test_a_dropped_payload_leaves_the_chain_whole(session: Session, sign: Sign) 
     assert (verdict.checkpoints, verdict.compared) == (1, 0)
 
 
-def test_nothing_of_it_is_left_in_the_database(session: Session) -> None:
+def test_a_deleted_payload_is_gone_from_the_database(session: Session) -> None:
     some_entries(session, 2)
 
     delete_entry_payload(session, 2)
@@ -38,7 +38,7 @@ def test_nothing_of_it_is_left_in_the_database(session: Session) -> None:
 
 
 @pytest.mark.parametrize("seq", [0, 3])
-def test_an_entry_that_is_not_there_cannot_be_dropped(session: Session, seq: int) -> None:
+def test_a_missing_entry_raises_not_found(session: Session, seq: int) -> None:
     some_entries(session, 2)
 
     with pytest.raises(NotFound):

@@ -1,4 +1,4 @@
-"""The files of a picture: their shapes, their sizes, their labels, and nothing else in them."""
+"""The files of a picture: shapes, sizes, metadata, and nothing else."""
 
 from io import BytesIO
 from itertools import groupby
@@ -16,13 +16,13 @@ from nif.media.renditions import (
 )
 from nif.media.uploads import clean_picture, encode_master
 from tests.media.drawing import a_picture, with_exif
-from tests.media.pictures import look_at, said
+from tests.media.pictures import a_description, decode_image
 
 CREDIT = "Zoë <b>&amp; O'Hara]]></b>"
 
 
 def files(data: bytes, **words: object) -> list[RenderedFile]:
-    picture = Picture(**vars(said(credit=CREDIT, **words)))
+    picture = Picture(**vars(a_description(credit=CREDIT, **words)))
     master = encode_master(clean_picture(BytesIO(data), "JPEG"))
     return list(render_files(master, RenditionOptions((0.5, 0.5), {}, build_xmp_packet(picture))))
 
@@ -32,15 +32,15 @@ def made() -> list[RenderedFile]:
     return files(with_exif(6))
 
 
-def test_every_file_is_what_it_says(made: list[RenderedFile]) -> None:
+def test_every_file_has_its_declared_format_and_size(made: list[RenderedFile]) -> None:
     for one in made:
-        image = look_at(one.data)
+        image = decode_image(one.data)
         assert image.format == one.format.value.upper()
         assert image.size == (one.width, one.height)
         assert image.mode == "RGB"
 
 
-def test_each_shape_comes_in_the_formats_that_it_needs(made: list[RenderedFile]) -> None:
+def test_each_shape_has_its_formats(made: list[RenderedFile]) -> None:
     found = {
         shape: {one.format for one in group}
         for shape, group in groupby(made, lambda one: one.shape)
@@ -54,9 +54,9 @@ def test_each_shape_comes_in_the_formats_that_it_needs(made: list[RenderedFile])
     }
 
 
-def test_nothing_of_the_uploads_metadata_is_in_any_file(made: list[RenderedFile]) -> None:
+def test_no_metadata_of_the_upload_is_passed_on(made: list[RenderedFile]) -> None:
     for one in made:
-        image = look_at(one.data)
+        image = decode_image(one.data)
         assert not dict(image.getexif())
         assert "icc_profile" not in image.info
         assert "comment" not in image.info
@@ -64,7 +64,7 @@ def test_nothing_of_the_uploads_metadata_is_in_any_file(made: list[RenderedFile]
             assert word not in one.data
 
 
-def test_every_file_says_whose_it_is_and_how_it_came_to_be(made: list[RenderedFile]) -> None:
+def test_every_file_carries_credit_and_source_type(made: list[RenderedFile]) -> None:
     for one in made:
         packet = one.data.partition(b"<?xpacket")[2].partition(b"?>")[2].partition(b"<?xpacket")[0]
         tree = ET.fromstring(packet.decode().strip())
@@ -83,16 +83,16 @@ def test_every_file_says_whose_it_is_and_how_it_came_to_be(made: list[RenderedFi
         (DigitalSourceType.BY_AI, PictureAiUse.GENERATED, "trainedAlgorithmicMedia"),
     ],
 )
-def test_the_part_that_ai_had_follows_from_how_it_was_made(
+def test_ai_use_follows_from_the_source_type(
     kind: DigitalSourceType, use: PictureAiUse, term: str
 ) -> None:
-    picture = Picture(**vars(said(source_type=kind)))
+    picture = Picture(**vars(a_description(source_type=kind)))
 
     assert picture.ai_use is use
     assert f"/{term}<".encode() in build_xmp_packet(picture)
 
 
-def test_nothing_is_made_larger_than_it_is_but_the_shared_card() -> None:
+def test_only_the_share_card_is_enlarged() -> None:
     assert rendition_sizes_of(PictureShape.ORIGINAL, 300, 200) == [(300, 200)]
     assert rendition_sizes_of(PictureShape.ORIGINAL, 1200, 800) == [
         (480, 320),
@@ -107,7 +107,7 @@ def test_nothing_is_made_larger_than_it_is_but_the_shared_card() -> None:
     assert rendition_sizes_of(PictureShape.SHARE, 300, 158) == [(1200, 630)]
 
 
-def test_a_cut_shows_what_the_focus_is_on() -> None:
+def test_a_crop_shows_the_focus() -> None:
     master = encode_master(a_picture(1200, 600))
     square = {}
     for at in (0.0, 1.0):
@@ -116,5 +116,5 @@ def test_a_cut_shows_what_the_focus_is_on() -> None:
             one for one in render_files(master, cut) if one.shape is PictureShape.SQUARE
         )
 
-    assert look_at(square[0.0].data).convert("RGB").getpixel((300, 300))[0] > 200
-    assert look_at(square[1.0].data).convert("RGB").getpixel((300, 300))[2] > 200
+    assert decode_image(square[0.0].data).convert("RGB").getpixel((300, 300))[0] > 200
+    assert decode_image(square[1.0].data).convert("RGB").getpixel((300, 300))[2] > 200

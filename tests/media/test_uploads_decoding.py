@@ -1,4 +1,4 @@
-"""What leaves here is a clean picture, or a sentence about why not."""
+"""An upload becomes a clean picture, or is refused with a reason."""
 
 import time
 import tracemalloc
@@ -27,7 +27,7 @@ def is_near(pixel: tuple[int, ...], wanted: tuple[int, int, int]) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
-def test_five_kinds_are_read(kind: str) -> None:
+def test_five_formats_are_decoded(kind: str) -> None:
     image = opened(a_file(kind), kind)
 
     assert (image.mode, image.size) == ("RGB", (900, 600))
@@ -35,7 +35,7 @@ def test_five_kinds_are_read(kind: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(60_000, 60_000), (10_000, 5_001), (1, 50_000_001)])
-def test_a_bomb_is_refused_before_it_goes_off(size: tuple[int, int]) -> None:
+def test_a_decompression_bomb_is_refused_before_decoding(size: tuple[int, int]) -> None:
     tracemalloc.start()
     begun = time.monotonic()
     said = refusal(a_bomb(*size), "PNG")
@@ -49,7 +49,7 @@ def test_a_bomb_is_refused_before_it_goes_off(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.9])
-def test_what_is_not_whole_is_refused(kind: str, part: float) -> None:
+def test_an_incomplete_file_is_refused(kind: str, part: float) -> None:
     noisy = Image.effect_noise((400, 300), 80)
     data = a_file(kind, noisy)
 
@@ -57,13 +57,13 @@ def test_what_is_not_whole_is_refused(kind: str, part: float) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
-def test_noise_behind_a_sound_head_is_refused(kind: str) -> None:
+def test_noise_after_a_valid_header_is_refused(kind: str) -> None:
     head = a_file(kind)[:40]
 
     assert refusal(head + bytes(range(256)) * 20, kind)
 
 
-def test_a_thousand_frames_cost_no_more_than_one() -> None:
+def test_only_the_first_frame_is_decoded() -> None:
     data = a_moving_gif(1000)
     begun = time.monotonic()
 
@@ -73,11 +73,11 @@ def test_a_thousand_frames_cost_no_more_than_one() -> None:
     assert time.monotonic() - begun < 1
 
 
-def test_a_picture_too_small_to_be_shown_is_refused() -> None:
+def test_a_picture_that_is_too_small_is_refused() -> None:
     assert "too small: 199 by 600 pixels" in refusal(a_file(image=a_picture(199, 600)), "JPEG")
 
 
-def test_a_very_large_one_is_made_smaller() -> None:
+def test_a_very_large_picture_is_reduced() -> None:
     image = opened(a_file(image=a_picture(6000, 3000)))
 
     assert image.size == (MASTER_EDGE, MASTER_EDGE // 2)
@@ -87,7 +87,7 @@ def test_a_very_large_one_is_made_smaller() -> None:
     ("orientation", "white_at"),
     [(1, "nw"), (2, "ne"), (3, "se"), (4, "sw"), (5, "nw"), (6, "ne"), (7, "se"), (8, "sw")],
 )
-def test_it_stands_upright(orientation: int, white_at: str) -> None:
+def test_pictures_are_turned_upright(orientation: int, white_at: str) -> None:
     image = opened(with_exif(orientation))
     right, bottom = image.width - 20, image.height - 20
     corners = {"nw": (20, 20), "ne": (right, 20), "sw": (20, bottom), "se": (right, bottom)}
@@ -98,13 +98,13 @@ def test_it_stands_upright(orientation: int, white_at: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_broken_exif_breaks_no_picture() -> None:
+def test_broken_exif_is_ignored() -> None:
     data = a_file(exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01" * 40)
 
     assert opened(data).size == (900, 600)
 
 
-def test_its_own_colours_become_srgb() -> None:
+def test_embedded_profiles_are_converted_to_srgb() -> None:
     """The profile here is sRGB's with red and blue exchanged, so that its red is our blue."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     turned = srgb.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
@@ -117,13 +117,13 @@ def test_its_own_colours_become_srgb() -> None:
 
 
 @pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 200, b"x" * 70_000])
-def test_a_profile_that_is_none_is_passed_over(profile: bytes) -> None:
+def test_an_invalid_profile_is_ignored(profile: bytes) -> None:
     image = opened(a_file(icc_profile=profile))
 
     assert is_near(image.getpixel((700, 500)), (0, 0, 255))
 
 
-def test_a_profile_of_another_kind_of_colours_is_passed_over() -> None:
+def test_a_profile_for_another_colour_mode_is_ignored() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     grey = Image.new("L", (300, 300), 128)
 
@@ -132,7 +132,7 @@ def test_a_profile_of_another_kind_of_colours_is_passed_over() -> None:
     )
 
 
-def test_ink_and_grey_of_sixteen_bits_and_what_is_seen_through_are_read() -> None:
+def test_cmyk_sixteen_bit_grey_and_transparency_are_converted() -> None:
     ink = a_picture().convert("CMYK")
     deep = Image.new("I;16", (300, 300), 0x8000)
     glass = Image.new("RGBA", (300, 300), (255, 0, 0, 0))
@@ -142,7 +142,7 @@ def test_ink_and_grey_of_sixteen_bits_and_what_is_seen_through_are_read() -> Non
     assert opened(a_file("PNG", glass), "PNG").getpixel((9, 9)) == (255, 255, 255)
 
 
-def test_the_master_holds_nothing_but_pixels() -> None:
+def test_the_master_contains_only_pixels() -> None:
     master = encode_master(opened(with_exif(6)))
 
     assert b"Secret" not in master

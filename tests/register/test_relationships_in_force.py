@@ -11,7 +11,7 @@ from tests.register.entries import PUBLISHER, TODAY, a_party, a_relationship
 A_DAY = timedelta(days=1)
 
 
-def test_what_stands_or_is_within_its_look_back_is_in_force(session):
+def test_current_and_recently_ended_relationships_are_in_force(session):
     party, noise = a_party(session), a_party(session, "Noise")
     a_relationship(session, noise)
     standing = a_relationship(session, party, since=None)
@@ -26,7 +26,7 @@ def test_what_stands_or_is_within_its_look_back_is_in_force(session):
     assert list_relationships_in_force(session, [], on=TODAY) == []
 
 
-def test_what_must_be_told_comes_first(session):
+def test_mandatory_relationships_come_first(session):
     party, account = a_party(session), an_account(session)
     person = {"our_side": OurSide.ACCOUNT, "account_id": account.id, "until": TODAY}
     context = a_relationship(session, party, RelationshipType.FORMER_COLLEAGUE, **person)
@@ -36,7 +36,7 @@ def test_what_must_be_told_comes_first(session):
     assert list_relationships_in_force(session, [party.id], on=TODAY) == [always, default, context]
 
 
-def test_a_party_brings_up_all_that_it_is_part_of_but_not_its_parts(session):
+def test_relationships_of_parents_apply_but_not_those_of_parts(session):
     group = a_party(session, "Group")
     label = a_party(session, "Label", parent_id=group.id)
     imprint = a_party(session, "Imprint", parent_id=label.id)
@@ -50,7 +50,7 @@ def test_a_party_brings_up_all_that_it_is_part_of_but_not_its_parts(session):
     assert list_relationships_in_force(session, [group.id], on=TODAY) == [above]
 
 
-def test_a_circle_is_no_trap(session):
+def test_a_circle_of_parents_ends(session):
     one = a_party(session, "One")
     two = a_party(session, "Two", parent_id=one.id)
     one.parent_id = two.id
@@ -59,7 +59,7 @@ def test_a_circle_is_no_trap(session):
     assert list_relationships_in_force(session, [one.id], on=TODAY) == []
 
 
-def test_it_is_one_query(session):
+def test_relationships_are_read_in_one_query(session):
     group = a_party(session, "Group")
     parties = [a_party(session, f"Label {n}", parent_id=group.id) for n in range(5)]
     for party in parties:
@@ -77,7 +77,7 @@ def test_it_is_one_query(session):
     assert len(asked) == 1
 
 
-def test_a_party_that_leaves_its_group_brings_up_the_group_no_more(session):
+def test_a_party_that_leaves_its_group_loses_the_groups_relationships(session):
     group = a_party(session, "Group")
     label = a_party(session, "Label", parent_id=group.id)
     a_relationship(session, group)

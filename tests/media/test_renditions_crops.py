@@ -1,4 +1,4 @@
-"""Shapes are cut around the focus, or where somebody chose."""
+"""Shapes are cropped around the focus, or by hand."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from nif.media.models import PictureShape
 from nif.media.renditions import SHAPE_RATIOS, compute_crop_box
 
 
-def test_the_original_is_all_of_it() -> None:
+def test_the_original_shape_is_the_whole_picture() -> None:
     assert compute_crop_box((900, 600), PictureShape.ORIGINAL, (0.1, 0.1), {}) == (0, 0, 900, 600)
 
 
@@ -19,7 +19,7 @@ def test_the_original_is_all_of_it() -> None:
         ((0.4, 1.0), (60, 0, 660, 600)),
     ],
 )
-def test_a_shape_lies_around_the_focus_and_within_the_edges(
+def test_a_crop_lies_around_the_focus_and_within_the_edges(
     focus: tuple[float, float], cut: tuple[int, int, int, int]
 ) -> None:
     assert compute_crop_box((900, 600), PictureShape.SQUARE, focus, {}) == cut
@@ -37,7 +37,7 @@ def test_every_shape_fits_into_every_picture(shape: PictureShape, size: tuple[in
     assert (right - left) / (bottom - top) == pytest.approx(width / height, rel=0.02)
 
 
-def test_a_crop_by_hand_goes_before_the_focus() -> None:
+def test_a_manual_crop_overrides_the_focus() -> None:
     crops = {"square": [0.1, 0.5, 1 / 3]}
 
     assert compute_crop_box((900, 600), PictureShape.SQUARE, (0.9, 0.9), crops) == (

@@ -1,4 +1,4 @@
-"""What an outsider can tell with an export and a key alone."""
+"""What an outsider can verify with an export and the keys alone."""
 
 import orjson
 import pytest
@@ -30,7 +30,7 @@ def keys(session: Session, export: list[bytes]) -> PublicKeys:
     return parse_jwks(orjson.dumps({"keys": jwks}))
 
 
-def test_an_export_is_whole(export: list[bytes], keys: PublicKeys) -> None:
+def test_an_untouched_export_is_whole(export: list[bytes], keys: PublicKeys) -> None:
     verdict = verify_export(export, keys)
 
     assert (verdict.is_whole, verdict.entries, verdict.checkpoints) == (True, 4, 2)
@@ -38,7 +38,7 @@ def test_an_export_is_whole(export: list[bytes], keys: PublicKeys) -> None:
     assert verify_export([*export, b"\n"], keys) == verdict
 
 
-def test_every_change_of_every_value_is_found(export: list[bytes], keys: PublicKeys) -> None:
+def test_any_changed_value_is_found(export: list[bytes], keys: PublicKeys) -> None:
     for number, text in enumerate(export):
         for name in orjson.loads(text):
             if name == "signed_at":
@@ -52,9 +52,7 @@ def test_every_change_of_every_value_is_found(export: list[bytes], keys: PublicK
                 assert not verify_export(changed, keys).is_whole, (number, name, value)
 
 
-def test_every_line_that_is_missing_twice_or_moved_is_found(
-    export: list[bytes], keys: PublicKeys
-) -> None:
+def test_missing_repeated_and_moved_lines_are_found(export: list[bytes], keys: PublicKeys) -> None:
     for number in range(len(export)):
         rest = [*export[:number], *export[number + 1 :]]
         is_entry = b'"size"' not in export[number]
@@ -78,15 +76,13 @@ def test_every_line_that_is_missing_twice_or_moved_is_found(
         b"\xff",
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(
-    export: list[bytes], keys: PublicKeys, text: bytes
-) -> None:
+def test_an_unreadable_line_is_named(export: list[bytes], keys: PublicKeys, text: bytes) -> None:
     verdict = verify_export([*export[:2], text], keys)
 
     assert (verdict.broken, verdict.reason) == (3, "line 3 of the export cannot be read.")
 
 
-def test_a_checkpoint_of_a_key_that_we_do_not_have_is_refused(export: list[bytes]) -> None:
+def test_a_checkpoint_of_an_unknown_key_is_refused(export: list[bytes]) -> None:
     stranger = Ed25519PrivateKey.generate().public_key()
 
     verdict = verify_export(export, {key_id_of(stranger): stranger})
@@ -109,6 +105,6 @@ def test_a_checkpoint_of_a_key_that_we_do_not_have_is_refused(export: list[bytes
         b'{"keys": [{"crv": "P-256", "x": "AA"}]}',
     ],
 )
-def test_a_file_that_holds_no_keys_is_refused(text: bytes) -> None:
+def test_a_file_without_keys_is_refused(text: bytes) -> None:
     with pytest.raises(NifError, match="file of keys"):
         parse_jwks(text)
