@@ -42,7 +42,7 @@ def invited(browser: Browser, house: House) -> str:
     page.fill("#email", "nia@example.com")
     page.select_option("#role", "editor")
     page.click("section[aria-labelledby=invite] button")
-    expect(page.locator("main")).to_contain_text("The letter is on its way")
+    expect(page.locator("main")).to_contain_text("The email is on its way")
 
     def has_come() -> bool:
         page.goto(f"{house.url}/outbox")
@@ -72,7 +72,7 @@ def test_a_new_editor_publishes_a_whole_story(browser: Browser, house: House) ->
 def comes_in(hand: Hand, house: House, letter: str) -> None:
     page = hand.page
     page.goto(letter)
-    hand.step("letter", "Accept the invitation")
+    hand.step("invitation", "Accept the invitation")
     hand.click("pre a[href*='/invitation/']")
     hand.step("welcome", "Choose a password")
     hand.write("#password", PASSWORD)
@@ -130,7 +130,7 @@ def answers(hand: Hand) -> None:
     for answer in ("#origin-monitoring", "#relationships-none", "#money-none", "#ai-none"):
         hand.choose(answer)
     page.locator("#ai-none").scroll_into_view_if_needed()
-    hand.step("answers", "Nothing stands")
+    hand.step("answers", "All checks pass.")
     page.keyboard.press("Control+Shift+P")
     expect(page.locator("#live-preview strong")).to_have_text("ever")
     expect(page.locator("#live-preview [data-place=card]")).to_contain_text("Auditors may look")
