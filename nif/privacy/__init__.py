@@ -1,1 +1,1 @@
-"""What readers may ask of the house: to see all it knows of them, and to be forgotten."""
+"""The privacy rights of readers: what is stored of them, its export, erasure and retention."""

@@ -1,1 +1,1 @@
-"""What strangers type into the doors: taken in alike, answered by the worker, held where odd."""
+"""Sign-ups from public forms: queued alike, answered by the worker, held where suspicious."""

@@ -1,6 +1,6 @@
 """Sign-up requests: the forms queue them, the worker answers them by mail.
 
-Queueing takes the same work whoever owns the address: it does not look at who is subscribed or
+Queueing takes the same work for every address: it does not look at who is subscribed or
 suppressed. The worker does that a moment later. So neither the answer to a form nor its duration
 tells a visitor who reads NIF.
 

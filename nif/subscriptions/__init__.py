@@ -1,1 +1,1 @@
-"""Mailing lists, and the people who asked to be on them."""
+"""Mailing lists, their subscribers, consents and suppressions."""

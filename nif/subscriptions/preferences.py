@@ -124,8 +124,8 @@ def save_preferences(
 ) -> None:
     """Subscribe a subscriber to the lists with these slugs, and unsubscribe them from all others.
 
-    Of a family only the first chosen list counts. No confirmation mail is needed: whoever has the
-    link reads the inbox.
+    Of a family only the first chosen list counts. No confirmation mail is needed: the link
+    proves that the subscriber reads the inbox.
     """
     choices = list_subscription_choices(session, subscriber)
     for family in group_by_family(choices)[1]:

@@ -1,4 +1,4 @@
-"""Ann, of whom every table holds something, and Bea, who is to be left alone."""
+"""Ann, who has rows in every table, and Bea, whose rows must stay."""
 
 from datetime import timedelta
 
@@ -50,7 +50,7 @@ MAIL = Message("news@example.com", "NIF", "A mail", "Words\n", "<p>Words</p>")
 
 @pytest.fixture
 def send_id(database: Database, services: Services) -> int:
-    """A send that Ann and Bea were mailed; the other rows of Ann come from real rules, or worse."""
+    """A send that Ann and Bea were mailed, and rows of Ann in every other table."""
     with database.transaction() as session:
         send = a_plain_send(session, ANN, BEA)
         mailing_list = session.get_one(MailingList, send.list_id)
@@ -63,43 +63,48 @@ def send_id(database: Database, services: Services) -> int:
     )
     with database.transaction() as session:
         ann = session.scalars(select(Subscriber).where(Subscriber.address == ANN)).one()
-        _say_everything(session, ann, mailing_list.id)
+        _add_rows_everywhere(session, ann, mailing_list.id)
     assert index_new_addresses(database.transaction, now=NOON + timedelta(hours=1))
     return send_id
 
 
-def _say_everything(session, ann, list_id):
+def _add_rows_everywhere(session, ann, list_id):
     double_opt_in.request_subscription(
         session, session.get_one(MailingList, list_id), parse_address(ANN), FORM, now=NOON
     )
     other = a_subscription(session, session.get_one(MailingList, list_id), "cy@example.com")
-    for why in (None, HoldReason.HONEYPOT):
-        wish = SignupRequest(
-            SignupKind.PREFERENCES_LINK, parse_address(ANN), FORM, list_id if why else 0, why
+    for reason in (None, HoldReason.HONEYPOT):
+        signup = SignupRequest(
+            SignupKind.PREFERENCES_LINK, parse_address(ANN), FORM, list_id if reason else 0, reason
         )
-        queue_signup(session, wish, now=NOON)
+        queue_signup(session, signup, now=NOON)
     session.add(SignupRefusal(canonical=ANN.lower(), at=NOON))
-    for who in (ANN, BEA):
-        queue_transactional_email(session, who, MAIL, now=NOON)
+    for address in (ANN, BEA):
+        queue_transactional_email(session, address, MAIL, now=NOON)
     session.flush()
-    said = f"550 <{ANN.lower()}> is not here, says {ANN.upper()}"
+    message = f"550 <{ANN.lower()}> is not here, says {ANN.upper()}"
     session.execute(
-        update(TransactionalEmail).where(TransactionalEmail.address == ANN).values(error=said)
+        update(TransactionalEmail).where(TransactionalEmail.address == ANN).values(error=message)
     )
-    session.execute(update(Attempt).values(reason=said))
-    session.execute(update(Send).values(stop_detail=said))
-    session.execute(update(Delivery).where(Delivery.subscriber_id == ann.id).values(reason=said))
+    session.execute(update(Attempt).values(reason=message))
+    session.execute(update(Send).values(stop_detail=message))
+    session.execute(update(Delivery).where(Delivery.subscriber_id == ann.id).values(reason=message))
     session.add(
         ProviderEvent(
             **{"id": "e", "kind": "bounce", "attempt_id": session.scalar(select(Attempt.id))},
-            **{"subscriber_id": ann.id, "happened_at": NOON, "received_at": NOON, "detail": said},
+            **{
+                "subscriber_id": ann.id,
+                "happened_at": NOON,
+                "received_at": NOON,
+                "detail": message,
+            },
         )
     )
     escaped = orjson.dumps([{"email": ANN}]).replace(b"@", b"\\u0040")
-    for body in (orjson.dumps([{"email": ANN, "reason": said}, {"email": BEA}]), escaped):
+    for body in (orjson.dumps([{"email": ANN, "reason": message}, {"email": BEA}]), escaped):
         provider_events.store_event_post(session, body, now=NOON)
     periodic_tasks.begin_task_if_due(session, "x", every=timedelta(1), now=NOON)
-    periodic_tasks.record_task_result(session, "x", said, now=NOON)
+    periodic_tasks.record_task_result(session, "x", message, now=NOON)
     suppress_address(
         session, ANN.lower(), SuppressionReason.MANUAL, source="manual: asked", now=NOON
     )
@@ -108,12 +113,12 @@ def _say_everything(session, ann, list_id):
     )
     change = {"address": "new@example.com", "canonical": "new@example.com", "requested_at": NOON}
     session.add(AddressChange(subscriber_id=ann.id, **change))
-    wish = {"address": ANN, "canonical": ANN.lower(), "requested_at": NOON}
-    session.add(AddressChange(subscriber_id=other.subscriber_id, **wish))
+    change = {"address": ANN, "canonical": ANN.lower(), "requested_at": NOON}
+    session.add(AddressChange(subscriber_id=other.subscriber_id, **change))
     session.add(SubscriptionTag(list_id=list_id, subscriber_id=ann.id, tag="deals"))
-    _was_imported(session, ann, list_id)
-    sought = {"field": "address", "operator": "contains", "value": ANN.lower()}
-    conditions = {"match": "all", "conditions": [sought]}
+    _add_import(session, ann, list_id)
+    condition = {"field": "address", "operator": "contains", "value": ANN.lower()}
+    conditions = {"match": "all", "conditions": [condition]}
     session.add(
         Segment(name=f"Where is {ANN}?", conditions=conditions, created_by="Ed", created_at=NOON)
     )
@@ -123,7 +128,7 @@ def _say_everything(session, ann, list_id):
     session.flush()
 
 
-def _was_imported(session, ann, list_id):
+def _add_import(session, ann, list_id):
     run = imports.create_import(
         session,
         session.get_one(MailingList, list_id),

@@ -1,4 +1,4 @@
-"""No table that refers to a reader is missing where it is said what is shown and forgotten."""
+"""Every table that refers to a reader is in the data map."""
 
 import re
 
@@ -29,7 +29,7 @@ def test_every_table_that_refers_to_a_reader_is_in_the_data_map() -> None:
         "transactional_email",
         "suppression",
     } <= referring
-    assert referring - named == set(), "say in nif/privacy/data_map.py what becomes of these"
+    assert referring - named == set(), "add these to nif/privacy/data_map.py"
 
 
 def test_the_data_map_names_existing_tables_once_each() -> None:

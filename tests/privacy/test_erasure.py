@@ -1,4 +1,4 @@
-"""Erasing: the address occurs nowhere any more, past sends still add up, and nobody comes back."""
+"""Erasure: the address occurs nowhere any more, and past sends still add up."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ LATER = NOON + timedelta(days=40)
 FOLDER = Path("no files are kept here")
 
 
-def forget(database: Database, person: Person) -> None:
+def erase(database: Database, person: Person) -> None:
     with database.transaction() as session:
         erase_person(session, person, FOLDER, source="test", now=NOON)
     database.truncate_wal()
@@ -75,7 +75,7 @@ def test_an_erased_address_occurs_in_no_table_and_no_file(
     on_disk = settings.database.startswith("sqlite")
     assert not on_disk or canonical.encode() in files(settings.instance_dir)
 
-    forget(database, ann)
+    erase(database, ann)
 
     assert dump(database).count(canonical) == 0
     assert files(settings.instance_dir).count(canonical.encode()) == 0
@@ -88,7 +88,7 @@ def test_each_table_is_exported_before_erasure_and_empty_after_it(
 ) -> None:
     with database.reading() as session:
         before = export_person(session, ann, now=NOON)
-    forget(database, ann)
+    erase(database, ann)
     with database.reading() as session:
         after = export_person(session, person_at_address(session, parse_address(ANN)), now=NOON)
 
@@ -101,7 +101,7 @@ def test_certificates_and_counters_of_past_sends_still_add_up(
     database: Database, ann: Person, send_id: int
 ) -> None:
     before = certify_send(database, send_id, now=NOON)
-    forget(database, ann)
+    erase(database, ann)
 
     after = certify_send(database, send_id, now=NOON)
     assert (after.accepted, after.contradictions, after.deliveries_sha256) == (
@@ -125,11 +125,11 @@ def test_a_person_erased_during_a_send_is_skipped_when_their_batch_is_claimed(
     send_id = planned_send(database, ANN, BEA)
     with database.reading() as session:
         person = person_at_address(session, parse_address(ANN))
-    forget(database, person)
+    erase(database, person)
 
-    taken = claimed_batch(database, send_id)
+    batch = claimed_batch(database, send_id)
 
-    assert [address for _, address in taken.subscribers] == [BEA]
+    assert [address for _, address in batch.subscribers] == [BEA]
     assert (
         count_and_certify(database, send_id).skipped,
         count_and_certify(database, send_id).adds_up,
@@ -139,16 +139,16 @@ def test_a_person_erased_during_a_send_is_skipped_when_their_batch_is_claimed(
 def test_no_form_import_or_report_adds_an_erased_person_again(
     database: Database, ann: Person
 ) -> None:
-    forget(database, ann)
+    erase(database, ann)
 
     with database.transaction() as session:
         daily = a_list(session)
-        asked = double_opt_in.request_subscription(
+        result = double_opt_in.request_subscription(
             session, daily, parse_address(ANN), HERE, now=LATER
         )
         link = preferences.find_mailable_subscriber(session, parse_address(ANN))
         suppress_address(session, ANN.lower(), SuppressionReason.BOUNCED, source="event", now=LATER)
-        assert (asked.pending, asked.already_subscribed, link) == (None, None, None)
+        assert (result.pending, result.already_subscribed, link) == (None, None, None)
         assert is_suppressed(session, ANN.lower())
         assert session.get(Suppression, ANN.lower()) is None
         assert not is_suppressed(session, "somebody@example.com")
@@ -158,7 +158,7 @@ def test_no_form_import_or_report_adds_an_erased_person_again(
 def test_old_links_of_an_erased_person_get_a_polite_answer(
     database: Database, services: Services, ann: Person
 ) -> None:
-    forget(database, ann)
+    erase(database, ann)
     leave = unsubscribe.unsubscribe_token(ann.id, 0, services.tokens)
     prefer = preferences.preferences_token(ann.id, services.tokens)
     with database.reading() as session:
@@ -171,19 +171,19 @@ def test_old_links_of_an_erased_person_get_a_polite_answer(
 def test_the_id_of_an_erased_subscriber_is_never_used_again(database: Database) -> None:
     with database.transaction() as session:
         mailing_list = a_list(session)
-        gone = a_subscription(session, mailing_list, ANN).subscriber_id
+        erased_id = a_subscription(session, mailing_list, ANN).subscriber_id
     with database.transaction() as session:
-        erase_person(session, Person(ANN.lower(), gone), FOLDER, source="test", now=NOON)
+        erase_person(session, Person(ANN.lower(), erased_id), FOLDER, source="test", now=NOON)
     with database.transaction() as session:
         mailing_list = get_list(session, "daily")
-        assert a_subscription(session, mailing_list, BEA).subscriber_id > gone
-        assert session.get(Subscriber, gone) is None
+        assert a_subscription(session, mailing_list, BEA).subscriber_id > erased_id
+        assert session.get(Subscriber, erased_id) is None
 
 
 def test_a_hash_outlives_a_change_of_the_secret_key(
     database: Database, ann: Person, settings: Settings
 ) -> None:
-    forget(database, ann)
+    erase(database, ann)
     old = settings.secret_key.get_secret_value()
     known = []
     for fallbacks in ((old,), ()):
@@ -196,7 +196,7 @@ def test_a_hash_outlives_a_change_of_the_secret_key(
 
 
 def test_many_addresses_are_looked_up_at_once(database: Database, ann: Person) -> None:
-    forget(database, ann)
+    erase(database, ann)
     crowd = [f"reader{n}@example.com" for n in range(2000)]
     with database.reading() as session:
         assert find_erased_addresses(session, [*crowd, ANN.lower()]) == {ANN.lower()}
@@ -215,7 +215,7 @@ def test_without_a_secret_key_nobody_is_erased(settings: Settings) -> None:
 
 def test_unknown_and_already_erased_people_can_be_erased(database: Database) -> None:
     for _ in range(2):
-        forget(database, Person("nobody@example.com", 0))
+        erase(database, Person("nobody@example.com", 0))
     with database.reading() as session:
         assert is_erased_address(session, "nobody@example.com")
         erased = Suppression.reason == SuppressionReason.ERASED
@@ -228,11 +228,11 @@ def test_a_paused_subscriber_has_a_delivery_with_that_outcome(database: Database
         reader = session.scalars(select(Subscriber).where(Subscriber.address == ANN)).one()
         reader.paused_until = NOON + timedelta(days=7)
         send_id = first.id
-    taken = claimed_batch(database, send_id)
-    made = certify_send(database, send_id, now=NOON)
+    batch = claimed_batch(database, send_id)
+    certificate = certify_send(database, send_id, now=NOON)
 
-    assert [address for _, address in taken.subscribers] == [BEA]
-    assert (made.paused, made.unsubscribed, made.contradictions) == (1, 0, [])
+    assert [address for _, address in batch.subscribers] == [BEA]
+    assert (certificate.paused, certificate.unsubscribed, certificate.contradictions) == (1, 0, [])
     with database.reading() as session:
-        fates = session.scalars(select(Delivery.outcome).order_by(Delivery.subscriber_id)).all()
-    assert fates == [DeliveryOutcome.PAUSED, None]
+        outcomes = session.scalars(select(Delivery.outcome).order_by(Delivery.subscriber_id)).all()
+    assert outcomes == [DeliveryOutcome.PAUSED, None]

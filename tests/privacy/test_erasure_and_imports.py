@@ -1,4 +1,4 @@
-"""Who was erased is in no file that waits to be imported, and no later file brings them back."""
+"""Erasure and imports: waiting files lose the address, later files add nobody again."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def importer(database: Database, tmp_path: Path) -> Importer:
     return Importer(database, tmp_path / "files", list_id)
 
 
-def forget(importer: Importer, typed: str) -> None:
+def erase(importer: Importer, typed: str) -> None:
     with importer.database.transaction() as session:
         erase_person(
             session,
@@ -48,10 +48,10 @@ def test_a_later_import_neither_adds_an_erased_person_nor_stores_the_address(
     importer: Importer, state: str
 ) -> None:
     importer.import_file(f"email\n{ANN}\n{BEA}\n".encode())
-    forget(importer, ANN)
-    named = "email,status" if state else "email"
+    erase(importer, ANN)
+    header = "email,status" if state else "email"
 
-    run = importer.import_file(f"{named}\n{ANN.upper()}{state}\n".encode())
+    run = importer.import_file(f"{header}\n{ANN.upper()}{state}\n".encode())
 
     assert (run.state, run.outcome_counts) == (ImportState.DONE, {"suppressed": 1})
     assert importer.subscription_states() == {BEA: "confirmed"}
@@ -68,8 +68,8 @@ def test_the_address_is_overwritten_in_files_that_wait_to_be_imported(
 ) -> None:
     text = f"email\n{ANN.upper()}\n{IDN}\n{BEA}\n"
     import_id = importer.upload(text.encode(encoding))
-    forget(importer, ANN)
-    forget(importer, IDN)
+    erase(importer, ANN)
+    erase(importer, IDN)
 
     assert ANN.lower().encode() not in files(importer.folder).replace(b"\0", b"")
     assert importer.run_step("start", import_id).outcome_counts == {"invalid": 2, "new": 1}
@@ -79,18 +79,18 @@ def test_the_address_is_overwritten_in_files_that_wait_to_be_imported(
 def test_an_import_never_reuses_the_id_of_an_erased_subscriber(importer: Importer) -> None:
     importer.import_file(f"email\n{ANN}\n".encode())
     with importer.database.reading() as session:
-        gone = person_at_address(session, parse_address(ANN)).id
-    forget(importer, ANN)
+        erased_id = person_at_address(session, parse_address(ANN)).id
+    erase(importer, ANN)
 
     importer.import_file(f"email\n{BEA}\n".encode())
 
     with importer.database.reading() as session:
-        assert session.scalars(select(Subscriber.id)).all() > [gone]
+        assert session.scalars(select(Subscriber.id)).all() > [erased_id]
 
 
 def test_undoing_an_import_skips_people_erased_since(importer: Importer) -> None:
     run = importer.import_file(f"email\n{ANN}\n{BEA}\n".encode())
-    forget(importer, ANN)
+    erase(importer, ANN)
 
     undone = importer.run_step("undo", run.id)
 

@@ -1,4 +1,4 @@
-"""What has had its time goes, in batches, what has not stays, and the documentation says so."""
+"""Retention deletes what is old, in batches, keeps the rest, and is documented."""
 
 from datetime import datetime, timedelta
 
@@ -39,22 +39,22 @@ from tests.sends.helpers import accept, claimed_batch, planned_send
 
 COMMANDS_AND_HEADINGS = range(3 + 3)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
-PENDING, CONFIRMED, LEFT = SubscriptionState
+PENDING, CONFIRMED, UNSUBSCRIBED = SubscriptionState
 MAIL = Message("news@example.com", "NIF", "A mail", "Words\n", "<p>Words</p>")
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a handful of rows takes several."""
+    """Let a handful of rows take several batches."""
     monkeypatch.setattr(retention, "BATCH_ROWS", 2)
 
 
-def gone(database: Database, now: datetime) -> dict[str, int]:
+def run_counts(database: Database, now: datetime) -> dict[str, int]:
     with database.reading() as session:
-        foretold = count_due_rows(session, RetentionPeriods(), now=now)
-    told = run_retention(database.transaction, RetentionPeriods(), now=now)
-    assert told == foretold
-    return {name: count for name, count in told.items() if count}
+        due = count_due_rows(session, RetentionPeriods(), now=now)
+    counts = run_retention(database.transaction, RetentionPeriods(), now=now)
+    assert counts == due
+    return {name: count for name, count in counts.items() if count}
 
 
 def test_an_unconfirmed_request_is_deleted_with_everything_known(database: Database) -> None:
@@ -69,12 +69,12 @@ def test_an_unconfirmed_request_is_deleted_with_everything_known(database: Datab
         )
         kept_id = kept.subscriber_id
         for one in session.scalars(select(Subscription).where(Subscription.state == PENDING)):
-            # As of somebody who was brought with a file, chose, left, and asked anew.
+            # Like a subscriber who was imported, chose a tag, unsubscribed, and asked again.
             key = {"list_id": one.list_id, "subscriber_id": one.subscriber_id}
             session.add(SubscriptionTag(**key, tag="deals"))
 
-    assert gone(database, NOON + 30 * DAY) == {}
-    later = gone(database, NOON + 30 * DAY + SECOND)
+    assert run_counts(database, NOON + 30 * DAY) == {}
+    later = run_counts(database, NOON + 30 * DAY + SECOND)
 
     assert later == {"unconfirmed": 6}
     with database.reading() as session:
@@ -94,14 +94,14 @@ def test_an_unconfirmed_new_request_of_a_former_subscriber_becomes_unsubscribed_
     with database.transaction() as session:
         one = a_subscription(session, a_list(session), state=PENDING)
         one.requested_at = NOON
-        said = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "at": NOON}
+        values = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "at": NOON}
         action = ConsentAction.CONFIRMED
-        session.add(Consent(**said, action=action, source="/confirm", network="unknown"))
+        session.add(Consent(**values, action=action, source="/confirm", network="unknown"))
 
-    assert gone(database, NOON + 31 * DAY) == {"unconfirmed": 1}
+    assert run_counts(database, NOON + 31 * DAY) == {"unconfirmed": 1}
     with database.reading() as session:
         kept = session.scalars(select(Subscription)).one()
-        assert (kept.state, kept.unsubscribed_at) == (LEFT, NOON)
+        assert (kept.state, kept.unsubscribed_at) == (UNSUBSCRIBED, NOON)
         assert session.scalar(select(func.count()).select_from(Consent)) == 1
 
 
@@ -118,8 +118,8 @@ def test_provider_events_are_deleted_after_thirteen_months(database: Database) -
         session.add(ProviderEventPost(received_at=NOON, body=b"[]", error="DataError"))
         session.add(ProviderEventPost(received_at=NOON, body=b"[]"))
 
-    assert gone(database, NOON + 395 * DAY) == {}
-    assert gone(database, NOON + 395 * DAY + SECOND) == {"events": 5, "event_posts": 1}
+    assert run_counts(database, NOON + 395 * DAY) == {}
+    assert run_counts(database, NOON + 395 * DAY + SECOND) == {"events": 5, "event_posts": 1}
     with database.reading() as session:
         assert session.scalars(select(ProviderEvent.id)).all() == ["late"]
         assert session.scalar(select(func.count()).select_from(ProviderEventPost)) == 1
@@ -130,9 +130,13 @@ def test_transactional_emails_and_address_changes_are_deleted_and_networks_short
 ) -> None:
     with database.transaction() as session:
         one = a_subscription(session, a_list(session))
-        said = {"subscriber_id": one.subscriber_id, "list_id": one.list_id, "source": "/subscribe"}
+        values = {
+            "subscriber_id": one.subscriber_id,
+            "list_id": one.list_id,
+            "source": "/subscribe",
+        }
         for network in ("192.0.2.0/24", "2001:db8:1::/48", "unknown", "198.51.100.0/24"):
-            session.add(Consent(**said, at=NOON, action=ConsentAction.REQUESTED, network=network))
+            session.add(Consent(**values, at=NOON, action=ConsentAction.REQUESTED, network=network))
         change = {
             "address": "new@example.com",
             "canonical": "new@example.com",
@@ -144,22 +148,22 @@ def test_transactional_emails_and_address_changes_are_deleted_and_networks_short
         session.flush()
         session.scalars(select(TransactionalEmail)).first().next_try_at = None
 
-    told = gone(database, NOON + 731 * DAY)
+    counts = run_counts(database, NOON + 731 * DAY)
 
-    assert told == {"transactional_emails": 1, "address_changes": 1, "networks": 3}
+    assert counts == {"transactional_emails": 1, "address_changes": 1, "networks": 3}
     with database.reading() as session:
         kept = session.scalars(select(Consent.network).order_by(Consent.id)).all()
     assert kept == ["192.0.0.0/16", "2001:db8::/32", "unknown", "198.51.0.0/16"]
-    assert gone(database, NOON + 731 * DAY) == {}
+    assert run_counts(database, NOON + 731 * DAY) == {}
 
 
 def test_retention_runs_once_a_day_whichever_worker_comes_first(database: Database) -> None:
-    told = [
+    counts = [
         run_retention_if_due(database.transaction, RetentionPeriods(), now=now) is not None
         for now in (NOON, NOON + SECOND, NOON + DAY, NOON + DAY)
     ]
 
-    assert told == [True, False, True, False]
+    assert counts == [True, False, True, False]
 
 
 def test_an_unparsable_network_is_stored_as_unknown() -> None:

@@ -1,4 +1,4 @@
-"""Another address: confirmed from there, and whoever was a subscriber there is the same person."""
+"""Address changes: confirmed from the new address, whose subscriber is merged."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ from tests.factories import HERE, a_list, a_subscription, confirmed_by_day
 
 TOKENS = Tokens([b"a key"])
 NEW = parse_address("New@example.org")
-PENDING, CONFIRMED, LEFT = SubscriptionState
+PENDING, CONFIRMED, UNSUBSCRIBED = SubscriptionState
 SECOND = timedelta(seconds=1)
 
 
@@ -45,9 +45,9 @@ def ann(session, daily):
     return a_subscription(session, daily, "ann@example.com").subscriber
 
 
-def asked(session, ann, now=NOON):
-    is_told, change = request_address_change(session, ann, NEW, HERE, now=now)
-    assert is_told
+def request_token(session, ann, now=NOON):
+    is_notice_due, change = request_address_change(session, ann, NEW, HERE, now=now)
+    assert is_notice_due
     return address_change_token(change, TOKENS)
 
 
@@ -58,7 +58,7 @@ def counts(session, one):
 
 
 def test_the_link_changes_the_address_once(session, ann, daily):
-    token = asked(session, ann)
+    token = request_token(session, ann)
     assert ann.address == "ann@example.com"
 
     moved = complete_address_change(session, token, TOKENS, HERE, now=NOON)
@@ -71,11 +71,11 @@ def test_the_link_changes_the_address_once(session, ann, daily):
 
 
 def test_a_link_is_valid_for_a_week_and_until_a_newer_one_replaces_it(session, ann):
-    first = asked(session, ann)
+    first = request_token(session, ann)
     assert get_address_change(session, first, TOKENS, now=NOON + timedelta(days=7))
     with pytest.raises(Expired):
         get_address_change(session, first, TOKENS, now=NOON + timedelta(days=7) + SECOND)
-    second = asked(session, ann, NOON + timedelta(days=1))
+    second = request_token(session, ann, NOON + timedelta(days=1))
     with pytest.raises(Expired):
         get_address_change(session, first, TOKENS, now=NOON)
     assert get_address_change(session, second, TOKENS, now=NOON)
@@ -88,7 +88,7 @@ def test_a_link_is_valid_for_a_week_and_until_a_newer_one_replaces_it(session, a
 
 @pytest.mark.parametrize("how", ["suppressed", "erased"])
 def test_a_suppressed_or_erased_address_is_not_mailed_and_changes_nothing(session, ann, how):
-    token = asked(session, ann)
+    token = request_token(session, ann)
     if how == "erased":
         record_erased_address(session, NEW.canonical, source="test", now=NOON)
     else:
@@ -103,11 +103,11 @@ def test_a_suppressed_or_erased_address_is_not_mailed_and_changes_nothing(sessio
 
 def test_the_new_address_is_mailed_once_a_day_and_the_old_one_three_times(session, ann, daily):
     bea = a_subscription(session, daily, "bea@example.com").subscriber
-    who = [ann, ann, ann, ann, bea]
+    subscribers = [ann, ann, ann, ann, bea]
 
-    told = [request_address_change(session, one, NEW, HERE, now=NOON) for one in who]
+    results = [request_address_change(session, one, NEW, HERE, now=NOON) for one in subscribers]
 
-    assert [(is_told, change is not None) for is_told, change in told] == [
+    assert [(is_due, change is not None) for is_due, change in results] == [
         (True, True),
         *[(True, False)] * 2,
         *[(False, False), (True, False)],
@@ -117,25 +117,27 @@ def test_the_new_address_is_mailed_once_a_day_and_the_old_one_three_times(sessio
 def test_a_subscriber_who_has_the_new_address_is_merged(session, ann, daily):
     weekly, monthly = a_list(session, "weekly"), a_list(session, "monthly")
     other = a_subscription(session, weekly, NEW.written).subscriber
-    gone = other.id
-    for one, state in ((daily, LEFT), (monthly, PENDING)):
+    other_id = other.id
+    for one, state in ((daily, UNSUBSCRIBED), (monthly, PENDING)):
         moved = a_subscription(session, one, state=state)
-        moved.subscriber_id = gone
+        moved.subscriber_id = other_id
     session.add(
         Consent(
-            **{"subscriber_id": gone, "list_id": weekly.id, "action": ConsentAction.CONFIRMED},
+            **{"subscriber_id": other_id, "list_id": weekly.id, "action": ConsentAction.CONFIRMED},
             **{"at": NOON, "source": "/confirm", "network": "unknown"},
         )
     )
-    session.add(AddressChange(subscriber_id=gone, address="x", canonical="x", requested_at=NOON))
+    session.add(
+        AddressChange(subscriber_id=other_id, address="x", canonical="x", requested_at=NOON)
+    )
     session.flush()
 
-    complete_address_change(session, asked(session, ann), TOKENS, HERE, now=NOON)
+    complete_address_change(session, request_token(session, ann), TOKENS, HERE, now=NOON)
 
-    mine = select(Subscription).where(Subscription.subscriber_id == ann.id)
-    states = {one.mailing_list.slug: one.state for one in session.scalars(mine)}
+    query = select(Subscription).where(Subscription.subscriber_id == ann.id)
+    states = {one.mailing_list.slug: one.state for one in session.scalars(query)}
     assert states == {"daily": CONFIRMED, "weekly": CONFIRMED, "monthly": PENDING}
-    assert session.get(Subscriber, gone) is None
+    assert session.get(Subscriber, other_id) is None
     assert {one.subscriber_id for one in session.scalars(select(Consent))} == {ann.id}
     assert counts(session, daily) == (0, 2, 0)
     assert (counts(session, weekly), counts(session, monthly)) == ((0, 1, 0), (1, 0, 0))

@@ -13,15 +13,20 @@ from tests.factories import a_list
 LATER = NOON + timedelta(days=1)
 
 
-def a_charter(**given):
-    good = {"slug": "daily", "title": "NIF Daily", "schedule": "daily 07:30", "zone": "Europe/Rome"}
-    return ListSettings(**{**good, **given})
+def make_settings(**given):
+    values = {
+        "slug": "daily",
+        "title": "NIF Daily",
+        "schedule": "daily 07:30",
+        "zone": "Europe/Rome",
+    }
+    return ListSettings(**{**values, **given})
 
 
 def test_a_new_list_has_its_settings_and_no_subscribers(session):
     a_list(session, slug="noise")
 
-    daily = create_list(session, a_charter(description="Every morning"), now=NOON)
+    daily = create_list(session, make_settings(description="Every morning"), now=NOON)
     session.expire_all()
 
     assert (daily.slug, daily.title, daily.description) == ("daily", "NIF Daily", "Every morning")
@@ -49,7 +54,7 @@ def test_a_new_list_has_its_settings_and_no_subscribers(session):
 )
 def test_a_wrong_setting_is_refused_by_name(session, field, value):
     with pytest.raises(Invalid) as refusal:
-        create_list(session, a_charter(**{field: value}), now=NOON)
+        create_list(session, make_settings(**{field: value}), now=NOON)
 
     assert list(refusal.value.problems) == [field]
     assert session.scalar(select(func.count()).select_from(MailingList)) == 0
@@ -57,35 +62,35 @@ def test_a_wrong_setting_is_refused_by_name(session, field, value):
 
 def test_all_wrong_settings_are_reported_at_once(session):
     with pytest.raises(Invalid) as refusal:
-        create_list(session, a_charter(slug="", title="", zone=""), now=NOON)
+        create_list(session, make_settings(slug="", title="", zone=""), now=NOON)
 
     assert list(refusal.value.problems) == ["slug", "title", "zone"]
 
 
 def test_a_slug_is_used_once(session):
-    create_list(session, a_charter(title="The First"), now=NOON)
+    create_list(session, make_settings(title="The First"), now=NOON)
 
     with pytest.raises(Conflict, match="daily"):
-        create_list(session, a_charter(title="The Second"), now=NOON)
+        create_list(session, make_settings(title="The Second"), now=NOON)
 
-    create_list(session, a_charter(slug="daily-2"), now=NOON)
+    create_list(session, make_settings(slug="daily-2"), now=NOON)
     assert session.scalar(select(func.count()).select_from(MailingList)) == 2
 
 
-def rechartered(session, mailing_list, *, version=0, now=LATER, **given):
-    charter = replace(settings_of_list(mailing_list), **given)
-    return update_list(session, mailing_list, charter, version=version, now=now)
+def change_list(session, mailing_list, *, version=0, now=LATER, **given):
+    settings = replace(settings_of_list(mailing_list), **given)
+    return update_list(session, mailing_list, settings, version=version, now=now)
 
 
 def test_updating_a_list_returns_each_changed_setting(session):
     noise, daily = a_list(session, slug="noise"), a_list(session)
 
-    found = rechartered(
+    changes = change_list(
         session, daily, title="News", language="de", schedule="weekly fri 18:00", is_shown=False
     )
     session.expire_all()
 
-    assert found == {
+    assert changes == {
         "title": ("NIF Daily", "News"),
         "schedule": ("daily 07:30", "weekly fri 18:00"),
         "language": ("", "de"),
@@ -99,33 +104,33 @@ def test_updating_a_list_returns_each_changed_setting(session):
 def test_the_slug_never_changes_and_saving_the_same_is_no_change(session):
     daily = a_list(session)
 
-    assert rechartered(session, daily, slug="other") == {}
+    assert change_list(session, daily, slug="other") == {}
     assert (daily.slug, daily.version) == ("daily", 0)
 
 
 def test_an_older_version_of_the_form_is_a_conflict(session):
     daily = a_list(session)
-    rechartered(session, daily, title="First")
+    change_list(session, daily, title="First")
 
     with pytest.raises(Conflict, match="Somebody else"):
-        rechartered(session, daily, title="Second")
+        change_list(session, daily, title="Second")
 
     assert daily.title == "First"
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "begins"),
+    ("before", "after", "starts"),
     [(("ai",), (), True), (("ai",), ("deals",), True), (("ai", "deals"), ("ai",), False),
      ((), ("ai",), False)],
 )  # fmt: skip
 def test_a_list_that_covers_more_tags_starts_with_the_news_of_one_period(
-    session, before, after, begins
+    session, before, after, starts
 ):
     daily = a_list(session, tags=before)
 
-    rechartered(session, daily, tags=after)
+    change_list(session, daily, tags=after)
 
-    assert (daily.news_from == LATER) is begins
+    assert (daily.news_from == LATER) is starts
 
 
 @pytest.mark.parametrize(
@@ -146,7 +151,7 @@ def test_a_wrong_setting_changes_nothing(session, field, value):
     daily = a_list(session)
 
     with pytest.raises(Invalid) as refusal:
-        rechartered(session, daily, **{field: value})
+        change_list(session, daily, **{field: value})
 
     assert list(refusal.value.problems) == [field]
     assert (daily.title, daily.version) == ("NIF Daily", 0)

@@ -19,7 +19,7 @@ from tests.factories import HERE, a_list, a_subscription
 
 TOKENS = Tokens([b"a key"])
 LATER = NOON + timedelta(hours=1)
-PENDING, CONFIRMED, LEFT = SubscriptionState
+PENDING, CONFIRMED, UNSUBSCRIBED = SubscriptionState
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def weekly(session, daily):
 
 @pytest.fixture
 def ann(session, daily, weekly):
-    """A subscriber of the daily; each list has a stranger on it, too."""
+    """A subscriber of the daily; each list has another subscriber, too."""
     return a_subscription(session, daily, "ann@example.com").subscriber
 
 
@@ -52,11 +52,11 @@ def counts(session, mailing_list):
 
 
 def states(session, subscriber):
-    mine = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
-    return {one.mailing_list.slug: one.state for one in session.scalars(mine)}
+    query = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
+    return {one.mailing_list.slug: one.state for one in session.scalars(query)}
 
 
-def record(session):
+def journal(session):
     return [
         (consent.list_id, str(consent.action), consent.at)
         for consent in session.scalars(select(Consent).order_by(Consent.id))
@@ -96,15 +96,15 @@ def test_choosing_a_list_subscribes_without_another_mail(session, ann, daily, we
 
     assert states(session, ann) == {"daily": CONFIRMED, "weekly": CONFIRMED}
     assert counts(session, daily) == counts(session, weekly) == (0, 2, 0)
-    assert record(session) == [(weekly.id, "confirmed", LATER)]
+    assert journal(session) == [(weekly.id, "confirmed", LATER)]
 
 
 def test_deselecting_a_list_unsubscribes(session, ann, daily, weekly):
     save_preferences(session, ann, {"weekly"}, HERE, now=LATER)
 
-    assert states(session, ann) == {"daily": LEFT, "weekly": CONFIRMED}
+    assert states(session, ann) == {"daily": UNSUBSCRIBED, "weekly": CONFIRMED}
     assert (counts(session, daily), counts(session, weekly)) == ((0, 1, 1), (0, 2, 0))
-    assert record(session) == [(daily.id, "unsubscribed", LATER), (weekly.id, "confirmed", LATER)]
+    assert journal(session) == [(daily.id, "unsubscribed", LATER), (weekly.id, "confirmed", LATER)]
 
 
 def test_deselecting_everything_unsubscribes_and_selecting_it_again_resubscribes(
@@ -124,7 +124,7 @@ def test_saving_the_same_choices_changes_nothing(session, ann, daily):
 
     assert states(session, ann) == {"daily": CONFIRMED}
     assert counts(session, daily) == (0, 2, 0)
-    assert record(session) == []
+    assert journal(session) == []
 
 
 def test_choosing_a_pending_subscription_confirms_it(session, daily, weekly):
@@ -165,8 +165,8 @@ def test_one_list_of_a_family_is_chosen_and_the_others_are_unsubscribed(
 
     save_preferences(session, ann, {"weekly"}, HERE, now=LATER)
 
-    assert states(session, ann) == {"daily": LEFT, "weekly": CONFIRMED}
+    assert states(session, ann) == {"daily": UNSUBSCRIBED, "weekly": CONFIRMED}
     assert (counts(session, daily), counts(session, weekly)) == ((0, 1, 1), (0, 2, 0))
-    assert record(session) == [(daily.id, "unsubscribed", LATER), (weekly.id, "confirmed", LATER)]
+    assert journal(session) == [(daily.id, "unsubscribed", LATER), (weekly.id, "confirmed", LATER)]
     save_preferences(session, ann, {"weekly", "daily"}, HERE, now=LATER)
-    assert states(session, ann) == {"daily": CONFIRMED, "weekly": LEFT}
+    assert states(session, ann) == {"daily": CONFIRMED, "weekly": UNSUBSCRIBED}

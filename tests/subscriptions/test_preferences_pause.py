@@ -30,7 +30,7 @@ def ann(session):
     return ann
 
 
-def record(session):
+def journal(session):
     return [str(one.action) for one in session.scalars(select(Consent).order_by(Consent.id))]
 
 
@@ -47,7 +47,7 @@ def test_a_pause_can_be_ended_early_and_both_are_recorded_for_each_confirmed_lis
         resume_mail(session, ann, HERE, now=NOON)
 
     assert not is_paused(ann, now=NOON)
-    assert record(session) == ["paused", "resumed"]
+    assert journal(session) == ["paused", "resumed"]
 
 
 def test_a_day_begins_in_the_sites_time_zone():

@@ -44,22 +44,22 @@ from tests.conftest import NOON
 from tests.factories import HERE, a_list
 
 TOKENS = Tokens([b"a key"])
-PENDING, CONFIRMED, LEFT = SubscriptionState
-WORD = {PENDING: "requested", CONFIRMED: "confirmed", LEFT: "unsubscribed"}
+PENDING, CONFIRMED, UNSUBSCRIBED = SubscriptionState
+ACTIONS = {PENDING: "requested", CONFIRMED: "confirmed", UNSUBSCRIBED: "unsubscribed"}
 SLUGS = ("daily", "weekly")
 LONDON = ZoneInfo("Europe/London")
-DEEDS = {
+METRICS = {
     ConsentAction.REQUESTED: ListMetric.REQUESTED,
     ConsentAction.CONFIRMED: ListMetric.SUBSCRIBED,
     ConsentAction.UNSUBSCRIBED: ListMetric.UNSUBSCRIBED,
 }
-STEP = {ListMetric.SUBSCRIBED: 1, ListMetric.UNSUBSCRIBED: -1}
-WHO = st.sampled_from(["ann@example.com", "bob@example.com"])
-SLUG = st.sampled_from(SLUGS)
+DIRECTIONS = {ListMetric.SUBSCRIBED: 1, ListMetric.UNSUBSCRIBED: -1}
+ADDRESSES = st.sampled_from(["ann@example.com", "bob@example.com"])
+A_SLUG = st.sampled_from(SLUGS)
 
 
 class Readers(RuleBasedStateMachine):
-    """What readers do, beside a model of it: the state of each subscription, and its record."""
+    """Random actions of readers, compared with a model: the states and the consent journal."""
 
     links = Bundle("links")
 
@@ -68,43 +68,43 @@ class Readers(RuleBasedStateMachine):
         session.rollback()
         self.session, self.now = session, NOON
         self.lists = {slug: a_list(session, slug=slug) for slug in SLUGS}
-        self.states, self.newest, self.left, self.said = {}, {}, {}, {}
+        self.states, self.newest, self.unsubscribed_at, self.journal = {}, {}, {}, {}
 
-    def become(self, key, state):
+    def set_state(self, key, state):
         self.states[key] = state
-        self.said.setdefault(key, []).append(WORD[state])
+        self.journal.setdefault(key, []).append(ACTIONS[state])
         if state is CONFIRMED:
-            self.left.pop(key, None)
-        if state is LEFT:
-            self.left[key] = self.now
+            self.unsubscribed_at.pop(key, None)
+        if state is UNSUBSCRIBED:
+            self.unsubscribed_at[key] = self.now
 
-    def find(self, who, slug):
+    def find_subscription(self, address, slug):
         return self.session.scalar(
             select(Subscription)
             .join(Subscriber)
-            .where(Subscriber.canonical == who, Subscription.list_id == self.lists[slug].id)
+            .where(Subscriber.canonical == address, Subscription.list_id == self.lists[slug].id)
         )
 
-    @rule(target=links, who=WHO, slug=SLUG)
-    def ask(self, who, slug):
-        key, address = (who, slug), parse_address(who)
-        asked = request_subscription(self.session, self.lists[slug], address, HERE, now=self.now)
-        assert asked.already_subscribed is None or self.states[key] is CONFIRMED
-        if asked.added is not None:
-            self.become(key, PENDING)
+    @rule(target=links, address=ADDRESSES, slug=A_SLUG)
+    def request(self, address, slug):
+        key, address = (address, slug), parse_address(address)
+        result = request_subscription(self.session, self.lists[slug], address, HERE, now=self.now)
+        assert result.already_subscribed is None or self.states[key] is CONFIRMED
+        if result.added is not None:
+            self.set_state(key, PENDING)
             self.newest[key] = self.now
-        if asked.pending is None:
+        if result.pending is None:
             return multiple()
-        self.become(key, PENDING)
+        self.set_state(key, PENDING)
         self.newest[key] = self.now
-        return key, self.now, confirmation_token(asked.pending, TOKENS)
+        return key, self.now, confirmation_token(result.pending, TOKENS)
 
     @rule(link=links)
-    def press_confirm(self, link):
+    def confirm(self, link):
         key, requested_at, token = link
-        fresh = self.newest[key] == requested_at and self.now - requested_at <= timedelta(days=7)
-        if self.states[key] is PENDING and fresh:
-            self.become(key, CONFIRMED)
+        is_valid = self.newest[key] == requested_at and self.now - requested_at <= timedelta(days=7)
+        if self.states[key] is PENDING and is_valid:
+            self.set_state(key, CONFIRMED)
         try:
             confirm_subscription(self.session, token, TOKENS, HERE, now=self.now)
         except Expired:
@@ -113,49 +113,50 @@ class Readers(RuleBasedStateMachine):
             assert self.states[key] is CONFIRMED
 
     @rule(link=consumes(links))
-    def lose_a_link(self, link):
-        """Links that are never pressed are the rule."""
+    def ignore_link(self, link):
+        """Most links are never used."""
 
-    @rule(who=WHO, slug=SLUG)
-    def press_leave(self, who, slug):
-        if subscription := self.find(who, slug):
-            before = self.states[who, slug]
+    @rule(address=ADDRESSES, slug=A_SLUG)
+    def unsubscribe(self, address, slug):
+        if subscription := self.find_subscription(address, slug):
+            before = self.states[address, slug]
             assert unsubscribe_from_list(self.session, subscription, HERE, now=self.now) is (
-                before is not LEFT
+                before is not UNSUBSCRIBED
             )
-            if before is not LEFT:
-                self.become((who, slug), LEFT)
+            if before is not UNSUBSCRIBED:
+                self.set_state((address, slug), UNSUBSCRIBED)
 
-    @rule(who=WHO, slug=SLUG)
-    def press_undo(self, who, slug):
-        key, subscription = (who, slug), self.find(who, slug)
+    @rule(address=ADDRESSES, slug=A_SLUG)
+    def undo(self, address, slug):
+        key, subscription = (address, slug), self.find_subscription(address, slug)
         if subscription is None:
             return
-        was_on = self.said[key][-2:] == ["confirmed", "unsubscribed"]
-        in_time = was_on and key in self.left and self.now - self.left[key] <= UNDO_WITHIN
+        was_confirmed = self.journal[key][-2:] == ["confirmed", "unsubscribed"]
+        ended_at = self.unsubscribed_at.get(key) if was_confirmed else None
+        is_in_time = ended_at is not None and self.now - ended_at <= UNDO_WITHIN
         try:
             undo_unsubscribe(self.session, subscription, HERE, now=self.now)
         except Expired:
-            assert not in_time
+            assert not is_in_time
         else:
-            assert in_time or self.states[key] is CONFIRMED
+            assert is_in_time or self.states[key] is CONFIRMED
             if self.states[key] is not CONFIRMED:
-                self.become(key, CONFIRMED)
+                self.set_state(key, CONFIRMED)
 
-    @rule(who=WHO, wanted=st.sets(SLUG))
-    def choose_on_the_own_page(self, who, wanted):
-        subscriber = self.session.scalar(select(Subscriber).where(Subscriber.canonical == who))
+    @rule(address=ADDRESSES, slugs=st.sets(A_SLUG))
+    def choose_lists(self, address, slugs):
+        subscriber = self.session.scalar(select(Subscriber).where(Subscriber.canonical == address))
         if subscriber is None:
             return
-        save_preferences(self.session, subscriber, wanted, HERE, now=self.now)
+        save_preferences(self.session, subscriber, slugs, HERE, now=self.now)
         for slug in SLUGS:
-            on = self.states.get((who, slug)) is CONFIRMED
-            if on != (slug in wanted):
-                self.become((who, slug), LEFT if on else CONFIRMED)
+            on = self.states.get((address, slug)) is CONFIRMED
+            if on != (slug in slugs):
+                self.set_state((address, slug), UNSUBSCRIBED if on else CONFIRMED)
 
-    @rule(who=WHO, reason=st.sampled_from(SuppressionReason))
-    def be_suppressed(self, who, reason):
-        suppress_address(self.session, who, reason, source="event", now=self.now)
+    @rule(address=ADDRESSES, reason=st.sampled_from(SuppressionReason))
+    def suppress(self, address, reason):
+        suppress_address(self.session, address, reason, source="event", now=self.now)
 
     @rule(hours=st.sampled_from([0.5, 1, 25, 7 * 24, 31 * 24]))
     def let_time_pass(self, hours):
@@ -165,7 +166,7 @@ class Readers(RuleBasedStateMachine):
     def the_database_agrees_with_the_model(self):
         slugs = {mailing_list.id: slug for slug, mailing_list in self.lists.items()}
         rows = self.session.execute(select(Subscription, Subscriber).join(Subscriber))
-        found = {(who.canonical, slugs[one.list_id]): one.state for one, who in rows}
+        found = {(address.canonical, slugs[one.list_id]): one.state for one, address in rows}
         assert found == self.states
 
     @invariant()
@@ -180,47 +181,47 @@ class Readers(RuleBasedStateMachine):
             assert counters == [recount[slug, state] for state in SubscriptionState]
 
     @invariant()
-    def the_record_tells_every_change_in_its_order(self):
+    def the_journal_has_every_change_in_order(self):
         slugs = {mailing_list.id: slug for slug, mailing_list in self.lists.items()}
-        told = {}
+        journal = {}
         rows = self.session.execute(
             select(Consent, Subscriber.canonical)
             .join(Subscriber, Subscriber.id == Consent.subscriber_id)
             .order_by(Consent.id)
         )
-        for consent, who in rows:
-            told.setdefault((who, slugs[consent.list_id]), []).append(str(consent.action))
-        assert told == self.said
+        for consent, address in rows:
+            journal.setdefault((address, slugs[consent.list_id]), []).append(str(consent.action))
+        assert journal == self.journal
 
     @invariant()
-    def the_days_equal_a_recount_of_the_record(self):
+    def daily_counts_equal_a_recount_of_the_journal(self):
         days, last = Counter(), {}
         for one in self.session.scalars(select(Consent).order_by(Consent.id)):
             key = (one.subscriber_id, one.list_id)
-            what = DEEDS[one.action]
-            if what is not ListMetric.UNSUBSCRIBED or last.get(key) is ConsentAction.CONFIRMED:
-                days[one.list_id, one.at.astimezone(LONDON).date(), what] += 1
+            metric = METRICS[one.action]
+            if metric is not ListMetric.UNSUBSCRIBED or last.get(key) is ConsentAction.CONFIRMED:
+                days[one.list_id, one.at.astimezone(LONDON).date(), metric] += 1
             last[key] = one.action
         assert day_counts(self.session) == days
 
     @invariant()
-    def who_came_less_who_went_is_who_is_there(self):
+    def arrivals_less_departures_are_the_confirmed(self):
         net = Counter()
-        for (list_id, _, what), count in day_counts(self.session).items():
-            net[list_id] += count * STEP.get(what, 0)
+        for (list_id, _, metric), count in day_counts(self.session).items():
+            net[list_id] += count * DIRECTIONS.get(metric, 0)
         for mailing_list_id, confirmed in self.session.execute(
             select(MailingList.id, MailingList.confirmed_count)
         ):
             assert net[mailing_list_id] == confirmed
 
     @invariant()
-    def every_joining_and_leaving_has_a_source(self):
+    def every_arrival_and_departure_has_a_source(self):
         by_source = Counter()
         for one in self.session.scalars(select(DailySourceCount)):
             assert one.source == HERE.source
             by_source[one.list_id, one.day, one.metric] += one.count
         moved = day_counts(self.session).items()
-        assert by_source == {key: count for key, count in moved if key[2] in STEP}
+        assert by_source == {key: count for key, count in moved if key[2] in DIRECTIONS}
 
 
 def day_counts(session):
@@ -229,7 +230,7 @@ def day_counts(session):
             DailyListCount.list_id, DailyListCount.day, DailyListCount.metric, DailyListCount.count
         )
     )
-    return {(list_id, day, what): count for list_id, day, what, count in rows}
+    return {(list_id, day, metric): count for list_id, day, metric, count in rows}
 
 
 def test_counters_states_and_consents_agree_whatever_readers_do(session):

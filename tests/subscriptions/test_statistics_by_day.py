@@ -46,13 +46,15 @@ def sources(session: Session) -> dict[tuple[int, ListMetric, date, str], int]:
     return {(one.list_id, one.metric, one.day, one.source): one.count for one in found}
 
 
-def join(session: Session, mailing_list: MailingList, who: str, page: str, at: datetime) -> bool:
-    """Ask on a page, and confirm a minute later."""
-    where = ConsentContext(page, network=who)
-    asked = request_subscription(session, mailing_list, parse_address(who), where, now=at)
-    if asked.pending is None:
+def subscribe(
+    session: Session, mailing_list: MailingList, address: str, page: str, at: datetime
+) -> bool:
+    """Request on a page, and confirm a minute later."""
+    context = ConsentContext(page, network=address)
+    result = request_subscription(session, mailing_list, parse_address(address), context, now=at)
+    if result.pending is None:
         return False
-    token = confirmation_token(asked.pending, TOKENS)
+    token = confirmation_token(result.pending, TOKENS)
     later = at + timedelta(minutes=1)
     confirm_subscription(session, token, TOKENS, ConsentContext("/confirm"), now=later)
     return True
@@ -64,7 +66,7 @@ def test_days_are_in_the_sites_time_zone_and_the_source_is_the_page_of_the_reque
     mailing_list = a_list(session)
     late = datetime(2026, 7, 1, 23, 30, tzinfo=UTC)
 
-    assert join(session, mailing_list, "ann@example.com", "/articles/one", late)
+    assert subscribe(session, mailing_list, "ann@example.com", "/articles/one", late)
 
     in_london = date(2026, 7, 2)
     assert days(session) == {
@@ -92,7 +94,7 @@ def test_an_erased_subscriber_is_counted_for_each_confirmed_list(session: Sessio
 
 
 def test_parallel_changes_and_counts_do_not_deadlock_and_lose_nothing(database: Database) -> None:
-    """Joining and leaving on two lists in any order of lists, while events are counted in sets."""
+    """Subscriptions of two lists end and return in any order, while deliveries are counted."""
     with database.transaction() as session:
         ids = [a_list(session, slug=slug).id for slug in ("daily", "weekly")]
         people = [
@@ -101,29 +103,29 @@ def test_parallel_changes_and_counts_do_not_deadlock_and_lose_nothing(database: 
             for _ in range(READERS)
         ]
         keys = [(one.subscriber_id, one.list_id) for one in people]
-    troubles: list[Exception] = []
+    errors: list[Exception] = []
 
-    def come_and_go(number: int) -> None:
+    def unsubscribe_and_undo(number: int) -> None:
         try:
             for _ in range(ROUNDS):
                 with database.transaction() as session:
-                    heard = ((one, NOON.date(), ListMetric.DELIVERED) for one in ids)
-                    record_daily_counts(session, dict.fromkeys(heard, 10))
+                    deliveries = ((one, NOON.date(), ListMetric.DELIVERED) for one in ids)
+                    record_daily_counts(session, dict.fromkeys(deliveries, 10))
                     one = session.get_one(Subscription, keys[number], with_for_update=True)
                     unsubscribe_from_list(session, one, ConsentContext("/unsubscribe"), now=NOON)
                 with database.transaction() as session:
                     one = session.get_one(Subscription, keys[number], with_for_update=True)
                     undo_unsubscribe(session, one, ConsentContext("/unsubscribe"), now=NOON)
         except Exception as error:
-            troubles.append(error)
+            errors.append(error)
 
-    threads = [Thread(target=come_and_go, args=(number,)) for number in range(len(keys))]
+    threads = [Thread(target=unsubscribe_and_undo, args=(number,)) for number in range(len(keys))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert troubles == []
+    assert errors == []
     with database.reading() as session:
         assert days(session) == {
             (one, NOON.date(), what): count

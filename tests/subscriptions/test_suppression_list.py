@@ -39,16 +39,16 @@ def test_other_addresses_are_not_suppressed(session):
     assert is_suppressed(session, "bob@example.com")
 
 
-@pytest.mark.parametrize("graver", [Reason.BOUNCED, Reason.COMPLAINED])
-def test_a_more_severe_reason_replaces_an_unsubscribe(session, graver):
+@pytest.mark.parametrize("severe", [Reason.BOUNCED, Reason.COMPLAINED])
+def test_a_more_severe_reason_replaces_an_unsubscribe(session, severe):
     suppress_address(session, ANN, Reason.UNSUBSCRIBED, source="first", now=NOON)
     suppress_address(session, "bob@example.com", Reason.UNSUBSCRIBED, source="noise", now=NOON)
 
-    suppress_address(session, ANN, graver, source="second", now=LATER)
+    suppress_address(session, ANN, severe, source="second", now=LATER)
     session.expire_all()
 
     found = session.get_one(Suppression, ANN)
-    assert (found.reason, found.source, found.at) == (graver, "second", LATER)
+    assert (found.reason, found.source, found.at) == (severe, "second", LATER)
     assert session.get_one(Suppression, "bob@example.com").source == "noise"
 
 
@@ -74,27 +74,27 @@ def test_a_less_severe_reason_does_not_replace_the_first(session, first, second)
     assert session.scalar(select(func.count()).select_from(Suppression)) == 1
 
 
-def recounted(session):
+def recount(session):
     found = dict.fromkeys(Reason, 0)
     rows = select(Suppression.reason, func.count()).group_by(Suppression.reason)
     return found | dict(session.execute(rows).all())
 
 
-def happen(session, dice):
-    """One of all that makes and ends suppressions."""
+def change_randomly(session, dice):
+    """Make or lift suppressions in one of all ways."""
     some = dice.sample([f"r{n}@example.com" for n in range(12)], 4)
-    reason, wish = dice.choice(list(Reason)[:5]), Suppression.reason == Reason.UNSUBSCRIBED
+    reason, is_own_wish = dice.choice(list(Reason)[:5]), Suppression.reason == Reason.UNSUBSCRIBED
     source = dice.choice(["event bounce", "manual: x"])
-    match dice.choice(["suppress", "add", "end", "revive", "erase"]):
+    match dice.choice(["suppress", "add", "lift", "resubscribe", "erase"]):
         case "suppress":
             suppress_addresses(session, some, reason, source=source, now=NOON)
         case "add":
             fresh = set(some) - find_erased_addresses(session, some)
             add_suppressions(session, dict.fromkeys(fresh, reason), source="import:1", now=NOON)
-        case "end":
+        case "lift":
             lift_suppressions(session, Suppression.source == "import:1", now=NOON)
-        case "revive":
-            lift_suppressions(session, Suppression.canonical == some[0], wish, now=NOON)
+        case "resubscribe":
+            lift_suppressions(session, Suppression.canonical == some[0], is_own_wish, now=NOON)
         case "erase":
             record_erased_address(session, some[0], source="test", now=NOON)
             delete_suppression(session, some[0])
@@ -105,10 +105,10 @@ def test_the_counts_equal_a_recount_after_any_history(database):
     for _ in range(6):
         with database.transaction() as session:
             for _ in range(15):
-                happen(session, dice)
-                assert suppression_list.count_suppressions(session) == recounted(session)
+                change_randomly(session, dice)
+                assert suppression_list.count_suppressions(session) == recount(session)
             suppression_list.compact_suppression_counts(session)
-            assert suppression_list.count_suppressions(session) == recounted(session)
+            assert suppression_list.count_suppressions(session) == recount(session)
     with database.reading() as session:
         assert len(session.scalars(select(SuppressionCountChange)).all()) <= len(Reason)
 
@@ -127,5 +127,5 @@ def test_suppressing_an_address_twice_in_parallel_counts_it_once(database):
         first.commit()
         waits.result(timeout=20)
     with database.reading() as session:
-        assert suppression_list.count_suppressions(session) == recounted(session)
+        assert suppression_list.count_suppressions(session) == recount(session)
         assert session.get_one(Suppression, ANN).reason is Reason.BOUNCED

@@ -1,4 +1,4 @@
-"""Topics that a reader chose of a list: kept, on record, and gone where they have to go."""
+"""Tags that a subscriber chose: stored, recorded, and cleared when they subscribe again."""
 
 from datetime import timedelta
 

@@ -20,7 +20,7 @@ from tests.factories import HERE, a_list, a_subscription
 
 TOKENS = Tokens([b"a key"])
 SECOND = timedelta(seconds=1)
-PENDING, CONFIRMED, LEFT = SubscriptionState
+PENDING, CONFIRMED, UNSUBSCRIBED = SubscriptionState
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_forged_link_is_not_found(session, daily, ann):
 def test_unsubscribing_takes_effect_at_once_and_for_one_subscriber(session, daily, ann):
     assert unsubscribe_from_list(session, ann, HERE, now=NOON)
 
-    assert (ann.state, ann.unsubscribed_at) == (LEFT, NOON)
+    assert (ann.state, ann.unsubscribed_at) == (UNSUBSCRIBED, NOON)
     assert counts(session, daily) == (0, 1, 1)
     [consent] = session.scalars(select(Consent))
     assert (consent.action, consent.at, consent.source) == ("unsubscribed", NOON, HERE.source)
@@ -146,7 +146,7 @@ def test_an_unsubscribe_link_does_not_subscribe(session, daily, ann):
     with pytest.raises(Expired):
         undo_unsubscribe(session, ann, HERE, now=NOON + UNDO_WITHIN + SECOND)
 
-    assert (ann.state, counts(session, daily)) == (LEFT, (0, 1, 1))
+    assert (ann.state, counts(session, daily)) == (UNSUBSCRIBED, (0, 1, 1))
     assert actions(session) == ["unsubscribed"]
 
 
@@ -159,7 +159,7 @@ def test_undoing_does_not_confirm_a_pending_subscription(session, daily):
     with pytest.raises(Expired):
         undo_unsubscribe(session, pending, HERE, now=NOON)
 
-    assert pending.state is LEFT
+    assert pending.state is UNSUBSCRIBED
 
 
 def test_undoing_twice_is_no_error_and_changes_nothing(session, daily, ann):
