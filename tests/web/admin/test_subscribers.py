@@ -164,7 +164,7 @@ def test_a_segment_is_built_row_by_row_counted_shown_and_deleted(
     assert all(f'id="{name}"' in longer.text for name in ("value-0", "what-1"))
     assert "at least 3 characters" in admin.post(new, data={**form, "value-0": "t"}).text
     form |= {"value-0": "TWO.example", "what-3": "list.confirmed", "value-3": "weekly"}
-    assert "Give the segment a name" in admin.post(new, data={**form, "name": ""}).text
+    assert "Enter a name for the segment" in admin.post(new, data={**form, "name": ""}).text
 
     saved = admin.post(new, data=form)
 
@@ -174,7 +174,7 @@ def test_a_segment_is_built_row_by_row_counted_shown_and_deleted(
     assert "Address contains two.example" in page
     assert "Is confirmed on the list NIF Daily" in page
     assert names_found(admin, "/admin/segments/1") == ["bob"]
-    assert "of this name already" in admin.post(new, data=form).text
+    assert "already a segment with this name" in admin.post(new, data=form).text
     changed = {**edit_form(admin), "match": "any"}
     admin.post("/admin/segments/1/edit", data=changed)
     with database.transaction() as session:
