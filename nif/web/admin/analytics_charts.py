@@ -59,7 +59,7 @@ def draw_audience(periods: Sequence[GrowthPeriod]) -> Chart:
 
 
 def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
-    """Subscribers who joined, above the line; unsubscribes, bounces and complaints, below it.
+    """New subscribers, above the line; unsubscribes, bounces and complaints, below it.
 
     Imports are left out: a few days with a thousand each would make all others look empty.
     """
@@ -69,14 +69,15 @@ def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
     high = max(max(period.total_of(ListMetric.SUBSCRIBED) for period in periods), 1)
     low = min(-max(period.total_of(*DEPARTURES) + period.unreachable for period in periods), *net)
     axes, ticks = make_axes(len(periods), min(low, 0), high)
-    joined, departed = (
+    subscribed, departed = (
         sum(period.total_of(ListMetric.SUBSCRIBED) for period in periods),
         sum(period.total_of(*DEPARTURES) for period in periods),
     )
     chart = Chart(
         name="traffic",
         title="Subscribes and unsubscribes, by " + ("day" if _is_daily(periods) else "week"),
-        description=f"{format_number(joined)} subscribed, {format_number(departed)} unsubscribed, "
+        description=f"{format_number(subscribed)} subscribed, "
+        f"{format_number(departed)} unsubscribed, "
         f"{format_number(sum(period.unreachable for period in periods))} bounced or complained.",
         scale_labels=scale_labels(axes, ticks, lambda value: format_compact(abs(value))),
         foot_labels=foot_labels(axes, _day_labels(periods)),
@@ -84,18 +85,18 @@ def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
         lines=axes.lines(net, "net"),
         hotspots=axes.hotspots([_describe_traffic(period) for period in periods]),
         legend=[
-            ("joined", "subscribed"),
-            ("went", "unsubscribed"),
-            ("lost", "bounced or complained"),
+            ("subscribed", "subscribed"),
+            ("unsubscribed", "unsubscribed"),
+            ("unreachable", "bounced or complained"),
             ("net", "subscribed minus unsubscribed"),
         ],
     )
     for place, period in enumerate(periods):
         went = period.total_of(*DEPARTURES)
         steps = (
-            ("joined", 0, period.total_of(ListMetric.SUBSCRIBED)),
-            ("went", 0, -went),
-            ("lost", -went, -went - period.unreachable),
+            ("subscribed", 0, period.total_of(ListMetric.SUBSCRIBED)),
+            ("unsubscribed", 0, -went),
+            ("unreachable", -went, -went - period.unreachable),
         )
         chart.bars += [axes.bar(place, a, b, kind) for kind, a, b in steps if a != b]
     return chart

@@ -47,7 +47,7 @@ def test_all_values_lie_within_the_axes(low: int, more: int, places: int) -> Non
     assert ticks[0] <= low <= low + more <= ticks[-1]
     assert TOP_MARGIN <= axes.y(low + more) <= axes.y(low) <= TOP_MARGIN + PLOT_HEIGHT
     assert 0 < axes.x(0) <= axes.x(places - 1) < 100
-    bar = axes.bar(places - 1, low, low + more, "joined")
+    bar = axes.bar(places - 1, low, low + more, "subscribed")
     assert bar.x + bar.width <= 100.001
     assert len(foot_labels(axes, ["x"] * places)) == min(places, 5)
 

@@ -90,6 +90,7 @@ def test_inactive_subscribers_are_counted_mailed_and_unsubscribed_unless_they_re
     assert "Of 3 subscribers, 2 did not respond." in text_of(admin.get(f"{AT}/unsubscribe").text)
     assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "1"}).status_code == 422
     assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "2"}).status_code == 303
+    assert "Non-responders are being unsubscribed." in text_of(admin.get(AT).text)
     Worker(services).advance_repermission()
     page = text_of(admin.get(AT).text)
     assert "Stayed 1 pressed the button" in page
