@@ -150,9 +150,9 @@ def list_audit_entries(
         if not 0 < before < 2**63:
             raise NotFound("There is no such page.")
         query = query.where(AuditEntry.id < before)
-    found = session.scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE_SIZE + 1)).all()
+    entries = session.scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE_SIZE + 1)).all()
     return AuditLogPage(
-        found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
+        entries[:PAGE_SIZE], entries[PAGE_SIZE - 1].id if len(entries) > PAGE_SIZE else None
     )
 
 

@@ -57,8 +57,8 @@ def list_due_corrections(
     a person withdrew. A list that never mailed a wrong version is skipped.
     """
     current = aliased(Revision)
-    had = select(EditionNote.note_id).where(EditionNote.list_id == mailing_list.id)
-    taken_back = select(Edition.note_id).where(
+    mailed = select(EditionNote.note_id).where(EditionNote.list_id == mailing_list.id)
+    withdrawn = select(Edition.note_id).where(
         Edition.list_id == mailing_list.id,
         Edition.note_id.is_not(None),
         Edition.state == EditionState.WITHDRAWN,
@@ -70,11 +70,11 @@ def list_due_corrections(
             current.id == Story.current_id,
             or_(
                 StoryNote.severity == NoteSeverity.SIGNIFICANT,
-                and_(StoryNote.severity == NoteSeverity.SERIOUS, StoryNote.id.in_(taken_back)),
+                and_(StoryNote.severity == NoteSeverity.SERIOUS, StoryNote.id.in_(withdrawn)),
             ),
             StoryNote.at >= now - MAX_NOTE_AGE,
             StoryNote.kind.in_(CORRECTIVE_KINDS),
-            StoryNote.id.not_in(had),
+            StoryNote.id.not_in(mailed),
             EditionItem.list_id == mailing_list.id,
         )
         .order_by(StoryNote.at, StoryNote.id)
@@ -98,16 +98,18 @@ def select_lists_owed_note(note_id: int) -> Select[*tuple[Any, ...]]:
     """Selects the lists that must still mail a note, each with the edition that contained the
     error.
     """
-    told = select(EditionNote.note_id).where(
+    is_carried = select(EditionNote.note_id).where(
         EditionNote.note_id == StoryNote.id, EditionNote.list_id == MailingList.id
     )
-    own = aliased(Edition)
-    made = select(own.id).where(own.note_id == StoryNote.id, own.list_id == MailingList.id)
+    own_edition = aliased(Edition)
+    has_edition = select(own_edition.id).where(
+        own_edition.note_id == StoryNote.id, own_edition.list_id == MailingList.id
+    )
     query = select(MailingList, Edition).where(
         StoryNote.id == note_id,
         MailingList.id == EditionItem.list_id,
-        ~told.exists(),
-        ~made.exists(),
+        ~is_carried.exists(),
+        ~has_edition.exists(),
     )
     return _restrict_to_mailed_errors(query)
 
@@ -130,11 +132,11 @@ def _restrict_to_mailed_errors(query: Select[*tuple[Any, ...]]) -> Select[*tuple
 
 def list_corrected_edition_ids(session: Session, edition_id: int) -> Sequence[int]:
     """The editions of the same list that contained what an edition corrects."""
-    own = aliased(EditionNote)
+    carried = aliased(EditionNote)
     query = select(Edition.id).where(
-        own.note_id == StoryNote.id,
-        own.edition_id == edition_id,
-        EditionItem.list_id == own.list_id,
+        carried.note_id == StoryNote.id,
+        carried.edition_id == edition_id,
+        EditionItem.list_id == carried.list_id,
     )
     return session.scalars(_restrict_to_mailed_errors(query)).all()
 

@@ -61,17 +61,17 @@ def list_due_slots(session: Session, mailing_list: MailingList, *, now: datetime
     schedule, zone = parse_schedule(mailing_list.schedule), ZoneInfo(mailing_list.zone)
     # Slots from before the schedule was set do not count.
     since = max(mailing_list.scheduled_at, now - SLOT_LOOK_BACK)
-    come = list(iterate_slots(schedule, zone, after=since, until=now))
-    kept = set(
+    passed = list(iterate_slots(schedule, zone, after=since, until=now))
+    filled_days = set(
         session.scalars(
             select(Edition.slot).where(
                 Edition.list_id == mailing_list.id,
                 Edition.occasion == DIGEST_OCCASION,
-                Edition.slot.in_([slot.day for slot in come]),
+                Edition.slot.in_([slot.day for slot in passed]),
             )
         )
     )
-    return [slot for slot in come if slot.day not in kept]
+    return [slot for slot in passed if slot.day not in filled_days]
 
 
 def make_digest_of_slot(
@@ -191,7 +191,9 @@ def compose_digest(
                 raise
             # One story that cannot be rendered must not hold up the others.
             stories = [
-                one for one in stories if _can_be_rendered(mail_writer, mailing_list, day, one)
+                story
+                for story in stories
+                if _can_be_rendered(mail_writer, mailing_list, day, story)
             ]
     return ComposedDigest([], None)
 
@@ -252,10 +254,10 @@ def _list_unsent_stories(
     just after it would be lost.
     """
     first_window = timedelta(days=1 if parse_schedule(mailing_list.schedule).weekday is None else 7)
-    had = select(EditionItem.story_id).where(EditionItem.list_id == mailing_list.id)
+    mailed_ids = select(EditionItem.story_id).where(EditionItem.list_id == mailing_list.id)
     return queries.list_stories_since(
         session,
-        had,
+        mailed_ids,
         since=max(mailing_list.news_from - first_window, now - MAX_STORY_AGE),
         most=MAX_STORIES,
         tag_slugs=mailing_list.tags,

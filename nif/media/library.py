@@ -133,9 +133,9 @@ class DuplicatePicture(Conflict):
 
 def check_not_in_library(session: Session, sha256: str) -> None:
     """Raises DuplicatePicture where a file with this hash was added before."""
-    known = session.scalar(select(Picture.id).where(Picture.sha256 == sha256))
-    if known is not None:
-        raise DuplicatePicture(known)
+    existing_id = session.scalar(select(Picture.id).where(Picture.sha256 == sha256))
+    if existing_id is not None:
+        raise DuplicatePicture(existing_id)
 
 
 def add_picture(
@@ -218,13 +218,13 @@ def count_picture_use(session: Session, picture_id: int, *, times: int = 1) -> N
 
     Raises NotFound where the picture was deleted in the meantime.
     """
-    counted = session.scalar(
+    updated_id = session.scalar(
         update(Picture)
         .where(Picture.id == picture_id)
         .values(use_count=Picture.use_count + times)
         .returning(Picture.id)
     )
-    if counted is None:
+    if updated_id is None:
         raise NotFound("There is no such picture.")
 
 
@@ -237,12 +237,14 @@ def count_picture_uses(session: Session, changes: Mapping[int, int]) -> None:
     changes = {picture_id: times for picture_id, times in sorted(changes.items()) if times}
     if not changes:
         return
-    these = Picture.id.in_(list(changes))
-    known = session.scalars(select(Picture.id).where(these).order_by(Picture.id).with_for_update())
-    if len(known.all()) < len(changes):
+    is_changed = Picture.id.in_(list(changes))
+    locked_ids = session.scalars(
+        select(Picture.id).where(is_changed).order_by(Picture.id).with_for_update()
+    )
+    if len(locked_ids.all()) < len(changes):
         raise NotFound("There is no such picture.")
-    more = case(changes, value=Picture.id)
-    session.execute(update(Picture).where(these).values(use_count=Picture.use_count + more))
+    change = case(changes, value=Picture.id)
+    session.execute(update(Picture).where(is_changed).values(use_count=Picture.use_count + change))
 
 
 def delete_picture(session: Session, picture: Picture) -> list[str]:
@@ -253,9 +255,9 @@ def delete_picture(session: Session, picture: Picture) -> list[str]:
     """
     if picture.use_count:
         raise Conflict("This picture is shown in a story, so it cannot be deleted.")
-    of_it = Rendition.picture_id == picture.id
-    names = [picture.master, *session.scalars(select(Rendition.name).where(of_it))]
-    session.execute(delete(Rendition).where(of_it))
+    belongs_to_picture = Rendition.picture_id == picture.id
+    names = [picture.master, *session.scalars(select(Rendition.name).where(belongs_to_picture))]
+    session.execute(delete(Rendition).where(belongs_to_picture))
     session.delete(picture)
     session.flush()
     return list(dict.fromkeys(names))

@@ -65,12 +65,12 @@ def request_waiver(
     """
     reason = " ".join(reason.split())
     _check_waiver_request(relationship, reason, by)
-    made = _replace_decision(
+    decision = _replace_decision(
         session, story_id, relationship, DisclosureChoice.WAIVE, by=by, now=now
     )
-    made.reason = reason
+    decision.reason = reason
     session.flush()
-    return made
+    return decision
 
 
 def confirm_waiver(
@@ -97,11 +97,11 @@ def get_disclosure_decision(
     session: Session, decision_id: int, *, lock: bool = False
 ) -> DisclosureDecision:
     """Raises NotFound."""
-    lock_it = {"of": DisclosureDecision} if lock else None
-    found = session.get(DisclosureDecision, decision_id, with_for_update=lock_it)
-    if found is None:
+    lock_options = {"of": DisclosureDecision} if lock else None
+    decision = session.get(DisclosureDecision, decision_id, with_for_update=lock_options)
+    if decision is None:
         raise NotFound("There is no such decision.")
-    return found
+    return decision
 
 
 def map_current_decisions(
@@ -124,9 +124,11 @@ def list_open_disclosures(
     session: Session, story_id: int, relationships: Sequence[Relationship]
 ) -> list[Relationship]:
     """Those that block publication: without a decision, or with a waiver that nobody confirmed."""
-    known = map_current_decisions(session, story_id, relationships)
+    decisions = map_current_decisions(session, story_id, relationships)
     return [
-        each for each in relationships if each.id not in known or not known[each.id].is_in_force
+        each
+        for each in relationships
+        if each.id not in decisions or not decisions[each.id].is_in_force
     ]
 
 
@@ -138,20 +140,20 @@ def disclose_mandatory_relationships(
     now: datetime,
 ) -> None:
     """Disclose what must always be disclosed, so that nobody has to be asked."""
-    known = map_current_decisions(session, story_id, relationships)
-    for each in relationships:
-        if each.materiality is Materiality.ALWAYS and each.id not in known:
-            disclose_relationship(session, story_id, each, by=None, now=now)
+    decisions = map_current_decisions(session, story_id, relationships)
+    for relationship in relationships:
+        if relationship.materiality is Materiality.ALWAYS and relationship.id not in decisions:
+            disclose_relationship(session, story_id, relationship, by=None, now=now)
 
 
 def list_disclosed_sentences(
     session: Session, story_id: int, relationships: Sequence[Relationship]
 ) -> list[str]:
     """The frozen sentences of the story's transparency block, in the order of `relationships`."""
-    known = map_current_decisions(session, story_id, relationships)
-    told = [known[each.id] for each in relationships if each.id in known]
-    kept = [each.sentence for each in told if each.decision is DisclosureChoice.DISCLOSE]
-    return list(dict.fromkeys(kept))
+    decisions = map_current_decisions(session, story_id, relationships)
+    current = [decisions[each.id] for each in relationships if each.id in decisions]
+    sentences = [each.sentence for each in current if each.decision is DisclosureChoice.DISCLOSE]
+    return list(dict.fromkeys(sentences))
 
 
 def count_waivers(session: Session, *, stories: Select[Any] | None = None) -> list[WaiverCount]:
@@ -169,11 +171,11 @@ def count_waivers(session: Session, *, stories: Select[Any] | None = None) -> li
     )
     if stories is not None:
         query = query.where(DisclosureDecision.story_id.in_(stories))
-    # Waivers are few; and the two databases do not name months alike.
-    counted = Counter((f"{row.at:%Y-%m}", row.type, row.reason) for row in session.execute(query))
-    found = [WaiverCount(*key, count) for key, count in counted.items()]
-    found.sort(key=lambda each: (each.type.value, each.reason))
-    return sorted(found, key=lambda each: each.month, reverse=True)
+    # Counted here: waivers are few, and the two databases format months differently.
+    counts = Counter((f"{row.at:%Y-%m}", row.type, row.reason) for row in session.execute(query))
+    waivers = [WaiverCount(*key, count) for key, count in counts.items()]
+    waivers.sort(key=lambda each: (each.type.value, each.reason))
+    return sorted(waivers, key=lambda each: each.month, reverse=True)
 
 
 def _replace_decision(
@@ -185,7 +187,7 @@ def _replace_decision(
     by: int | None,
     now: datetime,
 ) -> DisclosureDecision:
-    made = DisclosureDecision(
+    row = DisclosureDecision(
         story_id=story_id,
         relationship=relationship,
         version=relationship.version,
@@ -200,9 +202,9 @@ def _replace_decision(
             DisclosureDecision.relationship_id == relationship.id,
         )
     )
-    session.add(made)
+    session.add(row)
     session.flush()
-    return made
+    return row
 
 
 def _check_waiver_request(relationship: Relationship, reason: str, by: int) -> None:

@@ -203,7 +203,7 @@ class DisclosureDecision(Base):
     __table_args__ = (UniqueConstraint("story_id", "relationship_id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    # No foreign key: the register lies below the stories and does not know them.
+    # No foreign key: the register is a lower layer and does not know stories.
     story_id: Mapped[int] = mapped_column(BigInteger)
     relationship_id: Mapped[int] = mapped_column(ForeignKey(Relationship.id), index=True)
     version: Mapped[int]

@@ -86,7 +86,7 @@ _REPLACEMENTS = str.maketrans(
         "Æ": "AE",
         "œ": "oe",
         "Œ": "OE",
-        # Marks that nobody sees and that would cut a word in two.
+        # Invisible characters that would split a word.
         **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
     }
 )
@@ -153,26 +153,26 @@ class PartyMatcher:
             lengths.setdefault(words[0], set()).add(len(words))
         self._lengths = {word: sorted(each, reverse=True) for word, each in lengths.items()}
 
-    def find(self, text: str, *, tagged: Sequence[int] = ()) -> list[int]:
+    def find_party_ids(self, text: str, *, tagged: Sequence[int] = ()) -> list[int]:
         """The ids of the parties that `text` names: tagged ones first, then in order of appearance.
 
         A name that is also a common word ("Stack") counts only with a capital, and not at the
         beginning of a sentence. Where it is meant there, tag the party.
         """
         text = normalize_text(text)
-        found = tokenize_text(text)
-        words = [piece.group().casefold() for piece in found]
+        tokens = tokenize_text(text)
+        words = [piece.group().casefold() for piece in tokens]
         parties = dict.fromkeys(tagged)
         covered = 0
-        for at, word in enumerate(words):
+        for start, word in enumerate(words):
             for length in self._lengths.get(word, ()):
-                if at + length <= covered:
+                if start + length <= covered:
                     break
-                known = self._entries.get(tuple(words[at : at + length]), ())
-                place = found[at : at + length]
-                if named := [each.party_id for each in known if _is_match(each, place, text)]:
-                    parties.update(dict.fromkeys(named))
-                    covered = at + length
+                entries = self._entries.get(tuple(words[start : start + length]), ())
+                place = tokens[start : start + length]
+                if named_ids := [each.party_id for each in entries if _is_match(each, place, text)]:
+                    parties.update(dict.fromkeys(named_ids))
+                    covered = start + length
                     break
         return list(parties)
 
@@ -184,13 +184,13 @@ def get_party_matcher(session: Session) -> PartyMatcher:
     """The matcher of all names and aliases, rebuilt only after a name has changed."""
     version = session.scalar(select(RegisterVersion.version))
     pool = session.connection().engine.pool
-    known = _matcher_cache.get(pool)
-    if known is None or known[0] != version:
-        own = select(Party.id, Party.name).where(Party.folded_name.is_not(None))
-        others = select(PartyAlias.party_id, PartyAlias.name)
-        rows = session.execute(union_all(own, others)).all()
-        known = _matcher_cache[pool] = (version, PartyMatcher((row[0], row[1]) for row in rows))
-    return known[1]
+    cached = _matcher_cache.get(pool)
+    if cached is None or cached[0] != version:
+        names = select(Party.id, Party.name).where(Party.folded_name.is_not(None))
+        aliases = select(PartyAlias.party_id, PartyAlias.name)
+        rows = session.execute(union_all(names, aliases)).all()
+        cached = _matcher_cache[pool] = (version, PartyMatcher((row[0], row[1]) for row in rows))
+    return cached[1]
 
 
 def _build_entry(party_id: int, written: list[str], words: NameWords) -> NameEntry:

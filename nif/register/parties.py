@@ -47,11 +47,11 @@ def get_party(session: Session, party_id: int, *, lock: bool = False) -> Party:
 def find_party_by_name(session: Session, name: str) -> Party | None:
     """The party with this name, or else the only one with this alias."""
     key = fold_name(name)
-    if own := session.scalar(select(Party).where(Party.folded_name == key)):
-        return own
-    known = select(PartyAlias.party_id).where(PartyAlias.folded_name == key)
-    found = session.scalars(select(Party).where(Party.id.in_(known)).limit(2)).all()
-    return found[0] if len(found) == 1 else None
+    if party := session.scalar(select(Party).where(Party.folded_name == key)):
+        return party
+    party_ids = select(PartyAlias.party_id).where(PartyAlias.folded_name == key)
+    parties = session.scalars(select(Party).where(Party.id.in_(party_ids)).limit(2)).all()
+    return parties[0] if len(parties) == 1 else None
 
 
 def add_party(session: Session, values: PartyInput, *, now: datetime) -> Party:
@@ -139,17 +139,19 @@ def delete_party(session: Session, party: Party) -> None:
 
 
 def _check_input(session: Session, values: PartyInput, party: Party | None) -> None:
-    if found := dict(_input_problems(session, values, party)):
-        raise Invalid(found)
+    if problems := dict(_input_problems(session, values, party)):
+        raise Invalid(problems)
 
 
 def _input_problems(
     session: Session, values: PartyInput, party: Party | None
 ) -> Iterator[tuple[str, str]]:
-    own = party.id if party else None
+    own_id = party.id if party else None
     yield from _name_problems(values)
-    twin = session.scalar(select(Party.id).where(Party.folded_name == fold_name(values.name)))
-    if twin is not None and twin != own:
+    same_name_id = session.scalar(
+        select(Party.id).where(Party.folded_name == fold_name(values.name))
+    )
+    if same_name_id is not None and same_name_id != own_id:
         yield (
             "name",
             f"“{values.name}” is in the register already. Give the two different names.",
@@ -157,13 +159,15 @@ def _input_problems(
     for domain in values.domains:
         if not _DOMAIN.fullmatch(domain.lower()):
             yield "domains", f"“{domain}” is not a domain such as example.com."
-    if any(not is_web_address(one) or len(one) > MAX_URL_LENGTH for one in values.same_as):
+    if any(
+        not is_web_address(address) or len(address) > MAX_URL_LENGTH for address in values.same_as
+    ):
         yield "same_as", "Give whole addresses, starting with https:// or http://."
     if values.parent_id is not None:
-        line = _find_ancestor_ids(session, values.parent_id)
-        if not line:
+        ancestor_ids = _find_ancestor_ids(session, values.parent_id)
+        if not ancestor_ids:
             yield "parent", "There is no such party in the register."
-        elif own in line:
+        elif own_id in ancestor_ids:
             yield "parent", "A party cannot be part of itself or of its own parts."
 
 
@@ -183,16 +187,14 @@ def _name_problems(values: PartyInput) -> Iterator[tuple[str, str]]:
 
 def _find_ancestor_ids(session: Session, party_id: int | None) -> set[int]:
     """A party and everything that it is part of."""
-    line: set[int] = set()
-    while party_id is not None and party_id not in line:
-        found = session.execute(
-            select(Party.id, Party.parent_id).where(Party.id == party_id)
-        ).first()
-        if found is None:
+    ancestor_ids: set[int] = set()
+    while party_id is not None and party_id not in ancestor_ids:
+        row = session.execute(select(Party.id, Party.parent_id).where(Party.id == party_id)).first()
+        if row is None:
             break
-        line.add(found.id)
-        party_id = found.parent_id
-    return line
+        ancestor_ids.add(row.id)
+        party_id = row.parent_id
+    return ancestor_ids
 
 
 def _apply_input(party: Party, values: PartyInput) -> None:
@@ -218,8 +220,8 @@ def _rewrite_sentences(session: Session, party: Party, publisher: PublisherNames
     """Rewrite the sentences about a party; a relationship whose sentence changes gets a new
     version.
     """
-    known = select(Relationship).where(Relationship.party_id == party.id)
-    for relationship in session.scalars(known.execution_options(populate_existing=True)).all():
+    query = select(Relationship).where(Relationship.party_id == party.id)
+    for relationship in session.scalars(query.execution_options(populate_existing=True)).all():
         before = relationship.current_sentence, relationship.past_sentence
         write_relationship_sentences(relationship, party, publisher)
         if before != (relationship.current_sentence, relationship.past_sentence):

@@ -56,22 +56,22 @@ def list_parties(
     query = select(Party).where(Party.folded_name.is_not(None), Party.folded_name > after)
     if kind:
         query = query.where(Party.kind == kind)
-    if part := fold_name(text):
+    if folded_text := fold_name(text):
         aliased = select(PartyAlias.party_id).where(
-            PartyAlias.folded_name.contains(part, autoescape=True)
+            PartyAlias.folded_name.contains(folded_text, autoescape=True)
         )
-        own = Party.folded_name.contains(part, autoescape=True)
-        query = query.where(or_(own, Party.id.in_(aliased)))
+        own_name = Party.folded_name.contains(folded_text, autoescape=True)
+        query = query.where(or_(own_name, Party.id.in_(aliased)))
     query = query.options(selectinload(Party.aliases)).order_by(Party.folded_name)
-    found = session.scalars(query.limit(size + 1)).all()
-    shown = found[:size]
-    ids = [party.id for party in shown]
-    standing = select_relationships_in_force(on).with_only_columns(Relationship.party_id)
-    standing = standing.where(Relationship.party_id.in_(ids))
+    parties = session.scalars(query.limit(size + 1)).all()
+    page = parties[:size]
+    ids = [party.id for party in page]
+    in_force = select_relationships_in_force(on).with_only_columns(Relationship.party_id)
+    in_force = in_force.where(Relationship.party_id.in_(ids))
     return PartyPage(
-        shown,
-        frozenset(session.scalars(standing)),
-        shown[-1].folded_name if len(found) > size else None,
+        page,
+        frozenset(session.scalars(in_force)),
+        page[-1].folded_name if len(parties) > size else None,
     )
 
 
@@ -99,9 +99,13 @@ def list_public_relationships(session: Session, *, on: date) -> list[OurSideRela
         .join(Relationship.party)
     )
     sides: dict[tuple[OurSide, str], list[Relationship]] = {}
-    for each in session.scalars(query.order_by(Party.folded_name, Relationship.id)):
-        name = each.our_side_name if each.our_side in {OurSide.PRODUCT, OurSide.ACCOUNT} else ""
-        sides.setdefault((each.our_side, name), []).append(each)
+    for relationship in session.scalars(query.order_by(Party.folded_name, Relationship.id)):
+        name = (
+            relationship.our_side_name
+            if relationship.our_side in {OurSide.PRODUCT, OurSide.ACCOUNT}
+            else ""
+        )
+        sides.setdefault((relationship.our_side, name), []).append(relationship)
     order = list(OurSide)
     keys = sorted(sides, key=lambda key: (order.index(key[0]), key[1].casefold()))
     return [OurSideRelationships(*key, sides[key]) for key in keys]

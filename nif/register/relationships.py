@@ -54,8 +54,8 @@ def list_relationships_in_force(
     query = select_relationships_in_force(on).where(
         Relationship.party_id.in_(_select_lineage(party_ids))
     )
-    found = session.scalars(query.order_by(Relationship.id)).all()
-    return sorted(found, key=lambda each: _MATERIALITY_ORDER[each.materiality])
+    relationships = session.scalars(query.order_by(Relationship.id)).all()
+    return sorted(relationships, key=lambda each: _MATERIALITY_ORDER[each.materiality])
 
 
 def select_relationships_in_force(on: date) -> Select[Relationship]:
@@ -118,8 +118,8 @@ def record_relationship_change(
         if action:
             _append_relationship_entry(session, relationship, action, after, now=now)
     elif before is not None and relationship.visibility is RelationshipVisibility.PUBLIC:
-        over = {**before, "until": _iso_date(relationship.until)}
-        _append_relationship_entry(session, relationship, "ended", over, now=now)
+        ended = {**before, "until": _iso_date(relationship.until)}
+        _append_relationship_entry(session, relationship, "ended", ended, now=now)
     elif before is not None:
         record_relationship_withdrawal(session, relationship, now=now)
 
@@ -204,10 +204,10 @@ class RegisterContext:
 def get_relationship(session: Session, relationship_id: int, *, lock: bool = False) -> Relationship:
     """Raises NotFound."""
     lock_of = {"of": Relationship} if lock else None
-    found = session.get(Relationship, relationship_id, with_for_update=lock_of)
-    if found is None:
+    relationship = session.get(Relationship, relationship_id, with_for_update=lock_of)
+    if relationship is None:
         raise NotFound("There is no such relationship in the register.")
-    return found
+    return relationship
 
 
 def add_relationship(
@@ -317,8 +317,8 @@ def _apply_input(
     party: Party | None = None,
 ) -> None:
     account = session.get(Account, values.account_id) if values.account_id else None
-    if found := dict(_input_problems(values, account)):
-        raise Invalid(found)
+    if problems := dict(_input_problems(values, account)):
+        raise Invalid(problems)
     rules = RELATIONSHIP_TYPES[values.type]
     for name, value in vars(values).items():
         setattr(relationship, name, value)

@@ -59,7 +59,7 @@ def find_named_parties(session: Session, story: Story) -> list[int]:
     """The ids of the parties that a story names or is tagged with, in order of appearance."""
     lines = [strip_markup(split_source_references(text)[0]) for _, text in text_lines_of(story)]
     tags = [tag.name for tag in story.tags]
-    return get_party_matcher(session).find("\n".join([*lines, *tags]))
+    return get_party_matcher(session).find_party_ids("\n".join([*lines, *tags]))
 
 
 def look_up_story_records(

@@ -58,9 +58,9 @@ def test_nobody_changes_their_own_access(session: Session) -> None:
 
     with pytest.raises(NotAllowed):
         accounts.change_account_role(session, boss, boss, RoleName.AUTHOR, now=NOON)
-    for deed in (accounts.deactivate_account, accounts.clear_second_factors):
+    for action in (accounts.deactivate_account, accounts.clear_second_factors):
         with pytest.raises(NotAllowed):
-            deed(session, boss, boss, now=NOON)
+            action(session, boss, boss, now=NOON)
 
 
 def test_the_last_admin_who_can_sign_in_stays(session: Session) -> None:
@@ -82,8 +82,8 @@ def test_the_last_admin_who_can_sign_in_stays(session: Session) -> None:
 def test_reactivation_restores_no_session(session: Session) -> None:
     boss, other = an_admin(session, "boss@example.com"), an_account(session)
     seen = {other.fs_uniquifier}
-    for deed in (accounts.deactivate_account, accounts.reactivate_account):
-        deed(session, boss, other, now=NOON)
+    for action in (accounts.deactivate_account, accounts.reactivate_account):
+        action(session, boss, other, now=NOON)
         assert other.fs_uniquifier not in seen
         seen.add(other.fs_uniquifier)
     assert other.active

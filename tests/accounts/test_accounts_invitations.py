@@ -68,9 +68,9 @@ def test_an_accepted_invitation_can_be_neither_renewed_nor_withdrawn(session: Se
     account = an_invited_account(session)
     accounts.accept_invitation(session, account, "a hash", now=NOON)
 
-    for deed in (accounts.renew_invitation, accounts.withdraw_invitation):
+    for action in (accounts.renew_invitation, accounts.withdraw_invitation):
         with pytest.raises(Conflict):
-            deed(session, BOSS, account, now=NOON)
+            action(session, BOSS, account, now=NOON)
 
 
 def test_a_token_of_another_purpose_or_account_opens_nothing(session: Session) -> None:

@@ -41,14 +41,14 @@ def test_entries_are_found_by_account_action_and_day_newest_first(session: Sessi
 def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
     for n in range(audit_log.PAGE_SIZE + 3):
         record_audit_entry(
-            session, CLERK, f"deed-{n}", subject_kind="thing", subject_id=n, now=NOON
+            session, CLERK, f"action-{n}", subject_kind="thing", subject_id=n, now=NOON
         )
     session.flush()
 
     first = audit_log.list_audit_entries(session, AuditFilter())
     second = audit_log.list_audit_entries(session, AuditFilter(), before=first.before)
 
-    assert [act.action for act in second.entries] == ["deed-2", "deed-1", "deed-0"]
+    assert [act.action for act in second.entries] == ["action-2", "action-1", "action-0"]
     assert second.before is None
     for place in (0, -1, 2**63):
         with pytest.raises(NotFound):

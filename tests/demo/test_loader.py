@@ -25,7 +25,10 @@ def words(story):
 def test_every_demo_story_names_a_party_of_the_register(session):
     stories = loaded(session)
 
-    found = {slug: get_party_matcher(session).find(words(story)) for slug, story in stories.items()}
+    found = {
+        slug: get_party_matcher(session).find_party_ids(words(story))
+        for slug, story in stories.items()
+    }
 
     assert len(found) == 13
     assert [slug for slug, parties in found.items() if not parties] == []
@@ -34,7 +37,7 @@ def test_every_demo_story_names_a_party_of_the_register(session):
 def test_the_parties_of_the_real_story_have_no_relationship_with_nif(session):
     real_story = loaded(session)[REAL_STORY_SLUG]
 
-    parties = get_party_matcher(session).find(words(real_story))
+    parties = get_party_matcher(session).find_party_ids(words(real_story))
 
     assert len(parties) == 5
     assert list_relationships_in_force(session, parties, on=NOON.date()) == []
@@ -45,7 +48,7 @@ def test_relationships_of_the_owner_and_its_products_are_found_in_a_text(session
     text = "It is listed on Stack and on ROSTR, as TRG and Utopia Music say."
 
     relationships = list_relationships_in_force(
-        session, get_party_matcher(session).find(text), on=NOON.date()
+        session, get_party_matcher(session).find_party_ids(text), on=NOON.date()
     )
 
     assert [each.sentence_on(NOON.date()) for each in relationships] == [

@@ -1,4 +1,4 @@
-"""Entries form one chain, whoever appends them, and share the fate of their transaction."""
+"""Entries form one chain, also under concurrency, and are rolled back with their transaction."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

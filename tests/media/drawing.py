@@ -28,7 +28,7 @@ def a_file(kind: str = "JPEG", image: Image.Image | None = None, **options: Any)
 
 
 def with_exif(orientation: int = 1) -> bytes:
-    """A JPEG that tells where it was taken, by whom, and how it is to be turned."""
+    """A JPEG with EXIF data: place, owner and orientation."""
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     exif[ARTIST] = "Secret Source"

@@ -56,7 +56,7 @@ KNOWN = PartyMatcher((party_id, name) for party_id, names in NAMES.items() for n
     ],
 )
 def test_a_name_is_found_as_whole_words(text, found):
-    assert KNOWN.find(text) == found
+    assert KNOWN.find_party_ids(text) == found
 
 
 @pytest.mark.parametrize(
@@ -71,25 +71,25 @@ def test_a_name_is_found_as_whole_words(text, found):
     ],
 )
 def test_a_common_word_in_lower_case_is_not_a_name(text):
-    assert KNOWN.find(text) == []
+    assert KNOWN.find_party_ids(text) == []
 
 
 def test_a_name_that_is_a_common_word_counts_within_a_sentence_and_where_it_is_tagged():
-    assert KNOWN.find("The listings on Stack have doubled.") == [4]
-    assert KNOWN.find("Stack has doubled.", tagged=[4]) == [4]
-    assert KNOWN.find("NVIDIA sued.", tagged=[4, 8]) == [4, 8]
+    assert KNOWN.find_party_ids("The listings on Stack have doubled.") == [4]
+    assert KNOWN.find_party_ids("Stack has doubled.", tagged=[4]) == [4]
+    assert KNOWN.find_party_ids("NVIDIA sued.", tagged=[4, 8]) == [4, 8]
 
 
 def test_overlapping_names_are_both_found():
     known = PartyMatcher([(1, "Velvet Turnstiles"), (2, "Turnstiles Tour Company")])
 
-    assert known.find("the Velvet Turnstiles Tour Company") == [1, 2]
+    assert known.find_party_ids("the Velvet Turnstiles Tour Company") == [1, 2]
 
 
 def test_a_shared_alias_finds_both_parties():
     known = PartyMatcher([(1, "Gazette"), (2, "Gazette")])
 
-    assert known.find("as the Gazette says") == [1, 2]
+    assert known.find_party_ids("as the Gazette says") == [1, 2]
 
 
 words = st.text("abcdeéøñ", min_size=5, max_size=9).filter(lambda word: word not in COMMON_WORDS)
@@ -101,7 +101,7 @@ def test_every_planted_name_is_found(planted, noise):
     known = PartyMatcher(enumerate(planted))
     text = "".join(f"{noise} ; {name.upper()}’s ; " for name in planted)
 
-    found = known.find(text)
+    found = known.find_party_ids(text)
 
     # Names that fold alike stand for each other.
     assert sorted(found) == list(range(len(planted)))
@@ -111,46 +111,50 @@ def test_every_planted_name_is_found(planted, noise):
 def test_a_name_is_never_found_inside_a_word(name, before, after):
     known = PartyMatcher([(1, name)])
 
-    assert known.find(f"so {before}{name}{after} it goes") == []
-    assert known.find(f"so {after}{name}{before} it goes") == []
+    assert known.find_party_ids(f"so {before}{name}{after} it goes") == []
+    assert known.find_party_ids(f"so {after}{name}{before} it goes") == []
 
 
 @given(st.lists(st.text(max_size=12), max_size=6), st.text(max_size=80))
 @settings(max_examples=200)
 def test_any_text_can_be_matched(all_names, text):
-    found = PartyMatcher(enumerate(all_names)).find(text)
+    found = PartyMatcher(enumerate(all_names)).find_party_ids(text)
 
     assert len(found) == len(set(found))
 
 
 def test_a_changed_name_is_found_at_once_and_matching_needs_one_query(session):
     party = a_party(session, "Gatepenny", aliases=["Gate Penny"])
-    assert get_party_matcher(session).find("as Gatepenny and Gate Penny say") == [party.id]
+    assert get_party_matcher(session).find_party_ids("as Gatepenny and Gate Penny say") == [
+        party.id
+    ]
     assert get_party_matcher(session) is get_party_matcher(session)
 
     change_party(
         session, party, PartyInput("Gatepound"), version=party.version, publisher=PUBLISHER
     )
 
-    assert get_party_matcher(session).find("as Gatepenny says") == []
-    assert get_party_matcher(session).find("as Gatepound says") == [party.id]
+    assert get_party_matcher(session).find_party_ids("as Gatepenny says") == []
+    assert get_party_matcher(session).find_party_ids("as Gatepound says") == [party.id]
 
 
 def test_a_rolled_back_name_is_not_found(database):
     with database.reading() as session:
         a_party(session, "Gatepenny")
-        assert get_party_matcher(session).find("as Gatepenny says") == [1]
+        assert get_party_matcher(session).find_party_ids("as Gatepenny says") == [1]
     with database.transaction() as session:
         other = a_party(session, "Larkstream").id
     with database.reading() as session:
-        assert get_party_matcher(session).find("as Gatepenny and Larkstream say") == [other]
+        assert get_party_matcher(session).find_party_ids("as Gatepenny and Larkstream say") == [
+            other
+        ]
 
 
 def test_a_merged_party_is_found_as_the_one_it_was_merged_into(session):
     party, other = a_party(session, "Gatepenny"), a_party(session, "Gatepenny Ltd")
     merge_parties(session, other, party, publisher=PUBLISHER)
 
-    assert get_party_matcher(session).find("as Gatepenny Ltd says") == [party.id]
+    assert get_party_matcher(session).find_party_ids("as Gatepenny Ltd says") == [party.id]
 
 
 def test_matching_against_twenty_thousand_names_takes_milliseconds():
@@ -164,7 +168,7 @@ def test_matching_against_twenty_thousand_names_takes_milliseconds():
 
     def seconds():
         began = time.perf_counter()
-        known.find(text)
+        known.find_party_ids(text)
         return time.perf_counter() - began
 
     assert min(seconds() for _ in range(5)) < 0.02
