@@ -146,6 +146,20 @@ def test_a_send_that_has_not_started_can_be_undone(admin: FlaskClient, database:
     assert admin.post(f"{address}/undo").status_code == 404
 
 
+def test_the_cancel_button_of_an_undone_send_reaches_no_later_send(
+    admin: FlaskClient, database: Database
+) -> None:
+    """Its id is not given to the next send, on SQLite either."""
+    undone = planned(database, starts_at=utc_now() + timedelta(seconds=30))
+    admin.post(f"{undone}/undo")
+    later = planned(database, starts_at=utc_now() + timedelta(seconds=30))
+
+    assert later != undone
+    assert admin.post(f"{undone}/cancel").status_code == 404
+    with database.reading() as session:
+        assert session.scalars(select(Send.state)).all() == [SendState.SENDING]
+
+
 def test_a_send_with_posted_batches_cannot_be_undone(
     admin: FlaskClient, database: Database
 ) -> None:
