@@ -73,5 +73,5 @@
   };
 
   document.addEventListener("visibilitychange", tick);
-  timer = setTimeout(tick, EVERY);
+  timer = setTimeout(tick, POLL_EVERY);
 })();
