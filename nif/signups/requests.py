@@ -176,7 +176,7 @@ def notify_admins_of_attack(
         Account.role == RoleName.ADMIN, Account.active, Account.password.is_not(None)
     )
     link = mail_writer.links.path("/admin/sign-ups")
-    message = mail_writer.renderer.render("attack_mode", why=reason, link=link)
+    message = mail_writer.renderer.render("attack_mode", reason=reason, link=link)
     for account in session.scalars(admins):
         queue_transactional_email(session, account.email, message, now=now)
 

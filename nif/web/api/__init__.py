@@ -1,1 +1,1 @@
-"""What machines ask and tell."""
+"""Views for machines: health checks and the provider's webhook."""

@@ -1,4 +1,4 @@
-"""Is this process alive, and can it serve?"""
+"""Health checks: is the process alive, and can it serve requests?"""
 
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
@@ -26,7 +26,7 @@ def readiness() -> ResponseReturnValue:
         database.check_reachable()
         current = is_schema_current(database)
     except (Misconfigured, OperationalError):
-        return jsonify(status="unavailable", why="the database does not answer"), 503
+        return jsonify(status="unavailable", reason="the database does not answer"), 503
     if not current:
-        return jsonify(status="unavailable", why="the database is not migrated"), 503
+        return jsonify(status="unavailable", reason="the database is not migrated"), 503
     return jsonify(status="ok")

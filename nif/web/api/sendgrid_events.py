@@ -1,4 +1,4 @@
-"""SendGrid's event webhook: checked over the raw bytes, kept, and answered at once."""
+"""SendGrid's event webhook: it verifies the signature, stores the post and answers at once."""
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -16,7 +16,7 @@ blueprint = Blueprint("sendgrid_events", __name__)
 @blueprint.post("/webhooks/sendgrid/events")
 @open_to(Access.MACHINE)
 def receive() -> ResponseReturnValue:
-    """204 once the post is kept; 403 for what is not signed by a key of ours, and for no key."""
+    """204 once the post is stored; 403 without a valid signature, and where no key is set."""
     body = request.get_data(cache=False)
     signature = request.headers.get(SIGNATURE_HEADER, "")
     timestamp = request.headers.get(TIMESTAMP_HEADER, "")

@@ -1,4 +1,4 @@
-"""Moving to another address: the wish on the reader's own page, and the link that does it."""
+"""Changing one's email address: the request, and the mailed link that makes the change."""
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -27,7 +27,7 @@ def new(token: str) -> ResponseReturnValue:
 @blueprint.post("/preferences/<token>/address")
 @open_to(Access.TOKEN)
 def create(token: str) -> ResponseReturnValue:
-    if "stay" in request.form:
+    if "keep_address" in request.form:
         return _keep_address(token)
     typed = request.form.get("email", "")
     try:
@@ -83,7 +83,7 @@ def _render_form(token: str, email: str = "", problem: str = "", *, asked: bool 
 
 
 def _request_change(session: Session, subscriber: Subscriber, address: EmailAddress) -> None:
-    """Write to the new address and to the old one. The page never tells whether we did."""
+    """Mail the new address and the old one. The page never reveals whether that happened."""
     now = utc_now()
     where = consent_context(page="/preferences")
     is_told, change = address_change.request_address_change(

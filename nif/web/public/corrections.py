@@ -1,4 +1,4 @@
-"""What was set right, in the house's stories: a page, and a feed of it."""
+"""Corrections of published stories: a page and a feed."""
 
 from email.utils import format_datetime
 from xml.etree.ElementTree import Element
@@ -20,7 +20,7 @@ blueprint = Blueprint("corrections", __name__)
 @blueprint.get("/corrections")
 @open_to(Access.PUBLIC)
 def index() -> ResponseReturnValue:
-    # Not kept in memory: how many were reached grows while an edition goes out.
+    # Not cached: the number of subscribers reached grows while an edition goes out.
     with reading() as session:
         found = list_newest_notes(session, after=request.args.get("after"))
         counts = count_correction_reach(session, [told.note.id for told in found.notes])

@@ -1,8 +1,6 @@
-"""Feeds of the newest stories, and of those under a topic.
+"""Feeds of the newest stories and of each topic: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1.
 
-Feeds: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1, each with its stories whole.
-
-One `Feed` is written in three ways, so that no reader's program gets less than another's.
+Each format is written from the same `Feed` and holds whole stories, so none has less than another.
 """
 
 import json
@@ -30,7 +28,7 @@ ATOM = "application/atom+xml"
 JSON_FEED = "application/feed+json"
 
 EMPTY_FEED_UPDATED = datetime(1970, 1, 1, tzinfo=UTC)
-"""When a feed without stories changed last: Atom wants a moment, and now would be news."""
+"""The time of change of an empty feed: Atom requires one, and the present would look like news."""
 
 RSS_ATTRIBUTES = {
     "version": "2.0",
@@ -43,10 +41,10 @@ RSS_ATTRIBUTES = {
 
 @dataclass(frozen=True)
 class FeedItem:
-    """A story in a feed. `guid` stays the same for good; `html` and `text` are the whole story.
+    """A story in a feed. `guid` never changes; `html` and `text` are the whole story.
 
-    `sources` pairs names with addresses; `transparency` is the record behind the block; `image` is
-    the picture that leads the story.
+    `sources` pairs names with addresses, `transparency` is the record of the block, and `image` is
+    the lead picture.
     """
 
     guid: str
@@ -66,7 +64,7 @@ class FeedItem:
 
 @dataclass(frozen=True)
 class Feed:
-    """Stories, newest first. `address` is the feed's own, `home` that of the page it follows."""
+    """Stories, newest first. `address` is the feed's own, `home` that of the page it belongs to."""
 
     title: str
     description: str
@@ -82,7 +80,7 @@ class Feed:
 
 
 def write_rss(feed: Feed) -> str:
-    """RSS 2.0, whose `<source>` is for the feed that an item was taken from, not for sources."""
+    """RSS 2.0. Its `<source>` means the feed that an item came from, so sources are not in it."""
     tree = new_root("rss", RSS_ATTRIBUTES)
     channel = add_element(tree, "channel")
     add_element(channel, "title", feed.title)
@@ -112,7 +110,7 @@ def _add_rss_item(entry: Element, item: FeedItem) -> None:
 
 
 def _add_media_content(entry: Element, image: ImageFile) -> None:
-    """Media RSS, for `<enclosure>` wants a length in bytes and has no place for alt and credit."""
+    """Media RSS, because `<enclosure>` needs a length in bytes and cannot hold alt and credit."""
     size = {"width": str(image.width), "height": str(image.height)}
     facts = {"url": image.address, "type": image.kind, "medium": "image", **size}
     content = add_element(entry, "media:content", "", facts)
@@ -122,7 +120,7 @@ def _add_media_content(entry: Element, image: ImageFile) -> None:
 
 
 def write_atom(feed: Feed) -> str:
-    """Atom, in which `via` names where the information came from."""
+    """Atom. Its `via` links name the sources."""
     tree = new_root("feed", {"xmlns": RSS_ATTRIBUTES["xmlns:atom"], "xml:lang": feed.language})
     add_element(tree, "id", feed.address)
     add_element(tree, "title", feed.title)
@@ -154,14 +152,14 @@ def _add_atom_entry(entry: Element, item: FeedItem) -> None:
 
 
 def _enclosure_attributes(image: ImageFile) -> dict[str, str]:
-    """The picture as a related file: RFC 4287, 4.2.7.2."""
-    named = {"title": image.alt} if image.alt else {}
-    return {"rel": "enclosure", "type": image.kind, "href": image.address, **named}
+    """The lead picture as an enclosure (RFC 4287, section 4.2.7.2)."""
+    title = {"title": image.alt} if image.alt else {}
+    return {"rel": "enclosure", "type": image.kind, "href": image.address, **title}
 
 
 def write_json_feed(feed: Feed) -> str:
-    """JSON Feed 1.1; `_nif_transparency` is the extension that its rules allow."""
-    whole = {
+    """JSON Feed 1.1. `_nif_transparency` is an extension as its specification allows."""
+    document = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": feed.title,
         "description": feed.description,
@@ -171,8 +169,8 @@ def write_json_feed(feed: Feed) -> str:
         "authors": [{"name": feed.publisher, "url": feed.home}],
         "items": [_json_item(item) for item in feed.items],
     }
-    # JSON escapes control characters by itself; halves of pairs are no text at all.
-    return replace_invalid_xml(json.dumps(whole, ensure_ascii=False))
+    # JSON escapes control characters, but a lone surrogate cannot be encoded.
+    return replace_invalid_xml(json.dumps(document, ensure_ascii=False))
 
 
 def _json_item(item: FeedItem) -> dict[str, Any]:

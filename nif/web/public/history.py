@@ -1,4 +1,4 @@
-"""What a story said before: its versions, each at an address of its own, and what changed."""
+"""A story's history: each version at its own address, and the difference between two."""
 
 import json
 from typing import Any
@@ -98,7 +98,7 @@ def _render_diff(slug: str, a: int, b: int) -> str:
 
 
 def _read_before() -> int | None:
-    """The number that a page of the history begins below."""
+    """The version number below which a page of the history starts. Raises NotFound."""
     after = request.args.get("after", "")
     if after and not (after.isdecimal() and after.isascii() and len(after) < 10):
         raise NotFound("There is no such page.")

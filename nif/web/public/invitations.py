@@ -1,4 +1,4 @@
-"""Accepting an invitation: choosing the first password."""
+"""Accepting an invitation by choosing the first password."""
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -13,7 +13,7 @@ from nif.web.login import validate_password
 blueprint = Blueprint("invitations", __name__, url_prefix="/invitation")
 
 MAX_PASSWORD_LENGTH = 1000
-"""Characters. Longer ones would only cost time."""
+"""Characters. Hashing longer ones would only take time."""
 
 
 @blueprint.get("/<token>")
@@ -34,7 +34,7 @@ def accept(token: str) -> ResponseReturnValue:
     )
     if problems:
         return _render_form(account, problems), 422
-    # A hash takes its time; no transaction is open while it is made.
+    # Hashing is slow, so no transaction is open during it.
     with transaction() as session:
         now = utc_now()
         account = accounts.get_invited_account(session, token, tokens(), now=now, lock=True)
@@ -43,9 +43,9 @@ def accept(token: str) -> ResponseReturnValue:
 
 
 def _check_password(password: str, again: str) -> tuple[dict[str, str], str]:
-    """What is wrong, by field, and the hash where nothing is."""
+    """The problems by field, and the hash where there are none."""
     if password != again:
-        return {"again": "These two are not the same."}, ""
+        return {"again": "The two passwords differ."}, ""
     if len(password) > MAX_PASSWORD_LENGTH:
         return {"password": f"At most {MAX_PASSWORD_LENGTH:,} characters fit here."}, ""
     wrong, hashed = validate_password(password)

@@ -1,4 +1,4 @@
-"""The files of pictures. What has a name never changes, so a reader asks for it once."""
+"""Picture files. A file's name is a hash of its content, so it may be cached for ever."""
 
 from flask import Blueprint, Response, request
 
@@ -10,7 +10,7 @@ blueprint = Blueprint("media", __name__)
 
 MEDIA_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    # Whoever opens a file by itself opens a picture, whatever a browser might make of it.
+    # Opened alone, a file must act as a picture, whatever its content type is taken for.
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
 

@@ -1,4 +1,4 @@
-"""The newsletters, and the editions that went out."""
+"""The newsletters and the editions that were sent."""
 
 from datetime import date
 
@@ -110,12 +110,12 @@ def show_correction(list_slug: str, day: str, note_id: int) -> ResponseReturnVal
 
 
 def _find_offered_list(session: Session, mailing_list: MailingList) -> MailingList | None:
-    """The list whose form stands on a list's pages: its own, or the site's where it has ended."""
+    """The list whose form a list's pages show: its own, or the default one for an archived list."""
     return mailing_list if mailing_list.archived_at is None else find_default_list(session)
 
 
 def _read_day(text: str) -> date:
-    """Raises NotFound for what is no date."""
+    """Raises NotFound for an invalid date."""
     try:
         return date.fromisoformat(text)
     except ValueError:

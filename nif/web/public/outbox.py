@@ -1,4 +1,4 @@
-"""Development only: the mails that would have gone out, newest first."""
+"""The outbox, in development only: the mails that would have been sent, newest first."""
 
 from flask import Blueprint, Response, render_template, request
 

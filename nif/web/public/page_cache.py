@@ -1,8 +1,8 @@
-"""Pages kept in memory until the shelf changes.
+"""Rendered pages, cached in memory until the page version changes.
 
-A page is the same for every reader but for the ticket in its form, which is put in as it is
-served. What is kept is asked for by the shelf's version, so a page from before a change is never
-served, in any process.
+A page is the same for every reader, except for the ticket in its form, which is inserted when it is
+served. The cache key contains the page version in the database, so no process serves a page from
+before a change.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from nif.web.current import services, tokens
 
 MAX_CACHED_PAGES = 1000
 FORM_TICKET_PLACEHOLDER = "form-ticket-goes-here"
-"""Stands in a rendered page where the form's ticket belongs."""
+"""Marks the place of the form's ticket in a rendered page."""
 
 REVALIDATE = "public, max-age=0, must-revalidate"
 
@@ -32,14 +32,14 @@ class CachedPage:
 
 
 class PageCache:
-    """The most recently asked-for pages, by address and version."""
+    """The most recently requested pages, by address and page version."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[tuple[str, int], CachedPage] = OrderedDict()
         self._lock = Lock()
 
     def get(self, key: tuple[str, int], render: Callable[[], str]) -> CachedPage:
-        """The page under `key`, rendered where it is not kept."""
+        """The page under `key`, rendered if it is not cached."""
         with self._lock:
             page = self._pages.get(key)
             if page is not None:
@@ -57,10 +57,10 @@ class PageCache:
 def cached_response(
     render: Callable[[], str], mimetype: str = "text/html", *, by: str | None = None
 ) -> Response:
-    """The answer for this request's page: from memory, or 304 where the reader has it.
+    """The response for this request's page: from the cache, or 304 where the reader has it.
 
-    `by` is what else tells pages at one address apart; where it is not given, the `after` behind
-    the question mark. Whatever else stands there makes no other page.
+    `by` tells apart pages that share an address; it defaults to the query parameter `after`. Other
+    parameters do not make a different page.
     """
     cache: PageCache = current_app.extensions["nif_pages"]
     address = f"{request.path}?{request.args.get('after', '') if by is None else by}"
@@ -82,5 +82,5 @@ def cached_response(
 
 
 def make_form_ticket() -> str:
-    """What a form carries to show when it was handed out."""
+    """A ticket for a form, which shows when the form was handed out."""
     return tokens().make(TokenPurpose.FORM_TICKET, int(time()))

@@ -1,4 +1,4 @@
-"""Who makes NIF: the people who have made their profile public."""
+"""The people who make NIF, as far as their profiles are public."""
 
 from flask import Blueprint, Response, render_template, request
 

@@ -1,6 +1,4 @@
-"""The manifesto and the policies, as they are and as they were.
-
-NIF's policies: texts of the newsroom, each version of them in a file that stays.
+"""The manifesto and the policies, with all their versions.
 
 A text lies in `templates/public/policies/texts/<slug>/<version>.html`: a few lines of TOML, a line
 `+++`, and the text as a template. A new version is a new file with the next number; nobody
@@ -34,7 +32,7 @@ HEAD_SEPARATOR = "\n+++\n"
 
 @dataclass(frozen=True)
 class PolicyText:
-    """One version of a policy. `change` says what is new in it; `body` is a template."""
+    """One version of a policy. `change` says what is new; `body` is a template."""
 
     version: int
     title: str
@@ -45,7 +43,7 @@ class PolicyText:
 
 
 def read_policies(folder: Path) -> Mapping[str, Sequence[PolicyText]]:
-    """The policies by slug, the manifesto first, each with its versions, the newest first."""
+    """The versions of each policy by slug, the manifesto first, the newest version first."""
     return {
         path.name: sorted(map(_read_text, path.iterdir()), key=lambda text: -text.version)
         for path in sorted(folder.iterdir(), key=lambda path: (path.name != MANIFESTO, path.name))
@@ -55,12 +53,12 @@ def read_policies(folder: Path) -> Mapping[str, Sequence[PolicyText]]:
 
 def ledger_policies(policies: Mapping[str, Sequence[PolicyText]]) -> list[PolicyVersion]:
     """Every version of every policy, in the order in which they came into force."""
-    said = [
+    versions = [
         PolicyVersion(slug, text.version, text.title, text.change, text.effective_from, text.body)
-        for slug, versions in policies.items()
-        for text in reversed(versions)
+        for slug, texts in policies.items()
+        for text in reversed(texts)
     ]
-    return sorted(said, key=lambda policy: policy.effective_from)
+    return sorted(versions, key=lambda policy: policy.effective_from)
 
 
 def _read_text(path: Path) -> PolicyText:
@@ -83,7 +81,7 @@ TRAINING_CRAWLERS = (
 )
 
 CRAWLERS_AS_OF = date(2026, 11, 22)
-"""Their names change; the policy tells readers how old this list is."""
+"""Crawlers change their names, so the policy tells readers the date of this list."""
 
 
 blueprint = Blueprint("policies", __name__)
@@ -121,7 +119,7 @@ def _cached_policy(slug: str) -> Response:
 
 
 def _get_text(slug: str, version: str) -> PolicyText:
-    """The version asked for, or the one in force. Raises NotFound."""
+    """The requested version, or the one in force. Raises NotFound."""
     for text in POLICIES.get(slug, ()):
         if version in {"", str(text.version)}:
             return text

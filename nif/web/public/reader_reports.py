@@ -1,4 +1,4 @@
-"""Reporting an error or an undisclosed relationship: any reader may, with or without an address."""
+"""Reporting an error or an undisclosed relationship; the reader may leave an email address."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ REPORT_KINDS = {
 MAX_TEXT_LENGTH = 4000
 MAX_REPORTS = 10
 REPORTS_WINDOW = timedelta(hours=1)
-TOO_MANY_REPORTS = "Many reports came from your network in the last hour. Try again in an hour."
+TOO_MANY_REPORTS = "Too many reports came from your network in the last hour. Try again in an hour."
 
 
 @blueprint.get("")
@@ -41,7 +41,7 @@ def new(slug: str) -> ResponseReturnValue:
 @open_to(Access.PUBLIC)
 def create(slug: str) -> ResponseReturnValue:
     if request.form.get("website"):
-        # A field that no person sees. Whoever fills it in is told what everyone is told.
+        # The honeypot, a field that people do not see. The answer is the same as for people.
         return redirect(url_for(".thanks", slug=slug), 303)
     try:
         kind, text, contact = _read_form()
@@ -71,7 +71,7 @@ def thanks(slug: str) -> ResponseReturnValue:
 
 
 def _read_form() -> tuple[ReportKind, str, str | None]:
-    """What the form says. Raises Invalid."""
+    """The submitted form. Raises Invalid."""
     problems: dict[str, str] = {}
     kind = next((one for one in ReportKind if one.value == request.form.get("kind")), None)
     text = _strip_control_characters(request.form.get("text", ""))
@@ -95,7 +95,7 @@ def _read_form() -> tuple[ReportKind, str, str | None]:
 
 
 def _strip_control_characters(text: str) -> str:
-    """The text without control characters, which no database keeps."""
+    """The text without control characters, which databases reject."""
     return "".join(ch for ch in text if ch == "\n" or ch.isprintable()).strip()
 
 

@@ -1,4 +1,4 @@
-"""What stands between the parties that NIF writes about and NIF itself, for everyone to see."""
+"""The public register of relationships between NIF and the parties that it writes about."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +26,7 @@ blueprint = Blueprint("relationships", __name__)
 
 @dataclass(frozen=True)
 class PublicRegister:
-    """What readers may see on a day: who on our side, how many are withheld, what was waived."""
+    """The public register on a day: relationships by our side, how many are withheld, waivers."""
 
     day: date
     sides: list[tuple[str, OurSideRelationships]]

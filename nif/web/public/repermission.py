@@ -1,4 +1,4 @@
-"""Answering the question whether one still wants a newsletter: looked at, and pressed."""
+"""A re-permission mail's link: the question whether to stay subscribed, and its button."""
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue

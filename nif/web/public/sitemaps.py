@@ -1,4 +1,4 @@
-"""Sitemaps: an index, and behind it all stories, topics and pages, and the news of two days."""
+"""Sitemaps: an index of stories, topics, pages, and the news of the last two days."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -54,13 +54,13 @@ def show_pages() -> Response:
 @blueprint.get("/sitemaps/news.xml")
 @open_to(Access.PUBLIC)
 def show_news() -> Response:
-    """Stories grow too old for it without any change on the shelf: it is kept for a minute."""
+    """Cached for a minute only: stories age out of it without any change of the page version."""
     minute = utc_now().replace(second=0, microsecond=0)
-    with_two_days = minute - NEWS_WINDOW
+    oldest = minute - NEWS_WINDOW
 
     def render() -> str:
         with reading() as session:
-            found = queries.list_news_entries(session, since=with_two_days)
+            found = queries.list_news_entries(session, since=oldest)
         return _write_news(found)
 
     return cached_response(render, XML, by=format_timestamp(minute))
@@ -109,7 +109,7 @@ def _render_tags(part: int) -> str:
 
 
 def _raise_if_empty(found: Sequence[SitemapEntry]) -> Sequence[SitemapEntry]:
-    """Raises NotFound where there is nothing."""
+    """Raises NotFound for an empty sitemap."""
     if not found:
         raise NotFound("There is no such sitemap.")
     return found

@@ -1,7 +1,4 @@
-"""A story's page.
-
-The front page and the pages of topics.
-"""
+"""The front page, the pages of topics, and the pages of stories."""
 
 from collections.abc import Sequence
 
@@ -42,7 +39,7 @@ def _render_story(slug: str) -> str:
     with reading() as session:
         revision = stories.get_published_revision(session, slug)
         notes = notes_of_story(session, revision.story_id)
-        # Kept with the page: when a send that carried a note is over, the shelf changes.
+        # Cached with the page: when a send with a correction ends, the page version changes.
         counts = count_correction_reach(session, [note.id for note in notes]) if notes else {}
         related = stories.list_related_stories(session, revision)
         offer = find_default_list(session)
@@ -89,7 +86,7 @@ def _render_front_page() -> str:
 
 
 def _find_lead(stories: Sequence[Revision]) -> Revision | None:
-    """The newest story that stands: what does not is never shown largest."""
+    """The newest story in good standing: others are never shown largest."""
     return next((one for one in stories if one.standing.stands), None)
 
 

@@ -1,13 +1,8 @@
-"""The record behind a transparency block, as its revision froze it.
+"""A story for machines: the transparency record, its pictures, and schema.org's JSON-LD.
 
-A story's pictures for machines: where it is shared, in search, and in feeds.
-
-A story for machines: schema.org's NewsArticle as JSON-LD.
-
-It follows schema.org 30 and Google's rules for articles.
-
-The transparency block travels as `backstory`, the property for why and how a story was made; the
-record behind it is linked with its hash. Relationships have no term of their own there.
+The JSON-LD is a NewsArticle by schema.org 30 and Google's rules for articles. The transparency
+block is its `backstory`, the property for why and how a story was made, with a link to the record
+and its hash. schema.org has no term for relationships.
 """
 
 import json
@@ -33,9 +28,9 @@ RECORD_VERSION = "1.0"
 
 
 def transparency_record(story: Revision, links: Links) -> dict[str, Any]:
-    """Sources, reason, answers and sentences; words are as stored, with straight apostrophes.
+    """A revision's sources, reason, answers and sentences, with straight apostrophes as stored.
 
-    It follows from the revision alone, so that its bytes can be hashed where it is linked.
+    It depends on the revision alone, so its bytes can be hashed wherever it is linked.
     """
     return {
         "version": RECORD_VERSION,
@@ -54,7 +49,7 @@ def transparency_record(story: Revision, links: Links) -> dict[str, Any]:
 
 
 def transparency_record_json(story: Revision, links: Links) -> str:
-    """The file that stands at the story's transparency.json."""
+    """The content of the story's transparency.json."""
     return (
         replace_invalid_xml(
             json.dumps(transparency_record(story, links), ensure_ascii=False, indent=2)
@@ -64,7 +59,7 @@ def transparency_record_json(story: Revision, links: Links) -> str:
 
 
 def _answer_as_data(answer: dict[str, Any]) -> dict[str, Any]:
-    """Who affirmed it is told by name; the number of their account is nobody's business."""
+    """An answer with the name of who affirmed it, but without their account's id."""
     return {name: value for name, value in answer.items() if name != "by_id"}
 
 
@@ -75,7 +70,7 @@ def _sentence_as_data(sentence: dict[str, Any]) -> dict[str, Any]:
 
 JPEG_TYPE = "image/jpeg"
 FEED_IMAGE_WIDTH = 960
-"""Pixels: a page's column."""
+"""Pixels: the width of a page's column."""
 
 DIGITAL_SOURCE_TYPES = {
     "capture": "DigitalCaptureDigitalSource",
@@ -84,12 +79,12 @@ DIGITAL_SOURCE_TYPES = {
     "with_ai": "CompositeWithTrainedAlgorithmicMediaDigitalSource",
     "by_ai": "TrainedAlgorithmicMediaDigitalSource",
 }
-"""schema.org's terms for how a picture came to be, where it has one."""
+"""schema.org's terms for how a picture was made; other types have none."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A file of a picture. `address` is absolute, `width` and `height` are pixels."""
+    """A picture file. `address` is absolute, `width` and `height` are in pixels."""
 
     address: str
     width: int
@@ -100,18 +95,20 @@ class ImageFile:
 
 
 def share_image(story: Revision, links: Links) -> ImageFile | None:
-    """The card that other sites show where a story is shared."""
+    """The picture that other sites show when a story is shared."""
     return _image_file(story.picture, links, PictureShape.SHARE, 1200) if story.picture else None
 
 
 def feed_image(record: Mapping[str, Any] | None, links: Links) -> ImageFile | None:
-    """A picture as feeds show it: whole, at a page's width."""
+    """A picture as feeds show it: uncropped, at the width of a page's column."""
     return _image_file(record, links, PictureShape.ORIGINAL, FEED_IMAGE_WIDTH) if record else None
 
 
 def image_objects(story: Revision, links: Links) -> list[dict[str, Any]]:
-    """The pictures of a story as schema.org's ImageObjects: the one that leads it in every shape,
-    as Google asks for it, and the others as they are."""
+    """A story's pictures as schema.org ImageObjects.
+
+    The lead picture is included in every shape, as Google asks, and the others uncropped.
+    """
     found = []
     for record in picture_records_of(story):
         shapes = list(PictureShape) if record is story.picture else [PictureShape.ORIGINAL]

@@ -1,4 +1,4 @@
-"""The newsroom in numbers: a report for people, and the same for programs."""
+"""The transparency report: the newsroom in numbers, as a page and as JSON."""
 
 import json
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ blueprint = Blueprint("transparency_report", __name__)
 
 REPORT_SPEC = "nif-transparency-report/1.0"
 MIN_STORIES_FOR_RATE = 20
-"""Below as many stories a rate says less than the plain numbers."""
+"""With fewer stories, a rate says less than the plain numbers."""
 
 ORIGINS = {
     StoryOrigin.OWN_IDEA: "Our own idea",
@@ -72,7 +72,7 @@ CHECK_DESCRIPTIONS = {
 @blueprint.get("/transparency")
 @open_to(Access.PUBLIC)
 def show() -> Response:
-    """Reports and waivers change nothing on the shelf, so it is kept for a minute at most."""
+    """Cached for a minute only: reports and waivers do not change the page version."""
     minute = utc_now().replace(second=0, microsecond=0)
     return cached_response(lambda: _render_report(minute), by=format_timestamp(minute))
 
@@ -90,14 +90,14 @@ def _render_report(minute: datetime) -> str:
     found = _read_report(minute)
     return render_template(
         "public/transparency_report/show.html",
-        tally=found,
+        report=found,
         minute=minute,
         origins=_named_counts(ORIGINS, found.stories.by_origin),
         ai=_named_counts(AI_USES, found.stories.by_ai),
         severities=_named_counts(SEVERITIES, found.notes.by_severity),
         notes=_named_counts(NOTE_KINDS, found.notes.by_kind),
         verdicts=_named_counts(VERDICTS, found.reports.by_verdict),
-        gates=CHECK_DESCRIPTIONS,
+        check_descriptions=CHECK_DESCRIPTIONS,
         relationship_types=RELATIONSHIP_TYPES,
         span=duration_in_words,
     )
@@ -109,7 +109,7 @@ def _read_report(minute: datetime) -> TransparencyReport:
 
 
 def _named_counts(names: Any, counts: Any) -> list[tuple[str, int]]:
-    """Each row by its name, in our order; what was never asked for is left out where it is 0."""
+    """Names with counts, in the order of `names`; "not recorded" is left out where it is 0."""
     return [
         (words, counts.get(name, 0))
         for name, words in names.items()
@@ -118,7 +118,7 @@ def _named_counts(names: Any, counts: Any) -> list[tuple[str, int]]:
 
 
 def duration_in_words(span: timedelta) -> str:
-    """A time in the unit that says most: "40 minutes", "3 hours", "2 days"."""
+    """A duration in its most telling unit: "40 minutes", "3 hours", "2 days"."""
     minutes = round(span.total_seconds() / 60)
     for unit, size in (("day", 1440), ("hour", 60)):
         if minutes >= 2 * size:
@@ -203,7 +203,7 @@ def _ledger_as_data(found: TransparencyReport) -> dict[str, Any]:
 
 
 def _per_hundred(count: int, of: int) -> float | None:
-    """For a hundred; None where there are too few for it to mean something."""
+    """The rate per 100; None where there are too few stories for it to mean something."""
     return round(100 * count / of, 1) if of >= MIN_STORIES_FOR_RATE else None
 
 

@@ -1,4 +1,4 @@
-"""Leaving: with one click from the mail program (RFC 8058), or with one on the page."""
+"""Unsubscribing: with one click in a mail program (RFC 8058), or with the button on the page."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,7 +26,7 @@ def confirm(token: str) -> ResponseReturnValue:
     return render_template(
         "public/unsubscribe/confirm.html",
         titles=titles,
-        left=_are_unsubscribed(found),
+        is_unsubscribed=_are_unsubscribed(found),
         undoable=undoable,
     )
 
@@ -34,19 +34,19 @@ def confirm(token: str) -> ResponseReturnValue:
 @blueprint.post("/unsubscribe/<token>")
 @open_to(Access.TOKEN)
 def delete(token: str) -> ResponseReturnValue:
-    """From a mail program: 200, a word, no cookie, no redirect, whatever the token was."""
-    if "by_hand" in request.form:
-        return _unsubscribe_on_page(token, back="back" in request.form)
-    # No mail program can do anything with a 404, and nobody should learn from one.
+    """Unsubscribe. A mail program gets 200, without cookies or redirects, for any token at all."""
+    if "on_page" in request.form:
+        return _unsubscribe_on_page(token, resubscribe="resubscribe" in request.form)
+    # A mail program cannot handle a 404, and it would reveal which tokens exist.
     where = consent_context(page=unsubscribe.ONE_CLICK_SOURCE)
     with suppress(NotFound), transaction() as session:
         for subscription in unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens()):
             unsubscribe.unsubscribe_from_list(session, subscription, where, now=utc_now())
-    return Response("You will get no more of these.\n", mimetype="text/plain")
+    return Response("You are unsubscribed.\n", mimetype="text/plain")
 
 
-def _unsubscribe_on_page(token: str, *, back: bool) -> ResponseReturnValue:
-    change = unsubscribe.undo_unsubscribe if back else unsubscribe.unsubscribe_from_list
+def _unsubscribe_on_page(token: str, *, resubscribe: bool) -> ResponseReturnValue:
+    change = unsubscribe.undo_unsubscribe if resubscribe else unsubscribe.unsubscribe_from_list
     with transaction() as session:
         found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
         for subscription in found:
@@ -56,7 +56,7 @@ def _unsubscribe_on_page(token: str, *, back: bool) -> ResponseReturnValue:
     return render_template(
         "public/unsubscribe/done.html",
         titles=titles,
-        left=_are_unsubscribed(found),
+        is_unsubscribed=_are_unsubscribed(found),
         undoable=undoable,
     )
 

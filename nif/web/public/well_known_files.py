@@ -1,4 +1,4 @@
-"""The small files that programs look for: robots.txt, trust.txt, ads.txt and security.txt."""
+"""Files at fixed addresses for programs: robots.txt, trust.txt, ads.txt and security.txt."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from nif.web.public.policies import TRAINING_CRAWLERS
 
 PLAIN_TEXT = "text/plain"
 SECURITY_TXT_VALID_FOR = timedelta(days=180)
-"""RFC 9116 asks for less than a year."""
+"""RFC 9116 recommends less than a year."""
 
 blueprint = Blueprint("well_known_files", __name__)
 
@@ -40,7 +40,7 @@ def ads() -> Response:
 @blueprint.get("/.well-known/security.txt")
 @open_to(Access.PUBLIC)
 def security() -> Response:
-    """Its date moves on by itself, once a day."""
+    """Its expiry date moves forward once a day."""
     expires = format_timestamp(
         utc_now().replace(hour=0, minute=0, second=0) + SECURITY_TXT_VALID_FOR
     )

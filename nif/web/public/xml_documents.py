@@ -1,6 +1,6 @@
-"""XML that every parser can read, whatever a story says.
+"""XML that every parser can read, whatever text a story has.
 
-Feeds and sitemaps are trees that the standard library writes: nobody glues tags together.
+Feeds and sitemaps are built as trees, which the standard library serializes.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def new_root(tag: str, attributes: Mapping[str, str]) -> Element:
 def add_element(
     parent: Element, tag: str, text: str = "", attributes: Mapping[str, str] | None = None
 ) -> Element:
-    """A new last child of `parent`."""
+    """Append a new child to `parent`."""
     clean = {name: replace_invalid_xml(value) for name, value in (attributes or {}).items()}
     child = SubElement(parent, tag, clean)
     child.text = replace_invalid_xml(text)
@@ -24,6 +24,6 @@ def add_element(
 
 
 def write_document(tree: Element) -> str:
-    """The whole file, with its declaration."""
+    """The whole document, with its XML declaration."""
     written: bytes = tostring(tree, encoding="utf-8", xml_declaration=True)
     return written.decode()

@@ -79,8 +79,8 @@ def test_inactive_subscribers_are_counted_mailed_and_unsubscribed_unless_they_re
             for word in mails[0].text.split()
             if "/stay/" in word
         )
-    assert "Yes, keep it coming" in client.get(path).text
-    assert "It keeps coming" in client.post(path).text
+    assert "Yes, keep me subscribed" in client.get(path).text
+    assert "You stay subscribed" in client.post(path).text
     assert client.get(path[:-2]).status_code == 404
 
     assert "Subscribers can respond until" in text_of(admin.get(f"{AT}/unsubscribe").text)

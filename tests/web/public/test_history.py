@@ -180,7 +180,7 @@ def test_of_a_removed_story_only_the_reason_can_be_read(
 def test_corrections_are_listed_and_what_is_none_is_not(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
-    assert "Nothing had to be set right yet." in client.get("/corrections").text
+    assert "There are no corrections yet." in client.get("/corrections").text
     with database.transaction() as session:
         for kind in (ChangeKind.UPDATE, *[ChangeKind.CORRECTION] * 31):
             changed(session, story_id, kind)

@@ -71,7 +71,7 @@ def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
     page = client.get(address).text
     assert f"#{anchor}" in page
     assert f'href="{digest}"' in page
-    assert "said it was sold. It was not sold. Mailed to 2 readers of" in text_of(page)
+    assert "said it was sold. It was not sold. Sent to 2 subscribers who" in text_of(page)
     for wrong in ("2026-11-21/correction-2", "2026-11-20/correction-1", "x/correction-1"):
         assert client.get(f"/newsletters/daily/{wrong}").status_code == 404
 
@@ -84,7 +84,7 @@ def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
 
     page = client.get(digest).text
 
-    assert page.count("Set right after this was sent.") == 1
+    assert page.count("Corrected after this was sent.") == 1
     assert f'href="/articles/palisade-sells#{anchor}"' in page
     assert LEAD in page
 
@@ -97,7 +97,7 @@ def test_what_was_removed_is_not_read_in_the_archive_either(
     page = client.get(digest).text
 
     assert LEAD not in page
-    assert "Set right after this was sent." in page
+    assert "Corrected after this was sent." in page
     assert "Palisade Sells" in page
     assert "All Is Well" in page
 
@@ -105,13 +105,13 @@ def test_what_was_removed_is_not_read_in_the_archive_either(
 def test_the_story_says_how_many_were_told(
     client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
-    assert "Mailed to" not in client.get("/articles/palisade-sells").text
+    assert "Sent to" not in client.get("/articles/palisade-sells").text
 
     set_right(database, services, ChangeKind.CORRECTION, NoteSeverity.SERIOUS)
 
     for address in ("/articles/palisade-sells", "/corrections"):
         page = client.get(address, follow_redirects=True).text
-        assert "Mailed to 2 readers of the newsletters that had carried the error." in page
+        assert "Sent to 2 subscribers who the newsletters that had carried the error." in page
 
 
 def test_retracted_text_is_struck_and_says_so_to_those_who_cannot_see_it(

@@ -39,15 +39,15 @@ def subscriber(session: Session) -> Any:
 
 def test_a_pause_is_shown_with_its_day_and_can_be_ended(client: FlaskClient, page: str) -> None:
     day = utc_now().date() + timedelta(days=20)
-    told = f"{day.day} {day:%B %Y}"
+    shown_day = f"{day.day} {day:%B %Y}"
 
     paused = client.post(f"{page}/pause", data={"until": str(day)}, follow_redirects=True)
-    assert f"Nothing comes before {told}" in paused.text
-    assert "Go on now" in paused.text
+    assert f"You get no newsletters before {shown_day}" in paused.text
+    assert "Resume now" in paused.text
     assert client.post(f"{page}/pause", data={"weeks": "2"}).status_code == 303
-    gone_on = client.post(f"{page}/pause", data={"resume": "1"}, follow_redirects=True)
-    assert "comes again as before" in gone_on.text
-    assert "Go on now" not in gone_on.text
+    resumed = client.post(f"{page}/pause", data={"resume": "1"}, follow_redirects=True)
+    assert "You get your newsletters again" in resumed.text
+    assert "Resume now" not in resumed.text
 
 
 def test_a_day_that_cannot_be_is_said_beside_the_field_and_kept(

@@ -80,11 +80,11 @@ def test_leaving_by_hand_can_be_undone_at_once(
     client: FlaskClient, session: Session, subscription: Subscription, link: str
 ) -> None:
     assert b"Leave NIF Daily?" in client.get(link).data
-    assert b"That was a slip" in client.post(link, data={"by_hand": "1"}).data
+    assert b"Undo: subscribe me again" in client.post(link, data={"on_page": "1"}).data
     assert state_of(session, subscription) is SubscriptionState.UNSUBSCRIBED
 
-    back = client.post(link, data={"by_hand": "1", "back": "1"})
-    assert b"You are back" in back.data
+    back = client.post(link, data={"on_page": "1", "resubscribe": "1"})
+    assert b"You are subscribed again" in back.data
     assert state_of(session, subscription) is SubscriptionState.CONFIRMED
 
 
