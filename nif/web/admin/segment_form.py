@@ -26,7 +26,7 @@ CONDITION_VALUE_KINDS = {
     for (field, operator), definition in CONDITION_CATALOGUE.items()
 }
 SUPPRESSION_REASON_LABELS = {
-    "any": "any reason",
+    "any": "(any)",
     "bounced": "the address bounced",
     "complained": "marked as spam",
     "unsubscribed": "unsubscribed through SendGrid",
