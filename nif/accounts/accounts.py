@@ -17,6 +17,27 @@ from nif.accounts.models import Account, AccountState, RoleName
 from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
 from nif.tokens import UNKNOWN_LINK, TokenPurpose, Tokens
 
+OWN_ACCOUNT_REFUSED = "You cannot change your own access. Ask another admin."
+LAST_ADMIN_REFUSED = "This is the last admin who can sign in. Make someone else an admin first."
+INVITATION_EXPIRED = "Invitations are valid for three days. Ask an admin for a new one."
+INVITATION_LIFETIME = timedelta(days=3)
+MAX_NAME_LENGTH = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def list_accounts(session: Session) -> Sequence[Account]:
+    """All accounts by name, with their passkeys. A newsroom has dozens."""
+    query = select(Account).order_by(Account.name, Account.id)
+    return session.scalars(query.options(selectinload(Account.webauthn))).all()
+
+
+def get_account(session: Session, account_id: int) -> Account:
+    """Raises NotFound."""
+    account = session.get(Account, account_id)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
 
 def create_account(
     session: Session, email: str, name: str, role: RoleName, *, now: datetime
@@ -39,22 +60,101 @@ def create_account(
     return account
 
 
-OWN_ACCOUNT_REFUSED = "You cannot change your own access. Ask another admin."
-LAST_ADMIN_REFUSED = "This is the last admin who can sign in. Make someone else an admin first."
+def check_account_name(name: str) -> None:
+    """Raises Invalid for a name that cannot be printed in a byline."""
+    if not name.strip():
+        raise Invalid({"name": "Enter the name as it should appear in bylines."})
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise Invalid({"name": f"A name is one line of at most {MAX_NAME_LENGTH} characters."})
 
 
-def list_accounts(session: Session) -> Sequence[Account]:
-    """All accounts by name, with their passkeys. A newsroom has dozens."""
-    query = select(Account).order_by(Account.name, Account.id)
-    return session.scalars(query.options(selectinload(Account.webauthn))).all()
+def invite_colleague(
+    session: Session, by: Actor, email: str, name: str, role: RoleName, *, now: datetime
+) -> Account:
+    """A new account that waits for its person to accept.
 
-
-def get_account(session: Session, account_id: int) -> Account:
-    """Raises NotFound."""
-    account = session.get(Account, account_id)
-    if account is None:
-        raise NotFound("There is no such account.")
+    Raises Invalid for an invalid name or address, Conflict for an address that is taken.
+    """
+    check_account_name(name)
+    account = create_account(session, email, name, role, now=now)
+    account.invited_at = now
+    detail = {"role": role.value, "name": name}
+    record_audit_entry(
+        session,
+        by,
+        "invited",
+        subject_kind="account",
+        subject_id=account.id,
+        detail=detail,
+        now=now,
+    )
     return account
+
+
+def renew_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
+    """Make a new link for the same person; older links stop working.
+
+    Raises Conflict where a password was set already.
+    """
+    _check_not_accepted(account)
+    account.active, account.invited_at = True, now
+    record_audit_entry(
+        session, by, "invitation_renewed", subject_kind="account", subject_id=account.id, now=now
+    )
+
+
+def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
+    """Make the invitation void. Raises Conflict where it was accepted."""
+    _check_not_accepted(account)
+    account.active, account.invited_at = False, None
+    end_account_sessions(account)
+    record_audit_entry(
+        session, by, "invitation_withdrawn", subject_kind="account", subject_id=account.id, now=now
+    )
+
+
+def make_invitation_token(account: Account, tokens: Tokens) -> str:
+    """The token of the link in the email: the account, and which of its invitations."""
+    return tokens.make(TokenPurpose.INVITATION, account.id, _invitation_microseconds(account))
+
+
+def get_invited_account(
+    session: Session, token: str, tokens: Tokens, *, now: datetime, lock: bool = False
+) -> Account:
+    """The account that a link opens.
+
+    Raises NotFound for a link that NIF never made, and Expired, with the same sentence, for one
+    that is too old, was used or withdrawn, or was replaced by a newer one.
+    """
+    account_id, moment = tokens.open(TokenPurpose.INVITATION, token)
+    query = select(Account).where(Account.id == account_id)
+    account = session.scalar(query.with_for_update() if lock else query)
+    if account is None:
+        raise NotFound(UNKNOWN_LINK)
+    waits = account.state is AccountState.INVITED and account.invited_at is not None
+    if (
+        not waits
+        or _invitation_microseconds(account) != moment
+        or now - _time_of_microseconds(moment) > INVITATION_LIFETIME
+    ):
+        raise Expired(INVITATION_EXPIRED)
+    return account
+
+
+def accept_invitation(
+    session: Session, account: Account, password_hash: str, *, now: datetime
+) -> None:
+    """Set the first password; this uses up the link."""
+    account.password, account.invited_at = password_hash, None
+    end_account_sessions(account)
+    record_audit_entry(
+        session,
+        account,
+        "invitation_accepted",
+        subject_kind="account",
+        subject_id=account.id,
+        now=now,
+    )
 
 
 def change_account_role(
@@ -167,109 +267,6 @@ def _check_leaves_an_admin(session: Session, account: Account) -> None:
     ).all()
     if set(able) <= {account.id}:
         raise Conflict(LAST_ADMIN_REFUSED)
-
-
-INVITATION_LIFETIME = timedelta(days=3)
-MAX_NAME_LENGTH = 100
-INVITATION_EXPIRED = "Invitations are valid for three days. Ask an admin for a new one."
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def invite_colleague(
-    session: Session, by: Actor, email: str, name: str, role: RoleName, *, now: datetime
-) -> Account:
-    """A new account that waits for its person to accept.
-
-    Raises Invalid for an invalid name or address, Conflict for an address that is taken.
-    """
-    check_account_name(name)
-    account = create_account(session, email, name, role, now=now)
-    account.invited_at = now
-    detail = {"role": role.value, "name": name}
-    record_audit_entry(
-        session,
-        by,
-        "invited",
-        subject_kind="account",
-        subject_id=account.id,
-        detail=detail,
-        now=now,
-    )
-    return account
-
-
-def renew_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
-    """Make a new link for the same person; older links stop working.
-
-    Raises Conflict where a password was set already.
-    """
-    _check_not_accepted(account)
-    account.active, account.invited_at = True, now
-    record_audit_entry(
-        session, by, "invitation_renewed", subject_kind="account", subject_id=account.id, now=now
-    )
-
-
-def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
-    """Make the invitation void. Raises Conflict where it was accepted."""
-    _check_not_accepted(account)
-    account.active, account.invited_at = False, None
-    end_account_sessions(account)
-    record_audit_entry(
-        session, by, "invitation_withdrawn", subject_kind="account", subject_id=account.id, now=now
-    )
-
-
-def make_invitation_token(account: Account, tokens: Tokens) -> str:
-    """The token of the link in the email: the account, and which of its invitations."""
-    return tokens.make(TokenPurpose.INVITATION, account.id, _invitation_microseconds(account))
-
-
-def get_invited_account(
-    session: Session, token: str, tokens: Tokens, *, now: datetime, lock: bool = False
-) -> Account:
-    """The account that a link opens.
-
-    Raises NotFound for a link that NIF never made, and Expired, with the same sentence, for one
-    that is too old, was used or withdrawn, or was replaced by a newer one.
-    """
-    account_id, moment = tokens.open(TokenPurpose.INVITATION, token)
-    query = select(Account).where(Account.id == account_id)
-    account = session.scalar(query.with_for_update() if lock else query)
-    if account is None:
-        raise NotFound(UNKNOWN_LINK)
-    waits = account.state is AccountState.INVITED and account.invited_at is not None
-    if (
-        not waits
-        or _invitation_microseconds(account) != moment
-        or now - _time_of_microseconds(moment) > INVITATION_LIFETIME
-    ):
-        raise Expired(INVITATION_EXPIRED)
-    return account
-
-
-def accept_invitation(
-    session: Session, account: Account, password_hash: str, *, now: datetime
-) -> None:
-    """Set the first password; this uses up the link."""
-    account.password, account.invited_at = password_hash, None
-    end_account_sessions(account)
-    record_audit_entry(
-        session,
-        account,
-        "invitation_accepted",
-        subject_kind="account",
-        subject_id=account.id,
-        now=now,
-    )
-
-
-def check_account_name(name: str) -> None:
-    """Raises Invalid for a name that cannot be printed in a byline."""
-    if not name.strip():
-        raise Invalid({"name": "Enter the name as it should appear in bylines."})
-    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
-        raise Invalid({"name": f"A name is one line of at most {MAX_NAME_LENGTH} characters."})
 
 
 def _check_not_accepted(account: Account) -> None:

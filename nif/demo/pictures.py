@@ -107,7 +107,7 @@ def add_demo_pictures(session: Session, storage: MediaStorage, *, now: datetime)
 
 def _store_master(data: bytes, storage: MediaStorage) -> StoredUpload:
     with receive_upload(BytesIO(data), most=MAX_PICTURE_BYTES) as received:
-        image = clean_picture(received.file, received.kind)
+        image = clean_picture(received.file, received.format)
     master = encode_master(image)
     name = content_file_name(master, "master", of=received.sha256)
     storage.put(name, master)

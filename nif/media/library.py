@@ -21,12 +21,24 @@ MAX_FIELD_LENGTHS = {
     "licence_url": 2000,
     "caption": 600,
 }
+MAX_SEARCH_WORDS = 8
 
 AI_SOURCE_TERMS = {
     "trainedAlgorithmicMedia": (DigitalSourceType.BY_AI,),
     "compositeWithTrainedAlgorithmicMedia": (DigitalSourceType.BY_AI, DigitalSourceType.WITH_AI),
 }
 """What an uploaded file may declare, and the source types that editors may then choose."""
+
+RENDITION_FIELDS = (
+    "credit",
+    "licence",
+    "licence_url",
+    "source_type",
+    "focus_x",
+    "focus_y",
+    "crops",
+)
+"""The fields that are part of the files: when one of them changes, the files are made again."""
 
 
 @dataclass(frozen=True)
@@ -41,65 +53,6 @@ class PictureDescription:
     licence: str = ""
     licence_url: str = ""
     caption: str = ""
-
-
-def check_picture_description(
-    description: PictureDescription, *, declared_source_type: str = ""
-) -> None:
-    """Raises Invalid where something is missing, too long, or contradicts the file itself.
-
-    `declared_source_type` is the digital source type that the file names.
-    """
-    if problems := dict(_description_problems(description, declared_source_type)):
-        raise Invalid(problems)
-
-
-def picture_search_text_of(description: PictureDescription) -> str:
-    """The text in which a picture is searched: folded here, so that all databases match alike."""
-    return " ".join((description.alt, description.credit, description.caption)).casefold()
-
-
-def is_ai_use_undeclared(
-    description: PictureDescription | Picture, declared_source_type: str
-) -> bool:
-    """Does the file declare that AI had a part in it, while the description does not?"""
-    allowed = AI_SOURCE_TERMS.get(declared_source_type)
-    return allowed is not None and description.source_type not in allowed
-
-
-def _description_problems(
-    description: PictureDescription, declared_source_type: str
-) -> Iterator[tuple[str, str]]:
-    yield from _alt_problems(description)
-    if not description.credit:
-        yield "credit", "Say whose picture it is. Readers see this under it."
-    for name in ("credit_url", "licence_url"):
-        if (address := getattr(description, name)) and not is_web_address(address):
-            yield name, "Give the whole address, starting with https:// or http://."
-    if is_ai_use_undeclared(description, declared_source_type):
-        yield "source_type", "The file declares that AI was used. Choose a source that says so."
-    for name, most in MAX_FIELD_LENGTHS.items():
-        if len(getattr(description, name)) > most:
-            yield name, f"Make this shorter: at most {most:,} characters."
-
-
-def _alt_problems(description: PictureDescription) -> Iterator[tuple[str, str]]:
-    if description.is_decorative and description.alt:
-        yield "alt", "Screen readers skip decorative pictures: leave this empty."
-    elif not description.is_decorative and not description.alt:
-        yield "alt", "Describe the picture for people who cannot see it, or mark it as decorative."
-
-
-RENDITION_FIELDS = (
-    "credit",
-    "licence",
-    "licence_url",
-    "source_type",
-    "focus_x",
-    "focus_y",
-    "crops",
-)
-"""The fields that are part of the files: when one of them changes, the files are made again."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +76,61 @@ class PictureFraming:
     crops: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class PicturePage:
+    """Some pictures, newest first, and the cursor of the next page."""
+
+    pictures: Sequence[Picture]
+    after: str | None
+
+
 class DuplicatePicture(Conflict):
     """The same file is in the library already, as `picture_id`."""
 
     def __init__(self, picture_id: int) -> None:
         super().__init__("This file is in the library already.")
         self.picture_id = picture_id
+
+
+def get_picture(session: Session, picture_id: int, *, lock: bool = False) -> Picture:
+    """Raises NotFound."""
+    picture = session.get(Picture, picture_id, with_for_update=lock or None)
+    if picture is None:
+        raise NotFound("There is no such picture.")
+    return picture
+
+
+def list_pictures(
+    session: Session, *, words: str = "", after: str | None = None, size: int = 24
+) -> PicturePage:
+    """A page of the pictures whose alt text, credit or caption contain all the words."""
+    query = select(Picture).order_by(Picture.id.desc()).limit(size + 1)
+    for word in words.casefold().split()[:MAX_SEARCH_WORDS]:
+        query = query.where(Picture.search_text.contains(word, autoescape=True))
+    if after:
+        query = query.where(Picture.id < _parse_page_cursor(after))
+    pictures = session.scalars(query.options(selectinload(Picture.renditions))).all()
+    return PicturePage(
+        pictures[:size], str(pictures[size - 1].id) if len(pictures) > size else None
+    )
+
+
+def list_picture_choices(
+    session: Session, chosen: Collection[int], *, most: int = 50
+) -> Sequence[Picture]:
+    """The newest pictures to choose from, and those that are chosen already, newest first."""
+    newest = select(Picture.id).order_by(Picture.id.desc()).limit(most).scalar_subquery()
+    query = select(Picture).where(or_(Picture.id.in_(newest), Picture.id.in_(list(chosen))))
+    return session.scalars(query.order_by(Picture.id.desc())).all()
+
+
+def find_pictures_by_id(session: Session, ids: Collection[int]) -> dict[int, Picture]:
+    """These pictures with their files; unknown ids are left out."""
+    if not ids:
+        return {}
+    query = select(Picture).where(Picture.id.in_(list(ids)))
+    pictures = session.scalars(query.options(selectinload(Picture.renditions)))
+    return {picture.id: picture for picture in pictures}
 
 
 def check_not_in_library(session: Session, sha256: str) -> None:
@@ -205,14 +207,6 @@ def retry_renditions(picture: Picture) -> None:
     picture.tries, picture.claimed_at = 0, None
 
 
-def get_picture(session: Session, picture_id: int, *, lock: bool = False) -> Picture:
-    """Raises NotFound."""
-    picture = session.get(Picture, picture_id, with_for_update=lock or None)
-    if picture is None:
-        raise NotFound("There is no such picture.")
-    return picture
-
-
 def count_picture_use(session: Session, picture_id: int, *, times: int = 1) -> None:
     """Count `times` more places that show a picture, or fewer where it is negative.
 
@@ -263,6 +257,53 @@ def delete_picture(session: Session, picture: Picture) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def check_picture_description(
+    description: PictureDescription, *, declared_source_type: str = ""
+) -> None:
+    """Raises Invalid where something is missing, too long, or contradicts the file itself.
+
+    `declared_source_type` is the digital source type that the file names.
+    """
+    if problems := dict(_description_problems(description, declared_source_type)):
+        raise Invalid(problems)
+
+
+def picture_search_text_of(description: PictureDescription) -> str:
+    """The text in which a picture is searched: folded here, so that all databases match alike."""
+    return " ".join((description.alt, description.credit, description.caption)).casefold()
+
+
+def is_ai_use_undeclared(
+    description: PictureDescription | Picture, declared_source_type: str
+) -> bool:
+    """Does the file declare that AI had a part in it, while the description does not?"""
+    allowed = AI_SOURCE_TERMS.get(declared_source_type)
+    return allowed is not None and description.source_type not in allowed
+
+
+def _description_problems(
+    description: PictureDescription, declared_source_type: str
+) -> Iterator[tuple[str, str]]:
+    yield from _alt_problems(description)
+    if not description.credit:
+        yield "credit", "Say whose picture it is. Readers see this under it."
+    for name in ("credit_url", "licence_url"):
+        if (address := getattr(description, name)) and not is_web_address(address):
+            yield name, "Give the whole address, starting with https:// or http://."
+    if is_ai_use_undeclared(description, declared_source_type):
+        yield "source_type", "The file declares that AI was used. Choose a source that says so."
+    for name, most in MAX_FIELD_LENGTHS.items():
+        if len(getattr(description, name)) > most:
+            yield name, f"Make this shorter: at most {most:,} characters."
+
+
+def _alt_problems(description: PictureDescription) -> Iterator[tuple[str, str]]:
+    if description.is_decorative and description.alt:
+        yield "alt", "Screen readers skip decorative pictures: leave this empty."
+    elif not description.is_decorative and not description.alt:
+        yield "alt", "Describe the picture for people who cannot see it, or mark it as decorative."
+
+
 def _request_renditions(picture: Picture) -> None:
     picture.requested_set += 1
     retry_renditions(picture)
@@ -282,50 +323,6 @@ def _check_framing(framing: PictureFraming) -> None:
             problems[shape] = "Give a left and a top edge from 0 to 99, and a width from 1 to 100."
     if problems:
         raise Invalid(problems)
-
-
-MAX_SEARCH_WORDS = 8
-
-
-@dataclass(frozen=True)
-class PicturePage:
-    """Some pictures, newest first, and the cursor of the next page."""
-
-    pictures: Sequence[Picture]
-    after: str | None
-
-
-def list_pictures(
-    session: Session, *, words: str = "", after: str | None = None, size: int = 24
-) -> PicturePage:
-    """A page of the pictures whose alt text, credit or caption contain all the words."""
-    query = select(Picture).order_by(Picture.id.desc()).limit(size + 1)
-    for word in words.casefold().split()[:MAX_SEARCH_WORDS]:
-        query = query.where(Picture.search_text.contains(word, autoescape=True))
-    if after:
-        query = query.where(Picture.id < _parse_page_cursor(after))
-    pictures = session.scalars(query.options(selectinload(Picture.renditions))).all()
-    return PicturePage(
-        pictures[:size], str(pictures[size - 1].id) if len(pictures) > size else None
-    )
-
-
-def list_picture_choices(
-    session: Session, chosen: Collection[int], *, most: int = 50
-) -> Sequence[Picture]:
-    """The newest pictures to choose from, and those that are chosen already, newest first."""
-    newest = select(Picture.id).order_by(Picture.id.desc()).limit(most).scalar_subquery()
-    query = select(Picture).where(or_(Picture.id.in_(newest), Picture.id.in_(list(chosen))))
-    return session.scalars(query.order_by(Picture.id.desc())).all()
-
-
-def find_pictures_by_id(session: Session, ids: Collection[int]) -> dict[int, Picture]:
-    """These pictures with their files; unknown ids are left out."""
-    if not ids:
-        return {}
-    query = select(Picture).where(Picture.id.in_(list(ids)))
-    pictures = session.scalars(query.options(selectinload(Picture.renditions)))
-    return {picture.id: picture for picture in pictures}
 
 
 def _parse_page_cursor(after: str) -> int:

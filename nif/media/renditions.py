@@ -32,48 +32,21 @@ from nif.media.storage import EXTENSIONS, MediaStorage, content_file_name
 from nif.media.uploads import image_lock
 from nif.typography import replace_invalid_xml
 
-CropBox = tuple[int, int, int, int]
+RENDITION_WIDTHS = (480, 960, 1600)
+"""Pixels: a telephone, the column of a page, and that column on a high-density screen."""
 
+SHARE_SIZE = (1200, 630)
+"""The exact size that social sites ask for."""
 
-def compute_crop_box(
-    size: tuple[int, int], shape: PictureShape, focus: tuple[float, float], crops: Mapping[str, Any]
-) -> CropBox:
-    """The part of a picture that a shape shows: left, top, right, bottom in pixels.
+HAS_AVIF = bool(features.check("avif"))
 
-    `size` is the picture's; `focus` and `crops` are its fields. Without a crop by hand, the part is
-    as large as fits, with the focus as near to its middle as the edges allow.
-    """
-    if shape is PictureShape.ORIGINAL:
-        return (0, 0, *size)
-    width, height = _largest_fit(size, SHAPE_RATIOS[shape])
-    if by_hand := crops.get(shape.value):
-        return _manual_crop_box(size, (width, height), by_hand)
-    left = _clamp(round(focus[0] * size[0] - width / 2), size[0] - width)
-    top = _clamp(round(focus[1] * size[1] - height / 2), size[1] - height)
-    return left, top, left + width, top + height
-
-
-def _largest_fit(size: tuple[int, int], ratio: tuple[int, int]) -> tuple[int, int]:
-    """The largest width and height of that ratio in `size`."""
-    width = min(size[0], round(size[1] * ratio[0] / ratio[1]))
-    return width, min(size[1], max(1, round(width * ratio[1] / ratio[0])))
-
-
-def _manual_crop_box(
-    size: tuple[int, int], most: tuple[int, int], crop: Sequence[float]
-) -> CropBox:
-    """A part that was chosen by hand, moved inside where it reaches over an edge."""
-    width = min(most[0], max(1, round(crop[2] * size[0])))
-    height = min(most[1], max(1, round(width * most[1] / most[0])))
-    left = _clamp(round(crop[0] * size[0]), size[0] - width)
-    top = _clamp(round(crop[1] * size[1]), size[1] - height)
-    return left, top, left + width, top + height
-
-
-def _clamp(place: int, most: int) -> int:
-    return max(0, min(place, most))
-
-
+ENCODER_OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
+    PictureFormat.AVIF: {"quality": 60, "speed": 7},
+    PictureFormat.WEBP: {"quality": 80, "method": 4},
+    PictureFormat.JPEG: {"quality": 82, "progressive": True, "optimize": True},
+}
+CLAIM_LIFETIME = timedelta(minutes=3)
+MAX_TRIES = 3
 SOURCE_TYPE_VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 IPTC_SOURCE_TYPE_TERMS = {
@@ -102,37 +75,7 @@ XMP_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </x:xmpmeta>
 <?xpacket end="r"?>"""
 
-
-def build_xmp_packet(picture: Picture) -> bytes:
-    """The metadata packet of each file of `picture`."""
-    plain = {
-        "photoshop:Credit": picture.credit,
-        "xmpRights:WebStatement": picture.licence_url,
-        "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPE_VOCABULARY
-        + IPTC_SOURCE_TYPE_TERMS[picture.source_type],
-    }
-    lines = [f"<{name}>{escape(words)}</{name}>" for name, words in plain.items() if words]
-    if picture.licence:
-        lines.append(
-            '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">'
-            f"{escape(picture.licence)}</rdf:li></rdf:Alt></dc:rights>"
-        )
-    return XMP_PACKET.format(properties=replace_invalid_xml("\n".join(lines))).encode()
-
-
-RENDITION_WIDTHS = (480, 960, 1600)
-"""Pixels: a telephone, the column of a page, and that column on a high-density screen."""
-
-SHARE_SIZE = (1200, 630)
-"""The exact size that social sites ask for."""
-
-HAS_AVIF = bool(features.check("avif"))
-
-ENCODER_OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
-    PictureFormat.AVIF: {"quality": 60, "speed": 7},
-    PictureFormat.WEBP: {"quality": 80, "method": 4},
-    PictureFormat.JPEG: {"quality": 82, "progressive": True, "optimize": True},
-}
+CropBox = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -141,7 +84,7 @@ class RenditionOptions:
 
     focus: tuple[float, float]
     crops: Mapping[str, Any]
-    label: bytes
+    xmp: bytes
 
 
 @dataclass(frozen=True)
@@ -155,63 +98,20 @@ class RenderedFile:
     data: bytes
 
 
-def render_files(master: bytes, cut: RenditionOptions) -> Iterator[RenderedFile]:
-    """Every file of a picture: its own shape, the crops, and the card for shared links."""
-    with image_lock, Image.open(BytesIO(master), formats=("JPEG",)) as image:
-        image.load()
-        for shape in PictureShape:
-            part = compute_crop_box(image.size, shape, cut.focus, cut.crops)
-            for size in rendition_sizes_of(shape, part[2] - part[0], part[3] - part[1]):
-                small = image.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=3.0)
-                small.info.clear()
-                for format_ in rendition_formats_of(shape):
-                    yield RenderedFile(
-                        shape, format_, *size, encode_rendition(small, format_, cut.label)
-                    )
-
-
-def rendition_sizes_of(shape: PictureShape, width: int, height: int) -> list[tuple[int, int]]:
-    """The sizes that are made of a part of `width` by `height`: never larger than the part."""
-    if shape is PictureShape.SHARE:
-        return [SHARE_SIZE]
-    widths = [each for each in RENDITION_WIDTHS if each < width] + [
-        min(width, RENDITION_WIDTHS[-1])
-    ]
-    return [(each, max(1, round(height * each / width))) for each in dict.fromkeys(widths)]
-
-
-def rendition_formats_of(shape: PictureShape) -> list[PictureFormat]:
-    if shape is PictureShape.SHARE:
-        return [PictureFormat.JPEG]
-    modern = [PictureFormat.AVIF] if shape is PictureShape.ORIGINAL and HAS_AVIF else []
-    return [*modern, PictureFormat.WEBP, PictureFormat.JPEG]
-
-
-def encode_rendition(image: Image.Image, format_: PictureFormat, label: bytes) -> bytes:
-    """The encoded picture, with the metadata packet and nothing else beside the pixels."""
-    buffer = BytesIO()
-    image.save(buffer, format_.value, xmp=label, **ENCODER_OPTIONS[format_])
-    return buffer.getvalue()
-
-
-CLAIM_LIFETIME = timedelta(minutes=3)
-MAX_TRIES = 3
-
-
 def make_due_renditions(
     transaction: Transaction, storage: MediaStorage, *, clock: Callable[[], datetime]
 ) -> int:
     """Make the files of all pictures that lack them; returns the number of pictures."""
-    done = 0
+    count = 0
     while (claimed := _claim_with_options(transaction, now=clock())) is not None:
-        picture, cut = claimed
-        rows = _render_and_store(storage, picture, cut)
+        picture, options = claimed
+        rows = _render_and_store(storage, picture, options)
         with transaction() as session:
-            gone = not record_renditions(session, picture.id, picture.requested_set, rows)
-        if gone:
+            is_deleted = not record_renditions(session, picture.id, picture.requested_set, rows)
+        if is_deleted:
             storage.delete({row.name for row in rows})
-        done += 1
-    return done
+        count += 1
+    return count
 
 
 def make_renditions_of(session: Session, storage: MediaStorage, picture: Picture) -> None:
@@ -252,20 +152,22 @@ def claim_picture(session: Session, *, now: datetime) -> Picture | None:
     )
 
 
-def record_renditions(session: Session, picture_id: int, cut: int, rows: list[Rendition]) -> bool:
+def record_renditions(
+    session: Session, picture_id: int, set_number: int, rows: list[Rendition]
+) -> bool:
     """Make a set of files the current one; False where the picture was deleted in the meantime.
 
     A set that another worker completed is left as it is, and a newer set wins.
     """
-    try_ = select(Picture).where(Picture.id == picture_id).with_for_update()
-    picture = session.scalar(try_)
+    query = select(Picture).where(Picture.id == picture_id).with_for_update()
+    picture = session.scalar(query)
     if picture is None:
         return False
-    if picture.ready_set < cut:
+    if picture.ready_set < set_number:
         for row in rows:
-            row.picture_id, row.set_number = picture_id, cut
+            row.picture_id, row.set_number = picture_id, set_number
         session.add_all(rows)
-        picture.ready_set = cut
+        picture.ready_set = set_number
         picture.tries, picture.claimed_at = 0, None
         session.flush()
     return True
@@ -287,20 +189,115 @@ def _rendition_options_of(picture: Picture) -> RenditionOptions:
 
 
 def _render_and_store(
-    storage: MediaStorage, picture: Picture, cut: RenditionOptions
+    storage: MediaStorage, picture: Picture, options: RenditionOptions
 ) -> list[Rendition]:
     master = storage.get(picture.master)
-    return [_store_rendition(storage, picture, made) for made in render_files(master, cut)]
+    return [_store_rendition(storage, picture, file) for file in render_files(master, options)]
 
 
-def _store_rendition(storage: MediaStorage, picture: Picture, made: RenderedFile) -> Rendition:
-    name = content_file_name(made.data, EXTENSIONS[made.format], of=picture.sha256)
-    storage.put(name, made.data)
+def _store_rendition(storage: MediaStorage, picture: Picture, file: RenderedFile) -> Rendition:
+    name = content_file_name(file.data, EXTENSIONS[file.format], of=picture.sha256)
+    storage.put(name, file.data)
     return Rendition(
-        shape=made.shape,
-        format=made.format,
-        width=made.width,
-        height=made.height,
-        size=len(made.data),
+        shape=file.shape,
+        format=file.format,
+        width=file.width,
+        height=file.height,
+        size=len(file.data),
         name=name,
     )
+
+
+def render_files(master: bytes, options: RenditionOptions) -> Iterator[RenderedFile]:
+    """Every file of a picture: its own shape, the crops, and the card for shared links."""
+    with image_lock, Image.open(BytesIO(master), formats=("JPEG",)) as image:
+        image.load()
+        for shape in PictureShape:
+            part = compute_crop_box(image.size, shape, options.focus, options.crops)
+            for size in rendition_sizes_of(shape, part[2] - part[0], part[3] - part[1]):
+                small = image.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=3.0)
+                small.info.clear()
+                for format_ in rendition_formats_of(shape):
+                    yield RenderedFile(
+                        shape, format_, *size, encode_rendition(small, format_, options.xmp)
+                    )
+
+
+def rendition_sizes_of(shape: PictureShape, width: int, height: int) -> list[tuple[int, int]]:
+    """The sizes that are made of a part of `width` by `height`: never larger than the part."""
+    if shape is PictureShape.SHARE:
+        return [SHARE_SIZE]
+    widths = [each for each in RENDITION_WIDTHS if each < width] + [
+        min(width, RENDITION_WIDTHS[-1])
+    ]
+    return [(each, max(1, round(height * each / width))) for each in dict.fromkeys(widths)]
+
+
+def rendition_formats_of(shape: PictureShape) -> list[PictureFormat]:
+    if shape is PictureShape.SHARE:
+        return [PictureFormat.JPEG]
+    modern = [PictureFormat.AVIF] if shape is PictureShape.ORIGINAL and HAS_AVIF else []
+    return [*modern, PictureFormat.WEBP, PictureFormat.JPEG]
+
+
+def encode_rendition(image: Image.Image, format_: PictureFormat, xmp: bytes) -> bytes:
+    """The encoded picture, with the metadata packet and nothing else beside the pixels."""
+    buffer = BytesIO()
+    image.save(buffer, format_.value, xmp=xmp, **ENCODER_OPTIONS[format_])
+    return buffer.getvalue()
+
+
+def build_xmp_packet(picture: Picture) -> bytes:
+    """The metadata packet of each file of `picture`."""
+    plain = {
+        "photoshop:Credit": picture.credit,
+        "xmpRights:WebStatement": picture.licence_url,
+        "Iptc4xmpExt:DigitalSourceType": SOURCE_TYPE_VOCABULARY
+        + IPTC_SOURCE_TYPE_TERMS[picture.source_type],
+    }
+    lines = [f"<{name}>{escape(words)}</{name}>" for name, words in plain.items() if words]
+    if picture.licence:
+        lines.append(
+            '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">'
+            f"{escape(picture.licence)}</rdf:li></rdf:Alt></dc:rights>"
+        )
+    return XMP_PACKET.format(properties=replace_invalid_xml("\n".join(lines))).encode()
+
+
+def compute_crop_box(
+    size: tuple[int, int], shape: PictureShape, focus: tuple[float, float], crops: Mapping[str, Any]
+) -> CropBox:
+    """The part of a picture that a shape shows: left, top, right, bottom in pixels.
+
+    `size` is the picture's; `focus` and `crops` are its fields. Without a crop by hand, the part is
+    as large as fits, with the focus as near to its middle as the edges allow.
+    """
+    if shape is PictureShape.ORIGINAL:
+        return (0, 0, *size)
+    width, height = _largest_fit(size, SHAPE_RATIOS[shape])
+    if by_hand := crops.get(shape.value):
+        return _manual_crop_box(size, (width, height), by_hand)
+    left = _clamp(round(focus[0] * size[0] - width / 2), size[0] - width)
+    top = _clamp(round(focus[1] * size[1] - height / 2), size[1] - height)
+    return left, top, left + width, top + height
+
+
+def _largest_fit(size: tuple[int, int], ratio: tuple[int, int]) -> tuple[int, int]:
+    """The largest width and height of that ratio in `size`."""
+    width = min(size[0], round(size[1] * ratio[0] / ratio[1]))
+    return width, min(size[1], max(1, round(width * ratio[1] / ratio[0])))
+
+
+def _manual_crop_box(
+    size: tuple[int, int], most: tuple[int, int], crop: Sequence[float]
+) -> CropBox:
+    """A part that was chosen by hand, moved inside where it reaches over an edge."""
+    width = min(most[0], max(1, round(crop[2] * size[0])))
+    height = min(most[1], max(1, round(width * most[1] / most[0])))
+    left = _clamp(round(crop[0] * size[0]), size[0] - width)
+    top = _clamp(round(crop[1] * size[1]), size[1] - height)
+    return left, top, left + width, top + height
+
+
+def _clamp(place: int, most: int) -> int:
+    return max(0, min(place, most))

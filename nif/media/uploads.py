@@ -20,6 +20,25 @@ from PIL.Image import Transpose
 from nif.errors import Invalid
 
 CHUNK_BYTES = 64 * 1024
+MAX_PIXELS = 50_000_000
+MIN_EDGE = 200
+MASTER_EDGE = 3840
+"""Pixels. More than the widest file needs, even where it shows only a part."""
+
+MASTER_QUALITY = 95
+MAX_PROFILE_BYTES = 4_000_000
+EXIF_ORIENTATION = 0x0112
+
+UPRIGHT_TRANSPOSES = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by its EXIF orientation (CIPA DC-008, 4.6.5)."""
 
 OTHER_FILE_TYPES = (
     (b"II*\0", "TIFF"),
@@ -41,6 +60,8 @@ HIDDEN_MARKUP = re.compile(
 # The description of a JUMBF box (ISO/IEC 19566-5): a UUID, a byte of toggles, then its label.
 PROVENANCE_MARK = re.compile(rb"jumd.{17}c2pa|dcterms:provenance", re.DOTALL)
 DECLARED_SOURCE_TYPE = re.compile(rb"digitalsourcetype/([A-Za-z]{4,60})")
+image_lock = Lock()
+"""A picture of 50 megapixels takes 200 MB of memory, so a process works on one at a time."""
 
 
 class UploadStream(Protocol):
@@ -49,12 +70,12 @@ class UploadStream(Protocol):
 
 @dataclass(frozen=True)
 class ReceivedUpload:
-    """An upload in a temporary file. `kind` is Pillow's name of its format."""
+    """An upload in a temporary file. `format` is Pillow's name of its format."""
 
     file: IO[bytes]
     sha256: str
     size: int
-    kind: str
+    format: str
     had_provenance: bool
     declared_source_type: str
     """The IPTC digital source type that the file itself names; empty where it names none."""
@@ -72,17 +93,17 @@ def receive_upload(stream: UploadStream, *, most: int) -> Iterator[ReceivedUploa
         if not size:
             raise build_file_error("This file is empty. Choose the picture again.")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            kind = detect_picture_format(view[:64])
+            format_ = detect_picture_format(view[:64])
             if HIDDEN_MARKUP.search(view):
                 raise build_file_error(
                     "This file contains a hidden web page or script, so it was refused. Export the "
                     "picture again from an image program, and upload that."
                 )
-            told = DECLARED_SOURCE_TYPE.search(view)
+            declared = DECLARED_SOURCE_TYPE.search(view)
             provenance = PROVENANCE_MARK.search(view) is not None
-            source = told[1].decode() if told else ""
+            source = declared[1].decode() if declared else ""
         file.seek(0)
-        yield ReceivedUpload(file, sha256, size, kind, provenance, source)
+        yield ReceivedUpload(file, sha256, size, format_, provenance, source)
 
 
 def detect_picture_format(head: bytes) -> str:
@@ -98,6 +119,37 @@ def detect_picture_format(head: bytes) -> str:
     if head[4:8] == b"ftyp":
         return _detect_box_format(head)
     raise build_file_error(_explain_unknown_format(head))
+
+
+def clean_picture(file: IO[bytes], format_: str) -> Image.Image:
+    """The clean picture of `file`, which has the format `format_`; at most 3840 pixels long.
+
+    Only the first frame of an animation is decoded. Raises Invalid for the field `file`, where it
+    has too many or too few pixels, or cannot be decoded completely.
+    """
+    with image_lock:
+        try:
+            with Image.open(file, formats=(format_,)) as image:
+                _check_size(image.size)
+                upright = UPRIGHT_TRANSPOSES.get(_exif_orientation(image))
+                reduced = _shrink(image)
+        except Invalid:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise build_file_error(_explain_pixel_limit("more")) from None
+        except Exception:  # Decoders raise all kinds of errors for broken files.
+            raise build_file_error(
+                "This picture is broken or incomplete. Export it again, or download it again."
+            ) from None
+        picture = _to_bare_srgb(reduced)
+        return picture.transpose(upright) if upright is not None else picture
+
+
+def encode_master(image: Image.Image) -> bytes:
+    """The clean picture as it is stored: a JPEG in full colour, from which all files are made."""
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=MASTER_QUALITY, subsampling=0)
+    return buffer.getvalue()
 
 
 def build_file_error(sentence: str) -> Invalid:
@@ -145,61 +197,6 @@ def _explain_unknown_format(head: bytes) -> str:
         if head.startswith(signature):
             return f"This is a {called} file. Upload a JPEG, PNG, WebP, AVIF or GIF."
     return "This is not a picture that NIF can read. Upload a JPEG, PNG, WebP, AVIF or GIF."
-
-
-MAX_PIXELS = 50_000_000
-MIN_EDGE = 200
-MASTER_EDGE = 3840
-"""Pixels. More than the widest file needs, even where it shows only a part."""
-
-MASTER_QUALITY = 95
-MAX_PROFILE_BYTES = 4_000_000
-EXIF_ORIENTATION = 0x0112
-
-UPRIGHT_TRANSPOSES = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
-"""What turns a picture upright, by its EXIF orientation (CIPA DC-008, 4.6.5)."""
-
-image_lock = Lock()
-"""A picture of 50 megapixels takes 200 MB of memory, so a process works on one at a time."""
-
-
-def clean_picture(file: IO[bytes], kind: str) -> Image.Image:
-    """The clean picture of `file`, which has the format `kind`; at most 3840 pixels long.
-
-    Only the first frame of an animation is decoded. Raises Invalid for the field `file`, where it
-    has too many or too few pixels, or cannot be decoded completely.
-    """
-    with image_lock:
-        try:
-            with Image.open(file, formats=(kind,)) as image:
-                _check_size(image.size)
-                upright = UPRIGHT_TRANSPOSES.get(_exif_orientation(image))
-                shrunk = _shrink(image)
-        except Invalid:
-            raise
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise build_file_error(_explain_pixel_limit("more")) from None
-        except Exception:  # Decoders raise all kinds of errors for broken files.
-            raise build_file_error(
-                "This picture is broken or incomplete. Export it again, or download it again."
-            ) from None
-        plain = _to_bare_srgb(shrunk)
-        return plain.transpose(upright) if upright is not None else plain
-
-
-def encode_master(image: Image.Image) -> bytes:
-    """The clean picture as it is stored: a JPEG in full colour, from which all files are made."""
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=MASTER_QUALITY, subsampling=0)
-    return buffer.getvalue()
 
 
 def _check_size(size: tuple[int, int]) -> None:

@@ -38,134 +38,20 @@ from nif.register.relationship_types import (
     write_relationship_sentences,
 )
 
-_MATERIALITY_ORDER = {Materiality.ALWAYS: 0, Materiality.DEFAULT: 1, Materiality.CONTEXT: 2}
-
-
-def list_relationships_in_force(
-    session: Session, party_ids: Collection[int], *, on: date
-) -> list[Relationship]:
-    """The relationships of these parties that are current or within their look-back on a day.
-
-    Those of everything that a party is part of count too, and those of the party that it was merged
-    into. The most material come first. One query; each relationship comes with its party.
-    """
-    if not party_ids:
-        return []
-    query = select_relationships_in_force(on).where(
-        Relationship.party_id.in_(_select_lineage(party_ids))
-    )
-    relationships = session.scalars(query.order_by(Relationship.id)).all()
-    return sorted(relationships, key=lambda each: _MATERIALITY_ORDER[each.materiality])
-
-
-def select_relationships_in_force(on: date) -> Select[Relationship]:
-    """Selects the relationships that are current or within their look-back on a day."""
-    return select(Relationship).where(
-        or_(Relationship.since.is_(None), Relationship.since <= on),
-        or_(Relationship.last_disclosure_day.is_(None), Relationship.last_disclosure_day >= on),
-    )
-
-
-def _select_lineage(party_ids: Collection[int]) -> Select[int]:
-    """Selects the ids of the parties and of all that they are part of. UNION ends at a circle."""
-    own = func.coalesce(Party.merged_into_id, Party.id).label("id")
-    line = select(own).where(Party.id.in_(party_ids)).cte("lineage", recursive=True)
-    above = select(Party.parent_id).join(line, Party.id == line.c.id)
-    line = line.union(above.where(Party.parent_id.is_not(None)))
-    return select(line.c.id)
-
-
-PublicRelationship = Mapping[str, Any] | None
-"""What everyone may know about a relationship; None where it is on no list."""
-
-
-def public_relationship_of(
-    relationship: Relationship, publisher: PublisherNames, on: date
-) -> PublicRelationship:
-    """What everyone may know about a relationship on a day."""
-    is_told = relationship.last_disclosure_day is None or relationship.last_disclosure_day >= on
-    if relationship.visibility is not RelationshipVisibility.PUBLIC or not is_told:
-        return None
-    names = {OurSide.NIF: publisher.name, OurSide.OWNER: publisher.owner}
-    return {
-        "our_side": {
-            "kind": relationship.our_side.value,
-            "name": names.get(relationship.our_side, relationship.our_side_name),
-        },
-        "party": {"name": relationship.party.name, "kind": relationship.party.kind.value},
-        "type": relationship.type.value,
-        "since": _iso_date(relationship.since),
-        "until": _iso_date(relationship.until),
-        "sentence": relationship.sentence_on(on),
-    }
-
-
-def record_relationship_change(
-    session: Session,
-    relationship: Relationship,
-    before: PublicRelationship,
-    publisher: PublisherNames,
-    *,
-    now: datetime,
-) -> None:
-    """Append the public side of a change to the ledger, as the last thing in the transaction.
-
-    `before` is what readers could see so far. A change that they cannot see makes no entry.
-    """
-    after = public_relationship_of(relationship, publisher, now.date())
-    if after is not None:
-        action = _classify_change(before, after)
-        if action:
-            _append_relationship_entry(session, relationship, action, after, now=now)
-    elif before is not None and relationship.visibility is RelationshipVisibility.PUBLIC:
-        ended = {**before, "until": _iso_date(relationship.until)}
-        _append_relationship_entry(session, relationship, "ended", ended, now=now)
-    elif before is not None:
-        record_relationship_withdrawal(session, relationship, now=now)
-
-
-def record_relationship_withdrawal(
-    session: Session, relationship: Relationship, *, now: datetime
-) -> None:
-    """Record that a relationship has left the public list, and nothing else about it."""
-    _append_relationship_entry(session, relationship, "withdrawn", {}, now=now)
-
-
-def _classify_change(before: PublicRelationship, after: Mapping[str, Any]) -> str:
-    """The action of a change; empty where readers see the same as before."""
-    if before is None:
-        return "added"
-    if before == after:
-        return ""
-    return "ended" if after["until"] and not before["until"] else "changed"
-
-
-def _append_relationship_entry(
-    session: Session,
-    relationship: Relationship,
-    action: str,
-    facts: Mapping[str, Any],
-    *,
-    now: datetime,
-) -> None:
-    payload = {FORM: PAYLOAD_FORM, "action": action, "relationship": relationship.id, **facts}
-    append_entry(session, LedgerEntryKind.RELATIONSHIP, payload, now=now)
-
-
-def _iso_date(day: date | None) -> str | None:
-    return day.isoformat() if day else None
-
-
-PAYLOAD_FORM: Final = 1
-"""The form of a relationship's payload in the ledger: count it up when its fields change."""
-
 DEFAULT_LOOKBACK: Final = -1
+
 MAX_FIELD_LENGTHS = {
     "our_side_name": 100,
     "detail": 200,
     "custom_sentence": 400,
     "evidence_url": MAX_URL_LENGTH,
 }
+PAYLOAD_FORM: Final = 1
+"""The form of a relationship's payload in the ledger: count it up when its fields change."""
+
+_MATERIALITY_ORDER = {Materiality.ALWAYS: 0, Materiality.DEFAULT: 1, Materiality.CONTEXT: 2}
+PublicRelationship = Mapping[str, Any] | None
+"""What everyone may know about a relationship; None where it is on no list."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +94,31 @@ def get_relationship(session: Session, relationship_id: int, *, lock: bool = Fal
     if relationship is None:
         raise NotFound("There is no such relationship in the register.")
     return relationship
+
+
+def list_relationships_in_force(
+    session: Session, party_ids: Collection[int], *, on: date
+) -> list[Relationship]:
+    """The relationships of these parties that are current or within their look-back on a day.
+
+    Those of everything that a party is part of count too, and those of the party that it was merged
+    into. The most material come first. One query; each relationship comes with its party.
+    """
+    if not party_ids:
+        return []
+    query = select_relationships_in_force(on).where(
+        Relationship.party_id.in_(_select_lineage(party_ids))
+    )
+    relationships = session.scalars(query.order_by(Relationship.id)).all()
+    return sorted(relationships, key=lambda each: _MATERIALITY_ORDER[each.materiality])
+
+
+def select_relationships_in_force(on: date) -> Select[Relationship]:
+    """Selects the relationships that are current or within their look-back on a day."""
+    return select(Relationship).where(
+        or_(Relationship.since.is_(None), Relationship.since <= on),
+        or_(Relationship.last_disclosure_day.is_(None), Relationship.last_disclosure_day >= on),
+    )
 
 
 def add_relationship(
@@ -285,11 +196,6 @@ def delete_relationship(
         record_relationship_withdrawal(session, relationship, now=context.now)
 
 
-def relationship_input_of(relationship: Relationship) -> RelationshipInput:
-    names = RelationshipInput.__dataclass_fields__
-    return RelationshipInput(**{name: getattr(relationship, name) for name in names})
-
-
 def preview_relationship(
     session: Session, party: Party, values: RelationshipInput, publisher: PublisherNames
 ) -> Relationship:
@@ -299,6 +205,11 @@ def preview_relationship(
     return relationship
 
 
+def relationship_input_of(relationship: Relationship) -> RelationshipInput:
+    names = RelationshipInput.__dataclass_fields__
+    return RelationshipInput(**{name: getattr(relationship, name) for name in names})
+
+
 def compute_last_disclosure_day(until: date | None, lookback_months: int | None) -> date | None:
     """The last day on which a relationship is disclosed: calendar months, cut at a month's end."""
     if until is None or lookback_months is None:
@@ -306,6 +217,67 @@ def compute_last_disclosure_day(until: date | None, lookback_months: int | None)
     years, month = divmod(until.month - 1 + lookback_months, 12)
     year, month = until.year + years, month + 1
     return date(year, month, min(until.day, calendar.monthrange(year, month)[1]))
+
+
+def public_relationship_of(
+    relationship: Relationship, publisher: PublisherNames, on: date
+) -> PublicRelationship:
+    """What everyone may know about a relationship on a day."""
+    is_told = relationship.last_disclosure_day is None or relationship.last_disclosure_day >= on
+    if relationship.visibility is not RelationshipVisibility.PUBLIC or not is_told:
+        return None
+    names = {OurSide.NIF: publisher.name, OurSide.OWNER: publisher.owner}
+    return {
+        "our_side": {
+            "kind": relationship.our_side.value,
+            "name": names.get(relationship.our_side, relationship.our_side_name),
+        },
+        "party": {"name": relationship.party.name, "kind": relationship.party.kind.value},
+        "type": relationship.type.value,
+        "since": _iso_date(relationship.since),
+        "until": _iso_date(relationship.until),
+        "sentence": relationship.sentence_on(on),
+    }
+
+
+def record_relationship_change(
+    session: Session,
+    relationship: Relationship,
+    before: PublicRelationship,
+    publisher: PublisherNames,
+    *,
+    now: datetime,
+) -> None:
+    """Append the public side of a change to the ledger, as the last thing in the transaction.
+
+    `before` is what readers could see so far. A change that they cannot see makes no entry.
+    """
+    after = public_relationship_of(relationship, publisher, now.date())
+    if after is not None:
+        action = _classify_change(before, after)
+        if action:
+            _append_relationship_entry(session, relationship, action, after, now=now)
+    elif before is not None and relationship.visibility is RelationshipVisibility.PUBLIC:
+        ended = {**before, "until": _iso_date(relationship.until)}
+        _append_relationship_entry(session, relationship, "ended", ended, now=now)
+    elif before is not None:
+        record_relationship_withdrawal(session, relationship, now=now)
+
+
+def record_relationship_withdrawal(
+    session: Session, relationship: Relationship, *, now: datetime
+) -> None:
+    """Record that a relationship has left the public list, and nothing else about it."""
+    _append_relationship_entry(session, relationship, "withdrawn", {}, now=now)
+
+
+def _select_lineage(party_ids: Collection[int]) -> Select[int]:
+    """Selects the ids of the parties and of all that they are part of. UNION ends at a circle."""
+    own = func.coalesce(Party.merged_into_id, Party.id).label("id")
+    line = select(own).where(Party.id.in_(party_ids)).cte("lineage", recursive=True)
+    above = select(Party.parent_id).join(line, Party.id == line.c.id)
+    line = line.union(above.where(Party.parent_id.is_not(None)))
+    return select(line.c.id)
 
 
 def _apply_input(
@@ -386,3 +358,28 @@ def _time_problems(
     months = values.lookback_months
     if months is not None and months != DEFAULT_LOOKBACK and not 0 <= months <= 1200:
         yield "lookback_months", "Give 0 to 1200 months."
+
+
+def _classify_change(before: PublicRelationship, after: Mapping[str, Any]) -> str:
+    """The action of a change; empty where readers see the same as before."""
+    if before is None:
+        return "added"
+    if before == after:
+        return ""
+    return "ended" if after["until"] and not before["until"] else "changed"
+
+
+def _append_relationship_entry(
+    session: Session,
+    relationship: Relationship,
+    action: str,
+    facts: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> None:
+    payload = {FORM: PAYLOAD_FORM, "action": action, "relationship": relationship.id, **facts}
+    append_entry(session, LedgerEntryKind.RELATIONSHIP, payload, now=now)
+
+
+def _iso_date(day: date | None) -> str | None:
+    return day.isoformat() if day else None

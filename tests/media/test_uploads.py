@@ -23,7 +23,7 @@ def refusal(data: bytes) -> str:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
 def test_five_formats_are_recognised_by_their_bytes(kind: str) -> None:
     with receive_upload(BytesIO(a_file(kind)), most=MOST) as received:
-        assert received.kind == kind
+        assert received.format == kind
         assert not received.had_provenance
         assert received.file.tell() == 0
         assert len(received.sha256) == 64

@@ -175,7 +175,7 @@ def _add_received_picture(received: ReceivedUpload, form: PictureForm, by: int) 
 
 
 def _store_master(received: ReceivedUpload) -> StoredUpload:
-    image = clean_picture(received.file, received.kind)
+    image = clean_picture(received.file, received.format)
     master = encode_master(image)
     name = content_file_name(master, "master", of=received.sha256)
     services().storage.put(name, master)
