@@ -1144,8 +1144,8 @@ def upgrade() -> None:
         sa.Column("reported_by_reader", sa.Boolean(), nullable=False),
         sa.Column("report_id", ID, nullable=True),
         sa.Column("at", MOMENT, nullable=False),
-        sa.Column("from_n", sa.Integer(), nullable=False),
-        sa.Column("to_n", sa.Integer(), nullable=False),
+        sa.Column("first_wrong_n", sa.Integer(), nullable=False),
+        sa.Column("first_right_n", sa.Integer(), nullable=False),
         sa.Column("approved_by_id", ID, nullable=True),
         sa.ForeignKeyConstraint(
             ["approved_by_id"], ["account.id"], name="fk_note_approved_by_id_account"
@@ -1159,7 +1159,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_note_newest", "note", ["at", "id"], unique=False)
     op.create_index("ix_note_severity", "note", ["severity", "at"], unique=False)
-    op.create_index("ix_note_story_id", "note", ["story_id", "to_n"], unique=False)
+    op.create_index("ix_note_story_id", "note", ["story_id", "first_right_n"], unique=False)
     op.create_table(
         "edition",
         sa.Column("id", ID, nullable=False),

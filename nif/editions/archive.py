@@ -89,11 +89,11 @@ def list_notes_since_edition(session: Session, edition: Edition) -> dict[int, li
         .where(
             EditionItem.edition_id == edition.id,
             StoryNote.kind.in_(CORRECTIVE_KINDS),
-            Revision.n >= StoryNote.from_n,
-            Revision.n < StoryNote.to_n,
+            Revision.n >= StoryNote.first_wrong_n,
+            Revision.n < StoryNote.first_right_n,
         )
     )
-    for note in session.scalars(query.order_by(StoryNote.to_n)):
+    for note in session.scalars(query.order_by(StoryNote.first_right_n)):
         found.setdefault(note.story_id, []).append(note)
     return found
 

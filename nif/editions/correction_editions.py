@@ -124,8 +124,8 @@ def _restrict_to_mailed_errors(query: Select[*tuple[Any, ...]]) -> Select[*tuple
         .join(mailed, mailed.id == EditionItem.revision_id)
         .where(
             Edition.state == EditionState.FROZEN,
-            mailed.n >= StoryNote.from_n,
-            mailed.n < StoryNote.to_n,
+            mailed.n >= StoryNote.first_wrong_n,
+            mailed.n < StoryNote.first_right_n,
         )
     )
 

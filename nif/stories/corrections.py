@@ -65,15 +65,15 @@ _HEADING_END = " UTC: "
 class StoryNote(Base):
     """A note on a published story, such as a correction.
 
-    `text` is the whole note as readers see it. Revisions from `from_n` up to, but not including,
-    `to_n` had the error. `cause` is for the newsroom only. `report_id` is the reader's report that
-    led to the note.
+    `text` is the whole note as readers see it. Revisions from `first_wrong_n` up to, but not
+    including, `first_right_n` had the error. `cause` is for the newsroom only. `report_id` is the
+    reader's report that led to the note.
     """
 
     __tablename__ = "note"
     __table_args__ = (
         Index("ix_note_newest", "at", "id"),
-        Index("ix_note_story_id", "story_id", "to_n"),
+        Index("ix_note_story_id", "story_id", "first_right_n"),
         Index("ix_note_severity", "severity", "at"),
     )
 
@@ -88,8 +88,8 @@ class StoryNote(Base):
     reported_by_reader: Mapped[bool] = mapped_column(default=False)
     report_id: Mapped[int | None] = mapped_column(ForeignKey(ReaderReport.id))
     at: Mapped[datetime]
-    from_n: Mapped[int]
-    to_n: Mapped[int]
+    first_wrong_n: Mapped[int]
+    first_right_n: Mapped[int]
     approved_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
 
     story: Mapped[Story] = relationship()
@@ -117,9 +117,10 @@ class StoryNote(Base):
 class NoteInput:
     """A note as an editor enters it.
 
-    A correction has `incorrect_text` and `corrected_text`, other notes have `text`. `from_n` is the
-    first revision with the error, `cause` is for the newsroom only, `report_id` the reader's report
-    that led to the note. Texts are single lines without surrounding space.
+    A correction has `incorrect_text` and `corrected_text`, other notes have `text`.
+    `first_wrong_n` is the first revision with the error, `cause` is for the newsroom only,
+    `report_id` the reader's report that led to the note. Texts are single lines without
+    surrounding space.
     """
 
     text: str = ""
@@ -127,7 +128,7 @@ class NoteInput:
     corrected_text: str = ""
     severity: NoteSeverity | None = None
     cause: str = ""
-    from_n: int = 1
+    first_wrong_n: int = 1
     reported_by_reader: bool = False
     report_id: int | None = None
 
@@ -214,8 +215,8 @@ def _note_problems(kind: ChangeKind, note: NoteInput, current_n: int) -> Iterato
     for name in ("text", "incorrect_text", "corrected_text", "cause"):
         if len(getattr(note, name)) > LONGEST_NOTE:
             yield name, f"Use at most {LONGEST_NOTE:,} characters."
-    if not 1 <= note.from_n <= current_n:
-        yield "from_n", "Choose the first version that was wrong."
+    if not 1 <= note.first_wrong_n <= current_n:
+        yield "first_wrong_n", "Choose the first version that was wrong."
 
 
 def _guard_style_edit(
@@ -286,8 +287,8 @@ def _build_note(story: Story, change: StoryChange, revision: Revision, by: Accou
         reported_by_reader=by_a_reader,
         report_id=note.report_id,
         at=at,
-        from_n=note.from_n,
-        to_n=revision.n,
+        first_wrong_n=note.first_wrong_n,
+        first_right_n=revision.n,
         approved_by_id=by.id,
     )
 

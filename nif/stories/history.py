@@ -110,7 +110,11 @@ def get_story_revision(session: Session, current: Revision, n: int) -> Revision:
 
 def notes_of_story(session: Session, story_id: int) -> Sequence[StoryNote]:
     """The notes on a story, newest first."""
-    query = select(StoryNote).where(StoryNote.story_id == story_id).order_by(StoryNote.to_n.desc())
+    query = (
+        select(StoryNote)
+        .where(StoryNote.story_id == story_id)
+        .order_by(StoryNote.first_right_n.desc())
+    )
     return session.scalars(query).all()
 
 
@@ -121,7 +125,7 @@ def notes_of_report(session: Session, report_id: int) -> Sequence[StoryNote]:
         .join(ReaderReport, ReaderReport.story_id == StoryNote.story_id)
         .where(ReaderReport.id == report_id, StoryNote.report_id == report_id)
     )
-    return session.scalars(query.order_by(StoryNote.to_n)).all()
+    return session.scalars(query.order_by(StoryNote.first_right_n)).all()
 
 
 def list_newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:

@@ -154,7 +154,8 @@ def _count_overrides(session: Session) -> tuple[Mapping[str, int], Sequence[Over
 def _count_notes(session: Session) -> NoteCounts:
     """An error stood from the first revision that had it until the correction."""
     query = select(StoryNote.kind, StoryNote.severity, StoryNote.at, Revision.published_at).join(
-        Revision, (Revision.story_id == StoryNote.story_id) & (Revision.n == StoryNote.from_n)
+        Revision,
+        (Revision.story_id == StoryNote.story_id) & (Revision.n == StoryNote.first_wrong_n),
     )
     rows = session.execute(query).all()
     corrections = [row for row in rows if row.kind is ChangeKind.CORRECTION]

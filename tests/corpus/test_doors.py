@@ -52,7 +52,16 @@ PICTURE = dict.fromkeys(
     ("alt", "credit", "credit_url", "licence", "licence_url", "caption", "source_type"), ""
 )
 NOTE = dict.fromkeys(
-    ("kind", "summary", "text", "incorrect_text", "corrected_text", "cause", "severity", "from_n"),
+    (
+        "kind",
+        "summary",
+        "text",
+        "incorrect_text",
+        "corrected_text",
+        "cause",
+        "severity",
+        "first_wrong_n",
+    ),
     "",
 )
 CHARTER = dict.fromkeys(
@@ -65,7 +74,7 @@ CHARTER = dict.fromkeys(
 SAVED: Mapping[str, Mapping[str, str]] = {
     "/newsroom/stories/new": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
     "/newsroom/stories/autosave": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
-    "/newsroom/stories/1/revise": {**NOTE, "kind": "update", "seen_n": "2", "from_n": "1"},
+    "/newsroom/stories/1/revise": {**NOTE, "kind": "update", "seen_n": "2", "first_wrong_n": "1"},
     "/newsroom/stories/3/send-back": {"remark": ""},
     "/newsroom/stories/3/override": {"code": "G11", "reason": ""},
     "/newsroom/reports/2": {"verdict": "not_upheld", "answer": ""},

@@ -142,7 +142,7 @@ def test_a_list_that_mailed_a_correct_version_gets_no_correction(
     session: Session, daily: MailingList, wrong: Revision
 ) -> None:
     correct(session, wrong, NoteSeverity.MINOR)
-    correct(session, wrong, from_n=2)
+    correct(session, wrong, first_wrong_n=2)
 
     assert list_due_corrections(session, daily, now=NOON + DAY) == []
 

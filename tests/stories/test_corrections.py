@@ -169,7 +169,12 @@ def test_a_correction_note_says_what_was_wrong_and_what_is_right(session):
         "sold for £3m. It was sold for £4m. Reported by a reader."
     )
     assert note.sentence.startswith("An earlier version")
-    assert (note.kind, note.severity, note.from_n, note.to_n) == ("correction", "minor", 1, 2)
+    assert (note.kind, note.severity, note.first_wrong_n, note.first_right_n) == (
+        "correction",
+        "minor",
+        1,
+        2,
+    )
 
 
 @pytest.mark.parametrize("missing", ["incorrect_text", "corrected_text", "severity"])
@@ -197,13 +202,13 @@ def test_the_kind_publish_is_refused_for_a_change(session):
     assert list(problems_of(session, story, ChangeKind.PUBLISH)) == ["kind"]
 
 
-@pytest.mark.parametrize("from_n", [0, 2])
-def test_the_first_wrong_version_must_exist(session, from_n):
+@pytest.mark.parametrize("first_wrong_n", [0, 2])
+def test_the_first_wrong_version_must_exist(session, first_wrong_n):
     story = published(session)
     edit(session, story, lead="It was sold for £4m.")
-    note = NoteInput(**{**vars(WRONG), "from_n": from_n})
+    note = NoteInput(**{**vars(WRONG), "first_wrong_n": first_wrong_n})
 
-    assert list(problems_of(session, story, ChangeKind.CORRECTION, note)) == ["from_n"]
+    assert list(problems_of(session, story, ChangeKind.CORRECTION, note)) == ["first_wrong_n"]
 
 
 @pytest.mark.parametrize(

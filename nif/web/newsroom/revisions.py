@@ -31,7 +31,7 @@ from nif.web.newsroom.audit import audit_story_action
 blueprint = Blueprint("newsroom_revisions", __name__, url_prefix="/newsroom")
 
 STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
-NUMBER_FIELDS = ("seen_n", "seen_edits", "from_n")
+NUMBER_FIELDS = ("seen_n", "seen_edits", "first_wrong_n")
 
 
 @blueprint.get(f"{STORY_PATH}/revise")
@@ -93,14 +93,14 @@ def _read_change(form: Mapping[str, str]) -> StoryChange:
     kind = next((kind for kind in labels.CHANGE_KINDS if kind.value == form.get("kind")), None)
     if kind is None:
         raise Invalid({"kind": "Choose the kind of change."})
-    seen_n, seen_edits, from_n = (parse_number(form.get(name, "")) for name in NUMBER_FIELDS)
+    seen_n, seen_edits, first_wrong_n = (parse_number(form.get(name, "")) for name in NUMBER_FIELDS)
     note = NoteInput(
         text=line("text"),
         incorrect_text=line("incorrect_text"),
         corrected_text=line("corrected_text"),
         severity=next((item for item in NoteSeverity if item.value == form.get("severity")), None),
         cause=line("cause"),
-        from_n=from_n,
+        first_wrong_n=first_wrong_n,
         reported_by_reader="reported_by_reader" in form,
     )
     return StoryChange(kind, line("summary"), note, seen=(seen_n, seen_edits))

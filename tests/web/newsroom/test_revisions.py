@@ -23,7 +23,7 @@ CORRECTION = {
     "incorrect_text": "4,100 songs were sold",
     "corrected_text": "4,200 songs were sold",
     "severity": "significant",
-    "from_n": "1",
+    "first_wrong_n": "1",
     "seen_n": "1",
     "seen_edits": "2",
     "cause": "Misread our notes",
@@ -72,7 +72,7 @@ def test_a_correction_reaches_the_page_with_what_was_wrong(
         ({"incorrect_text": " "}, "incorrect_text"),
         ({"severity": "x"}, "severity"),
         ({"summary": ""}, "summary"),
-        ({"from_n": "9"}, "from_n"),
+        ({"first_wrong_n": "9"}, "first_wrong_n"),
     ],
 )
 def test_what_is_missing_is_told_beside_its_field_and_nothing_is_lost(
@@ -108,7 +108,7 @@ def test_a_second_person_confirms_and_the_history_says_so(
 
     other = signed_in(app, database, RoleName.ADMIN)
     assert other.post(f"{address}/revise", data=style).status_code == 303
-    assert "confirmed that this is style only" in other.get("/articles/palisade-sells/history").text
+    assert "confirmed that this changes style only" in other.get("/articles/palisade-sells/history").text
 
 
 def test_who_made_the_change_is_not_asked_to_be_the_second_person(
