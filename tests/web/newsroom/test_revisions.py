@@ -108,7 +108,8 @@ def test_a_second_person_confirms_and_the_history_says_so(
 
     other = signed_in(app, database, RoleName.ADMIN)
     assert other.post(f"{address}/revise", data=style).status_code == 303
-    assert "confirmed that this changes style only" in other.get("/articles/palisade-sells/history").text
+    history = other.get("/articles/palisade-sells/history").text
+    assert "confirmed that this changes style only" in history
 
 
 def test_who_made_the_change_is_not_asked_to_be_the_second_person(
