@@ -64,10 +64,10 @@ NOTE = dict.fromkeys(
     ),
     "",
 )
-CHARTER = dict.fromkeys(
+LIST_SETTINGS = dict.fromkeys(
     (
         *("title", "description", "sender_name", "language", "topics", "family", "is_shown"),
-        *("often", "at", "zone", "edits"),
+        *("frequency", "at", "zone", "version"),
     ),
     "",
 )
@@ -88,7 +88,7 @@ SAVED: Mapping[str, Mapping[str, str]] = {
     "/account/profile": {**PROFILE, "is_public": "1"},
     "/admin/lists/new": {
         **{"title": "", "description": "", "slug": "s-{n}", "sender_name": ""},
-        **{"often": "daily", "at": "07:30", "zone": "Europe/London"},
+        **{"frequency": "daily", "at": "07:30", "zone": "Europe/London"},
     },
     "/admin/segments/new": {
         **{"name": "n{n}", "match": "all", "what-0": "source.is", "value-0": ""},
@@ -129,8 +129,8 @@ DOORS: Mapping[str, Mapping[str, str]] = {
     "/admin/segments/new": {"name": "", "match": "", "what-0": "address.contains", "value-0": ""}
     | {"what-1": "list.unsubscribed", "value-1": "", "what-2": "joined.since", "value-2": ""}
     | {"what-3": "source.is", "value-3": "", "what-4": "suppressed.because", "value-4": ""},
-    "/admin/lists/new": {"slug": "", **CHARTER},
-    "/admin/lists/list-1/edit": CHARTER,
+    "/admin/lists/new": {"slug": "", **LIST_SETTINGS},
+    "/admin/lists/list-1/edit": LIST_SETTINGS,
     "/embed/list-1": {"email": ""},
     "/admin/suppressions/add": {"addresses": "", "reason": ""},
     "/admin/suppressions/lift": {"address": ""},

@@ -33,8 +33,8 @@ RESERVED_SLUGS = frozenset({"new"})
 class ListForm:
     """The form as submitted.
 
-    `often` is `daily` or a weekday, `at` a time such as 07:30, `topics` names separated by commas;
-    `is_shown` is "1" if ticked.
+    `frequency` is `daily` or a weekday, `at` a time such as 07:30, `topics` names separated by
+    commas; `is_shown` is "1" if ticked.
     """
 
     title: str = ""
@@ -45,10 +45,10 @@ class ListForm:
     family: str = ""
     topics: str = ""
     is_shown: str = ""
-    often: str = EVERY_DAY
+    frequency: str = EVERY_DAY
     at: str = "07:30"
     zone: str = ""
-    edits: str = "0"
+    version: str = "0"
 
 
 @cache
@@ -72,24 +72,24 @@ def list_form_of(session: Session, mailing_list: MailingList) -> ListForm:
         family=mailing_list.family or "",
         topics=", ".join(tag_names_of(session, mailing_list.tags).values()),
         is_shown="1" if mailing_list.is_shown else "",
-        often=EVERY_DAY if schedule.weekday is None else WEEKDAYS[schedule.weekday],
+        frequency=EVERY_DAY if schedule.weekday is None else WEEKDAYS[schedule.weekday],
         at=f"{schedule.at:%H:%M}",
         zone=mailing_list.zone,
-        edits=str(mailing_list.version),
+        version=str(mailing_list.version),
     )
 
 
-def read_edit_count(form: ListForm) -> int:
-    return parse_number(form.edits)
+def read_version(form: ListForm) -> int:
+    return parse_number(form.version)
 
 
 def read_schedule_fields(form: ListForm) -> str:
-    """The schedule as `parse_schedule` reads it. Raises Invalid for the field `at` or `often`."""
-    days = form.often if form.often == EVERY_DAY else f"weekly {form.often}"
+    """The schedule as `parse_schedule` reads it. Raises Invalid for `at` or `frequency`."""
+    days = form.frequency if form.frequency == EVERY_DAY else f"weekly {form.frequency}"
     try:
         return str(parse_schedule(f"{days} {form.at}"))
     except Invalid:
-        name = "at" if form.often in FREQUENCIES else "often"
+        name = "at" if form.frequency in FREQUENCIES else "frequency"
         sentence = "Give a time of day such as 07:30." if name == "at" else "Choose one of these."
         raise Invalid({name: sentence}) from None
 
@@ -135,7 +135,7 @@ def read_list_settings(
 
 def differing_fields(form: ListForm, stored: ListForm) -> dict[str, str]:
     """What is stored now, for each field that differs from the submitted form."""
-    names = (name for name in vars(form) if name not in {"slug", "edits"})
+    names = (name for name in vars(form) if name not in {"slug", "version"})
     differing = {name: getattr(stored, name) for name in names if _is_different(form, stored, name)}
     return {
         name: f"Stored now: {_stored_value_in_words(name, value)}"
@@ -150,5 +150,5 @@ def _is_different(form: ListForm, stored: ListForm, name: str) -> bool:
 def _stored_value_in_words(name: str, value: str) -> str:
     if name == "is_shown":
         return "ticked." if value else "not ticked."
-    labels = LANGUAGES if name == "language" else FREQUENCIES if name == "often" else {}
+    labels = LANGUAGES if name == "language" else FREQUENCIES if name == "frequency" else {}
     return f"“{labels.get(value, value)}”" if value else "nothing."

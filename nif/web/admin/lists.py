@@ -41,9 +41,9 @@ from nif.web.admin.list_form import (
     ListForm,
     differing_fields,
     list_form_of,
-    read_edit_count,
     read_list_form,
     read_list_settings,
+    read_version,
     time_zone_names,
 )
 from nif.web.admin.sends import send_rows
@@ -168,7 +168,7 @@ def update(slug: str) -> ResponseReturnValue:
             mailing_list = get_list(session, slug)
             list_settings, now = read_list_settings(session, form, slug=slug), utc_now()
             changes = update_list(
-                session, mailing_list, list_settings, version=read_edit_count(form), now=now
+                session, mailing_list, list_settings, version=read_version(form), now=now
             )
             if changes:
                 detail = {
@@ -300,7 +300,7 @@ def _render_conflict(slug: str, form: ListForm) -> str:
     """The submitted form, with what somebody else has saved in the meantime beside each field."""
     with reading() as session:
         stored = list_form_of(session, get_list(session, slug))
-    form = replace(form, edits=stored.edits)
+    form = replace(form, version=stored.version)
     return _render_edit(slug, form, differing_fields(form, stored), is_behind=True)
 
 
@@ -310,8 +310,8 @@ def _form_context(form: ListForm, problems: dict[str, str] | None) -> dict[str, 
     return {
         "form": form,
         "problems": problems or {},
-        "often": FREQUENCIES,
-        "zones": time_zone_names(),
+        "frequencies": FREQUENCIES,
+        "time_zones": time_zone_names(),
         "languages": LANGUAGES,
         "topics": list(topics.values()),
     }

@@ -14,7 +14,7 @@ NEW_LIST = {
     "title": "NIF Weekly",
     "slug": "weekly",
     "description": "The week in one mail.",
-    "often": "fri",
+    "frequency": "fri",
     "at": "08:00",
     "zone": "Europe/London",
     "is_shown": "1",
@@ -22,8 +22,8 @@ NEW_LIST = {
 EDIT = "/admin/lists/daily/edit"
 CHANGED = {
     **{"title": "News", "description": "In short.", "sender_name": "NIF News", "language": "de"},
-    **{"topics": "deals, AI", "family": "news", "often": "mon", "at": "09:15"},
-    **{"zone": "America/New_York", "edits": "0", "slug": "hijacked"},
+    **{"topics": "deals, AI", "family": "news", "frequency": "mon", "at": "09:15"},
+    **{"zone": "America/New_York", "version": "0", "slug": "hijacked"},
 }
 
 
@@ -52,7 +52,7 @@ def test_a_new_list_is_created_and_the_cached_pages_are_invalidated(
         ({"slug": "daily"}, "slug"),
         ({"zone": "Mars/Olympus"}, "zone"),
         ({"at": "25:00"}, "at"),
-        ({"often": "someday"}, "often"),
+        ({"frequency": "someday"}, "frequency"),
         ({"sender_name": "NIF <other@example.com>"}, "sender_name"),
         ({"language": "xx"}, "language"),
         ({"topics": "Gardening"}, "topics"),
@@ -137,5 +137,5 @@ def test_the_second_of_two_concurrent_edits_sees_the_conflict_and_decides(
     assert "Stored now: “The first”" in page
     assert 'value="The second"' in second.text
     assert "family-problem" not in second.text
-    overwritten = admin.post(EDIT, data=CHANGED | {"title": "The second", "edits": "1"})
+    overwritten = admin.post(EDIT, data=CHANGED | {"title": "The second", "version": "1"})
     assert overwritten.status_code == 303

@@ -96,5 +96,5 @@ def test_an_unknown_list_is_not_found(admin: FlaskClient) -> None:
     for path in ("", "/edit", "/archive", "/delete", "/embed"):
         assert admin.get(f"/admin/lists/none{path}").status_code == 404
     for path in ("edit", "archive", "unarchive", "delete"):
-        data = {"title": "x", "often": "daily", "at": "07:30", "zone": "UTC"}
+        data = {"title": "x", "frequency": "daily", "at": "07:30", "zone": "UTC"}
         assert admin.post(f"/admin/lists/none/{path}", data=data).status_code == 404
