@@ -1,1 +1,1 @@
-"""What is measured of NIF, and how to measure it again."""
+"""Benchmarks of NIF: what is measured, and how to measure it again."""

@@ -1,17 +1,17 @@
-"""A figure, and the mark that it is held against."""
+"""A figure, and the mark that it has to reach."""
 
 import json
 from dataclasses import asdict, dataclass
 
 LARGE_SEND = 100_000
-"""The marks of sends are for this many recipients and more: a smaller one is mostly starting up."""
+"""Marks for sends apply from this many recipients on: a smaller send is mostly start-up time."""
 
 LARGEST_SEND = 1_000_000
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a figure has to reach, or, where it is `at_most`, must stay under."""
+    """What a figure has to reach, or with `at_most` has to stay below."""
 
     value: float
     at_most: bool = False
@@ -42,9 +42,9 @@ EVENT_MARKS = {
     "events.p99_milliseconds": Mark(250, at_most=True),
 }
 LEDGER_MARKS = {"ledger.verify_seconds": Mark(10, at_most=True)}
-DESK_PAGE = Mark(150, at_most=True)
+STAFF_PAGE = Mark(150, at_most=True)
 HISTORY_PAGE = Mark(100, at_most=True)
-"""In milliseconds, for 95 of 100 pages of a newsroom of many years."""
+"""Milliseconds for the 95th percentile of the pages of a large newsroom."""
 
 AUDIENCE_MARKS = {
     "audience.page.": Mark(200, at_most=True),
@@ -52,7 +52,7 @@ AUDIENCE_MARKS = {
     "audience.segment.": Mark(1, at_most=True),
     "audience.scans": Mark(1, at_most=True),
 }
-"""By how their names begin: milliseconds for 95 of 100 pages, seconds for a segment's size."""
+"""By name prefix: milliseconds for the 95th percentile of pages, seconds for a segment count."""
 
 SIGNUP_MARKS = {
     "signup.mails_to_an_address": Mark(2, at_most=True),
@@ -64,7 +64,7 @@ MARKS_OF_ANY_SIZE = {**SIGNUP_MARKS, **EVENT_MARKS, **LEDGER_MARKS, **IMPORT_MAR
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing that was measured. Pages have no `size`."""
+    """One measured value. Figures of readers' pages have no `size`."""
 
     figure: str
     database: str
@@ -80,7 +80,7 @@ class Figure:
             marks = AUDIENCE_MARKS.items()
             return next((mark for name, mark in marks if self.figure.startswith(name)), None)
         if self.figure.endswith(".p95"):
-            return HISTORY_PAGE if self.figure.startswith("public.") else DESK_PAGE
+            return HISTORY_PAGE if self.figure.startswith("public.") else STAFF_PAGE
         if self.figure in MARKS_OF_ANY_SIZE:
             return MARKS_OF_ANY_SIZE[self.figure]
         if self.size >= LARGEST_SEND:
@@ -89,20 +89,20 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Is the mark kept? Where there is none, nothing is missed."""
+        """True if the mark is reached, or there is none."""
         if self.mark is None:
             return True
         if self.mark.at_most:
             return self.value < self.mark.value
         return self.value >= self.mark.value
 
-    def in_json(self) -> str:
-        """A line for machines."""
+    def to_json(self) -> str:
+        """One line of JSON."""
         mark = self.mark.value if self.mark else None
         value = round(self.value) if self.value >= 1000 else round(self.value, 3)
         return json.dumps({**asdict(self), "value": value, "mark": mark, "holds": self.holds})
 
-    def in_words(self) -> str:
-        """The value with its unit, for people."""
+    def format_value(self) -> str:
+        """The value with its unit."""
         digits = 0 if self.value >= 1000 else 1 if self.value >= 10 else 2
         return f"{self.value:,.{digits}f} {'/s' if self.unit == '1/s' else self.unit}"

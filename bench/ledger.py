@@ -1,4 +1,4 @@
-"""The figures of the public ledger: python -m bench.ledger, or make bench-ledger."""
+"""Measures the public ledger: python -m bench.ledger, or make bench-ledger."""
 
 import statistics
 import sys
@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from bench.choosing import Choices, Wrong
 from bench.figures import Figure
-from bench.filling import PARAGRAPH
-from bench.houses import Ground
-from bench.printing import Report
-from bench.running import run
+from bench.installations import BenchDatabase
+from bench.options import BenchFailed, Options
+from bench.report import Report
+from bench.runner import run
+from bench.sample_list import PARAGRAPH
 from nif.clock import utc_now
 from nif.database import Database
 from nif.ledger import verification
@@ -26,48 +26,48 @@ from nif.ledger.queries import encode_export_line, load_ledger_slice, load_publi
 from nif.ledger.verification import verify_ledger
 from nif.services import build_services
 
-CHUNK = 1_000
+ENTRIES_PER_TRANSACTION = 1_000
 CHECKPOINTS = 50
 
 
-def measure_ledger(ground: Ground, choices: Choices, report: Report) -> None:
-    """The seconds in which a whole ledger is verified. Raises Wrong where it is not found whole."""
-    size = max(choices.sizes)
-    report.going_on(f"a ledger of {size:,} entries on {ground.database}")
-    with ground.house() as house:
-        services = build_services(house.settings())
+def measure_ledger(target: BenchDatabase, options: Options, report: Report) -> None:
+    """The seconds to verify a whole ledger. Raises BenchFailed if it is not found whole."""
+    size = max(options.sizes)
+    report.progress(f"a ledger of {size:,} entries on {target.database}")
+    with target.installation() as installation:
+        services = build_services(installation.settings())
         try:
-            _fill(services.database, size, house.settings().ledger_key)
-            inside, live, without = [], [], []
-            for number in range(choices.rounds):
-                report.going_on(f"verifying {number + 1} of {choices.rounds}")
-                inside.append(_seconds(services.database, size, None))
+            _fill_ledger(services.database, size, installation.settings().ledger_key)
+            stored, live, exported = [], [], []
+            for number in range(options.rounds):
+                report.progress(f"verifying {number + 1} of {options.rounds}")
+                stored.append(_seconds(services.database, size, None))
                 live.append(_seconds(services.database, size, _live))
-                without.append(_seconds_outside(services.database, size))
+                exported.append(_seconds_of_export(services.database, size))
         finally:
             services.database.close()
     for name, times in (
-        ("ledger.verify_seconds", inside),
+        ("ledger.verify_seconds", stored),
         ("ledger.verify_live_seconds", live),
-        ("ledger.verify_export_seconds", without),
+        ("ledger.verify_export_seconds", exported),
     ):
-        report.add(Figure(name, ground.database, size, statistics.median(times), "s"))
-    report.note(
-        f"The ledger: entries of {len(encode_export_line(_a_line())):,} bytes as published, "
+        report.add(Figure(name, target.database, size, statistics.median(times), "s"))
+    report.add_note(
+        f"The ledger: entries of {len(encode_export_line(_example_line())):,} bytes as published, "
         f"each with its "
         f"payload and salt, and {CHECKPOINTS} checkpoints. `live` compares every entry with a live "
         "record as well; `export` makes the export, and verifies it with the keys alone."
     )
 
 
-def _fill(database: Database, size: int, key_file: Any) -> None:
-    """A ledger of so many entries, signed on the way."""
+def _fill_ledger(database: Database, size: int, key_file: Any) -> None:
+    """Create a ledger of `size` entries with checkpoints."""
     now = utc_now() - timedelta(seconds=size)
     seq, root = 0, GENESIS_HASH
     every = max(1, size // CHECKPOINTS)
     while seq < size:
         with database.transaction() as session:
-            until = min(size, (seq // every + 1) * every, seq + CHUNK)
+            until = min(size, (seq // every + 1) * every, seq + ENTRIES_PER_TRANSACTION)
             while seq < until:
                 entry = build_entry(seq + 1, root, _act(seq + 1), now=now + timedelta(seconds=seq))
                 session.add(entry)
@@ -79,7 +79,7 @@ def _fill(database: Database, size: int, key_file: Any) -> None:
 
 
 def _act(number: int) -> PublicAct:
-    """A story's revision as publishing would write it down."""
+    """A story's revision as publishing would record it."""
     kind = LedgerEntryKind.PUBLISH if number % 3 else LedgerEntryKind.UPDATE
     return PublicAct(kind, _payload(number), f"{number // 3:016x}", number % 3 + 1)
 
@@ -97,7 +97,7 @@ def _payload(number: int) -> dict[str, Any]:
     }
 
 
-def _a_line() -> PublishedEntry:
+def _example_line() -> PublishedEntry:
     entry = build_entry(
         1, GENESIS_HASH, _act(1), now=datetime.fromisoformat("2026-01-20T15:00:00Z")
     )
@@ -110,21 +110,21 @@ def _live(lines: Sequence[PublishedEntry]) -> Iterable[tuple[int, dict[str, Any]
 
 
 def _seconds(database: Database, size: int, records: Any) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     with database.snapshot() as session:
         verdict = verify_ledger(session, records)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     _expect_whole(verdict, size)
     if verdict.compared != (size if records else 0):
-        raise Wrong(f"{verdict.compared:,} of {size:,} entries were compared")
+        raise BenchFailed(f"{verdict.compared:,} of {size:,} entries were compared")
     return seconds
 
 
-def _seconds_outside(database: Database, size: int) -> float:
-    began = time.perf_counter()
+def _seconds_of_export(database: Database, size: int) -> float:
+    started = time.perf_counter()
     with database.snapshot() as session:
         verdict = verification.verify_export(_export(session), load_public_keys(session))
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     _expect_whole(verdict, size)
     return seconds
 
@@ -139,7 +139,7 @@ def _export(session: Session) -> Iterator[bytes]:
 
 def _expect_whole(verdict: LedgerVerdict, size: int) -> None:
     if not verdict.is_whole or verdict.entries != size or not verdict.checkpoints:
-        raise Wrong(f"the ledger was not found whole: {verdict}")
+        raise BenchFailed(f"the ledger was not found whole: {verdict}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that the figures were measured on."""
 
 import os
 import platform
@@ -15,8 +15,8 @@ from tests import postgres
 SYNCS = 50
 
 
-def facts() -> dict[str, str]:
-    """The machine, the versions and the commit, by name; to be asked before the machine is busy."""
+def machine_facts() -> dict[str, str]:
+    """Hardware, versions and commit by name. Call it before the machine is busy."""
     return {
         "commit": _commit(),
         "cores": f"{len(os.sched_getaffinity(0))}, at a load of {os.getloadavg()[0]:.1f} before",
@@ -30,9 +30,9 @@ def facts() -> dict[str, str]:
 
 
 def _commit() -> str:
-    commit = _said("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
-    changed = _said("git", "-C", str(ROOT), "status", "--porcelain")
-    return f"{commit}, and changes that are not committed" if changed else commit or "unknown"
+    commit = _output_of("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
+    changed = _output_of("git", "-C", str(ROOT), "status", "--porcelain")
+    return f"{commit}, with uncommitted changes" if changed else commit or "unknown"
 
 
 def _postgresql() -> str:
@@ -40,10 +40,10 @@ def _postgresql() -> str:
         binary = postgres.find_binaries() / "postgres"
     except postgres.Unavailable:
         return "none"
-    return _said(str(binary), "--version").removeprefix("postgres (PostgreSQL) ") or "unknown"
+    return _output_of(str(binary), "--version").removeprefix("postgres (PostgreSQL) ") or "unknown"
 
 
-def _said(*command: str) -> str:
+def _output_of(*command: str) -> str:
     try:
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
@@ -52,7 +52,7 @@ def _said(*command: str) -> str:
 
 
 def _line_of(path: str, name: str) -> str:
-    """The value of the first `name: value` in a file of the kernel's."""
+    """The value of the first `name: value` line in a file of /proc."""
     try:
         lines = Path(path).read_text().splitlines()
     except OSError:
@@ -61,12 +61,12 @@ def _line_of(path: str, name: str) -> str:
 
 
 def _sync_milliseconds() -> float:
-    """How long a commit waits for the disk where the databases are: the median of some."""
+    """The median time of an fsync on the disk of the databases."""
     times = []
     with tempfile.TemporaryFile(buffering=0) as file:
         for _ in range(SYNCS):
             file.write(b"\0" * 4096)
-            began = time.perf_counter()
+            started = time.perf_counter()
             os.fsync(file.fileno())
-            times.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - started)
     return statistics.median(times) * 1000

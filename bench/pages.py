@@ -1,4 +1,4 @@
-"""How fast readers' pages are, asked for by 24 connections, with the demo newsroom behind them."""
+"""Measures readers' pages, requested on 24 connections, with the demo newsroom's data."""
 
 import statistics
 import sys
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import urllib3
 
-from bench.asking import CONNECTIONS, Answers, ask, generator
-from bench.choosing import Choices, Wrong
 from bench.figures import Figure
-from bench.houses import Ground
-from bench.printing import Report
-from bench.processes import free_port, process, wait_until_well
+from bench.installations import BenchDatabase
+from bench.load_generator import CONNECTIONS, LoadResult, generate_load, load_generator_name
+from bench.options import BenchFailed, Options
+from bench.processes import free_port, process, wait_until_healthy
+from bench.report import Report
 from nif.demo.loader import REAL_STORY_SLUG
 
 SECONDS = 5
@@ -23,8 +23,8 @@ STORY = f"/articles/{REAL_STORY_SLUG}"
 
 
 @dataclass(frozen=True)
-class Page:
-    """What is asked for, the name that its figures have, and the status that it must have."""
+class MeasuredPage:
+    """A page, the name of its figures, and the status that it has to return."""
 
     name: str
     path: str
@@ -32,59 +32,65 @@ class Page:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def measure_pages(ground: Ground, choices: Choices, report: Report) -> None:
-    """Requests per second and p99 of the story, the home page, and a story that is not new."""
-    report.note(f"Pages: {CONNECTIONS} connections, {SECONDS} s a round, load from {generator()}.")
-    with _served(ground) as base:
-        known = {"If-None-Match": _tag(base + STORY)}
+def measure_pages(target: BenchDatabase, options: Options, report: Report) -> None:
+    """Requests per second and p99 of a story, the front page, and a story not modified."""
+    report.add_note(
+        f"Pages: {CONNECTIONS} connections, {SECONDS} s a round, load from {load_generator_name()}."
+    )
+    with _served(target) as base:
+        if_none_match = {"If-None-Match": _etag(base + STORY)}
         for page in (
-            Page("story", STORY),
-            Page("home", "/"),
-            Page("story_not_modified", STORY, 304, known),
+            MeasuredPage("story", STORY),
+            MeasuredPage("home", "/"),
+            MeasuredPage("story_not_modified", STORY, 304, if_none_match),
         ):
-            report.going_on(f"{page.name} on {ground.database}")
-            for figure in _figures(ground.database, page, _rounds(base, page, choices.rounds)):
+            report.progress(f"{page.name} on {target.database}")
+            for figure in _figures(
+                target.database, page, _measure_rounds(base, page, options.rounds)
+            ):
                 report.add(figure)
 
 
 @contextmanager
-def _served(ground: Ground) -> Iterator[str]:
-    """The demo newsroom as `nif serve` serves it; the address where."""
+def _served(target: BenchDatabase) -> Iterator[str]:
+    """Serve the demo newsroom with `nif serve`; yields its base URL."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    with ground.house(base_url=base) as house:
-        house.nif("demo", "load")
+    with target.installation(base_url=base) as installation:
+        installation.run_nif("demo", "load")
         command = [sys.executable, "-m", "nif", "serve"]
-        with process(command, house.environment(PORT=str(port)), stdout=sys.stderr) as web:
-            wait_until_well(port, web)
+        with process(command, installation.environment(PORT=str(port)), stdout=sys.stderr) as web:
+            wait_until_healthy(port, web)
             yield base
 
 
-def _tag(url: str) -> str:
+def _etag(url: str) -> str:
     return urllib3.request("GET", url).headers["ETag"]
 
 
-def _rounds(base: str, page: Page, rounds: int) -> list[Answers]:
-    _expect(base, page)
-    ask(base + page.path, page.headers, status=page.status, seconds=WARM_UP)
+def _measure_rounds(base: str, page: MeasuredPage, rounds: int) -> list[LoadResult]:
+    _expect_page(base, page)
+    generate_load(base + page.path, page.headers, status=page.status, seconds=WARM_UP)
     return [
-        ask(base + page.path, page.headers, status=page.status, seconds=SECONDS)
+        generate_load(base + page.path, page.headers, status=page.status, seconds=SECONDS)
         for _ in range(rounds)
     ]
 
 
-def _expect(base: str, page: Page) -> None:
-    """Raises Wrong unless every web process gives the answer that is to be measured."""
+def _expect_page(base: str, page: MeasuredPage) -> None:
+    """Raises BenchFailed unless every web process returns the expected page."""
     for _ in range(PROBES):
         headers = {**page.headers, "Connection": "close"}
-        answer = urllib3.request("GET", base + page.path, headers=headers)
-        if answer.status != page.status or (page.status == 200 and b"</html>" not in answer.data):
-            raise Wrong(f"{page.path} was answered with {answer.status}, not with {page.status}")
+        response = urllib3.request("GET", base + page.path, headers=headers)
+        if response.status != page.status or (
+            page.status == 200 and b"</html>" not in response.data
+        ):
+            raise BenchFailed(f"{page.path} returned {response.status}, not {page.status}")
 
 
-def _figures(database: str, page: Page, rounds: list[Answers]) -> list[Figure]:
-    rate = statistics.median(answers.per_second for answers in rounds)
-    p99 = statistics.median(answers.p99 for answers in rounds)
+def _figures(database: str, page: MeasuredPage, rounds: list[LoadResult]) -> list[Figure]:
+    rate = statistics.median(result.per_second for result in rounds)
+    p99 = statistics.median(result.p99 for result in rounds)
     return [
         Figure(f"{page.name}.requests_per_second", database, None, rate, "1/s"),
         Figure(f"{page.name}.p99_milliseconds", database, None, p99, "ms"),

@@ -1,4 +1,4 @@
-"""Processes that the bench starts: measured from outside, and ended whatever happens."""
+"""Processes that a benchmark starts: measured from outside, and always ended."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TextIO
 
-from bench.choosing import Wrong
+from bench.options import BenchFailed
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 30
+READY_SECONDS = 30
 """Seconds within which a process has to be ready, or to end."""
 
 
@@ -22,9 +22,9 @@ PATIENCE = 30
 def process(
     command: list[str], environment: dict[str, str], *, stdout: int | TextIO
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in this repository that is ended, with all its children, when the block is left.
+    """Start a process in this repository; end it and its children when the block is left.
 
-    It is a session of its own: a Ctrl-C is for the bench, which then ends it in good order.
+    It has a session of its own, so Ctrl-C reaches only the benchmark, which then ends it properly.
     """
     started = subprocess.Popen(
         command,
@@ -44,7 +44,7 @@ def _end(started: subprocess.Popen[bytes]) -> None:
     if started.returncode is None:
         started.terminate()
         try:
-            started.wait(PATIENCE)
+            started.wait(READY_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(started.pid, signal.SIGKILL)
             started.wait()
@@ -60,9 +60,9 @@ def free_port() -> int:
         return port
 
 
-def wait_until_well(port: int, started: subprocess.Popen[bytes]) -> None:
-    """Wait until /healthz answers 200. Raises Wrong where it never does."""
-    end = time.monotonic() + PATIENCE
+def wait_until_healthy(port: int, started: subprocess.Popen[bytes]) -> None:
+    """Wait until /healthz answers 200. Raises BenchFailed after READY_SECONDS."""
+    end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end and started.poll() is None:
         try:
             connection = HTTPConnection("127.0.0.1", port, timeout=2)
@@ -71,13 +71,13 @@ def wait_until_well(port: int, started: subprocess.Popen[bytes]) -> None:
                 return
         except (OSError, HTTPException):
             time.sleep(0.05)
-    raise Wrong("the web process did not come up")
+    raise BenchFailed("the web process did not become healthy")
 
 
 def peak_memory(pid: int) -> int:
-    """Bytes: the most that a running process has had in memory at any time.
+    """The peak resident memory of a running process, in bytes.
 
-    Not ru_maxrss, which knows no less than what the process that started it had.
+    Not ru_maxrss, which starts at the memory of the parent process.
     """
     status = Path(f"/proc/{pid}/status").read_text()
     kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
@@ -85,6 +85,6 @@ def peak_memory(pid: int) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of a running process, in user and in kernel mode, since it began."""
+    """The CPU time of a running process in user and kernel mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

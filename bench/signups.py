@@ -1,4 +1,4 @@
-"""The figures of the sign-up doors: python -m bench.signups, or make bench-signups."""
+"""Measures the sign-up forms: python -m bench.signups, or make bench-signups."""
 
 import random
 import statistics
@@ -16,12 +16,12 @@ from math import erfc, sqrt
 import urllib3
 from sqlalchemy import delete, insert, select
 
-from bench.choosing import Choices, Wrong
 from bench.figures import Figure
-from bench.houses import Ground
-from bench.printing import Report
-from bench.processes import free_port, process, wait_until_well
-from bench.running import run
+from bench.installations import BenchDatabase
+from bench.options import BenchFailed, Options
+from bench.processes import free_port, process, wait_until_healthy
+from bench.report import Report
+from bench.runner import run
 from nif.clock import utc_now
 from nif.limits import RateLimitCount
 from nif.mail.outbox import OutboxMail
@@ -39,99 +39,104 @@ from nif.subscriptions.models import (
 )
 from nif.tokens import TokenPurpose
 
-VICTIMS, NETWORKS = 100, 500
-AT_ONCE = 12
+VICTIM_ADDRESSES, NETWORKS = 100, 500
+CONNECTIONS = 12
 STATES = ("new", "pending", "confirmed", "suppressed")
-BEFORE_A_CEILING = 300
-"""Requests after which what was counted is forgotten, so that all are taken in the same way."""
+RESET_LIMITS_EVERY = 300
+"""Requests after which rate limits are reset, so that none of them applies."""
 
-PATIENCE = 300
+PROCESSING_SECONDS = 300
 
 
-def measure_flood(ground: Ground, choices: Choices, report: Report) -> None:
-    """The most mails to one of a hundred addresses that 500 networks sign up over and over."""
-    size = max(choices.sizes)
-    report.going_on(f"{size:,} sign-ups against {VICTIMS} addresses on {ground.database}")
-    with _open_house(ground) as (services, url):
-        dice = random.Random(1)
-        asked = [
-            (f"victim{dice.randrange(VICTIMS)}@example.com", _network(dice.randrange(NETWORKS)))
+def measure_flood(target: BenchDatabase, options: Options, report: Report) -> None:
+    """The most mails to one of 100 addresses that 500 networks sign up again and again."""
+    size = max(options.sizes)
+    report.progress(f"{size:,} sign-ups against {VICTIM_ADDRESSES} addresses on {target.database}")
+    with _open_installation(target) as (services, url):
+        random_numbers = random.Random(1)
+        signups = [
+            (
+                f"victim{random_numbers.randrange(VICTIM_ADDRESSES)}@example.com",
+                _network(random_numbers.randrange(NETWORKS)),
+            )
             for _ in range(size)
         ]
-        seconds = _flood(services, url, asked)
-        _wait_until_answered(services)
+        seconds = _flood(services, url, signups)
+        _wait_until_processed(services)
         with services.database.reading() as session:
             mails = Counter(session.scalars(select(OutboxMail.address)))
             held = len(
                 session.scalars(select(Signup.id).where(Signup.hold_reason.is_not(None))).all()
             )
     if not mails:
-        raise Wrong("nobody was mailed at all")
+        raise BenchFailed("no mail was sent at all")
     most = max(mails.values())
-    report.add(Figure("signup.mails_to_an_address", ground.database, size, most, "mails"))
-    report.add(Figure("signup.mails", ground.database, size, sum(mails.values()), "mails"))
-    report.add(Figure("signup.held", ground.database, size, held, "rows"))
-    report.add(Figure("signup.per_second", ground.database, size, size / seconds, "1/s"))
-    report.note(
-        f"The flood: {VICTIMS} addresses, {NETWORKS} networks (X-Forwarded-For), {AT_ONCE} at a "
-        "time, each form with a ticket that is a minute old; web and worker as in production, and "
-        "the attack mode kept off by hand."
+    report.add(Figure("signup.mails_to_an_address", target.database, size, most, "mails"))
+    report.add(Figure("signup.mails", target.database, size, sum(mails.values()), "mails"))
+    report.add(Figure("signup.held", target.database, size, held, "rows"))
+    report.add(Figure("signup.per_second", target.database, size, size / seconds, "1/s"))
+    report.add_note(
+        f"The flood: {VICTIM_ADDRESSES} addresses, {NETWORKS} networks (X-Forwarded-For), "
+        f"{CONNECTIONS} connections, each form with a ticket of a minute ago; web and worker "
+        "processes as in production, with attack mode disabled."
     )
 
 
-def measure_times(ground: Ground, choices: Choices, report: Report) -> None:
-    """Whether the time of the answer tells whose address it is: a fifth of the size for each."""
-    each = max(choices.sizes) // 5
-    report.going_on(f"the time of {each:,} answers for each of four states on {ground.database}")
-    with _open_house(ground) as (services, url):
-        _know(services, each)
-        times = _time(services, url, each)
+def measure_times(target: BenchDatabase, options: Options, report: Report) -> None:
+    """Whether response times reveal the state of an address; a fifth of the size per state."""
+    each = max(options.sizes) // 5
+    report.progress(f"the time of {each:,} responses for each of four states on {target.database}")
+    with _open_installation(target) as (services, url):
+        _add_addresses(services, each)
+        times = _measure_responses(services, url, each)
     pairs = list(combinations(STATES, 2))
     least = min(mann_whitney(times[a], times[b]) for a, b in pairs)
     p = min(1.0, least * len(pairs))
     medians = [statistics.median(times[state]) * 1000 for state in STATES]
     apart = max(medians) - min(medians)
-    report.add(Figure("signup.same_time.p", ground.database, each, p, ""))
-    report.add(Figure("signup.same_time.apart", ground.database, each, apart, "ms"))
-    report.add(Figure("signup.median", ground.database, each, statistics.median(medians), "ms"))
-    report.note(
-        "The same time: addresses that are new, pending, confirmed and suppressed, in random order "
-        "on one connection, each once. p is the least of the six Mann–Whitney tests of two states, "
-        "times six (Bonferroni); apart is between the quickest and the slowest median."
+    report.add(Figure("signup.same_time.p", target.database, each, p, ""))
+    report.add(Figure("signup.same_time.apart", target.database, each, apart, "ms"))
+    report.add(Figure("signup.median", target.database, each, statistics.median(medians), "ms"))
+    report.add_note(
+        "The same time: new, pending, confirmed and suppressed addresses in random order on one "
+        "connection, each once. p is the least of six Mann–Whitney tests of two states, times "
+        "six (Bonferroni). apart is between the fastest and the slowest median."
     )
 
 
 @contextmanager
-def _open_house(ground: Ground) -> Iterator[tuple[Services, str]]:
-    """A house with one list, served and worked, that believes one proxy."""
+def _open_installation(target: BenchDatabase) -> Iterator[tuple[Services, str]]:
+    """An installation with one list, a web process behind one proxy, and a worker process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with ground.house(base_url=url, trusted_proxies="1") as house:
-        house.nif("list", "create", "--slug", "daily", "--title", "Daily", "--schedule",
+    with target.installation(base_url=url, trusted_proxies="1") as installation:
+        installation.run_nif("list", "create", "--slug", "daily", "--title", "Daily", "--schedule",
                   "daily 07:30", "--zone", "Europe/London")  # fmt: skip
-        services = build_services(house.settings())
+        services = build_services(installation.settings())
         with services.database.transaction() as session:
-            # What is measured is what holds without it: in an attack hardly anybody is mailed.
+            # The limits are measured without attack mode, in which hardly any mail is sent.
             attack_mode.disable_attack_mode(session, until=utc_now() + timedelta(days=1))
-        environment = house.environment(PORT=str(port))
+        environment = installation.environment(PORT=str(port))
         web = [sys.executable, "-m", "nif", "serve"]
         worker = [sys.executable, "-m", "nif", "worker"]
-        quiet = subprocess.DEVNULL
+        no_output = subprocess.DEVNULL
         try:
-            with process(web, environment, stdout=quiet) as served:
-                wait_until_well(port, served)
-                with process(worker, environment, stdout=quiet):
+            with process(web, environment, stdout=no_output) as served:
+                wait_until_healthy(port, served)
+                with process(worker, environment, stdout=no_output):
                     yield services, url
         finally:
             services.database.close()
 
 
-def _post(http: urllib3.PoolManager, services: Services, url: str, who: str, network: str) -> float:
-    """Seconds until the answer. Raises Wrong for another answer than everyone's."""
+def _post(
+    http: urllib3.PoolManager, services: Services, url: str, address: str, network: str
+) -> float:
+    """Sign up; returns the seconds until the response. Raises BenchFailed for an unusual one."""
     ticket = services.tokens.make(TokenPurpose.FORM_TICKET, int(time.time()) - 60)
-    form = {"email": who, "list": "daily", "ticket": ticket, "challenged": "1"}
-    began = time.perf_counter()
-    answer = http.request_encode_body(
+    form = {"email": address, "list": "daily", "ticket": ticket, "challenged": "1"}
+    started = time.perf_counter()
+    response = http.request_encode_body(
         "POST",
         f"{url}/subscribe",
         fields=form,
@@ -140,98 +145,102 @@ def _post(http: urllib3.PoolManager, services: Services, url: str, who: str, net
         redirect=False,
         retries=False,
     )
-    seconds = time.perf_counter() - began
-    if (answer.status, answer.headers.get("Location")) != (303, "/subscribe/check-your-inbox"):
-        raise Wrong(f"a sign-up was answered with {answer.status}")
+    seconds = time.perf_counter() - started
+    if (response.status, response.headers.get("Location")) != (303, "/subscribe/check-your-inbox"):
+        raise BenchFailed(f"a sign-up returned {response.status}")
     return seconds
 
 
-def _flood(services: Services, url: str, asked: Sequence[tuple[str, str]]) -> float:
-    """Seconds for all of them, some at a time."""
-    began = time.perf_counter()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        # Each takes every twelfth, on a connection of its own.
-        for press in [
-            pool.submit(_press, services, url, asked[n::AT_ONCE]) for n in range(AT_ONCE)
+def _flood(services: Services, url: str, signups: Sequence[tuple[str, str]]) -> float:
+    """The seconds for all sign-ups on several connections."""
+    started = time.perf_counter()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        # Each thread has its own connection and takes every twelfth sign-up.
+        for future in [
+            pool.submit(_sign_up, services, url, signups[n::CONNECTIONS])
+            for n in range(CONNECTIONS)
         ]:
-            press.result()
-    return time.perf_counter() - began
+            future.result()
+    return time.perf_counter() - started
 
 
-def _press(services: Services, url: str, asked: Sequence[tuple[str, str]]) -> None:
+def _sign_up(services: Services, url: str, signups: Sequence[tuple[str, str]]) -> None:
     http = urllib3.PoolManager(maxsize=1)
-    for who, network in asked:
-        _post(http, services, url, who, network)
+    for address, network in signups:
+        _post(http, services, url, address, network)
 
 
-def _wait_until_answered(services: Services) -> None:
-    """Raises Wrong where the worker never comes to an end."""
-    end = time.monotonic() + PATIENCE
+def _wait_until_processed(services: Services) -> None:
+    """Raises BenchFailed if the worker does not finish in PROCESSING_SECONDS."""
+    end = time.monotonic() + PROCESSING_SECONDS
     due = (
         select(Signup.id)
         .where(Signup.hold_reason.is_(None), Signup.process_at <= utc_now())
         .limit(1)
     )
-    letters = (
+    unsent_mails = (
         select(TransactionalEmail.id).where(TransactionalEmail.next_try_at.is_not(None)).limit(1)
     )
     while time.monotonic() < end:
         if (
             services.database.fetch_value(due) is None
-            and services.database.fetch_value(letters) is None
+            and services.database.fetch_value(unsent_mails) is None
         ):
             return
         time.sleep(0.5)
-    raise Wrong("the worker did not answer all that waited")
+    raise BenchFailed("the worker did not process all sign-ups")
 
 
-def _know(services: Services, each: int) -> None:
-    """Readers who are pending and confirmed, and addresses that are suppressed."""
+def _add_addresses(services: Services, each: int) -> None:
+    """Insert pending and confirmed subscribers, and suppressed addresses."""
     with services.database.transaction() as session:
         now, list_id = utc_now(), session.scalars(select(MailingList.id)).one()
         for state in (SubscriptionState.PENDING, SubscriptionState.CONFIRMED):
-            names = [_name(state.value, n) for n in range(each)]
-            rows = [{"address": name, "canonical": name, "created_at": now} for name in names]
+            addresses = [_address(state.value, n) for n in range(each)]
+            rows = [
+                {"address": address, "canonical": address, "created_at": now}
+                for address in addresses
+            ]
             session.execute(insert(Subscriber), rows)
-            known = select(Subscriber.id).where(Subscriber.canonical.startswith(f"{state.value}."))
-            joined = {"list_id": list_id, "state": state, "requested_at": now}
+            ids = select(Subscriber.id).where(Subscriber.canonical.startswith(f"{state.value}."))
+            values = {"list_id": list_id, "state": state, "requested_at": now}
             session.execute(
                 insert(Subscription),
-                [{"subscriber_id": one, **joined} for one in session.scalars(known)],
+                [{"subscriber_id": id_, **values} for id_ in session.scalars(ids)],
             )
-        gone = {"reason": SuppressionReason.BOUNCED, "source": "", "at": now}
-        rows = [{"canonical": _name("suppressed", n), **gone} for n in range(each)]
+        values = {"reason": SuppressionReason.BOUNCED, "source": "", "at": now}
+        rows = [{"canonical": _address("suppressed", n), **values} for n in range(each)]
         session.execute(insert(Suppression), rows)
 
 
-def _time(services: Services, url: str, each: int) -> dict[str, list[float]]:
-    """Seconds of every answer, by the state of the address."""
+def _measure_responses(services: Services, url: str, each: int) -> dict[str, list[float]]:
+    """The seconds of every response, by the state of the address."""
     order = [(state, n) for state in STATES for n in range(each)]
     random.Random(2).shuffle(order)
     times: dict[str, list[float]] = {state: [] for state in STATES}
     http = urllib3.PoolManager(maxsize=1)
     for n, (state, number) in enumerate(order):
-        if n % BEFORE_A_CEILING == 0:
+        if n % RESET_LIMITS_EVERY == 0:
             with services.database.transaction() as session:
                 session.execute(delete(RateLimitCount))
-        times[state].append(_post(http, services, url, _name(state, number), _network(n)))
+        times[state].append(_post(http, services, url, _address(state, number), _network(n)))
     return times
 
 
-def _name(state: str, n: int) -> str:
-    """At a domain of everyone's, which has no ceiling of its own."""
+def _address(state: str, n: int) -> str:
+    """An address at a public mail domain, which has no limit of its own."""
     return f"{state}.{n}@gmail.com"
 
 
 def _network(n: int) -> str:
-    """An address in a network of its own, and with few neighbours."""
+    """An address in a separate network with few neighbours."""
     return f"{10 + n // 256 % 90}.{n % 256}.{n // 23040 % 256}.7"
 
 
 def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
     """The two-sided p that both come from one distribution, by the normal approximation.
 
-    Ties are as good as none among times in nanoseconds, so they are not corrected for.
+    There is no correction for ties, because times in nanoseconds have almost none.
     """
     ranked = sorted([(value, 0) for value in first] + [(value, 1) for value in second])
     ranks = sum(rank for rank, (_, which) in enumerate(ranked, 1) if which == 0)

@@ -1,24 +1,24 @@
-"""What the benches measure is a house as it is: its gates and its rules have the last word."""
+"""The benchmarks' sample data passes the real rules."""
 
-from bench import archive, filling
+from bench import sample_list, sample_newsroom
 from nif.database import Database
 from nif.services import Services
 from tests.factories import an_account
 
 
-def test_a_send_to_be_measured_has_its_readers_and_its_stories(
+def test_the_sample_list_has_its_subscribers_and_an_edition_with_stories(
     database: Database, services: Services
 ) -> None:
-    list_id = filling.fill(database, 20)
+    list_id = sample_list.fill_list(database, 20)
 
     with database.transaction() as session:
-        assert len(filling.expected(session, list_id, 20)) == 20
-        edition = filling.an_edition(session, list_id, services.mail_writer, days=1)
-        assert len(edition.items) == filling.STORIES
+        assert len(sample_list.load_expected_ids(session, list_id, 20)) == 20
+        edition = sample_list.make_edition(session, list_id, services.mail_writer, days=1)
+        assert len(edition.items) == sample_list.STORIES
 
 
-def test_a_newsroom_to_be_measured_is_filled(database: Database) -> None:
+def test_the_sample_newsroom_is_filled(database: Database) -> None:
     with database.transaction() as session:
         me = an_account(session).id
 
-    assert archive.fill(database, 3, me) > 0
+    assert sample_newsroom.fill_newsroom(database, 3, me) > 0

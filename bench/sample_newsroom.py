@@ -1,4 +1,4 @@
-"""A newsroom of many years, made quickly: one story by the rules, and the rest copied from it."""
+"""A large newsroom, copy quickly: one story by the rules, and copies of its rows."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
-from bench.filling import PARAGRAPH
+from bench.sample_list import PARAGRAPH
 from nif.accounts.models import Account
 from nif.clock import utc_now
 from nif.database import Database
@@ -44,10 +44,10 @@ from nif.stories.search import StorySearchIndex
 
 REVISIONS = 5
 PARTIES = 200
-DRAFT_IN = 10
-"""Every tenth story is a draft still."""
+DRAFT_EVERY = 10
+"""Every tenth story is a draft."""
 
-CHUNK = 500
+STORIES_PER_TRANSACTION = 500
 ANSWERS = {
     DeclarationQuestion.ORIGIN: AnswerInput(StoryOrigin.MONITORING),
     DeclarationQuestion.RELATIONSHIPS: AnswerInput(RelationshipDeclaration.NONE),
@@ -72,28 +72,31 @@ COPY = StoryInput(
 )
 
 
-def fill(database: Database, size: int, by_id: int) -> int:
-    """So many stories of five revisions and four notes each, and a register; the first one's id."""
+def fill_newsroom(database: Database, size: int, by_id: int) -> int:
+    """Create `size` stories and a register; returns the id of the first story.
+
+    Each story has five revisions and four notes.
+    """
     with database.transaction() as session:
-        parties = _register(session)
-        first = _first(session, by_id)
-        first_id, rows = first.id, _rows(session, first)
-    for start in range(1, size, CHUNK):
+        parties = _add_parties(session)
+        first = _add_first_story(session, by_id)
+        first_id, rows = first.id, _load_rows(session, first)
+    for start in range(1, size, STORIES_PER_TRANSACTION):
         with database.transaction() as session:
-            for table, own in rows.items():
+            for table, original_rows in rows.items():
                 copies = [
-                    _copied(table, row, n, len(own), parties)
-                    for n in range(start, min(size, start + CHUNK))
-                    for row in own
-                    if not _is_missing(table, n)
+                    _copy_row(table, row, n, len(original_rows), parties)
+                    for n in range(start, min(size, start + STORIES_PER_TRANSACTION))
+                    for row in original_rows
+                    if not _is_missing_in_draft(table, n)
                 ]
                 session.execute(insert(table), copies)
     return first_id
 
 
-def _register(session: Session) -> list[int]:
+def _add_parties(session: Session) -> list[int]:
     now = utc_now()
-    pen = RegisterContext(PublisherNames("NIF", "The ROSTR Group"), None, now)
+    context = RegisterContext(PublisherNames("NIF", "The ROSTR Group"), None, now)
     found = []
     for n in range(PARTIES):
         party = add_party(session, PartyInput(f"Quillfeather {n} Music"), now=now)
@@ -102,14 +105,14 @@ def _register(session: Session) -> list[int]:
             session,
             party,
             RelationshipInput(OurSide.NIF, RelationshipType.ADVERTISER, since=since),
-            pen,
+            context,
         )
         found.append(party.id)
     return found
 
 
-def _first(session: Session, by_id: int) -> Story:
-    now, me = utc_now(), session.get_one(Account, by_id)
+def _add_first_story(session: Session, by_id: int) -> Story:
+    now, account = utc_now(), session.get_one(Account, by_id)
     story = create_draft(session, COPY, author_id=by_id, now=now)
     publish_story(session, story, by=by_id, now=now)
     for n in range(1, REVISIONS):
@@ -119,14 +122,14 @@ def _first(session: Session, by_id: int) -> Story:
             incorrect_text=f"sale {n}", corrected_text=f"sale {n + 1}", severity=NoteSeverity.MINOR
         )
         revise_story(
-            session, story, StoryChange(ChangeKind.CORRECTION, "Sale", note), by=me, now=now
+            session, story, StoryChange(ChangeKind.CORRECTION, "Sale", note), by=account, now=now
         )
     session.flush()
     return get_story(session, story.id)
 
 
-def _rows(session: Session, story: Story) -> dict[Table, list[dict[str, Any]]]:
-    """What the database holds of a story, table by table."""
+def _load_rows(session: Session, story: Story) -> dict[Table, list[dict[str, Any]]]:
+    """All rows of a story, by table."""
     found: dict[Table, list[dict[str, Any]]] = {}
     for model in (Story, StorySource, Revision, StoryNote, StorySearchIndex):
         table: Any = model.__table__
@@ -139,36 +142,36 @@ def _rows(session: Session, story: Story) -> dict[Table, list[dict[str, Any]]]:
     return found
 
 
-def _is_missing(table: Table, n: int) -> bool:
-    return n % DRAFT_IN == 0 and table.name in {"revision", "note"}
+def _is_missing_in_draft(table: Table, n: int) -> bool:
+    return n % DRAFT_EVERY == 0 and table.name in {"revision", "note"}
 
 
-def _copied(
-    table: Table, row: dict[str, Any], n: int, many: int, parties: list[int]
+def _copy_row(
+    table: Table, row: dict[str, Any], n: int, row_count: int, parties: list[int]
 ) -> dict[str, Any]:
-    """A row of the `n`th copy: other ids, another headline and address, an earlier time."""
-    made = {
+    """A row of the `n`th copy: with other ids, headline and slug, and an earlier time."""
+    copy = {
         name: value - timedelta(minutes=10 * n) if isinstance(value, datetime) else value
         for name, value in row.items()
     }
     if table.name != "story":
-        made["story_id"] += n
-    if "id" in made:
-        made["id"] += n * many
+        copy["story_id"] += n
+    if "id" in copy:
+        copy["id"] += n * row_count
     if table.name in {"story", "revision"}:
-        made["headline"] = made["headline"].replace("Part 0", f"Part {n}")
-        made["slug"] = made["slug"].replace("part-0", f"part-{n}")
+        copy["headline"] = copy["headline"].replace("Part 0", f"Part {n}")
+        copy["slug"] = copy["slug"].replace("part-0", f"part-{n}")
     if table.name == "story":
-        made |= {"ledger_id": new_ledger_id(), "current_id": made["current_id"] + n * REVISIONS}
-        if n % DRAFT_IN == 0:
-            made |= {"state": StoryState.DRAFT, "current_id": None, "first_published_at": None}
+        copy |= {"ledger_id": new_ledger_id(), "current_id": copy["current_id"] + n * REVISIONS}
+        if n % DRAFT_EVERY == 0:
+            copy |= {"state": StoryState.DRAFT, "current_id": None, "first_published_at": None}
     if table.name == "story_search":
-        made["folded"] = made["folded"].replace("part 0", f"part {n}")
+        copy["folded"] = copy["folded"].replace("part 0", f"part {n}")
     if table.name == "story_party":
-        made["party_id"] = parties[n % len(parties)]
-    return made
+        copy["party_id"] = parties[n % len(parties)]
+    return copy
 
 
-def drafts(first_id: int, size: int) -> Iterator[int]:
-    """The ids of the stories that are drafts."""
-    return (first_id + n for n in range(DRAFT_IN, size, DRAFT_IN))
+def draft_ids(first_id: int, size: int) -> Iterator[int]:
+    """The ids of the drafts."""
+    return (first_id + n for n in range(DRAFT_EVERY, size, DRAFT_EVERY))

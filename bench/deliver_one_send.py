@@ -1,7 +1,7 @@
-"""The process that is measured: it delivers one send as a worker does, and no more.
+"""The measured process: delivers one send as a worker does, and nothing else.
 
-python -m bench.one_send SEND_ID. It prints the seconds that delivering took, and waits for its
-standard input to end, so that its memory can be read while it is there.
+python -m bench.deliver_one_send SEND_ID. Prints the seconds of delivery, then waits for the end of
+its standard input, so that its memory can be read meanwhile.
 """
 
 import json
@@ -15,9 +15,9 @@ from nif.jobs.worker import Worker, tune_garbage_collector
 def main(send_id: int) -> None:
     worker = Worker(services := load_services())
     tune_garbage_collector()
-    began = time.perf_counter()
+    started = time.perf_counter()
     worker.deliver_send(send_id)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds}), flush=True)
     sys.stdin.read()
     services.database.close()

@@ -1,4 +1,4 @@
-"""A million subscribers on twenty lists, put in by sets, with what became of years of editions."""
+"""A million subscribers on twenty lists, inserted in bulk, with years of finished sends."""
 
 from datetime import timedelta
 
@@ -14,10 +14,10 @@ from nif.subscriptions.models import MailingList
 
 LISTS = 20
 SENDS = 50
-"""Sends of each list; with 50,000 readers each they stand for 50,000,000 deliveries."""
+"""Sends per list. With 50,000 subscribers each they represent 50,000,000 deliveries."""
 
 BATCHES = 50
-CHUNK = 100_000
+INSERT_ROWS = 100_000
 YEARS = timedelta(days=3 * 365)
 WORDS = ["maria", "jo", "reyes", "palisade", "turntable", "samira", "kofi", "lin"]
 DOMAINS = ["gmail.com", "example.com", "example.org", "mail.example.net", "label.example"]
@@ -27,95 +27,102 @@ SERIES = {
     "SELECT i FROM n) AS n",
     "postgresql": "generate_series(CAST(:a AS bigint), CAST(:b AS bigint)) AS n(i)",
 }
-# The moment of the i-th: as old as its number is small.
+# The moment of the i-th subscriber: smaller numbers are older.
 MOMENT = {
     "sqlite": "strftime('%Y-%m-%d %H:%M:%S.000000', :now, '-' || ((:size - i) * :step) "
     "|| ' seconds')",
     "postgresql": "CAST(:now AS timestamptz) - make_interval(secs => (:size - i) * :step)",
 }
-PEOPLE = """
+INSERT_SUBSCRIBERS = """
 INSERT INTO subscriber (id, address, canonical, created_at)
 SELECT i, address, address, at FROM (SELECT i, {moment} AS at,
     CASE i % 8 {words} END || '.' || (i * 7919 % 1000003) || '.' || i || '@'
-    || CASE i % 5 {domains} END AS address FROM {series}) AS people
+    || CASE i % 5 {domains} END AS address FROM {series}) AS subscribers
 """
-FIRST = """
+INSERT_FIRST_SUBSCRIPTIONS = """
 INSERT INTO subscription (subscriber_id, list_id, state, requested_at, confirmed_at,
     unsubscribed_at)
 SELECT i, 1 + i % 20, CASE i % 10 WHEN 3 THEN 'pending' WHEN 4 THEN 'unsubscribed'
     ELSE 'confirmed' END,
     at, CASE i % 10 WHEN 3 THEN NULL ELSE at END, CASE i % 10 WHEN 4 THEN at END
-FROM (SELECT i, {moment} AS at FROM {series}) AS people
+FROM (SELECT i, {moment} AS at FROM {series}) AS subscribers
 """
-SECOND = """
+INSERT_SECOND_SUBSCRIPTIONS = """
 INSERT INTO subscription (subscriber_id, list_id, state, requested_at, confirmed_at)
 SELECT i, 1 + (i + 7) % 20, 'confirmed', at, at
-FROM (SELECT i, {moment} AS at FROM {series}) AS people WHERE i % 2 = 0
+FROM (SELECT i, {moment} AS at FROM {series}) AS subscribers WHERE i % 2 = 0
 """
-CONSENTS = """
+INSERT_CONSENTS = """
 INSERT INTO consent (subscriber_id, list_id, action, at, source, network)
 SELECT subscriber_id, list_id, {action}, {column},
     CASE subscriber_id % 40 WHEN 0 THEN '/preferences' WHEN 1 THEN '/newsletters' ELSE '/subscribe'
     END, '192.0.2.0/24'
 FROM subscription WHERE subscriber_id BETWEEN :a AND :b AND {column} IS NOT NULL
 """
-SUPPRESSED = """
+INSERT_SUPPRESSIONS = """
 INSERT INTO suppression (canonical, reason, source, at)
 SELECT canonical, 'bounced', 'event bounce', created_at FROM subscriber
 WHERE id BETWEEN :a AND :b AND id % 50 = 0
 """
-DELIVERED = """
+INSERT_DELIVERIES = """
 INSERT INTO delivery (send_id, subscriber_id)
 SELECT send.id, subscription.subscriber_id FROM send
 JOIN subscription ON subscription.list_id = send.list_id WHERE subscriber_id % :every = 1
 """
-REPORTED = """
+INSERT_EVENTS = """
 INSERT INTO provider_event (id, kind, subscriber_id, happened_at, received_at)
 SELECT 'e' || id, CASE id % 30 WHEN 0 THEN 'click' ELSE 'delivered' END, id, created_at, created_at
 FROM subscriber WHERE id BETWEEN :a AND :b
 """
-COUNTED = """
+UPDATE_COUNTERS = """
 UPDATE mailing_list SET {state}_count = (SELECT COUNT(*) FROM subscription
     WHERE subscription.list_id = mailing_list.id AND subscription.state = '{state}')
 """
 
 
-def fill(database: Database, size: int) -> None:
-    """Lists, subscribers, subscriptions, consents and suppressions."""
+def fill_subscribers(database: Database, size: int) -> None:
+    """Insert lists, subscribers, subscriptions, consents, suppressions and events."""
     now = utc_now()
     with database.transaction() as session:
         for number in range(1, LISTS + 1):
-            charter = ListSettings(
+            list_settings = ListSettings(
                 f"list-{number}", f"List {number}", "daily 07:30", "Europe/London"
             )
-            create_list(session, charter, now=now - YEARS)
-    parts = {
-        "words": _cases(WORDS),
-        "domains": _cases(DOMAINS),
+            create_list(session, list_settings, now=now - YEARS)
+    fragments = {
+        "words": _sql_cases(WORDS),
+        "domains": _sql_cases(DOMAINS),
         "series": SERIES[database.engine.dialect.name],
         "moment": MOMENT[database.engine.dialect.name],
     }
-    given = {"now": str(now.replace(microsecond=0, tzinfo=None)), "size": size}
-    given["step"] = max(1, int(YEARS.total_seconds()) // size)
+    parameters = {"now": str(now.replace(microsecond=0, tzinfo=None)), "size": size}
+    parameters["step"] = max(1, int(YEARS.total_seconds()) // size)
     consents = [
-        CONSENTS.format(action=f"'{action}'", column=column)
+        INSERT_CONSENTS.format(action=f"'{action}'", column=column)
         for action, column in (("requested", "requested_at"), ("confirmed", "confirmed_at"))
     ]
-    for first in range(1, size + 1, CHUNK):
-        rows = {**given, "a": first, "b": min(size, first + CHUNK - 1)}
-        people = [one.format(**parts) for one in (PEOPLE, FIRST, SECOND)]
-        _run(database.engine, [*people, *consents, SUPPRESSED, REPORTED], rows)
+    for first in range(1, size + 1, INSERT_ROWS):
+        rows = {**parameters, "a": first, "b": min(size, first + INSERT_ROWS - 1)}
+        inserts = [
+            template.format(**fragments)
+            for template in (
+                INSERT_SUBSCRIBERS,
+                INSERT_FIRST_SUBSCRIPTIONS,
+                INSERT_SECOND_SUBSCRIPTIONS,
+            )
+        ]
+        _execute(database.engine, [*inserts, *consents, INSERT_SUPPRESSIONS, INSERT_EVENTS], rows)
     states = ("pending", "confirmed", "unsubscribed")
-    _run(database.engine, [COUNTED.format(state=state) for state in states], {})
+    _execute(database.engine, [UPDATE_COUNTERS.format(state=state) for state in states], {})
     if database.engine.dialect.name == "postgresql":
-        numbered = "SELECT setval(pg_get_serial_sequence('subscriber', 'id'), :size)"
-        _run(database.engine, [numbered], {"size": size})
+        set_sequence = "SELECT setval(pg_get_serial_sequence('subscriber', 'id'), :size)"
+        _execute(database.engine, [set_sequence], {"size": size})
 
 
-def send_editions(database: Database, size: int, every: int) -> None:
-    """Years of finished sends by their batches; deliveries of one in `every`."""
+def add_finished_sends(database: Database, size: int, every: int) -> None:
+    """Insert finished sends with their batches, and the deliveries of one subscriber in `every`."""
     now = utc_now()
-    plain = Message("news@example.com", "NIF", "The news of the day", "Text\n", "<p>Text</p>")
+    message = Message("news@example.com", "NIF", "The news of the day", "Text\n", "<p>Text</p>")
     audience = size // LISTS
     with database.transaction() as session:
         for mailing_list in session.query(MailingList).all():
@@ -127,7 +134,7 @@ def send_editions(database: Database, size: int, every: int) -> None:
                     due_at=at,
                     made_at=at,
                     state=EditionState.FROZEN,
-                    message=vars(plain),
+                    message=vars(message),
                     content_hash="0" * 64,
                 )
                 session.add(edition)
@@ -143,13 +150,13 @@ def send_editions(database: Database, size: int, every: int) -> None:
                 )
                 session.add(send)
                 session.flush()
-                session.add_all(_batches(send, size, audience))
+                session.add_all(_batches_of(send, size, audience))
             session.flush()
             session.expire_all()
-    _run(database.engine, [DELIVERED], {"every": every})
+    _execute(database.engine, [INSERT_DELIVERIES], {"every": every})
 
 
-def _batches(send: Send, size: int, audience: int) -> list[Batch]:
+def _batches_of(send: Send, size: int, audience: int) -> list[Batch]:
     width = max(1, size // BATCHES)
     return [
         Batch(
@@ -164,13 +171,13 @@ def _batches(send: Send, size: int, audience: int) -> list[Batch]:
     ]
 
 
-def _cases(words: list[str]) -> str:
+def _sql_cases(words: list[str]) -> str:
     return " ".join(f"WHEN {n} THEN '{word}'" for n, word in enumerate(words))
 
 
-def _run(engine: Engine, statements: list[str], given: dict[str, object]) -> None:
+def _execute(engine: Engine, statements: list[str], parameters: dict[str, object]) -> None:
     with engine.begin() as connection:
         for statement in statements:
-            found = text(statement)
-            wanted = {name: given[name] for name in found._bindparams}
-            connection.execute(found, wanted)
+            clause = text(statement)
+            used = {name: parameters[name] for name in clause._bindparams}
+            connection.execute(clause, used)

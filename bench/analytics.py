@@ -1,4 +1,4 @@
-"""The figures of the page of figures: python -m bench.growth."""
+"""Measures the analytics page and its files: python -m bench.analytics."""
 
 import sys
 from collections.abc import Iterator
@@ -6,20 +6,19 @@ from datetime import date, timedelta
 
 from sqlalchemy import insert
 
-from bench.choosing import Choices
 from bench.figures import Figure
-from bench.filling import gather_statistics
-from bench.houses import Ground
-from bench.newsroom import ASKED, p95
-from bench.printing import Report
-from bench.running import run
+from bench.installations import BenchDatabase
+from bench.newsroom import REQUESTS, p95
+from bench.options import Options
+from bench.report import Report
+from bench.runner import run
+from bench.sample_list import gather_statistics
 from nif.accounts.models import RoleName
 from nif.app import build_app
 from nif.clock import utc_now
 from nif.database import Database
 from nif.editions.models import Edition, EditionState
-from nif.sends.models import Batch, BatchState, Send, SendState
-from nif.sends.models import SendEventCount as SendReport
+from nif.sends.models import Batch, BatchState, Send, SendEventCount, SendState
 from nif.services import build_services
 from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import DailyListCount, DailySourceCount, ListMetric
@@ -28,11 +27,11 @@ from tests.web.newsroom.staff import signed_in, without_tokens
 LISTS = 20
 DAYS = 3 * 365
 SENDS = 50
-"""Of each list. With 1,000,000 subscribers they stand for 50,000,000 deliveries."""
+"""Sends per list. With 1,000,000 subscribers they represent 50,000,000 deliveries."""
 
 BATCHES = 50
 STORIES = 5
-"""Stories that bring somebody to a list on one day, beside the other pages."""
+"""Stories per day that are the source of a subscription, beside the other pages."""
 
 MESSAGE = {
     "subject": "The news of the day",
@@ -41,29 +40,29 @@ MESSAGE = {
 }
 
 
-def measure_growth(ground: Ground, choices: Choices, report: Report) -> None:
-    """The times of the page of figures and of its files, of all lists and of one, by period."""
-    size = max(choices.sizes)
-    with ground.house() as house:
-        services = build_services(house.settings())
+def measure_analytics(target: BenchDatabase, options: Options, report: Report) -> None:
+    """The times of the analytics page and its CSV files, for all lists and for one, by period."""
+    size = max(options.sizes)
+    with target.installation() as installation:
+        services = build_services(installation.settings())
         try:
-            report.going_on(f"years of counters for {size:,} subscribers on {ground.database}")
-            fill(services.database, size)
+            report.progress(f"years of counters for {size:,} subscribers on {target.database}")
+            fill_counters(services.database, size)
             gather_statistics(services.database)
             client = signed_in(
                 without_tokens(build_app(services)), services.database, RoleName.ADMIN
             )
             for name, path in _pages():
-                value = p95(client, [path] * ASKED)
+                value = p95(client, [path] * REQUESTS)
                 report.add(
-                    Figure(f"audience.page.figures.{name}.p95", ground.database, size, value, "ms")
+                    Figure(f"audience.page.figures.{name}.p95", target.database, size, value, "ms")
                 )
         finally:
             services.database.close()
-    report.note(
-        f"Figures: the 95th of a hundred times in which a page is made, of {ASKED}. {LISTS} lists "
-        f"with {DAYS} days each, {SENDS} editions of each in {BATCHES} batches; no subscribers and "
-        "no deliveries, because nothing of them is read."
+    report.add_note(
+        f"Analytics: the 95th percentile of the server times of {REQUESTS} requests. {LISTS} lists "
+        f"with {DAYS} days each and {SENDS} editions each in {BATCHES} batches; no subscribers or "
+        "deliveries, because the page reads none of them."
     )
 
 
@@ -75,30 +74,30 @@ def _pages() -> Iterator[tuple[str, str]]:
         yield name, f"/admin/analytics/{name}?days=364"
 
 
-def fill(database: Database, size: int) -> None:
-    """Lists with all that is counted of their days and of their sends."""
+def fill_counters(database: Database, size: int) -> None:
+    """Create lists with their daily counters, and finished sends."""
     now, each = utc_now(), size // LISTS
     days = [now.date() - timedelta(days=n) for n in range(DAYS)]
     counts = dict.fromkeys(ListMetric, 1) | {ListMetric.SUBSCRIBED: 90, ListMetric.DELIVERED: each}
     with database.transaction() as session:
         for number in range(1, LISTS + 1):
-            charter = ListSettings(
+            list_settings = ListSettings(
                 f"list-{number}", f"List {number}", "daily 07:30", "Europe/London"
             )
-            one = create_list(session, charter, now=now)
-            one.confirmed_count = each
+            mailing_list = create_list(session, list_settings, now=now)
+            mailing_list.confirmed_count = each
             rows = [
-                {"list_id": one.id, "day": day, "what": what, "count": count}
+                {"list_id": mailing_list.id, "day": day, "metric": metric, "count": count}
                 for day in days
-                for what, count in counts.items()
+                for metric, count in counts.items()
             ]
             session.execute(insert(DailyListCount), rows)
-            sources = [row for day in days for row in _sources(one.id, day)]
+            sources = [row for day in days for row in _sources(mailing_list.id, day)]
             session.execute(insert(DailySourceCount), sources)
             for n in range(SENDS):
                 at = now - timedelta(days=n + 1)
                 edition = Edition(
-                    list_id=one.id,
+                    list_id=mailing_list.id,
                     slot=at.date(),
                     due_at=at,
                     made_at=at,
@@ -109,7 +108,7 @@ def fill(database: Database, size: int) -> None:
                 session.flush()
                 send = Send(
                     edition_id=edition.id,
-                    list_id=one.id,
+                    list_id=mailing_list.id,
                     state=SendState.FINISHED,
                     audience=each,
                     created_at=at,
@@ -119,7 +118,7 @@ def fill(database: Database, size: int) -> None:
                 session.flush()
                 session.execute(insert(Batch), list(_batches(send.id, each)))
                 for kind in ("processed", "delivered", "bounce", "blocked", "spamreport"):
-                    session.add(SendReport(send_id=send.id, kind=kind, count=each))
+                    session.add(SendEventCount(send_id=send.id, kind=kind, count=each))
             session.expire_all()
 
 
@@ -127,10 +126,10 @@ def _sources(list_id: int, day: date) -> Iterator[dict[str, object]]:
     stories = [f"/articles/palisade-sells-part-{day.toordinal()}-{n}" for n in range(STORIES)]
     pages = {ListMetric.SUBSCRIBED: [*stories, "/", "/subscribe", "/preferences"]}
     pages[ListMetric.UNSUBSCRIBED] = ["/unsubscribe", "/unsubscribe, one click", "/preferences"]
-    for what, sources in pages.items():
+    for metric, sources in pages.items():
         for source in sources:
-            given = {"list_id": list_id, "what": what, "day": day}
-            yield {**given, "source": source, "count": 7}
+            keys = {"list_id": list_id, "metric": metric, "day": day}
+            yield {**keys, "source": source, "count": 7}
 
 
 def _batches(send_id: int, audience: int) -> Iterator[dict[str, object]]:
@@ -150,4 +149,4 @@ def _batches(send_id: int, audience: int) -> Iterator[dict[str, object]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(measure_growth, sizes="1000000"))
+    sys.exit(run(measure_analytics, sizes="1000000"))

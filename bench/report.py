@@ -1,4 +1,4 @@
-"""What is printed: a table for people, in Markdown, or a line of JSON per figure for machines."""
+"""The output: a Markdown table for people, or one line of JSON per figure for machines."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ HEAD = ("figure", "database", "recipients", "value", "mark", "")
 
 
 class Report:
-    """Takes the figures as they come, for standard output; what is going on goes to stderr."""
+    """Collects figures for standard output. Progress goes to standard error."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -19,18 +19,18 @@ class Report:
     def add(self, figure: Figure) -> None:
         self._figures.append(figure)
         if self._as_json:
-            print(figure.in_json(), flush=True)
+            print(figure.to_json(), flush=True)
 
-    def note(self, sentence: str) -> None:
-        """Say once what a reader of the figures should know."""
+    def add_note(self, sentence: str) -> None:
+        """Add a sentence below the table, once."""
         if sentence not in self._notes:
             self._notes.append(sentence)
 
-    def going_on(self, what: str) -> None:
-        print(f"… {what}", file=sys.stderr, flush=True)
+    def progress(self, step: str) -> None:
+        print(f"… {step}", file=sys.stderr, flush=True)
 
-    def end(self, facts: Mapping[str, str]) -> int:
-        """Print what is left to print; returns the exit status."""
+    def finish(self, facts: Mapping[str, str]) -> int:
+        """Print the table; returns the exit status."""
         lines = [f"- {name}: {fact}" for name, fact in facts.items()]
         lines += ["", *_table(self._figures), "", *(f"- {note}" for note in self._notes)]
         print("\n".join(lines), file=sys.stderr if self._as_json else sys.stdout, flush=True)
@@ -42,7 +42,7 @@ class Report:
 def _table(figures: Iterable[Figure]) -> list[str]:
     rows = [HEAD, *(_row(figure) for figure in figures)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["| " + " | ".join(map(_put, row, widths, range(len(HEAD)))) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(_align, row, widths, range(len(HEAD)))) + " |" for row in rows]
     rule = [f"{'-' * (width - 1)}{':' if _is_number(n) else '-'}" for n, width in enumerate(widths)]
     return [lines[0], "| " + " | ".join(rule) + " |", *lines[1:]]
 
@@ -52,11 +52,11 @@ def _row(figure: Figure) -> tuple[str, ...]:
     mark = "" if figure.mark is None else f"{figure.mark.value:,g}"
     if figure.mark is not None and figure.mark.at_most:
         mark = f"< {mark}"
-    verdict = "" if figure.mark is None else "holds" if figure.holds else "missed"
-    return figure.figure, figure.database, size, figure.in_words(), mark, verdict
+    result = "" if figure.mark is None else "holds" if figure.holds else "missed"
+    return figure.figure, figure.database, size, figure.format_value(), mark, result
 
 
-def _put(cell: str, width: int, column: int) -> str:
+def _align(cell: str, width: int, column: int) -> str:
     return cell.rjust(width) if _is_number(column) else cell.ljust(width)
 
 

@@ -1,11 +1,11 @@
-"""What a send needs: a list of many readers, and an edition of it."""
+"""A list with many subscribers, and an edition to send to it."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, case, insert, literal, select, text
 from sqlalchemy.orm import Session
 
-from bench.choosing import Wrong
+from bench.options import BenchFailed
 from nif.clock import utc_now
 from nif.database import Database
 from nif.editions.digest import make_digest_of_slot
@@ -20,9 +20,9 @@ from nif.subscriptions.models import MailingList, Subscriber, Subscription, Subs
 from tests.factories import NOTHING_TO_DECLARE
 
 LIST = ListSettings("daily", "NIF Daily", "daily 07:30", "Europe/London")
-CHUNK = 10_000
-EVERY = 101
-"""Each so-many-th subscriber has asked and never confirmed: they get nothing."""
+INSERT_ROWS = 10_000
+PENDING_EVERY = 101
+"""Every 101st subscriber is pending and gets no mail."""
 
 STORIES = 5
 PARAGRAPH = (
@@ -31,15 +31,17 @@ PARAGRAPH = (
 )
 
 
-def fill(database: Database, size: int) -> int:
-    """A list with `size` confirmed subscribers, and some who are not; returns its id."""
+def fill_list(database: Database, size: int) -> int:
+    """Create a list with `size` confirmed and some pending subscribers; returns its id."""
     now = utc_now()
-    total = size + size // (EVERY - 1)
+    total = size + size // (PENDING_EVERY - 1)
     with database.transaction() as session:
         mailing_list = create_list(session, LIST, now=now - timedelta(days=30))
-        for first in range(1, total + 1, CHUNK):
-            numbers = range(first, min(first + CHUNK, total + 1))
-            session.execute(insert(Subscriber), [_person(number, now) for number in numbers])
+        for first in range(1, total + 1, INSERT_ROWS):
+            numbers = range(first, min(first + INSERT_ROWS, total + 1))
+            session.execute(
+                insert(Subscriber), [_subscriber_row(number, now) for number in numbers]
+            )
         columns = ["subscriber_id", "list_id", "state", "requested_at", "confirmed_at"]
         rows = _subscriptions(mailing_list.id, now)
         session.execute(insert(Subscription).from_select(columns, rows))
@@ -48,19 +50,19 @@ def fill(database: Database, size: int) -> int:
     return mailing_list.id
 
 
-def expected(session: Session, list_id: int, size: int) -> set[int]:
-    """The ids of those who are to be mailed. Raises Wrong where they are not `size`."""
+def load_expected_ids(session: Session, list_id: int, size: int) -> set[int]:
+    """The ids of the confirmed subscribers. Raises BenchFailed if there are not `size`."""
     query = select(Subscription.subscriber_id).where(
         Subscription.list_id == list_id, Subscription.state == SubscriptionState.CONFIRMED
     )
     ids = set(session.scalars(query))
     if len(ids) != size:
-        raise Wrong(f"{len(ids)} are confirmed, and {size} should be")
+        raise BenchFailed(f"{len(ids)} subscribers are confirmed instead of {size}")
     return ids
 
 
-def an_edition(session: Session, list_id: int, mail_writer: MailWriter, *, days: int) -> Edition:
-    """A frozen edition, of stories that are published for it, for a slot so many days from now."""
+def make_edition(session: Session, list_id: int, mail_writer: MailWriter, *, days: int) -> Edition:
+    """A frozen edition for the slot `days` from now, with stories published for it."""
     now = utc_now()
     for number in range(STORIES):
         story = create_draft(session, _story(days, number), author_id=None, now=now)
@@ -69,33 +71,33 @@ def an_edition(session: Session, list_id: int, mail_writer: MailWriter, *, days:
     slot = Slot(now.date() + timedelta(days=days), now)
     edition = make_digest_of_slot(session, mailing_list, slot, mail_writer, now=now)
     if edition is None or edition.message is None:
-        raise Wrong("no edition came of the stories")
+        raise BenchFailed("the stories made no edition")
     return edition
 
 
-def _person(number: int, now: datetime) -> dict[str, object]:
+def _subscriber_row(number: int, now: datetime) -> dict[str, object]:
     address = f"reader.{number:07}@example.com"
     return {"address": address, "canonical": address, "created_at": now}
 
 
 def _subscriptions(list_id: int, now: datetime) -> Select[tuple[int, int, str, datetime, datetime]]:
-    pending = Subscriber.id % EVERY == 0
-    kind = Subscription.__table__.c.state.type
-    moment = Subscription.__table__.c.requested_at.type
+    is_pending = Subscriber.id % PENDING_EVERY == 0
+    state_type = Subscription.__table__.c.state.type
+    moment_type = Subscription.__table__.c.requested_at.type
     return select(
         Subscriber.id,
         literal(list_id),
         case(
-            (pending, literal(SubscriptionState.PENDING, kind)),
-            else_=literal(SubscriptionState.CONFIRMED, kind),
+            (is_pending, literal(SubscriptionState.PENDING, state_type)),
+            else_=literal(SubscriptionState.CONFIRMED, state_type),
         ),
-        literal(now, moment),
-        case((pending, None), else_=literal(now, moment)),
+        literal(now, moment_type),
+        case((is_pending, None), else_=literal(now, moment_type)),
     )
 
 
 def gather_statistics(database: Database) -> None:
-    """Do what PostgreSQL does by itself within a minute."""
+    """Run the analysis that PostgreSQL would run by itself within a minute."""
     if database.engine.dialect.name == "postgresql":
         with database.engine.connect() as connection:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
