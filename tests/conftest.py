@@ -58,9 +58,9 @@ def _migrate_sqlite(folder: Path) -> None:
 BY_TURNS = (
     "tests/web/",
     "tests/cli/",
-    "tests/corpus/test_it_comes_out_as_text",
-    "tests/journeys/test_the_main_job",
-    "tests/journeys/test_writing",
+    "tests/corpus/test_escaping",
+    "tests/journeys/test_main_job",
+    "tests/journeys/test_story_form",
     "tests/journeys/test_passkeys",
 )
 """Doors are tried on one of the two databases each: which, follows from the test's name. The rules

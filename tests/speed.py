@@ -16,16 +16,16 @@ from nif.subscriptions import lists
 from tests.sharing import made_once, set_up_queues_once
 
 LONG = {
-    "tests/journeys/test_writing.py": 60,
-    "tests/journeys/test_the_worker_is_killed.py": 60,
-    "tests/journeys/test_every_desk_page.py": 45,
-    "tests/journeys/test_the_story_page.py": 25,
-    "tests/journeys/test_a_new_editor.py": 20,
-    "tests/journeys/test_a_new_admin.py": 25,
-    "tests/journeys/test_the_main_job.py": 20,
-    "tests/journeys/test_the_provider_refuses.py": 15,
+    "tests/journeys/test_story_form.py": 60,
+    "tests/journeys/test_worker_killed.py": 60,
+    "tests/journeys/test_staff_pages.py": 45,
+    "tests/journeys/test_story_page.py": 25,
+    "tests/journeys/test_new_editor.py": 20,
+    "tests/journeys/test_new_admin.py": 25,
+    "tests/journeys/test_main_job.py": 20,
+    "tests/journeys/test_provider_refusals.py": 15,
     "tests/journeys/test_passkeys.py": 10,
-    "tests/journeys/test_starting.py": 5,
+    "tests/journeys/test_startup.py": 5,
 }
 """Seconds that whole modules take, about. They come first, each in one worker, so that none of them
 is alone at the end, and a house is set up once."""

@@ -1,4 +1,4 @@
-"""What hostile people send: tests/corpus/injections.txt, and mixtures of it."""
+"""Injection payloads from injections.txt, in batches and random mixtures."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -12,19 +12,19 @@ FILE = Path(__file__).with_name("injections.txt")
 
 @cache
 def payloads() -> tuple[str, ...]:
-    """Every payload, as it is to be sent. None has a NUL: see `NUL`."""
+    """Every payload as it is sent. None contains a NUL character: see `NUL`."""
     lines = [line for line in FILE.read_text().split("\n") if line and not _is_heading(line)]
     return tuple(json.loads(line[5:]) if line.startswith('json "') else line for line in lines)
 
 
 NUL = "a\0b<\0script>"
-"""No database keeps it: doors drop it, and rules are never given it."""
+"""A payload with a NUL character, which no database stores. Requests with it are refused."""
 
 
-def in_sets(longest: int, *, of: Sequence[str] | None = None) -> Iterator[str]:
-    """Every payload, as few texts of at most so many characters as hold them all.
+def payload_batches(longest: int, *, of: Sequence[str] | None = None) -> Iterator[str]:
+    """All payloads, joined into as few texts of at most `longest` characters as possible.
 
-    A payload that is longer than that is cut.
+    Longer payloads are cut.
     """
     text = ""
     for payload in of or payloads():
@@ -36,8 +36,8 @@ def in_sets(longest: int, *, of: Sequence[str] | None = None) -> Iterator[str]:
     yield text
 
 
-def mixed(longest: int = 300) -> st.SearchStrategy[str]:
-    """Payloads whole, cut and glued together, with any other text between them."""
+def payload_mixtures(longest: int = 300) -> st.SearchStrategy[str]:
+    """Whole and cut payloads, joined, with arbitrary text between them."""
     whole = st.sampled_from(payloads())
     cut = st.builds(lambda text, a, b: text[a:b], whole, st.integers(0, 9), st.integers(0, 30))
     parts = st.one_of(whole, cut, st.text(max_size=6))

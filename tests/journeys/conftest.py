@@ -1,4 +1,4 @@
-"""A browser, and a house to visit with it."""
+"""A browser, and an installation to visit with it."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from nif.database import Database
 from nif.settings import load_settings
-from tests.journeys.house import House
+from tests.journeys.installation import Installation
 from tests.sharing import made_once
 
-QUIET = (
+BROWSER_ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -34,14 +34,14 @@ def browser() -> Iterator[Browser]:
             playwright = stack.enter_context(sync_playwright())
         except Exception as error:
             pytest.skip(f"browser: its driver does not start here (libatomic1 missing?): {error}")
-        browser = playwright.chromium.launch(executable_path=found, args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_ARGUMENTS))
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A window in which every request to another host fails the test."""
+    """A page in which any request to another host fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     foreign: list[str] = []
@@ -55,29 +55,29 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str) -> Iterator[House]:
-    """A house with the demo newsroom, and the web process running."""
-    with House(tmp_path, database_url) as house:
-        assert house.run("demo", "load").returncode == 0
-        house.start("serve")
-        yield house
+def installation(tmp_path: Path, database_url: str) -> Iterator[Installation]:
+    """An installation with the demo newsroom and a running web process."""
+    with Installation(tmp_path, database_url) as installation:
+        assert installation.run("demo", "load").returncode == 0
+        installation.start("serve")
+        yield installation
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The instance folder of a house with the demo newsroom, on SQLite, to be copied."""
+    """The instance folder of an installation with the demo newsroom on SQLite, for copying."""
 
     def load(folder: Path) -> None:
-        with House(folder, f"sqlite:///{folder}/nif.db") as house:
-            assert house.run("db", "upgrade").returncode == 0
-            assert house.run("demo", "load").returncode == 0
+        with Installation(folder, f"sqlite:///{folder}/nif.db") as installation:
+            assert installation.run("db", "upgrade").returncode == 0
+            assert installation.run("demo", "load").returncode == 0
 
     return made_once(tmp_path_factory, "demo", load)
 
 
 @pytest.fixture
-def house_database(database_url: str) -> Iterator[Database]:
-    """The house's database, to look into."""
+def installation_database(database_url: str) -> Iterator[Database]:
+    """The installation's database."""
     database = Database(load_settings(database_url=database_url).database)
     yield database
     database.close()

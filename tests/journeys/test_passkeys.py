@@ -1,4 +1,4 @@
-"""A passkey in a real browser, kept by an authenticator that only the browser knows of."""
+"""Passkeys in a real browser, with a virtual authenticator."""
 
 from collections.abc import Iterator
 
@@ -6,28 +6,30 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from nif.demo.loader import DEMO_PASSWORD
-from tests.journeys.house import House
+from tests.journeys.installation import Installation
 
 pytestmark = pytest.mark.browser
 EDITOR = "editor@example.com"
 
 
 @pytest.fixture
-def named(house: House) -> str:
-    """The house under a name: browsers make passkeys for names, not for numbers."""
-    return house.url.replace("127.0.0.1", "localhost")
+def localhost_url(installation: Installation) -> str:
+    """The installation's address by name: browsers create no passkeys for IP addresses."""
+    return installation.url.replace("127.0.0.1", "localhost")
 
 
 @pytest.fixture
-def desk(browser: Browser, named: str) -> Iterator[Page]:
-    """A window whose computer has a fingerprint reader of its own, as laptops do."""
-    context = browser.new_context(base_url=named)
+def laptop(browser: Browser, localhost_url: str) -> Iterator[Page]:
+    """A page on a computer with a built-in fingerprint reader, as laptops have."""
+    context = browser.new_context(base_url=localhost_url)
     page = context.new_page()
-    broken: list[str] = []
-    page.on("console", lambda line: broken.append(line.text) if line.type == "error" else None)
-    wires = context.new_cdp_session(page)
-    wires.send("WebAuthn.enable")
-    wires.send(
+    console_errors: list[str] = []
+    page.on(
+        "console", lambda line: console_errors.append(line.text) if line.type == "error" else None
+    )
+    devtools = context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    devtools.send(
         "WebAuthn.addVirtualAuthenticator",
         {
             "options": {
@@ -42,7 +44,7 @@ def desk(browser: Browser, named: str) -> Iterator[Page]:
     )
     yield page
     context.close()
-    assert broken == []
+    assert console_errors == []
 
 
 def sign_in(page: Page) -> None:
@@ -56,25 +58,25 @@ def sign_out(page: Page) -> None:
     page.get_by_role("button", name="Sign out", exact=True).click()
 
 
-def test_a_passkey_of_this_computer_signs_in_alone_and_after_the_password(desk: Page) -> None:
-    sign_in(desk)
-    desk.goto("/account/passkeys")
-    desk.get_by_label("A name by which you know it").fill("This laptop")
-    desk.get_by_role("button", name="Add a passkey").click()
-    expect(desk.get_by_text("The passkey This laptop is yours to sign in with.")).to_be_visible()
+def test_a_passkey_signs_in_alone_and_as_a_second_factor(laptop: Page) -> None:
+    sign_in(laptop)
+    laptop.goto("/account/passkeys")
+    laptop.get_by_label("Name of the passkey").fill("This laptop")
+    laptop.get_by_role("button", name="Add a passkey").click()
+    expect(laptop.get_by_text("The passkey This laptop is added.")).to_be_visible()
 
-    sign_out(desk)
-    desk.goto("/login")
-    desk.get_by_role("link", name="Use a passkey").click()
-    desk.get_by_role("button", name="Use a passkey").click()
-    expect(desk.get_by_role("heading", name="Newsroom")).to_be_visible()
+    sign_out(laptop)
+    laptop.goto("/login")
+    laptop.get_by_role("link", name="Use a passkey").click()
+    laptop.get_by_role("button", name="Use a passkey").click()
+    expect(laptop.get_by_role("heading", name="Newsroom")).to_be_visible()
 
-    sign_out(desk)
-    sign_in(desk)
-    expect(desk.get_by_role("heading", name="Now your passkey")).to_be_visible()
-    desk.get_by_role("button", name="Use a passkey").click()
-    expect(desk.get_by_role("heading", name="Newsroom")).to_be_visible()
+    sign_out(laptop)
+    sign_in(laptop)
+    expect(laptop.get_by_role("heading", name="Now your passkey")).to_be_visible()
+    laptop.get_by_role("button", name="Use a passkey").click()
+    expect(laptop.get_by_role("heading", name="Newsroom")).to_be_visible()
 
-    desk.goto("/account/passkeys")
-    desk.get_by_role("button", name="Remove This laptop").click()
-    expect(desk.get_by_text("The passkey This laptop is removed.")).to_be_visible()
+    laptop.goto("/account/passkeys")
+    laptop.get_by_role("button", name="Remove This laptop").click()
+    expect(laptop.get_by_text("The passkey This laptop is removed.")).to_be_visible()

@@ -12,7 +12,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.stories.drafts import SourceInput
 from nif.stories.models import Revision, SourceKind
-from tests.corpus import in_sets, payloads
+from tests.corpus import payload_batches, payloads
 from tests.factories import a_story
 from tests.web.public.channels import (
     ATOM,
@@ -34,7 +34,7 @@ from tests.web.public.channels import (
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 PLAIN = [text for text in payloads() if text.isprintable() and not set('*[]\\"') & set(text)]
-CORPUS = list(in_sets(100, of=PLAIN))[::8]
+CORPUS = list(payload_batches(100, of=PLAIN))[::8]
 """Some of the corpus, one by one, and to the letter. tests/corpus puts all of it through."""
 
 

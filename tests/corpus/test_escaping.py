@@ -1,7 +1,7 @@
-"""Whatever an outsider or an editor wrote is text, on every page, in every feed, mail and record.
+"""Text by outsiders and editors stays text on every page and in every feed, mail and record.
 
-A house is furnished once with innocent words, and looked at; then with the whole corpus, in sets,
-in every field at once. No page may have grown an element, an attribute or an address.
+Content is created once with innocent words, and then with all payloads, in batches, in every field
+at once. No page may gain an element, an attribute or an address.
 """
 
 import json
@@ -28,15 +28,15 @@ from nif.stories.models import Revision, Story, StoryStanding
 from nif.subscriptions.models import MailingList
 from nif.typography import replace_invalid_xml
 from tests.conftest import NOON
-from tests.corpus import in_sets, payloads
-from tests.corpus.looking import look, trouble
-from tests.corpus.world import furnish
+from tests.corpus import payload_batches, payloads
+from tests.corpus.page_contents import find_injections, parse_page
+from tests.corpus.sample_content import create_content
 from tests.web.newsroom.staff import signed_in, without_tokens
 from tests.web.public.channels import flat
 
 LENGTH = 1300
 INNOCENT = "An innocent set of words"
-OF_A_STORY = (
+STORY_PAGES = (
     "/articles/{slug}",
     "/articles/{slug}/history",
     "/articles/{slug}/history/1",
@@ -48,7 +48,7 @@ OF_A_STORY = (
     "/newsroom/stories/{id}/revise",
     "/newsroom/stories/{id}/versions",
 )
-OF_A_NUMBER = (
+NUMBERED_PAGES = (
     "/newsroom/register/{n}",
     "/newsroom/register/{n}/edit",
     "/newsroom/register/{n}/merge",
@@ -63,7 +63,7 @@ OF_A_NUMBER = (
     "/admin/lists/list-{n}/edit",
     "/admin/lists/list-{n}/embed",
 )
-OF_THE_HOUSE = (
+SITE_PAGES = (
     *("/", "/corrections", "/relationships", "/people", "/newsletters/", "/subscribe"),
     *("/transparency/ledger", "/newsroom/", "/newsroom/?q=a", "/newsroom/reports"),
     *("/newsroom/register/", "/newsroom/pictures/", "/admin/", "/admin/audit-log", "/admin/team"),
@@ -73,9 +73,9 @@ JSON = ("/feed.json", "/relationships.json")
 
 
 def pages(story: Story, n: int) -> Iterator[str]:
-    yield from (path.format(slug=story.slug, id=story.id) for path in OF_A_STORY)
+    yield from (path.format(slug=story.slug, id=story.id) for path in STORY_PAGES)
     yield f"/newsroom/stories/{story.id + 1}/publish"
-    yield from (path.format(n=n, twice=2 * n) for path in OF_A_NUMBER)
+    yield from (path.format(n=n, twice=2 * n) for path in NUMBERED_PAGES)
 
 
 def kind_of(path: str) -> str:
@@ -94,34 +94,34 @@ def fetched(client: FlaskClient, path: str) -> str:
     return answer.text
 
 
-def furnished(database: Database, texts: list[str], *, first: int) -> list[Story]:
+def create_stories(database: Database, texts: list[str], *, first: int) -> list[Story]:
     with database.transaction() as session:
         return [
-            furnish(session, text, _parts(text), number=n)
+            create_content(session, text, _parts(text), number=n)
             for n, text in enumerate(texts, start=first)
         ]
 
 
-def test_no_field_of_the_house_becomes_markup(admin: FlaskClient, database: Database) -> None:
-    innocent, _ = furnished(database, [INNOCENT, INNOCENT], first=1)
-    like = {kind_of(path): look(fetched(admin, path)) for path in pages(innocent, 1)}
-    like |= {path: look(fetched(admin, path)) for path in OF_THE_HOUSE}
+def test_no_field_becomes_markup(admin: FlaskClient, database: Database) -> None:
+    innocent, _ = create_stories(database, [INNOCENT, INNOCENT], first=1)
+    like = {kind_of(path): parse_page(fetched(admin, path)) for path in pages(innocent, 1)}
+    like |= {path: parse_page(fetched(admin, path)) for path in SITE_PAGES}
     known = set().union(*(page.shapes for page in like.values()))
-    sets = list(in_sets(LENGTH))
-    stories = furnished(database, sets, first=3)
+    sets = list(payload_batches(LENGTH))
+    stories = create_stories(database, sets, first=3)
     for n, (text, story) in enumerate(zip(sets, stories, strict=True), start=3):
         for path in pages(story, n):
-            page = look(fetched(admin, path))
-            assert (path, trouble(page, like[kind_of(path)], known)) == (path, [])
+            page = parse_page(fetched(admin, path))
+            assert (path, find_injections(page, like[kind_of(path)], known)) == (path, [])
             assert (path, flat(text) in page.words) == (path, True)
-    for path in OF_THE_HOUSE:
-        page = look(fetched(admin, path))
-        assert (path, trouble(page, like[path], known)) == (path, [])
-    machines_are_told_the_same(admin, sets, stories)
-    files_of_pictures_are_labelled(database)
+    for path in SITE_PAGES:
+        page = parse_page(fetched(admin, path))
+        assert (path, find_injections(page, like[path], known)) == (path, [])
+    check_feeds_and_records(admin, sets, stories)
+    check_picture_metadata(database)
 
 
-def machines_are_told_the_same(client: FlaskClient, sets: list[str], stories: list[Story]) -> None:
+def check_feeds_and_records(client: FlaskClient, sets: list[str], stories: list[Story]) -> None:
     for path in (*XML, *(f"/sitemaps/{name}-1.xml" for name in ("articles", "topics"))):
         assert ET.fromstring(fetched(client, path)).tag, path
     for path in JSON:
@@ -132,14 +132,14 @@ def machines_are_told_the_same(client: FlaskClient, sets: list[str], stories: li
         record = json.loads(fetched(client, f"/articles/{story.slug}/transparency.json"))
         assert replace_invalid_xml(record["sources"][0]["publisher"]) == replace_invalid_xml(text)
         json.loads(fetched(client, f"/articles/{story.slug}/history.json"))
-        (data,) = look(fetched(client, f"/articles/{story.slug}")).data
+        (data,) = parse_page(fetched(client, f"/articles/{story.slug}")).data
         assert json.loads(data)["isBasedOn"][0]["publisher"]["name"] in {
             text,
             replace_invalid_xml(text),
         }
 
 
-def files_of_pictures_are_labelled(database: Database) -> None:
+def check_picture_metadata(database: Database) -> None:
     with database.reading() as session:
         for picture in session.scalars(select(Picture)):
             assert ET.fromstring(build_xmp_packet(picture).partition(b"?>")[2])
@@ -149,13 +149,13 @@ def _parts(text: str) -> list[str]:
     return [one for one in payloads() if one in text] or text.split()
 
 
-def test_mail_carries_it_as_text(database: Database, services: Services) -> None:
-    """Short sets, for a mail program cuts what is long; the same shapes as an innocent mail."""
-    like = look(a_digest(database, services, INNOCENT, number=1).html)
-    for n, text in enumerate(in_sets(500), start=2):
+def test_mail_carries_payloads_as_text(database: Database, services: Services) -> None:
+    """The batches are short, because mail programs clip long mails."""
+    like = parse_page(a_digest(database, services, INNOCENT, number=1).html)
+    for n, text in enumerate(payload_batches(500), start=2):
         message = a_digest(database, services, text, number=n)
-        page = look(message.html)
-        assert (text, trouble(page, like, like.shapes)) == (text, [])
+        page = parse_page(message.html)
+        assert (text, find_injections(page, like, like.shapes)) == (text, [])
         assert flat(replace_invalid_xml(text)) in page.words
         for plain in (message.subject, message.from_name, *message.headers.values()):
             assert not set(plain) & set("\r\n\0")
@@ -164,10 +164,14 @@ def test_mail_carries_it_as_text(database: Database, services: Services) -> None
 
 def a_digest(database: Database, services: Services, text: str, *, number: int) -> Message:
     with database.transaction() as session:
-        story = furnish(session, text, [], number=number)
+        story = create_content(session, text, [], number=number)
         notes = session.scalars(select(StoryNote).where(StoryNote.story_id == story.id))
-        told = [NoteInContext(note, story.slug, text, StoryStanding.SOUND) for note in notes]
+        notes_in_context = [
+            NoteInContext(note, story.slug, text, StoryStanding.SOUND) for note in notes
+        ]
         newsletter = session.scalars(select(MailingList).order_by(MailingList.id.desc())).first()
         revisions = [session.get_one(Revision, story.current_id)]
         slot = Slot(NOON.date(), NOON)
-        return write_digest_message(services.mail_writer, newsletter, slot, revisions, "x", told)
+        return write_digest_message(
+            services.mail_writer, newsletter, slot, revisions, "x", notes_in_context
+        )

@@ -1,4 +1,4 @@
-"""Every form of the house, filled with the corpus: no answer breaks, and what it shows is text."""
+"""Every form, filled with the payloads: no response fails, and typed text stays text."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -12,22 +12,22 @@ from nif.database import Database
 from nif.services import Services
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.preferences import preferences_token
-from tests.corpus import NUL, in_sets, payloads
-from tests.corpus.looking import is_harmless, look, trouble
-from tests.corpus.world import furnish
+from tests.corpus import NUL, payload_batches, payloads
+from tests.corpus.page_contents import find_injections, is_harmless, parse_page
+from tests.corpus.sample_content import create_content
 from tests.factories import a_subscription, an_import
 from tests.web.newsroom.staff import signed_in, without_tokens
 from tests.web.newsroom.test_stories import WHOLE
 from tests.web.public.forms import ticket
 
-TEXTS_OF_A_STORY = (
+STORY_TEXTS = (
     *("headline", "dek", "lead", "byline", "tags", "reason_subject", "origin_by"),
     *("relationship_sentences", "money_by", "ai_tasks", "ai_tools", "sections-0-label"),
     *("sections-0-bullets", "sources-0-publisher", "sources-0-title", "sources-0-url"),
     *("sources-0-taken", "story_type", "reason_code", "origin", "money", "ai", "block_style"),
     *("edits", "sources-0-kind", "sources-0-relied_on", "sources-0-checked", "ai_checked"),
 )
-STORY = {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY, "")}
+STORY = {**WHOLE, **dict.fromkeys(STORY_TEXTS, "")}
 PROFILE = dict.fromkeys(
     ("name", "job_title", "bio", "contact", "location", "languages", "expertise"), ""
 )
@@ -71,9 +71,9 @@ LIST_SETTINGS = dict.fromkeys(
     ),
     "",
 )
-SAVED: Mapping[str, Mapping[str, str]] = {
-    "/newsroom/stories/new": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
-    "/newsroom/stories/autosave": {**WHOLE, **dict.fromkeys(TEXTS_OF_A_STORY[:8], "")},
+STORED_FORMS: Mapping[str, Mapping[str, str]] = {
+    "/newsroom/stories/new": {**WHOLE, **dict.fromkeys(STORY_TEXTS[:8], "")},
+    "/newsroom/stories/autosave": {**WHOLE, **dict.fromkeys(STORY_TEXTS[:8], "")},
     "/newsroom/stories/1/revise": {**NOTE, "kind": "update", "seen_n": "2", "first_wrong_n": "1"},
     "/newsroom/stories/3/send-back": {"remark": ""},
     "/newsroom/stories/3/override": {"code": "G11", "reason": ""},
@@ -98,11 +98,12 @@ SAVED: Mapping[str, Mapping[str, str]] = {
     "/admin/team": {"email": "p{n}@example.com", "name": "", "role": "editor"},
     "/articles/said-1/report": {"kind": "error", "text": "", "email": ""},
 }
-"""Forms whose texts are kept: sets that fit into every one of their fields, of what a database or
-a format may choke on. How they are shown is asked elsewhere."""
+"""Forms whose texts are stored, filled with payloads that could break a database or a format.
+
+How stored texts are displayed is tested in test_escaping."""
 
 _number = count(1)
-DOORS: Mapping[str, Mapping[str, str]] = {
+FORMS: Mapping[str, Mapping[str, str]] = {
     "/newsroom/stories/new": STORY,
     "/newsroom/stories/1": STORY,
     "/newsroom/preview": STORY,
@@ -171,64 +172,64 @@ SEARCHES = (
 
 
 @pytest.fixture
-def desk(app: Flask, database: Database) -> FlaskClient:
+def admin(app: Flask, database: Database) -> FlaskClient:
     with database.transaction() as session:
-        furnish(session, "An innocent set", ["innocent"], number=1)
+        create_content(session, "An innocent set", ["innocent"], number=1)
         a_subscription(session, get_list(session, "list-1"))
         an_import(session, get_list(session, "list-1"), "brought@example.com")
     return signed_in(without_tokens(app), database, RoleName.ADMIN)
 
 
 def filled(fields: Mapping[str, str], text: str, services: Services) -> dict[str, str]:
-    """A form with `text` in every field that has no value of its own."""
+    """A form with `text` in every field without a fixed value."""
     given = {name: value.format(n=next(_number)) or text for name, value in fields.items()}
     return {**given, "ticket": ticket(services)}
 
 
-def test_no_form_breaks_and_what_was_typed_comes_back_as_text(
-    desk: FlaskClient, services: Services
+def test_no_form_fails_and_typed_text_comes_back_as_text(
+    admin: FlaskClient, services: Services
 ) -> None:
     own = preferences_token(1, services.tokens)
-    for path, fields in ((door.replace("{own}", own), DOORS[door]) for door in DOORS):
-        like = look(desk.post(path, data=filled(fields, "x" * 2500, services)).text)
-        for text in (NUL, *in_sets(2500)):
-            answer = desk.post(path, data=filled(fields, text, services))
+    for path, fields in ((form.replace("{own}", own), FORMS[form]) for form in FORMS):
+        like = parse_page(admin.post(path, data=filled(fields, "x" * 2500, services)).text)
+        for text in (NUL, *payload_batches(2500)):
+            answer = admin.post(path, data=filled(fields, text, services))
             assert (path, answer.status_code < 500) == (path, True), text
             assert not any(set("\r\n\0") & set(f"{k}{v}") for k, v in answer.headers), path
             if answer.status_code == 422 and answer.mimetype == "text/html":
-                found = trouble(look(answer.text), like, like.shapes)
+                found = find_injections(parse_page(answer.text), like, like.shapes)
                 assert (path, found) == (path, [])
 
 
-def test_what_a_form_keeps_or_refuses_breaks_nothing(desk: FlaskClient, services: Services) -> None:
+def test_storing_or_refusing_a_payload_never_fails(admin: FlaskClient, services: Services) -> None:
     odd = [one for one in payloads() if not one.isprintable() or "\\" in one or "%" in one]
-    for path, fields in SAVED.items():
-        for text in (NUL, *in_sets(95, of=odd)):
-            answer = desk.post(path, data=filled(fields, text, services))
+    for path, fields in STORED_FORMS.items():
+        for text in (NUL, *payload_batches(95, of=odd)):
+            answer = admin.post(path, data=filled(fields, text, services))
             assert (path, answer.status_code < 500) == (path, True), text
 
 
-def test_no_search_breaks(desk: FlaskClient) -> None:
+def test_no_search_fails(admin: FlaskClient) -> None:
     for path in SEARCHES:
-        like = look(desk.get(path).text)
+        like = parse_page(admin.get(path).text)
         name = path.partition("?")[2].rstrip("=")
-        for text in (NUL, *in_sets(1900)):
-            answer = desk.get(path.partition("?")[0], query_string={name: text})
+        for text in (NUL, *payload_batches(1900)):
+            answer = admin.get(path.partition("?")[0], query_string={name: text})
             assert (path, answer.status_code < 500) == (path, True), text
             assert is_harmless(answer.headers.get("Location", "")), (path, text)
             if answer.status_code == 200:
-                page = look(answer.text)
+                page = parse_page(answer.text)
                 assert [one for one in page.addresses if not is_harmless(one[2])] == []
                 assert page.active["script"] <= like.active["script"] + 1
 
 
-def test_an_address_that_is_none_is_refused_wherever_one_is_asked_for(desk: FlaskClient) -> None:
-    """One row of a form for each, so that a payload that is let in is found by itself."""
+def test_an_invalid_address_is_refused_as_a_source(admin: FlaskClient) -> None:
+    """Each payload has a source of its own, so that an accepted one is identified."""
     for start in range(0, len(payloads()), 30):
         some = payloads()[start : start + 30]
         rows = {f"sources-{n}-kind": "publication" for n, _ in enumerate(some)}
         rows |= {f"sources-{n}-url": text for n, text in enumerate(some)}
-        page = desk.post("/newsroom/stories/new", data={**WHOLE, **rows}).text
+        page = admin.post("/newsroom/stories/new", data={**WHOLE, **rows}).text
         for n, text in enumerate(some):
             refused = f'id="sources-{n}-url-problem"' in page
             assert refused or not text.strip() or is_harmless(text), text

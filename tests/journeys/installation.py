@@ -1,4 +1,4 @@
-"""A whole NIF in processes of its own, as an operator would run it."""
+"""A NIF installation in separate processes, as an operator runs it."""
 
 import multiprocessing
 import os
@@ -22,13 +22,13 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
 
 
-class House:
-    """`serve`, `worker` and commands over one database; everything ends with the block."""
+class Installation:
+    """`serve`, `worker` and commands on one database. All processes end with the `with` block."""
 
     def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._log = (folder / "house.log").open("a+b")
+        self._log = (folder / "installation.log").open("a+b")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NIF_")},
@@ -42,7 +42,7 @@ class House:
         }
 
     def start(self, name: str) -> None:
-        """Start `serve` or `worker`; returns when the page is served."""
+        """Start `serve` or `worker`; `serve` returns once it answers."""
         self._processes[name] = subprocess.Popen(
             [sys.executable, "-m", "nif", name],
             cwd=PROJECT,
@@ -51,26 +51,26 @@ class House:
             stderr=self._log,
         )
         if name == "serve":
-            until(self._answers, "the page is served")
+            wait_until(self._answers, "the web process answers")
 
     def kill(self, name: str) -> None:
-        """kill -9."""
+        """Kill a process with SIGKILL."""
         process = self._processes.pop(name)
         process.send_signal(signal.SIGKILL)
         process.wait()
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run `nif …` to its end, in a process of its own that need not first read its modules."""
+        """Run `nif …` to its end, in a forked process that has already imported the modules."""
         with TemporaryDirectory() as folder:
-            said = (Path(folder, "stdout"), Path(folder, "stderr"))
-            process = FORKS.Process(target=_run, args=(command, self.environment, *said))
+            outputs = (Path(folder, "stdout"), Path(folder, "stderr"))
+            process = FORKS.Process(target=_run, args=(command, self.environment, *outputs))
             process.start()
             process.join(60)
             if process.exitcode is None:
                 process.kill()
                 process.join()
                 raise subprocess.TimeoutExpired(command, 60)
-            texts = [path.read_text() for path in said]
+            texts = [path.read_text() for path in outputs]
             return subprocess.CompletedProcess(command, process.exitcode, *texts)
 
     def _answers(self) -> bool:
@@ -99,7 +99,7 @@ class House:
                 process.kill()
                 process.wait()
         self._log.seek(0)
-        # Pytest shows it beside a test that failed.
+        # Pytest shows this output beside a failed test.
         print(self._log.read().decode(errors="replace"))
         self._log.close()
 
@@ -121,16 +121,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(true: Callable[[], object], what: str, *, seconds: float = 60) -> None:
-    """Wait until something is true; fails with `what` where it does not become so in time."""
-    if not comes_true(true, seconds=seconds):
-        raise AssertionError(f"in {seconds} seconds it did not come true that {what}")
+def wait_until(condition: Callable[[], object], description: str, *, seconds: float = 60) -> None:
+    """Wait until a condition holds; fail with its description if it does not in time."""
+    if not becomes_true(condition, seconds=seconds):
+        raise AssertionError(f"after {seconds} seconds still not true: {description}")
 
 
-def comes_true(true: Callable[[], object], *, seconds: float) -> bool:
-    """Wait until something is true, and no longer than that; did it become so?"""
+def becomes_true(condition: Callable[[], object], *, seconds: float) -> bool:
+    """Wait at most `seconds` for a condition, and return whether it became true."""
     end = time.monotonic() + seconds
-    while not true():
+    while not condition():
         if time.monotonic() > end:
             return False
         time.sleep(0.1)

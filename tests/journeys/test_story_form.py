@@ -1,4 +1,4 @@
-"""Writing: whatever happens on the way, no word is lost."""
+"""The story form in a browser: no text is lost, whatever happens."""
 
 import random
 import re
@@ -17,8 +17,8 @@ from nif.clock import utc_now
 from nif.services import Services, build_services
 from nif.settings import load_settings
 from nif.stories.text import parse_text_runs, split_source_references
-from tests.journeys.house import House, until
-from tests.journeys.open_to_all import obstacles
+from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.installation import Installation, wait_until
 
 PASSWORD = "a few words to remember"
 READY = "html[data-story-form=ready]"
@@ -27,18 +27,22 @@ Invite = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def house(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One house for all of these tests; any database will do."""
-    folder = tmp_path_factory.mktemp("house")
+def installation(
+    _sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """One installation for all these tests; the kind of database does not matter."""
+    folder = tmp_path_factory.mktemp("installation")
     shutil.copy(_sqlite_template, folder / "nif.db")
-    with House(folder, f"sqlite:///{folder}/nif.db") as house:
-        house.start("serve")
-        yield house
+    with Installation(folder, f"sqlite:///{folder}/nif.db") as installation:
+        installation.start("serve")
+        yield installation
 
 
 @pytest.fixture(scope="module")
-def services(house: House) -> Iterator[Services]:
-    services = build_services(load_settings(database_url=house.environment["NIF_DATABASE_URL"]))
+def services(installation: Installation) -> Iterator[Services]:
+    services = build_services(
+        load_settings(database_url=installation.environment["NIF_DATABASE_URL"])
+    )
     yield services
     services.database.close()
 
@@ -50,12 +54,14 @@ def _hashed(services: Services) -> str:
 
 
 @pytest.fixture
-def invite(browser: Browser, house: House, services: Services, _hashed: str) -> Iterator[Invite]:
-    """New editors, each in a window of their own whose clock can be moved on."""
+def invite(
+    browser: Browser, installation: Installation, services: Services, _hashed: str
+) -> Iterator[Invite]:
+    """Factory of new editors, each in a separate browser window with a controllable clock."""
     contexts = []
-    complaints: list[str] = []
+    browser_errors: list[str] = []
 
-    def come(name: str, **given: object) -> Page:
+    def add_editor(name: str, **given: object) -> Page:
         email = f"{name.lower()}{random.randrange(10**9)}@example.com"
         with services.database.transaction() as session:
             create_account(session, email, name, RoleName.EDITOR, now=utc_now()).password = _hashed
@@ -64,44 +70,46 @@ def invite(browser: Browser, house: House, services: Services, _hashed: str) -> 
         page = context.new_page()
         page.on(
             "console",
-            lambda one: complaints.append(one.text) if "Content Security" in one.text else None,
+            lambda message: (
+                browser_errors.append(message.text) if "Content Security" in message.text else None
+            ),
         )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: browser_errors.append(str(error)))
         page.clock.install()
-        page.goto(f"{house.url}/login")
+        page.goto(f"{installation.url}/login")
         page.fill("#email", email)
         page.fill("#password", PASSWORD)
         page.click("main button")
         return page
 
-    yield come
+    yield add_editor
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert browser_errors == []
 
 
-def saves(page: Page) -> None:
-    """A moment passes without typing, on the window's clock, and what was typed is saved."""
+def wait_for_autosave(page: Page) -> None:
+    """Advance the page's clock past the typing pause, and wait until the text is saved."""
     page.clock.fast_forward(3000)
     expect(page.locator("#save-status")).to_contain_text("Saved at", timeout=15000)
 
 
-def new_story(page: Page, house: House, headline: str) -> None:
-    """A form that the newsroom has saved by itself."""
-    page.goto(f"{house.url}/newsroom/stories/new")
+def start_story(page: Page, installation: Installation, headline: str) -> None:
+    """Open a new story and wait for its first autosave."""
+    page.goto(f"{installation.url}/newsroom/stories/new")
     page.wait_for_selector(READY)
     page.fill("#headline", headline)
-    saves(page)
+    wait_for_autosave(page)
 
 
-def test_whoever_types_before_the_scripts_are_there_goes_on_typing(
-    invite: Invite, house: House
+def test_typing_before_the_scripts_load_continues_without_loss(
+    invite: Invite, installation: Installation
 ) -> None:
     page = invite("Fay")
     held: list[Route] = []
     page.route("**/rich_bullets.js*", lambda route: held.append(route))
     with page.expect_request("**/rich_bullets.js*"):
-        page.goto(f"{house.url}/newsroom/stories/new", wait_until="commit")
+        page.goto(f"{installation.url}/newsroom/stories/new", wait_until="commit")
     page.fill("#headline", "Faster Than Scripts")
     page.fill("#sections-0-label", "Why it matters:")
     page.click("textarea#sections-0-bullets")
@@ -114,11 +122,11 @@ def test_whoever_types_before_the_scripts_are_there_goes_on_typing(
     expect(area).to_have_value("Typed at once, and on.")
 
 
-def test_pressing_two_buttons_at_once_saves_once_and_does_the_second(
-    invite: Invite, house: House
+def test_pressing_two_buttons_saves_once_and_follows_the_second(
+    invite: Invite, installation: Installation
 ) -> None:
     page = invite("Gil")
-    new_story(page, house, "Two Buttons")
+    start_story(page, installation, "Two Buttons")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
     page.evaluate(
@@ -127,33 +135,33 @@ def test_pressing_two_buttons_at_once_saves_once_and_does_the_second(
             lead.value = "Typed just now.";
             lead.dispatchEvent(new Event("input", { bubbles: true }));
             ["stay", "publish", "publish"].forEach((name) =>
-              document.querySelector(`.bar [name=then][value=${name}]`).click());
+              document.querySelector(`.sticky-actions [name=then][value=${name}]`).click());
         }"""
     )
     page.wait_for_url("**/publish")
-    assert sent.count("POST") == 2, "the words and the form, once each"
+    assert sent.count("POST") == 2, "the autosave and the form, once each"
     page.go_back()
     expect(page.locator("#lead")).to_have_value("Typed just now.")
 
 
-def test_a_closed_tab_loses_nothing(invite: Invite, house: House) -> None:
+def test_a_closed_tab_loses_nothing(invite: Invite, installation: Installation) -> None:
     page = invite("Cy")
-    page.goto(f"{house.url}/newsroom/stories/new")
+    page.goto(f"{installation.url}/newsroom/stories/new")
     page.wait_for_selector(READY)
     page.fill("#headline", "Closed at Once")
     page.close(run_before_unload=True)
-    desk = page.context.new_page()
+    other_tab = page.context.new_page()
 
-    def has_it() -> bool:
-        desk.goto(f"{house.url}/newsroom/?mine=1")
-        return "Closed at Once" in desk.inner_text("main")
+    def has_story() -> bool:
+        other_tab.goto(f"{installation.url}/newsroom/?mine=1")
+        return "Closed at Once" in other_tab.inner_text("main")
 
-    until(has_it, "the last words are there", seconds=20)
+    wait_until(has_story, "the last text is saved", seconds=20)
 
 
-def test_what_was_typed_without_a_network_is_there_again(invite: Invite, house: House) -> None:
+def test_text_typed_offline_is_restored(invite: Invite, installation: Installation) -> None:
     page = invite("Dee")
-    new_story(page, house, "Far From the Mast")
+    start_story(page, installation, "Far From the Mast")
     address = page.url
     assert re.search(r"/stories/\d+$", address)
     page.context.set_offline(True)
@@ -171,18 +179,20 @@ def test_what_was_typed_without_a_network_is_there_again(invite: Invite, house: 
     expect(again.locator("#save-status")).to_contain_text("Saved at", timeout=15000)
 
 
-def test_two_tabs_are_told_and_merge(invite: Invite, house: House) -> None:
+def test_a_conflict_of_two_tabs_is_shown_and_merged(
+    invite: Invite, installation: Installation
+) -> None:
     first = invite("Eve")
-    new_story(first, house, "Two Tabs")
+    start_story(first, installation, "Two Tabs")
     second = first.context.new_page()
     second.goto(first.url)
     second.wait_for_selector(READY)
     second.fill("#dek", "Second’s dek")
-    saves(second)
+    wait_for_autosave(second)
     first.fill("#lead", "First’s lead.")
     first.clock.fast_forward(3000)
     notice = first.locator("#edit-conflict")
-    expect(notice).to_contain_text("You have saved this story in another tab", timeout=15000)
+    expect(notice).to_contain_text("You saved this story in another tab", timeout=15000)
     notice.get_by_role("button", name="Merge field by field").click()
     first.check("#theirs-dek")
     first.click("text=Save the merged story")
@@ -191,14 +201,16 @@ def test_two_tabs_are_told_and_merge(invite: Invite, house: House) -> None:
     expect(first.locator("#lead")).to_have_value("First’s lead.")
 
 
-def test_a_second_editor_is_named_and_taken_over_from(invite: Invite, house: House) -> None:
+def test_a_second_editor_is_named_and_can_be_overwritten(
+    invite: Invite, installation: Installation
+) -> None:
     ann, bea = invite("Ann"), invite("Bea")
-    new_story(ann, house, "Two Editors")
+    start_story(ann, installation, "Two Editors")
     bea.goto(ann.url)
     bea.wait_for_selector(READY)
     expect(bea.locator("#presence")).to_contain_text("Ann is editing this story", timeout=20000)
     bea.fill("#lead", "Bea’s lead.")
-    saves(bea)
+    wait_for_autosave(bea)
     ann.fill("#lead", "Ann’s lead.")
     ann.clock.fast_forward(3000)
     expect(ann.locator("#edit-conflict")).to_contain_text("Bea saved this", timeout=20000)
@@ -209,20 +221,24 @@ def test_a_second_editor_is_named_and_taken_over_from(invite: Invite, house: Hou
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_the_newsroom_is_open_to_everyone(
-    invite: Invite, house: House, width: int, scheme: str
+def test_the_newsroom_is_accessible(
+    invite: Invite, installation: Installation, width: int, scheme: str
 ) -> None:
     page = invite("Fay", viewport={"width": width, "height": 900}, color_scheme=scheme)
-    new_story(page, house, "For Everyone")
+    start_story(page, installation, "For Everyone")
     address = page.url
-    for path in (address, f"{address}/versions", f"{house.url}/newsroom/?q=every&state=draft"):
+    for path in (
+        address,
+        f"{address}/versions",
+        f"{installation.url}/newsroom/?q=every&state=draft",
+    ):
         page.goto(path)
         page.wait_for_timeout(500)
         if path == address:
             page.wait_for_selector(READY)
             page.click("#toggle-preview")
             expect(page.locator("#live-preview")).to_contain_text("For Everyone")
-        assert (path, obstacles(page)) == (path, [])
+        assert (path, accessibility_violations(page)) == (path, [])
 
 
 PASTED = """<html><body><!--StartFragment-->
@@ -235,9 +251,9 @@ href="https://example.com/a"><span style="font-style:italic">linked</span></a></
 <!--EndFragment--></body></html>"""
 
 
-def test_what_is_pasted_from_a_document_comes_clean(invite: Invite, house: House) -> None:
+def test_text_pasted_from_a_document_is_cleaned(invite: Invite, installation: Installation) -> None:
     page = invite("Gus")
-    new_story(page, house, "Pasted")
+    start_story(page, installation, "Pasted")
     page.get_by_role("textbox", name="Bullets, one per line").first.click()
     page.evaluate(
         """(html) => {
@@ -255,30 +271,30 @@ def test_what_is_pasted_from_a_document_comes_clean(invite: Invite, house: House
     )
 
 
-def letters(line: str) -> list[tuple[str, str, str | None]]:
-    """What a line reads as, letter by letter; spaces carry no marks."""
+def marked_characters(line: str) -> list[tuple[str, str, str | None]]:
+    """The characters of a line with their marks and links; spaces carry no marks."""
     body, numbers = split_source_references(line)
     found = [
-        (letter, "" if letter == " " else " ".join(sorted(run.marks)), run.address)
-        if letter != " "
+        (char, "" if char == " " else " ".join(sorted(run.marks)), run.address)
+        if char != " "
         else (" ", "", None)
         for run in parse_text_runs(body)
-        for letter in run.text
+        for char in run.text
     ]
     return [*found, (str(numbers), "", None)]
 
 
-def some_lines(count: int) -> list[str]:
-    chance = random.Random(7)
+def random_lines(count: int) -> list[str]:
+    generator = random.Random(7)
     parts = [*"ab *_[]()\\<>!`1é", "**", "***", "word ", "[x](https://e.com/a_b)", "\\*", " [1, 2]"]
-    made = ("".join(chance.choices(parts, k=chance.randint(1, 12))) for _ in range(count))
+    made = ("".join(generator.choices(parts, k=generator.randint(1, 12))) for _ in range(count))
     return [" ".join(line.split()) for line in made if line.strip()]
 
 
-def test_a_line_comes_back_from_the_editor_as_it_reads(invite: Invite, house: House) -> None:
+def test_a_line_survives_the_rich_text_editor(invite: Invite, installation: Installation) -> None:
     page = invite("Hal")
-    page.goto(f"{house.url}/newsroom/")
-    lines = some_lines(3000)
+    page.goto(f"{installation.url}/newsroom/")
+    lines = random_lines(3000)
     back = page.evaluate(
         """async (lines) => {
             const { lineOf, runsOf } = await import("/static/bullet_markdown.js");
@@ -286,5 +302,9 @@ def test_a_line_comes_back_from_the_editor_as_it_reads(invite: Invite, house: Ho
         }""",
         lines,
     )
-    wrong = [(a, b) for a, b in zip(lines, back, strict=True) if letters(a) != letters(b)]
+    wrong = [
+        (a, b)
+        for a, b in zip(lines, back, strict=True)
+        if marked_characters(a) != marked_characters(b)
+    ]
     assert wrong[:10] == []

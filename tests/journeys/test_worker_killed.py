@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a send, told by the stand-in's own log."""
+"""SIGKILL in the middle of a send, checked against the stand-in's own log."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from nif.services import build_services
 from nif.settings import load_settings
 from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
 from tests.factories import a_list, a_story
-from tests.journeys.house import House, comes_true, until
+from tests.journeys.installation import Installation, becomes_true, wait_until
 from tests.standin.client import Standin
 
 READERS = 2000
@@ -26,30 +26,30 @@ LATER_MAIL = "editor@example.com"
 
 
 @pytest.mark.parametrize("kills", [2])
-def test_everyone_has_exactly_one_mail(
-    tmp_path: Path, database_url: str, house_database: Database, kills: int
+def test_every_reader_receives_exactly_one_mail(
+    tmp_path: Path, database_url: str, installation_database: Database, kills: int
 ) -> None:
     with (
         Standin("--latency-ms", "150") as standin,
-        a_house(tmp_path, database_url, standin) as house,
+        an_installation(tmp_path, database_url, standin) as installation,
     ):
-        house.start("serve")
-        standin.emit_to(f"{house.url}/webhooks/sendgrid/events", "normal", interval=0.5)
-        send_id, edition_id = plan_a_send(house_database, house)
-        house.start("worker")
+        installation.start("serve")
+        standin.emit_to(f"{installation.url}/webhooks/sendgrid/events", "normal", interval=0.5)
+        send_id, edition_id = plan_a_send(installation_database, installation)
+        installation.start("worker")
         for n in range(1, kills + 1):
-            until(lambda n=n: len(standin.deliveries()) >= n * BATCH, "some are accepted")
-            house.kill("worker")
-            house.start("worker")
+            wait_until(lambda n=n: len(standin.deliveries()) >= n * BATCH, "some are accepted")
+            installation.kill("worker")
+            installation.start("worker")
 
         def is_settled() -> bool:
-            return is_finished(house_database, send_id)
+            return is_finished(installation_database, send_id)
 
-        # A batch that was taken and not posted is released once later mail is heard of, and
-        # nothing else may be under way by then.
+        # A batch claimed but not posted is released once an event for later mail has arrived, and
+        # nothing else may be in progress by then.
         for _ in range(30):
-            house.run("edition", "test", str(edition_id), "--to", LATER_MAIL)
-            if comes_true(is_settled, seconds=3):
+            installation.run("edition", "test", str(edition_id), "--to", LATER_MAIL)
+            if becomes_true(is_settled, seconds=3):
                 break
         assert is_settled()
 
@@ -58,13 +58,13 @@ def test_everyone_has_exactly_one_mail(
         assert set(mailed.values()) == {1}
         assert len(mailed) == READERS
         assert standin.problems() == []
-        made = certify_send(house_database, send_id, now=utc_now())
-        assert made.is_complete
-        assert made.accepted == READERS
+        certificate = certify_send(installation_database, send_id, now=utc_now())
+        assert certificate.is_complete
+        assert certificate.accepted == READERS
 
 
-def a_house(tmp_path: Path, database_url: str, standin: Standin) -> House:
-    return House(
+def an_installation(tmp_path: Path, database_url: str, standin: Standin) -> Installation:
+    return Installation(
         tmp_path,
         database_url,
         mailer="sendgrid",
@@ -77,12 +77,14 @@ def a_house(tmp_path: Path, database_url: str, standin: Standin) -> House:
     )
 
 
-def plan_a_send(database: Database, house: House) -> tuple[int, int]:
+def plan_a_send(database: Database, installation: Installation) -> tuple[int, int]:
     now = utc_now()
-    services = build_services(load_settings(base_url=house.url, secret_key=secret_of(house)))
+    services = build_services(
+        load_settings(base_url=installation.url, secret_key=secret_of(installation))
+    )
     with database.transaction() as session:
         mailing_list = a_list(session, created_at=now - timedelta(days=2))
-        fill(session, mailing_list)
+        add_readers(session, mailing_list)
         a_story(session, at=now - timedelta(hours=1))
         edition = make_digest_of_slot(
             session, mailing_list, Slot(now.date(), now), services.mail_writer, now=now
@@ -93,11 +95,11 @@ def plan_a_send(database: Database, house: House) -> tuple[int, int]:
         return send.id, edition.id
 
 
-def secret_of(house: House) -> str:
-    return (Path(house.environment["NIF_INSTANCE_DIR"]) / "secret_key").read_text()
+def secret_of(installation: Installation) -> str:
+    return (Path(installation.environment["NIF_INSTANCE_DIR"]) / "secret_key").read_text()
 
 
-def fill(session, mailing_list: MailingList) -> None:  # type: ignore[no-untyped-def]
+def add_readers(session, mailing_list: MailingList) -> None:  # type: ignore[no-untyped-def]
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     addresses = [f"reader{n}@example.com" for n in range(READERS)]
     session.execute(

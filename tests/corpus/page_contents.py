@@ -1,4 +1,4 @@
-"""Pages taken apart by a parser that reads HTML as browsers do."""
+"""What a page contains, by a parser that reads HTML as browsers do."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ ACTIVE = frozenset(
         *("html", "head", "body", "main", "xmp", "plaintext", "marquee", "video", "audio"),
     }
 )
-FROM_MARKS = {("strong", ()), ("em", ()), ("a", ("href",)), ("a", ("href", "rel"))}
-"""What the marks of a bullet make."""
+MARKUP_SHAPES = {("strong", ()), ("em", ()), ("a", ("href",)), ("a", ("href", "rel"))}
+"""The elements that the markup of a bullet produces."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a page consists of, and every word in it."""
+class PageContents:
+    """The elements, texts and addresses of a page."""
 
     shapes: set[Shape]
     active: Counter[str]
@@ -38,10 +38,10 @@ class Look:
     data: list[str] = field(default_factory=list)
 
 
-def look(html: str) -> Look:
-    """`words` are those of texts and of attributes, each with one space where there were more."""
+def parse_page(html: str) -> PageContents:
+    """Parse a page. `words` has all texts and attribute values, with whitespace collapsed."""
     shapes, active, addresses, data = set(), Counter[str](), [], []
-    said: list[str] = []
+    texts: list[str] = []
     document = html5lib.parse(html, namespaceHTMLElements=False)
     for element in document.iter():
         if not isinstance(element.tag, str):
@@ -54,14 +54,17 @@ def look(html: str) -> Look:
         for name, value in element.attrib.items():
             if str(name) in ADDRESSES:
                 addresses.append((element.tag, str(name), value))
-            said.append(f" {value} ")
-    said += list(document.itertext())
-    return Look(shapes, active, flat("".join(said)), addresses, data)
+            texts.append(f" {value} ")
+    texts += list(document.itertext())
+    return PageContents(shapes, active, flat("".join(texts)), addresses, data)
 
 
-def trouble(page: Look, like: Look, known: set[Shape]) -> list[object]:
-    """What is wrong with `page`: where it has more active elements than `like`, which says innocent
-    words at the same address, has elements not `known` from innocent pages, or could act."""
+def find_injections(page: PageContents, like: PageContents, known: set[Shape]) -> list[object]:
+    """Signs of an injection in `page`.
+
+    `like` is the same page with innocent text: `page` must not have other active elements. `known`
+    are the shapes of all innocent pages: `page` must not have others, nor event handlers.
+    """
     found: list[object] = [
         (tag, name)
         for tag, names in page.shapes
@@ -70,14 +73,14 @@ def trouble(page: Look, like: Look, known: set[Shape]) -> list[object]:
         or name == "srcdoc"
         or (name == "style" and (tag, names) not in known)
     ]
-    found += [one for one in page.addresses if not is_harmless(one[2])]
-    found += sorted(page.shapes - known - FROM_MARKS)
+    found += [address for address in page.addresses if not is_harmless(address[2])]
+    found += sorted(page.shapes - known - MARKUP_SHAPES)
     found += sorted((page.active - like.active) + (like.active - page.active))
     return found
 
 
 def is_harmless(address: str) -> bool:
-    """Can this stand in an href? Browsers pass over controls and spaces before a scheme."""
+    """Is this address safe in an href? Browsers skip control characters before a scheme."""
     bare = "".join(ch for ch in address if ch > " " and ch != "\x7f")
     try:
         scheme = urlsplit(bare).scheme

@@ -1,4 +1,4 @@
-"""The main job, end to end, as a reader and an editor live it."""
+"""The main job end to end, for a reader and an editor."""
 
 import re
 import time
@@ -9,36 +9,38 @@ import pytest
 from playwright.sync_api import Page
 
 from nif.demo.loader import DEMO_PASSWORD, REAL_STORY_SLUG
-from tests.journeys.house import House, until
+from tests.journeys.installation import Installation, wait_until
 
 READER = "ann@example.org"
 ANSWERS = {"origin": "monitoring", "relationships": "none", "money": "none", "ai": "none"}
 
 
 @pytest.mark.browser
-def test_a_story_a_reader_a_digest_and_a_way_out(page: Page, house: House) -> None:
-    house.start("worker")
-    subscribe_under_the_story(page, house)
-    confirm_from_the_mail(page, house)
-    publish_a_story(page, house)
+def test_a_reader_subscribes_receives_the_digest_and_unsubscribes(
+    page: Page, installation: Installation
+) -> None:
+    installation.start("worker")
+    subscribe_below_the_story(page, installation)
+    confirm_from_the_mail(page, installation)
+    publish_a_story(page, installation)
 
-    due = let_the_slot_come(house)
+    due = compose_due_digest(installation)
     subject = "Lumen Sync Opens Its Books"
-    until(lambda: mail_about(page, house, subject), "the digest is in the outbox")
+    wait_until(lambda: mail_about(page, installation, subject), "the digest is in the outbox")
     page.get_by_role("link", name=re.compile(subject)).first.click()
     text = page.locator("pre").inner_text()
     assert "This story was written with information from The Turntable Gazette." in text
     assert "We covered it because it's news regarding royalty audits." in text
-    leave_with_one_click(page)
+    unsubscribe_with_one_click(page)
 
-    publish_a_story(page, house, "Lumen Sync Hires an Auditor")
-    house.run("digest", "due", "--now", (due + timedelta(days=1)).isoformat())
+    publish_a_story(page, installation, "Lumen Sync Hires an Auditor")
+    installation.run("digest", "due", "--now", (due + timedelta(days=1)).isoformat())
     time.sleep(3)
-    assert not mail_about(page, house, "Lumen Sync Hires an Auditor")
+    assert not mail_about(page, installation, "Lumen Sync Hires an Auditor")
 
 
-def subscribe_under_the_story(page: Page, house: House) -> None:
-    page.goto(f"{house.url}/articles/{REAL_STORY_SLUG}")
+def subscribe_below_the_story(page: Page, installation: Installation) -> None:
+    page.goto(f"{installation.url}/articles/{REAL_STORY_SLUG}")
     assert "Anna’s Archive" in page.get_by_role("heading", level=1).inner_text()
     time.sleep(2.1)
     page.get_by_label("Your email address").fill(READER)
@@ -46,17 +48,22 @@ def subscribe_under_the_story(page: Page, house: House) -> None:
     assert page.get_by_role("heading", level=1).inner_text() == "Check your inbox"
 
 
-def confirm_from_the_mail(page: Page, house: House) -> None:
-    until(lambda: mail_about(page, house, "Confirm: NIF Daily"), "the confirmation came")
+def confirm_from_the_mail(page: Page, installation: Installation) -> None:
+    wait_until(
+        lambda: mail_about(page, installation, "Confirm: NIF Daily"),
+        "the confirmation mail is in the outbox",
+    )
     page.get_by_role("link", name="Confirm: NIF Daily").click()
     page.goto(re.search(r"http\S+/confirm/\S+", page.locator("pre").inner_text())[0])
     page.get_by_role("button", name="Yes, subscribe me").click()
     assert "Welcome" in page.get_by_role("heading", level=1).inner_text()
 
 
-def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens Its Books") -> None:
-    sign_in(page, house)
-    page.goto(f"{house.url}/newsroom/stories/new")
+def publish_a_story(
+    page: Page, installation: Installation, headline: str = "Lumen Sync Opens Its Books"
+) -> None:
+    sign_in(page, installation)
+    page.goto(f"{installation.url}/newsroom/stories/new")
     page.wait_for_selector("html[data-story-form=ready]")
     page.get_by_label("Headline").fill(headline)
     page.get_by_label("Lead", exact=True).fill("Lumen Sync has let auditors in.")
@@ -77,29 +84,29 @@ def publish_a_story(page: Page, house: House, headline: str = "Lumen Sync Opens 
     assert page.get_by_role("heading", level=1).inner_text() == headline
 
 
-def sign_in(page: Page, house: House) -> None:
-    page.goto(f"{house.url}/login")
+def sign_in(page: Page, installation: Installation) -> None:
+    page.goto(f"{installation.url}/login")
     if page.get_by_label("Email").count():
         page.get_by_label("Email").fill("editor@example.com")
         page.get_by_label("Password").fill(DEMO_PASSWORD)
         page.get_by_role("button", name=re.compile("Sign in|Log in|Login")).click()
 
 
-def let_the_slot_come(house: House) -> datetime:
-    """Ask for the digest as if it were its time, and say when that is."""
-    preview = house.run("digest", "preview", "--list", "daily").stdout
+def compose_due_digest(installation: Installation) -> datetime:
+    """Compose the next digest as if its slot had come, and return the slot's time."""
+    preview = installation.run("digest", "preview", "--list", "daily").stdout
     due = datetime.fromisoformat(re.search(r"^due +(.+)$", preview, re.M)[1])
-    assert "frozen" in house.run("digest", "due", "--now", due.isoformat()).stdout
+    assert "frozen" in installation.run("digest", "due", "--now", due.isoformat()).stdout
     return due
 
 
-def mail_about(page: Page, house: House, subject: str) -> bool:
-    page.goto(f"{house.url}/outbox")
+def mail_about(page: Page, installation: Installation, subject: str) -> bool:
+    page.goto(f"{installation.url}/outbox")
     return subject in page.locator("main").inner_text()
 
 
-def leave_with_one_click(page: Page) -> None:
-    """As a mail program does (RFC 8058): a POST without cookies, answered without a redirect."""
+def unsubscribe_with_one_click(page: Page) -> None:
+    """Unsubscribe as a mail program does (RFC 8058): a POST without cookies and redirects."""
     headers = page.locator(".mail-headers").inner_text()
     address = re.search(r"<(http\S+/unsubscribe/\S+)>", headers)[1]
     request = Request(address, data=b"List-Unsubscribe=One-Click", method="POST")

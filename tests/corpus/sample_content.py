@@ -1,4 +1,4 @@
-"""A house in which every text that an outsider or an editor can fill holds the same words."""
+"""Content in which every text that an outsider or an editor can fill holds the same payload."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -49,11 +49,11 @@ CONTENT = (
 SAFE = "https://example.com/?a='\"<b>&amp;{{x}}"
 
 
-def furnish(session: Session, text: str, parts: Sequence[str], *, number: int) -> Story:
-    """A published story with a note, a draft, and all that is around them, told in `text`.
+def create_content(session: Session, text: str, parts: Sequence[str], *, number: int) -> Story:
+    """A published story with a note, a draft, and everything around them, filled with `text`.
 
-    `parts` are the payloads of `text`, for what holds one of them each. Limits of length are those
-    of the forms: rows are filled past them, for what comes out of the database is no safer.
+    `parts` are the single payloads of `text`, for fields that hold one each. Rows are filled beyond
+    the forms' length limits, because output must be safe whatever the database holds.
     """
     now = utc_now() - 5 * MINUTE
     ed = an_account(session, RoleName.ADMIN, email=f"ed{number}@example.com")
@@ -81,14 +81,14 @@ def furnish(session: Session, text: str, parts: Sequence[str], *, number: int) -
 
 
 def _answers(text: str, checked: str) -> dict[DeclarationQuestion, AnswerInput]:
-    said = {"tasks": text, "tools": text, "checked": checked}
+    details = {"tasks": text, "tools": text, "checked": checked}
     return {
         DeclarationQuestion.ORIGIN: AnswerInput(StoryOrigin.PITCHED, {"by": text}),
         DeclarationQuestion.RELATIONSHIPS: AnswerInput(
             RelationshipDeclaration.DECLARED, {"sentences": [text]}
         ),
         DeclarationQuestion.MONEY: AnswerInput(StoryFunding.GRANT, {"by": text, "say": text}),
-        DeclarationQuestion.AI: AnswerInput(StoryAiUse.ASSISTED, said),
+        DeclarationQuestion.AI: AnswerInput(StoryAiUse.ASSISTED, details),
     }
 
 

@@ -1,4 +1,4 @@
-"""Signing up while the doors ask for proof of work, with a browser that computes and with none."""
+"""Signing up in attack mode, with and without a browser that computes the proof of work."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -13,17 +13,17 @@ from nif.database import Database
 from nif.signups import attack_mode
 from nif.signups.models import HoldReason, Signup
 from tests.factories import a_list
-from tests.journeys.house import House
-from tests.journeys.open_to_all import obstacles
+from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.installation import Installation
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with House(tmp_path, f"sqlite:///{tmp_path}/nif.db") as house:
-        assert house.run("db", "upgrade").returncode == 0
-        database = Database(house.environment["NIF_DATABASE_URL"])
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    with Installation(tmp_path, f"sqlite:///{tmp_path}/nif.db") as installation:
+        assert installation.run("db", "upgrade").returncode == 0
+        database = Database(installation.environment["NIF_DATABASE_URL"])
         with database.transaction() as session:
             now = utc_now()
             a_list(session, created_at=now)
@@ -31,31 +31,36 @@ def house(tmp_path: Path) -> Iterator[House]:
                 session, until=now + timedelta(hours=1), who="Ada", now=now
             )
         database.close()
-        house.start("serve")
-        yield house
+        installation.start("serve")
+        yield installation
 
 
-def test_a_browser_proves_itself_and_who_has_no_script_is_held(
-    browser: Browser, house: House
+def test_a_browser_solves_the_proof_and_a_signup_without_script_is_held(
+    browser: Browser, installation: Installation
 ) -> None:
-    said: list[str] = []
+    console_errors: list[str] = []
     for name, script in (("script", True), ("none", False)):
         context = browser.new_context(java_script_enabled=script, color_scheme="dark")
         page = context.new_page()
-        page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
-        page.goto(f"{house.url}/subscribe")
+        page.on(
+            "console",
+            lambda message: (
+                console_errors.append(message.text) if message.type == "error" else None
+            ),
+        )
+        page.goto(f"{installation.url}/subscribe")
         page.fill("#email", f"{name}@example.org")
         if script:
             page.get_by_text("Your browser has solved").wait_for()
-            assert obstacles(page) == []
+            assert accessibility_violations(page) == []
         page.wait_for_timeout(2100)
-        page.click("form.join button")
+        page.click("form.form-card button")
         page.wait_for_url("**/subscribe/check-your-inbox")
         assert context.cookies() == []
         context.close()
 
-    assert said == []
-    database = Database(house.environment["NIF_DATABASE_URL"])
+    assert console_errors == []
+    database = Database(installation.environment["NIF_DATABASE_URL"])
     with database.reading() as session:
         query = select(Signup.canonical, Signup.hold_reason).order_by(Signup.id)
         found = [tuple(row) for row in session.execute(query)]

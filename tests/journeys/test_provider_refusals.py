@@ -1,4 +1,4 @@
-"""What SendGrid may answer, over real HTTP, and what the admin page then says."""
+"""SendGrid's refusals over real HTTP, and what the admin page says about them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +26,7 @@ from nif.services import Services, build_services
 from nif.settings import MailerName, Settings
 from nif.subscriptions.models import Consent
 from tests.factories import a_send
-from tests.journeys.house import free_port
+from tests.journeys.installation import free_port
 from tests.standin.client import Standin
 from tests.standin.scanner import one_click, scan
 from tests.web.newsroom.staff import signed_in, without_tokens
@@ -55,7 +55,7 @@ def settings(settings: Settings, standin: Standin) -> Settings:
 
 @pytest.fixture
 def site(app: Flask, settings: Settings) -> Iterator[str]:
-    """The address at which the app is really served."""
+    """The address of the app behind a real HTTP server."""
     port = urlsplit(settings.base_url).port or 0
     server = make_server("127.0.0.1", port, app, threaded=True)
     thread = Thread(target=server.serve_forever)
@@ -78,26 +78,26 @@ def admin(app: Flask, database: Database) -> FlaskClient:
 
 
 @pytest.fixture
-def courier(services: Services, standin: Standin) -> Iterator[DeliveryContext]:
-    """A courier after whom nobody has two mails."""
+def delivery_context(services: Services, standin: Standin) -> Iterator[DeliveryContext]:
+    """A delivery context; afterwards, no reader has received two mails."""
     yield replace(services.delivery_context, concurrency=2)
     assert set(standin.recipients().values()) <= {1}
 
 
-def go_on(database: Database, courier: DeliveryContext, send: Send) -> None:
+def resume_delivery(database: Database, delivery_context: DeliveryContext, send: Send) -> None:
     with database.transaction() as session:
         circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
-    deliver_send(courier, send.id)
+    deliver_send(delivery_context, send.id)
 
 
-def accepted(database: Database, send: Send) -> int:
-    made = certify_send(database, send.id, now=utc_now())
-    assert made.contradictions == []
-    return made.accepted
+def count_accepted(database: Database, send: Send) -> int:
+    certificate = certify_send(database, send.id, now=utc_now())
+    assert certificate.contradictions == []
+    return certificate.accepted
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         ("key_revoked", "does not know our key"),
         ("credits_used_up", "credits"),
@@ -105,65 +105,73 @@ def accepted(database: Database, send: Send) -> int:
         ("too_many_requests", "faster than SendGrid allows"),
     ],
 )
-def test_a_refusal_of_all_waits_says_why_and_goes_on(
+def test_a_refusal_of_all_mail_pauses_with_a_reason_and_resumes(
     kind: str,
-    said: str,
+    message: str,
     standin: Standin,
     database: Database,
-    courier: DeliveryContext,
+    delivery_context: DeliveryContext,
     send: Send,
     admin: FlaskClient,
 ) -> None:
     standin.push_fault(kind, seconds=30)
-    deliver_send(courier, send.id)
+    deliver_send(delivery_context, send.id)
 
-    assert said in admin.get(f"/admin/sends/{send.id}").text
-    assert accepted(database, send) == 0
-    go_on(database, courier, send)
-    assert accepted(database, send) == len(READERS)
+    assert message in admin.get(f"/admin/sends/{send.id}").text
+    assert count_accepted(database, send) == 0
+    resume_delivery(database, delivery_context, send)
+    assert count_accepted(database, send) == len(READERS)
 
 
-def test_one_refused_address_does_not_cost_the_others(
-    standin: Standin, database: Database, courier: DeliveryContext, send: Send, admin: FlaskClient
+def test_one_refused_address_does_not_affect_the_others(
+    standin: Standin,
+    database: Database,
+    delivery_context: DeliveryContext,
+    send: Send,
+    admin: FlaskClient,
 ) -> None:
     standin.push_fault("bad_address", address=READERS[4], times=1)
-    deliver_send(courier, send.id)
+    deliver_send(delivery_context, send.id)
 
     page = admin.get(f"/admin/sends/{send.id}").text
     assert READERS[4] in page
-    assert accepted(database, send) == len(READERS) - 1
+    assert count_accepted(database, send) == len(READERS) - 1
 
 
-def test_nobody_listening_is_told_from_an_answer_that_is_missing(
-    database: Database, courier: DeliveryContext, services: Services, send: Send, admin: FlaskClient
+def test_a_refused_connection_is_distinguished_from_a_missing_answer(
+    database: Database,
+    delivery_context: DeliveryContext,
+    services: Services,
+    send: Send,
+    admin: FlaskClient,
 ) -> None:
-    nobody = build_services(
+    unreachable = build_services(
         services.settings.model_copy(update={"sendgrid_host": "http://127.0.0.1:9"})
     )
-    deliver_send(replace(courier, mailer=nobody.mailer), send.id)
-    nobody.database.close()
+    deliver_send(replace(delivery_context, mailer=unreachable.mailer), send.id)
+    unreachable.database.close()
 
     assert "No connection to SendGrid" in admin.get(f"/admin/sends/{send.id}").text
-    go_on(database, courier, send)
-    assert accepted(database, send) == len(READERS)
+    resume_delivery(database, delivery_context, send)
+    assert count_accepted(database, send) == len(READERS)
 
 
 @pytest.mark.parametrize("kind", ["accept_then_500", "accept_then_drop", "truncated"])
-def test_what_was_taken_without_an_answer_is_settled_by_an_event(
+def test_a_batch_accepted_without_an_answer_is_settled_by_an_event(
     kind: str,
     standin: Standin,
     database: Database,
-    courier: DeliveryContext,
+    delivery_context: DeliveryContext,
     send: Send,
     admin: FlaskClient,
     site: str,
 ) -> None:
     standin.push_fault(kind)
-    deliver_send(courier, send.id)
+    deliver_send(delivery_context, send.id)
     assert "Uncertain" in admin.get(f"/admin/sends/{send.id}").text
-    deliver_send(courier, send.id)
+    deliver_send(delivery_context, send.id)
     if kind != "truncated":
-        assert accepted(database, send) == 0
+        assert count_accepted(database, send) == 0
 
     standin.emit_to(f"{site}/webhooks/sendgrid/events")
     standin.wait_for_events()
@@ -171,39 +179,43 @@ def test_what_was_taken_without_an_answer_is_settled_by_an_event(
     while is_waiting:
         with database.transaction() as session:
             is_waiting = provider_events.process_next_event_post(session, now=utc_now())
-    settle(courier, quiet=timedelta(hours=1))
-    assert accepted(database, send) == len(READERS)
+    reconcile(delivery_context, quiet=timedelta(hours=1))
+    assert count_accepted(database, send) == len(READERS)
 
 
-def settle(courier: DeliveryContext, *, quiet: timedelta) -> None:
-    watch = LeaseWatch(courier.lease)
+def reconcile(delivery_context: DeliveryContext, *, quiet: timedelta) -> None:
+    watch = LeaseWatch(delivery_context.lease)
     reconcile_batches(
-        courier.transaction, courier.mailer, watch, ReconciliationTiming(quiet), now=utc_now()
+        delivery_context.transaction,
+        delivery_context.mailer,
+        watch,
+        ReconciliationTiming(quiet),
+        now=utc_now(),
     )
 
 
-def test_every_mail_is_as_it_must_be_and_a_scanner_changes_nothing(
-    standin: Standin, database: Database, courier: DeliveryContext, send: Send, site: str
+def test_every_mail_is_correct_and_a_link_scanner_changes_nothing(
+    standin: Standin, database: Database, delivery_context: DeliveryContext, send: Send, site: str
 ) -> None:
-    deliver_send(courier, send.id)
+    deliver_send(delivery_context, send.id)
     mails = [standin.mails(address)[-1] for address in READERS]
 
     assert standin.problems() == []
     visits = [visit for mail in mails[:3] for visit in scan(mail, only=site)]
     assert len(visits) >= 12
     assert {visit.status for visit in visits} <= {200, 404}
-    assert consents(database) == 0
+    assert count_consents(database) == 0
 
     for multipart in (True, False):
         answer = one_click(mails[0], multipart)
         assert answer.status == 200
-    assert consents(database) == 1
+    assert count_consents(database) == 1
 
 
-def consents(database: Database) -> int:
+def count_consents(database: Database) -> int:
     with database.reading() as session:
-        return len(rows(session))
+        return len(list_consents(session))
 
 
-def rows(session: Session) -> list[Consent]:
+def list_consents(session: Session) -> list[Consent]:
     return list(session.query(Consent))

@@ -1,4 +1,4 @@
-"""The seed story's page: its parts in their order, its weight, its manners."""
+"""The seed story's page: its parts in order, its size, its behaviour."""
 
 import gzip
 import json
@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from nif.demo.loader import REAL_STORY_SLUG
-from tests.journeys.house import House
-from tests.journeys.open_to_all import obstacles
+from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.installation import Installation
 
 PARTS = (
     "1 min read",
@@ -45,22 +45,26 @@ PICTURED = "palisade-records-buys-4-100-song-quillfeather-catalogue"
 
 
 @pytest.fixture(scope="module")
-def house(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One house for all of these tests: they only look, and any database will do."""
-    folder = Path(shutil.copytree(demo, tmp_path_factory.mktemp("house"), dirs_exist_ok=True))
-    with House(folder, f"sqlite:///{folder}/nif.db") as house:
-        house.start("serve")
-        yield house
+def installation(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One installation for all these tests, which change nothing."""
+    folder = Path(
+        shutil.copytree(demo, tmp_path_factory.mktemp("installation"), dirs_exist_ok=True)
+    )
+    with Installation(folder, f"sqlite:///{folder}/nif.db") as installation:
+        installation.start("serve")
+        yield installation
 
 
-def fetched(house: House) -> str:
-    with urlopen(f"{house.url}/articles/{REAL_STORY_SLUG}") as answer:
+def fetched(installation: Installation) -> str:
+    with urlopen(f"{installation.url}/articles/{REAL_STORY_SLUG}") as answer:
         return answer.read().decode()
 
 
 @pytest.mark.browser
-def test_every_part_of_the_seed_stands_in_its_order_and_once(page: Page, house: House) -> None:
-    page.goto(f"{house.url}/articles/{REAL_STORY_SLUG}")
+def test_every_part_of_the_seed_story_appears_once_and_in_order(
+    page: Page, installation: Installation
+) -> None:
+    page.goto(f"{installation.url}/articles/{REAL_STORY_SLUG}")
     text = page.locator("main").inner_text()
 
     places = [text.index(part) for part in PARTS]
@@ -73,8 +77,8 @@ def test_every_part_of_the_seed_stands_in_its_order_and_once(page: Page, house: 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_readers_pages_are_open_to_everyone(
-    browser: Browser, house: House, width: int, scheme: str
+def test_readers_pages_are_accessible(
+    browser: Browser, installation: Installation, width: int, scheme: str
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
@@ -98,42 +102,46 @@ def test_readers_pages_are_open_to_everyone(
         "/login",
         "/nowhere",
     ):
-        page.goto(house.url + path)
-        assert (path, obstacles(page)) == (path, [])
+        page.goto(installation.url + path)
+        assert (path, accessibility_violations(page)) == (path, [])
     context.close()
 
 
 @pytest.mark.browser
-def test_reading_and_subscribing_need_no_script(browser: Browser, house: House) -> None:
+def test_reading_and_subscribing_need_no_script(
+    browser: Browser, installation: Installation
+) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{house.url}/articles/{REAL_STORY_SLUG}")
+    page.goto(f"{installation.url}/articles/{REAL_STORY_SLUG}")
     page.wait_for_timeout(2100)
     page.fill("#email", "no-script@example.org")
-    page.click("form.join button")
+    page.click("form.form-card button")
     assert page.url.endswith("/subscribe/check-your-inbox")
     assert context.cookies() == []
     context.close()
 
 
-def test_the_page_is_light_valid_and_asks_no_other_house(house: House) -> None:
-    html = fetched(house)
+def test_the_page_is_small_and_valid_and_loads_nothing_from_elsewhere(
+    installation: Installation,
+) -> None:
+    html = fetched(installation)
 
     assert len(gzip.compress(html.encode())) < 30_000
     html5lib.HTMLParser(strict=True).parse(html)
     loaded = re.findall(r"<(?:img|script|iframe|link)[^>]+(?:src|href)=\"([^\"]+)", html)
-    own = (house.url, "/")
+    own = (installation.url, "/")
     assert [address for address in loaded if not address.startswith(own)] == []
     assert "<script" not in html.replace('<script type="application/ld+json">', "")
 
 
-def test_the_story_for_machines_says_what_the_page_says(house: House) -> None:
-    html = fetched(house)
+def test_the_structured_data_matches_the_page(installation: Installation) -> None:
+    html = fetched(installation)
     story = json.loads(re.search(r'ld\+json">(.+?)</script>', html)[1])
 
     assert story["@type"] == "NewsArticle"
     assert story["headline"] == PARTS[1]
-    assert story["url"] == f"{house.url}/articles/{REAL_STORY_SLUG}"
+    assert story["url"] == f"{installation.url}/articles/{REAL_STORY_SLUG}"
     assert story["wordCount"] == 224
     assert story["timeRequired"] == "PT1M"
     assert story["author"] == [{"@type": "Person", "name": "Jo Reyes"}]
@@ -142,11 +150,11 @@ def test_the_story_for_machines_says_what_the_page_says(house: House) -> None:
     assert story["datePublished"] in html
 
 
-def test_the_seed_is_the_captured_story_to_the_letter(house: House) -> None:
+def test_the_seed_story_equals_the_captured_one(installation: Installation) -> None:
     seed = Path(__file__).parents[3] / "shared" / "seed" / "story.txt"
     if not seed.exists():
         pytest.skip("the captured story is not beside this repository")
-    page = fetched(house)
+    page = fetched(installation)
     words = re.sub(r"<[^>]+>", " ", page)
     for line in seed.read_text().splitlines():
         line = line.strip(" •👋📨👇\u00a0").replace("'", "’")
@@ -154,10 +162,12 @@ def test_the_seed_is_the_captured_story_to_the_letter(house: House) -> None:
 
 
 @pytest.fixture
-def another_site(house: House, tmp_path: Path) -> Iterator[str]:
-    """The address of a site that shows pages of ours in frames: "form" and "page"."""
+def another_site(installation: Installation, tmp_path: Path) -> Iterator[str]:
+    """The address of another site that frames two of NIF's pages: "form" and "page"."""
     shown = {"form": "/embed/daily", "page": "/subscribe/daily"}
-    frames = [f'<iframe name="{k}" src="{house.url}{path}"></iframe>' for k, path in shown.items()]
+    frames = [
+        f'<iframe name="{k}" src="{installation.url}{path}"></iframe>' for k, path in shown.items()
+    ]
     (tmp_path / "index.html").write_text("".join(frames))
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -167,9 +177,7 @@ def another_site(house: House, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.browser
-def test_another_site_can_frame_the_form_of_a_list_and_no_other_page(
-    page: Page, another_site: str
-) -> None:
+def test_another_site_can_frame_only_the_sign_up_form(page: Page, another_site: str) -> None:
     page.goto(another_site)
 
     form = page.frame_locator("[name=form]")

@@ -1,7 +1,7 @@
-"""Every page of the newsroom and of the admin desk is open to everyone.
+"""Every staff page is accessible.
 
-The pages are those of the map of addresses: a new one is looked at, or fails here until it has an
-example, or a reason why it cannot be opened.
+The pages come from the URL map. A new page is checked automatically, or fails here until it has an
+example or a reason why it cannot be opened.
 """
 
 import shutil
@@ -39,23 +39,23 @@ from nif.subscriptions.statistics import record_list_metrics
 from nif.subscriptions.suppression_list import record_erased_address, suppress_address
 from nif.web.access import STAFF_ACCESS, access_of_view
 from tests.factories import HERE, a_draft, a_subscription
-from tests.journeys.house import House
-from tests.journeys.open_to_all import obstacles
+from tests.journeys.accessibility import accessibility_violations
+from tests.journeys.installation import Installation
 
 NO_PAGES = {
-    "admin_audit_log.download": "a file of commas",
-    "admin_analytics.download_growth": "a file of commas",
-    "admin_analytics.download_sources": "a file of commas",
-    "admin_analytics.download_health": "a file of commas",
-    "admin_analytics.download_editions": "a file of commas",
+    "admin_audit_log.download": "a CSV file",
+    "admin_analytics.download_growth": "a CSV file",
+    "admin_analytics.download_sources": "a CSV file",
+    "admin_analytics.download_health": "a CSV file",
+    "admin_analytics.download_editions": "a CSV file",
     "admin_analytics.download_json": "JSON",
-    "admin_lists.next_digest.body": "the mail by itself, in a frame of its page",
-    "admin_imports.show_progress": "a part of the page of an import, which is looked at",
-    "admin_imports.download_report": "a file of commas",
+    "admin_lists.next_digest.body": "a mail in a frame of its page",
+    "admin_imports.show_progress": "a fragment of the import page, which is checked",
+    "admin_imports.download_report": "a CSV file",
     "admin_subscribers.download_data": "JSON",
     "admin_sends.certificates.show_json": "JSON",
-    "admin_sends.certificates.download_deliveries": "a file of commas",
-    "admin_sends.show_progress": "a part of the page of a send, which is looked at",
+    "admin_sends.certificates.download_deliveries": "a CSV file",
+    "admin_sends.show_progress": "a fragment of the send page, which is checked",
     "newsroom_autosave.show": "JSON",
 }
 EXAMPLES = {
@@ -85,36 +85,38 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def house(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = Path(shutil.copytree(demo, tmp_path_factory.mktemp("house"), dirs_exist_ok=True))
-    with House(folder, f"sqlite:///{folder}/nif.db") as house:
-        house.start("serve")
-        yield house
+def installation(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = Path(
+        shutil.copytree(demo, tmp_path_factory.mktemp("installation"), dirs_exist_ok=True)
+    )
+    with Installation(folder, f"sqlite:///{folder}/nif.db") as installation:
+        installation.start("serve")
+        yield installation
 
 
 @pytest.fixture(scope="module")
-def pages(house: House) -> list[str]:
-    """The addresses of all pages for staff, with examples in place of their parameters."""
-    url = house.environment["NIF_DATABASE_URL"]
+def pages(installation: Installation) -> list[str]:
+    """The addresses of all staff pages, with examples for their parameters."""
+    url = installation.environment["NIF_DATABASE_URL"]
     settings = load_settings(
         _env_file=None,
         database_url=url,
-        queue_url=house.environment["NIF_QUEUE_URL"],
-        instance_dir=house.environment["NIF_INSTANCE_DIR"],
+        queue_url=installation.environment["NIF_QUEUE_URL"],
+        instance_dir=installation.environment["NIF_INSTANCE_DIR"],
     )
     services = build_services(settings)
     try:
-        draft_id, story_id = something_everywhere(services.database, services)
+        draft_id, story_id = add_content(services.database, services)
         app = build_app(services)
-        found = list(addresses(app, draft_id, story_id))
+        found = list(staff_page_addresses(app, draft_id, story_id))
     finally:
         services.database.close()
     assert len(found) > 25
     return found
 
 
-def something_everywhere(database: Database, services: Services) -> tuple[int, int]:
-    """A draft, a report and a send besides what the demo has; the ids of a draft and a story."""
+def add_content(database: Database, services: Services) -> tuple[int, int]:
+    """Add a draft, a report, a send and more to the demo. Return a draft's and a story's id."""
     now = utc_now()
     with database.transaction() as session:
         draft = a_draft(session, headline="Half a Story", lead="")
@@ -128,8 +130,8 @@ def something_everywhere(database: Database, services: Services) -> tuple[int, i
         slot = Slot((now - timedelta(days=1)).date(), now)
         edition = make_digest_of_slot(session, newsletter, slot, services.mail_writer, now=now)
         assert plan_send(session, edition, now=now) is not None
-        bring_a_file(session, newsletter, services.settings.imports)
-        a_busy_month(session, newsletter)
+        add_import(session, newsletter, services.settings.imports)
+        add_statistics(session, newsletter)
         held = SignupRequest(
             SignupKind.SUBSCRIBE,
             parse_address("bo@example.com"),
@@ -139,13 +141,13 @@ def something_everywhere(database: Database, services: Services) -> tuple[int, i
         )
         queue_signup(session, held, now=now)
         attack_mode.enable_attack_mode(session, until=now + timedelta(days=1), who="Ada", now=now)
-        some_suppressed(session, now)
+        add_suppressions(session, now)
         session.add(Segment(name="Left", conditions=SEGMENT, created_by="Ed", created_at=now))
         return draft.id, story.id
 
 
-def a_busy_month(session: Session, newsletter: MailingList) -> None:
-    """Enough of everything that all charts have something to draw."""
+def add_statistics(session: Session, newsletter: MailingList) -> None:
+    """Add enough statistics for all charts."""
     counts = {
         ListMetric.SUBSCRIBED: 20,
         ListMetric.UNSUBSCRIBED: 3,
@@ -160,8 +162,8 @@ def a_busy_month(session: Session, newsletter: MailingList) -> None:
     newsletter.confirmed_count += 30 * 117
 
 
-def some_suppressed(session: Session, now: datetime) -> None:
-    """A subscriber and others, by a person, by an import and by the provider."""
+def add_suppressions(session: Session, now: datetime) -> None:
+    """Suppress addresses by a person, an import and the provider."""
     suppress_address(
         session, "ann@example.com", Reason.MANUAL, source="manual: She asked.", now=now
     )
@@ -173,15 +175,15 @@ def some_suppressed(session: Session, now: datetime) -> None:
     record_erased_address(session, "di@example.com", source="test", now=now)
 
 
-def bring_a_file(session: Session, newsletter: MailingList, folder: Path) -> None:
-    """An import whose columns are still to be chosen."""
+def add_import(session: Session, newsletter: MailingList, folder: Path) -> None:
+    """Add an import whose columns are not chosen yet."""
     stored = files.store_import_file(BytesIO(b"Email,Name\nbo@example.com,Bo\n"), folder, most=1000)
     with files.open_import_file(folder, stored.name) as file:
         proposed = imports.detect_file_layout(file)
     imports.create_import(session, newsletter, stored, "readers.csv", proposed, now=utc_now())
 
 
-def addresses(app: Flask, draft_id: int, story_id: int) -> Iterator[str]:
+def staff_page_addresses(app: Flask, draft_id: int, story_id: int) -> Iterator[str]:
     adapter = app.url_map.bind("127.0.0.1")
     for rule in app.url_map.iter_rules():
         access = access_of_view(rule.endpoint, app.view_functions[rule.endpoint])
@@ -198,8 +200,8 @@ def addresses(app: Flask, draft_id: int, story_id: int) -> Iterator[str]:
         yield adapter.build(rule.endpoint, numbers)
 
 
-def signed_in(page: Page, house: House) -> None:
-    page.goto(f"{house.url}/login")
+def sign_in(page: Page, installation: Installation) -> None:
+    page.goto(f"{installation.url}/login")
     page.fill("#email", "admin@example.com")
     page.fill("#password", DEMO_PASSWORD)
     page.click("main button")
@@ -207,25 +209,28 @@ def signed_in(page: Page, house: House) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_every_page_of_the_staff_is_open_to_everyone(
-    browser: Browser, house: House, pages: list[str], width: int, scheme: str
+def test_every_staff_page_is_accessible(
+    browser: Browser, installation: Installation, pages: list[str], width: int, scheme: str
 ) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
-    said: list[str] = []
-    page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    signed_in(page, house)
-    trouble: list[object] = []
+    console_errors: list[str] = []
+    page.on(
+        "console",
+        lambda message: console_errors.append(message.text) if message.type == "error" else None,
+    )
+    page.on("pageerror", lambda error: console_errors.append(str(error)))
+    sign_in(page, installation)
+    problems: list[object] = []
     for path in pages:
-        answer = page.goto(house.url + path)
+        answer = page.goto(installation.url + path)
         if answer is None or answer.status != 200 or "/login" in page.url:
-            trouble.append((path, page.url, answer and answer.status))
+            problems.append((path, page.url, answer and answer.status))
             continue
-        trouble += [(path, *one) for one in obstacles(page)]
-        trouble += [(path, one) for one in said]
-        said.clear()
+        problems += [(path, *violation) for violation in accessibility_violations(page)]
+        problems += [(path, message) for message in console_errors]
+        console_errors.clear()
     context.close()
-    assert trouble == []
+    assert problems == []
