@@ -122,7 +122,7 @@ def preview_digest(user: CountedUser, installation: Installation) -> None:
     expect(mail).to_contain_text("Disclosures & Transparency Block")
     user.step("preview", "As subscribers would receive it")
     user.click("text=Send me a test copy")
-    user.step("copy", "One copy is on its way")
+    user.step("copy", "A test copy is on its way")
 
     def has_arrived() -> bool:
         page.goto(f"{installation.url}/outbox")
