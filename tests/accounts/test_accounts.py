@@ -64,7 +64,7 @@ def test_nobody_changes_their_own_access(session: Session) -> None:
 
 
 def test_the_last_admin_who_can_sign_in_stays(session: Session) -> None:
-    """An admin who is only invited, or switched off, does not count."""
+    """An admin who is only invited, or deactivated, does not count."""
     last, editor = an_admin(session, "last@example.com"), an_account(session)
     an_account(session, RoleName.ADMIN, "invited@example.com")
     an_admin(session, "off@example.com").active = False

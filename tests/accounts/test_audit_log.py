@@ -62,9 +62,9 @@ def test_long_values_are_shortened(session: Session) -> None:
     )
     session.flush()
 
-    kept = audit_log.list_audit_entries(session, AuditFilter()).entries[0].detail
-    assert len(kept["bio"]["after"]) == audit_log.MAX_DETAIL_LENGTH
-    assert kept["n"] == 3
+    detail_shown = audit_log.list_audit_entries(session, AuditFilter()).entries[0].detail
+    assert len(detail_shown["bio"]["after"]) == audit_log.MAX_DETAIL_LENGTH
+    assert detail_shown["n"] == 3
 
 
 def test_failed_sign_ins_are_one_row_per_day_and_account(session: Session) -> None:

@@ -27,7 +27,9 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SAID = "An earlier version of this story said it was £3m."
 
 
-def keep(session: Session, services: Services, mailing_list: MailingList, days: int = 0) -> Edition:
+def make_digest(
+    session: Session, services: Services, mailing_list: MailingList, days: int = 0
+) -> Edition:
     due_at = NOON + days * DAY
     edition = make_digest_of_slot(
         session, mailing_list, Slot(due_at.date(), due_at), services.mail_writer, now=due_at
@@ -58,20 +60,20 @@ def daily(session: Session) -> MailingList:
 
 
 @pytest.fixture
-def wrong(session: Session, services: Services, daily: MailingList) -> Revision:
-    """A story that the daily list has mailed, and that another list never did."""
+def wrong_story(session: Session, services: Services, daily: MailingList) -> Revision:
+    """A story with an error that the daily list has mailed, and another list has not."""
     a_list(session, slug="other", created_at=NOON + DAY)
     revision = a_story(session, headline="Palisade Sells", at=NOON - HOUR)
-    keep(session, services, daily)
+    make_digest(session, services, daily)
     return revision
 
 
 def test_the_next_digest_carries_a_correction_even_without_news(
-    session: Session, services: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong_story: Revision
 ) -> None:
-    correct(session, wrong)
+    correct(session, wrong_story)
 
-    edition = keep(session, services, daily, days=1)
+    edition = make_digest(session, services, daily, days=1)
 
     message = edition.as_message()
     assert edition.state is EditionState.FROZEN
@@ -79,28 +81,30 @@ def test_the_next_digest_carries_a_correction_even_without_news(
     assert SAID in " ".join(message.text.split())
     assert SAID in message.html
     assert "/articles/palisade-sells#note-" in message.text
-    assert [note.story_id for note in list_carried_notes(session, edition)] == [wrong.story_id]
+    assert [note.story_id for note in list_carried_notes(session, edition)] == [
+        wrong_story.story_id
+    ]
 
 
 def test_corrections_come_before_the_news(
-    session: Session, services: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong_story: Revision
 ) -> None:
-    correct(session, wrong)
+    correct(session, wrong_story)
     a_story(session, headline="Fresh", at=NOON + HOUR)
 
-    message = keep(session, services, daily, days=1).as_message()
+    message = make_digest(session, services, daily, days=1).as_message()
 
     assert message.subject == "Fresh"
     assert message.html.index("An earlier version") < message.html.index("Fresh</a></h2>")
 
 
 def test_a_list_mails_a_correction_once(
-    session: Session, services: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong_story: Revision
 ) -> None:
-    correct(session, wrong)
-    keep(session, services, daily, days=1)
+    correct(session, wrong_story)
+    make_digest(session, services, daily, days=1)
 
-    assert keep(session, services, daily, days=2).state is EditionState.EMPTY
+    assert make_digest(session, services, daily, days=2).state is EditionState.EMPTY
 
 
 @pytest.mark.parametrize(
@@ -117,48 +121,48 @@ def test_a_list_mails_a_correction_once(
 def test_only_significant_corrections_wait_for_the_digest(
     session: Session,
     daily: MailingList,
-    wrong: Revision,
+    wrong_story: Revision,
     severity: NoteSeverity,
     kind: ChangeKind,
     is_due: bool,
 ) -> None:
-    correct(session, wrong, severity, kind)
+    correct(session, wrong_story, severity, kind)
 
     assert bool(list_due_corrections(session, daily, now=NOON + DAY)) == is_due
 
 
 def test_a_list_that_never_mailed_the_error_gets_no_correction(
-    session: Session, services: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong_story: Revision
 ) -> None:
-    correct(session, wrong)
+    correct(session, wrong_story)
     other = a_list(session, slug="later")
-    first = keep(session, services, other, days=1)
+    first = make_digest(session, services, other, days=1)
 
     assert list_carried_notes(session, first) == []
     assert list_due_corrections(session, other, now=NOON + 2 * DAY) == []
 
 
 def test_a_list_that_mailed_a_correct_version_gets_no_correction(
-    session: Session, daily: MailingList, wrong: Revision
+    session: Session, daily: MailingList, wrong_story: Revision
 ) -> None:
-    correct(session, wrong, NoteSeverity.MINOR)
-    correct(session, wrong, first_wrong_n=2)
+    correct(session, wrong_story, NoteSeverity.MINOR)
+    correct(session, wrong_story, first_wrong_n=2)
 
     assert list_due_corrections(session, daily, now=NOON + DAY) == []
 
 
 def test_old_corrections_are_no_longer_mailed(
-    session: Session, daily: MailingList, wrong: Revision
+    session: Session, daily: MailingList, wrong_story: Revision
 ) -> None:
-    correct(session, wrong)
+    correct(session, wrong_story)
 
     assert list_due_corrections(session, daily, now=NOON + 61 * DAY) == []
 
 
 def test_a_correction_in_a_withdrawn_edition_is_due_again(
-    session: Session, services: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong_story: Revision
 ) -> None:
-    correct(session, wrong)
+    correct(session, wrong_story)
     edition = make_digest_now(session, daily, services.mail_writer, now=NOON + DAY)
 
     withdraw_edition(session, edition, now=NOON + DAY)
@@ -171,10 +175,10 @@ def test_a_digest_never_leaves_without_its_due_corrections(
     session: Session,
     services: Services,
     daily: MailingList,
-    wrong: Revision,
+    wrong_story: Revision,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    correct(session, wrong)
+    correct(session, wrong_story)
     a_story(session, at=NOON + HOUR)
 
     def too_large(*_: object) -> None:
@@ -182,16 +186,16 @@ def test_a_digest_never_leaves_without_its_due_corrections(
 
     monkeypatch.setattr(digest, "write_digest_message", too_large)
     with pytest.raises(NifError):
-        keep(session, services, daily, days=1)
+        make_digest(session, services, daily, days=1)
 
 
 def test_reach_counts_what_the_provider_accepted(
-    session: Session, services: Services, daily: MailingList, wrong: Revision
+    session: Session, services: Services, daily: MailingList, wrong_story: Revision
 ) -> None:
     for _ in range(3):
         a_subscription(session, daily)
-    correct(session, wrong)
-    edition = keep(session, services, daily, days=1)
+    correct(session, wrong_story)
+    edition = make_digest(session, services, daily, days=1)
     (note,) = list_carried_notes(session, edition)
     send = plan_send(session, edition, now=NOON + DAY)
     assert send is not None

@@ -35,7 +35,7 @@ from tests.factories import a_draft, a_list, a_story
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def keep(
+def make_digest(
     session: Session,
     services: Services,
     mailing_list: MailingList,
@@ -62,7 +62,7 @@ def test_a_slot_becomes_a_frozen_edition(session: Session, services: Services) -
     mailing_list = a_list(session)
     older, newer = (a_story(session, at=NOON - hours * HOUR) for hours in (3, 1))
 
-    edition = keep(session, services, mailing_list)
+    edition = make_digest(session, services, mailing_list)
 
     assert (edition.state, edition.slot) == (EditionState.FROZEN, NOON.date())
     assert (edition.due_at, edition.made_at) == (NOON, NOON)
@@ -73,7 +73,7 @@ def test_a_slot_becomes_a_frozen_edition(session: Session, services: Services) -
 
 def test_the_hash_covers_all_that_a_reader_sees(session: Session, services: Services) -> None:
     a_story(session, at=NOON - HOUR)
-    edition = keep(session, services, a_list(session))
+    edition = make_digest(session, services, a_list(session))
 
     message = edition.as_message()
     whole = "\0".join([message.subject, message.text, message.html])
@@ -96,7 +96,7 @@ def test_the_footer_shows_the_ledgers_root(session: Session, services: Services)
     a_story(session, at=NOON - HOUR)
     entry = append_entry(session, LedgerEntryKind.PUBLISH, {"headline": "H"}, now=NOON - HOUR)
 
-    edition = keep(session, services, mailing_list)
+    edition = make_digest(session, services, mailing_list)
     append_entry(session, LedgerEntryKind.UPDATE, {"headline": "H2"}, now=NOON)
 
     message = edition.as_message()
@@ -108,7 +108,7 @@ def test_the_footer_shows_the_ledgers_root(session: Session, services: Services)
 def test_a_slot_without_news_is_empty(session: Session, services: Services) -> None:
     a_draft(session)
     a_story(session, at=NOON - 90 * DAY)
-    edition = keep(session, services, a_list(session))
+    edition = make_digest(session, services, a_list(session))
 
     assert (edition.state, edition.message) == (EditionState.EMPTY, None)
     assert stories(session, edition) == []
@@ -117,7 +117,7 @@ def test_a_slot_without_news_is_empty(session: Session, services: Services) -> N
 def test_a_slot_gets_one_edition(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
-    keep(session, services, mailing_list)
+    make_digest(session, services, mailing_list)
 
     again = make_digest_of_slot(
         session, mailing_list, Slot(NOON.date(), NOON), services.mail_writer, now=NOON
@@ -166,7 +166,7 @@ def test_a_digest_is_made_up_to_twelve_hours_late(
 ) -> None:
     a_story(session, at=NOON - HOUR)
 
-    edition = keep(session, services, a_list(session), now=NOON + late)
+    edition = make_digest(session, services, a_list(session), now=NOON + late)
 
     assert (edition.state, edition.made_at) == (state, NOON + late)
 
@@ -176,9 +176,9 @@ def test_stories_of_a_missed_slot_are_in_the_next_digest(
 ) -> None:
     mailing_list = a_list(session)
     story = a_story(session, at=NOON - HOUR)
-    missed = keep(session, services, mailing_list, now=NOON + 13 * HOUR)
+    missed = make_digest(session, services, mailing_list, now=NOON + 13 * HOUR)
 
-    edition = keep(session, services, mailing_list, NOON + DAY)
+    edition = make_digest(session, services, mailing_list, NOON + DAY)
 
     assert (missed.state, missed.message) == (EditionState.MISSED, None)
     assert stories(session, edition) == [story.story_id]
@@ -225,18 +225,20 @@ def test_editions_of_another_list_do_not_fill_a_slot(session: Session, services:
 def test_a_story_is_in_one_digest_of_a_list(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
-    keep(session, services, mailing_list)
+    make_digest(session, services, mailing_list)
     fresh = a_story(session, at=NOON + HOUR)
 
-    assert stories(session, keep(session, services, mailing_list, NOON + DAY)) == [fresh.story_id]
-    assert keep(session, services, mailing_list, NOON + 2 * DAY).state is EditionState.EMPTY
+    assert stories(session, make_digest(session, services, mailing_list, NOON + DAY)) == [
+        fresh.story_id
+    ]
+    assert make_digest(session, services, mailing_list, NOON + 2 * DAY).state is EditionState.EMPTY
 
 
 def test_another_list_gets_the_story_too(session: Session, services: Services) -> None:
     daily, weekly = a_list(session), a_list(session, slug="weekly", schedule="weekly fri 08:00")
     story = a_story(session, at=NOON - HOUR)
 
-    editions = [keep(session, services, one) for one in (daily, weekly)]
+    editions = [make_digest(session, services, one) for one in (daily, weekly)]
 
     assert [stories(session, edition) for edition in editions] == [[story.story_id]] * 2
 
@@ -244,10 +246,12 @@ def test_another_list_gets_the_story_too(session: Session, services: Services) -
 def test_a_story_that_was_committed_late_is_not_lost(session: Session, services: Services) -> None:
     mailing_list = a_list(session)
     a_story(session, at=NOON - HOUR)
-    keep(session, services, mailing_list)
+    make_digest(session, services, mailing_list)
     late = a_story(session, at=NOON - 2 * HOUR)
 
-    assert stories(session, keep(session, services, mailing_list, NOON + DAY)) == [late.story_id]
+    assert stories(session, make_digest(session, services, mailing_list, NOON + DAY)) == [
+        late.story_id
+    ]
 
 
 def test_stories_beyond_the_maximum_wait_for_the_next_digest(
@@ -257,7 +261,7 @@ def test_stories_beyond_the_maximum_wait_for_the_next_digest(
     mailing_list = a_list(session)
     ids = [a_story(session, at=NOON - (9 - n) * HOUR).story_id for n in range(5)]
 
-    first, second = (keep(session, services, mailing_list, NOON + n * DAY) for n in range(2))
+    first, second = (make_digest(session, services, mailing_list, NOON + n * DAY) for n in range(2))
 
     assert stories(session, first) == [ids[2], ids[1], ids[0]]
     assert stories(session, second) == [ids[4], ids[3]]
@@ -269,7 +273,7 @@ def test_a_digest_full_of_long_stories_can_still_be_mailed(
     for n in range(editions_digest.MAX_STORIES):
         a_story(session, at=NOON - n * timedelta(minutes=1), lead="A fairly long lead. " * 30)
 
-    edition = keep(session, services, a_list(session))
+    edition = make_digest(session, services, a_list(session))
 
     assert edition.state is EditionState.FROZEN
     assert len(edition.as_message().html.encode()) <= 100_000
@@ -283,7 +287,7 @@ def test_the_first_digest_reaches_back_one_period(
     inside = a_story(session, at=NOON - days * DAY)
     a_story(session, at=NOON - days * DAY - timedelta(seconds=1))
 
-    assert stories(session, keep(session, services, mailing_list)) == [inside.story_id]
+    assert stories(session, make_digest(session, services, mailing_list)) == [inside.story_id]
 
 
 def test_a_list_with_tags_carries_stories_with_one_of_them(
@@ -294,8 +298,8 @@ def test_a_list_with_tags_carries_stories_with_one_of_them(
     a_story(session, at=NOON - 2 * HOUR, tags=["Deals"])
     a_story(session, at=NOON - HOUR, tags=[])
 
-    assert stories(session, keep(session, services, mailing_list)) == [about.story_id]
-    assert keep(session, services, mailing_list, NOON + DAY).state is EditionState.EMPTY
+    assert stories(session, make_digest(session, services, mailing_list)) == [about.story_id]
+    assert make_digest(session, services, mailing_list, NOON + DAY).state is EditionState.EMPTY
 
 
 def test_a_list_that_drops_its_tags_is_not_flooded_with_old_stories(
@@ -307,7 +311,7 @@ def test_a_list_that_drops_its_tags_is_not_flooded_with_old_stories(
     wide = replace(settings_of_list(mailing_list), tags=())
     update_list(session, mailing_list, wide, version=0, now=NOON)
 
-    assert stories(session, keep(session, services, mailing_list)) == [fresh.story_id]
+    assert stories(session, make_digest(session, services, mailing_list)) == [fresh.story_id]
 
 
 def test_an_archived_list_has_no_slots_and_a_restored_one_resumes(
@@ -324,7 +328,7 @@ def test_an_archived_list_has_no_slots_and_a_restored_one_resumes(
     unarchive_list(session, mailing_list, now=NOON)
     assert list_due_slots(session, mailing_list, now=NOON + HOUR) == []
     assert len(list_due_slots(session, mailing_list, now=NOON + DAY)) == 1
-    assert keep(session, services, mailing_list, NOON + DAY).state is EditionState.EMPTY
+    assert make_digest(session, services, mailing_list, NOON + DAY).state is EditionState.EMPTY
 
 
 def test_a_digest_comes_from_its_list_in_its_language(session: Session, services: Services) -> None:
@@ -332,7 +336,7 @@ def test_a_digest_comes_from_its_list_in_its_language(session: Session, services
     own = a_list(session, sender_name="NIF Morgen", language="de")
     plain = a_list(session, slug="plain")
 
-    german, house = (keep(session, services, one).as_message() for one in (own, plain))
+    german, house = (make_digest(session, services, one).as_message() for one in (own, plain))
 
     assert (german.from_name, house.from_name) == ("NIF Morgen", "New Industry Focus")
     assert german.from_address == house.from_address
@@ -344,7 +348,7 @@ def test_stories_older_than_sixty_days_are_left_out(session: Session, services: 
     inside = a_story(session, at=NOON - 60 * DAY)
     a_story(session, at=NOON - 61 * DAY)
 
-    assert stories(session, keep(session, services, mailing_list)) == [inside.story_id]
+    assert stories(session, make_digest(session, services, mailing_list)) == [inside.story_id]
 
 
 def test_a_frozen_edition_does_not_change_with_its_stories(
@@ -352,7 +356,7 @@ def test_a_frozen_edition_does_not_change_with_its_stories(
 ) -> None:
     with database.transaction() as session:
         revision = a_story(session, at=NOON - HOUR)
-        edition = keep(session, services, a_list(session))
+        edition = make_digest(session, services, a_list(session))
         frozen, pinned = edition.as_message(), edition.content_hash
         session.get_one(Story, revision.story_id).headline = "Something Else"
         session.get_one(Story, revision.story_id).lead = "Nothing of it was true."

@@ -63,8 +63,8 @@ ZONES = [
 ]
 
 
-def due(zone: ZoneInfo, day: date, at: time) -> str:
-    """The moment of a slot, as that place's clock shows it."""
+def local_due_time(zone: ZoneInfo, day: date, at: time) -> str:
+    """The due time of a slot on the local clock."""
     return f"{resolve_local_time(day, at, zone).astimezone(zone):%d %H:%M %Z}"
 
 
@@ -131,7 +131,7 @@ def test_an_invalid_schedule_is_refused_with_a_sentence(text: str) -> None:
 def test_a_skipped_time_becomes_the_first_moment_after_the_gap(
     zone: ZoneInfo, day: date, at: time, shown: str
 ) -> None:
-    assert due(zone, day, at) == shown
+    assert local_due_time(zone, day, at) == shown
 
 
 @pytest.mark.parametrize(
@@ -148,17 +148,25 @@ def test_a_skipped_time_becomes_the_first_moment_after_the_gap(
 def test_of_a_repeated_time_the_first_is_taken(
     zone: ZoneInfo, day: date, at: time, shown: str
 ) -> None:
-    assert due(zone, day, at) == shown
+    assert local_due_time(zone, day, at) == shown
 
 
 def test_unusual_gaps_end_at_the_right_moment() -> None:
-    assert due(ZoneInfo("Australia/Lord_Howe"), date(2026, 10, 4), time(2, 15))[:8] == "04 02:30"
-    assert due(ZoneInfo("Antarctica/Troll"), date(2026, 3, 29), time(1, 30))[:8] == "29 03:00"
-    assert due(ZoneInfo("America/Havana"), date(2026, 3, 8), time(0, 30))[:8] == "08 01:00"
+    assert (
+        local_due_time(ZoneInfo("Australia/Lord_Howe"), date(2026, 10, 4), time(2, 15))[:8]
+        == "04 02:30"
+    )
+    assert (
+        local_due_time(ZoneInfo("Antarctica/Troll"), date(2026, 3, 29), time(1, 30))[:8]
+        == "29 03:00"
+    )
+    assert (
+        local_due_time(ZoneInfo("America/Havana"), date(2026, 3, 8), time(0, 30))[:8] == "08 01:00"
+    )
 
 
-def late(slot: Slot, at: time, zone: ZoneInfo) -> float:
-    """By how many minutes of the local clock a slot comes after its time, for a gap."""
+def minutes_late(slot: Slot, at: time, zone: ZoneInfo) -> float:
+    """How many minutes after its local time a slot is due, because of a gap."""
     shown = slot.due_at.astimezone(zone).replace(tzinfo=None)
     return (shown - datetime.combine(slot.day, at)).total_seconds() / 60
 
@@ -173,7 +181,7 @@ def test_every_local_date_has_exactly_one_slot(name: str) -> None:
         )
         days = [slot.day for slot in found if first <= slot.day < date(2027, 1, 1)]
         assert days == [first + timedelta(days=n) for n in range(730)]
-        assert all(0 <= late(slot, at, zone) <= 120 for slot in found)
+        assert all(0 <= minutes_late(slot, at, zone) <= 120 for slot in found)
 
 
 @pytest.mark.parametrize("zone", [LONDON, NEW_YORK, ZoneInfo("Pacific/Chatham")])

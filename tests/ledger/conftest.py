@@ -22,7 +22,7 @@ Sign = Callable[..., LedgerCheckpoint | None]
 
 
 def payload(number: int) -> dict[str, Any]:
-    """What entry `number` of the ledgers here is about."""
+    """The payload of entry `number` of the test ledgers."""
     return {"headline": f"Headline {number}", "revision": number, "tags": ["a", "ü", "😀"]}
 
 
@@ -42,8 +42,8 @@ def export_of(database: Database) -> list[bytes]:
     """The lines of the export."""
     with database.reading() as session:
         return [
-            encode_export_line(one)
-            for one in load_ledger_slice(session, after=0, most=10_000).in_order()
+            encode_export_line(line)
+            for line in load_ledger_slice(session, after=0, most=10_000).in_order()
         ]
 
 

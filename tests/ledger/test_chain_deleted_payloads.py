@@ -33,8 +33,8 @@ def test_a_deleted_payload_is_gone_from_the_database(session: Session) -> None:
     ).all()
     assert rows[0].payload == payload(1)
     assert tuple(rows[1]) == (None, None)
-    gone = text("SELECT count(*) FROM ledger_entry WHERE payload IS NULL")
-    assert session.scalar(gone) == 1
+    deleted = text("SELECT count(*) FROM ledger_entry WHERE payload IS NULL")
+    assert session.scalar(deleted) == 1
 
 
 @pytest.mark.parametrize("seq", [0, 3])

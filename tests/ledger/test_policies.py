@@ -24,13 +24,13 @@ def test_a_version_is_recorded_once_and_a_changed_text_again(session) -> None:
     assert record_policies(session, [edited, SECOND], now=NOON) == 1
     assert record_policies(session, [edited, SECOND], now=NOON) == 0
 
-    told = session.scalars(select(LedgerEntry.payload).order_by(LedgerEntry.seq)).all()
-    assert [(each["policy"], each["version"]) for each in told] == [
+    payloads = session.scalars(select(LedgerEntry.payload).order_by(LedgerEntry.seq)).all()
+    assert [(each["policy"], each["version"]) for each in payloads] == [
         ("ethics", 1),
         ("ethics", 2),
         ("ethics", 1),
     ]
-    assert len({each["sha256"] for each in told}) == 3
+    assert len({each["sha256"] for each in payloads}) == 3
     assert verify_ledger(session).is_whole
 
 

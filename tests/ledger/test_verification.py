@@ -41,7 +41,7 @@ CHANGES = st.sampled_from(sorted(OTHER_VALUES)).flatmap(
 
 
 def column(name: str) -> Any:
-    """A column under the words of the database, which takes any."""
+    """A column as the database sees it, without the enum's checks."""
     own = getattr(LedgerEntry, name)
     return type_coerce(own, String) if name == "kind" else own
 
@@ -54,8 +54,8 @@ def tamper(session: Session, seq: int, name: str, value: Any) -> None:
         change = text("UPDATE ledger_entry SET kind = :value WHERE seq = :seq")
         session.execute(change, {"value": value, "seq": seq})
         return
-    kept = null() if value is None else value
-    session.execute(update(LedgerEntry).where(LedgerEntry.seq == seq).values({name: kept}))
+    stored = null() if value is None else value
+    session.execute(update(LedgerEntry).where(LedgerEntry.seq == seq).values({name: stored}))
 
 
 @given(seq=st.integers(1, COUNT), change=CHANGES)

@@ -15,13 +15,13 @@ from tests.ledger.conftest import Sign, some_entries
 
 @pytest.fixture
 def export(session: Session, sign: Sign) -> list[bytes]:
-    """Two entries, a checkpoint, two more entries of which one was dropped, a checkpoint."""
+    """Two entries, a checkpoint, two more entries, one with a deleted payload, a checkpoint."""
     some_entries(session, 2)
     sign()
     some_entries(session, 2)
     delete_entry_payload(session, 4)
     sign()
-    return [encode_export_line(one) for one in load_ledger_slice(session, after=0).in_order()]
+    return [encode_export_line(line) for line in load_ledger_slice(session, after=0).in_order()]
 
 
 @pytest.fixture

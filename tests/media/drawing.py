@@ -37,7 +37,7 @@ def with_exif(orientation: int = 1) -> bytes:
 
 
 def a_bomb(width: int = 60_000, height: int = 60_000) -> bytes:
-    """A PNG of some hundred bytes that says it has 3,600 million pixels."""
+    """A PNG of a few hundred bytes that declares 3,600 million pixels."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = zlib.compress(b"\0" * 100_000)
     chunks = (_chunk(b"IHDR", head), _chunk(b"IDAT", body), _chunk(b"IEND", b""))
@@ -55,7 +55,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 class Endless:
-    """A stream that goes on for ever, and counts what was read of it."""
+    """An endless stream that counts the bytes that were read."""
 
     def __init__(self, head: bytes = b"\xff\xd8\xff") -> None:
         self._head = head

@@ -67,7 +67,7 @@ def a_stored_upload(
 def an_unprepared_picture(
     session: Session, storage: MediaStorage | None = None, **given: Any
 ) -> Picture:
-    """A picture in the library whose files were not made yet."""
+    """A picture in the library without files."""
     return add_picture(
         session,
         a_stored_upload(storage or MemoryStorage()),
@@ -78,7 +78,7 @@ def an_unprepared_picture(
 
 
 def a_ready_picture(session: Session, **given: Any) -> Picture:
-    """A picture in the library with all its files on record, though nobody drew them."""
+    """A picture in the library with all its files recorded, but not rendered."""
     picture = an_unprepared_picture(session, **given)
     for shape in PictureShape:
         for size in rendition_sizes_of(shape, 900, 600):

@@ -30,7 +30,7 @@ from tests.media.pictures import (
 AI = "trainedAlgorithmicMedia"
 
 
-def complaints(session: Session, **given: Any) -> dict[str, str]:
+def problems_of(session: Session, **given: Any) -> dict[str, str]:
     declared_source_type = given.pop("declared_source_type", "")
     with pytest.raises(Invalid) as caught:
         add_picture(
@@ -65,7 +65,7 @@ def test_a_picture_is_stored_with_its_description(session: Session) -> None:
     ],
 )
 def test_problems_are_reported_by_field(session: Session, given: Any, name: str) -> None:
-    assert list(complaints(session, **given)) == [name]
+    assert list(problems_of(session, **given)) == [name]
 
 
 def test_the_same_file_is_stored_once(session: Session) -> None:
@@ -155,9 +155,9 @@ def test_a_crop_outside_the_picture_is_refused(
 
 
 def test_a_declared_ai_source_cannot_be_denied_later(session: Session) -> None:
-    told = a_stored_upload(MemoryStorage(), declared_source_type=AI)
+    upload = a_stored_upload(MemoryStorage(), declared_source_type=AI)
     picture = add_picture(
-        session, told, a_description(source_type=DigitalSourceType.BY_AI), by=None, now=NOON
+        session, upload, a_description(source_type=DigitalSourceType.BY_AI), by=None, now=NOON
     )
 
     with pytest.raises(Invalid):

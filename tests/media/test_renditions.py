@@ -28,13 +28,13 @@ def storage() -> MemoryStorage:
     return MemoryStorage()
 
 
-def a_kept_one(database: Database, storage: MemoryStorage, **given: str) -> int:
+def add_a_picture(database: Database, storage: MemoryStorage, **given: str) -> int:
     with database.transaction() as session:
         return an_unprepared_picture(session, storage, **given).id
 
 
 def test_files_are_made_and_then_shown(database: Database, storage: MemoryStorage) -> None:
-    picture_id = a_kept_one(database, storage)
+    picture_id = add_a_picture(database, storage)
 
     assert make_due_renditions(database.transaction, storage, clock=lambda: NOON) == 1
     assert make_due_renditions(database.transaction, storage, clock=lambda: NOON) == 0
@@ -54,7 +54,7 @@ def test_files_are_made_and_then_shown(database: Database, storage: MemoryStorag
 
 
 def test_no_file_is_shown_before_it_is_made(database: Database, storage: MemoryStorage) -> None:
-    picture_id = a_kept_one(database, storage)
+    picture_id = add_a_picture(database, storage)
 
     with database.reading() as session, pytest.raises(Conflict):
         snapshot_picture(get_picture(session, picture_id))
@@ -63,7 +63,7 @@ def test_no_file_is_shown_before_it_is_made(database: Database, storage: MemoryS
 def test_a_new_set_keeps_the_files_of_the_old_one(
     database: Database, storage: MemoryStorage
 ) -> None:
-    picture_id = a_kept_one(database, storage)
+    picture_id = add_a_picture(database, storage)
     make_due_renditions(database.transaction, storage, clock=lambda: NOON)
     with database.transaction() as session:
         picture = get_picture(session, picture_id)
@@ -85,8 +85,8 @@ def test_a_new_set_keeps_the_files_of_the_old_one(
 def test_a_claimed_picture_is_skipped_until_the_claim_expires(
     database: Database, storage: MemoryStorage
 ) -> None:
-    picture_id = a_kept_one(database, storage)
-    other_id = a_kept_one(database, storage)
+    picture_id = add_a_picture(database, storage)
+    other_id = add_a_picture(database, storage)
     with database.transaction() as session:
         assert [claim_picture(session, now=NOON).id for _ in range(2)] == [picture_id, other_id]
         assert claim_picture(session, now=NOON + CLAIM_LIFETIME - timedelta(seconds=1)) is None
@@ -96,7 +96,7 @@ def test_a_claimed_picture_is_skipped_until_the_claim_expires(
 def test_a_picture_that_keeps_failing_is_given_up(
     database: Database, storage: MemoryStorage
 ) -> None:
-    picture_id = a_kept_one(database, storage)
+    picture_id = add_a_picture(database, storage)
     storage.files = dict.fromkeys(storage.files, b"not a picture")
     moments = [NOON + n * CLAIM_LIFETIME for n in range(MAX_TRIES)]
     for now in moments:
@@ -114,7 +114,7 @@ def test_a_picture_that_keeps_failing_is_given_up(
 def test_a_slower_worker_does_not_replace_finished_files(
     database: Database, storage: MemoryStorage
 ) -> None:
-    picture_id = a_kept_one(database, storage)
+    picture_id = add_a_picture(database, storage)
     make_due_renditions(database.transaction, storage, clock=lambda: NOON)
     late = Rendition(shape="wide", format="jpeg", width=1, height=1, size=1, name="late.jpg")
 
@@ -138,7 +138,7 @@ def test_a_picture_deleted_in_the_meantime_leaves_no_files(
     storage = Deleting()
     storage.files = {}
     quiet = MemoryStorage()
-    a_kept_one(database, quiet)
+    add_a_picture(database, quiet)
     storage.files.update(quiet.files)
 
     make_due_renditions(database.transaction, storage, clock=lambda: NOON)

@@ -21,29 +21,29 @@ from tests.media.pictures import a_description, decode_image
 CREDIT = "Zoë <b>&amp; O'Hara]]></b>"
 
 
-def files(data: bytes, **words: object) -> list[RenderedFile]:
+def render(data: bytes, **words: object) -> list[RenderedFile]:
     picture = Picture(**vars(a_description(credit=CREDIT, **words)))
     master = encode_master(clean_picture(BytesIO(data), "JPEG"))
     return list(render_files(master, RenditionOptions((0.5, 0.5), {}, build_xmp_packet(picture))))
 
 
 @pytest.fixture(scope="module")
-def made() -> list[RenderedFile]:
-    return files(with_exif(6))
+def rendered() -> list[RenderedFile]:
+    return render(with_exif(6))
 
 
-def test_every_file_has_its_declared_format_and_size(made: list[RenderedFile]) -> None:
-    for one in made:
-        image = decode_image(one.data)
-        assert image.format == one.format.value.upper()
-        assert image.size == (one.width, one.height)
+def test_every_file_has_its_declared_format_and_size(rendered: list[RenderedFile]) -> None:
+    for file in rendered:
+        image = decode_image(file.data)
+        assert image.format == file.format.value.upper()
+        assert image.size == (file.width, file.height)
         assert image.mode == "RGB"
 
 
-def test_each_shape_has_its_formats(made: list[RenderedFile]) -> None:
+def test_each_shape_has_its_formats(rendered: list[RenderedFile]) -> None:
     found = {
-        shape: {one.format for one in group}
-        for shape, group in groupby(made, lambda one: one.shape)
+        shape: {file.format for file in group}
+        for shape, group in groupby(rendered, lambda file: file.shape)
     }
     assert found == {
         PictureShape.ORIGINAL: {PictureFormat.AVIF, PictureFormat.WEBP, PictureFormat.JPEG},
@@ -54,19 +54,19 @@ def test_each_shape_has_its_formats(made: list[RenderedFile]) -> None:
     }
 
 
-def test_no_metadata_of_the_upload_is_passed_on(made: list[RenderedFile]) -> None:
-    for one in made:
-        image = decode_image(one.data)
+def test_no_metadata_of_the_upload_is_passed_on(rendered: list[RenderedFile]) -> None:
+    for file in rendered:
+        image = decode_image(file.data)
         assert not dict(image.getexif())
         assert "icc_profile" not in image.info
         assert "comment" not in image.info
         for word in (b"Secret", b"GPS", b"Exif\0\0"):
-            assert word not in one.data
+            assert word not in file.data
 
 
-def test_every_file_carries_credit_and_source_type(made: list[RenderedFile]) -> None:
-    for one in made:
-        packet = one.data.partition(b"<?xpacket")[2].partition(b"?>")[2].partition(b"<?xpacket")[0]
+def test_every_file_carries_credit_and_source_type(rendered: list[RenderedFile]) -> None:
+    for file in rendered:
+        packet = file.data.partition(b"<?xpacket")[2].partition(b"?>")[2].partition(b"<?xpacket")[0]
         tree = ET.fromstring(packet.decode().strip())
         texts = {node.tag.partition("}")[2]: node.text for node in tree.iter()}
         assert texts["Credit"] == CREDIT
@@ -113,7 +113,7 @@ def test_a_crop_shows_the_focus() -> None:
     for at in (0.0, 1.0):
         cut = RenditionOptions((at, 0.5), {}, b"")
         square[at] = next(
-            one for one in render_files(master, cut) if one.shape is PictureShape.SQUARE
+            file for file in render_files(master, cut) if file.shape is PictureShape.SQUARE
         )
 
     assert decode_image(square[0.0].data).convert("RGB").getpixel((300, 300))[0] > 200

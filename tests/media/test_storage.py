@@ -102,7 +102,7 @@ def test_files_in_a_bucket_have_their_media_type() -> None:
 
 
 def test_the_bucket_library_works_on_a_local_folder(tmp_path: Path) -> None:
-    """obstore's folder knows no types of media, so it is only read here."""
+    """obstore's local folder stores no media types, so this test only reads."""
     FolderStorage(tmp_path).put(A, b"a")
 
     bucket = BucketStorage(LocalStore(tmp_path), NotFoundError)
@@ -114,14 +114,14 @@ def test_the_bucket_library_works_on_a_local_folder(tmp_path: Path) -> None:
 
 
 def test_the_settings_choose_the_storage(tmp_path: Path) -> None:
-    def opened(**given: Any) -> MediaStorage:
+    def open_with(**given: Any) -> MediaStorage:
         return open_media_storage(load_settings(_env_file=None, instance_dir=tmp_path, **given))
 
-    opened().put(A, b"a")
+    open_with().put(A, b"a")
     assert (tmp_path / "media").is_dir()
-    opened(media_dir=tmp_path / "elsewhere").put(A, b"a")
+    open_with(media_dir=tmp_path / "elsewhere").put(A, b"a")
     assert (tmp_path / "elsewhere").is_dir()
-    assert isinstance(opened(media_url="s3://pictures/nif"), BucketStorage)
+    assert isinstance(open_with(media_url="s3://pictures/nif"), BucketStorage)
 
 
 @pytest.mark.parametrize(

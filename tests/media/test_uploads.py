@@ -14,7 +14,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 C2PA = b"jumb\0\0\0\x1ejumd" + b"c2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71\x03" + b"c2pa\0"
 
 
-def refusal(data: bytes) -> str:
+def refusal_of(data: bytes) -> str:
     with pytest.raises(Invalid) as caught, receive_upload(BytesIO(data), most=MOST):
         pass
     return caught.value.problems["file"]
@@ -47,7 +47,7 @@ def test_five_formats_are_recognised_by_their_bytes(kind: str) -> None:
     ],
 )
 def test_other_files_are_refused_with_a_sentence(data: bytes, words: str) -> None:
-    assert refusal(data).startswith(words)
+    assert refusal_of(data).startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_markup_hidden_in_a_valid_picture_is_refused(hidden: bytes) -> None:
     in_a_comment = a_file(comment=hidden)
     behind_the_end = a_file("PNG") + hidden
 
-    assert "contains a hidden web page or script" in refusal(in_a_comment)
-    assert "contains a hidden web page or script" in refusal(behind_the_end)
+    assert "contains a hidden web page or script" in refusal_of(in_a_comment)
+    assert "contains a hidden web page or script" in refusal_of(behind_the_end)
 
 
 def test_the_limit_is_accepted_and_one_byte_more_refused() -> None:
@@ -100,6 +100,6 @@ def test_content_credentials_are_detected() -> None:
 
 
 def test_a_declared_ai_source_is_detected() -> None:
-    told = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-    with receive_upload(BytesIO(a_file(image=a_picture(), xmp=told)), most=MOST) as received:
+    declaration = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    with receive_upload(BytesIO(a_file(image=a_picture(), xmp=declaration)), most=MOST) as received:
         assert received.declared_source_type == "trainedAlgorithmicMedia"

@@ -177,5 +177,5 @@ def test_waivers_are_counted_by_month_type_and_reason(session, competitor, ann, 
 def test_a_missing_decision_raises_not_found(session, competitor, ann):
     with pytest.raises(NotFound):
         get_disclosure_decision(session, 1)
-    made = disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
-    assert get_disclosure_decision(session, made.id) is made
+    decision = disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
+    assert get_disclosure_decision(session, decision.id) is decision

@@ -59,15 +59,15 @@ def test_problems_are_reported_by_field(session, given, field):
 
 def test_renaming_a_party_rewrites_its_sentences_and_versions(session):
     party = a_party(session)
-    told, own = (
+    generated, custom = (
         a_relationship(session, party),
         a_relationship(session, party, custom_sentence="We know it."),
     )
 
     change_party(session, party, PartyInput("Parapet"), version=1, publisher=PUBLISHER)
 
-    assert (told.current_sentence, told.version) == ("Parapet advertises with us.", 2)
-    assert (own.current_sentence, own.version) == ("We know it.", 1)
+    assert (generated.current_sentence, generated.version) == ("Parapet advertises with us.", 2)
+    assert (custom.current_sentence, custom.version) == ("We know it.", 1)
     assert (party.version, party.slug) == (2, "palisade-records")
 
 

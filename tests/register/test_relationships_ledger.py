@@ -29,15 +29,15 @@ def change_fields(session, relationship, **given: Any) -> None:
 
 
 def test_the_ledger_records_a_public_relationship_from_start_to_end(session) -> None:
-    one = a_relationship(session, a_party(session), RelationshipType.ADVERTISER)
-    change_fields(session, one, custom_sentence="Palisade Records buys our space.")
-    change_fields(session, one)
-    end_relationship(session, one, TODAY, CONTEXT)
+    relationship = a_relationship(session, a_party(session), RelationshipType.ADVERTISER)
+    change_fields(session, relationship, custom_sentence="Palisade Records buys our space.")
+    change_fields(session, relationship)
+    end_relationship(session, relationship, TODAY, CONTEXT)
 
     payloads = recorded_payloads(session)
 
     assert [each["action"] for each in payloads] == ["added", "changed", "ended"]
-    assert {each["relationship"] for each in payloads} == {one.id}
+    assert {each["relationship"] for each in payloads} == {relationship.id}
     assert payloads[1]["sentence"] == "Palisade Records buys our space."
     assert payloads[2]["until"] == TODAY.isoformat()
     assert payloads[0]["our_side"] == {"kind": "nif", "name": "NIF"}
@@ -45,9 +45,9 @@ def test_the_ledger_records_a_public_relationship_from_start_to_end(session) -> 
 
 
 def test_a_relationship_past_its_look_back_is_recorded_as_ended(session) -> None:
-    one = a_relationship(session, a_party(session), RelationshipType.LITIGATION)
+    relationship = a_relationship(session, a_party(session), RelationshipType.LITIGATION)
 
-    end_relationship(session, one, TODAY - timedelta(days=400), CONTEXT)
+    end_relationship(session, relationship, TODAY - timedelta(days=400), CONTEXT)
 
     assert [each["action"] for each in recorded_payloads(session)] == ["added", "ended"]
 
