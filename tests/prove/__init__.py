@@ -1,1 +1,4 @@
-"""Proofs: promises of NIF tried out in numbers, briefly in the suite and at length on demand."""
+"""Proofs: promises of NIF, tested with random and exhaustive failures.
+
+A short form of each runs in the suite, the long form by `make prove`.
+"""

@@ -1,4 +1,4 @@
-"""Databases of a proof's own: new, with the newest schema, and gone when it ends."""
+"""Databases for one proof: new, with the newest schema, deleted at its end."""
 
 import shutil
 import sqlite3
@@ -15,7 +15,7 @@ from nif import schema
 from nif.database import Database, Transaction
 
 
-class Opened(Protocol):
+class OpenDatabase(Protocol):
     """What a proof needs of a database."""
 
     @property
@@ -39,7 +39,7 @@ def a_database() -> Iterator[Database]:
 
 @contextmanager
 def a_template() -> Iterator[Path]:
-    """The file of an empty database, to be copied: far faster than to run the migrations again."""
+    """The file of an empty database, to be copied: much faster than migrating each time."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "template.db")
         database = Database(f"sqlite:///{path}")
@@ -59,17 +59,17 @@ def a_copy(template: Path) -> Iterator[Database]:
 
 
 @contextmanager
-def rolled_back(database: Database) -> Iterator[Opened]:
-    """A database in one transaction that is thrown away; each of its own is a part of it."""
+def rolled_back(database: Database) -> Iterator[OpenDatabase]:
+    """A database within one transaction that is rolled back; others are nested in it."""
     with database.engine.connect() as connection:
         outer = connection.begin()
         try:
-            yield _Inside(connection)
+            yield _NestedDatabase(connection)
         finally:
             outer.rollback()
 
 
-class _Inside:
+class _NestedDatabase:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
@@ -97,5 +97,5 @@ def _open(path: Path) -> Database:
 
 
 def _hurry(connection: sqlite3.Connection, _record: Any) -> None:
-    # What is proved with these databases is not what a power cut leaves of them.
+    # These proofs are not about power cuts.
     connection.execute("PRAGMA synchronous=OFF")

@@ -1,4 +1,4 @@
-"""A house whose worker is often down, and has five schedulers when it is up."""
+"""An installation whose worker is often down, and has five schedulers when it is up."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import MailingList
 from nif.tokens import Tokens
 from tests.factories import story_copy
-from tests.prove.wall import DAY, moment
+from tests.prove.wall_clock import DAY, moment
 
 SCHEDULERS = 5
 MINUTE = 60
@@ -31,8 +31,8 @@ Keep = Callable[..., Edition | None]
 
 
 @dataclass(frozen=True)
-class House:
-    """The lists, and what its schedulers work with."""
+class Schedulers:
+    """The lists, and what their schedulers work with."""
 
     database: Database
     mail_writer: MailWriter
@@ -41,8 +41,8 @@ class House:
 
 
 @dataclass(frozen=True)
-class Past:
-    """What happened: when the schedulers looked, five together, and when stories came out."""
+class ObservedPast:
+    """What happened: when the schedulers ticked, five together, and when stories were published."""
 
     looks: Sequence[Sequence[datetime]]
     stories: dict[int, datetime]
@@ -50,7 +50,7 @@ class Past:
 
 def found(
     database: Database, lists: Sequence[tuple[DigestSchedule, str]], keep: Keep, *, now: datetime
-) -> House:
+) -> Schedulers:
     settings = load_settings(
         _env_file=None, env="testing", secret_key="a key for proofs that is quite long enough"
     )
@@ -62,14 +62,14 @@ def found(
             create_list(session, ListSettings(f"list-{n}", "NIF", str(schedule), zone), now=now).id
             for n, (schedule, zone) in enumerate(lists)
         ]
-    return House(database, mail_writer, ids, keep)
+    return Schedulers(database, mail_writer, ids, keep)
 
 
 def ticks(dues: Sequence[int], start: int, end: int, random: Random) -> Iterator[int]:
-    """When the schedulers tick: at each start of the worker, and at what is due while it is up.
+    """When the schedulers tick: at each start of the worker, and whenever something is due.
 
-    A scheduler ticks every five seconds; the ticks at which nothing can be due are left out, but
-    for some. The worker is up for minutes or days, and then down for minutes or up to three days.
+    A scheduler ticks every five seconds. Most ticks at which nothing can be due are left out. The
+    worker is up for minutes or days, and then down for minutes or days.
     """
     last = 0
     while start < end:
@@ -89,7 +89,7 @@ def _some(least: int, most: int, random: Random) -> int:
     return int(least * (most / least) ** random.random())
 
 
-def live(house: House, moments: Sequence[int], random: Random) -> Past:
+def live(house: Schedulers, moments: Sequence[int], random: Random) -> ObservedPast:
     looks = [[moment(tick + random.randrange(5)) for _ in range(SCHEDULERS)] for tick in moments]
     stories: dict[int, datetime] = {}
     fresh = moments[0] + _some(MINUTE, 9 * DAY, random)
@@ -99,11 +99,13 @@ def live(house: House, moments: Sequence[int], random: Random) -> Past:
                 stories[_publish(house.database, moment(fresh))] = moment(fresh)
                 fresh += _some(MINUTE, 9 * DAY, random)
             _tick_together(house, five, threads)
-    return Past(looks, stories)
+    return ObservedPast(looks, stories)
 
 
-def _tick_together(house: House, five: Sequence[datetime], threads: ThreadPoolExecutor) -> None:
-    """Let the schedulers tick at once; none writes before all have seen what is due."""
+def _tick_together(
+    house: Schedulers, five: Sequence[datetime], threads: ThreadPoolExecutor
+) -> None:
+    """Have all schedulers tick at once; none writes before all have seen what is due."""
     all_have_looked = Barrier(SCHEDULERS)
 
     def tick(now: datetime) -> None:
@@ -124,7 +126,7 @@ def _tick_together(house: House, five: Sequence[datetime], threads: ThreadPoolEx
 
 
 def _keep(
-    session: Session, house: House, list_id: int, slots: Sequence[Slot], now: datetime
+    session: Session, house: Schedulers, list_id: int, slots: Sequence[Slot], now: datetime
 ) -> None:
     mailing_list = session.get_one(MailingList, list_id)
     for slot in slots:

@@ -1,4 +1,4 @@
-"""Histories that Hypothesis makes up, and how a promise was broken in one."""
+"""Histories that Hypothesis generates, and how a promise was broken in one."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,9 +15,9 @@ def try_to_break(
     seed: int,
     phases: Sequence[Phase] = tuple(Phase),
 ) -> list[str]:
-    """Live through `examples` histories of up to `steps` steps, the same for the same seed.
+    """Run `examples` histories of up to `steps` steps, the same for the same seed.
 
-    Returns how a promise was broken, in the fewest steps, for each way that was found.
+    Returns the shortest history for each way in which a promise was broken.
     """
     settings = hypothesis.settings(
         max_examples=examples,

@@ -1,7 +1,7 @@
-"""The kill loop: workers are killed and stopped, answers lost, the database restarted, all along.
+"""The kill loop: workers are killed and stopped, answers lost, the database restarted.
 
-Rounds overlap: while the last batches of one wait for proof, the next one goes out, as in a house
-that sends every day. What counts at the end is the stand-in's own log of what it mailed.
+Rounds overlap: while the last batches of one round wait for proof, the next one goes out, as in an
+installation that sends every day. What counts at the end is the stand-in's log.
 """
 
 import os
@@ -17,7 +17,15 @@ from typing import Any
 
 from nif.sends.models import BatchState
 from tests.postgres import Cluster
-from tests.prove.stage import IN_SECONDS, Scale, Stage, Troupe, a_full_list, a_stage, seeded
+from tests.prove.installation import (
+    IN_SECONDS,
+    RunningInstallation,
+    Scale,
+    Troupe,
+    a_full_list,
+    a_stage,
+    seeded,
+)
 
 FAULTS = {
     "accept_then_drop": 0.03,
@@ -27,16 +35,19 @@ FAULTS = {
     "refuse_503": 0.01,
     "refuse_unread": 0.005,
 }
-"""What becomes of answers, by its probability: 9.5 % of them are lost, late, or 5xx."""
+"""The probability of each fault: 9.5 % of the answers are lost, late or 5xx."""
 
 LONGEST_PAUSE = 2.0
-"""Seconds. Shorter than a lease and a quiet period together: what sleeps for longer between its
-last look at the lease and the first byte is beyond what any ledger can see. A fence can."""
+"""Seconds, shorter than a lease and a quiet period together.
+
+A worker that sleeps longer between its last check of the lease and the first byte of a request
+cannot be seen by any record. Only a fence helps against it.
+"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of it."""
+    """How much is tried."""
 
     rounds: int
     recipients: int = 6000
@@ -49,7 +60,7 @@ class Plan:
 
 
 def prove_kills(database: str, plan: Plan, scale: Scale = IN_SECONDS) -> dict[str, Any]:
-    """Run the loop on a database of this kind; the figures of it."""
+    """Run the loop on a database of this kind; returns its figures."""
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="nif-prove-") as folder,
@@ -77,7 +88,12 @@ class Loop:
     """One run of the kill loop."""
 
     def __init__(
-        self, stage: Stage, plan: Plan, scale: Scale, cluster: Cluster | None, log: Path
+        self,
+        stage: RunningInstallation,
+        plan: Plan,
+        scale: Scale,
+        cluster: Cluster | None,
+        log: Path,
     ) -> None:
         self.stage, self.plan, self.scale, self.cluster = stage, plan, scale, cluster
         self.troupe = Troupe(stage, scale, log)
@@ -98,7 +114,7 @@ class Loop:
                 self.cluster.restart("immediate")
                 self.restarts += 1
             self._harass_until(self._has_gone_out)
-        # Quieter, so that it ends; small sends go on, as they would, and show that events come.
+        # Fewer faults, so that it ends. Small sends go on, whose events prove the stream alive.
         self.stage.standin.clear_faults()
         end = time.monotonic() + self.plan.patience
         while not self.stage.all_finished() and time.monotonic() < end:
@@ -145,7 +161,7 @@ class Loop:
                 self.kills += 1
 
     def _put_to_sleep(self, worker: int) -> None:
-        """By an alarm clock of its own: whoever sleeps may hold what the loop itself waits for."""
+        """Stop a worker, to be woken by a timer: it may hold what the loop itself waits for."""
         os.kill(worker, signal.SIGSTOP)
         self._asleep.add(worker)
         self.pauses += 1

@@ -1,7 +1,7 @@
-"""What readers are promised about lists, in plain Python: beside it NIF's own rules are tried.
+"""What subscribers are promised about lists, as a model in plain Python to test NIF against.
 
-A model and no copy: where a promise leaves room, as in when a limit begins to count, the model
-says what must not happen and what must, and takes either between the two.
+It is a model and no copy: where a promise leaves room, as in when a limit begins to count, it says
+what must not happen and what must, and accepts anything between the two.
 """
 
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ NETWORK_AN_HOUR, DOMAIN_AN_HOUR = 20, 100
 THREE = 3
 
 OWN_WISH = "unsubscribed"
-GRAVER = ("unsubscribed", "manual", "invalid", "bounced", "complained", "erased")
-"""Reasons never to mail an address, each graver than the one before it."""
+BY_SEVERITY = ("unsubscribed", "manual", "invalid", "bounced", "complained", "erased")
+"""Reasons of suppressions, each more severe than the one before it."""
 
 Key = tuple[str, str]
-"""Who, by the canonical form of their address, and the slug of a list."""
+"""The canonical address of a subscriber, and the slug of a list."""
 
 
 @dataclass
-class Standing:
-    """How someone stands with a list, and all that was ever said about it, in order."""
+class PromisedSubscription:
+    """The state of a subscription, and every consent entry about it, in order."""
 
     state: str = "new"
     asked_at: datetime | None = None
@@ -31,15 +31,15 @@ class Standing:
     said: list[tuple[str, datetime]] = field(default_factory=list)
 
     def may_come_back(self, now: datetime) -> bool:
-        """Within the hour, whoever was confirmed and just left."""
+        """A confirmed subscriber who just unsubscribed may come back within the hour."""
         said = [action for action, _ in self.said if action not in {"paused", "resumed"}]
         whole = said[-2:] == ["confirmed", "left"]
         return self.state == "left" and whole and now - (self.left_at or now) <= HOUR
 
 
 @dataclass(frozen=True)
-class Asking:
-    """Someone typed an address into a form, for a list or for the link to their own page."""
+class MailRequest:
+    """A sign-up for a list, or a request for the link to one's preferences page."""
 
     who: str
     slug: str
@@ -51,15 +51,15 @@ class Asking:
 @dataclass
 class Promises:
     now: datetime
-    standings: dict[Key, Standing] = field(default_factory=dict)
+    standings: dict[Key, PromisedSubscription] = field(default_factory=dict)
     suppressed: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     spelled: dict[str, str] = field(default_factory=dict)
-    wishes: list[Asking] = field(default_factory=list)
-    requests: list[Asking] = field(default_factory=list)
+    wishes: list[MailRequest] = field(default_factory=list)
+    requests: list[MailRequest] = field(default_factory=list)
     erased: set[str] = field(default_factory=set)
 
-    def standing(self, key: Key) -> Standing:
-        return self.standings.get(key, Standing())
+    def standing(self, key: Key) -> PromisedSubscription:
+        return self.standings.get(key, PromisedSubscription())
 
     def of(self, who: str) -> list[Key]:
         return sorted(key for key in self.standings if key[0] == who)
@@ -68,8 +68,8 @@ class Promises:
         return any("confirmed" in dict(self.standings[key].said) for key in self.of(who))
 
     def say(self, key: Key, action: str) -> None:
-        """Someone asks, confirms or leaves, and it is written down."""
-        standing = self.standings.setdefault(key, Standing())
+        """Record a sign-up, a confirmation or an unsubscribe."""
+        standing = self.standings.setdefault(key, PromisedSubscription())
         standing.said.append((action, self.now))
         standing.state = "pending" if action == "asked" else action
         if action == "asked":
@@ -80,20 +80,20 @@ class Promises:
             del self.suppressed[key[0]]
 
     def leave(self, key: Key) -> None:
-        """Out at once; who never confirmed anything is not to be asked again."""
+        """Unsubscribe at once; without a confirmation they must not be asked again."""
         if self.standings[key].state == "pending" and not self.has_confirmed(key[0]):
             self.suppress(key[0], "manual")
         if self.standings[key].state != "left":
             self.say(key, "left")
 
     def mention(self, who: str, action: str) -> None:
-        """Someone pauses or goes on: written down for each list that they are on, and no more."""
+        """Record a pause or its end for each list that they are on."""
         for key in self.of(who):
             if self.standings[key].state == "confirmed":
                 self.standings[key].said.append((action, self.now))
 
     def forget(self, who: str) -> None:
-        """Nothing is known of them any more, and they are never mailed again."""
+        """Forget everything about them; they are never mailed again."""
         for key in self.of(who):
             del self.standings[key]
         self.suppressed.pop(who, None)
@@ -101,21 +101,21 @@ class Promises:
         self.erased.add(who)
 
     def suppress(self, who: str, reason: str) -> None:
-        """A reason gives way to a graver one only; of the erased nothing is written down."""
+        """A reason is replaced only by a more severe one; erased addresses are not recorded."""
         if who in self.erased:
             return
         known = self.reason(who)
-        if known is None or GRAVER.index(reason) > GRAVER.index(known):
+        if known is None or BY_SEVERITY.index(reason) > BY_SEVERITY.index(known):
             self.suppressed[who] = (reason, self.now)
 
     def reason(self, who: str) -> str | None:
         return "erased" if who in self.erased else self.suppressed.get(who, (None, None))[0]
 
-    def may_answer(self, wish: Asking) -> bool:
-        """One mail a day from any door, three in thirty days, twenty an hour of a network's wishes.
+    def may_answer(self, wish: MailRequest) -> bool:
+        """One mail a day by any form, three in thirty days, twenty an hour for a network.
 
-        A window begins with the first mail in it, so the last of one and the first of the next
-        may lie close together. Only who unsubscribed may be asked whether they want to come back.
+        A window begins with its first mail, so the last mail of one and the first of the next may
+        be close together. Only addresses suppressed by unsubscribing may be asked to confirm.
         """
         letters = [one for one in self.wishes if one.answered]
         mine = [one for one in letters if one.who == wish.who]
@@ -125,8 +125,8 @@ class Promises:
             and _in_window(mine, MONTH, wish.at) < THREE
         )
 
-    def must_answer(self, wish: Asking) -> bool:
-        """Nothing stands against it, however the limits are counted."""
+    def must_answer(self, wish: MailRequest) -> bool:
+        """No limit stands against it, however the limits are counted."""
         mine = [one for one in self.wishes if one.who == wish.who]
         return (
             self.reason(wish.who) in {None, OWN_WISH}
@@ -134,28 +134,28 @@ class Promises:
             and len(_since(wish.at - MONTH, mine)) < THREE
         )
 
-    def may_send_link(self, request: Asking) -> bool:
-        """To who confirmed once and is not suppressed, in the same budget."""
+    def may_send_link(self, request: MailRequest) -> bool:
+        """Only to addresses that confirmed once and are not suppressed, within the same limits."""
         return (
             self.has_confirmed(request.who)
             and self.reason(request.who) is None
             and self._may_be_mailed(request)
         )
 
-    def must_send_link(self, request: Asking) -> bool:
+    def must_send_link(self, request: MailRequest) -> bool:
         return (
             any(self.standings[key].state == "confirmed" for key in self.of(request.who))
             and self.reason(request.who) is None
             and self._must_be_mailed(request)
         )
 
-    def _may_be_mailed(self, asking: Asking) -> bool:
+    def _may_be_mailed(self, asking: MailRequest) -> bool:
         letters = [one for one in (*self.wishes, *self.requests) if one.answered]
         mine = [one for one in letters if one.who == asking.who]
         lately = _since(asking.at - HOUR, _through(asking, letters))
         return not _since(asking.at - DAY, mine) and len(lately) < 2 * NETWORK_AN_HOUR - 1
 
-    def _must_be_mailed(self, asking: Asking) -> bool:
+    def _must_be_mailed(self, asking: MailRequest) -> bool:
         all_ = [*self.wishes, *self.requests]
         mine = [one for one in all_ if one.who == asking.who]
         lately = _since(asking.at - HOUR, all_)
@@ -166,16 +166,16 @@ class Promises:
         )
 
 
-def _through(asking: Asking, earlier: Iterable[Asking]) -> list[Asking]:
+def _through(asking: MailRequest, earlier: Iterable[MailRequest]) -> list[MailRequest]:
     return [one for one in earlier if one.network == asking.network]
 
 
-def _since(moment: datetime, askings: Iterable[Asking]) -> list[Asking]:
+def _since(moment: datetime, askings: Iterable[MailRequest]) -> list[MailRequest]:
     return [one for one in askings if one.at > moment]
 
 
-def _in_window(letters: Iterable[Asking], length: timedelta, now: datetime) -> int:
-    """How many letters there were in the window that is open now, each begun by a letter."""
+def _in_window(letters: Iterable[MailRequest], length: timedelta, now: datetime) -> int:
+    """How many mails are in the current window, where each window begins with a mail."""
     began, count = None, 0
     for letter in letters:
         if began is None or letter.at - began >= length:

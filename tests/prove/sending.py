@@ -1,4 +1,4 @@
-"""Sends on a virtual clock, under whatever can befall them in any order (Hypothesis)."""
+"""Sends on a virtual clock, with anything that can happen to them in any order (Hypothesis)."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import Phase
 
 from nif.database import Database
-from tests.prove.befalling import Befalling
 from tests.prove.databases import a_copy, a_template
 from tests.prove.histories import try_to_break
+from tests.prove.send_machine import SendMachine
 
 Open = Callable[[], AbstractContextManager[Database]]
 
@@ -22,13 +22,13 @@ def prove_sending(
     examples: int,
     steps: int,
     seed: int,
-    machine: type[Befalling] = Befalling,
+    machine: type[SendMachine] = SendMachine,
     phases: Sequence[Phase] = tuple(Phase),
 ) -> dict[str, Any]:
-    """Live through `examples` histories of up to `steps` steps, each in a new SQLite database.
+    """Run `examples` histories of up to `steps` steps, each in a new SQLite database.
 
     `broken` counts the ways in which a promise was broken; `told` has the shortest history that
-    leads there. `came_up` counts what befell.
+    leads there. `came_up` counts what happened.
     """
     began, came_up = perf_counter(), Counter[str]()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Whatever readers and providers do, in whatever order: what is promised about lists is kept."""
+"""Promises about lists are kept whatever subscribers and providers do, in any order."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from time import perf_counter
 from typing import Any
 
 from nif.database import Database
-from tests.prove.databases import Opened, a_copy, a_template, rolled_back
+from tests.prove.databases import OpenDatabase, a_copy, a_template, rolled_back
 from tests.prove.histories import try_to_break
-from tests.prove.readers import Readers
+from tests.prove.subscriber_machine import SubscriberMachine
 
-Open = Callable[[], AbstractContextManager[Opened]]
+Open = Callable[[], AbstractContextManager[OpenDatabase]]
 
 
 def prove_subscribing(
@@ -21,7 +21,7 @@ def prove_subscribing(
     steps: int,
     seed: int,
     database: Database | None = None,
-    readers: type[Readers] = Readers,
+    readers: type[SubscriberMachine] = SubscriberMachine,
 ) -> dict[str, Any]:
     """Live through `examples` histories of up to `steps` steps, each in an empty database.
 

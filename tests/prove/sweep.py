@@ -1,8 +1,8 @@
-"""The n-th operation sweep: whatever happens at the n-th one, everyone is mailed once.
+"""The sweep: whatever happens at the n-th operation of a send, everyone is mailed once.
 
 SQLite tests itself like this: the first operation fails, then the second, until a run passes
-untouched. Here each one is failed, is the last that its worker lives to see, or comes back to a
-worker that slept meanwhile, while another one took its place.
+untouched. Here each operation fails, is the last one of its worker, or returns to a worker that
+slept past its lease while another one took its place.
 """
 
 import time
@@ -52,14 +52,14 @@ _number = count(1)
 
 
 class Killed(Exception):
-    """The process is no more: nothing that it still does has any effect."""
+    """The process is dead: nothing that it still does has any effect."""
 
 
 class Worker:
-    """A worker whose life takes a turn at one operation, and a mailer that sees it through."""
+    """A worker to which one thing happens at one operation, and its mailer."""
 
-    def __init__(self, night: "Night", commit: tuple[int, str], request: tuple[int, str]) -> None:
-        self._night = night
+    def __init__(self, run: "SweepRun", commit: tuple[int, str], request: tuple[int, str]) -> None:
+        self._run = run
         self._at_commit, self._at_request = commit, request
         self._commits, self._requests = count(1), count(1)
         self.is_dead = self.was_hit = False
@@ -67,7 +67,7 @@ class Worker:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         self._expect_alive()
-        with self._night.database.transaction() as session:
+        with self._run.database.transaction() as session:
             yield session
             self._expect_alive()
             turn = self._turn(self._commits, self._at_commit)
@@ -76,22 +76,22 @@ class Worker:
             self._die_if(turn == "dies before")
         self._die_if(turn == "dies after")
         if turn == "sleeps after":
-            self._night.sleep()
+            self._run.sleep()
 
     def post(self, request: BatchRequest) -> str | None:
         self._expect_alive()
         turn = self._turn(self._requests, self._at_request)
         self._die_if(turn == "dies before")
         if turn == "sleeps before":
-            self._night.sleep()
+            self._run.sleep()
         if turn == "is refused":
             raise Unavailable("no connection")
         if turn == "is lost":
             raise Uncertain("no answer")
-        taken = FakeMailer.post(self._night.mailer, request)
+        taken = FakeMailer.post(self._run.mailer, request)
         self._die_if(turn == "dies after")
         if turn == "sleeps after":
-            self._night.sleep()
+            self._run.sleep()
         if turn == "is taken and its answer lost":
             raise Uncertain("no answer")
         return taken
@@ -112,12 +112,12 @@ class Worker:
             raise Killed
 
 
-class Night:
-    """A send, and the workers that see to it one after the other until it is finished."""
+class SweepRun:
+    """A send, and the workers that deliver it one after the other until it is finished."""
 
-    def __init__(self, database: Database, courier: DeliveryContext) -> None:
+    def __init__(self, database: Database, context: DeliveryContext) -> None:
         self.database, self.mailer = database, FakeMailer()
-        self._courier = replace(courier, clock=self.clock, concurrency=1)
+        self._context = replace(context, clock=self.clock, concurrency=1)
         self._now, self._ticks, self._is_asleep = NOON, 0.0, False
         with database.transaction() as session:
             mailing_list = a_list(session, slug=f"sweep-{next(_number)}")
@@ -132,19 +132,19 @@ class Night:
         self._ticks += timedelta(**seconds).total_seconds()
 
     def live(self, worker: Worker) -> None:
-        """All that the jobs of a worker do, once."""
+        """Run all jobs of a worker once."""
         mailer = FakeMailer()
         mailer.post, mailer.recalls = worker.post, False
-        courier = replace(self._courier, mailer=mailer, transaction=worker.transaction)
+        context = replace(self._context, mailer=mailer, transaction=worker.transaction)
         with worker.transaction() as session:
             edition = session.get_one(Edition, self.edition_id)
             plan_send(session, edition, SendTerms(BATCH), now=self.clock())
-        deliver_send(courier, self._send().id)
+        deliver_send(context, self._send().id)
         self._hear()
         self._look(worker, mailer)
 
     def sleep(self) -> None:
-        """A worker sleeps past its lease, and another one does all there is to do meanwhile."""
+        """A worker sleeps past its lease, and another one does all the work meanwhile."""
         if self._is_asleep:
             return
         self._is_asleep = True
@@ -157,13 +157,13 @@ class Night:
         self.live(other)
 
     def another_send(self) -> None:
-        """Something that happens later and is heard of: the proof that events still come."""
+        """An event of a later moment, which proves the stream alive."""
         self.pass_by(minutes=1)
         happened = helpers.sendgrid_event(None, 0, at=self._now, sg_event_id=f"alive-{self._now}")
         helpers.post_events(self.database, happened, now=self._now)
 
     def check(self) -> dict[str, int]:
-        """Who was mailed twice or skipped, and whether all is accounted for."""
+        """Who was mailed twice or left out, and whether everything is accounted for."""
         with self.database.reading() as session:
             mailed = select(Subscriber.address).where(Subscriber.id.in_(self.readers))
             due = Counter(session.scalars(mailed).all())
@@ -185,7 +185,7 @@ class Night:
             return session.scalars(select(Send).where(Send.edition_id == self.edition_id)).one()
 
     def _hear(self) -> None:
-        """An event for each request that was taken, posted again and again as SendGrid does."""
+        """An event for each accepted request, posted repeatedly as SendGrid does."""
         events = (
             helpers.sendgrid_event(attempt, at=self._now) for attempt, _, _ in self.mailer.posted
         )
@@ -199,37 +199,37 @@ class Night:
         reconcile_batches(worker.transaction, mailer, watch, PATIENCE, now=self.clock())
 
 
-def sweep(database: Database, courier: DeliveryContext, at: str, turn: str) -> dict[str, Any]:
-    """Let one thing happen at the first commit or request, the second, and so on for every n."""
+def sweep(database: Database, context: DeliveryContext, at: str, turn: str) -> dict[str, Any]:
+    """Let one thing happen at the first commit or request, then at the second, and so on."""
     worst = Counter[str]()
     for n in count(1):
-        night = Night(database, courier)
+        run = SweepRun(database, context)
         place = (n, turn)
-        first = Worker(night, *((place, (0, "")) if at == "commit" else ((0, ""), place)))
-        worst.update(_one_night(night, first))
+        first = Worker(run, *((place, (0, "")) if at == "commit" else ((0, ""), place)))
+        worst.update(_finish_run(run, first))
         if not first.was_hit:
             return {"at": at, "turn": turn, "places": n - 1, **worst}
     raise AssertionError
 
 
-def _one_night(night: Night, first: Worker) -> dict[str, int]:
+def _finish_run(run: SweepRun, first: Worker) -> dict[str, int]:
     worker = first
     for _ in range(LONGEST_NIGHT):
         with suppress(Killed, OperationalError):
-            night.live(worker)
-        worker = Worker(night, (0, ""), (0, ""))
-        if night.is_over():
-            return night.check()
-        night.another_send()
-        night.pass_by(minutes=40)
+            run.live(worker)
+        worker = Worker(run, (0, ""), (0, ""))
+        if run.is_over():
+            return run.check()
+        run.another_send()
+        run.pass_by(minutes=40)
     return {"unfinished": 1}
 
 
-def prove_sweep(database: Database, courier: DeliveryContext) -> dict[str, Any]:
-    """Every turn at every place; the figures of it."""
+def prove_sweep(database: Database, context: DeliveryContext) -> dict[str, Any]:
+    """Everything at every place; returns the figures."""
     began = time.monotonic()
     turns = [("commit", turn) for turn in COMMITS] + [("request", turn) for turn in REQUESTS]
-    found = [sweep(database, courier, at, turn) for at, turn in turns]
+    found = [sweep(database, context, at, turn) for at, turn in turns]
     bad = {
         name: sum(one.get(name, 0) for one in found)
         for name in ("twice", "skipped", "incomplete", "unfinished")

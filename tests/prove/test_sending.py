@@ -1,4 +1,4 @@
-"""A short form of the proof of sends, and that it finds what is wrong."""
+"""A short form of the proof of sends, and that the proof finds errors."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -9,28 +9,28 @@ from typing import Any
 import pytest
 
 from nif.sends.reconciliation import ReconciliationTiming
-from tests.prove.befalling import Befalling
 from tests.prove.databases import a_copy, a_template
+from tests.prove.send_machine import SendMachine
 from tests.prove.sending import prove_sending
 
 
-class Hasty(Befalling):
-    """A house that does not wait for events before it sends again."""
+class HastyMachine(SendMachine):
+    """An installation that does not wait for events before it sends again."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.world.patience = ReconciliationTiming(timedelta(0))
 
 
-def test_whatever_befalls_a_send_nobody_is_mailed_twice_and_nobody_skipped() -> None:
+def test_whatever_happens_to_a_send_nobody_is_mailed_twice_or_left_out() -> None:
     found = prove_sending(examples=25, steps=25, seed=1)
 
     assert found["told"] == []
     assert {"posts", "asleep", "outages", "cancel"} <= found["came_up"].keys()
 
 
-def outlive(machine: type[Befalling]) -> None:
-    """A worker sleeps after posting, and others come after it. Raises what is broken."""
+def survive_a_sleeping_worker(machine: type[SendMachine]) -> None:
+    """A worker sleeps after posting, and others follow. Raises where a promise is broken."""
     with ExitStack() as stack:
         opening = partial(a_copy, stack.enter_context(a_template()))
         house = machine(opening(), Counter())
@@ -45,10 +45,10 @@ def outlive(machine: type[Befalling]) -> None:
 
 
 def test_a_house_that_does_not_wait_is_found_out() -> None:
-    """So that the check is seen to fail."""
+    """Without the wait the check has to fail."""
     with pytest.raises(AssertionError):
-        outlive(Hasty)
+        survive_a_sleeping_worker(HastyMachine)
 
 
 def test_a_house_that_waits_outlives_the_same() -> None:
-    outlive(Befalling)
+    survive_a_sleeping_worker(SendMachine)

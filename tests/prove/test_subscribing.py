@@ -6,10 +6,10 @@ from hypothesis.stateful import rule
 from sqlalchemy import update
 
 from nif.subscriptions.models import MailingList
-from tests.prove.books import Books, Entry, Growth, disagreements
-from tests.prove.machine import START
-from tests.prove.promises import DAY, HOUR, MONTH, Asking, Promises
-from tests.prove.readers import Readers
+from tests.prove.list_machine import START
+from tests.prove.list_records import Entry, ListRecords, RecordHistory, disagreements
+from tests.prove.promises import DAY, HOUR, MONTH, MailRequest, Promises
+from tests.prove.subscriber_machine import SubscriberMachine
 from tests.prove.subscribing import prove_subscribing
 
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -17,8 +17,8 @@ LATER = START + timedelta(minutes=1)
 PLACE = (None, "/subscribe", "192.0.2.0/24")
 
 
-class Miscounting(Readers):
-    """A house that counts somebody twice."""
+class Miscounting(SubscriberMachine):
+    """An installation that counts somebody twice."""
 
     @rule()
     def count_once_more(self):
@@ -27,7 +27,7 @@ class Miscounting(Readers):
 
 
 def history():
-    """Ann confirmed and Bob left: what was promised, and the books that say so."""
+    """Ann confirmed and Bob unsubscribed: the promises, and the records that agree with them."""
     promises = Promises(START)
     for who in (ANN, BOB):
         promises.say((who, "daily"), "asked")
@@ -37,7 +37,7 @@ def history():
     promises.say((BOB, "daily"), "left")
     promises.suppress(BOB, "unsubscribed")
     said = [(key, *words) for key in promises.standings for words in promises.standings[key].said]
-    books = Books(
+    books = ListRecords(
         states={(ANN, "daily"): "confirmed", (BOB, "daily"): "left"},
         counters={"daily": (0, 1, 1), "weekly": (0, 0, 0)},
         consents=[Entry(n, key, action, at, *PLACE) for n, (key, action, at) in enumerate(said)],
@@ -47,7 +47,7 @@ def history():
     return promises, books
 
 
-def test_whatever_readers_and_providers_do_promises_are_kept():
+def test_promises_are_kept_whatever_subscribers_and_providers_do():
     result = prove_subscribing(examples=25, steps=30, seed=4)
 
     assert (result["broken"], result["told"]) == (0, [])
@@ -55,14 +55,14 @@ def test_whatever_readers_and_providers_do_promises_are_kept():
     assert least <= set(result["came_up"])
 
 
-def test_they_are_kept_on_each_database(database):
+def test_promises_are_kept_on_each_database(database):
     result = prove_subscribing(examples=10, steps=20, seed=2, database=database)
 
     assert (result["broken"], result["told"]) == (0, [])
     assert result["database"] == database.engine.dialect.name
 
 
-def test_a_house_that_miscounts_is_found_out():
+def test_a_wrong_counter_is_found():
     result = prove_subscribing(examples=20, steps=5, seed=1, readers=Miscounting)
 
     assert result["broken"] > 0
@@ -70,11 +70,11 @@ def test_a_house_that_miscounts_is_found_out():
     assert "count_once_more" in result["told"][0]
 
 
-def test_books_that_say_what_was_promised_have_no_offence_in_them():
+def test_records_that_agree_with_the_promises_have_no_offence():
     promises, books = history()
 
     assert disagreements(books, promises) == []
-    assert Growth().offences(books) == []
+    assert RecordHistory().offences(books) == []
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_books_that_say_what_was_promised_have_no_offence_in_them():
         ("consents", [], "record of consent"),
     ],
 )
-def test_books_that_say_something_else_are_found_out(field, value, told):
+def test_records_that_disagree_with_the_promises_are_found(field, value, told):
     promises, books = history()
 
     found = disagreements(replace(books, **{field: value}), promises)
@@ -98,20 +98,20 @@ def test_books_that_say_something_else_are_found_out(field, value, told):
 
 
 @pytest.mark.parametrize("reason", ["bounced", "manual"])
-def test_a_suppression_that_was_no_wish_ends_for_nothing(reason):
+def test_a_suppression_that_is_no_unsubscribe_never_ends(reason):
     _, books = history()
-    growth = Growth()
+    growth = RecordHistory()
     growth.offences(replace(books, suppressed={BOB: (reason, LATER)}, consents=[]))
 
     back = Entry(99, (BOB, "daily"), "confirmed", LATER, *PLACE)
     assert growth.offences(replace(books, suppressed={}, consents=[back]))
 
 
-def test_a_wish_not_to_be_mailed_ends_with_a_fresh_confirmation_only():
+def test_an_unsubscribe_suppression_ends_only_with_a_new_confirmation():
     _, books = history()
     back = Entry(99, (BOB, "daily"), "confirmed", LATER, *PLACE)
     for consents, offences in (([], 1), ([back], 0)):
-        growth = Growth()
+        growth = RecordHistory()
         growth.offences(books)
         found = growth.offences(
             replace(books, suppressed={}, consents=[*books.consents, *consents])
@@ -119,17 +119,17 @@ def test_a_wish_not_to_be_mailed_ends_with_a_fresh_confirmation_only():
         assert len(found) == offences
 
 
-def test_a_suppression_that_becomes_lighter_is_found_out():
+def test_a_suppression_that_becomes_less_severe_is_found():
     _, books = history()
-    growth = Growth()
+    growth = RecordHistory()
     growth.offences(replace(books, suppressed={BOB: ("complained", LATER)}))
 
     assert growth.offences(replace(books, suppressed={BOB: ("bounced", LATER)}))
 
 
-def test_a_record_that_was_changed_is_found_out():
+def test_a_changed_record_is_found():
     _, books = history()
-    growth = Growth()
+    growth = RecordHistory()
     growth.offences(books)
     first, *others = books.consents
 
@@ -146,18 +146,18 @@ def test_a_record_that_was_changed_is_found_out():
         ([31, 32, 33], True, True),
     ],
 )
-def test_a_limit_has_room_only_where_its_window_may_have_begun_anew(days, may, must):
+def test_a_limit_has_room_only_where_a_new_window_may_have_begun(days, may, must):
     promises = Promises(START + MONTH + 3 * DAY)
     for ago in sorted(days, reverse=True):
-        wish = Asking(ANN, "daily", "here", promises.now - ago * DAY, answered=True)
+        wish = MailRequest(ANN, "daily", "here", promises.now - ago * DAY, answered=True)
         promises.wishes.append(wish)
-    wish = Asking(ANN, "daily", "here", promises.now, answered=False)
+    wish = MailRequest(ANN, "daily", "here", promises.now, answered=False)
 
     assert (promises.may_answer(wish), promises.must_answer(wish)) == (may, must)
 
 
 @pytest.mark.parametrize(("after", "may"), [(HOUR, True), (HOUR + timedelta(seconds=1), False)])
-def test_who_was_confirmed_may_come_back_within_the_hour(after, may):
+def test_a_confirmed_subscriber_may_come_back_within_the_hour(after, may):
     promises, _ = history()
 
     assert promises.standings[BOB, "daily"].may_come_back(LATER + after) is may

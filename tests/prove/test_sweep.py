@@ -1,4 +1,4 @@
-"""Whatever single operation goes wrong, and however: everyone is mailed once."""
+"""Everyone is mailed once, whatever happens at any single operation."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.prove.sweep import COMMITS, REQUESTS, sweep
 
 
 @pytest.mark.parametrize("turn", COMMITS)
-def test_whatever_happens_at_a_commit_everyone_is_mailed_once(
+def test_everyone_is_mailed_once_whatever_happens_at_a_commit(
     database: Database, services: Services, turn: str
 ) -> None:
     found = sweep(database, services.delivery_context, "commit", turn)
@@ -18,7 +18,7 @@ def test_whatever_happens_at_a_commit_everyone_is_mailed_once(
 
 
 @pytest.mark.parametrize("turn", REQUESTS)
-def test_whatever_happens_to_a_request_everyone_is_mailed_once(
+def test_everyone_is_mailed_once_whatever_happens_to_a_request(
     database: Database, services: Services, turn: str
 ) -> None:
     found = sweep(database, services.delivery_context, "request", turn)

@@ -1,4 +1,4 @@
-"""A list, its sends, a provider and a clock: the world in which sends are proven."""
+"""A list, its sends, a provider and a clock: the world in which sends are tested."""
 
 from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
@@ -31,17 +31,17 @@ from tests.sends import helpers
 
 READERS, BATCH = 11, 4
 HEARD_WITHIN = 15 * 60
-"""Seconds: the provider is assumed to tell of what it took within half a quiet period."""
+"""Seconds. The provider is assumed to report what it accepted within half a quiet period."""
 
 STOPPED_WITHIN = 60
-"""Seconds after which nobody who left is mailed any more, not even by who had begun before."""
+"""Seconds after an unsubscribe from which on nobody is mailed, not even by a started request."""
 
 _number = count(1)
 
 
 @dataclass
-class Sleeper:
-    """A worker that sleeps with a batch in its hands, which it may have posted or not."""
+class SleepingWorker:
+    """A worker that sleeps with a claimed batch, which it may have posted or not."""
 
     taken: ClaimedBatch
     since: float
@@ -49,13 +49,13 @@ class Sleeper:
 
 
 class World:
-    """What the promises are about. `mailed` counts the copies taken, by send and reader."""
+    """What the promises are about. `mailed` counts accepted copies by send and subscriber."""
 
     def __init__(self, opening: AbstractContextManager[Database]) -> None:
         self.stack = ExitStack()
         self.database = self.stack.enter_context(opening)
         self.mailer = FakeMailer()
-        self.courier = DeliveryContext(
+        self.context = DeliveryContext(
             self.database.transaction,
             self.mailer,
             Tokens([b"a key for proofs that is long enough"]),
@@ -95,16 +95,16 @@ class World:
             self.audiences[sent.id] = set(self.readers) - self.left
 
     def deliver(self) -> int:
-        """A worker's turn; how many sends it found."""
+        """One run of a worker; returns how many sends it found."""
         with self.database.reading() as session:
             ready = list_deliverable_sends(session, now=self.clock())
         for send_id in ready:
-            deliver_send(self.courier, send_id)
+            deliver_send(self.context, send_id)
         self.note_posts()
         return len(ready)
 
-    def fall_asleep(self, *, after_posting: bool) -> Sleeper | None:
-        """A worker claims a batch, posts it perhaps, and is not heard of for a while."""
+    def fall_asleep(self, *, after_posting: bool) -> SleepingWorker | None:
+        """A worker claims a batch, perhaps posts it, and then sleeps."""
         for send_id in self.sends:
             with self.database.transaction() as session:
                 lease_id = leases.begin_lease(session, send_id, now=self.clock())
@@ -114,11 +114,11 @@ class World:
                 if after_posting:
                     FakeMailer.post(self.mailer, self._parcel(taken))
                     self.note_posts()
-                return Sleeper(taken, self.ticks, after_posting)
+                return SleepingWorker(taken, self.ticks, after_posting)
         return None
 
-    def wake(self, sleeper: Sleeper) -> None:
-        """It goes on where it stopped: posts, if it thinks that safe, and writes down the end."""
+    def wake(self, sleeper: SleepingWorker) -> None:
+        """The worker goes on: it posts where it thinks that safe, and records the result."""
         safe = self.ticks - sleeper.since < helpers.LEASE.total_seconds() * SAFE_PART_OF_LEASE
         if not sleeper.has_posted and safe:
             FakeMailer.post(self.mailer, self._parcel(sleeper.taken))
@@ -131,7 +131,7 @@ class World:
                 outcomes.record_failed(session, sleeper.taken, late, now=self.clock())
 
     def note_posts(self) -> None:
-        """Remember when each parcel was taken, and that no copy went to who had long left."""
+        """Record when each request was accepted, and that no copy went to a former subscriber."""
         for attempt, _, copies in self.mailer.posted:
             if attempt in self.posted_at:
                 continue
@@ -149,7 +149,7 @@ class World:
         helpers.post_events(self.database, *events, alive, now=self.clock())
 
     def pass_by(self, seconds: float) -> None:
-        """Time passes; the provider tells in time of all that it took."""
+        """Time passes; the provider reports in time all that it accepted."""
         self.ticks += seconds
         due = [
             attempt
@@ -169,7 +169,7 @@ class World:
         )
 
     def mailed(self) -> Counter[tuple[int, int]]:
-        """How often each reader of each send was mailed, by the provider's own record."""
+        """How often each subscriber of each send was mailed, by the provider's record."""
         marks = (
             copy.custom_args["nif_d"] for _, _, copies in self.mailer.posted for copy in copies
         )
@@ -184,7 +184,7 @@ class World:
             return list(session.scalars(query))
 
     def check(self) -> None:
-        """Nobody twice, and what the ledger says of each is what the provider did."""
+        """Nobody was mailed twice, and the database agrees with the provider."""
         mailed = self.mailed()
         assert not [one for one, times in mailed.items() if times > 1]
         for send_id in self.sends:
@@ -206,7 +206,7 @@ class World:
         with self.database.reading() as session:
             message = session.get_one(Send, taken.send_id).edition.as_message()
         make = make_personalizer(
-            (taken.send_id, self.list_id), self.courier.links, self.courier.tokens
+            (taken.send_id, self.list_id), self.context.links, self.context.tokens
         )
         return self.mailer.build_request(
             message, make(taken.subscribers, taken.started_at), attempt=taken.attempt_id

@@ -1,8 +1,8 @@
-"""Slots in every time zone, against a clock on the wall that is simply looked at.
+"""Slots in every time zone, compared with a wall clock that is simply read.
 
 The scheduler is asked for the slots of all 96 quarters of an hour, daily and weekly, in one piece
-and in pieces. On each local date there is one slot; it is due when the clock of the place first
-shows its time, or a later one where that time is skipped. A date that a place skipped whole, in
+and in pieces. On each local date there is one slot; it is due when the clock first shows its time,
+or the next time after it where the clock skips it. A date that a place skipped as a whole, in
 moving across the date line, has its slot at the first moment of the next date.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from nif.editions.schedule import DigestSchedule, Slot, iterate_slots
-from tests.prove.wall import (
+from tests.prove.wall_clock import (
     DAY,
     MARGIN,
     QUARTER,
@@ -43,17 +43,17 @@ ODD_DAYS = {
     "Pacific/Kiritimati": [date(1994, 12, 31)],
     "Pacific/Kwajalein": [date(1969, 9, 30), date(1993, 8, 21)],
 }
-"""The past tried what the present does not: changes at midnight, at a minute past, whole dates."""
+"""The past has what the present has not: changes at midnight, a minute past, whole dates."""
 
 CLOSEST = timedelta(hours=20)
-"""No daily list is due twice within this time, but where the date line was crossed."""
+"""No daily list is due twice within this time, except where the date line was crossed."""
 
 Slots = Callable[..., Iterable[Slot]]
 
 
 @dataclass
-class Found:
-    """What was tried and what was wrong; `told` has the first few wrongs in words."""
+class ZoneFindings:
+    """What was tried and what was wrong; `told` describes the first few errors."""
 
     slots: int = 0
     windows: int = 0
@@ -68,7 +68,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Place:
+class ZoneTable:
     """A zone over some local dates, and when its clock first shows each quarter of an hour."""
 
     zone: ZoneInfo
@@ -85,7 +85,7 @@ class Place:
         return as_shown(self.first) + len(self.table) * QUARTER + MARGIN
 
     def due(self, quarter: int, weekday: int | None = None) -> list[Slot]:
-        """The slots as the wall has them."""
+        """The slots by the wall clock."""
         seconds = self.table[quarter::QUARTERS]
         days = (self.first + timedelta(days=n) for n in range(len(seconds)))
         return [
@@ -95,7 +95,7 @@ class Place:
         ]
 
     def asked(self, schedule: DigestSchedule, cuts: Sequence[int]) -> list[Slot]:
-        """The slots as the scheduler has them, asked for from each cut to the next."""
+        """The slots by the scheduler, asked for from each cut to the next."""
         last = self.first + timedelta(days=len(self.table) // QUARTERS)
         return [
             slot
@@ -108,16 +108,16 @@ class Place:
 def prove_zones(
     *, zones: Sequence[str], days: int, seed: int, slots: Slots = iterate_slots
 ) -> dict[str, Any]:
-    """Try every slot of `days` local dates in each zone; `wrong` counts what is not as promised.
+    """Try every slot of `days` local dates in each zone; `wrong` counts the broken promises.
 
     `slots` is the scheduler to try, NIF's own unless the proof itself is tested.
     """
-    began, found = perf_counter(), Found()
+    began, found = perf_counter(), ZoneFindings()
     for name in zones:
         random = Random(f"{seed} {name}")
         for first, length in _periods(name, days):
             table = first_shown(ZoneInfo(name), first, length)
-            _try(Place(ZoneInfo(name), first, table, slots), random, found)
+            _try(ZoneTable(ZoneInfo(name), first, table, slots), random, found)
     return {
         "proof": "zones",
         "zones": len(zones),
@@ -138,7 +138,7 @@ def _periods(name: str, days: int) -> Iterator[tuple[date, int]]:
         yield day - timedelta(days=AROUND), 2 * AROUND
 
 
-def _try(place: Place, random: Random, found: Found) -> None:
+def _try(place: ZoneTable, random: Random, found: ZoneFindings) -> None:
     skipped = skipped_days(place.table)
     found.skipped += len(skipped)
     for quarter in range(QUARTERS):
@@ -156,7 +156,7 @@ def _schedule(quarter: int, weekday: int | None = None) -> DigestSchedule:
 
 
 def _compare(
-    place: Place, schedule: DigestSchedule, cuts: Sequence[int], found: Found
+    place: ZoneTable, schedule: DigestSchedule, cuts: Sequence[int], found: ZoneFindings
 ) -> list[Slot]:
     quarter = schedule.at.hour * 4 + schedule.at.minute // 15
     expected = place.due(quarter, schedule.weekday)
@@ -164,7 +164,7 @@ def _compare(
     found.slots += len(expected)
     found.windows += len(cuts) - 1
     if got != expected:
-        # Nothing is wrong but the order where the same slots come in another one.
+        # The same slots in another order: only the order is wrong.
         odd = sorted(set(got) ^ set(expected), key=lambda slot: slot.due_at) or got[:1]
         for slot in odd:
             whose = "the scheduler" if slot in got else "the wall"
@@ -172,7 +172,9 @@ def _compare(
     return got
 
 
-def _check_spacing(place: Place, got: list[Slot], skipped: set[int], found: Found) -> None:
+def _check_spacing(
+    place: ZoneTable, got: list[Slot], skipped: set[int], found: ZoneFindings
+) -> None:
     beside_skipped = {place.first + timedelta(days=n + more) for n in skipped for more in (0, 1)}
     if len({slot.day for slot in got}) != len(got):
         found.blame(f"{place.zone}: a date has two slots")
@@ -183,14 +185,14 @@ def _check_spacing(place: Place, got: list[Slot], skipped: set[int], found: Foun
             found.blame(f"{place.zone}: {one.day} and {other.day} are due {apart} apart")
 
 
-def _worth_a_closer_look(place: Place, random: Random) -> list[int]:
-    """Times of day at which the clock of the place is changed, and two of any kind."""
+def _worth_a_closer_look(place: ZoneTable, random: Random) -> list[int]:
+    """Times of day at which the zone's clock is changed, and two others."""
     changed = sorted({n % QUARTERS for n in changes(place.table)})
     return random.sample(changed, min(4, len(changed))) + random.sample(range(QUARTERS), 2)
 
 
-def _cuts(place: Place, quarter: int, random: Random) -> Iterator[int]:
-    """Where one look ends and the next begins: restarts, late ticks, ticks on the second.
+def _cuts(place: ZoneTable, quarter: int, random: Random) -> Iterator[int]:
+    """Where one query ends and the next begins: restarts, late ticks, ticks on the second.
 
     Among them every minute around a change of the clock, and the very moment of some slots.
     """
@@ -202,7 +204,7 @@ def _cuts(place: Place, quarter: int, random: Random) -> Iterator[int]:
     yield from sorted(cuts)
 
 
-def _even(place: Place, random: Random) -> list[int]:
+def _even(place: ZoneTable, random: Random) -> list[int]:
     """Cuts at random distances, minutes as likely as days, from the start to the end."""
     cuts = [place.start]
     while cuts[-1] < place.end:

@@ -1,4 +1,4 @@
-"""What the database says of lists and readers, and whether it agrees with itself and a model."""
+"""What the database says about lists and subscribers, and whether it agrees with the model."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 
 from nif.subscriptions.models import Consent, MailingList, Subscriber, Subscription, Suppression
 from nif.subscriptions.suppression_list import ERASED_HASH_PREFIX
-from tests.prove.promises import GRAVER, OWN_WISH, Key, Promises
+from tests.prove.promises import BY_SEVERITY, OWN_WISH, Key, Promises
 
 STATES = ("pending", "confirmed", "unsubscribed")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line in the record of consent."""
+    """An entry in the record of consent."""
 
     id: int
     key: Key
@@ -29,7 +29,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Books:
+class ListRecords:
     states: dict[Key, str]
     counters: dict[str, tuple[int, ...]]
     consents: list[Entry]
@@ -38,15 +38,15 @@ class Books:
     hashes: int = 0
 
 
-def read_books(session: Session) -> Books:
-    """All that there is, read by plain queries and not by the rules that are tried."""
+def read_list_records(session: Session) -> ListRecords:
+    """Read everything by plain queries, and not by the rules under test."""
     lists = {one.id: one for one in session.scalars(select(MailingList))}
     people = {one.id: one for one in session.scalars(select(Subscriber))}
 
     def key(one: Subscription | Consent) -> Key:
         return people[one.subscriber_id].canonical, lists[one.list_id].slug
 
-    return Books(
+    return ListRecords(
         states={key(one): one.state.value for one in session.scalars(select(Subscription))},
         counters={
             one.slug: (one.pending_count, one.confirmed_count, one.unsubscribed_count)
@@ -68,8 +68,8 @@ def read_books(session: Session) -> Books:
     )
 
 
-def disagreements(books: Books, promises: Promises) -> list[str]:
-    """Where the books say something else than was promised, or than they say themselves."""
+def disagreements(books: ListRecords, promises: Promises) -> list[str]:
+    """Where the records contradict the promises, or each other."""
     told: dict[Key, list[tuple[str, datetime]]] = {}
     for entry in books.consents:
         told.setdefault(entry.key, []).append((entry.action, entry.at))
@@ -93,20 +93,20 @@ def disagreements(books: Books, promises: Promises) -> list[str]:
 
 
 def _has_agreed(said: list[tuple[str, datetime]]) -> bool:
-    """Did someone confirm, and not leave since?"""
+    """Did someone confirm, and not unsubscribe since?"""
     decisive = [action for action, _ in said if action in {"confirmed", "left"}]
     return decisive[-1:] == ["confirmed"]
 
 
-class Growth:
-    """The books as they were after the step before, to see what became of them since."""
+class RecordHistory:
+    """The records after the previous step, to see what changed since."""
 
     def __init__(self) -> None:
         self._consents: list[Entry] = []
         self._suppressed: dict[str, tuple[str, datetime]] = {}
 
-    def offences(self, books: Books, erased: Collection[str] = ()) -> list[str]:
-        """What was done since the last look that must never be done, but by erasing somebody."""
+    def offences(self, books: ListRecords, erased: Collection[str] = ()) -> list[str]:
+        """What changed since the last step that must never change, except by an erasure."""
         self._consents = [one for one in self._consents if one.key[0] not in erased]
         before = len(self._consents)
         fresh = {one.key[0] for one in books.consents[before:] if one.action == "confirmed"}
@@ -121,7 +121,7 @@ class Growth:
 
 
 def _is_lighter(now: tuple[str, datetime] | None, before: str, came_back: bool) -> bool:
-    """Only a fresh confirmation ends a suppression, and only one that was the reader's wish."""
+    """Only a new confirmation ends a suppression, and only one by unsubscribing."""
     if now is None:
         return not (before == OWN_WISH and came_back)
-    return GRAVER.index(now[0]) < GRAVER.index(before)
+    return BY_SEVERITY.index(now[0]) < BY_SEVERITY.index(before)

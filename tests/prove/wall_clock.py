@@ -1,7 +1,7 @@
-"""The clock on the wall of a place, read by looking at it: plain, slow, and knowing nothing of NIF.
+"""A wall clock, read minute by minute: plain, slow, and without any code of NIF.
 
-Moments are seconds since 1970 in UTC. What a clock shows is counted in the same way, as if it
-were UTC, so that midnight of a local date is a whole number of days.
+Moments are seconds since 1970 in UTC. What a clock shows is counted in the same way, as if it were
+UTC, so that midnight of a local date is a whole number of days.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ QUARTER = 900
 QUARTERS = 96
 DAY = QUARTER * QUARTERS
 MARGIN = 3 * DAY
-"""Looked at before and after: no place is further than a day and a bit from UTC."""
+"""Read before and after: no place is further than a day and a bit from UTC."""
 
 
 def first_shown(zone: ZoneInfo, first: date, days: int) -> list[int]:
@@ -54,7 +54,7 @@ def moment(seconds: int) -> datetime:
 
 
 def _readings(zone: ZoneInfo, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """A look at the clock each quarter of an hour; each minute where it was put forward or back."""
+    """The clock at each quarter of an hour; at each minute where it was put forward or back."""
     expected = None
     for seconds in range(start, end, QUARTER):
         shown = _show(zone, seconds)

@@ -1,4 +1,4 @@
-"""Readers on two lists and a clock that is moved by hand, beside a model of what is promised."""
+"""Subscribers of two lists and a clock that is moved by hand, beside a model of the promises."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from nif import limits
 from nif.subscriptions import unsubscribe
 from nif.subscriptions.models import MailingList, Subscriber, Subscription
 from nif.tokens import Tokens
-from tests.prove.books import Books, Growth, disagreements, read_books
-from tests.prove.databases import Opened
+from tests.prove.databases import OpenDatabase
+from tests.prove.list_records import ListRecords, RecordHistory, disagreements, read_list_records
 from tests.prove.promises import Key, Promises
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -34,19 +34,21 @@ WHO, SLUG = st.sampled_from(sorted(SPELLINGS)), st.sampled_from(SLUGS)
 TYPED = st.sampled_from([(who, typed) for who in SPELLINGS for typed in SPELLINGS[who]])
 PAUSE = st.sampled_from([0, 20, 60, 61, 24 * 60]).map(lambda minutes: timedelta(minutes=minutes))
 EDGE = st.sampled_from([None, None, timedelta(0), timedelta(seconds=1)])
-"""None for at once; else so much later than the last moment at which something is allowed."""
+"""None for at once; otherwise this much after the last moment at which something is allowed."""
 NETWORK = st.sampled_from(["192.0.2.0/24", "2001:db8:1::/48"])
 
 
-class Machine(RuleBasedStateMachine):
-    """Two lists, nobody on them yet. `came_up` is counted over all histories of a proof."""
+class ListMachine(RuleBasedStateMachine):
+    """Two empty lists. `came_up` counts what happened, over all histories of a proof."""
 
-    def __init__(self, opening: AbstractContextManager[Opened], came_up: Counter[str]) -> None:
+    def __init__(
+        self, opening: AbstractContextManager[OpenDatabase], came_up: Counter[str]
+    ) -> None:
         super().__init__()
         self.opening, self.came_up = opening, came_up
         self.database = opening.__enter__()
         self.promises = Promises(START)
-        self.growth = Growth()
+        self.growth = RecordHistory()
         came_up["examples"] += 1
         with self.database.transaction() as session:
             self.ids = {slug: _found(session, slug) for slug in SLUGS}
@@ -59,13 +61,13 @@ class Machine(RuleBasedStateMachine):
         return self.promises.now
 
     def wait(self, time: timedelta) -> None:
-        """What limits no longer need is forgotten meanwhile, and nobody notices."""
+        """Let time pass, and drop the expired counts of limits, which must change nothing."""
         self.promises.now += time
         with self.database.transaction() as session:
             limits.delete_attempts_before(session, before=self.now - timedelta(days=31))
 
     def wait_until(self, moment: datetime) -> None:
-        """Nothing where the moment is over."""
+        """Wait until a moment; nothing where it has passed."""
         self.wait(max(moment - self.now, timedelta(0)))
 
     def note(self, what: str) -> None:
@@ -73,7 +75,7 @@ class Machine(RuleBasedStateMachine):
         self.came_up[what] += 1
 
     def keys(self, who: str, slug: str) -> list[Key]:
-        """What a link to leave is about, as far as is known."""
+        """The subscriptions that an unsubscribe link is about, as far as is known."""
         return [key for key in self.promises.of(who) if slug in {key[1], EVERY}]
 
     def by_link(self, session: Session, who: str, slug: str) -> Sequence[Subscription]:
@@ -84,9 +86,9 @@ class Machine(RuleBasedStateMachine):
     def id_of(self, session: Session, who: str) -> int:
         return session.scalars(select(Subscriber.id).where(Subscriber.canonical == who)).one()
 
-    def books(self) -> Books:
+    def books(self) -> ListRecords:
         with self.database.reading() as session:
-            return read_books(session)
+            return read_list_records(session)
 
     @invariant()
     def the_books_say_what_was_promised(self) -> None:

@@ -1,7 +1,7 @@
-"""A worker that is often down, with five schedulers when it is up, over years that pass at once.
+"""A worker that is often down, with five schedulers when it is up, over simulated years.
 
 For each list and local date there is one edition: made within twelve hours after it was due, or
-noted as missed; and what was published is in the first edition that could be made after it.
+recorded as missed; and a published story is in the first edition that was made after it.
 """
 
 from collections import Counter
@@ -18,14 +18,14 @@ from nif.database import Database
 from nif.editions import digest
 from nif.editions.models import DIGEST_OCCASION, Edition, EditionItem, EditionState
 from nif.editions.schedule import DigestSchedule, Slot
-from tests.prove.downtimes import SCHEDULERS, Keep, Past, found, live, ticks
-from tests.prove.wall import DAY, QUARTERS, as_shown, first_shown, moment
+from tests.prove.downtimes import SCHEDULERS, Keep, ObservedPast, found, live, ticks
+from tests.prove.wall_clock import DAY, QUARTERS, as_shown, first_shown, moment
 
 FIRST_DAY = date(2026, 3, 28)
 CATCH_UP = timedelta(hours=12)
 MOST_STORIES = 24
 MORE = 6
-"""Days of slots beyond the last one, for the tick that ends the story."""
+"""Days of slots beyond the last one, for the last tick."""
 
 LISTS = (
     (DigestSchedule(time(1, 30)), "Europe/London"),
@@ -34,13 +34,13 @@ LISTS = (
     (DigestSchedule(time(0, 0)), "Africa/Cairo"),
     (DigestSchedule(time(2, 45), 6), "Pacific/Chatham"),
 )
-"""Each is due at a time that its clock skips once a year; two, at one that also comes twice."""
+"""Each list is due at a time that its clock skips once a year; two at one that comes twice."""
 
 
 def prove_look_back(
     database: Database, *, days: int, seed: int, keep: Keep = digest.make_digest_of_slot
 ) -> dict[str, Any]:
-    """Let `days` pass over an empty database; `wrong` counts what is not as promised.
+    """Simulate `days` on an empty database; `wrong` counts the broken promises.
 
     `keep` makes the edition of a slot: NIF's own rule, unless the proof itself is tested.
     """
@@ -68,7 +68,9 @@ def prove_look_back(
     }
 
 
-def _sums(past: Past, accounts: Sequence[Sequence[tuple[Edition, set[int]]]]) -> dict[str, int]:
+def _sums(
+    past: ObservedPast, accounts: Sequence[Sequence[tuple[Edition, set[int]]]]
+) -> dict[str, int]:
     states = Counter(edition.state for account in accounts for edition, _ in account)
     return {
         "lists": len(accounts),
@@ -81,7 +83,7 @@ def _sums(past: Past, accounts: Sequence[Sequence[tuple[Edition, set[int]]]]) ->
 
 
 def _slots(schedule: DigestSchedule, zone: str, days: int) -> list[Slot]:
-    """The slots of a list as the clock on its wall has them."""
+    """The slots of a list as a wall clock has them."""
     first = FIRST_DAY - timedelta(days=1)
     table = first_shown(ZoneInfo(zone), first, days + MORE)
     quarter = schedule.at.hour * 4 + schedule.at.minute // 15
@@ -109,15 +111,18 @@ def _account(database: Database, list_id: int) -> list[tuple[Edition, set[int]]]
 
 
 def _problems(
-    account: Sequence[tuple[Edition, set[int]]], slots: Sequence[Slot], past: Past, since: datetime
+    account: Sequence[tuple[Edition, set[int]]],
+    slots: Sequence[Slot],
+    past: ObservedPast,
+    since: datetime,
 ) -> Iterator[str]:
-    """What is wrong with the editions of a list, in words."""
+    """The problems of a list's editions, in words."""
     made = {edition.slot: (edition, stories) for edition, stories in account}
     if len(made) != len(account):
         yield "a date has two editions"
     had: set[int] = set()
     for slot in slots:
-        # The worker was up for the last time at the last of the looks.
+        # The worker was up for the last time at the last tick.
         five = next((five for five in past.looks if max(five) >= slot.due_at), None)
         if slot.due_at <= since or five is None:
             continue

@@ -1,4 +1,4 @@
-"""Where the proofs with real processes play: a house, its provider, workers, and what became."""
+"""An installation with real processes: its provider, its workers, and what became of its mail."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from nif.settings import PROJECT, load_settings
 from nif.subscriptions.models import MailingList
 from tests import postgres
 from tests.factories import a_list, a_plain_edition, subscriptions
-from tests.journeys.house import House
+from tests.journeys.house import Schedulers
 from tests.standin.client import Standin
 
 FIRST_DAY = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ FIRST_DAY = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Scale:
-    """Seconds in place of what is a minute and a half, half an hour and so on in real life."""
+    """Seconds, in place of a minute and a half, half an hour and so on in production."""
 
     lease: float = 1.0
     quiet: float = 6.0
@@ -49,8 +49,8 @@ class Scale:
 IN_SECONDS = Scale()
 
 
-class Stage:
-    """One house with its stand-in. `webhook` is where that posts its events."""
+class RunningInstallation:
+    """An installation with its stand-in. `webhook` is where the stand-in posts its events."""
 
     def __init__(self, database: Database, standin: Standin, settings: dict[str, Any]) -> None:
         self.database, self.standin, self.settings = database, standin, settings
@@ -58,15 +58,15 @@ class Stage:
         self._days = count()
 
     def in_transaction(self, act: Callable[[Session], Any]) -> Any:
-        """Change something in the database, again where that is being restarted."""
+        """Change something in the database, again where it is being restarted."""
         return _again(self.database.transaction, act)
 
     def look(self, query: Any) -> Any:
-        """The first value of a query; on SQLite without waiting for a worker that sleeps."""
+        """The first value of a query; on SQLite without waiting for a sleeping worker."""
         return _again(self.database.reading, lambda session: session.scalar(query))
 
     def plan(self, list_id: int, *, batch_size: int) -> int:
-        """Plan a send to everyone on a list; returns its id."""
+        """Plan a send to everyone on a list; return its id."""
 
         def act(session: Session) -> int:
             day = FIRST_DAY + timedelta(days=next(self._days))
@@ -88,7 +88,7 @@ class Stage:
     def slowest_event(self) -> float:
         """The most seconds between an acceptance and the first event about it.
 
-        What a house is promised holds while this is less than its quiet period.
+        The promises hold while this is less than the quiet period.
         """
         with self.database.reading() as session:
             query = select(Attempt.id, Attempt.event_seen_at).where(
@@ -100,7 +100,7 @@ class Stage:
         return round(max(lags, default=0.0), 2)
 
     def check(self, readers: dict[int, list[int]]) -> dict[str, int]:
-        """Hold the stand-in's log against the lists: who was mailed twice, skipped, is held."""
+        """Count who was mailed twice, left out or is undecided, by the stand-in's log."""
         mailed = self.standin.deliveries()
         due = Counter(f"{send}.{reader}" for send, ids in readers.items() for reader in ids)
         complete = [
@@ -125,12 +125,12 @@ def _again(open_session: Transaction, act: Callable[[Session], Any]) -> Any:
 
 
 class Troupe:
-    """The workers: always as many as are wanted, however many are killed."""
+    """The workers: always as many as wanted, however many are killed."""
 
-    def __init__(self, stage: Stage, scale: Scale, log: Path) -> None:
+    def __init__(self, stage: RunningInstallation, scale: Scale, log: Path) -> None:
         self._log = log.open("ab")
         self._mother = subprocess.Popen(
-            [sys.executable, "-m", "tests.prove.worker"],
+            [sys.executable, "-m", "tests.prove.worker_process"],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -146,7 +146,7 @@ class Troupe:
         return self.alive[-1]
 
     def kill(self, worker: int) -> None:
-        """kill -9, and another one takes its place."""
+        """kill -9 a worker; another one takes its place."""
         self.alive.remove(worker)
         os.kill(worker, signal.SIGKILL)
 
@@ -165,8 +165,8 @@ class Troupe:
 @contextmanager
 def a_stage(
     kind: str, folder: Path, scale: Scale, *options: str, **given: Any
-) -> Iterator[tuple[Stage, "postgres.Cluster | None"]]:
-    """A house of its own with a web process, on a new database of this kind."""
+) -> Iterator[tuple[RunningInstallation, "postgres.Cluster | None"]]:
+    """A new installation with a web process, on a new database of this kind."""
     with ExitStack() as stack:
         cluster = stack.enter_context(postgres.cluster()) if kind == "postgresql" else None
         url = cluster.create_database("nif_test_prove") if cluster else f"sqlite:///{folder}/n.db"
@@ -187,14 +187,14 @@ def a_stage(
             **_fence(scale),
             **given,
         }
-        house = stack.enter_context(House(folder, **_for_house(settings)))
+        house = stack.enter_context(Schedulers(folder, **_for_house(settings)))
         upgraded = house.run("db", "upgrade")
         assert upgraded.returncode == 0, upgraded.stderr
         house.start("serve")
         settings["base_url"] = house.url
         database = Database(load_settings(_env_file=None, **settings).database)
         stack.callback(database.close)
-        stage = Stage(database, standin, settings)
+        stage = RunningInstallation(database, standin, settings)
         stage.webhook = f"{house.url}/webhooks/sendgrid/events"
         yield stage, cluster
 
@@ -214,8 +214,8 @@ def _for_house(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in own}
 
 
-def a_full_list(stage: Stage, slug: str, size: int) -> tuple[int, list[int]]:
-    """A list with so many confirmed readers; its id, and theirs."""
+def a_full_list(stage: RunningInstallation, slug: str, size: int) -> tuple[int, list[int]]:
+    """A list with so many confirmed subscribers; returns its id and theirs."""
 
     def act(session: Session) -> tuple[int, list[int]]:
         mailing_list = a_list(session, slug=slug)

@@ -1,4 +1,4 @@
-"""All that readers and providers may do to a list, and the time that passes in between."""
+"""All that subscribers and providers may do to a list, and the time that passes in between."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -14,9 +14,9 @@ from nif.subscriptions import preferences, suppression_list, unsubscribe
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber, SuppressionReason
-from tests.prove.asking import WEEK, Askers
-from tests.prove.machine import EDGE, EVERY, SLUG, SLUGS, TOKENS, WHO
+from tests.prove.list_machine import EDGE, EVERY, SLUG, SLUGS, TOKENS, WHO
 from tests.prove.promises import DAY, HOUR, OWN_WISH
+from tests.prove.signup_machine import WEEK, SignupMachine
 
 SECOND = timedelta(seconds=1)
 TIME = st.one_of(
@@ -25,20 +25,20 @@ TIME = st.one_of(
 )
 REASON = st.sampled_from(SuppressionReason)
 REPORTED = st.sampled_from(["ann@example.com", "cy@xn--bcher-kva.example"])
-"""The others live longer without a report, so that more can become of them."""
+"""The other addresses get no reports, so that their histories can be longer."""
 
 FORGETTABLE = ("di@example.com", "ed@example.com")
-"""Nor are they erased, but for these, and only once one of them was on a list."""
+"""Only these are erased, and only once one of them was on a list."""
 
 NO_FILES = Path("no imports here")
 
 
-class Readers(Askers):
-    """Whoever is or was on a list, and what a provider says of them."""
+class SubscriberMachine(SignupMachine):
+    """Present and former subscribers, and what the provider reports about them."""
 
     @rule(who=WHO, wanted=st.sets(SLUG))
     def choose_on_the_own_page(self, who, wanted):
-        """On the lists that are wanted, off all others; a wish that is not confirmed stays."""
+        """Set one's lists on the preferences page; an unconfirmed sign-up stays."""
         if not self.promises.has_confirmed(who):
             return
         where = ConsentContext("/preferences", "192.0.2.0/24")
@@ -56,7 +56,7 @@ class Readers(Askers):
 
     @rule(who=WHO, slug=st.sampled_from([*SLUGS, EVERY]), clicks=st.integers(1, 4))
     def leave_with_one_click(self, who, slug, clicks):
-        """Out at once, of one list or all, and as often as the button is pressed."""
+        """Unsubscribe at once from one list or all, however often the button is pressed."""
         keys = self.keys(who, slug)
         if not self.promises.of(who):
             return
@@ -72,7 +72,7 @@ class Readers(Askers):
 
     @rule(who=WHO, slug=st.sampled_from([*SLUGS, EVERY]), edge=EDGE)
     def come_back(self, who, slug, edge):
-        """Within the hour, by whoever was confirmed and just left; all of them or none."""
+        """Come back within the hour after unsubscribing, to all lists or none."""
         keys = self.keys(who, slug)
         if not keys:
             return
@@ -97,7 +97,7 @@ class Readers(Askers):
 
     @rule(who=REPORTED, reason=REASON)
     def be_suppressed(self, who, reason):
-        """In whatever order reasons become known, the gravest stays, and the first of equals."""
+        """In any order of reasons the most severe stays, and the first of equals."""
         with self.database.transaction() as session:
             suppression_list.suppress_address(session, who, reason, source="event", now=self.now)
         self.promises.suppress(who, reason.value)
@@ -105,7 +105,7 @@ class Readers(Askers):
 
     @rule(who=WHO)
     def unsubscribe_at_the_provider(self, who):
-        """Never to be mailed by one's own wish, and off every list."""
+        """Unsubscribe at the provider: off every list and suppressed."""
         reason = SuppressionReason(OWN_WISH)
         with self.database.transaction() as session:
             suppression_list.suppress_address(session, who, reason, source="event", now=self.now)
@@ -122,7 +122,7 @@ class Readers(Askers):
     @precondition(lambda self: self.promises.standings)
     @rule(who=WHO, days=st.sampled_from([0, 7, 28]))
     def pause(self, who, days):
-        """For some days, or going on where it is none: no list is left for it."""
+        """Pause for some days, or resume; no list is left by it."""
         if not self.promises.of(who):
             return
         where = ConsentContext("/preferences", "192.0.2.0/24")
@@ -141,7 +141,7 @@ class Readers(Askers):
     @precondition(lambda self: any(map(self.promises.has_confirmed, FORGETTABLE)))
     @rule(who=st.sampled_from(FORGETTABLE))
     def be_erased(self, who):
-        """Nothing of them is left but a hash, and no door brings them back."""
+        """Erase a subscriber: only a hash is left, and no form brings them back."""
         with self.database.transaction() as session:
             person = person_at_address(session, parse_address(who))
             erase_person(session, person, NO_FILES, source="the reader's own page", now=self.now)

@@ -1,4 +1,4 @@
-"""Asking to join, confirming, and asking for the link to one's own page."""
+"""Signing up, confirming, and requesting the link to one's preferences page."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -14,8 +14,8 @@ from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.signup_limits import allow_mail, find_exceeded_limit
 from nif.tokens import TokenPurpose, Tokens
-from tests.prove.machine import EDGE, NETWORK, PAUSE, SLUG, TOKENS, TYPED, Machine
-from tests.prove.promises import HOUR, NETWORK_AN_HOUR, Asking, Key
+from tests.prove.list_machine import EDGE, NETWORK, PAUSE, SLUG, TOKENS, TYPED, ListMachine
+from tests.prove.promises import HOUR, NETWORK_AN_HOUR, Key, MailRequest
 
 WEEK = timedelta(days=7)
 FORGED = st.sampled_from(["cut", "in other letters", "of another key", "for another purpose"])
@@ -29,15 +29,15 @@ class Link(NamedTuple):
     token: str
 
 
-class Askers(Machine):
-    """Whoever types an address into a form, and whoever reads the mail that comes of it."""
+class SignupMachine(ListMachine):
+    """People who enter an address into a form, and people who read the mail that follows."""
 
     links = Bundle("links")
     strangers = 0
 
     @rule(target=links, typed=TYPED, slug=SLUG, network=NETWORK, pause=PAUSE)
     def ask_to_join(self, typed, slug, network, pause):
-        """A mail goes to whoever is named, within the limits; it asks, or tells who is on it."""
+        """Within the limits a sign-up is answered by mail, which asks them to confirm."""
         self.wait(pause)
         before = self.promises.standing((typed[0], slug)).state
         link = self._ask(*typed, slug, network)
@@ -47,7 +47,7 @@ class Askers(Machine):
 
     @rule(target=links, typed=TYPED, slug=SLUG, network=NETWORK, pause=PAUSE)
     def join(self, typed, slug, network, pause):
-        """Most readers press the link soon; it stays in their inbox."""
+        """Most people press the link soon; it stays in their inbox."""
         link = self._ask(*typed, slug, network)
         self.note("joins" if link else "joins in vain")
         if link is None:
@@ -68,7 +68,7 @@ class Askers(Machine):
                     session, newsletter, address, where, now=self.now
                 )
             named = asked.pending.subscriber if asked.pending else asked.already_subscribed
-        wish = Asking(who, slug, network, self.now, named is not None)
+        wish = MailRequest(who, slug, network, self.now, named is not None)
         assert self.promises.may_answer(wish) or not wish.answered, "mailed beyond the limits"
         assert wish.answered or not self.promises.must_answer(wish), "a wish was lost"
         self.promises.wishes.append(wish)
@@ -91,7 +91,7 @@ class Askers(Machine):
     @precondition(lambda self: not self.strangers and len(self.promises.wishes) > 2)
     @rule(network=NETWORK, slug=SLUG, size=st.integers(28, 33))
     def a_crowd_asks(self, network, slug, size):
-        """Of many wishes at once from one network, twenty are answered."""
+        """Of many sign-ups at once from one network, twenty are answered."""
         asked = (*self.promises.wishes, *self.promises.requests)
         is_first = not any(one.network == network and self.now - one.at < HOUR for one in asked)
         names = [f"reader{self.strangers + n}@crowd.example" for n in range(size)]
@@ -104,7 +104,7 @@ class Askers(Machine):
 
     @rule(link=links, times=st.integers(1, 3), edge=EDGE, forged=FORGED)
     def press_confirm(self, link, times, edge, forged):
-        """The newest link is good once and for seven days; who is on the list is told so."""
+        """The newest link works once and for seven days; a confirmed subscriber is told so."""
         if edge is not None:
             self.wait_until(link.asked_at + WEEK + edge)
         self._press_forged(link, forged)
@@ -139,7 +139,7 @@ class Askers(Machine):
             return "expired"
 
     def _press_forged(self, link: Link, how: str) -> None:
-        """A link that was never given out is good for nothing."""
+        """A forged link does nothing."""
         numbers = TOKENS.open(TokenPurpose.CONFIRM, link.token)
         token = {
             "cut": link.token[:-1],
@@ -154,7 +154,7 @@ class Askers(Machine):
     @precondition(lambda self: self.promises.standings)
     @rule(typed=TYPED, network=NETWORK, times=st.integers(1, 7))
     def ask_for_the_own_page(self, typed, network, times):
-        """The link to a reader's own page is mailed to who confirmed once, and to nobody else."""
+        """The link to the preferences page is mailed only to addresses that confirmed once."""
         is_answered = [self._ask_for_the_own_page(*typed, network) for _ in range(times)]
         self.note("asks for the own page" + ("" if any(is_answered) else " in vain"))
 
@@ -165,7 +165,7 @@ class Askers(Machine):
                 found = preferences.find_mailable_subscriber(session, parse_address(typed))
             if found is not None and not allow_mail(session, who, now=self.now):
                 found = None
-        request = Asking(who, "", network, self.now, found is not None)
+        request = MailRequest(who, "", network, self.now, found is not None)
         assert self.promises.may_send_link(request) or not request.answered, "mailed too much"
         assert request.answered or not self.promises.must_send_link(request), "a link was lost"
         assert found is None or found.canonical == who, "somebody else's page"

@@ -1,4 +1,4 @@
-"""What can befall a send, in any order, and what has to be true all along and at the end."""
+"""What can happen to a send, in any order, and what has to hold all along and at the end."""
 
 from collections import Counter
 from contextlib import AbstractContextManager, suppress
@@ -19,7 +19,7 @@ from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address
 from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from tests.factories import HERE
-from tests.prove.world import Sleeper, World
+from tests.prove.world import SleepingWorker, World
 
 ENDS = (
     None,
@@ -40,13 +40,13 @@ some_reader = strategies.integers(0, 10)
 has_sends = precondition(lambda self: self.world.sends)
 
 
-class Befalling(RuleBasedStateMachine):
-    """A world to which things happen. Each rule is one thing."""
+class SendMachine(RuleBasedStateMachine):
+    """A world in which each rule lets one thing happen."""
 
     def __init__(self, opening: AbstractContextManager[Database], came_up: Counter[str]) -> None:
         super().__init__()
         self.world, self.came_up = World(opening), came_up
-        self.sleepers: list[Sleeper] = []
+        self.sleepers: list[SleepingWorker] = []
         came_up["examples"] += 1
 
     @precondition(lambda self: len(self.world.sends) < 4)
@@ -137,7 +137,7 @@ class Befalling(RuleBasedStateMachine):
     @has_sends
     @rule(number=some_send)
     def a_person_decides(self, number: int) -> None:
-        """With the truth in front of them: unless somebody who sleeps may yet change it."""
+        """A person who knows what was posted decides, where no sleeping worker may change it."""
         asleep = {sleeper.taken.attempt_id for sleeper in self.sleepers}
         send_id = self.world.sends[number % len(self.world.sends)]
         with self.world.database.transaction() as session:
@@ -155,7 +155,7 @@ class Befalling(RuleBasedStateMachine):
         self.world.check()
 
     def teardown(self) -> None:
-        """In the end all is settled, and each one's fate is what the ledger says."""
+        """In the end everything is settled, and each delivery's status is what the provider did."""
         try:
             self._end()
         finally:
@@ -184,7 +184,7 @@ class Befalling(RuleBasedStateMachine):
                     control.resume_send(session, send, now=self.world.clock())
 
     def _in_doubt(self) -> bool:
-        """Also what was taken and not settled, as of a send that was cancelled since."""
+        """Undecided batches, and accepted ones of cancelled sends that are not settled yet."""
         unknown = select(Batch.id).where(Batch.state.in_([BatchState.IN_FLIGHT, *UNDECIDED_STATES]))
         with self.world.database.reading() as session:
             return session.scalar(unknown.limit(1)) is not None

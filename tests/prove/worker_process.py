@@ -1,8 +1,8 @@
 """Workers to be killed: real processes, forked from one that has everything imported already.
 
-python -m tests.prove.worker, with the settings and the scale as JSON on the first line of its
-standard input. Each further line has one worker start, whose process id is printed; at the end of
-the input all of it ends.
+python -m tests.prove.worker_process, with the settings and the scale as JSON on the first line of
+its standard input. Each further line has one worker start, whose process id is printed; at the end
+of the input all of it ends.
 
 Time is scaled down, or a night would pass with each lost answer: what takes half an hour with
 SendGrid takes some seconds here. The rules are the same, and so is their order.
@@ -34,7 +34,7 @@ def main() -> None:
     settings = load_settings(_env_file=None, **given["settings"])
     _scale(given["request_seconds"])
     worker = _made_ready(settings)
-    # Nobody waits for the children, so that the dead ones do not stay as zombies.
+    # The children are not waited for; ignoring SIGCHLD keeps dead ones from staying as zombies.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     children = []
     for _ in sys.stdin:
@@ -56,7 +56,7 @@ def _end(child: int) -> None:
 
 
 def _scale(request_seconds: float) -> None:
-    """Shorten what is fixed in real life: how long answers and providers are waited for."""
+    """Shorten what is fixed in production: how long answers and providers are waited for."""
     sendgrid.READ_SECONDS = request_seconds
     delivery.MAX_REQUEST_TIME = timedelta(seconds=request_seconds * 1.5)
     delivery.RECORD_RETRY_SECONDS = (0.05, 0.2, 0.5)
@@ -67,7 +67,7 @@ def _scale(request_seconds: float) -> None:
 
 
 def _made_ready(settings: Settings) -> Worker:
-    """A worker to inherit: with its statements compiled, and without a connection."""
+    """A worker to be forked: with its statements compiled, and without a connection."""
     worker = Worker(services := build_services(settings))
     worker.process_events()
     worker.reconcile_batches()
@@ -84,7 +84,7 @@ def _deliver(worker: Worker, services: Services) -> None:
 
 
 def _work(worker: Worker) -> None:
-    """What a worker does, in two threads that tick faster than the real one's clock."""
+    """Do a worker's jobs, in two threads that tick faster than in production."""
 
     def deliver() -> None:
         _deliver(worker, worker.services)

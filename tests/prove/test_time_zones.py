@@ -6,8 +6,8 @@ import pytest
 from nif.editions.digest import make_digest_of_slot
 from nif.editions.schedule import Slot, iterate_slots
 from tests.prove.databases import a_database
-from tests.prove.looking_back import prove_look_back
-from tests.prove.zones import ODD_DAYS, prove_zones
+from tests.prove.slot_look_back import prove_look_back
+from tests.prove.time_zones import ODD_DAYS, prove_zones
 
 DAYS = 250
 """From the first of March until after the last change of the clock in autumn."""
@@ -31,7 +31,7 @@ ZONES = [
 
 
 def without_care(schedule, zone, *, after, until):
-    """A skipped time is read with the offset from before the gap, as Python does by itself."""
+    """Read a skipped time with the offset from before the gap, as Python does."""
     for slot in iterate_slots(schedule, zone, after=after - timedelta(days=2), until=until):
         due_at = datetime.combine(slot.day, schedule.at, zone).astimezone(UTC)
         if after < due_at <= until:
@@ -43,7 +43,7 @@ def with_both_ends(schedule, zone, *, after, until):
 
 
 def only_once_a_day(schedule, zone, *, after, until):
-    """Nothing is looked back for that was due before the last midnight."""
+    """Ignore slots from before the last midnight."""
     midnight = until.replace(hour=0, minute=0, second=0)
     return iterate_slots(schedule, zone, after=max(after, midnight), until=until)
 
@@ -70,19 +70,19 @@ def test_each_list_has_one_slot_on_each_date_of_each_zone():
     assert result["dates_skipped"] == 2
 
 
-def test_the_odd_days_are_in_zones_that_there_are():
+def test_the_odd_days_are_in_existing_zones():
     assert set(ODD_DAYS) <= available_timezones()
 
 
 @pytest.mark.parametrize("careless", [without_care, with_both_ends, only_once_a_day])
-def test_a_careless_scheduler_is_found_out(careless):
+def test_a_careless_scheduler_is_found(careless):
     result = prove_zones(zones=["Europe/London"], days=40, seed=1, slots=careless)
 
     assert result["wrong"] > 0
     assert result["told"][0].startswith("Europe/London: ")
 
 
-def test_two_slots_close_together_are_found_out():
+def test_two_slots_close_together_are_found():
     def moved(schedule, zone, *, after, until):
         """Every date has its slot; on the tenth day of a month it is five hours late."""
         for slot in iterate_slots(schedule, zone, after=after, until=until):
@@ -94,7 +94,7 @@ def test_two_slots_close_together_are_found_out():
     assert any("apart" in words for words in result["told"])
 
 
-def test_every_slot_of_a_worker_that_is_often_down_is_accounted_for_once(database):
+def test_every_slot_is_accounted_for_once_although_the_worker_is_often_down(database):
     result = prove_look_back(database, days=9, seed=3)
 
     assert (result["wrong"], result["told"]) == (0, [])
@@ -102,7 +102,7 @@ def test_every_slot_of_a_worker_that_is_often_down_is_accounted_for_once(databas
 
 
 @pytest.mark.parametrize("keep", [keep_late, keep_no_trace_of_what_was_missed])
-def test_a_careless_worker_is_found_out(keep):
+def test_a_careless_worker_is_found(keep):
     with a_database() as database:
         result = prove_look_back(database, days=3, seed=3, keep=keep)
 

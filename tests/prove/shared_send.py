@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from nif.clock import utc_now
 from nif.sends.certificates import certify_send
 from nif.sends.models import Attempt, BatchState, Lease, Send
-from tests.prove.stage import Scale, Stage, Troupe, a_full_list, a_stage
+from tests.prove.installation import RunningInstallation, Scale, Troupe, a_full_list, a_stage
 
 SCALE = Scale(lease=3.0, quiet=8.0, request=2.0)
 NAP = 6.0
@@ -21,14 +21,14 @@ PATIENCE = 900.0
 
 
 def prove_workers(database: str, *, recipients: int, workers: int = 4) -> dict[str, Any]:
-    """Let them share a send of that size; the figures of it, by the stand-in's log."""
+    """Have them share a send of that size; returns its figures, by the stand-in's log."""
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="nif-prove-") as folder,
         a_stage(database, Path(folder), SCALE) as (stage, _),
     ):
         stage.standin.emit_to(stage.webhook, speed=20.0)
-        # Before the workers come: they cannot write while such a list is written.
+        # Before the workers start: they cannot write while such a list is written.
         everyone = a_full_list(stage, "all", recipients)
         troupe = Troupe(stage, SCALE, Path(folder) / "workers.log")
         try:
@@ -43,7 +43,7 @@ def prove_workers(database: str, *, recipients: int, workers: int = 4) -> dict[s
 
 
 def _play(
-    stage: Stage, troupe: Troupe, everyone: tuple[int, list[int]], workers: int
+    stage: RunningInstallation, troupe: Troupe, everyone: tuple[int, list[int]], workers: int
 ) -> dict[str, Any]:
     list_id, ids = everyone
     small_id, few = a_full_list(stage, "few", 3)
@@ -75,8 +75,8 @@ def _play(
     }
 
 
-def _who_posted(stage: Stage, send_id: int) -> int:
-    """How many processes had a part in a send."""
+def _who_posted(stage: RunningInstallation, send_id: int) -> int:
+    """How many processes posted part of a send."""
     query = (
         select(func.count(Lease.holder.distinct()))
         .join(Attempt, Attempt.lease_id == Lease.id)
