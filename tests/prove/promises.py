@@ -54,7 +54,7 @@ class Promises:
     standings: dict[Key, PromisedSubscription] = field(default_factory=dict)
     suppressed: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     spelled: dict[str, str] = field(default_factory=dict)
-    wishes: list[MailRequest] = field(default_factory=list)
+    signups: list[MailRequest] = field(default_factory=list)
     requests: list[MailRequest] = field(default_factory=list)
     erased: set[str] = field(default_factory=set)
 
@@ -111,27 +111,27 @@ class Promises:
     def reason(self, who: str) -> str | None:
         return "erased" if who in self.erased else self.suppressed.get(who, (None, None))[0]
 
-    def may_answer(self, wish: MailRequest) -> bool:
+    def may_answer(self, signup: MailRequest) -> bool:
         """One mail a day by any form, three in thirty days, twenty an hour for a network.
 
         A window begins with its first mail, so the last mail of one and the first of the next may
         be close together. Only addresses suppressed by unsubscribing may be asked to confirm.
         """
-        letters = [one for one in self.wishes if one.answered]
-        mine = [one for one in letters if one.who == wish.who]
+        mails = [one for one in self.signups if one.answered]
+        to_address = [one for one in mails if one.who == signup.who]
         return (
-            self.reason(wish.who) in {None, OWN_WISH}
-            and self._may_be_mailed(wish)
-            and _in_window(mine, MONTH, wish.at) < THREE
+            self.reason(signup.who) in {None, OWN_WISH}
+            and self._may_be_mailed(signup)
+            and _in_window(to_address, MONTH, signup.at) < THREE
         )
 
-    def must_answer(self, wish: MailRequest) -> bool:
+    def must_answer(self, signup: MailRequest) -> bool:
         """No limit stands against it, however the limits are counted."""
-        mine = [one for one in self.wishes if one.who == wish.who]
+        to_address = [one for one in self.signups if one.who == signup.who]
         return (
-            self.reason(wish.who) in {None, OWN_WISH}
-            and self._must_be_mailed(wish)
-            and len(_since(wish.at - MONTH, mine)) < THREE
+            self.reason(signup.who) in {None, OWN_WISH}
+            and self._must_be_mailed(signup)
+            and len(_since(signup.at - MONTH, to_address)) < THREE
         )
 
     def may_send_link(self, request: MailRequest) -> bool:
@@ -149,36 +149,36 @@ class Promises:
             and self._must_be_mailed(request)
         )
 
-    def _may_be_mailed(self, asking: MailRequest) -> bool:
-        letters = [one for one in (*self.wishes, *self.requests) if one.answered]
-        mine = [one for one in letters if one.who == asking.who]
-        lately = _since(asking.at - HOUR, _through(asking, letters))
-        return not _since(asking.at - DAY, mine) and len(lately) < 2 * NETWORK_AN_HOUR - 1
+    def _may_be_mailed(self, request: MailRequest) -> bool:
+        mails = [one for one in (*self.signups, *self.requests) if one.answered]
+        to_address = [one for one in mails if one.who == request.who]
+        recent = _since(request.at - HOUR, _through(request, mails))
+        return not _since(request.at - DAY, to_address) and len(recent) < 2 * NETWORK_AN_HOUR - 1
 
-    def _must_be_mailed(self, asking: MailRequest) -> bool:
-        all_ = [*self.wishes, *self.requests]
-        mine = [one for one in all_ if one.who == asking.who]
-        lately = _since(asking.at - HOUR, all_)
+    def _must_be_mailed(self, request: MailRequest) -> bool:
+        all_ = [*self.signups, *self.requests]
+        to_address = [one for one in all_ if one.who == request.who]
+        recent = _since(request.at - HOUR, all_)
         return (
-            not _since(asking.at - DAY, mine)
-            and len(_through(asking, lately)) < NETWORK_AN_HOUR
-            and len(lately) < DOMAIN_AN_HOUR
+            not _since(request.at - DAY, to_address)
+            and len(_through(request, recent)) < NETWORK_AN_HOUR
+            and len(recent) < DOMAIN_AN_HOUR
         )
 
 
-def _through(asking: MailRequest, earlier: Iterable[MailRequest]) -> list[MailRequest]:
-    return [one for one in earlier if one.network == asking.network]
+def _through(request: MailRequest, earlier: Iterable[MailRequest]) -> list[MailRequest]:
+    return [one for one in earlier if one.network == request.network]
 
 
-def _since(moment: datetime, askings: Iterable[MailRequest]) -> list[MailRequest]:
-    return [one for one in askings if one.at > moment]
+def _since(moment: datetime, requests: Iterable[MailRequest]) -> list[MailRequest]:
+    return [one for one in requests if one.at > moment]
 
 
-def _in_window(letters: Iterable[MailRequest], length: timedelta, now: datetime) -> int:
+def _in_window(mails: Iterable[MailRequest], length: timedelta, now: datetime) -> int:
     """How many mails are in the current window, where each window begins with a mail."""
     began, count = None, 0
-    for letter in letters:
-        if began is None or letter.at - began >= length:
-            began, count = letter.at, 0
+    for mail in mails:
+        if began is None or mail.at - began >= length:
+            began, count = mail.at, 0
         count += 1
     return count if began is not None and now - began < length else 0

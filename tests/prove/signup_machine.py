@@ -18,7 +18,7 @@ from tests.prove.list_machine import EDGE, NETWORK, PAUSE, SLUG, TOKENS, TYPED, 
 from tests.prove.promises import HOUR, NETWORK_AN_HOUR, Key, MailRequest
 
 WEEK = timedelta(days=7)
-FORGED = st.sampled_from(["cut", "in other letters", "of another key", "for another purpose"])
+FORGED = st.sampled_from(["cut", "in swapped case", "of another key", "for another purpose"])
 
 
 class Link(NamedTuple):
@@ -41,7 +41,7 @@ class SignupMachine(ListMachine):
         self.wait(pause)
         before = self.promises.standing((typed[0], slug)).state
         link = self._ask(*typed, slug, network)
-        is_answered = self.promises.wishes[-1].answered
+        is_answered = self.promises.signups[-1].answered
         self.note(f"{before} asks" if is_answered else f"{before} asks in vain")
         return multiple() if link is None else link
 
@@ -68,10 +68,10 @@ class SignupMachine(ListMachine):
                     session, newsletter, address, where, now=self.now
                 )
             named = asked.pending.subscriber if asked.pending else asked.already_subscribed
-        wish = MailRequest(who, slug, network, self.now, named is not None)
-        assert self.promises.may_answer(wish) or not wish.answered, "mailed beyond the limits"
-        assert wish.answered or not self.promises.must_answer(wish), "a wish was lost"
-        self.promises.wishes.append(wish)
+        signup = MailRequest(who, slug, network, self.now, named is not None)
+        assert self.promises.may_answer(signup) or not signup.answered, "mailed beyond the limits"
+        assert signup.answered or not self.promises.must_answer(signup), "a signup was lost"
+        self.promises.signups.append(signup)
         if asked.added is not None:
             assert asked.added.list_id == self.ids[slug], "the wrong list"
             assert before != "confirmed", "who is on it has nothing to confirm"
@@ -88,11 +88,11 @@ class SignupMachine(ListMachine):
         self.promises.say((who, slug), "asked")
         return Link((who, slug), self.now, double_opt_in.confirmation_token(asked.pending, TOKENS))
 
-    @precondition(lambda self: not self.strangers and len(self.promises.wishes) > 2)
+    @precondition(lambda self: not self.strangers and len(self.promises.signups) > 2)
     @rule(network=NETWORK, slug=SLUG, size=st.integers(28, 33))
     def a_crowd_asks(self, network, slug, size):
         """Of many sign-ups at once from one network, twenty are answered."""
-        asked = (*self.promises.wishes, *self.promises.requests)
+        asked = (*self.promises.signups, *self.promises.requests)
         is_first = not any(one.network == network and self.now - one.at < HOUR for one in asked)
         names = [f"reader{self.strangers + n}@crowd.example" for n in range(size)]
         answered = [self._ask(name, name, slug, network) is not None for name in names]
@@ -143,7 +143,7 @@ class SignupMachine(ListMachine):
         numbers = TOKENS.open(TokenPurpose.CONFIRM, link.token)
         token = {
             "cut": link.token[:-1],
-            "in other letters": link.token.swapcase(),
+            "in swapped case": link.token.swapcase(),
             "of another key": Tokens([b"another key"]).make(TokenPurpose.CONFIRM, *numbers),
             "for another purpose": TOKENS.make(TokenPurpose.UNSUBSCRIBE, *numbers),
         }[how]

@@ -36,7 +36,7 @@ from tests.sends import helpers
 READERS = 18
 BATCH = 7
 PATIENCE = ReconciliationTiming(timedelta(minutes=30))
-LONGEST_NIGHT = 6
+MAX_TURNS = 6
 
 COMMITS = ("fails", "dies before", "dies after", "sleeps after")
 REQUESTS = (
@@ -214,7 +214,7 @@ def sweep(database: Database, context: DeliveryContext, at: str, turn: str) -> d
 
 def _finish_run(run: SweepRun, first: Worker) -> dict[str, int]:
     worker = first
-    for _ in range(LONGEST_NIGHT):
+    for _ in range(MAX_TURNS):
         with suppress(Killed, OperationalError):
             run.live(worker)
         worker = Worker(run, (0, ""), (0, ""))

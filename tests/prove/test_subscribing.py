@@ -149,11 +149,11 @@ def test_a_changed_record_is_found():
 def test_a_limit_has_room_only_where_a_new_window_may_have_begun(days, may, must):
     promises = Promises(START + MONTH + 3 * DAY)
     for ago in sorted(days, reverse=True):
-        wish = MailRequest(ANN, "daily", "here", promises.now - ago * DAY, answered=True)
-        promises.wishes.append(wish)
-    wish = MailRequest(ANN, "daily", "here", promises.now, answered=False)
+        signup = MailRequest(ANN, "daily", "here", promises.now - ago * DAY, answered=True)
+        promises.signups.append(signup)
+    signup = MailRequest(ANN, "daily", "here", promises.now, answered=False)
 
-    assert (promises.may_answer(wish), promises.must_answer(wish)) == (may, must)
+    assert (promises.may_answer(signup), promises.must_answer(signup)) == (may, must)
 
 
 @pytest.mark.parametrize(("after", "may"), [(HOUR, True), (HOUR + timedelta(seconds=1), False)])

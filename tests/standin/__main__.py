@@ -58,7 +58,7 @@ async def run(options: argparse.Namespace) -> None:
     sys.stdout.flush()
     await stopped.wait()
     server.close()
-    standin.ledger.close()
+    standin.acceptances.close()
 
 
 if __name__ == "__main__":

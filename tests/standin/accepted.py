@@ -1,4 +1,4 @@
-"""What is kept of an accepted request: enough to tell later what became of each message."""
+"""What is kept of an accepted request: enough to make the events of each message later."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Account:
                 raise KeyError(name)
 
     def unsuppress(self, name: str, addresses: list[str] | None) -> None:
-        """Take addresses off a list, or all for None; who is on no other may be mailed again."""
+        """Take addresses off a list, or all for None. On no other list, mail reaches them again."""
         for address in self.suppressions.remove(name, addresses):
             if not self.suppressions.drop_reason(address, {}):
                 self.told.discard(address)

@@ -16,7 +16,7 @@ import orjson
 import urllib3
 
 from tests.standin.client import Standin
-from tests.standin.sample import mail, reader
+from tests.standin.sample_mail import mail, reader
 
 CONNECTIONS = 8
 RECIPIENTS = 1_000

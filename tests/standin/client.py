@@ -1,4 +1,4 @@
-"""A stand-in of one's own for a test: started, steered, read and stopped."""
+"""A stand-in in a process of its own, for a test to start, control, read and stop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import urllib3
 
-from tests.standin import ledger
+from tests.standin import acceptance_log
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,28 +64,28 @@ class Standin:
         self._process.communicate()
 
     def accepted(self) -> Iterator[dict[str, Any]]:
-        """The acceptances in the log (see ledger.Ledger), oldest first, discarded ones too."""
-        return ledger.read(self.log)
+        """All acceptances in the log (see AcceptanceLog), oldest first, discarded ones too."""
+        return acceptance_log.read(self.log)
 
     def mailed(self) -> Iterator[dict[str, Any]]:
         """The acceptances that are not discarded as of now."""
-        return ledger.read_fate(self.log, discarded=False)
+        return acceptance_log.read_by_discard(self.log, discarded=False)
 
     def recipients(self) -> Counter[str]:
         """How often each address was accepted in mail that is not discarded."""
         return Counter(address for record in self.mailed() for _id, address in record["deliveries"])
 
     def deliveries(self) -> Counter[str]:
-        """How often each delivery id was accepted, as in recipients(); single letters have none."""
+        """How often each delivery id was accepted; transactional email has none."""
         return _delivery_ids(self.mailed())
 
     def discarded(self) -> Counter[str]:
         """How often each delivery id was accepted in mail that is discarded."""
-        return _delivery_ids(ledger.read_fate(self.log, discarded=True))
+        return _delivery_ids(acceptance_log.read_by_discard(self.log, discarded=True))
 
     def notes(self) -> list[dict[str, Any]]:
-        """What became of scheduled mail, oldest first; see ledger.Ledger.note."""
-        return list(ledger.notes(self.log))
+        """What became of scheduled mail, oldest first; see acceptance_log.AcceptanceLog.note."""
+        return list(acceptance_log.notes(self.log))
 
     def mails(self, to: str | None = None) -> list[dict[str, Any]]:
         """The rendered mails kept for an address: headers, subject, text, html, custom_args."""
@@ -106,7 +106,7 @@ class Standin:
         return self._control("GET", "stats")
 
     def problems(self) -> list[str]:
-        """What the mailbox holds against the accepted mail: a sentence each."""
+        """The problems that the mailbox found in accepted mail, a sentence each."""
         return self.stats()["problems"]
 
     def emit_to(self, url: str | None, mode: str = "normal", **options: Any) -> None:

@@ -37,7 +37,7 @@ def inside(tmp_path: Path) -> Iterator[server.Standin]:
     """A stand-in inside the test's own process, without a connection."""
     standin = server.Standin(tmp_path / "accepted.jsonl")
     yield standin
-    standin.ledger.close()
+    standin.acceptances.close()
 
 
 @pytest.fixture

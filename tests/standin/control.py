@@ -1,4 +1,4 @@
-"""The endpoints under /_standin/ with which tests steer the stand-in and look inside it."""
+"""The endpoints under /_standin/ with which tests control and inspect the stand-in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tests.standin.wire import Answer, Request, json_answer
+from tests.standin.http_messages import Answer, Request, json_answer
 
 if TYPE_CHECKING:
     from tests.standin.server import Standin
@@ -39,8 +39,8 @@ def _stats(standin: Standin, _request: Request) -> dict[str, Any]:
     traffic, mailbox = standin.traffic, standin.mailbox
     return {
         "requests": traffic.requests,
-        "accepted_requests": standin.ledger.requests,
-        "recipients": standin.ledger.recipients,
+        "accepted_requests": standin.acceptances.requests,
+        "recipients": standin.acceptances.recipients,
         "connections": traffic.connections,
         "open_connections": traffic.open_connections,
         "max_connections": traffic.max_connections,

@@ -1,4 +1,4 @@
-"""Posting events to a webhook as SendGrid does: signed, in batches, again and again, and badly."""
+"""Posting events to a webhook as SendGrid does: signed, in batches, repeatedly, and with faults."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _tells_of_suppression(event: Event) -> bool:
 
 
 def _strange_events() -> list[Event]:
-    """What a webhook has to live with: events and keys that nobody has documented."""
+    """Events and keys that are documented nowhere, which a webhook has to tolerate."""
     at = int(time.time())
     known = {"timestamp": at, "sg_event_id": f"strange-{at}"}
     return [

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from tests.standin import batches, lists, messages, rules
+from tests.standin import batch_endpoints, error_messages, rules, suppression_endpoints
+from tests.standin.http_messages import Answer, Request, json_answer
 from tests.standin.suppressions import DETAILS
-from tests.standin.wire import Answer, Request, json_answer
 
 if TYPE_CHECKING:
     from tests.standin.server import Standin
@@ -40,22 +40,33 @@ def answer(standin: Standin, request: Request) -> Answer:
         if endpoint.method == request.method:
             denied = rules.check_key(request, standin.account, endpoint.scope)
             return denied or endpoint.act(standin, request, name)
-    return rules.refuse(405, messages.WRONG_METHOD)
+    return rules.refuse(405, error_messages.WRONG_METHOD)
 
 
 def _lists() -> Iterator[Endpoint]:
     """Global unsubscribes are only listed here: they have a path of their own for the rest."""
     for name in DETAILS:
         path = f"/v3/suppression/{name}"
-        yield Endpoint("GET", path, "suppression.read", lists.page_of(name))
-        if name != lists.GLOBAL:
-            yield Endpoint("DELETE", path, "suppression.delete", lists.some_off(name))
-            yield Endpoint("GET", f"{path}/{{}}", "suppression.read", lists.one_of(name))
-            yield Endpoint("DELETE", f"{path}/{{}}", "suppression.delete", lists.one_off(name))
+        yield Endpoint("GET", path, "suppression.read", suppression_endpoints.page_of(name))
+        if name != suppression_endpoints.GLOBAL:
+            yield Endpoint(
+                "DELETE", path, "suppression.delete", suppression_endpoints.some_off(name)
+            )
+            yield Endpoint(
+                "GET", f"{path}/{{}}", "suppression.read", suppression_endpoints.one_of(name)
+            )
+            yield Endpoint(
+                "DELETE", f"{path}/{{}}", "suppression.delete", suppression_endpoints.one_off(name)
+            )
     one = f"{GLOBAL}/{{}}"
-    yield Endpoint("POST", GLOBAL, "suppression.create", lists.add_global)
-    yield Endpoint("GET", one, "suppression.read", lists.find_global)
-    yield Endpoint("DELETE", one, "suppression.delete", lists.one_off(lists.GLOBAL))
+    yield Endpoint("POST", GLOBAL, "suppression.create", suppression_endpoints.add_global)
+    yield Endpoint("GET", one, "suppression.read", suppression_endpoints.find_global)
+    yield Endpoint(
+        "DELETE",
+        one,
+        "suppression.delete",
+        suppression_endpoints.one_off(suppression_endpoints.GLOBAL),
+    )
 
 
 def _public_key(standin: Standin, _request: Request, _name: str) -> Answer:
@@ -68,13 +79,13 @@ GLOBAL = "/v3/asm/suppressions/global"
 SIGNED = "/v3/user/webhooks/event/settings/signed"
 
 ENDPOINTS = (
-    Endpoint("POST", BATCH, "mail.batch.create", batches.make),
-    Endpoint("GET", f"{BATCH}/{{}}", "mail.batch.read", batches.validate),
-    Endpoint("POST", SCHEDULED, "user.scheduled_sends.create", batches.stop),
-    Endpoint("GET", SCHEDULED, "user.scheduled_sends.read", batches.find),
-    Endpoint("GET", f"{SCHEDULED}/{{}}", "user.scheduled_sends.read", batches.find),
-    Endpoint("PATCH", f"{SCHEDULED}/{{}}", "user.scheduled_sends.update", batches.change),
-    Endpoint("DELETE", f"{SCHEDULED}/{{}}", "user.scheduled_sends.delete", batches.lift),
+    Endpoint("POST", BATCH, "mail.batch.create", batch_endpoints.make),
+    Endpoint("GET", f"{BATCH}/{{}}", "mail.batch.read", batch_endpoints.validate),
+    Endpoint("POST", SCHEDULED, "user.scheduled_sends.create", batch_endpoints.stop),
+    Endpoint("GET", SCHEDULED, "user.scheduled_sends.read", batch_endpoints.find),
+    Endpoint("GET", f"{SCHEDULED}/{{}}", "user.scheduled_sends.read", batch_endpoints.find),
+    Endpoint("PATCH", f"{SCHEDULED}/{{}}", "user.scheduled_sends.update", batch_endpoints.change),
+    Endpoint("DELETE", f"{SCHEDULED}/{{}}", "user.scheduled_sends.delete", batch_endpoints.lift),
     *_lists(),
     Endpoint("GET", SIGNED, "user.webhooks.event.settings.read", _public_key),
     Endpoint("GET", f"{SIGNED}/{{}}", "user.webhooks.event.settings.read", _public_key),

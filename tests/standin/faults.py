@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.standin import messages
-from tests.standin.messages import Refusal
+from tests.standin import error_messages
+from tests.standin.error_messages import Refusal
+from tests.standin.http_messages import SEND, Answer, html_answer, json_answer
 from tests.standin.rules import refusal, refuse
-from tests.standin.wire import SEND, Answer, html_answer, json_answer
 
 ELSEWHERE = "https://api.sendgrid.com/v3/mail/send"
-TOO_MANY = {"errors": [{"field": None, "message": messages.TOO_MANY_REQUESTS}]}
+TOO_MANY = {"errors": [{"field": None, "message": error_messages.TOO_MANY_REQUESTS}]}
 SECONDS = {"accept_then_hang": 60.0, "accept_late": 60.0, "slow": 5.0, "too_many_requests": 1.0}
 
 
@@ -58,7 +58,7 @@ def _too_many(fault: Fault) -> Answer:
 
 
 def _bad_address(place: str) -> Answer:
-    return refusal(400, Refusal(f"{place}.to.0.email", messages.INVALID_ADDRESS))
+    return refusal(400, Refusal(f"{place}.to.0.email", error_messages.INVALID_ADDRESS))
 
 
 # Nothing is accepted: the connection breaks before the body is read, or in the middle of it.
@@ -68,9 +68,9 @@ BREAKS = frozenset({"refuse_unread", "reset_mid_body"})
 REFUSALS: dict[str, Callable[[Fault], Answer]] = {
     "too_many_requests": _too_many,
     "too_many_requests_bare": lambda _fault: json_answer(429, TOO_MANY),
-    "credits_used_up": lambda _fault: refuse(401, messages.NO_CREDITS),
-    "key_revoked": lambda _fault: refuse(401, messages.REVOKED),
-    "from_not_verified": lambda _fault: refuse(403, messages.UNVERIFIED_SENDER, "from"),
+    "credits_used_up": lambda _fault: refuse(401, error_messages.NO_CREDITS),
+    "key_revoked": lambda _fault: refuse(401, error_messages.REVOKED),
+    "from_not_verified": lambda _fault: refuse(403, error_messages.UNVERIFIED_SENDER, "from"),
     "bad_personalization": lambda fault: _bad_address(f"personalizations.{fault.index}"),
     "redirect": lambda _fault: Answer(301, headers={"Location": ELSEWHERE}),
     "refuse_500": lambda _fault: refuse(500, "Internal Server Error"),
@@ -157,7 +157,7 @@ class Faults:
             fault.times -= 1
             self.made[fault.kind] += 1
         places = [f"personalizations.{place}.to.0.email" for place, _fault in hits]
-        errors = [Refusal(place, messages.INVALID_ADDRESS) for place in places]
+        errors = [Refusal(place, error_messages.INVALID_ADDRESS) for place in places]
         return refusal(400, *errors) if errors else None
 
     def _advance(self, fault: Fault) -> Fault | None:

@@ -1,4 +1,4 @@
-"""Rules about personalizations: who receives, and what is said to each alone."""
+"""Rules about personalizations: who receives the mail, and what differs for each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 
-from tests.standin import messages, shape
+from tests.standin import error_messages, json_types
 from tests.standin.account import Account
-from tests.standin.messages import OWN, Refusal
+from tests.standin.error_messages import OWN, Refusal
 
 LARGEST = 10_000
 KINDS = ("to", "cc", "bcc")
-KEYS = frozenset(shape.PERSONALIZATION["properties"])
+KEYS = frozenset(json_types.PERSONALIZATION["properties"])
 RESERVED_HEADERS = frozenset(
     {
         "x-sg-id",
@@ -34,7 +34,7 @@ RESERVED_HEADERS = frozenset(
 )
 SCHEDULE_SECONDS = 72 * 3600
 
-_email = re.compile(shape.EMAIL)
+_email = re.compile(json_types.EMAIL)
 
 
 def check(
@@ -42,21 +42,21 @@ def check(
 ) -> Iterator[Refusal]:
     blocks = body.get("personalizations")
     if not blocks:
-        yield Refusal("personalizations", messages.NO_PERSONALIZATION)
+        yield Refusal("personalizations", error_messages.NO_PERSONALIZATION)
         return
     if plain:
         if account.cross_dup == "refuse" and not _all_differ(blocks):
-            yield from _check_repeats(blocks)
+            yield from _check_duplicates(blocks)
         return
     if len(blocks) > 1000:
-        message = messages.TOO_MANY_PERSONALIZATIONS.format(len(blocks))
+        message = error_messages.TOO_MANY_PERSONALIZATIONS.format(len(blocks))
         yield Refusal("personalizations", message)
     if count(body) > 1000:
-        yield Refusal("personalizations", messages.TOO_MANY_RECIPIENTS)
+        yield Refusal("personalizations", error_messages.TOO_MANY_RECIPIENTS)
     for number, block in enumerate(blocks):
         yield from _check_block(f"personalizations.{number}", block, body, now)
     if account.cross_dup == "refuse":
-        yield from _check_repeats(blocks)
+        yield from _check_duplicates(blocks)
 
 
 def count(body: dict[str, Any]) -> int:
@@ -69,9 +69,9 @@ def check_address(place: str, kind: str, address: dict[str, Any]) -> Iterator[Re
     """`kind` is how SendGrid names the address in its answer: To, CC, BCC, From, Reply-To."""
     email = address.get("email", "")
     if len(email) > 320:
-        yield Refusal(f"{place}.email", messages.ADDRESS_TOO_LONG.format(kind))
+        yield Refusal(f"{place}.email", error_messages.ADDRESS_TOO_LONG.format(kind))
     elif not _email.match(email):
-        yield Refusal(f"{place}.email", messages.INVALID_ADDRESS)
+        yield Refusal(f"{place}.email", error_messages.INVALID_ADDRESS)
     name = address.get("name", "")
     if ";" in name or "," in name:
         yield Refusal(f"{place}.name", OWN + "a name with ; or , loses the mail")
@@ -88,16 +88,16 @@ def check_headers(place: str, headers: dict[str, str], cannot: str = "cannot") -
         message = f"Header keys cannot contain non-ASCII characters {joint} empty spaces."
         yield Refusal(place, message)
     if len(set(names)) < len(names):
-        yield Refusal(place, messages.HEADER_DUPLICATE)
+        yield Refusal(place, error_messages.HEADER_DUPLICATE)
     if any("\r" in text or "\n" in text for pair in headers.items() for text in pair):
         yield Refusal(place, OWN + "a header contains a line break")
 
 
 def check_send_at(place: str, send_at: Any, now: float) -> Iterator[Refusal]:
     if type(send_at) is not int:
-        yield Refusal(place, messages.SEND_AT_TYPE)
+        yield Refusal(place, error_messages.SEND_AT_TYPE)
     elif send_at > now + SCHEDULE_SECONDS:
-        yield Refusal(place, messages.SEND_AT_TOO_LATE)
+        yield Refusal(place, error_messages.SEND_AT_TOO_LATE)
 
 
 def _check_block(
@@ -110,7 +110,7 @@ def _check_block(
     if "send_at" in block:
         yield from check_send_at(f"{place}.send_at", block["send_at"], now)
     if "subject" in block and (not block["subject"] or type(block["subject"]) is not str):
-        yield Refusal(f"{place}.subject", messages.SUBJECT_EMPTY)
+        yield Refusal(f"{place}.subject", error_messages.SUBJECT_EMPTY)
     if "from" in block:
         yield from _check_from(place, block["from"], body)
     if not KEYS.issuperset(block):
@@ -119,7 +119,7 @@ def _check_block(
 
 def _check_recipients(place: str, block: dict[str, Any]) -> Iterator[Refusal]:
     if not block.get("to"):
-        yield Refusal(f"{place}.to", messages.NO_TO)
+        yield Refusal(f"{place}.to", error_messages.NO_TO)
     seen: set[str] = set()
     for kind in KINDS:
         for number, address in enumerate(block.get(kind, ())):
@@ -127,7 +127,7 @@ def _check_recipients(place: str, block: dict[str, Any]) -> Iterator[Refusal]:
             yield from check_address(f"{place}.{kind}.{number}", label, address)
             email = address.get("email", "").lower()
             if email in seen:
-                message = messages.DUPLICATE_IN_BLOCK.format(email, f"{place}.{kind}")
+                message = error_messages.DUPLICATE_IN_BLOCK.format(email, f"{place}.{kind}")
                 yield Refusal(place, message, "recipient-errors")
                 return
             seen.add(email)
@@ -137,14 +137,14 @@ def _check_values(place: str, block: dict[str, Any], body: dict[str, Any]) -> It
     if "custom_args" in block:
         args, shared = block["custom_args"], body.get("custom_args")
         if not args:
-            yield Refusal(f"{place}.custom_args", messages.CUSTOM_ARGS_EMPTY)
+            yield Refusal(f"{place}.custom_args", error_messages.CUSTOM_ARGS_EMPTY)
         if len(orjson.dumps({**shared, **args} if type(shared) is dict else args)) > LARGEST:
-            yield Refusal(f"{place}.custom_args", messages.CUSTOM_ARGS_TOO_LARGE)
+            yield Refusal(f"{place}.custom_args", error_messages.CUSTOM_ARGS_TOO_LARGE)
     if "substitutions" in block:
         if len(orjson.dumps(block["substitutions"])) > LARGEST:
-            yield Refusal(f"{place}.substitutions", messages.SUBSTITUTIONS_TOO_LARGE)
+            yield Refusal(f"{place}.substitutions", error_messages.SUBSTITUTIONS_TOO_LARGE)
         if str(body.get("template_id", "")).startswith("d-"):
-            message = messages.SUBSTITUTIONS_IN_TEMPLATE
+            message = error_messages.SUBSTITUTIONS_IN_TEMPLATE
             yield Refusal(f"{place}.substitutions", message)
 
 
@@ -164,7 +164,7 @@ def _all_differ(plain_blocks: list[dict[str, Any]]) -> bool:
     return len(set(emails.lower().split("\n"))) == len(plain_blocks)
 
 
-def _check_repeats(blocks: list[dict[str, Any]]) -> Iterator[Refusal]:
+def _check_duplicates(blocks: list[dict[str, Any]]) -> Iterator[Refusal]:
     """SendGrid documents the message; whether it looks across blocks is uncertain."""
     per_block = [
         {address.get("email", "").lower() for kind in KINDS for address in block.get(kind, ())}
@@ -175,4 +175,4 @@ def _check_repeats(blocks: list[dict[str, Any]]) -> Iterator[Refusal]:
     counts = Counter(email for emails in per_block for email in emails)
     for email, times in counts.items():
         if times > 1:
-            yield Refusal("personalizations", messages.DUPLICATE_IN_REQUEST.format(email))
+            yield Refusal("personalizations", error_messages.DUPLICATE_IN_REQUEST.format(email))

@@ -1,4 +1,4 @@
-"""What acts between a mail and its reader: scanners open links, providers unsubscribe."""
+"""What acts between a mail and its subscriber: scanners open links, providers unsubscribe."""
 
 from __future__ import annotations
 

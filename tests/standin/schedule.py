@@ -1,4 +1,4 @@
-"""Mail that waits for its send_at, and the batches by which it can be stopped until then."""
+"""Mail that waits for its send_at, and the batches by which it can be stopped."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import time
 import uuid
 from dataclasses import dataclass
 
+from tests.standin.acceptance_log import AcceptanceLog
 from tests.standin.accepted import Accepted
 from tests.standin.account import Account
 from tests.standin.emitter import Emitter
-from tests.standin.ledger import Ledger
 from tests.standin.mailbox import Mailbox
 
 STATUSES = frozenset({"pause", "cancel"})
@@ -38,11 +38,11 @@ class Schedule:
     """
 
     def __init__(
-        self, account: Account, ledger: Ledger, mailbox: Mailbox, emitter: Emitter
+        self, account: Account, acceptances: AcceptanceLog, mailbox: Mailbox, emitter: Emitter
     ) -> None:
         self.discarded = 0
         self.statuses: dict[str, str] = {}
-        self._account, self._ledger = account, ledger
+        self._account, self._acceptances = account, acceptances
         self._mailbox, self._emitter = mailbox, emitter
         self._posted: dict[str, float] = {}
         self._batches: dict[str, list[Held]] = {}
@@ -57,7 +57,7 @@ class Schedule:
         return batch_id
 
     def counts(self) -> dict[str, int]:
-        """Messages that wait for their send_at, and messages thrown away when it came."""
+        """Count messages that wait for their send_at, and messages discarded when it came."""
         return {"held": self._held, "discarded": self.discarded}
 
     def stop_of(self, accepted: Accepted) -> str:
@@ -90,7 +90,7 @@ class Schedule:
         self._settle_again(batch, now)
 
     def release(self, now: float) -> None:
-        """Hand on or throw away everything whose time has come."""
+        """Deliver or discard everything whose time has come."""
         while self._due and self._due[0][0] <= now:
             held = heapq.heappop(self._due)[2]
             if not held.gone:
@@ -115,7 +115,7 @@ class Schedule:
         for event, changed in (("cancelled", cancelled), ("restored", restored)):
             ids = [held.accepted.message_id for held in changed]
             if ids:
-                self._ledger.note(event, batch_id, ids)
+                self._acceptances.note(event, batch_id, ids)
             for message_id in ids:
                 self._mailbox.discard(message_id, event == "cancelled")
 
@@ -138,7 +138,7 @@ class Schedule:
         if not batch:
             del self._batches[accepted.batch_id or ""]
         if held.stop == "pause":
-            self._ledger.note("expired", accepted.batch_id or "", [accepted.message_id])
+            self._acceptances.note("expired", accepted.batch_id or "", [accepted.message_id])
             self._mailbox.discard(accepted.message_id)
         if held.stop:
             self.discarded += accepted.size

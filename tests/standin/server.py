@@ -11,14 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from tests.standin import control, endpoints, rules
+from tests.standin.acceptance_log import AcceptanceLog
 from tests.standin.accepted import Accepted
 from tests.standin.account import Account
 from tests.standin.emitter import Emitter
 from tests.standin.faults import BREAKS, LIES, REFUSALS, UNANSWERED, Fault, Faults
-from tests.standin.ledger import Ledger
+from tests.standin.http_messages import (
+    BUFFER,
+    SEND,
+    Answer,
+    Request,
+    Traffic,
+    encode,
+    read_body,
+    read_head,
+)
 from tests.standin.mailbox import Mailbox
 from tests.standin.schedule import Schedule
-from tests.standin.wire import BUFFER, SEND, Answer, Request, Traffic, encode, read_body, read_head
 
 GONE = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
@@ -36,10 +45,10 @@ class Standin:
         self.account = Account()
         self.faults = Faults()
         self.traffic = Traffic()
-        self.ledger = Ledger(log)
+        self.acceptances = AcceptanceLog(log)
         self.mailbox = Mailbox(self.account, light)
         self.emitter = Emitter(self.account)
-        self.schedule = Schedule(self.account, self.ledger, self.mailbox, self.emitter)
+        self.schedule = Schedule(self.account, self.acceptances, self.mailbox, self.emitter)
 
     async def listen(self, port: int) -> asyncio.Server:
         self._releasing = asyncio.create_task(self.schedule.run())
@@ -140,7 +149,7 @@ class Standin:
         message_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         accepted = Accepted.of(body, message_id)
         stop = self.schedule.stop_of(accepted)
-        self.ledger.record(body, message_id, discarded=stop == "cancel")
+        self.acceptances.record(body, message_id, discarded=stop == "cancel")
         self.mailbox.take(body, message_id, discarded=stop == "cancel")
         if stop or accepted.send_at > time.time():
             self.schedule.hold(accepted, stop)

@@ -1,4 +1,4 @@
-"""The lists of addresses that SendGrid keeps: whom it drops, and whom it only remembers."""
+"""SendGrid's suppression lists: addresses whose mail it drops, and those it only records."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ import urllib3
 
 from tests.standin.client import Standin
 from tests.standin.conftest import Post, Webhook
-from tests.standin.sample import mail, reader
+from tests.standin.sample_mail import mail, reader
 from tests.standin.scanner import links, one_click, scan
 
 
-def test_what_is_accepted_is_logged_before_the_answer(standin: Standin, post: Post) -> None:
+def test_an_acceptance_is_logged_before_the_answer(standin: Standin, post: Post) -> None:
     answer = post(mail(reader(1), reader(2)))
 
     record = list(standin.accepted())[-1]
@@ -27,16 +27,16 @@ def test_what_is_accepted_is_logged_before_the_answer(standin: Standin, post: Po
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert len(answer.headers["X-Message-Id"]) == 22
     assert record["message_id"] == answer.headers["X-Message-Id"]
-    assert (record["attempt"], record["edition"], record["letter"]) == ("0a" * 16, "1", None)
+    assert (record["attempt"], record["edition"], record["transactional"]) == ("0a" * 16, "1", None)
     assert record["deliveries"] == [["1", "reader1@example.com"], ["2", "reader2@example.com"]]
 
 
-def test_a_letter_is_logged_with_its_id(standin: Standin, post: Post) -> None:
+def test_a_transactional_email_is_logged_with_its_id(standin: Standin, post: Post) -> None:
     post(mail({"to": [{"email": "ann@example.com"}], "custom_args": {"nif_l": "7"}}))
 
     record = list(standin.accepted())[-1]
 
-    assert record["letter"] == "7"
+    assert record["transactional"] == "7"
     assert record["deliveries"] == [[None, "ann@example.com"]]
 
 

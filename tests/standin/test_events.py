@@ -14,7 +14,7 @@ from sendgrid.helpers.eventwebhook import EventWebhook
 from tests.standin.client import Standin
 from tests.standin.conftest import Post, Webhook
 from tests.standin.events import Event, Message, events_of
-from tests.standin.sample import mail, reader
+from tests.standin.sample_mail import mail, reader
 from tests.standin.signing import SIGNATURE, TIMESTAMP, Signer
 
 FAST = {"interval": 0.02, "speed": 864_000.0}
@@ -91,7 +91,7 @@ def test_events_carry_custom_arguments_categories_and_ids(
         ("mpp+ann", ["processed", "delivered", "open"]),
     ],
 )
-def test_the_local_part_decides_what_becomes_of_mail(local_part: str, kinds: list[str]) -> None:
+def test_the_local_part_decides_the_outcome_of_mail(local_part: str, kinds: list[str]) -> None:
     events = outcome(local_part)
 
     assert [event["event"] for event in events] == kinds
@@ -109,7 +109,7 @@ def test_bounces_differ_as_sendgrids_do() -> None:
     assert ["nif_d" in b for b in bounces] == [True] * 4 + [False]
 
 
-def test_a_suppressed_address_is_taken_and_dropped(
+def test_mail_to_a_suppressed_address_is_accepted_and_dropped(
     standin: Standin, post: Post, webhook: Webhook
 ) -> None:
     standin.account(suppress={"unsubscribes": ["Reader1@example.com"]})
@@ -142,7 +142,7 @@ def test_duplicates_come_up_to_46_times(standin: Standin, post: Post, webhook: W
     assert 1 <= min(counts.values()) < 20 < max(counts.values()) <= 46
 
 
-def test_shuffled_events_are_all_told_in_no_order(
+def test_shuffled_events_all_arrive_in_no_order(
     standin: Standin, post: Post, webhook: Webhook
 ) -> None:
     post(mail(*(reader(n) for n in range(30))))
@@ -155,7 +155,7 @@ def test_shuffled_events_are_all_told_in_no_order(
     }
 
 
-def test_lost_events_are_never_told(standin: Standin, post: Post, webhook: Webhook) -> None:
+def test_lost_events_never_arrive(standin: Standin, post: Post, webhook: Webhook) -> None:
     post(mail(*(reader(n) for n in range(30))))
     lost = 60 - len(told(standin, webhook, "lost"))
 
@@ -197,7 +197,7 @@ def test_delayed_and_strange_events_arrive(standin: Standin, post: Post, webhook
     assert "account_status_change" in {event["event"] for event in webhook.events()}
 
 
-def test_a_post_that_fails_is_repeated(standin: Standin, post: Post, webhook: Webhook) -> None:
+def test_a_failed_post_is_repeated(standin: Standin, post: Post, webhook: Webhook) -> None:
     webhook.statuses = [500, 301, 204]
     post(mail(reader(1)))
     told(standin, webhook)

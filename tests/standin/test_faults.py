@@ -11,7 +11,7 @@ import urllib3
 from tests.standin.client import Standin
 from tests.standin.conftest import Post
 from tests.standin.faults import KINDS, Faults
-from tests.standin.sample import mail, reader
+from tests.standin.sample_mail import mail, reader
 
 BROKEN = urllib3.exceptions.HTTPError
 
@@ -48,7 +48,7 @@ def test_a_refusal_accepts_nothing(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_lie_accepts_and_denies_it(standin: Standin, post: Post, status: int) -> None:
+def test_a_lie_accepts_the_mail_and_denies_it(standin: Standin, post: Post, status: int) -> None:
     before = accepted(standin)
     standin.push_fault(f"accept_then_{status}")
 
@@ -66,7 +66,7 @@ def test_a_lie_accepts_and_denies_it(standin: Standin, post: Post, status: int) 
         ("reset_mid_body", {}, 0),
     ],
 )
-def test_a_broken_connection_leaves_the_client_in_doubt(
+def test_a_broken_connection_leaves_the_client_uncertain(
     standin: Standin, post: Post, kind: str, options: dict[str, Any], count: int
 ) -> None:
     before = accepted(standin)
@@ -78,7 +78,7 @@ def test_a_broken_connection_leaves_the_client_in_doubt(
 
 
 @pytest.mark.parametrize("kind", ["slow", "no_message_id"])
-def test_a_mishap_is_a_202_all_the_same(standin: Standin, post: Post, kind: str) -> None:
+def test_a_mishap_is_answered_202_nevertheless(standin: Standin, post: Post, kind: str) -> None:
     standin.push_fault(kind, seconds=0.05)
 
     answer = post(mail())
@@ -118,7 +118,7 @@ def test_an_address_is_refused_wherever_it_stands(standin: Standin, post: Post) 
     assert statuses == [202, 400, 400, 202]
 
 
-def test_faults_wait_their_turn(standin: Standin, post: Post) -> None:
+def test_faults_come_in_order(standin: Standin, post: Post) -> None:
     standin.push_fault("refuse_503", skip=1, times=2)
     standin.push_fault("refuse_500")
 
@@ -135,7 +135,7 @@ def test_random_faults_repeat_with_their_seed() -> None:
     assert set(drawn(1)) == {None, "slow", "refuse_500"}
 
 
-def test_an_unknown_fault_is_told(standin: Standin) -> None:
+def test_an_unknown_fault_is_rejected(standin: Standin) -> None:
     with pytest.raises(ValueError, match="explode is none of"):
         standin.push_fault("explode")
     assert "explode" not in KINDS

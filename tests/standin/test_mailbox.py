@@ -8,7 +8,7 @@ import pytest
 
 from tests.standin.account import Account
 from tests.standin.mailbox import Mailbox
-from tests.standin.sample import HTML, LEAVE, POSTAL_ADDRESS, TEXT, TRACKING_OFF, mail, reader
+from tests.standin.sample_mail import HTML, LEAVE, POSTAL_ADDRESS, TEXT, TRACKING_OFF, mail, reader
 
 
 def problems(*bodies: dict[str, Any], **state: Any) -> list[str]:
@@ -30,7 +30,7 @@ def parts(text: str = TEXT, html: str = HTML) -> list[dict[str, str]]:
     return [{"type": "text/plain", "value": text}, {"type": "text/html", "value": html}]
 
 
-def test_mail_as_it_should_be_has_no_problem() -> None:
+def test_correct_mail_has_no_problem() -> None:
     assert problems(mail(reader(1), reader(2)), postal_address=POSTAL_ADDRESS) == []
 
 
@@ -85,11 +85,11 @@ def test_tags_are_replaced_in_what_the_reader_sees() -> None:
         (mail(reader(1), reader(2, edition=2)), "have 2 different nif_e"),
     ],
 )
-def test_a_problem_is_told_in_a_sentence(body: dict[str, Any], sentence: str) -> None:
+def test_a_problem_is_reported_in_a_sentence(body: dict[str, Any], sentence: str) -> None:
     assert any(sentence in problem for problem in problems(body))
 
 
-def test_what_is_accepted_twice_is_told() -> None:
+def test_mail_accepted_twice_is_reported() -> None:
     assert problems(mail(reader(1)), mail(reader(1))) == [
         "reader1@example.com: delivery 1 accepted twice",
         "reader1@example.com: edition 1 accepted twice",
@@ -115,7 +115,7 @@ def test_a_link_to_unsubscribe_belongs_to_one_reader() -> None:
     ]
 
 
-def test_readers_who_never_confirmed_or_were_reported_are_told() -> None:
+def test_mail_to_unconfirmed_or_suppressed_subscribers_is_reported() -> None:
     told = problems(mail(reader(1)), mail(reader(2)), confirmed=[], told=["reader2@example.com"])
 
     assert told == [
@@ -125,21 +125,21 @@ def test_readers_who_never_confirmed_or_were_reported_are_told() -> None:
     ]
 
 
-def test_a_rate_above_the_ramp_is_told() -> None:
+def test_a_rate_above_the_ramp_is_reported() -> None:
     (problem,) = problems(mail(reader(1)), mail(reader(2), reader(3)), ramp=2)
 
     assert problem == "3 recipients within 3600 s are above the ramp of 2"
 
 
-def test_a_single_letter_needs_no_list_headers() -> None:
-    letter = {"to": [{"email": "ann@example.com"}], "custom_args": {"nif_l": "7"}}
-    body = mail(letter, subject="Please confirm", headers={})
+def test_a_transactional_email_needs_no_list_headers() -> None:
+    confirmation = {"to": [{"email": "ann@example.com"}], "custom_args": {"nif_l": "7"}}
+    body = mail(confirmation, subject="Please confirm", headers={})
     body["content"] = parts("Press the button.", '<html lang="en">Press the button.</html>')
 
     assert problems(body) == []
 
 
-def test_a_light_mailbox_looks_at_a_sample() -> None:
+def test_a_light_mailbox_checks_a_sample() -> None:
     mailbox = Mailbox(Account(), light=True)
     mailbox.take(mail(*(reader(n) for n in range(250))), "id")
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.standin import rules
 from tests.standin.account import Account
-from tests.standin.sample import mail, reader
+from tests.standin.sample_mail import mail, reader
 
 SPEC = Path(__file__).parents[3] / "shared/sendgrid-openapi/tsg_mail_v3.json"
 BODY = "#/components/requestBodies/PostMailSend/content/application~1json/schema"

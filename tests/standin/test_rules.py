@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.standin import messages, rules, shape
+from tests.standin import error_messages, json_types, rules
 from tests.standin.account import Account
 from tests.standin.recipients import RESERVED_HEADERS
-from tests.standin.sample import mail, reader
+from tests.standin.sample_mail import mail, reader
 
 EMAIL = {"email": "ann@example.com"}
 
@@ -38,17 +38,21 @@ def without(key: str) -> dict[str, Any]:
 
 LATE = int(time.time()) + 73 * 3600
 CASES: list[tuple[dict[str, Any], str | None, str]] = [
-    (mail(personalizations=[]), "personalizations", messages.NO_PERSONALIZATION),
-    (without("personalizations"), "personalizations", messages.NO_PERSONALIZATION),
+    (mail(personalizations=[]), "personalizations", error_messages.NO_PERSONALIZATION),
+    (without("personalizations"), "personalizations", error_messages.NO_PERSONALIZATION),
     (
         mail(*(reader(n) for n in range(1001))),
         "personalizations",
-        messages.TOO_MANY_RECIPIENTS,
+        error_messages.TOO_MANY_RECIPIENTS,
     ),
-    (one(to=many(600), cc=many(1200)[600:]), "personalizations", messages.TOO_MANY_RECIPIENTS),
-    (one(to=[]), "personalizations.0.to", messages.NO_TO),
-    (one(to=[{"email": "ann"}]), "personalizations.0.to.0.email", messages.INVALID_ADDRESS),
-    (one(to=[{"name": "Ann"}]), "personalizations.0.to.0.email", messages.INVALID_ADDRESS),
+    (
+        one(to=many(600), cc=many(1200)[600:]),
+        "personalizations",
+        error_messages.TOO_MANY_RECIPIENTS,
+    ),
+    (one(to=[]), "personalizations.0.to", error_messages.NO_TO),
+    (one(to=[{"email": "ann"}]), "personalizations.0.to.0.email", error_messages.INVALID_ADDRESS),
+    (one(to=[{"name": "Ann"}]), "personalizations.0.to.0.email", error_messages.INVALID_ADDRESS),
     (one(to=[{"email": "ä@example.com"}]), "personalizations.0.to.0.email", "Does not contain a v"),
     (
         one(to=[{"email": f"{'a' * 320}@example.com"}]),
@@ -73,23 +77,23 @@ CASES: list[tuple[dict[str, Any], str | None, str]] = [
         "Each unique email address in the personalizations array should only be included once. "
         "You have included [ann@example.com] more than once.",
     ),
-    (one(custom_args={}), "personalizations.0.custom_args", messages.CUSTOM_ARGS_EMPTY),
-    (mail(custom_args={}), "custom_args", messages.CUSTOM_ARGS_EMPTY),
-    (mail(custom_args="nif"), "custom_args", messages.CUSTOM_ARGS_A_STRING),
+    (one(custom_args={}), "personalizations.0.custom_args", error_messages.CUSTOM_ARGS_EMPTY),
+    (mail(custom_args={}), "custom_args", error_messages.CUSTOM_ARGS_EMPTY),
+    (mail(custom_args="nif"), "custom_args", error_messages.CUSTOM_ARGS_A_STRING),
     (
         mail(reader(1), custom_args={"key": "v" * 9_990}),
         "personalizations.0.custom_args",
-        messages.CUSTOM_ARGS_TOO_LARGE,
+        error_messages.CUSTOM_ARGS_TOO_LARGE,
     ),
     (
         one(substitutions={"%nif.name%": "v" * 10_000}),
         "personalizations.0.substitutions",
-        messages.SUBSTITUTIONS_TOO_LARGE,
+        error_messages.SUBSTITUTIONS_TOO_LARGE,
     ),
     (
         mail(template_id="d-1"),
         "personalizations.0.substitutions",
-        messages.SUBSTITUTIONS_IN_TEMPLATE,
+        error_messages.SUBSTITUTIONS_IN_TEMPLATE,
     ),
     *(
         (
@@ -106,53 +110,61 @@ CASES: list[tuple[dict[str, Any], str | None, str]] = [
         "Header keys cannot contain non-ASCII characters or empty spaces.",
     ),
     (mail(headers={"X-Ä": "x"}), "headers", "Header keys cannot contain non-ASCII characters and"),
-    (one(headers={"X-A": "", "x-a": ""}), "personalizations.0.headers", messages.HEADER_DUPLICATE),
+    (
+        one(headers={"X-A": "", "x-a": ""}),
+        "personalizations.0.headers",
+        error_messages.HEADER_DUPLICATE,
+    ),
     (one(headers={"X-A": "a\r\nBcc: b"}), "personalizations.0.headers", "stand-in: a header"),
-    (mail(send_at="soon"), "send_at", messages.SEND_AT_TYPE),
-    (mail(send_at=LATE), "send_at", messages.SEND_AT_TOO_LATE),
-    (one(send_at=LATE * 1000), "personalizations.0.send_at", messages.SEND_AT_TOO_LATE),
-    (mail(subject=""), "subject", messages.SUBJECT_EMPTY),
-    (one(subject=""), "personalizations.0.subject", messages.SUBJECT_EMPTY),
-    (without("subject"), "subject", messages.SUBJECT_MISSING),
-    (without("content"), "content", messages.CONTENT_MISSING),
-    (mail(content=[]), "content", messages.CONTENT_EMPTY),
-    (mail(content=mail()["content"][::-1]), "content", messages.CONTENT_ORDER),
+    (mail(send_at="soon"), "send_at", error_messages.SEND_AT_TYPE),
+    (mail(send_at=LATE), "send_at", error_messages.SEND_AT_TOO_LATE),
+    (one(send_at=LATE * 1000), "personalizations.0.send_at", error_messages.SEND_AT_TOO_LATE),
+    (mail(subject=""), "subject", error_messages.SUBJECT_EMPTY),
+    (one(subject=""), "personalizations.0.subject", error_messages.SUBJECT_EMPTY),
+    (without("subject"), "subject", error_messages.SUBJECT_MISSING),
+    (without("content"), "content", error_messages.CONTENT_MISSING),
+    (mail(content=[]), "content", error_messages.CONTENT_EMPTY),
+    (mail(content=mail()["content"][::-1]), "content", error_messages.CONTENT_ORDER),
     (
         mail(content=[{"type": "text/plain", "value": ""}]),
         "content.0.value",
-        messages.CONTENT_VALUE_EMPTY,
+        error_messages.CONTENT_VALUE_EMPTY,
     ),
-    (mail(content=[{"type": "", "value": "x"}]), "content.0.type", messages.CONTENT_TYPE_EMPTY),
+    (
+        mail(content=[{"type": "", "value": "x"}]),
+        "content.0.type",
+        error_messages.CONTENT_TYPE_EMPTY,
+    ),
     (
         mail(content=[{"type": "text/plain; charset=utf-8", "value": "x"}]),
         "content.0.type",
-        messages.CONTENT_TYPE_CHARACTERS,
+        error_messages.CONTENT_TYPE_CHARACTERS,
     ),
     (
         mail(categories=[str(n) for n in range(11)]),
         "categories",
         "There is a limit of 10 categories for each email that is sent. You provided 11 categories",
     ),
-    (mail(categories="news"), "categories", messages.CATEGORIES_TYPE),
+    (mail(categories="news"), "categories", error_messages.CATEGORIES_TYPE),
     (mail(categories=["a" * 256]), "categories", "Each category must not be longer than 255 char"),
     (mail(categories=["a", "a"]), "categories", "The categories must be a unique list, and you"),
-    (mail(categories=["ä"]), "categories", messages.CATEGORY_NOT_ASCII),
-    (mail(asm={"group_id": "1"}), "asm.group_id", messages.ASM_GROUP_TYPE),
+    (mail(categories=["ä"]), "categories", error_messages.CATEGORY_NOT_ASCII),
+    (mail(asm={"group_id": "1"}), "asm.group_id", error_messages.ASM_GROUP_TYPE),
     (mail(asm={"group_id": 7}), "asm.group_id", "The ASM group ID must be a valid Group ID on you"),
     (
         mail(asm={"group_id": 1, "groups_to_display": list(range(26))}),
         "asm.groups_to_display",
-        messages.ASM_DISPLAY_TOO_MANY,
+        error_messages.ASM_DISPLAY_TOO_MANY,
     ),
     (
         mail(asm={"group_id": 1, "groups_to_display": ["1"]}),
         "asm.groups_to_display",
-        messages.ASM_DISPLAY_TYPE,
+        error_messages.ASM_DISPLAY_TYPE,
     ),
     (mail(ip_pool_name="news"), "ip_pool_name", "The IP Pool name must be a valid pool name for"),
-    (mail(ip_pool_name=1), "ip_pool_name", messages.IP_POOL_TYPE),
+    (mail(ip_pool_name=1), "ip_pool_name", error_messages.IP_POOL_TYPE),
     (mail(batch_id="b"), "batch_id", "stand-in: unknown batch_id"),
-    (mail(batch_id=1), "batch_id", messages.BATCH_ID_TYPE),
+    (mail(batch_id=1), "batch_id", error_messages.BATCH_ID_TYPE),
     (mail(template_id="t"), "template_id", "The Template ID must be a valid template id for your"),
     (
         mail(mail_settings={"sandbox_mode": {"enable": "true"}}),
@@ -170,14 +182,14 @@ CASES: list[tuple[dict[str, Any], str | None, str]] = [
         "stand-in: bypass_list_management excludes",
     ),
     (mail(reply_to=EMAIL, reply_to_list=[EMAIL]), "reply_to", "stand-in: reply_to and"),
-    (mail(reply_to={"email": "ann"}), "reply_to.email", messages.INVALID_ADDRESS),
-    (mail(reply_to_list=[{"email": ""}]), "reply_to_list.0.email", messages.INVALID_ADDRESS),
+    (mail(reply_to={"email": "ann"}), "reply_to.email", error_messages.INVALID_ADDRESS),
+    (mail(reply_to_list=[{"email": ""}]), "reply_to_list.0.email", error_messages.INVALID_ADDRESS),
     (one(to=[{**EMAIL, "name": "A, B"}]), "personalizations.0.to.0.name", "stand-in: a name with"),
     (one(to=[{**EMAIL, "age": "4"}]), "personalizations.0.to.0", "stand-in: an address has keys"),
     (one(tag="x"), "personalizations.0", "stand-in: unknown keys ['tag']"),
     (mail(tag="x"), None, "stand-in: unknown keys ['tag']"),
-    (without("from"), "from", messages.FROM_MISSING),
-    ({**mail(), "from": {"email": "news"}}, "from.email", messages.INVALID_ADDRESS),
+    (without("from"), "from", error_messages.FROM_MISSING),
+    ({**mail(), "from": {"email": "news"}}, "from.email", error_messages.INVALID_ADDRESS),
     (
         one(**{"from": {"email": "news@other.example"}}),
         "personalizations.0.from",
@@ -186,7 +198,7 @@ CASES: list[tuple[dict[str, Any], str | None, str]] = [
     (
         {**mail(), "from": {"email": "news@unverified.example"}},
         "from",
-        messages.UNVERIFIED_SENDER,
+        error_messages.UNVERIFIED_SENDER,
     ),
 ]
 
@@ -195,7 +207,7 @@ CASES: list[tuple[dict[str, Any], str | None, str]] = [
 def test_a_broken_rule_is_answered_with_its_message(
     body: dict[str, Any], field: str | None, message: str
 ) -> None:
-    assert not shape.has_wrong_types(body)
+    assert not json_types.has_wrong_types(body)
 
     assert errors(body, Account(asm_groups={1}))[field].startswith(message)
 
@@ -245,4 +257,4 @@ def test_an_unverified_sender_is_403_and_no_credits_are_401() -> None:
     assert stranger.status == 403
     assert broke is not None
     assert broke.status == 401
-    assert messages.NO_CREDITS.encode() in broke.body
+    assert error_messages.NO_CREDITS.encode() in broke.body

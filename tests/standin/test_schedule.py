@@ -7,22 +7,22 @@ from collections import Counter
 
 import pytest
 
-from tests.standin import ledger
-from tests.standin.asking import SCHEDULED, ask, new_batch, stop
-from tests.standin.sample import mail, reader
+from tests.standin import acceptance_log
+from tests.standin.http_messages import SEND
+from tests.standin.in_process import SCHEDULED, new_batch, request_json, stop
+from tests.standin.sample_mail import mail, reader
 from tests.standin.server import Standin
-from tests.standin.wire import SEND
 
 SOON = int(time.time()) + 3600
 
 
 def send(inside: Standin, batch_id: str, delivery: int = 1, send_at: int = SOON) -> int:
     body = mail(reader(delivery), batch_id=batch_id, send_at=send_at)
-    return ask(inside, "POST", SEND, body).status
+    return request_json(inside, "POST", SEND, body).status
 
 
 def mailed(inside: Standin, discarded: bool = False) -> list[str]:
-    records = ledger.read_fate(inside.ledger.path, discarded=discarded)
+    records = acceptance_log.read_by_discard(inside.acceptances.path, discarded=discarded)
     return [each[0] for record in records for each in record["deliveries"]]
 
 
@@ -35,7 +35,7 @@ def test_scheduled_mail_is_logged_at_once_and_goes_at_its_time(inside: Standin) 
     batch_id = new_batch(inside)
 
     assert send(inside, batch_id) == 202
-    (record,) = ledger.read(inside.ledger.path)
+    (record,) = acceptance_log.read(inside.acceptances.path)
     inside.schedule.release(SOON - 1)
     before = waiting(inside), inside.schedule.counts()
     inside.schedule.release(SOON)
@@ -47,13 +47,13 @@ def test_scheduled_mail_is_logged_at_once_and_goes_at_its_time(inside: Standin) 
 
 def test_mail_of_the_past_or_of_no_time_goes_at_once(inside: Standin) -> None:
     send(inside, new_batch(inside), send_at=1)
-    ask(inside, "POST", SEND, mail(reader(2), batch_id=new_batch(inside)))
+    request_json(inside, "POST", SEND, mail(reader(2), batch_id=new_batch(inside)))
 
     assert waiting(inside) == 2
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])
-def test_mail_of_a_cancelled_batch_is_thrown_away(inside: Standin, cancel_first: bool) -> None:
+def test_mail_of_a_cancelled_batch_is_discarded(inside: Standin, cancel_first: bool) -> None:
     batch_id = new_batch(inside)
     if cancel_first:
         stop(inside, batch_id)
@@ -66,8 +66,10 @@ def test_mail_of_a_cancelled_batch_is_thrown_away(inside: Standin, cancel_first:
     assert (mailed(inside), mailed(inside, discarded=True)) == ([], ["1"])
     assert (waiting(inside), inside.schedule.counts()["discarded"]) == (0, 1)
     assert inside.mailbox.find() == []
-    assert [note["cancelled"] for note in ledger.notes(inside.ledger.path)] == [batch_id]
-    assert len(list(ledger.read(inside.ledger.path))) == 1
+    assert [note["cancelled"] for note in acceptance_log.notes(inside.acceptances.path)] == [
+        batch_id
+    ]
+    assert len(list(acceptance_log.read(inside.acceptances.path))) == 1
 
 
 @pytest.mark.parametrize(("chance", "discarded"), [(0.0, []), (1.0, ["1"])])
@@ -93,17 +95,17 @@ def test_a_late_cancel_misses_mail_that_comes_after_it_too(inside: Standin) -> N
     assert mailed(inside) == ["1"]
 
 
-def test_a_cancel_taken_back_in_time_lets_the_mail_go(inside: Standin) -> None:
+def test_mail_goes_out_after_a_cancel_is_lifted_in_time(inside: Standin) -> None:
     batch_id = new_batch(inside)
     send(inside, batch_id)
     stop(inside, batch_id)
-    ask(inside, "DELETE", f"{SCHEDULED}/{batch_id}")
+    request_json(inside, "DELETE", f"{SCHEDULED}/{batch_id}")
     inside.schedule.release(SOON)
 
     assert (mailed(inside), waiting(inside)) == (["1"], 1)
 
 
-def test_paused_mail_goes_when_its_batch_is_let_go(inside: Standin) -> None:
+def test_paused_mail_goes_out_when_its_batch_is_resumed(inside: Standin) -> None:
     batch_id = new_batch(inside)
     send(inside, batch_id)
     stop(inside, batch_id, "pause")

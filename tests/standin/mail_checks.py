@@ -1,4 +1,4 @@
-"""What is wrong with one accepted request or mail, each finding a sentence."""
+"""Checks of one accepted request or mail; each finding is a sentence."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def judge_request(body: dict[str, Any]) -> Iterator[str]:
 
 
 def judge_shared(mail: Mail, postal_address: str | None) -> Iterator[str]:
-    """What the readers of one request have in common, looked at in one of their mails."""
+    """What the subscribers of one request have in common, checked in one of their mails."""
     if mail.html and not re.search(r"<html[^>]*\slang=[\"']?\w", mail.html):
         yield f"{mail.address}: the html has no lang"
     if "nif_d" not in mail.custom_args:
@@ -90,7 +90,7 @@ def warn(mail: Mail) -> Iterator[str]:
 
 
 def judge_mail(mail: Mail) -> Iterator[str]:
-    """What one reader's mail shows by itself."""
+    """What one subscriber's mail shows by itself."""
     who = mail.address
     for name, part in _parts(mail):
         # A single character is found in a page 25 times faster than a word.

@@ -1,4 +1,4 @@
-"""Batches are made, checked, stopped and let go as SendGrid documents."""
+"""Batches are created, checked, stopped and resumed as SendGrid documents."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.standin import messages
+from tests.standin import error_messages
 from tests.standin.account import API_KEY, SCOPES
-from tests.standin.asking import BATCH, SCHEDULED, ask, new_batch, stop
+from tests.standin.http_messages import Answer
+from tests.standin.in_process import BATCH, SCHEDULED, new_batch, request_json, stop
 from tests.standin.server import Standin
-from tests.standin.wire import Answer
 
 
 def error(answer: Answer) -> tuple[str, str | None]:
@@ -19,13 +19,13 @@ def error(answer: Answer) -> tuple[str, str | None]:
     return only["message"], only["field"]
 
 
-def test_a_batch_that_was_made_is_valid(inside: Standin) -> None:
+def test_a_created_batch_is_valid(inside: Standin) -> None:
     batch_id = new_batch(inside)
 
-    known, unknown = (ask(inside, "GET", f"{BATCH}/{each}") for each in (batch_id, "x"))
+    known, unknown = (request_json(inside, "GET", f"{BATCH}/{each}") for each in (batch_id, "x"))
 
     assert (known.status, orjson.loads(known.body)) == (200, {"batch_id": batch_id})
-    assert (unknown.status, error(unknown)) == (400, (messages.INVALID_BATCH, None))
+    assert (unknown.status, error(unknown)) == (400, (error_messages.INVALID_BATCH, None))
 
 
 def test_a_status_is_set_once_then_changed_then_lifted(inside: Standin) -> None:
@@ -33,16 +33,16 @@ def test_a_status_is_set_once_then_changed_then_lifted(inside: Standin) -> None:
     path = f"{SCHEDULED}/{batch_id}"
 
     first, second = stop(inside, batch_id), stop(inside, batch_id)
-    changed = ask(inside, "PATCH", path, {"status": "pause"}).status
-    lists = [orjson.loads(ask(inside, "GET", each).body) for each in (SCHEDULED, path)]
-    lifted = ask(inside, "DELETE", path).status
+    changed = request_json(inside, "PATCH", path, {"status": "pause"}).status
+    lists = [orjson.loads(request_json(inside, "GET", each).body) for each in (SCHEDULED, path)]
+    lifted = request_json(inside, "DELETE", path).status
 
     assert orjson.loads(first.body) == {"batch_id": batch_id, "status": "cancel"}
     assert (first.status, second.status, changed, lifted) == (201, 400, 204, 204)
-    assert error(second) == (messages.STATUS_EXISTS, None)
+    assert error(second) == (error_messages.STATUS_EXISTS, None)
     assert lists == [[{"batch_id": batch_id, "status": "pause"}]] * 2
-    assert ask(inside, "GET", SCHEDULED).body == b"[]"
-    assert ask(inside, "DELETE", path).status == 404
+    assert request_json(inside, "GET", SCHEDULED).body == b"[]"
+    assert request_json(inside, "DELETE", path).status == 404
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_status_is_set_once_then_changed_then_lifted(inside: Standin) -> None:
 def test_an_unknown_batch_or_status_is_refused(inside: Standin, asked: Any, field: str) -> None:
     inside.account.change({"batch_ids": ["known"]})
 
-    answer = ask(inside, "POST", SCHEDULED, asked)
+    answer = request_json(inside, "POST", SCHEDULED, asked)
 
     assert (answer.status, error(answer)[1]) == (400, field)
 
@@ -69,10 +69,10 @@ def test_only_so_many_batches_have_a_status_at_once(inside: Standin) -> None:
     batches = [new_batch(inside) for _ in range(3)]
 
     answers = [stop(inside, batch_id) for batch_id in batches]
-    ask(inside, "DELETE", f"{SCHEDULED}/{batches[0]}")
+    request_json(inside, "DELETE", f"{SCHEDULED}/{batches[0]}")
 
     assert [answer.status for answer in answers] == [201, 201, 400]
-    assert error(answers[2]) == (messages.TOO_MANY_STOPPED, None)
+    assert error(answers[2]) == (error_messages.TOO_MANY_STOPPED, None)
     assert stop(inside, batches[2]).status == 201
 
 
@@ -90,6 +90,6 @@ def test_only_so_many_batches_have_a_status_at_once(inside: Standin) -> None:
 def test_a_key_needs_the_scope(inside: Standin, method: str, path: str, scope: str) -> None:
     inside.account.change({"keys": {API_KEY: SCOPES - {scope}}})
 
-    answer = ask(inside, method, path)
+    answer = request_json(inside, method, path)
 
-    assert (answer.status, error(answer)[0]) == (403, messages.FORBIDDEN)
+    assert (answer.status, error(answer)[0]) == (403, error_messages.FORBIDDEN)

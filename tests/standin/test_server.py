@@ -8,15 +8,15 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.standin import messages
-from tests.standin.sample import mail, reader
+from tests.standin import error_messages
+from tests.standin.http_messages import LARGEST_MAIL, SEND, Answer, Request
+from tests.standin.sample_mail import mail, reader
 from tests.standin.server import Standin
-from tests.standin.wire import LARGEST_MAIL, SEND, Answer, Request
 
 HEADERS = {"authorization": "Bearer SG.standin", "content-type": "application/json"}
 
 
-def ask(
+def request_json(
     inside: Standin,
     body: bytes = b"{}",
     headers: dict[str, str] | None = None,
@@ -32,17 +32,17 @@ def only_error(answer: Answer) -> dict[str, Any]:
 
 
 def test_an_unknown_path_is_404_and_a_wrong_method_405(inside: Standin) -> None:
-    assert ask(inside, path="/v3/mail").status == 404
-    assert ask(inside, method="GET").status == 405
+    assert request_json(inside, path="/v3/mail").status == 404
+    assert request_json(inside, method="GET").status == 405
 
 
 @pytest.mark.parametrize(
     ("authorization", "status", "message"),
     [
-        ("", 401, messages.WRONG_CREDENTIALS),
-        ("Basic c3RhbmRpbg==", 401, messages.WRONG_CREDENTIALS),
-        ("Bearer SG.other", 401, messages.REVOKED),
-        ("Bearer SG.readonly", 403, messages.FORBIDDEN),
+        ("", 401, error_messages.WRONG_CREDENTIALS),
+        ("Basic c3RhbmRpbg==", 401, error_messages.WRONG_CREDENTIALS),
+        ("Bearer SG.other", 401, error_messages.REVOKED),
+        ("Bearer SG.readonly", 403, error_messages.FORBIDDEN),
     ],
 )
 def test_a_key_has_to_be_known_and_allowed(
@@ -50,7 +50,7 @@ def test_a_key_has_to_be_known_and_allowed(
 ) -> None:
     inside.account.change({"keys": {"SG.standin": ["mail.send"], "SG.readonly": ["stats.read"]}})
 
-    answer = ask(inside, headers={"authorization": authorization})
+    answer = request_json(inside, headers={"authorization": authorization})
 
     assert answer.status == status
     assert only_error(answer) == {"message": message, "field": None, "help": None}
@@ -59,11 +59,11 @@ def test_a_key_has_to_be_known_and_allowed(
 def test_a_revoked_key_is_refused(inside: Standin) -> None:
     inside.account.change({"key_revoked": True})
 
-    assert only_error(ask(inside))["message"] == messages.REVOKED
+    assert only_error(request_json(inside))["message"] == error_messages.REVOKED
 
 
 def test_a_body_beyond_30_megabytes_is_answered_by_nginx(inside: Standin) -> None:
-    answer = ask(inside, b" " * (LARGEST_MAIL + 1))
+    answer = request_json(inside, b" " * (LARGEST_MAIL + 1))
 
     assert answer.status == 413
     assert answer.headers["Content-Type"] == "text/html"
@@ -71,10 +71,10 @@ def test_a_body_beyond_30_megabytes_is_answered_by_nginx(inside: Standin) -> Non
 
 
 def test_a_body_has_to_be_called_json(inside: Standin) -> None:
-    answer = ask(inside, headers={"content-type": "text/plain"})
+    answer = request_json(inside, headers={"content-type": "text/plain"})
 
     assert answer.status == 415
-    assert only_error(answer)["message"] == messages.NOT_JSON
+    assert only_error(answer)["message"] == error_messages.NOT_JSON
 
 
 @pytest.mark.parametrize(
@@ -90,29 +90,32 @@ def test_a_body_has_to_be_called_json(inside: Standin) -> None:
     ],
 )
 def test_wrong_json_types_are_a_bad_request(inside: Standin, body: bytes) -> None:
-    answer = ask(inside, body)
+    answer = request_json(inside, body)
 
     assert answer.status == 400
     assert only_error(answer) == {"message": "Bad Request", "field": None, "help": None}
 
 
 def test_a_body_has_to_be_utf8(inside: Standin) -> None:
-    assert only_error(ask(inside, b'{"subject": "\xff"}'))["message"] == messages.INVALID_UTF8
+    assert (
+        only_error(request_json(inside, b'{"subject": "\xff"}'))["message"]
+        == error_messages.INVALID_UTF8
+    )
 
 
 def test_gzip_is_understood_only_where_the_account_has_it(inside: Standin) -> None:
     body = gzip.compress(orjson.dumps(mail()))
-    refused = ask(inside, body, {"content-encoding": "gzip"})
+    refused = request_json(inside, body, {"content-encoding": "gzip"})
     inside.account.change({"gzip": True})
 
     assert refused.status == 400
-    assert ask(inside, body, {"content-encoding": "gzip"}).status == 202
+    assert request_json(inside, body, {"content-encoding": "gzip"}).status == 202
 
 
-def test_nothing_is_stored_unless_all_of_it_is_fine(inside: Standin) -> None:
-    assert ask(inside, orjson.dumps(mail(reader(1), reader(2, "nobody")))).status == 400
+def test_nothing_is_stored_unless_the_whole_body_is_valid(inside: Standin) -> None:
+    assert request_json(inside, orjson.dumps(mail(reader(1), reader(2, "nobody")))).status == 400
 
-    assert inside.ledger.path.read_bytes() == b""
+    assert inside.acceptances.path.read_bytes() == b""
     assert inside.mailbox.find() == []
 
 
@@ -120,19 +123,21 @@ def test_the_sandbox_answers_200_and_sends_nothing(inside: Standin) -> None:
     inside.account.change({"credits": 1})
     body = orjson.dumps(mail(mail_settings={"sandbox_mode": {"enable": True}}))
 
-    assert ask(inside, body).status == 200
+    assert request_json(inside, body).status == 200
     assert inside.account.credits == 1
-    assert inside.ledger.recipients == 0
+    assert inside.acceptances.recipients == 0
 
 
 def test_credits_are_spent_by_the_recipient(inside: Standin) -> None:
     inside.account.change({"credits": 3})
-    statuses = [ask(inside, orjson.dumps(mail(reader(n), reader(n + 9)))).status for n in (1, 2)]
+    statuses = [
+        request_json(inside, orjson.dumps(mail(reader(n), reader(n + 9)))).status for n in (1, 2)
+    ]
 
     assert statuses == [202, 401]
 
 
 def test_the_key_of_the_webhook_is_served(inside: Standin) -> None:
-    answer = ask(inside, method="GET", path="/v3/user/webhooks/event/settings/signed/1")
+    answer = request_json(inside, method="GET", path="/v3/user/webhooks/event/settings/signed/1")
 
     assert orjson.loads(answer.body) == {"public_key": inside.emitter.signer.public_key}

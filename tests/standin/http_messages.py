@@ -128,7 +128,7 @@ async def read_head(reader: asyncio.StreamReader) -> Request | None:
 async def read_body(
     request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Read the body into the request; what is too large is read to its end and thrown away."""
+    """Read the body into the request; one that is too large is read to its end and discarded."""
     if request.headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if "chunked" in request.headers.get("transfer-encoding", "").lower():

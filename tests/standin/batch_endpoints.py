@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.standin import messages
+from tests.standin import error_messages
+from tests.standin.http_messages import Answer, Request, json_answer, json_object
 from tests.standin.rules import refuse
 from tests.standin.schedule import STATUSES
-from tests.standin.wire import Answer, Request, json_answer, json_object
 
 if TYPE_CHECKING:
     from tests.standin.server import Standin
@@ -20,7 +20,7 @@ def make(standin: Standin, _request: Request, _name: str) -> Answer:
 
 def validate(standin: Standin, _request: Request, batch_id: str) -> Answer:
     if batch_id not in standin.account.batch_ids:
-        return refuse(400, messages.INVALID_BATCH)
+        return refuse(400, error_messages.INVALID_BATCH)
     return json_answer(200, {"batch_id": batch_id})
 
 
@@ -32,9 +32,9 @@ def stop(standin: Standin, request: Request, _name: str) -> Answer:
         return refused
     statuses = standin.schedule.statuses
     if batch_id in statuses:
-        return refuse(400, messages.STATUS_EXISTS)
+        return refuse(400, error_messages.STATUS_EXISTS)
     if len(statuses) >= standin.account.most_cancelled:
-        return refuse(400, messages.TOO_MANY_STOPPED)
+        return refuse(400, error_messages.TOO_MANY_STOPPED)
     standin.schedule.set_status(str(batch_id), str(status), time.time())
     return json_answer(201, {"batch_id": batch_id, "status": status})
 
@@ -55,7 +55,7 @@ def lift(standin: Standin, _request: Request, batch_id: str) -> Answer:
 
 
 def find(standin: Standin, _request: Request, batch_id: str) -> Answer:
-    """All batches with a status where no id is given; one comes in a list too."""
+    """All batches with a status where no id is given, else the one; always as a list."""
     statuses = standin.schedule.statuses
     if batch_id:
         if refused := _refuse(standin, batch_id, "pause") or _not_stopped(standin, batch_id):
@@ -66,12 +66,12 @@ def find(standin: Standin, _request: Request, batch_id: str) -> Answer:
 
 def _refuse(standin: Standin, batch_id: object, status: object) -> Answer | None:
     if batch_id not in standin.account.batch_ids:
-        return refuse(400, messages.INVALID_BATCH, "batch_id")
+        return refuse(400, error_messages.INVALID_BATCH, "batch_id")
     if status not in STATUSES:
-        return refuse(400, messages.STATUS_UNKNOWN, "status")
+        return refuse(400, error_messages.STATUS_UNKNOWN, "status")
     return None
 
 
 def _not_stopped(standin: Standin, batch_id: str) -> Answer | None:
     stopped = batch_id in standin.schedule.statuses
-    return None if stopped else refuse(404, messages.BATCH_NOT_FOUND)
+    return None if stopped else refuse(404, error_messages.BATCH_NOT_FOUND)

@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 
 from tests.standin.account import API_KEY
+from tests.standin.http_messages import Answer, Request
 from tests.standin.server import Standin
-from tests.standin.wire import Answer, Request
 
 BATCH = "/v3/mail/batch"
 SCHEDULED = "/v3/user/scheduled_sends"
 
 
-def ask(
+def request_json(
     standin: Standin, method: str, path: str, body: Any = None, key: str = API_KEY, **query: str
 ) -> Answer:
     """The answer to a request with a JSON body; `query` is its query string."""
@@ -23,8 +23,8 @@ def ask(
 
 
 def new_batch(standin: Standin) -> str:
-    return str(orjson.loads(ask(standin, "POST", BATCH).body)["batch_id"])
+    return str(orjson.loads(request_json(standin, "POST", BATCH).body)["batch_id"])
 
 
 def stop(standin: Standin, batch_id: str, status: str = "cancel") -> Answer:
-    return ask(standin, "POST", SCHEDULED, {"batch_id": batch_id, "status": status})
+    return request_json(standin, "POST", SCHEDULED, {"batch_id": batch_id, "status": status})

@@ -115,7 +115,8 @@ CONTENT_VALUE_EMPTY = "The content value must be a string at least one character
 CONTENT_TYPE_EMPTY = "Your content type must be a string with length of at least one character."
 CONTENT_TYPE_CHARACTERS = "Cannot contain ';', or CRLF characters."
 CONTENT_ORDER = (
-    "Following RFC 1341, section 7.2, if either text/html or text/plain are to be sent in your "
+    "Following RFC 1341, section 7.2, if either text/html or text/plain are to "
+    "be sent in your "
     "email: text/plain needs to be first, followed by text/html, followed by any other content."
 )
 CATEGORIES_TYPE = "Categories must be an array of strings."

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.standin import messages
+from tests.standin import error_messages
+from tests.standin.http_messages import Answer, Request, json_answer, json_object
 from tests.standin.rules import refuse
 from tests.standin.suppressions import Selection
-from tests.standin.wire import Answer, Request, json_answer, json_object
 
 if TYPE_CHECKING:
     from tests.standin.server import Standin
@@ -29,11 +29,11 @@ def page_of(name: str) -> Act:
         for key, default in PAGE.items():
             text = request.query.get(key, str(default))
             if not text.isdecimal():
-                return refuse(400, messages.NOT_A_NUMBER.format(key), key)
+                return refuse(400, error_messages.NOT_A_NUMBER.format(key), key)
             asked[key] = int(text)
         limit, offset = asked["limit"], asked["offset"]
         if not 1 <= limit <= LARGEST_PAGE:
-            return refuse(400, messages.PAGE_TOO_LARGE, "limit")
+            return refuse(400, error_messages.PAGE_TOO_LARGE, "limit")
         start, end = asked["start_time"], asked["end_time"]
         selection = Selection(start, end, request.query.get("email", ""))
         found = standin.account.suppressions.select(name, selection)
@@ -59,9 +59,9 @@ def some_off(name: str) -> Act:
         asked = json_object(request.body)
         emails, everyone = asked.get("emails"), asked.get("delete_all", False)
         if type(everyone) is not bool or everyone is (emails is not None):
-            return refuse(400, messages.DELETE_WHAT)
+            return refuse(400, error_messages.DELETE_WHAT)
         if not everyone and not _are_texts(emails):
-            return refuse(400, messages.BAD_REQUEST)
+            return refuse(400, error_messages.BAD_REQUEST)
         standin.account.unsuppress(name, None if everyone else emails)
         return Answer(204)
 
@@ -79,9 +79,9 @@ def one_off(name: str) -> Act:
 def add_global(standin: Standin, request: Request, _address: str) -> Answer:
     emails = json_object(request.body).get("recipient_emails")
     if not _are_texts(emails):
-        return refuse(400, messages.BAD_REQUEST)
+        return refuse(400, error_messages.BAD_REQUEST)
     if not emails or not all(map(ADDRESS.fullmatch, emails)):
-        return refuse(400, messages.NOT_ADDRESSES, "recipient_emails")
+        return refuse(400, error_messages.NOT_ADDRESSES, "recipient_emails")
     standin.account.suppressions.add(GLOBAL, emails)
     return json_answer(201, {"recipient_emails": emails})
 

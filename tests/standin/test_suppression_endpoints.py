@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.standin import messages
+from tests.standin import error_messages
 from tests.standin.account import SCOPES
-from tests.standin.asking import ask
-from tests.standin.sample import mail, reader
+from tests.standin.http_messages import SEND
+from tests.standin.in_process import request_json
+from tests.standin.sample_mail import mail, reader
 from tests.standin.server import Standin
 from tests.standin.suppressions import DETAILS, DROP_REASONS
-from tests.standin.wire import SEND
 
 BOUNCES = "/v3/suppression/bounces"
 GLOBAL = "/v3/asm/suppressions/global"
@@ -22,7 +22,7 @@ ANN = "ann@example.com"
 
 
 def listed(inside: Standin, path: str = BOUNCES, **query: str) -> Any:
-    answer = ask(inside, "GET", path, **query)
+    answer = request_json(inside, "GET", path, **query)
     assert answer.status == 200
     return orjson.loads(answer.body)
 
@@ -71,17 +71,17 @@ def test_a_page_has_500_items_at_most(inside: Standin) -> None:
 
     assert len(listed(inside)) == len(listed(inside, limit="500")) == 500
     for query in ({"limit": "501"}, {"limit": "0"}, {"offset": "-1"}, {"start_time": "now"}):
-        assert ask(inside, "GET", BOUNCES, **query).status == 400
+        assert request_json(inside, "GET", BOUNCES, **query).status == 400
 
 
 def test_addresses_are_taken_off_by_name_or_all(inside: Standin) -> None:
     suppress(inside, bounces=["a@example.com", "b@example.com", "c@example.com"])
 
-    named = ask(inside, "DELETE", BOUNCES, {"emails": ["A@example.com"]}).status
+    named = request_json(inside, "DELETE", BOUNCES, {"emails": ["A@example.com"]}).status
     after_named = emails(inside)
-    one = ask(inside, "DELETE", f"{BOUNCES}/b%40example.com").status
+    one = request_json(inside, "DELETE", f"{BOUNCES}/b%40example.com").status
     after_one = emails(inside)
-    everyone = ask(inside, "DELETE", BOUNCES, {"delete_all": True}).status
+    everyone = request_json(inside, "DELETE", BOUNCES, {"delete_all": True}).status
 
     assert (named, one, everyone) == (204, 204, 204)
     assert (after_named, after_one) == (["c@example.com", "b@example.com"], ["c@example.com"])
@@ -92,10 +92,10 @@ def test_addresses_are_taken_off_by_name_or_all(inside: Standin) -> None:
     "body",
     [{"emails": [ANN], "delete_all": True}, {}, {"delete_all": False}, {"emails": ANN}, None],
 )
-def test_what_to_take_off_has_to_be_clear(inside: Standin, body: Any) -> None:
+def test_a_removal_names_addresses_or_all(inside: Standin, body: Any) -> None:
     suppress(inside, bounces=[ANN])
 
-    assert ask(inside, "DELETE", BOUNCES, body).status == 400
+    assert request_json(inside, "DELETE", BOUNCES, body).status == 400
     assert emails(inside) == [ANN]
 
 
@@ -107,18 +107,18 @@ def test_one_address_is_listed_alone(inside: Standin) -> None:
 
 
 def test_global_unsubscribes_have_a_path_of_their_own(inside: Standin) -> None:
-    added = ask(inside, "POST", GLOBAL, {"recipient_emails": ["Ann@example.com"]})
+    added = request_json(inside, "POST", GLOBAL, {"recipient_emails": ["Ann@example.com"]})
     found = listed(inside, f"{GLOBAL}/{ANN}")
     in_list = emails(inside, "/v3/suppression/unsubscribes")
-    removed = ask(inside, "DELETE", f"{GLOBAL}/{ANN}").status
+    removed = request_json(inside, "DELETE", f"{GLOBAL}/{ANN}").status
 
     assert (added.status, removed) == (201, 204)
     assert orjson.loads(added.body) == {"recipient_emails": ["Ann@example.com"]}
     assert (found, in_list) == ({"recipient_email": ANN}, [ANN])
     assert listed(inside, f"{GLOBAL}/{ANN}") == {}
-    assert ask(inside, "POST", GLOBAL, {"emails": [ANN]}).status == 400
+    assert request_json(inside, "POST", GLOBAL, {"emails": [ANN]}).status == 400
     for wrong in ([], [ANN, "nobody"], ANN):
-        assert ask(inside, "POST", GLOBAL, {"recipient_emails": wrong}).status == 400
+        assert request_json(inside, "POST", GLOBAL, {"recipient_emails": wrong}).status == 400
     assert emails(inside, "/v3/suppression/unsubscribes") == []
 
 
@@ -139,10 +139,10 @@ def test_a_bypass_leaves_the_other_lists_in_force(inside: Standin) -> None:
     assert lists.drop_reason(ANN, {"bypass_list_management": {"enable": True}}) is None
 
 
-def test_what_becomes_of_mail_fills_the_lists(inside: Standin) -> None:
+def test_outcomes_of_mail_fill_the_lists(inside: Standin) -> None:
     names = ["hard", "s5110", "async", "soft", "noresolve", "spam", "mpp"]
     readers = [reader(n, f"{name}+ann@example.com") for n, name in enumerate(names)]
-    ask(inside, "POST", SEND, mail(*readers))
+    request_json(inside, "POST", SEND, mail(*readers))
 
     found = {name: emails(inside, f"/v3/suppression/{name}") for name in DETAILS}
     statuses = [item["status"] for item in listed(inside)]
@@ -157,11 +157,11 @@ def test_what_becomes_of_mail_fills_the_lists(inside: Standin) -> None:
     assert statuses == ["5.1.1", "5.1.10", "5.1.1"]
 
 
-def test_whoever_is_taken_off_may_be_mailed_again(inside: Standin) -> None:
+def test_an_address_taken_off_a_list_may_be_mailed_again(inside: Standin) -> None:
     suppress(inside, bounces=[ANN, "bea@example.com"], spam_reports=["bea@example.com"])
     inside.account.told = {ANN, "bea@example.com", "eve@example.com"}
 
-    ask(inside, "DELETE", BOUNCES, {"delete_all": True})
+    request_json(inside, "DELETE", BOUNCES, {"delete_all": True})
 
     assert inside.account.told == {"bea@example.com", "eve@example.com"}
 
@@ -178,14 +178,14 @@ def test_whoever_is_taken_off_may_be_mailed_again(inside: Standin) -> None:
 def test_a_key_needs_the_scope(inside: Standin, method: str, path: str, scope: str) -> None:
     inside.account.change({"keys": {"SG.few": SCOPES - {scope}}})
 
-    answer = ask(inside, method, path, key="SG.few")
+    answer = request_json(inside, method, path, key="SG.few")
 
     assert answer.status == 403
-    assert orjson.loads(answer.body)["errors"][0]["message"] == messages.FORBIDDEN
+    assert orjson.loads(answer.body)["errors"][0]["message"] == error_messages.FORBIDDEN
 
 
-def test_an_unknown_list_is_told(inside: Standin) -> None:
+def test_an_unknown_list_is_rejected(inside: Standin) -> None:
     with pytest.raises(KeyError):
         suppress(inside, friends=[ANN])
-    assert ask(inside, "GET", "/v3/suppression/friends").status == 404
-    assert ask(inside, "DELETE", "/v3/suppression/unsubscribes").status == 405
+    assert request_json(inside, "GET", "/v3/suppression/friends").status == 404
+    assert request_json(inside, "DELETE", "/v3/suppression/unsubscribes").status == 405

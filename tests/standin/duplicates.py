@@ -1,4 +1,4 @@
-"""What was accepted twice, judged by what is not discarded."""
+"""Finding what was accepted twice in mail that is not discarded."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable
 
 
-class Repeats:
+class Duplicates:
     """Counts who holds what: a delivery, or an address in an edition.
 
     Mail that can still be cancelled is remembered by its message id, so that it stops counting
-    when it is discarded and counts again when its batch is let go after all.
+    when it is discarded and counts again when its batch is resumed.
     """
 
     def __init__(self) -> None:

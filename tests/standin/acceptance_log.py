@@ -12,13 +12,13 @@ import orjson
 ACCEPTANCE = b'{"at":'
 
 
-class Ledger:
+class AcceptanceLog:
     """Writes one line per accepted request, unbuffered, so that a killed client can be audited.
 
-    A line is {"at": unix seconds, "request": n, "attempt", "edition", "message_id", "letter",
-    "send_at", "batch_id", "deliveries": [[delivery id or null, address], ...]}, the ids being the
-    custom arguments nif_a, nif_e (see edition_of), nif_l and nif_d of NIF's mail. Between them
-    stand notes on what becomes of scheduled mail, see note().
+    A line is {"at": unix seconds, "request": n, "attempt", "edition", "message_id",
+    "transactional", "send_at", "batch_id", "deliveries": [[delivery id or null, address], ...]},
+    the ids being the custom arguments nif_a, nif_e (see edition_of), nif_l and nif_d of NIF's mail.
+    Between them stand notes on what becomes of scheduled mail, see note().
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class Ledger:
             "attempt": args.get("nif_a"),
             "edition": edition_of(args),
             "message_id": message_id,
-            "letter": args.get("nif_l"),
+            "transactional": args.get("nif_l"),
             "send_at": mail.get("send_at"),
             "batch_id": mail.get("batch_id"),
             "deliveries": deliveries,
@@ -98,7 +98,7 @@ def notes(path: Path) -> Iterator[dict[str, Any]]:
     return (orjson.loads(line) for line in _lines(path, notes=True))
 
 
-def read_fate(path: Path, *, discarded: bool) -> Iterator[dict[str, Any]]:
+def read_by_discard(path: Path, *, discarded: bool) -> Iterator[dict[str, Any]]:
     """The acceptances whose mail is discarded, or those whose mail is not, as of now."""
     end = path.stat().st_size
     gone: set[str] = set()
