@@ -94,7 +94,7 @@ def disagreements(books: ListRecords, promises: Promises) -> list[str]:
 
 def _has_agreed(said: list[tuple[str, datetime]]) -> bool:
     """Did someone confirm, and not unsubscribe since?"""
-    decisive = [action for action, _ in said if action in {"confirmed", "left"}]
+    decisive = [action for action, _ in said if action in {"confirmed", "unsubscribed"}]
     return decisive[-1:] == ["confirmed"]
 
 

@@ -27,14 +27,16 @@ class PromisedSubscription:
 
     state: str = "new"
     asked_at: datetime | None = None
-    left_at: datetime | None = None
+    unsubscribed_at: datetime | None = None
     said: list[tuple[str, datetime]] = field(default_factory=list)
 
     def may_come_back(self, now: datetime) -> bool:
         """A confirmed subscriber who just unsubscribed may come back within the hour."""
         said = [action for action, _ in self.said if action not in {"paused", "resumed"}]
-        whole = said[-2:] == ["confirmed", "left"]
-        return self.state == "left" and whole and now - (self.left_at or now) <= HOUR
+        whole = said[-2:] == ["confirmed", "unsubscribed"]
+        return (
+            self.state == "unsubscribed" and whole and now - (self.unsubscribed_at or now) <= HOUR
+        )
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,11 @@ class Promises:
         """Record a sign-up, a confirmation or an unsubscribe."""
         standing = self.standings.setdefault(key, PromisedSubscription())
         standing.said.append((action, self.now))
-        standing.state = "pending" if action == "asked" else action
-        if action == "asked":
+        standing.state = "pending" if action == "requested" else action
+        if action == "requested":
             standing.asked_at = self.now
-        if action == "left":
-            standing.left_at = self.now
+        if action == "unsubscribed":
+            standing.unsubscribed_at = self.now
         if action == "confirmed" and self.reason(key[0]) == OWN_WISH:
             del self.suppressed[key[0]]
 
@@ -83,8 +85,8 @@ class Promises:
         """Unsubscribe at once; without a confirmation they must not be asked again."""
         if self.standings[key].state == "pending" and not self.has_confirmed(key[0]):
             self.suppress(key[0], "manual")
-        if self.standings[key].state != "left":
-            self.say(key, "left")
+        if self.standings[key].state != "unsubscribed":
+            self.say(key, "unsubscribed")
 
     def mention(self, who: str, action: str) -> None:
         """Record a pause or its end for each list that they are on."""

@@ -75,7 +75,7 @@ class SignupMachine(ListMachine):
         if asked.added is not None:
             assert asked.added.list_id == self.ids[slug], "the wrong list"
             assert before != "confirmed", "who is on it has nothing to confirm"
-            self.promises.say((who, slug), "asked")
+            self.promises.say((who, slug), "requested")
         if named is None:
             return None
         assert named.canonical == who, "somebody else is mailed"
@@ -85,7 +85,7 @@ class SignupMachine(ListMachine):
         if asked.pending is None:
             return None
         assert asked.pending.list_id == self.ids[slug], "the wrong list"
-        self.promises.say((who, slug), "asked")
+        self.promises.say((who, slug), "requested")
         return Link((who, slug), self.now, double_opt_in.confirmation_token(asked.pending, TOKENS))
 
     @precondition(lambda self: not self.strangers and len(self.promises.signups) > 2)

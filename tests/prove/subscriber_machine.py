@@ -77,7 +77,9 @@ class SubscriberMachine(SignupMachine):
         if not keys:
             return
         standings = [self.promises.standings[key] for key in keys]
-        if edge is not None and (left := [one.left_at for one in standings if one.left_at]):
+        if edge is not None and (
+            left := [one.unsubscribed_at for one in standings if one.unsubscribed_at]
+        ):
             self.wait_until(max(left) + HOUR + edge)
         may = all(one.state == "confirmed" or one.may_come_back(self.now) for one in standings)
         try:
@@ -91,7 +93,7 @@ class SubscriberMachine(SignupMachine):
         else:
             assert may, "a link to leave became one to join"
         for key, standing in zip(keys, standings, strict=True):
-            if may and standing.state == "left":
+            if may and standing.state == "unsubscribed":
                 self.promises.say(key, "confirmed")
         self.note("comes back" if may else "comes back too late")
 

@@ -30,15 +30,15 @@ def history():
     """Ann confirmed and Bob unsubscribed: the promises, and the records that agree with them."""
     promises = Promises(START)
     for who in (ANN, BOB):
-        promises.say((who, "daily"), "asked")
+        promises.say((who, "daily"), "requested")
         promises.say((who, "daily"), "confirmed")
         promises.spelled[who] = who
     promises.now = LATER
-    promises.say((BOB, "daily"), "left")
+    promises.say((BOB, "daily"), "unsubscribed")
     promises.suppress(BOB, "unsubscribed")
     said = [(key, *words) for key in promises.standings for words in promises.standings[key].said]
     books = ListRecords(
-        states={(ANN, "daily"): "confirmed", (BOB, "daily"): "left"},
+        states={(ANN, "daily"): "confirmed", (BOB, "daily"): "unsubscribed"},
         counters={"daily": (0, 1, 1), "weekly": (0, 0, 0)},
         consents=[Entry(n, key, action, at, *PLACE) for n, (key, action, at) in enumerate(said)],
         suppressed={BOB: ("unsubscribed", LATER)},
