@@ -55,14 +55,14 @@ def test_a_moment_of_another_zone_comes_back_as_the_same_moment_in_utc(database)
     assert also == ["a"]
 
 
-def test_a_transaction_that_ends_well_commits(database):
+def test_a_transaction_commits_when_its_block_ends(database):
     with database.transaction() as session:
         session.add(Tag(slug="ai", name="AI"))
 
     assert names(database) == ["AI"]
 
 
-def test_a_transaction_that_ends_badly_leaves_nothing(database):
+def test_a_transaction_is_rolled_back_when_its_block_raises(database):
     with database.transaction() as session:
         session.add(Tag(slug="ai", name="AI"))
 
@@ -72,7 +72,7 @@ def test_a_transaction_that_ends_badly_leaves_nothing(database):
     assert names(database) == ["AI"]
 
 
-def test_what_changes_while_reading_is_thrown_away(database):
+def test_changes_in_a_reading_session_are_discarded(database):
     with database.reading() as session:
         session.add(Tag(slug="ai", name="AI"))
         session.flush()
@@ -80,7 +80,7 @@ def test_what_changes_while_reading_is_thrown_away(database):
     assert names(database) == []
 
 
-def test_a_reader_does_not_wait_for_a_writer_and_sees_what_was_before(database):
+def test_a_reading_session_does_not_wait_for_a_writer_and_sees_the_state_before(database):
     with database.transaction() as session:
         session.add(Tag(slug="ai", name="AI"))
 
@@ -119,7 +119,7 @@ def test_foreign_keys_hold(session):
         session.flush()
 
 
-def test_an_insert_knows_on_conflict_in_either_dialect(session):
+def test_an_insert_supports_on_conflict_in_both_dialects(session):
     for _ in range(2):
         session.execute(
             conflict_aware_insert(session, Tag)
@@ -130,7 +130,7 @@ def test_an_insert_knows_on_conflict_in_either_dialect(session):
     assert session.scalars(select(Tag.name)).all() == ["AI"]
 
 
-def test_sqlite_keeps_what_it_said_through_a_power_cut(tmp_path):
+def test_sqlite_is_set_to_survive_a_power_cut(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/new/nif.db")
 
     with database.reading() as session:

@@ -14,11 +14,11 @@ def ask(session, who="ann", what="join", *, most=2, now=NOON):
     return allow_attempt(session, what, who, most=most, per=HOUR, now=now)
 
 
-def test_at_most_so_many_are_allowed_within_a_window(session):
+def test_at_most_the_limit_is_allowed_within_a_window(session):
     assert [ask(session) for _ in range(4)] == [True, True, False, False]
 
 
-def test_others_and_other_wishes_are_counted_apart(session):
+def test_subjects_and_actions_are_counted_separately(session):
     for _ in range(3):
         ask(session, "bob")
         ask(session, what="login")
@@ -26,7 +26,7 @@ def test_others_and_other_wishes_are_counted_apart(session):
     assert ask(session)
 
 
-def test_what_and_who_cannot_run_into_each_other(session):
+def test_action_and_subject_cannot_be_confused(session):
     for _ in range(3):
         ask(session, what="join", who="ann")
 
@@ -42,14 +42,14 @@ def test_a_window_restarts_when_it_has_passed(session):
     assert [ask(session, now=NOON + HOUR) for _ in range(3)] == [True, True, False]
 
 
-def test_a_window_begins_with_the_first_count_and_asking_on_does_not_lengthen_it(session):
+def test_a_window_starts_with_the_first_attempt_and_later_ones_do_not_extend_it(session):
     for minutes in range(0, 60, 10):
         ask(session, now=NOON + timedelta(minutes=minutes))
 
     assert ask(session, now=NOON + HOUR)
 
 
-def test_who_asked_is_kept_as_a_hash_only(session):
+def test_the_subject_is_stored_as_a_hash_only(session):
     ask(session, "ann@example.com")
 
     [key] = session.scalars(select(RateLimitCount.key))
@@ -70,7 +70,7 @@ def test_counting_at_the_same_time_counts_exactly(database):
     assert allowed.count(True) == 7
 
 
-def test_tallies_of_old_windows_are_forgotten(session):
+def test_counts_of_old_windows_are_deleted(session):
     ask(session, "ann", now=NOON - 2 * HOUR)
     ask(session, "bob", now=NOON - HOUR)
     ask(session, "cy", now=NOON)

@@ -33,13 +33,13 @@ LINKS = {
 
 @pytest.mark.parametrize("base_url", ["https://news.example.com", "https://example.com/news"])
 @pytest.mark.parametrize("name", LINKS)
-def test_a_link_is_the_base_url_and_the_address_that_people_hold_on_to(name, base_url):
+def test_a_link_is_the_base_url_and_its_documented_path(name, base_url):
     arguments, path = LINKS[name]
 
     assert getattr(Links(base_url), name)(*arguments) == base_url + path
 
 
-def test_no_link_is_forgotten_here():
+def test_every_link_is_tested_here():
     made = {name for name in vars(Links) if not name.startswith("_")}
 
     assert made - {"base_url", "media_base_url"} == set(LINKS)

@@ -90,7 +90,7 @@ def test_nothing_secret_is_in_a_logged_exception(start, written, what):
 
 @pytest.mark.parametrize("wrap", [str, lambda secret: [secret], lambda secret: {"in": secret}])
 @pytest.mark.parametrize("what", SECRETS)
-def test_nothing_secret_is_in_what_a_request_has_bound(start, written, what, wrap):
+def test_nothing_secret_is_in_the_bound_context_of_a_request(start, written, what, wrap):
     secret, _ = SECRETS[what]
     structlog.contextvars.bind_contextvars(value=wrap(secret))
 
@@ -102,7 +102,7 @@ def test_nothing_secret_is_in_what_a_request_has_bound(start, written, what, wra
 
 
 @pytest.mark.parametrize("what", SECRETS)
-def test_nothing_secret_is_in_what_our_own_loggers_say(start, written, what):
+def test_nothing_secret_is_in_structured_logs(start, written, what):
     secret, _ = SECRETS[what]
     start()
 
@@ -129,7 +129,7 @@ def test_in_production_each_entry_is_one_line_of_json(start, written):
     assert (second["event"], second["request_id"]) == ("second", "abc123")
 
 
-def test_chatty_libraries_are_heard_only_when_something_is_wrong(start, written):
+def test_chatty_libraries_log_only_warnings_and_errors(start, written):
     start()
     logging.getLogger("urllib3").info("chatter")
     logging.getLogger("urllib3").warning("trouble")

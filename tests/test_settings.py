@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(monkeypatch, name, value)
     assert "hunter2" not in sentence
 
 
-def test_sendgrid_without_a_key_is_told_what_would_be_right():
+def test_sendgrid_without_a_key_is_refused_with_what_to_set():
     with pytest.raises(Misconfigured, match=r"NIF_SENDGRID_API_KEY must hold a key .*outbox"):
         load_settings(mailer="sendgrid")
 
@@ -83,7 +83,7 @@ def test_a_queue_of_its_own_is_understood_in_both_spellings(scheme):
     assert load_settings(queue_url=f"{scheme}://db/queue").queue == "postgresql://db/queue"
 
 
-def test_without_a_word_everything_is_beside_each_other_in_the_instance_folder(tmp_path):
+def test_by_default_everything_is_in_the_instance_folder(tmp_path):
     settings = load_settings(instance_dir=tmp_path)
 
     assert settings.database == f"sqlite:///{tmp_path}/nif.db"
@@ -151,18 +151,18 @@ def test_the_generated_key_is_stable_and_for_its_owner_only(tmp_path):
     assert stat.S_IMODE(mode) == 0o600
 
 
-def test_a_key_file_that_was_left_empty_is_no_key(tmp_path):
+def test_an_empty_key_file_is_replaced(tmp_path):
     (tmp_path / "secret_key").touch(mode=0o600)
 
     assert len(load_settings(instance_dir=tmp_path).keys[0]) >= 32
 
 
-def test_the_ledgers_key_stands_in_the_instance_unless_it_is_named(tmp_path):
+def test_the_ledgers_key_is_in_the_instance_folder_unless_set(tmp_path):
     assert load_settings(instance_dir=tmp_path).ledger_key == tmp_path / "ledger_key.pem"
     assert load_settings(ledger_key_file="/keys/own.pem").ledger_key == Path("/keys/own.pem")
 
 
-def test_a_given_key_signs_and_older_ones_stand_behind_it(tmp_path):
+def test_the_current_key_signs_and_older_ones_still_verify(tmp_path):
     settings = load_settings(
         instance_dir=tmp_path, secret_key="new", secret_key_fallbacks="old, older oldest"
     )
@@ -221,7 +221,7 @@ def test_no_secret_is_shown_where_settings_are_printed():
     assert "hush" not in repr(settings)
 
 
-def test_a_port_moves_the_address_of_every_process_and_command(monkeypatch):
+def test_port_changes_the_address_of_every_process_and_command(monkeypatch):
     monkeypatch.setenv("PORT", "8951")
     assert Settings(_env_file=None).base_url == "http://127.0.0.1:8951"
     monkeypatch.setenv("NIF_BASE_URL", "http://127.0.0.1:9000")

@@ -16,7 +16,7 @@ from tests.skips import required_but_missing
         ("SQLite has one writer at a time", []),
     ],
 )
-def test_a_skip_that_begins_with_what_is_required_counts_as_missing(
+def test_a_skip_reason_that_starts_with_a_required_tool_counts_as_missing(
     monkeypatch: pytest.MonkeyPatch, reason: str, missing: list[str]
 ) -> None:
     monkeypatch.setenv("NIF_REQUIRE", "postgresql browser")

@@ -17,11 +17,11 @@ def test_a_cell_that_begins_like_a_formula_is_text(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["'", "'s", "", "a"])
-def test_no_other_apostrophe_is_taken_off(cell: str) -> None:
+def test_no_other_apostrophe_is_removed(cell: str) -> None:
     assert unescape_formula(cell) == cell
 
 
-def test_a_long_file_comes_in_pieces_and_whole() -> None:
+def test_a_long_file_is_streamed_in_chunks_and_complete() -> None:
     count = 2 * ROWS_PER_CHUNK + 1
 
     pieces = list(write_csv(["n", "none"], ((n, None) for n in range(count))))

@@ -11,7 +11,7 @@ GIVEN_OUT = TOKENS.make(TokenPurpose.CONFIRM, 7, 11)
 
 
 @given(first=NUMBERS, second=NUMBERS, purpose=st.sampled_from(TokenPurpose))
-def test_a_token_opens_to_what_went_into_it(first, second, purpose):
+def test_a_token_opens_to_its_numbers(first, second, purpose):
     token = TOKENS.make(purpose, first, second)
 
     assert len(token) == 40
@@ -63,7 +63,7 @@ def test_a_token_with_something_added_is_refused(more, at):
 
 
 @given(junk=st.text())
-def test_no_text_but_a_token_opens(junk):
+def test_no_text_but_a_valid_token_opens(junk):
     assume(junk != GIVEN_OUT)
 
     with pytest.raises(NotFound):

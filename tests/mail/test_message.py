@@ -47,7 +47,7 @@ def digest(session: Session, services: Services, *stories: Revision) -> Message:
     return write_digest_message(services.mail_writer, found, SLOT, stories)
 
 
-def test_a_message_comes_from_the_house(house: Settings, tmp_path: Path) -> None:
+def test_a_message_comes_from_the_site(house: Settings, tmp_path: Path) -> None:
     message = renderer(house, tmp_path).render("note", headers={"List-Id": "<a.b>"})
 
     assert (message.from_address, message.from_name) == (house.mail_from, house.mail_from_name)
@@ -80,7 +80,7 @@ def test_values_are_escaped_in_html_and_not_in_text(house: Settings, tmp_path: P
     assert "<b>Rock" not in message.html
 
 
-def test_a_word_that_was_forgotten_is_an_error(house: Settings, tmp_path: Path) -> None:
+def test_a_missing_template_variable_is_an_error(house: Settings, tmp_path: Path) -> None:
     with pytest.raises(UndefinedError, match="who"):
         renderer(house, tmp_path, text="{{ who }}").render("note")
 
@@ -119,7 +119,7 @@ def test_a_digest_has_its_links_in_text_and_html(session: Session, services: Ser
     assert "%nif.reader_html%" in message.html
 
 
-def test_a_digest_says_where_the_house_is_and_discloses(
+def test_a_digest_has_the_postal_address_and_the_disclosures(
     session: Session, services: Services
 ) -> None:
     story = a_story(session)
@@ -145,7 +145,7 @@ def test_a_digest_escapes_what_editors_write(session: Session, services: Service
     assert message.subject.startswith("Rock & <Roll>")
 
 
-def test_a_lists_name_for_mail_programs_is_plain(session: Session, services: Services) -> None:
+def test_the_list_id_of_a_list_is_plain_ascii(session: Session, services: Services) -> None:
     mailing_list = a_list(session, title='The "Café" List')
 
     assert format_list_id(Links("https://news.example.com"), mailing_list) == (
@@ -153,7 +153,7 @@ def test_a_lists_name_for_mail_programs_is_plain(session: Session, services: Ser
     )
 
 
-def test_the_foot_of_a_digest_tells_where_the_ledger_stood(
+def test_the_footer_of_a_digest_has_the_root_of_the_ledger(
     session: Session, services: Services
 ) -> None:
     root = "3f2a3f2a3f2a3f2a"

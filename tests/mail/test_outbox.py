@@ -65,7 +65,7 @@ def test_a_copy_shows_the_headers_of_the_message_and_its_own(
     assert headers["List-Unsubscribe"] == "<https://example.com/ann>"
 
 
-def test_it_knows_what_it_took(outbox: OutboxMailer) -> None:
+def test_the_outbox_knows_which_attempts_it_accepted(outbox: OutboxMailer) -> None:
     assert outbox.was_accepted(ATTEMPT) is False
     post(outbox, "ann")
 
@@ -73,13 +73,13 @@ def test_it_knows_what_it_took(outbox: OutboxMailer) -> None:
     assert outbox.was_accepted("b" * 32) is False
 
 
-def test_it_has_neither_fences_nor_lists(outbox: OutboxMailer) -> None:
+def test_the_outbox_has_neither_fences_nor_suppression_lists(outbox: OutboxMailer) -> None:
     assert outbox.create_fence() is None
     assert not outbox.recall("a fence")
     assert list(outbox.list_suppressions(NOON)) == []
 
 
-def test_a_parcel_posted_twice_is_taken_once(outbox: OutboxMailer, database: Database) -> None:
+def test_a_request_posted_twice_is_stored_once(outbox: OutboxMailer, database: Database) -> None:
     post(outbox, "ann", "bea")
 
     with pytest.raises(IntegrityError):
@@ -88,7 +88,9 @@ def test_a_parcel_posted_twice_is_taken_once(outbox: OutboxMailer, database: Dat
         assert session.scalar(select(func.count()).select_from(OutboxMail)) == 2
 
 
-def test_a_parcel_is_taken_whole_or_not_at_all(outbox: OutboxMailer, database: Database) -> None:
+def test_a_request_is_accepted_whole_or_not_at_all(
+    outbox: OutboxMailer, database: Database
+) -> None:
     broken = copy("bea")._replace(address=None)
     parcel = outbox.build_request(MESSAGE, [copy("ann"), broken], attempt=ATTEMPT)
 
@@ -109,7 +111,7 @@ def test_mails_are_listed_in_pages_newest_first(outbox: OutboxMailer, database: 
     assert [mail.address[:3] for mail in rest] == ["ann"]
 
 
-def test_a_mail_is_found_by_its_number(outbox: OutboxMailer, database: Database) -> None:
+def test_a_mail_is_found_by_its_id(outbox: OutboxMailer, database: Database) -> None:
     post(outbox, "ann")
 
     with database.reading() as session:

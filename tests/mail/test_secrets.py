@@ -46,7 +46,7 @@ def stranger(odd: Odd, tmp_path: Path) -> str:
     return odd.url.replace("http:", "https:")
 
 
-def test_a_stranger_in_the_providers_place_is_told_nothing(stranger: str, odd: Odd) -> None:
+def test_a_server_with_a_wrong_certificate_gets_no_secret(stranger: str, odd: Odd) -> None:
     mailer = SendGridMailer(KEY, stranger, connections=1)
 
     with pytest.raises(Unavailable):
@@ -77,7 +77,7 @@ def test_neither_the_key_nor_an_address_gets_into_errors_and_logs(
 
 
 @pytest.mark.parametrize("fault", ["reset_mid_body", "truncated", "refuse_unread"])
-def test_a_broken_connection_tells_no_secret(
+def test_a_connection_error_contains_no_secret(
     standin: Standin, sendgrid: SendGridMailer, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     standin.push_fault(fault)

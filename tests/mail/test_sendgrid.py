@@ -24,7 +24,9 @@ def body(*copies: MessageCopy, **given: str) -> dict[str, Any]:
     return orjson.loads(packed.content)
 
 
-def test_an_acceptance_gives_the_message_id(standin: Standin, sendgrid: SendGridMailer) -> None:
+def test_an_accepted_request_returns_the_message_id(
+    standin: Standin, sendgrid: SendGridMailer
+) -> None:
     message_id = sendgrid.post(parcel(sendgrid, "ann", "bea"))
 
     record = list(standin.accepted())[-1]
@@ -32,13 +34,17 @@ def test_an_acceptance_gives_the_message_id(standin: Standin, sendgrid: SendGrid
     assert record["deliveries"] == [["1.3", "ann@example.com"], ["1.3", "bea@example.com"]]
 
 
-def test_an_acceptance_without_an_id_is_one(standin: Standin, sendgrid: SendGridMailer) -> None:
+def test_an_answer_without_a_message_id_is_an_acceptance(
+    standin: Standin, sendgrid: SendGridMailer
+) -> None:
     standin.push_fault("no_message_id")
 
     assert sendgrid.post(parcel(sendgrid)) is None
 
 
-def test_a_reader_gets_what_was_meant_for_them(standin: Standin, sendgrid: SendGridMailer) -> None:
+def test_each_subscriber_gets_their_own_substitutions(
+    standin: Standin, sendgrid: SendGridMailer
+) -> None:
     sendgrid.post(parcel(sendgrid, "dot", "eve"))
 
     (mail,) = standin.mails("eve@example.com")
@@ -69,20 +75,20 @@ def test_each_copy_is_a_personalization_with_one_address() -> None:
     assert all(set(part) == {"to", "custom_args", "headers", "substitutions"} for part in parts)
 
 
-def test_a_copy_with_nothing_of_its_own_says_nothing_empty() -> None:
+def test_a_copy_without_headers_and_substitutions_has_no_empty_fields() -> None:
     (part,) = body(copy("ann", headers={}, substitutions={}))["personalizations"]
 
     assert set(part) == {"to", "custom_args"}
 
 
-def test_marks_say_which_copy_and_which_attempt_and_hold_no_address() -> None:
+def test_custom_args_identify_copy_and_attempt_and_contain_no_address() -> None:
     said = body(copy("ann"))
 
     assert said["custom_args"] == {"nif_a": ATTEMPT}
     assert said["personalizations"][0]["custom_args"] == {"nif_d": "1.3"}
 
 
-def test_tracking_is_turned_off_in_so_many_words() -> None:
+def test_every_tracking_setting_is_turned_off_explicitly() -> None:
     tracking = body(copy("ann"))["tracking_settings"]
 
     assert set(tracking) == {
@@ -103,11 +109,15 @@ def test_text_comes_before_html() -> None:
 @pytest.mark.parametrize(
     ("name", "sent"), [("NIF; News, Daily", "NIF  News  Daily"), ("Plain", "Plain")]
 )
-def test_a_name_loses_the_signs_that_lose_mail(name: str, sent: str) -> None:
+def test_a_sender_name_loses_the_characters_that_make_sendgrid_drop_mail(
+    name: str, sent: str
+) -> None:
     assert body(copy("ann"), from_name=name)["from"] == {"email": "news@example.com", "name": sent}
 
 
-def test_the_key_and_the_type_are_said(odd: Odd, ask: Callable[[], str | None]) -> None:
+def test_a_request_has_the_api_key_and_the_content_type(
+    odd: Odd, ask: Callable[[], str | None]
+) -> None:
     ask()
 
     (headers,) = odd.seen
@@ -115,7 +125,7 @@ def test_the_key_and_the_type_are_said(odd: Odd, ask: Callable[[], str | None]) 
     assert headers["Content-Type"] == "application/json"
 
 
-def test_connections_are_kept(standin: Standin, sendgrid: SendGridMailer) -> None:
+def test_connections_are_reused(standin: Standin, sendgrid: SendGridMailer) -> None:
     before = standin.stats()["connections"]
     for _ in range(5):
         sendgrid.post(parcel(sendgrid))
@@ -123,7 +133,7 @@ def test_connections_are_kept(standin: Standin, sendgrid: SendGridMailer) -> Non
     assert standin.stats()["connections"] == before + 1
 
 
-def test_a_connection_that_was_closed_while_idle_makes_no_doubt(
+def test_a_connection_closed_while_idle_does_not_make_the_outcome_uncertain(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.push_fault("close_idle")
@@ -133,7 +143,9 @@ def test_a_connection_that_was_closed_while_idle_makes_no_doubt(
     assert sendgrid.post(parcel(sendgrid)) is not None
 
 
-def test_a_bad_address_is_named_by_its_place(standin: Standin, sendgrid: SendGridMailer) -> None:
+def test_an_invalid_address_is_reported_with_the_index_of_its_copy(
+    standin: Standin, sendgrid: SendGridMailer
+) -> None:
     standin.push_fault("bad_address", address="bea@example.com")
 
     with pytest.raises(Refused) as told:
@@ -143,7 +155,7 @@ def test_a_bad_address_is_named_by_its_place(standin: Standin, sendgrid: SendGri
     assert problem.message == "Does not contain a valid address."
 
 
-def test_a_fault_of_the_content_is_named_by_its_field(sendgrid: SendGridMailer) -> None:
+def test_a_problem_with_the_content_names_its_field(sendgrid: SendGridMailer) -> None:
     empty = sendgrid.build_request(
         Message(**{**vars(MESSAGE), "text": ""}), [copy("ann")], attempt=ATTEMPT
     )
@@ -165,7 +177,7 @@ def test_a_body_too_large_is_refused(standin: Standin, sendgrid: SendGridMailer)
 @pytest.mark.parametrize(
     "fault", ["credits_used_up", "key_revoked", "from_not_verified", "redirect"]
 )
-def test_an_account_that_may_not_send_is_locked(
+def test_an_account_that_may_not_send_raises_account_locked(
     standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     before = standin.stats()["requests"]
@@ -185,7 +197,7 @@ def test_too_many_requests_wait_for_the_reset(standin: Standin, sendgrid: SendGr
     assert 50 < told.value.retry_after <= 60
 
 
-def test_too_many_requests_without_a_reset_leave_the_wait_open(
+def test_too_many_requests_without_a_reset_have_no_retry_time(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.push_fault("too_many_requests_bare")
@@ -196,7 +208,7 @@ def test_too_many_requests_without_a_reset_leave_the_wait_open(
 
 
 @pytest.mark.parametrize("fault", ["refuse_500", "refuse_502", "refuse_503"])
-def test_a_fault_of_the_server_leaves_it_uncertain(
+def test_a_server_error_is_uncertain(
     standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     standin.push_fault(fault)
@@ -206,7 +218,7 @@ def test_a_fault_of_the_server_leaves_it_uncertain(
 
 
 @pytest.mark.parametrize("fault", ["accept_then_500", "accept_then_drop", "truncated"])
-def test_an_acceptance_that_was_lost_is_uncertain_and_not_posted_again(
+def test_a_lost_answer_is_uncertain_and_the_request_is_not_repeated(
     standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     before = standin.stats()["accepted_requests"]
@@ -218,7 +230,7 @@ def test_an_acceptance_that_was_lost_is_uncertain_and_not_posted_again(
 
 
 @pytest.mark.parametrize("fault", ["refuse_unread", "reset_mid_body"])
-def test_a_connection_that_breaks_is_uncertain_and_not_tried_again(
+def test_a_broken_connection_is_uncertain_and_not_retried(
     standin: Standin, sendgrid: SendGridMailer, fault: str
 ) -> None:
     before = standin.stats()["accepted_requests"]
@@ -229,7 +241,7 @@ def test_a_connection_that_breaks_is_uncertain_and_not_tried_again(
     assert standin.stats()["accepted_requests"] == before
 
 
-def test_no_answer_in_time_is_uncertain(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_is_uncertain(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nif.mail.sendgrid.READ_SECONDS", 0.2)
     mailer = SendGridMailer(standin.api_key, standin.url, connections=1)
     standin.push_fault("accept_then_hang", seconds=1.0)
@@ -238,7 +250,7 @@ def test_no_answer_in_time_is_uncertain(standin: Standin, monkeypatch: pytest.Mo
         mailer.post(parcel(mailer))
 
 
-def test_where_nobody_listens_nothing_was_taken() -> None:
+def test_a_refused_connection_means_nothing_was_accepted() -> None:
     mailer = SendGridMailer(KEY, "http://127.0.0.1:1", connections=1)
 
     with pytest.raises(Unavailable) as told:
@@ -246,11 +258,11 @@ def test_where_nobody_listens_nothing_was_taken() -> None:
     assert told.value.retry_after is None
 
 
-def test_it_cannot_say_what_was_taken(sendgrid: SendGridMailer) -> None:
+def test_sendgrid_cannot_tell_what_was_accepted(sendgrid: SendGridMailer) -> None:
     assert sendgrid.was_accepted(ATTEMPT) is None
 
 
-def test_whom_the_house_mails_no_more_is_put_on_their_list_and_taken_off(
+def test_addresses_are_added_to_and_removed_from_the_providers_list(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     odd = "o/d+%25@example.com"
@@ -265,7 +277,7 @@ def test_whom_the_house_mails_no_more_is_put_on_their_list_and_taken_off(
     sendgrid.unsuppress("ann@example.com")
 
 
-def test_a_letter_reaches_who_had_unsubscribed_there_and_an_edition_does_not(
+def test_transactional_email_bypasses_the_providers_unsubscribe_list_and_editions_do_not(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     """Whoever wants mail again gets the letter that asks them to confirm it."""

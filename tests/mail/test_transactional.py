@@ -1,4 +1,4 @@
-"""Letters: never lost, rarely twice, and forgotten when they are done with."""
+"""Transactional email: never lost, rarely sent twice, and emptied once it is sent."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,7 +31,7 @@ MESSAGE = Message("news@example.com", "NIF", "Confirm", "a secret link\n", "<p>a
 ANN, BEA = "ann@example.com", "bea@example.com"
 
 
-def write(database: Database, *addresses: str, now: datetime = NOON) -> None:
+def queue(database: Database, *addresses: str, now: datetime = NOON) -> None:
     with database.transaction() as session:
         for address in addresses:
             queue_transactional_email(session, address, MESSAGE, now=now)
@@ -41,13 +41,13 @@ def post(database: Database, mailer: FakeMailer, now: datetime = NOON) -> int:
     return send_transactional_emails(database.transaction, mailer, clock=lambda: now)
 
 
-def letters(database: Database) -> list[TransactionalEmail]:
+def queued_emails(database: Database) -> list[TransactionalEmail]:
     with database.reading() as session:
         return list(session.scalars(select(TransactionalEmail).order_by(TransactionalEmail.id)))
 
 
-def test_a_letter_is_sent_once(database: Database, mailer: FakeMailer) -> None:
-    write(database, ANN, BEA)
+def test_an_email_is_sent_once(database: Database, mailer: FakeMailer) -> None:
+    queue(database, ANN, BEA)
 
     assert post(database, mailer) == 2
     assert post(database, mailer, NOON + timedelta(days=1)) == 0
@@ -55,26 +55,26 @@ def test_a_letter_is_sent_once(database: Database, mailer: FakeMailer) -> None:
     assert mailer.posted[0][1] == MESSAGE
 
 
-def test_a_letter_carries_nothing_but_its_number(database: Database, mailer: FakeMailer) -> None:
-    write(database, ANN)
+def test_an_email_carries_only_its_id_as_a_custom_argument(
+    database: Database, mailer: FakeMailer
+) -> None:
+    queue(database, ANN)
     post(database, mailer)
 
     ((_, _, (copy,)),) = mailer.posted
-    assert copy.custom_args == {"nif_l": str(letters(database)[0].id)}
+    assert copy.custom_args == {"nif_l": str(queued_emails(database)[0].id)}
 
 
-def test_of_a_letter_that_was_sent_only_the_trace_stays(
-    database: Database, mailer: FakeMailer
-) -> None:
-    write(database, ANN)
+def test_a_sent_email_keeps_its_row_without_content(database: Database, mailer: FakeMailer) -> None:
+    queue(database, ANN)
     post(database, mailer)
 
-    (letter,) = letters(database)
-    assert (letter.message, letter.next_try_at, letter.error) == (None, None, None)
-    assert (letter.sent_at, letter.attempts, letter.address) == (NOON, 1, ANN)
+    (email,) = queued_emails(database)
+    assert (email.message, email.next_try_at, email.error) == (None, None, None)
+    assert (email.sent_at, email.attempts, email.address) == (NOON, 1, ANN)
 
 
-def test_a_letter_that_is_not_committed_is_not_sent(database: Database, mailer: FakeMailer) -> None:
+def test_an_uncommitted_email_is_not_sent(database: Database, mailer: FakeMailer) -> None:
     with database.reading() as session:
         queue_transactional_email(session, ANN, MESSAGE, now=NOON)
         session.flush()
@@ -85,63 +85,63 @@ def test_a_letter_that_is_not_committed_is_not_sent(database: Database, mailer: 
 @pytest.mark.parametrize(
     "error", [Unavailable("no connection"), AccountLocked("a 401"), Uncertain("no answer")]
 )
-def test_a_letter_is_tried_again_until_it_is_taken(
+def test_an_email_is_retried_until_it_is_accepted(
     database: Database, mailer: FakeMailer, error: Exception
 ) -> None:
-    write(database, ANN)
+    queue(database, ANN)
     mailer.raises.append(error)
     post(database, mailer)
 
-    (letter,) = letters(database)
-    assert (letter.error, letter.sent_at) == (str(error), None)
-    assert letter.next_try_at is not None
-    assert post(database, mailer, letter.next_try_at - timedelta(seconds=1)) == 0
-    assert post(database, mailer, letter.next_try_at) == 1
-    assert letters(database)[0].error is None
+    (email,) = queued_emails(database)
+    assert (email.error, email.sent_at) == (str(error), None)
+    assert email.next_try_at is not None
+    assert post(database, mailer, email.next_try_at - timedelta(seconds=1)) == 0
+    assert post(database, mailer, email.next_try_at) == 1
+    assert queued_emails(database)[0].error is None
 
 
-def tries(database: Database, mailer: FakeMailer, error: Exception) -> list[float]:
-    """How long a letter waits between its tries, until it is given up, in seconds."""
-    write(database, ANN)
+def retry_waits(database: Database, mailer: FakeMailer, error: Exception) -> list[float]:
+    """How long a email waits between its tries, until it is given up, in seconds."""
+    queue(database, ANN)
     now, waits = NOON, []
     for _ in range(200):
         mailer.raises.append(error)
         post(database, mailer, now)
-        (letter,) = letters(database)
-        if letter.next_try_at is None:
+        (email,) = queued_emails(database)
+        if email.next_try_at is None:
             break
-        waits.append((letter.next_try_at - now).total_seconds())
-        now = letter.next_try_at
+        waits.append((email.next_try_at - now).total_seconds())
+        now = email.next_try_at
     return waits
 
 
 def test_waits_grow_to_an_hour_and_end_after_two_days(
     database: Database, mailer: FakeMailer
 ) -> None:
-    waits = tries(database, mailer, Unavailable("no connection"))
+    waits = retry_waits(database, mailer, Unavailable("no connection"))
 
     assert waits[:10] == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]
     assert set(waits[9:]) == {3600}
     assert 48 * 3600 < sum(waits) <= 49 * 3600
-    (letter,) = letters(database)
-    assert (letter.message, letter.sent_at, letter.error) == (None, None, "no connection")
+    (email,) = queued_emails(database)
+    assert (email.message, email.sent_at, email.error) == (None, None, "no connection")
 
 
 def test_a_refusal_is_final(database: Database, mailer: FakeMailer) -> None:
-    write(database, ANN, BEA)
+    queue(database, ANN, BEA)
     mailer.raises.append(Refused(400, [ProviderProblem("Does not contain a valid address.")]))
 
     assert post(database, mailer) == 1
-    refused, sent = letters(database)
+    refused, sent = queued_emails(database)
     assert (refused.message, refused.next_try_at, refused.sent_at) == (None, None, None)
     assert refused.error == "Does not contain a valid address."
     assert sent.sent_at == NOON
 
 
-def test_a_letter_with_a_fault_of_ours_does_not_stop_the_others(
+def test_a_bug_in_one_email_does_not_stop_the_others(
     database: Database, mailer: FakeMailer
 ) -> None:
-    write(database, ANN, BEA)
+    queue(database, ANN, BEA)
     mailer.raises.append(ValueError("a bug"))
 
     for _ in range(2):
@@ -151,24 +151,26 @@ def test_a_letter_with_a_fault_of_ours_does_not_stop_the_others(
     assert mailer.addresses() == [BEA]
 
 
-def test_a_letter_with_a_fault_of_ours_is_given_up_like_any_other(
+def test_an_email_with_a_bug_is_given_up_like_any_other(
     database: Database, mailer: FakeMailer
 ) -> None:
-    write(database, ANN)
+    queue(database, ANN)
     mailer.raises.extend([ValueError("a bug")] * 2)
     for now in (NOON, NOON + timedelta(days=3)):
         with suppress(ValueError):
             post(database, mailer, now)
 
-    (letter,) = letters(database)
-    assert (letter.message, letter.next_try_at) == (None, None)
+    (email,) = queued_emails(database)
+    assert (email.message, email.next_try_at) == (None, None)
 
 
-def test_a_letter_whose_worker_died_is_tried_again(database: Database, mailer: FakeMailer) -> None:
+def test_an_email_whose_worker_died_is_retried_after_its_lease(
+    database: Database, mailer: FakeMailer
+) -> None:
     class Killed(BaseException):
         pass
 
-    write(database, ANN)
+    queue(database, ANN)
     mailer.raises.append(Killed())
     with pytest.raises(Killed):
         post(database, mailer)
@@ -177,8 +179,8 @@ def test_a_letter_whose_worker_died_is_tried_again(database: Database, mailer: F
     assert post(database, mailer, NOON + EMAIL_LEASE) == 1
 
 
-def test_two_workers_do_not_both_take_a_letter(database: Database, mailer: FakeMailer) -> None:
-    write(database, *(f"reader{n}@example.com" for n in range(20)))
+def test_two_workers_never_claim_the_same_email(database: Database, mailer: FakeMailer) -> None:
+    queue(database, *(f"reader{n}@example.com" for n in range(20)))
 
     with ThreadPoolExecutor(4) as threads:
         taken = sum(threads.map(lambda _: post(database, mailer), range(4)))
@@ -187,7 +189,7 @@ def test_two_workers_do_not_both_take_a_letter(database: Database, mailer: FakeM
     assert len(set(mailer.addresses())) == len(mailer.addresses()) == 20
 
 
-def test_a_letter_under_way_is_nobody_elses(database: Database) -> None:
+def test_an_email_that_is_being_posted_is_not_claimed_again(database: Database) -> None:
     seen: list[int] = []
 
     class Nosy(FakeMailer):
@@ -197,28 +199,28 @@ def test_a_letter_under_way_is_nobody_elses(database: Database) -> None:
             )
             return super().post(request)
 
-    write(database, ANN)
+    queue(database, ANN)
 
     assert post(database, Nosy()) == 1
     assert seen == [0]
 
 
-def test_a_run_takes_no_more_than_it_was_told(database: Database, mailer: FakeMailer) -> None:
-    write(database, *(f"reader{n}@example.com" for n in range(5)))
+def test_a_run_posts_at_most_the_given_number(database: Database, mailer: FakeMailer) -> None:
+    queue(database, *(f"reader{n}@example.com" for n in range(5)))
 
     assert send_transactional_emails(database.transaction, mailer, clock=lambda: NOON, most=2) == 2
     assert mailer.posts == 2
 
 
-def test_traces_are_forgotten_and_open_letters_are_not(
+def test_old_rows_are_deleted_and_waiting_emails_are_not(
     database: Database, mailer: FakeMailer
 ) -> None:
-    write(database, ANN)
+    queue(database, ANN)
     post(database, mailer)
-    write(database, BEA)
-    write(database, "new@example.com", now=NOON + timedelta(days=30))
+    queue(database, BEA)
+    queue(database, "new@example.com", now=NOON + timedelta(days=30))
 
     with database.transaction() as session:
         delete_transactional_emails_before(session, before=NOON + timedelta(days=30))
 
-    assert [letter.address for letter in letters(database)] == [BEA, "new@example.com"]
+    assert [email.address for email in queued_emails(database)] == [BEA, "new@example.com"]

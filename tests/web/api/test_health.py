@@ -9,7 +9,7 @@ from nif.services import build_services
 from nif.settings import load_settings
 
 
-def test_a_house_in_order_is_alive_and_ready(client: FlaskClient) -> None:
+def test_a_working_installation_is_alive_and_ready(client: FlaskClient) -> None:
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").json == {"status": "ok"}
 

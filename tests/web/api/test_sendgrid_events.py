@@ -29,7 +29,7 @@ def kept(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(ProviderEventPost)) or 0
 
 
-def test_a_signed_post_is_kept_and_answered(
+def test_a_signed_post_is_stored_and_answered(
     client: FlaskClient, session: Session, signer: Signer
 ) -> None:
     answer = client.post(ADDRESS, data=EVENTS, headers=signer.headers(EVENTS))
@@ -37,7 +37,7 @@ def test_a_signed_post_is_kept_and_answered(
     assert (answer.status_code, kept(session)) == (204, 1)
 
 
-def test_what_is_not_signed_by_us_is_refused_and_not_kept(
+def test_a_post_without_a_valid_signature_is_refused_and_not_stored(
     client: FlaskClient, session: Session, signer: Signer
 ) -> None:
     headers = signer.headers(EVENTS)

@@ -20,39 +20,39 @@ def ticket(services: Services, *, age: int = 10) -> str:
 
 
 def subscribe(client: FlaskClient, services: Services, email: str, **fields: str) -> TestResponse:
-    """Send the form, and have the worker answer it."""
+    """Submit the form, and let the worker answer it."""
     form = {"email": email, "list": "daily", "ticket": ticket(services), **fields}
     answer = client.post("/subscribe", data=form)
-    have_answered(services)
+    answer_signups(services)
     return answer
 
 
-def have_answered(services: Services) -> None:
-    """Have the worker answer what was asked for at the doors."""
+def answer_signups(services: Services) -> None:
+    """Let the worker answer the sign-ups."""
     process_signups(services.database.transaction, services.mail_writer, clock=utc_now)
 
 
 def ask_for_link(client: FlaskClient, services: Services, email: str) -> TestResponse:
-    """The same for the link to a reader's own page."""
+    """The same for the link to the preferences."""
     answer = client.post("/preferences", data={"email": email, "ticket": ticket(services)})
-    have_answered(services)
+    answer_signups(services)
     return answer
 
 
-def letters(session: Session) -> list[TransactionalEmail]:
+def queued_emails(session: Session) -> list[TransactionalEmail]:
     found = list(session.scalars(select(TransactionalEmail).order_by(TransactionalEmail.id)))
-    let_go(session)
+    end_transaction(session)
     return found
 
 
-def let_go(session: Session) -> None:
-    """End the test's own transaction, but keep what was read: a view has to write next."""
+def end_transaction(session: Session) -> None:
+    """End the test's own transaction but keep what was read, because a view writes next."""
     session.expunge_all()
     session.rollback()
 
 
-def link_in(letter: TransactionalEmail, kind: str) -> str:
-    """The path of the letter's first link of a kind."""
-    found = re.search(rf"https?://[^/]+(/{kind}/\S+)", letter.message["text"])
+def link_in(email: TransactionalEmail, kind: str) -> str:
+    """The path of the first link of a kind in an email."""
+    found = re.search(rf"https?://[^/]+(/{kind}/\S+)", email.message["text"])
     assert found
     return found[1]

@@ -18,7 +18,7 @@ from nif.subscriptions.models import Consent
 from nif.tokens import TokenPurpose
 from tests.conftest import NOON
 from tests.factories import a_list
-from tests.web.public.forms import have_answered, let_go, letters, ticket
+from tests.web.public.forms import answer_signups, end_transaction, queued_emails, ticket
 
 FRAME = "/embed/private"
 
@@ -32,11 +32,11 @@ def _lists(database: Database) -> None:
 
 def sources(session: Session) -> list[str]:
     found = list(session.scalars(select(Consent.source).order_by(Consent.id)))
-    let_go(session)
+    end_transaction(session)
     return found
 
 
-def test_only_the_form_for_frames_may_stand_in_one(client: FlaskClient) -> None:
+def test_only_the_embedded_form_may_be_framed(client: FlaskClient) -> None:
     for path in (FRAME, f"{FRAME}?asked=1"):
         answer = client.get(path)
         assert "frame-ancestors *" in answer.headers["Content-Security-Policy"]
@@ -50,7 +50,7 @@ def test_only_the_form_for_frames_may_stand_in_one(client: FlaskClient) -> None:
         assert answer.headers["X-Frame-Options"] == "DENY"
 
 
-def test_what_the_frame_answers_stays_in_it(
+def test_answers_to_the_embedded_form_stay_in_the_frame(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     assert client.post(FRAME, data={"email": "ann", "ticket": ticket(services)}).status_code == 422
@@ -59,25 +59,25 @@ def test_what_the_frame_answers_stays_in_it(
 
     data = {"email": "ann@example.com", "ticket": ticket(services), "list": "daily", "page": "/x"}
     answer = client.post(FRAME, data=data, headers={"Origin": "https://blog.example"})
-    have_answered(services)
+    answer_signups(services)
 
     assert (answer.status_code, answer.location) == (303, f"{FRAME}?asked=1")
     assert "Set-Cookie" not in answer.headers
     assert "Check your inbox" in client.get(answer.location).text
     assert sources(session) == [FRAME]
-    (letter,) = letters(session)
-    assert letter.message["subject"] == "Confirm: NIF Private"
-    assert letter.message["from_name"] == "Ed"
+    (email,) = queued_emails(session)
+    assert email.message["subject"] == "Confirm: NIF Private"
+    assert email.message["from_name"] == "Ed"
 
 
-def test_the_frame_has_the_defences_of_the_form(
+def test_the_embedded_form_has_the_same_checks_as_the_sites_form(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     for given in ({"ticket": ticket(services, age=0)}, {"ticket": ""}, {"website": "x"}):
         client.post(FRAME, data={"email": "bot@example.com", **given})
 
-    have_answered(services)
-    assert letters(session) == []
+    answer_signups(services)
+    assert queued_emails(session) == []
 
 
 def embedded(
@@ -89,11 +89,11 @@ def embedded(
     origin = given.pop("origin", "https://blog.example:8443/")
     data = {"list": "daily", "key": key, "email": "ann@example.com", "website": "", **given}
     answer = client.post("/subscribe", data=data, headers={"Origin": origin})
-    have_answered(services)
+    answer_signups(services)
     return answer
 
 
-def test_the_plain_form_needs_no_ticket_and_tells_its_site(
+def test_a_form_on_another_site_needs_no_ticket_and_its_site_is_recorded(
     client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     answer = embedded(client, services, database)
@@ -107,7 +107,7 @@ def test_the_plain_form_needs_no_ticket_and_tells_its_site(
 @pytest.mark.parametrize(
     "given", [{"key": "x" * 40}, {"list": "private"}, {"website": "x"}, {"email": "ann"}]
 )
-def test_the_plain_form_opens_no_other_door(
+def test_the_key_of_a_form_on_another_site_is_good_for_its_list_only(
     client: FlaskClient,
     services: Services,
     database: Database,
@@ -116,10 +116,10 @@ def test_the_plain_form_opens_no_other_door(
 ) -> None:
     embedded(client, services, database, **given)
 
-    assert letters(session) == []
+    assert queued_emails(session) == []
 
 
-def test_in_an_attack_both_forms_ask_for_proof_on_a_page_of_ours(
+def test_during_an_attack_both_forms_ask_for_proof_on_this_site(
     client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     with database.transaction() as writing:
@@ -127,17 +127,17 @@ def test_in_an_attack_both_forms_ask_for_proof_on_a_page_of_ours(
         attack_mode.enable_attack_mode(writing, until=now + timedelta(hours=1), who="Ada", now=now)
 
     framed = client.post(FRAME, data={"email": "ann@example.com", "ticket": ticket(services)})
-    have_answered(services)
+    answer_signups(services)
 
     for page in (client.get(FRAME), framed, embedded(client, services, database)):
         assert page.status_code == 200
         assert 'name="challenged"' in page.text
     assert "frame-ancestors *" in framed.headers["Content-Security-Policy"]
     assert 'value="ann@example.com"' in framed.text
-    assert letters(session) == []
+    assert queued_emails(session) == []
 
 
-def test_the_form_of_a_list_that_has_ended_says_so_wherever_it_stands(
+def test_the_form_of_an_archived_list_says_so_everywhere(
     client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     with database.transaction() as writing:
@@ -153,4 +153,4 @@ def test_the_form_of_a_list_that_has_ended_says_so_wherever_it_stands(
         assert answer.status_code == 410
         assert "NIF Private has ended" in answer.text
         assert re.search(r'href="/subscribe/daily"', answer.text)
-    assert letters(session) == []
+    assert queued_emails(session) == []

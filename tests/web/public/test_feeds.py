@@ -56,7 +56,7 @@ def bodies(client: FlaskClient) -> list[str]:
     ]
 
 
-def test_every_feed_carries_the_story_whole(client: FlaskClient, database: Database) -> None:
+def test_every_feed_contains_the_whole_story(client: FlaskClient, database: Database) -> None:
     sections = [("Backstory:", ["It's the first.", "It isn't new."]), ("Now:", ["The third."])]
     with database.transaction() as session:
         a_story(session, dek="Nobody's named", lead="Anna's archive.", sections=sections)
@@ -75,7 +75,7 @@ def test_every_feed_carries_the_story_whole(client: FlaskClient, database: Datab
 
 
 @pytest.mark.parametrize("path", TYPES)
-def test_a_feed_that_the_reader_has_is_not_sent_again(
+def test_an_unchanged_feed_is_answered_with_304(
     client: FlaskClient, database: Database, path: str
 ) -> None:
     with database.transaction() as session:
@@ -88,7 +88,7 @@ def test_a_feed_that_the_reader_has_is_not_sent_again(
     assert "Set-Cookie" not in first.headers
 
 
-def test_what_is_published_is_in_the_list_all_feeds_and_sitemaps_at_once(
+def test_a_published_story_is_at_once_on_the_front_page_in_all_feeds_and_sitemaps(
     client: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -121,7 +121,7 @@ def test_links_are_built_from_the_base_url_whatever_the_request_says(
         assert 'href="/' not in html
 
 
-def test_a_story_keeps_its_name_for_good_and_tells_when_it_changed(
+def test_a_story_keeps_its_id_and_its_time_of_change_moves(
     client: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -156,7 +156,9 @@ def point_to(session: Session, revision: Revision) -> None:
     invalidate_pages(session)
 
 
-def test_atom_says_by_via_where_a_story_came_from(client: FlaskClient, database: Database) -> None:
+def test_atom_names_the_sources_of_a_story_in_via_links(
+    client: FlaskClient, database: Database
+) -> None:
     with database.transaction() as session:
         a_story(session)
     entry = atom_entries(client)[0]
@@ -166,7 +168,7 @@ def test_atom_says_by_via_where_a_story_came_from(client: FlaskClient, database:
     assert via == [{"rel": "via", "title": "The Turntable Gazette", "href": source}]
 
 
-def test_an_opinion_says_so_in_its_title(client: FlaskClient, database: Database) -> None:
+def test_an_opinion_is_labelled_in_its_title(client: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         slug = a_story(session, headline="It's Fine", story_type=StoryType.OPINION).slug
 
@@ -197,12 +199,12 @@ def test_drafts_are_in_no_feed_and_the_newest_come_first(
     assert len(rss_items(client)) == len(atom_entries(client)) == 2
 
 
-def test_a_feed_without_stories_is_a_feed(client: FlaskClient) -> None:
+def test_an_empty_feed_is_valid(client: FlaskClient) -> None:
     assert rss_items(client) == atom_entries(client) == json_items(client) == []
     assert tree(client, "/feed.atom").findtext(f"{ATOM}updated") == "1970-01-01T00:00:00+00:00"
 
 
-def test_pages_tell_where_the_feeds_are(client: FlaskClient, database: Database) -> None:
+def test_pages_link_the_feeds(client: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         slug = a_story(session, tags=["Deals"]).slug
     for path in ("/", f"/articles/{slug}", "/tags/deals", "/policies/"):
@@ -224,7 +226,7 @@ def test_the_json_feed_has_the_record_with_each_story(
     assert extension == record
 
 
-def test_whatever_stands_behind_the_question_mark_makes_no_other_feed(
+def test_query_parameters_do_not_make_another_feed(
     client: FlaskClient, database: Database, app: Flask
 ) -> None:
     with database.transaction() as session:
@@ -247,7 +249,7 @@ def test_titles_are_typeset_as_on_the_page(client: FlaskClient, database: Databa
     assert addresses(client, "/sitemaps/news.xml") == [f"{BASE}/articles/{story.slug}"]
 
 
-def test_what_was_retracted_says_so_before_its_headline(
+def test_a_retracted_story_is_labelled_before_its_headline(
     client: FlaskClient, database: Database
 ) -> None:
     later = NOON + timedelta(hours=5)

@@ -91,12 +91,12 @@ def test_a_version_has_an_address_of_its_own(
     "place",
     ["/history/0", "/history/2", "/history/99999999999", "/diff/1..2", "/diff/1..", "/diff/x..1"],
 )
-def test_what_was_never_there_is_not_found(client: FlaskClient, story_id: int, place: str) -> None:
+def test_an_unknown_version_is_not_found(client: FlaskClient, story_id: int, place: str) -> None:
     assert client.get(AT + place).status_code == 404
     assert client.get(f"/articles/nothing{place}").status_code == 404
 
 
-def test_the_difference_can_be_read_and_heard(
+def test_a_difference_is_marked_up_for_eyes_and_screen_readers(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
     with database.transaction() as session:
@@ -109,7 +109,7 @@ def test_the_difference_can_be_read_and_heard(
     assert "say the same" in client.get(f"{AT}/diff/1..1").text
 
 
-def test_the_history_is_there_for_machines(
+def test_the_history_is_available_as_json(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
     with database.transaction() as session:
@@ -132,7 +132,7 @@ def test_the_history_is_there_for_machines(
         ("editors_note", NoteSeverity.MINOR, "content", "<h1"),
     ],
 )
-def test_severity_decides_where_a_note_stands(
+def test_severity_decides_the_place_of_a_note(
     client: FlaskClient,
     database: Database,
     story_id: int,
@@ -151,7 +151,7 @@ def test_severity_decides_where_a_note_stands(
     assert ('<b class="label">Corrected:</b>' in page) == (severity is NoteSeverity.SERIOUS)
 
 
-def test_a_retraction_stands_before_the_headline_everywhere(
+def test_a_retraction_is_shown_before_the_headline_everywhere(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
     with database.transaction() as session:
@@ -162,7 +162,7 @@ def test_a_retraction_stands_before_the_headline_everywhere(
     assert "<title>Retracted: Palisade Sells" in client.get(AT).text
 
 
-def test_of_a_removed_story_only_the_reason_can_be_read(
+def test_only_the_reason_of_a_removed_story_can_be_read(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
     with database.transaction() as session:
@@ -177,7 +177,7 @@ def test_of_a_removed_story_only_the_reason_can_be_read(
     assert client.get(f"{AT}/history").status_code == 200
 
 
-def test_corrections_are_listed_and_what_is_none_is_not(
+def test_corrections_are_listed_and_other_notes_are_not(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
     assert "There are no corrections yet." in client.get("/corrections").text
@@ -207,7 +207,7 @@ def test_corrections_have_a_feed(client: FlaskClient, database: Database, story_
     assert "It was £4m." in item.findtext("description", "")
 
 
-def test_machines_are_told_of_corrections_and_of_when_the_story_changed(
+def test_json_ld_has_the_corrections_and_the_time_of_change(
     client: FlaskClient, database: Database, story_id: int
 ) -> None:
     with database.transaction() as session:
@@ -223,7 +223,7 @@ def test_machines_are_told_of_corrections_and_of_when_the_story_changed(
 
 
 @pytest.mark.parametrize("role", list(RoleName))
-def test_whoever_published_a_version_the_history_opens(
+def test_the_history_opens_for_every_role_of_the_publisher(
     client: FlaskClient, database: Database, story_id: int, role: RoleName
 ) -> None:
     with database.transaction() as session:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 PLAIN = [text for text in payloads() if text.isprintable() and not set('*[]\\"') & set(text)]
 CORPUS = list(payload_batches(100, of=PLAIN))[::8]
-"""Some of the corpus, one by one, and to the letter. tests/corpus puts all of it through."""
+"""Some of the corpus, one by one, and to the email. tests/corpus puts all of it through."""
 
 
 @pytest.fixture(params=CORPUS)
@@ -68,7 +68,9 @@ def elements(html: str) -> set[str]:
     }
 
 
-def test_feeds_carry_it_as_text(client: FlaskClient, story: Revision, hostile: str) -> None:
+def test_feeds_contain_hostile_text_as_text(
+    client: FlaskClient, story: Revision, hostile: str
+) -> None:
     contents = [
         rss_items(client)[0].findtext(f"{CONTENT}encoded") or "",
         atom_entries(client)[0].findtext(f"{ATOM}content") or "",
@@ -82,7 +84,7 @@ def test_feeds_carry_it_as_text(client: FlaskClient, story: Revision, hostile: s
     assert json_items(client)[0]["content_text"].count(hostile) >= 5
 
 
-def test_sitemaps_and_records_carry_it_as_text(
+def test_sitemaps_and_records_contain_hostile_text_as_text(
     client: FlaskClient, story: Revision, hostile: str
 ) -> None:
     (entry,) = tree(client, "/sitemaps/news.xml")
@@ -94,7 +96,7 @@ def test_sitemaps_and_records_carry_it_as_text(
         assert all(loc.text.isascii() for loc in tree(client, path).iter(f"{MAP}loc"))
 
 
-def test_the_page_and_its_data_carry_it_as_text(
+def test_the_page_and_its_json_ld_contain_hostile_text_as_text(
     client: FlaskClient, story: Revision, hostile: str
 ) -> None:
     page = fetched(client, f"/articles/{story.slug}")
@@ -116,7 +118,7 @@ def test_a_topic_of_any_name_has_a_feed(client: FlaskClient, story: Revision) ->
         html5lib.HTMLParser(strict=True).parse(fetched(client, f"/tags/{slug}"))
 
 
-def test_control_characters_break_no_feed(client: FlaskClient, database: Database) -> None:
+def test_control_characters_do_not_break_feeds(client: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_story(session, headline="A\x08B\x1f\ufffe", lead="C\x0cD \x7f\x85", byline="E\x01")
     for path in FEEDS:

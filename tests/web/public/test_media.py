@@ -21,7 +21,7 @@ def database_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     return f"sqlite:///{path}"
 
 
-def test_a_file_is_kept_by_whoever_has_it_and_runs_nothing(
+def test_a_media_file_is_cached_for_ever_and_cannot_run_scripts(
     client: FlaskClient, services: Services
 ) -> None:
     services.storage.put(NAME, b"a file")
@@ -53,7 +53,7 @@ def test_a_file_is_kept_by_whoever_has_it_and_runs_nothing(
         NAME.replace(".webp", ".master"),
     ],
 )
-def test_nothing_else_is_served(client: FlaskClient, services: Services, name: str) -> None:
+def test_only_media_files_are_served(client: FlaskClient, services: Services, name: str) -> None:
     services.storage.put(NAME.replace(".webp", ".master"), b"a master")
 
     answer = client.get(f"/media/{name}")
@@ -62,7 +62,7 @@ def test_nothing_else_is_served(client: FlaskClient, services: Services, name: s
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_pictures_from_elsewhere_are_let_in_by_the_setting_alone(settings: Settings) -> None:
+def test_pictures_of_another_host_are_allowed_by_the_setting_only(settings: Settings) -> None:
     base = "https://media.example.com/nif"
     services = build_services(settings.model_copy(update={"media_base_url": base}))
     app = nif_app.build_app(services)

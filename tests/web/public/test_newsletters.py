@@ -58,7 +58,7 @@ def send_off(session: Session, sends: list[Send]) -> None:
         assert outcomes.finish_send_if_done(session, send.id, now=LATER)
 
 
-def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
+def test_a_correction_has_its_own_page_linked_from_the_archive(
     client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert client.get(f"{LATER:/newsletters/daily/%Y-%m-%d}/correction-1").status_code == 404
@@ -76,7 +76,7 @@ def test_a_correction_has_a_page_of_its_own_that_the_archive_leads_to(
         assert client.get(f"/newsletters/daily/{wrong}").status_code == 404
 
 
-def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
+def test_the_page_of_an_edition_shows_later_corrections(
     client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert "Set right" not in client.get(digest).text
@@ -89,7 +89,7 @@ def test_the_page_of_an_edition_says_what_was_set_right_after_it_was_sent(
     assert LEAD in page
 
 
-def test_what_was_removed_is_not_read_in_the_archive_either(
+def test_a_removed_story_is_not_in_the_archive_either(
     client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     set_right(database, services, ChangeKind.REMOVAL, NoteSeverity.SERIOUS)
@@ -102,7 +102,7 @@ def test_what_was_removed_is_not_read_in_the_archive_either(
     assert "All Is Well" in page
 
 
-def test_the_story_says_how_many_were_told(
+def test_a_story_says_how_many_subscribers_got_its_correction(
     client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert "Sent to" not in client.get("/articles/palisade-sells").text
@@ -114,7 +114,7 @@ def test_the_story_says_how_many_were_told(
         assert "Sent to 2 subscribers who the newsletters that had carried the error." in page
 
 
-def test_retracted_text_is_struck_and_says_so_to_those_who_cannot_see_it(
+def test_retracted_text_is_struck_through_and_announced_to_screen_readers(
     client: FlaskClient, database: Database, services: Services, digest: str
 ) -> None:
     assert "<del" not in client.get("/articles/palisade-sells").text
@@ -129,7 +129,7 @@ def test_retracted_text_is_struck_and_says_so_to_those_who_cannot_see_it(
     assert ends < page.index('id="transparency"')
 
 
-def test_the_pages_of_a_list_that_ended_stay_and_offer_another(
+def test_the_pages_of_an_archived_list_stay_and_offer_another_list(
     client: FlaskClient, database: Database, digest: str
 ) -> None:
     with database.transaction() as session:

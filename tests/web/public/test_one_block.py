@@ -170,7 +170,7 @@ def test_where_there_is_markup_the_block_links_its_sources(
             assert f'<a href="{html}">{shown}</a>' in whole
 
 
-def test_a_sentence_of_a_kind_that_nobody_knows_yet_is_in_every_channel(
+def test_a_sentence_of_an_unknown_kind_is_in_every_channel(
     client: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:

@@ -9,9 +9,7 @@ from nif.web.public.page_cache import FORM_TICKET_PLACEHOLDER
 from tests.factories import a_list, a_story
 
 
-def test_a_page_that_the_reader_has_is_not_sent_again(
-    client: FlaskClient, database: Database
-) -> None:
+def test_an_unchanged_page_is_answered_with_304(client: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         slug = a_story(session).slug
     first = client.get(f"/articles/{slug}")
@@ -47,7 +45,7 @@ def test_each_reader_gets_a_ticket_of_their_own(
     assert services.tokens.open(TokenPurpose.FORM_TICKET, ticket)
 
 
-def test_a_page_that_is_not_there_is_not_kept(client: FlaskClient, database: Database) -> None:
+def test_a_missing_page_is_not_cached(client: FlaskClient, database: Database) -> None:
     assert client.get("/articles/the-third").status_code == 404
     with database.transaction() as session:
         a_story(session, headline="The Third")

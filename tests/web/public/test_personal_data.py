@@ -15,7 +15,7 @@ from nif.services import Services
 from nif.subscriptions.models import Consent, Subscriber, Subscription
 from nif.subscriptions.preferences import preferences_token
 from tests.factories import a_list, a_subscription
-from tests.web.public.forms import let_go, letters, link_in, subscribe
+from tests.web.public.forms import end_transaction, link_in, queued_emails, subscribe
 
 ANN, NEW = "ann@example.com", "new@example.org"
 
@@ -33,7 +33,7 @@ def page(subscription: Subscription, services: Services) -> str:
 
 def subscriber(session: Session) -> Any:
     found = session.scalar(select(Subscriber))
-    let_go(session)
+    end_transaction(session)
     return found
 
 
@@ -50,7 +50,7 @@ def test_a_pause_is_shown_with_its_day_and_can_be_ended(client: FlaskClient, pag
     assert "Resume now" not in resumed.text
 
 
-def test_a_day_that_cannot_be_is_said_beside_the_field_and_kept(
+def test_an_invalid_date_is_explained_beside_the_field_and_kept(
     client: FlaskClient, page: str
 ) -> None:
     answer = client.post(f"{page}/pause", data={"until": "2020-01-01"})
@@ -60,12 +60,12 @@ def test_a_day_that_cannot_be_is_said_beside_the_field_and_kept(
     assert client.post(f"{page}/pause", data={"weeks": "9"}).status_code == 422
 
 
-def test_an_address_changes_by_the_link_in_the_new_inbox_and_the_old_one_is_told(
+def test_an_address_changes_by_the_link_in_the_new_inbox_and_the_old_address_is_notified(
     client: FlaskClient, session: Session, page: str
 ) -> None:
     assert client.post(f"{page}/address", data={"email": "no"}).status_code == 422
     asked = client.post(f"{page}/address", data={"email": NEW}, follow_redirects=True)
-    to_new, to_old = letters(session)
+    to_new, to_old = queued_emails(session)
 
     assert "Check your new inbox" in asked.text
     assert (to_new.address, to_old.address) == (NEW, ANN)
@@ -82,15 +82,20 @@ def test_an_address_changes_by_the_link_in_the_new_inbox_and_the_old_one_is_told
     assert source == "/new-address"
 
 
-def test_a_change_can_be_taken_back(client: FlaskClient, session: Session, page: str) -> None:
+def test_a_requested_change_of_address_can_be_cancelled(
+    client: FlaskClient, session: Session, page: str
+) -> None:
     client.post(f"{page}/address", data={"email": NEW})
-    link = link_in(letters(session)[0], "new-address")
+    link = link_in(queued_emails(session)[0], "new-address")
 
-    assert "Saved" in client.post(f"{page}/address", data={"stay": "1"}, follow_redirects=True).text
+    assert (
+        "Saved"
+        in client.post(f"{page}/address", data={"keep_address": "1"}, follow_redirects=True).text
+    )
     assert client.get(link).status_code == 410
 
 
-def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
+def test_personal_data_is_a_page_and_a_file_and_receipts_have_the_wording(
     client: FlaskClient, page: str
 ) -> None:
     client.post(page, data={"unsubscribe_all": "1"})
@@ -108,7 +113,7 @@ def test_what_we_know_is_a_page_and_a_file_and_receipts_have_the_words(
     assert page.rpartition("/")[2] not in copy.text
 
 
-def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
+def test_one_button_erases_the_data_and_every_later_link_and_form_answers_politely(
     client: FlaskClient, session: Session, services: Services, page: str
 ) -> None:
     assert ANN in client.get(f"{page}/erasure").text
@@ -124,7 +129,7 @@ def test_one_press_forgets_and_every_link_and_form_is_polite_about_it(
     same = subscribe(client, services, "somebody@example.com")
     answer = subscribe(client, services, ANN)
     assert (answer.status_code, answer.location) == (same.status_code, same.location)
-    assert ANN not in [one.address for one in letters(session)]
+    assert ANN not in [one.address for one in queued_emails(session)]
 
 
 def test_old_addresses_of_the_personal_data_redirect_and_keep_the_method(

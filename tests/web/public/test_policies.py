@@ -115,5 +115,5 @@ def a_text(version: int) -> PolicyText:
         "/manifesto?version=0",
     ],
 )
-def test_what_was_never_a_policy_is_not_found(client: FlaskClient, path: str) -> None:
+def test_an_unknown_policy_is_not_found(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404

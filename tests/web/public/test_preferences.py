@@ -16,7 +16,7 @@ from nif.subscriptions.preferences import (
 )
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, a_subscription
-from tests.web.public.forms import ask_for_link, letters, link_in
+from tests.web.public.forms import ask_for_link, link_in, queued_emails
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def lists_of(session: Session, token: str, services: Services) -> list[str]:
     return [one.slug for one, on in list_subscription_choices(session, subscriber) if on]
 
 
-def test_a_reader_changes_lists_and_is_told_so(
+def test_a_subscriber_changes_lists_and_sees_that_it_is_saved(
     client: FlaskClient, session: Session, token: str, services: Services
 ) -> None:
     assert "ann@example.com" in client.get(f"/preferences/{token}").text
@@ -48,7 +48,7 @@ def test_a_reader_changes_lists_and_is_told_so(
     assert lists_of(session, token, services) == ["weekly"]
 
 
-def test_one_button_leaves_everything(
+def test_one_button_unsubscribes_from_everything(
     client: FlaskClient, session: Session, token: str, services: Services
 ) -> None:
     client.post(f"/preferences/{token}", data={"list": ["daily", "weekly"], "unsubscribe_all": "1"})
@@ -56,7 +56,7 @@ def test_one_button_leaves_everything(
     assert lists_of(session, token, services) == []
 
 
-def test_the_link_is_mailed_to_who_is_known_and_the_page_never_tells(
+def test_the_link_is_mailed_to_subscribers_only_and_the_page_never_reveals_it(
     client: FlaskClient,
     session: Session,
     subscription: Subscription,
@@ -67,11 +67,11 @@ def test_the_link_is_mailed_to_who_is_known_and_the_page_never_tells(
     unknown = ask_for_link(client, services, "bea@example.com")
 
     assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
-    assert [letter.address for letter in letters(session)] == ["ann@example.com"]
-    assert link_in(letters(session)[0], "preferences") == f"/preferences/{token}"
+    assert [email.address for email in queued_emails(session)] == ["ann@example.com"]
+    assert link_in(queued_emails(session)[0], "preferences") == f"/preferences/{token}"
 
 
-def test_a_token_for_leaving_does_not_open_the_page(
+def test_an_unsubscribe_token_does_not_open_the_preferences(
     client: FlaskClient, subscription: Subscription
 ) -> None:
     assert client.get("/preferences/" + "B" * 40).status_code == 404
@@ -109,7 +109,7 @@ def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
     assert "NIF Daily only when there is something about: Deals." in records
 
 
-def test_who_is_on_a_list_that_ended_is_told_and_can_leave(
+def test_a_subscriber_of_an_archived_list_sees_that_and_can_unsubscribe(
     client: FlaskClient, database: Database, session: Session, token: str, services: Services
 ) -> None:
     with database.transaction() as writing:

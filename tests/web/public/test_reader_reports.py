@@ -30,12 +30,12 @@ def reports(database: Database) -> list[ReaderReport]:
         return list(session.scalars(select(ReaderReport)))
 
 
-def test_the_story_leads_to_the_form(client: FlaskClient) -> None:
+def test_a_story_links_the_report_form(client: FlaskClient) -> None:
     assert f'href="{AT}"' in client.get("/articles/palisade-sells").text
     assert client.get(AT).status_code == 200
 
 
-def test_a_report_is_kept_with_the_version_that_was_seen(
+def test_a_report_is_stored_with_the_version_that_was_shown(
     client: FlaskClient, services: Services, database: Database
 ) -> None:
     answer = send(client, services, email="ann@example.com")
@@ -57,7 +57,7 @@ def test_a_report_is_kept_with_the_version_that_was_seen(
         ({"ticket": "x"}, "ticket"),
     ],
 )
-def test_a_mistake_is_told_beside_its_field_and_nothing_is_lost(
+def test_a_mistake_is_explained_beside_its_field_and_nothing_is_lost(
     client: FlaskClient, services: Services, database: Database, fields: dict[str, str], field: str
 ) -> None:
     answer = send(client, services, **{"text": "I was there.", **fields})
@@ -68,7 +68,7 @@ def test_a_mistake_is_told_beside_its_field_and_nothing_is_lost(
     assert reports(database) == []
 
 
-def test_who_is_too_quick_or_fills_in_what_nobody_sees_is_no_person(
+def test_a_form_sent_too_fast_or_with_the_honeypot_filled_in_is_not_stored(
     client: FlaskClient, services: Services, database: Database
 ) -> None:
     quick = send(client, services, ticket=ticket(services, age=0))
@@ -77,7 +77,7 @@ def test_who_is_too_quick_or_fills_in_what_nobody_sees_is_no_person(
     assert reports(database) == []
 
 
-def test_a_network_reports_ten_times_an_hour(
+def test_a_network_may_send_ten_reports_an_hour(
     client: FlaskClient, services: Services, database: Database
 ) -> None:
     answers = [send(client, services).status_code for _ in range(11)]
@@ -86,7 +86,7 @@ def test_a_network_reports_ten_times_an_hour(
     assert len(reports(database)) == 10
 
 
-def test_only_what_is_published_can_be_reported(
+def test_only_published_stories_can_be_reported(
     client: FlaskClient, services: Services, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -97,7 +97,7 @@ def test_only_what_is_published_can_be_reported(
     assert client.post("/articles/not-yet/report", data=form).status_code == 404
 
 
-def test_what_is_sent_is_shown_as_text(client: FlaskClient, services: Services) -> None:
+def test_a_report_is_shown_as_text(client: FlaskClient, services: Services) -> None:
     page = send(client, services, kind="", text="</textarea><script>", email='"><i>')
 
     assert "<script>" not in page.text.partition("<main")[2]

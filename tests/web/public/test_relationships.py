@@ -39,7 +39,7 @@ def test_an_empty_register_says_so(client: FlaskClient) -> None:
     assert 'href="/relationships"' in client.get("/newsletters/").text
 
 
-def test_the_public_sees_what_is_public_and_how_much_is_not(
+def test_readers_see_public_relationships_and_the_number_of_withheld_ones(
     client: FlaskClient, database: Database
 ) -> None:
     fill(database)
@@ -55,13 +55,13 @@ def test_the_public_sees_what_is_public_and_how_much_is_not(
     assert "<b>Rival" not in html
     assert "Secret Client" not in html
     assert "Long Ago" not in html
-    assert "1 further relationship is told only under stories that name the party" in page
+    assert "1 further relationship is disclosed only under stories that name the party" in page
     assert "&lt;forty&gt;" in html
     # The waiver of the draft is no reader's matter yet.
     assert "commercial (competitor): 1 time" in page
 
 
-def test_it_is_there_as_data_too(client: FlaskClient, database: Database) -> None:
+def test_the_register_is_available_as_json(client: FlaskClient, database: Database) -> None:
     fill(database)
 
     answer = client.get("/relationships.json")

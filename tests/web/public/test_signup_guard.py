@@ -23,7 +23,7 @@ from nif.subscriptions.models import SubscriptionState, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
-from tests.web.public.forms import letters, subscribe, ticket
+from tests.web.public.forms import queued_emails, subscribe, ticket
 
 FOUR = ("new", "pending", "known", "bounced")
 DOORS = ("/subscribe", "/preferences")
@@ -80,7 +80,7 @@ def held(session: Session) -> list[HoldReason | None]:
 
 
 @pytest.mark.parametrize("path", DOORS)
-def test_the_four_answers_are_the_same_to_the_byte_and_take_the_same_work(
+def test_all_four_answers_are_identical_and_take_the_same_work(
     client: FlaskClient, services: Services, database: Database, path: str
 ) -> None:
     send(client, services, path, "first")
@@ -101,7 +101,7 @@ def test_the_four_answers_are_the_same_to_the_byte_and_take_the_same_work(
 @pytest.mark.parametrize(
     ("field", "why"), [("website", HoldReason.HONEYPOT), ("ticket", HoldReason.TOO_FAST)]
 )
-def test_who_is_caught_gets_the_same_page_and_is_held(
+def test_a_suspicious_sign_up_gets_the_same_page_and_is_held(
     client: FlaskClient,
     services: Services,
     session: Session,
@@ -132,7 +132,7 @@ def proof_of(page: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", DOORS)
-def test_in_an_attack_a_proof_opens_the_door_once(
+def test_during_an_attack_a_proof_is_accepted_once(
     client: FlaskClient,
     services: Services,
     session: Session,
@@ -152,7 +152,7 @@ def test_in_an_attack_a_proof_opens_the_door_once(
 
 
 @pytest.mark.parametrize("path", DOORS)
-def test_in_an_attack_a_form_without_a_challenge_is_handed_out_once_more(
+def test_during_an_attack_a_form_without_a_challenge_is_shown_again(
     client: FlaskClient, services: Services, session: Session, attack: None, path: str
 ) -> None:
     answer = send(client, services, path, "ann")
@@ -165,7 +165,7 @@ def test_in_an_attack_a_form_without_a_challenge_is_handed_out_once_more(
     assert held(session) == [None], "who presses again at once is not too quick"
 
 
-def test_a_challenge_costs_no_row_and_calm_pages_have_none(
+def test_a_challenge_writes_nothing_and_is_absent_without_an_attack(
     client: FlaskClient, database: Database
 ) -> None:
     assert "altcha" not in client.get("/subscribe").text
@@ -174,7 +174,9 @@ def test_a_challenge_costs_no_row_and_calm_pages_have_none(
     assert not any(one.startswith(("INSERT", "UPDATE", "DELETE")) for one in said)
 
 
-def test_the_widget_is_ours_and_may_run_its_worker(client: FlaskClient, attack: None) -> None:
+def test_the_proof_of_work_widget_is_served_by_this_site_and_may_run_its_worker(
+    client: FlaskClient, attack: None
+) -> None:
     answer = client.get("/subscribe")
 
     assert "worker-src 'self'" in answer.headers["Content-Security-Policy"]
@@ -185,17 +187,17 @@ def test_the_widget_is_ours_and_may_run_its_worker(client: FlaskClient, attack: 
             assert file.status_code == 200
 
 
-def test_not_me_asks_by_its_page_and_is_done_by_its_button(
+def test_reporting_a_sign_up_asks_first_and_acts_on_the_button(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     subscribe(client, services, "ann@example.com")
-    found = re.search(r"(/report-signup/\S+)", letters(session)[0].message["text"])
+    found = re.search(r"(/report-signup/\S+)", queued_emails(session)[0].message["text"])
     assert found is not None
 
     assert "It was not you?" in client.get(found[1]).text
-    assert "Confirm" in client.get(letters_link(session)).text
+    assert "Confirm" in client.get(confirmation_link(session)).text
     assert "Sorry for the trouble" in client.post(found[1]).text
-    assert client.get(letters_link(session)).status_code == 410
+    assert client.get(confirmation_link(session)).status_code == 410
     assert client.get("/report-signup/" + "A" * 40).status_code == 404
 
 
@@ -203,7 +205,7 @@ def test_the_old_address_of_reporting_a_sign_up_redirects_and_keeps_the_method(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     subscribe(client, services, "ann@example.com")
-    found = re.search(r"/report-signup/(\S+)", letters(session)[0].message["text"])
+    found = re.search(r"/report-signup/(\S+)", queued_emails(session)[0].message["text"])
     assert found is not None
     old = f"/not-me/{found[1]}"
 
@@ -213,7 +215,7 @@ def test_the_old_address_of_reporting_a_sign_up_redirects_and_keeps_the_method(
     assert "Sorry for the trouble" in client.post(old, follow_redirects=True).text
 
 
-def letters_link(session: Session) -> str:
-    found = re.search(r"(/confirm/\S+)", letters(session)[0].message["text"])
+def confirmation_link(session: Session) -> str:
+    found = re.search(r"(/confirm/\S+)", queued_emails(session)[0].message["text"])
     assert found is not None
     return found[1]

@@ -19,7 +19,7 @@ BASE = "http://127.0.0.1:8000"
 HOURS = timedelta(hours=1)
 
 
-def test_the_index_leads_to_every_story_topic_and_page(
+def test_the_index_links_every_story_topic_and_page(
     client: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
@@ -37,7 +37,9 @@ def test_the_index_leads_to_every_story_topic_and_page(
         assert (address, client.get(address.removeprefix(BASE)).status_code) == (address, 200)
 
 
-def test_the_index_tells_when_a_file_changed_last(client: FlaskClient, database: Database) -> None:
+def test_the_index_has_the_time_of_the_last_change_of_each_sitemap(
+    client: FlaskClient, database: Database
+) -> None:
     with database.transaction() as session:
         a_story(session, at=NOON)
         a_story(session, at=NOON - timedelta(days=3))
@@ -49,7 +51,7 @@ def test_the_index_tells_when_a_file_changed_last(client: FlaskClient, database:
     assert lastmod == ["2026-11-20T12:00:00+00:00", "2026-11-17T12:00:00+00:00"]
 
 
-def test_a_file_that_is_not_there_is_not_found(client: FlaskClient) -> None:
+def test_an_unknown_sitemap_is_not_found(client: FlaskClient) -> None:
     paths = ("articles-0", "articles-1", "articles-9999999999999999999", "topics-1", "articles--1")
     for path in (*paths, "articles-x", "nothing"):
         assert client.get(f"/sitemaps/{path}.xml").status_code == 404
@@ -74,12 +76,12 @@ def test_the_news_sitemap_has_the_stories_of_two_days(
     assert published == (now - timedelta(hours=47)).replace(microsecond=0)
 
 
-def test_a_news_sitemap_without_news_is_a_sitemap(client: FlaskClient) -> None:
+def test_an_empty_news_sitemap_is_valid(client: FlaskClient) -> None:
     assert addresses(client, "/sitemaps/news.xml") == []
     assert fetched(client, "/sitemaps/news.xml").startswith("<?xml version='1.0'")
 
 
-def test_a_file_tells_when_a_story_last_said_something_else(
+def test_a_sitemap_has_the_time_of_the_last_change_of_a_story(
     client: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:

@@ -27,7 +27,7 @@ def stories(database: Database, *kinds: ChangeKind | None) -> None:
                 )
 
 
-def test_what_no_longer_stands_never_leads_and_claims_nothing(
+def test_a_story_in_bad_standing_never_leads_and_its_card_claims_nothing(
     client: FlaskClient, database: Database
 ) -> None:
     stories(database, None, None, ChangeKind.REMOVAL, ChangeKind.RETRACTION)
@@ -47,7 +47,7 @@ def test_what_no_longer_stands_never_leads_and_claims_nothing(
         assert "Lead 3." not in told
 
 
-def test_where_nothing_stands_nothing_leads_and_pages_hold_every_story_once(
+def test_without_a_story_in_good_standing_there_is_no_lead_and_every_story_is_shown_once(
     client: FlaskClient, database: Database
 ) -> None:
     stories(database, *[None] * 2, *[ChangeKind.RETRACTION] * 20)
@@ -74,7 +74,7 @@ def test_the_lead_may_be_the_last_of_its_page(client: FlaskClient, database: Dat
         assert (first + second).count(f"Story {n}</a>") == 1
 
 
-def test_on_its_own_page_the_line_under_the_headline_is_struck_too(
+def test_a_retracted_story_has_its_dek_struck_through_on_its_page(
     client: FlaskClient, database: Database
 ) -> None:
     stories(database, ChangeKind.RETRACTION)

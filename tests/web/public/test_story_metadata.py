@@ -44,7 +44,7 @@ def file(story: Revision, shape: str, n: int = 0) -> str:
     return f"{BASE}/media/{story.picture['shapes'][shape]['jpeg'][n][0]}"
 
 
-def test_the_page_shows_them_in_their_places_and_nothing_jumps(
+def test_a_page_shows_pictures_in_place_with_their_sizes(
     client: FlaskClient, database: Database
 ) -> None:
     story = illustrated(database)
@@ -64,7 +64,7 @@ def test_the_page_shows_them_in_their_places_and_nothing_jumps(
     assert "AI made a picture in this story (Midjourney/NIF)." in page
 
 
-def test_where_it_is_shared_and_in_search_they_are_told_with_their_size(
+def test_share_metadata_and_json_ld_have_pictures_with_their_sizes(
     client: FlaskClient, database: Database
 ) -> None:
     story = illustrated(database)
@@ -92,7 +92,9 @@ def test_where_it_is_shared_and_in_search_they_are_told_with_their_size(
     assert others[-1]["caption"] == "The buyer's house"
 
 
-def test_feeds_carry_them_with_absolute_addresses(client: FlaskClient, database: Database) -> None:
+def test_feeds_contain_pictures_with_absolute_addresses(
+    client: FlaskClient, database: Database
+) -> None:
     story = illustrated(database)
     address = file(story, "original", -1)
 
@@ -122,7 +124,7 @@ def test_a_card_on_the_front_page_loads_its_picture_when_it_is_seen(
     assert '<p class="ai-made">Made by AI</p>' in front
 
 
-def test_a_digest_shows_the_picture_of_its_first_story_and_its_text_says_nothing_of_it(
+def test_a_digest_shows_its_first_storys_picture_in_the_html_only(
     database: Database, services: Services
 ) -> None:
     first = illustrated(database)
@@ -143,7 +145,7 @@ def test_a_digest_shows_the_picture_of_its_first_story_and_its_text_says_nothing
     assert "Midjourney" not in message.text.partition("Disclosures")[0]
 
 
-def test_a_story_without_pictures_says_nothing_of_any(
+def test_a_story_without_pictures_has_no_picture_metadata(
     client: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:

@@ -12,7 +12,7 @@ from nif.subscriptions.lists import archive_list, get_list
 from nif.subscriptions.models import Consent, Subscriber, Subscription, SubscriptionState
 from tests.conftest import NOON
 from tests.factories import a_list, a_subscription
-from tests.web.public.forms import let_go, letters, link_in, subscribe, ticket
+from tests.web.public.forms import end_transaction, link_in, queued_emails, subscribe, ticket
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def _lists(database: Database) -> None:
 def states(session: Session, address: str) -> list[SubscriptionState]:
     query = select(Subscription.state).join(Subscriber).where(Subscriber.canonical == address)
     found = list(session.scalars(query))
-    let_go(session)
+    end_transaction(session)
     return found
 
 
@@ -33,7 +33,7 @@ def test_a_reader_asks_and_confirms(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     assert subscribe(client, services, "ann@example.com").location == "/subscribe/check-your-inbox"
-    link = link_in(letters(session)[0], "confirm")
+    link = link_in(queued_emails(session)[0], "confirm")
 
     assert b"Yes, subscribe me" in client.get(link).data
     assert states(session, "ann@example.com") == [SubscriptionState.PENDING]
@@ -43,18 +43,18 @@ def test_a_reader_asks_and_confirms(
     assert states(session, "ann@example.com") == [SubscriptionState.CONFIRMED]
 
 
-def test_confirming_again_says_that_it_is_done(
+def test_confirming_again_says_that_one_is_subscribed(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     subscribe(client, services, "ann@example.com")
-    link = link_in(letters(session)[0], "confirm")
+    link = link_in(queued_emails(session)[0], "confirm")
     client.post(link)
 
     assert client.post(link).status_code == 303
     assert b"You are subscribed" in client.get(link).data
 
 
-def test_the_consent_keeps_the_words_that_the_form_showed(
+def test_the_consent_records_the_wording_that_the_form_showed(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     page = client.get("/newsletters/daily/").text
@@ -67,12 +67,12 @@ def test_the_consent_keeps_the_words_that_the_form_showed(
     assert consent.network == "127.0.0.0/24"
 
 
-def test_who_is_subscribed_is_told_by_mail_only(
+def test_a_subscriber_learns_by_mail_only_that_they_are_subscribed(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     subscribe(client, services, "Known@Example.com")
 
-    assert [letter.message["subject"] for letter in letters(session)] == [
+    assert [email.message["subject"] for email in queued_emails(session)] == [
         "You are subscribed to NIF Daily"
     ]
 
@@ -87,7 +87,7 @@ def test_who_is_subscribed_is_told_by_mail_only(
         ("ann@gmial.com", "ann@gmail.com"),
     ],
 )
-def test_a_slip_is_answered_beside_the_field(
+def test_a_mistyped_address_is_explained_beside_the_field(
     client: FlaskClient, services: Services, session: Session, email: str, said: str
 ) -> None:
     answer = subscribe(client, services, email)
@@ -95,18 +95,18 @@ def test_a_slip_is_answered_beside_the_field(
     assert answer.status_code == 422
     assert said in answer.text
     assert f'value="{email}"' in answer.text
-    assert letters(session) == []
+    assert queued_emails(session) == []
 
 
-def test_an_address_that_looks_like_a_slip_is_taken_when_it_is_meant(
+def test_an_address_that_looks_mistyped_is_accepted_when_sent_again(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     subscribe(client, services, "ann@gmai.com", keep="ann@gmai.com")
 
-    assert letters(session)[0].address == "ann@gmai.com"
+    assert queued_emails(session)[0].address == "ann@gmai.com"
 
 
-def test_an_unknown_list_is_answered_with_the_ones_there_are(
+def test_an_unknown_list_is_answered_with_the_lists_on_offer(
     client: FlaskClient, services: Services
 ) -> None:
     posted = subscribe(client, services, "ann@example.com", list="nope")
@@ -123,23 +123,23 @@ def test_an_unknown_list_is_answered_with_the_ones_there_are(
         ({"ticket": "x" * 40}, "form was incomplete"),
     ],
 )
-def test_a_form_that_is_not_ours_is_handed_out_again(
+def test_a_form_without_a_valid_ticket_is_shown_again(
     client: FlaskClient, services: Services, session: Session, fields: dict[str, str], said: str
 ) -> None:
     answer = subscribe(client, services, "ann@example.com", **fields)
 
     assert answer.status_code == 422
     assert said in answer.text
-    assert letters(session) == []
+    assert queued_emails(session) == []
 
 
-def test_a_form_that_comes_back_after_months_is_handed_out_again(
+def test_a_form_sent_after_months_is_shown_again(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     late = subscribe(client, services, "ann@example.com", ticket=ticket(services, age=10**7))
 
     assert "open for a long time" in late.text
-    assert letters(session) == []
+    assert queued_emails(session) == []
 
 
 def test_two_lists_on_one_day_are_confirmed_by_one_link(
@@ -147,8 +147,8 @@ def test_two_lists_on_one_day_are_confirmed_by_one_link(
 ) -> None:
     subscribe(client, services, "ann@example.com")
     subscribe(client, services, "ann@example.com", list="weekly")
-    (letter,) = letters(session)
-    link = link_in(letter, "confirm")
+    (email,) = queued_emails(session)
+    link = link_in(email, "confirm")
 
     assert "Yes, subscribe me to NIF Daily and NIF Weekly" in client.get(link).text
     client.post(link)
@@ -163,20 +163,20 @@ def test_one_mail_a_day_goes_to_an_address_and_twenty_an_hour_to_a_network(
 ) -> None:
     for _ in range(3):
         subscribe(client, services, "victim@example.com")
-    assert len(letters(session)) == 1
+    assert len(queued_emails(session)) == 1
 
     for n in range(20):
         subscribe(client, services, f"many{n}@example.com")
-    assert len(letters(session)) == 18
+    assert len(queued_emails(session)) == 18
     held = session.scalars(select(Signup.hold_reason)).all()
     assert set(held) == {HoldReason.NETWORK}
 
 
-def test_a_forged_link_is_answered_in_a_sentence(client: FlaskClient) -> None:
+def test_a_forged_link_is_answered_with_a_sentence(client: FlaskClient) -> None:
     answer = client.get("/confirm/" + "A" * 40)
 
     assert answer.status_code == 404
-    assert "not one that we gave out" in answer.text
+    assert "This link is not valid" in answer.text
 
 
 def test_the_host_of_a_request_never_reaches_a_mail(
@@ -189,23 +189,23 @@ def test_the_host_of_a_request_never_reaches_a_mail(
     )
     subscribe(client, services, "bea@example.com")
 
-    assert [letter.address for letter in letters(session)] == ["bea@example.com"]
-    assert "evil" not in str(letters(session)[0].message)
+    assert [email.address for email in queued_emails(session)] == ["bea@example.com"]
+    assert "evil" not in str(queued_emails(session)[0].message)
 
 
-def test_every_letter_has_a_way_out_that_works(
+def test_every_mail_has_an_unsubscribe_link_that_works(
     client: FlaskClient, services: Services, session: Session
 ) -> None:
     subscribe(client, services, "ann@example.com")
-    letter = letters(session)[0]
-    link = link_in(letter, "unsubscribe")
+    email = queued_emails(session)[0]
+    link = link_in(email, "unsubscribe")
 
-    assert letter.message["headers"]["List-Unsubscribe"].endswith(f"{link}>")
+    assert email.message["headers"]["List-Unsubscribe"].endswith(f"{link}>")
     assert client.post(link, data={"List-Unsubscribe": "One-Click"}).status_code == 200
     assert states(session, "ann@example.com") == [SubscriptionState.UNSUBSCRIBED]
 
 
-def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(
+def test_a_hidden_list_is_not_offered_and_can_be_subscribed_to_by_its_link(
     client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     with database.transaction() as writing:
@@ -217,15 +217,15 @@ def test_a_hidden_list_is_offered_to_nobody_and_joined_by_its_link(
     assert ("NIF Private" in own, "NIF Weekly" in own) == (True, False)
 
     subscribe(client, services, "ann@example.com", list="private")
-    link = link_in(letters(session)[0], "confirm")
+    link = link_in(queued_emails(session)[0], "confirm")
     assert client.post(link).location == "/subscribe/private/welcome"
 
 
-def test_a_list_that_ended_meanwhile_is_not_joined(
+def test_a_list_archived_meanwhile_gets_no_subscription(
     client: FlaskClient, services: Services, database: Database, session: Session
 ) -> None:
     subscribe(client, services, "ann@example.com")
-    link = link_in(letters(session)[0], "confirm")
+    link = link_in(queued_emails(session)[0], "confirm")
     with database.transaction() as writing:
         archive_list(writing, get_list(writing, "daily"), now=NOON)
 

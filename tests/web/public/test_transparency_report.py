@@ -58,7 +58,7 @@ def test_the_report_is_linked_and_counts_what_is_public(
     assert data["publisher"]["url"].endswith("/")
 
 
-def test_a_report_that_the_reader_has_is_not_sent_again(client: FlaskClient) -> None:
+def test_an_unchanged_report_is_answered_with_304(client: FlaskClient) -> None:
     first = client.get("/transparency.json?x=1")
     tag = {"If-None-Match": first.headers["ETag"]}
 

@@ -11,7 +11,7 @@ from nif.subscriptions.models import Consent, MailingList, Subscription, Subscri
 from nif.subscriptions.preferences import preferences_token
 from nif.subscriptions.unsubscribe import ALL_LISTS, unsubscribe_token
 from tests.factories import a_list, a_subscription
-from tests.web.public.forms import let_go
+from tests.web.public.forms import end_transaction
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def link(subscription: Subscription, services: Services) -> str:
 def state_of(session: Session, subscription: Subscription) -> SubscriptionState:
     key = {"subscriber_id": subscription.subscriber_id, "list_id": subscription.list_id}
     state = session.get_one(Subscription, key).state
-    let_go(session)
+    end_transaction(session)
     return state
 
 
 @pytest.mark.parametrize("multipart", [True, False])
-def test_one_click_leaves_without_cookie_token_or_redirect(
+def test_one_click_unsubscribes_without_cookie_csrf_token_or_redirect(
     client: FlaskClient, session: Session, subscription: Subscription, link: str, multipart: bool
 ) -> None:
     kind = "multipart/form-data" if multipart else "application/x-www-form-urlencoded"
@@ -76,10 +76,10 @@ def test_an_unknown_token_is_answered_like_any_other(client: FlaskClient) -> Non
     assert client.get("/unsubscribe/nonsense").status_code == 404
 
 
-def test_leaving_by_hand_can_be_undone_at_once(
+def test_unsubscribing_on_the_page_can_be_undone_at_once(
     client: FlaskClient, session: Session, subscription: Subscription, link: str
 ) -> None:
-    assert b"Leave NIF Daily?" in client.get(link).data
+    assert b"Unsubscribe from NIF Daily?" in client.get(link).data
     assert b"Undo: subscribe me again" in client.post(link, data={"on_page": "1"}).data
     assert state_of(session, subscription) is SubscriptionState.UNSUBSCRIBED
 
@@ -88,7 +88,7 @@ def test_leaving_by_hand_can_be_undone_at_once(
     assert state_of(session, subscription) is SubscriptionState.CONFIRMED
 
 
-def test_a_link_for_every_list_leaves_them_all(
+def test_a_link_for_every_list_unsubscribes_from_all(
     client: FlaskClient,
     database: Database,
     session: Session,

@@ -25,7 +25,7 @@ def fields(client: FlaskClient, path: str, between: str) -> list[tuple[str, str]
     return [(name, value.strip()) for name, _, value in (line.partition(between) for line in lines)]
 
 
-def test_robots_may_read_everything_but_not_to_train(client: FlaskClient) -> None:
+def test_crawlers_may_read_everything_but_not_for_training(client: FlaskClient) -> None:
     robots = RobotFileParser()
     robots.parse(fetched(client, "/robots.txt").splitlines())
 
@@ -36,7 +36,7 @@ def test_robots_may_read_everything_but_not_to_train(client: FlaskClient) -> Non
     assert ("Content-Usage", "train-ai=n, search=y") in fields(client, "/robots.txt", ":")
 
 
-def test_what_is_said_about_training_is_the_same_everywhere(client: FlaskClient) -> None:
+def test_every_file_says_the_same_about_training(client: FlaskClient) -> None:
     policy = fetched(client, "/policies/ai-and-reuse")
 
     assert "train-ai=n" in policy
@@ -44,7 +44,7 @@ def test_what_is_said_about_training_is_the_same_everywhere(client: FlaskClient)
     assert ("datatrainingallowed", "no") in fields(client, "/trust.txt", "=")
 
 
-def test_trust_txt_stands_at_both_its_addresses(client: FlaskClient) -> None:
+def test_trust_txt_is_served_at_both_addresses(client: FlaskClient) -> None:
     assert fetched(client, "/trust.txt") == fetched(client, "/.well-known/trust.txt")
     said = fields(client, "/trust.txt", "=")
 
@@ -54,7 +54,7 @@ def test_trust_txt_stands_at_both_its_addresses(client: FlaskClient) -> None:
     assert "controlledby" not in dict(said)
 
 
-def test_the_company_behind_us_is_named_where_its_address_is_known(settings: Settings) -> None:
+def test_the_parent_company_is_named_if_its_address_is_set(settings: Settings) -> None:
     services = build_services(
         settings.model_copy(update={"parent_url": HttpUrl("https://parent.example")})
     )
@@ -64,13 +64,13 @@ def test_the_company_behind_us_is_named_where_its_address_is_known(settings: Set
     assert ("controlledby", "https://parent.example/") in said
 
 
-def test_ads_txt_says_that_nobody_sells(client: FlaskClient) -> None:
+def test_ads_txt_says_that_no_ads_are_sold(client: FlaskClient) -> None:
     (line,) = [one for one in fetched(client, "/ads.txt").splitlines() if one[0] != "#"]
 
     assert line == "placeholder.example.com, placeholder, DIRECT, placeholder"
 
 
-def test_security_txt_is_good_for_less_than_a_year(client: FlaskClient) -> None:
+def test_security_txt_expires_within_a_year(client: FlaskClient) -> None:
     said = dict(fields(client, "/.well-known/security.txt", ":"))
     expires = datetime.fromisoformat(said["Expires"])
 
@@ -83,7 +83,9 @@ def test_security_txt_is_good_for_less_than_a_year(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "path", ["/robots.txt", "/trust.txt", "/ads.txt", "/.well-known/security.txt"]
 )
-def test_notices_are_plain_text_that_is_not_sent_twice(client: FlaskClient, path: str) -> None:
+def test_the_files_are_plain_text_and_answered_with_304_when_unchanged(
+    client: FlaskClient, path: str
+) -> None:
     first = client.get(path)
     again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
 

@@ -21,7 +21,7 @@ def waits(headers: dict[str, str]) -> float | None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_all_is_well_between_200_and_299(status: int) -> None:
+def test_any_status_from_200_to_299_is_an_acceptance(status: int) -> None:
     assert raise_for_status(status, {}, errors({"message": "Never mind."})) is None  # type: ignore[func-returns-value]
 
 
@@ -43,7 +43,7 @@ def test_all_is_well_between_200_and_299(status: int) -> None:
         (7, None),
     ],
 )
-def test_a_field_names_a_copy_or_none(field: object, index: int | None) -> None:
+def test_only_a_field_of_an_address_names_a_copy(field: object, index: int | None) -> None:
     with pytest.raises(Refused) as told:
         raise_for_status(400, {}, errors({"message": "Bad.", "field": field}))
 
@@ -56,7 +56,7 @@ def test_a_field_names_a_copy_or_none(field: object, index: int | None) -> None:
     [b"", b"<html>413</html>", b"[]", b"{}", b'{"errors": null}', b'{"errors": [1]}', b"\xff"],
 )
 @pytest.mark.parametrize("status", [400, 413])
-def test_a_refusal_in_other_words_is_one_all_the_same(status: int, said: bytes) -> None:
+def test_a_refusal_with_an_unknown_body_is_a_refusal(status: int, said: bytes) -> None:
     with pytest.raises(Refused, match=f"refused with status {status}") as told:
         raise_for_status(status, {"Content-Type": "text/html"}, said)
 
@@ -65,7 +65,9 @@ def test_a_refusal_in_other_words_is_one_all_the_same(status: int, said: bytes) 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 405, 406, 415, 301, 302, 307, 308])
 @pytest.mark.parametrize(("said", "why"), [(errors({"message": "No."}), "No."), (b"<p>", "status")])
-def test_what_only_a_person_can_mend_is_locked(status: int, said: bytes, why: str) -> None:
+def test_a_status_that_only_a_person_can_fix_raises_account_locked(
+    status: int, said: bytes, why: str
+) -> None:
     with pytest.raises(AccountLocked, match=f"{status}: {why}") as told:
         raise_for_status(status, {}, said)
 
@@ -73,7 +75,7 @@ def test_what_only_a_person_can_mend_is_locked(status: int, said: bytes, why: st
 
 
 @pytest.mark.parametrize("status", [100, 500, 502, 503, 504, 599])
-def test_all_else_leaves_it_uncertain(status: int) -> None:
+def test_any_other_status_is_uncertain(status: int) -> None:
     with pytest.raises(Uncertain, match=str(status)):
         raise_for_status(status, {}, errors({"message": "Oops."}))
 
@@ -94,13 +96,13 @@ def test_all_else_leaves_it_uncertain(status: int) -> None:
         ({"X-RateLimit-Reset": "soon", "Retry-After": "7"}, 7),
     ],
 )
-def test_a_wait_is_between_a_second_and_a_quarter_of_an_hour(
+def test_a_retry_time_is_between_one_and_900_seconds(
     headers: dict[str, str], wait: float | None
 ) -> None:
     assert waits(headers) == wait
 
 
-def test_a_wait_may_be_given_as_a_date() -> None:
+def test_a_retry_time_may_be_a_date() -> None:
     later = datetime.now(UTC) + timedelta(seconds=60)
     wait = waits({"Retry-After": later.strftime("%a, %d %b %Y %H:%M:%S GMT")})
 
@@ -111,11 +113,11 @@ def test_a_wait_may_be_given_as_a_date() -> None:
 @pytest.mark.parametrize(
     "date", ["Fri, 99 Nov 2026 12:00:00 GMT", "Fri, 20 Nov 99999 12:00:00 GMT"]
 )
-def test_a_date_that_there_is_not_is_no_wait(date: str) -> None:
+def test_an_invalid_date_is_no_retry_time(date: str) -> None:
     assert waits({"Retry-After": date}) is None
 
 
-def test_an_address_in_a_message_is_not_passed_on() -> None:
+def test_an_address_in_a_problem_is_redacted() -> None:
     with pytest.raises(Refused) as told:
         raise_for_status(
             400, {}, errors({"message": "Twice: ann@example.com" + "x" * 9000, "field": None})

@@ -44,7 +44,7 @@ def test_each_fence_has_an_id_of_its_own(sendgrid: SendGridMailer) -> None:
     assert len({new_fence(sendgrid) for _ in range(3)}) == 3
 
 
-def test_a_parcel_says_its_fence_and_when_it_goes_out(sendgrid: SendGridMailer) -> None:
+def test_a_request_has_its_fence_and_the_time_it_goes_out(sendgrid: SendGridMailer) -> None:
     out = datetime(2026, 11, 20, 12, 15, 0, 900_000, tzinfo=UTC)
     parcel = sendgrid.build_request(
         MESSAGE, [copy("ann")], attempt=ATTEMPT, fence=Fence("a fence", out)
@@ -57,7 +57,7 @@ def test_a_parcel_says_its_fence_and_when_it_goes_out(sendgrid: SendGridMailer) 
 
 
 @pytest.mark.parametrize("first", ["post", "recall"])
-def test_what_is_recalled_mails_nobody_whichever_came_first(
+def test_a_recalled_batch_is_never_sent_even_if_it_arrives_after_the_recall(
     standin: Standin, sendgrid: SendGridMailer, first: str
 ) -> None:
     recalled, kept = new_fence(sendgrid), new_fence(sendgrid)
@@ -72,13 +72,13 @@ def test_what_is_recalled_mails_nobody_whichever_came_first(
     assert sum(standin.discarded().values()) == 1
 
 
-def test_a_recall_that_was_asked_for_before_is_one_still(sendgrid: SendGridMailer) -> None:
+def test_a_repeated_recall_succeeds(sendgrid: SendGridMailer) -> None:
     fence_id = new_fence(sendgrid)
 
     assert [sendgrid.recall(fence_id) for _ in range(3)] == [True] * 3
 
 
-def test_a_recall_whose_answer_was_lost_is_found_when_asked_for_again(
+def test_a_recall_whose_answer_was_lost_succeeds_when_repeated(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     fence_id = new_fence(sendgrid)
@@ -89,7 +89,7 @@ def test_a_recall_whose_answer_was_lost_is_found_when_asked_for_again(
     assert sendgrid.recall(fence_id)
 
 
-def test_where_there_is_no_room_for_a_recall_it_is_refused(
+def test_a_recall_is_refused_when_all_slots_are_used(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.account(most_cancelled=1)
@@ -114,7 +114,7 @@ def test_a_fence_that_only_pauses_is_not_recalled(
     assert not sendgrid.recall(fence_id)
 
 
-def test_a_recall_is_forgotten_however_often_it_is_asked_for(sendgrid: SendGridMailer) -> None:
+def test_a_fence_can_be_deleted_any_number_of_times(sendgrid: SendGridMailer) -> None:
     fence_id = new_fence(sendgrid)
     sendgrid.recall(fence_id)
     sendgrid.delete_fence(fence_id)
@@ -132,7 +132,7 @@ def test_every_list_is_read_in_pages(standin: Standin, sendgrid: SendGridMailer)
     assert (pages[3][0].address, pages[3][0].kind) == ("ed@example.com", "spam_reports")
 
 
-def test_each_list_has_its_kind_and_blocks_are_not_among_them(
+def test_every_suppression_list_but_the_blocks_is_read(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     moment = int(time.time()) - 60
@@ -146,7 +146,7 @@ def test_each_list_has_its_kind_and_blocks_are_not_among_them(
     ]
 
 
-def test_only_what_is_newer_is_read(standin: Standin, sendgrid: SendGridMailer) -> None:
+def test_only_newer_suppressions_are_read(standin: Standin, sendgrid: SendGridMailer) -> None:
     items = [{"email": f"reader{n}@example.com", "created": 1_700_000_000 + n} for n in range(4)]
     standin.account(suppress={"bounces": items})
 
@@ -154,7 +154,7 @@ def test_only_what_is_newer_is_read(standin: Standin, sendgrid: SendGridMailer) 
     assert sorted(one.address[:7] for page in pages for one in page) == ["reader2", "reader3"]
 
 
-def test_a_key_that_may_not_read_the_lists_is_locked(
+def test_a_key_without_permission_for_the_lists_raises_account_locked(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.account(key_revoked=True)
@@ -172,7 +172,7 @@ def test_a_key_that_may_not_read_the_lists_is_locked(
         *(("lists", said) for said in (b"<html>", b'[{"email": "a@b.c"}]', b"null", b"[7]")),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_uncertain(what: str, said: bytes) -> None:
+def test_an_unreadable_answer_is_uncertain(what: str, said: bytes) -> None:
     with answering() as odd:
         odd.answer = (200, {}, said)
         mailer = SendGridMailer("SG.key", odd.url, connections=1)

@@ -78,7 +78,7 @@ def test_a_json_feed_is_json_for_any_text(feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("text", ["a]]>b", "<script>", "&amp;", "👋", "“it’s”", "\u0085", '"'])
-def test_what_xml_can_hold_comes_out_as_it_went_in(text: str) -> None:
+def test_valid_xml_text_is_unchanged(text: str) -> None:
     tree = new_root("r", {})
     add_element(tree, "e", text, {"a": text})
     found = ET.fromstring(write_document(tree).encode())
@@ -87,7 +87,7 @@ def test_what_xml_can_hold_comes_out_as_it_went_in(text: str) -> None:
     assert found.find("e").get("a") == text
 
 
-def test_a_feed_changed_when_its_last_story_did() -> None:
+def test_a_feed_changes_when_its_newest_story_changes() -> None:
     old, new = (an_item(NOON + timedelta(hours=hours)) for hours in (5, 1))
 
     assert a_feed([old, new]).updated == NOON + timedelta(hours=5)

@@ -28,7 +28,7 @@ OWN = [SourceInput(SourceKind.OWN_REPORTING)]
         (StoryType.OPINION, {}, ["NewsArticle", "OpinionNewsArticle"]),
     ],
 )
-def test_a_story_is_of_its_type_and_only_what_we_found_out_is_reportage(
+def test_a_story_has_its_schema_type_and_only_original_reporting_is_reportage(
     client: FlaskClient, database: Database, story_type: StoryType, given: dict, types: object
 ) -> None:
     with database.transaction() as session:
@@ -37,7 +37,9 @@ def test_a_story_is_of_its_type_and_only_what_we_found_out_is_reportage(
     assert structured(fetched(client, f"/articles/{slug}"))["@type"] == types
 
 
-def test_the_record_says_what_the_revision_froze(client: FlaskClient, database: Database) -> None:
+def test_the_record_contains_what_its_revision_froze(
+    client: FlaskClient, database: Database
+) -> None:
     with database.transaction() as session:
         story = a_story(session, reason_subject="Anna's sales")
     answer = client.get(f"/articles/{story.slug}/transparency.json")

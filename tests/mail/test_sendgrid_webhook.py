@@ -24,11 +24,11 @@ def spki(key) -> str:
     ).decode()
 
 
-def test_what_the_key_signed_is_signed() -> None:
+def test_a_signature_of_the_key_is_valid() -> None:
     assert is_webhook_signed(BODY, *signed(), [SIGNER.public_key])
 
 
-def test_any_key_of_the_list_will_do() -> None:
+def test_a_signature_of_any_listed_key_is_valid() -> None:
     keys = [Signer().public_key, SIGNER.public_key, Signer().public_key]
 
     assert is_webhook_signed(BODY, *signed(), keys)
@@ -40,7 +40,7 @@ def test_a_broken_key_does_not_shadow_a_good_one() -> None:
 
 
 @pytest.mark.parametrize("place", range(0, len(BODY), 5))
-def test_a_changed_byte_is_not_signed(place: int) -> None:
+def test_a_changed_byte_makes_a_signature_invalid(place: int) -> None:
     changed = bytearray(BODY)
     changed[place] ^= 1
 
@@ -50,7 +50,7 @@ def test_a_changed_byte_is_not_signed(place: int) -> None:
 @pytest.mark.parametrize(
     "body", [BODY.rstrip(), BODY[:-1], BODY + b"\n", b"", BODY.replace(b":", b": ")]
 )
-def test_the_raw_bytes_count_to_the_last_line_break(body: bytes) -> None:
+def test_the_signature_covers_the_raw_bytes_with_the_last_line_break(body: bytes) -> None:
     assert not is_webhook_signed(body, *signed(), [SIGNER.public_key])
 
 
@@ -64,18 +64,18 @@ def test_the_timestamp_is_signed_too(timestamp: str) -> None:
 @pytest.mark.parametrize(
     "signature", ["", "=", "!!!!", "AAAA", "é", "\x00", "A" * 10_000, "MEUCIQ=="]
 )
-def test_junk_is_no_signature(signature: str) -> None:
+def test_malformed_signatures_are_invalid(signature: str) -> None:
     assert not is_webhook_signed(BODY, signature, "1700000000", [SIGNER.public_key])
 
 
-def test_junk_around_a_signature_spoils_it() -> None:
+def test_extra_characters_make_a_signature_invalid() -> None:
     signature, timestamp = signed()
 
     assert not is_webhook_signed(BODY, f"{signature}\n", timestamp, [SIGNER.public_key])
     assert not is_webhook_signed(BODY, f"!{signature}", timestamp, [SIGNER.public_key])
 
 
-def test_without_a_key_nothing_is_signed() -> None:
+def test_without_keys_no_signature_is_valid() -> None:
     assert not is_webhook_signed(BODY, *signed(), [])
     assert not is_webhook_signed(BODY, *signed(), [""])
 
@@ -91,5 +91,5 @@ def test_without_a_key_nothing_is_signed() -> None:
     ],
     ids=["ed25519", "rsa", "p384", "letters", "zeros"],
 )
-def test_a_key_of_another_kind_opens_nothing(key: str) -> None:
+def test_a_key_of_another_type_verifies_nothing(key: str) -> None:
     assert not is_webhook_signed(BODY, *signed(), [key])
