@@ -1,1 +1,1 @@
-"""Editors and admins: who they are and what they may do."""
+"""Accounts of the staff, their roles, and the audit log."""

@@ -132,7 +132,7 @@ class Passkey(Base):
 
     @usage.setter
     def usage(self, _value: str) -> None:
-        """The library sets one; ours have no other."""
+        """Flask-Security sets it; every passkey keeps the same use."""
 
     def get_user_mapping(self) -> dict[str, int]:
         """How Flask-Security looks up the account."""

@@ -1,1 +1,1 @@
-"""Editions: one digest or newsletter each, from its slot to how it reads as mail."""
+"""Editions of a list's newsletter, from the slot to the message."""

@@ -1,1 +1,1 @@
-"""Pictures: receiving them, cleaning them, cutting them to shape, keeping and showing them."""
+"""Pictures: uploads, the library, and the files that are made of them."""

@@ -1,1 +1,1 @@
-"""The parties that NIF writes about, and what stands between them and NIF."""
+"""The parties that NIF writes about, and their relationships with NIF."""

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from nif.database import Database
-from nif.ledger import queries as chain
+from nif.ledger import queries
 from nif.ledger.hashes import format_ledger_time
 from nif.ledger.models import LedgerEntryKind
 from nif.ledger.signatures import as_jwk
@@ -29,13 +29,13 @@ def index() -> ResponseReturnValue:
     if before is not None:
         before = min(max(before, 1), MAX_SEQ)
     with reading() as session:
-        rows = chain.list_newest_entries(session, before=before, most=ENTRIES_PER_PAGE + 1)
+        rows = queries.list_newest_entries(session, before=before, most=ENTRIES_PER_PAGE + 1)
         entries = rows[:ENTRIES_PER_PAGE]
         slugs = map_slugs_by_ledger_id(session, {each.story for each in entries if each.story})
         return render_template(
             "public/ledger/index.html",
-            end=chain.find_chain_end(session),
-            checkpoint=chain.find_newest_checkpoint(session),
+            end=queries.find_chain_end(session),
+            checkpoint=queries.find_newest_checkpoint(session),
             entries=[(entry, describe_entry(entry, slugs)) for entry in entries],
             older=entries[-1].seq if len(rows) > ENTRIES_PER_PAGE else None,
             is_later=before is not None,
@@ -53,7 +53,7 @@ def download() -> ResponseReturnValue:
 @open_to(Access.PUBLIC)
 def show_keys() -> ResponseReturnValue:
     with reading() as session:
-        known = chain.list_ledger_keys(session)
+        known = queries.list_ledger_keys(session)
     response = jsonify(
         keys=[
             {**as_jwk(key.key_id, key.public_key), "since": format_ledger_time(key.since)}
@@ -88,7 +88,7 @@ class LedgerEntryText:
     link: str = ""
 
 
-def describe_entry(entry: chain.LedgerRow, slugs: Mapping[str, str]) -> LedgerEntryText:
+def describe_entry(entry: queries.LedgerRow, slugs: Mapping[str, str]) -> LedgerEntryText:
     """An entry in words; one without known words is called by its kind.
 
     `slugs` maps the ids by which the ledger names stories to their slugs. A story that is not
@@ -124,7 +124,7 @@ def _stream_lines(database: Database, after: int) -> Iterator[bytes]:
     is_last = False
     while not is_last:
         with database.reading() as session:
-            part = chain.load_ledger_slice(session, after=after)
-        yield b"".join(map(chain.encode_export_line, part.in_order()))
+            part = queries.load_ledger_slice(session, after=after)
+        yield b"".join(map(queries.encode_export_line, part.in_order()))
         is_last = part.is_last
         after = part.entries[-1].seq if part.entries else after

@@ -9,8 +9,7 @@ from nif.accounts.models import RoleName
 from nif.cli.ledger import record_policies
 from nif.database import Database
 from nif.jobs.worker import PERIODIC_JOBS, Worker
-from nif.ledger import queries as chain
-from nif.ledger import verification
+from nif.ledger import queries, verification
 from nif.ledger.chain import delete_entry_payload
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry
 from nif.ledger.signatures import parse_jwks
@@ -63,7 +62,7 @@ def test_the_page_tells_how_long_the_ledger_is_and_who_signed_it(
     text = client.get(PAGE).text
 
     with database.reading() as session:
-        end, checkpoint = chain.find_chain_end(session), chain.find_newest_checkpoint(session)
+        end, checkpoint = queries.find_chain_end(session), queries.find_newest_checkpoint(session)
     assert end is not None
     assert checkpoint is not None
     for words in ("3 entries", end.root, "up to entry 3", checkpoint.key_id, EXPORT, KEYS):
@@ -166,7 +165,7 @@ def test_whoever_has_the_export_and_the_keys_can_verify_it(client: FlaskClient) 
 def test_what_came_later_can_be_fetched_alone(
     client: FlaskClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "SLICE_SIZE", 1)
+    monkeypatch.setattr(queries, "SLICE_SIZE", 1)
 
     early, later = client.get(EXPORT).data, client.get(f"{EXPORT}?after=2").data
 
