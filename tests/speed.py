@@ -1,4 +1,4 @@
-"""What makes the suite quick: things that are costly, and the same for each test of a run."""
+"""What speeds up the suite: costly work that is the same for each test is done once a run."""
 
 import functools
 import gc
@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from nif.queue import WakeQueue
 from nif.subscriptions import lists
-from tests.sharing import made_once, set_up_queues_once
+from tests.sharing import create_once, skip_setup_of_copied_queues
 
 LONG = {
     "tests/journeys/test_story_form.py": 60,
@@ -27,8 +27,8 @@ LONG = {
     "tests/journeys/test_passkeys.py": 10,
     "tests/journeys/test_startup.py": 5,
 }
-"""Seconds that whole modules take, about. They come first, each in one worker, so that none of them
-is alone at the end, and a house is set up once."""
+"""The approximate seconds of slow modules. They run first, each in one worker: so none of them runs
+alone at the end, and module fixtures are set up once."""
 
 _rules: dict[str, dict[str, Any]] = {}
 _compile = Rule.compile
@@ -38,11 +38,11 @@ _compile = Rule.compile
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
-        items[:] = deal(items, workers)
+        items[:] = distribute(items, workers)
 
 
-def deal(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Long modules first, in the order in which xdist cuts a run into one piece for each worker."""
+def distribute(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Put slow modules first, in the order in which xdist splits a run among the workers."""
     heads: list[list[pytest.Item]] = [[] for _ in range(workers)]
     weights = [0] * workers
     for path, weight in sorted(LONG.items(), key=lambda one: -one[1]):
@@ -63,12 +63,12 @@ def _path(item: pytest.Item) -> str:
 
 
 def pytest_collection_finish() -> None:
-    """What is there for the whole run is not looked through for garbage again and again."""
+    """Exclude what lives for the whole run from garbage collection, and share other costly work."""
     gc.collect()
     gc.freeze()
     Rule.compile = _compile_once
     lists.available_timezones = functools.cache(lists.available_timezones)
-    set_up_queues_once()
+    skip_setup_of_copied_queues()
 
 
 MADE = ("_parts", "_trace", "_converters", "arguments")
@@ -76,7 +76,7 @@ BUILT = ("_build", "_build_unknown")
 
 
 def _compile_once(rule: Rule) -> None:
-    """Routes are turned into code once for a run, and not again for each app."""
+    """Compile each route once in a run, and not again for each app."""
     key = repr((rule.rule, rule.defaults, rule.subdomain, rule.host, rule.merge_slashes))
     if key not in _rules:
         _compile(rule)
@@ -97,17 +97,17 @@ def queue_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    folder = made_once(tmp_path_factory, "templates", lambda empty: None)
+    folder = create_once(tmp_path_factory, "templates", lambda empty: None)
     return FileSystemBytecodeCache(str(folder))
 
 
 @pytest.fixture
-def quick(_templates: FileSystemBytecodeCache) -> Any:
-    """Makes an app quick: templates are compiled once, and passwords hashed with less care."""
+def speed_up(_templates: FileSystemBytecodeCache) -> Any:
+    """A function that speeds up an app: shared compiled templates, and cheap password hashes."""
 
-    def quickened(app: Flask) -> Flask:
+    def accelerate(app: Flask) -> Flask:
         app.jinja_env.bytecode_cache = _templates
         app.extensions["security"].pwd_context.update(argon2__time_cost=1, argon2__memory_cost=64)
         return app
 
-    return quickened
+    return accelerate

@@ -248,7 +248,7 @@ def test_provider_faults_mail_nobody_twice_and_skip_nobody(
     """The provider is unavailable, then accepts a batch whose response is lost."""
     send_id = start_campaign(services, run)
     mailer.raises.extend([Unavailable("no connection"), Uncertain("no answer")])
-    mailer.takes_and_raises = True
+    mailer.accepts_when_uncertain = True
 
     deliver_for(context, clock, hours=2)
 

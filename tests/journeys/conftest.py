@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from nif.database import Database
 from nif.settings import load_settings
 from tests.journeys.installation import Installation
-from tests.sharing import made_once
+from tests.sharing import create_once
 
 BROWSER_ARGUMENTS = (
     "--no-sandbox",
@@ -72,7 +72,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert installation.run("db", "upgrade").returncode == 0
             assert installation.run("demo", "load").returncode == 0
 
-    return made_once(tmp_path_factory, "demo", load)
+    return create_once(tmp_path_factory, "demo", load)
 
 
 @pytest.fixture

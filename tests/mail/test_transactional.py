@@ -209,7 +209,7 @@ def test_a_run_posts_at_most_the_given_number(database: Database, mailer: FakeMa
     queue(database, *(f"reader{n}@example.com" for n in range(5)))
 
     assert send_transactional_emails(database.transaction, mailer, clock=lambda: NOON, most=2) == 2
-    assert mailer.posts == 2
+    assert mailer.post_count == 2
 
 
 def test_old_rows_are_deleted_and_waiting_emails_are_not(

@@ -61,7 +61,7 @@ class SendMachine(RuleBasedStateMachine):
     )
     def a_worker_posts(self, ends: list[Exception | None], taken: bool) -> None:
         self.world.mailer.raises.extend(ends)
-        self.world.mailer.takes_and_raises = taken
+        self.world.mailer.accepts_when_uncertain = taken
         self._count("posts", self.world.deliver() > 0)
         self.world.mailer.raises.clear()
 

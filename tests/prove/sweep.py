@@ -134,7 +134,7 @@ class SweepRun:
     def live(self, worker: Worker) -> None:
         """Run all jobs of a worker once."""
         mailer = FakeMailer()
-        mailer.post, mailer.recalls = worker.post, False
+        mailer.post, mailer.allows_recall = worker.post, False
         context = replace(self._context, mailer=mailer, transaction=worker.transaction)
         with worker.transaction() as session:
             edition = session.get_one(Edition, self.edition_id)

@@ -64,9 +64,9 @@ def test_batch_counts_equal_delivery_counts(
     chance = random.Random(seed)
     send_id = planned_send(database, count=45)
     everyone = all_addresses(database)
-    mailer.names_the_bad_one = seed % 2 == 0
+    mailer.names_bad_address = seed % 2 == 0
     mailer.refuses.update(chance.sample(everyone, 6))
-    mailer.takes_and_raises = seed % 3 == 0
+    mailer.accepts_when_uncertain = seed % 3 == 0
     for _ in range(4):
         drop(database, chance.sample(everyone, 2))
         mailer.raises.extend(chance.choices(ENDS, k=3))
@@ -76,7 +76,7 @@ def test_batch_counts_equal_delivery_counts(
 
     mailer.raises.clear()
     tell_what_was_taken(database, mailer)
-    mailer.knows = True
+    mailer.knows_acceptance = True
     for _ in range(8):
         if get_send(database, send_id).state is SendState.PAUSED:
             resume(database, send_id, now=clock())
@@ -143,7 +143,7 @@ def of_every_fate(database: Database, context: DeliveryContext, mailer: FakeMail
         )
         session.execute(gone, {"who": who[3]})
     mailer.refuses.update(who[4:6])
-    mailer.unwritable.add(who[6])
+    mailer.unrenderable.add(who[6])
     deliver_send(context, send_id)
     return send_id
 

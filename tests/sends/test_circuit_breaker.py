@@ -67,7 +67,7 @@ def test_a_rate_limit_stops_all_sending_for_the_time_the_provider_names(
         clock.advance(seconds=seconds)
         for send_id in sends:
             deliver_send(context, send_id)
-    assert (mailer.posts, closed_until(database)) == (1, AGAIN)
+    assert (mailer.post_count, closed_until(database)) == (1, AGAIN)
 
     clock.advance(seconds=0.1)
     for send_id in sends:
@@ -122,7 +122,7 @@ def test_a_locked_account_stops_all_sending_for_five_minutes_and_marks_nobody(
     on = tripped_breaker(database)
     assert on is not None
     assert (on.cause, on.reason) == (cause, "No credits left.")
-    assert (mailer.posts, closed_until(database)) == (1, NOON + timedelta(minutes=5))
+    assert (mailer.post_count, closed_until(database)) == (1, NOON + timedelta(minutes=5))
     assert set(outcomes(database, send_id).values()) == {"planned"}
     assert get_send(database, send_id).state is SendState.SENDING
 
@@ -233,7 +233,7 @@ def test_after_five_uncertain_answers_in_a_row_the_wait_grows(
     posts, waits = [], []
     for _ in range(6):
         deliver_send(context, send_id)
-        posts.append(mailer.posts)
+        posts.append(mailer.post_count)
         waits.append((closed_until(database) - clock.now).total_seconds() / 60)
         clock.now = closed_until(database)
 
@@ -250,7 +250,7 @@ def test_an_acceptance_after_four_uncertain_answers_resets_the_count(
     mailer.raises.extend([*[Uncertain("a 500")] * 4, None] * 2)
     deliver_send(context, send_id)
 
-    assert mailer.posts == 10
+    assert mailer.post_count == 10
     assert tripped_breaker(database) is None
 
 

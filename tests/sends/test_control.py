@@ -70,7 +70,10 @@ def test_a_paused_send_claims_nothing_until_it_is_resumed(
     send_id = planned_send(database, count=3)
     pause(database, send_id)
     deliver_send(context, send_id)
-    assert (mailer.posts, get_send(database, send_id).stop_detail) == (0, "Paused by a person.")
+    assert (mailer.post_count, get_send(database, send_id).stop_detail) == (
+        0,
+        "Paused by a person.",
+    )
 
     resume(database, send_id)
     deliver_send(context, send_id)
@@ -115,7 +118,7 @@ def test_a_cancelled_send_posts_no_more(
     accept(database, first)
     deliver_send(context, send_id)
 
-    assert mailer.posts == 0
+    assert mailer.post_count == 0
     assert (get_send(database, send_id).state, get_send(database, send_id).finished_at) == (
         S.CANCELLED,
         NOON,
@@ -133,7 +136,7 @@ def test_a_send_stops_at_its_deadline(
     hold_after(database, send_id, NOON + timedelta(minutes=10))
     clock.advance(minutes=11)
     deliver_send(context, send_id)
-    assert mailer.posts == 0
+    assert mailer.post_count == 0
     assert (get_send(database, send_id).state, get_send(database, send_id).stop_cause) == (
         S.PAUSED,
         C.TOO_LATE,

@@ -56,7 +56,7 @@ def test_everyone_is_mailed_once(
     deliver_send(replace(context, concurrency=concurrency), send_id)
 
     assert everyone_once(database, mailer)
-    assert mailer.posts == 6
+    assert mailer.post_count == 6
     assert count_and_certify(database, send_id).accepted == 40
     assert (get_send(database, send_id).state, get_send(database, send_id).finished_at) == (
         SendState.FINISHED,
@@ -71,7 +71,7 @@ def test_delivering_again_mails_nobody(
     deliver_send(context, send_id)
     deliver_send(context, send_id)
 
-    assert mailer.posts == 1
+    assert mailer.post_count == 1
 
 
 def test_an_acceptance_stores_the_providers_message_id(
@@ -143,12 +143,12 @@ def test_an_uncertain_batch_is_not_posted_again(
 ) -> None:
     send_id = planned_send(database, count=20)
     mailer.raises.append(Uncertain("no answer"))
-    mailer.takes_and_raises = was_accepted
+    mailer.accepts_when_uncertain = was_accepted
     for _ in range(3):
         deliver_send(context, send_id)
         clock.advance(hours=1)
 
-    assert mailer.posts == 3
+    assert mailer.post_count == 3
     assert states(database, send_id) == ["awaiting_proof", "accepted", "accepted"]
     assert get_send(database, send_id).state is SendState.SENDING
     assert count_and_certify(database, send_id).undecided == 7
@@ -206,7 +206,7 @@ def test_a_stopping_worker_claims_no_more(
     context.stopping.set()
     deliver_send(context, send_id)
 
-    assert (mailer.posts, attempts(database, send_id)) == (0, [])
+    assert (mailer.post_count, attempts(database, send_id)) == (0, [])
     assert states(database, send_id) == ["planned"] * 3
 
 

@@ -32,7 +32,7 @@ def test_each_attempt_waits_behind_a_fence_of_its_own(
     found = attempts(database, send_id)
     assert len({attempt.fence for attempt in found}) == 2
     assert {attempt.goes_out_at for attempt in found} == {NOON + AHEAD}
-    assert all(mailer.fenced[str(attempt.fence)] == attempt.id for attempt in found)
+    assert all(mailer.attempts_by_fence[str(attempt.fence)] == attempt.id for attempt in found)
     assert mailer.addresses() == all_addresses(database)
 
 
@@ -42,7 +42,7 @@ def test_without_the_setting_there_is_no_fence(
     send_id = planned_send(database, count=3)
     deliver_send(context, send_id)
 
-    assert (mailer.fences, attempts(database, send_id)[0].goes_out_at) == (0, None)
+    assert (mailer.fence_count, attempts(database, send_id)[0].goes_out_at) == (0, None)
 
 
 def test_a_provider_without_fences_gets_no_fence(
@@ -63,12 +63,16 @@ def test_without_a_fence_from_the_provider_nothing_is_posted_and_the_breaker_tri
     fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned_send(database, count=3)
-    mailer.breaks = AccountLocked("no such key", 401)
+    mailer.failure = AccountLocked("no such key", 401)
     deliver_send(fenced_context, send_id)
 
     on = tripped_breaker(database)
     assert on is not None
-    assert (on.reason, mailer.posts, states(database, send_id)) == ("no such key", 0, ["planned"])
+    assert (on.reason, mailer.post_count, states(database, send_id)) == (
+        "no such key",
+        0,
+        ["planned"],
+    )
     with database.reading() as session:
         assert session.scalars(select(Attempt)).all() == []
 
@@ -101,18 +105,18 @@ def test_while_the_breaker_is_tripped_no_fence_is_requested(
         clock.advance(seconds=2)
         deliver_send(fenced_context, send_id)
 
-    assert (mailer.fences, mailer.posts) == (1, 1)
+    assert (mailer.fence_count, mailer.post_count) == (1, 1)
 
 
 def test_an_invalid_key_does_not_postpone_the_next_probe_for_ever(
     fenced_context: DeliveryContext, database: Database, mailer: FakeMailer, clock: Clock
 ) -> None:
     send_id = planned_send(database, count=3)
-    mailer.breaks = AccountLocked("no such key", 401)
+    mailer.failure = AccountLocked("no such key", 401)
     deliver_send(fenced_context, send_id)
     clock.advance(minutes=4)
     deliver_send(fenced_context, send_id)
-    mailer.breaks = None
+    mailer.failure = None
     clock.advance(minutes=1)
     deliver_send(fenced_context, send_id)
 

@@ -219,7 +219,7 @@ def test_a_worker_that_lost_its_lease_claims_no_more(
     send_id, mailer = planned_send(database, count=21), Overtaken()
     deliver_send(replace(context, mailer=mailer, lease=SHORT), send_id)
 
-    assert mailer.posts == 1
+    assert mailer.post_count == 1
     assert states(database, send_id) == ["accepted", "planned", "planned"]
 
 
@@ -235,7 +235,7 @@ def test_a_worker_that_lost_its_lease_does_not_post_its_claimed_batch(
     send_id, mailer = planned_send(database, count=21), Overtaken()
     deliver_send(replace(context, mailer=mailer, lease=SHORT), send_id)
 
-    assert mailer.posts == 0
+    assert mailer.post_count == 0
     assert states(database, send_id) == ["planned"] * 3
     assert [one.result for one in attempts(database, send_id)] == [AttemptResult.NOT_ACCEPTED]
 
@@ -254,7 +254,7 @@ def test_a_crashed_delivery_is_noticed_at_once(
 
     with pytest.raises(RuntimeError):
         deliver_send(replace(context, transaction=failing), send_id)
-    assert (mailer.posts, states(database, send_id)) == (1, ["in_flight"])
+    assert (mailer.post_count, states(database, send_id)) == (1, ["in_flight"])
 
     reconcile(database, mailer, NOON, watch)
     assert states(database, send_id) == ["awaiting_proof"]

@@ -55,10 +55,10 @@ def test_999_of_1000_are_mailed_in_spite_of_one_bad_address(
     send_id = planned_send(database, count=1000)
     bad = all_addresses(database)[place]
     mailer.refuses.add(bad)
-    mailer.names_the_bad_one = named
+    mailer.names_bad_address = named
     deliver_send(context, send_id)
 
-    assert mailer.posts <= most
+    assert mailer.post_count <= most
     assert sorted([*mailer.addresses(), bad]) == sorted(all_addresses(database))
     assert told(database, send_id) == (999, 1, 0)
     assert outcomes(database, send_id)[bad] == "refused"
@@ -72,7 +72,7 @@ def test_two_adjacent_bad_addresses_that_no_refusal_names_are_both_found(
 ) -> None:
     send_id = planned_send(database, count=1000)
     mailer.refuses.update(all_addresses(database)[place : place + 2])
-    mailer.names_the_bad_one = False
+    mailer.names_bad_address = False
     deliver_send(context, send_id)
 
     assert get_send(database, send_id).state is SendState.FINISHED
@@ -138,7 +138,7 @@ def test_a_refusal_of_the_mail_stops_the_send_and_marks_nobody(
     deliver_send(replace(context, concurrency=4), send_id)
 
     send = get_send(database, send_id)
-    assert mailer.posts <= 2
+    assert mailer.post_count <= 2
     assert (send.state, send.stop_cause) == (SendState.PAUSED, SendStopCause.CONTENT)
     assert str(error) in str(send.stop_detail)
     assert set(outcomes(database, send_id).values()) == {"planned"}
@@ -197,7 +197,7 @@ def test_endless_refusals_that_name_nobody_mark_nobody(
         "paused",
         "content",
     )
-    assert mailer.posts <= MAX_REFUSALS_IN_A_ROW
+    assert mailer.post_count <= MAX_REFUSALS_IN_A_ROW
     assert set(outcomes(database, send_id).values()) == {"planned"}
 
     mailer.raises.clear()
@@ -212,10 +212,10 @@ def test_subscribers_whose_copy_cannot_be_rendered_are_set_aside(
     context: DeliveryContext, database: Database, mailer: FakeMailer, bad: int
 ) -> None:
     send_id = planned_send(database, count=60)
-    mailer.unwritable.update(all_addresses(database)[:bad])
+    mailer.unrenderable.update(all_addresses(database)[:bad])
     deliver_send(context, send_id)
 
-    assert mailer.posts == 1
+    assert mailer.post_count == 1
     assert mailer.addresses() == all_addresses(database)[bad:]
     assert told(database, send_id) == (60 - bad, 0, bad)
     assert get_send(database, send_id).state is SendState.FINISHED
@@ -225,10 +225,10 @@ def test_rendering_may_fail_for_the_only_subscriber_of_a_batch(
     context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = planned_send(database, ANN)
-    mailer.unwritable.add(ANN)
+    mailer.unrenderable.add(ANN)
     deliver_send(context, send_id)
 
-    assert (mailer.posts, outcomes(database, send_id)) == (0, {ANN: "render_failed"})
+    assert (mailer.post_count, outcomes(database, send_id)) == (0, {ANN: "render_failed"})
     assert get_send(database, send_id).state is SendState.FINISHED
 
 
@@ -237,11 +237,15 @@ def test_too_many_failed_copies_stop_the_send(
     context: DeliveryContext, database: Database, mailer: FakeMailer, readers: int, bad: int
 ) -> None:
     send_id = planned_send(database, count=readers)
-    mailer.unwritable.update(all_addresses(database)[:bad])
+    mailer.unrenderable.update(all_addresses(database)[:bad])
     deliver_send(context, send_id)
 
     send = get_send(database, send_id)
-    assert (mailer.posts, send.state, send.stop_cause) == (0, SendState.PAUSED, SendStopCause.FAULT)
+    assert (mailer.post_count, send.state, send.stop_cause) == (
+        0,
+        SendState.PAUSED,
+        SendStopCause.FAULT,
+    )
     assert send.stop_detail == f"{bad} of {readers} copies could not be rendered: ValueError"
     assert told(database, send_id) == (0, 0, 0)
 

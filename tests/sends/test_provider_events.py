@@ -147,9 +147,9 @@ def test_the_stream_is_alive_where_events_come_in_promptly(
 ) -> None:
     process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(seconds=seconds))
 
-    seconds = [(one.second, one.received_at) for one in session.scalars(select(StreamLiveness))]
+    recorded = [(one.second, one.received_at) for one in session.scalars(select(StreamLiveness))]
     came = NOON + timedelta(seconds=seconds)
-    assert seconds == ([(int(NOON.timestamp()), came)] if prompt else [])
+    assert recorded == ([(int(NOON.timestamp()), came)] if prompt else [])
 
 
 def test_a_repeated_event_is_no_new_evidence_that_the_stream_is_alive(session: Session) -> None:

@@ -215,7 +215,7 @@ def test_a_provider_that_knows_settles_at_once(
     database: Database, mailer: FakeMailer, was_accepted: bool, state: str
 ) -> None:
     doubted = uncertain_batch(database)
-    mailer.knows = True
+    mailer.knows_acceptance = True
     if was_accepted:
         mailer.posted.append((doubted.attempt_id, None, []))
 

@@ -43,7 +43,7 @@ def in_doubt(
     """A send to three whose one posting got no answer."""
     send_id = planned_send(database, count=3)
     mailer.raises.append(NO_ANSWER)
-    mailer.takes_and_raises = claimed
+    mailer.accepts_when_uncertain = claimed
     deliver_send(fenced_context, send_id)
     return send_id
 
@@ -95,10 +95,10 @@ def test_a_post_that_arrives_after_its_recall_mails_nobody_twice(
     slow = Paused()
     send_id = planned_send(database, count=3)
     deliver_send(replace(fenced_context, mailer=slow), send_id)
-    mailer.fenced = slow.fenced
+    mailer.attempts_by_fence = slow.attempts_by_fence
     reconcile(database, mailer, SOON)
     mailer.post(*late)  # type: ignore[arg-type]
-    mailer.fences = slow.fences
+    mailer.fence_count = slow.fence_count
     deliver_send(fenced_context, send_id)
 
     assert sorted(mailer.addresses()) == all_addresses(database)
@@ -109,7 +109,7 @@ def test_after_the_time_to_recall_events_decide(
 ) -> None:
     send_id = in_doubt(fenced_context, database, mailer)
     reconcile(database, mailer, TOO_LATE)
-    assert (mailer.recall_asks, states(database, send_id)) == (0, ["awaiting_proof"])
+    assert (mailer.recall_requests, states(database, send_id)) == (0, ["awaiting_proof"])
 
     post_events(database, sendgrid_event(attempt_of(database, send_id).id, at=OUT), now=OUT)
     reconcile(database, mailer, OUT)
@@ -139,7 +139,7 @@ def test_an_attempt_with_an_event_is_not_recalled(
     post_events(database, sendgrid_event(attempt_of(database, send_id).id))
     reconcile(database, mailer, SOON)
 
-    assert (mailer.recall_asks, states(database, send_id)) == (0, ["accepted"])
+    assert (mailer.recall_requests, states(database, send_id)) == (0, ["accepted"])
 
 
 @pytest.mark.parametrize("kind", ["dropped", "processed"])
@@ -152,7 +152,7 @@ def test_events_of_a_recalled_attempt_prove_nothing(
     post_events(database, sendgrid_event(first, event=kind), now=SOON)
     deliver_send(fenced_context, send_id)
 
-    assert mailer.posts == 2
+    assert mailer.post_count == 2
     assert sorted(mailer.addresses()) == all_addresses(database)
 
 
@@ -173,12 +173,12 @@ def test_a_refused_recall_is_repeated_until_it_is_too_late(
     fenced_context: DeliveryContext, database: Database, mailer: FakeMailer
 ) -> None:
     send_id = in_doubt(fenced_context, database, mailer)
-    mailer.recalls = False
+    mailer.allows_recall = False
     for moment in (SOON, LAST, TOO_LATE):
         reconcile(database, mailer, moment)
         assert states(database, send_id) == ["awaiting_proof"]
 
-    assert mailer.recall_asks == 2
+    assert mailer.recall_requests == 2
     assert attempt_of(database, send_id).result is AttemptResult.UNCERTAIN
 
 
@@ -195,7 +195,7 @@ def test_a_slow_recall_does_not_make_the_next_one_too_late(
     sends = [in_doubt(slow, database, mailer) for _ in range(2)]
     reconcile(database, mailer, TOO_LATE - timedelta(seconds=0.2))
 
-    assert mailer.recall_asks == 1
+    assert mailer.recall_requests == 1
     assert sorted(states(database, send_id)[0] for send_id in sends) == [
         "awaiting_proof",
         "planned",
@@ -210,11 +210,11 @@ def test_a_failed_recall_is_tried_again(
     error: NotAccepted | Uncertain,
 ) -> None:
     send_id = in_doubt(fenced_context, database, mailer)
-    mailer.breaks = error
+    mailer.failure = error
     reconcile(database, mailer, SOON)
     assert states(database, send_id) == ["awaiting_proof"]
 
-    mailer.breaks = None
+    mailer.failure = None
     reconcile(database, mailer, LAST)
     assert states(database, send_id) == ["planned"]
 
@@ -248,10 +248,10 @@ def test_a_fence_is_deleted_an_hour_after_its_mail_would_have_gone_out(
     assert len(mailer.recalled) == 1
 
     over = OUT + timedelta(hours=1, seconds=1)
-    mailer.breaks = NO_ANSWER
+    mailer.failure = NO_ANSWER
     reconcile(database, mailer, over)
     assert attempt_of(database, send_id).fence == mailer.recalled[0]
-    mailer.breaks = None
+    mailer.failure = None
     reconcile(database, mailer, over)
     reconcile(database, mailer, over)
     assert (mailer.recalled, attempt_of(database, send_id).fence) == ([], None)

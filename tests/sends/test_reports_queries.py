@@ -101,7 +101,7 @@ def test_refused_deliveries_are_listed_with_the_reason(
 ) -> None:
     send_id = planned_send(database, ANN, BEA, count=5)
     mailer.refuses.add(ANN)
-    mailer.unwritable.add(BEA)
+    mailer.unrenderable.add(BEA)
     deliver_send(context, send_id)
 
     with database.reading() as session:

@@ -107,7 +107,7 @@ def test_a_stopped_send_claims_no_more(
     feed(database, claimed, delivered=1000, spamreport=1)
     deliver_send(context, claimed.send_id)
 
-    assert mailer.posts == 0
+    assert mailer.post_count == 0
 
 
 def test_a_person_can_resume_a_send_in_spite_of_its_rates(database: Database) -> None:

@@ -33,7 +33,7 @@ def suppressed(database: Database) -> dict[str, SuppressionReason]:
 
 
 def test_every_page_of_every_list_is_pulled(database: Database, mailer: FakeMailer) -> None:
-    mailer.pages = [
+    mailer.suppression_pages = [
         blocked("bounces", "Ann@Example.com", "bea@example.com"),
         blocked("bounces", "cy@example.com"),
         blocked("invalid_emails", "di@example.com"),
@@ -56,7 +56,7 @@ def test_an_address_on_two_lists_keeps_the_more_severe_reason(
     database: Database, mailer: FakeMailer
 ) -> None:
     for pages in ([blocked("spam_reports", ANN)], [blocked("unsubscribes", ANN)]):
-        mailer.pages = pages
+        mailer.suppression_pages = pages
         pull(database, mailer)
 
     assert suppressed(database) == {ANN: R.COMPLAINED}
@@ -69,7 +69,7 @@ def test_provider_unsubscribes_leave_our_lists_and_bounces_do_not(
         mailing_list = a_list(session)
         for address in (ANN, BEA):
             a_subscription(session, mailing_list, address)
-    mailer.pages = [blocked("unsubscribes", ANN.upper()), blocked("bounces", BEA)]
+    mailer.suppression_pages = [blocked("unsubscribes", ANN.upper()), blocked("bounces", BEA)]
     pull(database, mailer)
 
     with database.reading() as session:
@@ -81,7 +81,7 @@ def test_each_pull_overlaps_the_last_one(database: Database, mailer: FakeMailer)
     for number in range(3):
         pull(database, mailer, NOON + number * DAY)
 
-    first, *later = mailer.pulls
+    first, *later = mailer.pull_times
     assert first < NOON - timedelta(days=3000)
     assert later == [NOON - PULL_OVERLAP, NOON + DAY - PULL_OVERLAP]
 
@@ -93,7 +93,7 @@ def test_a_failure_is_recorded_and_the_next_pull_starts_from_the_last_success(
     database: Database, mailer: FakeMailer, error: NotAccepted | Uncertain
 ) -> None:
     pull(database, mailer)
-    mailer.pages, mailer.breaks = [blocked("bounces", ANN)], error
+    mailer.suppression_pages, mailer.failure = [blocked("bounces", ANN)], error
     with pytest.raises(type(error)):
         pull(database, mailer, NOON + DAY)
     with database.reading() as session:
@@ -102,15 +102,15 @@ def test_a_failure_is_recorded_and_the_next_pull_starts_from_the_last_success(
     assert (chore.error, chore.succeeded_at) == (str(error), NOON)
     assert suppressed(database) == {ANN: R.BOUNCED}
 
-    mailer.breaks = None
+    mailer.failure = None
     pull(database, mailer, NOON + 2 * DAY)
-    assert mailer.pulls[-1] == NOON - PULL_OVERLAP
+    assert mailer.pull_times[-1] == NOON - PULL_OVERLAP
 
 
 def test_suppressions_are_pulled_once_a_day_by_one_worker(
     database: Database, mailer: FakeMailer
 ) -> None:
-    mailer.pages = [blocked("bounces", ANN)]
+    mailer.suppression_pages = [blocked("bounces", ANN)]
     hours = (0, 1, 23, 24, 25)
     seen = [
         suppression_sync.pull_suppressions_if_due(
@@ -120,7 +120,7 @@ def test_suppressions_are_pulled_once_a_day_by_one_worker(
     ]
 
     assert seen == [1, None, None, 1, None]
-    assert len(mailer.pulls) == 2
+    assert len(mailer.pull_times) == 2
 
 
 def test_no_transaction_is_open_while_the_provider_is_asked(

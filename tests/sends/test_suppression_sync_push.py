@@ -152,7 +152,7 @@ def test_only_our_own_suppressions_are_pushed(
         record_erased_address(session, "erased@x.example", source="test", now=now)
     tell(database, mailer, Clock(now))
 
-    assert mailer.blocklist == {"spam@x.example", "own@x.example"}
+    assert mailer.suppressed == {"spam@x.example", "own@x.example"}
 
 
 def test_a_provider_unsubscribe_is_removed_when_the_subscriber_comes_back(
@@ -197,11 +197,11 @@ def test_a_page_pulled_before_a_change_does_not_undo_it(
 
     assert suppressed(database) == set()
     newer = [ProviderSuppression(ANN, "unsubscribes", clock.advance(days=1))]
-    mailer.pages = [newer]
+    mailer.suppression_pages = [newer]
     suppression_sync.pull_suppressions(database.transaction, mailer, now=clock.advance(hours=1))
     assert suppressed(database) == {ANN}
     tell(database, mailer, clock)
-    assert mailer.blocklist == {ANN}
+    assert mailer.suppressed == {ANN}
 
 
 def test_a_subscriber_who_comes_back_during_a_pull_stays(
@@ -213,7 +213,7 @@ def test_a_subscriber_who_comes_back_during_a_pull_stays(
     wish = ProviderSuppression(ANN, "unsubscribes", clock())
     with database.transaction() as session:
         key = a_subscription(session, a_list(session), ANN)
-    mailer.pages = [[wish]]
+    mailer.suppression_pages = [[wish]]
     suppression_sync.pull_suppressions(database.transaction, mailer, now=clock())
     clock.advance(minutes=10)
     with ThreadPoolExecutor(1) as pool, database.transaction() as session:
@@ -358,10 +358,10 @@ def test_addresses_are_pushed_in_pages_within_the_request_limit(
     assert tell(database, mailer, clock) == PushedSuppressions(added=1)
 
     lift(database, *sorted(names)[:400], now=clock.advance(days=1))
-    before = mailer.tellings
+    before = mailer.suppression_requests
     assert tell(database, mailer, clock) == PushedSuppressions(removed=MAX_PUSH_REQUESTS)
-    assert mailer.tellings - before == MAX_PUSH_REQUESTS
-    assert len(mailer.blocklist) == PUSH_SIZE + 1 - MAX_PUSH_REQUESTS
+    assert mailer.suppression_requests - before == MAX_PUSH_REQUESTS
+    assert len(mailer.suppressed) == PUSH_SIZE + 1 - MAX_PUSH_REQUESTS
 
 
 def test_a_refused_address_does_not_block_the_others(database: Database, clock: Clock) -> None:
@@ -375,7 +375,7 @@ def test_a_refused_address_does_not_block_the_others(database: Database, clock: 
     make(database, ANN, BEA, now=clock())
 
     assert tell(database, mailer, clock) == PushedSuppressions(added=1, refused=1)
-    assert mailer.blocklist == {BEA}
+    assert mailer.suppressed == {BEA}
     assert tell(database, mailer, clock) == PushedSuppressions()
     with database.reading() as session:
         assert session.get_one(SuppressionOutboxEntry, ANN).rejection == "no address"
@@ -406,7 +406,7 @@ def test_no_transaction_is_open_during_a_push(database: Database, clock: Clock) 
     mailer = Nosy()
     make(database, ANN, now=clock())
     assert tell(database, mailer, clock) == PushedSuppressions(added=1, removed=1)
-    assert mailer.blocklist == set()
+    assert mailer.suppressed == set()
 
 
 def test_lifted_entries_are_pruned_in_time(
@@ -456,7 +456,7 @@ class Shaky(FakeMailer):
     def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         yield [
             ProviderSuppression(one, "unsubscribes", self.since[one])
-            for one in sorted(self.blocklist)
+            for one in sorted(self.suppressed)
         ]
 
 
@@ -490,7 +490,7 @@ def test_after_any_failures_and_crashes_both_lists_agree_in_the_end(
     mailer.is_calm = True
     clock.advance(hours=1)
     tell(database, mailer, clock)
-    assert mailer.blocklist == meant
+    assert mailer.suppressed == meant
     suppression_sync.pull_suppressions(database.transaction, mailer, now=clock.advance(days=1))
     assert suppressed(database) == meant
     with database.reading() as session:
