@@ -1,4 +1,4 @@
-"""What a person reads when something broke on our side."""
+"""Error pages after a failure of the server."""
 
 from flask import Flask
 
@@ -11,7 +11,7 @@ def broken() -> str:
     raise RuntimeError("This view is broken.")
 
 
-def test_who_only_looked_is_not_told_that_something_was_not_saved(app: Flask) -> None:
+def test_a_failed_get_does_not_claim_that_something_was_not_saved(app: Flask) -> None:
     without_tokens(app).config["PROPAGATE_EXCEPTIONS"] = False
     app.add_url_rule("/broken", view_func=broken, methods=["GET", "POST"])
     client = app.test_client()

@@ -1,4 +1,4 @@
-"""Signing in with more than a password, through the pages of the house."""
+"""Signing in with second factors, through the sign-in pages."""
 
 import re
 from datetime import timedelta
@@ -56,7 +56,7 @@ def acts(database: Database) -> list[str]:
         return list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
 
 
-def test_with_an_app_a_password_alone_opens_nothing(
+def test_with_an_app_a_password_alone_is_not_enough(
     app: Flask, database: Database, editor: FlaskClient
 ) -> None:
     key = set_up(editor)
@@ -72,9 +72,7 @@ def test_with_an_app_a_password_alone_opens_nothing(
     assert acts(database) == ["signed_in", "authenticator_added", "signed_in"]
 
 
-def test_a_code_is_good_once_and_cannot_be_guessed_for_long(
-    app: Flask, editor: FlaskClient
-) -> None:
+def test_a_code_works_once_and_guessing_is_limited(app: Flask, editor: FlaskClient) -> None:
     key = set_up(editor)
     used = code(key, later=30)
     client, asked = first_step(app)
@@ -87,7 +85,7 @@ def test_a_code_is_good_once_and_cannot_be_guessed_for_long(
     assert "Too many attempts" in text_of(page.text)
 
 
-def test_the_secret_is_not_kept_in_the_clear(database: Database, editor: FlaskClient) -> None:
+def test_the_totp_secret_is_encrypted(database: Database, editor: FlaskClient) -> None:
     key = set_up(editor).replace(" ", "").replace("-", "")
     editor.post("/account/recovery-codes", data={"generate_new_codes": "1"})
 
@@ -97,7 +95,7 @@ def test_the_secret_is_not_kept_in_the_clear(database: Database, editor: FlaskCl
         assert all(len(kept) > 40 for kept in account.mf_recovery_codes)
 
 
-def test_each_recovery_code_opens_once(app: Flask, database: Database, editor: FlaskClient) -> None:
+def test_each_recovery_code_works_once(app: Flask, database: Database, editor: FlaskClient) -> None:
     set_up(editor)
     page = editor.post("/account/recovery-codes", data={"generate_new_codes": "1"}).text
     codes = re.findall(r"[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}", page)
@@ -145,7 +143,7 @@ def test_removing_the_app_ends_other_sessions_too(
 @pytest.mark.parametrize(
     "path", ["/account/authenticator", "/account/passkeys", "/account/recovery-codes"]
 )
-def test_factors_are_changed_only_shortly_after_signing_in(editor: FlaskClient, path: str) -> None:
+def test_changing_second_factors_requires_a_recent_sign_in(editor: FlaskClient, path: str) -> None:
     with editor.session_transaction() as session:
         session["fs_paa"] -= 3600
 
@@ -166,7 +164,7 @@ def test_factors_are_changed_only_shortly_after_signing_in(editor: FlaskClient, 
         (SecondFactorRequirement.EVERYONE, RoleName.AUTHOR, True),
     ],
 )
-def test_who_needs_a_second_factor_sets_it_up_before_anything_else(
+def test_a_required_second_factor_must_be_set_up_first(
     services: Services, rule: SecondFactorRequirement, role: RoleName, asked: bool
 ) -> None:
     strict = build_services(services.settings.model_copy(update={"require_second_factor": rule}))
@@ -183,7 +181,7 @@ def test_who_needs_a_second_factor_sets_it_up_before_anything_else(
     strict.database.close()
 
 
-def test_a_passkey_alone_guards_the_password_too(app: Flask, database: Database) -> None:
+def test_a_passkey_as_second_factor_protects_the_password(app: Flask, database: Database) -> None:
     without_tokens(app)
     email = enrolled(app, database, RoleName.EDITOR)
     with database.transaction() as session:
@@ -210,7 +208,7 @@ def test_a_passkey_alone_guards_the_password_too(app: Flask, database: Database)
     assert "aWQ" not in stranger.text
 
 
-def test_strangers_learn_nothing_from_wrong_sign_ins(
+def test_failed_sign_ins_reveal_nothing(
     app: Flask, database: Database, editor: FlaskClient
 ) -> None:
     """An account with a second factor, one that is off, one that is not there: one answer."""
@@ -226,7 +224,7 @@ def test_strangers_learn_nothing_from_wrong_sign_ins(
     assert "do not match" in pages[0][1]
 
 
-def test_the_library_s_pages_take_no_form_without_its_token(
+def test_sign_in_pages_require_a_csrf_token(
     app: Flask, database: Database, editor: FlaskClient
 ) -> None:
     app.config.update(WTF_CSRF_ENABLED=True, WTF_CSRF_METHODS={"POST"})
@@ -246,7 +244,7 @@ def test_the_library_s_pages_take_no_form_without_its_token(
         assert session.scalars(select(Account)).one().mf_recovery_codes is None
 
 
-def test_passwords_cannot_be_tried_at_an_unlocked_desk(editor: FlaskClient) -> None:
+def test_passwords_cannot_be_guessed_at_an_unlocked_computer(editor: FlaskClient) -> None:
     for _ in range(11):
         page = editor.post("/login/verify", data={"password": "a wrong guess"})
 

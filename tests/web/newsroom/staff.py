@@ -1,4 +1,4 @@
-"""Signing in as the house's staff, for the tests of the newsroom and of the admin desk."""
+"""Signing in as staff, for the tests of the newsroom and the admin pages."""
 
 import re
 
@@ -15,13 +15,13 @@ _hashes: list[str] = []
 
 
 def without_tokens(app: Flask) -> Flask:
-    """An app that asks for no CSRF token: one test of its own proves that it otherwise does."""
+    """The app without CSRF checks. Separate tests prove that it has them otherwise."""
     app.config.update(WTF_CSRF_ENABLED=False, WTF_CSRF_METHODS=set())
     return app
 
 
 def enrolled(app: Flask, database: Database, role: RoleName, email: str = "") -> str:
-    """The address of a new account of that role; argon2 is slow, so it is asked once."""
+    """The address of a new account with this role. The slow argon2 hash is computed once."""
     if not _hashes:
         with app.app_context():
             _hashes.append(hash_password(PASSWORD))
@@ -43,7 +43,7 @@ def signed_in(app: Flask, database: Database, role: RoleName) -> FlaskClient:
 
 
 def text_of(html: str) -> str:
-    """What a page says, without its markup."""
+    """The text of a page's main part, without markup."""
     main = html.partition("<main")[2] or html
     plain = re.sub(r"<[^>]+>", " ", main.partition(">")[2])
     for name, char in (("&#39;", "'"), ("&#34;", '"'), ("&amp;", "&"), ("&gt;", ">")):

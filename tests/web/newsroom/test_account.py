@@ -1,4 +1,4 @@
-"""One's own account, and what authors may do."""
+"""A staff member's own account, and what authors may do."""
 
 import pytest
 from flask import Flask
@@ -22,7 +22,7 @@ def author(app: Flask, database: Database) -> FlaskClient:
     return sign_in(without_tokens(app), enrolled(app, database, RoleName.AUTHOR))
 
 
-def test_a_profile_becomes_public_when_its_person_says_so(
+def test_a_profile_becomes_public_only_by_its_owner(
     database: Database, author: FlaskClient
 ) -> None:
     profile = {"name": "Ann Author", "bio": f"First.\r\n\r\n{EVIL}", "job_title": "Reporter"}
@@ -45,7 +45,7 @@ def test_a_profile_becomes_public_when_its_person_says_so(
     assert acts[1].detail == {"is_public": {"before": False, "after": True}}
 
 
-def test_what_cannot_be_kept_is_told_beside_its_field_and_stays(author: FlaskClient) -> None:
+def test_an_invalid_value_is_reported_beside_its_field_and_kept(author: FlaskClient) -> None:
     page = author.post("/account/profile", data={"name": "", "bio": "x" * 2001, "location": "Hull"})
 
     assert page.status_code == 422
@@ -65,7 +65,7 @@ def test_signing_out_everywhere_ends_every_session(app: Flask, author: FlaskClie
         assert client.get("/account/").status_code == 302
 
 
-def test_another_password_ends_the_sessions_elsewhere_and_goes_on_here(
+def test_a_new_password_ends_all_other_sessions(
     app: Flask, database: Database, author: FlaskClient
 ) -> None:
     elsewhere = sign_in(app, "author@example.com")
@@ -82,7 +82,7 @@ def test_another_password_ends_the_sessions_elsewhere_and_goes_on_here(
         assert session.scalars(select(AuditEntry.action)).all().count("password_set") == 1
 
 
-def test_an_author_changes_drafts_of_their_own_and_reads_those_of_others(
+def test_authors_edit_their_own_drafts_and_read_those_of_others(
     database: Database, author: FlaskClient
 ) -> None:
     with database.transaction() as session:
@@ -108,7 +108,7 @@ def test_an_author_changes_drafts_of_their_own_and_reads_those_of_others(
     assert "Publish…" not in author.get(f"/newsroom/stories/{own}").text
 
 
-def test_the_day_of_the_last_visit_is_known_and_no_more(
+def test_only_the_day_of_the_last_visit_is_recorded(
     database: Database, author: FlaskClient
 ) -> None:
     author.get("/newsroom/")

@@ -1,4 +1,4 @@
-"""Putting pictures into a story at the desk, without a script and while it saves by itself."""
+"""Choosing pictures in the story form, with and without autosave."""
 
 import re
 
@@ -11,7 +11,7 @@ from nif.media.models import Picture
 from nif.stories.pictures import PICTURE_GONE
 from tests.media.pictures import a_ready_picture, an_unprepared_picture
 from tests.web.newsroom.staff import text_of
-from tests.web.newsroom.test_autosave import other  # noqa: F401  (Bea at another desk)
+from tests.web.newsroom.test_autosave import other  # noqa: F401  (the second editor)
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
 
 HOSTILE = '"><script>alert(1)</script>{{7*7}}'
@@ -37,34 +37,34 @@ def uses(database: Database, picture_id: int) -> int:
 
 
 def test_pictures_are_chosen_saved_and_shown(
-    desk: FlaskClient, database: Database, pictures: list[int]
+    editor: FlaskClient, database: Database, pictures: list[int]
 ) -> None:
     red, blue, _ = map(str, pictures)
-    blank = desk.get("/newsroom/stories/new").text
+    blank = editor.get("/newsroom/stories/new").text
     assert "A wet wall (being prepared)" in blank
     assert chosen(blank, "picture_id") == ""
 
-    address = saved(desk, picture_id=red, **{"sections-0-picture": blue})
+    address = saved(editor, picture_id=red, **{"sections-0-picture": blue})
 
-    page = desk.get(address).text
+    page = editor.get(address).text
     assert chosen(page, "picture_id") == "A red wall"
     assert chosen(page, "sections-0-picture") == "A blue wall"
     assert page.count("<img") == 2
     story = the_story(database)
     assert (story.picture_id, story.sections[0]["picture"]) == (int(red), int(blue))
-    preview = desk.get(f"{address}/preview").text
+    preview = editor.get(f"{address}/preview").text
     assert preview.count('<figure class="picture">') == 2
-    assert "G24" not in desk.get(f"{address}/publish").text
+    assert "G24" not in editor.get(f"{address}/publish").text
 
 
 @pytest.mark.parametrize("wrong", ["99", "9" * 30, HOSTILE])
-def test_what_is_no_picture_is_told_beside_its_field(
-    desk: FlaskClient, pictures: list[int], wrong: str
+def test_an_invalid_picture_is_reported_beside_its_field(
+    editor: FlaskClient, pictures: list[int], wrong: str
 ) -> None:
     given = {**WHOLE, "sections-0-label": "", "sections-0-bullets": "", "picture_id": wrong}
     given |= {"sections-1-label": "Then:", "sections-1-bullets": "So.", "sections-1-picture": wrong}
 
-    answer = desk.post("/newsroom/stories/new", data=given)
+    answer = editor.post("/newsroom/stories/new", data=given)
 
     assert answer.status_code == 422
     assert len(re.findall(r'id="(?:picture_id|sections-1-picture)-problem"', answer.text)) == 2
@@ -73,68 +73,68 @@ def test_what_is_no_picture_is_told_beside_its_field(
     assert 'href="#pictures"' not in answer.text
 
 
-def test_a_picture_that_is_not_ready_keeps_the_story_back_with_a_link_to_its_field(
-    desk: FlaskClient, pictures: list[int]
+def test_a_picture_in_preparation_blocks_publishing_with_a_link_to_its_field(
+    editor: FlaskClient, pictures: list[int]
 ) -> None:
-    address = saved(desk, **{"sections-0-picture": str(pictures[2])})
+    address = saved(editor, **{"sections-0-picture": str(pictures[2])})
 
-    page = desk.get(f"{address}/publish").text
+    page = editor.get(f"{address}/publish").text
 
     assert f'href="{address}#sections-0-picture"' in page
     assert "The picture of section 1 is still being prepared." in text_of(page)
-    assert "Not ready yet" in text_of(desk.get("/newsroom/").text)
-    assert desk.post(f"{address}/publish").status_code == 422
+    assert "Not ready yet" in text_of(editor.get("/newsroom/").text)
+    assert editor.post(f"{address}/publish").status_code == 422
 
 
-def test_saving_by_itself_keeps_the_choice_and_tells_what_is_gone(
-    desk: FlaskClient, database: Database, pictures: list[int]
+def test_autosave_keeps_the_picture_choice_and_reports_missing_pictures(
+    editor: FlaskClient, database: Database, pictures: list[int]
 ) -> None:
-    address = saved(desk, picture_id=str(pictures[0]))
+    address = saved(editor, picture_id=str(pictures[0]))
     with database.transaction() as session:
         delete_picture(session, session.get_one(Picture, pictures[1], with_for_update=True))
 
-    kept_ = desk.post(f"{address}/autosave", data={**WHOLE, "picture_id": pictures[0]}).json
+    kept_ = editor.post(f"{address}/autosave", data={**WHOLE, "picture_id": pictures[0]}).json
     lost = {**WHOLE, "edits": kept_["edits"], "sections-0-picture": pictures[1]}
-    told = desk.post(f"{address}/autosave", data=lost).json
+    told = editor.post(f"{address}/autosave", data=lost).json
 
     assert kept_["problems"] == {}
     assert told["problems"] == {"sections-0-picture": PICTURE_GONE}
     assert the_story(database).picture_id == pictures[0]
     first, second = (
-        desk.get(f"{address}?version={n}").text
-        for n in re.findall(r"version=(\d+)", desk.get(f"{address}/versions").text)
+        editor.get(f"{address}?version={n}").text
+        for n in re.findall(r"version=(\d+)", editor.get(f"{address}/versions").text)
     )
     assert PICTURE_GONE in first
     assert chosen(second, "picture_id") == "A red wall"
 
 
-def test_two_choices_are_merged_by_name(
-    desk: FlaskClient,
+def test_merging_shows_picture_choices_by_label(
+    editor: FlaskClient,
     other: FlaskClient,  # noqa: F811
     database: Database,
     pictures: list[int],
 ) -> None:
     red, blue, _ = map(str, pictures)
-    address = saved(desk, picture_id=red)
+    address = saved(editor, picture_id=red)
     other.post(address, data={**WHOLE, "edits": 0, "picture_id": blue})
     mine = {**WHOLE, "edits": 0, "picture_id": red}
 
-    page = desk.post(f"{address}/merge", data=mine).text
+    page = editor.post(f"{address}/merge", data=mine).text
 
     assert re.search(r'<select name="picture_id".+A red wall.+</select>', page, re.DOTALL)
     assert '<p class="verbatim">A blue wall</p>' in page
     taken = {**mine, "edits": 1, "choose-picture_id": "theirs"}
-    assert desk.post(f"{address}/merge/save", data=taken).status_code == 303
+    assert editor.post(f"{address}/merge/save", data=taken).status_code == 303
     assert the_story(database).picture_id == pictures[1]
     assert [uses(database, one) for one in pictures] == [0, 1, 0]
 
 
-def test_the_live_preview_shows_what_is_chosen_and_counts_nothing(
-    desk: FlaskClient, database: Database, pictures: list[int]
+def test_the_live_preview_shows_chosen_pictures_and_counts_no_use(
+    editor: FlaskClient, database: Database, pictures: list[int]
 ) -> None:
     given = {**WHOLE, "picture_id": pictures[0], "sections-0-picture": pictures[2]}
 
-    page = desk.post("/newsroom/preview", data=given).text
+    page = editor.post("/newsroom/preview", data=given).text
 
     live = dict(re.findall(r'data-live="([\w-]+)">(.*?)(?=<div data-live|\Z)', page, re.DOTALL))
     assert "A red wall" in live["thumb-picture_id"]
@@ -144,11 +144,11 @@ def test_the_live_preview_shows_what_is_chosen_and_counts_nothing(
     assert uses(database, pictures[0]) == 0
 
 
-def test_a_picture_that_a_story_shows_is_not_deleted(
-    desk: FlaskClient, pictures: list[int]
+def test_a_picture_chosen_in_a_story_cannot_be_deleted(
+    editor: FlaskClient, pictures: list[int]
 ) -> None:
-    saved(desk, picture_id=str(pictures[0]))
+    saved(editor, picture_id=str(pictures[0]))
 
-    desk.post(f"/newsroom/pictures/{pictures[0]}/delete")
+    editor.post(f"/newsroom/pictures/{pictures[0]}/delete")
 
-    assert desk.get(f"/newsroom/pictures/{pictures[0]}").status_code == 200
+    assert editor.get(f"/newsroom/pictures/{pictures[0]}").status_code == 200

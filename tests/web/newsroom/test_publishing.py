@@ -1,4 +1,4 @@
-"""The page between a draft and its readers."""
+"""The page before publishing: checks, overrides, review, schedule and embargo."""
 
 from datetime import timedelta
 
@@ -24,40 +24,40 @@ def in_days(days: int) -> str:
     return f"{utc_now() + timedelta(days=days):%Y-%m-%dT%H:%M}"
 
 
-def test_what_is_missing_leads_to_its_field(desk: FlaskClient) -> None:
-    address = saved(desk, money="", lead="")
+def test_an_open_check_links_to_its_field(editor: FlaskClient) -> None:
+    address = saved(editor, money="", lead="")
 
-    page = desk.get(f"{address}/publish").text
+    page = editor.get(f"{address}/publish").text
 
     assert "Not ready yet" in page
     assert f'href="{address}#money"' in page
     assert f'href="{address}#lead"' in page
     assert "Publish now" not in page
-    form = desk.get(address).text
+    form = editor.get(address).text
     assert 'id="money"' in form
     assert 'id="lead"' in form
 
 
-def test_every_finding_leads_to_a_field_that_is_there(desk: FlaskClient) -> None:
+def test_every_finding_links_to_an_existing_field(editor: FlaskClient) -> None:
     kept = {name: value for name, value in WHOLE.items() if name.endswith(("kind", "type"))}
     nothing = {**dict.fromkeys(WHOLE, ""), **kept, "headline": "A"}
-    address = saved(desk, **nothing)
+    address = saved(editor, **nothing)
 
-    page = desk.get(f"{address}/publish").text
-    form = desk.get(address).text
+    page = editor.get(f"{address}/publish").text
+    form = editor.get(address).text
 
     fields = {part.partition('"')[0] for part in page.split(f'href="{address}#')[1:]}
     assert len(fields) >= 7
     assert [field for field in fields if f'id="{field}"' not in form] == []
 
 
-def test_a_story_is_scheduled_and_taken_off(desk: FlaskClient, database: Database) -> None:
-    address = saved(desk)
+def test_a_story_is_scheduled_and_unscheduled(editor: FlaskClient, database: Database) -> None:
+    address = saved(editor)
 
-    desk.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
-    scheduled = desk.get(f"{address}/publish").text
-    desk_page = text_of(desk.get("/newsroom/").text)
-    desk.post(f"{address}/unschedule")
+    editor.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
+    scheduled = editor.get(f"{address}/publish").text
+    desk_page = text_of(editor.get("/newsroom/").text)
+    editor.post(f"{address}/unschedule")
 
     assert "It is published automatically on" in scheduled
     assert "Scheduled Lumen Sync Opens Its Books" in desk_page
@@ -65,12 +65,12 @@ def test_a_story_is_scheduled_and_taken_off(desk: FlaskClient, database: Databas
 
 
 @pytest.mark.parametrize("moment", ["", "soon", "2001-01-01T00:00", "9999-12-31T23:59"])
-def test_a_moment_that_is_none_is_told_beside_its_field(
-    desk: FlaskClient, database: Database, moment: str
+def test_an_invalid_time_is_reported_beside_its_field(
+    editor: FlaskClient, database: Database, moment: str
 ) -> None:
-    address = saved(desk)
+    address = saved(editor)
 
-    page = desk.post(f"{address}/schedule", data={"publish_at": moment})
+    page = editor.post(f"{address}/schedule", data={"publish_at": moment})
 
     if moment.startswith("9999"):
         assert page.status_code in (303, 422)
@@ -80,45 +80,43 @@ def test_a_moment_that_is_none_is_told_beside_its_field(
     assert the_story(database).state is StoryState.DRAFT
 
 
-def test_a_story_is_asked_to_be_reviewed_and_sent_back(
-    desk: FlaskClient, database: Database
-) -> None:
-    address = saved(desk)
+def test_a_story_is_reviewed_and_returned(editor: FlaskClient, database: Database) -> None:
+    address = saved(editor)
 
-    desk.post(f"{address}/review")
-    in_review = text_of(desk.get("/newsroom/").text)
-    silent = desk.post(f"{address}/send-back", data={"remark": ""})
-    desk.post(f"{address}/send-back", data={"remark": "Who <b>says</b> so?"})
+    editor.post(f"{address}/review")
+    in_review = text_of(editor.get("/newsroom/").text)
+    silent = editor.post(f"{address}/send-back", data={"remark": ""})
+    editor.post(f"{address}/send-back", data={"remark": "Who <b>says</b> so?"})
 
     assert "In review Lumen Sync Opens Its Books" in in_review
     assert silent.status_code == 422
     assert the_story(database).state is StoryState.DRAFT
-    assert "Who &lt;b&gt;says&lt;/b&gt; so?" in desk.get(f"{address}/publish").text
+    assert "Who &lt;b&gt;says&lt;/b&gt; so?" in editor.get(f"{address}/publish").text
 
 
-def test_an_editor_may_not_open_a_gate(desk: FlaskClient, database: Database) -> None:
-    address = saved(desk, **OURS)
+def test_an_editor_cannot_override_a_check(editor: FlaskClient, database: Database) -> None:
+    address = saved(editor, **OURS)
 
-    answer = desk.post(f"{address}/override", data={"code": "G11", "reason": "x" * 30})
+    answer = editor.post(f"{address}/override", data={"code": "G11", "reason": "x" * 30})
 
     assert answer.status_code == 403
-    assert "Checks you can override" not in desk.get(f"{address}/publish").text
-    assert desk.post(f"{address}/publish").status_code == 422
+    assert "Checks you can override" not in editor.get(f"{address}/publish").text
+    assert editor.post(f"{address}/publish").status_code == 422
     with database.reading() as session:
         assert session.scalars(select(CheckOverride)).all() == []
 
 
-def test_whoever_may_decide_opens_a_gate_for_a_reason(
-    desk: FlaskClient, database: Database
+def test_a_standards_editor_overrides_a_check_with_a_reason(
+    editor: FlaskClient, database: Database
 ) -> None:
-    address = saved(desk, **OURS)
+    address = saved(editor, **OURS)
     with database.transaction() as session:
         session.scalars(select(Account)).first().role = RoleName.ADMIN
 
-    short = desk.post(f"{address}/override", data={"code": "G11", "reason": "because"})
-    closed = desk.post(f"{address}/override", data={"code": "G19", "reason": "x" * 30})
-    desk.post(f"{address}/override", data={"code": "G11", "reason": "It is news by any measure."})
-    desk.post(f"{address}/publish")
+    short = editor.post(f"{address}/override", data={"code": "G11", "reason": "because"})
+    closed = editor.post(f"{address}/override", data={"code": "G19", "reason": "x" * 30})
+    editor.post(f"{address}/override", data={"code": "G11", "reason": "It is news by any measure."})
+    editor.post(f"{address}/publish")
 
     assert short.status_code == 422
     assert "because" in short.text
@@ -127,12 +125,12 @@ def test_whoever_may_decide_opens_a_gate_for_a_reason(
         made = session.scalars(select(CheckOverride)).one()
         assert (made.code, made.reason) == ("G11", "It is news by any measure.")
         assert session.scalars(select(Story)).one().state is StoryState.PUBLISHED
-    page = desk.get(f"/articles/{the_story(database).slug}").text
+    page = editor.get(f"/articles/{the_story(database).slug}").text
     assert "The idea came from our owner." in page
     assert "The same person wrote and edited this story." in page
 
 
-def test_answers_come_back_as_they_were_given(desk: FlaskClient) -> None:
+def test_declarations_come_back_as_entered(editor: FlaskClient) -> None:
     given = {
         "origin": "pitched",
         "origin_by": "Palisade",
@@ -143,35 +141,37 @@ def test_answers_come_back_as_they_were_given(desk: FlaskClient) -> None:
         "ai_tools": "Scribe 2",
         "ai_checked": "now",
     }
-    address = saved(desk, **given)
+    address = saved(editor, **given)
 
-    form = desk.get(address).text
+    form = editor.get(address).text
 
     assert 'value="pitched" checked' in form
     assert "Ann owns it.\nBea, too.</textarea>" in form
     assert 'id="ai_checked_tick" name="ai_checked" value="now"' not in form
-    assert desk.get(f"{address}/publish").text.count("check it again") == 0
-    desk.post(address, data={**WHOLE, **given, "edits": "0", "lead": "Else.", "ai_checked": "0000"})
-    assert "check it again" in desk.get(f"{address}/publish").text
+    assert editor.get(f"{address}/publish").text.count("check it again") == 0
+    editor.post(
+        address, data={**WHOLE, **given, "edits": "0", "lead": "Else.", "ai_checked": "0000"}
+    )
+    assert "check it again" in editor.get(f"{address}/publish").text
 
 
-def test_what_is_on_record_is_decided_on_the_page(
-    app: Flask, desk: FlaskClient, database: Database
+def test_known_relationships_are_decided_on_the_publishing_page(
+    app: Flask, editor: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         party = a_party(session, "Lumen Sync")
         relationship = a_relationship(session, party, RelationshipType.COMPETITOR).id
-    address = saved(desk)
+    address = saved(editor)
     of = f"{address}/relationships/{relationship}"
 
-    before = desk.get(f"{address}/publish").text
-    short = desk.post(f"{of}/request-waiver", data={"reason": "no"})
-    desk.post(f"{of}/request-waiver", data={"reason": "It only says that they exist."})
-    mine = desk.get(f"{address}/publish").text
+    before = editor.get(f"{address}/publish").text
+    short = editor.post(f"{of}/request-waiver", data={"reason": "no"})
+    editor.post(f"{of}/request-waiver", data={"reason": "It only says that they exist."})
+    mine = editor.get(f"{address}/publish").text
     theirs = signed_in(app, database, RoleName.ADMIN).get(f"{address}/publish").text
-    alone = desk.post(f"{of}/confirm-waiver", follow_redirects=True).text
-    desk.post(f"{of}/disclose")
-    desk.post(f"{address}/publish")
+    alone = editor.post(f"{of}/confirm-waiver", follow_redirects=True).text
+    editor.post(f"{of}/disclose")
+    editor.post(f"{address}/publish")
 
     assert "not decided yet" in before
     assert "Publish now" not in before
@@ -180,29 +180,33 @@ def test_what_is_on_record_is_decided_on_the_page(
     assert "Confirm the waiver" not in mine
     assert "Confirm the waiver" in theirs
     assert "A waiver needs a second person" in alone
-    page = desk.get(f"/articles/{the_story(database).slug}").text
+    page = editor.get(f"/articles/{the_story(database).slug}").text
     assert 'data-disclosure="relationship"' in page
 
 
-def test_a_new_name_asks_for_the_answer_once_more(desk: FlaskClient, database: Database) -> None:
-    address = saved(desk)
+def test_a_newly_named_party_requires_a_new_declaration(
+    editor: FlaskClient, database: Database
+) -> None:
+    address = saved(editor)
     with database.transaction() as session:
         a_party(session, "Lumen Sync")
 
-    stale = desk.get(f"{address}/publish").text
-    desk.post(f"{address}/affirm")
+    stale = editor.get(f"{address}/publish").text
+    editor.post(f"{address}/affirm")
 
     assert "the declaration still holds" in stale
     assert "Publish now" not in stale
-    assert "Publish now" in desk.get(f"{address}/publish").text
+    assert "Publish now" in editor.get(f"{address}/publish").text
 
 
-def test_an_embargo_holds_now_and_on_the_schedule(desk: FlaskClient, database: Database) -> None:
-    address = saved(desk, embargo_until=in_days(2))
+def test_an_embargo_blocks_publishing_and_scheduling(
+    editor: FlaskClient, database: Database
+) -> None:
+    address = saved(editor, embargo_until=in_days(2))
 
-    form, page = desk.get(address).text, desk.get(f"{address}/publish").text
-    now = desk.post(f"{address}/publish", data={"edits": "0"})
-    early = desk.post(f"{address}/schedule", data={"publish_at": in_days(1), "edits": "0"})
+    form, page = editor.get(address).text, editor.get(f"{address}/publish").text
+    now = editor.post(f"{address}/publish", data={"edits": "0"})
+    early = editor.post(f"{address}/schedule", data={"publish_at": in_days(1), "edits": "0"})
 
     assert f'name="embargo_until" value="{in_days(2)}"' in form
     assert "Under embargo" in page
@@ -211,20 +215,20 @@ def test_an_embargo_holds_now_and_on_the_schedule(desk: FlaskClient, database: D
     assert now.status_code == early.status_code == 422
     assert "The embargo ends later." in early.text
     assert the_story(database).state is StoryState.DRAFT
-    desk.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
+    editor.post(f"{address}/schedule", data={"publish_at": in_days(2), "edits": "0"})
     assert the_story(database).state is StoryState.SCHEDULED
 
 
-def test_an_embargo_that_is_none_is_told_beside_its_field(desk: FlaskClient) -> None:
-    answer = desk.post("/newsroom/stories/new", data={**WHOLE, "embargo_until": "at noon"})
+def test_an_invalid_embargo_is_reported_beside_its_field(editor: FlaskClient) -> None:
+    answer = editor.post("/newsroom/stories/new", data={**WHOLE, "embargo_until": "at noon"})
 
     assert answer.status_code == 422
     assert 'id="embargo_until-problem"' in answer.text
     assert 'value="at noon"' in answer.text
 
 
-def test_an_unnamed_source_is_known_to_another_editor_and_named_nowhere(
-    desk: FlaskClient, database: Database
+def test_an_unnamed_source_is_known_to_another_editor_and_published_nowhere(
+    editor: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         me = session.scalars(select(Account)).one().name
@@ -236,19 +240,19 @@ def test_an_unnamed_source_is_known_to_another_editor_and_named_nowhere(
         "sources-1-unnamed_because": "they could lose their job.",
     }
 
-    address = saved(desk, story_type="report", **shy, **{"sources-1-known_to": me})
-    own = desk.get(f"{address}/publish").text
-    form = desk.get(address).text
+    address = saved(editor, story_type="report", **shy, **{"sources-1-known_to": me})
+    own = editor.get(f"{address}/publish").text
+    form = editor.get(address).text
     other = {**WHOLE, **shy, "story_type": "report", "sources-1-known_to": "Bea Ito"}
-    desk.post(address, data={**other, "edits": "0"})
-    desk.post(f"{address}/publish", data={"edits": "1"})
+    editor.post(address, data={**other, "edits": "0"})
+    editor.post(f"{address}/publish", data={"edits": "1"})
 
     assert "choose another editor" in own
     assert "<option>Bea Ito</option>" in form
     assert "Cy Sand" not in form
     slug = the_story(database).slug
-    page = desk.get(f"/articles/{slug}").text
-    data = desk.get(f"/articles/{slug}/transparency.json").text
+    page = editor.get(f"/articles/{slug}").text
+    data = editor.get(f"/articles/{slug}/transparency.json").text
     said = "One of our sources asked not to be named because they could lose their job."
     assert f'<li data-disclosure="sources_unnamed">{said}' in page
     assert "A manager at a label" in data

@@ -1,4 +1,4 @@
-"""Readers' reports on the desk: open ones first, each answered once."""
+"""Reader reports in the newsroom: open ones first, each answered once."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -29,42 +29,40 @@ def letters(database: Database) -> list[TransactionalEmail]:
         return list(session.scalars(select(TransactionalEmail)))
 
 
-def test_open_reports_come_first_and_the_oldest_of_them(
-    desk: FlaskClient, database: Database
-) -> None:
-    assert "No report is waiting." in desk.get("/newsroom/reports").text
+def test_open_reports_come_first_oldest_first(editor: FlaskClient, database: Database) -> None:
+    assert "No report is waiting." in editor.get("/newsroom/reports").text
     for text in ("The first", "The second", "The third"):
         a_report(database, text)
-    desk.post("/newsroom/reports/1", data={**ANSWER, "verdict": "duplicate"})
+    editor.post("/newsroom/reports/1", data={**ANSWER, "verdict": "duplicate"})
 
-    page = desk.get("/newsroom/reports").text
+    page = editor.get("/newsroom/reports").text
 
     assert page.index("The second") < page.index("The third") < page.index("The first")
     assert "ann@" not in page
 
 
-def test_many_reports_are_on_pages(desk: FlaskClient, database: Database) -> None:
+def test_reports_are_paginated(editor: FlaskClient, database: Database) -> None:
     for n in range(21):
         a_report(database, f"Number {n:02}")
 
-    first = desk.get("/newsroom/reports").text
+    first = editor.get("/newsroom/reports").text
     assert "reports?after=20" in first
     assert "Number 20" not in first
-    assert "Number 20" in desk.get("/newsroom/reports?after=20").text
-    assert "Number 00" in desk.get("/newsroom/reports?after=x").text
+    assert "Number 20" in editor.get("/newsroom/reports?after=20").text
+    assert "Number 00" in editor.get("/newsroom/reports?after=x").text
 
 
-def test_an_upheld_report_is_mailed_once_and_leads_to_the_note(
-    desk: FlaskClient, database: Database
+def test_an_upheld_report_is_answered_once_by_mail_and_leads_to_the_note(
+    editor: FlaskClient, database: Database
 ) -> None:
     made = a_report(database)
     address = f"/newsroom/reports/{made.id}"
 
-    answer = desk.post(address, data=ANSWER)
-    again = desk.post(address, data=ANSWER, follow_redirects=True)
+    answer = editor.post(address, data=ANSWER)
+    again = editor.post(address, data=ANSWER, follow_redirects=True)
 
     assert answer.location.endswith(f"/newsroom/stories/{made.story_id}/revise?report={made.id}")
-    page = desk.get(answer.location).text
+    page = editor.get(answer.location).text
     assert "It was £4m." in page
     assert 'name="reported_by_reader" value="1" checked' in page
     assert "Someone else has already answered this report." in again.text
@@ -76,46 +74,46 @@ def test_an_upheld_report_is_mailed_once_and_leads_to_the_note(
 
 
 @pytest.mark.parametrize("verdict", ["not_upheld", "duplicate", "partly"])
-def test_without_an_address_the_answer_is_kept(
-    desk: FlaskClient, database: Database, verdict: str
+def test_an_answer_without_a_contact_is_kept_and_not_mailed(
+    editor: FlaskClient, database: Database, verdict: str
 ) -> None:
     made = a_report(database, contact=None)
 
-    desk.post(f"/newsroom/reports/{made.id}", data={**ANSWER, "verdict": verdict})
+    editor.post(f"/newsroom/reports/{made.id}", data={**ANSWER, "verdict": verdict})
 
     assert letters(database) == []
-    assert "You are right." in desk.get(f"/newsroom/reports/{made.id}").text
+    assert "You are right." in editor.get(f"/newsroom/reports/{made.id}").text
 
 
 @pytest.mark.parametrize(
     ("changes", "field"),
     [({"verdict": ""}, "verdict"), ({"answer": " "}, "answer"), ({"answer": "x" * 2001}, "answer")],
 )
-def test_half_an_answer_is_refused_and_nothing_is_lost(
-    desk: FlaskClient, database: Database, changes: dict[str, str], field: str
+def test_an_incomplete_answer_is_refused_and_nothing_is_lost(
+    editor: FlaskClient, database: Database, changes: dict[str, str], field: str
 ) -> None:
     made = a_report(database)
 
-    page = desk.post(f"/newsroom/reports/{made.id}", data={**ANSWER, **changes})
+    page = editor.post(f"/newsroom/reports/{made.id}", data={**ANSWER, **changes})
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
     assert letters(database) == []
 
 
-def test_a_report_that_is_not_there_is_a_page(desk: FlaskClient) -> None:
-    assert desk.get("/newsroom/reports/9").status_code == 404
-    assert desk.post("/newsroom/reports/9", data=ANSWER).status_code == 404
+def test_an_unknown_report_shows_the_error_page(editor: FlaskClient) -> None:
+    assert editor.get("/newsroom/reports/9").status_code == 404
+    assert editor.post("/newsroom/reports/9", data=ANSWER).status_code == 404
 
 
 def test_the_answer_names_the_story_as_its_reader_saw_it(
-    desk: FlaskClient, database: Database
+    editor: FlaskClient, database: Database
 ) -> None:
     made = a_report(database)
     with database.transaction() as session:
         get_story(session, made.story_id).headline = "Nobody Has Read This Yet"
 
-    page = desk.get(f"/newsroom/reports/{made.id}").text
-    desk.post(f"/newsroom/reports/{made.id}", data=ANSWER)
+    page = editor.get(f"/newsroom/reports/{made.id}").text
+    editor.post(f"/newsroom/reports/{made.id}", data=ANSWER)
 
     assert "Nobody Has Read This Yet" not in page + str(letters(database)[0].message)

@@ -1,4 +1,4 @@
-"""The register at the desk."""
+"""The register's pages."""
 
 import pytest
 from flask import Flask
@@ -28,26 +28,26 @@ def parties(database: Database) -> list[Party]:
         return list(found)
 
 
-def test_an_empty_register_says_what_to_do(desk: FlaskClient) -> None:
-    assert "The register is empty. Add a party" in text_of(desk.get("/newsroom/register/").text)
+def test_an_empty_register_offers_to_add_a_party(editor: FlaskClient) -> None:
+    assert "The register is empty. Add a party" in text_of(editor.get("/newsroom/register/").text)
 
 
-def test_a_party_is_added_shown_and_edited(desk: FlaskClient, database: Database) -> None:
+def test_a_party_is_added_shown_and_edited(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_party(session, "Vivendi")
 
-    answer = desk.post("/newsroom/register/new", data=WHOLE, follow_redirects=True)
+    answer = editor.post("/newsroom/register/new", data=WHOLE, follow_redirects=True)
 
     assert answer.status_code == 200
     page = text_of(answer.text)
     for words in ("Universal Music Group", "UMG, Universal", "Part of Vivendi", "umusic.com"):
         assert words in page
     party = parties(database)[1]
-    form = desk.get(f"/newsroom/register/{party.id}/edit").text
+    form = editor.get(f"/newsroom/register/{party.id}/edit").text
     assert 'value="Vivendi"' in form
     assert ">\nUMG\nUniversal</textarea>" in form
     changes = {**WHOLE, "name": "UMG", "aliases": "", "version": "1", "parent": ""}
-    answer = desk.post(f"/newsroom/register/{party.id}/edit", data=changes)
+    answer = editor.post(f"/newsroom/register/{party.id}/edit", data=changes)
     assert answer.status_code == 303
     assert [each.name for each in parties(database)] == ["Vivendi", "UMG"]
     assert parties(database)[1].parent_id is None
@@ -63,11 +63,11 @@ def test_a_party_is_added_shown_and_edited(desk: FlaskClient, database: Database
         ({"same_as": "javascript:alert(1)"}, "same_as"),
     ],
 )
-def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
-    desk: FlaskClient, database: Database, wrong: dict[str, str], field: str
+def test_a_problem_is_shown_beside_its_field_and_typed_text_is_kept(
+    editor: FlaskClient, database: Database, wrong: dict[str, str], field: str
 ) -> None:
     data = {**WHOLE, "parent": "", "aliases": "Kept as typed", **wrong}
-    page = desk.post("/newsroom/register/new", data=data)
+    page = editor.post("/newsroom/register/new", data=data)
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
@@ -75,106 +75,110 @@ def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
     assert parties(database) == []
 
 
-def test_markup_in_names_comes_out_as_text(desk: FlaskClient, database: Database) -> None:
+def test_markup_in_names_is_escaped(editor: FlaskClient, database: Database) -> None:
     data = {"name": HOSTILE, "kind": "other", "aliases": "<b>bold</b>"}
-    page = desk.post("/newsroom/register/new", data=data, follow_redirects=True).text
+    page = editor.post("/newsroom/register/new", data=data, follow_redirects=True).text
     with database.transaction() as session:
         a_relationship(session, session.get(Party, 1))
 
     for address in ("", "1", "1/edit", "1/merge", "1/relationships/new", "relationships/1"):
-        page = desk.get(f"/newsroom/register/{address}").text
+        page = editor.get(f"/newsroom/register/{address}").text
         assert "&lt;script&gt;" in page
         assert "<script>alert" not in page
         assert "<b>bold" not in page
 
 
 def test_parties_are_searched_by_name_and_alias_and_kind(
-    desk: FlaskClient, database: Database
+    editor: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Gatepenny", aliases=["Penny's Gate"]))
         a_party(session, "Wren Callowpike", kind=PartyKind.PERSON)
 
-    found = text_of(desk.get("/newsroom/register/?q=penny’s").text)
+    found = text_of(editor.get("/newsroom/register/?q=penny’s").text)
     assert "Gatepenny A company also Penny’s Gate Has a relationship" in found
     assert "Wren" not in found
-    people = text_of(desk.get("/newsroom/register/?kind=person").text)
+    people = text_of(editor.get("/newsroom/register/?kind=person").text)
     assert "Wren Callowpike" in people
     assert "Gatepenny" not in people
     for odd in ("?q=%01", "?kind=planet", "?after=%02%ff", "?q=%25_\\"):
-        assert desk.get(f"/newsroom/register/{odd}").status_code == 200
-    nothing = desk.get("/newsroom/register/?q=Nobody+%26+Co").text
+        assert editor.get(f"/newsroom/register/{odd}").status_code == 200
+    nothing = editor.get("/newsroom/register/?q=Nobody+%26+Co").text
     assert 'href="/newsroom/register/new?name=Nobody+%26+Co"' in nothing
 
 
-def test_further_parties_are_on_further_pages(desk: FlaskClient, database: Database) -> None:
+def test_parties_are_paginated(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         for n in range(51):
             a_party(session, f"Label {n:02} & Co")
 
-    first = desk.get("/newsroom/register/?q=label")
+    first = editor.get("/newsroom/register/?q=label")
     assert "Label 49" in first.text
     assert "Label 50" not in first.text
     following = first.text.split('href="/newsroom/register/?q=label&amp;after=')[1].partition('"')[
         0
     ]
-    second = desk.get(f"/newsroom/register/?q=label&after={following}")
+    second = editor.get(f"/newsroom/register/?q=label&after={following}")
     assert "Label 50" in second.text
     assert "Label 49" not in second.text
 
 
-def test_who_was_overtaken_finds_every_word_again(desk: FlaskClient, database: Database) -> None:
+def test_a_conflicting_save_keeps_all_typed_text(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         party = a_party(session)
         party.version = 5
     stale = {"name": "Mine", "kind": "company", "version": "4"}
 
-    page = desk.post("/newsroom/register/1/edit", data=stale)
+    page = editor.post("/newsroom/register/1/edit", data=stale)
 
     assert page.status_code == 409
     assert 'value="Mine"' in page.text
     assert 'name="version" value="5"' in page.text
-    assert desk.post("/newsroom/register/1/edit", data={**stale, "version": "5"}).status_code == 303
+    assert (
+        editor.post("/newsroom/register/1/edit", data={**stale, "version": "5"}).status_code == 303
+    )
 
 
-def test_two_parties_become_one(desk: FlaskClient, database: Database) -> None:
+def test_two_parties_are_merged(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Gatepenny Ltd"))
         a_party(session, "Gatepenny")
-    assert "Name of the party to keep" in desk.get("/newsroom/register/1/merge").text
+    assert "Name of the party to keep" in editor.get("/newsroom/register/1/merge").text
 
     for into, status in (("Nobody", 422), ("Gatepenny Ltd", 409)):
-        page = desk.post("/newsroom/register/1/merge", data={"into": into})
+        page = editor.post("/newsroom/register/1/merge", data={"into": into})
         assert page.status_code == status
         assert 'id="into-problem"' in page.text
-    answer = desk.post("/newsroom/register/1/merge", data={"into": "gatepenny"})
+    answer = editor.post("/newsroom/register/1/merge", data={"into": "gatepenny"})
 
     assert answer.location.endswith("/newsroom/register/2")
-    assert desk.get("/newsroom/register/1").location.endswith("/newsroom/register/2")
-    page = text_of(desk.get("/newsroom/register/2").text)
+    assert editor.get("/newsroom/register/1").location.endswith("/newsroom/register/2")
+    page = text_of(editor.get("/newsroom/register/2").text)
     assert "Also known as Gatepenny Ltd" in page
     assert "Gatepenny advertises with us." in page
 
 
-def test_only_a_mistake_is_taken_away(desk: FlaskClient, database: Database) -> None:
+def test_only_an_unused_party_can_be_deleted(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Related"))
         a_party(session, "Mistake")
 
-    kept = desk.post("/newsroom/register/1/delete", follow_redirects=True)
-    gone = desk.post("/newsroom/register/2/delete", follow_redirects=True)
+    kept = editor.post("/newsroom/register/1/delete", follow_redirects=True)
+    gone = editor.post("/newsroom/register/2/delete", follow_redirects=True)
 
     assert "cannot be deleted" in kept.text
     assert "Mistake is deleted from the register." in gone.text
     assert [party.name for party in parties(database)] == ["Related"]
 
 
-def test_a_party_that_is_not_there_is_a_page(desk: FlaskClient) -> None:
+def test_an_unknown_party_shows_the_error_page(editor: FlaskClient) -> None:
     for address in ("9", "9/edit", "9/merge", "9/relationships/new", "relationships/9"):
-        assert desk.get(f"/newsroom/register/{address}").status_code == 404
+        assert editor.get(f"/newsroom/register/{address}").status_code == 404
 
 
-def test_forms_carry_a_token_and_admins_are_editors_too(app: Flask, database: Database) -> None:
+def test_forms_carry_a_csrf_token_and_admins_are_editors_too(
+    app: Flask, database: Database
+) -> None:
     admin = signed_in(without_tokens(app), database, RoleName.ADMIN)
     page = admin.get("/newsroom/register/new")
     assert 'name="csrf_token"' in page.text

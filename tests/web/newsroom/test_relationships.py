@@ -1,4 +1,4 @@
-"""What stands between a party and us, written down at the desk."""
+"""The relationships of a party: adding, editing, ending and deleting them."""
 
 from datetime import date
 
@@ -40,12 +40,12 @@ def the_relationship(database: Database) -> Relationship | None:
         return session.scalars(select(Relationship)).one_or_none()
 
 
-def test_a_relationship_is_written_down_with_the_terms_of_its_nature(
-    desk: FlaskClient, database: Database
+def test_a_relationship_is_added_with_the_rules_of_its_type(
+    editor: FlaskClient, database: Database
 ) -> None:
-    assert "A new relationship" in desk.get(NEW).text
+    assert "A new relationship" in editor.get(NEW).text
 
-    page = text_of(desk.post(NEW, data=WHOLE, follow_redirects=True).text)
+    page = text_of(editor.post(NEW, data=WHOLE, follow_redirects=True).text)
 
     assert "X pays for ROSTR, which our parent company owns." in page
     assert "since 1 March 2024" in page
@@ -59,15 +59,15 @@ def test_a_relationship_is_written_down_with_the_terms_of_its_nature(
     )
 
 
-def test_the_sentence_can_be_seen_before_anything_is_saved(
-    desk: FlaskClient, database: Database
+def test_the_sentence_can_be_previewed_without_saving(
+    editor: FlaskClient, database: Database
 ) -> None:
-    page = text_of(desk.post(NEW, data={**WHOLE, "until": "2025-01-01", "show": "1"}).text)
+    page = text_of(editor.post(NEW, data={**WHOLE, "until": "2025-01-01", "show": "1"}).text)
 
     assert "X pays for ROSTR, which our parent company owns." in page
     assert "Until 2025, X paid for ROSTR, which our parent company owns." in page
     assert the_relationship(database) is None
-    wrong = desk.post(NEW, data={**WHOLE, "our_side_name": "", "show": "1"})
+    wrong = editor.post(NEW, data={**WHOLE, "our_side_name": "", "show": "1"})
     assert wrong.status_code == 422
     assert 'id="our_side_name-problem"' in wrong.text
 
@@ -92,10 +92,10 @@ def test_the_sentence_can_be_seen_before_anything_is_saved(
         ({"evidence_url": "ftp://example.com"}, "evidence_url"),
     ],
 )
-def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
-    desk: FlaskClient, database: Database, wrong: dict[str, str], field: str
+def test_a_problem_is_shown_beside_its_field_and_typed_text_is_kept(
+    editor: FlaskClient, database: Database, wrong: dict[str, str], field: str
 ) -> None:
-    page = desk.post(NEW, data={**WHOLE, "custom_sentence": "", "detail": "", **wrong})
+    page = editor.post(NEW, data={**WHOLE, "custom_sentence": "", "detail": "", **wrong})
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
@@ -104,8 +104,8 @@ def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_is_kept(
     assert the_relationship(database) is None
 
 
-def test_it_is_changed_and_keeps_what_the_form_showed(
-    desk: FlaskClient, database: Database
+def test_a_relationship_is_changed_and_keeps_the_values_of_the_form(
+    editor: FlaskClient, database: Database
 ) -> None:
     with database.transaction() as session:
         party = a_party(session, "Y")
@@ -113,10 +113,10 @@ def test_it_is_changed_and_keeps_what_the_form_showed(
             session, party, lookback_months=None, custom_sentence="<i>Y</i> is known to us."
         )
 
-    page = desk.get("/newsroom/register/relationships/1").text
+    page = editor.get("/newsroom/register/relationships/1").text
     assert '<option value="unlimited" selected>' in page
     assert "&lt;i&gt;Y&lt;/i&gt; is known to us." in page
-    answer = desk.post(
+    answer = editor.post(
         "/newsroom/register/relationships/1",
         data={
             "type": "sponsor",
@@ -134,28 +134,28 @@ def test_it_is_changed_and_keeps_what_the_form_showed(
     assert (changed.version, changed.lookback_months) == (2, 24)
 
 
-def test_who_was_overtaken_finds_every_word_again(desk: FlaskClient, database: Database) -> None:
+def test_a_conflicting_save_keeps_all_typed_text(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Y")).version = 3
     data = {**WHOLE, "our_side_name": "Jobs by ROSTR", "version": "2"}
 
-    page = desk.post("/newsroom/register/relationships/1", data=data)
+    page = editor.post("/newsroom/register/relationships/1", data=data)
 
     assert page.status_code == 409
     assert 'value="Jobs by ROSTR"' in page.text
     assert 'name="version" value="3"' in page.text
 
 
-def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None:
+def test_an_ended_relationship_is_listed_as_past(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Y"))
-    assert "End this relationship" in desk.get("/newsroom/register/relationships/1").text
+    assert "End this relationship" in editor.get("/newsroom/register/relationships/1").text
 
     for wrong in ("", "2019-01-01", "soon"):
-        page = desk.post("/newsroom/register/relationships/1/end", data={"ended": wrong})
+        page = editor.post("/newsroom/register/relationships/1/end", data={"ended": wrong})
         assert page.status_code == 422
         assert 'id="until-problem"' in page.text
-    done = desk.post(
+    done = editor.post(
         "/newsroom/register/relationships/1/end",
         data={"ended": "2024-05-01"},
         follow_redirects=True,
@@ -169,13 +169,11 @@ def test_it_ends_and_stands_below(desk: FlaskClient, database: Database) -> None
     assert (ended.until, ended.last_disclosure_day) == (date(2024, 5, 1), date(2025, 5, 1))
 
 
-def test_what_is_as_usual_follows_a_change_of_its_nature(
-    desk: FlaskClient, database: Database
-) -> None:
+def test_default_rules_follow_a_change_of_the_type(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Y"), RelationshipType.GIFT, detail="a lamp")
 
-    page = desk.get("/newsroom/register/relationships/1").text
+    page = editor.get("/newsroom/register/relationships/1").text
 
     assert page.count('<option value="">Default</option>') == 3
     assert 'name="until" value=""' in page
@@ -183,14 +181,16 @@ def test_what_is_as_usual_follows_a_change_of_its_nature(
     assert page.count("selected>") == 3  # Its nature, its side and its worth.
 
 
-def test_only_what_never_stood_is_taken_away(desk: FlaskClient, database: Database) -> None:
+def test_only_a_relationship_without_decisions_can_be_deleted(
+    editor: FlaskClient, database: Database
+) -> None:
     with database.transaction() as session:
         told = a_relationship(session, a_party(session, "Y"))
         a_relationship(session, session.get(Party, 2), RelationshipType.SPONSOR)
         disclose_relationship(session, 7, told, by=None, now=NOON)
 
-    kept = desk.post("/newsroom/register/relationships/1/delete", follow_redirects=True)
-    gone = desk.post("/newsroom/register/relationships/2/delete", follow_redirects=True)
+    kept = editor.post("/newsroom/register/relationships/1/delete", follow_redirects=True)
+    gone = editor.post("/newsroom/register/relationships/2/delete", follow_redirects=True)
 
     assert "so it cannot be deleted. End it instead." in kept.text
     assert "The relationship is deleted." in gone.text

@@ -1,4 +1,4 @@
-"""Publishing a change, from the form to the page that readers see."""
+"""Publishing a revision, from the form to the page that readers see."""
 
 import pytest
 from flask import Flask
@@ -32,7 +32,7 @@ CORRECTION = {
 
 @pytest.fixture
 def address(database: Database) -> str:
-    """The desk's address of a story that was published and then changed, but not published."""
+    """The newsroom's address of a story that was published and then changed, but not published."""
     with database.transaction() as session:
         revision = a_story(session, headline="Palisade Sells", lead=LEAD)
         story = get_story(session, revision.story_id)
@@ -41,18 +41,18 @@ def address(database: Database) -> str:
     return f"/newsroom/stories/{story.id}"
 
 
-def test_the_page_shows_what_changes_for_readers(desk: FlaskClient, address: str) -> None:
-    page = desk.get(f"{address}/revise").text
+def test_the_page_shows_what_changes_for_readers(editor: FlaskClient, address: str) -> None:
+    page = editor.get(f"{address}/revise").text
 
     assert "<del>" in page
     assert "4,100" in page
     assert "This is more than style." in text_of(page)
 
 
-def test_a_correction_reaches_the_page_with_what_was_wrong(
-    desk: FlaskClient, client: FlaskClient, address: str
+def test_a_correction_appears_on_the_page_with_the_error(
+    editor: FlaskClient, client: FlaskClient, address: str
 ) -> None:
-    answer = desk.post(f"{address}/revise", data=CORRECTION)
+    answer = editor.post(f"{address}/revise", data=CORRECTION)
     assert answer.status_code == 303
 
     page = client.get("/articles/palisade-sells").text
@@ -75,10 +75,10 @@ def test_a_correction_reaches_the_page_with_what_was_wrong(
         ({"first_wrong_n": "9"}, "first_wrong_n"),
     ],
 )
-def test_what_is_missing_is_told_beside_its_field_and_nothing_is_lost(
-    desk: FlaskClient, client: FlaskClient, address: str, changes: dict[str, str], field: str
+def test_a_missing_value_is_reported_beside_its_field_and_nothing_is_lost(
+    editor: FlaskClient, client: FlaskClient, address: str, changes: dict[str, str], field: str
 ) -> None:
-    page = desk.post(f"{address}/revise", data={**CORRECTION, **changes})
+    page = editor.post(f"{address}/revise", data={**CORRECTION, **changes})
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
@@ -87,24 +87,24 @@ def test_what_is_missing_is_told_beside_its_field_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("changes", [{"seen_n": "2"}, {"seen_edits": "1"}])
-def test_a_change_that_someone_else_overtook_is_not_published(
-    desk: FlaskClient, address: str, changes: dict[str, str]
+def test_a_change_to_a_story_saved_meanwhile_is_not_published(
+    editor: FlaskClient, address: str, changes: dict[str, str]
 ) -> None:
-    page = desk.post(f"{address}/revise", data={**CORRECTION, **changes})
+    page = editor.post(f"{address}/revise", data={**CORRECTION, **changes})
 
     assert page.status_code == 409
     assert "Someone else changed this story" in page.text
     assert "Misread our notes" in page.text
 
 
-def test_a_second_person_confirms_and_the_history_says_so(
-    app: Flask, desk: FlaskClient, database: Database, address: str
+def test_a_second_person_confirms_a_style_edit_and_the_history_shows_it(
+    app: Flask, editor: FlaskClient, database: Database, address: str
 ) -> None:
     style = {**CORRECTION, "kind": "style"}
-    stale = desk.post(f"{address}/confirm-style", data={"seen_edits": "1"})
+    stale = editor.post(f"{address}/confirm-style", data={"seen_edits": "1"})
     assert stale.status_code == 409
-    desk.post(f"{address}/confirm-style", data={"seen_edits": "2"})
-    assert desk.post(f"{address}/revise", data=style).status_code == 422
+    editor.post(f"{address}/confirm-style", data={"seen_edits": "2"})
+    assert editor.post(f"{address}/revise", data=style).status_code == 422
 
     other = signed_in(app, database, RoleName.ADMIN)
     assert other.post(f"{address}/revise", data=style).status_code == 303
@@ -112,15 +112,15 @@ def test_a_second_person_confirms_and_the_history_says_so(
     assert "confirmed that this changes style only" in history
 
 
-def test_who_made_the_change_is_not_asked_to_be_the_second_person(
-    app: Flask, desk: FlaskClient, database: Database, address: str
+def test_the_author_of_a_change_cannot_be_the_second_person(
+    app: Flask, editor: FlaskClient, database: Database, address: str
 ) -> None:
     lead = "Palisade has sold 4,300 songs."
-    desk.post(address, data={**WHOLE, "headline": "Palisade Sells", "lead": lead, "edits": "2"})
+    editor.post(address, data={**WHOLE, "headline": "Palisade Sells", "lead": lead, "edits": "2"})
     offer = "Confirm that it is style only"
 
-    assert offer not in desk.get(f"{address}/revise").text
-    refused = desk.post(f"{address}/confirm-style", data={"seen_edits": "3"})
+    assert offer not in editor.get(f"{address}/revise").text
+    refused = editor.post(f"{address}/confirm-style", data={"seen_edits": "3"})
 
     assert refused.status_code == 422
     assert "You took part in this change" in refused.text
@@ -129,15 +129,15 @@ def test_who_made_the_change_is_not_asked_to_be_the_second_person(
     assert other.post(f"{address}/confirm-style", data={"seen_edits": "3"}).status_code == 303
 
 
-def test_a_draft_has_nothing_to_revise(desk: FlaskClient, database: Database) -> None:
+def test_a_draft_cannot_be_revised(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         story = a_draft(session)
 
-    assert desk.get(f"/newsroom/stories/{story.id}/revise").status_code == 409
+    assert editor.get(f"/newsroom/stories/{story.id}/revise").status_code == 409
 
 
-def test_a_note_remembers_the_report_that_led_to_it_and_names_nobody(
-    desk: FlaskClient, client: FlaskClient, database: Database, address: str
+def test_a_note_links_to_the_report_that_led_to_it_without_naming_the_reader(
+    editor: FlaskClient, client: FlaskClient, database: Database, address: str
 ) -> None:
     with database.transaction() as session:
         revision = session.scalars(select(Revision)).one()
@@ -147,11 +147,11 @@ def test_a_note_remembers_the_report_that_led_to_it_and_names_nobody(
         elsewhere = create_reader_report(
             session, a_story(session), ReportKind.ERROR, "x", contact=None, now=NOON
         )
-    desk.post(f"/newsroom/reports/{told.id}", data={"verdict": "upheld", "answer": "Right."})
-    desk.post(f"/newsroom/reports/{elsewhere.id}", data={"verdict": "upheld", "answer": "Right."})
+    editor.post(f"/newsroom/reports/{told.id}", data={"verdict": "upheld", "answer": "Right."})
+    editor.post(f"/newsroom/reports/{elsewhere.id}", data={"verdict": "upheld", "answer": "Right."})
 
-    desk.post(f"{address}/revise", data={**CORRECTION, "report": str(told.id)})
-    desk.post(
+    editor.post(f"{address}/revise", data={**CORRECTION, "report": str(told.id)})
+    editor.post(
         f"{address}/revise",
         data={
             **CORRECTION,
@@ -169,5 +169,5 @@ def test_a_note_remembers_the_report_that_led_to_it_and_names_nobody(
         assert text_of(page.text).count("Reported by a reader.") == 1
         assert "a@b.example" not in page.text
     assert f'href="/articles/palisade-sells#note-{notes[0].id}"' in (
-        desk.get(f"/newsroom/reports/{told.id}").text
+        editor.get(f"/newsroom/reports/{told.id}").text
     )

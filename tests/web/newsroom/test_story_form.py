@@ -1,4 +1,4 @@
-"""Reading and judging the form, without a request."""
+"""Reading and validating the story form, without requests."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_groups_are_read_in_order_and_empty_ones_are_dropped() -> None:
     assert [source.kind for source in copy.sources] == [SourceKind.OWN_REPORTING]
 
 
-def test_what_editors_paste_is_tidied() -> None:
+def test_pasted_text_is_tidied() -> None:
     form = read_story_form(
         {
             "headline": "  Two\n words\x00 ",
@@ -82,7 +82,9 @@ def test_what_editors_paste_is_tidied() -> None:
         ({"sources-0-kind": "dataset", "sources-0-title": "x" * 301}, "sources-0-title"),
     ],
 )
-def test_what_cannot_be_saved_is_named_by_its_field(given: dict[str, str], name: str) -> None:
+def test_a_value_that_cannot_be_saved_is_reported_by_field(
+    given: dict[str, str], name: str
+) -> None:
     form = read_story_form(LEAST | given)
 
     assert list(story_form_problems(form)) == [name]
@@ -94,11 +96,11 @@ def test_what_cannot_be_saved_is_named_by_its_field(given: dict[str, str], name:
     "text",
     ["javascript:alert(1)", "ftp://a.b/", "//a.b", "https://", "http://[", "https://a b", "a.b/c"],
 )
-def test_only_addresses_on_the_web_are_addresses(text: str) -> None:
+def test_only_web_addresses_are_valid(text: str) -> None:
     assert not is_web_address(text)
 
 
-def test_groups_grow_up_to_a_limit() -> None:
+def test_groups_can_be_added_up_to_a_limit() -> None:
     form = blank_story_form("Jo")
     for _ in range(MAX_SECTIONS + 5):
         form = add_form_group(form, "section")
@@ -113,7 +115,7 @@ MORE = ("sections-0-bullets", "sources-0-kind", "sources-0-url", "sources-0-publ
 
 @settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional={name: st.text() for name in NAMES + MORE}))
-def test_whatever_comes_in_is_read_judged_and_drawn(values: dict[str, str]) -> None:
+def test_any_input_can_be_read_validated_and_previewed(values: dict[str, str]) -> None:
     form = read_story_form(values)
 
     assert all(story_form_problems(form).values())
@@ -134,11 +136,11 @@ def test_whatever_comes_in_is_read_judged_and_drawn(values: dict[str, str]) -> N
         ("*", ""),
     ],
 )
-def test_the_mark_before_a_bullet_is_none_of_its_words(typed: str, bullet: str) -> None:
+def test_a_list_mark_is_not_part_of_the_bullet(typed: str, bullet: str) -> None:
     assert SectionRow("A:", typed).lines == ([bullet] if bullet else [])
 
 
-def test_a_form_field_by_field_is_read_as_the_same_form() -> None:
+def test_a_flattened_form_is_read_back_unchanged() -> None:
     form = replace(
         add_form_group(blank_story_form("Jo Reyes"), "source"),
         lead="Words",

@@ -1,4 +1,4 @@
-"""Every door and every role, by real requests: who may, may, and nothing breaks."""
+"""Every view with every role, by real requests: access as declared, and no errors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -90,7 +90,7 @@ def given(client: FlaskClient, method: str, where: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("role", [None, *RoleName], ids=str)
-def test_every_door_opens_to_whom_it_says(
+def test_every_view_is_open_to_its_declared_role(
     app: Flask, database: Database, samples: dict[str, Any], role: RoleName | None
 ) -> None:
     without_tokens(app)

@@ -1,4 +1,4 @@
-"""An editor at their desk."""
+"""A client signed in as an editor."""
 
 import pytest
 from flask import Flask
@@ -10,6 +10,6 @@ from tests.web.newsroom.staff import signed_in, without_tokens
 
 
 @pytest.fixture
-def desk(app: Flask, database: Database) -> FlaskClient:
+def editor(app: Flask, database: Database) -> FlaskClient:
     """A client signed in as an editor."""
     return signed_in(without_tokens(app), database, RoleName.EDITOR)

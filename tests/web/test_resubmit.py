@@ -1,4 +1,4 @@
-"""What was written is not lost to a session that ended."""
+"""A form sent after the session has ended is offered for resending, with all its text."""
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -11,7 +11,7 @@ OURS = {"Sec-Fetch-Site": "same-origin"}
 DRAFT = {"headline": "Half a story & more", "lead": "It was written for an hour."}
 
 
-def test_who_was_signed_out_finds_every_word_again(client: FlaskClient) -> None:
+def test_a_form_sent_after_signing_out_keeps_all_text(client: FlaskClient) -> None:
     page = client.post("/newsroom/stories/new", data=DRAFT, headers=OURS)
 
     assert page.status_code == 400
@@ -19,7 +19,7 @@ def test_who_was_signed_out_finds_every_word_again(client: FlaskClient) -> None:
     assert 'value="Half a story &amp; more"' in page.text
 
 
-def test_a_stale_token_is_replaced_and_the_form_sent_once_more(
+def test_a_stale_csrf_token_is_replaced_and_the_form_sent_again(
     app: Flask, database: Database
 ) -> None:
     client = signed_in_with_tokens(app, database)
@@ -31,7 +31,7 @@ def test_a_stale_token_is_replaced_and_the_form_sent_once_more(
     assert again.status_code == 303
 
 
-def test_another_site_gets_no_form_with_a_token(app: Flask, database: Database) -> None:
+def test_a_form_of_another_site_is_not_resent(app: Flask, database: Database) -> None:
     client = signed_in_with_tokens(app, database)
     for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
         page = client.post("/newsroom/stories/new", data=DRAFT, headers=headers)

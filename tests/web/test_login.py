@@ -1,4 +1,4 @@
-"""The door to the desk."""
+"""Signing in and out, and resetting a password."""
 
 import re
 
@@ -15,7 +15,7 @@ from tests.web.newsroom.staff import PASSWORD, enrolled, sign_in, text_of, witho
 
 
 @pytest.mark.parametrize("path", ["/newsroom/", "/newsroom/stories/new", "/admin/"])
-def test_whoever_is_not_signed_in_is_asked_to_and_comes_back(
+def test_signing_in_returns_to_the_requested_page(
     app: Flask, database: Database, path: str
 ) -> None:
     email = enrolled(without_tokens(app), database, RoleName.ADMIN)
@@ -32,14 +32,14 @@ def test_whoever_is_not_signed_in_is_asked_to_and_comes_back(
 
 
 @pytest.mark.parametrize("data", [{}, {"email": "x"}, {"email": "no@example.com", "password": "x"}])
-def test_a_wrong_sign_in_is_told_on_the_page(app: Flask, data: dict[str, str]) -> None:
+def test_a_failed_sign_in_is_reported_on_the_page(app: Flask, data: dict[str, str]) -> None:
     page = without_tokens(app).test_client().post("/login", data=data)
 
     assert page.status_code == 200
     assert 'class="problem"' in page.text
 
 
-def test_an_editor_may_not_open_the_admin_desk(app: Flask, database: Database) -> None:
+def test_an_editor_has_no_access_to_the_admin_pages(app: Flask, database: Database) -> None:
     client = sign_in(app, enrolled(without_tokens(app), database, RoleName.EDITOR))
 
     assert client.get("/admin/").status_code == 403
@@ -47,15 +47,15 @@ def test_an_editor_may_not_open_the_admin_desk(app: Flask, database: Database) -
     assert "/admin/" not in client.get("/newsroom/").text
 
 
-def test_signing_out_takes_a_button_and_not_a_link(desk: FlaskClient) -> None:
-    assert desk.get("/logout").status_code == 405
-    assert desk.get("/newsroom/").status_code == 200
+def test_signing_out_requires_a_post(editor: FlaskClient) -> None:
+    assert editor.get("/logout").status_code == 405
+    assert editor.get("/newsroom/").status_code == 200
 
-    assert desk.post("/logout").location == "/"
-    assert desk.get("/newsroom/").status_code == 302
+    assert editor.post("/logout").location == "/"
+    assert editor.get("/newsroom/").status_code == 302
 
 
-def test_a_form_without_its_token_changes_nothing(app: Flask, database: Database) -> None:
+def test_a_form_without_a_csrf_token_changes_nothing(app: Flask, database: Database) -> None:
     app.config["WTF_CSRF_ENABLED"] = False
     client = sign_in(app, enrolled(app, database, RoleName.EDITOR))
 
@@ -86,7 +86,7 @@ def test_a_forgotten_password_is_set_by_a_link(app: Flask, database: Database) -
     assert sign_in(app, email, new).get("/newsroom/").status_code == 200
 
 
-def test_an_address_without_an_account_learns_nothing(app: Flask, database: Database) -> None:
+def test_a_reset_for_an_unknown_address_reveals_nothing(app: Flask, database: Database) -> None:
     client = without_tokens(app).test_client()
 
     page = client.post("/reset", data={"email": "nobody@example.com"})
