@@ -99,10 +99,10 @@ def count_accepted(database: Database, send: Send) -> int:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("key_revoked", "does not know our key"),
+        ("key_revoked", "SendGrid rejected the API key"),
         ("credits_used_up", "credits"),
         ("from_not_verified", "verify the sender"),
-        ("too_many_requests", "faster than SendGrid allows"),
+        ("too_many_requests", "faster than SendGrid currently allows"),
     ],
 )
 def test_a_refusal_of_all_mail_pauses_with_a_reason_and_resumes(
@@ -151,7 +151,7 @@ def test_a_refused_connection_is_distinguished_from_a_missing_answer(
     deliver_send(replace(delivery_context, mailer=unreachable.mailer), send.id)
     unreachable.database.close()
 
-    assert "No connection to SendGrid" in admin.get(f"/admin/sends/{send.id}").text
+    assert "SendGrid cannot be reached" in admin.get(f"/admin/sends/{send.id}").text
     resume_delivery(database, delivery_context, send)
     assert count_accepted(database, send) == len(READERS)
 
@@ -168,7 +168,7 @@ def test_a_batch_accepted_without_an_answer_is_settled_by_an_event(
 ) -> None:
     standin.push_fault(kind)
     deliver_send(delivery_context, send.id)
-    assert "Uncertain" in admin.get(f"/admin/sends/{send.id}").text
+    assert "Undecided batches" in admin.get(f"/admin/sends/{send.id}").text
     deliver_send(delivery_context, send.id)
     if kind != "truncated":
         assert count_accepted(database, send) == 0

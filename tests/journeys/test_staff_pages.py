@@ -63,7 +63,7 @@ EXAMPLES = {
     "party_id": "1",
     "relationship_id": "1",
     "report_id": "1",
-    "run_id": "1",
+    "import_id": "1",
     "account_id": "1",
     "send_id": "1",
     "subscriber_id": "1",
