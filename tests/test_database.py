@@ -93,7 +93,7 @@ def test_a_reading_session_does_not_wait_for_a_writer_and_sees_the_state_before(
 
 
 def test_writers_who_read_first_wait_for_each_other(database):
-    """On SQLite a transaction that begins deferred would fail here, whatever its timeout."""
+    """On SQLite a deferred transaction would fail here, whatever its timeout."""
     writers, rounds = 4, 5
     together = Barrier(writers)
 

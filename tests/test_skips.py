@@ -1,4 +1,4 @@
-"""A run that has to have something fails where it was missing, and only there."""
+"""A run that requires a tool fails if a test was skipped for lack of it."""
 
 from collections import Counter
 

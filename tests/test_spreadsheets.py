@@ -1,4 +1,4 @@
-"""What is downloaded opens in a spreadsheet, and runs nothing there."""
+"""Downloaded CSV files cannot run formulas in a spreadsheet."""
 
 import csv
 from io import StringIO

@@ -1,11 +1,11 @@
-"""What the mailer's tests share: a stand-in, a mailer for it, and a server with odd answers."""
+"""Fixtures of the mailer's tests: a stand-in, a mailer for it, and a server with odd answers."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from nif.mail.sendgrid import SendGridMailer
-from tests.mail.sendgrid import KEY, Odd, answering, parcel
+from tests.mail.sendgrid import KEY, Odd, answering, request_for
 from tests.standin.client import Standin
 
 
@@ -34,6 +34,6 @@ def odd() -> Iterator[Odd]:
 
 @pytest.fixture
 def ask(odd: Odd) -> Callable[[], str | None]:
-    """Posts a parcel of two copies to the odd server."""
+    """Posts a request with two copies to the odd server."""
     mailer = SendGridMailer(KEY, odd.url, connections=1)
-    return lambda: mailer.post(parcel(mailer, "ann", "bea"))
+    return lambda: mailer.post(request_for(mailer, "ann", "bea"))

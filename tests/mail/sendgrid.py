@@ -1,4 +1,4 @@
-"""What the tests of SendGrid's side share: a parcel, and a server that answers anything."""
+"""Helpers for tests of SendGrid: a request, and a server with any answer."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def copy(name: str, **given: Any) -> MessageCopy:
     return mine._replace(**given)
 
 
-def parcel(mailer: SendGridMailer, *names: str) -> BatchRequest:
+def request_for(mailer: SendGridMailer, *names: str) -> BatchRequest:
     return mailer.build_request(
         MESSAGE, [copy(name) for name in names or ("ann",)], attempt=ATTEMPT
     )

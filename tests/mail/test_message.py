@@ -1,4 +1,4 @@
-"""Turning templates into a message."""
+"""Rendering templates into a message."""
 
 from pathlib import Path
 
@@ -23,19 +23,19 @@ TAGS = ["%nif.unsubscribe%", "%nif.preferences%"]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Settings:
+def site(tmp_path: Path) -> Settings:
     return load_settings(_env_file=None, instance_dir=tmp_path, env="testing")
 
 
 def renderer(
-    house: Settings, folder: Path, *, subject: str = "Hello", text: str = "Hello", mjml: str = ""
+    site: Settings, folder: Path, *, subject: str = "Hello", text: str = "Hello", mjml: str = ""
 ) -> TemplateRenderer:
-    """Stationery with one mail called `note`."""
+    """A renderer with one mail called `note`."""
     (folder / "note").mkdir()
     (folder / "note" / "subject.txt").write_text(subject)
     (folder / "note" / "body.txt").write_text(text)
     (folder / "note" / "body.mjml").write_text(f"<mjml><mj-body>{mjml}</mj-body></mjml>")
-    return TemplateRenderer(house, folder)
+    return TemplateRenderer(site, folder)
 
 
 def column(inner: str) -> str:
@@ -47,32 +47,32 @@ def digest(session: Session, services: Services, *stories: Revision) -> Message:
     return write_digest_message(services.mail_writer, found, SLOT, stories)
 
 
-def test_a_message_comes_from_the_site(house: Settings, tmp_path: Path) -> None:
-    message = renderer(house, tmp_path).render("note", headers={"List-Id": "<a.b>"})
+def test_a_message_comes_from_the_site(site: Settings, tmp_path: Path) -> None:
+    message = renderer(site, tmp_path).render("note", headers={"List-Id": "<a.b>"})
 
-    assert (message.from_address, message.from_name) == (house.mail_from, house.mail_from_name)
+    assert (message.from_address, message.from_name) == (site.mail_from, site.mail_from_name)
     assert message.headers == {"List-Id": "<a.b>"}
     assert message.text == "Hello\n"
 
 
-def test_a_subject_is_one_line(house: Settings, tmp_path: Path) -> None:
-    desk = renderer(house, tmp_path, subject="\n  Hello\r\n{{ who }} \n")
+def test_a_subject_is_one_line(site: Settings, tmp_path: Path) -> None:
+    mail = renderer(site, tmp_path, subject="\n  Hello\r\n{{ who }} \n")
 
-    assert desk.render("note", who="Ann\r\nBcc: all@example.com").subject == (
+    assert mail.render("note", who="Ann\r\nBcc: all@example.com").subject == (
         "Hello Ann Bcc: all@example.com"
     )
 
 
-def test_values_are_escaped_in_html_and_not_in_text(house: Settings, tmp_path: Path) -> None:
-    desk = renderer(
-        house,
+def test_values_are_escaped_in_html_and_not_in_text(site: Settings, tmp_path: Path) -> None:
+    mail = renderer(
+        site,
         tmp_path,
         subject="{{ who }}",
         text="{{ who }}",
         mjml=column("<mj-text>{{ who }}</mj-text>"),
     )
 
-    message = desk.render("note", who="<b>Rock & Roll</b>")
+    message = mail.render("note", who="<b>Rock & Roll</b>")
 
     assert message.subject == "<b>Rock & Roll</b>"
     assert message.text == "<b>Rock & Roll</b>\n"
@@ -80,24 +80,24 @@ def test_values_are_escaped_in_html_and_not_in_text(house: Settings, tmp_path: P
     assert "<b>Rock" not in message.html
 
 
-def test_a_missing_template_variable_is_an_error(house: Settings, tmp_path: Path) -> None:
+def test_a_missing_template_variable_is_an_error(site: Settings, tmp_path: Path) -> None:
     with pytest.raises(UndefinedError, match="who"):
-        renderer(house, tmp_path, text="{{ who }}").render("note")
+        renderer(site, tmp_path, text="{{ who }}").render("note")
 
 
-def test_a_tag_that_mjml_does_not_know_is_an_error(house: Settings, tmp_path: Path) -> None:
+def test_a_tag_that_mjml_does_not_know_is_an_error(site: Settings, tmp_path: Path) -> None:
     mjml = column("<mj-text><mj-blink>Hello</mj-blink></mj-text>")
 
     with pytest.raises(NifError, match="MJML"):
-        renderer(house, tmp_path, mjml=mjml).render("note")
+        renderer(site, tmp_path, mjml=mjml).render("note")
 
 
-def test_a_mail_that_would_be_clipped_is_too_large(house: Settings, tmp_path: Path) -> None:
-    desk = renderer(house, tmp_path, mjml=column("<mj-text>{{ 'é' * n }}</mj-text>"))
+def test_a_mail_that_would_be_clipped_is_too_large(site: Settings, tmp_path: Path) -> None:
+    mail = renderer(site, tmp_path, mjml=column("<mj-text>{{ 'é' * n }}</mj-text>"))
 
-    assert len(desk.render("note", n=MAX_HTML_BYTES // 2 - 5000).html.encode()) <= MAX_HTML_BYTES
+    assert len(mail.render("note", n=MAX_HTML_BYTES // 2 - 5000).html.encode()) <= MAX_HTML_BYTES
     with pytest.raises(MailTooLarge, match="bytes of HTML"):
-        desk.render("note", n=MAX_HTML_BYTES // 2)
+        mail.render("note", n=MAX_HTML_BYTES // 2)
 
 
 def test_a_digest_is_html_without_a_trace_of_mjml(session: Session, services: Services) -> None:

@@ -1,4 +1,4 @@
-"""The mailer of development keeps what it is given, whole, and shows it as its reader gets it."""
+"""The development mailer stores requests whole and shows each copy as a subscriber gets it."""
 
 import pytest
 from sqlalchemy import func, select
@@ -92,10 +92,10 @@ def test_a_request_is_accepted_whole_or_not_at_all(
     outbox: OutboxMailer, database: Database
 ) -> None:
     broken = copy("bea")._replace(address=None)
-    parcel = outbox.build_request(MESSAGE, [copy("ann"), broken], attempt=ATTEMPT)
+    request = outbox.build_request(MESSAGE, [copy("ann"), broken], attempt=ATTEMPT)
 
     with pytest.raises(IntegrityError):
-        outbox.post(parcel)
+        outbox.post(request)
     assert outbox.was_accepted(ATTEMPT) is False
     with database.reading() as session:
         assert list_outbox_mails(session) == []

@@ -1,4 +1,4 @@
-"""What nobody gets to know: strangers nothing, errors and logs neither keys nor addresses."""
+"""Secrets: errors and logs contain neither keys nor addresses, and impostor servers get nothing."""
 
 import logging
 import ssl
@@ -19,13 +19,13 @@ from cryptography.x509.oid import NameOID
 
 from nif.mail.provider import NotAccepted, Unavailable, Uncertain
 from nif.mail.sendgrid import SendGridMailer
-from tests.mail.sendgrid import KEY, Odd, parcel
+from tests.mail.sendgrid import KEY, Odd, request_for
 from tests.standin.client import Standin
 
 
 @pytest.fixture
 def stranger(odd: Odd, tmp_path: Path) -> str:
-    """The address of an HTTPS server with a certificate that nobody signed."""
+    """The address of an HTTPS server with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     today = datetime.now(UTC)
@@ -50,7 +50,7 @@ def test_a_server_with_a_wrong_certificate_gets_no_secret(stranger: str, odd: Od
     mailer = SendGridMailer(KEY, stranger, connections=1)
 
     with pytest.raises(Unavailable):
-        mailer.post(parcel(mailer))
+        mailer.post(request_for(mailer))
     assert odd.seen == []
 
 
@@ -82,7 +82,7 @@ def test_a_connection_error_contains_no_secret(
 ) -> None:
     standin.push_fault(fault)
     with caplog.at_level(logging.DEBUG), pytest.raises(Uncertain) as told:
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
 
     said = f"{told.value} {told.value.__cause__!r} {caplog.text}"
     assert standin.api_key not in said

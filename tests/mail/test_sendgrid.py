@@ -1,4 +1,4 @@
-"""What is said to SendGrid, and what its answers mean, over real HTTP on loopback."""
+"""Requests to SendGrid and the meaning of its answers, over real HTTP on loopback."""
 
 import time
 from collections.abc import Callable
@@ -11,12 +11,12 @@ import pytest
 from nif.mail.message import Message, MessageCopy
 from nif.mail.provider import AccountLocked, Refused, Unavailable, Uncertain
 from nif.mail.sendgrid import SendGridMailer
-from tests.mail.sendgrid import ATTEMPT, KEY, MESSAGE, Odd, copy, parcel
+from tests.mail.sendgrid import ATTEMPT, KEY, MESSAGE, Odd, copy, request_for
 from tests.standin.client import Standin
 
 
 def body(*copies: MessageCopy, **given: str) -> dict[str, Any]:
-    """What is posted, as JSON."""
+    """The posted request, as JSON."""
     message = Message(**{**vars(MESSAGE), **given})
     packed = SendGridMailer(KEY, "http://127.0.0.1:1", 1).build_request(
         message, copies, attempt=ATTEMPT
@@ -27,7 +27,7 @@ def body(*copies: MessageCopy, **given: str) -> dict[str, Any]:
 def test_an_accepted_request_returns_the_message_id(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
-    message_id = sendgrid.post(parcel(sendgrid, "ann", "bea"))
+    message_id = sendgrid.post(request_for(sendgrid, "ann", "bea"))
 
     record = list(standin.accepted())[-1]
     assert (record["message_id"], record["attempt"]) == (message_id, ATTEMPT)
@@ -39,13 +39,13 @@ def test_an_answer_without_a_message_id_is_an_acceptance(
 ) -> None:
     standin.push_fault("no_message_id")
 
-    assert sendgrid.post(parcel(sendgrid)) is None
+    assert sendgrid.post(request_for(sendgrid)) is None
 
 
 def test_each_subscriber_gets_their_own_substitutions(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
-    sendgrid.post(parcel(sendgrid, "dot", "eve"))
+    sendgrid.post(request_for(sendgrid, "dot", "eve"))
 
     (mail,) = standin.mails("eve@example.com")
     leave = "https://news.example.com/unsubscribe/eve"
@@ -58,7 +58,7 @@ def test_each_subscriber_gets_their_own_substitutions(
 
 def test_a_thousand_copies_go_in_one_request(standin: Standin, sendgrid: SendGridMailer) -> None:
     before = standin.stats()
-    sendgrid.post(parcel(sendgrid, *(f"reader{n}" for n in range(1000))))
+    sendgrid.post(request_for(sendgrid, *(f"reader{n}" for n in range(1000))))
     after = standin.stats()
 
     assert after["accepted_requests"] - before["accepted_requests"] == 1
@@ -128,7 +128,7 @@ def test_a_request_has_the_api_key_and_the_content_type(
 def test_connections_are_reused(standin: Standin, sendgrid: SendGridMailer) -> None:
     before = standin.stats()["connections"]
     for _ in range(5):
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
 
     assert standin.stats()["connections"] == before + 1
 
@@ -137,10 +137,10 @@ def test_a_connection_closed_while_idle_does_not_make_the_outcome_uncertain(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
     standin.push_fault("close_idle")
-    sendgrid.post(parcel(sendgrid))
+    sendgrid.post(request_for(sendgrid))
     time.sleep(0.05)
 
-    assert sendgrid.post(parcel(sendgrid)) is not None
+    assert sendgrid.post(request_for(sendgrid)) is not None
 
 
 def test_an_invalid_address_is_reported_with_the_index_of_its_copy(
@@ -149,7 +149,7 @@ def test_an_invalid_address_is_reported_with_the_index_of_its_copy(
     standin.push_fault("bad_address", address="bea@example.com")
 
     with pytest.raises(Refused) as told:
-        sendgrid.post(parcel(sendgrid, "ann", "bea", "cy"))
+        sendgrid.post(request_for(sendgrid, "ann", "bea", "cy"))
     (problem,) = told.value.problems
     assert (told.value.status, problem.copy) == (400, 1)
     assert problem.message == "Does not contain a valid address."
@@ -184,7 +184,7 @@ def test_an_account_that_may_not_send_raises_account_locked(
     standin.push_fault(fault)
 
     with pytest.raises(AccountLocked):
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
     assert standin.stats()["requests"] == before + 1
 
 
@@ -192,7 +192,7 @@ def test_too_many_requests_wait_for_the_reset(standin: Standin, sendgrid: SendGr
     standin.push_fault("too_many_requests", seconds=60)
 
     with pytest.raises(Unavailable) as told:
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
     assert told.value.retry_after is not None
     assert 50 < told.value.retry_after <= 60
 
@@ -203,7 +203,7 @@ def test_too_many_requests_without_a_reset_have_no_retry_time(
     standin.push_fault("too_many_requests_bare")
 
     with pytest.raises(Unavailable) as told:
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
     assert told.value.retry_after is None
 
 
@@ -214,7 +214,7 @@ def test_a_server_error_is_uncertain(
     standin.push_fault(fault)
 
     with pytest.raises(Uncertain, match=fault[-3:]):
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
 
 
 @pytest.mark.parametrize("fault", ["accept_then_500", "accept_then_drop", "truncated"])
@@ -225,7 +225,7 @@ def test_a_lost_answer_is_uncertain_and_the_request_is_not_repeated(
     standin.push_fault(fault)
 
     with pytest.raises(Uncertain):
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
     assert standin.stats()["accepted_requests"] == before + 1
 
 
@@ -237,7 +237,7 @@ def test_a_broken_connection_is_uncertain_and_not_retried(
     standin.push_fault(fault)
 
     with pytest.raises(Uncertain):
-        sendgrid.post(parcel(sendgrid))
+        sendgrid.post(request_for(sendgrid))
     assert standin.stats()["accepted_requests"] == before
 
 
@@ -247,14 +247,14 @@ def test_a_timeout_is_uncertain(standin: Standin, monkeypatch: pytest.MonkeyPatc
     standin.push_fault("accept_then_hang", seconds=1.0)
 
     with pytest.raises(Uncertain, match="ReadTimeout"):
-        mailer.post(parcel(mailer))
+        mailer.post(request_for(mailer))
 
 
 def test_a_refused_connection_means_nothing_was_accepted() -> None:
     mailer = SendGridMailer(KEY, "http://127.0.0.1:1", connections=1)
 
     with pytest.raises(Unavailable) as told:
-        mailer.post(parcel(mailer))
+        mailer.post(request_for(mailer))
     assert told.value.retry_after is None
 
 
@@ -280,10 +280,10 @@ def test_addresses_are_added_to_and_removed_from_the_providers_list(
 def test_transactional_email_bypasses_the_providers_unsubscribe_list_and_editions_do_not(
     standin: Standin, sendgrid: SendGridMailer
 ) -> None:
-    """Whoever wants mail again gets the letter that asks them to confirm it."""
-    letter = MessageCopy("ann@example.com", {"nif_l": "1"}, {}, {})
-    bodies = [body(letter), body(copy("ann")), body(letter, copy("ann"))]
+    """Somebody who wants mail again gets the confirmation mail."""
+    email = MessageCopy("ann@example.com", {"nif_l": "1"}, {}, {})
+    bodies = [body(email), body(copy("ann")), body(email, copy("ann"))]
 
     bypass = {"bypass_unsubscribe_management": {"enable": True}}
     assert [one.get("mail_settings") for one in bodies] == [bypass, None, None]
-    assert sendgrid.post(sendgrid.build_request(MESSAGE, [letter], attempt=ATTEMPT))
+    assert sendgrid.post(sendgrid.build_request(MESSAGE, [email], attempt=ATTEMPT))

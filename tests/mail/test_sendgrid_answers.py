@@ -1,4 +1,4 @@
-"""What SendGrid's answers mean."""
+"""The meaning of SendGrid's answers."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Fences and lists at SendGrid: what is recalled there mails nobody, and whom it mails no more."""
+"""SendGrid's fences and suppression lists."""
 
 import time
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def standin() -> Iterator[Standin]:
 
 
 def post(sendgrid: SendGridMailer, fence_id: str, name: str, *, ahead: float = 1.5) -> None:
-    """Post a parcel of one copy that waits behind a fence for so many seconds."""
+    """Post a request with one copy that waits behind a fence for so many seconds."""
     fence = Fence(fence_id, datetime.now(UTC) + timedelta(seconds=ahead))
     sendgrid.post(sendgrid.build_request(MESSAGE, [copy(name)], attempt=ATTEMPT, fence=fence))
 
@@ -46,12 +46,12 @@ def test_each_fence_has_an_id_of_its_own(sendgrid: SendGridMailer) -> None:
 
 def test_a_request_has_its_fence_and_the_time_it_goes_out(sendgrid: SendGridMailer) -> None:
     out = datetime(2026, 11, 20, 12, 15, 0, 900_000, tzinfo=UTC)
-    parcel = sendgrid.build_request(
+    request = sendgrid.build_request(
         MESSAGE, [copy("ann")], attempt=ATTEMPT, fence=Fence("a fence", out)
     )
     plain = sendgrid.build_request(MESSAGE, [copy("ann")], attempt=ATTEMPT)
 
-    said = orjson.loads(parcel.content)  # type: ignore[arg-type]
+    said = orjson.loads(request.content)  # type: ignore[arg-type]
     assert (said["batch_id"], said["send_at"]) == ("a fence", 1795176900)
     assert {"batch_id", "send_at"}.isdisjoint(orjson.loads(plain.content))  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Whether a webhook's post was signed by the provider, over its raw bytes."""
+"""The signature of the event webhook, over the raw bytes."""
 
 import base64
 

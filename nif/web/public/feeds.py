@@ -244,8 +244,8 @@ def _tag_feed(slug: str) -> Feed:
 
 
 def _make_feed(title: str, home: str, address: str, items: list[FeedItem]) -> Feed:
-    house = settings()
-    return Feed(title, FEED_DESCRIPTION, house.site_name, house.language, home, address, items)
+    site = settings()
+    return Feed(title, FEED_DESCRIPTION, site.site_name, site.language, home, address, items)
 
 
 def _feed_item(story: Revision, first_slug: str) -> FeedItem:

@@ -136,15 +136,15 @@ def _write_urlset(addresses: Sequence[tuple[str, str]]) -> str:
 
 
 def _write_news(found: Sequence[NewsSitemapEntry]) -> str:
-    house = settings()
+    site = settings()
     tree = new_root("urlset", SITEMAP_NAMESPACE | NEWS_NAMESPACE)
     for slug, headline, published_at in found:
         entry = add_element(tree, "url")
         add_element(entry, "loc", links().story(slug))
         item = add_element(entry, "news:news")
         publication = add_element(item, "news:publication")
-        add_element(publication, "news:name", house.site_name)
-        add_element(publication, "news:language", house.language)
+        add_element(publication, "news:name", site.site_name)
+        add_element(publication, "news:language", site.language)
         add_element(item, "news:publication_date", format_timestamp(published_at))
         add_element(item, "news:title", typeset(headline))
     return write_document(tree)

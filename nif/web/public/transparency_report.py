@@ -128,27 +128,27 @@ def duration_in_words(span: timedelta) -> str:
 
 
 def _report_as_json(minute: datetime) -> str:
-    found, house = _read_report(minute), settings()
+    counts, site = _read_report(minute), settings()
     report = {
         "spec": REPORT_SPEC,
         "publisher": {
-            "name": house.site_name,
+            "name": site.site_name,
             "url": links().home(),
-            "parent": house.owner_name,
+            "parent": site.owner_name,
         },
         "generated_at": format_timestamp(minute),
         "period": {
-            "from": format_timestamp(found.stories.since) if found.stories.since else None,
+            "from": format_timestamp(counts.stories.since) if counts.stories.since else None,
             "to": format_timestamp(minute),
         },
         "policies": {slug: links().policy(slug) for slug in POLICIES},
-        **_counts_as_data(found),
+        **_counts_as_data(counts),
         "relationships": {
-            "listed": found.relationships_listed,
-            "withheld": found.relationships_withheld,
+            "listed": counts.relationships_listed,
+            "withheld": counts.relationships_withheld,
             "url": links().path("/relationships.json"),
         },
-        "ledger": _ledger_as_data(found),
+        "ledger": _ledger_as_data(counts),
         "corrections_feed": links().path("/corrections.xml"),
     }
     return json.dumps(report, ensure_ascii=False, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""Alive and ready are two things."""
+"""Health checks: alive, and ready to serve."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The webhook's door."""
+"""The event webhook."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""What programs get, taken apart, and the words of a story wherever they stand."""
+"""Readers of each channel for tests: feeds, JSON-LD and pages, taken apart."""
 
 import json
 import re

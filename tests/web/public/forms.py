@@ -1,4 +1,4 @@
-"""What a reader's browser sends."""
+"""Submitting the readers' forms in tests, and reading the mails that they cause."""
 
 import re
 from time import time

@@ -1,4 +1,4 @@
-"""Signing up from other sites: in a frame, and by plain HTML."""
+"""Sign-ups from other sites: with a framed form, and with a form in plain HTML."""
 
 import re
 from datetime import timedelta

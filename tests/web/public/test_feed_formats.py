@@ -1,4 +1,4 @@
-"""Feeds that every parser can read, whatever stands in a story."""
+"""Feeds are readable for every parser, whatever text a story has."""
 
 import json
 from datetime import timedelta
@@ -41,7 +41,7 @@ FEEDS = st.builds(
 
 
 def as_read(text: str) -> str:
-    """What an XML parser gives back of a text: what XML cannot hold is marked, line ends are LF."""
+    """The text that an XML parser returns: invalid characters are replaced, line ends are LF."""
     return replace_invalid_xml(text).replace("\r\n", "\n").replace("\r", "\n")
 
 

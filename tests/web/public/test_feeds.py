@@ -1,4 +1,4 @@
-"""What feed readers get: whole stories with their blocks, and news at once."""
+"""Feeds contain whole stories with their blocks, and change at once."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What readers may look up: every version, what changed, and what was set right."""
+"""A story's history: every version, the differences, and the corrections."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Whatever an editor or a source wrote is text, in every channel, and never markup."""
+"""What editors and sources write is text in every channel, never markup."""
 
 import json
 from datetime import timedelta
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 PLAIN = [text for text in payloads() if text.isprintable() and not set('*[]\\"') & set(text)]
 CORPUS = list(payload_batches(100, of=PLAIN))[::8]
-"""Some of the corpus, one by one, and to the email. tests/corpus puts all of it through."""
+"""A sample of the corpus, compared character by character. tests/corpus runs all of it."""
 
 
 @pytest.fixture(params=CORPUS)

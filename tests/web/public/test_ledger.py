@@ -1,4 +1,4 @@
-"""The ledger for everyone: a page, an export, the keys."""
+"""The public ledger: its page, its export and its keys."""
 
 import orjson
 import pytest
@@ -149,7 +149,7 @@ def test_a_deleted_content_is_told(client: FlaskClient, database: Database) -> N
 
 
 @pytest.mark.usefixtures("signed")
-def test_whoever_has_the_export_and_the_keys_can_verify_it(client: FlaskClient) -> None:
+def test_anyone_with_the_export_and_the_keys_can_verify_it(client: FlaskClient) -> None:
     export, keys = client.get(EXPORT), client.get(KEYS)
 
     verdict = verification.verify_export(export.data.splitlines(), parse_jwks(keys.data))

@@ -1,4 +1,4 @@
-"""The files of pictures, as browsers ask for them."""
+"""Picture files as browsers request them."""
 
 from pathlib import Path
 

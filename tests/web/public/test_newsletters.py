@@ -1,4 +1,4 @@
-"""The archive: what was mailed, what was set right since, and the mails that set it right."""
+"""The archive of newsletters: editions, their later corrections, and correction editions."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -42,7 +42,7 @@ def digest(database: Database, services: Services) -> str:
 def set_right(
     database: Database, services: Services, kind: ChangeKind, severity: NoteSeverity
 ) -> str:
-    """Correct the story, and send what is to go out by itself; the anchor of the note."""
+    """Correct the story and send its correction edition; returns the anchor of the note."""
     with database.transaction() as session:
         revision = session.get_one(Send, 1).edition.items[0].revision
         note = corrected(session, revision, kind, severity)

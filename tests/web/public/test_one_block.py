@@ -1,4 +1,4 @@
-"""One record, many renderings: the block's sentences are the same wherever a story is read.
+"""The sentences of a transparency block are the same in every channel.
 
 The sentences are taken from the revision, so that a new kind of them is covered from its first
 day.

@@ -1,4 +1,4 @@
-"""Pages kept in memory are never older than the newest change."""
+"""Cached pages are never older than the newest change."""
 
 from flask.testing import FlaskClient
 

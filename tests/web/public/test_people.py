@@ -1,4 +1,4 @@
-"""A person's page lists what they wrote."""
+"""A person's page lists their stories."""
 
 from flask.testing import FlaskClient
 

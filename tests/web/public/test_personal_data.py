@@ -1,4 +1,4 @@
-"""A reader's rights, at their own page: a pause, another address, a copy, and being forgotten."""
+"""A subscriber's own pages: pausing, changing the address, personal data and its erasure."""
 
 import json
 from datetime import timedelta

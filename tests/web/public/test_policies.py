@@ -1,4 +1,4 @@
-"""The policies: there, long enough to say something, with their versions."""
+"""The policies exist, have real content, and keep their versions."""
 
 from datetime import date
 

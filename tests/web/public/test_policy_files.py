@@ -1,4 +1,4 @@
-"""How the policies' texts are kept: a file for each version."""
+"""The texts of policies: one file for each version."""
 
 from datetime import date
 from pathlib import Path

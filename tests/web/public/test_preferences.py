@@ -1,4 +1,4 @@
-"""A reader's own page."""
+"""The preferences of a subscriber."""
 
 import pytest
 from flask.testing import FlaskClient

@@ -1,4 +1,4 @@
-"""Readers report, and are answered."""
+"""Readers report errors in stories."""
 
 import pytest
 from flask.testing import FlaskClient

@@ -1,4 +1,4 @@
-"""What readers may see of the register."""
+"""The public register of relationships."""
 
 from datetime import date
 

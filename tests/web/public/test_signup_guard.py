@@ -1,4 +1,4 @@
-"""The doors through which strangers cause mail: alike for everyone, in calm and in an attack."""
+"""The forms that make NIF mail an address: the same answers for everyone, also during an attack."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from tests.factories import a_list, a_subscription
 from tests.web.public.forms import queued_emails, subscribe, ticket
 
 FOUR = ("new", "pending", "known", "bounced")
-DOORS = ("/subscribe", "/preferences")
+FORMS = ("/subscribe", "/preferences")
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def held(session: Session) -> list[HoldReason | None]:
     return found
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", FORMS)
 def test_all_four_answers_are_identical_and_take_the_same_work(
     client: FlaskClient, services: Services, database: Database, path: str
 ) -> None:
@@ -97,7 +97,7 @@ def test_all_four_answers_are_identical_and_take_the_same_work(
     assert not any(" subscriber" in one or " suppression" in one for one in work[0])
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize(
     ("field", "why"), [("website", HoldReason.HONEYPOT), ("ticket", HoldReason.TOO_FAST)]
 )
@@ -131,7 +131,7 @@ def proof_of(page: str) -> dict[str, str]:
     return {"challenged": "1", "ticket": given[1], "altcha": proof}
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", FORMS)
 def test_during_an_attack_a_proof_is_accepted_once(
     client: FlaskClient,
     services: Services,
@@ -151,7 +151,7 @@ def test_during_an_attack_a_proof_is_accepted_once(
     assert held(session) == [None, HoldReason.NO_PROOF, HoldReason.NO_PROOF, HoldReason.NO_PROOF]
 
 
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", FORMS)
 def test_during_an_attack_a_form_without_a_challenge_is_shown_again(
     client: FlaskClient, services: Services, session: Session, attack: None, path: str
 ) -> None:

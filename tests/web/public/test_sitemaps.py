@@ -1,4 +1,4 @@
-"""Sitemaps: all that is published, in files that stay what they are, and the news of two days."""
+"""Sitemaps: everything published, in stable files, and the news of two days."""
 
 from datetime import datetime, timedelta
 

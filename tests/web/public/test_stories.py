@@ -1,4 +1,4 @@
-"""The front page and every other list of cards: what no longer stands is told as that."""
+"""The front page and other lists of cards label stories in bad standing."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.factories import a_story, an_account
 
 
 def stories(database: Database, *kinds: ChangeKind | None) -> None:
-    """A story for each, the oldest first, which was changed in that way since."""
+    """One story for each kind of change, oldest first, changed in that way."""
     with database.transaction() as session:
         editor = an_account(session, email="sam@example.com")
         for n, kind in enumerate(kinds):

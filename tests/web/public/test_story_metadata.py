@@ -1,4 +1,4 @@
-"""What readers and their programs get of a story's pictures."""
+"""A story's pictures on pages, in feeds, in mail and in metadata."""
 
 import html5lib
 from flask.testing import FlaskClient

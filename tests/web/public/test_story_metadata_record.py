@@ -1,4 +1,4 @@
-"""A story for machines: its types, its publisher, and the record behind its block."""
+"""A story's JSON-LD and its transparency record."""
 
 import hashlib
 import json

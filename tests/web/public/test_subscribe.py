@@ -1,4 +1,4 @@
-"""Joining, as a reader and as a machine would try it."""
+"""Subscribing, by people and by programs."""
 
 import pytest
 from flask.testing import FlaskClient

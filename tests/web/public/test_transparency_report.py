@@ -1,4 +1,4 @@
-"""The report is the same for people and for programs, and says nothing that nobody knows."""
+"""The transparency report is the same as a page and as JSON, and leaves out what is unknown."""
 
 from flask.testing import FlaskClient
 
@@ -31,7 +31,7 @@ def test_the_report_is_linked_and_counts_what_is_public(
     with database.transaction() as session:
         a_relationship(session, a_party(session, "Lumen Sync"))
         story = a_story(session)
-        why = "It is <i>news</i>, whoever suggested it."
+        why = "It is <i>news</i>, from anybody who suggests it."
         made = CheckOverride(
             story_id=story.story_id, code="G11", reason=why, by="Sam Okafor", at=NOON
         )
@@ -45,7 +45,7 @@ def test_the_report_is_linked_and_counts_what_is_public(
     words = text_of(page)
     assert "we have published 1 story ." in words
     assert "The register lists 1 relationship." in words
-    assert "It is &lt;i&gt;news&lt;/i&gt;, whoever suggested it." in page
+    assert "It is &lt;i&gt;news&lt;/i&gt;, from anybody who suggests it." in page
     assert "Sam Okafor" not in page
     assert "Seen in what others publish 1" in words
     assert "<style" not in page

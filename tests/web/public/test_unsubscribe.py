@@ -1,4 +1,4 @@
-"""Leaving: one click from a mail program, one press by hand, and nothing by looking."""
+"""Unsubscribing: one click in a mail program, a button on the page, nothing on GET."""
 
 import pytest
 from flask.testing import FlaskClient

@@ -1,4 +1,4 @@
-"""The small files that programs look for."""
+"""robots.txt, trust.txt, ads.txt and security.txt."""
 
 from datetime import datetime, timedelta
 from urllib.robotparser import RobotFileParser
