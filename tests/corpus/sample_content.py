@@ -165,17 +165,19 @@ def _profile(session: Session, ed: Account, text: str, number: int) -> None:
 
 def _register(session: Session, text: str, number: int, ed: Account) -> None:
     party: Party = add_party(session, PartyInput(f"Party {number}", aliases=["x"]), now=utc_now())
-    pen = RegisterContext(PublisherNames("NIF", "The ROSTR Group"), ed.id, utc_now())
-    for nature in (RelationshipType.COMPETITOR, RelationshipType.ADVERTISER):
+    context = RegisterContext(PublisherNames("NIF", "The ROSTR Group"), ed.id, utc_now())
+    for relationship_type in (RelationshipType.COMPETITOR, RelationshipType.ADVERTISER):
         copy = RelationshipInput(
-            our_side=OurSide.PRODUCT if nature is RelationshipType.COMPETITOR else OurSide.NIF,
-            type=nature,
+            our_side=OurSide.PRODUCT
+            if relationship_type is RelationshipType.COMPETITOR
+            else OurSide.NIF,
+            type=relationship_type,
             our_side_name="x",
             since=date(2020, 1, 1),
             visibility=RelationshipVisibility.PUBLIC,
             evidence_url=SAFE,
         )
-        made = add_relationship(session, party, copy, pen)
+        made = add_relationship(session, party, copy, context)
         made.current_sentence = made.past_sentence = made.custom_sentence = text
         made.our_side_name = made.detail = text
     party.name = party.aliases[0].name = text

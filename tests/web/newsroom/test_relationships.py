@@ -178,7 +178,7 @@ def test_default_rules_follow_a_change_of_the_type(editor: FlaskClient, database
     assert page.count('<option value="">Default</option>') == 3
     assert 'name="until" value=""' in page
     assert "Y gave us a lamp." in page
-    assert page.count("selected>") == 3  # Its nature, its side and its worth.
+    assert page.count("selected>") == 3  # Type, side and amount.
 
 
 def test_only_a_relationship_without_decisions_can_be_deleted(
