@@ -35,7 +35,7 @@ class MeasuredPage:
 def measure_pages(target: BenchDatabase, options: Options, report: Report) -> None:
     """Requests per second and p99 of a story, the front page, and a story not modified."""
     report.add_note(
-        f"Pages: {CONNECTIONS} connections, {SECONDS} s a round, load from {load_generator_name()}."
+        f"Pages: {CONNECTIONS} connections, {SECONDS} s per run, load from {load_generator_name()}."
     )
     with _served(target) as base:
         if_none_match = {"If-None-Match": _etag(base + STORY)}

@@ -1,4 +1,4 @@
-"""A large newsroom, copy quickly: one story by the rules, and copies of its rows."""
+"""A large newsroom, made quickly: one story by the rules, and copies of its rows."""
 
 from collections.abc import Iterator
 from dataclasses import replace

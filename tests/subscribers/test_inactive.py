@@ -67,25 +67,26 @@ def add_confirmed(
     session: Session, daily: MailingList, name: str, *, at: datetime = LONG_AGO
 ) -> int:
     """A subscriber who was added and confirmed at that time, with the consent."""
-    one = a_subscription(session, daily, f"{name}@example.com")
-    one.requested_at = one.confirmed_at = one.subscriber.created_at = at
-    record_consent(session, one, ConsentAction.CONFIRMED, HERE, now=at)
+    subscription = a_subscription(session, daily, f"{name}@example.com")
+    subscription.requested_at = subscription.confirmed_at = at
+    subscription.subscriber.created_at = at
+    record_consent(session, subscription, ConsentAction.CONFIRMED, HERE, now=at)
     session.flush()
-    return one.subscriber_id
+    return subscription.subscriber_id
 
 
-def add_event(session: Session, who: int, at: datetime, kind: str = "click") -> None:
+def add_event(session: Session, subscriber_id: int, at: datetime, kind: str = "click") -> None:
     attempts = select(Attempt.id).where(
-        Attempt.first_subscriber_id <= who, Attempt.last_subscriber_id >= who
+        Attempt.first_subscriber_id <= subscriber_id, Attempt.last_subscriber_id >= subscriber_id
     )
     attempt_id = session.scalar(attempts.order_by(Attempt.id))
-    number = f"{kind}-{who}-{at:%Y%m%d}"
+    event_id = f"{kind}-{subscriber_id}-{at:%Y%m%d}"
     session.add(
         ProviderEvent(
-            id=number,
+            id=event_id,
             kind=kind,
             attempt_id=attempt_id,
-            subscriber_id=who,
+            subscriber_id=subscriber_id,
             happened_at=at,
             received_at=at,
             detail=None,
@@ -94,8 +95,10 @@ def add_event(session: Session, who: int, at: datetime, kind: str = "click") -> 
     session.flush()
 
 
-def subscription_of(session: Session, who: int) -> Subscription:
-    return session.scalars(select(Subscription).where(Subscription.subscriber_id == who)).one()
+def subscription_of(session: Session, subscriber_id: int) -> Subscription:
+    return session.scalars(
+        select(Subscription).where(Subscription.subscriber_id == subscriber_id)
+    ).one()
 
 
 def states_by_name(session: Session) -> dict[str, str]:
