@@ -106,6 +106,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_attack_mode"),
     )
     op.create_table(
+        "canary",
+        sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("second", name="pk_canary"),
+    )
+    op.create_table(
         "circuit_breaker",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("cause", sa.String(length=32), nullable=True),
@@ -423,12 +429,6 @@ def upgrade() -> None:
         sa.Column("canonical", sa.String(), nullable=False),
         sa.Column("at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("canonical", name="pk_signup_refusal"),
-    )
-    op.create_table(
-        "stream_liveness",
-        sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("received_at", MOMENT, nullable=False),
-        sa.PrimaryKeyConstraint("second", name="pk_stream_liveness"),
     )
     op.create_table(
         "subscriber",
@@ -1427,7 +1427,6 @@ def downgrade() -> None:
     op.drop_table("suppression_count_change")
     op.drop_table("suppression")
     op.drop_table("subscriber")
-    op.drop_table("stream_liveness")
     op.drop_table("signup_refusal")
     op.drop_table("signup_count")
     op.drop_table("signup")
@@ -1454,6 +1453,7 @@ def downgrade() -> None:
     op.drop_table("consent_wording")
     op.drop_table("consent")
     op.drop_table("circuit_breaker")
+    op.drop_table("canary")
     op.drop_table("attack_mode")
     op.drop_table("address_index_mark")
     op.drop_table("account")

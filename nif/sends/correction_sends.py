@@ -43,7 +43,7 @@ def plan_correction_sends(
 ) -> list[Send]:
     """Write and plan the mails of one serious note, one for each list that is owed it.
 
-    A subscriber whom two lists mailed the error gets the correction from the first list only. All
+    A subscriber who got the error from two lists gets the correction from the first one only. All
     of it happens in the caller's transaction, under a lock on the note, so that no subscriber is
     planned for twice.
     """

@@ -269,13 +269,13 @@ class SendEventCount(Base):
     count: Mapped[int]
 
 
-class StreamLiveness(Base):
+class CanaryMark(Base):
     """A second of which an event came in promptly: the event stream was alive then.
 
     Only such evidence lets reconciliation read the lack of events as "not accepted".
     """
 
-    __tablename__ = "stream_liveness"
+    __tablename__ = "canary"
 
     second: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     received_at: Mapped[datetime]

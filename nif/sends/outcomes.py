@@ -268,7 +268,7 @@ def _replan_batch(session: Session, batch: Batch, now: datetime) -> None:
 def handle_refusal(session: Session, claimed: ClaimedBatch, batch: Batch, error: Refused) -> None:
     """Decide what a refusal means for a batch that was planned again.
 
-    Subscribers whom the refusal names are marked as refused. Where it names none, the batch is
+    Subscribers named in the refusal are marked as refused. Where it names none, the batch is
     split. Where the mail itself is refused, the send stops.
     """
     subscribers = claimed.subscribers

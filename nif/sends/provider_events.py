@@ -26,12 +26,12 @@ from nif.sends.models import (
     Attempt,
     Batch,
     BatchState,
+    CanaryMark,
     Delivery,
     ProviderEvent,
     ProviderEventPost,
     Send,
     SendEventCount,
-    StreamLiveness,
 )
 from nif.subscriptions import suppression_outbox
 from nif.subscriptions.consent import ConsentContext
@@ -171,7 +171,7 @@ def _process_events(
     new = _insert_new_events(session, events, received_at)
     if not new:
         return
-    _record_stream_liveness(session, new, received_at)
+    _record_canary_marks(session, new, received_at)
     sends = _sends_of_attempts(session, {event.attempt_id for event in new if event.attempt_id})
     ours = [event for event in new if event.attempt_id in sends]
     _mark_attempts_reported(session, ours, received_at)
@@ -460,7 +460,7 @@ _INSERT_EVENTS = {
 }
 
 
-def _record_stream_liveness(
+def _record_canary_marks(
     session: Session, new: Iterable[ParsedEvent], received_at: datetime
 ) -> None:
     """Record the seconds of events that came in promptly: the event stream was alive then."""
@@ -472,9 +472,7 @@ def _record_stream_liveness(
     }
     if seconds:
         rows = [{"second": second, "received_at": received_at} for second in sorted(seconds)]
-        session.execute(
-            conflict_aware_insert(session, StreamLiveness).on_conflict_do_nothing(), rows
-        )
+        session.execute(conflict_aware_insert(session, CanaryMark).on_conflict_do_nothing(), rows)
 
 
 def _count_by_day(

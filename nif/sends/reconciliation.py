@@ -18,11 +18,11 @@ from nif.sends.models import (
     AttemptResult,
     Batch,
     BatchState,
+    CanaryMark,
     Lease,
     ProviderEventPost,
     Send,
     SendState,
-    StreamLiveness,
 )
 
 ASK_PERSON_AFTER = timedelta(hours=24)
@@ -225,10 +225,8 @@ def _was_stream_alive(
     """
     since = int(_expected_events_since(attempt, now).timestamp())
     alive = (
-        select(StreamLiveness.second)
-        .where(
-            StreamLiveness.second > since, StreamLiveness.received_at <= now - timing.quiet_period
-        )
+        select(CanaryMark.second)
+        .where(CanaryMark.second > since, CanaryMark.received_at <= now - timing.quiet_period)
         .limit(1)
     )
     if session.scalar(alive) is None:

@@ -16,10 +16,10 @@ from nif.errors import Invalid
 from nif.sends import provider_events
 from nif.sends.models import (
     Attempt,
+    CanaryMark,
     ProviderEvent,
     ProviderEventPost,
     SendEventCount,
-    StreamLiveness,
 )
 from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import DailyListCount, Suppression, SuppressionReason
@@ -147,7 +147,7 @@ def test_the_stream_is_alive_where_events_come_in_promptly(
 ) -> None:
     process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(seconds=seconds))
 
-    recorded = [(one.second, one.received_at) for one in session.scalars(select(StreamLiveness))]
+    recorded = [(one.second, one.received_at) for one in session.scalars(select(CanaryMark))]
     came = NOON + timedelta(seconds=seconds)
     assert recorded == ([(int(NOON.timestamp()), came)] if prompt else [])
 
@@ -156,7 +156,7 @@ def test_a_repeated_event_is_no_new_evidence_that_the_stream_is_alive(session: S
     process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(hours=1))
     process_events(session, sendgrid_event(None, at=NOON), now=NOON)
 
-    assert session.scalars(select(StreamLiveness)).all() == []
+    assert session.scalars(select(CanaryMark)).all() == []
 
 
 def test_events_in_any_order_lead_to_the_same_state(session: Session) -> None:

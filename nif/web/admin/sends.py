@@ -19,12 +19,12 @@ from nif.sends.certificates import DeliveryCounts, count_deliveries, count_deliv
 from nif.sends.models import (
     Attempt,
     Batch,
+    CanaryMark,
     Delivery,
     Lease,
     ProviderEventPost,
     Send,
     SendState,
-    StreamLiveness,
 )
 from nif.sends.reports import (
     SendSpeed,
@@ -305,9 +305,7 @@ def _has_been_posted(session: Session, send: Send) -> bool:
 def gather_evidence(session: Session, send: Send) -> SendEvidence:
     found = list_undecided_batches(session, send)
     shown = found[:BATCHES_SHOWN]
-    last_prompt_event = (
-        select(StreamLiveness.received_at).order_by(StreamLiveness.second.desc()).limit(1)
-    )
+    last_prompt_event = select(CanaryMark.received_at).order_by(CanaryMark.second.desc()).limit(1)
     return SendEvidence(
         count=len(found),
         batches=[_evidence_of_batch(session, batch, attempt) for batch, attempt in shown],
