@@ -254,10 +254,10 @@ def _wait_for_ended_posts(
     in_flight: dict[PendingPost, InFlightPost],
 ) -> dict[PendingPost, ClaimedBatch]:
     """Wait until a request has ended or is overdue; remove and return those."""
-    soonest = min(one.overdue_at for one in in_flight.values())
+    soonest = min(each.overdue_at for each in in_flight.values())
     wait(in_flight, soonest - time.monotonic(), FIRST_COMPLETED)
     now = time.monotonic()
-    ended = [post for post, one in in_flight.items() if post.done() or one.overdue_at <= now]
+    ended = [post for post, each in in_flight.items() if post.done() or each.overdue_at <= now]
     return {post: in_flight.pop(post).claimed for post in ended}
 
 

@@ -157,8 +157,8 @@ def _release_fences(transaction: Transaction, mailer: Mailer, *, before: datetim
         Attempt.goes_out_at < before,
     )
     with transaction() as session:
-        found = session.scalars(expired.limit(20)).all()
-    for attempt in found:
+        attempts = session.scalars(expired.limit(20)).all()
+    for attempt in attempts:
         with suppress(NotAccepted, Uncertain):
             mailer.delete_fence(attempt.fence or "")
             with transaction() as session:

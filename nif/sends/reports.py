@@ -60,8 +60,8 @@ def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
 def list_sends(session: Session, list_id: int, *, most: int = 30) -> Sequence[Send]:
     """The newest sends of a list, newest first."""
     query = select(Send).where(Send.list_id == list_id).order_by(Send.id.desc()).limit(most)
-    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
-    return session.scalars(query.options(*whole)).all()
+    related = (joinedload(Send.edition), joinedload(Send.mailing_list))
+    return session.scalars(query.options(*related)).all()
 
 
 def list_all_sends(
@@ -71,8 +71,8 @@ def list_all_sends(
     query = select(Send).order_by(Send.id.desc()).limit(most)
     if before is not None:
         query = query.where(Send.id < before)
-    whole = (joinedload(Send.edition), joinedload(Send.mailing_list))
-    return session.scalars(query.options(*whole)).all()
+    related = (joinedload(Send.edition), joinedload(Send.mailing_list))
+    return session.scalars(query.options(*related)).all()
 
 
 def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:

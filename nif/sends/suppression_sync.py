@@ -79,16 +79,16 @@ def pull_suppressions(transaction: Transaction, mailer: Mailer, *, now: datetime
     return seen
 
 
-def _pull_since(chore: PeriodicTask | None, now: datetime) -> datetime:
-    if chore is None or chore.succeeded_at is None:
+def _pull_since(task: PeriodicTask | None, now: datetime) -> datetime:
+    if task is None or task.succeeded_at is None:
         return now - FIRST_PULL_LOOK_BACK
-    return chore.succeeded_at - PULL_OVERLAP
+    return task.succeeded_at - PULL_OVERLAP
 
 
 def _suppress_page(session: Session, page: Sequence[ProviderSuppression], now: datetime) -> None:
     by_kind: dict[str, dict[str, datetime]] = defaultdict(dict)
-    for one in page:
-        by_kind[one.kind][one.address.lower()] = one.since
+    for entry in page:
+        by_kind[entry.kind][entry.address.lower()] = entry.since
     for kind, addresses in sorted(by_kind.items()):
         source = f"SendGrid's list of {kind.replace('_', ' ')}"
         if kind == "unsubscribes":

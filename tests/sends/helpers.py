@@ -172,10 +172,10 @@ def count_and_certify(database: Database, send_id: int) -> DeliveryCounts:
     """The delivery counts of a send, checked against every row of it."""
     with database.reading() as session:
         send = session.get_one(Send, send_id)
-        told = count_deliveries(session, send)
+        counts = count_deliveries(session, send)
     assert certify_send(database, send_id, now=NOON).contradictions == []
-    assert told.adds_up
-    return told
+    assert counts.adds_up
+    return counts
 
 
 def sendgrid_event(attempt_id: str | None, subscriber_id: int = 1, **given: Any) -> dict[str, Any]:

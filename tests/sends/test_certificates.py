@@ -84,18 +84,22 @@ def test_batch_counts_equal_delivery_counts(
         deliver_send(context, send_id)
         clock.advance(minutes=11)
 
-    told = count_and_certify(database, send_id)
-    assert (told.undecided, told.pending, get_send(database, send_id).state) == (0, 0, "finished")
-    assert len(mailer.addresses()) == len(set(mailer.addresses())) == told.accepted
+    counts = count_and_certify(database, send_id)
+    assert (counts.undecided, counts.pending, get_send(database, send_id).state) == (
+        0,
+        0,
+        "finished",
+    )
+    assert len(mailer.addresses()) == len(set(mailer.addresses())) == counts.accepted
 
 
 def test_counts_that_are_one_off_do_not_add_up() -> None:
-    told = DeliveryCounts(
+    counts = DeliveryCounts(
         audience=7, accepted=2, skipped=1, refused=1, render_failed=1, undecided=1, pending=1
     )
-    assert told.adds_up
-    assert not replace(told, audience=8).adds_up
-    assert not replace(told, render_failed=0).adds_up
+    assert counts.adds_up
+    assert not replace(counts, audience=8).adds_up
+    assert not replace(counts, render_failed=0).adds_up
 
 
 def test_every_batch_state_is_counted(database: Database, batches_of_seven: None) -> None:
@@ -115,8 +119,8 @@ def test_every_batch_state_is_counted(database: Database, batches_of_seven: None
         "in_flight",
         "planned",
     ]
-    told = count_and_certify(database, send_id)
-    assert (told.accepted, told.undecided, told.pending) == (7, 14, 14)
+    counts = count_and_certify(database, send_id)
+    assert (counts.accepted, counts.undecided, counts.pending) == (7, 14, 14)
 
 
 def test_a_send_to_nobody_adds_up_and_is_complete(database: Database) -> None:
@@ -307,7 +311,7 @@ def test_a_finished_send_is_counted_from_its_batches_alone(
     deliver_send(context, send_id)
 
     with database.reading() as session:
-        told = count_deliveries(session, get_send(database, send_id))
-    assert told == DeliveryCounts(
+        counts = count_deliveries(session, get_send(database, send_id))
+    assert counts == DeliveryCounts(
         3, accepted=3, skipped=0, refused=0, render_failed=0, undecided=0, pending=0
     )

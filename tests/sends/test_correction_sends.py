@@ -185,11 +185,11 @@ def test_a_note_that_is_not_serious_waits_for_the_digest(
     note = corrected(session, wrong, severity=NoteSeverity.SIGNIFICANT)
 
     assert mail_what_is_due(session, services) == []
-    assert [told.note for told in list_due_corrections(session, daily, now=LATER)] == [note]
+    assert [due.note for due in list_due_corrections(session, daily, now=LATER)] == [note]
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "gets_correction"),
     [
         (SendState.SENDING, ["a", "b", "c", "d", "e", "f", "g", "h"]),
         (SendState.CANCELLED, ["a", "b", "c", "d", "g", "h"]),
@@ -201,7 +201,7 @@ def test_everyone_who_was_may_have_been_or_will_be_mailed_gets_the_correction(
     daily: MailingList,
     wrong: Revision,
     state: SendState,
-    told: Sequence[str],
+    gets_correction: Sequence[str],
 ) -> None:
     readers(session, daily, *"abcdefgh")
     send = mailed(session, services, daily)
@@ -218,7 +218,7 @@ def test_everyone_who_was_may_have_been_or_will_be_mailed_gets_the_correction(
 
     made = mail_what_is_due(session, services)
 
-    assert audience(session, *made) == [f"{name}@example.com" for name in told]
+    assert audience(session, *made) == [f"{name}@example.com" for name in gets_correction]
 
 
 def test_subscribers_certainly_not_mailed_or_unsubscribed_get_no_correction(

@@ -249,7 +249,7 @@ def test_a_crashed_delivery_is_noticed_at_once(
     def failing() -> Iterator[Session]:
         with database.transaction() as session:
             yield session
-            if next(calls) == 4:  # The answer is not written down.
+            if next(calls) == 4:  # The result is not recorded.
                 raise RuntimeError("the disk is gone")
 
     with pytest.raises(RuntimeError):

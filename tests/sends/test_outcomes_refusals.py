@@ -36,7 +36,7 @@ def about(copy: int, message: str = "Bad.") -> ProviderProblem:
     return ProviderProblem(message, f"personalizations.{copy}.to.0.email", copy)
 
 
-def told(database: Database, send_id: int) -> tuple[int, int, int]:
+def counts_of(database: Database, send_id: int) -> tuple[int, int, int]:
     """How many were accepted, refused and failed to render."""
     tally = count_and_certify(database, send_id)
     return tally.accepted, tally.refused, tally.render_failed
@@ -60,7 +60,7 @@ def test_999_of_1000_are_mailed_in_spite_of_one_bad_address(
 
     assert mailer.post_count <= most
     assert sorted([*mailer.addresses(), bad]) == sorted(all_addresses(database))
-    assert told(database, send_id) == (999, 1, 0)
+    assert counts_of(database, send_id) == (999, 1, 0)
     assert outcomes(database, send_id)[bad] == "refused"
     assert get_send(database, send_id).state is SendState.FINISHED
     assert get_send(database, send_id).stop_detail is None
@@ -76,7 +76,7 @@ def test_two_adjacent_bad_addresses_that_no_refusal_names_are_both_found(
     deliver_send(context, send_id)
 
     assert get_send(database, send_id).state is SendState.FINISHED
-    assert told(database, send_id) == (998, 2, 0)
+    assert counts_of(database, send_id) == (998, 2, 0)
 
 
 def test_many_addresses_named_one_after_the_other_do_not_stop_a_send(
@@ -87,7 +87,7 @@ def test_many_addresses_named_one_after_the_other_do_not_stop_a_send(
     deliver_send(context, send_id)
 
     assert get_send(database, send_id).stop_detail is None
-    assert told(database, send_id) == (60, 40, 0)
+    assert counts_of(database, send_id) == (60, 40, 0)
 
 
 def test_the_named_copies_are_refused_with_their_reasons(database: Database) -> None:
@@ -204,7 +204,7 @@ def test_endless_refusals_that_name_nobody_mark_nobody(
     resume(database, send_id)
     deliver_send(context, send_id)
     assert sorted(mailer.addresses()) == sorted(all_addresses(database))
-    assert told(database, send_id) == (200, 0, 0)
+    assert counts_of(database, send_id) == (200, 0, 0)
 
 
 @pytest.mark.parametrize("bad", [1, 5, 50])
@@ -217,7 +217,7 @@ def test_subscribers_whose_copy_cannot_be_rendered_are_set_aside(
 
     assert mailer.post_count == 1
     assert mailer.addresses() == all_addresses(database)[bad:]
-    assert told(database, send_id) == (60 - bad, 0, bad)
+    assert counts_of(database, send_id) == (60 - bad, 0, bad)
     assert get_send(database, send_id).state is SendState.FINISHED
 
 
@@ -247,7 +247,7 @@ def test_too_many_failed_copies_stop_the_send(
         SendStopCause.FAULT,
     )
     assert send.stop_detail == f"{bad} of {readers} copies could not be rendered: ValueError"
-    assert told(database, send_id) == (0, 0, 0)
+    assert counts_of(database, send_id) == (0, 0, 0)
 
 
 def test_a_fault_in_nif_while_posting_stops_that_send_alone(

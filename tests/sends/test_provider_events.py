@@ -263,7 +263,7 @@ def test_mails_bounces_and_complaints_are_counted_by_day_once(database: Database
     claimed = claimed_batch(database, planned_send(database, count=3), now=NOON)
     tomorrow = NOON + timedelta(days=1)
     happened = [("delivered", NOON), ("delivered", tomorrow), ("bounce", NOON), ("open", NOON)]
-    # What a clock elsewhere puts into the future is counted on the day on which it was told.
+    # An event from the future, by a wrong clock, is counted on the day on which it came in.
     happened += [("spamreport", tomorrow + timedelta(days=400))]
     events = [
         sendgrid_event(claimed.attempt_id, number, event=kind, at=at)

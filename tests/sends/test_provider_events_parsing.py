@@ -109,10 +109,10 @@ def test_no_event_can_block_the_ones_beside_it(session: Session, odd: dict[str, 
     assert troubles(session) == []
 
 
-@pytest.mark.parametrize("said", UNREADABLE)
-def test_unreadable_json_costs_that_event_at_most(session: Session, said: str) -> None:
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_unreadable_json_costs_that_event_at_most(session: Session, kind: str) -> None:
     good = ours(session)
-    odd = b'{"sg_event_id": "odd", "event": "bounce", "timestamp": 1, ' + UNREADABLE[said] + b"}"
+    odd = b'{"sg_event_id": "odd", "event": "bounce", "timestamp": 1, ' + UNREADABLE[kind] + b"}"
     provider_events.store_event_post(
         session, b"[" + orjson.dumps(good) + b"," + odd + b"]", now=NOON
     )
@@ -124,8 +124,8 @@ def test_unreadable_json_costs_that_event_at_most(session: Session, said: str) -
 
 
 def test_a_mail_servers_message_is_kept_short_and_printable(session: Session) -> None:
-    said = "450\r\n\x1b[31m" + "x" * 600
-    process_events(session, {**ours(session), "event": "deferred", "response": said})
+    response = "450\r\n\x1b[31m" + "x" * 600
+    process_events(session, {**ours(session), "event": "deferred", "response": response})
 
     detail = session.scalar(select(ProviderEvent.detail))
     assert detail is not None
@@ -231,13 +231,13 @@ def test_no_event_lifts_a_suppression(session: Session) -> None:
 def test_a_delivery_mark_is_parsed_to_a_subscriber_or_none(
     mark: object, subscriber: int | None
 ) -> None:
-    (told,) = parse_events(orjson.dumps([{**sendgrid_event("a" * 32), "nif_d": mark}]))
+    (parsed,) = parse_events(orjson.dumps([{**sendgrid_event("a" * 32), "nif_d": mark}]))
 
-    assert told.subscriber_id == subscriber
+    assert parsed.subscriber_id == subscriber
 
 
 def test_events_of_a_post_are_unique_and_in_a_fixed_order() -> None:
     ids = ["b", "a", "c", "a"]
 
-    told = parse_events(orjson.dumps([sendgrid_event("a" * 32, sg_event_id=one) for one in ids]))
-    assert [one.id for one in told] == ["a", "b", "c"]
+    parsed = parse_events(orjson.dumps([sendgrid_event("a" * 32, sg_event_id=one) for one in ids]))
+    assert [one.id for one in parsed] == ["a", "b", "c"]

@@ -112,7 +112,7 @@ def test_refused_deliveries_are_listed_with_the_reason(
     assert len(all_addresses(database)) == 7
 
 
-def foretold(database: Database, send_id: int, seconds: float) -> reports.SendSpeed | None:
+def estimate(database: Database, send_id: int, seconds: float) -> reports.SendSpeed | None:
     with database.reading() as session:
         send = get_send(database, send_id)
         now = NOON + timedelta(seconds=seconds)
@@ -123,15 +123,15 @@ def test_the_end_is_estimated_once_enough_of_the_speed_was_seen(
     database: Database, batches_of_seven: None
 ) -> None:
     send_id = planned_send(database, count=28)
-    assert foretold(database, send_id, 60) is None
+    assert estimate(database, send_id, 60) is None
     for seconds in (0, 10):
         claimed = claimed_batch(database, send_id)
         accept(database, claimed, now=NOON + timedelta(seconds=seconds))
 
-    assert foretold(database, send_id, 19) is None
-    told = foretold(database, send_id, 28)
-    assert told == reports.SendSpeed(0.5, NOON + timedelta(seconds=28 + 28))
-    assert foretold(database, send_id, 200) is None
+    assert estimate(database, send_id, 19) is None
+    speed = estimate(database, send_id, 28)
+    assert speed == reports.SendSpeed(0.5, NOON + timedelta(seconds=28 + 28))
+    assert estimate(database, send_id, 200) is None
 
 
 @pytest.mark.parametrize("state", [SendState.PAUSED, SendState.CANCELLED, SendState.FINISHED])
@@ -140,10 +140,10 @@ def test_no_end_is_estimated_for_a_send_that_is_not_sending(
 ) -> None:
     send_id = planned_send(database, count=14)
     accept(database, claimed_batch(database, send_id))
-    assert foretold(database, send_id, 30) is not None
+    assert estimate(database, send_id, 30) is not None
     change_send(database, send_id, state=state)
 
-    assert foretold(database, send_id, 30) is None
+    assert estimate(database, send_id, 30) is None
 
 
 def test_the_events_of_a_delivery_come_in_the_order_in_which_they_happened(

@@ -169,7 +169,7 @@ def test_a_provider_unsubscribe_is_removed_when_the_subscriber_comes_back(
         assert back.state is SubscriptionState.UNSUBSCRIBED
         activate_subscription(session, back, HERE, now=clock.advance(seconds=1))
 
-    # A pull between the confirmation and the word to SendGrid still finds them on its list.
+    # A pull between the confirmation and the push still finds them on SendGrid's list.
     suppression_sync.pull_suppressions(database.transaction, sendgrid, now=clock())
     assert suppressed(database) == set()
     assert tell(database, sendgrid, clock) == PushedSuppressions(removed=1)
@@ -188,7 +188,7 @@ def test_a_page_pulled_before_a_change_does_not_undo_it(
     class Slow(FakeMailer):
         def list_suppressions(self, since):  # type: ignore[no-untyped-def]
             yield from page
-            # Before the next page is mirrored they come back, and are claimed off the list.
+            # Before the next page is pulled they come back, and their removal is claimed.
             lift(database, ANN, now=clock.advance(minutes=1))
             assert tell(database, self, clock) == PushedSuppressions(removed=1)
             yield from page
@@ -297,7 +297,7 @@ def test_an_uncertain_push_is_repeated_later(
     assert trouble(database)
     assert (listed(sendgrid) == {ANN}) is arrives
 
-    # Lifted meanwhile, it is not claimed back before the first word must have arrived.
+    # Lifted meanwhile, its removal is not claimed before the first push must have arrived.
     lift(database, ANN, now=clock())
     assert tell(database, sendgrid, clock) == PushedSuppressions()
     clock.advance(minutes=3)
@@ -399,7 +399,7 @@ def test_with_the_outbox_mailer_nothing_is_pushed_and_nothing_lost(
 def test_no_transaction_is_open_during_a_push(database: Database, clock: Clock) -> None:
     class Nosy(FakeMailer):
         def suppress(self, addresses):  # type: ignore[no-untyped-def]
-            # On SQLite a second writer would wait; and what changes now is told right after.
+            # On SQLite a second writer would wait; what changes now is pushed right after.
             lift(database, ANN, now=clock.advance(seconds=1))
             super().suppress(addresses)
 
