@@ -228,7 +228,7 @@ def test_two_workers_process_each_post_once(database: Database) -> None:
     if database.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     with database.transaction() as session:
-        for second in range(2):  # In one second, the second one would wait for the first.
+        for second in range(2):  # Events of the same second would make the second worker wait.
             at = NOON - timedelta(seconds=second)
             body = orjson.dumps([sendgrid_event("f" * 32, sg_event_id=f"e{second}", at=at)])
             provider_events.store_event_post(session, body, now=NOON)
