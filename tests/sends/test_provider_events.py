@@ -147,7 +147,7 @@ def test_the_stream_is_alive_where_events_come_in_promptly(
 ) -> None:
     process_events(session, sendgrid_event(None, at=NOON), now=NOON + timedelta(seconds=seconds))
 
-    recorded = [(one.second, one.received_at) for one in session.scalars(select(CanaryMark))]
+    recorded = [(mark.second, mark.received_at) for mark in session.scalars(select(CanaryMark))]
     came = NOON + timedelta(seconds=seconds)
     assert recorded == ([(int(NOON.timestamp()), came)] if prompt else [])
 
