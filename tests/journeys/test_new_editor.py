@@ -1,7 +1,7 @@
-"""From the letter that invites a new editor to a published story with a whole block.
+"""From the invitation mail of a new editor to a published story with a full block.
 
-No manual: each step's page says what the next one is. With NIF_SHOTS=<folder> each step is saved as
-a picture at two widths, and what the way costs is printed: see docs/editors/first-story.md.
+No manual is needed: each page says what to do next. With NIF_SHOTS=<folder> each step is saved as a
+screenshot at two widths, and the number of clicks is printed: see docs/editors/first-story.md.
 """
 
 import shutil

@@ -29,7 +29,7 @@ from nif.settings import PROJECT, load_settings
 from nif.subscriptions.models import MailingList
 from tests import postgres
 from tests.factories import a_list, a_plain_edition, subscriptions
-from tests.journeys.house import Schedulers
+from tests.journeys.installation import Installation
 from tests.standin.client import Standin
 
 FIRST_DAY = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -187,7 +187,7 @@ def a_stage(
             **_fence(scale),
             **given,
         }
-        house = stack.enter_context(Schedulers(folder, **_for_house(settings)))
+        house = stack.enter_context(Installation(folder, **_for_house(settings)))
         upgraded = house.run("db", "upgrade")
         assert upgraded.returncode == 0, upgraded.stderr
         house.start("serve")

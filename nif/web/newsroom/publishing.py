@@ -1,4 +1,4 @@
-"""From a draft to readers: the gates, a second pair of eyes, now or at a time."""
+"""Publishing a draft: its checks, the review by a second person, and the schedule."""
 
 from dataclasses import asdict
 from datetime import datetime

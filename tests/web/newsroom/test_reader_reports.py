@@ -24,7 +24,7 @@ def a_report(
         )
 
 
-def letters(database: Database) -> list[TransactionalEmail]:
+def queued_emails(database: Database) -> list[TransactionalEmail]:
     with database.reading() as session:
         return list(session.scalars(select(TransactionalEmail)))
 
@@ -66,9 +66,9 @@ def test_an_upheld_report_is_answered_once_by_mail_and_leads_to_the_note(
     assert "It was £4m." in page
     assert 'name="reported_by_reader" value="1" checked' in page
     assert "Someone else has already answered this report." in again.text
-    (letter,) = letters(database)
-    assert letter.address == "ann@example.com"
-    assert "You are right." in letter.message["text"]
+    (email,) = queued_emails(database)
+    assert email.address == "ann@example.com"
+    assert "You are right." in email.message["text"]
     with database.reading() as session:
         assert session.get_one(ReaderReport, made.id).contact is None
 
@@ -81,7 +81,7 @@ def test_an_answer_without_a_contact_is_kept_and_not_mailed(
 
     editor.post(f"/newsroom/reports/{made.id}", data={**ANSWER, "verdict": verdict})
 
-    assert letters(database) == []
+    assert queued_emails(database) == []
     assert "You are right." in editor.get(f"/newsroom/reports/{made.id}").text
 
 
@@ -98,7 +98,7 @@ def test_an_incomplete_answer_is_refused_and_nothing_is_lost(
 
     assert page.status_code == 422
     assert f'id="{field}-problem"' in page.text
-    assert letters(database) == []
+    assert queued_emails(database) == []
 
 
 def test_an_unknown_report_shows_the_error_page(editor: FlaskClient) -> None:
@@ -116,4 +116,4 @@ def test_the_answer_names_the_story_as_its_reader_saw_it(
     page = editor.get(f"/newsroom/reports/{made.id}").text
     editor.post(f"/newsroom/reports/{made.id}", data=ANSWER)
 
-    assert "Nobody Has Read This Yet" not in page + str(letters(database)[0].message)
+    assert "Nobody Has Read This Yet" not in page + str(queued_emails(database)[0].message)
