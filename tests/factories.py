@@ -1,4 +1,4 @@
-"""Things to test with. Every argument has a default."""
+"""Factories for test data. All optional arguments have defaults."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -53,9 +53,9 @@ HERE = ConsentContext(source="/subscribe", network="192.0.2.0/24")
 
 
 def a_list(session: Session, slug: str = "daily", **given: Any) -> MailingList:
-    charter = {"title": "NIF Daily", "schedule": "daily 07:30", "zone": "Europe/London", **given}
-    created = charter.pop("created_at", NOON - timedelta(days=30))
-    return create_list(session, ListSettings(slug=slug, **charter), now=created)
+    settings = {"title": "NIF Daily", "schedule": "daily 07:30", "zone": "Europe/London", **given}
+    created = settings.pop("created_at", NOON - timedelta(days=30))
+    return create_list(session, ListSettings(slug=slug, **settings), now=created)
 
 
 def a_subscription(
@@ -82,7 +82,7 @@ def a_subscription(
 
 
 def an_import(session: Session, mailing_list: MailingList, *addresses: str) -> ImportRun:
-    """A finished import that brought in these, who have not confirmed elsewhere."""
+    """A finished import of these addresses, which were not confirmed elsewhere."""
     form = {"size": 1, "encoding": "utf-8", "separator": ",", "has_header": True, "columns": {}}
     far = {
         "byte_offset": 1,
@@ -176,7 +176,7 @@ def a_send(session: Session, services: Services, *addresses: str, now: datetime 
 
 
 def subscriptions(session: Session, mailing_list: MailingList, count: int) -> list[int]:
-    """As many confirmed subscriptions, written in bulk; the ids of their subscribers, in order."""
+    """Insert confirmed subscriptions in bulk; returns the sorted ids of their subscribers."""
     names = [f"reader{next(_number)}@example.com" for _ in range(count)]
     people = [{"address": name, "canonical": name, "created_at": NOON} for name in names]
     ids = sorted(session.scalars(insert(Subscriber).returning(Subscriber.id), people))
@@ -191,7 +191,7 @@ def subscriptions(session: Session, mailing_list: MailingList, count: int) -> li
 def a_plain_edition(
     session: Session, mailing_list: MailingList, *, now: datetime = NOON
 ) -> Edition:
-    """A frozen edition that no template and no story had a part in."""
+    """A frozen edition without templates and stories."""
     link = UNSUBSCRIBE_PLACEHOLDER
     message = Message(
         "news@example.com", "NIF", "News", f"Leave: {link}\n", f'<a href="{link}">Leave</a>'
@@ -211,7 +211,7 @@ def a_plain_edition(
 
 
 def a_plain_send(session: Session, *addresses: str, count: int = 0, now: datetime = NOON) -> Send:
-    """A planned send of a plain edition to these addresses, and to `count` more readers."""
+    """A planned send of a plain edition to these addresses and `count` more subscribers."""
     mailing_list = a_list(session, slug=f"list-{next(_number)}")
     for address in addresses:
         a_subscription(session, mailing_list, address)
@@ -229,20 +229,21 @@ def an_account(
 
 
 def texts(sentences: Sequence[Any]) -> list[str]:
-    """The words of a block's sentences."""
+    """The texts of a block's sentences."""
     return [s["text"] if isinstance(s, dict) else s.text for s in sentences]
 
 
 def page_version(session: Session) -> int:
-    """The number of the last change that a reader could see."""
+    """The version of the public pages: the number of the last visible change."""
     return session.scalar(PAGE_VERSION) or 0
 
 
 def confirmed_by_day(session: Session, mailing_list: MailingList) -> int:
-    """How many are on a list by what its days have counted: who came, less who went."""
+    """The confirmed subscriptions of a list by its daily counts: arrivals less departures."""
     query = select(DailyListCount.metric, func.sum(DailyListCount.count)).group_by(
         DailyListCount.metric
     )
     counts = dict(session.execute(query.where(DailyListCount.list_id == mailing_list.id)).all())
-    came, went = (sum(counts.get(what, 0) for what in of) for of in (ARRIVALS, DEPARTURES))
-    return int(came - went)
+    arrivals = sum(counts.get(metric, 0) for metric in ARRIVALS)
+    departures = sum(counts.get(metric, 0) for metric in DEPARTURES)
+    return int(arrivals - departures)
