@@ -265,14 +265,14 @@ def _profile_as_data(known: SubscriberProfile) -> dict[str, Any]:
         ],
         "consents": [
             {
-                "at": one.consent.at,
-                "list": one.list_title,
-                "action": one.consent.action.value,
-                "source": one.consent.source,
-                "network": one.consent.network,
-                "wording": one.wording,
+                "at": receipt.consent.at,
+                "list": receipt.list_title,
+                "action": receipt.consent.action.value,
+                "source": receipt.consent.source,
+                "network": receipt.consent.network,
+                "wording": receipt.wording,
             }
-            for one in known.consents
+            for receipt in known.consents
         ],
         "changes": [
             {

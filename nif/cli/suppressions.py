@@ -22,7 +22,7 @@ def suppressions() -> None:
 
 
 @suppressions.command("list")
-@click.option("--reason", type=click.Choice([one.value for one in SHOWN_REASONS]), default=None)
+@click.option("--reason", type=click.Choice([shown.value for shown in SHOWN_REASONS]), default=None)
 @click.option("--begins", default="", help="Only addresses that begin with this.")
 @click.option("--most", type=click.IntRange(1, MAX_PER_PAGE), default=50, show_default=True)
 @click.option("--after", help="Continue after this place, which the last page printed.")
@@ -35,7 +35,8 @@ def list_suppressions(
     with load_services().database.reading() as session:
         page = suppression_search.search_suppressions(session, wanted, after=after, limit=most)
         counts = {
-            one.value: count for one, count in suppression_list.count_suppressions(session).items()
+            shown.value: count
+            for shown, count in suppression_list.count_suppressions(session).items()
         }
     rows = [_suppression_as_data(row) for row in page.rows]
     if in_json:

@@ -23,7 +23,7 @@ def index() -> ResponseReturnValue:
     # Not cached: the number of subscribers reached grows while an edition goes out.
     with reading() as session:
         found = list_newest_notes(session, after=request.args.get("after"))
-        counts = count_correction_reach(session, [told.note.id for told in found.notes])
+        counts = count_correction_reach(session, [entry.note.id for entry in found.notes])
     return render_template("public/corrections/index.html", page=found, reached=counts)
 
 
@@ -38,18 +38,18 @@ def show_feed() -> ResponseReturnValue:
     add_element(channel, "link", f"{links().home()}corrections")
     add_element(channel, "description", "What was wrong in our stories, and what is right.")
     add_element(channel, "language", settings().language)
-    for told in found:
-        _add_correction(channel, told)
+    for entry in found:
+        _add_correction(channel, entry)
     return Response(
         write_document(rss), mimetype="application/rss+xml", headers={"Cache-Control": REVALIDATE}
     )
 
 
-def _add_correction(channel: Element, told: NoteInContext) -> None:
-    address = f"{links().story(told.slug)}#note-{told.note.id}"
+def _add_correction(channel: Element, entry: NoteInContext) -> None:
+    address = f"{links().story(entry.slug)}#note-{entry.note.id}"
     item = add_element(channel, "item")
-    add_element(item, "title", f"{told.note.label}: {typeset(told.headline)}")
+    add_element(item, "title", f"{entry.note.label}: {typeset(entry.headline)}")
     add_element(item, "link", address)
     add_element(item, "guid", address)
-    add_element(item, "pubDate", format_datetime(told.note.at))
-    add_element(item, "description", typeset(told.note.text))
+    add_element(item, "pubDate", format_datetime(entry.note.at))
+    add_element(item, "description", typeset(entry.note.text))

@@ -35,11 +35,11 @@ def index_json(slug: str) -> ResponseReturnValue:
         entries = history.list_history(
             session, story.story_id, before=_read_before(), size=ENTRIES_PER_PAGE
         )
-    told = {
+    data = {
         "story": links().story(slug),
-        "versions": [_entry_as_data(slug, one) for one in entries],
+        "versions": [_entry_as_data(slug, entry) for entry in entries],
     }
-    response = Response(json.dumps(told, indent=1), mimetype="application/json")
+    response = Response(json.dumps(data, indent=1), mimetype="application/json")
     response.headers["Cache-Control"] = REVALIDATE
     return response
 

@@ -34,10 +34,10 @@ blueprint = Blueprint("newsletters", __name__, url_prefix="/newsletters")
 def index() -> ResponseReturnValue:
     with reading() as session:
         lists, ended = offered_lists(session), archived_lists(session)
-        topics = tag_names_of(session, sorted({tag for one in lists for tag in one.tags}))
+        topics = tag_names_of(session, sorted({tag for listed in lists for tag in listed.tags}))
     return render_template(
         "public/newsletters/index.html",
-        lists=[(one, next_slot_of_list(one, now=utc_now())) for one in lists],
+        lists=[(listed, next_slot_of_list(listed, now=utc_now())) for listed in lists],
         ended=ended,
         topics=topics,
     )
@@ -93,15 +93,15 @@ def show_edition(list_slug: str, day: str) -> ResponseReturnValue:
 def show_correction(list_slug: str, day: str, note_id: int) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, list_slug)
-        found, told = get_sent_correction(session, mailing_list, _read_day(day), note_id)
-        wrong = find_corrected_digest(session, found, told.note)
+        edition, correction = get_sent_correction(session, mailing_list, _read_day(day), note_id)
+        wrong = find_corrected_digest(session, edition, correction.note)
         counts = count_correction_reach(session, [note_id])
         offer = _find_offered_list(session, mailing_list)
     return render_template(
         "public/newsletters/correction.html",
         mailing_list=mailing_list,
-        edition=found,
-        told=told,
+        edition=edition,
+        correction=correction,
         wrong=wrong,
         reached=counts,
         offer=offer,

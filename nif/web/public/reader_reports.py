@@ -73,7 +73,9 @@ def thanks(slug: str) -> ResponseReturnValue:
 def _read_form() -> tuple[ReportKind, str, str | None]:
     """The submitted form. Raises Invalid."""
     problems: dict[str, str] = {}
-    kind = next((one for one in ReportKind if one.value == request.form.get("kind")), None)
+    kind = next(
+        (candidate for candidate in ReportKind if candidate.value == request.form.get("kind")), None
+    )
     text = _strip_control_characters(request.form.get("text", ""))
     contact = None
     if kind is None:

@@ -120,7 +120,7 @@ def _render_pages() -> str:
         lists = [*offered_lists(session), *archived_lists(session)]
     fixed = ("/newsletters/", "/subscribe", "/policies/", "/transparency")
     addresses = [links().home(), *(links().path(path) for path in fixed)]
-    addresses += [links().path(f"/newsletters/{one.slug}/") for one in lists]
+    addresses += [links().path(f"/newsletters/{listed.slug}/") for listed in lists]
     addresses += [links().policy(slug) for slug in POLICIES]
     return _write_urlset([(address, "") for address in addresses])
 

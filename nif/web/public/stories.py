@@ -79,7 +79,7 @@ def _render_front_page() -> str:
         "public/stories/front_page.html",
         page=page,
         lead=lead,
-        others=[one for one in page.stories if one is not lead],
+        others=[story for story in page.stories if story is not lead],
         offer=offer,
         form_ticket=FORM_TICKET_PLACEHOLDER,
     )
@@ -87,7 +87,7 @@ def _render_front_page() -> str:
 
 def _find_lead(stories: Sequence[Revision]) -> Revision | None:
     """The newest story in good standing: others are never shown largest."""
-    return next((one for one in stories if one.standing.stands), None)
+    return next((story for story in stories if story.standing.stands), None)
 
 
 def _render_tag(slug: str) -> str:

@@ -43,7 +43,9 @@ def transparency_record(story: Revision, links: Links) -> dict[str, Any]:
         "content_hash": story.content_hash,
         "sources": [dict(source) for source in story.sources],
         "answers": {question: _answer_as_data(one) for question, one in story.answers.items()},
-        "reason": next((one["text"] for one in story.block if one["kind"] == "reason"), None),
+        "reason": next(
+            (sentence["text"] for sentence in story.block if sentence["kind"] == "reason"), None
+        ),
         "sentences": [_sentence_as_data(sentence) for sentence in story.block],
     }
 
@@ -125,7 +127,7 @@ def _image_file(
 
 def _image_object(record: Mapping[str, Any], shape: PictureShape, links: Links) -> dict[str, Any]:
     image = _image_file(record, links, shape, record["width"])
-    told = {
+    optional = {
         "caption": record["caption"],
         "license": record["licence_url"],
         "digitalSourceType": _digital_source_type(record),
@@ -136,7 +138,7 @@ def _image_object(record: Mapping[str, Any], shape: PictureShape, links: Links) 
         "width": image.width,
         "height": image.height,
         "creditText": record["credit"],
-        **{name: words for name, words in told.items() if words},
+        **{name: value for name, value in optional.items() if value},
     }
 
 

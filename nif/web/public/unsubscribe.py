@@ -21,7 +21,7 @@ blueprint = Blueprint("unsubscribe", __name__)
 def confirm(token: str) -> ResponseReturnValue:
     with reading() as session:
         found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
-        titles = [one.mailing_list.title for one in found]
+        titles = [subscription.mailing_list.title for subscription in found]
         undoable = _can_resubscribe(found)
     return render_template(
         "public/unsubscribe/confirm.html",
@@ -51,7 +51,7 @@ def _unsubscribe_on_page(token: str, *, resubscribe: bool) -> ResponseReturnValu
         found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
         for subscription in found:
             change(session, subscription, consent_context(), now=utc_now())
-        titles = [one.mailing_list.title for one in found]
+        titles = [subscription.mailing_list.title for subscription in found]
         undoable = _can_resubscribe(found)
     return render_template(
         "public/unsubscribe/done.html",
@@ -62,8 +62,13 @@ def _unsubscribe_on_page(token: str, *, resubscribe: bool) -> ResponseReturnValu
 
 
 def _can_resubscribe(subscriptions: Sequence[Subscription]) -> bool:
-    return all(unsubscribe.may_undo_unsubscribe(one, now=utc_now()) for one in subscriptions)
+    return all(
+        unsubscribe.may_undo_unsubscribe(subscription, now=utc_now())
+        for subscription in subscriptions
+    )
 
 
 def _are_unsubscribed(subscriptions: Sequence[Subscription]) -> bool:
-    return all(one.state is SubscriptionState.UNSUBSCRIBED for one in subscriptions)
+    return all(
+        subscription.state is SubscriptionState.UNSUBSCRIBED for subscription in subscriptions
+    )
