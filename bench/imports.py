@@ -134,7 +134,7 @@ def _create_list(database: Database) -> None:
 def _start_import(installation: Installation, database: Database, file: Path) -> int:
     folder = installation.settings().imports
     with file.open("rb") as data:
-        stored = files.store_import_file(data, folder, most=file.stat().st_size)
+        stored = files.store_import_file(data, folder, max_bytes=file.stat().st_size)
     with files.open_import_file(folder, stored.name) as data:
         layout = imports.detect_file_layout(data)
     with database.transaction() as session:

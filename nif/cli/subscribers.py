@@ -179,7 +179,7 @@ def _begin_import(
     folder, most = services.settings.imports, services.settings.import_largest
     with services.database.reading() as session:
         get_list(session, slug)
-    stored = files.store_import_file(file, folder, most=most)
+    stored = files.store_import_file(file, folder, max_bytes=most)
     try:
         with files.open_import_file(folder, stored.name) as opened:
             layout = imports.detect_file_layout(opened)

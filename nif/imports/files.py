@@ -32,8 +32,8 @@ class StoredImportFile(NamedTuple):
     size: int
 
 
-def store_import_file(stream: ImportStream, folder: Path, *, most: int) -> StoredImportFile:
-    """Copy a stream of at most `most` bytes into the folder, synced to disk.
+def store_import_file(stream: ImportStream, folder: Path, *, max_bytes: int) -> StoredImportFile:
+    """Copy a stream of at most `max_bytes` bytes into the folder, synced to disk.
 
     Raises Invalid, for the field `file`, if it is empty or larger; nothing is stored then.
     """
@@ -44,8 +44,8 @@ def store_import_file(stream: ImportStream, folder: Path, *, most: int) -> Store
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             while block := stream.read(COPY_BLOCK):
                 size += len(block)
-                if size > most:
-                    raise Invalid({"file": file_too_large_message(most)})
+                if size > max_bytes:
+                    raise Invalid({"file": file_too_large_message(max_bytes)})
                 file.write(block)
             file.flush()
             os.fsync(file.fileno())
@@ -57,9 +57,9 @@ def store_import_file(stream: ImportStream, folder: Path, *, most: int) -> Store
     return StoredImportFile(name, size)
 
 
-def file_too_large_message(most: int) -> str:
-    """`most` is in bytes."""
-    return f"This file is too large: at most {most / 1_000_000:.3g} MB. Nothing was stored."
+def file_too_large_message(max_bytes: int) -> str:
+    """The message for a file that is larger than `max_bytes`."""
+    return f"This file is too large: at most {max_bytes / 1_000_000:.3g} MB. Nothing was stored."
 
 
 @contextmanager

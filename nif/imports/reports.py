@@ -61,11 +61,11 @@ def explain_problem(code: str, cell: str) -> str:
 
 
 def list_import_problems(
-    session: Session, run: ImportRun, *, most: int = PROBLEMS_SHOWN
+    session: Session, run: ImportRun, *, limit: int = PROBLEMS_SHOWN
 ) -> list[ImportProblem]:
-    """The first rejected rows of a run, at most `most`."""
+    """The first rejected rows of a run, at most `limit`."""
     query = select(ImportProblem).where(ImportProblem.import_id == run.id)
-    return list(session.scalars(query.order_by(ImportProblem.line).limit(most)))
+    return list(session.scalars(query.order_by(ImportProblem.line).limit(limit)))
 
 
 def stream_problem_report(session: Session, run: ImportRun) -> Iterator[str]:

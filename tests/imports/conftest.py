@@ -32,7 +32,7 @@ class Importer:
         return ImportContext(self.database.transaction, self.folder, lambda: NOON)
 
     def upload(self, data: bytes, *, confirmed: bool = True) -> int:
-        stored = files.store_import_file(BytesIO(data), self.folder, most=50_000_000)
+        stored = files.store_import_file(BytesIO(data), self.folder, max_bytes=50_000_000)
         with files.open_import_file(self.folder, stored.name) as file:
             proposed = imports.detect_file_layout(file)
         with self.database.transaction() as session:

@@ -404,7 +404,7 @@ def test_files_are_detached_after_thirty_days_unless_a_worker_needs_them(importe
 
 def test_a_file_over_the_limit_is_not_stored(tmp_path):
     with pytest.raises(Invalid, match="too large"):
-        files.store_import_file(BytesIO(b"x" * 11), tmp_path, most=10)
+        files.store_import_file(BytesIO(b"x" * 11), tmp_path, max_bytes=10)
     assert not list(tmp_path.iterdir())
     with pytest.raises(NotFound), files.open_import_file(tmp_path, "../../etc/passwd"):
         pass

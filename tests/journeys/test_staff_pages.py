@@ -177,7 +177,9 @@ def add_suppressions(session: Session, now: datetime) -> None:
 
 def add_import(session: Session, newsletter: MailingList, folder: Path) -> None:
     """Add an import whose columns are not chosen yet."""
-    stored = files.store_import_file(BytesIO(b"Email,Name\nbo@example.com,Bo\n"), folder, most=1000)
+    stored = files.store_import_file(
+        BytesIO(b"Email,Name\nbo@example.com,Bo\n"), folder, max_bytes=1000
+    )
     with files.open_import_file(folder, stored.name) as file:
         proposed = imports.detect_file_layout(file)
     imports.create_import(session, newsletter, stored, "readers.csv", proposed, now=utc_now())

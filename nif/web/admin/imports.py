@@ -60,7 +60,7 @@ def create(slug: str) -> ResponseReturnValue:
     try:
         if file is None or not file.filename:
             raise Invalid({"file": "Choose a file."})
-        stored = files.store_import_file(file.stream, folder, most=max_size)
+        stored = files.store_import_file(file.stream, folder, max_bytes=max_size)
         import_id = _create_import(slug, stored, file.filename)
     except Invalid as error:
         return _render_new(slug, error.problems), 422
