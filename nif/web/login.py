@@ -206,7 +206,7 @@ class LoginMailUtil(MailUtil):
 
 
 class AuditedRecoveryCodes(MfRecoveryCodesUtil):
-    """Recovery codes, encrypted at rest; making and using them is written dapp_services."""
+    """Recovery codes, encrypted at rest. Making and using them is recorded in the audit log."""
 
     def create_recovery_codes(self, user: Any) -> list[str]:
         codes: list[str] = super().create_recovery_codes(user)

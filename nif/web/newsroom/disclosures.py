@@ -1,4 +1,4 @@
-"""What is on record about who is in a story: telling it, or waiving it with a second person."""
+"""Decisions about the known relationships of a draft: disclose, or waive with a second person."""
 
 from collections.abc import Callable
 

@@ -62,8 +62,10 @@ def _chosen_picture_ids(form: StoryForm) -> dict[str, int]:
     """The id of the picture chosen in each field."""
     fields = {"picture_id": form.picture_id}
     fields |= {f"sections-{n}-picture": row.picture for n, row in enumerate(form.sections)}
-    found = {field: parse_picture_id(text) for field, text in fields.items()}
-    return {field: picture_id for field, picture_id in found.items() if picture_id is not None}
+    picture_ids = {field: parse_picture_id(text) for field, text in fields.items()}
+    return {
+        field: picture_id for field, picture_id in picture_ids.items() if picture_id is not None
+    }
 
 
 def _missing_problems(chosen: Mapping[str, int], known: Mapping[int, Picture]) -> dict[str, str]:

@@ -125,7 +125,7 @@ def _report_page(report_id: int, problems: dict[str, str]) -> str:
         )
 
 
-def _read_cursor(name: str, otherwise: int) -> int:
-    given = request.args.get(name, "")
-    is_number = given.isascii() and given.isdecimal() and len(given) < 19
-    return int(given) if is_number else otherwise
+def _read_cursor(name: str, default: int) -> int:
+    text = request.args.get(name, "")
+    is_number = text.isascii() and text.isdecimal() and len(text) < 19
+    return int(text) if is_number else default

@@ -133,7 +133,7 @@ def merge(party_id: int) -> ResponseReturnValue:
                 return _merge_page(party_id, name, "There is no party of this name."), 422
             # Locked in the order of the ids, so that two merges never wait for each other.
             ids = sorted({party_id, into.id})
-            locked = {each: get_party(session, each, lock=True) for each in ids}
+            locked = {each_id: get_party(session, each_id, lock=True) for each_id in ids}
             detail = {"name": locked[party_id].name, "into": into.name}
             parties.merge_parties(
                 session,

@@ -58,13 +58,13 @@ class DeclarationForm:
 DECLARATION_FIELDS = tuple(field.name for field in fields(DeclarationForm))
 
 
-def declaration_form_of(given: Mapping[str, Any]) -> DeclarationForm:
+def declaration_form_of(record: Mapping[str, Any]) -> DeclarationForm:
     """The form filled with the declarations on record."""
-    found = {
-        question: declarations.find_answer(given, question) for question in DeclarationQuestion
+    answers = {
+        question: declarations.find_answer(record, question) for question in DeclarationQuestion
     }
-    values = {question.value: answer.value for question, answer in found.items() if answer}
-    for question, answer in found.items():
+    values = {question.value: answer.value for question, answer in answers.items() if answer}
+    for question, answer in answers.items():
         for name, detail in (answer.details if answer else {}).items():
             if name == "sentences":
                 values["relationship_sentences"] = "\n".join(detail)
