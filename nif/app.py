@@ -15,11 +15,11 @@ from nif.settings import PROJECT, MailerName, Settings
 from nif.web import routes
 from nif.web.access import enforce_access, skip_login_for_public_views
 from nif.web.errors import register_error_handlers
+from nif.web.files import enforce_upload_limits
 from nif.web.filters import STATIC_FOLDER, register_filters
 from nif.web.login import set_up_login
 from nif.web.public.page_cache import PageCache
 from nif.web.security import configure_security
-from nif.web.uploads import enforce_upload_limits
 
 MAX_REQUEST_BYTES = 2_500_000
 """The webhook's posts are the largest requests expected; uploads have limits of their own."""

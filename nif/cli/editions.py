@@ -1,4 +1,4 @@
-"""nif edition …: sending or testing an edition by hand."""
+"""nif edition and nif digest: send or test an edition, see which digests are due."""
 
 from datetime import datetime
 
@@ -7,10 +7,11 @@ from sqlalchemy.orm import Session
 
 from nif.cli.common import MomentType, json_option, load_services, print_result
 from nif.clock import utc_now
-from nif.editions.digest import make_digest_now
+from nif.editions.digest import LIST_IS_ARCHIVED, compose_digest, make_digest_now, next_slot_of_list
 from nif.editions.messages import build_test_message
 from nif.editions.models import Edition, EditionState
-from nif.errors import Conflict, NotFound
+from nif.errors import Conflict, NotAllowed, NotFound
+from nif.jobs.worker import Worker
 from nif.mail.transactional import queue_transactional_email
 from nif.sends.planning import plan_manual_send
 from nif.subscriptions.email_address import parse_address
@@ -77,4 +78,51 @@ def _get_edition(session: Session, edition_id: int) -> Edition:
     return found
 
 
-COMMANDS = (edition,)
+@click.group("digest")
+def digest() -> None:
+    """Digests: what is due, and what comes next."""
+
+
+@digest.command()
+@click.option(
+    "--now", "moment", type=MomentType(), default=None, help="Act as if it were this moment."
+)
+@json_option
+def due(moment: datetime | None, in_json: bool) -> None:
+    """Compose and freeze the digests that are due; a worker sends them."""
+    services = load_services()
+    if moment and moment > utc_now() and services.settings.in_production:
+        raise NotAllowed(
+            "--now may not be in the future: the slots until then would count as done."
+        )
+    composed = Worker(services).make_digests_until(moment or utc_now())
+    if not composed and not in_json:
+        click.echo("No digest is due.")
+    for edition in composed:
+        print_result(edition, in_json=in_json)
+
+
+@digest.command()
+@click.option("--list", "slug", required=True)
+@json_option
+def preview(slug: str, in_json: bool) -> None:
+    """Show what a list's next digest would contain if it were composed now."""
+    services = load_services()
+    now = utc_now()
+    with services.database.reading() as session:
+        mailing_list = get_list(session, slug)
+        if mailing_list.archived_at is not None:
+            raise Conflict(LIST_IS_ARCHIVED)
+        slot = next_slot_of_list(mailing_list, now=now)
+        draft = compose_digest(session, mailing_list, slot, services.mail_writer, now=now)
+    result = {
+        "due": slot.due_at,
+        "subject": draft.message.subject
+        if draft.message
+        else "no new stories: nothing will be sent",
+        "stories": [story.headline for story in draft.stories],
+    }
+    print_result(result, in_json=in_json)
+
+
+COMMANDS = (digest, edition)

@@ -8,7 +8,6 @@ from nif.cli import (
     accounts,
     database,
     demo,
-    digests,
     editions,
     events,
     ledger,
@@ -40,7 +39,7 @@ def nif() -> None:
 
 INSTALLATION_MODULES = (processes, database, demo, accounts, ledger)
 SUBSCRIBER_MODULES = (lists, subscribers, retention)
-MAIL_MODULES = (digests, editions, sends, events, suppressions)
+MAIL_MODULES = (editions, editions, sends, events, suppressions)
 
 for module in (*INSTALLATION_MODULES, *SUBSCRIBER_MODULES, *MAIL_MODULES):
     for command in module.COMMANDS:

@@ -5,10 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from nif.editions.messages import (
-    freeze_repermission_edition,
-    write_imported_repermission_message,
-)
+from nif.editions.messages import freeze_repermission_edition, write_imported_repermission_message
 from nif.errors import Conflict, Invalid
 from nif.imports.models import ImportedSubscription, ImportRun, ImportState
 from nif.mail.message import MailWriter, Message

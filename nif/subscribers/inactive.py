@@ -12,10 +12,7 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
-from nif.editions.messages import (
-    freeze_repermission_edition,
-    write_inactive_repermission_message,
-)
+from nif.editions.messages import freeze_repermission_edition, write_inactive_repermission_message
 from nif.errors import Conflict, Invalid
 from nif.mail.message import MailWriter, Message
 from nif.sends import control

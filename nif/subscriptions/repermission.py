@@ -9,12 +9,7 @@ from sqlalchemy.orm import Session
 from nif.errors import Expired, NotFound
 from nif.subscriptions.consent import REPERMISSION_SOURCE, ConsentContext, record_consent
 from nif.subscriptions.double_opt_in import activate_subscription
-from nif.subscriptions.models import (
-    Consent,
-    ConsentAction,
-    Subscription,
-    SubscriptionState,
-)
+from nif.subscriptions.models import Consent, ConsentAction, Subscription, SubscriptionState
 from nif.subscriptions.suppression_list import SUBSCRIBER_GONE
 from nif.tokens import TokenPurpose, Tokens
 

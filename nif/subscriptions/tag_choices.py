@@ -11,12 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from nif.subscriptions.consent import ConsentContext, record_consent
-from nif.subscriptions.models import (
-    ConsentAction,
-    Subscription,
-    SubscriptionState,
-    SubscriptionTag,
-)
+from nif.subscriptions.models import ConsentAction, Subscription, SubscriptionState, SubscriptionTag
 
 
 def chosen_tags_of(session: Session, subscriber_id: int) -> dict[int, set[str]]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from nif.stories.text import render_inline_html
 from nif.typography import link_names, replace_invalid_xml
-from nif.web.public.xml_documents import add_element, new_root, write_document
+from nif.web.public.feeds import add_element, new_root, write_document
 from tests.corpus import payload_mixtures
 from tests.corpus.page_contents import MARKUP_SHAPES, is_harmless, parse_page
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nif.media.models import PictureShape
-from nif.media.renditions import SHAPE_RATIOS, compute_crop_box
+from nif.media.models import SHAPE_RATIOS, PictureShape
+from nif.media.renditions import compute_crop_box
 
 
 def test_the_original_shape_is_the_whole_picture() -> None:

@@ -30,8 +30,8 @@ NOT_AUDITED = {
     "admin_segments.recount": "it refreshes a count",
     "admin_inactive.recount": "it refreshes counts",
     "newsroom_autosave.update": HAS_VERSIONS,
-    "newsroom_merge.save": HAS_VERSIONS,
-    "newsroom_merge.compare": SAVES_NOTHING,
+    "newsroom_autosave.save_merged": HAS_VERSIONS,
+    "newsroom_autosave.compare": SAVES_NOTHING,
     "newsroom_live_preview.show": SAVES_NOTHING,
     "newsroom_pictures.retry": "the worker tries once more",
 }

@@ -34,7 +34,7 @@ from nif.web.admin.report_filter import (
     read_report_filter,
 )
 from nif.web.current import reading
-from nif.web.downloads import download_response
+from nif.web.files import download_response
 
 WEEKLY_FROM_DAYS = 200
 EDITIONS_SHOWN = 12

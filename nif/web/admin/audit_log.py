@@ -1,4 +1,4 @@
-"""The audit log: entries by account, action and day, as a page and as CSV."""
+"""The audit log: entries by account, action and day, as a page and as CSV; labels of actions."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -10,14 +10,119 @@ from flask.typing import ResponseReturnValue
 
 from nif.accounts import accounts, audit_log
 from nif.accounts.audit_log import AuditEntry, AuditFilter
+from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.database import Database
 from nif.spreadsheets import write_csv
 from nif.web.access import Access, open_to
 from nif.web.admin import system_status
-from nif.web.admin.audit_labels import ACTION_LABELS, SUBJECT_ADDRESSES
 from nif.web.current import reading, services, settings
-from nif.web.downloads import download_response
+from nif.web.files import download_response
+
+ROLE_LABELS = {
+    RoleName.AUTHOR: "Author",
+    RoleName.EDITOR: "Editor",
+    RoleName.STANDARDS: "Standards editor",
+    RoleName.ADMIN: "Admin",
+}
+
+ACTION_LABELS = {
+    "signed_in": "signed in",
+    "signed_out_everywhere": "signed out everywhere",
+    "password_set": "set a password",
+    "authenticator_added": "set up an authenticator app",
+    "authenticator_removed": "removed the authenticator app",
+    "passkey_added": "added a passkey",
+    "passkey_removed": "removed a passkey",
+    "recovery_codes_made": "made recovery codes",
+    "recovery_code_used": "signed in with a recovery code",
+    "profile_changed": "changed the profile",
+    "invited": "invited",
+    "invitation_renewed": "renewed the invitation of",
+    "invitation_withdrawn": "withdrew the invitation of",
+    "invitation_accepted": "accepted the invitation",
+    "role_changed": "changed the role of",
+    "account_deactivated": "deactivated",
+    "account_reactivated": "reactivated",
+    "second_factors_cleared": "cleared the second factors of",
+    "account_created": "created an account",
+    "story_drafted": "created the draft",
+    "review_requested": "requested a review of",
+    "story_published": "published",
+    "story_revised": "published a change to",
+    "style_confirmed": "confirmed as a style edit the change to",
+    "story_scheduled": "scheduled",
+    "story_unscheduled": "unscheduled",
+    "story_sent_back": "returned to draft",
+    "check_overridden": "overrode a check for",
+    "relationship_disclosed": "decided to disclose a relationship in",
+    "waiver_requested": "requested a disclosure waiver in",
+    "waiver_confirmed": "confirmed a disclosure waiver in",
+    "relationships_affirmed": "reaffirmed the relationships in",
+    "report_answered": "answered a reader’s",
+    "party_added": "added to the register",
+    "party_changed": "edited in the register",
+    "parties_merged": "merged another record into",
+    "party_deleted": "deleted from the register",
+    "relationship_added": "added a relationship of",
+    "relationship_changed": "edited a relationship of",
+    "relationship_ended": "ended a relationship of",
+    "relationship_deleted": "deleted a relationship of",
+    "picture_added": "added",
+    "picture_changed": "edited",
+    "picture_deleted": "deleted",
+    "list_created": "created the list",
+    "schedule_changed": "changed the schedule of",
+    "subscriber_unsubscribed": "unsubscribed from a list:",
+    "subscriber_suppressed": "suppressed",
+    "suppression_lifted": "lifted a suppression:",
+    "suppressions_added": "added addresses to the",
+    "suppressions_exported": "exported the",
+    "segment_created": "created the segment",
+    "segment_updated": "edited the segment",
+    "segment_deleted": "deleted the segment",
+    "list_changed": "edited the settings of",
+    "list_archived": "archived",
+    "list_unarchived": "restored",
+    "list_deleted": "deleted",
+    "send_started": "started",
+    "send_paused": "paused",
+    "send_resumed": "resumed",
+    "send_cancelled": "cancelled",
+    "send_undone": "undid",
+    "send_deadline_set": "set the deadline of",
+    "batch_resolved": "resolved a batch of",
+    "breaker_probed": "probed the circuit breaker for",
+    "import_started": "started an import into",
+    "import_repermission_started": "sent confirmation mails to an import into",
+    "repermission_started": "started re-permission mail to",
+    "repermission_stopped": "stopped re-permission mail to",
+    "nonresponders_unsubscribed": "unsubscribed non-responders from",
+    "import_undone": "undid an import into",
+    "digest_tested": "sent a test copy of the next digest of",
+    "list_exported": "exported the subscribers of",
+    "held_signups_released": "released held",
+    "held_signups_discarded": "discarded held",
+    "attack_mode_set": "set the attack mode for",
+    "subscriber_erased": "erased",
+    "events_reprocessed": "reprocessed the",
+}
+"""The phrase of each action, read between the account's name and the subject."""
+
+SUBJECT_ADDRESSES = {
+    "account": "/admin/team/{}",
+    "story": "/newsroom/stories/{}",
+    "report": "/newsroom/reports/{}",
+    "party": "/newsroom/register/{}",
+    "picture": "/newsroom/pictures/{}",
+    "list": "/admin/lists/{}",
+    "send": "/admin/sends/{}",
+    "subscriber": "/admin/subscribers/{}",
+    "segment": "/admin/segments/{}",
+    "suppression": "/admin/suppressions",
+}
+"""The page of a subject, by its kind."""
+
 
 blueprint = Blueprint("admin_audit_log", __name__, url_prefix="/admin")
 blueprint.context_processor(system_status.status_banner)

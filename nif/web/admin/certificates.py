@@ -21,7 +21,7 @@ from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
 from nif.web.admin import send_status
 from nif.web.current import reading, services
-from nif.web.downloads import download_response
+from nif.web.files import download_response
 
 blueprint = Blueprint("certificates", __name__)
 

@@ -32,8 +32,7 @@ from nif.web.admin import import_form, system_status
 from nif.web.admin.repermission import blueprint as repermission_blueprint
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, services, settings, transaction
-from nif.web.downloads import download_response
-from nif.web.uploads import accepts_subscriber_file
+from nif.web.files import accepts_subscriber_file, download_response
 
 blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/lists/<slug>")
 blueprint.context_processor(system_status.status_banner)

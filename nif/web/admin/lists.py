@@ -1,4 +1,4 @@
-"""Mailing lists: overview, page of a list, its settings, archiving and deletion."""
+"""Mailing lists: overview, page of a list, its settings, embed code, archiving and deletion."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,8 +34,9 @@ from nif.subscriptions.lists import (
     update_list,
 )
 from nif.subscriptions.models import MailingList
+from nif.tokens import TokenPurpose
 from nif.web.access import Access, open_to
-from nif.web.admin import embed_form, next_digest, send_status, system_status
+from nif.web.admin import next_digest, send_status, system_status
 from nif.web.admin.list_form import (
     FREQUENCIES,
     ListForm,
@@ -47,13 +48,12 @@ from nif.web.admin.list_form import (
     time_zone_names,
 )
 from nif.web.admin.sends import send_rows
-from nif.web.current import reading, services, settings, transaction
+from nif.web.current import links, reading, services, settings, tokens, transaction
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
 blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(system_status.blueprint)
 blueprint.register_blueprint(next_digest.blueprint)
-blueprint.register_blueprint(embed_form.blueprint)
 
 SENDS_SHOWN_PER_LIST = 3
 HISTORY_LABELS = {
@@ -64,6 +64,10 @@ HISTORY_LABELS = {
     "daily_list_count": "daily statistics",
 }
 """Labels of the tables that may refer to a list; others are called "other records"."""
+
+FRAME_HEIGHT = 440
+"""Height in pixels that the form needs in a column of 280 pixels. The frame has no border, so
+unused height is invisible."""
 
 ListAction = Callable[[Session, MailingList, datetime], None]
 
@@ -183,6 +187,27 @@ def update(slug: str) -> ResponseReturnValue:
         return _render_conflict(slug, form), 409
     flash("Saved." if changes else "Nothing was changed.", "good")
     return redirect(url_for("admin_lists.show", slug=slug), 303)
+
+
+@blueprint.get("/lists/<slug>/embed")
+@open_to(Access.ADMIN)
+def show_embed_form(slug: str) -> ResponseReturnValue:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+    address = links().path(f"/embed/{slug}")
+    context = {"mailing_list": mailing_list, "address": address, "height": FRAME_HEIGHT}
+    key = tokens().make(TokenPurpose.EMBED, mailing_list.id)
+    return render_template(
+        "admin/lists/show_embed_form.html",
+        **context,
+        frame=render_template("admin/lists/embed_frame.html", **context),
+        plain=render_template(
+            "admin/lists/embed_plain.html",
+            mailing_list=mailing_list,
+            action=links().path("/subscribe"),
+            key=key,
+        ),
+    )
 
 
 @blueprint.get("/lists/<slug>/archive")

@@ -28,10 +28,9 @@ from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import SubscriptionState, Suppression
 from nif.web.access import Access, open_to
 from nif.web.admin import segment_form, send_status, system_status
-from nif.web.admin.audit_labels import ACTION_LABELS
-from nif.web.admin.audit_log import describe_detail
+from nif.web.admin.audit_log import ACTION_LABELS, describe_detail
 from nif.web.current import reading, services, settings, transaction
-from nif.web.downloads import download_response
+from nif.web.files import download_response
 
 blueprint = Blueprint("admin_subscribers", __name__, url_prefix="/admin/subscribers")
 blueprint.context_processor(system_status.status_banner)

@@ -23,7 +23,7 @@ from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
 from nif.web.admin import send_status, system_status
 from nif.web.current import reading, services, transaction
-from nif.web.downloads import download_response
+from nif.web.files import download_response
 
 blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppressions")
 blueprint.context_processor(system_status.status_banner)

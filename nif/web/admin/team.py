@@ -17,7 +17,7 @@ from nif.mail.transactional import queue_transactional_email
 from nif.stories.publishing import invalidate_pages
 from nif.web.access import Access, open_to
 from nif.web.admin import system_status
-from nif.web.admin.audit_labels import ROLE_LABELS
+from nif.web.admin.audit_log import ROLE_LABELS
 from nif.web.current import links, reading, services, settings, tokens, transaction
 
 blueprint = Blueprint("admin_team", __name__, url_prefix="/admin/team")

@@ -31,6 +31,7 @@ from nif.media.uploads import (
 )
 from nif.web.access import Access, open_to
 from nif.web.current import reading, services, settings, transaction
+from nif.web.files import accepts_picture_upload
 from nif.web.newsroom.audit import audit_action
 from nif.web.newsroom.picture_form import (
     SHAPE_LABELS,
@@ -41,7 +42,6 @@ from nif.web.newsroom.picture_form import (
     picture_form_of,
     read_picture_form,
 )
-from nif.web.uploads import accepts_picture_upload
 
 blueprint = Blueprint("newsroom_pictures", __name__, url_prefix="/newsroom/pictures")
 

@@ -21,9 +21,9 @@ from nif.stories.parties import StoryRecords, look_up_story_records
 from nif.stories.transparency_block import build_transparency_block
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
+from nif.web.forms import format_datetime_input, parse_local_datetime
 from nif.web.newsroom import labels
 from nif.web.newsroom.audit import audit_story_action
-from nif.web.newsroom.datetimes import format_datetime_input, parse_local_datetime
 from nif.web.newsroom.stories import get_editable_story
 
 blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")

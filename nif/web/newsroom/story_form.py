@@ -14,8 +14,7 @@ from typing import Any
 from nif.stories import declarations
 from nif.stories.declarations import ANSWER_VALUES, AnswerInput, DeclarationQuestion
 from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
-from nif.web.forms import parse_number
-from nif.web.newsroom.datetimes import format_datetime_input
+from nif.web.forms import format_datetime_input, parse_number
 
 CHECKED_NOW = "now"
 """The value of the box "I have checked …" when it is newly ticked.

@@ -25,7 +25,7 @@ from nif.stories.models import (
     Tag,
     text_fingerprint_of,
 )
-from nif.web.newsroom.datetimes import parse_local_datetime
+from nif.web.forms import parse_local_datetime
 from nif.web.newsroom.story_form import (
     MAX_SOURCES,
     SectionRow,

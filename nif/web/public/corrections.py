@@ -11,8 +11,8 @@ from nif.stories.history import NoteInContext, list_newest_notes
 from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
+from nif.web.public.feeds import add_element, new_root, write_document
 from nif.web.public.page_cache import REVALIDATE
-from nif.web.public.xml_documents import add_element, new_root, write_document
 
 blueprint = Blueprint("corrections", __name__)
 

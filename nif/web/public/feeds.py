@@ -1,6 +1,9 @@
 """Feeds of the newest stories and of each topic: RSS 2.0, Atom (RFC 4287) and JSON Feed 1.1.
 
 Each format is written from the same `Feed` and holds whole stories, so none has less than another.
+
+XML is built as trees that the standard library serializes, so every parser can read it, whatever
+text a story has. Sitemaps are built in the same way.
 """
 
 import json
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 from flask import Blueprint, Response, render_template
 
@@ -21,7 +24,27 @@ from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.page_cache import cached_response
 from nif.web.public.story_metadata import ImageFile, feed_image, transparency_record
-from nif.web.public.xml_documents import add_element, new_root, write_document
+
+
+def new_root(tag: str, attributes: Mapping[str, str]) -> Element:
+    return Element(tag, dict(attributes))
+
+
+def add_element(
+    parent: Element, tag: str, text: str = "", attributes: Mapping[str, str] | None = None
+) -> Element:
+    """Append a new child to `parent`."""
+    clean = {name: replace_invalid_xml(value) for name, value in (attributes or {}).items()}
+    child = SubElement(parent, tag, clean)
+    child.text = replace_invalid_xml(text)
+    return child
+
+
+def write_document(tree: Element) -> str:
+    """The whole document, with its XML declaration."""
+    written: bytes = tostring(tree, encoding="utf-8", xml_declaration=True)
+    return written.decode()
+
 
 RSS = "application/rss+xml"
 ATOM = "application/atom+xml"

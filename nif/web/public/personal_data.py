@@ -11,7 +11,7 @@ from nif.privacy.person import person_of_subscriber
 from nif.subscriptions import preferences
 from nif.web.access import Access, open_to
 from nif.web.current import reading, services, tokens, transaction
-from nif.web.downloads import download_response
+from nif.web.files import download_response
 
 blueprint = Blueprint("personal_data", __name__, url_prefix="/preferences/<token>")
 

@@ -14,9 +14,9 @@ from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
+from nif.web.public.feeds import add_element, new_root, write_document
 from nif.web.public.page_cache import cached_response
 from nif.web.public.policies import POLICIES
-from nif.web.public.xml_documents import add_element, new_root, write_document
 
 XML = "application/xml"
 SITEMAP_NAMESPACE = {"xmlns": "http://www.sitemaps.org/schemas/sitemap/0.9"}

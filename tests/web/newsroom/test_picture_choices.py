@@ -11,7 +11,7 @@ from nif.media.models import Picture
 from nif.stories.pictures import PICTURE_GONE
 from tests.media.pictures import a_ready_picture, an_unprepared_picture
 from tests.web.newsroom.staff import text_of
-from tests.web.newsroom.test_autosave import other  # noqa: F401  (the second editor)
+from tests.web.newsroom.test_autosave import other  # noqa: F401  (a fixture)
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
 
 HOSTILE = '"><script>alert(1)</script>{{7*7}}'

@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nif.typography import replace_invalid_xml
-from nif.web.public.feeds import Feed, FeedItem, write_atom, write_json_feed, write_rss
-from nif.web.public.xml_documents import add_element, new_root, write_document
+from nif.web.public.feeds import (
+    Feed,
+    FeedItem,
+    add_element,
+    new_root,
+    write_atom,
+    write_document,
+    write_json_feed,
+    write_rss,
+)
 from tests.conftest import NOON
 from tests.web.public.channels import ATOM, CONTENT
 

@@ -1,9 +1,9 @@
-"""File uploads: staff only, each kind with its own size limit."""
+"""Files that staff upload, each kind with its own size limit, and files that browsers save."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request
 from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -58,3 +58,13 @@ def enforce_upload_limits(app: Flask, settings: Settings) -> None:
         except RequestEntityTooLarge:
             raise UploadTooLarge(message(max_bytes(settings))) from None
         return None
+
+
+DOWNLOAD_MEDIA_TYPES = {"csv": "text/csv", "json": "application/json"}
+
+
+def download_response(body: str | Iterable[str], name: str) -> Response:
+    """A response that the browser saves as `name`, which ends in .csv or .json."""
+    response = Response(body, mimetype=DOWNLOAD_MEDIA_TYPES[name.rpartition(".")[2]])
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
