@@ -61,7 +61,7 @@ class RunningInstallation:
         """Change something in the database, again where it is being restarted."""
         return _again(self.database.transaction, act)
 
-    def look(self, query: Any) -> Any:
+    def query_value(self, query: Any) -> Any:
         """The first value of a query; on SQLite without waiting for a sleeping worker."""
         return _again(self.database.reading, lambda session: session.scalar(query))
 
@@ -79,11 +79,11 @@ class RunningInstallation:
     def unsettled(self, *states: BatchState) -> int:
         """How many batches are in one of these states."""
         query = select(func.count()).select_from(Batch).where(Batch.state.in_(states))
-        return int(self.look(query))
+        return int(self.query_value(query))
 
     def all_finished(self) -> bool:
         query = select(Send.id).where(Send.state != SendState.FINISHED).limit(1)
-        return self.look(query) is None
+        return self.query_value(query) is None
 
     def slowest_event(self) -> float:
         """The most seconds between an acceptance and the first event about it.
@@ -137,11 +137,11 @@ class Troupe:
             stderr=self._log,
             text=True,
         )
-        self._say(json.dumps({"settings": stage.settings, "request_seconds": scale.request}))
+        self._write_line(json.dumps({"settings": stage.settings, "request_seconds": scale.request}))
         self.alive: list[int] = []
 
     def spawn(self) -> int:
-        self._say("one more")
+        self._write_line("one more")
         self.alive.append(int(self._mother.stdout.readline()))
         return self.alive[-1]
 
@@ -157,13 +157,13 @@ class Troupe:
         self._mother.communicate()
         self._log.close()
 
-    def _say(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         self._mother.stdin.write(line + "\n")
         self._mother.stdin.flush()
 
 
 @contextmanager
-def a_stage(
+def running_installation(
     kind: str, folder: Path, scale: Scale, *options: str, **given: Any
 ) -> Iterator[tuple[RunningInstallation, "postgres.Cluster | None"]]:
     """A new installation with a web process, on a new database of this kind."""
@@ -187,7 +187,7 @@ def a_stage(
             **_fence(scale),
             **given,
         }
-        house = stack.enter_context(Installation(folder, **_for_house(settings)))
+        house = stack.enter_context(Installation(folder, **_without_own_paths(settings)))
         upgraded = house.run("db", "upgrade")
         assert upgraded.returncode == 0, upgraded.stderr
         house.start("serve")
@@ -209,7 +209,7 @@ def _fence(scale: Scale) -> dict[str, str]:
     }
 
 
-def _for_house(settings: dict[str, Any]) -> dict[str, Any]:
+def _without_own_paths(settings: dict[str, Any]) -> dict[str, Any]:
     own = ("queue_url", "instance_dir")
     return {name: value for name, value in settings.items() if name not in own}
 

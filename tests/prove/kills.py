@@ -23,7 +23,7 @@ from tests.prove.installation import (
     Scale,
     Troupe,
     a_full_list,
-    a_stage,
+    running_installation,
     seeded,
 )
 
@@ -64,7 +64,10 @@ def prove_kills(database: str, plan: Plan, scale: Scale = IN_SECONDS) -> dict[st
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="nif-prove-") as folder,
-        a_stage(database, Path(folder), scale, "--latency", "0.01") as (stage, cluster),
+        running_installation(database, Path(folder), scale, "--latency", "0.01") as (
+            stage,
+            cluster,
+        ),
     ):
         stage.standin.account(most_cancelled=100_000, cancel_margin=scale.recall_before / 2)
         late = {"late": plan.late, "late_seconds": scale.quiet * 2 + scale.lease}

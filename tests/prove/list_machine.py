@@ -86,13 +86,13 @@ class ListMachine(RuleBasedStateMachine):
     def id_of(self, session: Session, who: str) -> int:
         return session.scalars(select(Subscriber.id).where(Subscriber.canonical == who)).one()
 
-    def books(self) -> ListRecords:
+    def records(self) -> ListRecords:
         with self.database.reading() as session:
             return read_list_records(session)
 
     @invariant()
-    def the_books_say_what_was_promised(self) -> None:
-        books = self.books()
+    def records_agree_with_the_promises(self) -> None:
+        books = self.records()
         wrong = disagreements(books, self.promises) + self.growth.offences(
             books, self.promises.erased
         )

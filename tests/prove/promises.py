@@ -69,7 +69,7 @@ class Promises:
     def has_confirmed(self, who: str) -> bool:
         return any("confirmed" in dict(self.standings[key].said) for key in self.of(who))
 
-    def say(self, key: Key, action: str) -> None:
+    def record(self, key: Key, action: str) -> None:
         """Record a sign-up, a confirmation or an unsubscribe."""
         standing = self.standings.setdefault(key, PromisedSubscription())
         standing.said.append((action, self.now))
@@ -81,14 +81,14 @@ class Promises:
         if action == "confirmed" and self.reason(key[0]) == OWN_WISH:
             del self.suppressed[key[0]]
 
-    def leave(self, key: Key) -> None:
+    def unsubscribe(self, key: Key) -> None:
         """Unsubscribe at once; without a confirmation they must not be asked again."""
         if self.standings[key].state == "pending" and not self.has_confirmed(key[0]):
             self.suppress(key[0], "manual")
         if self.standings[key].state != "unsubscribed":
-            self.say(key, "unsubscribed")
+            self.record(key, "unsubscribed")
 
-    def mention(self, who: str, action: str) -> None:
+    def record_on_lists(self, who: str, action: str) -> None:
         """Record a pause or its end for each list that they are on."""
         for key in self.of(who):
             if self.standings[key].state == "confirmed":

@@ -83,26 +83,26 @@ class SendMachine(RuleBasedStateMachine):
 
     @rule(seconds=strategies.sampled_from([5, 50, 120, 600, 1200]))
     def time_passes(self, seconds: int) -> None:
-        self.world.pass_by(seconds)
+        self.world.let_time_pass_by(seconds)
 
     @rule()
-    def a_look_is_taken(self) -> None:
-        self.world.look()
+    def batches_are_reconciled(self) -> None:
+        self.world.reconcile()
 
     @precondition(lambda self: self.world.is_stream_alive and self.world.posted_at)
     @rule(data=strategies.data(), times=strategies.integers(1, 3))
-    def events_come(self, data: strategies.DataObject, times: int) -> None:
+    def events_come_in(self, data: strategies.DataObject, times: int) -> None:
         some = data.draw(strategies.lists(strategies.sampled_from(sorted(self.world.posted_at))))
-        self.world.hear(some, times=times)
+        self.world.report_events(some, times=times)
 
     @rule()
-    def the_stream_dies_or_comes_back(self) -> None:
+    def the_event_stream_fails_or_recovers(self) -> None:
         world = self.world
         world.is_stream_alive, world.stream_since = not world.is_stream_alive, world.ticks
         self._count("outages", not world.is_stream_alive)
 
     @rule(number=some_reader)
-    def a_reader_leaves(self, number: int) -> None:
+    def a_subscriber_unsubscribes(self, number: int) -> None:
         reader = self.world.readers[number]
         with self.world.database.transaction() as session:
             mine = select(Subscription).where(Subscription.subscriber_id == reader)
@@ -113,7 +113,7 @@ class SendMachine(RuleBasedStateMachine):
         self.world.gone.setdefault(reader, self.world.ticks)
 
     @rule(number=some_reader, reason=strategies.sampled_from(SuppressionReason))
-    def a_reader_is_suppressed(self, number: int, reason: SuppressionReason) -> None:
+    def a_subscriber_is_suppressed(self, number: int, reason: SuppressionReason) -> None:
         reader, now = self.world.readers[number], self.world.clock()
         with self.world.database.transaction() as session:
             canonical = session.get_one(Subscriber, reader).canonical
@@ -122,7 +122,7 @@ class SendMachine(RuleBasedStateMachine):
 
     @has_sends
     @rule(number=some_send, what=strategies.sampled_from(["pause", "resume", "cancel"]))
-    def a_person_steers(self, number: int, what: str) -> None:
+    def a_person_controls_a_send(self, number: int, what: str) -> None:
         send_id = self.world.sends[number % len(self.world.sends)]
         with suppress(Conflict), self.world.database.transaction() as session:
             send = session.get_one(Send, send_id)
@@ -136,7 +136,7 @@ class SendMachine(RuleBasedStateMachine):
 
     @has_sends
     @rule(number=some_send)
-    def a_person_decides(self, number: int) -> None:
+    def a_person_resolves_a_batch(self, number: int) -> None:
         """A person who knows what was posted decides, where no sleeping worker may change it."""
         asleep = {sleeper.taken.attempt_id for sleeper in self.sleepers}
         send_id = self.world.sends[number % len(self.world.sends)]
@@ -165,17 +165,17 @@ class SendMachine(RuleBasedStateMachine):
         world = self.world
         world.is_stream_alive, world.stream_since = True, world.ticks
         for _ in range(LONGEST_END):
-            world.pass_by(1000)
-            world.look()
-            self._go_on()
+            world.let_time_pass_by(1000)
+            world.reconcile()
+            self._resume_all()
             world.deliver()
-            if not world.unfinished() and not self._in_doubt():
+            if not world.unfinished() and not self._undecided():
                 break
         assert not world.unfinished()
         world.check()
         world.check_the_end()
 
-    def _go_on(self) -> None:
+    def _resume_all(self) -> None:
         with self.world.database.transaction() as session:
             circuit_breaker.allow_breaker_probe_now(session, now=self.world.clock())
             for send_id in self.world.unfinished():
@@ -183,7 +183,7 @@ class SendMachine(RuleBasedStateMachine):
                 if send.state is SendState.PAUSED:
                     control.resume_send(session, send, now=self.world.clock())
 
-    def _in_doubt(self) -> bool:
+    def _undecided(self) -> bool:
         """Undecided batches, and accepted ones of cancelled sends that are not settled yet."""
         unknown = select(Batch.id).where(Batch.state.in_([BatchState.IN_FLIGHT, *UNDECIDED_STATES]))
         with self.world.database.reading() as session:

@@ -13,7 +13,13 @@ from sqlalchemy import func, select
 from nif.clock import utc_now
 from nif.sends.certificates import certify_send
 from nif.sends.models import Attempt, BatchState, Lease, Send
-from tests.prove.installation import RunningInstallation, Scale, Troupe, a_full_list, a_stage
+from tests.prove.installation import (
+    RunningInstallation,
+    Scale,
+    Troupe,
+    a_full_list,
+    running_installation,
+)
 
 SCALE = Scale(lease=3.0, quiet=8.0, request=2.0)
 NAP = 6.0
@@ -25,7 +31,7 @@ def prove_workers(database: str, *, recipients: int, workers: int = 4) -> dict[s
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="nif-prove-") as folder,
-        a_stage(database, Path(folder), SCALE) as (stage, _),
+        running_installation(database, Path(folder), SCALE) as (stage, _),
     ):
         stage.standin.emit_to(stage.webhook, speed=20.0)
         # Before the workers start: they cannot write while such a list is written.
@@ -83,7 +89,7 @@ def _who_posted(stage: RunningInstallation, send_id: int) -> int:
         .join(Send, Send.id == Attempt.send_id)
         .where(Send.id == send_id)
     )
-    return int(stage.look(query))
+    return int(stage.query_value(query))
 
 
 def _wait(until: Any) -> None:

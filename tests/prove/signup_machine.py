@@ -36,19 +36,19 @@ class SignupMachine(ListMachine):
     strangers = 0
 
     @rule(target=links, typed=TYPED, slug=SLUG, network=NETWORK, pause=PAUSE)
-    def ask_to_join(self, typed, slug, network, pause):
+    def sign_up(self, typed, slug, network, pause):
         """Within the limits a sign-up is answered by mail, which asks them to confirm."""
         self.wait(pause)
         before = self.promises.standing((typed[0], slug)).state
-        link = self._ask(*typed, slug, network)
+        link = self._sign_up(*typed, slug, network)
         is_answered = self.promises.signups[-1].answered
         self.note(f"{before} asks" if is_answered else f"{before} asks in vain")
         return multiple() if link is None else link
 
     @rule(target=links, typed=TYPED, slug=SLUG, network=NETWORK, pause=PAUSE)
-    def join(self, typed, slug, network, pause):
+    def sign_up_and_confirm(self, typed, slug, network, pause):
         """Most people press the link soon; it stays in their inbox."""
-        link = self._ask(*typed, slug, network)
+        link = self._sign_up(*typed, slug, network)
         self.note("joins" if link else "joins in vain")
         if link is None:
             return multiple()
@@ -56,7 +56,7 @@ class SignupMachine(ListMachine):
         self._press_one_or_more_times(link, 1)
         return link
 
-    def _ask(self, who: str, typed: str, slug: str, network: str) -> Link | None:
+    def _sign_up(self, who: str, typed: str, slug: str, network: str) -> Link | None:
         before, address = self.promises.standing((who, slug)).state, parse_address(typed)
         where = ConsentContext("/subscribe", network, "I would like to be mailed.")
         assert address.canonical == who
@@ -75,7 +75,7 @@ class SignupMachine(ListMachine):
         if asked.added is not None:
             assert asked.added.list_id == self.ids[slug], "the wrong list"
             assert before != "confirmed", "who is on it has nothing to confirm"
-            self.promises.say((who, slug), "requested")
+            self.promises.record((who, slug), "requested")
         if named is None:
             return None
         assert named.canonical == who, "somebody else is mailed"
@@ -85,17 +85,17 @@ class SignupMachine(ListMachine):
         if asked.pending is None:
             return None
         assert asked.pending.list_id == self.ids[slug], "the wrong list"
-        self.promises.say((who, slug), "requested")
+        self.promises.record((who, slug), "requested")
         return Link((who, slug), self.now, double_opt_in.confirmation_token(asked.pending, TOKENS))
 
     @precondition(lambda self: not self.strangers and len(self.promises.signups) > 2)
     @rule(network=NETWORK, slug=SLUG, size=st.integers(28, 33))
-    def a_crowd_asks(self, network, slug, size):
+    def a_crowd_signs_up(self, network, slug, size):
         """Of many sign-ups at once from one network, twenty are answered."""
         asked = (*self.promises.signups, *self.promises.requests)
         is_first = not any(one.network == network and self.now - one.at < HOUR for one in asked)
         names = [f"reader{self.strangers + n}@crowd.example" for n in range(size)]
-        answered = [self._ask(name, name, slug, network) is not None for name in names]
+        answered = [self._sign_up(name, name, slug, network) is not None for name in names]
         self.strangers += size
         most = min(size, NETWORK_AN_HOUR)
         is_right = sum(answered) == most if is_first else sum(answered) <= most
@@ -125,7 +125,7 @@ class SignupMachine(ListMachine):
             came_out = self._press(link.token)
             assert came_out == ("confirmed" if is_good else "expired"), came_out
         if is_good and standing.state == "pending":
-            self.promises.say(link.key, "confirmed")
+            self.promises.record(link.key, "confirmed")
         return fresh
 
     def _press(self, token: str) -> str:
@@ -153,12 +153,12 @@ class SignupMachine(ListMachine):
 
     @precondition(lambda self: self.promises.standings)
     @rule(typed=TYPED, network=NETWORK, times=st.integers(1, 7))
-    def ask_for_the_own_page(self, typed, network, times):
+    def request_preferences_link(self, typed, network, times):
         """The link to the preferences page is mailed only to addresses that confirmed once."""
-        is_answered = [self._ask_for_the_own_page(*typed, network) for _ in range(times)]
+        is_answered = [self._request_preferences_link(*typed, network) for _ in range(times)]
         self.note("asks for the own page" + ("" if any(is_answered) else " in vain"))
 
-    def _ask_for_the_own_page(self, who: str, typed: str, network: str) -> bool:
+    def _request_preferences_link(self, who: str, typed: str, network: str) -> bool:
         with self.database.transaction() as session:
             found = None
             if find_exceeded_limit(session, who, network, now=self.now) is None:

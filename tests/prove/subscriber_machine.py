@@ -37,7 +37,7 @@ class SubscriberMachine(SignupMachine):
     """Present and former subscribers, and what the provider reports about them."""
 
     @rule(who=WHO, wanted=st.sets(SLUG))
-    def choose_on_the_own_page(self, who, wanted):
+    def choose_on_the_preferences_page(self, who, wanted):
         """Set one's lists on the preferences page; an unconfirmed sign-up stays."""
         if not self.promises.has_confirmed(who):
             return
@@ -49,13 +49,13 @@ class SubscriberMachine(SignupMachine):
         for slug in SLUGS:
             is_on = self.promises.standing((who, slug)).state == "confirmed"
             if is_on and slug not in wanted:
-                self.promises.leave((who, slug))
+                self.promises.unsubscribe((who, slug))
             if slug in wanted and not is_on:
-                self.promises.say((who, slug), "confirmed")
+                self.promises.record((who, slug), "confirmed")
         self.note("chooses")
 
     @rule(who=WHO, slug=st.sampled_from([*SLUGS, EVERY]), clicks=st.integers(1, 4))
-    def leave_with_one_click(self, who, slug, clicks):
+    def unsubscribe_with_one_click(self, who, slug, clicks):
         """Unsubscribe at once from one list or all, however often the button is pressed."""
         keys = self.keys(who, slug)
         if not self.promises.of(who):
@@ -68,7 +68,7 @@ class SubscriberMachine(SignupMachine):
                     )
         for key in keys:
             self.note(f"{self.promises.standings[key].state} leaves")
-            self.promises.leave(key)
+            self.promises.unsubscribe(key)
 
     @rule(who=WHO, slug=st.sampled_from([*SLUGS, EVERY]), edge=EDGE)
     def come_back(self, who, slug, edge):
@@ -94,7 +94,7 @@ class SubscriberMachine(SignupMachine):
             assert may, "a link to leave became one to join"
         for key, standing in zip(keys, standings, strict=True):
             if may and standing.state == "unsubscribed":
-                self.promises.say(key, "confirmed")
+                self.promises.record(key, "confirmed")
         self.note("comes back" if may else "comes back too late")
 
     @rule(who=REPORTED, reason=REASON)
@@ -118,7 +118,7 @@ class SubscriberMachine(SignupMachine):
                     )
         self.promises.suppress(who, reason.value)
         for key in keys:
-            self.promises.leave(key)
+            self.promises.unsubscribe(key)
         self.note("unsubscribes at the provider")
 
     @precondition(lambda self: self.promises.standings)
@@ -137,7 +137,7 @@ class SubscriberMachine(SignupMachine):
             else:
                 preferences.resume_mail(session, reader, where, now=self.now)
         if days or was_paused:
-            self.promises.mention(who, "paused" if days else "resumed")
+            self.promises.record_on_lists(who, "paused" if days else "resumed")
         self.note("pauses" if days else "goes on")
 
     @precondition(lambda self: any(map(self.promises.has_confirmed, FORGETTABLE)))

@@ -127,7 +127,7 @@ class SweepRun:
     def clock(self) -> datetime:
         return self._now
 
-    def pass_by(self, **seconds: float) -> None:
+    def let_time_pass_by(self, **seconds: float) -> None:
         self._now += timedelta(**seconds)
         self._ticks += timedelta(**seconds).total_seconds()
 
@@ -153,12 +153,12 @@ class SweepRun:
         for _ in range(2):
             with self.database.transaction() as session:
                 watch.end_stale_leases(session, now=self.clock())
-            self.pass_by(seconds=100)
+            self.let_time_pass_by(seconds=100)
         self.live(other)
 
     def another_send(self) -> None:
         """An event of a later moment, which proves the stream alive."""
-        self.pass_by(minutes=1)
+        self.let_time_pass_by(minutes=1)
         happened = helpers.sendgrid_event(None, 0, at=self._now, sg_event_id=f"alive-{self._now}")
         helpers.post_events(self.database, happened, now=self._now)
 
@@ -195,7 +195,7 @@ class SweepRun:
         watch = LeaseWatch(helpers.LEASE, ticks=lambda: self._ticks)
         with self.database.transaction() as session:
             watch.end_stale_leases(session, now=self.clock())
-        self.pass_by(seconds=100)
+        self.let_time_pass_by(seconds=100)
         reconcile_batches(worker.transaction, mailer, watch, PATIENCE, now=self.clock())
 
 
@@ -221,7 +221,7 @@ def _finish_run(run: SweepRun, first: Worker) -> dict[str, int]:
         if run.is_over():
             return run.check()
         run.another_send()
-        run.pass_by(minutes=40)
+        run.let_time_pass_by(minutes=40)
     return {"unfinished": 1}
 
 

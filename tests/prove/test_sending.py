@@ -33,15 +33,15 @@ def survive_a_sleeping_worker(machine: type[SendMachine]) -> None:
     """A worker sleeps after posting, and others follow. Raises where a promise is broken."""
     with ExitStack() as stack:
         opening = partial(a_copy, stack.enter_context(a_template()))
-        house = machine(opening(), Counter())
-        stack.callback(house.world.stack.close)
-        house.a_send_is_planned(undo=0)
-        house.a_worker_falls_asleep(after_posting=True)
+        world_machine = machine(opening(), Counter())
+        stack.callback(world_machine.world.stack.close)
+        world_machine.a_send_is_planned(undo=0)
+        world_machine.a_worker_falls_asleep(after_posting=True)
         for _ in range(10):
-            house.time_passes(seconds=120)
-            house.a_look_is_taken()
-            house.a_worker_posts(ends=[], taken=False)
-            house.nobody_is_mailed_twice_and_all_adds_up()
+            world_machine.time_passes(seconds=120)
+            world_machine.batches_are_reconciled()
+            world_machine.a_worker_posts(ends=[], taken=False)
+            world_machine.nobody_is_mailed_twice_and_all_adds_up()
 
 
 def test_a_house_that_does_not_wait_is_found_out() -> None:

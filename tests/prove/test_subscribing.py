@@ -30,11 +30,11 @@ def history():
     """Ann confirmed and Bob unsubscribed: the promises, and the records that agree with them."""
     promises = Promises(START)
     for who in (ANN, BOB):
-        promises.say((who, "daily"), "requested")
-        promises.say((who, "daily"), "confirmed")
+        promises.record((who, "daily"), "requested")
+        promises.record((who, "daily"), "confirmed")
         promises.spelled[who] = who
     promises.now = LATER
-    promises.say((BOB, "daily"), "unsubscribed")
+    promises.record((BOB, "daily"), "unsubscribed")
     promises.suppress(BOB, "unsubscribed")
     said = [(key, *words) for key in promises.standings for words in promises.standings[key].said]
     books = ListRecords(

@@ -100,7 +100,7 @@ class World:
             ready = list_deliverable_sends(session, now=self.clock())
         for send_id in ready:
             deliver_send(self.context, send_id)
-        self.note_posts()
+        self.record_posts()
         return len(ready)
 
     def fall_asleep(self, *, after_posting: bool) -> SleepingWorker | None:
@@ -112,8 +112,8 @@ class World:
                 taken = claim_batch(session, send_id, terms, now=self.clock())
             if isinstance(taken, ClaimedBatch):
                 if after_posting:
-                    FakeMailer.post(self.mailer, self._parcel(taken))
-                    self.note_posts()
+                    FakeMailer.post(self.mailer, self._request(taken))
+                    self.record_posts()
                 return SleepingWorker(taken, self.ticks, after_posting)
         return None
 
@@ -121,8 +121,8 @@ class World:
         """The worker goes on: it posts where it thinks that safe, and records the result."""
         safe = self.ticks - sleeper.since < helpers.LEASE.total_seconds() * SAFE_PART_OF_LEASE
         if not sleeper.has_posted and safe:
-            FakeMailer.post(self.mailer, self._parcel(sleeper.taken))
-            self.note_posts()
+            FakeMailer.post(self.mailer, self._request(sleeper.taken))
+            self.record_posts()
         with self.database.transaction() as session:
             if sleeper.has_posted or safe:
                 outcomes.record_accepted(session, sleeper.taken, None, now=self.clock())
@@ -130,7 +130,7 @@ class World:
                 late = outcomes.WorkerTooLate("too late")
                 outcomes.record_failed(session, sleeper.taken, late, now=self.clock())
 
-    def note_posts(self) -> None:
+    def record_posts(self) -> None:
         """Record when each request was accepted, and that no copy went to a former subscriber."""
         for attempt, _, copies in self.mailer.posted:
             if attempt in self.posted_at:
@@ -141,14 +141,14 @@ class World:
                 late = self.ticks - self.gone.get(reader, self.ticks)
                 assert late <= STOPPED_WITHIN, f"{reader} had left {late} s before"
 
-    def hear(self, attempts: list[str], *, times: int = 1) -> None:
+    def report_events(self, attempts: list[str], *, times: int = 1) -> None:
         """Events about these attempts come in, perhaps more than once."""
         self.told.update(attempts)
         events = [helpers.sendgrid_event(attempt, at=self.clock()) for attempt in attempts * times]
         alive = helpers.sendgrid_event(None, sg_event_id=f"alive-{self.ticks}", at=self.clock())
         helpers.post_events(self.database, *events, alive, now=self.clock())
 
-    def pass_by(self, seconds: float) -> None:
+    def let_time_pass_by(self, seconds: float) -> None:
         """Time passes; the provider reports in time all that it accepted."""
         self.ticks += seconds
         due = [
@@ -157,9 +157,9 @@ class World:
             if attempt not in self.told and self.ticks - max(at, self.stream_since) >= HEARD_WITHIN
         ]
         if self.is_stream_alive:
-            self.hear(due)
+            self.report_events(due)
 
-    def look(self) -> None:
+    def reconcile(self) -> None:
         reconcile_batches(
             self.database.transaction,
             self.mailer,
@@ -202,7 +202,7 @@ class World:
             for reader, fate in fates.items():
                 assert mailed[send_id, reader] == (fate == "accepted"), (send_id, reader, fate)
 
-    def _parcel(self, taken: ClaimedBatch) -> BatchRequest:
+    def _request(self, taken: ClaimedBatch) -> BatchRequest:
         with self.database.reading() as session:
             message = session.get_one(Send, taken.send_id).edition.as_message()
         make = make_personalizer(
