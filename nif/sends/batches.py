@@ -300,7 +300,7 @@ class _EligibilityQueries:
 def _eligibility_queries(
     state: SubscriptionState, is_active: ColumnElement[bool] | None = None
 ) -> _EligibilityQueries:
-    """Subscribers in `state` are eligible, except those for whom `is_active` holds."""
+    """Subscribers in `state` are eligible, except where `is_active` holds."""
     eligible = (
         select(_delivery.subscriber_id, _subscriber.address)
         .join_from(table_of(Delivery), table_of(Subscriber), _ON_SUBSCRIBER)

@@ -1,6 +1,9 @@
 """The words that NIF uses, and those that it does not; see docs/developers/glossary.md."""
 
 import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,3 +39,69 @@ def test_another_word_is_recognised():
         assert OTHER_WORDS.search(words)
     for words in ("The edition", "suppressed", "Adopt it", "a re-permission campaign", "champagne"):
         assert not OTHER_WORDS.search(words)
+
+
+RIDDLES = re.compile(
+    r"\b(anew|lets? (them |him |her |it )?go|letting (them |it )?go|whom(ever)?|whoever|whosoever|"
+    r"the house(?!hold)|house's|of ours|(is|are) to be|nought|thereof|whence|wherefrom|"
+    r"(the|circuit) brakes?|braked|pulses|askings|quiet readers?|signs? of life|"
+    r"courier|charters?(?!, Georgia)|deeds?|befalls?|befell|sieve)\b",
+    re.IGNORECASE,
+)
+"""Turns of phrase that make a reader stop, and the names of before that nobody would guess."""
+
+WRITTEN = ("nif", "templates", "docs", "bench", "tests", "migrations")
+"""Folders whose code and prose is plain: comments, docstrings, messages, pages and documents."""
+
+MATERIAL = (
+    "nif/demo/stories",
+    "nif/web/static",
+    "templates/public/policies/texts",
+    "tests/corpus/injections.txt",
+    "tests/rules/test_words.py",
+    "tests/upgrades/schemas",
+    "docs/developers/glossary.md",
+)
+"""Texts of the newsroom and of others, and the two places that name these words to avoid them."""
+
+
+def written_files() -> Iterator[Path]:
+    endings = {".py", ".md", ".html", ".txt", ".mjml", ".xml", ".toml"}
+    for folder in WRITTEN:
+        for path in sorted((PROJECT / folder).rglob("*")):
+            name = path.relative_to(PROJECT).as_posix()
+            if path.suffix in endings and path.is_file() and not name.startswith(MATERIAL):
+                yield path
+    yield from sorted(PROJECT.glob("*.md"))
+
+
+def words_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file in which people read; of code its comments, strings and names too."""
+    if path.suffix != ".py":
+        yield from enumerate(path.read_text().splitlines(), start=1)
+        return
+    with tokenize.open(path) as source:
+        for token in tokenize.generate_tokens(source.readline):
+            if token.type == tokenize.NAME:
+                yield token.start[0], token.string.replace("_", " ")
+            elif token.type in {tokenize.COMMENT, tokenize.STRING}:
+                for offset, line in enumerate(token.string.splitlines()):
+                    yield token.start[0] + offset, line
+
+
+def test_nothing_is_written_in_riddles():
+    found = [
+        f"{path.relative_to(PROJECT)}:{line}: {match[0]}"
+        for path in written_files()
+        for line, text in words_of(path)
+        if (match := RIDDLES.search(text))
+    ]
+
+    assert found == []
+
+
+def test_a_riddle_is_recognised():
+    for words in ("counted anew", "Let go who did not answer", "whom the house mails", "the brake"):
+        assert RIDDLES.search(words)
+    for words in ("Unsubscribe non-responders", "renewed", "the household", "letter", "breakers"):
+        assert not RIDDLES.search(words)
