@@ -1,0 +1,97 @@
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from nif import schema
+from nif.database import Database
+from nif.ledger.verification import verify_ledger
+from nif.settings import PROJECT
+from nif.stories.ledger_entries import LiveRevisions
+from tests.upgrades.record import FOLDER
+from tests.upgrades.rows import from_json
+
+RECORDED = sorted(FOLDER.glob("*.json.gz"))
+REVISIONS = sorted(path.name[:5] for path in (PROJECT / "migrations/versions").glob("v*.py"))
+LASTING = ("story", "revision", "subscriber", "subscription", "consent", "suppression", "delivery")
+"""Tables whose rows no upgrade may lose."""
+
+
+def rows_of(path: Path) -> dict[str, list[dict[str, Any]]]:
+    recorded: dict[str, list[dict[str, Any]]] = json.loads(gzip.decompress(path.read_bytes()))
+    return recorded
+
+
+def alembic_config(database: Database) -> Config:
+    config = Config(toml_file=PROJECT / "pyproject.toml")
+    config.attributes["engine"] = database.engine
+    return config
+
+
+def fill(database: Database, recorded: dict[str, list[dict[str, Any]]]) -> None:
+    """Put recorded rows into tables that the models of today need not describe."""
+    aware = database.engine.dialect.name == "postgresql"
+    with database.engine.begin() as connection:
+        found = sa.MetaData()
+        found.reflect(connection)
+        for table in found.sorted_tables:
+            rows = [
+                {
+                    name: from_json(value, table.c[name].type, aware=aware)
+                    for name, value in row.items()
+                }
+                for row in recorded.get(table.name, ())
+            ]
+            if rows:
+                connection.execute(sa.insert(table), rows)
+
+
+def counts(database: Database) -> dict[str, int]:
+    with database.reading() as session:
+        return {
+            name: session.scalar(sa.select(sa.func.count()).select_from(sa.table(name))) or 0
+            for name in LASTING
+        }
+
+
+def test_every_schema_that_was_on_main_is_recorded() -> None:
+    assert [path.name.partition(".")[0] for path in RECORDED] == REVISIONS
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.partition(".")[0])
+def test_a_filled_database_is_upgraded_whole_and_its_ledger_verifies(
+    path: Path, new_database: Callable[[str], Database]
+) -> None:
+    recorded = rows_of(path)
+    database = new_database("upgraded")
+    command.upgrade(alembic_config(database), path.name.partition(".")[0])
+    fill(database, recorded)
+
+    schema.upgrade_schema(database)
+
+    assert schema.is_schema_current(database)
+    assert counts(database) == {name: len(recorded[name]) for name in LASTING}
+    with database.snapshot() as session:
+        verdict = verify_ledger(session, LiveRevisions(session))
+    assert (verdict.is_whole, verdict.reason) == (True, None)
+    assert verdict.entries == len(recorded["ledger_entry"]) > 2
+
+
+def test_a_revision_that_was_changed_after_its_upgrade_is_found(
+    new_database: Callable[[str], Database],
+) -> None:
+    """So that the test above can fail."""
+    database = new_database("changed")
+    schema.upgrade_schema(database)
+    fill(database, rows_of(RECORDED[-1]))
+    with database.transaction() as session:
+        session.execute(sa.text("UPDATE revision SET headline = 'Another'"))
+
+    with database.snapshot() as session:
+        assert not verify_ledger(session, LiveRevisions(session)).is_whole
