@@ -26,7 +26,7 @@ ENDING = {"account.sign_out_everywhere"}
 
 @pytest.fixture
 def samples(database: Database, services: Services) -> dict[str, Any]:
-    """Something for every kind of argument in an address."""
+    """An example for every kind of argument in an address."""
     with database.transaction() as session:
         colleague = an_account(session, email="colleague@example.com")
         save_profile(session, colleague, ProfileInput("Ed", is_public=True), wanted="ed")
@@ -68,7 +68,7 @@ def address(app: Flask, rule: Rule, samples: dict[str, Any]) -> str:
 
 
 def expected(access: Access | None, role: RoleName | None) -> str:
-    """What a declared access means for a role."""
+    """What happens to a role at a view with this access."""
     if access is None:
         return "not there"
     if access not in STAFF_ACCESS:

@@ -40,7 +40,7 @@ def test_a_form_of_another_site_is_not_resent(app: Flask, database: Database) ->
 
 
 def signed_in_with_tokens(app: Flask, database: Database) -> FlaskClient:
-    """Signed in while no token is asked for; from then on it is."""
+    """Sign in without CSRF checks, and then turn them on."""
     app.config["WTF_CSRF_ENABLED"] = False
     client = sign_in(app, enrolled(app, database, RoleName.EDITOR))
     app.config["WTF_CSRF_ENABLED"] = True

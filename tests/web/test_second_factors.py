@@ -27,13 +27,13 @@ def editor(app: Flask, database: Database) -> FlaskClient:
 
 
 def code(key: str, *, later: int = 0) -> str:
-    """What the app shows now, or some seconds later: each code is good once."""
+    """The app's code now or some seconds later; each code works once."""
     moment = utc_now() + timedelta(seconds=later)
     return str(TOTP(key=key).generate(time=moment).token)
 
 
 def set_up(client: FlaskClient) -> str:
-    """Set up an app; returns the key that it scanned."""
+    """Set up an app, and return its key."""
     page = client.post("/account/authenticator", data={"setup": "authenticator"})
     assert '<svg class="qr"' in page.text
     assert "style=" not in page.text
@@ -211,7 +211,7 @@ def test_a_passkey_as_second_factor_protects_the_password(app: Flask, database: 
 def test_failed_sign_ins_reveal_nothing(
     app: Flask, database: Database, editor: FlaskClient
 ) -> None:
-    """An account with a second factor, one that is off, one that is not there: one answer."""
+    """The response is the same with a second factor, when deactivated, and when unknown."""
     set_up(editor)
     with database.transaction() as session:
         session.scalars(select(Account)).one().active = False

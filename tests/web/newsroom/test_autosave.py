@@ -18,7 +18,7 @@ from tests.web.newsroom.test_stories import WHOLE, saved, the_story
 
 @pytest.fixture
 def other(app: Flask, database: Database, editor: FlaskClient) -> FlaskClient:
-    """Bea at another editor."""
+    """A second editor, Bea."""
     email = enrolled(app, database, RoleName.EDITOR, "bea@example.com")
     with database.transaction() as session:
         session.execute(update(Account).where(Account.email == email).values(name="Bea"))

@@ -19,14 +19,14 @@ HOSTILE = '"><script>alert(1)</script>{{7*7}}'
 
 @pytest.fixture
 def pictures(database: Database) -> list[int]:
-    """Two pictures whose files are there, and one that is still being prepared."""
+    """Two pictures with ready files, and one still in preparation."""
     with database.transaction() as session:
         made = [a_ready_picture(session, alt=alt) for alt in ("A red wall", "A blue wall")]
         return [picture.id for picture in (*made, an_unprepared_picture(session, alt="A wet wall"))]
 
 
 def chosen(page: str, name: str) -> str:
-    """What a select of the form has chosen, in words."""
+    """The label of the chosen option of a select box."""
     (select,) = re.findall(rf'<select id="{name}".+?</select>', page, re.DOTALL)
     return "".join(re.findall(r"selected>(.+?)</option>", select))
 

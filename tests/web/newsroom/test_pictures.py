@@ -39,7 +39,7 @@ def send(editor: FlaskClient, data: bytes, name: str = "wall.jpg", **words: str)
 
 
 def added(editor: FlaskClient, services: Services, **words: str) -> str:
-    """The address of a picture whose files are made."""
+    """The address of a new picture with ready files."""
     answer = send(editor, a_file(), **words)
     assert answer.status_code == 303, text_of(answer.text)
     make_due_renditions(services.database.transaction, services.storage, clock=utc_now)

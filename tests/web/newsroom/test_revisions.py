@@ -32,7 +32,7 @@ CORRECTION = {
 
 @pytest.fixture
 def address(database: Database) -> str:
-    """The newsroom's address of a story that was published and then changed, but not published."""
+    """The newsroom address of a published story with unpublished changes."""
     with database.transaction() as session:
         revision = a_story(session, headline="Palisade Sells", lead=LEAD)
         story = get_story(session, revision.story_id)

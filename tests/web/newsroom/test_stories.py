@@ -42,7 +42,7 @@ WHOLE = {
 
 
 def saved(editor: FlaskClient, **changes: str) -> str:
-    """The address of a draft that was saved from the form."""
+    """Save a draft from the form, and return its address."""
     answer = editor.post("/newsroom/stories/new", data={**WHOLE, **changes})
     assert answer.status_code == 303, text_of(answer.text)
     return answer.location
