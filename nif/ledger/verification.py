@@ -17,8 +17,8 @@ from nif.ledger.chain import (
     PublishedCheckpoint,
     PublishedEntry,
 )
-from nif.ledger.forms import UnknownForm
 from nif.ledger.hashes import GENESIS_HASH, JSON_ERRORS
+from nif.ledger.payload_forms import UnknownForm
 from nif.ledger.queries import (
     SLICE_SIZE,
     ChainEnd,

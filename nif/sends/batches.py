@@ -27,7 +27,6 @@ from sqlalchemy.orm import Session
 from nif.database import table_of
 from nif.mail.provider import Fence
 from nif.sends import circuit_breaker, repermission, send_quota
-from nif.sends.activity import was_active_since
 from nif.sends.models import (
     Attempt,
     AttemptResult,
@@ -41,6 +40,7 @@ from nif.sends.models import (
 )
 from nif.sends.repermission import RepermissionCampaign, RepermissionKind
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
+from nif.sends.subscriber_activity import was_active_since
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,

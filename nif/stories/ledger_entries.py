@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.ledger.chain import PublishedEntry, append_entry, delete_entry_payload
-from nif.ledger.forms import PayloadForms
 from nif.ledger.models import LedgerEntry, LedgerEntryKind
+from nif.ledger.payload_forms import PayloadForms
 from nif.ledger.verification import LiveRecord
 from nif.stories.models import ChangeKind, Revision, Story
 

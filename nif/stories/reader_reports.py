@@ -12,8 +12,8 @@ from nif.accounts.models import Account
 from nif.database import Base, BigId
 from nif.errors import Conflict, Invalid, NotFound
 from nif.ledger.chain import append_entry
-from nif.ledger.forms import PayloadForms
 from nif.ledger.models import LedgerEntryKind
+from nif.ledger.payload_forms import PayloadForms
 from nif.stories.models import Revision, Story
 
 

@@ -16,7 +16,6 @@ from nif.editions.messages import freeze_repermission_edition, write_inactive_re
 from nif.errors import Conflict, Invalid
 from nif.mail.message import MailWriter, Message
 from nif.sends import control
-from nif.sends.activity import was_inactive_since
 from nif.sends.models import SendState
 from nif.sends.planning import SendTerms
 from nif.sends.repermission import (
@@ -30,6 +29,7 @@ from nif.sends.repermission import (
     send_of_campaign,
     start_campaign,
 )
+from nif.sends.subscriber_activity import was_inactive_since
 from nif.subscriptions.models import (
     MailingList,
     Subscriber,

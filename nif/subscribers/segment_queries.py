@@ -36,8 +36,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from nif.errors import NotFound
-from nif.sends.activity import CLICK_EVENT, was_active_since
 from nif.sends.models import ProviderEvent
+from nif.sends.subscriber_activity import CLICK_EVENT, was_active_since
 from nif.subscribers import address_index
 from nif.subscribers.segment_conditions import (
     ANY_REASON,

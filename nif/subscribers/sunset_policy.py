@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from nif.database import Transaction, table_of
 from nif.errors import Conflict
-from nif.sends.activity import was_inactive_since, was_inactive_since_in_range
 from nif.sends.models import Attempt, Delivery, ProviderEvent
 from nif.sends.repermission import RepermissionCampaign, RepermissionState, send_of_campaign
+from nif.sends.subscriber_activity import was_inactive_since, was_inactive_since_in_range
 from nif.subscribers.inactive import MoreThanExpected, answers_due_at
 from nif.subscriptions.consent import REPERMISSION_SOURCE
 from nif.subscriptions.models import (

@@ -14,13 +14,7 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.errors import Invalid
 from nif.sends import provider_events
-from nif.sends.models import (
-    Attempt,
-    CanaryMark,
-    ProviderEvent,
-    ProviderEventPost,
-    SendEventCount,
-)
+from nif.sends.models import Attempt, CanaryMark, ProviderEvent, ProviderEventPost, SendEventCount
 from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import DailyListCount, Suppression, SuppressionReason
 from tests.conftest import NOON

@@ -6,8 +6,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from nif.ledger.chain import LedgerVerdict, delete_entry_payload
-from nif.ledger.forms import PayloadForms
 from nif.ledger.models import LedgerEntry
+from nif.ledger.payload_forms import PayloadForms
 from nif.ledger.queries import encode_export_line, load_ledger_slice
 from nif.ledger.verification import verify_export, verify_ledger
 from nif.stories import ledger_entries

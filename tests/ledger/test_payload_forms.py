@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.ledger import policies
-from nif.ledger.forms import PayloadForms, UnknownForm
 from nif.ledger.models import LedgerEntry
+from nif.ledger.payload_forms import PayloadForms, UnknownForm
 from nif.ledger.policies import PolicyVersion, record_policies
 from tests.conftest import NOON
 
