@@ -45,7 +45,6 @@ STAMP = VENV / "nif-is-set-up"
 TEST = [PYTHON, "-m", "pytest", "-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "worksteal"]
 QUICK = [
     *TEST,
-    *("-k", "not postgresql"),
     *(f"--ignore=tests/{name}" for name in ("corpus", "demo", "journeys", "prove", "standin")),
 ]
 LINT = [
@@ -95,6 +94,8 @@ def main(arguments: List[str]) -> int:
         say(__doc__ or "")
         return 0 if command in ("help", "-h", "--help") else 2
     os.chdir(str(ROOT))
+    if command == "test-quick":
+        os.environ["NIF_TEST_ON"] = "sqlite"
     try:
         set_up("run" if command in ("run", "setup") else "test")
     except (SetUpFailed, OSError) as problem:

@@ -70,18 +70,26 @@ ON_ONE_DATABASE = (
     "tests/journeys/test_passkeys",
 )
 """Tests of pages and commands run on one of the two databases, chosen by their name. Tests of rules
-run on both, and so do all tests with NIF_TEST_ON=both."""
+run on both. NIF_TEST_ON=both runs all tests on both, NIF_TEST_ON=sqlite all of them on SQLite."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get("NIF_TEST_ON") == "both":
-        return
-    items[:] = [item for item in items if not _is_for_the_other_database(item)]
+    wanted = os.environ.get("NIF_TEST_ON")
+    if wanted == "sqlite":
+        items[:] = [item for item in items if _database_of(item) != "postgresql"]
+    elif wanted != "both":
+        items[:] = [item for item in items if not _is_for_the_other_database(item)]
+
+
+def _database_of(item: pytest.Item) -> str | None:
+    """The database that a test is run on; None where it takes none, or is not run on each."""
+    chosen = getattr(item, "callspec", None)
+    params = chosen.params if chosen else {}
+    return params.get("database_url") or params.get("new_database")
 
 
 def _is_for_the_other_database(item: pytest.Item) -> bool:
-    chosen = getattr(item, "callspec", None)
-    database = chosen.params.get("database_url") if chosen else None
+    database = _database_of(item)
     if database is None or not item.nodeid.startswith(ON_ONE_DATABASE):
         return False
     name = item.nodeid.replace(database, "").encode()
