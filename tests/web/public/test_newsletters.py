@@ -111,7 +111,7 @@ def test_a_story_says_how_many_subscribers_got_its_correction(
 
     for address in ("/articles/palisade-sells", "/corrections"):
         page = client.get(address, follow_redirects=True).text
-        assert "Sent to 2 subscribers who the newsletters that had carried the error." in page
+        assert "Sent to 2 subscribers who had received the error in a newsletter." in page
 
 
 def test_retracted_text_is_struck_through_and_announced_to_screen_readers(

@@ -105,7 +105,7 @@ def test_a_reader_chooses_topics_and_an_old_form_leaves_them_alone(
     rows = session.scalars(select(SubscriptionTag)).all()
     assert [(one.list_id, one.tag) for one in rows] == [(1, "deals")]
     records = client.get(f"{own}/receipts").text
-    assert "changed what comes of NIF Daily" in records
+    assert "changed your topics of NIF Daily" in records
     assert "NIF Daily only when there is something about: Deals." in records
 
 

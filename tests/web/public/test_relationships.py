@@ -34,7 +34,7 @@ def fill(database: Database) -> None:
 def test_an_empty_register_says_so(client: FlaskClient) -> None:
     page = text_of(client.get("/relationships").text)
 
-    assert "We know of none that stands today." in page
+    assert "There are none today." in page
     assert "No relationship has been waived so far." in page
     assert 'href="/relationships"' in client.get("/newsletters/").text
 
