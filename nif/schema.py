@@ -24,9 +24,7 @@ def upgrade_schema(database: Database) -> None:
     Raises Misconfigured for a database of before the first release.
     """
     _get_revision(database)
-    config = _alembic_config()
-    config.attributes["engine"] = database.engine
-    command.upgrade(config, "head")
+    command.upgrade(alembic_config(database), "head")
 
 
 def is_schema_current(database: Database) -> bool:
@@ -39,7 +37,7 @@ def is_schema_current(database: Database) -> bool:
 
 def newest_revision() -> str:
     """The migration that this code expects."""
-    newest = ScriptDirectory.from_config(_alembic_config()).get_current_head()
+    newest = ScriptDirectory.from_config(_read_config()).get_current_head()
     if newest is None:
         raise RuntimeError("There are no migrations.")
     return newest
@@ -54,5 +52,12 @@ def _get_revision(database: Database) -> str | None:
     return found
 
 
-def _alembic_config() -> Config:
+def alembic_config(database: Database) -> Config:
+    """Alembic's configuration, for the engine of this database."""
+    config = _read_config()
+    config.attributes["engine"] = database.engine
+    return config
+
+
+def _read_config() -> Config:
     return Config(toml_file=PROJECT / "pyproject.toml")

@@ -33,12 +33,6 @@ def migrated(new_database):
     return new_database("migrated", migrated=True)
 
 
-def alembic_config(database):
-    config = Config(toml_file=PROJECT / "pyproject.toml")
-    config.attributes["engine"] = database.engine
-    return config
-
-
 def described(database):
     """All that the database says about its tables, in an order that does not depend on it."""
     inspector = sa.inspect(database.engine)
@@ -115,7 +109,7 @@ def test_every_value_of_an_enum_fits_its_column():
 
 
 def test_going_all_the_way_back_leaves_nothing(migrated):
-    command.downgrade(alembic_config(migrated), "base")
+    command.downgrade(schema.alembic_config(migrated), "base")
 
     assert set(sa.inspect(migrated.engine).get_table_names()) <= {"alembic_version"}
     assert not schema.is_schema_current(migrated)
@@ -124,7 +118,7 @@ def test_going_all_the_way_back_leaves_nothing(migrated):
 def test_going_back_and_forth_ends_where_it_began(migrated):
     before = described(migrated)
 
-    command.downgrade(alembic_config(migrated), "base")
+    command.downgrade(schema.alembic_config(migrated), "base")
     for _ in range(2):
         schema.upgrade_schema(migrated)
 

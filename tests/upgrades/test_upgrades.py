@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
 
 from nif import schema
 from nif.database import Database
@@ -26,12 +25,6 @@ LASTING = ("story", "revision", "subscriber", "subscription", "consent", "suppre
 def rows_of(path: Path) -> dict[str, list[dict[str, Any]]]:
     recorded: dict[str, list[dict[str, Any]]] = json.loads(gzip.decompress(path.read_bytes()))
     return recorded
-
-
-def alembic_config(database: Database) -> Config:
-    config = Config(toml_file=PROJECT / "pyproject.toml")
-    config.attributes["engine"] = database.engine
-    return config
 
 
 def fill(database: Database, recorded: dict[str, list[dict[str, Any]]]) -> None:
@@ -70,7 +63,7 @@ def test_a_filled_database_is_upgraded_whole_and_its_ledger_verifies(
 ) -> None:
     recorded = rows_of(path)
     database = new_database("upgraded")
-    command.upgrade(alembic_config(database), path.name.partition(".")[0])
+    command.upgrade(schema.alembic_config(database), path.name.partition(".")[0])
     fill(database, recorded)
 
     schema.upgrade_schema(database)
