@@ -32,9 +32,7 @@ def measure_delivery(
 ) -> DeliveryMeasurement:
     """Have a worker process deliver a send to the stand-in, and measure it."""
     environment = installation.environment(
-        NIF_MAILER="sendgrid",
-        NIF_SENDGRID_HOST=standin.url,
-        NIF_SENDGRID_API_KEY=standin.api_key,
+        NIF_MAILER="sendgrid", NIF_SENDGRID_HOST=standin.url, NIF_SENDGRID_API_KEY=standin.api_key
     )
     command = [sys.executable, "-m", "bench.deliver_one_send", str(send_id)]
     standin_cpu_before = cpu_seconds(standin._process.pid)

@@ -12,10 +12,7 @@ LINKS = {
     "tag_feed": (("ai-training",), "/tags/ai-training/feed.xml"),
     "policy": (("ethics",), "/policies/ethics"),
     "path": (("/feed.xml",), "/feed.xml"),
-    "correction": (
-        ("daily", date(2026, 3, 1), 7),
-        "/newsletters/daily/2026-03-01/correction-7",
-    ),
+    "correction": (("daily", date(2026, 3, 1), 7), "/newsletters/daily/2026-03-01/correction-7"),
     "edition": (("daily", date(2026, 3, 1)), "/newsletters/daily/2026-03-01"),
     "ledger": ((), "/transparency/ledger"),
     "picture": (("ab12.jpg",), "/media/ab12.jpg"),

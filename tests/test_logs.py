@@ -26,10 +26,7 @@ PRODUCTION = {
 }
 SECRETS = {
     "an address": ("ann@example.com", "[address]"),
-    "a token of a new address": (
-        "/new-address/AbC-_123",
-        "/new-address/[token]",
-    ),
+    "a token of a new address": ("/new-address/AbC-_123", "/new-address/[token]"),
     "a token": ("https://news.example.com/confirm/AbC-_123", "/confirm/[token]"),
     "a key": ("SG.abc-DEF_12.xyz", "[key]"),
 }

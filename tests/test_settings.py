@@ -67,10 +67,7 @@ def test_sendgrid_without_a_key_is_refused_with_what_to_set():
         load_settings(mailer="sendgrid")
 
 
-@pytest.mark.parametrize(
-    "given",
-    ["postgres://nif:pw@db/news", "postgresql://nif:pw@db/news"],
-)
+@pytest.mark.parametrize("given", ["postgres://nif:pw@db/news", "postgresql://nif:pw@db/news"])
 def test_a_postgres_address_is_understood_in_both_spellings(given):
     settings = load_settings(database_url=given)
 

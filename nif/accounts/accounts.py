@@ -258,9 +258,7 @@ def _check_leaves_an_admin(session: Session, account: Account) -> None:
     able = session.scalars(
         select(Account.id)
         .where(
-            Account.role == RoleName.ADMIN,
-            Account.active.is_(True),
-            Account.password.is_not(None),
+            Account.role == RoleName.ADMIN, Account.active.is_(True), Account.password.is_not(None)
         )
         .order_by(Account.id)
         .with_for_update()

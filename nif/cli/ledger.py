@@ -47,10 +47,7 @@ def checkpoint(in_json: bool) -> None:
     settings = services.settings
     with services.database.transaction() as session:
         made = checkpoints.create_checkpoint(
-            session,
-            settings.ledger_key,
-            may_make_key=not settings.in_production,
-            now=utc_now(),
+            session, settings.ledger_key, may_make_key=not settings.in_production, now=utc_now()
         )
     if made is None:
         print_result({"signed": False, "reason": "the ledger has not grown"}, in_json=in_json)

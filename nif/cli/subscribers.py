@@ -96,12 +96,7 @@ def erase(address: str, in_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Count what would happen, and change nothing.")
 @json_option
 def import_file(
-    file: BinaryIO,
-    slug: str,
-    consent_source: str,
-    unconfirmed: bool,
-    dry_run: bool,
-    in_json: bool,
+    file: BinaryIO, slug: str, consent_source: str, unconfirmed: bool, dry_run: bool, in_json: bool
 ) -> None:
     """Import subscribers from a CSV file into a list, without mailing anybody.
 

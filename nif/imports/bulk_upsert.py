@@ -349,13 +349,7 @@ def _insert_consents(session: Session, run: ImportRun, now: datetime) -> Any:
 
 def _record_imported_subscriptions(session: Session, run: ImportRun) -> None:
     """Record the changes for undoing. New subscribers cannot have a row of this run yet."""
-    columns = (
-        "import_id",
-        "subscriber_id",
-        "created_subscriber",
-        "state_before",
-        "state_after",
-    )
+    columns = ("import_id", "subscriber_id", "created_subscriber", "state_before", "state_after")
     rows = select(
         literal(run.id),
         staging_table.c.subscriber_id,

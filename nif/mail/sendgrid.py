@@ -71,8 +71,7 @@ class SendGridMailer:
         self._host = client.host
         self._headers = {**client.client.request_headers, "Content-Type": "application/json"}
         self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+            maxsize=connections, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
         )
         self._last_used = time.monotonic()
 

@@ -66,8 +66,7 @@ def describe_proof(consent: Consent) -> str:
     if consent.action is ConsentAction.REQUESTED:
         return "by the form; it subscribed nobody before the address was confirmed"
     return next(
-        (words for prefix, words in PROOF_WORDS if consent.source.startswith(prefix)),
-        "as recorded",
+        (words for prefix, words in PROOF_WORDS if consent.source.startswith(prefix)), "as recorded"
     )
 
 

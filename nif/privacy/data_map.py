@@ -116,8 +116,7 @@ def export_address_change(session: Session, person: Person) -> ExportedRows:
 def erase_address_changes(session: Session, person: Person) -> None:
     """Delete the change that this person requested, and changes of others to this address."""
     is_theirs = or_(
-        AddressChange.subscriber_id == person.id,
-        AddressChange.canonical == person.canonical,
+        AddressChange.subscriber_id == person.id, AddressChange.canonical == person.canonical
     )
     session.execute(delete(AddressChange).where(is_theirs))
 

@@ -229,10 +229,7 @@ def delete_unconfirmed(session: Session, moment: datetime) -> int:
             change_state_without_statistics(session, one, SubscriptionState.UNSUBSCRIBED)
             one.unsubscribed_at = one.unsubscribed_at or one.requested_at
             continue
-        its_consents = (
-            Consent.subscriber_id == one.subscriber_id,
-            Consent.list_id == one.list_id,
-        )
+        its_consents = (Consent.subscriber_id == one.subscriber_id, Consent.list_id == one.list_id)
         session.execute(delete(Consent).where(*its_consents))
         uncount_subscription(session, one)
         clear_chosen_tags(session, one)

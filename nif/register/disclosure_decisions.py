@@ -133,11 +133,7 @@ def list_open_disclosures(
 
 
 def disclose_mandatory_relationships(
-    session: Session,
-    story_id: int,
-    relationships: Sequence[Relationship],
-    *,
-    now: datetime,
+    session: Session, story_id: int, relationships: Sequence[Relationship], *, now: datetime
 ) -> None:
     """Disclose what must always be disclosed, so that nobody has to be asked."""
     decisions = map_current_decisions(session, story_id, relationships)

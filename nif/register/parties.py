@@ -152,10 +152,7 @@ def _input_problems(
         select(Party.id).where(Party.folded_name == fold_name(values.name))
     )
     if same_name_id is not None and same_name_id != own_id:
-        yield (
-            "name",
-            f"“{values.name}” is in the register already. Give the two different names.",
-        )
+        yield ("name", f"“{values.name}” is in the register already. Give the two different names.")
     for domain in values.domains:
         if not _DOMAIN.fullmatch(domain.lower()):
             yield "domains", f"“{domain}” is not a domain such as example.com."

@@ -126,9 +126,7 @@ RELATIONSHIP_TYPES: dict[RelationshipType, RelationshipTypeRules] = {
         "Until {year}, {party} advertised with {us}.",
     ),
     RelationshipType.SPONSOR: _commercial_type(
-        "Sponsors us",
-        "{party} sponsors {us}.",
-        "Until {year}, {party} sponsored {us}.",
+        "Sponsors us", "{party} sponsors {us}.", "Until {year}, {party} sponsored {us}."
     ),
     RelationshipType.AFFILIATE: _commercial_type(
         "Pays a commission on what readers buy",

@@ -319,10 +319,7 @@ def _eligibility_queries(
     already_active = false() if is_active is None else is_in_state & is_active
     all_undelivered = (
         select(
-            _delivery.subscriber_id,
-            _suppression.reason,
-            is_in_state & _HAS_PAUSED,
-            already_active,
+            _delivery.subscriber_id, _suppression.reason, is_in_state & _HAS_PAUSED, already_active
         )
         .join_from(table_of(Delivery), table_of(Subscriber), _ON_SUBSCRIBER, isouter=True)
         .outerjoin(table_of(Subscription), _ON_SUBSCRIPTION)

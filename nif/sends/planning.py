@@ -125,8 +125,7 @@ def _insert_deliveries(
     has_paused = Subscription.subscriber_id.in_(paused)
     outcome = case((has_paused, literal(DeliveryOutcome.PAUSED, Delivery.outcome.type)))
     audience = select(literal(send.id), Subscription.subscriber_id, outcome).where(
-        Subscription.list_id == send.list_id,
-        Subscription.state == state,
+        Subscription.list_id == send.list_id, Subscription.state == state
     )
     if only_ids is not None:
         audience = audience.where(Subscription.subscriber_id.in_(only_ids))

@@ -49,10 +49,7 @@ def list_deliverable_sends(session: Session, *, now: datetime) -> Sequence[int]:
         RepermissionCampaign.edition_id == Send.edition_id, RepermissionCampaign.available_at > now
     )
     query = select(Send.id).where(
-        Send.state == SendState.SENDING,
-        Send.starts_at <= now,
-        planned.exists(),
-        ~waits.exists(),
+        Send.state == SendState.SENDING, Send.starts_at <= now, planned.exists(), ~waits.exists()
     )
     return session.scalars(query.order_by(Send.id)).all()
 

@@ -40,10 +40,7 @@ def count_signup(session: Session, *, held: bool, now: datetime) -> None:
         .values(slot=slot, received=1, held=int(held))
         .on_conflict_do_update(
             index_elements=[SignupCount.slot],
-            set_={
-                "received": SignupCount.received + 1,
-                "held": SignupCount.held + int(held),
-            },
+            set_={"received": SignupCount.received + 1, "held": SignupCount.held + int(held)},
         )
     )
 

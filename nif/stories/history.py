@@ -18,12 +18,7 @@ CORRECTIVE_KINDS = tuple(
     kind
     for kind in ChangeKind
     if kind
-    not in {
-        ChangeKind.PUBLISH,
-        ChangeKind.STYLE,
-        ChangeKind.UPDATE,
-        ChangeKind.RIGHT_OF_REPLY,
-    }
+    not in {ChangeKind.PUBLISH, ChangeKind.STYLE, ChangeKind.UPDATE, ChangeKind.RIGHT_OF_REPLY}
 )
 """The kinds of note that say that something was wrong."""
 

@@ -89,12 +89,7 @@ NOTE_LABELS = {
 """The label of each kind of note. A correction has no softer name."""
 
 KINDS_WITHOUT_TEXT_CHANGE = frozenset(
-    {
-        ChangeKind.CLARIFICATION,
-        ChangeKind.EDITORS_NOTE,
-        ChangeKind.RETRACTION,
-        ChangeKind.REMOVAL,
-    }
+    {ChangeKind.CLARIFICATION, ChangeKind.EDITORS_NOTE, ChangeKind.RETRACTION, ChangeKind.REMOVAL}
 )
 """Kinds of note that may be published without a change to the text."""
 

@@ -88,12 +88,7 @@ def invalidate_pages(session: Session) -> None:
 
 
 def freeze_revision(
-    session: Session,
-    story: Story,
-    *,
-    by: int | None,
-    now: datetime,
-    before: Revision | None = None,
+    session: Session, story: Story, *, by: int | None, now: datetime, before: Revision | None = None
 ) -> Revision:
     """Build the revision of a working copy. It is not added to the session.
 

@@ -144,9 +144,7 @@ def _block_sentences(
         yield DisclosureSentence("same_person", "The same person wrote and edited this story.")
     if is_full:
         yield from _negative_sentences(
-            answers,
-            has_relationships=bool(register_sentences),
-            shows_ai=bool(picture_sentences),
+            answers, has_relationships=bool(register_sentences), shows_ai=bool(picture_sentences)
         )
 
 

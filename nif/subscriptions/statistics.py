@@ -226,10 +226,7 @@ def growth_by_day(
     """
     query = (
         select(DailyListCount.day, DailyListCount.metric, func.sum(DailyListCount.count))
-        .where(
-            DailyListCount.list_id.in_([one.id for one in lists]),
-            DailyListCount.day >= first,
-        )
+        .where(DailyListCount.list_id.in_([one.id for one in lists]), DailyListCount.day >= first)
         .group_by(DailyListCount.day, DailyListCount.metric)
     )
     counts_by_day: dict[date, dict[ListMetric, int]] = {}

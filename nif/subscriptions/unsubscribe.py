@@ -142,8 +142,7 @@ def refuse_signups(
     subscriptions continue; choosing more on their preferences page ends the refusal.
     """
     pending = select(Subscription).where(
-        Subscription.subscriber_id == subscriber.id,
-        Subscription.state == SubscriptionState.PENDING,
+        Subscription.subscriber_id == subscriber.id, Subscription.state == SubscriptionState.PENDING
     )
     for subscription in session.scalars(pending.order_by(Subscription.list_id).with_for_update()):
         unsubscribe_from_list(session, subscription, context, now=now)

@@ -91,7 +91,7 @@ STORED_FORMS: Mapping[str, Mapping[str, str]] = {
         **{"frequency": "daily", "at": "07:30", "zone": "Europe/London"},
     },
     "/admin/segments/new": {
-        **{"name": "n{n}", "match": "all", "what-0": "source.is", "value-0": ""},
+        **{"name": "n{n}", "match": "all", "what-0": "source.is", "value-0": ""}
     },
     "/admin/subscribers/1/suppress": {"reason": ""},
     "/admin/suppressions/add": {"addresses": "p{n}@example.com", "reason": ""},

@@ -28,11 +28,7 @@ def test_a_new_payload_has_the_newest_form() -> None:
 def test_a_record_is_recomputed_in_the_form_of_its_entry(form: int) -> None:
     recomputed = FORMS.recompute("abc", {"form": form, "text": "anything"})
 
-    assert recomputed == {
-        "form": form,
-        "text": "abc",
-        **({"length": 3} if form == 2 else {}),
-    }
+    assert recomputed == {"form": form, "text": "abc", **({"length": 3} if form == 2 else {})}
 
 
 @pytest.mark.parametrize("recorded", [{}, {"form": 3}, {"form": True}, {"form": [1]}, [], "x", 7])

@@ -106,9 +106,7 @@ def test_a_fence_that_only_pauses_is_not_recalled(
 ) -> None:
     fence_id = new_fence(sendgrid)
     sendgrid._request(
-        "POST",
-        "/v3/user/scheduled_sends",
-        orjson.dumps({"batch_id": fence_id, "status": "pause"}),
+        "POST", "/v3/user/scheduled_sends", orjson.dumps({"batch_id": fence_id, "status": "pause"})
     )
 
     assert not sendgrid.recall(fence_id)

@@ -161,11 +161,7 @@ class World:
 
     def reconcile(self) -> None:
         reconcile_batches(
-            self.database.transaction,
-            self.mailer,
-            self.watch,
-            self.patience,
-            now=self.clock(),
+            self.database.transaction, self.mailer, self.watch, self.patience, now=self.clock()
         )
 
     def mailed(self) -> Counter[tuple[int, int]]:

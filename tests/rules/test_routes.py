@@ -52,9 +52,7 @@ def test_every_route_declares_its_access(app: Flask) -> None:
     assert {endpoint for endpoint in silent if not endpoint.startswith("security.")} == set()
 
 
-def test_library_pages_that_nif_does_not_offer_are_absent(
-    client: FlaskClient,
-) -> None:
+def test_library_pages_that_nif_does_not_offer_are_absent(client: FlaskClient) -> None:
     for address in ("/login/rescue", "/register", "/fs-static/js/webauthn.js"):
         assert client.get(address).status_code == 404
 

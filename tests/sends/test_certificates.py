@@ -262,9 +262,7 @@ def test_the_hash_over_the_deliveries_changes_with_any_status(
     )
 
     with database.transaction() as session:
-        session.execute(
-            text("UPDATE delivery SET subscriber_id = 999 WHERE subscriber_id = 14"),
-        )
+        session.execute(text("UPDATE delivery SET subscriber_id = 999 WHERE subscriber_id = 14"))
         session.execute(
             text("UPDATE batch SET last_subscriber_id = 999 WHERE last_subscriber_id = 14")
         )

@@ -128,7 +128,4 @@ def test_an_ended_send_is_not_paused(database: Database, state: SendState) -> No
     assert (
         get_send(database, claimed.send_id).state,
         get_send(database, claimed.send_id).stop_cause,
-    ) == (
-        state,
-        None,
-    )
+    ) == (state, None)

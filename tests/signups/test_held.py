@@ -45,10 +45,7 @@ def test_approved_sign_ups_are_queued_and_the_rest_stay_held(session):
     assert (
         held_count(session, HoldReason.HONEYPOT),
         held_count(session, HoldReason.DISPOSABLE),
-    ) == (
-        (1, 0),
-        (1, 0),
-    )
+    ) == ((1, 0), (1, 0))
 
 
 def test_all_sign_ups_of_a_reason_are_approved_or_deleted_at_once(session):
@@ -63,10 +60,7 @@ def test_all_sign_ups_of_a_reason_are_approved_or_deleted_at_once(session):
     assert (
         held_count(session, HoldReason.HONEYPOT),
         held_count(session, HoldReason.DISPOSABLE),
-    ) == (
-        (0, 0),
-        (0, 0),
-    )
+    ) == ((0, 0), (0, 0))
 
 
 def test_held_sign_ups_are_deleted_after_thirty_days(session):
@@ -93,10 +87,7 @@ def test_all_sign_ups_of_an_erased_address_are_deleted(session):
     assert (
         held_count(session, HoldReason.HONEYPOT),
         held_count(session, HoldReason.DISPOSABLE),
-    ) == (
-        (1, 0),
-        (0, 0),
-    )
+    ) == ((1, 0), (0, 0))
 
 
 def test_sign_ups_without_proof_are_released_slowly_and_two_a_day_from_a_network(session):

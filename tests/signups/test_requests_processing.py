@@ -56,12 +56,7 @@ def test_each_request_gets_the_mail_that_it_calls_for(database, services, lists)
             database, services.mail_writer, f"{who}@example.org", kind=LINK, list_id=0
         )
     request_and_process(
-        database,
-        services.mail_writer,
-        "known@example.com",
-        kind=LINK,
-        list_id=0,
-        now=NOON + DAY,
+        database, services.mail_writer, "known@example.com", kind=LINK, list_id=0, now=NOON + DAY
     )
 
     assert mails(database) == [
@@ -115,10 +110,7 @@ def test_a_held_sign_up_is_not_mailed(database, services, lists):
         assert (
             held_count(session, HoldReason.HONEYPOT),
             held_count(session, HoldReason.DISPOSABLE),
-        ) == (
-            (1, 0),
-            (1, 0),
-        )
+        ) == ((1, 0), (1, 0))
         pending = Subscription.state == SubscriptionState.PENDING
         assert session.scalars(select(Subscription).where(pending)).all() == []
 

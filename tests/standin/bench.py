@@ -31,10 +31,7 @@ def bodies(requests: int) -> list[bytes]:
 
 
 def post_all(standin: Standin, posts: Iterable[bytes]) -> None:
-    headers = {
-        "Authorization": f"Bearer {standin.api_key}",
-        "Content-Type": "application/json",
-    }
+    headers = {"Authorization": f"Bearer {standin.api_key}", "Content-Type": "application/json"}
     http = urllib3.PoolManager(retries=False, maxsize=CONNECTIONS, block=True)
 
     def post(body: bytes) -> None:

@@ -47,10 +47,7 @@ def post(standin: Standin) -> Iterator[Post]:
 
     def post_mail(body: dict[str, Any] | bytes, **headers: str) -> urllib3.BaseHTTPResponse:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
-        known = {
-            "Authorization": f"Bearer {standin.api_key}",
-            "Content-Type": "application/json",
-        }
+        known = {"Authorization": f"Bearer {standin.api_key}", "Content-Type": "application/json"}
         return http.request(
             "POST",
             f"{standin.url}/v3/mail/send",

@@ -148,10 +148,7 @@ SETTINGS: dict[str, tuple[type, str]] = {
         "The bypass list management enable param should be a boolean value.",
     ),
     "mail_settings.footer.enable": (bool, "The footer enable param should be a boolean value."),
-    "mail_settings.footer.text": (
-        str,
-        "The text/plain version of your footer should be a string.",
-    ),
+    "mail_settings.footer.text": (str, "The text/plain version of your footer should be a string."),
     "mail_settings.footer.html": (str, "The text/html version of your footer should be a string."),
     "mail_settings.sandbox_mode.enable": (
         bool,

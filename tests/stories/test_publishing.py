@@ -52,11 +52,7 @@ NOWHERE = "Source 1 needs its exact address, beginning with https://."
 FAILED_CHECKS = [
     ({"headline": " "}, "headline", "A story needs a headline."),
     ({"headline": "x" * 111}, "headline", "A headline has at most 110 characters."),
-    (
-        {"lead": "\n"},
-        "lead",
-        "A story needs a lead: the paragraph that says what happened.",
-    ),
+    ({"lead": "\n"}, "lead", "A story needs a lead: the paragraph that says what happened."),
     ({"sections": []}, "sections", "A story needs at least one section with a bullet."),
     (
         {"sections": [("Why:", []), ("How:", [])]},
@@ -64,11 +60,7 @@ FAILED_CHECKS = [
         "A story needs at least one section with a bullet.",
     ),
     ({"byline": ""}, "byline", "A story needs a byline: readers see who wrote it."),
-    (
-        {"sources": []},
-        "sources",
-        "Name at least one source. Our own reporting counts as one.",
-    ),
+    ({"sources": []}, "sources", "Name at least one source. Our own reporting counts as one."),
     ({"sources": a_source()}, "sources-0-publisher", NAMELESS),
     ({"sources": a_source(SourceKind.DATASET, " ", " ")}, "sources-0-publisher", NAMELESS),
     ({"sources": a_source(name="DMN", url="")}, "sources-0-url", NOWHERE),
@@ -81,11 +73,7 @@ FAILED_CHECKS = [
         "reason_code",
         "Say why NIF covers this: we promised readers the reason for every story.",
     ),
-    (
-        {"reason_subject": " "},
-        "reason_subject",
-        "Complete the sentence “We covered it because …”.",
-    ),
+    ({"reason_subject": " "}, "reason_subject", "Complete the sentence “We covered it because …”."),
 ]
 
 

@@ -146,9 +146,7 @@ def unsubscribe_all(services: Services, campaign: RepermissionCampaign, *, now: 
     sunset_policy.unsubscribe_nonresponders(services.database.transaction, campaign.id, now=now)
 
 
-def test_inactive_subscribers_are_long_confirmed_without_reader_activity(
-    session: Session,
-) -> None:
+def test_inactive_subscribers_are_long_confirmed_without_reader_activity(session: Session) -> None:
     daily = a_list(session)
     quiet = add_confirmed(session, daily, "quiet")
     imported = add_confirmed(session, daily, "imported", at=NOON - 5 * DAY)
@@ -297,10 +295,7 @@ def test_a_late_response_resubscribes_non_responders_but_not_those_who_unsubscri
 
 
 def test_unsubscribing_resumes_after_a_kill_and_spares_those_who_respond_meanwhile(
-    services: Services,
-    context: DeliveryContext,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+    services: Services, context: DeliveryContext, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sunset_policy, "DELIVERIES_PER_BATCH", 2)
     campaign = start_campaign(services, *(f"r{n}" for n in range(6)))

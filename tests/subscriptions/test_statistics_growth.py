@@ -60,10 +60,7 @@ def test_weeks_end_with_the_last_day_and_the_first_may_be_shorter() -> None:
 
     assert [
         (one.first, one.last, one.arrivals, one.confirmed) for one in group_periods(7, spans)
-    ] == [
-        (ago(8), ago(7), 2, 2),
-        (ago(6), ago(0), 7, 9),
-    ]
+    ] == [(ago(8), ago(7), 2, 2), (ago(6), ago(0), 7, 9)]
     assert [one.arrivals for one in group_periods(3, spans)] == [3, 3, 3]
 
 

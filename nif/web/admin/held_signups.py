@@ -27,10 +27,7 @@ HOLD_REASON_LABELS: Mapping[HoldReason, tuple[str, str]] = {
         "Neighbouring networks",
         "More than 200 an hour from adjacent networks.",
     ),
-    HoldReason.DOMAIN: (
-        "One domain",
-        "More than 100 an hour for addresses of one small domain.",
-    ),
+    HoldReason.DOMAIN: ("One domain", "More than 100 an hour for addresses of one small domain."),
     HoldReason.SITE: ("Many at once", "More than 600 an hour in total."),
     HoldReason.ADDRESS: (
         "Three requests",
@@ -119,12 +116,7 @@ def set_attack_mode() -> ResponseReturnValue:
             attack_mode.disable_attack_mode(session, until=until)
         else:
             attack_mode.automate_attack_mode(session)
-        _record_signup_action(
-            session,
-            "attack_mode_set",
-            "proof",
-            {"mode": choice, "hours": hours},
-        )
+        _record_signup_action(session, "attack_mode_set", "proof", {"mode": choice, "hours": hours})
     flash("Set. Forms that are open already are not affected.", "good")
     return redirect(url_for(".index"), 303)
 

@@ -26,10 +26,7 @@ COLUMN_LABELS = {
         "On the list since",
         "A date such as 2026-11-22. Other formats are not guessed.",
     ),
-    "unsubscribed": (
-        "Unsubscribed",
-        "A date or a yes: unsubscribed. It never subscribes anyone.",
-    ),
+    "unsubscribed": ("Unsubscribed", "A date or a yes: unsubscribed. It never subscribes anyone."),
     "bounced": ("Bounced", "A date or a yes: mail to this address bounced."),
 }
 CONFIRMED_LABELS = {

@@ -151,10 +151,7 @@ def _add_row(form: SegmentForm) -> SegmentForm:
 
 
 def _render_form(
-    form: SegmentForm,
-    problems: Mapping[str, str] | None = None,
-    *,
-    segment_id: int | None = None,
+    form: SegmentForm, problems: Mapping[str, str] | None = None, *, segment_id: int | None = None
 ) -> str:
     with reading() as session:
         return render_template(

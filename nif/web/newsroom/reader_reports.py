@@ -65,10 +65,7 @@ def answer(report_id: int) -> ResponseReturnValue:
                 "report_answered",
                 subject_kind="report",
                 subject_id=report_id,
-                detail={
-                    "story": report.story.headline,
-                    "verdict": labels.REPORT_VERDICTS[verdict],
-                },
+                detail={"story": report.story.headline, "verdict": labels.REPORT_VERDICTS[verdict]},
                 now=now,
             )
             if contact:

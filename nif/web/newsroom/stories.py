@@ -89,11 +89,7 @@ def index() -> ResponseReturnValue:
         pictures = get_pictures_of_stories(session, stories)
         facts = {story.id: _story_facts(story, pictures) for story in stories}
         published_statuses = published_status_of(session, stories)
-    filters = {
-        "state": state_name if len(states) == 1 else "",
-        "mine": "1" if mine else "",
-        "q": q,
-    }
+    filters = {"state": state_name if len(states) == 1 else "", "mine": "1" if mine else "", "q": q}
     return render_template(
         "newsroom/stories/index.html",
         pages=pages,

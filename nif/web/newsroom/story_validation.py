@@ -213,10 +213,7 @@ def _tag_problems(tags: list[str]) -> Iterator[tuple[str, str]]:
         if len(tag) > LONGEST_TAG:
             yield "tags", f"A tag has at most {LONGEST_TAG} characters: “{tag[:30]}…” has more."
         elif slugify(tag) == "untitled":
-            yield (
-                "tags",
-                f"A tag needs letters from a to z, or digits: “{tag}” has none.",
-            )
+            yield ("tags", f"A tag needs letters from a to z, or digits: “{tag}” has none.")
 
 
 def _picture_problems(name: str, chosen: str) -> Iterator[tuple[str, str]]:

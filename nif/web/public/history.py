@@ -76,10 +76,7 @@ def _render_revision(slug: str, n: int) -> str:
         current = get_published_revision(session, slug)
         revision = history.get_story_revision(session, current, n)
     return render_template(
-        "public/history/show.html",
-        story=revision,
-        current=current,
-        address=links().story(slug),
+        "public/history/show.html", story=revision, current=current, address=links().story(slug)
     )
 
 

@@ -131,11 +131,7 @@ def _report_as_json(minute: datetime) -> str:
     counts, site = _read_report(minute), settings()
     report = {
         "spec": REPORT_SPEC,
-        "publisher": {
-            "name": site.site_name,
-            "url": links().home(),
-            "parent": site.owner_name,
-        },
+        "publisher": {"name": site.site_name, "url": links().home(), "parent": site.owner_name},
         "generated_at": format_timestamp(minute),
         "period": {
             "from": format_timestamp(counts.stories.since) if counts.stories.since else None,

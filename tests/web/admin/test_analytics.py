@@ -57,11 +57,7 @@ def history(database: Database) -> str:
         today = day_in_site_zone(session, now)
         days = {
             (mailing_list.id, today, what): n
-            for what, n in (
-                (DELIVERED, 2000),
-                (BOUNCED, 10),
-                (COMPLAINED, 3),
-            )
+            for what, n in ((DELIVERED, 2000), (BOUNCED, 10), (COMPLAINED, 3))
         }
         record_daily_counts(session, days)
         for kind, count in (("delivered", 2000), ("bounce", 10), ("spamreport", 3)):

@@ -35,11 +35,7 @@ def test_the_scale_has_round_numbers_around_its_values(
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.floats(-1e9, 1e9).map(round),
-    st.integers(0, 10**9),
-    st.integers(1, 400),
-)
+@given(st.floats(-1e9, 1e9).map(round), st.integers(0, 10**9), st.integers(1, 400))
 def test_all_values_lie_within_the_axes(low: int, more: int, places: int) -> None:
     axes, ticks = make_axes(places, low, low + more)
 

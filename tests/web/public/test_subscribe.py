@@ -118,10 +118,7 @@ def test_an_unknown_list_is_answered_with_the_lists_on_offer(
 
 @pytest.mark.parametrize(
     ("fields", "said"),
-    [
-        ({"ticket": ""}, "form was incomplete"),
-        ({"ticket": "x" * 40}, "form was incomplete"),
-    ],
+    [({"ticket": ""}, "form was incomplete"), ({"ticket": "x" * 40}, "form was incomplete")],
 )
 def test_a_form_without_a_valid_ticket_is_shown_again(
     client: FlaskClient, services: Services, session: Session, fields: dict[str, str], said: str

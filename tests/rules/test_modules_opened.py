@@ -1,0 +1,126 @@
+"""How many modules one has to open to follow one thing that NIF does, measured by a profiler.
+
+A module counts when one of its functions is called on the way. The shared plumbing does not: what
+every request, transaction or mail goes through, and `models.py`, which declares tables.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+import nif
+from nif.accounts.models import RoleName
+from nif.database import Database
+from nif.jobs.worker import Worker
+from nif.services import Services
+from nif.stories.models import StoryState
+from nif.subscriptions.models import Subscription, SubscriptionState
+from tests.conftest import NOON
+from tests.factories import a_list, a_story, a_subscription
+from tests.imports.conftest import Importer
+from tests.web.newsroom.staff import signed_in, without_tokens
+from tests.web.newsroom.test_stories import saved, the_story
+from tests.web.public.forms import link_in, queued_emails, subscribe
+
+ROOT = Path(nif.__file__).parent
+PLUMBING = {
+    "web/access.py",
+    "web/current.py",
+    "web/errors.py",
+    "web/files.py",
+    "web/filters.py",
+    "web/forms.py",
+    "web/login.py",
+    "web/routes.py",
+    "web/second_factors.py",
+    "web/security.py",
+    "web/staff_actions.py",
+    "web/public/page_cache.py",
+    "accounts/accounts.py",
+    "accounts/audit_log.py",
+    "mail/message.py",
+}
+"""Besides these: every module directly in `nif/`, such as `database.py`, and every `models.py`."""
+
+
+@contextmanager
+def opened_modules() -> Iterator[set[str]]:
+    """The modules of NIF, as paths in `nif/`, whose functions are called inside the block."""
+    opened: set[str] = set()
+
+    def watch(frame: FrameType, event: str, _argument: Any) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_name != "<module>":
+            path = Path(code.co_filename)
+            if path.is_relative_to(ROOT) and (name := str(path.relative_to(ROOT))) not in opened:
+                opened.add(name)
+
+    sys.setprofile(watch)
+    try:
+        yield opened
+    finally:
+        sys.setprofile(None)
+
+
+def to_follow(opened: set[str]) -> list[str]:
+    return sorted(
+        name
+        for name in opened
+        if "/" in name and name not in PLUMBING and not name.endswith("models.py")
+    )
+
+
+def test_publishing_a_story(app: Flask, database: Database) -> None:
+    editor = signed_in(without_tokens(app), database, RoleName.EDITOR)
+    address = saved(editor)
+
+    with opened_modules() as opened:
+        editor.post(f"{address}/publish", data={"edits": "0"})
+
+    assert the_story(database).state is StoryState.PUBLISHED
+    assert len(to_follow(opened)) <= 24, to_follow(opened)
+
+
+def test_importing_a_file(database: Database, tmp_path: Path) -> None:
+    with database.transaction() as session:
+        importer = Importer(database, tmp_path, a_list(session).id)
+
+    with opened_modules() as opened:
+        importer.import_file(b"email,status\nann@example.com,confirmed\nno address,\n")
+
+    assert len(to_follow(opened)) <= 26, to_follow(opened)
+
+
+def test_making_a_digest(services: Services, database: Database) -> None:
+    with database.transaction() as session:
+        a_subscription(session, a_list(session))
+        a_story(session)
+    worker = Worker(services)
+
+    with opened_modules() as opened:
+        made = worker.make_digests_until(NOON.replace(day=21))
+
+    assert [slot["audience"] for slot in made if slot["state"] == "frozen"] == [1]
+    assert len(to_follow(opened)) <= 20, to_follow(opened)
+
+
+def test_subscribing(
+    client: FlaskClient, services: Services, session: Session, database: Database
+) -> None:
+    with database.transaction() as setup:
+        a_list(setup)
+
+    with opened_modules() as opened:
+        subscribe(client, services, "ann@example.com")
+        client.post(link_in(queued_emails(session)[0], "confirm"))
+
+    assert session.scalars(select(Subscription.state)).all() == [SubscriptionState.CONFIRMED]
+    assert len(to_follow(opened)) <= 16, to_follow(opened)
