@@ -79,15 +79,7 @@ def invite_colleague(
     account = create_account(session, email, name, role, now=now)
     account.invited_at = now
     detail = {"role": role.value, "name": name}
-    record_audit_entry(
-        session,
-        by,
-        "invited",
-        subject_kind="account",
-        subject_id=account.id,
-        detail=detail,
-        now=now,
-    )
+    record_audit_entry(session, by, "invited", "account", account.id, detail=detail, now=now)
     return account
 
 
@@ -98,9 +90,7 @@ def renew_invitation(session: Session, by: Actor, account: Account, *, now: date
     """
     _check_not_accepted(account)
     account.active, account.invited_at = True, now
-    record_audit_entry(
-        session, by, "invitation_renewed", subject_kind="account", subject_id=account.id, now=now
-    )
+    record_audit_entry(session, by, "invitation_renewed", "account", account.id, now=now)
 
 
 def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
@@ -108,9 +98,7 @@ def withdraw_invitation(session: Session, by: Actor, account: Account, *, now: d
     _check_not_accepted(account)
     account.active, account.invited_at = False, None
     end_account_sessions(account)
-    record_audit_entry(
-        session, by, "invitation_withdrawn", subject_kind="account", subject_id=account.id, now=now
-    )
+    record_audit_entry(session, by, "invitation_withdrawn", "account", account.id, now=now)
 
 
 def make_invitation_token(account: Account, tokens: Tokens) -> str:
@@ -147,14 +135,7 @@ def accept_invitation(
     """Set the first password; this uses up the link."""
     account.password, account.invited_at = password_hash, None
     end_account_sessions(account)
-    record_audit_entry(
-        session,
-        account,
-        "invitation_accepted",
-        subject_kind="account",
-        subject_id=account.id,
-        now=now,
-    )
+    record_audit_entry(session, account, "invitation_accepted", "account", account.id, now=now)
 
 
 def change_account_role(
@@ -172,15 +153,7 @@ def change_account_role(
     detail = {"role": describe_change(account.role.value, role.value)}
     account.role = role
     end_account_sessions(account)
-    record_audit_entry(
-        session,
-        by,
-        "role_changed",
-        subject_kind="account",
-        subject_id=account.id,
-        detail=detail,
-        now=now,
-    )
+    record_audit_entry(session, by, "role_changed", "account", account.id, detail=detail, now=now)
 
 
 def deactivate_account(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
@@ -194,9 +167,7 @@ def deactivate_account(session: Session, by: Actor, account: Account, *, now: da
     _check_leaves_an_admin(session, account)
     account.active = False
     end_account_sessions(account)
-    record_audit_entry(
-        session, by, "account_deactivated", subject_kind="account", subject_id=account.id, now=now
-    )
+    record_audit_entry(session, by, "account_deactivated", "account", account.id, now=now)
 
 
 def reactivate_account(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
@@ -205,9 +176,7 @@ def reactivate_account(session: Session, by: Actor, account: Account, *, now: da
         return
     account.active = True
     end_account_sessions(account)
-    record_audit_entry(
-        session, by, "account_reactivated", subject_kind="account", subject_id=account.id, now=now
-    )
+    record_audit_entry(session, by, "account_reactivated", "account", account.id, now=now)
 
 
 def clear_second_factors(session: Session, by: Actor, account: Account, *, now: datetime) -> None:
@@ -219,14 +188,7 @@ def clear_second_factors(session: Session, by: Actor, account: Account, *, now: 
     account.tf_primary_method = account.tf_totp_secret = account.mf_recovery_codes = None
     account.webauthn.clear()
     end_account_sessions(account)
-    record_audit_entry(
-        session,
-        by,
-        "second_factors_cleared",
-        subject_kind="account",
-        subject_id=account.id,
-        now=now,
-    )
+    record_audit_entry(session, by, "second_factors_cleared", "account", account.id, now=now)
 
 
 def end_account_sessions(account: Account) -> None:

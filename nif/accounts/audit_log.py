@@ -87,9 +87,9 @@ def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an e
     session: Session,
     actor: Actor,
     action: str,
-    *,
     subject_kind: str,
     subject_id: object,
+    *,
     detail: dict[str, Any] | None = None,
     now: datetime,
 ) -> None:

@@ -34,8 +34,8 @@ def create(email: str, role: str, name: str) -> None:
             session,
             OPERATOR,
             "account_created",
-            subject_kind="account",
-            subject_id=created.id,
+            "account",
+            created.id,
             detail={"role": role},
             now=now,
         )

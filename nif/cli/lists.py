@@ -70,9 +70,7 @@ def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **giv
     defaults = ListSettings(slug, title, str(parse_schedule(schedule)), zone)
     with services.database.transaction() as session:
         created = create_list(session, replace(defaults, **_read_options(session, given)), now=now)
-        record_audit_entry(
-            session, OPERATOR, "list_created", subject_kind="list", subject_id=slug, now=now
-        )
+        record_audit_entry(session, OPERATOR, "list_created", "list", slug, now=now)
         invalidate_pages(session)
     print_result(_list_as_data(created), in_json=in_json)
 
@@ -95,13 +93,7 @@ def edit(in_json: bool, slug: str, **given: Any) -> None:
         if changes:
             detail = {name: describe_change(*map(_joined, pair)) for name, pair in changes.items()}
             record_audit_entry(
-                session,
-                OPERATOR,
-                "list_changed",
-                subject_kind="list",
-                subject_id=slug,
-                detail=detail,
-                now=now,
+                session, OPERATOR, "list_changed", "list", slug, detail=detail, now=now
             )
             invalidate_pages(session)
     print_result({**_list_as_data(mailing_list), "changed": sorted(changes)}, in_json=in_json)
@@ -118,7 +110,7 @@ def archive(in_json: bool, slug: str, undo: bool) -> None:
         mailing_list = get_list(session, slug)
         (unarchive_list if undo else archive_list)(session, mailing_list, now=now)
         action = "list_unarchived" if undo else "list_archived"
-        record_audit_entry(session, OPERATOR, action, subject_kind="list", subject_id=slug, now=now)
+        record_audit_entry(session, OPERATOR, action, "list", slug, now=now)
         invalidate_pages(session)
     print_result(_list_as_data(mailing_list), in_json=in_json)
 

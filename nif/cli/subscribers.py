@@ -72,14 +72,7 @@ def erase(address: str, in_json: bool) -> None:
         person = person_at_address(session, parsed)
         folder = services.settings.imports
         erasure.erase_person(session, person, folder, source="nif subscriber erase", now=now)
-        record_audit_entry(
-            session,
-            OPERATOR,
-            "subscriber_erased",
-            subject_kind="subscriber",
-            subject_id=person.id,
-            now=now,
-        )
+        record_audit_entry(session, OPERATOR, "subscriber_erased", "subscriber", person.id, now=now)
     services.database.truncate_wal()
     print_result({"was_known": person.id != 0, "erased": True}, in_json=in_json)
 
@@ -111,9 +104,7 @@ def import_file(
         else:
             now = utc_now()
             imports.start_import(session, run, now=now)
-            record_audit_entry(
-                session, OPERATOR, "import_started", subject_kind="list", subject_id=slug, now=now
-            )
+            record_audit_entry(session, OPERATOR, "import_started", "list", slug, now=now)
     _finish_import(services, import_id, in_json=in_json)
 
 
@@ -143,9 +134,7 @@ def undo_import(import_id: int, in_json: bool) -> None:
             raise Conflict("There is no such import.")
         slug, now = run.mailing_list.slug, utc_now()
         imports.start_undo(run)
-        record_audit_entry(
-            session, OPERATOR, "import_undone", subject_kind="list", subject_id=slug, now=now
-        )
+        record_audit_entry(session, OPERATOR, "import_undone", "list", slug, now=now)
     _finish_import(services, import_id, in_json=in_json)
 
 

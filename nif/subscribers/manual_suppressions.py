@@ -169,17 +169,13 @@ def record_suppression_export(session: Session, *, by: Actor, now: datetime) -> 
 def _record_list_audit(
     session: Session, by: Actor, action: str, detail: dict[str, object] | None, now: datetime
 ) -> None:
-    record_audit_entry(
-        session, by, action, subject_kind="suppression", subject_id="list", detail=detail, now=now
-    )
+    record_audit_entry(session, by, action, "suppression", "list", detail=detail, now=now)
 
 
 def _record_subscriber_audit(
     session: Session, by: Actor, action: str, subscriber_id: int, now: datetime
 ) -> None:
-    record_audit_entry(
-        session, by, action, subject_kind="subscriber", subject_id=subscriber_id, now=now
-    )
+    record_audit_entry(session, by, action, "subscriber", subscriber_id, now=now)
 
 
 def _split_pasted(text: str) -> Iterator[str]:

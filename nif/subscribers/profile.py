@@ -281,8 +281,8 @@ def unsubscribe_as_admin(
         session,
         by,
         "subscriber_unsubscribed",
-        subject_kind="subscriber",
-        subject_id=subscriber.id,
+        "subscriber",
+        subscriber.id,
         detail={"list": slug},
         now=now,
     )

@@ -108,6 +108,4 @@ def _record_segment_audit(
     session: Session, by: Actor, action: str, segment: Segment, now: datetime
 ) -> None:
     detail = {"name": segment.name}
-    record_audit_entry(
-        session, by, action, subject_kind="segment", subject_id=segment.id, detail=detail, now=now
-    )
+    record_audit_entry(session, by, action, "segment", segment.id, detail=detail, now=now)

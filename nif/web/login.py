@@ -375,9 +375,7 @@ def _record_sign_in(response: Response) -> Response:
     if actor := g.pop("signed_in", None):
         now = utc_now()
         with transaction() as session:
-            record_audit_entry(
-                session, actor, "signed_in", subject_kind="account", subject_id=actor.id, now=now
-            )
+            record_audit_entry(session, actor, "signed_in", "account", actor.id, now=now)
     return response
 
 
@@ -386,8 +384,8 @@ def _record_login_event(user: Any, action: str, detail: dict[str, Any] | None = 
         _login_datastore().db.session,
         user,
         action,
-        subject_kind="account",
-        subject_id=user.id,
+        "account",
+        user.id,
         detail=detail,
         now=utc_now(),
     )

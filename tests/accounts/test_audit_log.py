@@ -26,9 +26,7 @@ def actions(session: Session, **sought: object) -> list[str]:
 def test_entries_are_found_by_account_action_and_day_newest_first(session: Session) -> None:
     person = an_account(session)
     for by, what, days in ((person, "a", 0), (CLERK, "a", 1), (person, "b", 1)):
-        record_audit_entry(
-            session, by, what, subject_kind="thing", subject_id=7, now=NOON + timedelta(days=days)
-        )
+        record_audit_entry(session, by, what, "thing", 7, now=NOON + timedelta(days=days))
     session.flush()
 
     assert actions(session) == ["b", "a", "a"]
@@ -40,9 +38,7 @@ def test_entries_are_found_by_account_action_and_day_newest_first(session: Sessi
 
 def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
     for n in range(audit_log.PAGE_SIZE + 3):
-        record_audit_entry(
-            session, CLERK, f"action-{n}", subject_kind="thing", subject_id=n, now=NOON
-        )
+        record_audit_entry(session, CLERK, f"action-{n}", "thing", n, now=NOON)
     session.flush()
 
     first = audit_log.list_audit_entries(session, AuditFilter())
@@ -57,9 +53,7 @@ def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
 
 def test_long_values_are_shortened(session: Session) -> None:
     detail = {"bio": audit_log.describe_change("", "x" * 5000), "n": 3}
-    record_audit_entry(
-        session, CLERK, "wrote", subject_kind="thing", subject_id=1, detail=detail, now=NOON
-    )
+    record_audit_entry(session, CLERK, "wrote", "thing", 1, detail=detail, now=NOON)
     session.flush()
 
     detail_shown = audit_log.list_audit_entries(session, AuditFilter()).entries[0].detail

@@ -67,15 +67,7 @@ def create_content(session: Session, text: str, parts: Sequence[str], *, number:
     founded = a_list(session, slug=f"list-{number}", title="x", created_at=now)
     founded.title = founded.description = founded.sender_name = text
     detail = {"name": text, "title": [text, text]}
-    record_audit_entry(
-        session,
-        ed,
-        "list_created",
-        subject_kind="list",
-        subject_id=founded.slug,
-        detail=detail,
-        now=now,
-    )
+    record_audit_entry(session, ed, "list_created", "list", founded.slug, detail=detail, now=now)
     invalidate_pages(session)
     return story
 

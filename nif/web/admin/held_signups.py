@@ -125,15 +125,7 @@ def _record_signup_action(
     session: Session, action: str, subject: str, detail: dict[str, Any]
 ) -> None:
     now = utc_now()
-    record_audit_entry(
-        session,
-        current_user,
-        action,
-        subject_kind="sign-ups",
-        subject_id=subject,
-        detail=detail,
-        now=now,
-    )
+    record_audit_entry(session, current_user, action, "sign-ups", subject, detail=detail, now=now)
 
 
 def _read_reason(typed: str, default: HoldReason | None) -> HoldReason | None:

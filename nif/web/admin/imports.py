@@ -111,13 +111,7 @@ def start(slug: str, import_id: int) -> ResponseReturnValue:
         imports.start_import(session, import_run, now=now)
         detail = {"import": import_run.id, "consent_source": import_run.consent_source}
         record_audit_entry(
-            session,
-            current_user,
-            "import_started",
-            subject_kind="list",
-            subject_id=slug,
-            detail=detail,
-            now=now,
+            session, current_user, "import_started", "list", slug, detail=detail, now=now
         )
 
     return _apply_to_import(slug, import_id, start_checked)
@@ -154,13 +148,7 @@ def undo(slug: str, import_id: int) -> ResponseReturnValue:
         imports.start_undo(import_run)
         detail = {"import": import_run.id}
         record_audit_entry(
-            session,
-            current_user,
-            "import_undone",
-            subject_kind="list",
-            subject_id=slug,
-            detail=detail,
-            now=now,
+            session, current_user, "import_undone", "list", slug, detail=detail, now=now
         )
 
     return _apply_to_import(slug, import_id, undo_import)
@@ -185,14 +173,7 @@ def export(slug: str) -> ResponseReturnValue:
     """
     with transaction() as session:
         list_id = get_list(session, slug).id
-        record_audit_entry(
-            session,
-            current_user,
-            "list_exported",
-            subject_kind="list",
-            subject_id=slug,
-            now=utc_now(),
-        )
+        record_audit_entry(session, current_user, "list_exported", "list", slug, now=utc_now())
     return download_response(
         _export_lines(services().database, list_id), f"{slug}-{utc_now():%Y-%m-%d}.csv"
     )

@@ -156,15 +156,7 @@ def _get_last_campaign(session: Session, slug: str) -> RepermissionCampaign:
 def _record_campaign_action(
     session: Session, action: str, slug: str, detail: dict[str, int]
 ) -> None:
-    record_audit_entry(
-        session,
-        current_user,
-        action,
-        subject_kind="list",
-        subject_id=slug,
-        detail=detail,
-        now=utc_now(),
-    )
+    record_audit_entry(session, current_user, action, "list", slug, detail=detail, now=utc_now())
 
 
 def _typed_plan(values: Mapping[str, str]) -> dict[str, str]:

@@ -362,6 +362,4 @@ def _apply_to_list(slug: str, action: ListAction, success: str) -> ResponseRetur
 def _record_list_action(
     session: Session, action: str, slug: str, now: datetime, detail: dict[str, Any] | None = None
 ) -> None:
-    record_audit_entry(
-        session, current_user, action, subject_kind="list", subject_id=slug, detail=detail, now=now
-    )
+    record_audit_entry(session, current_user, action, "list", slug, detail=detail, now=now)

@@ -89,14 +89,7 @@ def send_test(slug: str) -> ResponseReturnValue:
             queue_transactional_email(
                 session, to, build_test_message(message, to, links()), now=now
             )
-            record_audit_entry(
-                session,
-                current_user,
-                "digest_tested",
-                subject_kind="list",
-                subject_id=slug,
-                now=now,
-            )
+            record_audit_entry(session, current_user, "digest_tested", "list", slug, now=now)
     if message is None:
         flash("There are no new stories, so no copy was sent.")
     else:
@@ -192,13 +185,7 @@ def _freeze_and_plan(slug: str, shown_hash: str, now: datetime) -> int:
         send = plan_manual_send(session, edition, services().manual_send_terms, at=now, now=now)
         detail = {"list": slug}
         record_audit_entry(
-            session,
-            current_user,
-            "send_started",
-            subject_kind="send",
-            subject_id=send.id,
-            detail=detail,
-            now=now,
+            session, current_user, "send_started", "send", send.id, detail=detail, now=now
         )
         return send.id
 

@@ -70,8 +70,8 @@ def create(slug: str, import_id: int) -> ResponseReturnValue:
                 session,
                 current_user,
                 "import_repermission_started",
-                subject_kind="list",
-                subject_id=slug,
+                "list",
+                slug,
                 detail=detail,
                 now=now,
             )

@@ -390,15 +390,7 @@ def _record_send_action(session: Session, action: str, send: Send, now: datetime
     given = {k: request.form[k] for k in ("moment", "as") if request.form.get(k)}
     if "batch_id" in (request.view_args or {}):
         given["batch"] = str((request.view_args or {})["batch_id"])
-    record_audit_entry(
-        session,
-        current_user,
-        action,
-        subject_kind="send",
-        subject_id=send.id,
-        detail=given,
-        now=now,
-    )
+    record_audit_entry(session, current_user, action, "send", send.id, detail=given, now=now)
 
 
 def _what_undo_means(send: Send) -> str:

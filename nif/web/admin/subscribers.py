@@ -221,12 +221,7 @@ def erase(subscriber_id: int) -> ResponseReturnValue:
         erasure.erase_person(session, person, folder, source="an admin", now=now)
         subject_id = str(person.id)
         record_audit_entry(
-            session,
-            current_user,
-            "subscriber_erased",
-            subject_kind="subscriber",
-            subject_id=subject_id,
-            now=now,
+            session, current_user, "subscriber_erased", "subscriber", subject_id, now=now
         )
     services().database.truncate_wal()
     flash("Erased. No list, form or import can add this address again.", "good")

@@ -59,14 +59,7 @@ def probe() -> ResponseReturnValue:
     with transaction() as session:
         now = utc_now()
         circuit_breaker.allow_breaker_probe_now(session, now=now)
-        record_audit_entry(
-            session,
-            current_user,
-            "breaker_probed",
-            subject_kind="system",
-            subject_id="mail",
-            now=now,
-        )
+        record_audit_entry(session, current_user, "breaker_probed", "system", "mail", now=now)
     services().queue.wake("start_deliveries")
     flash("One batch is sent at once. SendGrid’s answer decides whether sending resumes.", "good")
     return redirect(_return_address(), 303)
@@ -78,14 +71,7 @@ def reprocess_events() -> ResponseReturnValue:
     with transaction() as session:
         provider_events.retry_failed_event_posts(session)
         now = utc_now()
-        record_audit_entry(
-            session,
-            current_user,
-            "events_reprocessed",
-            subject_kind="system",
-            subject_id="events",
-            now=now,
-        )
+        record_audit_entry(session, current_user, "events_reprocessed", "system", "events", now=now)
     services().queue.wake("process_events")
     flash("The events are being processed again. Any that fail are set aside again.", "good")
     return redirect(_return_address(), 303)

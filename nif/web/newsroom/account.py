@@ -52,8 +52,8 @@ def update_profile() -> ResponseReturnValue:
                     session,
                     account,
                     "profile_changed",
-                    subject_kind="account",
-                    subject_id=account.id,
+                    "account",
+                    account.id,
                     detail=detail,
                     now=utc_now(),
                 )
@@ -71,12 +71,7 @@ def sign_out_everywhere() -> ResponseReturnValue:
         account = accounts.get_account(session, current_user.id)
         accounts.end_account_sessions(account)
         record_audit_entry(
-            session,
-            account,
-            "signed_out_everywhere",
-            subject_kind="account",
-            subject_id=account.id,
-            now=utc_now(),
+            session, account, "signed_out_everywhere", "account", account.id, now=utc_now()
         )
     flash("You are signed out on all devices, including this one.", "success")
     return redirect("/login", 303)

@@ -20,11 +20,5 @@ def audit_action(
 ) -> None:
     """Record that the signed-in account did `action` to the `kind` with this id."""
     record_audit_entry(
-        session,
-        current_user,
-        action,
-        subject_kind=kind,
-        subject_id=subject_id,
-        detail=detail,
-        now=utc_now(),
+        session, current_user, action, kind, subject_id, detail=detail, now=utc_now()
     )

@@ -63,8 +63,8 @@ def answer(report_id: int) -> ResponseReturnValue:
                 session,
                 account,
                 "report_answered",
-                subject_kind="report",
-                subject_id=report_id,
+                "report",
+                report_id,
                 detail={"story": report.story.headline, "verdict": labels.REPORT_VERDICTS[verdict]},
                 now=now,
             )
