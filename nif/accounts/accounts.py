@@ -44,14 +44,14 @@ def create_account(
 ) -> Account:
     """A new account, without a password until its person sets one by a link.
 
-    Raises Invalid for an invalid address, Conflict for one that is taken.
+    Raises Invalid for an invalid address and for one that is taken.
     """
     try:
         address = validate_email(email, check_deliverability=False).normalized.lower()
     except EmailNotValidError as error:
         raise Invalid({"email": str(error)}) from None
     if session.scalar(select(Account.id).where(Account.email == address)):
-        raise Conflict(f"There is already an account for {address}.")
+        raise Invalid({"email": f"There is already an account for {address}."})
     account = Account(
         email=address, name=name, role=role, fs_uniquifier=uuid4().hex, created_at=now
     )
@@ -73,7 +73,7 @@ def invite_colleague(
 ) -> Account:
     """A new account that waits for its person to accept.
 
-    Raises Invalid for an invalid name or address, Conflict for an address that is taken.
+    Raises Invalid for an invalid name, an invalid address, and one that is taken.
     """
     check_account_name(name)
     account = create_account(session, email, name, role, now=now)

@@ -1,10 +1,219 @@
-"""Values of form fields: single lines, whole numbers, and local dates and times."""
+"""Forms, all of them on WTForms: the base class, and fields as NIF's forms need them.
 
-from datetime import datetime
+A field's text is cleaned and its length checked before anything else looks at it. Sentences about
+problems are written for the person who fills in the form. Templates show fields by the macros of
+`templates/parts/forms.html`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import wtforms
+from wtforms.validators import ValidationError
+
 from nif.editions.schedule import resolve_local_time
+from nif.errors import Invalid, NifError
 from nif.web.current import settings
+
+CHOOSE_ONE = "Choose one of these."
+
+
+class Form(wtforms.Form):
+    """A form. `conflict` says why a valid form was refused, for example that somebody else was
+    faster; it is empty otherwise."""
+
+    conflict: str = ""
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """The first problem of each field, by its name; of the whole form, under `form`."""
+        return {name or "form": _first(found) for name, found in self.errors.items()}
+
+    def check(self) -> None:
+        """Raises Invalid, with the problems of all fields."""
+        if not self.validate():
+            raise Invalid(self.problems)
+
+    def refuse(self, error: NifError) -> None:
+        """Show an error that a rule raised: beside its fields, or above the form."""
+        if not isinstance(error, Invalid):
+            self.conflict = str(error)
+            return
+        for name, sentence in error.problems.items():
+            errors = self[name].errors if name in self else self.form_errors
+            if sentence not in self.problems.values():
+                errors.append(sentence)
+
+
+def _first(found: Any) -> str:
+    """The first sentence of a field's errors, which are nested for lists of fields."""
+    while not isinstance(found, str):
+        found = next(iter(found.values() if isinstance(found, Mapping) else found))
+    return found
+
+
+class Line(wtforms.StringField):
+    """One line of text without control characters; `most` is its length in characters."""
+
+    data: Any
+    input_type = "text"
+
+    def __init__(self, label: str = "", *, most: int = 300, **given: Any) -> None:
+        super().__init__(label, **{"default": "", **given})
+        self.most = most
+
+    def process_formdata(self, valuelist: Sequence[str]) -> None:
+        if not valuelist:
+            return
+        text = valuelist[0]
+        # The cleaned text is never longer, so a text that is far too long need not be cleaned.
+        self.data = text[: self.most] if len(text) > 4 * self.most + 100 else self.clean(text)
+        if len(text) > 4 * self.most + 100 or len(self.data) > self.most:
+            raise ValueError(f"Make this shorter: at most {self.most:,} characters.")
+
+    def clean(self, text: str) -> str:
+        return clean_line(text)
+
+
+class Lines(Line):
+    """Several lines of text, each of them clean; `lines` are those that are not empty."""
+
+    def clean(self, text: str) -> str:
+        return "\n".join(clean_line(line) for line in text.splitlines()).strip("\n")
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for line in (self.data or "").split("\n") if line]
+
+
+class WholeNumber(Line):
+    """A whole number from `least` to `greatest`, or None where the field is empty and optional.
+
+    `data` is what was typed; `number` is the number, or 0 before the form was found valid.
+    """
+
+    def __init__(
+        self,
+        label: str = "",
+        *,
+        least: int = 0,
+        greatest: int = 10**9 - 1,
+        problem: str = "Give a whole number.",
+        **given: Any,
+    ) -> None:
+        super().__init__(label, most=20, **given)
+        self.least, self.greatest, self.problem = least, greatest, problem
+
+    @property
+    def number(self) -> int:
+        return parse_number(self.data or "")
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        if not self.data.isdecimal() or not self.least <= self.number <= self.greatest:
+            raise ValidationError(self.problem)
+
+
+class Hidden(Line):
+    """A hidden line, such as the version that was edited; it has no validation of its own."""
+
+    widget = wtforms.widgets.HiddenInput()
+
+    @property
+    def number(self) -> int:
+        return parse_number(self.data or "")
+
+
+class Choice(wtforms.Field):
+    """One of `labels`: their keys are the members of an enum, or strings. `data` is the chosen key.
+
+    `empty` is the label of the option to choose none of them; `data` is None then. Labels that
+    depend on the database are set by the view before it validates the form.
+    """
+
+    data: Any
+
+    def __init__(
+        self,
+        label: str = "",
+        labels: Mapping[Any, str] | None = None,
+        *,
+        empty: str | None = None,
+        problem: str = CHOOSE_ONE,
+        **given: Any,
+    ) -> None:
+        super().__init__(label, **given)
+        self.labels, self.empty, self.problem = labels or {}, empty, problem
+
+    def process_formdata(self, valuelist: Sequence[str]) -> None:
+        if valuelist:
+            self.data = valuelist[0] or None
+
+    def post_process(self, formdata: Any = None) -> None:
+        known = {_key(key): key for key in self.labels}
+        self.data = known.get(_key(self.data), self.data)
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        self.post_process()
+        is_none = self.data is None and self.empty is not None
+        if not is_none and self.data not in self.labels:
+            raise ValidationError(self.problem)
+
+    @property
+    def options(self) -> list[tuple[str, str, bool]]:
+        """The value, the label, and whether it is chosen."""
+        none = [] if self.empty is None else [("", self.empty, self.data is None)]
+        chosen = _key(self.data)
+        return [
+            *none,
+            *((_key(key), label, _key(key) == chosen) for key, label in self.labels.items()),
+        ]
+
+
+def _key(member: Any) -> str:
+    return str(member.value if isinstance(member, Enum) else member)
+
+
+class Tick(wtforms.BooleanField):
+    """A checkbox."""
+
+
+class Day(Line):
+    """A date as the browser's date field sends it. `day` is None where the field is empty."""
+
+    input_type = "date"
+
+    @property
+    def day(self) -> date | None:
+        return date.fromisoformat(self.data) if self.data else None
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        try:
+            _ = self.day
+        except ValueError:
+            raise ValidationError("Give a date such as 2026-11-22.") from None
+
+
+class Moment(Line):
+    """A local date and time, as the browser's field sends it; `moment` is in UTC, or None."""
+
+    input_type = "datetime-local"
+
+    @property
+    def moment(self) -> datetime | None:
+        return parse_local_datetime(self.data or "")
+
+
+def required(sentence: str) -> Callable[[wtforms.Form, wtforms.Field], None]:
+    """A validator: the field may not be empty."""
+
+    def check(_form: wtforms.Form, field: wtforms.Field) -> None:
+        if not field.data:
+            raise ValidationError(sentence)
+
+    return check
 
 
 def clean_line(text: str) -> str:
@@ -18,15 +227,19 @@ def parse_number(text: str, *, digits: int = 9) -> int:
     return int(text) if is_number else 0
 
 
-def parse_local_datetime(text: str) -> datetime | None:
-    """The UTC moment of a local date and time; None for other text and for years out of range."""
+def parse_local_datetime(text: str, zone: str = "") -> datetime | None:
+    """The UTC moment of a local date and time; None for other text and for years out of range.
+
+    `zone` is the site's time zone where it is not given.
+    """
     try:
         local = datetime.fromisoformat(text.strip())
-        return resolve_local_time(local.date(), local.time(), ZoneInfo(settings().time_zone))
+        zone_info = ZoneInfo(zone or settings().time_zone)
+        return resolve_local_time(local.date(), local.time(), zone_info)
     except (OverflowError, ValueError):
         return None
 
 
-def format_datetime_input(moment: datetime) -> str:
+def format_datetime_input(moment: datetime, zone: str = "") -> str:
     """A moment as the input's value: "2026-11-24T09:00"."""
-    return f"{moment.astimezone(ZoneInfo(settings().time_zone)):%Y-%m-%dT%H:%M}"
+    return f"{moment.astimezone(ZoneInfo(zone or settings().time_zone)):%Y-%m-%dT%H:%M}"

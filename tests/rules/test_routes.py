@@ -15,6 +15,7 @@ from nif.accounts.audit_log import record_audit_entry
 from nif.links import Links
 from nif.settings import PROJECT
 from nif.web.access import STAFF_ACCESS, Access, access_of_view
+from nif.web.staff_actions import StaffAction
 
 VIEWS = PROJECT / "nif" / "web"
 TEMPLATES = PROJECT / "templates"
@@ -159,6 +160,8 @@ def reached(view: Callable[..., Any]) -> set[Any]:
 
 def _named(one: FunctionType) -> Iterator[FunctionType]:
     names = set(_names(one.__code__))
+    if one.__annotations__.get("action") is StaffAction and "audit" in names:
+        yield record_audit_entry
     for known in (one.__globals__.get(name) for name in names):
         parts = vars(known) if isinstance(known, ModuleType) else {"": known}
         for name, part in parts.items():

@@ -1,0 +1,95 @@
+"""The fields of forms: cleaning, lengths, choices and the problems beside them."""
+
+from enum import StrEnum
+
+import pytest
+from werkzeug.datastructures import MultiDict
+
+from nif.errors import Conflict, Invalid
+from nif.web.forms import Choice, Day, Form, Line, Lines, Tick, WholeNumber, required
+
+
+class Size(StrEnum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Order(Form):
+    name = Line("Name", most=10, validators=[required("Give a name.")])
+    notes = Lines("Notes", most=100)
+    size = Choice("Size", {Size.SMALL: "Small", Size.LARGE: "Large"}, empty="Any")
+    pieces = WholeNumber("Pieces", least=1, greatest=20, default="1")
+    by = Day("By")
+    gift = Tick("A gift")
+
+
+def submitted(**fields: str) -> Order:
+    return Order(MultiDict({"name": "Ann", **fields}))
+
+
+def test_texts_are_cleaned() -> None:
+    form = submitted(name=" A\0nn \n B ", notes=" one\r\n\x07two \n\n")
+
+    assert form.validate(), form.problems
+    assert form.name.data == "Ann B"
+    assert form.notes.lines == ["one", "two"]
+
+
+def test_values_are_read() -> None:
+    form = submitted(size="large", pieces="7", by="2026-11-30", gift="1")
+
+    assert form.validate(), form.problems
+    assert form.size.data is Size.LARGE
+    assert (form.pieces.number, str(form.by.day), form.gift.data) == (7, "2026-11-30", True)
+
+
+def test_an_optional_choice_may_be_left_out() -> None:
+    form = submitted(size="")
+
+    assert form.validate()
+    assert form.size.data is None
+    assert form.size.options[0] == ("", "Any", True)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "sentence"),
+    [
+        ("name", "", "Give a name."),
+        ("name", "x" * 11, "Make this shorter: at most 10 characters."),
+        ("name", "x" * 100_000, "Make this shorter: at most 10 characters."),
+        ("size", "huge", "Choose one of these."),
+        ("pieces", "0", "Give a whole number."),
+        ("pieces", "٣", "Give a whole number."),
+        ("pieces", "9" * 5000, "Make this shorter: at most 20 characters."),
+        ("by", "tomorrow", "Give a date such as 2026-11-22."),
+    ],
+)
+def test_each_problem_has_a_sentence(field: str, typed: str, sentence: str) -> None:
+    form = submitted(**{field: typed})
+
+    assert not form.validate()
+    assert form.problems == {field: sentence}
+
+
+def test_a_text_that_is_far_too_long_is_cut_before_it_is_cleaned() -> None:
+    assert submitted(name="x" * 100_000).name.data == "x" * 10
+
+
+def test_the_problems_that_a_rule_finds_join_those_of_the_form() -> None:
+    form = submitted(name="")
+    form.validate()
+
+    form.refuse(Invalid({"name": "Too short.", "pieces": "None left.", "stock": "It is closed."}))
+
+    assert form.problems["name"] == "Give a name."
+    assert form.problems["pieces"] == "None left."
+    assert form.form_errors == ["It is closed."]
+
+
+def test_a_conflict_is_no_problem_of_a_field() -> None:
+    form = submitted()
+    form.validate()
+
+    form.refuse(Conflict("Somebody was faster."))
+
+    assert (form.conflict, form.problems) == ("Somebody was faster.", {})
