@@ -9,7 +9,7 @@ from tests.rules.source import modules
 
 PACKAGES = [path for path in modules() if path.endswith("/__init__.py")]
 
-STANDARD_TERMS = {"publishing", "planning", "column_mapping", "name_matching"}
+STANDARD_TERMS = {"paging", "publishing", "planning", "column_mapping", "name_matching"}
 """Modules that are named by an activity, because the field has no other name for it."""
 
 
