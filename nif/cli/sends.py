@@ -131,6 +131,8 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
     counts = certificates.count_deliveries(session, found)
     speed = reports.estimate_send_speed(session, found, counts, now=now)
     breaker = circuit_breaker.find_tripped_breaker(session)
+    events = reputation.count_send_events(session, found.id)
+    health = reputation.mail_health_of_send(events)
     return {
         "send": found.id,
         "list": found.mailing_list.slug,
@@ -148,7 +150,9 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
         "stop_detail": found.stop_detail or "",
         "circuit_breaker": breaker.reason if breaker else None,
         "retry_at": breaker.retry_at if breaker else None,
-        "events": reputation.count_send_events(session, found.id),
+        "events": events,
+        "complaints": health.complaints.level.value,
+        "bounces": health.bounces.level.value,
     }
 
 

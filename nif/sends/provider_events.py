@@ -179,7 +179,7 @@ def _process_events(
     _count_by_send(session, counts)
     _count_by_day(session, sends, ours, received_at)
     suppress_from_events(session, [event for event in ours if event.suppression_reason], now=now)
-    reputation.pause_sends_over_limits(session, {send_id for send_id, _ in counts})
+    reputation.pause_sends_at_limits(session, {send_id for send_id, _ in counts})
 
 
 def is_event_list(body: bytes) -> bool:

@@ -23,7 +23,7 @@ from nif.sends.models import (
 )
 from nif.sends.outcomes import UNDECIDED_STATES
 from nif.sends.repermission import RepermissionCampaign
-from nif.sends.reputation import ReputationRates, rates_of_send_events
+from nif.sends.reputation import MailHealth, mail_health_of_send
 from nif.subscriptions.models import (
     DailyListCount,
     ListMetric,
@@ -208,8 +208,8 @@ class SendStatistics:
     unsubscribed: int
 
     @property
-    def rates(self) -> ReputationRates:
-        return rates_of_send_events(self.event_counts)
+    def health(self) -> MailHealth:
+        return mail_health_of_send(self.event_counts)
 
     @property
     def delivered(self) -> int:

@@ -2,22 +2,13 @@
 
 from datetime import datetime, timedelta
 
-import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.sends.models import Batch, BatchState, Send, SendEventCount
 from nif.sends.planning import plan_send
 from nif.sends.reports import list_send_statistics
-from nif.sends.reputation import (
-    BOUNCE_THRESHOLDS,
-    COMPLAINT_THRESHOLDS,
-    EventRate,
-    RateThresholds,
-    ReputationLevel,
-    reputation_rates,
-    rolling_rates,
-)
+from nif.sends.reputation import measure_mail_health, rolling_mail_health
 from nif.subscriptions.models import ListMetric, MailingList
 from nif.subscriptions.statistics import GrowthPeriod, record_daily_counts
 from tests.conftest import NOON
@@ -68,24 +59,6 @@ def test_statistics_count_accepted_copies_events_and_unsubscribes_until_the_next
     ]
 
 
-@pytest.mark.parametrize(
-    ("part", "whole", "limit", "standing"),
-    [
-        (9, 999, COMPLAINT_THRESHOLDS, ReputationLevel.UNKNOWN),
-        (0, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.GOOD),
-        (1, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.HIGH),
-        (3, 1000, COMPLAINT_THRESHOLDS, ReputationLevel.CRITICAL),
-        (19, 1000, BOUNCE_THRESHOLDS, ReputationLevel.GOOD),
-        (20, 1000, BOUNCE_THRESHOLDS, ReputationLevel.HIGH),
-        (50, 1000, BOUNCE_THRESHOLDS, ReputationLevel.CRITICAL),
-    ],
-)
-def test_a_rate_has_a_level_only_with_enough_mails(
-    part: int, whole: int, limit: RateThresholds, standing: ReputationLevel
-) -> None:
-    assert EventRate(part, whole).level(limit) is standing
-
-
 def test_a_rolling_rate_is_that_of_the_seven_days_that_end_with_the_day() -> None:
     today = NOON.date()
     spans = [
@@ -93,8 +66,8 @@ def test_a_rolling_rate_is_that_of_the_seven_days_that_end_with_the_day() -> Non
         for n, day in enumerate(today - DAY * n for n in range(8, -1, -1))
     ]
 
-    found = rolling_rates(spans, today - 2 * DAY)
+    found = rolling_mail_health(spans, today - 2 * DAY)
 
     assert [day for day, _ in found] == [today - 2 * DAY, today - DAY, today]
-    assert found[0][1] == reputation_rates(6950, 50, 2)
-    assert found[1][1] == reputation_rates(7000, 0, 0)
+    assert found[0][1] == measure_mail_health(6950, 50, 2)
+    assert found[1][1] == measure_mail_health(7000, 0, 0)

@@ -8,7 +8,7 @@ from nif.database import Database
 from nif.sends.batches import ClaimedBatch
 from nif.sends.delivery import DeliveryContext, deliver_send
 from nif.sends.models import SendState, SendStopCause
-from nif.sends.reputation import count_send_events, rates_of_send_events
+from nif.sends.reputation import RateLevel, count_send_events, mail_health_of_send
 from tests.fakes import FakeMailer
 from tests.sends.helpers import (
     change_send,
@@ -40,27 +40,28 @@ def feed(database: Database, claimed: ClaimedBatch, **kinds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reports", "complaints", "bounces", "warns"),
+    ("reports", "complaints", "bounces"),
     [
-        ({}, 0, 0, False),
-        ({"delivered": 999, "spamreport": 500}, 0, 0, False),
-        ({"delivered": 1000, "spamreport": 1}, 0.001, 0, True),
-        ({"delivered": 2000, "spamreport": 1}, 0.0005, 0, True),
-        ({"delivered": 2001, "spamreport": 1}, 1 / 2001, 0, False),
-        ({"delivered": 900, "bounce": 99}, 0, 0, False),
-        ({"delivered": 980, "bounce": 20}, 0, 0.02, True),
-        ({"delivered": 981, "bounce": 19}, 0, 0.019, False),
-        ({"bounce": 1000}, 0, 1, True),
-        ({"delivered": 1000, "blocked": 500, "machine_open": 900}, 0, 0, False),
+        ({}, RateLevel.UNKNOWN, RateLevel.UNKNOWN),
+        ({"delivered": 999, "spamreport": 500}, RateLevel.UNKNOWN, RateLevel.UNKNOWN),
+        ({"delivered": 1000, "spamreport": 1}, RateLevel.AT_LIMIT, RateLevel.GOOD),
+        ({"delivered": 1001, "spamreport": 1}, RateLevel.HIGH, RateLevel.GOOD),
+        ({"delivered": 2000, "spamreport": 1}, RateLevel.HIGH, RateLevel.GOOD),
+        ({"delivered": 2001, "spamreport": 1}, RateLevel.GOOD, RateLevel.GOOD),
+        ({"delivered": 900, "bounce": 99}, RateLevel.UNKNOWN, RateLevel.UNKNOWN),
+        ({"delivered": 981, "bounce": 19}, RateLevel.UNKNOWN, RateLevel.GOOD),
+        ({"delivered": 980, "bounce": 20}, RateLevel.UNKNOWN, RateLevel.HIGH),
+        ({"delivered": 951, "bounce": 49}, RateLevel.UNKNOWN, RateLevel.HIGH),
+        ({"delivered": 950, "bounce": 50}, RateLevel.UNKNOWN, RateLevel.AT_LIMIT),
+        ({"delivered": 1000, "blocked": 500, "machine_open": 900}, RateLevel.GOOD, RateLevel.GOOD),
     ],
 )
-def test_rates_are_known_only_from_1000_mails_on(
-    reports: dict[str, int], complaints: float, bounces: float, warns: bool
+def test_a_rate_has_a_level_from_1000_mails_on(
+    reports: dict[str, int], complaints: RateLevel, bounces: RateLevel
 ) -> None:
-    rates = rates_of_send_events(reports)
+    health = mail_health_of_send(reports)
 
-    shares = (rates.complaints.share or 0, rates.bounces.share or 0)
-    assert (*shares, rates.need_warning) == (complaints, bounces, warns)
+    assert (health.complaints.level, health.bounces.level) == (complaints, bounces)
 
 
 @pytest.mark.parametrize(

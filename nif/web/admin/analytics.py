@@ -1,41 +1,48 @@
 """Analytics: growth, sources, deliverability and a comparison of editions; also as CSV and JSON."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
-from flask import Blueprint, jsonify, render_template
+from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
+from nif.errors import NotFound
 from nif.sends.reports import SendStatistics, list_send_statistics
 from nif.sends.reputation import (
-    BOUNCE_THRESHOLDS,
-    COMPLAINT_THRESHOLDS,
-    ReputationRates,
-    rolling_rates,
+    BOUNCE_LIMITS,
+    COMPLAINT_LIMITS,
+    MIN_MAILS_FOR_RATE,
+    EventRate,
+    MailHealth,
+    RateLevel,
+    mail_health_of_span,
+    rolling_mail_health,
 )
 from nif.spreadsheets import write_csv
-from nif.subscriptions.models import ListMetric
+from nif.subscriptions.lists import all_lists
+from nif.subscriptions.models import ListMetric, MailingList, day_in_site_zone
 from nif.subscriptions.statistics import (
     ARRIVALS,
     GrowthPeriod,
     count_by_source,
     group_periods,
+    growth_by_day,
     merge_periods,
 )
 from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
 from nif.web.access import Access, open_to
-from nif.web.admin import analytics_charts, analytics_labels, system_status
+from nif.web.admin import analytics_charts, system_status
 from nif.web.admin.chart_layout import Chart, format_percent
-from nif.web.admin.report_filter import (
-    PERIOD_LABELS,
-    load_days_with_month_before,
-    rates_of_last_month,
-    read_report_filter,
-)
 from nif.web.current import reading
 from nif.web.files import download_response
+from nif.web.filters import format_number
 
+PERIOD_LABELS = {30: "30 days", 90: "90 days", 364: "52 weeks"}
+MONTH_DAYS = 30
 WEEKLY_FROM_DAYS = 200
 EDITIONS_SHOWN = 12
 SOURCES_SHOWN = 10
@@ -48,6 +55,49 @@ blueprint.context_processor(system_status.status_banner)
 blueprint.add_app_template_filter(format_percent, "percent")
 
 
+@dataclass(frozen=True)
+class ReportFilter:
+    """All lists or one, and a period that ends today. `slug` is empty for all lists."""
+
+    all_lists: Sequence[MailingList]
+    lists: Sequence[MailingList]
+    slug: str
+    period: int
+    first: date
+    last: date
+
+    def as_query(self, **other: object) -> dict[str, object]:
+        """The query for this filter, with changes."""
+        return {"list": self.slug, "days": self.period, **other}
+
+
+def read_report_filter(session: Session, now: datetime) -> ReportFilter:
+    """The filter of the request. Values that are not valid mean all lists and 30 days."""
+    mailing_lists = all_lists(session)
+    chosen = [found for found in mailing_lists if found.slug == request.args.get("list", "")]
+    typed = request.args.get("days", "")
+    period = next((days for days in PERIOD_LABELS if str(days) == typed), MONTH_DAYS)
+    last = day_in_site_zone(session, now)
+    return ReportFilter(
+        mailing_lists,
+        chosen or mailing_lists,
+        chosen[0].slug if chosen else "",
+        period,
+        last - timedelta(days=period - 1),
+        last,
+    )
+
+
+def _days_with_month_before(session: Session, report: ReportFilter) -> list[GrowthPeriod]:
+    """The days of the filter and the month before, which the monthly rates need."""
+    before = timedelta(days=MONTH_DAYS)
+    return growth_by_day(session, report.lists, report.first - before, report.last)
+
+
+def _count_unsubscribe_sources(session: Session, report: ReportFilter) -> dict[str, int]:
+    return count_by_source(session, report.lists, [ListMetric.UNSUBSCRIBED], report.first)
+
+
 @blueprint.get("")
 @open_to(Access.ADMIN)
 def show() -> ResponseReturnValue:
@@ -56,18 +106,15 @@ def show() -> ResponseReturnValue:
         report = read_report_filter(session, now)
         if not report.all_lists:
             return render_template("admin/analytics/show.html", report=None)
-        past = load_days_with_month_before(session, report)
+        past = _days_with_month_before(session, report)
         editions = list_send_statistics(session, report.lists, most=EDITIONS_SHOWN, now=now)
         arrival_sources = count_by_source(
             session, report.lists, ARRIVALS, report.first, most=SOURCES_SHOWN
         )
-        unsubscribe_sources = count_by_source(
-            session, report.lists, [ListMetric.UNSUBSCRIBED], report.first
-        )
+        unsubscribe_sources = _count_unsubscribe_sources(session, report)
     shown, step = past[-report.period :], 7 if report.period > WEEKLY_FROM_DAYS else 1
     total, periods = merge_periods(shown), group_periods(step, shown)
-    rolling = rolling_rates(past, report.first)[::-step][::-1]
-    week, sends = rolling[-1][1], [edition.rates for edition in editions]
+    rolling = rolling_mail_health(past, report.first)[::-step][::-1]
     return render_template(
         "admin/analytics/show.html",
         report=report,
@@ -81,9 +128,13 @@ def show() -> ResponseReturnValue:
             unsubscribe_sources, total.total_of(ListMetric.UNSUBSCRIBED)
         ),
         one_click_count=unsubscribe_sources.get(ONE_CLICK_SOURCE, 0),
-        assessments=analytics_labels.assess_rates(rates_of_last_month(past), week, sends),
+        assessments=assess_mail_health(
+            mail_health_of_span(merge_periods(past[-MONTH_DAYS:])),
+            rolling[-1][1],
+            [edition.health for edition in editions],
+        ),
         rolling=rolling,
-        thresholds={"complaints": COMPLAINT_THRESHOLDS, "bounces": BOUNCE_THRESHOLDS},
+        limits={"complaints": COMPLAINT_LIMITS, "bounces": BOUNCE_LIMITS},
         editions=editions,
         is_tracked=any(edition.is_tracked for edition in editions),
         charts=_draw_charts(periods, rolling, editions),
@@ -92,7 +143,7 @@ def show() -> ResponseReturnValue:
 
 def _draw_charts(
     periods: Sequence[GrowthPeriod],
-    rolling: Sequence[tuple[date, ReputationRates]],
+    rolling: Sequence[tuple[date, MailHealth]],
     editions: Sequence[SendStatistics],
 ) -> dict[str, Chart]:
     """The charts that have something to show, by name."""
@@ -101,115 +152,213 @@ def _draw_charts(
         charts["audience"] = analytics_charts.draw_audience(periods)
     if any(period.arrivals or period.departures or period.unreachable for period in periods):
         charts["traffic"] = analytics_charts.draw_traffic(periods)
-    if any(found.complaints.share is not None for _, found in rolling):
-        complaints = [(day, found.complaints) for day, found in rolling]
-        sends = [(edition, edition.rates.complaints) for edition in editions]
-        charts["complaints"] = analytics_charts.draw_rates(
-            "complaints", complaints, sends, COMPLAINT_THRESHOLDS
-        )
-    if any(found.bounces.share is not None for _, found in rolling):
-        bounces = [(day, found.bounces) for day, found in rolling]
-        sends = [(edition, edition.rates.bounces) for edition in editions]
-        charts["bounces"] = analytics_charts.draw_rates(
-            "bounces", bounces, sends, BOUNCE_THRESHOLDS
-        )
+    for name in ("complaints", "bounces"):
+        days: list[tuple[date, EventRate]] = [(day, getattr(one, name)) for day, one in rolling]
+        if any(rate.share is not None for _, rate in days):
+            sends = [(edition, getattr(edition.health, name)) for edition in editions]
+            charts[name] = analytics_charts.draw_rates(name, days, sends)
     return charts
 
 
-def _label_sources(
-    counts: dict[str, int], total: int
-) -> list[tuple[analytics_labels.SourceLabel, int]]:
+class SourceLabel(NamedTuple):
+    """The label of a source, and its address if it is a page."""
+
+    text: str
+    page: str | None = None
+
+
+PAGE_LABELS = {
+    "": "The front page",
+    "subscribe": "The sign-up page",
+    "articles": "A story",
+    "newsletters": "A newsletter’s page",
+    "preferences": "The preferences page",
+    "tags": "A topic’s page",
+    "confirm": "The link in a confirmation email",
+    "admin": "An admin",
+    "unsubscribe": "The unsubscribe page",
+}
+"""Labels of pages by the first part of their addresses."""
+
+
+def label_source(source: str) -> SourceLabel:
+    """The label of a source as the consent records name it."""
+    if source.startswith("import:"):
+        return SourceLabel(f"Import {source.removeprefix('import:')}")
+    if source == ONE_CLICK_SOURCE:
+        return SourceLabel("One click in the mail program")
+    if not source.startswith("/"):
+        return SourceLabel("The mail provider")
+    return SourceLabel(PAGE_LABELS.get(source.split("/")[1], "Another page"), source)
+
+
+def _label_sources(counts: dict[str, int], total: int) -> list[tuple[SourceLabel, int]]:
     """The labelled sources with the highest counts, and the rest together as "Other sources"."""
     shown = list(counts.items())[:SOURCES_SHOWN]
-    labelled = [(analytics_labels.label_source(source), count) for source, count in shown]
+    labelled = [(label_source(source), count) for source, count in shown]
     rest = total - sum(count for _, count in labelled)
+    return [*labelled, (SourceLabel("Other sources"), rest)] if rest > 0 else labelled
+
+
+COMPLAINT_SENTENCE = (
+    "{share} of the mails delivered in the last 30 days were marked as spam: {events} of {mails}."
+)
+COMPLAINT_ADVICE = {
+    RateLevel.GOOD: "Below {target} is good; Gmail and Yahoo require less than 0.1%.",
+    RateLevel.HIGH: "The target is below {target}; NIF pauses a send at {maximum}, because Gmail "
+    "and Yahoo require less. Check what was sent, and to which subscribers, before the next "
+    "edition.",
+    RateLevel.AT_LIMIT: "NIF pauses a send at {maximum}, because Gmail and Yahoo require less. At "
+    "0.3% they reject mail; Gmail does so until the rate was lower for seven days in a row. Mail "
+    "only subscribers who signed up recently.",
+}
+BOUNCE_SENTENCE = (
+    "{share} of the mails of the last 30 days went to addresses that do not exist: {events} of "
+    "{mails}."
+)
+BOUNCE_ADVICE = {
+    RateLevel.GOOD: "Below {target} is good.",
+    RateLevel.HIGH: "Lists of confirmed subscribers stay below {target}. Check the last import. "
+    "NIF pauses a send at {maximum}.",
+    RateLevel.AT_LIMIT: "NIF pauses a send at {maximum}: only unconfirmed lists bounce that much. "
+    "Check the last import.",
+}
+LEVELS_BY_SEVERITY = list(RateLevel)
+
+
+class RateAssessment(NamedTuple):
+    """The level of a rate: class and text of its tag, and an explanation."""
+
+    css_class: str
+    label: str
+    explanation: str
+
+
+def assess_mail_health(
+    month: MailHealth, week: MailHealth, sends: Sequence[MailHealth]
+) -> Mapping[str, RateAssessment]:
+    """The assessment of complaints and bounces: the worse of the last 30 and the last 7 days.
+
+    Single sends above the target are mentioned.
+    """
+    every = (month, week, *sends)
+    complaints, bounces = [one.complaints for one in every], [one.bounces for one in every]
+    return {
+        "complaints": _assess_rate(COMPLAINT_SENTENCE, COMPLAINT_ADVICE, complaints),
+        "bounces": _assess_rate(BOUNCE_SENTENCE, BOUNCE_ADVICE, bounces),
+    }
+
+
+def _assess_rate(
+    summary: str, advice: Mapping[RateLevel, str], rates: Sequence[EventRate]
+) -> RateAssessment:
+    month, week, *sends = rates
+    if month.share is None:
+        return RateAssessment("", RateLevel.UNKNOWN, _explain_too_few(month))
+    level = max(month.level, week.level, key=LEVELS_BY_SEVERITY.index)
+    above = [rate for rate in sends if rate.level.is_bad]
+    sentences = [summary, advice[level]]
+    if week.share is not None and week.level is not month.level:
+        sentences.insert(1, f"In the last seven days it is {format_percent(week.share)}.")
+    if above:
+        which = "The last send" if len(sends) == 1 else f"{len(above)} of the last {len(sends)}"
+        sentences.append(f"{which} was above the target.")
+    explanation = " ".join(sentences).format(
+        share=format_percent(month.share),
+        events=format_number(month.events),
+        mails=format_number(month.mails),
+        target=format_percent(month.limits.target),
+        maximum=format_percent(month.limits.maximum),
+    )
+    if above and not level.is_bad:
+        return RateAssessment("bad", "Too high at times", explanation)
+    return RateAssessment("bad" if level.is_bad else "good", level, explanation)
+
+
+def _explain_too_few(rate: EventRate) -> str:
+    if rate.mails == 0:
+        return "Nothing was delivered in the last 30 days."
     return (
-        [*labelled, (analytics_labels.SourceLabel("Other sources"), rest)] if rest > 0 else labelled
+        f"{format_number(rate.events)} of {format_number(rate.mails)} in the last 30 days. A "
+        f"rate is meaningful from {format_number(MIN_MAILS_FOR_RATE)} mails."
     )
 
 
-@blueprint.get("/growth.csv")
+CsvRows = Iterable[Sequence[object]]
+
+
+@blueprint.get("/<name>.csv")
 @open_to(Access.ADMIN)
-def download_growth() -> ResponseReturnValue:
+def download_csv(name: str) -> ResponseReturnValue:
+    if name not in CSV_FILES:
+        raise NotFound("There is no such file.")
     with reading() as session:
         report = read_report_filter(session, utc_now())
-        shown = load_days_with_month_before(session, report)[-report.period :]
-    headings = ("day", "subscribers", *(metric.value for metric in ListMetric))
-    rows = [
-        (period.last, period.confirmed, *(period.total_of(metric) for metric in ListMetric))
-        for period in shown
+        headings, rows = CSV_FILES[name](session, report)
+    covers = "" if name == "editions" else f"-{report.first}-{report.last}"
+    return download_response(
+        write_csv(headings, rows), f"{name}-{report.slug or 'all'}{covers}.csv"
+    )
+
+
+def _growth_rows(session: Session, report: ReportFilter) -> tuple[Sequence[str], CsvRows]:
+    days = _days_with_month_before(session, report)[-report.period :]
+    return ("day", "subscribers", *(metric.value for metric in ListMetric)), [
+        (day.last, day.confirmed, *(day.total_of(metric) for metric in ListMetric)) for day in days
     ]
-    return _csv_file(headings, rows, f"growth-{report.file_name}")
 
 
-@blueprint.get("/sources.csv")
-@open_to(Access.ADMIN)
-def download_sources() -> ResponseReturnValue:
-    with reading() as session:
-        report = read_report_filter(session, utc_now())
-        rows = [
-            (metric.value, source, analytics_labels.label_source(source).text, count)
-            for metric in (*ARRIVALS, ListMetric.UNSUBSCRIBED, ListMetric.REMOVED)
-            for source, count in count_by_source(
-                session, report.lists, [metric], report.first
-            ).items()
-        ]
-    return _csv_file(("metric", "source", "label", "count"), rows, f"sources-{report.file_name}")
+def _source_rows(session: Session, report: ReportFilter) -> tuple[Sequence[str], CsvRows]:
+    return ("metric", "source", "label", "count"), [
+        (metric.value, source, label_source(source).text, count)
+        for metric in (*ARRIVALS, ListMetric.UNSUBSCRIBED, ListMetric.REMOVED)
+        for source, count in count_by_source(session, report.lists, [metric], report.first).items()
+    ]
 
 
-@blueprint.get("/health.csv")
-@open_to(Access.ADMIN)
-def download_health() -> ResponseReturnValue:
-    with reading() as session:
-        report = read_report_filter(session, utc_now())
-        rolling = rolling_rates(load_days_with_month_before(session, report), report.first)
+def _health_rows(session: Session, report: ReportFilter) -> tuple[Sequence[str], CsvRows]:
     headings = ("seven_days_to", "delivered", "bounced", "complained", "complaints", "bounces")
-    return _csv_file(
-        headings,
-        [(day, *_rate_cells(rates)) for day, rates in rolling],
-        f"health-{report.file_name}",
-    )
+    rows = []
+    past = _days_with_month_before(session, report)
+    for day, health in rolling_mail_health(past, report.first):
+        complaints, bounces = health.complaints, health.bounces
+        shares = [
+            None if rate.share is None else round(rate.share, 6) for rate in (complaints, bounces)
+        ]
+        rows.append((day, complaints.mails, bounces.events, complaints.events, *shares))
+    return headings, rows
 
 
-@blueprint.get("/editions.csv")
-@open_to(Access.ADMIN)
-def download_editions() -> ResponseReturnValue:
-    now = utc_now()
-    with reading() as session:
-        report = read_report_filter(session, now)
-        editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=now)
-    headings = (
-        "send",
-        "list",
-        "subject",
-        "started_at",
-        "state",
-        "audience",
-        "accepted",
-        "unsubscribed",
-    )
-    rows = [tuple(_edition_as_data(edition).values()) for edition in editions]
-    return _csv_file(
-        (*headings, *EVENT_COLUMNS, *TRACKING_COLUMNS), rows, f"editions-{report.slug or 'all'}"
-    )
+def _edition_rows(session: Session, report: ReportFilter) -> tuple[Sequence[str], CsvRows]:
+    editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=utc_now())
+    headings = ("send", "list", "subject", "started_at", "state", "audience", "accepted")
+    return (*headings, "unsubscribed", *EVENT_COLUMNS, *TRACKING_COLUMNS), [
+        tuple(_edition_as_data(edition).values()) for edition in editions
+    ]
+
+
+CSV_FILES: dict[str, Callable[[Session, ReportFilter], tuple[Sequence[str], CsvRows]]] = {
+    "growth": _growth_rows,
+    "sources": _source_rows,
+    "health": _health_rows,
+    "editions": _edition_rows,
+}
 
 
 @blueprint.get("/analytics.json")
 @open_to(Access.ADMIN)
 def download_json() -> ResponseReturnValue:
-    """Everything on the page as period JSON document."""
+    """Everything on the page as one JSON document."""
     now = utc_now()
     with reading() as session:
         report = read_report_filter(session, now)
-        past = load_days_with_month_before(session, report)
+        past = _days_with_month_before(session, report)
         editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=now)
         arrival_sources = count_by_source(
             session, report.lists, ARRIVALS, report.first, most=SOURCES_EXPORTED
         )
-        unsubscribe_sources = count_by_source(
-            session, report.lists, [ListMetric.UNSUBSCRIBED], report.first
-        )
-    month = rates_of_last_month(past)
+        unsubscribe_sources = _count_unsubscribe_sources(session, report)
+    month = mail_health_of_span(merge_periods(past[-MONTH_DAYS:]))
     return jsonify(
         lists=[mailing_list.slug for mailing_list in report.lists],
         first=str(report.first),
@@ -226,14 +375,6 @@ def download_json() -> ResponseReturnValue:
     )
 
 
-def _rate_cells(rates: ReputationRates) -> tuple[object, ...]:
-    complaints, bounces = rates.complaints, rates.bounces
-    shares = [
-        None if share is None else round(share, 6) for share in (complaints.share, bounces.share)
-    ]
-    return complaints.mails, bounces.events, complaints.events, *shares
-
-
 def _edition_as_data(edition: SendStatistics) -> dict[str, object]:
     """A send as a row of the CSV and an object of the JSON."""
     return {
@@ -247,9 +388,3 @@ def _edition_as_data(edition: SendStatistics) -> dict[str, object]:
         "unsubscribed": edition.unsubscribed,
         **{kind: edition.event_counts.get(kind, 0) for kind in (*EVENT_COLUMNS, *TRACKING_COLUMNS)},
     }
-
-
-def _csv_file(
-    headings: Sequence[str], rows: Iterable[Sequence[object]], name: str
-) -> ResponseReturnValue:
-    return download_response(write_csv(headings, rows), f"{name}.csv")

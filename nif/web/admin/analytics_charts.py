@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from nif.sends.reports import SendStatistics
-from nif.sends.reputation import EventRate, RateThresholds, ReputationLevel
+from nif.sends.reputation import EventRate
 from nif.subscriptions.models import ListMetric
 from nif.subscriptions.statistics import GrowthPeriod
 from nif.web.admin.chart_layout import (
@@ -106,36 +106,32 @@ def draw_rates(
     name: str,
     days: Sequence[tuple[date, EventRate]],
     sends: Sequence[tuple[SendStatistics, EventRate]],
-    limit: RateThresholds,
 ) -> Chart:
-    """A rate over rolling seven days as a line, each send as a dot, the thresholds as lines."""
+    """A rate over rolling seven days as a line, each send as a dot, its limits as lines."""
+    limits = days[-1][1].limits
+    target, maximum = format_percent(limits.target), format_percent(limits.maximum)
     ends = [day for day, _ in days]
     shown = [(send, rate) for send, rate in sends if send.day >= ends[0] and rate.share is not None]
     shares = [rate.share for _, rate in days]
     highest = max((share for share in [*shares, *(r.share for _, r in shown)] if share), default=0)
-    axes, ticks = make_axes(
-        len(days), 0, max(highest, limit.maximum) * 1.05, min_step=limit.target / 100
-    )
+    top = max(highest, limits.maximum) * 1.05
+    axes, ticks = make_axes(len(days), 0, top, min_step=limits.target / 100)
     known = [share for share in shares if share is not None]
     chart = Chart(
         name=name,
         title="Rolling seven days, and each send",
         description=f"The last seven days: {format_percent(known[-1])}; the highest: "
-        f"{format_percent(highest)}. "
-        f"Target: below {format_percent(limit.target)}; refused at {format_percent(limit.maximum)}."
+        f"{format_percent(highest)}. Target: below {target}; NIF pauses a send at {maximum}."
         if known
-        else f"Too few mails for a rate. Target: below {format_percent(limit.target)}.",
+        else f"Too few mails for a rate. Target: below {target}.",
         scale_labels=scale_labels(axes, ticks, format_percent),
         foot_labels=foot_labels(axes, [_day_label(day, (ends[-1] - ends[0]).days) for day in ends]),
         zero=axes.y(0),
         lines=axes.lines(shares, "line"),
         hotspots=axes.hotspots([_describe_rate(day, rate) for day, rate in days]),
         limits=[
-            (
-                ChartLabel(axes.y(limit.target), f"target: below {format_percent(limit.target)}"),
-                "wanted",
-            ),
-            (ChartLabel(axes.y(limit.maximum), f"limit: {format_percent(limit.maximum)}"), "most"),
+            (ChartLabel(axes.y(limits.target), f"target: below {target}"), "wanted"),
+            (ChartLabel(axes.y(limits.maximum), f"limit: {maximum}"), "most"),
         ],
         legend=[
             ("line", "the last seven days"),
@@ -144,7 +140,7 @@ def draw_rates(
         ],
     )
     for send, rate in shown:
-        kind = "send" if rate.level(limit) is ReputationLevel.GOOD else "send high"
+        kind = "send high" if rate.level.is_bad else "send"
         text = f"{send.subject}, {_day_label(send.day, 0)}: {format_percent(rate.share or 0)}"
         chart.dots.append(
             ChartDot(axes.x(bisect_left(ends, send.day)), axes.y(rate.share or 0), kind, text)

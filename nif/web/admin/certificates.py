@@ -16,6 +16,7 @@ from nif.sends import certificates, control
 from nif.sends.certificates import DeliveryStatus, SendCertificate, delivery_statuses_as_csv
 from nif.sends.models import ProviderEvent, Send
 from nif.sends.reports import list_delivery_events
+from nif.sends.reputation import mail_health_of_send
 from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
@@ -54,6 +55,7 @@ def show(send_id: int) -> ResponseReturnValue:
             send=control.get_send(session, send_id),
             incompleteness=send_status.explain_incompleteness(certificate),
             reported=send_status.label_event_counts(certificate.event_counts),
+            health=mail_health_of_send(certificate.event_counts),
         )
 
 

@@ -8,7 +8,9 @@ from nif.editions.models import EditionState
 from nif.sends.certificates import DeliveryCounts, SendCertificate
 from nif.sends.circuit_breaker import BreakerCause, CircuitBreaker
 from nif.sends.models import Send, SendState, SendStopCause
+from nif.sends.reputation import BOUNCE_LIMITS, COMPLAINT_LIMITS
 from nif.sends.send_quota import SendLimits
+from nif.web.admin.chart_layout import format_percent
 
 SLOT_LABELS = {
     EditionState.FROZEN: ("About to be sent", "About to be sent"),
@@ -69,15 +71,15 @@ _PAUSE_EXPLANATIONS = {
     ),
     SendStopCause.COMPLAINTS: TroubleExplanation(
         "Stopped: needs you",
-        "The complaint rate is too high: Gmail rejects all mail of senders above 0.3\u00a0%. "
-        "Nothing more is sent.",
+        f"The complaint rate reached {format_percent(COMPLAINT_LIMITS.maximum)}: Gmail requires "
+        "less, and rejects all mail of senders at 0.3%. Nothing more is sent.",
         "Find out why readers did not expect this email: what they subscribed to, and when. "
         "Then cancel, or resume if you are sure.",
     ),
     SendStopCause.BOUNCES: TroubleExplanation(
         "Stopped: needs you",
-        "The bounce rate is too high: confirmed lists do not have that many invalid addresses. "
-        "They are suppressed already. Nothing more is sent.",
+        f"The bounce rate reached {format_percent(BOUNCE_LIMITS.maximum)}: confirmed lists do not "
+        "have that many invalid addresses. They are suppressed already. Nothing more is sent.",
         "Find out where the list came from. Then cancel, or resume if you are sure.",
     ),
     SendStopCause.FAULT: TroubleExplanation(

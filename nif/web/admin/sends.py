@@ -354,7 +354,7 @@ def _render_show(
             patience=services().reconciliation_timing,
             refused=list_refused_deliveries(session, send),
             reported=send_status.label_event_counts(reported),
-            rates=reputation.rates_of_send_events(reported),
+            health=reputation.mail_health_of_send(reported),
             moving=send.state is SendState.SENDING and not still and not problems,
             still=still,
             typed=_deadline_field(send) if typed is None else typed,

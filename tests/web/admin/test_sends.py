@@ -383,7 +383,7 @@ def test_refused_addresses_are_listed_with_the_reason(
     assert "Refused 1" in page
 
 
-def test_reported_events_are_shown_with_a_warning_if_rates_are_too_high(
+def test_reported_events_are_shown_and_the_limits_if_a_rate_is_too_high(
     admin: FlaskClient, database: Database
 ) -> None:
     address = planned(database)
@@ -395,8 +395,9 @@ def test_reported_events_are_shown_with_a_warning_if_rates_are_too_high(
 
     assert "Bounced 60" in page
     assert "a_new_kind 3" in page
-    assert "Too high:" in page
-    assert "2.9&nbsp;% bounces" in page
+    assert "Complaints Good 0%" in page
+    assert "Bounces Too high 2.9%" in page
+    assert "NIF pauses a send automatically at 0.1% complaints or 5% bounces" in page
 
 
 @pytest.mark.parametrize("where", ["999", f"{2**63 - 1}", "99999999999999999999", "1x"])
