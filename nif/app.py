@@ -61,6 +61,7 @@ def build_app(services: Services) -> Flask:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.strict_slashes = False
+    app.url_map.converters["id"] = routes.RowIdConverter
     app.extensions["nif_pages"] = PageCache()
     _tag_requests_with_ids(app)
     enforce_upload_limits(app, settings)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from flask import Blueprint
+from werkzeug.routing import IntegerConverter, Map
 
 from nif.web.admin import analytics, audit_log, imports, inactive, team
 from nif.web.admin import held_signups as admin_held_signups
@@ -69,6 +70,13 @@ ADMIN_MODULES = (
     *(analytics, admin_lists, imports, admin_sends, team, audit_log, account, invitations),
     *(admin_subscribers, admin_segments, admin_held_signups, admin_suppressions, inactive),
 )
+
+
+class RowIdConverter(IntegerConverter):
+    """`<id:story_id>` in a route: an integer that the database can hold."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=2**63 - 1)
 
 
 def list_blueprints(*, outbox_is_open: bool) -> Iterator[Blueprint]:

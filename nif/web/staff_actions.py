@@ -33,15 +33,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 class StaffAction:
     """An action under way: its transaction, its time, and the account that acts.
 
-    What `done` and `wake` ask for happens after the commit, so not where the action fails.
+    What `done`, `wake` and `after_commit` ask for is left out where the action fails.
     """
 
     def __init__(self) -> None:
         self.now: datetime = utc_now()
         self._transaction = ExitStack()
         self._session: Session | None = None
-        self._message: Any = None
-        self._jobs: list[str] = []
+        self._after_commit: list[Callable[[], object]] = []
 
     @property
     def session(self) -> Session:
@@ -61,23 +60,26 @@ class StaffAction:
             self.session, current_user, entry, subject_kind, subject_id, detail=detail, now=self.now
         )
 
+    def after_commit(self, step: Callable[[], object]) -> None:
+        """Do something that must not happen unless the transaction is committed."""
+        self._after_commit.append(step)
+
     def wake(self, job: str) -> None:
         """Wake a job of the worker after the commit."""
-        self._jobs.append(job)
+        self.after_commit(lambda: services().queue.wake(job))
 
     def done(self, message: Any, address: str) -> ResponseReturnValue:
         """Show the page at an address, with a message of success unless it is empty."""
-        self._message = message
+        if message:
+            self.after_commit(lambda: flash(message, "good"))
         return redirect(address, 303)
 
     def run(self, view: Callable[[], ResponseReturnValue]) -> ResponseReturnValue:
-        """Run the view in the transaction, commit, then show the message and wake the jobs."""
+        """Run the view in the transaction, commit it, then do what waited for that."""
         with self._transaction:
             answer = view()
-        for job in self._jobs:
-            services().queue.wake(job)
-        if self._message:
-            flash(self._message, "good")
+        for step in self._after_commit:
+            step()
         return answer
 
 
@@ -92,7 +94,7 @@ def staff_action(
 
     The view gets a StaffAction, the valid form if the action has one, and the arguments of its
     route. `page(form, **arguments)` shows the form again: with 422 where the form or a rule found
-    problems, with 409 where a rule raised Conflict, whose text is `form.conflict`. Without a form,
+    problems, with 409 where `form.refuse` made the error the form's `conflict`. Without a form,
     or with `refused_to`, a refused action flashes the reason and redirects to that endpoint, which
     gets the arguments that its route has. Nothing is changed by an action that is refused.
     """
@@ -111,7 +113,7 @@ def staff_action(
                 is_invalid = isinstance(error, Invalid)
                 if given is not None and page and (is_invalid or not refused_to):
                     given.refuse(error)
-                    return page(given, **arguments), 422 if is_invalid else 409
+                    return page(given, **arguments), 409 if given.conflict else 422
                 if not refused_to:
                     raise
                 return _refuse(error, refused_to, arguments)

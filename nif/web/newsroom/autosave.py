@@ -31,7 +31,7 @@ from nif.web.newsroom.story_validation import story_form_problems, validate_stor
 
 blueprint = Blueprint("newsroom_autosave", __name__, url_prefix="/newsroom")
 
-STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
+STORY_PATH = "/stories/<id:story_id>"
 UNTITLED = "Untitled"
 
 

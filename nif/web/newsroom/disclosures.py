@@ -22,8 +22,8 @@ from nif.web.newsroom.publishing import publishing_page
 
 blueprint = Blueprint("newsroom_disclosures", __name__, url_prefix="/newsroom")
 
-STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
-RELATIONSHIP_PATH = f"{STORY_PATH}/relationships/<int(max={2**63 - 1}):relationship_id>"
+STORY_PATH = "/stories/<id:story_id>"
+RELATIONSHIP_PATH = f"{STORY_PATH}/relationships/<id:relationship_id>"
 
 
 @blueprint.post(f"{RELATIONSHIP_PATH}/disclose")

@@ -45,7 +45,7 @@ from nif.web.newsroom.picture_form import (
 
 blueprint = Blueprint("newsroom_pictures", __name__, url_prefix="/newsroom/pictures")
 
-PICTURE_PATH = f"/<int(max={2**63 - 1}):picture_id>"
+PICTURE_PATH = "/<id:picture_id>"
 
 
 @blueprint.get("/")

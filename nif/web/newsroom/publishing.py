@@ -28,7 +28,7 @@ from nif.web.newsroom.stories import get_editable_story
 
 blueprint = Blueprint("newsroom_publishing", __name__, url_prefix="/newsroom")
 
-STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
+STORY_PATH = "/stories/<id:story_id>"
 SAVED_AGAIN = (
     "This draft was saved again after you opened this page. Read it again before publishing."
 )

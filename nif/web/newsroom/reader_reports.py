@@ -18,7 +18,7 @@ from nif.web.newsroom import labels
 
 blueprint = Blueprint("newsroom_reader_reports", __name__, url_prefix="/newsroom/reports")
 
-REPORT_PATH = f"/<int(max={2**63 - 1}):report_id>"
+REPORT_PATH = "/<id:report_id>"
 REPORTS_PER_PAGE = 20
 LONGEST_ANSWER = 2000
 

@@ -28,7 +28,7 @@ from nif.web.newsroom.register_forms import (
 blueprint = Blueprint("newsroom_register", __name__, url_prefix="/newsroom/register")
 blueprint.register_blueprint(relationships.blueprint)
 
-PARTY_PATH = f"/<int(max={2**63 - 1}):party_id>"
+PARTY_PATH = "/<id:party_id>"
 
 
 @blueprint.get("/")

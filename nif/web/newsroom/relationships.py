@@ -31,8 +31,8 @@ from nif.web.newsroom.register_forms import (
 
 blueprint = Blueprint("relationships", __name__)
 
-NEW_RELATIONSHIP_PATH = f"/<int(max={2**63 - 1}):party_id>/relationships/new"
-RELATIONSHIP_PATH = f"/relationships/<int(max={2**63 - 1}):relationship_id>"
+NEW_RELATIONSHIP_PATH = "/<id:party_id>/relationships/new"
+RELATIONSHIP_PATH = "/relationships/<id:relationship_id>"
 
 
 def publisher_names() -> PublisherNames:

@@ -30,7 +30,7 @@ from nif.web.newsroom.audit import audit_story_action
 
 blueprint = Blueprint("newsroom_revisions", __name__, url_prefix="/newsroom")
 
-STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
+STORY_PATH = "/stories/<id:story_id>"
 NUMBER_FIELDS = ("seen_n", "seen_edits", "first_wrong_n")
 
 

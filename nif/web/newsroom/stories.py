@@ -47,7 +47,7 @@ NEXT_ENDPOINTS = {
 }
 """The page that each button of the form opens once the draft is saved."""
 
-STORY_PATH = f"/stories/<int(max={2**63 - 1}):story_id>"
+STORY_PATH = "/stories/<id:story_id>"
 MAX_SEARCH_LENGTH = 100
 STORIES_PER_STATE = 10
 NOT_YOUR_DRAFT = (
