@@ -13,8 +13,41 @@ from nif.services import Services, build_services
 from nif.settings import load_settings
 
 OPERATOR = SystemActor("the command line")
+_JSON = "nif.cli.json"
 
-json_option = click.option("--json", "in_json", is_flag=True, help="Print one line of JSON.")
+
+def _remember_json(context: click.Context, _option: click.Parameter, given: bool) -> None:
+    context.meta[_JSON] = given
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_json,
+    help="Print one line of JSON.",
+)
+"""For each command that prints its result by `print_result`."""
+
+
+def prints_json() -> bool:
+    """Was the command that runs given --json?"""
+    return bool(click.get_current_context().meta.get(_JSON))
+
+
+def print_result(result: dict[str, Any]) -> None:
+    """Print a result: one line of JSON with --json, otherwise a line for each entry."""
+    if prints_json():
+        click.echo(json.dumps(result, default=str))
+        return
+    width = max(map(len, result), default=0)
+    for name, value in result.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {value}")
+
+
+def pick(source: object, *names: str) -> dict[str, Any]:
+    """These attributes of an object, by name."""
+    return {name: getattr(source, name) for name in names}
 
 
 def load_services(*, checked: bool = True) -> Services:
@@ -28,16 +61,6 @@ def load_services(*, checked: bool = True) -> Services:
     if checked:
         check_database(services)
     return services
-
-
-def print_result(result: dict[str, Any], *, in_json: bool) -> None:
-    """Print a result: one line of JSON, or a line for each entry."""
-    if in_json:
-        click.echo(json.dumps(result, default=str))
-        return
-    width = max(map(len, result), default=0)
-    for name, value in result.items():
-        click.echo(f"{name.replace('_', ' '):<{width}}  {value}")
 
 
 class MomentType(click.ParamType[datetime]):

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 from sqlalchemy.orm import Session
 
-from nif.cli.common import MomentType, json_option, load_services, print_result
+from nif.cli.common import MomentType, json_option, load_services, print_result, prints_json
 from nif.clock import utc_now
 from nif.editions.digest import LIST_IS_ARCHIVED, compose_digest, make_digest_now, next_slot_of_list
 from nif.editions.messages import build_test_message
@@ -28,7 +28,7 @@ def edition() -> None:
 @click.option("--list", "slug", help="Make today's edition of this list and send it.")
 @click.option("--at", type=MomentType(), default=None, help="Do not send before this moment.")
 @json_option
-def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json: bool) -> None:
+def send(edition_id: int | None, slug: str | None, at: datetime | None) -> None:
     """Send a frozen edition that was not sent yet, or today's edition of a list."""
     if (edition_id is None) == (slug is None):
         raise click.UsageError("Give either the id of an edition or --list.")
@@ -41,21 +41,16 @@ def send(edition_id: int | None, slug: str | None, at: datetime | None, in_json:
         planned = plan_manual_send(
             session, found, services.manual_send_terms, at=at or now, now=now
         )
-        result = {
-            "send": planned.id,
-            "edition": found.id,
-            "audience": planned.audience,
-            "starts_at": planned.starts_at,
-        }
     services.queue.wake("start_deliveries")
-    print_result(result, in_json=in_json)
+    facts = {"audience": planned.audience, "starts_at": planned.starts_at}
+    print_result({"send": planned.id, "edition": found.id, **facts})
 
 
 @edition.command()
 @click.argument("edition_id", type=int, metavar="ID")
 @click.option("--to", "address", required=True, help="The address that gets the copy.")
 @json_option
-def test(edition_id: int, address: str, in_json: bool) -> None:
+def test(edition_id: int, address: str) -> None:
     """Send a test copy of a frozen edition to one address; its links act for nobody."""
     to = parse_address(address).written
     services = load_services()
@@ -65,7 +60,7 @@ def test(edition_id: int, address: str, in_json: bool) -> None:
         )
         queue_transactional_email(session, to, message, now=utc_now())
     services.queue.wake("send_transactional_emails")
-    print_result({"edition": edition_id, "to": to, "subject": message.subject}, in_json=in_json)
+    print_result({"edition": edition_id, "to": to, "subject": message.subject})
 
 
 def _get_edition(session: Session, edition_id: int) -> Edition:
@@ -88,7 +83,7 @@ def digest() -> None:
     "--now", "moment", type=MomentType(), default=None, help="Act as if it were this moment."
 )
 @json_option
-def due(moment: datetime | None, in_json: bool) -> None:
+def due(moment: datetime | None) -> None:
     """Compose and freeze the digests that are due; a worker sends them."""
     services = load_services()
     if moment and moment > utc_now() and services.settings.in_production:
@@ -96,16 +91,16 @@ def due(moment: datetime | None, in_json: bool) -> None:
             "--now may not be in the future: the slots until then would count as done."
         )
     composed = Worker(services).make_digests_until(moment or utc_now())
-    if not composed and not in_json:
+    if not composed and not prints_json():
         click.echo("No digest is due.")
     for edition in composed:
-        print_result(edition, in_json=in_json)
+        print_result(edition)
 
 
 @digest.command()
 @click.option("--list", "slug", required=True)
 @json_option
-def preview(slug: str, in_json: bool) -> None:
+def preview(slug: str) -> None:
     """Show what a list's next digest would contain if it were composed now."""
     services = load_services()
     now = utc_now()
@@ -115,14 +110,6 @@ def preview(slug: str, in_json: bool) -> None:
             raise Conflict(LIST_IS_ARCHIVED)
         slot = next_slot_of_list(mailing_list, now=now)
         draft = compose_digest(session, mailing_list, slot, services.mail_writer, now=now)
-    result = {
-        "due": slot.due_at,
-        "subject": draft.message.subject
-        if draft.message
-        else "no new stories: nothing will be sent",
-        "stories": [story.headline for story in draft.stories],
-    }
-    print_result(result, in_json=in_json)
-
-
-COMMANDS = (digest, edition)
+    subject = draft.message.subject if draft.message else "no new stories: nothing will be sent"
+    headlines = [story.headline for story in draft.stories]
+    print_result({"due": slot.due_at, "subject": subject, "stories": headlines})

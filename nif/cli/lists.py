@@ -25,35 +25,26 @@ from nif.subscriptions.lists import (
 )
 from nif.subscriptions.models import MailingList
 
-Command = Callable[..., Any]
-
 
 @click.group("list")
 def list_group() -> None:
     """Mailing lists."""
 
 
-def list_options(command: Command) -> Command:
+SHARED_OPTIONS = {
+    ("--description",): "One sentence for readers.",
+    ("--sender-name",): "The name in From of its mails.",
+    ("--language",): "A tag such as en-GB; empty for the site's language.",
+    ("--topics", "tags"): "Names of topics, separated by commas; empty for all stories.",
+    ("--shown/--hidden", "is_shown"): "Whether the site offers it.",
+    ("--family",): "Lists of one family are offered as one choice: how often.",
+}
+
+
+def list_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `create` and `edit` share; an option that is not given is None."""
-    for option in reversed(
-        (
-            click.option("--description", help="One sentence for readers."),
-            click.option("--sender-name", help="The name in From of its mails."),
-            click.option("--language", help="A tag such as en-GB; empty for the site's language."),
-            click.option(
-                "--topics",
-                "tags",
-                help="Names of topics, separated by commas; empty for all stories.",
-            ),
-            click.option(
-                "--shown/--hidden", "is_shown", default=None, help="Whether the site offers it."
-            ),
-            click.option(
-                "--family", help="Lists of one family are offered as one choice: how often."
-            ),
-        )
-    ):
-        command = option(command)
+    for names, explanation in reversed(SHARED_OPTIONS.items()):
+        command = click.option(*names, default=None, help=explanation)(command)
     return command
 
 
@@ -64,7 +55,7 @@ def list_options(command: Command) -> Command:
 @click.option("--zone", required=True, help="A time zone, such as Europe/London.")
 @list_options
 @json_option
-def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **given: Any) -> None:
+def create(slug: str, title: str, schedule: str, zone: str, **given: Any) -> None:
     """Create a mailing list."""
     services, now = load_services(), utc_now()
     defaults = ListSettings(slug, title, str(parse_schedule(schedule)), zone)
@@ -72,7 +63,7 @@ def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **giv
         created = create_list(session, replace(defaults, **_read_options(session, given)), now=now)
         record_audit_entry(session, OPERATOR, "list_created", "list", slug, now=now)
         invalidate_pages(session)
-    print_result(_list_as_data(created), in_json=in_json)
+    print_result(_list_as_data(created))
 
 
 @list_group.command()
@@ -82,7 +73,7 @@ def create(in_json: bool, slug: str, title: str, schedule: str, zone: str, **giv
 @click.option("--zone", help="A time zone, such as Europe/London.")
 @list_options
 @json_option
-def edit(in_json: bool, slug: str, **given: Any) -> None:
+def edit(slug: str, **given: Any) -> None:
     """Change a list's settings that are given as options, and leave the others as they are."""
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
@@ -96,14 +87,14 @@ def edit(in_json: bool, slug: str, **given: Any) -> None:
                 session, OPERATOR, "list_changed", "list", slug, detail=detail, now=now
             )
             invalidate_pages(session)
-    print_result({**_list_as_data(mailing_list), "changed": sorted(changes)}, in_json=in_json)
+    print_result({**_list_as_data(mailing_list), "changed": sorted(changes)})
 
 
 @list_group.command()
 @click.argument("slug")
 @click.option("--undo", is_flag=True, help="Reopen an archived list.")
 @json_option
-def archive(in_json: bool, slug: str, undo: bool) -> None:
+def archive(slug: str, undo: bool) -> None:
     """Archive a list: no digests, no new subscribers; subscriptions stay as they are."""
     services, now = load_services(), utc_now()
     with services.database.transaction() as session:
@@ -112,7 +103,7 @@ def archive(in_json: bool, slug: str, undo: bool) -> None:
         action = "list_unarchived" if undo else "list_archived"
         record_audit_entry(session, OPERATOR, action, "list", slug, now=now)
         invalidate_pages(session)
-    print_result(_list_as_data(mailing_list), in_json=in_json)
+    print_result(_list_as_data(mailing_list))
 
 
 def _read_options(session: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +121,6 @@ def _read_options(session: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_as_data(mailing_list: MailingList) -> dict[str, Any]:
-    """A list as commands report it."""
     settings = dict(vars(settings_of_list(mailing_list)))
     archived_at = mailing_list.archived_at
     due_at = None if archived_at else next_slot_of_list(mailing_list, now=utc_now()).due_at
@@ -146,6 +136,3 @@ def _list_as_data(mailing_list: MailingList) -> dict[str, Any]:
 
 def _joined(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, tuple) else value
-
-
-COMMANDS = (list_group,)

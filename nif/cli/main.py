@@ -5,15 +5,11 @@ import sys
 import click
 
 from nif.cli import (
-    accounts,
-    database,
-    demo,
     editions,
-    events,
+    installation,
     ledger,
     lists,
     processes,
-    retention,
     sends,
     subscribers,
     suppressions,
@@ -37,13 +33,13 @@ def nif() -> None:
     """New Industry Focus: stories with disclosures, newsletters delivered exactly once."""
 
 
-INSTALLATION_MODULES = (processes, database, demo, accounts, ledger)
-SUBSCRIBER_MODULES = (lists, subscribers, retention)
-MAIL_MODULES = (editions, editions, sends, events, suppressions)
-
-for module in (*INSTALLATION_MODULES, *SUBSCRIBER_MODULES, *MAIL_MODULES):
-    for command in module.COMMANDS:
-        nif.add_command(command)
+for command in (
+    *(processes.run, processes.serve, processes.worker),
+    *(installation.database_group, installation.demo, installation.account, ledger.ledger),
+    *(lists.list_group, subscribers.subscriber, subscribers.retention),
+    *(editions.digest, editions.edition, sends.send, sends.events, suppressions.suppressions),
+):
+    nif.add_command(command)
 
 
 def main() -> None:

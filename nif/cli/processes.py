@@ -12,7 +12,7 @@ import click
 
 from nif import schema
 from nif.cli.common import load_services
-from nif.cli.demo import load_demo_once
+from nif.cli.installation import load_demo_once
 from nif.cli.ledger import record_policies
 from nif.clock import utc_now
 from nif.demo.loader import DEMO_ACCOUNTS, DEMO_PASSWORD, REAL_STORY_SLUG
@@ -163,6 +163,3 @@ def _end_processes(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-COMMANDS = (run, serve, worker)

@@ -1,4 +1,4 @@
-"""nif send …"""
+"""nif send … and nif events …: sends, and what the provider reported about them."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any, TextIO
 
 import click
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nif.cli.common import json_option, load_services, print_result
+from nif.cli.common import json_option, load_services, pick, print_result
 from nif.clock import utc_now
-from nif.sends import certificates, circuit_breaker, control, reports, reputation
+from nif.jobs.worker import Worker
+from nif.sends import certificates, circuit_breaker, control, provider_events, reports, reputation
 from nif.sends.certificates import certificate_as_json, delivery_statuses_as_csv
-from nif.sends.models import Send
+from nif.sends.models import ProviderEventPost, Send
 
 SendAction = Callable[[Session, Send, datetime], None]
 send_argument = click.argument("send_id", type=int, metavar="ID")
@@ -26,50 +28,46 @@ def send() -> None:
 @send.command()
 @send_argument
 @json_option
-def show(send_id: int, in_json: bool) -> None:
+def show(send_id: int) -> None:
     """Show how far a send is, in counts that add up."""
     with load_services().database.reading() as session:
         found = control.get_send(session, send_id)
-        print_result(_send_as_data(session, found, utc_now()), in_json=in_json)
+        print_result(_send_as_data(session, found, utc_now()))
 
 
 @send.command()
 @send_argument
 @json_option
-def pause(send_id: int, in_json: bool) -> None:
+def pause(send_id: int) -> None:
     """Pause a send: no more batches are posted, and those in flight settle."""
-    _control_send(send_id, lambda session, send, now: control.pause_send(session, send), in_json)
+    _control_send(send_id, lambda session, send, now: control.pause_send(session, send))
 
 
 @send.command()
 @send_argument
 @json_option
-def resume(send_id: int, in_json: bool) -> None:
+def resume(send_id: int) -> None:
     """Resume a paused send where it stopped."""
-    _control_send(
-        send_id, lambda session, send, now: control.resume_send(session, send, now=now), in_json
-    )
+    _control_send(send_id, lambda session, send, now: control.resume_send(session, send, now=now))
 
 
 @send.command()
 @send_argument
 @click.confirmation_option(prompt="Send this edition to nobody else?")
 @json_option
-def cancel(send_id: int, in_json: bool) -> None:
+def cancel(send_id: int) -> None:
     """Cancel a send for good. Mail that was posted already cannot be recalled."""
-    _control_send(
-        send_id, lambda session, send, now: control.cancel_send(session, send, now=now), in_json
-    )
+    _control_send(send_id, lambda session, send, now: control.cancel_send(session, send, now=now))
 
 
 @send.command()
 @send_argument
 @json_option
-def undo(send_id: int, in_json: bool) -> None:
+def undo(send_id: int) -> None:
     """Undo a send before any mail was posted; its stories wait for the next digest."""
     with load_services().database.transaction() as session:
         control.undo_send(session, control.get_send(session, send_id), now=utc_now())
-    print_result({"send": send_id, "state": "undone", "posted": 0}, in_json=in_json)
+    print_result({"send": send_id, "state": "undone", "posted": 0})
 
 
 @send.command()
@@ -77,7 +75,7 @@ def undo(send_id: int, in_json: bool) -> None:
 @click.option("--batch", "batch_id", type=int, required=True)
 @click.option("--as", "resolution", type=click.Choice(["accepted", "not-sent"]), required=True)
 @json_option
-def resolve(send_id: int, batch_id: int, resolution: str, in_json: bool) -> None:
+def resolve(send_id: int, batch_id: int, resolution: str) -> None:
     """Decide whether an undecided batch was accepted by the provider or not sent."""
 
     def decide(session: Session, send: Send, now: datetime) -> None:
@@ -87,12 +85,12 @@ def resolve(send_id: int, batch_id: int, resolution: str, in_json: bool) -> None
             session, send, batch_id, attempt_id, accepted=accepted, now=now
         )
 
-    _control_send(send_id, decide, in_json)
+    _control_send(send_id, decide)
 
 
 @send.command()
 @json_option
-def probe(in_json: bool) -> None:
+def probe() -> None:
     """While the circuit breaker stops all mail, try one batch now."""
     services = load_services()
     with services.database.transaction() as session:
@@ -100,7 +98,7 @@ def probe(in_json: bool) -> None:
         reason = breaker.reason if breaker else "nothing: sending is not stopped"
         circuit_breaker.allow_breaker_probe_now(session, now=utc_now())
     services.queue.wake("start_deliveries")
-    print_result({"probed": breaker is not None, "stopped_by": reason}, in_json=in_json)
+    print_result({"probed": breaker is not None, "stopped_by": reason})
 
 
 @send.command()
@@ -111,7 +109,7 @@ def probe(in_json: bool) -> None:
     help="Write every delivery to this file, as CSV.",
 )
 @json_option
-def certificate(send_id: int, people: TextIO | None, in_json: bool) -> None:
+def certificate(send_id: int, people: TextIO | None) -> None:
     """Account for every delivery, counted row by row. Status 1 where it is not complete."""
     services = load_services()
     with services.database.reading() as session:
@@ -122,7 +120,7 @@ def certificate(send_id: int, people: TextIO | None, in_json: bool) -> None:
             people.writelines(
                 delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
             )
-    print_result(certificate_as_json(certified), in_json=in_json)
+    print_result(certificate_as_json(certified))
     if not certified.is_complete:
         raise SystemExit(1)
 
@@ -141,12 +139,10 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
         "state": found.state.value,
         **asdict(counts),
         "adds_up": counts.adds_up,
-        "starts_at": found.starts_at,
-        "not_after": found.not_after,
-        "finished_at": found.finished_at,
+        **pick(found, "starts_at", "not_after", "finished_at"),
         "per_second": round(speed.per_second, 1) if speed else None,
         "done_at": speed.done_at if speed else None,
-        "stop_cause": found.stop_cause.value if found.stop_cause else None,
+        "stop_cause": found.stop_cause,
         "stop_detail": found.stop_detail or "",
         "circuit_breaker": breaker.reason if breaker else None,
         "retry_at": breaker.retry_at if breaker else None,
@@ -156,7 +152,7 @@ def _send_as_data(session: Session, found: Send, now: datetime) -> dict[str, Any
     }
 
 
-def _control_send(send_id: int, action: SendAction, in_json: bool) -> None:
+def _control_send(send_id: int, action: SendAction) -> None:
     """Apply `action` to a send, wake the workers, and report how many copies were posted."""
     services = load_services()
     with services.database.transaction() as session:
@@ -164,16 +160,26 @@ def _control_send(send_id: int, action: SendAction, in_json: bool) -> None:
         action(session, found, utc_now())
         session.flush()
         counts = certificates.count_deliveries(session, found)
-        state = found.state.value
     services.queue.wake("start_deliveries")
-    result = {
-        "send": send_id,
-        "state": state,
-        "posted": counts.accepted + counts.undecided,
-        "undecided": counts.undecided,
-        "audience": counts.audience,
-    }
-    print_result(result, in_json=in_json)
+    posted = counts.accepted + counts.undecided
+    result = {"send": send_id, "state": found.state.value, "posted": posted}
+    print_result({**result, **pick(counts, "undecided", "audience")})
 
 
-COMMANDS = (send,)
+@click.group()
+def events() -> None:
+    """Events that the provider reported."""
+
+
+@events.command()
+@json_option
+def drain() -> None:
+    """Process the events that the webhook received, and retry the posts that failed."""
+    services = load_services()
+    count = select(func.count()).select_from(ProviderEventPost)
+    before = services.database.fetch_value(count)
+    with services.database.transaction() as session:
+        provider_events.retry_failed_event_posts(session)
+    Worker(services).process_events()
+    failed = services.database.fetch_value(count.where(ProviderEventPost.error.is_not(None)))
+    print_result({"posts": before, "processed": before - failed, "failed": failed})

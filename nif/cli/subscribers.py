@@ -1,4 +1,4 @@
-"""nif subscriber …: subscribers one by one, and as files."""
+"""nif subscriber … and nif retention …: subscribers one by one and as files, and old data."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, TextIO
 import click
 
 from nif.accounts.audit_log import record_audit_entry
-from nif.cli.common import OPERATOR, json_option, load_services, print_result
+from nif.cli.common import OPERATOR, json_option, load_services, pick, print_result, prints_json
 from nif.clock import utc_now
 from nif.errors import Conflict
 from nif.imports import files, imports, reports
@@ -19,7 +19,7 @@ from nif.imports.runner import ImportContext, run_import
 from nif.jobs.worker import tune_garbage_collector
 from nif.privacy import erasure, export
 from nif.privacy.person import person_at_address
-from nif.sends.models import ProviderEvent
+from nif.privacy.retention import count_due_rows, run_retention
 from nif.services import Services
 from nif.subscribers import profile
 from nif.subscribers.profile import MailedEditions, SubscriberProfile
@@ -38,16 +38,15 @@ def subscriber() -> None:
 @click.argument("address", metavar="E")
 @click.option("--before", type=int, help="Show editions of sends below this number.")
 @json_option
-def show(address: str, before: int | None, in_json: bool) -> None:
+def show(address: str, before: int | None) -> None:
     """Show everything known about a subscriber, like their admin page."""
     with load_services().database.reading() as session:
         found = profile.get_subscriber_by_address(session, address)
         data = _profile_as_data(profile.load_subscriber_profile(session, found))
         data |= _editions_as_data(profile.list_mailed_editions(session, found, before=before))
-    if in_json:
-        print_result(data, in_json=True)
-        return
-    print_result({name: _as_line(value) for name, value in data.items()}, in_json=False)
+    if not prints_json():
+        data = {name: _as_line(value) for name, value in data.items()}
+    print_result(data)
 
 
 @subscriber.command()
@@ -64,7 +63,7 @@ def data(address: str) -> None:
 @subscriber.command()
 @click.argument("address", metavar="E")
 @json_option
-def erase(address: str, in_json: bool) -> None:
+def erase(address: str) -> None:
     """Erase E for good. Only a keyed hash of the address stays, so that it is never mailed."""
     services = load_services()
     parsed, now = parse_address(address), utc_now()
@@ -74,7 +73,7 @@ def erase(address: str, in_json: bool) -> None:
         erasure.erase_person(session, person, folder, source="nif subscriber erase", now=now)
         record_audit_entry(session, OPERATOR, "subscriber_erased", "subscriber", person.id, now=now)
     services.database.truncate_wal()
-    print_result({"was_known": person.id != 0, "erased": True}, in_json=in_json)
+    print_result({"was_known": person.id != 0, "erased": True})
 
 
 @subscriber.command("import")
@@ -89,7 +88,7 @@ def erase(address: str, in_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Count what would happen, and change nothing.")
 @json_option
 def import_file(
-    file: BinaryIO, slug: str, consent_source: str, unconfirmed: bool, dry_run: bool, in_json: bool
+    file: BinaryIO, slug: str, consent_source: str, unconfirmed: bool, dry_run: bool
 ) -> None:
     """Import subscribers from a CSV file into a list, without mailing anybody.
 
@@ -105,27 +104,27 @@ def import_file(
             now = utc_now()
             imports.start_import(session, run, now=now)
             record_audit_entry(session, OPERATOR, "import_started", "list", slug, now=now)
-    _finish_import(services, import_id, in_json=in_json)
+    _finish_import(services, import_id)
 
 
 @subscriber.command()
 @click.argument("import_id", type=int, metavar="ID")
 @json_option
-def resume_import(import_id: int, in_json: bool) -> None:
+def resume_import(import_id: int) -> None:
     """Resume an import that was stopped or killed."""
     services = load_services()
     with services.database.transaction() as session:
         run = session.get(ImportRun, import_id)
         if run is not None and run.state in {ImportState.STOPPED, ImportState.FAILED}:
             imports.resume_import(run)
-    _finish_import(services, import_id, in_json=in_json)
+    _finish_import(services, import_id)
 
 
 @subscriber.command()
 @click.argument("import_id", type=int, metavar="ID")
 @click.confirmation_option(prompt="Remove the subscribers that this import added?")
 @json_option
-def undo_import(import_id: int, in_json: bool) -> None:
+def undo_import(import_id: int) -> None:
     """Undo an import. Subscribers who were mailed or acted themselves since then stay."""
     services = load_services()
     with services.database.transaction() as session:
@@ -135,7 +134,7 @@ def undo_import(import_id: int, in_json: bool) -> None:
         slug, now = run.mailing_list.slug, utc_now()
         imports.start_undo(run)
         record_audit_entry(session, OPERATOR, "import_undone", "list", slug, now=now)
-    _finish_import(services, import_id, in_json=in_json)
+    _finish_import(services, import_id)
 
 
 @subscriber.command("export")
@@ -178,7 +177,7 @@ def _begin_import(
         raise
 
 
-def _finish_import(services: Services, import_id: int, *, in_json: bool) -> None:
+def _finish_import(services: Services, import_id: int) -> None:
     """Run the import to its end with a progress bar, and report. Status 1 where it stopped."""
     tune_garbage_collector()
     progress = _ProgressBar()
@@ -193,8 +192,8 @@ def _finish_import(services: Services, import_id: int, *, in_json: bool) -> None
     progress.end()
     with services.database.reading() as session:
         run = session.get_one(ImportRun, import_id)
-        print_result(_import_as_data(run), in_json=in_json)
-        if not in_json:
+        print_result(_import_as_data(run))
+        if not prints_json():
             for problem in reports.list_import_problems(session, run):
                 reason = reports.explain_problem(problem.code, problem.cell)
                 click.echo(f"line {problem.line}: {problem.cell or '(empty)'}: {reason}", err=True)
@@ -232,18 +231,12 @@ def _profile_as_data(known: SubscriberProfile) -> dict[str, Any]:
         "created_at": known.subscriber.created_at,
         "last_activity": known.last_activity,
         "suppressed": suppression
-        and {
-            "reason": suppression.reason.value,
-            "source": suppression.source,
-            "at": suppression.at,
-        },
+        and {"reason": suppression.reason.value, **pick(suppression, "source", "at")},
         "lists": [
             {
                 "list": subscription.mailing_list.slug,
                 "state": subscription.state.value,
-                "requested_at": subscription.requested_at,
-                "confirmed_at": subscription.confirmed_at,
-                "unsubscribed_at": subscription.unsubscribed_at,
+                **pick(subscription, "requested_at", "confirmed_at", "unsubscribed_at"),
             }
             for subscription in known.subscriptions
         ],
@@ -252,19 +245,13 @@ def _profile_as_data(known: SubscriberProfile) -> dict[str, Any]:
                 "at": receipt.consent.at,
                 "list": receipt.list_title,
                 "action": receipt.consent.action.value,
-                "source": receipt.consent.source,
-                "network": receipt.consent.network,
+                **pick(receipt.consent, "source", "network"),
                 "wording": receipt.wording,
             }
             for receipt in known.consents
         ],
         "changes": [
-            {
-                "at": entry.at,
-                "by": entry.account_name,
-                "action": entry.action,
-                "detail": entry.detail,
-            }
+            {"at": entry.at, "by": entry.account_name, **pick(entry, "action", "detail")}
             for entry in known.audit_entries
         ],
     }
@@ -276,35 +263,26 @@ def _editions_as_data(mailed: MailedEditions) -> dict[str, Any]:
             "send": edition.send_id,
             "subject": edition.subject,
             "list": edition.list_title,
-            "at": edition.at,
-            "status": edition.status,
-            "reason": edition.reason,
-            "events": [_event_as_data(event) for event in edition.events],
+            **pick(edition, "at", "status", "reason"),
+            "events": [
+                {"kind": event.kind, "at": event.happened_at, "detail": event.detail}
+                for event in edition.events
+            ],
         }
         for edition in mailed.editions
     ]
     return {"editions": editions, "more_before": mailed.before}
 
 
-def _event_as_data(event: ProviderEvent) -> dict[str, Any]:
-    return {"kind": event.kind, "at": event.happened_at, "detail": event.detail}
-
-
 def _import_as_data(run: ImportRun) -> dict[str, object]:
-    outcomes = {
-        outcome.value: run.outcome_counts.get(outcome, 0) for outcome in reports.OUTCOME_WORDS
-    }
-    undone: dict[str, object] = {
-        key: run.undo_counts[key] for key in ("undone", "kept") if key in run.undo_counts
-    }
+    outcomes, undone = run.outcome_counts, run.undo_counts
     return {
         "import": run.id,
         "state": run.state.value,
         "rows": run.rows_read,
-        **outcomes,
-        **undone,
-        "encoding": run.encoding,
-        "separator": run.separator,
+        **{outcome.value: outcomes.get(outcome, 0) for outcome in reports.OUTCOME_WORDS},
+        **{key: undone[key] for key in ("undone", "kept") if key in undone},
+        **pick(run, "encoding", "separator"),
         "worked_seconds": round(run.worked_seconds, 1),
         "failure_reason": run.failure_reason or "",
     }
@@ -319,4 +297,21 @@ def _as_line(value: Any) -> Any:
     return "none" if value is None else value
 
 
-COMMANDS = (subscriber,)
+@click.group()
+def retention() -> None:
+    """Retention of subscribers' data."""
+
+
+@retention.command()
+@click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
+@json_option
+def run(dry_run: bool) -> None:
+    """Delete data whose retention period is over. The worker does this once a day."""
+    services, now = load_services(), utc_now()
+    if dry_run:
+        with services.database.reading() as session:
+            deleted = count_due_rows(session, services.retention_periods, now=now)
+    else:
+        deleted = run_retention(services.database.transaction, services.retention_periods, now=now)
+        services.database.truncate_wal()
+    print_result({**deleted, "dry_run": dry_run})

@@ -4,7 +4,7 @@ from typing import IO, Any
 
 import click
 
-from nif.cli.common import OPERATOR, json_option, load_services, print_result
+from nif.cli.common import OPERATOR, json_option, load_services, print_result, prints_json
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.sends import suppression_sync
@@ -27,22 +27,18 @@ def suppressions() -> None:
 @click.option("--most", type=click.IntRange(1, MAX_PER_PAGE), default=50, show_default=True)
 @click.option("--after", help="Continue after this place, which the last page printed.")
 @json_option
-def list_suppressions(
-    reason: str | None, begins: str, most: int, after: str | None, in_json: bool
-) -> None:
+def list_suppressions(reason: str | None, begins: str, most: int, after: str | None) -> None:
     """List suppressions, newest first, and count them by reason."""
     wanted = suppression_search.parse_suppression_filter(reason or "", begins)
     with load_services().database.reading() as session:
         page = suppression_search.search_suppressions(session, wanted, after=after, limit=most)
-        counts = {
-            shown.value: count
-            for shown, count in suppression_list.count_suppressions(session).items()
-        }
+        counted = suppression_list.count_suppressions(session)
+    counts = {shown.value: count for shown, count in counted.items()}
     rows = [_suppression_as_data(row) for row in page.rows]
-    if in_json:
-        print_result({"counts": counts, "suppressions": rows, "after": page.after}, in_json=True)
+    if prints_json():
+        print_result({"counts": counts, "suppressions": rows, "after": page.after})
         return
-    print_result(counts, in_json=False)
+    print_result(counts)
     for row in rows:
         click.echo("  ".join(str(cell) for cell in row.values() if cell is not None))
     if page.after:
@@ -56,7 +52,7 @@ def list_suppressions(
 )
 @click.option("--reason", required=True, help="Stored with each address.")
 @json_option
-def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str, in_json: bool) -> None:
+def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str) -> None:
     """Add addresses to the suppression list."""
     text = "\n".join(addresses) + "\n" + (file.read() if file else "")
     pasted = manual_suppressions.parse_pasted_addresses(text)
@@ -66,28 +62,23 @@ def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str, in_json: 
         added = manual_suppressions.add_manual_suppressions(
             session, pasted.canonicals, reason, by=OPERATOR, now=utc_now()
         )
-    result = {
-        "added": added.added,
-        "already_there": added.already_there,
-        "invalid": len(pasted.invalid),
-    }
-    print_result(result, in_json=in_json)
+    print_result({**vars(added), "invalid": len(pasted.invalid)})
 
 
 @suppressions.command()
 @json_option
-def pull(in_json: bool) -> None:
+def pull() -> None:
     """Fetch the provider's suppression lists and suppress those addresses, too."""
     services = load_services()
     entries = suppression_sync.pull_suppressions(
         services.database.transaction, services.mailer, now=utc_now()
     )
-    print_result({"entries_read": entries}, in_json=in_json)
+    print_result({"entries_read": entries})
 
 
 @suppressions.command()
 @json_option
-def push(in_json: bool) -> None:
+def push() -> None:
     """Push every waiting change of the suppression list to the provider now."""
     services = load_services()
     database = services.database
@@ -96,7 +87,7 @@ def push(in_json: bool) -> None:
     )
     with database.reading() as session:
         waiting = suppression_outbox.count_unpushed_suppressions(session)
-    print_result({**vars(pushed), "waiting": waiting}, in_json=in_json)
+    print_result({**vars(pushed), "waiting": waiting})
 
 
 def _suppression_as_data(row: ListedSuppression) -> dict[str, Any]:
@@ -109,6 +100,3 @@ def _suppression_as_data(row: ListedSuppression) -> dict[str, Any]:
         "provider": row.provider_sync.value,
         "subscriber": row.subscriber_id,
     }
-
-
-COMMANDS = (suppressions,)

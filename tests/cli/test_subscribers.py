@@ -114,3 +114,10 @@ def test_problems_of_a_file_are_reported_line_by_line(run: Run, file: str) -> No
     assert "new" in done.text
     with pytest.raises(json.JSONDecodeError):
         assert done.data
+
+
+def test_a_dry_run_of_retention_counts_and_changes_nothing(run: Run) -> None:
+    counted = run("retention", "run", "--dry-run", "--json")
+
+    assert (counted.status, counted.data["unconfirmed"], counted.data["dry_run"]) == (0, 0, True)
+    assert run("retention", "run", "--json").data["dry_run"] is False

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nif.cli.demo import load_demo_once
+from nif.cli.installation import load_demo_once
 from nif.cli.ledger import record_policies
 from nif.clock import utc_now
 from nif.database import Base, Database
