@@ -1,10 +1,11 @@
 """Files that staff upload, each kind with its own size limit, and files that browsers save."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 from flask_login import current_user
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from nif.errors import UploadTooLarge
@@ -12,6 +13,7 @@ from nif.imports.files import file_too_large_message
 from nif.media.uploads import explain_size_limit
 from nif.settings import Settings
 from nif.web.access import View
+from nif.web.current import services
 
 FORM_TEXT_BYTES = 200_000
 """Bytes allowed for the form fields beside the file."""
@@ -68,3 +70,17 @@ def download_response(body: str | Iterable[str], name: str) -> Response:
     response = Response(body, mimetype=DOWNLOAD_MEDIA_TYPES[name.rpartition(".")[2]])
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def stream_download(lines: Callable[[Session], Iterator[str]], name: str) -> Response:
+    """A download whose lines are read while they are sent.
+
+    They are read in a session of their own, because the request's has ended by then.
+    """
+    database = services().database
+
+    def read_lines() -> Iterator[str]:
+        with database.snapshot() as session:
+            yield from lines(session)
+
+    return download_response(read_lines(), name)

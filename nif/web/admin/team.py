@@ -18,8 +18,6 @@ from nif.web.staff_actions import StaffAction, staff_action
 blueprint = Blueprint("admin_team", __name__, url_prefix="/admin/team")
 blueprint.context_processor(system_status.status_banner)
 
-ACCOUNT_PATH = f"/<int(max={2**63 - 1}):account_id>"
-
 
 class InvitationForm(Form):
     name = Line("Name")
@@ -66,7 +64,7 @@ def invite(action: StaffAction, form: InvitationForm) -> ResponseReturnValue:
     return action.done(f"{account.name} is invited. The email is on its way.", url_for(".index"))
 
 
-@blueprint.get(ACCOUNT_PATH)
+@blueprint.get("/<id:account_id>")
 @open_to(Access.ADMIN)
 def show(account_id: int) -> ResponseReturnValue:
     with reading() as session:
@@ -80,7 +78,7 @@ def show(account_id: int) -> ResponseReturnValue:
         )
 
 
-@blueprint.post(f"{ACCOUNT_PATH}/role")
+@blueprint.post("/<id:account_id>/role")
 @staff_action(Access.ADMIN, RoleForm, refused_to=".show")
 def change_role(action: StaffAction, form: RoleForm, account_id: int) -> ResponseReturnValue:
     account = accounts.get_account(action.session, account_id)
@@ -90,7 +88,7 @@ def change_role(action: StaffAction, form: RoleForm, account_id: int) -> Respons
     return _done(action, account, "The role of {} is changed, and they are signed out everywhere.")
 
 
-@blueprint.post(f"{ACCOUNT_PATH}/deactivate")
+@blueprint.post("/<id:account_id>/deactivate")
 @staff_action(Access.ADMIN, refused_to=".show")
 def deactivate(action: StaffAction, account_id: int) -> ResponseReturnValue:
     account = accounts.get_account(action.session, account_id)
@@ -99,7 +97,7 @@ def deactivate(action: StaffAction, account_id: int) -> ResponseReturnValue:
     return _done(action, account, "{} can no longer sign in. Their stories and bylines stay.")
 
 
-@blueprint.post(f"{ACCOUNT_PATH}/reactivate")
+@blueprint.post("/<id:account_id>/reactivate")
 @staff_action(Access.ADMIN, refused_to=".show")
 def reactivate(action: StaffAction, account_id: int) -> ResponseReturnValue:
     account = accounts.get_account(action.session, account_id)
@@ -108,7 +106,7 @@ def reactivate(action: StaffAction, account_id: int) -> ResponseReturnValue:
     return _done(action, account, "{} can sign in again.")
 
 
-@blueprint.post(f"{ACCOUNT_PATH}/clear-second-factors")
+@blueprint.post("/<id:account_id>/clear-second-factors")
 @staff_action(Access.ADMIN, refused_to=".show")
 def clear_second_factors(action: StaffAction, account_id: int) -> ResponseReturnValue:
     account = accounts.get_account(action.session, account_id)
@@ -118,7 +116,7 @@ def clear_second_factors(action: StaffAction, account_id: int) -> ResponseReturn
     )
 
 
-@blueprint.post(f"{ACCOUNT_PATH}/invitation")
+@blueprint.post("/<id:account_id>/invitation")
 @staff_action(Access.ADMIN, refused_to=".show")
 def resend_invitation(action: StaffAction, account_id: int) -> ResponseReturnValue:
     account = accounts.get_account(action.session, account_id)
@@ -129,7 +127,7 @@ def resend_invitation(action: StaffAction, account_id: int) -> ResponseReturnVal
     )
 
 
-@blueprint.post(f"{ACCOUNT_PATH}/invitation/withdraw")
+@blueprint.post("/<id:account_id>/invitation/withdraw")
 @staff_action(Access.ADMIN, refused_to=".show")
 def withdraw_invitation(action: StaffAction, account_id: int) -> ResponseReturnValue:
     account = accounts.get_account(action.session, account_id)

@@ -88,7 +88,7 @@ def show_edition(list_slug: str, day: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.get(f"/<list_slug>/<day>/correction-<int(max={2**63 - 1}):note_id>")
+@blueprint.get("/<list_slug>/<day>/correction-<id:note_id>")
 @open_to(Access.PUBLIC)
 def show_correction(list_slug: str, day: str, note_id: int) -> ResponseReturnValue:
     with reading() as session:

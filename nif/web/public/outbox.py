@@ -20,7 +20,7 @@ def index() -> str:
         return render_template("public/outbox/index.html", mails=mails)
 
 
-@blueprint.get(f"/<int(max={MAX_MAIL_ID}):mail_id>")
+@blueprint.get("/<id:mail_id>")
 @open_to(Access.PUBLIC)
 def show(mail_id: int) -> str:
     with reading() as session:
@@ -28,7 +28,7 @@ def show(mail_id: int) -> str:
         return render_template("public/outbox/show.html", mail=found)
 
 
-@blueprint.get(f"/<int(max={MAX_MAIL_ID}):mail_id>/body")
+@blueprint.get("/<id:mail_id>/body")
 @open_to(Access.PUBLIC)
 def show_html(mail_id: int) -> Response:
     with reading() as session:
