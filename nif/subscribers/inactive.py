@@ -47,8 +47,11 @@ MAX_WAIT_DAYS = 365
 DEFAULT_PER_HOUR = 2_000
 
 
-class MoreThanExpected(Conflict):
+class MoreThanExpected(Invalid):
     """More subscribers are affected than the person saw before pressing the button."""
+
+    def __init__(self, people: int) -> None:
+        super().__init__({"expected_count": f"There are {people:,} of them by now."})
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def start_repermission(
         raise Conflict("A re-permission campaign on this list is under way already.")
     people = count_inactive(session, mailing_list.id, plan.months, now=now)
     if people > plan.expected_count:
-        raise MoreThanExpected(f"There are {people:,} of them by now.")
+        raise MoreThanExpected(people)
     if not people:
         raise Conflict("No subscriber of this list is inactive.")
     message = draft_repermission_message(mail_writer, mailing_list, plan)

@@ -62,7 +62,7 @@ def start_unsubscribing_nonresponders(
         raise Conflict("Their time to answer is not over yet.")
     people = count_nonresponders(session, campaign, now=now)
     if people > expected:
-        raise MoreThanExpected(f"There are {people:,} of them by now.")
+        raise MoreThanExpected(people)
     campaign.state, campaign.cursor = RepermissionState.UNSUBSCRIBING, 0
 
 

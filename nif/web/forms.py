@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import wtforms
+from flask import request
 from wtforms.validators import ValidationError
 
 from nif.editions.schedule import resolve_local_time
@@ -60,6 +61,7 @@ class Line(wtforms.StringField):
 
     data: Any
     input_type = "text"
+    input_mode = ""
 
     def __init__(self, label: str = "", *, most: int = 300, **given: Any) -> None:
         super().__init__(label, **{"default": "", **given})
@@ -94,6 +96,8 @@ class WholeNumber(Line):
 
     `data` is what was typed; `number` is the number, or 0 before the form was found valid.
     """
+
+    input_mode = "numeric"
 
     def __init__(
         self,
@@ -147,6 +151,9 @@ class Choice(wtforms.Field):
         super().__init__(label, **given)
         self.labels, self.empty, self.problem = labels or {}, empty, problem
 
+    def process_data(self, value: Any) -> None:
+        self.data = None if value == "" else value
+
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         if valuelist:
             self.data = valuelist[0] or None
@@ -178,6 +185,15 @@ def _key(member: Any) -> str:
 
 class Tick(wtforms.BooleanField):
     """A checkbox."""
+
+
+class Upload(wtforms.Field):
+    """A file. `data` is the uploaded file, or None."""
+
+    data: Any
+
+    def process_formdata(self, valuelist: Sequence[str]) -> None:
+        self.data = request.files.get(self.name) or None
 
 
 class Day(Line):

@@ -64,6 +64,15 @@ class StaffAction:
         """Do something that must not happen unless the transaction is committed."""
         self._after_commit.append(step)
 
+    def on_failure(self, step: Callable[[], object]) -> None:
+        """Do something where the action or its commit fails. To be called before `session` is."""
+
+        def clean_up(error: type[BaseException] | None, *_: object) -> None:
+            if error is not None:
+                step()
+
+        self._transaction.push(clean_up)
+
     def wake(self, job: str) -> None:
         """Wake a job of the worker after the commit."""
         self.after_commit(lambda: services().queue.wake(job))

@@ -1,12 +1,14 @@
 """The fields of forms: cleaning, lengths, choices and the problems beside them."""
 
 from enum import StrEnum
+from io import BytesIO
 
 import pytest
+from flask import Flask, request
 from werkzeug.datastructures import MultiDict
 
 from nif.errors import Conflict, Invalid
-from nif.web.forms import Choice, Day, Form, Line, Lines, Tick, WholeNumber, required
+from nif.web.forms import Choice, Day, Form, Line, Lines, Tick, Upload, WholeNumber, required
 
 
 class Size(StrEnum):
@@ -21,6 +23,10 @@ class Order(Form):
     pieces = WholeNumber("Pieces", least=1, greatest=20, default="1")
     by = Day("By")
     gift = Tick("A gift")
+
+
+class Photo(Form):
+    picture = Upload("Picture")
 
 
 def submitted(**fields: str) -> Order:
@@ -49,6 +55,18 @@ def test_an_optional_choice_may_be_left_out() -> None:
     assert form.validate()
     assert form.size.data is None
     assert form.size.options[0] == ("", "Any", True)
+
+
+def test_an_empty_text_that_is_stored_is_no_choice() -> None:
+    assert Order(size="").size.options[0] == ("", "Any", True)
+
+
+def test_an_upload_is_a_file_or_none() -> None:
+    app = Flask(__name__)
+    for sent, name in (({"picture": (BytesIO(b"x"), "x.png")}, "x.png"), ({}, None)):
+        with app.test_request_context(method="POST", data=sent):
+            data = Photo(request.form).picture.data
+            assert (data and data.filename) == name
 
 
 @pytest.mark.parametrize(

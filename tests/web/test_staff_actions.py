@@ -4,7 +4,8 @@ import pytest
 from flask import Blueprint, Flask
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import AuditEntry
 from nif.accounts.models import RoleName
@@ -37,6 +38,9 @@ def _rename(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
     return action.done(f"It is {title} now.", f"/admin/lists/{slug}")
 
 
+LEFT_BEHIND: list[str] = []
+
+
 @pytest.fixture
 def admin(app: Flask, database: Database) -> FlaskClient:
     blueprint = Blueprint("titles", __name__, url_prefix="/admin/titles")
@@ -51,10 +55,23 @@ def admin(app: Flask, database: Database) -> FlaskClient:
     def press(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
         return _rename(action, slug, title)
 
+    @blueprint.post("/<slug>/file/<title>")
+    @staff_action(Access.ADMIN, refused_to="admin_lists.show")
+    def store(action: StaffAction, slug: str, title: str) -> ResponseReturnValue:
+        LEFT_BEHIND[:] = [title]
+        action.on_failure(LEFT_BEHIND.clear)
+        if title == "not committed":
+            event.listen(action.session, "before_commit", _fail)
+        return _rename(action, slug, title)
+
     app.register_blueprint(blueprint)
     with database.transaction() as session:
         a_list(session, title="Old")
     return signed_in(without_tokens(app), database, RoleName.ADMIN)
+
+
+def _fail(_session: Session) -> None:
+    raise Conflict("It is not committed.")
 
 
 def title_and_entries(database: Database) -> tuple[str, list[str]]:
@@ -102,6 +119,17 @@ def test_a_refused_button_says_why_and_that_nothing_was_changed(
     assert f"{text} Nothing was changed." in page
     assert f"It is {title} now." not in page
     assert title_and_entries(database) == ("Old", [])
+
+
+@pytest.mark.parametrize(
+    ("title", "left"), [("New", ["New"]), ("taken", []), ("not committed", [])]
+)
+def test_what_an_action_stored_elsewhere_is_removed_where_it_or_its_commit_fails(
+    admin: FlaskClient, title: str, left: list[str]
+) -> None:
+    admin.post(f"/admin/titles/daily/file/{title}")
+
+    assert left == LEFT_BEHIND
 
 
 def test_others_may_not(app: Flask, admin: FlaskClient, database: Database) -> None:

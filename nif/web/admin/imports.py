@@ -1,67 +1,181 @@
 """Imports into a list, from upload and column mapping to undo; the export of a list."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
-
-from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy.orm import Session
 
-from nif.accounts.audit_log import record_audit_entry
 from nif.clock import utc_now
-from nif.database import Database
 from nif.errors import Conflict, Invalid, NotFound
 from nif.imports import files, imports, repermission, reports
-from nif.imports.column_mapping import find_vendor
+from nif.imports.column_mapping import ColumnMapping, find_vendor
 from nif.imports.models import WORKER_STATES, ImportRun, ImportState
-from nif.imports.reports import stream_list_export
 from nif.sends.repermission import find_campaign_of_import
 from nif.subscriptions.lists import get_list
-from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to
-from nif.web.admin import import_form, system_status
+from nif.web.admin import system_status
 from nif.web.admin.repermission import blueprint as repermission_blueprint
 from nif.web.admin.repermission import measure_repermission_progress
-from nif.web.current import reading, services, settings, transaction
-from nif.web.files import accepts_subscriber_file, download_response
+from nif.web.current import reading, settings
+from nif.web.files import accepts_subscriber_file, stream_download
+from nif.web.forms import Choice, Form, Lines, Tick, Upload, required
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/lists/<slug>")
 blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(repermission_blueprint)
 
-IMPORT_PATH = f"/import/<int(max={2**63 - 1}):import_id>"
-ImportAction = Callable[[Session, ImportRun, datetime], None]
+IMPORT_PATH = "/import/<id:import_id>"
+ENCODING_LABELS = {
+    "utf-8": "UTF-8",
+    "cp1252": "Western European (Windows-1252)",
+    "utf-16-le": "UTF-16, little-endian",
+    "utf-16-be": "UTF-16, big-endian",
+}
+SEPARATOR_LABELS = {"comma": "Comma ,", "semicolon": "Semicolon ;", "tab": "Tab", "bar": "Bar |"}
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+COLUMN_LABELS = {number: f"Column {number + 1}" for number in range(imports.MAX_PREVIEW_COLUMNS)}
+CONFIRMED_LABELS = {
+    "yes": "Yes, they confirmed elsewhere. They receive the next edition.",
+    "no": "No, or it is not known. They are pending and receive nothing until they confirm.",
+}
+
+
+class FileForm(Form):
+    file = Upload("File", validators=[required("Choose a file.")])
+
+
+class ImportForm(Form):
+    """How the file is read, and, where the button "check" was pressed, why people may be mailed."""
+
+    encoding = Choice("Encoding", ENCODING_LABELS, problem="Choose one of these encodings.")
+    separator = Choice("Separator", SEPARATOR_LABELS, problem="Choose one of these separators.")
+    has_header = Tick("The first row contains column names")
+    column_email = Choice("Address", COLUMN_LABELS, problem="Choose the column with the addresses.")
+    column_status = Choice("Status", COLUMN_LABELS, empty="none")
+    column_subscribed_at = Choice("On the list since", COLUMN_LABELS, empty="none")
+    column_unsubscribed = Choice("Unsubscribed", COLUMN_LABELS, empty="none")
+    column_bounced = Choice("Bounced", COLUMN_LABELS, empty="none")
+    consent_source = Lines("Consent source", most=imports.MAX_CONSENT_SOURCE_LENGTH)
+    confirmed = Choice("Did they confirm their subscription?", CONFIRMED_LABELS, empty="")
+    wants_check = Tick(name="check")
+
+    @classmethod
+    def of_import(cls, run: ImportRun) -> "ImportForm":
+        separators = {sign: key for key, sign in SEPARATORS.items()}
+        confirmed = "yes" if run.confirmed_elsewhere else "no"
+        return cls(
+            encoding=run.encoding,
+            separator=separators[run.separator],
+            has_header=run.has_header,
+            consent_source=run.consent_source,
+            confirmed=confirmed if run.consent_source else None,
+            **{f"column_{name}": number for name, number in run.columns.items()},
+        )
+
+    def store(self, run: ImportRun) -> None:
+        """Raises Invalid and Conflict."""
+        columns = ColumnMapping(
+            email=self.column_email.data,
+            status=self.column_status.data,
+            subscribed_at=self.column_subscribed_at.data,
+            unsubscribed=self.column_unsubscribed.data,
+            bounced=self.column_bounced.data,
+        )
+        separator = SEPARATORS[self.separator.data]
+        imports.change_import_layout(
+            run, self.encoding.data, separator, self.has_header.data, columns
+        )
+        if self.wants_check.data:
+            if self.confirmed.data is None:
+                raise Invalid({"confirmed": "Choose one of the two answers."})
+            is_confirmed = self.confirmed.data == "yes"
+            imports.set_consent_source(run, self.consent_source.data, confirmed=is_confirmed)
+
+
+def _new_page(form: FileForm, slug: str) -> str:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        return render_template(
+            "admin/imports/new.html",
+            mailing_list=mailing_list,
+            imports=imports.list_imports(session, mailing_list.id),
+            form=form,
+            max_size=settings().import_largest,
+        )
 
 
 @blueprint.get("/import")
 @open_to(Access.ADMIN)
 def new(slug: str) -> ResponseReturnValue:
-    return _render_new(slug)
+    return _new_page(FileForm(), slug)
 
 
 @blueprint.post("/import")
-@open_to(Access.ADMIN)
 @accepts_subscriber_file
-def create(slug: str) -> ResponseReturnValue:
-    file = request.files.get("file")
-    folder, max_size = settings().imports, settings().import_largest
+@staff_action(Access.ADMIN, FileForm, page=_new_page)
+def create(action: StaffAction, form: FileForm, slug: str) -> ResponseReturnValue:
+    folder, uploaded = settings().imports, form.file.data
     with reading() as session:
         get_list(session, slug)
+    max_bytes = settings().import_largest
+    stored = files.store_import_file(uploaded.stream, folder, max_bytes=max_bytes)
+    action.on_failure(lambda: files.delete_import_file(folder, stored.name))
+    with files.open_import_file(folder, stored.name) as file:
+        layout = imports.detect_file_layout(file)
+    mailing_list = get_list(action.session, slug)
+    import_run = imports.create_import(
+        action.session, mailing_list, stored, uploaded.filename, layout, now=action.now
+    )
+    return action.done("", url_for(".show", slug=slug, import_id=import_run.id))
+
+
+def _show_page(form: ImportForm | None, slug: str, import_id: int) -> str:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        import_run = imports.get_import(session, mailing_list.id, import_id)
+        if import_run.state is ImportState.UPLOADED:
+            return _mapping_page(form or ImportForm.of_import(import_run), import_run)
+        campaign = find_campaign_of_import(session, import_run.id)
+        obstacle = repermission.find_repermission_obstacle(session, import_run)
+        has_new = bool(import_run.outcome_counts.get("new"))
+        return render_template(
+            "admin/imports/show.html",
+            mailing_list=mailing_list,
+            import_run=import_run,
+            is_running=import_run.state in WORKER_STATES,
+            outcomes=reports.OUTCOME_WORDS,
+            problems=reports.list_import_problems(session, import_run),
+            explain_problem=reports.explain_problem,
+            can_undo=imports.can_undo_import(session, import_run),
+            can_start_repermission=obstacle is None and has_new,
+            repermission=measure_repermission_progress(session, campaign, now=utc_now()),
+        )
+
+
+def _mapping_page(form: ImportForm, import_run: ImportRun) -> str:
     try:
-        if file is None or not file.filename:
-            raise Invalid({"file": "Choose a file."})
-        stored = files.store_import_file(file.stream, folder, max_bytes=max_size)
-        import_id = _create_import(slug, stored, file.filename)
-    except Invalid as error:
-        return _render_new(slug, error.problems), 422
-    return redirect(url_for(".show", slug=slug, import_id=import_id), 303)
+        preview = imports.preview_import(settings().imports, import_run)
+    except NotFound as error:
+        preview = imports.ImportPreview([], [], [])
+        form.refuse(Invalid({"file": str(error)}))
+    for field in form:
+        if field.name.startswith("column_"):
+            field.labels = dict(enumerate(preview.names))
+    return render_template(
+        "admin/imports/mapping.html",
+        mailing_list=import_run.mailing_list,
+        import_run=import_run,
+        form=form,
+        preview=preview,
+        vendor=find_vendor(preview.names),
+        explain_problem=reports.explain_problem,
+    )
 
 
 @blueprint.get(IMPORT_PATH)
 @open_to(Access.ADMIN)
 def show(slug: str, import_id: int) -> ResponseReturnValue:
-    return _render_show(slug, import_id)
+    return _show_page(None, slug, import_id)
 
 
 @blueprint.get(f"{IMPORT_PATH}/progress")
@@ -77,81 +191,72 @@ def show_progress(slug: str, import_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post(IMPORT_PATH)
-@open_to(Access.ADMIN)
-def update(slug: str, import_id: int) -> ResponseReturnValue:
+@staff_action(Access.ADMIN, ImportForm, page=_show_page, refused_to=".show")
+def update(action: StaffAction, form: ImportForm, slug: str, import_id: int) -> ResponseReturnValue:
     """Store the mapping. The button "check" starts the dry run, the other the preview."""
-    choices = import_form.read_import_choices(request.form)
-    wants_check = "check" in request.form
-    try:
-        with transaction() as session:
-            import_run = _get_import(session, slug, import_id)
-            columns = import_form.read_column_mapping(choices)
-            imports.change_import_layout(
-                import_run, choices.encoding, choices.separator, choices.has_header, columns
-            )
-            if wants_check:
-                confirmed = import_form.read_confirmed(choices)
-                imports.set_consent_source(import_run, choices.consent_source, confirmed=confirmed)
-                imports.start_dry_run(session, import_run)
-    except Invalid as error:
-        return _render_show(slug, import_id, choices, error.problems), 422
-    if not wants_check:
-        return _render_show(slug, import_id, choices)
-    services().queue.wake("run_imports")
-    return redirect(url_for(".show", slug=slug, import_id=import_id), 303)
+    import_run = _lock_import(action, slug, import_id)
+    form.store(import_run)
+    if not form.wants_check.data:
+        return _mapping_page(form, import_run)
+    imports.start_dry_run(action.session, import_run)
+    return _continue(action, slug, import_run)
 
 
 @blueprint.post(f"{IMPORT_PATH}/start")
-@open_to(Access.ADMIN)
-def start(slug: str, import_id: int) -> ResponseReturnValue:
-    def start_checked(session: Session, import_run: ImportRun, now: datetime) -> None:
-        if import_run.state is not ImportState.DRY_RUN_DONE:
-            raise Conflict("The file has to be checked before it is imported.")
-        import_run.account_id = current_user.id
-        imports.start_import(session, import_run, now=now)
-        detail = {"import": import_run.id, "consent_source": import_run.consent_source}
-        record_audit_entry(
-            session, current_user, "import_started", "list", slug, detail=detail, now=now
-        )
-
-    return _apply_to_import(slug, import_id, start_checked)
+@staff_action(Access.ADMIN, refused_to=".show")
+def start(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
+    import_run = _lock_import(action, slug, import_id)
+    if import_run.state is not ImportState.DRY_RUN_DONE:
+        raise Conflict("The file has to be checked before it is imported.")
+    import_run.account_id = current_user.id
+    imports.start_import(action.session, import_run, now=action.now)
+    detail = {"import": import_run.id, "consent_source": import_run.consent_source}
+    action.audit("import_started", "list", slug, **detail)
+    return _continue(action, slug, import_run)
 
 
 @blueprint.post(f"{IMPORT_PATH}/mapping")
-@open_to(Access.ADMIN)
-def remap(slug: str, import_id: int) -> ResponseReturnValue:
-    return _apply_to_import(
-        slug, import_id, lambda _session, import_run, _now: imports.reopen_import_layout(import_run)
-    )
+@staff_action(Access.ADMIN, refused_to=".show")
+def remap(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
+    import_run = _lock_import(action, slug, import_id)
+    imports.reopen_import_layout(import_run)
+    return _continue(action, slug, import_run)
 
 
 @blueprint.post(f"{IMPORT_PATH}/stop")
-@open_to(Access.ADMIN)
-def stop(slug: str, import_id: int) -> ResponseReturnValue:
-    return _apply_to_import(
-        slug, import_id, lambda _session, import_run, _now: imports.stop_import(import_run)
-    )
+@staff_action(Access.ADMIN, refused_to=".show")
+def stop(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
+    import_run = _lock_import(action, slug, import_id)
+    imports.stop_import(import_run)
+    return _continue(action, slug, import_run)
 
 
 @blueprint.post(f"{IMPORT_PATH}/resume")
-@open_to(Access.ADMIN)
-def resume(slug: str, import_id: int) -> ResponseReturnValue:
-    return _apply_to_import(
-        slug, import_id, lambda _session, import_run, _now: imports.resume_import(import_run)
-    )
+@staff_action(Access.ADMIN, refused_to=".show")
+def resume(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
+    import_run = _lock_import(action, slug, import_id)
+    imports.resume_import(import_run)
+    return _continue(action, slug, import_run)
 
 
 @blueprint.post(f"{IMPORT_PATH}/undo")
-@open_to(Access.ADMIN)
-def undo(slug: str, import_id: int) -> ResponseReturnValue:
-    def undo_import(session: Session, import_run: ImportRun, now: datetime) -> None:
-        imports.start_undo(import_run)
-        detail = {"import": import_run.id}
-        record_audit_entry(
-            session, current_user, "import_undone", "list", slug, detail=detail, now=now
-        )
+@staff_action(Access.ADMIN, refused_to=".show")
+def undo(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
+    import_run = _lock_import(action, slug, import_id)
+    imports.start_undo(import_run)
+    action.audit("import_undone", "list", slug, **{"import": import_run.id})
+    return _continue(action, slug, import_run)
 
-    return _apply_to_import(slug, import_id, undo_import)
+
+def _lock_import(action: StaffAction, slug: str, import_id: int) -> ImportRun:
+    list_id = get_list(action.session, slug).id
+    return imports.get_import(action.session, list_id, import_id, lock=True)
+
+
+def _continue(action: StaffAction, slug: str, import_run: ImportRun) -> ResponseReturnValue:
+    """Wake a worker, and show the import."""
+    action.wake("run_imports")
+    return action.done("", url_for(".show", slug=slug, import_id=import_run.id))
 
 
 @blueprint.get(f"{IMPORT_PATH}/report.csv")
@@ -159,137 +264,22 @@ def undo(slug: str, import_id: int) -> ResponseReturnValue:
 def download_report(slug: str, import_id: int) -> ResponseReturnValue:
     with reading() as session:
         import_run = imports.get_import(session, get_list(session, slug).id, import_id)
-    return download_response(
-        _report_lines(services().database, import_run), f"import-{import_id}-report.csv"
+    return stream_download(
+        lambda session: reports.stream_problem_report(session, import_run),
+        f"import-{import_id}-report.csv",
     )
 
 
 @blueprint.post("/export.csv")
-@open_to(Access.ADMIN)
-def export(slug: str) -> ResponseReturnValue:
+@staff_action(Access.ADMIN)
+def export(action: StaffAction, slug: str) -> ResponseReturnValue:
     """The whole list as CSV.
 
     A POST, so that no link and no prefetching browser exports a list by accident.
     """
-    with transaction() as session:
-        list_id = get_list(session, slug).id
-        record_audit_entry(session, current_user, "list_exported", "list", slug, now=utc_now())
-    return download_response(
-        _export_lines(services().database, list_id), f"{slug}-{utc_now():%Y-%m-%d}.csv"
+    list_id = get_list(action.session, slug).id
+    action.audit("list_exported", "list", slug)
+    return stream_download(
+        lambda session: reports.stream_list_export(session, list_id),
+        f"{slug}-{action.now:%Y-%m-%d}.csv",
     )
-
-
-def _create_import(slug: str, stored: files.StoredImportFile, file_name: str) -> int:
-    """Create an import of a stored file; returns its id.
-
-    Raises Invalid for a file that is not a table. The file is deleted then.
-    """
-    folder = settings().imports
-    try:
-        with files.open_import_file(folder, stored.name) as file:
-            proposed = imports.detect_file_layout(file)
-        with transaction() as session:
-            mailing_list = get_list(session, slug)
-            import_run = imports.create_import(
-                session, mailing_list, stored, file_name, proposed, now=utc_now()
-            )
-            return import_run.id
-    except BaseException:
-        files.delete_import_file(folder, stored.name)
-        raise
-
-
-def _get_import(session: Session, slug: str, import_id: int) -> ImportRun:
-    return imports.get_import(session, get_list(session, slug).id, import_id, lock=True)
-
-
-def _apply_to_import(slug: str, import_id: int, action: ImportAction) -> ResponseReturnValue:
-    """Apply an action to an import and wake a worker. A refused action changes nothing."""
-    try:
-        with transaction() as session:
-            action(session, _get_import(session, slug, import_id), utc_now())
-    except Conflict as error:
-        flash(f"{error} Nothing was changed.")
-    else:
-        services().queue.wake("run_imports")
-    return redirect(url_for(".show", slug=slug, import_id=import_id), 303)
-
-
-def _render_new(slug: str, problems: dict[str, str] | None = None) -> str:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        return render_template(
-            "admin/imports/new.html",
-            mailing_list=mailing_list,
-            imports=imports.list_imports(session, mailing_list.id),
-            problems=problems or {},
-            max_size=settings().import_largest,
-        )
-
-
-def _render_show(
-    slug: str,
-    import_id: int,
-    choices: import_form.ImportChoices | None = None,
-    problems: dict[str, str] | None = None,
-) -> str:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-        import_run = imports.get_import(session, mailing_list.id, import_id)
-        if import_run.state is ImportState.UPLOADED:
-            return _render_mapping(
-                mailing_list,
-                import_run,
-                choices or import_form.import_choices_of(import_run),
-                problems or {},
-            )
-        return render_template(
-            "admin/imports/show.html",
-            mailing_list=mailing_list,
-            import_run=import_run,
-            is_running=import_run.state in WORKER_STATES,
-            outcomes=reports.OUTCOME_WORDS,
-            problems=reports.list_import_problems(session, import_run),
-            explain_problem=reports.explain_problem,
-            can_undo=imports.can_undo_import(session, import_run),
-            can_start_repermission=repermission.find_repermission_obstacle(session, import_run)
-            is None
-            and bool(import_run.outcome_counts.get("new")),
-            repermission=measure_repermission_progress(
-                session, find_campaign_of_import(session, import_run.id), now=utc_now()
-            ),
-        )
-
-
-def _render_mapping(
-    mailing_list: MailingList,
-    import_run: ImportRun,
-    choices: import_form.ImportChoices,
-    problems: dict[str, str],
-) -> str:
-    try:
-        preview = imports.preview_import(settings().imports, import_run)
-    except NotFound as error:
-        preview, problems = imports.ImportPreview([], [], []), {**problems, "file": str(error)}
-    return render_template(
-        "admin/imports/mapping.html",
-        mailing_list=mailing_list,
-        import_run=import_run,
-        choices=choices,
-        problems=problems,
-        preview=preview,
-        vendor=find_vendor(preview.names),
-        explain_problem=reports.explain_problem,
-        form=import_form,
-    )
-
-
-def _report_lines(database: Database, import_run: ImportRun) -> Iterator[str]:
-    with database.snapshot() as session:
-        yield from reports.stream_problem_report(session, import_run)
-
-
-def _export_lines(database: Database, list_id: int) -> Iterator[str]:
-    """Lines read while they are sent, in their own session: the request's has ended by then."""
-    with database.snapshot() as session:
-        yield from stream_list_export(session, list_id)

@@ -3,14 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flask import Blueprint, flash, redirect, render_template, request
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from nif.accounts.audit_log import record_audit_entry
-from nif.clock import utc_now
-from nif.errors import Conflict, Invalid
 from nif.imports import imports, repermission
 from nif.sends.certificates import DeliveryCounts, count_deliveries
 from nif.sends.models import Send, SendState
@@ -19,11 +15,13 @@ from nif.sends.reputation import count_send_events
 from nif.subscriptions.lists import get_list
 from nif.web.access import Access, open_to
 from nif.web.admin import send_status
-from nif.web.current import reading, services, transaction
+from nif.web.current import reading, services
+from nif.web.forms import Form, WholeNumber
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("repermission", __name__)
 
-CAMPAIGN_PATH = f"/import/<int(max={2**63 - 1}):import_id>/repermission"
+CAMPAIGN_PATH = "/import/<id:import_id>/repermission"
 BOUNCE_EVENTS = ("blocked", "bounce", "dropped")
 
 
@@ -44,45 +42,56 @@ class RepermissionProgress:
         return self.send.state in {SendState.SENDING, SendState.PAUSED}
 
 
+class CampaignForm(Form):
+    per_hour = WholeNumber("Mails per hour", problem="Give a whole number, such as 500.")
+
+
+def _new_page(form: CampaignForm | None, slug: str, import_id: int) -> str:
+    with reading() as session:
+        import_run = imports.get_import(session, get_list(session, slug).id, import_id)
+        obstacle = repermission.find_repermission_obstacle(session, import_run)
+        pending_count = 0 if obstacle else repermission.count_unconfirmed(session, import_run)
+        minimum = repermission.min_per_hour(pending_count, _longest_duration())
+        proposed = max(repermission.DEFAULT_PER_HOUR, minimum)
+        form = form or CampaignForm(per_hour=str(proposed))
+        return render_template(
+            "admin/repermission/new.html",
+            mailing_list=import_run.mailing_list,
+            import_run=import_run,
+            obstacle=obstacle or (None if pending_count else repermission.NOBODY_UNCONFIRMED),
+            pending_count=pending_count,
+            message=repermission.draft_import_confirmation(services().mail_writer, import_run),
+            form=form,
+            min_per_hour=minimum,
+            max_per_hour=MAX_MAILS_PER_HOUR,
+            hours=form.per_hour.number and pending_count / form.per_hour.number,
+        )
+
+
 @blueprint.get(CAMPAIGN_PATH)
 @open_to(Access.ADMIN)
 def new(slug: str, import_id: int) -> ResponseReturnValue:
-    return _render_new(slug, import_id)
+    return _new_page(None, slug, import_id)
 
 
 @blueprint.post(CAMPAIGN_PATH)
-@open_to(Access.ADMIN)
-def create(slug: str, import_id: int) -> ResponseReturnValue:
-    typed = request.form.get("per_hour", "").strip()
-    try:
-        with transaction() as session:
-            now = utc_now()
-            import_run = imports.get_import(
-                session, get_list(session, slug).id, import_id, lock=True
-            )
-            per_hour = _read_per_hour(typed)
-            terms = replace(services().manual_send_terms, max_delay=_longest_duration())
-            campaign = repermission.start_import_repermission(
-                session, import_run, services().mail_writer, per_hour, terms, now=now
-            )
-            detail = {"import": import_run.id, "campaign": campaign.id, "per_hour": per_hour}
-            record_audit_entry(
-                session,
-                current_user,
-                "import_repermission_started",
-                "list",
-                slug,
-                detail=detail,
-                now=now,
-            )
-    except Invalid as error:
-        return _render_new(slug, import_id, typed, error.problems), 422
-    except Conflict as error:
-        flash(f"{error} Nothing was changed.")
-    else:
-        flash("The confirmation mails are queued. You can pause them at any time.", "good")
-        services().queue.wake("start_deliveries")
-    return redirect(f"/admin/lists/{slug}/import/{import_id}", 303)
+@staff_action(Access.ADMIN, CampaignForm, page=_new_page, refused_to="admin_imports.show")
+def create(
+    action: StaffAction, form: CampaignForm, slug: str, import_id: int
+) -> ResponseReturnValue:
+    list_id, per_hour = get_list(action.session, slug).id, form.per_hour.number
+    import_run = imports.get_import(action.session, list_id, import_id, lock=True)
+    terms = replace(services().manual_send_terms, max_delay=_longest_duration())
+    campaign = repermission.start_import_repermission(
+        action.session, import_run, services().mail_writer, per_hour, terms, now=action.now
+    )
+    detail = {"import": import_run.id, "campaign": campaign.id, "per_hour": per_hour}
+    action.audit("import_repermission_started", "list", slug, **detail)
+    action.wake("start_deliveries")
+    return action.done(
+        "The confirmation mails are queued. You can pause them at any time.",
+        url_for("admin_imports.show", slug=slug, import_id=import_id),
+    )
 
 
 def measure_repermission_progress(
@@ -108,44 +117,5 @@ def measure_repermission_progress(
     )
 
 
-def _render_new(
-    slug: str, import_id: int, typed: str | None = None, problems: dict[str, str] | None = None
-) -> str:
-    with reading() as session:
-        import_run = imports.get_import(session, get_list(session, slug).id, import_id)
-        obstacle = repermission.find_repermission_obstacle(session, import_run)
-        pending_count = 0 if obstacle else repermission.count_unconfirmed(session, import_run)
-        min_per_hour = repermission.min_per_hour(pending_count, _longest_duration())
-        per_hour = str(max(repermission.DEFAULT_PER_HOUR, min_per_hour)) if typed is None else typed
-        return render_template(
-            "admin/repermission/new.html",
-            mailing_list=import_run.mailing_list,
-            import_run=import_run,
-            obstacle=obstacle or (None if pending_count else repermission.NOBODY_UNCONFIRMED),
-            pending_count=pending_count,
-            message=repermission.draft_import_confirmation(services().mail_writer, import_run),
-            per_hour=per_hour,
-            min_per_hour=min_per_hour,
-            max_per_hour=MAX_MAILS_PER_HOUR,
-            hours=_estimate_hours(pending_count, per_hour),
-            problems=problems or {},
-        )
-
-
 def _longest_duration() -> timedelta:
     return repermission.max_campaign_duration(services().retention_periods.unconfirmed)
-
-
-def _estimate_hours(pending_count: int, per_hour: str) -> float | None:
-    """How many hours the campaign takes. None for a rate that is not valid."""
-    try:
-        return pending_count / max(1, _read_per_hour(per_hour))
-    except Invalid:
-        return None
-
-
-def _read_per_hour(typed: str) -> int:
-    """The rate as a number. Raises Invalid."""
-    if not typed.isdecimal() or len(typed) > 6:
-        raise Invalid({"per_hour": "Give a whole number, such as 500."})
-    return int(typed)
