@@ -20,7 +20,7 @@ _SLUG_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 UNKNOWN_ZONE = "Give a time zone by its name, such as Europe/London."
 ONE_LINE_ONLY = "Use a single line of plain characters."
-SLUG_TAKEN = "There is a list called {} already."
+SLUG_TAKEN = "There is a list called {} already. Choose another slug."
 CHANGED_MEANWHILE = "Somebody else has changed this list in the meantime."
 HAS_HISTORY = "This list has a history. Consents of its subscribers are never deleted with a list."
 
@@ -122,7 +122,7 @@ def _select_offered() -> Select[MailingList]:
 def create_list(session: Session, settings: ListSettings, *, now: datetime) -> MailingList:
     """Create a list.
 
-    Raises Invalid with a message for each wrong setting, Conflict for a slug that is taken.
+    Raises Invalid with a message for each wrong setting, or for a slug that is taken.
     """
     problems = list_settings_problems(settings)
     if not _SLUG_PATTERN.fullmatch(settings.slug):
@@ -131,7 +131,7 @@ def create_list(session: Session, settings: ListSettings, *, now: datetime) -> M
     if problems:
         raise Invalid(problems)
     if session.scalar(select(MailingList.id).where(MailingList.slug == settings.slug)):
-        raise Conflict(SLUG_TAKEN.format(settings.slug))
+        raise Invalid({"slug": SLUG_TAKEN.format(settings.slug)})
     values = vars(settings) | {"tags": list(settings.tags)}
     mailing_list = MailingList(**values, created_at=now, scheduled_at=now, news_from=now)
     session.add(mailing_list)

@@ -70,7 +70,7 @@ def test_all_wrong_settings_are_reported_at_once(session):
 def test_a_slug_is_used_once(session):
     create_list(session, make_settings(title="The First"), now=NOON)
 
-    with pytest.raises(Conflict, match="daily"):
+    with pytest.raises(Invalid, match="daily"):
         create_list(session, make_settings(title="The Second"), now=NOON)
 
     create_list(session, make_settings(slug="daily-2"), now=NOON)

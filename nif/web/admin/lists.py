@@ -1,34 +1,35 @@
 """Mailing lists: overview, page of a list, its settings, embed code, archiving and deletion."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.accounts.audit_log import describe_change, record_audit_entry
+from nif.accounts.audit_log import describe_change
 from nif.clock import utc_now
 from nif.editions.archive import list_recent_editions
-from nif.editions.digest import ComposedDigest, compose_digest, next_slot_of_list
+from nif.editions.digest import next_slot_of_list
 from nif.editions.models import DIGEST_OCCASION, Edition
-from nif.editions.schedule import Slot
-from nif.errors import Conflict, Invalid
-from nif.sends.certificates import count_deliveries
+from nif.editions.schedule import WEEKDAYS, Slot, parse_schedule
+from nif.errors import Invalid
 from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
 from nif.stories.publishing import invalidate_pages
-from nif.stories.tags import list_most_used_tags, tag_names_of
+from nif.stories.tags import list_most_used_tags, parse_tags, tag_names_of
 from nif.subscriptions.lists import (
     LANGUAGES,
+    MAX_LENGTHS,
+    ListSettings,
     all_lists,
     archive_list,
     create_list,
     delete_list,
     get_list,
+    list_settings_problems,
     references_to_list,
     unarchive_list,
     update_list,
@@ -37,18 +38,10 @@ from nif.subscriptions.models import MailingList
 from nif.tokens import TokenPurpose
 from nif.web.access import Access, open_to
 from nif.web.admin import next_digest, send_status, system_status
-from nif.web.admin.list_form import (
-    FREQUENCIES,
-    ListForm,
-    differing_fields,
-    list_form_of,
-    read_list_form,
-    read_list_settings,
-    read_version,
-    time_zone_names,
-)
 from nif.web.admin.sends import send_rows
-from nif.web.current import links, reading, services, settings, tokens, transaction
+from nif.web.current import links, reading, settings, tokens
+from nif.web.forms import Choice, Form, Hidden, Line, Tick
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
 blueprint.context_processor(system_status.status_banner)
@@ -69,7 +62,98 @@ FRAME_HEIGHT = 440
 """Height in pixels that the form needs in a column of 280 pixels. The frame has no border, so
 unused height is invisible."""
 
-ListAction = Callable[[Session, MailingList, datetime], None]
+EVERY_DAY = "daily"
+FREQUENCIES = {
+    EVERY_DAY: "Every day",
+    "mon": "Every Monday",
+    "tue": "Every Tuesday",
+    "wed": "Every Wednesday",
+    "thu": "Every Thursday",
+    "fri": "Every Friday",
+    "sat": "Every Saturday",
+    "sun": "Every Sunday",
+}
+RESERVED_SLUGS = frozenset({"new"})
+"""Slugs that would collide with addresses of the admin pages."""
+
+
+@cache
+def time_zone_names() -> list[str]:
+    return sorted(available_timezones())
+
+
+class ListForm(Form):
+    """`at` is a time such as 07:30, `topics` are names separated by commas."""
+
+    title = Line("Title", most=MAX_LENGTHS["title"])
+    slug = Line("Slug", most=MAX_LENGTHS["slug"])
+    description = Line("Description", most=MAX_LENGTHS["description"])
+    sender_name = Line("Sender name", most=MAX_LENGTHS["sender_name"])
+    language = Choice("Language", LANGUAGES, empty="Default")
+    frequency = Choice("Days", FREQUENCIES, default=EVERY_DAY)
+    at = Line("Time", default="07:30")
+    zone = Line("Time zone", most=60)
+    topics = Line("Topics", most=1000)
+    is_shown = Tick("Show it on the site", default=True)
+    family = Line("Family", most=MAX_LENGTHS["family"])
+    version = Hidden()
+
+    @classmethod
+    def of_list(cls, session: Session, mailing_list: MailingList) -> "ListForm":
+        schedule = parse_schedule(mailing_list.schedule)
+        return cls(
+            obj=mailing_list,
+            frequency=EVERY_DAY if schedule.weekday is None else WEEKDAYS[schedule.weekday],
+            at=f"{schedule.at:%H:%M}",
+            topics=", ".join(tag_names_of(session, mailing_list.tags).values()),
+        )
+
+    def list_settings(self, session: Session, *, slug: str) -> ListSettings:
+        """Raises Invalid with the problems of all fields at once."""
+        problems: dict[str, str] = {}
+        schedule, topics = "", tuple[str, ...]()
+        is_daily = self.frequency.data == EVERY_DAY
+        days = EVERY_DAY if is_daily else f"weekly {self.frequency.data}"
+        try:
+            schedule = str(parse_schedule(f"{days} {self.at.data}"))
+        except Invalid:
+            problems["at"] = "Give a time of day such as 07:30."
+        try:
+            topics = parse_tags(session, self.topics.data)
+        except Invalid as error:
+            problems |= error.problems
+        list_settings = ListSettings(
+            slug=slug,
+            title=self.title.data,
+            schedule=schedule,
+            zone=self.zone.data,
+            description=self.description.data,
+            family=self.family.data or None,
+            sender_name=self.sender_name.data,
+            language=self.language.data or "",
+            is_shown=self.is_shown.data,
+            tags=topics,
+        )
+        found = list_settings_problems(list_settings)
+        if "tags" in found:
+            found["topics"] = found.pop("tags")
+        if problems := found | problems:
+            raise Invalid(problems)
+        return list_settings
+
+    def compare_with(self, stored: "ListForm") -> None:
+        """Show beside each field that differs what is stored now, which saving overwrites."""
+        for field in self:
+            value = stored[field.name].data or ""
+            if field.name in {"slug", "version"} or (field.data or "") == value:
+                continue
+            if field.name == "is_shown":
+                words = "ticked." if value else "not ticked."
+            else:
+                label = field.labels.get(value, value) if isinstance(field, Choice) else value
+                words = f"“{label}”" if value else "nothing."
+            field.errors.append(f"Stored now: {words}")
+        self.version.data = stored.version.data
 
 
 @blueprint.get("/")
@@ -77,31 +161,27 @@ ListAction = Callable[[Session, MailingList, datetime], None]
 def index() -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
-        needing_attention = send_rows(session, list_sends_needing_attention(session))
         mailing_lists = all_lists(session)
-        last_sends = [
-            list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
+        sends = [
+            send
             for mailing_list in mailing_lists
+            for send in list_sends(session, mailing_list.id, most=SENDS_SHOWN_PER_LIST)
         ]
-        rows = {
-            row.send.id: row
-            for row in send_rows(session, [send for sends in last_sends for send in sends])
-        }
+        rows = send_rows(session, sends)
         lists = [
             (
                 mailing_list,
                 _next_slot(session, mailing_list, now),
-                [rows[send.id] for send in sends],
+                [row for row in rows if row.send.list_id == mailing_list.id],
             )
-            for mailing_list, sends in zip(mailing_lists, last_sends, strict=True)
+            for mailing_list in mailing_lists
         ]
-        warnings = system_status.find_system_warnings(session, now=now)
-    return render_template(
-        "admin/lists/index.html",
-        needing_attention=needing_attention,
-        lists=lists,
-        warnings=warnings,
-    )
+        return render_template(
+            "admin/lists/index.html",
+            needing_attention=send_rows(session, list_sends_needing_attention(session)),
+            lists=lists,
+            warnings=system_status.find_system_warnings(session, now=now),
+        )
 
 
 @blueprint.get("/lists/<slug>")
@@ -111,82 +191,107 @@ def show(slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, slug)
         next_slot = _next_slot(session, mailing_list, now)
-        digest = _next_digest(session, mailing_list, next_slot, now)
-        sends = {
-            row.send.edition_id: row
-            for row in send_rows(session, list_sends(session, mailing_list.id))
-        }
-        editions = list_recent_editions(session, mailing_list)
-        topics = list(tag_names_of(session, mailing_list.tags).values())
-    return render_template(
-        "admin/lists/show.html",
-        mailing_list=mailing_list,
-        next_slot=next_slot,
-        digest=digest,
-        editions=editions,
-        sends=sends,
-        slot_labels=send_status.SLOT_LABELS,
-        topics=topics,
-        languages=LANGUAGES,
+        sends = send_rows(session, list_sends(session, mailing_list.id))
+        return render_template(
+            "admin/lists/show.html",
+            mailing_list=mailing_list,
+            next_slot=next_slot,
+            digest=next_digest.compose_if_active(session, mailing_list, next_slot, now),
+            editions=list_recent_editions(session, mailing_list),
+            sends={row.send.edition_id: row for row in sends},
+            slot_labels=send_status.SLOT_LABELS,
+            topics=list(tag_names_of(session, mailing_list.tags).values()),
+            languages=LANGUAGES,
+        )
+
+
+def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
+    """The next slot to fill. Today's may be filled already, by a manual send."""
+    slot = next_slot_of_list(mailing_list, now=now)
+    filled = select(Edition.id).where(
+        Edition.list_id == mailing_list.id,
+        Edition.slot == slot.day,
+        Edition.occasion == DIGEST_OCCASION,
     )
+    return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(filled) else slot
+
+
+def _form_page(form: ListForm, mailing_list: MailingList | None = None) -> str:
+    language = settings().language
+    form.language.empty = f"Default ({LANGUAGES.get(language, language)})"
+    with reading() as session:
+        topics = list(list_most_used_tags(session).values())
+    return render_template(
+        "admin/lists/edit.html" if mailing_list else "admin/lists/new.html",
+        mailing_list=mailing_list,
+        form=form,
+        time_zones=time_zone_names(),
+        topics=topics,
+    )
+
+
+def _edit_page(form: ListForm | None, slug: str) -> str:
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        stored = ListForm.of_list(session, mailing_list)
+    if form and form.conflict:
+        form.compare_with(stored)
+    return _form_page(form or stored, mailing_list)
 
 
 @blueprint.get("/lists/new")
 @open_to(Access.ADMIN)
 def new() -> ResponseReturnValue:
-    return _render_new(ListForm(zone=settings().time_zone, is_shown="1"))
+    return _form_page(ListForm(zone=settings().time_zone))
 
 
 @blueprint.post("/lists/new")
-@open_to(Access.ADMIN)
-def create() -> ResponseReturnValue:
-    form = read_list_form(request.form)
-    try:
-        with transaction() as session:
-            now = utc_now()
-            slug = create_list(session, read_list_settings(session, form), now=now).slug
-            _record_list_action(session, "list_created", slug, now, {"title": form.title})
-            invalidate_pages(session)
-    except Invalid as error:
-        return _render_new(form, error.problems), 422
-    except Conflict as error:
-        return _render_new(form, {"slug": f"{error} Choose another slug."}), 422
-    flash("The list is created. People can subscribe to it now.", "good")
-    return redirect(url_for("admin_lists.show", slug=slug), 303)
+@staff_action(Access.ADMIN, ListForm, page=_form_page)
+def create(action: StaffAction, form: ListForm) -> ResponseReturnValue:
+    slug = form.slug.data
+    list_settings = form.list_settings(action.session, slug=slug)
+    if slug in RESERVED_SLUGS:
+        raise Invalid({"slug": "NIF uses this slug for a page of its own. Choose another one."})
+    create_list(action.session, list_settings, now=action.now)
+    return _done(
+        action,
+        *("list_created", slug, "The list is created. People can subscribe to it now."),
+        title=form.title.data,
+    )
 
 
 @blueprint.get("/lists/<slug>/edit")
 @open_to(Access.ADMIN)
 def edit(slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        form = list_form_of(session, get_list(session, slug))
-    return _render_edit(slug, form)
+    return _edit_page(None, slug)
 
 
 @blueprint.post("/lists/<slug>/edit")
-@open_to(Access.ADMIN)
-def update(slug: str) -> ResponseReturnValue:
-    form = read_list_form(request.form)
-    try:
-        with transaction() as session:
-            mailing_list = get_list(session, slug)
-            list_settings, now = read_list_settings(session, form, slug=slug), utc_now()
-            changes = update_list(
-                session, mailing_list, list_settings, version=read_version(form), now=now
-            )
-            if changes:
-                detail = {
-                    name: describe_change(*map(_audit_value, pair))
-                    for name, pair in changes.items()
-                }
-                _record_list_action(session, "list_changed", slug, now, detail)
-                invalidate_pages(session)
-    except Invalid as error:
-        return _render_edit(slug, form, error.problems), 422
-    except Conflict:
-        return _render_conflict(slug, form), 409
-    flash("Saved." if changes else "Nothing was changed.", "good")
-    return redirect(url_for("admin_lists.show", slug=slug), 303)
+@staff_action(Access.ADMIN, ListForm, page=_edit_page)
+def update(action: StaffAction, form: ListForm, slug: str) -> ResponseReturnValue:
+    mailing_list = get_list(action.session, slug)
+    list_settings = form.list_settings(action.session, slug=slug)
+    version = form.version.number
+    changes = update_list(
+        action.session, mailing_list, list_settings, version=version, now=action.now
+    )
+    if not changes:
+        return action.done("Nothing was changed.", url_for("admin_lists.show", slug=slug))
+    detail = {name: describe_change(*map(_audit_value, pair)) for name, pair in changes.items()}
+    return _done(action, "list_changed", slug, "Saved.", **detail)
+
+
+def _audit_value(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, tuple) else value
+
+
+def _done(
+    action: StaffAction, entry: str, slug: str, message: str, **detail: Any
+) -> ResponseReturnValue:
+    """Audit what was done to a list, which pages of readers show, and show its own page."""
+    action.audit(entry, "list", slug, **detail)
+    invalidate_pages(action.session)
+    return action.done(message, url_for("admin_lists.show", slug=slug))
 
 
 @blueprint.get("/lists/<slug>/embed")
@@ -215,41 +320,27 @@ def show_embed_form(slug: str) -> ResponseReturnValue:
 def confirm_archive(slug: str) -> ResponseReturnValue:
     with reading() as session:
         mailing_list = get_list(session, slug)
-        under_way = []
-        for send in list_unfinished_sends(session, mailing_list.id):
-            counted = count_deliveries(session, send)
-            subject = send.edition.as_message().subject
-            under_way.append(
-                (
-                    send,
-                    subject,
-                    send_status.describe_send_state(send, counted, now=utc_now()),
-                    counted,
-                )
-            )
-    return render_template(
-        "admin/lists/confirm_archive.html", mailing_list=mailing_list, under_way=under_way
-    )
+        return render_template(
+            "admin/lists/confirm_archive.html",
+            mailing_list=mailing_list,
+            under_way=send_rows(session, list_unfinished_sends(session, mailing_list.id)),
+        )
 
 
 @blueprint.post("/lists/<slug>/archive")
-@open_to(Access.ADMIN)
-def archive(slug: str) -> ResponseReturnValue:
-    def apply(session: Session, mailing_list: MailingList, now: datetime) -> None:
-        archive_list(session, mailing_list, now=now)
-        _record_list_action(session, "list_archived", slug, now)
-
-    return _apply_to_list(slug, apply, "The list is archived. Its subscribers stay on it.")
+@staff_action(Access.ADMIN, refused_to="admin_lists.show")
+def archive(action: StaffAction, slug: str) -> ResponseReturnValue:
+    archive_list(action.session, get_list(action.session, slug), now=action.now)
+    message = "The list is archived. Its subscribers stay on it."
+    return _done(action, "list_archived", slug, message)
 
 
 @blueprint.post("/lists/<slug>/unarchive")
-@open_to(Access.ADMIN)
-def unarchive(slug: str) -> ResponseReturnValue:
-    def apply(session: Session, mailing_list: MailingList, now: datetime) -> None:
-        unarchive_list(session, mailing_list, now=now)
-        _record_list_action(session, "list_unarchived", slug, now)
-
-    return _apply_to_list(slug, apply, "The list is restored and continues with its next slot.")
+@staff_action(Access.ADMIN, refused_to="admin_lists.show")
+def unarchive(action: StaffAction, slug: str) -> ResponseReturnValue:
+    unarchive_list(action.session, get_list(action.session, slug), now=action.now)
+    message = "The list is restored and continues with its next slot."
+    return _done(action, "list_unarchived", slug, message)
 
 
 @blueprint.get("/lists/<slug>/delete")
@@ -268,98 +359,11 @@ def confirm_delete(slug: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/lists/<slug>/delete")
-@open_to(Access.ADMIN)
-def delete(slug: str) -> ResponseReturnValue:
-    now = utc_now()
-    try:
-        with transaction() as session:
-            mailing_list = get_list(session, slug)
-            title = mailing_list.title
-            delete_list(session, mailing_list)
-            _record_list_action(session, "list_deleted", slug, now, {"title": title})
-            invalidate_pages(session)
-    except Conflict as error:
-        flash(f"{error} Nothing was changed.")
-        return redirect(url_for(".confirm_delete", slug=slug), 303)
-    flash(f"{title} is deleted.", "good")
-    return redirect(url_for("admin_lists.index"), 303)
-
-
-def _next_digest(
-    session: Session, mailing_list: MailingList, slot: Slot, now: datetime
-) -> ComposedDigest:
-    if mailing_list.archived_at is not None:
-        return ComposedDigest([], None)
-    return compose_digest(session, mailing_list, slot, services().mail_writer, now=now)
-
-
-def _next_slot(session: Session, mailing_list: MailingList, now: datetime) -> Slot:
-    """The next slot to fill. Today's may be filled already, by a manual send."""
-    slot = next_slot_of_list(mailing_list, now=now)
-    filled = select(Edition.id).where(
-        Edition.list_id == mailing_list.id,
-        Edition.slot == slot.day,
-        Edition.occasion == DIGEST_OCCASION,
-    )
-    return next_slot_of_list(mailing_list, now=slot.due_at) if session.scalar(filled) else slot
-
-
-def _render_new(form: ListForm, problems: dict[str, str] | None = None) -> str:
-    return render_template("admin/lists/new.html", **_form_context(form, problems))
-
-
-def _render_edit(
-    slug: str, form: ListForm, problems: dict[str, str] | None = None, *, is_behind: bool = False
-) -> str:
-    with reading() as session:
-        mailing_list = get_list(session, slug)
-    return render_template(
-        "admin/lists/edit.html",
-        mailing_list=mailing_list,
-        is_behind=is_behind,
-        **_form_context(form, problems),
-    )
-
-
-def _render_conflict(slug: str, form: ListForm) -> str:
-    """The submitted form, with what somebody else has saved in the meantime beside each field."""
-    with reading() as session:
-        stored = list_form_of(session, get_list(session, slug))
-    form = replace(form, version=stored.version)
-    return _render_edit(slug, form, differing_fields(form, stored), is_behind=True)
-
-
-def _form_context(form: ListForm, problems: dict[str, str] | None) -> dict[str, Any]:
-    with reading() as session:
-        topics = list_most_used_tags(session)
-    return {
-        "form": form,
-        "problems": problems or {},
-        "frequencies": FREQUENCIES,
-        "time_zones": time_zone_names(),
-        "languages": LANGUAGES,
-        "topics": list(topics.values()),
-    }
-
-
-def _audit_value(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, tuple) else value
-
-
-def _apply_to_list(slug: str, action: ListAction, success: str) -> ResponseReturnValue:
-    """Apply an action to a list and flash the result. A refused action changes nothing."""
-    try:
-        with transaction() as session:
-            action(session, get_list(session, slug), utc_now())
-            invalidate_pages(session)
-    except Conflict as error:
-        flash(f"{error} Nothing was changed.")
-    else:
-        flash(success, "good")
-    return redirect(url_for("admin_lists.show", slug=slug), 303)
-
-
-def _record_list_action(
-    session: Session, action: str, slug: str, now: datetime, detail: dict[str, Any] | None = None
-) -> None:
-    record_audit_entry(session, current_user, action, "list", slug, detail=detail, now=now)
+@staff_action(Access.ADMIN, refused_to="admin_lists.confirm_delete")
+def delete(action: StaffAction, slug: str) -> ResponseReturnValue:
+    mailing_list = get_list(action.session, slug)
+    title = mailing_list.title
+    delete_list(action.session, mailing_list)
+    action.audit("list_deleted", "list", slug, title=title)
+    invalidate_pages(action.session)
+    return action.done(f"{title} is deleted.", url_for("admin_lists.index"))

@@ -1,16 +1,14 @@
 """The next digest of a list: preview, test copy, and sending it now."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from nif.accounts.audit_log import record_audit_entry
 from nif.clock import utc_now
 from nif.editions.digest import ComposedDigest, compose_digest, make_digest_now, next_slot_of_list
 from nif.editions.messages import build_test_message, hash_message, preview_message_for
@@ -25,32 +23,38 @@ from nif.subscriptions.models import MailingList
 from nif.subscriptions.tag_choices import has_tag_choices
 from nif.web.access import Access, open_to
 from nif.web.admin import send_status
-from nif.web.current import links, reading, services, transaction
+from nif.web.current import links, reading, services
+from nif.web.forms import Form, Hidden
 from nif.web.security import framed_mail_response
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("next_digest", __name__, url_prefix="/lists/<slug>")
 
 ALREADY_SENT = "This list already has today's edition, shown here. Nothing more was sent."
+DIGEST_CHANGED = (
+    "The digest has changed since you opened this page: a story was published or changed in the "
+    "meantime. Check the current digest below, then send it."
+)
 
 
-class DigestChanged(Conflict):
-    """The digest has changed since it was shown for confirmation."""
+class SendNowForm(Form):
+    """`content_hash` identifies the digest that the page showed, so that nothing else is sent."""
+
+    content_hash = Hidden()
 
 
-@dataclass(frozen=True)
-class SendNowPreview:
-    """What would be sent now.
+def compose_if_active(
+    session: Session, mailing_list: MailingList, slot: Slot, now: datetime
+) -> ComposedDigest:
+    """The digest of a slot. An archived list has none."""
+    if mailing_list.archived_at is not None:
+        return ComposedDigest([], None)
+    return compose_digest(session, mailing_list, slot, services().mail_writer, now=now)
 
-    `todays_edition` and `todays_send` are set if the list has had its digest of today.
-    `content_hash` identifies the digest that was shown, so that nothing else is sent.
-    """
 
-    mailing_list: MailingList
-    digest: ComposedDigest
-    content_hash: str
-    todays_edition: Edition | None
-    todays_send: Send | None
-    slot_today: str | None
+def _compose_next(session: Session, mailing_list: MailingList, now: datetime) -> ComposedDigest:
+    next_slot = next_slot_of_list(mailing_list, now=now)
+    return compose_if_active(session, mailing_list, next_slot, now)
 
 
 @blueprint.get("/preview")
@@ -80,138 +84,79 @@ def body(slug: str) -> ResponseReturnValue:
 
 
 @blueprint.post("/preview/test")
-@open_to(Access.ADMIN)
-def send_test(slug: str) -> ResponseReturnValue:
-    to, now = current_user.email, utc_now()
-    with transaction() as session:
-        message = _compose_next(session, get_list(session, slug), now).message
-        if message is not None:
-            queue_transactional_email(
-                session, to, build_test_message(message, to, links()), now=now
-            )
-            record_audit_entry(session, current_user, "digest_tested", "list", slug, now=now)
+@staff_action(Access.ADMIN, refused_to=".show")
+def send_test(action: StaffAction, slug: str) -> ResponseReturnValue:
+    to, mailing_list = current_user.email, get_list(action.session, slug)
+    message = _compose_next(action.session, mailing_list, action.now).message
     if message is None:
-        flash("There are no new stories, so no copy was sent.")
-    else:
-        services().queue.wake("send_transactional_emails")
-        flash(f"A test copy is on its way to {to}.", "good")
-    return redirect(url_for(".show", slug=slug), 303)
+        raise Conflict("There are no new stories, so no copy was sent.")
+    copy = build_test_message(message, to, links())
+    queue_transactional_email(action.session, to, copy, now=action.now)
+    action.audit("digest_tested", "list", slug)
+    action.wake("send_transactional_emails")
+    return action.done(f"A test copy is on its way to {to}.", url_for(".show", slug=slug))
+
+
+def _confirm_send_page(form: SendNowForm, slug: str) -> str:
+    now = utc_now()
+    with reading() as session:
+        mailing_list = get_list(session, slug)
+        digest, todays = ComposedDigest([], None), _find_todays_edition(session, mailing_list, now)
+        today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
+        if todays is None:
+            digest = compose_if_active(session, mailing_list, Slot(today, now), now)
+        next_slot = next_slot_of_list(mailing_list, now=now)
+        due_at = send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
+        return render_template(
+            "admin/next_digest/confirm_send.html",
+            form=form,
+            mailing_list=mailing_list,
+            digest=digest,
+            content_hash=hash_message(digest.message) if digest.message else "",
+            todays=todays,
+            slot_today=due_at if next_slot.day == today else None,
+            undo=services().manual_send_terms.undo_period,
+            no_subscribers_message=NO_SUBSCRIBERS,
+            has_tag_choices=has_tag_choices(session, mailing_list.id),
+        )
 
 
 @blueprint.get("/send")
 @open_to(Access.ADMIN)
 def confirm_send(slug: str) -> ResponseReturnValue:
-    return _render_confirm_send(slug)
+    return _confirm_send_page(SendNowForm(), slug)
 
 
 @blueprint.post("/send")
-@open_to(Access.ADMIN)
-def send_now(slug: str) -> ResponseReturnValue:
-    try:
-        send_id = _freeze_and_plan(slug, request.form.get("content_hash", ""), utc_now())
-    except DigestChanged:
-        return _render_confirm_send(slug, changed=True), 409
-    except Conflict as error:
-        return _redirect_to_existing(slug, error)
-    services().queue.wake("start_deliveries")
-    return redirect(url_for("admin_sends.show", send_id=send_id), 303)
-
-
-def _compose_next(session: Session, mailing_list: MailingList, now: datetime) -> ComposedDigest:
-    if mailing_list.archived_at is not None:
-        return ComposedDigest([], None)
-    return compose_digest(
-        session,
-        mailing_list,
-        next_slot_of_list(mailing_list, now=now),
-        services().mail_writer,
-        now=now,
-    )
-
-
-def _preview_send(session: Session, mailing_list: MailingList, now: datetime) -> SendNowPreview:
-    edition = _find_todays_edition(session, mailing_list, now)
-    today = now.astimezone(ZoneInfo(mailing_list.zone)).date()
-    slot, mail_writer = Slot(today, now), services().mail_writer
-    is_over = edition or mailing_list.archived_at is not None
-    digest = (
-        ComposedDigest([], None)
-        if is_over
-        else compose_digest(session, mailing_list, slot, mail_writer, now=now)
-    )
-    next_slot = next_slot_of_list(mailing_list, now=now)
-    return SendNowPreview(
-        mailing_list=mailing_list,
-        digest=digest,
-        content_hash=hash_message(digest.message) if digest.message else "",
-        todays_edition=edition,
-        todays_send=_find_send(session, edition),
-        slot_today=send_status.format_clock_time(next_slot.due_at, mailing_list.zone)[:5]
-        if next_slot.day == today
-        else None,
-    )
+@staff_action(Access.ADMIN, SendNowForm, page=_confirm_send_page)
+def send_now(action: StaffAction, form: SendNowForm, slug: str) -> ResponseReturnValue:
+    session, mailing_list = action.session, get_list(action.session, slug)
+    # A repeated request waits here for the first one, and is redirected to the send that it made.
+    session.refresh(mailing_list, with_for_update=True)
+    todays = _find_todays_edition(session, mailing_list, action.now)
+    if todays and todays.Send:
+        flash(ALREADY_SENT)
+        return action.done("", url_for("admin_sends.show", send_id=todays.Send.id))
+    edition = make_digest_now(session, mailing_list, services().mail_writer, now=action.now)
+    if edition.content_hash != form.content_hash.data:
+        raise Conflict(DIGEST_CHANGED)
+    terms = services().manual_send_terms
+    send = plan_manual_send(session, edition, terms, at=action.now, now=action.now)
+    action.audit("send_started", "send", send.id, list=slug)
+    action.wake("start_deliveries")
+    return action.done("", url_for("admin_sends.show", send_id=send.id))
 
 
 def _find_todays_edition(
     session: Session, mailing_list: MailingList, now: datetime
-) -> Edition | None:
-    """The digest that the list sent, or is sending, today."""
-    return session.scalar(
-        select(Edition).where(
+) -> Row[Edition, Send | None] | None:
+    """The digest that the list sent, or is sending, today, with its send."""
+    query = select(Edition, Send).outerjoin(Send, Send.edition_id == Edition.id)
+    return session.execute(
+        query.where(
             Edition.list_id == mailing_list.id,
             Edition.occasion == DIGEST_OCCASION,
             Edition.slot == now.astimezone(ZoneInfo(mailing_list.zone)).date(),
             Edition.state == EditionState.FROZEN,
         )
-    )
-
-
-def _find_send(session: Session, edition: Edition | None) -> Send | None:
-    if edition is None:
-        return None
-    return session.scalar(select(Send).where(Send.edition_id == edition.id))
-
-
-def _freeze_and_plan(slug: str, shown_hash: str, now: datetime) -> int:
-    """Freeze today's edition and plan its send; returns the id of the send.
-
-    Raises DigestChanged, or Conflict if the list has had its edition or nobody would get it. Then
-    nothing is stored.
-    """
-    with transaction() as session:
-        edition = make_digest_now(session, get_list(session, slug), services().mail_writer, now=now)
-        if edition.content_hash != shown_hash:
-            raise DigestChanged
-        send = plan_manual_send(session, edition, services().manual_send_terms, at=now, now=now)
-        detail = {"list": slug}
-        record_audit_entry(
-            session, current_user, "send_started", "send", send.id, detail=detail, now=now
-        )
-        return send.id
-
-
-def _redirect_to_existing(slug: str, error: Conflict) -> ResponseReturnValue:
-    """Redirect a repeated request to the send that the first one started."""
-    with reading() as session:
-        send = _find_send(
-            session, _find_todays_edition(session, get_list(session, slug), utc_now())
-        )
-    if send is not None:
-        flash(ALREADY_SENT)
-        return redirect(url_for("admin_sends.show", send_id=send.id), 303)
-    flash(f"{error} Nothing was changed.")
-    return redirect(url_for("admin_lists.show", slug=slug), 303)
-
-
-def _render_confirm_send(slug: str, *, changed: bool = False) -> str:
-    with reading() as session:
-        preview = _preview_send(session, get_list(session, slug), utc_now())
-        return render_template(
-            "admin/next_digest/confirm_send.html",
-            preview=preview,
-            mailing_list=preview.mailing_list,
-            undo=services().manual_send_terms.undo_period,
-            no_subscribers_message=NO_SUBSCRIBERS,
-            has_tag_choices=has_tag_choices(session, preview.mailing_list.id),
-            changed=changed,
-        )
+    ).first()

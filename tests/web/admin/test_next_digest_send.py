@@ -81,7 +81,7 @@ def test_a_digest_that_changed_since_the_confirmation_is_not_sent(
     page = admin.post(PAGE, data=form)
 
     assert page.status_code == 409
-    assert "the digest has changed since you opened this page" in page.text
+    assert "The digest has changed since you opened this page" in page.text
     assert "Just Now" in page.text
     assert send_ids(database) == []
     with database.reading() as session:
