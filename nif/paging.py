@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, TypeVarTuple, overload
 
-from sqlalchemy import BigInteger, Integer, Select, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, literal, tuple_
 from sqlalchemy.orm import QueryableAttribute, Session
 
 from nif.database import UtcDateTime
@@ -19,7 +19,7 @@ Row = TypeVar("Row")
 First = TypeVar("First")
 Second = TypeVar("Second")
 Others = TypeVarTuple("Others")
-Key = QueryableAttribute[Any]
+Key = QueryableAttribute[Any] | ColumnElement[Any]
 
 LONGEST_CURSOR = 1000
 """Characters: a moment and the longest name or address fit."""
@@ -64,16 +64,22 @@ def paginate(
     before; without it the page is the first. A query for one thing gives things, any other gives
     tuples. Raises NotFound for a cursor that no page gave out.
     """
-    if after:
-        position = tuple_(*keys)
-        values = zip(parse_cursor(after, *keys), keys, strict=True)
-        bound = tuple_(*[literal(value, key.type) for value, key in values])
-        query = query.where(position > bound if ascending else position < bound)
-    order = keys if ascending else [key.desc() for key in keys]
-    found = session.execute(query.add_columns(*keys).order_by(*order).limit(size + 1)).all()
+    query = begin_after(query, *keys, after=after, ascending=ascending)
+    found = session.execute(query.add_columns(*keys).limit(size + 1)).all()
     next_after = make_cursor(*found[size - 1][-len(keys) :]) if len(found) > size else None
     rows = [row[0] if len(row) == len(keys) + 1 else row[: -len(keys)] for row in found[:size]]
     return Page(rows, next_after)
+
+
+def begin_after(
+    query: Select[*Others], *keys: Key, after: str | None, ascending: bool = False
+) -> Select[*Others]:
+    """The query in the order of its keys, from the cursor on; see `paginate`."""
+    if after:
+        values = zip(parse_cursor(after, *keys), keys, strict=True)
+        bound = tuple_(*[literal(value, key.type) for value, key in values])
+        query = query.where(tuple_(*keys) > bound if ascending else tuple_(*keys) < bound)
+    return query.order_by(*(keys if ascending else [key.desc() for key in keys]))
 
 
 def make_cursor(*values: datetime | int | str) -> str:
@@ -106,7 +112,8 @@ def _parse_value(text: str, kind: Any) -> Any:
             raise ValueError("no moment")
         return moment
     if isinstance(kind, Integer):
-        if not 0 <= int(text) < 2 ** (63 if isinstance(kind, BigInteger) else 31):
+        bound = 2 ** (63 if isinstance(kind, BigInteger) else 31)
+        if not (text.isascii() and text.isdecimal() and int(text) < bound):
             raise ValueError("no number of this column")
         return int(text)
     text.encode()  # Fails for half a character, which no database takes.

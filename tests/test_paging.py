@@ -135,6 +135,7 @@ HOSTILE = {
     "too many values": (AuditEntry.id, AuditEntry.subject_kind, "2026-11-20T12:00:00Z~7~8"),
     "no number": (AuditEntry.at, AuditEntry.id, "2026-11-20T12:00:00Z~seven"),
     "a negative number": (AuditEntry.at, AuditEntry.id, "2026-11-20T12:00:00Z~-7"),
+    "a number in other digits": (AuditEntry.at, AuditEntry.id, "2026-11-20T12:00:00Z~١"),
     "a huge number": (AuditEntry.at, AuditEntry.id, f"2026-11-20T12:00:00Z~{2**63}"),
     "a number of 900 digits": (AuditEntry.at, AuditEntry.id, f"2026-11-20T12:00:00Z~{'9' * 900}"),
     "a number too large for its column": (AuditEntry.at, Revision.n, f"2026-11-20T12:00Z~{2**31}"),

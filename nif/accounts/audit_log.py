@@ -1,6 +1,5 @@
 """The audit log: who did what, when. Entries are written with the action, and never changed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.accounts.models import Account
 from nif.database import Base, BigId, conflict_aware_insert
-from nif.errors import NotFound
+from nif.paging import Page, paginate
 
 PAGE_SIZE = 50
 MAX_DETAIL_LENGTH = 300
@@ -75,14 +74,6 @@ class AuditFilter:
     day: datetime | None = None
 
 
-@dataclass(frozen=True)
-class AuditLogPage:
-    """Some entries, newest first, and the cursor: the next page has ids below `before`."""
-
-    entries: Sequence[AuditEntry]
-    before: int | None
-
-
 def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an entry has that many sides)
     session: Session,
     actor: Actor,
@@ -142,18 +133,10 @@ def list_failed_sign_ins(
 
 
 def list_audit_entries(
-    session: Session, filters: AuditFilter, *, before: int | None = None
-) -> AuditLogPage:
-    """A page of entries, newest first. Raises NotFound for an impossible cursor."""
-    query = _select_entries(filters)
-    if before is not None:
-        if not 0 < before < 2**63:
-            raise NotFound("There is no such page.")
-        query = query.where(AuditEntry.id < before)
-    entries = session.scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE_SIZE + 1)).all()
-    return AuditLogPage(
-        entries[:PAGE_SIZE], entries[PAGE_SIZE - 1].id if len(entries) > PAGE_SIZE else None
-    )
+    session: Session, filters: AuditFilter, *, after: str | None = None
+) -> Page[AuditEntry]:
+    """A page of entries, newest first."""
+    return paginate(session, _select_entries(filters), AuditEntry.id, after=after, size=PAGE_SIZE)
 
 
 def stream_audit_entries(session: Session, filters: AuditFilter) -> Any:

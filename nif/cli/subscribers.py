@@ -17,12 +17,13 @@ from nif.imports.models import ImportRun, ImportState
 from nif.imports.reports import stream_list_export
 from nif.imports.runner import ImportContext, run_import
 from nif.jobs.worker import tune_garbage_collector
+from nif.paging import Page
 from nif.privacy import erasure, export
 from nif.privacy.person import person_at_address
 from nif.privacy.retention import count_due_rows, run_retention
 from nif.services import Services
 from nif.subscribers import profile
-from nif.subscribers.profile import MailedEditions, SubscriberProfile
+from nif.subscribers.profile import MailedEdition, SubscriberProfile
 from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 
@@ -36,14 +37,14 @@ def subscriber() -> None:
 
 @subscriber.command()
 @click.argument("address", metavar="E")
-@click.option("--before", type=int, help="Show editions of sends below this number.")
+@click.option("--after", help="Show older editions than the last page did: its `more_after`.")
 @json_option
-def show(address: str, before: int | None) -> None:
+def show(address: str, after: str | None) -> None:
     """Show everything known about a subscriber, like their admin page."""
     with load_services().database.reading() as session:
         found = profile.get_subscriber_by_address(session, address)
         data = _profile_as_data(profile.load_subscriber_profile(session, found))
-        data |= _editions_as_data(profile.list_mailed_editions(session, found, before=before))
+        data |= _editions_as_data(profile.list_mailed_editions(session, found, after=after))
     if not prints_json():
         data = {name: _as_line(value) for name, value in data.items()}
     print_result(data)
@@ -257,7 +258,7 @@ def _profile_as_data(known: SubscriberProfile) -> dict[str, Any]:
     }
 
 
-def _editions_as_data(mailed: MailedEditions) -> dict[str, Any]:
+def _editions_as_data(page: Page[MailedEdition]) -> dict[str, Any]:
     editions = [
         {
             "send": edition.send_id,
@@ -269,9 +270,9 @@ def _editions_as_data(mailed: MailedEditions) -> dict[str, Any]:
                 for event in edition.events
             ],
         }
-        for edition in mailed.editions
+        for edition in page.rows
     ]
-    return {"editions": editions, "more_before": mailed.before}
+    return {"editions": editions, "more_after": page.after}
 
 
 def _import_as_data(run: ImportRun) -> dict[str, object]:

@@ -31,7 +31,7 @@ def list_suppressions(reason: str | None, begins: str, most: int, after: str | N
     """List suppressions, newest first, and count them by reason."""
     wanted = suppression_search.parse_suppression_filter(reason or "", begins)
     with load_services().database.reading() as session:
-        page = suppression_search.search_suppressions(session, wanted, after=after, limit=most)
+        page = suppression_search.search_suppressions(session, wanted, after=after, size=most)
         counted = suppression_list.count_suppressions(session)
     counts = {shown.value: count for shown, count in counted.items()}
     rows = [_suppression_as_data(row) for row in page.rows]

@@ -15,6 +15,7 @@ from nif.ledger.chain import PublishedCheckpoint, PublishedEntry
 from nif.ledger.hashes import format_ledger_time
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry, LedgerHead, LedgerKey
 from nif.ledger.signatures import PublicKeys, decode_public_keys
+from nif.paging import Page, paginate
 
 FOOTER_DIGITS = 16
 SLICE_SIZE = 500
@@ -95,22 +96,20 @@ def find_newest_checkpoint(session: Session) -> LedgerCheckpoint | None:
     ).first()
 
 
-def list_newest_entries(session: Session, *, before: int | None, most: int) -> Sequence[LedgerRow]:
-    """The newest entries, or those before entry `before`, newest first."""
-    payload = case((LedgerEntry.revision.is_(None), ENTRY_COLUMNS[-1]))
-    columns = (
+def list_newest_entries(
+    session: Session, *, after: str | None = None, size: int
+) -> Page[LedgerRow]:
+    """The entries, newest first."""
+    query = select(
         *ENTRY_COLUMNS[:1],
         *ENTRY_COLUMNS[2:6],
         LedgerEntry.entry_hash,
         LedgerEntry.salt.is_(None),
-        payload,
+        case((LedgerEntry.revision.is_(None), ENTRY_COLUMNS[-1])),
     )
-    query = select(*columns).order_by(LedgerEntry.seq.desc()).limit(most)
-    if before is not None:
-        query = query.where(LedgerEntry.seq < before)
-    return [
-        LedgerRow(*row)._replace(payload=_decode_payload(row[-1])) for row in session.execute(query)
-    ]
+    page = paginate(session, query, LedgerEntry.seq, after=after, size=size)
+    rows = [LedgerRow(*row)._replace(payload=_decode_payload(row[-1])) for row in page.rows]
+    return Page(rows, page.after)
 
 
 def list_ledger_keys(session: Session) -> Sequence[LedgerKey]:

@@ -12,6 +12,7 @@ from nif.database import Base, BigId, Transaction
 from nif.errors import NotFound
 from nif.mail.message import Message, MessageCopy, fill_placeholders
 from nif.mail.provider import BatchRequest, Fence, ProviderSuppression
+from nif.paging import Page, paginate
 
 
 class OutboxPost(Base):
@@ -124,13 +125,10 @@ def _outbox_row(attempt: str, copy: MessageCopy) -> dict[str, Any]:
 
 
 def list_outbox_mails(
-    session: Session, *, before: int | None = None, most: int = 50
-) -> list[OutboxMail]:
-    """The newest mails first; with `before`, those with an id below it."""
-    query = select(OutboxMail).order_by(OutboxMail.id.desc()).limit(most)
-    if before is not None:
-        query = query.where(OutboxMail.id < before)
-    return list(session.scalars(query))
+    session: Session, *, after: str | None = None, size: int = 50
+) -> Page[OutboxMail]:
+    """The mails, newest first."""
+    return paginate(session, select(OutboxMail), OutboxMail.id, after=after, size=size)
 
 
 def get_outbox_mail(session: Session, mail_id: int) -> OutboxMail:

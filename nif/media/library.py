@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, selectinload
 from nif.errors import Conflict, Invalid, NotFound
 from nif.links import is_web_address
 from nif.media.models import SHAPE_RATIOS, DigitalSourceType, Picture, Rendition
+from nif.paging import Page, paginate
 
 MAX_FIELD_LENGTHS = {
     "alt": 500,
@@ -76,14 +77,6 @@ class PictureFraming:
     crops: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class PicturePage:
-    """Some pictures, newest first, and the cursor of the next page."""
-
-    pictures: Sequence[Picture]
-    after: str | None
-
-
 class DuplicatePicture(Conflict):
     """The same file is in the library already, as `picture_id`."""
 
@@ -102,17 +95,12 @@ def get_picture(session: Session, picture_id: int, *, lock: bool = False) -> Pic
 
 def list_pictures(
     session: Session, *, words: str = "", after: str | None = None, size: int = 24
-) -> PicturePage:
-    """A page of the pictures whose alt text, credit or caption contain all the words."""
-    query = select(Picture).order_by(Picture.id.desc()).limit(size + 1)
+) -> Page[Picture]:
+    """The pictures whose alt text, credit or caption contain all the words, newest first."""
+    query = select(Picture).options(selectinload(Picture.renditions))
     for word in words.casefold().split()[:MAX_SEARCH_WORDS]:
         query = query.where(Picture.search_text.contains(word, autoescape=True))
-    if after:
-        query = query.where(Picture.id < _parse_page_cursor(after))
-    pictures = session.scalars(query.options(selectinload(Picture.renditions))).all()
-    return PicturePage(
-        pictures[:size], str(pictures[size - 1].id) if len(pictures) > size else None
-    )
+    return paginate(session, query, Picture.id, after=after, size=size)
 
 
 def list_picture_choices(
@@ -323,10 +311,3 @@ def _check_framing(framing: PictureFraming) -> None:
             problems[shape] = "Give a left and a top edge from 0 to 99, and a width from 1 to 100."
     if problems:
         raise Invalid(problems)
-
-
-def _parse_page_cursor(after: str) -> int:
-    """Raises NotFound for a cursor that no page gave out."""
-    if not (after.isascii() and after.isdigit() and len(after) < 19):
-        raise NotFound("There is no such page.")
-    return int(after)

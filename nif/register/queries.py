@@ -8,6 +8,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from nif.accounts.models import Account
+from nif.paging import Page, paginate
 from nif.register.models import (
     OurSide,
     Party,
@@ -18,20 +19,6 @@ from nif.register.models import (
 )
 from nif.register.name_matching import fold_name
 from nif.register.relationships import select_relationships_in_force
-
-PAGE_SIZE = 50
-
-
-@dataclass(frozen=True)
-class PartyPage:
-    """Some parties by name, and the cursor of the next page.
-
-    `ids_with_relationships` are the ids of those with a relationship in force on the day.
-    """
-
-    parties: Sequence[Party]
-    ids_with_relationships: frozenset[int]
-    after: str | None
 
 
 @dataclass(frozen=True)
@@ -49,11 +36,15 @@ def list_parties(
     on: date,
     text: str = "",
     kind: PartyKind | None = None,
-    after: str = "",
-    size: int = PAGE_SIZE,
-) -> PartyPage:
-    """A page of the parties with `text` in their name or an alias; `after` is the cursor."""
-    query = select(Party).where(Party.folded_name.is_not(None), Party.folded_name > after)
+    after: str | None = None,
+    size: int = 50,
+) -> Page[tuple[Party, bool]]:
+    """The parties with `text` in their name or an alias, by name.
+
+    Each with whether it has a relationship in force on the day.
+    """
+    in_force = select_relationships_in_force(on).where(Relationship.party_id == Party.id)
+    query = select(Party, in_force.exists()).where(Party.folded_name.is_not(None))
     if kind:
         query = query.where(Party.kind == kind)
     if folded_text := fold_name(text):
@@ -62,17 +53,8 @@ def list_parties(
         )
         own_name = Party.folded_name.contains(folded_text, autoescape=True)
         query = query.where(or_(own_name, Party.id.in_(aliased)))
-    query = query.options(selectinload(Party.aliases)).order_by(Party.folded_name)
-    parties = session.scalars(query.limit(size + 1)).all()
-    page = parties[:size]
-    ids = [party.id for party in page]
-    in_force = select_relationships_in_force(on).with_only_columns(Relationship.party_id)
-    in_force = in_force.where(Relationship.party_id.in_(ids))
-    return PartyPage(
-        page,
-        frozenset(session.scalars(in_force)),
-        page[-1].folded_name if len(parties) > size else None,
-    )
+    query = query.options(selectinload(Party.aliases))
+    return paginate(session, query, Party.folded_name, after=after, size=size, ascending=True)
 
 
 def list_relationships_of(session: Session, party: Party) -> Sequence[Relationship]:

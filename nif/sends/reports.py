@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from nif.editions.models import Edition
+from nif.paging import Page, paginate
 from nif.sends.certificates import DeliveryCounts
 from nif.sends.models import (
     Attempt,
@@ -61,15 +62,10 @@ def list_sends(session: Session, list_id: int, *, most: int = 30) -> Sequence[Se
     return session.scalars(query.options(*related)).all()
 
 
-def list_all_sends(
-    session: Session, *, before: int | None = None, most: int = 50
-) -> Sequence[Send]:
-    """The newest sends of all lists, newest first; `before` is the id of the last one shown."""
-    query = select(Send).order_by(Send.id.desc()).limit(most)
-    if before is not None:
-        query = query.where(Send.id < before)
+def list_all_sends(session: Session, *, after: str | None = None, size: int = 50) -> Page[Send]:
+    """The sends of all lists, newest first."""
     related = (joinedload(Send.edition), joinedload(Send.mailing_list))
-    return session.scalars(query.options(*related)).all()
+    return paginate(session, select(Send).options(*related), Send.id, after=after, size=size)
 
 
 def list_unfinished_sends(session: Session, list_id: int) -> Sequence[Send]:

@@ -3,8 +3,7 @@
 Their number is bounded, and retention deletes them after 30 days.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from nif import limits
 from nif.database import conflict_aware_insert
-from nif.errors import NotFound
+from nif.paging import Page, paginate
 from nif.signups.models import HeldSignupCount, HoldReason, Signup
 from nif.subscriptions.models import MailingList
 from nif.subscriptions.signup_limits import DAY
@@ -34,22 +33,6 @@ TRICKLE_PER_NETWORK_A_DAY = 2
 TRICKLE_CANDIDATES = 50
 
 
-@dataclass(frozen=True)
-class HeldSignup:
-    """A held sign-up and the title of its list, if it has one."""
-
-    signup: Signup
-    title: str | None
-
-
-@dataclass(frozen=True)
-class HeldSignupPage:
-    """Held sign-ups, newest first; the next page begins below the id `before`."""
-
-    rows: Sequence[HeldSignup]
-    before: int | None
-
-
 def list_held_counts(session: Session) -> list[HeldSignupCount]:
     """The counts of each reason that has held or dropped sign-ups; most held first."""
     some = select(HeldSignupCount).where((HeldSignupCount.held > 0) | (HeldSignupCount.dropped > 0))
@@ -58,21 +41,15 @@ def list_held_counts(session: Session) -> list[HeldSignupCount]:
 
 
 def list_held_signups(
-    session: Session, reason: HoldReason, *, before: int | None = None
-) -> HeldSignupPage:
-    """A page of the sign-ups held for a reason. Raises NotFound for an impossible `before`."""
+    session: Session, reason: HoldReason, *, after: str | None = None
+) -> Page[tuple[Signup, str]]:
+    """The sign-ups held for a reason, newest first, with the titles of their lists."""
     query = (
         select(Signup, MailingList.title)
         .outerjoin(MailingList, MailingList.id == Signup.list_id)
         .where(Signup.hold_reason == reason)
     )
-    if before is not None:
-        if not 0 < before < 2**63:
-            raise NotFound("There is no such page.")
-        query = query.where(Signup.id < before)
-    found = session.execute(query.order_by(Signup.id.desc()).limit(HELD_PAGE_SIZE + 1)).all()
-    rows = [HeldSignup(signup, title) for signup, title in found[:HELD_PAGE_SIZE]]
-    return HeldSignupPage(rows, rows[-1].signup.id if len(found) > HELD_PAGE_SIZE else None)
+    return paginate(session, query, Signup.id, after=after, size=HELD_PAGE_SIZE)
 
 
 def reserve_held_place(

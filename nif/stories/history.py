@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, RoleName
 from nif.errors import NotFound
+from nif.paging import Page, paginate
 from nif.stories.corrections import StoryNote
 from nif.stories.models import NOTE_LABELS, ChangeKind, Revision, Story, StoryStanding
-from nif.stories.queries import parse_page_position
 from nif.stories.reader_reports import ReaderReport
 
 CORRECTIVE_KINDS = tuple(
@@ -54,18 +54,10 @@ class NoteInContext:
     standing: StoryStanding
 
 
-@dataclass(frozen=True)
-class NotesPage:
-    """Some notes, newest first; `after` is the position where the next page begins, or None."""
-
-    notes: Sequence[NoteInContext]
-    after: str | None
-
-
 def list_history(
-    session: Session, story_id: int, *, before: int | None = None, size: int = 100
-) -> list[HistoryEntry]:
-    """The revisions of a story, newest first; with `before`, those with a lower number."""
+    session: Session, story_id: int, *, after: str | None = None, size: int = 100
+) -> Page[HistoryEntry]:
+    """The revisions of a story, newest first."""
     query = (
         select(
             Revision.n,
@@ -79,12 +71,9 @@ def list_history(
         )
         .outerjoin(Account, Account.id == Revision.published_by_id)
         .where(Revision.story_id == story_id)
-        .order_by(Revision.n.desc())
-        .limit(size)
     )
-    if before is not None:
-        query = query.where(Revision.n < before)
-    return [HistoryEntry(*row) for row in session.execute(query)]
+    page = paginate(session, query, Revision.n, after=after, size=size)
+    return Page([HistoryEntry(*row) for row in page.rows], page.after)
 
 
 def get_story_revision(session: Session, current: Revision, n: int) -> Revision:
@@ -123,22 +112,15 @@ def notes_of_report(session: Session, report_id: int) -> Sequence[StoryNote]:
     return session.scalars(query.order_by(StoryNote.first_right_n)).all()
 
 
-def list_newest_notes(session: Session, *, after: str | None = None, size: int = 30) -> NotesPage:
-    """A page of corrective notes on all stories, newest first.
-
-    `after` is the `after` of the page before. Raises NotFound where it is malformed.
-    """
+def list_newest_notes(
+    session: Session, *, after: str | None = None, size: int = 30
+) -> Page[NoteInContext]:
+    """The corrective notes on all stories, newest first."""
     query = (
         select(StoryNote, Story.slug, Revision.headline, Revision.standing)
         .join(Story, Story.id == StoryNote.story_id)
         .join(Revision, Revision.id == Story.current_id)
         .where(StoryNote.kind.in_(CORRECTIVE_KINDS))
-        .order_by(StoryNote.at.desc(), StoryNote.id.desc())
     )
-    if after:
-        moment, note_id = parse_page_position(after)
-        same_moment = (StoryNote.at == moment) & (StoryNote.id < note_id)
-        query = query.where(or_(StoryNote.at < moment, same_moment))
-    notes = [NoteInContext(*row) for row in session.execute(query.limit(size + 1))]
-    last = notes[size - 1].note if len(notes) > size else None
-    return NotesPage(notes[:size], f"{last.at.isoformat()}~{last.id}" if last else None)
+    page = paginate(session, query, StoryNote.at, StoryNote.id, after=after, size=size)
+    return Page([NoteInContext(*row) for row in page.rows], page.after)

@@ -6,13 +6,14 @@ moves an old one into another part, and a part is read by its key, however many 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, func, literal_column, select
 from sqlalchemy.orm import Mapped, Session, aliased
 
 from nif.errors import NotFound
+from nif.paging import Page, paginate
 from nif.stories.bylines import story_byline
 from nif.stories.models import Revision, Story, StoryStanding, StoryState, Tag, story_tag
 
@@ -25,22 +26,6 @@ MOST_NEWS_ENTRIES = 1000
 """Google reads at most this many entries of a news sitemap."""
 
 StoryRows = Select[*tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class StoryPage:
-    """Some stories, newest first; `after` is the position where the next page begins, or None."""
-
-    stories: Sequence[Revision]
-    after: str | None
-
-
-@dataclass(frozen=True)
-class WorkingCopyPage:
-    """Some working copies, last saved first; `after` is as in `StoryPage`."""
-
-    stories: Sequence[Story]
-    after: str | None
 
 
 @dataclass(frozen=True)
@@ -77,32 +62,22 @@ def get_published_revision(session: Session, slug: str) -> Revision:
     return revision
 
 
-def list_newest_stories(session: Session, *, after: str | None = None, size: int = 20) -> StoryPage:
-    """A page of the newest stories.
-
-    `after` is the `after` of the page before. Raises NotFound where it is malformed.
-    """
-    return _get_story_page(session, _select_current_revisions(), after, size)
-
-
-def list_stories_by_tag(
-    session: Session, tag: Tag, *, after: str | None = None, size: int = 20
-) -> StoryPage:
-    """A page of the stories with a tag, newest first."""
-    query = _select_current_revisions().join(story_tag).where(story_tag.c.tag_id == tag.id)
-    return _get_story_page(session, query, after, size)
-
-
-def list_stories_by_person(
-    session: Session, account_id: int, *, after: str | None = None, size: int = 20
-) -> StoryPage:
-    """A page of the stories with a person's account in the byline, newest first."""
-    query = (
-        _select_current_revisions()
-        .join(story_byline)
-        .where(story_byline.c.account_id == account_id)
-    )
-    return _get_story_page(session, query, after, size)
+def list_newest_stories(
+    session: Session,
+    *,
+    tag: Tag | None = None,
+    person_id: int | None = None,
+    after: str | None = None,
+    size: int = 20,
+) -> Page[Revision]:
+    """The newest stories: all, those with a tag, or those with a person's account in the byline."""
+    query = _select_current_revisions()
+    if tag is not None:
+        query = query.join(story_tag).where(story_tag.c.tag_id == tag.id)
+    if person_id is not None:
+        query = query.join(story_byline).where(story_byline.c.account_id == person_id)
+    newest = (Story.first_published_at, Story.id)
+    return paginate(session, query, *newest, after=after, size=size)
 
 
 def get_tag(session: Session, slug: str) -> Tag:
@@ -198,37 +173,6 @@ def _select_current_revisions() -> Select[Revision]:
         .join(Story, Story.current_id == Revision.id)
         .where(Story.state == StoryState.PUBLISHED)
     )
-
-
-def _get_story_page(
-    session: Session, query: Select[Revision], after: str | None, size: int
-) -> StoryPage:
-    query = query.order_by(Story.first_published_at.desc(), Story.id.desc()).limit(size + 1)
-    if after:
-        moment, story_id = parse_page_position(after)
-        query = query.where(
-            or_(
-                Story.first_published_at < moment,
-                (Story.first_published_at == moment) & (Story.id < story_id),
-            )
-        )
-    revisions = session.scalars(query).all()
-    last = revisions[size - 1] if len(revisions) > size else None
-    after = f"{last.first_published_at.isoformat()}~{last.story_id}" if last else None
-    return StoryPage(revisions[:size], after)
-
-
-def parse_page_position(after: str) -> tuple[datetime, int]:
-    """The moment and the id in the `after` of a page. Raises NotFound where it is malformed."""
-    moment_text, _, id_text = after.partition("~")
-    try:
-        moment = datetime.fromisoformat(moment_text)
-        position = moment.astimezone(UTC), int(id_text)
-    except (ValueError, OverflowError):
-        raise NotFound("There is no such page.") from None
-    if moment.tzinfo is None or not 0 <= position[1] < 2**63:
-        raise NotFound("There is no such page.")
-    return position
 
 
 def list_story_parts(session: Session, *, size: int = SITEMAP_PART_SIZE) -> Sequence[SitemapPart]:

@@ -1,11 +1,10 @@
 """Readers' reports about a story, and the newsroom's answers."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Select, select
+from sqlalchemy import ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from nif.accounts.models import Account
@@ -14,6 +13,7 @@ from nif.errors import Conflict, Invalid, NotFound
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntryKind
 from nif.ledger.payload_forms import PayloadForms
+from nif.paging import Page, paginate
 from nif.stories.models import Revision, Story
 
 
@@ -145,27 +145,12 @@ def get_reader_report(session: Session, report_id: int, *, lock: bool = False) -
     return report
 
 
-def list_open_reports(
-    session: Session, *, after: int = 0, size: int = 20
-) -> Sequence[tuple[ReaderReport, Story]]:
-    """Open reports with their stories, oldest first: those with an id above `after`."""
-    query = _select_reports_with_story().where(
-        ReaderReport.verdict.is_(None), ReaderReport.id > after
+def list_reports(
+    session: Session, *, answered: bool, after: str | None = None, size: int = 20
+) -> Page[tuple[ReaderReport, Story]]:
+    """The open reports with their stories, oldest first, or the answered ones, newest first."""
+    query = select(ReaderReport, Story).join(Story, Story.id == ReaderReport.story_id)
+    query = query.where(
+        ReaderReport.verdict.is_not(None) if answered else ReaderReport.verdict.is_(None)
     )
-    rows = session.execute(query.order_by(ReaderReport.id).limit(size))
-    return [(report, story) for report, story in rows]
-
-
-def list_answered_reports(
-    session: Session, *, before: int = 2**62, size: int = 20
-) -> Sequence[tuple[ReaderReport, Story]]:
-    """Answered reports with their stories, newest first: those with an id below `before`."""
-    query = _select_reports_with_story().where(
-        ReaderReport.verdict.is_not(None), ReaderReport.id < before
-    )
-    rows = session.execute(query.order_by(ReaderReport.id.desc()).limit(size))
-    return [(report, story) for report, story in rows]
-
-
-def _select_reports_with_story() -> Select[*tuple[ReaderReport, Story]]:
-    return select(ReaderReport, Story).join(Story, Story.id == ReaderReport.story_id)
+    return paginate(session, query, ReaderReport.id, after=after, size=size, ascending=not answered)

@@ -2,12 +2,12 @@
 
 import unicodedata
 
-from sqlalchemy import ForeignKey, Select, or_, select
+from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, selectinload
 
 from nif.database import Base, conflict_aware_insert
+from nif.paging import Page, paginate
 from nif.stories.models import Story, StoryState
-from nif.stories.queries import WorkingCopyPage, parse_page_position
 
 MOST_SEARCH_WORDS = 8
 
@@ -52,30 +52,14 @@ def search_stories(
     words: str = "",
     after: str | None = None,
     size: int = 20,
-) -> WorkingCopyPage:
-    """A page of the working copies that contain each of these parts of words, last saved first.
-
-    `after` is the `after` of the page before. Raises NotFound where it is malformed.
-    """
+) -> Page[Story]:
+    """The working copies that contain each of these parts of words, last saved first."""
     query = select(Story).options(selectinload(Story.sources))
     if state is not None:
         query = query.where(Story.state == state)
     if author_id is not None:
         query = query.where(Story.author_id == author_id)
-    if after:
-        moment, story_id = parse_page_position(after)
-        same_moment = (Story.updated_at == moment) & (Story.id < story_id)
-        query = query.where(or_(Story.updated_at < moment, same_moment))
-    query = _containing_words(query, fold_search_text(words).split()[:MOST_SEARCH_WORDS])
-    query = query.order_by(Story.updated_at.desc(), Story.id.desc())
-    stories = session.scalars(query.limit(size + 1)).all()
-    last = stories[size - 1] if len(stories) > size else None
-    next_after = f"{last.updated_at.isoformat()}~{last.id}" if last else None
-    return WorkingCopyPage(stories[:size], next_after)
-
-
-def _containing_words(query: Select[Story], words: list[str]) -> Select[Story]:
-    if not words:
-        return query
-    matches = (StorySearchIndex.folded.contains(word, autoescape=True) for word in words)
-    return query.where(Story.id.in_(select(StorySearchIndex.story_id).where(*matches)))
+    if parts := fold_search_text(words).split()[:MOST_SEARCH_WORDS]:
+        matches = (StorySearchIndex.folded.contains(part, autoescape=True) for part in parts)
+        query = query.where(Story.id.in_(select(StorySearchIndex.story_id).where(*matches)))
+    return paginate(session, query, Story.updated_at, Story.id, after=after, size=size)

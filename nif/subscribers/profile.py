@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.audit_log import Actor, AuditEntry, record_audit_entry
 from nif.editions.models import Edition
 from nif.errors import Conflict, NotFound
+from nif.paging import Page, paginate
 from nif.sends.certificates import delivery_status_of
 from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, Send
 from nif.sends.subscriber_activity import CLICK_EVENT
@@ -57,14 +58,6 @@ class MailedEdition:
     status: str
     reason: str | None
     events: Sequence[ProviderEvent]
-
-
-@dataclass(frozen=True)
-class MailedEditions:
-    """A page of editions, newest first. The next page holds sends with ids below `before`."""
-
-    editions: Sequence[MailedEdition]
-    before: int | None
 
 
 @dataclass(frozen=True)
@@ -129,32 +122,23 @@ def load_subscriber_profile(session: Session, subscriber: Subscriber) -> Subscri
 
 
 def list_mailed_editions(
-    session: Session, subscriber: Subscriber, *, before: int | None = None
-) -> MailedEditions:
-    """A page of the editions addressed to a subscriber. Raises NotFound for an invalid `before`.
+    session: Session, subscriber: Subscriber, *, after: str | None = None
+) -> Page[MailedEdition]:
+    """A page of the editions addressed to a subscriber, newest first.
 
     Deliveries are found through the sends of the subscriber's lists: an index of deliveries by
     subscriber would double the time that planning a send of a million takes.
     """
-    if before is not None and not 0 < before < 2**63:
-        raise NotFound("There is no such page.")
     lists = select(Subscription.list_id).where(Subscription.subscriber_id == subscriber.id)
     sends = select(Send.id).where(Send.list_id.in_(lists))
-    sends = sends if before is None else sends.where(Send.id < before)
-    searched = session.scalars(sends.order_by(Send.id.desc()).limit(SENDS_SEARCHED)).all()
-    mailed = (
-        select(Delivery.send_id)
-        .where(Delivery.subscriber_id == subscriber.id, Delivery.send_id.in_(searched))
-        .order_by(Delivery.send_id.desc())
-        .limit(EDITIONS_PER_PAGE + 1)
+    searched = paginate(session, sends, Send.id, after=after, size=SENDS_SEARCHED)
+    deliveries = select(Delivery.send_id).where(
+        Delivery.subscriber_id == subscriber.id, Delivery.send_id.in_(searched.rows)
     )
-    ids = session.scalars(mailed).all()
-    shown = ids[:EDITIONS_PER_PAGE]
-    if len(ids) > EDITIONS_PER_PAGE:
-        next_before: int | None = shown[-1]
-    else:
-        next_before = searched[-1] if len(searched) == SENDS_SEARCHED else None
-    return MailedEditions(_load_mailed_editions(session, subscriber, shown), next_before)
+    mailed = paginate(session, deliveries, Delivery.send_id, after=None, size=EDITIONS_PER_PAGE)
+    return Page(
+        _load_mailed_editions(session, subscriber, mailed.rows), mailed.after or searched.after
+    )
 
 
 def _load_mailed_editions(

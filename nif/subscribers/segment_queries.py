@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from nif.errors import NotFound
+from nif.paging import Page, begin_after, make_cursor
 from nif.sends.models import ProviderEvent
 from nif.sends.subscriber_activity import CLICK_EVENT, was_active_since
 from nif.subscribers import address_index
@@ -342,9 +342,6 @@ MAX_CANDIDATES = 10_000
 CANDIDATE_STEPS = (100, 900, 3_000, 3_000, 3_000)
 """How many candidates are tested at a time; together they are MAX_CANDIDATES."""
 
-PagePosition = tuple[datetime | None, int]
-"""The last subscriber seen: its id, preceded by `created_at` where pages are ordered by that."""
-
 
 @dataclass(frozen=True)
 class SubscriberSummary:
@@ -356,15 +353,13 @@ class SubscriberSummary:
 
 
 @dataclass(frozen=True)
-class SubscriberPage:
+class SubscriberPage(Page[SubscriberSummary]):
     """A page of subscribers, newest first.
 
-    `after` is the position for the next page, None on the last one. `stopped_early` says that the
-    page ended because it had tested MAX_CANDIDATES, not because it was full.
+    `stopped_early` says that the page ended because it had tested MAX_CANDIDATES, not because it
+    was full.
     """
 
-    subscribers: Sequence[SubscriberSummary]
-    after: str | None
     stopped_early: bool = False
 
 
@@ -375,27 +370,22 @@ def search_subscribers(
     *,
     after: str | None = None,
 ) -> SubscriberPage:
-    """A page of the subscribers that match. Raises NotFound for an invalid position `after`."""
+    """A page of the subscribers that match. Raises NotFound for a cursor that no page gave out."""
     leading = _choose_leading_condition(conditions, context)
-    found: list[PagePosition] = []
-    position = _parse_position(after) if after else None
+    found: list[tuple[Any, ...]] = []
     for step in CANDIDATE_STEPS:
-        candidates = _next_candidates(session, conditions, leading, context, position, step)
+        candidates = _next_candidates(session, conditions, leading, context, after, step)
         matching = _filter_matching(
-            session, [id_ for _, id_ in candidates], conditions, leading, context
+            session, [candidate[-1] for candidate in candidates], conditions, leading, context
         )
-        found += [candidate for candidate in candidates if candidate[1] in matching]
+        found += [candidate for candidate in candidates if candidate[-1] in matching]
         if len(found) > SUBSCRIBERS_PER_PAGE:
-            return SubscriberPage(
-                _summarize_subscribers(session, found[:SUBSCRIBERS_PER_PAGE]),
-                _format_position(found[SUBSCRIBERS_PER_PAGE - 1]),
-            )
+            shown = found[:SUBSCRIBERS_PER_PAGE]
+            return SubscriberPage(_summarize_subscribers(session, shown), make_cursor(*shown[-1]))
         if len(candidates) < step:
             return SubscriberPage(_summarize_subscribers(session, found), None)
-        position = candidates[-1]
-    return SubscriberPage(
-        _summarize_subscribers(session, found), _format_position(candidates[-1]), stopped_early=True
-    )
+        after = make_cursor(*candidates[-1])
+    return SubscriberPage(_summarize_subscribers(session, found), after, stopped_early=True)
 
 
 def _choose_leading_condition(
@@ -420,66 +410,57 @@ def _next_candidates(
     conditions: SegmentConditions,
     leading: SegmentCondition | None,
     context: SegmentContext,
-    position: PagePosition | None,
+    after: str | None,
     limit: int,
-) -> list[PagePosition]:
+) -> Sequence[tuple[Any, ...]]:
+    """The keys of the next candidates, of which the last is the id."""
     if leading is not None and leading.field == "joined":
-        return _next_candidates_by_joining(session, conditions, context, position, limit)
-    below = position[1] if position else None
+        return _next_candidates_by_joining(session, conditions, context, after, limit)
     if leading is not None and leading.field == "address":
         unindexed = address_index.select_unindexed_matches(
             leading.value, context.indexed_through_id
         )
-        ids = list(session.scalars(_select_ids_below(unindexed, below, limit)))
+        ids = list(session.execute(_select_next_ids(unindexed, after, limit)))
         if len(ids) < limit:
             indexed = address_index.select_indexed_matches(
                 leading.value, on_sqlite=context.on_sqlite
             )
-            ids += session.scalars(_select_ids_below(indexed, below, limit - len(ids)))
-    else:
-        query = (
-            select(Subscriber.id.label("id"))
-            if leading is None
-            else select_matching_ids(leading, context)
-        )
-        repeats = leading is not None and may_repeat_ids(leading)
-        ids = list(session.scalars(_select_ids_below(query, below, limit, distinct=repeats)))
-    return [(None, id_) for id_ in ids]
+            ids += session.execute(_select_next_ids(indexed, after, limit - len(ids)))
+        return ids
+    query = (
+        select(Subscriber.id.label("id"))
+        if leading is None
+        else select_matching_ids(leading, context)
+    )
+    following = _select_next_ids(query, after, limit)
+    if leading is not None and may_repeat_ids(leading):
+        following = following.distinct()
+    return session.execute(following).all()
 
 
-def _select_ids_below(
-    query: Select[Any], below: int | None, limit: int, *, distinct: bool = False
-) -> Select[Any]:
-    """The largest ids of a set that are below `below`."""
+def _select_next_ids(query: Select[Any], after: str | None, limit: int) -> Select[Any]:
+    """The largest ids of a set that come after the cursor."""
     ids = query.subquery("candidates")
-    found = select(ids.c.id).order_by(ids.c.id.desc()).limit(limit)
-    found = found if below is None else found.where(ids.c.id < below)
-    return found.distinct() if distinct else found
+    return begin_after(select(ids.c.id), ids.c.id, after=after).limit(limit)
 
 
 def _next_candidates_by_joining(
     session: Session,
     conditions: SegmentConditions,
     context: SegmentContext,
-    position: PagePosition | None,
+    after: str | None,
     limit: int,
-) -> list[PagePosition]:
+) -> Sequence[tuple[Any, ...]]:
     """Subscribers created in the given time, in the order of that index, newest first."""
-    created_at = Subscriber.created_at
-    query = select(created_at, Subscriber.id).where(
+    keys = (Subscriber.created_at, Subscriber.id)
+    query = select(*keys).where(
         *(
-            matches_created_at(row, created_at, context)
+            matches_created_at(row, Subscriber.created_at, context)
             for row in conditions.rows
             if row.field == "joined"
         )
     )
-    if position:
-        if position[0] is None:
-            raise NotFound("There is no such page.")
-        same_moment = and_(created_at == position[0], Subscriber.id < position[1])
-        query = query.where(created_at <= position[0], or_(created_at < position[0], same_moment))
-    query = query.order_by(created_at.desc(), Subscriber.id.desc()).limit(limit)
-    return [(row[0], row[1]) for row in session.execute(query)]
+    return session.execute(begin_after(query, *keys, after=after).limit(limit)).all()
 
 
 def _filter_matching(
@@ -511,10 +492,10 @@ def _is_current_among(ids: Sequence[int], context: SegmentContext) -> ColumnElem
 
 
 def _summarize_subscribers(
-    session: Session, positions: Sequence[PagePosition]
+    session: Session, candidates: Sequence[tuple[Any, ...]]
 ) -> list[SubscriberSummary]:
-    """The summaries of these subscribers, in the given order."""
-    ids = [id_ for _, id_ in positions]
+    """The summaries of these candidates, in the given order."""
+    ids = [candidate[-1] for candidate in candidates]
     subscribers = {
         subscriber.id: subscriber
         for subscriber in session.scalars(select(Subscriber).where(Subscriber.id.in_(ids)))
@@ -538,23 +519,3 @@ def _summarize_subscribers(
         for id_ in ids
         if id_ in subscribers
     ]
-
-
-def _format_position(position: PagePosition) -> str:
-    moment, subscriber_id = position
-    return f"{moment.isoformat()}~{subscriber_id}" if moment else str(subscriber_id)
-
-
-def _parse_position(after: str) -> PagePosition:
-    """Raises NotFound."""
-    moment, _, number = after.rpartition("~")
-    try:
-        position = (datetime.fromisoformat(moment) if moment else None, int(number))
-    except ValueError:
-        raise NotFound("There is no such page.") from None
-    is_plausible = position[0] is None or (
-        position[0].tzinfo is not None and 1970 <= position[0].year < 9999
-    )
-    if not 0 < position[1] < 2**63 or not is_plausible:
-        raise NotFound("There is no such page.")
-    return position

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from nif.database import UtcDateTime
-from nif.errors import Invalid, NotFound
+from nif.errors import Invalid
+from nif.paging import Page, paginate
 from nif.subscribers.manual_suppressions import may_lift_suppression
 from nif.subscriptions.models import NOT_ERASED, Subscriber, Suppression, SuppressionReason
 from nif.subscriptions.suppression_outbox import SuppressionOutboxEntry, came_from_provider
@@ -65,14 +65,6 @@ class ListedSuppression:
         return may_lift_suppression(self.suppression)
 
 
-@dataclass(frozen=True)
-class SuppressionPage:
-    """A page of suppressions, newest first. `after` is the position for the next page, or None."""
-
-    rows: Sequence[ListedSuppression]
-    after: str | None
-
-
 def parse_suppression_filter(reason: str, prefix: str) -> SuppressionFilter:
     """Raises Invalid, for the fields `reason` and `begins`."""
     problems = {}
@@ -93,18 +85,19 @@ def search_suppressions(
     filters: SuppressionFilter,
     *,
     after: str | None = None,
-    limit: int = SUPPRESSIONS_PER_PAGE,
-) -> SuppressionPage:
-    """A page of the list, newest first. Raises NotFound for an invalid position `after`."""
-    query = _select_suppressions(session, filters)
-    if after is not None:
-        position = tuple_(Suppression.at, Suppression.canonical)
-        at, canonical = _parse_position(after)
-        query = query.where(position < tuple_(literal(at, UtcDateTime), literal(canonical)))
-    found = session.scalars(query.limit(limit + 1)).all()
-    shown = found[:limit]
-    next_position = _format_position(shown[-1]) if len(found) > limit else None
-    return SuppressionPage(_describe_suppressions(session, shown), next_position)
+    size: int = SUPPRESSIONS_PER_PAGE,
+) -> Page[ListedSuppression]:
+    """A page of the list, newest first."""
+    query = select(Suppression)
+    if filters.reason is None or filters.prefix:
+        query = query.where(NOT_ERASED)
+    if filters.reason is not None:
+        query = query.where(Suppression.reason == filters.reason)
+    if filters.prefix:
+        query = query.where(*_begins_with(session, filters.prefix))
+    newest = (Suppression.at, Suppression.canonical)
+    page = paginate(session, query, *newest, after=after, size=size)
+    return Page(_describe_suppressions(session, page.rows), page.after)
 
 
 def iterate_suppressions(
@@ -113,22 +106,11 @@ def iterate_suppressions(
     """All suppressions that match, newest first, loaded page by page."""
     after: str | None = None
     while True:
-        page = search_suppressions(session, filters, after=after, limit=page_size)
+        page = search_suppressions(session, filters, after=after, size=page_size)
         yield from page.rows
         after = page.after
         if after is None:
             return
-
-
-def _select_suppressions(session: Session, filters: SuppressionFilter) -> Select[Suppression]:
-    query = select(Suppression)
-    if filters.reason is None:
-        query = query.where(NOT_ERASED)
-    else:
-        query = query.where(Suppression.reason == filters.reason)
-    if filters.prefix:
-        query = query.where(NOT_ERASED, *_begins_with(session, filters.prefix))
-    return query.order_by(Suppression.at.desc(), Suppression.canonical.desc())
 
 
 def _begins_with(session: Session, prefix: str) -> tuple[ColumnElement[bool], ...]:
@@ -173,19 +155,3 @@ def _describe_suppression(
     return ListedSuppression(
         suppression, subscriber_ids.get(suppression.canonical), sync, pushed_at
     )
-
-
-def _format_position(suppression: Suppression) -> str:
-    return f"{suppression.at.isoformat()}~{suppression.canonical}"
-
-
-def _parse_position(after: str) -> tuple[datetime, str]:
-    """Raises NotFound."""
-    moment, _, canonical = after.partition("~")
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        raise NotFound("There is no such page.") from None
-    if at.tzinfo is None or not 1970 <= at.year < 9999 or "\0" in canonical:
-        raise NotFound("There is no such page.")
-    return at, canonical

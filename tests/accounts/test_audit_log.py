@@ -18,9 +18,7 @@ MIDNIGHT = NOON.replace(hour=0)
 
 
 def actions(session: Session, **sought: object) -> list[str]:
-    return [
-        act.action for act in audit_log.list_audit_entries(session, AuditFilter(**sought)).entries
-    ]
+    return [act.action for act in audit_log.list_audit_entries(session, AuditFilter(**sought)).rows]
 
 
 def test_entries_are_found_by_account_action_and_day_newest_first(session: Session) -> None:
@@ -42,13 +40,13 @@ def test_pages_follow_each_other_without_a_gap(session: Session) -> None:
     session.flush()
 
     first = audit_log.list_audit_entries(session, AuditFilter())
-    second = audit_log.list_audit_entries(session, AuditFilter(), before=first.before)
+    second = audit_log.list_audit_entries(session, AuditFilter(), after=first.after)
 
-    assert [act.action for act in second.entries] == ["action-2", "action-1", "action-0"]
-    assert second.before is None
-    for place in (0, -1, 2**63):
+    assert [act.action for act in second.rows] == ["action-2", "action-1", "action-0"]
+    assert second.after is None
+    for place in ("x", "-1", str(2**63)):
         with pytest.raises(NotFound):
-            audit_log.list_audit_entries(session, AuditFilter(), before=place)
+            audit_log.list_audit_entries(session, AuditFilter(), after=place)
 
 
 def test_long_values_are_shortened(session: Session) -> None:
@@ -56,7 +54,7 @@ def test_long_values_are_shortened(session: Session) -> None:
     record_audit_entry(session, CLERK, "wrote", "thing", 1, detail=detail, now=NOON)
     session.flush()
 
-    detail_shown = audit_log.list_audit_entries(session, AuditFilter()).entries[0].detail
+    detail_shown = audit_log.list_audit_entries(session, AuditFilter()).rows[0].detail
     assert len(detail_shown["bio"]["after"]) == audit_log.MAX_DETAIL_LENGTH
     assert detail_shown["n"] == 3
 

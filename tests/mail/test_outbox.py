@@ -46,7 +46,7 @@ def test_each_reader_gets_a_copy_with_their_own_values(
     post(outbox, "ann", "bea")
 
     with database.reading() as session:
-        bea, ann = list_outbox_mails(session)
+        bea, ann = list_outbox_mails(session).rows
     assert (ann.address, ann.subject) == ("ann@example.com", "Hello ann")
     assert bea.text == "Leave: https://example.com/bea\n"
     assert ann.html == '<a href="https://example.com/ann">Leave</a>'
@@ -58,7 +58,7 @@ def test_a_copy_shows_the_headers_of_the_message_and_its_own(
     post(outbox, "ann")
 
     with database.reading() as session:
-        headers = list_outbox_mails(session)[0].headers
+        headers = list_outbox_mails(session).rows[0].headers
     assert list(headers)[:4] == ["From", "To", "Subject", "Date"]
     assert headers["From"] == "NIF <news@example.com>"
     assert headers["List-Id"] == "<daily.example.com>"
@@ -98,17 +98,17 @@ def test_a_request_is_accepted_whole_or_not_at_all(
         outbox.post(request)
     assert outbox.was_accepted(ATTEMPT) is False
     with database.reading() as session:
-        assert list_outbox_mails(session) == []
+        assert list_outbox_mails(session).rows == []
 
 
 def test_mails_are_listed_in_pages_newest_first(outbox: OutboxMailer, database: Database) -> None:
     post(outbox, "ann", "bea", "cy")
 
     with database.reading() as session:
-        first = list_outbox_mails(session, most=2)
-        rest = list_outbox_mails(session, before=first[-1].id)
-    assert [mail.address[:3] for mail in first] == ["cy@", "bea"]
-    assert [mail.address[:3] for mail in rest] == ["ann"]
+        first = list_outbox_mails(session, size=2)
+        rest = list_outbox_mails(session, after=first.after)
+    assert [mail.address[:3] for mail in first.rows] == ["cy@", "bea"]
+    assert [mail.address[:3] for mail in rest.rows] == ["ann"]
 
 
 def test_a_mail_is_found_by_its_id(outbox: OutboxMailer, database: Database) -> None:
@@ -116,7 +116,8 @@ def test_a_mail_is_found_by_its_id(outbox: OutboxMailer, database: Database) -> 
 
     with database.reading() as session:
         assert (
-            get_outbox_mail(session, list_outbox_mails(session)[0].id).address == "ann@example.com"
+            get_outbox_mail(session, list_outbox_mails(session).rows[0].id).address
+            == "ann@example.com"
         )
         with pytest.raises(NotFound):
             get_outbox_mail(session, 404)

@@ -216,7 +216,7 @@ def test_pictures_are_listed_page_by_page_newest_first(session: Session) -> None
     pages, after = [], None
     while True:
         page = list_pictures(session, after=after, size=2)
-        pages.append([one.id for one in page.pictures])
+        pages.append([one.id for one in page.rows])
         if (after := page.after) is None:
             break
 
@@ -246,4 +246,4 @@ def test_pictures_are_found_by_all_words(session: Session, words: str, found: li
     for alt in ("plain", "a_b", "Ångström 100%"):
         an_unprepared_picture(session, alt=alt)
 
-    assert [one.alt for one in list_pictures(session, words=words).pictures] == found
+    assert [one.alt for one in list_pictures(session, words=words).rows] == found

@@ -112,11 +112,11 @@ def test_a_page_shows_one_reason_newest_first(session, monkeypatch):
     hold_signups(session, "di", why=HoldReason.DISPOSABLE)
 
     first = signups_held.list_held_signups(session, HoldReason.HONEYPOT)
-    second = signups_held.list_held_signups(session, HoldReason.HONEYPOT, before=first.before)
+    second = signups_held.list_held_signups(session, HoldReason.HONEYPOT, after=first.after)
 
-    names = [[row.signup.canonical.partition("@")[0] for row in p.rows] for p in (first, second)]
+    names = [[one.canonical.partition("@")[0] for one, _ in p.rows] for p in (first, second)]
     assert names == [["cy", "bob"], ["ann"]]
-    assert second.before is None
+    assert second.after is None
     assert [(one.reason, one.held) for one in signups_held.list_held_counts(session)] == [
         (HoldReason.HONEYPOT, 3),
         (HoldReason.DISPOSABLE, 1),

@@ -17,7 +17,7 @@ from nif.stories.checks.checks import run_checks
 from nif.stories.checks.findings import FindingLevel
 from nif.stories.drafts import get_story
 from nif.stories.parties import look_up_story_records
-from nif.stories.queries import list_stories_by_person
+from nif.stories.queries import list_newest_stories
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account
 from tests.register.entries import a_party
@@ -79,22 +79,22 @@ def test_the_stories_of_a_person_are_those_with_them_in_the_byline(session) -> N
     a_draft(session, byline="Jo Reyes")
     sam.name = "Sam Reyes"
 
-    first = list_stories_by_person(session, jo.id, size=1)
-    rest = list_stories_by_person(session, jo.id, after=first.after, size=1)
+    first = list_newest_stories(session, person_id=jo.id, size=1)
+    rest = list_newest_stories(session, person_id=jo.id, after=first.after, size=1)
 
-    assert [one.id for one in (*first.stories, *rest.stories)] == [own.id, both.id]
+    assert [one.id for one in (*first.rows, *rest.rows)] == [own.id, both.id]
     assert rest.after is None
-    assert [one.id for one in list_stories_by_person(session, sam.id).stories] == [both.id]
+    assert [one.id for one in list_newest_stories(session, person_id=sam.id).rows] == [both.id]
 
 
 def test_a_byline_name_that_two_accounts_share_counts_for_the_author(session) -> None:
     one, other = a_person(session, "Jo Reyes"), a_person(session, "Jo Reyes")
     revision = a_story(session, byline="Jo Reyes")
-    assert not list_stories_by_person(session, one.id).stories
+    assert not list_newest_stories(session, person_id=one.id).rows
 
     story = get_story(session, revision.story_id)
     story.author_id = other.id
     save_byline_accounts(session, story)
 
-    assert not list_stories_by_person(session, one.id).stories
-    assert list_stories_by_person(session, other.id).stories
+    assert not list_newest_stories(session, person_id=one.id).rows
+    assert list_newest_stories(session, person_id=other.id).rows

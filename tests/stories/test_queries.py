@@ -11,7 +11,6 @@ from nif.stories.queries import (
     get_tag,
     list_newest_stories,
     list_related_stories,
-    list_stories_by_tag,
     list_stories_since,
 )
 from tests.conftest import NOON
@@ -35,7 +34,7 @@ def walk(page_after):
     seen, after = [], None
     for _ in range(20):
         page = page_after(after)
-        seen += [revision.story_id for revision in page.stories]
+        seen += [revision.story_id for revision in page.rows]
         after = page.after
         if after is None:
             return seen
@@ -58,7 +57,7 @@ def test_pages_of_a_tag_have_only_its_stories(session, size):
     a_draft(session, tags=["Deals"])
 
     tag = get_tag(session, "deals")
-    assert walk(lambda after: list_stories_by_tag(session, tag, after=after, size=size)) == ids
+    assert walk(lambda after: list_newest_stories(session, tag=tag, after=after, size=size)) == ids
 
 
 def test_a_story_published_between_two_pages_repeats_no_story(session):
@@ -68,7 +67,7 @@ def test_a_story_published_between_two_pages_repeats_no_story(session):
 
     second = list_newest_stories(session, after=first.after, size=20)
 
-    assert [each.story_id for each in (*first.stories, *second.stories)] == ids
+    assert [each.story_id for each in (*first.rows, *second.rows)] == ids
 
 
 def test_without_stories_there_is_one_empty_page(session):
@@ -76,7 +75,7 @@ def test_without_stories_there_is_one_empty_page(session):
 
     page = list_newest_stories(session)
 
-    assert (list(page.stories), page.after) == ([], None)
+    assert (list(page.rows), page.after) == ([], None)
 
 
 @pytest.mark.parametrize(

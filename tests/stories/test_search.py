@@ -13,7 +13,7 @@ from tests.factories import a_draft, a_story, an_account, story_copy
 
 
 def headlines(session: Session, **given: object) -> list[str]:
-    return [story.headline for story in search_stories(session, **given).stories]  # type: ignore[arg-type]
+    return [story.headline for story in search_stories(session, **given).rows]  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_pages_of_results_have_every_story_once(session: Session) -> None:
     second = search_stories(session, words="part", size=2, after=first.after)
     third = search_stories(session, words="part", size=2, after=second.after)
 
-    seen = [one.headline for page in (first, second, third) for one in page.stories]
+    seen = [one.headline for page in (first, second, third) for one in page.rows]
     assert seen == ["Part 4", "Part 3", "Part 2", "Part 1", "Part 0"]
     assert third.after is None
 

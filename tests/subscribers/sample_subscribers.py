@@ -69,7 +69,7 @@ def find_names(session: Session, *rows: str, match: str = "all") -> list[str]:
     page = search_subscribers(
         session, conditions(session, *rows, match=match), load_segment_context(session, ZONE)
     )
-    return [one.subscriber.canonical[:2] for one in page.subscribers]
+    return [one.subscriber.canonical[:2] for one in page.rows]
 
 
 def _subscribe(session: Session, existing: Subscription, list_id: int) -> None:

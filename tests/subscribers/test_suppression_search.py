@@ -6,9 +6,10 @@ import pytest
 
 from nif.database import Database
 from nif.errors import Invalid
+from nif.paging import Page
 from nif.sends import suppression_sync
 from nif.subscribers import manual_suppressions, suppression_search
-from nif.subscribers.suppression_search import ProviderSync, SuppressionPage
+from nif.subscribers.suppression_search import ListedSuppression, ProviderSync
 from nif.subscriptions.models import SuppressionReason as Reason
 from nif.subscriptions.suppression_list import (
     add_suppressions,
@@ -23,14 +24,14 @@ FIRST, SECOND = "first-1@example.com", "first2@example.com"
 
 def search(
     database: Database, reason: str = "", begins: str = "", after: str | None = None
-) -> SuppressionPage:
+) -> Page[ListedSuppression]:
     with database.reading() as session:
         return suppression_search.search_suppressions(
             session, suppression_search.parse_suppression_filter(reason, begins), after=after
         )
 
 
-def addresses_of(page: SuppressionPage) -> list[str]:
+def addresses_of(page: Page[ListedSuppression]) -> list[str]:
     return [one.suppression.canonical for one in page.rows]
 
 

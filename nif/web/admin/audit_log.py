@@ -136,12 +136,12 @@ LARGEST_ID = 2**63 - 1
 @open_to(Access.ADMIN)
 def index() -> ResponseReturnValue:
     typed = _typed_filters()
-    before = request.args.get("before", None, type=int)
+    after = request.args.get("after")
     with reading() as session:
-        page = audit_log.list_audit_entries(session, _read_filters(typed), before=before)
+        page = audit_log.list_audit_entries(session, _read_filters(typed), after=after)
         names = [(account.id, account.name) for account in accounts.list_accounts(session)]
         since = utc_now().date() - FAILED_SIGN_INS_SINCE
-        failed = audit_log.list_failed_sign_ins(session, since=since) if before is None else []
+        failed = audit_log.list_failed_sign_ins(session, since=since) if not after else []
     return render_template(
         "admin/audit_log/index.html",
         page=page,

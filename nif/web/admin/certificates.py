@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.database import Database
 from nif.errors import Invalid
+from nif.paging import Page, make_cursor, parse_cursor
 from nif.sends import certificates, control
 from nif.sends.certificates import DeliveryStatus, SendCertificate, delivery_statuses_as_csv
-from nif.sends.models import ProviderEvent, Send
+from nif.sends.models import Delivery, ProviderEvent, Send
 from nif.sends.reports import list_delivery_events
 from nif.sends.reputation import mail_health_of_send
 from nif.subscriptions.email_address import parse_address
@@ -32,15 +33,10 @@ DELIVERIES_A_PAGE = 100
 
 
 @dataclass(frozen=True)
-class DeliveriesPage:
-    """Some deliveries of a send.
+class DeliveriesPage(Page[DeliveryStatus]):
+    """Some deliveries of a send; `problem` says why a search found nothing."""
 
-    `next_after` is the start of the next page, `problem` says why a search found nothing.
-    """
-
-    deliveries: Sequence[DeliveryStatus]
     events: Sequence[ProviderEvent] = ()
-    next_after: int | None = None
     problem: str | None = None
 
 
@@ -68,7 +64,7 @@ def show_json(send_id: int) -> ResponseReturnValue:
 @blueprint.get(f"{SEND_PATH}/deliveries")
 @open_to(Access.ADMIN)
 def deliveries(send_id: int) -> ResponseReturnValue:
-    after = min(max(request.args.get("after", 0, type=int), 0), LARGEST)
+    after = request.args.get("after")
     address = request.args.get("address", "").strip()
     with reading() as session:
         send = control.get_send(session, send_id)
@@ -110,17 +106,12 @@ def _csv_lines(database: Database, send_id: int) -> Iterator[str]:
         yield from delivery_statuses_as_csv(certificates.stream_delivery_statuses(session, send_id))
 
 
-def _list_deliveries(session: Session, send: Send, after: int) -> DeliveriesPage:
-    deliveries = list(
-        islice(
-            certificates.stream_delivery_statuses(session, send.id, after=after),
-            DELIVERIES_A_PAGE + 1,
-        )
-    )
-    shown = deliveries[:DELIVERIES_A_PAGE]
-    return DeliveriesPage(
-        shown, next_after=shown[-1].subscriber_id if len(deliveries) > DELIVERIES_A_PAGE else None
-    )
+def _list_deliveries(session: Session, send: Send, after: str | None) -> DeliveriesPage:
+    [start] = parse_cursor(after, Delivery.subscriber_id) if after else [0]
+    following = certificates.stream_delivery_statuses(session, send.id, after=start)
+    shown = list(islice(following, DELIVERIES_A_PAGE))
+    is_last = next(following, None) is None
+    return DeliveriesPage(shown, None if is_last else make_cursor(shown[-1].subscriber_id))
 
 
 def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
@@ -128,7 +119,7 @@ def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
     try:
         canonical = parse_address(typed).canonical
     except Invalid as error:
-        return DeliveriesPage([], problem=str(error))
+        return DeliveriesPage([], None, problem=str(error))
     subscriber_id = (
         session.scalar(select(Subscriber.id).where(Subscriber.canonical == canonical)) or 0
     )
@@ -136,5 +127,5 @@ def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
         certificates.stream_delivery_statuses(session, send.id, after=subscriber_id - 1), None
     )
     if first is None or first.subscriber_id != subscriber_id:
-        return DeliveriesPage([], problem=f"{typed} was not in the audience of this send.")
-    return DeliveriesPage([first], list_delivery_events(session, send.id, subscriber_id))
+        return DeliveriesPage([], None, problem=f"{typed} was not in the audience of this send.")
+    return DeliveriesPage([first], None, list_delivery_events(session, send.id, subscriber_id))

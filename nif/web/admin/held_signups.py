@@ -55,11 +55,11 @@ ATTACK_MODE_HOURS = {"1": "1 hour", "6": "6 hours", "24": "1 day", "168": "1 wee
 @blueprint.get("")
 @open_to(Access.ADMIN)
 def index() -> ResponseReturnValue:
-    now, before = utc_now(), request.args.get("before", None, type=int)
+    now, after = utc_now(), request.args.get("after")
     with reading() as session:
         counts = held.list_held_counts(session)
         reason = _read_reason(request.args.get("reason", ""), counts[0].reason if counts else None)
-        page = held.list_held_signups(session, reason, before=before) if reason else None
+        page = held.list_held_signups(session, reason, after=after) if reason else None
         rate = attack_mode.average_signup_rate(session, since=now - attack_mode.RECENT, until=now)
         usual = attack_mode.average_signup_rate(
             session, since=now - attack_mode.WEEK, until=now - attack_mode.RECENT

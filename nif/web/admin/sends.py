@@ -107,18 +107,11 @@ class SendProgress:
 @blueprint.get("")
 @open_to(Access.ADMIN)
 def index() -> ResponseReturnValue:
-    before = request.args.get("before", None, type=int)
-    if before is not None and not 0 < before < 2**63:
-        before = None
+    after = request.args.get("after")
     with reading() as session:
-        sends = list_all_sends(session, before=before, most=SENDS_A_PAGE)
-        rows = send_rows(session, sends)
-    return render_template(
-        "admin/sends/index.html",
-        rows=rows,
-        before=before,
-        older=sends[-1].id if len(sends) == SENDS_A_PAGE else None,
-    )
+        page = list_all_sends(session, after=after, size=SENDS_A_PAGE)
+        rows = send_rows(session, page.rows)
+    return render_template("admin/sends/index.html", rows=rows, page=page, after=after)
 
 
 def _show_page(form: DeadlineForm | None, send_id: int) -> str:

@@ -96,16 +96,16 @@ def index() -> ResponseReturnValue:
 @blueprint.get(SUBSCRIBER_PATH)
 @open_to(Access.ADMIN)
 def show(subscriber_id: int) -> ResponseReturnValue:
-    before = request.args.get("before", None, type=int)
+    after = request.args.get("after")
     with reading() as session:
         subscriber = profile.get_subscriber(session, subscriber_id)
         subscriber_profile = profile.load_subscriber_profile(session, subscriber)
-        mailings = profile.list_mailed_editions(session, subscriber, before=before)
+        mailings = profile.list_mailed_editions(session, subscriber, after=after)
         return render_template(
             "admin/subscribers/show.html",
             profile=subscriber_profile,
             mailings=mailings,
-            before=before,
+            after=after,
             state_labels=STATE_LABELS,
             reason_labels=segment_form.SUPPRESSION_REASON_LABELS,
             may_lift=manual_suppressions.may_lift_suppression(subscriber_profile.suppression),

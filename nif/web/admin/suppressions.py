@@ -9,15 +9,11 @@ from flask_login import current_user
 from nif.clock import utc_now
 from nif.database import Database
 from nif.errors import Conflict, Invalid
+from nif.paging import Page
 from nif.spreadsheets import write_csv
 from nif.subscribers import manual_suppressions, suppression_search
 from nif.subscribers.manual_suppressions import AddedSuppressions
-from nif.subscribers.suppression_search import (
-    ListedSuppression,
-    ProviderSync,
-    SuppressionFilter,
-    SuppressionPage,
-)
+from nif.subscribers.suppression_search import ListedSuppression, ProviderSync, SuppressionFilter
 from nif.subscriptions import suppression_list
 from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
@@ -62,7 +58,7 @@ def index() -> ResponseReturnValue:
             )
             page = suppression_search.search_suppressions(session, suppression_filter, after=after)
         except Invalid as error:
-            problems, page = error.problems, SuppressionPage([], None)
+            problems, page = error.problems, Page([], None)
         counts = suppression_list.count_suppressions(session)
     return render_template(
         "admin/suppressions/index.html",

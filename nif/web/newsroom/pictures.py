@@ -55,7 +55,7 @@ def index() -> ResponseReturnValue:
     with reading() as session:
         page = list_pictures(session, words=query, after=request.args.get("after"))
         snapshots = {
-            picture.id: snapshot_picture(picture) for picture in page.pictures if picture.ready_set
+            picture.id: snapshot_picture(picture) for picture in page.rows if picture.ready_set
         }
     return render_template(
         "newsroom/pictures/index.html", page=page, snapshots=snapshots, query=query

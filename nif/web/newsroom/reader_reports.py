@@ -19,27 +19,26 @@ from nif.web.newsroom import labels
 blueprint = Blueprint("newsroom_reader_reports", __name__, url_prefix="/newsroom/reports")
 
 REPORT_PATH = "/<id:report_id>"
-REPORTS_PER_PAGE = 20
 LONGEST_ANSWER = 2000
 
 
 @blueprint.get("")
 @open_to(Access.EDITOR)
 def index() -> ResponseReturnValue:
+    shown, after = request.args.get("shown"), request.args.get("after")
     with reading() as session:
-        waiting = reader_reports.list_open_reports(
-            session, after=_read_cursor("after", 0), size=REPORTS_PER_PAGE
-        )
-        answered = reader_reports.list_answered_reports(
-            session, before=_read_cursor("before", 2**62), size=REPORTS_PER_PAGE
+        waiting, answered = (
+            reader_reports.list_reports(
+                session, answered=name == "answered", after=after if shown == name else None
+            )
+            for name in ("open", "answered")
         )
     return render_template(
         "newsroom/reader_reports/index.html",
         waiting=waiting,
         answered=answered,
-        size=REPORTS_PER_PAGE,
         labels=labels,
-        only=next((name for name in ("after", "before") if name in request.args), None),
+        shown=shown,
     )
 
 
@@ -120,9 +119,3 @@ def _report_page(report_id: int, problems: dict[str, str]) -> str:
             typed=request.form,
             labels=labels,
         )
-
-
-def _read_cursor(name: str, default: int) -> int:
-    text = request.args.get(name, "")
-    is_number = text.isascii() and text.isdecimal() and len(text) < 19
-    return int(text) if is_number else default

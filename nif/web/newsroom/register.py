@@ -34,7 +34,7 @@ PARTY_PATH = "/<id:party_id>"
 @blueprint.get("/")
 @open_to(Access.EDITOR)
 def index() -> ResponseReturnValue:
-    text, after = clean_line(request.args.get("q", "")), clean_line(request.args.get("after", ""))
+    text, after = clean_line(request.args.get("q", "")), request.args.get("after")
     kind = next((kind for kind in PartyKind if kind == request.args.get("kind")), None)
     with reading() as session:
         today = utc_now().date()

@@ -85,7 +85,7 @@ def index() -> ResponseReturnValue:
                 state.value: search_stories(session, state=state, size=STORIES_PER_STATE)
                 for state in states
             }
-        stories = [story for page in pages.values() for story in page.stories]
+        stories = [story for page in pages.values() for story in page.rows]
         pictures = get_pictures_of_stories(session, stories)
         facts = {story.id: _story_facts(story, pictures) for story in stories}
         published_statuses = published_status_of(session, stories)

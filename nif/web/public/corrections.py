@@ -22,16 +22,16 @@ blueprint = Blueprint("corrections", __name__)
 def index() -> ResponseReturnValue:
     # Not cached: the number of subscribers reached grows while an edition goes out.
     with reading() as session:
-        found = list_newest_notes(session, after=request.args.get("after"))
-        counts = count_correction_reach(session, [entry.note.id for entry in found.notes])
-    return render_template("public/corrections/index.html", page=found, reached=counts)
+        page = list_newest_notes(session, after=request.args.get("after"))
+        counts = count_correction_reach(session, [entry.note.id for entry in page.rows])
+    return render_template("public/corrections/index.html", page=page, reached=counts)
 
 
 @blueprint.get("/corrections.xml")
 @open_to(Access.PUBLIC)
 def show_feed() -> ResponseReturnValue:
     with reading() as session:
-        found = list_newest_notes(session).notes
+        found = list_newest_notes(session).rows
     rss = new_root("rss", {"version": "2.0"})
     channel = add_element(rss, "channel")
     add_element(channel, "title", f"{settings().site_name}: corrections")

@@ -249,7 +249,7 @@ def _cached_feed(write: Callable[[Feed], str], mimetype: str, path: str) -> Resp
 
 def _front_page_feed(path: str) -> Feed:
     with reading() as session:
-        found = stories.list_newest_stories(session, size=ITEMS_PER_FEED).stories
+        found = stories.list_newest_stories(session, size=ITEMS_PER_FEED).rows
         slugs = stories.first_slugs_of(session, found)
     name = settings().site_name
     items = [_feed_item(story, slugs[story.story_id]) for story in found]
@@ -259,7 +259,7 @@ def _front_page_feed(path: str) -> Feed:
 def _tag_feed(slug: str) -> Feed:
     with reading() as session:
         tag = stories.get_tag(session, slug)
-        found = stories.list_stories_by_tag(session, tag, size=ITEMS_PER_FEED).stories
+        found = stories.list_newest_stories(session, tag=tag, size=ITEMS_PER_FEED).rows
         slugs = stories.first_slugs_of(session, found)
     items = [_feed_item(story, slugs[story.story_id]) for story in found]
     title = f"{tag.name} | {settings().site_name}"

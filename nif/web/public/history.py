@@ -6,7 +6,6 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from nif.errors import NotFound
 from nif.stories import history
 from nif.stories.diff import compare_revisions
 from nif.stories.queries import get_published_revision
@@ -18,7 +17,6 @@ from nif.web.public.page_cache import REVALIDATE, cached_response
 blueprint = Blueprint("history", __name__, url_prefix="/articles/<slug>")
 
 REVISION_NUMBER = f"int(min=1, max={2**31 - 1})"
-ENTRIES_PER_PAGE = 100
 
 
 @blueprint.get("/history")
@@ -32,12 +30,10 @@ def index(slug: str) -> ResponseReturnValue:
 def index_json(slug: str) -> ResponseReturnValue:
     with reading() as session:
         story = get_published_revision(session, slug)
-        entries = history.list_history(
-            session, story.story_id, before=_read_before(), size=ENTRIES_PER_PAGE
-        )
+        page = history.list_history(session, story.story_id, after=request.args.get("after"))
     data = {
         "story": links().story(slug),
-        "versions": [_entry_as_data(slug, entry) for entry in entries],
+        "versions": [_entry_as_data(slug, entry) for entry in page.rows],
     }
     response = Response(json.dumps(data, indent=1), mimetype="application/json")
     response.headers["Cache-Control"] = REVALIDATE
@@ -59,15 +55,9 @@ def diff(slug: str, a: int, b: int) -> ResponseReturnValue:
 def _render_index(slug: str) -> str:
     with reading() as session:
         story = get_published_revision(session, slug)
-        entries = history.list_history(
-            session, story.story_id, before=_read_before(), size=ENTRIES_PER_PAGE
-        )
+        page = history.list_history(session, story.story_id, after=request.args.get("after"))
     return render_template(
-        "public/history/index.html",
-        story=story,
-        entries=entries,
-        older=entries[-1].n if entries and entries[-1].n > 1 else None,
-        address=links().story(slug),
+        "public/history/index.html", story=story, page=page, address=links().story(slug)
     )
 
 
@@ -92,14 +82,6 @@ def _render_diff(slug: str, a: int, b: int) -> str:
         changed_lines=compare_revisions(before, after),
         address=links().story(slug),
     )
-
-
-def _read_before() -> int | None:
-    """The version number below which a page of the history starts. Raises NotFound."""
-    after = request.args.get("after", "")
-    if after and not (after.isdecimal() and after.isascii() and len(after) < 10):
-        raise NotFound("There is no such page.")
-    return int(after) if after else None
 
 
 def _entry_as_data(slug: str, entry: history.HistoryEntry) -> dict[str, Any]:

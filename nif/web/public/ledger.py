@@ -25,20 +25,17 @@ ENTRIES_PER_PAGE = 50
 @blueprint.get("/transparency/ledger")
 @open_to(Access.PUBLIC)
 def index() -> ResponseReturnValue:
-    before = request.args.get("before", type=int)
-    if before is not None:
-        before = min(max(before, 1), MAX_SEQ)
+    after = request.args.get("after")
     with reading() as session:
-        rows = queries.list_newest_entries(session, before=before, most=ENTRIES_PER_PAGE + 1)
-        entries = rows[:ENTRIES_PER_PAGE]
-        slugs = map_slugs_by_ledger_id(session, {each.story for each in entries if each.story})
+        page = queries.list_newest_entries(session, after=after, size=ENTRIES_PER_PAGE)
+        slugs = map_slugs_by_ledger_id(session, {each.story for each in page.rows if each.story})
         return render_template(
             "public/ledger/index.html",
             end=queries.find_chain_end(session),
             checkpoint=queries.find_newest_checkpoint(session),
-            entries=[(entry, describe_entry(entry, slugs)) for entry in entries],
-            older=entries[-1].seq if len(rows) > ENTRIES_PER_PAGE else None,
-            is_later=before is not None,
+            entries=[(entry, describe_entry(entry, slugs)) for entry in page.rows],
+            page=page,
+            is_later=bool(after),
         )
 
 

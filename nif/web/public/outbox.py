@@ -7,17 +7,15 @@ from nif.web.access import Access, open_to
 from nif.web.current import reading
 from nif.web.security import framed_mail_response
 
-MAX_MAIL_ID = 2**63 - 1
 blueprint = Blueprint("outbox", __name__, url_prefix="/outbox")
 
 
 @blueprint.get("")
 @open_to(Access.PUBLIC)
 def index() -> str:
-    before = min(request.args.get("before", MAX_MAIL_ID, type=int), MAX_MAIL_ID)
     with reading() as session:
-        mails = outbox.list_outbox_mails(session, before=before)
-        return render_template("public/outbox/index.html", mails=mails)
+        page = outbox.list_outbox_mails(session, after=request.args.get("after"))
+        return render_template("public/outbox/index.html", page=page)
 
 
 @blueprint.get("/<id:mail_id>")

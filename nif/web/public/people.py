@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, render_template, request
 
 from nif.accounts import profiles
-from nif.stories.queries import list_stories_by_person
+from nif.stories.queries import list_newest_stories
 from nif.web.access import Access, open_to
 from nif.web.current import reading
 from nif.web.public.page_cache import cached_response
@@ -32,5 +32,7 @@ def _render_index() -> str:
 def _render_person(slug: str) -> str:
     with reading() as session:
         profile, name = profiles.get_public_profile(session, slug)
-        page = list_stories_by_person(session, profile.account_id, after=request.args.get("after"))
+        page = list_newest_stories(
+            session, person_id=profile.account_id, after=request.args.get("after")
+        )
     return render_template("public/people/show.html", profile=profile, name=name, page=page)

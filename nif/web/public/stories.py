@@ -74,12 +74,12 @@ def _render_front_page() -> str:
     with reading() as session:
         page = stories.list_newest_stories(session, after=request.args.get("after"))
         offer = find_default_list(session)
-    lead = None if "after" in request.args else _find_lead(page.stories)
+    lead = None if "after" in request.args else _find_lead(page.rows)
     return render_template(
         "public/stories/front_page.html",
         page=page,
         lead=lead,
-        others=[story for story in page.stories if story is not lead],
+        others=[story for story in page.rows if story is not lead],
         offer=offer,
         form_ticket=FORM_TICKET_PLACEHOLDER,
     )
@@ -93,5 +93,5 @@ def _find_lead(stories: Sequence[Revision]) -> Revision | None:
 def _render_tag(slug: str) -> str:
     with reading() as session:
         found = stories.get_tag(session, slug)
-        page = stories.list_stories_by_tag(session, found, after=request.args.get("after"))
+        page = stories.list_newest_stories(session, tag=found, after=request.args.get("after"))
     return render_template("public/stories/tag.html", tag=found, page=page)

@@ -113,7 +113,7 @@ def test_deliveries_are_paged_by_subscriber_id(admin: FlaskClient, database: Dat
     second = admin.get(f"{address}/deliveries?after={following}").text
     assert second.count('<td class="address">') == 30
     assert "Next 100" not in second
-    assert admin.get(f"{address}/deliveries?after=99999999999999999999").status_code == 200
+    assert admin.get(f"{address}/deliveries?after=99999999999999999999").status_code == 404
 
 
 def test_a_delivery_is_found_by_address_with_its_events(

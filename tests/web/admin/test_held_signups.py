@@ -57,10 +57,10 @@ def test_held_signups_are_shown_by_reason_and_in_pages(
     )
     assert "cy@example.com" in page
     assert "ann@example.com" not in page
-    earlier = admin.get("/admin/sign-ups?reason=honeypot&before=2").text
+    earlier = admin.get("/admin/sign-ups?reason=honeypot&after=2").text
     assert "ann@example.com" in earlier
     assert "di@example.com" in admin.get("/admin/sign-ups?reason=no_proof").text
-    assert admin.get("/admin/sign-ups?reason=nonsense&before=-1").status_code == 404
+    assert admin.get("/admin/sign-ups?reason=nonsense&after=-1").status_code == 404
 
 
 def test_selected_signups_are_released_and_the_rest_discarded(

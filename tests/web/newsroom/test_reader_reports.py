@@ -46,10 +46,25 @@ def test_reports_are_paginated(editor: FlaskClient, database: Database) -> None:
         a_report(database, f"Number {n:02}")
 
     first = editor.get("/newsroom/reports").text
-    assert "reports?after=20" in first
+    assert "reports?shown=open&amp;after=20" in first
     assert "Number 20" not in first
-    assert "Number 20" in editor.get("/newsroom/reports?after=20").text
-    assert "Number 00" in editor.get("/newsroom/reports?after=x").text
+    assert "Number 20" in editor.get("/newsroom/reports?shown=open&after=20").text
+    assert editor.get("/newsroom/reports?shown=open&after=x").status_code == 404
+
+
+def test_answered_reports_have_pages_of_their_own(editor: FlaskClient, database: Database) -> None:
+    a_report(database, "Open")
+    for n in range(21):
+        report = a_report(database, f"Number {n:02}")
+        editor.post(f"/newsroom/reports/{report.id}", data={**ANSWER, "verdict": "duplicate"})
+
+    first = editor.get("/newsroom/reports").text
+    assert "reports?shown=answered&amp;after=3" in first
+    assert "Number 00" not in first
+    second = editor.get("/newsroom/reports?shown=answered&after=3").text
+    assert "Number 00" in second
+    assert "Number 01" not in second
+    assert ">Open<" not in second
 
 
 def test_an_upheld_report_is_answered_once_by_mail_and_leads_to_the_note(

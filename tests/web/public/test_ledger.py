@@ -79,24 +79,24 @@ def test_the_page_goes_back_by_keys(
     with database.transaction() as session:
         some_entries(session, 5)
 
-    first, last = client.get(PAGE).text, client.get(f"{PAGE}?before=2").text
+    first, last = client.get(PAGE).text, client.get(f"{PAGE}?after=2").text
 
     assert 'id="entry-4"' in first
     assert 'id="entry-3"' not in first
-    assert f'href="{PAGE}?before=4"' in first
+    assert f'href="{PAGE}?after=4"' in first
     assert last.count('id="entry-') == 1
     assert "Not signed yet" in first
 
 
-@pytest.mark.parametrize("before", ["0", "-7", "x", "", str(2**70)])
-def test_a_page_from_nowhere_is_still_a_page(
-    client: FlaskClient, database: Database, before: str
+@pytest.mark.parametrize("after", ["0", "-7", "x", "", str(2**70)])
+def test_an_export_from_nowhere_is_still_an_export(
+    client: FlaskClient, database: Database, after: str
 ) -> None:
     with database.transaction() as session:
         some_entries(session, 1)
 
-    assert client.get(f"{PAGE}?before={before}").status_code == 200
-    assert client.get(f"{EXPORT}?after={before}").status_code == 200
+    assert client.get(f"{EXPORT}?after={after}").status_code == 200
+    assert client.get(f"{PAGE}?after={after}").status_code == (200 if after in {"", "0"} else 404)
 
 
 def test_what_stands_in_an_entry_is_never_markup(client: FlaskClient, database: Database) -> None:
