@@ -173,13 +173,9 @@ def _sign_up(services: Services, url: str, signups: Sequence[tuple[str, str]]) -
 def _wait_until_processed(services: Services) -> None:
     """Raises BenchFailed if the worker does not finish in PROCESSING_SECONDS."""
     end = time.monotonic() + PROCESSING_SECONDS
-    due = (
-        select(Signup.id)
-        .where(Signup.hold_reason.is_(None), Signup.process_at <= utc_now())
-        .limit(1)
-    )
+    due = select(Signup.id).where(Signup.hold_reason.is_(None), Signup.due_at <= utc_now()).limit(1)
     unsent_mails = (
-        select(TransactionalEmail.id).where(TransactionalEmail.next_try_at.is_not(None)).limit(1)
+        select(TransactionalEmail.id).where(TransactionalEmail.due_at.is_not(None)).limit(1)
     )
     while time.monotonic() < end:
         if (

@@ -8,11 +8,9 @@ from huey.serializer import SignedSerializer
 
 log = logging.getLogger(__name__)
 
-WakeHandler = Callable[..., None]
-
 
 class WakeQueue:
-    """Carries wake-ups from any process to the handlers of a worker.
+    """Carries wake-ups from any process to the `handler` of a worker.
 
     `where` is a PostgreSQL address or the path of a SQLite file. Messages hold only names and ids.
     They are signed, because huey pickles them.
@@ -24,11 +22,11 @@ class WakeQueue:
             self.huey: Huey = PostgresHuey("nif", dsn=where, serializer=serializer, results=False)
         else:
             self.huey = SqliteHuey("nif", filename=where, serializer=serializer, results=False)
-        self.handlers: dict[str, WakeHandler] = {}
+        self.handler: Callable[..., None] = lambda *_: None
         self._task = self.huey.task(name="handle")(self._handle)
 
     def wake(self, name: str, *ids: int) -> bool:
-        """Ask a worker to run the handler `name` soon; False, never an error, where it fails."""
+        """Ask a worker to run the job `name` soon; False, never an error, where that fails."""
         try:
             self._task(name, *ids)
         except Exception:
@@ -37,4 +35,4 @@ class WakeQueue:
         return True
 
     def _handle(self, name: str, *ids: int) -> None:
-        self.handlers[name](*ids)
+        self.handler(name, *ids)

@@ -15,7 +15,7 @@ from nif.errors import Conflict
 from nif.imports import files, imports, reports
 from nif.imports.models import ImportRun, ImportState
 from nif.imports.reports import stream_list_export
-from nif.imports.runner import ImportContext, run_import
+from nif.imports.runner import IMPORT_LEASE, ImportContext, run_import
 from nif.jobs.worker import tune_garbage_collector
 from nif.paging import Page
 from nif.privacy import erasure, export
@@ -98,11 +98,10 @@ def import_file(
     services = load_services()
     import_id = _begin_import(services, file, slug, consent_source, confirmed=not unconfirmed)
     with services.database.transaction() as session:
-        run = session.get_one(ImportRun, import_id)
+        run, now = session.get_one(ImportRun, import_id), utc_now()
         if dry_run:
-            imports.start_dry_run(session, run)
+            imports.start_dry_run(session, run, now=now)
         else:
-            now = utc_now()
             imports.start_import(session, run, now=now)
             record_audit_entry(session, OPERATOR, "import_started", "list", slug, now=now)
     _finish_import(services, import_id)
@@ -117,7 +116,7 @@ def resume_import(import_id: int) -> None:
     with services.database.transaction() as session:
         run = session.get(ImportRun, import_id)
         if run is not None and run.state in {ImportState.STOPPED, ImportState.FAILED}:
-            imports.resume_import(run)
+            imports.resume_import(run, now=utc_now())
     _finish_import(services, import_id)
 
 
@@ -133,7 +132,7 @@ def undo_import(import_id: int) -> None:
         if run is None:
             raise Conflict("There is no such import.")
         slug, now = run.mailing_list.slug, utc_now()
-        imports.start_undo(run)
+        imports.start_undo(run, now=now)
         record_audit_entry(session, OPERATOR, "import_undone", "list", slug, now=now)
     _finish_import(services, import_id)
 
@@ -188,8 +187,14 @@ def _finish_import(services: Services, import_id: int) -> None:
         utc_now,
         report_progress=progress.show,
     )
-    if not run_import(context, import_id):
-        raise Conflict("This import has nothing to do, or a worker is running it already.")
+    # A worker that was killed is waited for; one that is alive renews its claim with every batch.
+    last_try_at = utc_now() + IMPORT_LEASE
+    while not run_import(context, import_id):
+        with services.database.reading() as session:
+            run = session.get(ImportRun, import_id)
+        if run is None or run.due_at is None or utc_now() > last_try_at:
+            raise Conflict("This import has nothing to do, or a worker is running it already.")
+        time.sleep(1)
     progress.end()
     with services.database.reading() as session:
         run = session.get_one(ImportRun, import_id)

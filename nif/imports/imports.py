@@ -44,6 +44,10 @@ MIN_CONSENT_SOURCE_LENGTH, MAX_CONSENT_SOURCE_LENGTH = 20, 2000
 EDITABLE_STATES = frozenset({ImportState.UPLOADED, ImportState.DRY_RUN_DONE})
 UNDOABLE_STATES = frozenset({ImportState.STOPPED, ImportState.DONE, ImportState.FAILED})
 ENDED_STATES = (ImportState.DONE, ImportState.UNDONE)
+STATE_WHEN_STOPPED = {
+    ImportState.DRY_RUNNING: ImportState.UPLOADED,
+    ImportState.RUNNING: ImportState.STOPPED,
+}
 LAYOUT_FIXED = "This import has started: its columns cannot be changed any more."
 ALREADY_STARTED = "This import has started already."
 MAX_PREVIEW_COLUMNS = 60
@@ -167,7 +171,7 @@ def set_consent_source(run: ImportRun, sentence: str, *, confirmed: bool) -> Non
     run.consent_source, run.confirmed_elsewhere = words, confirmed
 
 
-def start_dry_run(session: Session, run: ImportRun) -> None:
+def start_dry_run(session: Session, run: ImportRun, *, now: datetime) -> None:
     """Have a worker count what would happen.
 
     Raises Conflict after the import has started, and without a consent source.
@@ -175,7 +179,7 @@ def start_dry_run(session: Session, run: ImportRun) -> None:
     _expect_state(run, EDITABLE_STATES, ALREADY_STARTED)
     _expect_consent_source(run)
     reset_import(session, run)
-    run.state, run.dry_run_counts = ImportState.DRY_RUNNING, {}
+    run.state, run.due_at, run.dry_run_counts = ImportState.DRY_RUNNING, now, {}
 
 
 def start_import(session: Session, run: ImportRun, *, now: datetime) -> None:
@@ -186,32 +190,30 @@ def start_import(session: Session, run: ImportRun, *, now: datetime) -> None:
     _expect_state(run, EDITABLE_STATES, ALREADY_STARTED)
     _expect_consent_source(run)
     reset_import(session, run)
-    run.state, run.started_at, run.failure_reason = ImportState.RUNNING, now, None
+    run.state, run.due_at, run.failure_reason = ImportState.RUNNING, now, None
+    run.started_at = now
 
 
 def stop_import(run: ImportRun) -> None:
     """Stop after the current batch. Raises Conflict if neither import nor dry run is running."""
-    if run.state is ImportState.DRY_RUNNING:
-        run.state = ImportState.UPLOADED
-        return
-    _expect_state(run, {ImportState.RUNNING}, "This import is not running.")
-    run.state = ImportState.STOPPED
+    _expect_state(run, set(STATE_WHEN_STOPPED), "This import is not running.")
+    run.state, run.due_at = STATE_WHEN_STOPPED[run.state], None
 
 
-def resume_import(run: ImportRun) -> None:
+def resume_import(run: ImportRun, *, now: datetime) -> None:
     """Continue where the import stopped or failed. Raises Conflict in other states."""
     _expect_state(
         run,
         {ImportState.STOPPED, ImportState.FAILED},
         "Only an import that was stopped or has failed can be resumed.",
     )
-    run.state, run.failure_reason = ImportState.RUNNING, None
+    run.state, run.due_at, run.failure_reason = ImportState.RUNNING, now, None
 
 
-def start_undo(run: ImportRun) -> None:
+def start_undo(run: ImportRun, *, now: datetime) -> None:
     """Have a worker undo the import. Raises Conflict if nothing was imported or it is undone."""
     _expect_state(run, UNDOABLE_STATES, "Only what has been imported can be undone, and only once.")
-    run.state, run.undo_counts = ImportState.UNDOING, {}
+    run.state, run.due_at, run.undo_counts = ImportState.UNDOING, now, {}
     run.undone_through_id, run.worked_seconds = 0, 0.0
 
 

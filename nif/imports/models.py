@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.accounts.models import Account
+from nif.claims import WorkRow
 from nif.database import Base, BigId
 from nif.subscriptions.models import MailingList, SubscriptionState
 
@@ -44,15 +45,15 @@ class RowOutcome(StrEnum):
     INVALID = "invalid"
 
 
-class ImportRun(Base):
+class ImportRun(WorkRow, Base):
     """The import of one file into one list.
 
     `outcome_counts` counts rows by RowOutcome, `dry_run_counts` is what the last dry run counted,
     `problem_counts` counts rejected rows by problem code, and `undo_counts` counts subscribers
     `undone` and `kept` by undoing. `byte_offset` is where the next row starts and `lines_read` is
     the number of lines before it; both are committed together with the rows before them.
-    `undone_through_id` is the last subscriber id that undoing has handled. A worker holds the run
-    as `lease_holder` for as long as it keeps `lease_renewed_at` recent.
+    `undone_through_id` is the last subscriber id that undoing has handled. The run is due in the
+    states that a worker works on.
     """
 
     __tablename__ = "import_run"
@@ -83,8 +84,6 @@ class ImportRun(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    lease_holder: Mapped[str | None]
-    lease_renewed_at: Mapped[datetime | None]
 
     mailing_list: Mapped[MailingList] = relationship()
 

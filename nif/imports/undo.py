@@ -148,7 +148,7 @@ def _delete_subscribers(session: Session, ids: Collection[int]) -> None:
 def _finish_undo(session: Session, run: ImportRun, now: datetime) -> None:
     lift_suppressions(session, Suppression.source == run.source, now=now)
     session.execute(delete(ImportedSubscription).where(ImportedSubscription.import_id == run.id))
-    run.state, run.finished_at = ImportState.UNDONE, now
+    run.state, run.due_at, run.finished_at = ImportState.UNDONE, None, now
 
 
 def _split_ids(ids: Collection[int], size: int = 5_000) -> list[list[int]]:

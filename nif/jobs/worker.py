@@ -8,9 +8,11 @@ between two runs.
 import gc
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -23,64 +25,46 @@ from nif.editions.digest import list_due_slots, make_digest_of_slot
 from nif.editions.models import EditionState
 from nif.imports.files import delete_import_file
 from nif.imports.imports import detach_expired_files
-from nif.imports.runner import ImportContext, find_due_import, run_due_imports
+from nif.imports.runner import ImportContext, run_due_imports
 from nif.ledger.checkpoints import create_checkpoint
 from nif.mail.transactional import send_transactional_emails
-from nif.media.renditions import make_due_renditions, select_due_picture
+from nif.media.renditions import make_due_renditions
 from nif.privacy.retention import run_retention_if_due
-from nif.sends import correction_sends, leases, provider_events, repermission
+from nif.sends import correction_sends, leases
 from nif.sends.delivery import deliver_send
 from nif.sends.planning import plan_send
+from nif.sends.provider_events import process_next_event_post
 from nif.sends.reconciliation import reconcile_batches
-from nif.sends.repermission import RepermissionCampaign
 from nif.sends.reports import list_deliverable_sends
 from nif.sends.suppression_sync import pull_suppressions_if_due, push_suppressions_if_due
 from nif.services import Services
-from nif.signups import attack_mode, held, proof_of_work, requests
+from nif.signups import attack_mode, held, proof_of_work
+from nif.signups.requests import process_signups, watch_for_attack
 from nif.stories.drafts import get_story
 from nif.stories.review import list_due_stories, publish_scheduled_story
-from nif.subscribers import sunset_policy
 from nif.subscribers.address_index import index_new_addresses
+from nif.subscribers.sunset_policy import advance_next_campaign
 from nif.subscriptions.lists import all_lists, get_list
 
 log = structlog.get_logger(__name__)
 
-Job = Callable[[], None]
-
 WAKE_UP_LOST_AFTER = 30.0
 """Seconds after which a wake-up through the queue counts as lost."""
 
-PERIODIC_JOBS = (
-    ("process_signups", timedelta(seconds=2)),
-    ("send_transactional_emails", timedelta(seconds=2)),
-    ("publish_due_stories", timedelta(seconds=5)),
-    ("make_due_digests", timedelta(seconds=5)),
-    ("plan_correction_sends", timedelta(seconds=5)),
-    ("start_deliveries", timedelta(seconds=2)),
-    ("process_events", timedelta(seconds=2)),
-    ("reconcile_batches", timedelta(seconds=5)),
-    ("start_renditions", timedelta(seconds=5)),
-    ("start_imports", timedelta(seconds=2)),
-    ("watch_signups", timedelta(seconds=30)),
-    ("advance_repermission", timedelta(seconds=5)),
-    ("index_addresses", timedelta(minutes=1)),
-    ("pull_suppressions", timedelta(minutes=10)),
-    ("push_suppressions", timedelta(seconds=15)),
-    ("delete_expired", timedelta(hours=1)),
-    ("run_retention", timedelta(minutes=30)),
-    ("sign_checkpoint", timedelta(hours=1)),
-)
-"""The worker's methods that run periodically, and their intervals."""
+MINUTES, HOURS = 60, 60 * 60
 
-QUEUED_JOBS = (
-    "send_transactional_emails",
-    "start_deliveries",
-    "deliver_send",
-    "process_events",
-    "make_renditions",
-    "run_imports",
-)
-"""The worker's methods that other processes wake through the queue."""
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker does every `seconds`, and when another process wakes it by its name.
+
+    Without `seconds` it only does so when it is woken. `is_long` says that it may still be running
+    at the next tick or wake-up, which then do nothing: in one process, one run at a time.
+    """
+
+    seconds: int | None
+    run: Callable[..., object]
+    is_long: bool = False
 
 
 class Worker:
@@ -89,27 +73,84 @@ class Worker:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.stopping = threading.Event()
-        self._delivery_locks: dict[int, threading.Lock] = {}
         self._woken_at: dict[int, float] = {}
-        self._lease_watch = leases.LeaseWatch(services.settings.send_lease)
-        self._import_lock = threading.Lock()
+        self._locks: defaultdict[Hashable, threading.Lock] = defaultdict(threading.Lock)
+        self.jobs = self._all_jobs()
 
-    def process_signups(self) -> None:
-        """Process the queued sign-ups. Their mails go out with the next run of that job."""
-        requests.process_signups(
-            self.services.database.transaction, self.services.mail_writer, clock=utc_now
-        )
+    def _all_jobs(self) -> dict[str, Job]:
+        services, settings = self.services, self.services.settings
+        transaction, mailer = services.database.transaction, services.mailer
+        writer, timing = services.mail_writer, services.reconciliation_timing
+        watch = leases.LeaseWatch(settings.send_lease)
+        importing = ImportContext(transaction, settings.imports, utc_now, self.stopping)
+        return {
+            "process_signups": Job(2, lambda: process_signups(transaction, writer, clock=utc_now)),
+            "send_transactional_emails": Job(
+                2, lambda: send_transactional_emails(transaction, mailer, clock=utc_now)
+            ),
+            "publish_due_stories": Job(5, self.publish_due_stories),
+            "make_due_digests": Job(5, lambda: self.make_digests_until(utc_now())),
+            "plan_correction_sends": Job(5, self.plan_correction_sends),
+            "start_deliveries": Job(2, self.start_deliveries),
+            "deliver_send": Job(None, self.deliver_send),
+            "process_events": Job(2, lambda: self._repeat(process_next_event_post)),
+            "reconcile_batches": Job(
+                5, lambda: reconcile_batches(transaction, mailer, watch, timing, now=utc_now())
+            ),
+            "make_renditions": Job(
+                *(5, lambda: make_due_renditions(transaction, services.storage, clock=utc_now)),
+                is_long=True,
+            ),
+            "run_imports": Job(2, lambda: run_due_imports(importing), is_long=True),
+            "watch_signups": Job(30, self.watch_signups),
+            "advance_repermission": Job(5, lambda: self._repeat(advance_next_campaign)),
+            "index_addresses": Job(
+                1 * MINUTES, lambda: index_new_addresses(transaction, now=utc_now())
+            ),
+            "pull_suppressions": Job(
+                10 * MINUTES, lambda: pull_suppressions_if_due(transaction, mailer, now=utc_now())
+            ),
+            "push_suppressions": Job(
+                15, lambda: push_suppressions_if_due(transaction, mailer, clock=utc_now)
+            ),
+            "delete_expired": Job(1 * HOURS, self.delete_expired),
+            "run_retention": Job(30 * MINUTES, self.run_retention),
+            "sign_checkpoint": Job(1 * HOURS, self.sign_checkpoint),
+        }
 
-    def watch_signups(self) -> None:
-        """Switch attack mode on or off, and release some held sign-ups."""
-        with self.services.database.transaction() as session:
-            requests.watch_for_attack(session, self.services.mail_writer, now=utc_now())
-            held.trickle_held_signups(session, now=utc_now())
+    def run(self, name: str, *ids: int) -> None:
+        """Run a job now, unless it is a long one that this process is running already."""
+        job = self.jobs[name]
+        if not job.is_long:
+            job.run(*ids)
+            return
+        with self._only_once(name) as is_free:
+            if is_free:
+                job.run(*ids)
 
-    def send_transactional_emails(self) -> None:
-        send_transactional_emails(
-            self.services.database.transaction, self.services.mailer, clock=utc_now
-        )
+    def run_or_log(self, name: str, *ids: int) -> None:
+        """The same, but an exception is logged: the next run tries again."""
+        try:
+            self.run(name, *ids)
+        except Exception:
+            log.exception("job failed", job=name)
+
+    @contextmanager
+    def _only_once(self, key: Hashable) -> Iterator[bool]:
+        """False where another thread of this process is inside a block of the same key."""
+        is_free = self._locks[key].acquire(blocking=False)
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                self._locks[key].release()
+
+    def _repeat(self, step: Callable[..., bool]) -> None:
+        """Do `step`, each time in its own transaction, until it returns False."""
+        is_more = True
+        while is_more:
+            with self.services.database.transaction() as session:
+                is_more = step(session, now=utc_now())
 
     def publish_due_stories(self) -> None:
         """Publish the scheduled stories that are due, each in its own transaction."""
@@ -120,9 +161,6 @@ class Worker:
                 story = get_story(session, story_id, lock=True)
                 revision = publish_scheduled_story(session, story, now=utc_now())
             log.info("scheduled story processed", story=story_id, published=revision is not None)
-
-    def make_due_digests(self) -> None:
-        self.make_digests_until(utc_now())
 
     def make_digests_until(self, now: datetime) -> list[dict[str, Any]]:
         """Make the digest of every slot due by `now`; returns what became of each.
@@ -165,12 +203,14 @@ class Worker:
     def start_deliveries(self) -> None:
         """Have every send delivered that has a batch to post.
 
-        Through the queue, so that this short job is not held up; if the queue is broken, here.
+        Through the queue, so that several can be delivered at once; if the queue is broken, here.
         """
         with self.services.database.reading() as session:
             deliverable = list_deliverable_sends(session, now=utc_now())
         for send_id in deliverable:
-            if self._is_being_delivered(send_id):
+            woken_at = self._woken_at.get(send_id, -WAKE_UP_LOST_AFTER)
+            was_woken = time.monotonic() - woken_at < WAKE_UP_LOST_AFTER
+            if was_woken or self._locks[send_id].locked():
                 continue
             self._woken_at[send_id] = time.monotonic()
             if not self.services.queue.wake("deliver_send", send_id):
@@ -179,97 +219,16 @@ class Worker:
     def deliver_send(self, send_id: int) -> None:
         """Deliver a send, unless this process is delivering it already."""
         self._woken_at.pop(send_id, None)
-        lock = self._delivery_lock(send_id)
-        if lock.acquire(blocking=False):
-            try:
-                deliver_send(
-                    replace(self.services.delivery_context, stopping=self.stopping), send_id
-                )
-            finally:
-                lock.release()
+        with self._only_once(send_id) as is_free:
+            if is_free:
+                context = replace(self.services.delivery_context, stopping=self.stopping)
+                deliver_send(context, send_id)
 
-    def process_events(self) -> None:
-        """Process all event posts that the webhook has stored."""
-        while True:
-            with self.services.database.transaction() as session:
-                if not provider_events.process_next_event_post(session, now=utc_now()):
-                    return
-
-    def reconcile_batches(self) -> None:
-        reconcile_batches(
-            self.services.database.transaction,
-            self.services.mailer,
-            self._lease_watch,
-            self.services.reconciliation_timing,
-            now=utc_now(),
-        )
-
-    def start_renditions(self) -> None:
-        """Have missing renditions made through the queue: it takes longer than a tick."""
-        if self.services.database.fetch_value(select_due_picture(now=utc_now())) is None:
-            return
-        if not self.services.queue.wake("make_renditions"):
-            self.make_renditions()
-
-    def make_renditions(self) -> None:
-        make_due_renditions(
-            self.services.database.transaction, self.services.storage, clock=utc_now
-        )
-
-    def start_imports(self) -> None:
-        """Have due imports run through the queue: it takes longer than a tick."""
-        with self.services.database.reading() as session:
-            if find_due_import(session, now=utc_now()) is None:
-                return
-        if not self._import_lock.locked() and not self.services.queue.wake("run_imports"):
-            self.run_imports()
-
-    def run_imports(self) -> None:
-        """Run the due imports, unless this process is running them already."""
-        context = ImportContext(
-            self.services.database.transaction,
-            self.services.settings.imports,
-            utc_now,
-            self.stopping,
-        )
-        if self._import_lock.acquire(blocking=False):
-            try:
-                run_due_imports(context)
-            finally:
-                self._import_lock.release()
-
-    def advance_repermission(self) -> None:
-        """Unsubscribe non-responders; refresh the counts of answers, campaign by campaign."""
-        now = utc_now()
-        with self.services.database.reading() as session:
-            unsubscribing = sunset_policy.list_unsubscribing_campaigns(session)
-        for campaign_id in unsubscribing:
-            sunset_policy.unsubscribe_nonresponders(
-                self.services.database.transaction, campaign_id, now=now
-            )
-        with self.services.database.reading() as session:
-            due = repermission.list_campaigns_to_recount(session, now=now)
-        for campaign_id in due:
-            with self.services.database.transaction() as session:
-                repermission.recount_campaign_answers(
-                    session, session.get_one(RepermissionCampaign, campaign_id), now=now
-                )
-
-    def index_addresses(self) -> None:
-        """Add new subscribers to the address index."""
-        index_new_addresses(self.services.database.transaction, now=utc_now())
-
-    def pull_suppressions(self) -> None:
-        """Once a day, copy the provider's own suppression lists."""
-        pull_suppressions_if_due(
-            self.services.database.transaction, self.services.mailer, now=utc_now()
-        )
-
-    def push_suppressions(self) -> None:
-        """Push new and lifted suppressions to the provider."""
-        push_suppressions_if_due(
-            self.services.database.transaction, self.services.mailer, clock=utc_now
-        )
+    def watch_signups(self) -> None:
+        """Switch attack mode on or off, and release some held sign-ups."""
+        with self.services.database.transaction() as session:
+            watch_for_attack(session, self.services.mail_writer, now=utc_now())
+            held.trickle_held_signups(session, now=utc_now())
 
     def delete_expired(self) -> None:
         """Delete used proofs of work, old sign-up counts, and expired import files."""
@@ -325,31 +284,21 @@ class Worker:
             log.info("digest slot processed", **result)
         return results
 
-    def _is_being_delivered(self, send_id: int) -> bool:
-        """True if this process is delivering the send, or has just woken the queue for it."""
-        woken_at = self._woken_at.get(send_id, -WAKE_UP_LOST_AFTER)
-        was_woken = time.monotonic() - woken_at < WAKE_UP_LOST_AFTER
-        return self._delivery_lock(send_id).locked() or was_woken
-
-    def _delivery_lock(self, send_id: int) -> threading.Lock:
-        return self._delivery_locks.setdefault(send_id, threading.Lock())
-
 
 def run_worker(services: Services) -> None:
     """Run the scheduler and the queue until the process is told to stop."""
     worker = Worker(services)
     tune_garbage_collector()
-    services.queue.handlers.update({name: getattr(worker, name) for name in QUEUED_JOBS})
+    services.queue.handler = worker.run
     scheduler = BackgroundScheduler(
-        timezone=UTC,
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
     )
-    for name, every in PERIODIC_JOBS:
-        scheduler.add_job(
-            _logging_failures(name, getattr(worker, name)),
-            "interval",
-            seconds=every.total_seconds(),
-        )
+    for name, job in worker.jobs.items():
+        if job.seconds is not None:
+            # The second instance of a long job ends at once.
+            most = 2 if job.is_long else 1
+            options = {"seconds": job.seconds, "max_instances": most}
+            scheduler.add_job(worker.run_or_log, "interval", [name], **options)
     scheduler.start()
     log.info("worker started")
     try:
@@ -382,15 +331,3 @@ class StoppableConsumer(Consumer):  # type: ignore[misc]
     def stop(self, graceful: bool = False) -> None:
         self._stopping.set()
         super().stop(graceful=graceful)
-
-
-def _logging_failures(name: str, job: Job) -> Job:
-    """A job that logs its exception instead of raising it: the next run tries again."""
-
-    def run() -> None:
-        try:
-            job()
-        except Exception:
-            log.exception("job failed", job=name)
-
-    return run

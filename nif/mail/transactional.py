@@ -14,6 +14,7 @@ from uuid import uuid4
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from nif.claims import WorkRow, claim_next, lock_claimed_row
 from nif.clock import Clock
 from nif.database import Base, BigId, Transaction
 from nif.mail.message import Message, MessageCopy
@@ -24,10 +25,10 @@ MAX_RETRY_WAIT = timedelta(hours=1)
 GIVE_UP_AFTER = timedelta(days=2)
 
 
-class TransactionalEmail(Base):
+class TransactionalEmail(WorkRow, Base):
     """A mail to one person. Once it is accepted or given up, only its row stays, without content.
 
-    `next_try_at` is None from then on.
+    It is not due from then on.
     """
 
     __tablename__ = "transactional_email"
@@ -36,7 +37,6 @@ class TransactionalEmail(Base):
     address: Mapped[str]
     message: Mapped[dict[str, Any] | None]
     queued_at: Mapped[datetime]
-    next_try_at: Mapped[datetime | None] = mapped_column(index=True)
     attempts: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None]
     error: Mapped[str | None]
@@ -47,9 +47,7 @@ def queue_transactional_email(
 ) -> None:
     """Queue a mail; `send_transactional_emails` posts it once the transaction is committed."""
     content = {**asdict(message), "headers": dict(message.headers)}
-    session.add(
-        TransactionalEmail(address=address, message=content, queued_at=now, next_try_at=now)
-    )
+    session.add(TransactionalEmail(address=address, message=content, queued_at=now, due_at=now))
 
 
 def send_transactional_emails(
@@ -59,25 +57,13 @@ def send_transactional_emails(
     accepted = 0
     for _ in range(most):
         with transaction() as session:
-            email = _claim_email(session, clock())
+            email = claim_next(session, TransactionalEmail, lease=EMAIL_LEASE, now=clock())
+            if email is not None:
+                email.attempts += 1
         if email is None:
             break
         accepted += _send_email(transaction, mailer, email, clock)
     return accepted
-
-
-def _claim_email(session: Session, now: datetime) -> TransactionalEmail | None:
-    email = session.scalar(
-        select(TransactionalEmail)
-        .where(TransactionalEmail.next_try_at <= now)
-        .order_by(TransactionalEmail.next_try_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    if email is not None:
-        email.attempts += 1
-        email.next_try_at = now + EMAIL_LEASE
-    return email
 
 
 def _send_email(
@@ -99,7 +85,7 @@ def _send_email(
         error, is_final = type(bug).__name__, is_late
     with transaction() as session:
         # The subscriber may have been erased meanwhile, and the mail with them.
-        if (stored := session.get(TransactionalEmail, email.id)) is not None:
+        if (stored := lock_claimed_row(session, email)) is not None:
             _record_result(stored, error, is_final, clock())
     return error is None
 
@@ -112,9 +98,9 @@ def _record_result(
         email.sent_at = now
     if error is None or is_final:
         # The content holds a link that proves the subscriber's identity: delete it.
-        email.next_try_at, email.message = None, None
+        email.due_at, email.message = None, None
     else:
-        email.next_try_at = now + min(
+        email.due_at = now + min(
             timedelta(seconds=5 * 2 ** min(email.attempts, 12)), MAX_RETRY_WAIT
         )
 
@@ -125,7 +111,7 @@ def list_undeliverable_emails(
     """The mails queued since `since` that were given up without being accepted, newest first."""
     query = select(TransactionalEmail).where(
         TransactionalEmail.queued_at >= since,
-        TransactionalEmail.next_try_at.is_(None),
+        TransactionalEmail.due_at.is_(None),
         TransactionalEmail.sent_at.is_(None),
         TransactionalEmail.error.is_not(None),
     )
@@ -135,7 +121,7 @@ def list_undeliverable_emails(
 def delete_transactional_emails_to(session: Session, canonical: str, *, also_waiting: bool) -> None:
     """Delete the rows of mails to an address; those still waiting only with `also_waiting`."""
     to_address = func.lower(TransactionalEmail.address) == canonical
-    is_done = TransactionalEmail.next_try_at.is_(None)
+    is_done = TransactionalEmail.due_at.is_(None)
     session.execute(
         delete(TransactionalEmail).where(to_address if also_waiting else to_address & is_done)
     )
@@ -145,6 +131,6 @@ def delete_transactional_emails_before(session: Session, *, before: datetime) ->
     """Delete the rows of mails that were queued before `before` and wait no longer."""
     session.execute(
         delete(TransactionalEmail).where(
-            TransactionalEmail.queued_at < before, TransactionalEmail.next_try_at.is_(None)
+            TransactionalEmail.queued_at < before, TransactionalEmail.due_at.is_(None)
         )
     )

@@ -147,6 +147,7 @@ def add_picture(
         **vars(description),
         search_text=picture_search_text_of(description),
         created_by_id=by,
+        due_at=now,
         created_at=now,
         updated_at=now,
     )
@@ -181,7 +182,8 @@ def change_picture(
     crops = {shape: list(crop) for shape, crop in framing.crops.items()}
     new: dict[str, Any] = {**vars(description), **vars(framing), "crops": crops}
     if any(getattr(picture, name) != new[name] for name in RENDITION_FIELDS):
-        _request_renditions(picture)
+        picture.requested_set += 1
+        retry_renditions(picture, now=now)
     for name, value in new.items():
         setattr(picture, name, value)
     picture.search_text = picture_search_text_of(description)
@@ -190,9 +192,9 @@ def change_picture(
     session.flush()
 
 
-def retry_renditions(picture: Picture) -> None:
+def retry_renditions(picture: Picture, *, now: datetime) -> None:
     """Have files tried again that could not be made."""
-    picture.tries, picture.claimed_at = 0, None
+    picture.attempts, picture.due_at = 0, now
 
 
 def count_picture_use(session: Session, picture_id: int, *, times: int = 1) -> None:
@@ -290,11 +292,6 @@ def _alt_problems(description: PictureDescription) -> Iterator[tuple[str, str]]:
         yield "alt", "Screen readers skip decorative pictures: leave this empty."
     elif not description.is_decorative and not description.alt:
         yield "alt", "Describe the picture for people who cannot see it, or mark it as decorative."
-
-
-def _request_renditions(picture: Picture) -> None:
-    picture.requested_set += 1
-    retry_renditions(picture)
 
 
 def _check_framing(framing: PictureFraming) -> None:

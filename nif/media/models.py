@@ -5,10 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.accounts.models import Account
+from nif.claims import WorkRow
 from nif.database import Base, BigId
 
 
@@ -54,25 +55,18 @@ class PictureAiUse(StrEnum):
     GENERATED = "generated"
 
 
-class Picture(Base):
+class Picture(WorkRow, Base):
     """A picture of the library: its clean master, its description, and how it is cropped.
 
     `width` and `height` are those of the upright master. The focus lies in 0..1 from the left and
     the top. `crops` maps a shape that was cropped by hand to [left, top, width], each in 0..1 of
     the picture's width, height and width. `requested_set` counts the sets of files that were
-    requested; `ready_set` is the newest set that is complete. `declared_source_type` is the digital
+    requested; `ready_set` is the newest set that is complete; the picture is due while they differ
+    and was attempted `attempts` times since the last request. `declared_source_type` is the digital
     source type that the uploaded file itself named, if any.
     """
 
     __tablename__ = "picture"
-    __table_args__ = (
-        Index(
-            "ix_picture_due",
-            "id",
-            sqlite_where=text("ready_set < requested_set"),
-            postgresql_where=text("ready_set < requested_set"),
-        ),
-    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     sha256: Mapped[str] = mapped_column(unique=True)
@@ -96,8 +90,7 @@ class Picture(Base):
     use_count: Mapped[int] = mapped_column(default=0)
     requested_set: Mapped[int] = mapped_column(default=1)
     ready_set: Mapped[int] = mapped_column(default=0)
-    tries: Mapped[int] = mapped_column(default=0)
-    claimed_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey(Account.id))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

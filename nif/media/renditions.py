@@ -1,8 +1,8 @@
 """Making the files of a picture: cropped to shapes, in several sizes and formats, with metadata.
 
-The worker makes them, because 24 megapixels take five seconds. A worker claims a picture for some
-minutes, so the picture is free again if the worker dies. Two workers that make the same files do no
-harm, because the name of a file is a hash of its content.
+The worker makes them, because 24 megapixels take five seconds. If two workers make the same files,
+because the first took longer than its lease, the first to finish counts and the other does no harm:
+the name of a file is a hash of its content.
 
 Each file carries an XMP packet (ISO 16684-1) with a few properties of the IPTC Photo Metadata
 Standard 2024.1: credit, licence and digital source type. No metadata of the upload is passed on.
@@ -16,9 +16,10 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from PIL import Image, features
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nif.claims import claim_next
 from nif.database import Transaction
 from nif.media.models import (
     SHAPE_RATIOS,
@@ -45,8 +46,8 @@ ENCODER_OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
     PictureFormat.WEBP: {"quality": 80, "method": 4},
     PictureFormat.JPEG: {"quality": 82, "progressive": True, "optimize": True},
 }
-CLAIM_LIFETIME = timedelta(minutes=3)
-MAX_TRIES = 3
+RENDITION_LEASE = timedelta(minutes=3)
+MAX_ATTEMPTS = 3
 SOURCE_TYPE_VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 IPTC_SOURCE_TYPE_TERMS = {
@@ -103,15 +104,19 @@ def make_due_renditions(
 ) -> int:
     """Make the files of all pictures that lack them; returns the number of pictures."""
     count = 0
-    while (claimed := _claim_with_options(transaction, now=clock())) is not None:
-        picture, options = claimed
-        rows = _render_and_store(storage, picture, options)
+    while True:
+        with transaction() as session:
+            may_try = Picture.attempts < MAX_ATTEMPTS
+            picture = claim_next(session, Picture, may_try, lease=RENDITION_LEASE, now=clock())
+            if picture is None:
+                return count
+            picture.attempts += 1
+        rows = _render_and_store(storage, picture)
         with transaction() as session:
             is_deleted = not record_renditions(session, picture.id, picture.requested_set, rows)
         if is_deleted:
             storage.delete({row.name for row in rows})
         count += 1
-    return count
 
 
 def make_renditions_of(session: Session, storage: MediaStorage, picture: Picture) -> None:
@@ -119,37 +124,14 @@ def make_renditions_of(session: Session, storage: MediaStorage, picture: Picture
 
     For the demo, whose stories are published at once. Two megapixels take one or two seconds.
     """
-    rows = _render_and_store(storage, picture, _rendition_options_of(picture))
+    rows = _render_and_store(storage, picture)
     record_renditions(session, picture.id, picture.requested_set, rows)
-
-
-def select_due_picture(*, now: datetime) -> Select[int]:
-    """Selects the next picture whose files are missing and that no worker has claimed."""
-    free = or_(Picture.claimed_at.is_(None), Picture.claimed_at <= now - CLAIM_LIFETIME)
-    return (
-        select(Picture.id)
-        .where(Picture.ready_set < Picture.requested_set, Picture.tries < MAX_TRIES, free)
-        .order_by(Picture.id)
-        .limit(1)
-    )
 
 
 def has_rendering_failed(picture: Picture, *, now: datetime) -> bool:
     """Were the files tried so often that no worker tries again?"""
-    if not picture.is_preparing or picture.tries < MAX_TRIES:
-        return False
-    return picture.claimed_at is None or picture.claimed_at <= now - CLAIM_LIFETIME
-
-
-def claim_picture(session: Session, *, now: datetime) -> Picture | None:
-    """Claim a picture whose files are missing, and count the try."""
-    chosen = select_due_picture(now=now).with_for_update(skip_locked=True).scalar_subquery()
-    return session.scalar(
-        update(Picture)
-        .where(Picture.id == chosen)
-        .values(claimed_at=now, tries=Picture.tries + 1)
-        .returning(Picture)
-    )
+    is_claimed = picture.due_at is not None and picture.due_at > now
+    return picture.is_preparing and picture.attempts >= MAX_ATTEMPTS and not is_claimed
 
 
 def record_renditions(
@@ -167,30 +149,16 @@ def record_renditions(
         for row in rows:
             row.picture_id, row.set_number = picture_id, set_number
         session.add_all(rows)
-        picture.ready_set = set_number
-        picture.tries, picture.claimed_at = 0, None
+        picture.ready_set, picture.attempts = set_number, 0
+        if not picture.is_preparing:
+            picture.due_at = None
         session.flush()
     return True
 
 
-def _claim_with_options(
-    transaction: Transaction, *, now: datetime
-) -> tuple[Picture, RenditionOptions] | None:
-    with transaction() as session:
-        picture = claim_picture(session, now=now)
-        if picture is None:
-            return None
-        return picture, _rendition_options_of(picture)
-
-
-def _rendition_options_of(picture: Picture) -> RenditionOptions:
+def _render_and_store(storage: MediaStorage, picture: Picture) -> list[Rendition]:
     focus = (picture.focus_x, picture.focus_y)
-    return RenditionOptions(focus, picture.crops, build_xmp_packet(picture))
-
-
-def _render_and_store(
-    storage: MediaStorage, picture: Picture, options: RenditionOptions
-) -> list[Rendition]:
+    options = RenditionOptions(focus, picture.crops, build_xmp_packet(picture))
     master = storage.get(picture.master)
     return [_store_rendition(storage, picture, file) for file in render_files(master, options)]
 

@@ -265,7 +265,7 @@ def address_changes_before(moment: datetime) -> ColumnElement[bool]:
 
 
 def transactional_emails_before(moment: datetime) -> ColumnElement[bool]:
-    return and_(TransactionalEmail.queued_at < moment, TransactionalEmail.next_try_at.is_(None))
+    return and_(TransactionalEmail.queued_at < moment, TransactionalEmail.due_at.is_(None))
 
 
 def delete_transactional_emails(session: Session, moment: datetime) -> int:

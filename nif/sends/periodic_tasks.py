@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from nif.claims import WorkRow, claim_next
 from nif.database import Base, conflict_aware_insert
 
 
-class PeriodicTask(Base):
+class PeriodicTask(WorkRow, Base):
     """When a task was last started, when it last succeeded, and its last error."""
 
     __tablename__ = "periodic_task"
@@ -19,23 +20,22 @@ class PeriodicTask(Base):
     error: Mapped[str | None]
 
 
+def begin_task(session: Session, name: str, *, every: timedelta, now: datetime) -> PeriodicTask:
+    """Start a task, due or not; it is due again after `every`."""
+    _insert_task(session, name, now)
+    task = session.get_one(PeriodicTask, name, with_for_update=True, populate_existing=True)
+    task.started_at, task.due_at = now, now + every
+    return task
+
+
 def begin_task_if_due(session: Session, name: str, *, every: timedelta, now: datetime) -> bool:
     """Start a task where it is due and no other worker has started it; False otherwise."""
-    inserted = session.scalar(
-        conflict_aware_insert(session, PeriodicTask)
-        .values(name=name, started_at=now)
-        .on_conflict_do_nothing()
-        .returning(PeriodicTask.name)
-    )
-    if inserted is not None:
-        return True
-    taken = session.execute(
-        update(PeriodicTask)
-        .where(PeriodicTask.name == name, PeriodicTask.started_at <= now - every)
-        .values(started_at=now)
-        .returning(PeriodicTask.name)
-    )
-    return taken.first() is not None
+    _insert_task(session, name, now)
+    is_it = PeriodicTask.name == name
+    task = claim_next(session, PeriodicTask, is_it, lease=every, now=now)
+    if task is not None:
+        task.started_at = now
+    return task is not None
 
 
 def record_task_result(session: Session, name: str, error: str | None, *, now: datetime) -> None:
@@ -44,13 +44,17 @@ def record_task_result(session: Session, name: str, error: str | None, *, now: d
     session.execute(update(PeriodicTask).where(PeriodicTask.name == name).values(**values))
 
 
-def postpone_task(
-    session: Session, name: str, until: datetime, *, every: timedelta, now: datetime
-) -> None:
-    """Postpone the next run to `until`; an `until` before the regular time changes nothing."""
-    started_at = max(now, until - every)
+def postpone_task(session: Session, name: str, until: datetime) -> None:
+    """Postpone the next run to `until`, unless it is due later anyway."""
+    task = session.get_one(PeriodicTask, name, with_for_update=True)
+    task.due_at = max(task.due_at or until, until)
+
+
+def _insert_task(session: Session, name: str, now: datetime) -> None:
     session.execute(
-        update(PeriodicTask).where(PeriodicTask.name == name).values(started_at=started_at)
+        conflict_aware_insert(session, PeriodicTask)
+        .values(name=name, started_at=now, due_at=now)
+        .on_conflict_do_nothing()
     )
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
+from nif.claims import WorkRow
 from nif.database import Base, BigId, conflict_aware_insert
 from nif.editions.models import Edition
 from nif.errors import Conflict
@@ -59,7 +60,7 @@ _STAY_CAMPAIGN_UNDER_WAY = text("kind = 'stay' AND state IN ('open', 'unsubscrib
 """A list has at most one campaign to its inactive subscribers at a time."""
 
 
-class RepermissionCampaign(Base):
+class RepermissionCampaign(WorkRow, Base):
     """A question to a frozen audience, mailed at most `per_hour` times an hour.
 
     Subscribers who were active since `activity_since` are neither asked nor unsubscribed. Nothing
@@ -70,7 +71,8 @@ class RepermissionCampaign(Base):
     mail may be unsubscribed, and `cursor` is the last subscriber id that was handled.
 
     `answered` and `unsubscribed_themselves` were counted at `counted_at`; `unsubscribed_by_policy`
-    is kept by the sunset policy.
+    is kept by the sunset policy. It is due when the worker counts its answers again, or
+    unsubscribes more of its subscribers.
     """
 
     __tablename__ = "repermission_campaign"
@@ -192,11 +194,13 @@ def start_campaign(
     if send is None:
         raise Conflict(ALREADY_ASKED)
     send.not_after = None
+    campaign = session.get_one(RepermissionCampaign, campaign_id)
+    campaign.due_at = send.starts_at
     if settings.kind is RepermissionKind.CONFIRM:
         # Pending subscriptions expire by `requested_at`; theirs counts from the campaign.
         planned = select(Delivery.subscriber_id).where(Delivery.send_id == send.id)
         _set_asked_at(session, send.list_id, Subscription.subscriber_id.in_(planned), now)
-    return session.get_one(RepermissionCampaign, campaign_id)
+    return campaign
 
 
 def find_campaign_of_import(session: Session, run_id: int) -> RepermissionCampaign | None:
@@ -296,7 +300,10 @@ def answer_links_of_send(
 def recount_campaign_answers(
     session: Session, campaign: RepermissionCampaign, *, now: datetime
 ) -> None:
-    """Count again how many have answered, and how many unsubscribed themselves."""
+    """Count again how many have answered, and how many unsubscribed themselves.
+
+    Due again later, after a large campaign less soon, as long as answers may come.
+    """
     send = send_of_campaign(session, campaign)
     counts: dict[SubscriptionState, int] = dict(
         session.execute(
@@ -317,23 +324,9 @@ def recount_campaign_answers(
             _count_stayed(session, campaign),
             max(0, unsubscribed - campaign.unsubscribed_by_policy),
         )
+    next_at = now + RECOUNT_EVERY + timedelta(seconds=send.audience / 500)
     campaign.counted_at = now
-
-
-def list_campaigns_to_recount(session: Session, *, now: datetime) -> list[int]:
-    """The ids of the campaigns whose answers are due to be counted; large ones less often."""
-    query = (
-        select(RepermissionCampaign.id, RepermissionCampaign.counted_at, Send.audience)
-        .join(Send, Send.edition_id == RepermissionCampaign.edition_id)
-        .where(RepermissionCampaign.created_at > now - RECOUNT_FOR, Send.starts_at <= now)
-        .order_by(RepermissionCampaign.id)
-    )
-    due = []
-    for campaign_id, counted_at, audience in session.execute(query):
-        every = RECOUNT_EVERY + timedelta(seconds=audience / 500)
-        if counted_at is None or counted_at <= now - every:
-            due.append(campaign_id)
-    return due
+    campaign.due_at = next_at if next_at < campaign.created_at + RECOUNT_FOR else None
 
 
 def _count_stayed(session: Session, campaign: RepermissionCampaign) -> int:

@@ -25,7 +25,6 @@ from nif.mail.provider import (
     Uncertain,
 )
 from nif.sends import periodic_tasks, provider_events
-from nif.sends.periodic_tasks import PeriodicTask
 from nif.subscriptions import suppression_list, suppression_outbox
 from nif.subscriptions.models import SuppressionReason
 from nif.subscriptions.suppression_list import suppress_addresses
@@ -62,8 +61,8 @@ def pull_suppressions(transaction: Transaction, mailer: Mailer, *, now: datetime
     Raises NotAccepted or Uncertain where the provider does not answer, which is also recorded.
     """
     with transaction() as session:
-        periodic_tasks.begin_task_if_due(session, PULL_TASK, every=timedelta(0), now=now)
-        since = _pull_since(periodic_tasks.find_task(session, PULL_TASK), now)
+        last = periodic_tasks.begin_task(session, PULL_TASK, every=PULL_EVERY, now=now).succeeded_at
+    since = last - PULL_OVERLAP if last else now - FIRST_PULL_LOOK_BACK
     seen = 0
     try:
         for page in mailer.list_suppressions(since):
@@ -77,12 +76,6 @@ def pull_suppressions(transaction: Transaction, mailer: Mailer, *, now: datetime
     with transaction() as session:
         periodic_tasks.record_task_result(session, PULL_TASK, None, now=now)
     return seen
-
-
-def _pull_since(task: PeriodicTask | None, now: datetime) -> datetime:
-    if task is None or task.succeeded_at is None:
-        return now - FIRST_PULL_LOOK_BACK
-    return task.succeeded_at - PULL_OVERLAP
 
 
 def _suppress_page(session: Session, page: Sequence[ProviderSuppression], now: datetime) -> None:
@@ -148,7 +141,7 @@ def push_suppressions(
     if not mailer.has_suppression_list:
         return result
     with transaction() as session:
-        periodic_tasks.begin_task_if_due(session, PUSH_TASK, every=timedelta(0), now=clock())
+        periodic_tasks.begin_task(session, PUSH_TASK, every=PUSH_EVERY, now=clock())
     for _ in range(most):
         with transaction() as session:
             push = suppression_outbox.claim_suppression_push(session, now=clock())
@@ -202,5 +195,5 @@ def _postpone_push(
     )
     with transaction() as session:
         suppression_outbox.postpone_suppression_push(session, push, now + uncertain_pause)
-        periodic_tasks.postpone_task(session, PUSH_TASK, now + pause, every=PUSH_EVERY, now=now)
+        periodic_tasks.postpone_task(session, PUSH_TASK, now + pause)
         periodic_tasks.record_task_result(session, PUSH_TASK, str(error), now=now)

@@ -11,6 +11,7 @@ from sqlalchemy import CursorResult, Delete, Update, delete, select, update
 from sqlalchemy.orm import Session
 
 from nif import limits
+from nif.claims import claim_next
 from nif.database import conflict_aware_insert
 from nif.paging import Page, paginate
 from nif.signups.models import HeldSignupCount, HoldReason, Signup
@@ -25,9 +26,6 @@ HELD_PAGE_SIZE = 50
 TRICKLED_REASONS = (HoldReason.NO_PROOF, HoldReason.TOO_FAST)
 """Reasons for which people are held as well as bots: a browser without scripts cannot prove work,
 and one that fills in forms is fast."""
-
-TRICKLE_SIZE = 1
-"""How many of them are released at each run of the worker's job, which runs twice a minute."""
 
 TRICKLE_PER_NETWORK_A_DAY = 2
 TRICKLE_CANDIDATES = 50
@@ -74,7 +72,7 @@ def reserve_held_place(
 def hold_signup(session: Session, signup: Signup, reason: HoldReason, *, now: datetime) -> None:
     """Hold a queued sign-up; delete it where there is no room."""
     if reserve_held_place(session, reason, signup.network, now=now):
-        signup.hold_reason, signup.process_at = reason, None
+        signup.hold_reason, signup.due_at = reason, None
     else:
         session.delete(signup)
 
@@ -83,7 +81,7 @@ def release_signup(session: Session, signup: Signup, *, now: datetime) -> None:
     """Queue a held sign-up for the worker."""
     if signup.hold_reason is not None:
         _lock_held_count(session, signup.hold_reason).held -= 1
-        signup.hold_reason, signup.process_at = None, now
+        signup.hold_reason, signup.due_at = None, now
 
 
 def approve_held_signups(
@@ -93,7 +91,7 @@ def approve_held_signups(
 
     An address still gets one mail a day at most; the worker postpones the rest.
     """
-    approval = update(Signup).values(hold_reason=None, process_at=now, approved=True)
+    approval = update(Signup).values(hold_reason=None, due_at=now, approved=True)
     return _apply_to_held(session, approval, reason, ids)
 
 
@@ -123,29 +121,22 @@ def delete_signups_of(session: Session, canonical: str) -> None:
 
 
 def trickle_held_signups(session: Session, *, now: datetime) -> int:
-    """Release a few held sign-ups that may be from people, oldest first; returns how many.
+    """Release the oldest held sign-up that may be from a person; returns how many, 0 or 1.
 
-    That is two a minute, and two a day from one network: nobody is lost for having no scripts, and
-    a flood without proof of work causes hardly any mail.
+    The worker does so twice a minute, and releases two a day from one network; the others wait for
+    the next day. So nobody is lost for having no scripts, and a flood without proof of work causes
+    hardly any mail.
     """
-    candidates = session.scalars(
-        select(Signup)
-        .where(Signup.hold_reason.in_(TRICKLED_REASONS), Signup.process_at <= now)
-        .order_by(Signup.process_at, Signup.id)
-        .limit(TRICKLE_CANDIDATES)
-        .with_for_update(skip_locked=True)
-    ).all()
-    released = 0
-    for signup in candidates:
-        if released == TRICKLE_SIZE:
+    may_be_human = Signup.hold_reason.in_(TRICKLED_REASONS)
+    most = TRICKLE_PER_NETWORK_A_DAY
+    for _ in range(TRICKLE_CANDIDATES):
+        signup = claim_next(session, Signup, may_be_human, lease=DAY, now=now)
+        if signup is None:
             break
-        most = TRICKLE_PER_NETWORK_A_DAY
         if limits.allow_attempt(session, "trickle", signup.network, most=most, per=DAY, now=now):
             release_signup(session, signup, now=now)
-            released += 1
-        else:
-            signup.process_at = now + DAY
-    return released
+            return 1
+    return 0
 
 
 def _apply_to_held(

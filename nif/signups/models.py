@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from nif.claims import WorkRow
 from nif.database import Base, BigId
 
 
@@ -34,20 +35,18 @@ NO_LIST = 0
 """The list id of a sign-up that is about no list."""
 
 
-class Signup(Base):
+class Signup(WorkRow, Base):
     """Something that a visitor asked for by their address: waiting for the worker, or held.
 
     A held one has a `hold_reason`. Asking again for the same thing increases `request_count` of the
-    same row. The worker processes it from `process_at` on; that is None while a person has to
-    decide. `wording` is the consent text beside the form. `approved` means that a person released
-    it.
+    same row. It is not due while a person has to decide. `wording` is the consent text beside the
+    form. `approved` means that a person released it.
     """
 
     __tablename__ = "signup"
     __table_args__ = (
         UniqueConstraint("kind", "canonical", "list_id"),
         Index("ix_signup_hold_reason", "hold_reason", "id"),
-        Index("ix_signup_process_at", "process_at"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -61,7 +60,6 @@ class Signup(Base):
     requested_at: Mapped[datetime] = mapped_column(index=True)
     request_count: Mapped[int]
     hold_reason: Mapped[HoldReason | None]
-    process_at: Mapped[datetime | None]
     approved: Mapped[bool]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account, RoleName
+from nif.claims import claim_next, lock_claimed_row
 from nif.clock import Clock
 from nif.database import Transaction, conflict_aware_insert
 from nif.mail.message import MailWriter, Message
@@ -97,11 +98,11 @@ def _find_hold_reason(session: Session, request: SignupRequest, now: datetime) -
 def _insert_signup(
     session: Session, request: SignupRequest, hold_reason: HoldReason | None, now: datetime
 ) -> None:
-    process_at: datetime | None = now
+    due_at: datetime | None = now
     if hold_reason is not None:
         if not held.reserve_held_place(session, hold_reason, request.context.network, now=now):
             return
-        process_at = now + TRICKLE_AFTER if hold_reason in held.TRICKLED_REASONS else None
+        due_at = now + TRICKLE_AFTER if hold_reason in held.TRICKLED_REASONS else None
     session.execute(
         conflict_aware_insert(session, Signup)
         .values(
@@ -115,7 +116,7 @@ def _insert_signup(
             requested_at=now,
             request_count=1,
             hold_reason=hold_reason,
-            process_at=process_at,
+            due_at=due_at,
             approved=False,
         )
         .on_conflict_do_nothing()
@@ -132,14 +133,13 @@ def process_signups(
     """
     for count in range(most):
         with transaction() as session:
-            claimed = _claim_signup(session, clock())
-            if claimed is None:
-                return count
-            claimed.process_at = clock() + RETRY_AFTER
+            is_queued = Signup.hold_reason.is_(None)
+            claimed = claim_next(session, Signup, is_queued, lease=RETRY_AFTER, now=clock())
+        if claimed is None:
+            return count
         with transaction() as session:
-            # Another worker may have processed the row since it was claimed.
-            signup = session.get(Signup, claimed.id, with_for_update=True)
-            if signup is not None and signup.hold_reason is None:
+            signup = lock_claimed_row(session, claimed)
+            if signup is not None:
                 process_signup(session, signup, mail_writer, now=clock())
     return most
 
@@ -152,7 +152,7 @@ def process_signup(
     answer = _request_subscription if is_subscription else _send_preferences_link
     exceeded = answer(session, signup, mail_writer, now)
     if exceeded is AddressMailLimit.DAY:
-        signup.process_at = now + DAY
+        signup.due_at = now + DAY
     elif exceeded is AddressMailLimit.MONTH:
         held.hold_signup(session, signup, HoldReason.ADDRESS, now=now)
     else:
@@ -179,16 +179,6 @@ def notify_admins_of_attack(
     message = mail_writer.renderer.render("attack_mode", reason=reason, link=link)
     for account in session.scalars(admins):
         queue_transactional_email(session, account.email, message, now=now)
-
-
-def _claim_signup(session: Session, now: datetime) -> Signup | None:
-    return session.scalar(
-        select(Signup)
-        .where(Signup.hold_reason.is_(None), Signup.process_at <= now)
-        .order_by(Signup.process_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
 
 
 def _request_subscription(

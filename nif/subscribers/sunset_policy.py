@@ -10,10 +10,17 @@ from typing import Any
 from sqlalchemy import Select, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from nif.database import Transaction, table_of
+from nif.claims import claim_next
+from nif.database import table_of
 from nif.errors import Conflict
 from nif.sends.models import Attempt, Delivery, ProviderEvent
-from nif.sends.repermission import RepermissionCampaign, RepermissionState, send_of_campaign
+from nif.sends.repermission import (
+    RECOUNT_EVERY,
+    RepermissionCampaign,
+    RepermissionState,
+    recount_campaign_answers,
+    send_of_campaign,
+)
 from nif.sends.subscriber_activity import was_inactive_since, was_inactive_since_in_range
 from nif.subscribers.inactive import MoreThanExpected, answers_due_at
 from nif.subscriptions.consent import REPERMISSION_SOURCE
@@ -63,42 +70,34 @@ def start_unsubscribing_nonresponders(
     people = count_nonresponders(session, campaign, now=now)
     if people > expected:
         raise MoreThanExpected(people)
-    campaign.state, campaign.cursor = RepermissionState.UNSUBSCRIBING, 0
+    campaign.state, campaign.due_at = RepermissionState.UNSUBSCRIBING, now
+    campaign.cursor = 0
 
 
-def list_unsubscribing_campaigns(session: Session) -> list[int]:
-    """The ids of the campaigns whose non-responders are being unsubscribed."""
-    query = select(RepermissionCampaign.id).where(
-        RepermissionCampaign.state == RepermissionState.UNSUBSCRIBING
-    )
-    return list(session.scalars(query.order_by(RepermissionCampaign.id)))
+def advance_next_campaign(session: Session, *, now: datetime) -> bool:
+    """Do the next step of a campaign that is due; False where none is.
+
+    A step unsubscribes the non-responders among the next deliveries, or counts the answers again.
+    """
+    campaign = claim_next(session, RepermissionCampaign, lease=RECOUNT_EVERY, now=now)
+    if campaign is None:
+        return False
+    if campaign.state is RepermissionState.UNSUBSCRIBING:
+        _unsubscribe_next_nonresponders(session, campaign, now)
+        campaign.due_at = now
+    else:
+        recount_campaign_answers(session, campaign, now=now)
+    return True
 
 
-def unsubscribe_nonresponders(transaction: Transaction, campaign_id: int, *, now: datetime) -> None:
-    """Unsubscribe all non-responders, each batch in its own transaction, unless stopped."""
-    is_left = True
-    while is_left:
-        with transaction() as session:
-            is_left = unsubscribe_nonresponder_batch(session, campaign_id, now=now)
-
-
-def unsubscribe_nonresponder_batch(session: Session, campaign_id: int, *, now: datetime) -> bool:
-    """Unsubscribe the non-responders among the next deliveries; False if none are left.
+def _unsubscribe_next_nonresponders(
+    session: Session, campaign: RepermissionCampaign, now: datetime
+) -> None:
+    """Unsubscribe the non-responders among the next deliveries; after the last ones it is DONE.
 
     Locks the subscriptions before it looks for responses. So a subscriber who responds at the same
     moment either counts as having responded, or subscribes again by responding.
     """
-    campaign = session.scalar(
-        select(RepermissionCampaign)
-        .where(
-            RepermissionCampaign.id == campaign_id,
-            RepermissionCampaign.state == RepermissionState.UNSUBSCRIBING,
-        )
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    if campaign is None:
-        return False
     send_id = send_of_campaign(session, campaign).id
     ids = session.scalars(
         select(Delivery.subscriber_id)
@@ -108,7 +107,7 @@ def unsubscribe_nonresponder_batch(session: Session, campaign_id: int, *, now: d
     ).all()
     if not ids:
         campaign.state, campaign.ended_at = RepermissionState.DONE, now
-        return False
+        return
     on_list = (Subscription.list_id == campaign.list_id, Subscription.subscriber_id.in_(ids))
     locked = select(Subscription.subscriber_id).where(*on_list)
     session.execute(locked.order_by(Subscription.subscriber_id).with_for_update()).all()
@@ -119,7 +118,6 @@ def unsubscribe_nonresponder_batch(session: Session, campaign_id: int, *, now: d
     ).all()
     _unsubscribe(session, campaign, nonresponders, now)
     campaign.cursor = ids[-1]
-    return True
 
 
 def _unsubscribe(session: Session, campaign: RepermissionCampaign, ids: Any, now: datetime) -> None:

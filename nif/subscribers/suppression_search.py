@@ -146,7 +146,7 @@ def _describe_suppression(
     if came_from_provider(suppression.source):
         sync = ProviderSync.FROM_PROVIDER
     elif entry is not None and entry.suppressed:
-        if entry.next_try_at is not None:
+        if entry.due_at is not None:
             sync = ProviderSync.PENDING
         elif entry.rejection:
             sync = ProviderSync.REFUSED

@@ -2,16 +2,17 @@
 
 An entry holds the state that the provider's list should reach, not a history. So pushing it twice
 does no harm, and a suppression that was lifted and made again is pushed as one. An entry that is
-being pushed belongs to one process until its lease ends, even if the suppression changes meanwhile.
+being pushed belongs to one worker until its lease ends, even if the suppression changes meanwhile.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Index, case, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Index, case, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from nif.claims import WorkRow, claim_next, claim_rows
 from nif.database import Base, conflict_aware_insert
 from nif.subscriptions.models import SuppressionReason
 
@@ -42,32 +43,22 @@ bounced at another provider, SendGrid may find out for itself."""
 
 WITHOUT_SESSION_SYNC = {"synchronize_session": False}
 
-IS_QUEUED = text("next_try_at IS NOT NULL")
 
-
-class SuppressionOutboxEntry(Base):
+class SuppressionOutboxEntry(WorkRow, Base):
     """The state that the provider's list should have for an address, and whether it has it.
 
-    `suppressed` is that state, since `changed_at`. `next_try_at` is when to push it; None where the
-    provider has it. `pushed_at` is when the provider last accepted it. An entry of the provider's
-    list dated from `posted_from` to `posted_until` may be the result of our own push. `rejection`
-    is the reason for which the provider does not accept it.
+    `suppressed` is that state, since `changed_at`. It is due to be pushed until the provider has
+    it. `pushed_at` is when the provider last accepted it. An entry of the provider's list dated
+    from `posted_from` to `posted_until` may be the result of our own push. `rejection` is the
+    reason for which the provider does not accept it.
     """
 
     __tablename__ = "suppression_outbox"
-    __table_args__ = (
-        Index(
-            *("ix_suppression_outbox_next_try_at", "next_try_at"),
-            sqlite_where=IS_QUEUED,
-            postgresql_where=IS_QUEUED,
-        ),
-        Index(None, "suppressed", "pushed_at"),
-    )
+    __table_args__ = (Index(None, "suppressed", "pushed_at"),)
 
     canonical: Mapped[str] = mapped_column(primary_key=True)
     suppressed: Mapped[bool]
     changed_at: Mapped[datetime]
-    next_try_at: Mapped[datetime | None]
     pushed_at: Mapped[datetime | None]
     posted_from: Mapped[datetime | None]
     posted_until: Mapped[datetime | None]
@@ -76,11 +67,11 @@ class SuppressionOutboxEntry(Base):
 
 @dataclass(frozen=True)
 class SuppressionPush:
-    """Claimed addresses to put on the provider's list, or to take off it, with the lease's end."""
+    """Claimed addresses to put on the provider's list, or to take off it."""
 
     canonicals: Sequence[str]
     suppressed: bool
-    leased_until: datetime
+    claimed_until: datetime
 
 
 def came_from_provider(source: str) -> bool:
@@ -105,15 +96,8 @@ def queue_suppression_changes(
 
     Entries that have this state already are not pushed again.
     """
-    free_at = case(
-        (SuppressionOutboxEntry.next_try_at > now, SuppressionOutboxEntry.next_try_at), else_=now
-    )
-    values = {
-        "suppressed": suppressed,
-        "changed_at": now,
-        "next_try_at": free_at,
-        "rejection": None,
-    }
+    free_at = case((SuppressionOutboxEntry.due_at > now, SuppressionOutboxEntry.due_at), else_=now)
+    values = {"suppressed": suppressed, "changed_at": now, "due_at": free_at, "rejection": None}
     # Sorted, so that two transactions that queue the same addresses cannot deadlock.
     for chunk in chunk_addresses(sorted(canonicals)):
         differs = SuppressionOutboxEntry.suppressed.is_not(suppressed)
@@ -123,7 +107,7 @@ def queue_suppression_changes(
             )
             continue
         rows = [
-            {"canonical": one, "suppressed": suppressed, "changed_at": now, "next_try_at": now}
+            {"canonical": one, "suppressed": suppressed, "changed_at": now, "due_at": now}
             for one in chunk
         ]
         statement = conflict_aware_insert(session, SuppressionOutboxEntry).values(rows)
@@ -141,38 +125,36 @@ def claim_suppression_push(session: Session, *, now: datetime) -> SuppressionPus
     Entries that the provider rejected as part of a group are claimed one by one. So are removals,
     because the provider's API removes one address per request.
     """
-    due = (
-        select(SuppressionOutboxEntry)
-        .where(SuppressionOutboxEntry.next_try_at <= now)
-        .order_by(SuppressionOutboxEntry.next_try_at, SuppressionOutboxEntry.canonical)
-    )
-    unclaimed = due.with_for_update(skip_locked=True)
-    first = session.scalar(unclaimed.limit(1))
+    first = claim_next(session, SuppressionOutboxEntry, lease=PUSH_LEASE, now=now)
     if first is None:
         return None
-    claimed: Sequence[SuppressionOutboxEntry] = [first]
+    claimed = [first]
     if first.suppressed and first.rejection is None:
-        same_kind = unclaimed.where(
-            SuppressionOutboxEntry.suppressed.is_(True), SuppressionOutboxEntry.rejection.is_(None)
+        claimed += claim_rows(
+            session,
+            SuppressionOutboxEntry,
+            SuppressionOutboxEntry.suppressed.is_(True),
+            SuppressionOutboxEntry.rejection.is_(None),
+            lease=PUSH_LEASE,
+            now=now,
+            most=PUSH_SIZE - 1,
         )
-        claimed = session.scalars(same_kind.limit(PUSH_SIZE)).all()
-    leased_until = now + PUSH_LEASE
+    claimed_until = now + PUSH_LEASE
     for entry in claimed:
-        entry.next_try_at = leased_until
         if entry.suppressed:
             is_known = (
                 entry.pushed_at and entry.posted_from and entry.pushed_at >= entry.posted_from
             )
             entry.posted_from = now if is_known else entry.posted_from or now
-            entry.posted_until = leased_until
-    return SuppressionPush([entry.canonical for entry in claimed], first.suppressed, leased_until)
+            entry.posted_until = claimed_until
+    return SuppressionPush([entry.canonical for entry in claimed], first.suppressed, claimed_until)
 
 
 def complete_suppression_push(session: Session, push: SuppressionPush, *, now: datetime) -> None:
     """Record that the provider accepted a push. Entries changed meanwhile are due at once."""
     is_same = SuppressionOutboxEntry.suppressed.is_(push.suppressed)
     values = {
-        "next_try_at": case((is_same, None), else_=now),
+        "due_at": case((is_same, None), else_=now),
         "pushed_at": now,
         "rejection": case((is_same, None), else_=SuppressionOutboxEntry.rejection),
     }
@@ -181,7 +163,7 @@ def complete_suppression_push(session: Session, push: SuppressionPush, *, now: d
 
 def postpone_suppression_push(session: Session, push: SuppressionPush, until: datetime) -> None:
     """Try a push again later that was not accepted, or whose end is uncertain."""
-    _update_pushed(session, push, {"next_try_at": until})
+    _update_pushed(session, push, {"due_at": until})
 
 
 def reject_suppression_push(
@@ -194,16 +176,16 @@ def reject_suppression_push(
     """
     is_single = len(push.canonicals) == 1
     is_same = SuppressionOutboxEntry.suppressed.is_(push.suppressed)
-    next_try_at = case((is_same, None), else_=now) if is_single else now
-    _update_pushed(session, push, {"next_try_at": next_try_at, "rejection": why})
+    due_at = case((is_same, None), else_=now) if is_single else now
+    _update_pushed(session, push, {"due_at": due_at, "rejection": why})
 
 
 def _update_pushed(session: Session, push: SuppressionPush, values: Mapping[str, object]) -> None:
-    """Update the entries of a push whose lease nobody else has taken."""
+    """Update the entries of a push that nobody else has claimed since."""
     for chunk in chunk_addresses(push.canonicals):
         which = (
             SuppressionOutboxEntry.canonical.in_(chunk),
-            SuppressionOutboxEntry.next_try_at == push.leased_until,
+            SuppressionOutboxEntry.due_at == push.claimed_until,
         )
         _update_in_order(session, which, values)
 
@@ -229,7 +211,7 @@ def count_unpushed_suppressions(session: Session, *, most: int = 1000) -> int:
     """How many entries are queued, counted up to `most`."""
     queued = (
         select(SuppressionOutboxEntry.canonical)
-        .where(SuppressionOutboxEntry.next_try_at.is_not(None))
+        .where(SuppressionOutboxEntry.due_at.is_not(None))
         .limit(most)
         .subquery()
     )
@@ -272,7 +254,7 @@ def _explains_drop(entry: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
     """Was a mail dropped because of our own push, or before the removal was pushed?"""
     if entry.suppressed:
         return entry.posted_from is not None and dropped_at >= entry.posted_from - CLOCK_SKEW
-    settled_at = entry.pushed_at if entry.next_try_at is None else None
+    settled_at = entry.pushed_at if entry.due_at is None else None
     return settled_at is None or dropped_at <= settled_at + CLOCK_SKEW
 
 
@@ -287,7 +269,7 @@ def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 500
     """Delete entries whose removal the provider accepted more than a week ago."""
     is_old: ColumnElement[bool] = SuppressionOutboxEntry.pushed_at <= now - KEEP_LIFTED
     is_removed = SuppressionOutboxEntry.suppressed.is_(False)
-    is_settled = SuppressionOutboxEntry.next_try_at.is_(None)
+    is_settled = SuppressionOutboxEntry.due_at.is_(None)
     some = (
         select(SuppressionOutboxEntry.canonical)
         .where(is_removed, is_settled, is_old)

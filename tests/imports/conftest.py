@@ -48,11 +48,11 @@ class Importer:
             if step == "start":
                 imports.start_import(session, run, now=NOON)
             elif step == "dry-run":
-                imports.start_dry_run(session, run)
+                imports.start_dry_run(session, run, now=NOON)
             elif step == "undo":
-                imports.start_undo(run)
+                imports.start_undo(run, now=NOON)
             else:
-                imports.resume_import(run)
+                imports.resume_import(run, now=NOON)
         assert run_import(self.context, import_id)
         return self.get_run(import_id)
 

@@ -1,6 +1,7 @@
 """Dry-running, importing, stopping, being killed, resuming and undoing."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from itertools import count
@@ -237,12 +238,9 @@ def test_an_import_killed_at_any_transaction_and_resumed_ends_the_same(
         )
         with pytest.raises(Killed):
             run_import(dying, import_id)
-        with populated.database.transaction() as session:
-            runner.release_import(
-                session, import_id, populated.get_run(import_id).lease_holder or ""
-            )
+        later = replace(populated.context, clock=lambda: NOON + runner.IMPORT_LEASE)
 
-        run_import(populated.context, import_id)
+        run_import(later, import_id)
 
         run = populated.get_run(import_id)
         assert (run.state, run.outcome_counts) == (ImportState.DONE, uninterrupted.outcome_counts)
@@ -276,23 +274,26 @@ def _dying_transactions(database, moment, when):
     return transaction
 
 
-def test_one_worker_holds_a_run_until_its_lease_expires(populated):
+def test_a_slow_worker_that_lost_its_claim_writes_nothing(populated, small_batches):
+    """It wakes up in the middle of the file, after another worker imported it to its end."""
+    small_batches(4)
     import_id = populated.upload(MIXED)
     with populated.database.transaction() as session:
         imports.start_import(session, session.get_one(ImportRun, import_id), now=NOON)
-    mine, theirs = runner.new_lease_holder(), "elsewhere:1:x"
-    with populated.database.transaction() as session:
-        assert runner.claim_import(session, import_id, theirs, now=NOON)
-        assert runner.claim_import(session, import_id, mine, now=NOON) is None
-        assert runner.find_due_import(session, now=NOON) is None
-    assert not run_import(populated.context, import_id)
+    later = replace(populated.context, clock=lambda: NOON + runner.IMPORT_LEASE)
+    reports_of_slow = []
 
-    later = NOON + runner.IMPORT_LEASE
-    with populated.database.transaction() as session:
-        assert runner.find_due_import(session, now=later) == import_id
-        assert runner.claim_import(session, import_id, mine, now=later)
-        with pytest.raises(runner.ImportLeaseLost):
-            runner.lock_claimed_import(session, import_id, theirs, ImportState.RUNNING, now=later)
+    def sleep(run):
+        reports_of_slow.append(run.rows_read)
+        assert not run_import(populated.context, import_id), "it is claimed"
+        assert run_import(later, import_id)
+
+    assert run_import(replace(populated.context, report_progress=sleep), import_id)
+
+    assert reports_of_slow == [4]
+    run = populated.get_run(import_id)
+    assert (run.state, run.rows_read, run.due_at) == (ImportState.DONE, 15, None)
+    assert populated.list_counters() == {"confirmed": 4, "unsubscribed": 3, "pending": 1}
 
 
 def test_a_stopped_import_resumes_at_the_same_row(populated, small_batches):

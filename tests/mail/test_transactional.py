@@ -70,7 +70,7 @@ def test_a_sent_email_keeps_its_row_without_content(database: Database, mailer: 
     post(database, mailer)
 
     (email,) = queued_emails(database)
-    assert (email.message, email.next_try_at, email.error) == (None, None, None)
+    assert (email.message, email.due_at, email.error) == (None, None, None)
     assert (email.sent_at, email.attempts, email.address) == (NOON, 1, ANN)
 
 
@@ -94,9 +94,9 @@ def test_an_email_is_retried_until_it_is_accepted(
 
     (email,) = queued_emails(database)
     assert (email.error, email.sent_at) == (str(error), None)
-    assert email.next_try_at is not None
-    assert post(database, mailer, email.next_try_at - timedelta(seconds=1)) == 0
-    assert post(database, mailer, email.next_try_at) == 1
+    assert email.due_at is not None
+    assert post(database, mailer, email.due_at - timedelta(seconds=1)) == 0
+    assert post(database, mailer, email.due_at) == 1
     assert queued_emails(database)[0].error is None
 
 
@@ -108,10 +108,10 @@ def retry_waits(database: Database, mailer: FakeMailer, error: Exception) -> lis
         mailer.raises.append(error)
         post(database, mailer, now)
         (email,) = queued_emails(database)
-        if email.next_try_at is None:
+        if email.due_at is None:
             break
-        waits.append((email.next_try_at - now).total_seconds())
-        now = email.next_try_at
+        waits.append((email.due_at - now).total_seconds())
+        now = email.due_at
     return waits
 
 
@@ -133,7 +133,7 @@ def test_a_refusal_is_final(database: Database, mailer: FakeMailer) -> None:
 
     assert post(database, mailer) == 1
     refused, sent = queued_emails(database)
-    assert (refused.message, refused.next_try_at, refused.sent_at) == (None, None, None)
+    assert (refused.message, refused.due_at, refused.sent_at) == (None, None, None)
     assert refused.error == "Does not contain a valid address."
     assert sent.sent_at == NOON
 
@@ -161,7 +161,7 @@ def test_an_email_with_a_bug_is_given_up_like_any_other(
             post(database, mailer, now)
 
     (email,) = queued_emails(database)
-    assert (email.message, email.next_try_at) == (None, None)
+    assert (email.message, email.due_at) == (None, None)
 
 
 def test_an_email_whose_worker_died_is_retried_after_its_lease(

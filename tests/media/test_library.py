@@ -111,11 +111,11 @@ def test_changes_that_the_files_contain_request_new_files(
     session: Session, words: Any, framing: PictureFraming
 ) -> None:
     picture = an_unprepared_picture(session)
-    picture.ready_set, picture.tries = 1, 2
+    picture.ready_set, picture.attempts = 1, 2
 
     change_picture(session, picture, a_description(**words), framing, edits=0, now=NOON)
 
-    assert (picture.requested_set, picture.ready_set, picture.tries) == (2, 1, 0)
+    assert (picture.requested_set, picture.ready_set, picture.attempts) == (2, 1, 0)
 
 
 def test_concurrent_edits_conflict(session: Session) -> None:
@@ -201,13 +201,13 @@ def test_deleting_a_picture_names_all_its_files_and_no_others(session: Session) 
     assert session.scalars(select(Rendition.name)).all() == ["2.jpg"]
 
 
-def test_a_retry_resets_the_failed_tries(session: Session) -> None:
+def test_a_retry_is_due_at_once_however_often_it_failed(session: Session) -> None:
     picture = an_unprepared_picture(session)
-    picture.tries, picture.claimed_at = 3, NOON
+    picture.attempts, picture.due_at = 3, None
 
-    retry_renditions(picture)
+    retry_renditions(picture, now=NOON)
 
-    assert (picture.tries, picture.claimed_at) == (0, None)
+    assert (picture.attempts, picture.due_at) == (0, NOON)
 
 
 def test_pictures_are_listed_page_by_page_newest_first(session: Session) -> None:

@@ -10,13 +10,11 @@ from nif.errors import Conflict
 from nif.media.library import PictureFraming, change_picture, delete_picture, get_picture
 from nif.media.models import Picture, Rendition
 from nif.media.renditions import (
-    CLAIM_LIFETIME,
-    MAX_TRIES,
-    claim_picture,
+    MAX_ATTEMPTS,
+    RENDITION_LEASE,
     has_rendering_failed,
     make_due_renditions,
     record_renditions,
-    select_due_picture,
 )
 from nif.media.snapshots import snapshot_picture
 from tests.conftest import NOON
@@ -43,7 +41,7 @@ def test_files_are_made_and_then_shown(database: Database, storage: MemoryStorag
         picture = get_picture(session, picture_id)
         shapes = snapshot_picture(picture)["shapes"]
         assert not picture.is_preparing
-        assert picture.tries == 0
+        assert picture.attempts == 0
         assert {one.name for one in picture.renditions} | {picture.master} == set(storage.files)
     assert [file[1:] for file in shapes["original"]["jpeg"]] == [[480, 320], [900, 600]]
     assert shapes["share"] == {"jpeg": [[shapes["share"]["jpeg"][0][0], 1200, 630]]}
@@ -82,15 +80,23 @@ def test_a_new_set_keeps_the_files_of_the_old_one(
     assert {file[0] for file in before["shapes"]["square"]["jpeg"]} <= set(storage.files)
 
 
-def test_a_claimed_picture_is_skipped_until_the_claim_expires(
+def test_a_picture_whose_worker_died_is_made_after_the_lease(
     database: Database, storage: MemoryStorage
 ) -> None:
-    picture_id = add_a_picture(database, storage)
-    other_id = add_a_picture(database, storage)
-    with database.transaction() as session:
-        assert [claim_picture(session, now=NOON).id for _ in range(2)] == [picture_id, other_id]
-        assert claim_picture(session, now=NOON + CLAIM_LIFETIME - timedelta(seconds=1)) is None
-        assert claim_picture(session, now=NOON + CLAIM_LIFETIME).id == picture_id
+    class Killed(BaseException):
+        pass
+
+    class Deadly(MemoryStorage):
+        def get(self, name: str) -> bytes:
+            raise Killed
+
+    add_a_picture(database, storage)
+    with pytest.raises(Killed):
+        make_due_renditions(database.transaction, Deadly(), clock=lambda: NOON)
+
+    early, late = NOON + RENDITION_LEASE - timedelta(seconds=1), NOON + RENDITION_LEASE
+    assert make_due_renditions(database.transaction, storage, clock=lambda: early) == 0
+    assert make_due_renditions(database.transaction, storage, clock=lambda: late) == 1
 
 
 def test_a_picture_that_keeps_failing_is_given_up(
@@ -98,13 +104,13 @@ def test_a_picture_that_keeps_failing_is_given_up(
 ) -> None:
     picture_id = add_a_picture(database, storage)
     storage.files = dict.fromkeys(storage.files, b"not a picture")
-    moments = [NOON + n * CLAIM_LIFETIME for n in range(MAX_TRIES)]
+    moments = [NOON + n * RENDITION_LEASE for n in range(MAX_ATTEMPTS)]
     for now in moments:
         with pytest.raises(OSError, match="cannot identify"):
             make_due_renditions(database.transaction, storage, clock=lambda now=now: now)
 
-    later = moments[-1] + CLAIM_LIFETIME
-    assert database.fetch_value(select_due_picture(now=later)) is None
+    later = moments[-1] + RENDITION_LEASE
+    assert make_due_renditions(database.transaction, storage, clock=lambda: later) == 0
     with database.reading() as session:
         picture = get_picture(session, picture_id)
         assert has_rendering_failed(picture, now=later)

@@ -146,7 +146,7 @@ def test_transactional_emails_and_address_changes_are_deleted_and_networks_short
         for _ in range(2):
             queue_transactional_email(session, "ann@example.com", MAIL, now=NOON)
         session.flush()
-        session.scalars(select(TransactionalEmail)).first().next_try_at = None
+        session.scalars(select(TransactionalEmail)).first().due_at = None
 
     counts = run_counts(database, NOON + 731 * DAY)
 

@@ -69,8 +69,8 @@ def _scale(request_seconds: float) -> None:
 def _made_ready(settings: Settings) -> Worker:
     """A worker to be forked: with its statements compiled, and without a connection."""
     worker = Worker(services := build_services(settings))
-    worker.process_events()
-    worker.reconcile_batches()
+    for name in ("process_events", "reconcile_batches"):
+        worker.run(name)
     _deliver(worker, services)
     services.database.close()
     return worker
@@ -90,7 +90,7 @@ def _work(worker: Worker) -> None:
         _deliver(worker, worker.services)
 
     threading.Thread(target=_for_ever, args=(deliver,), daemon=True).start()
-    _for_ever(worker.process_events, worker.reconcile_batches)
+    _for_ever(worker.jobs["process_events"].run, worker.jobs["reconcile_batches"].run)
 
 
 def _for_ever(*jobs: Callable[[], Any]) -> None:

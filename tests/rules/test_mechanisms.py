@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nif.database import Base
+from nif.jobs.worker import Worker
+from nif.services import Services
 from nif.settings import PROJECT
 from tests.rules.source import modules, templates
 
@@ -72,3 +75,74 @@ def test_links_between_pages_are_made_in_one_place():
     ]
 
     assert found == ["templates/parts/pages.html"]
+
+
+# Claiming rows: nif/claims.py is its one home.
+
+SKIPS_LOCKED_ROWS = {
+    "nif/claims.py": {"claim_rows"},
+    # A send is shared by many workers at once, and its events by all of them.
+    "nif/sends/batches.py": None,
+    "nif/sends/provider_events.py": {"process_next_event_post"},
+    # These claim nothing: they leave rows in use for the next time.
+    "nif/privacy/retention.py": {"delete_unconfirmed"},
+    "nif/subscriptions/suppression_outbox.py": {"prune_suppression_outbox"},
+}
+"""What may pass over locked rows, by module; None allows the whole module."""
+
+LEASE_COLUMN = re.compile(r"lease|claimed|holder|(?:next|retry|try|process)_(?:\w+_)?at\b")
+COLUMNS_OF_SENDS = {
+    "lease.holder",
+    "batch.lease_id",
+    "attempt.lease_id",
+    "circuit_breaker.retry_at",
+}
+
+
+def test_only_one_module_claims_rows() -> None:
+    found: dict[str, set[str]] = {}
+    for path, tree in modules().items():
+        for part in tree.body:
+            keywords = (node.arg for node in ast.walk(part) if isinstance(node, ast.keyword))
+            if "skip_locked" in keywords:
+                found.setdefault(path, set()).add(getattr(part, "name", "a statement"))
+
+    assert "nif/claims.py" in found
+    assert {
+        path: names - allowed
+        for path, names in found.items()
+        if (allowed := SKIPS_LOCKED_ROWS.get(path, set())) is not None and names - allowed
+    } == {}
+
+
+def test_no_table_has_a_second_kind_of_lease() -> None:
+    columns = {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+    }
+
+    assert "transactional_email.due_at" in columns
+    found = {name for name in columns if LEASE_COLUMN.search(name.partition(".")[2])}
+    assert found - COLUMNS_OF_SENDS == set()
+
+
+# The worker's jobs: one table in nif/jobs/worker.py.
+
+
+def test_each_wake_up_names_a_job_of_the_worker(services: Services) -> None:
+    woken = {
+        call.args[0].value
+        for tree in modules().values()
+        for call in method_calls(tree, "wake")
+        if isinstance(call.args[0], ast.Constant)
+    }
+
+    assert len(woken) > 3
+    assert woken <= set(Worker(services).jobs)
+
+
+def test_each_job_runs_by_itself_or_is_woken(services: Services) -> None:
+    jobs = Worker(services).jobs
+
+    assert [name for name, job in jobs.items() if job.seconds is None] == ["deliver_send"]

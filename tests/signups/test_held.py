@@ -27,7 +27,7 @@ def hold_signups(session, *names, why=HoldReason.HONEYPOT, **given):
 
 
 def states(session):
-    query = select(Signup.hold_reason, Signup.process_at, Signup.approved).order_by(Signup.id)
+    query = select(Signup.hold_reason, Signup.due_at, Signup.approved).order_by(Signup.id)
     return [tuple(row) for row in session.execute(query)]
 
 

@@ -40,7 +40,7 @@ def test_a_request_is_queued_with_its_evidence(session):
     queue_signup(session, make_request("Ann@Example.com"), now=NOON)
 
     (row,) = list_signups(session)
-    assert (row.hold_reason, row.process_at, row.request_count) == (None, NOON, 1)
+    assert (row.hold_reason, row.due_at, row.request_count) == (None, NOON, 1)
     assert (row.address, row.canonical) == ("Ann@example.com", "ann@example.com")
     assert (row.source, row.network, row.wording) == ("/subscribe", "192.0.2.0/24", "I would like…")
 
@@ -62,7 +62,7 @@ def test_a_suspicious_form_is_held_and_counted(session, odd):
 
     held, waiting = list_signups(session)
     assert (held.hold_reason, waiting.hold_reason) == (odd, None)
-    assert (held.process_at is not None) == (odd in signups_held.TRICKLED_REASONS), (
+    assert (held.due_at is not None) == (odd in signups_held.TRICKLED_REASONS), (
         "a person decides the others"
     )
     assert held_count(session, odd) == (1, 0)
@@ -78,7 +78,7 @@ def test_a_held_request_is_released_when_it_comes_again_unsuspiciously(session):
     queue_signup(session, make_request(), now=NOON + MINUTE)
 
     (row,) = list_signups(session)
-    assert (row.hold_reason, row.process_at) == (None, NOON + MINUTE)
+    assert (row.hold_reason, row.due_at) == (None, NOON + MINUTE)
     assert held_count(session, HONEYPOT) == (0, 0)
 
 

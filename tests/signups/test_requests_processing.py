@@ -33,7 +33,7 @@ def mails(database):
 
 def queue_of(database):
     with database.reading() as session:
-        query = select(Signup.hold_reason, Signup.process_at).order_by(Signup.id)
+        query = select(Signup.hold_reason, Signup.due_at).order_by(Signup.id)
         return [tuple(row) for row in session.execute(query)]
 
 

@@ -198,7 +198,7 @@ def update(action: StaffAction, form: ImportForm, slug: str, import_id: int) -> 
     form.store(import_run)
     if not form.wants_check.data:
         return _mapping_page(form, import_run)
-    imports.start_dry_run(action.session, import_run)
+    imports.start_dry_run(action.session, import_run, now=action.now)
     return _continue(action, slug, import_run)
 
 
@@ -235,7 +235,7 @@ def stop(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
 @staff_action(Access.ADMIN, refused_to=".show")
 def resume(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
     import_run = _lock_import(action, slug, import_id)
-    imports.resume_import(import_run)
+    imports.resume_import(import_run, now=action.now)
     return _continue(action, slug, import_run)
 
 
@@ -243,7 +243,7 @@ def resume(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValu
 @staff_action(Access.ADMIN, refused_to=".show")
 def undo(action: StaffAction, slug: str, import_id: int) -> ResponseReturnValue:
     import_run = _lock_import(action, slug, import_id)
-    imports.start_undo(import_run)
+    imports.start_undo(import_run, now=action.now)
     action.audit("import_undone", "list", slug, **{"import": import_run.id})
     return _continue(action, slug, import_run)
 

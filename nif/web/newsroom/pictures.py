@@ -116,7 +116,7 @@ def update(picture_id: int) -> ResponseReturnValue:
 @open_to(Access.EDITOR)
 def retry(picture_id: int) -> ResponseReturnValue:
     with transaction() as session:
-        library.retry_renditions(get_picture(session, picture_id, lock=True))
+        library.retry_renditions(get_picture(session, picture_id, lock=True), now=utc_now())
     services().queue.wake("make_renditions")
     return redirect(url_for(".show", picture_id=picture_id), 303)
 

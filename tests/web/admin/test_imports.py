@@ -56,7 +56,7 @@ def test_a_file_is_previewed_checked_imported_exported_and_undone(
 
     checked = admin.post(at, data={**CHOICES, "check": "1"}, follow_redirects=True)
     assert "Checking" in checked.text
-    worker.run_imports()
+    worker.run("run_imports")
     page = text_of(admin.get(at).text)
     assert "What would happen The rows of the file New 1" in page
     assert "Skipped 1" in page
@@ -64,7 +64,7 @@ def test_a_file_is_previewed_checked_imported_exported_and_undone(
 
     assert "Running" in admin.post(f"{at}/start", follow_redirects=True).text
     assert admin.get(f"{at}/progress").text.lstrip().startswith("<div data-phase")
-    worker.run_imports()
+    worker.run("run_imports")
     assert "What happened The rows of the file New 1" in text_of(admin.get(at).text)
     assert "4,nobody," in admin.get(f"{at}/report.csv").text
     exported = admin.post("/admin/lists/daily/export.csv")
@@ -72,7 +72,7 @@ def test_a_file_is_previewed_checked_imported_exported_and_undone(
     assert "attachment" in exported.headers["Content-Disposition"]
 
     assert "Undoing" in admin.post(f"{at}/undo", follow_redirects=True).text
-    worker.run_imports()
+    worker.run("run_imports")
     assert "2 subscribers are restored to their state before the import" in text_of(
         admin.get(at).text
     )

@@ -11,6 +11,7 @@ from nif.database import Database
 from nif.jobs.worker import Worker
 from nif.mail.outbox import OutboxMail
 from nif.sends.models import Send
+from nif.sends.repermission import RepermissionCampaign
 from nif.services import Services
 from nif.subscribers.inactive import find_last_repermission
 from nif.subscriptions.lists import get_list
@@ -34,7 +35,9 @@ def add_inactive_subscribers(database: Database, count: int) -> None:
 def deliver(services: Services, database: Database) -> Send:
     """End the undo period of the only send, and deliver it."""
     with database.transaction() as session:
-        session.execute(update(Send).values(starts_at=utc_now() - timedelta(seconds=1)))
+        just_now = utc_now() - timedelta(seconds=1)
+        session.execute(update(Send).values(starts_at=just_now))
+        session.execute(update(RepermissionCampaign).values(due_at=just_now))
         send = session.scalars(select(Send)).one()
     Worker(services).deliver_send(send.id)
     return send
@@ -91,7 +94,7 @@ def test_inactive_subscribers_are_counted_mailed_and_unsubscribed_unless_they_re
     assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "1"}).status_code == 422
     assert admin.post(f"{AT}/unsubscribe", data={"expected_count": "2"}).status_code == 303
     assert "Non-responders are being unsubscribed." in text_of(admin.get(AT).text)
-    Worker(services).advance_repermission()
+    Worker(services).run("advance_repermission")
     page = text_of(admin.get(AT).text)
     assert "Stayed 1 pressed the button" in page
     assert "Unsubscribed by NIF 2 no response" in page
@@ -150,7 +153,7 @@ def test_pending_subscribers_of_an_import_are_mailed_and_its_page_shows_the_prog
     link = next(word for word in texts.pop().split() if "/confirm/" in word)
     client.post(link.removeprefix("http://127.0.0.1:8000"))
 
-    Worker(services).advance_repermission()
+    Worker(services).run("advance_repermission")
     page = text_of(admin.get(at).text)
     assert "Sent 2 accepted by the provider" in page
     assert "Confirmed 1 pressed the button" in page

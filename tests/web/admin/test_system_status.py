@@ -111,7 +111,7 @@ def test_warnings_are_shown_on_the_overview(admin: FlaskClient, database: Databa
         session.add(PeriodicTask(name=suppression_sync.PULL_TASK, started_at=now, error=why))
         for name, days, next_try in (("lost", 1, None), ("old", 8, None), ("tried", 1, now)):
             written = {"address": f"{name}@example.com", "queued_at": now - timedelta(days=days)}
-            session.add(TransactionalEmail(**written, attempts=1, error="no", next_try_at=next_try))
+            session.add(TransactionalEmail(**written, attempts=1, error="no", due_at=next_try))
 
     page = text_of(admin.get("/admin/").text)
 

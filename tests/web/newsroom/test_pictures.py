@@ -14,7 +14,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.media.library import count_picture_use
 from nif.media.models import DigitalSourceType, Picture
-from nif.media.renditions import CLAIM_LIFETIME, MAX_TRIES, make_due_renditions
+from nif.media.renditions import MAX_ATTEMPTS, make_due_renditions
 from nif.services import Services
 from tests.conftest import NOON
 from tests.media.drawing import Endless, a_bomb, a_file, with_exif
@@ -327,13 +327,13 @@ def test_a_picture_shown_in_a_story_cannot_be_deleted(
 def test_failed_renditions_can_be_retried(editor: FlaskClient, database: Database) -> None:
     with database.transaction() as session:
         picture = an_unprepared_picture(session)
-        picture.tries, picture.claimed_at = MAX_TRIES, NOON - CLAIM_LIFETIME
+        picture.attempts, picture.due_at = MAX_ATTEMPTS, NOON
     address = f"/newsroom/pictures/{picture.id}"
     assert "could not be made" in editor.get(address).text
 
     assert editor.post(f"{address}/retry").status_code == 303
 
-    assert the_picture(database).tries == 0
+    assert the_picture(database).attempts == 0
     assert "Being prepared." in editor.get(address).text
 
 

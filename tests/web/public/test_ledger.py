@@ -8,7 +8,7 @@ from sqlalchemy import update
 from nif.accounts.models import RoleName
 from nif.cli.ledger import record_policies
 from nif.database import Database
-from nif.jobs.worker import PERIODIC_JOBS, Worker
+from nif.jobs.worker import Worker
 from nif.ledger import queries, verification
 from nif.ledger.chain import delete_entry_payload
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry
@@ -43,7 +43,7 @@ def signed(database: Database, services: Services) -> None:
             )
         )
         some_entries(session, 3)
-    Worker(services).sign_checkpoint()
+    Worker(services).run("sign_checkpoint")
 
 
 def test_an_empty_ledger_says_so(client: FlaskClient) -> None:
@@ -175,14 +175,14 @@ def test_what_came_later_can_be_fetched_alone(
 
 
 def test_the_worker_signs_when_the_ledger_has_grown(services: Services, database: Database) -> None:
-    assert "sign_checkpoint" in dict(PERIODIC_JOBS)
-    Worker(services).sign_checkpoint()
+    assert Worker(services).jobs["sign_checkpoint"].seconds
+    Worker(services).run("sign_checkpoint")
     with database.transaction() as session:
         assert session.get(LedgerCheckpoint, 1) is None
         some_entries(session, 1)
 
     for _ in range(2):
-        Worker(services).sign_checkpoint()
+        Worker(services).run("sign_checkpoint")
 
     with database.reading() as session:
         assert session.get(LedgerCheckpoint, 1) is not None

@@ -37,7 +37,7 @@ def test_the_report_is_linked_and_counts_what_is_public(
         )
         session.add(made)
         a_draft(session)
-    Worker(services).sign_checkpoint()
+    Worker(services).run("sign_checkpoint")
 
     page, data = client.get("/transparency").text, client.get("/transparency.json").json
 
