@@ -9,8 +9,14 @@ import sqlalchemy as sa
 from alembic import command
 
 from nif import schema
+from nif.clock import utc_now
 from nif.database import Database
+from nif.imports.models import ImportRun
 from nif.ledger.verification import verify_ledger
+from nif.mail.transactional import TransactionalEmail
+from nif.media.models import Picture
+from nif.sends.periodic_tasks import PeriodicTask
+from nif.sends.repermission import RepermissionCampaign
 from nif.settings import PROJECT
 from nif.stories.ledger_entries import LiveRevisions
 from tests.upgrades.record import FOLDER
@@ -74,6 +80,29 @@ def test_a_filled_database_is_upgraded_whole_and_its_ledger_verifies(
         verdict = verify_ledger(session, LiveRevisions(session))
     assert (verdict.is_whole, verdict.reason) == (True, None)
     assert verdict.entries == len(recorded["ledger_entry"]) > 2
+
+
+def test_work_that_an_old_worker_was_doing_is_due_at_once(
+    new_database: Callable[[str], Database],
+) -> None:
+    database = new_database("working")
+    command.upgrade(schema.alembic_config(database), "v0001")
+    fill(database, rows_of(FOLDER / "v0001.json.gz"))
+    with database.transaction() as session:
+        for statement in (
+            "UPDATE import_run SET state = 'running', lease_holder = 'a worker'",
+            "UPDATE import_run SET lease_renewed_at = created_at",
+            "UPDATE picture SET requested_set = ready_set + 1, claimed_at = updated_at",
+            "UPDATE transactional_email SET next_try_at = queued_at",
+        ):
+            session.execute(sa.text(statement))
+
+    schema.upgrade_schema(database)
+
+    with database.reading() as session:
+        for model in (ImportRun, Picture, TransactionalEmail, RepermissionCampaign, PeriodicTask):
+            assert session.scalars(sa.select(model).where(model.due_at <= utc_now())).all(), model
+        assert session.scalar(sa.select(sa.func.max(Picture.attempts))) is not None
 
 
 def test_a_revision_that_was_changed_after_its_upgrade_is_found(
