@@ -180,6 +180,6 @@ def drain() -> None:
     before = services.database.fetch_value(count)
     with services.database.transaction() as session:
         provider_events.retry_failed_event_posts(session)
-    Worker(services).process_events()
+    Worker(services).run("process_events")
     failed = services.database.fetch_value(count.where(ProviderEventPost.error.is_not(None)))
     print_result({"posts": before, "processed": before - failed, "failed": failed})
