@@ -17,6 +17,7 @@ from wtforms.validators import ValidationError
 
 from nif.editions.schedule import resolve_local_time
 from nif.errors import Invalid, NifError
+from nif.subscriptions.email_address import MAX_ADDRESS_LENGTH, EmailAddress, parse_address
 from nif.web.current import settings
 
 CHOOSE_ONE = "Choose one of these."
@@ -44,9 +45,12 @@ class Form(wtforms.Form):
             self.conflict = str(error)
             return
         for name, sentence in error.problems.items():
-            errors = self[name].errors if name in self else self.form_errors
-            if sentence not in self.problems.values():
-                errors.append(sentence)
+            if sentence in self.problems.values():
+                continue
+            if name in self:
+                self[name].errors = [*self[name].errors, sentence]
+            else:
+                self.form_errors.append(sentence)
 
 
 def _first(found: Any) -> str:
@@ -89,6 +93,45 @@ class Lines(Line):
     @property
     def lines(self) -> list[str]:
         return [line for line in (self.data or "").split("\n") if line]
+
+
+class EmailLine(Line):
+    """An email address, kept as it was typed. An `optional` one may be empty."""
+
+    input_type = "email"
+
+    def __init__(self, label: str = "", *, optional: bool = False, **given: Any) -> None:
+        super().__init__(label, most=MAX_ADDRESS_LENGTH, **given)
+        self.optional = optional
+
+    @property
+    def address(self) -> EmailAddress:
+        """The address of a valid form."""
+        return parse_address(self.data)
+
+    def process_formdata(self, valuelist: Sequence[str]) -> None:
+        if valuelist:
+            self.data = valuelist[0]
+
+    def pre_validate(self, form: wtforms.Form) -> None:
+        if self.optional and not self.data.strip():
+            return
+        try:
+            parse_address(self.data)
+        except Invalid as error:
+            raise ValidationError(error.problems["email"]) from None
+
+
+class Several(wtforms.Field):
+    """The values of all fields of this name, such as the checkboxes that were ticked."""
+
+    data: list[str]
+
+    def process_data(self, value: Sequence[str] | None) -> None:
+        self.data = list(value or ())
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = valuelist
 
 
 class WholeNumber(Line):

@@ -31,6 +31,7 @@ from nif.accounts.audit_log import count_failed_sign_in, record_audit_entry
 from nif.accounts.models import Account, Passkey, SecurityRole
 from nif.clock import utc_now
 from nif.database import Base
+from nif.errors import Invalid
 from nif.limits import allow_attempt, network_of
 from nif.mail.transactional import queue_transactional_email
 from nif.services import Services
@@ -318,11 +319,13 @@ def create_password_link(app: Flask, email: str) -> str:
         return links().reset_password(generate_reset_password_token(user))  # type: ignore[no-untyped-call]
 
 
-def validate_password(password: str) -> tuple[list[str], str]:
-    """The problems of a new password, and its hash if there are none."""
+def hash_new_password(password: str) -> str:
+    """The hash of a new password. Raises Invalid for a password that is not good enough."""
     security = current_app.extensions["nif_security"]
     problems, normalized = security.password_util.validate(password, False)
-    return problems or [], "" if problems else hash_password(normalized)
+    if problems:
+        raise Invalid({"password": " ".join(problems)})
+    return hash_password(normalized)
 
 
 class SignedInActor(NamedTuple):

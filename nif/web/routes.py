@@ -20,9 +20,7 @@ from nif.web.newsroom import reader_reports as newsroom_reader_reports
 from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
-    address_change,
     corrections,
-    embedded_forms,
     feeds,
     history,
     invitations,
@@ -36,8 +34,6 @@ from nif.web.public import (
     preferences,
     reader_reports,
     relationships,
-    repermission,
-    report_signup,
     sitemaps,
     stories,
     subscribe,
@@ -50,15 +46,15 @@ READER_MODULES = (
     *(stories, history, corrections, reader_reports, media, newsletters),
     *(
         subscribe,
-        embedded_forms,
         unsubscribe,
-        report_signup,
         preferences,
-        address_change,
         personal_data,
-        repermission,
+        relationships,
+        people,
+        policies,
+        ledger,
+        transparency_report,
     ),
-    *(relationships, people, policies, ledger, transparency_report),
 )
 MACHINE_MODULES = (feeds, sitemaps, well_known_files, health, sendgrid_events)
 NEWSROOM_MODULES = (

@@ -8,7 +8,22 @@ from flask import Flask, request
 from werkzeug.datastructures import MultiDict
 
 from nif.errors import Conflict, Invalid
-from nif.web.forms import Choice, Day, Form, Line, Lines, Tick, Upload, WholeNumber, required
+from nif.web.forms import (
+    Choice,
+    Day,
+    EmailLine,
+    Form,
+    Line,
+    Lines,
+    Several,
+    Tick,
+    Upload,
+    WholeNumber,
+    required,
+)
+
+
+EMAIL_PROBLEM = "This does not look like an email address. An email address must have an @-sign."
 
 
 class Size(StrEnum):
@@ -23,6 +38,8 @@ class Order(Form):
     pieces = WholeNumber("Pieces", least=1, greatest=20, default="1")
     by = Day("By")
     gift = Tick("A gift")
+    email = EmailLine("Email address", optional=True)
+    colours = Several()
 
 
 class Photo(Form):
@@ -47,6 +64,21 @@ def test_values_are_read() -> None:
     assert form.validate(), form.problems
     assert form.size.data is Size.LARGE
     assert (form.pieces.number, str(form.by.day), form.gift.data) == (7, "2026-11-30", True)
+
+
+def test_an_address_is_kept_as_typed_and_read_as_it_is_mailed() -> None:
+    form = submitted(email=" Ann@Example.com ")
+
+    assert form.validate(), form.problems
+    assert (form.email.data, form.email.address.written) == (" Ann@Example.com ", "Ann@example.com")
+
+
+def test_several_values_of_one_name_are_read() -> None:
+    form = Order(MultiDict([("name", "Ann"), ("colours", "red"), ("colours", "blue")]))
+
+    assert form.colours.data == ["red", "blue"]
+    assert Order(colours=["red"]).colours.data == ["red"]
+    assert Order().colours.data == []
 
 
 def test_an_optional_choice_may_be_left_out() -> None:
@@ -79,6 +111,7 @@ def test_an_upload_is_a_file_or_none() -> None:
         ("pieces", "0", "Give a whole number."),
         ("pieces", "٣", "Give a whole number."),
         ("pieces", "9" * 5000, "Make this shorter: at most 20 characters."),
+        ("email", "ann", EMAIL_PROBLEM),
         ("by", "tomorrow", "Give a date such as 2026-11-22."),
     ],
 )
@@ -102,6 +135,14 @@ def test_the_problems_that_a_rule_finds_join_those_of_the_form() -> None:
     assert form.problems["name"] == "Give a name."
     assert form.problems["pieces"] == "None left."
     assert form.form_errors == ["It is closed."]
+
+
+def test_a_rule_may_refuse_a_form_that_was_not_checked() -> None:
+    form = submitted()
+
+    form.refuse(Invalid({"by": "That is too late."}))
+
+    assert form.problems == {"by": "That is too late."}
 
 
 def test_a_conflict_is_no_problem_of_a_field() -> None:

@@ -1,31 +1,83 @@
-"""A subscriber's preferences: their lists, the topics of each, and pausing."""
+"""A subscriber's preferences: their lists, the topics of each, pausing, and another address."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import wtforms
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
+from nif.mail.transactional import queue_transactional_email
 from nif.signups.models import SignupKind
 from nif.stories.tags import list_most_used_tags, tag_names_of
-from nif.subscriptions import preferences, tag_choices
+from nif.subscriptions import address_change, preferences, tag_choices
 from nif.subscriptions.consent import wording_of_preferences
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber
-from nif.subscriptions.preferences import list_subscription_choices
+from nif.subscriptions.preferences import get_subscriber_by_token, list_subscription_choices
 from nif.subscriptions.tag_choices import chosen_tags_of
+from nif.subscriptions.unsubscribe import ALL_LISTS, list_unsubscribe_headers, unsubscribe_token
 from nif.web.access import Access, open_to
-from nif.web.current import consent_context, reading, settings, tokens, transaction
-from nif.web.public import signup_guard
+from nif.web.current import consent_context, links, reading, services, settings, tokens, transaction
+from nif.web.forms import EmailLine, Form, Line, Several, Tick
+from nif.web.public.signup_guard import GuardedForm
 
 MAX_TAGS_OFFERED = 12
 
+blueprint = Blueprint("preferences", __name__)
 
-blueprint = Blueprint("preferences", __name__, url_prefix="/preferences")
+
+class SeveralByList(wtforms.Field):
+    """The values of all fields `<name>-<slug>`, by the slug of the list or of the family."""
+
+    data: Mapping[str, Sequence[str]]
+
+    def process(self, formdata: Any, data: Any = None, extra_filters: Any = None) -> None:
+        prefix = f"{self.name}-"
+        self.data = {
+            name.removeprefix(prefix): formdata.getlist(name)
+            for name in formdata or ()
+            if name.startswith(prefix)
+        }
+
+
+class PreferencesForm(Form):
+    """`topics` are the lists whose topics were shown, `topic` the topics that were ticked."""
+
+    list = Several()
+    family = SeveralByList()
+    topics = Several()
+    topic = SeveralByList()
+    unsubscribe_all = Tick()
+
+    @property
+    def wanted(self) -> Sequence[str]:
+        """The slugs of the lists that the subscriber wants."""
+        chosen = [slugs[0] for slugs in self.family.data.values()]
+        return [] if self.unsubscribe_all.data else [*self.list.data, *chosen]
+
+
+class PauseForm(Form):
+    """One of three buttons: to resume, for some weeks, or until a day."""
+
+    resume = Tick()
+    weeks = Line()
+    until = Line("Or until a date")
+
+    def pause_end(self, now: datetime) -> datetime:
+        """Raises Invalid."""
+        if self.weeks.raw_data:
+            return preferences.parse_pause_weeks(self.weeks.data, now=now)
+        return preferences.parse_pause_end(self.until.data, settings().time_zone, now=now)
+
+
+class AddressChangeForm(Form):
+    email = EmailLine("Your new email address")
+    keep_address = Tick()
 
 
 @dataclass(frozen=True)
@@ -55,96 +107,87 @@ def tag_offers_of(session: Session, subscriber: Subscriber) -> dict[int, TagOffe
     return offers
 
 
-@blueprint.get("")
+@blueprint.get("/preferences")
 @open_to(Access.PUBLIC)
 def request_link() -> ResponseReturnValue:
-    return _render_link_form()
+    return _link_page(GuardedForm())
 
 
-@blueprint.post("")
+@blueprint.post("/preferences")
 @open_to(Access.PUBLIC)
 def send_link() -> ResponseReturnValue:
-    typed = request.form.get("email", "")
-    try:
-        address = parse_address(typed)
-    except Invalid as error:
-        return _render_link_form(typed, error.problems["email"]), 422
-    if problem := signup_guard.find_form_problem():
-        return _render_link_form(typed, problem), 422
-    if signup_guard.must_ask_for_proof():
-        return _render_link_form(typed)
-    signup_guard.submit_signup(SignupKind.PREFERENCES_LINK, address, consent_context())
+    form = GuardedForm(request.form)
+    if form.validate() and form.ticket_problem:
+        form.refuse(Invalid({"email": form.ticket_problem}))
+    if form.problems:
+        return _link_page(form), 422
+    if form.must_ask_for_proof():
+        return _link_page(form)
+    form.submit(SignupKind.PREFERENCES_LINK, consent_context())
     return redirect(url_for("subscribe.check_your_inbox", link=1), 303)
 
 
-@blueprint.get("/<token>")
+def _link_page(form: GuardedForm) -> str:
+    form.hand_out()
+    return render_template("public/preferences/request_link.html", form=form)
+
+
+@blueprint.get("/preferences/<token>")
 @open_to(Access.TOKEN)
 def edit(token: str) -> ResponseReturnValue:
-    return _render_preferences(token, saved=request.args.get("saved", ""))
+    return _preferences_page(token, PauseForm(), saved=request.args.get("saved", ""))
 
 
-@blueprint.post("/<token>")
+@blueprint.post("/preferences/<token>")
 @open_to(Access.TOKEN)
 def update(token: str) -> ResponseReturnValue:
-    chosen = [value for name, value in request.form.items() if name.startswith("family-")]
-    wanted = [] if "unsubscribe_all" in request.form else request.form.getlist("list") + chosen
+    form = PreferencesForm(request.form)
     where = consent_context(wording_of_preferences(settings().site_name))
     with transaction() as session:
-        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
-        preferences.save_preferences(session, subscriber, wanted, where, now=utc_now())
-        if "unsubscribe_all" not in request.form:
-            _update_tag_choices(session, subscriber)
+        subscriber = get_subscriber_by_token(session, token, tokens())
+        preferences.save_preferences(session, subscriber, form.wanted, where, now=utc_now())
+        if not form.unsubscribe_all.data:
+            _update_tag_choices(session, subscriber, form)
     return redirect(url_for(".edit", token=token, saved="lists"), 303)
 
 
-def _update_tag_choices(session: Session, subscriber: Subscriber) -> None:
+def _update_tag_choices(session: Session, subscriber: Subscriber, form: PreferencesForm) -> None:
     """Save the chosen topics of each list whose topics were on the form."""
-    shown = request.form.getlist("topics")
     offers = tag_offers_of(session, subscriber)
     for subscription in preferences.confirmed_subscriptions_of(session, subscriber):
         mailing_list = subscription.mailing_list
         offer = offers.get(mailing_list.id)
-        if offer is None or mailing_list.slug not in shown:
+        if offer is None or mailing_list.slug not in form.topics.data:
             continue
-        ticked = request.form.getlist(f"topic-{mailing_list.slug}")
+        ticked = form.topic.data.get(mailing_list.slug, ())
         names = {tag: name for tag, name in offer.names.items() if tag in ticked}
         title, site = mailing_list.title, settings().site_name
         where = consent_context(tag_choices.wording_of_tag_choice(site, title, names.values()))
         tag_choices.choose_tags(session, subscription, names.keys(), where, now=utc_now())
 
 
-@blueprint.post("/<token>/pause")
+@blueprint.post("/preferences/<token>/pause")
 @open_to(Access.TOKEN)
 def pause(token: str) -> ResponseReturnValue:
-    now, where = utc_now(), consent_context(page="/preferences")
+    form, now, where = PauseForm(request.form), utc_now(), consent_context(page="/preferences")
     try:
         with transaction() as session:
-            subscriber = preferences.get_subscriber_by_token(session, token, tokens())
-            if "resume" in request.form:
+            subscriber = get_subscriber_by_token(session, token, tokens())
+            if form.resume.data:
                 preferences.resume_mail(session, subscriber, where, now=now)
             else:
-                preferences.pause_mail(session, subscriber, _read_pause_end(now), where, now=now)
+                preferences.pause_mail(session, subscriber, form.pause_end(now), where, now=now)
     except Invalid as error:
-        return _render_preferences(
-            token, problems=error.problems, until=request.form.get("until", "")
-        ), 422
+        form.refuse(error)
+        return _preferences_page(token, form), 422
     return redirect(url_for(".edit", token=token, saved="pause"), 303)
 
 
-def _read_pause_end(now: datetime) -> datetime:
-    """When the requested pause ends. Raises Invalid."""
-    if "weeks" in request.form:
-        return preferences.parse_pause_weeks(request.form["weeks"], now=now)
-    return preferences.parse_pause_end(request.form.get("until", ""), settings().time_zone, now=now)
-
-
-def _render_preferences(
-    token: str, *, saved: str = "", problems: Mapping[str, str] | None = None, until: str = ""
-) -> str:
+def _preferences_page(token: str, form: PauseForm, *, saved: str = "") -> str:
     """Raises NotFound for an invalid token."""
     with reading() as session:
-        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
-        choices = preferences.list_subscription_choices(session, subscriber)
+        subscriber = get_subscriber_by_token(session, token, tokens())
+        choices = list_subscription_choices(session, subscriber)
         offers = tag_offers_of(session, subscriber)
     single_lists, families = preferences.group_by_family(choices)
     return render_template(
@@ -159,15 +202,82 @@ def _render_preferences(
         weeks=preferences.PAUSE_WEEKS,
         wording_shown=wording_of_preferences(settings().site_name),
         saved=saved,
-        problems=problems or {},
-        until=until,
+        form=form,
     )
 
 
-def _render_link_form(email: str = "", problem: str = "") -> str:
+@blueprint.get("/preferences/<token>/address")
+@open_to(Access.TOKEN)
+def edit_address(token: str) -> ResponseReturnValue:
+    return _address_page(token, AddressChangeForm(), is_asked="asked" in request.args)
+
+
+@blueprint.post("/preferences/<token>/address")
+@open_to(Access.TOKEN)
+def request_address_change(token: str) -> ResponseReturnValue:
+    """Mail the new address and the old one, or keep the old one and cancel what was asked for."""
+    form = AddressChangeForm(request.form)
+    if form.keep_address.data:
+        with transaction() as session:
+            subscriber = get_subscriber_by_token(session, token, tokens())
+            address_change.cancel_address_change(session, subscriber)
+        return redirect(url_for(".edit", token=token, saved="stay"), 303)
+    if not form.validate():
+        return _address_page(token, form), 422
+    with transaction() as session:
+        _mail_both_addresses(session, get_subscriber_by_token(session, token, tokens()), form)
+    services().queue.wake("send_transactional_emails")
+    return redirect(url_for(".edit_address", token=token, asked=1), 303)
+
+
+def _address_page(token: str, form: AddressChangeForm, *, is_asked: bool = False) -> str:
+    with reading() as session:
+        address = get_subscriber_by_token(session, token, tokens()).address
     return render_template(
-        "public/preferences/request_link.html",
-        email=email,
-        problem=problem,
-        **signup_guard.signup_form_fields(),
+        "public/preferences/edit_address.html",
+        token=token,
+        address=address,
+        form=form,
+        is_asked=is_asked,
     )
+
+
+def _mail_both_addresses(session: Session, subscriber: Subscriber, form: AddressChangeForm) -> None:
+    """The new address gets a link, the old one a notice. The page never reveals whether."""
+    render, now = services().renderer.render, utc_now()
+    is_told, change = address_change.request_address_change(
+        session, subscriber, form.email.address, consent_context(page="/preferences"), now=now
+    )
+    if change is not None:
+        token = address_change.address_change_token(change, tokens())
+        message = render("confirm_address", link=links().confirm_address(token))
+        queue_transactional_email(session, change.address, message, now=now)
+    if is_told:
+        leave = links().unsubscribe(unsubscribe_token(subscriber.id, ALL_LISTS, tokens()))
+        own = links().address_change(preferences.preferences_token(subscriber.id, tokens()))
+        notice = render(
+            "address_change_requested",
+            headers=list_unsubscribe_headers(leave),
+            link=own,
+            unsubscribe=leave,
+        )
+        queue_transactional_email(session, subscriber.address, notice, now=now)
+
+
+@blueprint.get("/new-address/<token>")
+@open_to(Access.TOKEN)
+def confirm_address(token: str) -> ResponseReturnValue:
+    with reading() as session:
+        change = address_change.get_address_change(session, token, tokens(), now=utc_now())
+    return render_template("public/preferences/confirm_address.html", address=change.address)
+
+
+@blueprint.post("/new-address/<token>")
+@open_to(Access.TOKEN)
+def update_address(token: str) -> ResponseReturnValue:
+    with transaction() as session:
+        reader = address_change.complete_address_change(
+            session, token, tokens(), consent_context(), now=utc_now()
+        )
+        own = preferences.preferences_token(reader.id, tokens())
+    return redirect(url_for(".edit", token=own, saved="address"), 303)

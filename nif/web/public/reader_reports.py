@@ -11,11 +11,11 @@ from nif.limits import allow_attempt, network_of
 from nif.stories import reader_reports
 from nif.stories.queries import get_published_revision
 from nif.stories.reader_reports import ReportKind
-from nif.subscriptions.email_address import parse_address
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
+from nif.web.forms import Choice, EmailLine, Lines, required
 from nif.web.public.page_cache import make_form_ticket
-from nif.web.public.signup_guard import find_ticket_problem
+from nif.web.public.signup_guard import TOO_QUICK, TicketForm
 
 blueprint = Blueprint("reader_reports", __name__, url_prefix="/articles/<slug>/report")
 
@@ -25,28 +25,42 @@ REPORT_KINDS = {
     ReportKind.AI: "It is about the use of AI",
     ReportKind.OTHER: "Something else",
 }
-MAX_TEXT_LENGTH = 4000
 MAX_REPORTS = 10
 REPORTS_WINDOW = timedelta(hours=1)
 TOO_MANY_REPORTS = "Too many reports came from your network in the last hour. Try again in an hour."
 
 
+class ReaderReportForm(TicketForm):
+    kind = Choice("What is it about?", REPORT_KINDS, problem="Say what it is about.")
+    text = Lines(
+        "What is wrong, and how do you know?",
+        most=4000,
+        validators=[required("Tell us what is wrong, and how you know.")],
+    )
+    email = EmailLine("Your email address, if you want an answer", optional=True)
+
+    @property
+    def contact(self) -> str | None:
+        return self.email.address.written if self.email.data.strip() else None
+
+
 @blueprint.get("")
 @open_to(Access.PUBLIC)
 def new(slug: str) -> ResponseReturnValue:
-    return _render_form(slug, {})
+    return _form_page(slug, ReaderReportForm())
 
 
 @blueprint.post("")
 @open_to(Access.PUBLIC)
 def create(slug: str) -> ResponseReturnValue:
-    if request.form.get("website"):
-        # The honeypot, a field that people do not see. The answer is the same as for people.
+    form = ReaderReportForm(request.form)
+    if form.website.data:
+        # The answer to a program is the same as to people.
         return redirect(url_for(".thanks", slug=slug), 303)
-    try:
-        kind, text, contact = _read_form()
-    except Invalid as error:
-        return _render_form(slug, error.problems), 422
+    if form.validate() and (form.ticket_problem or form.is_too_quick):
+        form.refuse(Invalid({"ticket": form.ticket_problem or TOO_QUICK}))
+    if form.problems:
+        return _form_page(slug, form), 422
     with transaction() as session:
         now, network = utc_now(), network_of(request.remote_addr or "")
         revision = get_published_revision(session, slug)
@@ -55,10 +69,11 @@ def create(slug: str) -> ResponseReturnValue:
         )
         if is_allowed:
             reader_reports.create_reader_report(
-                session, revision, kind, text, contact=contact, now=now
+                session, revision, form.kind.data, form.text.data, contact=form.contact, now=now
             )
     if not is_allowed:
-        return _render_form(slug, {"text": TOO_MANY_REPORTS}), 429
+        form.refuse(Invalid({"text": TOO_MANY_REPORTS}))
+        return _form_page(slug, form), 429
     return redirect(url_for(".thanks", slug=slug), 303)
 
 
@@ -70,45 +85,8 @@ def thanks(slug: str) -> ResponseReturnValue:
     return render_template("public/reader_reports/thanks.html", story=story)
 
 
-def _read_form() -> tuple[ReportKind, str, str | None]:
-    """The submitted form. Raises Invalid."""
-    problems: dict[str, str] = {}
-    kind = next(
-        (candidate for candidate in ReportKind if candidate.value == request.form.get("kind")), None
-    )
-    text = _strip_control_characters(request.form.get("text", ""))
-    contact = None
-    if kind is None:
-        problems["kind"] = "Say what it is about."
-    if not text:
-        problems["text"] = "Tell us what is wrong, and how you know."
-    elif len(text) > MAX_TEXT_LENGTH:
-        problems["text"] = f"Make this shorter: {MAX_TEXT_LENGTH:,} characters are the most."
-    if given := request.form.get("email", "").strip():
-        try:
-            contact = parse_address(given).written
-        except Invalid as error:
-            problems |= error.problems
-    if not problems and (problem := find_ticket_problem(request.form.get("ticket", ""))):
-        problems["ticket"] = problem
-    if problems or kind is None:
-        raise Invalid(problems)
-    return kind, text, contact
-
-
-def _strip_control_characters(text: str) -> str:
-    """The text without control characters, which databases reject."""
-    return "".join(ch for ch in text if ch == "\n" or ch.isprintable()).strip()
-
-
-def _render_form(slug: str, problems: dict[str, str]) -> str:
+def _form_page(slug: str, form: ReaderReportForm) -> str:
     with reading() as session:
         story = get_published_revision(session, slug)
-    return render_template(
-        "public/reader_reports/new.html",
-        story=story,
-        kinds=REPORT_KINDS,
-        typed=request.form,
-        problems=problems,
-        form_ticket=make_form_ticket(),
-    )
+    form.ticket.data = make_form_ticket()
+    return render_template("public/reader_reports/new.html", story=story, form=form)

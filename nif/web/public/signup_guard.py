@@ -15,10 +15,10 @@ from nif.signups import attack_mode, proof_of_work
 from nif.signups.models import NO_LIST, HoldReason, SignupKind
 from nif.signups.requests import SignupRequest, queue_signup
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.email_address import EmailAddress
 from nif.subscriptions.models import MailingList
 from nif.tokens import TokenPurpose
 from nif.web.current import reading, settings, tokens, transaction
+from nif.web.forms import EmailLine, Form, Hidden, Tick
 from nif.web.public.page_cache import make_form_ticket
 
 MIN_FORM_SECONDS = 2
@@ -33,17 +33,89 @@ FORM_EXPIRED = "This page was open for a long time. Press the button again."
 TOO_QUICK = "That was quick! Press the button again, so that we know you are a person."
 
 
-def signup_form_fields() -> dict[str, str]:
-    """The template variables of such a form; `challenge` is empty where no proof is needed.
+class TicketForm(Form):
+    """A form of readers. `website` is the honeypot, a field that people do not see."""
 
-    A form that is shown again keeps its ticket, so that pressing its button at once does not
-    count as too fast.
-    """
-    form_ticket = make_form_ticket() if find_form_problem() else request.form["ticket"]
+    ticket = Hidden(most=2000)
+    website = Tick(false_values=("",))
+
+    @property
+    def ticket_problem(self) -> str:
+        """Why the form was not handed out within the last month; empty where it was."""
+        age = self.ticket_age
+        if age is None:
+            return INCOMPLETE_FORM
+        return FORM_EXPIRED if age > MAX_FORM_SECONDS else ""
+
+    @property
+    def is_too_quick(self) -> bool:
+        return (self.ticket_age or 0) < MIN_FORM_SECONDS
+
+    @property
+    def ticket_age(self) -> float | None:
+        """Seconds since the form was handed out; None for an invalid ticket."""
+        try:
+            handed_out, _ = tokens().open(TokenPurpose.FORM_TICKET, self.ticket.data)
+        except NotFound:
+            return None
+        return time() - handed_out
+
+
+class GuardedForm(TicketForm):
+    """A form that makes NIF mail an address. `challenge` is empty where no proof is needed."""
+
+    email = EmailLine("Your email address")
+    challenged = Tick()
+    altcha = Hidden(most=10_000)
     challenge = ""
-    if is_under_attack():
-        challenge = proof_of_work.make_challenge(tokens().keys, form_ticket, now=utc_now())
-    return {"form_ticket": form_ticket, "challenge": challenge}
+
+    def hand_out(self) -> None:
+        """Give the form what it needs to be shown.
+
+        A form that is shown again keeps its ticket, so that pressing its button at once does not
+        count as too fast.
+        """
+        if self.ticket_problem:
+            self.ticket.data = make_form_ticket()
+        if is_under_attack():
+            self.challenge = proof_of_work.make_challenge(
+                tokens().keys, self.ticket.data, now=utc_now()
+            )
+
+    def must_ask_for_proof(self) -> bool:
+        """Is proof needed now, while the submitted form came from a page that did not ask for it?
+
+        Pages with a form are cached in memory and by browsers, so an attack does not change them.
+        During one, the form is shown again, filled in, with a challenge.
+        """
+        return not self.challenged.data and is_under_attack()
+
+    def submit(
+        self,
+        kind: SignupKind,
+        where: ConsentContext,
+        list_id: int = NO_LIST,
+        *,
+        has_key: bool = False,
+    ) -> None:
+        """Queue the sign-up for the worker, or hold it where a check failed.
+
+        The worker is not woken: it looks every few seconds, and so the time of the response reveals
+        nothing about the address. `has_key` says that the form was on another site, where it cannot
+        tell when it was shown.
+        """
+        now, hold_reason = utc_now(), None
+        if self.website.data:
+            hold_reason = HoldReason.HONEYPOT
+        elif not has_key and self.is_too_quick:
+            hold_reason = HoldReason.TOO_FAST
+        with transaction() as session:
+            if hold_reason is None and attack_mode.find_active_attack_mode(session, now=now):
+                ticket, proof = self.ticket.data, self.altcha.data
+                if not proof_of_work.accept_proof(session, tokens().keys, ticket, proof, now=now):
+                    hold_reason = HoldReason.NO_PROOF
+            signup = SignupRequest(kind, self.email.address, where, list_id, hold_reason)
+            queue_signup(session, signup, now=now)
 
 
 def is_under_attack() -> bool:
@@ -51,81 +123,7 @@ def is_under_attack() -> bool:
         return attack_mode.find_active_attack_mode(session, now=utc_now()) is not None
 
 
-def must_ask_for_proof() -> bool:
-    """Is proof needed now, while the submitted form came from a page that did not ask for it?
-
-    Pages with a form are cached in memory and by browsers, so an attack does not change them.
-    During one, the form is shown again, filled in, with a challenge.
-    """
-    return "challenged" not in request.form and is_under_attack()
-
-
-def submit_signup(
-    kind: SignupKind,
-    address: EmailAddress,
-    where: ConsentContext,
-    list_id: int = NO_LIST,
-    *,
-    has_key: bool = False,
-) -> None:
-    """Queue a sign-up for the worker, or hold it where a check failed.
-
-    The worker is not woken: it looks every few seconds, and so the time of the response reveals
-    nothing about the address. `has_key` says that the form was on another site, where it cannot
-    tell when it was shown.
-    """
-    now = utc_now()
-    with transaction() as session:
-        hold_reason = _find_suspicion(has_key=has_key)
-        if (
-            hold_reason is None
-            and attack_mode.find_active_attack_mode(session, now=now) is not None
-        ):
-            ticket, proof = request.form.get("ticket", ""), request.form.get("altcha", "")
-            is_proved = proof_of_work.accept_proof(session, tokens().keys, ticket, proof, now=now)
-            hold_reason = None if is_proved else HoldReason.NO_PROOF
-        queue_signup(session, SignupRequest(kind, address, where, list_id, hold_reason), now=now)
-
-
-def find_form_problem() -> str:
-    """Why the form was not handed out within the last month; empty where it was."""
-    age = _ticket_age(request.form.get("ticket", ""))
-    if age is None:
-        return INCOMPLETE_FORM
-    return FORM_EXPIRED if age > MAX_FORM_SECONDS else ""
-
-
-def find_ticket_problem(ticket: str) -> str:
-    """The same for a form that mails nothing; it also says when it was sent too fast."""
-    age = _ticket_age(ticket)
-    if age is None:
-        return INCOMPLETE_FORM
-    if age < MIN_FORM_SECONDS:
-        return TOO_QUICK
-    return FORM_EXPIRED if age > MAX_FORM_SECONDS else ""
-
-
-def _find_suspicion(*, has_key: bool) -> HoldReason | None:
-    """Whether the way the form was filled in suggests a program."""
-    if request.form.get("website"):
-        # The honeypot: a field that people do not see.
-        return HoldReason.HONEYPOT
-    if has_key:
-        return None
-    age = _ticket_age(request.form.get("ticket", ""))
-    return HoldReason.TOO_FAST if age is None or age < MIN_FORM_SECONDS else None
-
-
-def _ticket_age(ticket: str) -> float | None:
-    """Seconds since a ticket was handed out; None for an invalid one."""
-    try:
-        handed_out, _ = tokens().open(TokenPurpose.FORM_TICKET, ticket)
-    except NotFound:
-        return None
-    return time() - handed_out
-
-
-def find_other_site() -> str:
+def find_other_site(*, has_key: bool) -> str:
     """The other site whose form was sent, such as `https://example.com`; empty for this site's.
 
     The browser names it in `Origin`, which is never a whole address.
@@ -137,7 +135,7 @@ def find_other_site() -> str:
             return f"{origin.scheme}://{origin.netloc}"[:MAX_ORIGIN_LENGTH]
     except ValueError:
         pass
-    return UNKNOWN_SITE if "key" in request.form else ""
+    return UNKNOWN_SITE if has_key else ""
 
 
 def is_embed_key_of(key: str, mailing_list: MailingList) -> bool:

@@ -1,19 +1,33 @@
-"""Unsubscribing: with one click in a mail program (RFC 8058), or with the button on the page."""
+"""What a reader does by a link in a mail: unsubscribe, stay subscribed, report a false sign-up.
+
+Each is a question and its button, because mail programs open links. Only unsubscribing is done at
+once, by the mail program's own button (RFC 8058).
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
 from nif.errors import NotFound
-from nif.subscriptions import unsubscribe
+from nif.subscriptions import repermission, unsubscribe
+from nif.subscriptions.consent import wording_of_subscription
 from nif.subscriptions.models import Subscription, SubscriptionState
 from nif.web.access import Access, open_to
-from nif.web.current import consent_context, reading, tokens, transaction
+from nif.web.current import consent_context, reading, settings, tokens, transaction
+from nif.web.forms import Form, Tick
 
 blueprint = Blueprint("unsubscribe", __name__)
+
+
+class UnsubscribeForm(Form):
+    """The buttons of the page; a mail program sends neither."""
+
+    on_page = Tick()
+    resubscribe = Tick()
 
 
 @blueprint.get("/unsubscribe/<token>")
@@ -21,22 +35,17 @@ blueprint = Blueprint("unsubscribe", __name__)
 def confirm(token: str) -> ResponseReturnValue:
     with reading() as session:
         found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
-        titles = [subscription.mailing_list.title for subscription in found]
-        undoable = _can_resubscribe(found)
-    return render_template(
-        "public/unsubscribe/confirm.html",
-        titles=titles,
-        is_unsubscribed=_are_unsubscribed(found),
-        undoable=undoable,
-    )
+        facts = _facts_of(found)
+    return render_template("public/unsubscribe/confirm.html", **facts)
 
 
 @blueprint.post("/unsubscribe/<token>")
 @open_to(Access.TOKEN)
 def delete(token: str) -> ResponseReturnValue:
     """Unsubscribe. A mail program gets 200, without cookies or redirects, for any token at all."""
-    if "on_page" in request.form:
-        return _unsubscribe_on_page(token, resubscribe="resubscribe" in request.form)
+    form = UnsubscribeForm(request.form)
+    if form.on_page.data:
+        return _unsubscribe_on_page(token, resubscribe=form.resubscribe.data)
     # A mail program cannot handle a 404, and it would reveal which tokens exist.
     where = consent_context(page=unsubscribe.ONE_CLICK_SOURCE)
     with suppress(NotFound), transaction() as session:
@@ -51,24 +60,64 @@ def _unsubscribe_on_page(token: str, *, resubscribe: bool) -> ResponseReturnValu
         found = unsubscribe.get_subscriptions_to_unsubscribe(session, token, tokens())
         for subscription in found:
             change(session, subscription, consent_context(), now=utc_now())
-        titles = [subscription.mailing_list.title for subscription in found]
-        undoable = _can_resubscribe(found)
-    return render_template(
-        "public/unsubscribe/done.html",
-        titles=titles,
-        is_unsubscribed=_are_unsubscribed(found),
-        undoable=undoable,
-    )
+        facts = _facts_of(found)
+    return render_template("public/unsubscribe/done.html", **facts)
 
 
-def _can_resubscribe(subscriptions: Sequence[Subscription]) -> bool:
-    return all(
-        unsubscribe.may_undo_unsubscribe(subscription, now=utc_now())
-        for subscription in subscriptions
-    )
+def _facts_of(found: Sequence[Subscription]) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "titles": [one.mailing_list.title for one in found],
+        "is_unsubscribed": all(one.state is SubscriptionState.UNSUBSCRIBED for one in found),
+        "undoable": all(unsubscribe.may_undo_unsubscribe(one, now=now) for one in found),
+    }
 
 
-def _are_unsubscribed(subscriptions: Sequence[Subscription]) -> bool:
-    return all(
-        subscription.state is SubscriptionState.UNSUBSCRIBED for subscription in subscriptions
-    )
+@blueprint.get("/report-signup/<token>")
+@open_to(Access.TOKEN)
+def confirm_report(token: str) -> ResponseReturnValue:
+    with reading() as session:
+        unsubscribe.get_refusing_subscriber(session, token, tokens())
+    return render_template("public/unsubscribe/confirm_report.html")
+
+
+@blueprint.post("/report-signup/<token>")
+@open_to(Access.TOKEN)
+def report(token: str) -> ResponseReturnValue:
+    """Somebody else typed the reader's address into a form."""
+    with transaction() as session:
+        subscriber = unsubscribe.get_refusing_subscriber(session, token, tokens())
+        unsubscribe.refuse_signups(session, subscriber, consent_context(), now=utc_now())
+    return render_template("public/unsubscribe/reported.html")
+
+
+@blueprint.route("/not-me/<token>", methods=["GET", "POST"])
+@open_to(Access.TOKEN)
+def redirect_old_report(token: str) -> ResponseReturnValue:
+    """The address in mails that were sent before it changed."""
+    return redirect(url_for(".confirm_report", token=token), 308)
+
+
+@blueprint.get("/stay/<token>")
+@open_to(Access.TOKEN)
+def confirm_stay(token: str) -> ResponseReturnValue:
+    """The link of re-permission mail."""
+    with reading() as session:
+        found = repermission.get_subscription_to_keep(session, token, tokens())
+        return render_template(
+            "public/unsubscribe/confirm_stay.html",
+            mailing_list=found.mailing_list,
+            is_reader=found.state is SubscriptionState.CONFIRMED,
+            may_stay=repermission.may_keep_subscription(session, found, now=utc_now()),
+        )
+
+
+@blueprint.post("/stay/<token>")
+@open_to(Access.TOKEN)
+def stay(token: str) -> ResponseReturnValue:
+    with transaction() as session:
+        found = repermission.get_subscription_to_keep(session, token, tokens())
+        mailing_list = found.mailing_list
+        where = consent_context(wording_of_subscription(settings().site_name, mailing_list.title))
+        repermission.keep_subscription(session, found, where, now=utc_now())
+    return render_template("public/unsubscribe/stayed.html", mailing_list=mailing_list)
