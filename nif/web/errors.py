@@ -8,7 +8,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
-from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound, UploadTooLarge
+from nif.errors import Conflict, Expired, Invalid, NifError, NotAllowed, NotFound, UploadTooLarge
 from nif.web.access import is_same_origin_form
 
 log = structlog.get_logger(__name__)
@@ -28,20 +28,20 @@ ERROR_MESSAGES = {
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that send nothing that could be lost."""
 
-ERROR_STATUSES = (
-    (NotFound, 404),
-    (Expired, 410),
-    (NotAllowed, 403),
-    (Conflict, 409),
-    (UploadTooLarge, 413),
-    (Invalid, 422),
-)
+ERROR_STATUSES: dict[type[NifError], int] = {
+    NotFound: 404,
+    Expired: 410,
+    NotAllowed: 403,
+    Conflict: 409,
+    UploadTooLarge: 413,
+    Invalid: 422,
+}
 
 
 def register_error_handlers(app: Flask) -> None:
     """Turn domain errors and HTTP errors into pages."""
-    for error, status in ERROR_STATUSES:
-        app.register_error_handler(error, _domain_error_handler(status))
+    for kind in ERROR_STATUSES:
+        app.register_error_handler(kind, _domain_error_page)
     app.register_error_handler(CSRFError, _resubmit_page)
     app.register_error_handler(HTTPException, _http_error_page)
     app.register_error_handler(OperationalError, _database_error_page)
@@ -59,11 +59,9 @@ def _resubmit_page(_error: Exception) -> ResponseReturnValue:
     return render_template("errors/resubmit.html", fields=fields), 400
 
 
-def _domain_error_handler(status: int):  # type: ignore[no-untyped-def]
-    def handle(error: Exception) -> ResponseReturnValue:
-        return _error_page(status, str(error))
-
-    return handle
+def _domain_error_page(error: NifError) -> ResponseReturnValue:
+    status = next(status for kind, status in ERROR_STATUSES.items() if isinstance(error, kind))
+    return _error_page(status, str(error))
 
 
 def _http_error_page(error: HTTPException) -> ResponseReturnValue:

@@ -37,7 +37,6 @@ from nif.mail.transactional import queue_transactional_email
 from nif.services import Services
 from nif.web.current import links, services, transaction
 from nif.web.second_factors import (
-    ATTEMPTS_WINDOW,
     MAX_ATTEMPTS,
     TOO_MANY_ATTEMPTS,
     AuthenticatorApps,
@@ -47,91 +46,72 @@ from nif.web.second_factors import (
     LimitedRecoveryForm,
     PasskeyOptions,
     PasskeySignInForm,
+    allow_attempts,
     second_factor_config,
 )
 
-LOGIN_MESSAGES = (
-    (
-        "GENERIC_AUTHN_FAILED",
-        "error",
-        "That address and password do not match. Check both, or set a new password.",
-    ),
-    ("UNAUTHENTICATED", "info", "Sign in to open that page."),
-    ("ANONYMOUS_USER_REQUIRED", "info", "You are already signed in."),
-    ("PASSWORD_RESET_REQUEST", "info", "If %(email)s has an account, we have sent it a link."),
-    ("PASSWORD_RESET_NO_LOGIN", "success", "Your password is set. Sign in with it."),
-    ("INVALID_RESET_PASSWORD_TOKEN", "error", "This link is not valid."),
-    ("PASSWORD_RESET_EXPIRED", "error", "This link is too old. Ask for a new one."),
-    ("PASSWORD_NOT_PROVIDED", "error", "Enter your password."),
-    ("INVALID_PASSWORD", "error", "That is not your password."),
-    ("PASSWORD_INVALID_LENGTH", "error", "Use at least %(length)s characters."),
-    ("PASSWORD_IS_THE_SAME", "error", "This is your current password. Choose a different one."),
-    ("RETYPE_PASSWORD_MISMATCH", "error", "The two passwords differ."),
-    (
-        "PASSWORD_CHANGE",
-        "success",
-        "Your password is changed. You are signed out on all other devices.",
-    ),
-    (
-        "REAUTHENTICATION_REQUIRED",
-        "info",
-        "Please confirm that it is you, because the next step changes how you sign in.",
-    ),
-    ("REAUTHENTICATION_SUCCESSFUL", "success", "Thank you. Please continue."),
-    ("API_ERROR", "error", "The request was incomplete. Please start again."),
-    (
-        "TWO_FACTOR_INVALID_TOKEN",
-        "error",
-        "This code is wrong or already used. Wait for the next one.",
-    ),
-    ("TWO_FACTOR_LOGIN_SUCCESSFUL", "success", "You are signed in."),
-    (
-        "TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL",
-        "success",
-        "Your app is set up, and signing in now requires its code. Next, make recovery codes.",
-    ),
-    ("TWO_FACTOR_PERMISSION_DENIED", "info", "That took too long. Sign in again."),
-    ("TWO_FACTOR_METHOD_NOT_AVAILABLE", "error", "Choose one of these."),
-    ("TWO_FACTOR_DISABLED", "success", "Signing in no longer requires a code."),
-    ("TWO_FACTOR_SETUP_EXPIRED", "error", "That took longer than %(within)s. Start again."),
-    (
-        "INVALID_RECOVERY_CODE",
-        "error",
-        "This is not one of your codes, or it was already used. Each code works once.",
-    ),
-    ("NO_RECOVERY_CODES_SETUP", "info", "You have no codes yet."),
-    ("WEBAUTHN_EXPIRED", "error", "That took longer than %(within)s. Start again."),
-    ("WEBAUTHN_NAME_REQUIRED", "error", "Give the passkey a name."),
-    (
-        "WEBAUTHN_NAME_INUSE",
-        "error",
-        "You already have a passkey named %(name)s. Choose another name.",
-    ),
-    ("WEBAUTHN_NAME_NOT_FOUND", "error", "There is no passkey with that name."),
-    ("WEBAUTHN_NAME_DISALLOWED_CHARACTERS", "error", "Use letters, digits, spaces and hyphens."),
-    ("INVALID_INPUT_LENGTH", "error", "Use at most %(length)s characters."),
-    ("WEBAUTHN_CREDENTIAL_DELETED", "success", "The passkey %(name)s is removed."),
-    (
-        "WEBAUTHN_REGISTER_SUCCESSFUL",
-        "success",
-        "The passkey %(name)s is added. You can sign in with it.",
-    ),
-    ("WEBAUTHN_CREDENTIAL_ID_INUSE", "error", "This passkey is already registered."),
-    ("WEBAUTHN_UNKNOWN_CREDENTIAL_ID", "error", "That passkey did not work."),
-    ("WEBAUTHN_ORPHAN_CREDENTIAL_ID", "error", "That passkey did not work."),
-    ("WEBAUTHN_NO_VERIFY", "error", "That passkey did not work."),
-    ("WEBAUTHN_CREDENTIAL_WRONG_USAGE", "error", "That passkey did not work."),
-    ("WEBAUTHN_MISMATCH_USER_HANDLE", "error", "That passkey did not work."),
-    ("DISABLED_ACCOUNT", "error", "That passkey did not work."),
-)
-"""Flask-Security's messages in NIF's words. A failed passkey gives no reason, to reveal nothing."""
-
-SECOND_FACTOR_CHANGES = {
-    "authenticator_added",
-    "authenticator_removed",
-    "passkey_added",
-    "passkey_removed",
+LOGIN_MESSAGES = {
+    "error": {
+        "GENERIC_AUTHN_FAILED": (
+            "That address and password do not match. Check both, or set a new password."
+        ),
+        "INVALID_RESET_PASSWORD_TOKEN": "This link is not valid.",
+        "PASSWORD_RESET_EXPIRED": "This link is too old. Ask for a new one.",
+        "PASSWORD_NOT_PROVIDED": "Enter your password.",
+        "INVALID_PASSWORD": "That is not your password.",
+        "PASSWORD_INVALID_LENGTH": "Use at least %(length)s characters.",
+        "PASSWORD_IS_THE_SAME": "This is your current password. Choose a different one.",
+        "RETYPE_PASSWORD_MISMATCH": "The two passwords differ.",
+        "API_ERROR": "The request was incomplete. Please start again.",
+        "TWO_FACTOR_INVALID_TOKEN": "This code is wrong or already used. Wait for the next one.",
+        "TWO_FACTOR_METHOD_NOT_AVAILABLE": "Choose one of these.",
+        "TWO_FACTOR_SETUP_EXPIRED": "That took longer than %(within)s. Start again.",
+        "INVALID_RECOVERY_CODE": (
+            "This is not one of your codes, or it was already used. Each code works once."
+        ),
+        "WEBAUTHN_EXPIRED": "That took longer than %(within)s. Start again.",
+        "WEBAUTHN_NAME_REQUIRED": "Give the passkey a name.",
+        "WEBAUTHN_NAME_INUSE": "You already have a passkey named %(name)s. Choose another name.",
+        "WEBAUTHN_NAME_NOT_FOUND": "There is no passkey with that name.",
+        "WEBAUTHN_NAME_DISALLOWED_CHARACTERS": "Use letters, digits, spaces and hyphens.",
+        "INVALID_INPUT_LENGTH": "Use at most %(length)s characters.",
+        "WEBAUTHN_CREDENTIAL_ID_INUSE": "This passkey is already registered.",
+        **dict.fromkeys(
+            (
+                "WEBAUTHN_UNKNOWN_CREDENTIAL_ID",
+                "WEBAUTHN_ORPHAN_CREDENTIAL_ID",
+                "WEBAUTHN_NO_VERIFY",
+                "WEBAUTHN_CREDENTIAL_WRONG_USAGE",
+                "WEBAUTHN_MISMATCH_USER_HANDLE",
+                "DISABLED_ACCOUNT",
+            ),
+            "That passkey did not work.",
+        ),
+    },
+    "info": {
+        "UNAUTHENTICATED": "Sign in to open that page.",
+        "ANONYMOUS_USER_REQUIRED": "You are already signed in.",
+        "PASSWORD_RESET_REQUEST": "If %(email)s has an account, we have sent it a link.",
+        "REAUTHENTICATION_REQUIRED": (
+            "Please confirm that it is you, because the next step changes how you sign in."
+        ),
+        "TWO_FACTOR_PERMISSION_DENIED": "That took too long. Sign in again.",
+        "NO_RECOVERY_CODES_SETUP": "You have no codes yet.",
+    },
+    "success": {
+        "PASSWORD_RESET_NO_LOGIN": "Your password is set. Sign in with it.",
+        "PASSWORD_CHANGE": "Your password is changed. You are signed out on all other devices.",
+        "REAUTHENTICATION_SUCCESSFUL": "Thank you. Please continue.",
+        "TWO_FACTOR_LOGIN_SUCCESSFUL": "You are signed in.",
+        "TWO_FACTOR_CHANGE_METHOD_SUCCESSFUL": (
+            "Your app is set up, and signing in now requires its code. Next, make recovery codes."
+        ),
+        "TWO_FACTOR_DISABLED": "Signing in no longer requires a code.",
+        "WEBAUTHN_CREDENTIAL_DELETED": "The passkey %(name)s is removed.",
+        "WEBAUTHN_REGISTER_SUCCESSFUL": "The passkey %(name)s is added. You can sign in with it.",
+    },
 }
+"""Flask-Security's messages in NIF's words. A failed passkey gives no reason, to reveal nothing."""
 
 
 class LoginAccount(UserMixin, Account):  # type: ignore[misc]
@@ -154,23 +134,10 @@ class ThrottledLoginForm(LoginForm):
 
     def validate(self, **kwargs: Any) -> bool:
         network = network_of(request.remote_addr or "")
-        account_and_network = f"{str(self.email.data).lower()} {network}"
-        with transaction() as session:
-            allowed = allow_attempt(
-                session,
-                "login.network",
-                network,
-                most=10 * MAX_ATTEMPTS,
-                per=ATTEMPTS_WINDOW,
-                now=utc_now(),
-            ) and allow_attempt(
-                session,
-                "login",
-                account_and_network,
-                most=MAX_ATTEMPTS,
-                per=ATTEMPTS_WINDOW,
-                now=utc_now(),
-            )
+        allowed = allow_attempts(
+            ("login.network", network, 10 * MAX_ATTEMPTS),
+            ("login", f"{str(self.email.data).lower()} {network}", MAX_ATTEMPTS),
+        )
         if not allowed:
             self.form_errors.append(TOO_MANY_ATTEMPTS)
             return False
@@ -259,7 +226,11 @@ def set_up_login(app: Flask, app_services: Services) -> None:
         SECURITY_POST_RESET_VIEW="/login",
         # A failing DNS resolver must not lock an editor out.
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
-        **{f"SECURITY_MSG_{name}": (text, category) for name, category, text in LOGIN_MESSAGES},
+        **{
+            f"SECURITY_MSG_{name}": (text, category)
+            for category, messages in LOGIN_MESSAGES.items()
+            for name, text in messages.items()
+        },
         **second_factor_config(app_services.settings),
         SECURITY_CHANGEABLE=True,
         SECURITY_CHANGE_URL="/account/password",
@@ -278,8 +249,10 @@ def set_up_login(app: Flask, app_services: Services) -> None:
         SQLALCHEMY_DATABASE_URI=app_services.settings.database,
     )
     engine = app_services.database.engine.execution_options(sqlite_begin="DEFERRED")
+    request_sessions = SharedEngineSQLAlchemy(engine)
+    request_sessions.init_app(app)
     store = SQLAlchemyUserDatastore(
-        _request_sessions(app, engine),
+        request_sessions,
         LoginAccount,
         SecurityRole,  # type: ignore[arg-type]
         Passkey,  # type: ignore[arg-type]
@@ -306,12 +279,6 @@ def set_up_login(app: Flask, app_services: Services) -> None:
     app.login_manager.request_loader(lambda _request: None)  # type: ignore[attr-defined]
 
 
-def _request_sessions(app: Flask, engine: Engine) -> SQLAlchemy:
-    database = SharedEngineSQLAlchemy(engine)
-    database.init_app(app)
-    return database
-
-
 def create_password_link(app: Flask, email: str) -> str:
     """A link with which an account's owner sets a password."""
     with app.test_request_context():
@@ -333,6 +300,16 @@ class SignedInActor(NamedTuple):
     name: str
 
 
+LOGIN_SIGNALS = (
+    (password_reset, "password_set"),
+    (password_changed, "password_set"),
+    (tf_profile_changed, "authenticator_added"),
+    (tf_disabled, "authenticator_removed"),
+    (wan_registered, "passkey_added"),
+    (wan_deleted, "passkey_removed"),
+)
+
+
 def record_login_events(app: Flask) -> None:
     """Record audit entries for what people do on Flask-Security's pages.
 
@@ -344,14 +321,7 @@ def record_login_events(app: Flask) -> None:
     """
     user_authenticated.connect(_remember_sign_in, app)
     app.after_request(_record_sign_in)
-    for signal, action in (
-        (password_reset, "password_set"),
-        (password_changed, "password_set"),
-        (tf_profile_changed, "authenticator_added"),
-        (tf_disabled, "authenticator_removed"),
-        (wan_registered, "passkey_added"),
-        (wan_deleted, "passkey_removed"),
-    ):
+    for signal, action in LOGIN_SIGNALS:
         signal.connect(_audit_handler(action), app, weak=False)
 
 
@@ -359,7 +329,7 @@ def _audit_handler(action: str) -> Callable[..., None]:
     def record(_app: Flask, user: Any, **details: Any) -> None:
         name = {"name": details["name"]} if "name" in details else None
         _record_login_event(user, action, name)
-        if action in SECOND_FACTOR_CHANGES:
+        if action != "password_set":
             _login_datastore().set_uniquifier(user)
             session["_user_id"] = user.fs_uniquifier
 

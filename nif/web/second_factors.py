@@ -33,6 +33,15 @@ ATTEMPTS_WINDOW = timedelta(minutes=15)
 TOO_MANY_ATTEMPTS = "Too many attempts. Try again in 15 minutes."
 
 
+def allow_attempts(*limits: tuple[str, str, int]) -> bool:
+    """Count an attempt against each limit: what is tried, by whom, and how often in 15 minutes."""
+    with transaction() as session:
+        return all(
+            allow_attempt(session, kind, who, most=most, per=ATTEMPTS_WINDOW, now=utc_now())
+            for kind, who, most in limits
+        )
+
+
 def lacks_required_second_factor(account: Account, settings: Settings) -> bool:
     """Must this account have a second factor that it has not set up?"""
     match settings.require_second_factor:
@@ -170,15 +179,8 @@ class LimitedAttempts:
     user: Any
 
     def validate(self, **kwargs: Any) -> bool:
-        with transaction() as session:
-            allowed = allow_attempt(
-                session,
-                "second-factor",
-                str(self.user.id if self.user else 0),
-                most=MAX_ATTEMPTS,
-                per=ATTEMPTS_WINDOW,
-                now=utc_now(),
-            )
+        account_id = str(self.user.id if self.user else 0)
+        allowed = allow_attempts(("second-factor", account_id, MAX_ATTEMPTS))
         # Flask-Security has already read; on SQLite its transaction could not write after this one.
         current_app.extensions["nif_security"].datastore.db.session.rollback()
         if not allowed:
