@@ -34,6 +34,12 @@ class Form(wtforms.Form):
         """The first problem of each field, by its name; of the whole form, under `form`."""
         return {name or "form": _first(found) for name, found in self.errors.items()}
 
+    @property
+    def query(self) -> dict[str, str]:
+        """What was given to a search form, as the query of an address."""
+        typed = {field.name: (field.raw_data or [""])[0] for field in self}
+        return {name: value for name, value in typed.items() if value}
+
     def check(self) -> None:
         """Raises Invalid, with the problems of all fields."""
         if not self.validate():

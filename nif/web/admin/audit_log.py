@@ -7,17 +7,18 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from nif.accounts import accounts, audit_log
 from nif.accounts.audit_log import AuditEntry, AuditFilter
 from nif.accounts.models import RoleName
 from nif.clock import utc_now
-from nif.database import Database
 from nif.spreadsheets import write_csv
 from nif.web.access import Access, open_to
 from nif.web.admin import system_status
-from nif.web.current import reading, services, settings
-from nif.web.files import download_response
+from nif.web.current import reading, settings
+from nif.web.files import stream_download
+from nif.web.forms import parse_number
 
 ROLE_LABELS = {
     RoleName.AUTHOR: "Author",
@@ -129,16 +130,14 @@ blueprint.context_processor(system_status.status_banner)
 
 FAILED_SIGN_INS_SINCE = timedelta(days=7)
 CSV_HEADINGS = ("at", "account", "name", "action", "kind", "subject", "detail")
-LARGEST_ID = 2**63 - 1
 
 
 @blueprint.get("/audit-log")
 @open_to(Access.ADMIN)
 def index() -> ResponseReturnValue:
-    typed = _typed_filters()
     after = request.args.get("after")
     with reading() as session:
-        page = audit_log.list_audit_entries(session, _read_filters(typed), after=after)
+        page = audit_log.list_audit_entries(session, _read_filters(), after=after)
         names = [(account.id, account.name) for account in accounts.list_accounts(session)]
         since = utc_now().date() - FAILED_SIGN_INS_SINCE
         failed = audit_log.list_failed_sign_ins(session, since=since) if not after else []
@@ -147,7 +146,7 @@ def index() -> ResponseReturnValue:
         page=page,
         account_names=names,
         failed=failed,
-        typed=typed,
+        typed={name: request.args.get(name, "") for name in ("account", "action", "day")},
         action_labels=ACTION_LABELS,
         subject_address=subject_address,
         describe_detail=describe_detail,
@@ -157,9 +156,14 @@ def index() -> ResponseReturnValue:
 @blueprint.get("/audit-log.csv")
 @open_to(Access.ADMIN)
 def download() -> ResponseReturnValue:
-    return download_response(
-        _csv_lines(services().database, _read_filters(_typed_filters())), "audit-log.csv"
-    )
+    filters = _read_filters()
+
+    def lines(session: Session) -> Iterator[str]:
+        return write_csv(
+            CSV_HEADINGS, map(_csv_cells, audit_log.stream_audit_entries(session, filters))
+        )
+
+    return stream_download(lines, "audit-log.csv")
 
 
 def subject_address(entry: AuditEntry) -> str | None:
@@ -181,23 +185,13 @@ def _value_in_words(value: Any) -> str:
     return "–" if value in (None, "") else str(value)
 
 
-def _typed_filters() -> dict[str, str]:
-    return {name: request.args.get(name, "") for name in ("account", "action", "day")}
-
-
-def _read_filters(typed: dict[str, str]) -> AuditFilter:
+def _read_filters() -> AuditFilter:
     """The filter. Values that are not valid are ignored."""
-    account_id = typed["account"]
-    known = (
-        account_id.isascii()
-        and account_id.isdecimal()
-        and len(account_id) < 20
-        and int(account_id) <= LARGEST_ID
-    )
+    action = request.args.get("action")
     return AuditFilter(
-        account_id=int(account_id) if known else None,
-        action=typed["action"] if typed["action"] in ACTION_LABELS else None,
-        day=_read_day(typed["day"]),
+        account_id=parse_number(request.args.get("account", ""), digits=18) or None,
+        action=action if action in ACTION_LABELS else None,
+        day=_read_day(request.args.get("day", "")),
     )
 
 
@@ -212,19 +206,11 @@ def _read_day(typed: str) -> datetime | None:
     return datetime.combine(day, time(), ZoneInfo(settings().time_zone))
 
 
-def _csv_lines(database: Database, audit_filter: AuditFilter) -> Iterator[str]:
-    """Rows read while they are sent, in a session of their own: the request's has ended by then."""
-    with database.snapshot() as session:
-        yield from write_csv(
-            CSV_HEADINGS, map(_csv_cells, audit_log.stream_audit_entries(session, audit_filter))
-        )
-
-
 def _csv_cells(entry: AuditEntry) -> tuple[object, ...]:
-    at = entry.at.isoformat(timespec="seconds")
-    account = (at, entry.account_id, entry.account_name)
     return (
-        *account,
+        entry.at.isoformat(timespec="seconds"),
+        entry.account_id,
+        entry.account_name,
         entry.action,
         entry.subject_kind,
         entry.subject_id,

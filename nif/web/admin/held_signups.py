@@ -2,21 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy.orm import Session
 
-from nif.accounts.audit_log import record_audit_entry
 from nif.clock import utc_now
-from nif.errors import Invalid
 from nif.signups import attack_mode, held
 from nif.signups.models import HoldReason
 from nif.web.access import Access, open_to
 from nif.web.admin import system_status
-from nif.web.current import reading, transaction
+from nif.web.current import reading
+from nif.web.forms import Choice, Form, Several, Tick, parse_number
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_held_signups", __name__, url_prefix="/admin/sign-ups")
 blueprint.context_processor(system_status.status_banner)
@@ -49,7 +47,35 @@ HOLD_REASON_LABELS: Mapping[HoldReason, tuple[str, str]] = {
         "from each network are confirmed automatically, one every 30 seconds.",
     ),
 }
-ATTACK_MODE_HOURS = {"1": "1 hour", "6": "6 hours", "24": "1 day", "168": "1 week"}
+
+
+class HeldSelectionForm(Form):
+    """The sign-ups that were ticked, or all with this reason."""
+
+    reason = Choice("", dict.fromkeys(HoldReason, ""), problem="Choose a hold reason.")
+    id = Several()
+    all = Tick()
+
+    @property
+    def ids(self) -> list[int] | None:
+        """None means all."""
+        return None if self.all.data else [parse_number(one, digits=18) for one in self.id.data]
+
+
+WHAT_TO_CHOOSE = "Choose whether proof of work is required, and for how long."
+
+
+class AttackModeForm(Form):
+    mode = Choice(
+        "Mode",
+        {"on": "Require proof of work", "off": "Do not require it", "auto": "Automatic"},
+        problem=WHAT_TO_CHOOSE,
+    )
+    hours = Choice(
+        "For",
+        {"1": "1 hour", "6": "6 hours", "24": "1 day", "168": "1 week"},
+        problem=WHAT_TO_CHOOSE,
+    )
 
 
 @blueprint.get("")
@@ -58,7 +84,8 @@ def index() -> ResponseReturnValue:
     now, after = utc_now(), request.args.get("after")
     with reading() as session:
         counts = held.list_held_counts(session)
-        reason = _read_reason(request.args.get("reason", ""), counts[0].reason if counts else None)
+        asked = [one for one in HoldReason if one.value == request.args.get("reason")]
+        reason = next(iter(asked or [one.reason for one in counts]), None)
         page = held.list_held_signups(session, reason, after=after) if reason else None
         rate = attack_mode.average_signup_rate(session, since=now - attack_mode.RECENT, until=now)
         usual = attack_mode.average_signup_rate(
@@ -74,74 +101,47 @@ def index() -> ResponseReturnValue:
         usual=usual,
         off_until=mode.off_until if mode and mode.off_until and mode.off_until > now else None,
         reason_labels=HOLD_REASON_LABELS,
-        hours=ATTACK_MODE_HOURS,
+        form=AttackModeForm(),
     )
 
 
 @blueprint.post("/release")
-@open_to(Access.ADMIN)
-def release() -> ResponseReturnValue:
-    reason, ids = _read_selection()
-    with transaction() as session:
-        count = held.approve_held_signups(session, reason, ids, now=utc_now())
-        _record_signup_action(session, "held_signups_released", reason.value, {"count": count})
-    flash(f"{_count_in_words(count)} released: each address gets at most one email a day.", "good")
-    return redirect(url_for(".index", reason=reason.value), 303)
+@staff_action(Access.ADMIN, HeldSelectionForm)
+def release(action: StaffAction, form: HeldSelectionForm) -> ResponseReturnValue:
+    count = held.approve_held_signups(action.session, form.reason.data, form.ids, now=action.now)
+    action.audit("held_signups_released", "sign-ups", form.reason.data.value, count=count)
+    return _done(action, form, count, "released: each address gets at most one email a day.")
 
 
 @blueprint.post("/discard")
-@open_to(Access.ADMIN)
-def discard() -> ResponseReturnValue:
-    reason, ids = _read_selection()
-    with transaction() as session:
-        count = held.delete_held_signups(session, reason, ids)
-        _record_signup_action(session, "held_signups_discarded", reason.value, {"count": count})
-    flash(f"{_count_in_words(count)} discarded. No email was sent.", "good")
-    return redirect(url_for(".index", reason=reason.value), 303)
+@staff_action(Access.ADMIN, HeldSelectionForm)
+def discard(action: StaffAction, form: HeldSelectionForm) -> ResponseReturnValue:
+    count = held.delete_held_signups(action.session, form.reason.data, form.ids)
+    action.audit("held_signups_discarded", "sign-ups", form.reason.data.value, count=count)
+    return _done(action, form, count, "discarded. No email was sent.")
+
+
+def _done(
+    action: StaffAction, form: HeldSelectionForm, count: int, sentence: str
+) -> ResponseReturnValue:
+    words = "1 sign-up is" if count == 1 else f"{count:,} sign-ups are"
+    address = url_for(".index", reason=form.reason.data.value)
+    return action.done(f"{words} {sentence}", address)
 
 
 @blueprint.post("/attack-mode")
-@open_to(Access.ADMIN)
-def set_attack_mode() -> ResponseReturnValue:
+@staff_action(Access.ADMIN, AttackModeForm)
+def set_attack_mode(action: StaffAction, form: AttackModeForm) -> ResponseReturnValue:
     """Require proof of work for some hours, or never for some hours, or decide automatically."""
-    choice, hours = request.form.get("mode", ""), request.form.get("hours", "")
-    if choice not in {"on", "off", "auto"} or hours not in ATTACK_MODE_HOURS:
-        raise Invalid({"mode": "Choose whether proof of work is required, and for how long."})
-    with transaction() as session:
-        now = utc_now()
-        until = now + timedelta(hours=int(hours))
-        if choice == "on":
-            attack_mode.enable_attack_mode(session, until=until, who=current_user.name, now=now)
-        elif choice == "off":
-            attack_mode.disable_attack_mode(session, until=until)
-        else:
-            attack_mode.automate_attack_mode(session)
-        _record_signup_action(session, "attack_mode_set", "proof", {"mode": choice, "hours": hours})
-    flash("Set. Forms that are open already are not affected.", "good")
-    return redirect(url_for(".index"), 303)
-
-
-def _record_signup_action(
-    session: Session, action: str, subject: str, detail: dict[str, Any]
-) -> None:
-    now = utc_now()
-    record_audit_entry(session, current_user, action, "sign-ups", subject, detail=detail, now=now)
-
-
-def _read_reason(typed: str, default: HoldReason | None) -> HoldReason | None:
-    return next((one for one in HoldReason if one.value == typed), default)
-
-
-def _read_selection() -> tuple[HoldReason, list[int] | None]:
-    """The reason, and the ids of the selected sign-ups; None means all. Raises Invalid."""
-    reason = _read_reason(request.form.get("reason", ""), None)
-    if reason is None:
-        raise Invalid({"reason": "Choose a hold reason."})
-    if "all" in request.form:
-        return reason, None
-    ids = [one for one in request.form.getlist("id", type=int) if 0 < one < 2**63]
-    return reason, ids
-
-
-def _count_in_words(count: int) -> str:
-    return "1 sign-up is" if count == 1 else f"{count:,} sign-ups are"
+    mode, hours = form.mode.data, form.hours.data
+    until = action.now + timedelta(hours=int(hours))
+    if mode == "on":
+        attack_mode.enable_attack_mode(
+            action.session, until=until, who=current_user.name, now=action.now
+        )
+    elif mode == "off":
+        attack_mode.disable_attack_mode(action.session, until=until)
+    else:
+        attack_mode.automate_attack_mode(action.session)
+    action.audit("attack_mode_set", "sign-ups", "proof", mode=mode, hours=hours)
+    return action.done("Set. Forms that are open already are not affected.", url_for(".index"))

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+import wtforms
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
-from nif.clock import utc_now
-from nif.database import Database
-from nif.errors import Conflict, Invalid
+from nif.errors import Invalid
 from nif.paging import Page
 from nif.spreadsheets import write_csv
 from nif.subscribers import manual_suppressions, suppression_search
@@ -18,8 +18,10 @@ from nif.subscriptions import suppression_list
 from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
 from nif.web.admin import send_status, system_status
-from nif.web.current import reading, services, transaction
-from nif.web.files import download_response
+from nif.web.current import reading, services
+from nif.web.files import stream_download
+from nif.web.forms import Choice, Form, Hidden, Line, Tick
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppressions")
 blueprint.context_processor(system_status.status_banner)
@@ -45,119 +47,124 @@ PROVIDER_STATUS_LABELS = {
 CSV_HEADINGS = ("address", "reason", "source", "since", "provider", "pushed_at")
 
 
+class SuppressionSearchForm(Form):
+    begins = Line("Address begins with", most=suppression_search.MAX_PREFIX_LENGTH)
+    reason = Choice(
+        "Reason",
+        {reason: ": ".join(words) for reason, words in REASON_LABELS.items()},
+        empty="Any reason",
+        problem="Choose one of the reasons.",
+    )
+
+    def suppression_filter(self) -> SuppressionFilter:
+        """Raises Invalid."""
+        self.check()
+        return suppression_search.parse_suppression_filter(self.reason.data or "", self.begins.data)
+
+
+class SuppressionForm(Form):
+    addresses = wtforms.TextAreaField("Addresses", default="")
+    reason = Line("Reason", most=manual_suppressions.MAX_REASON_LENGTH)
+
+
+class LiftForm(Form):
+    address = Hidden(most=suppression_search.MAX_PREFIX_LENGTH)
+    confirmed = Tick()
+
+
 @blueprint.get("")
 @open_to(Access.ADMIN)
 def index() -> ResponseReturnValue:
-    typed = {name: request.args.get(name, "") for name in ("begins", "reason")}
-    after = request.args.get("after") or None
-    problems: dict[str, str] = {}
+    form, after = SuppressionSearchForm(request.args), request.args.get("after")
+    page: Page[ListedSuppression] = Page([], None)
     with reading() as session:
         try:
-            suppression_filter = suppression_search.parse_suppression_filter(
-                typed["reason"], typed["begins"]
-            )
-            page = suppression_search.search_suppressions(session, suppression_filter, after=after)
+            wanted = form.suppression_filter()
+            page = suppression_search.search_suppressions(session, wanted, after=after)
         except Invalid as error:
-            problems, page = error.problems, Page([], None)
+            form.refuse(error)
         counts = suppression_list.count_suppressions(session)
     return render_template(
         "admin/suppressions/index.html",
+        form=form,
         page=page,
         counts=counts,
         erased_count=counts[SuppressionReason.ERASED],
-        typed=typed,
-        used_filters={name: value for name, value in typed.items() if value},
-        problems=problems,
         after=after,
         reason_labels=REASON_LABELS,
         sync_labels=PROVIDER_STATUS_LABELS,
         describe_source=_describe_source,
         has_provider=services().mailer.has_suppression_list,
-    ), 422 if problems else 200
+    ), 422 if form.problems else 200
+
+
+def _form_page(form: SuppressionForm, added: str = "") -> str:
+    return render_template(
+        "admin/suppressions/new.html",
+        form=form,
+        added=added,
+        max_addresses=manual_suppressions.MAX_PASTED_ADDRESSES,
+    )
 
 
 @blueprint.get("/add")
 @open_to(Access.ADMIN)
 def new() -> ResponseReturnValue:
-    return _render_new({"addresses": "", "reason": ""})
+    return _form_page(SuppressionForm())
 
 
 @blueprint.post("/add")
-@open_to(Access.ADMIN)
-def create() -> ResponseReturnValue:
-    typed = {name: request.form.get(name, "") for name in ("addresses", "reason")}
-    try:
-        pasted = manual_suppressions.parse_pasted_addresses(typed["addresses"])
-        manual_suppressions.parse_suppression_reason(typed["reason"])
-        added = AddedSuppressions(0, 0)
-        if pasted.canonicals:
-            with transaction() as session:
-                now, by = utc_now(), current_user
-                added = manual_suppressions.add_manual_suppressions(
-                    session, pasted.canonicals, typed["reason"], by=by, now=now
-                )
-    except Invalid as error:
-        return _render_new(typed, error.problems), 422
-    message = _describe_added(added)
+@staff_action(Access.ADMIN, SuppressionForm, page=_form_page)
+def create(action: StaffAction, form: SuppressionForm) -> ResponseReturnValue:
+    """Add what is an address. The rest is shown again."""
+    pasted = manual_suppressions.parse_pasted_addresses(form.addresses.data)
+    manual_suppressions.parse_suppression_reason(form.reason.data)
+    added = AddedSuppressions(0, 0)
+    if pasted.canonicals:
+        added = manual_suppressions.add_manual_suppressions(
+            action.session, pasted.canonicals, form.reason.data, by=current_user, now=action.now
+        )
     if not pasted.invalid:
-        flash(message, "good")
-        return redirect(url_for(".index"), 303)
-    flash(message, "good")
-    not_addresses = _count_in_words(len(pasted.invalid), "is not an address", "are not addresses")
-    pronoun = "it" if len(pasted.invalid) == 1 else "them"
-    problem = {"addresses": f"{not_addresses}: correct or remove {pronoun}."}
-    return _render_new({**typed, "addresses": "\n".join(pasted.invalid)}, problem), 422
+        return action.done(_describe_added(added), url_for(".index"))
+    form.addresses.data = "\n".join(pasted.invalid)
+    count, many = len(pasted.invalid), len(pasted.invalid) > 1
+    problem = f"{count:,} {'are not addresses' if many else 'is not an address'}: "
+    form.refuse(Invalid({"addresses": f"{problem}correct or remove {'them' if many else 'it'}."}))
+    return _form_page(form, _describe_added(added)), 422
 
 
 @blueprint.post("/lift")
-@open_to(Access.ADMIN)
-def lift() -> ResponseReturnValue:
+@staff_action(Access.ADMIN, LiftForm, refused_to=".index")
+def lift(action: StaffAction, form: LiftForm) -> ResponseReturnValue:
     """Ask for confirmation, and with the field `confirmed` lift the suppression.
 
     Both are a POST, because an email address does not belong into the address of a page.
     """
-    canonical = request.form.get("address", "")[: suppression_search.MAX_PREFIX_LENGTH].replace(
-        "\0", ""
+    if not form.confirmed.data:
+        with reading() as session:
+            found = manual_suppressions.get_liftable_suppression(session, form.address.data)
+        return render_template("admin/suppressions/confirm_lift.html", suppression=found)
+    manual_suppressions.lift_manual_suppression(
+        action.session, form.address.data, by=current_user, now=action.now
     )
-    try:
-        if not request.form.get("confirmed"):
-            with reading() as session:
-                suppression = manual_suppressions.get_liftable_suppression(session, canonical)
-            return render_template("admin/suppressions/confirm_lift.html", suppression=suppression)
-        with transaction() as session:
-            manual_suppressions.lift_manual_suppression(
-                session, canonical, by=current_user, now=utc_now()
-            )
-    except Conflict as error:
-        flash(f"{error} Nothing was changed.")
-    else:
-        flash("Lifted. The address receives its lists again.", "good")
-    return redirect(url_for(".index"), 303)
+    return action.done("Lifted. The address receives its lists again.", url_for(".index"))
 
 
 @blueprint.post("/export.csv")
-@open_to(Access.ADMIN)
-def export() -> ResponseReturnValue:
+@staff_action(Access.ADMIN, SuppressionSearchForm)
+def export(action: StaffAction, form: SuppressionSearchForm) -> ResponseReturnValue:
     """The matching suppressions as CSV.
 
     A POST, so that no link and no prefetching browser exports the list by accident.
     """
-    suppression_filter = suppression_search.parse_suppression_filter(
-        request.form.get("reason", ""), request.form.get("begins", "")
-    )
-    with transaction() as session:
-        manual_suppressions.record_suppression_export(session, by=current_user, now=utc_now())
-    name = f"suppressions-{utc_now():%Y-%m-%d}.csv"
-    return download_response(_csv_lines(services().database, suppression_filter), name)
+    wanted = form.suppression_filter()
+    manual_suppressions.record_suppression_export(action.session, by=current_user, now=action.now)
 
+    def lines(session: Session) -> Iterator[str]:
+        found = suppression_search.iterate_suppressions(session, wanted)
+        return write_csv(CSV_HEADINGS, map(_csv_cells, found))
 
-def _csv_lines(database: Database, suppression_filter: SuppressionFilter) -> Iterator[str]:
-    """Lines read while they are sent, in their own session: the request's has ended by then."""
-    with database.snapshot() as session:
-        yield from write_csv(
-            CSV_HEADINGS,
-            map(_csv_cells, suppression_search.iterate_suppressions(session, suppression_filter)),
-        )
+    return stream_download(lines, f"suppressions-{action.now:%Y-%m-%d}.csv")
 
 
 def _csv_cells(row: ListedSuppression) -> tuple[object, ...]:
@@ -175,12 +182,10 @@ def _csv_cells(row: ListedSuppression) -> tuple[object, ...]:
 
 
 def _describe_added(added: AddedSuppressions) -> str:
-    new = _count_in_words(added.added, "address is now suppressed", "addresses are now suppressed")
-    new = new if added.added else "No address was added"
-    there = _count_in_words(
-        added.already_there, "was already suppressed", "were already suppressed"
-    )
-    return f"{new}; {there}." if added.already_there else f"{new}."
+    new, known = added.added, added.already_there
+    words = f"{new:,} {'address is' if new == 1 else 'addresses are'} now suppressed"
+    there = f"; {known:,} {'was' if known == 1 else 'were'} already suppressed" if known else ""
+    return f"{words if new else 'No address was added'}{there}."
 
 
 def _describe_source(source: str) -> str:
@@ -191,17 +196,3 @@ def _describe_source(source: str) -> str:
         return f"reported by SendGrid: {name}"
     number = source.removeprefix("import:")
     return source if number == source else f"import {number}"
-
-
-def _count_in_words(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
-
-
-def _render_new(typed: dict[str, str], problems: dict[str, str] | None = None) -> str:
-    return render_template(
-        "admin/suppressions/new.html",
-        typed=typed,
-        problems=problems or {},
-        max_addresses=manual_suppressions.MAX_PASTED_ADDRESSES,
-        max_reason_length=manual_suppressions.MAX_REASON_LENGTH,
-    )

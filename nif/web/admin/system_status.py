@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, flash, redirect, request
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from nif.accounts.audit_log import record_audit_entry
 from nif.clock import utc_now
 from nif.mail.transactional import TransactionalEmail, list_undeliverable_emails
 from nif.sends import circuit_breaker, periodic_tasks, provider_events, suppression_sync
@@ -18,24 +16,15 @@ from nif.sends.models import ProviderEventPost
 from nif.sends.periodic_tasks import PeriodicTask
 from nif.sends.reports import list_failed_event_posts
 from nif.signups import attack_mode
-from nif.web.access import Access, open_to
+from nif.web.access import Access
 from nif.web.admin import send_status
-from nif.web.admin.send_status import TroubleExplanation
-from nif.web.current import reading, services, settings, transaction
+from nif.web.current import reading, settings
+from nif.web.forms import Form, Hidden
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("system_status", __name__)
 
 FAILED_EMAILS_SINCE = timedelta(days=7)
-
-
-@dataclass(frozen=True)
-class BreakerBanner:
-    """The open circuit breaker as the banner shows it. `next_try` is None if a try is due now."""
-
-    explanation: TroubleExplanation
-    reason: str
-    since: datetime
-    next_try: datetime | None
 
 
 @dataclass(frozen=True)
@@ -48,33 +37,43 @@ class SystemWarnings:
     failed_emails: list[TransactionalEmail]
 
     def __bool__(self) -> bool:
-        return bool(
-            self.event_posts or self.suppression_pull or self.suppression_push or self.failed_emails
-        )
+        return any(vars(self).values())
+
+
+class WhereFromForm(Form):
+    """The page with the button that was pressed."""
+
+    page = Hidden(name="from")
+
+    @property
+    def address(self) -> str:
+        """The page, if it is one of the admin pages."""
+        page = self.page.data
+        own = page.startswith("/admin/") and page.isprintable() and "\\" not in page
+        return page if own else "/admin/"
 
 
 @blueprint.post("/sending/probe")
-@open_to(Access.ADMIN)
-def probe() -> ResponseReturnValue:
-    with transaction() as session:
-        now = utc_now()
-        circuit_breaker.allow_breaker_probe_now(session, now=now)
-        record_audit_entry(session, current_user, "breaker_probed", "system", "mail", now=now)
-    services().queue.wake("start_deliveries")
-    flash("One batch is sent at once. SendGrid’s answer decides whether sending resumes.", "good")
-    return redirect(_return_address(), 303)
+@staff_action(Access.ADMIN, WhereFromForm)
+def probe(action: StaffAction, form: WhereFromForm) -> ResponseReturnValue:
+    circuit_breaker.allow_breaker_probe_now(action.session, now=action.now)
+    action.audit("breaker_probed", "system", "mail")
+    action.wake("start_deliveries")
+    return action.done(
+        "One batch is sent at once. SendGrid’s answer decides whether sending resumes.",
+        form.address,
+    )
 
 
 @blueprint.post("/events/reprocess")
-@open_to(Access.ADMIN)
-def reprocess_events() -> ResponseReturnValue:
-    with transaction() as session:
-        provider_events.retry_failed_event_posts(session)
-        now = utc_now()
-        record_audit_entry(session, current_user, "events_reprocessed", "system", "events", now=now)
-    services().queue.wake("process_events")
-    flash("The events are being processed again. Any that fail are set aside again.", "good")
-    return redirect(_return_address(), 303)
+@staff_action(Access.ADMIN, WhereFromForm)
+def reprocess_events(action: StaffAction, form: WhereFromForm) -> ResponseReturnValue:
+    provider_events.retry_failed_event_posts(action.session)
+    action.audit("events_reprocessed", "system", "events")
+    action.wake("process_events")
+    return action.done(
+        "The events are being processed again. Any that fail are set aside again.", form.address
+    )
 
 
 def status_banner() -> dict[str, Any]:
@@ -87,10 +86,13 @@ def status_banner() -> dict[str, Any]:
     except OperationalError:
         # The error page for a database that does not answer uses this too.
         breaker = attack = None
-    return {
-        "circuit_breaker": _breaker_banner(breaker, now) if breaker else None,
-        "attack_mode": attack,
+    banner = breaker and {
+        "explanation": send_status.explain_breaker(breaker),
+        "reason": breaker.reason or "",
+        "since": breaker.tripped_at or now,
+        "next_try": breaker.retry_at if breaker.retry_at and breaker.retry_at > now else None,
     }
+    return {"circuit_breaker": banner, "attack_mode": attack}
 
 
 @blueprint.app_template_filter("second")
@@ -109,20 +111,3 @@ def find_system_warnings(session: Session, *, now: datetime) -> SystemWarnings:
         suppression_push=push if push and push.error else None,
         failed_emails=list(list_undeliverable_emails(session, now - FAILED_EMAILS_SINCE)),
     )
-
-
-def _breaker_banner(breaker: circuit_breaker.CircuitBreaker, now: datetime) -> BreakerBanner:
-    due = breaker.retry_at or now
-    return BreakerBanner(
-        send_status.explain_breaker(breaker),
-        breaker.reason or "",
-        breaker.tripped_at or now,
-        due if due > now else None,
-    )
-
-
-def _return_address() -> str:
-    """The admin page with the button that was pressed."""
-    page = request.form.get("from", "")
-    own = page.startswith("/admin/") and page.isprintable() and "\\" not in page
-    return page if own else "/admin/"
