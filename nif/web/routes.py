@@ -20,7 +20,6 @@ from nif.web.newsroom import reader_reports as newsroom_reader_reports
 from nif.web.newsroom import register as newsroom_register
 from nif.web.newsroom import stories as newsroom_stories
 from nif.web.public import (
-    corrections,
     feeds,
     history,
     invitations,
@@ -34,7 +33,6 @@ from nif.web.public import (
     preferences,
     reader_reports,
     relationships,
-    sitemaps,
     stories,
     subscribe,
     transparency_report,
@@ -43,7 +41,7 @@ from nif.web.public import (
 )
 
 READER_MODULES = (
-    *(stories, history, corrections, reader_reports, media, newsletters),
+    *(stories, history, reader_reports, media, newsletters),
     *(
         subscribe,
         unsubscribe,
@@ -56,7 +54,7 @@ READER_MODULES = (
         transparency_report,
     ),
 )
-MACHINE_MODULES = (feeds, sitemaps, well_known_files, health, sendgrid_events)
+MACHINE_MODULES = (feeds, well_known_files, health, sendgrid_events)
 NEWSROOM_MODULES = (
     *(newsroom_stories, autosave, live_preview, newsroom_publishing),
     *(disclosures, revisions, newsroom_reader_reports),

@@ -34,7 +34,7 @@ TOO_MANY_ATTEMPTS = "Too many attempts. Try again in 15 minutes."
 
 
 def allow_attempts(*limits: tuple[str, str, int]) -> bool:
-    """Count an attempt against each limit: what is tried, by whom, and how often in 15 minutes."""
+    """Count an attempt; each limit is what is tried, who tries, and how often in 15 minutes."""
     with transaction() as session:
         return all(
             allow_attempt(session, kind, who, most=most, per=ATTEMPTS_WINDOW, now=utc_now())

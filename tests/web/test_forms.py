@@ -22,7 +22,6 @@ from nif.web.forms import (
     required,
 )
 
-
 EMAIL_PROBLEM = "This does not look like an email address. An email address must have an @-sign."
 
 

@@ -7,14 +7,14 @@ text a story has. Sitemaps are built in the same way.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, render_template
 
 from nif.stories import queries as stories
 from nif.stories.models import Revision, StoryType
@@ -22,7 +22,7 @@ from nif.typography import replace_invalid_xml, typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
-from nif.web.public.page_cache import cached_response
+from nif.web.public.page_cache import address_alone, cached_page
 from nif.web.public.story_metadata import ImageFile, feed_image, transparency_record
 
 
@@ -221,54 +221,48 @@ blueprint = Blueprint("feeds", __name__)
 
 @blueprint.get("/feed.xml")
 @open_to(Access.PUBLIC)
-def show_rss() -> Response:
-    return _cached_feed(write_rss, RSS, "/feed.xml")
+@cached_page(RSS, by=address_alone)
+def show_rss() -> str:
+    return write_rss(_make_feed(links().path("/feed.xml")))
 
 
 @blueprint.get("/feed.atom")
 @open_to(Access.PUBLIC)
-def show_atom() -> Response:
-    return _cached_feed(write_atom, ATOM, "/feed.atom")
+@cached_page(ATOM, by=address_alone)
+def show_atom() -> str:
+    return write_atom(_make_feed(links().path("/feed.atom")))
 
 
 @blueprint.get("/feed.json")
 @open_to(Access.PUBLIC)
-def show_json() -> Response:
-    return _cached_feed(write_json_feed, JSON_FEED, "/feed.json")
+@cached_page(JSON_FEED, by=address_alone)
+def show_json() -> str:
+    return write_json_feed(_make_feed(links().path("/feed.json")))
 
 
 @blueprint.get("/tags/<slug>/feed.xml")
 @open_to(Access.PUBLIC)
-def show_tag_rss(slug: str) -> Response:
-    return cached_response(lambda: write_rss(_tag_feed(slug)), RSS, by="")
+@cached_page(RSS, by=address_alone)
+def show_tag_rss(slug: str) -> str:
+    return write_rss(_make_feed(links().tag_feed(slug), slug))
 
 
-def _cached_feed(write: Callable[[Feed], str], mimetype: str, path: str) -> Response:
-    return cached_response(lambda: write(_front_page_feed(path)), mimetype, by="")
-
-
-def _front_page_feed(path: str) -> Feed:
+def _make_feed(address: str, tag_slug: str = "") -> Feed:
+    """The newest stories, or those of a tag. Raises NotFound."""
     with reading() as session:
-        found = stories.list_newest_stories(session, size=ITEMS_PER_FEED).rows
-        slugs = stories.first_slugs_of(session, found)
-    name = settings().site_name
-    items = [_feed_item(story, slugs[story.story_id]) for story in found]
-    return _make_feed(name, links().home(), links().path(path), items)
-
-
-def _tag_feed(slug: str) -> Feed:
-    with reading() as session:
-        tag = stories.get_tag(session, slug)
+        tag = stories.get_tag(session, tag_slug) if tag_slug else None
         found = stories.list_newest_stories(session, tag=tag, size=ITEMS_PER_FEED).rows
         slugs = stories.first_slugs_of(session, found)
-    items = [_feed_item(story, slugs[story.story_id]) for story in found]
-    title = f"{tag.name} | {settings().site_name}"
-    return _make_feed(title, links().tag(tag.slug), links().tag_feed(tag.slug), items)
-
-
-def _make_feed(title: str, home: str, address: str, items: list[FeedItem]) -> Feed:
-    site = settings()
-    return Feed(title, FEED_DESCRIPTION, site.site_name, site.language, home, address, items)
+    name = settings().site_name
+    return Feed(
+        title=f"{tag.name} | {name}" if tag else name,
+        description=FEED_DESCRIPTION,
+        publisher=name,
+        language=settings().language,
+        home=links().tag(tag.slug) if tag else links().home(),
+        address=address,
+        items=[_feed_item(story, slugs[story.story_id]) for story in found],
+    )
 
 
 def _feed_item(story: Revision, first_slug: str) -> FeedItem:

@@ -1,58 +1,31 @@
-"""A story's history: each version at its own address, and the difference between two."""
+"""What changed after it was published: the versions of a story, and the corrections of all."""
 
 import json
-from typing import Any
+from email.utils import format_datetime
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
+from nif.sends.correction_sends import count_correction_reach
 from nif.stories import history
 from nif.stories.diff import compare_revisions
 from nif.stories.queries import get_published_revision
+from nif.typography import typeset
 from nif.web.access import Access, open_to
-from nif.web.current import links, reading
+from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
-from nif.web.public.page_cache import REVALIDATE, cached_response
+from nif.web.public.feeds import RSS, add_element, new_root, write_document
+from nif.web.public.page_cache import address_alone, cached_page
 
-blueprint = Blueprint("history", __name__, url_prefix="/articles/<slug>")
+blueprint = Blueprint("history", __name__)
 
 REVISION_NUMBER = f"int(min=1, max={2**31 - 1})"
 
 
-@blueprint.get("/history")
+@blueprint.get("/articles/<slug>/history")
 @open_to(Access.PUBLIC)
-def index(slug: str) -> ResponseReturnValue:
-    return cached_response(lambda: _render_index(slug))
-
-
-@blueprint.get("/history.json")
-@open_to(Access.PUBLIC)
-def index_json(slug: str) -> ResponseReturnValue:
-    with reading() as session:
-        story = get_published_revision(session, slug)
-        page = history.list_history(session, story.story_id, after=request.args.get("after"))
-    data = {
-        "story": links().story(slug),
-        "versions": [_entry_as_data(slug, entry) for entry in page.rows],
-    }
-    response = Response(json.dumps(data, indent=1), mimetype="application/json")
-    response.headers["Cache-Control"] = REVALIDATE
-    return response
-
-
-@blueprint.get(f"/history/<{REVISION_NUMBER}:n>")
-@open_to(Access.PUBLIC)
-def show(slug: str, n: int) -> ResponseReturnValue:
-    return cached_response(lambda: _render_revision(slug, n))
-
-
-@blueprint.get(f"/diff/<{REVISION_NUMBER}:a>..<{REVISION_NUMBER}:b>")
-@open_to(Access.PUBLIC)
-def diff(slug: str, a: int, b: int) -> ResponseReturnValue:
-    return cached_response(lambda: _render_diff(slug, a, b))
-
-
-def _render_index(slug: str) -> str:
+@cached_page()
+def index(slug: str) -> str:
     with reading() as session:
         story = get_published_revision(session, slug)
         page = history.list_history(session, story.story_id, after=request.args.get("after"))
@@ -61,7 +34,34 @@ def _render_index(slug: str) -> str:
     )
 
 
-def _render_revision(slug: str, n: int) -> str:
+@blueprint.get("/articles/<slug>/history.json")
+@open_to(Access.PUBLIC)
+@cached_page("application/json")
+def index_json(slug: str) -> str:
+    with reading() as session:
+        story = get_published_revision(session, slug)
+        page = history.list_history(session, story.story_id, after=request.args.get("after"))
+    versions = [
+        {
+            "version": entry.n,
+            "at": format_timestamp(entry.at),
+            "kind": entry.kind.value,
+            "summary": entry.summary,
+            "characters_changed": entry.changed_characters,
+            "style_confirmed_by": entry.confirmed_by or None,
+            "published_by": entry.role.value if entry.role else None,
+            "sha256": entry.content_hash,
+            "url": f"{links().story(slug)}/history/{entry.n}",
+        }
+        for entry in page.rows
+    ]
+    return json.dumps({"story": links().story(slug), "versions": versions}, indent=1)
+
+
+@blueprint.get(f"/articles/<slug>/history/<{REVISION_NUMBER}:n>")
+@open_to(Access.PUBLIC)
+@cached_page()
+def show(slug: str, n: int) -> str:
     with reading() as session:
         current = get_published_revision(session, slug)
         revision = history.get_story_revision(session, current, n)
@@ -70,7 +70,10 @@ def _render_revision(slug: str, n: int) -> str:
     )
 
 
-def _render_diff(slug: str, a: int, b: int) -> str:
+@blueprint.get(f"/articles/<slug>/diff/<{REVISION_NUMBER}:a>..<{REVISION_NUMBER}:b>")
+@open_to(Access.PUBLIC)
+@cached_page()
+def diff(slug: str, a: int, b: int) -> str:
     with reading() as session:
         current = get_published_revision(session, slug)
         before, after = (history.get_story_revision(session, current, n) for n in (a, b))
@@ -84,15 +87,34 @@ def _render_diff(slug: str, a: int, b: int) -> str:
     )
 
 
-def _entry_as_data(slug: str, entry: history.HistoryEntry) -> dict[str, Any]:
-    return {
-        "version": entry.n,
-        "at": format_timestamp(entry.at),
-        "kind": entry.kind.value,
-        "summary": entry.summary,
-        "characters_changed": entry.changed_characters,
-        "style_confirmed_by": entry.confirmed_by or None,
-        "published_by": entry.role.value if entry.role else None,
-        "sha256": entry.content_hash,
-        "url": f"{links().story(slug)}/history/{entry.n}",
-    }
+@blueprint.get("/corrections")
+@open_to(Access.PUBLIC)
+def list_corrections() -> ResponseReturnValue:
+    # Not cached: the number of subscribers reached grows while an edition goes out.
+    with reading() as session:
+        page = history.list_newest_notes(session, after=request.args.get("after"))
+        counts = count_correction_reach(session, [entry.note.id for entry in page.rows])
+    return render_template("public/history/corrections.html", page=page, reached=counts)
+
+
+@blueprint.get("/corrections.xml")
+@open_to(Access.PUBLIC)
+@cached_page(RSS, by=address_alone)
+def show_corrections_feed() -> str:
+    with reading() as session:
+        found = history.list_newest_notes(session).rows
+    rss = new_root("rss", {"version": "2.0"})
+    channel = add_element(rss, "channel")
+    add_element(channel, "title", f"{settings().site_name}: corrections")
+    add_element(channel, "link", f"{links().home()}corrections")
+    add_element(channel, "description", "What was wrong in our stories, and what is right.")
+    add_element(channel, "language", settings().language)
+    for entry in found:
+        address = f"{links().story(entry.slug)}#note-{entry.note.id}"
+        item = add_element(channel, "item")
+        add_element(item, "title", f"{entry.note.label}: {typeset(entry.headline)}")
+        add_element(item, "link", address)
+        add_element(item, "guid", address)
+        add_element(item, "pubDate", format_datetime(entry.note.at))
+        add_element(item, "description", typeset(entry.note.text))
+    return write_document(rss)

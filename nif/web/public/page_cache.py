@@ -9,11 +9,15 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial, wraps
 from threading import Lock
 from time import time
+from typing import Any
 
 from flask import Response, current_app, request
 
+from nif.clock import utc_now
 from nif.stories.publishing import PAGE_VERSION
 from nif.tokens import TokenPurpose
 from nif.web.current import services, tokens
@@ -54,16 +58,39 @@ class PageCache:
         return page
 
 
-def cached_response(
-    render: Callable[[], str], mimetype: str = "text/html", *, by: str | None = None
-) -> Response:
-    """The response for this request's page: from the cache, or 304 where the reader has it.
+def after_cursor() -> str:
+    return request.args.get("after", "")
 
-    `by` tells apart pages that share an address; it defaults to the query parameter `after`. Other
-    parameters do not make a different page.
+
+def address_alone() -> str:
+    return ""
+
+
+def this_minute() -> datetime:
+    """For pages whose content changes without any change of the page version."""
+    return utc_now().replace(second=0, microsecond=0)
+
+
+def cached_page(
+    mimetype: str = "text/html", *, by: Callable[[], object] = after_cursor
+) -> Callable[[Callable[..., str]], Callable[..., Response]]:
+    """Answer with what a view renders: from the cache, or with 304 where the reader has it.
+
+    `by` tells apart pages that share an address. Other parameters do not make a different page.
     """
+
+    def decorate(render: Callable[..., str]) -> Callable[..., Response]:
+        @wraps(render)
+        def answer(**arguments: Any) -> Response:
+            return _answer(partial(render, **arguments), f"{request.path}?{by()}", mimetype)
+
+        return answer
+
+    return decorate
+
+
+def _answer(render: Callable[[], str], address: str, mimetype: str) -> Response:
     cache: PageCache = current_app.extensions["nif_pages"]
-    address = f"{request.path}?{request.args.get('after', '') if by is None else by}"
     version = services().database.fetch_value(PAGE_VERSION) or 0
     page = cache.get((address, version), render)
     response = Response(mimetype=mimetype)
@@ -71,13 +98,11 @@ def cached_response(
     response.headers["Cache-Control"] = REVALIDATE
     if request.if_none_match.contains_weak(page.etag):
         response.status_code = 304
-        return response
-    has_form = mimetype == "text/html"
-    response.data = (
-        page.body.replace(FORM_TICKET_PLACEHOLDER.encode(), make_form_ticket().encode())
-        if has_form
-        else page.body
-    )
+    elif mimetype == "text/html":
+        ticket = make_form_ticket().encode()
+        response.data = page.body.replace(FORM_TICKET_PLACEHOLDER.encode(), ticket)
+    else:
+        response.data = page.body
     return response
 
 

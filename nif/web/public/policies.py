@@ -3,10 +3,6 @@
 A text lies in `templates/public/policies/texts/<slug>/<version>.html`: a few lines of TOML, a line
 `+++`, and the text as a template. A new version is a new file with the next number; nobody
 changes an old one.
-
-The crawlers that gather texts to train AI with. NIF asks them not to, and says so in one place.
-
-Those that fetch a page because a person asked for it are not among them.
 """
 
 import tomllib
@@ -15,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup
 
 from nif.errors import NotFound
@@ -23,7 +19,7 @@ from nif.ledger.policies import PolicyVersion
 from nif.settings import PROJECT
 from nif.web.access import Access, open_to
 from nif.web.current import links
-from nif.web.public.page_cache import cached_response
+from nif.web.public.page_cache import address_alone, cached_page
 
 MANIFESTO = "manifesto"
 POLICY_FILES = PROJECT / "templates" / "public" / "policies" / "texts"
@@ -68,7 +64,6 @@ def _read_text(path: Path) -> PolicyText:
 
 POLICIES = read_policies(POLICY_FILES)
 
-
 TRAINING_CRAWLERS = (
     "GPTBot",
     "ClaudeBot",
@@ -79,59 +74,54 @@ TRAINING_CRAWLERS = (
     "Bytespider",
     "Amazonbot",
 )
+"""The crawlers that gather texts to train AI with. NIF asks them not to, and says so in one place.
+Those that fetch a page because a person asked for it are not among them."""
 
 CRAWLERS_AS_OF = date(2026, 11, 22)
 """Crawlers change their names, so the policy tells readers the date of this list."""
 
-
 blueprint = Blueprint("policies", __name__)
 
 
-@blueprint.get("/manifesto")
-@open_to(Access.PUBLIC)
-def show_manifesto() -> Response:
-    return _cached_policy(MANIFESTO)
+def _asked_version() -> str:
+    return request.args.get("version", "")
 
 
 @blueprint.get("/policies/")
 @open_to(Access.PUBLIC)
-def index() -> Response:
-    return cached_response(_render_index, by="")
-
-
-@blueprint.get("/policies/<slug>")
-@open_to(Access.PUBLIC)
-def show(slug: str) -> Response:
-    if slug == MANIFESTO:
-        raise NotFound("The manifesto stands at /manifesto.")
-    return _cached_policy(slug)
-
-
-def _render_index() -> str:
+@cached_page(by=address_alone)
+def index() -> str:
     newest = {slug: versions[0] for slug, versions in POLICIES.items()}
     return render_template("public/policies/index.html", policies=newest, links=links())
 
 
-def _cached_policy(slug: str) -> Response:
-    wanted = request.args.get("version", "")
-    text = _get_text(slug, wanted)
-    return cached_response(lambda: _render_policy(slug, text), by=str(text.version))
+@blueprint.get("/manifesto")
+@open_to(Access.PUBLIC)
+@cached_page(by=_asked_version)
+def show_manifesto() -> str:
+    return _render_policy(MANIFESTO)
 
 
-def _get_text(slug: str, version: str) -> PolicyText:
+@blueprint.get("/policies/<slug>")
+@open_to(Access.PUBLIC)
+@cached_page(by=_asked_version)
+def show(slug: str) -> str:
+    if slug == MANIFESTO:
+        raise NotFound("The manifesto stands at /manifesto.")
+    return _render_policy(slug)
+
+
+def _render_policy(slug: str) -> str:
     """The requested version, or the one in force. Raises NotFound."""
-    for text in POLICIES.get(slug, ()):
-        if version in {"", str(text.version)}:
-            return text
-    raise NotFound("There is no such policy." if not version else "There is no such version.")
-
-
-def _render_policy(slug: str, text: PolicyText) -> str:
-    template = current_app.jinja_env.from_string(text.body)
+    version = _asked_version()
+    texts = [text for text in POLICIES.get(slug, ()) if version in {"", str(text.version)}]
+    if not texts:
+        raise NotFound("There is no such version." if version else "There is no such policy.")
+    template = current_app.jinja_env.from_string(texts[0].body)
     body = Markup(template.render(training=TRAINING_CRAWLERS, crawlers_as_of=CRAWLERS_AS_OF))  # noqa: S704  (ours)
     return render_template(
         "public/policies/show.html",
-        text=text,
+        text=texts[0],
         body=body,
         versions=POLICIES[slug],
         address=links().policy(slug),

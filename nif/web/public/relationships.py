@@ -1,7 +1,5 @@
 """The public register of relationships between NIF and the parties that it writes about."""
 
-from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from flask import Blueprint, jsonify, render_template
@@ -9,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from nif.clock import utc_now
-from nif.register.disclosure_decisions import WaiverCount, count_waivers
+from nif.register.disclosure_decisions import count_waivers
 from nif.register.models import OurSide
 from nif.register.queries import (
     OurSideRelationships,
@@ -22,16 +20,6 @@ from nif.web.access import Access, open_to
 from nif.web.current import reading, settings
 
 blueprint = Blueprint("relationships", __name__)
-
-
-@dataclass(frozen=True)
-class PublicRegister:
-    """The public register on a day: relationships by our side, how many are withheld, waivers."""
-
-    day: date
-    sides: list[tuple[str, OurSideRelationships]]
-    withheld: int
-    waivers: list[WaiverCount]
 
 
 @blueprint.get("/relationships")
@@ -49,28 +37,28 @@ def index() -> ResponseReturnValue:
 def index_json() -> ResponseReturnValue:
     register = _read_register()
     return jsonify(
-        day=register.day.isoformat(),
-        relationships=[_side_as_data(name, side) for name, side in register.sides],
-        withheld=register.withheld,
+        day=register["day"].isoformat(),
+        relationships=[_side_as_data(name, side) for name, side in register["sides"]],
+        withheld=register["withheld"],
         waivers=[
             {**vars(each), "type": each.type.value, "count": each.count}
-            for each in register.waivers
+            for each in register["waivers"]
         ],
     )
 
 
-def _read_register() -> PublicRegister:
+def _read_register() -> dict[str, Any]:
+    """Today's public register: relationships by our side, how many are withheld, waivers."""
     today = utc_now().date()
     published = select(Story.id).where(Story.state == StoryState.PUBLISHED)
     with reading() as session:
-        return PublicRegister(
-            day=today,
-            sides=[
-                (_side_name(side), side) for side in list_public_relationships(session, on=today)
-            ],
-            withheld=count_withheld_relationships(session, on=today),
-            waivers=count_waivers(session, stories=published),
-        )
+        sides = list_public_relationships(session, on=today)
+        return {
+            "day": today,
+            "sides": [(_side_name(side), side) for side in sides],
+            "withheld": count_withheld_relationships(session, on=today),
+            "waivers": count_waivers(session, stories=published),
+        }
 
 
 def _side_name(side: OurSideRelationships) -> str:

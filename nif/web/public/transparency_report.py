@@ -1,12 +1,11 @@
 """The transparency report: the newsroom in numbers, as a page and as JSON."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, render_template
 
-from nif.clock import utc_now
 from nif.register.relationship_types import RELATIONSHIP_TYPES
 from nif.stories.declarations import StoryAiUse, StoryOrigin
 from nif.stories.models import NOTE_LABELS, ChangeKind, NoteSeverity
@@ -20,7 +19,7 @@ from nif.stories.transparency_report import (
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
-from nif.web.public.page_cache import cached_response
+from nif.web.public.page_cache import cached_page, this_minute
 from nif.web.public.policies import POLICIES
 
 blueprint = Blueprint("transparency_report", __name__)
@@ -69,29 +68,18 @@ CHECK_DESCRIPTIONS = {
 }
 
 
+# Both are cached for a minute only: reports and waivers do not change the page version.
+
+
 @blueprint.get("/transparency")
 @open_to(Access.PUBLIC)
-def show() -> Response:
-    """Cached for a minute only: reports and waivers do not change the page version."""
-    minute = utc_now().replace(second=0, microsecond=0)
-    return cached_response(lambda: _render_report(minute), by=format_timestamp(minute))
-
-
-@blueprint.get("/transparency.json")
-@open_to(Access.PUBLIC)
-def show_json() -> Response:
-    minute = utc_now().replace(second=0, microsecond=0)
-    return cached_response(
-        lambda: _report_as_json(minute), "application/json", by=format_timestamp(minute)
-    )
-
-
-def _render_report(minute: datetime) -> str:
-    found = _read_report(minute)
+@cached_page(by=this_minute)
+def show() -> str:
+    found = _read_report()
     return render_template(
         "public/transparency_report/show.html",
         report=found,
-        minute=minute,
+        minute=this_minute(),
         origins=_named_counts(ORIGINS, found.stories.by_origin),
         ai=_named_counts(AI_USES, found.stories.by_ai),
         severities=_named_counts(SEVERITIES, found.notes.by_severity),
@@ -103,9 +91,9 @@ def _render_report(minute: datetime) -> str:
     )
 
 
-def _read_report(minute: datetime) -> TransparencyReport:
+def _read_report() -> TransparencyReport:
     with reading() as session:
-        return build_transparency_report(session, on=minute.date())
+        return build_transparency_report(session, on=this_minute().date())
 
 
 def _named_counts(names: Any, counts: Any) -> list[tuple[str, int]]:
@@ -127,8 +115,11 @@ def duration_in_words(span: timedelta) -> str:
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def _report_as_json(minute: datetime) -> str:
-    counts, site = _read_report(minute), settings()
+@blueprint.get("/transparency.json")
+@open_to(Access.PUBLIC)
+@cached_page("application/json", by=this_minute)
+def show_json() -> str:
+    counts, site, minute = _read_report(), settings(), this_minute()
     report = {
         "spec": REPORT_SPEC,
         "publisher": {"name": site.site_name, "url": links().home(), "parent": site.owner_name},
