@@ -182,6 +182,24 @@ def test_quota_returned_after_the_hour_ends_is_not_credited_to_the_new_hour(
     assert copies(session, WARMING, 15, ONE) == 5
 
 
+def test_quota_returned_after_midnight_is_not_credited_to_the_new_day(session: Session) -> None:
+    late = MIDNIGHT - timedelta(minutes=1)
+    assert copies(session, SEVEN_A_DAY, 5, late) == 5
+    assert copies(session, SEVEN_A_DAY, 5, MIDNIGHT) == 5
+    return_send_quota(session, 5, late, now=MIDNIGHT)
+
+    assert copies(session, SEVEN_A_DAY, 5, MIDNIGHT) == 2
+
+
+def test_quota_returned_in_a_later_hour_of_the_same_day_is_credited_to_the_day(
+    session: Session,
+) -> None:
+    assert copies(session, SEVEN_A_DAY, 7, NOON) == 7
+    return_send_quota(session, 5, NOON, now=ONE)
+
+    assert copies(session, SEVEN_A_DAY, 7, ONE) == 5
+
+
 def test_a_batch_that_waits_for_the_quota_does_not_take_the_probe(
     database: Database, batches_of_seven: None
 ) -> None:
