@@ -17,6 +17,9 @@ test:  ## set everything up and run the whole suite on SQLite and PostgreSQL (AR
 test-quick:  ## SQLite, no browser, no proofs: for daily work
 	$(BOOTSTRAP) test-quick $(ARGS)
 
+test-one:  ## one test or some, on SQLite, in seconds (ARGS="tests/test_slugs.py -k hyphen")
+	$(BOOTSTRAP) test-one $(ARGS)
+
 check:  ## ruff, mypy, import-linter and the tests
 	$(BOOTSTRAP) check
 
@@ -55,4 +58,4 @@ lock:  ## resolve the dependencies again, with hashes
 	$(COMPILE) pyproject.toml --group build --group test --constraint locks/run.txt --output-file locks/test.txt
 	echo uv | $(COMPILE) - --output-file locks/uv.txt
 
-.PHONY: help run test test-quick check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom bench-audience bench-signups prove lock
+.PHONY: help run test test-quick test-one check lint bench bench-send bench-events bench-import bench-ledger bench-newsroom bench-audience bench-signups prove lock

@@ -4,6 +4,7 @@ Commands:
   run         serve NIF with its demo newsroom
   test        the whole suite; further arguments go to pytest
   test-quick  the suite on SQLite, without browser, journeys and proofs
+  test-one    what its arguments name, on SQLite, in one process: tests/test_slugs.py, -k slug
   lint        ruff, mypy and import-linter
   check       lint, then test
   bench       the figures of pages and sends
@@ -41,11 +42,15 @@ BIN = VENV / "bin"
 PYTHON = str(BIN / "python")
 STAMP = VENV / "nif-is-set-up"
 
-# One more than there are cores: what drives a browser or a house mostly waits.
-TEST = [PYTHON, "-m", "pytest", "-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "worksteal"]
+PYTEST = [PYTHON, "-m", "pytest"]
+CORES = os.cpu_count() or 1
+# One more than there are cores: what drives a browser or waits for PostgreSQL leaves a core idle.
+TEST = [*PYTEST, "-n", str(min(4, CORES + 1)), "--dist", "worksteal"]
+NOT_QUICK = ("corpus", "demo", "journeys", "prove", "standin", "test_postgres.py")
 QUICK = [
-    *TEST,
-    *(f"--ignore=tests/{name}" for name in ("corpus", "demo", "journeys", "prove", "standin")),
+    *PYTEST,
+    *("-n", str(min(4, CORES)), "--dist", "worksteal"),
+    *(f"--ignore=tests/{name}" for name in NOT_QUICK),
 ]
 LINT = [
     [str(BIN / "ruff"), "check", "."],
@@ -57,6 +62,7 @@ COMMANDS: Dict[str, List[List[str]]] = {
     "run": [[str(BIN / "nif"), "run"]],
     "test": [TEST],
     "test-quick": [QUICK],
+    "test-one": [PYTEST],
     "lint": LINT,
     "check": [*LINT, TEST],
     "bench": [[PYTHON, "-m", "bench"]],
@@ -94,8 +100,10 @@ def main(arguments: List[str]) -> int:
         say(__doc__ or "")
         return 0 if command in ("help", "-h", "--help") else 2
     os.chdir(str(ROOT))
-    if command == "test-quick":
-        os.environ["NIF_TEST_ON"] = "sqlite"
+    if command in ("test-quick", "test-one"):
+        os.environ.setdefault("NIF_TEST_ON", "sqlite")
+    # Without its cache, pytest would compile every module of the tests again in every worker.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         set_up("run" if command in ("run", "setup") else "test")
     except (SetUpFailed, OSError) as problem:

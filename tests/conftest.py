@@ -36,7 +36,8 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    postgres.controller_start(config)
+    if os.environ.get("NIF_TEST_ON") != "sqlite":
+        postgres.controller_start(config)
 
 
 @pytest.fixture
@@ -180,15 +181,22 @@ def new_database(
             postgres.shared().drop_database(str(database.engine.url.database))
 
 
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
+@pytest.fixture(scope="session")
+def _settings() -> Settings:
+    """The settings of tests, without a place. Reading the environment takes a while."""
     return load_settings(
-        _env_file=None,
-        env="testing",
-        database_url=database_url,
-        queue_url=str(tmp_path / "queue.db"),
-        instance_dir=tmp_path,
-        secret_key="a key for tests that is quite long enough",
+        _env_file=None, env="testing", secret_key="a key for tests that is quite long enough"
+    )
+
+
+@pytest.fixture
+def settings(_settings: Settings, database_url: str, tmp_path: Path) -> Settings:
+    return _settings.model_copy(
+        update={
+            "database_url": database_url.replace("postgresql://", "postgresql+psycopg://", 1),
+            "queue_url": str(tmp_path / "queue.db"),
+            "instance_dir": tmp_path,
+        }
     )
 
 

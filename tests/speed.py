@@ -34,6 +34,11 @@ _rules: dict[str, dict[str, Any]] = {}
 _compile = Rule.compile
 
 
+def pytest_collection() -> None:
+    """Nothing that is collected is garbage before the run ends."""
+    gc.disable()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -66,6 +71,7 @@ def pytest_collection_finish() -> None:
     """Exclude what lives for the whole run from garbage collection, and share other costly work."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     Rule.compile = _compile_once
     lists.available_timezones = functools.cache(lists.available_timezones)
     skip_setup_of_copied_queues()
