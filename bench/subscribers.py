@@ -22,7 +22,7 @@ from nif.app import build_app
 from nif.clock import utc_now
 from nif.database import Database
 from nif.services import build_services
-from nif.subscribers import segment_conditions, segment_queries
+from nif.subscribers import segment_queries, segments
 from nif.subscribers.address_index import SETTLED_AFTER, index_new_addresses
 from nif.subscribers.segment_queries import load_segment_context
 from tests.web.newsroom.staff import signed_in, without_tokens
@@ -145,8 +145,8 @@ def _measure_segments(database: Database, size: int) -> Iterator[tuple[str, floa
 
 def _count_segment(session: Session, match: str, rows: list[dict[str, str]]) -> None:
     context = load_segment_context(session, "Europe/London")
-    conditions = segment_conditions.parse_conditions(
-        {"match": match, "conditions": rows}, lists=context.list_ids
+    conditions = segments.parse_conditions(
+        {"match": match, "conditions": rows}, lists=context.lists
     )
     if not segment_queries.count_matching(session, conditions, context):
         raise BenchFailed(f"no subscriber matches {rows}")

@@ -88,25 +88,25 @@ def get_indexed_through(session: Session) -> int:
     )
 
 
-def select_indexed_matches(part: str, *, on_sqlite: bool) -> Select[Any]:
-    """The indexed ids whose address contains `part`, which has at least MIN_PART_LENGTH characters.
+def select_matches(
+    part: str, indexed_through_id: int, *, on_sqlite: bool
+) -> tuple[Select[Any], Select[Any]]:
+    """The ids, as a column `id`, whose address contains `part`: those above the mark, and others.
 
-    The column is called `id`.
+    `part` has at least MIN_PART_LENGTH characters.
     """
+    unindexed = select(Subscriber.id.label("id")).where(
+        Subscriber.id > indexed_through_id, Subscriber.canonical.contains(part, autoescape=True)
+    )
     if on_sqlite:
         phrase = '"' + part.replace('"', '""') + '"'
         ids: ColumnElement[Any] = column("rowid", BigInteger)
         matches = literal_column("subscriber_search").bool_op("MATCH")(phrase)
-        return select(ids.label("id")).select_from(table("subscriber_search")).where(matches)
+        return unindexed, select(ids.label("id")).select_from(table("subscriber_search")).where(
+            matches
+        )
     trigrams = literal([part[n : n + 3] for n in range(len(part) - 2)], ARRAY(Text))
     matches = func.nif_grams(SEARCH_TABLE.c.canonical).bool_op("@>")(trigrams)
-    return select(SEARCH_TABLE.c.id.label("id")).where(
+    return unindexed, select(SEARCH_TABLE.c.id.label("id")).where(
         matches, SEARCH_TABLE.c.canonical.contains(part, autoescape=True)
-    )
-
-
-def select_unindexed_matches(part: str, indexed_through_id: int) -> Select[Any]:
-    """The ids above the mark whose address contains `part`."""
-    return select(Subscriber.id.label("id")).where(
-        Subscriber.id > indexed_through_id, Subscriber.canonical.contains(part, autoescape=True)
     )

@@ -1,19 +1,17 @@
-"""Segment conditions as SQL: counting the matches, and paging through them.
+"""Segment conditions as SQL: finding the subscribers who match, page by page, and counting them.
 
-A condition becomes either a set of ids, read from an index that starts with the condition's value,
-or a test on one id, looked up by that id. Neither scans a table.
+Every condition is written once, in `select_ids`: as a set of ids that an index starts with the
+condition's value. Whether one subscriber matches is asked of the same set, by their id. Neither
+scans a table.
 
-Counting is one statement over sets. Every question is turned into one of two that an index can
-start: all of some conditions, at least one of which is no negation, or any of some conditions
-without negations. The other cases are the number of all subscribers minus one of these.
-
-A page of subscribers takes candidates in index order, some thousands at a time, and tests them by
-id. One page tests at most MAX_CANDIDATES; if few match, it reports how far it came and the next
-page continues from there. So no page waits for a million rows, whatever the conditions are.
+Counting is one statement that begins with the smallest set. A page of subscribers takes candidates
+in the order of an index, some thousands at a time, and tests them. One page tests at most
+MAX_CANDIDATES; if few match, it reports how far it came and the next page continues from there. So
+no page waits for a million rows, whatever the conditions are.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
@@ -23,7 +21,6 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
-    CompoundSelect,
     Select,
     and_,
     func,
@@ -39,12 +36,7 @@ from nif.paging import Page, begin_after, make_cursor
 from nif.sends.models import ProviderEvent
 from nif.sends.subscriber_activity import CLICK_EVENT, was_active_since
 from nif.subscribers import address_index
-from nif.subscribers.segment_conditions import (
-    ANY_REASON,
-    ConditionMatch,
-    SegmentCondition,
-    SegmentConditions,
-)
+from nif.subscribers.segments import ANY_REASON, ConditionMatch, SegmentCondition, SegmentConditions
 from nif.subscriptions.consent import is_reader_action
 from nif.subscriptions.models import (
     Consent,
@@ -56,47 +48,46 @@ from nif.subscriptions.models import (
     SuppressionReason,
 )
 
-_SubscriberById = aliased(Subscriber)
-"""A subscriber's row, looked up by an id from another table."""
+MAX_SOURCES = 50
 
-CURRENT_SUBSCRIBER_ID = Subscriber.__table__.c.id
-"""The id of the subscriber row being tested; its other columns need no lookup."""
+SUBSCRIBERS_PER_PAGE = 50
+MAX_CANDIDATES = 10_000
+CANDIDATE_STEPS = (100, 900, 3_000, 3_000, 3_000)
+"""How many candidates are tested at a time; together they are MAX_CANDIDATES."""
 
-IdQuery = Select[Any]
+_Candidate = aliased(Subscriber)
+
+FIELDS_BY_SIZE = ("suppressed", "address", "list", "activity", "joined", "source")
+"""The fields in the order of how many subscribers they usually match, smallest first."""
+
+FIELDS_IN_ORDER = ("address", "joined", "list", "source")
+"""The fields whose index yields subscribers in the order of pages, the best beginning first."""
 
 
 @dataclass(frozen=True)
 class SegmentContext:
-    """What conditions are evaluated against.
+    """What conditions are evaluated against: the lists by slug, and the state of the index."""
 
-    `list_ids` are by slug, `list_sizes` are the lists' stored counters by slug and state.
-    """
-
-    list_ids: Mapping[str, int]
-    list_sizes: Mapping[tuple[str, str], int]
+    lists: Mapping[str, MailingList]
     time_zone: ZoneInfo
     indexed_through_id: int
     on_sqlite: bool
 
+    def size_of(self, condition: SegmentCondition) -> int:
+        """How many subscriptions a condition on a list concerns, by the list's stored counters."""
+        if condition.field != "list":
+            return 0
+        return int(getattr(self.lists[condition.value], f"{condition.positive_operator}_count"))
+
 
 def load_segment_context(session: Session, zone: str) -> SegmentContext:
     """Read the context: one row per list, and the address index's mark."""
-    lists = session.scalars(select(MailingList)).all()
-    list_sizes = {
-        (mailing_list.slug, state.value): getattr(mailing_list, f"{state.value}_count")
-        for mailing_list in lists
-        for state in SubscriptionState
-    }
     return SegmentContext(
-        list_ids={mailing_list.slug: mailing_list.id for mailing_list in lists},
-        list_sizes=list_sizes,
+        lists={one.slug: one for one in session.scalars(select(MailingList))},
         time_zone=ZoneInfo(zone),
         indexed_through_id=address_index.get_indexed_through(session),
         on_sqlite=session.get_bind().dialect.name == "sqlite",
     )
-
-
-MAX_SOURCES = 50
 
 
 def list_consent_sources(session: Session) -> Sequence[str]:
@@ -117,230 +108,115 @@ def list_consent_sources(session: Session) -> Sequence[str]:
     return [source for source in session.scalars(found) if source]
 
 
-def select_matching_ids(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
-    """The ids that match a condition; for a negation, the ids that match what it negates.
+def select_ids(condition: SegmentCondition, context: SegmentContext) -> Select[Any]:
+    """The subscribers who match a condition, as a column `id`.
 
-    The column is called `id`. An id may appear twice if `may_repeat_ids` says so.
+    For a negation they are those who do not match it. Of a source and of activity, an id may appear
+    several times.
     """
-    return _ID_QUERIES[condition.field](condition, context)
+    value = condition.value
+    match condition.field:
+        case "address":
+            return select(union_all(*_select_by_address(condition, context)).subquery("found").c.id)
+        case "list":
+            return select(Subscription.subscriber_id.label("id")).where(
+                Subscription.list_id == context.lists[value].id,
+                Subscription.state == SubscriptionState(condition.positive_operator),
+            )
+        case "source":
+            return select(Consent.subscriber_id.label("id")).where(Consent.source == value)
+        case "suppressed":
+            same_address = Suppression.canonical == Subscriber.canonical
+            suppressed = select(Subscriber.id.label("id")).join(Suppression, same_address)
+            if value == ANY_REASON:
+                return suppressed
+            return suppressed.where(Suppression.reason == SuppressionReason(value))
+        case "joined":
+            return select(Subscriber.id.label("id")).where(_joined(condition, context))
+    since = _start_of_day(condition, context)
+    acts = select(Consent.subscriber_id.label("id")).where(Consent.at >= since, is_reader_action())
+    clicks = select(ProviderEvent.subscriber_id.label("id")).where(
+        ProviderEvent.kind == CLICK_EVENT,
+        ProviderEvent.happened_at >= since,
+        ProviderEvent.subscriber_id.is_not(None),
+    )
+    return select(union_all(acts, clicks).subquery("active").c.id)
 
 
-def may_repeat_ids(condition: SegmentCondition) -> bool:
-    return condition.field in {"source", "activity"}
-
-
-def condition_matches(
-    condition: SegmentCondition, subscriber_id: ColumnElement[int], context: SegmentContext
+def matches_condition(
+    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
 ) -> ColumnElement[bool]:
-    """An expression that tests whether `subscriber_id` matches a condition."""
-    matches = _MATCHERS[condition.field](condition, subscriber_id, context)
-    return ~matches if condition.is_negation else matches
+    """An expression: does the subscriber with this id match the condition?"""
+    if condition.field == "activity":
+        is_in_set = was_active_since(subscriber_id, _start_of_day(condition, context))
+    else:
+        # An index of parts cannot be asked about one address; the address itself can.
+        ids = (
+            select(Subscriber.id.label("id")).where(_contains(condition.value))
+            if condition.field == "address"
+            else select_ids(condition, context)
+        )
+        is_in_set = ids.where(ids.selected_columns.id == subscriber_id).exists()
+    return ~is_in_set if condition.is_negation else is_in_set
+
+
+def _select_by_address(
+    condition: SegmentCondition, context: SegmentContext
+) -> Sequence[Select[Any]]:
+    return address_index.select_matches(
+        condition.value, context.indexed_through_id, on_sqlite=context.on_sqlite
+    )
+
+
+def _contains(part: str) -> ColumnElement[bool]:
+    return Subscriber.canonical.contains(part, autoescape=True)
+
+
+def _joined(condition: SegmentCondition, context: SegmentContext) -> ColumnElement[bool]:
+    since: ColumnElement[bool] = Subscriber.created_at >= _start_of_day(condition, context)
+    return since if condition.operator == "since" else ~since
 
 
 def _start_of_day(condition: SegmentCondition, context: SegmentContext) -> datetime:
     return datetime.combine(date.fromisoformat(condition.value), time(), context.time_zone)
 
 
-def _ids_by_address(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
-    unindexed = address_index.select_unindexed_matches(condition.value, context.indexed_through_id)
-    indexed = address_index.select_indexed_matches(condition.value, on_sqlite=context.on_sqlite)
-    return select(union_all(indexed, unindexed).subquery("found").c.id)
-
-
-def _matches_address(
-    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
-) -> ColumnElement[bool]:
-    if subscriber_id is CURRENT_SUBSCRIBER_ID:
-        return Subscriber.canonical.contains(condition.value, autoescape=True)
-    part = _SubscriberById.canonical.contains(condition.value, autoescape=True)
-    return select(_SubscriberById.id).where(_SubscriberById.id == subscriber_id, part).exists()
-
-
-def _state_of_condition(condition: SegmentCondition) -> SubscriptionState:
-    return SubscriptionState(condition.definition.negates or condition.operator)
-
-
-def _ids_by_list(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
-    return select(Subscription.subscriber_id.label("id")).where(
-        Subscription.list_id == context.list_ids.get(condition.value, 0),
-        Subscription.state == _state_of_condition(condition),
-    )
-
-
-def _matches_list(
-    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
-) -> ColumnElement[bool]:
-    return (
-        select(Subscription.list_id)
-        .where(
-            Subscription.subscriber_id == subscriber_id,
-            Subscription.list_id == context.list_ids.get(condition.value, 0),
-            Subscription.state == _state_of_condition(condition),
-        )
-        .exists()
-    )
-
-
-def matches_created_at(
-    condition: SegmentCondition, created_at: Any, context: SegmentContext
-) -> ColumnElement[bool]:
-    """A `joined` condition as a test on a `created_at` column."""
-    at = _start_of_day(condition, context)
-    since: ColumnElement[bool] = created_at >= at
-    return since if condition.operator == "since" else ~since
-
-
-def _ids_by_joining(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
-    matches = matches_created_at(condition, Subscriber.created_at, context)
-    return select(Subscriber.id.label("id")).where(matches)
-
-
-def _matches_joining(
-    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
-) -> ColumnElement[bool]:
-    if subscriber_id is CURRENT_SUBSCRIBER_ID:
-        return matches_created_at(condition, Subscriber.created_at, context)
-    matches = matches_created_at(condition, _SubscriberById.created_at, context)
-    return select(_SubscriberById.id).where(_SubscriberById.id == subscriber_id, matches).exists()
-
-
-def _ids_by_source(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
-    return select(Consent.subscriber_id.label("id")).where(Consent.source == condition.value)
-
-
-def _matches_source(
-    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
-) -> ColumnElement[bool]:
-    return (
-        select(Consent.id)
-        .where(Consent.subscriber_id == subscriber_id, Consent.source == condition.value)
-        .exists()
-    )
-
-
-def _ids_by_activity(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
-    at = _start_of_day(condition, context)
-    actions = select(Consent.subscriber_id.label("id")).where(Consent.at >= at, is_reader_action())
-    clicks = select(ProviderEvent.subscriber_id.label("id")).where(
-        ProviderEvent.kind == CLICK_EVENT,
-        ProviderEvent.happened_at >= at,
-        ProviderEvent.subscriber_id.is_not(None),
-    )
-    return select(union_all(actions, clicks).subquery("active").c.id)
-
-
-def _matches_activity(
-    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
-) -> ColumnElement[bool]:
-    return was_active_since(subscriber_id, _start_of_day(condition, context))
-
-
-def _ids_by_suppression(condition: SegmentCondition, context: SegmentContext) -> IdQuery:
-    found = select(Subscriber.id.label("id")).join(
-        Suppression, Suppression.canonical == Subscriber.canonical
-    )
-    return found if condition.value == ANY_REASON else found.where(_matches_reason(condition))
-
-
-def _matches_suppression(
-    condition: SegmentCondition, subscriber_id: Any, context: SegmentContext
-) -> ColumnElement[bool]:
-    if subscriber_id is CURRENT_SUBSCRIBER_ID:
-        found = select(Suppression.at).where(Suppression.canonical == Subscriber.canonical)
-    else:
-        same_address = Suppression.canonical == _SubscriberById.canonical
-        found = (
-            select(Suppression.at)
-            .join(_SubscriberById, same_address)
-            .where(_SubscriberById.id == subscriber_id)
-        )
-    return (
-        found if condition.value == ANY_REASON else found.where(_matches_reason(condition))
-    ).exists()
-
-
-def _matches_reason(condition: SegmentCondition) -> ColumnElement[bool]:
-    return Suppression.reason == SuppressionReason(condition.value)
-
-
-_ID_QUERIES: Mapping[str, Callable[[SegmentCondition, SegmentContext], IdQuery]] = {
-    "address": _ids_by_address,
-    "list": _ids_by_list,
-    "joined": _ids_by_joining,
-    "source": _ids_by_source,
-    "activity": _ids_by_activity,
-    "suppressed": _ids_by_suppression,
-}
-_MATCHERS: Mapping[str, Callable[[SegmentCondition, Any, SegmentContext], ColumnElement[bool]]] = {
-    "address": _matches_address,
-    "list": _matches_list,
-    "joined": _matches_joining,
-    "source": _matches_source,
-    "activity": _matches_activity,
-    "suppressed": _matches_suppression,
-}
-
-
-FIELDS_BY_SIZE = ("suppressed", "address", "list", "activity", "joined", "source")
-"""The fields in the order of how many subscribers they usually match, smallest first."""
-
-
 def count_matching(session: Session, conditions: SegmentConditions, context: SegmentContext) -> int:
-    """How many subscribers match the conditions now."""
-    negations = [row for row in conditions.rows if row.is_negation]
+    """How many subscribers match the conditions now.
+
+    Any of some conditions is the opposite of: none of them. So both are a question for all of some
+    conditions, at least one of which is a set to begin with, or for the union of some sets.
+    """
     if not conditions.rows:
-        return _count_everyone(session)
-    if conditions.match is ConditionMatch.ALL:
-        if len(negations) == len(conditions.rows):
-            return _count_everyone(session) - _count_matching_any(session, conditions.rows, context)
-        return _count_matching_all(session, conditions.rows, context, reverse=False)
-    if not negations:
-        return _count_matching_any(session, conditions.rows, context)
-    return _count_everyone(session) - _count_matching_all(
-        session, conditions.rows, context, reverse=True
+        return _count_rows(session, select(Subscriber.id))
+    is_all = conditions.match is ConditionMatch.ALL
+    first = min(
+        (row for row in conditions.rows if row.is_negation is not is_all),
+        key=lambda row: (FIELDS_BY_SIZE.index(row.field), context.size_of(row)),
+        default=None,
     )
-
-
-def rank_by_size(condition: SegmentCondition, context: SegmentContext) -> tuple[int, int]:
-    """A sort key: the condition that probably matches the fewest subscribers comes first."""
-    state = condition.definition.negates or condition.operator
-    size = context.list_sizes.get((condition.value, state), 0)
-    return FIELDS_BY_SIZE.index(condition.field), size
-
-
-def _count_everyone(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Subscriber)) or 0
-
-
-def _count_matching_any(
-    session: Session, rows: Sequence[SegmentCondition], context: SegmentContext
-) -> int:
-    """Count the matches of any condition; a negation counts as what it negates."""
-    sets: list[Select[tuple[int]]] = [select_matching_ids(row, context) for row in rows]
-    if len(sets) == 1 and not may_repeat_ids(rows[0]):
-        query: Select[tuple[int]] | CompoundSelect[tuple[int]] = sets[0]
+    if first is None:
+        found, is_answer = _count_rows(session, _unite_ids(conditions.rows, context)), not is_all
     else:
-        query = union(*sets) if len(sets) > 1 else sets[0].distinct()
+        ids = _unite_ids([first], context).subquery("candidates")
+        tests = [
+            matches_condition(row, ids.c.id, context) for row in conditions.rows if row is not first
+        ]
+        query = select(ids.c.id).where(*(test if is_all else ~test for test in tests))
+        found, is_answer = _count_rows(session, query), is_all
+    return found if is_answer else _count_rows(session, select(Subscriber.id)) - found
+
+
+def _unite_ids(rows: Sequence[SegmentCondition], context: SegmentContext) -> Any:
+    """The ids in at least one of the sets of some conditions, each once."""
+    sets = [select_ids(row, context) for row in rows]
+    if len(sets) > 1:
+        return union(*sets)
+    return sets[0].distinct() if rows[0].field in {"source", "activity"} else sets[0]
+
+
+def _count_rows(session: Session, query: Any) -> int:
     return session.scalar(select(func.count()).select_from(query.subquery("matching"))) or 0
-
-
-def _count_matching_all(
-    session: Session, rows: Sequence[SegmentCondition], context: SegmentContext, *, reverse: bool
-) -> int:
-    """Count the matches of all conditions, or with `reverse` of none of them."""
-    usable_first = [row for row in rows if row.is_negation is reverse]
-    first = min(usable_first, key=lambda row: rank_by_size(row, context))
-    ids = select_matching_ids(first, context)
-    candidates = (ids.distinct() if may_repeat_ids(first) else ids).subquery("candidates")
-    tests = [condition_matches(row, candidates.c.id, context) for row in rows if row is not first]
-    count = select(func.count()).select_from(candidates)
-    return session.scalar(count.where(*(~test if reverse else test for test in tests))) or 0
-
-
-SUBSCRIBERS_PER_PAGE = 50
-MAX_CANDIDATES = 10_000
-CANDIDATE_STEPS = (100, 900, 3_000, 3_000, 3_000)
-"""How many candidates are tested at a time; together they are MAX_CANDIDATES."""
 
 
 @dataclass(frozen=True)
@@ -370,132 +246,99 @@ def search_subscribers(
     *,
     after: str | None = None,
 ) -> SubscriberPage:
-    """A page of the subscribers that match. Raises NotFound for a cursor that no page gave out."""
-    leading = _choose_leading_condition(conditions, context)
-    found: list[tuple[Any, ...]] = []
+    """A page of the subscribers that match. Raises NotFound for an invalid cursor `after`."""
+    candidates = _choose_candidates(conditions, context)
+    found: list[Sequence[Any]] = []
     for step in CANDIDATE_STEPS:
-        candidates = _next_candidates(session, conditions, leading, context, after, step)
-        matching = _filter_matching(
-            session, [candidate[-1] for candidate in candidates], conditions, leading, context
-        )
-        found += [candidate for candidate in candidates if candidate[-1] in matching]
+        tested = _read_candidates(session, candidates, after, step)
+        matching = _find_matching(session, tested, candidates, context)
+        found += [keys for keys in tested if keys[-1] in matching]
         if len(found) > SUBSCRIBERS_PER_PAGE:
             shown = found[:SUBSCRIBERS_PER_PAGE]
             return SubscriberPage(_summarize_subscribers(session, shown), make_cursor(*shown[-1]))
-        if len(candidates) < step:
+        if len(tested) < step:
             return SubscriberPage(_summarize_subscribers(session, found), None)
-        after = make_cursor(*candidates[-1])
+        after = make_cursor(*tested[-1])
     return SubscriberPage(_summarize_subscribers(session, found), after, stopped_early=True)
 
 
-def _choose_leading_condition(
-    conditions: SegmentConditions, context: SegmentContext
-) -> SegmentCondition | None:
-    """The condition whose index supplies the candidates; None if every subscriber is one."""
-    if conditions.match is ConditionMatch.ANY:
-        return None
-    rank_of_field = {"address": 1, "joined": 2, "list": 3, "source": 4}
-    ranked: list[tuple[int, int, int, SegmentCondition]] = []
-    for row in conditions.rows:
-        if row.is_negation or row.field not in rank_of_field:
-            continue
-        size = context.list_sizes.get((row.value, row.operator), 0)
-        is_small = row.field == "list" and size <= MAX_CANDIDATES
-        ranked.append((0 if is_small else rank_of_field[row.field], size, len(ranked), row))
-    return min(ranked)[3] if ranked else None
+@dataclass(frozen=True)
+class _Candidates:
+    """The subscribers who may match, from `queries` that follow each other.
+
+    Pages are in the order of the columns `keys`, the last of which is the id. Each candidate still
+    has to pass the `tests`: all or any of them.
+    """
+
+    queries: Sequence[Select[Any]]
+    tests: SegmentConditions
+    keys: Sequence[str] = ("id",)
 
 
-def _next_candidates(
+def _choose_candidates(conditions: SegmentConditions, context: SegmentContext) -> _Candidates:
+    """Those of the condition whose index probably yields the fewest; else all subscribers."""
+    usable = [
+        row for row in conditions.rows if row.field in FIELDS_IN_ORDER and not row.is_negation
+    ]
+    if conditions.match is ConditionMatch.ANY or not usable:
+        return _Candidates([select(Subscriber.id)], conditions)
+    leading = min(usable, key=lambda row: _rank_for_pages(row, context))
+    if leading.field == "joined":
+        # All days of joining together are one part of the index.
+        days = [row for row in usable if row.field == "joined"]
+        rest = SegmentConditions(rows=[row for row in conditions.rows if row not in days])
+        joined = [_joined(row, context) for row in days]
+        query: Any = select(Subscriber.created_at, Subscriber.id).where(*joined)
+        return _Candidates([query], rest, ("created_at", "id"))
+    rest = SegmentConditions(rows=[row for row in conditions.rows if row is not leading])
+    if leading.field == "address":
+        return _Candidates(_select_by_address(leading, context), rest)
+    return _Candidates([select_ids(leading, context)], rest)
+
+
+def _rank_for_pages(condition: SegmentCondition, context: SegmentContext) -> tuple[int, int]:
+    size = context.size_of(condition)
+    is_small = condition.field == "list" and size <= MAX_CANDIDATES
+    return -1 if is_small else FIELDS_IN_ORDER.index(condition.field), size
+
+
+def _read_candidates(
+    session: Session, candidates: _Candidates, after: str | None, limit: int
+) -> list[Sequence[Any]]:
+    """The keys of the next candidates."""
+    read: list[Sequence[Any]] = []
+    for query in candidates.queries:
+        found = query.subquery("candidates")
+        keys = [found.c[name] for name in candidates.keys]
+        following = begin_after(select(*keys).distinct(), *keys, after=after)
+        read += session.execute(following.limit(limit - len(read)))
+    return read
+
+
+def _find_matching(
     session: Session,
-    conditions: SegmentConditions,
-    leading: SegmentCondition | None,
-    context: SegmentContext,
-    after: str | None,
-    limit: int,
-) -> Sequence[tuple[Any, ...]]:
-    """The keys of the next candidates, of which the last is the id."""
-    if leading is not None and leading.field == "joined":
-        return _next_candidates_by_joining(session, conditions, context, after, limit)
-    if leading is not None and leading.field == "address":
-        unindexed = address_index.select_unindexed_matches(
-            leading.value, context.indexed_through_id
-        )
-        ids = list(session.execute(_select_next_ids(unindexed, after, limit)))
-        if len(ids) < limit:
-            indexed = address_index.select_indexed_matches(
-                leading.value, on_sqlite=context.on_sqlite
-            )
-            ids += session.execute(_select_next_ids(indexed, after, limit - len(ids)))
-        return ids
-    query = (
-        select(Subscriber.id.label("id"))
-        if leading is None
-        else select_matching_ids(leading, context)
-    )
-    following = _select_next_ids(query, after, limit)
-    if leading is not None and may_repeat_ids(leading):
-        following = following.distinct()
-    return session.execute(following).all()
-
-
-def _select_next_ids(query: Select[Any], after: str | None, limit: int) -> Select[Any]:
-    """The largest ids of a set that come after the cursor."""
-    ids = query.subquery("candidates")
-    return begin_after(select(ids.c.id), ids.c.id, after=after).limit(limit)
-
-
-def _next_candidates_by_joining(
-    session: Session,
-    conditions: SegmentConditions,
-    context: SegmentContext,
-    after: str | None,
-    limit: int,
-) -> Sequence[tuple[Any, ...]]:
-    """Subscribers created in the given time, in the order of that index, newest first."""
-    keys = (Subscriber.created_at, Subscriber.id)
-    query = select(*keys).where(
-        *(
-            matches_created_at(row, Subscriber.created_at, context)
-            for row in conditions.rows
-            if row.field == "joined"
-        )
-    )
-    return session.execute(begin_after(query, *keys, after=after).limit(limit)).all()
-
-
-def _filter_matching(
-    session: Session,
-    ids: Sequence[int],
-    conditions: SegmentConditions,
-    leading: SegmentCondition | None,
+    keys: Sequence[Sequence[Any]],
+    candidates: _Candidates,
     context: SegmentContext,
 ) -> set[int]:
-    """The ids among `ids` that match all conditions beside the leading one."""
-    tests: list[ColumnElement[bool]] = [
-        condition_matches(row, CURRENT_SUBSCRIBER_ID, context)
-        for row in conditions.rows
-        if row is not leading and not (leading and leading.field == row.field == "joined")
-    ]
+    """The ids of those candidates that pass the tests."""
+    ids = [key[-1] for key in keys]
+    tests = [matches_condition(row, _Candidate.id, context) for row in candidates.tests.rows]
     if not tests:
         return set(ids)
-    combined = and_(*tests) if conditions.match is ConditionMatch.ALL else or_(*tests)
-    query = select(CURRENT_SUBSCRIBER_ID).where(_is_current_among(ids, context), combined)
-    return set(session.scalars(query))
+    combined = and_(*tests) if candidates.tests.match is ConditionMatch.ALL else or_(*tests)
+    # One parameter: thousands of them take longer than the search.
+    if context.on_sqlite:
+        unpacked = func.json_each(literal(json.dumps(ids))).table_valued("value")
+        is_candidate = _Candidate.id.in_(select(unpacked.c.value))
+    else:
+        is_candidate = _Candidate.id.bool_op("=")(func.any(literal(ids, ARRAY(BigInteger))))
+    return set(session.scalars(select(_Candidate.id).where(is_candidate, combined)))
 
 
-def _is_current_among(ids: Sequence[int], context: SegmentContext) -> ColumnElement[bool]:
-    """Tests for membership with one parameter: thousands of them take longer than the search."""
-    if not context.on_sqlite:
-        return CURRENT_SUBSCRIBER_ID.bool_op("=")(func.any(literal(list(ids), ARRAY(BigInteger))))
-    unpacked = func.json_each(literal(json.dumps(list(ids)))).table_valued("value")
-    return CURRENT_SUBSCRIBER_ID.in_(select(unpacked.c.value))
-
-
-def _summarize_subscribers(
-    session: Session, candidates: Sequence[tuple[Any, ...]]
-) -> list[SubscriberSummary]:
-    """The summaries of these candidates, in the given order."""
-    ids = [candidate[-1] for candidate in candidates]
+def _summarize_subscribers(session: Session, keys: Sequence[Any]) -> list[SubscriberSummary]:
+    """The summaries of these subscribers, in the given order."""
+    ids = [key[-1] for key in keys]
     subscribers = {
         subscriber.id: subscriber
         for subscriber in session.scalars(select(Subscriber).where(Subscriber.id.in_(ids)))

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from nif.sends.models import ProviderEvent
-from nif.subscribers import segment_conditions
 from nif.subscribers.segment_queries import load_segment_context, search_subscribers
+from nif.subscribers.segments import SegmentConditions, parse_conditions
 from nif.subscriptions.consent import record_consent
 from nif.subscriptions.models import (
     ConsentAction,
@@ -55,13 +55,11 @@ def add_click(session: Session, subscriber: Subscriber, at: datetime) -> None:
     session.flush()
 
 
-def conditions(
-    session: Session, *rows: str, match: str = "all"
-) -> segment_conditions.SegmentConditions:
+def conditions(session: Session, *rows: str, match: str = "all") -> SegmentConditions:
     """Conditions from "field operator value"."""
     parts = [dict(zip(("field", "operator", "value"), row.split(" "), strict=True)) for row in rows]
-    lists = load_segment_context(session, ZONE).list_ids
-    return segment_conditions.parse_conditions({"match": match, "conditions": parts}, lists=lists)
+    lists = load_segment_context(session, ZONE).lists
+    return parse_conditions({"match": match, "conditions": parts}, lists=lists)
 
 
 def find_names(session: Session, *rows: str, match: str = "all") -> list[str]:

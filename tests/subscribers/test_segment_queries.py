@@ -6,8 +6,8 @@ from sqlalchemy import delete, select
 
 from nif.errors import NotFound
 from nif.subscribers import address_index, segment_queries
-from nif.subscribers.segment_conditions import SegmentConditions
 from nif.subscribers.segment_queries import load_segment_context
+from nif.subscribers.segments import SegmentConditions
 from nif.subscriptions.models import Subscriber, Subscription
 from tests.conftest import NOON
 from tests.factories import a_list, subscriptions

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from nif.subscribers.segment_conditions import (
+from nif.subscribers.segments import (
     CONDITION_CATALOGUE,
     MAX_CONDITIONS,
     ConditionMatch,

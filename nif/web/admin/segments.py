@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.subscribers import segment_conditions, segment_queries, segments
+from nif.subscribers import segment_queries, segments
 from nif.subscribers.segment_queries import (
     SegmentContext,
     SubscriberPage,
@@ -74,7 +74,7 @@ def show(segment_id: int) -> ResponseReturnValue:
         segment = segments.get_segment(session, segment_id)
         context = _query_context(session)
         try:
-            conditions = segments.conditions_of_segment(segment, context)
+            conditions = segments.parse_conditions(segment.conditions, lists=context.lists)
             descriptions = segment_form.describe_conditions(conditions, _list_titles(session))
             page, problem = (
                 segment_queries.search_subscribers(session, conditions, context, after=after),
@@ -100,7 +100,10 @@ def recount(segment_id: int) -> ResponseReturnValue:
         with reading() as session:
             # Counting is slow, so it happens before the write transaction: no writer waits for it.
             segment = segments.get_segment(session, segment_id)
-            size, now = segments.count_segment(session, segment, _query_context(session)), utc_now()
+            context = _query_context(session)
+            conditions = segments.parse_conditions(segment.conditions, lists=context.lists)
+            size = segment_queries.count_matching(session, conditions, context)
+            now = utc_now()
     except Invalid as error:
         flash(f"{error} Edit the segment first.")
     else:
@@ -129,9 +132,7 @@ def _save_segment(segment_id: int | None) -> ResponseReturnValue:
     try:
         with reading() as session:
             context = _query_context(session)
-            conditions = segment_conditions.parse_conditions(
-                form.as_data(), lists=context.list_ids.keys()
-            )
+            conditions = segments.parse_conditions(form.as_data(), lists=context.lists)
             segments.check_segment(session, segment_id, form.name, conditions)
             size = segment_queries.count_matching(session, conditions, context)
         with transaction() as session:

@@ -15,14 +15,14 @@ from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
 from nif.privacy import erasure, export
 from nif.privacy.person import person_of_subscriber
-from nif.subscribers import manual_suppressions, profile, segment_conditions, segment_queries
-from nif.subscribers.segment_conditions import SegmentConditions
+from nif.subscribers import manual_suppressions, profile, segment_queries, segments
 from nif.subscribers.segment_queries import (
     SegmentContext,
     SubscriberPage,
     list_consent_sources,
     load_segment_context,
 )
+from nif.subscribers.segments import SegmentConditions
 from nif.subscriptions import preferences
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import SubscriptionState, Suppression
@@ -282,6 +282,6 @@ def _parse_conditions(filters: SubscriberFilters, context: SegmentContext) -> Se
         {"field": field, "operator": operator, "value": value}
         for _, field, operator, value in filters.rows
     ]
-    return segment_conditions.parse_conditions(
-        {"match": "all", "conditions": conditions}, lists=context.list_ids.keys()
+    return segments.parse_conditions(
+        {"match": "all", "conditions": conditions}, lists=context.lists
     )

@@ -1,7 +1,7 @@
 import pytest
 
 from nif.errors import Invalid
-from nif.subscribers.segment_conditions import (
+from nif.subscribers.segments import (
     CONDITION_CATALOGUE,
     MAX_CONDITIONS,
     ConditionValueKind,
