@@ -20,8 +20,8 @@ from nif.database import Database
 from nif.ledger import verification
 from nif.ledger.chain import HEAD_ID, LedgerVerdict, PublicAct, PublishedEntry, build_entry
 from nif.ledger.checkpoints import create_checkpoint
-from nif.ledger.hashes import GENESIS_HASH
 from nif.ledger.models import LedgerEntryKind, LedgerHead
+from nif.ledger.payloads import GENESIS_HASH
 from nif.ledger.queries import encode_export_line, load_ledger_slice, load_public_keys
 from nif.ledger.verification import verify_ledger
 from nif.services import build_services

@@ -25,7 +25,14 @@ from nif.stories.declarations import (
     StoryFunding,
     StoryOrigin,
 )
-from nif.stories.drafts import SourceInput, StoryInput, create_draft, get_story, save_draft
+from nif.stories.drafts import (
+    SourceInput,
+    StoryInput,
+    StorySearchIndex,
+    create_draft,
+    get_story,
+    save_draft,
+)
 from nif.stories.models import (
     ChangeKind,
     NoteSeverity,
@@ -40,7 +47,6 @@ from nif.stories.models import (
     story_tag,
 )
 from nif.stories.publishing import publish_story
-from nif.stories.search import StorySearchIndex
 
 REVISIONS = 5
 PARTIES = 200

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nif.slugs import make_slug_unique, slugify
+from nif.register.models import Party
+from nif.slugs import find_free_slug, make_slug_unique, slugify
+from nif.stories.models import Story
+from tests.factories import a_draft
+from tests.register.entries import a_party
 
 
 @pytest.mark.parametrize(
@@ -79,3 +83,18 @@ def test_slugify_is_idempotent(headline):
 )
 def test_a_taken_slug_gets_the_first_free_number(taken, free):
     assert make_slug_unique("sale", taken) == free
+
+
+def test_a_free_slug_is_looked_for_in_one_column(session):
+    a_party(session, "Sale")
+    a_party(session, "Sale!")
+    a_draft(session, headline="Sale")
+
+    slugs = [
+        find_free_slug(session, Party.slug, "Salé"),
+        find_free_slug(session, Party.slug, "Sale", own="sale-2"),
+        find_free_slug(session, Story.slug, "Sale"),
+        find_free_slug(session, Party.slug, "音楽", empty="party"),
+    ]
+
+    assert slugs == ["sale-3", "sale-2", "sale-2", "party"]

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from nif.accounts.audit_log import Actor, describe_change, record_audit_entry
 from nif.accounts.models import Account, AccountState, RoleName
 from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
+from nif.mail.addresses import parse_address
 from nif.tokens import UNKNOWN_LINK, TokenPurpose, Tokens
 
 OWN_ACCOUNT_REFUSED = "You cannot change your own access. Ask another admin."
@@ -46,10 +46,7 @@ def create_account(
 
     Raises Invalid for an invalid address and for one that is taken.
     """
-    try:
-        address = validate_email(email, check_deliverability=False).normalized.lower()
-    except EmailNotValidError as error:
-        raise Invalid({"email": str(error)}) from None
+    address = parse_address(email).canonical
     if session.scalar(select(Account.id).where(Account.email == address)):
         raise Invalid({"email": f"There is already an account for {address}."})
     account = Account(

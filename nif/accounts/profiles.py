@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from nif.accounts.accounts import check_account_name
 from nif.accounts.models import Account, Profile
 from nif.errors import Invalid, NotFound
+from nif.slugs import find_free_slug
 
 MAX_FIELD_LENGTHS = {
     "job_title": 100,
@@ -34,11 +35,8 @@ class ProfileInput:
     expertise: str = ""
 
 
-def save_profile(
-    session: Session, account: Account, values: ProfileInput, *, wanted: str
-) -> Profile:
-    """Set an account's name and its profile. `wanted` is the slug to try for a first public
-    profile.
+def save_profile(session: Session, account: Account, values: ProfileInput) -> Profile:
+    """Set an account's name and its profile; the first public one gets a slug, and keeps it.
 
     Raises Invalid, with a sentence for each wrong field.
     """
@@ -52,7 +50,7 @@ def save_profile(
         setattr(profile, name, getattr(values, name))
     profile.is_public = values.is_public
     if values.is_public and profile.slug is None:
-        profile.slug = _free_slug(session, wanted)
+        profile.slug = find_free_slug(session, Profile.slug, values.name)
     session.flush()
     return profile
 
@@ -103,9 +101,3 @@ def _check_input(values: ProfileInput) -> None:
         problems |= error.problems
     if problems:
         raise Invalid(problems)
-
-
-def _free_slug(session: Session, wanted: str) -> str:
-    taken = set(session.scalars(select(Profile.slug).where(Profile.slug.startswith(wanted))))
-    numbered = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
-    return next(slug for slug in (wanted, *numbered) if slug not in taken)

@@ -12,9 +12,9 @@ from nif.editions.messages import build_test_message
 from nif.editions.models import Edition, EditionState
 from nif.errors import Conflict, NotAllowed, NotFound
 from nif.jobs.worker import Worker
+from nif.mail.addresses import parse_address
 from nif.mail.transactional import queue_transactional_email
 from nif.sends.planning import plan_manual_send
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 
 

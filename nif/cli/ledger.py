@@ -10,7 +10,7 @@ from nif.ledger import checkpoints, policies, verification
 from nif.ledger.chain import LedgerVerdict
 from nif.ledger.signatures import parse_jwks
 from nif.services import Services
-from nif.stories.ledger_entries import LiveRevisions
+from nif.stories.publishing import LiveRevisions
 from nif.web.public.policies import POLICIES, ledger_policies
 
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)

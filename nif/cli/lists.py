@@ -13,7 +13,7 @@ from nif.editions.digest import next_slot_of_list
 from nif.editions.schedule import parse_schedule
 from nif.errors import Invalid
 from nif.stories.publishing import invalidate_pages
-from nif.stories.tags import parse_tags
+from nif.stories.queries import parse_tags
 from nif.subscriptions.lists import (
     ListSettings,
     archive_list,

@@ -17,6 +17,7 @@ from nif.imports.models import ImportRun, ImportState
 from nif.imports.reports import stream_list_export
 from nif.imports.runner import IMPORT_LEASE, ImportContext, run_import
 from nif.jobs.worker import tune_garbage_collector
+from nif.mail.addresses import parse_address
 from nif.paging import Page
 from nif.privacy import erasure, export
 from nif.privacy.person import person_at_address
@@ -24,7 +25,6 @@ from nif.privacy.retention import count_due_rows, run_retention
 from nif.services import Services
 from nif.subscribers import profile
 from nif.subscribers.profile import MailedEdition, SubscriberProfile
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 
 SECONDS_BETWEEN_LINES = 5.0

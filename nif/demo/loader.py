@@ -37,8 +37,8 @@ from nif.stories.models import (
     Story,
     StoryType,
 )
-from nif.stories.parties import look_up_story_records
 from nif.stories.publishing import backdate_story, publish_story
+from nif.stories.records import look_up_story_records
 from nif.subscriptions.lists import ListSettings, create_list
 from nif.subscriptions.models import MailingList
 
@@ -157,9 +157,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _publish_story(session: Session, fields: StoryInput, moment: datetime) -> None:
     story = create_draft(session, fields, author_id=None, now=moment)
-    for relationship in look_up_story_records(
-        session, story, story_id=story.id, now=moment
-    ).undecided_relationships:
+    records = look_up_story_records(session, story, story_id=story.id, now=moment)
+    for relationship in records.disclosures.undecided:
         disclosure_decisions.disclose_relationship(
             session, story.id, relationship, by=None, now=moment
         )

@@ -29,8 +29,8 @@ from sqlalchemy.orm import Session
 
 from nif.database import UtcDateTime, conflict_aware_insert, table_of
 from nif.imports.models import ImportedSubscription, ImportRun
+from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import save_wording
-from nif.subscriptions.email_address import EmailAddress
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,

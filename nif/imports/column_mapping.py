@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Self
 
 from nif.errors import Invalid
 from nif.imports.csv_reader import CsvRecord, UnreadableRow
+from nif.mail.addresses import EmailAddress, parse_address
 from nif.spreadsheets import unescape_formula
-from nif.subscriptions.email_address import EmailAddress, parse_address
 
 INVISIBLE_CHARACTERS = ' \t\r\n\xa0\u200b\u200c\u200d\u2060\ufeff"'
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from nif.database import table_of
 from nif.errors import Invalid
 from nif.imports.models import ImportProblem, ImportRun, RowOutcome
+from nif.mail.addresses import parse_address
 from nif.spreadsheets import write_csv
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState, Suppression
 
 OUTCOME_WORDS = {

@@ -14,18 +14,18 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
 from nif.errors import NifError, NotFound
-from nif.ledger.hashes import (
+from nif.ledger.models import LedgerEntry, LedgerEntryKind, LedgerHead
+from nif.ledger.payloads import (
     ENTRY_VERSION,
     GENESIS_HASH,
     SALT_BYTES,
+    UnknownForm,
     compute_commitment,
     format_ledger_time,
     hash_entry,
     matches_commitment,
     matches_hash,
 )
-from nif.ledger.models import LedgerEntry, LedgerEntryKind, LedgerHead
-from nif.ledger.payload_forms import UnknownForm
 from nif.ledger.signatures import KEY_ID_DIGITS, PublicKeys, is_valid_signature
 
 _SAME_NAME_FIELDS = ("v", "seq", "prev", "kind", "story", "revision", "at")
@@ -214,7 +214,7 @@ def _key_id_phrase(checkpoint: PublishedCheckpoint) -> str:
 class PublicAct:
     """What NIF did in public: `payload` is a JSON object, `story` the random id of its story.
 
-    A payload names its form: see `nif.ledger.payload_forms`. It holds no reader's name, address or
+    A payload names its form: see `nif.ledger.payloads`. It holds no reader's name, address or
     message, for everybody can read it for good.
     """
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from nif.database import conflict_aware_insert
 from nif.errors import Conflict, Misconfigured
 from nif.ledger.chain import BrokenChain, ChainVerifier
-from nif.ledger.hashes import GENESIS_HASH
 from nif.ledger.models import LedgerCheckpoint, LedgerKey
+from nif.ledger.payloads import GENESIS_HASH
 from nif.ledger.queries import ChainEnd, find_chain_end, find_newest_checkpoint, load_ledger_slice
 from nif.ledger.signatures import (
     archive_signing_key,

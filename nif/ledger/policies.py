@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
 from nif.ledger.chain import HEAD_ID, append_entry
-from nif.ledger.hashes import GENESIS_HASH
 from nif.ledger.models import LedgerEntry, LedgerEntryKind, LedgerHead
-from nif.ledger.payload_forms import PayloadForms
+from nif.ledger.payloads import GENESIS_HASH, PayloadForms
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from sqlalchemy import String, Text, case, cast, select, type_coerce
 from sqlalchemy.orm import Session
 
 from nif.ledger.chain import PublishedCheckpoint, PublishedEntry
-from nif.ledger.hashes import format_ledger_time
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry, LedgerHead, LedgerKey
+from nif.ledger.payloads import format_ledger_time
 from nif.ledger.signatures import PublicKeys, decode_public_keys
 from nif.paging import Page, paginate
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from nif.errors import Misconfigured, NifError
-from nif.ledger.hashes import encode_canonical_json
+from nif.ledger.payloads import encode_canonical_json
 
 KEY_ID_DIGITS = 16
 PublicKeys = Mapping[str, Ed25519PublicKey]

@@ -17,8 +17,7 @@ from nif.ledger.chain import (
     PublishedCheckpoint,
     PublishedEntry,
 )
-from nif.ledger.hashes import GENESIS_HASH, JSON_ERRORS
-from nif.ledger.payload_forms import UnknownForm
+from nif.ledger.payloads import GENESIS_HASH, JSON_ERRORS, UnknownForm
 from nif.ledger.queries import (
     SLICE_SIZE,
     ChainEnd,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.subscriptions.email_address import EmailAddress
+from nif.mail.addresses import EmailAddress
 from nif.subscriptions.models import Subscriber
 
 

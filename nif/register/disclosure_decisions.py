@@ -6,10 +6,10 @@ has to decide again.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
@@ -104,52 +104,51 @@ def get_disclosure_decision(
     return decision
 
 
+class Disclosures(NamedTuple):
+    """What a story does about some relationships.
+
+    `decisions` are the current ones by relationship id, also a waiver that waits for its second
+    person. `undecided` block publication; `sentences` are what readers see of the others.
+    """
+
+    decisions: Mapping[int, DisclosureDecision]
+    undecided: Sequence[Relationship]
+    sentences: Sequence[str]
+
+
+def find_disclosures(
+    session: Session, story_id: int | None, relationships: Sequence[Relationship], *, on: date
+) -> Disclosures:
+    """The decisions of a story and what follows from them, in the order of `relationships`.
+
+    What is always disclosed needs no decision: its sentence is that of the day. Outdated decisions
+    do not count. `story_id` is None for a story that is not saved: nothing is decided about it yet.
+    """
+    decisions = map_current_decisions(session, story_id, relationships) if story_id else {}
+    undecided: list[Relationship] = []
+    sentences: list[str] = []
+    for each in relationships:
+        decision = decisions.get(each.id)
+        if decision is None and each.materiality is Materiality.ALWAYS:
+            sentences.append(each.sentence_on(on))
+        elif decision is None or not decision.is_in_force:
+            undecided.append(each)
+        elif decision.decision is DisclosureChoice.DISCLOSE:
+            sentences.append(decision.sentence)
+    return Disclosures(decisions, undecided, list(dict.fromkeys(sentences)))
+
+
 def map_current_decisions(
     session: Session, story_id: int, relationships: Sequence[Relationship]
 ) -> dict[int, DisclosureDecision]:
-    """The story's decisions by relationship id; outdated ones are left out.
-
-    A waiver that waits for its second person is among them: see `is_in_force`.
-    """
+    """The story's decisions by relationship id; outdated ones are left out."""
     current = {each.id: each.version for each in relationships}
     query = select(DisclosureDecision).where(DisclosureDecision.story_id == story_id)
     return {
         each.relationship_id: each
-        for each in session.scalars(query)
+        for each in (session.scalars(query) if current else ())
         if current.get(each.relationship_id) == each.version
     }
-
-
-def list_open_disclosures(
-    session: Session, story_id: int, relationships: Sequence[Relationship]
-) -> list[Relationship]:
-    """Those that block publication: without a decision, or with a waiver that nobody confirmed."""
-    decisions = map_current_decisions(session, story_id, relationships)
-    return [
-        each
-        for each in relationships
-        if each.id not in decisions or not decisions[each.id].is_in_force
-    ]
-
-
-def disclose_mandatory_relationships(
-    session: Session, story_id: int, relationships: Sequence[Relationship], *, now: datetime
-) -> None:
-    """Disclose what must always be disclosed, so that nobody has to be asked."""
-    decisions = map_current_decisions(session, story_id, relationships)
-    for relationship in relationships:
-        if relationship.materiality is Materiality.ALWAYS and relationship.id not in decisions:
-            disclose_relationship(session, story_id, relationship, by=None, now=now)
-
-
-def list_disclosed_sentences(
-    session: Session, story_id: int, relationships: Sequence[Relationship]
-) -> list[str]:
-    """The frozen sentences of the story's transparency block, in the order of `relationships`."""
-    decisions = map_current_decisions(session, story_id, relationships)
-    current = [decisions[each.id] for each in relationships if each.id in decisions]
-    sentences = [each.sentence for each in current if each.decision is DisclosureChoice.DISCLOSE]
-    return list(dict.fromkeys(sentences))
 
 
 def count_waivers(session: Session, *, stories: Select[Any] | None = None) -> list[WaiverCount]:

@@ -16,11 +16,11 @@ from nif.links import is_web_address
 from nif.register.models import Party, PartyAlias, PartyKind, RegisterVersion, Relationship
 from nif.register.name_matching import fold_name, has_letter_or_digit, normalize_text
 from nif.register.relationship_types import PublisherNames, write_relationship_sentences
+from nif.slugs import find_free_slug
 
 MAX_NAME_LENGTH = 200
 MAX_URL_LENGTH = 2000
 MAX_VALUES_PER_FIELD = 50
-MAX_SLUG_LENGTH = 90
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
 
 
@@ -57,7 +57,8 @@ def find_party_by_name(session: Session, name: str) -> Party | None:
 def add_party(session: Session, values: PartyInput, *, now: datetime) -> Party:
     """Raises Invalid."""
     _check_input(session, values, None)
-    party = Party(slug=_free_slug(session, values.name), created_at=now)
+    slug = find_free_slug(session, Party.slug, normalize_text(values.name), empty="party")
+    party = Party(slug=slug, created_at=now)
     _apply_input(party, values)
     session.add(party)
     session.flush()
@@ -223,16 +224,6 @@ def _rewrite_sentences(session: Session, party: Party, publisher: PublisherNames
         write_relationship_sentences(relationship, party, publisher)
         if before != (relationship.current_sentence, relationship.past_sentence):
             relationship.version += 1
-
-
-def _free_slug(session: Session, name: str) -> str:
-    wanted = (
-        re.sub(r"[^a-z0-9]+", "-", normalize_text(name).lower()).strip("-")[:MAX_SLUG_LENGTH]
-        or "party"
-    )
-    taken = set(session.scalars(select(Party.slug).where(Party.slug.startswith(wanted))))
-    numbered = (f"{wanted}-{n}" for n in range(2, len(taken) + 3))
-    return wanted if wanted not in taken else next(slug for slug in numbered if slug not in taken)
 
 
 def _renew_register_version(session: Session) -> None:

@@ -18,7 +18,7 @@ from nif.accounts.models import Account
 from nif.errors import Conflict, Invalid, NotFound
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntryKind
-from nif.ledger.payload_forms import FORM
+from nif.ledger.payloads import FORM
 from nif.links import is_web_address
 from nif.register.models import (
     AmountBand,

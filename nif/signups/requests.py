@@ -18,6 +18,7 @@ from nif.accounts.models import Account, RoleName
 from nif.claims import claim_next, lock_claimed_row
 from nif.clock import Clock
 from nif.database import Transaction, conflict_aware_insert
+from nif.mail.addresses import EmailAddress
 from nif.mail.message import MailWriter, Message
 from nif.mail.transactional import queue_transactional_email
 from nif.signups import attack_mode, held
@@ -29,7 +30,6 @@ from nif.subscriptions.double_opt_in import (
     confirmation_token,
     request_subscription,
 )
-from nif.subscriptions.email_address import EmailAddress
 from nif.subscriptions.models import MailingList, Subscriber
 from nif.subscriptions.preferences import find_mailable_subscriber, preferences_token
 from nif.subscriptions.signup_limits import DAY, allow_mail, find_exceeded_limit

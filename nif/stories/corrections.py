@@ -17,7 +17,6 @@ from nif.errors import Conflict, Invalid, NotAllowed
 from nif.media.library import count_picture_uses
 from nif.stories.autosave import has_typed_since
 from nif.stories.diff import compare_revisions, count_changed_characters
-from nif.stories.ledger_entries import append_revision_to_ledger
 from nif.stories.models import (
     KINDS_WITHOUT_TEXT_CHANGE,
     NOTE_LABELS,
@@ -33,15 +32,16 @@ from nif.stories.models import (
     note_severity_of,
     standing_after,
 )
-from nif.stories.parties import save_story_parties
 from nif.stories.pictures import count_revision_pictures
 from nif.stories.publishing import (
+    append_revision_to_ledger,
     freeze_revision,
     hash_revision_content,
     invalidate_pages,
     require_checks_passed,
 )
 from nif.stories.reader_reports import ReaderReport
+from nif.stories.records import look_up_story_records, save_story_parties
 from nif.stories.style_edit_guard import explain_style_refusal, list_protected_changes
 
 LONGEST_SUMMARY = 200
@@ -158,7 +158,8 @@ def revise_story(
     """
     current = get_current_revision(session, story)
     _require_unchanged_since_seen(story, current, change)
-    revision = freeze_revision(session, story, by=by.id, now=now, before=current)
+    records = look_up_story_records(session, story, story_id=story.id, now=now)
+    revision = freeze_revision(session, story, by=by.id, now=now, before=current, records=records)
     is_same = revision.content_hash == current.content_hash
     if is_same and change.kind not in KINDS_WITHOUT_TEXT_CHANGE:
         raise Conflict("Nothing was changed: the story is the same as its published version.")
@@ -166,7 +167,8 @@ def revise_story(
         raise Invalid(problems)
     _require_permission(change, by)
     if not is_same and change.kind not in {ChangeKind.RETRACTION, ChangeKind.REMOVAL}:
-        save_story_parties(session, story, require_checks_passed(session, story, now=now), now=now)
+        require_checks_passed(session, story, records, now=now)
+        save_story_parties(session, story, records, now=now)
     if change.kind is ChangeKind.STYLE:
         _guard_style_edit(session, story, current, revision, by)
     if change.kind is ChangeKind.REMOVAL:

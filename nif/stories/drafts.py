@@ -1,17 +1,20 @@
-"""Drafts: creating a story and saving its working story_input."""
+"""Drafts: creating a story, saving its working copy, and finding it by parts of words."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ForeignKey, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, selectinload
 
 from nif.accounts.models import Account
+from nif.database import Base, conflict_aware_insert
 from nif.errors import Conflict, NotFound
-from nif.slugs import make_slug_unique, slugify
+from nif.paging import Page, paginate
+from nif.slugs import find_free_slug, slugify
 from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
 from nif.stories.models import (
     BlockStyle,
@@ -24,9 +27,10 @@ from nif.stories.models import (
     StoryType,
     Tag,
 )
-from nif.stories.parties import find_named_parties
 from nif.stories.pictures import PictureCounts, count_draft_pictures, update_picture_uses
-from nif.stories.search import index_story
+from nif.stories.records import find_named_parties
+
+MOST_SEARCH_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def create_draft(
     """
     update_picture_uses(session, before=Counter(), after=_count_input_pictures(story_input))
     story = Story(
-        slug=_find_free_slug(session, story_input.headline),
+        slug=find_free_slug(session, Story.slug, story_input.headline),
         headline=story_input.headline,
         author_id=author_id,
         created_at=now,
@@ -121,7 +125,7 @@ def save_draft(
         session, before=count_draft_pictures(story), after=_count_input_pictures(story_input)
     )
     if story.headline != story_input.headline and story.state is not StoryState.PUBLISHED:
-        story.slug = _find_free_slug(session, story_input.headline, own=story.slug)
+        story.slug = find_free_slug(session, Story.slug, story_input.headline, own=story.slug)
     _apply_input(session, story, story_input, by_id=by_id, now=now)
     story.edits += 1
     story.updated_at = now
@@ -183,7 +187,54 @@ def _find_or_build_tags(session: Session, names: Sequence[str]) -> list[Tag]:
     return [known.get(slug) or Tag(slug=slug, name=name) for slug, name in wanted.items()]
 
 
-def _find_free_slug(session: Session, headline: str, *, own: str | None = None) -> str:
-    wanted = slugify(headline)
-    taken = set(session.scalars(select(Story.slug).where(Story.slug.startswith(wanted))))
-    return make_slug_unique(wanted, taken - {own})
+class StorySearchIndex(Base):
+    """The searchable words of a story, folded: headline, byline, slug and tags.
+
+    A narrow table of its own, so that a scan of all stories reads few pages.
+    """
+
+    __tablename__ = "story_search"
+
+    story_id: Mapped[int] = mapped_column(
+        ForeignKey(Story.id), primary_key=True, autoincrement=False
+    )
+    folded: Mapped[str]
+
+
+def fold_search_text(text: str) -> str:
+    """Text without accents and case, so that "beyonce" finds "Beyoncé" on both databases."""
+    plain = (ch for ch in unicodedata.normalize("NFKD", text) if not unicodedata.combining(ch))
+    return " ".join("".join(plain).casefold().replace("’", "'").split())
+
+
+def index_story(session: Session, story: Story) -> None:
+    """Write the searchable words of a saved story."""
+    session.flush()
+    parts = (story.headline, story.byline, story.slug, *(tag.name for tag in story.tags))
+    folded = fold_search_text(" ".join(parts))
+    session.execute(
+        conflict_aware_insert(session, StorySearchIndex)
+        .values(story_id=story.id, folded=folded)
+        .on_conflict_do_update(index_elements=[StorySearchIndex.story_id], set_={"folded": folded})
+    )
+
+
+def search_stories(
+    session: Session,
+    *,
+    state: StoryState | None = None,
+    author_id: int | None = None,
+    words: str = "",
+    after: str | None = None,
+    size: int = 20,
+) -> Page[Story]:
+    """The working copies that contain each of these parts of words, last saved first."""
+    query = select(Story).options(selectinload(Story.sources))
+    if state is not None:
+        query = query.where(Story.state == state)
+    if author_id is not None:
+        query = query.where(Story.author_id == author_id)
+    if parts := fold_search_text(words).split()[:MOST_SEARCH_WORDS]:
+        matches = (StorySearchIndex.folded.contains(part, autoescape=True) for part in parts)
+        query = query.where(Story.id.in_(select(StorySearchIndex.story_id).where(*matches)))
+    return paginate(session, query, Story.updated_at, Story.id, after=after, size=size)

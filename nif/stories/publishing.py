@@ -1,8 +1,10 @@
-"""Publishing: the checks that a story must pass, and the revision that readers then see."""
+"""Publishing: the checks that a story must pass, the revision that readers then see, and what the
+ledger records about it.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -12,16 +14,19 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
 from nif.errors import Conflict, Invalid
+from nif.ledger.chain import PublishedEntry, append_entry, delete_entry_payload
+from nif.ledger.models import LedgerEntry, LedgerEntryKind
+from nif.ledger.payloads import PayloadForms
+from nif.ledger.verification import LiveRecord
 from nif.media.library import count_picture_uses
 from nif.media.models import Picture
 from nif.slugs import make_slug_unique, slugify
-from nif.stories.checks.checks import (
+from nif.stories.checks import (
     blocking_findings_of,
     list_overridden_codes,
     run_checks,
     sentences_by_field,
 )
-from nif.stories.ledger_entries import append_revision_to_ledger
 from nif.stories.models import (
     ChangeKind,
     PageVersion,
@@ -31,8 +36,8 @@ from nif.stories.models import (
     StoryStanding,
     StoryState,
 )
-from nif.stories.parties import StoryRecords, look_up_story_records, save_story_parties
 from nif.stories.pictures import count_revision_pictures, find_picture_record
+from nif.stories.records import StoryRecords, look_up_story_records, save_story_parties
 from nif.stories.text import count_words, split_source_references
 from nif.stories.transparency_block import build_transparency_block
 
@@ -44,9 +49,10 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
     """
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
-    records = require_checks_passed(session, story, now=now)
+    records = look_up_story_records(session, story, story_id=story.id, now=now)
+    require_checks_passed(session, story, records, now=now)
     save_story_parties(session, story, records, now=now)
-    revision = freeze_revision(session, story, by=by, now=now)
+    revision = freeze_revision(session, story, by=by, now=now, records=records)
     session.add(revision)
     session.flush()
     count_picture_uses(session, count_revision_pictures(revision))
@@ -60,16 +66,13 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
     return revision
 
 
-def require_checks_passed(session: Session, story: Story, *, now: datetime) -> StoryRecords:
-    """The records about a story that passes its checks.
-
-    Raises Invalid, by form field, where a check fails that was not overridden.
-    """
-    records = look_up_story_records(session, story, story_id=story.id, now=now)
+def require_checks_passed(
+    session: Session, story: Story, records: StoryRecords, *, now: datetime
+) -> None:
+    """Raises Invalid, by form field, where a check fails that was not overridden."""
     findings = run_checks(records.check_context(story, now=now))
     if blocking := blocking_findings_of(findings, list_overridden_codes(session, story)):
         raise Invalid(sentences_by_field(blocking))
-    return records
 
 
 PAGE_VERSION = select(PageVersion.version).where(PageVersion.id == 1)
@@ -88,22 +91,29 @@ def invalidate_pages(session: Session) -> None:
 
 
 def freeze_revision(
-    session: Session, story: Story, *, by: int | None, now: datetime, before: Revision | None = None
+    session: Session,
+    story: Story,
+    *,
+    by: int | None,
+    now: datetime,
+    before: Revision | None = None,
+    records: StoryRecords | None = None,
 ) -> Revision:
     """Build the revision of a working copy. It is not added to the session.
 
     `before` is the revision that it follows. Whether one person wrote and edited the story is
-    taken over from there. Pictures without a file are left out; the checks stop such a story.
+    taken over from there. `records` are looked up where they are not given. Pictures without a
+    file are left out; the checks stop such a story.
     """
     same_person = by is not None and by == story.author_id
     if before is not None:
         same_person = any(sentence["kind"] == "same_person" for sentence in before.block)
-    records = look_up_story_records(session, story, story_id=story.id, now=now)
+    records = records or look_up_story_records(session, story, story_id=story.id, now=now)
     pictures = records.pictures
     sentences = build_transparency_block(
         story,
         same_person=same_person,
-        register_sentences=records.sentences,
+        register_sentences=records.disclosures.sentences,
         pictures=pictures.values(),
     )
     content: dict[str, Any] = {
@@ -182,3 +192,91 @@ def backdate_story(session: Session, story: Story, *, moment: datetime) -> None:
         .where(Revision.id == story.current_id)
         .values(published_at=moment, first_published_at=moment, modified_at=moment)
     )
+
+
+TEXT_FIELDS = ("headline", "dek", "lead", "byline", "slug", "n")
+LIST_FIELDS = ("sections", "block", "sources", "tags")
+
+
+def _build_form_1(revision: Revision) -> dict[str, Any]:
+    """All that readers saw, and no account's id: answers are signed by name.
+
+    `picture` is there only where the revision has one.
+    """
+    answers = {
+        question: {name: value for name, value in answer.items() if name != "by_id"}
+        for question, answer in revision.answers.items()
+    }
+    return {
+        **{name: getattr(revision, name) for name in TEXT_FIELDS + LIST_FIELDS},
+        "story_type": revision.story_type.value,
+        "kind": revision.kind.value,
+        "summary": revision.summary,
+        "answers": answers,
+        "content_hash": revision.content_hash,
+        **({"picture": revision.picture} if revision.picture else {}),
+    }
+
+
+REVISION_FORMS = PayloadForms[Revision]({1: _build_form_1})
+
+
+def revision_payload_of(revision: Revision) -> dict[str, Any]:
+    """The payload of a new entry about `revision`."""
+    return REVISION_FORMS.write(revision)
+
+
+def append_revision_to_ledger(session: Session, story: Story, revision: Revision) -> None:
+    """Append a revision to the ledger, as the last thing in its transaction.
+
+    A removal deletes the payloads of the story's earlier revisions, because everybody can read
+    them; the chain stays whole.
+    """
+    if revision.kind is ChangeKind.REMOVAL:
+        query = select(LedgerEntry.seq).where(
+            LedgerEntry.story == story.ledger_id, LedgerEntry.revision.is_not(None)
+        )
+        for seq in session.scalars(query).all():
+            delete_entry_payload(session, seq)
+    append_entry(
+        session,
+        LedgerEntryKind(revision.kind.value),
+        revision_payload_of(revision),
+        story=story.ledger_id,
+        revision=revision.n,
+        now=revision.published_at,
+    )
+
+
+def map_slugs_by_ledger_id(session: Session, ledger_ids: Collection[str]) -> dict[str, str]:
+    """The slugs of stories by the ids that the ledger names them by; unknown ids are left out."""
+    query = select(Story.ledger_id, Story.slug).where(Story.ledger_id.in_(ledger_ids))
+    return {row.ledger_id: row.slug for row in session.execute(query)}
+
+
+class LiveRevisions:
+    """Answers for entries about revisions: what the live row says, or that it is gone.
+
+    Each revision is recomputed in the form of its own entry, so a field that the payload gained
+    later accuses nobody.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __call__(self, entries: Sequence[PublishedEntry]) -> Iterator[LiveRecord]:
+        about = {(entry.story, entry.revision): entry for entry in entries if entry.revision}
+        ledger_ids = {ledger_id for ledger_id, _ in about}
+        query = select(Story.ledger_id, Revision).join(Story, Story.id == Revision.story_id)
+        rows = self._session.execute(query.where(Story.ledger_id.in_(ledger_ids))) if about else ()
+        live: dict[tuple[str | None, int | None], Revision] = {
+            (ledger_id, revision.n): revision
+            for ledger_id, revision in rows
+            if (ledger_id, revision.n) in about
+        }
+        for key, entry in about.items():
+            revision = live.get(key)
+            yield (
+                entry.seq,
+                None if revision is None else REVISION_FORMS.recompute(revision, entry.payload),
+            )

@@ -12,7 +12,7 @@ from nif.database import Base, BigId
 from nif.errors import Conflict, Invalid, NotFound
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntryKind
-from nif.ledger.payload_forms import PayloadForms
+from nif.ledger.payloads import PayloadForms
 from nif.paging import Page, paginate
 from nif.stories.models import Revision, Story
 

@@ -10,6 +10,7 @@ from nif.accounts.models import Account
 from nif.errors import Conflict, Invalid
 from nif.stories.models import Review, ReviewVerdict, Revision, Story, StoryState
 from nif.stories.publishing import publish_story, require_checks_passed
+from nif.stories.records import look_up_story_records
 
 UNAPPROVED_STATES = (StoryState.DRAFT, StoryState.IN_REVIEW)
 
@@ -64,7 +65,8 @@ def schedule_story(
     if at <= now:
         raise Invalid({"publish_at": "That moment has passed. Choose a later one."})
     story.publish_at = at
-    require_checks_passed(session, story, now=now)
+    records = look_up_story_records(session, story, story_id=story.id, now=now)
+    require_checks_passed(session, story, records, now=now)
     story.state = StoryState.SCHEDULED
     _record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import Actor, record_audit_entry
 from nif.errors import Conflict, Invalid, NotFound
-from nif.subscriptions.email_address import parse_address
+from nif.mail.addresses import parse_address
 from nif.subscriptions.models import Subscriber, Suppression, SuppressionReason
 from nif.subscriptions.suppression_list import (
     add_suppressions,

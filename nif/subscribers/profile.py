@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from nif.accounts.audit_log import Actor, AuditEntry, record_audit_entry
 from nif.editions.models import Edition
 from nif.errors import Conflict, NotFound
+from nif.mail.addresses import parse_address
 from nif.paging import Page, paginate
 from nif.sends.certificates import delivery_status_of
 from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, Send
 from nif.sends.subscriber_activity import CLICK_EVENT
 from nif.subscriptions.consent import ADMIN_SOURCE, ConsentContext, is_reader_action, record_consent
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,

@@ -11,8 +11,8 @@ from nif import limits
 from nif.database import conflict_aware_insert
 from nif.errors import Expired, NotFound
 from nif.mail import outbox, transactional
+from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, record_consent
-from nif.subscriptions.email_address import EmailAddress
 from nif.subscriptions.models import (
     AddressChange,
     Consent,

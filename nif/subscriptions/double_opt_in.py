@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
 from nif.errors import Expired, NotFound
+from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, find_request_source, record_consent
-from nif.subscriptions.email_address import EmailAddress
 from nif.subscriptions.models import (
     ConsentAction,
     ListMetric,

@@ -12,9 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.errors import Invalid, NotFound
+from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
 from nif.subscriptions.double_opt_in import activate_subscription
-from nif.subscriptions.email_address import EmailAddress
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import (
     ConsentAction,

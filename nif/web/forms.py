@@ -17,7 +17,7 @@ from wtforms.validators import ValidationError
 
 from nif.editions.schedule import resolve_local_time
 from nif.errors import Invalid, NifError
-from nif.subscriptions.email_address import MAX_ADDRESS_LENGTH, EmailAddress, parse_address
+from nif.mail.addresses import MAX_ADDRESS_LENGTH, EmailAddress, parse_address
 from nif.web.current import settings
 
 CHOOSE_ONE = "Choose one of these."

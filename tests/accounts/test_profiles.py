@@ -11,18 +11,12 @@ from tests.factories import an_account
 
 def test_a_profile_is_hidden_until_it_is_public_and_its_slug_stays(session: Session) -> None:
     account = an_account(session)
-    profiles.save_profile(
-        session, account, ProfileInput("Ed Itor", bio="Writes."), wanted="ed-itor"
-    )
+    profiles.save_profile(session, account, ProfileInput("Ed Itor", bio="Writes."))
     assert profiles.list_public_profiles(session) == []
     assert not profiles.has_public_profile(session, account.id)
 
-    profiles.save_profile(
-        session, account, ProfileInput("Ed Itor", is_public=True), wanted="ed-itor"
-    )
-    profiles.save_profile(
-        session, account, ProfileInput("Ed Other", is_public=True), wanted="ed-other"
-    )
+    profiles.save_profile(session, account, ProfileInput("Ed Itor", is_public=True))
+    profiles.save_profile(session, account, ProfileInput("Ed Other", is_public=True))
 
     profile, name = profiles.get_public_profile(session, "ed-itor")
     assert (profile.account_id, name) == (account.id, "Ed Other")
@@ -32,7 +26,7 @@ def test_a_profile_is_hidden_until_it_is_public_and_its_slug_stays(session: Sess
 def test_two_people_with_one_name_have_different_slugs(session: Session) -> None:
     for email in ("a@example.com", "b@example.com", "c@example.com"):
         account = an_account(session, email=email)
-        profiles.save_profile(session, account, ProfileInput("Ed", is_public=True), wanted="ed")
+        profiles.save_profile(session, account, ProfileInput("Ed", is_public=True))
 
     assert sorted(one.slug for one, _ in profiles.list_public_profiles(session)) == [
         "ed",
@@ -43,7 +37,7 @@ def test_two_people_with_one_name_have_different_slugs(session: Session) -> None
 
 def test_a_deactivated_account_leaves_the_list_and_keeps_its_page(session: Session) -> None:
     account = an_account(session)
-    profiles.save_profile(session, account, ProfileInput("Ed", is_public=True), wanted="ed")
+    profiles.save_profile(session, account, ProfileInput("Ed", is_public=True))
     account.active = False
 
     assert profiles.list_public_profiles(session) == []
@@ -57,6 +51,6 @@ def test_problems_are_reported_by_field(session: Session) -> None:
     copy = ProfileInput("", bio="x" * 2001, contact="y" * 201)
 
     with pytest.raises(Invalid) as told:
-        profiles.save_profile(session, account, copy, wanted="x")
+        profiles.save_profile(session, account, copy)
 
     assert set(told.value.problems) == {"name", "bio", "contact"}

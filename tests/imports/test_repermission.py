@@ -14,6 +14,7 @@ from nif.imports.repermission import (
     max_campaign_duration,
     start_import_repermission,
 )
+from nif.mail.addresses import parse_address
 from nif.mail.provider import Unavailable, Uncertain
 from nif.privacy.retention import delete_unconfirmed
 from nif.sends import control, planning
@@ -29,7 +30,6 @@ from nif.sends.repermission import (
 from nif.sends.reports import list_deliverable_sends
 from nif.services import Services
 from nif.subscriptions.double_opt_in import confirm_subscription, request_subscription
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import Subscriber, Subscription, SuppressionReason
 from nif.subscriptions.suppression_list import suppress_address

@@ -23,6 +23,7 @@ from nif.demo.loader import DEMO_PASSWORD
 from nif.editions.digest import make_digest_of_slot
 from nif.editions.schedule import Slot
 from nif.imports import files, imports
+from nif.mail.addresses import parse_address
 from nif.sends.planning import plan_send
 from nif.services import Services, build_services
 from nif.settings import load_settings
@@ -32,7 +33,6 @@ from nif.signups.requests import SignupRequest, queue_signup
 from nif.stories.models import Revision, Story
 from nif.stories.reader_reports import ReportKind, create_reader_report
 from nif.subscribers.models import Segment
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import ListMetric, MailingList
 from nif.subscriptions.models import SuppressionReason as Reason
 from nif.subscriptions.statistics import record_list_metrics

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from nif.database import Database
 from nif.ledger.chain import append_entry
-from nif.ledger.hashes import GENESIS_HASH
 from nif.ledger.models import LedgerEntry, LedgerEntryKind
+from nif.ledger.payloads import GENESIS_HASH
 from nif.ledger.queries import find_chain_end, find_footer_root
 from nif.ledger.verification import verify_ledger
 from tests.conftest import NOON

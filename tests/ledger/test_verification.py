@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from nif.database import Database
 from nif.ledger import verification
 from nif.ledger.chain import PublishedEntry
-from nif.ledger.hashes import GENESIS_HASH
 from nif.ledger.models import LedgerCheckpoint, LedgerEntry, LedgerHead, LedgerKey
+from nif.ledger.payloads import GENESIS_HASH
 from nif.ledger.verification import verify_ledger
 from tests.conftest import NOON
 from tests.ledger.conftest import Sign, payload, some_entries

@@ -12,6 +12,7 @@ from nif.imports.column_mapping import ColumnMapping
 from nif.imports.csv_reader import CsvFormat, FileEncoding
 from nif.imports.files import StoredImportFile
 from nif.imports.models import ImportedSubscription, ImportProblem
+from nif.mail.addresses import parse_address
 from nif.mail.message import Message, MessageCopy
 from nif.mail.outbox import OutboxMailer
 from nif.mail.transactional import TransactionalEmail, queue_transactional_email
@@ -27,7 +28,6 @@ from nif.subscribers.address_index import index_new_addresses
 from nif.subscribers.models import Segment
 from nif.subscriptions import double_opt_in
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import (
     AddressChange,
     MailingList,

@@ -8,6 +8,7 @@ from sqlalchemy import func, inspect, select, text
 
 from nif.database import Database
 from nif.errors import Misconfigured, NotFound
+from nif.mail.addresses import parse_address
 from nif.privacy.data_map import DATA_MAP
 from nif.privacy.erasure import erase_person
 from nif.privacy.export import export_person
@@ -17,7 +18,6 @@ from nif.sends.models import Delivery, DeliveryOutcome
 from nif.services import Services
 from nif.settings import Settings
 from nif.subscriptions import double_opt_in, preferences, unsubscribe
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import (
     MailingList,

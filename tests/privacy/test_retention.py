@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from nif.database import Database
+from nif.mail.addresses import parse_address
 from nif.mail.message import Message
 from nif.mail.transactional import TransactionalEmail, queue_transactional_email
 from nif.privacy import retention
@@ -22,7 +23,6 @@ from nif.privacy.retention import (
 from nif.sends.models import Attempt, ProviderEvent, ProviderEventPost
 from nif.settings import PROJECT
 from nif.subscriptions import double_opt_in
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import (
     AddressChange,
     Consent,

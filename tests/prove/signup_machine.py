@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, multiple, precondition, rule
 
 from nif.errors import Expired, NotFound
+from nif.mail.addresses import parse_address
 from nif.subscriptions import double_opt_in, preferences
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.signup_limits import allow_mail, find_exceeded_limit
 from nif.tokens import TokenPurpose, Tokens

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from nif.errors import Expired, NotFound
+from nif.mail.addresses import parse_address
 from nif.privacy.erasure import erase_person
 from nif.privacy.person import person_at_address
 from nif.subscriptions import preferences, suppression_list, unsubscribe
 from nif.subscriptions.consent import ConsentContext
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber, SuppressionReason
 from tests.prove.list_machine import EDGE, EVERY, SLUG, SLUGS, TOKENS, WHO
 from tests.prove.promises import DAY, HOUR, OWN_WISH

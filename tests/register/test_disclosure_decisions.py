@@ -9,11 +9,9 @@ from nif.register.disclosure_decisions import (
     WaiverCount,
     confirm_waiver,
     count_waivers,
-    disclose_mandatory_relationships,
     disclose_relationship,
+    find_disclosures,
     get_disclosure_decision,
-    list_disclosed_sentences,
-    list_open_disclosures,
     map_current_decisions,
     request_waiver,
 )
@@ -53,27 +51,34 @@ def a_waiver(session, relationship, ann, bob, *, story=STORY, now=NOON, reason=R
     return decision
 
 
+def undecided(session, *relationships):
+    return find_disclosures(session, STORY, relationships, on=NOON.date()).undecided
+
+
+def sentences(session, *relationships):
+    return find_disclosures(session, STORY, relationships, on=NOON.date()).sentences
+
+
 def test_relationships_stay_open_until_decided(session, advertiser, competitor, ann):
-    both = [advertiser, competitor]
     disclose_relationship(session, 8, competitor, by=ann, now=NOON)
-    assert list_open_disclosures(session, STORY, both) == both
+    assert undecided(session, advertiser, competitor) == [competitor]
 
     disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
 
-    assert list_open_disclosures(session, STORY, both) == [advertiser]
-    assert list_disclosed_sentences(session, STORY, both) == ["Competitor competes with NIF."]
+    assert undecided(session, advertiser, competitor) == []
+    assert sentences(session, competitor) == ["Competitor competes with NIF."]
 
 
-def test_mandatory_relationships_are_disclosed_by_rule_and_cannot_be_waived(
+def test_nothing_is_decided_about_a_story_that_is_not_saved(session, advertiser, competitor):
+    found = find_disclosures(session, None, [advertiser, competitor], on=NOON.date())
+
+    assert found == ({}, [competitor], ["Advertiser advertises with us."])
+
+
+def test_mandatory_relationships_need_no_decision_and_cannot_be_waived(
     session, advertiser, competitor, ann
 ):
-    disclose_mandatory_relationships(session, STORY, [advertiser, competitor], now=NOON)
-    disclose_mandatory_relationships(session, STORY, [advertiser, competitor], now=NOON)
-
-    assert list_open_disclosures(session, STORY, [advertiser, competitor]) == [competitor]
-    assert list_disclosed_sentences(session, STORY, [advertiser]) == [
-        "Advertiser advertises with us."
-    ]
+    assert sentences(session, competitor, advertiser) == ["Advertiser advertises with us."]
     with pytest.raises(Invalid) as raised:
         request_waiver(session, STORY, advertiser, REASON, by=ann, now=NOON)
     assert list(raised.value.problems) == ["decision"]
@@ -81,15 +86,15 @@ def test_mandatory_relationships_are_disclosed_by_rule_and_cannot_be_waived(
 
 def test_a_waiver_takes_effect_with_a_second_person(session, competitor, ann, bob):
     decision = request_waiver(session, STORY, competitor, REASON, by=ann, now=NOON)
-    assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
+    assert undecided(session, competitor) == [competitor]
     assert map_current_decisions(session, STORY, [competitor]) == {competitor.id: decision}
 
     with pytest.raises(NotAllowed):
         confirm_waiver(session, decision, by=ann, now=NOON)
     confirm_waiver(session, decision, by=bob, now=NOON)
 
-    assert list_open_disclosures(session, STORY, [competitor]) == []
-    assert list_disclosed_sentences(session, STORY, [competitor]) == []
+    assert undecided(session, competitor) == []
+    assert sentences(session, competitor) == []
     with pytest.raises(Conflict):
         confirm_waiver(session, decision, by=bob, now=NOON)
 
@@ -124,13 +129,11 @@ def test_a_disclosure_needs_no_confirmation(session, competitor, ann, bob):
 def test_a_changed_decision_needs_confirmation_again(session, competitor, ann, bob):
     a_waiver(session, competitor, ann, bob)
     disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
-    assert list_disclosed_sentences(session, STORY, [competitor]) == [
-        "Competitor competes with NIF."
-    ]
+    assert sentences(session, competitor) == ["Competitor competes with NIF."]
 
     request_waiver(session, STORY, competitor, REASON, by=ann, now=NOON)
 
-    assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
+    assert undecided(session, competitor) == [competitor]
     assert len(session.scalars(select(DisclosureDecision)).all()) == 1
 
 
@@ -140,8 +143,8 @@ def test_a_changed_relationship_needs_a_new_decision(session, competitor, ann, b
 
     end_relationship(session, competitor, date(2026, 11, 1), CONTEXT)
 
-    assert list_open_disclosures(session, STORY, [competitor]) == [competitor]
-    assert list_disclosed_sentences(session, STORY, [competitor]) == []
+    assert undecided(session, competitor) == [competitor]
+    assert sentences(session, competitor) == []
     with pytest.raises(Conflict):
         confirm_waiver(session, waiting, by=bob, now=NOON)
 
@@ -150,9 +153,7 @@ def test_the_sentence_is_frozen_as_it_reads_on_that_day(session, ann):
     relationship = a_relationship(session, a_party(session, "X"), until=date(2026, 6, 1))
     disclose_relationship(session, STORY, relationship, by=ann, now=NOON)
 
-    assert list_disclosed_sentences(session, STORY, [relationship]) == [
-        "Until 2026, X advertised with us."
-    ]
+    assert sentences(session, relationship) == ["Until 2026, X advertised with us."]
     assert relationship_input_of(relationship).until == date(2026, 6, 1)
 
 

@@ -44,8 +44,32 @@ def pages_of_its_own(tree: ast.AST) -> bool:
     return bool(one_too_many or cursors or answers or any(method_calls(tree, "offset")))
 
 
+def free_slugs_of_its_own(tree: ast.AST) -> bool:
+    """Whether code looks for the slugs that begin alike."""
+    return any(
+        re.search(r"slug\.(startswith|like)$|^column\.startswith$", ast.unparse(call.func))
+        for name in ("startswith", "like")
+        for call in method_calls(tree, name)
+    )
+
+
+def address_rules_of_its_own(tree: ast.AST) -> bool:
+    """Whether code asks the library for email addresses."""
+    return any(
+        "email_validator" in ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    )
+
+
 MECHANISMS: dict[str, tuple[str, Callable[[ast.AST], bool], str]] = {
-    "pages of lists": ("nif/paging.py", pages_of_its_own, "select(Story).limit(size + 1)")
+    "pages of lists": ("nif/paging.py", pages_of_its_own, "select(Story).limit(size + 1)"),
+    "free slugs": ("nif/slugs.py", free_slugs_of_its_own, "Story.slug.startswith(wanted)"),
+    "email addresses": (
+        "nif/mail/addresses.py",
+        address_rules_of_its_own,
+        "from email_validator import validate_email",
+    ),
 }
 """Of each mechanism: its home, what finds another one, and code that would be one."""
 

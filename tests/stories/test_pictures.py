@@ -14,10 +14,14 @@ from nif.media.models import DigitalSourceType, Picture
 from nif.stories.corrections import NoteInput, StoryChange, revise_story
 from nif.stories.diff import compare_revisions
 from nif.stories.drafts import SectionInput, create_draft, save_draft
-from nif.stories.ledger_entries import LiveRevisions, revision_payload_of
 from nif.stories.models import BlockStyle, ChangeKind, Revision, Story
 from nif.stories.pictures import PICTURE_GONE
-from nif.stories.publishing import freeze_revision, publish_story
+from nif.stories.publishing import (
+    LiveRevisions,
+    freeze_revision,
+    publish_story,
+    revision_payload_of,
+)
 from nif.stories.style_edit_guard import list_protected_changes
 from tests.conftest import NOON
 from tests.factories import a_draft, an_account, story_copy, texts

@@ -5,17 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from nif.errors import Conflict, Invalid
 from nif.settings import PROJECT
-from nif.stories.checks.checks import blocking_findings_of, run_checks, sentences_by_field
-from nif.stories.checks.findings import CheckContext
+from nif.stories.checks import CheckContext, blocking_findings_of, run_checks, sentences_by_field
 from nif.stories.drafts import SourceInput, get_story, save_draft
 from nif.stories.models import ReasonCode, Revision, SourceKind, StoryState
 from nif.stories.publishing import backdate_story, freeze_revision, invalidate_pages, publish_story
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account, page_version, story_copy
+from tests.register.entries import a_party, a_relationship
 
 SEED = PROJECT / "nif/demo/stories/nvidia-accused-of-training-its-ai-on-anna-s-archive.toml"
 HASHED = (
@@ -282,3 +282,23 @@ def test_backdating_a_story_leaves_others_unchanged(session):
     assert story.first_published_at == story.updated_at == earlier
     assert revision.published_at == revision.first_published_at == earlier
     assert other.first_published_at == NOON
+
+
+def test_publishing_looks_up_the_register_once(session):
+    a_relationship(session, a_party(session, "Quillfeather"))
+    story = a_draft(session, headline="Quillfeather Is Sold")
+    session.flush()
+    statements = []
+
+    @event.listens_for(session.get_bind(), "before_cursor_execute")
+    def note_statement(connection, cursor, statement, parameters, context, many):
+        statements.append(statement)
+
+    publish_story(session, story, by=None, now=NOON)
+
+    def reads_of(table):
+        return sum(f"FROM {table}" in one and "SELECT" in one for one in statements)
+
+    assert reads_of("register_version") == 1
+    assert reads_of("relationship") == 1
+    assert reads_of("disclosure_decision") == 1

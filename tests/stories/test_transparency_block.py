@@ -1,9 +1,8 @@
 import pytest
 
 from nif.stories.drafts import SourceInput
-from nif.stories.ledger_entries import revision_payload_of
 from nif.stories.models import ReasonCode, SourceKind, Story, StorySource
-from nif.stories.publishing import freeze_revision
+from nif.stories.publishing import freeze_revision, revision_payload_of
 from nif.stories.transparency_block import (
     REASONS_WITHOUT_SUBJECT,
     build_transparency_block,

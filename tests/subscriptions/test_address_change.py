@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from nif.errors import Expired, NotFound
+from nif.mail.addresses import parse_address
 from nif.subscriptions.address_change import (
     address_change_token,
     cancel_address_change,
@@ -13,7 +14,6 @@ from nif.subscriptions.address_change import (
     get_address_change,
     request_address_change,
 )
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import (
     AddressChange,
     Consent,

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from nif.errors import Expired, NotFound
+from nif.mail.addresses import parse_address
 from nif.subscriptions.double_opt_in import (
     AddressMailLimit,
     SubscriptionRequestResult,
@@ -15,7 +16,6 @@ from nif.subscriptions.double_opt_in import (
     list_other_requests,
     request_subscription,
 )
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.lists import all_lists, archive_list, find_default_list, get_list
 from nif.subscriptions.models import (
     Consent,

@@ -18,12 +18,12 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from nif.errors import Expired
+from nif.mail.addresses import parse_address
 from nif.subscriptions.double_opt_in import (
     confirm_subscription,
     confirmation_token,
     request_subscription,
 )
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import (
     Consent,
     ConsentAction,

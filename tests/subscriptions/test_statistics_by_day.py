@@ -7,13 +7,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
+from nif.mail.addresses import parse_address
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.double_opt_in import (
     confirm_subscription,
     confirmation_token,
     request_subscription,
 )
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import (
     DailyListCount,
     DailySourceCount,

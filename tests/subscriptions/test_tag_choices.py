@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from nif.mail.addresses import parse_address
 from nif.subscriptions.address_change import (
     address_change_token,
     complete_address_change,
@@ -12,7 +13,6 @@ from nif.subscriptions.address_change import (
 )
 from nif.subscriptions.consent import ConsentContext
 from nif.subscriptions.double_opt_in import confirm_subscription, confirmation_token
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Consent, ConsentAction, SubscriptionState
 from nif.subscriptions.tag_choices import (
     choose_tags,

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from nif.errors import NotFound
+from nif.mail.addresses import parse_address
 from nif.subscriptions.double_opt_in import request_subscription
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import SignupRefusal, Subscription, SubscriptionState
 from nif.subscriptions.preferences import save_preferences
 from nif.subscriptions.suppression_list import is_suppressed

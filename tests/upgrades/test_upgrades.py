@@ -18,7 +18,7 @@ from nif.media.models import Picture
 from nif.sends.periodic_tasks import PeriodicTask
 from nif.sends.repermission import RepermissionCampaign
 from nif.settings import PROJECT
-from nif.stories.ledger_entries import LiveRevisions
+from nif.stories.publishing import LiveRevisions
 from tests.upgrades.record import FOLDER
 from tests.upgrades.rows import from_json
 

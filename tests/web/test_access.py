@@ -29,7 +29,7 @@ def samples(database: Database, services: Services) -> dict[str, Any]:
     """An example for every kind of argument in an address."""
     with database.transaction() as session:
         colleague = an_account(session, email="colleague@example.com")
-        save_profile(session, colleague, ProfileInput("Ed", is_public=True), wanted="ed")
+        save_profile(session, colleague, ProfileInput("Ed", is_public=True))
         story = create_draft(session, story_copy(), author_id=None, now=NOON)
         send = a_send(session, services, "ann@example.com")
         published = a_story(session)

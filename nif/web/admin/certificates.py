@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.database import Database
 from nif.errors import Invalid
+from nif.mail.addresses import parse_address
 from nif.paging import Page, make_cursor, parse_cursor
 from nif.sends import certificates, control
 from nif.sends.certificates import DeliveryStatus, SendCertificate, delivery_statuses_as_csv
 from nif.sends.models import Delivery, ProviderEvent, Send
 from nif.sends.reports import list_delivery_events
 from nif.sends.reputation import mail_health_of_send
-from nif.subscriptions.email_address import parse_address
 from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
 from nif.web.admin import send_status

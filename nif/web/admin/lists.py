@@ -19,7 +19,7 @@ from nif.editions.schedule import WEEKDAYS, Slot, parse_schedule
 from nif.errors import Invalid
 from nif.sends.reports import list_sends, list_sends_needing_attention, list_unfinished_sends
 from nif.stories.publishing import invalidate_pages
-from nif.stories.tags import list_most_used_tags, parse_tags, tag_names_of
+from nif.stories.queries import list_most_used_tags, parse_tags, tag_names_of
 from nif.subscriptions.lists import (
     LANGUAGES,
     MAX_LENGTHS,

@@ -13,7 +13,6 @@ from nif.accounts.models import Account, Profile
 from nif.accounts.profiles import MAX_FIELD_LENGTHS, ProfileInput
 from nif.clock import utc_now
 from nif.errors import Invalid
-from nif.slugs import slugify
 from nif.stories.publishing import invalidate_pages
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
@@ -38,9 +37,7 @@ def update_profile() -> ResponseReturnValue:
         with transaction() as session:
             account = accounts.get_account(session, current_user.id)
             before = _profile_facts(account, profiles.find_profile(session, account.id))
-            profile = profiles.save_profile(
-                session, account, profile_input, wanted=slugify(profile_input.name)
-            )
+            profile = profiles.save_profile(session, account, profile_input)
             after = _profile_facts(account, profile)
             detail = {
                 name: describe_change(before[name], after[name])

@@ -14,7 +14,7 @@ from nif.register.relationships import get_relationship
 from nif.stories.declarations import reaffirm_relationships
 from nif.stories.drafts import get_story
 from nif.stories.models import Story, StoryState
-from nif.stories.parties import find_named_parties
+from nif.stories.records import find_named_parties
 from nif.web.access import Access, open_to
 from nif.web.current import transaction
 from nif.web.newsroom.audit import audit_story_action

@@ -11,12 +11,11 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
-from nif.stories.checks.checks import list_overridden_codes, run_checks
-from nif.stories.checks.findings import CheckFinding, FindingLevel
+from nif.stories.checks import CheckFinding, FindingLevel, list_overridden_codes, run_checks
 from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
 from nif.stories.models import Story
-from nif.stories.parties import StoryRecords, look_up_story_records
 from nif.stories.publishing import freeze_revision
+from nif.stories.records import StoryRecords, look_up_story_records
 from nif.stories.transparency_block import build_transparency_block
 from nif.web.access import Access, open_to
 from nif.web.current import reading
@@ -70,7 +69,7 @@ def preview_story_form(
     overridden = list_overridden_codes(session, saved) if saved else []
     sentences = build_transparency_block(
         build_unsaved_story(form, gap="[…]"),
-        register_sentences=records.sentences,
+        register_sentences=records.disclosures.sentences,
         pictures=records.pictures.values(),
     )
     return StoryPreview(

@@ -13,11 +13,10 @@ from sqlalchemy.orm import Session
 from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid
-from nif.stories import review
-from nif.stories.checks import checks
+from nif.stories import checks, review
 from nif.stories.drafts import get_story
 from nif.stories.models import Story, StoryState
-from nif.stories.parties import StoryRecords, look_up_story_records
+from nif.stories.records import StoryRecords, look_up_story_records
 from nif.stories.transparency_block import build_transparency_block
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings, transaction
@@ -214,7 +213,7 @@ def _block_sentences(story: Story, records: StoryRecords) -> list[Any]:
     sentences = build_transparency_block(
         story,
         same_person=same_person,
-        register_sentences=records.sentences,
+        register_sentences=records.disclosures.sentences,
         pictures=records.pictures.values(),
     )
     return cast("list[Any]", sentences)

@@ -13,15 +13,13 @@ from nif.accounts.models import Account, RoleName
 from nif.clock import utc_now
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.media.models import Picture
-from nif.stories import autosave, bylines, drafts, publishing, review, text
-from nif.stories.checks.checks import blocking_findings_of, run_checks
-from nif.stories.checks.findings import CheckContext
-from nif.stories.drafts import get_story
+from nif.stories import autosave, drafts, publishing, records, review, text
+from nif.stories.checks import CheckContext, blocking_findings_of, run_checks
+from nif.stories.drafts import get_story, search_stories
 from nif.stories.models import Story, StoryState, text_fingerprint_of
 from nif.stories.pictures import get_pictures_of_stories
 from nif.stories.queries import published_status_of
 from nif.stories.review import UNAPPROVED_STATES
-from nif.stories.search import search_stories
 from nif.web.access import Access, open_to
 from nif.web.current import reading, transaction
 from nif.web.newsroom import labels
@@ -229,7 +227,7 @@ def story_form_page(form: StoryForm, **context: Any) -> str:
     context = {"other_save": None, "restored": None, "published": None, **context}
     with reading() as session:
         preview = preview_story_form(session, form, context["story_id"], now=utc_now())
-        editors = bylines.list_source_confidants(session, excluding=preview.story.author_id)
+        editors = records.list_source_confidants(session, excluding=preview.story.author_id)
     if preview.saved and preview.saved.state is StoryState.PUBLISHED:
         context["published"] = preview.saved
     if context["problems"] or preview.pictures.missing:

@@ -9,10 +9,10 @@ from flask.typing import ResponseReturnValue
 
 from nif.database import Database
 from nif.ledger import queries
-from nif.ledger.hashes import format_ledger_time
 from nif.ledger.models import LedgerEntryKind
+from nif.ledger.payloads import format_ledger_time
 from nif.ledger.signatures import as_jwk
-from nif.stories.ledger_entries import map_slugs_by_ledger_id
+from nif.stories.publishing import map_slugs_by_ledger_id
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, services
 

@@ -19,7 +19,7 @@ from nif.editions.correction_editions import list_carried_notes
 from nif.editions.digest import next_slot_of_list
 from nif.errors import NotFound
 from nif.sends.correction_sends import count_correction_reach
-from nif.stories.tags import tag_names_of
+from nif.stories.queries import tag_names_of
 from nif.subscriptions.lists import archived_lists, find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to

@@ -14,7 +14,7 @@ from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.mail.transactional import queue_transactional_email
 from nif.signups.models import SignupKind
-from nif.stories.tags import list_most_used_tags, tag_names_of
+from nif.stories.queries import list_most_used_tags, tag_names_of
 from nif.subscriptions import address_change, preferences, tag_choices
 from nif.subscriptions.consent import wording_of_preferences
 from nif.subscriptions.models import Subscriber

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.editions.digest import next_slot_of_list
 from nif.errors import Invalid, NotFound
+from nif.mail.addresses import suggest_correction
 from nif.signups.models import SignupKind
 from nif.subscriptions import double_opt_in
 from nif.subscriptions.consent import wording_of_subscription
 from nif.subscriptions.double_opt_in import list_other_requests
-from nif.subscriptions.email_address import suggest_correction
 from nif.subscriptions.lists import find_default_list, get_list, offered_lists
 from nif.subscriptions.models import MailingList
 from nif.web.access import Access, open_to

@@ -15,8 +15,8 @@ from nif.ledger.models import LedgerCheckpoint, LedgerEntry
 from nif.ledger.signatures import parse_jwks
 from nif.ledger.verification import verify_ledger
 from nif.services import Services
-from nif.stories.ledger_entries import LiveRevisions
 from nif.stories.models import Story
+from nif.stories.publishing import LiveRevisions
 from nif.stories.reader_reports import (
     ReportKind,
     ReportVerdict,

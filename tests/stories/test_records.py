@@ -5,12 +5,12 @@ from sqlalchemy import select
 
 from nif.errors import Invalid
 from nif.register import disclosure_decisions
-from nif.register.models import RelationshipType
+from nif.register.models import DisclosureDecision, RelationshipType
 from nif.stories.declarations import DeclarationQuestion, find_answer, reaffirm_relationships
 from nif.stories.drafts import save_draft
 from nif.stories.models import BlockStyle, story_party
-from nif.stories.parties import find_named_parties, look_up_story_records
 from nif.stories.publishing import publish_story
+from nif.stories.records import find_named_parties, look_up_story_records
 from tests.conftest import NOON
 from tests.factories import a_draft, an_account, story_copy
 from tests.register.entries import a_party, a_relationship
@@ -36,7 +36,8 @@ def test_a_mandatory_relationship_is_disclosed_without_a_decision(session, party
     assert block_of(revision)["relationship"] == advertiser.sentence_on(NOON.date())
     assert "relationship" not in block_of(revision)["negatives"]
     assert session.execute(select(story_party)).all() == [(story.id, party.id)]
-    assert disclosure_decisions.list_open_disclosures(session, story.id, [advertiser]) == []
+    [decision] = session.scalars(select(DisclosureDecision))
+    assert (decision.story_id, decision.relationship_id) == (story.id, advertiser.id)
 
 
 def test_an_undecided_relationship_stops_publication(session, party):
@@ -99,4 +100,4 @@ def test_a_party_without_relationships_needs_no_decision(session, party):
 
     found = look_up_story_records(session, story, story_id=story.id, now=NOON)
 
-    assert (found.parties, found.undecided_relationships, found.sentences) == ([party.id], (), ())
+    assert (found.parties, found.disclosures) == ([party.id], ({}, [], []))

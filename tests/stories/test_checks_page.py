@@ -4,8 +4,7 @@ import inspect
 import re
 
 from nif.settings import PROJECT
-from nif.stories.checks.checks import CHECKS
-from nif.stories.checks.findings import StoryCheck
+from nif.stories.checks import CHECKS, StoryCheck
 
 PAGE = PROJECT / "docs" / "editors" / "checks.md"
 MEANS = {"BLOCK": "stops", "DECIDE": "stops, unless decided", "WARN": "says so"}

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from nif.media.models import DigitalSourceType
-from nif.stories.checks.checks import CHECKS, run_checks
-from nif.stories.checks.findings import CheckContext, FindingLevel
+from nif.stories.checks import CHECKS, CheckContext, FindingLevel, run_checks
 from nif.stories.declarations import (
     AnswerInput,
     DeclarationQuestion,
@@ -26,7 +25,7 @@ from nif.stories.models import (
     StoryType,
     text_fingerprint_of,
 )
-from nif.stories.parties import look_up_story_records
+from nif.stories.records import look_up_story_records
 from tests.conftest import NOON
 from tests.factories import NOTHING_TO_DECLARE, a_draft
 from tests.media.pictures import a_ready_picture

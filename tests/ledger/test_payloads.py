@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nif.ledger.chain import PublicAct, build_entry
-from nif.ledger.hashes import (
+from nif.ledger.models import LedgerEntryKind
+from nif.ledger.payloads import (
     GENESIS_HASH,
     compute_commitment,
     encode_canonical_json,
@@ -19,7 +20,6 @@ from nif.ledger.hashes import (
     matches_commitment,
     matches_hash,
 )
-from nif.ledger.models import LedgerEntryKind
 
 FIRST = "f63407d6af06ed310df74cd99d3cf6e7c4bc9ea8472e55264649f5d7b76125d7"
 NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from nif.ledger import policies
 from nif.ledger.models import LedgerEntry
-from nif.ledger.payload_forms import PayloadForms, UnknownForm
+from nif.ledger.payloads import PayloadForms, UnknownForm
 from nif.ledger.policies import PolicyVersion, record_policies
 from tests.conftest import NOON
 

@@ -1,4 +1,4 @@
-"""The hashes of the ledger: how an entry commits to its payload, and to the entry before it.
+"""The payloads of the ledger: how an entry commits to one, and to the entry before it; their forms.
 
     commit     = SHA-256(salt ‖ JCS(payload))           the salt is 16 random bytes
     entry      = {v, seq, prev, kind, story, revision, at, commit}
@@ -6,13 +6,18 @@
 
 JCS is canonical JSON (RFC 8785). All hashes and salts are lower-case hexadecimal. This module knows
 no database, so NIF and an outsider run the same code.
+
+A payload says which form it was written in, and is recomputed by it. A record that gains a field
+gains a form; older entries are still recomputed by their own, without the new field, so a change of
+the software never looks like a change of the record.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 import rfc8785
@@ -93,3 +98,50 @@ def _check_round_trip(value: Any) -> None:
         raise ValueError("PostgreSQL cannot store text with a NUL")
     elif isinstance(value, int | float) and abs(value) >= MAX_NUMBER:
         raise ValueError(f"a number of {MAX_NUMBER} or more is not stored exactly")
+
+
+FORM = "form"
+"""The key under which a payload names its form, a number from 1 on."""
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class UnknownForm:
+    """The form of a payload that this version of NIF has no rule for."""
+
+    form: object
+
+
+class PayloadForms(Generic[Record]):
+    """The rules that turn one kind of record into a payload, by the number of the form.
+
+    The newest form writes new entries. A rule by which entries were written never changes: a
+    field is added, renamed or left out by adding a form.
+    """
+
+    def __init__(self, rules: Mapping[int, Callable[[Record], Mapping[str, Any]]]) -> None:
+        self._rules = rules
+        self._newest = max(rules)
+
+    def write(self, record: Record) -> dict[str, Any]:
+        """The payload of a new entry about `record`."""
+        return self._apply(self._newest, record)
+
+    def recompute(
+        self, record: Record, recorded: Mapping[str, Any] | None
+    ) -> dict[str, Any] | UnknownForm:
+        """What `record` says today, in the form of the payload that was recorded.
+
+        The newest form serves where the payload was deleted: such an entry is not compared.
+        """
+        if recorded is None:
+            return self.write(record)
+        form = recorded.get(FORM) if isinstance(recorded, Mapping) else None
+        # JSON's true equals 1, and is no form.
+        if type(form) is not int or form not in self._rules:
+            return UnknownForm(form)
+        return self._apply(form, record)
+
+    def _apply(self, form: int, record: Record) -> dict[str, Any]:
+        return {FORM: form, **self._rules[form](record)}

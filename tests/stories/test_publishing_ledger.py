@@ -7,22 +7,22 @@ from sqlalchemy.orm import Session
 
 from nif.ledger.chain import LedgerVerdict, delete_entry_payload
 from nif.ledger.models import LedgerEntry
-from nif.ledger.payload_forms import PayloadForms
+from nif.ledger.payloads import PayloadForms
 from nif.ledger.queries import encode_export_line, load_ledger_slice
 from nif.ledger.verification import verify_export, verify_ledger
-from nif.stories import ledger_entries
-from nif.stories.ledger_entries import LiveRevisions
+from nif.stories import publishing
 from nif.stories.models import Revision, Story
+from nif.stories.publishing import LiveRevisions
 from tests.factories import a_story
 
 
 def add_form_2(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a later version of NIF would, whose payloads hold one field more."""
-    form_1 = ledger_entries._build_form_1
+    form_1 = publishing._build_form_1
     forms = PayloadForms[Revision](
         {1: form_1, 2: lambda revision: {**form_1(revision), "words": revision.word_count}}
     )
-    monkeypatch.setattr(ledger_entries, "REVISION_FORMS", forms)
+    monkeypatch.setattr(publishing, "REVISION_FORMS", forms)
 
 
 def verify(session: Session) -> LedgerVerdict:

@@ -5,9 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from nif.stories.drafts import save_draft
+from nif.stories.drafts import fold_search_text, save_draft, search_stories
 from nif.stories.models import StoryState
-from nif.stories.search import fold_search_text, search_stories
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account, story_copy
 

@@ -8,16 +8,15 @@ from nif.accounts import profiles
 from nif.accounts.models import Account, RoleName
 from nif.accounts.profiles import ProfileInput
 from nif.register.models import PartyKind
-from nif.stories.bylines import (
+from nif.stories.checks import FindingLevel, run_checks
+from nif.stories.drafts import get_story
+from nif.stories.queries import list_newest_stories
+from nif.stories.records import (
     list_byline_names_without_profile,
+    look_up_story_records,
     save_byline_accounts,
     split_byline,
 )
-from nif.stories.checks.checks import run_checks
-from nif.stories.checks.findings import FindingLevel
-from nif.stories.drafts import get_story
-from nif.stories.parties import look_up_story_records
-from nif.stories.queries import list_newest_stories
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story, an_account
 from tests.register.entries import a_party
@@ -27,9 +26,7 @@ _number = count(1)
 
 def a_person(session, name: str, *, is_public: bool = True) -> Account:
     account = an_account(session, RoleName.EDITOR, email=f"person{next(_number)}@example.com")
-    profiles.save_profile(
-        session, account, ProfileInput(name, is_public=is_public), wanted="a-person"
-    )
+    profiles.save_profile(session, account, ProfileInput(name, is_public=is_public))
     return account
 
 

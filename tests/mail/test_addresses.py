@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nif.errors import Invalid
-from nif.subscriptions.email_address import (
+from nif.mail.addresses import (
     EmailAddress,
     _parse_common_form,
     _parse_with_library,

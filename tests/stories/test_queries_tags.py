@@ -1,8 +1,8 @@
 import pytest
 
 from nif.errors import Invalid
-from nif.stories import tags as stories_tags
-from nif.stories.tags import list_most_used_tags, parse_tags, tag_names_of
+from nif.stories import queries as stories_tags
+from nif.stories.queries import list_most_used_tags, parse_tags, tag_names_of
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story
 

@@ -1,1 +1,0 @@
-"""The checks that a story has to pass before it is published."""
