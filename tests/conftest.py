@@ -65,13 +65,27 @@ def _migrate_sqlite(folder: Path) -> None:
 ON_ONE_DATABASE = (
     "tests/web/",
     "tests/cli/",
+    "tests/demo/",
+    "tests/test_bench.py",
     "tests/corpus/test_escaping",
+    "tests/corpus/test_forms.py::test_no_form",
+    "tests/corpus/test_forms.py::test_an_invalid",
     "tests/journeys/test_main_job",
     "tests/journeys/test_story_form",
     "tests/journeys/test_passkeys",
+    "tests/journeys/test_provider_refusals",
+    "tests/prove/test_sweep",
+    "tests/register/test_relationship_types",
+    "tests/sends/test_certificates.py::test_batch_counts",
+    "tests/sends/test_outcomes_refusals.py::test_999",
+    "tests/sends/test_outcomes_refusals.py::test_two_adjacent",
+    "tests/sends/test_provider_events_parsing",
+    "tests/stories/checks/",
+    "tests/subscriptions/test_signup_limits.py::test_the_site",
 )
-"""Tests of pages and commands run on one of the two databases, chosen by their name. Tests of rules
-run on both. NIF_TEST_ON=both runs all tests on both, NIF_TEST_ON=sqlite all of them on SQLite."""
+"""Tests that run on one of the two databases, chosen by their name: those of pages, commands, texts
+and parsing, and long ones whose SQL other tests run on both. Tests of rules run on both.
+NIF_TEST_ON=both runs all tests on both, NIF_TEST_ON=sqlite all of them on SQLite."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -175,7 +175,7 @@ def minutes_late(slot: Slot, at: time, zone: ZoneInfo) -> float:
 def test_every_local_date_has_exactly_one_slot(name: str) -> None:
     zone, first = ZoneInfo(name), date(2025, 1, 1)
     start = datetime(2024, 12, 29, tzinfo=UTC)
-    for at in QUARTERS[ZONES.index(name) % 8 :: 8]:
+    for at in QUARTERS[ZONES.index(name) % 24 :: 24]:
         found = list(
             iterate_slots(DigestSchedule(at), zone, after=start, until=start + timedelta(days=737))
         )

@@ -60,7 +60,7 @@ def tamper(session: Session, seq: int, name: str, value: Any) -> None:
 
 @given(seq=st.integers(1, COUNT), change=CHANGES)
 @with_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_change_of_any_field_of_any_entry_is_found(
     database: Database, seq: int, change: tuple[str, Any]

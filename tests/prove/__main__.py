@@ -23,6 +23,7 @@ from tests.prove.installation import Scale
 from tests.prove.kills import Plan, prove_kills
 from tests.prove.sending import prove_sending
 from tests.prove.shared_send import prove_workers
+from tests.prove.shuffled_events import prove_events
 from tests.prove.slot_look_back import prove_look_back
 from tests.prove.subscribing import prove_subscribing
 from tests.prove.sweep import prove_sweep
@@ -42,6 +43,7 @@ def proofs(databases: tuple[str, ...], rounds: int, size: int) -> dict[str, list
     return {
         "sweep": [lambda kind=kind: _sweep(kind) for kind in databases],
         "sending": [lambda: prove_sending(examples=rounds * 10, steps=40, seed=SEED)],
+        "events": [lambda kind=kind: _events(kind, rounds * 5) for kind in databases],
         "subscribing": [lambda: prove_subscribing(examples=rounds * 10, steps=50, seed=SEED)],
         "zones": [
             lambda: prove_zones(zones=sorted(available_timezones()), days=TWO_YEARS, seed=SEED)
@@ -95,6 +97,11 @@ def _sweep(kind: str) -> dict[str, Any]:
 def _look_back(kind: str) -> dict[str, Any]:
     with _a_database(kind) as database:
         return prove_look_back(database, days=TWO_YEARS, seed=SEED)
+
+
+def _events(kind: str, rounds: int) -> dict[str, Any]:
+    with _a_database(kind) as database:
+        return prove_events(database, rounds=rounds, seed=SEED)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def history():
 
 
 def test_promises_are_kept_whatever_subscribers_and_providers_do():
-    result = prove_subscribing(examples=25, steps=30, seed=4)
+    result = prove_subscribing(examples=12, steps=30, seed=4)
 
     assert (result["broken"], result["told"]) == (0, [])
     least = {"joins", "comes back", "confirmed leaves", "a crowd asks", "pauses", "is erased"}
@@ -56,7 +56,7 @@ def test_promises_are_kept_whatever_subscribers_and_providers_do():
 
 
 def test_promises_are_kept_on_each_database(database):
-    result = prove_subscribing(examples=10, steps=20, seed=2, database=database)
+    result = prove_subscribing(examples=5, steps=20, seed=2, database=database)
 
     assert (result["broken"], result["told"]) == (0, [])
     assert result["database"] == database.engine.dialect.name

@@ -13,15 +13,9 @@ DAYS = 250
 """From the first of March until after the last change of the clock in autumn."""
 
 ZONES = [
-    "Africa/Cairo",
     "Africa/Casablanca",
-    "America/New_York",
-    "America/Sao_Paulo",
     "America/Scoresbysund",
-    "America/St_Johns",
     "Antarctica/Troll",
-    "Asia/Kathmandu",
-    "Asia/Tehran",
     "Australia/Lord_Howe",
     "Europe/London",
     "Pacific/Apia",
@@ -95,7 +89,7 @@ def test_two_slots_close_together_are_found():
 
 
 def test_every_slot_is_accounted_for_once_although_the_worker_is_often_down(database):
-    result = prove_look_back(database, days=9, seed=3)
+    result = prove_look_back(database, days=6, seed=3)
 
     assert (result["wrong"], result["told"]) == (0, [])
     assert min(result[state] for state in ("frozen", "empty", "missed")) > 0

@@ -1,10 +1,8 @@
 """What the provider reports: kept as it came, counted once, the same in any order."""
 
-import random
 from datetime import timedelta
 from itertools import permutations
 from threading import Thread
-from typing import Any
 
 import orjson
 import pytest
@@ -19,6 +17,7 @@ from nif.sends.reputation import count_send_events
 from nif.subscriptions.models import DailyListCount, Suppression, SuppressionReason
 from tests.conftest import NOON
 from tests.factories import a_plain_send
+from tests.prove.shuffled_events import KINDS, prove_events
 from tests.sends.helpers import (
     claim_in_session,
     claimed_batch,
@@ -27,8 +26,6 @@ from tests.sends.helpers import (
     process_events,
     sendgrid_event,
 )
-
-KINDS = ["processed", "deferred", "delivered", "open", "bounce", "spamreport", "unsubscribe"]
 
 
 def kept(session: Session) -> int:
@@ -165,57 +162,13 @@ def test_events_in_any_order_lead_to_the_same_state(session: Session) -> None:
     assert len(suppressed(session)) == len(orders)
 
 
-def some_events(session: Session) -> list[dict[str, Any]]:
-    """Many kinds of events about two sends, one of them to readers of the other."""
-    events = []
-    for _ in range(2):
-        claimed = claim_in_session(session, a_plain_send(session, count=2).id)
-        for reader, address in claimed.subscribers:
-            about = {"email": address.upper()}
-            events += [
-                sendgrid_event(claimed.attempt_id, reader, event=kind, **about) for kind in KINDS
-            ]
-            events.append(
-                sendgrid_event(claimed.attempt_id, reader, event="dropped", reason="Invalid")
-            )
-        events.append(sendgrid_event(None, sg_event_id=f"late-{address}", event="bounce", **about))
-    return [
-        *events,
-        sendgrid_event("f" * 32),
-        sendgrid_event(None),
-        sendgrid_event(None, event="something new"),
-    ]
-
-
-def what_is_known(session: Session) -> tuple[Any, ...]:
-    session.expire_all()
-    heard = session.execute(select(Attempt.id, Attempt.event_seen_at).order_by(Attempt.id)).all()
-    counts = session.execute(
-        select(SendEventCount.send_id, SendEventCount.kind, SendEventCount.count)
-    ).all()
-    return sorted(suppressed(session).items()), heard, sorted(map(tuple, counts)), kept(session)
-
-
 def test_events_shuffled_repeated_and_split_into_posts_lead_to_the_same_state(
-    session: Session,
+    database: Database,
 ) -> None:
-    chance = random.Random(20)
-    events = some_events(session)
-    with session.begin_nested() as in_order:
-        process_events(session, *events)
-        expected = what_is_known(session)
-        in_order.rollback()
-    assert len(expected[0]) == 4
+    """`make prove` tries many more orders."""
+    found = prove_events(database, rounds=12, seed=20)
 
-    for _ in range(200 if session.get_bind().dialect.name == "sqlite" else 40):
-        shuffled = events + chance.choices(events, k=20)
-        chance.shuffle(shuffled)
-        with session.begin_nested() as one_way:
-            while shuffled:
-                post = [shuffled.pop() for _ in range(min(len(shuffled), chance.randint(1, 40)))]
-                process_events(session, *post)
-            assert what_is_known(session) == expected
-            one_way.rollback()
+    assert (found["orders"], found["wrong"]) == (12, 0)
 
 
 def test_two_workers_process_each_post_once(database: Database) -> None:

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -41,23 +42,27 @@ def walk(page_after):
     raise AssertionError("the pages do not end")
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 8, 9, 10])
-def test_pages_have_every_story_once_newest_first(session, size):
+def test_pages_of_any_size_have_every_story_once_newest_first(session):
     ids = stories_of_all_ages(session)
     a_draft(session)
 
-    assert walk(lambda after: list_newest_stories(session, after=after, size=size)) == ids
+    for size in (1, 2, 3, 4, 8, 9, 10):
+        seen = walk(lambda after, size=size: list_newest_stories(session, after=after, size=size))
+        assert (size, seen) == (size, ids)
 
 
-@pytest.mark.parametrize("size", [1, 2, 9])
-def test_pages_of_a_tag_have_only_its_stories(session, size):
+def test_pages_of_a_tag_have_only_its_stories(session):
     a_story(session, tags=["Lawsuits"])
     ids = stories_of_all_ages(session, tags=["Deals", "AI"])
     a_story(session, tags=[])
     a_draft(session, tags=["Deals"])
 
     tag = get_tag(session, "deals")
-    assert walk(lambda after: list_newest_stories(session, tag=tag, after=after, size=size)) == ids
+    for size in (1, 2, 9):
+        seen = walk(
+            lambda after, size=size: list_newest_stories(session, tag=tag, after=after, size=size)
+        )
+        assert (size, seen) == (size, ids)
 
 
 def test_a_story_published_between_two_pages_repeats_no_story(session):
@@ -78,36 +83,39 @@ def test_without_stories_there_is_one_empty_page(session):
     assert (list(page.rows), page.after) == ([], None)
 
 
-@pytest.mark.parametrize(
-    "after",
-    [
-        "junk",
-        "~",
-        "~1",
-        "2026-11-20",
-        "2026-11-20~1",
-        "2026-11-20T12:00:00~1",
-        "2026-11-20T12:00:00+00:00",
-        "2026-11-20T12:00:00+00:00~",
-        "2026-11-20T12:00:00+00:00~one",
-        "2026-11-20T12:00:00+00:00~1~2",
-        "2026-11-20T12:00:00+00:00~1\0",
-        f"2026-11-20T12:00:00+00:00~{2**63}",
-        f"2026-11-20T12:00:00+00:00~-{2**64}",
-        "2026-11-20T12:00:00+00:00~" + "9" * 5000,
-        "2026-11-20T12:00:00+25:00~1",
-        "0001-01-01T00:00:00+14:00~1",
-        "9999-12-31T23:59:59-14:00~1",
-        "' OR 1=1 --~1",
-        "\ud800~1",
-    ],
-    ids=range(19),
-)
-def test_a_malformed_page_position_is_not_found(session, after):
+MALFORMED_POSITIONS = [
+    "junk",
+    "~",
+    "~1",
+    "2026-11-20",
+    "2026-11-20~1",
+    "2026-11-20T12:00:00~1",
+    "2026-11-20T12:00:00+00:00",
+    "2026-11-20T12:00:00+00:00~",
+    "2026-11-20T12:00:00+00:00~one",
+    "2026-11-20T12:00:00+00:00~1~2",
+    "2026-11-20T12:00:00+00:00~1\0",
+    f"2026-11-20T12:00:00+00:00~{2**63}",
+    f"2026-11-20T12:00:00+00:00~-{2**64}",
+    "2026-11-20T12:00:00+00:00~" + "9" * 5000,
+    "2026-11-20T12:00:00+25:00~1",
+    "0001-01-01T00:00:00+14:00~1",
+    "9999-12-31T23:59:59-14:00~1",
+    "' OR 1=1 --~1",
+    "\ud800~1",
+]
+
+
+def test_a_malformed_page_position_is_not_found(session):
     a_story(session)
 
-    with pytest.raises(NotFound):
-        list_newest_stories(session, after=after)
+    found = []
+    for after in MALFORMED_POSITIONS:
+        with suppress(NotFound):
+            list_newest_stories(session, after=after)
+            found.append(after)
+
+    assert found == []
 
 
 def test_a_published_story_is_found_by_its_slug(session):

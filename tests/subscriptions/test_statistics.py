@@ -237,6 +237,6 @@ def test_counters_states_and_consents_agree_whatever_readers_do(session):
     run_state_machine_as_test(
         lambda: Readers(session),
         settings=hypothesis.settings(
-            max_examples=20, stateful_step_count=25, deadline=None, derandomize=True
+            max_examples=8, stateful_step_count=25, deadline=None, derandomize=True
         ),
     )

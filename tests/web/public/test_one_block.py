@@ -128,14 +128,13 @@ def sentences_in(text: str, story: Revision) -> Iterator[str]:
         yield found
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.__name__)
-def test_the_block_is_the_same_in_every_channel(
-    client: FlaskClient, story: Revision, channel: Channel
-) -> None:
-    text = channel(client, story)
+def test_the_block_is_the_same_in_every_channel(client: FlaskClient, story: Revision) -> None:
+    block = [flat(one) for one in texts(story.block)]
 
-    assert len(story.block) >= 2
-    assert list(sentences_in(text, story)) == [flat(one) for one in texts(story.block)]
+    assert len(block) >= 2
+    for channel in CHANNELS:
+        found = list(sentences_in(channel(client, story), story))
+        assert (channel.__name__, found) == (channel.__name__, block)
 
 
 def test_the_block_is_the_same_in_the_mail(
@@ -152,22 +151,22 @@ def test_the_block_is_the_same_in_the_mail(
         assert list(sentences_in(text, story)) == [flat(one) for one in texts(story.block)]
 
 
-@pytest.mark.parametrize("channel", [page, rss, atom, json_feed_html])
 def test_where_there_is_markup_the_block_links_its_sources(
-    client: FlaskClient, story: Revision, channel: Channel
+    client: FlaskClient, story: Revision
 ) -> None:
-    whole = {
-        page: fetched(client, f"/articles/{story.slug}"),
-        rss: rss_items(client)[0].findtext(f"{CONTENT}encoded") or "",
-        atom: atom_entries(client)[0].findtext(f"{ATOM}content") or "",
-        json_feed_html: json_items(client)[0]["content_html"],
-    }[channel]
+    documents = {
+        "page": fetched(client, f"/articles/{story.slug}"),
+        "RSS": rss_items(client)[0].findtext(f"{CONTENT}encoded") or "",
+        "Atom": atom_entries(client)[0].findtext(f"{ATOM}content") or "",
+        "JSON": json_items(client)[0]["content_html"],
+    }
 
     for sentence in story.block:
         for name, address in sentence["links"]:
             html = address.replace("&", "&amp;")
             shown = name.replace("&", "&amp;").replace("'", "’")
-            assert f'<a href="{html}">{shown}</a>' in whole
+            link = f'<a href="{html}">{shown}</a>'
+            assert [name for name, document in documents.items() if link not in document] == []
 
 
 def test_a_sentence_of_an_unknown_kind_is_in_every_channel(
