@@ -1,31 +1,139 @@
 """Segments: saved conditions, their form, and the subscribers that match."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from nif.clock import utc_now
-from nif.errors import Invalid
+from nif.errors import Conflict, Invalid
 from nif.subscribers import segment_queries, segments
+from nif.subscribers.models import Segment
 from nif.subscribers.segment_queries import (
     SegmentContext,
     SubscriberPage,
     list_consent_sources,
     load_segment_context,
 )
+from nif.subscribers.segments import (
+    CONDITION_CATALOGUE,
+    MAX_CONDITIONS,
+    ConditionValueKind,
+    SegmentCondition,
+    SegmentConditions,
+)
 from nif.subscriptions.lists import all_lists
 from nif.web.access import Access, open_to
-from nif.web.admin import segment_form, system_status
-from nif.web.admin.segment_form import ADD_CONDITION, ConditionRow, SegmentForm
-from nif.web.current import reading, settings, transaction
+from nif.web.admin import system_status
+from nif.web.current import reading, settings
+from nif.web.forms import Choice, Form, Hidden, Line
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_segments", __name__, url_prefix="/admin/segments")
 blueprint.context_processor(system_status.status_banner)
 
-SEGMENT_PATH = f"/<int(max={2**63 - 1}):segment_id>"
+CONDITIONS = {
+    f"{field}.{operator}": definition
+    for (field, operator), definition in CONDITION_CATALOGUE.items()
+}
+"""The options of a row: "field.operator"."""
+
+SUPPRESSION_REASON_LABELS = {
+    "any": "(any)",
+    "bounced": "the address bounced",
+    "complained": "marked as spam",
+    "unsubscribed": "unsubscribed through SendGrid",
+    "invalid": "the address is invalid",
+    "manual": "manual",
+}
+
+
+class SegmentForm(Form):
+    """Its rows `what-0` and `value-0` to `what-9` and `value-9`, without gaps; some are shown."""
+
+    name = Line("Name", most=segments.MAX_NAME_LENGTH)
+    match = Choice(
+        "Matches",
+        {"all": "All of these conditions", "any": "Any of these conditions"},
+        default="all",
+    )
+    do = Hidden()
+
+    def __init__(self, *given: Any, **fields: Any) -> None:
+        super().__init__(*given, **fields)
+        typed = [(self[f"what-{n}"].data, self[f"value-{n}"].data) for n in range(MAX_CONDITIONS)]
+        rows = [row for row in typed if row[0]]
+        self.shown = len(rows)
+        for n, row in enumerate(rows + [(None, "")] * (MAX_CONDITIONS - len(rows))):
+            self[f"what-{n}"].data, self[f"value-{n}"].data = row
+
+    @classmethod
+    def of_segment(cls, segment: Segment) -> "SegmentForm":
+        rows = {
+            name: value
+            for n, row in enumerate(segment.conditions["conditions"])
+            for name, value in (
+                (f"what-{n}", f"{row['field']}.{row['operator']}"),
+                (f"value-{n}", row["value"]),
+            )
+        }
+        return cls(data={"name": segment.name, "match": segment.conditions["match"], **rows})
+
+    @property
+    def rows(self) -> list[tuple[Choice, Line, str]]:
+        """The fields of the rows to show, and the kind of their value; empty without one."""
+        rows = [(self[f"what-{n}"], self[f"value-{n}"]) for n in range(self.shown)]
+        kinds = [CONDITIONS.get(what.data) for what, _ in rows]
+        return [
+            (*row, kind.value_kind.value if kind else "")
+            for row, kind in zip(rows, kinds, strict=True)
+        ]
+
+    @property
+    def may_grow(self) -> bool:
+        return self.shown < MAX_CONDITIONS
+
+    def add_row(self) -> "SegmentForm":
+        self.shown += self.may_grow
+        return self
+
+    def conditions(self, context: SegmentContext) -> SegmentConditions:
+        """Raises Invalid."""
+        rows = [(what.data.partition("."), value.data) for what, value, _ in self.rows]
+        conditions = [
+            {"field": what[0], "operator": what[2], "value": value} for what, value in rows
+        ]
+        data = {"match": self.match.data, "conditions": conditions}
+        return segments.parse_conditions(data, lists=context.lists)
+
+
+for number in range(MAX_CONDITIONS):
+    labels = {what: definition.label for what, definition in CONDITIONS.items()}
+    setattr(SegmentForm, f"what-{number}", Choice("Condition", labels, empty="No condition"))
+    setattr(SegmentForm, f"value-{number}", Line())
+
+
+def conditions_as_query(rows: Iterable[SegmentCondition]) -> str:
+    """The query of an address that prefills the form with these conditions."""
+    pairs = [(f"what-{n}", f"{row.field}.{row.operator}") for n, row in enumerate(rows)]
+    pairs += [(f"value-{n}", row.value) for n, row in enumerate(rows)]
+    return urlencode(pairs)
+
+
+def describe_conditions(conditions: SegmentConditions, titles: Mapping[str, str]) -> list[str]:
+    """A sentence for each condition, such as "Is confirmed on the list NIF Daily"."""
+    words: dict[ConditionValueKind, Mapping[str, str]] = {
+        ConditionValueKind.LIST: titles,
+        ConditionValueKind.REASON: SUPPRESSION_REASON_LABELS,
+    }
+    known = [words.get(row.definition.value_kind, {}) for row in conditions.rows]
+    return [
+        f"{row.definition.label} {labels.get(row.value, row.value)}"
+        for row, labels in zip(conditions.rows, known, strict=True)
+    ]
 
 
 @blueprint.get("")
@@ -37,51 +145,69 @@ def index() -> ResponseReturnValue:
         )
 
 
+def _form_page(form: SegmentForm, segment_id: int | None = None) -> str:
+    with reading() as session:
+        return render_template(
+            "admin/segments/form.html",
+            form=form,
+            segment_id=segment_id,
+            lists=_list_titles(session),
+            sources=list_consent_sources(session),
+            reason_labels=SUPPRESSION_REASON_LABELS,
+        )
+
+
 @blueprint.get("/new")
 @open_to(Access.ADMIN)
 def new() -> ResponseReturnValue:
-    form = segment_form.read_segment_form(request.args)
-    return _render_form(form if form.rows else _add_row(form))
+    form = SegmentForm(request.args)
+    return _form_page(form if form.shown else form.add_row())
 
 
-@blueprint.post("/new")
-@open_to(Access.ADMIN)
-def create() -> ResponseReturnValue:
-    return _save_segment(None)
-
-
-@blueprint.get(f"{SEGMENT_PATH}/edit")
+@blueprint.get("/<id:segment_id>/edit")
 @open_to(Access.ADMIN)
 def edit(segment_id: int) -> ResponseReturnValue:
     with reading() as session:
         segment = segments.get_segment(session, segment_id)
-    return _render_form(
-        segment_form.segment_form_of(segment.name, segment.conditions), segment_id=segment_id
-    )
+    return _form_page(SegmentForm.of_segment(segment), segment_id)
 
 
-@blueprint.post(f"{SEGMENT_PATH}/edit")
-@open_to(Access.ADMIN)
-def update(segment_id: int) -> ResponseReturnValue:
-    return _save_segment(segment_id)
+@blueprint.post("/new")
+@blueprint.post("/<id:segment_id>/edit")
+@staff_action(Access.ADMIN, SegmentForm, page=_form_page)
+def save(
+    action: StaffAction, form: SegmentForm, segment_id: int | None = None
+) -> ResponseReturnValue:
+    """Save and count, or with the button “add” only show the form with one more row."""
+    if form.do.data == "add":
+        return _form_page(form.add_row(), segment_id)
+    with reading() as session:
+        # Counting is slow, so it happens before the write transaction: no writer waits for it.
+        context = _query_context(session)
+        conditions = form.conditions(context)
+        segments.check_segment(session, segment_id, form.name.data, conditions)
+        size = segment_queries.count_matching(session, conditions, context)
+    existing = segments.get_segment(action.session, segment_id) if segment_id else None
+    draft = segments.SegmentDraft(form.name.data, conditions, size)
+    saved = segments.save_segment(action.session, existing, draft, by=current_user, now=action.now)
+    address = url_for(".show", segment_id=saved.id)
+    return action.done("The segment is saved and counted.", address)
 
 
-@blueprint.get(SEGMENT_PATH)
+@blueprint.get("/<id:segment_id>")
 @open_to(Access.ADMIN)
 def show(segment_id: int) -> ResponseReturnValue:
-    after = request.args.get("after") or None
+    after = request.args.get("after")
+    descriptions, page, problem = list[str](), SubscriberPage([], None), None
     with reading() as session:
         segment = segments.get_segment(session, segment_id)
         context = _query_context(session)
         try:
             conditions = segments.parse_conditions(segment.conditions, lists=context.lists)
-            descriptions = segment_form.describe_conditions(conditions, _list_titles(session))
-            page, problem = (
-                segment_queries.search_subscribers(session, conditions, context, after=after),
-                None,
-            )
+            descriptions = describe_conditions(conditions, _list_titles(session))
+            page = segment_queries.search_subscribers(session, conditions, context, after=after)
         except Invalid as error:
-            page, descriptions, problem = SubscriberPage([], None), [], str(error)
+            problem = str(error)
     return render_template(
         "admin/segments/show.html",
         segment=segment,
@@ -93,78 +219,29 @@ def show(segment_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post(f"{SEGMENT_PATH}/count")
-@open_to(Access.ADMIN)
-def recount(segment_id: int) -> ResponseReturnValue:
-    try:
-        with reading() as session:
-            # Counting is slow, so it happens before the write transaction: no writer waits for it.
-            segment = segments.get_segment(session, segment_id)
-            context = _query_context(session)
-            conditions = segments.parse_conditions(segment.conditions, lists=context.lists)
-            size = segment_queries.count_matching(session, conditions, context)
-            now = utc_now()
-    except Invalid as error:
-        flash(f"{error} Edit the segment first.")
-    else:
-        with transaction() as session:
-            current = segments.get_segment(session, segment_id)
-            segments.store_segment_size(current, segment.conditions, size, now=now)
-        flash("Counted again.", "good")
-    return redirect(url_for(".show", segment_id=segment_id), 303)
-
-
-@blueprint.post(f"{SEGMENT_PATH}/delete")
-@open_to(Access.ADMIN)
-def delete(segment_id: int) -> ResponseReturnValue:
-    with transaction() as session:
-        segment = segments.get_segment(session, segment_id)
-        name = segment.name
-        segments.delete_segment(session, segment, by=current_user, now=utc_now())
-    flash(f"The segment {name} is deleted. Its subscribers are not affected.", "good")
-    return redirect(url_for(".index"), 303)
-
-
-def _save_segment(segment_id: int | None) -> ResponseReturnValue:
-    form = segment_form.read_segment_form(request.form)
-    if request.form.get("do") == ADD_CONDITION:
-        return _render_form(_add_row(form), segment_id=segment_id)
-    try:
-        with reading() as session:
-            context = _query_context(session)
-            conditions = segments.parse_conditions(form.as_data(), lists=context.lists)
-            segments.check_segment(session, segment_id, form.name, conditions)
-            size = segment_queries.count_matching(session, conditions, context)
-        with transaction() as session:
-            existing = segments.get_segment(session, segment_id) if segment_id else None
-            draft = segments.SegmentDraft(form.name, conditions, size)
-            saved = segments.save_segment(session, existing, draft, by=current_user, now=utc_now())
-            saved_id = saved.id
-    except Invalid as error:
-        return _render_form(form, error.problems, segment_id=segment_id), 422
-    flash("The segment is saved and counted.", "good")
-    return redirect(url_for(".show", segment_id=saved_id), 303)
-
-
-def _add_row(form: SegmentForm) -> SegmentForm:
-    rows = (*form.rows, ConditionRow()) if form.may_grow else form.rows
-    return SegmentForm(form.name, form.match, rows)
-
-
-def _render_form(
-    form: SegmentForm, problems: Mapping[str, str] | None = None, *, segment_id: int | None = None
-) -> str:
+@blueprint.post("/<id:segment_id>/count")
+@staff_action(Access.ADMIN, refused_to=".show")
+def recount(action: StaffAction, segment_id: int) -> ResponseReturnValue:
     with reading() as session:
-        return render_template(
-            "admin/segments/form.html",
-            form=form,
-            problems=problems or {},
-            segment_id=segment_id,
-            condition_labels=segment_form.CONDITION_LABELS,
-            lists=_list_titles(session),
-            sources=list_consent_sources(session),
-            reason_labels=segment_form.SUPPRESSION_REASON_LABELS,
-        )
+        segment = segments.get_segment(session, segment_id)
+        context = _query_context(session)
+        try:
+            conditions = segments.parse_conditions(segment.conditions, lists=context.lists)
+        except Invalid as error:
+            raise Conflict(f"{error} Edit the segment first.") from None
+        size = segment_queries.count_matching(session, conditions, context)
+    current = segments.get_segment(action.session, segment_id)
+    segments.store_segment_size(current, segment.conditions, size, now=action.now)
+    return action.done("Counted again.", url_for(".show", segment_id=segment_id))
+
+
+@blueprint.post("/<id:segment_id>/delete")
+@staff_action(Access.ADMIN)
+def delete(action: StaffAction, segment_id: int) -> ResponseReturnValue:
+    segment = segments.get_segment(action.session, segment_id)
+    sentence = f"The segment {segment.name} is deleted. Its subscribers are not affected."
+    segments.delete_segment(action.session, segment, by=current_user, now=action.now)
+    return action.done(sentence, url_for(".index"))
 
 
 def _query_context(session: Session) -> SegmentContext:

@@ -72,7 +72,7 @@ def new(list_slug: str = "") -> ResponseReturnValue:
 @open_to(Access.PUBLIC)
 def create(list_slug: str = "") -> ResponseReturnValue:
     form = SubscribeForm(request.form, list=list_slug)
-    form.origin = find_other_site(has_key="key" in request.form)
+    form.origin = find_other_site(has_key=bool(form.key.raw_data))
     return _answer(form, _form_page, url_for(".check_your_inbox"))
 
 
