@@ -27,7 +27,6 @@ from nif.web.public import (
     media,
     newsletters,
     outbox,
-    people,
     personal_data,
     policies,
     preferences,
@@ -42,17 +41,8 @@ from nif.web.public import (
 
 READER_MODULES = (
     *(stories, history, reader_reports, media, newsletters),
-    *(
-        subscribe,
-        unsubscribe,
-        preferences,
-        personal_data,
-        relationships,
-        people,
-        policies,
-        ledger,
-        transparency_report,
-    ),
+    *(subscribe, unsubscribe, preferences, personal_data),
+    *(relationships, policies, ledger, transparency_report),
 )
 MACHINE_MODULES = (feeds, well_known_files, health, sendgrid_events)
 NEWSROOM_MODULES = (

@@ -19,7 +19,6 @@ from flask import Blueprint, render_template
 from nif.stories import queries as stories
 from nif.stories.models import Revision, StoryType
 from nif.typography import replace_invalid_xml, typeset
-from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.page_cache import address_alone, cached_page
@@ -219,30 +218,22 @@ FEED_DESCRIPTION = "Stories that say where they come from and why they are cover
 blueprint = Blueprint("feeds", __name__)
 
 
-@blueprint.get("/feed.xml")
-@open_to(Access.PUBLIC)
-@cached_page(RSS, by=address_alone)
+@cached_page(blueprint, "/feed.xml", mimetype=RSS, by=address_alone)
 def show_rss() -> str:
     return write_rss(_make_feed(links().path("/feed.xml")))
 
 
-@blueprint.get("/feed.atom")
-@open_to(Access.PUBLIC)
-@cached_page(ATOM, by=address_alone)
+@cached_page(blueprint, "/feed.atom", mimetype=ATOM, by=address_alone)
 def show_atom() -> str:
     return write_atom(_make_feed(links().path("/feed.atom")))
 
 
-@blueprint.get("/feed.json")
-@open_to(Access.PUBLIC)
-@cached_page(JSON_FEED, by=address_alone)
+@cached_page(blueprint, "/feed.json", mimetype=JSON_FEED, by=address_alone)
 def show_json() -> str:
     return write_json_feed(_make_feed(links().path("/feed.json")))
 
 
-@blueprint.get("/tags/<slug>/feed.xml")
-@open_to(Access.PUBLIC)
-@cached_page(RSS, by=address_alone)
+@cached_page(blueprint, "/tags/<slug>/feed.xml", mimetype=RSS, by=address_alone)
 def show_tag_rss(slug: str) -> str:
     return write_rss(_make_feed(links().tag_feed(slug), slug))
 

@@ -22,9 +22,7 @@ blueprint = Blueprint("history", __name__)
 REVISION_NUMBER = f"int(min=1, max={2**31 - 1})"
 
 
-@blueprint.get("/articles/<slug>/history")
-@open_to(Access.PUBLIC)
-@cached_page()
+@cached_page(blueprint, "/articles/<slug>/history")
 def index(slug: str) -> str:
     with reading() as session:
         story = get_published_revision(session, slug)
@@ -34,9 +32,7 @@ def index(slug: str) -> str:
     )
 
 
-@blueprint.get("/articles/<slug>/history.json")
-@open_to(Access.PUBLIC)
-@cached_page("application/json")
+@cached_page(blueprint, "/articles/<slug>/history.json", mimetype="application/json")
 def index_json(slug: str) -> str:
     with reading() as session:
         story = get_published_revision(session, slug)
@@ -58,9 +54,7 @@ def index_json(slug: str) -> str:
     return json.dumps({"story": links().story(slug), "versions": versions}, indent=1)
 
 
-@blueprint.get(f"/articles/<slug>/history/<{REVISION_NUMBER}:n>")
-@open_to(Access.PUBLIC)
-@cached_page()
+@cached_page(blueprint, f"/articles/<slug>/history/<{REVISION_NUMBER}:n>")
 def show(slug: str, n: int) -> str:
     with reading() as session:
         current = get_published_revision(session, slug)
@@ -70,9 +64,7 @@ def show(slug: str, n: int) -> str:
     )
 
 
-@blueprint.get(f"/articles/<slug>/diff/<{REVISION_NUMBER}:a>..<{REVISION_NUMBER}:b>")
-@open_to(Access.PUBLIC)
-@cached_page()
+@cached_page(blueprint, f"/articles/<slug>/diff/<{REVISION_NUMBER}:a>..<{REVISION_NUMBER}:b>")
 def diff(slug: str, a: int, b: int) -> str:
     with reading() as session:
         current = get_published_revision(session, slug)
@@ -97,9 +89,7 @@ def list_corrections() -> ResponseReturnValue:
     return render_template("public/history/corrections.html", page=page, reached=counts)
 
 
-@blueprint.get("/corrections.xml")
-@open_to(Access.PUBLIC)
-@cached_page(RSS, by=address_alone)
+@cached_page(blueprint, "/corrections.xml", mimetype=RSS, by=address_alone)
 def show_corrections_feed() -> str:
     with reading() as session:
         found = history.list_newest_notes(session).rows

@@ -1,6 +1,7 @@
 """The newsletters and the editions that were sent."""
 
 from datetime import date
+from typing import Any
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
@@ -50,15 +51,13 @@ def show(list_slug: str) -> ResponseReturnValue:
         mailing_list = get_list(session, list_slug)
         editions = list_sent_editions(session, mailing_list)
         topics = tag_names_of(session, mailing_list.tags)
-        offer = _find_offered_list(session, mailing_list)
+        offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/show.html",
-        mailing_list=mailing_list,
         next_slot=next_slot_of_list(mailing_list, now=utc_now()),
         editions=editions,
         topics=topics,
-        offer=offer,
-        form_ticket=make_form_ticket(),
+        **offer,
     )
 
 
@@ -70,21 +69,17 @@ def show_edition(list_slug: str, day: str) -> ResponseReturnValue:
         found = get_sent_digest(session, mailing_list, _read_day(day))
         corrections = list_carried_notes(session, found)
         stories = [item.revision for item in found.items]
-        since, removed = (
-            list_notes_since_edition(session, found),
-            find_removed_story_ids(session, found),
-        )
-        offer = _find_offered_list(session, mailing_list)
+        since = list_notes_since_edition(session, found)
+        removed = find_removed_story_ids(session, found)
+        offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/edition.html",
-        mailing_list=mailing_list,
         edition=found,
         stories=stories,
         corrections=corrections,
         since=since,
         removed=removed,
-        offer=offer,
-        form_ticket=make_form_ticket(),
+        **offer,
     )
 
 
@@ -96,22 +91,21 @@ def show_correction(list_slug: str, day: str, note_id: int) -> ResponseReturnVal
         edition, correction = get_sent_correction(session, mailing_list, _read_day(day), note_id)
         wrong = find_corrected_digest(session, edition, correction.note)
         counts = count_correction_reach(session, [note_id])
-        offer = _find_offered_list(session, mailing_list)
+        offer = _offer_of(session, mailing_list)
     return render_template(
         "public/newsletters/correction.html",
-        mailing_list=mailing_list,
         edition=edition,
         correction=correction,
         wrong=wrong,
         reached=counts,
-        offer=offer,
-        form_ticket=make_form_ticket(),
+        **offer,
     )
 
 
-def _find_offered_list(session: Session, mailing_list: MailingList) -> MailingList | None:
-    """The list whose form a list's pages show: its own, or the default one for an archived list."""
-    return mailing_list if mailing_list.archived_at is None else find_default_list(session)
+def _offer_of(session: Session, mailing_list: MailingList) -> dict[str, Any]:
+    """A list, and the one whose form its pages show: the default list where it is archived."""
+    offer = mailing_list if mailing_list.archived_at is None else find_default_list(session)
+    return {"mailing_list": mailing_list, "offer": offer, "form_ticket": make_form_ticket()}
 
 
 def _read_day(text: str) -> date:

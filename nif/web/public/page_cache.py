@@ -15,11 +15,12 @@ from threading import Lock
 from time import time
 from typing import Any
 
-from flask import Response, current_app, request
+from flask import Blueprint, Response, current_app, request
 
 from nif.clock import utc_now
 from nif.stories.publishing import PAGE_VERSION
 from nif.tokens import TokenPurpose
+from nif.web.access import Access, open_to
 from nif.web.current import services, tokens
 
 MAX_CACHED_PAGES = 1000
@@ -72,18 +73,25 @@ def this_minute() -> datetime:
 
 
 def cached_page(
-    mimetype: str = "text/html", *, by: Callable[[], object] = after_cursor
+    blueprint: Blueprint,
+    *addresses: str,
+    mimetype: str = "text/html",
+    by: Callable[[], object] = after_cursor,
 ) -> Callable[[Callable[..., str]], Callable[..., Response]]:
-    """Answer with what a view renders: from the cache, or with 304 where the reader has it.
+    """Make a view that renders a page the view of these addresses, open to everyone.
 
-    `by` tells apart pages that share an address. Other parameters do not make a different page.
+    It answers from the cache, or with 304 where the reader has the page. `by` tells apart pages
+    that share an address. Other parameters do not make a different page.
     """
 
     def decorate(render: Callable[..., str]) -> Callable[..., Response]:
+        @open_to(Access.PUBLIC)
         @wraps(render)
         def answer(**arguments: Any) -> Response:
             return _answer(partial(render, **arguments), f"{request.path}?{by()}", mimetype)
 
+        for address in addresses:
+            blueprint.get(address)(answer)
         return answer
 
     return decorate

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from nif.clock import utc_now
 from nif.privacy import consent_receipts, erasure, export
 from nif.privacy.person import person_of_subscriber
-from nif.subscriptions import preferences
+from nif.subscriptions.preferences import get_subscriber_by_token
 from nif.web.access import Access, open_to
 from nif.web.current import reading, services, tokens, transaction
 from nif.web.files import download_response
@@ -20,7 +20,7 @@ blueprint = Blueprint("personal_data", __name__, url_prefix="/preferences/<token
 @open_to(Access.TOKEN)
 def show(token: str) -> ResponseReturnValue:
     with reading() as session:
-        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        subscriber = get_subscriber_by_token(session, token, tokens())
         sections = export.export_sections(session, person_of_subscriber(subscriber))
     return render_template(
         "public/personal_data/show.html",
@@ -36,7 +36,7 @@ def show(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def download(token: str) -> ResponseReturnValue:
     with reading() as session:
-        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        subscriber = get_subscriber_by_token(session, token, tokens())
         data = export.export_person(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "personal-data.json")
 
@@ -45,7 +45,7 @@ def download(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def show_receipts(token: str) -> ResponseReturnValue:
     with reading() as session:
-        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        subscriber = get_subscriber_by_token(session, token, tokens())
         receipts = consent_receipts.list_consent_receipts(session, subscriber.id)
     return render_template(
         "public/personal_data/receipts.html",
@@ -59,7 +59,7 @@ def show_receipts(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def download_receipts(token: str) -> ResponseReturnValue:
     with reading() as session:
-        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        subscriber = get_subscriber_by_token(session, token, tokens())
         data = export.export_receipts(session, person_of_subscriber(subscriber), now=utc_now())
     return download_response(json.dumps(data, indent=2), "receipts.json")
 
@@ -68,7 +68,7 @@ def download_receipts(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def confirm_delete(token: str) -> ResponseReturnValue:
     with reading() as session:
-        address = preferences.get_subscriber_by_token(session, token, tokens()).address
+        address = get_subscriber_by_token(session, token, tokens()).address
     return render_template("public/personal_data/confirm_delete.html", token=token, address=address)
 
 
@@ -76,7 +76,7 @@ def confirm_delete(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def delete(token: str) -> ResponseReturnValue:
     with transaction() as session:
-        subscriber = preferences.get_subscriber_by_token(session, token, tokens())
+        subscriber = get_subscriber_by_token(session, token, tokens())
         person = person_of_subscriber(subscriber)
         folder, now = services().settings.imports, utc_now()
         erasure.erase_person(session, person, folder, source="the reader's own page", now=now)

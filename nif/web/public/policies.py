@@ -17,7 +17,6 @@ from markupsafe import Markup
 from nif.errors import NotFound
 from nif.ledger.policies import PolicyVersion
 from nif.settings import PROJECT
-from nif.web.access import Access, open_to
 from nif.web.current import links
 from nif.web.public.page_cache import address_alone, cached_page
 
@@ -87,24 +86,18 @@ def _asked_version() -> str:
     return request.args.get("version", "")
 
 
-@blueprint.get("/policies/")
-@open_to(Access.PUBLIC)
-@cached_page(by=address_alone)
+@cached_page(blueprint, "/policies/", by=address_alone)
 def index() -> str:
     newest = {slug: versions[0] for slug, versions in POLICIES.items()}
     return render_template("public/policies/index.html", policies=newest, links=links())
 
 
-@blueprint.get("/manifesto")
-@open_to(Access.PUBLIC)
-@cached_page(by=_asked_version)
+@cached_page(blueprint, "/manifesto", by=_asked_version)
 def show_manifesto() -> str:
     return _render_policy(MANIFESTO)
 
 
-@blueprint.get("/policies/<slug>")
-@open_to(Access.PUBLIC)
-@cached_page(by=_asked_version)
+@cached_page(blueprint, "/policies/<slug>", by=_asked_version)
 def show(slug: str) -> str:
     if slug == MANIFESTO:
         raise NotFound("The manifesto stands at /manifesto.")

@@ -1,12 +1,12 @@
-"""The front page, the pages of topics, and the pages of stories."""
+"""The front page, the pages of topics and people, and the pages of stories."""
 
 from flask import Blueprint, render_template, request
 
+from nif.accounts import profiles
 from nif.sends.correction_sends import count_correction_reach
 from nif.stories import queries as stories
 from nif.stories.history import notes_of_story
 from nif.subscriptions.lists import find_default_list
-from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.public.page_cache import FORM_TICKET_PLACEHOLDER, address_alone, cached_page
 from nif.web.public.story_metadata import news_article, share_image, transparency_record_json
@@ -14,9 +14,7 @@ from nif.web.public.story_metadata import news_article, share_image, transparenc
 blueprint = Blueprint("stories", __name__)
 
 
-@blueprint.get("/articles/<slug>")
-@open_to(Access.PUBLIC)
-@cached_page()
+@cached_page(blueprint, "/articles/<slug>")
 def show(slug: str) -> str:
     with reading() as session:
         revision = stories.get_published_revision(session, slug)
@@ -40,18 +38,16 @@ def show(slug: str) -> str:
     )
 
 
-@blueprint.get("/articles/<slug>/transparency.json")
-@open_to(Access.PUBLIC)
-@cached_page("application/json", by=address_alone)
+@cached_page(
+    blueprint, "/articles/<slug>/transparency.json", mimetype="application/json", by=address_alone
+)
 def show_record(slug: str) -> str:
     with reading() as session:
         revision = stories.get_published_revision(session, slug)
     return transparency_record_json(revision, links())
 
 
-@blueprint.get("/")
-@open_to(Access.PUBLIC)
-@cached_page()
+@cached_page(blueprint, "/")
 def front_page() -> str:
     after = request.args.get("after")
     with reading() as session:
@@ -70,11 +66,25 @@ def front_page() -> str:
     )
 
 
-@blueprint.get("/tags/<slug>")
-@open_to(Access.PUBLIC)
-@cached_page()
+@cached_page(blueprint, "/tags/<slug>")
 def show_tag(slug: str) -> str:
     with reading() as session:
         found = stories.get_tag(session, slug)
         page = stories.list_newest_stories(session, tag=found, after=request.args.get("after"))
     return render_template("public/stories/tag.html", tag=found, page=page)
+
+
+@cached_page(blueprint, "/people")
+def list_people() -> str:
+    with reading() as session:
+        people = profiles.list_public_profiles(session)
+    return render_template("public/stories/people.html", people=people)
+
+
+@cached_page(blueprint, "/people/<slug>")
+def show_person(slug: str) -> str:
+    after = request.args.get("after")
+    with reading() as session:
+        profile, name = profiles.get_public_profile(session, slug)
+        page = stories.list_newest_stories(session, person_id=profile.account_id, after=after)
+    return render_template("public/stories/person.html", profile=profile, name=name, page=page)

@@ -42,32 +42,27 @@ def transparency_record(story: Revision, links: Links) -> dict[str, Any]:
         "first_published_at": format_timestamp(story.first_published_at),
         "content_hash": story.content_hash,
         "sources": [dict(source) for source in story.sources],
-        "answers": {question: _answer_as_data(one) for question, one in story.answers.items()},
-        "reason": next(
-            (sentence["text"] for sentence in story.block if sentence["kind"] == "reason"), None
-        ),
-        "sentences": [_sentence_as_data(sentence) for sentence in story.block],
+        # An answer has the name of who affirmed it, but not their account's id.
+        "answers": {
+            question: {name: value for name, value in answer.items() if name != "by_id"}
+            for question, answer in story.answers.items()
+        },
+        "reason": next((one["text"] for one in story.block if one["kind"] == "reason"), None),
+        "sentences": [
+            {
+                "kind": sentence["kind"],
+                "text": sentence["text"],
+                "links": [{"text": words, "url": url} for words, url in sentence["links"]],
+            }
+            for sentence in story.block
+        ],
     }
 
 
 def transparency_record_json(story: Revision, links: Links) -> str:
     """The content of the story's transparency.json."""
-    return (
-        replace_invalid_xml(
-            json.dumps(transparency_record(story, links), ensure_ascii=False, indent=2)
-        )
-        + "\n"
-    )
-
-
-def _answer_as_data(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer with the name of who affirmed it, but without their account's id."""
-    return {name: value for name, value in answer.items() if name != "by_id"}
-
-
-def _sentence_as_data(sentence: dict[str, Any]) -> dict[str, Any]:
-    links = [{"text": words, "url": address} for words, address in sentence["links"]]
-    return {"kind": sentence["kind"], "text": sentence["text"], "links": links}
+    record = json.dumps(transparency_record(story, links), ensure_ascii=False, indent=2)
+    return f"{replace_invalid_xml(record)}\n"
 
 
 JPEG_TYPE = "image/jpeg"
@@ -127,10 +122,11 @@ def _image_file(
 
 def _image_object(record: Mapping[str, Any], shape: PictureShape, links: Links) -> dict[str, Any]:
     image = _image_file(record, links, shape, record["width"])
+    source_type = DIGITAL_SOURCE_TYPES.get(record["source_type"])
     optional = {
         "caption": record["caption"],
         "license": record["licence_url"],
-        "digitalSourceType": _digital_source_type(record),
+        "digitalSourceType": source_type and f"https://schema.org/{source_type}",
     }
     return {
         "@type": "ImageObject",
@@ -140,11 +136,6 @@ def _image_object(record: Mapping[str, Any], shape: PictureShape, links: Links) 
         "creditText": record["credit"],
         **{name: value for name, value in optional.items() if value},
     }
-
-
-def _digital_source_type(record: Mapping[str, Any]) -> str:
-    term = DIGITAL_SOURCE_TYPES.get(record["source_type"])
-    return f"https://schema.org/{term}" if term else ""
 
 
 ARTICLE_TYPES = {
@@ -200,7 +191,14 @@ def news_article(
             _source_work(s) for s in story.sources if s["kind"] not in OWN_REPORTING_KINDS
         ],
         "correction": [
-            _correction_comment(note, address) for note in notes if note.kind in CORRECTIVE_KINDS
+            {
+                "@type": "CorrectionComment",
+                "@id": f"{address}#note-{note.id}",
+                "text": typeset(note.text),
+                "datePublished": format_timestamp(note.at),
+            }
+            for note in notes
+            if note.kind in CORRECTIVE_KINDS
         ],
         "backstory": _backstory(story, links),
     }
@@ -248,15 +246,6 @@ def _backstory(story: Revision, links: Links) -> dict[str, Any]:
             "contentUrl": links.transparency_record(story.slug),
             "sha256": sha256(transparency_record_json(story, links).encode()).hexdigest(),
         },
-    }
-
-
-def _correction_comment(note: StoryNote, address: str) -> dict[str, Any]:
-    return {
-        "@type": "CorrectionComment",
-        "@id": f"{address}#note-{note.id}",
-        "text": typeset(note.text),
-        "datePublished": format_timestamp(note.at),
     }
 
 

@@ -16,7 +16,6 @@ from nif.stories.transparency_report import (
     TransparencyReport,
     build_transparency_report,
 )
-from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.page_cache import cached_page, this_minute
@@ -71,9 +70,7 @@ CHECK_DESCRIPTIONS = {
 # Both are cached for a minute only: reports and waivers do not change the page version.
 
 
-@blueprint.get("/transparency")
-@open_to(Access.PUBLIC)
-@cached_page(by=this_minute)
+@cached_page(blueprint, "/transparency", by=this_minute)
 def show() -> str:
     found = _read_report()
     return render_template(
@@ -115,9 +112,7 @@ def duration_in_words(span: timedelta) -> str:
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-@blueprint.get("/transparency.json")
-@open_to(Access.PUBLIC)
-@cached_page("application/json", by=this_minute)
+@cached_page(blueprint, "/transparency.json", mimetype="application/json", by=this_minute)
 def show_json() -> str:
     counts, site, minute = _read_report(), settings(), this_minute()
     report = {

@@ -14,7 +14,6 @@ from nif.errors import NotFound
 from nif.stories import queries
 from nif.subscriptions.lists import archived_lists, offered_lists
 from nif.typography import typeset
-from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
 from nif.web.public.feeds import add_element, new_root, write_document
@@ -35,26 +34,21 @@ FIXED_PAGES = ("/newsletters/", "/subscribe", "/policies/", "/transparency")
 blueprint = Blueprint("well_known_files", __name__)
 
 
-@blueprint.get("/robots.txt")
-@open_to(Access.PUBLIC)
-@cached_page(PLAIN_TEXT, by=address_alone)
+@cached_page(blueprint, "/robots.txt", mimetype=PLAIN_TEXT, by=address_alone)
 def robots() -> str:
     return render_template(
         "public/well_known_files/robots.txt", links=links(), training=TRAINING_CRAWLERS
     )
 
 
-@blueprint.get("/trust.txt")
-@blueprint.get("/.well-known/trust.txt")
-@open_to(Access.PUBLIC)
-@cached_page(PLAIN_TEXT, by=address_alone)
+@cached_page(
+    blueprint, "/trust.txt", "/.well-known/trust.txt", mimetype=PLAIN_TEXT, by=address_alone
+)
 def trust() -> str:
     return render_template("public/well_known_files/trust.txt", links=links())
 
 
-@blueprint.get("/ads.txt")
-@open_to(Access.PUBLIC)
-@cached_page(PLAIN_TEXT, by=address_alone)
+@cached_page(blueprint, "/ads.txt", mimetype=PLAIN_TEXT, by=address_alone)
 def ads() -> str:
     return render_template("public/well_known_files/ads.txt", links=links())
 
@@ -65,16 +59,12 @@ def _expiry() -> str:
     return format_timestamp(today + SECURITY_TXT_VALID_FOR)
 
 
-@blueprint.get("/.well-known/security.txt")
-@open_to(Access.PUBLIC)
-@cached_page(PLAIN_TEXT, by=_expiry)
+@cached_page(blueprint, "/.well-known/security.txt", mimetype=PLAIN_TEXT, by=_expiry)
 def security() -> str:
     return render_template("public/well_known_files/security.txt", links=links(), expires=_expiry())
 
 
-@blueprint.get("/sitemap.xml")
-@open_to(Access.PUBLIC)
-@cached_page(XML, by=address_alone)
+@cached_page(blueprint, "/sitemap.xml", mimetype=XML, by=address_alone)
 def show_sitemap_index() -> str:
     with reading() as session:
         parts = {
@@ -91,27 +81,21 @@ def show_sitemap_index() -> str:
     return write_document(tree)
 
 
-@blueprint.get(f"/sitemaps/articles-<{PART}:part>.xml")
-@open_to(Access.PUBLIC)
-@cached_page(XML, by=address_alone)
+@cached_page(blueprint, f"/sitemaps/articles-<{PART}:part>.xml", mimetype=XML, by=address_alone)
 def show_story_sitemap(part: int) -> str:
     with reading() as session:
         found = queries.list_stories_of_part(session, part)
     return _write_sitemap((links().story(slug), changed_at) for slug, changed_at in found)
 
 
-@blueprint.get(f"/sitemaps/topics-<{PART}:part>.xml")
-@open_to(Access.PUBLIC)
-@cached_page(XML, by=address_alone)
+@cached_page(blueprint, f"/sitemaps/topics-<{PART}:part>.xml", mimetype=XML, by=address_alone)
 def show_tag_sitemap(part: int) -> str:
     with reading() as session:
         found = queries.list_tags_of_part(session, part)
     return _write_sitemap((links().tag(slug), changed_at) for slug, changed_at in found)
 
 
-@blueprint.get("/sitemaps/pages.xml")
-@open_to(Access.PUBLIC)
-@cached_page(XML, by=address_alone)
+@cached_page(blueprint, "/sitemaps/pages.xml", mimetype=XML, by=address_alone)
 def show_page_sitemap() -> str:
     with reading() as session:
         lists = [*offered_lists(session), *archived_lists(session)]
@@ -121,9 +105,7 @@ def show_page_sitemap() -> str:
     return _write_sitemap((address, None) for address in addresses)
 
 
-@blueprint.get("/sitemaps/news.xml")
-@open_to(Access.PUBLIC)
-@cached_page(XML, by=this_minute)
+@cached_page(blueprint, "/sitemaps/news.xml", mimetype=XML, by=this_minute)
 def show_news_sitemap() -> str:
     """Cached for a minute only: stories age out of it."""
     with reading() as session:
