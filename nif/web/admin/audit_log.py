@@ -18,6 +18,7 @@ from nif.web.access import Access, open_to
 from nif.web.admin import system_status
 from nif.web.current import reading, settings
 from nif.web.files import stream_download
+from nif.web.filters import format_timestamp
 from nif.web.forms import parse_number
 
 ROLE_LABELS = {
@@ -207,12 +208,6 @@ def _read_day(typed: str) -> datetime | None:
 
 
 def _csv_cells(entry: AuditEntry) -> tuple[object, ...]:
-    return (
-        entry.at.isoformat(timespec="seconds"),
-        entry.account_id,
-        entry.account_name,
-        entry.action,
-        entry.subject_kind,
-        entry.subject_id,
-        describe_detail(entry.detail),
-    )
+    who = (format_timestamp(entry.at), entry.account_id, entry.account_name)
+    what = (entry.action, entry.subject_kind, entry.subject_id)
+    return (*who, *what, describe_detail(entry.detail))

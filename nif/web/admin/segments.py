@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from nif.errors import Conflict, Invalid
 from nif.subscribers import segment_queries, segments
-from nif.subscribers.models import Segment
 from nif.subscribers.segment_queries import (
     SegmentContext,
     SubscriberPage,
@@ -22,7 +20,6 @@ from nif.subscribers.segments import (
     CONDITION_CATALOGUE,
     MAX_CONDITIONS,
     ConditionValueKind,
-    SegmentCondition,
     SegmentConditions,
 )
 from nif.subscriptions.lists import all_lists
@@ -70,27 +67,12 @@ class SegmentForm(Form):
         for n, row in enumerate(rows + [(None, "")] * (MAX_CONDITIONS - len(rows))):
             self[f"what-{n}"].data, self[f"value-{n}"].data = row
 
-    @classmethod
-    def of_segment(cls, segment: Segment) -> "SegmentForm":
-        rows = {
-            name: value
-            for n, row in enumerate(segment.conditions["conditions"])
-            for name, value in (
-                (f"what-{n}", f"{row['field']}.{row['operator']}"),
-                (f"value-{n}", row["value"]),
-            )
-        }
-        return cls(data={"name": segment.name, "match": segment.conditions["match"], **rows})
-
     @property
     def rows(self) -> list[tuple[Choice, Line, str]]:
         """The fields of the rows to show, and the kind of their value; empty without one."""
         rows = [(self[f"what-{n}"], self[f"value-{n}"]) for n in range(self.shown)]
-        kinds = [CONDITIONS.get(what.data) for what, _ in rows]
-        return [
-            (*row, kind.value_kind.value if kind else "")
-            for row, kind in zip(rows, kinds, strict=True)
-        ]
+        kinds = {name: definition.value_kind.value for name, definition in CONDITIONS.items()}
+        return [(what, value, kinds.get(what.data, "")) for what, value in rows]
 
     @property
     def may_grow(self) -> bool:
@@ -116,11 +98,13 @@ for number in range(MAX_CONDITIONS):
     setattr(SegmentForm, f"value-{number}", Line())
 
 
-def conditions_as_query(rows: Iterable[SegmentCondition]) -> str:
-    """The query of an address that prefills the form with these conditions."""
-    pairs = [(f"what-{n}", f"{row.field}.{row.operator}") for n, row in enumerate(rows)]
-    pairs += [(f"value-{n}", row.value) for n, row in enumerate(rows)]
-    return urlencode(pairs)
+def row_fields(conditions: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The fields of the form's rows with these conditions."""
+    fields = {}
+    for n, row in enumerate(conditions):
+        fields[f"what-{n}"] = f"{row['field']}.{row['operator']}"
+        fields[f"value-{n}"] = row["value"]
+    return fields
 
 
 def describe_conditions(conditions: SegmentConditions, titles: Mapping[str, str]) -> list[str]:
@@ -169,7 +153,9 @@ def new() -> ResponseReturnValue:
 def edit(segment_id: int) -> ResponseReturnValue:
     with reading() as session:
         segment = segments.get_segment(session, segment_id)
-    return _form_page(SegmentForm.of_segment(segment), segment_id)
+    data = {"name": segment.name, "match": segment.conditions["match"]}
+    rows = row_fields(segment.conditions["conditions"])
+    return _form_page(SegmentForm(data=data | rows), segment_id)
 
 
 @blueprint.post("/new")

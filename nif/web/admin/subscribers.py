@@ -26,7 +26,7 @@ from nif.subscriptions.models import Subscriber, SubscriptionState, Suppression
 from nif.web.access import Access, open_to
 from nif.web.admin import send_status, system_status
 from nif.web.admin.audit_log import ACTION_LABELS, describe_detail
-from nif.web.admin.segments import SUPPRESSION_REASON_LABELS, conditions_as_query
+from nif.web.admin.segments import SUPPRESSION_REASON_LABELS, row_fields
 from nif.web.current import reading, services, settings
 from nif.web.files import download_response
 from nif.web.forms import Choice, Day, Form, Line
@@ -103,7 +103,7 @@ def index() -> ResponseReturnValue:
         form=form,
         page=page,
         is_filtered=bool(form.rows),
-        segment_query=conditions_as_query(conditions.rows),
+        segment_fields=row_fields(conditions.as_data()["conditions"]),
         after=after,
         max_candidates=segment_queries.MAX_CANDIDATES,
     ), 422 if form.problems else 200

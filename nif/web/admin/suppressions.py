@@ -20,6 +20,7 @@ from nif.web.access import Access, open_to
 from nif.web.admin import send_status, system_status
 from nif.web.current import reading, services
 from nif.web.files import stream_download
+from nif.web.filters import format_timestamp
 from nif.web.forms import Choice, Form, Hidden, Line, Tick
 from nif.web.staff_actions import StaffAction, staff_action
 
@@ -168,17 +169,9 @@ def export(action: StaffAction, form: SuppressionSearchForm) -> ResponseReturnVa
 
 
 def _csv_cells(row: ListedSuppression) -> tuple[object, ...]:
-    suppression = row.suppression
-    pushed_at = row.pushed_at and row.pushed_at.isoformat(timespec="seconds")
-    since = suppression.at.isoformat(timespec="seconds")
-    return (
-        suppression.canonical,
-        suppression.reason.value,
-        suppression.source,
-        since,
-        row.provider_sync.value,
-        pushed_at,
-    )
+    one, pushed_at = row.suppression, row.pushed_at and format_timestamp(row.pushed_at)
+    facts = (one.canonical, one.reason.value, one.source, format_timestamp(one.at))
+    return (*facts, row.provider_sync.value, pushed_at)
 
 
 def _describe_added(added: AddedSuppressions) -> str:

@@ -25,10 +25,6 @@ from nif.web.public.page_cache import address_alone, cached_page
 from nif.web.public.story_metadata import ImageFile, feed_image, transparency_record
 
 
-def new_root(tag: str, attributes: Mapping[str, str]) -> Element:
-    return Element(tag, dict(attributes))
-
-
 def add_element(
     parent: Element, tag: str, text: str = "", attributes: Mapping[str, str] | None = None
 ) -> Element:
@@ -103,7 +99,7 @@ class Feed:
 
 def write_rss(feed: Feed) -> str:
     """RSS 2.0. Its `<source>` means the feed that an item came from, so sources are not in it."""
-    tree = new_root("rss", RSS_ATTRIBUTES)
+    tree = Element("rss", RSS_ATTRIBUTES)
     channel = add_element(tree, "channel")
     add_element(channel, "title", feed.title)
     add_element(channel, "link", feed.home)
@@ -143,7 +139,7 @@ def _add_media_content(entry: Element, image: ImageFile) -> None:
 
 def write_atom(feed: Feed) -> str:
     """Atom. Its `via` links name the sources."""
-    tree = new_root("feed", {"xmlns": RSS_ATTRIBUTES["xmlns:atom"], "xml:lang": feed.language})
+    tree = Element("feed", {"xmlns": RSS_ATTRIBUTES["xmlns:atom"], "xml:lang": feed.language})
     add_element(tree, "id", feed.address)
     add_element(tree, "title", feed.title)
     add_element(tree, "subtitle", feed.description)

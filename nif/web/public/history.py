@@ -2,6 +2,7 @@
 
 import json
 from email.utils import format_datetime
+from xml.etree.ElementTree import Element
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -14,7 +15,7 @@ from nif.typography import typeset
 from nif.web.access import Access, open_to
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
-from nif.web.public.feeds import RSS, add_element, new_root, write_document
+from nif.web.public.feeds import RSS, add_element, write_document
 from nif.web.public.page_cache import address_alone, cached_page
 
 blueprint = Blueprint("history", __name__)
@@ -93,7 +94,7 @@ def list_corrections() -> ResponseReturnValue:
 def show_corrections_feed() -> str:
     with reading() as session:
         found = history.list_newest_notes(session).rows
-    rss = new_root("rss", {"version": "2.0"})
+    rss = Element("rss", {"version": "2.0"})
     channel = add_element(rss, "channel")
     add_element(channel, "title", f"{settings().site_name}: corrections")
     add_element(channel, "link", f"{links().home()}corrections")

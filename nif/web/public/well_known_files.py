@@ -16,7 +16,7 @@ from nif.subscriptions.lists import archived_lists, offered_lists
 from nif.typography import typeset
 from nif.web.current import links, reading, settings
 from nif.web.filters import format_timestamp
-from nif.web.public.feeds import add_element, new_root, write_document
+from nif.web.public.feeds import add_element, write_document
 from nif.web.public.page_cache import address_alone, cached_page, this_minute
 from nif.web.public.policies import POLICIES, TRAINING_CRAWLERS
 
@@ -71,7 +71,7 @@ def show_sitemap_index() -> str:
             "articles": queries.list_story_parts(session),
             "topics": queries.list_tag_parts(session),
         }
-    tree = new_root("sitemapindex", SITEMAP_NAMESPACE)
+    tree = Element("sitemapindex", SITEMAP_NAMESPACE)
     for name in ("news", "pages"):
         _add_address(tree, "sitemap", links().path(f"/sitemaps/{name}.xml"))
     for name, found in parts.items():
@@ -110,7 +110,7 @@ def show_news_sitemap() -> str:
     """Cached for a minute only: stories age out of it."""
     with reading() as session:
         found = queries.list_news_entries(session, since=this_minute() - NEWS_WINDOW)
-    tree = new_root("urlset", SITEMAP_NAMESPACE | NEWS_NAMESPACE)
+    tree = Element("urlset", SITEMAP_NAMESPACE | NEWS_NAMESPACE)
     for slug, headline, published_at in found:
         item = add_element(_add_address(tree, "url", links().story(slug)), "news:news")
         publication = add_element(item, "news:publication")
@@ -123,7 +123,7 @@ def show_news_sitemap() -> str:
 
 def _write_sitemap(addresses: Iterable[tuple[str, datetime | None]]) -> str:
     """Raises NotFound for an empty sitemap."""
-    tree = new_root("urlset", SITEMAP_NAMESPACE)
+    tree = Element("urlset", SITEMAP_NAMESPACE)
     for address, changed_at in addresses:
         _add_address(tree, "url", address, changed_at)
     if not len(tree):
