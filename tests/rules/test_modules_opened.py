@@ -7,6 +7,7 @@ every request, transaction or mail goes through, and `models.py`, which declares
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +26,7 @@ from nif.stories.models import StoryState
 from nif.subscriptions.models import Subscription, SubscriptionState
 from tests.conftest import NOON
 from tests.factories import a_list, a_story, a_subscription
-from tests.imports.conftest import Importer
+from tests.web.admin.test_imports import CHOICES
 from tests.web.newsroom.staff import signed_in, without_tokens
 from tests.web.newsroom.test_stories import saved, the_story
 from tests.web.public.forms import link_in, queued_emails, subscribe
@@ -89,13 +90,24 @@ def test_publishing_a_story(app: Flask, database: Database) -> None:
     assert len(to_follow(opened)) <= 24, to_follow(opened)
 
 
-def test_importing_a_file(database: Database, tmp_path: Path) -> None:
+def test_importing_a_file(app: Flask, services: Services, database: Database) -> None:
+    """As an admin does: upload, map the columns, check the file, import it."""
     with database.transaction() as session:
-        importer = Importer(database, tmp_path, a_list(session).id)
+        a_list(session)
+    admin = signed_in(without_tokens(app), database, RoleName.ADMIN)
+    file = BytesIO(b"email,status\nann@example.com,confirmed\nno address,\n")
+    worker = Worker(services)
 
     with opened_modules() as opened:
-        importer.import_file(b"email,status\nann@example.com,confirmed\nno address,\n")
+        at = admin.post("/admin/lists/daily/import", data={"file": (file, "f.csv")}).location
+        admin.get(at)
+        admin.post(at, data={**CHOICES, "check": "1"})
+        worker.run("run_imports")
+        admin.post(f"{at}/start")
+        worker.run("run_imports")
+        page = admin.get(at).text
 
+    assert "What happened" in page
     assert len(to_follow(opened)) <= 26, to_follow(opened)
 
 
