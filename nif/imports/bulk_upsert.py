@@ -59,11 +59,7 @@ staging_table = Table(
     Column("subscribed_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
 )
-_SQLITE_MOMENT_LENGTH = len("2026-01-01 12:00:00.000000")
-_STATE_VALUES: dict[Any, str | None] = {
-    None: None,
-    **{state: state.value for state in SubscriptionState},
-}
+_STATE_VALUES: dict[Any, str | None] = {None: None, **{one: one.value for one in SubscriptionState}}
 
 _NEXT_IDS = text("SELECT array_agg(nextval('subscriber_id_seq')) FROM generate_series(1, :count)")
 _LAST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")
@@ -77,18 +73,10 @@ _CREATE_IN_POSTGRESQL = (
     "subscribed_at timestamptz, ended_at timestamptz) ON COMMIT DELETE ROWS"
 )
 
-CONFIRMED, PENDING, UNSUBSCRIBED = (
-    SubscriptionState.CONFIRMED,
-    SubscriptionState.PENDING,
-    SubscriptionState.UNSUBSCRIBED,
-)
+PENDING, CONFIRMED, UNSUBSCRIBED = SubscriptionState
 SUBSCRIPTION_COLUMNS = (
-    "subscriber_id",
-    "list_id",
-    "state",
-    "requested_at",
-    "confirmed_at",
-    "unsubscribed_at",
+    *("subscriber_id", "list_id", "state"),
+    *("requested_at", "confirmed_at", "unsubscribed_at"),
 )
 
 
@@ -129,8 +117,12 @@ def apply_changes(
     counts: dict[StateChange, int] = {}
     for state in {change.state_after for change in planned if change.state_before is None}:
         counts[None, state] = _insert_subscriptions(session, run, state, now)
-    for (before, after), group in _group_by_transition(planned).items():
-        counts[before, after] = _update_subscriptions(session, run, group, now)
+    groups: dict[StateChange, list[PlannedChange]] = {}
+    for change in planned:
+        if change.state_before is not None:
+            groups.setdefault((change.state_before, change.state_after), []).append(change)
+    for transition, group in groups.items():
+        counts[transition] = _update_subscriptions(session, run, group, now)
     if sum(counts.values()) < len(planned):
         session.execute(_unstage_changed_meanwhile(run), execution_options=BULK_WRITE)
     session.execute(_insert_consents(session, run, now))
@@ -159,13 +151,9 @@ def fill_staging_table(session: Session, changes: Sequence[PlannedChange]) -> No
     if session.get_bind().dialect.name == "sqlite":
         connection.exec_driver_sql(_CREATE_IN_SQLITE)
         connection.exec_driver_sql("DELETE FROM import_stage")
-        connection.exec_driver_sql(
-            "INSERT INTO import_stage VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (*row[:6], _format_sqlite_moment(row[6]), _format_sqlite_moment(row[7]))
-                for row in rows
-            ],
-        )
+        formatted = [(*row[:6], *map(_format_sqlite_moment, row[6:])) for row in rows]
+        insertion = "INSERT INTO import_stage VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        connection.exec_driver_sql(insertion, formatted)
         return
     connection.exec_driver_sql(_CREATE_IN_POSTGRESQL)
     with connection.connection.cursor().copy("COPY import_stage FROM STDIN") as copy:
@@ -183,7 +171,7 @@ def _allocate_ids(session: Session, count: int) -> Collection[int]:
 
 def _format_sqlite_moment(moment: datetime | None) -> str | None:
     """A moment in UTC as SQLAlchemy writes it into SQLite."""
-    return None if moment is None else moment.isoformat(" ", "microseconds")[:_SQLITE_MOMENT_LENGTH]
+    return None if moment is None else moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def match_concurrent_subscribers(session: Session) -> None:
@@ -202,16 +190,6 @@ def match_concurrent_subscribers(session: Session) -> None:
         .values(subscriber_id=existing_id, is_new=False),
         execution_options=BULK_WRITE,
     )
-
-
-def _group_by_transition(
-    changes: Sequence[PlannedChange],
-) -> dict[tuple[SubscriptionState, SubscriptionState], list[PlannedChange]]:
-    groups: dict[tuple[SubscriptionState, SubscriptionState], list[PlannedChange]] = {}
-    for change in changes:
-        if change.state_before is not None:
-            groups.setdefault((change.state_before, change.state_after), []).append(change)
-    return groups
 
 
 def _execute_counting_rows(

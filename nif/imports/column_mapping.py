@@ -1,6 +1,7 @@
 """Which column means what, and parsing rows by it; the column names and words of other programs."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,9 +27,7 @@ class StatedStatus(StrEnum):
     COMPLAINED = "complained"
 
 
-DO_NOT_MAIL_STATUSES = frozenset(
-    {StatedStatus.UNSUBSCRIBED, StatedStatus.BOUNCED, StatedStatus.COMPLAINED}
-)
+DO_NOT_MAIL_STATUSES = {StatedStatus.UNSUBSCRIBED, StatedStatus.BOUNCED, StatedStatus.COMPLAINED}
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "email": (
@@ -169,9 +168,10 @@ def propose_column_mapping(rows: Sequence[Sequence[str]]) -> tuple[ColumnMapping
     first = rows[0] if rows else []
     has_header = not any(_is_address(cell) for cell in first)
     found = _find_columns_by_name(first) if has_header else {}
-    others = rows[1 if has_header else 0 :]
-    if "status" in found and not any(
-        find_stated_status(_text_of_cell(row, found["status"])) for row in others
+    others = rows[has_header:]
+    status = found.get("status")
+    if status is not None and not any(
+        find_stated_status(_text_of_cell(row, status)) for row in others
     ):
         # The column has such a name but holds something else, such as "html" under "type".
         del found["status"]
@@ -257,18 +257,11 @@ def _parse_statuses(
         (columns.unsubscribed, StatedStatus.UNSUBSCRIBED),
         (columns.bounced, StatedStatus.BOUNCED),
     ):
-        text = "" if column is None else _text_of_cell(cells, column)
-        if (
-            text
-            and normalize_word(text) not in NEGATIVE_WORDS
-            and status is not StatedStatus.COMPLAINED
-        ):
+        text = _text_of_cell(cells, column)
+        is_stated = normalize_word(text) not in NEGATIVE_WORDS
+        if is_stated and status is not StatedStatus.COMPLAINED:
             status, ended_at = meaning, parse_import_moment(text)
-    subscribed_at = (
-        None
-        if columns.subscribed_at is None
-        else parse_import_moment(_text_of_cell(cells, columns.subscribed_at))
-    )
+    subscribed_at = parse_import_moment(_text_of_cell(cells, columns.subscribed_at))
     return ParsedRow(line, address, status, subscribed_at, ended_at, "", "")
 
 
@@ -282,8 +275,9 @@ def _invalid_row(line: int, code: str, cell: str) -> ParsedRow:
     return ParsedRow(line, None, StatedStatus.SUBSCRIBED, None, None, code, shorten_cell(cell))
 
 
-def _text_of_cell(cells: Sequence[str], column: int) -> str:
-    return unescape_formula(cells[column]) if column < len(cells) else ""
+def _text_of_cell(cells: Sequence[str], column: int | None) -> str:
+    """The cell of a column; empty where there is none."""
+    return "" if column is None or column >= len(cells) else unescape_formula(cells[column])
 
 
 def _is_address(cell: str) -> bool:
@@ -292,21 +286,18 @@ def _is_address(cell: str) -> bool:
 
 def _find_columns_by_name(header: Sequence[str]) -> dict[str, int]:
     names = [normalize_word(name) for name in header]
-    found: dict[str, int] = {}
-    for meaning, candidates in COLUMN_NAMES.items():
-        known = [names.index(name) for name in candidates if name in names]
-        if known:
-            found[meaning] = known[0]
-    return found
+    return {
+        meaning: next(names.index(name) for name in candidates if name in names)
+        for meaning, candidates in COLUMN_NAMES.items()
+        if not set(candidates).isdisjoint(names)
+    }
 
 
 def _find_email_column(rows: Sequence[Sequence[str]], named: int | None) -> int | None:
     """The column with the most addresses; the one named as such wins unless it holds few."""
-    counts: dict[int, int] = {}
-    for row in rows:
-        for column, cell in enumerate(row[:100]):
-            if _is_address(cell):
-                counts[column] = counts.get(column, 0) + 1
+    counts = Counter(
+        column for row in rows for column, cell in enumerate(row[:100]) if _is_address(cell)
+    )
     if named is not None:
-        counts[named] = counts.get(named, 0) + len(rows) // 2 + 1
-    return max(counts, key=lambda column: counts[column]) if counts else None
+        counts[named] += len(rows) // 2 + 1
+    return max(counts, key=lambda column: counts[column], default=None)

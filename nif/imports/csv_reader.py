@@ -10,8 +10,10 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import IO, BinaryIO, NamedTuple, cast
 
 from nif.errors import Invalid
@@ -67,7 +69,9 @@ def detect_csv_format(file: IO[bytes]) -> CsvFormat:
     file.seek(0)
     head = file.read(SAMPLE_BYTES)
     _expect_text_file(head)
-    encoding = _detect_encoding(head, file)
+    encoding = _detect_marked_encoding(head) or (
+        FileEncoding.UTF_8 if _is_utf8(file) else FileEncoding.CP1252
+    )
     start, declared = data_start_of(head, encoding)
     text = decode_sample(head[start:], encoding)
     return CsvFormat(encoding, declared or detect_separator(text), start)
@@ -115,13 +119,8 @@ def parse_sample_rows(text: str, separator: str) -> list[list[str]]:
     """The first SAMPLE_ROWS rows of a sample, up to the first that cannot be read."""
     rows: list[list[str]] = []
     reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
-    try:
-        for row in reader:
-            if len(rows) == SAMPLE_ROWS:
-                break
-            rows.append(row)
-    except csv.Error:
-        pass
+    with suppress(csv.Error):
+        rows.extend(islice(reader, SAMPLE_ROWS))
     return rows
 
 
@@ -131,29 +130,18 @@ def _expect_text_file(head: bytes) -> None:
     for signature, description in NON_TEXT_SIGNATURES:
         if head.startswith(signature):
             raise Invalid({"file": f"{description}, not a CSV file. {SAVE_AS_CSV}"})
-    if (
-        not head.startswith(tuple(bom for bom, _ in BOMS))
-        and _detect_utf16_without_bom(head) is None
-    ):
-        control_characters = sum(
-            head.count(byte) for byte in b"\0\1\2\3\4\5\6\7\x0e\x0f\x10\x11\x12"
-        )
+    if _detect_marked_encoding(head) is None:
+        control_characters = sum(map(head.count, b"\0\1\2\3\4\5\6\7\x0e\x0f\x10\x11\x12"))
         if control_characters > len(head) / 50 + 20:
             raise Invalid({"file": f"This file is not readable text. {SAVE_AS_CSV}"})
 
 
-def _detect_encoding(head: bytes, file: IO[bytes]) -> FileEncoding:
+def _detect_marked_encoding(head: bytes) -> FileEncoding | None:
+    """The encoding of a byte order mark, or UTF-16 without one: in western text every other byte
+    is a NUL."""
     for bom, encoding in BOMS:
         if head.startswith(bom):
             return encoding
-    utf16 = _detect_utf16_without_bom(head)
-    if utf16 is not None:
-        return utf16
-    return FileEncoding.UTF_8 if _is_utf8(file) else FileEncoding.CP1252
-
-
-def _detect_utf16_without_bom(head: bytes) -> FileEncoding | None:
-    """UTF-16 without a byte order mark: in western text every other byte is a NUL."""
     half = len(head) / 2
     if half and head[1::2].count(0) > half * 0.6 and head[::2].count(0) < half * 0.1:
         return FileEncoding.UTF_16_LE
@@ -185,7 +173,6 @@ MAX_LINES_OF_ROW = 100
 """Lines of one row. A row with more has an unclosed quotation mark, not a long note."""
 
 READ_BLOCK = 256 * 1024
-UTF_16 = (FileEncoding.UTF_16_LE, FileEncoding.UTF_16_BE)
 
 
 class UnreadableRow(NamedTuple):
@@ -283,22 +270,15 @@ def _sized_lines(
     file: IO[bytes], encoding: FileEncoding, byte_offset: int
 ) -> Iterator[tuple[str | None, int]]:
     """Lines and their sizes in bytes, with None for the text of a line that is too long."""
-    newline = _detect_newline(file, encoding)
-    file.seek(byte_offset)
-    if encoding in UTF_16:
-        return _split_utf16(file, encoding, newline)
-    return (
-        _split_at_carriage_returns(file, encoding)
-        if newline == "\r"
-        else _split_at_line_feeds(file, encoding)
-    )
-
-
-def _detect_newline(file: IO[bytes], encoding: FileEncoding) -> str:
-    """Line feeds end lines, also after a carriage return. Old Macs write carriage returns alone."""
     file.seek(0)
     head = file.read(READ_BLOCK).decode(encoding, "replace")
-    return "\r" if "\r" in head and "\n" not in head else "\n"
+    file.seek(byte_offset)
+    # Line feeds end lines, also after a carriage return. Old Macs write carriage returns alone.
+    newline = "\r" if "\r" in head and "\n" not in head else "\n"
+    if encoding in {FileEncoding.UTF_16_LE, FileEncoding.UTF_16_BE}:
+        return _split_utf16(file, encoding, newline)
+    split = _split_at_carriage_returns if newline == "\r" else _split_at_line_feeds
+    return split(file, encoding)
 
 
 def _split_at_line_feeds(
@@ -306,12 +286,10 @@ def _split_at_line_feeds(
 ) -> Iterator[tuple[str | None, int]]:
     while line := file.readline(MAX_LINE_LENGTH):
         size = len(line)
-        if size < MAX_LINE_LENGTH:
-            yield line.decode(encoding, "replace"), size
-            continue
-        while not line.endswith(b"\n") and (line := file.readline(READ_BLOCK)):
+        text = line.decode(encoding, "replace") if size < MAX_LINE_LENGTH else None
+        while text is None and not line.endswith(b"\n") and (line := file.readline(READ_BLOCK)):
             size += len(line)
-        yield None, size
+        yield text, size
 
 
 def _split_at_carriage_returns(

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,10 +21,6 @@ _STORED_NAME = re.compile(r"[0-9a-f]{32}")
 FILE_GONE = "The file of this import is no longer stored. Upload it again for a new import."
 
 
-class ImportStream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
 class StoredImportFile(NamedTuple):
     """The name of a stored file, and its size in bytes."""
 
@@ -32,7 +28,7 @@ class StoredImportFile(NamedTuple):
     size: int
 
 
-def store_import_file(stream: ImportStream, folder: Path, *, max_bytes: int) -> StoredImportFile:
+def store_import_file(stream: IO[bytes], folder: Path, *, max_bytes: int) -> StoredImportFile:
     """Copy a stream of at most `max_bytes` bytes into the folder, synced to disk.
 
     Raises Invalid, for the field `file`, if it is empty or larger; nothing is stored then.

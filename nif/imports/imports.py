@@ -1,13 +1,13 @@
 """What a person does with an import: create, choose how to read it, dry-run, start, stop, undo."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from nif.errors import Conflict, Invalid, NotFound
@@ -41,15 +41,14 @@ from nif.subscriptions.models import MailingList
 PREVIEW_ROWS = 20
 KEEP_FILES_FOR = timedelta(days=30)
 MIN_CONSENT_SOURCE_LENGTH, MAX_CONSENT_SOURCE_LENGTH = 20, 2000
-EDITABLE_STATES = frozenset({ImportState.UPLOADED, ImportState.DRY_RUN_DONE})
-UNDOABLE_STATES = frozenset({ImportState.STOPPED, ImportState.DONE, ImportState.FAILED})
+EDITABLE_STATES = {ImportState.UPLOADED, ImportState.DRY_RUN_DONE}
+UNDOABLE_STATES = {ImportState.STOPPED, ImportState.DONE, ImportState.FAILED}
 ENDED_STATES = (ImportState.DONE, ImportState.UNDONE)
 STATE_WHEN_STOPPED = {
     ImportState.DRY_RUNNING: ImportState.UPLOADED,
     ImportState.RUNNING: ImportState.STOPPED,
 }
 LAYOUT_FIXED = "This import has started: its columns cannot be changed any more."
-ALREADY_STARTED = "This import has started already."
 MAX_PREVIEW_COLUMNS = 60
 """Columns offered for the mapping. A file with more has no useful column beyond them."""
 
@@ -69,7 +68,10 @@ def detect_file_layout(file: IO[bytes]) -> tuple[CsvFormat, ColumnMapping, bool]
     Raises Invalid, for the field `file`.
     """
     csv_format = detect_csv_format(file)
-    columns, has_header = propose_column_mapping(_read_first_rows(file, csv_format))
+    records = read_records(CsvLines(file, csv_format), csv_format.separator)
+    first = [cells for _, cells in islice(records, PREVIEW_ROWS * 5)]
+    rows = [cells for cells in first if not isinstance(cells, UnreadableRow)]
+    columns, has_header = propose_column_mapping(rows)
     return csv_format, columns, has_header
 
 
@@ -176,8 +178,7 @@ def start_dry_run(session: Session, run: ImportRun, *, now: datetime) -> None:
 
     Raises Conflict after the import has started, and without a consent source.
     """
-    _expect_state(run, EDITABLE_STATES, ALREADY_STARTED)
-    _expect_consent_source(run)
+    _expect_startable(run)
     reset_import(session, run)
     run.state, run.due_at, run.dry_run_counts = ImportState.DRY_RUNNING, now, {}
 
@@ -187,8 +188,7 @@ def start_import(session: Session, run: ImportRun, *, now: datetime) -> None:
 
     Raises Conflict after the import has started, and without a consent source.
     """
-    _expect_state(run, EDITABLE_STATES, ALREADY_STARTED)
-    _expect_consent_source(run)
+    _expect_startable(run)
     reset_import(session, run)
     run.state, run.due_at, run.failure_reason = ImportState.RUNNING, now, None
     run.started_at = now
@@ -196,7 +196,7 @@ def start_import(session: Session, run: ImportRun, *, now: datetime) -> None:
 
 def stop_import(run: ImportRun) -> None:
     """Stop after the current batch. Raises Conflict if neither import nor dry run is running."""
-    _expect_state(run, set(STATE_WHEN_STOPPED), "This import is not running.")
+    _expect_state(run, STATE_WHEN_STOPPED, "This import is not running.")
     run.state, run.due_at = STATE_WHEN_STOPPED[run.state], None
 
 
@@ -221,12 +221,8 @@ def can_undo_import(session: Session, run: ImportRun) -> bool:
     """True if the import has changed anything that undoing can restore."""
     if run.state not in UNDOABLE_STATES:
         return False
-    any_change = (
-        select(ImportedSubscription.import_id)
-        .where(ImportedSubscription.import_id == run.id)
-        .limit(1)
-    )
-    return bool(run.outcome_counts.get("skipped")) or session.scalar(any_change) is not None
+    any_change = exists().where(ImportedSubscription.import_id == run.id).select()
+    return bool(run.outcome_counts.get("skipped") or session.scalar(any_change))
 
 
 def preview_import(folder: Path, run: ImportRun) -> ImportPreview:
@@ -241,8 +237,10 @@ def preview_import(folder: Path, run: ImportRun) -> ImportPreview:
         [] if isinstance(row, UnreadableRow) else row[:MAX_PREVIEW_COLUMNS] for _, row in records
     ]
     width = min(max([len(header), *map(len, cells)]), MAX_PREVIEW_COLUMNS)
+    names = [] if isinstance(header, UnreadableRow) else [shorten_cell(name) for name in header]
+    names += [""] * (width - len(names))
     return ImportPreview(
-        list(_column_names(header, width)),
+        [name or f"Column {number}" for number, name in enumerate(names[:width], start=1)],
         [[shorten_cell(cell) for cell in row] for row in cells],
         [parse_row(record, columns) for record in records],
     )
@@ -258,34 +256,19 @@ def detach_expired_files(session: Session, *, now: datetime) -> list[str]:
         or_(ImportRun.created_at <= now - KEEP_FILES_FOR, ImportRun.state.in_(ENDED_STATES)),
         ImportRun.state.not_in(WORKER_STATES),
     )
-    names = []
-    for run in session.scalars(expired):
-        if run.stored_name is not None:
-            names.append(run.stored_name)
-            run.stored_name = None
+    runs = session.scalars(expired).all()
+    names = [run.stored_name for run in runs if run.stored_name is not None]
+    for run in runs:
+        run.stored_name = None
     return names
 
 
-def _read_first_rows(file: IO[bytes], csv_format: CsvFormat) -> list[list[str]]:
-    lines = CsvLines(file, csv_format)
-    records = islice(read_records(lines, csv_format.separator), PREVIEW_ROWS * 5)
-    return [cells for _, cells in records if not isinstance(cells, UnreadableRow)]
-
-
-def _column_names(header: Sequence[str] | UnreadableRow, width: int) -> Iterator[str]:
-    cells = [] if isinstance(header, UnreadableRow) else list(header)
-    for number in range(width):
-        name = shorten_cell(cells[number]) if number < len(cells) else ""
-        yield name or f"Column {number + 1}"
-
-
-def _expect_state(
-    run: ImportRun, states: set[ImportState] | frozenset[ImportState], message: str
-) -> None:
+def _expect_state(run: ImportRun, states: Collection[ImportState], message: str) -> None:
     if run.state not in states:
         raise Conflict(message)
 
 
-def _expect_consent_source(run: ImportRun) -> None:
+def _expect_startable(run: ImportRun) -> None:
+    _expect_state(run, EDITABLE_STATES, "This import has started already.")
     if not run.consent_source:
         raise Conflict("Enter a consent source first: why these people may be mailed.")

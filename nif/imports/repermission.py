@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from nif.editions.messages import freeze_repermission_edition, write_imported_repermission_message
@@ -51,8 +51,9 @@ def find_repermission_obstacle(session: Session, run: ImportRun) -> str | None:
 
 def count_unconfirmed(session: Session, run: ImportRun) -> int:
     """How many subscribers of the import would be asked now."""
-    unconfirmed = _select_unconfirmed(run).subquery()
-    return session.scalar(select(func.count()).select_from(unconfirmed)) or 0
+    return (
+        session.scalar(select(func.count()).select_from(_select_unconfirmed(run).subquery())) or 0
+    )
 
 
 def max_campaign_duration(keep_unconfirmed: timedelta) -> timedelta:
@@ -128,7 +129,16 @@ def check_per_hour(per_hour: int, people: int, within: timedelta) -> None:
 
 
 def _select_unconfirmed(run: ImportRun) -> Select[*tuple[int]]:
-    """The subscribers that a run made pending and that still are, and may be mailed."""
+    """The subscribers that a run made pending and that still are, and may be mailed.
+
+    Those who used a sign-up form since the import were mailed then.
+    """
+    signed_up_themselves = exists().where(
+        Consent.subscriber_id == ImportedSubscription.subscriber_id,
+        Consent.list_id == run.list_id,
+        Consent.action == ConsentAction.REQUESTED,
+        Consent.at >= (run.started_at or run.created_at),
+    )
     return (
         select(ImportedSubscription.subscriber_id)
         .join(Subscriber, Subscriber.id == ImportedSubscription.subscriber_id)
@@ -143,20 +153,6 @@ def _select_unconfirmed(run: ImportRun) -> Select[*tuple[int]]:
             ImportedSubscription.state_after == SubscriptionState.PENDING,
             Subscription.state == SubscriptionState.PENDING,
             Suppression.canonical.is_(None),
-            ~_signed_up_themselves(run),
+            ~signed_up_themselves,
         )
-    )
-
-
-def _signed_up_themselves(run: ImportRun) -> ColumnElement[bool]:
-    """True if the subscriber used a sign-up form since the import and was mailed then."""
-    return (
-        select(Consent.id)
-        .where(
-            Consent.subscriber_id == ImportedSubscription.subscriber_id,
-            Consent.list_id == run.list_id,
-            Consent.action == ConsentAction.REQUESTED,
-            Consent.at >= (run.started_at or run.created_at),
-        )
-        .exists()
     )

@@ -71,27 +71,19 @@ def list_import_problems(
 def stream_problem_report(session: Session, run: ImportRun) -> Iterator[str]:
     """All stored problems of a run as CSV: line, cell, and explanation."""
     query = select(ImportProblem).where(ImportProblem.import_id == run.id)
-    problems = session.scalars(
-        query.order_by(ImportProblem.line), execution_options={"yield_per": 1000}
-    )
-    rows = (
-        (problem.line, problem.cell, explain_problem(problem.code, problem.cell))
-        for problem in problems
-    )
+    problems = session.scalars(query.order_by(ImportProblem.line).execution_options(yield_per=1000))
+    rows = ((one.line, one.cell, explain_problem(one.code, one.cell)) for one in problems)
     return write_csv(("line", "cell", "problem"), rows)
 
 
 EXPORT_HEADINGS = (
-    *("address", "state", "requested_at", "confirmed_at", "unsubscribed_at", "suppressed"),
-    "suppression_source",
+    *("address", "state", "requested_at", "confirmed_at", "unsubscribed_at"),
+    *("suppressed", "suppression_source"),
 )
 EXPORT_PAGE_ROWS = 5_000
 
-_subscriber, _subscription, _suppression = (
-    table_of(Subscriber).c,
-    table_of(Subscription).c,
-    table_of(Suppression).c,
-)
+_subscriber, _subscription = table_of(Subscriber).c, table_of(Subscription).c
+_suppression = table_of(Suppression).c
 
 
 def stream_list_export(session: Session, list_id: int) -> Iterator[str]:

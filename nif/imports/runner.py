@@ -27,11 +27,10 @@ from nif.errors import Conflict, NotFound
 from nif.imports.bulk_upsert import apply_changes
 from nif.imports.column_mapping import ColumnMapping, ParsedRow, parse_row
 from nif.imports.csv_reader import CsvLines, chosen_csv_format, read_records
-from nif.imports.dry_run import DryRun
 from nif.imports.files import delete_import_file, open_import_file
 from nif.imports.imports import reset_import
 from nif.imports.models import ImportProblem, ImportRun, ImportState
-from nif.imports.row_batch import RowProblem, changes_of_rows, decide_rows
+from nif.imports.row_rules import DryRun, RowProblem, changes_of_rows, decide_rows
 from nif.imports.undo import undo_import_batch
 
 IMPORT_LEASE = timedelta(seconds=30)

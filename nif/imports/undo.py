@@ -107,12 +107,10 @@ def _restore_subscriptions(
             session.execute(delete(Subscription).where(*chosen), execution_options=BULK_WRITE)
             continue
         values: dict[str, Any] = {"state": before}
-        if after is SubscriptionState.CONFIRMED:
+        if after is SubscriptionState.CONFIRMED or before is SubscriptionState.PENDING:
             values["confirmed_at"] = None
         if after is SubscriptionState.UNSUBSCRIBED:
             values["unsubscribed_at"] = None
-        if before is SubscriptionState.PENDING:
-            values["confirmed_at"] = None
         session.execute(
             update(Subscription).where(*chosen).values(values), execution_options=BULK_WRITE
         )

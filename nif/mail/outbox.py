@@ -1,6 +1,6 @@
 """The development mailer: mail stays on this machine, where /outbox shows it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from nif.clock import utc_now
 from nif.database import Base, BigId, Transaction
 from nif.errors import NotFound
 from nif.mail.message import Message, MessageCopy, fill_placeholders
-from nif.mail.provider import BatchRequest, Fence, ProviderSuppression
+from nif.mail.provider import BatchRequest, Fence, Mailer
 from nif.paging import Page, paginate
 
 
@@ -39,15 +39,18 @@ class OutboxMail(Base):
 
     @property
     def subject(self) -> str:
-        return fill_placeholders(self.post.message["subject"], self.copy["substitutions"])
+        return self._filled("subject")
 
     @property
     def text(self) -> str:
-        return fill_placeholders(self.post.message["text"], self.copy["substitutions"])
+        return self._filled("text")
 
     @property
     def html(self) -> str:
-        return fill_placeholders(self.post.message["html"], self.copy["substitutions"])
+        return self._filled("html")
+
+    def _filled(self, part: str) -> str:
+        return fill_placeholders(self.post.message[part], self.copy["substitutions"])
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,10 +66,8 @@ class OutboxMail(Base):
         }
 
 
-class OutboxMailer:
+class OutboxMailer(Mailer):
     """Stores requests in the database, each in one transaction: as a whole or not at all."""
-
-    has_suppression_list = False
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -92,36 +93,16 @@ class OutboxMailer:
                 )
             )
             session.flush()
-            session.execute(
-                insert(OutboxMail), [_outbox_row(request.attempt, copy) for copy in copies]
-            )
+            rows = [
+                {"attempt": request.attempt, "address": copy.address, "copy": copy._asdict()}
+                for copy in copies
+            ]
+            session.execute(insert(OutboxMail), rows)
         return None
 
     def was_accepted(self, attempt: str) -> bool | None:
         with self._transaction() as session:
             return session.get(OutboxPost, attempt) is not None
-
-    def create_fence(self) -> str | None:
-        return None
-
-    def recall(self, fence_id: str) -> bool:
-        return False
-
-    def delete_fence(self, fence_id: str) -> None:
-        pass
-
-    def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
-        return iter(())
-
-    def suppress(self, addresses: Sequence[str]) -> None:
-        pass
-
-    def unsuppress(self, address: str) -> None:
-        pass
-
-
-def _outbox_row(attempt: str, copy: MessageCopy) -> dict[str, Any]:
-    return {"attempt": attempt, "address": copy.address, "copy": copy._asdict()}
 
 
 def list_outbox_mails(

@@ -53,10 +53,10 @@ class ProviderSuppression(NamedTuple):
 class Mailer(Protocol):
     """Posts messages. A request is accepted as a whole or not at all.
 
-    `has_suppression_list` says that the provider keeps a suppression list of its own.
+    What is implemented here is a provider without delayed batches and without a suppression list.
     """
 
-    has_suppression_list: bool
+    has_suppression_list: bool = False
 
     def build_request(
         self,
@@ -77,40 +77,37 @@ class Mailer(Protocol):
 
     def was_accepted(self, attempt: str) -> bool | None:
         """Was the request of this attempt accepted? None where only events can tell."""
-        ...
+        return None
 
     def create_fence(self) -> str | None:
         """A new id for a fence; None where the provider has none. Raises like `post`."""
-        ...
+        return None
 
     def recall(self, fence_id: str) -> bool:
         """Cancel everything under a fence, even what arrives later; False where that is refused.
 
         The provider sets a limit: SendGrid needs ten minutes before the mail goes out.
         """
-        ...
+        return False
 
     def delete_fence(self, fence_id: str) -> None:
         """Free the slot that a recall occupies, long after its batch is gone."""
-        ...
+        return
 
     def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
-        """Pages of the provider's suppression lists since `since`.
-
-        Raises NotAccepted or Uncertain.
-        """
-        ...
+        """Pages of the provider's suppression lists since `since`. Raises like `post`."""
+        return iter(())
 
     def suppress(self, addresses: Sequence[str]) -> None:
         """Add up to 500 addresses to the provider's unsubscribe list, all or none.
 
         Addresses already on it stay. Raises like `post`.
         """
-        ...
+        return
 
     def unsuppress(self, address: str) -> None:
         """Remove an address from the provider's unsubscribe list only; no error if it is absent."""
-        ...
+        return
 
 
 class NotAccepted(NifError):
@@ -129,36 +126,31 @@ class Refused(NotAccepted):
 
 
 @dataclass
-class Unavailable(NotAccepted):
+class _WithReason:
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass
+class Unavailable(_WithReason, NotAccepted):
     """The provider accepts nothing now: no connection, or too many requests.
 
     `retry_after` is in seconds, where the provider named a time.
     """
 
-    reason: str
     retry_after: float | None = None
     is_limit: bool = False
 
-    def __str__(self) -> str:
-        return self.reason
-
 
 @dataclass
-class AccountLocked(NotAccepted):
+class AccountLocked(_WithReason, NotAccepted):
     """The account may not send: its key, sender or credits. A person has to act."""
 
-    reason: str
     status: int = 403
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 @dataclass
-class Uncertain(NifError):
+class Uncertain(_WithReason, NifError):
     """The request may or may not have been accepted: no answer, a broken one, or any 5xx."""
-
-    reason: str
-
-    def __str__(self) -> str:
-        return self.reason

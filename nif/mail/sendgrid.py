@@ -7,6 +7,7 @@ connection for each call and has no timeout, so requests go through urllib3 inst
 import time
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
@@ -29,6 +30,7 @@ from nif.mail.provider import (
     AccountLocked,
     BatchRequest,
     Fence,
+    Mailer,
     ProviderProblem,
     ProviderSuppression,
     Refused,
@@ -61,7 +63,14 @@ TRACKING_OFF = {
 }
 
 
-class SendGridMailer:
+NEVER_CONNECTED = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.LocationValueError,
+)
+
+
+class SendGridMailer(Mailer):
     """A mailer that posts to SendGrid, or to a stand-in at another `host`."""
 
     has_suppression_list = True
@@ -84,9 +93,11 @@ class SendGridMailer:
         fence: Fence | None = None,
     ) -> BatchRequest:
         """One request body: a personalization with exactly one `to` for each copy."""
+        # SendGrid has silently dropped mail with a separator in the name.
+        name = message.from_name.replace(";", " ").replace(",", " ")
         body: dict[str, Any] = {
             "personalizations": [_personalization(copy) for copy in copies],
-            "from": {"email": message.from_address, "name": _without_separators(message.from_name)},
+            "from": {"email": message.from_address, "name": name},
             "subject": message.subject,
             "content": [
                 {"type": "text/plain", "value": message.text},
@@ -107,15 +118,10 @@ class SendGridMailer:
         answer = self._request("POST", "/v3/mail/send", request.content)
         return answer.headers.get("X-Message-Id")
 
-    def was_accepted(self, attempt: str) -> bool | None:
-        return None
-
     def create_fence(self) -> str | None:
         answer = self._request("POST", "/v3/mail/batch", b"")
-        try:
+        with _reading_an_answer():
             return str(orjson.loads(answer.data)["batch_id"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise Uncertain("SendGrid's answer cannot be read") from error
 
     def recall(self, fence_id: str) -> bool:
         """SendGrid refuses to cancel twice; then its list of scheduled sends shows the state."""
@@ -133,11 +139,7 @@ class SendGridMailer:
         return True
 
     def delete_fence(self, fence_id: str) -> None:
-        try:
-            self._request("DELETE", f"{SCHEDULED_SENDS_PATH}/{fence_id}")
-        except AccountLocked as error:
-            if error.status != 404:
-                raise
+        self._delete(f"{SCHEDULED_SENDS_PATH}/{fence_id}")
 
     def list_suppressions(self, since: datetime) -> Iterator[Sequence[ProviderSuppression]]:
         for kind in SUPPRESSION_LISTS:
@@ -152,8 +154,11 @@ class SendGridMailer:
         )
 
     def unsuppress(self, address: str) -> None:
+        self._delete(f"{UNSUBSCRIBES_PATH}/{quote(address, safe='')}")
+
+    def _delete(self, path: str) -> None:
         try:
-            self._request("DELETE", f"{UNSUBSCRIBES_PATH}/{quote(address, safe='')}")
+            self._request("DELETE", path)
         except AccountLocked as error:
             if error.status != 404:
                 raise
@@ -161,19 +166,20 @@ class SendGridMailer:
     def _page(self, kind: str, since: datetime, offset: int) -> list[ProviderSuppression]:
         query = f"limit={PAGE_SIZE}&offset={offset}&start_time={int(since.timestamp())}"
         answer = self._request("GET", f"/v3/suppression/{kind}?{query}")
-        try:
+        with _reading_an_answer():
             return [
                 ProviderSuppression(
                     str(one["email"]), kind, datetime.fromtimestamp(int(one["created"]), UTC)
                 )
                 for one in orjson.loads(answer.data)
             ]
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
-            raise Uncertain("SendGrid's answer cannot be read") from error
 
     def _request(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
         """Make a request. Raises NotAccepted or Uncertain for any answer but a 2xx."""
-        self._drop_idle_connections()
+        now = time.monotonic()
+        if now - self._last_used > IDLE_SECONDS:
+            self._pool.clear()
+        self._last_used = now
         try:
             answer = self._pool.request(
                 method,
@@ -191,25 +197,19 @@ class SendGridMailer:
         raise_for_status(answer.status, answer.headers, answer.data)
         return answer
 
-    def _drop_idle_connections(self) -> None:
-        now = time.monotonic()
-        if now - self._last_used > IDLE_SECONDS:
-            self._pool.clear()
-        self._last_used = now
+
+@contextmanager
+def _reading_an_answer() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise Uncertain("SendGrid's answer cannot be read") from error
 
 
 def _personalization(copy: MessageCopy) -> dict[str, Any]:
     part: dict[str, Any] = {"to": [{"email": copy.address}], "custom_args": copy.custom_args}
-    if copy.headers:
-        part["headers"] = copy.headers
-    if copy.substitutions:
-        part["substitutions"] = copy.substitutions
-    return part
-
-
-def _without_separators(name: str) -> str:
-    """A name without `;` and `,`: SendGrid has silently dropped mail with them."""
-    return name.replace(";", " ").replace(",", " ")
+    optional = {"headers": copy.headers, "substitutions": copy.substitutions}
+    return part | {name: values for name, values in optional.items() if values}
 
 
 def _never_connected(error: Exception) -> bool:
@@ -217,14 +217,7 @@ def _never_connected(error: Exception) -> bool:
     if isinstance(error, urllib3.exceptions.SSLError):
         causes = (error.__cause__, error.__context__, *error.args)
         return any(isinstance(cause, SSLCertVerificationError) for cause in causes)
-    return isinstance(
-        error,
-        (
-            urllib3.exceptions.NewConnectionError,
-            urllib3.exceptions.ConnectTimeoutError,
-            urllib3.exceptions.LocationValueError,
-        ),
-    )
+    return isinstance(error, NEVER_CONNECTED)
 
 
 def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -246,13 +239,8 @@ def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> No
 def _read_problems(body: bytes) -> list[ProviderProblem]:
     """An answer's problems; none where it is not the documented JSON (413 and 502 are HTML)."""
     try:
-        errors = orjson.loads(body)["errors"]
-        return [
-            ProviderProblem(
-                redact(str(e["message"])[:500]), e.get("field"), _copy_index(e.get("field"))
-            )
-            for e in errors
-        ]
+        fields = [(e.get("field"), str(e["message"])) for e in orjson.loads(body)["errors"]]
+        return [ProviderProblem(redact(text[:500]), f, _copy_index(f)) for f, text in fields]
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return []
 
@@ -308,15 +296,10 @@ def is_webhook_signed(
 
     The raw bytes are signed, with their trailing CRLF. False for malformed input or no keys.
     """
-    return any(_is_signed_with(key, body, signature, timestamp) for key in public_keys)
-
-
-def _is_signed_with(key: str, body: bytes, signature: str, timestamp: str) -> bool:
-    try:
-        public = EventWebhook(key).public_key
-        public.verify(
-            b64decode(signature, validate=True), timestamp.encode() + body, ECDSA(SHA256())
-        )
-    except (InvalidSignature, ValueError, TypeError, AttributeError):
-        return False
-    return True
+    signed = timestamp.encode() + body
+    for key in public_keys:
+        with suppress(InvalidSignature, ValueError, TypeError, AttributeError):
+            public = EventWebhook(key).public_key
+            public.verify(b64decode(signature, validate=True), signed, ECDSA(SHA256()))
+            return True
+    return False

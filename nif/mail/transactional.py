@@ -70,14 +70,13 @@ def _send_email(
     transaction: Transaction, mailer: Mailer, email: TransactionalEmail, clock: Clock
 ) -> int:
     copy = MessageCopy(email.address, {"nif_l": str(email.id)}, {}, {})
-    error = None
+    error, is_final = None, True
     is_late = clock() - email.queued_at > GIVE_UP_AFTER
-    is_final = False
     try:
         message = Message(**(email.message or {}))
         mailer.post(mailer.build_request(message, [copy], attempt=uuid4().hex))
     except Refused as refusal:
-        error, is_final = str(refusal), True
+        error = str(refusal)
     except (Unavailable, AccountLocked, Uncertain) as failure:
         error, is_final = str(failure), is_late
     except Exception as bug:
@@ -86,23 +85,15 @@ def _send_email(
     with transaction() as session:
         # The subscriber may have been erased meanwhile, and the mail with them.
         if (stored := lock_claimed_row(session, email)) is not None:
-            _record_result(stored, error, is_final, clock())
+            stored.error = error
+            stored.sent_at = clock() if error is None else None
+            if is_final:
+                # The content holds a link that proves the subscriber's identity: delete it.
+                stored.due_at, stored.message = None, None
+            else:
+                wait = timedelta(seconds=5 * 2 ** min(stored.attempts, 12))
+                stored.due_at = clock() + min(wait, MAX_RETRY_WAIT)
     return error is None
-
-
-def _record_result(
-    email: TransactionalEmail, error: str | None, is_final: bool, now: datetime
-) -> None:
-    email.error = error
-    if error is None:
-        email.sent_at = now
-    if error is None or is_final:
-        # The content holds a link that proves the subscriber's identity: delete it.
-        email.due_at, email.message = None, None
-    else:
-        email.due_at = now + min(
-            timedelta(seconds=5 * 2 ** min(email.attempts, 12)), MAX_RETRY_WAIT
-        )
 
 
 def list_undeliverable_emails(

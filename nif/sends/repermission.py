@@ -128,9 +128,6 @@ BATCHES_PER_HOUR = 12
 """An hour's mails are split into so many batches: one every five minutes."""
 
 ALREADY_ASKED = "They are already being asked. Nothing more was sent."
-_ZERO_COUNTS = dict.fromkeys(
-    ("answered", "unsubscribed_themselves", "unsubscribed_by_policy", "cursor"), 0
-)
 
 RECOUNT_EVERY = timedelta(minutes=2)
 RECOUNT_FOR = timedelta(days=180)
@@ -179,7 +176,6 @@ def start_campaign(
             state=RepermissionState.OPEN,
             created_at=now,
             available_at=now,
-            **_ZERO_COUNTS,
             **vars(settings),
         )
         .on_conflict_do_nothing()
@@ -187,10 +183,8 @@ def start_campaign(
     )
     if campaign_id is None:
         raise Conflict(ALREADY_ASKED)
-    state = AUDIENCE_STATE[settings.kind]
-    send = plan_send(
-        session, edition, replace(terms, batch_size=size), only_ids=only_ids, state=state, now=now
-    )
+    terms, state = replace(terms, batch_size=size), AUDIENCE_STATE[settings.kind]
+    send = plan_send(session, edition, terms, only_ids=only_ids, state=state, now=now)
     if send is None:
         raise Conflict(ALREADY_ASKED)
     send.not_after = None
@@ -315,27 +309,19 @@ def recount_campaign_answers(
     )
     unsubscribed = counts.get(SubscriptionState.UNSUBSCRIBED, 0)
     if campaign.kind is RepermissionKind.CONFIRM:
-        campaign.answered, campaign.unsubscribed_themselves = (
-            counts.get(SubscriptionState.CONFIRMED, 0),
-            unsubscribed,
-        )
+        campaign.answered = counts.get(SubscriptionState.CONFIRMED, 0)
+        campaign.unsubscribed_themselves = unsubscribed
     else:
-        campaign.answered, campaign.unsubscribed_themselves = (
-            _count_stayed(session, campaign),
-            max(0, unsubscribed - campaign.unsubscribed_by_policy),
+        stays = select(func.count(Consent.subscriber_id.distinct())).where(
+            Consent.source == STAY_SOURCE,
+            Consent.list_id == campaign.list_id,
+            Consent.at >= campaign.created_at,
         )
+        campaign.answered = session.scalar(stays) or 0
+        campaign.unsubscribed_themselves = max(0, unsubscribed - campaign.unsubscribed_by_policy)
     next_at = now + RECOUNT_EVERY + timedelta(seconds=send.audience / 500)
     campaign.counted_at = now
     campaign.due_at = next_at if next_at < campaign.created_at + RECOUNT_FOR else None
-
-
-def _count_stayed(session: Session, campaign: RepermissionCampaign) -> int:
-    stays = select(func.count(Consent.subscriber_id.distinct())).where(
-        Consent.source == STAY_SOURCE,
-        Consent.list_id == campaign.list_id,
-        Consent.at >= campaign.created_at,
-    )
-    return session.scalar(stays) or 0
 
 
 def _set_asked_at(session: Session, list_id: int, condition: Any, now: datetime) -> None:

@@ -132,9 +132,6 @@ def push_suppressions(
     transaction: Transaction, mailer: Mailer, *, clock: Clock, most: int = MAX_PUSH_REQUESTS
 ) -> PushedSuppressions:
     """Push what is due in at most `most` requests. Pushing an address twice does no harm.
-
-    A worker that dies on the way leaves its addresses to the next one, once their lease is over.
-
     Raises NotAccepted or Uncertain where the provider does not accept them, which is also recorded.
     """
     result = PushedSuppressions()
@@ -185,15 +182,14 @@ def _postpone_push(
     transaction: Transaction, push: SuppressionPush, error: NotAccepted | Uncertain, now: datetime
 ) -> None:
     """All pushes wait as long as the provider asks for; uncertain ones a while longer."""
-    pause = PUSH_RETRY_WAIT
+    pause, try_at = PUSH_RETRY_WAIT, now
     if isinstance(error, AccountLocked):
         pause = PUSH_LOCKED_WAIT
     elif isinstance(error, Unavailable) and error.retry_after is not None:
         pause = timedelta(seconds=error.retry_after)
-    uncertain_pause = (
-        suppression_outbox.UNCERTAIN_PAUSE if isinstance(error, Uncertain) else timedelta(0)
-    )
+    elif isinstance(error, Uncertain):
+        try_at = now + suppression_outbox.UNCERTAIN_PAUSE
     with transaction() as session:
-        suppression_outbox.postpone_suppression_push(session, push, now + uncertain_pause)
+        suppression_outbox.postpone_suppression_push(session, push, try_at)
         periodic_tasks.postpone_task(session, PUSH_TASK, now + pause)
         periodic_tasks.record_task_result(session, PUSH_TASK, str(error), now=now)

@@ -8,6 +8,7 @@ being pushed belongs to one worker until its lease ends, even if the suppression
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Index, case, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -97,19 +98,16 @@ def queue_suppression_changes(
     Entries that have this state already are not pushed again.
     """
     free_at = case((SuppressionOutboxEntry.due_at > now, SuppressionOutboxEntry.due_at), else_=now)
-    values = {"suppressed": suppressed, "changed_at": now, "due_at": free_at, "rejection": None}
+    state: dict[str, Any] = {"suppressed": suppressed, "changed_at": now}
+    values = {**state, "due_at": free_at, "rejection": None}
     # Sorted, so that two transactions that queue the same addresses cannot deadlock.
     for chunk in chunk_addresses(sorted(canonicals)):
         differs = SuppressionOutboxEntry.suppressed.is_not(suppressed)
         if only_known:
-            _update_in_order(
-                session, (SuppressionOutboxEntry.canonical.in_(chunk), differs), values
-            )
+            is_known = SuppressionOutboxEntry.canonical.in_(chunk)
+            _update_in_order(session, (is_known, differs), values)
             continue
-        rows = [
-            {"canonical": one, "suppressed": suppressed, "changed_at": now, "due_at": now}
-            for one in chunk
-        ]
+        rows = [{"canonical": one, "due_at": now, **state} for one in chunk]
         statement = conflict_aware_insert(session, SuppressionOutboxEntry).values(rows)
         session.execute(
             statement.on_conflict_do_update(
@@ -182,12 +180,9 @@ def reject_suppression_push(
 
 def _update_pushed(session: Session, push: SuppressionPush, values: Mapping[str, object]) -> None:
     """Update the entries of a push that nobody else has claimed since."""
-    for chunk in chunk_addresses(push.canonicals):
-        which = (
-            SuppressionOutboxEntry.canonical.in_(chunk),
-            SuppressionOutboxEntry.due_at == push.claimed_until,
-        )
-        _update_in_order(session, which, values)
+    is_pushed = SuppressionOutboxEntry.canonical.in_(push.canonicals)
+    is_claimed = SuppressionOutboxEntry.due_at == push.claimed_until
+    _update_in_order(session, (is_pushed, is_claimed), values)
 
 
 def _update_in_order(
@@ -227,15 +222,14 @@ def find_provider_echoes(
     `moments` says by address when the provider put it on its list or, with `is_drop`, when it
     dropped a mail because the address is on its list.
     """
-    echoes: set[str] = set()
-    for chunk in chunk_addresses(sorted(moments)):
-        query = select(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical.in_(chunk))
-        entries = session.scalars(query.execution_options(populate_existing=True))
-        is_no_news = _explains_drop if is_drop else _is_echo
-        echoes.update(
-            entry.canonical for entry in entries if is_no_news(entry, moments[entry.canonical])
-        )
-    return echoes
+    is_no_news = _explains_drop if is_drop else _is_echo
+    query = select(SuppressionOutboxEntry).execution_options(populate_existing=True)
+    return {
+        entry.canonical
+        for chunk in chunk_addresses(sorted(moments))
+        for entry in session.scalars(query.where(SuppressionOutboxEntry.canonical.in_(chunk)))
+        if is_no_news(entry, moments[entry.canonical])
+    }
 
 
 def _is_echo(entry: SuppressionOutboxEntry, listed_at: datetime) -> bool:
