@@ -9,8 +9,7 @@ import gc
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -74,7 +73,9 @@ class Worker:
         self.services = services
         self.stopping = threading.Event()
         self._woken_at: dict[int, float] = {}
-        self._locks: defaultdict[Hashable, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: defaultdict[tuple[str | int, ...], threading.Lock] = defaultdict(
+            threading.Lock
+        )
         self.jobs = self._all_jobs()
 
     def _all_jobs(self) -> dict[str, Job]:
@@ -92,7 +93,7 @@ class Worker:
             "make_due_digests": Job(5, lambda: self.make_digests_until(utc_now())),
             "plan_correction_sends": Job(5, self.plan_correction_sends),
             "start_deliveries": Job(2, self.start_deliveries),
-            "deliver_send": Job(None, self.deliver_send),
+            "deliver_send": Job(None, self.deliver_send, is_long=True),
             "process_events": Job(2, lambda: self._repeat(process_next_event_post)),
             "reconcile_batches": Job(
                 5, lambda: reconcile_batches(transaction, mailer, watch, timing, now=utc_now())
@@ -121,29 +122,19 @@ class Worker:
     def run(self, name: str, *ids: int) -> None:
         """Run a job now, unless it is a long one that this process is running already."""
         job = self.jobs[name]
-        if not job.is_long:
-            job.run(*ids)
-            return
-        with self._only_once(name) as is_free:
-            if is_free:
+        lock = self._locks[name, *ids] if job.is_long else threading.Lock()
+        if lock.acquire(blocking=False):
+            try:
                 job.run(*ids)
+            finally:
+                lock.release()
 
-    def run_or_log(self, name: str, *ids: int) -> None:
+    def run_or_log(self, name: str) -> None:
         """The same, but an exception is logged: the next run tries again."""
         try:
-            self.run(name, *ids)
+            self.run(name)
         except Exception:
             log.exception("job failed", job=name)
-
-    @contextmanager
-    def _only_once(self, key: Hashable) -> Iterator[bool]:
-        """False where another thread of this process is inside a block of the same key."""
-        is_free = self._locks[key].acquire(blocking=False)
-        try:
-            yield is_free
-        finally:
-            if is_free:
-                self._locks[key].release()
 
     def _repeat(self, step: Callable[..., bool]) -> None:
         """Do `step`, each time in its own transaction, until it returns False."""
@@ -186,9 +177,7 @@ class Worker:
             try:
                 with self.services.database.transaction() as session:
                     sends = correction_sends.plan_correction_sends(
-                        session,
-                        note_id,
-                        self.services.mail_writer,
+                        *(session, note_id, self.services.mail_writer),
                         self.services.manual_send_terms,
                         now=now,
                     )
@@ -196,9 +185,8 @@ class Worker:
                 log.exception("correction could not be planned", note=note_id)
                 continue
             for send in sends:
-                log.info(
-                    "correction send planned", note=note_id, send=send.id, audience=send.audience
-                )
+                size = send.audience
+                log.info("correction send planned", note=note_id, send=send.id, audience=size)
 
     def start_deliveries(self) -> None:
         """Have every send delivered that has a batch to post.
@@ -210,19 +198,15 @@ class Worker:
         for send_id in deliverable:
             woken_at = self._woken_at.get(send_id, -WAKE_UP_LOST_AFTER)
             was_woken = time.monotonic() - woken_at < WAKE_UP_LOST_AFTER
-            if was_woken or self._locks[send_id].locked():
+            if was_woken or self._locks["deliver_send", send_id].locked():
                 continue
             self._woken_at[send_id] = time.monotonic()
             if not self.services.queue.wake("deliver_send", send_id):
-                self.deliver_send(send_id)
+                self.run("deliver_send", send_id)
 
     def deliver_send(self, send_id: int) -> None:
-        """Deliver a send, unless this process is delivering it already."""
         self._woken_at.pop(send_id, None)
-        with self._only_once(send_id) as is_free:
-            if is_free:
-                context = replace(self.services.delivery_context, stopping=self.stopping)
-                deliver_send(context, send_id)
+        deliver_send(replace(self.services.delivery_context, stopping=self.stopping), send_id)
 
     def watch_signups(self) -> None:
         """Switch attack mode on or off, and release some held sign-ups."""

@@ -296,10 +296,10 @@ def is_webhook_signed(
 
     The raw bytes are signed, with their trailing CRLF. False for malformed input or no keys.
     """
-    signed = timestamp.encode() + body
     for key in public_keys:
         with suppress(InvalidSignature, ValueError, TypeError, AttributeError):
             public = EventWebhook(key).public_key
+            signed = timestamp.encode() + body
             public.verify(b64decode(signature, validate=True), signed, ECDSA(SHA256()))
             return True
     return False

@@ -15,12 +15,8 @@ from nif.media.models import SHAPE_RATIOS, DigitalSourceType, Picture, Rendition
 from nif.paging import Page, paginate
 
 MAX_FIELD_LENGTHS = {
-    "alt": 500,
-    "credit": 200,
-    "credit_url": 2000,
-    "licence": 200,
-    "licence_url": 2000,
-    "caption": 600,
+    **{"alt": 500, "caption": 600, "credit": 200, "licence": 200},
+    **{"credit_url": 2000, "licence_url": 2000},
 }
 MAX_SEARCH_WORDS = 8
 
@@ -30,14 +26,15 @@ AI_SOURCE_TERMS = {
 }
 """What an uploaded file may declare, and the source types that editors may then choose."""
 
+ALT_PROBLEMS = {
+    True: "Screen readers skip decorative pictures: leave this empty.",
+    False: "Describe the picture for people who cannot see it, or mark it as decorative.",
+}
+"""What is wrong with the alt text of a decorative picture, and of another one."""
+
 RENDITION_FIELDS = (
-    "credit",
-    "licence",
-    "licence_url",
-    "source_type",
-    "focus_x",
-    "focus_y",
-    "crops",
+    *("credit", "licence", "licence_url", "source_type"),
+    *("focus_x", "focus_y", "crops"),
 )
 """The fields that are part of the files: when one of them changes, the files are made again."""
 
@@ -197,23 +194,8 @@ def retry_renditions(picture: Picture, *, now: datetime) -> None:
     picture.attempts, picture.due_at = 0, now
 
 
-def count_picture_use(session: Session, picture_id: int, *, times: int = 1) -> None:
-    """Count `times` more places that show a picture, or fewer where it is negative.
-
-    Raises NotFound where the picture was deleted in the meantime.
-    """
-    updated_id = session.scalar(
-        update(Picture)
-        .where(Picture.id == picture_id)
-        .values(use_count=Picture.use_count + times)
-        .returning(Picture.id)
-    )
-    if updated_id is None:
-        raise NotFound("There is no such picture.")
-
-
 def count_picture_uses(session: Session, changes: Mapping[int, int]) -> None:
-    """Change the use counts of several pictures at once, by picture id.
+    """Count more places that show a picture, or fewer where the change is negative, by picture id.
 
     The rows are locked in the order of their ids, so that two transactions never deadlock. Raises
     NotFound where one was deleted in the meantime; then no count changes.
@@ -274,7 +256,8 @@ def is_ai_use_undeclared(
 def _description_problems(
     description: PictureDescription, declared_source_type: str
 ) -> Iterator[tuple[str, str]]:
-    yield from _alt_problems(description)
+    if description.is_decorative == bool(description.alt):
+        yield "alt", ALT_PROBLEMS[description.is_decorative]
     if not description.credit:
         yield "credit", "Say whose picture it is. Readers see this under it."
     for name in ("credit_url", "licence_url"):
@@ -287,22 +270,14 @@ def _description_problems(
             yield name, f"Make this shorter: at most {most:,} characters."
 
 
-def _alt_problems(description: PictureDescription) -> Iterator[tuple[str, str]]:
-    if description.is_decorative and description.alt:
-        yield "alt", "Screen readers skip decorative pictures: leave this empty."
-    elif not description.is_decorative and not description.alt:
-        yield "alt", "Describe the picture for people who cannot see it, or mark it as decorative."
-
-
 def _check_framing(framing: PictureFraming) -> None:
-    places = {"focus_x": framing.focus_x, "focus_y": framing.focus_y}
     problems = {
         name: "Give a number from 0 to 100."
-        for name, place in places.items()
-        if not 0 <= place <= 1
+        for name in ("focus_x", "focus_y")
+        if not 0 <= getattr(framing, name) <= 1
     }
     for shape, crop in framing.crops.items():
-        known = shape in {each.value for each in SHAPE_RATIOS}
+        known = shape in set(SHAPE_RATIOS)
         left, top, width = crop if len(crop) == 3 else (-1, -1, -1)
         if not (known and 0 <= left < 1 and 0 <= top < 1 and 0 < width <= 1):
             problems[shape] = "Give a left and a top edge from 0 to 99, and a width from 1 to 100."

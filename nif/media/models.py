@@ -55,6 +55,12 @@ class PictureAiUse(StrEnum):
     GENERATED = "generated"
 
 
+AI_USES = {
+    DigitalSourceType.BY_AI: PictureAiUse.GENERATED,
+    DigitalSourceType.WITH_AI: PictureAiUse.ASSISTED,
+}
+
+
 class Picture(WorkRow, Base):
     """A picture of the library: its clean master, its description, and how it is cropped.
 
@@ -107,13 +113,7 @@ class Picture(WorkRow, Base):
     @property
     def ai_use(self) -> PictureAiUse:
         """Derived from the source type, so that the two never contradict each other."""
-        if self.source_type is DigitalSourceType.BY_AI:
-            return PictureAiUse.GENERATED
-        return (
-            PictureAiUse.ASSISTED
-            if self.source_type is DigitalSourceType.WITH_AI
-            else PictureAiUse.NONE
-        )
+        return AI_USES.get(self.source_type, PictureAiUse.NONE)
 
     @property
     def is_preparing(self) -> bool:

@@ -8,7 +8,7 @@ Each file carries an XMP packet (ISO 16684-1) with a few properties of the IPTC 
 Standard 2024.1: credit, licence and digital source type. No metadata of the upload is passed on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -16,7 +16,6 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from PIL import Image, features
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.claims import claim_next
@@ -141,8 +140,7 @@ def record_renditions(
 
     A set that another worker completed is left as it is, and a newer set wins.
     """
-    query = select(Picture).where(Picture.id == picture_id).with_for_update()
-    picture = session.scalar(query)
+    picture = session.get(Picture, picture_id, with_for_update=True, populate_existing=True)
     if picture is None:
         return False
     if picture.ready_set < set_number:
@@ -159,21 +157,14 @@ def record_renditions(
 def _render_and_store(storage: MediaStorage, picture: Picture) -> list[Rendition]:
     focus = (picture.focus_x, picture.focus_y)
     options = RenditionOptions(focus, picture.crops, build_xmp_packet(picture))
-    master = storage.get(picture.master)
-    return [_store_rendition(storage, picture, file) for file in render_files(master, options)]
-
-
-def _store_rendition(storage: MediaStorage, picture: Picture, file: RenderedFile) -> Rendition:
-    name = content_file_name(file.data, EXTENSIONS[file.format], of=picture.sha256)
-    storage.put(name, file.data)
-    return Rendition(
-        shape=file.shape,
-        format=file.format,
-        width=file.width,
-        height=file.height,
-        size=len(file.data),
-        name=name,
-    )
+    rows = []
+    for file in render_files(storage.get(picture.master), options):
+        name = content_file_name(file.data, EXTENSIONS[file.format], of=picture.sha256)
+        storage.put(name, file.data)
+        kind = {"shape": file.shape, "format": file.format, "name": name}
+        size = {"width": file.width, "height": file.height, "size": len(file.data)}
+        rows.append(Rendition(**kind, **size))
+    return rows
 
 
 def render_files(master: bytes, options: RenditionOptions) -> Iterator[RenderedFile]:
@@ -186,19 +177,16 @@ def render_files(master: bytes, options: RenditionOptions) -> Iterator[RenderedF
                 small = image.resize(size, Image.Resampling.LANCZOS, box=part, reducing_gap=3.0)
                 small.info.clear()
                 for format_ in rendition_formats_of(shape):
-                    yield RenderedFile(
-                        shape, format_, *size, encode_rendition(small, format_, options.xmp)
-                    )
+                    data = encode_rendition(small, format_, options.xmp)
+                    yield RenderedFile(shape, format_, *size, data)
 
 
 def rendition_sizes_of(shape: PictureShape, width: int, height: int) -> list[tuple[int, int]]:
     """The sizes that are made of a part of `width` by `height`: never larger than the part."""
     if shape is PictureShape.SHARE:
         return [SHARE_SIZE]
-    widths = [each for each in RENDITION_WIDTHS if each < width] + [
-        min(width, RENDITION_WIDTHS[-1])
-    ]
-    return [(each, max(1, round(height * each / width))) for each in dict.fromkeys(widths)]
+    widths = dict.fromkeys(min(width, each) for each in RENDITION_WIDTHS)
+    return [(each, max(1, round(height * each / width))) for each in widths]
 
 
 def rendition_formats_of(shape: PictureShape) -> list[PictureFormat]:
@@ -242,30 +230,19 @@ def compute_crop_box(
     """
     if shape is PictureShape.ORIGINAL:
         return (0, 0, *size)
-    width, height = _largest_fit(size, SHAPE_RATIOS[shape])
-    if by_hand := crops.get(shape.value):
-        return _manual_crop_box(size, (width, height), by_hand)
-    left = _clamp(round(focus[0] * size[0] - width / 2), size[0] - width)
-    top = _clamp(round(focus[1] * size[1] - height / 2), size[1] - height)
-    return left, top, left + width, top + height
-
-
-def _largest_fit(size: tuple[int, int], ratio: tuple[int, int]) -> tuple[int, int]:
-    """The largest width and height of that ratio in `size`."""
+    ratio = SHAPE_RATIOS[shape]
     width = min(size[0], round(size[1] * ratio[0] / ratio[1]))
-    return width, min(size[1], max(1, round(width * ratio[1] / ratio[0])))
-
-
-def _manual_crop_box(
-    size: tuple[int, int], most: tuple[int, int], crop: Sequence[float]
-) -> CropBox:
-    """A part that was chosen by hand, moved inside where it reaches over an edge."""
-    width = min(most[0], max(1, round(crop[2] * size[0])))
-    height = min(most[1], max(1, round(width * most[1] / most[0])))
-    left = _clamp(round(crop[0] * size[0]), size[0] - width)
-    top = _clamp(round(crop[1] * size[1]), size[1] - height)
+    height = min(size[1], max(1, round(width * ratio[1] / ratio[0])))
+    if by_hand := crops.get(shape.value):
+        left, top, part = by_hand
+        most = (width, height)
+        width = min(most[0], max(1, round(part * size[0])))
+        height = min(most[1], max(1, round(width * most[1] / most[0])))
+        left, top = round(left * size[0]), round(top * size[1])
+    else:
+        left = round(focus[0] * size[0] - width / 2)
+        top = round(focus[1] * size[1] - height / 2)
+    # What reaches over an edge is moved inside.
+    left = max(0, min(left, size[0] - width))
+    top = max(0, min(top, size[1] - height))
     return left, top, left + width, top + height
-
-
-def _clamp(place: int, most: int) -> int:
-    return max(0, min(place, most))

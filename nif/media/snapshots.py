@@ -7,19 +7,9 @@ from nif.errors import Conflict
 from nif.media.models import Picture, PictureFormat, PictureShape
 
 COPIED_FIELDS = (
-    "id",
-    "alt",
-    "is_decorative",
-    "caption",
-    "credit",
-    "credit_url",
-    "licence",
-    "licence_url",
-    "width",
-    "height",
-    "had_provenance",
+    *("id", "alt", "is_decorative", "caption", "credit", "credit_url"),
+    *("licence", "licence_url", "width", "height", "had_provenance"),
 )
-
 
 AI_LABELS = {"generated": "Made by AI", "assisted": "Partly made with AI"}
 """What readers see beside a picture, by its `ai_use`."""

@@ -7,12 +7,12 @@ import hashlib
 import mmap
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from tempfile import TemporaryFile
 from threading import Lock
-from typing import IO, Protocol
+from typing import IO
 
 from PIL import Image, ImageCms
 from PIL.Image import Transpose
@@ -21,6 +21,7 @@ from nif.errors import Invalid
 
 CHUNK_BYTES = 64 * 1024
 MAX_PIXELS = 50_000_000
+TOO_MANY_PIXELS = "This picture has too many pixels: at most 50 million, and it has {}."
 MIN_EDGE = 200
 MASTER_EDGE = 3840
 """Pixels. More than the widest file needs, even where it shows only a part."""
@@ -64,10 +65,6 @@ image_lock = Lock()
 """A picture of 50 megapixels takes 200 MB of memory, so a process works on one at a time."""
 
 
-class UploadStream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
 @dataclass(frozen=True)
 class ReceivedUpload:
     """An upload in a temporary file. `format` is Pillow's name of its format."""
@@ -82,7 +79,7 @@ class ReceivedUpload:
 
 
 @contextmanager
-def receive_upload(stream: UploadStream, *, most: int) -> Iterator[ReceivedUpload]:
+def receive_upload(stream: IO[bytes], *, most: int) -> Iterator[ReceivedUpload]:
     """Copy at most `most` bytes of `stream` into a temporary file, which is deleted afterwards.
 
     Neither memory nor disk grows with the upload: after `most` bytes, reading stops. Raises Invalid
@@ -136,7 +133,7 @@ def clean_picture(file: IO[bytes], format_: str) -> Image.Image:
         except Invalid:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise build_file_error(_explain_pixel_limit("more")) from None
+            raise build_file_error(TOO_MANY_PIXELS.format("more")) from None
         except Exception:  # Decoders raise all kinds of errors for broken files.
             raise build_file_error(
                 "This picture is broken or incomplete. Export it again, or download it again."
@@ -162,7 +159,7 @@ def explain_size_limit(most: int) -> str:
     return f"This file is too large: at most {most / 1_000_000:.3g} MB. Nothing was saved."
 
 
-def _copy_stream(stream: UploadStream, file: IO[bytes], most: int) -> tuple[str, int]:
+def _copy_stream(stream: IO[bytes], file: IO[bytes], most: int) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     while chunk := stream.read(CHUNK_BYTES):
         size += len(chunk)
@@ -193,25 +190,20 @@ def _explain_unknown_format(head: bytes) -> str:
             "This is SVG, HTML or XML, whatever its name says, and can contain scripts. "
             "Export it as PNG, and upload that."
         )
-    for signature, called in OTHER_FILE_TYPES:
-        if head.startswith(signature):
-            return f"This is a {called} file. Upload a JPEG, PNG, WebP, AVIF or GIF."
-    return "This is not a picture that NIF can read. Upload a JPEG, PNG, WebP, AVIF or GIF."
+    called = next((name for start, name in OTHER_FILE_TYPES if head.startswith(start)), None)
+    kind = f"a {called} file" if called else "not a picture that NIF can read"
+    return f"This is {kind}. Upload a JPEG, PNG, WebP, AVIF or GIF."
 
 
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise build_file_error(_explain_pixel_limit(f"{width * height / 1_000_000:,.0f} million"))
+        raise build_file_error(TOO_MANY_PIXELS.format(f"{width * height / 1_000_000:,.0f} million"))
     if min(width, height) < MIN_EDGE:
         raise build_file_error(
             f"This picture is too small: {width} by {height} pixels. Each side needs "
             f"{MIN_EDGE} or more."
         )
-
-
-def _explain_pixel_limit(pixels: str) -> str:
-    return f"This picture has too many pixels: at most 50 million, and it has {pixels}."
 
 
 def _exif_orientation(image: Image.Image) -> int:
@@ -229,7 +221,8 @@ def _shrink(image: Image.Image) -> Image.Image:
     if image.mode in {"1", "P", "PA"}:
         image = image.convert("RGBA")
     elif image.mode.startswith(("I", "F")):
-        image = _to_eight_bits(image)
+        # Sixteen bits of grey are scaled: Pillow would cut them off.
+        image = image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
     image.thumbnail((MASTER_EDGE, MASTER_EDGE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     image.load()
     # A frame of a GIF may be larger than the header says.
@@ -237,40 +230,24 @@ def _shrink(image: Image.Image) -> Image.Image:
     return image
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Sixteen bits of grey, scaled: Pillow would cut them off."""
-    return image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
-
-
 def _to_bare_srgb(image: Image.Image) -> Image.Image:
     """In sRGB, on white where it was transparent, with nothing but its pixels."""
     profile = image.info.get("icc_profile")
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        image = _flatten_on_white(image.convert("RGBA"))
+        ground = Image.new("RGBA", image.size, "white")
+        ground.alpha_composite(image.convert("RGBA"))
+        image = ground.convert("RGB")
     image = _to_srgb(image, profile)
     bare = Image.new("RGB", image.size)
     bare.paste(image)
     return bare
 
 
-def _flatten_on_white(image: Image.Image) -> Image.Image:
-    ground = Image.new("RGBA", image.size, "white")
-    ground.alpha_composite(image)
-    return ground.convert("RGB")
-
-
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
     """Converted by its own profile if that is valid; else its values are taken for sRGB."""
     if isinstance(profile, bytes) and 0 < len(profile) <= MAX_PROFILE_BYTES:
-        try:
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
-            )
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            converted = None
-        if converted is not None:
-            return converted
+        with suppress(ImageCms.PyCMSError, OSError, ValueError):
+            own, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+            if converted := ImageCms.profileToProfile(image, own, srgb, outputMode="RGB"):
+                return converted
     return image.convert("RGB")

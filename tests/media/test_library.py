@@ -12,7 +12,7 @@ from nif.media.library import (
     PictureFraming,
     add_picture,
     change_picture,
-    count_picture_use,
+    count_picture_uses,
     delete_picture,
     get_picture,
     list_pictures,
@@ -166,18 +166,18 @@ def test_a_declared_ai_source_cannot_be_denied_later(session: Session) -> None:
 
 def test_a_picture_shown_in_a_story_cannot_be_deleted(session: Session) -> None:
     picture = an_unprepared_picture(session)
-    count_picture_use(session, picture.id)
+    count_picture_uses(session, {picture.id: 1})
     session.refresh(picture)
 
     with pytest.raises(Conflict):
         delete_picture(session, picture)
 
-    count_picture_use(session, picture.id, times=-1)
+    count_picture_uses(session, {picture.id: -1})
     session.refresh(picture)
     assert delete_picture(session, picture) == [picture.master]
     assert session.scalars(select(Picture)).all() == []
     with pytest.raises(NotFound):
-        count_picture_use(session, picture.id)
+        count_picture_uses(session, {picture.id: 1})
 
 
 def test_deleting_a_picture_names_all_its_files_and_no_others(session: Session) -> None:

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from nif.clock import utc_now
 from nif.database import Database
-from nif.media.library import count_picture_use
+from nif.media.library import count_picture_uses
 from nif.media.models import DigitalSourceType, Picture
 from nif.media.renditions import MAX_ATTEMPTS, make_due_renditions
 from nif.services import Services
@@ -314,7 +314,7 @@ def test_a_picture_shown_in_a_story_cannot_be_deleted(
 ) -> None:
     with database.transaction() as session:
         picture = an_unprepared_picture(session)
-        count_picture_use(session, picture.id)
+        count_picture_uses(session, {picture.id: 1})
     address = f"/newsroom/pictures/{picture.id}"
 
     assert "This picture cannot be deleted" in editor.get(f"{address}/delete").text
