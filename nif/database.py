@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import (
     JSON,
@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from nif.errors import Misconfigured
+from nif.errors import Misconfigured, NotFound
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -101,9 +101,25 @@ class Base(DeclarativeBase):
             table.dialect_options["sqlite"]["autoincrement"] = True
 
 
+Model = TypeVar("Model", bound=Base)
+
+
 def table_of(model: type[Base]) -> Table:
     """A model's table, for statements that run thousands of times: they skip the ORM's work."""
     return cast("Table", model.__table__)
+
+
+def get_row(
+    session: Session, model: type[Model], key: object, missing: str, *, lock: bool = False
+) -> Model:
+    """The row with this primary key. Raises NotFound with the sentence `missing`.
+
+    With `lock` others wait for it; the tables that are loaded with it are not locked.
+    """
+    row = session.get(model, key, with_for_update={"of": model} if lock else None)
+    if row is None:
+        raise NotFound(missing)
+    return row
 
 
 def conflict_aware_insert(session: Session, model: type[Base]) -> Any:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from nif.accounts.audit_log import Actor, describe_change, record_audit_entry
 from nif.accounts.models import Account, AccountState, RoleName
+from nif.database import get_row
 from nif.errors import Conflict, Expired, Invalid, NotAllowed, NotFound
 from nif.mail.addresses import parse_address
 from nif.tokens import UNKNOWN_LINK, TokenPurpose, Tokens
@@ -33,10 +34,7 @@ def list_accounts(session: Session) -> Sequence[Account]:
 
 def get_account(session: Session, account_id: int) -> Account:
     """Raises NotFound."""
-    account = session.get(Account, account_id)
-    if account is None:
-        raise NotFound("There is no such account.")
-    return account
+    return get_row(session, Account, account_id, "There is no such account.")
 
 
 def create_account(

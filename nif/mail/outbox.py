@@ -8,8 +8,7 @@ from sqlalchemy import ForeignKey, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from nif.clock import utc_now
-from nif.database import Base, BigId, Transaction
-from nif.errors import NotFound
+from nif.database import Base, BigId, Transaction, get_row
 from nif.mail.message import Message, MessageCopy, fill_placeholders
 from nif.mail.provider import BatchRequest, Fence, Mailer
 from nif.paging import Page, paginate
@@ -114,10 +113,7 @@ def list_outbox_mails(
 
 def get_outbox_mail(session: Session, mail_id: int) -> OutboxMail:
     """Raises NotFound."""
-    mail = session.get(OutboxMail, mail_id)
-    if mail is None:
-        raise NotFound("There is no such mail in the outbox.")
-    return mail
+    return get_row(session, OutboxMail, mail_id, "There is no such mail in the outbox.")
 
 
 def delete_outbox_mails_to(session: Session, canonical: str) -> None:

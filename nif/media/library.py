@@ -9,6 +9,7 @@ from sqlalchemy import case, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from nif.database import get_row
 from nif.errors import Conflict, Invalid, NotFound
 from nif.links import is_web_address
 from nif.media.models import SHAPE_RATIOS, DigitalSourceType, Picture, Rendition
@@ -84,10 +85,7 @@ class DuplicatePicture(Conflict):
 
 def get_picture(session: Session, picture_id: int, *, lock: bool = False) -> Picture:
     """Raises NotFound."""
-    picture = session.get(Picture, picture_id, with_for_update=lock or None)
-    if picture is None:
-        raise NotFound("There is no such picture.")
-    return picture
+    return get_row(session, Picture, picture_id, "There is no such picture.", lock=lock)
 
 
 def list_pictures(

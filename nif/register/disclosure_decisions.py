@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
-from nif.errors import Conflict, Invalid, NotAllowed, NotFound
+from nif.database import get_row
+from nif.errors import Conflict, Invalid, NotAllowed
 from nif.register.models import (
     DisclosureChoice,
     DisclosureDecision,
@@ -97,11 +98,9 @@ def get_disclosure_decision(
     session: Session, decision_id: int, *, lock: bool = False
 ) -> DisclosureDecision:
     """Raises NotFound."""
-    lock_options = {"of": DisclosureDecision} if lock else None
-    decision = session.get(DisclosureDecision, decision_id, with_for_update=lock_options)
-    if decision is None:
-        raise NotFound("There is no such decision.")
-    return decision
+    return get_row(
+        session, DisclosureDecision, decision_id, "There is no such decision.", lock=lock
+    )
 
 
 class Disclosures(NamedTuple):

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
-from nif.errors import Conflict, Invalid, NotFound
+from nif.database import conflict_aware_insert, get_row
+from nif.errors import Conflict, Invalid
 from nif.links import is_web_address
 from nif.register.models import Party, PartyAlias, PartyKind, RegisterVersion, Relationship
 from nif.register.name_matching import fold_name, has_letter_or_digit, normalize_text
@@ -38,10 +38,7 @@ class PartyInput:
 
 def get_party(session: Session, party_id: int, *, lock: bool = False) -> Party:
     """A party, or one that was merged: see `merged_into_id`. Raises NotFound."""
-    party = session.get(Party, party_id, with_for_update={"of": Party} if lock else None)
-    if party is None:
-        raise NotFound("There is no such party in the register.")
-    return party
+    return get_row(session, Party, party_id, "There is no such party in the register.", lock=lock)
 
 
 def find_party_by_name(session: Session, name: str) -> Party | None:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from nif.accounts.models import Account
-from nif.errors import Conflict, Invalid, NotFound
+from nif.database import get_row
+from nif.errors import Conflict, Invalid
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntryKind
 from nif.ledger.payloads import FORM
@@ -89,11 +90,13 @@ class RegisterContext:
 
 def get_relationship(session: Session, relationship_id: int, *, lock: bool = False) -> Relationship:
     """Raises NotFound."""
-    lock_of = {"of": Relationship} if lock else None
-    relationship = session.get(Relationship, relationship_id, with_for_update=lock_of)
-    if relationship is None:
-        raise NotFound("There is no such relationship in the register.")
-    return relationship
+    return get_row(
+        session,
+        Relationship,
+        relationship_id,
+        "There is no such relationship in the register.",
+        lock=lock,
+    )
 
 
 def list_relationships_in_force(

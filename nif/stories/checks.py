@@ -4,7 +4,7 @@ A check has a code, such as G11, that editors, tests and the documents name it b
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -87,7 +87,10 @@ class CheckContext:
     confidants: frozenset[str] | None = None
 
 
-StoryCheck = Callable[[CheckContext], Iterator[CheckFinding]]
+Problems = Iterator[tuple[str, str] | tuple[str, str, FindingLevel]]
+"""The form field and the sentence of each problem, and its level where that is not `BLOCK`."""
+
+StoryCheck = Callable[[CheckContext], Problems]
 
 
 LONGEST_HEADLINE = 110
@@ -98,83 +101,77 @@ ATTRIBUTIONS = re.compile(rf"{HEDGES.pattern}|\b(?:sue[sd]?|faces?|claims?|says?
 """Words with which a headline attributes a claim to somebody."""
 
 
-def check_completeness(context: CheckContext) -> Iterator[CheckFinding]:
+def check_completeness(context: CheckContext) -> Problems:
     """G01: headline, lead and sections are complete."""
     story = context.story
     if not story.headline.strip():
-        yield CheckFinding("G01", "headline", "A story needs a headline.")
+        yield "headline", "A story needs a headline."
     elif len(story.headline) > LONGEST_HEADLINE:
-        text = f"A headline has at most {LONGEST_HEADLINE} characters."
-        yield CheckFinding("G01", "headline", text)
+        yield "headline", f"A headline has at most {LONGEST_HEADLINE} characters."
     if not story.lead.strip():
-        text = "A story needs a lead: the paragraph that says what happened."
-        yield CheckFinding("G01", "lead", text)
+        yield "lead", "A story needs a lead: the paragraph that says what happened."
     empty = [section["label"] for section in story.sections if not section["bullets"]]
     if len(empty) == len(story.sections):
-        yield CheckFinding("G01", "sections", "A story needs at least one section with a bullet.")
+        yield "sections", "A story needs at least one section with a bullet."
     elif empty:
-        yield CheckFinding("G01", "sections", f"The section “{empty[0]}” has no bullet yet.")
+        yield "sections", f"The section “{empty[0]}” has no bullet yet."
 
 
-def check_byline(context: CheckContext) -> Iterator[CheckFinding]:
+def check_byline(context: CheckContext) -> Problems:
     """G02: a byline, with names that readers can look up."""
     if not context.story.byline.strip():
-        text = "A story needs a byline: readers see who wrote it."
-        yield CheckFinding("G02", "byline", text)
+        yield "byline", "A story needs a byline: readers see who wrote it."
     for name in context.names_without_profile:
         text = f"There is no public profile of {name}, so readers cannot look the name up."
-        yield CheckFinding("G02", "byline", text, FindingLevel.WARN)
+        yield "byline", text, FindingLevel.WARN
 
 
-def check_placeholders(context: CheckContext) -> Iterator[CheckFinding]:
+def check_placeholders(context: CheckContext) -> Problems:
     """G33: no placeholder, such as TK, is left in the text."""
     for place, text in text_lines_of(context.story):
         if match := PLACEHOLDERS.search(text):
             sentence = f"“{match[0]}” is still in the text: replace the placeholder."
-            yield CheckFinding("G33", place, sentence)
+            yield place, sentence
 
 
-def check_headline_claim(context: CheckContext) -> Iterator[CheckFinding]:
+def check_headline_claim(context: CheckContext) -> Problems:
     """G12: the headline does not state as fact what the text only alleges."""
     body = " ".join(text for field, text in text_lines_of(context.story) if field != "headline")
     if HEDGES.search(body) and not ATTRIBUTIONS.search(context.story.headline):
         text = "The text only alleges this, but the headline states it as fact. Is that intended?"
-        yield CheckFinding("G12", "headline", text, FindingLevel.WARN)
+        yield "headline", text, FindingLevel.WARN
 
 
-def check_embargo(context: CheckContext) -> Iterator[CheckFinding]:
+def check_embargo(context: CheckContext) -> Problems:
     """G29: the story is not published before its embargo ends."""
     story = context.story
     moment = story.publish_at or context.now
     if story.embargo_until and moment and moment < story.embargo_until:
         text = "This story is under embargo: publish it after the embargo has ended."
-        yield CheckFinding("G29", "embargo_until", text)
+        yield "embargo_until", text
 
 
-def check_pictures(context: CheckContext) -> Iterator[CheckFinding]:
+def check_pictures(context: CheckContext) -> Problems:
     """G24: every picture has alt text or is decorative, a credit, files, and a label for AI."""
     for place, picture_id in chosen_pictures_of(context.story):
         if (picture := context.pictures.get(picture_id)) is not None:
             yield from _picture_findings(place, picture)
 
 
-def _picture_findings(field: str, picture: Picture) -> Iterator[CheckFinding]:
+def _picture_findings(field: str, picture: Picture) -> Problems:
     name = "The lead picture" if field == "picture_id" else _section_picture_name(field)
     if not (picture.alt.strip() or picture.is_decorative):
         text = f"{name} has no alt text: describe it in the library, or mark it as decorative."
-        yield CheckFinding("G24", field, text)
+        yield field, text
     if not picture.credit.strip():
-        text = f"{name} has no credit: add one in the library."
-        yield CheckFinding("G24", field, text)
+        yield field, f"{name} has no credit: add one in the library."
     if is_ai_use_undeclared(picture, picture.declared_source_type):
         text = f"{name} has a file that declares the use of AI: declare it in the library too."
-        yield CheckFinding("G24", field, text)
+        yield field, text
     if picture.is_preparing:
-        text = f"{name} is still being prepared. That takes a few seconds."
-        yield CheckFinding("G24", field, text)
+        yield field, f"{name} is still being prepared. That takes a few seconds."
     if not (picture.licence.strip() or picture.licence_url):
-        text = f"{name} has no licence. May we show it?"
-        yield CheckFinding("G24", field, text, FindingLevel.WARN)
+        yield field, f"{name} has no licence. May we show it?", FindingLevel.WARN
 
 
 def _section_picture_name(field: str) -> str:
@@ -187,34 +184,32 @@ LONGEST_ANONYMITY_REASON = 160
 ALLEGATION = re.compile(r"\b(?:alleg\w+|accus\w+|fraud\w*|sued|lawsuit)\b", re.IGNORECASE)
 
 
-def check_source_names(context: CheckContext) -> Iterator[CheckFinding]:
+def check_source_names(context: CheckContext) -> Problems:
     """G04: at least one source, each with a name and its exact address."""
     if not context.story.sources:
-        text = "Name at least one source. Our own reporting counts as one."
-        yield CheckFinding("G04", "sources", text)
+        yield "sources", "Name at least one source. Our own reporting counts as one."
     for n, source in _numbered_sources(context):
         if source.kind in OWN_REPORTING_KINDS:
             continue
         if not (source.publisher.strip() or source.title.strip()):
-            text = f"Source {n} needs a name: who published it, or what it is."
-            yield CheckFinding("G04", _source_field(n), text)
+            yield _source_field(n), f"Source {n} needs a name: who published it, or what it is."
         elif source.seen_by_us and not is_web_address(source.url):
             text = f"Source {n} needs its exact address, beginning with https://."
-            yield CheckFinding("G04", _source_field(n, "url"), text)
+            yield _source_field(n, "url"), text
         elif is_web_address(source.url) and urlsplit(source.url).path in ("", "/"):
             text = f"Source {n} leads to a front page. Where exactly did you read it?"
-            yield CheckFinding("G04", _source_field(n, "url"), text, FindingLevel.WARN)
+            yield _source_field(n, "url"), text, FindingLevel.WARN
 
 
-def check_source_use(context: CheckContext) -> Iterator[CheckFinding]:
+def check_source_use(context: CheckContext) -> Problems:
     """G05: each source says what the story uses of it."""
     for n, source in _numbered_sources(context):
         if source.kind not in OWN_REPORTING_KINDS and not source.taken.strip():
             text = f"Say what the story uses of source {n}: facts, quotes, figures."
-            yield CheckFinding("G05", _source_field(n, "taken"), text, FindingLevel.WARN)
+            yield _source_field(n, "taken"), text, FindingLevel.WARN
 
 
-def check_claims(context: CheckContext) -> Iterator[CheckFinding]:
+def check_claims(context: CheckContext) -> Problems:
     """G06: a bullet with a quotation, a number or an accusation cites a source.
 
     A story with a single source needs no citations. In a story with own reporting, what cites no
@@ -227,22 +222,20 @@ def check_claims(context: CheckContext) -> Iterator[CheckFinding]:
             line, numbers = split_source_references(bullet)
             field, name = f"sections-{s}-bullets", f"Bullet {b} of “{section['label']}”"
             if unknown := [n for n in numbers if not 1 <= n <= len(sources)]:
-                yield CheckFinding(
-                    "G06", field, f"{name} cites source {unknown[0]}, which does not exist."
-                )
+                yield (field, f"{name} cites source {unknown[0]}, which does not exist.")
             if numbers or is_clear or any(_is_named_in(line, source) for source in sources):
                 continue
             if QUOTATION.search(line):
                 text = f"{name} has a quotation: end it with the number of its source, such as [1]."
-                yield CheckFinding("G06", field, text, FindingLevel.DECIDE)
+                yield field, text, FindingLevel.DECIDE
             elif NUMBER.search(line) or ALLEGATION.search(line):
                 text = (
                     f"{name} has a number or an accusation: end it with the number of its source, "
                 )
-                yield CheckFinding("G06", field, f"{text}such as [1].", FindingLevel.WARN)
+                yield field, f"{text}such as [1].", FindingLevel.WARN
 
 
-def check_first_hand(context: CheckContext) -> Iterator[CheckFinding]:
+def check_first_hand(context: CheckContext) -> Problems:
     """G07: a source that we did not see ourselves names another one that did."""
     by_position = dict(_numbered_sources(context))
     for n, source in by_position.items():
@@ -251,21 +244,21 @@ def check_first_hand(context: CheckContext) -> Iterator[CheckFinding]:
         intermediary = by_position.get(source.relied_on or 0)
         if intermediary is None or intermediary is source:
             text = f"We did not see source {n} ourselves. Choose whose account of it we rely on."
-            yield CheckFinding("G07", _source_field(n, "relied_on"), text)
+            yield _source_field(n, "relied_on"), text
         elif not intermediary.seen_by_us:
             text = f"Source {n} relies on source {source.relied_on}, which we did not see either."
-            yield CheckFinding("G07", _source_field(n, "relied_on"), text)
+            yield _source_field(n, "relied_on"), text
 
 
-def check_press_releases(context: CheckContext) -> Iterator[CheckFinding]:
+def check_press_releases(context: CheckContext) -> Problems:
     """G09: each press release says how far we verified it."""
     for n, source in _numbered_sources(context):
         if source.kind is SourceKind.PRESS_RELEASE and source.checked is None:
             text = f"Source {n} is a press release. Say how far we verified it."
-            yield CheckFinding("G09", _source_field(n, "checked"), text)
+            yield _source_field(n, "checked"), text
 
 
-def check_unnamed_sources(context: CheckContext) -> Iterator[CheckFinding]:
+def check_unnamed_sources(context: CheckContext) -> Problems:
     """G08: an unnamed source has a reason and an editor who knows it, and is not the only one."""
     sources = context.story.sources
     for n, source in _numbered_sources(context):
@@ -273,42 +266,39 @@ def check_unnamed_sources(context: CheckContext) -> Iterator[CheckFinding]:
             continue
         if source.kind not in OWN_REPORTING_KINDS:
             text = f"Source {n} is not named, so it must be an interview: somebody who spoke to us."
-            yield CheckFinding("G08", _source_field(n, "kind"), text)
+            yield _source_field(n, "kind"), text
         if not source.publisher.strip():
-            text = f"Describe source {n} for readers: how does this person know?"
-            yield CheckFinding("G08", _source_field(n), text)
+            yield _source_field(n), f"Describe source {n} for readers: how does this person know?"
         if len(source.unnamed_because) > LONGEST_ANONYMITY_REASON:
             text = f"Use at most {LONGEST_ANONYMITY_REASON} characters."
-            yield CheckFinding("G08", _source_field(n, "unnamed_because"), text)
+            yield _source_field(n, "unnamed_because"), text
         elif not source.unnamed_because:
             text = f"Say why source {n} is not named: readers see the reason."
-            yield CheckFinding("G08", _source_field(n, "unnamed_because"), text)
+            yield _source_field(n, "unnamed_because"), text
         yield from _confidant_findings(context, n, source)
     if sources and all(source.is_unnamed for source in sources):
         text = "All sources are unnamed: a standards editor decides whether that is enough."
-        yield CheckFinding("G08", "sources", text, FindingLevel.DECIDE)
+        yield "sources", text, FindingLevel.DECIDE
 
 
-def _confidant_findings(
-    context: CheckContext, n: int, source: StorySource
-) -> Iterator[CheckFinding]:
+def _confidant_findings(context: CheckContext, n: int, source: StorySource) -> Problems:
     if not source.known_to:
         text = f"An editor who did not write the story must know who source {n} is."
-        yield CheckFinding("G08", _source_field(n, "known_to"), text)
+        yield _source_field(n, "known_to"), text
     elif context.confidants is not None and source.known_to not in context.confidants:
         text = f"{source.known_to} wrote this story or is not an editor: choose another editor."
-        yield CheckFinding("G08", _source_field(n, "known_to"), text)
+        yield _source_field(n, "known_to"), text
 
 
-def check_story_type(context: CheckContext) -> Iterator[CheckFinding]:
+def check_story_type(context: CheckContext) -> Problems:
     """G03: the type of the story matches whether it has own reporting."""
     has_own_reporting = any(source.kind in OWN_REPORTING_KINDS for source in context.story.sources)
     if context.story.story_type is StoryType.REPORT and not has_own_reporting:
         text = "A report needs our own reporting among its sources. Otherwise it is a brief."
-        yield CheckFinding("G03", "story_type", text)
+        yield "story_type", text
     elif context.story.story_type is StoryType.BRIEF and has_own_reporting:
         text = "A brief sums up what others reported, but this one has our own reporting."
-        yield CheckFinding("G03", "story_type", text, FindingLevel.WARN)
+        yield "story_type", text, FindingLevel.WARN
 
 
 def _numbered_sources(context: CheckContext) -> Iterator[tuple[int, StorySource]]:
@@ -327,130 +317,120 @@ def _source_field(n: int, field: str = "publisher") -> str:
 LONGEST_REASON = 160
 PRAISE = re.compile(r"\b(?:important|exciting|must-read|huge)\b", re.IGNORECASE)
 
-MISSING_ANSWERS = {
-    DeclarationQuestion.ORIGIN: ("G11", "Say where the idea came from."),
-    DeclarationQuestion.RELATIONSHIPS: (
-        "G16",
-        "Declare any relationship of NIF with anyone in this story, or affirm that there is none.",
-    ),
-    DeclarationQuestion.MONEY: ("G19", "Say whether anybody paid for this story."),
-    DeclarationQuestion.AI: ("G21", "Say whether generative AI was used."),
-}
 
-
-def check_reason(context: CheckContext) -> Iterator[CheckFinding]:
+def check_reason(context: CheckContext) -> Problems:
     """G10: a reason that completes the sentence "We covered it because …"."""
     story = context.story
     if story.reason_code is None:
         text = "Say why NIF covers this: we promised readers the reason for every story."
-        yield CheckFinding("G10", "reason_code", text)
+        yield "reason_code", text
     elif story.reason_code not in REASONS_WITHOUT_SUBJECT and not story.reason_subject.strip():
-        text = "Complete the sentence “We covered it because …”."
-        yield CheckFinding("G10", "reason_subject", text)
+        yield "reason_subject", "Complete the sentence “We covered it because …”."
     elif len(reason_clause_of(story)) > LONGEST_REASON:
-        text = f"Use at most {LONGEST_REASON} characters for the reason."
-        yield CheckFinding("G10", "reason_subject", text)
+        yield "reason_subject", f"Use at most {LONGEST_REASON} characters for the reason."
     elif match := PRAISE.search(story.reason_subject):
         text = f"“{match[0]}” is praise: say what the story is about."
-        yield CheckFinding("G10", "reason_subject", text, FindingLevel.WARN)
+        yield "reason_subject", text, FindingLevel.WARN
 
 
-def check_answers(context: CheckContext) -> Iterator[CheckFinding]:
-    """G11, G16, G19, G21: every question has an answer."""
-    for question, (code, text) in MISSING_ANSWERS.items():
-        if find_answer(context.story.answers, question) is None:
-            yield CheckFinding(code, question.value, text)
-
-
-def check_origin(context: CheckContext) -> Iterator[CheckFinding]:
-    """G11: the sender of an idea is named; a standards editor decides on our own side's ideas."""
+def check_origin(context: CheckContext) -> Problems:
+    """G11: where the idea came from, with its sender; on our own side's, an editor decides."""
     answer = find_answer(context.story.answers, DeclarationQuestion.ORIGIN)
     if answer is None:
+        yield "origin", "Say where the idea came from."
         return
     if answer.value in THIRD_PARTY_ORIGINS and not answer.details.get("by"):
-        yield CheckFinding("G11", "origin_by", "Name who sent us this idea.")
+        yield "origin_by", "Name who sent us this idea."
     if answer.value in (StoryOrigin.COMMERCIAL, StoryOrigin.OWNER):
         text = "The idea came from our commercial team or owner: a standards editor decides."
-        yield CheckFinding("G11", "origin", text, FindingLevel.DECIDE)
+        yield "origin", text, FindingLevel.DECIDE
 
 
-def check_relationships(context: CheckContext) -> Iterator[CheckFinding]:
-    """G14, G16: known relationships are decided, and the answer covers everyone in the story."""
+def check_known_relationships(context: CheckContext) -> Problems:
+    """G14: every relationship that the register knows is decided."""
     for name in context.undecided_parties:
         text = f"We have a relationship with {name}: disclose it, or ask for a waiver."
-        yield CheckFinding("G14", "relationships", text)
+        yield "relationships", text
+
+
+def check_relationships(context: CheckContext) -> Problems:
+    """G16: an answer about relationships that covers everyone in the story."""
     answer = find_answer(context.story.answers, DeclarationQuestion.RELATIONSHIPS)
     if answer is None:
-        return
-    if answer.value == RelationshipDeclaration.DECLARED and not answer.details.get("sentences"):
-        text = "Describe the relationship in a sentence for readers."
-        yield CheckFinding("G16", "relationship_sentences", text)
+        text = "Declare any relationship of NIF with anyone in this story, or affirm that there "
+        yield "relationships", f"{text}is none."
+    elif answer.value == RelationshipDeclaration.DECLARED and not answer.details.get("sentences"):
+        yield "relationship_sentences", "Describe the relationship in a sentence for readers."
     elif context.parties - set(answer.details.get("parties", ())):
         text = "The story names someone new since this was answered: answer it again."
-        yield CheckFinding("G16", "relationships", text)
+        yield "relationships", text
 
 
-def check_funding(context: CheckContext) -> Iterator[CheckFinding]:
+def check_funding(context: CheckContext) -> Problems:
     """G19: nobody paid for the story, and the giver of a grant is named."""
     answer = find_answer(context.story.answers, DeclarationQuestion.MONEY)
     if answer is None:
-        return
-    if answer.value == StoryFunding.PAID:
-        yield CheckFinding("G19", "money", "NIF does not publish stories that somebody paid for.")
+        yield "money", "Say whether anybody paid for this story."
+    elif answer.value == StoryFunding.PAID:
+        yield "money", "NIF does not publish stories that somebody paid for."
     elif answer.value == StoryFunding.GRANT and not answer.details.get("by"):
-        yield CheckFinding("G19", "money_by", "Name who gave the grant.")
+        yield "money_by", "Name who gave the grant."
 
 
-def check_ai_use(context: CheckContext) -> Iterator[CheckFinding]:
-    """G21: a person checked what AI wrote, in its present form.
+def check_ai_use(context: CheckContext) -> Problems:
+    """G21: whether AI was used; a person checked what it wrote, in its present form.
 
     Regulation (EU) 2024/1689, Article 50(4), asks for a label, or for human review and editorial
     responsibility. NIF does both.
     """
     answer = find_answer(context.story.answers, DeclarationQuestion.AI)
+    if answer is None:
+        yield "ai", "Say whether generative AI was used."
     if answer is None or answer.value not in AI_USES_TO_DISCLOSE:
         return
     if answer.value == StoryAiUse.ASSISTED and not answer.details.get("tasks"):
-        yield CheckFinding("G21", "ai_tasks", "Say what AI was used for.")
+        yield "ai_tasks", "Say what AI was used for."
     if not answer.details.get("tools"):
-        yield CheckFinding("G21", "ai_tools", "Name the tools.")
+        yield "ai_tools", "Name the tools."
     checked = answer.details.get("checked")
     if not checked:
         text = "A person must check every fact of this text and take responsibility for it."
-        yield CheckFinding("G21", "ai_checked", text)
+        yield "ai_checked", text
     elif checked != text_fingerprint_of(context.story):
-        text = f"The text has changed since {answer.by} checked it: check it again."
-        yield CheckFinding("G21", "ai_checked", text)
+        yield "ai_checked", f"The text has changed since {answer.by} checked it: check it again."
 
 
-CHECKS: Sequence[StoryCheck] = (
-    check_completeness,
-    check_byline,
-    check_placeholders,
-    check_headline_claim,
-    check_embargo,
-    check_pictures,
-    check_source_names,
-    check_source_use,
-    check_claims,
-    check_first_hand,
-    check_press_releases,
-    check_unnamed_sources,
-    check_story_type,
-    check_reason,
-    check_answers,
-    check_origin,
-    check_relationships,
-    check_funding,
-    check_ai_use,
-)
+CHECKS: Mapping[str, StoryCheck] = {
+    "G01": check_completeness,
+    "G02": check_byline,
+    "G33": check_placeholders,
+    "G12": check_headline_claim,
+    "G29": check_embargo,
+    "G24": check_pictures,
+    "G04": check_source_names,
+    "G05": check_source_use,
+    "G06": check_claims,
+    "G07": check_first_hand,
+    "G09": check_press_releases,
+    "G08": check_unnamed_sources,
+    "G03": check_story_type,
+    "G10": check_reason,
+    "G11": check_origin,
+    "G14": check_known_relationships,
+    "G16": check_relationships,
+    "G19": check_funding,
+    "G21": check_ai_use,
+}
+"""The checks by their codes, in the order of the form."""
 
 SHORTEST_OVERRIDE_REASON = 20
 
 
 def run_checks(context: CheckContext) -> list[CheckFinding]:
     """The findings of all checks, in the order of the form."""
-    return [finding for check in CHECKS for finding in check(context)]
+    return [
+        CheckFinding(code, *found) for code, check in CHECKS.items() for found in check(context)
+    ]
 
 
 def blocking_findings_of(

@@ -11,8 +11,8 @@ from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, selectinload
 
 from nif.accounts.models import Account
-from nif.database import Base, conflict_aware_insert
-from nif.errors import Conflict, NotFound
+from nif.database import Base, conflict_aware_insert, get_row
+from nif.errors import Conflict
 from nif.paging import Page, paginate
 from nif.slugs import find_free_slug, slugify
 from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
@@ -133,11 +133,8 @@ def save_draft(
 
 
 def get_story(session: Session, story_id: int, *, lock: bool = False) -> Story:
-    """A story by its id. Raises NotFound."""
-    story = session.get(Story, story_id, with_for_update={"of": Story} if lock else None)
-    if story is None:
-        raise NotFound("There is no such story.")
-    return story
+    """Raises NotFound."""
+    return get_row(session, Story, story_id, "There is no such story.", lock=lock)
 
 
 def _apply_input(

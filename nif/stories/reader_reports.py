@@ -8,8 +8,8 @@ from sqlalchemy import ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from nif.accounts.models import Account
-from nif.database import Base, BigId
-from nif.errors import Conflict, Invalid, NotFound
+from nif.database import Base, BigId, get_row
+from nif.errors import Conflict, Invalid
 from nif.ledger.chain import append_entry
 from nif.ledger.models import LedgerEntryKind
 from nif.ledger.payloads import PayloadForms
@@ -136,13 +136,8 @@ def _append_report_to_ledger(
 
 
 def get_reader_report(session: Session, report_id: int, *, lock: bool = False) -> ReaderReport:
-    """A report by its id. Raises NotFound."""
-    report = session.get(
-        ReaderReport, report_id, with_for_update={"of": ReaderReport} if lock else None
-    )
-    if report is None:
-        raise NotFound("There is no such report.")
-    return report
+    """Raises NotFound."""
+    return get_row(session, ReaderReport, report_id, "There is no such report.", lock=lock)
 
 
 def list_reports(
