@@ -114,11 +114,11 @@ def get_invited_account(
     account = session.scalar(query.with_for_update() if lock else query)
     if account is None:
         raise NotFound(UNKNOWN_LINK)
-    waits = account.state is AccountState.INVITED and account.invited_at is not None
     if (
-        not waits
+        account.state is not AccountState.INVITED
+        or account.invited_at is None
         or _invitation_microseconds(account) != moment
-        or now - _time_of_microseconds(moment) > INVITATION_LIFETIME
+        or now - account.invited_at > INVITATION_LIFETIME
     ):
         raise Expired(INVITATION_EXPIRED)
     return account
@@ -234,7 +234,3 @@ def _invitation_microseconds(account: Account) -> int:
     if account.invited_at is None:
         return 0
     return (account.invited_at - _EPOCH) // timedelta(microseconds=1)
-
-
-def _time_of_microseconds(moment: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=moment)

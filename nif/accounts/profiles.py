@@ -59,12 +59,6 @@ def find_profile(session: Session, account_id: int) -> Profile | None:
     return session.get(Profile, account_id)
 
 
-def has_public_profile(session: Session, account_id: int) -> bool:
-    """Can readers look this person up? For the check of bylines."""
-    query = select(Profile.is_public).where(Profile.account_id == account_id)
-    return bool(session.scalar(query))
-
-
 def get_public_profile(session: Session, slug: str) -> tuple[Profile, str]:
     """A public profile and the person's name. Raises NotFound."""
     query = (

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
-from nif.database import get_row
 from nif.errors import Conflict, Invalid, NotAllowed
 from nif.register.models import (
     DisclosureChoice,
@@ -92,15 +91,6 @@ def confirm_waiver(
         raise NotAllowed("This is about you: someone else has to agree to the waiver.")
     decision.confirmed_by_id, decision.at = by, now
     session.flush()
-
-
-def get_disclosure_decision(
-    session: Session, decision_id: int, *, lock: bool = False
-) -> DisclosureDecision:
-    """Raises NotFound."""
-    return get_row(
-        session, DisclosureDecision, decision_id, "There is no such decision.", lock=lock
-    )
 
 
 class Disclosures(NamedTuple):

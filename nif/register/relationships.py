@@ -196,7 +196,8 @@ def delete_relationship(
             "Stories have decided about this relationship, so it cannot be deleted. End it instead."
         ) from None
     if was_public:
-        record_relationship_withdrawal(session, relationship, now=context.now)
+        # It has left the public list; nothing else about it is recorded.
+        _append_relationship_entry(session, relationship, "withdrawn", {}, now=context.now)
 
 
 def preview_relationship(
@@ -256,22 +257,15 @@ def record_relationship_change(
     `before` is what readers could see so far. A change that they cannot see makes no entry.
     """
     after = public_relationship_of(relationship, publisher, now.date())
-    if after is not None:
-        action = _classify_change(before, after)
-        if action:
-            _append_relationship_entry(session, relationship, action, after, now=now)
-    elif before is not None and relationship.visibility is RelationshipVisibility.PUBLIC:
-        ended = {**before, "until": _iso_date(relationship.until)}
-        _append_relationship_entry(session, relationship, "ended", ended, now=now)
-    elif before is not None:
-        record_relationship_withdrawal(session, relationship, now=now)
-
-
-def record_relationship_withdrawal(
-    session: Session, relationship: Relationship, *, now: datetime
-) -> None:
-    """Record that a relationship has left the public list, and nothing else about it."""
-    _append_relationship_entry(session, relationship, "withdrawn", {}, now=now)
+    if after is not None and after != before:
+        ends = before is not None and after["until"] and not before["until"]
+        action = "ended" if ends else "changed" if before else "added"
+        _append_relationship_entry(session, relationship, action, after, now=now)
+    elif before is not None and after is None:
+        is_public = relationship.visibility is RelationshipVisibility.PUBLIC
+        facts = {**before, "until": _iso_date(relationship.until)} if is_public else {}
+        action = "ended" if is_public else "withdrawn"
+        _append_relationship_entry(session, relationship, action, facts, now=now)
 
 
 def _select_lineage(party_ids: Collection[int]) -> Select[int]:
@@ -361,15 +355,6 @@ def _time_problems(
     months = values.lookback_months
     if months is not None and months != DEFAULT_LOOKBACK and not 0 <= months <= 1200:
         yield "lookback_months", "Give 0 to 1200 months."
-
-
-def _classify_change(before: PublicRelationship, after: Mapping[str, Any]) -> str:
-    """The action of a change; empty where readers see the same as before."""
-    if before is None:
-        return "added"
-    if before == after:
-        return ""
-    return "ended" if after["until"] and not before["until"] else "changed"
 
 
 def _append_relationship_entry(

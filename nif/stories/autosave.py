@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Select, delete, select
+from sqlalchemy import ForeignKey, Index, delete, select
 from sqlalchemy.orm import Mapped, Session, defer, mapped_column
 
 from nif.accounts.models import Account
@@ -54,7 +54,8 @@ def store_autosave(
     now: datetime,
 ) -> None:
     """Store a form as typed. `edits` is None where the working copy was not saved from it."""
-    last = session.scalar(_select_autosaves(story_id, by.id).limit(1))
+    own = select(Autosave).where(Autosave.story_id == story_id, Autosave.by_id == by.id)
+    last = session.scalar(own.order_by(Autosave.id.desc()).limit(1))
     if last is not None and last.form == dict(form):
         last.at, last.edits = now, last.edits if edits is None else edits
         return
@@ -96,10 +97,7 @@ def list_active_editors(
         Autosave.by_id != excluding,
         Autosave.at > now - ACTIVE_WITHIN,
     )
-    last_at: dict[str, datetime] = {}
-    for name, at in session.execute(query.order_by(Autosave.at)):
-        last_at[name] = at
-    return list(last_at.items())
+    return list(dict(session.execute(query.order_by(Autosave.at)).all()).items())
 
 
 def has_typed_since(session: Session, story_id: int, account_id: int, moment: datetime) -> bool:
@@ -108,11 +106,6 @@ def has_typed_since(session: Session, story_id: int, account_id: int, moment: da
         Autosave.story_id == story_id, Autosave.by_id == account_id, Autosave.at > moment
     )
     return session.scalar(query.limit(1)) is not None
-
-
-def _select_autosaves(story_id: int, by_id: int) -> Select[Autosave]:
-    query = select(Autosave).where(Autosave.story_id == story_id, Autosave.by_id == by_id)
-    return query.order_by(Autosave.id.desc())
 
 
 def _thin_out_autosaves(session: Session, story_id: int, by_id: int, *, now: datetime) -> None:

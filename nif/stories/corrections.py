@@ -42,6 +42,7 @@ from nif.stories.publishing import (
 )
 from nif.stories.reader_reports import ReaderReport
 from nif.stories.records import look_up_story_records, save_story_parties
+from nif.stories.review import record_review
 from nif.stories.style_edit_guard import explain_style_refusal, list_protected_changes
 
 LONGEST_SUMMARY = 200
@@ -235,12 +236,11 @@ def _guard_style_edit(
 
 
 def _remove_content(revision: Revision) -> None:
-    names = ("slug", "story_type", "headline", "byline", "answers")
-    kept = {name: getattr(revision, name) for name in names}
     for name, empty in REMOVED_CONTENT.items():
         setattr(revision, name, empty)
+    names = ("slug", "story_type", "headline", "byline", "answers", *REMOVED_CONTENT)
     revision.word_count, revision.picture = 0, None
-    revision.content_hash = hash_revision_content({**kept, **REMOVED_CONTENT})
+    revision.content_hash = hash_revision_content({name: getattr(revision, name) for name in names})
 
 
 def _publish_revision(
@@ -311,16 +311,7 @@ def confirm_style_edit(session: Session, story: Story, *, by: Account, now: date
     """
     if not may_confirm_style_edit(session, story, by=by.id):
         raise NotAllowed("You took part in this change, so someone else has to confirm it.")
-    session.add(
-        Review(
-            story_id=story.id,
-            edits=story.edits,
-            verdict=ReviewVerdict.CONFIRMED,
-            by_id=by.id,
-            by=by.name,
-            at=now,
-        )
-    )
+    record_review(session, story, ReviewVerdict.CONFIRMED, by=by, now=now)
 
 
 def may_confirm_style_edit(session: Session, story: Story, *, by: int) -> bool:

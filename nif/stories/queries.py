@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, func, literal_column, select
-from sqlalchemy.orm import Mapped, Session, aliased
+from sqlalchemy import Integer, Row, Select, func, literal_column, select
+from sqlalchemy.orm import Session, aliased
 
 from nif.errors import Invalid, NotFound
 from nif.paging import Page, paginate
@@ -26,8 +26,6 @@ SITEMAP_PART_SIZE = 5_000
 
 MOST_NEWS_ENTRIES = 1000
 """Google reads at most this many entries of a news sitemap."""
-
-StoryRows = Select[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -177,73 +175,41 @@ def _select_current_revisions() -> Select[Revision]:
     )
 
 
-def list_story_parts(session: Session, *, size: int = SITEMAP_PART_SIZE) -> Sequence[SitemapPart]:
-    """The parts that hold a published story, in order."""
-    number = _part_number(Story.id, size)
-    query = _select_published(number, func.max(Revision.modified_at))
-    rows = session.execute(query.group_by(number).order_by(number))
-    return [SitemapPart(*row) for row in rows]
+def list_sitemap_parts(
+    session: Session, of: type[Story | Tag], *, size: int = SITEMAP_PART_SIZE
+) -> Sequence[SitemapPart]:
+    """The parts that hold a published story, or a tag with one, in order."""
+    # Literals, not parameters: PostgreSQL compares the selected and the grouped expression.
+    number = of.id // literal_column(str(int(size)), Integer) + literal_column("1", Integer)
+    query = _select_published(of, number, func.max(Revision.modified_at))
+    return [SitemapPart(*row) for row in session.execute(query.group_by(number).order_by(number))]
 
 
-def list_stories_of_part(
-    session: Session, part: int, *, size: int = SITEMAP_PART_SIZE
+def list_sitemap_entries(
+    session: Session, of: type[Story | Tag], part: int, *, size: int = SITEMAP_PART_SIZE
 ) -> Sequence[SitemapEntry]:
-    """The published stories of a part, oldest first; none where there is no such part."""
-    query = _select_published(Story.slug, Revision.modified_at)
-    rows = session.execute(query.where(*_within_part(Story.id, part, size)).order_by(Story.id))
-    return [SitemapEntry(*row) for row in rows]
-
-
-def list_tag_parts(session: Session, *, size: int = SITEMAP_PART_SIZE) -> Sequence[SitemapPart]:
-    """The parts that hold a tag with a published story, in order."""
-    number = _part_number(Tag.id, size)
-    query = _select_tagged(number, func.max(Revision.modified_at))
-    rows = session.execute(query.group_by(number).order_by(number))
-    return [SitemapPart(*row) for row in rows]
-
-
-def list_tags_of_part(
-    session: Session, part: int, *, size: int = SITEMAP_PART_SIZE
-) -> Sequence[SitemapEntry]:
-    """The tags of a part with a published story; `changed_at` is the newest change in one."""
-    query = _select_tagged(Tag.slug, func.max(Revision.modified_at))
-    query = query.where(*_within_part(Tag.id, part, size))
-    return [SitemapEntry(*row) for row in session.execute(query.group_by(Tag.id).order_by(Tag.id))]
+    """The published stories of a part, or its tags with one; none where there is no such part."""
+    query = _select_published(of, of.slug, func.max(Revision.modified_at))
+    query = query.where(of.id >= (part - 1) * size, of.id < part * size)
+    return [SitemapEntry(*row) for row in session.execute(query.group_by(of.id).order_by(of.id))]
 
 
 def list_news_entries(session: Session, *, since: datetime) -> Sequence[NewsSitemapEntry]:
     """The stories first published at or after `since`, newest first, for a news sitemap."""
-    query = _select_published(Story.slug, Revision.headline, Revision.first_published_at)
+    query = _select_published(Story, Story.slug, Revision.headline, Revision.first_published_at)
     query = query.where(Story.first_published_at >= since)
-    rows = session.execute(
-        query.order_by(Story.first_published_at.desc(), Story.id.desc()).limit(MOST_NEWS_ENTRIES)
-    )
-    return [NewsSitemapEntry(*row) for row in rows]
+    newest_first = query.order_by(Story.first_published_at.desc(), Story.id.desc())
+    return [
+        NewsSitemapEntry(*row) for row in session.execute(newest_first.limit(MOST_NEWS_ENTRIES))
+    ]
 
 
-def _select_published(*columns: Any) -> StoryRows:
-    return (
-        select(*columns)
-        .join_from(Story, Revision, Story.current_id == Revision.id)
-        .where(Story.state == StoryState.PUBLISHED)
-    )
-
-
-def _select_tagged(*columns: Any) -> StoryRows:
-    query = select(*columns).join_from(Tag, story_tag)
-    query = query.join(Story, Story.id == story_tag.c.story_id)
-    return query.join(Revision, Story.current_id == Revision.id).where(
-        Story.state == StoryState.PUBLISHED
-    )
-
-
-def _part_number(key: Mapped[int], size: int) -> ColumnElement[int]:
-    # Literals, not parameters: PostgreSQL compares the selected and the grouped expression.
-    return key // literal_column(str(int(size)), Integer) + literal_column("1", Integer)
-
-
-def _within_part(key: Mapped[int], part: int, size: int) -> tuple[ColumnElement[bool], ...]:
-    return key >= (part - 1) * size, key < part * size
+def _select_published(of: type[Story | Tag], *columns: Any) -> Select[*tuple[Any, ...]]:
+    query = select(*columns).select_from(of)
+    if of is Tag:
+        query = query.join(story_tag).join(Story, Story.id == story_tag.c.story_id)
+    query = query.join(Revision, Story.current_id == Revision.id)
+    return query.where(Story.state == StoryState.PUBLISHED)
 
 
 RECENT_STORIES = 500

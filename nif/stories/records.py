@@ -58,20 +58,11 @@ def list_source_confidants(session: Session, *, excluding: int | None = None) ->
     return session.scalars(query.order_by(Account.name)).all()
 
 
-def save_byline_accounts(session: Session, story: Story) -> None:
-    """Link a story to the accounts that its byline names.
-
-    A name that two accounts share counts for the story's author, or for neither of them. The link
-    is by account, so that stories stay linked when a person's name changes.
-    """
-    session.execute(delete(story_byline).where(story_byline.c.story_id == story.id))
-    account_ids = _find_byline_accounts(session, story)
-    rows = [{"story_id": story.id, "account_id": account_id} for account_id in account_ids]
-    if rows:
-        session.execute(insert(story_byline), rows)
-
-
 def _find_byline_accounts(session: Session, story: Story) -> Sequence[int]:
+    """The accounts that a byline names; by account, because a person's name may change.
+
+    A name that two accounts share counts for the story's author, or for neither of them.
+    """
     query = select(Account.name, func.min(Account.id), func.count())
     query = query.where(Account.name.in_(split_byline(story.byline))).group_by(Account.name)
     matches = session.execute(query).all()
@@ -148,11 +139,13 @@ def save_story_parties(
     session: Session, story: Story, records: StoryRecords, *, now: datetime
 ) -> None:
     """Record a story's parties and authors, and that mandatory relationships are disclosed."""
-    save_byline_accounts(session, story)
     for each in records.relationships:
         if each.materiality is Materiality.ALWAYS and each.id not in records.disclosures.decisions:
             disclose_relationship(session, story.id, each, by=None, now=now)
-    session.execute(delete(story_party).where(story_party.c.story_id == story.id))
-    if records.parties:
-        rows = [{"story_id": story.id, "party_id": party} for party in records.parties]
-        session.execute(insert(story_party), rows)
+    for table, name, ids in (
+        (story_byline, "account_id", _find_byline_accounts(session, story)),
+        (story_party, "party_id", records.parties),
+    ):
+        session.execute(delete(table).where(table.c.story_id == story.id))
+        if ids:
+            session.execute(insert(table), [{"story_id": story.id, name: id_} for id_ in ids])

@@ -24,7 +24,7 @@ def request_review(session: Session, story: Story, *, by: Account, now: datetime
         return False
     _require_state(story, (StoryState.DRAFT,))
     story.state = StoryState.IN_REVIEW
-    _record_review(session, story, ReviewVerdict.REQUESTED, by=by, now=now)
+    record_review(session, story, ReviewVerdict.REQUESTED, by=by, now=now)
     return True
 
 
@@ -39,7 +39,7 @@ def send_back_story(
     if not remark.strip():
         raise Invalid({"remark": "Say what should change."})
     story.state, story.publish_at = StoryState.DRAFT, None
-    _record_review(session, story, ReviewVerdict.SENT_BACK, by=by, now=now, remark=remark.strip())
+    record_review(session, story, ReviewVerdict.SENT_BACK, by=by, now=now, remark=remark.strip())
 
 
 def approve_story(session: Session, story: Story, *, by: Account, now: datetime) -> Revision:
@@ -49,7 +49,7 @@ def approve_story(session: Session, story: Story, *, by: Account, now: datetime)
     """
     if story.state is StoryState.PUBLISHED:
         raise Conflict("This story is published already.")
-    _record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
+    record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
     return publish_story(session, story, by=by.id, now=now)
 
 
@@ -68,7 +68,7 @@ def schedule_story(
     records = look_up_story_records(session, story, story_id=story.id, now=now)
     require_checks_passed(session, story, records, now=now)
     story.state = StoryState.SCHEDULED
-    _record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
+    record_review(session, story, ReviewVerdict.APPROVED, by=by, now=now)
 
 
 def unschedule_story(story: Story) -> None:
@@ -104,16 +104,7 @@ def publish_scheduled_story(session: Session, story: Story, *, now: datetime) ->
     except Invalid as error:
         story.state, story.publish_at = StoryState.IN_REVIEW, None
         remark = f"It was not published as scheduled. {error}"
-        session.add(
-            Review(
-                story_id=story.id,
-                edits=story.edits,
-                verdict=ReviewVerdict.SENT_BACK,
-                remark=remark,
-                by="NIF",
-                at=now,
-            )
-        )
+        record_review(session, story, ReviewVerdict.SENT_BACK, by=None, now=now, remark=remark)
         return None
 
 
@@ -130,23 +121,16 @@ def _require_state(story: Story, states: Sequence[StoryState]) -> None:
         )
 
 
-def _record_review(
+def record_review(
     session: Session,
     story: Story,
     verdict: ReviewVerdict,
     *,
-    by: Account,
+    by: Account | None,
     now: datetime,
     remark: str = "",
 ) -> None:
-    session.add(
-        Review(
-            story_id=story.id,
-            edits=story.edits,
-            verdict=verdict,
-            remark=remark,
-            by_id=by.id,
-            by=by.name,
-            at=now,
-        )
-    )
+    """Record a step of a review of what is saved now; `by` is None where NIF took it."""
+    by_id, name = (by.id, by.name) if by else (None, "NIF")
+    step = {"verdict": verdict, "remark": remark, "by_id": by_id, "by": name, "at": now}
+    session.add(Review(story_id=story.id, edits=story.edits, **step))

@@ -20,52 +20,28 @@ PROTECTED_PLACES = {
 }
 """Places where any changed word is protected. A changed link address changes no word."""
 
-FactFinder = Callable[[str], Sequence[str]]
-"""Finds the facts of one kind in a line, such as its numbers, in order."""
+NameFinder = Callable[[str], list[str]]
 
 _STRAIGHT_QUOTES = str.maketrans("‘’“”„«»", '\'\'"""""')
 
-_NUMBERS = re.compile(
-    r"(?<!\w)[-−+]?\d[\d.,:]*(?<![.,:])|\d+|"
+FACT_PATTERNS = {
+    "a number": r"(?<!\w)[-−+]?\d[\d.,:]*(?<![.,:])|\d+|"
     r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|"
     r"thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|[mbtr]+illions?|dozens?|"
     r"half|third|quarter|twice|double|triple|first|second|percent|per cent)\b|%",
-    re.IGNORECASE,
-)
-
-_DATES = re.compile(
-    r"\b(?:(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)ember|october|"
-    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|yesterday|today|tonight|tomorrow|"
+    "a date": r"\b(?:(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)ember|"
+    r"october|(?:mon|tues|wednes|thurs|fri|satur|sun)day|yesterday|today|tonight|tomorrow|"
     r"(?:last|this|next) (?:week|month|year|spring|summer|autumn|winter))\b",
-    re.IGNORECASE,
-)
-
-_MONEY = re.compile(
-    r"[£$€¥₹]|\b(?:USD|GBP|EUR|JPY|pounds?|dollars?|euros?|yen|pence|cents?)\b", re.IGNORECASE
-)
-
-_QUOTATIONS = re.compile(r"\"[^\"]*\"?|(?<!\w)'[^']+'(?!\w)")
-
-_NEGATIONS = re.compile(
-    r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|without|cannot|hardly|barely|"
-    r"scarcely|den(?:y|ies|ied|ying)|refus\w+|fail(?:s|ed|ing)?|\w+n't)\b",
-    re.IGNORECASE,
-)
-
-_HEDGES = re.compile(
-    r"\b(?:alleg\w+|accus\w+|claim\w*|reported\w*|purported\w*|may|might|could|appears?|"
-    r"apparently|likely|unlikely|probably|perhaps|about|around|nearly|almost|up to|at least)\b",
-    re.IGNORECASE,
-)
-
-FACT_FINDERS: dict[str, FactFinder] = {
-    "a number": lambda text: [fact.lower() for fact in _NUMBERS.findall(text)],
-    "a date": lambda text: [fact.lower() for fact in _DATES.findall(text)],
-    "an amount of money": lambda text: [fact.lower() for fact in _MONEY.findall(text)],
-    "a quotation": _QUOTATIONS.findall,
-    "a negation": lambda text: [fact.lower() for fact in _NEGATIONS.findall(text)],
-    "how certain it is": lambda text: [fact.lower() for fact in _HEDGES.findall(text)],
+    "an amount of money": r"[£$€¥₹]|"
+    r"\b(?:USD|GBP|EUR|JPY|pounds?|dollars?|euros?|yen|pence|cents?)\b",
+    "a quotation": r"\"[^\"]*\"?|(?<!\w)'[^']+'(?!\w)",
+    "a negation": r"\b(?:not|no|never|none|nobody|nothing|nowhere|neither|nor|without|cannot|"
+    r"hardly|barely|scarcely|den(?:y|ies|ied|ying)|refus\w+|fail(?:s|ed|ing)?|\w+n't)\b",
+    "how certain it is": r"\b(?:alleg\w+|accus\w+|claim\w*|reported\w*|purported\w*|may|might|"
+    r"could|appears?|apparently|likely|unlikely|probably|perhaps|about|around|nearly|almost|up to|"
+    r"at least)\b",
 }
+"""The facts of each kind in a line. Their case counts in quotations only."""
 
 _WORD = re.compile(r"[^\W\d_][\w-]*")
 
@@ -86,14 +62,11 @@ _SENTENCE_STARTERS = frozenset(
 
 def list_protected_changes(before: Revision, after: Revision) -> list[str]:
     """What a change touches that style must not, in words that complete "This touches …"."""
-    changed_lines = compare_revisions(before, after)
     names = _make_name_finder([*_texts_of(before), *_texts_of(after)])
-    changes = (
-        change
-        for changed_line in changed_lines
-        for change in _protected_changes(changed_line, names)
+    lines = compare_revisions(before, after)
+    return list(
+        dict.fromkeys(change for line in lines for change in _protected_changes(line, names))
     )
-    return list(dict.fromkeys(changes))
 
 
 def explain_style_refusal(changes: Sequence[str]) -> str:
@@ -105,7 +78,7 @@ def explain_style_refusal(changes: Sequence[str]) -> str:
     )
 
 
-def _protected_changes(changed_line: ChangedLine, names: FactFinder) -> Iterator[str]:
+def _protected_changes(changed_line: ChangedLine, names: NameFinder) -> Iterator[str]:
     place = changed_line.place
     before, after = changed_line.before, changed_line.after
     old_words = before.words if before else ""
@@ -126,13 +99,19 @@ def _protected_changes(changed_line: ChangedLine, names: FactFinder) -> Iterator
         yield f"more than {MOST_CHANGED_CHARACTERS} characters of a line"
 
 
-def _changed_facts(old_words: str, new_words: str, names: FactFinder) -> Iterator[str]:
+def _changed_facts(old_words: str, new_words: str, names: NameFinder) -> Iterator[str]:
     """The kinds of facts that differ. Their order counts: "Ann sued Bo" is not "Bo sued Ann"."""
-    old_words, new_words = (words.translate(_STRAIGHT_QUOTES) for words in (old_words, new_words))
-    for kind, find_facts in (*FACT_FINDERS.items(), ("a name", names)):
-        before, after = list(find_facts(old_words)), list(find_facts(new_words))
+    both = [words.translate(_STRAIGHT_QUOTES) for words in (old_words, new_words)]
+    found = {kind: [_find_facts(kind, words) for words in both] for kind in FACT_PATTERNS}
+    found["a name"] = [names(words) for words in both]
+    for kind, (before, after) in found.items():
         if before != after:
             yield f"{kind}{_first_difference(before, after)}"
+
+
+def _find_facts(kind: str, words: str) -> list[str]:
+    facts = re.findall(FACT_PATTERNS[kind], words, re.IGNORECASE)
+    return facts if kind == "a quotation" else [fact.lower() for fact in facts]
 
 
 def _first_difference(before: Sequence[str], after: Sequence[str]) -> str:
@@ -149,7 +128,7 @@ def _texts_of(revision: Revision) -> Iterator[str]:
         yield from (bullet["text"] for bullet in section["bullets"])
 
 
-def _make_name_finder(texts: Sequence[str]) -> FactFinder:
+def _make_name_finder(texts: Sequence[str]) -> NameFinder:
     """A finder of names: capitalised words, except those that only begin a sentence.
 
     The first word of a sentence counts as a name where `texts` have it capitalised elsewhere, or

@@ -13,14 +13,12 @@ def test_a_profile_is_hidden_until_it_is_public_and_its_slug_stays(session: Sess
     account = an_account(session)
     profiles.save_profile(session, account, ProfileInput("Ed Itor", bio="Writes."))
     assert profiles.list_public_profiles(session) == []
-    assert not profiles.has_public_profile(session, account.id)
 
     profiles.save_profile(session, account, ProfileInput("Ed Itor", is_public=True))
     profiles.save_profile(session, account, ProfileInput("Ed Other", is_public=True))
 
     profile, name = profiles.get_public_profile(session, "ed-itor")
     assert (profile.account_id, name) == (account.id, "Ed Other")
-    assert profiles.has_public_profile(session, account.id)
 
 
 def test_two_people_with_one_name_have_different_slugs(session: Session) -> None:

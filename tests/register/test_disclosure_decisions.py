@@ -4,14 +4,13 @@ import pytest
 from sqlalchemy import select
 
 from nif.accounts.models import Account
-from nif.errors import Conflict, Invalid, NotAllowed, NotFound
+from nif.errors import Conflict, Invalid, NotAllowed
 from nif.register.disclosure_decisions import (
     WaiverCount,
     confirm_waiver,
     count_waivers,
     disclose_relationship,
     find_disclosures,
-    get_disclosure_decision,
     map_current_decisions,
     request_waiver,
 )
@@ -173,10 +172,3 @@ def test_waivers_are_counted_by_month_type_and_reason(session, competitor, ann, 
         WaiverCount("2026-10", RelationshipType.COMPETITOR, REASON, 1),
     ]
     assert sum(each.count for each in count_waivers(session)) == 5
-
-
-def test_a_missing_decision_raises_not_found(session, competitor, ann):
-    with pytest.raises(NotFound):
-        get_disclosure_decision(session, 1)
-    decision = disclose_relationship(session, STORY, competitor, by=ann, now=NOON)
-    assert get_disclosure_decision(session, decision.id) is decision

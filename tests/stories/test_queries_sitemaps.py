@@ -7,6 +7,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from nif.stories import queries
+from nif.stories.models import Story, Tag
 from tests.conftest import NOON
 from tests.factories import a_draft, a_story
 
@@ -29,8 +30,8 @@ def test_a_new_story_moves_no_other_to_another_sitemap_part(session: Session) ->
 
 def parts_of(session: Session) -> dict[int, list[str]]:
     return {
-        number: [one.slug for one in queries.list_stories_of_part(session, number, size=3)]
-        for number, _ in queries.list_story_parts(session, size=3)
+        number: [one.slug for one in queries.list_sitemap_entries(session, Story, number, size=3)]
+        for number, _ in queries.list_sitemap_parts(session, Story, size=3)
     }
 
 
@@ -39,13 +40,13 @@ def test_a_sitemap_part_without_a_published_story_is_not_listed(session: Session
         a_draft(session, headline=f"Draft {n}")
     only = a_story(session)
 
-    (part,) = queries.list_story_parts(session, size=2)
+    (part,) = queries.list_sitemap_parts(session, Story, size=2)
     assert part.changed_at == NOON
-    assert [one.slug for one in queries.list_stories_of_part(session, part.number, size=2)] == [
-        only.slug
-    ]
-    assert [number for number, _ in queries.list_tag_parts(session)] == [1]
-    assert [one.slug for one in queries.list_tags_of_part(session, 1)] == ["deals"]
+    assert [
+        one.slug for one in queries.list_sitemap_entries(session, Story, part.number, size=2)
+    ] == [only.slug]
+    assert [number for number, _ in queries.list_sitemap_parts(session, Tag)] == [1]
+    assert [one.slug for one in queries.list_sitemap_entries(session, Tag, 1)] == ["deals"]
 
 
 def test_a_sitemap_takes_one_query_without_offset(session: Session) -> None:
@@ -55,8 +56,8 @@ def test_a_sitemap_takes_one_query_without_offset(session: Session) -> None:
     event.listen(
         session.get_bind(), "before_cursor_execute", lambda *given: statements.append(given[2])
     )
-    queries.list_stories_of_part(session, 1)
-    queries.list_story_parts(session)
+    queries.list_sitemap_entries(session, Story, 1)
+    queries.list_sitemap_parts(session, Story)
 
     assert len(statements) == 2
     assert not [one for one in statements if "OFFSET" in one or "count(" in one.lower()]

@@ -14,7 +14,7 @@ from nif.stories.queries import list_newest_stories
 from nif.stories.records import (
     list_byline_names_without_profile,
     look_up_story_records,
-    save_byline_accounts,
+    save_story_parties,
     split_byline,
 )
 from tests.conftest import NOON
@@ -91,7 +91,8 @@ def test_a_byline_name_that_two_accounts_share_counts_for_the_author(session) ->
 
     story = get_story(session, revision.story_id)
     story.author_id = other.id
-    save_byline_accounts(session, story)
+    records = look_up_story_records(session, story, story_id=story.id, now=NOON)
+    save_story_parties(session, story, records, now=NOON)
 
     assert not list_newest_stories(session, person_id=one.id).rows
     assert list_newest_stories(session, person_id=other.id).rows

@@ -12,6 +12,7 @@ from flask import Blueprint, render_template
 from nif.clock import utc_now
 from nif.errors import NotFound
 from nif.stories import queries
+from nif.stories.models import Story, Tag
 from nif.subscriptions.lists import archived_lists, offered_lists
 from nif.typography import typeset
 from nif.web.current import links, reading, settings
@@ -68,8 +69,8 @@ def security() -> str:
 def show_sitemap_index() -> str:
     with reading() as session:
         parts = {
-            "articles": queries.list_story_parts(session),
-            "topics": queries.list_tag_parts(session),
+            "articles": queries.list_sitemap_parts(session, Story),
+            "topics": queries.list_sitemap_parts(session, Tag),
         }
     tree = Element("sitemapindex", SITEMAP_NAMESPACE)
     for name in ("news", "pages"):
@@ -84,14 +85,14 @@ def show_sitemap_index() -> str:
 @cached_page(blueprint, f"/sitemaps/articles-<{PART}:part>.xml", mimetype=XML, by=address_alone)
 def show_story_sitemap(part: int) -> str:
     with reading() as session:
-        found = queries.list_stories_of_part(session, part)
+        found = queries.list_sitemap_entries(session, Story, part)
     return _write_sitemap((links().story(slug), changed_at) for slug, changed_at in found)
 
 
 @cached_page(blueprint, f"/sitemaps/topics-<{PART}:part>.xml", mimetype=XML, by=address_alone)
 def show_tag_sitemap(part: int) -> str:
     with reading() as session:
-        found = queries.list_tags_of_part(session, part)
+        found = queries.list_sitemap_entries(session, Tag, part)
     return _write_sitemap((links().tag(slug), changed_at) for slug, changed_at in found)
 
 
