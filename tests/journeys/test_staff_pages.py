@@ -44,10 +44,7 @@ from tests.journeys.installation import Installation
 
 NO_PAGES = {
     "admin_audit_log.download": "a CSV file",
-    "admin_analytics.download_growth": "a CSV file",
-    "admin_analytics.download_sources": "a CSV file",
-    "admin_analytics.download_health": "a CSV file",
-    "admin_analytics.download_editions": "a CSV file",
+    "admin_analytics.download_csv": "a CSV file",
     "admin_analytics.download_json": "JSON",
     "admin_lists.next_digest.body": "a mail in a frame of its page",
     "admin_imports.show_progress": "a fragment of the import page, which is checked",
