@@ -35,7 +35,7 @@ from nif.subscriptions.statistics import (
 )
 from nif.subscriptions.unsubscribe import ONE_CLICK_SOURCE
 from nif.web.access import Access, open_to
-from nif.web.admin import analytics_charts, system_status
+from nif.web.admin import analytics_charts
 from nif.web.admin.chart_layout import Chart, format_percent
 from nif.web.current import reading
 from nif.web.files import download_response
@@ -51,7 +51,6 @@ EVENT_COLUMNS = ("delivered", "deferred", "blocked", "bounce", "dropped", "spamr
 TRACKING_COLUMNS = ("open", "machine_open", "click")
 
 blueprint = Blueprint("admin_analytics", __name__, url_prefix="/admin/analytics")
-blueprint.context_processor(system_status.status_banner)
 blueprint.add_app_template_filter(format_percent, "percent")
 
 

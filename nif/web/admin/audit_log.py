@@ -15,7 +15,6 @@ from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.spreadsheets import write_csv
 from nif.web.access import Access, open_to
-from nif.web.admin import system_status
 from nif.web.current import reading, settings
 from nif.web.files import stream_download
 from nif.web.filters import format_timestamp
@@ -127,7 +126,6 @@ SUBJECT_ADDRESSES = {
 
 
 blueprint = Blueprint("admin_audit_log", __name__, url_prefix="/admin")
-blueprint.context_processor(system_status.status_banner)
 
 FAILED_SIGN_INS_SINCE = timedelta(days=7)
 CSV_HEADINGS = ("at", "account", "name", "action", "kind", "subject", "detail")

@@ -11,13 +11,11 @@ from nif.clock import utc_now
 from nif.signups import attack_mode, held
 from nif.signups.models import HoldReason
 from nif.web.access import Access, open_to
-from nif.web.admin import system_status
 from nif.web.current import reading
 from nif.web.forms import Choice, Form, Several, Tick, parse_number
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_held_signups", __name__, url_prefix="/admin/sign-ups")
-blueprint.context_processor(system_status.status_banner)
 
 HOLD_REASON_LABELS: Mapping[HoldReason, tuple[str, str]] = {
     HoldReason.NETWORK: ("One network", "More than 20 an hour from one network."),

@@ -12,7 +12,6 @@ from nif.imports.models import WORKER_STATES, ImportRun, ImportState
 from nif.sends.repermission import find_campaign_of_import
 from nif.subscriptions.lists import get_list
 from nif.web.access import Access, open_to
-from nif.web.admin import system_status
 from nif.web.admin.repermission import blueprint as repermission_blueprint
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, settings
@@ -21,7 +20,6 @@ from nif.web.forms import Choice, Form, Lines, Tick, Upload, required
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_imports", __name__, url_prefix="/admin/lists/<slug>")
-blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(repermission_blueprint)
 
 IMPORT_PATH = "/import/<id:import_id>"

@@ -11,14 +11,12 @@ from nif.subscribers import inactive, sunset_policy
 from nif.subscribers.inactive import INACTIVITY_PERIODS, RepermissionPlan
 from nif.subscriptions.lists import get_list
 from nif.web.access import Access, open_to
-from nif.web.admin import system_status
 from nif.web.admin.repermission import measure_repermission_progress
 from nif.web.current import reading, services
 from nif.web.forms import Choice, Form, Hidden, WholeNumber
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_inactive", __name__, url_prefix="/admin/lists/<slug>/inactive")
-blueprint.context_processor(system_status.status_banner)
 
 
 class ExpectedCountForm(Form):

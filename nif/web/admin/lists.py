@@ -1,5 +1,6 @@
 """Mailing lists: overview, page of a list, its settings, embed code, archiving and deletion."""
 
+from calendar import day_name
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -44,7 +45,6 @@ from nif.web.forms import Choice, Form, Hidden, Line, Tick
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_lists", __name__, url_prefix="/admin")
-blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(system_status.blueprint)
 blueprint.register_blueprint(next_digest.blueprint)
 
@@ -63,15 +63,8 @@ FRAME_HEIGHT = 440
 unused height is invisible."""
 
 EVERY_DAY = "daily"
-FREQUENCIES = {
-    EVERY_DAY: "Every day",
-    "mon": "Every Monday",
-    "tue": "Every Tuesday",
-    "wed": "Every Wednesday",
-    "thu": "Every Thursday",
-    "fri": "Every Friday",
-    "sat": "Every Saturday",
-    "sun": "Every Sunday",
+FREQUENCIES = {EVERY_DAY: "Every day"} | {
+    weekday: f"Every {name}" for weekday, name in zip(WEEKDAYS, day_name, strict=True)
 }
 RESERVED_SLUGS = frozenset({"new"})
 """Slugs that would collide with addresses of the admin pages."""

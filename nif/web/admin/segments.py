@@ -24,13 +24,11 @@ from nif.subscribers.segments import (
 )
 from nif.subscriptions.lists import all_lists
 from nif.web.access import Access, open_to
-from nif.web.admin import system_status
 from nif.web.current import reading, settings
 from nif.web.forms import Choice, Form, Hidden, Line
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_segments", __name__, url_prefix="/admin/segments")
-blueprint.context_processor(system_status.status_banner)
 
 CONDITIONS = {
     f"{field}.{operator}": definition

@@ -33,13 +33,12 @@ from nif.sends.reports import (
 )
 from nif.subscriptions.models import Subscriber
 from nif.web.access import Access, open_to
-from nif.web.admin import certificates, send_status, system_status
+from nif.web.admin import certificates, send_status
 from nif.web.current import reading, services
 from nif.web.forms import Choice, Form, Hidden, Moment, format_datetime_input, parse_local_datetime
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_sends", __name__, url_prefix="/admin/sends")
-blueprint.context_processor(system_status.status_banner)
 blueprint.register_blueprint(certificates.blueprint)
 
 

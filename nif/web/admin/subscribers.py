@@ -24,7 +24,7 @@ from nif.subscriptions import preferences
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import Subscriber, SubscriptionState, Suppression
 from nif.web.access import Access, open_to
-from nif.web.admin import send_status, system_status
+from nif.web.admin import send_status
 from nif.web.admin.audit_log import ACTION_LABELS, describe_detail
 from nif.web.admin.segments import SUPPRESSION_REASON_LABELS, row_fields
 from nif.web.current import reading, services, settings
@@ -33,7 +33,6 @@ from nif.web.forms import Choice, Day, Form, Line
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_subscribers", __name__, url_prefix="/admin/subscribers")
-blueprint.context_processor(system_status.status_banner)
 
 STATE_LABELS = {
     SubscriptionState.CONFIRMED.value: "Confirmed",

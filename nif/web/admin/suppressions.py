@@ -17,7 +17,7 @@ from nif.subscribers.suppression_search import ListedSuppression, ProviderSync, 
 from nif.subscriptions import suppression_list
 from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
-from nif.web.admin import send_status, system_status
+from nif.web.admin import send_status
 from nif.web.current import reading, services
 from nif.web.files import stream_download
 from nif.web.filters import format_timestamp
@@ -25,7 +25,6 @@ from nif.web.forms import Choice, Form, Hidden, Line, Tick
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_suppressions", __name__, url_prefix="/admin/suppressions")
-blueprint.context_processor(system_status.status_banner)
 
 REASON_LABELS = {
     SuppressionReason.UNSUBSCRIBED: ("Unsubscribed", "unsubscribed through SendGrid"),

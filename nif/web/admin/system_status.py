@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -76,8 +76,11 @@ def reprocess_events(action: StaffAction, form: WhereFromForm) -> ResponseReturn
     )
 
 
+@blueprint.app_context_processor
 def status_banner() -> dict[str, Any]:
     """For every admin page: the open circuit breaker and the attack mode, if any."""
+    if not (request.blueprint or "").startswith("admin_"):
+        return {}
     now = utc_now()
     try:
         with reading() as session:

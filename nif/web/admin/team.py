@@ -9,14 +9,12 @@ from nif.accounts.models import Account, RoleName
 from nif.mail.transactional import queue_transactional_email
 from nif.stories.publishing import invalidate_pages
 from nif.web.access import Access, open_to
-from nif.web.admin import system_status
 from nif.web.admin.audit_log import ROLE_LABELS
 from nif.web.current import links, reading, services, settings, tokens
 from nif.web.forms import Choice, Form, Line
 from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("admin_team", __name__, url_prefix="/admin/team")
-blueprint.context_processor(system_status.status_banner)
 
 
 class InvitationForm(Form):
