@@ -76,11 +76,6 @@ def delete_attempts_of(session: Session, pairs: Iterable[tuple[str, str]]) -> No
     session.execute(delete(RateLimitCount).where(RateLimitCount.key.in_(keys)))
 
 
-def delete_attempts_before(session: Session, *, before: datetime) -> None:
-    """Delete the counts whose window began before `before`."""
-    session.execute(delete(RateLimitCount).where(RateLimitCount.window_started_at < before))
-
-
 def _hash_key(action: str, subject: str) -> str:
     return hashlib.sha256(f"{action}\0{subject}".encode()).hexdigest()
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from nif.limits import RateLimitCount, allow_attempt, delete_attempts_before, network_of
+from nif.limits import RateLimitCount, allow_attempt, network_of
 from tests.conftest import NOON
 
 HOUR = timedelta(hours=1)
@@ -68,19 +68,6 @@ def test_counting_at_the_same_time_counts_exactly(database):
     with database.reading() as session:
         assert session.scalars(select(RateLimitCount.attempts)).all() == [20]
     assert allowed.count(True) == 7
-
-
-def test_counts_of_old_windows_are_deleted(session):
-    ask(session, "ann", now=NOON - 2 * HOUR)
-    ask(session, "bob", now=NOON - HOUR)
-    ask(session, "cy", now=NOON)
-
-    delete_attempts_before(session, before=NOON - HOUR)
-
-    begun = session.scalars(
-        select(RateLimitCount.window_started_at).order_by(RateLimitCount.window_started_at)
-    ).all()
-    assert begun == [NOON - HOUR, NOON]
 
 
 @pytest.mark.parametrize(

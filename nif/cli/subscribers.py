@@ -20,7 +20,7 @@ from nif.jobs.worker import tune_garbage_collector
 from nif.mail.addresses import parse_address
 from nif.paging import Page
 from nif.privacy import erasure, export
-from nif.privacy.person import person_at_address
+from nif.privacy.data_map import person_at_address
 from nif.privacy.retention import count_due_rows, run_retention
 from nif.services import Services
 from nif.subscribers import profile

@@ -116,12 +116,3 @@ def delete_transactional_emails_to(session: Session, canonical: str, *, also_wai
     session.execute(
         delete(TransactionalEmail).where(to_address if also_waiting else to_address & is_done)
     )
-
-
-def delete_transactional_emails_before(session: Session, *, before: datetime) -> None:
-    """Delete the rows of mails that were queued before `before` and wait no longer."""
-    session.execute(
-        delete(TransactionalEmail).where(
-            TransactionalEmail.queued_at < before, TransactionalEmail.due_at.is_(None)
-        )
-    )

@@ -5,28 +5,27 @@ subscriber, or has a column for an address, is missing here.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Integer, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from nif import limits
+from nif.database import Base
 from nif.imports.models import ImportedSubscription, ImportProblem, ImportRun
-from nif.mail import outbox, transactional
+from nif.mail.addresses import EmailAddress
 from nif.mail.outbox import OutboxMail
 from nif.mail.transactional import TransactionalEmail
 from nif.privacy.consent_receipts import list_consent_receipts
-from nif.privacy.person import Person
 from nif.sends.models import Attempt, Batch, Delivery, ProviderEvent, ProviderEventPost, Send
 from nif.sends.periodic_tasks import PeriodicTask
 from nif.signups.held import delete_signups_of
 from nif.signups.models import Signup
 from nif.stories.reader_reports import ReaderReport
 from nif.subscribers.models import Segment
-from nif.subscriptions import suppression_list, suppression_outbox
 from nif.subscriptions.address_change import CHANGE_LIMIT, NEW_ADDRESS_LIMIT
 from nif.subscriptions.models import (
     AddressChange,
@@ -40,89 +39,125 @@ from nif.subscriptions.models import (
 )
 from nif.subscriptions.signup_limits import CONFIRMATION_LIMIT, MAIL_LIMIT
 from nif.subscriptions.statistics import uncount_subscription
-from nif.subscriptions.suppression_list import ERASED_PLACEHOLDER
+from nif.subscriptions.suppression_list import ERASED_PLACEHOLDER, delete_suppression
 from nif.subscriptions.suppression_outbox import SuppressionOutboxEntry
 
+
+@dataclass(frozen=True)
+class Person:
+    """The canonical form of an address, and the id of its subscriber; 0 without one."""
+
+    canonical: str
+    id: int
+
+    @property
+    def spellings(self) -> re.Pattern[str]:
+        """A pattern that finds the address in a text, whatever its spelling."""
+        return re.compile(re.escape(self.canonical), re.IGNORECASE)
+
+
+def person_at_address(session: Session, address: EmailAddress) -> Person:
+    """The owner of an address, known or not."""
+    subscriber_id = select(Subscriber.id).where(Subscriber.canonical == address.canonical)
+    return Person(address.canonical, session.scalar(subscriber_id) or 0)
+
+
+def person_of_subscriber(subscriber: Subscriber) -> Person:
+    return Person(subscriber.canonical, subscriber.id)
+
+
 ExportedRows = list[dict[str, Any]]
+Condition = Callable[[Person], ColumnElement[bool]]
+Erasure = Callable[[Session, Person], object]
+
+DELETED, CLEANED = "deleted", "the address is removed"
+"""What erasure does with most tables: it deletes the rows of a person, or cleans texts."""
 
 
-def export_subscriber(session: Session, person: Person) -> ExportedRows:
-    known = session.get(Subscriber, person.id)
-    if known is None:
-        return []
-    return [
-        {
-            "address": known.address,
-            "created_at": known.created_at,
-            "paused_until": known.paused_until,
-        }
-    ]
+@dataclass(frozen=True)
+class DataMapEntry:
+    """A table with data of readers.
+
+    `description` names it for the reader, and `on_erasure` says what erasure does with it: each of
+    `erasures`; then, where that is DELETED, it deletes the rows of the person. `whose` is the
+    condition for them. `exported` is what an export shows of each: attributes
+    in the order of the rows' keys, renamed as in "at=happened_at"; or a function. It is None where
+    the table contains addresses only in texts about something else, or hashed.
+    """
+
+    model: type[Base]
+    description: str
+    on_erasure: str
+    whose: Condition | None = None
+    exported: str | Callable[[Session, Person], ExportedRows] | None = None
+    erasures: Sequence[Erasure] = ()
+
+    @property
+    def table(self) -> str:
+        return str(self.model.__tablename__)
+
+    def export(self, session: Session, person: Person) -> ExportedRows:
+        """What an export shows of a person, row by row."""
+        if self.exported is None or self.whose is None:
+            return []
+        if callable(self.exported):
+            return self.exported(session, person)
+        query = select(self.model).where(self.whose(person))
+        attributes = [name.partition("=") for name in self.exported.split()]
+        return [
+            {name: _read_attribute(row, path or name) for name, _, path in attributes}
+            for row in session.scalars(query.order_by(*self.model.__table__.primary_key))
+        ]
+
+    def erase(self, session: Session, person: Person) -> None:
+        for erase in self.erasures:
+            erase(session, person)
+        if self.on_erasure == DELETED and self.whose is not None:
+            session.execute(delete(self.model).where(self.whose(person)))
 
 
-def erase_subscriber_row(session: Session, person: Person) -> None:
-    session.execute(delete(Subscriber).where(Subscriber.id == person.id))
+def _read_attribute(row: Any, path: str) -> Any:
+    for name in path.split("."):
+        row = row.get(name) if isinstance(row, dict) else getattr(row, name, None)
+    return row
 
 
-def export_subscriptions(session: Session, person: Person) -> ExportedRows:
-    query = select(Subscription).where(Subscription.subscriber_id == person.id)
-    return [
-        {
-            "list": one.mailing_list.slug,
-            "title": one.mailing_list.title,
-            "state": one.state.value,
-            "requested_at": one.requested_at,
-            "confirmed_at": one.confirmed_at,
-            "unsubscribed_at": one.unsubscribed_at,
-        }
-        for one in session.scalars(query.order_by(Subscription.list_id))
-    ]
+def of_person(column: Any, *conditions: ColumnElement[bool]) -> Condition:
+    """The rows whose column holds the id or the address of a person, in any spelling."""
+    if isinstance(column.type, Integer):
+        return lambda person: and_(column == person.id, *conditions)
+    written = column if column.key == "canonical" else func.lower(column)
+    return lambda person: written == person.canonical
 
 
-def erase_subscriptions(session: Session, person: Person) -> None:
-    query = select(Subscription).where(Subscription.subscriber_id == person.id)
-    for one in session.scalars(query.order_by(Subscription.list_id).with_for_update()).all():
-        uncount_subscription(session, one)
-        session.delete(one)
-    session.flush()
-
-
-def export_chosen_tags(session: Session, person: Person) -> ExportedRows:
-    query = (
-        select(MailingList.slug, SubscriptionTag.tag)
-        .join(MailingList, MailingList.id == SubscriptionTag.list_id)
-        .where(SubscriptionTag.subscriber_id == person.id)
-        .order_by(MailingList.id, SubscriptionTag.tag)
+def events_of(person: Person) -> ColumnElement[bool]:
+    """An index leads from the attempts that included a person to their events."""
+    attempts = select(Attempt.id).where(
+        Attempt.first_subscriber_id <= person.id, Attempt.last_subscriber_id >= person.id
     )
-    return [{"list": slug, "tag": tag} for slug, tag in session.execute(query)]
-
-
-def erase_chosen_tags(session: Session, person: Person) -> None:
-    session.execute(delete(SubscriptionTag).where(SubscriptionTag.subscriber_id == person.id))
+    about = or_(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.attempt_id.is_(None))
+    return about & (ProviderEvent.subscriber_id == person.id)
 
 
 def export_consents(session: Session, person: Person) -> ExportedRows:
     return list_consent_receipts(session, person.id) if person.id else []
 
 
-def erase_consents(session: Session, person: Person) -> None:
-    session.execute(delete(Consent).where(Consent.subscriber_id == person.id))
+def export_events(session: Session, person: Person) -> ExportedRows:
+    """In the order in which they happened."""
+    query = select(ProviderEvent).where(events_of(person))
+    return [
+        {"kind": one.kind, "at": one.happened_at, "detail": one.detail}
+        for one in session.scalars(query.order_by(ProviderEvent.happened_at, ProviderEvent.id))
+    ]
 
 
-def export_address_change(session: Session, person: Person) -> ExportedRows:
-    one = session.get(AddressChange, person.id)
-    return [{"new_address": one.address, "requested_at": one.requested_at}] if one else []
-
-
-def erase_address_changes(session: Session, person: Person) -> None:
-    """Delete the change that this person requested, and changes of others to this address."""
-    is_theirs = or_(
-        AddressChange.subscriber_id == person.id, AddressChange.canonical == person.canonical
+def export_imports(session: Session, person: Person) -> ExportedRows:
+    query = (
+        select(ImportRun)
+        .join(ImportedSubscription, ImportedSubscription.import_id == ImportRun.id)
+        .where(ImportedSubscription.subscriber_id == person.id)
     )
-    session.execute(delete(AddressChange).where(is_theirs))
-
-
-def export_import_rows(session: Session, person: Person) -> ExportedRows:
-    query = select(ImportRun).where(ImportRun.id.in_(_import_runs_of(person)))
     return [
         {
             "list": run.mailing_list.slug,
@@ -132,77 +167,6 @@ def export_import_rows(session: Session, person: Person) -> ExportedRows:
         }
         for run in session.scalars(query.order_by(ImportRun.id))
     ]
-
-
-def erase_import_rows(session: Session, person: Person) -> None:
-    """Delete the records of imports of this person. Undoing such an import skips them."""
-    is_theirs = (
-        ImportedSubscription.import_id.in_(_import_runs_of(person)),
-        ImportedSubscription.subscriber_id == person.id,
-    )
-    session.execute(delete(ImportedSubscription).where(*is_theirs))
-
-
-def _import_runs_of(person: Person) -> Select[int]:
-    """The imports that contain a person. The key is searched import by import: there are few."""
-    row = (ImportedSubscription.import_id == ImportRun.id) & (
-        ImportedSubscription.subscriber_id == person.id
-    )
-    return select(ImportRun.id).where(exists().where(row))
-
-
-def export_suppression(session: Session, person: Person) -> ExportedRows:
-    one = session.get(Suppression, person.canonical)
-    return [{"reason": one.reason.value, "source": one.source, "at": one.at}] if one else []
-
-
-def erase_suppression(session: Session, person: Person) -> None:
-    suppression_list.delete_suppression(session, person.canonical)
-
-
-def export_suppression_outbox(session: Session, person: Person) -> ExportedRows:
-    one = session.get(SuppressionOutboxEntry, person.canonical)
-    if one is None:
-        return []
-    return [
-        {"suppressed": one.suppressed, "changed_at": one.changed_at, "pushed_at": one.pushed_at}
-    ]
-
-
-def erase_suppression_outbox(session: Session, person: Person) -> None:
-    suppression_outbox.delete_outbox_entry(session, person.canonical)
-
-
-def export_signups(session: Session, person: Person) -> ExportedRows:
-    query = select(Signup).where(Signup.canonical == person.canonical).order_by(Signup.id)
-    return [
-        {
-            "kind": one.kind.value,
-            "requested_at": one.requested_at,
-            "request_count": one.request_count,
-        }
-        for one in session.scalars(query)
-    ]
-
-
-def erase_signups(session: Session, person: Person) -> None:
-    delete_signups_of(session, person.canonical)
-
-
-def export_signup_refusal(session: Session, person: Person) -> ExportedRows:
-    one = session.get(SignupRefusal, person.canonical)
-    return [{"refused_at": one.at}] if one else []
-
-
-def erase_signup_refusal(session: Session, person: Person) -> None:
-    session.execute(delete(SignupRefusal).where(SignupRefusal.canonical == person.canonical))
-
-
-def erase_limit_counts(session: Session, person: Person) -> None:
-    """Delete the counts under unkeyed hashes of the address: they can be computed from it."""
-    keys = [(MAIL_LIMIT, person.canonical), (CONFIRMATION_LIMIT, person.canonical)]
-    keys += [(NEW_ADDRESS_LIMIT, person.canonical), (CHANGE_LIMIT, str(person.id))]
-    limits.delete_attempts_of(session, keys)
 
 
 def export_deliveries(session: Session, person: Person) -> ExportedRows:
@@ -231,26 +195,27 @@ def export_deliveries(session: Session, person: Person) -> ExportedRows:
     ]
 
 
-def redact_deliveries(session: Session, person: Person) -> None:
-    """Keep the rows, so that the figures of past sends still add up. Their id refers to nobody."""
-    _redact_column(session, person, Delivery.reason, _deliveries_of(Delivery, person))
+def erase_subscriptions(session: Session, person: Person) -> None:
+    query = select(Subscription).where(Subscription.subscriber_id == person.id)
+    for one in session.scalars(query.order_by(Subscription.list_id).with_for_update()).all():
+        uncount_subscription(session, one)
+        session.delete(one)
+    session.flush()
 
 
-def export_events(session: Session, person: Person) -> ExportedRows:
-    query = _events_of(person).order_by(ProviderEvent.happened_at, ProviderEvent.id)
-    return [
-        {"kind": one.kind, "at": one.happened_at, "detail": one.detail}
-        for one in session.scalars(query)
-    ]
+def erase_changes_to_address(session: Session, person: Person) -> None:
+    """Delete the changes of others to this address, too."""
+    session.execute(delete(AddressChange).where(AddressChange.canonical == person.canonical))
 
 
-def redact_events(session: Session, person: Person) -> None:
-    """Delete what the provider said about the mailbox. The event itself stays, for the figures."""
-    for one in session.scalars(_events_of(person).where(ProviderEvent.detail.is_not(None))):
-        one.detail = None
+def erase_limit_counts(session: Session, person: Person) -> None:
+    """Delete the counts under unkeyed hashes of the address: they can be computed from it."""
+    keys = [(MAIL_LIMIT, person.canonical), (CONFIRMATION_LIMIT, person.canonical)]
+    keys += [(NEW_ADDRESS_LIMIT, person.canonical), (CHANGE_LIMIT, str(person.id))]
+    limits.delete_attempts_of(session, keys)
 
 
-def redact_event_posts(session: Session, person: Person) -> None:
+def clean_event_posts(session: Session, person: Person) -> None:
     """Remove the address from webhook posts that are not processed yet.
 
     The events in them stay: they may prove that a batch was accepted.
@@ -259,7 +224,6 @@ def redact_event_posts(session: Session, person: Person) -> None:
         clean = remove_address_from_json(post.body, person)
         if clean != post.body:
             post.body = clean
-    _redact_column(session, person, ProviderEventPost.error)
 
 
 def remove_address_from_json(body: bytes, person: Person) -> bytes:
@@ -285,204 +249,153 @@ def _redact_value(value: Any, spellings: re.Pattern[str]) -> Any:
     return value
 
 
-def export_transactional_emails(session: Session, person: Person) -> ExportedRows:
-    query = select(TransactionalEmail).where(
-        func.lower(TransactionalEmail.address) == person.canonical
-    )
-    return [
-        {
-            "subject": (one.message or {}).get("subject"),
-            "queued_at": one.queued_at,
-            "sent_at": one.sent_at,
-        }
-        for one in session.scalars(query.order_by(TransactionalEmail.id))
-    ]
-
-
-def erase_transactional_emails(session: Session, person: Person) -> None:
-    transactional.delete_transactional_emails_to(session, person.canonical, also_waiting=True)
-    _redact_column(session, person, TransactionalEmail.error)
-
-
-def export_outbox_mails(session: Session, person: Person) -> ExportedRows:
-    query = select(OutboxMail).where(func.lower(OutboxMail.address) == person.canonical)
-    return [
-        {"subject": one.subject, "posted_at": one.post.posted_at}
-        for one in session.scalars(query.order_by(OutboxMail.id))
-    ]
-
-
-def erase_outbox_mails(session: Session, person: Person) -> None:
-    outbox.delete_outbox_mails_to(session, person.canonical)
-
-
-def export_reader_reports(session: Session, person: Person) -> ExportedRows:
-    query = select(ReaderReport).where(func.lower(ReaderReport.contact) == person.canonical)
-    return [
-        {"kind": one.kind.value, "text": one.text, "at": one.at}
-        for one in session.scalars(query.order_by(ReaderReport.id))
-    ]
-
-
-def redact_reader_reports(session: Session, person: Person) -> None:
-    """Keep the report without its address for the answer, and without the address in its text."""
-    session.execute(
-        update(ReaderReport)
-        .where(func.lower(ReaderReport.contact) == person.canonical)
-        .values(contact=None)
-    )
-    for column in (ReaderReport.text, ReaderReport.answer):
-        _redact_column(session, person, column)
-
-
-def redact_segments(session: Session, person: Person) -> None:
+def clean_segments(session: Session, person: Person) -> None:
     """Remove the address from saved segments: one may search for exactly this person."""
     for segment in session.scalars(select(Segment)):
         segment.name = person.spellings.sub(ERASED_PLACEHOLDER, segment.name)
         segment.conditions = _redact_value(segment.conditions, person.spellings)
 
 
-def redaction_of(column: Any) -> Callable[[Session, Person], None]:
-    """A function that removes the address from a column of error texts, which often repeat it."""
-    return lambda session, person: _redact_column(session, person, column)
-
-
-def _redact_column(session: Session, person: Person, column: Any, *where: Any) -> None:
-    """Remove the address, whatever its spelling, from a text column."""
-    escaped = re.sub(r"([\\%_])", r"\\\1", person.canonical)
-    mentions = func.lower(column).like(f"%{escaped}%", escape="\\")
-    for row in session.scalars(select(column.class_).where(mentions, *where)):
-        setattr(row, column.key, person.spellings.sub(ERASED_PLACEHOLDER, getattr(row, column.key)))
-    session.flush()
-
-
-def _deliveries_of(model: type[Delivery], person: Person) -> Any:
-    return (model.subscriber_id == person.id) & model.send_id.in_(select(Send.id))
-
-
-def _events_of(person: Person) -> Select[ProviderEvent]:
-    """The events of a person. An index leads from the attempts that included them to the events."""
-    attempts = select(Attempt.id).where(
-        Attempt.first_subscriber_id <= person.id, Attempt.last_subscriber_id >= person.id
+def emptying(column: Any, whose: Condition) -> Erasure:
+    """A function that empties a column in the rows of a person."""
+    return lambda session, person: session.execute(
+        update(column.class_).where(whose(person), column.is_not(None)).values({column.key: None})
     )
-    about = or_(ProviderEvent.attempt_id.in_(attempts), ProviderEvent.attempt_id.is_(None))
-    return select(ProviderEvent).where(about, ProviderEvent.subscriber_id == person.id)
 
 
-@dataclass(frozen=True)
-class DataMapEntry:
-    """A table with data of readers.
+def cleaning(*columns: Any, whose: Condition | None = None) -> Erasure:
+    """A function that removes the address, whatever its spelling, from columns of text.
 
-    `description` names it for the reader, and `on_erasure` says what erasure does with it. `export`
-    returns what an export shows of a person; it is None where the table contains addresses only in
-    texts about something else, or hashed. `erase` does what erasure does.
+    Error texts often repeat it. Without `whose` it is removed from every row.
     """
 
-    table: str
-    description: str
-    on_erasure: str
-    export: Callable[[Session, Person], ExportedRows] | None
-    erase: Callable[[Session, Person], None]
+    def clean(session: Session, person: Person) -> None:
+        escaped = re.sub(r"([\\%_])", r"\\\1", person.canonical)
+        for column in columns:
+            mentions = func.lower(column).like(f"%{escaped}%", escape="\\")
+            query = select(column.class_).where(mentions)
+            for row in session.scalars(query.where(whose(person)) if whose else query):
+                text = person.spellings.sub(ERASED_PLACEHOLDER, getattr(row, column.key))
+                setattr(row, column.key, text)
+            session.flush()
 
+    return clean
+
+
+PLANNED = of_person(Delivery.subscriber_id, Delivery.send_id.in_(select(Send.id)))
+IMPORTED = of_person(
+    ImportedSubscription.subscriber_id, ImportedSubscription.import_id.in_(select(ImportRun.id))
+)
+"""The keys of both begin with the send and the import, which are few."""
 
 DATA_MAP = (
     DataMapEntry(
-        *("consent", "Receipts: what you agreed to, and when", "deleted"),
-        *(export_consents, erase_consents),
+        *(Consent, "Receipts: what you agreed to, and when", DELETED),
+        *(of_person(Consent.subscriber_id), export_consents),
     ),
     DataMapEntry(
-        *("subscription", "Your newsletters", "deleted, and subtracted from the list's counters"),
-        *(export_subscriptions, erase_subscriptions),
+        *(Subscription, "Your newsletters", "deleted, and subtracted from the list's counters"),
+        of_person(Subscription.subscriber_id),
+        "list=mailing_list.slug title=mailing_list.title state requested_at confirmed_at "
+        "unsubscribed_at",
+        [erase_subscriptions],
     ),
     DataMapEntry(
-        *("subscription_tag", "The topics that you chose", "deleted"),
-        *(export_chosen_tags, erase_chosen_tags),
+        *(SubscriptionTag, "The topics that you chose", DELETED),
+        *(of_person(SubscriptionTag.subscriber_id), "list=mailing_list.slug tag"),
     ),
     DataMapEntry(
-        *("address_change", "A new address that you have not confirmed yet", "deleted"),
-        *(export_address_change, erase_address_changes),
+        *(AddressChange, "A new address that you have not confirmed yet", DELETED),
+        *(of_person(AddressChange.subscriber_id), "new_address=address requested_at"),
+        [erase_changes_to_address],
     ),
+    # Its rows are kept, so that the figures of past sends still add up.
     DataMapEntry(
-        *("delivery", "The newsletter mails that were planned for you"),
+        *(Delivery, "The newsletter mails that were planned for you"),
         "kept under a number that belongs to nobody, so that past sends still add up",
-        *(export_deliveries, redact_deliveries),
+        *(PLANNED, export_deliveries),
+        [cleaning(Delivery.reason, whose=PLANNED)],
     ),
+    # The details are what the provider said about the mailbox. The rest stays for the figures.
     DataMapEntry(
-        *("provider_event", "What our mail provider reported about those mails"),
+        *(ProviderEvent, "What our mail provider reported about those mails"),
         "kept under a number that belongs to nobody, without its details",
-        *(export_events, redact_events),
+        *(events_of, export_events),
+        [emptying(ProviderEvent.detail, events_of)],
     ),
     DataMapEntry(
-        *("provider_event_post", "Reports of the mail provider that are not processed yet"),
-        "the address is removed",
-        *(None, redact_event_posts),
+        *(ProviderEventPost, "Reports of the mail provider that are not processed yet", CLEANED),
+        erasures=[clean_event_posts, cleaning(ProviderEventPost.error)],
     ),
     DataMapEntry(
-        *("transactional_email", "Single mails that we sent you in the last 30 days", "deleted"),
-        *(export_transactional_emails, erase_transactional_emails),
+        *(TransactionalEmail, "Single mails that we sent you in the last 30 days", DELETED),
+        of_person(TransactionalEmail.address),
+        "subject=message.subject queued_at sent_at",
+        [cleaning(TransactionalEmail.error)],
     ),
     DataMapEntry(
-        *("outbox_mail", "Mails in the outbox of a test installation", "deleted"),
-        *(export_outbox_mails, erase_outbox_mails),
+        *(OutboxMail, "Mails in the outbox of a test installation", DELETED),
+        *(of_person(OutboxMail.address), "subject posted_at=post.posted_at"),
     ),
     DataMapEntry(
-        *("imported_subscription", "Imports from files that contained you", "deleted"),
-        *(export_import_rows, erase_import_rows),
+        *(ImportedSubscription, "Imports from files that contained you", DELETED),
+        *(IMPORTED, export_imports),
     ),
     DataMapEntry(
-        *("import_problem", "Rows of such files that could not be imported"),
-        "the address is removed, from files that wait to be imported too",
-        *(None, redaction_of(ImportProblem.cell)),
+        *(ImportProblem, "Rows of such files that could not be imported"),
+        f"{CLEANED}, from files that wait to be imported too",
+        erasures=[cleaning(ImportProblem.cell)],
     ),
     DataMapEntry(
-        *("segment", "Conditions that our staff saved to find subscribers"),
-        "the address is removed",
-        *(None, redact_segments),
+        *(Segment, "Conditions that our staff saved to find subscribers", CLEANED),
+        erasures=[clean_segments],
     ),
     DataMapEntry(
-        *("reader_report", "Errors that you reported to us, with your address for the answer"),
+        *(ReaderReport, "Errors that you reported to us, with your address for the answer"),
         "kept without the address",
-        *(export_reader_reports, redact_reader_reports),
+        *(of_person(ReaderReport.contact), "kind text at"),
+        [
+            emptying(ReaderReport.contact, of_person(ReaderReport.contact)),
+            cleaning(ReaderReport.text, ReaderReport.answer),
+        ],
     ),
     DataMapEntry(
-        *("attempt", "Error messages of the mail provider about a batch of mails"),
-        "the address is removed",
-        *(None, redaction_of(Attempt.reason)),
+        *(Attempt, "Error messages of the mail provider about a batch of mails", CLEANED),
+        erasures=[cleaning(Attempt.reason)],
     ),
     DataMapEntry(
-        *("send", "The reason why a send was stopped"),
-        "the address is removed",
-        *(None, redaction_of(Send.stop_detail)),
+        *(Send, "The reason why a send was stopped", CLEANED), erasures=[cleaning(Send.stop_detail)]
     ),
     DataMapEntry(
-        *("periodic_task", "The reason why a daily task failed"),
-        "the address is removed",
-        *(None, redaction_of(PeriodicTask.error)),
+        *(PeriodicTask, "The reason why a daily task failed", CLEANED),
+        erasures=[cleaning(PeriodicTask.error)],
     ),
     DataMapEntry(
-        *("signup", "Requests made with your address in our forms, not answered yet", "deleted"),
-        *(export_signups, erase_signups),
+        *(Signup, "Requests made with your address in our forms, not answered yet", DELETED),
+        *(of_person(Signup.canonical), "kind requested_at request_count"),
+        [lambda session, person: delete_signups_of(session, person.canonical)],
     ),
     DataMapEntry(
-        *("signup_refusal", "Your statement that it was not you who signed up", "deleted"),
-        *(export_signup_refusal, erase_signup_refusal),
+        *(SignupRefusal, "Your statement that it was not you who signed up", DELETED),
+        *(of_person(SignupRefusal.canonical), "refused_at=at"),
     ),
     DataMapEntry(
-        *("rate_limit", "How often something was requested, under a hash", "deleted"),
-        *(None, erase_limit_counts),
+        *(limits.RateLimitCount, "How often something was requested, under a hash", DELETED),
+        erasures=[erase_limit_counts],
     ),
     DataMapEntry(
-        *("suppression", "Whether we must not mail you, and why"),
+        *(Suppression, "Whether we must not mail you, and why"),
         "replaced by a keyed hash, so that no later import gets you mailed",
-        *(export_suppression, erase_suppression),
+        *(of_person(Suppression.canonical), "reason source at"),
+        [lambda session, person: delete_suppression(session, person.canonical)],
     ),
     DataMapEntry(
-        *("suppression_outbox", "What we told our mail provider about that", "deleted"),
-        *(export_suppression_outbox, erase_suppression_outbox),
+        *(SuppressionOutboxEntry, "What we told our mail provider about that", DELETED),
+        *(of_person(SuppressionOutboxEntry.canonical), "suppressed changed_at pushed_at"),
     ),
     DataMapEntry(
-        *("subscriber", "Your address, since when we have it, and your pause", "deleted"),
-        *(export_subscriber, erase_subscriber_row),
+        *(Subscriber, "Your address, since when we have it, and your pause", DELETED),
+        *(of_person(Subscriber.id), "address created_at paused_until"),
     ),
 )
 """In the order of erasure: what refers to a subscriber comes before the subscriber."""

@@ -7,8 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.imports.files import blank_address_in_files
-from nif.privacy.data_map import DATA_MAP
-from nif.privacy.person import Person
+from nif.privacy.data_map import DATA_MAP, Person
 from nif.subscriptions.models import ListMetric, Subscriber
 from nif.subscriptions.statistics import count_departures
 from nif.subscriptions.suppression_list import record_erased_address

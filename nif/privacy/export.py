@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from nif.privacy.consent_receipts import list_consent_receipts
-from nif.privacy.data_map import DATA_MAP, ExportedRows
-from nif.privacy.person import Person
+from nif.privacy.data_map import DATA_MAP, ExportedRows, Person
 from nif.subscriptions.suppression_list import is_erased_address
 
 
@@ -22,17 +21,16 @@ class ExportSection:
 def export_sections(session: Session, person: Person) -> list[ExportSection]:
     """What each table holds of a person. Tables without rows of them are included, because that is
     an answer too; those that cannot be searched by person are not (`list_unexported_tables`)."""
-    exported = ((entry, entry.export) for entry in reversed(DATA_MAP))
     return [
-        ExportSection(entry.table, entry.description, export(session, person))
-        for entry, export in exported
-        if export
+        ExportSection(entry.table, entry.description, entry.export(session, person))
+        for entry in reversed(DATA_MAP)
+        if entry.exported is not None
     ]
 
 
 def list_unexported_tables() -> list[str]:
     """The descriptions of tables that may contain an address in a text or hashed."""
-    return [entry.description for entry in reversed(DATA_MAP) if entry.export is None]
+    return [entry.description for entry in reversed(DATA_MAP) if entry.exported is None]
 
 
 def export_person(session: Session, person: Person, *, now: datetime) -> dict[str, Any]:

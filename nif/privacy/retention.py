@@ -8,21 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, ip_network
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, inspect, or_, select
 from sqlalchemy.orm import Session
 
-from nif import limits
-from nif.database import Transaction, conflict_aware_insert
-from nif.mail import transactional
+from nif.database import Base, Transaction, conflict_aware_insert
+from nif.limits import RateLimitCount
 from nif.mail.transactional import TransactionalEmail
 from nif.privacy.models import RetentionRun
 from nif.sends import periodic_tasks
 from nif.sends.models import Attempt, ProviderEvent, ProviderEventPost
 from nif.signups import held
 from nif.signups.models import Signup
-from nif.subscriptions import address_change
+from nif.subscriptions.address_change import CONFIRM_CHANGE_WITHIN
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -43,8 +41,6 @@ BATCH_ROWS = 500
 BATCH_ATTEMPTS = 20
 """Attempts in a batch of events. Each has the events of up to a thousand mails."""
 
-OlderThan = Callable[[datetime], ColumnElement[bool]]
-
 
 @dataclass(frozen=True)
 class RetentionPeriods:
@@ -57,18 +53,33 @@ class RetentionPeriods:
 
 @dataclass(frozen=True)
 class RetentionRule:
-    """A kind of data, described by `description`, that is kept for `keep`. Then `outcome` happens.
+    """A kind of data that is kept for `keep`: the rows of a model that are `older_than` a moment.
 
-    `count` returns the number of rows older than a moment. `apply` handles a batch of them and
-    returns how many, 0 where there are none.
+    Then `outcome` happens to them, by `apply`: it handles a batch of those older than a moment and
+    returns how many, 0 where there are none. Without it they are deleted.
     """
 
     name: str
     description: str
     keep: timedelta
     outcome: str
-    count: Callable[[Session, datetime], int]
-    apply: Callable[[Session, datetime], int]
+    model: type[Base]
+    older_than: Callable[[datetime], ColumnElement[bool]]
+    apply: Callable[[Session, datetime], int] | None = None
+
+    def count_rows(self, session: Session, now: datetime) -> int:
+        query = select(func.count()).select_from(self.model).where(self.older_than(now - self.keep))
+        return session.scalar(query) or 0
+
+    def apply_to_batch(self, session: Session, now: datetime) -> int:
+        moment = now - self.keep
+        if self.apply is not None:
+            return self.apply(session, moment)
+        key = inspect(self.model).primary_key[0]
+        query = select(key).where(self.older_than(moment)).limit(BATCH_ROWS)
+        keys = session.scalars(query).all()
+        session.execute(delete(self.model).where(key.in_(keys)))
+        return len(keys)
 
 
 def run_retention(
@@ -98,13 +109,13 @@ def run_retention_if_due(
 
 def count_due_rows(session: Session, periods: RetentionPeriods, *, now: datetime) -> dict[str, int]:
     """The number of rows by rule that a run would handle now."""
-    return {rule.name: rule.count(session, now - rule.keep) for rule in retention_rules(periods)}
+    return {rule.name: rule.count_rows(session, now) for rule in retention_rules(periods)}
 
 
 def _apply_to_batch(transaction: Transaction, rule: RetentionRule, now: datetime) -> int:
     """Apply a rule to a batch, and add its size to the count of the day."""
     with transaction() as session:
-        count = rule.apply(session, now - rule.keep)
+        count = rule.apply_to_batch(session, now)
         if count:
             session.execute(
                 conflict_aware_insert(session, RetentionRun)
@@ -121,92 +132,78 @@ def retention_rules(periods: RetentionPeriods) -> tuple[RetentionRule, ...]:
     """All rules. A test compares them with the table in docs/operators/privacy.md."""
     return (
         RetentionRule(
-            name="unconfirmed",
-            description="Requests to subscribe that were never confirmed",
-            keep=periods.unconfirmed,
-            outcome="deleted with their consent record, and the address if nothing else needs it",
-            count=counter_of(Subscription, unconfirmed_before),
-            apply=delete_unconfirmed,
+            "unconfirmed",
+            "Requests to subscribe that were never confirmed",
+            periods.unconfirmed,
+            "deleted with their consent record, and the address if nothing else needs it",
+            Subscription,
+            unconfirmed_before,
+            delete_unconfirmed,
         ),
         RetentionRule(
-            name="address_changes",
-            description="Changes of address that were not confirmed",
-            keep=address_change.CONFIRM_CHANGE_WITHIN,
-            outcome="deleted",
-            count=counter_of(AddressChange, address_changes_before),
-            apply=deleter_of(AddressChange, address_changes_before),
+            "address_changes",
+            "Changes of address that were not confirmed",
+            CONFIRM_CHANGE_WITHIN,
+            "deleted",
+            AddressChange,
+            lambda moment: AddressChange.requested_at < moment,
         ),
         RetentionRule(
-            name="held_signups",
-            description="Held sign-ups that nobody decided about",
-            keep=held.KEEP_HELD,
-            outcome="deleted",
-            count=counter_of(Signup, held_signups_before),
-            apply=held.delete_expired_signups,
+            "held_signups",
+            "Held sign-ups that nobody decided about",
+            held.KEEP_HELD,
+            "deleted",
+            Signup,
+            lambda moment: and_(Signup.hold_reason.is_not(None), Signup.requested_at < moment),
+            held.delete_expired_signups,
         ),
         RetentionRule(
-            name="transactional_emails",
-            description="Records of single mails, such as confirmations",
-            keep=KEEP_TRANSACTIONAL_EMAILS,
-            outcome="deleted",
-            count=counter_of(TransactionalEmail, transactional_emails_before),
-            apply=delete_transactional_emails,
+            "transactional_emails",
+            "Records of single mails, such as confirmations",
+            KEEP_TRANSACTIONAL_EMAILS,
+            "deleted",
+            TransactionalEmail,
+            lambda moment: and_(
+                TransactionalEmail.queued_at < moment, TransactionalEmail.due_at.is_(None)
+            ),
         ),
         RetentionRule(
-            name="rate_limits",
-            description="Counts of requests for rate limits, under hashes",
-            keep=KEEP_LIMIT_COUNTS,
-            outcome="deleted",
-            count=counter_of(limits.RateLimitCount, limit_counts_before),
-            apply=delete_limit_counts,
+            "rate_limits",
+            "Counts of requests for rate limits, under hashes",
+            KEEP_LIMIT_COUNTS,
+            "deleted",
+            RateLimitCount,
+            lambda moment: RateLimitCount.window_started_at < moment,
         ),
         RetentionRule(
-            name="events",
-            description="Events that the mail provider reported",
-            keep=periods.events,
-            outcome="deleted; the counts of a send stay",
-            count=counter_of(ProviderEvent, events_before),
-            apply=delete_events,
+            "events",
+            "Events that the mail provider reported",
+            periods.events,
+            "deleted; the counts of a send stay",
+            ProviderEvent,
+            events_before,
+            delete_events,
         ),
         RetentionRule(
-            name="event_posts",
-            description="Reports of the mail provider that could not be parsed",
-            keep=periods.events,
-            outcome="deleted",
-            count=counter_of(ProviderEventPost, event_posts_before),
-            apply=deleter_of(ProviderEventPost, event_posts_before),
+            "event_posts",
+            "Reports of the mail provider that could not be parsed",
+            periods.events,
+            "deleted",
+            ProviderEventPost,
+            lambda moment: and_(
+                ProviderEventPost.received_at < moment, ProviderEventPost.error.is_not(None)
+            ),
         ),
         RetentionRule(
-            name="networks",
-            description="The networks in the consent journal",
-            keep=periods.networks,
-            outcome="shortened: to a /16 of IPv4, to a /32 of IPv6",
-            count=counter_of(Consent, networks_before),
-            apply=shorten_networks,
+            "networks",
+            "The networks in the consent journal",
+            periods.networks,
+            "shortened: to a /16 of IPv4, to a /32 of IPv6",
+            Consent,
+            networks_before,
+            shorten_networks,
         ),
     )
-
-
-def counter_of(model: Any, older_than: OlderThan) -> Callable[[Session, datetime], int]:
-    """A function that counts the rows of a model that are older than a moment."""
-
-    def count(session: Session, moment: datetime) -> int:
-        query = select(func.count()).select_from(model).where(older_than(moment))
-        return session.scalar(query) or 0
-
-    return count
-
-
-def deleter_of(model: Any, older_than: OlderThan) -> Callable[[Session, datetime], int]:
-    """A function that deletes a batch of them and returns its size."""
-    key = model.__mapper__.primary_key[0]
-
-    def delete_batch(session: Session, moment: datetime) -> int:
-        ids = session.scalars(select(key).where(older_than(moment)).limit(BATCH_ROWS)).all()
-        session.execute(delete(model).where(key.in_(ids)))
-        return len(ids)
-
-    return delete_batch
 
 
 def unconfirmed_before(moment: datetime) -> ColumnElement[bool]:
@@ -254,38 +251,6 @@ def _was_confirmed(session: Session, subscription: Subscription) -> bool:
         Consent.action == ConsentAction.CONFIRMED,
     )
     return session.scalar(query.limit(1)) is not None
-
-
-def held_signups_before(moment: datetime) -> ColumnElement[bool]:
-    return and_(Signup.hold_reason.is_not(None), Signup.requested_at < moment)
-
-
-def address_changes_before(moment: datetime) -> ColumnElement[bool]:
-    return AddressChange.requested_at < moment
-
-
-def transactional_emails_before(moment: datetime) -> ColumnElement[bool]:
-    return and_(TransactionalEmail.queued_at < moment, TransactionalEmail.due_at.is_(None))
-
-
-def delete_transactional_emails(session: Session, moment: datetime) -> int:
-    count = counter_of(TransactionalEmail, transactional_emails_before)(session, moment)
-    transactional.delete_transactional_emails_before(session, before=moment)
-    return count
-
-
-def limit_counts_before(moment: datetime) -> ColumnElement[bool]:
-    return limits.RateLimitCount.window_started_at < moment
-
-
-def delete_limit_counts(session: Session, moment: datetime) -> int:
-    count = counter_of(limits.RateLimitCount, limit_counts_before)(session, moment)
-    limits.delete_attempts_before(session, before=moment)
-    return count
-
-
-def event_posts_before(moment: datetime) -> ColumnElement[bool]:
-    return and_(ProviderEventPost.received_at < moment, ProviderEventPost.error.is_not(None))
 
 
 def events_before(moment: datetime) -> ColumnElement[bool]:

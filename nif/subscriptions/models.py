@@ -136,6 +136,8 @@ class SubscriptionTag(Base):
     )
     tag: Mapped[str] = mapped_column(primary_key=True)
 
+    mailing_list: Mapped[MailingList] = relationship()
+
 
 class ConsentWording(Base):
     """The words that somebody agreed to, kept for ever. `version` is a hash of them."""

@@ -20,7 +20,6 @@ from nif.mail.provider import (
 from nif.mail.transactional import (
     EMAIL_LEASE,
     TransactionalEmail,
-    delete_transactional_emails_before,
     queue_transactional_email,
     send_transactional_emails,
 )
@@ -210,17 +209,3 @@ def test_a_run_posts_at_most_the_given_number(database: Database, mailer: FakeMa
 
     assert send_transactional_emails(database.transaction, mailer, clock=lambda: NOON, most=2) == 2
     assert mailer.post_count == 2
-
-
-def test_old_rows_are_deleted_and_waiting_emails_are_not(
-    database: Database, mailer: FakeMailer
-) -> None:
-    queue(database, ANN)
-    post(database, mailer)
-    queue(database, BEA)
-    queue(database, "new@example.com", now=NOON + timedelta(days=30))
-
-    with database.transaction() as session:
-        delete_transactional_emails_before(session, before=NOON + timedelta(days=30))
-
-    assert [email.address for email in queued_emails(database)] == [BEA, "new@example.com"]

@@ -16,7 +16,7 @@ from nif.mail.addresses import parse_address
 from nif.mail.message import Message, MessageCopy
 from nif.mail.outbox import OutboxMailer
 from nif.mail.transactional import TransactionalEmail, queue_transactional_email
-from nif.privacy.person import Person, person_at_address
+from nif.privacy.data_map import Person, person_at_address
 from nif.sends import periodic_tasks, provider_events
 from nif.sends.models import Attempt, Delivery, ProviderEvent, Send
 from nif.services import Services

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from nif.database import Database
+from nif.limits import RateLimitCount, allow_attempt
 from nif.mail.addresses import parse_address
 from nif.mail.message import Message
 from nif.mail.transactional import TransactionalEmail, queue_transactional_email
@@ -155,6 +156,20 @@ def test_transactional_emails_and_address_changes_are_deleted_and_networks_short
         kept = session.scalars(select(Consent.network).order_by(Consent.id)).all()
     assert kept == ["192.0.0.0/16", "2001:db8::/32", "unknown", "198.51.0.0/16"]
     assert run_counts(database, NOON + 731 * DAY) == {}
+
+
+def test_counts_for_rate_limits_are_deleted_when_their_windows_are_long_over(
+    database: Database,
+) -> None:
+    with database.transaction() as session:
+        for subject, began_at in (("ann", NOON), ("bea", NOON), ("cy", NOON + SECOND)):
+            allow_attempt(session, "ask", subject, most=2, per=DAY, now=began_at)
+
+    assert run_counts(database, NOON + 31 * DAY) == {}
+    assert run_counts(database, NOON + 31 * DAY + SECOND) == {"rate_limits": 2}
+    with database.reading() as session:
+        began = session.scalars(select(RateLimitCount.window_started_at)).all()
+    assert began == [NOON + SECOND]
 
 
 def test_retention_runs_once_a_day_whichever_worker_comes_first(database: Database) -> None:

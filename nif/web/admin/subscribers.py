@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.privacy import erasure, export
-from nif.privacy.person import person_of_subscriber
+from nif.privacy.data_map import person_of_subscriber
 from nif.subscribers import manual_suppressions, profile, segment_queries, segments
 from nif.subscribers.segment_queries import (
     SegmentContext,

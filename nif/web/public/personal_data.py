@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
 from nif.privacy import consent_receipts, erasure, export
-from nif.privacy.person import person_of_subscriber
+from nif.privacy.data_map import person_of_subscriber
 from nif.subscriptions.preferences import get_subscriber_by_token
 from nif.web.access import Access, open_to
 from nif.web.current import reading, services, tokens, transaction
