@@ -8,8 +8,14 @@ from nif.cli.common import OPERATOR, json_option, load_services, print_result, p
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.sends import suppression_sync
-from nif.subscribers import manual_suppressions, suppression_search
-from nif.subscribers.suppression_search import SHOWN_REASONS, ListedSuppression
+from nif.subscribers.suppressions import (
+    SHOWN_REASONS,
+    ListedSuppression,
+    add_manual_suppressions,
+    parse_pasted_addresses,
+    parse_suppression_filter,
+    search_suppressions,
+)
 from nif.subscriptions import suppression_list, suppression_outbox
 
 MAX_PER_PAGE = 1000
@@ -29,9 +35,9 @@ def suppressions() -> None:
 @json_option
 def list_suppressions(reason: str | None, begins: str, most: int, after: str | None) -> None:
     """List suppressions, newest first, and count them by reason."""
-    wanted = suppression_search.parse_suppression_filter(reason or "", begins)
+    wanted = parse_suppression_filter(reason or "", begins)
     with load_services().database.reading() as session:
-        page = suppression_search.search_suppressions(session, wanted, after=after, size=most)
+        page = search_suppressions(session, wanted, after=after, size=most)
         counted = suppression_list.count_suppressions(session)
     counts = {shown.value: count for shown, count in counted.items()}
     rows = [_suppression_as_data(row) for row in page.rows]
@@ -55,11 +61,11 @@ def list_suppressions(reason: str | None, begins: str, most: int, after: str | N
 def add(addresses: tuple[str, ...], file: IO[str] | None, reason: str) -> None:
     """Add addresses to the suppression list."""
     text = "\n".join(addresses) + "\n" + (file.read() if file else "")
-    pasted = manual_suppressions.parse_pasted_addresses(text)
+    pasted = parse_pasted_addresses(text)
     if not pasted.canonicals:
         raise Invalid({"addresses": "None of these is an email address."})
     with load_services().database.transaction() as session:
-        added = manual_suppressions.add_manual_suppressions(
+        added = add_manual_suppressions(
             session, pasted.canonicals, reason, by=OPERATOR, now=utc_now()
         )
     print_result({**vars(added), "invalid": len(pasted.invalid)})

@@ -12,7 +12,7 @@ from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.privacy import erasure, export
 from nif.privacy.data_map import person_of_subscriber
-from nif.subscribers import manual_suppressions, profile, segment_queries, segments
+from nif.subscribers import profile, segment_queries, segments, suppressions
 from nif.subscribers.segment_queries import (
     SegmentContext,
     SubscriberPage,
@@ -80,7 +80,7 @@ class SubscriberSearchForm(Form):
 
 
 class SubscriberSuppressionForm(Form):
-    reason = Line("Reason", most=manual_suppressions.MAX_REASON_LENGTH)
+    reason = Line("Reason", most=suppressions.MAX_REASON_LENGTH)
 
 
 @blueprint.get("")
@@ -123,7 +123,7 @@ def show(subscriber_id: int) -> ResponseReturnValue:
             after=after,
             state_labels=STATE_LABELS,
             reason_labels=SUPPRESSION_REASON_LABELS,
-            may_lift=manual_suppressions.may_lift_suppression(subscriber_profile.suppression),
+            may_lift=suppressions.may_lift_suppression(subscriber_profile.suppression),
             is_paused=preferences.is_paused(subscriber, now=utc_now()),
             event_labels=send_status.EVENT_LABELS,
             action_labels=ACTION_LABELS,
@@ -182,7 +182,7 @@ def suppress(
     action: StaffAction, form: SubscriberSuppressionForm, subscriber_id: int
 ) -> ResponseReturnValue:
     subscriber = profile.get_subscriber(action.session, subscriber_id)
-    manual_suppressions.suppress_subscriber_as_admin(
+    suppressions.suppress_subscriber_as_admin(
         action.session, subscriber, form.reason.data, by=current_user, now=action.now
     )
     sentence = "Suppressed. NIF sends no more mail to this address."
@@ -198,7 +198,7 @@ def confirm_lift(subscriber_id: int) -> ResponseReturnValue:
         "admin/subscribers/confirm_lift.html",
         subscriber=subscriber,
         suppression=suppression,
-        may_lift=manual_suppressions.may_lift_suppression(suppression),
+        may_lift=suppressions.may_lift_suppression(suppression),
     )
 
 
@@ -206,7 +206,7 @@ def confirm_lift(subscriber_id: int) -> ResponseReturnValue:
 @staff_action(Access.ADMIN, refused_to=".show")
 def lift(action: StaffAction, subscriber_id: int) -> ResponseReturnValue:
     subscriber = profile.get_subscriber(action.session, subscriber_id)
-    manual_suppressions.lift_subscriber_suppression(
+    suppressions.lift_subscriber_suppression(
         action.session, subscriber, by=current_user, now=action.now
     )
     sentence = "Lifted. The subscriber receives their lists again."

@@ -11,9 +11,13 @@ from sqlalchemy.orm import Session
 from nif.errors import Invalid
 from nif.paging import Page
 from nif.spreadsheets import write_csv
-from nif.subscribers import manual_suppressions, suppression_search
-from nif.subscribers.manual_suppressions import AddedSuppressions
-from nif.subscribers.suppression_search import ListedSuppression, ProviderSync, SuppressionFilter
+from nif.subscribers import suppressions
+from nif.subscribers.suppressions import (
+    AddedSuppressions,
+    ListedSuppression,
+    ProviderSync,
+    SuppressionFilter,
+)
 from nif.subscriptions import suppression_list
 from nif.subscriptions.models import SuppressionReason
 from nif.web.access import Access, open_to
@@ -48,7 +52,7 @@ CSV_HEADINGS = ("address", "reason", "source", "since", "provider", "pushed_at")
 
 
 class SuppressionSearchForm(Form):
-    begins = Line("Address begins with", most=suppression_search.MAX_PREFIX_LENGTH)
+    begins = Line("Address begins with", most=suppressions.MAX_PREFIX_LENGTH)
     reason = Choice(
         "Reason",
         {reason: ": ".join(words) for reason, words in REASON_LABELS.items()},
@@ -59,16 +63,16 @@ class SuppressionSearchForm(Form):
     def suppression_filter(self) -> SuppressionFilter:
         """Raises Invalid."""
         self.check()
-        return suppression_search.parse_suppression_filter(self.reason.data or "", self.begins.data)
+        return suppressions.parse_suppression_filter(self.reason.data or "", self.begins.data)
 
 
 class SuppressionForm(Form):
     addresses = wtforms.TextAreaField("Addresses", default="")
-    reason = Line("Reason", most=manual_suppressions.MAX_REASON_LENGTH)
+    reason = Line("Reason", most=suppressions.MAX_REASON_LENGTH)
 
 
 class LiftForm(Form):
-    address = Hidden(most=suppression_search.MAX_PREFIX_LENGTH)
+    address = Hidden(most=suppressions.MAX_PREFIX_LENGTH)
     confirmed = Tick()
 
 
@@ -80,7 +84,7 @@ def index() -> ResponseReturnValue:
     with reading() as session:
         try:
             wanted = form.suppression_filter()
-            page = suppression_search.search_suppressions(session, wanted, after=after)
+            page = suppressions.search_suppressions(session, wanted, after=after)
         except Invalid as error:
             form.refuse(error)
         counts = suppression_list.count_suppressions(session)
@@ -103,7 +107,7 @@ def _form_page(form: SuppressionForm, added: str = "") -> str:
         "admin/suppressions/new.html",
         form=form,
         added=added,
-        max_addresses=manual_suppressions.MAX_PASTED_ADDRESSES,
+        max_addresses=suppressions.MAX_PASTED_ADDRESSES,
     )
 
 
@@ -117,11 +121,11 @@ def new() -> ResponseReturnValue:
 @staff_action(Access.ADMIN, SuppressionForm, page=_form_page)
 def create(action: StaffAction, form: SuppressionForm) -> ResponseReturnValue:
     """Add what is an address. The rest is shown again."""
-    pasted = manual_suppressions.parse_pasted_addresses(form.addresses.data)
-    manual_suppressions.parse_suppression_reason(form.reason.data)
+    pasted = suppressions.parse_pasted_addresses(form.addresses.data)
+    suppressions.parse_suppression_reason(form.reason.data)
     added = AddedSuppressions(0, 0)
     if pasted.canonicals:
-        added = manual_suppressions.add_manual_suppressions(
+        added = suppressions.add_manual_suppressions(
             action.session, pasted.canonicals, form.reason.data, by=current_user, now=action.now
         )
     if not pasted.invalid:
@@ -142,9 +146,9 @@ def lift(action: StaffAction, form: LiftForm) -> ResponseReturnValue:
     """
     if not form.confirmed.data:
         with reading() as session:
-            found = manual_suppressions.get_liftable_suppression(session, form.address.data)
+            found = suppressions.get_liftable_suppression(session, form.address.data)
         return render_template("admin/suppressions/confirm_lift.html", suppression=found)
-    manual_suppressions.lift_manual_suppression(
+    suppressions.lift_manual_suppression(
         action.session, form.address.data, by=current_user, now=action.now
     )
     return action.done("Lifted. The address receives its lists again.", url_for(".index"))
@@ -158,10 +162,10 @@ def export(action: StaffAction, form: SuppressionSearchForm) -> ResponseReturnVa
     A POST, so that no link and no prefetching browser exports the list by accident.
     """
     wanted = form.suppression_filter()
-    manual_suppressions.record_suppression_export(action.session, by=current_user, now=action.now)
+    suppressions.record_suppression_export(action.session, by=current_user, now=action.now)
 
     def lines(session: Session) -> Iterator[str]:
-        found = suppression_search.iterate_suppressions(session, wanted)
+        found = suppressions.iterate_suppressions(session, wanted)
         return write_csv(CSV_HEADINGS, map(_csv_cells, found))
 
     return stream_download(lines, f"suppressions-{action.now:%Y-%m-%d}.csv")

@@ -8,8 +8,8 @@ from nif.database import Database
 from nif.errors import Invalid
 from nif.paging import Page
 from nif.sends import suppression_sync
-from nif.subscribers import manual_suppressions, suppression_search
-from nif.subscribers.suppression_search import ListedSuppression, ProviderSync
+from nif.subscribers import suppressions
+from nif.subscribers.suppressions import ListedSuppression, ProviderSync
 from nif.subscriptions.models import SuppressionReason as Reason
 from nif.subscriptions.suppression_list import (
     add_suppressions,
@@ -26,8 +26,8 @@ def search(
     database: Database, reason: str = "", begins: str = "", after: str | None = None
 ) -> Page[ListedSuppression]:
     with database.reading() as session:
-        return suppression_search.search_suppressions(
-            session, suppression_search.parse_suppression_filter(reason, begins), after=after
+        return suppressions.search_suppressions(
+            session, suppressions.parse_suppression_filter(reason, begins), after=after
         )
 
 
@@ -36,9 +36,7 @@ def addresses_of(page: Page[ListedSuppression]) -> list[str]:
 
 
 def test_pages_continue_each_other_to_the_end(database: Database) -> None:
-    there = {
-        f"r{n:03}@example.com" for n in range(2 * suppression_search.SUPPRESSIONS_PER_PAGE + 3)
-    }
+    there = {f"r{n:03}@example.com" for n in range(2 * suppressions.SUPPRESSIONS_PER_PAGE + 3)}
     with database.transaction() as session:
         add_suppressions(session, dict.fromkeys(there, Reason.BOUNCED), source="import:1", now=NOON)
         record_erased_address(session, "r0@example.com", source="test", now=NOON)
@@ -84,7 +82,7 @@ def test_addresses_are_found_by_prefix_and_erased_hashes_never(
 )
 def test_an_invalid_filter_is_refused(reason: str, begins: str) -> None:
     with pytest.raises(Invalid):
-        suppression_search.parse_suppression_filter(reason, begins)
+        suppressions.parse_suppression_filter(reason, begins)
 
 
 def test_each_suppression_shows_whether_the_provider_has_it(
@@ -116,9 +114,9 @@ def test_pasted_addresses_may_have_many_separators() -> None:
     text = (
         '\n"Ann" <Ann@X.example>, bo@x.example;cy@x.example\tdi@x.example  ed@x.example\n\nnone\n'
     )
-    found = manual_suppressions.parse_pasted_addresses(text)
+    found = suppressions.parse_pasted_addresses(text)
 
     assert sorted(one[:2] for one in found.canonicals) == ["an", "bo", "cy", "di", "ed"]
     assert found.invalid == ["none"]
     with pytest.raises(Invalid, match="At most 10,000"):
-        manual_suppressions.parse_pasted_addresses("a@x.example " * 10_001)
+        suppressions.parse_pasted_addresses("a@x.example " * 10_001)
