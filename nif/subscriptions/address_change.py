@@ -1,7 +1,7 @@
 """A change of address: requested on the preferences page, completed by a link mailed to the new
 address."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
@@ -154,10 +154,16 @@ def _merge_subscriber(
 
     A list that both were confirmed on loses one subscription.
     """
+    confirmed = SubscriptionState.CONFIRMED
     own = {one.list_id: one for one in _lock_subscriptions_of(session, subscriber)}
-    lists = _lists_decided_by_other(session, own, other)
-    transfer_chosen_tags(session, of=other.id, to=subscriber.id, lists=lists)
-    for theirs in _lock_subscriptions_of(session, other):
+    others = _lock_subscriptions_of(session, other)
+    decided_by_other = [
+        theirs.list_id
+        for theirs in others
+        if (kept := own.get(theirs.list_id)) is None or theirs.state is confirmed is not kept.state
+    ]
+    transfer_chosen_tags(session, of=other.id, to=subscriber.id, lists=decided_by_other)
+    for theirs in others:
         uncount_subscription(session, theirs)
         list_id, kept = theirs.list_id, own.get(theirs.list_id)
         values = {
@@ -172,10 +178,10 @@ def _merge_subscriber(
             session.add(kept)
             session.flush()
             change_state_without_statistics(session, kept, None)
-        elif theirs.state is SubscriptionState.CONFIRMED is not kept.state:
-            change_state_without_statistics(session, kept, SubscriptionState.CONFIRMED)
+        elif theirs.state is confirmed is not kept.state:
+            change_state_without_statistics(session, kept, confirmed)
             kept.confirmed_at, kept.unsubscribed_at = theirs.confirmed_at, None
-        elif theirs.state is SubscriptionState.CONFIRMED:
+        elif theirs.state is confirmed:
             record_list_metrics(session, list_id, {ListMetric.REMOVED: 1}, now=now)
     session.flush()
     session.execute(
@@ -189,18 +195,6 @@ def _merge_subscriber(
     session.flush()
 
 
-def _lists_decided_by_other(
-    session: Session, own: Mapping[int, Subscription], other: Subscriber
-) -> list[int]:
-    """The lists on which the subscription of `other` replaces the own one, with its tags."""
-    confirmed = SubscriptionState.CONFIRMED
-    return [
-        theirs.list_id
-        for theirs in _lock_subscriptions_of(session, other)
-        if (kept := own.get(theirs.list_id)) is None or theirs.state is confirmed is not kept.state
-    ]
-
-
-def _lock_subscriptions_of(session: Session, subscriber: Subscriber) -> Iterator[Subscription]:
+def _lock_subscriptions_of(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
     query = select(Subscription).where(Subscription.subscriber_id == subscriber.id)
-    yield from session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()
+    return session.scalars(query.order_by(Subscription.list_id).with_for_update()).all()

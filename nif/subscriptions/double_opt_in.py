@@ -81,7 +81,7 @@ def request_subscription(
     if not (allow_confirmation(session, address.canonical, now=now) or approved):
         return SubscriptionRequestResult(exceeded=AddressMailLimit.MONTH)
     subscriber = _get_or_create_subscriber(session, address, now)
-    subscription = _get_or_create_subscription(session, subscriber, mailing_list, now)
+    subscription = get_or_create_subscription(session, subscriber, mailing_list, now=now)
     if subscription.state is SubscriptionState.CONFIRMED:
         return SubscriptionRequestResult(already_subscribed=subscriber)
     _set_pending(session, subscription, context, now)
@@ -217,7 +217,7 @@ def _request_without_mail(
     if known is not None and _is_pending(known, since=now - CONFIRM_WITHIN):
         return SubscriptionRequestResult()
     subscriber = mailed_today[0].subscriber
-    subscription = _get_or_create_subscription(session, subscriber, mailing_list, now)
+    subscription = get_or_create_subscription(session, subscriber, mailing_list, now=now)
     _set_pending(session, subscription, context, now)
     return SubscriptionRequestResult(added=subscription)
 
@@ -250,8 +250,8 @@ def _get_or_create_subscriber(session: Session, address: EmailAddress, now: date
     ).one()
 
 
-def _get_or_create_subscription(
-    session: Session, subscriber: Subscriber, mailing_list: MailingList, now: datetime
+def get_or_create_subscription(
+    session: Session, subscriber: Subscriber, mailing_list: MailingList, *, now: datetime
 ) -> Subscription:
     """The subscription, locked. A new one is pending and counted."""
     created_id = session.scalar(

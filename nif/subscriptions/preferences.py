@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from nif.errors import Invalid, NotFound
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
-from nif.subscriptions.double_opt_in import activate_subscription
+from nif.subscriptions.double_opt_in import activate_subscription, get_or_create_subscription
 from nif.subscriptions.lists import all_lists
 from nif.subscriptions.models import (
     ConsentAction,
@@ -23,7 +23,6 @@ from nif.subscriptions.models import (
     Subscription,
     SubscriptionState,
 )
-from nif.subscriptions.statistics import change_subscription_state
 from nif.subscriptions.suppression_list import SUBSCRIBER_GONE, is_suppressed
 from nif.subscriptions.unsubscribe import unsubscribe_from_list
 from nif.tokens import TokenPurpose, Tokens
@@ -133,14 +132,10 @@ def save_preferences(
         slugs = set(slugs) - set(chosen[1:])
     for mailing_list, is_on in choices:
         is_chosen = mailing_list.slug in slugs
-        if is_on and not is_chosen:
-            subscription = _get_subscription(session, subscriber, mailing_list)
-            unsubscribe_from_list(session, subscription, context, now=now)
-        elif is_chosen and not is_on:
-            known = _find_subscription(session, subscriber, mailing_list)
-            if known is None:
-                known = _create_pending_subscription(session, subscriber, mailing_list, now)
-            activate_subscription(session, known, context, now=now)
+        if is_chosen is not is_on:
+            subscription = get_or_create_subscription(session, subscriber, mailing_list, now=now)
+            change = activate_subscription if is_chosen else unsubscribe_from_list
+            change(session, subscription, context, now=now)
 
 
 def confirmed_subscriptions_of(session: Session, subscriber: Subscriber) -> Sequence[Subscription]:
@@ -210,34 +205,3 @@ def _record_pause_consent(
     """Record a pause or its end for each confirmed subscription."""
     for subscription in confirmed_subscriptions_of(session, subscriber):
         record_consent(session, subscription, action, context, now=now)
-
-
-def _create_pending_subscription(
-    session: Session, subscriber: Subscriber, mailing_list: MailingList, now: datetime
-) -> Subscription:
-    subscription = Subscription(
-        subscriber_id=subscriber.id,
-        list_id=mailing_list.id,
-        state=SubscriptionState.PENDING,
-        requested_at=now,
-    )
-    session.add(subscription)
-    session.flush()
-    change_subscription_state(session, subscription, None, source="", now=now)
-    return subscription
-
-
-def _find_subscription(
-    session: Session, subscriber: Subscriber, mailing_list: MailingList
-) -> Subscription | None:
-    key = {"subscriber_id": subscriber.id, "list_id": mailing_list.id}
-    return session.get(Subscription, key, with_for_update={"of": Subscription})
-
-
-def _get_subscription(
-    session: Session, subscriber: Subscriber, mailing_list: MailingList
-) -> Subscription:
-    subscription = _find_subscription(session, subscriber, mailing_list)
-    if subscription is None:
-        raise NotFound("You are not on this list.")
-    return subscription

@@ -10,6 +10,7 @@ import hmac
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -91,10 +92,7 @@ def suppress_addresses(
             # Another transaction may have lifted a suppression between the two statements.
             remaining = sorted(set(remaining) - added - present.keys())
     adjust_suppression_counts(session, count_changes)
-    only_known = not suppression_outbox.is_pushed_to_provider(reason, source)
-    suppression_outbox.queue_suppression_changes(
-        session, changed, suppressed=True, only_known=only_known, now=now
-    )
+    _queue_for_provider(session, dict.fromkeys(changed, reason), source, now=now)
 
 
 def add_suppressions(
@@ -109,15 +107,7 @@ def add_suppressions(
         chunk_reasons = {canonical: reasons[canonical] for canonical in chunk}
         added |= _insert_suppressions(session, chunk_reasons, source, now)
     adjust_suppression_counts(session, Counter(reasons[canonical] for canonical in added))
-    pushed = {
-        canonical
-        for canonical in added
-        if suppression_outbox.is_pushed_to_provider(reasons[canonical], source)
-    }
-    suppression_outbox.queue_suppression_changes(session, pushed, suppressed=True, now=now)
-    suppression_outbox.queue_suppression_changes(
-        session, added - pushed, suppressed=True, only_known=True, now=now
-    )
+    _queue_for_provider(session, {one: reasons[one] for one in added}, source, now=now)
     return added
 
 
@@ -125,16 +115,29 @@ def lift_suppressions(session: Session, *which: ColumnElement[bool], now: dateti
     """End the suppressions that meet the conditions, here and at the provider; returns the
     addresses."""
     lifted = _delete_suppressions(session, *which)
+    _queue_for_provider(session, lifted, now=now, suppressed=False)
+    return set(lifted)
+
+
+def _queue_for_provider(
+    session: Session,
+    reasons: Mapping[str, SuppressionReason],
+    source: str = "",
+    *,
+    suppressed: bool = True,
+    now: datetime,
+) -> None:
+    """Queue changes of addresses for the provider: where the reason is none that is pushed, only of
+    addresses that it knows from us."""
     pushed = {
         canonical
-        for canonical, reason in lifted.items()
-        if reason in suppression_outbox.PUSHED_REASONS
+        for canonical, reason in reasons.items()
+        if suppression_outbox.is_pushed_to_provider(reason, source)
     }
-    suppression_outbox.queue_suppression_changes(session, pushed, suppressed=False, now=now)
-    suppression_outbox.queue_suppression_changes(
-        session, lifted.keys() - pushed, suppressed=False, only_known=True, now=now
-    )
-    return set(lifted)
+    for canonicals, only_known in ((pushed, False), (reasons.keys() - pushed, True)):
+        suppression_outbox.queue_suppression_changes(
+            session, canonicals, suppressed=suppressed, only_known=only_known, now=now
+        )
 
 
 def delete_suppression(session: Session, canonical: str) -> None:
@@ -279,19 +282,15 @@ def find_erased_addresses(session: Session, canonicals: Collection[str]) -> set[
         return set()
     addresses = list(canonicals)
     erased = select(Suppression.canonical).where(Suppression.reason == SuppressionReason.ERASED)
+    hashed = (zip(_hash_addresses(key, addresses), addresses, strict=True) for key in keys)
     if len(addresses) <= FEW_ADDRESSES:
-        by_hash = dict(pair for key in keys for pair in _hash_pairs(key, addresses))
+        by_hash = dict(chain.from_iterable(hashed))
         found = session.scalars(erased.where(Suppression.canonical.in_(by_hash)))
         return {by_hash[hash_] for hash_ in found}
     hashes = set(session.scalars(erased))
     if not hashes:
         return set()
-    pairs = (pair for key in keys for pair in _hash_pairs(key, addresses))
-    return {address for hash_, address in pairs if hash_ in hashes}
-
-
-def _hash_pairs(key: bytes, canonicals: list[str]) -> Iterable[tuple[str, str]]:
-    return zip(_hash_addresses(key, canonicals), canonicals, strict=True)
+    return {address for hash_, address in chain.from_iterable(hashed) if hash_ in hashes}
 
 
 def _hash_addresses(key: bytes, canonicals: list[str]) -> list[str]:

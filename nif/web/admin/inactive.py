@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
 from nif.errors import NotFound
-from nif.sends.repermission import RepermissionCampaign
-from nif.subscribers import inactive, sunset_policy
-from nif.subscribers.inactive import INACTIVITY_PERIODS, RepermissionPlan
+from nif.sends.repermission import InactiveCounts, RepermissionCampaign
+from nif.subscribers import sunset_policy
+from nif.subscribers.sunset_policy import INACTIVITY_PERIODS, RepermissionPlan
 from nif.subscriptions.lists import get_list
 from nif.web.access import Access, open_to
 from nif.web.admin.repermission import measure_repermission_progress
@@ -32,8 +32,8 @@ class PlanForm(ExpectedCountForm):
         default=12,
         problem="Choose 6, 12 or 24 months.",
     )
-    wait_days = WholeNumber("Days to respond", default=str(inactive.DEFAULT_WAIT_DAYS))
-    per_hour = WholeNumber("Mails per hour", default=str(inactive.DEFAULT_PER_HOUR))
+    wait_days = WholeNumber("Days to respond", default=str(sunset_policy.DEFAULT_WAIT_DAYS))
+    per_hour = WholeNumber("Mails per hour", default=str(sunset_policy.DEFAULT_PER_HOUR))
 
     def plan(self) -> RepermissionPlan:
         return RepermissionPlan(
@@ -50,14 +50,14 @@ def show(slug: str) -> ResponseReturnValue:
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
-        campaign = inactive.find_last_repermission(session, mailing_list.id)
-        responses_due_at = inactive.answers_due_at(session, campaign) if campaign else None
+        campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
+        responses_due_at = sunset_policy.answers_due_at(session, campaign) if campaign else None
         return render_template(
             "admin/inactive/show.html",
             mailing_list=mailing_list,
-            inactive_counts=inactive.find_inactive_counts(session, mailing_list.id),
+            inactive_counts=session.get(InactiveCounts, mailing_list.id),
             repermission=measure_repermission_progress(session, campaign, now=now),
-            is_running=inactive.is_repermission_under_way(campaign),
+            is_running=sunset_policy.is_repermission_under_way(campaign),
             responses_due_at=responses_due_at,
             responses_are_due=responses_due_at is not None and responses_due_at <= now,
         )
@@ -70,10 +70,10 @@ def recount(action: StaffAction, slug: str) -> ResponseReturnValue:
         # Counting is slow, so it happens before the write transaction: no writer waits for it.
         list_id = get_list(session, slug).id
         counts = [
-            inactive.count_inactive(session, list_id, months, now=action.now)
+            sunset_policy.count_inactive(session, list_id, months, now=action.now)
             for months in INACTIVITY_PERIODS
         ]
-    inactive.store_inactive_counts(action.session, list_id, counts, now=action.now)
+    sunset_policy.store_inactive_counts(action.session, list_id, counts, now=action.now)
     return action.done("Counted.", url_for(".show", slug=slug))
 
 
@@ -82,18 +82,20 @@ def _new_page(form: PlanForm, slug: str) -> str:
     plan = form.plan() if is_valid else RepermissionPlan()
     with reading() as session:
         mailing_list = get_list(session, slug)
-        campaign = inactive.find_last_repermission(session, mailing_list.id)
-        is_running = inactive.is_repermission_under_way(campaign)
+        campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
+        is_running = sunset_policy.is_repermission_under_way(campaign)
         return render_template(
             "admin/inactive/new.html",
             mailing_list=mailing_list,
             is_running=is_running,
             expected_count=0
             if is_running
-            else inactive.count_inactive(session, mailing_list.id, plan.months, now=utc_now()),
+            else sunset_policy.count_inactive(session, mailing_list.id, plan.months, now=utc_now()),
             plan=plan,
             form=form,
-            message=inactive.draft_repermission_message(services().mail_writer, mailing_list, plan),
+            message=sunset_policy.draft_repermission_message(
+                services().mail_writer, mailing_list, plan
+            ),
         )
 
 
@@ -110,7 +112,7 @@ def new(slug: str) -> ResponseReturnValue:
 def create(action: StaffAction, form: PlanForm, slug: str) -> ResponseReturnValue:
     mailing_list, plan = get_list(action.session, slug), form.plan()
     mail_writer, terms = services().mail_writer, services().manual_send_terms
-    campaign = inactive.start_repermission(
+    campaign = sunset_policy.start_repermission(
         action.session, mailing_list, plan, mail_writer, terms, now=action.now
     )
     detail = {"campaign": campaign.id, "months": plan.months, "days": plan.wait_days}
@@ -126,10 +128,10 @@ def _confirm_unsubscribe_page(form: ExpectedCountForm, slug: str) -> str:
     now = utc_now()
     with reading() as session:
         mailing_list = get_list(session, slug)
-        campaign = inactive.find_last_repermission(session, mailing_list.id)
+        campaign = sunset_policy.find_last_repermission(session, mailing_list.id)
         due_at, expected_count = None, 0
-        if campaign and inactive.is_repermission_under_way(campaign):
-            due_at = inactive.answers_due_at(session, campaign)
+        if campaign and sunset_policy.is_repermission_under_way(campaign):
+            due_at = sunset_policy.answers_due_at(session, campaign)
             if due_at and due_at <= now:
                 expected_count = sunset_policy.count_nonresponders(session, campaign, now=now)
         return render_template(
@@ -167,7 +169,7 @@ def unsubscribe(action: StaffAction, form: ExpectedCountForm, slug: str) -> Resp
 @staff_action(Access.ADMIN, refused_to=".show")
 def stop(action: StaffAction, slug: str) -> ResponseReturnValue:
     campaign = _get_last_campaign(action.session, slug)
-    inactive.stop_repermission(action.session, campaign, now=action.now)
+    sunset_policy.stop_repermission(action.session, campaign, now=action.now)
     action.audit("repermission_stopped", "list", slug, campaign=campaign.id)
     return action.done(
         "Stopped. No more mails are sent, and nobody else is unsubscribed.",
@@ -177,7 +179,7 @@ def stop(action: StaffAction, slug: str) -> ResponseReturnValue:
 
 def _get_last_campaign(session: Session, slug: str) -> RepermissionCampaign:
     """The newest campaign of a list. Raises NotFound."""
-    campaign = inactive.find_last_repermission(session, get_list(session, slug).id)
+    campaign = sunset_policy.find_last_repermission(session, get_list(session, slug).id)
     if campaign is None:
         raise NotFound("There was no re-permission campaign for this list.")
     return campaign

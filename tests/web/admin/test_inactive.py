@@ -13,7 +13,7 @@ from nif.mail.outbox import OutboxMail
 from nif.sends.models import Send
 from nif.sends.repermission import RepermissionCampaign
 from nif.services import Services
-from nif.subscribers.inactive import find_last_repermission
+from nif.subscribers.sunset_policy import find_last_repermission
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import Subscriber, Subscription, SubscriptionState
 from tests.factories import a_list, a_subscription, an_import

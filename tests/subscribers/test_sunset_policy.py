@@ -25,8 +25,8 @@ from nif.sends.repermission import (
 )
 from nif.sends.reports import list_deliverable_sends
 from nif.services import Services
-from nif.subscribers import inactive, sunset_policy
-from nif.subscribers.inactive import MoreThanExpected, RepermissionPlan
+from nif.subscribers import sunset_policy
+from nif.subscribers.sunset_policy import MoreThanExpected, RepermissionPlan
 from nif.subscriptions import preferences, repermission, unsubscribe
 from nif.subscriptions.consent import ConsentContext, record_consent
 from nif.subscriptions.lists import get_list
@@ -117,7 +117,7 @@ def start_campaign(services: Services, *names: str) -> RepermissionCampaign:
         daily = a_list(session)
         for name in names:
             add_confirmed(session, daily, name)
-        return inactive.start_repermission(
+        return sunset_policy.start_repermission(
             session, daily, PLAN, services.mail_writer, TERMS, now=NOON
         )
 
@@ -176,13 +176,13 @@ def test_inactive_subscribers_are_long_confirmed_without_reader_activity(session
     unsubscribe.unsubscribe_from_list(session, left, HERE, now=NOON - 500 * DAY)
     session.flush()
 
-    found = session.scalars(inactive.select_inactive(daily.id, 12, now=NOON)).all()
+    found = session.scalars(sunset_policy.select_inactive(daily.id, 12, now=NOON)).all()
 
     names = {session.get_one(Subscriber, one).address.partition("@")[0] for one in found}
     assert names == {"quiet", "taken", "opened", "once"}
     counts = [
-        inactive.count_inactive(session, daily.id, months, now=NOON)
-        for months in inactive.INACTIVITY_PERIODS
+        sunset_policy.count_inactive(session, daily.id, months, now=NOON)
+        for months in sunset_policy.INACTIVITY_PERIODS
     ]
     assert counts == [4, 4, 3]
     assert quiet in found
@@ -258,7 +258,7 @@ def test_only_reached_non_responders_are_unsubscribed(
         recount_campaign_answers(session, found, now=then)
         assert (found.answered, found.unsubscribed_themselves) == (1, 1)
         # NIF unsubscribed them: that is no activity of theirs.
-        assert not inactive.is_repermission_under_way(found)
+        assert not sunset_policy.is_repermission_under_way(found)
     made = certify_send(services.database, _send_id(services, campaign), now=then)
     assert (made.contradictions, made.already_active, sum(made.refused.values())) == ([], 1, 1)
 
@@ -299,7 +299,7 @@ def test_a_late_response_resubscribes_non_responders_but_not_those_who_unsubscri
             repermission.keep_subscription(session, leaves, REPERMISSION_LINK, now=NOON + 30 * DAY)
         assert states_by_name(session) == {"silent": "confirmed", "leaves": "unsubscribed"}
         assert get_list(session, "daily").confirmed_count == 1
-        assert inactive.count_inactive(session, late.list_id, 12, now=NOON + 200 * DAY) == 0
+        assert sunset_policy.count_inactive(session, late.list_id, 12, now=NOON + 200 * DAY) == 0
 
 
 def test_unsubscribing_resumes_after_a_kill_and_spares_those_who_respond_meanwhile(
@@ -371,13 +371,13 @@ def test_a_stopped_campaign_unsubscribes_nobody_and_a_new_one_can_start(
         reload(services, campaign) as (session, _),
         pytest.raises(Conflict, match="under way already"),
     ):
-        inactive.start_repermission(
+        sunset_policy.start_repermission(
             session, get_list(session, "daily"), PLAN, services.mail_writer, TERMS, now=NOON + DAY
         )
     with reload(services, campaign) as (session, found):
-        inactive.stop_repermission(session, found, now=NOON)
+        sunset_policy.stop_repermission(session, found, now=NOON)
         with pytest.raises(Conflict):
-            inactive.stop_repermission(session, found, now=NOON)
+            sunset_policy.stop_repermission(session, found, now=NOON)
     mail_all(context, clock)
     assert mailer.addresses() == []
 
@@ -389,14 +389,14 @@ def test_a_stopped_campaign_unsubscribes_nobody_and_a_new_one_can_start(
         daily = get_list(session, "daily")
         few, hasty = replace(PLAN, expected_count=1), replace(PLAN, wait_days=3)
         with pytest.raises(MoreThanExpected):
-            inactive.start_repermission(
+            sunset_policy.start_repermission(
                 session, daily, few, services.mail_writer, TERMS, now=NOON + DAY
             )
         with pytest.raises(Invalid):
-            inactive.start_repermission(
+            sunset_policy.start_repermission(
                 session, daily, hasty, services.mail_writer, TERMS, now=NOON + DAY
             )
-        assert inactive.start_repermission(
+        assert sunset_policy.start_repermission(
             session, daily, PLAN, services.mail_writer, TERMS, now=NOON + DAY
         )
         assert get_list(session, "daily").confirmed_count == 2
