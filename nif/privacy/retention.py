@@ -21,6 +21,7 @@ from nif.sends.models import Attempt, ProviderEvent, ProviderEventPost
 from nif.signups import held
 from nif.signups.models import Signup
 from nif.subscriptions.address_change import CONFIRM_CHANGE_WITHIN
+from nif.subscriptions.consent import find_last_source
 from nif.subscriptions.models import (
     AddressChange,
     Consent,
@@ -222,7 +223,7 @@ def delete_unconfirmed(session: Session, moment: datetime) -> int:
     locked = select(Subscriber.id).where(is_affected).order_by(Subscriber.id)
     session.execute(locked.with_for_update()).all()
     for one in found:
-        if _was_confirmed(session, one):
+        if find_last_source(session, one, ConsentAction.CONFIRMED) is not None:
             change_state_without_statistics(session, one, SubscriptionState.UNSUBSCRIBED)
             one.unsubscribed_at = one.unsubscribed_at or one.requested_at
             continue
@@ -242,15 +243,6 @@ def delete_unconfirmed(session: Session, moment: datetime) -> int:
         .execution_options(synchronize_session=False)
     )
     return len(found)
-
-
-def _was_confirmed(session: Session, subscription: Subscription) -> bool:
-    query = select(Consent.id).where(
-        Consent.subscriber_id == subscription.subscriber_id,
-        Consent.list_id == subscription.list_id,
-        Consent.action == ConsentAction.CONFIRMED,
-    )
-    return session.scalar(query.limit(1)) is not None
 
 
 def events_before(moment: datetime) -> ColumnElement[bool]:

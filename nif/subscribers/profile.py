@@ -9,7 +9,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import Actor, AuditEntry, record_audit_entry
-from nif.editions.models import Edition
 from nif.errors import Conflict, NotFound
 from nif.mail.addresses import parse_address
 from nif.paging import Page, paginate
@@ -154,17 +153,9 @@ def _load_mailed_editions(
         .scalar_subquery()
     )
     query = (
-        select(
-            Send,
-            MailingList.title,
-            Batch,
-            Delivery.subscriber_id,
-            Delivery.outcome,
-            Delivery.reason,
-        )
-        .add_columns(Subscriber.address)
+        select(Send, MailingList.title, Batch, Subscriber.address)
+        .add_columns(Delivery.subscriber_id, Delivery.outcome, Delivery.reason)
         .join(MailingList, MailingList.id == Send.list_id)
-        .join(Edition, Edition.id == Send.edition_id)
         .join(Delivery, (Delivery.send_id == Send.id) & (Delivery.subscriber_id == subscriber_id))
         .join(Subscriber, Subscriber.id == subscriber_id)
         .join(Batch, Batch.id == batch_id)
@@ -228,12 +219,8 @@ def _last_activity(session: Session, subscriber_id: int) -> datetime | None:
 
 def get_subscription_to_list(session: Session, subscriber: Subscriber, slug: str) -> Subscription:
     """A subscriber's subscription to a list. Raises NotFound."""
-    subscription = (
-        session.query(Subscription)
-        .join(MailingList)
-        .filter(Subscription.subscriber_id == subscriber.id, MailingList.slug == slug)
-        .one_or_none()
-    )
+    on_list = (Subscription.subscriber_id == subscriber.id, MailingList.slug == slug)
+    subscription = session.scalar(select(Subscription).join(MailingList).where(*on_list))
     if subscription is None:
         raise NotFound("This subscriber has never been on that list.")
     return subscription
@@ -247,11 +234,8 @@ def unsubscribe_as_admin(
     Unlike refusing a confirmation mail, this says nothing about who signed the address up, so the
     address is not suppressed. Raises NotFound; Conflict if they are unsubscribed already.
     """
-    known = get_subscription_to_list(session, subscriber, slug)
-    key = {"subscriber_id": known.subscriber_id, "list_id": known.list_id}
-    subscription = session.get_one(
-        Subscription, key, with_for_update={"of": Subscription}, populate_existing=True
-    )
+    subscription = get_subscription_to_list(session, subscriber, slug)
+    session.refresh(subscription, with_for_update={"of": Subscription})
     if subscription.state is SubscriptionState.UNSUBSCRIBED:
         raise Conflict("This subscriber is unsubscribed from that list already.")
     change_subscription_state(
@@ -261,12 +245,7 @@ def unsubscribe_as_admin(
     record_consent(
         session, subscription, ConsentAction.UNSUBSCRIBED, ConsentContext(ADMIN_SOURCE), now=now
     )
+    subject = ("subscriber", subscriber.id)
     record_audit_entry(
-        session,
-        by,
-        "subscriber_unsubscribed",
-        "subscriber",
-        subscriber.id,
-        detail={"list": slug},
-        now=now,
+        session, by, "subscriber_unsubscribed", *subject, detail={"list": slug}, now=now
     )

@@ -210,7 +210,8 @@ def save_segment(
     segment.name, segment.conditions = draft.name, draft.conditions.as_data()
     segment.size, segment.counted_at = draft.size, now
     session.flush()
-    _record_segment_audit(session, by, action, segment, now)
+    detail = {"name": segment.name}
+    record_audit_entry(session, by, action, "segment", segment.id, detail=detail, now=now)
     return segment
 
 
@@ -224,7 +225,10 @@ def store_segment_size(
 
 def delete_segment(session: Session, segment: Segment, *, by: Actor, now: datetime) -> None:
     """Delete a segment. Its subscribers stay as they are."""
-    _record_segment_audit(session, by, "segment_deleted", segment, now)
+    detail = {"name": segment.name}
+    record_audit_entry(
+        session, by, "segment_deleted", "segment", segment.id, detail=detail, now=now
+    )
     session.delete(segment)
 
 
@@ -243,10 +247,3 @@ def check_segment(
     same_name = session.scalar(select(Segment.id).where(Segment.name == name))
     if same_name is not None and same_name != segment_id:
         raise Invalid({"name": "There is already a segment with this name."})
-
-
-def _record_segment_audit(
-    session: Session, by: Actor, action: str, segment: Segment, now: datetime
-) -> None:
-    detail = {"name": segment.name}
-    record_audit_entry(session, by, action, "segment", segment.id, detail=detail, now=now)

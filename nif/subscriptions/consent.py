@@ -14,7 +14,6 @@ from nif.subscriptions.models import (
     ConsentAction,
     ConsentWording,
     Subscription,
-    SubscriptionState,
 )
 
 IMPORT_SOURCE = "import:"
@@ -110,13 +109,13 @@ def has_ever_confirmed(session: Session, subscriber_id: int) -> bool:
     return any(session.scalar(query.limit(1)) is not None for query in (in_journal, subscribed))
 
 
-def find_request_source(session: Session, subscription: Subscription) -> str | None:
-    """The page on which a pending subscription was requested; None where it is not pending."""
-    if subscription.state is not SubscriptionState.PENDING:
-        return None
-    requests = select(Consent.source).where(
+def find_last_source(
+    session: Session, subscription: Subscription, action: ConsentAction
+) -> str | None:
+    """The source of the last consent with this action; None where there is none."""
+    sources = select(Consent.source).where(
         Consent.subscriber_id == subscription.subscriber_id,
         Consent.list_id == subscription.list_id,
-        Consent.action == ConsentAction.REQUESTED,
+        Consent.action == action,
     )
-    return session.scalar(requests.order_by(Consent.id.desc()).limit(1))
+    return session.scalar(sources.order_by(Consent.id.desc()).limit(1))

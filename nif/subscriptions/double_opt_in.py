@@ -1,9 +1,10 @@
 """Double opt-in: a request to subscribe, and its confirmation by the link in a mail.
 
-The confirmation proves that the person who typed the address also reads it.
+The confirmation proves that the person who typed the address also reads it. So does the answer to a
+re-permission mail, which confirms that a subscriber still wants the list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -14,7 +15,12 @@ from sqlalchemy.orm import Session
 from nif.database import conflict_aware_insert
 from nif.errors import Expired, NotFound
 from nif.mail.addresses import EmailAddress
-from nif.subscriptions.consent import ConsentContext, find_request_source, record_consent
+from nif.subscriptions.consent import (
+    REPERMISSION_SOURCE,
+    ConsentContext,
+    find_last_source,
+    record_consent,
+)
 from nif.subscriptions.models import (
     ConsentAction,
     ListMetric,
@@ -33,6 +39,12 @@ from nif.subscriptions.tag_choices import clear_chosen_tags
 from nif.tokens import TokenPurpose, Tokens
 
 CONFIRM_WITHIN = timedelta(days=7)
+
+STAY_SOURCE = "/stay"
+"""The source of a consent given by the link in a re-permission mail."""
+
+LATE_ANSWER_WITHIN = timedelta(days=365)
+"""How long after NIF has unsubscribed a subscriber their answer still subscribes them again."""
 
 
 class AddressMailLimit(StrEnum):
@@ -111,13 +123,7 @@ def get_subscription_to_confirm(
     that is older than 7 days, was replaced by a newer one, or whose subscription has ended since.
     """
     key, requested_at = tokens.open(TokenPurpose.CONFIRM, token)
-    subscription = session.get(
-        Subscription,
-        {"subscriber_id": key >> 20, "list_id": key & 0xFFFFF},
-        with_for_update={"of": Subscription},
-    )
-    if subscription is None:
-        raise NotFound(SUBSCRIBER_GONE)
+    subscription = _lock_subscription(session, key >> 20, key & 0xFFFFF)
     if subscription.state is SubscriptionState.CONFIRMED:
         return subscription
     is_newest = int(subscription.requested_at.timestamp()) == requested_at
@@ -174,8 +180,10 @@ def activate_subscription(
 
     A pending subscription loses tags that were chosen in an earlier one: it carries everything.
     """
-    source = find_request_source(session, subscription) or context.source
+    source = context.source
     if subscription.state is SubscriptionState.PENDING:
+        # The page on which the subscription was requested.
+        source = find_last_source(session, subscription, ConsentAction.REQUESTED) or source
         clear_chosen_tags(session, subscription)
     change_subscription_state(
         session, subscription, SubscriptionState.CONFIRMED, source=source, now=now
@@ -184,6 +192,59 @@ def activate_subscription(
     record_consent(session, subscription, ConsentAction.CONFIRMED, context, now=now)
     subscriber = session.get_one(Subscriber, subscription.subscriber_id)
     _lift_own_suppression(session, subscriber, now)
+
+
+def repermission_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
+    """The token of the link in a re-permission mail. It never expires and gives no access to
+    data."""
+    return tokens.make(TokenPurpose.REPERMISSION, subscriber_id, list_id)
+
+
+def repermission_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
+    """The same in bulk: a function from a subscriber's id to the token for one list."""
+    return tokens.maker(TokenPurpose.REPERMISSION, list_id)
+
+
+def get_subscription_to_keep(session: Session, token: str, tokens: Tokens) -> Subscription:
+    """The subscription of a link in a re-permission mail, locked. Raises NotFound."""
+    subscriber_id, list_id = tokens.open(TokenPurpose.REPERMISSION, token)
+    return _lock_subscription(session, subscriber_id, list_id)
+
+
+def may_keep_subscription(session: Session, subscription: Subscription, *, now: datetime) -> bool:
+    """Is the subscription confirmed, or did NIF end it within a year for want of an answer?"""
+    if subscription.state is SubscriptionState.CONFIRMED:
+        return True
+    unsubscribed_at = subscription.unsubscribed_at
+    if subscription.state is not SubscriptionState.UNSUBSCRIBED or unsubscribed_at is None:
+        return False
+    source = find_last_source(session, subscription, ConsentAction.UNSUBSCRIBED) or ""
+    return now - unsubscribed_at <= LATE_ANSWER_WITHIN and source.startswith(REPERMISSION_SOURCE)
+
+
+def keep_subscription(
+    session: Session, subscription: Subscription, context: ConsentContext, *, now: datetime
+) -> None:
+    """Record that a subscriber still wants a list, and subscribe them again where NIF had
+    unsubscribed them.
+
+    Raises Expired for a subscriber who unsubscribed themselves: they need a new confirmation.
+    """
+    if not may_keep_subscription(session, subscription, now=now):
+        raise Expired("You have unsubscribed from this newsletter. To get it, subscribe again.")
+    if subscription.state is SubscriptionState.UNSUBSCRIBED:
+        activate_subscription(session, subscription, context, now=now)
+    else:
+        record_consent(session, subscription, ConsentAction.CONFIRMED, context, now=now)
+
+
+def _lock_subscription(session: Session, subscriber_id: int, list_id: int) -> Subscription:
+    """Raises NotFound, as for a link of an erased subscriber."""
+    key = {"subscriber_id": subscriber_id, "list_id": list_id}
+    found = session.get(Subscription, key, with_for_update={"of": Subscription})
+    if found is None:
+        raise NotFound(SUBSCRIBER_GONE)
+    return found
 
 
 def _may_be_asked(session: Session, address: EmailAddress) -> bool:

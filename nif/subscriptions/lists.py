@@ -1,16 +1,16 @@
 """Mailing lists: finding them, creating them, their settings, archiving and deleting them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from sqlalchemy import Column, Select, Table, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from nif.database import Base
+from nif.database import Base, table_of
 from nif.errors import Conflict, Invalid, NotFound
 from nif.subscriptions.models import MailingList
 
@@ -252,16 +252,14 @@ def references_to_list(session: Session, mailing_list: MailingList) -> list[str]
 
     They come from the metadata, so that tables added later are included.
     """
+    columns = [
+        column
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if column.name == "list_id" or column.references(table_of(MailingList).c.id)
+    ]
     return [
-        table.name
-        for table, column in _list_id_columns()
+        column.table.name
+        for column in columns
         if session.scalar(select(column).where(column == mailing_list.id).limit(1)) is not None
     ]
-
-
-def _list_id_columns() -> Iterator[tuple[Table, Column[int]]]:
-    for table in Base.metadata.sorted_tables:
-        for column in table.columns:
-            referenced = {key.column.table.name for key in column.foreign_keys}
-            if MailingList.__tablename__ in referenced or column.name == "list_id":
-                yield table, column

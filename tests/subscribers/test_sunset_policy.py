@@ -27,7 +27,7 @@ from nif.sends.reports import list_deliverable_sends
 from nif.services import Services
 from nif.subscribers import sunset_policy
 from nif.subscribers.sunset_policy import MoreThanExpected, RepermissionPlan
-from nif.subscriptions import preferences, repermission, unsubscribe
+from nif.subscriptions import double_opt_in, preferences, unsubscribe
 from nif.subscriptions.consent import ConsentContext, record_consent
 from nif.subscriptions.lists import get_list
 from nif.subscriptions.models import (
@@ -50,7 +50,7 @@ DAY = timedelta(days=1)
 LONG_AGO = NOON - 900 * DAY
 TERMS = planning.SendTerms()
 PLAN = RepermissionPlan(months=12, wait_days=14, per_hour=1200, expected_count=1000)
-REPERMISSION_LINK = ConsentContext(repermission.STAY_SOURCE)
+REPERMISSION_LINK = ConsentContext(double_opt_in.STAY_SOURCE)
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_only_reached_non_responders_are_unsubscribed(
     with services.database.transaction() as session:
         assert list_sent_editions(session, get_list(session, "daily")) == []
         stay = subscription_of(session, ids["stays"])
-        repermission.keep_subscription(session, stay, REPERMISSION_LINK, now=then)
+        double_opt_in.keep_subscription(session, stay, REPERMISSION_LINK, now=then)
         add_event(session, ids["clicks"], then)
         record_consent(
             session, subscription_of(session, ids["changes"]), ConsentAction.CHANGED, HERE, now=then
@@ -284,19 +284,19 @@ def test_a_late_response_resubscribes_non_responders_but_not_those_who_unsubscri
         for copy in copies
     }
     with services.database.transaction() as session:
-        leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
+        leaves = double_opt_in.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         unsubscribe.unsubscribe_from_list(session, leaves, HERE, now=clock())
     unsubscribe_all(services, campaign, now=NOON + 20 * DAY)
 
     with services.database.transaction() as session:
-        late = repermission.get_subscription_to_keep(session, tokens["silent"], services.tokens)
+        late = double_opt_in.get_subscription_to_keep(session, tokens["silent"], services.tokens)
         assert late.state is SubscriptionState.UNSUBSCRIBED
         told = list_consent_receipts(session, late.subscriber_id)[-1]
         assert told["proof"].startswith("by us: we asked")
-        repermission.keep_subscription(session, late, REPERMISSION_LINK, now=NOON + 30 * DAY)
-        leaves = repermission.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
+        double_opt_in.keep_subscription(session, late, REPERMISSION_LINK, now=NOON + 30 * DAY)
+        leaves = double_opt_in.get_subscription_to_keep(session, tokens["leaves"], services.tokens)
         with pytest.raises(Expired):
-            repermission.keep_subscription(session, leaves, REPERMISSION_LINK, now=NOON + 30 * DAY)
+            double_opt_in.keep_subscription(session, leaves, REPERMISSION_LINK, now=NOON + 30 * DAY)
         assert states_by_name(session) == {"silent": "confirmed", "leaves": "unsubscribed"}
         assert get_list(session, "daily").confirmed_count == 1
         assert sunset_policy.count_inactive(session, late.list_id, 12, now=NOON + 200 * DAY) == 0
@@ -320,7 +320,7 @@ def test_unsubscribing_resumes_after_a_kill_and_spares_those_who_respond_meanwhi
         with pytest.raises(Conflict, match="under way"):
             sunset_policy.start_unsubscribing_nonresponders(session, found, expected=6, now=then)
         fourth = session.scalars(select(Subscriber.id).order_by(Subscriber.id)).all()[3]
-        repermission.keep_subscription(
+        double_opt_in.keep_subscription(
             session, subscription_of(session, fourth), REPERMISSION_LINK, now=then
         )
     advance_campaigns(services, then)
@@ -341,14 +341,14 @@ def test_responding_while_being_unsubscribed_ends_confirmed(
     then = NOON + 20 * DAY
     with reload(services, campaign) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=1, now=then)
-        token = repermission.repermission_token(
+        token = double_opt_in.repermission_token(
             session.scalars(select(Subscriber.id)).one(), found.list_id, services.tokens
         )
 
     def answer() -> None:
         with services.database.transaction() as session:
-            mine = repermission.get_subscription_to_keep(session, token, services.tokens)
-            repermission.keep_subscription(session, mine, REPERMISSION_LINK, now=then)
+            mine = double_opt_in.get_subscription_to_keep(session, token, services.tokens)
+            double_opt_in.keep_subscription(session, mine, REPERMISSION_LINK, now=then)
 
     with ThreadPoolExecutor(1) as pool:
         with services.database.transaction() as session:

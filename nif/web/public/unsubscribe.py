@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from nif.clock import utc_now
 from nif.errors import NotFound
-from nif.subscriptions import repermission, unsubscribe
+from nif.subscriptions import double_opt_in, unsubscribe
 from nif.subscriptions.consent import wording_of_subscription
 from nif.subscriptions.models import Subscription, SubscriptionState
 from nif.web.access import Access, open_to
@@ -103,12 +103,12 @@ def redirect_old_report(token: str) -> ResponseReturnValue:
 def confirm_stay(token: str) -> ResponseReturnValue:
     """The link of re-permission mail."""
     with reading() as session:
-        found = repermission.get_subscription_to_keep(session, token, tokens())
+        found = double_opt_in.get_subscription_to_keep(session, token, tokens())
         return render_template(
             "public/unsubscribe/confirm_stay.html",
             mailing_list=found.mailing_list,
             is_reader=found.state is SubscriptionState.CONFIRMED,
-            may_stay=repermission.may_keep_subscription(session, found, now=utc_now()),
+            may_stay=double_opt_in.may_keep_subscription(session, found, now=utc_now()),
         )
 
 
@@ -116,8 +116,8 @@ def confirm_stay(token: str) -> ResponseReturnValue:
 @open_to(Access.TOKEN)
 def stay(token: str) -> ResponseReturnValue:
     with transaction() as session:
-        found = repermission.get_subscription_to_keep(session, token, tokens())
+        found = double_opt_in.get_subscription_to_keep(session, token, tokens())
         mailing_list = found.mailing_list
         where = consent_context(wording_of_subscription(settings().site_name, mailing_list.title))
-        repermission.keep_subscription(session, found, where, now=utc_now())
+        double_opt_in.keep_subscription(session, found, where, now=utc_now())
     return render_template("public/unsubscribe/stayed.html", mailing_list=mailing_list)
