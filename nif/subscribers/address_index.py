@@ -10,17 +10,17 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    ColumnElement,
     Select,
     String,
+    TableClause,
     Text,
     column,
     func,
+    insert,
     literal,
     literal_column,
     select,
     table,
-    text,
 )
 from sqlalchemy.orm import Session
 
@@ -33,13 +33,11 @@ INDEX_BATCH = 10_000
 SETTLED_AFTER = timedelta(minutes=5)
 """On PostgreSQL a smaller id may be committed after a larger one, but not this much later."""
 
-_INSERT_ROWS = text(
-    """
-    INSERT INTO subscriber_search ({key}, canonical)
-    SELECT id, canonical FROM subscriber WHERE id > :after AND id <= :through
-    """
-)
-SEARCH_TABLE = table("subscriber_search", column("id", BigInteger), column("canonical", String))
+
+def _search_table(*, on_sqlite: bool) -> TableClause:
+    """The table of the index. Its key is an id of a subscriber."""
+    key = "rowid" if on_sqlite else "id"
+    return table("subscriber_search", column(key, BigInteger), column("canonical", String))
 
 
 def index_new_addresses(transaction: Transaction, *, now: datetime) -> int:
@@ -70,11 +68,10 @@ def _index_batch(session: Session, *, now: datetime) -> int:
     through = max((id_ for id_ in settled if not unsettled or id_ < unsettled[0]), default=0)
     if not through:
         return 0
-    key = "rowid" if session.get_bind().dialect.name == "sqlite" else "id"
-    session.execute(
-        text(_INSERT_ROWS.text.format(key=key)),
-        {"after": mark.indexed_through_id, "through": through},
-    )
+    search = _search_table(on_sqlite=session.get_bind().dialect.name == "sqlite")
+    span = (Subscriber.id > mark.indexed_through_id, Subscriber.id <= through)
+    new_rows = select(Subscriber.id, Subscriber.canonical).where(*span)
+    session.execute(insert(search).from_select(list(search.c.keys()), new_rows))
     indexed = through - mark.indexed_through_id
     mark.indexed_through_id = through
     return indexed
@@ -98,15 +95,11 @@ def select_matches(
     unindexed = select(Subscriber.id.label("id")).where(
         Subscriber.id > indexed_through_id, Subscriber.canonical.contains(part, autoescape=True)
     )
+    key, address = _search_table(on_sqlite=on_sqlite).c
+    indexed = select(key.label("id"))
     if on_sqlite:
         phrase = '"' + part.replace('"', '""') + '"'
-        ids: ColumnElement[Any] = column("rowid", BigInteger)
-        matches = literal_column("subscriber_search").bool_op("MATCH")(phrase)
-        return unindexed, select(ids.label("id")).select_from(table("subscriber_search")).where(
-            matches
-        )
+        return unindexed, indexed.where(literal_column("subscriber_search").op("MATCH")(phrase))
     trigrams = literal([part[n : n + 3] for n in range(len(part) - 2)], ARRAY(Text))
-    matches = func.nif_grams(SEARCH_TABLE.c.canonical).bool_op("@>")(trigrams)
-    return unindexed, select(SEARCH_TABLE.c.id.label("id")).where(
-        matches, SEARCH_TABLE.c.canonical.contains(part, autoescape=True)
-    )
+    has_trigrams = func.nif_grams(address).bool_op("@>")(trigrams)
+    return unindexed, indexed.where(has_trigrams, address.contains(part, autoescape=True))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from nif.database import Base, table_of
@@ -96,27 +96,22 @@ def all_lists(session: Session) -> Sequence[MailingList]:
 
 def offered_lists(session: Session) -> Sequence[MailingList]:
     """The lists that are neither hidden nor archived, oldest first."""
-    return session.scalars(_select_offered()).all()
+    return session.scalars(_select_shown(MailingList.archived_at.is_(None))).all()
 
 
 def archived_lists(session: Session) -> Sequence[MailingList]:
     """The archived lists that are not hidden, oldest first."""
-    archived = select(MailingList).where(
-        MailingList.is_shown.is_(True), MailingList.archived_at.is_not(None)
-    )
-    return session.scalars(archived.order_by(MailingList.id)).all()
+    return session.scalars(_select_shown(MailingList.archived_at.is_not(None))).all()
 
 
 def find_default_list(session: Session) -> MailingList | None:
     """The list that the form on each page of the site offers: the oldest offered one."""
-    return session.scalar(_select_offered().limit(1))
+    return session.scalar(_select_shown(MailingList.archived_at.is_(None)).limit(1))
 
 
-def _select_offered() -> Select[MailingList]:
-    offered = select(MailingList).where(
-        MailingList.is_shown.is_(True), MailingList.archived_at.is_(None)
-    )
-    return offered.order_by(MailingList.id)
+def _select_shown(condition: ColumnElement[bool]) -> Select[MailingList]:
+    shown = select(MailingList).where(MailingList.is_shown.is_(True), condition)
+    return shown.order_by(MailingList.id)
 
 
 def create_list(session: Session, settings: ListSettings, *, now: datetime) -> MailingList:

@@ -73,14 +73,7 @@ def list_subscription_choices(
 
     Those are the lists offered to everyone, and hidden or archived ones that they are on.
     """
-    subscribed = set(
-        session.scalars(
-            select(Subscription.list_id).where(
-                Subscription.subscriber_id == subscriber.id,
-                Subscription.state == SubscriptionState.CONFIRMED,
-            )
-        )
-    )
+    subscribed = {one.list_id for one in confirmed_subscriptions_of(session, subscriber)}
     return [
         (one, one.id in subscribed)
         for one in all_lists(session)

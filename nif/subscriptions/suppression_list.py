@@ -74,25 +74,21 @@ def suppress_addresses(
     """The same for many addresses. Erased addresses are skipped."""
     canonicals = set(canonicals)
     canonicals -= find_erased_addresses(session, canonicals)
-    count_changes: Counter[SuppressionReason] = Counter()
-    changed: list[str] = []
+    former_reasons: dict[str, SuppressionReason | None] = {}
     # Sorted, so that two transactions that suppress the same addresses cannot deadlock.
     for chunk in chunk_addresses(sorted(canonicals)):
         remaining: Collection[str] = chunk
         while remaining:
             added = _insert_suppressions(session, dict.fromkeys(remaining, reason), source, now)
             present = _raise_severity(session, set(remaining) - added, reason, source, now)
-            count_changes[reason] += len(added)
-            for canonical, before in present.items():
-                if before is not reason:
-                    count_changes[before] -= 1
-                    count_changes[reason] += 1
-                    changed.append(canonical)
-            changed += added
+            former_reasons |= dict.fromkeys(added)
+            former_reasons |= {one: former for one, former in present.items() if former != reason}
             # Another transaction may have lifted a suppression between the two statements.
             remaining = sorted(set(remaining) - added - present.keys())
+    count_changes = Counter({reason: len(former_reasons)})
+    count_changes.subtract(former for former in former_reasons.values() if former is not None)
     adjust_suppression_counts(session, count_changes)
-    _queue_for_provider(session, dict.fromkeys(changed, reason), source, now=now)
+    _queue_for_provider(session, dict.fromkeys(former_reasons, reason), source, now=now)
 
 
 def add_suppressions(
