@@ -15,10 +15,12 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Enum,
+    Index,
     Integer,
     MetaData,
     Select,
     Table,
+    TextClause,
     create_engine,
     event,
     make_url,
@@ -102,6 +104,11 @@ class Base(DeclarativeBase):
 
 
 Model = TypeVar("Model", bound=Base)
+
+
+def partial_index(name: str, *columns: str, where: TextClause, **options: Any) -> Index:
+    """An index of the rows that meet a condition. Queries contain its text literally."""
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where, **options)
 
 
 def table_of(model: type[Base]) -> Table:

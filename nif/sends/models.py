@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from nif.database import Base, BigId
+from nif.database import Base, BigId, partial_index
 from nif.editions.models import Edition
 from nif.subscriptions.models import MailingList
 
@@ -142,12 +142,7 @@ class Batch(Base):
     __table_args__ = (
         UniqueConstraint("send_id", "first_subscriber_id"),
         Index("ix_batch_send_id_state", "send_id", "state", "first_subscriber_id"),
-        Index(
-            "ix_batch_unsettled",
-            "state",
-            sqlite_where=_UNSETTLED_BATCHES,
-            postgresql_where=_UNSETTLED_BATCHES,
-        ),
+        partial_index("ix_batch_unsettled", "state", where=_UNSETTLED_BATCHES),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -191,12 +186,7 @@ class Attempt(Base):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_send_id_first_subscriber_id", "send_id", "first_subscriber_id"),
-        Index(
-            "ix_attempt_recalled",
-            "goes_out_at",
-            sqlite_where=_RECALLED_ATTEMPTS,
-            postgresql_where=_RECALLED_ATTEMPTS,
-        ),
+        partial_index("ix_attempt_recalled", "goes_out_at", where=_RECALLED_ATTEMPTS),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

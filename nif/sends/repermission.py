@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ForeignKey,
-    Index,
     Row,
     Select,
     UniqueConstraint,
@@ -27,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from nif.claims import WorkRow
-from nif.database import Base, BigId, conflict_aware_insert
+from nif.database import Base, BigId, conflict_aware_insert, partial_index
 from nif.editions.models import Edition
 from nif.errors import Conflict
 from nif.links import Links
@@ -78,12 +77,11 @@ class RepermissionCampaign(WorkRow, Base):
     __table_args__ = (
         UniqueConstraint("edition_id"),
         UniqueConstraint("import_run_id"),
-        Index(
+        partial_index(
             "uq_repermission_campaign_stay_under_way",
             "list_id",
+            where=_STAY_CAMPAIGN_UNDER_WAY,
             unique=True,
-            sqlite_where=_STAY_CAMPAIGN_UNDER_WAY,
-            postgresql_where=_STAY_CAMPAIGN_UNDER_WAY,
         ),
     )
 

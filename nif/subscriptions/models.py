@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Date, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from nif.database import TIME_ZONE_OPTION, Base, BigId
+from nif.database import TIME_ZONE_OPTION, Base, BigId, partial_index
 
 
 class SubscriptionState(StrEnum):
@@ -89,12 +89,7 @@ class Subscriber(Base):
     __tablename__ = "subscriber"
     __table_args__ = (
         Index(None, "created_at", "id"),
-        Index(
-            "ix_subscriber_paused_until",
-            "paused_until",
-            sqlite_where=HAS_PAUSE,
-            postgresql_where=HAS_PAUSE,
-        ),
+        partial_index("ix_subscriber_paused_until", "paused_until", where=HAS_PAUSE),
         {"sqlite_autoincrement": True},
     )
 
@@ -158,11 +153,7 @@ class Consent(Base):
     __tablename__ = "consent"
     __table_args__ = (
         Index(None, "source", "subscriber_id"),
-        Index(
-            *("ix_consent_reader_action", "at", "subscriber_id"),
-            sqlite_where=READER_ACTIONS,
-            postgresql_where=READER_ACTIONS,
-        ),
+        partial_index("ix_consent_reader_action", "at", "subscriber_id", where=READER_ACTIONS),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -199,17 +190,13 @@ class Suppression(Base):
 
     __tablename__ = "suppression"
     __table_args__ = (
-        Index(
-            *("ix_suppression_newest", "at", "canonical"),
-            sqlite_where=NOT_ERASED,
-            postgresql_where=NOT_ERASED,
-        ),
+        partial_index("ix_suppression_newest", "at", "canonical", where=NOT_ERASED),
         Index(None, "reason", "at", "canonical"),
         # text_pattern_ops serves searches by prefix whatever the database's collation is.
-        Index(
-            *("ix_suppression_prefix", "canonical"),
-            sqlite_where=NOT_ERASED,
-            postgresql_where=NOT_ERASED,
+        partial_index(
+            "ix_suppression_prefix",
+            "canonical",
+            where=NOT_ERASED,
             postgresql_ops={"canonical": "text_pattern_ops"},
         ),
     )
