@@ -21,6 +21,12 @@ class RoleName(StrEnum):
 
 
 ROLE_RANKS = list(RoleName)
+ROLE_LABELS = {
+    RoleName.AUTHOR: "Author",
+    RoleName.EDITOR: "Editor",
+    RoleName.STANDARDS: "Standards editor",
+    RoleName.ADMIN: "Admin",
+}
 
 
 class AccountState(StrEnum):

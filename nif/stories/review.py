@@ -58,12 +58,14 @@ def schedule_story(
 ) -> None:
     """Approve a story as it is now, for publication at `at`.
 
-    Raises Invalid where `at` has passed or a check fails, Conflict where the story is neither a
-    draft nor in review.
+    Raises Invalid where `at` has passed or is before the end of the embargo, or a check fails;
+    Conflict where the story is neither a draft nor in review.
     """
     _require_state(story, UNAPPROVED_STATES)
     if at <= now:
         raise Invalid({"publish_at": "That moment has passed. Choose a later one."})
+    if story.embargo_until and at < story.embargo_until:
+        raise Invalid({"publish_at": "The embargo ends later. Choose a time after it."})
     story.publish_at = at
     records = look_up_story_records(session, story, story_id=story.id, now=now)
     require_checks_passed(session, story, records, now=now)
@@ -116,9 +118,7 @@ def list_reviews(session: Session, story_id: int) -> Sequence[Review]:
 
 def _require_state(story: Story, states: Sequence[StoryState]) -> None:
     if story.state not in states:
-        raise Conflict(
-            "Someone else changed the state of this story meanwhile. Nothing was changed."
-        )
+        raise Conflict("Someone else changed the state of this story meanwhile.")
 
 
 def record_review(

@@ -16,7 +16,7 @@ from flask import request
 from wtforms.validators import ValidationError
 
 from nif.editions.schedule import resolve_local_time
-from nif.errors import Invalid, NifError
+from nif.errors import Conflict, Invalid, NifError
 from nif.mail.addresses import MAX_ADDRESS_LENGTH, EmailAddress, parse_address
 from nif.web.current import settings
 
@@ -47,14 +47,19 @@ class Form(wtforms.Form):
 
     def refuse(self, error: NifError) -> None:
         """Show an error that a rule raised: beside its fields, or above the form."""
-        if not isinstance(error, Invalid):
+        if isinstance(error, Conflict):
             self.conflict = str(error)
             return
-        for name, sentence in error.problems.items():
-            if sentence in self.problems.values():
+        known = self.problems
+        problems = error.problems if isinstance(error, Invalid) else {"form": str(error)}
+        for name, sentence in problems.items():
+            field = self._fields.get(name)
+            if known.get(name) == sentence:
                 continue
-            if name in self:
-                self[name].errors = [*self[name].errors, sentence]
+            if isinstance(field, wtforms.FormField):
+                field.form.form_errors.append(sentence)
+            elif field is not None:
+                field.errors = [*field.errors, sentence]
             else:
                 self.form_errors.append(sentence)
 
@@ -182,8 +187,8 @@ class Hidden(Line):
 class Choice(wtforms.Field):
     """One of `labels`: their keys are the members of an enum, or strings. `data` is the chosen key.
 
-    `empty` is the label of the option to choose none of them; `data` is None then. Labels that
-    depend on the database are set by the view before it validates the form.
+    `empty` is the label of the option to choose none of them; `data` is None then. Without labels,
+    because they depend on the database, the page sets them and the rule checks what is chosen.
     """
 
     data: Any
@@ -199,6 +204,7 @@ class Choice(wtforms.Field):
     ) -> None:
         super().__init__(label, **given)
         self.labels, self.empty, self.problem = labels or {}, empty, problem
+        self.is_checked = labels is not None
 
     def process_data(self, value: Any) -> None:
         self.data = None if value == "" else value
@@ -214,7 +220,7 @@ class Choice(wtforms.Field):
     def pre_validate(self, form: wtforms.Form) -> None:
         self.post_process()
         is_none = self.data is None and self.empty is not None
-        if not is_none and self.data not in self.labels:
+        if self.is_checked and not is_none and self.data not in self.labels:
             raise ValidationError(self.problem)
 
     @property
@@ -222,10 +228,8 @@ class Choice(wtforms.Field):
         """The value, the label, and whether it is chosen."""
         none = [] if self.empty is None else [("", self.empty, self.data is None)]
         chosen = _key(self.data)
-        return [
-            *none,
-            *((_key(key), label, _key(key) == chosen) for key, label in self.labels.items()),
-        ]
+        options = [(_key(key), label, _key(key) == chosen) for key, label in self.labels.items()]
+        return none + options
 
 
 def _key(member: Any) -> str:

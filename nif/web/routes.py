@@ -13,7 +13,7 @@ from nif.web.admin import sends as admin_sends
 from nif.web.admin import subscribers as admin_subscribers
 from nif.web.admin import suppressions as admin_suppressions
 from nif.web.api import health, sendgrid_events
-from nif.web.newsroom import account, autosave, disclosures, live_preview, revisions
+from nif.web.newsroom import account, live_preview, revisions
 from nif.web.newsroom import pictures as newsroom_pictures
 from nif.web.newsroom import publishing as newsroom_publishing
 from nif.web.newsroom import reader_reports as newsroom_reader_reports
@@ -46,8 +46,8 @@ READER_MODULES = (
 )
 MACHINE_MODULES = (feeds, well_known_files, health, sendgrid_events)
 NEWSROOM_MODULES = (
-    *(newsroom_stories, autosave, live_preview, newsroom_publishing),
-    *(disclosures, revisions, newsroom_reader_reports),
+    *(newsroom_stories, live_preview, newsroom_publishing),
+    *(revisions, newsroom_reader_reports),
     *(newsroom_register, newsroom_pictures),
 )
 ADMIN_MODULES = (

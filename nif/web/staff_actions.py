@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -27,7 +27,7 @@ from nif.web.access import Access, open_to
 from nif.web.current import services, transaction
 from nif.web.forms import Form
 
-View = TypeVar("View", bound=Callable[..., Any])
+View = Callable[..., ResponseReturnValue]
 
 
 class StaffAction:
@@ -127,7 +127,7 @@ def staff_action(
                     raise
                 return _refuse(error, refused_to, arguments)
 
-        return act  # type: ignore[return-value]
+        return act
 
     return decorate
 

@@ -147,7 +147,7 @@ def _draft(session: Session, text: str, ed: Account) -> None:
 
 def _profile(session: Session, ed: Account, text: str, number: int) -> None:
     texts = dict.fromkeys(profiles.MAX_FIELD_LENGTHS, "x")
-    copy = profiles.ProfileInput("x", is_public=True, **texts)
+    copy = profiles.ProfileInput(f"Ed {number}", is_public=True, **texts)
     profile = profiles.save_profile(session, ed, copy)
     for name in texts:
         setattr(profile, name, text)

@@ -53,7 +53,7 @@ NO_PAGES = {
     "admin_sends.certificates.show_json": "JSON",
     "admin_sends.certificates.download_deliveries": "a CSV file",
     "admin_sends.show_progress": "a fragment of the send page, which is checked",
-    "newsroom_autosave.show": "JSON",
+    "newsroom_stories.show_saved_state": "JSON",
 }
 EXAMPLES = {
     "picture_id": "1",

@@ -175,24 +175,9 @@ def test_each_job_runs_by_itself_or_is_woken(services: Services) -> None:
 
 # What staff do: nif/web/staff_actions.py makes the views.
 
-SAVES_WHILE_TYPING = "a script saves the story and reads the answer: no message, no redirect"
 MADE_BY_HAND = {
-    "nif/web/newsroom/autosave.py": SAVES_WHILE_TYPING,
     "nif/web/newsroom/live_preview.py": "it shows what is typed and saves nothing",
-    "nif/web/newsroom/stories.py": "the story form has its own protocol",
-    **dict.fromkeys(
-        (
-            "nif/web/newsroom/account.py",
-            "nif/web/newsroom/disclosures.py",
-            "nif/web/newsroom/pictures.py",
-            "nif/web/newsroom/publishing.py",
-            "nif/web/newsroom/reader_reports.py",
-            "nif/web/newsroom/register.py",
-            "nif/web/newsroom/relationships.py",
-            "nif/web/newsroom/revisions.py",
-        ),
-        "not converted yet",
-    ),
+    "nif/web/newsroom/stories.py": "the story form has its own protocol and saves while one types",
 }
 """The modules in which a view that staff post to is no staff action, and why."""
 
@@ -254,26 +239,13 @@ WHOLE_REQUEST = "it looks at every field of every form, whichever they are"
 FORMS_BY_HAND = {
     "nif/web/errors.py": WHOLE_REQUEST,
     "nif/web/security.py": WHOLE_REQUEST,
-    "nif/web/newsroom/autosave.py": STORY_FORM,
     "nif/web/newsroom/stories.py": STORY_FORM,
     "nif/web/newsroom/story_form.py": STORY_FORM,
     "nif/web/newsroom/live_preview.py": STORY_FORM,
 }
 """Modules that read forms without `nif/web/forms.py`, and why."""
 
-NOT_YET_CONVERTED = {
-    "nif/web/admin/imports.py",
-    "nif/web/newsroom/account.py",
-    "nif/web/newsroom/disclosures.py",
-    "nif/web/newsroom/picture_form.py",
-    "nif/web/newsroom/pictures.py",
-    "nif/web/newsroom/publishing.py",
-    "nif/web/newsroom/reader_reports.py",
-    "nif/web/newsroom/register.py",
-    "nif/web/newsroom/register_forms.py",
-    "nif/web/newsroom/relationships.py",
-    "nif/web/newsroom/revisions.py",
-}
+NOT_YET_CONVERTED = {"nif/web/admin/imports.py"}
 
 
 def test_forms_are_made_in_one_way():

@@ -31,9 +31,9 @@ NOT_AUDITED = {
     "admin_imports.resume": "as admin_imports.stop",
     "admin_segments.recount": "it refreshes a count",
     "admin_inactive.recount": "it refreshes counts",
-    "newsroom_autosave.update": HAS_VERSIONS,
-    "newsroom_autosave.save_merged": HAS_VERSIONS,
-    "newsroom_autosave.compare": SAVES_NOTHING,
+    "newsroom_stories.autosave_draft": HAS_VERSIONS,
+    "newsroom_stories.save_merged": HAS_VERSIONS,
+    "newsroom_stories.compare": SAVES_NOTHING,
     "newsroom_live_preview.show": SAVES_NOTHING,
     "newsroom_pictures.retry": "the worker tries once more",
 }

@@ -6,6 +6,7 @@ from io import BytesIO
 import pytest
 from flask import Flask, request
 from werkzeug.datastructures import MultiDict
+from wtforms import FormField
 
 from nif.errors import Conflict, Invalid
 from nif.web.forms import (
@@ -30,6 +31,10 @@ class Size(StrEnum):
     LARGE = "large"
 
 
+class Place(Form):
+    street = Line("Street", most=10)
+
+
 class Order(Form):
     name = Line("Name", most=10, validators=[required("Give a name.")])
     notes = Lines("Notes", most=100)
@@ -37,6 +42,9 @@ class Order(Form):
     pieces = WholeNumber("Pieces", least=1, greatest=20, default="1")
     by = Day("By")
     gift = Tick("A gift")
+    shop = Choice("Shop")
+    home = FormField(Place)
+    office = FormField(Place)
     email = EmailLine("Email address", optional=True)
     colours = Several()
 
@@ -142,6 +150,33 @@ def test_a_rule_may_refuse_a_form_that_was_not_checked() -> None:
     form.refuse(Invalid({"by": "That is too late."}))
 
     assert form.problems == {"by": "That is too late."}
+
+
+def test_each_form_in_a_form_has_its_problems() -> None:
+    form = submitted(**{"home-street": "x" * 11})
+    form.validate()
+
+    form.refuse(Invalid({"home": "Nobody lives there.", "office": "Nobody works there."}))
+
+    long = "Make this shorter: at most 10 characters."
+    assert form.problems == {"home": long, "office": "Nobody works there."}
+    assert form.home.form.form_errors == ["Nobody lives there."]
+
+
+def test_the_same_problem_stands_beside_each_of_its_fields() -> None:
+    form = submitted()
+
+    form.refuse(Invalid({"notes": "Say more.", "pieces": "Say more."}))
+
+    assert form.problems == {"notes": "Say more.", "pieces": "Say more."}
+
+
+def test_a_choice_without_labels_is_checked_by_the_rule() -> None:
+    form = submitted(shop="7")
+    form.shop.labels = {"6": "The old one", "7": "The new one"}
+
+    assert form.validate(), form.problems
+    assert form.shop.options == [("6", "The old one", False), ("7", "The new one", True)]
 
 
 def test_a_conflict_is_no_problem_of_a_field() -> None:

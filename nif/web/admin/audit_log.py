@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from nif.accounts import accounts, audit_log
 from nif.accounts.audit_log import AuditEntry, AuditFilter
-from nif.accounts.models import RoleName
 from nif.clock import utc_now
 from nif.spreadsheets import write_csv
 from nif.web.access import Access, open_to
@@ -19,13 +18,6 @@ from nif.web.current import reading, settings
 from nif.web.files import stream_download
 from nif.web.filters import format_timestamp
 from nif.web.forms import parse_number
-
-ROLE_LABELS = {
-    RoleName.AUTHOR: "Author",
-    RoleName.EDITOR: "Editor",
-    RoleName.STANDARDS: "Standards editor",
-    RoleName.ADMIN: "Admin",
-}
 
 ACTION_LABELS = {
     "signed_in": "signed in",

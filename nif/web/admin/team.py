@@ -5,11 +5,10 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from nif.accounts import accounts
-from nif.accounts.models import Account, RoleName
+from nif.accounts.models import ROLE_LABELS, Account, RoleName
 from nif.mail.transactional import queue_transactional_email
 from nif.stories.publishing import invalidate_pages
 from nif.web.access import Access, open_to
-from nif.web.admin.audit_log import ROLE_LABELS
 from nif.web.current import links, reading, services, settings, tokens
 from nif.web.forms import Choice, Form, Line
 from nif.web.staff_actions import StaffAction, staff_action

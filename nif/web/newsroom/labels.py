@@ -1,27 +1,14 @@
 """The words in which the newsroom's pages show enum values and form fields to staff."""
 
-from nif.register.models import (
-    AmountBand,
-    Materiality,
-    OurSide,
-    PartyKind,
-    RelationshipType,
-    RelationshipVisibility,
-)
-from nif.register.relationship_types import RELATIONSHIP_TYPES
 from nif.stories.declarations import RelationshipDeclaration, StoryAiUse, StoryFunding, StoryOrigin
 from nif.stories.models import (
     BlockStyle,
-    ChangeKind,
-    NoteSeverity,
     ReasonCode,
     ReleaseVerification,
-    ReviewVerdict,
     SourceKind,
     StoryState,
     StoryType,
 )
-from nif.stories.reader_reports import ReportKind, ReportVerdict
 from nif.stories.transparency_block import REASON_CLAUSES
 
 SOURCE_KINDS = {
@@ -41,13 +28,6 @@ STORY_STATES = {
     StoryState.IN_REVIEW: "In review",
     StoryState.SCHEDULED: "Scheduled",
     StoryState.PUBLISHED: "Published",
-}
-
-REVIEW_VERDICTS = {
-    ReviewVerdict.REQUESTED: "asked for review",
-    ReviewVerdict.APPROVED: "approved it",
-    ReviewVerdict.SENT_BACK: "sent it back",
-    ReviewVerdict.CONFIRMED: "confirmed that the change is style only",
 }
 
 PRESS_RELEASE_CHECKS = {
@@ -89,39 +69,6 @@ AI_ANSWERS = {
     StoryAiUse.GENERATED: "AI wrote the first version",
 }
 
-CHANGE_KINDS = {
-    ChangeKind.STYLE: "Style: a misspelling or a broken link. No note",
-    ChangeKind.UPDATE: "Update: there is newer news",
-    ChangeKind.CORRECTION: "Correction: a fact was wrong",
-    ChangeKind.CLARIFICATION: "Clarification: true, but it could mislead. Standards editors decide",
-    ChangeKind.LATE_DISCLOSURE: "Disclosure added: it should have been in the story from the start",
-    ChangeKind.RIGHT_OF_REPLY: "Response added: someone in the story replied later",
-    ChangeKind.EDITORS_NOTE: "Editor’s note: about how we worked",
-    ChangeKind.RETRACTION: "Retraction: we no longer stand by the story. Its text stays, marked",
-    ChangeKind.REMOVAL: "Removal: the law or someone’s safety requires it. The page says why",
-}
-
-SEVERITIES = {
-    NoteSeverity.MINOR: "Minor: readers would conclude the same. The note is below the story",
-    NoteSeverity.SIGNIFICANT: "Significant: name, number or quotation. The note is above the story",
-    NoteSeverity.SERIOUS: "Serious: headline, premise or reputation. The note is above the story",
-}
-
-REPORT_KINDS = {
-    ReportKind.ERROR: "An error",
-    ReportKind.RELATIONSHIP: "An undisclosed relationship",
-    ReportKind.AI: "About AI",
-    ReportKind.OTHER: "Something else",
-}
-
-REPORT_VERDICTS = {
-    ReportVerdict.UPHELD: "Upheld: the reader is right",
-    ReportVerdict.PARTLY: "Partly upheld",
-    ReportVerdict.NOT_UPHELD: "Not upheld",
-    ReportVerdict.DUPLICATE: "We knew already",
-}
-
-
 FIELD_LABELS = {
     "headline": "Headline",
     "dek": "Dek",
@@ -147,57 +94,6 @@ FIELD_LABELS = {
 }
 
 
-PARTY_KINDS = {
-    PartyKind.PERSON: "A person",
-    PartyKind.COMPANY: "A company",
-    PartyKind.PRODUCT: "A product",
-    PartyKind.EVENT: "An event",
-    PartyKind.WORK: "A work",
-    PartyKind.PUBLIC_BODY: "A public body",
-    PartyKind.OTHER: "Something else",
-}
-PARTY_KIND_FILTERS = {
-    PartyKind.PERSON: "People",
-    PartyKind.COMPANY: "Companies",
-    PartyKind.PRODUCT: "Products",
-    PartyKind.EVENT: "Events",
-    PartyKind.WORK: "Works",
-    PartyKind.PUBLIC_BODY: "Public bodies",
-    PartyKind.OTHER: "Others",
-}
-OUR_SIDES = {
-    OurSide.NIF: "NIF itself",
-    OurSide.OWNER: "Our parent company",
-    OurSide.PRODUCT: "A product of our parent company",
-    OurSide.ACCOUNT: "A person who works here",
-}
-MATERIALITIES = {
-    Materiality.ALWAYS: "Always disclosed",
-    Materiality.DEFAULT: "Disclosed unless two people waive it",
-    Materiality.CONTEXT: "Disclosed where the story touches on it",
-}
-VISIBILITIES = {
-    RelationshipVisibility.PUBLIC: "Also on the public relationships page",
-    RelationshipVisibility.MATCH_ONLY: "Only under stories that name the party",
-}
-AMOUNT_BANDS = {
-    AmountBand.NONE: "Not given, or not about money",
-    AmountBand.UNDER_50: "Less than €50",
-    AmountBand.UNDER_250: "€50 to €250",
-    AmountBand.UNDER_1000: "€250 to €1,000",
-    AmountBand.UNDER_10000: "€1,000 to €10,000",
-    AmountBand.OVER_10000: "More than €10,000",
-}
-LOOKBACK_PERIODS = {
-    "0": "Not disclosed once it has ended",
-    "12": "A year",
-    "24": "Two years",
-    "36": "Three years",
-    "60": "Five years",
-    "unlimited": "No limit",
-}
-
-
 def coverage_reasons() -> dict[ReasonCode, str]:
     """Each reason as the clause that readers see, with “…” in place of the subject."""
     return {code: clause.format(subject="…") for code, clause in REASON_CLAUSES.items()}
@@ -210,15 +106,3 @@ def field_label(name: str) -> str:
     if not column:
         return FIELD_LABELS[name]
     return f"{group[:-1].capitalize()} {int(n) + 1}, {column.replace('_', ' ')}"
-
-
-def relationship_types_by_group() -> dict[str, dict[RelationshipType, str]]:
-    """The labels of all relationship types, grouped for a select box."""
-    groups: dict[str, dict[RelationshipType, str]] = {}
-    for relationship_type, terms in RELATIONSHIP_TYPES.items():
-        groups.setdefault(terms.group, {})[relationship_type] = terms.label
-    return groups
-
-
-def relationship_type_label(relationship_type: RelationshipType) -> str:
-    return RELATIONSHIP_TYPES[relationship_type].label

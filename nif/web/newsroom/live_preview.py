@@ -1,6 +1,6 @@
-"""The preview of a story form as typed: page, digest entry, share card, open checks and block."""
+"""A story form as typed: its page, digest entry, share card, open checks, block, and pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,19 +11,41 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
+from nif.media.library import find_pictures_by_id, list_picture_choices
+from nif.media.models import Picture
+from nif.media.snapshots import snapshot_picture
 from nif.stories.checks import CheckFinding, FindingLevel, list_overridden_codes, run_checks
 from nif.stories.declarations import AnswerInput, DeclarationQuestion, sign_answers
 from nif.stories.models import Story
+from nif.stories.pictures import PICTURE_GONE
 from nif.stories.publishing import freeze_revision
 from nif.stories.records import StoryRecords, look_up_story_records
 from nif.stories.transparency_block import build_transparency_block
 from nif.web.access import Access, open_to
 from nif.web.current import reading
-from nif.web.newsroom.picture_choices import PictureChoices, load_picture_choices
-from nif.web.newsroom.story_form import StoryForm, read_story_form
-from nif.web.newsroom.story_validation import build_unsaved_story
+from nif.web.newsroom.story_form import (
+    StoryForm,
+    build_unsaved_story,
+    parse_picture_id,
+    read_story_form,
+)
 
 blueprint = Blueprint("newsroom_live_preview", __name__, url_prefix="/newsroom")
+
+LONGEST_PICTURE_LABEL = 70
+
+
+@dataclass(frozen=True)
+class PictureChoices:
+    """What the story form shows of the picture library.
+
+    `labels` has the pictures on offer, by id as in the form. `snapshots` has the chosen pictures
+    whose files are ready, by field. `missing` has a problem for each field whose picture is gone.
+    """
+
+    labels: Mapping[str, str]
+    snapshots: Mapping[str, dict[str, Any]]
+    missing: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -100,3 +122,44 @@ def _signed_declarations(
     return sign_answers(
         before or {}, answers, by=story.byline, by_id=None, now=now, parties=records.parties
     )
+
+
+def load_picture_choices(session: Session, form: StoryForm) -> PictureChoices:
+    """The newest pictures and those chosen in the form."""
+    chosen = _chosen_picture_ids(form)
+    known = find_pictures_by_id(session, set(chosen.values()))
+    labels = {
+        str(picture.id): picture_label(picture)
+        for picture in list_picture_choices(session, set(chosen.values()))
+    }
+    snapshots = {
+        field: snapshot_picture(known[picture_id])
+        for field, picture_id in chosen.items()
+        if picture_id in known and known[picture_id].ready_set
+    }
+    return PictureChoices(labels, snapshots, _missing_problems(chosen, known))
+
+
+def find_missing_pictures(session: Session, form: StoryForm) -> dict[str, str]:
+    """A problem for each field whose picture is no longer in the library."""
+    chosen = _chosen_picture_ids(form)
+    return _missing_problems(chosen, find_pictures_by_id(session, set(chosen.values())))
+
+
+def picture_label(picture: Picture) -> str:
+    """A short label for a list: the alt text, else the caption, else the id."""
+    name = " ".join((picture.alt or picture.caption or f"Picture {picture.id}").split())
+    if len(name) > LONGEST_PICTURE_LABEL:
+        name = f"{name[: LONGEST_PICTURE_LABEL - 1].rstrip()}…"
+    return f"{name} (being prepared)" if picture.is_preparing else name
+
+
+def _chosen_picture_ids(form: StoryForm) -> dict[str, int]:
+    """The id of the picture chosen in each field."""
+    fields = {"picture_id": form.picture_id}
+    fields |= {f"sections-{n}-picture": row.picture for n, row in enumerate(form.sections)}
+    return {field: number for field, text in fields.items() if (number := parse_picture_id(text))}
+
+
+def _missing_problems(chosen: Mapping[str, int], known: Mapping[int, Picture]) -> dict[str, str]:
+    return {field: PICTURE_GONE for field, picture_id in chosen.items() if picture_id not in known}

@@ -1,25 +1,39 @@
 """Reports from readers: the open ones first, each with its answer."""
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 
-from nif.accounts.audit_log import record_audit_entry
-from nif.accounts.models import Account
-from nif.clock import utc_now
-from nif.errors import Conflict, Invalid
 from nif.mail.transactional import queue_transactional_email
 from nif.stories import reader_reports
 from nif.stories.history import notes_of_report
-from nif.stories.reader_reports import UPHELD_VERDICTS, ReaderReport, ReportVerdict
+from nif.stories.reader_reports import UPHELD_VERDICTS, ReportKind, ReportVerdict
 from nif.web.access import Access, open_to
-from nif.web.current import links, reading, services, transaction
-from nif.web.newsroom import labels
+from nif.web.current import links, reading, services
+from nif.web.forms import Choice, Form, Lines
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("newsroom_reader_reports", __name__, url_prefix="/newsroom/reports")
 
 REPORT_PATH = "/<id:report_id>"
-LONGEST_ANSWER = 2000
+KINDS = {
+    ReportKind.ERROR: "An error",
+    ReportKind.RELATIONSHIP: "An undisclosed relationship",
+    ReportKind.AI: "About AI",
+    ReportKind.OTHER: "Something else",
+}
+VERDICTS = {
+    ReportVerdict.UPHELD: "Upheld: the reader is right",
+    ReportVerdict.PARTLY: "Partly upheld",
+    ReportVerdict.NOT_UPHELD: "Not upheld",
+    ReportVerdict.DUPLICATE: "We knew already",
+}
+
+
+class AnswerForm(Form):
+    verdict = Choice(
+        "Is the reader right?", VERDICTS, problem="Choose whether the reader is right."
+    )
+    answer = Lines("Your answer to the reader", most=2000)
 
 
 @blueprint.get("")
@@ -37,85 +51,58 @@ def index() -> ResponseReturnValue:
         "newsroom/reader_reports/index.html",
         waiting=waiting,
         answered=answered,
-        labels=labels,
+        kinds=KINDS,
+        verdicts=VERDICTS,
         shown=shown,
     )
 
 
-@blueprint.get(REPORT_PATH)
-@open_to(Access.EDITOR)
-def show(report_id: int) -> ResponseReturnValue:
-    return _report_page(report_id, {})
-
-
-@blueprint.post(REPORT_PATH)
-@open_to(Access.EDITOR)
-def answer(report_id: int) -> ResponseReturnValue:
-    try:
-        verdict, text = _read_answer()
-        with transaction() as session:
-            account, now = session.get_one(Account, current_user.id), utc_now()
-            report, contact = reader_reports.answer_reader_report(
-                session, report_id, verdict, text, by=account, now=now
-            )
-            record_audit_entry(
-                session,
-                account,
-                "report_answered",
-                "report",
-                report_id,
-                detail={"story": report.story.headline, "verdict": labels.REPORT_VERDICTS[verdict]},
-                now=now,
-            )
-            if contact:
-                message = services().renderer.render(
-                    "reader_report_answered",
-                    headline=reader_reports.get_reported_headline(session, report),
-                    link=links().story(report.story.slug),
-                    answer=report.answer,
-                )
-                queue_transactional_email(session, contact, message, now=now)
-    except Invalid as error:
-        return _report_page(report_id, error.problems), 422
-    except Conflict as error:
-        flash(str(error))
-        return redirect(url_for(".show", report_id=report_id), 303)
-    if contact:
-        services().queue.wake("send_transactional_emails")
-    return _redirect_answered(report)
-
-
-def _redirect_answered(report: ReaderReport) -> ResponseReturnValue:
-    """Redirect to publishing a change where the report was upheld, else to the list."""
-    flash("Answered.", "good")
-    if report.verdict in UPHELD_VERDICTS:
-        address = url_for("newsroom_revisions.new", story_id=report.story_id, report=report.id)
-        return redirect(address, 303)
-    return redirect(url_for(".index"), 303)
-
-
-def _read_answer() -> tuple[ReportVerdict, str]:
-    """Raises Invalid."""
-    chosen, text = request.form.get("verdict"), request.form.get("answer", "")
-    verdict = next((item for item in ReportVerdict if item.value == chosen), None)
-    if verdict is None:
-        raise Invalid({"verdict": "Choose whether the reader is right."})
-    if len(text) > LONGEST_ANSWER:
-        raise Invalid({"answer": f"Make this shorter: at most {LONGEST_ANSWER:,} characters."})
-    return verdict, text.replace("\r\n", "\n")
-
-
-def _report_page(report_id: int, problems: dict[str, str]) -> str:
+def _page(form: AnswerForm, report_id: int) -> str:
     with reading() as session:
         report = reader_reports.get_reader_report(session, report_id)
         return render_template(
             "newsroom/reader_reports/show.html",
+            form=form,
             report=report,
             story=report.story,
             headline=reader_reports.get_reported_headline(session, report),
             is_upheld=report.verdict in UPHELD_VERDICTS,
             notes=notes_of_report(session, report_id),
-            problems=problems,
-            typed=request.form,
-            labels=labels,
+            kinds=KINDS,
+            verdicts=VERDICTS,
         )
+
+
+@blueprint.get(REPORT_PATH)
+@open_to(Access.EDITOR)
+def show(report_id: int) -> ResponseReturnValue:
+    return _page(AnswerForm(), report_id)
+
+
+@blueprint.post(REPORT_PATH)
+@staff_action(Access.EDITOR, AnswerForm, page=_page, refused_to=".show")
+def answer(action: StaffAction, form: AnswerForm, report_id: int) -> ResponseReturnValue:
+    """An upheld report leads to publishing a change of the story."""
+    report, contact = reader_reports.answer_reader_report(
+        action.session,
+        report_id,
+        form.verdict.data,
+        form.answer.data,
+        by=action.account,
+        now=action.now,
+    )
+    detail = {"story": report.story.headline, "verdict": VERDICTS[form.verdict.data]}
+    action.audit("report_answered", "report", report_id, **detail)
+    if contact:
+        message = services().renderer.render(
+            "reader_report_answered",
+            headline=reader_reports.get_reported_headline(action.session, report),
+            link=links().story(report.story.slug),
+            answer=report.answer,
+        )
+        queue_transactional_email(action.session, contact, message, now=action.now)
+        action.wake("send_transactional_emails")
+    address = url_for(".index")
+    if report.verdict in UPHELD_VERDICTS:
+        address = url_for("newsroom_revisions.new", story_id=report.story_id, report=report_id)
+    return action.done("Answered.", address)

@@ -1,34 +1,178 @@
-"""The register's pages: parties, each with its current and past relationships to NIF."""
+"""The register: parties, and their relationships to NIF, its owner and its staff."""
 
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from sqlalchemy.orm import Session
+from wtforms.validators import ValidationError
 
 from nif.clock import utc_now
-from nif.errors import Conflict, Invalid
-from nif.register import parties
+from nif.errors import Invalid
+from nif.register import parties, relationships
 from nif.register import queries as register
-from nif.register.models import PartyKind
-from nif.register.parties import PartyInput, find_party_by_name, get_party
-from nif.web.access import Access, open_to
-from nif.web.current import reading, transaction
-from nif.web.forms import clean_line, parse_number
-from nif.web.newsroom import labels, relationships
-from nif.web.newsroom.audit import audit_action
-from nif.web.newsroom.register_forms import (
-    PartyForm,
-    party_form_of,
-    party_input_of,
-    read_party_form,
+from nif.register.models import (
+    AmountBand,
+    Materiality,
+    OurSide,
+    PartyKind,
+    Relationship,
+    RelationshipVisibility,
 )
+from nif.register.parties import PartyInput, find_party_by_name, get_party
+from nif.register.relationship_types import RELATIONSHIP_TYPES, PublisherNames
+from nif.register.relationships import RegisterContext, RelationshipInput, get_relationship
+from nif.web.access import Access, open_to
+from nif.web.current import reading, settings
+from nif.web.forms import Choice, Day, Form, Hidden, Line, Lines, clean_line, parse_number
+from nif.web.staff_actions import StaffAction, staff_action
 
 blueprint = Blueprint("newsroom_register", __name__, url_prefix="/newsroom/register")
-blueprint.register_blueprint(relationships.blueprint)
 
 PARTY_PATH = "/<id:party_id>"
+RELATIONSHIP_PATH = "/relationships/<id:relationship_id>"
+PARTY_KINDS = {
+    PartyKind.PERSON: ("A person", "People"),
+    PartyKind.COMPANY: ("A company", "Companies"),
+    PartyKind.PRODUCT: ("A product", "Products"),
+    PartyKind.EVENT: ("An event", "Events"),
+    PartyKind.WORK: ("A work", "Works"),
+    PartyKind.PUBLIC_BODY: ("A public body", "Public bodies"),
+    PartyKind.OTHER: ("Something else", "Others"),
+}
+"""What one party of the kind is called, and many."""
+
+OUR_SIDES = {
+    OurSide.NIF: "NIF itself",
+    OurSide.OWNER: "Our parent company",
+    OurSide.PRODUCT: "A product of our parent company",
+    OurSide.ACCOUNT: "A person who works here",
+}
+MATERIALITIES = {
+    Materiality.ALWAYS: "Always disclosed",
+    Materiality.DEFAULT: "Disclosed unless two people waive it",
+    Materiality.CONTEXT: "Disclosed where the story touches on it",
+}
+VISIBILITIES = {
+    RelationshipVisibility.PUBLIC: "Also on the public relationships page",
+    RelationshipVisibility.MATCH_ONLY: "Only under stories that name the party",
+}
+AMOUNT_BANDS = {
+    AmountBand.NONE: "Not given, or not about money",
+    AmountBand.UNDER_50: "Less than €50",
+    AmountBand.UNDER_250: "€50 to €250",
+    AmountBand.UNDER_1000: "€250 to €1,000",
+    AmountBand.UNDER_10000: "€1,000 to €10,000",
+    AmountBand.OVER_10000: "More than €10,000",
+}
+UNLIMITED = "unlimited"
+LOOKBACK_PERIODS = {
+    "0": "Not disclosed once it has ended",
+    "12": "A year",
+    "24": "Two years",
+    "36": "Three years",
+    "60": "Five years",
+    UNLIMITED: "No limit",
+}
+
+
+class PartyForm(Form):
+    """A party: one alias, domain or address per line, its parent by name."""
+
+    name = Line("Name", most=200)
+    kind = Choice(
+        "Kind", {kind: one for kind, (one, _) in PARTY_KINDS.items()}, default=PartyKind.COMPANY
+    )
+    aliases = Lines("Other names, one per line", most=12_000)
+    parent = Line("Part of", most=200)
+    domains = Lines("Domains, one per line", most=14_000)
+    same_as = Lines("Other addresses, one per line", most=100_000)
+    version = Hidden(default="0")
+
+    def party(self, session: Session) -> PartyInput:
+        """Raises Invalid for an unknown parent."""
+        parent = find_party_by_name(session, self.parent.data) if self.parent.data else None
+        if self.parent.data and parent is None:
+            sentence = "There is no party with this name in the register. Add it first."
+            raise Invalid({"parent": sentence})
+        return PartyInput(
+            name=self.name.data,
+            kind=self.kind.data,
+            aliases=self.aliases.lines,
+            domains=self.domains.lines,
+            same_as=self.same_as.lines,
+            parent_id=parent.id if parent else None,
+        )
+
+
+class MergeForm(Form):
+    into = Line("Name of the party to keep", most=200)
+
+
+class RelationshipForm(Form):
+    """A relationship. Empty terms follow the defaults of its type. `show` asks for a preview."""
+
+    type = Choice(
+        "Type of relationship", {type_: rules.label for type_, rules in RELATIONSHIP_TYPES.items()}
+    )
+    our_side = Choice("On our side", OUR_SIDES, default=OurSide.NIF)
+    account_id = Choice("Person on our side, if any", empty="Nobody")
+    our_side_name = Line("Name that readers see", most=100)
+    detail = Line("What or where", most=200)
+    since = Day("Since")
+    until = Day("Until")
+    amount_band = Choice("Approximate value", AMOUNT_BANDS, default=AmountBand.NONE)
+    custom_sentence = Line("Custom sentence", most=400)
+    evidence_url = Line("Evidence", most=2000)
+    materiality = Choice("When", MATERIALITIES, empty="Default")
+    visibility = Choice("Where", VISIBILITIES, empty="Default")
+    lookback_months = Choice("How long after it ends", empty="Default")
+    version = Hidden(default="0")
+    show = Hidden()
+
+    def validate_lookback_months(self, field: Choice) -> None:
+        if field.data and field.data != UNLIMITED and not field.data.isdecimal():
+            raise ValidationError(field.problem)
+
+    def relationship(self) -> RelationshipInput:
+        names = (field.name for field in fields(RelationshipInput) if field.name in self)
+        values = {name: self[name].data for name in names}
+        months = self.lookback_months.data
+        limited = parse_number(months) if months else relationships.DEFAULT_LOOKBACK
+        values["lookback_months"] = None if months == UNLIMITED else limited
+        values["account_id"] = parse_number(self.account_id.data or "") or None
+        values["since"], values["until"] = self.since.day, self.until.day
+        return RelationshipInput(**values)
+
+
+class EndForm(Form):
+    ended = Day("Last day")
+
+
+def _relationship_form_of(relationship: Relationship) -> RelationshipForm:
+    """The form of a saved relationship.
+
+    Terms that equal the type's defaults stay empty, so that they follow when the type changes.
+    """
+    rules = RELATIONSHIP_TYPES[relationship.type]
+    values: dict[str, Any] = {
+        field.name: getattr(relationship, field.name) for field in fields(RelationshipInput)
+    }
+    for name in ("lookback_months", "materiality", "visibility"):
+        if values[name] == getattr(rules, name):
+            values[name] = ""  # Not None, which is a look-back without limit.
+    if values["lookback_months"] is None:
+        values["lookback_months"] = UNLIMITED
+    if rules.is_single_day and values["until"] == values["since"]:
+        values["until"] = None
+    return RelationshipForm(data={**values, "version": str(relationship.version)})
+
+
+def publisher_names() -> PublisherNames:
+    """The names of NIF and its owner in disclosure sentences."""
+    return PublisherNames(settings().site_short_name, settings().owner_name)
 
 
 @blueprint.get("/")
@@ -40,28 +184,13 @@ def index() -> ResponseReturnValue:
         today = utc_now().date()
         page = register.list_parties(session, on=today, text=text, kind=kind, after=after)
     return render_template(
-        "newsroom/register/index.html", page=page, text=text, kind=kind, after=after, labels=labels
+        "newsroom/register/index.html",
+        page=page,
+        text=text,
+        kind=kind,
+        after=after,
+        kinds=PARTY_KINDS,
     )
-
-
-@blueprint.get("/new")
-@open_to(Access.EDITOR)
-def new() -> ResponseReturnValue:
-    return _form_page(PartyForm(name=clean_line(request.args.get("name", ""))))
-
-
-@blueprint.post("/new")
-@open_to(Access.EDITOR)
-def create() -> ResponseReturnValue:
-    form = read_party_form(request.form)
-    try:
-        with transaction() as session:
-            party = parties.add_party(session, _read_party_input(session, form), now=utc_now())
-            audit_action(session, "party_added", "party", party.id, name=party.name)
-    except Invalid as error:
-        return _form_page(form, problems=error.problems), 422
-    flash("The party is in the register. Now add its relationships.", "good")
-    return redirect(url_for("newsroom_register.show", party_id=party.id), 303)
 
 
 @blueprint.get(PARTY_PATH)
@@ -71,119 +200,237 @@ def show(party_id: int) -> ResponseReturnValue:
     with reading() as session:
         party = get_party(session, party_id)
         if party.merged_into_id is not None:
-            return redirect(url_for("newsroom_register.show", party_id=party.merged_into_id))
-        relationships_of_party = register.list_relationships_of(session, party)
+            return redirect(url_for(".show", party_id=party.merged_into_id))
+        all_of_party = register.list_relationships_of(session, party)
         return render_template(
             "newsroom/register/show.html",
             party=party,
             parent=get_party(session, party.parent_id) if party.parent_id else None,
             child_parties=register.list_child_parties(session, party),
-            current=[item for item in relationships_of_party if not item.is_over(today)],
-            ended=[item for item in relationships_of_party if item.is_over(today)],
+            current=[one for one in all_of_party if not one.is_over(today)],
+            ended=[one for one in all_of_party if one.is_over(today)],
             today=today,
-            labels=labels,
+            kinds=PARTY_KINDS,
+            materialities=MATERIALITIES,
+            relationship_types=RELATIONSHIP_TYPES,
         )
+
+
+def _party_page(form: PartyForm, party_id: int | None = None) -> str:
+    if form.conflict and party_id:
+        with reading() as session:
+            form.version.data = get_party(session, party_id).version
+    return render_template("newsroom/register/form.html", form=form, party_id=party_id)
+
+
+@blueprint.get("/new")
+@open_to(Access.EDITOR)
+def new() -> ResponseReturnValue:
+    return _party_page(PartyForm(name=clean_line(request.args.get("name", ""))))
+
+
+@blueprint.post("/new")
+@staff_action(Access.EDITOR, PartyForm, page=_party_page)
+def create(action: StaffAction, form: PartyForm) -> ResponseReturnValue:
+    party = parties.add_party(action.session, form.party(action.session), now=action.now)
+    action.audit("party_added", "party", party.id, name=party.name)
+    message = "The party is in the register. Now add its relationships."
+    return action.done(message, url_for(".show", party_id=party.id))
 
 
 @blueprint.get(f"{PARTY_PATH}/edit")
 @open_to(Access.EDITOR)
 def edit(party_id: int) -> ResponseReturnValue:
-    return _form_page(_saved_party_form(party_id), party_id=party_id)
+    with reading() as session:
+        party = get_party(session, party_id)
+        form = PartyForm(
+            name=party.name,
+            kind=party.kind,
+            aliases="\n".join(alias.name for alias in party.aliases),
+            domains="\n".join(party.domains),
+            same_as="\n".join(party.same_as),
+            parent=get_party(session, party.parent_id).name if party.parent_id else "",
+            version=str(party.version),
+        )
+    return _party_page(form, party_id)
 
 
 @blueprint.post(f"{PARTY_PATH}/edit")
-@open_to(Access.EDITOR)
-def update(party_id: int) -> ResponseReturnValue:
-    form = read_party_form(request.form)
-    try:
-        with transaction() as session:
-            party = get_party(session, party_id, lock=True)
-            party_input = _read_party_input(session, form)
-            parties.change_party(
-                session,
-                party,
-                party_input,
-                version=parse_number(form.version),
-                publisher=relationships.publisher_names(),
-            )
-            audit_action(session, "party_changed", "party", party_id, name=party.name)
-    except Invalid as error:
-        return _form_page(form, party_id=party_id, problems=error.problems), 422
-    except Conflict as error:
-        form = replace(form, version=_saved_party_form(party_id).version)
-        return _form_page(form, party_id=party_id, overtaken=str(error)), 409
-    flash("Saved.", "good")
-    return redirect(url_for("newsroom_register.show", party_id=party_id), 303)
+@staff_action(Access.EDITOR, PartyForm, page=_party_page)
+def update(action: StaffAction, form: PartyForm, party_id: int) -> ResponseReturnValue:
+    party = get_party(action.session, party_id, lock=True)
+    parties.change_party(
+        action.session,
+        party,
+        form.party(action.session),
+        version=form.version.number,
+        publisher=publisher_names(),
+    )
+    action.audit("party_changed", "party", party_id, name=party.name)
+    return action.done("Saved.", url_for(".show", party_id=party_id))
+
+
+def _merge_page(form: MergeForm, party_id: int) -> str:
+    with reading() as session:
+        party = get_party(session, party_id)
+    if form.conflict:
+        form.into.errors = [form.conflict]
+    return render_template("newsroom/register/confirm_merge.html", party=party, form=form)
 
 
 @blueprint.get(f"{PARTY_PATH}/merge")
 @open_to(Access.EDITOR)
 def confirm_merge(party_id: int) -> ResponseReturnValue:
-    return _merge_page(party_id)
+    return _merge_page(MergeForm(), party_id)
 
 
 @blueprint.post(f"{PARTY_PATH}/merge")
-@open_to(Access.EDITOR)
-def merge(party_id: int) -> ResponseReturnValue:
-    name = clean_line(request.form.get("into", ""))
-    try:
-        with transaction() as session:
-            into = find_party_by_name(session, name)
-            if into is None:
-                return _merge_page(party_id, name, "There is no party of this name."), 422
-            # Locked in the order of the ids, so that two merges never wait for each other.
-            ids = sorted({party_id, into.id})
-            locked = {each_id: get_party(session, each_id, lock=True) for each_id in ids}
-            detail = {"name": locked[party_id].name, "into": into.name}
-            parties.merge_parties(
-                session,
-                locked[party_id],
-                locked[into.id],
-                publisher=relationships.publisher_names(),
-            )
-            audit_action(session, "parties_merged", "party", into.id, **detail)
-    except Conflict as error:
-        return _merge_page(party_id, name, str(error)), 409
-    flash("The two parties are merged.", "good")
-    return redirect(url_for("newsroom_register.show", party_id=into.id), 303)
+@staff_action(Access.EDITOR, MergeForm, page=_merge_page)
+def merge(action: StaffAction, form: MergeForm, party_id: int) -> ResponseReturnValue:
+    into = find_party_by_name(action.session, form.into.data)
+    if into is None:
+        raise Invalid({"into": "There is no party of this name."})
+    # Locked in the order of the ids, so that two merges never wait for each other.
+    ids = sorted({party_id, into.id})
+    locked = {each_id: get_party(action.session, each_id, lock=True) for each_id in ids}
+    detail = {"name": locked[party_id].name, "into": into.name}
+    parties.merge_parties(
+        action.session, locked[party_id], locked[into.id], publisher=publisher_names()
+    )
+    action.audit("parties_merged", "party", into.id, **detail)
+    return action.done("The two parties are merged.", url_for(".show", party_id=into.id))
 
 
 @blueprint.post(f"{PARTY_PATH}/delete")
-@open_to(Access.EDITOR)
-def delete(party_id: int) -> ResponseReturnValue:
-    try:
-        with transaction() as session:
-            party = get_party(session, party_id, lock=True)
-            audit_action(session, "party_deleted", "party", party_id, name=party.name)
-            parties.delete_party(session, party)
-    except Conflict as error:
-        flash(str(error))
-        return redirect(url_for("newsroom_register.confirm_merge", party_id=party_id), 303)
-    flash(f"{party.name} is deleted from the register.", "good")
-    return redirect(url_for("newsroom_register.index"), 303)
+@staff_action(Access.EDITOR, refused_to=".confirm_merge")
+def delete(action: StaffAction, party_id: int) -> ResponseReturnValue:
+    party = get_party(action.session, party_id, lock=True)
+    action.audit("party_deleted", "party", party_id, name=party.name)
+    parties.delete_party(action.session, party)
+    return action.done(f"{party.name} is deleted from the register.", url_for(".index"))
 
 
-def _read_party_input(session: Session, form: PartyForm) -> PartyInput:
-    parent = find_party_by_name(session, form.parent) if form.parent else None
-    return party_input_of(form, parent.id if parent else None)
-
-
-def _saved_party_form(party_id: int) -> PartyForm:
+def _relationship_page(
+    form: RelationshipForm | None,
+    party_id: int = 0,
+    relationship_id: int = 0,
+    *,
+    is_preview: bool = False,
+) -> str:
+    """The form as it was sent, also with the sentences that it makes; or the saved relationship."""
     with reading() as session:
-        party = get_party(session, party_id)
-        parent = get_party(session, party.parent_id).name if party.parent_id else ""
-        return party_form_of(party, parent)
-
-
-def _form_page(form: PartyForm, **context: Any) -> str:
-    context = {"party_id": None, "problems": {}, "overtaken": "", **context}
-    return render_template("newsroom/register/form.html", form=form, labels=labels, **context)
-
-
-def _merge_page(party_id: int, into: str = "", problem: str = "") -> str:
-    with reading() as session:
-        party = get_party(session, party_id)
-    problems = {"into": problem} if problem else {}
+        saved = get_relationship(session, relationship_id) if relationship_id else None
+        party = saved.party if saved else get_party(session, party_id)
+        told = saved if form is None else None
+        if form is None:
+            form = _relationship_form_of(saved) if saved else RelationshipForm()
+        if is_preview:
+            told = relationships.preview_relationship(
+                session, party, form.relationship(), publisher_names()
+            )
+        if saved and form.conflict:
+            form.version.data = saved.version
+        staff = register.list_staff_accounts(session)
+    form.account_id.labels = {str(account.id): account.name for account in staff}
+    months = str(form.lookback_months.data or "0")
+    label = LOOKBACK_PERIODS.get(months, f"{months} months")
+    form.lookback_months.labels = {**LOOKBACK_PERIODS, months: label}
     return render_template(
-        "newsroom/register/confirm_merge.html", party=party, into=into, problems=problems
+        "newsroom/register/relationship.html",
+        party=party,
+        form=form,
+        relationship_id=relationship_id,
+        told=told,
+        may_end=told is not None and told is saved,
+        end_form=EndForm(ended=utc_now().date()),
+        relationship_types=RELATIONSHIP_TYPES,
     )
+
+
+@blueprint.get(f"{PARTY_PATH}/relationships/new")
+@open_to(Access.EDITOR)
+def new_relationship(party_id: int) -> ResponseReturnValue:
+    return _relationship_page(None, party_id)
+
+
+@blueprint.post(f"{PARTY_PATH}/relationships/new")
+@staff_action(Access.EDITOR, RelationshipForm, page=_relationship_page)
+def create_relationship(
+    action: StaffAction, form: RelationshipForm, party_id: int
+) -> ResponseReturnValue:
+    if form.show.data:
+        return _relationship_page(form, party_id, is_preview=True)
+    party = get_party(action.session, party_id, lock=True)
+    relationship = relationships.add_relationship(
+        action.session, party, form.relationship(), _context(action)
+    )
+    _audit_relationship(action, "relationship_added", relationship)
+    message = "Added. Stories that name the party will disclose it from now on."
+    return action.done(message, url_for(".show", party_id=party_id))
+
+
+@blueprint.get(RELATIONSHIP_PATH)
+@open_to(Access.EDITOR)
+def edit_relationship(relationship_id: int) -> ResponseReturnValue:
+    return _relationship_page(None, relationship_id=relationship_id)
+
+
+@blueprint.post(RELATIONSHIP_PATH)
+@staff_action(Access.EDITOR, RelationshipForm, page=_relationship_page)
+def update_relationship(
+    action: StaffAction, form: RelationshipForm, relationship_id: int
+) -> ResponseReturnValue:
+    if form.show.data:
+        return _relationship_page(form, relationship_id=relationship_id, is_preview=True)
+    relationship = get_relationship(action.session, relationship_id, lock=True)
+    relationships.change_relationship(
+        action.session,
+        relationship,
+        form.relationship(),
+        _context(action),
+        version=form.version.number,
+    )
+    _audit_relationship(action, "relationship_changed", relationship)
+    message = "Saved. Stories that had decided about it must decide again."
+    return action.done(message, url_for(".show", party_id=relationship.party_id))
+
+
+def _end_page(form: EndForm, relationship_id: int) -> str:
+    """The whole relationship, with the problem at its end."""
+    with reading() as session:
+        whole = _relationship_form_of(get_relationship(session, relationship_id))
+    whole.until.data, whole.until.errors = form.ended.data, list(form.problems.values())
+    return _relationship_page(whole, relationship_id=relationship_id)
+
+
+@blueprint.post(f"{RELATIONSHIP_PATH}/end")
+@staff_action(Access.EDITOR, EndForm, page=_end_page)
+def end_relationship(
+    action: StaffAction, form: EndForm, relationship_id: int
+) -> ResponseReturnValue:
+    relationship = get_relationship(action.session, relationship_id, lock=True)
+    if form.ended.day is None:
+        raise Invalid({"until": "Give a date."})
+    relationships.end_relationship(action.session, relationship, form.ended.day, _context(action))
+    _audit_relationship(action, "relationship_ended", relationship)
+    message = "The end is recorded. It is disclosed until its look-back period is over."
+    return action.done(message, url_for(".show", party_id=relationship.party_id))
+
+
+@blueprint.post(f"{RELATIONSHIP_PATH}/delete")
+@staff_action(Access.EDITOR, refused_to=".edit_relationship")
+def delete_relationship(action: StaffAction, relationship_id: int) -> ResponseReturnValue:
+    relationship = get_relationship(action.session, relationship_id, lock=True)
+    _audit_relationship(action, "relationship_deleted", relationship)
+    relationships.delete_relationship(action.session, relationship, _context(action))
+    address = url_for(".show", party_id=relationship.party_id)
+    return action.done("The relationship is deleted.", address)
+
+
+def _audit_relationship(action: StaffAction, entry: str, relationship: Relationship) -> None:
+    detail = {"name": relationship.party.name, "sentence": relationship.current_sentence}
+    action.audit(entry, "party", relationship.party_id, **detail)
+
+
+def _context(action: StaffAction) -> RegisterContext:
+    return RegisterContext(publisher_names(), current_user.id, action.now)

@@ -1,20 +1,45 @@
-"""The story form as typed, with its declarations, sections and sources.
+"""The story form with its declarations, sections and sources: as typed, its problems, its input.
 
 The form works without script, so groups are read by field names such as `sections-1-bullets` and
-`sources-0-url`. Reading never refuses anything, so that no mistake loses text; `story_validation`
-says what cannot be saved.
+`sources-0-url`. Reading never refuses anything, so that no mistake loses text. Drafts may be
+unfinished, so the checks before publishing are no problems of the form.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from itertools import count, takewhile
-from typing import Any
+from typing import Any, TypeVar
 
-from nif.stories import declarations
-from nif.stories.declarations import ANSWER_VALUES, AnswerInput, DeclarationQuestion
-from nif.stories.models import BlockStyle, SourceKind, Story, StoryType
-from nif.web.forms import format_datetime_input, parse_number
+from nif.errors import Invalid
+from nif.links import is_web_address
+from nif.slugs import slugify
+from nif.stories.declarations import (
+    AI_USES_TO_DISCLOSE,
+    ANSWER_VALUES,
+    AnswerInput,
+    DeclarationQuestion,
+    RelationshipDeclaration,
+    find_answer,
+    sign_answers,
+)
+from nif.stories.drafts import SectionInput, SourceInput, StoryInput
+from nif.stories.models import (
+    BlockStyle,
+    ReasonCode,
+    ReleaseVerification,
+    SourceKind,
+    Story,
+    StorySource,
+    StoryType,
+    Tag,
+    text_fingerprint_of,
+)
+from nif.web.forms import clean_line, format_datetime_input, parse_local_datetime, parse_number
+
+Member = TypeVar("Member", bound=StrEnum)
 
 CHECKED_NOW = "now"
 """The value of the box "I have checked …" when it is newly ticked.
@@ -57,19 +82,18 @@ class DeclarationForm:
 DECLARATION_FIELDS = tuple(field.name for field in fields(DeclarationForm))
 
 
-def declaration_form_of(record: Mapping[str, Any]) -> DeclarationForm:
+def _declaration_form_of(record: Mapping[str, Any]) -> DeclarationForm:
     """The form filled with the declarations on record."""
-    answers = {
-        question: declarations.find_answer(record, question) for question in DeclarationQuestion
-    }
-    values = {question.value: answer.value for question, answer in answers.items() if answer}
-    for question, answer in answers.items():
-        for name, detail in (answer.details if answer else {}).items():
-            if name == "sentences":
-                values["relationship_sentences"] = "\n".join(detail)
-            elif f"{question.value}_{name}" in DECLARATION_FIELDS:
-                values[f"{question.value}_{name}"] = str(detail)
-    return DeclarationForm(**values)
+    values: dict[str, str] = {}
+    for question in DeclarationQuestion:
+        if answer := find_answer(record, question):
+            details = {
+                f"{question.value}_{name}": str(text) for name, text in answer.details.items()
+            }
+            values |= {question.value: answer.value, **details}
+            if sentences := answer.details.get("sentences"):
+                values["relationship_sentences"] = "\n".join(sentences)
+    return DeclarationForm(**{name: values.get(name, "") for name in DECLARATION_FIELDS})
 
 
 def clear_stale_check(form: DeclarationForm, fingerprint: str) -> DeclarationForm:
@@ -78,42 +102,26 @@ def clear_stale_check(form: DeclarationForm, fingerprint: str) -> DeclarationFor
     return replace(form, ai_checked="") if is_stale else form
 
 
-def declaration_problems(form: DeclarationForm) -> Iterator[tuple[str, str]]:
-    """Yield (field, problem) for each declaration that cannot be saved."""
-    for question, values in ANSWER_VALUES.items():
-        value = getattr(form, question.value)
-        if value and value not in list(values):
-            yield question.value, "Choose one of the answers."
-    for name, limit in LONGEST_DECLARATION.items():
-        if len(getattr(form, name).strip()) > limit:
-            yield name, f"Make this shorter: at most {limit:,} characters."
-    if len(form.sentences) > MAX_SENTENCES:
-        yield "relationship_sentences", f"At most {MAX_SENTENCES} sentences."
-
-
-def declarations_of(
+def _declarations_of(
     form: DeclarationForm, fingerprint: str
 ) -> dict[DeclarationQuestion, AnswerInput]:
     """The valid declarations of a form. `fingerprint` identifies the story text beside them."""
-    answers: dict[DeclarationQuestion, AnswerInput] = {}
-    for question, values in ANSWER_VALUES.items():
-        value = getattr(form, question.value)
-        if value in list(values):
-            answers[question] = AnswerInput(
-                value, _declaration_details(form, question, fingerprint)
-            )
-    return answers
+    return {
+        question: AnswerInput(value, _declaration_details(form, question, fingerprint))
+        for question, values in ANSWER_VALUES.items()
+        if (value := getattr(form, question.value)) in list(values)
+    }
 
 
 def _declaration_details(
     form: DeclarationForm, question: DeclarationQuestion, fingerprint: str
 ) -> dict[str, Any]:
     if question is DeclarationQuestion.RELATIONSHIPS:
-        if form.relationships != declarations.RelationshipDeclaration.DECLARED:
+        if form.relationships != RelationshipDeclaration.DECLARED:
             return {}
         sentences = [_with_full_stop(sentence) for sentence in form.sentences]
         return {"sentences": sentences} if sentences else {}
-    if question is DeclarationQuestion.AI and form.ai not in declarations.AI_USES_TO_DISCLOSE:
+    if question is DeclarationQuestion.AI and form.ai not in AI_USES_TO_DISCLOSE:
         return {}
     prefix = f"{question.value}_"
     details = {
@@ -179,6 +187,7 @@ class SourceRow:
 
 SECTION_FIELDS = tuple(row.name for row in fields(SectionRow))
 SOURCE_FIELDS = tuple(row.name for row in fields(SourceRow))
+SOURCE_TEXT_FIELDS = ("publisher", "title", "url", "taken", "unnamed_because", "known_to")
 
 
 @dataclass(frozen=True)
@@ -202,19 +211,9 @@ class StoryForm:
     edits: int = 0
 
 
-STORY_TEXT_FIELDS = (
-    "headline",
-    "dek",
-    "lead",
-    "picture_id",
-    "byline",
-    "story_type",
-    "tags",
-    "reason_code",
-    "reason_subject",
-    "block_style",
-    "embargo_until",
-)
+STORY_TEXT_FIELDS = tuple(field.name for field in fields(StoryForm) if field.type is str)
+TEXTS_OF_STORY = ("headline", "dek", "lead", "byline", "reason_subject")
+"""The fields whose text stands in the story as it is."""
 
 
 def flatten_story_form(form: StoryForm) -> dict[str, str]:
@@ -241,32 +240,23 @@ def story_form_of(story: Story) -> StoryForm:
     ]
     sources = [
         SourceRow(
+            **{name: getattr(source, name) for name in SOURCE_TEXT_FIELDS},
             kind=source.kind.value,
-            publisher=source.publisher,
-            title=source.title,
-            url=source.url,
-            taken=source.taken,
             relied_on="" if source.seen_by_us else str(source.relied_on or ""),
             checked=source.checked.value if source.checked else "",
-            unnamed_because=source.unnamed_because,
-            known_to=source.known_to,
         )
         for source in story.sources
     ]
     missing = INITIAL_SECTIONS - len(sections)
     return StoryForm(
-        headline=story.headline,
-        dek=story.dek,
-        lead=story.lead,
+        **{name: getattr(story, name) for name in TEXTS_OF_STORY},
         picture_id=str(story.picture_id or ""),
-        byline=story.byline,
         story_type=story.story_type.value,
         tags=", ".join(tag.name for tag in story.tags),
         reason_code=story.reason_code.value if story.reason_code else "",
-        reason_subject=story.reason_subject,
         sections=sections + [SectionRow()] * missing,
         sources=sources or [SourceRow()],
-        answers=declaration_form_of(story.answers),
+        answers=_declaration_form_of(story.answers),
         block_style=story.block_style.value,
         embargo_until=format_datetime_input(story.embargo_until) if story.embargo_until else "",
         edits=story.edits,
@@ -279,12 +269,8 @@ def read_story_form(values: Mapping[str, str]) -> StoryForm:
     def text(name: str) -> str:
         return _clean_text(values.get(name, ""))
 
-    edits = text("edits")
     return StoryForm(
-        **{name: text(name) for name in ("headline", "dek", "lead", "byline", "tags")},
-        **{name: text(name) for name in ("reason_code", "reason_subject")},
-        **{name: text(name) for name in ("picture_id", "embargo_until")},
-        story_type=text("story_type") or StoryForm.story_type,
+        **{name: text(name) or getattr(StoryForm, name) for name in STORY_TEXT_FIELDS},
         sections=[
             SectionRow(**{name: text(f"sections-{n}-{name}") for name in SECTION_FIELDS})
             for n in _group_numbers(values, "sections-{}-label", MAX_SECTIONS)
@@ -294,8 +280,7 @@ def read_story_form(values: Mapping[str, str]) -> StoryForm:
             for n in _group_numbers(values, "sources-{}-kind", MAX_SOURCES)
         ],
         answers=DeclarationForm(**{name: text(name) for name in DECLARATION_FIELDS}),
-        block_style=text("block_style") or StoryForm.block_style,
-        edits=parse_number(edits),
+        edits=parse_number(text("edits")),
     )
 
 
@@ -322,3 +307,210 @@ def _clean_text(text: str) -> str:
     """The text with \n line ends and without control characters, which databases refuse."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in lines if c in "\n\t" or c.isprintable() or c.isspace())
+
+
+LONGEST_STORY_TEXT = {
+    "headline": 200,
+    "dek": 300,
+    "lead": 2000,
+    "byline": 200,
+    "reason_subject": 300,
+}
+LONGEST_SOURCE_TEXT = {
+    **{"publisher": 200, "title": 300, "url": 2000, "taken": 500},
+    **{"unnamed_because": 300, "known_to": 200},
+}
+LONGEST_LABEL = 100
+LONGEST_BULLET = 1000
+MAX_BULLETS = 40
+LONGEST_TAG = 50
+MAX_TAGS = 12
+SOURCE_POSITIONS = frozenset(str(n) for n in range(1, MAX_SOURCES + 1))
+TAKEN_OVER = ("byline", "story_type", "reason_code", "block_style", "embargo_until")
+"""What an unsaved story has from its input as it is."""
+
+UNSIGNED_AT = datetime.min.replace(tzinfo=UTC)
+"""The signing time of declarations in an unsaved story, which is only displayed."""
+
+
+def story_form_problems(form: StoryForm) -> dict[str, str]:
+    """What keeps a form from being saved: a sentence by field."""
+    return dict(_find_problems(form))
+
+
+def validate_story_form(form: StoryForm) -> StoryInput:
+    """The input to save, without empty groups. Raises Invalid with the problems by field."""
+    if problems := story_form_problems(form):
+        raise Invalid(problems)
+    return _story_input(form)
+
+
+def build_unsaved_story(form: StoryForm, gap: str = "") -> Story:
+    """The story that saving the form would make, to preview its block and checks.
+
+    `gap` fills the blanks in the block's sentences that the editor has not filled in yet.
+    """
+    story_input = _story_input(form)
+    sources = [
+        StorySource(
+            **{**vars(source), "publisher": source.publisher or ("" if source.title else gap)},
+            position=n,
+        )
+        for n, source in enumerate(story_input.sources, start=1)
+    ]
+    return Story(
+        **_story_text(story_input),
+        slug=slugify(story_input.headline),
+        **{name: getattr(story_input, name) for name in TAKEN_OVER},
+        sources=sources,
+        tags=[Tag(slug=slugify(name), name=name) for name in story_input.tags],
+        reason_subject=story_input.reason_subject or gap,
+        answers=sign_answers(
+            {}, story_input.answers, by=story_input.byline or gap, by_id=None, now=UNSIGNED_AT
+        ),
+    )
+
+
+def _story_text(story_input: StoryInput) -> dict[str, Any]:
+    return {
+        **{name: getattr(story_input, name) for name in ("headline", "dek", "lead", "picture_id")},
+        "sections": [
+            {"label": section.label, "bullets": section.bullets, "picture": section.picture_id}
+            for section in (SectionInput(*values) for values in story_input.sections)
+        ],
+    }
+
+
+def _story_input(form: StoryForm) -> StoryInput:
+    """The valid parts of a form, with its declarations."""
+    story_input = StoryInput(
+        headline=clean_line(form.headline),
+        dek=clean_line(form.dek),
+        lead=clean_line(form.lead),
+        byline=clean_line(form.byline),
+        picture_id=parse_picture_id(form.picture_id),
+        story_type=_enum_member(StoryType, form.story_type) or StoryType.BRIEF,
+        tags=_tag_names(form),
+        reason_code=_enum_member(ReasonCode, form.reason_code),
+        reason_subject=clean_line(form.reason_subject).rstrip("."),
+        block_style=_enum_member(BlockStyle, form.block_style) or BlockStyle.CLASSIC,
+        embargo_until=parse_local_datetime(form.embargo_until),
+        sections=[
+            SectionInput(clean_line(row.label), row.lines, parse_picture_id(row.picture))
+            for row in form.sections
+            if not row.is_empty
+        ],
+        sources=[
+            _source_input(row, kind)
+            for row in form.sources
+            if not row.is_empty and (kind := _enum_member(SourceKind, row.kind)) is not None
+        ],
+    )
+    answers = _declarations_of(form.answers, text_fingerprint_of(Story(**_story_text(story_input))))
+    return replace(story_input, answers=answers)
+
+
+def _source_input(row: SourceRow, kind: SourceKind) -> SourceInput:
+    url = row.url.strip()
+    return SourceInput(
+        kind=kind,
+        publisher=clean_line(row.publisher),
+        title=clean_line(row.title),
+        taken=clean_line(row.taken),
+        known_to=clean_line(row.known_to),
+        url=url if is_web_address(url) else "",
+        seen_by_us=not row.relied_on,
+        relied_on=int(row.relied_on) if row.relied_on in SOURCE_POSITIONS else None,
+        checked=_enum_member(ReleaseVerification, row.checked),
+        unnamed_because=clean_line(row.unnamed_because).rstrip("."),
+    )
+
+
+def _find_problems(form: StoryForm) -> Iterator[tuple[str, str]]:
+    if not form.headline.strip():
+        text = "Give the draft a headline, so that it can be found. You can change it later."
+        yield "headline", text
+    yield from _length_problems(vars(form), LONGEST_STORY_TEXT)
+    yield from _picture_problems("picture_id", form.picture_id)
+    yield from _choice_problems(form)
+    yield from _tag_problems(_tag_names(form))
+    yield from _declaration_problems(form.answers)
+    for n, section in enumerate(form.sections):
+        if not section.is_empty:
+            yield from _section_problems(f"sections-{n}-", section)
+    for n, source in enumerate(form.sources):
+        if not source.is_empty:
+            yield from _source_problems(f"sources-{n}-", source)
+
+
+def _declaration_problems(form: DeclarationForm) -> Iterator[tuple[str, str]]:
+    for question, values in ANSWER_VALUES.items():
+        value = getattr(form, question.value)
+        if value and value not in list(values):
+            yield question.value, "Choose one of the answers."
+    yield from _length_problems(vars(form), LONGEST_DECLARATION)
+    if len(form.sentences) > MAX_SENTENCES:
+        yield "relationship_sentences", f"At most {MAX_SENTENCES} sentences."
+
+
+def _choice_problems(form: StoryForm) -> Iterator[tuple[str, str]]:
+    if form.reason_code and _enum_member(ReasonCode, form.reason_code) is None:
+        yield "reason_code", "Choose one of the reasons in the list."
+    if _enum_member(StoryType, form.story_type) is None:
+        yield "story_type", "Choose one of the types in the list."
+    if form.embargo_until.strip() and parse_local_datetime(form.embargo_until) is None:
+        text = "Give the date and time at which the embargo ends, or leave it empty."
+        yield "embargo_until", text
+
+
+def _length_problems(
+    texts: Mapping[str, str], longest: Mapping[str, int], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    for name, limit in longest.items():
+        if len(texts[name].strip()) > limit:
+            yield prefix + name, f"Make this shorter: at most {limit:,} characters."
+
+
+def _tag_problems(tags: list[str]) -> Iterator[tuple[str, str]]:
+    if len(tags) > MAX_TAGS:
+        yield "tags", f"At most {MAX_TAGS} tags; there are {len(tags)}."
+    for tag in tags:
+        if len(tag) > LONGEST_TAG:
+            yield "tags", f"A tag has at most {LONGEST_TAG} characters: “{tag[:30]}…” has more."
+        elif slugify(tag) == "untitled":
+            yield "tags", f"A tag needs letters from a to z, or digits: “{tag}” has none."
+
+
+def _picture_problems(name: str, chosen: str) -> Iterator[tuple[str, str]]:
+    if chosen and parse_picture_id(chosen) is None:
+        yield name, "Choose one of the pictures in the list, or none."
+
+
+def _section_problems(prefix: str, row: SectionRow) -> Iterator[tuple[str, str]]:
+    yield from _length_problems({"label": row.label}, {"label": LONGEST_LABEL}, prefix)
+    if not row.label.strip():
+        yield prefix + "label", "Give this section a label, such as “Why it matters:”."
+    yield from _picture_problems(prefix + "picture", row.picture)
+    if len(row.lines) > MAX_BULLETS:
+        yield prefix + "bullets", f"At most {MAX_BULLETS} bullets in one section."
+    for n, line in enumerate(row.lines, start=1):
+        if len(line) > LONGEST_BULLET:
+            yield prefix + "bullets", f"Line {n} is longer than {LONGEST_BULLET:,} characters."
+
+
+def _source_problems(prefix: str, row: SourceRow) -> Iterator[tuple[str, str]]:
+    yield from _length_problems(vars(row), LONGEST_SOURCE_TEXT, prefix)
+    if _enum_member(SourceKind, row.kind) is None:
+        yield prefix + "kind", "Choose what kind of source this is."
+    if row.relied_on and row.relied_on not in SOURCE_POSITIONS:
+        yield prefix + "relied_on", "Choose the source that we rely on."
+    if row.url.strip() and not is_web_address(row.url.strip()):
+        yield prefix + "url", "Give the full address, starting with https:// or http://."
+
+
+def _enum_member(kind: type[Member], value: str) -> Member | None:
+    return next((member for member in kind if member.value == value), None)
+
+
+def _tag_names(form: StoryForm) -> list[str]:
+    return [name for name in map(clean_line, form.tags.split(",")) if name]

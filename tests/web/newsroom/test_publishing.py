@@ -14,7 +14,7 @@ from nif.register.models import RelationshipType
 from nif.stories.models import CheckOverride, Story, StoryState
 from tests.factories import an_account
 from tests.register.entries import a_party, a_relationship
-from tests.web.newsroom.staff import signed_in, text_of
+from tests.web.newsroom.staff import signed_in, text_of, without_tokens
 from tests.web.newsroom.test_stories import WHOLE, saved, the_story
 
 OURS = {"origin": "owner"}
@@ -92,6 +92,43 @@ def test_a_story_is_reviewed_and_returned(editor: FlaskClient, database: Databas
     assert silent.status_code == 422
     assert the_story(database).state is StoryState.DRAFT
     assert "Who &lt;b&gt;says&lt;/b&gt; so?" in editor.get(f"{address}/publish").text
+
+
+@pytest.mark.parametrize("role", [RoleName.AUTHOR, RoleName.EDITOR])
+def test_who_asks_for_a_review_too_late_is_told_on_the_page_of_the_story(
+    app: Flask, database: Database, role: RoleName
+) -> None:
+    author = signed_in(without_tokens(app), database, role)
+    address = saved(author)
+    with database.transaction() as session:
+        story = session.scalars(select(Story)).one()
+        story.state, story.publish_at = StoryState.SCHEDULED, utc_now()
+
+    answer = author.post(f"{address}/review")
+
+    assert (answer.status_code, answer.location) == (303, address)
+    page = author.get(address)
+    assert page.status_code == 200
+    told = "Someone else changed the state of this story meanwhile. Nothing was changed."
+    assert text_of(page.text).count(told) == 1
+    assert text_of(page.text).count("Nothing was changed.") == 1
+
+
+def test_a_change_to_a_published_story_is_saved_and_not_sent_for_review(
+    app: Flask, database: Database
+) -> None:
+    author = signed_in(without_tokens(app), database, RoleName.AUTHOR)
+    address = saved(author)
+    with database.transaction() as session:
+        story = session.scalars(select(Story)).one()
+        story.state, story.first_published_at = StoryState.PUBLISHED, utc_now()
+
+    change = {**WHOLE, "headline": "Changed", "edits": "0", "then": "review"}
+    answer = author.post(address, data=change)
+
+    assert (answer.status_code, answer.location) == (303, address)
+    assert the_story(database).headline == "Changed"
+    assert "A published story is not sent for review." in text_of(author.get(address).text)
 
 
 def test_an_editor_cannot_override_a_check(editor: FlaskClient, database: Database) -> None:

@@ -15,11 +15,9 @@ from nif.web.newsroom.story_form import (
     SectionRow,
     add_form_group,
     blank_story_form,
+    build_unsaved_story,
     flatten_story_form,
     read_story_form,
-)
-from nif.web.newsroom.story_validation import (
-    build_unsaved_story,
     story_form_problems,
     validate_story_form,
 )
