@@ -3,10 +3,10 @@
 A request is posted only after its claim was committed here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -83,13 +83,6 @@ class ClaimTerms:
     limits: SendLimits = NO_SEND_LIMITS
 
 
-class _AttemptToRecord(NamedTuple):
-    batch: Row[Any]
-    last_subscriber_id: int
-    subscribers: list[tuple[int, str]]
-    fence: Fence | None
-
-
 def claim_batch(
     session: Session, send_id: int, terms: ClaimTerms, *, fence: Fence | None = None, now: datetime
 ) -> ClaimedBatch | RetryLater | None:
@@ -100,7 +93,9 @@ def claim_batch(
     """
     while (batch := _next_batch(session, send_id, now)) is not None:
         if batch.not_after is not None and batch.not_after < now:
-            _pause_as_too_late(session, send_id)
+            # Old news is not mailed without a person's decision.
+            detail = "The time after which it may not be sent has passed."
+            stop_send(session, send_id, SendStopCause.TOO_LATE, detail)
             return None
         if batch.attempt_count and _was_accepted_after_all(session, batch):
             _close_batch(session, batch.id, now)
@@ -119,9 +114,20 @@ def claim_batch(
             last_id = subscribers[copies][0] - 1
             split_batch(session, batch.id, last_id + 1)
             del subscribers[copies:]
-        attempt = _AttemptToRecord(batch, last_id, subscribers, fence)
-        return _record_attempt(session, attempt, terms.lease_id, now)
+        claimed = ClaimedBatch(send_id, batch.id, uuid4().hex, now, subscribers, fence)
+        _record_attempt(session, batch, claimed, last_id, terms.lease_id)
+        return claimed
     return None
+
+
+def stop_send(session: Session, send_id: int, cause: SendStopCause, detail: str) -> None:
+    """Pause a send and say why. A send that is already paused or cancelled keeps its own cause."""
+    session.execute(
+        update(Send)
+        .where(Send.id == send_id, Send.state == SendState.SENDING)
+        .values(state=SendState.PAUSED, stop_cause=cause, stop_detail=detail)
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 def _take_allowance(
@@ -149,7 +155,7 @@ _NEXT_BATCH = (
         Batch.first_subscriber_id,
         Batch.last_subscriber_id,
         Batch.attempt_count,
-        (Batch.size - Batch.skipped - Batch.refused - Batch.render_failed).label("to_mail"),
+        Batch.to_mail.label("to_mail"),
         Send.list_id,
         Send.not_after,
         RepermissionCampaign.id.label("campaign_id"),
@@ -176,19 +182,6 @@ def _next_batch(session: Session, send_id: int, now: datetime) -> Any:
     return session.execute(_NEXT_BATCH, {"send_id": send_id, "now": now}).first()
 
 
-def _pause_as_too_late(session: Session, send_id: int) -> None:
-    """Old news is not mailed without a person's decision: pause the send."""
-    session.execute(
-        update(Send)
-        .where(Send.id == send_id, Send.state == SendState.SENDING)
-        .values(
-            state=SendState.PAUSED,
-            stop_cause=SendStopCause.TOO_LATE,
-            stop_detail="The time after which it may not be sent has passed.",
-        )
-    )
-
-
 def _was_accepted_after_all(session: Session, batch: Row[Any]) -> bool:
     """Has proof come in for an earlier attempt on these subscribers, after its batch was released?
 
@@ -208,41 +201,34 @@ def _was_accepted_after_all(session: Session, batch: Row[Any]) -> bool:
 
 def _close_batch(session: Session, batch_id: int, now: datetime) -> None:
     """Settle a batch of which nobody is left to mail."""
-    session.execute(
-        update(Batch)
-        .where(Batch.id == batch_id)
-        .values(state=BatchState.ACCEPTED, settled_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    values = {"state": BatchState.ACCEPTED, "settled_at": now}
+    session.execute(update(table_of(Batch)).where(Batch.id == batch_id).values(values))
 
 
 def _record_attempt(
-    session: Session, attempt: _AttemptToRecord, lease_id: str, now: datetime
-) -> ClaimedBatch:
-    attempt_id = uuid4().hex
-    batch, last_id, subscribers, fence = attempt
+    session: Session, batch: Row[Any], claimed: ClaimedBatch, last_id: int, lease_id: str
+) -> None:
+    fence = claimed.fence
     values = {
-        "id": attempt_id,
-        "send_id": batch.send_id,
-        "batch_id": batch.id,
+        "id": claimed.attempt_id,
+        "send_id": claimed.send_id,
+        "batch_id": claimed.batch_id,
         "lease_id": lease_id,
         "first_subscriber_id": batch.first_subscriber_id,
         "last_subscriber_id": last_id,
-        "copies": len(subscribers),
-        "started_at": now,
+        "copies": len(claimed.subscribers),
+        "started_at": claimed.started_at,
         "fence": fence.id if fence else None,
         "goes_out_at": fence.goes_out_at if fence else None,
     }
     session.execute(_INSERT_ATTEMPT, values)
-    session.execute(_MARK_IN_FLIGHT, {"the_batch": batch.id, "attempt": attempt_id})
-    repermission.record_campaign_batch(session, batch, subscribers, now=now)
-    return ClaimedBatch(batch.send_id, batch.id, attempt_id, now, subscribers, fence)
+    in_flight = {"the_batch": claimed.batch_id, "attempt": claimed.attempt_id}
+    session.execute(_MARK_IN_FLIGHT, in_flight)
+    repermission.record_campaign_batch(session, batch, claimed.subscribers, now=claimed.started_at)
 
 
 # Built once: building them for each batch would take as long as the database does.
 _INSERT_ATTEMPT = insert(table_of(Attempt))
-
-
 _MARK_IN_FLIGHT = (
     update(table_of(Batch))
     .where(Batch.id == bindparam("the_batch"))
@@ -253,54 +239,32 @@ _MARK_IN_FLIGHT = (
     )
 )
 
-
 _delivery, _subscriber = table_of(Delivery).c, table_of(Subscriber).c
-
-
 _subscription, _suppression = table_of(Subscription).c, table_of(Suppression).c
 
-
 # The range bounds both sides of each join. With one side unbounded PostgreSQL scans that table.
-_FIRST_ID: BindParameter[int] = bindparam("first")
-
-
-_LAST_ID: BindParameter[int] = bindparam("last")
-
-
+_IDS: tuple[BindParameter[int], BindParameter[int]] = (bindparam("first"), bindparam("last"))
 _WITHOUT_OUTCOME = (
     _delivery.send_id == bindparam("send_id"),
-    _delivery.subscriber_id.between(_FIRST_ID, _LAST_ID),
+    _delivery.subscriber_id.between(*_IDS),
     _delivery.outcome.is_(None),
 )
-
-
-_ON_SUBSCRIBER = (_subscriber.id == _delivery.subscriber_id) & _subscriber.id.between(
-    _FIRST_ID, _LAST_ID
-)
-
-
+_ON_SUBSCRIBER = (_subscriber.id == _delivery.subscriber_id) & _subscriber.id.between(*_IDS)
 _ON_SUBSCRIPTION = (
     (_subscription.subscriber_id == _delivery.subscriber_id)
-    & _subscription.subscriber_id.between(_FIRST_ID, _LAST_ID)
+    & _subscription.subscriber_id.between(*_IDS)
     & (_subscription.list_id == bindparam("list_id"))
 )
-
-
 _HAS_PAUSED = _subscriber.paused_until > bindparam("now", type_=_subscriber.paused_until.type)
-
-
-@dataclass(frozen=True)
-class _EligibilityQueries:
-    """The eligible subscribers of a batch, and all without an outcome, with what excludes them."""
-
-    eligible: Select[Any]
-    all_undelivered: Select[Any]
 
 
 def _eligibility_queries(
     state: SubscriptionState, is_active: ColumnElement[bool] | None = None
-) -> _EligibilityQueries:
-    """Subscribers in `state` are eligible, except where `is_active` holds."""
+) -> tuple[Select[Any], Select[Any]]:
+    """The eligible subscribers of a batch, and all without an outcome, with what excludes them.
+
+    Subscribers in `state` are eligible, except where `is_active` holds.
+    """
     eligible = (
         select(_delivery.subscriber_id, _subscriber.address)
         .join_from(table_of(Delivery), table_of(Subscriber), _ON_SUBSCRIBER)
@@ -326,12 +290,10 @@ def _eligibility_queries(
         .outerjoin(table_of(Suppression), _suppression.canonical == _subscriber.canonical)
         .where(*_WITHOUT_OUTCOME)
     )
-    return _EligibilityQueries(eligible, all_undelivered)
+    return eligible, all_undelivered
 
 
 _SINCE = bindparam("since", type_=Consent.at.type)
-
-
 _SIGNED_UP_SINCE = (
     select(Consent.id)
     .where(
@@ -342,11 +304,7 @@ _SIGNED_UP_SINCE = (
     )
     .exists()
 )
-
-
 _FOR_EDITIONS = _eligibility_queries(SubscriptionState.CONFIRMED)
-
-
 _FOR_CAMPAIGNS = {
     # A subscriber who signed up since has a confirmation mail from the sign-up.
     RepermissionKind.CONFIRM: _eligibility_queries(SubscriptionState.PENDING, _SIGNED_UP_SINCE),
@@ -371,37 +329,46 @@ def take_eligible_subscribers(
         "last": batch.last_subscriber_id,
         "now": now,
     }
-    queries = _FOR_EDITIONS
+    select_eligible, select_undelivered = _FOR_EDITIONS
     if batch.campaign_kind is not None:
-        queries, values["since"] = _FOR_CAMPAIGNS[batch.campaign_kind], batch.activity_since
-    eligible = [(row[0], row[1]) for row in session.execute(queries.eligible, values).all()]
+        select_eligible, select_undelivered = _FOR_CAMPAIGNS[batch.campaign_kind]
+        values["since"] = batch.activity_since
+    eligible = [(row[0], row[1]) for row in session.execute(select_eligible, values).all()]
     if len(eligible) != batch.to_mail:
-        all_undelivered = session.execute(queries.all_undelivered, values)
-        eligible_ids = {subscriber_id for subscriber_id, _ in eligible}
-        _skip_ineligible(session, batch, all_undelivered, eligible_ids)
+        undelivered = session.execute(select_undelivered, values)
+        _skip_ineligible(session, batch, undelivered, dict(eligible))
     return eligible
 
 
 def _skip_ineligible(
-    session: Session, batch: Row[Any], undelivered: Iterable[Any], eligible_ids: set[int]
+    session: Session, batch: Row[Any], undelivered: Iterable[Any], eligible: Mapping[int, str]
 ) -> None:
     skipped: dict[tuple[DeliveryOutcome, str | None], list[int]] = {}
     for subscriber_id, suppression, has_paused, is_active in undelivered:
-        if subscriber_id not in eligible_ids:
+        if subscriber_id not in eligible:
             why = _skip_outcome(suppression, has_paused, is_active)
             skipped.setdefault(why, []).append(subscriber_id)
     for (outcome, reason), ids in skipped.items():
-        session.execute(
-            update(Delivery)
-            .where(Delivery.send_id == batch.send_id, Delivery.subscriber_id.in_(ids))
-            .values(outcome=outcome, reason=reason)
-            .execution_options(synchronize_session=False)
-        )
+        set_outcome(session, batch.send_id, ids, outcome, reason)
     session.execute(
-        update(Batch)
+        update(table_of(Batch))
         .where(Batch.id == batch.id)
         .values(skipped=Batch.skipped + sum(map(len, skipped.values())))
-        .execution_options(synchronize_session=False)
+    )
+
+
+def set_outcome(
+    session: Session,
+    send_id: int,
+    subscriber_ids: Sequence[int],
+    outcome: DeliveryOutcome,
+    reason: str | None,
+) -> None:
+    """Record why these subscribers of a send are not mailed."""
+    session.execute(
+        update(table_of(Delivery))
+        .where(Delivery.send_id == send_id, Delivery.subscriber_id.in_(subscriber_ids))
+        .values(outcome=outcome, reason=reason)
     )
 
 
@@ -431,11 +398,7 @@ def split_batch(session: Session, batch_id: int, middle: int) -> None:
         first_subscriber_id=middle,
         last_subscriber_id=batch.last_subscriber_id,
         size=0,
-        skipped=0,
-        refused=0,
-        render_failed=0,
         attempt_count=batch.attempt_count,
-        state=BatchState.PLANNED,
     )
     batch.last_subscriber_id = middle - 1
     session.add(upper)
@@ -446,16 +409,12 @@ def split_batch(session: Session, batch_id: int, middle: int) -> None:
 
 def recount_batch(session: Session, batch: Batch) -> None:
     """Count a batch's deliveries again, from their rows."""
-    counts = dict(
-        session.execute(
-            select(Delivery.outcome, func.count())
-            .where(
-                Delivery.send_id == batch.send_id,
-                Delivery.subscriber_id.between(batch.first_subscriber_id, batch.last_subscriber_id),
-            )
-            .group_by(Delivery.outcome)
-        ).all()
+    ids = batch.first_subscriber_id, batch.last_subscriber_id
+    query = select(Delivery.outcome, func.count()).group_by(Delivery.outcome)
+    rows = session.execute(
+        query.where(Delivery.send_id == batch.send_id, Delivery.subscriber_id.between(*ids))
     )
+    counts = dict(rows.all())
     batch.size = sum(counts.values())
     batch.refused = counts.get(DeliveryOutcome.REFUSED, 0)
     batch.render_failed = counts.get(DeliveryOutcome.RENDER_FAILED, 0)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.database import Database
@@ -29,9 +29,13 @@ class DeliveryCounts:
     pending: int
 
     @property
-    def adds_up(self) -> bool:
+    def total(self) -> int:
         not_mailed = self.skipped + self.refused + self.render_failed
-        return self.accepted + not_mailed + self.undecided + self.pending == self.audience
+        return self.accepted + not_mailed + self.undecided + self.pending
+
+    @property
+    def adds_up(self) -> bool:
+        return self.total == self.audience
 
 
 def count_deliveries(session: Session, send: Send) -> DeliveryCounts:
@@ -41,36 +45,47 @@ def count_deliveries(session: Session, send: Send) -> DeliveryCounts:
 
 def count_deliveries_of_sends(session: Session, sends: Sequence[Send]) -> dict[int, DeliveryCounts]:
     """The same for several sends, by their ids, in one statement."""
-    mailed = Batch.size - Batch.skipped - Batch.refused - Batch.render_failed
-    sums = session.execute(
+    query = (
         select(
             Batch.send_id,
             Batch.state,
-            func.sum(mailed),
-            func.sum(Batch.skipped),
-            func.sum(Batch.refused),
-            func.sum(Batch.render_failed),
+            func.sum(Batch.to_mail).label("to_mail"),
+            func.sum(Batch.skipped).label("skipped"),
+            func.sum(Batch.refused).label("refused"),
+            func.sum(Batch.render_failed).label("render_failed"),
         )
         .where(Batch.send_id.in_([send.id for send in sends]))
         .group_by(Batch.send_id, Batch.state)
-    ).all()
+    )
     rows: dict[int, list[Any]] = {send.id: [] for send in sends}
-    for send_id, *row in sums:
-        rows[send_id].append(row)
+    for row in session.execute(query):
+        rows[row.send_id].append(row)
     return {send.id: _delivery_counts(send, rows[send.id]) for send in sends}
 
 
 def _delivery_counts(send: Send, rows: Sequence[Any]) -> DeliveryCounts:
-    count = dict.fromkeys(BatchState, 0) | {row[0]: int(row[1]) for row in rows}
+    def mailed_as(status: str) -> int:
+        return sum(int(row.to_mail) for row in rows if STATUS_OF_BATCH[row.state] == status)
+
     return DeliveryCounts(
         audience=send.audience,
-        accepted=count[BatchState.ACCEPTED],
-        skipped=sum(int(row[2]) for row in rows),
-        refused=sum(int(row[3]) for row in rows),
-        render_failed=sum(int(row[4]) for row in rows),
-        undecided=count[BatchState.AWAITING_PROOF] + count[BatchState.AWAITING_DECISION],
-        pending=count[BatchState.PLANNED] + count[BatchState.IN_FLIGHT],
+        accepted=mailed_as("accepted"),
+        skipped=sum(int(row.skipped) for row in rows),
+        refused=sum(int(row.refused) for row in rows),
+        render_failed=sum(int(row.render_failed) for row in rows),
+        undecided=mailed_as("undecided"),
+        pending=mailed_as("pending"),
     )
+
+
+STATUS_OF_BATCH = {
+    BatchState.ACCEPTED: "accepted",
+    BatchState.AWAITING_PROOF: "undecided",
+    BatchState.AWAITING_DECISION: "undecided",
+    BatchState.PLANNED: "pending",
+    BatchState.IN_FLIGHT: "pending",
+}
+"""The status of a batch's deliveries that have no outcome of their own."""
 
 
 class DeliveryStatus(NamedTuple):
@@ -112,12 +127,21 @@ class SendCertificate:
     contradictions: list[str] = field(default_factory=list)
 
     @property
-    def total(self) -> int:
-        not_mailed = (
-            sum(self.suppressed.values()) + self.unsubscribed + self.paused + self.already_active
+    def counts(self) -> DeliveryCounts:
+        chose_so = self.unsubscribed + self.paused + self.already_active
+        return DeliveryCounts(
+            audience=self.audience,
+            accepted=self.accepted,
+            skipped=chose_so + sum(self.suppressed.values()),
+            refused=sum(self.refused.values()),
+            render_failed=self.render_failed,
+            undecided=self.undecided,
+            pending=self.pending,
         )
-        not_mailed += sum(self.refused.values())
-        return self.accepted + not_mailed + self.render_failed + self.undecided + self.pending
+
+    @property
+    def total(self) -> int:
+        return self.counts.total
 
     @property
     def is_complete(self) -> bool:
@@ -160,56 +184,33 @@ def stream_delivery_statuses(
 
     It reads batch by batch: a join over ranges would scan all batches for each delivery.
     """
-    while batch := session.execute(_next_batch_after(send_id, after)).first():
-        for row in session.execute(_deliveries_of_batch(send_id, batch, after)):
+    next_batch = (
+        select(Batch.first_subscriber_id, Batch.last_subscriber_id, Batch.state, Batch.attempt_id)
+        .where(Batch.send_id == send_id)
+        .order_by(Batch.first_subscriber_id)
+        .limit(1)
+    )
+    while batch := session.execute(next_batch.where(Batch.last_subscriber_id > after)).first():
+        ids = max(batch.first_subscriber_id, after + 1), batch.last_subscriber_id
+        deliveries = (
+            select(Delivery.subscriber_id, Subscriber.address, Delivery.outcome, Delivery.reason)
+            .outerjoin(
+                Subscriber, (Subscriber.id == Delivery.subscriber_id) & Subscriber.id.between(*ids)
+            )
+            .where(Delivery.send_id == send_id, Delivery.subscriber_id.between(*ids))
+            .order_by(Delivery.subscriber_id)
+        )
+        for row in session.execute(deliveries):
             yield delivery_status_of(row, batch.state, batch.attempt_id)
         after = batch.last_subscriber_id
 
 
-def _next_batch_after(send_id: int, after: int) -> Select[*tuple[Any, ...]]:
-    """The first batch of a send with subscribers beyond the id `after`."""
-    return (
-        select(Batch.first_subscriber_id, Batch.last_subscriber_id, Batch.state, Batch.attempt_id)
-        .where(Batch.send_id == send_id, Batch.last_subscriber_id > after)
-        .order_by(Batch.first_subscriber_id)
-        .limit(1)
-    )
-
-
-def _deliveries_of_batch(send_id: int, batch: Row[Any], after: int) -> Select[*tuple[Any, ...]]:
-    first_id = max(batch.first_subscriber_id, after + 1)
-    return (
-        select(Delivery.subscriber_id, Subscriber.address, Delivery.outcome, Delivery.reason)
-        .outerjoin(
-            Subscriber,
-            (Subscriber.id == Delivery.subscriber_id)
-            & Subscriber.id.between(first_id, batch.last_subscriber_id),
-        )
-        .where(
-            Delivery.send_id == send_id,
-            Delivery.subscriber_id.between(first_id, batch.last_subscriber_id),
-        )
-        .order_by(Delivery.subscriber_id)
-    )
-
-
-_STATUS_OF_BATCH = {
-    BatchState.ACCEPTED: "accepted",
-    BatchState.AWAITING_PROOF: "undecided",
-    BatchState.AWAITING_DECISION: "undecided",
-    BatchState.PLANNED: "pending",
-    BatchState.IN_FLIGHT: "pending",
-}
-
-
-def delivery_status_of(
-    delivery: Row[Any], state: BatchState, attempt_id: str | None
-) -> DeliveryStatus:
+def delivery_status_of(delivery: Any, state: BatchState, attempt_id: str | None) -> DeliveryStatus:
     """The status of a delivery, from its own row and the state of its batch."""
     subscriber, outcome = (delivery.subscriber_id, delivery.address), delivery.outcome
     if outcome is not None:
         return DeliveryStatus(*subscriber, outcome.value, delivery.reason, None)
-    return DeliveryStatus(*subscriber, _STATUS_OF_BATCH[state], None, attempt_id)
+    return DeliveryStatus(*subscriber, STATUS_OF_BATCH[state], None, attempt_id)
 
 
 def _overlapping_batches(session: Session, send_id: int) -> list[str]:
@@ -228,48 +229,25 @@ def _overlapping_batches(session: Session, send_id: int) -> list[str]:
 
 
 def _count_in_certificate(certificate: SendCertificate, delivery: DeliveryStatus) -> None:
-    match delivery.status:
-        case (
-            "accepted"
-            | "undecided"
-            | "pending"
-            | "unsubscribed"
-            | "paused"
-            | "already_active"
-            | "render_failed"
-        ):
-            setattr(certificate, delivery.status, getattr(certificate, delivery.status) + 1)
-        case "suppressed" | "refused":
-            by_reason = getattr(certificate, delivery.status)
-            reason = delivery.reason or "no reason given"
-            by_reason[reason] = by_reason.get(reason, 0) + 1
+    count = getattr(certificate, delivery.status)
+    if isinstance(count, dict):
+        reason = delivery.reason or "no reason given"
+        count[reason] = count.get(reason, 0) + 1
+    else:
+        setattr(certificate, delivery.status, count + 1)
 
 
 def _contradictions(
     certificate: SendCertificate, counts: DeliveryCounts, deliveries: int
 ) -> list[str]:
     """Where deliveries and batches contradict each other."""
-    found = []
-    if certificate.total != deliveries:
-        found.append(f"{deliveries} deliveries, and {certificate.total} of them in a batch")
-    if certificate.total != certificate.audience:
-        found.append(
-            f"{certificate.total} deliveries counted for an audience of {certificate.audience}"
-        )
-    counted = DeliveryCounts(
-        audience=certificate.audience,
-        accepted=certificate.accepted,
-        skipped=certificate.unsubscribed
-        + certificate.paused
-        + certificate.already_active
-        + sum(certificate.suppressed.values()),
-        refused=sum(certificate.refused.values()),
-        render_failed=certificate.render_failed,
-        undecided=certificate.undecided,
-        pending=certificate.pending,
-    )
-    if counted != counts:
-        found.append(f"the batches say {counts}, the deliveries {counted}")
+    found, total = [], certificate.total
+    if total != deliveries:
+        found.append(f"{deliveries} deliveries, and {total} of them in a batch")
+    if total != certificate.audience:
+        found.append(f"{total} deliveries counted for an audience of {certificate.audience}")
+    if certificate.counts != counts:
+        found.append(f"the batches say {counts}, the deliveries {certificate.counts}")
     return found
 
 

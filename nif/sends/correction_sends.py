@@ -135,9 +135,8 @@ def count_correction_reach(session: Session, note_ids: Sequence[int]) -> dict[in
 
     A subscriber of two lists whose digests both carried the note counts twice.
     """
-    mailed = Batch.size - Batch.skipped - Batch.refused - Batch.render_failed
     query = (
-        select(EditionNote.note_id, func.sum(mailed))
+        select(EditionNote.note_id, func.sum(Batch.to_mail))
         .join(Send, Send.edition_id == EditionNote.edition_id)
         .join(Batch, Batch.send_id == Send.id)
         .where(EditionNote.note_id.in_(note_ids), Batch.state == BatchState.ACCEPTED)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from nif.database import Base, BigId, partial_index
@@ -135,7 +136,7 @@ class Batch(Base):
     It holds the deliveries whose subscriber ids lie between `first_subscriber_id` and
     `last_subscriber_id`, both included. `size` counts them all; `skipped` those not mailed because
     they unsubscribed, paused, were already active or are suppressed; `refused` those that the
-    provider refused; `render_failed` those whose copy could not be made. The rest is mailed.
+    provider refused; `render_failed` those whose copy could not be made. The rest is `to_mail`.
     """
 
     __tablename__ = "batch"
@@ -158,6 +159,10 @@ class Batch(Base):
     attempt_id: Mapped[str | None]
     message_id: Mapped[str | None]
     settled_at: Mapped[datetime | None]
+
+    @hybrid_property
+    def to_mail(self) -> int:
+        return self.size - self.skipped - self.refused - self.render_failed
 
 
 class Lease(Base):

@@ -8,14 +8,16 @@ address never costs the others their mail.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from nif.database import table_of
 from nif.mail.provider import NotAccepted, Refused, Uncertain
 from nif.sends import circuit_breaker, send_quota
-from nif.sends.batches import ClaimedBatch, recount_batch, split_batch
+from nif.sends.batches import ClaimedBatch, recount_batch, set_outcome, split_batch, stop_send
 from nif.sends.correction_sends import invalidate_pages_of_corrections
 from nif.sends.models import (
     Attempt,
@@ -34,15 +36,11 @@ MAX_REFUSALS_IN_A_ROW = 25
 More refusals in a row that name no address, without one acceptance, mean that no address was at
 fault."""
 
-
 MAX_RENDER_FAILURES = 50
 """Up to so many copies that cannot be rendered are due to their subscribers; more are due to the
 edition."""
 
-
 UNDECIDED_STATES = (BatchState.AWAITING_PROOF, BatchState.AWAITING_DECISION)
-
-
 UNSETTLED_STATES = (BatchState.IN_FLIGHT, *UNDECIDED_STATES)
 
 
@@ -94,7 +92,9 @@ def record_failed(
     session: Session, claimed: ClaimedBatch, error: NotAccepted | Uncertain, *, now: datetime
 ) -> None:
     """Record a failed attempt, and what it means for batch, send and circuit breaker."""
-    batch = _end_attempt(session, claimed.attempt_id, _attempt_result(error), str(error), now)
+    refused = AttemptResult.REFUSED if isinstance(error, Refused) else AttemptResult.NOT_ACCEPTED
+    result = AttemptResult.UNCERTAIN if isinstance(error, Uncertain) else refused
+    batch = _end_attempt(session, claimed.attempt_id, result, str(error), now)
     if isinstance(error, Uncertain):
         _mark_undecided(batch)
     elif batch is not None:
@@ -153,22 +153,6 @@ def finish_send_if_done(session: Session, send_id: int, *, now: datetime) -> boo
     return True
 
 
-def stop_send(session: Session, send_id: int, cause: SendStopCause, detail: str) -> None:
-    """Pause a send and say why. A send that is already paused or cancelled keeps its own cause."""
-    session.execute(
-        update(Send)
-        .where(Send.id == send_id, Send.state == SendState.SENDING)
-        .values(state=SendState.PAUSED, stop_cause=cause, stop_detail=detail)
-        .execution_options(synchronize_session="fetch")
-    )
-
-
-def _attempt_result(error: NotAccepted | Uncertain) -> AttemptResult:
-    if isinstance(error, Uncertain):
-        return AttemptResult.UNCERTAIN
-    return AttemptResult.REFUSED if isinstance(error, Refused) else AttemptResult.NOT_ACCEPTED
-
-
 def _mark_accepted(
     session: Session, attempt_id: str, batch_id: int, message_id: str | None, now: datetime
 ) -> bool:
@@ -190,8 +174,6 @@ _UPDATE_BATCH_ACCEPTED = (
     .values(state=BatchState.ACCEPTED, settled_at=bindparam("now"), message_id=bindparam("given"))
     .returning(Batch.id)
 )
-
-
 _RESET_REFUSALS = (
     update(table_of(Send))
     .where(Send.id == bindparam("the_send"), Send.refusals > 0)
@@ -199,32 +181,23 @@ _RESET_REFUSALS = (
 )
 
 
+def _update_attempt_unless(*results: AttemptResult) -> ReturningUpdate[tuple[Any]]:
+    attempt = table_of(Attempt).c
+    return (
+        update(table_of(Attempt))
+        .where(
+            attempt.id == bindparam("attempt"),
+            or_(attempt.result.is_(None), attempt.result.not_in(results)),
+        )
+        .values(result=bindparam("how"), reason=bindparam("because"), ended_at=bindparam("now"))
+        .returning(attempt.id)
+    )
+
+
 # An attempt that is being recalled is settled by the recall, not by a late answer.
-_UPDATE_ATTEMPT_ANSWERED = (
-    update(table_of(Attempt))
-    .where(
-        Attempt.id == bindparam("attempt"),
-        or_(
-            Attempt.result.is_(None),
-            Attempt.result.not_in((AttemptResult.RECALLING, AttemptResult.RECALLED)),
-        ),
-    )
-    .values(result=bindparam("how"), reason=bindparam("because"), ended_at=bindparam("now"))
-    .returning(Attempt.id)
-)
-
-
-_UPDATE_ATTEMPT_ENDED = (
-    update(table_of(Attempt))
-    .where(
-        Attempt.id == bindparam("attempt"),
-        or_(
-            Attempt.result.is_(None),
-            Attempt.result.not_in((AttemptResult.ACCEPTED, AttemptResult.RECALLED)),
-        ),
-    )
-    .values(result=bindparam("how"), reason=bindparam("because"), ended_at=bindparam("now"))
-)
+_UPDATE_ATTEMPT_ANSWERED = _update_attempt_unless(AttemptResult.RECALLING, AttemptResult.RECALLED)
+# ACCEPTED and RECALLED are final: uncertainty may come in after proof.
+_UPDATE_ATTEMPT_ENDED = _update_attempt_unless(AttemptResult.ACCEPTED, AttemptResult.RECALLED)
 
 
 def _end_attempt(
@@ -248,7 +221,6 @@ def _end_attempt(
 def _record_attempt_result(
     session: Session, attempt_id: str, result: AttemptResult, reason: str | None, now: datetime
 ) -> None:
-    """Record a result. ACCEPTED and RECALLED are final: uncertainty may come in after proof."""
     values = {"attempt": attempt_id, "how": result, "because": reason, "now": now}
     session.execute(_UPDATE_ATTEMPT_ENDED, values)
 
@@ -281,21 +253,14 @@ def handle_refusal(session: Session, claimed: ClaimedBatch, batch: Batch, error:
         problem.field and problem.copy is None and problem.field != "personalizations"
         for problem in error.problems
     ):
-        stop_send(
-            session, claimed.send_id, SendStopCause.CONTENT, f"The mail itself was refused: {error}"
-        )
+        detail = f"The mail itself was refused: {error}"
+        stop_send(session, claimed.send_id, SendStopCause.CONTENT, detail)
     elif messages:
         for index, message in messages.items():
-            _mark_deliveries(
-                session, batch, [subscribers[index][0]], DeliveryOutcome.REFUSED, message
-            )
+            _exclude(session, batch, subscribers[index][0], DeliveryOutcome.REFUSED, message)
     elif error.status == 413 and len(subscribers) == 1:
-        stop_send(
-            session,
-            claimed.send_id,
-            SendStopCause.TOO_LARGE,
-            "The mail is too large for the provider.",
-        )
+        detail = "The mail is too large for the provider."
+        stop_send(session, claimed.send_id, SendStopCause.TOO_LARGE, detail)
     else:
         _bisect_batch(session, claimed, batch, error)
 
@@ -310,7 +275,7 @@ def set_aside_render_failures(
         stop_send(session, claimed.send_id, SendStopCause.FAULT, detail)
         return
     for subscriber_id, error in failures:
-        _mark_deliveries(session, batch, [subscriber_id], DeliveryOutcome.RENDER_FAILED, error)
+        _exclude(session, batch, subscriber_id, DeliveryOutcome.RENDER_FAILED, error)
 
 
 def _bisect_batch(session: Session, claimed: ClaimedBatch, batch: Batch, error: Refused) -> None:
@@ -326,22 +291,14 @@ def _bisect_batch(session: Session, claimed: ClaimedBatch, batch: Batch, error: 
         session.flush()
         split_batch(session, batch.id, subscribers[len(subscribers) // 2][0])
     else:
-        _mark_deliveries(session, batch, [subscribers[0][0]], DeliveryOutcome.REFUSED, str(error))
+        _exclude(session, batch, subscribers[0][0], DeliveryOutcome.REFUSED, str(error))
 
 
-def _mark_deliveries(
-    session: Session,
-    batch: Batch,
-    subscriber_ids: Sequence[int],
-    outcome: DeliveryOutcome,
-    reason: str,
+def _exclude(
+    session: Session, batch: Batch, subscriber_id: int, outcome: DeliveryOutcome, reason: str
 ) -> None:
-    session.execute(
-        update(Delivery)
-        .where(Delivery.send_id == batch.send_id, Delivery.subscriber_id.in_(subscriber_ids))
-        .values(outcome=outcome, reason=reason)
-        .execution_options(synchronize_session=False)
-    )
+    """Mark a subscriber of a batch as not to be mailed."""
+    set_outcome(session, batch.send_id, [subscriber_id], outcome, reason)
     session.flush()
     recount_batch(session, batch)
 
@@ -354,12 +311,8 @@ def _restore_refused_deliveries(session: Session, send: Send, reason: str) -> No
         Delivery.reason == reason,
     )
     ids = session.scalars(select(Delivery.subscriber_id).where(*wrongly_refused)).all()
-    session.execute(
-        update(Delivery)
-        .where(*wrongly_refused)
-        .values(outcome=None, reason=None)
-        .execution_options(synchronize_session=False)
-    )
+    restore = update(table_of(Delivery)).where(*wrongly_refused).values(outcome=None, reason=None)
+    session.execute(restore)
     for subscriber_id in ids:
         batch = session.scalars(
             select(Batch).where(

@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, defer, joinedload
 
 from nif.editions.models import Edition
 from nif.paging import Page, paginate
-from nif.sends.certificates import DeliveryCounts
+from nif.sends.certificates import DeliveryCounts, count_deliveries_of_sends
 from nif.sends.models import (
     Attempt,
     Batch,
@@ -35,10 +35,7 @@ from nif.subscriptions.models import (
 
 TRACKING_EVENTS = ("open", "click")
 
-
 SPEED_WINDOW = timedelta(minutes=2)
-
-
 SPEED_WINDOW_MINIMUM = timedelta(seconds=20)
 """How much of the window has to have passed before an estimate is made."""
 
@@ -137,10 +134,7 @@ def estimate_send_speed(
     if send.state is not SendState.SENDING or counts.pending == 0:
         return None
     copies, first = session.execute(
-        select(
-            func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed),
-            func.min(Batch.settled_at),
-        ).where(
+        select(func.sum(Batch.to_mail), func.min(Batch.settled_at)).where(
             Batch.send_id == send.id,
             Batch.state == BatchState.ACCEPTED,
             Batch.settled_at > now - SPEED_WINDOW,
@@ -192,7 +186,6 @@ class SendStatistics:
     """
 
     send_id: int
-    list_id: int
     list_title: str
     subject: str
     starts_at: datetime
@@ -222,76 +215,52 @@ def list_send_statistics(
 ) -> list[SendStatistics]:
     """The newest started sends of some lists, newest first."""
     titles = {mailing_list.id: mailing_list.title for mailing_list in lists}
-    rows = session.execute(
-        select(Send.id, Send.edition_id, Send.list_id, Send.starts_at, Send.state, Send.audience)
-        .where(_in_lists(list(titles)), Send.starts_at <= now)
-        .order_by(Send.id.desc())
-        .limit(most)
-    ).all()
-    if not rows:
+    # With several lists `+ 0` has SQLite walk the ids backwards, where it would sort all sends.
+    of_lists = Send.list_id.in_(titles) if len(titles) == 1 else (Send.list_id + 0).in_(titles)
+    newest = select(Send).where(of_lists, Send.starts_at <= now).order_by(Send.id.desc())
+    sends = session.scalars(newest.limit(most)).all()
+    if not sends:
         return []
-    ids = [row.id for row in rows]
-    accepted, events = _accepted_by_send(session, ids), _events_by_send(session, ids)
-    subjects = _subjects_of_editions(session, [row.edition_id for row in rows])
-    days = {row.id: day_in_site_zone(session, row.starts_at) for row in rows}
-    unsubscribed = _unsubscribed_by_day(session, titles, min(days.values()))
+    ids = [send.id for send in sends]
+    counts, events = count_deliveries_of_sends(session, sends), _events_by_send(session, ids)
+    # Only the subjects: the rest of a message is a hundred times as long.
+    subjects: dict[int, str | None] = dict(
+        session.execute(
+            select(Edition.id, Edition.message["subject"].as_string()).where(
+                Edition.id.in_([send.edition_id for send in sends])
+            )
+        ).all()
+    )
+    first_day = day_in_site_zone(session, min(send.starts_at for send in sends))
+    unsubscribed = _unsubscribed_by_day(session, titles, first_day)
     ends: dict[int, date] = {}
     found = []
-    for send_id, edition_id, list_id, starts_at, state, audience in rows:
-        day, end = days[send_id], ends.get(list_id, date.max)
-        ends[list_id] = day
+    for send in sends:
+        day = day_in_site_zone(session, send.starts_at)
+        end = max(ends.get(send.list_id, date.max), day + timedelta(days=1))
+        ends[send.list_id] = day
+        by_day = unsubscribed.get(send.list_id, {}).items()
         found.append(
             SendStatistics(
-                send_id,
-                list_id,
-                titles[list_id],
-                subjects.get(edition_id) or "",
-                starts_at,
-                day,
-                state,
-                audience,
-                accepted.get(send_id, 0),
-                events.get(send_id, {}),
-                _sum_between(unsubscribed.get(list_id, {}), day, max(end, day + timedelta(days=1))),
+                send_id=send.id,
+                list_title=titles[send.list_id],
+                subject=subjects.get(send.edition_id) or "",
+                starts_at=send.starts_at,
+                day=day,
+                state=send.state,
+                audience=send.audience,
+                accepted=counts[send.id].accepted,
+                event_counts=events.get(send.id, {}),
+                unsubscribed=sum(count for other, count in by_day if day <= other < end),
             )
         )
     return found
 
 
-def _in_lists(list_ids: Sequence[int]) -> ColumnElement[bool]:
-    """With several lists `+ 0` has SQLite walk the ids backwards, where it would sort all sends."""
-    if len(list_ids) == 1:
-        return Send.list_id == list_ids[0]
-    return (Send.list_id + 0).in_(list_ids)
-
-
-def _subjects_of_editions(session: Session, edition_ids: Sequence[int]) -> dict[int, str]:
-    """Only the subjects: the rest of a message is a hundred times as long."""
-    query = select(Edition.id, Edition.message["subject"].as_string())
-    return dict(session.execute(query.where(Edition.id.in_(edition_ids))).all())
-
-
-def _sum_between(by_day: dict[date, int], first: date, end: date) -> int:
-    return sum(count for day, count in by_day.items() if first <= day < end)
-
-
-def _accepted_by_send(session: Session, ids: Sequence[int]) -> dict[int, int]:
-    """How many copies of each send the provider accepted."""
-    accepted = func.sum(Batch.size - Batch.skipped - Batch.refused - Batch.render_failed)
-    query = (
-        select(Batch.send_id, accepted)
-        .where(Batch.send_id.in_(ids), Batch.state == BatchState.ACCEPTED)
-        .group_by(Batch.send_id)
-    )
-    return {send_id: int(count) for send_id, count in session.execute(query)}
-
-
 def _events_by_send(session: Session, ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    query = select(SendEventCount.send_id, SendEventCount.kind, SendEventCount.count).where(
-        SendEventCount.send_id.in_(ids)
-    )
+    query = select(SendEventCount.send_id, SendEventCount.kind, SendEventCount.count)
     found: dict[int, dict[str, int]] = {}
-    for send_id, kind, count in session.execute(query):
+    for send_id, kind, count in session.execute(query.where(SendEventCount.send_id.in_(ids))):
         found.setdefault(send_id, {})[kind] = count
     return found
 

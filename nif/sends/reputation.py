@@ -16,7 +16,7 @@ from itertools import accumulate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.sends import outcomes
+from nif.sends import batches
 from nif.sends.models import Send, SendEventCount, SendStopCause
 from nif.subscriptions.models import ListMetric
 from nif.subscriptions.statistics import GrowthPeriod
@@ -123,10 +123,10 @@ def pause_sends_at_limits(session: Session, send_ids: Collection[int]) -> None:
         health = mail_health_of_send(count_send_events(session, send_id))
         if health.complaints.level is RateLevel.AT_LIMIT:
             detail = f"{health.complaints.share:.2%} of its subscribers reported it as spam."
-            outcomes.stop_send(session, send_id, SendStopCause.COMPLAINTS, detail)
+            batches.stop_send(session, send_id, SendStopCause.COMPLAINTS, detail)
         elif health.bounces.level is RateLevel.AT_LIMIT:
             detail = f"{health.bounces.share:.1%} of its addresses do not exist."
-            outcomes.stop_send(session, send_id, SendStopCause.BOUNCES, detail)
+            batches.stop_send(session, send_id, SendStopCause.BOUNCES, detail)
 
 
 def count_send_events(session: Session, send_id: int) -> dict[str, int]:

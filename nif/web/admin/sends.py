@@ -306,7 +306,7 @@ def _gather_evidence(session: Session, send: Send) -> dict[str, Any]:
             {
                 "batch": batch,
                 "attempt": attempt,
-                "copies": batch.size - batch.skipped - batch.refused - batch.render_failed,
+                "copies": batch.to_mail,
                 "holder": lease.holder
                 if (lease := session.get(Lease, attempt.lease_id))
                 else "an unknown worker",
