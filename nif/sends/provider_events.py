@@ -8,7 +8,7 @@ not send change nothing.
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -48,21 +48,14 @@ from nif.subscriptions.unsubscribe import unsubscribe_from_list
 
 log = logging.getLogger(__name__)
 
-
 MAX_EVENT_POST_BYTES = 2_000_000
 """SendGrid posts up to 768 kB at a time."""
-
 
 PROMPT_WITHIN = timedelta(minutes=5)
 """SendGrid posts events every half minute; an event that came in within this was not delayed."""
 
-
-DROPPED_EVENT = "dropped"
-
-
 MATCH_LOOK_BACK = timedelta(days=30)
 """How long after a mail a bounce without our custom arguments is still attributed to it."""
-
 
 COUNTED_BY_DAY = {
     "delivered": ListMetric.DELIVERED,
@@ -71,38 +64,24 @@ COUNTED_BY_DAY = {
 }
 """The events that are counted by list and day too, and as what."""
 
-
 QUARTER_HOUR = 900
 """Seconds. In every time zone a day begins at a whole quarter of an hour."""
 
-
 MAX_ID_LENGTH = 100
-
-
 MAX_KIND_LENGTH = 40
-
-
 MAX_DETAIL_LENGTH = 500
-
-
 MAX_EVENT_ADDRESS_LENGTH = 320
-
-
 MAX_TIMESTAMP = 253_402_300_799
 """The end of the year 9999, the last that both databases store."""
 
-
+DROPPED_EVENT = "dropped"
 _SUCCESS_KINDS = frozenset({"processed", "delivered", "open", "click"})
-
-
 _DROP_REASONS = {
     "Bounced Address": SuppressionReason.BOUNCED,
     "Spam Reporting Address": SuppressionReason.COMPLAINED,
     "Unsubscribed Address": SuppressionReason.UNSUBSCRIBED,
     "Invalid": SuppressionReason.INVALID,
 }
-
-
 _SUPPRESSING_KINDS = {
     "bounce": SuppressionReason.BOUNCED,
     "spamreport": SuppressionReason.COMPLAINED,
@@ -127,10 +106,18 @@ class ParsedEvent(NamedTuple):
     address: str | None
     is_transactional: bool = False
 
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(self.happened_at, UTC)
+
 
 def store_event_post(session: Session, body: bytes, *, now: datetime) -> None:
     """Store a post whose signature is valid. Raises Invalid where its body is not a list."""
-    if not is_event_list(body):
+    try:
+        is_list = isinstance(_load_json(body), list)
+    except (ValueError, RecursionError):
+        is_list = False
+    if not is_list:
         raise Invalid({"body": "A list of events was expected."})
     session.add(ProviderEventPost(received_at=now, body=body))
 
@@ -172,21 +159,16 @@ def _process_events(
     if not new:
         return
     _record_canary_marks(session, new, received_at)
-    sends = _sends_of_attempts(session, {event.attempt_id for event in new if event.attempt_id})
+    attempt_ids = {event.attempt_id for event in new if event.attempt_id}
+    query = select(Attempt.id, Attempt.send_id).where(Attempt.id.in_(attempt_ids))
+    sends: dict[str | None, int] = dict(session.execute(query).all())
     ours = [event for event in new if event.attempt_id in sends]
     _mark_attempts_reported(session, ours, received_at)
-    counts = Counter((sends[event.attempt_id], event.kind) for event in ours if event.attempt_id)
+    counts = Counter((sends[event.attempt_id], event.kind) for event in ours)
     _count_by_send(session, counts)
     _count_by_day(session, sends, ours, received_at)
-    suppress_from_events(session, [event for event in ours if event.suppression_reason], now=now)
+    suppress_from_events(session, ours, now=now)
     reputation.pause_sends_at_limits(session, {send_id for send_id, _ in counts})
-
-
-def is_event_list(body: bytes) -> bool:
-    try:
-        return isinstance(_load_json(body), list)
-    except (ValueError, RecursionError):
-        return False
 
 
 def parse_events(body: bytes) -> list[ParsedEvent]:
@@ -209,34 +191,37 @@ def parse_events(body: bytes) -> list[ParsedEvent]:
 
 
 def _parse_event(item: dict[str, Any]) -> ParsedEvent:
-    get = item.get
-    kind = _event_kind(item, get)
+    kind = _event_kind(item)
     happened_at = int(item["timestamp"])
     if not 0 <= happened_at <= MAX_TIMESTAMP:
         raise ValueError("timestamp out of range")
+    detail = address = None
+    if kind not in _SUCCESS_KINDS:
+        # The provider's explanation often repeats the address.
+        detail = _printable_or_none(item.get("reason") or item.get("response"), MAX_DETAIL_LENGTH)
+        address = _printable_or_none(item.get("email"), MAX_EVENT_ADDRESS_LENGTH)
+    is_drop = kind == DROPPED_EVENT
     return ParsedEvent(
-        _printable(item["sg_event_id"], MAX_ID_LENGTH),
-        kind,
-        _printable_or_none(get("nif_a"), 64),
-        _subscriber_id(get("nif_d")),
-        happened_at,
-        None if kind in _SUCCESS_KINDS else _redacted_detail(get("reason") or get("response")),
-        _DROP_REASONS.get(str(get("reason")))
-        if kind == "dropped"
+        id=_printable(item["sg_event_id"], MAX_ID_LENGTH),
+        kind=kind,
+        attempt_id=_printable_or_none(item.get("nif_a"), 64),
+        subscriber_id=_subscriber_id(item.get("nif_d")),
+        happened_at=happened_at,
+        detail=redact(detail) if detail else None,
+        suppression_reason=_DROP_REASONS.get(str(item.get("reason")))
+        if is_drop
         else _SUPPRESSING_KINDS.get(kind),
-        None
-        if kind in _SUCCESS_KINDS
-        else _printable_or_none(get("email"), MAX_EVENT_ADDRESS_LENGTH),
-        "nif_l" in item,
+        address=address,
+        is_transactional="nif_l" in item,
     )
 
 
-def _event_kind(item: dict[str, Any], get: Callable[[str], Any]) -> str:
+def _event_kind(item: dict[str, Any]) -> str:
     """SendGrid's name of the event, or ours where SendGrid distinguishes by another field only."""
     kind = _printable(item["event"], MAX_KIND_LENGTH)
-    if kind == "bounce" and get("type") not in {None, "bounce"}:
+    if kind == "bounce" and item.get("type") not in {None, "bounce"}:
         return "blocked"
-    if kind == "open" and get("sg_machine_open") is True:
+    if kind == "open" and item.get("sg_machine_open") is True:
         return "machine_open"
     return kind
 
@@ -254,12 +239,6 @@ def _printable(text: str, max_length: int) -> str:
     if text.isprintable() and len(text) <= max_length:
         return text
     return "".join(ch if ch.isprintable() else " " for ch in text[:max_length])
-
-
-def _redacted_detail(value: object) -> str | None:
-    """The provider's explanation, without addresses, which it often repeats."""
-    text = _printable_or_none(value, MAX_DETAIL_LENGTH)
-    return redact(text) if text else None
 
 
 def _printable_or_none(value: object, max_length: int) -> str | None:
@@ -290,7 +269,7 @@ def match_unmarked_events(
     An asynchronous bounce, which comes back by mail, does not say which mail it is about.
     """
     return [
-        _match_event(session, event, event.address.lower(), now)
+        _match_event(session, event, event.suppression_reason, event.address.lower(), now)
         if event.suppression_reason
         and event.address
         and (event.is_transactional or not event.attempt_id)
@@ -304,9 +283,7 @@ def suppress_from_events(session: Session, events: Iterable[ParsedEvent], *, now
     moments: dict[tuple[SuppressionReason, str], dict[int, datetime]] = defaultdict(dict)
     for event in events:
         if event.subscriber_id and event.suppression_reason:
-            moments[event.suppression_reason, event.kind][event.subscriber_id] = _time_of_event(
-                event
-            )
+            moments[event.suppression_reason, event.kind][event.subscriber_id] = event.moment
     for (reason, kind), by_id in sorted(moments.items()):
         source = f"event {kind}"
         query = select(Subscriber.canonical, Subscriber.id).where(Subscriber.id.in_(by_id))
@@ -353,40 +330,29 @@ def apply_provider_unsubscribes(
 
 
 def _match_event(
-    session: Session, event: ParsedEvent, canonical: str, now: datetime
+    session: Session, event: ParsedEvent, reason: SuppressionReason, canonical: str, now: datetime
 ) -> ParsedEvent:
-    query = select(Subscriber.id).where(Subscriber.canonical == canonical)
-    subscriber_id = session.scalar(query)
-    if subscriber_id is None or event.suppression_reason is None:
+    subscriber_id = session.scalar(select(Subscriber.id).where(Subscriber.canonical == canonical))
+    if subscriber_id is None:
         return event
     if not event.is_transactional:
-        attempt_id = _last_attempt_to_subscriber(
-            session, subscriber_id, since=now - MATCH_LOOK_BACK
-        )
+        since = now - MATCH_LOOK_BACK
+        attempt_id = _last_attempt_to_subscriber(session, subscriber_id, since=since)
         if attempt_id is not None:
             return event._replace(attempt_id=attempt_id, subscriber_id=subscriber_id)
-    if _was_sent_transactional_email(session, canonical) and not _is_echo(
-        session, canonical, event
-    ):
-        source = f"event {event.kind}"
-        suppress_addresses(session, [canonical], event.suppression_reason, source=source, now=now)
-    return event
-
-
-def _is_echo(session: Session, canonical: str, event: ParsedEvent) -> bool:
-    """Is it an unsubscribe that was revoked since, or that the provider has from NIF alone?"""
-    if event.suppression_reason is not SuppressionReason.UNSUBSCRIBED:
-        return False
-    unsubscribe = {canonical: _time_of_event(event)}
-    return bool(
-        suppression_outbox.find_provider_echoes(
-            session, unsubscribe, is_drop=event.kind == DROPPED_EVENT
-        )
+    transactional_email = select(TransactionalEmail.id).where(
+        func.lower(TransactionalEmail.address) == canonical, TransactionalEmail.sent_at.is_not(None)
     )
-
-
-def _time_of_event(event: ParsedEvent) -> datetime:
-    return datetime.fromtimestamp(event.happened_at, UTC)
+    if session.scalar(transactional_email.limit(1)) is None:
+        return event
+    # An echo is an unsubscribe that was revoked since, or that the provider has from NIF alone.
+    is_echo = reason is SuppressionReason.UNSUBSCRIBED and suppression_outbox.find_provider_echoes(
+        session, {canonical: event.moment}, is_drop=event.kind == DROPPED_EVENT
+    )
+    if not is_echo:
+        source = f"event {event.kind}"
+        suppress_addresses(session, [canonical], reason, source=source, now=now)
+    return event
 
 
 def _last_attempt_to_subscriber(
@@ -413,13 +379,6 @@ def _last_attempt_to_subscriber(
     )
 
 
-def _was_sent_transactional_email(session: Session, canonical: str) -> bool:
-    found = select(TransactionalEmail.id).where(
-        func.lower(TransactionalEmail.address) == canonical, TransactionalEmail.sent_at.is_not(None)
-    )
-    return session.scalar(found.limit(1)) is not None
-
-
 def _insert_new_events(
     session: Session, events: list[ParsedEvent], received_at: datetime
 ) -> list[ParsedEvent]:
@@ -432,8 +391,6 @@ def _insert_new_events(
 
 # One JSON document for all rows is an order of magnitude faster than 2,000 rows of parameters.
 _RECEIVED_AT = bindparam("received_at", type_=table_of(ProviderEvent).c.received_at.type)
-
-
 _INSERT_EVENTS = {
     "postgresql": text(
         """
@@ -476,7 +433,10 @@ def _record_canary_marks(
 
 
 def _count_by_day(
-    session: Session, sends: dict[str, int], ours: Iterable[ParsedEvent], received_at: datetime
+    session: Session,
+    sends: Mapping[str | None, int],
+    ours: Iterable[ParsedEvent],
+    received_at: datetime,
 ) -> None:
     """Count by the day an event happened, which is never later than the day it came in."""
     latest = int(received_at.timestamp())
@@ -487,7 +447,7 @@ def _count_by_day(
             COUNTED_BY_DAY[event.kind],
         )
         for event in ours
-        if event.attempt_id and event.kind in COUNTED_BY_DAY
+        if event.kind in COUNTED_BY_DAY
     )
     if not quarters:
         return
@@ -501,12 +461,6 @@ def _count_by_day(
     for (send_id, quarter, metric), count in quarters.items():
         counts[lists[send_id], days[quarter], metric] += count
     record_daily_counts(session, counts)
-
-
-def _sends_of_attempts(session: Session, attempt_ids: Collection[str]) -> dict[str, int]:
-    """The sends of these attempts, by attempt; unknown attempts are left out."""
-    query = select(Attempt.id, Attempt.send_id).where(Attempt.id.in_(attempt_ids))
-    return dict(session.execute(query).all()) if attempt_ids else {}
 
 
 def _mark_attempts_reported(
@@ -523,20 +477,19 @@ def _mark_attempts_reported(
         Attempt.id.in_(reported), Attempt.id.in_(dropped - reported) & Attempt.fence.is_(None)
     )
     session.execute(
-        update(Attempt)
+        update(table_of(Attempt))
         .where(proven, Attempt.event_seen_at.is_(None))
         .values(event_seen_at=seen_at)
-        .execution_options(synchronize_session=False)
     )
 
 
 def _count_by_send(session: Session, counts: Counter[tuple[int, str]]) -> None:
-    rows: Sequence[dict[str, Any]] = [
+    if not counts:
+        return
+    rows = [
         {"send_id": send_id, "kind": kind, "count": count}
         for (send_id, kind), count in sorted(counts.items())
     ]
-    if not rows:
-        return
     statement = conflict_aware_insert(session, SendEventCount)
     session.execute(
         statement.on_conflict_do_update(

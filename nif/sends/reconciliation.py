@@ -1,7 +1,6 @@
 """Settling undecided batches by proof: the provider's record, its events, or their absence."""
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from nif.database import Transaction
+from nif.database import Transaction, table_of
 from nif.mail.provider import Mailer, NotAccepted, Uncertain
 from nif.sends import outcomes
 from nif.sends.leases import LeaseWatch
@@ -66,7 +65,12 @@ def reconcile_batches(
     with transaction() as session:
         watch.end_stale_leases(session, now=now)
         _mark_vanished_workers(session, now)
-        undecided = _undecided_attempts(session)
+        undecided = session.scalars(
+            select(Attempt)
+            .join(Batch, Batch.attempt_id == Attempt.id)
+            .where(Batch.state.in_(outcomes.UNDECIDED_STATES))
+            .order_by(Attempt.started_at)
+        ).all()
     began = time.monotonic()
     for attempt in undecided:
         accepted = mailer.was_accepted(attempt.id)
@@ -80,7 +84,9 @@ def reconcile_batches(
             _settle_attempt(session, attempt.id, False if recalled else accepted, timing, now)
     _release_fences(transaction, mailer, before=now - timing.keep_recalls)
     with transaction() as session:
-        for send_id in _ids_of_unfinished_sends(session):
+        for send_id in session.scalars(
+            select(Send.id).where(Send.state == SendState.SENDING)
+        ).all():
             outcomes.finish_send_if_done(session, send_id, now=now)
 
 
@@ -94,20 +100,6 @@ def _mark_vanished_workers(session: Session, now: datetime) -> None:
     )
     for attempt_id in session.scalars(vanished).all():
         outcomes.record_uncertain(session, attempt_id, "the worker vanished", now=now)
-
-
-def _undecided_attempts(session: Session) -> Sequence[Attempt]:
-    query = (
-        select(Attempt)
-        .join(Batch, Batch.attempt_id == Attempt.id)
-        .where(Batch.state.in_(outcomes.UNDECIDED_STATES))
-        .order_by(Attempt.started_at)
-    )
-    return session.scalars(query).all()
-
-
-def _ids_of_unfinished_sends(session: Session) -> Sequence[int]:
-    return session.scalars(select(Send.id).where(Send.state == SendState.SENDING)).all()
 
 
 def _may_recall(attempt: Attempt, timing: ReconciliationTiming, now: datetime) -> bool:
@@ -128,10 +120,9 @@ def _recall_attempt(transaction: Transaction, mailer: Mailer, attempt: Attempt) 
     not_settled = (AttemptResult.UNCERTAIN, AttemptResult.RECALLING)
     with transaction() as session:
         begun = session.execute(
-            update(Attempt)
+            update(table_of(Attempt))
             .where(Attempt.id == attempt.id, Attempt.result.in_(not_settled), is_undecided.exists())
             .values(result=AttemptResult.RECALLING)
-            .execution_options(synchronize_session=False)
             .returning(Attempt.id)
         ).first()
     try:
@@ -173,13 +164,14 @@ def _settle_attempt(
     now: datetime,
 ) -> None:
     attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
-    if accepted is False:
-        _release_attempt(session, attempt, now)
+    if accepted is False and attempt.fence is None:
+        outcomes.release_batch(session, attempt.id, "the provider has no record of it", now=now)
+    elif accepted is False:
+        reason, result = "recalled before it went out", AttemptResult.RECALLED
+        outcomes.release_batch(session, attempt.id, reason, result=result, now=now)
     elif accepted is True or attempt.event_seen_at is not None:
         outcomes.record_proven_accepted(session, attempt_id, now=now)
-    elif _is_quiet_period_over(attempt, timing, now) and _was_stream_alive(
-        session, attempt, timing, now
-    ):
+    elif _is_proven_lost(session, attempt, timing, now):
         reason = "no event about it came in, though later events did"
         outcomes.release_batch(session, attempt_id, reason, now=now)
     elif now - attempt.started_at > ASK_PERSON_AFTER:
@@ -190,45 +182,25 @@ def _settle_attempt(
         )
 
 
-def _release_attempt(session: Session, attempt: Attempt, now: datetime) -> None:
-    if attempt.fence is None:
-        outcomes.release_batch(session, attempt.id, "the provider has no record of it", now=now)
-        return
-    result = AttemptResult.RECALLED
-    outcomes.release_batch(
-        session, attempt.id, "recalled before it went out", result=result, now=now
-    )
-
-
-def _expected_events_since(attempt: Attempt, now: datetime) -> datetime:
-    """From when on events about an attempt are expected.
-
-    Counted from when the attempt became undecided, not from its start: otherwise the period would
-    be over at once after a clock jumped or a machine slept. A fenced attempt has no events before
-    it goes out.
-    """
-    undecided_since = attempt.ended_at or now
-    return max(undecided_since, attempt.goes_out_at or undecided_since)
-
-
-def _is_quiet_period_over(attempt: Attempt, timing: ReconciliationTiming, now: datetime) -> bool:
-    return now - _expected_events_since(attempt, now) > timing.quiet_period
-
-
-def _was_stream_alive(
+def _is_proven_lost(
     session: Session, attempt: Attempt, timing: ReconciliationTiming, now: datetime
 ) -> bool:
-    """Did later events come in promptly, a quiet period ago, and are all posts processed?
+    """Is the quiet period over, and did later events come in promptly, a quiet period ago?
 
-    After an outage of the webhook the new events come first and the missed ones hours later, so a
-    quiet period has to pass between the evidence that the stream is alive and its use.
+    The period counts from when the attempt became undecided, not from its start: otherwise it would
+    be over at once after a clock jumped or a machine slept. A fenced attempt has no events before
+    it goes out. After an outage of the webhook the new events come first and the missed ones hours
+    later, so a quiet period has to pass between the evidence that the stream is alive and its use,
+    and all posts have to be processed.
     """
-    since = int(_expected_events_since(attempt, now).timestamp())
-    alive = (
-        select(CanaryMark.second)
-        .where(CanaryMark.second > since, CanaryMark.received_at <= now - timing.quiet_period)
-        .limit(1)
+    undecided_since = attempt.ended_at or now
+    expected_since = max(undecided_since, attempt.goes_out_at or undecided_since)
+    if now - expected_since <= timing.quiet_period:
+        return False
+    alive = select(CanaryMark.second).where(
+        CanaryMark.second > int(expected_since.timestamp()),
+        CanaryMark.received_at <= now - timing.quiet_period,
     )
-    if session.scalar(alive) is None:
+    if session.scalar(alive.limit(1)) is None:
         return False
     return session.scalar(select(ProviderEventPost.id).limit(1)) is None
