@@ -6,12 +6,11 @@ over one worker posts one batch as a probe, and the answer decides. No subscribe
 failed for any of it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, case, or_, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.database import Base, conflict_aware_insert, table_of
@@ -49,18 +48,13 @@ class CircuitBreaker(Base):
     failures: Mapped[int]
 
 
-@dataclass(frozen=True)
-class _BreakerTrip:
-    cause: BreakerCause
-    wait: timedelta
+_IS_RESET = CircuitBreaker.cause.is_(None)
+_IS_TRIPPED = (CircuitBreaker.id == _ROW_ID) & ~_IS_RESET
 
 
 def find_tripped_breaker(session: Session) -> CircuitBreaker | None:
     """The breaker where it is tripped; None where mail may be posted."""
-    query = select(CircuitBreaker).where(
-        CircuitBreaker.id == _ROW_ID, CircuitBreaker.cause.is_not(None)
-    )
-    return session.scalar(query)
+    return session.scalar(select(CircuitBreaker).where(_IS_TRIPPED))
 
 
 class BreakerState(NamedTuple):
@@ -94,14 +88,13 @@ def take_breaker_probe(session: Session, *, lease: timedelta, now: datetime) -> 
     The worker has it until its batch is settled, or for the length of a lease where it vanishes.
     """
     taken = session.execute(
-        update(CircuitBreaker)
+        update(table_of(CircuitBreaker))
         .where(
             CircuitBreaker.id == _ROW_ID,
             CircuitBreaker.retry_at <= now,
             or_(CircuitBreaker.probe_until.is_(None), CircuitBreaker.probe_until <= now),
         )
         .values(probe_until=now + lease)
-        .execution_options(synchronize_session=False)
         .returning(CircuitBreaker.id)
     )
     return taken.first() is not None
@@ -109,35 +102,29 @@ def take_breaker_probe(session: Session, *, lease: timedelta, now: datetime) -> 
 
 def return_breaker_probe(session: Session) -> None:
     """The probe told nothing about the provider: free it for the next batch."""
-    session.execute(
-        update(CircuitBreaker)
-        .where(CircuitBreaker.id == _ROW_ID, CircuitBreaker.probe_until.is_not(None))
-        .values(probe_until=None)
-        .execution_options(synchronize_session=False)
-    )
+    probed = (CircuitBreaker.id == _ROW_ID, CircuitBreaker.probe_until.is_not(None))
+    session.execute(update(table_of(CircuitBreaker)).where(*probed).values(probe_until=None))
 
 
 def record_provider_failure(
     session: Session, error: NotAccepted | Uncertain, *, now: datetime
 ) -> None:
     """Trip the breaker where an error calls for it. Of several waits the longest holds."""
-    failures = _count_failure(session)
-    trip = _trip_for(error, failures)
+    trip = _trip_for(error, _count_failure(session))
     if trip is None:
         return_breaker_probe(session)
         return
-    until = now + trip.wait
+    cause, until = trip[0], now + trip[1]
     session.execute(
-        update(CircuitBreaker)
-        .where(CircuitBreaker.id == _ROW_ID, or_(_is_reset(), CircuitBreaker.retry_at <= until))
+        update(table_of(CircuitBreaker))
+        .where(CircuitBreaker.id == _ROW_ID, or_(_IS_RESET, CircuitBreaker.retry_at <= until))
         .values(
-            cause=trip.cause,
+            cause=cause,
             reason=str(error),
-            tripped_at=case((_is_reset(), now), else_=CircuitBreaker.tripped_at),
+            tripped_at=case((_IS_RESET, now), else_=CircuitBreaker.tripped_at),
             retry_at=until,
             probe_until=None,
         )
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -155,7 +142,7 @@ _RESET_BREAKER = (
     .where(
         CircuitBreaker.id == _ROW_ID,
         CircuitBreaker.failures > 0,
-        or_(CircuitBreaker.cause.is_(None), CircuitBreaker.tripped_at <= bindparam("started_at")),
+        or_(_IS_RESET, CircuitBreaker.tripped_at <= bindparam("started_at")),
     )
     .values(cause=None, reason=None, tripped_at=None, retry_at=None, probe_until=None, failures=0)
 )
@@ -163,16 +150,8 @@ _RESET_BREAKER = (
 
 def allow_breaker_probe_now(session: Session, *, now: datetime) -> None:
     """A person has fixed the cause: allow one batch as a probe at once."""
-    session.execute(
-        update(CircuitBreaker)
-        .where(CircuitBreaker.id == _ROW_ID, CircuitBreaker.cause.is_not(None))
-        .values(retry_at=now, probe_until=None)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _is_reset() -> ColumnElement[bool]:
-    return CircuitBreaker.cause.is_(None)
+    values = {"retry_at": now, "probe_until": None}
+    session.execute(update(table_of(CircuitBreaker)).where(_IS_TRIPPED).values(values))
 
 
 def _count_failure(session: Session) -> int:
@@ -188,19 +167,22 @@ def _count_failure(session: Session) -> int:
     return failures or 1
 
 
-def _trip_for(error: NotAccepted | Uncertain, failures: int) -> _BreakerTrip | None:
+def _trip_for(
+    error: NotAccepted | Uncertain, failures: int
+) -> tuple[BreakerCause, timedelta] | None:
     """Why and for how long an error trips the breaker; None where it does not."""
-    backoff = 1 << min(failures - 1, 10)
     if isinstance(error, AccountLocked):
-        return _BreakerTrip(
-            BreakerCause.INVALID_KEY if error.status == 401 else BreakerCause.LOCKED, LOCKED_WAIT
-        )
+        cause = BreakerCause.INVALID_KEY if error.status == 401 else BreakerCause.LOCKED
+        return cause, LOCKED_WAIT
     if isinstance(error, Unavailable) and error.retry_after is not None:
-        return _BreakerTrip(BreakerCause.RATE_LIMITED, timedelta(seconds=error.retry_after))
+        return BreakerCause.RATE_LIMITED, timedelta(seconds=error.retry_after)
     if isinstance(error, Unavailable):
         cause = BreakerCause.RATE_LIMITED if error.is_limit else BreakerCause.UNREACHABLE
-        return _BreakerTrip(cause, min(FIRST_WAIT * backoff, LONGEST_WAIT))
+        return cause, _back_off(FIRST_WAIT, failures - 1)
     if isinstance(error, Uncertain) and failures >= FAILURES_TO_TRIP:
-        backoff = 1 << min(failures - FAILURES_TO_TRIP, 10)
-        return _BreakerTrip(BreakerCause.FAILING, min(OUTAGE_WAIT * backoff, LONGEST_WAIT))
+        return BreakerCause.FAILING, _back_off(OUTAGE_WAIT, failures - FAILURES_TO_TRIP)
     return None
+
+
+def _back_off(wait: timedelta, doublings: int) -> timedelta:
+    return min(wait * (1 << min(doublings, 10)), LONGEST_WAIT)

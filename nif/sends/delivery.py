@@ -53,6 +53,7 @@ class DeliveryContext:
 class DeliveryRun:
     """One worker's work on one send: what all batches have in common, and the worker's lease."""
 
+    context: DeliveryContext
     send_id: int
     message: Message
     personalize: Personalizer
@@ -63,14 +64,11 @@ class DeliveryRun:
 RECORD_RETRY_SECONDS = (0.2, 1.0, 5.0)
 """Seconds between tries to record the result of a request."""
 
-
 MAX_REQUEST_TIME = timedelta(seconds=35)
 """Five seconds to connect and thirty for the answer; a slower answer counts as none."""
 
-
 MAX_QUOTA_WAIT = timedelta(seconds=10)
 """The longest wait for the quota within a delivery; after that the worker's next tick retries."""
-
 
 PendingPost = Future[str | None]
 
@@ -92,7 +90,7 @@ def deliver_send(context: DeliveryContext, send_id: int) -> None:
     heartbeat = Heartbeat(context.transaction, lease_id, context.lease, context.clock)
     try:
         with heartbeat:
-            _run_delivery(context, begin_delivery_run(context, send_id, heartbeat))
+            _run_delivery(_begin_run(context, send_id, heartbeat))
     finally:
         with context.transaction() as session:
             leases.end_lease(session, lease_id, was_used=heartbeat.was_used, now=context.clock())
@@ -100,47 +98,41 @@ def deliver_send(context: DeliveryContext, send_id: int) -> None:
         outcomes.finish_send_if_done(session, send_id, now=context.clock())
 
 
-def begin_delivery_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> DeliveryRun:
+def _begin_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> DeliveryRun:
     """Read what all batches of a send have in common."""
     with context.transaction() as session:
         send = session.get_one(Send, send_id)
         message = session.get_one(Edition, send.edition_id).as_message()
-        personalize = make_personalizer(
-            (send_id, send.list_id),
-            context.links,
-            context.tokens,
-            answer_links_of_send(session, send, context.links, context.tokens),
-        )
+        answer_links = answer_links_of_send(session, send, context.links, context.tokens)
+    ids = send_id, send.list_id
+    personalize = make_personalizer(ids, context.links, context.tokens, answer_links)
     terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits)
-    return DeliveryRun(send_id, message, personalize, heartbeat, terms)
+    return DeliveryRun(context, send_id, message, personalize, heartbeat, terms)
 
 
-def _run_delivery(context: DeliveryContext, run: DeliveryRun) -> None:
+def _run_delivery(run: DeliveryRun) -> None:
     in_flight: dict[PendingPost, InFlightPost] = {}
-    pool = ThreadPoolExecutor(context.concurrency, thread_name_prefix="post")
+    pool = ThreadPoolExecutor(run.context.concurrency, thread_name_prefix="post")
     try:
-        _post_batches(context, run, pool, in_flight)
+        _post_batches(run, pool, in_flight)
     finally:
         while in_flight:
-            _record_results_with_retries(context, _wait_for_ended_posts(in_flight))
+            _record_results_with_retries(run.context, _wait_for_ended_posts(in_flight))
         pool.shutdown(wait=False)
 
 
 def _post_batches(
-    context: DeliveryContext,
-    run: DeliveryRun,
-    pool: ThreadPoolExecutor,
-    in_flight: dict[PendingPost, InFlightPost],
+    run: DeliveryRun, pool: ThreadPoolExecutor, in_flight: dict[PendingPost, InFlightPost]
 ) -> None:
-    room = 1
+    context, room = run.context, 1
     while True:
         retry = None
-        while len(in_flight) < room and (claimed := claim_next_batch(context, run)) is not None:
+        while len(in_flight) < room and (claimed := _claim_next_batch(run)) is not None:
             if isinstance(claimed, RetryLater):
                 retry = claimed
                 break
-            if request := build_batch_request(context, run, claimed):
-                post = pool.submit(_post_request, context, run.heartbeat, request)
+            if request := _build_request(run, claimed):
+                post = pool.submit(_post_request, run, request)
                 overdue_at = time.monotonic() + MAX_REQUEST_TIME.total_seconds()
                 in_flight[post] = InFlightPost(claimed, overdue_at)
         if in_flight:
@@ -151,11 +143,10 @@ def _post_batches(
             return
 
 
-def claim_next_batch(
-    context: DeliveryContext, run: DeliveryRun
-) -> ClaimedBatch | RetryLater | None:
+def _claim_next_batch(run: DeliveryRun) -> ClaimedBatch | RetryLater | None:
     """Claim the next batch, behind a fence where attempts have one; None where none may start."""
-    if context.stopping.is_set() or not run.heartbeat.is_safe():
+    context, heartbeat = run.context, run.heartbeat
+    if context.stopping.is_set() or not heartbeat.is_safe():
         return None
     try:
         fence = _request_fence(context, run.send_id)
@@ -163,11 +154,11 @@ def claim_next_batch(
         with context.transaction() as session:
             circuit_breaker.record_provider_failure(session, error, now=context.clock())
         return None
-    used_before, run.heartbeat.was_used = run.heartbeat.was_used, True
+    used_before, heartbeat.was_used = heartbeat.was_used, True
     with context.transaction() as session:
         claimed = claim_batch(session, run.send_id, run.terms, fence=fence, now=context.clock())
     # Set only after the commit: a claim whose commit may have succeeded needs its lease.
-    run.heartbeat.was_used = used_before or isinstance(claimed, ClaimedBatch)
+    heartbeat.was_used = used_before or isinstance(claimed, ClaimedBatch)
     return claimed
 
 
@@ -175,63 +166,46 @@ def _request_fence(context: DeliveryContext, send_id: int) -> Fence | None:
     """A fence for the next attempt; None where attempts have none, or none may start."""
     if context.fence_ahead is None:
         return None
+    planned = select(Batch.id).where(Batch.send_id == send_id, Batch.state == BatchState.PLANNED)
     with context.transaction() as session:
         breaker = circuit_breaker.read_breaker_state(session, now=context.clock())
-        planned = select(Batch.id).where(
-            Batch.send_id == send_id, Batch.state == BatchState.PLANNED
-        )
         if not breaker.allows_posting or session.scalar(planned.limit(1)) is None:
             return None
     fence_id = context.mailer.create_fence()
     return Fence(fence_id, context.clock() + context.fence_ahead) if fence_id else None
 
 
-def build_batch_request(
-    context: DeliveryContext, run: DeliveryRun, claimed: ClaimedBatch
-) -> BatchRequest | None:
+def _build_request(run: DeliveryRun, claimed: ClaimedBatch) -> BatchRequest | None:
     """The request for a batch; None where some of its copies cannot be rendered.
 
     Subscribers whose copy fails are recorded, and the batch is planned again without them.
     """
     try:
-        return _build_request_for(context, run, claimed, claimed.subscribers)
+        return _build_request_for(run, claimed, claimed.subscribers)
     except Exception as error:
-        errors = {
-            subscriber[0]: _render_error(context, run, claimed, subscriber)
-            for subscriber in claimed.subscribers
-        }
-        failures = [(subscriber_id, name) for subscriber_id, name in errors.items() if name]
+        failures = []
+        for subscriber in claimed.subscribers:
+            try:
+                _build_request_for(run, claimed, [subscriber])
+            except Exception as own:
+                failures.append((subscriber[0], type(own).__name__))
         if not failures:
             # Each copy alone can be rendered, so no single subscriber is at fault.
             name = type(error).__name__
             failures = [(subscriber_id, name) for subscriber_id, _ in claimed.subscribers]
+        context = run.context
         with context.transaction() as session:
             outcomes.record_render_failures(session, claimed, failures, now=context.clock())
         return None
 
 
 def _build_request_for(
-    context: DeliveryContext,
-    run: DeliveryRun,
-    claimed: ClaimedBatch,
-    subscribers: list[SubscriberAddress],
+    run: DeliveryRun, claimed: ClaimedBatch, subscribers: list[SubscriberAddress]
 ) -> BatchRequest:
-    return context.mailer.build_request(
-        run.message,
-        run.personalize(subscribers, claimed.started_at),
-        attempt=claimed.attempt_id,
-        fence=claimed.fence,
+    copies = run.personalize(subscribers, claimed.started_at)
+    return run.context.mailer.build_request(
+        run.message, copies, attempt=claimed.attempt_id, fence=claimed.fence
     )
-
-
-def _render_error(
-    context: DeliveryContext, run: DeliveryRun, claimed: ClaimedBatch, subscriber: SubscriberAddress
-) -> str | None:
-    try:
-        _build_request_for(context, run, claimed, [subscriber])
-    except Exception as error:
-        return type(error).__name__
-    return None
 
 
 def _wait_for_quota(context: DeliveryContext, retry: RetryLater) -> bool:
@@ -242,12 +216,10 @@ def _wait_for_quota(context: DeliveryContext, retry: RetryLater) -> bool:
     return not context.stopping.wait(max(0.0, wait_for.total_seconds()))
 
 
-def _post_request(
-    context: DeliveryContext, heartbeat: Heartbeat, request: BatchRequest
-) -> str | None:
-    if not heartbeat.is_safe():
+def _post_request(run: DeliveryRun, request: BatchRequest) -> str | None:
+    if not run.heartbeat.is_safe():
         raise outcomes.WorkerTooLate("the worker was held up for too long to post safely")
-    return context.mailer.post(request)
+    return run.context.mailer.post(request)
 
 
 def _wait_for_ended_posts(

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Thread
-from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -45,21 +44,22 @@ def begin_lease(session: Session, send_id: int, *, now: datetime) -> str:
 
 def renew_lease(session: Session, lease_id: str, *, now: datetime) -> bool:
     """Record that the holder is alive; False where the lease has ended and the holder must stop."""
-    return _update_lease(session, lease_id, beats=Lease.beats + 1, renewed_at=now)
+    return _update_lease(session, Lease.id == lease_id, beats=Lease.beats + 1, renewed_at=now)
 
 
 def end_lease(session: Session, lease_id: str, *, was_used: bool = True, now: datetime) -> None:
     """End a lease; one under which nothing was attempted is deleted."""
     if was_used:
-        _update_lease(session, lease_id, ended_at=now)
+        _update_lease(session, Lease.id == lease_id, ended_at=now)
     else:
         session.execute(delete(Lease).where(Lease.id == lease_id))
 
 
-def _update_lease(session: Session, lease_id: str, **values: object) -> bool:
+def _update_lease(session: Session, *where: ColumnElement[bool], **values: object) -> bool:
+    """Change a lease, unless it has ended or is not so; False where nothing was changed."""
     changed = session.execute(
         update(Lease)
-        .where(Lease.id == lease_id, Lease.ended_at.is_(None))
+        .where(*where, Lease.ended_at.is_(None))
         .values(**values)
         .execution_options(synchronize_session=False)
         .returning(Lease.id)
@@ -91,20 +91,9 @@ class LeaseWatch:
                 since = tick
             if tick - since < self.length.total_seconds():
                 self._seen[lease_id] = (count, since)
-            elif self._end(session, lease_id, count, now):
+            elif _update_lease(session, Lease.id == lease_id, Lease.beats == count, ended_at=now):
                 ended.append(lease_id)
         return ended
-
-    def _end(self, session: Session, lease_id: str, beats: int, now: datetime) -> bool:
-        """End a lease, unless it was renewed just now."""
-        ended = session.execute(
-            update(Lease)
-            .where(Lease.id == lease_id, Lease.beats == beats, Lease.ended_at.is_(None))
-            .values(ended_at=now)
-            .execution_options(synchronize_session=False)
-            .returning(Lease.id)
-        )
-        return ended.first() is not None
 
 
 class Heartbeat:
@@ -136,12 +125,7 @@ class Heartbeat:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._stopped.set()
         self._thread.join()
 

@@ -1,7 +1,7 @@
 """Making each subscriber's copy of a mail: what differs from one to the next, in bulk."""
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from nif.editions.messages import (
@@ -21,7 +21,7 @@ from nif.tokens import Tokens
 SubscriberAddress = tuple[int, str]
 """The id and address of a subscriber."""
 
-Personalizer = Callable[[Iterable[SubscriberAddress], datetime], list[MessageCopy]]
+Personalizer = Callable[[Sequence[SubscriberAddress], datetime], list[MessageCopy]]
 """Makes the copies for some subscribers, given the time of their attempt."""
 
 
@@ -54,23 +54,13 @@ def make_personalizer(
             },
         )
 
-    if answer_links is None:
-        return lambda subscribers, _at: [copy(subscriber) for subscriber in subscribers]
-    return _with_answer_links(copy, answer_links)
-
-
-def _with_answer_links(
-    copy: Callable[[SubscriberAddress], MessageCopy], answer_links: AnswerLinks
-) -> Personalizer:
-    """Copies with a link to answer a re-permission mail; it contains the time of the attempt."""
-
-    def personalize(subscribers: Iterable[SubscriberAddress], at: datetime) -> list[MessageCopy]:
-        answer_link = answer_links(at)
-        copies = []
-        for subscriber in subscribers:
-            personal = copy(subscriber)
-            personal.substitutions[ANSWER_PLACEHOLDER] = answer_link(subscriber[0])
-            copies.append(personal)
+    def personalize(subscribers: Sequence[SubscriberAddress], at: datetime) -> list[MessageCopy]:
+        copies = [copy(subscriber) for subscriber in subscribers]
+        if answer_links is not None:
+            # The link to answer a re-permission mail contains the time of the attempt.
+            answer_link = answer_links(at)
+            for (subscriber_id, _), personal in zip(subscribers, copies, strict=True):
+                personal.substitutions[ANSWER_PLACEHOLDER] = answer_link(subscriber_id)
         return copies
 
     return personalize

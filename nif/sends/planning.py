@@ -34,9 +34,7 @@ class SendTerms:
 
 NO_SUBSCRIBERS = "Nobody has confirmed a subscription to this list yet, so there is nobody to mail."
 
-
 IMMEDIATE_TERMS = SendTerms()
-
 
 ANALYZE_FROM = 10_000
 """From so many new rows on, PostgreSQL's statistics of the table are too stale for a good plan."""
@@ -86,7 +84,7 @@ def plan_send(
         # Autovacuum would analyse the table only after the send.
         session.execute(text("ANALYZE delivery"))
     ranges = _batch_ranges(send.id, terms.batch_size)
-    session.execute(insert(Batch).from_select(_BATCH_COLUMNS, ranges))
+    session.execute(insert(Batch).from_select(ranges.selected_columns.keys(), ranges))
     if send.audience == 0:
         send.state, send.finished_at = SendState.FINISHED, now
     return send
@@ -131,25 +129,10 @@ def _insert_deliveries(
         audience = audience.where(Subscription.subscriber_id.in_(only_ids))
     elif has_tag_choices(session, send.list_id):
         audience = audience.where(wants_edition(session, send.edition_id, send.list_id))
-    session.execute(insert(Delivery).from_select(_DELIVERY_COLUMNS, audience))
+    columns = ["send_id", "subscriber_id", "outcome"]
+    session.execute(insert(Delivery).from_select(columns, audience))
     count = select(func.count()).select_from(Delivery).where(Delivery.send_id == send.id)
     return session.scalar(count) or 0
-
-
-_DELIVERY_COLUMNS = ["send_id", "subscriber_id", "outcome"]
-
-
-_BATCH_COLUMNS = [
-    "send_id",
-    "first_subscriber_id",
-    "last_subscriber_id",
-    "size",
-    "skipped",
-    "refused",
-    "render_failed",
-    "attempt_count",
-    "state",
-]
 
 
 def _batch_ranges(send_id: int, batch_size: int) -> Select[*tuple[Any, ...]]:
@@ -162,15 +145,15 @@ def _batch_ranges(send_id: int, batch_size: int) -> Select[*tuple[Any, ...]]:
     )
     return (
         select(
-            literal(send_id),
-            func.min(numbered.c.subscriber_id),
-            func.max(numbered.c.subscriber_id),
-            func.count(),
-            func.count(numbered.c.outcome),
-            literal(0),
-            literal(0),
-            literal(0),
-            literal(BatchState.PLANNED, Batch.state.type),
+            literal(send_id).label("send_id"),
+            func.min(numbered.c.subscriber_id).label("first_subscriber_id"),
+            func.max(numbered.c.subscriber_id).label("last_subscriber_id"),
+            func.count().label("size"),
+            func.count(numbered.c.outcome).label("skipped"),
+            literal(0).label("refused"),
+            literal(0).label("render_failed"),
+            literal(0).label("attempt_count"),
+            literal(BatchState.PLANNED, Batch.state.type).label("state"),
         )
         .group_by(numbered.c.n)
         .order_by(numbered.c.n)
@@ -184,13 +167,21 @@ def wants_edition(session: Session, edition_id: int, list_id: int) -> ColumnElem
     pinned there), or who were mailed an error that the edition corrects.
     """
     chosen, other = SubscriptionTag, aliased(SubscriptionTag)
+    tags_of_stories = (
+        select(Revision.tags)
+        .join(EditionItem, EditionItem.revision_id == Revision.id)
+        .where(EditionItem.edition_id == edition_id)
+    )
+    topics = {slug for tags in session.scalars(tags_of_stories) for slug, _ in tags}
     has_its_topic = select(other.tag).where(
         other.list_id == list_id,
         other.subscriber_id == chosen.subscriber_id,
-        other.tag.in_(_tags_of_stories(session, edition_id)),
+        other.tag.in_(sorted(topics)),
     )
+    wrong_editions = list_corrected_edition_ids(session, edition_id)
+    wrong_sends = session.scalars(select(Send.id).where(Send.edition_id.in_(wrong_editions))).all()
     was_mailed_the_error = select(Delivery.send_id).where(
-        Delivery.send_id.in_(_sends_corrected_by(session, edition_id)),
+        Delivery.send_id.in_(wrong_sends),
         Delivery.subscriber_id == chosen.subscriber_id,
         Delivery.outcome.is_(None),
     )
@@ -201,20 +192,3 @@ def wants_edition(session: Session, edition_id: int, list_id: int) -> ColumnElem
         ~was_mailed_the_error.exists(),
     )
     return ~wants_others.exists()
-
-
-def _tags_of_stories(session: Session, edition_id: int) -> list[str]:
-    """The slugs of the tags of an edition's stories."""
-    query = select(Revision.tags).join(EditionItem, EditionItem.revision_id == Revision.id)
-    rows = session.scalars(query.where(EditionItem.edition_id == edition_id))
-    return sorted({slug for tags in rows for slug, _ in tags})
-
-
-def _sends_corrected_by(session: Session, edition_id: int) -> list[int]:
-    """The sends of the editions that this edition corrects."""
-    edition_ids = list_corrected_edition_ids(session, edition_id)
-    return (
-        list(session.scalars(select(Send.id).where(Send.edition_id.in_(edition_ids))))
-        if edition_ids
-        else []
-    )
