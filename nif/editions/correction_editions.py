@@ -5,16 +5,13 @@ becomes an edition of its own, at once, for those who received the error.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, and_, delete, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from nif.database import conflict_aware_insert
-from nif.editions.messages import hash_message, write_correction_message
+from nif.editions.messages import freeze_edition, make_edition, write_correction_message
 from nif.editions.models import (
     Edition,
     EditionItem,
@@ -22,7 +19,7 @@ from nif.editions.models import (
     EditionState,
     correction_occasion_of,
 )
-from nif.editions.schedule import Slot
+from nif.editions.schedule import slot_at
 from nif.ledger.queries import find_footer_root
 from nif.mail.message import MailWriter
 from nif.stories.corrections import StoryNote
@@ -35,17 +32,6 @@ MAX_CORRECTIONS = 8
 
 MAX_NOTE_AGE = timedelta(days=60)
 """How long after its publication a correction is still mailed."""
-
-
-@dataclass(frozen=True)
-class OwedCorrection:
-    """A correction that a list must still mail, and the edition `mailed` that contained the
-    error.
-    """
-
-    correction: NoteInContext
-    mailing_list: MailingList
-    mailed: Edition
 
 
 def list_due_corrections(
@@ -84,9 +70,7 @@ def list_due_corrections(
 
 
 def select_serious_note_ids(*, now: datetime) -> Select[*tuple[int]]:
-    """Selects the ids of the notes that get an edition of their own, whether or not a list needs
-    one.
-    """
+    """Selects the notes that get an edition of their own, whether or not a list needs one."""
     return select(StoryNote.id).where(
         StoryNote.severity == NoteSeverity.SERIOUS,
         StoryNote.at >= now - MAX_NOTE_AGE,
@@ -95,9 +79,7 @@ def select_serious_note_ids(*, now: datetime) -> Select[*tuple[int]]:
 
 
 def select_lists_owed_note(note_id: int) -> Select[*tuple[Any, ...]]:
-    """Selects the lists that must still mail a note, each with the edition that contained the
-    error.
-    """
+    """Selects the lists that must still mail a note, each with the edition that had the error."""
     is_carried = select(EditionNote.note_id).where(
         EditionNote.note_id == StoryNote.id, EditionNote.list_id == MailingList.id
     )
@@ -153,35 +135,28 @@ def load_note_in_context(session: Session, note: StoryNote) -> NoteInContext:
 
 
 def freeze_correction_edition(
-    session: Session, owed: OwedCorrection, mail_writer: MailWriter, *, now: datetime
+    session: Session,
+    correction: NoteInContext,
+    mailing_list: MailingList,
+    mailed: Edition,
+    mail_writer: MailWriter,
+    *,
+    now: datetime,
 ) -> Edition | None:
-    """Freeze the edition that mails one correction; None where another process made it first."""
-    mailing_list, note = owed.mailing_list, owed.correction.note
-    slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
-    root = find_footer_root(session)
-    message = write_correction_message(
-        mail_writer, mailing_list, slot, owed.correction, owed.mailed, root
-    )
-    edition_id = session.scalar(
-        conflict_aware_insert(session, Edition)
-        .values(
-            list_id=mailing_list.id,
-            slot=slot.day,
-            due_at=now,
-            made_at=now,
-            state=EditionState.FROZEN,
-            message=asdict(message),
-            content_hash=hash_message(message),
-            occasion=correction_occasion_of(note.id),
-            note_id=note.id,
+    """Freeze the edition that mails one correction; None where another process made it first.
+
+    `mailed` is the edition that contained the error.
+    """
+    note, slot = correction.note, slot_at(now, mailing_list.zone)
+    occasion = correction_occasion_of(note.id)
+    edition = make_edition(session, mailing_list, slot, occasion, note_id=note.id, now=now)
+    if edition is not None:
+        root = find_footer_root(session)
+        message = write_correction_message(
+            mail_writer, mailing_list, slot, correction, mailed, root
         )
-        .on_conflict_do_nothing()
-        .returning(Edition.id)
-    )
-    if edition_id is None:
-        return None
-    edition = session.get_one(Edition, edition_id)
-    record_carried_notes(session, edition, [owed.correction])
+        freeze_edition(edition, message)
+        record_carried_notes(session, edition, [correction])
     return edition
 
 

@@ -2,22 +2,21 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
 from nif.editions.correction_editions import (
     list_due_corrections,
     record_carried_notes,
     release_carried_notes,
 )
-from nif.editions.messages import hash_message, write_digest_message
+from nif.editions.messages import freeze_edition, make_edition, write_digest_message
 from nif.editions.models import DIGEST_OCCASION, Edition, EditionItem, EditionState
-from nif.editions.schedule import Slot, compute_next_slot, iterate_slots, parse_schedule
+from nif.editions.schedule import Slot, compute_next_slot, iterate_slots, parse_schedule, slot_at
 from nif.errors import Conflict
 from nif.ledger.queries import find_footer_root
 from nif.mail.message import MailTooLarge, MailWriter, Message
@@ -38,7 +37,6 @@ MAX_STORY_AGE = timedelta(days=60)
 """How old a story may be in a digest: after a long break, or a flood of stories."""
 
 HAS_EDITION_TODAY = "This list already has an edition today."
-
 LIST_IS_ARCHIVED = "This list is archived, so it gets no more digests."
 
 MAX_STORIES = 24
@@ -87,30 +85,10 @@ def make_digest_of_slot(
     If it is too late, the edition is recorded as missed; without content, as empty; otherwise it is
     frozen: its stories pinned to revisions, its message rendered and hashed.
     """
-    edition = _claim_slot(session, mailing_list, slot, now)
+    edition = make_edition(session, mailing_list, slot, now=now)
     if edition is not None and now - slot.due_at <= CATCH_UP_TIME:
         _fill_edition(session, edition, mailing_list, mail_writer, now)
     return edition
-
-
-def _claim_slot(
-    session: Session, mailing_list: MailingList, slot: Slot, now: datetime
-) -> Edition | None:
-    """The empty digest of a slot; None where another process made it first."""
-    edition_id = session.scalar(
-        conflict_aware_insert(session, Edition)
-        .values(
-            list_id=mailing_list.id,
-            slot=slot.day,
-            due_at=slot.due_at,
-            made_at=now,
-            state=EditionState.MISSED,
-            occasion=DIGEST_OCCASION,
-        )
-        .on_conflict_do_nothing(index_elements=[Edition.list_id, Edition.slot, Edition.occasion])
-        .returning(Edition.id)
-    )
-    return None if edition_id is None else session.get_one(Edition, edition_id)
 
 
 def make_digest_now(
@@ -123,7 +101,7 @@ def make_digest_now(
     session.refresh(mailing_list, with_for_update=True)
     if mailing_list.archived_at is not None:
         raise Conflict(LIST_IS_ARCHIVED)
-    slot = Slot(now.astimezone(ZoneInfo(mailing_list.zone)).date(), now)
+    slot = slot_at(now, mailing_list.zone)
     edition = session.scalar(
         select(Edition).where(
             Edition.list_id == mailing_list.id,
@@ -137,7 +115,7 @@ def make_digest_now(
     if digest.message is None:
         raise Conflict("There is nothing new to send.")
     if edition is None:
-        edition = _claim_slot(session, mailing_list, slot, now)
+        edition = make_edition(session, mailing_list, slot, now=now)
     if edition is None:
         raise Conflict(HAS_EDITION_TODAY)
     edition.due_at = edition.made_at = now
@@ -191,9 +169,7 @@ def compose_digest(
                 raise
             # One story that cannot be rendered must not hold up the others.
             stories = [
-                story
-                for story in stories
-                if _can_be_rendered(mail_writer, mailing_list, day, story)
+                one for one in stories if _can_be_rendered(mail_writer, mailing_list, day, one)
             ]
     return ComposedDigest([], None)
 
@@ -229,19 +205,17 @@ def _fill_edition(
     if digest.message is None:
         edition.state = EditionState.EMPTY
         return
-    edition.state = EditionState.FROZEN
-    edition.message = asdict(digest.message)
-    edition.content_hash = hash_message(digest.message)
-    for position, revision in enumerate(digest.stories, start=1):
-        session.add(
-            EditionItem(
-                edition_id=edition.id,
-                position=position,
-                list_id=mailing_list.id,
-                story_id=revision.story_id,
-                revision_id=revision.id,
-            )
+    freeze_edition(edition, digest.message)
+    session.add_all(
+        EditionItem(
+            edition_id=edition.id,
+            position=position,
+            list_id=mailing_list.id,
+            story_id=revision.story_id,
+            revision_id=revision.id,
         )
+        for position, revision in enumerate(digest.stories, start=1)
+    )
     record_carried_notes(session, edition, digest.corrections)
 
 

@@ -1,4 +1,4 @@
-"""The messages of editions: digests, corrections, re-permission mails, and copies for a preview."""
+"""The messages of editions: written, frozen in their edition, and copied for a preview."""
 
 import hashlib
 import html
@@ -8,13 +8,12 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from nif.database import conflict_aware_insert
-from nif.editions.models import REPERMISSION_OCCASION_PREFIX, Edition, EditionState
-from nif.editions.schedule import Slot
+from nif.editions.models import DIGEST_OCCASION, REPERMISSION_OCCASION_PREFIX, Edition, EditionState
+from nif.editions.schedule import Slot, slot_at
 from nif.links import Links
 from nif.mail.message import MailWriter, Message, fill_placeholders
 from nif.media.models import PictureShape
@@ -42,10 +41,8 @@ CHANGES_SINCE_MAILING = {
 }
 """What happened to a story after it was mailed, where it was not corrected."""
 
-
 PICTURE_FILE_WIDTH = 960
 """Pixels of the file; it is shown at half the width, so that it is sharp on a telephone."""
-
 
 _NOT_IN_QUOTED_STRING = re.compile(r"[^!#-\[\]-~]")
 """All characters that would need escaping between the quotes of a header."""
@@ -187,23 +184,46 @@ def build_test_message(message: Message, to: str, links: Links) -> Message:
     return replace(preview_message_for(message, to, links), subject=f"[Test] {message.subject}")
 
 
-def freeze_repermission_edition(
-    session: Session, mailing_list: MailingList, message: Message, *, now: datetime
+def make_edition(
+    session: Session,
+    mailing_list: MailingList,
+    slot: Slot,
+    occasion: str = DIGEST_OCCASION,
+    *,
+    note_id: int | None = None,
+    now: datetime,
 ) -> Edition | None:
-    """Freeze a re-permission edition; None where another request made one in the same second."""
+    """An edition without content, which counts as missed; None where another process made it."""
     edition_id = session.scalar(
         conflict_aware_insert(session, Edition)
         .values(
             list_id=mailing_list.id,
-            slot=now.astimezone(ZoneInfo(mailing_list.zone)).date(),
-            due_at=now,
+            slot=slot.day,
+            due_at=slot.due_at,
             made_at=now,
-            state=EditionState.FROZEN,
-            message=asdict(message),
-            content_hash=hash_message(message),
-            occasion=f"{REPERMISSION_OCCASION_PREFIX}{int(now.timestamp())}",
+            state=EditionState.MISSED,
+            occasion=occasion,
+            note_id=note_id,
         )
         .on_conflict_do_nothing()
         .returning(Edition.id)
     )
     return None if edition_id is None else session.get_one(Edition, edition_id)
+
+
+def freeze_edition(edition: Edition, message: Message) -> None:
+    """Give an edition its message, which never changes from here on."""
+    edition.state = EditionState.FROZEN
+    edition.message, edition.content_hash = asdict(message), hash_message(message)
+
+
+def freeze_repermission_edition(
+    session: Session, mailing_list: MailingList, message: Message, *, now: datetime
+) -> Edition | None:
+    """Freeze a re-permission edition; None where another request made one in the same second."""
+    occasion = f"{REPERMISSION_OCCASION_PREFIX}{int(now.timestamp())}"
+    slot = slot_at(now, mailing_list.zone)
+    edition = make_edition(session, mailing_list, slot, occasion, now=now)
+    if edition is not None:
+        freeze_edition(edition, message)
+    return edition

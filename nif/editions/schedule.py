@@ -32,6 +32,11 @@ class Slot:
     due_at: datetime
 
 
+def slot_at(now: datetime, zone: str) -> Slot:
+    """The slot of an edition that is made by hand: today in this time zone, due now."""
+    return Slot(now.astimezone(ZoneInfo(zone)).date(), now)
+
+
 def parse_schedule(text: str) -> DigestSchedule:
     """Raises Invalid, with a sentence for the field `schedule`."""
     found = _SCHEDULE.fullmatch(" ".join(text.lower().split()))

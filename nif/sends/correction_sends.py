@@ -9,7 +9,6 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from nif.editions.correction_editions import (
-    OwedCorrection,
     freeze_correction_edition,
     load_note_in_context,
     select_lists_owed_note,
@@ -52,8 +51,9 @@ def plan_correction_sends(
     )
     note_in_context, sends = load_note_in_context(session, note), []
     for mailing_list, mailed, wrong_send in session.execute(_owed_lists(note_id, now)).all():
-        owed = OwedCorrection(note_in_context, mailing_list, mailed)
-        edition = freeze_correction_edition(session, owed, mail_writer, now=now)
+        edition = freeze_correction_edition(
+            session, note_in_context, mailing_list, mailed, mail_writer, now=now
+        )
         if edition is None:
             continue
         only_ids = _subscribers_mailed_the_error(
