@@ -36,16 +36,13 @@ def run() -> None:
     services.database.check_reachable()
     schema.upgrade_schema(services.database)
     load_demo_once(services)
-    processes = [_start_process(name) for name in DEVELOPMENT_PROCESSES]
+    processes = [_start_process(name) for name in ("serve", "worker")]
     try:
         _wait_for_page(port, processes)
         _print_welcome(services)
         _wait_for_end(processes)
     finally:
         _end_processes(processes)
-
-
-DEVELOPMENT_PROCESSES = ("serve", "worker")
 
 
 def _start_process(name: str) -> subprocess.Popen[bytes]:
@@ -123,12 +120,15 @@ def _wait_for_page(port: int, processes: list[subprocess.Popen[bytes]]) -> None:
 
 def _print_welcome(services: Services) -> None:
     base = services.settings.base_url
-    click.echo(f"\n  {services.settings.site_name} is at {base}/\n")
-    click.echo(f"  The real story    {base}/articles/{REAL_STORY_SLUG}")
-    click.echo(f"  Subscribe         {base}/subscribe")
-    click.echo(f"  The outbox        {base}/outbox   (shows all mail)")
-    click.echo(f"  The newsroom      {base}/newsroom/")
-    click.echo(f"  Admin pages       {base}/admin/\n")
+    click.echo(f"""
+  {services.settings.site_name} is at {base}/
+
+  The real story    {base}/articles/{REAL_STORY_SLUG}
+  Subscribe         {base}/subscribe
+  The outbox        {base}/outbox   (shows all mail)
+  The newsroom      {base}/newsroom/
+  Admin pages       {base}/admin/
+""")
     with services.database.reading() as session:
         for mailing_list in offered_lists(session):
             due = next_slot_of_list(mailing_list, now=utc_now()).due_at
@@ -141,17 +141,13 @@ def _print_welcome(services: Services) -> None:
 
 
 def _wait_for_end(processes: list[subprocess.Popen[bytes]]) -> None:
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while all(process.poll() is None for process in processes):
             time.sleep(0.3)
         raise Misconfigured("A process ended unexpectedly; see its output above.")
     except KeyboardInterrupt:
         click.echo("\nStopping…", err=True)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _end_processes(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,15 +89,11 @@ def load_demo_newsroom(
         moment = datetime.fromisoformat(story["published"]) + shift
         if story["slug"] == REAL_STORY_SLUG:
             moment = now - timedelta(minutes=20)
-        _publish_story(
-            session, _story_input(story, pictures), min(moment, now - timedelta(hours=1))
-        )
+        moment = min(moment, now - timedelta(hours=1))
+        _publish_story(session, _story_input(story, pictures), moment)
     for fields in _read_toml(DEMO_FILES / "lists.toml")["lists"]:
-        create_list(
-            session,
-            _with_digest_due_soon(ListSettings(**fields), now),
-            now=now - timedelta(minutes=1),
-        )
+        settings = _with_digest_due_soon(ListSettings(**fields), now)
+        create_list(session, settings, now=now - timedelta(minutes=1))
     return True
 
 
@@ -118,12 +115,8 @@ def fill_register(
         )
         party = add_party(session, fields, now=context.now)
         for relationship in entry.get("relationships", ()):
-            add_relationship(
-                session,
-                party,
-                _relationship_input(relationship, people, context.now.date()),
-                context,
-            )
+            given = _relationship_input(relationship, people, context.now.date())
+            add_relationship(session, party, given, context)
 
 
 def _relationship_input(
@@ -158,10 +151,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _publish_story(session: Session, fields: StoryInput, moment: datetime) -> None:
     story = create_draft(session, fields, author_id=None, now=moment)
     records = look_up_story_records(session, story, story_id=story.id, now=moment)
-    for relationship in records.disclosures.undecided:
-        disclosure_decisions.disclose_relationship(
-            session, story.id, relationship, by=None, now=moment
-        )
+    for found in records.disclosures.undecided:
+        disclosure_decisions.disclose_relationship(session, story.id, found, by=None, now=moment)
     publish_story(session, story, by=None, now=moment)
     backdate_story(session, story, moment=moment)
 
@@ -169,26 +160,18 @@ def _publish_story(session: Session, fields: StoryInput, moment: datetime) -> No
 def _story_input(story: dict[str, Any], pictures: Mapping[str, int]) -> StoryInput:
     """A demo story; `pictures` maps the names that it may use to picture ids."""
     reason = story["reason"]
-    subject = reason["subject"]
-    if "date" in reason:
-        subject = f"{subject} takes place on {reason['date']}"
+    event = f" takes place on {reason['date']}" if "date" in reason else ""
     return StoryInput(
-        headline=story["headline"],
-        dek=story["dek"],
-        lead=story["lead"],
+        **{name: story[name] for name in ("headline", "dek", "lead", "byline", "tags")},
         picture_id=pictures.get(story.get("picture", "")),
         sections=[
-            SectionInput(
-                section["label"], section["bullets"], pictures.get(section.get("picture", ""))
-            )
-            for section in story["sections"]
+            SectionInput(one["label"], one["bullets"], pictures.get(one.get("picture", "")))
+            for one in story["sections"]
         ],
         sources=[_source_input(source) for source in story["sources"]],
         reason_code=ReasonCode(reason["code"]),
-        reason_subject=subject,
-        byline=story["byline"],
+        reason_subject=reason["subject"] + event,
         story_type=StoryType(story["story_type"]),
-        tags=story["tags"],
         answers=_story_answers(story),
         block_style=BlockStyle(story.get("style", BlockStyle.FULL)),
     )
@@ -196,15 +179,11 @@ def _story_input(story: dict[str, Any], pictures: Mapping[str, int]) -> StoryInp
 
 def _story_answers(story: dict[str, Any]) -> dict[DeclarationQuestion, AnswerInput]:
     """The story's answers; a question that it leaves out is answered with nothing to declare."""
-    defaults = {question: {"value": value} for question, value in NOTHING_TO_DECLARE.items()}
-    given = {
-        **defaults,
-        **{DeclarationQuestion(name): answer for name, answer in story.get("answers", {}).items()},
-    }
-    return {
-        question: AnswerInput(answer["value"], {k: v for k, v in answer.items() if k != "value"})
-        for question, answer in given.items()
-    }
+    answers = {question: AnswerInput(value, {}) for question, value in NOTHING_TO_DECLARE.items()}
+    for question, answer in story.get("answers", {}).items():
+        details = {name: value for name, value in answer.items() if name != "value"}
+        answers[DeclarationQuestion(question)] = AnswerInput(answer["value"], details)
+    return answers
 
 
 def _source_input(source: dict[str, Any]) -> SourceInput:
@@ -217,4 +196,4 @@ def _with_digest_due_soon(settings: ListSettings, now: datetime) -> ListSettings
     if parse_schedule(settings.schedule).weekday is not None:
         return settings
     soon = (now + FIRST_DIGEST_IN).astimezone(ZoneInfo(settings.zone))
-    return ListSettings(**{**vars(settings), "schedule": f"daily {soon:%H:%M}"})
+    return replace(settings, schedule=f"daily {soon:%H:%M}")

@@ -28,22 +28,21 @@ PAPER, INK, ACCENT = "#f6efe9", "#1b1a17", "#b3261e"
 
 def draw_waveform() -> bytes:
     """A track as a row of bars with one phrase marked. A PNG."""
-    image, canvas = _blank_image()
+    image = Image.new("RGB", DRAWING_SIZE, PAPER)
+    canvas = ImageDraw.Draw(image)
     middle = DRAWING_SIZE[1] // 2
     for n in range(100):
         swell = sin(n / 100 * pi) * (0.45 + 0.3 * sin(n / 3.1) + 0.25 * cos(n / 1.7))
         half = 30 + abs(swell) * 480
-        left = n * 20
-        colour = ACCENT if 58 <= n < 74 else INK
-        canvas.rounded_rectangle(
-            (left + 4, middle - half, left + 16, middle + half), 6, fill=colour
-        )
+        bar = (n * 20 + 4, middle - half, n * 20 + 16, middle + half)
+        canvas.rounded_rectangle(bar, 6, fill=ACCENT if 58 <= n < 74 else INK)
     return _as_png(image)
 
 
 def draw_record() -> bytes:
     """A record seen from above, larger than the image, with a coloured label. A PNG."""
-    image, canvas = _blank_image()
+    image = Image.new("RGB", DRAWING_SIZE, PAPER)
+    canvas = ImageDraw.Draw(image)
     x, y = 1350, 640
     for radius in range(760, 240, -20):
         shade = INK if radius // 20 % 2 else "#2e2c27"
@@ -51,11 +50,6 @@ def draw_record() -> bytes:
     for radius, colour in ((240, ACCENT), (26, PAPER)):
         canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
     return _as_png(image)
-
-
-def _blank_image() -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    image = Image.new("RGB", DRAWING_SIZE, PAPER)
-    return image, ImageDraw.Draw(image)
 
 
 def _as_png(image: Image.Image) -> bytes:
@@ -96,9 +90,8 @@ def add_demo_pictures(session: Session, storage: MediaStorage, *, now: datetime)
             licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
             source_type=DigitalSourceType.CREATION,
         )
-        picture = add_picture(
-            session, _store_master(draw(), storage), description, by=None, now=now
-        )
+        stored = _store_master(draw(), storage)
+        picture = add_picture(session, stored, description, by=None, now=now)
         change_picture(session, picture, description, framing, edits=0, now=now)
         make_renditions_of(session, storage, picture)
         ids[name] = picture.id

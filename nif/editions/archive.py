@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from nif.editions.correction_editions import load_note_in_context
@@ -26,35 +26,25 @@ def list_sent_editions(
     session: Session, mailing_list: MailingList, *, most: int = 30
 ) -> Sequence[Edition]:
     """The newest digests and corrections of a list that were mailed, newest first."""
-    return session.scalars(
-        select(Edition)
-        .where(
-            Edition.list_id == mailing_list.id,
-            Edition.state == EditionState.FROZEN,
-            ~Edition.occasion.startswith(REPERMISSION_OCCASION_PREFIX),
-        )
-        .order_by(Edition.slot.desc(), Edition.id.desc())
-        .limit(most)
-    ).all()
+    was_mailed = (Edition.state == EditionState.FROZEN) & ~Edition.occasion.startswith(
+        REPERMISSION_OCCASION_PREFIX
+    )
+    return list_recent_editions(session, mailing_list, was_mailed, most=most)
 
 
 def list_recent_editions(
-    session: Session, mailing_list: MailingList, *, most: int = 14
+    session: Session, mailing_list: MailingList, *where: ColumnElement[bool], most: int = 14
 ) -> Sequence[Edition]:
     """The newest editions of a list with their outcome, newest first."""
-    return session.scalars(
-        select(Edition)
-        .where(Edition.list_id == mailing_list.id)
-        .order_by(Edition.slot.desc(), Edition.id.desc())
-        .limit(most)
-    ).all()
+    query = select(Edition).where(Edition.list_id == mailing_list.id, *where)
+    newest = query.order_by(Edition.slot.desc(), Edition.id.desc())
+    return session.scalars(newest.limit(most)).all()
 
 
 def get_sent_digest(session: Session, mailing_list: MailingList, day: date) -> Edition:
     """The digest of a day. Raises NotFound."""
-    return _get_edition(
-        session, mailing_list, day, DIGEST_OCCASION, "There is no edition of that day."
-    )
+    missing = "There is no edition of that day."
+    return _get_edition(session, mailing_list, day, DIGEST_OCCASION, missing)
 
 
 def get_sent_correction(

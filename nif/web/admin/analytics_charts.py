@@ -7,7 +7,7 @@ from datetime import date
 from nif.sends.reports import SendStatistics
 from nif.sends.reputation import EventRate
 from nif.subscriptions.models import ListMetric
-from nif.subscriptions.statistics import GrowthPeriod
+from nif.subscriptions.statistics import GrowthPeriod, merge_periods
 from nif.web.admin.chart_layout import (
     Chart,
     ChartAxes,
@@ -33,7 +33,8 @@ def draw_audience(periods: Sequence[GrowthPeriod]) -> Chart:
     # The scale starts at 0, unless that would flatten the line near the top of the chart.
     low = 0 if min(values) < max(values) / 2 else min(values)
     axes, ticks = make_axes(len(periods), low, max(max(values), low + 1))
-    axes, ticks = _clip_at_zero(axes, ticks)
+    if axes.low < 0:
+        axes, ticks = ChartAxes(axes.places, 0, axes.high), [tick for tick in ticks if tick >= 0]
     first, last = values[0], values[-1]
     chart = Chart(
         name="audience",
@@ -69,16 +70,14 @@ def draw_traffic(periods: Sequence[GrowthPeriod]) -> Chart:
     high = max(max(period.total_of(ListMetric.SUBSCRIBED) for period in periods), 1)
     low = min(-max(period.total_of(*DEPARTURES) + period.unreachable for period in periods), *net)
     axes, ticks = make_axes(len(periods), min(low, 0), high)
-    subscribed, departed = (
-        sum(period.total_of(ListMetric.SUBSCRIBED) for period in periods),
-        sum(period.total_of(*DEPARTURES) for period in periods),
-    )
+    whole = merge_periods(periods)
+    subscribed, departed = whole.total_of(ListMetric.SUBSCRIBED), whole.total_of(*DEPARTURES)
     chart = Chart(
         name="traffic",
         title="Subscribes and unsubscribes, by " + ("day" if _is_daily(periods) else "week"),
         description=f"{format_number(subscribed)} subscribed, "
         f"{format_number(departed)} unsubscribed, "
-        f"{format_number(sum(period.unreachable for period in periods))} bounced or complained.",
+        f"{format_number(whole.unreachable)} bounced or complained.",
         scale_labels=scale_labels(axes, ticks, lambda value: format_compact(abs(value))),
         foot_labels=foot_labels(axes, _day_labels(periods)),
         zero=axes.y(0),
@@ -164,18 +163,17 @@ def _describe_file_changes(period: GrowthPeriod) -> str:
 
 def _describe_traffic(period: GrowthPeriod) -> str:
     subscribed = format_number(period.total_of(ListMetric.SUBSCRIBED))
-    texts = [f"{describe_period(period)}: {subscribed} subscribed"]
     more = (
-        (period.total_of(ListMetric.IMPORTED), "imported"),
-        (period.total_of(ListMetric.UNSUBSCRIBED), "unsubscribed"),
-        (period.total_of(ListMetric.REMOVED), "removed by an import"),
-        (period.total_of(ListMetric.ERASED), "erased"),
-        (period.total_of(ListMetric.BOUNCED), "bounced"),
-        (period.total_of(ListMetric.COMPLAINED), "complained"),
+        (ListMetric.IMPORTED, "imported"),
+        (ListMetric.UNSUBSCRIBED, "unsubscribed"),
+        (ListMetric.REMOVED, "removed by an import"),
+        (ListMetric.ERASED, "erased"),
+        (ListMetric.BOUNCED, "bounced"),
+        (ListMetric.COMPLAINED, "complained"),
     )
-    return ", ".join(
-        [*texts, *(f"{format_number(count)} {label}" for count, label in more if count)]
-    )
+    counts = [(period.total_of(metric), label) for metric, label in more]
+    texts = [f"{format_number(count)} {label}" for count, label in counts if count]
+    return ", ".join([f"{describe_period(period)}: {subscribed} subscribed", *texts])
 
 
 def _describe_rate(day: date, rate: EventRate) -> str:
@@ -197,9 +195,3 @@ def _day_label(day: date, count: int) -> str:
 
 def _is_daily(periods: Sequence[GrowthPeriod]) -> bool:
     return periods[-1].first == periods[-1].last
-
-
-def _clip_at_zero(axes: ChartAxes, ticks: list[float]) -> tuple[ChartAxes, list[float]]:
-    if axes.low >= 0:
-        return axes, ticks
-    return ChartAxes(axes.places, 0, axes.high), [value for value in ticks if value >= 0]

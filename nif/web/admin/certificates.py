@@ -68,11 +68,10 @@ def deliveries(send_id: int) -> ResponseReturnValue:
     address = request.args.get("address", "").strip()
     with reading() as session:
         send = control.get_send(session, send_id)
-        page = (
-            _find_delivery(session, send, address)
-            if address
-            else _list_deliveries(session, send, after)
-        )
+        if address:
+            page = _find_delivery(session, send, address)
+        else:
+            page = _list_deliveries(session, send, after)
         return render_template(
             "admin/certificates/deliveries.html",
             send=send,
@@ -120,12 +119,10 @@ def _find_delivery(session: Session, send: Send, typed: str) -> DeliveriesPage:
         canonical = parse_address(typed).canonical
     except Invalid as error:
         return DeliveriesPage([], None, problem=str(error))
-    subscriber_id = (
-        session.scalar(select(Subscriber.id).where(Subscriber.canonical == canonical)) or 0
-    )
-    first = next(
-        certificates.stream_delivery_statuses(session, send.id, after=subscriber_id - 1), None
-    )
+    query = select(Subscriber.id).where(Subscriber.canonical == canonical)
+    subscriber_id = session.scalar(query) or 0
+    statuses = certificates.stream_delivery_statuses(session, send.id, after=subscriber_id - 1)
+    first = next(statuses, None)
     if first is None or first.subscriber_id != subscriber_id:
         return DeliveriesPage([], None, problem=f"{typed} was not in the audience of this send.")
     return DeliveriesPage([first], None, list_delivery_events(session, send.id, subscriber_id))

@@ -8,6 +8,7 @@ SVG of LINE_UNITS units, which is stretched to the same width.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, log10
+from typing import NamedTuple
 
 LINE_UNITS = 1000
 TOP_MARGIN, PLOT_HEIGHT, FOOT_HEIGHT = 16, 190, 28
@@ -16,8 +17,7 @@ BAR_SHARE = 0.7
 """The share of a place's width that a bar fills."""
 
 
-@dataclass(frozen=True)
-class ChartLabel:
+class ChartLabel(NamedTuple):
     """Text at a position: `at` is in pixels on the scale, in percent below the plot."""
 
     at: float
@@ -25,8 +25,7 @@ class ChartLabel:
     anchor: str = "middle"
 
 
-@dataclass(frozen=True)
-class ChartBar:
+class ChartBar(NamedTuple):
     x: float
     y: float
     width: float
@@ -34,22 +33,19 @@ class ChartBar:
     kind: str
 
 
-@dataclass(frozen=True)
-class ChartLine:
+class ChartLine(NamedTuple):
     points: str
     kind: str
 
 
-@dataclass(frozen=True)
-class ChartDot:
+class ChartDot(NamedTuple):
     x: float
     y: float
     kind: str
     text: str
 
 
-@dataclass(frozen=True)
-class ChartHotspot:
+class ChartHotspot(NamedTuple):
     """An area that shows a tooltip when the pointer is over it."""
 
     x: float
@@ -95,14 +91,9 @@ class ChartAxes:
     def bar(self, place: int, start: float, end: float, kind: str) -> ChartBar:
         """A bar from `start` to `end`, at least one pixel high so that it stays visible."""
         above, below = self.y(max(start, end)), self.y(min(start, end))
-        width = BAR_SHARE * 100 / self.places
-        return ChartBar(
-            round(self.x(place) - width / 2, 3),
-            above,
-            round(width, 3),
-            round(max(below - above, 1), 2),
-            kind,
-        )
+        width, height = BAR_SHARE * 100 / self.places, round(max(below - above, 1), 2)
+        left = round(self.x(place) - width / 2, 3)
+        return ChartBar(left, above, round(width, 3), height, kind)
 
     def lines(self, values: Sequence[float | None], kind: str) -> list[ChartLine]:
         """A line through the values, interrupted where a value is missing."""
@@ -112,14 +103,12 @@ class ChartAxes:
                 segments.append([])
             else:
                 segments[-1].append(f"{self.x(place) * LINE_UNITS / 100:.1f},{self.y(value)}")
-        # A polyline of one point is invisible, so a single value becomes a short line.
-        return [
-            ChartLine(
-                " ".join(points if len(points) > 1 else [*points, _shift_right(points[0])]), kind
-            )
-            for points in segments
-            if points
-        ]
+        for points in segments:
+            if len(points) == 1:
+                # A polyline of one point is invisible, so a single value becomes a short line.
+                x, y = points[0].split(",")
+                points.append(f"{float(x) + 2:.1f},{y}")
+        return [ChartLine(" ".join(points), kind) for points in segments if points]
 
     def hotspots(self, texts: Sequence[str]) -> list[ChartHotspot]:
         """One tooltip area for each place that has a text."""
@@ -187,8 +176,3 @@ def _round_step(at_least: float) -> float:
     """The next number of 1, 2, 5, 10, 20, 50… times a power of ten."""
     power = 10.0 ** floor(log10(at_least))
     return next(power * n for n in (1, 2, 5, 10) if power * n >= at_least * (1 - 1e-9))
-
-
-def _shift_right(point: str) -> str:
-    x, y = point.split(",")
-    return f"{float(x) + 2:.1f},{y}"

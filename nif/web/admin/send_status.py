@@ -39,58 +39,51 @@ EVENT_LABELS = {
 
 @dataclass(frozen=True)
 class TroubleExplanation:
-    """Why something stopped: a state of one or two words, the meaning, and what to do."""
+    """Why something stopped: the meaning, what to do, and a state of one or two words."""
 
-    state: str
     meaning: str
     advice: str
+    state: str = "Stopped: needs you"
 
 
 _PAUSE_EXPLANATIONS = {
     SendStopCause.MANUAL: TroubleExplanation(
-        "Paused",
         "Someone paused this send. Nothing more is sent, and nothing is lost.",
         "Resume at any time: it continues where it stopped.",
+        "Paused",
     ),
     SendStopCause.CONTENT: TroubleExplanation(
-        "Stopped: needs you",
         "SendGrid refused the email itself, so it would refuse every copy. Nothing more is sent.",
         "Fix what SendGrid names, often the sender’s address, then resume. If the edition itself "
         "is at fault, cancel this send, because its text is frozen.",
     ),
     SendStopCause.TOO_LARGE: TroubleExplanation(
-        "Stopped: needs you",
         "SendGrid accepts no email of this size. Nothing more is sent.",
         "Cancel this send. Fewer or shorter stories make a smaller digest.",
     ),
     SendStopCause.TOO_LATE: TroubleExplanation(
-        "Stopped: needs you",
         "The deadline of this send has passed. The rest is kept, and nothing is lost.",
         "If the news is still current, resume: no deadline applies then unless you set a new one "
         "below. If it is outdated, cancel.",
     ),
     SendStopCause.COMPLAINTS: TroubleExplanation(
-        "Stopped: needs you",
         f"The complaint rate reached {format_percent(COMPLAINT_LIMITS.maximum)}: Gmail requires "
         "less, and rejects all mail of senders at 0.3%. Nothing more is sent.",
         "Find out why readers did not expect this email: what they subscribed to, and when. "
         "Then cancel, or resume if you are sure.",
     ),
     SendStopCause.BOUNCES: TroubleExplanation(
-        "Stopped: needs you",
         f"The bounce rate reached {format_percent(BOUNCE_LIMITS.maximum)}: confirmed lists do not "
         "have that many invalid addresses. They are suppressed already. Nothing more is sent.",
         "Find out where the list came from. Then cancel, or resume if you are sure.",
     ),
     SendStopCause.FAULT: TroubleExplanation(
-        "Stopped: needs you",
         "An error in NIF stopped this send; other sends continue. Nothing is lost: batches that "
         "may have been accepted are listed below as undecided, and NIF does not send them again.",
         "Search the worker’s log for this message and report it. Then resume: accepted copies are "
         "not sent again.",
     ),
     SendStopCause.UNBALANCED: TroubleExplanation(
-        "Stopped: needs you",
         "The records of this send do not add up, so it is not marked as finished.",
         "Report this together with the certificate, which names the discrepancy. Do not resume "
         "before someone has investigated.",
@@ -99,25 +92,23 @@ _PAUSE_EXPLANATIONS = {
 
 _BREAKER_EXPLANATIONS = {
     BreakerCause.RATE_LIMITED: TroubleExplanation(
-        "Waiting",
         "NIF sends faster than SendGrid currently allows. Nothing is lost.",
         "Nothing to do: sending resumes automatically.",
+        "Waiting",
     ),
     BreakerCause.UNREACHABLE: TroubleExplanation(
-        "Retrying",
         "SendGrid cannot be reached. Unsent mail is kept, and nothing is lost.",
         "Nothing to do at first: NIF retries automatically. If it persists, check this machine’s "
         "network and status.sendgrid.com.",
+        "Retrying",
     ),
     BreakerCause.INVALID_KEY: TroubleExplanation(
-        "Stopped: needs you",
         "SendGrid rejected the API key. It accepted nothing, so nobody gets duplicates, and no "
         "subscriber is marked as failed.",
         "Check NIF_SENDGRID_API_KEY: it may be mistyped, deleted, or from another account. Set it, "
         "restart the worker, then press “Try now”.",
     ),
     BreakerCause.LOCKED: TroubleExplanation(
-        "Stopped: needs you",
         "SendGrid does not allow this account or API key to send. It accepted nothing, and no "
         "subscriber is marked as failed.",
         "In SendGrid, give the API key the permission “Mail Send”, verify the sender’s address or "
@@ -125,11 +116,11 @@ _BREAKER_EXPLANATIONS = {
         "“Try now”.",
     ),
     BreakerCause.FAILING: TroubleExplanation(
-        "Retrying",
         "SendGrid does not answer or reports internal errors. Batches in flight are undecided and "
         "are not sent again until there is proof.",
         "Nothing to do at first: NIF retries automatically, and events from SendGrid decide the "
         "undecided batches. If it persists, check status.sendgrid.com.",
+        "Retrying",
     ),
 }
 
@@ -161,49 +152,39 @@ def describe_send_state(
 
 def describe_limits(limits: SendLimits, today: date) -> list[str]:
     """The send limits that apply today, from the settings."""
-    hourly = limits.per_hour(today)
-    sentences = []
-    if limits.per_second is not None:
-        sentences.append(f"at most {limits.per_second:g} a second")
-    if hourly is not None:
-        sentences.append(f"at most {hourly:,} an hour while the sender’s domain warms up")
-    if limits.per_day is not None:
-        sentences.append(f"at most {limits.per_day:,} a day")
-    return sentences
+    each = (
+        (limits.per_second, "at most {:g} a second"),
+        (limits.per_hour(today), "at most {:,} an hour while the sender’s domain warms up"),
+        (limits.per_day, "at most {:,} a day"),
+    )
+    return [sentence.format(limit) for limit, sentence in each if limit is not None]
 
 
 def describe_copies_out(tally: DeliveryCounts) -> str:
     """How many copies have been sent to the provider."""
-    sentence = f"{tally.accepted + tally.undecided:,} of {tally.audience:,} copies had been sent"
-    return (
-        f"{sentence}, {tally.undecided:,} of them undecided." if tally.undecided else sentence + "."
-    )
+    undecided = f", {tally.undecided:,} of them undecided" if tally.undecided else ""
+    out = tally.accepted + tally.undecided
+    return f"{out:,} of {tally.audience:,} copies had been sent{undecided}."
 
 
 def explain_incompleteness(certificate: SendCertificate) -> list[str]:
     """Why a certificate is not complete. Empty if it is."""
     sentences = []
-    if certificate.undecided:
+    undecided, pending = certificate.undecided, certificate.pending
+    if undecided:
         sentences.append(
-            f"{certificate.undecided:,} {_is_or_are(certificate.undecided)} undecided: it is not "
-            "known whether SendGrid accepted them. Their batches wait for proof or for your "
-            "decision."
+            f"{undecided:,} {'is' if undecided == 1 else 'are'} undecided: it is not known whether "
+            "SendGrid accepted them. Their batches wait for proof or for your decision."
         )
-    if certificate.pending and certificate.state == SendState.CANCELLED:
-        sentences.append(
-            f"{certificate.pending:,} {'was' if certificate.pending == 1 else 'were'} not sent, "
-            "because the send was cancelled."
-        )
-    elif certificate.pending:
-        sentences.append(f"{certificate.pending:,} {_is_or_are(certificate.pending)} pending.")
+    if pending and certificate.state == SendState.CANCELLED:
+        was = "was" if pending == 1 else "were"
+        sentences.append(f"{pending:,} {was} not sent, because the send was cancelled.")
+    elif pending:
+        sentences.append(f"{pending:,} {'is' if pending == 1 else 'are'} pending.")
     return sentences + [
         f"The records do not add up: {fault}. Please report this."
         for fault in certificate.contradictions
     ]
-
-
-def _is_or_are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def label_event_counts(counts: dict[str, int]) -> list[tuple[str, str, int]]:
