@@ -65,7 +65,7 @@ COUNTED_BY_DAY = {
 """The events that are counted by list and day too, and as what."""
 
 QUARTER_HOUR = 900
-"""Seconds. In every time zone a day begins at a whole quarter of an hour."""
+"""Seconds."""
 
 MAX_ID_LENGTH = 100
 MAX_KIND_LENGTH = 40
@@ -160,13 +160,15 @@ def _process_events(
         return
     _record_canary_marks(session, new, received_at)
     attempt_ids = {event.attempt_id for event in new if event.attempt_id}
-    query = select(Attempt.id, Attempt.send_id).where(Attempt.id.in_(attempt_ids))
-    sends: dict[str | None, int] = dict(session.execute(query).all())
+    query = select(Attempt.id, Send.id, Send.list_id).join(Send, Send.id == Attempt.send_id)
+    rows = session.execute(query.where(Attempt.id.in_(attempt_ids))).all()
+    sends: dict[str | None, int] = {attempt_id: send_id for attempt_id, send_id, _ in rows}
+    lists: dict[str | None, int] = {attempt_id: list_id for attempt_id, _, list_id in rows}
     ours = [event for event in new if event.attempt_id in sends]
     _mark_attempts_reported(session, ours, received_at)
     counts = Counter((sends[event.attempt_id], event.kind) for event in ours)
     _count_by_send(session, counts)
-    _count_by_day(session, sends, ours, received_at)
+    _count_by_day(session, lists, ours, received_at)
     suppress_from_events(session, ours, now=now)
     reputation.pause_sends_at_limits(session, {send_id for send_id, _ in counts})
 
@@ -434,32 +436,24 @@ def _record_canary_marks(
 
 def _count_by_day(
     session: Session,
-    sends: Mapping[str | None, int],
+    lists: Mapping[str | None, int],
     ours: Iterable[ParsedEvent],
     received_at: datetime,
 ) -> None:
-    """Count by the day an event happened, which is never later than the day it came in."""
-    latest = int(received_at.timestamp())
-    quarters = Counter(
-        (
-            sends[event.attempt_id],
-            min(event.happened_at, latest) // QUARTER_HOUR,
-            COUNTED_BY_DAY[event.kind],
-        )
-        for event in ours
-        if event.kind in COUNTED_BY_DAY
-    )
-    if not quarters:
-        return
-    of_sends = select(Send.id, Send.list_id).where(Send.id.in_({key[0] for key in quarters}))
-    lists = dict(session.execute(of_sends).all())
-    days = {
-        quarter: day_in_site_zone(session, datetime.fromtimestamp(quarter * QUARTER_HOUR, UTC))
-        for quarter in {key[1] for key in quarters}
-    }
+    """Count by the list and by the day an event happened, which is not after it came in.
+
+    `lists` are those of the attempts. In every time zone a day begins at a whole quarter of an
+    hour, so few days have to be computed.
+    """
+    latest, days = int(received_at.timestamp()), dict[int, date]()
     counts = Counter[tuple[int, date, ListMetric]]()
-    for (send_id, quarter, metric), count in quarters.items():
-        counts[lists[send_id], days[quarter], metric] += count
+    for event in ours:
+        if event.kind not in COUNTED_BY_DAY:
+            continue
+        quarter = min(event.happened_at, latest) // QUARTER_HOUR * QUARTER_HOUR
+        if quarter not in days:
+            days[quarter] = day_in_site_zone(session, datetime.fromtimestamp(quarter, UTC))
+        counts[lists[event.attempt_id], days[quarter], COUNTED_BY_DAY[event.kind]] += 1
     record_daily_counts(session, counts)
 
 
