@@ -100,8 +100,8 @@ def claim_batch(
         if batch.attempt_count and _was_accepted_after_all(session, batch):
             _close_batch(session, batch.id, now)
             continue
-        if next_turn := repermission.find_next_turn(session, batch, now=now):
-            return RetryLater(next_turn)
+        if batch.campaign_id and (turn := repermission.find_next_turn(session, batch, now=now)):
+            return RetryLater(turn)
         subscribers = take_eligible_subscribers(session, batch, now=now)
         if not subscribers:
             _close_batch(session, batch.id, now)
@@ -224,7 +224,10 @@ def _record_attempt(
     session.execute(_INSERT_ATTEMPT, values)
     in_flight = {"the_batch": claimed.batch_id, "attempt": claimed.attempt_id}
     session.execute(_MARK_IN_FLIGHT, in_flight)
-    repermission.record_campaign_batch(session, batch, claimed.subscribers, now=claimed.started_at)
+    if batch.campaign_id:
+        repermission.record_campaign_batch(
+            session, batch, claimed.subscribers, now=claimed.started_at
+        )
 
 
 # Built once: building them for each batch would take as long as the database does.

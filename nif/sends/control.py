@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from nif.editions.digest import withdraw_edition
 from nif.errors import Conflict, NotFound
 from nif.sends import outcomes, repermission
-from nif.sends.correction_sends import invalidate_pages_of_corrections
 from nif.sends.models import Attempt, Batch, Delivery, Lease, Send, SendState, SendStopCause
 
 
@@ -50,7 +49,7 @@ def cancel_send(session: Session, send: Send, *, now: datetime) -> None:
     send.state, send.finished_at = SendState.CANCELLED, now
     send.stop_cause, send.stop_detail = SendStopCause.MANUAL, "Cancelled by a person."
     repermission.stop_campaign(session, send.edition, now=now)
-    invalidate_pages_of_corrections(session, send)
+    outcomes.invalidate_pages_of_corrections(session, send)
 
 
 def undo_send(session: Session, send: Send, *, now: datetime) -> None:

@@ -19,7 +19,6 @@ from nif.mail.message import MailWriter
 from nif.sends.models import Batch, BatchState, Delivery, Send, SendState
 from nif.sends.planning import SendTerms, plan_send
 from nif.stories.corrections import StoryNote
-from nif.stories.publishing import invalidate_pages
 from nif.subscriptions.models import MailingList
 
 
@@ -121,13 +120,6 @@ def _posted_ranges(session: Session, send: Send) -> Iterator[tuple[int, int]]:
         if was_posted:
             batches = list(group)
             yield batches[0].first_subscriber_id, batches[-1].last_subscriber_id
-
-
-def invalidate_pages_of_corrections(session: Session, send: Send) -> None:
-    """Refresh the pages that say how many subscribers a send's correction notes reached."""
-    carries = select(EditionNote.note_id).where(EditionNote.edition_id == send.edition_id)
-    if session.scalar(carries.limit(1)) is not None:
-        invalidate_pages(session)
 
 
 def count_correction_reach(session: Session, note_ids: Sequence[int]) -> dict[int, int]:

@@ -3,8 +3,9 @@
 No transaction is open while a request is posted.
 """
 
+import html
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,17 +16,25 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from nif.database import Transaction
+from nif.editions.messages import (
+    ANSWER_PLACEHOLDER,
+    PREFERENCES_PLACEHOLDER,
+    READER_HTML_PLACEHOLDER,
+    READER_PLACEHOLDER,
+    UNSUBSCRIBE_PLACEHOLDER,
+)
 from nif.editions.models import Edition
 from nif.links import Links
-from nif.mail.message import Message
+from nif.mail.message import Message, MessageCopy
 from nif.mail.provider import BatchRequest, Fence, Mailer, NotAccepted, Uncertain
 from nif.sends import circuit_breaker, leases, outcomes
 from nif.sends.batches import ClaimedBatch, ClaimTerms, RetryLater, claim_batch
 from nif.sends.leases import Heartbeat
 from nif.sends.models import Batch, BatchState, Send
-from nif.sends.personalization import Personalizer, SubscriberAddress, make_personalizer
-from nif.sends.repermission import answer_links_of_send
+from nif.sends.repermission import AnswerLinks, answer_links_of_send
 from nif.sends.send_quota import NO_SEND_LIMITS, SendLimits
+from nif.subscriptions.preferences import preferences_tokens
+from nif.subscriptions.unsubscribe import list_unsubscribe_headers, unsubscribe_tokens
 from nif.tokens import Tokens
 
 
@@ -47,6 +56,13 @@ class DeliveryContext:
     limits: SendLimits = NO_SEND_LIMITS
     fence_ahead: timedelta | None = None
     stopping: Event = field(default_factory=Event)
+
+
+SubscriberAddress = tuple[int, str]
+"""The id and address of a subscriber."""
+
+Personalizer = Callable[[Sequence[SubscriberAddress], datetime], list[MessageCopy]]
+"""Makes the copies for some subscribers, given the time of their attempt."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +118,54 @@ def _begin_run(context: DeliveryContext, send_id: int, heartbeat: Heartbeat) -> 
     """Read what all batches of a send have in common."""
     with context.transaction() as session:
         send = session.get_one(Send, send_id)
-        message = session.get_one(Edition, send.edition_id).as_message()
-        answer_links = answer_links_of_send(session, send, context.links, context.tokens)
+        edition, answer_links = session.get_one(Edition, send.edition_id), None
+        if edition.is_repermission:
+            answer_links = answer_links_of_send(session, send, context.links, context.tokens)
     ids = send_id, send.list_id
     personalize = make_personalizer(ids, context.links, context.tokens, answer_links)
     terms = ClaimTerms(heartbeat.lease_id, context.lease, context.limits)
-    return DeliveryRun(context, send_id, message, personalize, heartbeat, terms)
+    return DeliveryRun(context, send_id, edition.as_message(), personalize, heartbeat, terms)
+
+
+def make_personalizer(
+    send: tuple[int, int], links: Links, tokens: Tokens, answer_links: AnswerLinks | None = None
+) -> Personalizer:
+    """A function that makes the copies of a send (its id and its list's) for some subscribers.
+
+    What the copies have in common is computed once. The rest takes four microseconds a subscriber,
+    most of it for the signatures of two links.
+    """
+    send_id, list_id = send
+    unsubscribe = unsubscribe_tokens(list_id, tokens)
+    preferences = preferences_tokens(tokens)
+    unsubscribe_at, preferences_at = links.unsubscribe(""), links.preferences("")
+    delivery_prefix = f"{send_id}."
+
+    def copy(subscriber: SubscriberAddress) -> MessageCopy:
+        subscriber_id, address = subscriber
+        unsubscribe_link = unsubscribe_at + unsubscribe(subscriber_id)
+        return MessageCopy(
+            address,
+            {"nif_d": delivery_prefix + str(subscriber_id)},
+            list_unsubscribe_headers(unsubscribe_link),
+            {
+                UNSUBSCRIBE_PLACEHOLDER: unsubscribe_link,
+                PREFERENCES_PLACEHOLDER: preferences_at + preferences(subscriber_id),
+                READER_PLACEHOLDER: address,
+                READER_HTML_PLACEHOLDER: html.escape(address),
+            },
+        )
+
+    def personalize(subscribers: Sequence[SubscriberAddress], at: datetime) -> list[MessageCopy]:
+        copies = [copy(subscriber) for subscriber in subscribers]
+        if answer_links is not None:
+            # The link to answer a re-permission mail contains the time of the attempt.
+            answer_link = answer_links(at)
+            for (subscriber_id, _), personal in zip(subscribers, copies, strict=True):
+                personal.substitutions[ANSWER_PLACEHOLDER] = answer_link(subscriber_id)
+        return copies
+
+    return personalize
 
 
 def _run_delivery(run: DeliveryRun) -> None:

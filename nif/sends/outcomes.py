@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from nif.database import table_of
+from nif.editions.models import EditionNote
 from nif.mail.provider import NotAccepted, Refused, Uncertain
 from nif.sends import circuit_breaker, send_quota
 from nif.sends.batches import ClaimedBatch, recount_batch, set_outcome, split_batch, stop_send
-from nif.sends.correction_sends import invalidate_pages_of_corrections
 from nif.sends.models import (
     Attempt,
     AttemptResult,
@@ -30,6 +30,7 @@ from nif.sends.models import (
     SendState,
     SendStopCause,
 )
+from nif.stories.publishing import invalidate_pages
 
 MAX_REFUSALS_IN_A_ROW = 25
 """Halving 1,000 down to one takes ten refusals; two bad addresses side by side take a few more.
@@ -151,6 +152,13 @@ def finish_send_if_done(session: Session, send_id: int, *, now: datetime) -> boo
     send.stop_cause, send.stop_detail, send.refusals = None, None, 0
     invalidate_pages_of_corrections(session, send)
     return True
+
+
+def invalidate_pages_of_corrections(session: Session, send: Send) -> None:
+    """Refresh the pages that say how many subscribers a send's correction notes reached."""
+    carries = select(EditionNote.note_id).where(EditionNote.edition_id == send.edition_id)
+    if session.scalar(carries.limit(1)) is not None:
+        invalidate_pages(session)
 
 
 def _mark_accepted(

@@ -226,12 +226,10 @@ def delete_campaign(session: Session, edition: Edition) -> None:
 
 
 def find_next_turn(session: Session, batch: Row[Any], *, now: datetime) -> datetime | None:
-    """When the next batch of a campaign may go; None where it may go now, or is of no campaign.
+    """When the next batch of a campaign may go; None where it may go now.
 
     The campaign's row stays locked, so that two workers do not both take the same turn.
     """
-    if batch.campaign_id is None:
-        return None
     query = (
         select(RepermissionCampaign.available_at)
         .where(RepermissionCampaign.id == batch.campaign_id)
@@ -248,8 +246,6 @@ def record_campaign_batch(
 
     Pending subscribers are asked from now on: their link and their expiry count from here.
     """
-    if batch.campaign_id is None:
-        return
     wait = timedelta(hours=len(subscribers) / batch.per_hour)
     session.execute(
         update(RepermissionCampaign)

@@ -14,10 +14,9 @@ from nif.mail.provider import BatchRequest
 from nif.sends import leases, outcomes
 from nif.sends.batches import ClaimedBatch, ClaimTerms, claim_batch
 from nif.sends.certificates import certify_send, stream_delivery_statuses
-from nif.sends.delivery import DeliveryContext, deliver_send
+from nif.sends.delivery import DeliveryContext, deliver_send, make_personalizer
 from nif.sends.leases import SAFE_PART_OF_LEASE, LeaseWatch
 from nif.sends.models import Send, SendState
-from nif.sends.personalization import make_personalizer
 from nif.sends.planning import SendTerms as Planned
 from nif.sends.planning import plan_send
 from nif.sends.reconciliation import ReconciliationTiming, reconcile_batches

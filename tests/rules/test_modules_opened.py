@@ -5,8 +5,10 @@ every request, transaction or mail goes through, and `models.py`, which declares
 """
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from types import FrameType
@@ -21,6 +23,9 @@ import nif
 from nif.accounts.models import RoleName
 from nif.database import Database
 from nif.jobs.worker import Worker
+from nif.sends.certificates import count_deliveries
+from nif.sends.delivery import deliver_send
+from nif.sends.models import Send
 from nif.services import Services
 from nif.stories.models import StoryState
 from nif.subscriptions.models import Subscription, SubscriptionState
@@ -65,10 +70,12 @@ def opened_modules() -> Iterator[set[str]]:
                 opened.add(name)
 
     sys.setprofile(watch)
+    threading.setprofile(watch)
     try:
         yield opened
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
 
 
 def to_follow(opened: set[str]) -> list[str]:
@@ -111,16 +118,23 @@ def test_importing_a_file(app: Flask, services: Services, database: Database) ->
     assert len(to_follow(opened)) <= 26, to_follow(opened)
 
 
-def test_making_a_digest(services: Services, database: Database) -> None:
+def test_making_and_delivering_a_digest(services: Services, database: Database) -> None:
     with database.transaction() as session:
         a_subscription(session, a_list(session))
         a_story(session)
-    worker = Worker(services)
+    worker, moment = Worker(services), NOON.replace(day=21)
+    context = replace(services.delivery_context, clock=lambda: moment)
 
     with opened_modules() as opened:
-        made = worker.make_digests_until(NOON.replace(day=21))
+        made = worker.make_digests_until(moment)
+        with database.reading() as session:
+            send_id = session.scalars(select(Send.id)).one()
+        deliver_send(context, send_id)
 
     assert [slot["audience"] for slot in made if slot["state"] == "frozen"] == [1]
+    with database.reading() as session:
+        send = session.get_one(Send, send_id)
+        assert count_deliveries(session, send).accepted == 1
     assert len(to_follow(opened)) <= 20, to_follow(opened)
 
 
