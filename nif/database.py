@@ -2,7 +2,7 @@
 
 import enum
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,6 +134,39 @@ def conflict_aware_insert(session: Session, model: type[Base]) -> Any:
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(model)
     return postgresql.insert(model)
+
+
+def insert_if_new(session: Session, model: type[Model], **values: Any) -> Model | None:
+    """Insert a row and return it; None where a unique key says that it is there already."""
+    statement = conflict_aware_insert(session, model).values(**values).on_conflict_do_nothing()
+    row: Model | None = session.scalar(statement.returning(model))
+    return row
+
+
+def lock_row(session: Session, model: type[Model], key: Any, **values: Any) -> Model:
+    """The row with this primary key, locked; where there is none, it is made of `values`.
+
+    These include the key's own columns.
+    """
+    insert_if_new(session, model, **values)
+    return session.get_one(model, key, with_for_update=True, populate_existing=True)
+
+
+def add_counts(session: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add the counts in `rows` to those of the rows with the same primary keys, or insert them.
+
+    Give the rows sorted by their keys: then two transactions that count the same ones cannot
+    deadlock.
+    """
+    if not rows:
+        return
+    statement, table = conflict_aware_insert(session, model), table_of(model)
+    sums = {name: table.c[name] + statement.excluded[name] for name in rows[0]}
+    for column in table.primary_key:
+        del sums[column.name]
+    session.execute(
+        statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums), rows
+    )
 
 
 class Transaction(Protocol):

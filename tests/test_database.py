@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from nif.database import Database, conflict_aware_insert
+from nif.database import Database, add_counts, conflict_aware_insert, insert_if_new, lock_row
 from nif.errors import Misconfigured
 from nif.limits import RateLimitCount
 from nif.settings import load_settings
+from nif.signups.attack_mode import SignupCount
 from nif.stories.models import PageVersion, Tag
 from nif.stories.publishing import invalidate_pages
 from nif.subscriptions.models import Subscription, SubscriptionState
@@ -128,6 +129,32 @@ def test_an_insert_supports_on_conflict_in_both_dialects(session):
         )
 
     assert session.scalars(select(Tag.name)).all() == ["AI"]
+
+
+def test_a_row_is_inserted_once_and_the_second_insert_says_so(session):
+    first = insert_if_new(session, Tag, slug="chips", name="Chips")
+    again = insert_if_new(session, Tag, slug="chips", name="Other")
+
+    assert (first is not None and first.name, again) == ("Chips", None)
+
+
+def test_an_only_row_is_made_where_there_is_none_and_keeps_its_values(session):
+    made = lock_row(session, PageVersion, 7, id=7, version=1)
+    made.version = 5
+    session.flush()
+
+    assert lock_row(session, PageVersion, 7, id=7, version=1).version == 5
+
+
+def test_counts_are_added_to_those_that_are_there(session):
+    add_counts(session, SignupCount, [{"slot": NOON, "received": 1, "held": 0}])
+    later = NOON + timedelta(minutes=10)
+    rows = [{"slot": NOON, "received": 2, "held": 1}, {"slot": later, "received": 1, "held": 1}]
+    add_counts(session, SignupCount, rows)
+    add_counts(session, SignupCount, [])
+
+    found = session.scalars(select(SignupCount).order_by(SignupCount.slot)).all()
+    assert [(row.slot, row.received, row.held) for row in found] == [(NOON, 3, 1), (later, 1, 1)]
 
 
 def test_sqlite_is_set_to_survive_a_power_cut(tmp_path):

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, Select, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.accounts.models import Account
-from nif.database import Base, BigId, conflict_aware_insert
+from nif.database import Base, BigId, add_counts
 from nif.paging import Page, paginate
 
 PAGE_SIZE = 50
@@ -109,14 +109,8 @@ def describe_change(before: object, after: object) -> dict[str, Any]:
 
 def count_failed_sign_in(session: Session, account_id: int | None, *, now: datetime) -> None:
     """Count a failed sign-in, for unknown accounts too: both take the same time."""
-    session.execute(
-        conflict_aware_insert(session, FailedSignIns)
-        .values(day=now.date(), account_id=account_id or 0, count=1)
-        .on_conflict_do_update(
-            index_elements=[FailedSignIns.day, FailedSignIns.account_id],
-            set_={"count": FailedSignIns.count + 1},
-        )
-    )
+    counted = {"day": now.date(), "account_id": account_id or 0, "count": 1}
+    add_counts(session, FailedSignIns, [counted])
 
 
 def list_failed_sign_ins(

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import insert_if_new
 from nif.editions.models import DIGEST_OCCASION, REPERMISSION_OCCASION_PREFIX, Edition, EditionState
 from nif.editions.schedule import Slot, slot_at
 from nif.links import Links
@@ -194,21 +194,17 @@ def make_edition(
     now: datetime,
 ) -> Edition | None:
     """An edition without content, which counts as missed; None where another process made it."""
-    edition_id = session.scalar(
-        conflict_aware_insert(session, Edition)
-        .values(
-            list_id=mailing_list.id,
-            slot=slot.day,
-            due_at=slot.due_at,
-            made_at=now,
-            state=EditionState.MISSED,
-            occasion=occasion,
-            note_id=note_id,
-        )
-        .on_conflict_do_nothing()
-        .returning(Edition.id)
+    return insert_if_new(
+        session,
+        Edition,
+        list_id=mailing_list.id,
+        slot=slot.day,
+        due_at=slot.due_at,
+        made_at=now,
+        state=EditionState.MISSED,
+        occasion=occasion,
+        note_id=note_id,
     )
-    return None if edition_id is None else session.get_one(Edition, edition_id)
 
 
 def freeze_edition(edition: Edition, message: Message) -> None:

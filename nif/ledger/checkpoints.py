@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import insert_if_new
 from nif.errors import Conflict, Misconfigured
 from nif.ledger.chain import BrokenChain, ChainVerifier
 from nif.ledger.models import LedgerCheckpoint, LedgerKey
@@ -40,16 +40,14 @@ def create_checkpoint(
     key = _load_signing_key(session, key_file, may_make_key=may_make_key)
     key_id = _publish_key(session, key, now=now)
     # If two workers sign at once, the first checkpoint stays.
-    session.execute(
-        conflict_aware_insert(session, LedgerCheckpoint)
-        .values(
-            size=end.seq,
-            root=end.root,
-            signed_at=now.astimezone(UTC).replace(microsecond=0),
-            key_id=key_id,
-            signature=sign_chain_root(key, *end),
-        )
-        .on_conflict_do_nothing(index_elements=[LedgerCheckpoint.size])
+    insert_if_new(
+        session,
+        LedgerCheckpoint,
+        size=end.seq,
+        root=end.root,
+        signed_at=now.astimezone(UTC).replace(microsecond=0),
+        key_id=key_id,
+        signature=sign_chain_root(key, *end),
     )
     return session.get_one(LedgerCheckpoint, end.seq)
 
@@ -102,9 +100,6 @@ def _publish_key(session: Session, key: Ed25519PrivateKey, *, now: datetime) -> 
     """Publish the public half, once; returns its id."""
     public = key.public_key()
     key_id = key_id_of(public)
-    session.execute(
-        conflict_aware_insert(session, LedgerKey)
-        .values(key_id=key_id, public_key=encode_base64url(public.public_bytes_raw()), since=now)
-        .on_conflict_do_nothing(index_elements=[LedgerKey.key_id])
-    )
+    encoded = encode_base64url(public.public_bytes_raw())
+    insert_if_new(session, LedgerKey, key_id=key_id, public_key=encoded, since=now)
     return key_id

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.claims import WorkRow, claim_next
-from nif.database import Base, conflict_aware_insert
+from nif.database import Base, insert_if_new
 
 
 class PeriodicTask(WorkRow, Base):
@@ -51,11 +51,7 @@ def postpone_task(session: Session, name: str, until: datetime) -> None:
 
 
 def _insert_task(session: Session, name: str, now: datetime) -> None:
-    session.execute(
-        conflict_aware_insert(session, PeriodicTask)
-        .values(name=name, started_at=now, due_at=now)
-        .on_conflict_do_nothing()
-    )
+    insert_if_new(session, PeriodicTask, name=name, started_at=now, due_at=now)
 
 
 def find_task(session: Session, name: str) -> PeriodicTask | None:

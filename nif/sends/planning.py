@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, insert, literal, select, text
 from sqlalchemy.orm import Session, aliased
 
-from nif.database import conflict_aware_insert
+from nif.database import insert_if_new
 from nif.editions.correction_editions import list_corrected_edition_ids
 from nif.editions.digest import LIST_IS_ARCHIVED
 from nif.editions.models import Edition, EditionItem, EditionState
@@ -60,25 +60,19 @@ def plan_send(
     """
     if edition.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {edition.state.value}: there is nothing to send.")
-    send_id = session.scalar(
-        conflict_aware_insert(session, Send)
-        .values(
-            edition_id=edition.id,
-            list_id=edition.list_id,
-            state=SendState.SENDING,
-            audience=0,
-            refusals=0,
-            high_rates_tolerated=False,
-            created_at=now,
-            starts_at=now + terms.undo_period,
-            not_after=edition.due_at + terms.max_delay,
-        )
-        .on_conflict_do_nothing(index_elements=[Send.edition_id])
-        .returning(Send.id)
+    send = insert_if_new(
+        session,
+        Send,
+        edition_id=edition.id,
+        list_id=edition.list_id,
+        state=SendState.SENDING,
+        audience=0,
+        created_at=now,
+        starts_at=now + terms.undo_period,
+        not_after=edition.due_at + terms.max_delay,
     )
-    if send_id is None:
+    if send is None:
         return None
-    send = session.get_one(Send, send_id)
     send.audience = _insert_deliveries(session, send, only_ids, state, now)
     if send.audience >= ANALYZE_FROM and session.get_bind().dialect.name == "postgresql":
         # Autovacuum would analyse the table only after the send.

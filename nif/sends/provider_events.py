@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, or_, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert, table_of
+from nif.database import add_counts, conflict_aware_insert, table_of
 from nif.errors import Invalid
 from nif.logs import redact
 from nif.mail.transactional import TransactionalEmail
@@ -478,17 +478,8 @@ def _mark_attempts_reported(
 
 
 def _count_by_send(session: Session, counts: Counter[tuple[int, str]]) -> None:
-    if not counts:
-        return
     rows = [
         {"send_id": send_id, "kind": kind, "count": count}
         for (send_id, kind), count in sorted(counts.items())
     ]
-    statement = conflict_aware_insert(session, SendEventCount)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[SendEventCount.send_id, SendEventCount.kind],
-            set_={"count": SendEventCount.count + statement.excluded["count"]},
-        ),
-        rows,
-    )
+    add_counts(session, SendEventCount, rows)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from nif.claims import WorkRow
-from nif.database import Base, BigId, conflict_aware_insert, partial_index
+from nif.database import Base, BigId, insert_if_new, partial_index
 from nif.editions.models import Edition
 from nif.errors import Conflict
 from nif.links import Links
@@ -165,27 +165,23 @@ def start_campaign(
     Its send has no deadline. Raises Conflict where they are already being asked.
     """
     size = min(terms.batch_size, max(1, settings.per_hour // BATCHES_PER_HOUR))
-    campaign_id = session.scalar(
-        conflict_aware_insert(session, RepermissionCampaign)
-        .values(
-            edition_id=edition.id,
-            list_id=edition.list_id,
-            state=RepermissionState.OPEN,
-            created_at=now,
-            available_at=now,
-            **vars(settings),
-        )
-        .on_conflict_do_nothing()
-        .returning(RepermissionCampaign.id)
+    campaign = insert_if_new(
+        session,
+        RepermissionCampaign,
+        edition_id=edition.id,
+        list_id=edition.list_id,
+        state=RepermissionState.OPEN,
+        created_at=now,
+        available_at=now,
+        **vars(settings),
     )
-    if campaign_id is None:
+    if campaign is None:
         raise Conflict(ALREADY_ASKED)
     terms, state = replace(terms, batch_size=size), AUDIENCE_STATE[settings.kind]
     send = plan_send(session, edition, terms, only_ids=only_ids, state=state, now=now)
     if send is None:
         raise Conflict(ALREADY_ASKED)
     send.not_after = None
-    campaign = session.get_one(RepermissionCampaign, campaign_id)
     campaign.due_at = send.starts_at
     if settings.kind is RepermissionKind.CONFIRM:
         # Pending subscriptions expire by `requested_at`; theirs counts from the campaign.

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from nif.database import Base, conflict_aware_insert
+from nif.database import Base, lock_row
 
 WARM_UP_FIRST_HOUR = 20
 WARM_UP_GROWTH = 1.4
@@ -116,19 +116,9 @@ def _lock_current_quota(session: Session, now: datetime) -> SendQuota:
     now = now.astimezone(UTC)
     hour = now.replace(minute=0, second=0, microsecond=0)
     day = hour.replace(hour=0)
-    session.execute(
-        conflict_aware_insert(session, SendQuota)
-        .values(
-            id=_ROW_ID,
-            available_at=now,
-            hour_start=hour,
-            used_in_hour=0,
-            day_start=day,
-            used_in_day=0,
-        )
-        .on_conflict_do_nothing()
-    )
-    quota = session.get_one(SendQuota, _ROW_ID, with_for_update=True, populate_existing=True)
+    values = {"available_at": now, "hour_start": hour, "day_start": day}
+    unused = {"used_in_hour": 0, "used_in_day": 0}
+    quota = lock_row(session, SendQuota, _ROW_ID, id=_ROW_ID, **values, **unused)
     if quota.hour_start < hour:
         quota.hour_start, quota.used_in_hour = hour, 0
     if quota.day_start < day:

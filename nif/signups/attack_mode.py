@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import add_counts, lock_row
 from nif.signups.models import AttackMode, SignupCount
 
 SLOT = timedelta(minutes=5)
@@ -35,14 +35,7 @@ class SignupRate:
 
 def count_signup(session: Session, *, held: bool, now: datetime) -> None:
     slot = now - timedelta(seconds=now.timestamp() % SLOT.total_seconds())
-    session.execute(
-        conflict_aware_insert(session, SignupCount)
-        .values(slot=slot, received=1, held=int(held))
-        .on_conflict_do_update(
-            index_elements=[SignupCount.slot],
-            set_={"received": SignupCount.received + 1, "held": SignupCount.held + int(held)},
-        )
-    )
+    add_counts(session, SignupCount, [{"slot": slot, "received": 1, "held": int(held)}])
 
 
 def average_signup_rate(session: Session, *, since: datetime, until: datetime) -> SignupRate:
@@ -142,9 +135,4 @@ def _is_over(session: Session, since: datetime, now: datetime) -> bool:
 
 def _lock_attack_mode(session: Session) -> AttackMode:
     """The only row, locked; created where there is none."""
-    session.execute(
-        conflict_aware_insert(session, AttackMode)
-        .values(id=_ONLY_ROW, reason="")
-        .on_conflict_do_nothing()
-    )
-    return session.get_one(AttackMode, _ONLY_ROW, with_for_update=True, populate_existing=True)
+    return lock_row(session, AttackMode, _ONLY_ROW, id=_ONLY_ROW, reason="")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from nif import limits
 from nif.claims import claim_next
-from nif.database import conflict_aware_insert
+from nif.database import lock_row
 from nif.paging import Page, paginate
 from nif.signups.models import HeldSignupCount, HoldReason, Signup
 from nif.subscriptions.models import MailingList
@@ -157,10 +157,5 @@ def _apply_to_held(
 
 def _lock_held_count(session: Session, reason: HoldReason) -> HeldSignupCount:
     """The count of a reason, locked; created where there is none."""
-    session.execute(
-        conflict_aware_insert(session, HeldSignupCount)
-        .values(reason=reason, held=0, dropped=0)
-        .on_conflict_do_nothing()
-    )
     session.flush()
-    return session.get_one(HeldSignupCount, reason, with_for_update=True, populate_existing=True)
+    return lock_row(session, HeldSignupCount, reason, reason=reason, held=0, dropped=0)

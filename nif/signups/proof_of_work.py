@@ -14,7 +14,7 @@ from altcha import Payload, create_challenge, verify_solution
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import insert_if_new
 from nif.signups.models import UsedProofOfWork
 
 ALGORITHM = "PBKDF2/SHA-256"
@@ -49,12 +49,7 @@ def accept_proof(
     if not any(_is_solved(payload, key) for key in keys) or (expires_at or 0) < now.timestamp():
         return False
     used = hashlib.sha256(str(payload.challenge.signature).encode()).hexdigest()
-    first = session.scalar(
-        conflict_aware_insert(session, UsedProofOfWork)
-        .values(key=used, expires_at=now + VALID_FOR)
-        .on_conflict_do_nothing()
-        .returning(UsedProofOfWork.key)
-    )
+    first = insert_if_new(session, UsedProofOfWork, key=used, expires_at=now + VALID_FOR)
     return first is not None
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from nif.database import Transaction, conflict_aware_insert
+from nif.database import Transaction, lock_row
 from nif.subscribers.models import AddressIndexMark
 from nif.subscriptions.models import Subscriber
 
@@ -52,12 +52,7 @@ def index_new_addresses(transaction: Transaction, *, now: datetime) -> int:
 
 
 def _index_batch(session: Session, *, now: datetime) -> int:
-    session.execute(
-        conflict_aware_insert(session, AddressIndexMark)
-        .values(id=1, indexed_through_id=0)
-        .on_conflict_do_nothing()
-    )
-    mark = session.get_one(AddressIndexMark, 1, with_for_update=True)
+    mark = lock_row(session, AddressIndexMark, 1, id=1, indexed_through_id=0)
     next_rows = select(Subscriber.id, Subscriber.created_at).where(
         Subscriber.id > mark.indexed_through_id
     )

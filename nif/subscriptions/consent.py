@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import insert_if_new
 from nif.subscriptions.models import (
     READER_ACTIONS,
     Consent,
@@ -77,11 +77,7 @@ def record_consent(
 def save_wording(session: Session, text: str, *, now: datetime) -> str:
     """Save the words that somebody agreed to; returns their version, a hash."""
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
-    session.execute(
-        conflict_aware_insert(session, ConsentWording)
-        .values(version=version, text=text, first_used_at=now)
-        .on_conflict_do_nothing()
-    )
+    insert_if_new(session, ConsentWording, version=version, text=text, first_used_at=now)
     return version
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import insert_if_new
 from nif.errors import Expired, NotFound
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import (
@@ -301,34 +301,21 @@ def _set_pending(
 
 
 def _get_or_create_subscriber(session: Session, address: EmailAddress, now: datetime) -> Subscriber:
-    session.execute(
-        conflict_aware_insert(session, Subscriber)
-        .values(address=address.written, canonical=address.canonical, created_at=now)
-        .on_conflict_do_nothing(index_elements=[Subscriber.canonical])
-    )
-    return session.scalars(
-        select(Subscriber).where(Subscriber.canonical == address.canonical)
-    ).one()
+    names = {"address": address.written, "canonical": address.canonical}
+    known = select(Subscriber).where(Subscriber.canonical == address.canonical)
+    created = insert_if_new(session, Subscriber, **names, created_at=now)
+    return created or session.scalars(known).one()
 
 
 def get_or_create_subscription(
     session: Session, subscriber: Subscriber, mailing_list: MailingList, *, now: datetime
 ) -> Subscription:
     """The subscription, locked. A new one is pending and counted."""
-    created_id = session.scalar(
-        conflict_aware_insert(session, Subscription)
-        .values(
-            subscriber_id=subscriber.id,
-            list_id=mailing_list.id,
-            state=SubscriptionState.PENDING,
-            requested_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(Subscription.subscriber_id)
-    )
     key = {"subscriber_id": subscriber.id, "list_id": mailing_list.id}
+    state = SubscriptionState.PENDING
+    created = insert_if_new(session, Subscription, **key, state=state, requested_at=now)
     subscription = session.get_one(Subscription, key, with_for_update={"of": Subscription})
-    if created_id is not None:
+    if created is not None:
         change_subscription_state(session, subscription, None, source="", now=now)
     return subscription
 

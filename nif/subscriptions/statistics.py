@@ -13,12 +13,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import add_counts
 from nif.subscriptions.models import (
     DailyListCount,
     DailySourceCount,
@@ -122,7 +121,7 @@ def record_list_metrics(
     if source is not None and counts:
         key = {"list_id": list_id, "day": day, "source": source[:MAX_SOURCE_LENGTH]}
         rows = [{**key, "metric": metric, "count": counts[metric]} for metric in sorted(counts)]
-        _add_counts(session, DailySourceCount, rows)
+        add_counts(session, DailySourceCount, rows)
 
 
 def record_daily_counts(
@@ -134,21 +133,7 @@ def record_daily_counts(
         {"list_id": list_id, "day": day, "metric": metric, "count": count}
         for (list_id, day, metric), count in sorted(counts.items())
     ]
-    if rows:
-        _add_counts(session, DailyListCount, rows)
-
-
-def _add_counts(
-    session: Session, model: type[DailyListCount | DailySourceCount], rows: list[dict[str, Any]]
-) -> None:
-    statement = conflict_aware_insert(session, model)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(model.__table__.primary_key),
-            set_={"count": model.count + statement.excluded["count"]},
-        ),
-        rows,
-    )
+    add_counts(session, DailyListCount, rows)
 
 
 def _arrivals_and_departures(

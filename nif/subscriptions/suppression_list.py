@@ -15,7 +15,7 @@ from itertools import chain
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert, secret_keys_of
+from nif.database import conflict_aware_insert, insert_if_new, secret_keys_of
 from nif.errors import Misconfigured
 from nif.subscriptions import suppression_outbox
 from nif.subscriptions.models import Suppression, SuppressionCountChange, SuppressionReason
@@ -247,18 +247,9 @@ def record_erased_address(session: Session, canonical: str, *, source: str, now:
         raise Misconfigured("Erasing a person needs the secret key: set NIF_SECRET_KEY.")
     if is_erased_address(session, canonical):
         return
-    inserted = session.scalar(
-        conflict_aware_insert(session, Suppression)
-        .values(
-            canonical=_hash_addresses(keys[0], [canonical])[0],
-            reason=SuppressionReason.ERASED,
-            source=source,
-            at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(Suppression.canonical)
-    )
-    if inserted is not None:
+    hashed, reason = _hash_addresses(keys[0], [canonical])[0], SuppressionReason.ERASED
+    row = {"canonical": hashed, "reason": reason, "source": source, "at": now}
+    if insert_if_new(session, Suppression, **row) is not None:
         adjust_suppression_counts(session, {SuppressionReason.ERASED: 1})
 
 

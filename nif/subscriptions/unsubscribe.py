@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.database import conflict_aware_insert
+from nif.database import insert_if_new
 from nif.errors import Expired, NotFound
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
 from nif.subscriptions.double_opt_in import activate_subscription
@@ -150,8 +150,4 @@ def refuse_signups(
         select(Suppression.reason).where(Suppression.canonical == subscriber.canonical)
     )
     if reason in {None, SuppressionReason.UNSUBSCRIBED}:
-        session.execute(
-            conflict_aware_insert(session, SignupRefusal)
-            .values(canonical=subscriber.canonical, at=now)
-            .on_conflict_do_nothing()
-        )
+        insert_if_new(session, SignupRefusal, canonical=subscriber.canonical, at=now)
