@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from nif.database import Base, conflict_aware_insert, table_of
+from nif.database import Base, add_counts, table_of
 from nif.mail.provider import AccountLocked, NotAccepted, Unavailable, Uncertain
 
 FIRST_WAIT = timedelta(seconds=5)
@@ -110,7 +110,9 @@ def record_provider_failure(
     session: Session, error: NotAccepted | Uncertain, *, now: datetime
 ) -> None:
     """Trip the breaker where an error calls for it. Of several waits the longest holds."""
-    trip = _trip_for(error, _count_failure(session))
+    # This locks the row until the transaction ends.
+    add_counts(session, CircuitBreaker, [{"id": _ROW_ID, "failures": 1}])
+    trip = _trip_for(error, session.scalars(select(CircuitBreaker.failures)).one())
     if trip is None:
         return_breaker_probe(session)
         return
@@ -152,19 +154,6 @@ def allow_breaker_probe_now(session: Session, *, now: datetime) -> None:
     """A person has fixed the cause: allow one batch as a probe at once."""
     values = {"retry_at": now, "probe_until": None}
     session.execute(update(table_of(CircuitBreaker)).where(_IS_TRIPPED).values(values))
-
-
-def _count_failure(session: Session) -> int:
-    """Count one more failure; the row stays locked until the transaction ends."""
-    failures = session.scalar(
-        conflict_aware_insert(session, CircuitBreaker)
-        .values(id=_ROW_ID, failures=1)
-        .on_conflict_do_update(
-            index_elements=[CircuitBreaker.id], set_={"failures": CircuitBreaker.failures + 1}
-        )
-        .returning(CircuitBreaker.failures)
-    )
-    return failures or 1
 
 
 def _trip_for(

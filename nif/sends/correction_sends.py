@@ -55,9 +55,13 @@ def plan_correction_sends(
         )
         if edition is None:
             continue
-        only_ids = _subscribers_mailed_the_error(
-            session, wrong_send, told_by=_sends_of_note(session, note)
-        )
+        # The sends of this note that are planned already.
+        told_by = session.scalars(
+            select(Send.id)
+            .join(Edition, Edition.id == Send.edition_id)
+            .where(Edition.note_id == note.id)
+        ).all()
+        only_ids = _subscribers_mailed_the_error(session, wrong_send, told_by=told_by)
         send = plan_send(session, edition, terms, only_ids=only_ids, now=now)
         if send is not None:
             sends.append(send)
@@ -76,12 +80,6 @@ def _owed_lists(note_id: int, now: datetime) -> Select[*tuple[Any, ...]]:
         .add_columns(Send)
         .order_by(MailingList.id)
     )
-
-
-def _sends_of_note(session: Session, note: StoryNote) -> Sequence[int]:
-    """The sends of a note that are already planned."""
-    query = select(Send.id).join(Edition, Edition.id == Send.edition_id)
-    return session.scalars(query.where(Edition.note_id == note.id)).all()
 
 
 def _subscribers_mailed_the_error(
