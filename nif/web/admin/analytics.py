@@ -93,8 +93,12 @@ def _days_with_month_before(session: Session, report: ReportFilter) -> list[Grow
     return growth_by_day(session, report.lists, report.first - before, report.last)
 
 
-def _count_unsubscribe_sources(session: Session, report: ReportFilter) -> dict[str, int]:
-    return count_by_source(session, report.lists, [ListMetric.UNSUBSCRIBED], report.first)
+def _count_sources(
+    session: Session, report: ReportFilter, *, most: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The sources of new subscribers, at most so many, and the ways of unsubscribing."""
+    ways = count_by_source(session, report.lists, [ListMetric.UNSUBSCRIBED], report.first)
+    return count_by_source(session, report.lists, ARRIVALS, report.first, most=most), ways
 
 
 @blueprint.get("")
@@ -107,10 +111,7 @@ def show() -> ResponseReturnValue:
             return render_template("admin/analytics/show.html", report=None)
         past = _days_with_month_before(session, report)
         editions = list_send_statistics(session, report.lists, most=EDITIONS_SHOWN, now=now)
-        arrival_sources = count_by_source(
-            session, report.lists, ARRIVALS, report.first, most=SOURCES_SHOWN
-        )
-        unsubscribe_sources = _count_unsubscribe_sources(session, report)
+        arrivals, unsubscribes = _count_sources(session, report, most=SOURCES_SHOWN)
     shown, step = past[-report.period :], 7 if report.period > WEEKLY_FROM_DAYS else 1
     total, periods = merge_periods(shown), group_periods(step, shown)
     rolling = rolling_mail_health(past, report.first)[::-step][::-1]
@@ -122,11 +123,9 @@ def show() -> ResponseReturnValue:
         count_before=past[-report.period - 1].confirmed,
         periods=periods,
         describe_period=analytics_charts.describe_period,
-        arrival_sources=_label_sources(arrival_sources, total.arrivals),
-        unsubscribe_sources=_label_sources(
-            unsubscribe_sources, total.total_of(ListMetric.UNSUBSCRIBED)
-        ),
-        one_click_count=unsubscribe_sources.get(ONE_CLICK_SOURCE, 0),
+        arrival_sources=_label_sources(arrivals, total.arrivals),
+        unsubscribe_sources=_label_sources(unsubscribes, total.total_of(ListMetric.UNSUBSCRIBED)),
+        one_click_count=unsubscribes.get(ONE_CLICK_SOURCE, 0),
         assessments=assess_mail_health(
             mail_health_of_span(merge_periods(past[-MONTH_DAYS:])),
             rolling[-1][1],
@@ -240,11 +239,14 @@ def assess_mail_health(
 
     Single sends above the target are mentioned.
     """
+    words = {
+        "complaints": (COMPLAINT_SENTENCE, COMPLAINT_ADVICE),
+        "bounces": (BOUNCE_SENTENCE, BOUNCE_ADVICE),
+    }
     every = (month, week, *sends)
-    complaints, bounces = [one.complaints for one in every], [one.bounces for one in every]
     return {
-        "complaints": _assess_rate(COMPLAINT_SENTENCE, COMPLAINT_ADVICE, complaints),
-        "bounces": _assess_rate(BOUNCE_SENTENCE, BOUNCE_ADVICE, bounces),
+        kind: _assess_rate(*words[kind], [getattr(health, kind) for health in every])
+        for kind in words
     }
 
 
@@ -353,10 +355,7 @@ def download_json() -> ResponseReturnValue:
         report = read_report_filter(session, now)
         past = _days_with_month_before(session, report)
         editions = list_send_statistics(session, report.lists, most=EDITIONS_EXPORTED, now=now)
-        arrival_sources = count_by_source(
-            session, report.lists, ARRIVALS, report.first, most=SOURCES_EXPORTED
-        )
-        unsubscribe_sources = _count_unsubscribe_sources(session, report)
+        arrivals, unsubscribes = _count_sources(session, report, most=SOURCES_EXPORTED)
     month = mail_health_of_span(merge_periods(past[-MONTH_DAYS:]))
     return jsonify(
         lists=[mailing_list.slug for mailing_list in report.lists],
@@ -367,8 +366,8 @@ def download_json() -> ResponseReturnValue:
             {"day": str(period.last), "subscribers": period.confirmed, **period.counts}
             for period in past[-report.period :]
         ],
-        sources=arrival_sources,
-        unsubscribed_by=unsubscribe_sources,
+        sources=arrivals,
+        unsubscribed_by=unsubscribes,
         last_30_days={"complaints": month.complaints.share, "bounces": month.bounces.share},
         editions=[_edition_as_data(edition) for edition in editions],
     )
