@@ -1,6 +1,5 @@
 """Problems of the whole system: the circuit breaker, the attack mode, and warnings."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,10 +9,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
-from nif.mail.transactional import TransactionalEmail, list_undeliverable_emails
+from nif.mail.transactional import list_undeliverable_emails
 from nif.sends import circuit_breaker, periodic_tasks, provider_events, suppression_sync
-from nif.sends.models import ProviderEventPost
-from nif.sends.periodic_tasks import PeriodicTask
 from nif.sends.reports import list_failed_event_posts
 from nif.signups import attack_mode
 from nif.web.access import Access
@@ -25,19 +22,6 @@ from nif.web.staff_actions import StaffAction, staff_action
 blueprint = Blueprint("system_status", __name__)
 
 FAILED_EMAILS_SINCE = timedelta(days=7)
-
-
-@dataclass(frozen=True)
-class SystemWarnings:
-    """Problems that do not stop sending but need attention."""
-
-    event_posts: list[ProviderEventPost]
-    suppression_pull: PeriodicTask | None
-    suppression_push: PeriodicTask | None
-    failed_emails: list[TransactionalEmail]
-
-    def __bool__(self) -> bool:
-        return any(vars(self).values())
 
 
 class WhereFromForm(Form):
@@ -104,13 +88,15 @@ def clock_time_filter(moment: datetime) -> str:
     return send_status.format_clock_time(moment, settings().time_zone)
 
 
-def find_system_warnings(session: Session, *, now: datetime) -> SystemWarnings:
-    """The current warnings."""
-    pull = periodic_tasks.find_task(session, suppression_sync.PULL_TASK)
-    push = periodic_tasks.find_task(session, suppression_sync.PUSH_TASK)
-    return SystemWarnings(
-        event_posts=list(list_failed_event_posts(session)),
-        suppression_pull=pull if pull and pull.error else None,
-        suppression_push=push if push and push.error else None,
-        failed_emails=list(list_undeliverable_emails(session, now - FAILED_EMAILS_SINCE)),
-    )
+def find_system_warnings(session: Session, *, now: datetime) -> dict[str, Any]:
+    """The problems that do not stop sending but need attention; empty without any."""
+    tasks = {
+        "suppression_pull": periodic_tasks.find_task(session, suppression_sync.PULL_TASK),
+        "suppression_push": periodic_tasks.find_task(session, suppression_sync.PUSH_TASK),
+    }
+    found = {
+        "event_posts": list_failed_event_posts(session),
+        **{name: task if task and task.error else None for name, task in tasks.items()},
+        "failed_emails": list_undeliverable_emails(session, now - FAILED_EMAILS_SINCE),
+    }
+    return found if any(found.values()) else {}
