@@ -97,7 +97,9 @@ def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an e
             action=action,
             subject_kind=subject_kind,
             subject_id=str(subject_id),
-            detail=_shorten_detail(detail),
+            detail={name: _shorten_value(value) for name, value in detail.items()}
+            if detail
+            else None,
         )
     )
 
@@ -152,10 +154,6 @@ def _select_entries(filters: AuditFilter) -> Select[AuditEntry]:
             AuditEntry.at >= filters.day, AuditEntry.at < filters.day + timedelta(days=1)
         )
     return query
-
-
-def _shorten_detail(detail: dict[str, Any] | None) -> dict[str, Any] | None:
-    return {name: _shorten_value(value) for name, value in detail.items()} if detail else None
 
 
 def _shorten_value(value: Any) -> Any:

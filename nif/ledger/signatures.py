@@ -10,7 +10,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -114,17 +113,14 @@ def parse_jwks(text: bytes) -> PublicKeys:
     Raises NifError where it is none, or a key in it is of another kind.
     """
     try:
-        return decode_public_keys(jwk["x"] for jwk in _ed25519_jwks(orjson.loads(text)))
+        jwks = orjson.loads(text)["keys"]
+        if any(jwk["crv"] != "Ed25519" for jwk in jwks):
+            raise ValueError("a key of another kind")
+        return decode_public_keys(jwk["x"] for jwk in jwks)
     except (ValueError, TypeError, KeyError):
         raise NifError(
             "The file of keys is not what /.well-known/nif-transparency-key.json serves."
         ) from None
-
-
-def _ed25519_jwks(said: Any) -> list[dict[str, str]]:
-    if any(jwk["crv"] != "Ed25519" for jwk in said["keys"]):
-        raise ValueError("a key of another kind")
-    return list(said["keys"])
 
 
 def decode_public_keys(texts: Iterable[str]) -> PublicKeys:

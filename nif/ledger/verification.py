@@ -32,29 +32,23 @@ LivePayload = Mapping[str, Any] | UnknownForm | None
 LiveRecord = tuple[int, LivePayload]
 LiveRecords = Callable[[Sequence[PublishedEntry]], Iterable[LiveRecord]]
 
-NO_SUCH_ENTRY = "a live record names it, but the ledger has no such entry."
 
-
-def verify_ledger(
-    session: Session, records: LiveRecords | Iterable[LiveRecord] | None = None
-) -> LedgerVerdict:
+def verify_ledger(session: Session, records: LiveRecords | None = None) -> LedgerVerdict:
     """Follow the whole chain: its numbers, links, hashes, commitments, checkpoints and its end.
 
-    `records` give what live records say today as (seq, payload); a payload of None says that the
-    record is gone. They are either in the order of seq, or a function that gets some entries at a
-    time and answers for those that it knows. Entries whose payload was deleted are not compared.
+    `records` gets some entries at a time, and answers (seq, payload) for those whose live record
+    it knows; a payload of None says that the record is gone. Entries whose payload was deleted are
+    not compared.
 
     The verdict names the first entry that fails. Memory does not grow with the ledger. Use a
     session that sees one snapshot.
     """
     chain = ChainVerifier(load_public_keys(session))
-    live_records = records if callable(records) else _OrderedRecords(records or ())
     try:
         for part in _load_slices(session):
-            _verify_slice(chain, part, dict(live_records(part.entries)) if part.entries else {})
+            live = dict(records(part.entries)) if records and part.entries else {}
+            _verify_slice(chain, part, live)
         _verify_chain_end(session, chain)
-        if isinstance(live_records, _OrderedRecords) and live_records.next is not None:
-            raise BrokenChain(live_records.next[0], NO_SUCH_ENTRY)
     except BrokenChain as broken:
         return chain.verdict(broken)
     return chain.verdict()
@@ -66,7 +60,7 @@ def _verify_slice(chain: ChainVerifier, part: LedgerSlice, live: dict[int, LiveP
         if isinstance(line, PublishedEntry) and line.seq in live:
             chain.compare_live_record(line, live.pop(line.seq))
     if live:
-        raise BrokenChain(min(live), NO_SUCH_ENTRY)
+        raise BrokenChain(min(live), "a live record names it, but the ledger has no such entry.")
 
 
 def _verify_chain_end(session: Session, chain: ChainVerifier) -> None:
@@ -93,19 +87,6 @@ def _load_slices(session: Session) -> Iterator[LedgerSlice]:
         if part.is_last:
             return
         after = part.entries[-1].seq
-
-
-class _OrderedRecords:
-    """Live records in the order of their entries, handed out together with those entries."""
-
-    def __init__(self, records: Iterable[LiveRecord]) -> None:
-        self._rest = iter(records)
-        self.next = next(self._rest, None)
-
-    def __call__(self, entries: Sequence[PublishedEntry]) -> Iterator[LiveRecord]:
-        while self.next is not None and self.next[0] <= entries[-1].seq:
-            yield self.next
-            self.next = next(self._rest, None)
 
 
 def verify_export(export: Iterable[bytes], keys: PublicKeys) -> LedgerVerdict:

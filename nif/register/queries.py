@@ -93,17 +93,7 @@ def list_public_relationships(session: Session, *, on: date) -> list[OurSideRela
     return [OurSideRelationships(*key, sides[key]) for key in keys]
 
 
-def count_withheld_relationships(session: Session, *, on: date) -> int:
-    """How many are in force on a day that are disclosed only under stories that name the party."""
-    query = select_relationships_in_force(on).where(
-        Relationship.visibility == RelationshipVisibility.MATCH_ONLY
-    )
-    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
-
-
-def count_public_relationships(session: Session, *, on: date) -> int:
-    """How many are on the public list on a day."""
-    query = select_relationships_in_force(on).where(
-        Relationship.visibility == RelationshipVisibility.PUBLIC
-    )
+def count_relationships(session: Session, visibility: RelationshipVisibility, *, on: date) -> int:
+    """How many are in force on a day that are public, or that only stories disclose."""
+    query = select_relationships_in_force(on).where(Relationship.visibility == visibility)
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from nif.accounts.models import Account, RoleName
 from nif.database import Base, BigId
 from nif.errors import Conflict, Invalid, NotAllowed
-from nif.media.library import count_picture_uses
 from nif.stories.autosave import has_typed_since
 from nif.stories.diff import compare_revisions, count_changed_characters
 from nif.stories.models import (
@@ -32,12 +31,10 @@ from nif.stories.models import (
     note_severity_of,
     standing_after,
 )
-from nif.stories.pictures import count_revision_pictures
 from nif.stories.publishing import (
-    append_revision_to_ledger,
     freeze_revision,
     hash_revision_content,
-    invalidate_pages,
+    make_revision_current,
     require_checks_passed,
 )
 from nif.stories.reader_reports import ReaderReport
@@ -251,22 +248,15 @@ def _publish_revision(
     change: StoryChange,
     by: Account,
 ) -> Revision:
-    now = revision.published_at
     revision.kind, revision.summary = change.kind, " ".join(change.summary.split())
     revision.changed_characters = count_changed_characters(compare_revisions(current, revision))
     if change.kind is ChangeKind.STYLE:
         revision.modified_at = current.modified_at
-    session.add(revision)
-    session.flush()
-    count_picture_uses(session, count_revision_pictures(revision))
     if change.kind in NOTE_LABELS:
         note = _build_note(story, change, revision, by)
         session.add(note)
         revision.standing = standing_after(current.standing, note.kind, note.severity)
-    story.current_id, story.updated_at = revision.id, now
-    session.flush()
-    invalidate_pages(session)
-    append_revision_to_ledger(session, story, revision)
+    make_revision_current(session, story, revision)
     return revision
 
 

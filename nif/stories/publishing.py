@@ -53,17 +53,22 @@ def publish_story(session: Session, story: Story, *, by: int | None, now: dateti
     require_checks_passed(session, story, records, now=now)
     save_story_parties(session, story, records, now=now)
     revision = freeze_revision(session, story, by=by, now=now, records=records)
+    story.state, story.first_published_at, story.publish_at = StoryState.PUBLISHED, now, None
+    # An editor who still has the draft open gets a conflict on saving, and learns of it.
+    story.edits += 1
+    make_revision_current(session, story, revision)
+    return revision
+
+
+def make_revision_current(session: Session, story: Story, revision: Revision) -> None:
+    """Store a revision as the one that readers see, and in the ledger: the last step."""
     session.add(revision)
     session.flush()
     count_picture_uses(session, count_revision_pictures(revision))
-    story.state, story.current_id = StoryState.PUBLISHED, revision.id
-    story.first_published_at = story.updated_at = now
-    story.publish_at = None
-    # An editor who still has the draft open gets a conflict on saving, and learns of it.
-    story.edits += 1
+    story.current_id, story.updated_at = revision.id, revision.published_at
+    session.flush()
     invalidate_pages(session)
     append_revision_to_ledger(session, story, revision)
-    return revision
 
 
 def require_checks_passed(

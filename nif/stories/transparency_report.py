@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from nif.ledger.models import LedgerCheckpoint
 from nif.ledger.queries import ChainEnd, find_chain_end, find_newest_checkpoint
 from nif.register.disclosure_decisions import WaiverCount, count_waivers
-from nif.register.queries import count_public_relationships, count_withheld_relationships
+from nif.register.models import RelationshipVisibility
+from nif.register.queries import count_relationships
 from nif.stories.corrections import StoryNote
 from nif.stories.models import ChangeKind, CheckOverride, NoteSeverity, Revision, Story, StoryState
 from nif.stories.reader_reports import ReaderReport
@@ -103,8 +104,10 @@ def build_transparency_report(session: Session, *, on: date) -> TransparencyRepo
         reports=_count_reports(session),
         ledger_end=find_chain_end(session),
         ledger_checkpoint=find_newest_checkpoint(session),
-        relationships_listed=count_public_relationships(session, on=on),
-        relationships_withheld=count_withheld_relationships(session, on=on),
+        relationships_listed=count_relationships(session, RelationshipVisibility.PUBLIC, on=on),
+        relationships_withheld=count_relationships(
+            session, RelationshipVisibility.MATCH_ONLY, on=on
+        ),
     )
 
 

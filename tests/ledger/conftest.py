@@ -1,6 +1,6 @@
 """A ledger with a few entries, and a key to sign it with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from nif.ledger.chain import append_entry
 from nif.ledger.checkpoints import create_checkpoint
 from nif.ledger.models import LedgerCheckpoint, LedgerEntryKind
 from nif.ledger.queries import encode_export_line, load_ledger_slice
+from nif.ledger.verification import LiveRecords
 from tests.conftest import NOON
 
 STORY_ID = "0a1b2c3d4e5f6071"
@@ -61,3 +62,10 @@ def sign(session: Session, key_file: Path) -> Sign:
         return create_checkpoint(session, terms.pop("key_file", key_file), **terms)
 
     return sign
+
+
+def live_records(payloads: Mapping[int, Any]) -> LiveRecords:
+    """What live records say today, by the numbers of their entries."""
+    return lambda entries: [
+        (entry.seq, payloads[entry.seq]) for entry in entries if entry.seq in payloads
+    ]

@@ -8,7 +8,7 @@ from nif.errors import NotFound
 from nif.ledger.chain import delete_entry_payload
 from nif.ledger.models import LedgerEntry
 from nif.ledger.verification import verify_ledger
-from tests.ledger.conftest import Sign, payload, some_entries
+from tests.ledger.conftest import Sign, live_records, payload, some_entries
 
 
 def test_a_deleted_payload_leaves_the_chain_whole(session: Session, sign: Sign) -> None:
@@ -18,7 +18,7 @@ def test_a_deleted_payload_leaves_the_chain_whole(session: Session, sign: Sign) 
     delete_entry_payload(session, 2)
     delete_entry_payload(session, 2)
 
-    verdict = verify_ledger(session, [(2, payload(9))])
+    verdict = verify_ledger(session, live_records({2: payload(9)}))
     assert (verdict.is_whole, verdict.entries, verdict.deleted) == (True, 3, 1)
     assert (verdict.checkpoints, verdict.compared) == (1, 0)
 

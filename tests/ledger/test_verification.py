@@ -18,7 +18,7 @@ from nif.ledger.models import LedgerCheckpoint, LedgerEntry, LedgerHead, LedgerK
 from nif.ledger.payloads import GENESIS_HASH
 from nif.ledger.verification import verify_ledger
 from tests.conftest import NOON
-from tests.ledger.conftest import Sign, payload, some_entries
+from tests.ledger.conftest import Sign, live_records, payload, some_entries
 
 COUNT = 5
 HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -183,7 +183,7 @@ def test_an_unreadable_row_is_named(database: Database, change: str) -> None:
 def test_matching_live_records_are_counted(session: Session) -> None:
     some_entries(session, 3)
 
-    verdict = verify_ledger(session, ((number, payload(number)) for number in (1, 3)))
+    verdict = verify_ledger(session, live_records({1: payload(1), 3: payload(3)}))
 
     assert (verdict.is_whole, verdict.compared) == (True, 2)
 
@@ -200,7 +200,7 @@ def test_a_changed_or_missing_live_record_is_found(
 ) -> None:
     some_entries(session, 3)
 
-    verdict = verify_ledger(session, [(1, payload(1)), (2, live), (3, payload(3))])
+    verdict = verify_ledger(session, live_records({1: payload(1), 2: live, 3: payload(3)}))
 
     assert (verdict.broken, verdict.reason, verdict.compared) == (2, reason, 1)
 
@@ -209,7 +209,7 @@ def test_a_changed_or_missing_live_record_is_found(
 def test_a_live_record_without_an_entry_is_found(session: Session, seq: int) -> None:
     some_entries(session, 3)
 
-    assert verify_ledger(session, [(seq, payload(1))]).broken == seq
+    assert verify_ledger(session, lambda _entries: [(seq, payload(1))]).broken == seq
 
 
 def test_live_records_can_be_requested_slice_by_slice(
@@ -238,7 +238,7 @@ def test_slices_and_checkpoints_fit_together(
         some_entries(session, 2)
         sign()
 
-    verdict = verify_ledger(session, ((number, payload(number % 2 or 2)) for number in range(1, 7)))
+    verdict = verify_ledger(session, live_records({n: payload(n % 2 or 2) for n in range(1, 7)}))
 
     assert (verdict.is_whole, verdict.entries, verdict.compared) == (True, 6, 6)
     assert (verdict.checkpoints, verdict.signed) == (3, 6)

@@ -1,9 +1,9 @@
 from datetime import date
 
-from nif.register.models import OurSide, PartyKind, RelationshipType
+from nif.register.models import OurSide, PartyKind, RelationshipType, RelationshipVisibility
 from nif.register.parties import merge_parties
 from nif.register.queries import (
-    count_withheld_relationships,
+    count_relationships,
     list_child_parties,
     list_parties,
     list_public_relationships,
@@ -74,4 +74,4 @@ def test_public_relationships_are_grouped_by_our_side_and_the_rest_counted(sessi
         ["A advertises with us."],
         ["Palisade Records competes with ROSTR, which our parent company owns."],
     ]
-    assert count_withheld_relationships(session, on=TODAY) == 1
+    assert count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=TODAY) == 1

@@ -94,7 +94,7 @@ def test_publishing_a_story(app: Flask, database: Database) -> None:
         editor.post(f"{address}/publish", data={"edits": "0"})
 
     assert the_story(database).state is StoryState.PUBLISHED
-    assert len(to_follow(opened)) <= 24, to_follow(opened)
+    assert len(to_follow(opened)) <= 20, to_follow(opened)
 
 
 def test_importing_a_file(app: Flask, services: Services, database: Database) -> None:

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from nif.clock import utc_now
 from nif.register.disclosure_decisions import count_waivers
-from nif.register.models import OurSide
+from nif.register.models import OurSide, RelationshipVisibility
 from nif.register.queries import (
     OurSideRelationships,
-    count_withheld_relationships,
+    count_relationships,
     list_public_relationships,
 )
 from nif.register.relationship_types import RELATIONSHIP_TYPES
@@ -56,7 +56,7 @@ def _read_register() -> dict[str, Any]:
         return {
             "day": today,
             "sides": [(_side_name(side), side) for side in sides],
-            "withheld": count_withheld_relationships(session, on=today),
+            "withheld": count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=today),
             "waivers": count_waivers(session, stories=published),
         }
 
