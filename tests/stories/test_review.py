@@ -113,7 +113,7 @@ def test_a_time_before_the_embargo_is_refused(session, editor):
     story.publish_at = None
     schedule_story(session, story, LATER, by=editor, now=NOON)
 
-    assert list(refusal.value.problems) == ["embargo_until"]
+    assert list(refusal.value.problems) == ["publish_at"]
 
 
 def test_a_scheduled_story_that_fails_a_check_returns_to_review_with_a_remark(session, editor):
