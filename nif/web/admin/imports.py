@@ -142,7 +142,7 @@ def _show_page(form: ImportForm | None, slug: str, import_id: int) -> str:
             import_run=import_run,
             is_running=import_run.state in WORKER_STATES,
             outcomes=reports.OUTCOME_WORDS,
-            problems=reports.list_import_problems(session, import_run),
+            row_problems=reports.list_import_problems(session, import_run),
             explain_problem=reports.explain_problem,
             can_undo=imports.can_undo_import(session, import_run),
             can_start_repermission=obstacle is None and has_new,
