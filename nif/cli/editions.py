@@ -7,10 +7,11 @@ from sqlalchemy.orm import Session
 
 from nif.cli.common import MomentType, json_option, load_services, print_result, prints_json
 from nif.clock import utc_now
+from nif.database import get_row
 from nif.editions.digest import LIST_IS_ARCHIVED, compose_digest, make_digest_now, next_slot_of_list
 from nif.editions.messages import build_test_message
 from nif.editions.models import Edition, EditionState
-from nif.errors import Conflict, NotAllowed, NotFound
+from nif.errors import Conflict, NotAllowed
 from nif.jobs.worker import Worker
 from nif.mail.addresses import parse_address
 from nif.mail.transactional import queue_transactional_email
@@ -65,9 +66,7 @@ def test(edition_id: int, address: str) -> None:
 
 def _get_edition(session: Session, edition_id: int) -> Edition:
     """Raises NotFound, and Conflict for an edition that is not frozen."""
-    found = session.get(Edition, edition_id)
-    if found is None:
-        raise NotFound("There is no such edition.")
+    found = get_row(session, Edition, edition_id, "There is no such edition.")
     if found.state is not EditionState.FROZEN:
         raise Conflict(f"This edition is {found.state.value}, so it cannot be sent.")
     return found

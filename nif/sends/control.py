@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from nif.database import get_row
 from nif.editions.digest import withdraw_edition
 from nif.errors import Conflict, NotFound
 from nif.sends import outcomes, repermission
@@ -13,10 +14,7 @@ from nif.sends.models import Attempt, Batch, Delivery, Lease, Send, SendState, S
 
 def get_send(session: Session, send_id: int) -> Send:
     """The send with this id. Raises NotFound."""
-    send = session.get(Send, send_id)
-    if send is None:
-        raise NotFound("There is no such send.")
-    return send
+    return get_row(session, Send, send_id, "There is no such send.")
 
 
 def pause_send(session: Session, send: Send) -> None:
