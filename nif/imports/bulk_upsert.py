@@ -11,12 +11,12 @@ from sqlalchemy import (
     Column,
     CursorResult,
     MetaData,
-    Select,
     String,
     Table,
     bindparam,
     case,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.schema import CreateTable
 
 from nif.database import UtcDateTime, conflict_aware_insert, table_of
 from nif.imports.models import ImportedSubscription, ImportRun
@@ -58,26 +59,16 @@ staging_table = Table(
     Column("state_after", _STATE_TYPE),
     Column("subscribed_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DELETE ROWS",
 )
+_CREATE_STAGING_TABLE = CreateTable(staging_table, if_not_exists=True)
 _STATE_VALUES: dict[Any, str | None] = {None: None, **{one: one.value for one in SubscriptionState}}
 
 _NEXT_IDS = text("SELECT array_agg(nextval('subscriber_id_seq')) FROM generate_series(1, :count)")
 _LAST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")
-_CREATE_IN_SQLITE = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage (subscriber_id, is_new, address, "
-    "canonical, state_before, state_after, subscribed_at, ended_at)"
-)
-_CREATE_IN_POSTGRESQL = (
-    "CREATE TEMPORARY TABLE IF NOT EXISTS import_stage (subscriber_id bigint, is_new boolean, "
-    "address text, canonical text, state_before text, state_after text, "
-    "subscribed_at timestamptz, ended_at timestamptz) ON COMMIT DELETE ROWS"
-)
 
 PENDING, CONFIRMED, UNSUBSCRIBED = SubscriptionState
-SUBSCRIPTION_COLUMNS = (
-    *("subscriber_id", "list_id", "state"),
-    *("requested_at", "confirmed_at", "unsubscribed_at"),
-)
 
 
 class PlannedChange(NamedTuple):
@@ -148,14 +139,13 @@ def fill_staging_table(session: Session, changes: Sequence[PlannedChange]) -> No
         for change in changes
     ]
     connection = session.connection()
+    connection.execute(_CREATE_STAGING_TABLE)
     if session.get_bind().dialect.name == "sqlite":
-        connection.exec_driver_sql(_CREATE_IN_SQLITE)
         connection.exec_driver_sql("DELETE FROM import_stage")
         formatted = [(*row[:6], *map(_format_sqlite_moment, row[6:])) for row in rows]
         insertion = "INSERT INTO import_stage VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         connection.exec_driver_sql(insertion, formatted)
         return
-    connection.exec_driver_sql(_CREATE_IN_POSTGRESQL)
     with connection.connection.cursor().copy("COPY import_stage FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
@@ -176,18 +166,13 @@ def _format_sqlite_moment(moment: datetime | None) -> str | None:
 
 def match_concurrent_subscribers(session: Session) -> None:
     """Use the existing id of subscribers who signed up themselves since the batch was decided."""
-    existing_id = (
-        select(Subscriber.id)
-        .where(Subscriber.canonical == staging_table.c.canonical)
-        .scalar_subquery()
-    )
-    is_inserted = (
-        select(Subscriber.id).where(Subscriber.id == staging_table.c.subscriber_id).exists()
-    )
+    staged = staging_table.c
+    existing_id = select(Subscriber.id).where(Subscriber.canonical == staged.canonical)
+    is_inserted = select(Subscriber.id).where(Subscriber.id == staged.subscriber_id).exists()
     session.execute(
         update(staging_table)
-        .where(staging_table.c.is_new, ~is_inserted)
-        .values(subscriber_id=existing_id, is_new=False),
+        .where(staged.is_new, ~is_inserted)
+        .values(subscriber_id=existing_id.scalar_subquery(), is_new=False),
         execution_options=BULK_WRITE,
     )
 
@@ -206,20 +191,12 @@ def _insert_or_ignore(session: Session, model: Any, columns: Sequence[str], rows
 
 
 def _insert_subscribers(session: Session, now: datetime) -> Any:
-    rows = (
-        select(
-            staging_table.c.subscriber_id,
-            staging_table.c.address,
-            staging_table.c.canonical,
-            literal(now, UtcDateTime),
-        )
-        .where(staging_table.c.is_new)
-        # A fixed order, so that two concurrent inserts cannot deadlock.
-        .order_by(staging_table.c.canonical)
-    )
-    return _insert_or_ignore(
-        session, Subscriber, ["id", "address", "canonical", "created_at"], rows
-    )
+    staged, columns = staging_table.c, ["id", "address", "canonical", "created_at"]
+    created_at = literal(now, UtcDateTime)
+    rows = select(staged.subscriber_id, staged.address, staged.canonical, created_at)
+    # A fixed order, so that two concurrent inserts cannot deadlock.
+    rows = rows.where(staged.is_new).order_by(staged.canonical)
+    return _insert_or_ignore(session, Subscriber, columns, rows)
 
 
 def _insert_subscriptions(
@@ -229,35 +206,22 @@ def _insert_subscriptions(
 
     A new subscriber cannot have a subscription yet, and checking it anyway costs a fifth more.
     """
-    rows = _select_new_subscriptions(run, state, now)
-    of_new = insert(Subscription).from_select(
-        SUBSCRIPTION_COLUMNS, rows.where(staging_table.c.is_new)
-    )
-    of_known = _insert_or_ignore(
-        session, Subscription, SUBSCRIPTION_COLUMNS, rows.where(~staging_table.c.is_new)
-    )
+    staged, at = staging_table.c, literal(now, UtcDateTime)
+    subscribed_at = func.coalesce(staged.subscribed_at, at)
+    columns = {
+        "subscriber_id": staged.subscriber_id,
+        "list_id": literal(run.list_id),
+        "state": staged.state_after,
+        # A pending subscriber has not been asked to confirm yet; the time to confirm starts now.
+        "requested_at": at if state is PENDING else subscribed_at,
+        "confirmed_at": subscribed_at if state is CONFIRMED else null(),
+        "unsubscribed_at": func.coalesce(staged.ended_at, at) if state is UNSUBSCRIBED else null(),
+    }
+    is_chosen = staged.state_before.is_(None) & (staged.state_after == state)
+    rows = select(*columns.values()).where(is_chosen).order_by(staged.subscriber_id)
+    of_new = insert(Subscription).from_select(list(columns), rows.where(staged.is_new))
+    of_known = _insert_or_ignore(session, Subscription, list(columns), rows.where(~staged.is_new))
     return _execute_counting_rows(session, of_new) + _execute_counting_rows(session, of_known)
-
-
-def _select_new_subscriptions(
-    run: ImportRun, state: SubscriptionState, now: datetime
-) -> Select[Any]:
-    at = literal(now, UtcDateTime)
-    subscribed_at = func.coalesce(staging_table.c.subscribed_at, at)
-    # A pending subscriber has not been asked to confirm yet; the time to confirm starts now.
-    requested_at = at if state is PENDING else subscribed_at
-    return (
-        select(
-            staging_table.c.subscriber_id,
-            literal(run.list_id),
-            staging_table.c.state_after,
-            requested_at,
-            subscribed_at if state is CONFIRMED else null(),
-            func.coalesce(staging_table.c.ended_at, at) if state is UNSUBSCRIBED else null(),
-        )
-        .where(staging_table.c.state_before.is_(None), staging_table.c.state_after == state)
-        .order_by(staging_table.c.subscriber_id)
-    )
 
 
 def _update_subscriptions(
@@ -293,14 +257,10 @@ def _update_subscriptions(
 def _unstage_changed_meanwhile(run: ImportRun) -> Any:
     """Remove subscribers from the staging table who changed their subscription concurrently."""
     subscription = table_of(Subscription).c
-    is_as_planned = (
-        select(subscription.state)
-        .where(
-            subscription.subscriber_id == staging_table.c.subscriber_id,
-            subscription.list_id == run.list_id,
-            subscription.state == staging_table.c.state_after,
-        )
-        .exists()
+    is_as_planned = exists().where(
+        subscription.subscriber_id == staging_table.c.subscriber_id,
+        subscription.list_id == run.list_id,
+        subscription.state == staging_table.c.state_after,
     )
     return delete(staging_table).where(~is_as_planned)
 
@@ -328,18 +288,12 @@ def _insert_consents(session: Session, run: ImportRun, now: datetime) -> Any:
 def _record_imported_subscriptions(session: Session, run: ImportRun) -> None:
     """Record the changes for undoing. New subscribers cannot have a row of this run yet."""
     columns = ("import_id", "subscriber_id", "created_subscriber", "state_before", "state_after")
-    rows = select(
-        literal(run.id),
-        staging_table.c.subscriber_id,
-        staging_table.c.is_new,
-        staging_table.c.state_before,
-        staging_table.c.state_after,
-    ).order_by(staging_table.c.subscriber_id)
-    session.execute(
-        insert(ImportedSubscription).from_select(columns, rows.where(staging_table.c.is_new))
-    )
+    staged, states = staging_table.c, (staging_table.c.state_before, staging_table.c.state_after)
+    rows = select(literal(run.id), staged.subscriber_id, staged.is_new, *states)
+    rows = rows.order_by(staged.subscriber_id)
+    session.execute(insert(ImportedSubscription).from_select(columns, rows.where(staged.is_new)))
     of_known = conflict_aware_insert(session, ImportedSubscription).from_select(
-        columns, rows.where(~staging_table.c.is_new)
+        columns, rows.where(~staged.is_new)
     )
     session.execute(
         of_known.on_conflict_do_update(

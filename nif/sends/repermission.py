@@ -186,19 +186,16 @@ def start_campaign(
     if settings.kind is RepermissionKind.CONFIRM:
         # Pending subscriptions expire by `requested_at`; theirs counts from the campaign.
         planned = select(Delivery.subscriber_id).where(Delivery.send_id == send.id)
-        _set_asked_at(session, send.list_id, Subscription.subscriber_id.in_(planned), now)
+        _set_asked_at(session, send.list_id, planned, now)
     return campaign
 
 
 def find_campaign_of_import(session: Session, run_id: int) -> RepermissionCampaign | None:
-    """The campaign of an import; None where it has none."""
-    return session.scalar(
-        select(RepermissionCampaign).where(RepermissionCampaign.import_run_id == run_id)
-    )
+    query = select(RepermissionCampaign).where(RepermissionCampaign.import_run_id == run_id)
+    return session.scalar(query)
 
 
 def send_of_campaign(session: Session, campaign: RepermissionCampaign) -> Send:
-    """The send of a campaign."""
     return session.scalars(select(Send).where(Send.edition_id == campaign.edition_id)).one()
 
 
@@ -216,9 +213,8 @@ def stop_campaign(session: Session, edition: Edition, *, now: datetime) -> None:
 
 def delete_campaign(session: Session, edition: Edition) -> None:
     """Delete the campaign of an edition that was undone before anybody was asked."""
-    session.execute(
-        delete(RepermissionCampaign).where(RepermissionCampaign.edition_id == edition.id)
-    )
+    is_its = RepermissionCampaign.edition_id == edition.id
+    session.execute(delete(RepermissionCampaign).where(is_its))
 
 
 def find_next_turn(session: Session, batch: Row[Any], *, now: datetime) -> datetime | None:
@@ -226,12 +222,8 @@ def find_next_turn(session: Session, batch: Row[Any], *, now: datetime) -> datet
 
     The campaign's row stays locked, so that two workers do not both take the same turn.
     """
-    query = (
-        select(RepermissionCampaign.available_at)
-        .where(RepermissionCampaign.id == batch.campaign_id)
-        .with_for_update()
-    )
-    available_at = session.scalars(query).one()
+    query = select(RepermissionCampaign.available_at).with_for_update()
+    available_at = session.scalars(query.where(RepermissionCampaign.id == batch.campaign_id)).one()
     return available_at if available_at > now else None
 
 
@@ -252,7 +244,7 @@ def record_campaign_batch(
     if batch.campaign_kind is not RepermissionKind.CONFIRM:
         return
     ids = [subscriber_id for subscriber_id, _ in subscribers]
-    _set_asked_at(session, batch.list_id, Subscription.subscriber_id.in_(ids), now)
+    _set_asked_at(session, batch.list_id, ids, now)
     if not batch.attempt_count:
         # A second attempt repeats the same mail, so it is not counted again.
         canonicals = [address.lower() for _, address in subscribers]
@@ -288,14 +280,13 @@ def recount_campaign_answers(
     Due again later, after a large campaign less soon, as long as answers may come.
     """
     send = send_of_campaign(session, campaign)
-    counts: dict[SubscriptionState, int] = dict(
-        session.execute(
-            select(Subscription.state, func.count())
-            .join(Delivery, Delivery.subscriber_id == Subscription.subscriber_id)
-            .where(Delivery.send_id == send.id, Subscription.list_id == campaign.list_id)
-            .group_by(Subscription.state)
-        ).all()
+    by_state = (
+        select(Subscription.state, func.count())
+        .join(Delivery, Delivery.subscriber_id == Subscription.subscriber_id)
+        .where(Delivery.send_id == send.id, Subscription.list_id == campaign.list_id)
+        .group_by(Subscription.state)
     )
+    counts: dict[SubscriptionState, int] = dict(session.execute(by_state).all())
     unsubscribed = counts.get(SubscriptionState.UNSUBSCRIBED, 0)
     if campaign.kind is RepermissionKind.CONFIRM:
         campaign.answered = counts.get(SubscriptionState.CONFIRMED, 0)
@@ -313,13 +304,13 @@ def recount_campaign_answers(
     campaign.due_at = next_at if next_at < campaign.created_at + RECOUNT_FOR else None
 
 
-def _set_asked_at(session: Session, list_id: int, condition: Any, now: datetime) -> None:
+def _set_asked_at(session: Session, list_id: int, ids: Any, now: datetime) -> None:
     session.execute(
         update(Subscription)
         .where(
             Subscription.list_id == list_id,
             Subscription.state == SubscriptionState.PENDING,
-            condition,
+            Subscription.subscriber_id.in_(ids),
         )
         .values(requested_at=now)
         .execution_options(synchronize_session=False)

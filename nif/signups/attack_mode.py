@@ -5,8 +5,8 @@ times the usual rate of the week before, are an attack; so are more than 50 held
 factor. The attack is over when half an hour brought less than half of that.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -25,8 +25,7 @@ ATTACK_FACTOR = 8
 _ONLY_ROW = 1
 
 
-@dataclass(frozen=True)
-class SignupRate:
+class SignupRate(NamedTuple):
     """Sign-ups within ten minutes."""
 
     received: float
@@ -40,11 +39,9 @@ def count_signup(session: Session, *, held: bool, now: datetime) -> None:
 
 def average_signup_rate(session: Session, *, since: datetime, until: datetime) -> SignupRate:
     """The average number of sign-ups in ten minutes of a period."""
-    received, held = session.execute(
-        select(func.sum(SignupCount.received), func.sum(SignupCount.held)).where(
-            SignupCount.slot > since, SignupCount.slot <= until
-        )
-    ).one()
+    sums = select(func.sum(SignupCount.received), func.sum(SignupCount.held))
+    is_within = (SignupCount.slot > since) & (SignupCount.slot <= until)
+    received, held = session.execute(sums.where(is_within)).one()
     intervals = (until - since) / RECENT
     return SignupRate((received or 0) / intervals, (held or 0) / intervals)
 
@@ -55,7 +52,7 @@ def delete_old_signup_counts(session: Session, *, now: datetime) -> None:
 
 def find_active_attack_mode(session: Session, *, now: datetime) -> AttackMode | None:
     """The attack mode where it is on."""
-    mode = session.get(AttackMode, _ONLY_ROW)
+    mode = find_attack_mode(session)
     return mode if mode is not None and _is_on(mode, now) else None
 
 
