@@ -23,7 +23,7 @@ class WakeQueue:
         else:
             self.huey = SqliteHuey("nif", filename=where, serializer=serializer, results=False)
         self.handler: Callable[..., None] = lambda *_: None
-        self._task = self.huey.task(name="handle")(self._handle)
+        self._task = self.huey.task(name="handle")(lambda *job: self.handler(*job))
 
     def wake(self, name: str, *ids: int) -> bool:
         """Ask a worker to run the job `name` soon; False, never an error, where that fails."""
@@ -33,6 +33,3 @@ class WakeQueue:
             log.warning("a wake-up could not be queued; the next tick will find the work")
             return False
         return True
-
-    def _handle(self, name: str, *ids: int) -> None:
-        self.handler(name, *ids)

@@ -92,10 +92,10 @@ def data_start_of(head: bytes, encoding: FileEncoding) -> tuple[int, str | None]
     """
     start = next((len(bom) for bom, kind in BOMS if kind is encoding and head.startswith(bom)), 0)
     line = decode_sample(head[start : start + 40], encoding).partition("\n")[0]
-    declared = _declared_separator(line)
-    if declared:
-        start += len(f"{line}\n".encode(encoding))
-    return start, declared
+    name, _, separator = line.strip('\r\n "').lower().partition("=")
+    if name == "sep" and separator in SEPARATORS:
+        return start + len(f"{line}\n".encode(encoding)), separator
+    return start, None
 
 
 def decode_sample(sample: bytes, encoding: FileEncoding) -> str:
@@ -105,23 +105,17 @@ def decode_sample(sample: bytes, encoding: FileEncoding) -> str:
 
 def detect_separator(text: str) -> str:
     """The separator that splits the most rows of a sample into the same number of cells."""
-    best, best_score = ",", 0.0
+    best, best_score, lines = ",", 0.0, text.splitlines(keepends=True)
     for separator in SEPARATORS:
-        widths = [len(row) for row in parse_sample_rows(text, separator) if row]
+        widths: list[int] = []
+        with suppress(csv.Error):
+            first_rows = islice(csv.reader(lines, delimiter=separator), SAMPLE_ROWS)
+            widths.extend(len(row) for row in first_rows if row)
         width = max(set(widths), key=widths.count) if widths else 0
         score = widths.count(width) / len(widths) * min(width, 8) if width > 1 else 0
         if score > best_score:
             best, best_score = separator, score
     return best
-
-
-def parse_sample_rows(text: str, separator: str) -> list[list[str]]:
-    """The first SAMPLE_ROWS rows of a sample, up to the first that cannot be read."""
-    rows: list[list[str]] = []
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
-    with suppress(csv.Error):
-        rows.extend(islice(reader, SAMPLE_ROWS))
-    return rows
 
 
 def _expect_text_file(head: bytes) -> None:
@@ -161,11 +155,6 @@ def _is_utf8(file: IO[bytes]) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _declared_separator(line: str) -> str | None:
-    text = line.strip('\r\n "').lower()
-    return text[4:] if text.startswith("sep=") and text[4:] in SEPARATORS else None
 
 
 MAX_LINE_LENGTH = 1_000_000

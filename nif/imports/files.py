@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -87,24 +87,17 @@ def blank_address_in_files(session: Session, folder: Path, canonical: str) -> No
     The length stays the same, so a stopped run continues at its byte offset; the row then has no
     valid address. Files stored on another machine are not reached.
     """
-    stored = select(ImportRun.stored_name, ImportRun.encoding).where(
-        ImportRun.stored_name.is_not(None)
-    )
-    for name, encoding in session.execute(stored):
+    # The domain is stored in IDNA, and people write it in Unicode.
+    spellings = {canonical}
+    local, _, domain = canonical.rpartition("@")
+    with suppress(UnicodeError):
+        spellings.add(f"{local}@{domain.encode('ascii').decode('idna')}")
+    stored = select(ImportRun.stored_name, ImportRun.encoding)
+    for name, encoding in session.execute(stored.where(ImportRun.stored_name.is_not(None))):
         path = import_file_path(folder, name)
         if path.exists():
-            for spelling in _spellings_of_address(canonical):
+            for spelling in spellings:
                 _overwrite_address(path, spelling, FileEncoding(encoding))
-
-
-def _spellings_of_address(canonical: str) -> set[str]:
-    """The address with its domain in IDNA, as it is stored, and in Unicode, as people write it."""
-    local, _, domain = canonical.rpartition("@")
-    try:
-        unicode_domain = domain.encode("ascii").decode("idna")
-    except UnicodeError:
-        unicode_domain = domain
-    return {canonical, f"{local}@{unicode_domain}"}
 
 
 def _overwrite_address(path: Path, spelling: str, encoding: FileEncoding) -> None:

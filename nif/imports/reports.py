@@ -91,14 +91,13 @@ def stream_list_export(session: Session, list_id: int) -> Iterator[str]:
 
     Cells are escaped for spreadsheets. The session must see one snapshot of the database.
     """
-    return write_csv(EXPORT_HEADINGS, _export_rows(session, list_id))
-
-
-def _export_rows(session: Session, list_id: int) -> Iterator[tuple[object, ...]]:
-    """Reads state by state, in the order of the index, and merges the states by id."""
+    # Each state is read in the order of the index, and the states are merged by id.
     by_state = (_export_rows_of_state(session, list_id, state) for state in SubscriptionState)
-    for row in heapq.merge(*by_state, key=itemgetter(0)):
-        yield (row[1], row[2], *map(_format_exported_moment, row[3:6]), row[6], row[7])
+    rows = (
+        (row[1], row[2], *map(_format_exported_moment, row[3:6]), row[6], row[7])
+        for row in heapq.merge(*by_state, key=itemgetter(0))
+    )
+    return write_csv(EXPORT_HEADINGS, rows)
 
 
 def _export_rows_of_state(

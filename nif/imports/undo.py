@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from nif.imports.models import ImportedSubscription, ImportRun, ImportState
@@ -41,7 +41,10 @@ def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datet
         .limit(size)
     ).all()
     if not rows:
-        _finish_undo(session, run, now)
+        lift_suppressions(session, Suppression.source == run.source, now=now)
+        its_changes = ImportedSubscription.import_id == run.id
+        session.execute(delete(ImportedSubscription).where(its_changes))
+        run.state, run.due_at, run.finished_at = ImportState.UNDONE, None, now
         return True
     first, last = rows[0].subscriber_id, rows[-1].subscriber_id
     unchanged = set(session.scalars(_select_unchanged(run, first, last)))
@@ -53,7 +56,11 @@ def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datet
             if (row.state_before, row.state_after) == (before, after)
         ]
         _restore_subscriptions(session, run.list_id, ids, before, after)
-    _delete_consents(session, run, unchanged)
+    for chunk in _split_ids(unchanged):
+        # The import was a mistake, and no subscriber ever gave these consents. The audit log keeps
+        # that the import was undone.
+        theirs = (Consent.subscriber_id.in_(chunk), Consent.source == run.source)
+        session.execute(delete(Consent).where(*theirs), execution_options=BULK_WRITE)
     _delete_subscribers(session, [row.subscriber_id for row in undone if row.created_subscriber])
     changes = Counter[StateChange]((row.state_after, row.state_before) for row in undone)
     count_state_changes(session, run.list_id, changes, source=run.source, now=now)
@@ -66,7 +73,7 @@ def undo_import_batch(session: Session, run: ImportRun, size: int, *, now: datet
 def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
     """The subscribers in a range of ids who did nothing themselves and were not mailed since."""
     is_same = Subscription.subscriber_id == ImportedSubscription.subscriber_id
-    acted = select(Consent.id).where(
+    acted = exists().where(
         Consent.subscriber_id == ImportedSubscription.subscriber_id,
         Consent.list_id == run.list_id,
         Consent.source != run.source,
@@ -88,7 +95,7 @@ def _select_unchanged(run: ImportRun, first: int, last: int) -> Any:
             ImportedSubscription.import_id == run.id,
             ImportedSubscription.subscriber_id.between(first, last),
             Subscription.state == ImportedSubscription.state_after,
-            ~acted.exists(),
+            ~acted,
             ~mailed.exists(),
         )
     )
@@ -116,37 +123,15 @@ def _restore_subscriptions(
         )
 
 
-def _delete_consents(session: Session, run: ImportRun, ids: Collection[int]) -> None:
-    """Delete the run's consents: the import was a mistake, and no subscriber ever gave them.
-
-    The audit log keeps that the import was undone.
-    """
-    for chunk in _split_ids(ids):
-        session.execute(
-            delete(Consent).where(Consent.subscriber_id.in_(chunk), Consent.source == run.source),
-            execution_options=BULK_WRITE,
-        )
-
-
 def _delete_subscribers(session: Session, ids: Collection[int]) -> None:
     """Delete the subscribers who have no other subscription or consent."""
     for chunk in _split_ids(ids):
-        references = (
-            select(Subscription.subscriber_id).where(Subscription.subscriber_id == Subscriber.id),
-            select(Consent.id).where(Consent.subscriber_id == Subscriber.id),
-        )
-        session.execute(
-            delete(Subscriber).where(
-                Subscriber.id.in_(chunk), *(~query.exists() for query in references)
-            ),
-            execution_options=BULK_WRITE,
-        )
-
-
-def _finish_undo(session: Session, run: ImportRun, now: datetime) -> None:
-    lift_suppressions(session, Suppression.source == run.source, now=now)
-    session.execute(delete(ImportedSubscription).where(ImportedSubscription.import_id == run.id))
-    run.state, run.due_at, run.finished_at = ImportState.UNDONE, None, now
+        has_none = [
+            ~exists().where(model.subscriber_id == Subscriber.id)
+            for model in (Subscription, Consent)
+        ]
+        lonely = delete(Subscriber).where(Subscriber.id.in_(chunk), *has_none)
+        session.execute(lonely, execution_options=BULK_WRITE)
 
 
 def _split_ids(ids: Collection[int], size: int = 5_000) -> list[list[int]]:

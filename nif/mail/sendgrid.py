@@ -270,19 +270,17 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def _read_number(text: str | None, plus: float = 0.0) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value + plus if isfinite(value) else None
+    with suppress(ValueError):
+        if isfinite(value := float(text or "")):
+            return value + plus
+    return None
 
 
 def _seconds_until(text: str | None) -> float | None:
     """The seconds until an HTTP date (RFC 9110 section 5.6.7)."""
-    try:
+    with suppress(ValueError, TypeError, OverflowError):
         return parsedate_to_datetime(text or "").timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return None
+    return None
 
 
 SIGNATURE_HEADER = EventWebhookHeader.SIGNATURE

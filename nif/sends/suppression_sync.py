@@ -132,6 +132,7 @@ def push_suppressions(
     transaction: Transaction, mailer: Mailer, *, clock: Clock, most: int = MAX_PUSH_REQUESTS
 ) -> PushedSuppressions:
     """Push what is due in at most `most` requests. Pushing an address twice does no harm.
+
     Raises NotAccepted or Uncertain where the provider does not accept them, which is also recorded.
     """
     result = PushedSuppressions()

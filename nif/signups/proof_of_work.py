@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from altcha import Payload, create_challenge, verify_solution
@@ -71,10 +72,9 @@ def _parse_proof(proof: str) -> Payload | None:
 
 def _is_solved(payload: Payload, key: bytes) -> bool:
     """Is it solved? The library checks the signature before it computes with the payload's cost."""
-    try:
+    with suppress(ValueError, TypeError, AttributeError):
         return verify_solution(payload, _secret(key)).verified
-    except (ValueError, TypeError, AttributeError):
-        return False
+    return False
 
 
 def _secret(key: bytes) -> bytes:

@@ -30,7 +30,7 @@ from nif.subscriptions.double_opt_in import (
     confirmation_token,
     request_subscription,
 )
-from nif.subscriptions.models import MailingList, Subscriber
+from nif.subscriptions.models import MailingList
 from nif.subscriptions.preferences import find_mailable_subscriber, preferences_token
 from nif.subscriptions.signup_limits import DAY, allow_mail, find_exceeded_limit
 from nif.subscriptions.unsubscribe import (
@@ -64,15 +64,12 @@ def queue_signup(session: Session, request: SignupRequest, *, now: datetime) -> 
     """
     hold_reason = request.hold_reason or _find_hold_reason(session, request, now)
     attack_mode.count_signup(session, held=hold_reason is not None, now=now)
-    known = session.scalar(
-        select(Signup)
-        .where(
-            Signup.kind == request.kind,
-            Signup.canonical == request.address.canonical,
-            Signup.list_id == request.list_id,
-        )
-        .with_for_update()
+    is_same = (
+        Signup.kind == request.kind,
+        Signup.canonical == request.address.canonical,
+        Signup.list_id == request.list_id,
     )
+    known = session.scalar(select(Signup).where(*is_same).with_for_update())
     if known is None:
         _insert_signup(session, request, hold_reason, now)
         return
@@ -208,7 +205,14 @@ def _send_preferences_link(
         return None
     if not allow_mail(session, subscriber.canonical, now=now):
         return AddressMailLimit.DAY
-    message = _preferences_message(subscriber, mail_writer)
+    links, tokens = mail_writer.links, mail_writer.tokens
+    unsubscribe_link = links.unsubscribe(unsubscribe_token(subscriber.id, ALL_LISTS, tokens))
+    message = mail_writer.renderer.render(
+        "preferences_link",
+        headers=list_unsubscribe_headers(unsubscribe_link),
+        link=links.preferences(preferences_token(subscriber.id, tokens)),
+        unsubscribe=unsubscribe_link,
+    )
     queue_transactional_email(session, subscriber.address, message, now=now)
     return None
 
@@ -220,10 +224,8 @@ def _subscription_reply(
     links, tokens = mail_writer.links, mail_writer.tokens
     if result.pending is not None:
         subscriber_id = result.pending.subscriber_id
-        name, link = (
-            "confirm_subscription",
-            links.confirm(confirmation_token(result.pending, tokens)),
-        )
+        name = "confirm_subscription"
+        link = links.confirm(confirmation_token(result.pending, tokens))
     elif result.already_subscribed is not None:
         subscriber_id = result.already_subscribed.id
         name = "already_subscribed"
@@ -240,15 +242,4 @@ def _subscription_reply(
         unsubscribe=unsubscribe_link,
         report_signup=links.report_signup(signup_refusal_token(subscriber_id, tokens)),
         mailing_list=mailing_list,
-    )
-
-
-def _preferences_message(subscriber: Subscriber, mail_writer: MailWriter) -> Message:
-    links, tokens = mail_writer.links, mail_writer.tokens
-    unsubscribe_link = links.unsubscribe(unsubscribe_token(subscriber.id, ALL_LISTS, tokens))
-    return mail_writer.renderer.render(
-        "preferences_link",
-        headers=list_unsubscribe_headers(unsubscribe_link),
-        link=links.preferences(preferences_token(subscriber.id, tokens)),
-        unsubscribe=unsubscribe_link,
     )

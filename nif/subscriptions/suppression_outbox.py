@@ -204,13 +204,9 @@ def _update_in_order(
 
 def count_unpushed_suppressions(session: Session, *, most: int = 1000) -> int:
     """How many entries are queued, counted up to `most`."""
-    queued = (
-        select(SuppressionOutboxEntry.canonical)
-        .where(SuppressionOutboxEntry.due_at.is_not(None))
-        .limit(most)
-        .subquery()
-    )
-    return session.scalar(select(func.count()).select_from(queued)) or 0
+    is_queued = SuppressionOutboxEntry.due_at.is_not(None)
+    queued = select(SuppressionOutboxEntry.canonical).where(is_queued).limit(most)
+    return session.scalar(select(func.count()).select_from(queued.subquery())) or 0
 
 
 def find_provider_echoes(
@@ -254,9 +250,8 @@ def _explains_drop(entry: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
 
 def delete_outbox_entry(session: Session, canonical: str) -> None:
     """Delete the entry of an erased address."""
-    session.execute(
-        delete(SuppressionOutboxEntry).where(SuppressionOutboxEntry.canonical == canonical)
-    )
+    is_theirs = SuppressionOutboxEntry.canonical == canonical
+    session.execute(delete(SuppressionOutboxEntry).where(is_theirs))
 
 
 def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 5000) -> None:
