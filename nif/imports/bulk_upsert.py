@@ -180,13 +180,11 @@ def match_concurrent_subscribers(session: Session) -> None:
 def _execute_counting_rows(
     session: Session, statement: Any, rows: Sequence[Mapping[str, Any]] | None = None
 ) -> int:
-    """Execute a write; returns the number of rows written."""
     result = session.execute(statement, rows, execution_options=BULK_WRITE)
     return cast("CursorResult[Any]", result).rowcount
 
 
 def _insert_or_ignore(session: Session, model: Any, columns: Sequence[str], rows: Any) -> Any:
-    """An INSERT that skips existing rows."""
     return conflict_aware_insert(session, model).from_select(columns, rows).on_conflict_do_nothing()
 
 
@@ -255,7 +253,6 @@ def _update_subscriptions(
 
 
 def _unstage_changed_meanwhile(run: ImportRun) -> Any:
-    """Remove subscribers from the staging table who changed their subscription concurrently."""
     subscription = table_of(Subscription).c
     is_as_planned = exists().where(
         subscription.subscriber_id == staging_table.c.subscriber_id,

@@ -18,8 +18,6 @@ INVISIBLE_CHARACTERS = ' \t\r\n\xa0\u200b\u200c\u200d\u2060\ufeff"'
 
 
 class StatedStatus(StrEnum):
-    """The status that a file states for a subscriber."""
-
     SUBSCRIBED = "subscribed"
     PENDING = "pending"
     UNSUBSCRIBED = "unsubscribed"
@@ -110,7 +108,6 @@ def find_vendor(header: Sequence[str]) -> str | None:
 
 @lru_cache(1000)
 def find_stated_status(word: str) -> StatedStatus | None:
-    """The status that a word means; None for an unknown word."""
     return STATUS_WORDS.get(normalize_word(word))
 
 
@@ -196,7 +193,6 @@ def _find_status_column(rows: Sequence[Sequence[str]], taken: Collection[int]) -
 
 
 def parse_row(record: CsvRecord, columns: ColumnMapping) -> ParsedRow:
-    """Parse one record by the mapping."""
     line, cells = record
     if isinstance(cells, UnreadableRow):
         return _invalid_row(line, cells.code, cells.cell)

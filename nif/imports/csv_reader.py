@@ -78,7 +78,6 @@ def detect_csv_format(file: IO[bytes]) -> CsvFormat:
 
 
 def chosen_csv_format(file: IO[bytes], encoding: str, separator: str) -> CsvFormat:
-    """A file's format with the encoding and separator that a person chose."""
     file.seek(0)
     chosen = FileEncoding(encoding)
     start, _ = data_start_of(file.read(SAMPLE_BYTES), chosen)

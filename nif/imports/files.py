@@ -54,7 +54,6 @@ def store_import_file(stream: IO[bytes], folder: Path, *, max_bytes: int) -> Sto
 
 
 def file_too_large_message(max_bytes: int) -> str:
-    """The message for a file that is larger than `max_bytes`."""
     return f"This file is too large: at most {max_bytes / 1_000_000:.3g} MB. Nothing was stored."
 
 

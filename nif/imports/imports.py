@@ -125,7 +125,6 @@ def get_import(session: Session, list_id: int, import_id: int, *, lock: bool = F
 
 
 def list_imports(session: Session, list_id: int, *, limit: int = 20) -> Sequence[ImportRun]:
-    """The newest imports into a list, at most `limit`."""
     query = select(ImportRun).where(ImportRun.list_id == list_id)
     return session.scalars(query.order_by(ImportRun.id.desc()).limit(limit)).all()
 

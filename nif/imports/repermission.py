@@ -72,7 +72,6 @@ def min_per_hour(people: int, within: timedelta) -> int:
 
 
 def draft_import_confirmation(mail_writer: MailWriter, run: ImportRun) -> Message:
-    """The message that the campaign would send."""
     return write_imported_repermission_message(mail_writer, run.mailing_list, run.consent_source)
 
 

@@ -51,7 +51,6 @@ PROBLEMS_SHOWN = 20
 
 
 def explain_problem(code: str, cell: str) -> str:
-    """Why a row was rejected, as exactly as possible."""
     if code == "address":
         try:
             parse_address(cell)
@@ -63,7 +62,6 @@ def explain_problem(code: str, cell: str) -> str:
 def list_import_problems(
     session: Session, run: ImportRun, *, limit: int = PROBLEMS_SHOWN
 ) -> list[ImportProblem]:
-    """The first rejected rows of a run, at most `limit`."""
     query = select(ImportProblem).where(ImportProblem.import_id == run.id)
     return list(session.scalars(query.order_by(ImportProblem.line).limit(limit)))
 

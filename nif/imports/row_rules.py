@@ -142,7 +142,6 @@ class DryRun:
         )
 
     def overlay(self, known: dict[str, AddressStatus], canonicals: Collection[str]) -> None:
-        """Replace in `known` what the dry run has changed so far."""
         query = "SELECT status.* FROM json_each(?) AS each JOIN status ON canonical = each.value"
         for canonical, state, has_unsubscribed, suppressed in self._statuses.execute(
             query, [json.dumps(list(canonicals))]
@@ -154,7 +153,6 @@ class DryRun:
             )
 
     def record(self, changed: Mapping[str, AddressStatus]) -> None:
-        """Remember the status of addresses after a batch."""
         self._statuses.execute("BEGIN")
         self._statuses.executemany(
             "INSERT OR REPLACE INTO status VALUES (?, ?, ?, ?)",

@@ -209,13 +209,11 @@ class Worker:
         deliver_send(replace(self.services.delivery_context, stopping=self.stopping), send_id)
 
     def watch_signups(self) -> None:
-        """Switch attack mode on or off, and release some held sign-ups."""
         with self.services.database.transaction() as session:
             watch_for_attack(session, self.services.mail_writer, now=utc_now())
             held.trickle_held_signups(session, now=utc_now())
 
     def delete_expired(self) -> None:
-        """Delete used proofs of work, old sign-up counts, and expired import files."""
         now = utc_now()
         with self.services.database.transaction() as session:
             proof_of_work.delete_expired_proofs(session, now=now)
@@ -227,7 +225,6 @@ class Worker:
         self.services.database.truncate_wal()
 
     def run_retention(self) -> None:
-        """Once a day, delete or shorten the data whose retention period has ended."""
         counts = run_retention_if_due(
             self.services.database.transaction, self.services.retention_periods, now=utc_now()
         )
@@ -235,7 +232,6 @@ class Worker:
             log.info("retention finished", **counts)
 
     def sign_checkpoint(self) -> None:
-        """Sign a checkpoint of the ledger if it has grown."""
         settings, now = self.services.settings, utc_now()
         with self.services.database.transaction() as session:
             may_make_key = not settings.in_production

@@ -15,8 +15,6 @@ from nif.paging import Page, paginate
 
 
 class OutboxPost(Base):
-    """One posted request."""
-
     __tablename__ = "outbox_post"
 
     attempt: Mapped[str] = mapped_column(primary_key=True)
@@ -25,8 +23,6 @@ class OutboxPost(Base):
 
 
 class OutboxMail(Base):
-    """One subscriber's copy in a posted request."""
-
     __tablename__ = "outbox_mail"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -53,7 +49,6 @@ class OutboxMail(Base):
 
     @property
     def headers(self) -> dict[str, str]:
-        """All headers of the copy, in the order of a mail."""
         message = self.post.message
         return {
             "From": f"{message['from_name']} <{message['from_address']}>",
@@ -107,7 +102,6 @@ class OutboxMailer(Mailer):
 def list_outbox_mails(
     session: Session, *, after: str | None = None, size: int = 50
 ) -> Page[OutboxMail]:
-    """The mails, newest first."""
     return paginate(session, select(OutboxMail), OutboxMail.id, after=after, size=size)
 
 
@@ -117,5 +111,4 @@ def get_outbox_mail(session: Session, mail_id: int) -> OutboxMail:
 
 
 def delete_outbox_mails_to(session: Session, canonical: str) -> None:
-    """Delete the copies to an address."""
     session.execute(delete(OutboxMail).where(func.lower(OutboxMail.address) == canonical))

@@ -110,7 +110,6 @@ def list_undeliverable_emails(
 
 
 def delete_transactional_emails_to(session: Session, canonical: str, *, also_waiting: bool) -> None:
-    """Delete the rows of mails to an address; those still waiting only with `also_waiting`."""
     to_address = func.lower(TransactionalEmail.address) == canonical
     is_done = TransactionalEmail.due_at.is_(None)
     session.execute(

@@ -89,8 +89,6 @@ class RenditionOptions:
 
 @dataclass(frozen=True)
 class RenderedFile:
-    """One file that was made."""
-
     shape: PictureShape
     format: PictureFormat
     width: int
@@ -204,7 +202,6 @@ def encode_rendition(image: Image.Image, format_: PictureFormat, xmp: bytes) -> 
 
 
 def build_xmp_packet(picture: Picture) -> bytes:
-    """The metadata packet of each file of `picture`."""
     plain = {
         "photoshop:Credit": picture.credit,
         "xmpRights:WebStatement": picture.licence_url,

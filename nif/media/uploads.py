@@ -150,7 +150,6 @@ def encode_master(image: Image.Image) -> bytes:
 
 
 def build_file_error(sentence: str) -> Invalid:
-    """An error for the field in which the file was chosen."""
     return Invalid({"file": sentence})
 
 

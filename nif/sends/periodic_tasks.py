@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from nif.claims import WorkRow, claim_next
-from nif.database import Base, insert_if_new
+from nif.database import Base, insert_if_new, lock_row
 
 
 class PeriodicTask(WorkRow, Base):
@@ -22,15 +22,14 @@ class PeriodicTask(WorkRow, Base):
 
 def begin_task(session: Session, name: str, *, every: timedelta, now: datetime) -> PeriodicTask:
     """Start a task, due or not; it is due again after `every`."""
-    _insert_task(session, name, now)
-    task = session.get_one(PeriodicTask, name, with_for_update=True, populate_existing=True)
+    task = lock_row(session, PeriodicTask, name, name=name, started_at=now)
     task.started_at, task.due_at = now, now + every
     return task
 
 
 def begin_task_if_due(session: Session, name: str, *, every: timedelta, now: datetime) -> bool:
     """Start a task where it is due and no other worker has started it; False otherwise."""
-    _insert_task(session, name, now)
+    insert_if_new(session, PeriodicTask, name=name, started_at=now, due_at=now)
     is_it = PeriodicTask.name == name
     task = claim_next(session, PeriodicTask, is_it, lease=every, now=now)
     if task is not None:
@@ -48,10 +47,6 @@ def postpone_task(session: Session, name: str, until: datetime) -> None:
     """Postpone the next run to `until`, unless it is due later anyway."""
     task = session.get_one(PeriodicTask, name, with_for_update=True)
     task.due_at = max(task.due_at or until, until)
-
-
-def _insert_task(session: Session, name: str, now: datetime) -> None:
-    insert_if_new(session, PeriodicTask, name=name, started_at=now, due_at=now)
 
 
 def find_task(session: Session, name: str) -> PeriodicTask | None:

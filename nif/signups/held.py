@@ -78,7 +78,6 @@ def hold_signup(session: Session, signup: Signup, reason: HoldReason, *, now: da
 
 
 def release_signup(session: Session, signup: Signup, *, now: datetime) -> None:
-    """Queue a held sign-up for the worker."""
     if signup.hold_reason is not None:
         _lock_held_count(session, signup.hold_reason).held -= 1
         signup.hold_reason, signup.due_at = None, now
@@ -111,7 +110,6 @@ def delete_expired_signups(session: Session, before: datetime) -> int:
 
 
 def delete_signups_of(session: Session, canonical: str) -> None:
-    """Delete all sign-ups for an address, held or queued."""
     is_theirs = Signup.canonical == canonical
     reasons = select(Signup.hold_reason).where(is_theirs, Signup.hold_reason.is_not(None))
     for reason in session.scalars(reasons.distinct()).all():

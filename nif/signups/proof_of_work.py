@@ -55,12 +55,10 @@ def accept_proof(
 
 
 def delete_expired_proofs(session: Session, *, now: datetime) -> None:
-    """Delete used proofs whose challenge has expired."""
     session.execute(delete(UsedProofOfWork).where(UsedProofOfWork.expires_at < now))
 
 
 def _parse_proof(proof: str) -> Payload | None:
-    """The payload; None where it cannot be parsed."""
     if not 0 < len(proof) <= MAX_PROOF_LENGTH:
         return None
     try:

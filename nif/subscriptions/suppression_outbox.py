@@ -76,12 +76,10 @@ class SuppressionPush:
 
 
 def came_from_provider(source: str) -> bool:
-    """Did the provider report the suppression with this source?"""
     return source.startswith(PROVIDER_SOURCES)
 
 
 def is_pushed_to_provider(reason: SuppressionReason, source: str) -> bool:
-    """Is a suppression with this reason and source pushed to the provider?"""
     return reason in PUSHED_REASONS and not came_from_provider(source)
 
 
@@ -203,7 +201,6 @@ def _update_in_order(
 
 
 def count_unpushed_suppressions(session: Session, *, most: int = 1000) -> int:
-    """How many entries are queued, counted up to `most`."""
     is_queued = SuppressionOutboxEntry.due_at.is_not(None)
     queued = select(SuppressionOutboxEntry.canonical).where(is_queued).limit(most)
     return session.scalar(select(func.count()).select_from(queued.subquery())) or 0
@@ -249,7 +246,6 @@ def _explains_drop(entry: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
 
 
 def delete_outbox_entry(session: Session, canonical: str) -> None:
-    """Delete the entry of an erased address."""
     is_theirs = SuppressionOutboxEntry.canonical == canonical
     session.execute(delete(SuppressionOutboxEntry).where(is_theirs))
 
@@ -272,5 +268,4 @@ def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 500
 
 
 def chunk_addresses(addresses: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Split addresses into chunks that fit into one statement."""
     return (addresses[n : n + PUSH_SIZE] for n in range(0, len(addresses), PUSH_SIZE))
