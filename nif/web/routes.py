@@ -36,7 +36,6 @@ from nif.web.public import (
     subscribe,
     transparency_report,
     unsubscribe,
-    well_known_files,
 )
 
 READER_MODULES = (
@@ -44,7 +43,7 @@ READER_MODULES = (
     *(subscribe, unsubscribe, preferences, personal_data),
     *(relationships, policies, ledger, transparency_report),
 )
-MACHINE_MODULES = (feeds, well_known_files, health, sendgrid_events)
+MACHINE_MODULES = (feeds, health, sendgrid_events)
 NEWSROOM_MODULES = (
     *(newsroom_stories, live_preview, newsroom_publishing),
     *(revisions, newsroom_reader_reports),
