@@ -242,7 +242,6 @@ FORMS_BY_HAND = {
     "nif/web/newsroom/stories.py": STORY_FORM,
     "nif/web/newsroom/story_form.py": STORY_FORM,
     "nif/web/newsroom/live_preview.py": STORY_FORM,
-    "nif/web/admin/imports.py": "the problems that it shows are those of an imported file",
 }
 """Modules that read forms without `nif/web/forms.py`, and why."""
 

@@ -44,11 +44,7 @@ AI_USES = {
     StoryAiUse.GENERATED: "The first version",
     UNANSWERED: "Not recorded",
 }
-SEVERITIES = {
-    NoteSeverity.MINOR: "Minor",
-    NoteSeverity.SIGNIFICANT: "Significant",
-    NoteSeverity.SERIOUS: "Serious",
-}
+SEVERITIES = {severity: severity.value.capitalize() for severity in NoteSeverity}
 VERDICTS = {
     ReportVerdict.UPHELD: "The reader was right",
     ReportVerdict.PARTLY: "Right in part",

@@ -45,6 +45,16 @@ def test_each_reader_gets_a_ticket_of_their_own(
     assert services.tokens.open(TokenPurpose.FORM_TICKET, ticket)
 
 
+def test_an_empty_cursor_leaves_no_other_front_page_in_memory(
+    client: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as session:
+        a_story(session)
+
+    for address in ("/?after=", "/"):
+        assert 'class="story-grid with-lead"' in client.get(address).text, address
+
+
 def test_a_missing_page_is_not_cached(client: FlaskClient, database: Database) -> None:
     assert client.get("/articles/the-third").status_code == 404
     with database.transaction() as session:
