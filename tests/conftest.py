@@ -241,10 +241,15 @@ def mailer() -> FakeMailer:
 
 
 @pytest.fixture
-def app(services: Services, speed_up: Callable[[Flask], Flask]) -> Flask:
-    app = nif_app.build_app(services)
-    app.config["TESTING"] = True
-    return speed_up(app)
+def app(services: Services, shared_app: Callable[[Services], Flask]) -> Flask:
+    """The application around the test's services; `new_app` gives one that nobody used."""
+    return shared_app(services)
+
+
+@pytest.fixture
+def new_app(services: Services, prepare_app: Callable[[Flask], Flask]) -> Flask:
+    """An application that has answered no request, so that views can be added to it."""
+    return prepare_app(nif_app.build_app(services))
 
 
 @pytest.fixture

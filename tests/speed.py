@@ -3,16 +3,20 @@
 import functools
 import gc
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
-from werkzeug.routing import Rule
 
+from nif.app import build_app
 from nif.queue import WakeQueue
+from nif.services import Services
+from nif.settings import Settings
 from nif.subscriptions import lists
+from nif.web.public.page_cache import PageCache
 from tests.sharing import create_once, skip_setup_of_copied_queues
 
 LONG = {
@@ -29,9 +33,6 @@ LONG = {
 }
 """The approximate seconds of slow modules. They run first, each in one worker: so none of them runs
 alone at the end, and module fixtures are set up once."""
-
-_rules: dict[str, dict[str, Any]] = {}
-_compile = Rule.compile
 
 
 def pytest_collection() -> None:
@@ -72,26 +73,8 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-    Rule.compile = _compile_once
     lists.available_timezones = functools.cache(lists.available_timezones)
     skip_setup_of_copied_queues()
-
-
-MADE = ("_parts", "_trace", "_converters", "arguments")
-BUILT = ("_build", "_build_unknown")
-
-
-def _compile_once(rule: Rule) -> None:
-    """Compile each route once in a run, and not again for each app."""
-    key = repr((rule.rule, rule.defaults, rule.subdomain, rule.host, rule.merge_slashes))
-    if key not in _rules:
-        _compile(rule)
-        made = {name: getattr(rule, name) for name in MADE}
-        _rules[key] = made | {name: getattr(rule, name).__func__ for name in BUILT}
-        return
-    vars(rule).update(_rules[key])
-    for name in BUILT:
-        setattr(rule, name, _rules[key][name].__get__(rule))
 
 
 @pytest.fixture(scope="session")
@@ -107,13 +90,44 @@ def _templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCa
     return FileSystemBytecodeCache(str(folder))
 
 
-@pytest.fixture
-def speed_up(_templates: FileSystemBytecodeCache) -> Any:
-    """A function that speeds up an app: shared compiled templates, and cheap password hashes."""
+@pytest.fixture(scope="session")
+def prepare_app(_templates: FileSystemBytecodeCache) -> Callable[[Flask], Flask]:
+    """A function that readies an app: shared compiled templates, and cheap password hashes."""
 
-    def accelerate(app: Flask) -> Flask:
+    def prepare(app: Flask) -> Flask:
+        app.config["TESTING"] = True
         app.jinja_env.bytecode_cache = _templates
         app.extensions["security"].pwd_context.update(argon2__time_cost=1, argon2__memory_cost=64)
         return app
 
-    return accelerate
+    return prepare
+
+
+NOWHERE = {"database_url": "", "queue_url": "", "instance_dir": Path()}
+
+
+@pytest.fixture(scope="session")
+def shared_app(prepare_app: Callable[[Flask], Flask]) -> Callable[[Services], Flask]:
+    """A function that gives the worker's app, as if it had been built around a test's services.
+
+    Views ask the app for its services, so only those are exchanged, with all that a test may have
+    changed. There is an app for each kind of settings.
+    """
+    apps: dict[Settings, tuple[Flask, dict[str, Any]]] = {}
+
+    def give(services: Services) -> Flask:
+        kind = services.settings.model_copy(update=NOWHERE)
+        if kind not in apps:
+            app = prepare_app(build_app(services))
+            apps[kind] = (app, dict(app.config))
+            return app
+        app, config = apps[kind]
+        app.config.clear()
+        app.config.update(config)
+        app.extensions.update(nif=services, nif_pages=PageCache())
+        engine = services.database.engine.execution_options(sqlite_begin="DEFERRED")
+        with app.app_context():
+            app.extensions["sqlalchemy"].engines[None] = engine
+        return app
+
+    return give

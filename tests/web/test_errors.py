@@ -11,10 +11,10 @@ def broken() -> str:
     raise RuntimeError("This view is broken.")
 
 
-def test_a_failed_get_does_not_claim_that_something_was_not_saved(app: Flask) -> None:
-    without_tokens(app).config["PROPAGATE_EXCEPTIONS"] = False
-    app.add_url_rule("/broken", view_func=broken, methods=["GET", "POST"])
-    client = app.test_client()
+def test_a_failed_get_does_not_claim_that_something_was_not_saved(new_app: Flask) -> None:
+    without_tokens(new_app).config["PROPAGATE_EXCEPTIONS"] = False
+    new_app.add_url_rule("/broken", view_func=broken, methods=["GET", "POST"])
+    client = new_app.test_client()
 
     looked, sent = client.get("/broken"), client.post("/broken", data={"text": "Mine"})
 

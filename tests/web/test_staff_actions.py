@@ -42,7 +42,7 @@ LEFT_BEHIND: list[str] = []
 
 
 @pytest.fixture
-def admin(app: Flask, database: Database) -> FlaskClient:
+def admin(new_app: Flask, database: Database) -> FlaskClient:
     blueprint = Blueprint("titles", __name__, url_prefix="/admin/titles")
 
     @blueprint.post("/<slug>/form")
@@ -64,10 +64,10 @@ def admin(app: Flask, database: Database) -> FlaskClient:
             event.listen(action.session, "before_commit", _fail)
         return _rename(action, slug, title)
 
-    app.register_blueprint(blueprint)
+    new_app.register_blueprint(blueprint)
     with database.transaction() as session:
         a_list(session, title="Old")
-    return signed_in(without_tokens(app), database, RoleName.ADMIN)
+    return signed_in(without_tokens(new_app), database, RoleName.ADMIN)
 
 
 def _fail(_session: Session) -> None:
@@ -132,8 +132,8 @@ def test_what_an_action_stored_elsewhere_is_removed_where_it_or_its_commit_fails
     assert left == LEFT_BEHIND
 
 
-def test_others_may_not(app: Flask, admin: FlaskClient, database: Database) -> None:
-    editor = signed_in(app, database, RoleName.EDITOR)
+def test_others_may_not(new_app: Flask, admin: FlaskClient, database: Database) -> None:
+    editor = signed_in(new_app, database, RoleName.EDITOR)
 
     assert editor.post("/admin/titles/daily/form", data={"title": "New"}).status_code == 403
     assert title_and_entries(database)[0] == "Old"
