@@ -16,6 +16,7 @@ from nif.stories.publishing import invalidate_pages
 from nif.subscriptions.models import Subscription, SubscriptionState
 from tests.conftest import NOON
 from tests.factories import page_version
+from tests.waiting import LIMIT
 
 
 def names(database):
@@ -100,7 +101,7 @@ def test_writers_who_read_first_wait_for_each_other(database):
 
     def write(_):
         for _ in range(rounds):
-            together.wait(timeout=30)
+            together.wait(LIMIT)
             with database.transaction() as session:
                 session.scalar(select(PageVersion.version))
                 invalidate_pages(session)

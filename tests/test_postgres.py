@@ -3,13 +3,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests import postgres
+from tests.waiting import wait_until
 
 START_AND_WAIT = """
 import time
@@ -53,7 +53,4 @@ def test_a_killed_test_run_leaves_neither_server_nor_folder(cluster, end):
     run.send_signal(end)
     run.communicate()
 
-    deadline = time.monotonic() + 10
-    while folder.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not folder.exists()
+    wait_until(lambda: not folder.exists(), "the folder is gone")

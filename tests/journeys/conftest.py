@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from nif.database import Database
 from nif.settings import load_settings
 from tests.journeys.installation import Installation
 from tests.sharing import create_once
+from tests.waiting import LIMIT
 
 BROWSER_ARGUMENTS = (
     "--no-sandbox",
@@ -34,6 +35,7 @@ def browser() -> Iterator[Browser]:
             playwright = stack.enter_context(sync_playwright())
         except Exception as error:
             pytest.skip(f"browser: its driver does not start here (libatomic1 missing?): {error}")
+        expect.set_options(timeout=LIMIT * 1000)
         browser = playwright.chromium.launch(executable_path=found, args=list(BROWSER_ARGUMENTS))
         yield browser
         browser.close()

@@ -11,8 +11,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.waiting import LIMIT
+
 WIDTHS = (1280, 390)
-TIMEOUT = 15000
+TIMEOUT = LIMIT * 1000
 
 
 class CountedUser:

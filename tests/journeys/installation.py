@@ -6,8 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Self
 
 from nif.cli.main import main
 from nif.settings import PROJECT
+from tests.waiting import LIMIT, wait_until
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
@@ -65,16 +64,16 @@ class Installation:
             outputs = (Path(folder, "stdout"), Path(folder, "stderr"))
             process = FORKS.Process(target=_run, args=(command, self.environment, *outputs))
             process.start()
-            process.join(60)
+            process.join(LIMIT)
             if process.exitcode is None:
                 process.kill()
                 process.join()
-                raise subprocess.TimeoutExpired(command, 60)
+                raise subprocess.TimeoutExpired(command, LIMIT)
             texts = [path.read_text() for path in outputs]
             return subprocess.CompletedProcess(command, process.exitcode, *texts)
 
     def _answers(self) -> bool:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=2)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)) as connection:
             try:
                 connection.request("GET", "/healthz")
                 return connection.getresponse().status == 200
@@ -94,7 +93,7 @@ class Installation:
             process.terminate()
         for process in self._processes.values():
             try:
-                process.wait(20)
+                process.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -119,19 +118,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], object], description: str, *, seconds: float = 60) -> None:
-    """Wait until a condition holds; fail with its description if it does not in time."""
-    if not becomes_true(condition, seconds=seconds):
-        raise AssertionError(f"after {seconds} seconds still not true: {description}")
-
-
-def becomes_true(condition: Callable[[], object], *, seconds: float) -> bool:
-    """Wait at most `seconds` for a condition, and return whether it became true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True

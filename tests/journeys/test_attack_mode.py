@@ -12,6 +12,7 @@ from nif.clock import utc_now
 from nif.database import Database
 from nif.signups import attack_mode
 from nif.signups.models import HoldReason, Signup
+from nif.web.public.signup_guard import MIN_FORM_SECONDS
 from tests.factories import a_list
 from tests.journeys.accessibility import accessibility_violations
 from tests.journeys.installation import Installation
@@ -53,7 +54,7 @@ def test_a_browser_solves_the_proof_and_a_signup_without_script_is_held(
         if script:
             page.get_by_text("Your browser has solved").wait_for()
             assert accessibility_violations(page) == []
-        page.wait_for_timeout(2100)
+        page.wait_for_timeout(1000 * MIN_FORM_SECONDS + 100)
         page.click("form.form-card button")
         page.wait_for_url("**/subscribe/check-your-inbox")
         assert context.cookies() == []

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.journeys.counted_user import TIMEOUT, CountedUser
-from tests.journeys.installation import Installation, wait_until
+from tests.journeys.installation import Installation
 from tests.journeys.test_new_editor import answer_declarations, publish_story, write_story
+from tests.waiting import wait_until
 
 EMAIL, PASSWORD = "ada@example.com", "a few words to remember"
 CONSENT_SOURCE = (
@@ -128,5 +129,5 @@ def preview_digest(user: CountedUser, installation: Installation) -> None:
         page.goto(f"{installation.url}/outbox")
         return page.locator("main li", has_text="[Test]").count() > 0
 
-    wait_until(has_arrived, "the copy is in the outbox", seconds=30)
+    wait_until(has_arrived, "the copy is in the outbox")
     assert page.locator("main li").count() == 1

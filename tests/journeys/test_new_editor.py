@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, expect
 
 from nif.demo.loader import DEMO_PASSWORD
 from tests.journeys.counted_user import CountedUser
-from tests.journeys.installation import Installation, wait_until
+from tests.journeys.installation import Installation
+from tests.waiting import wait_until
 
 PASSWORD = "a few words to remember"
 READY = "html[data-story-form=ready]"
@@ -48,7 +49,7 @@ def invite_editor(browser: Browser, installation: Installation) -> str:
         page.goto(f"{installation.url}/outbox")
         return page.locator("main li", has_text="nia@example.com").count() > 0
 
-    wait_until(has_arrived, "the invitation is in the outbox", seconds=30)
+    wait_until(has_arrived, "the invitation is in the outbox")
     page.locator("main li", has_text="nia@example.com").locator("a").click()
     address = page.url
     page.close()

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from nif.demo.loader import REAL_STORY_SLUG
+from nif.web.public.signup_guard import MIN_FORM_SECONDS
 from tests.journeys.accessibility import accessibility_violations
 from tests.journeys.installation import Installation
 
@@ -114,7 +115,7 @@ def test_reading_and_subscribing_need_no_script(
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{installation.url}/articles/{REAL_STORY_SLUG}")
-    page.wait_for_timeout(2100)
+    page.wait_for_timeout(1000 * MIN_FORM_SECONDS + 100)
     page.fill("#email", "no-script@example.org")
     page.click("form.form-card button")
     assert page.url.endswith("/subscribe/check-your-inbox")

@@ -17,8 +17,9 @@ from nif.services import build_services
 from nif.settings import load_settings
 from nif.subscriptions.models import MailingList, Subscriber, Subscription, SubscriptionState
 from tests.factories import a_list, a_story
-from tests.journeys.installation import Installation, becomes_true, wait_until
+from tests.journeys.installation import Installation
 from tests.standin.client import Standin
+from tests.waiting import becomes_true, wait_until
 
 READERS = 2000
 BATCH = 400

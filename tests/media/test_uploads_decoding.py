@@ -37,13 +37,13 @@ def test_five_formats_are_decoded(kind: str) -> None:
 @pytest.mark.parametrize("size", [(60_000, 60_000), (10_000, 5_001), (1, 50_000_001)])
 def test_a_decompression_bomb_is_refused_before_decoding(size: tuple[int, int]) -> None:
     tracemalloc.start()
-    begun = time.monotonic()
+    begun = time.process_time()
     reason = refusal_of(a_bomb(*size), "PNG")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
     assert "at most 50 million" in reason
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
     assert peak < 10_000_000
 
 
@@ -65,12 +65,12 @@ def test_noise_after_a_valid_header_is_refused(kind: str) -> None:
 
 def test_only_the_first_frame_is_decoded() -> None:
     data = a_moving_gif(1000)
-    begun = time.monotonic()
+    begun = time.process_time()
 
     image = decode(data, "GIF")
 
     assert image.size == (300, 200)
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_a_picture_that_is_too_small_is_refused() -> None:

@@ -23,6 +23,7 @@ from nif.subscriptions.models import MailingList
 from nif.tokens import Tokens
 from tests.factories import story_copy
 from tests.prove.wall_clock import DAY, moment
+from tests.waiting import LIMIT
 
 SCHEDULERS = 5
 MINUTE = 60
@@ -116,7 +117,7 @@ def _tick_together(
                 )
                 for list_id in house.list_ids
             }
-        all_have_looked.wait(timeout=60)
+        all_have_looked.wait(LIMIT)
         for list_id, slots in due.items():
             if slots:
                 with house.database.transaction() as session:

@@ -167,9 +167,9 @@ def test_matching_against_twenty_thousand_names_takes_milliseconds():
     text = " ".join("The" if n % 7 == 0 else chance.choice(stock) for n in range(500))
 
     def seconds():
-        began = time.perf_counter()
+        began = time.process_time()
         known.find_party_ids(text)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert min(seconds() for _ in range(5)) < 0.02
 

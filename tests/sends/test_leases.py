@@ -1,11 +1,12 @@
 """Leases, watched by a clock that no time server moves, and their heartbeats."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from threading import current_thread
+from threading import enumerate as enumerate_threads
 
 import pytest
 from sqlalchemy import select, update
@@ -31,10 +32,11 @@ from tests.sends.helpers import (
     reconcile,
     states,
 )
+from tests.waiting import wait_until
 
 LENGTH = LEASE.total_seconds()
-SHORT = timedelta(seconds=0.5)
-"""A lease whose heart beats each twentieth of a second."""
+SHORT = timedelta(seconds=0.2)
+"""A lease that runs out at once, unless it is renewed."""
 
 
 class Ticks:
@@ -77,12 +79,29 @@ def end_all(database: Database) -> None:
         session.execute(update(Lease).values(ended_at=NOON))
 
 
-def eventually(is_so: Callable[[], bool]) -> bool:
-    """Does it become true within two seconds?"""
-    end = time.monotonic() + 2
-    while not is_so() and time.monotonic() < end:
-        time.sleep(0.01)
-    return is_so()
+@pytest.fixture
+def fast_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are long, so that none runs out on a busy machine, and beat 20 times a second."""
+    monkeypatch.setattr(leases, "BEATS_PER_LEASE", LENGTH * 20)
+
+
+class Pulse:
+    """A database's transactions, of which those of heartbeats are counted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._beats = database, 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with self._database.transaction() as session:
+            yield session
+        self._beats += current_thread().name == "heartbeat"
+
+    def wait_for_next_beat(self) -> None:
+        """Wait until a beat that begins from now on has had its effect."""
+        # The first of them may have begun before, the second shows the effect of the one after.
+        last = self._beats + 3
+        wait_until(lambda: self._beats >= last, "three beats")
 
 
 def test_a_stale_lease_is_ended_and_its_batch_awaits_proof(
@@ -161,26 +180,26 @@ def test_an_ended_lease_cannot_be_renewed(database: Database) -> None:
     assert (lease.beats, lease.ended_at) == (0, NOON)
 
 
-def test_a_heartbeat_renews_the_lease_in_the_database(database: Database) -> None:
+def test_a_heartbeat_renews_the_lease_in_the_database(database: Database, fast_beats: None) -> None:
     lease_id = a_lease(database)
 
     def beats() -> int:
         with database.reading() as session:
             return session.get_one(Lease, lease_id).beats
 
-    with Heartbeat(database.transaction, lease_id, SHORT, Clock(NOON)):
-        assert eventually(lambda: beats() >= 2)
-    after = beats()
-    time.sleep(0.15)
-    assert beats() == after
+    with Heartbeat(database.transaction, lease_id, LEASE, Clock(NOON)):
+        wait_until(lambda: beats() >= 2, "two beats")
+    assert "heartbeat" not in [thread.name for thread in enumerate_threads()]
 
 
 def test_a_heartbeat_is_not_safe_once_part_of_its_lease_is_over(database: Database) -> None:
-    heart = Heartbeat(database.transaction, a_lease(database), timedelta(seconds=0.3), Clock(NOON))
-    assert heart.is_safe()
+    long, short = (
+        Heartbeat(database.transaction, a_lease(database), length, Clock(NOON))
+        for length in (timedelta(hours=1), SHORT)
+    )
 
-    time.sleep(0.2)
-    assert not heart.is_safe()
+    wait_until(lambda: not short.is_safe(), "it is not safe")
+    assert long.is_safe()
 
 
 def test_a_machine_that_slept_is_not_safe_although_its_monotonic_clock_stood_still(
@@ -200,40 +219,43 @@ def test_a_renewal_that_fails_does_not_count(database: Database) -> None:
         raise OperationalError("commit", {}, Exception("locked"))
         yield
 
-    with Heartbeat(broken, a_lease(database), timedelta(seconds=0.3), Clock(NOON)) as heart:
-        assert heart.is_safe()
-        assert eventually(lambda: not heart.is_safe())
+    with Heartbeat(broken, a_lease(database), SHORT, Clock(NOON)) as heart:
+        wait_until(lambda: not heart.is_safe(), "it is not safe")
 
 
 def test_a_worker_that_lost_its_lease_claims_no_more(
-    context: DeliveryContext, database: Database, batches_of_seven: None
+    context: DeliveryContext, database: Database, batches_of_seven: None, fast_beats: None
 ) -> None:
+    pulse = Pulse(database)
+
     class Overtaken(FakeMailer):
         """While it posts, somebody takes its holder for dead."""
 
         def post(self, request: BatchRequest) -> str | None:
             end_all(database)
-            time.sleep(0.2)
+            pulse.wait_for_next_beat()
             return super().post(request)
 
     send_id, mailer = planned_send(database, count=21), Overtaken()
-    deliver_send(replace(context, mailer=mailer, lease=SHORT), send_id)
+    deliver_send(replace(context, mailer=mailer, transaction=pulse.transaction), send_id)
 
     assert mailer.post_count == 1
     assert states(database, send_id) == ["accepted", "planned", "planned"]
 
 
 def test_a_worker_that_lost_its_lease_does_not_post_its_claimed_batch(
-    context: DeliveryContext, database: Database, batches_of_seven: None
+    context: DeliveryContext, database: Database, batches_of_seven: None, fast_beats: None
 ) -> None:
+    pulse = Pulse(database)
+
     class Overtaken(FakeMailer):
         def build_request(self, *args: object, **given: object) -> BatchRequest:
             end_all(database)
-            time.sleep(0.2)
+            pulse.wait_for_next_beat()
             return super().build_request(*args, **given)  # type: ignore[arg-type]
 
     send_id, mailer = planned_send(database, count=21), Overtaken()
-    deliver_send(replace(context, mailer=mailer, lease=SHORT), send_id)
+    deliver_send(replace(context, mailer=mailer, transaction=pulse.transaction), send_id)
 
     assert mailer.post_count == 0
     assert states(database, send_id) == ["planned"] * 3

@@ -187,13 +187,13 @@ def test_a_slow_recall_does_not_make_the_next_one_too_late(
 ) -> None:
     class Slow(FakeMailer):
         def recall(self, fence_id: str) -> bool:
-            time.sleep(0.3)
+            time.sleep(1.1)
             return super().recall(fence_id)
 
     mailer = Slow()
     slow = replace(fenced_context, mailer=mailer)
     sends = [in_doubt(slow, database, mailer) for _ in range(2)]
-    reconcile(database, mailer, TOO_LATE - timedelta(seconds=0.2))
+    reconcile(database, mailer, TOO_LATE - timedelta(seconds=1.0))
 
     assert mailer.recall_requests == 1
     assert sorted(states(database, send_id)[0] for send_id in sends) == [

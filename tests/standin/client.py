@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Self
 import urllib3
 
 from tests.standin import acceptance_log
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,22 +113,21 @@ class Standin:
         """Post events to a webhook, or to nobody; see emitter.Emitter.start for the options."""
         self._control("POST", "events", json={"url": url, "mode": mode, **options})
 
-    def wait_for_events(self, seconds: float = 10.0) -> dict[str, int]:
-        """Wait until no event is pending, and count them. Raises TimeoutError."""
-        end = time.monotonic() + seconds
-        while (counts := self.stats()["events"])["pending"]:
-            if time.monotonic() > end:
-                raise TimeoutError(f"events are still pending: {counts}")
-            time.sleep(0.02)
+    def wait_for_events(self) -> dict[str, int]:
+        """Wait until no event is pending, and count them."""
+        wait_until(lambda: not self.stats()["events"]["pending"], "no event is pending")
+        counts: dict[str, int] = self.stats()["events"]
         return counts
 
-    def wait_until_sent(self, seconds: float = 10.0) -> None:
-        """Wait until no mail is held for its send_at. Raises TimeoutError."""
-        end = time.monotonic() + seconds
-        while (counts := self.stats()["scheduled"])["held"]:
-            if time.monotonic() > end:
-                raise TimeoutError(f"mail is still held: {counts}")
-            time.sleep(0.02)
+    def wait_until_sent(self) -> None:
+        """Wait until no mail is held for its send_at."""
+        wait_until(lambda: not self.stats()["scheduled"]["held"], "no mail is held")
+
+    def wait_until_closed(self, open_before: int) -> None:
+        """Wait until a connection that was opened since is closed again."""
+        wait_until(
+            lambda: self.stats()["open_connections"] <= open_before, "the connection is closed"
+        )
 
     def account(self, **state: Any) -> None:
         """Flip states of the account; see account.Account for their names."""

@@ -14,6 +14,7 @@ import urllib3
 
 from tests.standin import server
 from tests.standin.client import Standin
+from tests.waiting import LIMIT
 
 Post = Callable[..., urllib3.BaseHTTPResponse]
 
@@ -43,7 +44,7 @@ def inside(tmp_path: Path) -> Iterator[server.Standin]:
 @pytest.fixture
 def post(standin: Standin) -> Iterator[Post]:
     """Posts a mail, a dict or raw bytes, and gives the answer."""
-    http = urllib3.PoolManager(retries=False, timeout=5.0)
+    http = urllib3.PoolManager(retries=False, timeout=LIMIT)
 
     def post_mail(body: dict[str, Any] | bytes, **headers: str) -> urllib3.BaseHTTPResponse:
         data = body if isinstance(body, bytes) else orjson.dumps(body)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from tests.standin.conftest import Post, Webhook
 from tests.standin.events import Event, Message, events_of
 from tests.standin.sample_mail import mail, reader
 from tests.standin.signing import SIGNATURE, TIMESTAMP, Signer
+from tests.waiting import wait_until
 
 FAST = {"interval": 0.02, "speed": 864_000.0}
 
@@ -178,8 +178,9 @@ def test_all_events_of_some_requests_come_late(
 ) -> None:
     for request in range(20):
         post(mail(reader(2 * request), reader(2 * request + 1)))
-    standin.emit_to(webhook.url, late=0.4, late_seconds=0.6, seed=3, interval=0.02)
-    time.sleep(0.4)
+    standin.emit_to(webhook.url, late=0.4, late_seconds=2.0, seed=3, interval=0.02)
+    on_time = 4 * (20 - standin.stats()["events"]["late_groups"])
+    wait_until(lambda: len(webhook.events()) >= on_time, "what is not late has come")
     early = Counter(event["sg_message_id"].split(".")[0] for event in webhook.events())
     counts = standin.wait_for_events()
 

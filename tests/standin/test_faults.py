@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from tests.standin.client import Standin
 from tests.standin.conftest import Post
 from tests.standin.faults import KINDS, Faults
 from tests.standin.sample_mail import mail, reader
+from tests.waiting import wait_until
 
 BROKEN = urllib3.exceptions.HTTPError
 
@@ -89,15 +89,15 @@ def test_a_mishap_is_answered_202_nevertheless(standin: Standin, post: Post, kin
 
 def test_a_connection_kept_alive_is_closed_while_idle(standin: Standin, post: Post) -> None:
     standin.push_fault("close_idle")
-    before = standin.stats()["connections"]
+    before = standin.stats()
 
     first = post(mail())
-    time.sleep(0.05)
+    standin.wait_until_closed(before["open_connections"])
     second = post(mail())
 
     assert (first.status, first.headers["Connection"]) == (202, "keep-alive")
     assert second.status == 202
-    assert standin.stats()["connections"] == before + 2
+    assert standin.stats()["connections"] == before["connections"] + 2
 
 
 def test_one_personalization_is_refused_by_its_index(standin: Standin, post: Post) -> None:
@@ -145,7 +145,7 @@ def test_mail_accepted_late_is_accepted_after_the_client_gave_up(
     standin: Standin, post: Post
 ) -> None:
     before = accepted(standin)
-    standin.push_fault("accept_late", seconds=0.3)
+    standin.push_fault("accept_late", seconds=1.5)
     url, headers = f"{standin.url}/v3/mail/send", {"Authorization": f"Bearer {standin.api_key}"}
     headers["Content-Type"] = "application/json"
 
@@ -154,7 +154,7 @@ def test_mail_accepted_late_is_accepted_after_the_client_gave_up(
             "POST", url, json=mail(), headers=headers, timeout=0.1, retries=False, redirect=False
         )
     in_doubt = accepted(standin)
-    time.sleep(0.4)
+    wait_until(lambda: accepted(standin) > before, "the mail is accepted")
 
     assert (in_doubt, accepted(standin)) == (before, before + 1)
 

@@ -69,8 +69,8 @@ def test_a_changed_link_address_is_a_changed_line(session):
 
 
 def test_repetitive_texts_are_compared_quickly():
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = diff_words(". " * 1000, ", . " * 500)
 
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
     assert "".join(p.text for p in found if p.kind is not DiffKind.REMOVED) == ", . " * 500

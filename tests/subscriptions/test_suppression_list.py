@@ -18,6 +18,7 @@ from nif.subscriptions.suppression_list import (
     suppress_addresses,
 )
 from tests.conftest import NOON
+from tests.waiting import LIMIT
 
 ANN = "ann@example.com"
 LATER = NOON + timedelta(days=1)
@@ -125,7 +126,7 @@ def test_suppressing_an_address_twice_in_parallel_counts_it_once(database):
 
         waits = pool.submit(second)
         first.commit()
-        waits.result(timeout=20)
+        waits.result(LIMIT)
     with database.reading() as session:
         assert suppression_list.count_suppressions(session) == recount(session)
         assert session.get_one(Suppression, ANN).reason is Reason.BOUNCED
