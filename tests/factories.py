@@ -17,7 +17,7 @@ from nif.editions.schedule import Slot
 from nif.imports.models import ImportedSubscription, ImportRun, ImportState
 from nif.mail.message import Message
 from nif.sends.models import Send
-from nif.sends.planning import plan_send
+from nif.sends.planning import IMMEDIATE_TERMS, plan_send
 from nif.services import Services
 from nif.stories.declarations import (
     AnswerInput,
@@ -41,6 +41,9 @@ from nif.subscriptions.models import (
 )
 from nif.subscriptions.statistics import ARRIVALS, DEPARTURES, change_subscription_state
 from tests.conftest import NOON
+
+TERMS = IMMEDIATE_TERMS
+"""The terms of planned sends; the tests of sends choose smaller batches."""
 
 NOTHING_TO_DECLARE = {
     DeclarationQuestion.ORIGIN: AnswerInput(StoryOrigin.MONITORING),
@@ -170,7 +173,7 @@ def a_send(session: Session, services: Services, *addresses: str, now: datetime 
     mailing_list = a_list(session, slug=f"list-{next(_number)}")
     for address in addresses:
         a_subscription(session, mailing_list, address)
-    send = plan_send(session, an_edition(session, services, mailing_list, now=now), now=now)
+    send = plan_send(session, an_edition(session, services, mailing_list, now=now), TERMS, now=now)
     assert send is not None
     return send
 
@@ -217,7 +220,7 @@ def a_plain_send(session: Session, *addresses: str, count: int = 0, now: datetim
         a_subscription(session, mailing_list, address)
     if count:
         subscriptions(session, mailing_list, count)
-    send = plan_send(session, a_plain_edition(session, mailing_list, now=now), now=now)
+    send = plan_send(session, a_plain_edition(session, mailing_list, now=now), TERMS, now=now)
     assert send is not None
     return send
 

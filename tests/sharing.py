@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huey.storage import BaseSqlStorage
 from sqlalchemy import Engine, event
 
 from nif.database import Database
 
 _shared_engines: dict[str, Engine] = {}
-_initialize_schema = BaseSqlStorage.initialize_schema
 
 
 def create_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -62,17 +60,6 @@ def copy_queue(template: Path, where: str) -> None:
     """Copy an empty queue to a place without one."""
     if "://" not in where and not Path(where).exists():
         shutil.copy(template, where)
-
-
-def skip_setup_of_copied_queues() -> None:
-    """Do not create tables in queue files that exist: they are copies and have them."""
-    BaseSqlStorage.initialize_schema = _initialize_unless_copied
-
-
-def _initialize_unless_copied(storage: Any) -> None:
-    path = getattr(storage, "filename", "")
-    if not path or not Path(path).exists():
-        _initialize_schema(storage)
 
 
 def _disable_sync(connection: sqlite3.Connection, _record: Any) -> None:

@@ -1,6 +1,5 @@
 """What speeds up the suite: costly work that is the same for each test is done once a run."""
 
-import functools
 import gc
 import os
 from collections.abc import Callable
@@ -15,9 +14,8 @@ from nif.app import build_app
 from nif.queue import WakeQueue
 from nif.services import Services
 from nif.settings import Settings
-from nif.subscriptions import lists
 from nif.web.public.page_cache import PageCache
-from tests.sharing import create_once, skip_setup_of_copied_queues
+from tests.sharing import create_once
 
 LONG = {
     "tests/journeys/test_story_form.py": 60,
@@ -69,12 +67,10 @@ def _path(item: pytest.Item) -> str:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude what lives for the whole run from garbage collection, and share other costly work."""
+    """Exclude what lives for the whole run from garbage collection."""
     gc.collect()
     gc.freeze()
     gc.enable()
-    lists.available_timezones = functools.cache(lists.available_timezones)
-    skip_setup_of_copied_queues()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -16,6 +17,7 @@ from nif.subscriptions.models import MailingList
 
 MAX_LENGTHS = {"title": 100, "slug": 60, "description": 500, "sender_name": 80, "family": 60}
 MAX_TAGS = 50
+known_time_zones = cache(available_timezones)  # They are read from hundreds of files.
 _SLUG_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 UNKNOWN_ZONE = "Give a time zone by its name, such as Europe/London."
@@ -200,7 +202,7 @@ def list_settings_problems(settings: ListSettings) -> dict[str, str]:
         problems["family"] = "A family has lower-case letters, digits and single hyphens only."
     if len(settings.tags) > MAX_TAGS:
         problems["tags"] = f"A list has at most {MAX_TAGS} topics. Leave it empty for all stories."
-    if settings.zone not in available_timezones():
+    if settings.zone not in known_time_zones():
         problems["zone"] = UNKNOWN_ZONE
     return problems
 

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from nif.sends import planning
 from nif.sends.delivery import DeliveryContext
+from nif.sends.planning import SendTerms
 from nif.services import Services
+from tests import factories
 from tests.fakes import FakeMailer
 
 AHEAD = timedelta(minutes=15)
@@ -48,4 +49,4 @@ def fenced_context(context: DeliveryContext) -> DeliveryContext:
 @pytest.fixture
 def batches_of_seven(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of seven subscribers: a thousand would only take longer."""
-    monkeypatch.setattr(planning.plan_send, "__defaults__", (planning.SendTerms(batch_size=7),))
+    monkeypatch.setattr(factories, "TERMS", SendTerms(batch_size=7))
