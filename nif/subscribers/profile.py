@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import Actor, AuditEntry, record_audit_entry
+from nif.database import get_row
 from nif.errors import Conflict, NotFound
 from nif.mail.addresses import parse_address
 from nif.paging import Page, paginate
@@ -73,10 +74,7 @@ class SubscriberProfile:
 
 def get_subscriber(session: Session, subscriber_id: int) -> Subscriber:
     """Raises NotFound."""
-    subscriber = session.get(Subscriber, subscriber_id)
-    if subscriber is None:
-        raise NotFound("There is no such subscriber.")
-    return subscriber
+    return get_row(session, Subscriber, subscriber_id, "There is no such subscriber.")
 
 
 def get_subscriber_by_address(session: Session, typed: str) -> Subscriber:

@@ -16,7 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nif.accounts.audit_log import Actor, record_audit_entry
-from nif.errors import Invalid, NotFound
+from nif.database import get_row
+from nif.errors import Invalid
 from nif.subscribers.address_index import MIN_PART_LENGTH
 from nif.subscribers.models import Segment
 from nif.subscriptions.models import SuppressionReason
@@ -180,10 +181,7 @@ def list_segments(session: Session) -> Sequence[Segment]:
 
 def get_segment(session: Session, segment_id: int) -> Segment:
     """Raises NotFound."""
-    segment = session.get(Segment, segment_id)
-    if segment is None:
-        raise NotFound("There is no such segment.")
-    return segment
+    return get_row(session, Segment, segment_id, "There is no such segment.")
 
 
 @dataclass(frozen=True)

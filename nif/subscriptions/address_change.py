@@ -8,8 +8,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from nif import limits
-from nif.database import conflict_aware_insert
-from nif.errors import Expired, NotFound
+from nif.database import conflict_aware_insert, get_row
+from nif.errors import Expired
 from nif.mail import outbox, transactional
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, record_consent
@@ -96,8 +96,7 @@ def get_address_change(
     that is older than 7 days, was used or replaced, or whose address must not be mailed any more.
     """
     subscriber_id, requested_at = tokens.open(TokenPurpose.ADDRESS_CHANGE, token)
-    if session.get(Subscriber, subscriber_id, with_for_update=True) is None:
-        raise NotFound(SUBSCRIBER_GONE)
+    get_row(session, Subscriber, subscriber_id, SUBSCRIBER_GONE, lock=True)
     change = session.get(AddressChange, subscriber_id)
     is_too_old = now - datetime.fromtimestamp(requested_at, UTC) > CONFIRM_CHANGE_WITHIN
     if is_too_old or change is None or int(change.requested_at.timestamp()) != requested_at:

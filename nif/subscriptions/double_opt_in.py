@@ -12,8 +12,8 @@ from enum import StrEnum
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from nif.database import insert_if_new
-from nif.errors import Expired, NotFound
+from nif.database import get_row, insert_if_new
+from nif.errors import Expired
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import (
     REPERMISSION_SOURCE,
@@ -123,7 +123,8 @@ def get_subscription_to_confirm(
     that is older than 7 days, was replaced by a newer one, or whose subscription has ended since.
     """
     key, requested_at = tokens.open(TokenPurpose.CONFIRM, token)
-    subscription = _lock_subscription(session, key >> 20, key & 0xFFFFF)
+    row = {"subscriber_id": key >> 20, "list_id": key & 0xFFFFF}
+    subscription = get_row(session, Subscription, row, SUBSCRIBER_GONE, lock=True)
     if subscription.state is SubscriptionState.CONFIRMED:
         return subscription
     is_newest = int(subscription.requested_at.timestamp()) == requested_at
@@ -208,7 +209,8 @@ def repermission_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
 def get_subscription_to_keep(session: Session, token: str, tokens: Tokens) -> Subscription:
     """The subscription of a link in a re-permission mail, locked. Raises NotFound."""
     subscriber_id, list_id = tokens.open(TokenPurpose.REPERMISSION, token)
-    return _lock_subscription(session, subscriber_id, list_id)
+    key = {"subscriber_id": subscriber_id, "list_id": list_id}
+    return get_row(session, Subscription, key, SUBSCRIBER_GONE, lock=True)
 
 
 def may_keep_subscription(session: Session, subscription: Subscription, *, now: datetime) -> bool:
@@ -236,15 +238,6 @@ def keep_subscription(
         activate_subscription(session, subscription, context, now=now)
     else:
         record_consent(session, subscription, ConsentAction.CONFIRMED, context, now=now)
-
-
-def _lock_subscription(session: Session, subscriber_id: int, list_id: int) -> Subscription:
-    """Raises NotFound, as for a link of an erased subscriber."""
-    key = {"subscriber_id": subscriber_id, "list_id": list_id}
-    found = session.get(Subscription, key, with_for_update={"of": Subscription})
-    if found is None:
-        raise NotFound(SUBSCRIBER_GONE)
-    return found
 
 
 def _may_be_asked(session: Session, address: EmailAddress) -> bool:

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.errors import Invalid, NotFound
+from nif.database import get_row
+from nif.errors import Invalid
 from nif.mail.addresses import EmailAddress
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
 from nif.subscriptions.double_opt_in import activate_subscription, get_or_create_subscription
@@ -48,10 +49,7 @@ def preferences_tokens(tokens: Tokens) -> Callable[[int], str]:
 def get_subscriber_by_token(session: Session, token: str, tokens: Tokens) -> Subscriber:
     """The subscriber of a preferences link. Raises NotFound."""
     subscriber_id, _ = tokens.open(TokenPurpose.PREFERENCES, token)
-    subscriber = session.get(Subscriber, subscriber_id)
-    if subscriber is None:
-        raise NotFound(SUBSCRIBER_GONE)
-    return subscriber
+    return get_row(session, Subscriber, subscriber_id, SUBSCRIBER_GONE)
 
 
 def find_mailable_subscriber(session: Session, address: EmailAddress) -> Subscriber | None:

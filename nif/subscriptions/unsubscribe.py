@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nif.database import insert_if_new
+from nif.database import get_row, insert_if_new
 from nif.errors import Expired, NotFound
 from nif.subscriptions.consent import ConsentContext, has_ever_confirmed, record_consent
 from nif.subscriptions.double_opt_in import activate_subscription
@@ -127,10 +127,7 @@ def signup_refusal_token(subscriber_id: int, tokens: Tokens) -> str:
 def get_refusing_subscriber(session: Session, token: str, tokens: Tokens) -> Subscriber:
     """The subscriber of a link "it was not me". Raises NotFound."""
     subscriber_id, _ = tokens.open(TokenPurpose.REPORT_SIGNUP, token)
-    subscriber = session.get(Subscriber, subscriber_id)
-    if subscriber is None:
-        raise NotFound(UNKNOWN_LINK)
-    return subscriber
+    return get_row(session, Subscriber, subscriber_id, UNKNOWN_LINK)
 
 
 def refuse_signups(
