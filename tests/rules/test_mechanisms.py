@@ -63,6 +63,16 @@ def address_rules_of_its_own(tree: ast.AST) -> bool:
     )
 
 
+def conditions_of_its_own(tree: ast.AST) -> bool:
+    """Whether code decides by the field of a segment's condition what it means."""
+    subjects = [
+        node.subject if isinstance(node, ast.Match) else node.left
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Match | ast.Compare)
+    ]
+    return any(re.search(r"\b(condition|row)\.field$", ast.unparse(one)) for one in subjects)
+
+
 MECHANISMS: dict[str, tuple[str, Callable[[ast.AST], bool], str]] = {
     "pages of lists": ("nif/paging.py", pages_of_its_own, "select(Story).limit(size + 1)"),
     "free slugs": ("nif/slugs.py", free_slugs_of_its_own, "Story.slug.startswith(wanted)"),
@@ -70,6 +80,11 @@ MECHANISMS: dict[str, tuple[str, Callable[[ast.AST], bool], str]] = {
         "nif/mail/addresses.py",
         address_rules_of_its_own,
         "from email_validator import validate_email",
+    ),
+    "segments as SQL": (
+        "nif/subscribers/segment_queries.py",
+        conditions_of_its_own,
+        "match condition.field:\n    case 'list':\n        pass",
     ),
 }
 """Of each mechanism: its home, what finds another one, and code that would be one."""
