@@ -36,8 +36,6 @@ class ConditionMatch(StrEnum):
 
 
 class ConditionValueKind(StrEnum):
-    """The type of a condition's value."""
-
     PART = "part"
     LIST = "list"
     DAY = "day"

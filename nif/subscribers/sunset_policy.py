@@ -18,7 +18,7 @@ from nif.claims import claim_next
 from nif.database import conflict_aware_insert, table_of
 from nif.editions.messages import freeze_repermission_edition, write_inactive_repermission_message
 from nif.errors import Conflict, Invalid
-from nif.mail.message import MailWriter, Message
+from nif.mail.message import MailWriter
 from nif.sends import control
 from nif.sends.models import Attempt, Delivery, ProviderEvent, SendState
 from nif.sends.planning import SendTerms
@@ -165,15 +165,6 @@ def is_repermission_under_way(campaign: RepermissionCampaign | None) -> bool:
     }
 
 
-def draft_repermission_message(
-    mail_writer: MailWriter, mailing_list: MailingList, plan: RepermissionPlan
-) -> Message:
-    """The message that the campaign would send."""
-    return write_inactive_repermission_message(
-        mail_writer, mailing_list, months=plan.months, wait_days=plan.wait_days
-    )
-
-
 def start_repermission(
     session: Session,
     mailing_list: MailingList,
@@ -196,7 +187,9 @@ def start_repermission(
         raise MoreThanExpected(people)
     if not people:
         raise Conflict("No subscriber of this list is inactive.")
-    message = draft_repermission_message(mail_writer, mailing_list, plan)
+    message = write_inactive_repermission_message(
+        mail_writer, mailing_list, months=plan.months, wait_days=plan.wait_days
+    )
     edition = freeze_repermission_edition(session, mailing_list, message, now=now)
     if edition is None:
         raise Conflict("Another mail to this list was started in this second. Press again.")

@@ -306,7 +306,6 @@ def lift_subscriber_suppression(
 
 
 def record_suppression_export(session: Session, *, by: Actor, now: datetime) -> None:
-    """Record in the audit log that the suppression list was exported."""
     record_audit_entry(session, by, "suppressions_exported", *SUPPRESSION_LIST, now=now)
 
 

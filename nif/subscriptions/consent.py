@@ -60,7 +60,6 @@ def record_consent(
     *,
     now: datetime,
 ) -> None:
-    """Append an entry to the journal."""
     session.add(
         Consent(
             subscriber_id=subscription.subscriber_id,

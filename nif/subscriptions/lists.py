@@ -137,7 +137,6 @@ def create_list(session: Session, settings: ListSettings, *, now: datetime) -> M
 
 
 def settings_of_list(mailing_list: MailingList) -> ListSettings:
-    """The current settings of a list."""
     values = {name: getattr(mailing_list, name) for name in ListSettings.__dataclass_fields__}
     return ListSettings(**values | {"tags": tuple(mailing_list.tags)})
 

@@ -101,8 +101,6 @@ class Subscriber(Base):
 
 
 class Subscription(Base):
-    """A subscriber on a list."""
-
     __tablename__ = "subscription"
     __table_args__ = (Index("ix_subscription_confirmed", "list_id", "state", "subscriber_id"),)
 

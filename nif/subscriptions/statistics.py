@@ -127,7 +127,6 @@ def record_list_metrics(
 def record_daily_counts(
     session: Session, counts: Mapping[tuple[int, date, ListMetric], int]
 ) -> None:
-    """Add to metrics of lists on days."""
     # Sorted, so that two transactions that count the same rows cannot deadlock.
     rows = [
         {"list_id": list_id, "day": day, "metric": metric, "count": count}

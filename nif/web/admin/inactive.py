@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from nif.clock import utc_now
+from nif.editions.messages import write_inactive_repermission_message
 from nif.errors import NotFound
 from nif.sends.repermission import InactiveCounts, RepermissionCampaign
 from nif.subscribers import sunset_policy
@@ -93,8 +94,8 @@ def _new_page(form: PlanForm, slug: str) -> str:
             else sunset_policy.count_inactive(session, mailing_list.id, plan.months, now=utc_now()),
             plan=plan,
             form=form,
-            message=sunset_policy.draft_repermission_message(
-                services().mail_writer, mailing_list, plan
+            message=write_inactive_repermission_message(
+                services().mail_writer, mailing_list, months=plan.months, wait_days=plan.wait_days
             ),
         )
 
