@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, ip_network
 from sqlalchemy import ColumnElement, and_, delete, exists, func, inspect, or_, select
 from sqlalchemy.orm import Session
 
-from nif.database import Base, Transaction, conflict_aware_insert
+from nif.database import Base, Transaction, add_counts
 from nif.limits import RateLimitCount
 from nif.mail.transactional import TransactionalEmail
 from nif.privacy.models import RetentionRun
@@ -118,14 +118,8 @@ def _apply_to_batch(transaction: Transaction, rule: RetentionRule, now: datetime
     with transaction() as session:
         count = rule.apply_to_batch(session, now)
         if count:
-            session.execute(
-                conflict_aware_insert(session, RetentionRun)
-                .values(kind=rule.name, day=now.date(), count=count)
-                .on_conflict_do_update(
-                    index_elements=[RetentionRun.kind, RetentionRun.day],
-                    set_={"count": RetentionRun.count + count},
-                )
-            )
+            row = {"kind": rule.name, "day": now.date(), "count": count}
+            add_counts(session, RetentionRun, [row])
     return count
 
 

@@ -180,7 +180,7 @@ def _raise_severity(
     locked = query.order_by(Suppression.canonical).with_for_update()
     reasons = {row[0]: row[1] for row in session.execute(locked)}
     less_severe = SEVERITY_ORDER[: SEVERITY_ORDER.index(reason)]
-    changing = [canonical for canonical, former in reasons.items() if former in less_severe]
+    changing = {canonical for canonical, former in reasons.items() if former in less_severe}
     if changing:
         session.execute(
             update(Suppression)
@@ -188,8 +188,7 @@ def _raise_severity(
             .values(reason=reason, source=source, at=now),
             execution_options=WITHOUT_SESSION_SYNC,
         )
-    unchanged = dict.fromkeys(reasons, reason)
-    return unchanged | {canonical: reasons[canonical] for canonical in changing}
+    return {one: former if one in changing else reason for one, former in reasons.items()}
 
 
 def _delete_suppressions(
@@ -202,9 +201,9 @@ def _delete_suppressions(
     deleted = {
         row[0]: row[1] for row in session.execute(statement, execution_options=WITHOUT_SESSION_SYNC)
     }
-    adjust_suppression_counts(
-        session, {reason: -number for reason, number in Counter(deleted.values()).items()}
-    )
+    changes: Counter[SuppressionReason] = Counter()
+    changes.subtract(deleted.values())
+    adjust_suppression_counts(session, changes)
     return deleted
 
 
