@@ -150,12 +150,11 @@ def matches_condition(
     if condition.field == "activity":
         is_in_set = was_active_since(subscriber_id, _start_of_day(condition, context))
     else:
-        # An index of parts cannot be asked about one address; the address itself can.
-        ids = (
-            select(Subscriber.id.label("id")).where(_contains(condition.value))
-            if condition.field == "address"
-            else select_ids(condition, context)
-        )
+        ids = select_ids(condition, context)
+        if condition.field == "address":
+            # An index of parts cannot be asked about one address; the address itself can.
+            has_part = Subscriber.canonical.contains(condition.value, autoescape=True)
+            ids = select(Subscriber.id.label("id")).where(has_part)
         is_in_set = ids.where(ids.selected_columns.id == subscriber_id).exists()
     return ~is_in_set if condition.is_negation else is_in_set
 
@@ -166,10 +165,6 @@ def _select_by_address(
     return address_index.select_matches(
         condition.value, context.indexed_through_id, on_sqlite=context.on_sqlite
     )
-
-
-def _contains(part: str) -> ColumnElement[bool]:
-    return Subscriber.canonical.contains(part, autoescape=True)
 
 
 def _joined(condition: SegmentCondition, context: SegmentContext) -> ColumnElement[bool]:

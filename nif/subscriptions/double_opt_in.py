@@ -195,14 +195,11 @@ def activate_subscription(
     _lift_own_suppression(session, subscriber, now)
 
 
-def repermission_token(subscriber_id: int, list_id: int, tokens: Tokens) -> str:
-    """The token of the link in a re-permission mail. It never expires and gives no access to
-    data."""
-    return tokens.make(TokenPurpose.REPERMISSION, subscriber_id, list_id)
-
-
 def repermission_tokens(list_id: int, tokens: Tokens) -> Callable[[int], str]:
-    """The same in bulk: a function from a subscriber's id to the token for one list."""
+    """A function from a subscriber's id to the token of the link in a re-permission mail of a list.
+
+    A token never expires and gives no access to data.
+    """
     return tokens.maker(TokenPurpose.REPERMISSION, list_id)
 
 

@@ -245,11 +245,6 @@ def _explains_drop(entry: SuppressionOutboxEntry, dropped_at: datetime) -> bool:
     return settled_at is None or dropped_at <= settled_at + CLOCK_SKEW
 
 
-def delete_outbox_entry(session: Session, canonical: str) -> None:
-    is_theirs = SuppressionOutboxEntry.canonical == canonical
-    session.execute(delete(SuppressionOutboxEntry).where(is_theirs))
-
-
 def prune_suppression_outbox(session: Session, *, now: datetime, most: int = 5000) -> None:
     """Delete entries whose removal the provider accepted more than a week ago."""
     is_old: ColumnElement[bool] = SuppressionOutboxEntry.pushed_at <= now - KEEP_LIFTED

@@ -341,9 +341,8 @@ def test_responding_while_being_unsubscribed_ends_confirmed(
     then = NOON + 20 * DAY
     with reload(services, campaign) as (session, found):
         sunset_policy.start_unsubscribing_nonresponders(session, found, expected=1, now=then)
-        token = double_opt_in.repermission_token(
-            session.scalars(select(Subscriber.id)).one(), found.list_id, services.tokens
-        )
+        make_token = double_opt_in.repermission_tokens(found.list_id, services.tokens)
+        token = make_token(session.scalars(select(Subscriber.id)).one())
 
     def answer() -> None:
         with services.database.transaction() as session:
