@@ -1,7 +1,4 @@
-"""Waiting for what other threads and processes do.
-
-No test passes or fails by how long something takes: on a busy machine it only takes longer.
-"""
+"""Waiting for what other threads and processes do: on a busy machine it only takes longer."""
 
 import time
 from collections.abc import Callable
