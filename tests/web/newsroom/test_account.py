@@ -9,7 +9,7 @@ from nif.accounts.audit_log import AuditEntry
 from nif.accounts.models import Account, RoleName
 from nif.database import Database
 from nif.stories.drafts import create_draft
-from nif.stories.models import Story
+from nif.stories.models import Story, StoryState
 from tests.conftest import NOON
 from tests.factories import an_account, story_copy
 from tests.web.newsroom.staff import PASSWORD, enrolled, sign_in, text_of, without_tokens
@@ -95,6 +95,8 @@ def test_authors_edit_their_own_drafts_and_read_those_of_others(
     assert "A draft that belongs to someone else." in text_of(page.text)
     assert "<textarea" not in page.text
     assert author.post(f"/newsroom/stories/{theirs}", data=changed).status_code == 403
+    asked = author.post(f"/newsroom/stories/{theirs}/review", follow_redirects=True)
+    assert "Authors edit only their own. Nothing was changed." in text_of(asked.text)
     assert author.post(f"/newsroom/stories/{own}", data=changed).status_code == 303
     again = author.post(
         f"/newsroom/stories/{own}", data={**changed, "edits": "1", "then": "publish"}
@@ -103,6 +105,7 @@ def test_authors_edit_their_own_drafts_and_read_those_of_others(
     assert author.post(f"/newsroom/stories/{own}/publish").status_code == 403
     with database.reading() as session:
         assert session.get(Story, theirs).headline != "Changed"
+        assert session.get(Story, theirs).state is StoryState.DRAFT
         assert session.get(Story, own).headline == "Changed"
     assert "/publish" not in author.get("/newsroom/").text
     assert "Publish…" not in author.get(f"/newsroom/stories/{own}").text
