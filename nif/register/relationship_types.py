@@ -4,6 +4,7 @@ Sentences are made from the fields by the type's template; only `OTHER` has none
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nif.register.models import (
@@ -28,16 +29,16 @@ STAFF_ONLY = frozenset({OurSide.ACCOUNT})
 class RelationshipTypeRules:
     """What follows from a type.
 
-    `current_sentence` is used while the relationship lasts, `past_sentence` afterwards, for
-    `lookback_months`: 0 is not at all, None is without limit. `detail` asks for what the sentence
-    needs besides. `is_single_day`: it happens on one day. `is_always_past`: it is over by
-    definition, so its end must be given.
+    `current_sentence` is used while the relationship lasts, `past_sentence` afterwards (the current
+    one where it is empty), for `lookback_months`: 0 is not at all, None is without limit. `detail`
+    asks for what the sentence needs besides. `is_single_day`: it happens on one day.
+    `is_always_past`: it is over by definition, so its end must be given.
     """
 
     group: str
     label: str
     current_sentence: str
-    past_sentence: str
+    past_sentence: str = ""
     materiality: Materiality = Materiality.ALWAYS
     lookback_months: int | None = 0
     sides: frozenset[OurSide] = ALL_SIDES
@@ -48,35 +49,39 @@ class RelationshipTypeRules:
     is_always_past: bool = False
 
 
-def _benefit_type(label: str, sentence: str, detail: str) -> RelationshipTypeRules:
-    usual: dict[str, Any] = {
-        "lookback_months": 12,
-        "direction": RelationshipDirection.FROM_THEM,
-        "is_single_day": True,
-    }
-    return RelationshipTypeRules("Benefit", label, sentence, sentence, detail=detail, **usual)
+_FROM_THEM: Any = {"direction": RelationshipDirection.FROM_THEM}
+_COMMERCIAL: Any = {"lookback_months": 12, "sides": COMPANY_SIDES, **_FROM_THEM}
+_STAFF_WORK: Any = {
+    "lookback_months": 36,
+    "sides": STAFF_ONLY,
+    "direction": RelationshipDirection.TO_THEM,
+}
 
 
-def _commercial_type(label: str, current: str, past: str, **given: Any) -> RelationshipTypeRules:
-    usual = {
-        "lookback_months": 12,
-        "sides": COMPANY_SIDES,
-        "direction": RelationshipDirection.FROM_THEM,
-    }
-    return RelationshipTypeRules("Commercial", label, current, past, **{**usual, **given})
+def _commercial_type(label: str, does: str, did: str, **given: Any) -> RelationshipTypeRules:
+    sentences = f"{{party}} {does}.", f"Until {{year}}, {{party}} {did}."
+    return RelationshipTypeRules("Commercial", label, *sentences, **{**_COMMERCIAL, **given})
 
 
-def _employment_type(label: str, doing: str, done: str) -> RelationshipTypeRules:
-    return RelationshipTypeRules(
-        "Work",
-        label,
-        f"{{Who}} also {doing} {{party}}.",
-        f"{{Who}} {done} {{party}} until {{year}}.",
-        lookback_months=36,
-        sides=STAFF_ONLY,
-        direction=RelationshipDirection.TO_THEM,
-    )
+def _work_type(label: str, does: str, did: str) -> RelationshipTypeRules:
+    sentences = f"{{Who}} also {does} {{party}}.", f"{{Who}} {did} {{party}} until {{year}}."
+    return RelationshipTypeRules("Work", label, *sentences, **_STAFF_WORK)
 
+
+def _benefit_type(label: str, gave: str, detail: str) -> RelationshipTypeRules:
+    usual: Any = {"lookback_months": 12, "is_single_day": True, **_FROM_THEM}
+    sentence = f"{{party}} {gave} {{detail}}{{worth}}."
+    return RelationshipTypeRules("Benefit", label, sentence, detail=detail, **usual)
+
+
+_investment_type = partial(
+    RelationshipTypeRules, "Ownership", lookback_months=60, sides=COMPANY_SIDES, **_FROM_THEM
+)
+_licence_type = partial(_commercial_type, lookback_months=0, sides=NIF_ONLY)
+_mutual_type = partial(
+    _commercial_type, materiality=Materiality.DEFAULT, direction=RelationshipDirection.MUTUAL
+)
+_personal_type = partial(RelationshipTypeRules, "Personal", sides=STAFF_ONLY)
 
 RELATIONSHIP_TYPES: dict[RelationshipType, RelationshipTypeRules] = {
     RelationshipType.SAME_GROUP: RelationshipTypeRules(
@@ -86,23 +91,13 @@ RELATIONSHIP_TYPES: dict[RelationshipType, RelationshipTypeRules] = {
         "Until {year}, {party} was part of {owner}, which also owns {nif}.",
         sides=frozenset({OurSide.OWNER}),
     ),
-    RelationshipType.OWNER: RelationshipTypeRules(
-        "Ownership",
-        "Owns, or owned, one of us",
-        "{party} owns {one}.",
-        "{party} owned {formerly} until {year}.",
-        lookback_months=60,
-        sides=COMPANY_SIDES,
-        direction=RelationshipDirection.FROM_THEM,
+    RelationshipType.OWNER: _investment_type(
+        "Owns, or owned, one of us", "{party} owns {one}.", "{party} owned {formerly} until {year}."
     ),
-    RelationshipType.INVESTOR: RelationshipTypeRules(
-        "Ownership",
+    RelationshipType.INVESTOR: _investment_type(
         "Has invested in one of us",
         "{party} has invested in {one}.",
         "{party} was an investor in {formerly} until {year}.",
-        lookback_months=60,
-        sides=COMPANY_SIDES,
-        direction=RelationshipDirection.FROM_THEM,
     ),
     RelationshipType.SHAREHOLDING: RelationshipTypeRules(
         "Ownership",
@@ -114,140 +109,104 @@ RELATIONSHIP_TYPES: dict[RelationshipType, RelationshipTypeRules] = {
     ),
     RelationshipType.CUSTOMER: _commercial_type(
         "Is a customer",
-        "{party} pays for {one}.",
-        "Until {year}, {party} paid for {one}.",
+        "pays for {one}",
+        "paid for {one}",
         materiality=Materiality.DEFAULT,
         sides=frozenset({OurSide.NIF, OurSide.PRODUCT}),
         visibility=RelationshipVisibility.MATCH_ONLY,
     ),
     RelationshipType.ADVERTISER: _commercial_type(
-        "Advertises with us",
-        "{party} advertises with {us}.",
-        "Until {year}, {party} advertised with {us}.",
+        "Advertises with us", "advertises with {us}", "advertised with {us}"
     ),
-    RelationshipType.SPONSOR: _commercial_type(
-        "Sponsors us", "{party} sponsors {us}.", "Until {year}, {party} sponsored {us}."
-    ),
-    RelationshipType.AFFILIATE: _commercial_type(
+    RelationshipType.SPONSOR: _commercial_type("Sponsors us", "sponsors {us}", "sponsored {us}"),
+    RelationshipType.AFFILIATE: RelationshipTypeRules(
+        "Commercial",
         "Pays a commission on what readers buy",
         "We earn a commission if you buy from {party} through our links.",
         "Until {year}, we earned a commission on what readers bought from {party}.",
         sides=NIF_ONLY,
-        lookback_months=0,
+        **_FROM_THEM,
     ),
     RelationshipType.VENDOR: _commercial_type(
         "Supplies something to us",
-        "{party} supplies {detail} to {us}.",
-        "Until {year}, {party} supplied {detail} to {us}.",
+        "supplies {detail} to {us}",
+        "supplied {detail} to {us}",
         materiality=Materiality.DEFAULT,
         direction=RelationshipDirection.TO_THEM,
         detail="What it supplies: office software",
     ),
-    RelationshipType.EVENT_PARTNER: _commercial_type(
-        "Runs events with us",
-        "{party} runs events together with {us}.",
-        "Until {year}, {party} ran events together with {us}.",
-        materiality=Materiality.DEFAULT,
-        direction=RelationshipDirection.MUTUAL,
+    RelationshipType.EVENT_PARTNER: _mutual_type(
+        "Runs events with us", "runs events together with {us}", "ran events together with {us}"
     ),
-    RelationshipType.DATA_PARTNER: _commercial_type(
-        "Shares data with us",
-        "{party} supplies data to {us}.",
-        "Until {year}, {party} supplied data to {us}.",
-        materiality=Materiality.DEFAULT,
-        direction=RelationshipDirection.MUTUAL,
+    RelationshipType.DATA_PARTNER: _mutual_type(
+        "Shares data with us", "supplies data to {us}", "supplied data to {us}"
     ),
-    RelationshipType.CONTENT_LICENCE: _commercial_type(
+    RelationshipType.CONTENT_LICENCE: _licence_type(
         "Has licensed our content",
-        "{party} has licensed {nif}'s content.",
-        "Until {year}, {party} had a licence for {nif}'s content.",
-        sides=NIF_ONLY,
-        lookback_months=0,
+        "has licensed {nif}'s content",
+        "had a licence for {nif}'s content",
     ),
-    RelationshipType.AI_LICENCE: _commercial_type(
+    RelationshipType.AI_LICENCE: _licence_type(
         "Has licensed our content to train AI",
-        "{party} has licensed {nif}'s content to train AI.",
-        "Until {year}, {party} had a licence to train AI on {nif}'s content.",
-        sides=NIF_ONLY,
-        lookback_months=0,
+        "has licensed {nif}'s content to train AI",
+        "had a licence to train AI on {nif}'s content",
     ),
-    RelationshipType.COMPETITOR: _commercial_type(
-        "Competes with one of us",
-        "{party} competes with {one}.",
-        "Until {year}, {party} competed with {one}.",
-        materiality=Materiality.DEFAULT,
-        lookback_months=0,
-        direction=RelationshipDirection.MUTUAL,
+    RelationshipType.COMPETITOR: _mutual_type(
+        "Competes with one of us", "competes with {one}", "competed with {one}", lookback_months=0
     ),
-    RelationshipType.LITIGATION: _commercial_type(
+    RelationshipType.LITIGATION: RelationshipTypeRules(
+        "Commercial",
         "Is in a legal dispute with one of us",
         "{Who} and {party} are in a legal dispute.",
         "{Who} and {party} were in a legal dispute until {year}.",
-        lookback_months=0,
-        sides=ALL_SIDES,
-        direction=RelationshipDirection.MUTUAL,
     ),
-    RelationshipType.EMPLOYER: _employment_type("Employs one of us", "works for", "worked for"),
-    RelationshipType.BOARD: _employment_type(
+    RelationshipType.EMPLOYER: _work_type("Employs one of us", "works for", "worked for"),
+    RelationshipType.BOARD: _work_type(
         "Has one of us on its board", "sits on the board of", "was on the board of"
     ),
-    RelationshipType.ADVISER: _employment_type("Is advised by one of us", "advises", "advised"),
-    RelationshipType.CLIENT: _employment_type(
+    RelationshipType.ADVISER: _work_type("Is advised by one of us", "advises", "advised"),
+    RelationshipType.CLIENT: _work_type(
         "Is a client of one of us", "does paid work for", "did paid work for"
     ),
     RelationshipType.FORMER_EMPLOYER: RelationshipTypeRules(
         "Work",
         "Employed one of us before",
         "{Who} worked at {party} until {year}.",
-        "{Who} worked at {party} until {year}.",
         materiality=Materiality.DEFAULT,
-        lookback_months=36,
-        sides=STAFF_ONLY,
-        direction=RelationshipDirection.TO_THEM,
         is_always_past=True,
+        **_STAFF_WORK,
     ),
-    RelationshipType.FAMILY: RelationshipTypeRules(
-        "Personal",
-        "Is family",
-        "{Who} is related to {person}.",
-        "Until {year}, {who} was related to {person}.",
-        sides=STAFF_ONLY,
+    RelationshipType.FAMILY: _personal_type(
+        "Is family", "{Who} is related to {person}.", "Until {year}, {who} was related to {person}."
     ),
-    RelationshipType.FRIEND: RelationshipTypeRules(
-        "Personal",
+    RelationshipType.FRIEND: _personal_type(
         "Is a friend",
         "{Who} is a friend of {person}.",
         "Until {year}, {who} was a friend of {person}.",
-        sides=STAFF_ONLY,
     ),
-    RelationshipType.FORMER_COLLEAGUE: RelationshipTypeRules(
-        "Personal",
+    RelationshipType.FORMER_COLLEAGUE: _personal_type(
         "Is a former colleague",
-        "{Who} used to work with {person}.",
         "{Who} used to work with {person}.",
         materiality=Materiality.CONTEXT,
         lookback_months=24,
-        sides=STAFF_ONLY,
         is_always_past=True,
     ),
     RelationshipType.GIFT: _benefit_type(
-        "Gave us something", "{party} gave {us} {detail}{worth}.", "What it gave: a turntable"
+        "Gave us something", "gave {us}", "What it gave: a turntable"
     ),
     RelationshipType.TICKET: _benefit_type(
-        "Gave us a ticket", "{party} gave {us} {detail}{worth}.", "What for: a ticket to its show"
+        "Gave us a ticket", "gave {us}", "What for: a ticket to its show"
     ),
     RelationshipType.TRAVEL: _benefit_type(
-        "Paid for our travel", "{party} paid for {our} travel to {detail}{worth}.", "Where to: Oslo"
+        "Paid for our travel", "paid for {our} travel to", "Where to: Oslo"
     ),
     RelationshipType.HOSPITALITY: _benefit_type(
-        "Hosted us", "{party} hosted {us} at {detail}{worth}.", "Where: a hotel in Oslo"
+        "Hosted us", "hosted {us} at", "Where: a hotel in Oslo"
     ),
     RelationshipType.LOAN: _benefit_type(
-        "Lent us something", "{party} lent {us} {detail}{worth}.", "What it lent: a turntable"
+        "Lent us something", "lent {us}", "What it lent: a turntable"
     ),
-    RelationshipType.FEE: _benefit_type(
-        "Paid us a fee", "{party} paid {us} for {detail}{worth}.", "What for: a talk"
-    ),
+    RelationshipType.FEE: _benefit_type("Paid us a fee", "paid {us} for", "What for: a talk"),
     RelationshipType.SOURCE_IS_CONTRIBUTOR: RelationshipTypeRules(
         "Editorial",
         "Writes for us too",
@@ -258,7 +217,6 @@ RELATIONSHIP_TYPES: dict[RelationshipType, RelationshipTypeRules] = {
     RelationshipType.OTHER: RelationshipTypeRules(
         "Editorial",
         "Something else, in your own words",
-        "",
         "",
         materiality=Materiality.CONTEXT,
         lookback_months=12,
@@ -292,55 +250,41 @@ def write_relationship_sentences(
 
     `past_sentence` is empty while the relationship has no end.
     """
-    rules = RELATIONSHIP_TYPES[relationship.type]
-    values = _sentence_values(relationship, party, publisher)
-    custom = relationship.custom_sentence
-    relationship.current_sentence = custom or rules.current_sentence.format_map(values)
-    relationship.past_sentence = ""
-    if relationship.until:
-        relationship.past_sentence = custom or rules.past_sentence.format_map(values)
-
-
-def _sentence_values(
-    relationship: Relationship, party: Party, publisher: PublisherNames
-) -> dict[str, str]:
-    person = party.name if party.kind is PartyKind.PERSON else f"someone at {party.name}"
-    return {
+    rules, until = RELATIONSHIP_TYPES[relationship.type], relationship.until
+    values = {
         **_our_side_phrases(relationship.our_side, relationship.our_side_name, publisher),
         "party": party.name,
-        "person": person,
+        "person": party.name if party.kind is PartyKind.PERSON else f"someone at {party.name}",
         "nif": publisher.name,
         "owner": publisher.owner,
         "detail": relationship.detail,
         "worth": AMOUNT_PHRASES[relationship.amount_band],
-        "year": str(relationship.until.year) if relationship.until else "",
+        "year": str(until.year) if until else "",
     }
+    current, past = rules.current_sentence, rules.past_sentence or rules.current_sentence
+    custom = relationship.custom_sentence
+    relationship.current_sentence = custom or current.format_map(values)
+    relationship.past_sentence = (custom or past.format_map(values)) if until else ""
 
 
 def _our_side_phrases(our_side: OurSide, label: str, publisher: PublisherNames) -> dict[str, str]:
-    """How sentences name our side: {Who} begins one, {who} does not, {us} and {one} end a
-    clause.
+    """How sentences name our side: {Who} begins one, {who} does not, {us} and {one} end a clause.
+
+    `formerly` names it as the object of what is over.
     """
-    if our_side is OurSide.NIF:
-        return _side_phrases(
-            publisher.name, us="us", our="our", one=publisher.name, formerly=publisher.name
-        )
-    if our_side is OurSide.OWNER:
-        formerly = f"{label or publisher.owner}, now {PARENT_COMPANY},"
-        return _side_phrases(
+    whole = f"{label}, which {PARENT_COMPANY} owns"
+    bought = f"{label or publisher.owner}, now {PARENT_COMPANY},"
+    who, us, our, one, formerly = {
+        OurSide.NIF: (publisher.name, "us", "our", publisher.name, publisher.name),
+        OurSide.OWNER: (
             PARENT_COMPANY,
-            us=PARENT_COMPANY,
-            our=f"{PARENT_COMPANY}'s",
-            one=PARENT_COMPANY,
-            formerly=formerly,
-        )
-    if our_side is OurSide.PRODUCT:
-        whole = f"{label}, which {PARENT_COMPANY} owns"
-        return _side_phrases(
-            f"{whole},", us=whole, our=f"{label}'s", one=whole, formerly=f"{whole},"
-        )
-    return _side_phrases(label, us=label, our=f"{label}'s", one=label, formerly=label)
-
-
-def _side_phrases(who: str, **others: str) -> dict[str, str]:
-    return {"who": who, "Who": who[:1].upper() + who[1:], **others}
+            PARENT_COMPANY,
+            f"{PARENT_COMPANY}'s",
+            PARENT_COMPANY,
+            bought,
+        ),
+        OurSide.PRODUCT: (f"{whole},", whole, f"{label}'s", whole, f"{whole},"),
+        OurSide.ACCOUNT: (label, label, f"{label}'s", label, label),
+    }[our_side]
+    phrases = {"who": who, "us": us, "our": our, "one": one, "formerly": formerly}
+    return {**phrases, "Who": who[:1].upper() + who[1:]}
