@@ -28,8 +28,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def list_accounts(session: Session) -> Sequence[Account]:
     """All accounts by name, with their passkeys. A newsroom has dozens."""
-    query = select(Account).order_by(Account.name, Account.id)
-    return session.scalars(query.options(selectinload(Account.webauthn))).all()
+    query = select(Account).options(selectinload(Account.webauthn))
+    return session.scalars(query.order_by(Account.name, Account.id)).all()
 
 
 def get_account(session: Session, account_id: int) -> Account:
@@ -66,10 +66,7 @@ def check_account_name(name: str) -> None:
 def invite_colleague(
     session: Session, by: Actor, email: str, name: str, role: RoleName, *, now: datetime
 ) -> Account:
-    """A new account that waits for its person to accept.
-
-    Raises Invalid for an invalid name, an invalid address, and one that is taken.
-    """
+    """A new account that waits for its person to accept. Raises Invalid."""
     check_account_name(name)
     account = create_account(session, email, name, role, now=now)
     account.invited_at = now
@@ -193,14 +190,9 @@ def end_account_sessions(account: Account) -> None:
 
 def record_last_seen(session: Session, account_id: int, day: date) -> None:
     """Record the day on which a person was last here; no time, for this is no time clock."""
-    session.execute(
-        update(Account)
-        .where(
-            Account.id == account_id,
-            or_(Account.last_seen_on.is_(None), Account.last_seen_on < day),
-        )
-        .values(last_seen_on=day)
-    )
+    is_earlier = or_(Account.last_seen_on.is_(None), Account.last_seen_on < day)
+    account = update(Account).where(Account.id == account_id, is_earlier)
+    session.execute(account.values(last_seen_on=day))
 
 
 def _check_not_own_account(by: Actor, account: Account) -> None:
@@ -212,15 +204,11 @@ def _check_leaves_an_admin(session: Session, account: Account) -> None:
     """Locks the admins, so that two of them cannot remove each other at once."""
     if account.role is not RoleName.ADMIN:
         return
-    able = session.scalars(
-        select(Account.id)
-        .where(
-            Account.role == RoleName.ADMIN, Account.active.is_(True), Account.password.is_not(None)
-        )
-        .order_by(Account.id)
-        .with_for_update()
-    ).all()
-    if set(able) <= {account.id}:
+    able = select(Account.id).where(
+        Account.role == RoleName.ADMIN, Account.active.is_(True), Account.password.is_not(None)
+    )
+    able_ids = session.scalars(able.order_by(Account.id).with_for_update()).all()
+    if set(able_ids) <= {account.id}:
         raise Conflict(LAST_ADMIN_REFUSED)
 
 

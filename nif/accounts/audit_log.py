@@ -89,6 +89,7 @@ def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an e
     `action` is a code such as `send_paused`; `detail` holds short values, for a change as
     `{"field": {"before": …, "after": …}}`. Never put a subscriber's address into it.
     """
+    shortened = {name: _shorten_value(value) for name, value in (detail or {}).items()}
     session.add(
         AuditEntry(
             at=now,
@@ -97,9 +98,7 @@ def record_audit_entry(  # noqa: PLR0913  (actor, action, subject and time: an e
             action=action,
             subject_kind=subject_kind,
             subject_id=str(subject_id),
-            detail={name: _shorten_value(value) for name, value in detail.items()}
-            if detail
-            else None,
+            detail=shortened or None,
         )
     )
 
@@ -137,10 +136,8 @@ def list_audit_entries(
 
 def stream_audit_entries(session: Session, filters: AuditFilter) -> Any:
     """All matching entries, newest first, read in portions."""
-    return session.scalars(
-        _select_entries(filters).order_by(AuditEntry.id.desc()),
-        execution_options={"yield_per": 1000},
-    )
+    query = _select_entries(filters).order_by(AuditEntry.id.desc())
+    return session.scalars(query, execution_options={"yield_per": 1000})
 
 
 def _select_entries(filters: AuditFilter) -> Select[AuditEntry]:
@@ -150,9 +147,8 @@ def _select_entries(filters: AuditFilter) -> Select[AuditEntry]:
     if filters.action is not None:
         query = query.where(AuditEntry.action == filters.action)
     if filters.day is not None:
-        query = query.where(
-            AuditEntry.at >= filters.day, AuditEntry.at < filters.day + timedelta(days=1)
-        )
+        next_day = filters.day + timedelta(days=1)
+        query = query.where(AuditEntry.at >= filters.day, AuditEntry.at < next_day)
     return query
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from nif.accounts.accounts import check_account_name
@@ -40,7 +40,17 @@ def save_profile(session: Session, account: Account, values: ProfileInput) -> Pr
 
     Raises Invalid, with a sentence for each wrong field.
     """
-    _check_input(values)
+    problems = {
+        name: f"At most {most:,} characters; these are {len(getattr(values, name)):,}."
+        for name, most in MAX_FIELD_LENGTHS.items()
+        if len(getattr(values, name)) > most
+    }
+    try:
+        check_account_name(values.name)
+    except Invalid as error:
+        problems |= error.problems
+    if problems:
+        raise Invalid(problems)
     account.name = values.name
     profile = find_profile(session, account.id)
     if profile is None:
@@ -61,12 +71,7 @@ def find_profile(session: Session, account_id: int) -> Profile | None:
 
 def get_public_profile(session: Session, slug: str) -> tuple[Profile, str]:
     """A public profile and the person's name. Raises NotFound."""
-    query = (
-        select(Profile, Account.name)
-        .join(Account, Account.id == Profile.account_id)
-        .where(Profile.slug == slug, Profile.is_public.is_(True))
-    )
-    row = session.execute(query).first()
+    row = session.execute(_select_public_profiles().where(Profile.slug == slug)).first()
     if row is None:
         raise NotFound("There is nobody at this address.")
     return row[0], row[1]
@@ -74,24 +79,11 @@ def get_public_profile(session: Session, slug: str) -> tuple[Profile, str]:
 
 def list_public_profiles(session: Session) -> Sequence[tuple[Profile, str]]:
     """The public profiles of all active accounts, with their names, by name."""
-    query = (
-        select(Profile, Account.name)
-        .join(Account, Account.id == Profile.account_id)
-        .where(Profile.is_public.is_(True), Account.active.is_(True))
-        .order_by(Account.name, Account.id)
-    )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    query = _select_public_profiles().where(Account.active.is_(True))
+    rows = session.execute(query.order_by(Account.name, Account.id))
+    return [(row[0], row[1]) for row in rows]
 
 
-def _check_input(values: ProfileInput) -> None:
-    problems = {
-        name: f"At most {most:,} characters; these are {len(getattr(values, name)):,}."
-        for name, most in MAX_FIELD_LENGTHS.items()
-        if len(getattr(values, name)) > most
-    }
-    try:
-        check_account_name(values.name)
-    except Invalid as error:
-        problems |= error.problems
-    if problems:
-        raise Invalid(problems)
+def _select_public_profiles() -> Select[Profile, str]:
+    query = select(Profile, Account.name).join(Account, Account.id == Profile.account_id)
+    return query.where(Profile.is_public.is_(True))

@@ -134,38 +134,34 @@ class ChainVerifier:
         """Check the next entry. Raises BrokenChain."""
         expected = self.seq + 1
         if entry.seq != expected:
-            raise BrokenChain(
-                expected, f"it is missing; entry {entry.seq} follows entry {self.seq}."
-            )
+            gap = f"entry {entry.seq} follows entry {self.seq}"
+            raise BrokenChain(expected, f"it is missing; {gap}.")
         if entry.prev != self.root:
             raise BrokenChain(expected, "it does not follow from the entry before it.")
         if not matches_hash(entry.hashed_fields(), entry.entry_hash):
             raise BrokenChain(expected, "it was changed: its hash is that of another entry.")
-        self._check_payload(entry)
-        self.seq, self.root = expected, entry.entry_hash
-
-    def _check_payload(self, entry: PublishedEntry) -> None:
         if entry.salt is None and entry.payload is None:
             self._deleted += 1
         elif not matches_commitment(entry.payload, entry.salt, entry.commitment):
-            raise BrokenChain(entry.seq, "its payload is not the one that it committed to.")
+            raise BrokenChain(expected, "its payload is not the one that it committed to.")
+        self.seq, self.root = expected, entry.entry_hash
 
     def add_checkpoint(self, checkpoint: PublishedCheckpoint) -> None:
         """Check the checkpoint over all entries so far. Raises BrokenChain."""
         size = checkpoint.size
         if size != self.seq:
-            raise BrokenChain(
-                size, f"a checkpoint signs it, but the chain is at entry {self.seq} there."
-            )
+            place = f"the chain is at entry {self.seq} there"
+            raise BrokenChain(size, f"a checkpoint signs it, but {place}.")
         if checkpoint.root != self.root:
             raise BrokenChain(size, "its checkpoint signed another chain.")
-        key, key_name = self._keys.get(checkpoint.key_id), _key_id_phrase(checkpoint)
+        key_id, key = checkpoint.key_id, self._keys.get(checkpoint.key_id)
+        # Only what looks like the id of a key is printed, no text of strangers.
+        is_id = len(key_id) == KEY_ID_DIGITS and key_id.isalnum() and key_id.isascii()
+        named = f"key, {key_id}." if is_id else "key."
         if key is None:
-            raise BrokenChain(size, f"its checkpoint is signed by an unknown key{key_name}.")
+            raise BrokenChain(size, f"its checkpoint is signed by an unknown {named}")
         if not is_valid_signature(key, checkpoint.signature, size, checkpoint.root):
-            raise BrokenChain(
-                size, f"its checkpoint's signature was not made by its key{key_name}."
-            )
+            raise BrokenChain(size, f"its checkpoint's signature was not made by its {named}")
         self._checkpoints += 1
         self._signed = size
 
@@ -181,11 +177,8 @@ class ChainVerifier:
         if live is None:
             raise BrokenChain(entry.seq, "the record that it describes no longer exists.")
         if isinstance(live, UnknownForm):
-            raise BrokenChain(
-                entry.seq,
-                "its payload has a form that this version of NIF does not know, so it cannot be "
-                "compared with its record.",
-            )
+            form = "its payload has a form that this version of NIF does not know"
+            raise BrokenChain(entry.seq, f"{form}, so it cannot be compared with its record.")
         if not matches_commitment(live, entry.salt, entry.commitment):
             raise BrokenChain(entry.seq, "the record that it describes has been changed since.")
         self._compared += 1
@@ -201,13 +194,6 @@ class ChainVerifier:
             broken=broken.seq if broken else None,
             reason=broken.reason if broken else None,
         )
-
-
-def _key_id_phrase(checkpoint: PublishedCheckpoint) -> str:
-    """The id of the checkpoint's key, if it looks like one: no text of strangers is printed."""
-    key_id = checkpoint.key_id
-    is_id = len(key_id) == KEY_ID_DIGITS and key_id.isalnum() and key_id.isascii()
-    return f", {key_id}" if is_id else ""
 
 
 @dataclass(frozen=True)
@@ -260,14 +246,9 @@ def build_entry(
     """The entry of an act after the entry with the hash `prev`; `now` is cut to whole seconds."""
     salt = salt or secrets.token_hex(SALT_BYTES)
     at = now.astimezone(UTC).replace(microsecond=0)
-    fields = {
-        "seq": seq,
-        "prev": prev,
-        "kind": act.kind,
-        "story": act.story,
-        "revision": act.revision,
-    }
     commit = compute_commitment(act.payload, salt)
+    fields = {"seq": seq, "prev": prev, **vars(act)}
+    payload = dict(fields.pop("payload"))
     hashed = {**fields, "v": ENTRY_VERSION, "at": format_ledger_time(at), "commit": commit}
     return LedgerEntry(
         **fields,
@@ -275,7 +256,7 @@ def build_entry(
         commitment=commit,
         entry_hash=hash_entry(hashed),
         salt=salt,
-        payload=dict(act.payload),
+        payload=payload,
     )
 
 

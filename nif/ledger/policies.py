@@ -49,27 +49,22 @@ def record_policies(session: Session, policies: Sequence[PolicyVersion], *, now:
     """
     if not policies:
         return 0
-    _lock_chain_end(session)
+    # Keep others from appending until the transaction ends, in an empty ledger too.
+    session.execute(
+        conflict_aware_insert(session, LedgerHead)
+        .values(id=HEAD_ID, seq=0, entry_hash=GENESIS_HASH)
+        .on_conflict_do_update(index_elements=[LedgerHead.id], set_={"seq": LedgerHead.seq})
+    )
     payloads = session.scalars(
         select(LedgerEntry.payload)
         .where(LedgerEntry.kind == LedgerEntryKind.POLICY)
         .order_by(LedgerEntry.seq)
     )
     recorded = {(each["policy"], each["version"]): each for each in payloads if each}
-    new = []
+    count = 0
     for policy in policies:
         last = recorded.get((policy.slug, policy.version))
         if last is None or POLICY_FORMS.recompute(policy, last) != last:
-            new.append(policy)
-    for policy in new:
-        append_entry(session, LedgerEntryKind.POLICY, POLICY_FORMS.write(policy), now=now)
-    return len(new)
-
-
-def _lock_chain_end(session: Session) -> None:
-    """Keep others from appending until the transaction ends, in an empty ledger too."""
-    session.execute(
-        conflict_aware_insert(session, LedgerHead)
-        .values(id=HEAD_ID, seq=0, entry_hash=GENESIS_HASH)
-        .on_conflict_do_update(index_elements=[LedgerHead.id], set_={"seq": LedgerHead.seq})
-    )
+            append_entry(session, LedgerEntryKind.POLICY, POLICY_FORMS.write(policy), now=now)
+            count += 1
+    return count

@@ -91,9 +91,8 @@ def find_footer_root(session: Session) -> str | None:
 
 
 def find_newest_checkpoint(session: Session) -> LedgerCheckpoint | None:
-    return session.scalars(
-        select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)
-    ).first()
+    newest = select(LedgerCheckpoint).order_by(LedgerCheckpoint.size.desc()).limit(1)
+    return session.scalars(newest).first()
 
 
 def list_newest_entries(
@@ -114,9 +113,8 @@ def list_newest_entries(
 
 def list_ledger_keys(session: Session) -> Sequence[LedgerKey]:
     """Every key that ever signed, newest first."""
-    return session.scalars(
-        select(LedgerKey).order_by(LedgerKey.since.desc(), LedgerKey.key_id)
-    ).all()
+    keys = select(LedgerKey).order_by(LedgerKey.since.desc(), LedgerKey.key_id)
+    return session.scalars(keys).all()
 
 
 def load_public_keys(session: Session) -> PublicKeys:
@@ -134,16 +132,15 @@ def load_ledger_slice(session: Session, *, after: int, most: int = SLICE_SIZE) -
     The last slice also holds checkpoints that sign missing entries.
     """
     # Checkpoints are read first, so that all entries that they sign are seen, too.
-    signed = (
-        select(LedgerCheckpoint)
-        .where(LedgerCheckpoint.size > after)
-        .order_by(LedgerCheckpoint.size)
-    )
-    checkpoints = [_published_checkpoint(row) for row in session.scalars(signed.limit(most))]
-    rows = session.execute(
-        select(*ENTRY_COLUMNS).where(LedgerEntry.seq > after).order_by(LedgerEntry.seq).limit(most)
-    )
-    entries = [_published_entry(row) for row in rows]
+    signed = select(LedgerCheckpoint).where(LedgerCheckpoint.size > after)
+    checkpoints = [
+        PublishedCheckpoint(
+            row.size, row.root, format_ledger_time(row.signed_at), row.key_id, row.signature
+        )
+        for row in session.scalars(signed.order_by(LedgerCheckpoint.size).limit(most))
+    ]
+    query = select(*ENTRY_COLUMNS).where(LedgerEntry.seq > after).order_by(LedgerEntry.seq)
+    entries = [_published_entry(row) for row in session.execute(query.limit(most))]
     is_last = len(entries) < most
     if not is_last:
         checkpoints = [each for each in checkpoints if each.size <= entries[-1].seq]
@@ -167,8 +164,3 @@ def _decode_payload(text: str | None) -> Mapping[str, Any]:
 def _published_entry(row: Any) -> PublishedEntry:
     payload = None if row[9] is None else orjson.loads(row[9])
     return PublishedEntry(*[*row[:5], format_ledger_time(row.at), *row[6:9], payload])
-
-
-def _published_checkpoint(row: LedgerCheckpoint) -> PublishedCheckpoint:
-    signed_at = format_ledger_time(row.signed_at)
-    return PublishedCheckpoint(row.size, row.root, signed_at, row.key_id, row.signature)

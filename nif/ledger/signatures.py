@@ -70,9 +70,8 @@ def find_signing_key(path: Path) -> Ed25519PrivateKey | None:
 
 def make_signing_key(path: Path) -> Ed25519PrivateKey:
     """Make a key that only its owner can read; if another process made one first, return that."""
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     whole.touch(mode=0o600)
@@ -80,9 +79,9 @@ def make_signing_key(path: Path) -> Ed25519PrivateKey:
     with suppress(FileExistsError):
         path.hardlink_to(whole)
     whole.unlink()
-    key = find_signing_key(path)
-    assert key is not None
-    return key
+    made = find_signing_key(path)
+    assert made is not None
+    return made
 
 
 def archive_signing_key(path: Path) -> Path | None:
@@ -97,14 +96,8 @@ def archive_signing_key(path: Path) -> Path | None:
 
 def as_jwk(key_id: str, public_key: str) -> dict[str, str]:
     """A public key as a JWK; `public_key` is its 32 bytes in URL-safe base64."""
-    return {
-        "kty": "OKP",
-        "crv": "Ed25519",
-        "alg": "EdDSA",
-        "use": "sig",
-        "kid": key_id,
-        "x": public_key,
-    }
+    usual = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig"}
+    return {**usual, "kid": key_id, "x": public_key}
 
 
 def parse_jwks(text: bytes) -> PublicKeys:

@@ -47,20 +47,17 @@ def verify_ledger(session: Session, records: LiveRecords | None = None) -> Ledge
     try:
         for part in _load_slices(session):
             live = dict(records(part.entries)) if records and part.entries else {}
-            _verify_slice(chain, part, live)
+            for line in part.in_order():
+                _verify_line(chain, line)
+                if isinstance(line, PublishedEntry) and line.seq in live:
+                    chain.compare_live_record(line, live.pop(line.seq))
+            if live:
+                missing = "a live record names it, but the ledger has no such entry."
+                raise BrokenChain(min(live), missing)
         _verify_chain_end(session, chain)
     except BrokenChain as broken:
         return chain.verdict(broken)
     return chain.verdict()
-
-
-def _verify_slice(chain: ChainVerifier, part: LedgerSlice, live: dict[int, LivePayload]) -> None:
-    for line in part.in_order():
-        _verify_line(chain, line)
-        if isinstance(line, PublishedEntry) and line.seq in live:
-            chain.compare_live_record(line, live.pop(line.seq))
-    if live:
-        raise BrokenChain(min(live), "a live record names it, but the ledger has no such entry.")
 
 
 def _verify_chain_end(session: Session, chain: ChainVerifier) -> None:

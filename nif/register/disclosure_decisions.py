@@ -44,9 +44,8 @@ def disclose_relationship(
 
     The sentence is frozen as it reads today. `by` is None where a rule decides.
     """
-    return _replace_decision(
-        session, story_id, relationship, DisclosureChoice.DISCLOSE, by=by, now=now
-    )
+    disclose = DisclosureChoice.DISCLOSE
+    return _replace_decision(session, story_id, relationship, decision=disclose, by_id=by, at=now)
 
 
 def request_waiver(
@@ -64,13 +63,15 @@ def request_waiver(
     where that is too short or too long; NotAllowed for the person who has the relationship.
     """
     reason = " ".join(reason.split())
-    _check_waiver_request(relationship, reason, by)
-    decision = _replace_decision(
-        session, story_id, relationship, DisclosureChoice.WAIVE, by=by, now=now
-    )
-    decision.reason = reason
-    session.flush()
-    return decision
+    if relationship.materiality is Materiality.ALWAYS:
+        raise Invalid({"decision": "This is always disclosed: it cannot be waived."})
+    if not MIN_REASON_LENGTH <= len(reason) <= MAX_REASON_LENGTH:
+        lengths = f"{MIN_REASON_LENGTH} to {MAX_REASON_LENGTH} characters"
+        raise Invalid({"reason": f"Say why, in {lengths}. Readers will see it."})
+    if by == relationship.account_id:
+        raise NotAllowed("This is about you: someone else has to ask for the waiver.")
+    given: Any = {"decision": DisclosureChoice.WAIVE, "reason": reason, "by_id": by, "at": now}
+    return _replace_decision(session, story_id, relationship, **given)
 
 
 def confirm_waiver(
@@ -163,22 +164,15 @@ def count_waivers(session: Session, *, stories: Select[Any] | None = None) -> li
 
 
 def _replace_decision(
-    session: Session,
-    story_id: int,
-    relationship: Relationship,
-    decision: DisclosureChoice,
-    *,
-    by: int | None,
-    now: datetime,
+    session: Session, story_id: int, relationship: Relationship, *, at: datetime, **values: Any
 ) -> DisclosureDecision:
     row = DisclosureDecision(
         story_id=story_id,
         relationship=relationship,
         version=relationship.version,
-        decision=decision,
-        sentence=relationship.sentence_on(now.date()),
-        by_id=by,
-        at=now,
+        sentence=relationship.sentence_on(at.date()),
+        at=at,
+        **values,
     )
     session.execute(
         delete(DisclosureDecision).where(
@@ -189,17 +183,3 @@ def _replace_decision(
     session.add(row)
     session.flush()
     return row
-
-
-def _check_waiver_request(relationship: Relationship, reason: str, by: int) -> None:
-    if relationship.materiality is Materiality.ALWAYS:
-        raise Invalid({"decision": "This is always disclosed: it cannot be waived."})
-    if not MIN_REASON_LENGTH <= len(reason) <= MAX_REASON_LENGTH:
-        raise Invalid(
-            {
-                "reason": f"Say why, in {MIN_REASON_LENGTH} to {MAX_REASON_LENGTH} characters. "
-                "Readers will see it."
-            }
-        )
-    if by == relationship.account_id:
-        raise NotAllowed("This is about you: someone else has to ask for the waiver.")

@@ -29,16 +29,8 @@ _REPLACEMENTS = str.maketrans(
         **dict.fromkeys("‘’ʼ′`´＇", "'"),
         **dict.fromkeys("‐‑‒–—―−", "-"),
         **dict.fromkeys("“”„", '"'),
-        "ø": "o",
-        "Ø": "O",
-        "ł": "l",
-        "Ł": "L",
-        "đ": "d",
-        "Đ": "D",
-        "æ": "ae",
-        "Æ": "AE",
-        "œ": "oe",
-        "Œ": "OE",
+        **dict(zip("øØłŁđĐ", "oOlLdD", strict=True)),
+        **dict(zip("æÆœŒ", ("ae", "AE", "oe", "OE"), strict=True)),
         # Invisible characters that would split a word.
         **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
     }
@@ -68,7 +60,10 @@ class PartyMatcher:
             if not written:
                 continue
             words = tuple(word.casefold() for word in written)
-            self._entries.setdefault(words, []).append(_build_entry(party_id, written, words))
+            is_common = len(words) == 1 and words[0] in COMMON_WORDS
+            is_strict = is_common or (len(words) == 1 and len(words[0]) <= EXACT_CASE_LETTERS)
+            entry = NameEntry(" ".join(written), party_id, is_strict, is_common)
+            self._entries.setdefault(words, []).append(entry)
             lengths.setdefault(words[0], set()).add(len(words))
         self._lengths = {word: sorted(each, reverse=True) for word, each in lengths.items()}
 
@@ -136,12 +131,6 @@ def tokenize_text(text: str) -> list[re.Match[str]]:
 def has_letter_or_digit(text: str) -> bool:
     """Does this contain a letter or digit, so that it can be found in a text?"""
     return any(ch.isalnum() for ch in normalize_text(text))
-
-
-def _build_entry(party_id: int, written: list[str], words: NameWords) -> NameEntry:
-    common = len(words) == 1 and words[0] in COMMON_WORDS
-    short = len(words) == 1 and len(words[0]) <= EXACT_CASE_LETTERS
-    return NameEntry(" ".join(written), party_id, common or short, common)
 
 
 def _is_match(entry: NameEntry, place: list[re.Match[str]], text: str) -> bool:

@@ -3,23 +3,24 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from nif.database import conflict_aware_insert, get_row
 from nif.errors import Conflict, Invalid
 from nif.links import is_web_address
+from nif.paging import Page, paginate
 from nif.register.models import Party, PartyAlias, PartyKind, RegisterVersion, Relationship
 from nif.register.name_matching import fold_name, has_letter_or_digit, normalize_text
 from nif.register.relationship_types import PublisherNames, write_relationship_sentences
+from nif.register.relationships import MAX_URL_LENGTH, select_relationships_in_force
 from nif.slugs import find_free_slug
 
 MAX_NAME_LENGTH = 200
-MAX_URL_LENGTH = 2000
 MAX_VALUES_PER_FIELD = 50
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}")
 
@@ -51,14 +52,44 @@ def find_party_by_name(session: Session, name: str) -> Party | None:
     return parties[0] if len(parties) == 1 else None
 
 
+def list_parties(
+    session: Session,
+    *,
+    on: date,
+    text: str = "",
+    kind: PartyKind | None = None,
+    after: str | None = None,
+    size: int = 50,
+) -> Page[tuple[Party, bool]]:
+    """The parties with `text` in their name or an alias, by name.
+
+    Each with whether it has a relationship in force on the day.
+    """
+    in_force = select_relationships_in_force(on).where(Relationship.party_id == Party.id)
+    query = select(Party, in_force.exists()).where(Party.folded_name.is_not(None))
+    if kind:
+        query = query.where(Party.kind == kind)
+    if folded_text := fold_name(text):
+        aliased = select(PartyAlias.party_id).where(
+            PartyAlias.folded_name.contains(folded_text, autoescape=True)
+        )
+        own_name = Party.folded_name.contains(folded_text, autoescape=True)
+        query = query.where(or_(own_name, Party.id.in_(aliased)))
+    query = query.options(selectinload(Party.aliases))
+    return paginate(session, query, Party.folded_name, after=after, size=size, ascending=True)
+
+
+def list_child_parties(session: Session, party: Party, *, most: int = 100) -> Sequence[Party]:
+    query = select(Party).where(Party.parent_id == party.id).order_by(Party.folded_name)
+    return session.scalars(query.limit(most)).all()
+
+
 def add_party(session: Session, values: PartyInput, *, now: datetime) -> Party:
     """Raises Invalid."""
-    _check_input(session, values, None)
-    slug = find_free_slug(session, Party.slug, normalize_text(values.name), empty="party")
-    party = Party(slug=slug, created_at=now)
-    _apply_input(party, values)
+    party = Party(created_at=now)
+    _apply_input(session, party, values)
+    party.slug = find_free_slug(session, Party.slug, normalize_text(values.name), empty="party")
     session.add(party)
-    session.flush()
     _renew_register_version(session)
     return party
 
@@ -75,11 +106,9 @@ def change_party(
         raise Conflict(f"{party.name} was merged into another party.")
     if party.version != version:
         raise Conflict("Someone else changed this party while you were editing it.")
-    _check_input(session, values, party)
-    _apply_input(party, values)
+    _apply_input(session, party, values)
     party.version += 1
     _rewrite_sentences(session, party, publisher)
-    session.flush()
     _renew_register_version(session)
 
 
@@ -98,7 +127,9 @@ def merge_parties(
     if party.id in _find_ancestor_ids(session, into.parent_id):
         raise Conflict(f"{into.name} is part of {party.name}: merge them the other way round.")
     for name in (party.name, *(alias.name for alias in party.aliases)):
-        _add_alias(into, name)
+        key = fold_name(name)
+        if key not in {into.folded_name, *(alias.folded_name for alias in into.aliases)}:
+            into.aliases.append(PartyAlias(name=name, folded_name=key))
     into.domains = list(dict.fromkeys([*into.domains, *party.domains]))
     into.same_as = list(dict.fromkeys([*into.same_as, *party.same_as]))
     party.aliases, party.folded_name = [], None
@@ -113,7 +144,6 @@ def merge_parties(
     party.version, into.version = party.version + 1, into.version + 1
     session.flush()
     _rewrite_sentences(session, into, publisher)
-    session.flush()
     _renew_register_version(session)
 
 
@@ -136,15 +166,9 @@ def delete_party(session: Session, party: Party) -> None:
     _renew_register_version(session)
 
 
-def _check_input(session: Session, values: PartyInput, party: Party | None) -> None:
-    if problems := dict(_input_problems(session, values, party)):
-        raise Invalid(problems)
-
-
 def _input_problems(
-    session: Session, values: PartyInput, party: Party | None
+    session: Session, values: PartyInput, own_id: int | None
 ) -> Iterator[tuple[str, str]]:
-    own_id = party.id if party else None
     yield from _name_problems(values)
     same_name_id = session.scalar(
         select(Party.id).where(Party.folded_name == fold_name(values.name))
@@ -192,7 +216,9 @@ def _find_ancestor_ids(session: Session, party_id: int | None) -> set[int]:
     return ancestor_ids
 
 
-def _apply_input(party: Party, values: PartyInput) -> None:
+def _apply_input(session: Session, party: Party, values: PartyInput) -> None:
+    if problems := dict(_input_problems(session, values, party.id)):
+        raise Invalid(problems)
     party.kind, party.name, party.folded_name = values.kind, values.name, fold_name(values.name)
     party.domains = list(dict.fromkeys(domain.lower() for domain in values.domains))
     party.same_as = list(dict.fromkeys(values.same_as))
@@ -205,16 +231,8 @@ def _apply_input(party: Party, values: PartyInput) -> None:
     party.aliases += [PartyAlias(name=name, folded_name=key) for key, name in wanted.items()]
 
 
-def _add_alias(party: Party, name: str) -> None:
-    key = fold_name(name)
-    if key != party.folded_name and all(alias.folded_name != key for alias in party.aliases):
-        party.aliases.append(PartyAlias(name=name, folded_name=key))
-
-
 def _rewrite_sentences(session: Session, party: Party, publisher: PublisherNames) -> None:
-    """Rewrite the sentences about a party; a relationship whose sentence changes gets a new
-    version.
-    """
+    """A relationship whose sentence changes gets a new version."""
     query = select(Relationship).where(Relationship.party_id == party.id)
     for relationship in session.scalars(query.execution_options(populate_existing=True)).all():
         before = relationship.current_sentence, relationship.past_sentence
@@ -225,6 +243,7 @@ def _rewrite_sentences(session: Session, party: Party, publisher: PublisherNames
 
 def _renew_register_version(session: Session) -> None:
     """Mark names as changed, so that every process reloads its matcher."""
+    session.flush()
     version = uuid4().hex
     session.execute(
         conflict_aware_insert(session, RegisterVersion)

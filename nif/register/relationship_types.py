@@ -75,7 +75,11 @@ def _benefit_type(label: str, gave: str, detail: str) -> RelationshipTypeRules:
 
 
 _investment_type = partial(
-    RelationshipTypeRules, "Ownership", lookback_months=60, sides=COMPANY_SIDES, **_FROM_THEM
+    RelationshipTypeRules,
+    "Ownership",
+    lookback_months=60,
+    sides=COMPANY_SIDES,
+    direction=RelationshipDirection.FROM_THEM,
 )
 _licence_type = partial(_commercial_type, lookback_months=0, sides=NIF_ONLY)
 _mutual_type = partial(

@@ -5,7 +5,7 @@ stories that name the party are in no list, so they are not in the ledger either
 """
 
 import calendar
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -31,7 +31,6 @@ from nif.register.models import (
     RelationshipType,
     RelationshipVisibility,
 )
-from nif.register.parties import MAX_URL_LENGTH
 from nif.register.relationship_types import (
     RELATIONSHIP_TYPES,
     PublisherNames,
@@ -40,6 +39,7 @@ from nif.register.relationship_types import (
 )
 
 DEFAULT_LOOKBACK: Final = -1
+MAX_URL_LENGTH = 2000
 
 MAX_FIELD_LENGTHS = {
     "our_side_name": 100,
@@ -49,10 +49,6 @@ MAX_FIELD_LENGTHS = {
 }
 PAYLOAD_FORM: Final = 1
 """The form of a relationship's payload in the ledger: count it up when its fields change."""
-
-_MATERIALITY_ORDER = {Materiality.ALWAYS: 0, Materiality.DEFAULT: 1, Materiality.CONTEXT: 2}
-PublicRelationship = Mapping[str, Any] | None
-"""What everyone may know about a relationship; None where it is on no list."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +84,19 @@ class RegisterContext:
     now: datetime
 
 
+@dataclass(frozen=True)
+class OurSideRelationships:
+    """Someone on our side, and the public relationships of that side."""
+
+    our_side: OurSide
+    name: str
+    relationships: Sequence[Relationship]
+
+
 def get_relationship(session: Session, relationship_id: int, *, lock: bool = False) -> Relationship:
     """Raises NotFound."""
-    return get_row(
-        session,
-        Relationship,
-        relationship_id,
-        "There is no such relationship in the register.",
-        lock=lock,
-    )
+    missing = "There is no such relationship in the register."
+    return get_row(session, Relationship, relationship_id, missing, lock=lock)
 
 
 def list_relationships_in_force(
@@ -113,7 +113,7 @@ def list_relationships_in_force(
         Relationship.party_id.in_(_select_lineage(party_ids))
     )
     relationships = session.scalars(query.order_by(Relationship.id)).all()
-    return sorted(relationships, key=lambda each: _MATERIALITY_ORDER[each.materiality])
+    return sorted(relationships, key=lambda each: list(Materiality).index(each.materiality))
 
 
 def select_relationships_in_force(on: date) -> Select[Relationship]:
@@ -122,6 +122,34 @@ def select_relationships_in_force(on: date) -> Select[Relationship]:
         or_(Relationship.since.is_(None), Relationship.since <= on),
         or_(Relationship.last_disclosure_day.is_(None), Relationship.last_disclosure_day >= on),
     )
+
+
+def list_relationships_of(session: Session, party: Party) -> Sequence[Relationship]:
+    """All relationships of a party, past ones too, the last changed first."""
+    query = select(Relationship).where(Relationship.party_id == party.id)
+    return session.scalars(query.order_by(Relationship.changed_at.desc())).all()
+
+
+def list_public_relationships(session: Session, *, on: date) -> list[OurSideRelationships]:
+    """The public relationships in force on a day, by who on our side has them."""
+    query = (
+        select_relationships_in_force(on)
+        .where(Relationship.visibility == RelationshipVisibility.PUBLIC)
+        .join(Relationship.party)
+    )
+    sides: dict[tuple[OurSide, str], list[Relationship]] = {}
+    for relationship in session.scalars(query.order_by(Party.folded_name, Relationship.id)):
+        is_named = relationship.our_side in {OurSide.PRODUCT, OurSide.ACCOUNT}
+        side = relationship.our_side, relationship.our_side_name if is_named else ""
+        sides.setdefault(side, []).append(relationship)
+    keys = sorted(sides, key=lambda key: (list(OurSide).index(key[0]), key[1].casefold()))
+    return [OurSideRelationships(*key, sides[key]) for key in keys]
+
+
+def count_relationships(session: Session, visibility: RelationshipVisibility, *, on: date) -> int:
+    """How many are in force on a day that are public, or that only stories disclose."""
+    query = select_relationships_in_force(on).where(Relationship.visibility == visibility)
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
 def add_relationship(
@@ -135,10 +163,10 @@ def add_relationship(
         raise Conflict(f"{party.name} was merged into another party.")
     relationship = Relationship(party=party, changed_by_id=context.by, changed_at=context.now)
     with session.no_autoflush:
-        _apply_input(session, relationship, values, context.publisher)
+        _apply_input(session, relationship, party, values, context.publisher)
     session.add(relationship)
     session.flush()
-    record_relationship_change(session, relationship, None, context.publisher, now=context.now)
+    _record_change(session, relationship, None, context)
     return relationship
 
 
@@ -157,12 +185,12 @@ def change_relationship(
     """
     if relationship.version != version:
         raise Conflict("Someone else changed this relationship while you were editing it.")
-    before = public_relationship_of(relationship, context.publisher, context.now.date())
-    _apply_input(session, relationship, values, context.publisher)
+    before = _public_relationship_of(relationship, context)
+    _apply_input(session, relationship, relationship.party, values, context.publisher)
     relationship.version += 1
     relationship.changed_by_id, relationship.changed_at = context.by, context.now
     session.flush()
-    record_relationship_change(session, relationship, before, context.publisher, now=context.now)
+    _record_change(session, relationship, before, context)
 
 
 def end_relationship(
@@ -184,9 +212,7 @@ def delete_relationship(
     The ledger keeps that it was on the public list. Raises Conflict where a story has decided about
     it.
     """
-    was_public = (
-        public_relationship_of(relationship, context.publisher, context.now.date()) is not None
-    )
+    was_public = _public_relationship_of(relationship, context) is not None
     try:
         with session.begin_nested():
             session.delete(relationship)
@@ -197,7 +223,7 @@ def delete_relationship(
         ) from None
     if was_public:
         # It has left the public list; nothing else about it is recorded.
-        _append_relationship_entry(session, relationship, "withdrawn", {}, now=context.now)
+        _append_entry(session, relationship, "withdrawn", {}, context)
 
 
 def preview_relationship(
@@ -205,7 +231,7 @@ def preview_relationship(
 ) -> Relationship:
     """An unsaved relationship, in no session, to show its sentences. Raises Invalid."""
     relationship = Relationship(party_id=party.id)
-    _apply_input(session, relationship, values, publisher, party=party)
+    _apply_input(session, relationship, party, values, publisher)
     return relationship
 
 
@@ -223,10 +249,11 @@ def compute_last_disclosure_day(until: date | None, lookback_months: int | None)
     return date(year, month, min(until.day, calendar.monthrange(year, month)[1]))
 
 
-def public_relationship_of(
-    relationship: Relationship, publisher: PublisherNames, on: date
-) -> PublicRelationship:
-    """What everyone may know about a relationship on a day."""
+def _public_relationship_of(
+    relationship: Relationship, context: RegisterContext
+) -> Mapping[str, Any] | None:
+    """What everyone may know about a relationship today; None where it is on no list."""
+    on, publisher = context.now.date(), context.publisher
     is_told = relationship.last_disclosure_day is None or relationship.last_disclosure_day >= on
     if relationship.visibility is not RelationshipVisibility.PUBLIC or not is_told:
         return None
@@ -238,34 +265,44 @@ def public_relationship_of(
         },
         "party": {"name": relationship.party.name, "kind": relationship.party.kind.value},
         "type": relationship.type.value,
-        "since": _iso_date(relationship.since),
-        "until": _iso_date(relationship.until),
+        "since": relationship.since and relationship.since.isoformat(),
+        "until": relationship.until and relationship.until.isoformat(),
         "sentence": relationship.sentence_on(on),
     }
 
 
-def record_relationship_change(
+def _record_change(
     session: Session,
     relationship: Relationship,
-    before: PublicRelationship,
-    publisher: PublisherNames,
-    *,
-    now: datetime,
+    before: Mapping[str, Any] | None,
+    context: RegisterContext,
 ) -> None:
     """Append the public side of a change to the ledger, as the last thing in the transaction.
 
     `before` is what readers could see so far. A change that they cannot see makes no entry.
     """
-    after = public_relationship_of(relationship, publisher, now.date())
+    after = _public_relationship_of(relationship, context)
     if after is not None and after != before:
         ends = before is not None and after["until"] and not before["until"]
         action = "ended" if ends else "changed" if before else "added"
-        _append_relationship_entry(session, relationship, action, after, now=now)
+        _append_entry(session, relationship, action, after, context)
     elif before is not None and after is None:
-        is_public = relationship.visibility is RelationshipVisibility.PUBLIC
-        facts = {**before, "until": _iso_date(relationship.until)} if is_public else {}
-        action = "ended" if is_public else "withdrawn"
-        _append_relationship_entry(session, relationship, action, facts, now=now)
+        until = relationship.until and relationship.until.isoformat()
+        if relationship.visibility is RelationshipVisibility.PUBLIC:
+            _append_entry(session, relationship, "ended", {**before, "until": until}, context)
+        else:
+            _append_entry(session, relationship, "withdrawn", {}, context)
+
+
+def _append_entry(
+    session: Session,
+    relationship: Relationship,
+    action: str,
+    facts: Mapping[str, Any],
+    context: RegisterContext,
+) -> None:
+    payload = {FORM: PAYLOAD_FORM, "action": action, "relationship": relationship.id, **facts}
+    append_entry(session, LedgerEntryKind.RELATIONSHIP, payload, now=context.now)
 
 
 def _select_lineage(party_ids: Collection[int]) -> Select[int]:
@@ -280,10 +317,9 @@ def _select_lineage(party_ids: Collection[int]) -> Select[int]:
 def _apply_input(
     session: Session,
     relationship: Relationship,
+    party: Party,
     values: RelationshipInput,
     publisher: PublisherNames,
-    *,
-    party: Party | None = None,
 ) -> None:
     account = session.get(Account, values.account_id) if values.account_id else None
     if problems := dict(_input_problems(values, account)):
@@ -305,7 +341,7 @@ def _apply_input(
     relationship.last_disclosure_day = compute_last_disclosure_day(
         relationship.until, relationship.lookback_months
     )
-    write_relationship_sentences(relationship, party or relationship.party, publisher)
+    write_relationship_sentences(relationship, party, publisher)
 
 
 def _input_problems(
@@ -329,10 +365,8 @@ def _side_problems(
     values: RelationshipInput, rules: RelationshipTypeRules, account: Account | None
 ) -> Iterator[tuple[str, str]]:
     if values.our_side not in rules.sides and not values.custom_sentence:
-        yield (
-            "our_side",
-            "There is no sentence for this type and side. Choose another side or type.",
-        )
+        sentence = "There is no sentence for this type and side. Choose another side or type."
+        yield "our_side", sentence
     elif values.our_side is OurSide.PRODUCT and not values.our_side_name:
         yield "our_side_name", "Give the name of the product."
     elif values.our_side is OurSide.ACCOUNT and account is None:
@@ -355,19 +389,3 @@ def _time_problems(
     months = values.lookback_months
     if months is not None and months != DEFAULT_LOOKBACK and not 0 <= months <= 1200:
         yield "lookback_months", "Give 0 to 1200 months."
-
-
-def _append_relationship_entry(
-    session: Session,
-    relationship: Relationship,
-    action: str,
-    facts: Mapping[str, Any],
-    *,
-    now: datetime,
-) -> None:
-    payload = {FORM: PAYLOAD_FORM, "action": action, "relationship": relationship.id, **facts}
-    append_entry(session, LedgerEntryKind.RELATIONSHIP, payload, now=now)
-
-
-def _iso_date(day: date | None) -> str | None:
-    return day.isoformat() if day else None

@@ -17,7 +17,7 @@ from nif.ledger.models import LedgerCheckpoint
 from nif.ledger.queries import ChainEnd, find_chain_end, find_newest_checkpoint
 from nif.register.disclosure_decisions import WaiverCount, count_waivers
 from nif.register.models import RelationshipVisibility
-from nif.register.queries import count_relationships
+from nif.register.relationships import count_relationships
 from nif.stories.corrections import StoryNote
 from nif.stories.models import ChangeKind, CheckOverride, NoteSeverity, Revision, Story, StoryState
 from nif.stories.reader_reports import ReaderReport

@@ -8,12 +8,14 @@ from nif.register.relationships import (
     RelationshipInput,
     change_relationship,
     compute_last_disclosure_day,
+    count_relationships,
     end_relationship,
     get_relationship,
+    list_public_relationships,
     preview_relationship,
     relationship_input_of,
 )
-from tests.register.entries import CONTEXT, PUBLISHER, a_party, a_relationship
+from tests.register.entries import CONTEXT, PUBLISHER, TODAY, a_party, a_relationship
 
 PRODUCT = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
 
@@ -127,3 +129,25 @@ def test_a_preview_stores_nothing(session):
     session.flush()
     with pytest.raises(NotFound):
         get_relationship(session, 1)
+
+
+def test_public_relationships_are_grouped_by_our_side_and_the_rest_counted(session):
+    party = a_party(session)
+    product = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
+    a_relationship(session, party, RelationshipType.COMPETITOR, **product)
+    a_relationship(session, party, RelationshipType.CUSTOMER, **product)
+    a_relationship(session, party, RelationshipType.CUSTOMER, **product, until=date(2021, 1, 1))
+    a_relationship(session, a_party(session, "A"))
+    a_relationship(session, party, until=date(2021, 1, 1))
+
+    sides = list_public_relationships(session, on=TODAY)
+
+    assert [(side.our_side, side.name) for side in sides] == [
+        (OurSide.NIF, ""),
+        (OurSide.PRODUCT, "ROSTR"),
+    ]
+    assert [[each.current_sentence for each in side.relationships] for side in sides] == [
+        ["A advertises with us."],
+        ["Palisade Records competes with ROSTR, which our parent company owns."],
+    ]
+    assert count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=TODAY) == 1

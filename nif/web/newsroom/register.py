@@ -9,10 +9,10 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 from wtforms.validators import ValidationError
 
+from nif.accounts.accounts import list_accounts
 from nif.clock import utc_now
 from nif.errors import Invalid
 from nif.register import parties, relationships
-from nif.register import queries as register
 from nif.register.models import (
     AmountBand,
     Materiality,
@@ -182,7 +182,7 @@ def index() -> ResponseReturnValue:
     kind = next((kind for kind in PartyKind if kind == request.args.get("kind")), None)
     with reading() as session:
         today = utc_now().date()
-        page = register.list_parties(session, on=today, text=text, kind=kind, after=after)
+        page = parties.list_parties(session, on=today, text=text, kind=kind, after=after)
     return render_template(
         "newsroom/register/index.html",
         page=page,
@@ -201,12 +201,12 @@ def show(party_id: int) -> ResponseReturnValue:
         party = get_party(session, party_id)
         if party.merged_into_id is not None:
             return redirect(url_for(".show", party_id=party.merged_into_id))
-        all_of_party = register.list_relationships_of(session, party)
+        all_of_party = relationships.list_relationships_of(session, party)
         return render_template(
             "newsroom/register/show.html",
             party=party,
             parent=get_party(session, party.parent_id) if party.parent_id else None,
-            child_parties=register.list_child_parties(session, party),
+            child_parties=parties.list_child_parties(session, party),
             current=[one for one in all_of_party if not one.is_over(today)],
             ended=[one for one in all_of_party if one.is_over(today)],
             today=today,
@@ -330,7 +330,7 @@ def _relationship_page(
             )
         if saved and form.conflict:
             form.version.data = saved.version
-        staff = register.list_staff_accounts(session)
+        staff = list_accounts(session)
     form.account_id.labels = {str(account.id): account.name for account in staff}
     months = str(form.lookback_months.data or "0")
     label = LOOKBACK_PERIODS.get(months, f"{months} months")

@@ -9,12 +9,12 @@ from sqlalchemy import select
 from nif.clock import utc_now
 from nif.register.disclosure_decisions import count_waivers
 from nif.register.models import OurSide, RelationshipVisibility
-from nif.register.queries import (
+from nif.register.relationship_types import RELATIONSHIP_TYPES
+from nif.register.relationships import (
     OurSideRelationships,
     count_relationships,
     list_public_relationships,
 )
-from nif.register.relationship_types import RELATIONSHIP_TYPES
 from nif.stories.models import Story, StoryState
 from nif.web.access import Access, open_to
 from nif.web.current import reading, settings

@@ -1,13 +1,5 @@
-from datetime import date
-
-from nif.register.models import OurSide, PartyKind, RelationshipType, RelationshipVisibility
-from nif.register.parties import merge_parties
-from nif.register.queries import (
-    count_relationships,
-    list_child_parties,
-    list_parties,
-    list_public_relationships,
-)
+from nif.register.models import PartyKind
+from nif.register.parties import list_child_parties, list_parties, merge_parties
 from tests.register.entries import PUBLISHER, TODAY, a_party, a_person, a_relationship
 
 
@@ -53,25 +45,3 @@ def test_a_merged_party_is_not_listed(session):
 
     assert names(list_parties(session, on=TODAY)) == ["A", "C"]
     assert list_child_parties(session, party) == [part]
-
-
-def test_public_relationships_are_grouped_by_our_side_and_the_rest_counted(session):
-    party = a_party(session)
-    product = {"our_side": OurSide.PRODUCT, "our_side_name": "ROSTR"}
-    a_relationship(session, party, RelationshipType.COMPETITOR, **product)
-    a_relationship(session, party, RelationshipType.CUSTOMER, **product)
-    a_relationship(session, party, RelationshipType.CUSTOMER, **product, until=date(2021, 1, 1))
-    a_relationship(session, a_party(session, "A"))
-    a_relationship(session, party, until=date(2021, 1, 1))
-
-    sides = list_public_relationships(session, on=TODAY)
-
-    assert [(side.our_side, side.name) for side in sides] == [
-        (OurSide.NIF, ""),
-        (OurSide.PRODUCT, "ROSTR"),
-    ]
-    assert [[each.current_sentence for each in side.relationships] for side in sides] == [
-        ["A advertises with us."],
-        ["Palisade Records competes with ROSTR, which our parent company owns."],
-    ]
-    assert count_relationships(session, RelationshipVisibility.MATCH_ONLY, on=TODAY) == 1
