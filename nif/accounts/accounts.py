@@ -219,6 +219,4 @@ def _check_not_accepted(account: Account) -> None:
 
 def _invitation_microseconds(account: Account) -> int:
     """When the invitation was made, in microseconds: unique for each invitation."""
-    if account.invited_at is None:
-        return 0
-    return (account.invited_at - _EPOCH) // timedelta(microseconds=1)
+    return ((account.invited_at or _EPOCH) - _EPOCH) // timedelta(microseconds=1)

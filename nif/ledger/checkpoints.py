@@ -78,14 +78,12 @@ def _verify_new_entries(session: Session, last: LedgerCheckpoint | None, end: Ch
     except BrokenChain as broken:
         raise Conflict(f"The ledger is broken, and was not signed. {broken}") from None
     if (chain.seq, chain.root) != end:
-        raise Conflict(
-            f"The ledger is broken, and was not signed. It should end with entry {end.seq}."
-        )
+        wrong_end = f"It should end with entry {end.seq}."
+        raise Conflict(f"The ledger is broken, and was not signed. {wrong_end}")
 
 
 def _load_signing_key(session: Session, path: Path, *, may_make_key: bool) -> Ed25519PrivateKey:
-    key = find_signing_key(path)
-    if key is not None:
+    if key := find_signing_key(path):
         return key
     if may_make_key and session.scalar(select(LedgerKey.key_id).limit(1)) is None:
         return make_signing_key(path)

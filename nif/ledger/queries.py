@@ -140,7 +140,10 @@ def load_ledger_slice(session: Session, *, after: int, most: int = SLICE_SIZE) -
         for row in session.scalars(signed.order_by(LedgerCheckpoint.size).limit(most))
     ]
     query = select(*ENTRY_COLUMNS).where(LedgerEntry.seq > after).order_by(LedgerEntry.seq)
-    entries = [_published_entry(row) for row in session.execute(query.limit(most))]
+    entries = []
+    for row in session.execute(query.limit(most)):
+        payload = None if row[9] is None else orjson.loads(row[9])
+        entries.append(PublishedEntry(*row[:5], format_ledger_time(row.at), *row[6:9], payload))
     is_last = len(entries) < most
     if not is_last:
         checkpoints = [each for each in checkpoints if each.size <= entries[-1].seq]
@@ -159,8 +162,3 @@ def _decode_payload(text: str | None) -> Mapping[str, Any]:
         payload = orjson.loads(text or "{}")
         return payload if isinstance(payload, dict) else {}
     return {}
-
-
-def _published_entry(row: Any) -> PublishedEntry:
-    payload = None if row[9] is None else orjson.loads(row[9])
-    return PublishedEntry(*[*row[:5], format_ledger_time(row.at), *row[6:9], payload])

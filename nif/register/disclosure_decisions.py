@@ -158,8 +158,7 @@ def count_waivers(session: Session, *, stories: Select[Any] | None = None) -> li
         query = query.where(DisclosureDecision.story_id.in_(stories))
     # Counted here: waivers are few, and the two databases format months differently.
     counts = Counter((f"{row.at:%Y-%m}", row.type, row.reason) for row in session.execute(query))
-    waivers = [WaiverCount(*key, count) for key, count in counts.items()]
-    waivers.sort(key=lambda each: (each.type.value, each.reason))
+    waivers = [WaiverCount(*key, counts[key]) for key in sorted(counts, key=lambda key: key[1:])]
     return sorted(waivers, key=lambda each: each.month, reverse=True)
 
 
@@ -174,12 +173,8 @@ def _replace_decision(
         at=at,
         **values,
     )
-    session.execute(
-        delete(DisclosureDecision).where(
-            DisclosureDecision.story_id == story_id,
-            DisclosureDecision.relationship_id == relationship.id,
-        )
-    )
+    earlier = delete(DisclosureDecision).where(DisclosureDecision.story_id == story_id)
+    session.execute(earlier.where(DisclosureDecision.relationship_id == relationship.id))
     session.add(row)
     session.flush()
     return row

@@ -73,9 +73,7 @@ class RelationshipDirection(StrEnum):
 
 
 class Materiality(StrEnum):
-    """`ALWAYS` is disclosed without exception, `DEFAULT` unless it is waived, `CONTEXT` where a
-    story touches on it.
-    """
+    """From the most to the least: without exception, unless waived, where a story touches on it."""
 
     ALWAYS = "always"
     DEFAULT = "default"
@@ -92,9 +90,7 @@ class AmountBand(StrEnum):
 
 
 class RelationshipVisibility(StrEnum):
-    """A `MATCH_ONLY` relationship is disclosed under stories that name the party, and on no
-    list.
-    """
+    """`MATCH_ONLY` relationships are on no list, only under stories that name the party."""
 
     PUBLIC = "public"
     MATCH_ONLY = "match_only"

@@ -170,17 +170,13 @@ def _input_problems(
     session: Session, values: PartyInput, own_id: int | None
 ) -> Iterator[tuple[str, str]]:
     yield from _name_problems(values)
-    same_name_id = session.scalar(
-        select(Party.id).where(Party.folded_name == fold_name(values.name))
-    )
-    if same_name_id is not None and same_name_id != own_id:
+    same_name = select(Party.id).where(Party.folded_name == fold_name(values.name))
+    if session.scalar(same_name) not in {None, own_id}:
         yield ("name", f"“{values.name}” is in the register already. Give the two different names.")
     for domain in values.domains:
         if not _DOMAIN.fullmatch(domain.lower()):
             yield "domains", f"“{domain}” is not a domain such as example.com."
-    if any(
-        not is_web_address(address) or len(address) > MAX_URL_LENGTH for address in values.same_as
-    ):
+    if not all(is_web_address(each) and len(each) <= MAX_URL_LENGTH for each in values.same_as):
         yield "same_as", "Give whole addresses, starting with https:// or http://."
     if values.parent_id is not None:
         ancestor_ids = _find_ancestor_ids(session, values.parent_id)
@@ -195,8 +191,8 @@ def _name_problems(values: PartyInput) -> Iterator[tuple[str, str]]:
         yield "name", "Give a name, with at least one letter or digit."
     elif len(values.name) > MAX_NAME_LENGTH:
         yield "name", f"Make this shorter: at most {MAX_NAME_LENGTH} characters."
-    if any(
-        not has_letter_or_digit(alias) or len(alias) > MAX_NAME_LENGTH for alias in values.aliases
+    if not all(
+        has_letter_or_digit(each) and len(each) <= MAX_NAME_LENGTH for each in values.aliases
     ):
         yield "aliases", f"Each needs a letter or digit, and at most {MAX_NAME_LENGTH} characters."
     for field in ("aliases", "domains", "same_as"):

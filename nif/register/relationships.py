@@ -109,9 +109,12 @@ def list_relationships_in_force(
     """
     if not party_ids:
         return []
-    query = select_relationships_in_force(on).where(
-        Relationship.party_id.in_(_select_lineage(party_ids))
-    )
+    # The parties and all that they are part of; UNION ends at a circle.
+    own = func.coalesce(Party.merged_into_id, Party.id).label("id")
+    line = select(own).where(Party.id.in_(party_ids)).cte("lineage", recursive=True)
+    above = select(Party.parent_id).join(line, Party.id == line.c.id)
+    line = line.union(above.where(Party.parent_id.is_not(None)))
+    query = select_relationships_in_force(on).where(Relationship.party_id.in_(select(line.c.id)))
     relationships = session.scalars(query.order_by(Relationship.id)).all()
     return sorted(relationships, key=lambda each: list(Materiality).index(each.materiality))
 
@@ -132,11 +135,8 @@ def list_relationships_of(session: Session, party: Party) -> Sequence[Relationsh
 
 def list_public_relationships(session: Session, *, on: date) -> list[OurSideRelationships]:
     """The public relationships in force on a day, by who on our side has them."""
-    query = (
-        select_relationships_in_force(on)
-        .where(Relationship.visibility == RelationshipVisibility.PUBLIC)
-        .join(Relationship.party)
-    )
+    public = Relationship.visibility == RelationshipVisibility.PUBLIC
+    query = select_relationships_in_force(on).where(public).join(Relationship.party)
     sides: dict[tuple[OurSide, str], list[Relationship]] = {}
     for relationship in session.scalars(query.order_by(Party.folded_name, Relationship.id)):
         is_named = relationship.our_side in {OurSide.PRODUCT, OurSide.ACCOUNT}
@@ -218,9 +218,8 @@ def delete_relationship(
             session.delete(relationship)
             session.flush()
     except IntegrityError:
-        raise Conflict(
-            "Stories have decided about this relationship, so it cannot be deleted. End it instead."
-        ) from None
+        decided = "Stories have decided about this relationship, so it cannot be deleted."
+        raise Conflict(f"{decided} End it instead.") from None
     if was_public:
         # It has left the public list; nothing else about it is recorded.
         _append_entry(session, relationship, "withdrawn", {}, context)
@@ -287,31 +286,18 @@ def _record_change(
         action = "ended" if ends else "changed" if before else "added"
         _append_entry(session, relationship, action, after, context)
     elif before is not None and after is None:
-        until = relationship.until and relationship.until.isoformat()
         if relationship.visibility is RelationshipVisibility.PUBLIC:
+            until = relationship.until and relationship.until.isoformat()
             _append_entry(session, relationship, "ended", {**before, "until": until}, context)
         else:
             _append_entry(session, relationship, "withdrawn", {}, context)
 
 
 def _append_entry(
-    session: Session,
-    relationship: Relationship,
-    action: str,
-    facts: Mapping[str, Any],
-    context: RegisterContext,
+    session: Session, relationship: Relationship, action: str, facts: Any, context: RegisterContext
 ) -> None:
     payload = {FORM: PAYLOAD_FORM, "action": action, "relationship": relationship.id, **facts}
     append_entry(session, LedgerEntryKind.RELATIONSHIP, payload, now=context.now)
-
-
-def _select_lineage(party_ids: Collection[int]) -> Select[int]:
-    """Selects the ids of the parties and of all that they are part of. UNION ends at a circle."""
-    own = func.coalesce(Party.merged_into_id, Party.id).label("id")
-    line = select(own).where(Party.id.in_(party_ids)).cte("lineage", recursive=True)
-    above = select(Party.parent_id).join(line, Party.id == line.c.id)
-    line = line.union(above.where(Party.parent_id.is_not(None)))
-    return select(line.c.id)
 
 
 def _apply_input(
